@@ -1,0 +1,36 @@
+# Fillstream's targets. `make help` lists them.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml setup.py $(wildcard native/*.py native/src/*.c native/src/*.h native/include/*.h)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+install: $(STAMP) ## make the virtual environment and install everything into it
+
+demo: $(STAMP) ## play a market against the whole stack and check the books (CAPTURE=file for a real one)
+	$(BIN)/fillstream demo $(if $(CAPTURE),--capture $(CAPTURE)) $(if $(SPEED),--speed $(SPEED))
+
+test: $(STAMP) ## run every test
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP) ## measure: each stage, end to end, and the floor; writes bench/results/
+	$(BIN)/python -m bench
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info native/_core*.so native/_core.c

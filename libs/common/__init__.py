@@ -1,0 +1,1 @@
+"""The stage runtime, the messages and the settings; knows no service."""

@@ -1,0 +1,138 @@
+/* fillstream.h: the matching engine's whole contract.
+ *
+ * Commands go in and reports come out as arrays of 64-byte little-endian records. This file is the
+ * only definition of them: the C library, the cffi binding and Python's `libs.common.frames` all
+ * derive their layout from here. A stream entry between the orders stage and the engine is a frame:
+ * the bytes of such an array, nothing before, between or after the records.
+ *
+ *      0        8        16       24       32       40       48   52   56 57 58 59 60 61 62
+ *      +--------+--------+--------+--------+--------+--------+----+----+--+--+--+--+--+--+----+
+ * cmd  |order_id| price  | qty    |aux_pric|aux_qty |time_ms |acct|symb|ty|si|ot|ti|fl|st|part|
+ *      +--------+--------+--------+--------+--------+--------+----+----+--+--+--+--+--+--+----+
+ * rep  |order_id| price  | qty    | leaves | aux    |match_id|acct|symb|ty|si|rs|fl|part |resv|
+ *      +--------+--------+--------+--------+--------+--------+----+----+--+--+--+--+-----+----+
+ *
+ * Prices are signed 64-bit ticks, quantities signed 64-bit lots, times milliseconds since 1970 UTC.
+ * Codes are FIX's values where FIX has one (54 Side, 40 OrdType, 59 TimeInForce).
+ */
+#ifndef FILLSTREAM_H
+#define FILLSTREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------- codes */
+
+enum fs_command_type {
+    FS_NEW = 1,     /* a new order */
+    FS_CANCEL = 2,  /* order_id, account */
+    FS_REPLACE = 3, /* order_id, account, price, qty (new total: fills so far count) */
+    FS_QUOTE = 4,   /* house liquidity: price/qty the bid, aux_price/aux_qty the ask; 0 quantity: no
+                       such side. Replaces the symbol's former quote; both old sides leave before
+                       either new one arrives, and a new side may take from resting client orders. */
+    FS_PRINT = 5,   /* a trade seen on the real market: side (the aggressor's), price, qty. Takes from
+                       client orders at `price` or better, never from the house; nothing rests. */
+    FS_TIME = 6     /* the clock is time_ms: orders with an expiry at or before it expire */
+};
+
+enum fs_side { FS_BUY = 1, FS_SELL = 2 };
+
+enum fs_ord_type { FS_MARKET = 1, FS_LIMIT = 2 };
+
+enum fs_tif {
+    FS_DAY = 0, /* expires at time_ms, which the caller sets to the end of its day */
+    FS_GTC = 1,
+    FS_IOC = 3,
+    FS_FOK = 4
+};
+
+enum fs_report_type {
+    FS_ACCEPTED = 1,         /* price, qty, leaves = qty */
+    FS_REJECTED = 2,         /* of FS_NEW; reason */
+    FS_FILLED = 3,           /* price, qty of this trade, leaves after, match_id; flags say maker or taker */
+    FS_CANCELED = 4,         /* reason; qty = what was taken off, leaves = 0 */
+    FS_CANCEL_REJECTED = 5,  /* reason */
+    FS_REPLACED = 6,         /* price, qty = new total, leaves */
+    FS_REPLACE_REJECTED = 7, /* reason; the old parameters stand */
+    FS_EXPIRED = 8,          /* qty = what was taken off, leaves = 0 */
+    FS_QUOTED = 9,           /* echo of FS_QUOTE: price/qty bid, leaves/aux ask price/quantity */
+    FS_PRINTED = 10          /* echo of FS_PRINT: price, qty, side */
+};
+
+enum fs_reason {
+    FS_REASON_NONE = 0,
+    FS_REASON_REQUESTED = 1,       /* canceled because asked to */
+    FS_REASON_IOC_REMAINDER = 2,   /* canceled: the part of an IOC order that found nothing */
+    FS_REASON_FOK_KILLED = 3,      /* canceled: not all of it could trade at once */
+    FS_REASON_NO_LIQUIDITY = 4,    /* canceled: the remainder of a market order */
+    FS_REASON_REPLACED_BELOW_FILLED = 5, /* canceled: new total at or below what is filled */
+    FS_REASON_UNKNOWN_ORDER = 16,  /* never seen, or done and forgotten */
+    FS_REASON_NOT_OWNER = 17,      /* the order is another account's */
+    FS_REASON_DUPLICATE_ID = 18,   /* a live order has this id */
+    FS_REASON_BAD_RECORD = 19,     /* a code outside the lists above, or order_id 0 */
+    FS_REASON_BAD_QTY = 20,        /* not in 1..FS_MAX_QTY */
+    FS_REASON_BAD_PRICE = 21,      /* not in -FS_MAX_PRICE..FS_MAX_PRICE */
+    FS_REASON_BAD_SYMBOL = 22,     /* above FS_MAX_SYMBOL */
+    FS_REASON_CAPACITY = 23,       /* the engine holds as many orders as it may */
+    FS_REASON_EXPIRED = 24         /* its expiry is at or before the clock */
+};
+
+enum fs_report_flag {
+    FS_FLAG_MAKER = 1, /* the resting side of the trade */
+    FS_FLAG_TAKER = 2, /* the side that came in */
+    FS_FLAG_HOUSE = 4  /* the order is the house's: a quote or a print, account 0, order_id 0 */
+};
+
+#define FS_MAX_QTY 1000000000000000LL        /* lots: 10^15 */
+#define FS_MAX_PRICE 4611686018427387903LL   /* ticks: 2^62 - 1 */
+#define FS_MAX_SYMBOL 65535u
+#define FS_PARTITION_ALL 65535u  /* a report for every account partition: quotes and prints */
+#define FS_PARTITION_NONE 65534u /* a report for none: the house's own fills */
+
+/* -------------------------------------------------------------- records */
+
+typedef struct fs_command {
+    uint64_t order_id;  /* chosen by the caller; live ids are unique per engine; 0 is the house's */
+    int64_t price;      /* limit price; FS_QUOTE: bid */
+    int64_t qty;        /* order quantity or new total; FS_QUOTE: bid quantity */
+    int64_t aux_price;  /* FS_QUOTE: ask */
+    int64_t aux_qty;    /* FS_QUOTE: ask quantity */
+    uint64_t time_ms;   /* FS_NEW: expiry, 0 for none; FS_TIME: the clock */
+    uint32_t account;   /* number of the owner; 0 is the house */
+    uint32_t symbol;    /* number of the instrument */
+    uint8_t type;       /* fs_command_type */
+    uint8_t side;       /* fs_side */
+    uint8_t ord_type;   /* fs_ord_type */
+    uint8_t tif;        /* fs_tif */
+    uint8_t flags;      /* 0 */
+    uint8_t stp;        /* 0 */
+    uint16_t partition; /* account partition that hears of this order */
+} fs_command;
+
+typedef struct fs_report {
+    uint64_t order_id;
+    int64_t price;
+    int64_t qty;
+    int64_t leaves;     /* open quantity after; FS_QUOTED: ask */
+    int64_t aux;        /* FS_QUOTED: ask quantity */
+    uint64_t match_id;  /* FS_FILLED: the trade's number, the same for both sides; counts from 1 */
+    uint32_t account;
+    uint32_t symbol;
+    uint8_t type;       /* fs_report_type */
+    uint8_t side;       /* fs_side of the order reported on */
+    uint8_t reason;     /* fs_reason */
+    uint8_t flags;      /* fs_report_flag */
+    uint16_t partition; /* of the order, FS_PARTITION_ALL or FS_PARTITION_NONE */
+    uint16_t reserved;  /* 0 */
+} fs_report;
+
+/* -------------------------------------------------------------- library */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,1 @@
+"""Every event in DuckDB, and the read-only query API."""

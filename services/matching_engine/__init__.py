@@ -1,0 +1,1 @@
+"""The venue SIM: a price-time-priority book in C behind frames."""

@@ -1,0 +1,1 @@
+"""Signals to orders, and the orders' whole life."""

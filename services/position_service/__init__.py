@@ -1,0 +1,1 @@
+"""Fills to positions and exact P&L."""
