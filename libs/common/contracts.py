@@ -85,9 +85,7 @@ def _exact_number(value: Any) -> Any:
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
-Amount = Annotated[
-    Decimal, Field(gt=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(_exact_number)
-]
+Amount = Annotated[Decimal, Field(gt=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(_exact_number)]
 Price = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(_exact_number)]
 Number = Annotated[Decimal, Field(allow_inf_nan=False)]
 AnySide = Annotated[Side, BeforeValidator(_upper)]
@@ -127,7 +125,12 @@ class NewOrder(Message):
     time_in_force: AnyTimeInForce | None = None
     strategy: Name | None = None
     confidence: (
-        Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_exact_number)] | None
+        Annotated[
+            Decimal,
+            Field(ge=0, le=1, max_digits=MAX_DIGITS, allow_inf_nan=False),
+            BeforeValidator(_exact_number),
+        ]
+        | None
     ) = None
 
     @model_validator(mode="after")
@@ -218,9 +221,7 @@ class OrderEvent(Event):
     quantity: Number
     cum_qty: Number
     leaves_qty: Number
-    avg_px: Number | None = Field(
-        description="mean fill price, null before the first fill; at most 12 decimals"
-    )
+    avg_px: Number | None = Field(description="mean fill price, null before the first fill; at most 12 decimals")
 
 
 class OrderReceived(OrderEvent):

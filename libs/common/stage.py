@@ -15,6 +15,9 @@ import orjson
 
 DIGEST_BYTES = 16
 EMPTY_DIGEST = bytes(DIGEST_BYTES)
+RAW = b"raw:"
+RAW_PACKED = b"raw_packed"
+MAX_RAW_FIELDS = 1000
 
 
 class BadEntry(Exception):
@@ -31,9 +34,16 @@ class BadEntry(Exception):
         self.text = text
 
 
-@dataclass(frozen=True, slots=True)
+class Inconsistent(Exception):
+    """Raised by a fold when the log contradicts the state: the service stops rather than go on wrongly."""
+
+
+@dataclass(slots=True)
 class Entry:
-    """One entry of the inbox: its id, the id's millisecond part (the fold's only clock) and its raw fields."""
+    """One entry of the inbox: its id, the id's millisecond part (the fold's only clock) and its raw fields.
+
+    Not frozen only because a frozen dataclass takes four times as long to make; nobody changes one.
+    """
 
     id: str
     ms: int
@@ -47,7 +57,7 @@ class Outputs:
     batch share a stream entry, so the hash runs over records, not over entries) and `market` (lossy, not hashed).
     """
 
-    __slots__ = ("_entry", "_inbox", "_stage", "by_stream", "dead", "digest", "lossy")
+    __slots__ = ("_entry", "_inbox", "_stage", "by_stream", "dead", "digest", "lossy", "reasons")
 
     def __init__(self, stage: str, inbox: str, digest: bytes = EMPTY_DIGEST) -> None:
         self._stage = stage
@@ -58,9 +68,19 @@ class Outputs:
 
     def clear(self) -> None:
         """Forget what was sent; the hash runs on."""
-        self.by_stream: dict[tuple[str, bytes], list[bytes]] = {}
+        self.by_stream: dict[str, tuple[bytes, list[bytes]]] = {}
         self.dead: list[dict[bytes, bytes]] = []
-        self.lossy: list[tuple[str, bytes]] = []
+        self.reasons: list[str] = []
+        self.lossy: dict[str, list[bytes]] = {}
+
+    def fork(self) -> Outputs:
+        """Return a copy that goes on independently."""
+        twin = Outputs(self._stage, self._inbox, self.digest)
+        twin.by_stream = {stream: (kind, [*payloads]) for stream, (kind, payloads) in self.by_stream.items()}
+        twin.dead, twin.reasons = [*self.dead], [*self.reasons]
+        twin.lossy = {stream: [*payloads] for stream, payloads in self.lossy.items()}
+        twin._entry = self._entry
+        return twin
 
     def begin(self, entry: Entry) -> None:
         """Name the entry that what follows is caused by."""
@@ -77,7 +97,7 @@ class Outputs:
 
     def market(self, stream: str, message: dict[str, Any]) -> None:
         """Append one message to a lossy stream: it may be dropped, and no hash covers it."""
-        self.lossy.append((stream, orjson.dumps(message)))
+        self.lossy.setdefault(stream, []).append(orjson.dumps(message))
 
     def bad(self, reason: str, text: str, raw: Mapping[bytes, bytes] | None = None) -> None:
         """Send the current entry, or `raw`, the part of it that is unusable, to `dead`."""
@@ -93,18 +113,41 @@ class Outputs:
             "reason": reason,
             "text": text,
         }
-        fields = {b"data": orjson.dumps(letter)}
-        for name, value in (entry.fields if raw is None else raw).items():
-            fields[b"raw:" + name] = value
+        fields = {b"data": orjson.dumps(letter), **pack_raw(entry.fields if raw is None else raw)}
         self.dead.append(fields)
+        self.reasons.append(reason)
         self._hash(b"dead", b"".join(k + b"\0" + v for k, v in fields.items()))
 
     def _append(self, stream: str, kind: bytes, payload: bytes) -> None:
-        self.by_stream.setdefault((stream, kind), []).append(payload)
+        sent = self.by_stream.get(stream)
+        if sent is None:
+            self.by_stream[stream] = (kind, [payload])
+        else:
+            assert sent[0] == kind, f"{stream} carries {sent[0]!r} entries, not {kind!r}"
+            sent[1].append(payload)
         self._hash(stream.encode(), payload)
 
     def _hash(self, stream: bytes, payload: bytes) -> None:
-        self.digest = blake2b(self.digest + stream + payload, digest_size=DIGEST_BYTES).digest()
+        self.digest = blake2b(self.digest + stream + b"\0" + payload, digest_size=DIGEST_BYTES).digest()
+
+
+def pack_raw(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return an entry's fields as a dead letter carries them: each name after `raw:`.
+
+    An entry of more than `MAX_RAW_FIELDS` fields travels as one field instead, since a Lua call takes only so many.
+    """
+    if len(fields) <= MAX_RAW_FIELDS:
+        return {RAW + name: value for name, value in fields.items()}
+    pairs = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in fields.items()]
+    return {RAW_PACKED: orjson.dumps(pairs)}
+
+
+def unpack_raw(letter: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the fields of the entry that a dead letter carries, byte for byte."""
+    if RAW_PACKED in letter:
+        pairs = orjson.loads(letter[RAW_PACKED])
+        return {name.encode("latin-1"): value.encode("latin-1") for name, value in pairs}
+    return {name[len(RAW) :]: value for name, value in letter.items() if name.startswith(RAW)}
 
 
 class Stage(Protocol):

