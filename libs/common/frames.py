@@ -1,9 +1,9 @@
 """Frames: arrays of the engine's 64-byte records, as Python sees them.
 
-Flows in: the bytes of a stream entry, or plain ints. Flows out: plain tuples of ints, or the bytes of an entry.
-The layout and every code come from `native/include/fillstream.h` through the compiled core; this module only names
-them, and checks at import that its names are the header's, in the header's order. It never judges a value: the
-engine answers any frame of whole records.
+Flows in: the bytes of a stream entry, or plain ints. Flows out: plain tuples of ints, or the bytes of an
+entry. The layout and every code come from `native/include/fillstream.h` through the compiled core; this
+module only names them, and checks at import that its names are the header's, in the header's order. It never
+judges a value: the engine answers any frame of whole records.
 
 Units: prices in ticks, quantities in lots, times in milliseconds since 1970 UTC.
 """
@@ -138,9 +138,7 @@ FORMAT_CODES = {"uint64_t": "Q", "int64_t": "q", "uint32_t": "I", "uint16_t": "H
 def struct_of(c_name: str, fields: tuple[str, ...]) -> Struct:
     """Return the `struct.Struct` of a C record, having checked that it has these fields and no padding."""
     c_fields = ffi.typeof(c_name).fields
-    assert tuple(name for name, _ in c_fields) == fields, (
-        f"{c_name}: the header has other fields than frames.py"
-    )
+    assert tuple(name for name, _ in c_fields) == fields, f"{c_name}: the header has other fields than frames.py"
     layout = "<"
     for name, field in c_fields:
         assert Struct(layout).size == field.offset, f"{c_name}.{name}: padding before it"
@@ -159,7 +157,7 @@ def check_enum(c_name: str, prefix: str, members: type[IntEnum] | type[IntFlag])
 COMMAND = struct_of("fs_command", Command._fields)
 REPORT = struct_of("fs_report", Report._fields)
 RECORD_BYTES: int = COMMAND.size
-assert RECORD_BYTES == REPORT.size
+assert REPORT.size == RECORD_BYTES
 
 PARTITION_ALL: int = lib.FS_PARTITION_ALL
 PARTITION_NONE: int = lib.FS_PARTITION_NONE
@@ -189,6 +187,7 @@ def new_order(
     account: int,
     symbol: int,
     partition: int,
+    *,
     side: int,
     ord_type: int,
     tif: int,
@@ -200,17 +199,15 @@ def new_order(
 
     Raises `struct.error` for an int that its field cannot hold, as do the functions below.
     """
-    return _pack(
-        order_id, price, qty, 0, 0, expiry_ms, account, symbol, _NEW, side, ord_type, tif, 0, 0, partition
-    )
+    return _pack(order_id, price, qty, 0, 0, expiry_ms, account, symbol, _NEW, side, ord_type, tif, 0, 0, partition)
 
 
 def cancel(order_id: int, account: int, symbol: int, partition: int) -> bytes:
-    """Return the record of FS_CANCEL. `symbol` and `partition` only mark the answer should it be a rejection."""
+    """Return the record of FS_CANCEL. `symbol` and `partition` only mark a rejection."""
     return _pack(order_id, 0, 0, 0, 0, 0, account, symbol, _CANCEL, 0, 0, 0, 0, 0, partition)
 
 
-def replace(order_id: int, account: int, symbol: int, partition: int, price: int, qty: int) -> bytes:
+def replace(order_id: int, account: int, symbol: int, partition: int, *, price: int, qty: int) -> bytes:
     """Return the record of FS_REPLACE. `qty` is the new total: what is filled so far counts."""
     return _pack(order_id, price, qty, 0, 0, 0, account, symbol, _REPLACE, 0, 0, 0, 0, 0, partition)
 
@@ -237,20 +234,19 @@ def check_frame(frame: bytes | bytearray | memoryview) -> int:
     """Return the number of records in a frame, or raise ValueError if its length is not whole records."""
     size = frame.nbytes if isinstance(frame, memoryview) else len(frame)
     if size % RECORD_BYTES:
-        raise ValueError(
-            f"A frame is whole records of {RECORD_BYTES} bytes, and {size} bytes are not a multiple of {RECORD_BYTES}."
-        )
+        limit = f"whole records of {RECORD_BYTES} bytes"
+        raise ValueError(f"A frame is {limit}, and {size} bytes are not a multiple of {RECORD_BYTES}.")
     return size // RECORD_BYTES
 
 
 def commands(frame: bytes | bytearray | memoryview) -> Iterator[tuple[int, ...]]:
-    """Yield a plain tuple, in the order of `Command`'s fields, for each record. ValueError: see `check_frame`."""
+    """Yield a tuple in the order of `Command`'s fields for each record. ValueError: see `check_frame`."""
     check_frame(frame)
     return COMMAND.iter_unpack(frame)
 
 
 def reports(frame: bytes | bytearray | memoryview) -> Iterator[tuple[int, ...]]:
-    """Yield a plain tuple, in the order of `Report`'s fields, for each record. ValueError: see `check_frame`."""
+    """Yield a tuple in the order of `Report`'s fields for each record. ValueError: see `check_frame`."""
     check_frame(frame)
     return REPORT.iter_unpack(frame)
 
@@ -313,9 +309,7 @@ def _decode_report(record: tuple[int, ...]) -> dict[str, Any]:
     return fields | {"Partition": _partition(r.partition)}
 
 
-def decode(
-    frame: bytes | bytearray | memoryview, kind: Literal["commands", "reports"]
-) -> list[dict[str, Any]]:
+def decode(frame: bytes | bytearray | memoryview, kind: Literal["commands", "reports"]) -> list[dict[str, Any]]:
     """Return each record of a frame as a dict in FIX's names, with codes spelled out, for people to read.
 
     A frame does not say which records it holds; the stream does: `commands.{s}` commands, `reports` reports.

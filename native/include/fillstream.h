@@ -73,11 +73,13 @@ enum fs_reason {
     FS_REASON_UNKNOWN_ORDER = 16,  /* never seen, or done and forgotten */
     FS_REASON_NOT_OWNER = 17,      /* the order is another account's */
     FS_REASON_DUPLICATE_ID = 18,   /* a live order has this id */
-    FS_REASON_BAD_RECORD = 19,     /* a code outside the lists above, or order_id 0 */
+    FS_REASON_BAD_RECORD = 19,     /* a code outside the lists above, flags or stp not 0, or a client's
+                                      command with order_id 0, account 0 or no account partition */
     FS_REASON_BAD_QTY = 20,        /* not in 1..FS_MAX_QTY */
     FS_REASON_BAD_PRICE = 21,      /* not in -FS_MAX_PRICE..FS_MAX_PRICE */
     FS_REASON_BAD_SYMBOL = 22,     /* above FS_MAX_SYMBOL */
-    FS_REASON_CAPACITY = 23,       /* the engine holds as many orders as it may */
+    FS_REASON_CAPACITY = 23,       /* the engine holds as many orders as it may, or that side of the
+                                      book as many lots (FS_MAX_SIDE_QTY), or memory ran out */
     FS_REASON_EXPIRED = 24         /* its expiry is at or before the clock */
 };
 
@@ -89,7 +91,9 @@ enum fs_report_flag {
 
 #define FS_MAX_QTY 1000000000000000LL        /* lots: 10^15 */
 #define FS_MAX_PRICE 4611686018427387903LL   /* ticks: 2^62 - 1 */
+#define FS_MAX_SIDE_QTY 9223372036854775807LL /* lots resting on one side of one book: 2^63 - 1 */
 #define FS_MAX_SYMBOL 65535u
+#define FS_MAX_ORDERS 1073741824u /* resting client orders an engine may be made for: 2^30 */
 #define FS_PARTITION_ALL 65535u  /* a report for every account partition: quotes and prints */
 #define FS_PARTITION_NONE 65534u /* a report for none: the house's own fills */
 
@@ -130,7 +134,104 @@ typedef struct fs_report {
     uint16_t reserved;  /* 0 */
 } fs_report;
 
-/* -------------------------------------------------------------- library */
+/* -------------------------------------------------------------- library
+ *
+ * One opaque engine holds the books of many symbols. It is a pure function of the commands it was
+ * given: no clock, no randomness, no global state. One thread at a time may use an engine.
+ *
+ *   books[symbol] ─▶ book ─┬─ bids: levels sorted by price, the best last ─▶ level ─▶ oldest … newest
+ *                          └─ asks: the same                                          order    order
+ *   id table: order_id ─▶ order          expiry heap: (time_ms, order_id), soonest first ─▶ order
+ *
+ * Orders live in one slab and point to each other by index. Memory grows only before a command is
+ * accepted; when it runs out, the command is refused (FS_REASON_CAPACITY) and nothing has changed.
+ *
+ * How commands are answered
+ * - FS_NEW: FS_ACCEPTED, then its fills, then FS_CANCELED for a remainder that may not rest; or
+ *   FS_REJECTED alone. A market order's price is reported as 0. An expiry (time_ms) holds for any tif.
+ * - FS_CANCEL: FS_CANCELED or FS_CANCEL_REJECTED. Only order_id and account select the order.
+ * - FS_REPLACE: FS_REPLACED and any fills, or FS_CANCELED, or FS_REPLACE_REJECTED. Quantity down (or
+ *   equal) at the same price keeps the place in the queue, anything else loses it. Expiry stands.
+ * - FS_QUOTE: FS_QUOTED (an absent side as 0/0), then fills of the bid, then of the ask; or FS_REJECTED
+ *   (the former quote stands). The house's orders queue by time like any other.
+ * - FS_PRINT: FS_PRINTED, then fills; or FS_REJECTED.
+ * - FS_TIME: FS_EXPIRED for each order due, by expiry and then order_id. The clock never goes back.
+ * - Anything else: FS_REJECTED, FS_REASON_BAD_RECORD.
+ * Every trade is two FS_FILLED reports, maker then taker, at the maker's price. A rejection echoes the
+ * command's order_id, price, qty, account, symbol, side (0 if it is none) and partition
+ * (FS_PARTITION_NONE if it is no account's, and for the house).
+ */
+
+typedef struct fs_engine fs_engine;
+
+enum fs_status {
+    FS_OK = 0,
+    FS_NO_MEMORY = -1,    /* nothing has changed */
+    FS_BAD_SNAPSHOT = -2, /* these bytes are no snapshot; nothing has changed */
+    FS_BUSY = -3          /* a command's reports are still to be fetched with fs_process */
+};
+
+typedef struct fs_level { /* one price of one side, house included; all 0: no such level */
+    int64_t price;
+    int64_t qty;
+    uint64_t orders;
+} fs_level;
+
+typedef struct fs_last { /* a symbol's tape: its own trades and the prints; all 0: none yet */
+    int64_t price;   /* of the newest trade */
+    int64_t qty;     /* of the newest trade */
+    uint64_t volume; /* lots in all; a print counts whole, the fills it gives are part of it */
+    uint64_t trades; /* in all, likewise */
+} fs_last;
+
+/* A new engine without orders, its clock at 0, or NULL when memory runs out or max_orders is not in
+ * 1..FS_MAX_ORDERS. At most max_orders client orders rest at a time; the house's come on top. */
+fs_engine *fs_new(uint32_t max_orders);
+
+/* Free the engine and all it holds. NULL is fine. */
+void fs_free(fs_engine *engine);
+
+/* Execute commands[0..n) in order and write their reports. Returns the number of reports written and
+ * sets *consumed to the number of commands begun: pass the rest next time. When the return value equals
+ * `capacity`, more reports may be waiting: call again (n may be 0) until fewer come. `commands` need
+ * no alignment. `capacity` 0 does nothing. */
+size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *consumed,
+                  fs_report *reports, size_t capacity);
+
+/* Copy those of reports[0..n) that account partition `partition` hears: its own and
+ * FS_PARTITION_ALL's. `out` has room for n. Neither needs alignment. Returns the number copied. */
+size_t fs_reports_select(const void *reports, size_t n, uint16_t partition, void *out);
+
+/* Number of client orders resting. */
+uint32_t fs_orders(const fs_engine *engine);
+
+/* Best bid and best ask of a symbol. */
+void fs_best(const fs_engine *engine, uint32_t symbol, fs_level *bid, fs_level *ask);
+
+/* Up to n levels of one side (fs_side), best first. Returns how many were written. */
+size_t fs_depth(const fs_engine *engine, uint32_t symbol, uint8_t side, fs_level *levels, size_t n);
+
+/* The newest trade of a symbol, and its totals. */
+void fs_last_trade(const fs_engine *engine, uint32_t symbol, fs_last *last);
+
+/* Bytes that fs_snapshot_save writes now; 0 while a command's reports are still to be fetched. */
+size_t fs_snapshot_size(const fs_engine *engine);
+
+/* Write the whole state, canonical: equal states give equal bytes, whatever led to them. Returns the
+ * bytes written, or 0 when `capacity` is below fs_snapshot_size or that is 0. The format is little-endian
+ * 64-bit words, described in native/src/snapshot.c. */
+size_t fs_snapshot_save(const fs_engine *engine, void *bytes, size_t capacity);
+
+/* Put the state of a snapshot in place of the engine's own; max_orders stays. Any bytes are safe to
+ * pass. Returns an fs_status. */
+int fs_restore(fs_engine *engine, const void *bytes, size_t n);
+
+/* 64-bit hash of the state: equal states, equal hashes. 0 while reports are still to be fetched. Walks
+ * every order. */
+uint64_t fs_state_hash(const fs_engine *engine);
+
+/* Check every invariant of the structure. Returns NULL, or a sentence naming the broken one. */
+const char *fs_validate(const fs_engine *engine);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,159 @@
+"""The C engine, bytes in and bytes out.
+
+Flows in: frames of commands and the time of their stream entry. Flows out: frames of reports. No order ever
+becomes a Python object here; what the records mean, and every rule of matching, is in
+`native/include/fillstream.h`. Prices are ticks, quantities lots. An engine belongs to one thread at a time.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from native._core import ffi, lib
+
+from libs.common.frames import RECORD_BYTES, check_frame
+
+DEFAULT_MAX_ORDERS: Final = 1 << 20
+OUTPUT_REPORTS: Final = 8192  # records the reusable output buffer holds (512 KiB); longer answers take more calls
+
+
+class Level(NamedTuple):
+    """One price of one side, the house's quote included."""
+
+    price: int
+    qty: int
+    orders: int
+
+
+class Last(NamedTuple):
+    """A symbol's tape: newest trade or print, lots and trades in all."""
+
+    price: int
+    qty: int
+    volume: int
+    trades: int
+
+
+class Engine:
+    """The books of one symbol partition.
+
+    `max_orders` (orders, 1 to 2^30) is how many client orders may rest at a time; one more is rejected with
+    reason CAPACITY. `output_reports` (records) sizes the output buffer and changes nothing else.
+    """
+
+    def __init__(self, max_orders: int = DEFAULT_MAX_ORDERS, output_reports: int = OUTPUT_REPORTS) -> None:
+        if not 1 <= max_orders <= lib.FS_MAX_ORDERS:
+            raise ValueError(f"max_orders is {max_orders}, and must be between 1 and {lib.FS_MAX_ORDERS}.")
+        assert output_reports > 0
+        engine = lib.fs_new(max_orders)
+        if engine == ffi.NULL:
+            raise MemoryError("The engine cannot be allocated.")
+        self._engine = ffi.gc(engine, lib.fs_free)
+        self._clock = ffi.new("fs_command *", {"type": lib.FS_TIME})
+        self._reports = ffi.new("fs_report[]", output_reports)
+        self._capacity = output_reports
+        self._consumed = ffi.new("size_t *")
+        self._level = ffi.new("fs_level[2]")
+
+    def process(self, frame: bytes | bytearray | memoryview, now_ms: int) -> bytes:
+        """Set the clock to `now_ms` (since 1970 UTC), execute a frame of commands, return the reports.
+
+        The clock never goes back; orders that expire are reported first. Raises ValueError, having done
+        nothing, for a frame that is not whole records or a time outside 0..2^64-1. Nothing in the records
+        can raise.
+        """
+        count = check_frame(frame)
+        if not 0 <= now_ms < 1 << 64:
+            raise ValueError(f"now_ms is {now_ms}, and must be between 0 and 2^64 - 1.")
+        self._clock.time_ms = now_ms
+        answers: list[bytes] = []
+        self._pump(self._clock, 1, answers)
+        if count:
+            with ffi.from_buffer("fs_command[]", frame) as records:
+                self._pump(records, count, answers)
+        return answers[0] if len(answers) == 1 else b"".join(answers)
+
+    def _pump(self, records: Any, count: int, answers: list[bytes]) -> None:
+        """Execute all records, however often the output buffer fills up."""
+        begun = 0
+        while True:
+            written = lib.fs_process(
+                self._engine, records + begun, count - begun, self._consumed, self._reports, self._capacity
+            )
+            begun += self._consumed[0]
+            if written:
+                answers.append(ffi.buffer(self._reports, written * RECORD_BYTES)[:])
+            if written < self._capacity:
+                assert begun == count
+                return
+
+    @staticmethod
+    def select(reports: bytes | bytearray | memoryview, partition: int) -> bytes:
+        """Return the reports that an account partition (0..65533) hears: its own, and those for all.
+
+        Raises ValueError for a frame that is not whole records.
+        """
+        count = check_frame(reports)
+        heard = ffi.new("fs_report[]", count)
+        copied = lib.fs_reports_select(ffi.from_buffer(reports), count, partition, heard)
+        return bytes(ffi.buffer(heard, copied * RECORD_BYTES))
+
+    def orders(self) -> int:
+        """Return the number of client orders resting."""
+        return int(lib.fs_orders(self._engine))
+
+    def best(self, symbol: int) -> tuple[Level | None, Level | None]:
+        """Return the best bid and the best ask of a symbol, None where a side is empty."""
+        lib.fs_best(self._engine, symbol, self._level, self._level + 1)
+        bid, ask = (self._level_of(self._level[i]) for i in range(2))
+        return (bid if bid.orders else None), (ask if ask.orders else None)
+
+    def depth(self, symbol: int, side: int, levels: int = 10) -> list[Level]:
+        """Return up to `levels` levels of one side of a symbol, best first."""
+        out = ffi.new("fs_level[]", levels)
+        count = lib.fs_depth(self._engine, symbol, side, out, levels)
+        return [self._level_of(out[i]) for i in range(count)]
+
+    @staticmethod
+    def _level_of(level: Any) -> Level:
+        return Level(level.price, level.qty, level.orders)
+
+    def last(self, symbol: int) -> Last | None:
+        """Return the newest trade of a symbol and its totals, or None if there was no trade or print yet."""
+        last = ffi.new("fs_last *")
+        lib.fs_last_trade(self._engine, symbol, last)
+        return Last(last.price, last.qty, last.volume, last.trades) if last.trades else None
+
+    def volume(self, symbol: int) -> int:
+        """Return the lots of a symbol traded in all, prints included."""
+        last = self.last(symbol)
+        return last.volume if last else 0
+
+    def snapshot(self) -> bytes:
+        """Return the whole state. Equal states give equal bytes."""
+        size = lib.fs_snapshot_size(self._engine)
+        assert size, "process() always finishes its commands"
+        out = ffi.new("unsigned char[]", size)
+        written = lib.fs_snapshot_save(self._engine, out, size)
+        assert written == size
+        return bytes(ffi.buffer(out, size))
+
+    def restore(self, snapshot: bytes | bytearray | memoryview) -> None:
+        """Put the state of a snapshot in place of this engine's. On any error this engine is as it was.
+
+        Raises ValueError for bytes that are no snapshot, MemoryError when memory runs out.
+        """
+        status = lib.fs_restore(self._engine, ffi.from_buffer(snapshot), memoryview(snapshot).nbytes)
+        if status == lib.FS_BAD_SNAPSHOT:
+            raise ValueError(f"These {memoryview(snapshot).nbytes} bytes are no snapshot of an engine.")
+        if status == lib.FS_NO_MEMORY:
+            raise MemoryError("Memory ran out while a snapshot was restored.")
+        assert status == lib.FS_OK
+
+    def state_hash(self) -> int:
+        """Return the 64-bit hash of the state: equal states, equal hashes."""
+        return int(lib.fs_state_hash(self._engine))
+
+    def validate(self) -> None:
+        """Check every invariant of the books; raise AssertionError with a sentence naming the broken one."""
+        broken = lib.fs_validate(self._engine)
+        if broken != ffi.NULL:
+            raise AssertionError(ffi.string(broken).decode())
