@@ -8,7 +8,9 @@ FastStream owns the life cycle, the HTTP side and the description of every chann
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from libs.common.metrics import StageMetrics
 from libs.common.settings import Settings, SettingsError, load_settings
 from libs.common.worker import Role, Worker
 
+PARTITION_VARIABLE = "FILLSTREAM_PARTITION"
 EXIT_SETTINGS = 78
 """EX_CONFIG of sysexits.h: the settings were refused."""
 
@@ -107,12 +110,32 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
     )
 
 
-def serve(role_of: Callable[[Settings], tuple[Role, Description]]) -> None:
-    """Load the settings, run one stage until SIGTERM, and exit.
+def main(program: str, role_of: Callable[[Settings, int], tuple[Role, Description]]) -> None:
+    """Run one partition of a stage until SIGTERM, with the settings that the environment names.
+
+    Args:
+        program: shown by `--help`.
+        role_of: makes the stage from the settings and the partition.
 
     Exit codes: 0 asked to stop; 70 crashed (start again); 71 cannot recover (needs a person); 72 fenced by a newer
     process; 78 settings refused.
     """
+    parser = ArgumentParser(prog=f"python -m services.{program}")
+    parser.add_argument(
+        "--partition",
+        type=int,
+        default=int(os.environ.get(PARTITION_VARIABLE, "0")),
+        help=f"the partition this process owns (default: ${PARTITION_VARIABLE}, else 0)",
+    )
+    partition = parser.parse_args(sys.argv[1:]).partition
+    settings = settings_or_exit()
+    role, about = role_of(settings, partition)
+    metrics = StageMetrics(role.stage.name, partition)
+    serve_app(build_app(about, Worker(role, settings, metrics), metrics, settings), settings)
+
+
+def settings_or_exit() -> Settings:
+    """Return the settings, with logging set up as they say; end the process with a sentence when they are refused."""
     try:
         settings = load_settings()
         settings.require_supported()
@@ -124,10 +147,7 @@ def serve(role_of: Callable[[Settings], tuple[Role, Description]]) -> None:
         format="%(asctime)s %(levelname)s %(threadName)s %(message)s",
         stream=sys.stderr,
     )
-    role, about = role_of(settings)
-    metrics = StageMetrics(role.stage.name, role.stage.partition)
-    worker = Worker(role, settings, metrics)
-    serve_app(build_app(about, worker, metrics, settings), settings)
+    return settings
 
 
 def serve_app(app: AsgiFastStream, settings: Settings) -> None:

@@ -110,8 +110,12 @@ class Runner:
             return
         self.out.digest = EMPTY_DIGEST
 
+    def know_poisoned(self, poisoned: dict[str, str]) -> None:
+        """Decide on quarantined entries as the commit that quarantined them did: entry id to reason."""
+        self._poisoned = poisoned
+
     def _replay(self, checkpoint: Checkpoint) -> None:
-        self._poisoned = checkpoint.poisoned
+        self.know_poisoned(checkpoint.poisoned)
         if self.position != checkpoint.id:
             self.replay(self.log.between(self.position, checkpoint.id))
         if (self.position, self.entries, self.out.digest) != (

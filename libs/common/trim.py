@@ -28,7 +28,8 @@ def trim(client: redis.Redis, stream: str, readers: Iterable[str], retention_s: 
         readers: those who must have left a mark; while one has not, nothing is dropped.
         retention_s: entries younger than this stay in any case (seconds).
     """
-    marks = _text(cast(Any, client.hgetall(low_water_key(stream))))
+    raw: dict[bytes, bytes] = cast(Any, client.hgetall(low_water_key(stream)))
+    marks = {reader.decode(): mark.decode() for reader, mark in raw.items()}
     if any(reader not in marks for reader in readers):
         return 0
     seconds, _ = cast(Any, client.time())
@@ -39,9 +40,5 @@ def trim(client: redis.Redis, stream: str, readers: Iterable[str], retention_s: 
         pending: dict[str, Any] = cast(Any, client.xpending(stream, group["name"]))
         if pending["pending"]:
             bounds.append(pending["min"].decode())
-    return cast(int, client.xtrim(stream, minid=min(bounds, key=id_key), approximate=True))
+    return client.xtrim(stream, minid=min(bounds, key=id_key), approximate=True)
 
-
-def _text(raw: Any) -> dict[str, str]:
-    pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
-    return {name.decode(): value.decode() for name, value in pairs}

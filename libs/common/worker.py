@@ -271,7 +271,7 @@ class Worker(threading.Thread):
             self._next_lag_check = now + 0.1
             self._downstream_lag = max((self._lag_of(each) for each in self.role.downstream), default=0)
             self._metrics.downstream_lag.set(self._downstream_lag)
-        held = self._downstream_lag > self._settings.messaging.max_downstream_lag
+        held: bool = self._downstream_lag > self._settings.messaging.max_downstream_lag
         if held != (self._state == "paused"):
             self._state = "paused" if held else "live"
             self._metrics.paused.set(held)
@@ -376,7 +376,7 @@ class Worker(threading.Thread):
             "at_ms": int(time.time() * 1000),
         }
         pipe = self._aside.pipeline(transaction=False)
-        pipe.hset(key, mapping=fields)
+        pipe.hset(key, mapping=cast(Any, fields))
         pipe.expire(key, STATUS_TTL_S)
         pipe.execute()
 

@@ -1,0 +1,225 @@
+"""Market data for the venue SIM: from a Binance capture, from a CSV file, or made up from a seed.
+
+Flows in: a file or a seed, and the instruments. Flows out: `Moment`s, each a 64-byte command record for one symbol
+partition; `publish` appends them to the engine's inbox as frames. Prices become ticks and quantities lots exactly; what
+is not a whole tick or lot is refused with its line. Never invents a price it was not given (`synthetic` aside).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import redis
+
+from libs.common import frames
+from libs.common.frames import Side
+from libs.common.money import Scale
+from libs.common.streams import Topology
+
+FRAME_RECORDS = 100
+"""Records in a frame when the feed runs as fast as it can."""
+SYNTHETIC_STEP_NS = 20_000_000
+CSV_COLUMNS = ("time_ns", "symbol", "bid_px", "bid_qty", "ask_px", "ask_qty")
+
+
+class FeedError(Exception):
+    """A feed that cannot be read: names the file, the line, the field and the value."""
+
+
+class Moment(NamedTuple):
+    """One thing that happened on the market.
+
+    Attributes:
+        time_ns: when, nanoseconds since 1970 UTC (a synthetic feed counts from 0).
+        symbol: of what.
+        record: the command that tells the engine, FS_QUOTE or FS_PRINT.
+    """
+
+    time_ns: int
+    symbol: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An instrument as a feed needs it: its number, and how its decimals become ticks and lots."""
+
+    id: int
+    ticks: Scale
+    lots: Scale
+
+
+def listed(instruments: Mapping[str, Any]) -> dict[str, Listed]:
+    """Return what feeds need of the settings' instruments, by symbol."""
+    return {s: Listed(each.id, Scale(each.tick_size), Scale(each.lot_size)) for s, each in instruments.items()}
+
+
+# ---------------------------------------------------------------------------------------------------- sources
+
+
+def binance(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment]:
+    """Yield the bookTicker and trade messages of a Binance capture (lines of `local-ns JSON`, plain or gzip).
+
+    Other message types are passed over. Symbols that are not configured are refused.
+
+    Raises:
+        FeedError: a line is not such a message, or its numbers are not whole ticks and lots.
+    """
+    for number, line in _lines(path):
+        stamp, _, body = line.partition(b" ")
+        try:
+            data = orjson.loads(body)["data"]
+            kind = "quote" if "u" in data and "A" in data else data.get("e")
+            if kind == "quote":
+                one = _instrument(instruments, data["s"])
+                record = frames.quote(
+                    one.id,
+                    _units(one.ticks, data["b"], "b"),
+                    _units(one.lots, data["B"], "B"),
+                    _units(one.ticks, data["a"], "a"),
+                    _units(one.lots, data["A"], "A"),
+                )
+            elif kind == "trade":
+                one = _instrument(instruments, data["s"])
+                # `m`: the buyer was the maker, so the seller came in (Binance spot API, trade streams).
+                side = Side.SELL if data["m"] else Side.BUY
+                price, quantity = _units(one.ticks, data["p"], "p"), _units(one.lots, data["q"], "q")
+                record = frames.print_trade(one.id, side, price, quantity)
+            else:
+                continue
+            yield Moment(int(stamp), data["s"], record)
+        except (ValueError, KeyError, TypeError) as error:
+            raise FeedError(f"{path}:{number}: {type(error).__name__}: {error}") from error
+
+
+def quotes_csv(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment]:
+    """Yield the quotes of a CSV file with the columns time_ns, symbol, bid_px, bid_qty, ask_px, ask_qty.
+
+    Raises:
+        FeedError: a column is missing, or a row's numbers are not whole ticks and lots.
+    """
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        missing = [column for column in CSV_COLUMNS if column not in (rows.fieldnames or ())]
+        if missing:
+            raise FeedError(f"{path}:1: columns {missing} are missing; a quotes file has {', '.join(CSV_COLUMNS)}")
+        for row in rows:
+            try:
+                one = _instrument(instruments, row["symbol"])
+                record = frames.quote(
+                    one.id,
+                    _units(one.ticks, row["bid_px"], "bid_px"),
+                    _units(one.lots, row["bid_qty"], "bid_qty"),
+                    _units(one.ticks, row["ask_px"], "ask_px"),
+                    _units(one.lots, row["ask_qty"], "ask_qty"),
+                )
+                yield Moment(int(row["time_ns"]), row["symbol"], record)
+            except (ValueError, TypeError) as error:
+                raise FeedError(f"{path}:{rows.line_num}: {error}") from error
+
+
+def synthetic(
+    instruments: Mapping[str, Listed], start_px: Mapping[str, str], seed: int, steps: int | None = None
+) -> Iterator[Moment]:
+    """Yield a made-up market: each symbol's mid walks at random, quoted one to three ticks wide, with prints.
+
+    Args:
+        instruments: the symbols that are quoted, in this order.
+        start_px: where each begins (decimal text).
+        seed: the same seed gives the same market.
+        steps: how many moments; None for no end.
+    """
+    dice = random.Random(seed)  # noqa: S311 - a market made up for a demonstration, not a secret
+    symbols = list(instruments)
+    mids = {symbol: _units(instruments[symbol].ticks, start_px[symbol], "start_px") for symbol in symbols}
+    step = 0
+    while steps is None or step < steps:
+        symbol = dice.choice(symbols)
+        one, mid = instruments[symbol], mids[symbol]
+        if dice.random() < 0.2:
+            side = dice.choice((Side.BUY, Side.SELL))
+            price = mid + (1 if side is Side.BUY else -1)
+            record = frames.print_trade(one.id, side, price, dice.randrange(1, 500))
+        else:
+            width = max(1, mid // 20_000)
+            mid = max(10 * width, mid + dice.randrange(-width, width + 1))
+            mids[symbol] = mid
+            half = dice.randrange(1, 1 + width)
+            record = frames.quote(
+                one.id, mid - half, dice.randrange(100, 5_000), mid + half, dice.randrange(100, 5_000)
+            )
+        yield Moment(step * SYNTHETIC_STEP_NS, symbol, record)
+        step += 1
+
+
+# ------------------------------------------------------------------------------------------------- publishing
+
+
+def publish(
+    client: redis.Redis,
+    topology: Topology,
+    moments: Iterator[Moment],
+    speed: float | None = None,
+    sent: Callable[[int], None] = lambda records: None,
+) -> int:
+    """Append a feed to the engine's inboxes as frames; return how many records went out.
+
+    Args:
+        client: a connection.
+        topology: names of the streams; each symbol's partition gets its own frames, in order.
+        moments: the feed.
+        speed: 1 for real time, 10 for ten times as fast; None for as fast as possible.
+        sent: called after each append with the number of records in it.
+    """
+    total = 0
+    waiting: dict[int, list[bytes]] = {}
+    began_s, first_ns = time.monotonic(), None
+
+    def flush() -> None:
+        for partition, records in waiting.items():
+            client.xadd(topology.commands(partition), {"frame": b"".join(records)})
+            sent(len(records))
+        waiting.clear()
+
+    for moment in moments:
+        if speed is not None:
+            first_ns = moment.time_ns if first_ns is None else first_ns
+            due_s = began_s + (moment.time_ns - first_ns) / 1e9 / speed
+            if due_s > time.monotonic():
+                flush()
+                time.sleep(max(0.0, due_s - time.monotonic()))
+        waiting.setdefault(topology.symbol_partition(moment.symbol), []).append(moment.record)
+        total += 1
+        if sum(map(len, waiting.values())) >= FRAME_RECORDS:
+            flush()
+    flush()
+    return total
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        yield from enumerate(file, start=1)
+
+
+def _instrument(instruments: Mapping[str, Listed], symbol: str) -> Listed:
+    if symbol not in instruments:
+        raise ValueError(f"symbol: {symbol} is not configured; instruments.yaml has {', '.join(sorted(instruments))}")
+    return instruments[symbol]
+
+
+def _units(scale: Scale, text: str, field: str) -> int:
+    units = scale.units(text)
+    if units is None:
+        raise ValueError(f"{field}: {text} is not a whole multiple of {scale!r}")
+    return units

@@ -1,0 +1,153 @@
+"""The venue SIM as a stage: command frames in, report frames out, depth and trades on the side.
+
+Flows in: frames of commands (orders, cancels, quotes, prints) and ticks. Flows out: frames of reports to the inbox of
+each account partition; `Trades` and `Depth` to the lossy market stream. No order ever becomes a Python object here:
+the bytes of an entry go into C and bytes come back; only trades and the best levels are looked at, to publish them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from libs.common.frames import RECORD_BYTES, REPORT, Report, ReportFlag, ReportType, Side
+from libs.common.money import Scale
+from libs.common.stage import BadEntry, Entry, Outputs
+from libs.common.streams import Topology
+from services.matching_engine.book import Engine, Level
+
+TICK_MS = 1000
+"""How often the engine's clock moves when nothing else comes in: expiry is at most this late."""
+DEPTH_LEVELS = 10
+DEPTH_EVERY_MS = 100
+"""A symbol's depth is published at most this often (log time)."""
+
+assert sys.byteorder == "little", "frames are little-endian and are looked into without conversion"
+_TYPE_AT, _FLAGS_AT = 56, 59
+_SYMBOL_WORD = 13
+_WORDS = RECORD_BYTES // 4
+_FILLED = bytes([ReportType.FILLED])
+_TAKER = int(ReportFlag.TAKER)
+_SIDES = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
+
+
+class Listing:
+    """How an instrument is shown: its symbol, and its ticks and lots as decimals."""
+
+    __slots__ = ("lots", "symbol", "ticks")
+
+    def __init__(self, symbol: str, ticks: Scale, lots: Scale) -> None:
+        self.symbol = symbol
+        self.ticks = ticks
+        self.lots = lots
+
+
+class EngineStage:
+    """The books of one symbol partition. See `libs.common.stage.Stage`.
+
+    Args:
+        topology: names of the streams.
+        partition: the symbol partition.
+        listings: instrument number to how it is shown; a symbol without one trades but is not published.
+    """
+
+    name = "engine"
+    tick_ms: int | None = TICK_MS
+
+    def __init__(self, topology: Topology, partition: int, listings: Mapping[int, Listing]) -> None:
+        self.partition = partition
+        self.inbox = topology.commands(partition)
+        self.latencies_ms: list[int] = []
+        self._answers = [topology.orders(account) for account in range(topology.account_partitions)]
+        self._market = topology.market(partition)
+        self._listings = listings
+        self._engine = Engine()
+        # What has changed since it was last shown. Not part of the state: the market stream is lossy.
+        self._changed: set[int] = set()
+        self._shown_ms: dict[int, int] = {}
+
+    def fold(self, entry: Entry, out: Outputs) -> None:
+        """Execute a frame at the time of its entry, or let time pass.
+
+        Raises:
+            BadEntry: neither a tick nor a frame of whole records.
+        """
+        frame = entry.fields.get(b"frame")
+        if frame is None:
+            if b"tick" not in entry.fields:
+                raise BadEntry("not_a_frame", f"frame: missing; the entry's fields are {sorted(entry.fields)[:8]!r}")
+            frame = b""
+        elif len(frame) % RECORD_BYTES or not frame:
+            raise BadEntry("torn_frame", f"frame: {len(frame)} bytes are not a whole number of {RECORD_BYTES}")
+        reports = self._engine.process(frame, entry.ms)
+        if reports:
+            for partition, stream in enumerate(self._answers):
+                heard = self._engine.select(reports, partition)
+                if heard:
+                    out.record(stream, heard)
+            self._publish_trades(reports, entry.ms, out)
+            self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
+        if self._changed:
+            self._publish_depth(entry.ms, out)
+
+    def _publish_trades(self, reports: bytes, ms: int, out: Outputs) -> None:
+        """Publish each trade once, from its taker's report, in order, one message a symbol."""
+        types, flags = reports[_TYPE_AT::RECORD_BYTES], reports[_FLAGS_AT::RECORD_BYTES]
+        by_symbol: dict[int, list[tuple[int, str, str, str]]] = {}
+        at = types.find(_FILLED)
+        while at >= 0:
+            if flags[at] & _TAKER:
+                report = Report._make(REPORT.unpack_from(reports, at * RECORD_BYTES))
+                listing = self._listings.get(report.symbol)
+                if listing is not None:
+                    by_symbol.setdefault(report.symbol, []).append(
+                        (
+                            report.match_id,
+                            listing.ticks.text(report.price),
+                            listing.lots.text(report.qty),
+                            _SIDES[report.side],
+                        )
+                    )
+            at = types.find(_FILLED, at + 1)
+        for number, trades in by_symbol.items():
+            symbol = self._listings[number].symbol
+            out.market(self._market, {"type": "Trades", "v": 1, "time": ms, "symbol": symbol, "trades": trades})
+
+    def _publish_depth(self, ms: int, out: Outputs) -> None:
+        for number in [n for n in self._changed if ms - self._shown_ms.get(n, 0) >= DEPTH_EVERY_MS]:
+            self._changed.discard(number)
+            self._shown_ms[number] = ms
+            listing = self._listings.get(number)
+            if listing is None:
+                continue
+            out.market(
+                self._market,
+                {
+                    "type": "Depth",
+                    "v": 1,
+                    "time": ms,
+                    "symbol": listing.symbol,
+                    "bids": self._levels(listing, number, Side.BUY),
+                    "asks": self._levels(listing, number, Side.SELL),
+                },
+            )
+
+    def _levels(self, listing: Listing, number: int, side: Side) -> list[tuple[str, str]]:
+        levels: list[Level] = self._engine.depth(number, side, DEPTH_LEVELS)
+        return [(listing.ticks.text(level.price), listing.lots.text(level.qty)) for level in levels]
+
+    def snapshot(self) -> bytes:
+        """See `Stage.snapshot`."""
+        return self._engine.snapshot()
+
+    def restore(self, data: bytes) -> None:
+        """See `Stage.restore`. Raises ValueError for bytes that are no snapshot of an engine."""
+        self._engine.restore(data)
+
+    def configuration(self) -> dict[bytes, bytes] | None:
+        """Return None: nothing the engine decides depends on configuration."""
+        return None
+
+    def gauges(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the number of resting client orders."""
+        return {"book": {"resting_orders": self._engine.orders()}}

@@ -1,0 +1,92 @@
+"""Wires the two stages of the order service to their streams and pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from libs.common.app import Channel, Description
+from libs.common.contracts import DeadLetter, Frame, JournalEvent, NewOrder, ReportStatus, Signal
+from libs.common.settings import Settings
+from libs.common.worker import Downstream, Role
+from services.order_service.desk import Account, DeskConfig, Instrument
+from services.order_service.orders_stage import OrdersStage
+from services.order_service.signals_stage import SignalsStage
+
+Instruction: Any = Signal | ReportStatus
+
+
+def desk_config(settings: Settings) -> DeskConfig:
+    """Return what decisions depend on, as it will travel through the inbox."""
+    params = settings.order_params
+    return DeskConfig(
+        instruments={
+            symbol: Instrument(
+                each.id, each.tick_size, each.lot_size, each.multiplier, each.currency,
+                each.maker_fee_bps, each.taker_fee_bps,
+            )
+            for symbol, each in settings.instruments.items()
+        },
+        accounts={
+            name: Account(
+                each.id, each.max_order_value, each.max_daily_orders, each.min_order_size, each.max_slippage_bps
+            )
+            for name, each in settings.accounts.items()
+        },
+        default_order_type=params.default_order_type,
+        default_time_in_force=params.time_in_force,
+        retention_ms=settings.order_cache.ttl * 1000 if settings.order_cache.enabled else 0,
+    )  # fmt: skip
+
+
+def signals_role(settings: Settings, partition: int) -> tuple[Role, Description]:
+    """Return the signals stage with its neighbours, and what its page says.
+
+    Raises:
+        ValueError: there is one signals partition only.
+    """
+    if partition != 0:
+        raise ValueError(f"partition: {partition}, but the signals stage has partition 0 only")
+    topology = settings.topology()
+    stage = SignalsStage(topology)
+    inboxes = [(topology.orders(a), a) for a in range(topology.account_partitions)]
+    place = Role(
+        stage,
+        downstream=[Downstream(stream, "orders", a) for stream, a in inboxes],
+        trims={stage.inbox: (stage.name, "analytics")},
+    )
+    about = Description(
+        title="Fillstream order service: signals stage",
+        text="Turns every signal into one instruction for the account partition that must act on it.",
+        reads=[Channel(stage.inbox, NewOrder, "What clients publish: orders, cancels and amendments, in many shapes.")],
+        writes=[
+            *(Channel(stream, Instruction, "Instructions, decimals as strings.") for stream, _ in inboxes),
+            Channel(topology.dead, DeadLetter, "Signals nobody could read, whole, with the reason."),
+        ],
+    )
+    return place, about
+
+
+def orders_role(settings: Settings, partition: int) -> tuple[Role, Description]:
+    """Return the orders stage of account partition `partition` with its neighbours, and what its page says."""
+    topology = settings.topology()
+    stage = OrdersStage(topology, partition, desk_config(settings))
+    commands = [(topology.commands(s), s) for s in range(topology.symbol_partitions)]
+    place = Role(
+        stage,
+        downstream=[
+            Downstream(topology.events(partition), "positions", partition),
+            *(Downstream(stream, "engine", s) for stream, s in commands),
+        ],
+        trims={stage.inbox: (stage.name,)},
+    )
+    about = Description(
+        title="Fillstream order service: orders stage",
+        text="Validates orders against limits, holds their state, routes them to the venue and keeps the journal.",
+        reads=[Channel(stage.inbox, Instruction, "Instructions, report frames, ticks and configuration.")],
+        writes=[
+            Channel(topology.events(partition), JournalEvent, "The journal: every change of every order, in order."),
+            *(Channel(stream, Frame, "Frames of fs_command records.") for stream, _ in commands),
+            Channel(topology.dead, DeadLetter, "Entries nobody could use, whole, with the reason."),
+        ],
+    )
+    return place, about
