@@ -27,7 +27,7 @@ from fillstream.replay import Replay, replay
 from libs.common.frames import REPORT, Report, ReportFlag, ReportType, Side
 from libs.common.log import RedisLog, connect
 from libs.common.stage import BadEntry, Stage
-from libs.common.streams import Topology
+from libs.common.streams import Topology, id_ms
 from libs.common.wire import decode
 
 WORKING = {"PendingNew", "New", "PartiallyFilled", "PendingCancel", "PendingReplace"}
@@ -71,6 +71,7 @@ class Audit:
     fills: int = 0
     positions: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     latencies_ms: list[int] = field(default_factory=list)
+    """From a signal's entry to the journal entry of its order's first fill as taker: log time, whole milliseconds."""
     replayed: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -136,6 +137,7 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
     found = Audit()
     dead = list(_messages(source, topology.dead))
     found.dead.update(letter["reason"] for letter in dead)
+    signal_ms: dict[str, int] = {}
     resting: dict[int, int] = {}
     for stage in stages:
         _check_replay(found, source, stage)
@@ -145,8 +147,9 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
     reports: dict[str, tuple[int, int, int]] = {}
     for partition in range(topology.account_partitions):
         _read_inbox(source, topology, partition, instructions, reports)
-    _check_signals(found, source, topology, dead, instructions)
+    _check_signals(found, source, topology, dead, instructions, signal_ms)
     _check_journal(found, source, topology, dead, instructions, reports, resting)
+    _measure_latency(found, source, topology, signal_ms)
     return found
 
 
@@ -183,7 +186,12 @@ def _read_inbox(
 
 
 def _check_signals(
-    found: Audit, source: Source, topology: Topology, dead: list[dict[str, Any]], instructions: Counter[str]
+    found: Audit,
+    source: Source,
+    topology: Topology,
+    dead: list[dict[str, Any]],
+    instructions: Counter[str],
+    signal_ms: dict[str, int],
 ) -> None:
     refused = Counter(letter["entry_id"] for letter in dead if letter["stream"] == topology.signals)
     expected: Counter[str] = Counter()
@@ -194,9 +202,12 @@ def _check_signals(
                 found.problems.append(f"signal {entry_id}: {refused[entry_id]} dead letters, expected 1")
             continue
         try:
-            expected[str(decode(fields).get("signal_id") or entry_id)] += 1
+            signal_id = str(decode(fields).get("signal_id") or entry_id)
         except BadEntry as bad:
             found.problems.append(f"signal {entry_id}: unreadable ({bad}), but not in {topology.dead}")
+            continue
+        expected[signal_id] += 1
+        signal_ms.setdefault(signal_id, id_ms(entry_id))
     _compare(found, "signal", "instructions", expected, instructions)
 
 
@@ -348,6 +359,19 @@ def _check_orders(found: Audit, orders: dict[str, OrderBooked], resting: dict[in
     working = sum(count for state, count in found.orders_by_state.items() if state in WORKING)
     if resting and sum(resting.values()) != working:
         found.problems.append(f"{sum(resting.values())} orders rest in the books, {working} work by the journal")
+
+
+def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms: dict[str, int]) -> None:
+    waiting: dict[str, int] = {}
+    for partition in range(topology.account_partitions):
+        for entry_id, fields in source.entries(topology.events(partition)):
+            event = orjson.loads(fields[b"data"])
+            if event["type"] == "OrderReceived" and event["signal_id"] in signal_ms:
+                waiting[event["order_id"]] = signal_ms[event["signal_id"]]
+            elif event["type"] == "OrderFilled":
+                began = waiting.pop(event["order_id"], None)
+                if began is not None and event["liquidity"] == "TAKER":
+                    found.latencies_ms.append(id_ms(entry_id) - began)
 
 
 def _compare(found: Audit, what: str, of: str, expected: Counter[str], actual: Counter[str]) -> None:

@@ -1,0 +1,302 @@
+"""The demonstration: a market, a busy client, the whole stack as its own processes, and the books checked at the end.
+
+Flows in: a feed and a seed. Flows out: what a person sees while it happens, a summary, and whether everything adds up.
+The client only does what any client could: XADD onto `signals`. Never looks inside a service.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import orjson
+import redis
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from fillstream.audit import Audit, RedisSource, audit
+from fillstream.feeds import Moment, publish
+from fillstream.house import all_stages
+from fillstream.traffic import Traffic
+from libs.common.settings import Settings
+from libs.common.streams import Topology
+from libs.common.trim import low_water_key
+
+CHUNK = 100
+"""Moments of the market between two looks at the clock and at the lag."""
+MAX_LAG = 400
+"""Entries that the slowest stage may be behind before the market waits for it: this measures a desk, not a queue."""
+QUIET_S = 60.0
+
+
+class DemoError(Exception):
+    """The demonstration could not be carried out; says why."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the journal has said so far, counted by a thread that tails it."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    status: dict[str, str] = field(default_factory=dict)
+    positions: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+
+class Watcher(threading.Thread):
+    """Tails the public streams of the desk, as a user's own program would, and counts."""
+
+    def __init__(self, url: str, topology: Topology) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self.seen = Seen()
+        self._client = redis.Redis.from_url(url)
+        self._at = {topology.events(a): "0-0" for a in range(topology.account_partitions)}
+        self._at |= {topology.positions(a): "0-0" for a in range(topology.account_partitions)}
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self.join()
+        self._client.close()
+
+    def run(self) -> None:
+        """Read until told to stop."""
+        while not self._stop.is_set():
+            reply = cast(Any, self._client.xread(cast(Any, self._at), count=2000, block=200))
+            for stream, entries in reply or []:
+                self._at[stream.decode()] = entries[-1][0].decode()
+                for _, fields in entries:
+                    self._count(orjson.loads(fields[b"data"]))
+
+    def _count(self, message: dict[str, Any]) -> None:
+        seen = self.seen
+        seen.events[message["type"]] += 1
+        if "ord_status" in message and message.get("order_id"):
+            seen.status[message["order_id"]] = message["ord_status"]
+        elif "realized_pnl" in message:
+            seen.positions[message["account"], message["symbol"]] = message
+
+
+class Desk:
+    """What the demonstration needs to know of a running desk from outside.
+
+    Args:
+        url: of its Redis.
+        settings: names and partitions.
+    """
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self.client = redis.Redis.from_url(url)
+        self.topology = settings.topology()
+        t = self.topology
+        self._stages = [("signals", 0, t.signals)]
+        self._stages += [("orders", a, t.orders(a)) for a in range(t.account_partitions)]
+        self._stages += [("engine", s, t.commands(s)) for s in range(t.symbol_partitions)]
+        self._stages += [("positions", a, t.events(a)) for a in range(t.account_partitions)]
+
+    def lag(self) -> int:
+        """Return how many entries the slowest stage is behind."""
+        return max(self._lag(*stage) for stage in self._stages)
+
+    def _lag(self, stage: str, partition: int, inbox: str) -> int:
+        done = cast(Any, self.client.hget(self.topology.checkpoint(stage, partition), "entries"))
+        if not self.client.exists(inbox):
+            return 0
+        return int(cast(Any, self.client.xinfo_stream(inbox))["entries-added"]) - int(done or 0)
+
+    def analytics_lag(self) -> int:
+        """Return how many of the public streams analytics has not stored up to their end."""
+        t = self.topology
+        streams = [t.signals, t.dead]
+        streams += [t.events(a) for a in range(t.account_partitions)]
+        streams += [t.positions(a) for a in range(t.account_partitions)]
+        behind = 0
+        for stream in streams:
+            last = cast(Any, self.client.xrevrange(stream, count=1))
+            stored = cast(Any, self.client.hget(low_water_key(stream), "analytics"))
+            behind += bool(last) and last[0][0] != stored
+        return behind
+
+    def wait_quiet(self) -> None:
+        """Return once every stage has caught up and nothing new appears.
+
+        Raises:
+            DemoError: that took longer than `QUIET_S`.
+        """
+        deadline = time.monotonic() + QUIET_S
+        calm, before = 0, -1
+        while calm < 3:
+            total = self._total()
+            calm = calm + 1 if self.lag() <= 1 and total == before and not self.analytics_lag() else 0
+            before = total
+            if time.monotonic() > deadline:
+                raise DemoError(
+                    f"after {QUIET_S:.0f} s the slowest stage is {self.lag()} entries behind and analytics has"
+                    f" {self.analytics_lag()} streams to store: `fillstream status` tells which"
+                )
+            time.sleep(0.1)
+
+    def _total(self) -> int:
+        """Entries in the journals and positions: what still grows is not quiet."""
+        t = self.topology
+        streams = [each(a) for a in range(t.account_partitions) for each in (t.events, t.positions)]
+        return sum(cast(int, self.client.xlen(stream)) for stream in streams)
+
+
+def play(
+    url: str,
+    settings: Settings,
+    market: Iterator[Moment],
+    moments: int,
+    traffic: Traffic,
+    signals: int,
+    speed: float | None,
+    console: Console,
+) -> None:
+    """Publish a market and the signals of a busy client, and show what happens.
+
+    Args:
+        url: of the desk's Redis.
+        settings: the desk's.
+        market: the feed.
+        moments: how many the feed has, for the progress bar and to spread the signals over.
+        traffic: the client.
+        signals: how many it sends.
+        speed: 1 for real time; None for as fast as the desk keeps up.
+        console: where to show it.
+    """
+    desk = Desk(url, settings)
+    watcher = Watcher(url, desk.topology)
+    watcher.start()
+    progress = Progress(TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    market_bar = progress.add_task("market", total=moments)
+    signal_bar = progress.add_task("signals", total=signals)
+    sent = done = 0
+
+    def after(records: int) -> None:
+        """Send the signals that belong to this part of the market, then wait for the desk if it is behind."""
+        nonlocal sent, done
+        done += records
+        wanted = min(signals, signals * done // moments)
+        if wanted > sent:
+            pipe = desk.client.pipeline(transaction=False)
+            for _ in range(wanted - sent):
+                pipe.xadd(desk.topology.signals, cast(Any, traffic.next()))
+            pipe.execute()
+            sent = wanted
+        progress.update(market_bar, completed=done)
+        progress.update(signal_bar, completed=sent)
+        live.update(Group(progress, _live_table(watcher.seen)))
+        while desk.lag() > MAX_LAG:
+            time.sleep(0.005)
+
+    def watched() -> Iterator[Moment]:
+        for moment in market:
+            traffic.see(moment)
+            yield moment
+
+    with Live(progress, console=console, refresh_per_second=8, transient=False) as live:
+        publish(desk.client, desk.topology, watched(), speed, after)
+        desk.wait_quiet()
+        live.update(Group(progress, _live_table(watcher.seen)))
+    watcher.stop()
+
+
+def judge(url: str, settings: Settings) -> Audit:
+    """Check the books of a quiet desk; see `fillstream.audit`."""
+    topology = settings.topology()
+    return audit(RedisSource(url, topology), topology, all_stages(settings))
+
+
+def _live_table(seen: Seen) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("orders", "", "events", ""):
+        table.add_column(heading, justify="left" if heading else "right")
+    states = sorted(Counter(dict(seen.status).values()).items())
+    events = sorted(seen.events.copy().items())
+    for row in range(max(len(states), len(events))):
+        state = states[row] if row < len(states) else ("", "")
+        event = events[row] if row < len(events) else ("", "")
+        table.add_row(state[0], str(state[1]), event[0], str(event[1]))
+    return table
+
+
+# ------------------------------------------------------------------------------------------------------ summary
+
+
+def percentile(values: list[int], share: float) -> int:
+    """Return the value that `share` (0 to 1) of the values do not exceed (nearest rank).
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("values: there are none")
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def summary(found: Audit, stored: dict[str, int], seconds: float) -> dict[str, Any]:
+    """Return the result of a demonstration as plain data."""
+    latencies = found.latencies_ms
+    return {
+        "agrees": found.agrees,
+        "problems": found.problems,
+        "seconds": round(seconds, 2),
+        "signals": found.signals,
+        "dead_letters": dict(found.dead),
+        "events": found.events,
+        "fills": found.fills,
+        "orders_by_state": dict(found.orders_by_state),
+        "rejects_by_reason": dict(found.rejects),
+        "latency_ms": {
+            "p50": percentile(latencies, 0.5) if latencies else None,
+            "p99": percentile(latencies, 0.99) if latencies else None,
+            "fills": len(latencies),
+        },
+        "positions": [{name: event[name] for name in POSITION_COLUMNS} for _, event in sorted(found.positions.items())],
+        "replayed_entries": found.replayed,
+        "stored_rows": stored,
+    }
+
+
+POSITION_COLUMNS = (
+    "account", "symbol", "position", "avg_px", "mark_px", "realized_pnl", "unrealized_pnl", "fees", "cash", "currency",
+)  # fmt: skip
+
+
+def show(result: dict[str, Any], console: Console) -> None:
+    """Print a summary for people."""
+    counts = Table(title="orders by state", title_justify="left")
+    counts.add_column("state")
+    counts.add_column("orders", justify="right")
+    for state, count in sorted(result["orders_by_state"].items()):
+        counts.add_row(state, f"{count:,}")
+    for reason, count in sorted(result["rejects_by_reason"].items()):
+        counts.add_row(f"  {reason}", f"{count:,}", style="dim")
+    positions = Table(title="positions", title_justify="left")
+    for column in POSITION_COLUMNS:
+        positions.add_column(column, justify="left" if column in ("account", "symbol", "currency") else "right")
+    for row in result["positions"]:
+        positions.add_row(*("-" if row[column] is None else str(row[column]) for column in POSITION_COLUMNS))
+    latency = result["latency_ms"]
+    console.print(counts, positions)
+    console.print(
+        f"{result['signals']:,} signals, {sum(result['dead_letters'].values()):,} of them unreadable;"
+        f" {result['events']:,} events, {result['fills']:,} fills in {result['seconds']:.1f} s"
+    )
+    console.print(f"latency from signal to fill: p50 {latency['p50']} ms, p99 {latency['p99']} ms (log time)")
+    replayed = ", ".join(f"{name} ({entries:,} entries)" for name, entries in result["replayed_entries"].items())
+    console.print(f"folded again with equal output hashes: {replayed}")
+    if result["agrees"]:
+        console.print("[bold green]the books agree to the last tick[/]")
+    else:
+        console.print("[bold red]the books do not agree[/]")
+        for problem in result["problems"]:
+            console.print(f"  {problem}", style="red")
