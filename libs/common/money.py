@@ -105,12 +105,13 @@ class Scale:
     Attributes:
         step: the Decimal given.
         mantissa, decimals: step = mantissa / 10**decimals, decimals the least that is not negative.
+        zero: the text of no steps.
 
     Raises:
         ValueError: the step is not finite and positive, or has more than MAX_DIGITS digits.
     """
 
-    __slots__ = ("_power", "_unit", "decimals", "mantissa", "step")
+    __slots__ = ("_power", "_unit", "decimals", "mantissa", "step", "zero")
 
     def __init__(self, step: Decimal) -> None:
         if not step.is_finite() or step <= 0:
@@ -123,6 +124,7 @@ class Scale:
         self.step = step
         self.decimals = decimals
         self.mantissa = int(ratio_of_step * 10**decimals)
+        self.zero = fixed(0, decimals)
         self._unit = self.mantissa == 1
         self._power: list[int] = [10 ** (decimals - n) for n in range(decimals + 1)]
 
