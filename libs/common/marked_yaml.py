@@ -81,7 +81,7 @@ def read_marked(
         text = path.read_text(encoding="utf-8")
         alias = next((e for e in yaml.parse(text, yaml.SafeLoader) if isinstance(e, yaml.AliasEvent)), None)
         if alias is not None:
-            line = alias.start_mark.line + 1
+            line = alias.start_mark.line + 1 if alias.start_mark else 1
             found.problems.append(f"{found.path}:{line}: *{alias.anchor}: aliases are not supported; write the value")
             return found
         root = yaml.compose(text, yaml.SafeLoader)

@@ -430,7 +430,7 @@ def _sentences(
 ) -> list[str]:
     sentences = []
     for problem in error.errors(include_url=False):
-        where: KeyPath = problem["loc"]
+        where: KeyPath = tuple(part for part in problem["loc"] if part != "[key]")
         variable = variable_of(where)
         at = f"environment {variable}" if variable else document.at(where)
         hidden = variable is not None or where in document.substituted or where in _SECRETS
