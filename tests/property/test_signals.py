@@ -24,38 +24,9 @@ TOPOLOGY = Topology(account_partitions=3)
 MAX_SENTENCE = 1_000
 
 SPECIMENS = [
-    *[
-        "BUY",
-        "SELL",
-        "buy",
-        "LIMIT",
-        "MARKET",
-        "GTC",
-        "IOC",
-        "AAPL",
-        "100",
-        "0",
-        "-1",
-        "NaN",
-        "1e400",
-        "1e-400",
-        "-0",
-        "0E+99999999",
-        "1E-99999999",
-        "sNaN",
-    ],
-    *[
-        "Infinity",
-        "NewOrder",
-        "CancelOrder",
-        "ReplaceOrder",
-        "1",
-        "1.5",
-        "9223372036854775808",
-        "281474976710656",
-        "1_000",
-    ],
-    *["", "\ud800", "\x00"],
+    *("BUY", "SELL", "buy", "LIMIT", "MARKET", "GTC", "IOC", "AAPL", "NewOrder", "CancelOrder", "ReplaceOrder"),
+    *("100", "0", "-1", "1", "1.5", "1_000", "-0", str(2**63), str(1 << 48), "", "\ud800", "\x00"),
+    *("NaN", "sNaN", "Infinity", "1e400", "1e-400", "0E+99999999", "1E-99999999"),
 ]
 names = st.sampled_from(
     [*NewOrder.model_fields, "order_id", "orig_client_order_id", "data", "__data__", "headers", "x"]

@@ -1,0 +1,242 @@
+"""The position stage: fills and quotes of one account partition's journal become positions with their P&L.
+
+Flows in: `events.{a}`. Flows out: PositionChanged for every fill and PositionMarked for every open position whose mark
+moved, in `positions.{a}`. Never looks at orders, limits or anything but fills, quotes and instruments; never goes on
+when the journal has a gap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from libs.common.contracts import VERSION
+from libs.common.money import Scale
+from libs.common.stage import BadEntry, Entry, Inconsistent, Outputs
+from libs.common.streams import Topology
+from services.position_service.ledger import Instrument, Position
+
+_HEAD = re.compile(rb'\{"type":"(\w+)","v":1,"seq":([1-9]\d{0,17}),')
+"""How every event begins (contracts.Event); most events are of no interest, and nothing more of them is read."""
+
+Message = dict[str, Any]
+
+
+class PositionStage:
+    """The fold of `events.{partition}`.
+
+    Args:
+        topology: names of the streams.
+        partition: of the accounts.
+    """
+
+    name = "positions"
+    tick_ms: int | None = None
+
+    def __init__(self, topology: Topology, partition: int) -> None:
+        self.partition = partition
+        self.inbox = topology.events(partition)
+        self.latencies_ms: list[int] = []
+        self._stream = topology.positions(partition)
+        self._read = 0
+        self._sent = 0
+        self._instruments: dict[str, Instrument] = {}
+        self._fills = {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
+
+    def fold(self, entry: Entry, out: Outputs) -> None:
+        """Book one event of the journal.
+
+        Raises:
+            BadEntry: not_an_event.
+            Inconsistent: an event is missing or came twice, or a fill or quote does not fit its instrument.
+        """
+        payload = entry.fields.get(b"data", b"")
+        head = _HEAD.match(payload)
+        if head is None:
+            raise BadEntry("not_an_event", f'data: must begin with {{"type":...,"v":{VERSION},"seq":..., of an event')
+        seq = int(head[2])
+        if seq != self._read + 1:
+            raise Inconsistent(f"{self.inbox} {entry.id}: seq {seq} must be {self._read + 1}, the one after the last")
+        match head[1]:
+            case b"OrderFilled":
+                self._filled(orjson.loads(payload), entry.ms, out)
+            case b"QuoteUpdated":
+                self._quoted(orjson.loads(payload), entry.ms, out)
+            case b"InstrumentDefined":
+                self._defined(orjson.loads(payload), out)
+        self._read = seq
+
+    # ------------------------------------------------------------------------------------------------ the events
+
+    def _defined(self, event: Message, out: Outputs) -> None:
+        """Take an instrument's terms. Once there are positions, another grid is counted in, another worth refused.
+
+        The event stays in the sequence even if it is refused, hence `out.bad` and not BadEntry.
+        """
+        symbol, currency, multiplier = event["symbol"], event["currency"], Decimal(event["multiplier"])
+        tick_size, lot_size = Decimal(event["tick_size"]), Decimal(event["lot_size"])
+        known = self._instruments.get(symbol)
+        if known is None:
+            self._instruments[symbol] = Instrument(
+                symbol, currency, tick_size=tick_size, lot_size=lot_size, multiplier=multiplier
+            )
+            return
+        if (currency, multiplier) != (known.currency, known.multiplier) and known.positions:
+            out.bad(
+                "terms_changed",
+                f"{symbol}: currency {currency} and multiplier {multiplier} must stay {known.currency} and "
+                f"{known.multiplier}, positions are counted in them; the old terms stay",
+            )
+            return
+        known.currency, known.multiplier = currency, multiplier
+        known.regrid(tick_size, lot_size)
+
+    def _filled(self, event: Message, ms: int, out: Outputs) -> None:
+        instrument = self._instrument(event)
+        lots = _units(event, "last_qty", instrument.lot)
+        ticks = _units(event, "last_px", instrument.price)
+        fee = instrument.fee(event["fee"])
+        if fee is None or lots <= 0 or event["currency"] != instrument.currency:
+            raise Inconsistent(
+                f"event {event['seq']}: last_qty {event['last_qty']} must be above 0, fee {event['fee']} must have at "
+                f"most {instrument.decimals} decimals, currency {event['currency']} must be {instrument.currency}"
+            )
+        if event["side"] == "SELL":
+            lots = -lots
+        account = event["account"]
+        position = instrument.positions.get(account)
+        if position is None:
+            position = instrument.positions[account] = Position()
+        change = position.fill(lots, ticks)
+        position.fees += fee
+        self._fills[change] += 1
+        message = self._message("PositionChanged", ms, account, instrument, position)
+        message["change"] = change
+        message["order_id"] = event["order_id"]
+        message["exec_id"] = event["exec_id"]
+        message["last_qty"] = instrument.lot.text(lots)
+        message["last_px"] = event["last_px"]
+        out.event(self._stream, message)
+
+    def _quoted(self, event: Message, ms: int, out: Outputs) -> None:
+        instrument = self._instrument(event)
+        mark = _mark_of(event, instrument.price)
+        if mark is None or mark == instrument.mark:
+            return
+        instrument.set_mark(mark)
+        for account, position in instrument.positions.items():
+            if position.quantity:
+                out.event(self._stream, self._message("PositionMarked", ms, account, instrument, position))
+
+    def _instrument(self, event: Message) -> Instrument:
+        instrument = self._instruments.get(event["symbol"])
+        if instrument is None:
+            raise Inconsistent(f"event {event['seq']}: symbol {event['symbol']} must be defined before it is used")
+        return instrument
+
+    def _message(self, kind: str, ms: int, account: str, instrument: Instrument, position: Position) -> Message:
+        """Return what both kinds of message say; counts it as sent."""
+        self._sent += 1
+        money = instrument.money
+        realized = instrument.realized(position)
+        unrealized = instrument.unrealized(position, realized)
+        return {
+            "type": kind,
+            "v": VERSION,
+            "seq": self._sent,
+            "time": ms,
+            "account": account,
+            "symbol": instrument.symbol,
+            "currency": instrument.currency,
+            "position": instrument.lot.text(position.quantity),
+            "avg_px": instrument.average(position),
+            "realized_pnl": money(realized),
+            "fees": money(position.fees),
+            "cash": money(instrument.cash(position)),
+            "mark_px": instrument.mark_text,
+            "unrealized_pnl": None if unrealized is None else money(unrealized),
+        }
+
+    # ------------------------------------------------------------------------------------------------- the state
+
+    def snapshot(self) -> bytes:
+        """Return the whole state as JSON; integers that may pass 64 bits are text."""
+        return orjson.dumps(
+            {
+                "read": self._read,
+                "sent": self._sent,
+                "fills": self._fills,
+                "instruments": [_dump(instrument) for instrument in self._instruments.values()],
+            }
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Replace the state by a snapshot's."""
+        state = orjson.loads(data)
+        self._read = state["read"]
+        self._sent = state["sent"]
+        self._fills = state["fills"]
+        self._instruments = {dumped["symbol"]: _load(dumped) for dumped in state["instruments"]}
+
+    def configuration(self) -> None:
+        """Return nothing: terms of instruments come in the journal."""
+        return
+
+    def gauges(self) -> Mapping[str, Mapping[str, int]]:
+        """Return how many positions are open and flat, and what fills did."""
+        quantities = [p.quantity for i in self._instruments.values() for p in i.positions.values()]
+        flat = quantities.count(0)
+        return {"positions": {"open": len(quantities) - flat, "flat": flat}, "fills": dict(self._fills)}
+
+
+def _units(event: Message, name: str, grid: Scale) -> int:
+    units = grid.units(event[name])
+    if units is None:
+        raise Inconsistent(f"event {event['seq']}: {name} {event[name]} must be a multiple of {grid.step}")
+    return units
+
+
+def _mark_of(quote: Message, grid: Scale) -> int | None:
+    """Return the mark in half ticks: the mid of bid and ask, else the last trade, else the one side there is."""
+    bid, ask, last = quote["bid_px"], quote["ask_px"], quote["last_px"]
+    if bid is not None and ask is not None:
+        return _units(quote, "bid_px", grid) + _units(quote, "ask_px", grid)
+    if last is not None:
+        return 2 * _units(quote, "last_px", grid)
+    if bid is not None:
+        return 2 * _units(quote, "bid_px", grid)
+    return None if ask is None else 2 * _units(quote, "ask_px", grid)
+
+
+def _dump(instrument: Instrument) -> Message:
+    return {
+        "symbol": instrument.symbol,
+        "currency": instrument.currency,
+        "tick_size": str(instrument.price.step),
+        "lot_size": str(instrument.lot.step),
+        "multiplier": str(instrument.multiplier),
+        "mark": None if instrument.mark is None else str(instrument.mark),
+        "positions": [
+            [account, str(p.quantity), str(p.cash), str(p.cost), str(p.denominator), str(p.fees)]
+            for account, p in instrument.positions.items()
+        ],
+    }
+
+
+def _load(dumped: Message) -> Instrument:
+    instrument = Instrument(
+        dumped["symbol"],
+        dumped["currency"],
+        tick_size=Decimal(dumped["tick_size"]),
+        lot_size=Decimal(dumped["lot_size"]),
+        multiplier=Decimal(dumped["multiplier"]),
+    )
+    if dumped["mark"] is not None:
+        instrument.set_mark(int(dumped["mark"]))
+    for account, *numbers in dumped["positions"]:
+        instrument.positions[account] = Position(*map(int, numbers))
+    return instrument
