@@ -66,8 +66,10 @@ def _container() -> Started:
         pulled = subprocess.run(["docker", "pull", "-q", REDIS_IMAGE], capture_output=True, timeout=120, check=False)
         if pulled.returncode != 0:
             return None
-    from testcontainers.redis import RedisContainer
+    from testcontainers.community.redis import RedisContainer
+    from testcontainers.core.config import testcontainers_config
 
+    testcontainers_config.ryuk_disabled = True  # the fixture stops its own container; no second image to fetch
     container = RedisContainer(REDIS_IMAGE).start()
     url = f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}"
     return url, lambda: cast(None, container.stop())

@@ -1,9 +1,8 @@
 -- Take the fence of a stage: whoever claimed it before can commit no more.
 --
 -- KEYS: 1 the inbox, 2 the stage's checkpoint hash.   ARGV: 1 group.
--- The group is made at the stream's beginning when it is not there (a group made at '$' would skip a backlog).
--- What earlier owners had read and not committed goes back: their consumers are deleted and the group continues
--- after the checkpoint. Returns the checkpoint hash as a flat list.
+-- The group, which shows the stage's position to everybody else, is made at the stream's beginning when it is not there.
+-- Returns the checkpoint hash as a flat list.
 
 local inbox, checkpoint, group = KEYS[1], KEYS[2], ARGV[1]
 
@@ -17,11 +16,5 @@ if redis.call('EXISTS', inbox) == 1 then
 end
 if not exists then redis.call('XGROUP', 'CREATE', inbox, group, '0', 'MKSTREAM') end
 
-for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', inbox, group)) do
-  for j = 1, #info, 2 do
-    if info[j] == 'name' then redis.call('XGROUP', 'DELCONSUMER', inbox, group, info[j + 1]) end
-  end
-end
-redis.call('XGROUP', 'SETID', inbox, group, redis.call('HGET', checkpoint, 'id') or '0-0')
 redis.call('HINCRBY', checkpoint, 'epoch', 1)
 return redis.call('HGETALL', checkpoint)

@@ -1,26 +1,28 @@
 -- The atomic commit of one batch: all of it or nothing.
 --
 -- KEYS: 1 the inbox, 2 the stage's checkpoint hash, 3.. the output streams, each once.
--- ARGV: 1 group, 2 epoch, 3 the batch's first id, 4 its last, 5 how many entries, 6 output hash after it,
---       7 `id` and 8 `text` of an entry this commit quarantines (or two empty strings),
---       then the ids to acknowledge, then segments until the end:
+-- ARGV: 1 group, 2 epoch, 3 the checkpoint the batch was read after, 4 the batch's first id, 5 its last,
+--       6 how many entries, 7 output hash after it,
+--       8 `id` and 9 `text` of an entry this commit quarantines (or two empty strings),
+--       then segments until the end:
 --         index into KEYS, field name ('' when every item is a whole entry), MAXLEN (0: keep all), how many items,
 --         then the items: a value each, or for whole entries the count of names and values, then those.
--- Returns 'OK', or {'FENCED', epoch} or {'GAP', pending count, first pending id} having changed nothing.
+-- Returns 'OK', or {'FENCED', epoch} or {'GAP', checkpoint, id that follows it} having changed nothing.
 
 local inbox, checkpoint = KEYS[1], KEYS[2]
-local group, epoch, first, last, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local after, first, last = ARGV[3], ARGV[4], ARGV[5]
 
-local current = redis.call('HGET', checkpoint, 'epoch')
-if current ~= epoch then return { 'FENCED', current or '' } end
+local stands = redis.call('HMGET', checkpoint, 'epoch', 'id')
+if stands[1] ~= ARGV[2] then return { 'FENCED', stands[1] or '' } end
 
--- Exactly this batch may be pending: anything older was skipped, anything more was read by somebody else.
-local pending = redis.call('XPENDING', inbox, group)
-if pending[1] ~= n or pending[2] ~= first or pending[3] ~= last then
-  return { 'GAP', pending[1], pending[2] or '' }
+-- The batch must begin right after the checkpoint: nothing skipped, nothing committed twice.
+local follows = redis.call('XRANGE', inbox, '(' .. after, '+', 'COUNT', 1)
+local next_id = follows[1] and follows[1][1] or ''
+if (stands[2] or '0-0') ~= after or next_id ~= first then
+  return { 'GAP', stands[2] or '0-0', next_id }
 end
 
-local i = 9 + n
+local i = 10
 while i <= #ARGV do
   local key, field, maxlen, count = KEYS[tonumber(ARGV[i])], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   i = i + 4
@@ -39,11 +41,12 @@ while i <= #ARGV do
   end
 end
 
-redis.call('XACK', inbox, group, unpack(ARGV, 9, 8 + n))
-redis.call('HSET', checkpoint, 'id', last, 'digest', ARGV[6])
-redis.call('HINCRBY', checkpoint, 'entries', n)
-if ARGV[7] ~= '' then
-  redis.call('HSET', checkpoint, 'poisoned:' .. ARGV[7], ARGV[8])
+redis.call('HSET', checkpoint, 'id', last, 'digest', ARGV[7])
+local entries = redis.call('HINCRBY', checkpoint, 'entries', ARGV[6])
+-- The group's position is the acknowledgement that everybody else sees: XINFO GROUPS, trimming, dashboards.
+redis.call('XGROUP', 'SETID', inbox, ARGV[1], last, 'ENTRIESREAD', entries)
+if ARGV[8] ~= '' then
+  redis.call('HSET', checkpoint, 'poisoned:' .. ARGV[8], ARGV[9])
   redis.call('HDEL', checkpoint, 'suspect')
 end
 return 'OK'

@@ -36,7 +36,7 @@ class Fenced(Exception):
 
 
 class Gap(Exception):
-    """Entries other than exactly this batch are pending: something was skipped or read by somebody else."""
+    """The batch does not begin right after the checkpoint: something would be skipped, or committed twice."""
 
 
 @dataclass(slots=True)
@@ -68,11 +68,11 @@ class Log(Protocol):
         ...
 
     def claim(self) -> Checkpoint:
-        """Take the fence and give back what earlier owners had not committed; return where the stage stands."""
+        """Take the fence, so that earlier owners can commit no more; return where the stage stands."""
         ...
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
-        """Return up to `count` new entries, waiting up to `block_ms` for the first; empty when none came."""
+        """Return up to `count` entries after the last commit, waiting up to `block_ms`; empty when none came."""
         ...
 
     def between(self, after: str, upto: str) -> Iterator[Entry]:
@@ -84,7 +84,7 @@ class Log(Protocol):
 
         Raises:
             Fenced: another process has claimed the partition.
-            Gap: not exactly this batch is pending.
+            Gap: the batch does not begin right after the checkpoint.
         """
         ...
 
@@ -128,9 +128,9 @@ class RedisLog:
         self.checkpoint_key = topology.checkpoint(stage, partition)
         self._dead = topology.dead
         self._epoch = 0
-        self._consumer = "unclaimed"
+        self._committed = "0-0"
         # The library's own callbacks build a dict per entry and guess at types; the raw reply is all we need.
-        client.set_response_callback("XREADGROUP", lambda reply, **_: reply)
+        client.set_response_callback("XREAD", lambda reply, **_: reply)
         client.set_response_callback("XRANGE", lambda reply, **_: reply)
         client.set_response_callback("HGETALL", lambda reply, **_: reply)
         self._claim = client.script_load(_lua("claim.lua"))
@@ -145,15 +145,18 @@ class RedisLog:
         reply = self.client.evalsha(self._claim, 2, self.inbox, self.checkpoint_key, self.group)
         claimed = parse_checkpoint(cast(list[bytes], reply))
         self._epoch = claimed.epoch
-        self._consumer = f"{self.group}-{claimed.epoch}"
+        self._committed = claimed.id
         return claimed
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
-        """See `Log.read`. Entries already waiting are returned at once."""
+        """See `Log.read`.
+
+        Plain XREAD from the checkpoint: nobody else's reads can take an entry away, and a lost reply is simply read
+        again. XREADGROUP would write an XCLAIM to the append-only file for every entry it delivers.
+        """
         reply = self._raw.execute_command(
-            "XREADGROUP", "GROUP", self.group, self._consumer, "COUNT", count, "BLOCK", block_ms,
-            "STREAMS", self.inbox, ">",
-        )  # fmt: skip
+            "XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", self.inbox, self._committed
+        )
         return [_entry(raw) for raw in reply[0][1]] if reply else []
 
     def between(self, after: str, upto: str) -> Iterator[Entry]:
@@ -171,9 +174,9 @@ class RedisLog:
         """See `Log.commit`."""
         keys: list[str] = [self.inbox, self.checkpoint_key]
         poison_id, poison_text = quarantined or ("", "")
-        args: list[Any] = [self.group, self._epoch, batch[0].id, batch[-1].id, len(batch), out.digest]
+        first, last = batch[0].id, batch[-1].id
+        args: list[Any] = [self.group, self._epoch, self._committed, first, last, len(batch), out.digest]
         args += (poison_id, poison_text)
-        args += [entry.id for entry in batch]
         for stream, (kind, payloads) in out.by_stream.items():
             keys.append(stream)
             items = payloads if kind == b"data" else _frames(payloads)
@@ -193,6 +196,7 @@ class RedisLog:
         reply = self.client.evalsha(self._commit, len(keys), *keys, *args)
         if reply != b"OK":
             self._refused(cast(list[Any], reply), batch)
+        self._committed = last
 
     def append(self, fields: dict[bytes, bytes]) -> None:
         """See `Log.append`."""
@@ -212,8 +216,8 @@ class RedisLog:
         if reply[0] == b"FENCED":
             raise Fenced(self._fenced_text(reply[1]))
         raise Gap(
-            f"{self.inbox}: read {len(batch)} entries from {batch[0].id} to {batch[-1].id}, but {reply[1]} are pending"
-            f" from {reply[2].decode() or 'none'}: another reader of group {self.group}, or a lost reply"
+            f"{self.inbox}: read {len(batch)} entries from {batch[0].id} after {self._committed}, but the checkpoint is"
+            f" {reply[1].decode()} and {reply[2].decode() or 'nothing'} follows {self._committed}"
         )
 
     def _fenced_text(self, current: Any) -> str:
@@ -244,10 +248,12 @@ def parse_checkpoint(flat: Sequence[bytes]) -> Checkpoint:
 def _entry(raw: list[Any]) -> Entry:
     entry_id, flat = raw
     text = entry_id.decode()
-    # An entry deleted between delivery and read has no fields; it folds as an empty one, which goes to `dead`.
-    fields = dict(zip(flat[::2], flat[1::2], strict=True)) if flat else {}
-    if flat and 2 * len(fields) != len(flat):
-        fields = _with_repeats(flat)
+    if len(flat) == 2:
+        fields = {flat[0]: flat[1]}
+    else:
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        if 2 * len(fields) != len(flat):
+            fields = _with_repeats(flat)
     return Entry(text, int(text[: text.index("-")]), fields)
 
 

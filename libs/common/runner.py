@@ -198,6 +198,7 @@ class Runner:
         out.begin(entry)
         if self._poisoned and entry.id in self._poisoned:
             out.bad("poisoned", self._poisoned[entry.id])
+            out.seal()
             return
         try:
             self.stage.fold(entry, out)
@@ -207,6 +208,7 @@ class Runner:
             raise
         except Exception as error:
             raise FoldFailed(entry.id, error) from error
+        out.seal()
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands after the last commit."""

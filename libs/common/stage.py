@@ -57,13 +57,14 @@ class Outputs:
     batch share a stream entry, so the hash runs over records, not over entries) and `market` (lossy, not hashed).
     """
 
-    __slots__ = ("_entry", "_inbox", "_stage", "by_stream", "dead", "digest", "lossy", "reasons")
+    __slots__ = ("_entry", "_inbox", "_stage", "_unsealed", "by_stream", "dead", "digest", "lossy", "reasons")
 
     def __init__(self, stage: str, inbox: str, digest: bytes = EMPTY_DIGEST) -> None:
         self._stage = stage
         self._inbox = inbox
         self._entry: Entry | None = None
         self.digest = digest
+        self._unsealed: list[bytes] = []
         self.clear()
 
     def clear(self) -> None:
@@ -79,7 +80,7 @@ class Outputs:
         twin.by_stream = {stream: (kind, [*payloads]) for stream, (kind, payloads) in self.by_stream.items()}
         twin.dead, twin.reasons = [*self.dead], [*self.reasons]
         twin.lossy = {stream: [*payloads] for stream, payloads in self.lossy.items()}
-        twin._entry = self._entry
+        twin._entry, twin._unsealed = self._entry, [*self._unsealed]
         return twin
 
     def begin(self, entry: Entry) -> None:
@@ -116,7 +117,7 @@ class Outputs:
         fields = {b"data": orjson.dumps(letter), **pack_raw(entry.fields if raw is None else raw)}
         self.dead.append(fields)
         self.reasons.append(reason)
-        self._hash(b"dead", b"".join(k + b"\0" + v for k, v in fields.items()))
+        self._unsealed += (b"dead", *fields.keys(), *fields.values())
 
     def _append(self, stream: str, kind: bytes, payload: bytes) -> None:
         sent = self.by_stream.get(stream)
@@ -125,10 +126,13 @@ class Outputs:
         else:
             assert sent[0] == kind, f"{stream} carries {sent[0]!r} entries, not {kind!r}"
             sent[1].append(payload)
-        self._hash(stream.encode(), payload)
+        self._unsealed += (stream.encode(), payload)
 
-    def _hash(self, stream: bytes, payload: bytes) -> None:
-        self.digest = blake2b(self.digest + stream + b"\0" + payload, digest_size=DIGEST_BYTES).digest()
+    def seal(self) -> None:
+        """Take what the entry sent into the running hash. One hash an entry: a frame of reports sends hundreds."""
+        if self._unsealed:
+            self.digest = blake2b(b"\0".join((self.digest, *self._unsealed)), digest_size=DIGEST_BYTES).digest()
+            self._unsealed.clear()
 
 
 def pack_raw(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

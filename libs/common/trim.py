@@ -41,4 +41,3 @@ def trim(client: redis.Redis, stream: str, readers: Iterable[str], retention_s: 
         if pending["pending"]:
             bounds.append(pending["min"].decode())
     return client.xtrim(stream, minid=min(bounds, key=id_key), approximate=True)
-

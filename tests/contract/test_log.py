@@ -96,31 +96,63 @@ def test_the_older_of_two_owners_is_fenced_and_changes_nothing(desk: tuple[MakeL
     assert [fields[b"data"] for fields in stream("out")] == [b'{"event":"kept"}']
 
 
-def test_a_batch_that_leaves_something_older_pending_is_refused(desk: tuple[MakeLog, Streams]) -> None:
+def test_a_batch_that_skips_an_entry_is_refused(desk: tuple[MakeLog, Streams]) -> None:
     make, stream = desk
     log = make()
     log.claim()
     log.append({b"n": b"1"})
     log.append({b"n": b"2"})
-    log.read(1, 1)  # its reply was lost
-    batch = log.read(1, 1)
+    batch = log.read(10, 1)[1:]
     with pytest.raises(Gap):
         log.commit(batch, outputs("lost"))
     assert stream("out") == []
     assert log.checkpoint().id == "0-0"
 
 
-def test_an_entry_that_somebody_else_read_in_between_is_noticed(desk: tuple[MakeLog, Streams]) -> None:
+def test_a_batch_that_was_committed_already_is_refused(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    log = make()
+    log.claim()
+    log.append({b"n": b"1"})
+    batch = log.read(10, 1)
+    log.commit(batch, outputs("once"))
+    with pytest.raises(Gap):
+        log.commit(batch, outputs("twice"))
+    assert [fields[b"data"] for fields in stream("out")] == [b'{"event":"once"}']
+
+
+def test_a_lost_reply_is_read_again(desk: tuple[MakeLog, Streams]) -> None:
     make, _ = desk
+    log = make()
+    log.claim()
+    log.append({b"n": b"1"})
+    lost = log.read(10, 1)
+    assert log.read(10, 1) == lost
+
+
+def test_another_reader_takes_nothing_away(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
     log, zombie = make(), make()
     zombie.claim()
     log.claim()
     log.append({b"n": b"1"})
-    batch = log.read(10, 1)
-    log.append({b"n": b"2"})
     zombie.read(10, 1)
-    with pytest.raises(Gap):
-        log.commit(batch, outputs())
+    log.commit(log.read(10, 1), outputs("kept"))
+    assert [fields[b"data"] for fields in stream("out")] == [b'{"event":"kept"}']
+
+
+def test_the_group_shows_everybody_where_the_stage_stands(client: redis.Redis, redis_url: str) -> None:
+    made = connect(redis_url)
+    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log.claim()
+    for n in b"123":
+        log.append({b"n": bytes([n])})
+    batch = log.read(2, 1)
+    log.commit(batch, outputs())
+    (group,) = client.xinfo_groups(INBOX)  # type: ignore[misc]
+    assert (group["name"], group["last-delivered-id"].decode(), group["pending"]) == (b"stage", batch[-1].id, 0)
+    assert (group["entries-read"], group["lag"]) == (2, 1)
+    made.close()
 
 
 def test_records_of_a_batch_share_an_entry_and_dead_letters_stay_whole(desk: tuple[MakeLog, Streams]) -> None:

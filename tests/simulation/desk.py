@@ -17,7 +17,7 @@ from fillstream.audit import Audit, audit
 from fillstream.replay import Replay, replay
 from libs.common import frames
 from libs.common.contracts import OrderType, TimeInForce, journal_event, market_message, position_message
-from libs.common.log import Fenced, Gap
+from libs.common.log import Fenced
 from libs.common.money import Scale
 from libs.common.runner import Runner
 from libs.common.stage import Stage
@@ -83,6 +83,8 @@ class Desk:
         self.crashes = 0
         self._used: list[dict[bytes, bytes]] = []
         self._mid = dict.fromkeys(SYMBOLS, 15_000)
+        for slot in self.slots:
+            self.start(slot)
 
     # ------------------------------------------------------------------------------------------- the schedule
 
@@ -148,11 +150,7 @@ class Desk:
         if dies < 0.03:  # after it read, before it commits
             self.crash(slot)
             return
-        try:
-            runner.step(batch)
-        except (Gap, Fenced):  # a zombie read in between; the process ends and starts again
-            self.crash(slot)
-            return
+        runner.step(batch)
         if dies < 0.04:  # after the commit, before anything else
             self.crash(slot)
 

@@ -16,16 +16,9 @@ from libs.common.streams import Topology, id_key
 
 
 @dataclass
-class Group:
-    delivered: str = "0-0"
-    pending: dict[str, str] = field(default_factory=dict)  # entry id -> consumer
-
-
-@dataclass
 class MemoryRedis:
     now_ms: int = 1_700_000_000_000
     streams: dict[str, list[Entry]] = field(default_factory=dict)
-    groups: dict[tuple[str, str], Group] = field(default_factory=dict)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
 
     def add(self, stream: str, fields: dict[bytes, bytes]) -> str:
@@ -46,8 +39,8 @@ class MemoryLog:
         self.inbox = inbox
         self._dead = topology.dead
         self._key = topology.checkpoint(stage, partition)
-        self._group_key = (inbox, stage)
         self._epoch = 0
+        self._committed = "0-0"
 
     def checkpoint(self) -> Checkpoint:
         found = self.redis.checkpoints.get(self._key, Checkpoint())
@@ -56,18 +49,12 @@ class MemoryLog:
     def claim(self) -> Checkpoint:
         checkpoint = self.redis.checkpoints.setdefault(self._key, Checkpoint())
         checkpoint.epoch += 1
-        self._epoch = checkpoint.epoch
-        self.redis.groups[self._group_key] = Group(delivered=checkpoint.id)
+        self._epoch, self._committed = checkpoint.epoch, checkpoint.id
         return self.checkpoint()
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
-        group = self.redis.groups[self._group_key]
         entries = self.redis.streams.get(self.inbox, [])
-        new = [entry for entry in entries if id_key(entry.id) > id_key(group.delivered)][:count]
-        for entry in new:
-            group.pending[entry.id] = f"epoch-{self._epoch}"
-            group.delivered = entry.id
-        return new
+        return [entry for entry in entries if id_key(entry.id) > id_key(self._committed)][:count]
 
     def between(self, after: str, upto: str) -> Iterator[Entry]:
         for entry in list(self.redis.streams.get(self.inbox, [])):
@@ -78,9 +65,9 @@ class MemoryLog:
         checkpoint = self.redis.checkpoints[self._key]
         if checkpoint.epoch != self._epoch:
             raise Fenced(f"epoch {self._epoch}, claimed by {checkpoint.epoch}")
-        group = self.redis.groups[self._group_key]
-        if sorted(group.pending, key=id_key) != [entry.id for entry in batch]:
-            raise Gap(f"pending {sorted(group.pending)}, batch {[entry.id for entry in batch]}")
+        follows = next(self.between(self._committed, "9999999999999999-0"), None)
+        if checkpoint.id != self._committed or follows is None or follows.id != batch[0].id:
+            raise Gap(f"read {batch[0].id} after {self._committed}, the checkpoint is {checkpoint.id}")
         for stream, (kind, payloads) in out.by_stream.items():
             for payload in payloads if kind == b"data" else [b"".join(payloads)]:
                 self.redis.add(stream, {kind: payload})
@@ -89,8 +76,7 @@ class MemoryLog:
                 self.redis.add(stream, {b"data": payload})
         for letter in out.dead:
             self.redis.add(self._dead, letter)
-        group.pending.clear()
-        checkpoint.id = batch[-1].id
+        checkpoint.id = self._committed = batch[-1].id
         checkpoint.digest = out.digest
         checkpoint.entries += len(batch)
         if quarantined:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from libs.common.log import Gap
+from libs.common.log import Fenced
 from libs.common.runner import FoldFailed, RecoveryError, Runner
 from libs.common.stage import BadEntry, Entry, Outputs
 from libs.common.streams import Topology
@@ -191,12 +191,22 @@ def test_two_suspects_in_one_batch_are_each_quarantined_in_turn() -> None:
     assert len(desk.dead()) == 2
 
 
-def test_a_lost_reply_is_a_gap_and_the_next_start_mends_it() -> None:
+def test_a_lost_reply_is_read_again() -> None:
     desk = Desk()
     desk.send("1", "2")
     runner = desk.start()
     runner.log.read(1, 0)
-    with pytest.raises(Gap):
-        drain(runner)
-    drain(desk.start())
+    drain(runner)
+    assert desk.sums() == [1, 3]
+
+
+def test_a_fenced_owner_stops_and_the_newer_goes_on() -> None:
+    desk = Desk()
+    desk.send("1", "2")
+    older = desk.start()
+    batch = older.read(1, 0)
+    newer = desk.start()
+    with pytest.raises(Fenced):
+        older.step(batch)
+    drain(newer)
     assert desk.sums() == [1, 3]

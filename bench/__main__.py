@@ -1,0 +1,86 @@
+"""Measure and write bench/results/*.json: `python -m bench [--quick] [stages] [end_to_end] [book]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import end_to_end, stages
+
+RESULTS = Path(__file__).parent / "results"
+console = Console()
+
+
+def show_stages(result: dict[str, Any]) -> None:
+    table = Table(title="each stage alone, fold only (medians)", title_justify="left")
+    for heading in ("stage", "signals/s", "CPU µs a signal"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for name, row in result["stages"].items():
+        table.add_row(name, f"{row['signals_per_s']:,}", f"{row['cpu_us_per_signal']:.2f}")
+    console.print(table)
+
+
+def show_end_to_end(result: dict[str, Any]) -> None:
+    table = Table(title="end to end: XADD to journal and position", title_justify="left")
+    for heading in ("what", "desk", "floor: bare relays", "ratio"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for row in result["throughput"]:
+        table.add_row(
+            f"throughput, AOF {row['appendfsync']}", f"{row['desk']['signals_per_s']:,}/s",
+            f"{row['floor_entries_per_s']:,}/s", f"{row['ratio']:.2f}",
+        )  # fmt: skip
+    with_analytics = result["throughput_with_analytics"]
+    table.add_row("throughput, analytics on as well", f"{with_analytics['signals_per_s']:,}/s", "", "")
+    for rate, row in result["latency"].items():
+        for percentile in ("p50_ms", "p99_ms", "p999_ms"):
+            ratio = f"{row['ratio_p50']:.2f}" if percentile == "p50_ms" else ""
+            table.add_row(
+                f"latency at {rate}, {percentile.removesuffix('_ms')}", f"{row['desk'][percentile]:.2f} ms",
+                f"{row['floor'][percentile]:.2f} ms", ratio,
+            )  # fmt: skip
+        table.add_row(f"  FastStream relays at {rate}, p50", f"{row['faststream']['p50_ms']:.2f} ms", "", "")
+    console.print(table)
+    spent = result["throughput"][0]["desk"]["cpu_us_per_signal"]
+    console.print("CPU µs a signal: " + ", ".join(f"{name} {micros}" for name, micros in spent.items()))
+
+
+BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
+    "stages": (stages.run, show_stages),
+    "end_to_end": (end_to_end.run, show_end_to_end),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("which", nargs="*", choices=[*BENCHES, []], help="default: all")
+    parser.add_argument("--quick", action="store_true", help="smaller runs, to see that it works")
+    args = parser.parse_args()
+    RESULTS.mkdir(exist_ok=True)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    about = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load_1m": round(os.getloadavg()[0], 2),
+        "quick": args.quick,
+    }
+    for name in args.which or BENCHES:
+        measure, show = BENCHES[name]
+        with console.status(f"measuring {name}"):
+            result = measure(args.quick)
+        (RESULTS / f"{name}.json").write_text(json.dumps({"about": about, **result}, indent=2) + "\n")
+        show(result)
+
+
+main()
