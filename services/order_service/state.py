@@ -309,7 +309,7 @@ class State:
 
 
 _ORDER_FIELDS = tuple(Order.__dataclass_fields__)
-_TERMS, _NOTIONAL = _ORDER_FIELDS.index("terms"), _ORDER_FIELDS.index("notional")
+_TERMS, _NOTIONAL, _AMENDMENT = (_ORDER_FIELDS.index(name) for name in ("terms", "notional", "amendment"))
 
 
 def _dump_order(order: Order | bytes) -> Any:
@@ -318,4 +318,6 @@ def _dump_order(order: Order | bytes) -> Any:
     fields = [getattr(order, name) for name in _ORDER_FIELDS]
     fields[_TERMS] = order.terms.symbol
     fields[_NOTIONAL] = str(order.notional)  # beyond 64 bits, where JSON's integers end
+    if order.amendment is not None:
+        fields[_AMENDMENT] = [*order.amendment]
     return fields

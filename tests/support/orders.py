@@ -1,0 +1,232 @@
+"""A desk with one orders stage, driven in the domain's words; everything it sends is checked against the contracts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import orjson
+
+from libs.common import frames
+from libs.common.contracts import DeadLetter, journal_event
+from libs.common.frames import Reason, ReportFlag, ReportType
+from libs.common.stage import BadEntry, Entry, Outputs
+from libs.common.streams import Topology
+from services.order_service.desk import DAY_MS, Account, DeskConfig, Instrument
+from services.order_service.orders_stage import OrdersStage
+
+NOON_MS = 19_700 * DAY_MS + DAY_MS // 2
+FINAL = {"Filled", "Canceled", "Rejected", "Expired"}
+D = Decimal
+
+CONFIG = DeskConfig(
+    instruments={
+        "AAPL": Instrument(1, D("0.01"), D(1), maker_fee_bps=D("-0.2"), taker_fee_bps=D("0.5")),
+        "BTCUSDT": Instrument(2, D("0.10"), D("0.00001"), currency="USDT", taker_fee_bps=D("4.5")),
+        "ES": Instrument(3, D("0.25"), D(1), multiplier=D(50)),
+    },
+    accounts={
+        "default": Account(1, D(100_000), 50, D(10), D(100)),
+        "other": Account(2, D(1_000_000), 1_000, D(0), D(50)),
+    },
+)
+SYMBOL_IDS = {"AAPL": 1, "BTCUSDT": 2, "ES": 3}
+
+
+def new_order(**fields: Any) -> dict[str, Any]:
+    signal_id = fields.get("signal_id", "s1")
+    return {
+        "type": "NewOrder",
+        "v": 1,
+        "signal_id": signal_id,
+        "client_order_id": signal_id,
+        "account": "default",
+        "symbol": "AAPL",
+        "side": "BUY",
+        "quantity": "100",
+        "order_type": "LIMIT" if "price" in fields else "MARKET",
+        "price": None,
+        "time_in_force": None,
+        "strategy": None,
+        "confidence": None,
+        "signal_time": NOON_MS - 5,
+        **fields,
+    }
+
+
+def request(kind: str, **fields: Any) -> dict[str, Any]:
+    document = {
+        "type": kind,
+        "v": 1,
+        "signal_id": "r1",
+        "account": "default",
+        "order_id": None,
+        "signal_time": NOON_MS - 5,
+    }
+    if kind == "ReportStatus":
+        document["client_order_id"] = None
+    else:
+        document["orig_client_order_id"] = None
+    if kind == "ReplaceOrder":
+        document |= {"quantity": None, "price": None}
+    return document | fields
+
+
+def report(
+    kind: ReportType,
+    order_id: int = 0,
+    *,
+    price: int = 0,
+    qty: int = 0,
+    leaves: int = 0,
+    aux: int = 0,
+    match_id: int = 0,
+    account: int = 1,
+    symbol: int = 1,
+    side: int = 1,
+    reason: int = 0,
+    flags: int = 0,
+    partition: int = 0,
+) -> bytes:
+    return frames.REPORT.pack(
+        order_id, price, qty, leaves, aux, match_id, account, symbol, kind, side, reason, flags, partition, 0
+    )
+
+
+class Desk:
+    """An orders stage with its outputs read back: `fold` returns the events that one entry caused."""
+
+    def __init__(self, config: DeskConfig = CONFIG, topology: Topology | None = None, partition: int = 0) -> None:
+        self.topology = topology or Topology()
+        self.partition = partition
+        self.stage = OrdersStage(self.topology, partition, config)
+        self.out = Outputs(self.stage.name, self.stage.inbox)
+        self.ms = NOON_MS
+        self.entries: list[Entry] = []
+        self.events: list[dict[str, Any]] = []
+        self.commands: list[frames.Command] = []
+        self.dead: list[dict[bytes, bytes]] = []
+        self.matches = 0
+        configuration = self.stage.configuration()
+        assert configuration is not None
+        self.fold(configuration)
+
+    def fold(self, fields: dict[bytes, bytes]) -> list[dict[str, Any]]:
+        entry = Entry(f"{self.ms}-{len(self.entries)}", self.ms, fields)
+        self.entries.append(entry)
+        self.out.begin(entry)
+        try:
+            self.stage.fold(entry, self.out)
+        except BadEntry as bad:
+            self.out.bad(bad.reason, bad.text)
+        return self._read()
+
+    def _read(self) -> list[dict[str, Any]]:
+        fresh: list[dict[str, Any]] = []
+        for stream, (kind, payloads) in self.out.by_stream.items():
+            if kind == b"frame":
+                assert stream.startswith(f"{self.topology.prefix}commands.")
+                for payload in payloads:
+                    self.commands += [frames.Command._make(c) for c in frames.commands(payload)]
+            else:
+                assert stream == self.topology.events(self.partition)
+                fresh += [orjson.loads(payload) for payload in payloads]
+        for event in fresh:
+            journal_event.validate_python(event)
+            check_quantities(event)
+            assert event["seq"] == len(self.events) + 1
+            assert event["time"] == self.ms
+            self.events.append(event)
+        for letter in self.out.dead:
+            DeadLetter.model_validate_json(letter[b"data"])
+        self.dead += self.out.dead
+        self.out.clear()
+        return fresh
+
+    def one(self, fields: dict[bytes, bytes]) -> dict[str, Any]:
+        events = self.fold(fields)
+        assert len(events) == 1, events
+        return events[0]
+
+    def instruct(self, document: dict[str, Any]) -> dict[str, Any]:
+        return self.one({b"data": orjson.dumps(document)})
+
+    def new(self, **fields: Any) -> dict[str, Any]:
+        return self.instruct(new_order(**fields))
+
+    def cancel(self, **fields: Any) -> dict[str, Any]:
+        return self.instruct(request("CancelOrder", **fields))
+
+    def replace(self, **fields: Any) -> dict[str, Any]:
+        return self.instruct(request("ReplaceOrder", **fields))
+
+    def status(self, **fields: Any) -> dict[str, Any]:
+        return self.instruct(request("ReportStatus", **fields))
+
+    def report(self, kind: ReportType, order_id: int = 1, **fields: Any) -> dict[str, Any]:
+        return self.one({b"frame": report(kind, order_id, **fields)})
+
+    def refused(self, *records: bytes) -> dict[str, Any]:
+        """Fold records of which exactly one is unusable; return its dead letter."""
+        before = len(self.dead)
+        self.fold({b"frame": b"".join(records)})
+        assert len(self.dead) == before + 1
+        assert self.dead[-1][b"raw:frame"] in records
+        letter: dict[str, Any] = orjson.loads(self.dead[-1][b"data"])
+        return letter
+
+    def accept(self, order_id: int = 1, **fields: Any) -> dict[str, Any]:
+        return self.report(ReportType.ACCEPTED, order_id, **fields)
+
+    def fill(self, qty: int, price: int = 18500, order_id: int = 1, **fields: Any) -> dict[str, Any]:
+        self.matches += 1
+        fields = {"match_id": self.matches, "flags": ReportFlag.TAKER, **fields}
+        return self.report(ReportType.FILLED, order_id, price=price, qty=qty, **fields)
+
+    def canceled(self, order_id: int = 1, reason: int = Reason.REQUESTED, **fields: Any) -> dict[str, Any]:
+        return self.report(ReportType.CANCELED, order_id, reason=reason, **fields)
+
+    def quote(self, bid: int, ask: int, *, symbol: str = "AAPL", bid_qty: int = 100, ask_qty: int = 100) -> None:
+        record = report(
+            ReportType.QUOTED,
+            price=bid,
+            qty=bid_qty,
+            leaves=ask,
+            aux=ask_qty,
+            account=0,
+            symbol=SYMBOL_IDS[symbol],
+            side=0,
+            partition=frames.PARTITION_ALL,
+        )
+        assert self.fold({b"frame": record}) == []
+
+    def tick(self, ms: int = 0) -> list[dict[str, Any]]:
+        self.ms += ms
+        return self.fold({b"tick": b"1"})
+
+    def dead_letter(self, fields: dict[bytes, bytes]) -> dict[str, Any]:
+        """Fold an entry nobody can use: nothing but a dead letter comes of it, and the state is as before."""
+        state = self.stage.snapshot()
+        count = len(self.dead)
+        assert self.fold(fields) == []
+        assert self.stage.snapshot() == state
+        assert len(self.dead) == count + 1
+        letter: dict[str, Any] = orjson.loads(self.dead[-1][b"data"])
+        return letter
+
+
+def check_quantities(event: dict[str, Any]) -> None:
+    """FIX's quantity rules, on what an event says (facts: quantity_rules)."""
+    if "cum_qty" not in event:
+        return
+    quantity, cum, leaves = (Fraction(event[name]) for name in ("quantity", "cum_qty", "leaves_qty"))
+    assert 0 <= cum <= quantity
+    assert leaves == (0 if event["ord_status"] in FINAL else quantity - cum)
+    assert (event["avg_px"] is None) == (cum == 0)
+    if event["ord_status"] == "Filled":
+        assert cum == quantity
+    if event["ord_status"] in ("New", "PendingNew", "Rejected"):
+        assert cum == 0
+    if event["ord_status"] == "PartiallyFilled":
+        assert 0 < cum < quantity
