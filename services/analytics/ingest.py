@@ -1,0 +1,169 @@
+"""The life of analytics: one thread reads, one writes, and neither goes on after an error whose outcome is unknown.
+
+Flows in: settings. Flows out: a database that follows the streams, a heartbeat in Redis, an exit code. Never restarts
+itself: it writes down why it ends, and the supervisor starts the next process, which reads from the stored offsets.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import redis
+
+from libs.common.log import connect
+from libs.common.metrics import RESTARTS_VARIABLE
+from libs.common.settings import Settings
+from libs.common.worker import EXIT_CANNOT_RECOVER, EXIT_CRASHED, STATUS_TTL_S, wait_for_redis
+from services.analytics.extent import Extent
+from services.analytics.metrics import PARTITION, STAGE, AnalyticsMetrics
+from services.analytics.reader import LOSSY, LogLost, Reader, public_streams
+from services.analytics.schema import SchemaError
+from services.analytics.store import Store, StoreError
+from services.analytics.writer import Waiting, Writer
+
+logger = logging.getLogger(__name__)
+
+
+class Ingest:
+    """The threads and what they share.
+
+    Args:
+        settings: where Redis is.
+        store: the database, closed by `stop`.
+        metrics: told what happens.
+        relieve: ends the queries that run, when they leave a commit no memory.
+    """
+
+    def __init__(
+        self, settings: Settings, store: Store, metrics: AnalyticsMetrics, relieve: Callable[[], None]
+    ) -> None:
+        self.ready = threading.Event()
+        self._settings = settings
+        self._topology = settings.topology()
+        self._streams = public_streams(self._topology)
+        self._metrics = metrics
+        self._relieve = relieve
+        self._store = store
+        self._waiting = Waiting()
+        self._stop_asked = threading.Event()
+        self._rate_from = (time.monotonic(), 0)
+        self._reader_thread = threading.Thread(target=self._guarded, args=(self._read,), name="reader", daemon=True)
+        self._writer_thread = threading.Thread(target=self._guarded, args=(self._write,), name="writer", daemon=True)
+
+    def start(self) -> None:
+        """Start reading and writing; `ready` is set once both do."""
+        self._reader_thread.start()
+
+    def stop(self) -> None:
+        """Stop reading, commit what was read, and close the database."""
+        self._stop_asked.set()
+        self._reader_thread.join()
+        self._writer_thread.join()
+        self._store.close()
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except BaseException as error:
+            die(self._settings, error)
+
+    def _read(self) -> None:
+        client = connect(self._settings.redis_url)
+        wait_for_redis(client)
+        self._writer = Writer(
+            self._store,
+            connect(self._settings.redis_url),
+            self._streams,
+            LOSSY,
+            f"{self._topology.prefix}durability.{STAGE}",
+            self._metrics,
+            self._relieve,
+        )
+        # A mark that an earlier database left must not let go of what this one has yet to read.
+        self._writer.mark(list(self._streams))
+        self._reader = Reader(client, self._streams, self._store.offsets(), self._waiting, self._metrics)
+        self._aside = connect(self._settings.redis_url)
+        self._writer_thread.start()
+        self._reader.run(self._stop_asked, self._beat)
+        self._waiting.close()
+        self._writer_thread.join()
+        put_status(self._aside, self._settings, state="stopped")
+
+    def _write(self) -> None:
+        while chunks := self._waiting.take():
+            self._writer.write(chunks)
+
+    def _beat(self, extents: Mapping[str, Extent]) -> None:
+        """Refresh the status hash and the gauges. The first beat comes after the log was found whole."""
+        now = time.monotonic()
+        committed = self._writer.committed
+        lags = {stream: max(0, extent.added - committed[stream].entries) for stream, extent in extents.items()}
+        for stream, lag in lags.items():
+            self._metrics.stream_lag(stream, lag)
+        lag = sum(lag for stream, lag in lags.items() if self._streams[stream] not in LOSSY)
+        self._metrics.lag.set(lag)
+        self._metrics.pending.set(self._waiting.entries)
+        entries = sum(offset.entries for offset in committed.values())
+        then, counted = self._rate_from
+        rate = (entries - counted) / (now - then) if counted and now > then else 0.0
+        self._rate_from = (now, entries)
+        put_status(
+            self._aside,
+            self._settings,
+            state="paused" if self._reader.paused else "live",
+            lag=lag,
+            pending=self._waiting.entries,
+            entries=entries,
+            entries_per_s=round(rate, 1),
+            commit_age_s=round(self._metrics.commit_age_s, 1),
+            last_error="",
+        )
+        if not self.ready.is_set():
+            self._metrics.live.set(1)
+            self.ready.set()
+            logger.info("analytics live: %d entries in %s, %d to read", entries, self._store.path, lag)
+
+
+def put_status(client: redis.Redis, settings: Settings, **fields: Any) -> None:
+    """Refresh the status hash that `fillstream status` shows."""
+    key = settings.topology().status(STAGE, PARTITION)
+    fields |= {
+        "pid": os.getpid(),
+        "host": settings.service.host,
+        "port": settings.service.port,
+        "restarts": os.environ.get(RESTARTS_VARIABLE, "0"),
+        "at_ms": int(time.time() * 1000),
+    }
+    pipe = client.pipeline(transaction=False)
+    pipe.hset(key, mapping=cast(Any, fields))
+    pipe.expire(key, STATUS_TTL_S)
+    pipe.execute()
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the code to end with: whether another start may help, or a person has to."""
+    match error:
+        case LogLost() | SchemaError():
+            return EXIT_CANNOT_RECOVER
+        case _:
+            return EXIT_CRASHED
+
+
+def die(settings: Settings, error: BaseException) -> None:
+    """End the process with one line that says why; nothing here may keep it alive."""
+    known = isinstance(error, LogLost | SchemaError | StoreError)
+    text = str(error) if known else f"{type(error).__name__}: {error}"
+    logger.debug("analytics ends", exc_info=error)
+    sys.stderr.write(f"analytics ends: {' '.join(text.split())}\n")
+    try:
+        put_status(connect(settings.redis_url), settings, state="crashed", last_error=text)
+    except Exception as second:
+        sys.stderr.write(f"analytics: and Redis could not be told: {second}\n")
+    sys.stderr.flush()
+    os._exit(exit_code_of(error))

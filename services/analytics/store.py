@@ -1,0 +1,155 @@
+"""The DuckDB file: opened closed to everything outside, written by one thread, atomically.
+
+Flows in: Arrow tables and the offsets they reach. Flows out: one commit that holds both; cursors for queries. Never
+commits rows without their offsets, and never one without the other: a crash at any moment leaves both or neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from services.analytics.schema import TABLES, migrate
+
+MEMORY_LIMIT = "512MB"
+"""DuckDB's memory, for the writer and all queries together."""
+SPILL_LIMIT = "1GB"
+"""What queries may put into temporary files beside the database."""
+_INCOMING = "incoming"
+_NAMES = frozenset(table.name for table in TABLES)
+
+
+class StoreError(Exception):
+    """The file cannot be used or written; the sentence says what to do. What was committed before stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """How far a stream has been read.
+
+    Attributes:
+        id: the last entry's.
+        entries: how many entries the stream had been given up to there.
+    """
+
+    id: str = "0-0"
+    entries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Entries that the log no longer had when analytics got there."""
+
+    stream: str
+    after_id: str
+    upto_id: str
+    entries: int
+    noticed_ms: int
+    text: str
+
+
+class Store:
+    """The database file.
+
+    Args:
+        path: made, folder and all, when it is not there.
+        memory_limit: as DuckDB writes sizes.
+
+    Raises:
+        StoreError: it cannot be opened.
+        SchemaError: it has tables that this version cannot write.
+    """
+
+    def __init__(self, path: Path, memory_limit: str = MEMORY_LIMIT) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = duckdb.connect(
+                path,
+                config={
+                    "enable_external_access": "false",
+                    "autoinstall_known_extensions": "false",
+                    "autoload_known_extensions": "false",
+                    "allow_community_extensions": "false",
+                    "memory_limit": memory_limit,
+                    "max_temp_directory_size": SPILL_LIMIT,
+                    "threads": "1",
+                },
+            )
+            self._connection.execute("SET python_enable_replacements = false")
+            self._connection.execute("SET lock_configuration = true")
+            migrate(self._connection)
+        except duckdb.Error as error:
+            raise StoreError(f"{path}: cannot be opened: {_first_line(error)}") from error
+
+    def offsets(self) -> dict[str, Offset]:
+        """Return how far each stream has been read."""
+        rows = self._connection.execute("SELECT stream, id, entries FROM offsets").fetchall()
+        return {stream: Offset(entry_id, entries) for stream, entry_id, entries in rows}
+
+    def commit(self, tables: Mapping[str, list[pa.Table]], offsets: Mapping[str, Offset], gaps: Iterable[Gap]) -> int:
+        """Append the tables' rows and move the offsets: all of it or nothing. Return the number of rows.
+
+        Raises:
+            duckdb.OutOfMemoryException: nothing was written; DuckDB's memory is taken by queries.
+            StoreError: nothing was written.
+        """
+        connection = self._connection
+        rows = 0
+        try:
+            connection.execute("BEGIN TRANSACTION")
+            for name, parts in tables.items():
+                rows += self._append(name, pa.concat_tables(parts))
+            for gap in gaps:
+                connection.execute(
+                    "INSERT INTO gaps VALUES (?, ?, ?, ?, epoch_ms(?::BIGINT), ?)",
+                    [gap.stream, gap.after_id, gap.upto_id, gap.entries, gap.noticed_ms, gap.text],
+                )
+            connection.executemany(
+                "INSERT INTO offsets VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET id = excluded.id, entries = excluded.entries",
+                [[stream, offset.id, offset.entries] for stream, offset in offsets.items()],
+            )
+            connection.execute("COMMIT")
+        except duckdb.Error as error:
+            self._roll_back()
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise
+            raise StoreError(
+                f"{self.path}: {_first_line(error)}; nothing was committed and nothing is lost: the rows are still in "
+                "Redis and are read again at the next start. If the disk is full, make room"
+            ) from error
+        return rows
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of its own to the same database, for one thread."""
+        return self._connection.cursor()
+
+    def close(self) -> None:
+        """Write what is in the write-ahead log into the file and let go of it."""
+        self._connection.close()
+
+    def _append(self, name: str, rows: pa.Table) -> int:
+        assert name in _NAMES, name
+        self._connection.register(_INCOMING, rows)
+        try:
+            self._connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM {_INCOMING}")  # noqa: S608 - ours
+        finally:
+            self._connection.unregister(_INCOMING)
+        return int(rows.num_rows)
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.Error:
+            # The failure rolled it back already, or closed the database; the process ends either way.
+            return
+
+
+def _first_line(error: Any) -> str:
+    return str(error).strip().partition("\n")[0]
