@@ -65,7 +65,6 @@ ENV PATH=/opt/fillstream/bin:/usr/local/bin:/usr/bin:/bin \
 WORKDIR /app
 # By number, so that Kubernetes can see that it is not root.
 USER 10001:10001
-EXPOSE 8004
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-I", "-S", "/app/healthcheck.py", "/health"]
 ENTRYPOINT ["tini", "--"]

@@ -1,8 +1,9 @@
-"""What the deployment is made of, read from the files themselves: for the tests beside this module."""
+"""What the deployment is made of, read once from its own files; the tests beside this module change none of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,19 @@ UNITS = (
 )
 
 
+@cache
 def compose() -> dict[str, Any]:
     """Return docker-compose.yml with its anchors resolved, variables as they stand there."""
     return dict(yaml.safe_load(COMPOSE.read_text()))
 
 
+@cache
 def documents(path: Path) -> list[dict[str, Any]]:
     """Return the documents of a YAML file."""
     return [each for each in yaml.safe_load_all(path.read_text()) if each]
 
 
+@cache
 def manifests() -> list[dict[str, Any]]:
     """Return every object of k8s/base, kustomization aside."""
     files = sorted(path for path in BASE.glob("*.yaml") if path.name != "kustomization.yaml")

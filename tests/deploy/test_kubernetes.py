@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_every_manifest_is_strictly_valid(manifest: dict[str, Any], version: str
 
 
 def test_a_misspelt_key_would_be_noticed() -> None:
-    manifest = of_kind("StatefulSet")["signals"]
+    manifest = deepcopy(of_kind("StatefulSet")["signals"])
     manifest["spec"]["replica"] = 1
     with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
         kubernetes_validate.validate(manifest, VERSIONS[-1], strict=True)

@@ -1,0 +1,128 @@
+"""The compose stack as the tests drive it: brought up from the checkout under a name and ports of its own.
+
+It has the attributes of `fillstream.stack.LocalStack` that `tests.crash.desk` uses, so that the same load and the same
+audit serve both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import pytest
+
+from libs.common.settings import Settings, load_settings
+from tests.conftest import free_port, until
+from tests.deploy.house import CONFIG, ROOT, UNITS, compose
+
+SWITCH = "FILLSTREAM_DEPLOY_TEST"
+"""Building an image and starting seven containers is not part of `make test`; `make test-deploy` sets this to 1."""
+UP_S = 240
+KILL_SERVICE = """
+import os, signal
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    words = open(f"/proc/{pid}/cmdline").read().split("\\0")
+    if words[1:2] == ["-m"]:
+        os.kill(int(pid), signal.SIGKILL)
+"""
+"""Run inside a container: kill -9 of the service, not of tini (Docker takes the death of a container that it was asked
+to kill for a wish, and does not start it again)."""
+
+
+def require_docker() -> None:
+    """Skip the test, saying why, where it was not asked for or Docker does not answer."""
+    if os.environ.get(SWITCH) != "1":
+        pytest.skip(f"builds an image and starts seven containers: set {SWITCH}=1, or `make test-deploy`")
+    if shutil.which("docker") is None:
+        pytest.skip("docker is not on PATH")
+    answer = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+    if answer.returncode != 0 or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no Docker Engine with compose answers")
+
+
+@dataclass(slots=True)
+class ComposeStack:
+    """One bring-up of docker-compose.yml.
+
+    Args:
+        redis_image: what REDIS_IMAGE is set to.
+        project: name of containers, network and volumes.
+    """
+
+    redis_image: str
+    project: str
+    ports: dict[str, int] = field(default_factory=dict)
+    settings: Settings = field(default_factory=lambda: load_settings(CONFIG / "local.yaml"))
+
+    def __post_init__(self) -> None:
+        self.ports = {name: free_port() for name in compose()["services"]}
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://127.0.0.1:{self.ports['redis']}/0"
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def run(self, *words: str) -> str:
+        """Run `docker compose`; fail with what it said when it fails."""
+        variables = {f"FILLSTREAM_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self.project, *words],
+            cwd=ROOT,
+            env={**os.environ, **variables, "REDIS_IMAGE": self.redis_image},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+        assert done.returncode == 0, f"docker compose {' '.join(words)}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def up(self, *services: str) -> None:
+        """Start everything and return once every container is healthy."""
+        self.run("up", "--detach", "--wait", "--wait-timeout", str(UP_S), *services)
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """Return what `docker inspect` says of every container, by service."""
+        ids = self.run("ps", "--all", "--quiet").split()
+        found = json.loads(subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True).stdout)
+        return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in found}
+
+    def execute(self, service: str, *words: str) -> str:
+        """Run a command in a container."""
+        return self.run("exec", "-T", service, *words)
+
+    def restarts(self, service: str) -> int:
+        return int(self.containers()[service]["RestartCount"])
+
+    def kill(self, service: str) -> None:
+        """kill -9 a service and return once Docker has started it again."""
+        before = self.restarts(service)
+        self.execute(service, "python", "-c", KILL_SERVICE)
+        until(lambda: self.restarts(service) > before, f"Docker to start {service} again", timeout_s=60)
+
+    def kill_redis(self) -> None:
+        """kill -9 the server, which is its container's first process, and start the container again."""
+        self.run("kill", "--signal", "KILL", "redis")
+        self.up("redis")
+
+    def wait_ready(self) -> None:
+        """Return once every service says that it has recovered and is consuming."""
+        for unit in UNITS:
+            until(lambda unit=unit: self._ready(unit.compose), f"{unit.compose} to be ready", timeout_s=120)
+
+    def _ready(self, name: str) -> bool:
+        try:
+            with urlopen(f"{self.url(name)}/ready", timeout=5) as answer:
+                return int(answer.status) == 200
+        except (HTTPError, URLError, OSError):
+            time.sleep(0.2)
+            return False

@@ -1,0 +1,172 @@
+"""The compose stack, running: a signal from the host is filled, whatever is killed comes back, and nothing is lost.
+
+In the order they stand here; each test leaves the stack running and quiet.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, cast
+from urllib.request import urlopen
+
+import pytest
+import redis
+
+from fillstream.feeds import Moment, listed, publish
+from libs.common.frames import quote
+from tests.conftest import until
+from tests.crash.desk import Load, settled_books
+from tests.deploy.house import UNITS
+from tests.deploy.stack import ComposeStack, require_docker
+
+pytestmark = pytest.mark.deploy
+IMAGES = ("redis:8", "valkey/valkey:9")
+ASK_PX = "60000.10"
+
+
+@pytest.fixture(scope="module", params=IMAGES)
+def stack(request: pytest.FixtureRequest) -> Iterator[ComposeStack]:
+    """Yield a stack that was built and brought up with one of the servers; take it away afterwards, volumes and all."""
+    require_docker()
+    made = ComposeStack(request.param, f"fillstream-test-{request.param.partition('/')[0].partition(':')[0]}")
+    try:
+        made.run("build", "--quiet", "signals")
+        made.up()
+        made.wait_ready()
+        yield made
+    finally:
+        made.run("down", "--volumes", "--remove-orphans")
+
+
+def as_stack(stack: ComposeStack) -> Any:
+    """The load and the audit of the crash tests know a `LocalStack`; this one has what they use."""
+    return cast(Any, stack)
+
+
+def feed_quote(stack: ComposeStack) -> None:
+    one = listed(stack.settings.instruments)["BTCUSDT"]
+    bid, ask, lots = (one.ticks.units("60000.00"), one.ticks.units(ASK_PX), one.lots.units("5"))
+    moment = Moment(0, "BTCUSDT", quote(one.id, cast(int, bid), cast(int, lots), cast(int, ask), cast(int, lots)))
+    with redis.Redis.from_url(stack.redis_url) as client:
+        publish(client, stack.settings.topology(), iter([moment]))
+
+
+def journal(stack: ComposeStack) -> list[dict[str, Any]]:
+    with redis.Redis.from_url(stack.redis_url) as client:
+        entries: Any = client.xrange(stack.settings.topology().events(0))
+    return [json.loads(fields[b"data"]) for _, fields in entries]
+
+
+def fill_of(stack: ComposeStack, signal_id: str) -> dict[str, Any]:
+    """Return the journal's OrderFilled of a signal, once it is there."""
+
+    def look() -> dict[str, Any] | None:
+        for event in journal(stack):
+            if event["type"] == "OrderFilled" and event["client_order_id"] == signal_id:
+                return event
+        return None
+
+    return cast("dict[str, Any]", until(look, f"signal {signal_id} to be filled"))
+
+
+def buy(stack: ComposeStack, signal_id: str) -> dict[str, Any]:
+    """Feed a quote and publish a signal from the host, as any client would; return its fill."""
+    feed_quote(stack)
+    with redis.Redis.from_url(stack.redis_url) as client:
+        fields = {"signal_id": signal_id, "symbol": "BTCUSDT", "side": "BUY", "quantity": "0.01"}
+        client.xadd("signals", cast(Any, fields))
+    return fill_of(stack, signal_id)
+
+
+def test_every_container_is_healthy(stack: ComposeStack) -> None:
+    states = {name: each["State"].get("Health", {}).get("Status") for name, each in stack.containers().items()}
+    assert states == dict.fromkeys((*(unit.compose for unit in UNITS), "redis", "prometheus"), "healthy")
+
+
+def test_every_port_is_published_on_loopback_only(stack: ComposeStack) -> None:
+    for each in stack.containers().values():
+        bound = [port for ports in each["NetworkSettings"]["Ports"].values() for port in ports or []]
+        assert bound
+        assert {port["HostIp"] for port in bound} == {"127.0.0.1"}
+
+
+def test_no_process_is_root_or_may_become_it(stack: ComposeStack) -> None:
+    for name in stack.containers():
+        lines = stack.execute(name, "cat", "/proc/1/status").splitlines()
+        status = dict(line.split(":", 1) for line in lines if ":" in line)
+        assert "0" not in status["Uid"].split(), name
+        assert int(status["CapEff"], 16) == 0, name
+        assert status["NoNewPrivs"].strip() == "1", name
+
+
+def test_no_root_file_system_can_be_written(stack: ComposeStack) -> None:
+    for name, each in stack.containers().items():
+        assert each["HostConfig"]["ReadonlyRootfs"] is True, name
+        told = stack.execute(name, "sh", "-c", "touch /usr/x 2>/dev/null && echo written || echo refused")
+        assert told.strip() == "refused", name
+
+
+def test_a_signal_from_the_host_is_filled(stack: ComposeStack) -> None:
+    fill = buy(stack, "first")
+    assert (fill["ord_status"], fill["last_px"], fill["last_qty"]) == ("Filled", ASK_PX, "0.01000")
+
+
+def test_the_fill_is_a_position_and_a_row(stack: ComposeStack) -> None:
+    found = settled_books(as_stack(stack))
+    assert found.problems == []
+    assert Decimal(found.positions["default", "BTCUSDT"]["position"]) == Decimal("0.01")
+
+
+def test_prometheus_sees_all_five(stack: ComposeStack) -> None:
+    def up() -> bool:
+        with urlopen(f"{stack.url('prometheus')}/api/v1/query?query=up", timeout=10) as answer:
+            results = json.load(answer)["data"]["result"]
+        seen = {each["metric"].get("service"): each["value"][1] for each in results}
+        return {unit.compose: seen.get(unit.compose) for unit in UNITS} == {unit.compose: "1" for unit in UNITS}
+
+    until(up, "Prometheus to have scraped all five", timeout_s=60)
+
+
+def test_whatever_is_killed_under_load_comes_back_and_the_books_agree(stack: ComposeStack) -> None:
+    load = Load(as_stack(stack), seed=20240809)
+    trouble: list[BaseException] = []
+
+    def publish_signals() -> None:
+        try:
+            load.run(1500, {n: lambda: time.sleep(0.1) for n in range(0, 1500, 10)})
+        except BaseException as error:  # raised again below, in the test's own thread
+            trouble.append(error)
+
+    client = threading.Thread(target=publish_signals)
+    client.start()
+    for unit in UNITS:
+        stack.kill(unit.compose)
+    stack.kill_redis()
+    client.join()
+    assert not trouble
+
+    found = settled_books(as_stack(stack))
+
+    assert found.problems == []
+    assert found.signals >= load.sent == 1500
+    assert found.fills > 0
+
+
+def test_down_and_up_again_changes_nothing(stack: ComposeStack) -> None:
+    events = journal(stack)
+    before = settled_books(as_stack(stack))
+
+    stack.run("down")
+    stack.up()
+    stack.wait_ready()
+
+    assert journal(stack)[: len(events)] == events
+    after = settled_books(as_stack(stack))
+    assert (after.problems, after.positions, after.fills) == ([], before.positions, before.fills)
+    fill = buy(stack, "after-down-and-up")
+    assert fill["ord_status"] == "Filled"
+    assert settled_books(as_stack(stack)).problems == []
