@@ -1,0 +1,326 @@
+"""A Python client of a desk: publish signals, follow what becomes of them.
+
+Flows in: what a strategy wants. Flows out: entries in `signals`, and the journal's events as plain dicts. Never reads a
+service's memory and never waits for a service to take a signal: the stream keeps it.
+
+    with Client("redis://127.0.0.1:6379") as desk:
+        signal_id = desk.signal("AAPL", "BUY", 100, price="190.25")
+        print(desk.wait_for(signal_id).ord_status)
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, cast
+
+import orjson
+import redis
+from pydantic import ValidationError
+
+from libs.common.contracts import DEFAULT_ACCOUNT, CancelOrder, NewOrder, OrdStatus, ReplaceOrder
+from libs.common.log import connect
+from libs.common.streams import Topology
+from libs.common.wire import encode_signal
+
+Amount = Decimal | int | str
+"""A price or a quantity. A float is not one: `0.1` is not what it says."""
+
+FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
+REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "DeadLetter"}
+QUIET_S = 0.2
+"""An order that works on the book and has no news for this long has settled there."""
+REMEMBERED = 10_000
+"""Signals whose place in the streams a client remembers."""
+
+
+class NoAnswer(TimeoutError):
+    """Nothing was heard of a signal in time. It is in the stream all the same: a service may be down."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a signal, as far as the journal has told.
+
+    Attributes:
+        signal_id: of the signal.
+        events: its own events and its order's since, oldest first; a dead letter is the last.
+        order_id: of the order, None when it never became or named one.
+        ord_status: of the order, None likewise.
+        reason, text: why it was refused or taken off, None when it was not.
+    """
+
+    signal_id: str
+    events: list[dict[str, Any]] = field(default_factory=list)
+    order_id: str | None = None
+    ord_status: OrdStatus | None = None
+    reason: str | None = None
+    text: str | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the signal changed nothing."""
+        return any(event["type"] in REFUSALS for event in self.events)
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return self.refused or self.ord_status in FINAL
+
+    @property
+    def working(self) -> bool:
+        """Whether the venue has answered and the order works on the book."""
+        return self.ord_status in {OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED}
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Take over what an event says."""
+        self.events.append(event)
+        self.order_id = event.get("order_id") or self.order_id
+        status = event.get("ord_status")
+        self.ord_status = OrdStatus(status) if status else self.ord_status
+        self.reason, self.text = event.get("reason") or self.reason, event.get("text") or self.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """Where to begin looking for a signal's events, and the signal's own entry."""
+
+    account: str
+    entry_id: str
+    events_after: str
+    dead_after: str
+
+
+class Client:
+    """A connection to a desk's streams. Not for several threads at once.
+
+    Args:
+        url: of the Redis, `redis://`, `rediss://` or `unix://`.
+        topology: names of the streams; `Settings.topology()` of the desk. The default is one partition, no prefix.
+    """
+
+    def __init__(self, url: str, topology: Topology | None = None) -> None:
+        self.topology = topology or Topology()
+        self._redis = connect(url)
+        self._raw: Any = self._redis
+        self._sent: OrderedDict[str, _Sent] = OrderedDict()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._redis.close()
+
+    # ------------------------------------------------------------------------------------------------- commands
+
+    def signal(
+        self,
+        symbol: str,
+        side: str,
+        quantity: Amount,
+        *,
+        price: Amount | None = None,
+        order_type: str | None = None,
+        time_in_force: str | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+        client_order_id: str | None = None,
+        strategy: str | None = None,
+        confidence: Amount | None = None,
+    ) -> str:
+        """Publish a signal to trade and return its signal_id.
+
+        Args:
+            symbol, side, quantity: what to do: BUY or SELL so many.
+            price: of a limit order; without one the order goes to market.
+            order_type: MARKET or LIMIT; by default what the price says.
+            time_in_force: DAY, GTC, IOC or FOK; by default the desk's.
+            account: whose order it is.
+            signal_id: makes it safe to send again: the desk answers an equal one with the first one's state.
+            client_order_id: your name for the order; by default the signal_id.
+            strategy, confidence: kept with the order, for your own reports.
+
+        Raises:
+            ValueError: a value that the desk would not take; one sentence a field.
+            redis.exceptions.RedisError: the server did not take it; send it again with the same signal_id.
+        """
+        return self._publish(
+            NewOrder,
+            account,
+            signal_id,
+            client_order_id=client_order_id,
+            symbol=symbol,
+            side=side,
+            quantity=quantity,
+            order_type=order_type,
+            price=price,
+            time_in_force=time_in_force,
+            strategy=strategy,
+            confidence=confidence,
+        )
+
+    def cancel(
+        self,
+        order_id: str | int | None = None,
+        *,
+        client_order_id: str | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+    ) -> str:
+        """Ask for an order to be taken off the book, named one way or the other; return the request's signal_id.
+
+        Raises: as `signal`.
+        """
+        return self._publish(CancelOrder, account, signal_id, **_named(order_id, client_order_id))
+
+    def replace(
+        self,
+        order_id: str | int | None = None,
+        *,
+        client_order_id: str | None = None,
+        quantity: Amount | None = None,
+        price: Amount | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+    ) -> str:
+        """Ask for an order's total quantity, price or both to be changed; return the request's signal_id.
+
+        Args:
+            quantity: the new total, what is filled so far included.
+            price: the new limit.
+
+        Raises: as `signal`.
+        """
+        return self._publish(
+            ReplaceOrder, account, signal_id, **_named(order_id, client_order_id), quantity=quantity, price=price
+        )
+
+    def _publish(
+        self, kind: type[NewOrder | CancelOrder | ReplaceOrder], account: str, signal_id: str | None, **more: Any
+    ) -> str:
+        signal_id = signal_id or str(uuid.uuid4())
+        fields = {"type": kind.__name__, "signal_id": signal_id, "account": account, **more}
+        for name, value in fields.items():
+            if isinstance(value, float):
+                raise ValueError(f"{name}: {value!r} is a float; write the decimal as text, or use Decimal")
+        try:
+            kind.model_validate({name: value for name, value in fields.items() if value is not None})
+        except ValidationError as error:
+            raise ValueError("\n".join(_sentence(dict(each)) for each in error.errors(include_url=False))) from None
+        pipe = self._raw.pipeline(transaction=False)  # one round trip
+        pipe.xrevrange(self.topology.events(self.topology.account_partition(account)), count=1)
+        pipe.xrevrange(self.topology.dead, count=1)
+        pipe.xadd(self.topology.signals, encode_signal(fields))
+        last_event, last_dead, entry_id = pipe.execute()
+        self._sent[signal_id] = _Sent(account, entry_id.decode(), _id_of(last_event), _id_of(last_dead))
+        while len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+        return signal_id
+
+    # --------------------------------------------------------------------------------------------------- events
+
+    def wait_for(self, signal_id: str, *, timeout_s: float = 5.0, account: str = DEFAULT_ACCOUNT) -> Outcome:
+        """Follow the journal until a signal is settled: refused, its order finished, or quietly working on the book.
+
+        A cancel or an amendment is settled when the venue has answered it.
+
+        Args:
+            signal_id: of the signal.
+            timeout_s: how long to wait in all.
+            account: whose it is, needed only for a signal that this client did not send (the whole journal is read).
+
+        Raises:
+            NoAnswer: nothing at all was heard in time. What was heard by then is returned otherwise.
+        """
+        sent = self._sent.get(signal_id) or _Sent(account, "", "0-0", "0-0")
+        journal = self.topology.events(self.topology.account_partition(sent.account))
+        at = {journal: sent.events_after, self.topology.dead: sent.dead_after}
+        outcome = Outcome(signal_id)
+        deadline, heard = time.monotonic() + timeout_s, time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            waiting_for_quiet = outcome.working and not _is_requested(outcome)
+            if outcome.final or (waiting_for_quiet and now - heard >= QUIET_S):
+                return outcome
+            block_s = min(QUIET_S, deadline - now)
+            for stream, entries in self._raw.xread(at, count=1000, block=max(1, int(block_s * 1000))) or []:
+                at[stream.decode()] = entries[-1][0].decode()
+                for _, fields in entries:
+                    event = orjson.loads(fields[b"data"])
+                    if _concerns(event, outcome, sent, self.topology.signals):
+                        outcome.add(event)
+                        heard = time.monotonic()
+        if not outcome.events:
+            raise NoAnswer(f"nothing was heard of signal {signal_id} in {timeout_s:g} s; `fillstream status` tells why")
+        return outcome
+
+    def follow(
+        self, stream: str, after: str = "$", block_s: float = 1.0
+    ) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
+        """Yield a stream's entries, id and fields, as they appear; never ends by itself.
+
+        Args:
+            stream: its key.
+            after: the id to begin after; `$` for what comes from now on.
+            block_s: how long the server may keep one request.
+        """
+        at = _id_of(self._raw.xrevrange(stream, count=1)) if after == "$" else after
+        while True:
+            reply = self._raw.xread({stream: at}, count=1000, block=max(1, int(block_s * 1000)))
+            for entry_id, fields in reply[0][1] if reply else []:
+                at = entry_id.decode()
+                yield at, cast(Mapping[bytes, bytes], fields)
+
+    def ping(self) -> None:
+        """Ask the server whether it is there.
+
+        Raises:
+            redis.exceptions.RedisError: it is not.
+        """
+        self._raw.ping()
+
+    @property
+    def redis(self) -> redis.Redis:
+        """The connection itself."""
+        return self._redis
+
+
+def _id_of(entries: list[tuple[bytes, Any]]) -> str:
+    """Return the id of a stream's last entry, the lowest id for an empty stream."""
+    return entries[0][0].decode() if entries else "0-0"
+
+
+def _named(order_id: str | int | None, client_order_id: str | None) -> dict[str, str | None]:
+    return {"order_id": None if order_id is None else str(order_id), "orig_client_order_id": client_order_id}
+
+
+def _is_requested(outcome: Outcome) -> bool:
+    """Whether the last word is that a cancel or an amendment went to the venue."""
+    return outcome.events[-1]["type"] in {"OrderCancelRequested", "OrderReplaceRequested"}
+
+
+def _concerns(event: dict[str, Any], outcome: Outcome, sent: _Sent, signals: str) -> bool:
+    if event["type"] == "DeadLetter":
+        return bool(event["stream"] == signals and event["entry_id"] == sent.entry_id)
+    if event.get("signal_id") == outcome.signal_id:
+        return True
+    return outcome.order_id is not None and event.get("order_id") == outcome.order_id
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "value_error":
+        text = str(error["ctx"]["error"])
+        return f"{where}: {text}" if where else text
+    message: str = error["msg"]
+    return f"{where}: {message[0].lower()}{message[1:]}, got {error['input']!r}"
