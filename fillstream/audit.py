@@ -26,7 +26,8 @@ import orjson
 from fillstream.replay import Replay, replay
 from libs.common.frames import REPORT, Report, ReportFlag, ReportType, Side
 from libs.common.log import RedisLog, connect
-from libs.common.stage import BadEntry, Stage
+from libs.common.runner import FoldFailed
+from libs.common.stage import BadEntry, Inconsistent, Stage
 from libs.common.streams import Topology, id_ms
 from libs.common.wire import decode
 
@@ -157,8 +158,12 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
 
 
 def _check_replay(found: Audit, source: Source, stage: Stage) -> None:
-    result = source.replay(stage)
     name = f"{stage.name} {stage.partition}"
+    try:
+        result = source.replay(stage)
+    except (Inconsistent, FoldFailed) as error:
+        found.problems.append(f"{name}: its log cannot be folded again: {error}")
+        return
     found.replayed[name] = result.entries
     if not result.agrees:
         found.problems.append(
@@ -223,7 +228,7 @@ def _check_journal(
     orders: dict[str, OrderBooked] = {}
     holdings: dict[tuple[str, str], Holding] = {}
     answers: Counter[str] = Counter()
-    requested: set[str] = set()
+    pending: dict[tuple[str, str], str] = {}
     multipliers: dict[str, Decimal] = {}
     fills: dict[str, dict[str, Any]] = {}
     scales: dict[str, tuple[Decimal, Decimal]] = {}
@@ -236,7 +241,7 @@ def _check_journal(
             if event["seq"] != expected_seq:
                 found.problems.append(f"{topology.events(partition)}: seq {event['seq']} where {expected_seq} belongs")
                 expected_seq = event["seq"]
-            _answer(event, answers, requested)
+            _answer(event, answers, pending)
             match event["type"]:
                 case "InstrumentDefined":
                     multipliers[event["symbol"]] = Decimal(event["multiplier"])
@@ -263,16 +268,21 @@ def _check_journal(
     _check_orders(found, orders, resting)
 
 
-def _answer(event: dict[str, Any], answers: Counter[str], requested: set[str]) -> None:
-    """Count an event that is the first answer to a signal; what the venue says later is not another."""
+def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[str, str], str]) -> None:
+    """Count an event that is the first answer to a signal; what the venue says to the same request later is not."""
+    if event["type"] == "OrderReplaced":
+        pending.pop(("OrderReplace", event["order_id"]), None)
+    elif event["type"] == "OrderCanceled" and event["reason"] == "requested":
+        pending.pop(("OrderCancel", event["order_id"]), None)
     signal_id = event.get("signal_id")
     if signal_id is None:
         return
-    key = f"{event['type'].removesuffix('Received').removesuffix('Requested').removesuffix('Rejected')}/{signal_id}"
+    stem = event["type"].removesuffix("Received").removesuffix("Requested").removesuffix("Rejected")
+    key = (stem, str(event["order_id"]))
     if event["type"].endswith(("Requested", "Received")):
-        requested.add(key)
-    elif event["type"].endswith("Rejected") and key in requested:
-        requested.discard(key)
+        pending[key] = signal_id
+    elif event["type"].endswith("Rejected") and pending.get(key) == signal_id:
+        del pending[key]
         return
     answers[signal_id] += 1
 

@@ -39,26 +39,19 @@ def _keys(model: type[Message]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*model.model_fields, "signal_time")))
 
 
+_NEW_ORDER = (
+    *("v", "type", "signal_id", "client_order_id", "account", "symbol", "side", "quantity", "order_type", "price"),
+    *("time_in_force", "strategy", "confidence", "signal_time"),
+)
+assert set(_NEW_ORDER) == set(_keys(contracts.NewOrder)), "the contract has other fields than _check_new_order reads"
+
 _KEYS = {
-    "NewOrder": _keys(contracts.NewOrder),
+    "NewOrder": _NEW_ORDER,
     "CancelOrder": _keys(contracts.CancelOrder),
     "ReplaceOrder": _keys(contracts.ReplaceOrder),
     "ReportStatus": _keys(contracts.ReportStatus),
 }
 _VALUES = {kind: itemgetter(*keys) for kind, keys in _KEYS.items()}
-_new_order = itemgetter(
-    "signal_id",
-    "client_order_id",
-    "account",
-    "symbol",
-    "side",
-    "quantity",
-    "order_type",
-    "price",
-    "time_in_force",
-    "strategy",
-    "confidence",
-)
 
 
 def decode(data: bytes) -> Instruction:
@@ -78,7 +71,7 @@ def decode(data: bytes) -> Instruction:
     if keys is None or kind is None:
         raise BadEntry("unknown_type", f"type: must be one of {', '.join(_KEYS)}, got {_shown(kind)}")
     try:
-        _VALUES[kind](document)
+        values = _VALUES[kind](document)
     except KeyError as error:
         raise BadEntry("missing_field", f"{error.args[0]}: is missing, a {kind} instruction has every field") from None
     if len(document) != len(keys):
@@ -90,15 +83,15 @@ def decode(data: bytes) -> Instruction:
     if type(time) is not int or not 0 <= time < 1 << 63:
         raise BadEntry("bad_value", f"signal_time: must be milliseconds since 1970, got {_shown(time)}")
     if kind == "NewOrder":
-        _check_new_order(document)
+        _check_new_order(values)
     else:
         _check_request(document)
     return document
 
 
-def _check_new_order(document: Instruction) -> None:
-    """Raise BadEntry unless every field has its contract's type."""
-    signal, client, account, symbol, side, quantity, kind, price, tif, strategy, confidence = _new_order(document)
+def _check_new_order(values: tuple[Any, ...]) -> None:
+    """Raise BadEntry unless every field has its contract's type. `values` are in the order of _NEW_ORDER."""
+    _, _, signal, client, account, symbol, side, quantity, kind, price, tif, strategy, confidence, _ = values
     _check_id("signal_id", signal)
     if client != signal:
         _check_id("client_order_id", client)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from sys import intern
 
 from libs.common import frames
 from libs.common.contracts import CancelRejectReason, OrderType, TimeInForce
@@ -89,7 +90,10 @@ class OrdersStage:
         """
         fields = entry.fields
         if len(fields) == 1:
-            (kind, value), *_ = fields.items()
+            [(kind, value)] = fields.items()
+            if not self._state.configured and kind in (b"data", b"frame"):
+                self._state.waiting.append((entry.id, kind, value))
+                return None
             if kind == b"data":
                 return self._instruction(value, entry.ms, out)
             if kind == b"frame":
@@ -97,7 +101,8 @@ class OrdersStage:
             if kind == b"tick":
                 return self._tick(entry.ms, out)
             if kind == b"config":
-                return self._configure(value, entry.ms, out)
+                self._configure(value, entry.ms, out)
+                return self._catch_up(entry, out)
         names = ", ".join(sorted(repr(name) for name in fields))
         raise BadEntry("bad_entry", f"fields: must be one of data, frame, tick and config alone, got {names[:200]}")
 
@@ -160,7 +165,7 @@ class OrdersStage:
             return self._unknown(wish)
         terms, quote = limits.terms, limits.quote
         lots = _lots(terms, wish["quantity"])
-        ticks = _units("price", terms.price, price_text) if price_text is not None else None
+        ticks = None if price_text is None else _units("price", terms.price, price_text)
         if reject := check_quantity(terms, lots, wish["quantity"]):
             return reject
         assert lots is not None, "check_quantity refuses what is off lot"
@@ -181,18 +186,21 @@ class OrdersStage:
             return reject
         if reject := check_daily_orders(limits, state.accepted_on(wish["account"], ms)):
             return reject
+        # Text that many orders share is kept once: an order's memory costs more time than its arithmetic.
+        client_order_id: str = wish["client_order_id"]
+        strategy: str | None = wish["strategy"]
         return Order(
             state.next_order_id,
-            wish["signal_id"],
-            wish["client_order_id"],
-            wish["account"],
+            client_order_id if wish["signal_id"] == client_order_id else wish["signal_id"],
+            client_order_id,
+            intern(wish["account"]),
             limits.account_id,
             terms,
-            wish["strategy"],
+            None if strategy is None else intern(strategy),
             wish["confidence"],
-            wish["side"],
-            wish["order_type"],
-            wish["time_in_force"],
+            "BUY" if buy else "SELL",
+            intern(wish["order_type"]),
+            intern(wish["time_in_force"]),
             lots,
             ticks,
             wish["signal_time"],
@@ -365,6 +373,18 @@ class OrdersStage:
             out.event(self._events, journal.instrument_defined(self._seq(), ms, symbol, config.instruments[symbol]))
         for name in accounts:
             out.event(self._events, journal.account_defined(self._seq(), ms, name, config.accounts[name]))
+
+    def _catch_up(self, configured: Entry, out: Outputs) -> None:
+        """Decide on what came before the desk's first configuration, as if it had come with it, in its order."""
+        waiting, self._state.waiting = self._state.waiting, []
+        for entry_id, kind, value in waiting:
+            waited = Entry(entry_id, configured.ms, {kind: value})
+            out.begin(waited)
+            try:
+                self.fold(waited, out)
+            except BadEntry as bad:
+                out.bad(bad.reason, bad.text)
+        out.begin(configured)
 
     # -------------------------------------------------------- for the runtime
 

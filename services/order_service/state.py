@@ -38,6 +38,7 @@ class State:
         seq: of the last event.
         counter: of the last order id given out.
         config: decisions use it; `configured` says that it came through the inbox.
+        waiting: entries that came before the first configuration: id, field and value.
         terms: of every instrument ever defined, by symbol; `symbols` has the numbers' symbols.
         orders: by order id, in its order.
         quotes: by the instrument's number.
@@ -55,6 +56,7 @@ class State:
         self.forgotten = 0
         self.remembered = 0
         self.configured = False
+        self.waiting: list[tuple[str, bytes, bytes]] = []
         self.config = DeskConfig()
         self.instruments: dict[str, Instrument] = {}
         self.accounts: dict[str, Account] = {}
@@ -210,11 +212,18 @@ class State:
     def sweep(self, ms: int) -> None:
         """Let go of what is past its retention, in time proportional to what goes."""
         horizon = ms - self.config.retention_ms
+        awaited: list[tuple[int, int]] = []
         while self.finished and self.finished[0][0] <= horizon:
             finished_ms, order_id = self.finished.popleft()
             order = self.orders.get(order_id)
-            if isinstance(order, Order) and order.status in FINAL and order.finished_ms == finished_ms:
+            if not (isinstance(order, Order) and order.status in FINAL and order.finished_ms == finished_ms):
+                continue
+            if order.cancel_signal is None and order.amendment is None:
                 self._retire(order)
+            else:  # the venue's answer is still on its way, and has to find the order
+                order.finished_ms = ms
+                awaited.append((ms, order_id))
+        self.finished += awaited
         self._forget(ms - self.config.idempotency_ms)
 
     def _retire(self, order: Order) -> None:
@@ -254,6 +263,7 @@ class State:
             "counter": self.counter,
             "forgotten": self.forgotten,
             "configured": self.configured,
+            "waiting": [[i, kind.decode(), value.hex()] for i, kind, value in self.waiting],
             "config": self.config.to_json().decode(),
             "defined": DeskConfig(instruments=self.instruments, accounts=self.accounts).to_json().decode(),
             "orders": [_dump_order(order) for _, order in sorted(self.orders.items())],
@@ -275,6 +285,7 @@ class State:
         state = cls(topology, partition)
         for name in ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills"):
             setattr(state, name, document[name])
+        state.waiting = [(i, kind.encode(), bytes.fromhex(value)) for i, kind, value in document["waiting"]]
         state.config = DeskConfig.from_json(document["config"].encode())
         defined = DeskConfig.from_json(document["defined"].encode())
         state.accounts = dict(defined.accounts)

@@ -83,8 +83,6 @@ class Desk:
         self.crashes = 0
         self._used: list[dict[bytes, bytes]] = []
         self._mid = dict.fromkeys(SYMBOLS, 15_000)
-        for slot in self.slots:
-            self.start(slot)
 
     # ------------------------------------------------------------------------------------------- the schedule
 

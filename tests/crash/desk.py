@@ -1,0 +1,105 @@
+"""A desk under load: a made-up market, a busy client that never gives up on a signal, and the books at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import redis
+
+from fillstream.audit import Audit
+from fillstream.demo import Desk, judge
+from fillstream.feeds import listed, synthetic
+from fillstream.stack import LocalStack
+from fillstream.traffic import Traffic
+from tests.conftest import until
+
+STARTS_AT = {"AAPL": "190.00", "MSFT": "420.00", "BTCUSDT": "61000.00"}
+
+
+@contextmanager
+def running(folder: Path, **more: Any) -> Iterator[LocalStack]:
+    """Run a stack of its own, on free ports, until the block ends."""
+    with LocalStack(folder, base_port=0, redis_port=0, **more) as stack:
+        stack.wait_ready()
+        yield stack
+
+
+class Load:
+    """Publishes a market and signals; when the server does not answer, publishes the same signal again.
+
+    A client that does not know whether its XADD arrived can only repeat it: that is what signal_id is for.
+    """
+
+    def __init__(self, stack: LocalStack, seed: int) -> None:
+        instruments = {s: one for s, one in listed(stack.settings.instruments).items() if s in STARTS_AT}
+        self._client = redis.Redis.from_url(stack.redis_url, socket_timeout=5)
+        self._topology = stack.settings.topology()
+        self._market = synthetic(instruments, STARTS_AT, seed)
+        self._traffic = Traffic(instruments, "demo", seed)
+        self.sent = 0
+
+    def run(self, signals: int, at: dict[int, Callable[[], None]]) -> None:
+        """Publish `signals` signals, four moments of the market to each; call `at[n]` before the n-th."""
+        for n in range(signals):
+            if n in at:
+                at[n]()
+            for _ in range(4):
+                moment = next(self._market)
+                self._traffic.see(moment)
+                stream = self._topology.commands(self._topology.symbol_partition(moment.symbol))
+                self._add(stream, {"frame": moment.record})
+            self._add(self._topology.signals, self._traffic.next())
+            self.sent += 1
+
+    def _add(self, stream: str, fields: dict[str, Any]) -> None:
+        def answered() -> bool:
+            try:
+                self._client.xadd(stream, fields)
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.BusyLoadingError):
+                return False
+            return True
+
+        if not answered():
+            until(answered, "the server to take an entry again", timeout_s=60)
+
+
+def settled_books(stack: LocalStack) -> Audit:
+    """Wait until the desk is quiet and check its books, and that analytics stored every event once."""
+    stack.wait_ready()
+    desk = Desk(stack.redis_url, stack.settings)
+    desk.wait_quiet()
+    found = judge(stack.redis_url, stack.settings)
+    answer = httpx.post(
+        f"{stack.url('analytics')}/query",
+        json={"sql": "SELECT count(*), count(DISTINCT seq), max(seq), min(seq) FROM events", "limit": 10},
+        timeout=30,
+    )
+    assert answer.status_code == 200, answer.text
+    count, distinct, last, first = answer.json()["rows"][0]
+    streamed = desk.client.xlen(desk.topology.events(0))
+    assert count >= found.events, f"analytics has {count} events, the journal {found.events}"
+    assert (count, distinct, last, first) == (streamed, streamed, streamed, 1), "analytics stores every event once"
+    return found
+
+
+def restarts(stack: LocalStack, name: str) -> int:
+    return stack.processes[name].restarts
+
+
+def await_restart(stack: LocalStack, name: str, before: int) -> None:
+    until(lambda: restarts(stack, name) > before and stack.processes[name].state == "running", f"{name} to come back")
+
+
+def wait_s(seconds: float) -> None:
+    """Let time pass where a test is about time passing."""
+    time.sleep(seconds)
+
+
+def xlen(stack: LocalStack, stream: str) -> int:
+    with redis.Redis.from_url(stack.redis_url) as client:
+        return cast(int, client.xlen(stream))

@@ -1,0 +1,17 @@
+"""`python -m tests.support.fragile`: a live stage whose fold has a bug, for the test of quarantine."""
+
+from __future__ import annotations
+
+from libs.common.app import Description, main
+from libs.common.settings import Settings
+from libs.common.worker import Role
+from tests.unit.test_runner import Adder
+
+
+def role(settings: Settings, partition: int) -> tuple[Role, Description]:
+    stage = Adder(bug=b"13")
+    return Role(stage, (), {}), Description("fragile", "breaks on 13", [], [])
+
+
+if __name__ == "__main__":
+    main("fragile", role)
