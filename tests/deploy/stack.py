@@ -72,9 +72,16 @@ class ComposeStack:
         return f"http://127.0.0.1:{self.ports[name]}"
 
     def run(self, *words: str) -> str:
-        """Run `docker compose`; fail with what it said when it fails."""
+        """Run `docker compose`; fail with what it said, and the containers' last lines, when it fails."""
+        done = self._compose(*words)
+        if done.returncode != 0:
+            logs = self._compose("logs", "--no-color", "--tail", "20").stdout
+            pytest.fail(f"docker compose {' '.join(words)}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}\n{logs}")
+        return done.stdout
+
+    def _compose(self, *words: str) -> subprocess.CompletedProcess[str]:
         variables = {f"FILLSTREAM_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
-        done = subprocess.run(
+        return subprocess.run(
             ["docker", "compose", "--project-name", self.project, *words],
             cwd=ROOT,
             env={**os.environ, **variables, "REDIS_IMAGE": self.redis_image},
@@ -83,8 +90,6 @@ class ComposeStack:
             check=False,
             timeout=900,
         )
-        assert done.returncode == 0, f"docker compose {' '.join(words)}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-        return done.stdout
 
     def up(self, *services: str) -> None:
         """Start everything and return once every container is healthy."""
