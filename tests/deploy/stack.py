@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -122,7 +123,7 @@ class ComposeStack:
     def wait_ready(self) -> None:
         """Return once every service says that it has recovered and is consuming."""
         for unit in UNITS:
-            until(lambda unit=unit: self._ready(unit.compose), f"{unit.compose} to be ready", timeout_s=120)
+            until(partial(self._ready, unit.compose), f"{unit.compose} to be ready", timeout_s=120)
 
     def _ready(self, name: str) -> bool:
         try:
