@@ -158,6 +158,7 @@ def fold_all(stage: OrdersStage, log: list[Entry], out: Outputs) -> bytes:
             stage.fold(entry, out)
         except BadEntry as bad:
             out.bad(bad.reason, bad.text)
+        out.seal()
     return out.digest
 
 

@@ -120,6 +120,7 @@ class Desk:
             self.stage.fold(entry, self.out)
         except BadEntry as bad:
             self.out.bad(bad.reason, bad.text)
+        self.out.seal()
         return self._read()
 
     def _read(self) -> list[dict[str, Any]]:

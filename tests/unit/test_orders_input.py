@@ -59,17 +59,24 @@ def test_a_quote_of_no_instrument_or_no_quantity_goes_to_dead(desk: Desk) -> Non
     assert desk.refused(report(ReportType.QUOTED, qty=-1, partition=everyone))["reason"] == "bad_quantity"
 
 
-def test_decisions_use_the_configuration_of_the_inbox_only() -> None:
-    topology = Topology()
-    stage = OrdersStage(topology, 0, CONFIG)
-    desk = Desk(DeskConfig())
-    desk.stage = stage
-    assert desk.new(price="185.00")["reason"] == "unknown_account"
+def test_decisions_wait_for_the_configuration_of_the_inbox() -> None:
+    desk = Desk()
+    desk.stage = stage = OrdersStage(Topology(), 0, CONFIG)
+    desk.events.clear()
+    assert desk.fold({b"data": orjson.dumps(new_order(price="185.00"))}) == []
+    assert desk.fold({b"data": b"rubbish"}) == []
+    assert desk.dead == []
     assert stage.configuration() == {b"config": CONFIG.to_json()}
+    restored = OrdersStage(Topology(), 0, CONFIG)
+    restored.restore(stage.snapshot())
+    assert restored.snapshot() == stage.snapshot()
+    desk.stage = restored
     events = desk.fold({b"config": CONFIG.to_json()})
-    assert types_of(events) == ["InstrumentDefined"] * 3 + ["AccountDefined"] * 2
-    assert stage.configuration() is None
-    assert desk.new(price="185.00", signal_id="s2")["type"] == "OrderReceived"
+    assert types_of(events) == ["InstrumentDefined"] * 3 + ["AccountDefined"] * 2 + ["OrderReceived"]
+    [letter] = desk.dead
+    assert orjson.loads(letter[b"data"])["reason"] == "bad_json"
+    assert letter[b"raw:data"] == b"rubbish"
+    assert restored.configuration() is None
 
 
 def test_only_what_changed_is_defined_again(desk: Desk) -> None:

@@ -200,6 +200,29 @@ def test_a_working_order_is_never_forgotten(desk: Desk) -> None:
     assert desk.new(price="185.00")["order_id"] == "2"
 
 
+def test_an_order_whose_cancel_the_venue_has_not_answered_stays(desk: Desk) -> None:
+    desk.new(price="185.00")
+    desk.cancel(order_id="1")
+    desk.fill(100)
+    for _ in range(3):
+        desk.tick(CONFIG.retention_ms)
+    event = desk.report(ReportType.CANCEL_REJECTED, reason=Reason.UNKNOWN_ORDER, side=0)
+    assert (event["type"], event["reason"]) == ("OrderCancelRejected", "too_late")
+    desk.tick(CONFIG.retention_ms)
+    assert desk.refused(report(ReportType.FILLED, 1, qty=1))["reason"] == "unknown_order"
+
+
+def test_a_retention_of_nothing_lets_go_at_the_next_tick() -> None:
+    desk = Desk(dataclasses.replace(CONFIG, retention_ms=0))
+    desk.new(price="185.00")
+    desk.cancel(order_id="1")
+    desk.fill(100)
+    desk.tick()
+    assert desk.report(ReportType.CANCEL_REJECTED, side=0)["reason"] == "too_late"
+    desk.tick()
+    assert desk.refused(report(ReportType.FILLED, 1, qty=1))["reason"] == "unknown_order"
+
+
 def test_no_more_than_so_many_finished_orders_are_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "MAX_REMEMBERED", 2)
     for name in "abcd":
