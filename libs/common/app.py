@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -151,7 +152,10 @@ def settings_or_exit() -> Settings:
 
 
 def serve_app(app: AsgiFastStream, settings: Settings) -> None:
-    """Serve HTTP on the configured host and port until SIGTERM or SIGINT."""
+    """Serve HTTP on the configured host and port until SIGTERM or SIGINT, then exit with 0."""
+    # uvicorn raises the signal again once it has shut down; to have been asked to stop is no failure.
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: sys.exit(0))
     uvicorn.run(
         app,
         host=settings.service.host,
