@@ -1,0 +1,93 @@
+"""The `fillstream` command: what a person types.
+
+Flows in: a command line. Flows out: tables or JSON on standard output, one sentence on standard error when it cannot,
+and an exit code of `fillstream.exits`. Never shows a stack trace for what a person can put right.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from typing import Any
+
+import httpx
+import redis
+import typer
+from typer.core import TyperGroup
+
+from fillstream import commands
+from fillstream.client import NoAnswer
+from fillstream.exits import MEANINGS, Exit, Stop
+from fillstream.stack import StackError
+from libs.common.settings import SettingsError
+
+ABOUT = """From a signal on a Redis stream to a fill, a position and an answer in SQL.
+
+\b
+Begin with:
+  fillstream up                          start a desk on this machine
+  fillstream signal AAPL BUY 100 --wait  publish a signal, see what becomes of it
+  fillstream orders                      look at orders, `fills`, `positions`
+  fillstream status                      is every stage live, how far behind?
+  fillstream tail events --follow        the journal, as it is written
+
+Every command that reads takes --json. `fillstream COMMAND --help` has examples.
+"""
+EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code.value:<3} {text}" for code, text in MEANINGS.items())
+
+
+class _Sentences(TyperGroup):
+    """Ends with a sentence and a code where Python would end with a stack trace."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Stop as stop:
+            _end(stop.code, stop.text)
+        except SettingsError as error:
+            _end(Exit.SETTINGS, str(error))
+        except StackError as error:
+            _end(Exit.NO, str(error))
+        except NoAnswer as error:
+            _end(Exit.NO_ANSWER, str(error))
+        except redis.exceptions.RedisError as error:
+            _end(Exit.UNREACHABLE, f"Redis: {error}; is the desk up? `fillstream up` starts one, --redis-url names one")
+        except httpx.TransportError as error:
+            at = error.request.url.copy_with(path="/", query=None) if error._request else ""
+            _end(Exit.UNREACHABLE, f"analytics at {at} does not answer: {error}; `fillstream status` tells more")
+
+
+def _end(code: Exit, text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    raise typer.Exit(code)
+
+
+def build() -> typer.Typer:
+    """Return the command with every room's commands."""
+    app = typer.Typer(
+        name="fillstream",
+        cls=_Sentences,
+        help=ABOUT,
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+
+    @app.callback()
+    def callback() -> None:
+        pass
+
+    for room in sorted(pkgutil.iter_modules(commands.__path__), key=lambda each: each.name):
+        importlib.import_module(f"{commands.__name__}.{room.name}").register(app)
+    return app
+
+
+app = build()
+
+
+def main() -> None:
+    """Run the command with this process's arguments."""
+    app()

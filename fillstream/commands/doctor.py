@@ -1,0 +1,39 @@
+"""`fillstream doctor`: what is missing on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from fillstream.commands import REPAIR
+from fillstream.context import find_desk
+from fillstream.doctor import examine
+from fillstream.exits import Exit
+from fillstream.options import AsJson, Config, RedisUrl
+from fillstream.render import as_json, console, table
+
+COLUMNS = ("verdict", "what", "found", "how")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=REPAIR)(doctor)
+
+
+def doctor(json: AsJson = False, redis_url: RedisUrl = None, config: Config = None) -> None:
+    """Look for what a desk needs on this machine, and say how to get what is missing.
+
+    \b
+    fillstream doctor
+
+    The exit code is 1 when something that a desk cannot run without is missing.
+    """
+    desk = find_desk(config, redis_url)
+    findings = examine(desk.redis_url, running=desk.told is not None)
+    if json:
+        as_json([asdict(each) for each in findings])
+    else:
+        console().print(table("", COLUMNS, [[each.verdict, each.what, each.found, each.how] for each in findings]))
+    if any(each.verdict == "missing" for each in findings):
+        raise typer.Exit(Exit.NO)

@@ -1,0 +1,69 @@
+"""`fillstream status`: every stage, whether it runs or not."""
+
+from __future__ import annotations
+
+import typer
+
+from fillstream.commands import LOOK
+from fillstream.context import find_desk
+from fillstream.exits import Exit
+from fillstream.options import AsJson, Config, RedisUrl
+from fillstream.render import as_json, console, table
+from fillstream.stages import StageState, ago, states
+
+COLUMNS = (
+    "stage", "partition", "state", "lag", "pending", "entries", "entries/s", "snapshot", "restarts", "pid", "at",
+)  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=LOOK)(status)
+
+
+def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = None) -> None:
+    """Tell of every stage whether it is live, how far it is behind, and what went wrong last.
+
+    \b
+    fillstream status
+    fillstream status --json | jq '.[] | select(.state != "live")'
+
+    Lag is counted from the streams, so it is right for a stage that is down too. The exit code is 1 when a stage is
+    not live.
+    """
+    desk = find_desk(config, redis_url)
+    with desk.client() as client:
+        found = states(client.redis, desk.topology)
+    if json:
+        as_json([each.as_dict() for each in found])
+    else:
+        _show(found)
+    if not all(each.is_live for each in found):
+        raise typer.Exit(Exit.NO)
+
+
+def _show(found: list[StageState]) -> None:
+    rows = [
+        (
+            each.stage,
+            each.partition,
+            each.state,
+            each.lag,
+            each.pending,
+            each.entries,
+            each.entries_per_s,
+            None if each.snapshot_age_s is None else f"{each.snapshot_age_s:.0f} s ago",
+            each.restarts,
+            each.pid,
+            each.url,
+        )
+        for each in found
+    ]
+    out = console()
+    out.print(table("stages", COLUMNS, rows))
+    for each in found:
+        who = f"{each.stage} {each.partition}"
+        if each.state in {"down", "crashed"} and each.at_ms is not None:
+            out.print(f"{who}: last heard of {ago(each.at_ms)} ago", markup=False, style="red")
+        if each.last_error:
+            out.print(f"{who}: {each.last_error}", markup=False, style="red")

