@@ -159,7 +159,8 @@ def die(settings: Settings, error: BaseException) -> None:
     """End the process with one line that says why; nothing here may keep it alive."""
     known = isinstance(error, LogLost | SchemaError | StoreError)
     text = str(error) if known else f"{type(error).__name__}: {error}"
-    logger.debug("analytics ends", exc_info=error)
+    if not known:
+        logger.error("unexpected", exc_info=error)
     sys.stderr.write(f"analytics ends: {' '.join(text.split())}\n")
     try:
         put_status(connect(settings.redis_url), settings, state="crashed", last_error=text)

@@ -80,6 +80,8 @@ class Reader:
         metrics: AnalyticsMetrics,
     ) -> None:
         self._client = client
+        # The library's own callback builds a dict per entry; the raw reply is all we need.
+        client.set_response_callback("XREAD", lambda reply, **_: reply)
         self._streams = streams
         self._stored = stored
         self._waiting = waiting

@@ -81,7 +81,7 @@ class Store:
                     "threads": "1",
                 },
             )
-            self._connection.execute("SET python_enable_replacements = false")
+            self._connection.execute("SET GLOBAL python_enable_replacements = false")
             self._connection.execute("SET lock_configuration = true")
             migrate(self._connection)
         except duckdb.Error as error:
@@ -110,11 +110,12 @@ class Store:
                     "INSERT INTO gaps VALUES (?, ?, ?, ?, epoch_ms(?::BIGINT), ?)",
                     [gap.stream, gap.after_id, gap.upto_id, gap.entries, gap.noticed_ms, gap.text],
                 )
-            connection.executemany(
-                "INSERT INTO offsets VALUES (?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET id = excluded.id, entries = excluded.entries",
-                [[stream, offset.id, offset.entries] for stream, offset in offsets.items()],
-            )
+            for stream, offset in offsets.items():
+                connection.execute(
+                    "INSERT INTO offsets VALUES (?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET id = excluded.id, entries = excluded.entries",
+                    [stream, offset.id, offset.entries],
+                )
             connection.execute("COMMIT")
         except duckdb.Error as error:
             self._roll_back()

@@ -55,7 +55,8 @@ def _orders() -> str:
         f"SELECT order_id, {same}, {received}, "  # noqa: S608 - names of our own
         "arg_max(price, seq) FILTER (type IN ('OrderReceived', 'OrderRejected', 'OrderReplaced')) AS price, "
         f"arg_max(ord_status, seq) AS ord_status, {latest}, {ended}, "
-        "min(time) FILTER (side IS NOT NULL) AS received, max(time) AS updated, count(*) AS events "
+        "min(time) FILTER (side IS NOT NULL) AS received, max(time) FILTER (ord_status IS NOT NULL) AS updated, "
+        "count(*) AS events "
         "FROM events WHERE order_id IS NOT NULL GROUP BY order_id HAVING count(side) > 0"
     )
 

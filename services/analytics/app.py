@@ -1,0 +1,281 @@
+"""The face of analytics: health, readiness, metrics, AsyncAPI pages, and the query API.
+
+Flows in: HTTP, at most `MAX_BODY_BYTES` a request. Flows out: JSON; errors are `{"error": sentence}`. Never writes to
+the database; FastStream owns the life cycle and the pages, the threads of `ingest` do the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+from faststream.asgi import AsgiFastStream, AsgiResponse, Request, get, post
+from faststream.redis import RedisBroker
+from prometheus_client import make_asgi_app
+
+from libs.common import contracts
+from libs.common.app import Channel, Description, describe, serve_app, settings_or_exit
+from libs.common.log import connect
+from libs.common.settings import Settings
+from libs.common.streams import Topology
+from libs.common.worker import wait_for_redis
+from services.analytics.ingest import Ingest, exit_code_of
+from services.analytics.metrics import AnalyticsMetrics
+from services.analytics.query import DEFAULT_LIMIT, MAX_RUNNING, Answer, Queries, QueryError
+from services.analytics.reader import accept_gaps, public_streams
+from services.analytics.schema import SchemaError
+from services.analytics.store import Offset, Store, StoreError
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_WAITING_QUERIES = 32
+"""Requests that may wait for their turn; more are told to come again."""
+ORDER_PATH = "/orders/"
+
+Handler = Callable[[], Answer]
+
+LISTS: dict[str, tuple[str, Mapping[str, str]]] = {
+    "orders": (
+        "SELECT * FROM orders {where} ORDER BY received DESC, length(order_id) DESC, order_id DESC",
+        {"account": "account", "symbol": "symbol", "status": "ord_status"},
+    ),
+    "fills": (
+        "SELECT * FROM fills {where} ORDER BY time DESC, log_stream, seq DESC",
+        {"account": "account", "symbol": "symbol", "order_id": "order_id"},
+    ),
+    "positions": (
+        "SELECT * FROM positions {where} ORDER BY account, symbol",
+        {"account": "account", "symbol": "symbol"},
+    ),
+}
+"""Each list: its query, and which parameter filters which column."""
+HISTORY = "SELECT * FROM events WHERE order_id = ? ORDER BY seq"
+
+
+class App(AsgiFastStream):
+    """Routes `/orders/{id}` as well, which FastStream's exact paths cannot."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http" and scope["path"].startswith(ORDER_PATH):
+            order_id = scope["path"][len(ORDER_PATH) :]
+            scope = {**scope, "path": f"{ORDER_PATH}{{order_id}}", "order_id": unquote(order_id)}
+        await super().__call__(scope, receive, send)
+
+
+class Api:
+    """The query API over HTTP.
+
+    Args:
+        queries: answers.
+    """
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+        self._pool = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="query")
+        self._asked = 0
+
+    def routes(self) -> list[tuple[str, Any]]:
+        """Return the paths and what serves them."""
+
+        @post
+        async def query(request: Request) -> AsgiResponse:
+            """Answer one SELECT: `{"sql": ..., "limit": 1000}`, as JSON."""
+            return await self._answer(lambda: self._query(request))
+
+        @get
+        async def history(scope: Any) -> AsgiResponse:
+            """Answer with every event of one order, oldest first."""
+            return await self._answer(lambda: self._history(scope["order_id"]))
+
+        return [
+            ("/query", query),
+            (f"{ORDER_PATH}{{order_id}}", history),
+            *((f"/{name}", self._list_route(name)) for name in LISTS),
+        ]
+
+    def _list_route(self, name: str) -> Any:
+        async def listed(request: Request) -> AsgiResponse:
+            return await self._answer(lambda: self._list(name, request.query_params))
+
+        filters = ", ".join((*LISTS[name][1], "limit"))
+        return get(listed, description=f"List {name}, newest first where they have a time; filters: {filters}.")
+
+    async def _query(self, request: Any) -> Answer:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise QueryError(400, "content-type: must be application/json")
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BODY_BYTES:
+                raise QueryError(413, f"body: more than {MAX_BODY_BYTES} bytes")
+        try:
+            asked = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise QueryError(400, f"body: is not JSON: {error}") from None
+        if not isinstance(asked, dict) or not isinstance(asked.get("sql"), str) or not asked.keys() <= {"sql", "limit"}:
+            raise QueryError(400, 'body: must be {"sql": "SELECT …", "limit": 1000}, limit optional')
+        limit = asked.get("limit", DEFAULT_LIMIT)
+        if not isinstance(limit, int) or isinstance(limit, bool):
+            raise QueryError(400, f"limit: {str(limit)[:40]} is not a whole number")
+        return await self._in_thread(lambda: self._queries.ask(asked["sql"], limit))
+
+    async def _history(self, order_id: str) -> Answer:
+        answer = await self._in_thread(lambda: self._queries.select(HISTORY, [order_id]))
+        if not answer.rows:
+            raise QueryError(404, f"order_id: {order_id[:40]} is no order analytics has seen")
+        return _without_empty_columns(answer)
+
+    async def _list(self, name: str, parameters: Mapping[str, list[str]]) -> Answer:
+        query, filters = LISTS[name]
+        limit = DEFAULT_LIMIT
+        conditions, values = [], []
+        for parameter, given in parameters.items():
+            if parameter == "limit":
+                limit = _whole(given[-1])
+            elif parameter in filters:
+                conditions.append(f"{filters[parameter]} = ?")
+                values.append(given[-1])
+            else:
+                raise QueryError(400, f"{parameter[:40]}: no such filter; there are {', '.join((*filters, 'limit'))}")
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        return await self._in_thread(lambda: self._queries.select(query.format(where=where), values, limit))
+
+    async def _in_thread(self, run: Handler) -> Answer:
+        if self._asked >= MAX_WAITING_QUERIES:
+            raise QueryError(503, f"{self._asked} queries are waiting already; try again")
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, run)
+        finally:
+            self._asked -= 1
+
+    async def _answer(self, run: Callable[[], Awaitable[Answer]]) -> AsgiResponse:
+        try:
+            answer = await run()
+        except QueryError as error:
+            return _json(orjson.dumps({"error": error.text}), error.status)
+        # A large answer takes a while to write down; the event loop serves probes meanwhile.
+        return _json(await asyncio.to_thread(answer.json), 200)
+
+
+def _json(body: bytes, status: int) -> AsgiResponse:
+    return AsgiResponse(body, status, {"content-type": "application/json", "content-length": str(len(body))})
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise QueryError(400, f"limit: {text[:40]} is not a whole number")
+    return int(text)
+
+
+def _without_empty_columns(answer: Answer) -> Answer:
+    kept = [index for index in range(len(answer.columns)) if any(row[index] is not None for row in answer.rows)]
+    return Answer(
+        [answer.columns[index] for index in kept],
+        [[row[index] for index in kept] for row in answer.rows],
+        answer.truncated,
+    )
+
+
+def description(topology: Topology) -> Description:
+    """Return what analytics reads, for the AsyncAPI pages."""
+    models: dict[str, tuple[Any, str]] = {
+        "signals": (contracts.Signal, "What clients publish; kept as they wrote it."),
+        "dead": (contracts.DeadLetter, "Entries nobody could use, whole."),
+        "events": (contracts.JournalEvent, "The journal of an account partition."),
+        "positions": (contracts.PositionMessage, "Position changes of an account partition."),
+        "market": (contracts.MarketMessage, "Depth and trades of a symbol partition; lossy."),
+    }
+    return Description(
+        "Fillstream analytics",
+        "Every event of every public stream in one DuckDB file, and SQL over it: POST /query, GET /orders, "
+        "/orders/{order_id}, /fills, /positions.",
+        [Channel(stream, *models[kind]) for stream, kind in public_streams(topology).items()],
+        [],
+    )
+
+
+def build(settings: Settings) -> App:
+    """Return the app; its lifespan starts and stops reading and writing.
+
+    Raises:
+        StoreError: the database file cannot be opened.
+        SchemaError: it has tables that this version cannot write.
+    """
+    metrics = AnalyticsMetrics()
+    store = Store(settings.database.path)
+    queries = Queries(store.cursor, metrics.queried)
+    ingest = Ingest(settings, store, metrics, queries.interrupt)
+    # FastStream's own connection: it says whether Redis answers, while the reader's is busy.
+    broker = RedisBroker(settings.redis_url)
+
+    @get
+    async def health(scope: Any) -> AsgiResponse:
+        """Answer that the process is up."""
+        return AsgiResponse(b"up\n", status_code=200)
+
+    @get
+    async def ready(scope: Any) -> AsgiResponse:
+        """Answer whether analytics has recovered and is consuming."""
+        if ingest.ready.is_set() and await broker.ping(timeout=1.0):
+            return AsgiResponse(b"ready\n", status_code=200)
+        return AsgiResponse(b"recovering\n", status_code=503)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        ingest.start()
+        yield
+        await asyncio.to_thread(ingest.stop)
+
+    return App(
+        broker,
+        lifespan=lifespan,
+        specification=describe(description(settings.topology()), settings.redis_url),
+        asyncapi_path="/docs",
+        asgi_routes=[
+            ("/health", health),
+            ("/ready", ready),
+            ("/metrics", make_asgi_app(metrics.registry)),
+            *Api(queries).routes(),
+        ],
+    )
+
+
+def serve() -> None:
+    """Load the settings, follow the streams and answer until SIGTERM.
+
+    Exit codes: 0 asked to stop; 70 crashed (start again); 71 needs a person, the line on stderr says why; 78 settings
+    refused.
+    """
+    settings = settings_or_exit()
+    try:
+        app = build(settings)
+    except (StoreError, SchemaError) as error:
+        sys.stderr.write(f"analytics ends: {error}\n")
+        sys.exit(exit_code_of(error))
+    serve_app(app, settings)
+
+
+def accept() -> None:
+    """Note the gaps that stop the service in table `gaps` and go on behind them; prints one line for each."""
+    settings = settings_or_exit()
+    store = Store(settings.database.path)
+    try:
+        client = connect(settings.redis_url)
+        wait_for_redis(client)
+        stored = store.offsets()
+        gaps = accept_gaps(client, public_streams(settings.topology()), stored)
+        offsets = {gap.stream: Offset(gap.upto_id, stored[gap.stream].entries + gap.entries) for gap in gaps}
+        store.commit({}, offsets, gaps)
+        for gap in gaps:
+            sys.stdout.write(f"{gap.text}\n")
+        if not gaps:
+            sys.stdout.write("no gaps\n")
+    finally:
+        store.close()

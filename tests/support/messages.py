@@ -1,0 +1,40 @@
+"""One valid message of any contract, its values told apart by a number."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal, get_args, get_origin
+
+import orjson
+
+from libs.common.contracts import Message
+
+
+def sample(model: type[Message], number: int = 1, **values: Any) -> dict[str, Any]:
+    """Return a message of `model` as a stage writes it: every field present, decimals as text."""
+    message = {name: _value(name, field.annotation, number) for name, field in model.model_fields.items()}
+    return {**message, **values}
+
+
+def payload(message: dict[str, Any]) -> dict[str, bytes]:
+    """Return the stream entry that carries a message."""
+    return {"data": orjson.dumps(message)}
+
+
+def _value(name: str, annotation: Any, number: int) -> Any:
+    if name == "v":
+        return 1
+    if name == "time":
+        return 1_700_000_000_000 + number
+    if name in ("order_id", "seq", "instrument_id", "account_id", "max_daily_orders"):
+        return str(number) if name == "order_id" else number
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)[0]
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return next(iter(annotation)).value
+    if annotation is Decimal:
+        return f"{number}.{len(name):02d}5"
+    if annotation is str:
+        return f"{name}-{number}"
+    return _value(name, next(each for each in get_args(annotation) if each is not type(None)), number)
