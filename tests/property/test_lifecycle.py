@@ -60,7 +60,7 @@ def apply(order: Order, step: tuple[Any, ...]) -> Refusal | bool | None:
     return result
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.integers(1, 30), st.lists(steps, max_size=40))
 def test_the_quantity_rules_hold_under_any_interleaving(quantity: int, script: list[tuple[Any, ...]]) -> None:
     order = Order(1, "s", "c", "a", 1, TERMS, None, None, "BUY", "LIMIT", "GTC", quantity, 10, 0, 0)
@@ -92,6 +92,7 @@ def test_the_quantity_rules_hold_under_any_interleaving(quantity: int, script: l
             assert order.status in TRANSITIONS[before.status] | ({"Expired"} - ({before.status} & FINAL))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)), min_size=1, max_size=8))
 def test_the_mean_price_is_that_of_all_fills(fills: list[tuple[int, int]]) -> None:
     total = sum(size for _, size in fills)

@@ -162,7 +162,7 @@ def fold_all(stage: OrdersStage, log: list[Entry], out: Outputs) -> bytes:
     return out.digest
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(scripts, st.data())
 def test_a_replay_says_the_same_from_the_start_or_from_any_snapshot(script: list[Any], data: st.DataObject) -> None:
     desk = Desk(SHORT)
@@ -188,7 +188,7 @@ def test_a_replay_says_the_same_from_the_start_or_from_any_snapshot(script: list
     assert second.snapshot() == snapshot
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(new_orders, requests), min_size=1, max_size=15))
 def test_every_instruction_has_exactly_one_answer(documents: list[dict[str, Any]]) -> None:
     desk = Desk()
@@ -209,7 +209,7 @@ def test_every_instruction_has_exactly_one_answer(documents: list[dict[str, Any]
     assert desk.dead == []
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     st.one_of(new_orders, requests),
     st.dictionaries(st.sampled_from([*new_order(), "order_id", "orig_client_order_id", "x"]), json_values, max_size=3),
@@ -232,7 +232,7 @@ def test_any_instruction_ends_in_one_event_or_one_dead_letter(
         assert desk.stage.snapshot() == state
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from([b"data", b"frame", b"config", b"x"]), st.binary(max_size=200), max_size=2))
 def test_any_bytes_end_in_a_dead_letter_and_change_nothing(fields: dict[bytes, bytes]) -> None:
     frame = fields.get(b"frame", b"")
@@ -241,7 +241,7 @@ def test_any_bytes_end_in_a_dead_letter_and_change_nothing(fields: dict[bytes, b
     Desk().dead_letter(fields)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(min_size=64, max_size=64), st.integers(0, 12), st.sampled_from([0, PARTITION_ALL]))
 def test_any_record_is_applied_or_goes_to_dead(noise: bytes, kind: int, partition: int) -> None:
     desk = Desk()

@@ -4,7 +4,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.money import (
@@ -68,6 +68,7 @@ def test_a_step_is_finite_positive_and_of_bounded_length(step: str) -> None:
         Scale(Decimal(step))
 
 
+@settings(deadline=None)
 @given(steps, whole)
 def test_steps_to_text_and_back(step: Decimal, units: int) -> None:
     scale = Scale(step)
@@ -79,6 +80,7 @@ def test_steps_to_text_and_back(step: Decimal, units: int) -> None:
         assert scale.units(text) == units
 
 
+@settings(deadline=None)
 @given(steps, st.text("0123456789.-+eE_ ", max_size=30))
 def test_any_text_is_read_as_decimal_reads_it(step: Decimal, text: str) -> None:
     try:
@@ -91,6 +93,7 @@ def test_any_text_is_read_as_decimal_reads_it(step: Decimal, text: str) -> None:
     assert Scale(step).units(text) == (exact.numerator if exact.denominator == 1 else None)
 
 
+@settings(deadline=None)
 @given(whole, st.integers(1, 10**20))
 def test_half_even_is_decimals_rounding(numerator: int, denominator: int) -> None:
     assert half_even(numerator, denominator) == round(Fraction(numerator, denominator))
@@ -114,6 +117,7 @@ def test_a_ratio_is_cut_to_its_decimals_and_its_zeros() -> None:
     assert ratio(0, 7, 12, 2) == "0.00"
 
 
+@settings(deadline=None)
 @given(steps, st.integers(1, 10**30), st.integers(1, 10**15))
 def test_a_mean_price_is_exact_or_rounded_at_the_twelfth_decimal(step: Decimal, total: int, count: int) -> None:
     mean = Scale(step).mean(total, count)
@@ -121,6 +125,7 @@ def test_a_mean_price_is_exact_or_rounded_at_the_twelfth_decimal(step: Decimal, 
     assert Fraction(mean) == Fraction(round(Fraction(total, count) * Fraction(step) * 10**12), 10**12)
 
 
+@settings(deadline=None)
 @given(st.decimals("0", "100", places=6), whole)
 def test_money_of_units_is_decimals_quantize(factor: Decimal, units: int) -> None:
     with localcontext() as context:
@@ -131,6 +136,7 @@ def test_money_of_units_is_decimals_quantize(factor: Decimal, units: int) -> Non
         assert Decimal(Factor(factor, 2).text(units)) == expected
 
 
+@settings(deadline=None)
 @given(st.decimals("0", "100000", places=3), st.decimals("0.001", "100", places=3))
 def test_a_limit_in_units_is_the_last_one_inside(limit: Decimal, factor: Decimal) -> None:
     most, least = at_most(limit, factor), at_least(limit, factor)

@@ -47,6 +47,8 @@ def test_a_tick_tells_each_quote_that_changed_once(desk: Desk) -> None:
     desk.quote(18491, 18500, bid_qty=7)
     [event] = desk.tick()
     assert (event["bid_px"], event["bid_qty"], event["last_px"]) == ("184.91", "7", "184.95")
+    desk.fold({b"frame": report(ReportType.PRINTED, price=18495, qty=9, side=2, partition=frames.PARTITION_ALL)})
+    assert desk.tick() == []
     desk.quote(0, 18500, bid_qty=0)
     [event] = desk.tick()
     assert (event["bid_px"], event["bid_qty"]) == (None, "0")

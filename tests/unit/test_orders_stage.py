@@ -241,6 +241,7 @@ def test_from_acceptance_to_filled(desk: Desk) -> None:
     first = desk.fill(40, price=18499, flags=ReportFlag.MAKER)
     assert (first["ord_status"], first["cum_qty"], first["leaves_qty"]) == ("PartiallyFilled", "40", "60")
     assert (first["exec_id"], first["liquidity"], first["fee"]) == ("0-1-B", "MAKER", "-0.14799200")
+    assert desk.stage.gauges()["fills"] == {"MAKER": 1, "TAKER": 0}
     last = desk.fill(60, price=18500)
     assert (last["ord_status"], last["leaves_qty"], last["avg_px"]) == ("Filled", "0", "184.996")
     assert (last["last_qty"], last["last_px"], last["liquidity"], last["strategy"]) == (
@@ -278,6 +279,7 @@ def test_an_unusable_record_goes_to_dead_and_the_others_through(desk: Desk) -> N
     fill = report(ReportType.FILLED, 1, qty=100, price=18500, match_id=1, flags=1)
     letter = desk.refused(good, bad, fill)
     assert (letter["reason"], letter["stage"]) == ("unknown_order", "orders")
+    assert desk.dead[-1][b"raw:frame"] == bad
     assert "order 99" in letter["text"]
     assert types_of(desk.events[-2:]) == ["OrderAccepted", "OrderFilled"]
 
