@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import httpx
 import orjson
 import redis
 from rich.console import Console, Group
@@ -23,6 +24,7 @@ from rich.table import Table
 from fillstream.audit import Audit, RedisSource, audit
 from fillstream.feeds import Moment, publish
 from fillstream.house import all_stages
+from fillstream.stages import inboxes
 from fillstream.traffic import Traffic
 from libs.common.settings import Settings
 from libs.common.streams import Topology
@@ -57,17 +59,17 @@ class Watcher(threading.Thread):
         self._client = redis.Redis.from_url(url)
         self._at = {topology.events(a): "0-0" for a in range(topology.account_partitions)}
         self._at |= {topology.positions(a): "0-0" for a in range(topology.account_partitions)}
-        self._stop = threading.Event()
+        self._told_to_stop = threading.Event()
 
     def stop(self) -> None:
         """End the thread."""
-        self._stop.set()
+        self._told_to_stop.set()
         self.join()
         self._client.close()
 
     def run(self) -> None:
         """Read until told to stop."""
-        while not self._stop.is_set():
+        while not self._told_to_stop.is_set():
             reply = cast(Any, self._client.xread(cast(Any, self._at), count=2000, block=200))
             for stream, entries in reply or []:
                 self._at[stream.decode()] = entries[-1][0].decode()
@@ -94,21 +96,18 @@ class Desk:
     def __init__(self, url: str, settings: Settings) -> None:
         self.client = redis.Redis.from_url(url)
         self.topology = settings.topology()
-        t = self.topology
-        self._stages = [("signals", 0, t.signals)]
-        self._stages += [("orders", a, t.orders(a)) for a in range(t.account_partitions)]
-        self._stages += [("engine", s, t.commands(s)) for s in range(t.symbol_partitions)]
-        self._stages += [("positions", a, t.events(a)) for a in range(t.account_partitions)]
+        self._inboxes = [(stage, p, inbox) for stage, p, inbox in inboxes(self.topology) if inbox is not None]
 
     def lag(self) -> int:
         """Return how many entries the slowest stage is behind."""
-        return max(self._lag(*stage) for stage in self._stages)
-
-    def _lag(self, stage: str, partition: int, inbox: str) -> int:
-        done = cast(Any, self.client.hget(self.topology.checkpoint(stage, partition), "entries"))
-        if not self.client.exists(inbox):
-            return 0
-        return int(cast(Any, self.client.xinfo_stream(inbox))["entries-added"]) - int(done or 0)
+        pipe = self.client.pipeline(transaction=False)
+        for stage, partition, inbox in self._inboxes:
+            pipe.hget(self.topology.checkpoint(stage, partition), "entries")
+            pipe.xinfo_stream(inbox)
+        replies = pipe.execute()
+        return max(
+            int(info["entries-added"]) - int(done or 0) for done, info in zip(replies[::2], replies[1::2], strict=True)
+        )
 
     def analytics_lag(self) -> int:
         """Return how many of the public streams analytics has not stored up to their end."""
@@ -206,12 +205,45 @@ def play(
         desk.wait_quiet()
         live.update(Group(progress, _live_table(watcher.seen)))
     watcher.stop()
+    console.print()
 
 
-def judge(url: str, settings: Settings) -> Audit:
-    """Check the books of a quiet desk; see `fillstream.audit`."""
+def analytics_counts(url: str) -> dict[str, int]:
+    """Return what analytics has stored: events, fills, orders and position changes, and the sum over all fills.
+
+    Raises:
+        DemoError: it does not answer the question.
+    """
+    counts = {}
+    for name, sql in STORED.items():
+        answer = httpx.post(f"{url}/query", json={"sql": sql, "limit": 1}, timeout=30)
+        if answer.status_code != httpx.codes.OK:
+            raise DemoError(f"analytics: {sql}: {answer.text}")
+        counts[name] = int(answer.json()["rows"][0][0] or 0)
+    return counts
+
+
+STORED = {
+    "events": "SELECT count(*) FROM events",
+    "orders": "SELECT count(*) FROM orders",
+    "fills": "SELECT count(*) FROM fills",
+    "positions": "SELECT count(*) FROM positions",
+}
+
+
+def judge(url: str, settings: Settings, stored: dict[str, int]) -> Audit:
+    """Check the books of a quiet desk, what analytics stored included; see `fillstream.audit`."""
     topology = settings.topology()
-    return audit(RedisSource(url, topology), topology, all_stages(settings))
+    found = audit(RedisSource(url, topology), topology, all_stages(settings))
+    in_streams = {
+        "orders": sum(found.orders_by_state.values()),
+        "fills": found.fills,
+        "positions": len(found.positions),
+    }
+    for name, expected in in_streams.items():
+        if stored[name] != expected:
+            found.problems.append(f"analytics has {stored[name]} {name}, the streams have {expected}")
+    return found
 
 
 def _live_table(seen: Seen) -> Table:

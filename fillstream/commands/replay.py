@@ -1,0 +1,117 @@
+"""`fillstream replay`: fold a log again, offline."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import orjson
+import typer
+
+from fillstream.commands import LOOK
+from fillstream.context import find_desk
+from fillstream.exits import Exit, Stop
+from fillstream.house import fresh_stage, partitions
+from fillstream.options import AsJson, Config, RedisUrl
+from fillstream.render import as_json, console
+from fillstream.replay import Replay
+from fillstream.replay import replay as fold_again
+from libs.common.log import RedisLog, connect
+from libs.common.runner import FoldFailed
+from libs.common.stage import Inconsistent
+
+MAX_SHOWN = 4000
+"""Characters of the state that people are shown; --json has all of it."""
+
+
+class StageName(StrEnum):
+    """The stages that fold a log."""
+
+    SIGNALS = "signals"
+    ORDERS = "orders"
+    ENGINE = "engine"
+    POSITIONS = "positions"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=LOOK)(replay)
+
+
+def replay(
+    stage: Annotated[StageName, typer.Option("--stage", "-s", help="Whose log.")] = StageName.ORDERS,
+    partition: Annotated[int, typer.Option("--partition", "-p", min=0, help="Which partition of it.")] = 0,
+    until: Annotated[str | None, typer.Option("--until", metavar="ID", help="Stop after this entry.")] = None,
+    json: AsJson = False,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Fold a stage's log again from its first entry, and say whether the outputs are those that were committed.
+
+    \b
+    fillstream replay --stage orders
+    fillstream replay --stage positions --until 1723161600000-0 --json
+
+    Nothing is written: a live stage does not notice. Prints the state as it was at that moment. The exit code is 1 when
+    the hashes differ, or when the log was trimmed and no longer begins at its beginning.
+    """
+    desk = find_desk(config, redis_url)
+    count = partitions(desk.settings, stage)
+    if partition >= count:
+        raise Stop(Exit.NOT_FOUND, f"partition: {stage} has 0 to {count - 1}, got {partition}")
+    folded = fresh_stage(desk.settings, stage, partition)
+    client = connect(desk.redis_url)
+    try:
+        log = RedisLog(client, desk.topology, folded.name, partition, folded.inbox)
+        result = fold_again(log, folded, until)
+    except (Inconsistent, FoldFailed) as error:
+        raise Stop(Exit.NO, f"{stage} {partition}: the log cannot be folded again: {error}") from error
+    finally:
+        client.close()
+    if json:
+        as_json(_as_dict(result))
+    else:
+        _show(result)
+    if result.agrees is False:
+        raise typer.Exit(Exit.NO)
+
+
+def _as_dict(result: Replay) -> dict[str, object]:
+    return {
+        "stage": result.stage.name,
+        "partition": result.stage.partition,
+        "upto": result.upto,
+        "entries": result.entries,
+        "digest": result.digest.hex(),
+        "committed": None if result.committed is None else result.committed.hex(),
+        "agrees": result.agrees,
+        "gauges": {family: dict(values) for family, values in result.stage.gauges().items()},
+        "state": _state(result),
+    }
+
+
+def _state(result: Replay) -> object:
+    """Return the state as JSON where the stage keeps it so, else its size: the engine's is bytes of its own."""
+    data = result.stage.snapshot()
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {"bytes": len(data)}
+
+
+def _show(result: Replay) -> None:
+    out = console()
+    for family, values in result.stage.gauges().items():
+        for name, count in values.items():
+            out.print(f"  {family} {name}: {count:,}", markup=False)
+    text = orjson.dumps(_state(result), option=orjson.OPT_INDENT_2).decode()
+    out.print(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n... --json shows all", markup=False)
+    where = f"{result.stage.name} {result.stage.partition}, {result.entries:,} entries up to {result.upto}"
+    match result.agrees:
+        case True:
+            out.print(f"[green]the output hash agrees[/]: {where}: {result.digest.hex()}")
+        case False:
+            committed = (result.committed or b"").hex()
+            out.print(f"[red]the output hash differs[/]: {where}: {result.digest.hex()}, committed was {committed}")
+        case None:
+            out.print(f"{where}: output hash {result.digest.hex()}; no hash was committed there to compare with")
