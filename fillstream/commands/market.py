@@ -26,6 +26,7 @@ from libs.common.settings import Settings
 
 STARTS_AT = {"AAPL": "190.00", "MSFT": "420.00", "SPY": "540.00", "BTCUSDT": "61000.00", "ETHUSDT": "2650.00"}
 """Where a synthetic market begins; symbols that are not here are not quoted."""
+DEMO_SYMBOLS = ("AAPL", "MSFT", "BTCUSDT")
 DEMO_MOMENTS = 12_000
 DEMO_SIGNALS = 3_000
 DEMO_SPEED = 20.0
@@ -164,7 +165,7 @@ def _demo_market(settings: Settings, capture: Path | None, seed: int) -> tuple[I
     """Return the market and how many moments it has."""
     instruments = listed(settings.instruments)
     if capture is None:
-        shown = {symbol: instruments[symbol] for symbol in ("AAPL", "MSFT", "BTCUSDT") if symbol in instruments}
+        shown = {symbol: one for symbol, one in instruments.items() if symbol in DEMO_SYMBOLS}
         return synthetic(shown, STARTS_AT, seed, DEMO_MOMENTS), DEMO_MOMENTS
     try:
         moments = sum(1 for _ in binance(_there(capture), instruments))
