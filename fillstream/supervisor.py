@@ -33,7 +33,9 @@ STEADY_S = 10.0
 POLL_S = 0.02
 STOP_S = 20.0
 """From SIGTERM to SIGKILL."""
+EXIT_USAGE = 2
 NEEDS_A_PERSON = {
+    EXIT_USAGE: "its command line was refused",
     EXIT_CANNOT_RECOVER: "cannot recover, and needs a person",
     EXIT_FENCED: "a newer process owns its partition",
     EXIT_SETTINGS: "its settings were refused",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any
 
 import redis
@@ -13,8 +14,10 @@ from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console, printable, time_of
-from fillstream.streams import KINDS, Stream, find_streams, lines_of, read_entry
+from fillstream.streams import KINDS, Stream, find_streams, is_tick, lines_of, read_entry
 from libs.common.streams import Topology, id_key, id_ms
+
+Read = tuple[Stream, dict[str, Any]]
 
 BLOCK_MS = 500
 PAGE = 500
@@ -29,6 +32,7 @@ def tail(
     stream: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}; one partition as in events.0; or a key.")],
     count: Annotated[int, typer.Option("-n", "--lines", min=0, max=100_000, help="The last so many entries.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes; Ctrl-C ends.")] = False,
+    ticks: Annotated[bool, typer.Option("--ticks", help="Show the entries that only make time pass, too.")] = False,
     json: AsJson = False,
     redis_url: RedisUrl = None,
     config: Config = None,
@@ -43,13 +47,11 @@ def tail(
     desk = find_desk(config, redis_url)
     wanted = _streams(stream, desk.topology)
     with desk.client() as client:
-        last = _last(client.redis, wanted, count)
+        newest = {each.key: _newest_id(client.redis, each.key) for each in wanted}
+        last = _last(client.redis, wanted, newest, count, ticks)
         _print(last, json)
         if follow:
-            at = {each.key: "0-0" for each in wanted}
-            at |= {each.key: _id_before_now(client.redis, each.key) for each in wanted if count == 0}
-            at |= {each.key: entry["id"] for each, entry in last}
-            for each, entry in _coming(client.redis, wanted, at):
+            for each, entry in _coming(client.redis, wanted, newest, ticks):
                 _print([(each, entry)], json)
 
 
@@ -60,36 +62,46 @@ def _streams(name: str, topology: Topology) -> list[Stream]:
         raise Stop(Exit.NOT_FOUND, f"STREAM: there is no {name}; there are {', '.join(KINDS)}") from None
 
 
-def _last(client: redis.Redis, wanted: list[Stream], count: int) -> list[tuple[Stream, dict[str, Any]]]:
-    """Return the last entries of all the streams together, oldest first."""
-    raw: Any = client
-    found = [
-        (each, read_entry(each.kind, entry_id.decode(), fields))
-        for each in wanted
-        for entry_id, fields in (raw.xrevrange(each.key, count=count) if count else [])
-    ]
-    found.sort(key=lambda pair: id_key(pair[1]["id"]))
-    return found[-count:] if count else []
-
-
-def _id_before_now(client: redis.Redis, key: str) -> str:
+def _newest_id(client: redis.Redis, key: str) -> str:
     raw: Any = client
     last = raw.xrevrange(key, count=1)
     return last[0][0].decode() if last else "0-0"
 
 
-def _coming(client: redis.Redis, wanted: list[Stream], at: dict[str, str]) -> Iterator[tuple[Stream, dict[str, Any]]]:
+def _last(client: redis.Redis, wanted: list[Stream], upto: dict[str, str], count: int, ticks: bool) -> list[Read]:
+    """Return the last entries of all the streams together, up to an id of each, oldest first."""
+    found = [
+        (each, read_entry(each.kind, entry_id, fields))
+        for each in wanted
+        for entry_id, fields in islice(_backwards(client, each.key, upto[each.key], ticks), count)
+    ]
+    found.sort(key=lambda pair: id_key(pair[1]["id"]))
+    return found[-count:] if count else []
+
+
+def _backwards(client: redis.Redis, key: str, upto: str, ticks: bool) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+    raw: Any = client
+    before = upto
+    while page := raw.xrevrange(key, before, "-", count=PAGE):
+        for entry_id, fields in page:
+            if ticks or not is_tick(fields):
+                yield entry_id.decode(), fields
+        before = f"({page[-1][0].decode()}"
+
+
+def _coming(client: redis.Redis, wanted: list[Stream], at: dict[str, str], ticks: bool) -> Iterator[Read]:
     raw: Any = client
     by_key = {each.key: each for each in wanted}
     while True:
         for key, entries in raw.xread(at, count=PAGE, block=BLOCK_MS) or []:
             each = by_key[key.decode()]
+            at[each.key] = entries[-1][0].decode()
             for entry_id, fields in entries:
-                at[each.key] = entry_id.decode()
-                yield each, read_entry(each.kind, at[each.key], fields)
+                if ticks or not is_tick(fields):
+                    yield each, read_entry(each.kind, entry_id.decode(), fields)
 
 
-def _print(found: list[tuple[Stream, dict[str, Any]]], json: bool) -> None:
+def _print(found: list[Read], json: bool) -> None:
     if json:
         for each, entry in found:
             as_json({"stream": each.key, **entry}, lines=True)

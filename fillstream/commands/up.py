@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,7 +69,7 @@ def up(
     stack = LocalStack(place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more)
     out = console()
     with _Interrupts() as interrupts, stack:
-        with out.status("starting"):
+        with out.status("starting") if out.is_terminal else nullcontext():
             stack.wait_ready()
         interrupts.is_up = True
         _show(stack, out)
