@@ -64,7 +64,9 @@ def up(
     An embedded Valkey (append-only file, fsync always) and every service run as processes of their own and are started
     again when they crash. Everything listens on 127.0.0.1 only.
     """
-    more = {} if feed is Feed.NONE else {"feed": (sys.executable, "-m", "fillstream", "feed", feed.value)}
+    more = (
+        {} if feed is Feed.NONE else {"feed": (sys.executable, "-m", "fillstream", "feed", feed.value, "--speed", "1")}
+    )
     place = data_dir or load_settings(config).database.data_dir
     stack = LocalStack(place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more)
     out = console()
