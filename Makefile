@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test lint soak bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+soak: $(STAMP) ## long campaigns: 20 000 simulated desks, and crash tests with more load and more kills
+	SIMULATION_SEEDS=20000 $(BIN)/python -m pytest tests/simulation
+	CRASH_SIGNALS=10000 CRASH_KILLS=25 $(BIN)/python -m pytest tests/crash
 
 bench: $(STAMP) ## measure: each stage, end to end, and the floor; writes bench/results/
 	$(BIN)/python -m bench
