@@ -327,15 +327,15 @@ def load_settings(path: Path | None = None) -> Settings:
     path = path or default_path()
     problems: list[str] = []
     settings = _load_document(path, problems)
-    instruments = _load_named(path.with_name("instruments.yaml"), Instrument, "an instrument", problems)
-    entries = _load_named(path.with_name("accounts.yaml"), AccountEntry, "an account", problems)
+    instruments, _ = _load_named(path.with_name("instruments.yaml"), Instrument, "an instrument", problems)
+    entries, document = _load_named(path.with_name("accounts.yaml"), AccountEntry, "an account", problems)
     if settings is None or problems:
         raise SettingsError(problems)
     accounts = {name: _with_limits(entry, settings) for name, entry in entries.items()}
     for name, account in accounts.items():
         if account.min_order_size > account.max_order_value:
             problems.append(
-                f"{path.with_name('accounts.yaml').name}: {name}: min_order_size {account.min_order_size} is above"
+                f"{document.at((name, 'min_order_size'))}: {name}.min_order_size: {account.min_order_size} is above its"
                 f" max_order_value {account.max_order_value}: no order could pass"
             )
     if problems:
@@ -374,16 +374,16 @@ def _load_document(path: Path, problems: list[str]) -> Settings | None:
 Named = TypeVar("Named", Instrument, AccountEntry)
 
 
-def _load_named(path: Path, kind: type[Named], what: str, problems: list[str]) -> dict[str, Named]:
+def _load_named(path: Path, kind: type[Named], what: str, problems: list[str]) -> tuple[dict[str, Named], MarkedYaml]:
     document = read_marked(path, os.environ)
     problems.extend(document.problems)
     if document.problems:
-        return {}
+        return {}, document
     try:
         named: dict[str, Named] = TypeAdapter(dict[Name, kind]).validate_python(document.tree)  # type: ignore[valid-type]
     except ValidationError as error:
         problems.extend(_sentences(error, document, kind, lambda where: None))
-        return {}
+        return {}, document
     if not named:
         problems.append(f"{document.path}:1: has nothing in it; at least {what} is needed")
     owners: dict[int, str] = {}
@@ -391,7 +391,7 @@ def _load_named(path: Path, kind: type[Named], what: str, problems: list[str]) -
         if each.id in owners:
             problems.append(f"{document.at((name, 'id'))}: {name}.id: {each.id} is {owners[each.id]}'s already")
         owners.setdefault(each.id, name)
-    return named
+    return named, document
 
 
 # ------------------------------------------------------------------------------------------- saying what is wrong

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from libs.common.contracts import OrderType, TimeInForce
 from libs.common.settings import DEFAULT_PATH, SettingsError, load_settings
@@ -408,7 +412,9 @@ def test_a_bad_instrument_or_account_is_refused(folder: Path, file: str, old: st
 def test_limits_that_no_order_can_meet_are_refused(folder: Path) -> None:
     edit(folder / "local.yaml", "min_order_size: 10 ", "min_order_size: 1001 ")
     (problem,) = problems_of(folder / "local.yaml")
-    assert "conservative: min_order_size 1001 is above max_order_value 1000" in problem
+    assert re.match(
+        r"config/accounts\.yaml:\d+: conservative\.min_order_size: 1001 is above its max_order_value 1000: ", problem
+    )
 
 
 @pytest.mark.parametrize(
@@ -441,3 +447,43 @@ def test_an_empty_list_of_names_is_refused(folder: Path, name: str) -> None:
     (folder / name).write_text("# nothing\n")
     (problem,) = problems_of(folder / "local.yaml")
     assert "has nothing in it" in problem
+
+
+@settings_of_hypothesis(max_examples=150, deadline=None)
+@given(
+    st.one_of(
+        st.binary(max_size=200), st.text(alphabet="a:-[]{}&*!|>'\"#%@`$,\n \t?0.~<=", max_size=80).map(str.encode)
+    )
+)
+def test_any_bytes_are_settings_or_a_sentence_never_a_crash(content: bytes) -> None:
+    with TemporaryDirectory() as place:
+        file = Path(place) / "local.yaml"
+        for each in CONFIG.glob("*.yaml"):
+            (Path(place) / each.name).write_text(each.read_text())
+        file.write_bytes(content)
+        with pytest.raises(SettingsError) as refused:  # no such file has every required section
+            load_settings(file)
+        assert all(refused.value.problems)
+
+
+@settings_of_hypothesis(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["port: 8004", "max_order_value: 1000", "ttl: 3600", "mode: simulation", "exchanges: []"]),
+    st.data(),
+)
+def test_any_value_is_taken_or_refused_with_its_line(old: str, data: st.DataObject) -> None:
+    key = old.partition(":")[0]
+    value = data.draw(st.text(alphabet="-+0123456789.eE_:xnaif~!&*[]{},'\"$ ", max_size=20))
+    with TemporaryDirectory() as place:
+        for each in CONFIG.glob("*.yaml"):
+            (Path(place) / each.name).write_text(each.read_text())
+        file = Path(place) / "local.yaml"
+        line = edit(file, old, f"{key}: {value}")
+        try:
+            load_settings(file)
+        except SettingsError as error:
+            for problem in error.problems:
+                at, number = problem.split(":")[:2]
+                assert at.endswith("accounts.yaml") or int(number) >= line, (
+                    problem
+                )  # an open bracket or quote is found out about further down
