@@ -7,6 +7,7 @@ the database; FastStream owns the life cycle and the pages, the threads of `inge
 from __future__ import annotations
 
 import asyncio
+import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,8 @@ from services.analytics.store import Offset, Store, StoreError
 MAX_BODY_BYTES = 256 * 1024
 MAX_WAITING_QUERIES = 32
 """Requests that may wait for their turn; more are told to come again."""
+MAX_DATA_BYTES = 3 * 1024**3
+"""Writable memory this process may map: about twice what it maps under load, most of which it never touches."""
 ORDER_PATH = "/orders/"
 
 Handler = Callable[[], Answer]
@@ -254,12 +257,23 @@ def serve() -> None:
     refused.
     """
     settings = settings_or_exit()
+    bound_memory()
     try:
         app = build(settings)
     except (StoreError, SchemaError) as error:
         sys.stderr.write(f"analytics ends: {error}\n")
         sys.exit(exit_code_of(error))
     serve_app(app, settings)
+
+
+def bound_memory() -> None:
+    """Let a query that wants more than `MAX_DATA_BYTES` fail, rather than have the system end a process of its choice.
+
+    DuckDB's own limit does not cover the strings and lists that functions make: `repeat('x', 4000000000)`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [limit for limit in (soft, hard, MAX_DATA_BYTES) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
 
 
 def accept() -> None:

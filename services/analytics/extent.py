@@ -55,11 +55,16 @@ def deleted_unread(extent: Extent, read: Offset) -> int:
 
 
 def behind(extent: Extent, read: Offset) -> str | None:
-    """Return a sentence when the log is shorter than what was read of it: Redis has lost entries."""
+    """Return a sentence when the log is not the one that was read: Redis has lost entries, or began anew."""
     if id_key(extent.last_id) < id_key(read.id):
         return f"Redis ends at {extent.last_id}, analytics has read up to {read.id}"
     if extent.added < read.entries:
         return f"Redis has had {extent.added} entries, analytics has read {read.entries}"
+    all_unread = extent.first_id is not None and id_key(extent.first_id) > id_key(read.id)
+    if all_unread and extent.length > extent.added - read.entries:
+        return (
+            f"Redis has {extent.length} entries after {read.id}, though only {extent.added - read.entries} came since"
+        )
     return None
 
 

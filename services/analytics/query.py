@@ -30,7 +30,9 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """An answer ends, truncated, after the row that passes it."""
 MAX_RUNNING = 2
 """Queries that run at a time; they share two cores with the services."""
-PAGE_ROWS = 500
+PAGE_ROWS = 1_000
+PAGE_BYTES = 4 * 1024 * 1024
+"""Rows are fetched at most so many, and about so large, at a time."""
 EXACT_INTEGER = 2**53
 """JSON readers keep whole numbers below it exact."""
 
@@ -154,8 +156,8 @@ class Queries:
             if running.why:
                 raise QueryError(503, f"the query was ended: {running.why}; try again") from None
             raise QueryError(408, f"the query took longer than {self._timeout_s:g} s and was ended") from None
-        except duckdb.OutOfMemoryException as error:
-            raise QueryError(503, f"no memory for the query: {error}") from None
+        except (duckdb.OutOfMemoryException, MemoryError) as error:
+            raise QueryError(503, f"the query needs more memory than there is: {error}") from None
         except (duckdb.Error, ValueError, RuntimeError) as error:
             raise QueryError(400, _said(error)) from None
         finally:
@@ -196,14 +198,15 @@ def _fetch(connection: duckdb.DuckDBPyConnection, limit: int) -> Answer:
     """Read rows until there are no more, or enough: DuckDB computes them as they are read."""
     columns = [(str(column[0]), str(column[1])) for column in connection.description or ()]
     rows: list[list[Any]] = []
-    size = 0
+    size, fetch = 0, 10
     while len(rows) <= limit and size <= MAX_ANSWER_BYTES:
-        page = connection.fetchmany(min(PAGE_ROWS, limit + 1 - len(rows)))
+        page = connection.fetchmany(min(fetch, limit + 1 - len(rows)))
         if not page:
             return Answer(columns, rows, truncated=False)
         for row in page:
             rows.append([json_value(value) for value in row])
             size += sum(len(value) if isinstance(value, str) else 8 for value in rows[-1])
+        fetch = max(1, min(PAGE_ROWS, PAGE_BYTES * len(rows) // max(1, size)))
     return Answer(columns, rows[:limit], truncated=True)
 
 
