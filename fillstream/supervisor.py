@@ -33,6 +33,7 @@ STEADY_S = 10.0
 POLL_S = 0.02
 STOP_S = 20.0
 """From SIGTERM to SIGKILL."""
+CLEAN = {0, -signal.SIGTERM}
 EXIT_USAGE = 2
 NEEDS_A_PERSON = {
     EXIT_USAGE: "its command line was refused",
@@ -78,12 +79,14 @@ class Supervised:
         state: `waiting` is between a crash and the next start, `failed` needs a person.
         restarts: how often it was started again.
         reason: how it ended last.
+        stopped_cleanly: whether it ended well when it was asked to stop.
     """
 
     spec: Spec
     state: State = "stopped"
     restarts: int = 0
     reason: str = ""
+    stopped_cleanly: bool = True
     process: subprocess.Popen[bytes] | None = None
     _started: float = 0.0
     _due: float = 0.0
@@ -116,7 +119,7 @@ class Supervised:
         """Note that it ended, and when it is to be started again."""
         assert self.process is not None, "it was started before it ended"
         code = self.process.returncode
-        self.reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        self.reason = _how_ended(code)
         if code in NEEDS_A_PERSON:
             self.state, self.reason = "failed", f"{self.reason}: {NEEDS_A_PERSON[code]}"
             return
@@ -223,6 +226,9 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 each.process.kill()
                 each.process.wait()
+            if each.state == "running" and each.process.returncode not in CLEAN:
+                each.reason = _how_ended(each.process.returncode)
+                each.stopped_cleanly = False
             each.state = "stopped"
 
     # ---------------------------------------------------------------------------------------------------- guard
@@ -245,6 +251,10 @@ class Supervisor:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
         process.wait()
+
+
+def _how_ended(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def bare_environment() -> dict[str, str]:

@@ -77,6 +77,10 @@ def up(
         _show(stack, out)
         _watch(stack, interrupts.stop, out)
         out.print("stopping: services first, Valkey last")
+    for name, each in stack.processes.items():
+        if not each.stopped_cleanly:
+            text = f"{name} did not stop cleanly: {each.reason}; it recovers at the next start; see {each.spec.log}"
+            out.print(text, markup=False, style="yellow")
     out.print("stopped")
 
 

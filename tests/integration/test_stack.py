@@ -237,8 +237,11 @@ def test_more_partitions_are_more_processes(tmp_path: Path, monkeypatch: pytest.
 
 def test_stopping_is_clean_for_a_stack_that_a_terminal_interrupts(tmp_path: Path) -> None:
     with LocalStack(tmp_path, base_port=0, redis_port=0) as made:
+        made.wait_ready()
         pids = [each.pid for each in made.processes.values()]
         assert all(pid is not None for pid in pids)
         for pid in pids:
             assert os.getpgid(pid or 0) != os.getpgid(0), "Ctrl-C reaches the supervisor alone"
     assert not any(is_alive(pid or 0) for pid in pids)
+    for name, each in made.processes.items():
+        assert each.stopped_cleanly, f"{name}: {each.reason}\n{each.log_tail(20)}"
