@@ -28,6 +28,8 @@ def trim(client: redis.Redis, stream: str, readers: Iterable[str], retention_s: 
         readers: those who must have left a mark; while one has not, nothing is dropped.
         retention_s: entries younger than this stay in any case (seconds).
     """
+    if not client.exists(stream):  # a reader may leave its mark before the first entry
+        return 0
     raw: dict[bytes, bytes] = cast(Any, client.hgetall(low_water_key(stream)))
     marks = {reader.decode(): mark.decode() for reader, mark in raw.items()}
     if any(reader not in marks for reader in readers):

@@ -1,0 +1,158 @@
+"""A live stage between batches: it holds back, ticks, snapshots, lets its log be trimmed, and tells how it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from libs.common.metrics import StageMetrics
+from libs.common.settings import Settings, load_settings
+from libs.common.trim import low_water_key, trim
+from libs.common.worker import Downstream, Role, Worker
+from tests.conftest import until
+from tests.unit.test_runner import INBOX, Adder
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("FILLSTREAM_DATABASE__SNAPSHOT_EVERY_ENTRIES", "100")
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__RETENTION_S", "0")
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__MAX_DOWNSTREAM_LAG", "50")
+    return load_settings()
+
+
+class Live:
+    """A worker with its metrics, stopped at the end."""
+
+    def __init__(self, settings: Settings, role: Role) -> None:
+        self.metrics = StageMetrics(role.stage.name, role.stage.partition)
+        self.worker = Worker(role, settings, self.metrics)
+        self.worker.start()
+        assert self.worker.ready.wait(timeout=30)
+
+    def metric(self, name: str) -> float | None:
+        labels = {"stage": "adder", "partition": "0"}
+        return self.metrics.registry.get_sample_value(f"fillstream_{name}", labels)
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Any]:
+    running: list[Live] = []
+
+    def make(stage: Adder | None = None, **more: Any) -> Live:
+        role = Role(stage or Adder(), more.get("downstream", ()), more.get("trims", {}))
+        running.append(Live(settings, role))
+        return running[-1]
+
+    yield make
+    for live in running:
+        live.worker.stop()
+        live.worker.join(timeout=30)
+        assert not live.worker.is_alive()
+
+
+def send(client: redis.Redis, count: int) -> None:
+    pipe = client.pipeline()
+    for _ in range(count):
+        pipe.xadd(INBOX, {"n": "1"})
+    pipe.execute()
+
+
+def test_it_reads_no_further_while_a_stage_downstream_is_too_far_behind(client: redis.Redis, start: Any) -> None:
+    live = start(downstream=[Downstream("sums", "next", 0)])
+    send(client, 60)
+    until(lambda: client.xlen("sums") == 60, "the first batch, which nothing held back")
+    until(lambda: live.metric("reader_paused") == 1, "the worker to see a lag of 60, limit 50")
+    assert live.metric("downstream_lag_entries") == 60
+    send(client, 10)
+    assert client.xlen("sums") == 60
+    until(lambda: client.hget("status.adder.{0}", "state") == b"paused", "the status to say so")
+    client.hset("checkpoint.next.{0}", "entries", "60")  # the stage downstream has caught up
+    until(lambda: client.xlen("sums") == 70, "the worker to read again")
+    assert live.metric("reader_paused") == 0
+
+
+def test_ticks_make_time_pass_on_a_quiet_inbox(client: redis.Redis, start: Any) -> None:
+    class Ticking(Adder):
+        tick_ms = 20
+
+        def fold(self, entry: Any, out: Any) -> None:
+            if b"tick" in entry.fields:
+                self.total += 1000
+            else:
+                super().fold(entry, out)
+
+    stage = Ticking()
+    start(stage)
+    until(lambda: stage.total >= 3000, "three ticks")
+
+
+def test_snapshots_are_written_behind_it_and_the_log_is_trimmed_below_the_oldest(
+    client: redis.Redis, start: Any, tmp_path: Path
+) -> None:
+    live = start(trims={INBOX: ("adder",)})
+    folder = tmp_path / "snapshots" / "adder-0"
+    for wave in range(1, 6):
+        send(client, 1000)
+        until(lambda wave=wave: client.xlen("sums") == 1000 * wave, f"wave {wave}")  # type: ignore[misc]
+        until(lambda wave=wave: _snapshots_reach(client, folder), "a snapshot at the end of the wave")  # type: ignore[misc]
+    until(lambda: client.xlen(INBOX) < 5000, "the log to be trimmed")
+    oldest = min(path.stem for path in folder.glob("*.snapshot"))
+    first = client.xrange(INBOX, count=1)[0][0].decode()  # type: ignore[index,union-attr]
+    assert first <= oldest, "what the oldest snapshot needs is there"
+    assert live.metric("snapshot_age_seconds") is not None
+    live.worker.stop()
+    live.worker.join(timeout=30)
+    again = Adder()
+    start(again)
+    assert again.total == 5000
+
+
+def _snapshots_reach(client: redis.Redis, folder: Path) -> bool:
+    committed = client.hget("checkpoint.adder.{0}", "id")
+    return bool(committed) and (folder / f"{committed.decode()}.snapshot").exists()  # type: ignore[union-attr]
+
+
+def test_it_tells_how_it_is(client: redis.Redis, start: Any) -> None:
+    live = start()
+    send(client, 25)
+    until(lambda: live.metric("entries_in_total") == 25, "the entries to be counted")
+    until(lambda: client.hget("status.adder.{0}", "entries") == b"25", "the heartbeat")
+    status = client.hgetall("status.adder.{0}")
+    assert (status[b"state"], status[b"lag"], status[b"last_error"]) == (b"live", b"0", b"")  # type: ignore[index]
+    assert live.metric("lag_entries") == 0
+    assert live.metric("batch_entries_sum") == 25
+    assert live.metric("live") == 1
+
+
+@pytest.mark.parametrize("missing", ["reader", "group", "age"])
+def test_nothing_is_trimmed_that_somebody_may_need(client: redis.Redis, missing: str) -> None:
+    for n in range(1000):
+        client.xadd("stream", {"n": n}, id=f"{n + 1}-0")
+    client.hset(low_water_key("stream"), "one", "900-0")
+    if missing != "reader":
+        client.hset(low_water_key("stream"), "two", "900-0")
+    if missing == "group":
+        client.xgroup_create("stream", "a user's own", "50-0")
+    dropped = trim(client, "stream", ("one", "two"), retention_s=10**10 if missing == "age" else 0)
+    assert dropped == 0
+    assert client.xlen("stream") == 1000
+
+
+def test_what_everybody_is_past_is_trimmed(client: redis.Redis) -> None:
+    for n in range(1000):
+        client.xadd("stream", {"n": n}, id=f"{n + 1}-0")
+    client.hset(low_water_key("stream"), mapping={"one": "900-0", "two": "500-0"})
+    dropped = trim(client, "stream", ("one", "two"), retention_s=0)
+    assert 0 < dropped < 500
+
+
+def test_a_stream_that_has_no_entry_yet_is_left_alone(client: redis.Redis) -> None:
+    client.hset(low_water_key("stream"), "one", "0-0")
+    assert trim(client, "stream", ("one",), retention_s=0) == 0
