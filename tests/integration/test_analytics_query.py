@@ -1,0 +1,219 @@
+"""The query API: what it answers over HTTP, and the walls around it, each by itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from libs.common import contracts
+from services.analytics.query import Queries, QueryError
+from services.analytics.store import Store
+from tests.conftest import until
+from tests.support.analytics import Process, committed
+from tests.support.messages import payload, sample
+
+EVENTS = "events.{0}"
+POSITIONS = "positions.{0}"
+
+
+@pytest.fixture
+def analytics(redis_url: str, tmp_path: Path) -> Iterator[Process]:
+    process = Process(redis_url, tmp_path)
+    yield process
+    process.close()
+
+
+def test_the_query_api_answers_over_http(analytics: Process, client: redis.Redis) -> None:
+    received = sample(contracts.OrderReceived, 1, order_id="1", account="acc", symbol="AAPL", ord_status="PendingNew")
+    filled = sample(contracts.OrderFilled, 2, order_id="1", account="acc", symbol="AAPL", ord_status="Filled")
+    raw: Any = client
+    raw.xadd(EVENTS, payload(received))
+    raw.xadd(EVENTS, payload(filled))
+    raw.xadd(POSITIONS, payload(sample(contracts.PositionChanged, 1, account="acc", symbol="AAPL")))
+    analytics.start()
+    analytics.wait_ready()
+    until(lambda: committed(client, EVENTS) and committed(client, POSITIONS), "the entries to be stored")
+
+    def get(path: str) -> httpx.Response:
+        return httpx.get(f"{analytics.url}{path}", trust_env=False)
+
+    answer = analytics.query("SELECT last_px, seq, time, 1e308 * 10 AS inf FROM fills").json()
+    assert answer == {
+        "columns": [
+            {"name": "last_px", "type": "DECIMAL(38,12)"},
+            {"name": "seq", "type": "BIGINT"},
+            {"name": "time", "type": "TIMESTAMP_MS"},
+            {"name": "inf", "type": "DOUBLE"},
+        ],
+        "rows": [["2.075", 2, "2023-11-14T22:13:20.002Z", "inf"]],
+        "truncated": False,
+    }
+    assert analytics.query("SELECT * FROM range(5)", limit=3).json()["truncated"] is True
+
+    for path, count in {
+        "/orders": 1,
+        "/orders?account=acc&symbol=AAPL&status=Filled&limit=5": 1,
+        "/orders?status=New": 0,
+        "/orders?account=%27%20OR%201%3D1--": 0,
+        "/orders/1": 2,
+        "/fills?account=acc": 1,
+        "/positions?symbol=AAPL": 1,
+    }.items():
+        found = get(path)
+        assert (found.status_code, len(found.json()["rows"])) == (200, count), path
+    history = get("/orders/1").json()
+    assert "signal_id" in [column["name"] for column in history["columns"]]
+    assert "bid_px" not in [column["name"] for column in history["columns"]]
+
+    for path, status in {
+        "/orders/99": 404,
+        "/orders?colour=red": 400,
+        "/orders?limit=0": 400,
+        "/orders?limit=x": 400,
+        "/query": 405,
+        "/no-such-page": 404,
+        "/health": 200,
+        "/docs": 200,
+        "/docs.json": 200,
+    }.items():
+        assert get(path).status_code == status, path
+    assert POSITIONS in get("/docs.json").text
+
+    def post(**request: Any) -> httpx.Response:
+        return httpx.post(f"{analytics.url}/query", trust_env=False, **request)
+
+    refused = {
+        "not json": (post(content=b"{", headers={"content-type": "application/json"}), 400, "is not JSON"),
+        "no content type": (post(content=b"{}"), 400, "content-type"),
+        "no sql": (post(json={"limit": 1}), 400, "must be"),
+        "more": (post(json={"sql": "SELECT 1", "more": 1}), 400, "must be"),
+        "limit": (post(json={"sql": "SELECT 1", "limit": 100_001}), 400, "not between 1 and 100000"),
+        "bool": (post(json={"sql": "SELECT 1", "limit": True}), 400, "not a whole number"),
+        "large": (post(json={"sql": "x" * 300_000}), 413, "262144 bytes"),
+        "write": (post(json={"sql": "DROP TABLE events"}), 400, "a DROP statement"),
+        "file": (post(json={"sql": "SELECT * FROM read_csv('/etc/passwd')"}), 400, "read_csv may not run"),
+        "wrong": (post(json={"sql": "SELECT no_such_column FROM events"}), 400, "no_such_column"),
+        "with a time zone": (post(json={"sql": "SELECT now()"}), 400, "cast it"),
+    }
+    for name, (response, status, says) in refused.items():
+        assert (response.status_code, list(response.json())) == (status, ["error"]), name
+        assert says in response.json()["error"], name
+    assert analytics.value("SELECT count(*) FROM events") == 2
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "analytics.duckdb")
+    yield made
+    made.close()
+
+
+def queries(store: Store, timeout_s: float = 10.0) -> tuple[Queries, list[str]]:
+    outcomes: list[str] = []
+    return Queries(store.cursor, lambda outcome, _: outcomes.append(outcome), timeout_s), outcomes
+
+
+def test_even_past_the_guard_nothing_can_be_changed_or_read_from_outside(store: Store, tmp_path: Path) -> None:
+    """The second and third wall, each by itself: the locked, closed database and the read-only transaction."""
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    asked, _ = queries(store)
+    for sql in (
+        "INSERT INTO offsets VALUES ('x', '1-1', 1)",
+        "UPDATE offsets SET entries = 0",
+        "DELETE FROM events",
+        "DROP TABLE events",
+        "CREATE TABLE x (a INT)",
+        "WITH x AS (INSERT INTO offsets VALUES ('x', '1-1', 1) RETURNING *) SELECT * FROM x",
+        "EXPLAIN ANALYZE INSERT INTO offsets VALUES ('x', '1-1', 1)",
+        f"COPY events TO '{tmp_path}/out.csv'",
+        f"COPY offsets FROM '{secret}'",
+        f"ATTACH '{tmp_path}/other.duckdb'",
+        f"EXPORT DATABASE '{tmp_path}/out'",
+        f"SELECT * FROM '{secret}'",
+        f"SELECT * FROM read_csv('{secret}')",
+        f"SELECT * FROM read_text('{secret}')",
+        f"SELECT * FROM glob('{tmp_path}/*')",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SET lock_configuration = false",
+        "SET threads = 8",
+        "PRAGMA memory_limit = '8GB'",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM sql",  # a Python variable of the caller
+    ):
+        with pytest.raises(QueryError) as caught:
+            asked.select(sql, [])
+        assert caught.value.status == 400, sql
+    assert store.offsets() == {}
+    assert {path.name for path in tmp_path.iterdir()} <= {"analytics.duckdb", "analytics.duckdb.wal", "secret.csv"}
+
+
+def test_a_query_ends_at_its_time_limit_and_the_next_one_runs(store: Store) -> None:
+    asked, outcomes = queries(store, timeout_s=0.3)
+    began = time.monotonic()
+    for sql in (
+        "SELECT count(*) FROM range(100000000000)",
+        "SELECT max(a.range * b.range) FROM range(1000000) a, range(1000000) b",
+    ):
+        with pytest.raises(QueryError, match=r"longer than 0.3 s") as caught:
+            asked.ask(sql)
+        assert caught.value.status == 408
+    assert time.monotonic() - began < 5
+    assert asked.ask("SELECT 1").rows == [[1]]
+    assert outcomes == ["timeout", "timeout", "ok"]
+
+
+def test_an_answer_has_its_limits(store: Store) -> None:
+    asked, _ = queries(store)
+    exact = asked.ask("SELECT * FROM range(1000)", limit=1000)
+    assert (len(exact.rows), exact.truncated) == (1000, False)
+    more = asked.ask("SELECT * FROM range(1001)", limit=1000)
+    assert (len(more.rows), more.truncated) == (1000, True)
+    wide = asked.ask("SELECT repeat('x', 10000) FROM range(100000)", limit=100_000)
+    assert wide.truncated
+    assert 5_000 < len(wide.rows) < 10_000
+
+
+def test_a_query_that_wants_too_much_memory_is_told_and_harms_nobody(analytics: Process) -> None:
+    analytics.start()
+    analytics.wait_ready()
+    for sql in (
+        "SELECT length(repeat('x', 4000000000))",
+        "SELECT len(range(2000000000))",
+        "SELECT len(list(range)) FROM range(1000000000)",
+    ):
+        answer = analytics.query(sql)
+        assert answer.status_code == 503, answer.text
+        assert "memory" in answer.json()["error"]
+    assert analytics.value("SELECT 1") == 1
+    assert analytics.stop() == 0
+
+
+def test_the_writer_may_end_the_queries_that_run(store: Store) -> None:
+    asked, outcomes = queries(store)
+    caught: list[QueryError] = []
+
+    def long() -> None:
+        try:
+            asked.ask("SELECT count(*) FROM range(100000000000)")
+        except QueryError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=long)
+    thread.start()
+
+    def ended() -> bool:
+        asked.interrupt()
+        return bool(caught)
+
+    until(ended, "the query to be ended")
+    thread.join()
+    assert (caught[0].status, outcomes) == (503, ["busy"])

@@ -1,0 +1,97 @@
+"""An analytics process for tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from libs.common.trim import low_water_key
+from tests.conftest import free_port, until
+
+
+class Process:
+    """An analytics process on a database file of the test's own."""
+
+    def __init__(self, redis_url: str, folder: Path) -> None:
+        self.database = folder / "analytics.duckdb"
+        self.log = folder / "analytics.log"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {
+            **os.environ,
+            "REDIS_URL": redis_url,
+            "FILLSTREAM_SERVICE__HOST": "127.0.0.1",
+            "FILLSTREAM_SERVICE__PORT": str(self.port),
+            "FILLSTREAM_DATABASE__PATH": str(self.database),
+            "FILLSTREAM_RESTARTS": "3",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *command: str) -> None:
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *(command or ("-m", "services.analytics"))],
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_ready(self) -> None:
+        until(self.is_ready, f"analytics to be ready: {self.log.read_text()}")
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/ready", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            assert self._process is not None
+            assert self._process.poll() is None, self.log.read_text()
+            return False
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=30)
+
+    def ends(self) -> int:
+        """Return the code it ends with by itself."""
+        assert self._process is not None
+        return self._process.wait(timeout=60)
+
+    def last_words(self) -> str:
+        """Return the line that says why it ended; other threads may have logged after it."""
+        lines = self.log.read_text().splitlines()
+        return next(line for line in reversed(lines) if line.startswith("analytics ends: "))
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def close(self) -> None:
+        if self.is_running():
+            self.kill()
+
+    def query(self, sql: str, **more: Any) -> httpx.Response:
+        return httpx.post(f"{self.url}/query", json={"sql": sql, **more}, trust_env=False, timeout=30)
+
+    def value(self, sql: str) -> Any:
+        answer = self.query(sql)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["rows"][0][0]
+
+
+def committed(client: redis.Redis, stream: str) -> bool:
+    """Whether analytics has told trimming that it has read all of a stream."""
+    last: Any = client.xinfo_stream(stream)
+    mark: Any = client.hget(low_water_key(stream), "analytics")
+    return bool(mark == last["last-generated-id"])
