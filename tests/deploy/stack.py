@@ -24,7 +24,7 @@ from tests.conftest import free_port, until
 from tests.deploy.house import CONFIG, ROOT, UNITS, compose
 
 SWITCH = "FILLSTREAM_DEPLOY_TEST"
-"""Building an image and starting seven containers is not part of `make test`; `make test-deploy` sets this to 1."""
+"""Building an image and starting seven containers is not part of `make test`; `make docker-check` sets this to 1."""
 UP_S = 240
 KILL_SERVICE = """
 import os, signal
@@ -40,7 +40,7 @@ to kill for a wish, and does not start it again)."""
 def require_docker() -> None:
     """Skip the test, saying why, where it was not asked for or Docker does not answer."""
     if os.environ.get(SWITCH) != "1":
-        pytest.skip(f"builds an image and starts seven containers: set {SWITCH}=1, or `make test-deploy`")
+        pytest.skip(f"builds an image and starts seven containers: set {SWITCH}=1, or `make docker-check`")
     if shutil.which("docker") is None:
         pytest.skip("docker is not on PATH")
     answer = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)

@@ -124,6 +124,11 @@ def test_the_fill_is_a_position_and_a_row(stack: ComposeStack) -> None:
     assert Decimal(found.positions["default", SYMBOL]["position"]) == Decimal("0.01")
 
 
+def test_the_command_in_a_container_knows_its_desk(stack: ComposeStack) -> None:
+    fills = json.loads(stack.execute("signals", "fillstream", "fills", "--json"))
+    assert [each["symbol"] for each in fills] == [SYMBOL]
+
+
 def test_prometheus_sees_all_five(stack: ComposeStack) -> None:
     def up() -> bool:
         with urlopen(f"{stack.url('prometheus')}/api/v1/query?query=up", timeout=10) as answer:
