@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench clean
+.PHONY: help install demo test lint soak bench image docker-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ soak: $(STAMP) ## long campaigns: 20 000 simulated desks, and crash tests with m
 
 bench: $(STAMP) ## measure: each stage, end to end, and the floor; writes bench/results/
 	$(BIN)/python -m bench
+
+image: ## build the container image
+	docker compose build signals
+
+docker-check: $(STAMP) ## the compose stack on Redis and on Valkey: trade, kill, restart, check the books (needs Docker)
+	FILLSTREAM_DEPLOY_TEST=1 $(BIN)/python -m pytest tests/deploy
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info native/_core*.so native/_core.c

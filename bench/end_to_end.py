@@ -8,6 +8,7 @@ is `HOPS` bare redis-py relays on the same server with entries of the same size,
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -62,14 +63,25 @@ SHARES = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999}
 def desk(analytics: bool, fsync: str) -> Iterator[tuple[str, LocalStack]]:
     """Run a fresh desk: yields its Redis URL and the stack."""
     with tempfile.TemporaryDirectory(prefix="fillstream-bench-") as folder:
-        stack = LocalStack(Path(folder), appendfsync=fsync, without=() if analytics else ("analytics",))
-        stack.start()
-        try:
+        without = () if analytics else ("analytics",)
+        arguments = ("--appendfsync", fsync)
+        with LocalStack(Path(folder), base_port=0, redis_port=0, redis_args=arguments, without=without) as stack:
             stack.wait_ready()
             redis.Redis.from_url(stack.redis_url).xadd(T.commands(0), {"frame": QUOTE})
             yield stack.redis_url, stack
-        finally:
-            stack.stop()
+
+
+@contextmanager
+def paused(stack: LocalStack) -> Iterator[None]:
+    """Keep the services, but not Valkey, from running: the floor has the machine for itself."""
+    services = [each for name, each in stack.processes.items() if name != "valkey"]
+    for each in services:
+        each.kill(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in services:
+            each.kill(signal.SIGCONT)
 
 
 def booked(events: redis.Redis) -> int:
@@ -109,8 +121,8 @@ def cpu_seconds(stack: LocalStack) -> dict[str, float]:
     """Return the CPU time of every process of the stack so far (Linux)."""
     tick = os.sysconf("SC_CLK_TCK")
     spent = {}
-    for name, pid in stack.pids().items():
-        words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    for name, each in stack.processes.items():
+        words = Path(f"/proc/{each.pid}/stat").read_text().rsplit(")", 1)[1].split()
         spent[name] = (int(words[11]) + int(words[12])) / tick
     return spent
 
@@ -200,7 +212,8 @@ def run(quick: bool) -> dict[str, Any]:
         with desk(analytics=False, fsync=fsync) as (url, stack):
             throughput(url, stack, signals // 5)
             runs = [throughput(url, stack, signals) for _ in range(repeats)]
-            floor = [relay_throughput(url, "bare", signals) for _ in range(repeats)]
+            with paused(stack):
+                floor = [relay_throughput(url, "bare", signals) for _ in range(repeats)]
         best = sorted(runs, key=lambda each: each["signals_per_s"])[len(runs) // 2]
         bare = sorted(each["entries_per_s"] for each in floor)[len(floor) // 2]
         result["throughput"].append(
@@ -214,7 +227,7 @@ def run(quick: bool) -> dict[str, Any]:
         latency(url, 100, 1.0)
         for rate in (100.0, 1000.0):
             ours = [latency(url, rate, seconds) for _ in range(repeats)]
-            with stack.paused():
+            with paused(stack):
                 bare_runs = [relay_latency(url, "bare", rate, seconds) for _ in range(repeats)]
                 rival = relay_latency(url, "faststream", rate, seconds)
             mine, floor_ = (sorted(each, key=lambda one: one["p50_ms"])[repeats // 2] for each in (ours, bare_runs))

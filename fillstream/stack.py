@@ -18,7 +18,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +64,7 @@ class LocalStack:
         environ: more environment for the services (this process's own is theirs anyway).
         more: processes to keep running besides, by name: command and arguments (a feed).
         redis_args: more arguments for the embedded Valkey.
+        without: services that are not started (a bench leaves analytics out).
 
     Attributes:
         settings: as the services see them, apart from host, port and Redis.
@@ -86,13 +87,14 @@ class LocalStack:
         environ: Mapping[str, str] | None = None,
         more: Mapping[str, Sequence[str]] | None = None,
         redis_args: Sequence[str] = (),
+        without: Collection[str] = (),
     ) -> None:
         self.data_dir = data_dir.resolve()
         self.config = (config or default_path()).resolve()
         self.settings = load_settings(self.config)
         self.settings.require_supported()
         self.embedded = redis_url is None
-        self._services = list(_services(self.settings))
+        self._services = [each for each in _services(self.settings) if each[0] not in without]
         self._ports = _ports(len(self._services), base_port, redis_port)
         self.redis_url = redis_url or f"redis://127.0.0.1:{self._ports[0]}/0"
         self.socket = _socket_path(self.data_dir)
