@@ -61,7 +61,9 @@ ENV PATH=/opt/fillstream/bin:/usr/local/bin:/usr/bin:/bin \
     CONFIG_PATH=/app/config/local.yaml \
     FILLSTREAM_SERVICE__HOST=0.0.0.0 \
     FILLSTREAM_SERVICE__PORT=8004 \
-    FILLSTREAM_DATABASE__DATA_DIR=/data
+    FILLSTREAM_DATABASE__DATA_DIR=/data \
+    MALLOC_TRIM_THRESHOLD_=268435456 \
+    MALLOC_TOP_PAD_=67108864
 WORKDIR /app
 # By number, so that Kubernetes can see that it is not root.
 USER 10001:10001

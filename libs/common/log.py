@@ -9,9 +9,11 @@ redis.asyncio and 9.1 ms with FastStream subscribers; `make bench` measures it a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from time import perf_counter
 from typing import Any, Protocol, cast
 
 import redis
@@ -27,6 +29,8 @@ FRAME_BYTES = 64 * 4096
 """Records of a batch share a stream entry up to this size."""
 RANGE_COUNT = 1000
 """Entries fetched at a time when a log is read again."""
+READ_AHEAD_FROM = 16
+"""Entries in a batch from which the next one is asked for before this one is folded."""
 SOCKET_TIMEOUT_S = 15.0
 """A server silent for longer (blocking reads wait at most a second) is as good as dead: crash and recover."""
 
@@ -60,6 +64,14 @@ class Checkpoint:
     poisoned: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """A question whose reply has not been taken: a commit of `batch` asked at a moment, or, without one, a read."""
+
+    batch: Sequence[Entry] | None
+    asked: float
+
+
 class Log(Protocol):
     """One stage's inbox and its way out. `RedisLog` is the real one; the simulation has one in memory."""
 
@@ -88,6 +100,10 @@ class Log(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Return once the last commit is known to have happened; raises what `commit` raises."""
+        ...
+
     def append(self, fields: dict[bytes, bytes]) -> None:
         """Append an entry to the inbox (ticks, configuration)."""
         ...
@@ -112,6 +128,15 @@ def connect(url: str) -> redis.Redis:
 class RedisLog:
     """A `Log` on Redis 7+, Redis 8 or Valkey.
 
+    Under load the stage and the server work at the same time: a large batch is folded while the server looks up the
+    next one and carries out the commit before, all on one connection, whose replies come in the order of the questions.
+
+        stage   | fold 1        | fold 2               | fold 3
+        sent    read 2 ^      commit 1, read 3 ^      commit 2, read 4 ^
+
+    At most one commit is on its way. When it is refused, so is every later one (each names the checkpoint it follows),
+    and the error comes up at the next call. When idle, a commit is waited for, and the next read waits for entries.
+
     Args:
         client: from `connect`, for this stage alone.
         topology: names of the streams.
@@ -129,8 +154,12 @@ class RedisLog:
         self._dead = topology.dead
         self._epoch = 0
         self._committed = "0-0"
+        self._last_read = "0-0"
+        self._link: Any = client.connection_pool.get_connection()
+        self._awaited: deque[_Awaited] = deque()
+        self._ahead: list[Any] | None = None
+        self.commit_seconds = 0.0
         # The library's own callbacks build a dict per entry and guess at types; the raw reply is all we need.
-        client.set_response_callback("XREAD", lambda reply, **_: reply)
         client.set_response_callback("XRANGE", lambda reply, **_: reply)
         client.set_response_callback("HGETALL", lambda reply, **_: reply)
         self._claim = client.script_load(_lua("claim.lua"))
@@ -145,7 +174,7 @@ class RedisLog:
         reply = self.client.evalsha(self._claim, 2, self.inbox, self.checkpoint_key, self.group)
         claimed = parse_checkpoint(cast(list[bytes], reply))
         self._epoch = claimed.epoch
-        self._committed = claimed.id
+        self._committed = self._last_read = claimed.id
         return claimed
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
@@ -154,10 +183,46 @@ class RedisLog:
         Plain XREAD from the checkpoint: nobody else's reads can take an entry away, and a lost reply is simply read
         again. XREADGROUP would write an XCLAIM to the append-only file for every entry it delivers.
         """
-        reply = self._raw.execute_command(
-            "XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", self.inbox, self._committed
-        )
-        return [_entry(raw) for raw in reply[0][1]] if reply else []
+        page = self._take_ahead()
+        if not page:
+            self.settle()
+            self._ask("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", self.inbox, self._committed)
+            page = _page(self._link.read_response())
+        if not page:
+            return []
+        batch = [_entry(raw) for raw in page]
+        self._last_read = batch[-1].id
+        if len(batch) >= READ_AHEAD_FROM:
+            self._ask("XREAD", "COUNT", count, "STREAMS", self.inbox, self._last_read)
+            self._awaited.append(_Awaited(None, 0.0))
+        return batch
+
+    def _take_ahead(self) -> list[Any] | None:
+        """Return the page that was asked for ahead, if there is one and it follows the last commit."""
+        while self._ahead is None and any(each.batch is None for each in self._awaited):
+            self._receive()
+        page, self._ahead = self._ahead, None
+        # A batch that was read and not committed comes again: what follows it is of no use.
+        return page if self._last_read == self._committed else None
+
+    def _ask(self, *command: Any) -> None:
+        self._link.send_command(*command, check_health=False)
+
+    def _receive(self) -> None:
+        """Take the oldest reply that is still awaited: of a read ahead, or of a commit."""
+        awaited = self._awaited.popleft()
+        reply = self._link.read_response()
+        if awaited.batch is None:
+            self._ahead = _page(reply)
+            return
+        self.commit_seconds = perf_counter() - awaited.asked
+        if reply != b"OK":
+            self._refused(reply, awaited.batch)
+
+    def settle(self) -> None:
+        """See `Log.settle`."""
+        while self._awaited:
+            self._receive()
 
     def between(self, after: str, upto: str) -> Iterator[Entry]:
         """See `Log.between`."""
@@ -193,10 +258,14 @@ class RedisLog:
                 args.append(2 * len(letter))
                 for name, value in letter.items():
                     args += (name, value)
-        reply = self.client.evalsha(self._commit, len(keys), *keys, *args)
-        if reply != b"OK":
-            self._refused(cast(list[Any], reply), batch)
+        reading_ahead = any(each.batch is None for each in self._awaited)
+        while any(each.batch is not None for each in self._awaited):
+            self._receive()
+        self._ask("EVALSHA", self._commit, len(keys), *keys, *args)
+        self._awaited.append(_Awaited(batch, perf_counter()))
         self._committed = last
+        if not reading_ahead:
+            self.settle()
 
     def append(self, fields: dict[bytes, bytes]) -> None:
         """See `Log.append`."""
@@ -216,8 +285,8 @@ class RedisLog:
         if reply[0] == b"FENCED":
             raise Fenced(self._fenced_text(reply[1]))
         raise Gap(
-            f"{self.inbox}: read {len(batch)} entries from {batch[0].id} after {self._committed}, but the checkpoint is"
-            f" {reply[1].decode()} and {reply[2].decode() or 'nothing'} follows {self._committed}"
+            f"{self.inbox}: {len(batch)} entries from {batch[0].id} do not follow the checkpoint {reply[1].decode()};"
+            f" {reply[2].decode() or 'nothing'} does"
         )
 
     def _fenced_text(self, current: Any) -> str:
@@ -243,6 +312,11 @@ def parse_checkpoint(flat: Sequence[bytes]) -> Checkpoint:
             case _ if name.startswith(b"poisoned:"):
                 found.poisoned[name[9:].decode()] = value.decode()
     return found
+
+
+def _page(reply: Any) -> list[Any]:
+    """Return the raw entries of XREAD's reply about one stream; none when it timed out."""
+    return list(reply[0][1]) if reply else []
 
 
 def _entry(raw: list[Any]) -> Entry:

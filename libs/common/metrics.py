@@ -49,7 +49,7 @@ class StageMetrics(Collector):
         self._entries_out = counter("entries_out_total", "Payloads appended, by stream.", "stream")
         self._dead = counter("dead_letters_total", "Entries sent to `dead`, by reason.", "reason")
         self.batch = histogram("batch_entries", "Entries in a batch.", BATCH_BUCKETS)
-        self.commit = histogram("commit_seconds", "One atomic commit.", COMMIT_BUCKETS)
+        self.commit = histogram("commit_seconds", "One atomic commit, from question to answer.", COMMIT_BUCKETS)
         self.fold = histogram("fold_seconds", "Fold time of an entry, mean of its batch.", FOLD_BUCKETS)
         self.latency = histogram("order_latency_seconds", "Log time from a signal to its fill.", LATENCY_BUCKETS)
         self.lag = gauge("lag_entries", "Inbox entries appended but not committed.")

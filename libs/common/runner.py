@@ -211,5 +211,5 @@ class Runner:
         out.seal()
 
     def snapshot(self) -> Snapshot:
-        """Return the state as it stands after the last commit."""
+        """Return the state as it stands after the last commit, which the log has settled."""
         return Snapshot(self.position, self.out.digest, self.entries, self.stage.snapshot())

@@ -252,6 +252,7 @@ class Worker(threading.Thread):
             began = time.perf_counter()
             runner.step(batch)
             self._count(batch, time.perf_counter() - began)
+        self._log.settle()
         self._state = "stopping"
         self._leave_snapshot()
         self._heartbeat(time.monotonic())
@@ -311,7 +312,7 @@ class Worker(threading.Thread):
         metrics, runner = self._metrics, self._runner
         metrics.entries_in.inc(len(batch))
         metrics.batch.observe(len(batch))
-        metrics.commit.observe(runner.commit_seconds)
+        metrics.commit.observe(self._log.commit_seconds)
         metrics.fold.observe((seconds - runner.commit_seconds) / len(batch))
         for stream, (_, payloads) in runner.out.by_stream.items():
             metrics.entries_out(stream, len(payloads))
@@ -331,6 +332,7 @@ class Worker(threading.Thread):
         database = self._settings.database
         due = new >= database.snapshot_every_entries or (new > 0 and now - at >= database.snapshot_every_s)
         if due and not self._writer.busy:
+            self._log.settle()
             self._snapshot_due = (now, self._runner.entries)
             self._writer.submit(self._runner.snapshot())
 

@@ -83,6 +83,9 @@ class MemoryLog:
             checkpoint.poisoned[quarantined[0]] = quarantined[1]
             checkpoint.suspect = ""
 
+    def settle(self) -> None:
+        """Every commit here is known at once."""
+
     def append(self, fields: dict[bytes, bytes]) -> None:
         self.redis.add(self.inbox, fields)
 
