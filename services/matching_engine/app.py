@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from libs.common.settings import Settings
-
 from libs.common.app import Channel, Description
 from libs.common.contracts import Depth, Frame, Trades
 from libs.common.money import Scale
+from libs.common.settings import Settings
 from libs.common.worker import Role
 from services.matching_engine.stage import EngineStage, Listing
 

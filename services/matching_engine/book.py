@@ -7,9 +7,8 @@ becomes a Python object here; what the records mean, and every rule of matching,
 
 from typing import Any, Final, NamedTuple
 
-from native._core import ffi, lib
-
 from libs.common.frames import RECORD_BYTES, check_frame
+from native._core import ffi, lib
 
 DEFAULT_MAX_ORDERS: Final = 1 << 20
 OUTPUT_REPORTS: Final = 8192  # records the reusable output buffer holds (512 KiB); longer answers take more calls
