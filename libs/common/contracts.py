@@ -150,13 +150,16 @@ class CancelReason(StrEnum):
 
 
 def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
+    """Letters outside ASCII stay as they are: some, like the long s, become ASCII ones."""
+    return value.upper() if isinstance(value, str) and value.isascii() else value
 
 
 def _exact_number(value: Any) -> Any:
-    """Refuse booleans and turn a JSON float into the decimal that was written, not its binary neighbour."""
+    """Refuse what is a number to Python alone; a JSON float becomes the decimal that was written, not its neighbour."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not a boolean")
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        raise ValueError("must be a decimal number in the digits 0 to 9, without separators")
     return repr(value) if isinstance(value, float) else value
 
 

@@ -2,7 +2,8 @@
 
 Flows in: frames of commands (orders, cancels, quotes, prints) and ticks. Flows out: frames of reports to the inbox of
 each account partition; `Trades` and `Depth` to the lossy market stream. No order ever becomes a Python object here:
-the bytes of an entry go into C and bytes come back; only trades and the best levels are looked at, to publish them.
+the bytes of an entry go into C and bytes come back; only trades and the best levels are looked at, to publish them, and
+what the engine refused of a feed, which no account hears of, to send it to `dead`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from libs.common.frames import RECORD_BYTES, REPORT, Report, ReportFlag, ReportType, Side
+from libs.common.frames import (
+    COMMAND,
+    PARTITION_NONE,
+    RECORD_BYTES,
+    REPORT,
+    Command,
+    CommandType,
+    Report,
+    ReportFlag,
+    ReportType,
+    Side,
+)
 from libs.common.money import Scale
 from libs.common.stage import BadEntry, Entry, Outputs
 from libs.common.streams import Topology
 from services.matching_engine.book import Engine, Level
+from services.matching_engine.refusals import refusal_of
 
 TICK_MS = 1000
 """How often the engine's clock moves when nothing else comes in: expiry is at most this late."""
@@ -29,6 +42,12 @@ _WORDS = RECORD_BYTES // 4
 _FILLED = bytes([ReportType.FILLED])
 _TAKER = int(ReportFlag.TAKER)
 _SIDES = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
+_COMMAND_PARTITION_HALF = 31
+_HALVES = RECORD_BYTES // 2
+_REJECTED = bytes([ReportType.REJECTED])
+_TIME = int(CommandType.TIME)
+_HOUSE_COMMANDS = {int(CommandType.QUOTE), int(CommandType.PRINT)}
+_HOUSE_ECHOES = {int(ReportType.QUOTED), int(ReportType.PRINTED)}
 
 
 class Listing:
@@ -70,17 +89,22 @@ class EngineStage:
         """Execute a frame at the time of its entry, or let time pass.
 
         Raises:
-            BadEntry: neither a tick nor a frame of whole records.
+            BadEntry: neither a tick nor a frame of whole records; wrong_partition or clock_ahead for one that would do
+                what nobody hears of, or make time pass that has not passed.
         """
         frame = entry.fields.get(b"frame")
         if frame is None:
             if b"tick" not in entry.fields:
-                raise BadEntry("not_a_frame", f"frame: missing; the entry's fields are {sorted(entry.fields)[:8]!r}")
+                names = [name[:40] for name in sorted(entry.fields)[:8]]
+                raise BadEntry("not_a_frame", f"frame: missing; the entry's fields are {names!r}")
             frame = b""
         elif len(frame) % RECORD_BYTES or not frame:
             raise BadEntry("torn_frame", f"frame: {len(frame)} bytes are not a whole number of {RECORD_BYTES}")
+        else:
+            self._check_commands(frame, entry.ms)
         reports = self._engine.process(frame, entry.ms)
         if reports:
+            self._bury_refused(frame, reports, out)
             for partition, stream in enumerate(self._answers):
                 heard = self._engine.select(reports, partition)
                 if heard:
@@ -89,6 +113,47 @@ class EngineStage:
             self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
         if self._changed:
             self._publish_depth(entry.ms, out)
+
+    def _check_commands(self, frame: bytes, ms: int) -> None:
+        """Refuse commands for account partitions that are not there, and FS_TIME ahead of the log, which is the clock.
+
+        Time that went ahead would expire every order that ends by it, and none after it could ever be accepted.
+        """
+        partitions = memoryview(frame).cast("H")[_COMMAND_PARTITION_HALF::_HALVES].tolist()
+        count = len(self._answers)
+        if max(partitions) < count and _TIME not in frame[_TYPE_AT::RECORD_BYTES]:
+            return
+        for index, command in enumerate(map(Command._make, COMMAND.iter_unpack(frame))):
+            if command.type == _TIME:
+                if command.time_ms > ms:
+                    raise BadEntry(
+                        "clock_ahead", f"record {index}, time_ms: {command.time_ms} is ahead of its entry's time, {ms}"
+                    )
+            elif command.type not in _HOUSE_COMMANDS and command.partition >= count:
+                raise BadEntry(
+                    "wrong_partition",
+                    f"record {index}, partition: {command.partition} is no account partition, there are {count}",
+                )
+
+    def _bury_refused(self, frame: bytes, reports: bytes, out: Outputs) -> None:
+        """Send the quotes and prints that the engine refused to `dead`, one by one: no account partition hears of them.
+
+        Each has one answer, in its order: an echo or a rejection.
+        """
+        if _REJECTED not in reports[_TYPE_AT::RECORD_BYTES]:
+            return
+        records = map(Report._make, REPORT.iter_unpack(reports))
+        answers = [
+            report
+            for report in records
+            if report.type in _HOUSE_ECHOES
+            or (report.type == ReportType.REJECTED and report.partition == PARTITION_NONE)
+        ]
+        commands = [c for c in map(Command._make, COMMAND.iter_unpack(frame)) if c.type in _HOUSE_COMMANDS]
+        for command, report in zip(commands, answers, strict=True):
+            if report.type == ReportType.REJECTED:
+                reason, text = refusal_of(command, report.reason)
+                out.bad(reason, text, {b"frame": COMMAND.pack(*command)})
 
     def _publish_trades(self, reports: bytes, ms: int, out: Outputs) -> None:
         """Publish each trade once, from its taker's report, in order, one message a symbol."""

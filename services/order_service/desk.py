@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ import orjson
 from libs.common.contracts import OrderType, TimeInForce
 from libs.common.frames import MAX_SYMBOL
 from libs.common.money import Scale, parse, plain
+from libs.common.wire import shorten
 
 MAX_ACCOUNT_ID = 0xFFFF_FFFF
 """The largest account number a record holds; 0 is the house's."""
@@ -28,6 +30,8 @@ MAX_BPS = Decimal(10_000)
 DAY_MS = 86_400_000
 MAX_MS = 3650 * DAY_MS
 """Ten years: the longest a retention may be (milliseconds)."""
+SHOWN_NAME = 64
+"""A sentence shows at most this many characters of a name, which is as many as one has."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}")
 
@@ -155,15 +159,15 @@ class DeskConfig:
         _check_keys("configuration", document, cls)
         return cls(
             instruments={
-                symbol: _made(f"instruments.{symbol}", Instrument, item)
+                symbol: _made(f"instruments.{symbol[:SHOWN_NAME]}", Instrument, item)
                 for symbol, item in _object("instruments", document["instruments"]).items()
             },
             accounts={
-                name: _made(f"accounts.{name}", Account, item)
+                name: _made(f"accounts.{name[:SHOWN_NAME]}", Account, item)
                 for name, item in _object("accounts", document["accounts"]).items()
             },
-            default_order_type=OrderType(document["default_order_type"]),
-            default_time_in_force=TimeInForce(document["default_time_in_force"]),
+            default_order_type=OrderType(_chosen("default_order_type", document, OrderType)),
+            default_time_in_force=TimeInForce(_chosen("default_time_in_force", document, TimeInForce)),
             retention_ms=document["retention_ms"],
             idempotency_ms=document["idempotency_ms"],
             venue=document["venue"],
@@ -189,17 +193,31 @@ def _made(where: str, kind: type[Any], item: Any) -> Any:
     try:
         for name, spec in kind.__dataclass_fields__.items():
             if spec.type == "Decimal":
-                if not isinstance(fields[name], str):
-                    raise ValueError(f"{name}: must be a number as text, got {fields[name]!r}")
-                fields[name] = parse(fields[name])
+                fields[name] = _number(name, fields[name])
         return kind(**fields)
     except ValueError as error:
         raise ValueError(f"{where}.{error}") from None
 
 
+def _number(name: str, value: Any) -> Decimal:
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: must be a number as text, got {shorten(value)}")
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _chosen(name: str, document: dict[str, Any], among: type[StrEnum]) -> str:
+    value = document[name]
+    if not isinstance(value, str) or value not in [each.value for each in among]:
+        raise ValueError(f"{name}: must be one of {', '.join(among)}, got {shorten(value)}")
+    return value
+
+
 def _object(where: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: must be a JSON object, got {value!r}")
+        raise ValueError(f"{where}: must be a JSON object, got {shorten(value)}")
     return value
 
 
@@ -207,12 +225,14 @@ def _check_keys(where: str, document: dict[str, Any], kind: type[Any]) -> None:
     expected = set(kind.__dataclass_fields__)
     if set(document) != expected:
         odd = ", ".join(sorted(set(document) ^ expected))
-        raise ValueError(f"{where}: must have exactly the keys {', '.join(sorted(expected))}; differs in {odd}")
+        raise ValueError(
+            f"{where}: must have exactly the keys {', '.join(sorted(expected))}; differs in {shorten(odd)}"
+        )
 
 
 def _check_int(name: str, value: Any, low: int, high: int) -> None:
     if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"{name}: must be a whole number from {low} to {high}, got {value!r}")
+        raise ValueError(f"{name}: must be a whole number from {low} to {high}, got {shorten(value)}")
 
 
 def _check_number(name: str, value: Decimal, low: Decimal, high: Decimal | None) -> None:
@@ -227,7 +247,7 @@ def _check_number(name: str, value: Decimal, low: Decimal, high: Decimal | None)
 
 def _check_name(name: str, value: Any) -> None:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ValueError(f"{name}: must match {_NAME.pattern}, got {value!r}")
+        raise ValueError(f"{name}: must match {_NAME.pattern}, got {shorten(value)}")
 
 
 def _check_ids(where: str, items: Mapping[str, Instrument] | Mapping[str, Account]) -> None:

@@ -95,7 +95,8 @@ class Reports:
         order = self._state.orders.get(order_id)
         if type(order) is not Order:
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
-            return Refusal("unknown_order", f"order_id: order {order_id} {known}")
+            because = f"; the venue says {_name(reason)}" if reason else ""
+            return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
         # An answer to a cancel or an amendment has no side.
         if symbol != order.terms.id or account != order.account_id or _SIDE_NAME.get(side, order.side) != order.side:
             return _mismatch(order, symbol, account, side)

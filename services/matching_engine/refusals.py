@@ -1,0 +1,35 @@
+"""What the engine refused of a feed, in a sentence for `dead`.
+
+Flows in: a refused quote or print, and the engine's reason. Flows out: the reason's code and a sentence that names the
+field, its value and the limit. Never decides anything: the rules are in `native/include/fillstream.h`.
+"""
+
+from __future__ import annotations
+
+from libs.common.frames import MAX_PRICE, MAX_QTY, MAX_SYMBOL, Command, CommandType, Reason
+
+
+def refusal_of(command: Command, reason: int) -> tuple[str, str]:
+    """Return the code and the sentence for a refused FS_QUOTE or FS_PRINT."""
+    quote = command.type == CommandType.QUOTE
+    match reason:
+        case Reason.BAD_RECORD:
+            text = f"flags, stp: must be 0, got {command.flags} and {command.stp}"
+            if not quote:
+                text += f"; side: must be 1 or 2, got {command.side}"
+        case Reason.BAD_SYMBOL:
+            text = f"symbol: must be at most {MAX_SYMBOL}, got {command.symbol}"
+        case Reason.BAD_QTY if quote:
+            text = f"qty, aux_qty: must be from 0 to {MAX_QTY} lots, got {command.qty} and {command.aux_qty}"
+        case Reason.BAD_QTY:
+            text = f"qty: must be from 1 to {MAX_QTY} lots, got {command.qty}"
+        case Reason.BAD_PRICE if quote:
+            text = (
+                f"price, aux_price: must be from -{MAX_PRICE} to {MAX_PRICE} ticks and the bid below the ask, "
+                f"got {command.price} and {command.aux_price}"
+            )
+        case Reason.BAD_PRICE:
+            text = f"price: must be from -{MAX_PRICE} to {MAX_PRICE} ticks, got {command.price}"
+        case _:
+            text = f"qty: the book of symbol {command.symbol} takes no more, got {command.qty}"
+    return Reason(reason).name.lower(), text
