@@ -63,7 +63,7 @@ class Traffic:
         else:
             fields = self._order()
         fields.setdefault("account", self._account)
-        fields["signal_id"] = f"sig-{len(self._sent) + 1}"
+        fields["signal_id"] = f"{self._account}-{len(self._sent) + 1}"
         if fields.get("type", "NewOrder") == "NewOrder":
             self._orders.append(fields["signal_id"])
         self._sent.append(fields)

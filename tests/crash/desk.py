@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import redis
@@ -35,12 +35,12 @@ class Load:
     A client that does not know whether its XADD arrived can only repeat it: that is what signal_id is for.
     """
 
-    def __init__(self, stack: LocalStack, seed: int) -> None:
+    def __init__(self, stack: LocalStack, seed: int, accounts: tuple[str, ...] = ("demo",)) -> None:
         instruments = {s: one for s, one in listed(stack.settings.instruments).items() if s in STARTS_AT}
         self._client = redis.Redis.from_url(stack.redis_url, socket_timeout=5)
         self._topology = stack.settings.topology()
         self._market = synthetic(instruments, STARTS_AT, seed)
-        self._traffic = Traffic(instruments, "demo", seed)
+        self._traffic = [Traffic(instruments, account, seed) for account in accounts]
         self.sent = 0
 
     def run(self, signals: int, at: dict[int, Callable[[], None]]) -> None:
@@ -50,10 +50,11 @@ class Load:
                 at[n]()
             for _ in range(4):
                 moment = next(self._market)
-                self._traffic.see(moment)
+                for traffic in self._traffic:
+                    traffic.see(moment)
                 stream = self._topology.commands(self._topology.symbol_partition(moment.symbol))
                 self._add(stream, {"frame": moment.record})
-            self._add(self._topology.signals, self._traffic.next())
+            self._add(self._topology.signals, self._traffic[n % len(self._traffic)].next())
             self.sent += 1
 
     def _add(self, stream: str, fields: dict[str, Any]) -> None:
@@ -74,12 +75,12 @@ def settled_books(stack: LocalStack) -> Audit:
     desk = Desk(stack.redis_url, stack.settings)
     desk.wait_quiet()
     url = stack.url("analytics")
-    sql = "SELECT count(*), count(DISTINCT seq), max(seq), min(seq) FROM events"
-    answer = httpx.post(f"{url}/query", json={"sql": sql, "limit": 10}, timeout=30)
+    sql = "SELECT log_stream, count(*), count(DISTINCT seq), max(seq), min(seq) FROM events GROUP BY ALL ORDER BY log_stream"
+    answer = httpx.post(f"{url}/query", json={"sql": sql, "limit": 100}, timeout=30)
     assert answer.status_code == 200, answer.text
-    (row,) = answer.json()["rows"]
-    streamed = desk.client.xlen(desk.topology.events(0))
-    assert row == [streamed, streamed, streamed, 1], "analytics stores every event once"
+    journals = [desk.topology.events(a) for a in range(desk.topology.account_partitions)]
+    streamed = [[name, *[desk.client.xlen(name)] * 3, 1] for name in journals]
+    assert answer.json()["rows"] == streamed, "analytics stores every event once"
     return judge(stack.redis_url, stack.settings, analytics_counts(url))
 
 
@@ -94,8 +95,3 @@ def await_restart(stack: LocalStack, name: str, before: int) -> None:
 def wait_s(seconds: float) -> None:
     """Let time pass where a test is about time passing."""
     time.sleep(seconds)
-
-
-def xlen(stack: LocalStack, stream: str) -> int:
-    with redis.Redis.from_url(stack.redis_url) as client:
-        return cast(int, client.xlen(stream))

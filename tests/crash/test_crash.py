@@ -57,6 +57,32 @@ def test_everything_killed_in_turn_and_at_once(tmp_path: Path) -> None:
         assert any((tmp_path / "snapshots").rglob("*.snapshot")), "recovery had snapshots to start from"
 
 
+def test_a_desk_of_several_partitions_is_exact_in_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCOUNT", "SYMBOL"):
+        monkeypatch.setenv(f"FILLSTREAM_MESSAGING__{name}_PARTITIONS", "2")
+    dice = random.Random(8)
+    with running(tmp_path) as stack:
+        several = (
+            "orders",
+            "orders-1",
+            "matching_engine",
+            "matching_engine-1",
+            "position_service",
+            "position_service-1",
+        )
+
+        def kill_two() -> None:
+            for name in dice.sample(several, 2):
+                if stack.processes[name].state == "running":
+                    stack.processes[name].kill()
+
+        load = Load(stack, seed=8, accounts=("demo", "default"))
+        load.run(SIGNALS // 2, at=dict.fromkeys(dice.sample(range(50, SIGNALS // 2), KILLS), kill_two))
+        found = settled_books(stack)
+        assert found.problems == []
+        assert {account for account, _ in found.positions} == {"demo", "default"}
+
+
 def test_the_older_of_two_processes_on_one_partition_is_fenced_and_exits(tmp_path: Path) -> None:
     with running(tmp_path) as stack:
         load = Load(stack, seed=3)
