@@ -115,14 +115,14 @@ def rejected(seq: int, ms: int, order: Order, reason: str, text: str) -> Event:
 
 
 def filled(seq: int, ms: int, order: Order, price: int, lots: int, match_id: int, maker: bool) -> Event:
-    """OrderFilled, with the fee in the instrument's currency."""
+    """OrderFilled, with the fee in the instrument's currency: of the value's size, a negative price is no rebate."""
     terms = order.terms
     event = order_event("OrderFilled", seq, ms, order)
     event["exec_id"] = f"{terms.exec_prefix}{match_id}-{order.side[0]}"
     event["last_qty"] = terms.lot.text(lots)
     event["last_px"] = terms.price.text(price)
     event["liquidity"] = "MAKER" if maker else "TAKER"
-    event["fee"] = (terms.maker_fee if maker else terms.taker_fee).text(price * lots)
+    event["fee"] = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
     event["currency"] = terms.currency
     event["strategy"] = order.strategy
     return event

@@ -40,6 +40,7 @@ from services.order_service.validation import (
     protection_price,
     unknown_account,
     unknown_symbol,
+    value_price,
 )
 
 TICK_MS = 250
@@ -182,7 +183,7 @@ class OrdersStage:
             assert ticks is not None, "check_price refuses what is off tick"
             if reject := check_collar(terms, limits, quote, buy, ticks):
                 return reject
-        if reject := check_value(terms, limits, ticks, lots):
+        if reject := check_value(terms, limits, value_price(quote, buy, ticks), lots):
             return reject
         if reject := check_daily_orders(limits, state.accepted_on(wish["account"], ms)):
             return reject
@@ -306,8 +307,8 @@ class OrdersStage:
     def _amendment(self, wish: Instruction, order: Order) -> Amendment | tuple[str, str]:
         """Return the amendment to route, or why not: a code and a sentence.
 
-        It meets a new order's rules. Less quantity at the same price only takes risk away, so the collar, which the
-        market may have moved since, does not hold it back.
+        It meets a new order's rules. Less quantity at the same price only takes risk away, so the quote, which may have
+        moved since, does not hold it back: neither through the collar nor through the value of a sale.
         """
         terms = order.terms
         lots = order.quantity if wish["quantity"] is None else _lots(terms, wish["quantity"])
@@ -331,9 +332,12 @@ class OrdersStage:
         if limits is None:
             reject = self._unknown({"account": order.account, "symbol": terms.symbol})
             return reject.reason.value, reject.text
+        valued_at = ticks
         if ticks != order.price or lots > order.quantity:
-            reject = check_collar(terms, limits, limits.quote, order.side == "BUY", ticks)
-        reject = reject or check_value(terms, limits, ticks, lots)
+            buy = order.side == "BUY"
+            reject = check_collar(terms, limits, limits.quote, buy, ticks)
+            valued_at = value_price(limits.quote, buy, ticks)
+        reject = reject or check_value(terms, limits, valued_at, lots)
         return (reject.reason.value, reject.text) if reject else Amendment(wish["signal_id"], lots, ticks)
 
     def _report_status(self, wish: Instruction, ms: int, out: Outputs) -> None:

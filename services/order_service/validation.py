@@ -71,6 +71,15 @@ def check_price(terms: Terms, ticks: int | None, text: str) -> Reject | None:
     return None
 
 
+def value_price(quote: Quote, buy: bool, ticks: int) -> int:
+    """Return the price (ticks) that an order is valued at.
+
+    A buyer pays its own price at most. A seller's own price is only the least it gets, so the bid counts when that is
+    above: else a price below the bid, as a market order's always is, would hide a part of what is sold.
+    """
+    return ticks if buy or not quote.bid_qty else max(ticks, quote.bid)
+
+
 def check_value(terms: Terms, limits: Limits, ticks: int, lots: int) -> Reject | None:
     """An order's value is between the account's min_order_size and max_order_value."""
     units = ticks * lots

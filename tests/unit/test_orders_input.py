@@ -317,3 +317,46 @@ def test_a_configuration_out_of_bounds_is_refused_with_a_sentence(make: Any, wor
     with pytest.raises(ValueError, match="must") as raised:
         make()
     assert words in str(raised.value)
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+DEEPEST = 1000
+"""About as deep as Python's own stack: to print it takes more than there is."""
+
+
+@pytest.mark.parametrize("depth", [100, 900, DEEPEST, 100_000])
+@pytest.mark.parametrize("key", ["instruments", "accounts", "default_order_type", "retention_ms", "venue", None])
+def test_a_configuration_nested_however_deep_is_refused_in_a_short_sentence(desk: Desk, depth: int, key: str) -> None:
+    document = orjson.loads(CONFIG.to_json())
+    text = orjson.dumps({**document, key: "HERE"}).decode().replace('"HERE"', nested(depth)) if key else nested(depth)
+    letter = desk.dead_letter({b"config": text.encode()})
+    assert letter["reason"] == "bad_config"
+    assert len(letter["text"]) < 300
+
+
+@pytest.mark.parametrize("kind", ["instruments", "accounts"])
+@pytest.mark.parametrize("value", [nested(300), '"' + "x" * 1_000_000 + '"', "null", "1e308", '"NaN"', "true", "{}"])
+def test_whatever_a_field_of_the_configuration_holds_the_refusal_names_it(desk: Desk, kind: str, value: str) -> None:
+    document = orjson.loads(CONFIG.to_json())
+    name, item = next(iter(document[kind].items()))
+    for field in item:
+        changed = {**document, kind: {name: {**item, field: "HERE"}}}
+        if (field, value) == ("currency", '"NaN"'):
+            continue  # a name like any other
+        letter = desk.dead_letter({b"config": orjson.dumps(changed).replace(b'"HERE"', value.encode())})
+        assert letter["reason"] == "bad_config"
+        assert letter["text"].startswith(f"config: {kind}.{name}.{field}: ")
+        assert len(letter["text"]) < 300
+
+
+@pytest.mark.parametrize("name", ["x" * 1_000_000, "", " ", "\u017f", "\n"])
+def test_a_name_nobody_can_have_is_refused_in_a_short_sentence(desk: Desk, name: str) -> None:
+    document = orjson.loads(CONFIG.to_json())
+    for kind in ("instruments", "accounts"):
+        item = next(iter(document[kind].values()))
+        letter = desk.dead_letter({b"config": orjson.dumps({**document, kind: {name: item}})})
+        assert letter["reason"] == "bad_config"
+        assert len(letter["text"]) < 300

@@ -222,3 +222,14 @@ def test_counts_for_metrics(desk: Desk) -> None:
     assert gauges["rejects"] == {"unknown_symbol": 1}
     assert gauges["cancel_rejects"] == {"too_late": 1}
     assert gauges["fills"] == {"MAKER": 0, "TAKER": 1}
+
+
+def test_an_amended_sale_is_worth_at_least_what_the_bid_pays_unless_it_only_becomes_less(desk: Desk) -> None:
+    desk.quote(18_500, 18_502)
+    desk.new(side="SELL", quantity="540", price="185.00")
+    desk.accept(side=2)
+    desk.quote(18_650, 18_652)
+    more = desk.replace(order_id="1", quantity="541", signal_id="more")
+    assert (more["type"], more["reason"]) == ("OrderReplaceRejected", "max_order_value")
+    assert "100896.5 USD is above" in more["text"]
+    assert desk.replace(order_id="1", quantity="539", signal_id="less")["type"] == "OrderReplaceRequested"

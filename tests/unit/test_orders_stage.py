@@ -223,6 +223,18 @@ def test_a_retention_of_nothing_lets_go_at_the_next_tick() -> None:
     assert desk.refused(report(ReportType.FILLED, 1, qty=1))["reason"] == "unknown_order"
 
 
+@pytest.mark.parametrize("price", [{}, {"price": "183.50"}])
+def test_a_sale_is_worth_at_least_what_the_bid_pays(desk: Desk, price: dict[str, str]) -> None:
+    """At its own price, below the bid, 545 shares would be worth less than the 100000 that are allowed."""
+    desk.quote(18_500, 18_502)
+    event = desk.new(side="SELL", quantity="541", **price)
+    assert (event["type"], event.get("reason")) == ("OrderRejected", "max_order_value")
+    assert "an order value of 100085 USD is above max_order_value 100000" in event["text"]
+    assert desk.new(side="SELL", quantity="540", signal_id="s2", **price)["type"] == "OrderReceived"
+    desk.quote(0, 18_502, bid_qty=0)
+    assert desk.new(side="SELL", quantity="541", signal_id="s3", price="183.50")["type"] == "OrderReceived"
+
+
 def test_no_more_than_so_many_finished_orders_are_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "MAX_REMEMBERED", 2)
     for name in "abcd":
@@ -260,6 +272,12 @@ def test_a_fee_is_of_the_value_with_the_multiplier(desk: Desk) -> None:
     fill = desk.fill(12345, price=600_010, symbol=2)
     assert fill["last_qty"] == "0.12345"
     assert D(fill["fee"]) == (D("60001.0") * D("0.12345") * D("0.00045")).quantize(D("1E-8"))
+
+
+def test_a_fee_is_of_the_values_size_so_that_a_negative_price_earns_no_rebate(desk: Desk) -> None:
+    desk.new(price="185.00")
+    assert desk.fill(40, price=-18499)["fee"] == desk.fill(40, price=18499)["fee"] == "0.36998000"
+    assert desk.fill(20, price=-18500, flags=ReportFlag.MAKER)["fee"] == "-0.07400000"
 
 
 def test_both_sides_of_a_self_trade_are_told_apart(desk: Desk) -> None:

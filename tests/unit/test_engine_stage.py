@@ -1,0 +1,146 @@
+"""The engine's stage: what anybody who can write to its inbox can send, and what becomes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from libs.common import frames
+from libs.common.contracts import DeadLetter
+from libs.common.frames import COMMAND, MAX_PRICE, MAX_QTY, RECORD_BYTES, CommandType, OrdType, ReportType, Side, Tif
+from libs.common.money import Scale
+from libs.common.stage import BadEntry, Entry, Outputs
+from libs.common.streams import Topology
+from services.matching_engine.stage import EngineStage, Listing
+from tests.simulation.desk import CENT, SHARE
+
+NOON_MS = 1_700_000_000_000
+DAY_MS = 86_400_000
+
+
+class Venue:
+    """An engine stage and everything it sent."""
+
+    def __init__(self) -> None:
+        self.stage = EngineStage(Topology(), 0, {1: Listing("AAPL", Scale(CENT), Scale(SHARE))})
+        self.out = Outputs(self.stage.name, self.stage.inbox)
+        self.ms = NOON_MS
+
+    def fold(self, fields: dict[bytes, bytes]) -> list[frames.Report]:
+        self.out.begin(Entry(f"{self.ms}-0", self.ms, fields))
+        self.stage.fold(Entry(f"{self.ms}-0", self.ms, fields), self.out)
+        _, sent = self.out.by_stream.pop("orders.{0}", (b"", []))
+        return [frames.Report._make(r) for frame in sent for r in frames.reports(frame)]
+
+    def command(self, *records: bytes) -> list[frames.Report]:
+        return self.fold({b"frame": b"".join(records)})
+
+    def letters(self) -> list[tuple[dict[str, Any], bytes]]:
+        """Return what is in `dead`: each letter, and the record it carries."""
+        for letter in self.out.dead:
+            DeadLetter.model_validate_json(letter[b"data"])
+        return [(orjson.loads(letter[b"data"]), letter[b"raw:frame"]) for letter in self.out.dead]
+
+
+def order(order_id: int = 1, *, partition: int = 0, expiry_ms: int = 0, account: int = 1) -> bytes:
+    codes = {"side": int(Side.BUY), "ord_type": int(OrdType.LIMIT), "tif": int(Tif.DAY)}
+    return frames.new_order(order_id, account, 1, partition, **codes, price=15_000, qty=10, expiry_ms=expiry_ms)
+
+
+def altered(record: bytes, **fields: int) -> bytes:
+    return COMMAND.pack(*frames.Command._make(COMMAND.unpack(record))._replace(**fields))
+
+
+@pytest.mark.parametrize("ahead_ms", [1, DAY_MS, 2**64 - 1 - NOON_MS])
+def test_nobody_makes_time_pass_but_the_log(ahead_ms: int) -> None:
+    venue = Venue()
+    venue.command(order(expiry_ms=NOON_MS + DAY_MS // 2))
+    before = venue.stage.snapshot()
+    with pytest.raises(BadEntry, match=r"record 1, time_ms: .* is ahead of its entry's time") as refused:
+        venue.command(frames.cancel(1, 1, 1, 0), frames.set_time(NOON_MS + ahead_ms))
+    assert refused.value.reason == "clock_ahead"
+    assert venue.stage.snapshot() == before, "the frame is refused whole"
+    assert venue.command(frames.set_time(NOON_MS), frames.set_time(0)) == [], "what has passed is no news"
+    assert venue.stage.gauges() == {"book": {"resting_orders": 1}}
+    venue.ms += DAY_MS // 2
+    assert [r.type for r in venue.fold({b"tick": b"1"})] == [ReportType.EXPIRED]
+
+
+@pytest.mark.parametrize("partition", [1, 77, frames.PARTITION_NONE, frames.PARTITION_ALL])
+@pytest.mark.parametrize("kind", [*CommandType][:3])
+def test_no_order_rests_that_no_account_partition_hears_of(partition: int, kind: int) -> None:
+    venue = Venue()
+    with pytest.raises(BadEntry, match=f"record 1, partition: {partition} is no account partition, there are 1"):
+        venue.command(order(1), altered(order(2), partition=partition, type=kind))
+    assert venue.stage.gauges() == {"book": {"resting_orders": 0}}
+
+
+def test_a_feed_may_leave_anything_in_the_partition_of_a_quote() -> None:
+    reports = Venue().command(altered(frames.quote(1, 100, 5, 102, 5), partition=frames.PARTITION_ALL))
+    assert [r.type for r in reports] == [ReportType.QUOTED]
+
+
+GOOD = frames.quote(1, 100, 5, 102, 5)
+
+
+@pytest.mark.parametrize(
+    ("record", "reason", "words"),
+    [
+        (frames.quote(1, 102, 5, 102, 5), "bad_price", "the bid below the ask, got 102 and 102"),
+        (frames.quote(1, MAX_PRICE + 1, 5, 0, 0), "bad_price", f"got {MAX_PRICE + 1} and 0"),
+        (frames.quote(1, -(2**63), 5, 0, 0), "bad_price", f"got {-(2**63)} and 0"),
+        (frames.quote(1, 100, 5, 102, -1), "bad_qty", "aux_qty: must be from 0 to 1000000000000000 lots, got 5 and -1"),
+        (frames.quote(1, 100, MAX_QTY + 1, 102, 5), "bad_qty", f"got {MAX_QTY + 1} and 5"),
+        (frames.quote(65_536, 100, 5, 102, 5), "bad_symbol", "symbol: must be at most 65535, got 65536"),
+        (altered(GOOD, flags=3), "bad_record", "flags, stp: must be 0, got 3 and 0"),
+        (frames.print_trade(1, 3, 100, 1), "bad_record", "side: must be 1 or 2, got 3"),
+        (frames.print_trade(1, 1, 100, 0), "bad_qty", "qty: must be from 1 to 1000000000000000 lots, got 0"),
+        (frames.print_trade(1, 1, 2**62, 1), "bad_price", f"got {2**62}"),
+    ],
+)
+def test_what_the_engine_refuses_of_a_feed_is_in_dead_and_the_rest_of_its_frame_goes_through(
+    record: bytes, reason: str, words: str
+) -> None:
+    venue = Venue()
+    reports = venue.command(GOOD, order(1), record, frames.set_time(0), frames.print_trade(1, 1, 101, 1))
+    kinds = [ReportType.QUOTED, ReportType.ACCEPTED, ReportType.FILLED, ReportType.PRINTED]
+    assert [r.type for r in reports if r.partition in (0, frames.PARTITION_ALL)] == kinds
+    ((letter, raw),) = venue.letters()
+    assert raw == record
+    assert letter["reason"] == reason
+    assert words in letter["text"]
+    assert letter["stream"] == "commands.{0}"
+
+
+def test_a_book_that_takes_no_more_says_so() -> None:
+    venue = Venue()
+    side = frames.quote(1, 100, MAX_QTY, 0, 0)
+    for order_id in range(1, 9224):  # 2^63 - 1 lots are on the side with 9223 of the largest orders
+        venue.command(altered(order(order_id), qty=MAX_QTY, price=50))
+    venue.command(side)
+    ((letter, raw),) = venue.letters()
+    assert (letter["reason"], raw) == ("capacity", side)
+    assert letter["text"] == f"qty: the book of symbol 1 takes no more, got {MAX_QTY}"
+
+
+def test_what_an_account_sent_and_the_engine_refused_is_its_partitions_to_tell() -> None:
+    venue = Venue()
+    (report,) = venue.command(order(1, account=0))
+    assert (report.type, report.partition) == (ReportType.REJECTED, 0)
+    assert venue.letters() == []
+
+
+@pytest.mark.parametrize("frame", [b"", b"x", b"x" * (RECORD_BYTES - 1), b"x" * (RECORD_BYTES + 1)])
+def test_a_torn_frame_is_refused_whole(frame: bytes) -> None:
+    with pytest.raises(BadEntry, match=f"frame: {len(frame)} bytes are not a whole number of 64"):
+        Venue().fold({b"frame": frame})
+
+
+def test_an_entry_that_is_no_frame_is_told_by_its_fields_however_long() -> None:
+    with pytest.raises(BadEntry) as refused:
+        Venue().fold({b"x" * 1_000_000: b"", b"data": b"{}"})
+    assert refused.value.reason == "not_a_frame"
+    assert "b'data'" in refused.value.text
+    assert len(refused.value.text) < 200
