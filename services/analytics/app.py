@@ -7,6 +7,7 @@ the database; FastStream owns the life cycle and the pages, the threads of `inge
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -34,6 +35,8 @@ from services.analytics.schema import SchemaError
 from services.analytics.store import Offset, Store, StoreError
 
 MAX_BODY_BYTES = 256 * 1024
+NICENESS = 10
+"""Where cores are short, the stages go first: analytics catches up afterwards."""
 MAX_WAITING_QUERIES = 32
 """Requests that may wait for their turn; more are told to come again."""
 MAX_DATA_BYTES = 3 * 1024**3
@@ -258,6 +261,7 @@ def serve() -> None:
     """
     settings = settings_or_exit()
     bound_memory()
+    os.nice(NICENESS)
     try:
         app = build(settings)
     except (StoreError, SchemaError) as error:
