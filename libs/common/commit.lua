@@ -7,7 +7,7 @@
 --       then segments until the end:
 --         index into KEYS, field name ('' when every item is a whole entry), MAXLEN (0: keep all), how many items,
 --         then the items: a value each, or for whole entries the count of names and values, then those.
--- Returns 'OK', or {'FENCED', epoch} or {'GAP', checkpoint, id that follows it} having changed nothing.
+-- Returns 'OK', or {'FENCED', epoch} or {'GAP', checkpoint, id that follows it} having changed nothing; nor has an error.
 
 local inbox, checkpoint = KEYS[1], KEYS[2]
 local after, first, last = ARGV[3], ARGV[4], ARGV[5]
@@ -21,6 +21,11 @@ local next_id = follows[1] and follows[1][1] or ''
 if (stands[2] or '0-0') ~= after or next_id ~= first then
   return { 'GAP', stands[2] or '0-0', next_id }
 end
+
+-- The server does not undo what a failing script has written. What may fail, fails here: an output that is no stream
+-- (WRONGTYPE), a group that somebody destroyed (NOGROUP). Memory and disk the server checks at the first write only.
+for k = 3, #KEYS do redis.call('XLEN', KEYS[k]) end
+redis.call('XPENDING', inbox, ARGV[1])
 
 local i = 10
 while i <= #ARGV do

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import chain
 from time import perf_counter
 from typing import Any, Protocol, cast
 
@@ -28,7 +29,12 @@ LOSSY_MAXLEN = 10_000
 FRAME_BYTES = 64 * 4096
 """Records of a batch share a stream entry up to this size."""
 RANGE_COUNT = 1000
-"""Entries fetched at a time when a log is read again."""
+"""Entries fetched at a time, at most, when a log is read again."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""A batch of more than one entry is no larger: clients may append what they like, and a commit has to fit into this
+process, the connection and the server's script (bytes)."""
+FIRST_COUNT = 16
+"""Entries asked for first, before anything is known of their size."""
 READ_AHEAD_FROM = 16
 """Entries in a batch from which the next one is asked for before this one is folded."""
 SOCKET_TIMEOUT_S = 15.0
@@ -70,6 +76,23 @@ class _Awaited:
 
     batch: Sequence[Entry] | None
     asked: float
+
+
+class _Portion:
+    """How many entries to ask for, so that they are hardly larger than `BATCH_BYTES`. Starts small after each start:
+    the entries that ended the process before may be the ones that wait."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = FIRST_COUNT
+
+    def learn(self, entries: int, size: int) -> None:
+        """Take note of a page of `entries` entries, `size` bytes in all."""
+        if size > BATCH_BYTES:
+            self.count = max(1, entries * BATCH_BYTES // size)
+        elif entries >= self.count and 2 * size <= BATCH_BYTES:
+            self.count *= 2
 
 
 class Log(Protocol):
@@ -158,6 +181,7 @@ class RedisLog:
         self._link: Any = client.connection_pool.get_connection()
         self._awaited: deque[_Awaited] = deque()
         self._ahead: list[Any] | None = None
+        self._portion = _Portion()
         self.commit_seconds = 0.0
         # The library's own callbacks build a dict per entry and guess at types; the raw reply is all we need.
         client.set_response_callback("XRANGE", lambda reply, **_: reply)
@@ -171,6 +195,8 @@ class RedisLog:
 
     def claim(self) -> Checkpoint:
         """See `Log.claim`."""
+        self.settle()
+        self._ahead = None
         reply = self.client.evalsha(self._claim, 2, self.inbox, self.checkpoint_key, self.group)
         claimed = parse_checkpoint(cast(list[bytes], reply))
         self._epoch = claimed.epoch
@@ -186,19 +212,24 @@ class RedisLog:
         page = self._take_ahead()
         if not page:
             self.settle()
-            self._ask("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", self.inbox, self._committed)
+            asked = min(count, self._portion.count)
+            self._ask("XREAD", "COUNT", asked, "BLOCK", block_ms, "STREAMS", self.inbox, self._committed)
             page = _page(self._link.read_response())
         if not page:
             return []
+        size = _bytes_of(page)
+        self._portion.learn(len(page), size)
+        if size > BATCH_BYTES or len(page) > count:
+            page, self._ahead = _split(page, count)
         batch = [_entry(raw) for raw in page]
         self._last_read = batch[-1].id
-        if len(batch) >= READ_AHEAD_FROM:
-            self._ask("XREAD", "COUNT", count, "STREAMS", self.inbox, self._last_read)
+        if len(batch) >= READ_AHEAD_FROM and not self._ahead:
+            self._ask("XREAD", "COUNT", min(count, self._portion.count), "STREAMS", self.inbox, self._last_read)
             self._awaited.append(_Awaited(None, 0.0))
         return batch
 
     def _take_ahead(self) -> list[Any] | None:
-        """Return the page that was asked for ahead, if there is one and it follows the last commit."""
+        """Return the page that was asked for ahead, or is left of one, if any; it follows the last commit."""
         while self._ahead is None and any(each.batch is None for each in self._awaited):
             self._receive()
         page, self._ahead = self._ahead, None
@@ -226,14 +257,17 @@ class RedisLog:
 
     def between(self, after: str, upto: str) -> Iterator[Entry]:
         """See `Log.between`."""
+        portion = _Portion()
         while True:
-            page = self._raw.execute_command("XRANGE", self.inbox, f"({after}", upto, "COUNT", RANGE_COUNT)
+            asked = min(RANGE_COUNT, portion.count)
+            page = self._raw.execute_command("XRANGE", self.inbox, f"({after}", upto, "COUNT", asked)
             for raw in page:
                 entry = _entry(raw)
                 after = entry.id
                 yield entry
-            if len(page) < RANGE_COUNT:
+            if len(page) < asked:
                 return
+            portion.learn(len(page), _bytes_of(page))
 
     def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
         """See `Log.commit`."""
@@ -258,13 +292,13 @@ class RedisLog:
                 args.append(2 * len(letter))
                 for name, value in letter.items():
                     args += (name, value)
-        reading_ahead = any(each.batch is None for each in self._awaited)
+        more_follows = self._ahead or any(each.batch is None for each in self._awaited)
         while any(each.batch is not None for each in self._awaited):
             self._receive()
         self._ask("EVALSHA", self._commit, len(keys), *keys, *args)
         self._awaited.append(_Awaited(batch, perf_counter()))
         self._committed = last
-        if not reading_ahead:
+        if not more_follows:
             self.settle()
 
     def append(self, fields: dict[bytes, bytes]) -> None:
@@ -317,6 +351,21 @@ def parse_checkpoint(flat: Sequence[bytes]) -> Checkpoint:
 def _page(reply: Any) -> list[Any]:
     """Return the raw entries of XREAD's reply about one stream; none when it timed out."""
     return list(reply[0][1]) if reply else []
+
+
+def _bytes_of(page: list[Any]) -> int:
+    return sum(map(len, chain.from_iterable([flat for _, flat in page])))
+
+
+def _split(page: list[Any], count: int) -> tuple[list[Any], list[Any] | None]:
+    """Return the first entries of a page, one at least, `count` and `BATCH_BYTES` at most, and the others if any."""
+    size, fits = 0, 0
+    for _, flat in page[:count]:
+        size += sum(map(len, flat))
+        if fits and size > BATCH_BYTES:
+            break
+        fits += 1
+    return page[:fits], page[fits:] or None
 
 
 def _entry(raw: list[Any]) -> Entry:
