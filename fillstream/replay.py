@@ -48,6 +48,9 @@ class _NoSnapshots:
     def load(self, snapshot_id: str) -> Snapshot:
         raise SnapshotError(f"{snapshot_id}: a replay uses none")
 
+    def set_aside(self, snapshot_id: str) -> None:
+        raise SnapshotError(f"{snapshot_id}: a replay uses none")
+
 
 def replay(log: Log, stage: Stage, until: str | None = None) -> Replay:
     """Fold the log of `stage`, as constructed, from its first entry.

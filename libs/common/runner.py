@@ -23,6 +23,9 @@ from libs.common.streams import id_key
 
 logger = logging.getLogger(__name__)
 
+MAX_CAUSE_CHARACTERS = 100
+"""So much of what a bug says is kept."""
+
 
 class Snapshots(Protocol):
     """Where snapshots are read from: a `SnapshotStore`, or a dict in the simulation."""
@@ -35,6 +38,10 @@ class Snapshots(Protocol):
         """Return one, or raise `SnapshotError`."""
         ...
 
+    def set_aside(self, snapshot_id: str) -> None:
+        """Take one out of `ids()` for good."""
+        ...
+
 
 class RecoveryError(Exception):
     """The state cannot be rebuilt so that it agrees with what was committed. Says which entry, and what to do."""
@@ -44,7 +51,9 @@ class FoldFailed(Exception):
     """A fold broke on an entry in a way it does not know: a bug. The state is undefined; the process must end."""
 
     def __init__(self, entry_id: str, cause: Exception) -> None:
-        super().__init__(f"entry {entry_id}: {type(cause).__name__}: {cause}")
+        # A bug's words may be anything; these are stored in the checkpoint and in a dead letter.
+        words = str(cause)[:MAX_CAUSE_CHARACTERS].encode("ascii", "backslashreplace").decode()
+        super().__init__(f"entry {entry_id}: {type(cause).__name__}: {words}")
         self.entry_id = entry_id
 
 
@@ -84,7 +93,9 @@ class Runner:
         claimed = self.log.claim()
         # The former owner may have committed until the fence fell.
         self._replay(claimed)
-        self._suspect = claimed.suspect
+        self._set_lost_aside(claimed)
+        if claimed.suspect and id_key(claimed.suspect) > id_key(claimed.id):
+            self._suspect = claimed.suspect
         configuration = self.stage.configuration()
         if configuration is not None:
             self.log.append(configuration)
@@ -93,14 +104,10 @@ class Runner:
         """Restore the newest snapshot that is not ahead of the checkpoint, or start from nothing."""
         for snapshot_id in self.snapshots.ids():
             if id_key(snapshot_id) > id_key(checkpoint.id):
-                logger.warning(
-                    "snapshot %s is ahead of checkpoint %s: Redis lost what it had acknowledged; skipped",
-                    snapshot_id, checkpoint.id,
-                )  # fmt: skip
                 continue
             try:
                 snapshot = self.snapshots.load(snapshot_id)
-                self.stage.restore(snapshot.state)
+                self._restore(snapshot)
             except SnapshotError as error:
                 logger.warning("snapshot skipped: %s", error)
                 self.stage.restore(self._initial)
@@ -110,6 +117,28 @@ class Runner:
             return
         self.out.digest = EMPTY_DIGEST
 
+    def _restore(self, snapshot: Snapshot) -> None:
+        try:
+            self.stage.restore(snapshot.state)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise SnapshotError(
+                f"{snapshot.id}: this version cannot read its state: {type(error).__name__}: {error}"
+            ) from error
+
+    def _set_lost_aside(self, claimed: Checkpoint) -> None:
+        """Take snapshots ahead of the checkpoint out of use: once the log has grown past their ids again, with other
+        entries, they would look like its own. Behind the fence nobody commits, so none can be ahead for another reason.
+        """
+        for snapshot_id in self.snapshots.ids():
+            if id_key(snapshot_id) > id_key(claimed.id):
+                logger.warning(
+                    "snapshot %s is ahead of checkpoint %s: Redis lost what it had acknowledged; set aside",
+                    snapshot_id, claimed.id,
+                )  # fmt: skip
+                self.snapshots.set_aside(snapshot_id)
+
     def know_poisoned(self, poisoned: dict[str, str]) -> None:
         """Decide on quarantined entries as the commit that quarantined them did: entry id to reason."""
         self._poisoned = poisoned
@@ -117,7 +146,13 @@ class Runner:
     def _replay(self, checkpoint: Checkpoint) -> None:
         self.know_poisoned(checkpoint.poisoned)
         if self.position != checkpoint.id:
-            self.replay(self.log.between(self.position, checkpoint.id))
+            try:
+                self.replay(self.log.between(self.position, checkpoint.id))
+            except FoldFailed as error:
+                raise RecoveryError(
+                    f"{self.stage.inbox}: {error}. The entry was committed, so the version that wrote the log could"
+                    " fold it: start that version, or mend this one"
+                ) from error
         if (self.position, self.entries, self.out.digest) != (
             checkpoint.id,
             checkpoint.entries,
@@ -163,8 +198,11 @@ class Runner:
                 else:
                     self._fold_one(entry)
         except FoldFailed as error:
+            self.log.settle()  # who was fenced off accuses nobody
             self.log.suspect(error.entry_id)
             raise
+        if self._suspect and id_key(batch[-1].id) > id_key(self._suspect):
+            self._suspect = ""  # somebody deleted it
         self._commit(batch, quarantined)
 
     def _commit(self, batch: Sequence[Entry], quarantined: tuple[str, str] | None = None) -> None:
@@ -204,7 +242,7 @@ class Runner:
             self.stage.fold(entry, out)
         except BadEntry as bad:
             out.bad(bad.reason, bad.text)
-        except Inconsistent:
+        except (Inconsistent, MemoryError):  # neither is the entry's fault
             raise
         except Exception as error:
             raise FoldFailed(entry.id, error) from error

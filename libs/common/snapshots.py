@@ -20,6 +20,7 @@ from libs.common.streams import id_key
 FORMAT = 1
 KEEP = 3
 SUFFIX = ".snapshot"
+LOST_SUFFIX = ".lost"
 
 
 class SnapshotError(Exception):
@@ -69,6 +70,8 @@ class SnapshotStore:
         self._stage = stage
         self._partition = partition
         folder.mkdir(parents=True, exist_ok=True)
+        for left_by_a_kill in folder.glob(".*.tmp"):
+            left_by_a_kill.unlink(missing_ok=True)
 
     def ids(self) -> list[str]:
         """Return the stream ids of the snapshots there are, newest first."""
@@ -104,7 +107,10 @@ class SnapshotStore:
             SnapshotError: the file is not a snapshot of this stage, or not whole.
         """
         path = self.folder / f"{snapshot_id}{SUFFIX}"
-        head, _, state = path.read_bytes().partition(b"\n")
+        try:
+            head, _, state = path.read_bytes().partition(b"\n")
+        except OSError as error:
+            raise SnapshotError(f"{path}: cannot be read: {error}") from error
         try:
             header = _Header(**json.loads(head))
         except (ValueError, TypeError) as error:
@@ -116,6 +122,12 @@ class SnapshotStore:
         if (len(state), blake2b(state, digest_size=16).hexdigest()) != (header.bytes, header.blake2b):
             raise SnapshotError(f"{path}: {len(state)} bytes do not hash to what the header says; damaged")
         return Snapshot(header.id, bytes.fromhex(header.digest), header.entries, state)
+
+    def set_aside(self, snapshot_id: str) -> None:
+        """Rename one so that it counts no more; renamed back, it does again."""
+        path = self.folder / f"{snapshot_id}{SUFFIX}"
+        path.rename(path.with_name(path.name + LOST_SUFFIX))
+        self._sync_folder()
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self.folder, os.O_RDONLY)

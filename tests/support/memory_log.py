@@ -109,3 +109,6 @@ class MemorySnapshots:
         if snapshot_id not in self.saved:
             raise SnapshotError(snapshot_id)
         return self.saved[snapshot_id]
+
+    def set_aside(self, snapshot_id: str) -> None:
+        del self.saved[snapshot_id]
