@@ -21,7 +21,7 @@ from typing import Any, cast
 
 import redis
 
-from libs.common.durability import Durability
+from libs.common.durability import Durability, NotDurable
 from libs.common.log import Fenced, RedisLog, connect
 from libs.common.metrics import RESTARTS_VARIABLE, StageMetrics
 from libs.common.runner import RecoveryError, Runner
@@ -113,10 +113,13 @@ class SnapshotWriter(threading.Thread):
         self.saved_at: float | None = None
         self.saved_id = ""
         self.last_error = ""
+        self._broke: BaseException | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether a snapshot is still being written."""
+        """Whether a snapshot is still being written. Raises what ended the thread, if anything did."""
+        if self._broke is not None:
+            raise self._broke
         return self._wanted is not None
 
     def submit(self, snapshot: Snapshot) -> None:
@@ -128,24 +131,30 @@ class SnapshotWriter(threading.Thread):
 
     def run(self) -> None:
         """Wait for snapshots and write them."""
-        while True:
-            with self._wake:
-                while self._wanted is None:
-                    self._wake.wait()
-                wanted = self._wanted
-            try:
-                self.save(wanted)
-            except OSError as error:
-                # Known outcome: nothing was written, the older snapshot stands, the log keeps what is needed.
-                self.last_error = f"snapshot {wanted.id} not written: {error}"
-                logger.error(self.last_error)
-                self._metrics.snapshot_errors.inc()
-            except redis.exceptions.RedisError as error:
-                # The worker meets the same server and ends the process; a snapshot less is no loss.
-                logger.error("snapshot %s not written: %s", wanted.id, error)
-                self._metrics.snapshot_errors.inc()
-            with self._wake:
-                self._wanted = None
+        try:
+            while True:
+                with self._wake:
+                    while self._wanted is None:
+                        self._wake.wait()
+                    wanted = self._wanted
+                self._try_to_save(wanted)
+                with self._wake:
+                    self._wanted = None
+        except BaseException as error:
+            self._broke = error  # the worker asks whether this thread is busy, and ends the process
+
+    def _try_to_save(self, wanted: Snapshot) -> None:
+        try:
+            self.save(wanted)
+        except (OSError, NotDurable) as error:
+            # Known outcome: nothing was written, the older snapshot stands, the log keeps what is needed.
+            self.last_error = f"snapshot {wanted.id} not written: {error}"
+            logger.error(self.last_error)
+            self._metrics.snapshot_errors.inc()
+        except redis.exceptions.RedisError as error:
+            # The worker meets the same server and ends the process; a snapshot less is no loss.
+            logger.error("snapshot %s not written: %s", wanted.id, error)
+            self._metrics.snapshot_errors.inc()
 
     def save(self, snapshot: Snapshot) -> None:
         """Wait until Redis is durable up to it, write it, and let the log be trimmed below the oldest kept."""
@@ -331,7 +340,7 @@ class Worker(threading.Thread):
         new = self._runner.entries - entries
         database = self._settings.database
         due = new >= database.snapshot_every_entries or (new > 0 and now - at >= database.snapshot_every_s)
-        if due and not self._writer.busy:
+        if not self._writer.busy and due:
             self._log.settle()
             self._snapshot_due = (now, self._runner.entries)
             self._writer.submit(self._runner.snapshot())
