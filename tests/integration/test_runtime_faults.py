@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import redis
 
 from libs.common.durability import Durability, NotDurable
 from libs.common.log import BATCH_BYTES, READ_AHEAD_FROM, RedisLog, connect
 from libs.common.metrics import StageMetrics
+from libs.common.runner import Runner
 from libs.common.settings import Settings, load_settings
 from libs.common.stage import Outputs
 from libs.common.streams import Topology
 from libs.common.worker import Role, SnapshotWriter, Worker
 from tests.conftest import until
+from tests.support.memory_log import MemorySnapshots
 from tests.unit.test_runner import INBOX, Adder
 
 TOPOLOGY = Topology()
@@ -298,3 +303,42 @@ def test_after_the_server_was_emptied_old_snapshots_are_not_taken_for_new_ones(
     client.flushall()
     assert run(5, stops=False).total == 5
     assert run(5, stops=True).total == 10
+
+
+# -------------------------------------------------------------------------------------------------------- lost replies
+
+
+def test_connections_cut_at_any_moment_lose_and_double_nothing(client: redis.Redis, redis_url: str) -> None:
+    """The reply to a commit on its way is lost, over and over; each recovery finds out whether it happened."""
+    total, cut = 5_000, threading.Event()
+    send(client, total)
+    snapshots = MemorySnapshots()
+
+    def cut_off() -> None:
+        dice = random.Random(1)
+        with redis.Redis.from_url(redis_url) as other:
+            while not cut.wait(dice.random() * 0.02):
+                other.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    cutter = threading.Thread(target=cut_off)
+    cutter.start()
+    deaths = 0
+    try:
+        while True:
+            with connect(redis_url) as made:
+                try:
+                    runner = Runner(Adder(), RedisLog(made, TOPOLOGY, "adder", 0, INBOX), snapshots)
+                    runner.recover()
+                    while batch := runner.read(20, 1):
+                        runner.step(batch)
+                    runner.log.settle()
+                    break
+                except redis.exceptions.RedisError:
+                    deaths += 1
+    finally:
+        cut.set()
+        cutter.join()
+    with redis.Redis.from_url(redis_url) as reader:
+        sums = [orjson.loads(fields[b"data"])["total"] for _, fields in reader.xrange("sums")]  # type: ignore[misc]
+    assert sums == list(range(1, total + 1))
+    assert deaths > 0
