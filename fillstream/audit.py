@@ -7,8 +7,7 @@ What must hold:
 - every entry of `signals` has one outcome: an instruction, or a dead letter; every instruction one answer;
 - each partition's journal counts from 1 without a gap or a repeat, and so do its positions;
 - each fill report of the engine is one OrderFilled with the same price and quantity, and the other way round;
-- each order's cum_qty is the sum of its fills and leaves_qty what is left, by its state;
-- each position is the sum of its fills, its cash the sum of what they moved less fees, each fill booked once;
+- each event and each position adds up, see `fillstream.books`; each fill is booked once;
 - the engine's book, folded again, holds as many orders as the journal has working;
 - every stage, folded again from its first entry, gives the output hash that was committed.
 """
@@ -18,11 +17,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any, Protocol
 
 import orjson
 
+from fillstream.books import MOST_PROBLEMS, PRECISION, WORKING, Books
 from fillstream.replay import Replay, replay
 from libs.common.frames import REPORT, Report, ReportFlag, ReportType, Side
 from libs.common.log import RedisLog, connect
@@ -31,32 +31,7 @@ from libs.common.stage import BadEntry, Inconsistent, Stage
 from libs.common.streams import Topology, id_ms
 from libs.common.wire import decode
 
-WORKING = {"PendingNew", "New", "PartiallyFilled", "PendingCancel", "PendingReplace"}
 PAGE = 5000
-MOST_PROBLEMS = 20
-"""Problems listed of one kind; more are counted."""
-
-
-@dataclass(slots=True)
-class OrderBooked:
-    """An order as the journal tells it."""
-
-    symbol: str
-    side: str
-    filled: Decimal = Decimal(0)
-    cum_qty: Decimal = Decimal(0)
-    leaves_qty: Decimal = Decimal(0)
-    quantity: Decimal = Decimal(0)
-    ord_status: str = ""
-
-
-@dataclass(slots=True)
-class Holding:
-    """A position as the fills tell it."""
-
-    position: Decimal = Decimal(0)
-    cash: Decimal = Decimal(0)
-    fees: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -145,7 +120,7 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
         if stage.name == "engine":
             resting[stage.partition] = stage.gauges()["book"]["resting_orders"]
     instructions: Counter[str] = Counter()
-    reports: dict[str, tuple[int, int, int]] = {}
+    reports: dict[str, Report] = {}
     for partition in range(topology.account_partitions):
         _read_inbox(source, topology, partition, instructions, reports)
     _check_signals(found, source, topology, dead, instructions, signal_ms)
@@ -177,7 +152,7 @@ def _read_inbox(
     topology: Topology,
     partition: int,
     instructions: Counter[str],
-    reports: dict[str, tuple[int, int, int]],
+    reports: dict[str, Report],
 ) -> None:
     """Gather the instructions by signal_id and the engine's fills by exec_id from one orders inbox."""
     for _, fields in source.entries(topology.orders(partition)):
@@ -187,7 +162,7 @@ def _read_inbox(
             report = Report._make(raw)
             if report.type == ReportType.FILLED and not report.flags & ReportFlag.HOUSE:
                 side = "B" if report.side == Side.BUY else "S"
-                reports[f"{report.match_id}-{side}-{report.order_id}"] = (report.order_id, report.price, report.qty)
+                reports[f"{report.match_id}-{side}-{report.order_id}"] = report
 
 
 def _check_signals(
@@ -222,50 +197,64 @@ def _check_journal(
     topology: Topology,
     dead: list[dict[str, Any]],
     instructions: Counter[str],
-    reports: dict[str, tuple[int, int, int]],
+    reports: dict[str, Report],
     resting: dict[int, int],
 ) -> None:
-    orders: dict[str, OrderBooked] = {}
-    holdings: dict[tuple[str, str], Holding] = {}
+    books = Books()
     answers: Counter[str] = Counter()
     pending: dict[tuple[str, str], str] = {}
-    multipliers: dict[str, Decimal] = {}
     fills: dict[str, dict[str, Any]] = {}
-    scales: dict[str, tuple[Decimal, Decimal]] = {}
-    for partition in range(topology.account_partitions):
-        expected_seq = 0
-        booked: Counter[str] = Counter()
-        for event in _messages(source, topology.events(partition)):
-            found.events += 1
-            expected_seq += 1
-            if event["seq"] != expected_seq:
-                found.problems.append(f"{topology.events(partition)}: seq {event['seq']} where {expected_seq} belongs")
-                expected_seq = event["seq"]
-            _answer(event, answers, pending)
-            match event["type"]:
-                case "InstrumentDefined":
-                    multipliers[event["symbol"]] = Decimal(event["multiplier"])
-                    scales[event["symbol"]] = (Decimal(event["tick_size"]), Decimal(event["lot_size"]))
-                case "OrderRejected":
+    booked: Counter[str] = Counter()
+    with localcontext(prec=PRECISION):
+        for partition in range(topology.account_partitions):
+            for event in _numbered(found, source, topology.events(partition)):
+                found.events += 1
+                _answer(event, answers, pending)
+                books.event(event)
+                if event["type"] == "OrderRejected":
                     found.rejects[event["reason"]] += 1
-                case "OrderFilled":
+                elif event["type"] == "OrderFilled":
                     key = f"{event['exec_id'].split('-', 1)[1]}-{event['order_id']}"
                     if key in fills:
                         found.problems.append(f"fill {event['exec_id']} of order {event['order_id']} happened twice")
                     fills[key] = event
                     booked[f"{event['exec_id']}/{event['order_id']}"] += 1
-                    _book(event, orders, holdings, multipliers)
-            if "leaves_qty" in event:
-                _follow(event, orders)
-        _check_positions(found, source, topology, partition, booked, holdings)
-    unanswered = Counter(instructions)
+        changed = _read_positions(found, source, topology, books)
+        _check_fills(found, fills, reports, books)
     for letter in dead:
         if letter["stream"] != topology.signals:
             found.problems.append(f"dead letter of {letter['stream']} {letter['entry_id']}: {letter['text']}")
-    _compare(found, "instruction", "answers", unanswered, answers)
+    _compare(found, "instruction", "answers", instructions, answers)
+    _compare(found, "fill", "position changes", booked, changed)
+    found.problems += books.problems()
     found.fills = len(fills)
-    _check_fills(found, fills, reports, scales)
-    _check_orders(found, orders, resting)
+    found.orders_by_state.update(books.states())
+    working = sum(count for state, count in found.orders_by_state.items() if state in WORKING)
+    if resting and sum(resting.values()) != working:
+        found.problems.append(f"{sum(resting.values())} orders rest in the books, {working} work by the journal")
+
+
+def _numbered(found: Audit, source: Source, stream: str) -> Iterator[dict[str, Any]]:
+    """Yield the messages of a stream that counts them from 1, and note where it does not."""
+    expected_seq = 0
+    for message in _messages(source, stream):
+        expected_seq += 1
+        if message["seq"] != expected_seq:
+            found.problems.append(f"{stream}: seq {message['seq']} where {expected_seq} belongs")
+            expected_seq = message["seq"]
+        yield message
+
+
+def _read_positions(found: Audit, source: Source, topology: Topology, books: Books) -> Counter[str]:
+    """Check what was told of positions; return how often each fill changed one."""
+    changed: Counter[str] = Counter()
+    for partition in range(topology.account_partitions):
+        for message in _numbered(found, source, topology.positions(partition)):
+            books.position(message)
+            if message["type"] == "PositionChanged":
+                changed[f"{message['exec_id']}/{message['order_id']}"] += 1
+            found.positions[message["account"], message["symbol"]] = message
+    return changed
 
 
 def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[str, str], str]) -> None:
@@ -287,88 +276,24 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
     answers[signal_id] += 1
 
 
-def _book(
-    event: dict[str, Any],
-    orders: dict[str, OrderBooked],
-    holdings: dict[tuple[str, str], Holding],
-    multipliers: dict[str, Decimal],
-) -> None:
-    quantity, price, fee = Decimal(event["last_qty"]), Decimal(event["last_px"]), Decimal(event["fee"])
-    signed = quantity if event["side"] == "BUY" else -quantity
-    orders[event["order_id"]].filled += quantity
-    holding = holdings.setdefault((event["account"], event["symbol"]), Holding())
-    holding.position += signed
-    holding.cash -= signed * price * multipliers[event["symbol"]] + fee
-    holding.fees += fee
-
-
-def _follow(event: dict[str, Any], orders: dict[str, OrderBooked]) -> None:
-    order = orders.setdefault(event["order_id"], OrderBooked(event["symbol"], event["side"]))
-    order.ord_status = event["ord_status"]
-    order.quantity = Decimal(event["quantity"])
-    order.cum_qty = Decimal(event["cum_qty"])
-    order.leaves_qty = Decimal(event["leaves_qty"])
-
-
-def _check_positions(
-    found: Audit,
-    source: Source,
-    topology: Topology,
-    partition: int,
-    booked: Counter[str],
-    holdings: dict[tuple[str, str], Holding],
-) -> None:
-    changed: Counter[str] = Counter()
-    expected_seq = 0
-    for event in _messages(source, topology.positions(partition)):
-        expected_seq += 1
-        if event["seq"] != expected_seq:
-            found.problems.append(f"{topology.positions(partition)}: seq {event['seq']} where {expected_seq} belongs")
-            expected_seq = event["seq"]
-        if event["type"] == "PositionChanged":
-            changed[f"{event['exec_id']}/{event['order_id']}"] += 1
-        found.positions[event["account"], event["symbol"]] = event
-    _compare(found, "fill", "position changes", booked, changed)
-    for key, holding in holdings.items():
-        told = found.positions.get(key, {"position": "0", "cash": "0", "fees": "0"})
-        for name, expected in (("position", holding.position), ("cash", holding.cash), ("fees", holding.fees)):
-            if Decimal(told[name]) != expected:
-                found.problems.append(f"{key[0]} {key[1]}: {name} is {told[name]}, its fills make {expected}")
-
-
-def _check_fills(
-    found: Audit,
-    fills: dict[str, dict[str, Any]],
-    reports: dict[str, tuple[int, int, int]],
-    scales: dict[str, tuple[Decimal, Decimal]],
-) -> None:
+def _check_fills(found: Audit, fills: dict[str, dict[str, Any]], reports: dict[str, Report], books: Books) -> None:
     for key in sorted(reports.keys() - fills.keys())[:MOST_PROBLEMS]:
         found.problems.append(f"the engine's fill {key} is not in the journal")
     for key in sorted(fills.keys() - reports.keys())[:MOST_PROBLEMS]:
         found.problems.append(f"the journal's fill {key} was never reported by the engine")
-    for key in fills.keys() & reports.keys():
-        event, (_, price, quantity) = fills[key], reports[key]
-        tick, lot = scales[event["symbol"]]
-        if (Decimal(event["last_px"]), Decimal(event["last_qty"])) != (price * tick, quantity * lot):
+    for key in sorted(fills.keys() & reports.keys()):
+        event, report = fills[key], reports[key]
+        terms = books.instruments.get(event["symbol"])
+        if terms is None:
+            continue  # said already
+        told = (Decimal(event["last_qty"]), Decimal(event["last_px"]), event["liquidity"], int(terms["instrument_id"]))
+        liquidity = "MAKER" if report.flags & ReportFlag.MAKER else "TAKER"
+        traded = (report.qty * Decimal(terms["lot_size"]), report.price * Decimal(terms["tick_size"]))
+        if told != (*traded, liquidity, report.symbol):
             found.problems.append(
-                f"fill {key}: {event['last_qty']} at {event['last_px']}, the engine says"
-                f" {quantity * lot} at {price * tick}"
+                f"fill {key}: {event['last_qty']} of {event['symbol']} at {event['last_px']} as {event['liquidity']}, "
+                f"the engine says {traded[0]} of instrument {report.symbol} at {traded[1]} as {liquidity}"
             )
-
-
-def _check_orders(found: Audit, orders: dict[str, OrderBooked], resting: dict[int, int]) -> None:
-    for order_id, order in orders.items():
-        found.orders_by_state[order.ord_status] += 1
-        if order.filled != order.cum_qty:
-            found.problems.append(f"order {order_id}: cum_qty {order.cum_qty}, its fills make {order.filled}")
-        left = order.quantity - order.cum_qty if order.ord_status in WORKING else 0
-        if order.leaves_qty != left:
-            found.problems.append(
-                f"order {order_id}: {order.ord_status} with leaves_qty {order.leaves_qty}, expected {left}"
-            )
-    working = sum(count for state, count in found.orders_by_state.items() if state in WORKING)
-    if resting and sum(resting.values()) != working:
-        found.problems.append(f"{sum(resting.values())} orders rest in the books, {working} work by the journal")
 
 
 def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms: dict[str, int]) -> None:

@@ -6,9 +6,14 @@ A failing seed is named in the failure; `SIMULATION_SEED=n make test` runs just 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from decimal import Decimal
 
+import orjson
 import pytest
 
+from fillstream.audit import audit
+from libs.common.stage import Entry
 from tests.simulation.desk import Desk
 
 ONE = os.environ.get("SIMULATION_SEED")
@@ -46,14 +51,121 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert one.redis.streams == two.redis.streams
 
 
-def test_crashes_change_when_things_happen_but_not_what_is_true() -> None:
-    """The audit itself can fail: take one event away and it says so."""
+@pytest.fixture(scope="module")
+def quiet() -> Desk:
+    """A desk whose books agree, to falsify."""
     desk = Desk(3)
     desk.run(steps=600)
     assert desk.audit().agrees
-    events = desk.redis.streams[desk.topology.events(0)]
-    at = next(n for n, entry in enumerate(events) if b'"OrderFilled"' in entry.fields[b"data"])
-    del events[at]
-    problems = "\n".join(desk.audit().problems)
-    assert "is not in the journal" in problems
-    assert "belongs" in problems
+    return desk
+
+
+def falsified(desk: Desk, stream: str, change: Callable[[list[Entry]], None]) -> str:
+    """Return what the audit says when a stream's entries are changed behind everybody's back."""
+    kept = desk.redis.streams[stream]
+    desk.redis.streams[stream] = [*kept]
+    try:
+        change(desk.redis.streams[stream])
+        return "\n".join(audit(desk, desk.topology).problems)
+    finally:
+        desk.redis.streams[stream] = kept
+
+
+def where(entries: list[Entry], kind: str, nth: int) -> int:
+    """Return where the n-th message of a type is, counted from the end if negative."""
+    return [n for n, entry in enumerate(entries) if b'{"type":"%s"' % kind.encode() in entry.fields[b"data"]][nth]
+
+
+@pytest.mark.parametrize("nth", [0, 5, -1])
+@pytest.mark.parametrize(
+    ("stream", "kind", "words"),
+    [
+        ("events.{0}", "OrderFilled", "is not in the journal"),
+        ("events.{0}", "OrderRejected", " answers, expected "),
+        ("events.{0}", "OrderReceived", " answers, expected "),
+        ("events.{0}", "OrderCancelRejected", " answers, expected "),
+        ("positions.{0}", "PositionChanged", "0 position changes, expected 1"),
+        ("positions.{0}", "PositionMarked", "belongs"),
+    ],
+)
+def test_the_audit_notices_what_was_lost(quiet: Desk, stream: str, kind: str, words: str, nth: int) -> None:
+    said = falsified(quiet, stream, lambda entries: entries.pop(where(entries, kind, nth)) and None)
+    assert words in said
+    assert "belongs" in said or nth == -1, "whatever comes behind it has the wrong number"
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind", "words"),
+    [
+        ("events.{0}", "OrderFilled", "happened twice"),
+        ("events.{0}", "OrderRejected", " answers, expected "),
+        ("positions.{0}", "PositionChanged", "2 position changes, expected 1"),
+    ],
+)
+def test_the_audit_notices_what_was_doubled(quiet: Desk, stream: str, kind: str, words: str) -> None:
+    def double(entries: list[Entry]) -> None:
+        at = where(entries, kind, 2)
+        entries.insert(at, entries[at])
+
+    assert words in falsified(quiet, stream, double)
+
+
+def test_the_audit_notices_a_signal_without_an_outcome_and_an_outcome_without_a_signal(quiet: Desk) -> None:
+    assert "1 instructions, expected 0" in falsified(quiet, "signals", lambda entries: entries.pop(0) and None)
+    told = {b"symbol": b"AAPL", b"side": b"BUY", b"quantity": b"1", b"signal_id": b"unheard"}
+    added = falsified(quiet, "signals", lambda entries: entries.append(Entry("9999999999999-0", 9999999999999, told)))
+    assert "signal unheard: 0 instructions, expected 1" in added
+
+
+NUMBERS = {
+    "OrderReceived": ("quantity", "leaves_qty", "cum_qty"),
+    "OrderAccepted": ("quantity", "leaves_qty", "cum_qty"),
+    "OrderFilled": ("last_qty", "last_px", "fee", "cum_qty", "leaves_qty", "avg_px", "quantity", "order_id"),
+    "OrderCanceled": ("cum_qty", "leaves_qty", "quantity"),
+    "PositionChanged": (
+        *("position", "avg_px", "realized_pnl", "unrealized_pnl", "fees", "cash", "mark_px", "last_qty", "last_px"),
+    ),
+    "PositionMarked": ("position", "avg_px", "realized_pnl", "unrealized_pnl", "fees", "cash", "mark_px"),
+}
+"""What the audit computes again."""
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in NUMBERS.items() for name in names])
+def test_the_audit_computes_every_number_again(quiet: Desk, kind: str, name: str) -> None:
+    """A millionth too much anywhere is noticed, in the middle of a stream as at its end."""
+    stream = "positions.{0}" if kind.startswith("Position") else "events.{0}"
+    messages = [orjson.loads(entry.fields[b"data"]) for entry in quiet.redis.streams[stream]]
+    own = [n for n, message in enumerate(messages) if message["type"] == kind and message[name] is not None]
+    for at in (own[0], own[len(own) // 2], own[-1]):
+        more = str(Decimal(messages[at][name]) + (1 if name == "order_id" else Decimal("0.000001")))
+
+        def change(entries: list[Entry], at: int = at, more: str = more) -> None:
+            data = orjson.dumps({**messages[at], name: more})
+            entries[at] = Entry(entries[at].id, entries[at].ms, {b"data": data})
+
+        said = falsified(quiet, stream, change)
+        shown_by = {"mark_px": "unrealized_pnl", "order_id": "never reported"}.get(name, name)
+        assert shown_by in said, f"message {at}: {name} {more} instead of {messages[at][name]}"
+
+
+@pytest.mark.parametrize(("name", "other"), [("side", "?"), ("symbol", "?"), ("account", "?"), ("liquidity", "?")])
+def test_the_audit_notices_a_fill_of_somebody_or_something_else(quiet: Desk, name: str, other: str) -> None:
+    def change(entries: list[Entry]) -> None:
+        at = where(entries, "OrderFilled", 3)
+        message = orjson.loads(entries[at].fields[b"data"])
+        opposite = {"BUY": "SELL", "SELL": "BUY", "MAKER": "TAKER", "TAKER": "MAKER"}.get(message[name], other)
+        data = orjson.dumps({**message, name: opposite})
+        entries[at] = Entry(entries[at].id, entries[at].ms, {b"data": data})
+
+    assert f"{name} is" in (said := falsified(quiet, "events.{0}", change)) or "the engine says" in said
+
+
+def test_a_log_that_folds_to_something_else_is_noticed(quiet: Desk) -> None:
+    kept = quiet.redis.streams["orders.{0}"]
+    frames_at = [n for n, entry in enumerate(kept) if b"frame" in entry.fields]
+    quiet.redis.streams["orders.{0}"] = [entry for n, entry in enumerate(kept) if n != frames_at[-1]]
+    try:
+        problems = "\n".join(quiet.audit().problems)
+    finally:
+        quiet.redis.streams["orders.{0}"] = kept
+    assert "output hash" in problems or "cannot be folded again" in problems

@@ -1,0 +1,235 @@
+"""The arithmetic of the journal and of the positions, done again with nothing but what they say.
+
+Flows in: the events of every journal, then the messages of every positions stream, each stream in its order. Flows out:
+problems, each a sentence. Never uses a service's code: an error in a service's arithmetic must not be repeated here.
+
+What is done again:
+- each event of an order: whose it is stays, cum_qty is the sum of its fills so far, leaves_qty what is left by its
+  state, avg_px the mean of its fills, its quantity only an amendment's to change;
+- each fee: the size of the traded value times the basis points of its liquidity, half to even to 8 decimals;
+- each message of a position: the running sum of its fills, fees and cash; the mean entry price by what the fill did;
+  realized and unrealized P&L against cash, mean and mark.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+Event = dict[str, Any]
+
+WORKING = {"PendingNew", "New", "PartiallyFilled", "PendingCancel", "PendingReplace"}
+STATUS_AFTER = {
+    "OrderReceived": "PendingNew",
+    "OrderRejected": "Rejected",
+    "OrderCanceled": "Canceled",
+    "OrderExpired": "Expired",
+    "OrderCancelRequested": "PendingCancel",
+    "OrderReplaceRequested": "PendingReplace",
+}
+WHOSE = ("account", "symbol", "side", "client_order_id")
+PRECISION = 120
+"""Digits that Decimals are computed with here: more than a product of three numbers of the streams has."""
+FEE_STEP = Decimal("1E-8")
+ROUNDED = Decimal("1E-11")
+"""How far a mean price, given with 12 decimals, and one computed from such a mean may lie apart."""
+MOST_PROBLEMS = 20
+"""Problems listed of one kind; more are counted."""
+
+
+@dataclass(slots=True)
+class Order:
+    """An order as its events so far tell it."""
+
+    whose: dict[str, str]
+    quantity: Decimal
+    filled: Decimal = Decimal(0)
+    notional: Decimal = Decimal(0)
+    ord_status: str = ""
+
+
+@dataclass(slots=True)
+class Holding:
+    """A position as its fills so far tell it, and the mean entry price that was told last."""
+
+    position: Decimal = Decimal(0)
+    cash: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    avg_px: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class Books:
+    """What the events say, added up. Decimals are computed in the caller's context: see PRECISION."""
+
+    orders: dict[str, Order] = field(default_factory=dict)
+    instruments: dict[str, Event] = field(default_factory=dict)
+    fills: dict[tuple[str, str], Event] = field(default_factory=dict)
+    holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
+    _found: dict[str, list[str]] = field(default_factory=dict)
+
+    def problems(self) -> list[str]:
+        """Return what does not add up, of each kind the first few and how many more."""
+        said = []
+        for kind, sentences in self._found.items():
+            said += sentences[:MOST_PROBLEMS]
+            if len(sentences) > MOST_PROBLEMS:
+                said.append(f"... and {len(sentences) - MOST_PROBLEMS} more with a wrong {kind}")
+        return said
+
+    def states(self) -> Counter[str]:
+        """Return how many orders ended in each state."""
+        return Counter(order.ord_status for order in self.orders.values())
+
+    def _expect(self, what: str, kind: str, told: Any, expected: Any) -> None:
+        if told != expected:
+            self._found.setdefault(kind, []).append(f"{what}: {kind} is {told}, expected {expected}")
+
+    # -------------------------------------------------------------------------------------------------- the journal
+
+    def event(self, event: Event) -> None:
+        """Take the next event of a journal."""
+        if event["type"] == "InstrumentDefined":
+            self.instruments[event["symbol"]] = event
+        if "leaves_qty" not in event:
+            self._refused(event)
+            return
+        order = self.orders.get(event["order_id"])
+        if order is None:
+            order = Order({name: event[name] for name in WHOSE}, Decimal(event["quantity"]))
+            self.orders[event["order_id"]] = order
+        what = f"event {event['seq']} of order {event['order_id']}"
+        for name, known in order.whose.items():
+            self._expect(what, name, event[name], known)
+        if event["type"] == "OrderReplaced":
+            order.quantity = Decimal(event["quantity"])
+        elif event["type"] == "OrderFilled":
+            self._filled(what, order, event)
+        self._follow(what, order, event)
+
+    def _refused(self, event: Event) -> None:
+        """A refused request says whose order it names, and that nothing changed."""
+        order = self.orders.get(event.get("order_id") or "")
+        if order is None:
+            return
+        what = f"event {event['seq']} of order {event['order_id']}"
+        for name in ("account", "client_order_id"):
+            self._expect(what, name, event[name], order.whose[name])
+        if order.ord_status not in WORKING:
+            self._expect(what, "ord_status", event["ord_status"], order.ord_status)
+        order.ord_status = event["ord_status"]
+
+    def _filled(self, what: str, order: Order, event: Event) -> None:
+        quantity, price, fee = Decimal(event["last_qty"]), Decimal(event["last_px"]), Decimal(event["fee"])
+        order.filled += quantity
+        order.notional += quantity * price
+        self.fills[event["exec_id"], event["order_id"]] = event
+        terms = self.instruments.get(event["symbol"])
+        if terms is None:
+            self._expect(what, "symbol", event["symbol"], "one that was defined before")
+            return
+        self._expect(what, "currency", event["currency"], terms["currency"])
+        bps = Decimal(terms["maker_fee_bps" if event["liquidity"] == "MAKER" else "taker_fee_bps"])
+        owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
+        self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))
+
+    def _follow(self, what: str, order: Order, event: Event) -> None:
+        status, cum = event["ord_status"], Decimal(event["cum_qty"])
+        self._expect(what, "quantity", Decimal(event["quantity"]), order.quantity)
+        self._expect(what, "cum_qty", cum, order.filled)
+        left = order.quantity - cum if status in WORKING else Decimal(0)
+        self._expect(what, f"leaves_qty of {status}", Decimal(event["leaves_qty"]), left)
+        mean = order.notional / order.filled if order.filled else None
+        told = None if event["avg_px"] is None else Decimal(event["avg_px"])
+        if told is None or mean is None or abs(told - mean) > ROUNDED:
+            self._expect(what, "avg_px", told, mean)
+        if event["type"] == "OrderStatusReported":
+            self._expect(what, "ord_status", status, order.ord_status)
+        elif event["type"] in STATUS_AFTER:
+            self._expect(what, "ord_status", status, STATUS_AFTER[event["type"]])
+        elif not _is_possible(status, cum, order.quantity):
+            self._expect(what, "ord_status", status, f"a state for {cum} of {order.quantity} filled")
+        order.ord_status = status
+
+    # ------------------------------------------------------------------------------------------------ the positions
+
+    def position(self, message: Event) -> None:
+        """Take the next message of a positions stream; all journals come first."""
+        key = (message["account"], message["symbol"])
+        what = f"position message {message['seq']}, {key[0]} {key[1]}"
+        terms = self.instruments.get(key[1])
+        if terms is None:
+            self._expect(what, "symbol", key[1], "one that was defined")
+            return
+        multiplier = Decimal(terms["multiplier"])
+        holding = self.holdings.setdefault(key, Holding())
+        if message["type"] == "PositionChanged":
+            self._changed(what, holding, message, multiplier)
+        else:
+            self._mean(what, holding, message, holding.avg_px)
+        self._expect(what, "currency", message["currency"], terms["currency"])
+        for name in ("position", "cash", "fees"):
+            self._expect(what, name, Decimal(message[name]), getattr(holding, name))
+        self._profit(what, holding, message, multiplier)
+
+    def _changed(self, what: str, holding: Holding, message: Event, multiplier: Decimal) -> None:
+        fill = self.fills.get((message["exec_id"], message["order_id"]))
+        if fill is None or (fill["account"], fill["symbol"]) != (message["account"], message["symbol"]):
+            self._expect(what, "exec_id", message["exec_id"], "a fill of that account and symbol")
+            return
+        quantity, price, fee = Decimal(fill["last_qty"]), Decimal(fill["last_px"]), Decimal(fill["fee"])
+        signed = quantity if fill["side"] == "BUY" else -quantity
+        self._expect(what, "last_qty", Decimal(message["last_qty"]), signed)
+        self._expect(what, "last_px", Decimal(message["last_px"]), price)
+        before = holding.position
+        holding.position += signed
+        holding.cash -= signed * price * multiplier + fee
+        holding.fees += fee
+        change, mean = _entry(before, signed, price, holding.avg_px)
+        self._expect(what, "change", message["change"], change)
+        self._mean(what, holding, message, mean)
+
+    def _mean(self, what: str, holding: Holding, message: Event, mean: Decimal) -> None:
+        told = None if message["avg_px"] is None else Decimal(message["avg_px"])
+        expected = mean if holding.position else None
+        if told is None or expected is None or abs(told - expected) > ROUNDED:
+            self._expect(what, "avg_px", told, expected)
+        holding.avg_px = told or Decimal(0)
+
+    def _profit(self, what: str, holding: Holding, message: Event, multiplier: Decimal) -> None:
+        gross, size = holding.cash + holding.fees, holding.position * multiplier
+        realized = Decimal(message["realized_pnl"])
+        if abs(realized - (gross + size * holding.avg_px)) > ROUNDED * (1 + abs(size)):
+            self._expect(what, "realized_pnl", realized, gross + size * holding.avg_px)
+        if message["mark_px"] is None:
+            self._expect(what, "unrealized_pnl", message["unrealized_pnl"], None)
+        else:
+            total = gross + size * Decimal(message["mark_px"])
+            told = message["unrealized_pnl"]
+            self._expect(what, "unrealized_pnl", None if told is None else Decimal(told), total - realized)
+
+
+def _is_possible(status: str, cum: Decimal, quantity: Decimal) -> bool:
+    match status:
+        case "Filled":
+            return cum == quantity
+        case "PartiallyFilled":
+            return 0 < cum < quantity
+        case "PendingNew" | "New" | "Rejected":
+            return not cum
+        case _:
+            return True
+
+
+def _entry(before: Decimal, signed: Decimal, price: Decimal, mean: Decimal) -> tuple[str, Decimal]:
+    """Return what a fill does to a position, and the mean entry price after it; weighted average cost."""
+    after = before + signed
+    if not before:
+        return "opened", price
+    if (before > 0) == (signed > 0):
+        return "increased", (before * mean + signed * price) / after
+    if not after:
+        return "closed", mean
+    return ("reduced", mean) if (before > 0) == (after > 0) else ("flipped", price)
