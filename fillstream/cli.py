@@ -52,10 +52,19 @@ class _Sentences(TyperGroup):
         except NoAnswer as error:
             _end(Exit.NO_ANSWER, str(error))
         except redis.exceptions.RedisError as error:
-            _end(Exit.UNREACHABLE, f"Redis: {error}; is the desk up? `fillstream up` starts one, --redis-url names one")
+            _end(
+                Exit.UNREACHABLE,
+                f"Redis: {_clause(error)}; is the desk up? `fillstream up` starts one, --redis-url names one",
+            )
         except httpx.TransportError as error:
             at = error.request.url.copy_with(path="/", query=None) if error._request else ""
-            _end(Exit.UNREACHABLE, f"analytics at {at} does not answer: {error}; `fillstream status` tells more")
+            _end(
+                Exit.UNREACHABLE, f"analytics at {at} does not answer: {_clause(error)}; `fillstream status` tells more"
+            )
+
+
+def _clause(error: Exception) -> str:
+    return str(error).removesuffix(".")
 
 
 def _end(code: Exit, text: str) -> None:
@@ -82,6 +91,9 @@ def build() -> typer.Typer:
 
     for room in sorted(pkgutil.iter_modules(commands.__path__), key=lambda each: each.name):
         importlib.import_module(f"{commands.__name__}.{room.name}").register(app)
+    # `fillstream --help` shows panels in the order in which their first command or group was added.
+    for added in (app.registered_commands, app.registered_groups):
+        added.sort(key=lambda each: commands.PANELS.index(str(each.rich_help_panel)))
     return app
 
 

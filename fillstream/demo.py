@@ -24,6 +24,7 @@ from rich.table import Table
 from fillstream.audit import Audit, RedisSource, audit
 from fillstream.feeds import Moment, publish
 from fillstream.house import all_stages
+from fillstream.render import print_table, table
 from fillstream.stages import inboxes
 from fillstream.traffic import Traffic
 from libs.common.settings import Settings
@@ -200,11 +201,13 @@ def play(
             traffic.see(moment)
             yield moment
 
-    with Live(progress, console=console, refresh_per_second=8, transient=False) as live:
-        publish(desk.client, desk.topology, watched(), speed, after)
-        desk.wait_quiet()
-        live.update(Group(progress, _live_table(watcher.seen)))
-    watcher.stop()
+    try:
+        with Live(progress, console=console, refresh_per_second=8, transient=False) as live:
+            publish(desk.client, desk.topology, watched(), speed, after)
+            desk.wait_quiet()
+            live.update(Group(progress, _live_table(watcher.seen)))
+    finally:  # after Ctrl-C, too: the server it reads from is about to be stopped
+        watcher.stop()
     console.print()
 
 
@@ -247,16 +250,16 @@ def judge(url: str, settings: Settings, stored: dict[str, int]) -> Audit:
 
 
 def _live_table(seen: Seen) -> Table:
-    table = Table(box=None, pad_edge=False)
+    live = Table(box=None, pad_edge=False)
     for heading in ("orders", "", "events", ""):
-        table.add_column(heading, justify="left" if heading else "right")
+        live.add_column(heading, justify="left" if heading else "right")
     states = sorted(Counter(dict(seen.status).values()).items())
     events = sorted(seen.events.copy().items())
     for row in range(max(len(states), len(events))):
         state = states[row] if row < len(states) else ("", "")
         event = events[row] if row < len(events) else ("", "")
-        table.add_row(state[0], str(state[1]), event[0], str(event[1]))
-    return table
+        live.add_row(state[0], str(state[1]), event[0], str(event[1]))
+    return live
 
 
 # ------------------------------------------------------------------------------------------------------ summary
@@ -305,20 +308,12 @@ POSITION_COLUMNS = (
 
 def show(result: dict[str, Any], console: Console) -> None:
     """Print a summary for people."""
-    counts = Table(title="orders by state", title_justify="left")
-    counts.add_column("state")
-    counts.add_column("orders", justify="right")
-    for state, count in sorted(result["orders_by_state"].items()):
-        counts.add_row(state, f"{count:,}")
-    for reason, count in sorted(result["rejects_by_reason"].items()):
-        counts.add_row(f"  {reason}", f"{count:,}", style="dim")
-    positions = Table(title="positions", title_justify="left")
-    for column in POSITION_COLUMNS:
-        positions.add_column(column, justify="left" if column in ("account", "symbol", "currency") else "right")
-    for row in result["positions"]:
-        positions.add_row(*("-" if row[column] is None else str(row[column]) for column in POSITION_COLUMNS))
+    counts = [[state, f"{count:,}"] for state, count in sorted(result["orders_by_state"].items())]
+    counts += [[f"  {reason}", f"{count:,}"] for reason, count in sorted(result["rejects_by_reason"].items())]
     latency = result["latency_ms"]
-    console.print(counts, positions)
+    console.print(table("orders by state", ("state", "orders"), counts))
+    rows = [[row[column] for column in POSITION_COLUMNS] for row in result["positions"]]
+    print_table(console, "positions", POSITION_COLUMNS, rows, spare=("currency", "cash", "fees"))
     console.print(
         f"{result['signals']:,} signals, {sum(result['dead_letters'].values()):,} of them unreadable;"
         f" {result['events']:,} events, {result['fills']:,} fills in {result['seconds']:.1f} s"

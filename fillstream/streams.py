@@ -92,6 +92,13 @@ def text_of(value: bytes) -> str:
     return value.decode(errors="backslashreplace")
 
 
+def types_of(entry: dict[str, Any]) -> Iterator[str]:
+    """Yield the types an entry has: its message's, or those of the records of its frame."""
+    records = entry.get("records")
+    found = [record.get("MsgType", record.get("ExecType")) for record in records] if isinstance(records, list) else []
+    yield from (each for each in [entry.get("type"), *found] if isinstance(each, str))
+
+
 def lines_of(entry: dict[str, Any]) -> Iterator[str]:
     """Yield an entry as lines of `name=value`: one, or one for each record of a frame."""
     records = entry.get("records")

@@ -9,3 +9,5 @@ RUN = "Run a desk"
 TRADE = "Trade"
 LOOK = "Look"
 REPAIR = "Repair"
+PANELS = (RUN, TRADE, LOOK, REPAIR)
+"""In the order in which a newcomer needs them."""

@@ -11,10 +11,12 @@ from fillstream.context import Desk, find_desk
 from fillstream.dead import CannotRedrive, Letter, letter, letters, redrive
 from fillstream.exits import Exit, Stop
 from fillstream.options import AsJson, Config, Limit, RedisUrl
-from fillstream.render import as_json, console, printable, table, time_of
+from fillstream.render import as_json, console, print_table, printable, table, time_of
 from fillstream.streams import read_entry, text_of
 
 COLUMNS = ("id", "time", "stage", "stream", "entry_id", "reason", "text", "redriven_as")
+SPARE = ("entry_id", "stage", "time", "stream")
+"""See `fillstream.render.print_table`."""
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="The dead letter's own id, as `fillstream dead` lists it.")]
 
@@ -51,7 +53,7 @@ def dead(
         return
     rows = [[time_of(value) if name == "time" else value for name, value in _columns(each).items()] for each in found]
     out = console()
-    out.print(table("dead letters", COLUMNS, rows))
+    print_table(out, "dead letters", COLUMNS, rows, SPARE)
     if not found:
         out.print("[dim]none[/]")
 

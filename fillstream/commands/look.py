@@ -11,7 +11,8 @@ from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
 from fillstream.options import AnalyticsUrl, AsJson, Config, Limit, RedisUrl
 from fillstream.queries import Queries
-from fillstream.render import as_json, console, show, table
+from fillstream.render import as_json, console, print_table, show
+from libs.common.contracts import OrdStatus
 
 ORDER_COLUMNS = (
     "received", "order_id", "account", "symbol", "side", "quantity", "order_type", "price", "time_in_force",
@@ -27,6 +28,11 @@ HISTORY_COLUMNS = (
     "seq", "time", "type", "ord_status", "quantity", "price", "last_qty", "last_px", "cum_qty", "leaves_qty", "avg_px",
     "reason", "text",
 )  # fmt: skip
+ORDER_SPARE = ("order_type", "time_in_force", "cum_qty", "account", "received")
+FILL_SPARE = ("exec_id", "currency", "liquidity")
+POSITION_SPARE = ("currency", "cash", "fees")
+HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "price", "avg_px")
+"""What can be missed most where there is no room; see `fillstream.render.print_table`."""
 
 OnlyAccount = Annotated[str | None, typer.Option("--account", "-a", help="Of this account only.")]
 OnlySymbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Of this symbol only.")]
@@ -41,7 +47,9 @@ def register(app: typer.Typer) -> None:
 def orders(
     account: OnlyAccount = None,
     symbol: OnlySymbol = None,
-    state: Annotated[str | None, typer.Option("--state", help="In this state only: New, Filled, Rejected …")] = None,
+    state: Annotated[
+        OrdStatus | None, typer.Option("--state", case_sensitive=False, help="In this state only.")
+    ] = None,
     limit: Limit = 50,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
@@ -56,7 +64,7 @@ def orders(
     """
     where = {"account": account, "symbol": symbol, "status": state, "limit": limit}
     with Queries(find_desk(config, redis_url).analytics_url(analytics_url)) as ask:
-        show("orders", ORDER_COLUMNS, ask.rows("/orders", where), json)
+        show("orders", ORDER_COLUMNS, ask.rows("/orders", where), json, ORDER_SPARE)
 
 
 def order(
@@ -84,7 +92,7 @@ def order(
         out = console()
         out.print(f"order {order_id}: {text}", markup=False, style="bold")
         out.print(f"account {first.get('account')}, client_order_id {first.get('client_order_id')}", markup=False)
-    show("", HISTORY_COLUMNS, rows, json)
+    show("", HISTORY_COLUMNS, rows, json, HISTORY_SPARE)
 
 
 def fills(
@@ -103,7 +111,7 @@ def fills(
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
     with Queries(find_desk(config, redis_url).analytics_url(analytics_url)) as ask:
-        show("fills", FILL_COLUMNS, ask.rows("/fills", where), json)
+        show("fills", FILL_COLUMNS, ask.rows("/fills", where), json, FILL_SPARE)
 
 
 def positions(
@@ -122,7 +130,7 @@ def positions(
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
     with Queries(find_desk(config, redis_url).analytics_url(analytics_url)) as ask:
-        show("positions", POSITION_COLUMNS, ask.rows("/positions", where), json)
+        show("positions", POSITION_COLUMNS, ask.rows("/positions", where), json, POSITION_SPARE)
 
 
 def sql(
@@ -146,7 +154,7 @@ def sql(
         as_json(answer)
         return
     out = console()
-    out.print(table("", [column["name"] for column in answer["columns"]], answer["rows"]))
+    print_table(out, "", [column["name"] for column in answer["columns"]], answer["rows"])
     count = len(answer["rows"])
     more = ", and more: see --limit" if answer["truncated"] else ""
     out.print(f"[dim]{count} row{'' if count == 1 else 's'}{more}[/]")

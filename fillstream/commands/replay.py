@@ -20,9 +20,6 @@ from libs.common.log import RedisLog, connect
 from libs.common.runner import FoldFailed
 from libs.common.stage import Inconsistent
 
-MAX_SHOWN = 4000
-"""Characters of the state that people are shown; --json has all of it."""
-
 
 class StageName(StrEnum):
     """The stages that fold a log."""
@@ -52,8 +49,8 @@ def replay(
     fillstream replay --stage orders
     fillstream replay --stage positions --until 1723161600000-0 --json
 
-    Nothing is written: a live stage does not notice. Prints the state as it was at that moment. The exit code is 1 when
-    the hashes differ, or when the log was trimmed and no longer begins at its beginning.
+    Nothing is written: a live stage does not notice. With --json the whole state is there, as it was at that moment.
+    The exit code is 1 when the hashes differ, or when the log was trimmed and no longer begins at its beginning.
     """
     desk = find_desk(config, redis_url)
     count = partitions(desk.settings, stage)
@@ -104,8 +101,6 @@ def _show(result: Replay) -> None:
     for family, values in result.stage.gauges().items():
         for name, count in values.items():
             out.print(f"  {family} {name}: {count:,}", markup=False)
-    text = orjson.dumps(_state(result), option=orjson.OPT_INDENT_2).decode()
-    out.print(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n... --json shows all", markup=False)
     where = f"{result.stage.name} {result.stage.partition}, {result.entries:,} entries up to {result.upto}"
     match result.agrees:
         case True:

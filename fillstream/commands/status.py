@@ -8,12 +8,14 @@ from fillstream.commands import LOOK
 from fillstream.context import find_desk
 from fillstream.exits import Exit
 from fillstream.options import AsJson, Config, RedisUrl
-from fillstream.render import as_json, console, table
+from fillstream.render import as_json, console, print_table
 from fillstream.stages import StageState, ago, states
 
 COLUMNS = (
     "stage", "partition", "state", "lag", "pending", "entries", "entries/s", "snapshot", "restarts", "pid", "at",
 )  # fmt: skip
+SPARE = ("at", "pid", "snapshot", "pending")
+"""See `fillstream.render.print_table`."""
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +62,7 @@ def _show(found: list[StageState]) -> None:
         for each in found
     ]
     out = console()
-    out.print(table("stages", COLUMNS, rows))
+    print_table(out, "stages", COLUMNS, rows, SPARE)
     for each in found:
         who = f"{each.stage} {each.partition}"
         if each.state in {"down", "crashed"} and each.at_ms is not None:

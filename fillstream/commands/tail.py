@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any
 
@@ -14,13 +15,30 @@ from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console, printable, time_of
-from fillstream.streams import KINDS, Stream, find_streams, is_tick, lines_of, read_entry
+from fillstream.streams import KINDS, Stream, find_streams, is_tick, lines_of, read_entry, types_of
 from libs.common.streams import Topology, id_key, id_ms
 
 Read = tuple[Stream, dict[str, Any]]
 
 BLOCK_MS = 500
 PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which entries a person wants to see."""
+
+    ticks: bool
+    types: frozenset[str]
+    """None means all. A frame is shown whole when one of its records has one of these types."""
+
+    def among(self, stream: Stream, page: list[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[dict[str, Any]]:
+        """Yield the entries of a page that are wanted, read."""
+        for entry_id, fields in page:
+            if self.ticks or not is_tick(fields):
+                entry = read_entry(stream.kind, entry_id.decode(), fields)
+                if not self.types or not self.types.isdisjoint(types_of(entry)):
+                    yield entry
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +50,9 @@ def tail(
     stream: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}; one partition as in events.0; or a key.")],
     count: Annotated[int, typer.Option("-n", "--lines", min=0, max=100_000, help="The last so many entries.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes; Ctrl-C ends.")] = False,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", "-t", metavar="TYPE", help="Of this type only; may be repeated.")
+    ] = None,
     ticks: Annotated[bool, typer.Option("--ticks", help="Show the entries that only make time pass, too.")] = False,
     json: AsJson = False,
     redis_url: RedisUrl = None,
@@ -41,17 +62,19 @@ def tail(
 
     \b
     fillstream tail events --follow
+    fillstream tail events --follow --type OrderFilled --type OrderRejected
     fillstream tail commands -n 3          # frames: what the engine was told
     fillstream tail dead --json | jq -r .text
     """
     desk = find_desk(config, redis_url)
     wanted = _streams(stream, desk.topology)
+    shown = Shown(ticks, frozenset(types or ()))
     with desk.client() as client:
         newest = {each.key: _newest_id(client.redis, each.key) for each in wanted}
-        last = _last(client.redis, wanted, newest, count, ticks)
+        last = _last(client.redis, wanted, newest, count, shown)
         _print(last, json)
         if follow:
-            for each, entry in _coming(client.redis, wanted, newest, ticks):
+            for each, entry in _coming(client.redis, wanted, newest, shown):
                 _print([(each, entry)], json)
 
 
@@ -68,37 +91,32 @@ def _newest_id(client: redis.Redis, key: str) -> str:
     return last[0][0].decode() if last else "0-0"
 
 
-def _last(client: redis.Redis, wanted: list[Stream], upto: dict[str, str], count: int, ticks: bool) -> list[Read]:
+def _last(client: redis.Redis, wanted: list[Stream], upto: dict[str, str], count: int, shown: Shown) -> list[Read]:
     """Return the last entries of all the streams together, up to an id of each, oldest first."""
     found = [
-        (each, read_entry(each.kind, entry_id, fields))
-        for each in wanted
-        for entry_id, fields in islice(_backwards(client, each.key, upto[each.key], ticks), count)
+        (each, entry) for each in wanted for entry in islice(_backwards(client, each, upto[each.key], shown), count)
     ]
     found.sort(key=lambda pair: id_key(pair[1]["id"]))
     return found[-count:] if count else []
 
 
-def _backwards(client: redis.Redis, key: str, upto: str, ticks: bool) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+def _backwards(client: redis.Redis, stream: Stream, upto: str, shown: Shown) -> Iterator[dict[str, Any]]:
     raw: Any = client
     before = upto
-    while page := raw.xrevrange(key, before, "-", count=PAGE):
-        for entry_id, fields in page:
-            if ticks or not is_tick(fields):
-                yield entry_id.decode(), fields
+    while page := raw.xrevrange(stream.key, before, "-", count=PAGE):
+        yield from shown.among(stream, page)
         before = f"({page[-1][0].decode()}"
 
 
-def _coming(client: redis.Redis, wanted: list[Stream], at: dict[str, str], ticks: bool) -> Iterator[Read]:
+def _coming(client: redis.Redis, wanted: list[Stream], at: dict[str, str], shown: Shown) -> Iterator[Read]:
     raw: Any = client
     by_key = {each.key: each for each in wanted}
     while True:
         for key, entries in raw.xread(at, count=PAGE, block=BLOCK_MS) or []:
             each = by_key[key.decode()]
             at[each.key] = entries[-1][0].decode()
-            for entry_id, fields in entries:
-                if ticks or not is_tick(fields):
-                    yield each, read_entry(each.kind, entry_id.decode(), fields)
+            for entry in shown.among(each, entries):
+                yield each, entry
 
 
 def _print(found: list[Read], json: bool) -> None:

@@ -11,7 +11,7 @@ from fillstream.commands import TRADE
 from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
 from fillstream.options import Account, AsJson, Config, RedisUrl
-from fillstream.render import as_json, console, table, time_of
+from fillstream.render import as_json, console, print_table, time_of
 from libs.common.contracts import DEFAULT_ACCOUNT
 
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow the journal until the signal is settled.")]
@@ -175,10 +175,11 @@ def _answer(client: Client, signal_id: str, timeout_s: float | None, json: bool)
 
 def _show(outcome: Outcome) -> None:
     columns = ("time", "type", "order_id", "ord_status", "last_qty", "last_px", "cum_qty", "leaves_qty", "avg_px")
+    order = "" if outcome.order_id is None else f", order {outcome.order_id}"
     rows = [
         [time_of(event[name]) if name == "time" else event.get(name) for name in columns] for event in outcome.events
     ]
     out = console()
-    out.print(table(f"signal {outcome.signal_id}", columns, rows))
+    print_table(out, f"signal {outcome.signal_id}{order}", columns, rows, spare=("order_id", "leaves_qty", "avg_px"))
     if outcome.text:
         out.print(f"{outcome.reason}: {outcome.text}", markup=False, style="red" if outcome.refused else "yellow")

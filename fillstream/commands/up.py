@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from fillstream.commands import RUN
-from fillstream.options import Config
+from fillstream.options import Config, ServerUrl
 from fillstream.render import console, table
 from fillstream.stack import BASE_PORT, REDIS_PORT, LocalStack, safe_url
-from libs.common.settings import REDIS_VARIABLE, load_settings
+from libs.common.settings import load_settings
 
 LOOK_S = 0.2
 
@@ -40,12 +40,7 @@ def up(
     feed: Annotated[
         Feed, typer.Option("--feed", help="synthetic: made-up quotes, so that orders fill; none: bring your own.")
     ] = Feed.SYNTHETIC,
-    redis_url: Annotated[
-        str | None,
-        typer.Option(
-            "--redis-url", envvar=REDIS_VARIABLE, help="A Redis or Valkey to use, instead of an embedded one."
-        ),
-    ] = None,
+    redis_url: ServerUrl = None,
     base_port: Annotated[
         int, typer.Option("--base-port", min=0, max=60_000, help="Of the services, counting up; 0 takes free ones.")
     ] = BASE_PORT,

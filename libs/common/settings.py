@@ -45,6 +45,7 @@ REDIS_VARIABLE = "REDIS_URL"
 DEFAULT_PATH = Path(__file__).parents[2] / "config" / "local.yaml"
 """Used without CONFIG_PATH: the checkout's; an installation without a checkout looks for ./config/local.yaml."""
 URL_SCHEMES = ("redis", "rediss", "unix")
+A_REDIS_URL = "redis://host:port/db, rediss://… or unix:///path/to/socket"
 MAX_PARTITIONS = 1024
 MAX_MS = 3650 * 86_400_000
 _SECRETS: tuple[KeyPath, ...] = (("messaging", "url"), ("execution", "quantconnect", "api_key"))
@@ -106,6 +107,16 @@ class Database(Section):
     snapshot_every_s: Annotated[Whole, Field(ge=1, le=86_400)] = 60
 
 
+def is_redis_url(text: str) -> bool:
+    """Whether a client could connect to what the text names."""
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.path) if parts.scheme == "unix" else bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return usable and parts.scheme in URL_SCHEMES
+
+
 class Messaging(Section):
     """The server that the streams live on, and how they are divided."""
 
@@ -124,15 +135,8 @@ class Messaging(Section):
     @field_validator("url")
     @classmethod
     def _is_a_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is None:
-            return None
-        try:
-            parts = urlsplit(url.get_secret_value())
-            usable = bool(parts.path) if parts.scheme == "unix" else bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable or parts.scheme not in URL_SCHEMES:
-            raise ValueError("is not redis://host:port/db, rediss://… or unix:///path/to/socket")
+        if url is not None and not is_redis_url(url.get_secret_value()):
+            raise ValueError(f"is not {A_REDIS_URL}")
         return url
 
 

@@ -186,6 +186,20 @@ def test_a_server_that_does_not_answer_is_3_and_said_in_one_sentence(run: Run) -
     assert result.stderr.startswith("analytics at http://127.0.0.1:")
 
 
+def test_help_begins_with_what_a_newcomer_needs_first(run: Run) -> None:
+    panels = re.findall(r"^╭─ ([\w ]+) ─", run("--help").stdout, re.MULTILINE)
+    assert panels == ["Options", "Run a desk", "Trade", "Look", "Repair"]
+
+
+def test_a_url_that_is_none_is_2_and_its_password_is_not_repeated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (("status",), ("up", "--base-port", "0")):
+        result = run(*command, "--redis-url", "localhost:secret", code=Exit.USAGE)
+        assert "it is not redis://host:port/db" in result.stderr
+        assert "secret" not in result.stderr
+    result = run("orders", "--analytics-url", "127.0.0.1:8008", code=Exit.USAGE)
+    assert "127.0.0.1:8008 is not http://host:port" in result.stderr
+
+
 def test_a_refused_configuration_is_78_with_file_and_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("environment: here\nservce: 1\n")
     result = run("status", "--config", str(tmp_path / "bad.yaml"), code=Exit.SETTINGS)
@@ -370,8 +384,9 @@ def test_lists_are_filtered_by_analytics_and_shown(run: Run, asked: list[Any], c
 
 
 def test_orders_of_one_state(run: Run, asked: list[Any]) -> None:
-    run("orders", "--state", "New")
+    run("orders", "--state", "new")
     assert asked == [("/orders", {"status": "New", "limit": "50"})]
+    assert "'Partial' is not one of" in run("orders", "--state", "Partial", code=Exit.USAGE).stderr
 
 
 def test_an_order_s_history_and_an_order_that_is_not_there(run: Run, asked: list[Any]) -> None:
@@ -455,6 +470,16 @@ def test_tail_decodes_messages_frames_and_fields_and_leaves_out_ticks(run: Run, 
     assert (entry["stream"], entry["type"], entry["leaves_qty"]) == (EVENTS, "OrderAccepted", "100")
 
 
+def test_tail_of_some_types_only(run: Run, client: redis.Redis) -> None:
+    for n, kind in enumerate(("OrderReceived", "OrderAccepted", "OrderFilled", "OrderAccepted"), 1):
+        journal(client, type=kind, seq=n, **({"signal_id": "s"} if kind == "OrderReceived" else {}))
+    lines = run("tail", "events", "-n", "2", "--type", "OrderReceived", "--type", "OrderFilled", "--json").stdout
+    assert [json.loads(line)["seq"] for line in lines.splitlines()] == [1, 3]
+    client.xadd("commands.{0}", {"frame": frames.quote(1, 19000, 5, 19001, 6)}, id="1-1")
+    client.xadd("commands.{0}", {"frame": frames.cancel(7, 1, 1, 0)}, id="1-2")
+    assert re.findall(r"MsgType=\w+", run("tail", "commands", "-t", "CANCEL").stdout) == ["MsgType=CANCEL"]
+
+
 def test_tail_shows_whatever_is_in_a_stream_and_never_lets_it_near_the_terminal(run: Run, client: redis.Redis) -> None:
     client.xadd("signals", {b"\xff": b"\x1b]0;title\x07[red]x[/]", "data": "{"})
     client.xadd("commands.{0}", {"frame": b"short"})
@@ -500,6 +525,18 @@ def test_dead_letters_are_listed_and_shown_whole(run: Run, client: redis.Redis) 
     shown = json.loads(run("dead", "show", letter_id, "--json").stdout)
     assert shown["raw"] == {"symbol": "AAPL", "side": "HOLD", "quantity": "1", "\\xff": "\x00"}
     assert "HOLD" in run("dead", "show", letter_id).stdout
+
+
+def test_in_a_narrow_terminal_the_ids_of_dead_letters_can_still_be_copied(
+    run: Run, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter_id = bury(client, {b"symbol": b"AAPL", b"side": b"HOLD", b"quantity": b"1"})
+    monkeypatch.setenv("COLUMNS", "90")
+    text = run("dead").stdout
+    assert letter_id in text
+    assert "no room for entry_id" in text
+    monkeypatch.setenv("COLUMNS", "40")
+    assert letter_id in run("dead").stdout
 
 
 def test_no_dead_letters_and_one_that_is_not_there(run: Run) -> None:
