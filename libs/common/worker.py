@@ -229,7 +229,8 @@ class Worker(threading.Thread):
         self._metrics.recovery_seconds.set(time.monotonic() - began)
         self._snapshot_due = (time.monotonic(), self._runner.entries - self._runner.replayed)
         # Folds make no reference cycles; walking a state of a million orders to look for some would cost more than
-        # the folds. What start-up made is set aside, and full collections wait for snapshots, which pause anyway.
+        # the folds. What start-up made is set aside, and only young objects are looked at: the libraries' cycles die
+        # young.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1_000_000)
