@@ -23,7 +23,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import orjson
 import redis
@@ -141,7 +141,7 @@ class LocalStack:
             StackError: the data directory or a port is in use, or the given server does not answer.
         """
         with ExitStack() as held:
-            self.data_dir.mkdir(parents=True, exist_ok=True)
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # books and logs are nobody else's business
             held.enter_context(_locked(self.data_dir))
             if self.embedded:
                 _end_orphan(self.socket)
@@ -274,7 +274,7 @@ def _locked(data_dir: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             other = running_stack(data_dir)
-            owner = f" by process {other['pid']}, on {other['redis_url']}" if other else ""
+            owner = f" by process {other['pid']}, on {safe_url(other['redis_url'])}" if other else ""
             raise StackError(
                 f"data directory {data_dir} is in use{owner}: stop that stack first, or choose another --data-dir"
             ) from None
@@ -371,11 +371,13 @@ def _check_server(url: str) -> None:
 
 
 def safe_url(url: str) -> str:
-    """Return a URL without its password."""
+    """Return a URL without its password, wherever redis-py takes one from: before the host, or behind the `?`."""
     parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return parts._replace(netloc=f"{parts.username or ''}:***@{parts.hostname}:{parts.port or REDIS_PORT}").geturl()
+    asked = [f"{name}=***" if name == "password" else f"{name}={value}" for name, value in parse_qsl(parts.query)]
+    place = parts.netloc
+    if parts.password is not None:
+        place = f"{parts.username or ''}:***@{place.rpartition('@')[2]}"
+    return parts._replace(netloc=place, query="&".join(asked)).geturl()
 
 
 def _is_ready(each: Supervised) -> bool:

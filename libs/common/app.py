@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from faststream.asgi import AsgiFastStream, AsgiResponse, get
+from faststream.asgi import AsgiFastStream, AsgiResponse, AsyncAPIRoute, get
 from faststream.redis import RedisBroker, StreamSub
 from faststream.specification import AsyncAPI
 from prometheus_client import make_asgi_app
@@ -73,6 +73,11 @@ def describe(about: Description, redis_url: str) -> AsyncAPI:
     return AsyncAPI(broker, title=about.title, version=f"{VERSION}.0.0", description=about.text)
 
 
+def docs_page() -> AsyncAPIRoute:
+    """Return the AsyncAPI page to read: without FastStream's `/docs/try`, which lets anybody who reads it publish."""
+    return AsyncAPIRoute("/docs", try_it_out_path=None)
+
+
 def build_app(about: Description, worker: Worker, metrics: StageMetrics, settings: Settings) -> AsgiFastStream:
     """Return the app that starts and stops `worker` with its own life."""
 
@@ -102,7 +107,7 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
         broker,
         lifespan=lifespan,
         specification=describe(about, settings.redis_url),
-        asyncapi_path="/docs",
+        asyncapi_path=docs_page(),
         asgi_routes=[
             ("/health", health),
             ("/ready", ready),

@@ -22,7 +22,7 @@ from faststream.redis import RedisBroker
 from prometheus_client import make_asgi_app
 
 from libs.common import contracts
-from libs.common.app import Channel, Description, describe, serve_app, settings_or_exit
+from libs.common.app import Channel, Description, describe, docs_page, serve_app, settings_or_exit
 from libs.common.log import connect
 from libs.common.settings import Settings
 from libs.common.streams import Topology
@@ -243,7 +243,7 @@ def build(settings: Settings) -> App:
         broker,
         lifespan=lifespan,
         specification=describe(description(settings.topology()), settings.redis_url),
-        asyncapi_path="/docs",
+        asyncapi_path=docs_page(),
         asgi_routes=[
             ("/health", health),
             ("/ready", ready),

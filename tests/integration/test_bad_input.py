@@ -399,6 +399,17 @@ def test_nothing_crashed(desk: Outcome) -> None:
         assert desk.samples(stage, "fillstream_restarts") == {"": 0.0}
 
 
+@pytest.mark.parametrize("service", [*STAGES.values(), "analytics"])
+def test_no_page_of_a_service_takes_anything(desk: Outcome, service: str) -> None:
+    """FastStream's page would publish to Redis for whoever reads it."""
+    url = desk.stack.url(service)
+    assert httpx.get(f"{url}/docs", timeout=10).status_code == 200
+    body = {"channelName": "signals", "message": {"message": BUY}, "options": {"sendToRealBroker": True}}
+    assert httpx.post(f"{url}/docs/try", json=body, timeout=10).status_code == 404
+    for page in ("docs", "docs.json", "health", "ready"):
+        assert httpx.post(f"{url}/{page}", content=TEN_MB, timeout=10).status_code == 405
+
+
 def test_a_forged_event_stops_what_it_would_deceive_and_nothing_else(desk: Outcome) -> None:
     """The last test of the module: it needs a person afterwards. Positions never go on behind a gap or a repeat."""
     desk.client.xadd("events.{0}", {"data": b'{"type":"OrderFilled","v":1,"seq":1,"time":1}'})

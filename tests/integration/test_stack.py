@@ -20,6 +20,7 @@ from fillstream.stack import LocalStack, StackError, port_is_free, running_stack
 from fillstream.supervisor import Spec, Supervisor, bare_environment
 from tests.conftest import free_port, until
 
+SERVICES = ("signals", "orders", "matching_engine", "position_service", "analytics")
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 
 
@@ -206,7 +207,39 @@ def test_a_given_server_that_does_not_answer_is_refused_without_its_password(tmp
     with pytest.raises(StackError, match="does not answer") as refused:
         LocalStack(tmp_path, base_port=0, redis_url=url).start()
     assert "s3cret" not in str(refused.value)
-    assert safe_url("redis://user:s3cret@host/1") == "redis://user:***@host:6379/1"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:s3cret@host/1", "redis://user:***@host/1"),
+        ("rediss://:s3cr%40et@[::1]:7000/1", "rediss://:***@[::1]:7000/1"),
+        ("redis://host/0?password=s3cret&db=1", "redis://host/0?password=***&db=1"),
+        ("unix://:s3cret@/run/redis.sock?db=1", "unix://:***@/run/redis.sock?db=1"),
+        ("redis://host:6379/0", "redis://host:6379/0"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert safe_url(url) == shown
+
+
+def test_what_a_stack_writes_down_is_its_owners_alone(tmp_path: Path) -> None:
+    with LocalStack(tmp_path / "data", base_port=0, redis_port=0, without=SERVICES) as made:
+        assert made.data_dir.stat().st_mode & 0o777 == 0o700
+        assert (made.data_dir / "stack.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_data_directory_in_use_is_refused_without_the_password_of_its_server(tmp_path: Path, redis_url: str) -> None:
+    url = f"{redis_url.rstrip('/')}/0?password=s3cret"
+    with redis.Redis.from_url(redis_url) as client:
+        client.acl_setuser("default", enabled=True, passwords="+s3cret", keys="*", channels="*", commands=["+@all"])
+        try:
+            with LocalStack(tmp_path, base_port=0, redis_url=url, without=SERVICES):
+                with pytest.raises(StackError, match="is in use by process") as refused:
+                    LocalStack(tmp_path, base_port=0, redis_port=0).start()
+                assert "s3cret" not in str(refused.value)
+        finally:
+            client.acl_setuser("default", enabled=True, nopass=True, keys="*", channels="*", commands=["+@all"])
 
 
 def test_a_long_data_directory_gets_a_socket_path_the_kernel_takes(tmp_path: Path) -> None:
