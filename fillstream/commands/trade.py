@@ -182,4 +182,5 @@ def _show(outcome: Outcome) -> None:
     out = console()
     print_table(out, f"signal {outcome.signal_id}{order}", columns, rows, spare=("order_id", "leaves_qty", "avg_px"))
     if outcome.text:
-        out.print(f"{outcome.reason}: {outcome.text}", markup=False, style="red" if outcome.refused else "yellow")
+        text = f"{outcome.reason}: {outcome.text}" if outcome.reason else outcome.text
+        out.print(text, markup=False, style="red" if outcome.refused else "yellow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import re
 import threading
@@ -16,14 +17,19 @@ import orjson
 import pytest
 import redis
 from click.testing import Result
+from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from fillstream import doctor
 from fillstream.cli import app
 from fillstream.client import Client, NoAnswer
+from fillstream.demo import play
 from fillstream.exits import MEANINGS, Exit
+from fillstream.feeds import Moment
+from fillstream.traffic import Traffic
 from libs.common import contracts, frames, wire
+from libs.common.settings import load_settings
 from libs.common.stage import pack_raw
 from libs.common.streams import Topology
 from tests.conftest import free_port, until
@@ -73,6 +79,7 @@ def journal(client: redis.Redis, **event: Any) -> None:
         "OrderReceived": {**received, "ord_status": "PendingNew", "venue": "SIM"},
         "OrderRejected": {**received, "ord_status": "Rejected", "reason": "off_tick", "text": "price: 190.255 is off"},
         "OrderAccepted": {"ord_status": "New"},
+        "OrderStatusReported": {},
         "OrderFilled": {
             "ord_status": "Filled", "exec_id": "0-1-B", "last_qty": "100", "last_px": "190.25", "liquidity": "TAKER",
             "fee": "0", "currency": "USD", "strategy": None, "cum_qty": "100", "leaves_qty": "0", "avg_px": "190.25",
@@ -259,6 +266,11 @@ def test_wait_ends_when_the_order_works_on_the_book(run: Run, orders: Callable[.
     outcome = json.loads(run("signal", "AAPL", "BUY", "100", "--limit", "190.25", "--wait", "--json").stdout)
     assert (outcome["order_id"], outcome["ord_status"], outcome["refused"]) == ("1", "New", False)
     assert [event["type"] for event in outcome["events"]] == ["OrderReceived", "OrderAccepted"]
+
+
+def test_a_signal_that_came_before_is_answered_without_a_reason(run: Run, orders: Callable[..., Orders]) -> None:
+    orders([{"type": "OrderStatusReported", "ord_status": "Filled", "text": "signal_id: s came before"}])
+    assert "\nsignal_id: s came before" in run("signal", "AAPL", "BUY", "1", "--id", "s", "-w").stdout
 
 
 def test_a_refused_order_is_1_with_the_reason(run: Run, orders: Callable[..., Orders]) -> None:
@@ -512,6 +524,17 @@ def test_tail_follows_what_comes(redis_url: str, client: redis.Redis) -> None:
         client.xadd("signals", {"n": 2})
         assert json.loads(following.stdout.readline())["n"] == "2"
         following.terminate()
+
+
+def test_a_demonstration_that_is_interrupted_leaves_nobody_reading(redis_url: str) -> None:
+    def interrupted() -> Iterator[Moment]:
+        raise KeyboardInterrupt
+        yield
+
+    traffic = Traffic({}, "demo", 1)
+    with pytest.raises(KeyboardInterrupt):
+        play(redis_url, load_settings(), interrupted(), 1, traffic, 1, None, Console(file=io.StringIO()))
+    assert "watcher" not in {thread.name for thread in threading.enumerate()}
 
 
 # -------------------------------------------------------------------------------------------------------- repairing
