@@ -11,6 +11,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml setup.py $(wildcard native/*.py native/src/*.c native/src/*.h native/include/*.h)
+	@command -v $${CC:-cc} >/dev/null || { echo "no C compiler ($${CC:-cc}): on Debian 'apt-get install gcc libc6-dev python3-dev python3-venv', on macOS 'xcode-select --install'" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
