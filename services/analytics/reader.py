@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 READ_COUNT = 2_000
 """Entries of each stream in one read, at most."""
+FIRST_COUNT = 16
+"""In the first read: the entries that wait may be the ones that took all memory before."""
 READ_BYTES = 32 * 1024 * 1024
 """A read should not be much larger; the count follows the size of the entries read before."""
 BLOCK_MS = 1_000
@@ -86,7 +88,7 @@ class Reader:
         self._stored = stored
         self._waiting = waiting
         self._metrics = metrics
-        self._count = READ_COUNT
+        self._count = FIRST_COUNT
         self.read = {stream: stored.get(stream, Offset()) for stream in streams}
         self.paused = False
 
@@ -152,7 +154,8 @@ class Reader:
         counts = [len(chunk.entries) for chunk in chunks]
         filled = max(counts) == self._count
         mean = max(1, size // sum(counts))
-        self._count = max(1, min(READ_COUNT, READ_BYTES // (mean * len(self._streams))))
+        larger = 2 * self._count if filled else self._count
+        self._count = max(1, min(READ_COUNT, larger, READ_BYTES // (mean * len(self._streams))))
         return filled
 
     def _check_anchors(self) -> None:

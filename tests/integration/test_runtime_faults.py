@@ -20,6 +20,9 @@ from libs.common.settings import Settings, load_settings
 from libs.common.stage import Outputs
 from libs.common.streams import Topology
 from libs.common.worker import Role, SnapshotWriter, Worker
+from services.analytics.metrics import AnalyticsMetrics
+from services.analytics.reader import READ_BYTES, Reader
+from services.analytics.writer import Waiting
 from tests.conftest import until
 from tests.support.memory_log import MemorySnapshots
 from tests.unit.test_runner import INBOX, Adder
@@ -215,6 +218,17 @@ def test_an_entry_larger_than_a_batch_may_be_comes_alone(client: redis.Redis, lo
         lengths.append([len(entry.fields[b"n"]) for entry in batch])
         log.commit(batch, outputs())
     assert lengths == [[1], [2 * BATCH_BYTES], [1]]
+
+
+def test_analytics_takes_large_entries_a_few_at_a_time(client: redis.Redis, redis_url: str) -> None:
+    send(client, 40)
+    for _ in range(100):
+        send(client, 1, 1024 * 1024)
+    waiting = Waiting()
+    reader = Reader(connect(redis_url), {INBOX: "signals"}, {}, waiting, AnalyticsMetrics())
+    while reader.read[INBOX].entries < 140:
+        reader.read_once()
+        assert sum(len(raw[1][1]) for chunk in waiting.take() for raw in chunk.entries if raw[1]) <= 2 * READ_BYTES
 
 
 # -------------------------------------------------------------------------------------------------- the live process
