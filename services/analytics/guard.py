@@ -55,6 +55,7 @@ REFUSED_FUNCTIONS = frozenset(
         "getenv",
         "getvariable",
         "nextval",
+        "pg_sleep",
         "setseed",
         "setval",
         "sleep_ms",

@@ -117,6 +117,7 @@ def test_reading_is_let_through(store: Store, sql: str) -> None:
         "SELECT list_transform([1], a -> write_log('x'))",
         "SELECT current_setting('temp_directory')",
         "SELECT sleep_ms(1000)",
+        "SELECT pg_sleep(1)",
         "SELECT '" + "x" * 70_000 + "'",
     ],
 )
