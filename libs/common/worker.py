@@ -8,13 +8,12 @@ A batch is whatever waits when the last commit returns: one entry when idle, `ma
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -174,11 +173,15 @@ class Worker(threading.Thread):
         role: the stage and its neighbours.
         settings: where Redis is, how large a batch may be, how often to snapshot.
         metrics: told after each commit.
+        when_live: called once, in this thread, when the state is rebuilt.
     """
 
-    def __init__(self, role: Role, settings: Settings, metrics: StageMetrics) -> None:
+    def __init__(
+        self, role: Role, settings: Settings, metrics: StageMetrics, when_live: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(name=f"{role.stage.name}-{role.stage.partition}", daemon=True)
         self.role = role
+        self._when_live = when_live
         self.ready = threading.Event()
         self._stop_asked = threading.Event()
         self._settings = settings
@@ -228,14 +231,9 @@ class Worker(threading.Thread):
         self._metrics.replayed.set(self._runner.replayed)
         self._metrics.recovery_seconds.set(time.monotonic() - began)
         self._snapshot_due = (time.monotonic(), self._runner.entries - self._runner.replayed)
-        # Folds make no reference cycles; walking a state of a million orders to look for some would cost more than
-        # the folds. What start-up made is set aside, and only young objects are looked at: the libraries' cycles die
-        # young.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 1_000_000)
         self._state = "live"
         self._metrics.live.set(1)
+        self._when_live()
         self.ready.set()
         logger.info(
             "%s %d live at %s: %d entries in all, %d folded again in %.2f s",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,12 @@ def restarts(stack: LocalStack, name: str) -> int:
 
 def await_restart(stack: LocalStack, name: str, before: int) -> None:
     until(lambda: restarts(stack, name) > before and stack.processes[name].state == "running", f"{name} to come back")
+
+
+def kill_if_running(stack: LocalStack, name: str) -> None:
+    """kill -9 a process that may have been killed a moment ago."""
+    with suppress(ProcessLookupError):
+        stack.processes[name].kill()
 
 
 def wait_s(seconds: float) -> None:

@@ -14,7 +14,7 @@ import redis
 
 from libs.common.worker import EXIT_FENCED
 from tests.conftest import free_port, start_redis, until
-from tests.crash.desk import Load, await_restart, restarts, running, settled_books, wait_s
+from tests.crash.desk import Load, await_restart, kill_if_running, restarts, running, settled_books, wait_s
 
 pytestmark = pytest.mark.crash
 SIGNALS = int(os.environ.get("CRASH_SIGNALS", "1200"))
@@ -47,8 +47,7 @@ def test_everything_killed_in_turn_and_at_once(tmp_path: Path) -> None:
 
         def kill_some() -> None:
             for name in dice.sample([*SERVICES, "valkey"], dice.randrange(1, 7)):
-                if stack.processes[name].state == "running":
-                    stack.processes[name].kill()
+                kill_if_running(stack, name)
 
         load = Load(stack, seed=2)
         load.run(SIGNALS, at=dict.fromkeys(dice.sample(range(50, SIGNALS), KILLS), kill_some))
@@ -73,8 +72,7 @@ def test_a_desk_of_several_partitions_is_exact_in_each(tmp_path: Path, monkeypat
 
         def kill_two() -> None:
             for name in dice.sample(several, 2):
-                if stack.processes[name].state == "running":
-                    stack.processes[name].kill()
+                kill_if_running(stack, name)
 
         load = Load(stack, seed=8, accounts=("demo", "default"))
         load.run(SIGNALS // 2, at=dict.fromkeys(dice.sample(range(50, SIGNALS // 2), KILLS), kill_two))
