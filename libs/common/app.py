@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, AsyncAPIRoute, get
 from faststream.redis import RedisBroker, StreamSub
 from faststream.specification import AsyncAPI
-from prometheus_client import make_asgi_app
+from prometheus_client import CollectorRegistry, make_asgi_app
 
 from libs.common.contracts import VERSION
 from libs.common.metrics import StageMetrics
@@ -79,11 +80,8 @@ def docs_page() -> AsyncAPIRoute:
     return AsyncAPIRoute("/docs", try_it_out_path=None)
 
 
-def build_app(about: Description, worker: Worker, metrics: StageMetrics, settings: Settings) -> AsgiFastStream:
-    """Return the app that starts and stops `worker` with its own life."""
-
-    # FastStream's own connection: it says whether Redis answers, while the worker's is busy reading.
-    broker = RedisBroker(settings.redis_url)
+def probes(broker: RedisBroker, is_ready: threading.Event, registry: CollectorRegistry) -> list[tuple[str, Any]]:
+    """Return what every service answers: /health (the process is up), /ready (recovered and consuming), /metrics."""
 
     @get
     async def health(scope: Any) -> AsgiResponse:
@@ -92,10 +90,19 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
 
     @get
     async def ready(scope: Any) -> AsgiResponse:
-        """Answer whether the stage has recovered and is consuming."""
-        if worker.ready.is_set() and await broker.ping(timeout=1.0):
+        """Answer whether the service has recovered and is consuming."""
+        if is_ready.is_set() and await broker.ping(timeout=1.0):
             return AsgiResponse(b"ready\n", status_code=200)
         return AsgiResponse(b"recovering\n", status_code=503)
+
+    return [("/health", health), ("/ready", ready), ("/metrics", make_asgi_app(registry))]
+
+
+def build_app(about: Description, worker: Worker, metrics: StageMetrics, settings: Settings) -> AsgiFastStream:
+    """Return the app that starts and stops `worker` with its own life."""
+
+    # FastStream's own connection: it says whether Redis answers, while the worker's is busy reading.
+    broker = RedisBroker(settings.redis_url)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -109,11 +116,7 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
         lifespan=lifespan,
         specification=describe(about, settings.redis_url),
         asyncapi_path=docs_page(),
-        asgi_routes=[
-            ("/health", health),
-            ("/ready", ready),
-            ("/metrics", make_asgi_app(metrics.registry)),
-        ],
+        asgi_routes=probes(broker, worker.ready, metrics.registry),
     )
 
 

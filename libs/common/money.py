@@ -53,6 +53,14 @@ def plain(number: Decimal) -> str:
     return format(number, "f")
 
 
+def canonical(number: Decimal) -> str:
+    """Return a Decimal as plain text without superfluous zeros: equal values, equal text (`-0` and `1E+2` too)."""
+    if not number:
+        return "0"
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def multiply(*factors: Decimal) -> Decimal:
     """Return the exact product of Decimals, whatever the caller's context."""
     with localcontext() as context:

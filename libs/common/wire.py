@@ -52,14 +52,6 @@ def shorten(value: Any) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
 
 
-def plain(value: Decimal) -> str:
-    """Return a finite decimal without exponent, trailing zeros or a negative zero: equal values, equal text."""
-    if not value:
-        return "0"
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def encode_signal(signal: Mapping[str, Any]) -> dict[str, str]:
     """Return the flat fields to XADD for a signal; None is left out, a float goes as the digits Python prints.
 

@@ -19,10 +19,9 @@ from urllib.parse import unquote
 import orjson
 from faststream.asgi import AsgiFastStream, AsgiResponse, Request, get, post
 from faststream.redis import RedisBroker
-from prometheus_client import make_asgi_app
 
 from libs.common import contracts
-from libs.common.app import Channel, Description, describe, docs_page, serve_app, settings_or_exit
+from libs.common.app import Channel, Description, describe, docs_page, probes, serve_app, settings_or_exit
 from libs.common.log import connect
 from libs.common.settings import Settings
 from libs.common.streams import Topology
@@ -221,18 +220,6 @@ def build(settings: Settings) -> App:
     # FastStream's own connection: it says whether Redis answers, while the reader's is busy.
     broker = RedisBroker(settings.redis_url)
 
-    @get
-    async def health(scope: Any) -> AsgiResponse:
-        """Answer that the process is up."""
-        return AsgiResponse(b"up\n", status_code=200)
-
-    @get
-    async def ready(scope: Any) -> AsgiResponse:
-        """Answer whether analytics has recovered and is consuming."""
-        if ingest.ready.is_set() and await broker.ping(timeout=1.0):
-            return AsgiResponse(b"ready\n", status_code=200)
-        return AsgiResponse(b"recovering\n", status_code=503)
-
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         ingest.start()
@@ -245,9 +232,7 @@ def build(settings: Settings) -> App:
         specification=describe(description(settings.topology()), settings.redis_url),
         asyncapi_path=docs_page(),
         asgi_routes=[
-            ("/health", health),
-            ("/ready", ready),
-            ("/metrics", make_asgi_app(metrics.registry)),
+            *probes(broker, ingest.ready, metrics.registry),
             *Api(queries).routes(),
         ],
     )

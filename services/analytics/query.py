@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import orjson
 
-from libs.common.wire import plain
+from libs.common.money import canonical
 from services.analytics.guard import Refused, check
 
 DEFAULT_LIMIT = 1_000
@@ -225,7 +225,7 @@ def json_value(value: Any) -> Any:
         case int():
             return value if abs(value) < EXACT_INTEGER else str(value)
         case Decimal():
-            return plain(value)
+            return canonical(value)
         case float():
             return value if math.isfinite(value) else str(value)
         case datetime.datetime():

@@ -19,7 +19,7 @@ import orjson
 
 from libs.common.contracts import OrderType, TimeInForce
 from libs.common.frames import MAX_SYMBOL
-from libs.common.money import Scale, parse, plain
+from libs.common.money import Scale, canonical, parse
 from libs.common.wire import shorten
 
 MAX_ACCOUNT_ID = 0xFFFF_FFFF
@@ -172,14 +172,6 @@ class DeskConfig:
             idempotency_ms=document["idempotency_ms"],
             venue=document["venue"],
         )
-
-
-def canonical(number: Decimal) -> str:
-    """Return a Decimal as plain text without superfluous zeros: `0.010` is `0.01`, `1E+2` is `100`."""
-    text = plain(number)
-    if "." in text:
-        text = text.rstrip("0").removesuffix(".")
-    return "0" if text == "-0" else text
 
 
 def _fields_of(item: Instrument | Account) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from typing import Any, cast, get_args
 from pydantic import ValidationError
 
 from libs.common.contracts import VERSION, CancelOrder, Message, NewOrder, ReplaceOrder
+from libs.common.money import canonical
 from libs.common.stage import BadEntry
-from libs.common.wire import plain, shorten
+from libs.common.wire import shorten
 
 
 def _holds_decimal(annotation: Any) -> bool:
@@ -65,7 +66,7 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
     for name in _DECIMALS[kind]:
         value = instruction[name]
         if value is not None:
-            instruction[name] = plain(value)
+            instruction[name] = canonical(value)
     if instruction["signal_id"] is None:
         instruction["signal_id"] = entry_id
     if model is NewOrder and instruction["client_order_id"] is None:

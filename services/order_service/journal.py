@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from libs.common.contracts import VERSION
-from services.order_service.desk import Account, Instrument, canonical
+from libs.common.money import canonical
+from services.order_service.desk import Account, Instrument
 from services.order_service.lifecycle import FINAL, Order
 from services.order_service.terms import Quote, Terms
 

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from libs.common.contracts import RejectReason
 from libs.common.frames import MAX_PRICE, MAX_QTY
-from libs.common.money import multiply
-from services.order_service.desk import canonical
+from libs.common.money import canonical, multiply
 from services.order_service.terms import Limits, Quote, Terms
 
 

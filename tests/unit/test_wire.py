@@ -11,8 +11,9 @@ import pytest
 from faststream.redis.parser import BinaryMessageFormatV1
 
 from libs.common.contracts import MAX_SIGNAL_BYTES
+from libs.common.money import canonical
 from libs.common.stage import BadEntry
-from libs.common.wire import DOCUMENT_FIELDS, MAX_OPENINGS, decode, encode_signal, plain, shorten
+from libs.common.wire import DOCUMENT_FIELDS, MAX_OPENINGS, decode, encode_signal, shorten
 
 SIGNAL = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
 
@@ -155,7 +156,7 @@ def test_hostile_quotes_cost_linear_time() -> None:
     [("1E+3", "1000"), ("1.500", "1.5"), ("-0.00", "0"), ("0E+99999999", "0"), ("1E-3", "0.001"), ("-2.50", "-2.5")],
 )
 def test_equal_decimals_have_equal_text(number: str, text: str) -> None:
-    assert plain(Decimal(number)) == text
+    assert canonical(Decimal(number)) == text
 
 
 def test_a_sentence_shows_eighty_characters_of_ascii() -> None:
