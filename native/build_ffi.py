@@ -10,7 +10,8 @@ from pathlib import Path
 from cffi import FFI
 
 HEADER = Path(__file__).parent / "include" / "fillstream.h"
-SOURCES = [f"native/src/{name}.c" for name in ("book", "engine", "query", "snapshot", "store", "validate")]
+SOURCE = "native/src/fillstream.c"  # includes the others: one translation unit
+PARTS = sorted(str(path.relative_to(HEADER.parents[2])) for path in (HEADER.parents[1] / "src").glob("*.[ch]"))
 
 
 def declarations(header: str) -> str:
@@ -27,8 +28,8 @@ ffibuilder.cdef(declarations(HEADER.read_text(encoding="utf-8")))
 ffibuilder.set_source(
     "native._core",
     '#include "fillstream.h"',
-    sources=SOURCES,
+    sources=[SOURCE],
     include_dirs=["native/include"],
-    depends=["native/include/fillstream.h", "native/src/internal.h"],
-    extra_compile_args=["-std=c11", "-O2"],
+    depends=["native/include/fillstream.h", *PARTS],
+    extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden"],
 )

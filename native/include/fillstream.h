@@ -30,37 +30,83 @@ extern "C" {
 enum fs_command_type {
     FS_NEW = 1,     /* a new order */
     FS_CANCEL = 2,  /* order_id, account */
-    FS_REPLACE = 3, /* order_id, account, price, qty (new total: fills so far count) */
+    FS_REPLACE = 3, /* order_id, account, price, qty (new total: fills so far count), flags */
     FS_QUOTE = 4,   /* house liquidity: price/qty the bid, aux_price/aux_qty the ask; 0 quantity: no
                        such side. Replaces the symbol's former quote; both old sides leave before
                        either new one arrives, and a new side may take from resting client orders. */
     FS_PRINT = 5,   /* a trade seen on the real market: side (the aggressor's), price, qty. Takes from
                        client orders at `price` or better, never from the house; nothing rests. */
-    FS_TIME = 6     /* the clock is time_ms: orders with an expiry at or before it expire */
+    FS_TIME = 6,    /* the clock is time_ms: orders with an expiry at or before it expire */
+    FS_MASS_CANCEL = 7, /* every client order of account (0: of all), of side (0: both), and with
+                           FS_BY_SYMBOL of symbol alone; dormant ones too */
+    FS_SESSION = 8, /* symbol goes to session `flags` (fs_session); price: the auction's reference */
+    FS_BANDS = 9    /* flags 1: limits of symbol must be in price..aux_price; flags 0: no bands */
 };
 
 enum fs_side { FS_BUY = 1, FS_SELL = 2 };
 
-enum fs_ord_type { FS_MARKET = 1, FS_LIMIT = 2 };
+enum fs_ord_type {
+    FS_MARKET = 1,
+    FS_LIMIT = 2,
+    FS_STOP = 3,       /* a market order once the last trade reaches aux_price */
+    FS_STOP_LIMIT = 4, /* a limit order at price, likewise */
+    FS_MARKET_TO_LIMIT = 75, /* FIX 'K': trades at the best price alone, what is left rests there */
+    FS_TRAILING_STOP = 80    /* FIX 'P': a stop aux_qty behind the best last trade since it came */
+};
 
 enum fs_tif {
     FS_DAY = 0, /* expires at time_ms, which the caller sets to the end of its day */
     FS_GTC = 1,
     FS_IOC = 3,
-    FS_FOK = 4
+    FS_FOK = 4,
+    FS_GTD = 6  /* expires at time_ms, which must be given */
+};
+
+enum fs_order_flag { /* flags of FS_NEW */
+    FS_POST_ONLY = 1,  /* rejected if it would trade; may rest */
+    FS_ALL_OR_NONE = 2, /* trades whole or not at all, resting too; FS_LIMIT that may rest */
+    FS_ICEBERG = 4,    /* shows aux_qty at a time; FS_LIMIT and FS_STOP_LIMIT that may rest, not all-or-none */
+    FS_OFFSET_BPS = 8  /* FS_TRAILING_STOP: aux_qty is in basis points of the trade, not in ticks */
+};
+
+enum fs_replace_flag { /* flags of FS_REPLACE */
+    FS_OPEN_QTY = 1, /* qty is the new open quantity, whatever has been filled */
+    FS_NEW_STOP = 2  /* aux_price is the dormant order's new stop price */
+};
+
+enum fs_mass_flag { FS_BY_SYMBOL = 1 }; /* flags of FS_MASS_CANCEL */
+
+enum fs_stp { /* stp of FS_NEW: what happens instead of a trade with a resting order of one's own account */
+    FS_STP_NONE = 0,            /* nothing: they trade */
+    FS_STP_CANCEL_RESTING = 1,
+    FS_STP_CANCEL_INCOMING = 2,
+    FS_STP_CANCEL_BOTH = 3,
+    FS_STP_DECREMENT = 4        /* both lose the smaller open quantity, tip by tip; at 0 one is cancelled */
+};
+
+enum fs_session {
+    FS_CONTINUOUS = 0,
+    FS_AUCTION = 1, /* orders collect; leaving for FS_CONTINUOUS uncrosses them */
+    FS_HALTED = 2   /* cancels only */
 };
 
 enum fs_report_type {
-    FS_ACCEPTED = 1,         /* price, qty, leaves = qty */
+    FS_ACCEPTED = 1,         /* price, qty, leaves = qty; aux: displayed quantity, or a dormant order's stop */
     FS_REJECTED = 2,         /* of FS_NEW; reason */
-    FS_FILLED = 3,           /* price, qty of this trade, leaves after, match_id; flags say maker or taker */
+    FS_FILLED = 3,           /* price, qty of this trade, leaves after, match_id; flags say maker or taker;
+                                aux: what an iceberg shows now, behind its level if its tip was used up */
     FS_CANCELED = 4,         /* reason; qty = what was taken off, leaves = 0 */
     FS_CANCEL_REJECTED = 5,  /* reason */
-    FS_REPLACED = 6,         /* price, qty = new total, leaves */
+    FS_REPLACED = 6,         /* price, qty = new total, leaves; aux as in FS_ACCEPTED */
     FS_REPLACE_REJECTED = 7, /* reason; the old parameters stand */
     FS_EXPIRED = 8,          /* qty = what was taken off, leaves = 0 */
     FS_QUOTED = 9,           /* echo of FS_QUOTE: price/qty bid, leaves/aux ask price/quantity */
-    FS_PRINTED = 10          /* echo of FS_PRINT: price, qty, side */
+    FS_PRINTED = 10,         /* echo of FS_PRINT: price, qty, side */
+    FS_TRIGGERED = 11,       /* a dormant order comes in now: price (0: none), qty = leaves; aux: last trade */
+    FS_REDUCED = 12,         /* self-trade prevention: qty = what was taken off, leaves > 0; aux as FS_FILLED */
+    FS_MASS_CANCELED = 13,   /* end of FS_MASS_CANCEL: qty = orders cancelled, each reported before */
+    FS_SESSION_SET = 14,     /* echo of FS_SESSION: aux the session, price the reference */
+    FS_BANDS_SET = 15        /* echo of FS_BANDS: price lowest, leaves highest, aux 1; or all 0 */
 };
 
 enum fs_reason {
@@ -70,28 +116,38 @@ enum fs_reason {
     FS_REASON_FOK_KILLED = 3,      /* canceled: not all of it could trade at once */
     FS_REASON_NO_LIQUIDITY = 4,    /* canceled: the remainder of a market order */
     FS_REASON_REPLACED_BELOW_FILLED = 5, /* canceled: new total at or below what is filled */
+    FS_REASON_SELF_TRADE = 6,      /* canceled or reduced: it would trade with its own account */
+    FS_REASON_MASS_CANCEL = 7,     /* canceled by FS_MASS_CANCEL */
     FS_REASON_UNKNOWN_ORDER = 16,  /* never seen, or done and forgotten */
     FS_REASON_NOT_OWNER = 17,      /* the order is another account's */
     FS_REASON_DUPLICATE_ID = 18,   /* a live order has this id */
-    FS_REASON_BAD_RECORD = 19,     /* a code outside the lists above, flags or stp not 0, or a client's
-                                      command with order_id 0, account 0 or no account partition */
+    FS_REASON_BAD_RECORD = 19,     /* a code outside the lists above, flags that do not fit the order, or a
+                                      client's command with order_id 0, account 0 or no account partition */
     FS_REASON_BAD_QTY = 20,        /* not in 1..FS_MAX_QTY */
-    FS_REASON_BAD_PRICE = 21,      /* not in -FS_MAX_PRICE..FS_MAX_PRICE */
+    FS_REASON_BAD_PRICE = 21,      /* not in -FS_MAX_PRICE..FS_MAX_PRICE, or low above high */
     FS_REASON_BAD_SYMBOL = 22,     /* above FS_MAX_SYMBOL */
     FS_REASON_CAPACITY = 23,       /* the engine holds as many orders as it may, or that side of the
                                       book as many lots (FS_MAX_SIDE_QTY), or memory ran out */
-    FS_REASON_EXPIRED = 24         /* its expiry is at or before the clock */
+    FS_REASON_EXPIRED = 24,        /* its expiry is at or before the clock, or FS_GTD without one */
+    FS_REASON_SESSION = 25,        /* the symbol's session does not take this: in FS_HALTED cancels only; in
+                                      FS_AUCTION no prints, and no orders that may not rest (but stops wait) */
+    FS_REASON_OUTSIDE_BANDS = 26,  /* a limit price outside the symbol's bands */
+    FS_REASON_WOULD_TRADE = 27,    /* post-only, and it would trade */
+    FS_REASON_BAD_DISPLAY = 28,    /* an iceberg's display not in 1..qty */
+    FS_REASON_BAD_STOP = 29        /* stop price or offset (1..FS_MAX_PRICE ticks, 1..9999 bp) out of range */
 };
 
 enum fs_report_flag {
-    FS_FLAG_MAKER = 1, /* the resting side of the trade */
-    FS_FLAG_TAKER = 2, /* the side that came in */
-    FS_FLAG_HOUSE = 4  /* the order is the house's: a quote or a print, account 0, order_id 0 */
+    FS_FLAG_MAKER = 1, /* the resting side of the trade; in an uncross the buyer */
+    FS_FLAG_TAKER = 2, /* the side that came in; in an uncross the seller */
+    FS_FLAG_HOUSE = 4, /* the order is the house's: a quote or a print, account 0, order_id 0 */
+    FS_FLAG_DORMANT = 8, /* the order waits for its stop price and is not in the book */
+    FS_FLAG_AUCTION = 16 /* the trade is of an uncross */
 };
 
 #define FS_MAX_QTY 1000000000000000LL        /* lots: 10^15 */
 #define FS_MAX_PRICE 4611686018427387903LL   /* ticks: 2^62 - 1 */
-#define FS_MAX_SIDE_QTY 9223372036854775807LL /* lots resting on one side of one book: 2^63 - 1 */
+#define FS_MAX_SIDE_QTY 9223372036854775807LL /* lots of one side of one book, dormant too: 2^63 - 1 */
 #define FS_MAX_SYMBOL 65535u
 #define FS_MAX_ORDERS 1073741824u /* resting client orders an engine may be made for: 2^30 */
 #define FS_PARTITION_ALL 65535u  /* a report for every account partition: quotes and prints */
@@ -101,10 +157,10 @@ enum fs_report_flag {
 
 typedef struct fs_command {
     uint64_t order_id;  /* chosen by the caller; live ids are unique per engine; 0 is the house's */
-    int64_t price;      /* limit price; FS_QUOTE: bid */
+    int64_t price;      /* limit price; FS_QUOTE: bid; FS_SESSION: reference; FS_BANDS: lowest */
     int64_t qty;        /* order quantity or new total; FS_QUOTE: bid quantity */
-    int64_t aux_price;  /* FS_QUOTE: ask */
-    int64_t aux_qty;    /* FS_QUOTE: ask quantity */
+    int64_t aux_price;  /* FS_QUOTE: ask; stops: stop price; FS_BANDS: highest */
+    int64_t aux_qty;    /* FS_QUOTE: ask quantity; FS_ICEBERG: display; FS_TRAILING_STOP: offset */
     uint64_t time_ms;   /* FS_NEW: expiry, 0 for none; FS_TIME: the clock */
     uint32_t account;   /* number of the owner; 0 is the house */
     uint32_t symbol;    /* number of the instrument */
@@ -112,8 +168,8 @@ typedef struct fs_command {
     uint8_t side;       /* fs_side */
     uint8_t ord_type;   /* fs_ord_type */
     uint8_t tif;        /* fs_tif */
-    uint8_t flags;      /* 0 */
-    uint8_t stp;        /* 0 */
+    uint8_t flags;      /* by type: fs_order_flag, fs_replace_flag, fs_mass_flag, fs_session; else 0 */
+    uint8_t stp;        /* FS_NEW: fs_stp; else 0 */
     uint16_t partition; /* account partition that hears of this order */
 } fs_command;
 
@@ -121,8 +177,8 @@ typedef struct fs_report {
     uint64_t order_id;
     int64_t price;
     int64_t qty;
-    int64_t leaves;     /* open quantity after; FS_QUOTED: ask */
-    int64_t aux;        /* FS_QUOTED: ask quantity */
+    int64_t leaves;     /* open quantity after; FS_QUOTED: ask; FS_BANDS_SET: highest */
+    int64_t aux;        /* what the report's type says; else 0 */
     uint64_t match_id;  /* FS_FILLED: the trade's number, the same for both sides; counts from 1 */
     uint32_t account;
     uint32_t symbol;
@@ -139,27 +195,52 @@ typedef struct fs_report {
  * One opaque engine holds the books of many symbols. It is a pure function of the commands it was
  * given: no clock, no randomness, no global state. One thread at a time may use an engine.
  *
- *   books[symbol] ─▶ book ─┬─ bids: levels sorted by price, the best last ─▶ level ─▶ oldest … newest
- *                          └─ asks: the same                                          order    order
- *   id table: order_id ─▶ order          expiry heap: (time_ms, order_id), soonest first ─▶ order
+ *   books[symbol] -> book -+- bids, asks            ladder: best -> level <-> level <-> level (by price)
+ *                          +- buy stops, sell stops            |        each: oldest <-> ... <-> newest
+ *   ladder: price -> level by a small cache, then a 16-way trie of price digits with compressed paths
+ *   id table: hash(order_id) -> order     expiry heap: (time_ms, order_id), soonest first -> order
  *
- * Orders live in one slab and point to each other by index. Memory grows only before a command is
- * accepted; when it runs out, the command is refused (FS_REASON_CAPACITY) and nothing has changed.
+ * Orders, levels and trie nodes live in slabs and point to each other by 32-bit index. Slabs grow only
+ * between commands, once for a run of up to 128 of them (or in fs_reserve, ahead of all), never inside
+ * a command; when memory runs out, the command is refused (FS_REASON_CAPACITY) and nothing has changed.
  *
  * How commands are answered
  * - FS_NEW: FS_ACCEPTED, then its fills, then FS_CANCELED for a remainder that may not rest; or
- *   FS_REJECTED alone. A market order's price is reported as 0. An expiry (time_ms) holds for any tif.
+ *   FS_REJECTED alone. A market order's price is reported as 0, a market-to-limit's as the price it
+ *   got. An expiry (time_ms) holds for any tif. A stop is FS_ACCEPTED with FS_FLAG_DORMANT.
  * - FS_CANCEL: FS_CANCELED or FS_CANCEL_REJECTED. Only order_id and account select the order.
  * - FS_REPLACE: FS_REPLACED and any fills, or FS_CANCELED, or FS_REPLACE_REJECTED. Quantity down (or
- *   equal) at the same price keeps the place in the queue, anything else loses it. Expiry stands.
+ *   equal) at the same price keeps the place in the queue, anything else loses it. Expiry, display and
+ *   flags stand. A dormant order's price is its limit (ignored for a stop without one); a new stop
+ *   price or more quantity loses its place among the stops.
  * - FS_QUOTE: FS_QUOTED (an absent side as 0/0), then fills of the bid, then of the ask; or FS_REJECTED
  *   (the former quote stands). The house's orders queue by time like any other.
  * - FS_PRINT: FS_PRINTED, then fills; or FS_REJECTED.
  * - FS_TIME: FS_EXPIRED for each order due, by expiry and then order_id. The clock never goes back.
+ * - FS_MASS_CANCEL: FS_CANCELED for each order, by symbol; bids, asks, sell stops, buy stops; nearest
+ *   the market first, oldest first; then FS_MASS_CANCELED. Or FS_REJECTED.
+ * - FS_SESSION, FS_BANDS: their echo, or FS_REJECTED. Into FS_CONTINUOUS: the uncross, then stops.
  * - Anything else: FS_REJECTED, FS_REASON_BAD_RECORD.
  * Every trade is two FS_FILLED reports, maker then taker, at the maker's price. A rejection echoes the
  * command's order_id, price, qty, account, symbol, side (0 if it is none) and partition
  * (FS_PARTITION_NONE if it is no account's, and for the house).
+ *
+ * Rules that need a sentence
+ * - Stops. When a command's aggressors have finished and the last trade moved (or FS_CONTINUOUS began,
+ *   or a stop came or changed), every stop that the last trade reaches is elected: buy stops before
+ *   sell stops, nearest price first, then oldest. The elected come in one after the other; what their
+ *   trades reach is elected behind them. Trailing stops then follow the last trade: a sell's stop is
+ *   never below last - offset, a buy's never above last + offset; one that moves goes behind the
+ *   others at its new price. Offsets in basis points round down. Before any trade a trailing stop
+ *   sleeps. A triggered stop's remainder is cancelled as a market order's.
+ * - All-or-none. A resting one larger than what the taker still has is passed over. An incoming one
+ *   that cannot trade whole at once rests, even if prices cross.
+ * - Fill-or-kill and all-or-none count hidden quantity, not what they would pass over or prevent.
+ * - Self-trade prevention follows the incoming order's stp, never applies to the house or in an
+ *   uncross, and comes before each trade in turn.
+ * - Post-only asks whether any resting order would trade, whoever owns it.
+ * - An uncross takes place at the price of most volume, then least imbalance, then nearest the
+ *   reference, then lowest; all-or-none orders sit it out. It matches best against best, by time.
  */
 
 typedef struct fs_engine fs_engine;
@@ -173,7 +254,7 @@ enum fs_status {
 
 typedef struct fs_level { /* one price of one side, house included; all 0: no such level */
     int64_t price;
-    int64_t qty;
+    int64_t qty; /* shown: of icebergs the tip */
     uint64_t orders;
 } fs_level;
 
@@ -182,14 +263,45 @@ typedef struct fs_last { /* a symbol's tape: its own trades and the prints; all 
     int64_t qty;     /* of the newest trade */
     uint64_t volume; /* lots in all; a print counts whole, the fills it gives are part of it */
     uint64_t trades; /* in all, likewise */
+    uint64_t turnover_low; /* sum of price x qty, 128-bit two's complement; over volume it is the VWAP. */
+    int64_t turnover_high; /* When volume is about to pass 2^64 - 1, it and the turnover stand still. */
 } fs_last;
 
+typedef struct fs_resting { /* one live order, as it stands */
+    uint64_t order_id;
+    int64_t price;  /* of a dormant order: its limit, 0 for none */
+    int64_t shown;  /* what depth counts of it */
+    int64_t leaves; /* open in all */
+    int64_t filled;
+    int64_t stop;   /* of a dormant order; INT64_MAX or INT64_MIN: a trailing stop that sleeps */
+    uint64_t expiry_ms;
+    uint32_t account;
+    uint16_t symbol;
+    uint16_t partition;
+    uint8_t side;
+    uint8_t flags;  /* fs_order_flag */
+    uint8_t dormant;
+    uint8_t house;
+    uint32_t reserved;
+} fs_resting;
+
+typedef struct fs_walk { /* what a quantity would take, hidden quantity included */
+    int64_t qty;      /* that could trade now, at most what was asked */
+    int64_t worst;    /* price of the last of it */
+    uint64_t cost_low; /* sum of price x qty, 128-bit two's complement */
+    int64_t cost_high;
+} fs_walk;
+
 /* A new engine without orders, its clock at 0, or NULL when memory runs out or max_orders is not in
- * 1..FS_MAX_ORDERS. At most max_orders client orders rest at a time; the house's come on top. */
+ * 1..FS_MAX_ORDERS. At most max_orders client orders rest or wait at a time; the house's come on top. */
 fs_engine *fs_new(uint32_t max_orders);
 
 /* Free the engine and all it holds. NULL is fine. */
 void fs_free(fs_engine *engine);
+
+/* Make room for `orders` live orders now, so that no later command has to wait for it; more than
+ * FS_MAX_ORDERS counts as that. Returns FS_OK, or FS_NO_MEMORY. */
+int fs_reserve(fs_engine *engine, uint32_t orders);
 
 /* Execute commands[0..n) in order and write their reports. Returns the number of reports written and
  * sets *consumed to the number of commands begun: pass the rest next time. When the return value equals
@@ -202,7 +314,7 @@ size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *con
  * FS_PARTITION_ALL's. `out` has room for n. Neither needs alignment. Returns the number copied. */
 size_t fs_reports_select(const void *reports, size_t n, uint16_t partition, void *out);
 
-/* Number of client orders resting. */
+/* Number of client orders resting or dormant. */
 uint32_t fs_orders(const fs_engine *engine);
 
 /* Best bid and best ask of a symbol. */
@@ -211,8 +323,27 @@ void fs_best(const fs_engine *engine, uint32_t symbol, fs_level *bid, fs_level *
 /* Up to n levels of one side (fs_side), best first. Returns how many were written. */
 size_t fs_depth(const fs_engine *engine, uint32_t symbol, uint8_t side, fs_level *levels, size_t n);
 
+/* Up to n orders of one side, in the order in which they would trade; with `dormant` not 0, the stops
+ * of that side, nearest first. Returns how many were written. */
+size_t fs_queue(const fs_engine *engine, uint32_t symbol, uint8_t side, int dormant, fs_resting *orders,
+                size_t n);
+
+/* The live order of an id. Returns 1, or 0 and blanks *order when there is none. */
+int fs_find(const fs_engine *engine, uint64_t order_id, fs_resting *order);
+
 /* The newest trade of a symbol, and its totals. */
 void fs_last_trade(const fs_engine *engine, uint32_t symbol, fs_last *last);
+
+/* What an order of `side` for `qty` would trade now without a limit and without self-trade prevention,
+ * nothing taken. A side or quantity out of range gives all 0. */
+void fs_cost(const fs_engine *engine, uint32_t symbol, uint8_t side, int64_t qty, fs_walk *walk);
+
+/* Lots shown on one side at `price` or better. */
+int64_t fs_cumulative(const fs_engine *engine, uint32_t symbol, uint8_t side, int64_t price);
+
+/* A symbol's fs_session. In *price and *qty, unless NULL, what an uncross would give now; qty 0: nothing
+ * crosses. */
+int fs_indicative(const fs_engine *engine, uint32_t symbol, int64_t *price, int64_t *qty);
 
 /* Bytes that fs_snapshot_save writes now; 0 while a command's reports are still to be fetched. */
 size_t fs_snapshot_size(const fs_engine *engine);

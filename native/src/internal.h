@@ -1,9 +1,12 @@
-/* internal.h: the engine's own structures. What they mean to a caller is in fillstream.h. */
+/* internal.h: the engine's own structures. What they mean to a caller is in fillstream.h; why they are
+ * what they are is in native/DESIGN.md. Included by fillstream.c, which is the one translation unit. */
 #ifndef FILLSTREAM_INTERNAL_H
 #define FILLSTREAM_INTERNAL_H
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "fillstream.h"
 
@@ -13,128 +16,210 @@
 static_assert(sizeof(fs_command) == 64, "a command is 64 bytes");
 static_assert(sizeof(fs_report) == 64, "a report is 64 bytes");
 
-#define FSI_NIL UINT32_MAX /* no order */
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define always_inline inline __attribute__((always_inline))
+#define noinline __attribute__((noinline))
 
-/* An order, resting or (in a taker) on its way in. One cache line. */
+#define NIL 0u                  /* no order, level or node: slot 0 of each slab is never handed out */
+#define NODE_BIT 0x80000000u    /* in a trie reference: a node, else a level */
+#define ANY_PRICE (UINT64_MAX - 1) /* the reach of a market order; an empty ladder's best_key is above it */
+#define NO_PRICE 0u             /* the reach of an order that may not trade: below any key */
+
+enum order_bits {
+    BIT_POST_ONLY = FS_POST_ONLY,
+    BIT_AON = FS_ALL_OR_NONE,
+    BIT_ICEBERG = FS_ICEBERG,
+    BIT_BPS = FS_OFFSET_BPS,
+    BIT_HOUSE = 16,
+    BIT_DORMANT = 32,
+    BIT_TRAILING = 64,
+    BIT_MARKET = 128 /* once triggered it has no limit */
+};
+
+/* An order, resting, dormant or on its way in: what every trade and cancel needs. One cache line. */
 struct order {
-    uint64_t id; /* 0: the house's */
-    int64_t price;
-    int64_t leaves;
+    uint64_t id;        /* 0: the house's */
+    int64_t leaves;     /* open in all */
+    int64_t hidden;     /* of leaves, behind an iceberg's tip */
     int64_t filled;
     uint64_t expiry_ms; /* 0: none */
+    uint32_t level;     /* NIL: on its way in */
+    uint32_t prev;      /* older order of the level */
+    uint32_t next;      /* newer order of the level; of a free slot: the next free one */
     uint32_t account;
-    uint32_t prev; /* older order of the level */
-    uint32_t next; /* newer order of the level; of a free slot: the next free one */
-    uint32_t heap_at; /* its place in the expiry heap, if it has an expiry */
     uint16_t symbol;
     uint16_t partition;
     uint8_t side;
-    bool house;
-    uint8_t reserved[2];
+    uint8_t bits; /* order_bits */
+    uint8_t stp;
+    uint8_t tif;
 };
 static_assert(sizeof(struct order) == 64, "an order is one cache line");
 
-struct level {
-    int64_t key; /* price, negated for asks: the greater key is the better price */
-    int64_t qty; /* open lots of its orders */
-    uint32_t head;
-    uint32_t tail;
-    uint32_t count;
+/* What few orders need, at the same slot. Only written for those. */
+struct rare {
+    int64_t display; /* iceberg */
+    int64_t limit;   /* dormant: its price once triggered, 0 for none */
+    int64_t offset;  /* trailing */
+    uint32_t heap_at; /* its place in the expiry heap */
+    uint32_t reserved;
 };
 
-struct side {
-    struct level *levels; /* ascending by key: the best level is the last */
-    uint32_t count;
-    uint32_t capacity;
-    uint32_t house;   /* the house's order, or FSI_NIL */
-    int64_t open_qty; /* of all levels, at most FS_MAX_SIDE_QTY */
+/* One price. Levels of a ladder form a list by price. One cache line. */
+struct level {
+    uint64_t key; /* of the price; the smaller is the better */
+    int64_t shown;
+    int64_t hidden;
+    uint32_t head, tail, count;
+    uint32_t aon;    /* all-or-none orders among them */
+    uint32_t better, worse;
+    uint32_t node;   /* the trie node it hangs on; NIL: it is the root */
+    uint32_t ladder; /* symbol * 4 + which */
+    uint64_t reserved;
+};
+static_assert(sizeof(struct level) == 64, "a level is one cache line");
+
+/* A trie node: 16 children by one digit of the key. It has at least two. */
+struct node {
+    uint64_t prefix; /* the key above that digit, zeros below */
+    uint32_t parent; /* of a free node: the next free one */
+    uint16_t used;   /* bitmap of children */
+    uint8_t shift;   /* of the digit: 0, 4, .. 60 */
+    uint8_t reserved;
+    uint32_t child[16];
+};
+
+#define CACHE_BITS 7
+/* Where the four ladders of a book stand. Odd ones ascend: their best price is the lowest. */
+enum which { BIDS = 0, ASKS = 1, SELL_STOPS = 2, BUY_STOPS = 3 };
+
+struct ladder {
+    uint64_t best_key; /* UINT64_MAX: empty */
+    int64_t open_qty;  /* of all its orders, hidden too */
+    uint32_t best;
+    uint32_t root;     /* trie reference */
+    uint32_t levels;
+    uint32_t house;    /* the house's order */
+    uint32_t trailing; /* trailing stops among its orders */
+    uint32_t id;       /* symbol * 4 + which */
+    uint32_t cache[1 << CACHE_BITS]; /* by hash of the key: a level that may have it */
 };
 
 struct book {
-    struct side sides[2]; /* at side - 1 */
+    struct ladder ladders[4];
     fs_last last;
+    int64_t reference;
+    int64_t low, high; /* bands */
+    bool banded;
+    uint8_t session;
+    bool special; /* not plainly continuous: session or bands to look at */
 };
 
 /* What becomes of the part of a taker that found nothing to trade with. */
 enum remainder { REMAINDER_RESTS, REMAINDER_CANCELED, REMAINDER_VANISHES };
 
 struct taker {
-    struct order order;
-    int64_t reach;        /* the worst key of the other side that it trades with */
+    uint64_t reach;       /* the worst key of the other side that it trades with */
+    int64_t price;
+    uint32_t slot;
     bool clients_only;    /* passes over the house: a print */
     uint8_t remainder;    /* enum remainder */
     uint8_t cancel_cause; /* fs_reason, if REMAINDER_CANCELED */
 };
 
-struct id_entry {
-    uint64_t id; /* 0: free */
-    uint32_t slot;
+/* What is left to do before the next command, in this order. */
+enum work {
+    WORK_TAKERS = 1,
+    WORK_UNCROSS = 2,
+    WORK_STOPS = 4,   /* look for stops that the last trade reaches */
+    WORK_ELECTED = 8, /* bring in those found */
+    WORK_MASS = 16,
+    WORK_EXPIRY = 32
 };
 
-#define FSI_MAX_TAKERS 2 /* a quote's two sides */
-#define FSI_MAX_SPILL 2  /* reports of one step: the two sides of a trade */
+#define MAX_TAKERS 2u /* a quote's two sides */
+#define MAX_SPILL 2u  /* reports of one step: the two sides of a trade */
+#define RUN 128u      /* commands between two looks at the slabs */
+#define SPARE 4u
 
 struct fs_engine {
-    /* orders */
+    /* hot */
     struct order *orders;
-    uint32_t order_capacity;
-    uint32_t order_used; /* slots ever in use; those above are untouched */
-    uint32_t order_live; /* clients' and the house's */
-    uint32_t free_head;
-    uint32_t max_orders;
-    uint32_t client_count;
-    struct id_entry *ids; /* open addressing, linear probing, at most half full */
-    size_t id_mask;       /* capacity - 1, a power of two less one */
-    uint32_t *heap;       /* slots of orders with an expiry, soonest first */
-    uint32_t heap_count;
-    uint32_t symbol_end; /* one above the highest symbol with a book */
-    struct book **books; /* FS_MAX_SYMBOL + 1 of them */
-    uint64_t clock_ms;
-    uint64_t matches;
-    /* the command in progress */
-    struct taker takers[FSI_MAX_TAKERS];
-    uint32_t taker_count;
-    uint32_t taker_at;
-    /* where reports go */
+    struct level *levels;
+    struct node *nodes;
+    uint64_t *ids; /* upper half: upper half of the id's hash; lower: slot; 0: free */
+    struct book **books;
+    struct rare *rares;
     fs_report *out;
     fs_report *out_end;
-    fs_report spill[FSI_MAX_SPILL]; /* the second half of a step whose first half filled the buffer */
+    uint64_t matches;
+    uint64_t clock_ms;
+    size_t id_mask;     /* capacity - 1, a power of two less one */
+    uint32_t id_shift;  /* from the upper half of a hash to its home */
+    uint32_t work;
+    uint32_t client_count;
+    uint32_t max_orders;
+    uint32_t order_free, order_used, order_live; /* used: slots ever handed out, slot 0 included */
+    uint32_t level_free, level_used;
+    uint32_t node_free, node_used;
+    uint32_t capacity; /* slots of every slab */
+    uint32_t *heap;    /* slots of orders with an expiry, soonest first */
+    uint32_t heap_count;
+    uint32_t symbol_end; /* one above the highest symbol with a book */
+    /* the command in progress */
+    struct taker takers[MAX_TAKERS];
+    uint32_t taker_count, taker_at;
+    uint32_t stop_symbol;            /* WORK_STOPS, WORK_UNCROSS */
+    uint32_t elected_head, elected_tail; /* a queue through next */
+    int64_t cross_price;
+    struct {
+        fs_command command;
+        uint64_t canceled;
+        uint32_t symbol, which, slot;
+    } mass;
+    fs_report spill[MAX_SPILL]; /* the second half of a step whose first half filled the buffer */
     uint32_t spill_count;
 };
 
-static inline int64_t fsi_key(uint8_t side, int64_t price) { return side == FS_BUY ? price : -price; }
+/* ---------------------------------------------------------------- prices as keys */
 
-static inline uint8_t fsi_other(uint8_t side) { return (uint8_t)(FS_BUY + FS_SELL - side); }
-
-static inline struct side *fsi_side(struct book *book, uint8_t side) { return &book->sides[side - 1]; }
-
-static inline struct level *fsi_best_level(const struct side *side) {
-    return side->count ? &side->levels[side->count - 1] : NULL;
+static always_inline uint64_t key_of(uint32_t which, int64_t price) {
+    uint64_t biased = (uint64_t)price ^ 1ULL << 63;
+    return which & 1 ? biased : ~biased;
 }
 
-static inline bool fsi_expiry_due(const fs_engine *e) {
-    return e->heap_count && e->orders[e->heap[0]].expiry_ms <= e->clock_ms;
+static always_inline int64_t price_of(uint32_t which, uint64_t key) {
+    return (int64_t)((which & 1 ? key : ~key) ^ 1ULL << 63);
+}
+
+static always_inline struct ladder *own_ladder(struct book *book, uint8_t side) {
+    return &book->ladders[side - 1];
+}
+
+static always_inline struct ladder *other_ladder(struct book *book, uint8_t side) {
+    return &book->ladders[2 - side];
+}
+
+static always_inline struct ladder *stop_ladder(struct book *book, uint8_t side) {
+    return &book->ladders[side == FS_BUY ? BUY_STOPS : SELL_STOPS];
+}
+
+static always_inline uint8_t other_which(uint8_t side) { return (uint8_t)(2 - side); }
+
+static inline struct book *book_of(const fs_engine *e, uint32_t symbol) {
+    return symbol <= FS_MAX_SYMBOL ? e->books[symbol] : NULL;
+}
+
+static inline bool is_side(uint8_t side) { return side == FS_BUY || side == FS_SELL; }
+
+static inline int64_t level_price(const struct level *level) { return price_of(level->ladder, level->key); }
+
+static inline struct ladder *ladder_of(const fs_engine *e, const struct level *level) {
+    return &e->books[level->ladder >> 2]->ladders[level->ladder & 3];
 }
 
 /* Nothing half done: a snapshot may be taken. */
-static inline bool fsi_idle(const fs_engine *e) {
-    return e->taker_at == e->taker_count && !e->spill_count && !fsi_expiry_due(e);
-}
-
-/* store.c: the slab, the id table and the expiry heap. */
-bool fsi_reserve(fs_engine *e, uint32_t n);              /* room for n more orders; false: no memory */
-uint32_t fsi_add(fs_engine *e, const struct order *o);   /* needs fsi_reserve; returns the slot */
-void fsi_drop(fs_engine *e, uint32_t slot);
-uint32_t fsi_find(const fs_engine *e, uint64_t id); /* slot of a client's order, or FSI_NIL */
-bool fsi_sooner(const fs_engine *e, uint32_t slot_a, uint32_t slot_b);
-
-/* book.c: levels and queues. */
-struct book *fsi_book(const fs_engine *e, uint32_t symbol); /* NULL: none yet */
-struct book *fsi_book_open(fs_engine *e, uint32_t symbol);  /* made if need be; NULL: no memory */
-bool fsi_reserve_level(struct side *side);                  /* room for one more level */
-void fsi_rest(fs_engine *e, struct book *book, const struct order *o); /* needs both reserves */
-void fsi_reduce(fs_engine *e, uint32_t slot, int64_t qty); /* less open quantity; at 0 it is gone */
-uint32_t fsi_first(const fs_engine *e, const struct side *side, int64_t reach, bool clients_only);
-bool fsi_can_fill(const struct side *side, int64_t reach, int64_t qty);
+static inline bool idle(const fs_engine *e) { return !e->work && !e->spill_count; }
 
 #endif

@@ -3,19 +3,21 @@
  * All words are 64 bits, little-endian:
  *
  *   magic | clock_ms | matches | books
- *   per book with a trade or an order, by symbol:
- *       symbol | last price | last qty | volume | trades | bids | asks
- *       per order, bids then asks, best price first, oldest first:
- *           order_id | price | leaves | filled | expiry_ms | account + partition << 32 + house << 48
+ *   per book that differs from a new one, by symbol:
+ *       symbol | session + banded << 8 | reference | low | high
+ *       last price | last qty | volume | trades | turnover low | turnover high
+ *       bids | asks | sell stops | buy stops
+ *       per order of each of the four, best price first, oldest first:
+ *           order_id | price (of a stop: the stop price) | leaves | filled | expiry_ms
+ *           account + partition << 32 + bits << 48 + tif << 56 + stp << 60
+ *           an iceberg: display | hidden
+ *           a dormant order: limit | offset
  *   hash of all words before it
  *
  * It says nothing of slots, capacities or the shape of the tables, so equal states give equal bytes. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "internal.h"
 
-#define MAGIC 0x31304b4f4f425346ULL /* "FSBOOK01" */
+#define MAGIC 0x32304b4f4f425346ULL /* "FSBOOK02" */
 #define WORD sizeof(uint64_t)
 
 /* ----------------------------------------------------------------- writing */
@@ -37,42 +39,56 @@ static void write_word(struct writer *w, uint64_t word) {
     w->hash = mix(w->hash, word);
 }
 
-static void write_order(struct writer *w, const struct order *o) {
+static void write_order(struct writer *w, const fs_engine *e, uint32_t slot) {
+    const struct order *o = &e->orders[slot];
+    const struct rare *rare = &e->rares[slot];
     write_word(w, o->id);
-    write_word(w, (uint64_t)o->price);
+    write_word(w, (uint64_t)level_price(&e->levels[o->level]));
     write_word(w, (uint64_t)o->leaves);
     write_word(w, (uint64_t)o->filled);
     write_word(w, o->expiry_ms);
-    write_word(w, o->account | (uint64_t)o->partition << 32 | (uint64_t)o->house << 48);
+    write_word(w, o->account | (uint64_t)o->partition << 32 | (uint64_t)o->bits << 48 | (uint64_t)o->tif << 56 |
+                      (uint64_t)o->stp << 60);
+    if (o->bits & BIT_ICEBERG) {
+        write_word(w, (uint64_t)rare->display);
+        write_word(w, (uint64_t)o->hidden);
+    }
+    if (o->bits & BIT_DORMANT) {
+        write_word(w, (uint64_t)rare->limit);
+        write_word(w, (uint64_t)rare->offset);
+    }
 }
 
-static void write_side(struct writer *w, const fs_engine *e, const struct side *side) {
-    for (uint32_t i = side->count; i--;)
-        for (uint32_t slot = side->levels[i].head; slot != FSI_NIL; slot = e->orders[slot].next)
-            write_order(w, &e->orders[slot]);
-}
-
-static uint64_t count_orders(const struct side *side) {
+static uint64_t count_orders(const fs_engine *e, const struct ladder *l) {
     uint64_t orders = 0;
-    for (uint32_t i = 0; i < side->count; i++) orders += side->levels[i].count;
+    for (uint32_t at = l->best; at; at = e->levels[at].worse) orders += e->levels[at].count;
     return orders;
 }
 
 static bool is_blank(const struct book *book) {
-    return !book || (!book->last.trades && !book->sides[0].count && !book->sides[1].count);
+    if (!book) return true;
+    for (uint32_t which = 0; which < 4; which++)
+        if (book->ladders[which].best) return false;
+    return !book->last.trades && !book->session && !book->banded && !book->reference;
 }
 
 static void write_book(struct writer *w, const fs_engine *e, uint32_t symbol) {
     const struct book *book = e->books[symbol];
     write_word(w, symbol);
+    write_word(w, book->session | (uint64_t)book->banded << 8);
+    write_word(w, (uint64_t)book->reference);
+    write_word(w, (uint64_t)book->low);
+    write_word(w, (uint64_t)book->high);
     write_word(w, (uint64_t)book->last.price);
     write_word(w, (uint64_t)book->last.qty);
     write_word(w, book->last.volume);
     write_word(w, book->last.trades);
-    write_word(w, count_orders(&book->sides[0]));
-    write_word(w, count_orders(&book->sides[1]));
-    write_side(w, e, &book->sides[0]);
-    write_side(w, e, &book->sides[1]);
+    write_word(w, book->last.turnover_low);
+    write_word(w, (uint64_t)book->last.turnover_high);
+    for (uint32_t which = 0; which < 4; which++) write_word(w, count_orders(e, &book->ladders[which]));
+    for (uint32_t which = 0; which < 4; which++)
+        for (uint32_t slot = e->levels[book->ladders[which].best].head; slot; slot = order_behind(e, slot))
+            write_order(w, e, slot);
 }
 
 static void write_state(struct writer *w, const fs_engine *e) {
@@ -89,7 +105,7 @@ static void write_state(struct writer *w, const fs_engine *e) {
 }
 
 size_t fs_snapshot_size(const fs_engine *engine) {
-    if (!fsi_idle(engine)) return 0;
+    if (!idle(engine)) return 0;
     struct writer w = {0};
     write_state(&w, engine);
     return w.words * WORD;
@@ -105,7 +121,7 @@ size_t fs_snapshot_save(const fs_engine *engine, void *bytes, size_t capacity) {
 }
 
 uint64_t fs_state_hash(const fs_engine *engine) {
-    if (!fsi_idle(engine)) return 0;
+    if (!idle(engine)) return 0;
     struct writer w = {0};
     write_state(&w, engine);
     return w.hash ? w.hash : 1; /* 0 means busy */
@@ -119,14 +135,13 @@ struct reader {
     int status;   /* the first thing that went wrong; every read after it gives 0 */
 };
 
-static uint64_t fail(struct reader *r, int status) {
+static void fail(struct reader *r, int status) {
     if (r->status == FS_OK) r->status = status;
-    r->words = 0;
-    return 0;
 }
 
 static uint64_t read_word(struct reader *r) {
-    if (!r->words) return fail(r, FS_BAD_SNAPSHOT);
+    if (!r->words) fail(r, FS_BAD_SNAPSHOT);
+    if (r->status != FS_OK) return 0;
     uint64_t word;
     memcpy(&word, r->bytes, WORD);
     r->bytes += WORD;
@@ -136,72 +151,146 @@ static uint64_t read_word(struct reader *r) {
 
 static int64_t read_within(struct reader *r, int64_t low, int64_t high) {
     int64_t value = (int64_t)read_word(r);
-    return value >= low && value <= high ? value : (int64_t)fail(r, FS_BAD_SNAPSHOT);
+    if (r->status == FS_OK && value >= low && value <= high) return value;
+    fail(r, FS_BAD_SNAPSHOT);
+    return low;
 }
 
-static struct order read_order(struct reader *r, uint32_t symbol, uint8_t side) {
-    struct order o = {.symbol = (uint16_t)symbol, .side = side};
-    o.id = read_word(r);
-    o.price = read_within(r, -FS_MAX_PRICE, FS_MAX_PRICE);
-    o.leaves = read_within(r, 1, FS_MAX_QTY);
-    o.filled = read_within(r, 0, INT64_MAX);
-    o.expiry_ms = read_word(r);
+struct saved {
+    struct order order;
+    struct rare rare;
+    int64_t price;
+};
+
+static struct saved read_order(struct reader *r, uint32_t symbol, uint32_t which) {
+    struct saved s = {.order = {.symbol = (uint16_t)symbol}};
+    struct order *o = &s.order;
+    bool stops = which >= SELL_STOPS;
+    o->side = which == BIDS || which == BUY_STOPS ? FS_BUY : FS_SELL;
+    o->id = read_word(r);
+    s.price = (int64_t)read_word(r);
+    o->leaves = read_within(r, 1, FS_MAX_QTY);
+    o->filled = read_within(r, 0, INT64_MAX);
+    o->expiry_ms = read_word(r);
     uint64_t who = read_word(r);
-    o.account = (uint32_t)who;
-    o.partition = (uint16_t)(who >> 32);
-    o.house = who >> 48 & 1;
-    if (who >> 49) fail(r, FS_BAD_SNAPSHOT);
-    return o;
+    o->account = (uint32_t)who;
+    o->partition = (uint16_t)(who >> 32);
+    o->bits = (uint8_t)(who >> 48);
+    o->tif = who >> 56 & 15;
+    o->stp = who >> 60 & 15;
+    if (stops != !!(o->bits & BIT_DORMANT)) fail(r, FS_BAD_SNAPSHOT);
+    if (!(o->bits & BIT_TRAILING) && bad_price(s.price)) fail(r, FS_BAD_SNAPSHOT);
+    if (o->bits & BIT_ICEBERG) {
+        s.rare.display = read_within(r, 1, FS_MAX_QTY);
+        o->hidden = read_within(r, 0, o->leaves - 1);
+    }
+    if (stops) {
+        s.rare.limit = read_within(r, -FS_MAX_PRICE, FS_MAX_PRICE);
+        s.rare.offset = read_within(r, 0, FS_MAX_PRICE);
+    }
+    return s;
 }
 
-static bool may_be_client(const fs_engine *e, const struct order *o) {
+/* Whether an order has flags that an accepted one could have. The same rules as check_new_record. */
+static bool sound_client(const struct order *o, const struct rare *rare) {
+    uint8_t bits = o->bits, kinds = bits & (BIT_POST_ONLY | BIT_AON | BIT_ICEBERG | BIT_BPS);
+    bool limited = !(bits & BIT_MARKET), dormant = bits & BIT_DORMANT, trailing = bits & BIT_TRAILING;
+    if (bits & BIT_HOUSE || o->stp > FS_STP_DECREMENT) return false;
+    if (!lasting(o->tif) && !(dormant && (o->tif == FS_IOC || o->tif == FS_FOK))) return false;
+    if (o->tif == FS_GTD && !o->expiry_ms) return false;
+    if ((bits & (BIT_AON | BIT_ICEBERG)) == (BIT_AON | BIT_ICEBERG)) return false;
+    if (bits & BIT_ICEBERG && o->leaves - o->hidden > rare->display) return false;
+    if (!dormant) return limited && !trailing && !(bits & BIT_BPS);
+    if (o->hidden || (!limited && rare->limit)) return false;
+    if (kinds & (BIT_POST_ONLY | BIT_AON)) return false;
+    if (kinds & BIT_ICEBERG && (!limited || !lasting(o->tif))) return false;
+    if (!trailing) return !rare->offset && !(bits & BIT_BPS);
+    return !limited && rare->offset >= 1 && (!(bits & BIT_BPS) || rare->offset <= 9999);
+}
+
+static bool may_be_client(const fs_engine *e, const struct saved *s) {
+    const struct order *o = &s->order;
     return o->id && o->account && o->partition < FS_PARTITION_NONE && o->filled <= FS_MAX_QTY - o->leaves &&
-           (!o->expiry_ms || o->expiry_ms > e->clock_ms) && fsi_find(e, o->id) == FSI_NIL;
+           (!o->expiry_ms || o->expiry_ms > e->clock_ms) && sound_client(o, &s->rare) && !id_find(e, o->id);
 }
 
-static bool may_be_house(const struct side *side, const struct order *o) {
-    return side->house == FSI_NIL && !o->id && !o->account && !o->expiry_ms &&
+static bool may_be_house(const struct ladder *l, const struct order *o) {
+    return !l->house && o->bits == BIT_HOUSE && !o->id && !o->account && !o->expiry_ms && !o->tif && !o->stp &&
            o->partition == FS_PARTITION_NONE;
 }
 
-/* Whether the order may stand where it was read: behind all that the side holds so far. */
-static bool belongs(const fs_engine *e, const struct side *side, const struct order *o) {
-    if (side->count && side->levels[0].key < fsi_key(o->side, o->price)) return false;
-    if (o->leaves > FS_MAX_SIDE_QTY - side->open_qty) return false;
-    return o->house ? may_be_house(side, o) : may_be_client(e, o);
+/* Whether the order may stand where it was read: behind all that the ladder holds so far. */
+static bool belongs(const fs_engine *e, struct book *book, const struct ladder *l, uint32_t last_level,
+                    const struct saved *s) {
+    uint64_t key = key_of(l->id, s->price);
+    if (last_level && key < e->levels[last_level].key) return false;
+    if (s->order.bits & BIT_TRAILING && (key < 2 || key == UINT64_MAX - 1)) return false;
+    uint8_t side = s->order.side;
+    if (overfull(own_ladder(book, side), stop_ladder(book, side), 0, s->order.leaves)) return false;
+    return s->order.bits & BIT_HOUSE ? may_be_house(l, &s->order) : may_be_client(e, s);
 }
 
-static void read_side(struct reader *r, fs_engine *e, uint32_t symbol, uint8_t side_code, uint64_t orders) {
-    struct side *side = fsi_side(e->books[symbol], side_code);
+static uint32_t add_saved(fs_engine *e, struct ladder *l, const struct saved *s) {
+    uint32_t slot;
+    if (s->order.bits & BIT_HOUSE) {
+        slot = slot_take(e);
+        e->orders[slot] = s->order;
+    } else {
+        uint64_t hash = hash_of(s->order.id);
+        slot = client_add(e, &s->order, id_place(e, s->order.id, hash), hash);
+    }
+    uint32_t heap_at = e->rares[slot].heap_at;
+    e->rares[slot] = s->rare;
+    e->rares[slot].heap_at = heap_at;
+    ladder_put(e, l, slot, key_of(l->id, s->price));
+    return e->orders[slot].level;
+}
+
+static void read_ladder(struct reader *r, fs_engine *e, uint32_t symbol, uint32_t which, uint64_t orders) {
+    struct book *book = e->books[symbol];
+    struct ladder *l = &book->ladders[which];
+    uint32_t last_level = NIL;
     for (uint64_t i = 0; i < orders && r->status == FS_OK; i++) {
-        struct order o = read_order(r, symbol, side_code);
-        if (r->status != FS_OK || !belongs(e, side, &o) || e->client_count >= FS_MAX_ORDERS)
+        struct saved s = read_order(r, symbol, which);
+        if (r->status != FS_OK || !belongs(e, book, l, last_level, &s) || e->client_count >= FS_MAX_ORDERS)
             fail(r, FS_BAD_SNAPSHOT);
-        else if (!fsi_reserve(e, 1) || !fsi_reserve_level(side))
+        else if (!store_reserve(e, 1))
             fail(r, FS_NO_MEMORY);
         else
-            fsi_rest(e, e->books[symbol], &o);
+            last_level = add_saved(e, l, &s);
     }
 }
 
 static void read_book(struct reader *r, fs_engine *e) {
     uint32_t symbol = (uint32_t)read_within(r, e->symbol_end, FS_MAX_SYMBOL);
-    fs_last last = {
-        .price = read_within(r, -FS_MAX_PRICE, FS_MAX_PRICE),
-        .qty = read_within(r, 0, FS_MAX_QTY),
-        .volume = read_word(r),
-        .trades = read_word(r),
-    };
-    uint64_t bids = read_word(r), asks = read_word(r);
+    uint64_t state = read_word(r), counts[4];
+    struct book read = {.session = state & 3, .banded = state >> 8 & 1};
+    if (read.session > FS_HALTED || state >> 9 || (state & 0xfc)) fail(r, FS_BAD_SNAPSHOT);
+    read.reference = read_within(r, -FS_MAX_PRICE, FS_MAX_PRICE);
+    read.low = read_within(r, -FS_MAX_PRICE, FS_MAX_PRICE);
+    read.high = read_within(r, read.low, FS_MAX_PRICE);
+    if (!read.banded && (read.low || read.high)) fail(r, FS_BAD_SNAPSHOT);
+    read.last.price = read_within(r, -FS_MAX_PRICE, FS_MAX_PRICE);
+    read.last.qty = read_within(r, 0, FS_MAX_QTY);
+    read.last.volume = read_word(r);
+    read.last.trades = read_word(r);
+    read.last.turnover_low = read_word(r);
+    read.last.turnover_high = (int64_t)read_word(r);
+    for (uint32_t which = 0; which < 4; which++) counts[which] = read_word(r);
     if (r->status != FS_OK) return;
-    struct book *book = fsi_book_open(e, symbol);
-    if (!book) {
+    if (!e->books[symbol] && !book_open(e, symbol)) {
         fail(r, FS_NO_MEMORY);
         return;
     }
-    book->last = last;
-    read_side(r, e, symbol, FS_BUY, bids);
-    read_side(r, e, symbol, FS_SELL, asks);
+    struct book *book = e->books[symbol];
+    book->session = read.session;
+    book->banded = read.banded;
+    book->special = read.session != FS_CONTINUOUS || read.banded;
+    book->reference = read.reference;
+    book->low = read.low;
+    book->high = read.high;
+    book->last = read.last;
+    for (uint32_t which = 0; which < 4; which++) read_ladder(r, e, symbol, which, counts[which]);
 }
 
 static void read_state(struct reader *r, fs_engine *e) {
@@ -219,7 +308,7 @@ static void read_state(struct reader *r, fs_engine *e) {
 }
 
 int fs_restore(fs_engine *engine, const void *bytes, size_t n) {
-    if (!fsi_idle(engine)) return FS_BUSY;
+    if (!idle(engine)) return FS_BUSY;
     if (n % WORD) return FS_BAD_SNAPSHOT;
     fs_engine *fresh = fs_new(engine->max_orders);
     if (!fresh) return FS_NO_MEMORY;

@@ -1,142 +1,184 @@
-/* store.c: where orders live: a slab of slots, a table from id to slot, a heap of expiries.
- * All three grow together in fsi_reserve, so that nothing after it can run out of memory. */
-#include <stdlib.h>
-#include <string.h>
-
+/* store.c: where orders live: slabs of orders, levels and nodes, a table from id to slot, a heap of
+ * expiries. All grow together in store_reserve, so that nothing between two calls of it runs out. */
 #include "internal.h"
 
 #define FIRST_CAPACITY 1024u
 
 /* ---------------------------------------------------------------- id table */
 
-static size_t home_of(const fs_engine *e, uint64_t id) {
-    id ^= id >> 33; /* the finalizer of MurmurHash3: neighbouring ids spread over the table */
-    id *= 0xff51afd7ed558ccdULL;
-    id ^= id >> 33;
-    id *= 0xc4ceb9fe1a85ec53ULL;
-    id ^= id >> 33;
-    return (size_t)id & e->id_mask;
+static always_inline uint64_t hash_of(uint64_t id) {
+    return (id ^ id >> 32) * 0x9e3779b97f4a7c15ULL; /* Fibonacci: neighbouring ids spread evenly */
 }
 
-static size_t place_of(const fs_engine *e, uint64_t id) {
-    size_t at = home_of(e, id);
-    while (e->ids[at].id && e->ids[at].id != id) at = (at + 1) & e->id_mask;
-    return at;
+static always_inline size_t home_of(const fs_engine *e, uint64_t hash) {
+    return (size_t)((hash >> 32) >> e->id_shift);
 }
 
-uint32_t fsi_find(const fs_engine *e, uint64_t id) {
-    assert(id);
-    const struct id_entry *entry = &e->ids[place_of(e, id)];
-    return entry->id ? entry->slot : FSI_NIL;
+static always_inline uint64_t id_entry(uint64_t hash, uint32_t slot) {
+    return (hash & ~(uint64_t)UINT32_MAX) | slot;
 }
 
-/* Take an id out and close the gap, so that no probe ever meets a tombstone. */
-static void forget_id(fs_engine *e, uint64_t id) {
-    size_t gap = place_of(e, id);
-    assert(e->ids[gap].id == id);
-    for (size_t at = (gap + 1) & e->id_mask; e->ids[at].id; at = (at + 1) & e->id_mask) {
-        size_t wanted = (at - home_of(e, e->ids[at].id)) & e->id_mask; /* steps from its home */
-        if (wanted < ((at - gap) & e->id_mask)) continue;              /* its home lies after the gap */
-        e->ids[gap] = e->ids[at];
+/* Where the id is, or the free place where it would be put. */
+static always_inline size_t id_place(const fs_engine *e, uint64_t id, uint64_t hash) {
+    size_t at = home_of(e, hash);
+    for (;; at = (at + 1) & e->id_mask) {
+        uint64_t entry = e->ids[at];
+        if (!entry) return at;
+        if ((entry ^ hash) >> 32 == 0 && e->orders[(uint32_t)entry].id == id) return at;
+    }
+}
+
+static always_inline uint32_t id_find(const fs_engine *e, uint64_t id) {
+    return (uint32_t)e->ids[id_place(e, id, hash_of(id))];
+}
+
+/* Take an entry out and close the gap, so that no probe ever meets a tombstone. */
+static always_inline void id_remove(fs_engine *e, size_t gap) {
+    uint64_t *ids = e->ids;
+    size_t mask = e->id_mask;
+    for (size_t at = (gap + 1) & mask; ids[at]; at = (at + 1) & mask) {
+        size_t wanted = (at - home_of(e, ids[at])) & mask; /* steps from its home */
+        if (wanted < ((at - gap) & mask)) continue;        /* its home lies after the gap */
+        ids[gap] = ids[at];
         gap = at;
     }
-    e->ids[gap].id = 0;
+    ids[gap] = 0;
 }
 
-static bool grow_ids(fs_engine *e, size_t capacity) {
-    struct id_entry *old = e->ids, *ids = calloc(capacity, sizeof *ids);
+static bool ids_grow(fs_engine *e, size_t capacity) {
+    uint64_t *old = e->ids, *ids = calloc(capacity, sizeof *ids);
     if (!ids) return false;
     size_t old_capacity = old ? e->id_mask + 1 : 0;
+    for (size_t i = 0; i < capacity; i += 512) *(volatile uint64_t *)&ids[i] = 0; /* page it in now */
     e->ids = ids;
     e->id_mask = capacity - 1;
-    for (size_t i = 0; i < old_capacity; i++)
-        if (old[i].id) ids[place_of(e, old[i].id)] = old[i];
+    e->id_shift = 32;
+    for (size_t rest = capacity; rest > 1; rest /= 2) e->id_shift--;
+    for (size_t i = 0; i < old_capacity; i++) {
+        if (!old[i]) continue;
+        size_t at = home_of(e, old[i]);
+        while (ids[at]) at = (at + 1) & e->id_mask;
+        ids[at] = old[i];
+    }
     free(old);
     return true;
 }
 
 /* ------------------------------------------------------------- expiry heap */
 
-bool fsi_sooner(const fs_engine *e, uint32_t slot_a, uint32_t slot_b) {
+static bool sooner(const fs_engine *e, uint32_t slot_a, uint32_t slot_b) {
     const struct order *a = &e->orders[slot_a], *b = &e->orders[slot_b];
     return a->expiry_ms != b->expiry_ms ? a->expiry_ms < b->expiry_ms : a->id < b->id;
 }
 
+static bool expiry_due(const fs_engine *e) {
+    return e->heap_count && e->orders[e->heap[0]].expiry_ms <= e->clock_ms;
+}
+
 static void heap_put(fs_engine *e, uint32_t at, uint32_t slot) {
     e->heap[at] = slot;
-    e->orders[slot].heap_at = at;
+    e->rares[slot].heap_at = at;
 }
 
 static void heap_settle(fs_engine *e, uint32_t at, uint32_t slot) {
     for (; at; at = (at - 1) / 2) {
         uint32_t parent = e->heap[(at - 1) / 2];
-        if (!fsi_sooner(e, slot, parent)) break;
+        if (!sooner(e, slot, parent)) break;
         heap_put(e, at, parent);
     }
     for (;;) {
         uint32_t child = 2 * at + 1;
         if (child >= e->heap_count) break;
-        if (child + 1 < e->heap_count && fsi_sooner(e, e->heap[child + 1], e->heap[child])) child++;
-        if (!fsi_sooner(e, e->heap[child], slot)) break;
+        if (child + 1 < e->heap_count && sooner(e, e->heap[child + 1], e->heap[child])) child++;
+        if (!sooner(e, e->heap[child], slot)) break;
         heap_put(e, at, e->heap[child]);
         at = child;
     }
     heap_put(e, at, slot);
 }
 
-static void heap_add(fs_engine *e, uint32_t slot) {
+static noinline void heap_add(fs_engine *e, uint32_t slot) {
     e->heap_count++;
     heap_settle(e, e->heap_count - 1, slot);
 }
 
-static void heap_drop(fs_engine *e, uint32_t slot) {
-    uint32_t at = e->orders[slot].heap_at, last = e->heap[--e->heap_count];
+static noinline void heap_drop(fs_engine *e, uint32_t slot) {
+    uint32_t at = e->rares[slot].heap_at, last = e->heap[--e->heap_count];
     assert(e->heap[at] == slot || last == slot);
     if (last != slot) heap_settle(e, at, last);
 }
 
-/* -------------------------------------------------------------------- slab */
+/* -------------------------------------------------------------------- slabs */
 
-bool fsi_reserve(fs_engine *e, uint32_t n) {
-    if (e->order_capacity - e->order_live >= n) return true;
-    assert(n <= FIRST_CAPACITY && e->order_capacity <= FS_MAX_ORDERS);
-    uint32_t capacity = e->order_capacity ? 2 * e->order_capacity : FIRST_CAPACITY;
-    struct order *orders = realloc(e->orders, capacity * sizeof *orders);
-    if (!orders) return false;
-    e->orders = orders;
-    uint32_t *heap = realloc(e->heap, capacity * sizeof *heap);
-    if (!heap) return false;
-    e->heap = heap;
-    if (!grow_ids(e, 2 * (size_t)capacity)) return false;
-    e->order_capacity = capacity;
+/* Grow one slab, on whole cache lines; what is new is zeroed, and so paged in before it is needed. */
+static bool slab_grow(void **slab, size_t size, size_t from, size_t to) {
+    unsigned char *bytes = aligned_alloc(64, to * size);
+    if (!bytes) return false;
+    if (from) memcpy(bytes, *slab, from * size);
+    memset(bytes + from * size, 0, (to - from) * size);
+    free(*slab);
+    *slab = bytes;
     return true;
 }
 
-uint32_t fsi_add(fs_engine *e, const struct order *o) {
-    assert(e->order_live < e->order_capacity);
-    uint32_t slot = e->free_head;
-    if (slot == FSI_NIL)
-        slot = e->order_used++;
+static bool store_grow(fs_engine *e, uint32_t capacity) {
+    struct {
+        void **slab;
+        size_t size;
+    } slabs[] = {{(void **)&e->orders, sizeof *e->orders}, {(void **)&e->levels, sizeof *e->levels},
+                 {(void **)&e->nodes, sizeof *e->nodes},   {(void **)&e->rares, sizeof *e->rares},
+                 {(void **)&e->heap, sizeof *e->heap}};
+    for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
+        if (!slab_grow(slabs[i].slab, slabs[i].size, e->capacity, capacity)) return false;
+    if (!ids_grow(e, 2 * (size_t)capacity)) return false;
+    if (!e->capacity) {
+        e->order_used = e->level_used = e->node_used = 1;
+        e->levels[NIL].key = 1; /* no price has this key, so the cache's empty places match nothing */
+    }
+    e->capacity = capacity;
+    return true;
+}
+
+/* Room for n more orders. A level holds an order and a node two levels, so these have room too. */
+static always_inline bool store_reserve(fs_engine *e, uint32_t n) {
+    if (likely(e->capacity - e->order_live >= n + SPARE)) return true;
+    uint32_t capacity = e->capacity ? e->capacity : FIRST_CAPACITY;
+    while (capacity - e->order_live < n + SPARE && capacity <= FS_MAX_ORDERS) capacity *= 2;
+    return store_grow(e, capacity);
+}
+
+static always_inline uint32_t slot_take(fs_engine *e) {
+    assert(e->order_live < e->capacity - 1);
+    uint32_t slot = e->order_free;
+    if (likely(slot))
+        e->order_free = e->orders[slot].next;
     else
-        e->free_head = e->orders[slot].next;
-    e->orders[slot] = *o;
+        slot = e->order_used++;
     e->order_live++;
-    if (o->house) return slot;
-    e->client_count++;
-    e->ids[place_of(e, o->id)] = (struct id_entry){.id = o->id, .slot = slot};
-    if (o->expiry_ms) heap_add(e, slot);
     return slot;
 }
 
-void fsi_drop(fs_engine *e, uint32_t slot) {
+static always_inline void slot_give(fs_engine *e, uint32_t slot) {
     struct order *o = &e->orders[slot];
-    if (!o->house) {
-        forget_id(e, o->id);
-        if (o->expiry_ms) heap_drop(e, slot);
-        e->client_count--;
-    }
-    memset(o, 0, sizeof *o);
-    o->next = e->free_head;
-    e->free_head = slot;
+    o->id = 0;
+    o->leaves = 0;
+    o->next = e->order_free;
+    e->order_free = slot;
     e->order_live--;
+}
+
+/* A client's order is done: forget it. `place` is its place in the id table. */
+static always_inline void client_drop_at(fs_engine *e, uint32_t slot, size_t place) {
+    if (unlikely(e->orders[slot].expiry_ms)) heap_drop(e, slot);
+    id_remove(e, place);
+    e->client_count--;
+    slot_give(e, slot);
+}
+
+static always_inline void order_drop(fs_engine *e, uint32_t slot) {
+    const struct order *o = &e->orders[slot];
+    if (unlikely(o->bits & BIT_HOUSE))
+        slot_give(e, slot);
+    else
+        client_drop_at(e, slot, id_place(e, o->id, hash_of(o->id)));
 }

@@ -6,10 +6,19 @@
         if (!(what)) return sentence; \
     } while (0)
 
-static const char *check_order(const fs_engine *e, const struct order *o, uint32_t slot) {
+/* What a walk through all books counts. */
+struct tally {
+    uint64_t orders, clients, expiries, levels, nodes;
+};
+
+static const char *check_order(const fs_engine *e, const struct order *o, uint32_t slot, struct tally *t) {
+    const struct rare *rare = &e->rares[slot];
     REQUIRE(o->leaves >= 1 && o->leaves <= FS_MAX_QTY, "a resting order has 1..FS_MAX_QTY lots open");
     REQUIRE(o->filled >= 0, "a filled quantity is never negative");
-    if (o->house) {
+    REQUIRE(o->hidden >= 0 && o->hidden < o->leaves, "a resting order shows some of its quantity");
+    REQUIRE(!o->hidden || o->bits & BIT_ICEBERG, "only icebergs hide quantity");
+    t->orders++;
+    if (o->bits & BIT_HOUSE) {
         REQUIRE(!o->id && !o->account && !o->expiry_ms, "the house's orders have no id, account or expiry");
         REQUIRE(o->partition == FS_PARTITION_NONE, "the house's orders are heard by no partition");
         return NULL;
@@ -17,66 +26,134 @@ static const char *check_order(const fs_engine *e, const struct order *o, uint32
     REQUIRE(o->id && o->account, "a client's order has an id and an account");
     REQUIRE(o->partition < FS_PARTITION_NONE, "a client's order belongs to an account partition");
     REQUIRE(o->filled <= FS_MAX_QTY - o->leaves, "a client's order is at most FS_MAX_QTY lots in all");
-    REQUIRE(fsi_find(e, o->id) == slot, "the id table leads to each client's order");
+    REQUIRE(id_find(e, o->id) == slot, "the id table leads to each client's order");
+    REQUIRE(sound_client(o, rare), "an order has flags that fit it");
+    t->clients++;
     if (!o->expiry_ms) return NULL;
-    REQUIRE(o->heap_at < e->heap_count && e->heap[o->heap_at] == slot,
+    t->expiries++;
+    REQUIRE(rare->heap_at < e->heap_count && e->heap[rare->heap_at] == slot,
             "an order with an expiry is in the heap where it says");
     return NULL;
 }
 
-static const char *check_level(const fs_engine *e, uint32_t symbol, uint8_t side, const struct level *level) {
-    uint32_t prev = FSI_NIL, count = 0;
-    int64_t qty = 0;
+/* What a walk through one ladder sums up. */
+struct sums {
+    uint64_t open_qty;
+    uint32_t aon, trailing, house, levels;
+};
+
+static const char *check_level(const fs_engine *e, const struct ladder *l, uint32_t at, struct sums *sums,
+                               struct tally *t) {
+    const struct level *level = &e->levels[at];
+    uint32_t prev = NIL, count = 0, aon = 0;
+    int64_t shown = 0, hidden = 0;
+    uint8_t which = l->id & 3, side = which == BIDS || which == BUY_STOPS ? FS_BUY : FS_SELL;
     REQUIRE(level->count, "a level holds an order");
-    for (uint32_t slot = level->head; slot != FSI_NIL; slot = e->orders[slot].next) {
+    for (uint32_t slot = level->head; slot; slot = e->orders[slot].next) {
         REQUIRE(slot < e->order_used && count < level->count, "a queue has as many orders as its level says");
         const struct order *o = &e->orders[slot];
-        REQUIRE(o->symbol == symbol && o->side == side, "an order is in the book and on the side it names");
-        REQUIRE(fsi_key(side, o->price) == level->key, "an order is at the level of its price");
+        REQUIRE(o->symbol == l->id >> 2 && o->side == side, "an order is in the book and on the side it names");
+        REQUIRE(o->level == at, "an order knows its level");
         REQUIRE(o->prev == prev, "each order of a queue points back to the one before");
-        REQUIRE(!o->house || e->books[symbol]->sides[side - 1].house == slot, "the book knows its house orders");
-        const char *broken = check_order(e, o, slot);
+        REQUIRE(!!(o->bits & BIT_DORMANT) == (which >= SELL_STOPS), "dormant orders stand among the stops");
+        const char *broken = check_order(e, o, slot, t);
         if (broken) return broken;
-        qty += o->leaves;
+        shown += o->leaves - o->hidden;
+        hidden += o->hidden;
+        aon += !!(o->bits & BIT_AON);
+        sums->trailing += !!(o->bits & BIT_TRAILING);
+        if (o->bits & BIT_HOUSE) REQUIRE(l->house == slot && !sums->house++, "the book knows its house orders");
         prev = slot;
         count++;
     }
     REQUIRE(level->tail == prev, "a queue ends with its level's tail");
     REQUIRE(count == level->count, "a queue has as many orders as its level says");
-    REQUIRE(qty == level->qty, "a level's quantity is the sum of its orders'");
+    REQUIRE(shown == level->shown && hidden == level->hidden, "a level's quantities are the sums of its orders'");
+    REQUIRE(aon == level->aon, "a level counts its all-or-none orders");
+    sums->open_qty += (uint64_t)shown + (uint64_t)hidden;
+    sums->aon += aon;
     return NULL;
 }
 
-static const char *check_side(const fs_engine *e, uint32_t symbol, uint8_t code, uint64_t *orders) {
-    const struct side *side = fsi_side(e->books[symbol], code);
-    uint64_t open_qty = 0;
-    REQUIRE(side->count <= side->capacity, "a side has room for its levels");
-    for (uint32_t i = 0; i < side->count; i++) {
-        const struct level *level = &side->levels[i];
-        REQUIRE(!i || level[-1].key < level->key, "levels ascend by key, each price once");
-        const char *broken = check_level(e, symbol, code, level);
-        if (broken) return broken;
-        open_qty += (uint64_t)level->qty;
-        REQUIRE(open_qty <= FS_MAX_SIDE_QTY, "a side holds at most FS_MAX_SIDE_QTY lots");
-        *orders += level->count;
+static const char *check_trie(const fs_engine *e, uint32_t ref, uint32_t parent, uint32_t *levels, struct tally *t) {
+    if (!(ref & NODE_BIT)) {
+        REQUIRE(ref < e->level_used && e->levels[ref].node == parent, "a level knows its trie node");
+        ++*levels;
+        return NULL;
     }
-    REQUIRE(open_qty == (uint64_t)side->open_qty, "a side's quantity is the sum of its levels'");
-    if (side->house == FSI_NIL) return NULL;
-    REQUIRE(side->house < e->order_used, "a house order is in the slab");
-    const struct order *house = &e->orders[side->house];
-    REQUIRE(house->house && house->symbol == symbol && house->side == code && house->leaves,
-            "a book's house order rests on its side");
+    uint32_t at = ref & ~NODE_BIT;
+    REQUIRE(at < e->node_used, "trie nodes are in the slab");
+    const struct node *node = &e->nodes[at];
+    REQUIRE(node->parent == parent, "a trie node knows its parent");
+    REQUIRE(__builtin_popcount(node->used) >= 2, "a trie node has two children");
+    t->nodes++;
+    for (uint32_t digit = 0; digit < 16; digit++) {
+        uint32_t child = node->child[digit];
+        REQUIRE(!child == !(node->used >> digit & 1), "a trie node's bitmap shows its children");
+        if (!child) continue;
+        uint64_t key = child & NODE_BIT ? e->nodes[child & ~NODE_BIT].prefix : e->levels[child].key;
+        REQUIRE(!((key ^ node->prefix) >> node->shift >> 4) && digit_of(node, key) == digit,
+                "a trie leads by the digits of the key");
+        const char *broken = check_trie(e, child, at, levels, t);
+        if (broken) return broken;
+    }
     return NULL;
 }
 
-static const char *check_book(const fs_engine *e, uint32_t symbol, uint64_t *orders) {
+static const char *check_ladder(const fs_engine *e, const struct ladder *l, struct tally *t) {
+    struct sums sums = {0};
+    uint32_t better = NIL, in_trie = 0;
+    for (uint32_t at = l->best; at; better = at, at = e->levels[at].worse) {
+        const struct level *level = &e->levels[at];
+        REQUIRE(sums.levels < l->levels && at < e->level_used, "a ladder has as many levels as it says");
+        REQUIRE(level->ladder == l->id, "a level knows its ladder");
+        REQUIRE(level->better == better, "each level points back to the better one");
+        REQUIRE(!better || e->levels[better].key < level->key, "levels run from the best price on, each once");
+        const char *broken = check_level(e, l, at, &sums, t);
+        if (broken) return broken;
+        REQUIRE(sums.open_qty <= FS_MAX_SIDE_QTY, "a side holds at most FS_MAX_SIDE_QTY lots");
+        sums.levels++;
+    }
+    REQUIRE(sums.levels == l->levels, "a ladder has as many levels as it says");
+    REQUIRE(l->best_key == (l->best ? e->levels[l->best].key : UINT64_MAX), "a ladder knows its best price");
+    REQUIRE(sums.open_qty == (uint64_t)l->open_qty, "a side's quantity is the sum of its levels'");
+    REQUIRE(sums.trailing == l->trailing, "a ladder counts its trailing stops");
+    REQUIRE(!!sums.house == !!l->house, "a book's house order rests on its side");
+    const char *broken = l->root ? check_trie(e, l->root, NIL, &in_trie, t) : NULL;
+    REQUIRE(broken || in_trie == l->levels, "every level hangs in the trie");
+    for (uint32_t i = 0; i < 1u << CACHE_BITS; i++)
+        REQUIRE(!l->cache[i] || (e->levels[l->cache[i]].ladder == l->id && e->levels[l->cache[i]].count),
+                "the cache leads to levels of the ladder");
+    t->levels += l->levels;
+    return broken;
+}
+
+/* Prices cross in a running book only around all-or-none orders. */
+static bool crossed_wrongly(const fs_engine *e, const struct book *book) {
+    if (book->session != FS_CONTINUOUS || !idle(e)) return false;
+    const struct ladder *bids = &book->ladders[BIDS], *asks = &book->ladders[ASKS];
+    uint32_t bid = first_in_auction(e, bids, ANY_PRICE), ask = first_in_auction(e, asks, ANY_PRICE);
+    return bid && ask && limit_of(e, bid) >= limit_of(e, ask);
+}
+
+static const char *check_book(const fs_engine *e, uint32_t symbol, struct tally *t) {
     const struct book *book = e->books[symbol];
-    const char *broken = check_side(e, symbol, FS_BUY, orders);
-    if (!broken) broken = check_side(e, symbol, FS_SELL, orders);
-    if (broken) return broken;
-    const struct level *bid = fsi_best_level(&book->sides[0]), *ask = fsi_best_level(&book->sides[1]);
-    REQUIRE(!bid || !ask || bid->key < -ask->key, "the best bid is below the best ask");
-    REQUIRE(book->last.trades || (!book->last.price && !book->last.qty && !book->last.volume),
+    for (uint32_t which = 0; which < 4; which++) {
+        const struct ladder *l = &book->ladders[which];
+        REQUIRE(l->id == symbol * 4 + which, "a ladder knows its book");
+        const char *broken = check_ladder(e, l, t);
+        if (broken) return broken;
+        if (book->session != FS_CONTINUOUS || !idle(e) || which < SELL_STOPS || !book->last.trades) continue;
+        REQUIRE(l->best_key > key_of(which, book->last.price), "no stop waits that the last trade reaches");
+    }
+    REQUIRE(!crossed_wrongly(e, book), "the best bid is below the best ask");
+    REQUIRE(book->ladders[BIDS].open_qty <= FS_MAX_SIDE_QTY - book->ladders[BUY_STOPS].open_qty &&
+                book->ladders[ASKS].open_qty <= FS_MAX_SIDE_QTY - book->ladders[SELL_STOPS].open_qty,
+            "a side and its stops hold at most FS_MAX_SIDE_QTY lots");
+    REQUIRE(book->special == (book->session != FS_CONTINUOUS || book->banded), "a book knows what it must look at");
+    const fs_last *last = &book->last;
+    REQUIRE(last->trades || !(last->price | last->qty | (int64_t)last->volume | (int64_t)last->turnover_low |
+                              last->turnover_high),
             "a tape without trades is blank");
     return NULL;
 }
@@ -85,43 +162,53 @@ static const char *check_heap(const fs_engine *e) {
     for (uint32_t i = 0; i < e->heap_count; i++) {
         REQUIRE(e->heap[i] < e->order_used, "the heap holds slots of the slab");
         const struct order *o = &e->orders[e->heap[i]];
-        REQUIRE(o->leaves && o->expiry_ms && o->heap_at == i, "the heap holds live orders that know their place");
-        REQUIRE(!i || !fsi_sooner(e, e->heap[i], e->heap[(i - 1) / 2]), "no order expires before its parent");
+        REQUIRE(o->leaves && o->expiry_ms && e->rares[e->heap[i]].heap_at == i,
+                "the heap holds live orders that know their place");
+        REQUIRE(!i || !sooner(e, e->heap[i], e->heap[(i - 1) / 2]), "no order expires before its parent");
     }
-    REQUIRE(!fsi_idle(e) || !fsi_expiry_due(e), "nothing rests past its expiry");
+    REQUIRE(!idle(e) || !expiry_due(e), "nothing rests past its expiry");
     return NULL;
 }
 
-static const char *check_store(const fs_engine *e, uint64_t orders) {
-    uint32_t free_slots = 0, expiries = 0;
-    uint64_t ids = 0, clients = 0;
-    for (uint32_t slot = e->free_head; slot != FSI_NIL; slot = e->orders[slot].next) {
-        REQUIRE(slot < e->order_used && free_slots < e->order_used, "the free list stays in the slab and ends");
-        REQUIRE(!e->orders[slot].leaves, "a free slot is blank");
-        free_slots++;
-    }
-    for (uint32_t slot = 0; slot < e->order_used; slot++) {
-        const struct order *o = &e->orders[slot];
-        clients += o->leaves && !o->house;
-        expiries += o->leaves && o->expiry_ms;
-    }
-    for (size_t i = 0; i <= e->id_mask; i++) ids += e->ids[i].id != 0;
-    REQUIRE(e->order_used <= e->order_capacity, "the slab has room for its slots");
-    REQUIRE(e->order_live == orders, "every live order rests in a book");
-    REQUIRE(e->order_used - free_slots == e->order_live, "every slot is live or free");
-    REQUIRE(clients == e->client_count && ids == clients, "the id table holds the clients' orders, no more");
-    REQUIRE(expiries == e->heap_count, "the heap holds the orders with an expiry, no more");
+static const char *check_free(const fs_engine *e, const struct tally *t) {
+    uint64_t orders = 0, levels = 0, nodes = 0;
+    for (uint32_t slot = e->order_free; slot; slot = e->orders[slot].next, orders++)
+        REQUIRE(slot < e->order_used && orders < e->order_used && !e->orders[slot].leaves,
+                "the free list of orders stays in the slab, ends, and holds blank ones");
+    for (uint32_t at = e->level_free; at; at = e->levels[at].worse, levels++)
+        REQUIRE(at < e->level_used && levels < e->level_used && !e->levels[at].count,
+                "the free list of levels stays in the slab, ends, and holds blank ones");
+    for (uint32_t at = e->node_free; at; at = e->nodes[at].parent, nodes++)
+        REQUIRE(at < e->node_used && nodes < e->node_used && !e->nodes[at].used,
+                "the free list of trie nodes stays in the slab, ends, and holds blank ones");
+    REQUIRE(e->order_used <= e->capacity && e->level_used <= e->capacity && e->node_used <= e->capacity,
+            "the slabs have room for what they hold");
+    if (!idle(e)) return NULL; /* a taker stands in no book */
+    REQUIRE(e->order_used - 1 - orders == t->orders, "every order slot is live or free");
+    REQUIRE(e->level_used - 1 - levels == t->levels, "every level slot is live or free");
+    REQUIRE(e->node_used - 1 - nodes == t->nodes, "every node slot is live or free");
+    return NULL;
+}
+
+static const char *check_store(const fs_engine *e, const struct tally *t) {
+    uint64_t ids = 0;
+    for (size_t i = 0; i <= e->id_mask; i++) ids += e->ids[i] != 0;
+    REQUIRE(ids == e->client_count, "the id table holds the clients' orders, no more");
+    if (!idle(e)) return NULL;
+    REQUIRE(e->order_live == t->orders, "every live order rests in a book");
+    REQUIRE(t->clients == e->client_count, "the engine counts the clients' orders");
+    REQUIRE(t->expiries == e->heap_count, "the heap holds the orders with an expiry, no more");
     return NULL;
 }
 
 const char *fs_validate(const fs_engine *engine) {
-    uint64_t orders = 0;
-    for (uint32_t symbol = 0; symbol <= FS_MAX_SYMBOL; symbol++) {
+    struct tally tally = {0};
+    const char *broken = check_heap(engine);
+    for (uint32_t symbol = 0; symbol <= FS_MAX_SYMBOL && !broken; symbol++) {
         if (!engine->books[symbol]) continue;
         REQUIRE(symbol < engine->symbol_end, "no book lies above symbol_end");
-        const char *broken = check_book(engine, symbol, &orders);
-        if (broken) return broken;
+        broken = check_book(engine, symbol, &tally);
     }
-    const char *broken = check_heap(engine);
-    return broken ? broken : check_store(engine, orders);
+    if (!broken) broken = check_free(engine, &tally);
+    return broken ? broken : check_store(engine, &tally);
 }

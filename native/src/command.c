@@ -1,0 +1,531 @@
+/* command.c: each command checked, answered and begun. */
+#include "internal.h"
+
+/* ------------------------------------------------------------------ checks */
+
+static always_inline bool bad_qty(int64_t qty) { return (uint64_t)qty - 1 >= FS_MAX_QTY; }
+
+static always_inline bool bad_price(int64_t price) {
+    return (uint64_t)price + FS_MAX_PRICE > 2 * (uint64_t)FS_MAX_PRICE;
+}
+
+static always_inline bool overfull(const struct ladder *book_side, const struct ladder *stops, int64_t leaving,
+                                   int64_t coming) {
+    int64_t open = book_side->open_qty + stops->open_qty - leaving; /* together at most FS_MAX_SIDE_QTY */
+    return unlikely(coming > FS_MAX_SIDE_QTY - open);
+}
+
+static always_inline bool bad_client_record(const fs_command *c) {
+    return !c->order_id | !c->account | (c->partition >= FS_PARTITION_NONE);
+}
+
+static bool is_stop(uint8_t ord_type) {
+    return ord_type == FS_STOP || ord_type == FS_STOP_LIMIT || ord_type == FS_TRAILING_STOP;
+}
+
+static bool has_limit(uint8_t ord_type) { return ord_type == FS_LIMIT || ord_type == FS_STOP_LIMIT; }
+
+static bool lasting(uint8_t tif) { return tif == FS_DAY || tif == FS_GTC || tif == FS_GTD; }
+
+/* Whether what an order leaves untraded stays in the book, or the order waits. */
+static bool may_rest(const fs_command *c) {
+    return is_stop(c->ord_type) || (c->ord_type != FS_MARKET && lasting(c->tif));
+}
+
+static bool bad_new_codes(const fs_command *c) {
+    bool tif = lasting(c->tif) || c->tif == FS_IOC || c->tif == FS_FOK;
+    bool type = c->ord_type == FS_MARKET || c->ord_type == FS_LIMIT || c->ord_type == FS_MARKET_TO_LIMIT ||
+                is_stop(c->ord_type);
+    return !is_side(c->side) || !type || !tif || c->stp > FS_STP_DECREMENT;
+}
+
+static bool bad_new_flags(const fs_command *c) {
+    uint8_t allowed = 0;
+    if (c->ord_type == FS_LIMIT && lasting(c->tif)) allowed = FS_POST_ONLY | FS_ALL_OR_NONE | FS_ICEBERG;
+    if (c->ord_type == FS_STOP_LIMIT && lasting(c->tif)) allowed = FS_ICEBERG;
+    if (c->ord_type == FS_TRAILING_STOP) allowed = FS_OFFSET_BPS;
+    uint8_t both = FS_ALL_OR_NONE | FS_ICEBERG;
+    return c->flags & ~allowed || (c->flags & both) == both;
+}
+
+static bool bad_stop(const fs_command *c) {
+    if (c->ord_type == FS_STOP || c->ord_type == FS_STOP_LIMIT) return bad_price(c->aux_price);
+    if (c->ord_type != FS_TRAILING_STOP) return false;
+    return c->aux_qty < 1 || c->aux_qty > (c->flags & FS_OFFSET_BPS ? 9999 : FS_MAX_PRICE);
+}
+
+/* What the record alone says. */
+static noinline uint8_t check_new_record(const fs_engine *e, const fs_command *c) {
+    if (bad_client_record(c) || bad_new_codes(c) || bad_new_flags(c)) return FS_REASON_BAD_RECORD;
+    if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
+    if (bad_qty(c->qty)) return FS_REASON_BAD_QTY;
+    if (has_limit(c->ord_type) && bad_price(c->price)) return FS_REASON_BAD_PRICE;
+    if (bad_stop(c)) return FS_REASON_BAD_STOP;
+    if (c->flags & FS_ICEBERG && (c->aux_qty < 1 || c->aux_qty > c->qty)) return FS_REASON_BAD_DISPLAY;
+    if (c->time_ms ? c->time_ms <= e->clock_ms : c->tif == FS_GTD) return FS_REASON_EXPIRED;
+    return FS_REASON_NONE;
+}
+
+static bool outside_bands(const struct book *book, int64_t price) {
+    return book->banded && (price < book->low || price > book->high);
+}
+
+/* What the symbol's session and bands say. */
+static noinline uint8_t check_new_special(const struct book *book, const fs_command *c) {
+    if (book->session == FS_HALTED) return FS_REASON_SESSION;
+    bool waits = is_stop(c->ord_type) || (c->ord_type == FS_LIMIT && lasting(c->tif));
+    if (book->session == FS_AUCTION && !waits) return FS_REASON_SESSION;
+    if (has_limit(c->ord_type) && outside_bands(book, c->price)) return FS_REASON_OUTSIDE_BANDS;
+    return FS_REASON_NONE;
+}
+
+/* The order a cancel or a replace is about; *reason says why there is none. */
+static always_inline uint32_t find_own(const fs_engine *e, const fs_command *c, size_t *place, uint8_t *reason) {
+    *reason = FS_REASON_BAD_RECORD;
+    if (unlikely(bad_client_record(c) | c->stp)) return NIL;
+    *place = id_place(e, c->order_id, hash_of(c->order_id));
+    uint32_t slot = (uint32_t)e->ids[*place];
+    *reason = FS_REASON_UNKNOWN_ORDER;
+    if (unlikely(!slot)) return NIL;
+    *reason = FS_REASON_NOT_OWNER;
+    if (unlikely(e->orders[slot].account != c->account)) return NIL;
+    *reason = FS_REASON_NONE;
+    return slot;
+}
+
+static uint8_t check_quote(const fs_command *c) {
+    if (c->flags || c->stp) return FS_REASON_BAD_RECORD;
+    if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
+    if ((c->qty && bad_qty(c->qty)) || (c->aux_qty && bad_qty(c->aux_qty))) return FS_REASON_BAD_QTY;
+    if (c->qty && bad_price(c->price)) return FS_REASON_BAD_PRICE;
+    if (c->aux_qty && bad_price(c->aux_price)) return FS_REASON_BAD_PRICE;
+    if (c->qty && c->aux_qty && c->price >= c->aux_price) return FS_REASON_BAD_PRICE;
+    return FS_REASON_NONE;
+}
+
+static uint8_t check_print(const fs_command *c) {
+    if (c->flags || c->stp || !is_side(c->side)) return FS_REASON_BAD_RECORD;
+    if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
+    if (bad_qty(c->qty)) return FS_REASON_BAD_QTY;
+    if (bad_price(c->price)) return FS_REASON_BAD_PRICE;
+    return FS_REASON_NONE;
+}
+
+/* The symbol's book, with room for the orders of one command; or NULL: memory ran out. */
+static always_inline struct book *roomy_book(const fs_engine *e, uint32_t symbol) {
+    return likely(e->capacity - e->order_live >= SPARE) ? e->books[symbol] : NULL;
+}
+
+/* --------------------------------------------------------------------- new */
+
+static always_inline uint32_t client_add(fs_engine *e, const struct order *o, size_t place, uint64_t hash) {
+    uint32_t slot = slot_take(e);
+    e->orders[slot] = *o;
+    e->ids[place] = id_entry(hash, slot);
+    e->client_count++;
+    if (unlikely(o->expiry_ms)) heap_add(e, slot);
+    return slot;
+}
+
+static always_inline struct order order_from(const fs_command *c) {
+    return (struct order){
+        .id = c->order_id,
+        .leaves = c->qty,
+        .expiry_ms = c->time_ms,
+        .account = c->account,
+        .symbol = (uint16_t)c->symbol,
+        .partition = c->partition,
+        .side = c->side,
+        .bits = c->flags,
+        .stp = c->stp,
+        .tif = c->tif,
+    };
+}
+
+static void accept_stop(fs_engine *e, const fs_command *c, struct book *book, size_t place, uint64_t hash) {
+    struct order o = order_from(c);
+    bool trailing = c->ord_type == FS_TRAILING_STOP, limited = c->ord_type == FS_STOP_LIMIT;
+    o.bits |= BIT_DORMANT | (trailing ? BIT_TRAILING : 0) | (limited ? 0 : BIT_MARKET);
+    int64_t stop = trailing ? first_stop(book, &o, c->aux_qty) : c->aux_price;
+    uint32_t slot = client_add(e, &o, place, hash);
+    struct rare *rare = &e->rares[slot];
+    rare->display = c->flags & FS_ICEBERG ? c->aux_qty : 0;
+    rare->limit = limited ? c->price : 0;
+    rare->offset = trailing ? c->aux_qty : 0;
+    fs_report *r = put_about(e, &o, rare->limit, FS_ACCEPTED);
+    r->aux = stop;
+    r->flags |= FS_FLAG_DORMANT;
+    stop_put(e, book, slot, stop);
+}
+
+/* A limit, market or market-to-limit order that passed its checks. */
+static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, size_t place, uint64_t hash) {
+    struct order o = order_from(c);
+    const struct ladder *other = other_ladder(book, c->side);
+    bool market = c->ord_type == FS_MARKET;
+    int64_t price = market ? 0 : c->price;
+    if (c->ord_type == FS_MARKET_TO_LIMIT) {
+        uint32_t first = first_maker(e, other, ANY_PRICE, c->qty, false);
+        market = !first;
+        price = first ? level_price(&e->levels[e->orders[first].level]) : 0;
+    }
+    uint64_t reach = market ? ANY_PRICE : key_of(other_which(c->side), price);
+    if (book->session == FS_AUCTION) reach = NO_PRICE;
+    put_about(e, &o, price, FS_ACCEPTED)->aux = c->flags & FS_ICEBERG ? c->aux_qty : 0;
+    if (c->tif == FS_FOK && !can_fill(e, other, reach, &o)) {
+        put_off(e, &o, price, FS_CANCELED, FS_REASON_FOK_KILLED);
+        return;
+    }
+    if (c->flags & FS_ALL_OR_NONE && !can_fill(e, other, reach, &o)) reach = NO_PRICE;
+    uint32_t slot = client_add(e, &o, place, hash);
+    if (c->flags & FS_ICEBERG) e->rares[slot].display = c->aux_qty;
+    bool rests = may_rest(c) && !market;
+    struct taker *taker = line_up(e, slot, reach, price, rests ? REMAINDER_RESTS : REMAINDER_CANCELED);
+    taker->cancel_cause = market ? FS_REASON_NO_LIQUIDITY : FS_REASON_IOC_REMAINDER;
+    run_takers(e);
+}
+
+/* A limit order for good or for the day, without any speciality. */
+static always_inline bool is_plain(const fs_command *c) {
+    uint64_t codes;
+    memcpy(&codes, &c->type, sizeof codes); /* type side ord_type tif flags stp partition partition */
+    bool fits = (codes & 0x0000fffffeff0000u) == (uint64_t)FS_LIMIT << 16;
+    bool fine = (c->symbol <= FS_MAX_SYMBOL) & !bad_qty(c->qty) & !bad_price(c->price) & !c->time_ms;
+    return fits & fine & ((uint8_t)(c->side - 1) <= 1) & !bad_client_record(c);
+}
+
+static always_inline uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book, bool plain) {
+    bool rests = plain || may_rest(c);
+    if (unlikely(!book)) return FS_REASON_CAPACITY;
+    if (unlikely(book->special)) {
+        uint8_t reason = check_new_special(book, c);
+        if (reason) return reason;
+    }
+    if (!rests) return FS_REASON_NONE;
+    if (unlikely(e->client_count >= e->max_orders)) return FS_REASON_CAPACITY;
+    if (overfull(own_ladder(book, c->side), stop_ladder(book, c->side), 0, c->qty)) return FS_REASON_CAPACITY;
+    if (plain || !(c->flags & FS_POST_ONLY) || book->session == FS_AUCTION) return FS_REASON_NONE;
+    uint64_t reach = key_of(other_which(c->side), c->price);
+    if (first_maker(e, other_ladder(book, c->side), reach, c->qty, false)) return FS_REASON_WOULD_TRADE;
+    return FS_REASON_NONE;
+}
+
+static always_inline void begin_new(fs_engine *e, const fs_command *c) {
+    bool plain = likely(is_plain(c));
+    uint8_t reason = plain ? FS_REASON_NONE : check_new_record(e, c);
+    if (unlikely(reason)) {
+        refuse(e, c, FS_REJECTED, reason);
+        return;
+    }
+    uint64_t hash = hash_of(c->order_id);
+    size_t place = id_place(e, c->order_id, hash);
+    struct book *book = roomy_book(e, c->symbol);
+    reason = unlikely(e->ids[place]) ? FS_REASON_DUPLICATE_ID : check_new_state(e, c, book, plain);
+    if (unlikely(reason)) {
+        refuse(e, c, FS_REJECTED, reason);
+        return;
+    }
+    if (plain && likely(key_of(other_which(c->side), c->price) < other_ladder(book, c->side)->best_key)) {
+        struct order o = order_from(c); /* nothing to trade with: it rests */
+        put_about(e, &o, c->price, FS_ACCEPTED);
+        uint32_t slot = client_add(e, &o, place, hash);
+        struct ladder *own = own_ladder(book, c->side);
+        ladder_put(e, own, slot, key_of(own->id, c->price));
+    } else if (is_stop(c->ord_type)) {
+        accept_stop(e, c, book, place, hash);
+    } else {
+        accept_taker(e, c, book, place, hash);
+    }
+}
+
+/* ------------------------------------------------------ cancel and replace */
+
+static always_inline void begin_cancel(fs_engine *e, const fs_command *c) {
+    uint8_t reason;
+    size_t place;
+    uint32_t slot = find_own(e, c, &place, &reason);
+    if (likely(slot && !c->flags)) {
+        const struct order *o = &e->orders[slot];
+        put_off(e, o, limit_of(e, slot), FS_CANCELED, FS_REASON_REQUESTED);
+        ladder_pull(e, ladder_of(e, &e->levels[o->level]), slot);
+        client_drop_at(e, slot, place);
+        return;
+    }
+    refuse(e, c, FS_CANCEL_REJECTED, c->flags ? FS_REASON_BAD_RECORD : reason);
+}
+
+/* Quantity that a replaced order would have open. */
+static int64_t new_leaves(const fs_command *c, const struct order *o) {
+    return c->flags & FS_OPEN_QTY ? c->qty : c->qty - o->filled;
+}
+
+static bool is_limited(const struct order *o) { return !(o->bits & BIT_MARKET); }
+
+static uint8_t check_replace(fs_engine *e, const fs_command *c, uint32_t slot) {
+    const struct order *o = &e->orders[slot];
+    struct book *book = e->books[o->symbol];
+    bool new_stop = c->flags & FS_NEW_STOP;
+    if (c->flags & ~(FS_OPEN_QTY | FS_NEW_STOP)) return FS_REASON_BAD_RECORD;
+    if (new_stop && (!(o->bits & BIT_DORMANT) || o->bits & BIT_TRAILING)) return FS_REASON_BAD_RECORD;
+    if (bad_qty(c->qty) || (c->flags & FS_OPEN_QTY && c->qty > FS_MAX_QTY - o->filled)) return FS_REASON_BAD_QTY;
+    if (is_limited(o) && bad_price(c->price)) return FS_REASON_BAD_PRICE;
+    if (new_stop && bad_price(c->aux_price)) return FS_REASON_BAD_STOP;
+    if (book->session == FS_HALTED) return FS_REASON_SESSION;
+    if (is_limited(o) && outside_bands(book, c->price)) return FS_REASON_OUTSIDE_BANDS;
+    int64_t leaves = new_leaves(c, o);
+    if (overfull(own_ladder(book, o->side), stop_ladder(book, o->side), o->leaves, leaves)) return FS_REASON_CAPACITY;
+    bool asks = o->bits & BIT_POST_ONLY && book->session == FS_CONTINUOUS && leaves > 0;
+    if (!asks || (c->price == limit_of(e, slot) && leaves <= o->leaves)) return FS_REASON_NONE;
+    uint64_t reach = key_of(other_which(o->side), c->price);
+    if (first_maker(e, other_ladder(book, o->side), reach, leaves, false)) return FS_REASON_WOULD_TRADE;
+    return FS_REASON_NONE;
+}
+
+static always_inline fs_report *put_replaced(fs_engine *e, uint32_t slot, int64_t price) {
+    const struct order *o = &e->orders[slot];
+    fs_report *r = put_about(e, o, price, FS_REPLACED);
+    r->qty = o->leaves + o->filled;
+    if (unlikely(o->bits & BIT_ICEBERG)) r->aux = e->rares[slot].display;
+    return r;
+}
+
+static noinline void replace_dormant(fs_engine *e, const fs_command *c, uint32_t slot, int64_t leaves) {
+    struct order *o = &e->orders[slot];
+    struct book *book = e->books[o->symbol];
+    struct level *level = &e->levels[o->level];
+    struct ladder *l = ladder_of(e, level);
+    int64_t stop = level_price(level), moved = c->flags & FS_NEW_STOP ? c->aux_price : stop;
+    if (is_limited(o)) e->rares[slot].limit = c->price;
+    bool stays = moved == stop && leaves <= o->leaves;
+    if (stays) {
+        ladder_shrink(l, level, o, o->leaves - leaves);
+    } else {
+        ladder_pull(e, l, slot);
+        o->leaves = leaves;
+    }
+    fs_report *r = put_replaced(e, slot, e->rares[slot].limit);
+    r->aux = moved;
+    r->flags |= FS_FLAG_DORMANT;
+    if (!stays) stop_put(e, book, slot, moved);
+}
+
+/* The order leaves its queue and comes in again. */
+static always_inline void requeue(fs_engine *e, const fs_command *c, uint32_t slot, int64_t leaves) {
+    struct order *o = &e->orders[slot];
+    struct book *book = e->books[o->symbol];
+    struct ladder *own = own_ladder(book, o->side), *other = other_ladder(book, o->side);
+    ladder_pull(e, own, slot);
+    o->leaves = leaves;
+    o->hidden = 0;
+    uint64_t reach = key_of(other_which(o->side), c->price);
+    put_replaced(e, slot, c->price);
+    if (unlikely(book->session != FS_CONTINUOUS)) reach = NO_PRICE;
+    if (unlikely(o->bits & BIT_AON && !can_fill(e, other, reach, o))) reach = NO_PRICE;
+    if (likely(reach < other->best_key)) {
+        rest(e, book, slot, c->price);
+        return;
+    }
+    line_up(e, slot, reach, c->price, REMAINDER_RESTS);
+    run_takers(e);
+}
+
+static always_inline void begin_replace(fs_engine *e, const fs_command *c) {
+    uint8_t reason;
+    size_t place;
+    uint32_t slot = find_own(e, c, &place, &reason);
+    if (likely(slot)) reason = check_replace(e, c, slot);
+    if (unlikely(reason)) {
+        refuse(e, c, FS_REPLACE_REJECTED, reason);
+        return;
+    }
+    struct order *o = &e->orders[slot];
+    int64_t leaves = new_leaves(c, o);
+    if (unlikely(leaves <= 0)) {
+        take_off(e, slot, FS_CANCELED, FS_REASON_REPLACED_BELOW_FILLED);
+    } else if (unlikely(o->bits & BIT_DORMANT)) {
+        replace_dormant(e, c, slot, leaves);
+    } else if (leaves <= o->leaves && c->price == limit_of(e, slot)) {
+        struct level *level = &e->levels[o->level];
+        ladder_shrink(ladder_of(e, level), level, o, o->leaves - leaves);
+        put_replaced(e, slot, c->price);
+    } else {
+        requeue(e, c, slot, leaves);
+    }
+}
+
+/* --------------------------------------------------------------- the house */
+
+static void line_up_house(fs_engine *e, const fs_command *c, uint8_t side, int64_t price, int64_t qty) {
+    if (!qty) return; /* no such side; its price was not checked */
+    uint32_t slot = slot_take(e);
+    e->orders[slot] = (struct order){.leaves = qty,
+                                     .symbol = (uint16_t)c->symbol,
+                                     .partition = FS_PARTITION_NONE,
+                                     .side = side,
+                                     .bits = BIT_HOUSE};
+    bool collects = e->books[c->symbol]->session == FS_AUCTION, print = c->type == FS_PRINT;
+    uint64_t reach = collects ? NO_PRICE : key_of(other_which(side), price);
+    struct taker *taker = line_up(e, slot, reach, price, print ? REMAINDER_VANISHES : REMAINDER_RESTS);
+    taker->clients_only = print;
+}
+
+static void put_echo(fs_engine *e, const fs_command *c, fs_report echo) {
+    echo.symbol = c->symbol;
+    echo.flags = FS_FLAG_HOUSE;
+    echo.partition = FS_PARTITION_ALL;
+    *put(e) = echo;
+}
+
+static int64_t house_leaves(const fs_engine *e, const struct ladder *l) {
+    return l->house ? e->orders[l->house].leaves : 0;
+}
+
+static void withdraw_house(fs_engine *e, struct ladder *l) {
+    uint32_t slot = l->house;
+    if (!slot) return;
+    ladder_pull(e, l, slot);
+    order_drop(e, slot);
+}
+
+static uint8_t check_quote_state(const fs_engine *e, const fs_command *c) {
+    struct book *book = roomy_book(e, c->symbol);
+    if (!book) return FS_REASON_CAPACITY;
+    if (book->session == FS_HALTED) return FS_REASON_SESSION;
+    struct ladder *l = book->ladders;
+    if (overfull(&l[BIDS], &l[BUY_STOPS], house_leaves(e, &l[BIDS]), c->qty) ||
+        overfull(&l[ASKS], &l[SELL_STOPS], house_leaves(e, &l[ASKS]), c->aux_qty))
+        return FS_REASON_CAPACITY;
+    return FS_REASON_NONE;
+}
+
+static noinline void begin_quote(fs_engine *e, const fs_command *c) {
+    uint8_t reason = check_quote(c);
+    if (!reason) reason = check_quote_state(e, c);
+    if (reason) {
+        refuse(e, c, FS_REJECTED, reason);
+        return;
+    }
+    put_echo(e, c, (fs_report){.type = FS_QUOTED,
+                               .price = c->qty ? c->price : 0,
+                               .qty = c->qty,
+                               .leaves = c->aux_qty ? c->aux_price : 0,
+                               .aux = c->aux_qty});
+    struct book *book = e->books[c->symbol];
+    withdraw_house(e, &book->ladders[BIDS]);
+    withdraw_house(e, &book->ladders[ASKS]);
+    line_up_house(e, c, FS_BUY, c->price, c->qty);
+    line_up_house(e, c, FS_SELL, c->aux_price, c->aux_qty);
+}
+
+static noinline void begin_print(fs_engine *e, const fs_command *c) {
+    uint8_t reason = check_print(c);
+    struct book *book = reason ? NULL : roomy_book(e, c->symbol);
+    if (!reason && !book) reason = FS_REASON_CAPACITY;
+    if (!reason && book->session != FS_CONTINUOUS) reason = FS_REASON_SESSION;
+    if (reason) {
+        refuse(e, c, FS_REJECTED, reason);
+        return;
+    }
+    put_echo(e, c, (fs_report){.type = FS_PRINTED, .side = c->side, .price = c->price, .qty = c->qty});
+    note_trade(book, c->price, c->qty);
+    look_for_stops(e, c->symbol);
+    line_up_house(e, c, c->side, c->price, c->qty);
+}
+
+static noinline void begin_time(fs_engine *e, const fs_command *c) {
+    if (c->flags || c->stp)
+        refuse(e, c, FS_REJECTED, FS_REASON_BAD_RECORD);
+    else if (c->time_ms > e->clock_ms)
+        e->clock_ms = c->time_ms;
+    if (expiry_due(e)) e->work |= WORK_EXPIRY;
+}
+
+static uint8_t check_control(const fs_engine *e, const fs_command *c, uint8_t highest_flag) {
+    if (c->flags > highest_flag || c->stp) return FS_REASON_BAD_RECORD;
+    if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
+    if (bad_price(c->price) || (c->type == FS_BANDS && (bad_price(c->aux_price) || c->price > c->aux_price)))
+        return FS_REASON_BAD_PRICE;
+    return e->books[c->symbol] ? FS_REASON_NONE : FS_REASON_CAPACITY;
+}
+
+static noinline void begin_control(fs_engine *e, const fs_command *c) {
+    uint8_t reason = check_control(e, c, c->type == FS_SESSION ? FS_HALTED : 1);
+    if (reason) {
+        refuse(e, c, FS_REJECTED, reason);
+        return;
+    }
+    struct book *book = e->books[c->symbol];
+    if (c->type == FS_SESSION) {
+        put_echo(e, c, (fs_report){.type = FS_SESSION_SET, .price = c->price, .aux = c->flags});
+        begin_session(e, c, book);
+        return;
+    }
+    book->banded = c->flags;
+    book->low = c->flags ? c->price : 0;
+    book->high = c->flags ? c->aux_price : 0;
+    book->special = book->session != FS_CONTINUOUS || book->banded;
+    put_echo(e, c, (fs_report){.type = FS_BANDS_SET, .price = book->low, .leaves = book->high, .aux = c->flags});
+}
+
+/* ------------------------------------------------------------- mass cancel */
+
+static noinline void begin_mass_cancel(fs_engine *e, const fs_command *c) {
+    uint8_t reason = FS_REASON_NONE;
+    if (c->flags & ~FS_BY_SYMBOL || c->stp || c->side > FS_SELL) reason = FS_REASON_BAD_RECORD;
+    else if (c->flags & FS_BY_SYMBOL && c->symbol > FS_MAX_SYMBOL) reason = FS_REASON_BAD_SYMBOL;
+    if (reason) {
+        refuse(e, c, FS_REJECTED, reason);
+        return;
+    }
+    e->mass.command = *c;
+    e->mass.canceled = 0;
+    e->mass.symbol = c->flags & FS_BY_SYMBOL ? c->symbol : 0;
+    e->mass.which = BIDS;
+    e->mass.slot = e->books[e->mass.symbol]
+                       ? e->levels[e->books[e->mass.symbol]->ladders[BIDS].best].head
+                       : NIL;
+    e->work |= WORK_MASS;
+}
+
+/* The order that stands behind another in its ladder. */
+static uint32_t order_behind(const fs_engine *e, uint32_t slot) {
+    const struct order *o = &e->orders[slot];
+    return o->next ? o->next : e->levels[e->levels[o->level].worse].head;
+}
+
+/* On to the next ladder; false: that was the last. */
+static bool mass_advance(fs_engine *e) {
+    if (++e->mass.which > BUY_STOPS) {
+        if (e->mass.command.flags & FS_BY_SYMBOL) return false;
+        do
+            e->mass.symbol++;
+        while (e->mass.symbol < e->symbol_end && !e->books[e->mass.symbol]);
+        if (e->mass.symbol >= e->symbol_end) return false;
+        e->mass.which = BIDS;
+    }
+    const struct book *book = e->books[e->mass.symbol];
+    e->mass.slot = book ? e->levels[book->ladders[e->mass.which].best].head : NIL;
+    return true;
+}
+
+static void step_mass_cancel(fs_engine *e) {
+    const fs_command *c = &e->mass.command;
+    while (e->mass.slot) {
+        uint32_t slot = e->mass.slot;
+        const struct order *o = &e->orders[slot];
+        e->mass.slot = order_behind(e, slot);
+        if (o->bits & BIT_HOUSE || (c->account && c->account != o->account) || (c->side && c->side != o->side)) continue;
+        take_off(e, slot, FS_CANCELED, FS_REASON_MASS_CANCEL);
+        e->mass.canceled++;
+        return;
+    }
+    if (mass_advance(e)) return;
+    *put(e) = (fs_report){.order_id = c->order_id,
+                          .qty = (int64_t)e->mass.canceled,
+                          .account = c->account,
+                          .symbol = c->symbol,
+                          .type = FS_MASS_CANCELED,
+                          .side = c->side,
+                          .partition = c->partition > FS_PARTITION_NONE ? FS_PARTITION_NONE : c->partition};
+    e->work &= ~(uint32_t)WORK_MASS;
+}

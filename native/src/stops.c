@@ -1,0 +1,104 @@
+/* stops.c: orders that wait for the last trade price. Dormant orders stand in ladders of their own, by
+ * stop price, nearest first. */
+#include "internal.h"
+
+static int64_t offset_from(int64_t last, int64_t offset, bool in_bps) {
+    if (!in_bps) return offset;
+    int64_t size = last < 0 ? -last : last;
+    return size / 10000 * offset + size % 10000 * offset / 10000;
+}
+
+/* Where a trailing stop would stand, seen from the last trade alone. */
+static int64_t trailed(const struct order *o, int64_t offset, int64_t last) {
+    offset = offset_from(last, offset, o->bits & BIT_BPS);
+    return o->side == FS_BUY ? last + offset : last - offset;
+}
+
+/* The stop price a trailing stop starts with: asleep while there is no trade. */
+static int64_t first_stop(const struct book *book, const struct order *o, int64_t offset) {
+    if (!book->last.trades) return o->side == FS_BUY ? INT64_MAX : INT64_MIN;
+    return trailed(o, offset, book->last.price);
+}
+
+static void look_for_stops(fs_engine *e, uint32_t symbol) {
+    e->stop_symbol = symbol;
+    e->work |= WORK_STOPS;
+}
+
+static void stop_put(fs_engine *e, struct book *book, uint32_t slot, int64_t stop) {
+    struct ladder *l = stop_ladder(book, e->orders[slot].side);
+    ladder_put(e, l, slot, key_of(l->id, stop));
+    look_for_stops(e, e->orders[slot].symbol);
+}
+
+/* Queue every stop of one side that the last trade reaches, nearest first, then oldest. */
+static void elect_side(fs_engine *e, struct ladder *l, int64_t last) {
+    uint64_t reach = key_of(l->id, last);
+    while (l->best_key <= reach) {
+        uint32_t slot = e->levels[l->best].head;
+        ladder_pull(e, l, slot);
+        e->orders[slot].next = NIL;
+        if (e->work & WORK_ELECTED)
+            e->orders[e->elected_tail].next = slot;
+        else
+            e->elected_head = slot;
+        e->elected_tail = slot;
+        e->work |= WORK_ELECTED;
+    }
+}
+
+/* Let trailing stops follow the last trade. Those that move go to nearer levels, which have been passed. */
+static void trail_side(fs_engine *e, struct ladder *l, int64_t last) {
+    for (uint32_t at = l->best; at && l->trailing;) {
+        uint32_t next_level = e->levels[at].worse;
+        uint64_t key = e->levels[at].key;
+        for (uint32_t slot = e->levels[at].head; slot;) {
+            struct order *o = &e->orders[slot];
+            uint32_t next = o->next;
+            if (o->bits & BIT_TRAILING) {
+                uint64_t moved = key_of(l->id, trailed(o, e->rares[slot].offset, last));
+                if (moved < key) {
+                    ladder_pull(e, l, slot);
+                    ladder_put(e, l, slot, moved);
+                }
+            }
+            slot = next;
+        }
+        at = next_level;
+    }
+}
+
+static void step_stops(fs_engine *e) {
+    e->work &= ~(uint32_t)WORK_STOPS;
+    struct book *book = e->books[e->stop_symbol];
+    if (book->session != FS_CONTINUOUS || !book->last.trades) return;
+    int64_t last = book->last.price;
+    elect_side(e, &book->ladders[BUY_STOPS], last);
+    elect_side(e, &book->ladders[SELL_STOPS], last);
+    if (book->ladders[BUY_STOPS].trailing) trail_side(e, &book->ladders[BUY_STOPS], last);
+    if (book->ladders[SELL_STOPS].trailing) trail_side(e, &book->ladders[SELL_STOPS], last);
+}
+
+/* The first of the elected comes in. */
+static void step_elected(fs_engine *e) {
+    uint32_t slot = e->elected_head;
+    struct order *o = &e->orders[slot];
+    struct book *book = e->books[o->symbol];
+    if (slot == e->elected_tail)
+        e->work &= ~(uint32_t)WORK_ELECTED;
+    else
+        e->elected_head = o->next;
+    bool market = o->bits & BIT_MARKET;
+    int64_t price = e->rares[slot].limit;
+    uint64_t reach = market ? ANY_PRICE : key_of(other_which(o->side), price);
+    o->bits &= (uint8_t)~(BIT_DORMANT | BIT_TRAILING | BIT_MARKET | BIT_BPS);
+    put_about(e, o, price, FS_TRIGGERED)->aux = book->last.price;
+    if (o->tif == FS_FOK && !can_fill(e, other_ladder(book, o->side), reach, o)) {
+        put_off(e, o, price, FS_CANCELED, FS_REASON_FOK_KILLED);
+        order_drop(e, slot);
+        return;
+    }
+    bool rests = !market && o->tif != FS_IOC && o->tif != FS_FOK;
+    struct taker *taker = line_up(e, slot, reach, price, rests ? REMAINDER_RESTS : REMAINDER_CANCELED);
+    taker->cancel_cause = market ? FS_REASON_NO_LIQUIDITY : FS_REASON_IOC_REMAINDER;
+}
