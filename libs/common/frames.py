@@ -25,6 +25,9 @@ class CommandType(IntEnum):
     QUOTE = lib.FS_QUOTE
     PRINT = lib.FS_PRINT
     TIME = lib.FS_TIME
+    MASS_CANCEL = lib.FS_MASS_CANCEL
+    SESSION = lib.FS_SESSION
+    BANDS = lib.FS_BANDS
 
 
 class Side(IntEnum):
@@ -39,6 +42,10 @@ class OrdType(IntEnum):
 
     MARKET = lib.FS_MARKET
     LIMIT = lib.FS_LIMIT
+    STOP = lib.FS_STOP
+    STOP_LIMIT = lib.FS_STOP_LIMIT
+    MARKET_TO_LIMIT = lib.FS_MARKET_TO_LIMIT
+    TRAILING_STOP = lib.FS_TRAILING_STOP
 
 
 class Tif(IntEnum):
@@ -48,6 +55,47 @@ class Tif(IntEnum):
     GTC = lib.FS_GTC
     IOC = lib.FS_IOC
     FOK = lib.FS_FOK
+    GTD = lib.FS_GTD
+
+
+class OrderFlag(IntFlag):
+    """`fs_order_flag`: bits of FS_NEW's flags."""
+
+    POST_ONLY = lib.FS_POST_ONLY
+    ALL_OR_NONE = lib.FS_ALL_OR_NONE
+    ICEBERG = lib.FS_ICEBERG
+    OFFSET_BPS = lib.FS_OFFSET_BPS
+
+
+class ReplaceFlag(IntFlag):
+    """`fs_replace_flag`: bits of FS_REPLACE's flags."""
+
+    OPEN_QTY = lib.FS_OPEN_QTY
+    NEW_STOP = lib.FS_NEW_STOP
+
+
+class MassFlag(IntFlag):
+    """`fs_mass_flag`: bits of FS_MASS_CANCEL's flags."""
+
+    BY_SYMBOL = lib.FS_BY_SYMBOL
+
+
+class Stp(IntEnum):
+    """`fs_stp`: self-trade prevention of FS_NEW."""
+
+    NONE = lib.FS_STP_NONE
+    CANCEL_RESTING = lib.FS_STP_CANCEL_RESTING
+    CANCEL_INCOMING = lib.FS_STP_CANCEL_INCOMING
+    CANCEL_BOTH = lib.FS_STP_CANCEL_BOTH
+    DECREMENT = lib.FS_STP_DECREMENT
+
+
+class Session(IntEnum):
+    """`fs_session`: what a symbol's book does with orders."""
+
+    CONTINUOUS = lib.FS_CONTINUOUS
+    AUCTION = lib.FS_AUCTION
+    HALTED = lib.FS_HALTED
 
 
 class ReportType(IntEnum):
@@ -63,6 +111,11 @@ class ReportType(IntEnum):
     EXPIRED = lib.FS_EXPIRED
     QUOTED = lib.FS_QUOTED
     PRINTED = lib.FS_PRINTED
+    TRIGGERED = lib.FS_TRIGGERED
+    REDUCED = lib.FS_REDUCED
+    MASS_CANCELED = lib.FS_MASS_CANCELED
+    SESSION_SET = lib.FS_SESSION_SET
+    BANDS_SET = lib.FS_BANDS_SET
 
 
 class Reason(IntEnum):
@@ -74,6 +127,8 @@ class Reason(IntEnum):
     FOK_KILLED = lib.FS_REASON_FOK_KILLED
     NO_LIQUIDITY = lib.FS_REASON_NO_LIQUIDITY
     REPLACED_BELOW_FILLED = lib.FS_REASON_REPLACED_BELOW_FILLED
+    SELF_TRADE = lib.FS_REASON_SELF_TRADE
+    MASS_CANCEL = lib.FS_REASON_MASS_CANCEL
     UNKNOWN_ORDER = lib.FS_REASON_UNKNOWN_ORDER
     NOT_OWNER = lib.FS_REASON_NOT_OWNER
     DUPLICATE_ID = lib.FS_REASON_DUPLICATE_ID
@@ -83,6 +138,11 @@ class Reason(IntEnum):
     BAD_SYMBOL = lib.FS_REASON_BAD_SYMBOL
     CAPACITY = lib.FS_REASON_CAPACITY
     EXPIRED = lib.FS_REASON_EXPIRED
+    SESSION = lib.FS_REASON_SESSION
+    OUTSIDE_BANDS = lib.FS_REASON_OUTSIDE_BANDS
+    WOULD_TRADE = lib.FS_REASON_WOULD_TRADE
+    BAD_DISPLAY = lib.FS_REASON_BAD_DISPLAY
+    BAD_STOP = lib.FS_REASON_BAD_STOP
 
 
 class ReportFlag(IntFlag):
@@ -91,6 +151,8 @@ class ReportFlag(IntFlag):
     MAKER = lib.FS_FLAG_MAKER
     TAKER = lib.FS_FLAG_TAKER
     HOUSE = lib.FS_FLAG_HOUSE
+    DORMANT = lib.FS_FLAG_DORMANT
+    AUCTION = lib.FS_FLAG_AUCTION
 
 
 class Command(NamedTuple):
@@ -172,6 +234,11 @@ check_enum("fs_tif", "FS_", Tif)
 check_enum("fs_report_type", "FS_", ReportType)
 check_enum("fs_reason", "FS_REASON_", Reason)
 check_enum("fs_report_flag", "FS_FLAG_", ReportFlag)
+check_enum("fs_order_flag", "FS_", OrderFlag)
+check_enum("fs_replace_flag", "FS_", ReplaceFlag)
+check_enum("fs_mass_flag", "FS_", MassFlag)
+check_enum("fs_stp", "FS_STP_", Stp)
+check_enum("fs_session", "FS_", Session)
 
 
 # ------------------------------------------------------------------- packing
@@ -180,6 +247,7 @@ check_enum("fs_report_flag", "FS_FLAG_", ReportFlag)
 _pack = COMMAND.pack
 _NEW, _CANCEL, _REPLACE = int(CommandType.NEW), int(CommandType.CANCEL), int(CommandType.REPLACE)
 _QUOTE, _PRINT, _TIME = int(CommandType.QUOTE), int(CommandType.PRINT), int(CommandType.TIME)
+_MASS, _SESSION, _BANDS = int(CommandType.MASS_CANCEL), int(CommandType.SESSION), int(CommandType.BANDS)
 
 
 def new_order(
@@ -194,12 +262,20 @@ def new_order(
     price: int,
     qty: int,
     expiry_ms: int = 0,
+    stop_price: int = 0,
+    display_or_offset: int = 0,
+    flags: int = 0,
+    stp: int = 0,
 ) -> bytes:
     """Return the record of FS_NEW. `price` is 0 for a market order, `expiry_ms` 0 for none.
 
-    Raises `struct.error` for an int that its field cannot hold, as do the functions below.
+    `stop_price` (ticks) is for stops; `display_or_offset` (lots; ticks or basis points) for an iceberg or a trailing
+    stop; `flags` are `OrderFlag`, `stp` is `Stp`. Raises `struct.error` for an int that its field cannot hold, as do
+    the functions below.
     """
-    return _pack(order_id, price, qty, 0, 0, expiry_ms, account, symbol, _NEW, side, ord_type, tif, 0, 0, partition)
+    aux = (stop_price, display_or_offset)
+    codes = (_NEW, side, ord_type, tif, flags, stp, partition)
+    return _pack(order_id, price, qty, *aux, expiry_ms, account, symbol, *codes)
 
 
 def cancel(order_id: int, account: int, symbol: int, partition: int) -> bytes:
@@ -207,9 +283,15 @@ def cancel(order_id: int, account: int, symbol: int, partition: int) -> bytes:
     return _pack(order_id, 0, 0, 0, 0, 0, account, symbol, _CANCEL, 0, 0, 0, 0, 0, partition)
 
 
-def replace(order_id: int, account: int, symbol: int, partition: int, *, price: int, qty: int) -> bytes:
-    """Return the record of FS_REPLACE. `qty` is the new total: what is filled so far counts."""
-    return _pack(order_id, price, qty, 0, 0, 0, account, symbol, _REPLACE, 0, 0, 0, 0, 0, partition)
+def replace(
+    order_id: int, account: int, symbol: int, partition: int, *, price: int, qty: int, flags: int = 0, stop_price: int = 0
+) -> bytes:
+    """Return the record of FS_REPLACE. `qty` is the new total: what is filled so far counts.
+
+    With `ReplaceFlag.OPEN_QTY` it is what shall be open; with `NEW_STOP`, `stop_price` replaces a dormant order's.
+    """
+    aux = (stop_price, 0, 0)
+    return _pack(order_id, price, qty, *aux, account, symbol, _REPLACE, 0, 0, 0, flags, 0, partition)
 
 
 def quote(symbol: int, bid: int, bid_qty: int, ask: int, ask_qty: int) -> bytes:
@@ -225,6 +307,24 @@ def print_trade(symbol: int, side: int, price: int, qty: int) -> bytes:
 def set_time(now_ms: int) -> bytes:
     """Return the record of FS_TIME."""
     return _pack(0, 0, 0, 0, 0, now_ms, 0, 0, _TIME, 0, 0, 0, 0, 0, 0)
+
+
+def mass_cancel(account: int = 0, symbol: int | None = None, side: int = 0, order_id: int = 0) -> bytes:
+    """Return the record of FS_MASS_CANCEL: 0 and None stand for all. `order_id` only marks the answer."""
+    flags = 0 if symbol is None else int(MassFlag.BY_SYMBOL)
+    return _pack(order_id, 0, 0, 0, 0, 0, account, symbol or 0, _MASS, side, 0, 0, flags, 0, 0)
+
+
+def session(symbol: int, state: int, reference: int = 0) -> bytes:
+    """Return the record of FS_SESSION. `reference` (ticks) is the auction's."""
+    return _pack(0, reference, 0, 0, 0, 0, 0, symbol, _SESSION, 0, 0, 0, state, 0, 0)
+
+
+def bands(symbol: int, low: int | None = None, high: int | None = None) -> bytes:
+    """Return the record of FS_BANDS: limits must be in low..high (ticks). Both None: no bands."""
+    if low is None or high is None:
+        return _pack(0, 0, 0, 0, 0, 0, 0, symbol, _BANDS, 0, 0, 0, 0, 0, 0)
+    return _pack(0, low, 0, high, 0, 0, 0, symbol, _BANDS, 0, 0, 0, 1, 0, 0)
 
 
 # ----------------------------------------------------------------- unpacking

@@ -80,9 +80,10 @@ static noinline uint8_t check_new_special(const struct book *book, const fs_comm
 }
 
 /* The order a cancel or a replace is about; *reason says why there is none. */
-static always_inline uint32_t find_own(const fs_engine *e, const fs_command *c, size_t *place, uint8_t *reason) {
+static always_inline uint32_t find_own(const fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
+                                       uint8_t *reason) {
     *reason = FS_REASON_BAD_RECORD;
-    if (unlikely(bad_client_record(c) | c->stp)) return NIL;
+    if (unlikely(bad_client_record(c) | c->stp | (c->flags & ~allowed_flags))) return NIL;
     *place = id_place(e, c->order_id, hash_of(c->order_id));
     uint32_t slot = (uint32_t)e->ids[*place];
     *reason = FS_REASON_UNKNOWN_ORDER;
@@ -243,15 +244,15 @@ static always_inline void begin_new(fs_engine *e, const fs_command *c) {
 static always_inline void begin_cancel(fs_engine *e, const fs_command *c) {
     uint8_t reason;
     size_t place;
-    uint32_t slot = find_own(e, c, &place, &reason);
-    if (likely(slot && !c->flags)) {
+    uint32_t slot = find_own(e, c, 0, &place, &reason);
+    if (likely(slot)) {
         const struct order *o = &e->orders[slot];
         put_off(e, o, limit_of(e, slot), FS_CANCELED, FS_REASON_REQUESTED);
         ladder_pull(e, ladder_of(e, &e->levels[o->level]), slot);
         client_drop_at(e, slot, place);
         return;
     }
-    refuse(e, c, FS_CANCEL_REJECTED, c->flags ? FS_REASON_BAD_RECORD : reason);
+    refuse(e, c, FS_CANCEL_REJECTED, reason);
 }
 
 /* Quantity that a replaced order would have open. */
@@ -265,7 +266,6 @@ static uint8_t check_replace(fs_engine *e, const fs_command *c, uint32_t slot) {
     const struct order *o = &e->orders[slot];
     struct book *book = e->books[o->symbol];
     bool new_stop = c->flags & FS_NEW_STOP;
-    if (c->flags & ~(FS_OPEN_QTY | FS_NEW_STOP)) return FS_REASON_BAD_RECORD;
     if (new_stop && (!(o->bits & BIT_DORMANT) || o->bits & BIT_TRAILING)) return FS_REASON_BAD_RECORD;
     if (bad_qty(c->qty) || (c->flags & FS_OPEN_QTY && c->qty > FS_MAX_QTY - o->filled)) return FS_REASON_BAD_QTY;
     if (is_limited(o) && bad_price(c->price)) return FS_REASON_BAD_PRICE;
@@ -332,7 +332,7 @@ static always_inline void requeue(fs_engine *e, const fs_command *c, uint32_t sl
 static always_inline void begin_replace(fs_engine *e, const fs_command *c) {
     uint8_t reason;
     size_t place;
-    uint32_t slot = find_own(e, c, &place, &reason);
+    uint32_t slot = find_own(e, c, FS_OPEN_QTY | FS_NEW_STOP, &place, &reason);
     if (likely(slot)) reason = check_replace(e, c, slot);
     if (unlikely(reason)) {
         refuse(e, c, FS_REPLACE_REJECTED, reason);

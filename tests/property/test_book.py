@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from libs.common import frames
 from libs.common.frames import Command, CommandType, OrdType, Report, ReportType, Side, Tif
 from services.matching_engine.book import Engine, Last, Level
-from tests.property.naive_book import NaiveBook
+from tests.property.naive_book import NaiveBook, Tape
 
 MAX_ORDERS = 3  # few, so that the limit is met
 
@@ -45,8 +45,8 @@ any_command = st.builds(
     side=mostly(Side),
     ord_type=mostly(OrdType),
     tif=mostly(Tif),
-    flags=st.sampled_from([0] * 19 + [1]),
-    stp=st.sampled_from([0] * 19 + [1]),
+    flags=st.sampled_from([0] * 9 + [1, 2, 4, 8, 3, 16]),
+    stp=st.sampled_from([0] * 9 + [1, 2, 3, 4, 5]),
     partition=partitions,
 )
 
@@ -55,7 +55,7 @@ plain_order = st.builds(
     order_id=st.integers(1, 12),
     price=st.integers(-2, 3),
     qty=st.integers(1, 9),
-    aux_price=st.integers(0, 4),
+    aux_price=st.integers(-2, 4),
     aux_qty=st.integers(0, 9),
     time_ms=st.sampled_from([0, 0, 0, 0, 5, 9]),
     account=st.sampled_from([1, 1, 1, 2]),
@@ -69,7 +69,40 @@ plain_order = st.builds(
     partition=st.sampled_from([0, 1]),
 )
 
-sequences = st.lists(st.one_of(plain_order, plain_order, plain_order, any_command), max_size=40)
+SHAPES = [  # ord_type, flags: what fits together
+    *[(OrdType.LIMIT, flags) for flags in (0, 0, 0, 1, 2, 2, 3, 4, 4, 5)],
+    *[(OrdType.STOP, 0), (OrdType.STOP_LIMIT, 0), (OrdType.STOP_LIMIT, 4), (OrdType.MARKET, 0)],
+    *[(OrdType.MARKET_TO_LIMIT, 0), (OrdType.TRAILING_STOP, 0), (OrdType.TRAILING_STOP, 0), (OrdType.TRAILING_STOP, 8)],
+]
+
+
+@st.composite
+def special_orders(draw: st.DrawFn) -> Command:
+    """An order of any kind, with every speciality."""
+    ord_type, flags = draw(st.sampled_from(SHAPES))
+    order: Command = draw(plain_order)
+    tif = draw(st.sampled_from([Tif.GTC] * 6 + [Tif.GTD, Tif.IOC, Tif.FOK, Tif.FOK]))
+    order = order._replace(type=CommandType.NEW, ord_type=ord_type, flags=flags, tif=Tif.GTC if flags else tif)
+    aux_qty = draw(st.integers(1, order.qty if flags & 4 else 5))
+    if flags == 8:
+        aux_qty *= 2000
+    return order._replace(aux_qty=aux_qty, stp=draw(st.sampled_from([0, 0, 0, 1, 2, 3, 4])))
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Command:
+    """A replacement, a mass cancel, a session, bands."""
+    order: Command = draw(plain_order)
+    kinds = [CommandType.REPLACE] * 4 + [CommandType.MASS_CANCEL, CommandType.BANDS] + [CommandType.SESSION] * 3
+    kind = draw(st.sampled_from(kinds))
+    high = {CommandType.REPLACE: 3, CommandType.SESSION: 2}.get(kind, 1)
+    return order._replace(type=kind, flags=draw(st.integers(0, high)), time_ms=0)
+
+
+sequences = st.lists(
+    st.one_of(plain_order, plain_order, special_orders(), special_orders(), special_orders(), changes(), any_command),
+    max_size=40,
+)
 
 
 def frame_of(commands: Iterable[Command]) -> bytes:
@@ -89,13 +122,13 @@ def compare_market_data(engine: Engine, naive: NaiveBook, symbol: int) -> None:
     for side in Side:
         own = [o for o in naive.resting if (o.symbol, o.side) == (symbol, side)]
         best_first = sorted({o.price for o in own}, reverse=side == Side.BUY)
-        levels = [[o.leaves for o in own if o.price == price] for price in best_first]
+        levels = [[o.shown for o in own if o.price == price] for price in best_first]
         expected = [Level(p, sum(q), len(q)) for p, q in zip(best_first, levels, strict=True)]
         assert engine.depth(symbol, side, 100) == expected
         assert engine.depth(symbol, side, 1) == expected[:1]
         assert engine.best(symbol)[side - 1] == (expected[0] if expected else None)
-    tape = naive.tapes.get(symbol)
-    assert engine.last(symbol) == (Last(tape.price, tape.qty, tape.volume, tape.trades) if tape else None)
+    tape = naive.tapes.get(symbol, Tape())
+    assert engine.last(symbol) == (Last(tape.price, tape.qty, tape.volume, tape.trades) if tape.trades else None)
 
 
 @settings(max_examples=400, deadline=None)
@@ -107,7 +140,7 @@ def test_reports_are_the_naive_books_and_every_state_is_valid(sequence: list[Com
         engine.validate()
     compare_market_data(engine, naive, 0)
     compare_market_data(engine, naive, 1)
-    assert engine.orders() == len([o for o in naive.resting if not o.house])
+    assert engine.orders() == len([o for o in naive.resting + naive.dormant if not o.house])
 
 
 @settings(max_examples=150, deadline=None)
@@ -150,7 +183,7 @@ def flow(seed: int, count: int) -> Iterator[Command]:
     rng = random.Random(seed)
     blank = Command(*[0] * len(Command._fields))
     for n in range(1, count + 1):
-        kind = rng.choices(list(CommandType), [60, 25, 15, 6, 4, 2])[0]
+        kind = rng.choices(list(CommandType), [60, 25, 15, 6, 4, 2, 0, 0, 0])[0]
         side = rng.choice(list(Side))
         yield blank._replace(
             order_id=n if kind == CommandType.NEW else rng.randint(max(1, n - 400), n),
@@ -164,7 +197,7 @@ def flow(seed: int, count: int) -> Iterator[Command]:
             type=kind,
             side=side,
             ord_type=rng.choices([OrdType.LIMIT, OrdType.MARKET], [20, 1])[0],
-            tif=rng.choices(list(Tif), [10, 30, 2, 2])[0],
+            tif=rng.choices(list(Tif), [10, 30, 2, 2, 1])[0],
             partition=rng.randint(0, 1),
         )
 
