@@ -231,7 +231,7 @@ typedef struct fs_report {
  *   sell stops, nearest price first, then oldest. The elected come in one after the other; what their
  *   trades reach is elected behind them. Trailing stops then follow the last trade: a sell's stop is
  *   never below last - offset, a buy's never above last + offset; one that moves goes behind the
- *   others at its new price. Offsets in basis points round down. Before any trade a trailing stop
+ *   others at its new price. Offsets in basis points round down, to 1 tick at least. Before any trade a trailing stop
  *   sleeps. A triggered stop's remainder is cancelled as a market order's.
  * - All-or-none. A resting one larger than what the taker still has is passed over. An incoming one
  *   that cannot trade whole at once rests, even if prices cross.

@@ -5,7 +5,8 @@
 static int64_t offset_from(int64_t last, int64_t offset, bool in_bps) {
     if (!in_bps) return offset;
     int64_t size = last < 0 ? -last : last;
-    return size / 10000 * offset + size % 10000 * offset / 10000;
+    int64_t ticks = size / 10000 * offset + size % 10000 * offset / 10000;
+    return ticks ? ticks : 1;
 }
 
 /* Where a trailing stop would stand, seen from the last trade alone. */

@@ -33,9 +33,13 @@ static fs_command random_command(void) {
         memcpy(&c, words, sizeof c);
         return c;
     }
-    uint8_t types[] = {FS_NEW, FS_NEW, FS_NEW, FS_CANCEL, FS_REPLACE, FS_QUOTE, FS_PRINT};
+    static const uint8_t types[] = {FS_NEW,    FS_NEW,   FS_NEW,   FS_NEW,         FS_NEW,   FS_NEW, FS_CANCEL,
+                                    FS_CANCEL, FS_REPLACE, FS_QUOTE, FS_PRINT, FS_SESSION, FS_BANDS};
+    static const uint8_t ord_types[] = {FS_LIMIT, FS_LIMIT, FS_LIMIT, FS_MARKET, FS_STOP, FS_STOP_LIMIT,
+                                        FS_MARKET_TO_LIMIT, FS_TRAILING_STOP};
+    static const uint8_t flags[] = {0, 0, 0, FS_POST_ONLY, FS_ALL_OR_NONE, FS_ICEBERG, FS_OFFSET_BPS};
     memset(&c, 0, sizeof c);
-    c.type = below(60) ? types[below(sizeof types)] : FS_TIME;
+    c.type = below(60) ? types[below(sizeof types)] : below(2) ? FS_TIME : FS_MASS_CANCEL;
     c.order_id = below(3000);
     c.price = hostile(90, 20);
     c.qty = hostile(0, 30);
@@ -45,8 +49,14 @@ static fs_command random_command(void) {
     c.account = (uint32_t)below(3);
     c.symbol = below(30) ? (uint32_t)below(3) : (uint32_t)below(80000);
     c.side = (uint8_t)(1 + below(2));
-    c.ord_type = (uint8_t)(below(20) ? FS_LIMIT : FS_MARKET);
-    c.tif = (uint8_t)(below(4) ? FS_GTC : below(6));
+    c.ord_type = below(2) ? FS_LIMIT : ord_types[below(sizeof ord_types)];
+    c.tif = (uint8_t)(below(4) ? FS_GTC : below(7));
+    if (c.type == FS_NEW) c.flags = below(2) ? 0 : flags[below(sizeof flags)];
+    if (c.type == FS_NEW && !below(4)) c.stp = (uint8_t)below(5);
+    if (c.type == FS_REPLACE) c.flags = (uint8_t)below(4);
+    if (c.type == FS_MASS_CANCEL) c.flags = FS_BY_SYMBOL;
+    if (c.type == FS_SESSION && !below(3)) c.flags = (uint8_t)below(3);
+    if (c.type == FS_BANDS && !below(3)) c.flags = 1;
     c.partition = (uint16_t)below(4);
     return c;
 }

@@ -82,7 +82,7 @@ class Order:
         return last >= self.stop if self.side == Side.BUY else last <= self.stop
 
     def trailed(self, last: int) -> int:
-        offset = abs(last) * self.offset // 10000 if self.flags & OrderFlag.OFFSET_BPS else self.offset
+        offset = max(1, abs(last) * self.offset // 10000) if self.flags & OrderFlag.OFFSET_BPS else self.offset
         return last + offset if self.side == Side.BUY else last - offset
 
 

@@ -10,6 +10,9 @@ from libs.common.frames import OrdType, Side, Tif
 from services.matching_engine.book import Engine
 
 
+FIRST_ORDER = 19  # words before the first order of the fixture
+
+
 def order(order_id: int, side: int, price: int, qty: int = 5, expiry_ms: int = 0) -> bytes:
     return frames.new_order(
         order_id,
@@ -75,12 +78,16 @@ def test_the_forgers_hash_is_the_engines(snapshot: bytes) -> None:
 def test_layout_is_the_documented_one(snapshot: bytes) -> None:
     engine = Engine()
     engine.restore(snapshot)
-    magic, clock_ms, matches, books, symbol, price, qty, volume, trades, bids, asks, *orders = words(snapshot)
-    assert magic.to_bytes(8, "little") == b"FSBOOK01"
+    magic, clock_ms, matches, books, symbol, session, reference, low, high, *rest = words(snapshot)
+    price, qty, volume, trades, turnover_low, turnover_high, bids, asks, sell_stops, buy_stops, *orders = rest
+    assert magic.to_bytes(8, "little") == b"FSBOOK02"
+    assert (session, reference, low, high, sell_stops, buy_stops) == (0, 0, 0, 0, 0, 0)
+    assert (turnover_low, turnover_high) == (7 * 99 + 0, 0)
     assert (clock_ms, matches, books, symbol) == (10, 2, 1, 7)
     assert engine.last(7) == (price, qty, volume, trades) == (99, 2, 7, 2)
     assert (bids, asks) == (3, 2)
-    assert orders[:6] == [3, 99, 3, 2, 50, 1]  # order_id, price, leaves, filled, expiry_ms, account
+    gtc = 1 << 56
+    assert orders[:6] == [3, 99, 3, 2, 50, 1 + gtc]  # order_id, price, leaves, filled, expiry_ms, account and codes
     assert len(orders) == 6 * (bids + asks) + 1
 
 
@@ -111,7 +118,7 @@ def test_forged_words_are_refused_or_make_a_sound_book(snapshot: bytes) -> None:
 
 def test_forged_books_that_break_a_rule_are_refused(snapshot: bytes) -> None:
     body = words(snapshot)[:-1]
-    first = 11  # the first order's words
+    first = FIRST_ORDER
     assert refused(sealed(body[:first] + body[first + 6 : first + 12] + body[first : first + 6] + body[first + 12 :]))
     assert refused(sealed([*body[: first + 6], *body[first : first + 6], *body[first + 12 :]]))  # one id twice
     for index, value in {
@@ -119,9 +126,13 @@ def test_forged_books_that_break_a_rule_are_refused(snapshot: bytes) -> None:
         first + 2: 0,
         first + 4: 10,
         first + 5: 0,
+        first + 5: 1 + (2 << 56),  # no time in force has this code
+        first + 5: 1 + (1 << 56) + (32 << 48),  # dormant, among the bids
         4: 65536,
         3: 2,
-        9: 4,
+        5: 3,
+        7: 1,
+        first - 4: 4,
     }.items():
         assert refused(sealed([*body[:index], value, *body[index + 1 :]])), index
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [str(ROOT / "native/tests/stress.c"), *map(str, sorted((ROOT / "native/src").glob("*.c")))]
+SOURCES = [str(ROOT / "native/tests/stress.c"), str(ROOT / "native/src/fillstream.c")]
 STRICT = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'native/include'}"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
