@@ -226,6 +226,7 @@ PARTITION_NONE: int = lib.FS_PARTITION_NONE
 MAX_QTY: int = lib.FS_MAX_QTY
 MAX_PRICE: int = lib.FS_MAX_PRICE
 MAX_SYMBOL: int = lib.FS_MAX_SYMBOL
+MAX_TIPS: int = lib.FS_MAX_TIPS
 
 check_enum("fs_command_type", "FS_", CommandType)
 check_enum("fs_side", "FS_", Side)

@@ -133,7 +133,7 @@ enum fs_reason {
                                       FS_AUCTION no prints, and no orders that may not rest (but stops wait) */
     FS_REASON_OUTSIDE_BANDS = 26,  /* a limit price outside the symbol's bands */
     FS_REASON_WOULD_TRADE = 27,    /* post-only, and it would trade */
-    FS_REASON_BAD_DISPLAY = 28,    /* an iceberg's display not in 1..qty */
+    FS_REASON_BAD_DISPLAY = 28,    /* an iceberg's display not in 1..qty, or more than FS_MAX_TIPS of it open */
     FS_REASON_BAD_STOP = 29        /* stop price or offset (1..FS_MAX_PRICE ticks, 1..9999 bp) out of range */
 };
 
@@ -149,6 +149,7 @@ enum fs_report_flag {
 #define FS_MAX_PRICE 4611686018427387903LL   /* ticks: 2^62 - 1 */
 #define FS_MAX_SIDE_QTY 9223372036854775807LL /* lots of one side of one book, dormant too: 2^63 - 1 */
 #define FS_MAX_SYMBOL 65535u
+#define FS_MAX_TIPS 10000 /* times an iceberg's display fits into its open quantity: what one order may cost a taker */
 #define FS_MAX_ORDERS 1073741824u /* resting client orders an engine may be made for: 2^30 */
 #define FS_PARTITION_ALL 65535u  /* a report for every account partition: quotes and prints */
 #define FS_PARTITION_NONE 65534u /* a report for none: the house's own fills */

@@ -54,6 +54,9 @@ static bool bad_stop(const fs_command *c) {
     return c->aux_qty < 1 || c->aux_qty > (c->flags & FS_OFFSET_BPS ? 9999 : FS_MAX_PRICE);
 }
 
+/* Whether an iceberg would show its quantity in too many tips. */
+static bool too_small(int64_t display, int64_t leaves) { return (leaves - 1) / FS_MAX_TIPS >= display; }
+
 /* What the record alone says. */
 static noinline uint8_t check_new_record(const fs_engine *e, const fs_command *c) {
     if (bad_client_record(c) || bad_new_codes(c) || bad_new_flags(c)) return FS_REASON_BAD_RECORD;
@@ -61,7 +64,8 @@ static noinline uint8_t check_new_record(const fs_engine *e, const fs_command *c
     if (bad_qty(c->qty)) return FS_REASON_BAD_QTY;
     if (has_limit(c->ord_type) && bad_price(c->price)) return FS_REASON_BAD_PRICE;
     if (bad_stop(c)) return FS_REASON_BAD_STOP;
-    if (c->flags & FS_ICEBERG && (c->aux_qty < 1 || c->aux_qty > c->qty)) return FS_REASON_BAD_DISPLAY;
+    bool hides = c->flags & FS_ICEBERG;
+    if (hides && (c->aux_qty < 1 || c->aux_qty > c->qty || too_small(c->aux_qty, c->qty))) return FS_REASON_BAD_DISPLAY;
     if (c->time_ms ? c->time_ms <= e->clock_ms : c->tif == FS_GTD) return FS_REASON_EXPIRED;
     return FS_REASON_NONE;
 }
@@ -274,6 +278,7 @@ static uint8_t check_replace(fs_engine *e, const fs_command *c, uint32_t slot) {
     if (is_limited(o) && outside_bands(book, c->price)) return FS_REASON_OUTSIDE_BANDS;
     int64_t leaves = new_leaves(c, o);
     if (overfull(own_ladder(book, o->side), stop_ladder(book, o->side), o->leaves, leaves)) return FS_REASON_CAPACITY;
+    if (o->bits & BIT_ICEBERG && leaves > 0 && too_small(e->rares[slot].display, leaves)) return FS_REASON_BAD_DISPLAY;
     bool asks = o->bits & BIT_POST_ONLY && book->session == FS_CONTINUOUS && leaves > 0;
     if (!asks || (c->price == limit_of(e, slot) && leaves <= o->leaves)) return FS_REASON_NONE;
     uint64_t reach = key_of(other_which(o->side), c->price);

@@ -199,6 +199,7 @@ static bool sound_client(const struct order *o, const struct rare *rare) {
     if (!lasting(o->tif) && !(dormant && (o->tif == FS_IOC || o->tif == FS_FOK))) return false;
     if (o->tif == FS_GTD && !o->expiry_ms) return false;
     if ((bits & (BIT_AON | BIT_ICEBERG)) == (BIT_AON | BIT_ICEBERG)) return false;
+    if (bits & BIT_ICEBERG && too_small(rare->display, o->leaves)) return false;
     if (bits & BIT_ICEBERG && !dormant && o->leaves - o->hidden > rare->display) return false;
     if (!dormant) return limited && !trailing && !(bits & BIT_BPS);
     if (o->hidden || (!limited && rare->limit)) return false;

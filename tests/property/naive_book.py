@@ -12,6 +12,7 @@ from libs.common.frames import (
     MAX_PRICE,
     MAX_QTY,
     MAX_SYMBOL,
+    MAX_TIPS,
     PARTITION_ALL,
     PARTITION_NONE,
     Command,
@@ -287,6 +288,8 @@ class NaiveBook:
         leaves = new_leaves(c, order)
         if self._open_qty(order.symbol, order.side) - order.leaves + leaves > MAX_SIDE_QTY:
             return Reason.CAPACITY
+        if order.display and leaves > order.display * MAX_TIPS:
+            return Reason.BAD_DISPLAY
         asks = order.flags & OrderFlag.POST_ONLY and rules.session == Session.CONTINUOUS and leaves > 0
         keeps_place = c.price == order.price and leaves <= order.leaves
         if asks and not keeps_place and self._makers(replace(order, price=c.price, leaves=leaves)):
@@ -659,7 +662,7 @@ def why_not_record(c: Command, clock_ms: int) -> int:
     most = 9999 if c.flags & OrderFlag.OFFSET_BPS else MAX_PRICE
     if c.ord_type == OrdType.TRAILING_STOP and not 1 <= c.aux_qty <= most:
         return Reason.BAD_STOP
-    if c.flags & OrderFlag.ICEBERG and not 1 <= c.aux_qty <= c.qty:
+    if c.flags & OrderFlag.ICEBERG and not (1 <= c.aux_qty <= c.qty <= c.aux_qty * MAX_TIPS):
         return Reason.BAD_DISPLAY
     late = c.time_ms <= clock_ms if c.time_ms else c.tif == Tif.GTD
     return Reason.EXPIRED if late else Reason.NONE
