@@ -48,7 +48,7 @@ static int by_value(const void *a, const void *b) {
 
 static fs_engine *built(const fs_command *commands, size_t build) {
     fs_engine *engine = fs_new(1u << 20);
-    if (!engine || fs_reserve(engine, (uint32_t)(2 * build)) != FS_OK) exit(2);
+    if (!engine || fs_reserve(engine, (uint32_t)(build + build / 4)) != FS_OK) exit(2);
     process_all(engine, commands, build, BATCH);
     return engine;
 }

@@ -123,41 +123,44 @@ static always_inline struct book *roomy_book(const fs_engine *e, uint32_t symbol
 
 /* --------------------------------------------------------------------- new */
 
-static always_inline uint32_t client_add(fs_engine *e, const struct order *o, size_t place, uint64_t hash) {
-    uint32_t slot = slot_take(e);
-    e->orders[slot] = *o;
+/* A slot becomes a live client's. */
+static always_inline void client_enter(fs_engine *e, uint32_t slot, size_t place, uint64_t hash) {
     e->ids[place] = id_entry(hash, slot);
     e->client_count++;
-    if (unlikely(o->expiry_ms)) heap_add(e, slot);
+    if (unlikely(e->orders[slot].expiry_ms)) heap_add(e, slot);
+}
+
+/* The order of a command, in a slot. Filled in place and by whole words: a copy made of small stores and
+ * read back by wide loads would wait for each of them. */
+static always_inline uint32_t client_add(fs_engine *e, const fs_command *c, uint8_t bits, size_t place, uint64_t hash) {
+    uint32_t slot = slot_take(e);
+    struct order *o = &e->orders[slot];
+    uint64_t codes = (c->symbol & 0xffffu) | (uint64_t)c->partition << 16 | (uint64_t)c->side << 32 |
+                     (uint64_t)bits << 40 | (uint64_t)c->stp << 48 | (uint64_t)c->tif << 56;
+    o->id = c->order_id;
+    o->leaves = c->qty;
+    o->hidden = 0;
+    o->filled = 0;
+    o->expiry_ms = c->time_ms;
+    o->level = NIL;
+    o->account = c->account;
+    memcpy(&o->symbol, &codes, sizeof codes);
+    client_enter(e, slot, place, hash);
     return slot;
 }
-
-static always_inline struct order order_from(const fs_command *c) {
-    return (struct order){
-        .id = c->order_id,
-        .leaves = c->qty,
-        .expiry_ms = c->time_ms,
-        .account = c->account,
-        .symbol = (uint16_t)c->symbol,
-        .partition = c->partition,
-        .side = c->side,
-        .bits = c->flags,
-        .stp = c->stp,
-        .tif = c->tif,
-    };
-}
+static_assert(offsetof(struct order, symbol) == 56 && offsetof(struct order, tif) == 63, "an order's codes are a word");
 
 static void accept_stop(fs_engine *e, const fs_command *c, struct book *book, size_t place, uint64_t hash) {
-    struct order o = order_from(c);
     bool trailing = c->ord_type == FS_TRAILING_STOP, limited = c->ord_type == FS_STOP_LIMIT;
-    o.bits |= BIT_DORMANT | (trailing ? BIT_TRAILING : 0) | (limited ? 0 : BIT_MARKET);
-    int64_t stop = trailing ? first_stop(book, &o, c->aux_qty) : c->aux_price;
-    uint32_t slot = client_add(e, &o, place, hash);
+    uint8_t bits = c->flags | BIT_DORMANT | (trailing ? BIT_TRAILING : 0) | (limited ? 0 : BIT_MARKET);
+    uint32_t slot = client_add(e, c, bits, place, hash);
+    const struct order *o = &e->orders[slot];
+    int64_t stop = trailing ? first_stop(book, o, c->aux_qty) : c->aux_price;
     struct rare *rare = &e->rares[slot];
     rare->display = c->flags & FS_ICEBERG ? c->aux_qty : 0;
     rare->limit = limited ? c->price : 0;
     rare->offset = trailing ? c->aux_qty : 0;
-    fs_report *r = put_about(e, &o, rare->limit, FS_ACCEPTED);
+    fs_report *r = put_about(e, o, rare->limit, FS_ACCEPTED);
     r->aux = stop;
     r->flags |= FS_FLAG_DORMANT;
     stop_put(e, book, slot, stop);
@@ -165,7 +168,6 @@ static void accept_stop(fs_engine *e, const fs_command *c, struct book *book, si
 
 /* A limit, market or market-to-limit order that passed its checks. */
 static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, size_t place, uint64_t hash) {
-    struct order o = order_from(c);
     const struct ladder *other = other_ladder(book, c->side);
     bool market = c->ord_type == FS_MARKET;
     int64_t price = market ? 0 : c->price;
@@ -176,13 +178,15 @@ static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, s
     }
     uint64_t reach = market ? ANY_PRICE : key_of(other_which(c->side), price);
     if (book->session == FS_AUCTION) reach = NO_PRICE;
-    put_about(e, &o, price, FS_ACCEPTED)->aux = c->flags & FS_ICEBERG ? c->aux_qty : 0;
-    if (c->tif == FS_FOK && !can_fill(e, other, reach, &o)) {
-        put_off(e, &o, price, FS_CANCELED, FS_REASON_FOK_KILLED);
+    uint32_t slot = client_add(e, c, c->flags, place, hash);
+    struct order *o = &e->orders[slot];
+    put_about(e, o, price, FS_ACCEPTED)->aux = c->flags & FS_ICEBERG ? c->aux_qty : 0;
+    if (c->tif == FS_FOK && !can_fill(e, other, reach, o)) {
+        put_off(e, o, price, FS_CANCELED, FS_REASON_FOK_KILLED);
+        order_drop(e, slot);
         return;
     }
-    if (c->flags & FS_ALL_OR_NONE && !can_fill(e, other, reach, &o)) reach = NO_PRICE;
-    uint32_t slot = client_add(e, &o, place, hash);
+    if (c->flags & FS_ALL_OR_NONE && !can_fill(e, other, reach, o)) reach = NO_PRICE;
     if (c->flags & FS_ICEBERG) e->rares[slot].display = c->aux_qty;
     bool rests = may_rest(c) && !market;
     struct taker *taker = line_up(e, slot, reach, price, rests ? REMAINDER_RESTS : REMAINDER_CANCELED);
@@ -231,9 +235,8 @@ static always_inline void begin_new(fs_engine *e, const fs_command *c) {
         return;
     }
     if (plain && likely(key_of(other_which(c->side), c->price) < other_ladder(book, c->side)->best_key)) {
-        struct order o = order_from(c); /* nothing to trade with: it rests */
-        put_about(e, &o, c->price, FS_ACCEPTED);
-        uint32_t slot = client_add(e, &o, place, hash);
+        uint32_t slot = client_add(e, c, 0, place, hash); /* nothing to trade with: it rests */
+        put_about(e, &e->orders[slot], c->price, FS_ACCEPTED);
         struct ladder *own = own_ladder(book, c->side);
         ladder_put(e, own, slot, key_of(own->id, c->price));
     } else if (is_stop(c->ord_type)) {

@@ -3,10 +3,16 @@
 #ifndef FILLSTREAM_INTERNAL_H
 #define FILLSTREAM_INTERNAL_H
 
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* madvise */
+#endif
 #include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "fillstream.h"
 

@@ -13,21 +13,28 @@ static always_inline fs_report *put(fs_engine *e) {
     return &e->spill[e->spill_count++];
 }
 
+/* The last two words of a report, in one piece each: stores of single bytes cost as much as whole words. */
+static always_inline void put_codes(fs_report *r, const struct order *o, uint8_t type, uint8_t reason) {
+    uint64_t who = o->account | (uint64_t)o->symbol << 32;
+    uint64_t codes = type | (uint64_t)o->side << 8 | (uint64_t)reason << 16 |
+                     (uint64_t)(o->bits & BIT_HOUSE) << (24 - 4 + 2) | (uint64_t)o->partition << 32;
+    memcpy(&r->account, &who, sizeof who);
+    memcpy(&r->type, &codes, sizeof codes);
+}
+static_assert(offsetof(fs_report, symbol) == offsetof(fs_report, account) + 4, "who is one word");
+static_assert(offsetof(fs_report, partition) == offsetof(fs_report, type) + 4, "the codes are one word");
+static_assert(BIT_HOUSE == 1 << 4 && FS_FLAG_HOUSE == 1 << 2, "the house's bit moves into the flags");
+
 /* A report on an order; the caller changes what its type says differently. */
 static always_inline fs_report *put_about(fs_engine *e, const struct order *o, int64_t price, uint8_t type) {
     fs_report *r = put(e);
-    *r = (fs_report){
-        .order_id = o->id,
-        .price = price,
-        .qty = o->leaves,
-        .leaves = o->leaves,
-        .account = o->account,
-        .symbol = o->symbol,
-        .type = type,
-        .side = o->side,
-        .flags = o->bits & BIT_HOUSE ? FS_FLAG_HOUSE : 0,
-        .partition = o->partition,
-    };
+    r->order_id = o->id;
+    r->price = price;
+    r->qty = o->leaves;
+    r->leaves = o->leaves;
+    r->aux = 0;
+    r->match_id = 0;
+    put_codes(r, o, type, 0);
     return r;
 }
 
@@ -35,7 +42,7 @@ static always_inline fs_report *put_about(fs_engine *e, const struct order *o, i
 static always_inline void put_off(fs_engine *e, const struct order *o, int64_t price, uint8_t type, uint8_t reason) {
     fs_report *r = put_about(e, o, price, type);
     r->leaves = 0;
-    r->reason = reason;
+    put_codes(r, o, type, reason);
     if (unlikely(o->bits & BIT_DORMANT)) r->flags |= FS_FLAG_DORMANT;
 }
 

@@ -232,14 +232,10 @@ static bool belongs(const fs_engine *e, struct book *book, const struct ladder *
 }
 
 static uint32_t add_saved(fs_engine *e, struct ladder *l, const struct saved *s) {
-    uint32_t slot;
-    if (s->order.bits & BIT_HOUSE) {
-        slot = slot_take(e);
-        e->orders[slot] = s->order;
-    } else {
-        uint64_t hash = hash_of(s->order.id);
-        slot = client_add(e, &s->order, id_place(e, s->order.id, hash), hash);
-    }
+    uint32_t slot = slot_take(e);
+    uint64_t hash = hash_of(s->order.id);
+    e->orders[slot] = s->order;
+    if (!(s->order.bits & BIT_HOUSE)) client_enter(e, slot, id_place(e, s->order.id, hash), hash);
     uint32_t heap_at = e->rares[slot].heap_at;
     e->rares[slot] = s->rare;
     e->rares[slot].heap_at = heap_at;

@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #define FIRST_CAPACITY 1024u
+#define HUGE_PAGE ((size_t)2 << 20)
 
 /* ---------------------------------------------------------------- id table */
 
@@ -43,25 +44,6 @@ static always_inline void id_remove(fs_engine *e, size_t gap) {
         gap = at;
     }
     ids[gap] = 0;
-}
-
-static bool ids_grow(fs_engine *e, size_t capacity) {
-    uint64_t *old = e->ids, *ids = calloc(capacity, sizeof *ids);
-    if (!ids) return false;
-    size_t old_capacity = old ? e->id_mask + 1 : 0;
-    for (size_t i = 0; i < capacity; i += 512) *(volatile uint64_t *)&ids[i] = 0; /* page it in now */
-    e->ids = ids;
-    e->id_mask = capacity - 1;
-    e->id_shift = 32;
-    for (size_t rest = capacity; rest > 1; rest /= 2) e->id_shift--;
-    for (size_t i = 0; i < old_capacity; i++) {
-        if (!old[i]) continue;
-        size_t at = home_of(e, old[i]);
-        while (ids[at]) at = (at + 1) & e->id_mask;
-        ids[at] = old[i];
-    }
-    free(old);
-    return true;
 }
 
 /* ------------------------------------------------------------- expiry heap */
@@ -110,14 +92,43 @@ static noinline void heap_drop(fs_engine *e, uint32_t slot) {
 
 /* -------------------------------------------------------------------- slabs */
 
-/* Grow one slab, on whole cache lines; what is new is zeroed, and so paged in before it is needed. */
+/* Whole cache lines; for much memory huge pages, if the host has some: random access then misses no TLB. */
+static void *slab_new(size_t size) {
+    size_t alignment = size < HUGE_PAGE ? 64 : HUGE_PAGE;
+    void *bytes = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+#ifdef MADV_HUGEPAGE
+    if (bytes && alignment == HUGE_PAGE) (void)madvise(bytes, size, MADV_HUGEPAGE);
+#endif
+    return bytes;
+}
+
+/* Grow one slab; what is new is zeroed, and so paged in before it is needed. */
 static bool slab_grow(void **slab, size_t size, size_t from, size_t to) {
-    unsigned char *bytes = aligned_alloc(64, to * size);
+    unsigned char *bytes = slab_new(to * size);
     if (!bytes) return false;
     if (from) memcpy(bytes, *slab, from * size);
     memset(bytes + from * size, 0, (to - from) * size);
     free(*slab);
     *slab = bytes;
+    return true;
+}
+
+static bool ids_grow(fs_engine *e, size_t capacity) {
+    uint64_t *old = e->ids, *ids = slab_new(capacity * sizeof *ids);
+    if (!ids) return false;
+    memset(ids, 0, capacity * sizeof *ids);
+    size_t old_capacity = old ? e->id_mask + 1 : 0;
+    e->ids = ids;
+    e->id_mask = capacity - 1;
+    e->id_shift = 32;
+    for (size_t rest = capacity; rest > 1; rest /= 2) e->id_shift--;
+    for (size_t i = 0; i < old_capacity; i++) {
+        if (!old[i]) continue;
+        size_t at = home_of(e, old[i]);
+        while (ids[at]) at = (at + 1) & e->id_mask;
+        ids[at] = old[i];
+    }
+    free(old);
     return true;
 }
 
