@@ -31,5 +31,5 @@ ffibuilder.set_source(
     sources=[SOURCE],
     include_dirs=["native/include"],
     depends=["native/include/fillstream.h", *PARTS],
-    extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden"],
+    extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden"],
 )

@@ -202,7 +202,7 @@ typedef struct fs_report {
  *   id table: hash(order_id) -> order     expiry heap: (time_ms, order_id), soonest first -> order
  *
  * Orders, levels and trie nodes live in slabs and point to each other by 32-bit index. Slabs grow only
- * between commands, once for a run of up to 128 of them (or in fs_reserve, ahead of all), never inside
+ * between commands, once for a run of up to 256 of them (or in fs_reserve, ahead of all), never inside
  * a command; when memory runs out, the command is refused (FS_REASON_CAPACITY) and nothing has changed.
  *
  * How commands are answered

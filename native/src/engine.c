@@ -19,9 +19,13 @@ static bool book_open(fs_engine *e, uint32_t symbol) {
  * refused when its command comes. */
 static void prepare(fs_engine *e, const fs_command *commands, size_t n) {
     if (!store_reserve(e, 2 * (uint32_t)n)) (void)store_reserve(e, 0);
+    uint32_t last = UINT32_MAX;
     for (size_t i = 0; i < n; i++) {
         uint32_t symbol = commands[i].symbol;
-        if (likely(symbol <= FS_MAX_SYMBOL && e->books[symbol])) continue;
+        if (symbol == last || (likely(symbol <= FS_MAX_SYMBOL && e->books[symbol]))) {
+            last = symbol;
+            continue;
+        }
         uint8_t type = commands[i].type;
         if (symbol > FS_MAX_SYMBOL || type == FS_CANCEL || type == FS_REPLACE || type == FS_TIME) continue;
         if (type < FS_NEW || type > FS_BANDS || type == FS_MASS_CANCEL) continue;
@@ -32,52 +36,57 @@ static void prepare(fs_engine *e, const fs_command *commands, size_t n) {
 /* ----------------------------------------------------------------- prefetch
  *
  * With many orders live, what a command touches is in no near cache. Its lines are asked for in three
- * rounds, each of which needs what the one before brought. */
+ * rounds, each of which needs what the one before brought. There is no branch on what the command is:
+ * types come at random, and what a new order's id leads to is slot 0. */
 
-#define AHEAD_IDS 18
-#define AHEAD_ORDER 12
-#define AHEAD_NEIGHBOURS 6
-#define MANY_ORDERS 4096u
+#define AHEAD_IDS 20u
+#define AHEAD_ORDER 13u
+#define AHEAD_NEIGHBOURS 7u
+#define AHEAD_RING 32u
+#define MANY_ORDERS 512u
+
+struct ahead {
+    uint32_t place[AHEAD_RING]; /* in the id table, where the command's order would be at home */
+    uint32_t slot[AHEAD_RING];
+    uint32_t level[AHEAD_RING];
+    const uint32_t *cached[AHEAD_RING];
+    uint32_t nothing;
+};
 
 static always_inline void prefetch(const void *line) { __builtin_prefetch(line, 1); }
 
-static always_inline uint32_t peek(const fs_engine *e, uint64_t id) {
-    return (uint32_t)e->ids[home_of(e, hash_of(id))]; /* a guess: whoever is at home */
+static always_inline void ahead_ids(const fs_engine *e, struct ahead *a, const fs_command *c, size_t i) {
+    uint32_t place = (uint32_t)home_of(e, hash_of(c->order_id));
+    struct book *book = e->books[c->symbol & FS_MAX_SYMBOL];
+    const uint32_t *cached = &a->nothing;
+    if (likely(book)) cached = cache_of(&book->ladders[(c->side - 1) & 1], key_of(c->side - 1u, c->price));
+    prefetch(&e->ids[place]);
+    prefetch(cached);
+    a->place[i % AHEAD_RING] = place;
+    a->cached[i % AHEAD_RING] = cached;
 }
 
-static always_inline struct ladder *peek_ladder(const fs_engine *e, const fs_command *c) {
-    if (unlikely(c->symbol > FS_MAX_SYMBOL || !is_side(c->side) || !e->books[c->symbol])) return NULL;
-    return own_ladder(e->books[c->symbol], c->side);
+static always_inline void ahead_order(const fs_engine *e, struct ahead *a, size_t i) {
+    uint32_t slot = (uint32_t)e->ids[a->place[i % AHEAD_RING]], level = *a->cached[i % AHEAD_RING];
+    prefetch(&e->orders[slot]);
+    prefetch(&e->levels[level]);
+    a->slot[i % AHEAD_RING] = slot;
+    a->level[i % AHEAD_RING] = level;
 }
 
-static always_inline void ahead_ids(const fs_engine *e, const fs_command *c) {
-    prefetch(&e->ids[home_of(e, hash_of(c->order_id))]);
-    if (c->type != FS_NEW) return;
-    struct ladder *l = peek_ladder(e, c);
-    if (!l) return;
-    prefetch(l);
-    prefetch(cache_of(l, key_of(l->id & 3, c->price)));
+static always_inline void ahead_neighbours(const fs_engine *e, const struct ahead *a, size_t i) {
+    const struct order *o = &e->orders[a->slot[i % AHEAD_RING]];
+    prefetch(&e->levels[o->level]);
+    prefetch(&e->orders[o->prev]);
+    prefetch(&e->orders[o->next]);
+    prefetch(&e->orders[e->levels[a->level[i % AHEAD_RING]].tail]);
 }
 
-static always_inline void ahead_order(const fs_engine *e, const fs_command *c) {
-    if (c->type != FS_NEW) {
-        prefetch(&e->orders[peek(e, c->order_id)]);
-        return;
-    }
-    struct ladder *l = peek_ladder(e, c);
-    if (l) prefetch(&e->levels[*cache_of(l, key_of(l->id, c->price))]);
-}
-
-static always_inline void ahead_neighbours(const fs_engine *e, const fs_command *c) {
-    if (c->type != FS_NEW) {
-        const struct order *o = &e->orders[peek(e, c->order_id)];
-        prefetch(&e->levels[o->level]);
-        prefetch(&e->orders[o->prev]);
-        prefetch(&e->orders[o->next]);
-        return;
-    }
-    struct ladder *l = peek_ladder(e, c);
-    if (l) prefetch(&e->orders[e->levels[*cache_of(l, key_of(l->id, c->price))].tail]);
+/* The rounds for the command at i + AHEAD_IDS and those that follow it. */
+static always_inline void look_ahead(const fs_engine *e, struct ahead *a, const fs_command *commands, size_t i, size_t n) {
+    if (likely(i + AHEAD_IDS < n)) ahead_ids(e, a, &commands[i + AHEAD_IDS], i + AHEAD_IDS);
+    if (likely(i + AHEAD_ORDER < n)) ahead_order(e, a, i + AHEAD_ORDER);
+    if (likely(i + AHEAD_NEIGHBOURS < n)) ahead_neighbours(e, a, i + AHEAD_NEIGHBOURS);
 }
 
 /* -------------------------------------------------------------------- door */
@@ -121,8 +130,16 @@ static noinline void advance(fs_engine *e) {
 }
 
 /* Begin commands until they end or the output is full; how many. */
-static always_inline size_t run(fs_engine *e, const fs_command *commands, size_t n, size_t visible, bool many) {
+static always_inline size_t run(fs_engine *e, const fs_command *commands, size_t n, bool many) {
     size_t i = 0;
+    struct ahead ahead;
+    if (many) {
+        ahead.nothing = NIL;
+        for (; i < AHEAD_IDS && i < n; i++) ahead_ids(e, &ahead, &commands[i], i);
+        for (i = 0; i < AHEAD_ORDER && i < n; i++) ahead_order(e, &ahead, i);
+        for (i = 0; i < AHEAD_NEIGHBOURS && i < n; i++) ahead_neighbours(e, &ahead, i);
+        i = 0;
+    }
     for (;;) {
         while (unlikely(e->work))
             if (e->out < e->out_end)
@@ -130,21 +147,17 @@ static always_inline size_t run(fs_engine *e, const fs_command *commands, size_t
             else
                 return i;
         if (i == n || unlikely(e->out >= e->out_end)) return i;
-        if (many) {
-            if (likely(i + AHEAD_IDS < visible)) ahead_ids(e, &commands[i + AHEAD_IDS]);
-            if (likely(i + AHEAD_ORDER < visible)) ahead_order(e, &commands[i + AHEAD_ORDER]);
-            if (likely(i + AHEAD_NEIGHBOURS < visible)) ahead_neighbours(e, &commands[i + AHEAD_NEIGHBOURS]);
-        }
+        if (many) look_ahead(e, &ahead, commands, i, n);
         begin(e, &commands[i++]);
     }
 }
 
 static noinline size_t run_few(fs_engine *e, const fs_command *commands, size_t n) {
-    return run(e, commands, n, n, false);
+    return run(e, commands, n, false);
 }
 
-static noinline size_t run_many(fs_engine *e, const fs_command *commands, size_t n, size_t visible) {
-    return run(e, commands, n, visible, true);
+static noinline size_t run_many(fs_engine *e, const fs_command *commands, size_t n) {
+    return run(e, commands, n, true);
 }
 
 static void flush_spill(fs_engine *e) {
@@ -167,17 +180,17 @@ size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *con
     e->out_end = reports + capacity;
     if (e->spill_count) flush_spill(e);
     do {
-        size_t length = n - begun < RUN ? n - begun : RUN, visible = length;
+        size_t length = n - begun < RUN ? n - begun : RUN;
         const fs_command *next = copies;
-        if (likely(aligned)) {
+        if (likely(aligned))
             next = (const void *)(bytes + begun * sizeof *next);
-            visible = n - begun;
-        } else if (length) {
+        else if (length)
             memcpy(copies, bytes + begun * sizeof *next, length * sizeof *next);
-        }
-        if (!e->work) prepare(e, next, length);
-        else length = 0; /* first what is left of the last command */
-        begun += e->client_count < MANY_ORDERS ? run_few(e, next, length) : run_many(e, next, length, visible);
+        if (!e->work)
+            prepare(e, next, length);
+        else
+            length = 0; /* first what is left of the last command */
+        begun += e->client_count < MANY_ORDERS || length < 8 ? run_few(e, next, length) : run_many(e, next, length);
     } while (e->out < e->out_end && (begun < n || e->work));
     size_t written = (size_t)(e->out - reports);
     e->out = e->out_end = NULL;

@@ -146,7 +146,7 @@ enum work {
 
 #define MAX_TAKERS 2u /* a quote's two sides */
 #define MAX_SPILL 2u  /* reports of one step: the two sides of a trade */
-#define RUN 128u      /* commands between two looks at the slabs */
+#define RUN 256u      /* commands between two looks at the slabs */
 #define SPARE 4u
 
 struct fs_engine {
@@ -190,13 +190,15 @@ struct fs_engine {
 
 /* ---------------------------------------------------------------- prices as keys */
 
+/* All ones where the best price is the highest. Sides come at random: a branch on them would be missed. */
+static always_inline uint64_t turned(uint32_t which) { return (uint64_t)(which & 1) - 1; }
+
 static always_inline uint64_t key_of(uint32_t which, int64_t price) {
-    uint64_t biased = (uint64_t)price ^ 1ULL << 63;
-    return which & 1 ? biased : ~biased;
+    return (uint64_t)price ^ 1ULL << 63 ^ turned(which);
 }
 
 static always_inline int64_t price_of(uint32_t which, uint64_t key) {
-    return (int64_t)((which & 1 ? key : ~key) ^ 1ULL << 63);
+    return (int64_t)(key ^ 1ULL << 63 ^ turned(which));
 }
 
 static always_inline struct ladder *own_ladder(struct book *book, uint8_t side) {

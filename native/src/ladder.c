@@ -191,10 +191,8 @@ static always_inline void queue_push(fs_engine *e, struct level *level, struct o
     uint32_t tail = level->tail;
     o->prev = tail;
     o->next = NIL;
-    if (tail)
-        e->orders[tail].next = slot;
-    else
-        level->head = slot;
+    e->orders[tail].next = slot; /* slot 0 takes what has no neighbour */
+    level->head = tail ? level->head : slot;
     level->tail = slot;
 }
 
