@@ -1,8 +1,9 @@
 /* bench.c: how long a message takes.
  *
- * usage: bench FLOW MESSAGES REPEATS [batch|single|count]. Prints one line of JSON. `batch`: whole frames of 256
+ * usage: bench FLOW MESSAGES REPEATS [batch|single|count|write:FILE]. Prints one line of JSON. `batch`: whole frames of 256
  * commands, nanoseconds a message, each repeat on a fresh engine. `single`: one command a call, the
- * distribution of its time, the clock's own cost in it. `count`: one repeat, for callgrind. */
+ * distribution of its time, the clock's own cost in it. `count`: one repeat, for callgrind. `write:`
+ * the commands to a file; prints how many of them build the book up. */
 #define _POSIX_C_SOURCE 199309L
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,12 @@ static void run_single(const struct flow_shape *shape, const fs_command *command
     free(best);
 }
 
+static void write_flow(const char *path, const fs_command *commands, size_t build, size_t n) {
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(commands, sizeof *commands, build + n, file) != build + n || fclose(file)) exit(2);
+    printf("%zu %zu\n", build, n);
+}
+
 int main(int argc, char **argv) {
     if (argc < 4) return 2;
     const struct flow_shape *shape = NULL;
@@ -106,7 +113,9 @@ int main(int argc, char **argv) {
     fs_command *commands;
     size_t build = flow_make(shape, 7, n, &commands);
     const char *mode = argc > 4 ? argv[4] : "batch";
-    if (!strcmp(mode, "single"))
+    if (!strncmp(mode, "write:", 6))
+        write_flow(mode + 6, commands, build, n);
+    else if (!strcmp(mode, "single"))
         run_single(shape, commands, build, n, repeats);
     else
         run_batch(shape, commands, build, n, !strcmp(mode, "count") ? 1 : repeats);
