@@ -253,6 +253,8 @@ enum fs_status {
     FS_BUSY = -3          /* a command's reports are still to be fetched with fs_process */
 };
 
+#define FS_NONE ((size_t)-1) /* instead of a count: nothing was done */
+
 typedef struct fs_level { /* one price of one side, house included; all 0: no such level */
     int64_t price;
     int64_t qty; /* shown: of icebergs the tip */
@@ -310,6 +312,15 @@ int fs_reserve(fs_engine *engine, uint32_t orders);
  * no alignment. `capacity` 0 does nothing. */
 size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *consumed,
                   fs_report *reports, size_t capacity);
+
+/* One plain limit order, good till cancelled, of account partition 0, from plain numbers: fs_process of
+ * one FS_NEW. Returns the number of reports written; when it is `capacity`, fetch the rest with fs_process.
+ * FS_NONE: reports of an earlier command are still to be fetched, and nothing was done. */
+size_t fs_submit(fs_engine *engine, fs_report *reports, size_t capacity, uint64_t order_id, uint32_t account,
+                 uint32_t symbol, uint8_t side, int64_t price, int64_t qty);
+
+/* Likewise one FS_CANCEL. */
+size_t fs_cancel(fs_engine *engine, fs_report *reports, size_t capacity, uint64_t order_id, uint32_t account);
 
 /* Copy those of reports[0..n) that account partition `partition` hears: its own and
  * FS_PARTITION_ALL's. `out` has room for n. Neither needs alignment. Returns the number copied. */

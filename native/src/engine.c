@@ -198,6 +198,29 @@ size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *con
     return written;
 }
 
+size_t fs_submit(fs_engine *engine, fs_report *reports, size_t capacity, uint64_t order_id, uint32_t account,
+                 uint32_t symbol, uint8_t side, int64_t price, int64_t qty) {
+    size_t consumed;
+    fs_command c = {.order_id = order_id,
+                    .price = price,
+                    .qty = qty,
+                    .account = account,
+                    .symbol = symbol,
+                    .type = FS_NEW,
+                    .side = side,
+                    .ord_type = FS_LIMIT,
+                    .tif = FS_GTC};
+    if (!idle(engine) || !capacity) return FS_NONE;
+    return fs_process(engine, &c, 1, &consumed, reports, capacity);
+}
+
+size_t fs_cancel(fs_engine *engine, fs_report *reports, size_t capacity, uint64_t order_id, uint32_t account) {
+    size_t consumed;
+    fs_command c = {.order_id = order_id, .account = account, .type = FS_CANCEL};
+    if (!idle(engine) || !capacity) return FS_NONE;
+    return fs_process(engine, &c, 1, &consumed, reports, capacity);
+}
+
 size_t fs_reports_select(const void *reports, size_t n, uint16_t partition, void *out) {
     const unsigned char *from = reports;
     unsigned char *to = out;

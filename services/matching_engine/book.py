@@ -5,6 +5,9 @@ becomes a Python object here; what the records mean, and every rule of matching,
 `native/include/fillstream.h`. Prices are ticks, quantities lots. An engine belongs to one thread at a time.
 """
 
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from libs.common.frames import RECORD_BYTES, check_frame
@@ -31,6 +34,38 @@ class Last(NamedTuple):
     trades: int
 
 
+class Resting(NamedTuple):
+    """One live order as it stands: `fs_resting`. Prices in ticks, quantities in lots."""
+
+    order_id: int
+    price: int
+    shown: int
+    leaves: int
+    filled: int
+    stop: int
+    expiry_ms: int
+    account: int
+    symbol: int
+    partition: int
+    side: int
+    flags: int
+    dormant: int
+    house: int
+
+
+class Walk(NamedTuple):
+    """What a quantity would take: lots that could trade, the worst price of them, and price x lots in all."""
+
+    qty: int
+    worst: int
+    cost: int
+
+
+def _wide(low: int, high: int) -> int:
+    """Return the 128-bit number of two words."""
+    return (high << 64) + low
+
+
 class Engine:
     """The books of one symbol partition.
 
@@ -51,6 +86,14 @@ class Engine:
         self._capacity = output_reports
         self._consumed = ffi.new("size_t *")
         self._level = ffi.new("fs_level[2]")
+        room = (self._engine, self._reports, output_reports)
+        # Bound C functions: a Python method around each would cost as much as the call.
+        self.submit: Callable[[int, int, int, int, int, int], int] = partial(lib.fs_submit, *room)
+        """`submit(order_id, account, symbol, side, price, qty)` puts in one plain limit order from plain ints and returns
+        how many reports it gave; `answers` has them, and must be asked when it is `output_reports` or more. Raises
+        OverflowError for an int that its field cannot hold."""
+        self.cancel: Callable[[int, int], int] = partial(lib.fs_cancel, *room)
+        """`cancel(order_id, account)` cancels one order, likewise."""
 
     def process(self, frame: bytes | bytearray | memoryview, now_ms: int) -> bytes:
         """Set the clock to `now_ms` (since 1970 UTC), execute a frame of commands, return the reports.
@@ -125,6 +168,59 @@ class Engine:
         """Return the lots of a symbol traded in all, prints included."""
         last = self.last(symbol)
         return last.volume if last else 0
+
+    def vwap(self, symbol: int) -> Fraction | None:
+        """Return the volume-weighted average price (ticks, exact) of a symbol's trades, None before the first."""
+        last = ffi.new("fs_last *")
+        lib.fs_last_trade(self._engine, symbol, last)
+        return Fraction(_wide(last.turnover_low, last.turnover_high), last.volume) if last.volume else None
+
+    def reserve(self, orders: int) -> None:
+        """Make room for so many live orders (0 to 2^30) now. Raises MemoryError."""
+        if lib.fs_reserve(self._engine, orders) != lib.FS_OK:
+            raise MemoryError(f"There is no memory for {orders} orders.")
+
+    def find(self, order_id: int) -> Resting | None:
+        """Return a live client order, resting or dormant, or None."""
+        order = ffi.new("fs_resting *")
+        return self._resting(order) if lib.fs_find(self._engine, order_id, order) else None
+
+    def queue(self, symbol: int, side: int, orders: int = 100, *, dormant: bool = False) -> list[Resting]:
+        """Return up to `orders` orders of one side in the order in which they trade; `dormant`: its stops, nearest first."""
+        out = ffi.new("fs_resting[]", orders)
+        count = lib.fs_queue(self._engine, symbol, side, dormant, out, orders)
+        return [self._resting(out[i]) for i in range(count)]
+
+    @staticmethod
+    def _resting(order: Any) -> Resting:
+        return Resting(*(getattr(order, name) for name in Resting._fields))
+
+    def cost(self, symbol: int, side: int, qty: int) -> Walk:
+        """Return what a market order of `side` for `qty` would trade now, nothing taken."""
+        walk = ffi.new("fs_walk *")
+        lib.fs_cost(self._engine, symbol, side, qty, walk)
+        return Walk(walk.qty, walk.worst, _wide(walk.cost_low, walk.cost_high))
+
+    def cumulative(self, symbol: int, side: int, price: int) -> int:
+        """Return the lots shown on one side at `price` or better."""
+        return int(lib.fs_cumulative(self._engine, symbol, side, price))
+
+    def session(self, symbol: int) -> int:
+        """Return a symbol's `Session`."""
+        return int(lib.fs_indicative(self._engine, symbol, ffi.NULL, ffi.NULL))
+
+    def indicative(self, symbol: int) -> tuple[int, int]:
+        """Return price and quantity that an uncross would give now; quantity 0: nothing crosses."""
+        price, qty = ffi.new("int64_t *"), ffi.new("int64_t *")
+        lib.fs_indicative(self._engine, symbol, price, qty)
+        return price[0], qty[0]
+
+    def answers(self, count: int) -> bytes:
+        """Return the `count` reports of the last `submit` or `cancel`."""
+        answers = [bytes(ffi.buffer(self._reports, count * RECORD_BYTES)[:])]
+        if count == self._capacity:
+            self._pump(self._clock, 0, answers)
+        return b"".join(answers)
 
     def snapshot(self) -> bytes:
         """Return the whole state. Equal states give equal bytes."""
