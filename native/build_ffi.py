@@ -10,7 +10,7 @@ from pathlib import Path
 from cffi import FFI
 
 HEADER = Path(__file__).parent / "include" / "fillstream.h"
-SOURCE = "native/src/fillstream.c"  # includes the others: one translation unit
+SOURCES = ["native/src/fillstream.c", "native/src/host.c"]  # the first includes the engine's others
 PARTS = sorted(str(path.relative_to(HEADER.parents[2])) for path in (HEADER.parents[1] / "src").glob("*.[ch]"))
 
 
@@ -28,8 +28,9 @@ ffibuilder.cdef(declarations(HEADER.read_text(encoding="utf-8")))
 ffibuilder.set_source(
     "native._core",
     '#include "fillstream.h"',
-    sources=[SOURCE],
+    sources=SOURCES,
     include_dirs=["native/include"],
     depends=["native/include/fillstream.h", *PARTS],
-    extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden"],
+    extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden", "-pthread"],
+    extra_link_args=["-pthread"],
 )

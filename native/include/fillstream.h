@@ -24,6 +24,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 /* ---------------------------------------------------------------- codes */
 
@@ -376,6 +379,47 @@ uint64_t fs_state_hash(const fs_engine *engine);
 /* Check every invariant of the structure. Returns NULL, or a sentence naming the broken one. */
 const char *fs_validate(const fs_engine *engine);
 
+/* ------------------------------------------------------- threaded front end
+ *
+ *   any threads ── fs_host_submit ──▶ ring ─▶ thread: engine of group 0 ─▶ ring or callback
+ *                                └──▶ ring ─▶ thread: engine of group 1 ─▶ ring or callback  ...
+ *
+ * A symbol belongs to group symbol % groups; what a producer submits for one group stays in its order. An
+ * FS_CANCEL and an FS_REPLACE must name the order's symbol here. FS_TIME and an FS_MASS_CANCEL of all
+ * symbols go to every group, and each answers. Order ids are unique per group. In its own file, host.c,
+ * which nothing else needs. */
+
+typedef struct fs_host fs_host;
+
+/* Called in the group's own thread with reports in order; must not call fs_host_free. */
+typedef void (*fs_host_callback)(void *context, uint32_t group, const fs_report *reports, size_t n);
+
+#define FS_MAX_GROUPS 256u
+
+/* Start `groups` matching threads (1..FS_MAX_GROUPS), each with an engine for max_orders and rings of
+ * `ring` records (rounded up to a power of two, at most 2^24). With a callback there is no output ring.
+ * NULL: a limit is not met, or memory or threads ran out. */
+fs_host *fs_host_new(uint32_t groups, uint32_t max_orders, uint32_t ring, fs_host_callback callback, void *context);
+
+/* Hand in commands[0..n) from any thread. Returns how many were taken, in order: fewer when a ring is full
+ * (try again with the rest) or after fs_host_stop. Waits only for what goes to every group. */
+size_t fs_host_submit(fs_host *host, const fs_command *commands, size_t n);
+
+/* Copy up to n reports of a group out of its ring; one thread at a time per group. */
+size_t fs_host_poll(fs_host *host, uint32_t group, fs_report *reports, size_t n);
+
+/* No more commands: what was taken is still executed and answered. Returns at once. */
+void fs_host_stop(fs_host *host);
+
+/* Whether everything taken before fs_host_stop is executed and its reports are in callbacks or rings. */
+int fs_host_done(fs_host *host);
+
+/* Stop, wait until all that was taken is executed, free. Reports that nobody polled are lost. */
+void fs_host_free(fs_host *host);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

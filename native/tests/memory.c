@@ -1,0 +1,96 @@
+/* memory.c: malloc fails at every site in turn, once and for good; the engine must stay sound and say so.
+ *
+ * Includes the library, so that its allocations can be counted. Run it under ASan: nothing may leak. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned long left;   /* allocations until one fails */
+static bool for_good, failed;
+
+static bool may_allocate(void) {
+    if (failed) return !for_good;
+    if (left--) return true;
+    failed = true;
+    return false;
+}
+
+static void *counted_calloc(size_t n, size_t size) { return may_allocate() ? calloc(n, size) : NULL; }
+static void *counted_aligned_alloc(size_t alignment, size_t size) {
+    return may_allocate() ? aligned_alloc(alignment, size) : NULL;
+}
+
+#define _DEFAULT_SOURCE
+#define calloc counted_calloc
+#define aligned_alloc counted_aligned_alloc
+#include "../src/fillstream.c"
+#undef calloc
+#undef aligned_alloc
+
+#define ORDERS 3000u
+
+static void must_not(const char *sentence, unsigned long site) {
+    fprintf(stderr, "with allocation %lu failing: not so: %s\n", site, sentence);
+    exit(1);
+}
+
+static fs_command order(uint64_t id) {
+    return (fs_command){.order_id = id,
+                        .price = (int64_t)(id * 977 % 500),
+                        .qty = 5,
+                        .time_ms = id % 3 ? 0 : 1000,
+                        .account = 1,
+                        .symbol = (uint32_t)(id % 7),
+                        .type = FS_NEW,
+                        .side = FS_BUY,
+                        .ord_type = FS_LIMIT,
+                        .tif = FS_GTC};
+}
+
+/* Every order is accepted or refused for want of memory, and what was accepted is there. */
+static void fill(fs_engine *engine, unsigned long site) {
+    uint32_t accepted = 0;
+    for (uint64_t id = 1; id <= ORDERS; id++) {
+        fs_command c = order(id);
+        fs_report report;
+        size_t consumed;
+        if (fs_process(engine, &c, 1, &consumed, &report, 1) != 1 || consumed != 1) must_not("each is answered", site);
+        fs_process(engine, NULL, 0, &consumed, &report, 1);
+        if (report.type == FS_ACCEPTED) accepted++;
+        else if (report.reason != FS_REASON_CAPACITY) must_not("only capacity is a reason", site);
+    }
+    if (fs_orders(engine) != accepted) must_not("what was accepted rests", site);
+    if (fs_validate(engine)) must_not(fs_validate(engine), site);
+}
+
+static void restore(fs_engine *engine, unsigned long site) {
+    size_t size = fs_snapshot_size(engine);
+    void *bytes = malloc(size);
+    if (!bytes || fs_snapshot_save(engine, bytes, size) != size) must_not("a snapshot is written", site);
+    uint64_t hash = fs_state_hash(engine);
+    int status = fs_restore(engine, bytes, size);
+    if (status != FS_OK && status != FS_NO_MEMORY) must_not("a restore works or runs out of memory", site);
+    if (fs_state_hash(engine) != hash || fs_validate(engine)) must_not("a failed restore changes nothing", site);
+    free(bytes);
+}
+
+int main(void) {
+    for (int good = 0; good < 2; good++)
+        for (unsigned long site = 0;; site++) {
+            left = site;
+            failed = false;
+            for_good = good;
+            fs_engine *engine = fs_new(ORDERS);
+            if (engine) {
+                fill(engine, site);
+                (void)fs_reserve(engine, ORDERS * 4);
+                restore(engine, site);
+                fs_free(engine);
+            } else if (!failed) {
+                must_not("an engine is made", site);
+            }
+            if (!failed) break; /* there are no more sites */
+        }
+    return 0;
+}
