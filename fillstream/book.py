@@ -135,8 +135,8 @@ class Engine(CoreEngine):
         broker_id, self._next_id = self._next_id, self._next_id + 1
         record = frames.new_order(
             broker_id, account, self._number(symbol), 0, side=_side(side),
-            ord_type=ord_type or (OrdType.MARKET if price is None else OrdType.LIMIT), tif=tif, price=price or 0, qty=qty,
-            expiry_ms=expiry_ms, stop_price=stop_price, display_or_offset=display or offset,
+            ord_type=ord_type or (OrdType.MARKET if price is None else OrdType.LIMIT), tif=tif, price=price or 0,
+            qty=qty, expiry_ms=expiry_ms, stop_price=stop_price, display_or_offset=display or offset,
             flags=flags | (OrderFlag.ICEBERG if display else 0), stp=stp,
         )  # fmt: skip
         self._live[broker_id] = _Live(client_id, account, symbol)

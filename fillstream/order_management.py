@@ -84,7 +84,15 @@ class OrderManagement:
             return Trade(symbol, side, 0, 0, ())
         number, self._next = self._next, self._next + 1
         record = frames.new_order(
-            number, _TRADER, book, 0, side=_takes_as(side), ord_type=frames.OrdType.MARKET, tif=Tif.IOC, price=0, qty=amount
+            number,
+            _TRADER,
+            book,
+            0,
+            side=_takes_as(side),
+            ord_type=frames.OrdType.MARKET,
+            tif=Tif.IOC,
+            price=0,
+            qty=amount,
         )
         fills = []
         for report in map(Report._make, frames.reports(self._engine.process(record, 0))):

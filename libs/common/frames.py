@@ -285,7 +285,15 @@ def cancel(order_id: int, account: int, symbol: int, partition: int) -> bytes:
 
 
 def replace(
-    order_id: int, account: int, symbol: int, partition: int, *, price: int, qty: int, flags: int = 0, stop_price: int = 0
+    order_id: int,
+    account: int,
+    symbol: int,
+    partition: int,
+    *,
+    price: int,
+    qty: int,
+    flags: int = 0,
+    stop_price: int = 0,
 ) -> bytes:
     """Return the record of FS_REPLACE. `qty` is the new total: what is filled so far counts.
 

@@ -89,8 +89,8 @@ class Engine:
         room = (self._engine, self._reports, output_reports)
         # Bound C functions: a Python method around each would cost as much as the call.
         self.submit: Callable[[int, int, int, int, int, int], int] = partial(lib.fs_submit, *room)
-        """`submit(order_id, account, symbol, side, price, qty)` puts in one plain limit order from plain ints and returns
-        how many reports it gave; `answers` has them, and must be asked when it is `output_reports` or more. Raises
+        """`submit(order_id, account, symbol, side, price, qty)` puts in one plain limit order from plain ints. It
+        returns how many reports it gave; `answers` has them, and must be asked when it is `output_reports` or more. Raises
         OverflowError for an int that its field cannot hold."""
         self.cancel: Callable[[int, int], int] = partial(lib.fs_cancel, *room)
         """`cancel(order_id, account)` cancels one order, likewise."""
@@ -186,7 +186,7 @@ class Engine:
         return self._resting(order) if lib.fs_find(self._engine, order_id, order) else None
 
     def queue(self, symbol: int, side: int, orders: int = 100, *, dormant: bool = False) -> list[Resting]:
-        """Return up to `orders` orders of one side in the order in which they trade; `dormant`: its stops, nearest first."""
+        """Return up to `orders` orders of one side as they would trade; `dormant`: its stops, nearest first."""
         out = ffi.new("fs_resting[]", orders)
         count = lib.fs_queue(self._engine, symbol, side, dormant, out, orders)
         return [self._resting(out[i]) for i in range(count)]

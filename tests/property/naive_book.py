@@ -456,7 +456,7 @@ class NaiveBook:
                 self._tape(taker.symbol).note(maker.price, qty)
 
     def _consume(self, maker: Order, qty: int) -> None:
-        """The tip of a resting order, whose leaves are already less, shrinks; at 0 the next one shows, behind the rest."""
+        """The tip of a resting order, whose leaves are already less, shrinks; at 0 the next shows, behind the rest."""
         maker.shown -= qty
         if maker.shown:
             return
@@ -536,7 +536,7 @@ class NaiveBook:
     def _uncross(self, symbol: int) -> None:
         price, volume = self.cross(symbol)
         while volume:
-            buy, sell = ([o for o in self.queue(symbol, side) if not o.aon][0] for side in Side)
+            buy, sell = (next(o for o in self.queue(symbol, side) if not o.aon) for side in Side)
             qty = min(buy.shown, sell.shown)
             self.matches += 1
             for order, role in ((buy, ReportFlag.MAKER), (sell, ReportFlag.TAKER)):

@@ -9,7 +9,6 @@ from libs.common import frames
 from libs.common.frames import OrdType, Side, Tif
 from services.matching_engine.book import Engine
 
-
 FIRST_ORDER = 19  # words before the first order of the fixture
 
 

@@ -1,4 +1,4 @@
-"""The C core compiles without a warning, and hostile commands leave the sanitizers nothing to say."""
+"""The C core compiles without a warning, and stands hostile commands, failing malloc, races and a list book."""
 
 import os
 import shutil
@@ -7,32 +7,80 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SOURCES = [str(ROOT / "native/tests/stress.c"), str(ROOT / "native/src/fillstream.c")]
-STRICT = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'native/include'}"]
+NATIVE = Path(__file__).parents[2] / "native"
+ENGINE = [str(NATIVE / "src/fillstream.c")]
+HOST = [*ENGINE, str(NATIVE / "src/host.c")]
+STRICT = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{NATIVE / 'include'}"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 compiler = os.environ.get("CC") or shutil.which("cc")
 pytestmark = pytest.mark.skipif(not compiler, reason="no C compiler: set CC or install one")
 
 
-def build(target: Path, flags: list[str]) -> subprocess.CompletedProcess[str]:
-    command = [*str(compiler).split(), *STRICT, *flags, *SOURCES, "-o", str(target)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def build(target: Path, flags: list[str], sources: list[str]) -> None:
+    command = [*str(compiler).split(), *STRICT, *flags, *sources, "-o", str(target)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
 
 
-def has_sanitizers(folder: Path) -> bool:
+def available(folder: Path, flags: list[str]) -> list[str]:
+    """The flags, or none where this compiler cannot link them."""
     source = folder / "probe.c"
     source.write_text("int main(void) { return 0; }\n")
-    command = [*str(compiler).split(), *SANITIZERS, str(source), "-o", str(folder / "probe")]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    command = [*str(compiler).split(), *flags, str(source), "-o", str(folder / "probe")]
+    return flags if subprocess.run(command, capture_output=True, check=False).returncode == 0 else []
 
 
-def test_hostile_commands_under_the_sanitizers(tmp_path: Path) -> None:
-    flags = SANITIZERS if has_sanitizers(tmp_path) else []
-    built = build(tmp_path / "stress", flags)
+def passes(program: Path, *arguments: str) -> str:
+    run = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "sources", "arguments"),
+    [
+        ("stress", ENGINE, ["1", "30000"]),
+        ("fuzz", ENGINE, ["1", "500"]),
+        ("versus", ENGINE, ["1", "40000"]),
+        ("memory", [], []),
+        ("threads", HOST, ["3000"]),
+    ],
+)
+def test_under_the_sanitizers(tmp_path: Path, name: str, sources: list[str], arguments: list[str]) -> None:
+    build(tmp_path / name, available(tmp_path, SANITIZERS), [str(NATIVE / f"tests/{name}.c"), *sources])
+    passes(tmp_path / name, *arguments)
+
+
+def test_the_threaded_front_end_races_with_nobody(tmp_path: Path) -> None:
+    flags = available(tmp_path, ["-fsanitize=thread"])
+    if not flags:
+        pytest.skip("this compiler has no ThreadSanitizer")
+    build(tmp_path / "threads", flags, [str(NATIVE / "tests/threads.c"), *HOST])
+    passes(tmp_path / "threads", "3000")
+
+
+def test_a_long_flow_agrees_with_a_list_book(tmp_path: Path) -> None:
+    build(tmp_path / "versus", ["-O2"], [str(NATIVE / "tests/versus.c"), *ENGINE])
+    assert "1000000 commands agree" in passes(tmp_path / "versus", "2", "1000000")
+
+
+def test_the_library_is_usable_from_cpp_without_python(tmp_path: Path) -> None:
+    if not shutil.which("make") or not shutil.which("g++"):
+        pytest.skip("needs make and g++")
+    command = ["make", "-s", "-C", str(NATIVE), f"BUILD={tmp_path}", "all"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
-    for seed in range(3):
-        command = [str(tmp_path / "stress"), str(seed), "30000"]
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        assert run.returncode == 0, run.stderr
+    source = tmp_path / "use.cc"
+    source.write_text(
+        '#include "fillstream.h"\nint main() { fs_engine *e = fs_new(1); fs_report r[2];'
+        " int ok = fs_submit(e, r, 2, 1, 1, 0, FS_BUY, 100, 5) == 1 && r[0].type == FS_ACCEPTED;"
+        " fs_free(e); return !ok; }\n"
+    )
+    link = [str(source), f"-I{NATIVE / 'include'}", f"-L{tmp_path}", "-lfillstream", f"-Wl,-rpath,{tmp_path}"]
+    shared = tmp_path / "libfillstream.so.0"
+    shared.symlink_to(tmp_path / "libfillstream.so")
+    linked = subprocess.run(["g++", *link, "-o", str(tmp_path / "use")], capture_output=True, text=True, check=False)
+    assert linked.returncode == 0, linked.stderr
+    passes(tmp_path / "use")
+    assert "-lfillstream" in (tmp_path / "fillstream.pc").read_text()

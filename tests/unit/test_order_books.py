@@ -1,0 +1,111 @@
+"""The pleasant faces of the book: by name, with callbacks, as the founding documents call them, as arrays."""
+
+import pytest
+
+import fillstream
+from fillstream.book import MarketData, Status, TradeReport
+from fillstream.order_management import OrderFill
+from libs.common.frames import OrdType, Reason, Side
+from services.matching_engine.book import Engine, Level
+
+
+def test_a_trade_is_confirmed_to_both_sides_and_the_market_is_told() -> None:
+    trades: list[TradeReport] = []
+    market: list[MarketData] = []
+    engine = fillstream.Engine(on_trade_confirmation=trades.append, on_market_data_update=market.append)
+    first = engine.submit_order("AAPL", "BUY", 100, 10, "mine")
+    taker = engine.submit_order("AAPL", Side.SELL, 99, 4, "yours")
+    assert (first.status, taker.status, taker.filled, taker.leaves) == (Status.WORKING, Status.FILLED, 4, 0)
+    assert [(t.client_id, t.price, t.qty, t.leaves, t.maker) for t in trades] == [
+        ("mine", 100, 4, 6, True),
+        ("yours", 100, 4, 0, False),
+    ]
+    assert market[-1] == MarketData("AAPL", (Level(100, 6, 1),), (), 100, 4, 4)
+    assert engine.get_market_data_snapshot("AAPL") == market[-1]
+    assert engine.get_market_data_snapshot("MSFT").bids == ()
+
+
+def test_cancel_by_either_name_and_a_client_id_is_free_again() -> None:
+    engine = fillstream.Engine()
+    order = engine.submit_order("X", "BUY", 5, 1, "a")
+    with pytest.raises(ValueError, match="'a', and a live order has it"):
+        engine.submit_order("X", "BUY", 5, 1, "a")
+    assert engine.cancel_order(broker_id=order.broker_id).status is Status.CANCELED
+    assert engine.cancel_order(engine.submit_order("X", "BUY", 5, 1, "a").client_id).reason is Reason.REQUESTED
+    with pytest.raises(KeyError):
+        engine.cancel_order("a")
+    with pytest.raises(ValueError, match="must be BUY or SELL"):
+        engine.submit_order("X", "HOLD", 5, 1, "b")
+
+
+def test_what_the_engine_refuses_comes_back_with_its_reason() -> None:
+    engine = fillstream.Engine(max_orders=1)
+    refused = engine.submit_order("X", "BUY", 5, 0, "a")
+    assert (refused.status, refused.reason) == (Status.REJECTED, Reason.BAD_QTY)
+    assert engine.submit_order("X", "BUY", None, 3, "a").reason is Reason.NO_LIQUIDITY
+    waiting = engine.submit_order("X", "SELL", None, 3, "s", ord_type=OrdType.STOP, stop_price=4)
+    assert waiting.status is Status.WAITING
+    assert engine.submit_order("X", "BUY", 5, 1, "b").reason is Reason.CAPACITY
+
+
+def test_a_book_of_one_symbol() -> None:
+    book = fillstream.OrderBook("ES")
+    book.add("BUY", 99, 5, 1)
+    book.add("SELL", 102, 5, 2)
+    assert (book.spread(), book.bids(), book.asks()) == (3, [Level(99, 5, 1)], [Level(102, 5, 1)])
+    assert book.replace_order(1, 102, 5).filled == 5
+    assert (book.spread(), book.bids(), book.asks()) == (None, [], [])
+
+
+def test_plain_calls_are_answered_in_full_whatever_the_buffer() -> None:
+    engine = Engine(output_reports=3)
+    for order_id in range(1, 6):
+        assert engine.submit(order_id, 1, 0, Side.SELL, 100, 1) == 1
+    count = engine.submit(9, 2, 0, Side.BUY, 100, 5)
+    assert len(engine.answers(count)) == (1 + 2 * 5) * 64
+    assert engine.cancel(1, 1) == 1
+
+
+def test_order_management_reads_buys_lowest_first_and_sells_highest_first() -> None:
+    om = fillstream.OrderManagement()
+    om.add_order(1, "JPM", Side.BUY, 20, 20)
+    om.add_order(4, "JPM", Side.BUY, 10, 21)
+    om.add_order(5, "JPM", Side.SELL, 10, 19)
+    om.add_order(6, "JPM", Side.SELL, 10, 30)
+    assert [om.calculate_price("JPM", Side.BUY, n) for n in (20, 10, 22, 99)] == [400, 200, 442, 610]
+    assert om.calculate_price("JPM", Side.SELL, 12) == 10 * 30 + 2 * 19
+    assert om.calculate_price("GS", Side.BUY, 1) == 0
+    trade = om.place_trade("JPM", Side.BUY, 22)
+    assert (trade.amount, trade.total_price) == (22, 442)
+    assert trade.fills == (OrderFill(1, 20, 20), OrderFill(4, 2, 21))
+    assert om.place_trade("JPM", Side.BUY, 99).amount == 8
+    assert om.place_trade("JPM", Side.BUY, 1) == ("JPM", Side.BUY, 0, 0, ())
+
+
+def test_order_management_refuses_ids_twice_and_unknown_ones() -> None:
+    om = fillstream.OrderManagement()
+    om.add_order(1, "JPM", Side.BUY, 20, 20)
+    with pytest.raises(ValueError, match="order_id is 1, and an order has it"):
+        om.add_order(1, "GS", Side.SELL, 1, 1)
+    om.remove_order(1)
+    with pytest.raises(ValueError, match="no order has it"):
+        om.remove_order(1)
+    om.add_order(1, "JPM", Side.BUY, 1, 1)
+    for amount in (0, -1):
+        with pytest.raises(ValueError, match=f"amount is {amount}"):
+            om.calculate_price("JPM", Side.BUY, amount)
+
+
+def test_arrays_are_frames() -> None:
+    pytest.importorskip("numpy", reason="numpy is the optional extra `research`")
+    from fillstream import research
+
+    commands = research.commands(3)
+    commands["order_id"], commands["price"], commands["qty"] = [1, 2, 3], 100, 5
+    commands["account"], commands["type"], commands["ord_type"], commands["tif"] = 1, 1, 2, 1
+    commands["side"] = [1, 1, 2]
+    reports = research.process(Engine(), commands)
+    assert reports["type"].tolist() == [1, 1, 1, 3, 3]
+    assert reports["match_id"].tolist() == [0, 0, 0, 1, 1]
+    with pytest.raises(ValueError, match="1-dimensional of commands"):
+        research.process(Engine(), reports)
