@@ -90,7 +90,7 @@ class Engine:
         # Bound C functions: a Python method around each would cost as much as the call.
         self.submit: Callable[[int, int, int, int, int, int], int] = partial(lib.fs_submit, *room)
         """`submit(order_id, account, symbol, side, price, qty)` puts in one plain limit order from plain ints. It
-        returns how many reports it gave; `answers` has them, and must be asked when it is `output_reports` or more. Raises
+        returns how many reports it gave; `answers` has them, and must be asked at `output_reports` or more. Raises
         OverflowError for an int that its field cannot hold."""
         self.cancel: Callable[[int, int], int] = partial(lib.fs_cancel, *room)
         """`cancel(order_id, account)` cancels one order, likewise."""
