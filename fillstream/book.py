@@ -104,7 +104,7 @@ class Engine(CoreEngine):
         self._live: dict[int, _Live] = {}
         self._broker_ids: dict[str | int, int] = {}
         self._next_id = 1
-        self._now_ms = 0
+        self._time_ms = 0
 
     def submit_order(
         self,
@@ -160,8 +160,8 @@ class Engine(CoreEngine):
 
     def set_time(self, now_ms: int) -> None:
         """Let time pass (ms since 1970 UTC): orders that are due expire. It never goes back."""
-        self._now_ms = max(self._now_ms, now_ms)
-        self._read(self.process(b"", self._now_ms), 0)
+        self._time_ms = max(self._time_ms, now_ms)
+        self._read(self.process(b"", self._time_ms), 0)
 
     def get_market_data_snapshot(self, symbol: str) -> MarketData:
         """Return a symbol's levels, last trade and volume; empty for a symbol never seen."""
@@ -190,7 +190,7 @@ class Engine(CoreEngine):
 
     def _execute(self, record: bytes, broker_id: int, symbol: str) -> OrderResult:
         order = self._live[broker_id]
-        result = self._read(self.process(record, self._now_ms), broker_id)
+        result = self._read(self.process(record, self._time_ms), broker_id)
         assert result is not None, "every command is answered"
         if self.on_market_data_update is not None and result.status is not Status.REJECTED:
             self.on_market_data_update(self.get_market_data_snapshot(symbol))

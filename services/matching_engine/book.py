@@ -82,6 +82,7 @@ class Engine:
             raise MemoryError("The engine cannot be allocated.")
         self._engine = ffi.gc(engine, lib.fs_free)
         self._clock = ffi.new("fs_command *", {"type": lib.FS_TIME})
+        self._now_ms = 0  # the engine's clock is here or later: to say so again would change nothing
         self._reports = ffi.new("fs_report[]", output_reports)
         self._capacity = output_reports
         self._consumed = ffi.new("size_t *")
@@ -105,9 +106,10 @@ class Engine:
         count = check_frame(frame)
         if not 0 <= now_ms < 1 << 64:
             raise ValueError(f"now_ms is {now_ms}, and must be between 0 and 2^64 - 1.")
-        self._clock.time_ms = now_ms
         answers: list[bytes] = []
-        self._pump(self._clock, 1, answers)
+        if now_ms > self._now_ms:
+            self._clock.time_ms = self._now_ms = now_ms
+            self._pump(self._clock, 1, answers)
         if count:
             with ffi.from_buffer("fs_command[]", frame) as records:
                 self._pump(records, count, answers)
@@ -242,6 +244,7 @@ class Engine:
         if status == lib.FS_NO_MEMORY:
             raise MemoryError("Memory ran out while a snapshot was restored.")
         assert status == lib.FS_OK
+        self._now_ms = 0
 
     def state_hash(self) -> int:
         """Return the 64-bit hash of the state: equal states, equal hashes."""

@@ -109,3 +109,13 @@ def test_arrays_are_frames() -> None:
     assert reports["match_id"].tolist() == [0, 0, 0, 1, 1]
     with pytest.raises(ValueError, match="1-dimensional of commands"):
         research.process(Engine(), reports)
+
+
+def test_an_order_expires_when_its_time_has_come() -> None:
+    engine = fillstream.Engine()
+    engine.submit_order("X", "BUY", 5, 1, "a", expiry_ms=50)
+    engine.set_time(49)
+    assert engine.orders() == 1
+    engine.set_time(50)
+    assert engine.orders() == 0
+    assert engine.submit_order("X", "BUY", 5, 1, "a").status is Status.WORKING
