@@ -100,9 +100,7 @@ def run(quick: bool) -> dict[str, Any]:
     subprocess.run(["make", "-s", "-C", str(ROOT / "native"), "build/bench"], check=True)
     messages, repeats = (200_000, 3) if quick else (1_000_000, 7)
     results: dict[str, Any] = {"flows": {}, "python": {}}
-    print(
-        f"{'flow':<12}{'ns/msg min':>12}{'median':>9}{'goal':>7}{'instr/msg':>11}{'p50':>7}{'p99':>7}{'p99.9':>7} ns"
-    )
+    print(f"{'flow':<12}{'ns/msg min':>12}{'median':>9}{'goal':>7}{'instr/msg':>11}{'p50':>7}{'p99':>7}{'p99.9':>7} ns")
     for flow, goal in FLOWS.items():
         row = json.loads(native(flow, str(messages), str(repeats)))
         single = json.loads(native(flow, str(messages // 4), "3", "single"))
