@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import end_to_end, stages
+from bench import book, end_to_end, stages
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -57,6 +57,7 @@ def show_end_to_end(result: dict[str, Any]) -> None:
 BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
     "stages": (stages.run, show_stages),
     "end_to_end": (end_to_end.run, show_end_to_end),
+    "book": (book.run, lambda result: None),  # prints as it goes
 }
 
 

@@ -39,8 +39,10 @@ def report_dtype() -> np.dtype[np.void]:
     return _dtype(REPORT.format, Report._fields)
 
 
-def _dtype(layout: str, fields: tuple[str, ...]) -> Any:
-    return _numpy().dtype([(name, _TYPES[code]) for name, code in zip(fields, layout.lstrip("<"), strict=True)])
+def _dtype(layout: str, fields: tuple[str, ...]) -> np.dtype[np.void]:
+    columns = [(name, _TYPES[code]) for name, code in zip(fields, layout.lstrip("<"), strict=True)]
+    made: np.dtype[np.void] = _numpy().dtype(columns)
+    return made
 
 
 def commands(count: int) -> NDArray[np.void]:
