@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from fillstream import commands
 from fillstream.client import NoAnswer
 from fillstream.exits import MEANINGS, Exit, Stop
-from fillstream.stack import StackError
+from fillstream.stack import ServerDown, StackError
 from libs.common.settings import SettingsError
 
 ABOUT = """From a signal on a Redis stream to a fill, a position and an answer in SQL.
@@ -47,6 +47,8 @@ class _Sentences(TyperGroup):
             _end(stop.code, stop.text)
         except SettingsError as error:
             _end(Exit.SETTINGS, str(error))
+        except ServerDown as error:
+            _end(Exit.UNREACHABLE, str(error))
         except StackError as error:
             _end(Exit.NO, str(error))
         except NoAnswer as error:

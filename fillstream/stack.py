@@ -55,6 +55,10 @@ class StackError(Exception):
     """The stack cannot start or does not get ready; says why and what to do."""
 
 
+class ServerDown(StackError):
+    """The given Redis does not answer."""
+
+
 class LocalStack:
     """An embedded Valkey, unless there is a server already, and every service; supervised.
 
@@ -138,7 +142,8 @@ class LocalStack:
         """Start everything; see `wait_ready`.
 
         Raises:
-            StackError: the data directory or a port is in use, or the given server does not answer.
+            StackError: the data directory or a port is in use.
+            ServerDown: the given Redis does not answer.
         """
         with ExitStack() as held:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # books and logs are nobody else's business
@@ -367,7 +372,7 @@ def _check_server(url: str) -> None:
         try:
             client.ping()
         except redis.exceptions.RedisError as error:
-            raise StackError(f"{safe_url(url)} does not answer: {error}") from error
+            raise ServerDown(f"{safe_url(url)} does not answer: {error}") from error
 
 
 def safe_url(url: str) -> str:

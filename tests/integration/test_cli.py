@@ -185,6 +185,12 @@ def test_a_command_line_that_cannot_be_understood_is_2(run: Run) -> None:
     run("sing", code=Exit.USAGE)
 
 
+def test_up_on_a_redis_that_does_not_answer_says_so_with_the_code_for_it(run: Run, tmp_path: Path) -> None:
+    url = f"redis://127.0.0.1:{free_port()}"
+    result = run("up", "--redis-url", url, "--data-dir", str(tmp_path), "--base-port", "0", code=Exit.UNREACHABLE)
+    assert "does not answer" in result.stderr
+
+
 def test_a_server_that_does_not_answer_is_3_and_said_in_one_sentence(run: Run) -> None:
     result = run("status", "--redis-url", f"redis://127.0.0.1:{free_port()}", code=Exit.UNREACHABLE)
     assert result.stderr.startswith("Redis: ")
