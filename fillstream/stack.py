@@ -47,7 +47,7 @@ MAX_SOCKET_PATH = 100
 """Bytes; the kernel's limit is 104 on macOS and 108 on Linux."""
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_TOP_PAD_": "67108864"}
 """glibc gives memory back to the kernel after every large batch and asks for it again, a page fault at a time; with
-these it keeps some. Worth a sixth of a service's CPU under load; the Dockerfile sets the same."""
+these it keeps some. The Dockerfile sets the same."""
 ROOT = Path(__file__).parents[1]
 
 

@@ -42,7 +42,7 @@ class Inconsistent(Exception):
 class Entry:
     """One entry of the inbox: its id, the id's millisecond part (the fold's only clock) and its raw fields.
 
-    Not frozen only because a frozen dataclass takes four times as long to make; nobody changes one.
+    Not frozen only because a frozen dataclass takes nearly three times as long to make; nobody changes one.
     """
 
     id: str

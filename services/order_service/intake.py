@@ -60,7 +60,7 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
         signal = model.__pydantic_validator__.validate_python(fields)
     except ValidationError as error:
         raise _refusal(cast("str", kind), model, error) from None
-    # vars() and not model_dump(): it is eight times faster, and the contract's fields are all plain values.
+    # vars() and not model_dump(): it is several times faster, and the contract's fields are all plain values.
     instruction: dict[str, Any] = {"type": kind, "v": VERSION}
     instruction.update(vars(signal))
     for name in _DECIMALS[kind]:

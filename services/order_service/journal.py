@@ -3,7 +3,7 @@
 Flows in: an order (or what is remembered of one) after the event, and what the event adds. Flows out: dicts ready for
 JSON, numbers as text. Never changes an order, never decides anything.
 
-Plain dicts because a pydantic model costs ten times as much; tests validate every one against the contracts.
+Plain dicts because a pydantic model costs more than ten times as much; tests validate every one against the contracts.
 """
 
 from __future__ import annotations
