@@ -236,3 +236,19 @@ def test_a_dead_letter_of_any_width_passes_the_script_and_comes_back_whole(
     ((_, letter),) = client.xrange("dead")  # type: ignore[misc]
     assert unpack_raw(letter) == raw
     made.close()
+
+
+def test_the_same_batch_named_after_the_same_checkpoint_is_not_committed_again(
+    client: redis.Redis, redis_url: str
+) -> None:
+    made = connect(redis_url)
+    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log.claim()
+    log.append({b"n": b"1"})
+    batch = log.read(10, 1)
+    log.commit(batch, outputs("once"))
+    log._committed = "0-0"  # as a process would that has not heard of its own commit
+    with pytest.raises(Gap):
+        log.commit(batch, outputs("twice"))
+    assert client.xlen("out") == 1
+    made.close()
