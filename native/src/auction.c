@@ -38,7 +38,7 @@ static int64_t clamp(int64_t price, int64_t low, int64_t high) {
 
 /* Lots of a ladder at `price` or better. */
 static uint64_t lots_to(const fs_engine *e, const struct ladder *l, int64_t price) {
-    uint64_t lots = 0, reach = key_of(l->id, price);
+    uint64_t lots = 0, reach = key_in(l, price);
     for (uint32_t at = l->best; at && e->levels[at].key <= reach; at = e->levels[at].worse)
         lots += auction_qty(e, &e->levels[at]);
     return lots;
@@ -86,8 +86,8 @@ static void step_uncross(fs_engine *e) {
     struct book *book = e->books[e->stop_symbol];
     struct ladder *bids = &book->ladders[BIDS], *asks = &book->ladders[ASKS];
     int64_t price = e->cross_price;
-    uint32_t buy = first_in_auction(e, bids, key_of(BIDS, price));
-    uint32_t sell = first_in_auction(e, asks, key_of(ASKS, price));
+    uint32_t buy = first_in_auction(e, bids, key_in(bids, price));
+    uint32_t sell = first_in_auction(e, asks, key_in(asks, price));
     if (!buy || !sell) {
         e->work &= ~(uint32_t)WORK_UNCROSS;
         return;
@@ -95,8 +95,8 @@ static void step_uncross(fs_engine *e) {
     const struct order *b = &e->orders[buy], *s = &e->orders[sell];
     int64_t buys = b->leaves - b->hidden, sells = s->leaves - s->hidden, qty = buys < sells ? buys : sells;
     e->matches++;
-    fill_maker(e, bids, buy, price, qty, FS_FLAG_MAKER | FS_FLAG_AUCTION);
-    fill_maker(e, asks, sell, price, qty, FS_FLAG_TAKER | FS_FLAG_AUCTION);
+    fill_special(e, bids, buy, price, qty, FS_FLAG_MAKER | FS_FLAG_AUCTION);
+    fill_special(e, asks, sell, price, qty, FS_FLAG_TAKER | FS_FLAG_AUCTION);
     note_trade(book, price, qty);
 }
 

@@ -9,11 +9,19 @@ static always_inline bool bad_price(int64_t price) {
     return (uint64_t)price + FS_MAX_PRICE > 2 * (uint64_t)FS_MAX_PRICE;
 }
 
-static always_inline bool overfull(const struct ladder *book_side, const struct ladder *stops, int64_t leaving,
-                                   int64_t coming) {
-    int64_t open = book_side->open_qty + stops->open_qty - leaving; /* together at most FS_MAX_SIDE_QTY */
-    return unlikely(coming > FS_MAX_SIDE_QTY - open);
+/* Whether a side would hold too much. */
+static always_inline bool overfull(const struct book *book, uint8_t side, int64_t leaving, int64_t coming) {
+    return unlikely(coming > FS_MAX_SIDE_QTY - (book->open_qty[side - 1] - leaving));
 }
+
+/* A command's last word: type, side, ord_type, tif, flags, stp, partition; a byte each, the last two bytes. */
+static always_inline uint64_t codes_of(const fs_command *c) {
+    uint64_t codes;
+    memcpy(&codes, &c->type, sizeof codes);
+    return codes;
+}
+#define SIDE_CODE 0xff00u
+#define TIF_CODE 0xff000000u
 
 static always_inline bool bad_client_record(const fs_command *c) {
     return !c->order_id | !c->account | (c->partition >= FS_PARTITION_NONE);
@@ -118,7 +126,7 @@ static uint8_t check_print(const fs_command *c) {
 
 /* The symbol's book, with room for the orders of one command; or NULL: memory ran out. */
 static always_inline struct book *roomy_book(const fs_engine *e, uint32_t symbol) {
-    return likely(e->capacity - e->order_live >= SPARE) ? e->books[symbol] : NULL;
+    return unlikely(e->tight) && e->capacity - e->order_live < SPARE ? NULL : e->books[symbol];
 }
 
 /* --------------------------------------------------------------------- new */
@@ -126,33 +134,35 @@ static always_inline struct book *roomy_book(const fs_engine *e, uint32_t symbol
 /* A slot becomes a live client's. */
 static always_inline void client_enter(fs_engine *e, uint32_t slot, size_t place, uint64_t hash) {
     e->ids[place] = id_entry(hash, slot);
-    e->client_count++;
-    if (unlikely(e->orders[slot].expiry_ms)) heap_add(e, slot);
+    if (unlikely(e->orders[slot].bits & BIT_EXPIRES)) heap_add(e, slot);
 }
 
 /* The order of a command, in a slot. Filled in place and by whole words: a copy made of small stores and
  * read back by wide loads would wait for each of them. */
-static always_inline uint32_t client_add(fs_engine *e, const fs_command *c, uint8_t bits, size_t place, uint64_t hash) {
+static inline uint32_t client_add(fs_engine *e, const fs_command *c, uint16_t bits, size_t place, uint64_t hash) {
     uint32_t slot = slot_take(e);
     struct order *o = &e->orders[slot];
-    uint64_t codes = (c->symbol & 0xffffu) | (uint64_t)c->partition << 16 | (uint64_t)c->side << 32 |
-                     (uint64_t)bits << 40 | (uint64_t)c->stp << 48 | (uint64_t)c->tif << 56;
+    if (unlikely(c->time_ms)) {
+        bits |= BIT_EXPIRES;
+        e->rares[slot].expiry_ms = c->time_ms;
+    }
+    uint64_t codes = codes_of(c);
     o->id = c->order_id;
     o->leaves = c->qty;
     o->hidden = 0;
     o->filled = 0;
-    o->expiry_ms = c->time_ms;
+    memcpy(&o->who, &c->account, sizeof o->who);
+    o->codes = (codes & SIDE_CODE) | codes >> 48 << 32 | (uint64_t)flags_of(bits) << 24;
     o->level = NIL;
-    o->account = c->account;
-    memcpy(&o->symbol, &codes, sizeof codes);
+    o->kind = (uint32_t)(bits | (codes >> 40 & 0xff) << 16 | (codes >> 24 & 0xff) << 24);
     client_enter(e, slot, place, hash);
     return slot;
 }
-static_assert(offsetof(struct order, symbol) == 56 && offsetof(struct order, tif) == 63, "an order's codes are a word");
+static_assert(offsetof(fs_command, symbol) == offsetof(fs_command, account) + 4, "who is one word");
 
 static void accept_stop(fs_engine *e, const fs_command *c, struct book *book, size_t place, uint64_t hash) {
     bool trailing = c->ord_type == FS_TRAILING_STOP, limited = c->ord_type == FS_STOP_LIMIT;
-    uint8_t bits = c->flags | BIT_DORMANT | (trailing ? BIT_TRAILING : 0) | (limited ? 0 : BIT_MARKET);
+    uint16_t bits = c->flags | BIT_DORMANT | (trailing ? BIT_TRAILING : 0) | (limited ? 0 : BIT_MARKET);
     uint32_t slot = client_add(e, c, bits, place, hash);
     const struct order *o = &e->orders[slot];
     int64_t stop = trailing ? first_stop(book, o, c->aux_qty) : c->aux_price;
@@ -162,7 +172,6 @@ static void accept_stop(fs_engine *e, const fs_command *c, struct book *book, si
     rare->offset = trailing ? c->aux_qty : 0;
     fs_report *r = put_about(e, o, rare->limit, FS_ACCEPTED);
     r->aux = stop;
-    r->flags |= FS_FLAG_DORMANT;
     stop_put(e, book, slot, stop);
 }
 
@@ -176,14 +185,14 @@ static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, s
         market = !first;
         price = first ? level_price(&e->levels[e->orders[first].level]) : 0;
     }
-    uint64_t reach = market ? ANY_PRICE : key_of(other_which(c->side), price);
+    uint64_t reach = market ? ANY_PRICE : key_in(other, price);
     if (book->session == FS_AUCTION) reach = NO_PRICE;
     uint32_t slot = client_add(e, c, c->flags, place, hash);
     struct order *o = &e->orders[slot];
     put_about(e, o, price, FS_ACCEPTED)->aux = c->flags & FS_ICEBERG ? c->aux_qty : 0;
     if (c->tif == FS_FOK && !can_fill(e, other, reach, o)) {
         put_off(e, o, price, FS_CANCELED, FS_REASON_FOK_KILLED);
-        order_drop(e, slot);
+        order_drop(e, slot, false);
         return;
     }
     if (c->flags & FS_ALL_OR_NONE && !can_fill(e, other, reach, o)) reach = NO_PRICE;
@@ -194,72 +203,107 @@ static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, s
     run_takers(e);
 }
 
-/* A limit order for good or for the day, without any speciality. */
-static always_inline bool is_plain(const fs_command *c) {
-    uint64_t codes;
-    memcpy(&codes, &c->type, sizeof codes); /* type side ord_type tif flags stp partition partition */
-    bool fits = (codes & 0x0000fffffeff0000u) == (uint64_t)FS_LIMIT << 16;
-    bool fine = (c->symbol <= FS_MAX_SYMBOL) & !bad_qty(c->qty) & !bad_price(c->price) & !c->time_ms;
-    return fits & fine & ((uint8_t)(c->side - 1) <= 1) & !bad_client_record(c);
-}
-
-static always_inline uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book, bool plain) {
-    bool rests = plain || may_rest(c);
-    if (unlikely(!book)) return FS_REASON_CAPACITY;
-    if (unlikely(book->special)) {
+static uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book) {
+    if (!book) return FS_REASON_CAPACITY;
+    if (book->special) {
         uint8_t reason = check_new_special(book, c);
         if (reason) return reason;
     }
-    if (!rests) return FS_REASON_NONE;
-    if (unlikely(e->client_count >= e->max_orders)) return FS_REASON_CAPACITY;
-    if (overfull(own_ladder(book, c->side), stop_ladder(book, c->side), 0, c->qty)) return FS_REASON_CAPACITY;
-    if (plain || !(c->flags & FS_POST_ONLY) || book->session == FS_AUCTION) return FS_REASON_NONE;
-    uint64_t reach = key_of(other_which(c->side), c->price);
-    if (first_maker(e, other_ladder(book, c->side), reach, c->qty, false)) return FS_REASON_WOULD_TRADE;
+    if (!may_rest(c)) return FS_REASON_NONE;
+    if (client_count(e) >= e->max_orders || overfull(book, c->side, 0, c->qty)) return FS_REASON_CAPACITY;
+    if (!(c->flags & FS_POST_ONLY) || book->session == FS_AUCTION) return FS_REASON_NONE;
+    const struct ladder *other = other_ladder(book, c->side);
+    if (first_maker(e, other, key_in(other, c->price), c->qty, false)) return FS_REASON_WOULD_TRADE;
     return FS_REASON_NONE;
 }
 
-static always_inline void begin_new(fs_engine *e, const fs_command *c) {
-    bool plain = likely(is_plain(c));
-    uint8_t reason = plain ? FS_REASON_NONE : check_new_record(e, c);
-    if (unlikely(reason)) {
-        refuse(e, c, FS_REJECTED, reason);
-        return;
-    }
+/* The long way of every new order. */
+static noinline void begin_any(fs_engine *e, const fs_command *c) {
+    uint8_t reason = check_new_record(e, c);
     uint64_t hash = hash_of(c->order_id);
     size_t place = id_place(e, c->order_id, hash);
-    struct book *book = roomy_book(e, c->symbol);
-    reason = unlikely(e->ids[place]) ? FS_REASON_DUPLICATE_ID : check_new_state(e, c, book, plain);
-    if (unlikely(reason)) {
+    if (!reason && e->ids[place]) reason = FS_REASON_DUPLICATE_ID;
+    struct book *book = reason ? NULL : roomy_book(e, c->symbol);
+    if (!reason) reason = check_new_state(e, c, book);
+    if (unlikely(reason))
         refuse(e, c, FS_REJECTED, reason);
+    else if (is_stop(c->ord_type))
+        accept_stop(e, c, book, place, hash);
+    else
+        accept_taker(e, c, book, place, hash);
+}
+
+/* A limit order for good or for the day, without any speciality, and surely within the limits: what is merely near
+ * them goes the long way. */
+static always_inline bool is_plain(const fs_command *c) {
+    uint64_t codes = codes_of(c), side = codes >> 8 & 0xff;
+    uint64_t odd = (codes ^ (uint64_t)FS_LIMIT << 16) & 0x8000fffffeff0000u; /* but for a tif of 0 or 1 */
+    odd |= c->time_ms | c->symbol >> 16 | (side - 1) >> 1 | ((uint64_t)c->qty - 1) >> 49;
+    return !odd && !bad_price(c->price) && c->order_id && c->account;
+}
+
+/* What becomes of a plain order that trades with nothing: it rests. */
+static always_inline void rest_plain(fs_engine *e, const fs_command *c, struct ladder *own, size_t place, uint64_t hash) {
+    uint32_t slot = slot_take(e);
+    struct order *o = &e->orders[slot];
+    uint64_t codes = codes_of(c), heard = (codes & SIDE_CODE) | codes >> 48 << 32, who;
+    memcpy(&who, &c->account, sizeof who);
+    o->id = c->order_id;
+    o->leaves = c->qty;
+    o->hidden = 0;
+    o->filled = 0;
+    o->who = who;
+    o->codes = heard;
+    o->kind = (uint32_t)codes & TIF_CODE;
+    e->ids[place] = id_entry(hash, slot);
+    put_about(e, o, c->price, FS_ACCEPTED);
+    ladder_put(e, own, slot, key_in(own, c->price), true);
+}
+static_assert(offsetof(struct order, tif) - offsetof(struct order, kind) == offsetof(fs_command, tif) - offsetof(fs_command, type),
+              "a plain order's kind is the tif of its command, where it is");
+
+/* Most new orders are plain and rest: whatever stands against that, the long way finds out what it is. */
+static always_inline void begin_new(fs_engine *e, const fs_command *c) {
+    struct book *book = unlikely(!is_plain(c)) ? NULL : roomy_book(e, c->symbol);
+    if (unlikely(!book)) {
+        begin_any(e, c);
         return;
     }
-    if (plain && likely(key_of(other_which(c->side), c->price) < other_ladder(book, c->side)->best_key)) {
-        uint32_t slot = client_add(e, c, 0, place, hash); /* nothing to trade with: it rests */
-        put_about(e, &e->orders[slot], c->price, FS_ACCEPTED);
-        struct ladder *own = own_ladder(book, c->side);
-        ladder_put(e, own, slot, key_of(own->id, c->price));
-    } else if (is_stop(c->ord_type)) {
-        accept_stop(e, c, book, place, hash);
-    } else {
-        accept_taker(e, c, book, place, hash);
-    }
+    const struct ladder *other = other_ladder(book, c->side);
+    uint64_t hash = hash_of(c->order_id);
+    size_t place = id_place(e, c->order_id, hash);
+    if (unlikely(key_in(other, c->price) >= other->best_key || e->ids[place] || book->special ||
+                 client_count(e) >= e->max_orders || overfull(book, c->side, 0, c->qty)))
+        begin_any(e, c);
+    else
+        rest_plain(e, c, own_ladder(book, c->side), place, hash);
 }
 
 /* ------------------------------------------------------ cancel and replace */
 
-static always_inline void begin_cancel(fs_engine *e, const fs_command *c) {
+static noinline void cancel_special(fs_engine *e, const fs_command *c) {
     uint8_t reason;
     size_t place;
     uint32_t slot = find_own(e, c, 0, &place, &reason);
-    if (likely(slot)) {
-        const struct order *o = &e->orders[slot];
-        put_off(e, o, limit_of(e, slot), FS_CANCELED, FS_REASON_REQUESTED);
-        ladder_pull(e, ladder_of(e, &e->levels[o->level]), slot);
-        client_drop_at(e, slot, place);
+    if (slot)
+        take_off(e, slot, FS_CANCELED, FS_REASON_REQUESTED);
+    else
+        refuse(e, c, FS_CANCEL_REJECTED, reason);
+}
+
+static always_inline void begin_cancel(fs_engine *e, const fs_command *c) {
+    size_t place = id_place(e, c->order_id, hash_of(c->order_id));
+    uint32_t slot = (uint32_t)e->ids[place];
+    const struct order *o = &e->orders[slot]; /* slot 0: nobody's, account 0 */
+    uint64_t odd = (codes_of(c) & 0x8000ffff00000000u) | o->bits | (o->account ^ c->account);
+    if (unlikely(odd || !c->account)) {
+        cancel_special(e, c);
         return;
     }
-    refuse(e, c, FS_CANCEL_REJECTED, reason);
+    struct level *level = &e->levels[o->level];
+    put_off(e, o, level_price(level), FS_CANCELED, FS_REASON_REQUESTED);
+    ladder_pull(e, level->ladder, slot, true);
+    client_drop_at(e, slot, place, true);
 }
 
 /* Quantity that a replaced order would have open. */
@@ -280,12 +324,12 @@ static uint8_t check_replace(fs_engine *e, const fs_command *c, uint32_t slot) {
     if (book->session == FS_HALTED) return FS_REASON_SESSION;
     if (is_limited(o) && outside_bands(book, c->price)) return FS_REASON_OUTSIDE_BANDS;
     int64_t leaves = new_leaves(c, o);
-    if (overfull(own_ladder(book, o->side), stop_ladder(book, o->side), o->leaves, leaves)) return FS_REASON_CAPACITY;
+    if (overfull(book, o->side, o->leaves, leaves)) return FS_REASON_CAPACITY;
     if (o->bits & BIT_ICEBERG && leaves > 0 && too_small(e->rares[slot].display, leaves)) return FS_REASON_BAD_DISPLAY;
     bool asks = o->bits & BIT_POST_ONLY && book->session == FS_CONTINUOUS && leaves > 0;
     if (!asks || (c->price == limit_of(e, slot) && leaves <= o->leaves)) return FS_REASON_NONE;
-    uint64_t reach = key_of(other_which(o->side), c->price);
-    if (first_maker(e, other_ladder(book, o->side), reach, leaves, false)) return FS_REASON_WOULD_TRADE;
+    const struct ladder *other = other_ladder(book, o->side);
+    if (first_maker(e, other, key_in(other, c->price), leaves, false)) return FS_REASON_WOULD_TRADE;
     return FS_REASON_NONE;
 }
 
@@ -301,19 +345,18 @@ static noinline void replace_dormant(fs_engine *e, const fs_command *c, uint32_t
     struct order *o = &e->orders[slot];
     struct book *book = e->books[o->symbol];
     struct level *level = &e->levels[o->level];
-    struct ladder *l = ladder_of(e, level);
+    struct ladder *l = level->ladder;
     int64_t stop = level_price(level), moved = c->flags & FS_NEW_STOP ? c->aux_price : stop;
     if (is_limited(o)) e->rares[slot].limit = c->price;
     bool stays = moved == stop && leaves <= o->leaves;
     if (stays) {
         ladder_shrink(l, level, o, o->leaves - leaves);
     } else {
-        ladder_pull(e, l, slot);
+        ladder_pull(e, l, slot, false);
         o->leaves = leaves;
     }
     fs_report *r = put_replaced(e, slot, e->rares[slot].limit);
     r->aux = moved;
-    r->flags |= FS_FLAG_DORMANT;
     if (!stays) stop_put(e, book, slot, moved);
 }
 
@@ -322,10 +365,10 @@ static always_inline void requeue(fs_engine *e, const fs_command *c, uint32_t sl
     struct order *o = &e->orders[slot];
     struct book *book = e->books[o->symbol];
     struct ladder *own = own_ladder(book, o->side), *other = other_ladder(book, o->side);
-    ladder_pull(e, own, slot);
+    ladder_pull(e, own, slot, false);
     o->leaves = leaves;
     o->hidden = 0;
-    uint64_t reach = key_of(other_which(o->side), c->price);
+    uint64_t reach = key_in(other, c->price);
     put_replaced(e, slot, c->price);
     if (unlikely(book->session != FS_CONTINUOUS)) reach = NO_PRICE;
     if (unlikely(o->bits & BIT_AON && !can_fill(e, other, reach, o))) reach = NO_PRICE;
@@ -354,7 +397,7 @@ static always_inline void begin_replace(fs_engine *e, const fs_command *c) {
         replace_dormant(e, c, slot, leaves);
     } else if (leaves <= o->leaves && c->price == limit_of(e, slot)) {
         struct level *level = &e->levels[o->level];
-        ladder_shrink(ladder_of(e, level), level, o, o->leaves - leaves);
+        ladder_shrink(level->ladder, level, o, o->leaves - leaves);
         put_replaced(e, slot, c->price);
     } else {
         requeue(e, c, slot, leaves);
@@ -365,14 +408,15 @@ static always_inline void begin_replace(fs_engine *e, const fs_command *c) {
 
 static void line_up_house(fs_engine *e, const fs_command *c, uint8_t side, int64_t price, int64_t qty) {
     if (!qty) return; /* no such side; its price was not checked */
-    uint32_t slot = slot_take(e);
+    uint32_t slot = house_take(e);
     e->orders[slot] = (struct order){.leaves = qty,
-                                     .symbol = (uint16_t)c->symbol,
+                                     .symbol = c->symbol,
                                      .partition = FS_PARTITION_NONE,
                                      .side = side,
+                                     .flags = FS_FLAG_HOUSE,
                                      .bits = BIT_HOUSE};
     bool collects = e->books[c->symbol]->session == FS_AUCTION, print = c->type == FS_PRINT;
-    uint64_t reach = collects ? NO_PRICE : key_of(other_which(side), price);
+    uint64_t reach = collects ? NO_PRICE : key_in(other_ladder(e->books[c->symbol], side), price);
     struct taker *taker = line_up(e, slot, reach, price, print ? REMAINDER_VANISHES : REMAINDER_RESTS);
     taker->clients_only = print;
 }
@@ -391,17 +435,16 @@ static int64_t house_leaves(const fs_engine *e, const struct ladder *l) {
 static void withdraw_house(fs_engine *e, struct ladder *l) {
     uint32_t slot = l->house;
     if (!slot) return;
-    ladder_pull(e, l, slot);
-    order_drop(e, slot);
+    ladder_pull(e, l, slot, false);
+    order_drop(e, slot, false);
 }
 
 static uint8_t check_quote_state(const fs_engine *e, const fs_command *c) {
     struct book *book = roomy_book(e, c->symbol);
     if (!book) return FS_REASON_CAPACITY;
     if (book->session == FS_HALTED) return FS_REASON_SESSION;
-    struct ladder *l = book->ladders;
-    if (overfull(&l[BIDS], &l[BUY_STOPS], house_leaves(e, &l[BIDS]), c->qty) ||
-        overfull(&l[ASKS], &l[SELL_STOPS], house_leaves(e, &l[ASKS]), c->aux_qty))
+    if (overfull(book, FS_BUY, house_leaves(e, &book->ladders[BIDS]), c->qty) ||
+        overfull(book, FS_SELL, house_leaves(e, &book->ladders[ASKS]), c->aux_qty))
         return FS_REASON_CAPACITY;
     return FS_REASON_NONE;
 }

@@ -4,11 +4,16 @@
 /* ------------------------------------------------------------------- books */
 
 static bool book_open(fs_engine *e, uint32_t symbol) {
-    struct book *book = calloc(1, sizeof *book);
+    struct book *book = slab_new(sizeof *book);
     if (!book) return false;
+    memset(book, 0, sizeof *book);
     for (uint32_t which = 0; which < 4; which++) {
-        book->ladders[which].best_key = UINT64_MAX;
-        book->ladders[which].id = symbol * 4 + which;
+        struct ladder *l = &book->ladders[which];
+        l->best_key = UINT64_MAX;
+        l->flip = flip_of(which);
+        l->open_qty = &book->open_qty[buyers_at(which) ? 0 : 1];
+        l->cache = book->caches[which];
+        l->id = symbol * 4 + which;
     }
     e->books[symbol] = book;
     if (e->symbol_end <= symbol) e->symbol_end = symbol + 1;
@@ -18,7 +23,8 @@ static bool book_open(fs_engine *e, uint32_t symbol) {
 /* Get ready for a run of commands: room for their orders, and their books. What memory runs out for is
  * refused when its command comes. */
 static void prepare(fs_engine *e, const fs_command *commands, size_t n) {
-    if (!store_reserve(e, 2 * (uint32_t)n)) (void)store_reserve(e, 0);
+    e->tight = !store_reserve(e, 2 * (uint32_t)n);
+    if (e->tight) (void)store_reserve(e, 0);
     uint32_t last = UINT32_MAX;
     for (size_t i = 0; i < n; i++) {
         uint32_t symbol = commands[i].symbol;
@@ -43,7 +49,7 @@ static void prepare(fs_engine *e, const fs_command *commands, size_t n) {
 #define AHEAD_ORDER 13u
 #define AHEAD_NEIGHBOURS 7u
 #define AHEAD_RING 32u
-#define MANY_ORDERS 512u
+#define MANY_ORDERS 16384u
 
 struct ahead {
     uint32_t place[AHEAD_RING]; /* in the id table, where the command's order would be at home */
@@ -59,7 +65,10 @@ static always_inline void ahead_ids(const fs_engine *e, struct ahead *a, const f
     uint32_t place = (uint32_t)home_of(e, hash_of(c->order_id));
     struct book *book = e->books[c->symbol & FS_MAX_SYMBOL];
     const uint32_t *cached = &a->nothing;
-    if (likely(book)) cached = cache_of(&book->ladders[(c->side - 1) & 1], key_of(c->side - 1u, c->price));
+    if (likely(book)) {
+        const struct ladder *l = &book->ladders[(c->side - 1) & 1];
+        cached = cache_of(l, key_in(l, c->price));
+    }
     prefetch(&e->ids[place]);
     prefetch(cached);
     a->place[i % AHEAD_RING] = place;
@@ -190,7 +199,7 @@ size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *con
             prepare(e, next, length);
         else
             length = 0; /* first what is left of the last command */
-        begun += e->client_count < MANY_ORDERS || length < 8 ? run_few(e, next, length) : run_many(e, next, length);
+        begun += e->order_live < MANY_ORDERS || length < 8 ? run_few(e, next, length) : run_many(e, next, length);
     } while (e->out < e->out_end && (begun < n || e->work));
     size_t written = (size_t)(e->out - reports);
     e->out = e->out_end = NULL;

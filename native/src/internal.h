@@ -40,26 +40,39 @@ enum order_bits {
     BIT_HOUSE = 16,
     BIT_DORMANT = 32,
     BIT_TRAILING = 64,
-    BIT_MARKET = 128 /* once triggered it has no limit */
+    BIT_MARKET = 128, /* once triggered it has no limit */
+    BIT_EXPIRES = 256 /* it is in the expiry heap */
 };
 
 /* An order, resting, dormant or on its way in: what every trade and cancel needs. One cache line. */
 struct order {
-    uint64_t id;        /* 0: the house's */
-    int64_t leaves;     /* open in all */
-    int64_t hidden;     /* of leaves, behind an iceberg's tip */
+    uint64_t id;    /* 0: the house's */
+    int64_t leaves; /* open in all */
+    int64_t hidden; /* of leaves, behind an iceberg's tip */
     int64_t filled;
-    uint64_t expiry_ms; /* 0: none */
-    uint32_t level;     /* NIL: on its way in */
-    uint32_t prev;      /* older order of the level */
-    uint32_t next;      /* newer order of the level; of a free slot: the next free one */
-    uint32_t account;
-    uint16_t symbol;
-    uint16_t partition;
-    uint8_t side;
-    uint8_t bits; /* order_bits */
-    uint8_t stp;
-    uint8_t tif;
+    union {
+        uint64_t who; /* as a report's and a command's last word but one */
+        struct {
+            uint32_t account, symbol;
+        };
+    };
+    union {
+        uint64_t codes; /* as a report's last word, but for its type and reason */
+        struct {
+            uint8_t no_type, side, no_reason, flags; /* fs_report_flag: house, dormant */
+            uint16_t partition, reserved;
+        };
+    };
+    uint32_t level; /* NIL: on its way in */
+    uint32_t prev;  /* older order of the level */
+    uint32_t next;  /* newer order of the level; of a free slot: the next free one */
+    union {
+        uint32_t kind; /* 0 but for tif: a plain order */
+        struct {
+            uint16_t bits; /* order_bits */
+            uint8_t stp, tif;
+        };
+    };
 };
 static_assert(sizeof(struct order) == 64, "an order is one cache line");
 
@@ -68,7 +81,8 @@ struct rare {
     int64_t display; /* iceberg */
     int64_t limit;   /* dormant: its price once triggered, 0 for none */
     int64_t offset;  /* trailing */
-    uint32_t heap_at; /* its place in the expiry heap */
+    uint64_t expiry_ms; /* BIT_EXPIRES */
+    uint32_t heap_at;   /* its place in the expiry heap */
     uint32_t reserved;
 };
 
@@ -80,9 +94,9 @@ struct level {
     uint32_t head, tail, count;
     uint32_t aon;    /* all-or-none orders among them */
     uint32_t better, worse;
-    uint32_t node;   /* the trie node it hangs on; NIL: it is the root */
-    uint32_t ladder; /* symbol * 4 + which */
-    uint64_t reserved;
+    uint32_t node; /* the trie node it hangs on; NIL: it is the root */
+    uint32_t reserved;
+    struct ladder *ladder;
 };
 static_assert(sizeof(struct level) == 64, "a level is one cache line");
 
@@ -100,26 +114,31 @@ struct node {
 /* Where the four ladders of a book stand. Odd ones ascend: their best price is the lowest. */
 enum which { BIDS = 0, ASKS = 1, SELL_STOPS = 2, BUY_STOPS = 3 };
 
-struct ladder {
+struct ladder { /* one cache line */
     uint64_t best_key; /* UINT64_MAX: empty */
-    int64_t open_qty;  /* of all its orders, hidden too */
+    uint64_t flip;     /* price ^ flip is the key, key ^ flip the price */
+    int64_t *open_qty; /* of all orders of this side, dormant and hidden too; in the book */
+    uint32_t *cache;   /* by hash of the key: a level that may have it; in the book */
     uint32_t best;
-    uint32_t root;     /* trie reference */
+    uint32_t root; /* trie reference */
     uint32_t levels;
     uint32_t house;    /* the house's order */
     uint32_t trailing; /* trailing stops among its orders */
     uint32_t id;       /* symbol * 4 + which */
-    uint32_t cache[1 << CACHE_BITS]; /* by hash of the key: a level that may have it */
+    uint64_t laggard;  /* no trailing stop moves while the last trade's key is not below this */
 };
+static_assert(sizeof(struct ladder) == 64, "a ladder's head is one cache line");
 
 struct book {
     struct ladder ladders[4];
-    fs_last last;
-    int64_t reference;
-    int64_t low, high; /* bands */
+    int64_t open_qty[2]; /* of buyers, of sellers: at most FS_MAX_SIDE_QTY each */
+    bool special;        /* not plainly continuous: session or bands to look at */
     bool banded;
     uint8_t session;
-    bool special; /* not plainly continuous: session or bands to look at */
+    int64_t reference;
+    int64_t low, high; /* bands */
+    fs_last last;
+    uint32_t caches[4][1 << CACHE_BITS];
 };
 
 /* What becomes of the part of a taker that found nothing to trade with. */
@@ -164,8 +183,9 @@ struct fs_engine {
     size_t id_mask;     /* capacity - 1, a power of two less one */
     uint32_t id_shift;  /* from the upper half of a hash to its home */
     uint32_t work;
-    uint32_t client_count;
-    uint32_t max_orders;
+    uint32_t max_orders; /* of clients */
+    uint32_t house_live;
+    bool tight;          /* memory ran out: there may be no slot for the next command's orders */
     uint32_t order_free, order_used, order_live; /* used: slots ever handed out, slot 0 included */
     uint32_t level_free, level_used;
     uint32_t node_free, node_used;
@@ -188,17 +208,20 @@ struct fs_engine {
     uint32_t spill_count;
 };
 
-/* ---------------------------------------------------------------- prices as keys */
+/* ---------------------------------------------------------------- prices as keys
+ *
+ * In a key the sign is turned, so that it compares unsigned, and where the best price is the highest all
+ * other bits as well. Both are one exclusive or with the ladder's own `flip`: sides come at random, and a
+ * branch on them would be missed half the time. */
 
-/* All ones where the best price is the highest. Sides come at random: a branch on them would be missed. */
-static always_inline uint64_t turned(uint32_t which) { return (uint64_t)(which & 1) - 1; }
+static inline bool buyers_at(uint32_t which) { return which == BIDS || which == BUY_STOPS; }
 
-static always_inline uint64_t key_of(uint32_t which, int64_t price) {
-    return (uint64_t)price ^ 1ULL << 63 ^ turned(which);
-}
+static inline uint64_t flip_of(uint32_t which) { return which & 1 ? 1ULL << 63 : ~(1ULL << 63); }
 
-static always_inline int64_t price_of(uint32_t which, uint64_t key) {
-    return (int64_t)(key ^ 1ULL << 63 ^ turned(which));
+static always_inline uint64_t key_in(const struct ladder *l, int64_t price) { return (uint64_t)price ^ l->flip; }
+
+static always_inline int64_t level_price(const struct level *level) {
+    return (int64_t)(level->key ^ level->ladder->flip);
 }
 
 static always_inline struct ladder *own_ladder(struct book *book, uint8_t side) {
@@ -213,18 +236,15 @@ static always_inline struct ladder *stop_ladder(struct book *book, uint8_t side)
     return &book->ladders[side == FS_BUY ? BUY_STOPS : SELL_STOPS];
 }
 
-static always_inline uint8_t other_which(uint8_t side) { return (uint8_t)(2 - side); }
-
 static inline struct book *book_of(const fs_engine *e, uint32_t symbol) {
     return symbol <= FS_MAX_SYMBOL ? e->books[symbol] : NULL;
 }
 
 static inline bool is_side(uint8_t side) { return side == FS_BUY || side == FS_SELL; }
 
-static inline int64_t level_price(const struct level *level) { return price_of(level->ladder, level->key); }
-
-static inline struct ladder *ladder_of(const fs_engine *e, const struct level *level) {
-    return &e->books[level->ladder >> 2]->ladders[level->ladder & 3];
+/* What every report on an order of these bits says: fs_report_flag. */
+static always_inline uint8_t flags_of(uint16_t bits) {
+    return (uint8_t)((bits & BIT_HOUSE) / (BIT_HOUSE / FS_FLAG_HOUSE) | (bits & BIT_DORMANT) / (BIT_DORMANT / FS_FLAG_DORMANT));
 }
 
 /* Nothing half done: a snapshot may be taken. */

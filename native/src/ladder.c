@@ -10,7 +10,7 @@ static always_inline uint32_t digit_of(const struct node *node, uint64_t key) {
     return (uint32_t)(key >> node->shift) & 15;
 }
 
-static always_inline uint32_t *cache_of(struct ladder *l, uint64_t key) {
+static always_inline uint32_t *cache_of(const struct ladder *l, uint64_t key) {
     return &l->cache[key * 0x9e3779b97f4a7c15ULL >> (64 - CACHE_BITS)];
 }
 
@@ -109,7 +109,7 @@ static always_inline uint32_t level_new(fs_engine *e, struct ladder *l, uint64_t
     struct level *level = &e->levels[at];
     memset(level, 0, sizeof *level);
     level->key = key;
-    level->ladder = l->id;
+    level->ladder = l;
     l->levels++;
     return at;
 }
@@ -204,35 +204,43 @@ static always_inline void queue_pull(fs_engine *e, struct level *level, const st
     level->tail = next ? level->tail : prev;
 }
 
+/* Below, a `plain` order is one without any order_bits: nothing hidden, nothing to count. What is plain is known
+ * where these are called, so each is compiled twice. */
+
 /* Put an order at the back of the queue of its price. */
-static always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t slot, uint64_t key) {
+static always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t slot, uint64_t key, bool plain) {
     uint32_t at = level_open(e, l, key);
     struct level *level = &e->levels[at];
     struct order *o = &e->orders[slot];
-    assert(o->leaves > 0 && o->leaves <= FS_MAX_SIDE_QTY - l->open_qty);
+    assert(o->leaves > 0 && o->leaves <= FS_MAX_SIDE_QTY - *l->open_qty);
     o->level = at;
     queue_push(e, level, o, slot);
     level->count++;
+    *l->open_qty += o->leaves;
+    if (plain) {
+        level->shown += o->leaves;
+        return;
+    }
     level->shown += o->leaves - o->hidden;
     level->hidden += o->hidden;
-    l->open_qty += o->leaves;
-    if (likely(!(o->bits & (BIT_AON | BIT_HOUSE | BIT_TRAILING)))) return;
     level->aon += !!(o->bits & BIT_AON);
     l->trailing += !!(o->bits & BIT_TRAILING);
     if (o->bits & BIT_HOUSE) l->house = slot;
 }
 
 /* Take an order out of its queue, with whatever is open. */
-static always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t slot) {
+static always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t slot, bool plain) {
     struct order *o = &e->orders[slot];
     uint32_t at = o->level;
     struct level *level = &e->levels[at];
     queue_pull(e, level, o);
-    level->shown -= o->leaves - o->hidden;
-    level->hidden -= o->hidden;
-    l->open_qty -= o->leaves;
+    *l->open_qty -= o->leaves;
     o->level = NIL;
-    if (unlikely(o->bits & (BIT_AON | BIT_HOUSE | BIT_TRAILING))) {
+    if (plain) {
+        level->shown -= o->leaves;
+    } else {
+        level->shown -= o->leaves - o->hidden;
+        level->hidden -= o->hidden;
         level->aon -= !!(o->bits & BIT_AON);
         l->trailing -= !!(o->bits & BIT_TRAILING);
         if (o->bits & BIT_HOUSE) l->house = NIL;
@@ -247,20 +255,20 @@ static inline void ladder_shrink(struct ladder *l, struct level *level, struct o
     o->hidden -= of_hidden;
     level->hidden -= of_hidden;
     level->shown -= qty - of_hidden;
-    l->open_qty -= qty;
+    *l->open_qty -= qty;
 }
 
 /* A trade or a decrement takes qty from an order's tip. At 0 the next tip shows, behind the others. */
-static always_inline void ladder_consume(fs_engine *e, struct ladder *l, uint32_t slot, int64_t qty) {
+static always_inline void ladder_consume(fs_engine *e, struct ladder *l, uint32_t slot, int64_t qty, bool plain) {
     struct order *o = &e->orders[slot];
     struct level *level = &e->levels[o->level];
     assert(qty > 0 && qty <= o->leaves - o->hidden);
     o->leaves -= qty;
     level->shown -= qty;
-    l->open_qty -= qty;
-    if (o->leaves != o->hidden) return;
-    if (!o->leaves) {
-        ladder_pull(e, l, slot);
+    *l->open_qty -= qty;
+    if (plain ? o->leaves : o->leaves != o->hidden) return;
+    if (plain || !o->leaves) {
+        ladder_pull(e, l, slot, plain);
         return;
     }
     int64_t display = e->rares[slot].display, tip = o->hidden < display ? o->hidden : display;

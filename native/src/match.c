@@ -14,16 +14,13 @@ static always_inline fs_report *put(fs_engine *e) {
 }
 
 /* The last two words of a report, in one piece each: stores of single bytes cost as much as whole words. */
-static always_inline void put_codes(fs_report *r, const struct order *o, uint8_t type, uint8_t reason) {
-    uint64_t who = o->account | (uint64_t)o->symbol << 32;
-    uint64_t codes = type | (uint64_t)o->side << 8 | (uint64_t)reason << 16 |
-                     (uint64_t)(o->bits & BIT_HOUSE) << (24 - 4 + 2) | (uint64_t)o->partition << 32;
-    memcpy(&r->account, &who, sizeof who);
+static always_inline void put_codes(fs_report *r, const struct order *o, uint8_t type, uint8_t reason, uint8_t flags) {
+    uint64_t codes = o->codes | type | (uint64_t)reason << 16 | (uint64_t)flags << 24;
+    memcpy(&r->account, &o->who, sizeof o->who);
     memcpy(&r->type, &codes, sizeof codes);
 }
 static_assert(offsetof(fs_report, symbol) == offsetof(fs_report, account) + 4, "who is one word");
 static_assert(offsetof(fs_report, partition) == offsetof(fs_report, type) + 4, "the codes are one word");
-static_assert(BIT_HOUSE == 1 << 4 && FS_FLAG_HOUSE == 1 << 2, "the house's bit moves into the flags");
 
 /* A report on an order; the caller changes what its type says differently. */
 static always_inline fs_report *put_about(fs_engine *e, const struct order *o, int64_t price, uint8_t type) {
@@ -34,7 +31,7 @@ static always_inline fs_report *put_about(fs_engine *e, const struct order *o, i
     r->leaves = o->leaves;
     r->aux = 0;
     r->match_id = 0;
-    put_codes(r, o, type, 0);
+    put_codes(r, o, type, 0, 0);
     return r;
 }
 
@@ -42,8 +39,7 @@ static always_inline fs_report *put_about(fs_engine *e, const struct order *o, i
 static always_inline void put_off(fs_engine *e, const struct order *o, int64_t price, uint8_t type, uint8_t reason) {
     fs_report *r = put_about(e, o, price, type);
     r->leaves = 0;
-    put_codes(r, o, type, reason);
-    if (unlikely(o->bits & BIT_DORMANT)) r->flags |= FS_FLAG_DORMANT;
+    put_codes(r, o, type, reason, 0);
 }
 
 static noinline void refuse(fs_engine *e, const fs_command *c, uint8_t type, uint8_t reason) {
@@ -71,8 +67,8 @@ static always_inline int64_t limit_of(const fs_engine *e, uint32_t slot) {
 static always_inline void take_off(fs_engine *e, uint32_t slot, uint8_t type, uint8_t reason) {
     const struct order *o = &e->orders[slot];
     put_off(e, o, limit_of(e, slot), type, reason);
-    ladder_pull(e, ladder_of(e, &e->levels[o->level]), slot);
-    order_drop(e, slot);
+    ladder_pull(e, e->levels[o->level].ladder, slot, false);
+    order_drop(e, slot, false);
 }
 
 /* ------------------------------------------------------------------ trades */
@@ -96,7 +92,7 @@ static always_inline fs_report *put_fill(fs_engine *e, const struct order *o, in
     r->qty = qty;
     r->leaves = o->leaves - qty;
     r->match_id = e->matches;
-    r->flags |= flags;
+    put_codes(r, o, FS_FILLED, 0, flags);
     return r;
 }
 
@@ -109,14 +105,19 @@ static inline int64_t tip_after(const fs_engine *e, uint32_t slot, int64_t qty) 
 
 /* A resting order trades qty of its tip. */
 static always_inline void fill_maker(fs_engine *e, struct ladder *l, uint32_t slot, int64_t price, int64_t qty,
-                                     uint8_t flags) {
+                                     uint8_t flags, bool plain) {
     struct order *o = &e->orders[slot];
     fs_report *r = put_fill(e, o, price, qty, flags);
-    if (unlikely(o->bits & BIT_ICEBERG)) r->aux = tip_after(e, slot, qty);
+    if (!plain && o->bits & BIT_ICEBERG) r->aux = tip_after(e, slot, qty);
     o->filled += qty;
     bool done = o->leaves == qty;
-    ladder_consume(e, l, slot, qty);
-    if (done) order_drop(e, slot);
+    ladder_consume(e, l, slot, qty, plain);
+    if (done) order_drop(e, slot, plain);
+}
+
+static noinline void fill_special(fs_engine *e, struct ladder *l, uint32_t slot, int64_t price, int64_t qty,
+                                  uint8_t flags) {
+    fill_maker(e, l, slot, price, qty, flags, false);
 }
 
 static always_inline void trade(fs_engine *e, struct book *book, struct ladder *l, const struct taker *taker,
@@ -125,7 +126,10 @@ static always_inline void trade(fs_engine *e, struct book *book, struct ladder *
     int64_t price = level_price(&e->levels[maker->level]), tip = maker->leaves - maker->hidden;
     int64_t qty = tip < incoming->leaves ? tip : incoming->leaves;
     e->matches++;
-    fill_maker(e, l, slot, price, qty, FS_FLAG_MAKER);
+    if (likely(!maker->bits))
+        fill_maker(e, l, slot, price, qty, FS_FLAG_MAKER, true);
+    else
+        fill_special(e, l, slot, price, qty, FS_FLAG_MAKER);
     put_fill(e, incoming, price, qty, FS_FLAG_TAKER);
     incoming->filled += qty;
     incoming->leaves -= qty;
@@ -156,8 +160,8 @@ static void decrement(fs_engine *e, struct ladder *l, struct taker *taker, uint3
     reduce_report(e, maker, price, qty, maker->bits & BIT_ICEBERG && !done ? tip_after(e, slot, qty) : 0);
     reduce_report(e, incoming, taker->price, qty, 0);
     incoming->leaves -= qty;
-    ladder_consume(e, l, slot, qty);
-    if (done) order_drop(e, slot);
+    ladder_consume(e, l, slot, qty, false);
+    if (done) order_drop(e, slot, false);
 }
 
 static noinline void prevent(fs_engine *e, struct ladder *l, struct taker *taker, uint32_t slot) {
@@ -252,7 +256,7 @@ static always_inline void rest(fs_engine *e, struct book *book, uint32_t slot, i
         o->hidden = o->leaves > display ? o->leaves - display : 0;
     }
     struct ladder *own = own_ladder(book, o->side);
-    ladder_put(e, own, slot, key_of(own->id, price));
+    ladder_put(e, own, slot, key_in(own, price), false);
 }
 
 static always_inline void settle(fs_engine *e, struct book *book, const struct taker *taker) {
@@ -263,7 +267,7 @@ static always_inline void settle(fs_engine *e, struct book *book, const struct t
     }
     if (o->leaves && taker->remainder == REMAINDER_CANCELED)
         put_off(e, o, taker->price, FS_CANCELED, taker->cancel_cause);
-    order_drop(e, taker->slot);
+    order_drop(e, taker->slot, false);
 }
 
 /* Advance the takers until they are done or the output is full. */

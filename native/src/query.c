@@ -1,7 +1,7 @@
 /* query.c: reading the books without changing them. */
 #include "internal.h"
 
-uint32_t fs_orders(const fs_engine *engine) { return engine->client_count; }
+uint32_t fs_orders(const fs_engine *engine) { return client_count(engine); }
 
 size_t fs_depth(const fs_engine *engine, uint32_t symbol, uint8_t side, fs_level *levels, size_t n) {
     struct book *book = book_of(engine, symbol);
@@ -29,9 +29,9 @@ static fs_resting view_of(const fs_engine *e, uint32_t slot) {
         .leaves = o->leaves,
         .filled = o->filled,
         .stop = dormant ? level_price(&e->levels[o->level]) : 0,
-        .expiry_ms = o->expiry_ms,
+        .expiry_ms = expiry_of(e, slot),
         .account = o->account,
-        .symbol = o->symbol,
+        .symbol = (uint16_t)o->symbol,
         .partition = o->partition,
         .side = o->side,
         .flags = o->bits & (FS_POST_ONLY | FS_ALL_OR_NONE | FS_ICEBERG | FS_OFFSET_BPS),
@@ -86,7 +86,7 @@ int64_t fs_cumulative(const fs_engine *engine, uint32_t symbol, uint8_t side, in
     struct book *book = book_of(engine, symbol);
     if (!book || !is_side(side)) return 0;
     const struct ladder *l = own_ladder(book, side);
-    uint64_t reach = key_of(l->id, price);
+    uint64_t reach = key_in(l, price);
     int64_t lots = 0;
     for (uint32_t at = l->best; at && engine->levels[at].key <= reach; at = engine->levels[at].worse)
         lots += engine->levels[at].shown;

@@ -46,8 +46,8 @@ static void write_order(struct writer *w, const fs_engine *e, uint32_t slot) {
     write_word(w, (uint64_t)level_price(&e->levels[o->level]));
     write_word(w, (uint64_t)o->leaves);
     write_word(w, (uint64_t)o->filled);
-    write_word(w, o->expiry_ms);
-    write_word(w, o->account | (uint64_t)o->partition << 32 | (uint64_t)o->bits << 48 | (uint64_t)o->tif << 56 |
+    write_word(w, expiry_of(e, slot));
+    write_word(w, o->account | (uint64_t)o->partition << 32 | (uint64_t)(uint8_t)o->bits << 48 | (uint64_t)o->tif << 56 |
                       (uint64_t)o->stp << 60);
     if (o->bits & BIT_ICEBERG) {
         write_word(w, (uint64_t)rare->display);
@@ -163,7 +163,7 @@ struct saved {
 };
 
 static struct saved read_order(struct reader *r, uint32_t symbol, uint32_t which) {
-    struct saved s = {.order = {.symbol = (uint16_t)symbol}};
+    struct saved s = {.order = {.symbol = symbol}};
     struct order *o = &s.order;
     bool stops = which >= SELL_STOPS;
     o->side = which == BIDS || which == BUY_STOPS ? FS_BUY : FS_SELL;
@@ -171,11 +171,13 @@ static struct saved read_order(struct reader *r, uint32_t symbol, uint32_t which
     s.price = (int64_t)read_word(r);
     o->leaves = read_within(r, 1, FS_MAX_QTY);
     o->filled = read_within(r, 0, INT64_MAX);
-    o->expiry_ms = read_word(r);
+    s.rare.expiry_ms = read_word(r);
     uint64_t who = read_word(r);
     o->account = (uint32_t)who;
     o->partition = (uint16_t)(who >> 32);
     o->bits = (uint8_t)(who >> 48);
+    o->flags = flags_of(o->bits);
+    if (s.rare.expiry_ms) o->bits |= BIT_EXPIRES;
     o->tif = who >> 56 & 15;
     o->stp = who >> 60 & 15;
     if (stops != !!(o->bits & BIT_DORMANT)) fail(r, FS_BAD_SNAPSHOT);
@@ -193,11 +195,11 @@ static struct saved read_order(struct reader *r, uint32_t symbol, uint32_t which
 
 /* Whether an order has flags that an accepted one could have. The same rules as check_new_record. */
 static bool sound_client(const struct order *o, const struct rare *rare) {
-    uint8_t bits = o->bits, kinds = bits & (BIT_POST_ONLY | BIT_AON | BIT_ICEBERG | BIT_BPS);
+    uint8_t bits = (uint8_t)o->bits, kinds = bits & (BIT_POST_ONLY | BIT_AON | BIT_ICEBERG | BIT_BPS);
     bool limited = !(bits & BIT_MARKET), dormant = bits & BIT_DORMANT, trailing = bits & BIT_TRAILING;
     if (bits & BIT_HOUSE || o->stp > FS_STP_DECREMENT) return false;
     if (!lasting(o->tif) && !(dormant && (o->tif == FS_IOC || o->tif == FS_FOK))) return false;
-    if (o->tif == FS_GTD && !o->expiry_ms) return false;
+    if (o->tif == FS_GTD && !(o->bits & BIT_EXPIRES)) return false;
     if ((bits & (BIT_AON | BIT_ICEBERG)) == (BIT_AON | BIT_ICEBERG)) return false;
     if (bits & BIT_ICEBERG && too_small(rare->display, o->leaves)) return false;
     if (bits & BIT_ICEBERG && !dormant && o->leaves - o->hidden > rare->display) return false;
@@ -212,44 +214,44 @@ static bool sound_client(const struct order *o, const struct rare *rare) {
 static bool may_be_client(const fs_engine *e, const struct saved *s) {
     const struct order *o = &s->order;
     return o->id && o->account && o->partition < FS_PARTITION_NONE && o->filled <= FS_MAX_QTY - o->leaves &&
-           (!o->expiry_ms || o->expiry_ms > e->clock_ms) && sound_client(o, &s->rare) && !id_find(e, o->id);
+           (!s->rare.expiry_ms || s->rare.expiry_ms > e->clock_ms) && sound_client(o, &s->rare) && !id_find(e, o->id);
 }
 
 static bool may_be_house(const struct ladder *l, const struct order *o) {
-    return !l->house && o->bits == BIT_HOUSE && !o->id && !o->account && !o->expiry_ms && !o->tif && !o->stp &&
+    return !l->house && o->bits == BIT_HOUSE && !o->id && !o->account && !o->tif && !o->stp &&
            o->partition == FS_PARTITION_NONE;
 }
 
 /* Whether the order may stand where it was read: behind all that the ladder holds so far. */
 static bool belongs(const fs_engine *e, struct book *book, const struct ladder *l, uint32_t last_level,
                     const struct saved *s) {
-    uint64_t key = key_of(l->id, s->price);
+    uint64_t key = key_in(l, s->price);
     if (last_level && key < e->levels[last_level].key) return false;
     if (s->order.bits & BIT_TRAILING && (key < 2 || key == UINT64_MAX - 1)) return false;
     uint8_t side = s->order.side;
-    if (overfull(own_ladder(book, side), stop_ladder(book, side), 0, s->order.leaves)) return false;
+    if (overfull(book, side, 0, s->order.leaves)) return false;
     return s->order.bits & BIT_HOUSE ? may_be_house(l, &s->order) : may_be_client(e, s);
 }
 
 static uint32_t add_saved(fs_engine *e, struct ladder *l, const struct saved *s) {
-    uint32_t slot = slot_take(e);
+    bool house = s->order.bits & BIT_HOUSE;
+    uint32_t slot = house ? house_take(e) : slot_take(e);
     uint64_t hash = hash_of(s->order.id);
     e->orders[slot] = s->order;
-    if (!(s->order.bits & BIT_HOUSE)) client_enter(e, slot, id_place(e, s->order.id, hash), hash);
-    uint32_t heap_at = e->rares[slot].heap_at;
     e->rares[slot] = s->rare;
-    e->rares[slot].heap_at = heap_at;
-    ladder_put(e, l, slot, key_of(l->id, s->price));
+    if (!house) client_enter(e, slot, id_place(e, s->order.id, hash), hash);
+    ladder_put(e, l, slot, key_in(l, s->price), false);
     return e->orders[slot].level;
 }
 
 static void read_ladder(struct reader *r, fs_engine *e, uint32_t symbol, uint32_t which, uint64_t orders) {
     struct book *book = e->books[symbol];
     struct ladder *l = &book->ladders[which];
+    l->laggard = UINT64_MAX; /* not known: the next trade looks at all trailing stops */
     uint32_t last_level = NIL;
     for (uint64_t i = 0; i < orders && r->status == FS_OK; i++) {
         struct saved s = read_order(r, symbol, which);
-        if (r->status != FS_OK || !belongs(e, book, l, last_level, &s) || e->client_count >= FS_MAX_ORDERS)
+        if (r->status != FS_OK || !belongs(e, book, l, last_level, &s) || client_count(e) >= FS_MAX_ORDERS)
             fail(r, FS_BAD_SNAPSHOT);
         else if (!store_reserve(e, 1))
             fail(r, FS_NO_MEMORY);

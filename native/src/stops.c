@@ -15,9 +15,14 @@ static int64_t trailed(const struct order *o, int64_t offset, int64_t last) {
     return o->side == FS_BUY ? last + offset : last - offset;
 }
 
-/* The stop price a trailing stop starts with: asleep while there is no trade. */
-static int64_t first_stop(const struct book *book, const struct order *o, int64_t offset) {
-    if (!book->last.trades) return o->side == FS_BUY ? INT64_MAX : INT64_MIN;
+/* The stop price a trailing stop starts with: asleep while there is no trade. It joins those of its ladder, and
+ * what lags furthest behind decides when they are next looked at. */
+static int64_t first_stop(struct book *book, const struct order *o, int64_t offset) {
+    struct ladder *l = stop_ladder(book, o->side);
+    bool asleep = !book->last.trades;
+    uint64_t seen = asleep ? UINT64_MAX : key_in(l, book->last.price);
+    if (!l->trailing || seen > l->laggard) l->laggard = seen;
+    if (asleep) return o->side == FS_BUY ? INT64_MAX : INT64_MIN;
     return trailed(o, offset, book->last.price);
 }
 
@@ -28,16 +33,16 @@ static void look_for_stops(fs_engine *e, uint32_t symbol) {
 
 static void stop_put(fs_engine *e, struct book *book, uint32_t slot, int64_t stop) {
     struct ladder *l = stop_ladder(book, e->orders[slot].side);
-    ladder_put(e, l, slot, key_of(l->id, stop));
+    ladder_put(e, l, slot, key_in(l, stop), false);
     look_for_stops(e, e->orders[slot].symbol);
 }
 
 /* Queue every stop of one side that the last trade reaches, nearest first, then oldest. */
 static void elect_side(fs_engine *e, struct ladder *l, int64_t last) {
-    uint64_t reach = key_of(l->id, last);
+    uint64_t reach = key_in(l, last);
     while (l->best_key <= reach) {
         uint32_t slot = e->levels[l->best].head;
-        ladder_pull(e, l, slot);
+        ladder_pull(e, l, slot, false);
         e->orders[slot].next = NIL;
         if (e->work & WORK_ELECTED)
             e->orders[e->elected_tail].next = slot;
@@ -50,6 +55,8 @@ static void elect_side(fs_engine *e, struct ladder *l, int64_t last) {
 
 /* Let trailing stops follow the last trade. Those that move go to nearer levels, which have been passed. */
 static void trail_side(fs_engine *e, struct ladder *l, int64_t last) {
+    if (!l->trailing || key_in(l, last) >= l->laggard) return;
+    l->laggard = key_in(l, last);
     for (uint32_t at = l->best; at && l->trailing;) {
         uint32_t next_level = e->levels[at].worse;
         uint64_t key = e->levels[at].key;
@@ -57,10 +64,10 @@ static void trail_side(fs_engine *e, struct ladder *l, int64_t last) {
             struct order *o = &e->orders[slot];
             uint32_t next = o->next;
             if (o->bits & BIT_TRAILING) {
-                uint64_t moved = key_of(l->id, trailed(o, e->rares[slot].offset, last));
+                uint64_t moved = key_in(l, trailed(o, e->rares[slot].offset, last));
                 if (moved < key) {
-                    ladder_pull(e, l, slot);
-                    ladder_put(e, l, slot, moved);
+                    ladder_pull(e, l, slot, false);
+                    ladder_put(e, l, slot, moved, false);
                 }
             }
             slot = next;
@@ -76,8 +83,8 @@ static void step_stops(fs_engine *e) {
     int64_t last = book->last.price;
     elect_side(e, &book->ladders[BUY_STOPS], last);
     elect_side(e, &book->ladders[SELL_STOPS], last);
-    if (book->ladders[BUY_STOPS].trailing) trail_side(e, &book->ladders[BUY_STOPS], last);
-    if (book->ladders[SELL_STOPS].trailing) trail_side(e, &book->ladders[SELL_STOPS], last);
+    trail_side(e, &book->ladders[BUY_STOPS], last);
+    trail_side(e, &book->ladders[SELL_STOPS], last);
 }
 
 /* The first of the elected comes in. */
@@ -91,12 +98,13 @@ static void step_elected(fs_engine *e) {
         e->elected_head = o->next;
     bool market = o->bits & BIT_MARKET;
     int64_t price = e->rares[slot].limit;
-    uint64_t reach = market ? ANY_PRICE : key_of(other_which(o->side), price);
-    o->bits &= (uint8_t)~(BIT_DORMANT | BIT_TRAILING | BIT_MARKET | BIT_BPS);
+    uint64_t reach = market ? ANY_PRICE : key_in(other_ladder(book, o->side), price);
+    o->bits &= (uint16_t)~(BIT_DORMANT | BIT_TRAILING | BIT_MARKET | BIT_BPS);
+    o->flags = 0;
     put_about(e, o, price, FS_TRIGGERED)->aux = book->last.price;
     if (o->tif == FS_FOK && !can_fill(e, other_ladder(book, o->side), reach, o)) {
         put_off(e, o, price, FS_CANCELED, FS_REASON_FOK_KILLED);
-        order_drop(e, slot);
+        order_drop(e, slot, false);
         return;
     }
     bool rests = !market && o->tif != FS_IOC && o->tif != FS_FOK;

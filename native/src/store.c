@@ -29,6 +29,13 @@ static always_inline size_t id_place(const fs_engine *e, uint64_t id, uint64_t h
     }
 }
 
+/* Where the id of a client's order is, known to be there: no look at the orders on the way. */
+static always_inline size_t id_place_of_slot(const fs_engine *e, uint32_t slot) {
+    size_t at = home_of(e, hash_of(e->orders[slot].id));
+    while ((uint32_t)e->ids[at] != slot) at = (at + 1) & e->id_mask;
+    return at;
+}
+
 static always_inline uint32_t id_find(const fs_engine *e, uint64_t id) {
     return (uint32_t)e->ids[id_place(e, id, hash_of(id))];
 }
@@ -48,13 +55,18 @@ static always_inline void id_remove(fs_engine *e, size_t gap) {
 
 /* ------------------------------------------------------------- expiry heap */
 
+/* 0: never. */
+static inline uint64_t expiry_of(const fs_engine *e, uint32_t slot) {
+    return e->orders[slot].bits & BIT_EXPIRES ? e->rares[slot].expiry_ms : 0;
+}
+
 static bool sooner(const fs_engine *e, uint32_t slot_a, uint32_t slot_b) {
-    const struct order *a = &e->orders[slot_a], *b = &e->orders[slot_b];
-    return a->expiry_ms != b->expiry_ms ? a->expiry_ms < b->expiry_ms : a->id < b->id;
+    uint64_t a = e->rares[slot_a].expiry_ms, b = e->rares[slot_b].expiry_ms;
+    return a != b ? a < b : e->orders[slot_a].id < e->orders[slot_b].id;
 }
 
 static bool expiry_due(const fs_engine *e) {
-    return e->heap_count && e->orders[e->heap[0]].expiry_ms <= e->clock_ms;
+    return e->heap_count && e->rares[e->heap[0]].expiry_ms <= e->clock_ms;
 }
 
 static void heap_put(fs_engine *e, uint32_t at, uint32_t slot) {
@@ -141,7 +153,7 @@ static bool store_grow(fs_engine *e, uint32_t capacity) {
                  {(void **)&e->heap, sizeof *e->heap}};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
         if (!slab_grow(slabs[i].slab, slabs[i].size, e->capacity, capacity)) return false;
-    if (!ids_grow(e, 2 * (size_t)capacity)) return false;
+    if (!ids_grow(e, 4 * (size_t)capacity)) return false; /* at most a quarter full: most probes are one step */
     if (!e->capacity) {
         e->order_used = e->level_used = e->node_used = 1;
         e->levels[NIL].key = 1; /* no price has this key, so the cache's empty places match nothing */
@@ -178,18 +190,29 @@ static always_inline void slot_give(fs_engine *e, uint32_t slot) {
     e->order_live--;
 }
 
-/* A client's order is done: forget it. `place` is its place in the id table. */
-static always_inline void client_drop_at(fs_engine *e, uint32_t slot, size_t place) {
-    if (unlikely(e->orders[slot].expiry_ms)) heap_drop(e, slot);
-    id_remove(e, place);
-    e->client_count--;
+/* The house takes or gives a slot. Its orders come on top of the clients' limit. */
+static inline uint32_t house_take(fs_engine *e) {
+    e->house_live++;
+    return slot_take(e);
+}
+
+static noinline void house_give(fs_engine *e, uint32_t slot) {
+    e->house_live--;
     slot_give(e, slot);
 }
 
-static always_inline void order_drop(fs_engine *e, uint32_t slot) {
-    const struct order *o = &e->orders[slot];
-    if (unlikely(o->bits & BIT_HOUSE))
-        slot_give(e, slot);
+static inline uint32_t client_count(const fs_engine *e) { return e->order_live - e->house_live; }
+
+/* A client's order is done: forget it. `place` is its place in the id table. */
+static always_inline void client_drop_at(fs_engine *e, uint32_t slot, size_t place, bool plain) {
+    if (!plain && e->orders[slot].bits & BIT_EXPIRES) heap_drop(e, slot);
+    id_remove(e, place);
+    slot_give(e, slot);
+}
+
+static always_inline void order_drop(fs_engine *e, uint32_t slot, bool plain) {
+    if (!plain && e->orders[slot].bits & BIT_HOUSE)
+        house_give(e, slot);
     else
-        client_drop_at(e, slot, id_place(e, o->id, hash_of(o->id)));
+        client_drop_at(e, slot, id_place_of_slot(e, slot), plain);
 }

@@ -9,6 +9,7 @@
 /* What a walk through all books counts. */
 struct tally {
     uint64_t orders, clients, expiries, levels, nodes;
+    uint64_t open_qty[2]; /* of the book in hand, by side */
 };
 
 static const char *check_order(const fs_engine *e, const struct order *o, uint32_t slot, struct tally *t) {
@@ -19,7 +20,7 @@ static const char *check_order(const fs_engine *e, const struct order *o, uint32
     REQUIRE(!o->hidden || o->bits & BIT_ICEBERG, "only icebergs hide quantity");
     t->orders++;
     if (o->bits & BIT_HOUSE) {
-        REQUIRE(!o->id && !o->account && !o->expiry_ms, "the house's orders have no id, account or expiry");
+        REQUIRE(!o->id && !o->account && !(o->bits & BIT_EXPIRES), "the house's orders have no id, account or expiry");
         REQUIRE(o->partition == FS_PARTITION_NONE, "the house's orders are heard by no partition");
         return NULL;
     }
@@ -29,8 +30,9 @@ static const char *check_order(const fs_engine *e, const struct order *o, uint32
     REQUIRE(id_find(e, o->id) == slot, "the id table leads to each client's order");
     REQUIRE(sound_client(o, rare), "an order has flags that fit it");
     t->clients++;
-    if (!o->expiry_ms) return NULL;
+    if (!(o->bits & BIT_EXPIRES)) return NULL;
     t->expiries++;
+    REQUIRE(rare->expiry_ms, "an order that expires has a time");
     REQUIRE(rare->heap_at < e->heap_count && e->heap[rare->heap_at] == slot,
             "an order with an expiry is in the heap where it says");
     return NULL;
@@ -47,7 +49,7 @@ static const char *check_level(const fs_engine *e, const struct ladder *l, uint3
     const struct level *level = &e->levels[at];
     uint32_t prev = NIL, count = 0, aon = 0;
     int64_t shown = 0, hidden = 0;
-    uint8_t which = l->id & 3, side = which == BIDS || which == BUY_STOPS ? FS_BUY : FS_SELL;
+    uint8_t which = l->id & 3, side = buyers_at(which) ? FS_BUY : FS_SELL;
     REQUIRE(level->count, "a level holds an order");
     for (uint32_t slot = level->head; slot; slot = e->orders[slot].next) {
         REQUIRE(slot < e->order_used && count < level->count, "a queue has as many orders as its level says");
@@ -100,32 +102,42 @@ static const char *check_trie(const fs_engine *e, uint32_t ref, uint32_t parent,
     return NULL;
 }
 
-static const char *check_ladder(const fs_engine *e, const struct ladder *l, struct tally *t) {
+static const char *check_ladder(const fs_engine *e, const struct book *book, const struct ladder *l, struct tally *t) {
     struct sums sums = {0};
     uint32_t better = NIL, in_trie = 0;
     for (uint32_t at = l->best; at; better = at, at = e->levels[at].worse) {
         const struct level *level = &e->levels[at];
         REQUIRE(sums.levels < l->levels && at < e->level_used, "a ladder has as many levels as it says");
-        REQUIRE(level->ladder == l->id, "a level knows its ladder");
+        REQUIRE(level->ladder == l, "a level knows its ladder");
         REQUIRE(level->better == better, "each level points back to the better one");
         REQUIRE(!better || e->levels[better].key < level->key, "levels run from the best price on, each once");
         const char *broken = check_level(e, l, at, &sums, t);
         if (broken) return broken;
-        REQUIRE(sums.open_qty <= FS_MAX_SIDE_QTY, "a side holds at most FS_MAX_SIDE_QTY lots");
         sums.levels++;
     }
     REQUIRE(sums.levels == l->levels, "a ladder has as many levels as it says");
     REQUIRE(l->best_key == (l->best ? e->levels[l->best].key : UINT64_MAX), "a ladder knows its best price");
-    REQUIRE(sums.open_qty == (uint64_t)l->open_qty, "a side's quantity is the sum of its levels'");
+    t->open_qty[l->open_qty - book->open_qty] += sums.open_qty;
     REQUIRE(sums.trailing == l->trailing, "a ladder counts its trailing stops");
     REQUIRE(!!sums.house == !!l->house, "a book's house order rests on its side");
     const char *broken = l->root ? check_trie(e, l->root, NIL, &in_trie, t) : NULL;
     REQUIRE(broken || in_trie == l->levels, "every level hangs in the trie");
     for (uint32_t i = 0; i < 1u << CACHE_BITS; i++)
-        REQUIRE(!l->cache[i] || (e->levels[l->cache[i]].ladder == l->id && e->levels[l->cache[i]].count),
+        REQUIRE(!l->cache[i] || (e->levels[l->cache[i]].ladder == l && e->levels[l->cache[i]].count),
                 "the cache leads to levels of the ladder");
     t->levels += l->levels;
     return broken;
+}
+
+/* Whether a trailing stop stands further off than the last trade allows. */
+static bool lags(const fs_engine *e, const struct ladder *l, int64_t last) {
+    if (!l->trailing) return false;
+    for (uint32_t slot = e->levels[l->best].head; slot; slot = order_behind(e, slot)) {
+        const struct order *o = &e->orders[slot];
+        uint64_t nearest = o->bits & BIT_TRAILING ? key_in(l, trailed(o, e->rares[slot].offset, last)) : UINT64_MAX;
+        if (e->levels[o->level].key > nearest) return true;
+    }
+    return false;
 }
 
 /* Prices cross in a running book only around all-or-none orders. */
@@ -138,18 +150,22 @@ static bool crossed_wrongly(const fs_engine *e, const struct book *book) {
 
 static const char *check_book(const fs_engine *e, uint32_t symbol, struct tally *t) {
     const struct book *book = e->books[symbol];
+    t->open_qty[0] = t->open_qty[1] = 0;
     for (uint32_t which = 0; which < 4; which++) {
         const struct ladder *l = &book->ladders[which];
-        REQUIRE(l->id == symbol * 4 + which, "a ladder knows its book");
-        const char *broken = check_ladder(e, l, t);
+        REQUIRE(l->id == symbol * 4 + which && l->flip == flip_of(which), "a ladder knows its place");
+        REQUIRE(l->cache == book->caches[which] && l->open_qty == &book->open_qty[buyers_at(which) ? 0 : 1],
+                "a ladder leads to its book");
+        const char *broken = check_ladder(e, book, l, t);
         if (broken) return broken;
         if (book->session != FS_CONTINUOUS || !idle(e) || which < SELL_STOPS || !book->last.trades) continue;
-        REQUIRE(l->best_key > key_of(which, book->last.price), "no stop waits that the last trade reaches");
+        REQUIRE(l->best_key > key_in(l, book->last.price), "no stop waits that the last trade reaches");
+        REQUIRE(!lags(e, l, book->last.price), "every trailing stop has followed the last trade");
     }
     REQUIRE(!crossed_wrongly(e, book), "the best bid is below the best ask");
-    REQUIRE(book->ladders[BIDS].open_qty <= FS_MAX_SIDE_QTY - book->ladders[BUY_STOPS].open_qty &&
-                book->ladders[ASKS].open_qty <= FS_MAX_SIDE_QTY - book->ladders[SELL_STOPS].open_qty,
-            "a side and its stops hold at most FS_MAX_SIDE_QTY lots");
+    for (uint32_t side = 0; side < 2; side++)
+        REQUIRE(book->open_qty[side] >= 0 && t->open_qty[side] == (uint64_t)book->open_qty[side],
+                "a side's quantity is the sum of its levels' and its stops'");
     REQUIRE(book->special == (book->session != FS_CONTINUOUS || book->banded), "a book knows what it must look at");
     const fs_last *last = &book->last;
     REQUIRE(last->trades || !(last->price | last->qty | (int64_t)last->volume | (int64_t)last->turnover_low |
@@ -162,7 +178,7 @@ static const char *check_heap(const fs_engine *e) {
     for (uint32_t i = 0; i < e->heap_count; i++) {
         REQUIRE(e->heap[i] < e->order_used, "the heap holds slots of the slab");
         const struct order *o = &e->orders[e->heap[i]];
-        REQUIRE(o->leaves && o->expiry_ms && e->rares[e->heap[i]].heap_at == i,
+        REQUIRE(o->leaves && o->bits & BIT_EXPIRES && e->rares[e->heap[i]].heap_at == i,
                 "the heap holds live orders that know their place");
         REQUIRE(!i || !sooner(e, e->heap[i], e->heap[(i - 1) / 2]), "no order expires before its parent");
     }
@@ -193,10 +209,10 @@ static const char *check_free(const fs_engine *e, const struct tally *t) {
 static const char *check_store(const fs_engine *e, const struct tally *t) {
     uint64_t ids = 0;
     for (size_t i = 0; i <= e->id_mask; i++) ids += e->ids[i] != 0;
-    REQUIRE(ids == e->client_count, "the id table holds the clients' orders, no more");
+    REQUIRE(ids == client_count(e), "the id table holds the clients' orders, no more");
     if (!idle(e)) return NULL;
     REQUIRE(e->order_live == t->orders, "every live order rests in a book");
-    REQUIRE(t->clients == e->client_count, "the engine counts the clients' orders");
+    REQUIRE(t->clients == client_count(e), "the engine counts the clients' orders");
     REQUIRE(t->expiries == e->heap_count, "the heap holds the orders with an expiry, no more");
     return NULL;
 }
