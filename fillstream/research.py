@@ -9,13 +9,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from libs.common.frames import COMMAND, REPORT, Command, Report
+from libs.common.frames import COMMAND, RECORD_BYTES, REPORT, Command, Report
 from services.matching_engine.book import Engine
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_SPARE_REPORTS = 64
 _TYPES = {"q": "<i8", "Q": "<u8", "I": "<u4", "H": "<u2", "B": "|u1"}
 
 
@@ -52,12 +53,22 @@ def commands(count: int) -> NDArray[np.void]:
 
 
 def process(engine: Engine, array: NDArray[np.void], now_ms: int = 0) -> NDArray[np.void]:
-    """Execute an array of commands, shape (n,), at `now_ms` (ms since 1970 UTC); return its reports, read-only.
+    """Execute an array of commands, shape (n,), at `now_ms` (ms since 1970 UTC); return its reports, shape (m,).
 
-    Raises ValueError for an array of another dtype or more than one dimension.
+    The engine reads the one array and writes the other in place. Raises ValueError for an array of another dtype or
+    more than one dimension.
     """
     if array.dtype != command_dtype() or array.ndim != 1:
         raise ValueError(f"array is {array.ndim}-dimensional of {array.dtype}, and must be 1-dimensional of commands.")
-    frame = memoryview(_numpy().ascontiguousarray(array).view("u1"))
-    answers: NDArray[np.void] = _numpy().frombuffer(engine.process(frame, now_ms), report_dtype())
+    numpy = _numpy()
+    frame = memoryview(numpy.ascontiguousarray(array).view("u1"))
+    parts: list[NDArray[np.void]] = []
+    while True:
+        room = numpy.empty(2 * len(frame) // RECORD_BYTES + _SPARE_REPORTS, report_dtype())
+        begun, written = engine.process_into(frame, now_ms, memoryview(room.view("u1")))
+        parts.append(room[:written])
+        if written < len(room):
+            break
+        frame = frame[begun * RECORD_BYTES :]
+    answers: NDArray[np.void] = parts[0] if len(parts) == 1 else numpy.concatenate(parts)
     return answers

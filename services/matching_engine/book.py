@@ -84,10 +84,13 @@ class Engine:
         self._clock = ffi.new("fs_command *", {"type": lib.FS_TIME})
         self._now_ms = 0  # the engine's clock is here or later: to say so again would change nothing
         self._reports = ffi.new("fs_report[]", output_reports)
+        self._bytes = ffi.cast("char *", self._reports)
         self._capacity = output_reports
         self._consumed = ffi.new("size_t *")
         self._level = ffi.new("fs_level[2]")
         room = (self._engine, self._reports, output_reports)
+        self._process = partial(lib.fs_process, self._engine)
+        self._unpack = ffi.unpack
         # Bound C functions: a Python method around each would cost as much as the call.
         self.submit: Callable[[int, int, int, int, int, int], int] = partial(lib.fs_submit, *room)
         """`submit(order_id, account, symbol, side, price, qty)` puts in one plain limit order from plain ints. It
@@ -103,17 +106,65 @@ class Engine:
         nothing, for a frame that is not whole records or a time outside 0..2^64-1. Nothing in the records
         can raise.
         """
+        count, torn = divmod(len(frame), RECORD_BYTES)
+        records = frame
+        if type(frame) is not bytes or torn:  # bytes go to C as they are
+            count, records = check_frame(frame), ffi.from_buffer(frame)
+        expired = self._tell(now_ms) if now_ms != self._now_ms else None
+        written = self._process(records, count, self._consumed, self._reports, self._capacity)
+        answer: bytes = self._unpack(self._bytes, written * RECORD_BYTES)
+        if written == self._capacity:
+            answer += self._fetch_rest(frame)
+        return expired + answer if expired else answer
+
+    def process_into(
+        self, frame: bytes | bytearray | memoryview, now_ms: int, out: bytearray | memoryview
+    ) -> tuple[int, int]:
+        """Like `process`, but write the reports into `out` (writable, contiguous): nothing is copied.
+
+        Returns how many commands were begun and how many reports written. When that is all that `out` holds, more may
+        be waiting: call again with the commands that were not begun (or none), until fewer come. Raises ValueError as
+        `process` does, and for an `out` of less than one record.
+        """
         count = check_frame(frame)
+        capacity = check_frame(out)
+        if not capacity:
+            raise ValueError("out holds 0 records, and must hold at least 1.")
+        reports = ffi.from_buffer("fs_report[]", out, require_writable=True)
+        written = 0
+        if now_ms != self._now_ms:
+            self._check_time(now_ms)
+            self._clock.time_ms = self._now_ms = max(now_ms, self._now_ms)
+            written = lib.fs_process(self._engine, self._clock, 1, self._consumed, reports, capacity)
+            if written == capacity:
+                return 0, written
+        records = frame if type(frame) is bytes else ffi.from_buffer(frame)
+        room = reports + written if written else reports
+        written += lib.fs_process(self._engine, records, count, self._consumed, room, capacity - written)
+        return self._consumed[0], written
+
+    @staticmethod
+    def _check_time(now_ms: int) -> None:
         if not 0 <= now_ms < 1 << 64:
             raise ValueError(f"now_ms is {now_ms}, and must be between 0 and 2^64 - 1.")
+
+    def _tell(self, now_ms: int) -> bytes:
+        """Move the clock forward, if that is where it goes, and return the reports of what expires."""
+        self._check_time(now_ms)
+        if now_ms <= self._now_ms:
+            return b""
+        self._clock.time_ms = self._now_ms = now_ms
         answers: list[bytes] = []
-        if now_ms > self._now_ms:
-            self._clock.time_ms = self._now_ms = now_ms
-            self._pump(self._clock, 1, answers)
-        if count:
-            with ffi.from_buffer("fs_command[]", frame) as records:
-                self._pump(records, count, answers)
-        return answers[0] if len(answers) == 1 else b"".join(answers)
+        self._pump(self._clock, 1, answers)
+        return b"".join(answers)
+
+    def _fetch_rest(self, frame: bytes | bytearray | memoryview) -> bytes:
+        """Return the reports that did not fit: of the command in progress and of those not yet begun."""
+        answers: list[bytes] = []
+        begun = self._consumed[0]
+        with ffi.from_buffer("fs_command[]", frame) as records:
+            self._pump(records + begun, check_frame(frame) - begun, answers)
+        return b"".join(answers)
 
     def _pump(self, records: Any, count: int, answers: list[bytes]) -> None:
         """Execute all records, however often the output buffer fills up."""

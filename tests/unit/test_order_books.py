@@ -5,6 +5,7 @@ import pytest
 import fillstream
 from fillstream.book import MarketData, Status, TradeReport
 from fillstream.order_management import OrderFill
+from libs.common import frames
 from libs.common.frames import OrdType, Reason, Side
 from services.matching_engine.book import Engine, Level
 
@@ -109,6 +110,48 @@ def test_arrays_are_frames() -> None:
     assert reports["match_id"].tolist() == [0, 0, 0, 1, 1]
     with pytest.raises(ValueError, match="1-dimensional of commands"):
         research.process(Engine(), reports)
+
+
+@pytest.mark.parametrize("records", [1, 2, 3, 5, 64])
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_reports_written_into_the_callers_memory_are_those_of_process(
+    records: int, kind: type[bytes] | type[bytearray] | type[memoryview]
+) -> None:
+    sells = b"".join(
+        frames.new_order(i, 1, 0, 0, side=Side.SELL, ord_type=OrdType.LIMIT, tif=1, price=100, qty=1, expiry_ms=7 + i)
+        for i in range(1, 6)
+    )
+    buy = frames.new_order(9, 2, 0, 0, side=Side.BUY, ord_type=OrdType.LIMIT, tif=1, price=100, qty=3)
+    one, other, out = Engine(), Engine(), bytearray(records * 64)
+    for frame, now_ms in ((sells, 5), (buy, 8), (b"", 20)):
+        answers, rest = b"", kind(frame)
+        while True:
+            begun, written = other.process_into(rest, now_ms, out)
+            answers += out[: written * 64]
+            if written < records:
+                break
+            rest = rest[begun * 64 :]
+        assert answers == one.process(kind(frame), now_ms)
+    assert other.snapshot() == one.snapshot()
+    with pytest.raises(ValueError, match="out holds 0 records"):
+        other.process_into(b"", 20, bytearray())
+    with pytest.raises(ValueError, match="now_ms is -1"):
+        other.process_into(b"", -1, out)
+
+
+def test_arrays_of_many_fills_are_answered_in_full() -> None:
+    numpy = pytest.importorskip("numpy", reason="numpy is the optional extra `research`")
+    from fillstream import research
+
+    commands = research.commands(501)
+    commands["order_id"], commands["price"], commands["qty"] = numpy.arange(1, 502), 100, 1
+    commands["account"], commands["type"], commands["ord_type"], commands["tif"] = 1, 1, 2, 1
+    commands["side"] = Side.SELL
+    engine = Engine()
+    assert len(research.process(engine, commands[:500])) == 500
+    commands["side"], commands["qty"] = Side.BUY, 500
+    reports = research.process(engine, commands[500:])
+    assert reports["type"].tolist() == [1] + [3] * 1000
 
 
 def test_an_order_expires_when_its_time_has_come() -> None:
