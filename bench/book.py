@@ -1,14 +1,18 @@
-"""The order book, measured natively and through Python.
+"""The order book, measured natively and through Python, beside the book of the textbooks in C++.
 
 Flows in: seeded flows of commands that native/bench makes. Flows out: a table, `bench/results/book.json`, and the same
-as a dict. Times are nanoseconds a message: the least and the median of the repeats, since hosts are noisy; instructions
-a message come from callgrind, where valgrind is installed. Never touches a server.
+as a dict. Times are nanoseconds a message: the least and the median of the repeats, since hosts are noisy; engine and
+rival take turns, so that both see the same neighbours, and must give the same answers. Instructions a message come from
+callgrind, where valgrind is installed, the rival needs a C++ compiler. Never touches a server.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import shutil
+import statistics
 import subprocess
 import time
 from collections.abc import Callable
@@ -23,12 +27,41 @@ from services.matching_engine.book import Engine
 ROOT = Path(__file__).parents[1]
 FLOWS = {"one": 30.0, "symbols64": 55.0, "deep": 60.0, "replace": None, "wide": None}
 """Each flow and its goal in nanoseconds; the wide one's is twice what `one` takes."""
-BATCH = 256
+BATCHES = (256, 1024)
 
 
-def native(*arguments: str, wrapper: list[str] | None = None) -> str:
-    command = [*(wrapper or []), str(ROOT / "native/build/bench"), *arguments]
+TURNS = 3
+
+
+def native(*arguments: str, wrapper: list[str] | None = None, program: str = "bench") -> str:
+    command = [*(wrapper or []), str(ROOT / "native/build" / program), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def has_rival() -> bool:
+    return shutil.which(os.environ.get("CXX", "c++")) is not None
+
+
+def side_by_side(flow: str, messages: int, repeats: int) -> dict[str, Any]:
+    """Engine and rival by turns: least and median nanoseconds a message of each, and the ratio of the least."""
+    programs = ["bench", "textbook"] if has_rival() else ["bench"]
+    runs: dict[str, list[dict[str, Any]]] = {program: [] for program in programs}
+    for _ in range(TURNS):
+        for program in programs:
+            runs[program].append(json.loads(native(flow, str(messages), str(repeats), program=program)))
+    row = {
+        "flow": flow,
+        "messages": messages,
+        "reports": runs["bench"][0]["reports"],
+        "ns_min": min(run["ns_min"] for run in runs["bench"]),
+        "ns_median": statistics.median(run["ns_median"] for run in runs["bench"]),
+    }
+    if has_rival():
+        assert {run["answers"] for program in programs for run in runs[program]} == {runs["bench"][0]["answers"]}
+        row["textbook_ns_min"] = min(run["ns_min"] for run in runs["textbook"])
+        row["textbook_ns_median"] = statistics.median(run["ns_median"] for run in runs["textbook"])
+        row["times_faster"] = round(row["textbook_ns_min"] / row["ns_min"], 2)
+    return row
 
 
 def instructions(flow: str, messages: int) -> float | None:
@@ -42,67 +75,83 @@ def instructions(flow: str, messages: int) -> float | None:
     return int(summary.split()[1]) / messages
 
 
-def best_ns(run: Callable[[], int], repeats: int) -> float:
-    """The least nanoseconds for one of the things that `run` does and counts."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter_ns()
-        count = run()
-        times.append((time.perf_counter_ns() - start) / count)
-    return min(times)
-
-
-def make_frames(messages: int) -> tuple[list[bytes], list[bytes]]:
-    """The flow `one` as frames of BATCH records: what builds the book, and what is measured."""
+def make_frames(messages: int, batch: int) -> tuple[list[bytes], list[bytes]]:
+    """The flow `one` as frames of `batch` records: what builds the book, and what is measured."""
     out = ROOT / "native/build/flow.bin"
     build = int(native("one", str(messages), "1", f"write:{out}").split()[0]) * frames.RECORD_BYTES
     data = out.read_bytes()
-    size = BATCH * frames.RECORD_BYTES
+    size = batch * frames.RECORD_BYTES
     parts = (data[:build], data[build:])
     before, after = ([part[i : i + size] for i in range(0, len(part), size)] for part in parts)
     return before, after
 
 
-def python_frames(messages: int, repeats: int) -> float:
-    """Frames of 256 records through `services.matching_engine.book`."""
-    before, after = make_frames(messages)
+def built(before: list[bytes]) -> Engine:
+    engine = Engine()
+    for frame in before:
+        engine.process(frame, 0)
+    return engine
 
-    def run_once() -> tuple[int, float]:
-        engine = Engine()
-        for frame in before:
-            engine.process(frame, 0)
-        start = time.perf_counter_ns()
-        for frame in after:
-            engine.process(frame, 0)
-        return messages, time.perf_counter_ns() - start
 
-    return min(took / count for count, took in (run_once() for _ in range(repeats)))
+def python_faces(messages: int, repeats: int, batch: int) -> dict[str, float]:
+    """Least nanoseconds a message, native and through each face that takes whole frames, by turns: `bytes` out and in,
+    reports into the caller's memory, and numpy arrays where numpy is installed."""
+    before, after = make_frames(messages, batch)
+    out = bytearray(8 * batch * frames.RECORD_BYTES)
+    faces: dict[str, Callable[[Engine], Callable[[bytes], object]]] = {
+        "bytes": lambda engine: lambda frame: engine.process(frame, 0),
+        "into": lambda engine: lambda frame: engine.process_into(frame, 0, out),
+    }
+    arrays = []
+    if importlib.util.find_spec("numpy"):
+        import numpy
+
+        from fillstream import research
+
+        arrays = [numpy.frombuffer(frame, research.command_dtype()) for frame in after]
+        room = numpy.empty(8 * batch, research.report_dtype())
+        faces["arrays"] = lambda engine: lambda array: research.process(engine, array, 0, room)
+    best = {"native": 1e9} | dict.fromkeys(faces, 1e9)
+    for _ in range(repeats):
+        best["native"] = min(best["native"], json.loads(native("one", str(messages), "3"))["ns_min"])
+        for name, face in faces.items():
+            process, inputs = face(built(before)), arrays if name == "arrays" else after
+            start = time.perf_counter_ns()
+            for each in inputs:
+                process(each)
+            best[name] = min(best[name], (time.perf_counter_ns() - start) / messages)
+    return {name: round(ns, 1) for name, ns in best.items()}
 
 
 def python_calls(count: int, repeats: int) -> float:
-    """One call per order from plain ints, order in and cancel, through `fillstream.Engine.submit` and `cancel`."""
-
-    def run_once() -> int:
+    """One call an order from plain ints, in and out again, through `fillstream.Engine.submit` and `cancel`: ns each."""
+    sides = [int(Side.BUY), int(Side.SELL)]
+    orders = [(i, sides[i & 1], 100 * (1 + (i & 1)) + i % 16) for i in range(1, count)]
+    best = 1e9
+    for _ in range(repeats):
         engine = PleasantEngine()
-        submit, cancel, buy, sell = engine.submit, engine.cancel, int(Side.BUY), int(Side.SELL)
-        for order_id in range(1, count):
-            side = buy if order_id & 1 else sell
-            submit(order_id, 1, 0, side, (100 if side == buy else 200) + order_id % 16, 5)
+        submit, cancel = engine.submit, engine.cancel
+        start = time.perf_counter_ns()
+        for order_id, side, price in orders:
+            submit(order_id, 1, 0, side, price, 5)
             if order_id > 500:
                 cancel(order_id - 500, 1)
-        return 2 * count - 501
-
-    return best_ns(run_once, repeats)
+        best = min(best, (time.perf_counter_ns() - start) / (2 * count - 501))
+    return best
 
 
 def run(quick: bool) -> dict[str, Any]:
     """Measure; print a table; write and return the figures."""
-    subprocess.run(["make", "-s", "-C", str(ROOT / "native"), "build/bench"], check=True)
+    programs = ["build/bench", "build/textbook"] if has_rival() else ["build/bench"]
+    subprocess.run(["make", "-s", "-C", str(ROOT / "native"), *programs], check=True)
     messages, repeats = (200_000, 3) if quick else (1_000_000, 7)
     results: dict[str, Any] = {"flows": {}, "python": {}}
-    print(f"{'flow':<12}{'ns/msg min':>12}{'median':>9}{'goal':>7}{'instr/msg':>11}{'p50':>7}{'p99':>7}{'p99.9':>7} ns")
+    print(
+        f"{'flow':<12}{'ns/msg min':>12}{'median':>9}{'goal':>7}{'textbook':>10}{'times':>7}{'instr/msg':>11}"
+        f"{'p50':>7}{'p99':>7}{'p99.9':>7} ns"
+    )
     for flow, goal in FLOWS.items():
-        row = json.loads(native(flow, str(messages), str(repeats)))
+        row = side_by_side(flow, messages, repeats)
         single = json.loads(native(flow, str(messages // 4), "3", "single"))
         row |= {key: single[key] for key in ("p50", "p99", "p999")}
         row["goal_ns"] = goal or (2 * results["flows"]["one"]["ns_min"] if flow == "wide" else None)
@@ -111,11 +160,14 @@ def run(quick: bool) -> dict[str, Any]:
         counted = f"{row['instructions']:.0f}" if row["instructions"] else "-"
         wanted = f"{row['goal_ns']:.0f}" if row["goal_ns"] else "-"
         tail = f"{row['p50']:>7}{row['p99']:>7}{row['p999']:>7}"
-        print(f"{flow:<12}{row['ns_min']:>12}{row['ns_median']:>9}{wanted:>7}{counted:>11}{tail}")
+        rival = f"{row.get('textbook_ns_min', '-'):>10}{row.get('times_faster', '-'):>7}"
+        print(f"{flow:<12}{row['ns_min']:>12}{row['ns_median']:>9}{wanted:>7}{rival}{counted:>11}{tail}")
     python = results["python"]
-    python["frames_of_256_ns"] = python_frames(messages, repeats)
-    python["one_call_ns"] = python_calls(20_000 if quick else 200_000, repeats)
-    print(f"Python, frames of {BATCH}: {python['frames_of_256_ns']:.1f} ns/msg (goal: native + 5)")
+    for batch in BATCHES:
+        python[f"frames_of_{batch}"] = faces = python_faces(messages, 2 * repeats, batch)
+        told = ", ".join(f"{name} {ns}" for name, ns in faces.items())
+        print(f"Python, {batch} messages a call: {told} ns/msg (goal: native + 5)")
+    python["one_call_ns"] = python_calls(20_000 if quick else 200_000, 3 * repeats)
     print(f"Python, one call an order: {python['one_call_ns']:.0f} ns (goal: 300)")
     target = ROOT / "bench/results/book.json"
     target.parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from libs.common.frames import COMMAND, RECORD_BYTES, REPORT, Command, Report
+from libs.common.frames import COMMAND, REPORT, Command, Report
 from services.matching_engine.book import Engine
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _SPARE_REPORTS = 64
 _TYPES = {"q": "<i8", "Q": "<u8", "I": "<u4", "H": "<u2", "B": "|u1"}
 
 
+@cache
 def _numpy() -> Any:
     try:
         import numpy  # noqa: PLC0415 - an optional extra: only who asks for arrays needs it
@@ -52,23 +53,34 @@ def commands(count: int) -> NDArray[np.void]:
     return array
 
 
-def process(engine: Engine, array: NDArray[np.void], now_ms: int = 0) -> NDArray[np.void]:
+def process(
+    engine: Engine, array: NDArray[np.void], now_ms: int = 0, out: NDArray[np.void] | None = None
+) -> NDArray[np.void]:
     """Execute an array of commands, shape (n,), at `now_ms` (ms since 1970 UTC); return its reports, shape (m,).
 
-    The engine reads the one array and writes the other in place. Raises ValueError for an array of another dtype or
-    more than one dimension.
+    The engine reads the one array and writes the other in place: `out`, an array of reports that calls may share, or
+    a new one. What is returned is the written part of it, or a copy when it was too small. Raises ValueError for
+    commands or an `out` of another dtype or more than one dimension.
     """
-    if array.dtype != command_dtype() or array.ndim != 1:
-        raise ValueError(f"array is {array.ndim}-dimensional of {array.dtype}, and must be 1-dimensional of commands.")
-    numpy = _numpy()
-    frame = memoryview(numpy.ascontiguousarray(array).view("u1"))
+    _check("array", array, command_dtype(), "commands")
+    numpy, begun = _numpy(), 0
+    frame = array if array.flags.c_contiguous else numpy.ascontiguousarray(array)
+    if out is None:
+        out = numpy.empty(2 * len(frame) + _SPARE_REPORTS, report_dtype())
+    else:
+        _check("out", out, report_dtype(), "reports")
     parts: list[NDArray[np.void]] = []
     while True:
-        room = numpy.empty(2 * len(frame) // RECORD_BYTES + _SPARE_REPORTS, report_dtype())
-        begun, written = engine.process_into(frame, now_ms, memoryview(room.view("u1")))
-        parts.append(room[:written])
-        if written < len(room):
+        more, written = engine.process_into(frame[begun:] if begun else frame, now_ms, out)
+        begun += more
+        if written < len(out):
             break
-        frame = frame[begun * RECORD_BYTES :]
-    answers: NDArray[np.void] = parts[0] if len(parts) == 1 else numpy.concatenate(parts)
-    return answers
+        parts.append(out)
+        out = numpy.empty(2 * (len(frame) - begun) + _SPARE_REPORTS, report_dtype())
+    answers: NDArray[np.void] = out[:written]
+    return numpy.concatenate([*parts, answers]) if parts else answers
+
+
+def _check(name: str, array: NDArray[np.void], dtype: np.dtype[np.void], kind: str) -> None:
+    if (array.dtype is not dtype and array.dtype != dtype) or array.ndim != 1:
+        raise ValueError(f"{name} is {array.ndim}-dimensional of {array.dtype}, and must be 1-dimensional of {kind}.")

@@ -343,9 +343,13 @@ def check_frame(frame: bytes | bytearray | memoryview) -> int:
     """Return the number of records in a frame, or raise ValueError if its length is not whole records."""
     size = frame.nbytes if isinstance(frame, memoryview) else len(frame)
     if size % RECORD_BYTES:
-        limit = f"whole records of {RECORD_BYTES} bytes"
-        raise ValueError(f"A frame is {limit}, and {size} bytes are not a multiple of {RECORD_BYTES}.")
+        raise ValueError(torn(size))
     return size // RECORD_BYTES
+
+
+def torn(size: int) -> str:
+    """Return the sentence about a frame of `size` bytes that are not whole records."""
+    return f"A frame is whole records of {RECORD_BYTES} bytes, and {size} bytes are not a multiple of {RECORD_BYTES}."
 
 
 def commands(frame: bytes | bytearray | memoryview) -> Iterator[tuple[int, ...]]:

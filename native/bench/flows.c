@@ -5,14 +5,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct flow_shape flow_shapes[] = {
+static const struct flow_shape flow_shapes[] = {
     {"one", 1, 2000, 55, 0, 40, 60},
     {"symbols64", 64, 64000, 55, 0, 40, 60},
     {"deep", 1, 100000, 55, 0, 40, 2000},
     {"replace", 1, 2000, 30, 40, 25, 60},
     {"wide", 1, 2000, 55, 0, 40, 0},
 };
-const size_t flow_shape_count = sizeof flow_shapes / sizeof *flow_shapes;
+
+const struct flow_shape *flow_named(const char *name) {
+    for (size_t i = 0; i < sizeof flow_shapes / sizeof *flow_shapes; i++)
+        if (!strcmp(name, flow_shapes[i].name)) return &flow_shapes[i];
+    return NULL;
+}
+
+uint64_t flow_mix(uint64_t hash, const fs_report *reports, size_t n) {
+    const unsigned char *bytes = (const unsigned char *)reports;
+    for (size_t i = 0; i < n * sizeof *reports; i += sizeof hash) {
+        uint64_t word;
+        memcpy(&word, bytes + i, sizeof word);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
 
 #define MOST_REPORTS 4096
 

@@ -13,11 +13,14 @@ struct flow_shape {
     int64_t spread;        /* adds stand up to this many ticks from the middle; 0: anywhere in 63 bits */
 };
 
-extern const struct flow_shape flow_shapes[];
-extern const size_t flow_shape_count;
+/* The flow of a name, or NULL. */
+const struct flow_shape *flow_named(const char *name);
 
 /* Write `build` commands that grow the book and then `n` of the flow; returns how many build it up. The
  * caller frees *commands. Exits when memory runs out. */
 size_t flow_make(const struct flow_shape *shape, uint64_t seed, size_t n, fs_command **commands);
+
+/* A running hash over reports, to show that two books answered alike. */
+uint64_t flow_mix(uint64_t hash, const fs_report *reports, size_t n);
 
 #endif

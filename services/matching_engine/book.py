@@ -5,15 +5,22 @@ becomes a Python object here; what the records mean, and every rule of matching,
 `native/include/fillstream.h`. Prices are ticks, quantities lots. An engine belongs to one thread at a time.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from libs.common.frames import RECORD_BYTES, check_frame
+from libs.common.frames import RECORD_BYTES, check_frame, torn
 from native._core import ffi, lib
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Buffer
+
 DEFAULT_MAX_ORDERS: Final = 1 << 20
+_REPORTS: Final = ffi.typeof("fs_report[]")
 OUTPUT_REPORTS: Final = 8192  # records the reusable output buffer holds (512 KiB); longer answers take more calls
 
 
@@ -106,41 +113,40 @@ class Engine:
         nothing, for a frame that is not whole records or a time outside 0..2^64-1. Nothing in the records
         can raise.
         """
-        count, torn = divmod(len(frame), RECORD_BYTES)
-        records = frame
-        if type(frame) is not bytes or torn:  # bytes go to C as they are
-            count, records = check_frame(frame), ffi.from_buffer(frame)
+        records = frame if type(frame) is bytes else ffi.from_buffer(frame)  # bytes go to C as they are
+        size = len(records)
+        if size % RECORD_BYTES:
+            raise ValueError(torn(size))
         expired = self._tell(now_ms) if now_ms != self._now_ms else None
-        written = self._process(records, count, self._consumed, self._reports, self._capacity)
+        written = self._process(records, size // RECORD_BYTES, self._consumed, self._reports, self._capacity)
         answer: bytes = self._unpack(self._bytes, written * RECORD_BYTES)
         if written == self._capacity:
             answer += self._fetch_rest(frame)
         return expired + answer if expired else answer
 
-    def process_into(
-        self, frame: bytes | bytearray | memoryview, now_ms: int, out: bytearray | memoryview
-    ) -> tuple[int, int]:
-        """Like `process`, but write the reports into `out` (writable, contiguous): nothing is copied.
+    def process_into(self, frame: Buffer | NDArray[Any], now_ms: int, out: Buffer | NDArray[Any]) -> tuple[int, int]:
+        """Like `process`, but read and write in place: contiguous memory of any kind, arrays included.
 
         Returns how many commands were begun and how many reports written. When that is all that `out` holds, more may
         be waiting: call again with the commands that were not begun (or none), until fewer come. Raises ValueError as
         `process` does, and for an `out` of less than one record.
         """
-        count = check_frame(frame)
-        capacity = check_frame(out)
+        records = frame if type(frame) is bytes else ffi.from_buffer(frame)
+        size = len(records)
+        reports = ffi.from_buffer(_REPORTS, out, True)
+        capacity, written = len(reports), 0
+        if size % RECORD_BYTES:
+            raise ValueError(torn(size))
         if not capacity:
             raise ValueError("out holds 0 records, and must hold at least 1.")
-        reports = ffi.from_buffer("fs_report[]", out, require_writable=True)
-        written = 0
         if now_ms != self._now_ms:
             self._check_time(now_ms)
             self._clock.time_ms = self._now_ms = max(now_ms, self._now_ms)
-            written = lib.fs_process(self._engine, self._clock, 1, self._consumed, reports, capacity)
+            written = self._process(self._clock, 1, self._consumed, reports, capacity)
             if written == capacity:
                 return 0, written
-        records = frame if type(frame) is bytes else ffi.from_buffer(frame)
         room = reports + written if written else reports
-        written += lib.fs_process(self._engine, records, count, self._consumed, room, capacity - written)
+        written += self._process(records, size // RECORD_BYTES, self._consumed, room, capacity - written)
         return self._consumed[0], written
 
     @staticmethod

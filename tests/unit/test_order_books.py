@@ -150,8 +150,14 @@ def test_arrays_of_many_fills_are_answered_in_full() -> None:
     engine = Engine()
     assert len(research.process(engine, commands[:500])) == 500
     commands["side"], commands["qty"] = Side.BUY, 500
-    reports = research.process(engine, commands[500:])
-    assert reports["type"].tolist() == [1] + [3] * 1000
+    before = engine.snapshot()
+    for out in (None, numpy.empty(7, research.report_dtype()), numpy.empty(2000, research.report_dtype())):
+        engine.restore(before)
+        reports = research.process(engine, commands[500:], out=out)
+        assert reports["type"].tolist() == [1] + [3] * 1000
+        assert reports["leaves"][-2:].tolist() == [0, 0]
+    with pytest.raises(ValueError, match=r"out is 1-dimensional .* must be 1-dimensional of reports"):
+        research.process(engine, commands, out=commands)
 
 
 def test_an_order_expires_when_its_time_has_come() -> None:
