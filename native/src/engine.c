@@ -59,8 +59,6 @@ struct ahead {
     uint32_t nothing;
 };
 
-static always_inline void prefetch(const void *line) { __builtin_prefetch(line, 1); }
-
 static always_inline void ahead_ids(const fs_engine *e, struct ahead *a, const fs_command *c, size_t i) {
     uint32_t place = (uint32_t)home_of(e, hash_of(c->order_id));
     struct book *book = e->books[c->symbol & FS_MAX_SYMBOL];

@@ -247,6 +247,9 @@ static always_inline uint8_t flags_of(uint16_t bits) {
     return (uint8_t)((bits & BIT_HOUSE) / (BIT_HOUSE / FS_FLAG_HOUSE) | (bits & BIT_DORMANT) / (BIT_DORMANT / FS_FLAG_DORMANT));
 }
 
+/* Ask for a line that will be written to. Any address is safe. */
+static always_inline void prefetch(const void *line) { __builtin_prefetch(line, 1); }
+
 /* Nothing half done: a snapshot may be taken. */
 static inline bool idle(const fs_engine *e) { return !e->work && !e->spill_count; }
 
