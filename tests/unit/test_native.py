@@ -9,6 +9,7 @@ import pytest
 
 NATIVE = Path(__file__).parents[2] / "native"
 ENGINE = [str(NATIVE / "src/fillstream.c")]
+INPUTS = [str(NATIVE / f"tests/{name}.c") for name in ("records", "flow")]
 HOST = [*ENGINE, str(NATIVE / "src/host.c")]
 STRICT = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{NATIVE / 'include'}"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -17,8 +18,8 @@ compiler = os.environ.get("CC") or shutil.which("cc")
 pytestmark = pytest.mark.skipif(not compiler, reason="no C compiler: set CC or install one")
 
 
-def build(target: Path, flags: list[str], sources: list[str]) -> None:
-    command = [*str(compiler).split(), *STRICT, *flags, *sources, "-o", str(target)]
+def build(target: Path, flags: list[str], sources: list[str], with_compiler: str | None = compiler) -> None:
+    command = [*str(with_compiler).split(), *STRICT, *flags, *sources, "-o", str(target)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
 
@@ -41,7 +42,7 @@ def passes(program: Path, *arguments: str) -> str:
     ("name", "sources", "arguments"),
     [
         ("stress", ENGINE, ["1", "30000"]),
-        ("fuzz", ENGINE, ["1", "500"]),
+        ("fuzz", [*INPUTS, *ENGINE], ["1", "500"]),
         ("versus", ENGINE, ["1", "40000"]),
         ("memory", [], []),
         ("threads", HOST, ["3000"]),
@@ -50,6 +51,19 @@ def passes(program: Path, *arguments: str) -> str:
 def test_under_the_sanitizers(tmp_path: Path, name: str, sources: list[str], arguments: list[str]) -> None:
     build(tmp_path / name, available(tmp_path, SANITIZERS), [str(NATIVE / f"tests/{name}.c"), *sources])
     passes(tmp_path / name, *arguments)
+
+
+def test_libfuzzer_finds_nothing_in_a_few_seconds(tmp_path: Path) -> None:
+    clang = shutil.which("clang")
+    flags = ["-DFS_LIBFUZZER", "-Wno-error", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
+    probe = tmp_path / "probe.c"
+    probe.write_text("int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return !(d || n); }\n")
+    link = [str(clang), *flags, str(probe), "-o", str(tmp_path / "probe")]
+    if not clang or subprocess.run(link, capture_output=True, check=False).returncode:
+        pytest.skip("needs clang with libFuzzer: on Debian 'apt-get install clang libclang-rt-dev'")
+    build(tmp_path / "fuzz", flags, [str(NATIVE / "tests/fuzz.c"), *INPUTS, *ENGINE], clang)
+    run = ["-max_total_time=5", "-seed=1", "-max_len=8192", "-entropic=0", f"-artifact_prefix={tmp_path}/"]
+    passes(tmp_path / "fuzz", *run)
 
 
 def test_the_threaded_front_end_races_with_nobody(tmp_path: Path) -> None:
