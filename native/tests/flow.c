@@ -123,6 +123,7 @@ static void make_mass_cancel(fs_command *c) {
     c->flags = (uint8_t)below(2);
     c->account = (uint32_t)below(3);
     c->side = (uint8_t)below(3);
+    if (!below(8)) c->partition = (uint16_t)(FS_PARTITION_ALL - below(3));
 }
 
 fs_command likely_command(const struct scene *scene) {

@@ -1,259 +1,253 @@
-/* versus.c: a long flow through the engine and through a book that is one sorted list, report by report.
+/* versus.c: a long flow of every kind of command through the engine and through a book of plain lists, which
+ * must agree in every byte of every report, and in what can be asked of them between.
  *
- * usage: versus SEED COMMANDS. The list book knows limit and market orders, IOC, FOK, icebergs, cancels,
- * replacements and cancel-resting prevention; the Python book in tests/property knows every rule. */
+ * usage: versus SEED COMMANDS EVERY. One engine gets the commands one by one, the other in arrays; both with
+ * output buffers of any size, and both go through a snapshot now and then. After each EVERY commands the first
+ * engine is validated and its queries are compared with the lists. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fillstream.h"
+#include "flow.h"
+#include "listbook/listbook.h"
 
+#define MAX_ORDERS 800u /* above the look-ahead's threshold, and few enough for lists */
+#define MAX_BATCH 600u
+#define WIDE 64u
 #define SYMBOLS 3u
-#define MOST_REPORTS 65536
-#define LIFETIME 3001u /* commands after which an order is cancelled */
+#define SCENE 1500u /* commands */
 
-struct node {
-    uint64_t id;
-    int64_t price, leaves, shown, filled, display;
-    uint32_t account, symbol;
-    uint8_t side, stp;
-    struct node *next; /* behind it in the queue of its side */
+struct answers {
+    fs_report *reports;
+    size_t n, room;
 };
 
-static struct node *heads[SYMBOLS][2]; /* best price first, oldest first */
-static struct node **by_id;
-static fs_report expected[MOST_REPORTS], reports[MOST_REPORTS];
-static size_t expected_count;
-static uint64_t matches, state;
+struct contest {
+    uint32_t max_orders;
+    fs_engine *one_by_one, *in_arrays;
+    struct listbook *lists;
+    struct answers actual, expected, expected_of_batch;
+    fs_command *batch; /* for the second engine */
+    size_t batched, batch_size;
+    unsigned long long done;
+};
 
-static uint64_t below(uint64_t n) {
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (state * 0x2545f4914f6cdd1dULL >> 11) % n;
+/* ------------------------------------------------------------------- answers */
+
+static fs_report *more(struct answers *a, size_t n) {
+    if (a->room - a->n < n) a->reports = lb_memory(a->reports, (a->room = 2 * a->room + n) * sizeof *a->reports);
+    return a->reports + a->n;
 }
 
-static fs_report *say(const struct node *o, uint8_t type, int64_t price, int64_t qty, int64_t leaves) {
-    fs_report *r = &expected[expected_count++];
-    *r = (fs_report){.order_id = o->id, .price = price, .qty = qty, .leaves = leaves, .account = o->account,
-                     .symbol = o->symbol, .type = type, .side = o->side};
-    return r;
+static void append(struct answers *a, const fs_report *reports, size_t n) {
+    if (n) memcpy(more(a, n), reports, n * sizeof *reports);
+    a->n += n;
 }
 
-static struct node **head_of(const struct node *o, int other) { return &heads[o->symbol][(o->side - 1) ^ other]; }
-
-static int better(const struct node *a, const struct node *b) {
-    return a->side == FS_BUY ? a->price > b->price : a->price < b->price;
-}
-
-static void insert(struct node *o) {
-    struct node **at = head_of(o, 0);
-    while (*at && !better(o, *at)) at = &(*at)->next;
-    o->next = *at;
-    *at = o;
-}
-
-static void unlink_node(struct node *o) {
-    struct node **at = head_of(o, 0);
-    while (*at != o) at = &(*at)->next;
-    *at = o->next;
-}
-
-static void drop(struct node *o) {
-    by_id[o->id] = NULL;
-    free(o);
-}
-
-static void off(struct node *o, int64_t price, uint8_t reason) {
-    say(o, FS_CANCELED, price, o->leaves, 0)->reason = reason;
-}
-
-static int reaches(const struct node *taker, const struct node *maker, int market) {
-    return market || (taker->side == FS_BUY ? maker->price <= taker->price : maker->price >= taker->price);
-}
-
-static void show(struct node *o) { o->shown = o->display && o->display < o->leaves ? o->display : o->leaves; }
-
-static void take(struct node *taker, int market) {
-    for (struct node *maker; taker->leaves && (maker = *head_of(taker, 1)) && reaches(taker, maker, market);) {
-        if (taker->stp && maker->account == taker->account) {
-            off(maker, maker->price, FS_REASON_SELF_TRADE);
-            unlink_node(maker);
-            drop(maker);
-            continue;
-        }
-        int64_t qty = maker->shown < taker->leaves ? maker->shown : taker->leaves, price = maker->price;
-        maker->leaves -= qty;
-        maker->filled += qty;
-        maker->shown -= qty;
-        taker->leaves -= qty;
-        taker->filled += qty;
-        matches++;
-        int used_up = !maker->shown;
-        if (used_up) show(maker);
-        fs_report *r = say(maker, FS_FILLED, price, qty, maker->leaves);
-        r->match_id = matches;
-        r->flags = FS_FLAG_MAKER;
-        r->aux = maker->display && maker->leaves ? maker->shown : 0;
-        r = say(taker, FS_FILLED, price, qty, taker->leaves);
-        r->match_id = matches;
-        r->flags = FS_FLAG_TAKER;
-        if (!used_up) continue;
-        unlink_node(maker);
-        if (maker->leaves) insert(maker);
-        else drop(maker);
+static void print_reports(const char *whose, const struct answers *a, size_t from) {
+    for (size_t i = from; i < a->n && i < from + 4; i++) {
+        const fs_report *r = &a->reports[i];
+        fprintf(stderr, "  %s %zu: type %u side %u reason %u flags %u partition %u id %llu price %lld qty %lld leaves %lld "
+                        "aux %lld match %llu account %u symbol %u\n",
+                whose, i, r->type, r->side, r->reason, r->flags, r->partition, (unsigned long long)r->order_id,
+                (long long)r->price, (long long)r->qty, (long long)r->leaves, (long long)r->aux,
+                (unsigned long long)r->match_id, r->account, r->symbol);
     }
 }
 
-static int could_fill(const struct node *taker, int market) {
-    int64_t left = taker->leaves;
-    for (struct node *o = *head_of(taker, 1); o && left > 0 && reaches(taker, o, market); o = o->next)
-        if (!taker->stp || o->account != taker->account) left -= o->leaves;
-    return left <= 0;
+static void fail(const struct contest *t, const char *sentence) {
+    fprintf(stderr, "after %llu commands: not so: %s\n", t->done, sentence);
+    exit(1);
 }
 
-static void refuse(const fs_command *c, uint8_t type, uint8_t reason) {
-    expected[expected_count++] = (fs_report){.order_id = c->order_id, .price = c->price, .qty = c->qty,
-                                             .account = c->account, .symbol = c->symbol, .type = type,
-                                             .side = c->side, .reason = reason};
+static void same_reports(const struct contest *t, const struct answers *expected, const char *sentence) {
+    size_t at = 0, n = t->actual.n < expected->n ? t->actual.n : expected->n;
+    while (at < n && !memcmp(&t->actual.reports[at], &expected->reports[at], sizeof(fs_report))) at++;
+    if (at == t->actual.n && at == expected->n) return;
+    print_reports("lists ", expected, at);
+    print_reports("engine", &t->actual, at);
+    fail(t, sentence);
 }
 
-static void naive_new(const fs_command *c) {
-    int market = c->ord_type == FS_MARKET;
-    if (by_id[c->order_id]) {
-        refuse(c, FS_REJECTED, FS_REASON_DUPLICATE_ID);
-        return;
-    }
-    struct node *o = calloc(1, sizeof *o);
-    if (!o) exit(2);
-    *o = (struct node){.id = c->order_id, .price = market ? 0 : c->price, .leaves = c->qty, .account = c->account,
-                       .symbol = c->symbol, .side = c->side, .stp = c->stp,
-                       .display = c->flags & FS_ICEBERG ? c->aux_qty : 0};
-    by_id[o->id] = o;
-    say(o, FS_ACCEPTED, o->price, o->leaves, o->leaves)->aux = o->display;
-    if (c->tif == FS_FOK && !could_fill(o, market)) {
-        off(o, o->price, FS_REASON_FOK_KILLED);
-        drop(o);
-        return;
-    }
-    take(o, market);
-    if (o->leaves && !market && c->tif == FS_GTC) {
-        show(o);
-        insert(o);
-        return;
-    }
-    if (o->leaves) off(o, o->price, market ? FS_REASON_NO_LIQUIDITY : FS_REASON_IOC_REMAINDER);
-    drop(o);
+/* ------------------------------------------------------------------- engines */
+
+static fs_engine *new_engine(uint32_t max_orders) {
+    fs_engine *engine = fs_new(max_orders);
+    if (!engine) exit(2);
+    return engine;
 }
 
-static void naive_replace(const fs_command *c, struct node *o) {
-    int64_t leaves = c->qty - o->filled;
-    if (leaves <= 0) {
-        off(o, o->price, FS_REASON_REPLACED_BELOW_FILLED);
-        unlink_node(o);
-        drop(o);
-        return;
-    }
-    int stays = c->price == o->price && leaves <= o->leaves;
-    if (!stays) unlink_node(o);
-    o->leaves = leaves;
-    o->price = c->price;
-    if (stays && o->shown > leaves) o->shown = leaves;
-    say(o, FS_REPLACED, o->price, c->qty, leaves)->aux = o->display;
-    if (stays) return;
-    take(o, 0);
-    if (!o->leaves) {
-        drop(o);
-        return;
-    }
-    show(o);
-    insert(o);
+/* All reports of commands[0..n), with output buffers of one size. */
+static void process(struct contest *t, fs_engine *engine, const void *commands, size_t n) {
+    const unsigned char *bytes = commands;
+    size_t capacity = 1 + below(below(4) ? WIDE : 3), begun = 0, consumed, written;
+    t->actual.n = 0;
+    do {
+        written = fs_process(engine, bytes + begun * sizeof(fs_command), n - begun, &consumed,
+                             more(&t->actual, capacity), capacity);
+        begun += consumed;
+        t->actual.n += written;
+    } while (written == capacity);
+    if (begun != n) fail(t, "every command is begun");
 }
 
-static void naive(const fs_command *c) {
-    expected_count = 0;
-    if (c->type == FS_NEW) {
-        naive_new(c);
-        return;
-    }
-    struct node *o = by_id[c->order_id];
-    uint8_t type = c->type == FS_CANCEL ? FS_CANCEL_REJECTED : FS_REPLACE_REJECTED;
-    if (!o || o->account != c->account) {
-        refuse(c, type, o ? FS_REASON_NOT_OWNER : FS_REASON_UNKNOWN_ORDER);
-    } else if (c->type == FS_REPLACE) {
-        naive_replace(c, o);
-    } else {
-        off(o, o->price, FS_REASON_REQUESTED);
-        unlink_node(o);
-        drop(o);
-    }
+/* Another engine with the state that the first one saved. */
+static fs_engine *restored(const struct contest *t, fs_engine *engine) {
+    size_t size = fs_snapshot_size(engine);
+    unsigned char *bytes = lb_memory(NULL, size);
+    uint64_t hash = fs_state_hash(engine);
+    if (fs_snapshot_save(engine, bytes, size) != size) fail(t, "a snapshot is written");
+    fs_engine *other = new_engine(t->max_orders);
+    if (fs_restore(other, bytes, size) != FS_OK) fail(t, "a snapshot can be restored");
+    if (fs_state_hash(other) != hash) fail(t, "a snapshot is the whole state");
+    free(bytes);
+    fs_free(engine);
+    return other;
 }
 
-static fs_command next_command(uint64_t n) {
-    uint64_t kind = below(100), recent = n > LIFETIME ? n - 1 - below(LIFETIME - 1) : 1 + below(n + 1);
-    fs_command c = {.order_id = n, .qty = 1 + (int64_t)below(60), .type = FS_NEW, .ord_type = FS_LIMIT, .tif = FS_GTC};
-    c.symbol = (uint32_t)below(SYMBOLS);
-    c.side = (uint8_t)(1 + below(2));
-    c.account = 1 + (uint32_t)below(4);
-    c.price = 1000 + (c.side == FS_BUY ? -1 : 1) * ((int64_t)below(80) - 4) + (int64_t)(n / 20000 % 100);
-    if (below(50) == 0) c.price = (int64_t)(below(UINT64_MAX >> 1) >> 1) * (c.side == FS_BUY ? -1 : 1);
-    c.stp = below(4) ? FS_STP_NONE : FS_STP_CANCEL_RESTING;
-    if (n % 2 && n > LIFETIME) { /* every order is cancelled in the end: the list stays short */
-        recent = kind < 70 || !(recent % 2) ? n - LIFETIME : recent;
-        kind = recent == n - LIFETIME ? 0 : 30;
-    } else if (kind < 25) {
-        kind = 30;
+/* The second engine gets what has come since the last time. */
+static void flush(struct contest *t) {
+    unsigned char *moved = lb_memory(NULL, t->batched * sizeof(fs_command) + 1); /* at any address */
+    size_t odd = below(2);
+    if (t->batched) memcpy(moved + odd, t->batch, t->batched * sizeof(fs_command));
+    process(t, t->in_arrays, moved + odd, t->batched);
+    free(moved);
+    same_reports(t, &t->expected_of_batch, "an array of commands is answered as the lists do");
+    if (fs_state_hash(t->in_arrays) != fs_state_hash(t->one_by_one)) fail(t, "both engines are in the same state");
+    if (!below(8)) t->in_arrays = restored(t, t->in_arrays);
+    t->batched = t->expected_of_batch.n = 0;
+    t->batch_size = 1 + below(MAX_BATCH);
+}
+
+/* Let a cancel or a replacement mean one of the orders that there are. */
+static void aim(const struct listbook *lists, fs_command *c) {
+    uint64_t clients = lb_clients(lists), at = clients ? below(clients) : 0;
+    const struct listed *order = NULL;
+    for (const struct listed_symbol *symbol = lists->symbols; symbol && clients; symbol = symbol->next)
+        for (int i = 0; i < LISTS; i++)
+            for (const struct listed *next = symbol->lists[i]; next; next = next->next)
+                if (!lb_house(next) && at-- == 0) order = next;
+    if (!order) return;
+    c->order_id = order->id;
+    c->account = order->account;
+    if (!order->dormant && below(4)) c->flags &= (uint8_t)~FS_NEW_STOP;
+    if (below(2)) c->price = order->price;
+    if (below(2)) c->qty = order->filled + 1 + (int64_t)below((uint64_t)order->leaves + 1);
+}
+
+/* Every scene begins without orders, sessions and bands of the one before. */
+static fs_command opening(uint64_t step) {
+    fs_command c = {.type = step == 0 ? FS_MASS_CANCEL : step <= SYMBOLS ? FS_SESSION : FS_BANDS};
+    if (step) c.symbol = (uint32_t)(step - 1) % SYMBOLS;
+    return c;
+}
+
+static fs_command next_command(const struct contest *t, struct scene *scene) {
+    if (t->done % SCENE == 0) *scene = any_scene(t->done);
+    if (t->done % SCENE <= 2 * SYMBOLS) return opening(t->done % SCENE);
+    fs_command c = likely_command(scene);
+    bool about = c.type == FS_CANCEL || c.type == FS_REPLACE;
+    if (about && below(5)) aim(t->lists, &c);
+    for (uint64_t tries = below(4); c.type == FS_NEW && tries && lb_find(t->lists, c.order_id); tries--)
+        c.order_id = 1 + below(scene->ids);
+    if (!below(60)) change_command(&c);
+    scene->now_ms += below(4) == 0;
+    if (c.type == FS_TIME && c.time_ms > scene->now_ms) c.time_ms = scene->now_ms; /* else nothing lasts any more */
+    return c;
+}
+
+static void execute(struct contest *t, const fs_command *c) {
+    lb_process(t->lists, c);
+    t->expected.n = 0;
+    append(&t->expected, t->lists->reports, t->lists->count);
+    append(&t->expected_of_batch, t->lists->reports, t->lists->count);
+    process(t, t->one_by_one, c, 1);
+    t->done++;
+    same_reports(t, &t->expected, "a command is answered as the lists do");
+    t->batch[t->batched++] = *c;
+    if (t->batched == t->batch_size) flush(t);
+    if (!below(1000)) t->one_by_one = restored(t, t->one_by_one);
+}
+
+static void examine(struct contest *t, const fs_command *c) {
+    const char *broken = fs_validate(t->one_by_one);
+    if (broken) fail(t, broken);
+    broken = lb_difference(t->lists, t->one_by_one, c->symbol, c->price, c->qty);
+    if (broken) fail(t, broken);
+}
+
+static struct contest begin(uint32_t max_orders) {
+    return (struct contest){.max_orders = max_orders,
+                            .one_by_one = new_engine(max_orders),
+                            .in_arrays = new_engine(max_orders),
+                            .lists = lb_new(max_orders),
+                            .batch = lb_memory(NULL, MAX_BATCH * sizeof(fs_command)),
+                            .batch_size = MAX_BATCH};
+}
+
+static void end(struct contest *t) {
+    flush(t);
+    printf("%llu commands agree, %llu trades, %u orders rest\n", t->done, (unsigned long long)t->lists->matches,
+           fs_orders(t->one_by_one));
+    fs_free(t->one_by_one);
+    fs_free(t->in_arrays);
+    lb_free(t->lists);
+    free(t->batch);
+    free(t->actual.reports);
+    free(t->expected.reports);
+    free(t->expected_of_batch.reports);
+}
+
+/* Any scene after any other. */
+static void long_flow(unsigned long long count, unsigned long long every) {
+    struct contest contest = begin(MAX_ORDERS);
+    struct scene scene;
+    while (contest.done < count) {
+        fs_command c = next_command(&contest, &scene);
+        execute(&contest, &c);
+        if (contest.done % every == 0) examine(&contest, &c);
     }
-    if (kind < 35) {
-        c.order_id = recent;
-        c.type = kind < 25 ? FS_CANCEL : FS_REPLACE;
-        c.stp = 0;
-        if (by_id[recent] && below(20)) c.account = by_id[recent]->account;
-    } else if (kind < 42) {
-        c.tif = kind < 39 ? FS_IOC : FS_FOK;
-    } else if (kind < 45) {
-        c.ord_type = FS_MARKET;
-        c.price = 0;
-    } else if (kind < 52) {
-        c.flags = FS_ICEBERG;
-        c.aux_qty = 1 + (int64_t)below((uint64_t)c.qty);
+    end(&contest);
+}
+
+static fs_command at_the_limit(const struct contest *t, const struct scene *scene, uint8_t side) {
+    static const int64_t qtys[] = {1, FS_MAX_SIDE_QTY % FS_MAX_QTY, FS_MAX_SIDE_QTY % FS_MAX_QTY + 1, FS_MAX_QTY};
+    fs_command c = likely_command(scene);
+    c.side = side;
+    c.qty = PICK(qtys);
+    if (c.type == FS_QUOTE) c.aux_qty = side == FS_SELL ? c.qty : 0;
+    if (c.type == FS_QUOTE && side == FS_SELL) c.qty = 0;
+    if (c.type == FS_NEW) c.order_id = t->done + 1;
+    else c.account = 1;
+    if (c.type == FS_REPLACE) {
+        c.order_id = t->done - below(t->done % 200 + 1); /* the newest have the odd quantities */
+        c.flags = (uint8_t)below(2);
     }
     return c;
 }
 
-int main(int argc, char **argv) {
-    if (argc != 3) return 2;
-    state = strtoull(argv[1], NULL, 10) * 2 + 1;
-    uint64_t count = strtoull(argv[2], NULL, 10), batch_at = 0;
-    by_id = calloc(count + 2, sizeof *by_id);
-    fs_engine *engine = fs_new(1u << 20), *batched = fs_new(1u << 20);
-    static fs_command batch[512];
-    static fs_report both[MOST_REPORTS];
-    if (!by_id || !engine || !batched) return 2;
-    for (uint64_t n = 1; n <= count; n++) {
-        fs_command c = next_command(n);
-        size_t consumed, written = fs_process(engine, &c, 1, &consumed, reports, MOST_REPORTS);
-        naive(&c);
-        if (written != expected_count || memcmp(reports, expected, written * sizeof *reports)) {
-            fprintf(stderr, "command %llu of seed %s: the engine's reports are not the list book's\n",
-                    (unsigned long long)n, argv[1]);
-            return 1;
-        }
-        batch[batch_at++] = c;
-        if (batch_at == 512) { /* the same in one call: the look-ahead changes nothing */
-            if (fs_process(batched, batch, 512, &consumed, both, MOST_REPORTS) == MOST_REPORTS) return 2;
-            batch_at = 0;
-            if (n % (512 * 64) == 0 && (fs_state_hash(batched) != fs_state_hash(engine) || fs_validate(engine))) {
-                fprintf(stderr, "command %llu of seed %s: %s\n", (unsigned long long)n, argv[1],
-                        fs_validate(engine) ? fs_validate(engine) : "a batch gives another state");
-                return 1;
-            }
-        }
+/* A side with as many lots as it may hold, or almost. */
+static void full_side(uint8_t side) {
+    uint64_t full = FS_MAX_SIDE_QTY / FS_MAX_QTY;
+    struct contest contest = begin((uint32_t)full + 1000);
+    struct scene scene = {.ids = full, .middle = 100, .spread = 5, .symbols = 1, .apart = true,
+                          .weights = {[FS_NEW] = 30, [FS_CANCEL] = 1, [FS_REPLACE] = 30, [FS_QUOTE] = 5}};
+    while (contest.done < full + 1000) {
+        fs_command c = {.order_id = contest.done + 1, .price = 99, .qty = FS_MAX_QTY, .account = 1, .type = FS_NEW,
+                        .side = side, .ord_type = FS_LIMIT, .tif = FS_GTC};
+        if (contest.done >= full) c = at_the_limit(&contest, &scene, side);
+        execute(&contest, &c);
     }
-    printf("%llu commands agree, %u orders rest\n", (unsigned long long)count, fs_orders(engine));
-    for (uint64_t id = 1; id <= count; id++) free(by_id[id]);
-    free(by_id);
-    fs_free(engine);
-    fs_free(batched);
+    const char *broken = fs_validate(contest.one_by_one);
+    if (broken) fail(&contest, broken);
+    end(&contest);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 4) return 2;
+    flow_seed(strtoull(argv[1], NULL, 10));
+    long_flow(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
+    full_side(FS_BUY);
+    full_side(FS_SELL);
     return 0;
 }

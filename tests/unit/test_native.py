@@ -10,6 +10,7 @@ import pytest
 NATIVE = Path(__file__).parents[2] / "native"
 ENGINE = [str(NATIVE / "src/fillstream.c")]
 INPUTS = [str(NATIVE / f"tests/{name}.c") for name in ("records", "flow")]
+LISTS = [str(NATIVE / "tests/flow.c"), *map(str, sorted((NATIVE / "tests/listbook").glob("*.c")))]
 HOST = [*ENGINE, str(NATIVE / "src/host.c")]
 STRICT = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{NATIVE / 'include'}"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -43,7 +44,7 @@ def passes(program: Path, *arguments: str) -> str:
     [
         ("stress", ENGINE, ["1", "30000"]),
         ("fuzz", [*INPUTS, *ENGINE], ["1", "500"]),
-        ("versus", ENGINE, ["1", "40000"]),
+        ("versus", [*LISTS, *ENGINE], ["1", "20000", "1"]),
         ("memory", [], []),
         ("threads", HOST, ["3000"]),
     ],
@@ -75,8 +76,8 @@ def test_the_threaded_front_end_races_with_nobody(tmp_path: Path) -> None:
 
 
 def test_a_long_flow_agrees_with_a_list_book(tmp_path: Path) -> None:
-    build(tmp_path / "versus", ["-O2"], [str(NATIVE / "tests/versus.c"), *ENGINE])
-    assert "1000000 commands agree" in passes(tmp_path / "versus", "2", "1000000")
+    build(tmp_path / "versus", ["-O2"], [str(NATIVE / "tests/versus.c"), *LISTS, *ENGINE])
+    assert "1000000 commands agree" in passes(tmp_path / "versus", "2", "1000000", "1000")
 
 
 def test_the_library_is_usable_from_cpp_without_python(tmp_path: Path) -> None:
