@@ -2,19 +2,20 @@
  *
  * With FS_LIBFUZZER a libFuzzer target; without, a program of its own: fuzz SEED INPUTS. An input is 64-byte
  * records; what is over is left out. Two engines get them: one in as long arrays as there are and with a small
- * output buffer, the other one by one and with a large one. Both must answer alike and end in the same state.
- * Records with a type of records.h's `enum instruction` are for this program, not for the engines. */
+ * output buffer, the other one by one and with a large one. Both must answer as the list book does, and end in
+ * the same state. Records with a type of records.h's `enum instruction` are for this program, not for them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fillstream.h"
+#include "listbook/listbook.h"
 #include "records.h"
 
 #define MOST_RECORDS 128u
 #define MAX_ORDERS 1200u /* above the look-ahead's threshold and the slabs' first size */
 #define MAX_CROWD 1500u
 #define MAX_CROWDS 2u /* of one input: they are what takes long */
+#define FEW 200u /* client orders that the lists' slowest queries may meet */
 #define WIDE 64u
 
 struct answers {
@@ -24,6 +25,7 @@ struct answers {
 
 struct input {
     fs_engine *tight, *roomy;
+    struct listbook *lists; /* NULL once a damaged snapshot was restored: it has no such thing */
     struct answers of_tight, of_roomy;
     size_t capacity; /* of the tight engine's output */
     int odd;         /* its commands stand at an odd address */
@@ -109,13 +111,25 @@ static void agree(struct input *in, size_t commands) {
     a->n = b->n = 0;
 }
 
+/* The roomy engine gets one command, and so do the lists. */
+static void execute_one(struct input *in, const fs_command *c) {
+    struct answers *a = &in->of_roomy;
+    size_t before = a->n;
+    process(in->roomy, (const void *)c, 1, WIDE, a);
+    if (!in->lists) return;
+    lb_process(in->lists, c);
+    must(a->n - before == in->lists->count, "a command is answered with as many reports as the lists give");
+    must(!in->lists->count || !memcmp(a->reports + before, in->lists->reports, in->lists->count * sizeof *a->reports),
+         "a command is answered as the lists do");
+}
+
 static void execute(struct input *in, const fs_command *commands, size_t n) {
     if (!n) return;
     unsigned char *moved = room_for(NULL, n * sizeof *commands + 1);
     memcpy(moved + in->odd, commands, n * sizeof *commands);
     process(in->tight, moved + in->odd, n, in->capacity, &in->of_tight);
     free(moved);
-    for (size_t i = 0; i < n; i++) process(in->roomy, (const void *)(commands + i), 1, WIDE, &in->of_roomy);
+    for (size_t i = 0; i < n; i++) execute_one(in, &commands[i]);
     agree(in, n);
 }
 
@@ -151,6 +165,11 @@ static void repair(unsigned char *bytes, size_t size) {
     memcpy(bytes + size - 8, &hash, 8);
 }
 
+static void forget_lists(struct input *in) {
+    if (in->lists) lb_free(in->lists);
+    in->lists = NULL;
+}
+
 /* A snapshot that is almost right is refused, or what comes of it is sound. */
 static void damage(struct input *in, const fs_command *c) {
     size_t size;
@@ -166,6 +185,7 @@ static void damage(struct input *in, const fs_command *c) {
     must(status == FS_OK || (status == FS_BAD_SNAPSHOT && fs_state_hash(in->tight) == hash),
          "a snapshot is restored or refused");
     if (status == FS_OK) must(fs_restore(in->roomy, bytes, size) == FS_OK, "both engines restore it");
+    if (in->lists && fs_state_hash(in->tight) != hash) forget_lists(in);
     in->bound += 2 * FS_MAX_TIPS * (uint64_t)fs_orders(in->tight); /* it may have changed their displays */
     free(bytes);
 }
@@ -227,6 +247,9 @@ static void query(const struct input *in, const fs_command *c) {
     same(&last[0], &last[1], sizeof *last);
     same(&walk[0], &walk[1], sizeof *walk);
     same(numbers[0], numbers[1], sizeof *numbers);
+    if (!in->lists || fs_orders(in->roomy) > FEW) return;
+    const char *differs = lb_difference(in->lists, in->roomy, c->symbol, c->price, c->qty);
+    must(!differs, differs);
 }
 
 /* The two short doors say what fs_process does. */
@@ -246,7 +269,7 @@ static void door(struct input *in, const fs_command *c) {
     must(written && written <= in->capacity, "an idle engine answers");
     a->n += written;
     if (written == in->capacity) process(in->tight, (const void *)&whole, 0, in->capacity, a);
-    process(in->roomy, (const void *)&whole, 1, WIDE, &in->of_roomy);
+    execute_one(in, &whole);
     agree(in, 1);
     must(fs_process(in->tight, &whole, 1, &none, reports, 0) == 0 && !none, "without room nothing is done");
 }
@@ -276,7 +299,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     if (n > MOST_RECORDS) n = MOST_RECORDS;
     fs_command *commands = room_for(NULL, n * sizeof *commands);
     memcpy(commands, data, n * sizeof *commands);
-    struct input in = {.tight = new_engine(), .roomy = new_engine(), .capacity = 1};
+    struct input in = {.tight = new_engine(), .roomy = new_engine(), .lists = lb_new(MAX_ORDERS), .capacity = 1};
     for (size_t i = 0; i <= n; i++) {
         if (i < n && !is_instruction(&commands[i])) continue;
         execute(&in, commands + done, i - done);
@@ -286,6 +309,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     sound(in.tight);
     sound(in.roomy);
     must(fs_state_hash(in.tight) == fs_state_hash(in.roomy), "both engines end in the same state");
+    forget_lists(&in);
     fs_free(in.tight);
     fs_free(in.roomy);
     free(in.of_tight.reports);

@@ -9,8 +9,8 @@ import pytest
 
 NATIVE = Path(__file__).parents[2] / "native"
 ENGINE = [str(NATIVE / "src/fillstream.c")]
-INPUTS = [str(NATIVE / f"tests/{name}.c") for name in ("records", "flow")]
 LISTS = [str(NATIVE / "tests/flow.c"), *map(str, sorted((NATIVE / "tests/listbook").glob("*.c")))]
+INPUTS = [str(NATIVE / "tests/records.c"), *LISTS]
 HOST = [*ENGINE, str(NATIVE / "src/host.c")]
 STRICT = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{NATIVE / 'include'}"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
