@@ -1,6 +1,10 @@
-/* memory.c: malloc fails at every site in turn, once and for good; the engine must stay sound and say so.
+/* memory.c: malloc fails at every site in turn, once and for good; the engine must stay sound and say so, and
+ * the threaded front end must not begin with less than all it needs, a thread it cannot have included.
  *
  * Includes the library, so that its allocations can be counted. Run it under ASan: nothing may leak. */
+#define _DEFAULT_SOURCE
+#include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,17 +20,25 @@ static bool may_allocate(void) {
     return false;
 }
 
+static void *counted_malloc(size_t size) { return may_allocate() ? malloc(size) : NULL; }
 static void *counted_calloc(size_t n, size_t size) { return may_allocate() ? calloc(n, size) : NULL; }
 static void *counted_aligned_alloc(size_t alignment, size_t size) {
     return may_allocate() ? aligned_alloc(alignment, size) : NULL;
 }
+static int counted_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
+    return may_allocate() ? pthread_create(thread, attributes, run, argument) : EAGAIN;
+}
 
-#define _DEFAULT_SOURCE
+#define malloc counted_malloc
 #define calloc counted_calloc
 #define aligned_alloc counted_aligned_alloc
+#define pthread_create counted_create
 #include "../src/fillstream.c"
+#include "../src/host.c"
+#undef malloc
 #undef calloc
 #undef aligned_alloc
+#undef pthread_create
 
 #define ORDERS 3000u
 
@@ -75,22 +87,36 @@ static void restore(fs_engine *engine, unsigned long site) {
     free(bytes);
 }
 
-int main(void) {
+static void use_engine(unsigned long site) {
+    fs_engine *engine = fs_new(ORDERS);
+    if (!engine && !failed) must_not("an engine is made", site);
+    if (!engine) return;
+    fill(engine, site);
+    (void)fs_reserve(engine, ORDERS * 4);
+    restore(engine, site);
+    fs_free(engine);
+}
+
+static void use_host(unsigned long site) {
+    fs_host *host = fs_host_new(3, 10, 4, NULL, NULL);
+    if (!host != failed) must_not("a host begins with all it needs or not at all", site);
+    fs_host_free(host);
+}
+
+/* Each allocation fails in turn, until there is none left to fail. */
+static void at_every_site(void (*use)(unsigned long)) {
     for (int good = 0; good < 2; good++)
         for (unsigned long site = 0;; site++) {
             left = site;
             failed = false;
             for_good = good;
-            fs_engine *engine = fs_new(ORDERS);
-            if (engine) {
-                fill(engine, site);
-                (void)fs_reserve(engine, ORDERS * 4);
-                restore(engine, site);
-                fs_free(engine);
-            } else if (!failed) {
-                must_not("an engine is made", site);
-            }
-            if (!failed) break; /* there are no more sites */
+            use(site);
+            if (!failed) break;
         }
+}
+
+int main(void) {
+    at_every_site(use_engine);
+    at_every_site(use_host);
     return 0;
 }
