@@ -170,14 +170,20 @@ static void forget_lists(struct input *in) {
     in->lists = NULL;
 }
 
-/* A snapshot that is almost right is refused, or what comes of it is sound. */
+static void turn_over(unsigned char *word, uint64_t bits) {
+    for (size_t i = 0; i < 8; i++) word[i] ^= (unsigned char)(bits >> 8 * i);
+}
+
+/* A snapshot that is almost right is refused, or what comes of it is sound. Two words may change alike: an
+ * order's quantities must fit each other. */
 static void damage(struct input *in, const fs_command *c) {
     size_t size;
     unsigned char *bytes = save(in->tight, &size), last = bytes[size - 1];
     repair(bytes, size);
     must(bytes[size - 1] == last, "this test knows the checksum");
-    size_t word = c->order_id % (size / 8 - 1);
-    for (size_t i = 0; i < 8; i++) bytes[8 * word + i] ^= (unsigned char)((uint64_t)c->price >> 8 * i);
+    size_t words = size / 8 - 1, word = c->order_id % words;
+    turn_over(bytes + 8 * word, (uint64_t)c->price);
+    if (c->flags & 4) turn_over(bytes + 8 * ((word + (uint64_t)c->aux_qty % words) % words), (uint64_t)c->price);
     if (c->flags & 1) repair(bytes, size);
     if (c->flags & 2) size -= 8;
     uint64_t hash = fs_state_hash(in->tight);

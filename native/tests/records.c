@@ -2,6 +2,15 @@
 
 #include <string.h>
 
+/* Likely to be a word of an order, and no checksum in the way. */
+static void damage(fs_command *c) {
+    static const int64_t masks[] = {1, -1, 7, 1LL << 40, INT64_MIN, INT64_MAX};
+    if (below(2)) c->price = PICK(masks);
+    c->order_id = below(200);
+    c->flags |= (uint8_t)(below(4) != 0);
+    if (below(4)) c->flags &= (uint8_t)~2;
+}
+
 fs_command likely_record(void) {
     static const uint8_t instructions[] = {DO_RESTORE, DO_DAMAGE, DO_BUFFER, DO_QUERY, DO_DOOR};
     struct scene scene = small_scene();
@@ -9,7 +18,8 @@ fs_command likely_record(void) {
     if (!below(300)) c.type = DO_CROWD;
     else if (!below(10)) c.type = PICK(instructions);
     else return c;
-    c.flags = (uint8_t)below(4);
+    c.flags = (uint8_t)below(8);
+    if (c.type == DO_DAMAGE) damage(&c);
     return c;
 }
 

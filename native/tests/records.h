@@ -7,7 +7,7 @@
 /* Types that no command has: what fuzz.c shall do to the engines between two commands. */
 enum instruction {
     DO_RESTORE = 0xf0, /* save, restore, compare */
-    DO_DAMAGE = 0xf1,  /* change a word of a snapshot, repair its checksum, restore it */
+    DO_DAMAGE = 0xf1,  /* change words of a snapshot, repair its checksum, restore it */
     DO_CROWD = 0xf2,   /* very many orders, as this record says */
     DO_BUFFER = 0xf3,  /* another size of the output buffer, another alignment of the commands, more room */
     DO_QUERY = 0xf4,   /* every query, with this record's numbers */
