@@ -30,7 +30,9 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-soak: $(STAMP) ## long campaigns: 20 000 simulated desks, and crash tests with more load and more kills
+soak: $(STAMP) ## long campaigns: 20 000 simulated desks, 5 million commands against the list book, crash tests with more kills
+	$(MAKE) -C native versus
+	BOOK_RUNS=5000 $(BIN)/python -m pytest tests/property/test_book.py
 	SIMULATION_SEEDS=20000 $(BIN)/python -m pytest tests/simulation
 	CRASH_SIGNALS=10000 CRASH_KILLS=25 $(BIN)/python -m pytest tests/crash
 
