@@ -148,6 +148,20 @@ static bool crossed_wrongly(const fs_engine *e, const struct book *book) {
     return bid && ask && limit_of(e, bid) >= limit_of(e, ask);
 }
 
+static const char *check_tape(const fs_last *last) {
+    if (!last->trades) {
+        REQUIRE(!(last->price | last->qty | (int64_t)last->volume | (int64_t)last->turnover_low | last->turnover_high),
+                "a tape without trades is blank");
+        return NULL;
+    }
+    __int128 turnover = (__int128)last->turnover_high * ((__int128)1 << 64) + last->turnover_low;
+    __int128 most = (__int128)last->volume * FS_MAX_PRICE;
+    REQUIRE(last->qty >= 1 && last->volume >= (uint64_t)last->qty, "a tape's volume has its last trade in it");
+    REQUIRE(last->volume >= last->trades, "each trade of a tape is a lot or more");
+    REQUIRE(turnover >= -most && turnover <= most, "each lot of a tape traded at a price");
+    return NULL;
+}
+
 static const char *check_book(const fs_engine *e, uint32_t symbol, struct tally *t) {
     const struct book *book = e->books[symbol];
     t->open_qty[0] = t->open_qty[1] = 0;
@@ -167,11 +181,7 @@ static const char *check_book(const fs_engine *e, uint32_t symbol, struct tally 
         REQUIRE(book->open_qty[side] >= 0 && t->open_qty[side] == (uint64_t)book->open_qty[side],
                 "a side's quantity is the sum of its levels' and its stops'");
     REQUIRE(book->special == (book->session != FS_CONTINUOUS || book->banded), "a book knows what it must look at");
-    const fs_last *last = &book->last;
-    REQUIRE(last->trades || !(last->price | last->qty | (int64_t)last->volume | (int64_t)last->turnover_low |
-                              last->turnover_high),
-            "a tape without trades is blank");
-    return NULL;
+    return check_tape(&book->last);
 }
 
 static const char *check_heap(const fs_engine *e) {

@@ -12,7 +12,7 @@
 #include "records.h"
 
 #define MOST_RECORDS 128u
-#define MAX_ORDERS 1200u /* above the look-ahead's threshold and the slabs' first size */
+#define MAX_ORDERS 1200u /* more than the slabs have room for at first */
 #define MAX_CROWD 1500u
 #define MAX_CROWDS 2u /* of one input: they are what takes long */
 #define FEW 200u /* client orders that the lists' slowest queries may meet */

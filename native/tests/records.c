@@ -4,9 +4,9 @@
 
 /* Likely to be a word of an order, and no checksum in the way. */
 static void damage(fs_command *c) {
-    static const int64_t masks[] = {1, -1, 7, 1LL << 40, INT64_MIN, INT64_MAX};
+    static const int64_t masks[] = {1, -1, -2, 7, 1LL << 40, INT64_MIN, INT64_MAX};
     if (below(2)) c->price = PICK(masks);
-    c->order_id = below(200);
+    c->order_id = 19 + below(below(2) ? 40 : 200);
     c->flags |= (uint8_t)(below(4) != 0);
     if (below(4)) c->flags &= (uint8_t)~2;
 }

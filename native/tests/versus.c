@@ -11,7 +11,8 @@
 #include "flow.h"
 #include "listbook/listbook.h"
 
-#define MAX_ORDERS 800u /* above the look-ahead's threshold, and few enough for lists */
+#define MAX_ORDERS 800u /* few enough for lists */
+#define CROWD 20000u    /* orders from which on the engine looks ahead, and more */
 #define MAX_BATCH 600u
 #define WIDE 64u
 #define SYMBOLS 3u
@@ -243,11 +244,48 @@ static void full_side(uint8_t side) {
     end(&contest);
 }
 
+/* Orders far from everything else. The lists get them by hand: each is the best so far, so nothing is walked. */
+static void let_in(struct contest *t, uint32_t symbol) {
+    fs_command *commands = lb_memory(NULL, CROWD * sizeof *commands);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        commands[i] = (fs_command){.order_id = 1000 + i, .price = i, .qty = 5, .account = 1 + i % 3, .symbol = symbol,
+                                   .type = FS_NEW, .side = FS_BUY, .ord_type = FS_LIMIT, .tif = FS_GTC};
+        struct listed *order = lb_memory(NULL, sizeof *order);
+        *order = (struct listed){.id = 1000 + i, .price = i, .leaves = 5, .shown = 5, .account = 1 + i % 3,
+                                 .symbol = symbol, .side = FS_BUY, .tif = FS_GTC, .limited = true};
+        lb_put(lb_symbol(t->lists, symbol), order);
+    }
+    process(t, t->one_by_one, commands, CROWD);
+    process(t, t->in_arrays, commands, CROWD);
+    for (uint32_t i = 0; i < CROWD; i++)
+        if (t->actual.reports[i].type != FS_ACCEPTED) fail(t, "each of a crowd is accepted");
+    free(commands);
+}
+
+/* A short flow beside so many orders that the engine looks ahead; cancels and replacements are mostly of these. */
+static void crowded(unsigned long long count) {
+    struct contest contest = begin(CROWD + MAX_ORDERS);
+    struct scene scene = small_scene();
+    scene.weights[FS_CANCEL] = scene.weights[FS_REPLACE] = 40;
+    let_in(&contest, 2);
+    while (contest.done < count) {
+        fs_command c = likely_command(&scene);
+        if (c.type == FS_CANCEL || c.type == FS_REPLACE) aim(contest.lists, &c);
+        if (!below(30)) change_command(&c);
+        if (c.type == FS_MASS_CANCEL) continue; /* it would be over */
+        execute(&contest, &c);
+    }
+    const char *broken = fs_validate(contest.one_by_one);
+    if (broken) fail(&contest, broken);
+    end(&contest);
+}
+
 int main(int argc, char **argv) {
     if (argc != 4) return 2;
     flow_seed(strtoull(argv[1], NULL, 10));
     long_flow(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
     full_side(FS_BUY);
     full_side(FS_SELL);
+    crowded(1000);
     return 0;
 }
