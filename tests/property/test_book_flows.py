@@ -1,22 +1,25 @@
-"""Seeded flows of every kind of order against the naive book: reports, queries, snapshots, all alike."""
+"""Seeded flows through the engine and the naive book: deeper books and longer lives than the state machine's."""
 
 import random
-from dataclasses import replace
+from collections.abc import Iterator
 
 import pytest
 
-from libs.common import frames
-from libs.common.frames import Command, CommandType, OrdType, Report, Side
+from libs.common.frames import Command, CommandType, OrdType, Side, Tif
 from services.matching_engine.book import Engine
-from tests.property.naive_book import NaiveBook, Order
-from tests.property.test_book import SHAPES, compare_market_data
+from tests.property.naive_book import NaiveBook
+from tests.support.book_checks import compare_queries, compare_reports, frame_of
 
-MAX_ORDERS = 60
 BLANK = Command(*[0] * len(Command._fields))
-WEIGHTS = [60, 8, 14, 4, 4, 2, 0.6, 3, 0.6]
+WEIGHTS = [60, 8, 14, 4, 4, 2, 0.6, 3, 0.6]  # of the command types, when every kind of order comes
+SHAPES = [  # ord_type, flags: what fits together
+    *[(OrdType.LIMIT, flags) for flags in (0, 0, 0, 1, 2, 2, 3, 4, 4, 5)],
+    *[(OrdType.STOP, 0), (OrdType.STOP_LIMIT, 0), (OrdType.STOP_LIMIT, 4), (OrdType.MARKET, 0)],
+    *[(OrdType.MARKET_TO_LIMIT, 0), (OrdType.TRAILING_STOP, 0), (OrdType.TRAILING_STOP, 0), (OrdType.TRAILING_STOP, 8)],
+]
 
 
-def new_terms(rng: random.Random, c: Command) -> Command:
+def special(rng: random.Random, c: Command) -> Command:
     ord_type, flags = rng.choice(SHAPES)
     tif = rng.choice([1, 1, 0]) if flags else rng.choices([1, 0, 6, 3, 4], [8, 2, 2, 2, 3])[0]
     c = c._replace(ord_type=ord_type, flags=flags, tif=tif, stp=rng.choice([0, 0, 0, 1, 2, 3, 4]))
@@ -25,7 +28,7 @@ def new_terms(rng: random.Random, c: Command) -> Command:
     return c._replace(aux_qty=rng.randint(1, c.qty)) if flags & 4 else c
 
 
-def command(rng: random.Random, n: int) -> Command:
+def any_command(rng: random.Random, n: int) -> Command:
     kind = rng.choices(list(CommandType), WEIGHTS)[0]
     c = BLANK._replace(
         type=kind, order_id=rng.randint(1, 120), price=rng.randint(95, 105), qty=rng.randint(1, 20),
@@ -35,7 +38,7 @@ def command(rng: random.Random, n: int) -> Command:
     )  # fmt: skip
     match kind:
         case CommandType.NEW:
-            return new_terms(rng, c)
+            return special(rng, c)
         case CommandType.REPLACE:
             return c._replace(flags=rng.choice([0, 0, 1, 2, 3]))
         case CommandType.TIME:
@@ -49,49 +52,68 @@ def command(rng: random.Random, n: int) -> Command:
     return c
 
 
-def walked(naive: NaiveBook, side: int, qty: int) -> tuple[int, int]:
-    """What a market order would trade, and its cost: let it happen to a copy of the book."""
-    other = naive.copy()
-    other._take(taker := replace(Order(1 << 60, 1 << 20, 0, 0, side, 0, qty), limited=False))
-    fills = [r for r in other.out if r.order_id == taker.id]
-    return sum(r.qty for r in fills), sum(r.qty * r.price for r in fills)
-
-
-def compare_queries(engine: Engine, naive: NaiveBook, rng: random.Random) -> None:
-    for side in Side:
-        own = naive.queue(0, side)
-        assert [(o.order_id, o.price, o.shown, o.leaves) for o in engine.queue(0, side)] == [
-            (o.id, o.price, o.shown, o.leaves) for o in own
-        ]
-        assert [(o.order_id, o.stop) for o in engine.queue(0, side, dormant=True)] == [
-            (o.id, o.stop) for o in naive.stops(0, side)
-        ]
-        price, qty = rng.randint(94, 106), rng.randint(1, 90)
-        within = [o for o in own if (o.price >= price if side == Side.BUY else o.price <= price)]
-        assert engine.cumulative(0, side, price) == sum(o.shown for o in within)
-        walk = engine.cost(0, side, qty)
-        assert (walk.qty, walk.cost) == walked(naive, side, qty)
-    assert engine.indicative(0) == naive.cross(0)
-    assert engine.session(0) == naive._rules(0).session
-    tape = naive._tape(0)
-    vwap = engine.vwap(0)
-    assert (vwap is None) == (not tape.volume) and (vwap is None or vwap * tape.volume == tape.turnover)
+def restored(engine: Engine, max_orders: int) -> Engine:
+    fresh = Engine(max_orders)
+    fresh.restore(engine.snapshot())
+    return fresh
 
 
 @pytest.mark.parametrize("seed", range(16))
 def test_every_kind_of_order_agrees(seed: int) -> None:
     rng = random.Random(seed)
-    engine, naive = Engine(MAX_ORDERS), NaiveBook(MAX_ORDERS)
+    max_orders = 60
+    engine, naive = Engine(max_orders), NaiveBook(max_orders)
     for n in range(400):
-        c = command(rng, n)
-        answers = [Report._make(r) for r in frames.reports(engine.process(frames.COMMAND.pack(*c), 0))]
-        assert answers == naive.process(c), (n, c)
+        c = any_command(rng, n)
+        compare_reports([c], naive.process(c), engine.process(frame_of([c]), 0))
         engine.validate()
         if n % 5 == 0:
-            compare_queries(engine, naive, rng)
+            compare_queries(engine, naive, 0, [rng.randint(94, 106)])
         if n % 97 == 0:
-            restored = Engine(MAX_ORDERS)
-            restored.restore(engine.snapshot())
-            engine = restored
+            engine = restored(engine, max_orders)
     for symbol in range(2):
-        compare_market_data(engine, naive, symbol)
+        compare_queries(engine, naive, symbol, range(94, 107))
+
+
+def deep_flow(seed: int, count: int) -> Iterator[Command]:
+    """Plain orders that build deep books of several symbols and keep taking from them."""
+    rng = random.Random(seed)
+    for n in range(1, count + 1):
+        kind = rng.choices(list(CommandType), [60, 17, 15, 6, 4, 2, 0, 0, 0])[0]
+        side = rng.choice(list(Side))
+        yield BLANK._replace(
+            order_id=n if kind == CommandType.NEW else rng.randint(max(1, n - 900), n),
+            price=rng.randint(70, 101) if side == Side.BUY else rng.randint(99, 130),
+            qty=rng.randint(1, 50),
+            aux_price=rng.randint(100, 121),
+            aux_qty=rng.randint(0, 50),
+            time_ms=n if kind == CommandType.TIME else rng.choice([0, 0, 0, n + rng.randint(1, 900)]),
+            account=rng.choices([1, 2], [9, 1])[0],
+            symbol=rng.randint(0, 2),
+            type=kind,
+            side=side,
+            ord_type=rng.choices([OrdType.LIMIT, OrdType.MARKET], [20, 1])[0],
+            tif=rng.choices(list(Tif), [10, 30, 2, 2, 1])[0],
+            partition=rng.randint(0, 1),
+        )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_deep_books_agree_frame_by_frame(seed: int) -> None:
+    """Frames of many commands, and more orders than from where the engine looks ahead of itself (512)."""
+    rng = random.Random(seed)
+    engine, naive = Engine(), NaiveBook()
+    flow = list(deep_flow(seed, 4000))
+    most, at = 0, 0
+    while at < len(flow):
+        frame = flow[at : at + rng.randint(1, 60)]
+        at += len(frame)
+        expected = [report for c in frame for report in naive.process(c)]
+        compare_reports(frame, expected, engine.process(frame_of(frame), 0))
+        engine.validate()
+        most = max(most, engine.orders())
+        if rng.random() < 0.2:
+            engine = restored(engine, 1 << 20)
+    assert most > 600, "a flow that never comes to the look-ahead shows nothing of it"
+    for symbol in range(3):
+        compare_queries(engine, naive, symbol, range(70, 131))

@@ -1,0 +1,183 @@
+"""A book made of nothing but the engine's answers, as a caller would keep it.
+
+Reports flow in, one by one; what rests, what waits, the tape, session and bands come out. Two things no report
+says: the display of a stop-limit iceberg, which the caller has to remember from its own order, and where a trailing
+stop has moved to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from libs.common.frames import Reason, Report, ReportFlag, ReportType, Side
+
+
+@dataclass(eq=False)
+class Heard:
+    """An order as far as its reports tell; id 0 is the house's."""
+
+    id: int
+    account: int
+    partition: int
+    symbol: int
+    side: int
+    price: int
+    leaves: int
+    display: int = 0  # 0: all of it
+    stop: int = 0  # of a dormant order, as last told
+    filled: int = 0
+    shown: int = 0
+
+    def show(self) -> None:
+        self.shown = min(self.display or self.leaves, self.leaves)
+
+
+@dataclass
+class RebuiltBook:
+    """All symbols. `resting` is in the order in which a level trades; `dormant` is by id."""
+
+    resting: list[Heard] = field(default_factory=list)
+    dormant: dict[int, Heard] = field(default_factory=dict)
+    tapes: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)  # price, qty, volume, trades
+    sessions: dict[int, int] = field(default_factory=dict)
+    bands: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    matches: int = 0
+    aggressor: int | None = None  # the order that came in last, None: none or the house
+    of_print: bool = False  # the house's fills are a print's
+    mass_canceled: int = 0
+
+    def hear(self, r: Report, display: int = 0) -> None:
+        """Take one report in; an AssertionError says that it contradicts those before it.
+
+        `display` is that of a stop-limit iceberg which is accepted here: its own report does not say.
+        """
+        match r.type:
+            case ReportType.ACCEPTED:
+                self._accepted(r, display)
+            case ReportType.FILLED:
+                self._filled(r)
+            case ReportType.CANCELED | ReportType.EXPIRED:
+                self._off(r)
+            case ReportType.REDUCED:
+                self._lose(self._order(r), r, resting=r.order_id != self.aggressor)
+            case ReportType.REPLACED:
+                self._replaced(r)
+            case ReportType.TRIGGERED:
+                self._triggered(r)
+            case ReportType.QUOTED:
+                self._quoted(r)
+            case ReportType.PRINTED:
+                self._comes_in(None, of_print=True)
+                self._trade(r)
+            case ReportType.MASS_CANCELED:
+                assert r.qty == self.mass_canceled, "a mass cancel counts the orders it took off"
+                self.mass_canceled = 0
+            case ReportType.SESSION_SET:
+                self._comes_in(None)
+                self.sessions[r.symbol] = r.aux
+            case ReportType.BANDS_SET:
+                self.bands[r.symbol] = (r.aux, r.price, r.leaves)
+
+    def queue(self, symbol: int, side: int) -> list[Heard]:
+        """Return the orders of a side in the order in which they trade."""
+        own = [o for o in self.resting if (o.symbol, o.side) == (symbol, side)]
+        return sorted(own, key=lambda o: o.price if side == Side.SELL else -o.price)
+
+    def _comes_in(self, order_id: int | None, *, of_print: bool = False) -> None:
+        self.aggressor, self.of_print = order_id, of_print
+
+    def _rests(self, order: Heard) -> None:
+        order.show()
+        self.resting.append(order)
+
+    def _order(self, r: Report) -> Heard:
+        if r.flags & ReportFlag.HOUSE:
+            return next(o for o in self.resting if (o.id, o.symbol, o.side) == (0, r.symbol, r.side))
+        order = self.dormant.get(r.order_id) or next(o for o in self.resting if o.id == r.order_id)
+        assert (order.account, order.partition) == (r.account, r.partition)
+        return order
+
+    def _accepted(self, r: Report, display: int) -> None:
+        assert r.qty == r.leaves
+        order = Heard(r.order_id, r.account, r.partition, r.symbol, r.side, r.price, r.leaves)
+        if r.flags & ReportFlag.DORMANT:
+            order.stop, order.display = r.aux, display
+            self.dormant[order.id] = order
+            return
+        order.display = r.aux
+        self._comes_in(order.id)
+        self._rests(order)
+
+    def _filled(self, r: Report) -> None:
+        takes = bool(r.flags & ReportFlag.TAKER) and not r.flags & ReportFlag.AUCTION
+        if r.flags & ReportFlag.MAKER:
+            assert r.match_id == self.matches + 1, "trades are numbered without a gap"
+            self.matches = r.match_id
+            if not self.of_print:
+                self._trade(r)
+        assert r.match_id == self.matches, "both sides of a trade have its number"
+        if takes and self.of_print and r.flags & ReportFlag.HOUSE:
+            return  # nothing of a print ever rests
+        order = self._order(r)
+        order.filled += r.qty
+        self._lose(order, r, resting=not takes)
+
+    def _lose(self, order: Heard, r: Report, *, resting: bool) -> None:
+        """Lots leave an order, traded or taken off; `resting`: out of its tip, behind which the next may show."""
+        order.leaves -= r.qty
+        assert order.leaves == r.leaves
+        if not resting or not order.leaves:
+            assert not r.aux
+            order.show()
+        else:
+            order.shown -= r.qty
+            if not order.shown:
+                self.resting.remove(order)
+                self._rests(order)
+            assert r.aux == (order.shown if order.display else 0), "aux is what an iceberg shows now"
+        if not order.leaves:
+            self.resting.remove(order)
+
+    def _off(self, r: Report) -> None:
+        order = self._order(r)
+        assert (r.qty, r.leaves) == (order.leaves, 0), "what is taken off is all that was open"
+        if r.flags & ReportFlag.DORMANT:
+            del self.dormant[order.id]
+        else:
+            self.resting.remove(order)
+        self.mass_canceled += r.reason == Reason.MASS_CANCEL
+
+    def _replaced(self, r: Report) -> None:
+        order = self._order(r)
+        keeps_place = r.price == order.price and r.leaves <= order.leaves
+        order.price, order.leaves = r.price, r.leaves
+        assert r.qty == order.leaves + order.filled
+        if r.flags & ReportFlag.DORMANT:
+            order.stop = r.aux
+            return
+        assert r.aux == order.display
+        if keeps_place:
+            order.shown = min(order.shown, order.leaves)
+            return
+        self.resting.remove(order)
+        self._comes_in(order.id)
+        self._rests(order)
+
+    def _triggered(self, r: Report) -> None:
+        order = self.dormant.pop(r.order_id)
+        assert (r.price, r.qty, r.leaves) == (order.price, order.leaves, order.leaves)
+        assert r.aux == self.tapes[r.symbol][0], "aux is the last trade"
+        self._comes_in(order.id)
+        self._rests(order)
+
+    def _quoted(self, r: Report) -> None:
+        self._comes_in(None)
+        self.resting = [o for o in self.resting if o.id or o.symbol != r.symbol]
+        for side, price, qty in ((Side.BUY, r.price, r.qty), (Side.SELL, r.leaves, r.aux)):
+            if qty:
+                self._rests(Heard(0, 0, 0, r.symbol, side, price, qty))
+
+    def _trade(self, r: Report) -> None:
+        _, _, volume, trades = self.tapes.get(r.symbol, (0, 0, 0, 0))
+        volume += r.qty if volume + r.qty < 1 << 64 else 0  # the counter stands still: fs_last
+        self.tapes[r.symbol] = (r.price, r.qty, volume, trades + 1)
