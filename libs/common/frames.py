@@ -209,6 +209,20 @@ def struct_of(c_name: str, fields: tuple[str, ...]) -> Struct:
     return Struct(layout)
 
 
+def struct_of_some(c_name: str, *names: str) -> Struct:
+    """Return a `struct.Struct` as long as a C record that unpacks these fields of it, in the record's order, alone."""
+    layout = "<"
+    for name, field in ffi.typeof(c_name).fields:
+        layout += FORMAT_CODES[field.type.cname] if name in names else f"{ffi.sizeof(field.type)}x"
+    assert Struct(layout).size == ffi.sizeof(c_name), f"{c_name}: padding between its fields"
+    return Struct(layout)
+
+
+def offset_of(c_name: str, name: str) -> int:
+    """Return where in a C record a field begins (bytes)."""
+    return int(ffi.offsetof(c_name, name))
+
+
 def check_enum(c_name: str, prefix: str, members: type[IntEnum] | type[IntFlag]) -> None:
     """Assert that an enumeration here has the header's names and values, all of them."""
     in_header: dict[str, int] = ffi.typeof(f"enum {c_name}").relements

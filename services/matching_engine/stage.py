@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
 from libs.common.frames import (
     COMMAND,
@@ -22,6 +24,8 @@ from libs.common.frames import (
     ReportFlag,
     ReportType,
     Side,
+    offset_of,
+    struct_of_some,
 )
 from libs.common.money import Scale
 from libs.common.stage import BadEntry, Entry, Outputs
@@ -35,30 +39,42 @@ DEPTH_LEVELS = 10
 DEPTH_EVERY_MS = 100
 """A symbol's depth is published at most this often (log time)."""
 
+TEXTS_KEPT = 4096
+"""Prices and quantities of an instrument whose text is kept: most trades are at a few of each."""
+
 assert sys.byteorder == "little", "frames are little-endian and are looked into without conversion"
-_TYPE_AT, _FLAGS_AT = 56, 59
-_SYMBOL_WORD = 13
-_WORDS = RECORD_BYTES // 4
-_FILLED = bytes([ReportType.FILLED])
-_TAKER = int(ReportFlag.TAKER)
-_SIDES = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
-_COMMAND_PARTITION_HALF = 31
-_HALVES = RECORD_BYTES // 2
-_REJECTED = bytes([ReportType.REJECTED])
-_TIME = int(CommandType.TIME)
-_HOUSE_COMMANDS = {int(CommandType.QUOTE), int(CommandType.PRINT)}
-_HOUSE_ECHOES = {int(ReportType.QUOTED), int(ReportType.PRINTED)}
+_COMMAND_TYPE: Final = offset_of("fs_command", "type")
+_COMMAND_PARTITION: Final = offset_of("fs_command", "partition")
+_REPORT_TYPE: Final = offset_of("fs_report", "type")
+_REPORT_FLAGS: Final = offset_of("fs_report", "flags")
+_REPORT_PARTITION: Final = offset_of("fs_report", "partition")
+_SYMBOL_WORD: Final = offset_of("fs_report", "symbol") // 4
+_WORDS: Final = RECORD_BYTES // 4
+_TRADE: Final = struct_of_some("fs_report", "price", "qty", "match_id", "symbol", "side")
+_TAKES: Final = bytes(bool(flags & ReportFlag.TAKER) for flags in range(256))
+"""To a report's flags: 1 for a fill of its taker, which every trade has once."""
+_SIDES: Final = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
+_REJECTED: Final = int(ReportType.REJECTED)
+_TIME: Final = int(CommandType.TIME)
+_HOUSE_COMMANDS: Final = {int(CommandType.QUOTE), int(CommandType.PRINT)}
+_HOUSE_ECHOES: Final = {int(ReportType.QUOTED), int(ReportType.PRINTED)}
+
+
+def _partitions_in(records: bytes, at: int, known: bytes) -> bool:
+    """Return whether the partitions of all records, two bytes from `at` on, are among `known` ones below 256."""
+    high = records[at + 1 :: RECORD_BYTES].strip(b"\0")
+    return not high and not records[at::RECORD_BYTES].strip(known)
 
 
 class Listing:
-    """How an instrument is shown: its symbol, and its ticks and lots as decimals."""
+    """How an instrument is shown: its symbol, and what makes decimals of its ticks (`price`) and lots (`qty`)."""
 
-    __slots__ = ("lots", "symbol", "ticks")
+    __slots__ = ("price", "qty", "symbol")
 
     def __init__(self, symbol: str, ticks: Scale, lots: Scale) -> None:
         self.symbol = symbol
-        self.ticks = ticks
-        self.lots = lots
+        self.price = lru_cache(TEXTS_KEPT)(ticks.text)
+        self.qty = lru_cache(TEXTS_KEPT)(lots.text)
 
 
 class EngineStage:
@@ -78,6 +94,7 @@ class EngineStage:
         self.inbox = topology.commands(partition)
         self.latencies_ms: list[int] = []
         self._answers = [topology.orders(account) for account in range(topology.account_partitions)]
+        self._known_partitions = bytes(range(min(topology.account_partitions, 256)))
         self._market = topology.market(partition)
         self._listings = listings
         self._engine = Engine()
@@ -105,10 +122,7 @@ class EngineStage:
         reports = self._engine.process(frame, entry.ms)
         if reports:
             self._bury_refused(frame, reports, out)
-            for partition, stream in enumerate(self._answers):
-                heard = self._engine.select(reports, partition)
-                if heard:
-                    out.record(stream, heard)
+            self._answer(reports, out)
             self._publish_trades(reports, entry.ms, out)
             self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
         if self._changed:
@@ -119,10 +133,11 @@ class EngineStage:
 
         Time that went ahead would expire every order that ends by it, and none after it could ever be accepted.
         """
-        partitions = memoryview(frame).cast("H")[_COMMAND_PARTITION_HALF::_HALVES].tolist()
-        count = len(self._answers)
-        if max(partitions) < count and _TIME not in frame[_TYPE_AT::RECORD_BYTES]:
+        if _TIME not in frame[_COMMAND_TYPE::RECORD_BYTES] and _partitions_in(
+            frame, _COMMAND_PARTITION, self._known_partitions
+        ):
             return
+        count = len(self._answers)
         for index, command in enumerate(map(Command._make, COMMAND.iter_unpack(frame))):
             if command.type == _TIME:
                 if command.time_ms > ms:
@@ -135,12 +150,22 @@ class EngineStage:
                     f"record {index}, partition: {command.partition} is no account partition, there are {count}",
                 )
 
+    def _answer(self, reports: bytes, out: Outputs) -> None:
+        """Send to each account partition what it hears, uncopied where the only one hears all of it."""
+        if len(self._answers) == 1 and _partitions_in(reports, _REPORT_PARTITION, b"\0"):
+            out.record(self._answers[0], reports)
+            return
+        for partition, stream in enumerate(self._answers):
+            heard = self._engine.select(reports, partition)
+            if heard:
+                out.record(stream, heard)
+
     def _bury_refused(self, frame: bytes, reports: bytes, out: Outputs) -> None:
         """Send the quotes and prints that the engine refused to `dead`, one by one: no account partition hears of them.
 
         Each has one answer, in its order: an echo or a rejection.
         """
-        if _REJECTED not in reports[_TYPE_AT::RECORD_BYTES]:
+        if _REJECTED not in reports[_REPORT_TYPE::RECORD_BYTES]:
             return
         records = map(Report._make, REPORT.iter_unpack(reports))
         answers = [
@@ -157,26 +182,19 @@ class EngineStage:
 
     def _publish_trades(self, reports: bytes, ms: int, out: Outputs) -> None:
         """Publish each trade once, from its taker's report, in order, one message a symbol."""
-        types, flags = reports[_TYPE_AT::RECORD_BYTES], reports[_FLAGS_AT::RECORD_BYTES]
+        takes = reports[_REPORT_FLAGS::RECORD_BYTES].translate(_TAKES)
         by_symbol: dict[int, list[tuple[int, str, str, str]]] = {}
-        at = types.find(_FILLED)
+        at = takes.find(1)
         while at >= 0:
-            if flags[at] & _TAKER:
-                report = Report._make(REPORT.unpack_from(reports, at * RECORD_BYTES))
-                listing = self._listings.get(report.symbol)
-                if listing is not None:
-                    by_symbol.setdefault(report.symbol, []).append(
-                        (
-                            report.match_id,
-                            listing.ticks.text(report.price),
-                            listing.lots.text(report.qty),
-                            _SIDES[report.side],
-                        )
-                    )
-            at = types.find(_FILLED, at + 1)
+            price, qty, match_id, symbol, side = _TRADE.unpack_from(reports, at * RECORD_BYTES)
+            listing = self._listings.get(symbol)
+            if listing is not None:
+                trade = (match_id, listing.price(price), listing.qty(qty), _SIDES[side])
+                by_symbol.setdefault(symbol, []).append(trade)
+            at = takes.find(1, at + 1)
         for number, trades in by_symbol.items():
-            symbol = self._listings[number].symbol
-            out.market(self._market, {"type": "Trades", "v": 1, "time": ms, "symbol": symbol, "trades": trades})
+            message = {"type": "Trades", "v": 1, "time": ms, "symbol": self._listings[number].symbol, "trades": trades}
+            out.market(self._market, message)
 
     def _publish_depth(self, ms: int, out: Outputs) -> None:
         for number in [n for n in self._changed if ms - self._shown_ms.get(n, 0) >= DEPTH_EVERY_MS]:
@@ -199,7 +217,7 @@ class EngineStage:
 
     def _levels(self, listing: Listing, number: int, side: Side) -> list[tuple[str, str]]:
         levels: list[Level] = self._engine.depth(number, side, DEPTH_LEVELS)
-        return [(listing.ticks.text(level.price), listing.lots.text(level.qty)) for level in levels]
+        return [(listing.price(level.price), listing.qty(level.qty)) for level in levels]
 
     def snapshot(self) -> bytes:
         """See `Stage.snapshot`."""

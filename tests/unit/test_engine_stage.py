@@ -23,8 +23,9 @@ DAY_MS = 86_400_000
 class Venue:
     """An engine stage and everything it sent."""
 
-    def __init__(self) -> None:
-        self.stage = EngineStage(Topology(), 0, {1: Listing("AAPL", Scale(CENT), Scale(SHARE))})
+    def __init__(self, account_partitions: int = 1) -> None:
+        topology = Topology(account_partitions)
+        self.stage = EngineStage(topology, 0, {1: Listing("AAPL", Scale(CENT), Scale(SHARE))})
         self.out = Outputs(self.stage.name, self.stage.inbox)
         self.ms = NOON_MS
 
@@ -75,6 +76,37 @@ def test_no_order_rests_that_no_account_partition_hears_of(partition: int, kind:
     with pytest.raises(BadEntry, match=f"record 1, partition: {partition} is no account partition, there are 1"):
         venue.command(order(1), altered(order(2), partition=partition, type=kind))
     assert venue.stage.gauges() == {"book": {"resting_orders": 0}}
+
+
+@pytest.mark.parametrize("count", [2, 255, 256, 257, 700])
+def test_an_order_of_every_account_partition_is_answered_there_and_one_beyond_is_refused(count: int) -> None:
+    venue = Venue(count)
+    orders = [order(n + 1, partition=n) for n in range(count)]
+    venue.command(*orders)
+    sent = {stream: b"".join(payloads) for stream, (_, payloads) in venue.out.by_stream.items()}
+    told = {0: 1} | {n: next(frames.reports(sent[f"orders.{{{n}}}"]))[0] for n in range(1, count)}
+    assert told == {n: n + 1 for n in range(count)}
+    for partition in {count, 255, 256, 511, 512, 65_533}:
+        if partition >= count:
+            with pytest.raises(BadEntry, match=f"partition: {partition} is no account partition, there are {count}"):
+                venue.command(order(9_000), order(9_001, partition=partition))
+
+
+def test_what_the_house_alone_hears_goes_to_no_account_partition() -> None:
+    venue = Venue()
+    venue.command(frames.quote(1, 15_001, 5, 0, 0))
+    reports = venue.command(altered(order(1), side=int(Side.SELL)))
+    assert [(r.type, r.order_id) for r in reports] == [(ReportType.ACCEPTED, 1), (ReportType.FILLED, 1)]
+
+
+def test_each_trade_is_published_once_in_order_with_the_side_that_took() -> None:
+    venue = Venue()
+    sell = {"side": int(Side.SELL), "qty": 4}
+    unlisted = [altered(order(n, account=n), symbol=2, **terms) for n, terms in ((5, {}), (6, sell))]
+    venue.command(order(1), altered(order(2, account=2), **sell), *unlisted, altered(order(3, account=3), **sell))
+    (message,) = [m for m in map(orjson.loads, venue.out.lossy["market.{0}"]) if m["type"] == "Trades"]
+    assert (message["symbol"], message["time"]) == ("AAPL", NOON_MS)
+    assert message["trades"] == [[1, "150.00", "4", "SELL"], [3, "150.00", "4", "SELL"]]
 
 
 def test_a_feed_may_leave_anything_in_the_partition_of_a_quote() -> None:

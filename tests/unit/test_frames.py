@@ -53,6 +53,21 @@ def test_layout_is_the_headers(record: str, layout: struct.Struct, fields: tuple
         assert packed == bytes(expected), name
 
 
+@pytest.mark.parametrize(
+    ("record", "layout", "fields"),
+    [("fs_command", COMMAND, Command._fields), ("fs_report", REPORT, Report._fields)],
+)
+def test_some_fields_of_a_record_are_found_where_the_header_has_them(
+    record: str, layout: struct.Struct, fields: tuple[str, ...]
+) -> None:
+    packed = layout.pack(*range(1, len(fields) + 1))
+    for value, (name, offset, *_) in enumerate(fields_in_header(record), start=1):
+        assert frames.offset_of(record, name) == offset
+        assert packed[offset] == value
+        assert frames.struct_of_some(record, name).unpack(packed) == (value,)
+    assert frames.struct_of_some(record, fields[-1], fields[0]).unpack(packed) == (1, len(fields))
+
+
 def test_the_headers_drawing_names_the_offsets_of_the_wide_fields() -> None:
     drawing = re.search(r"^ \* +0 +8 .*$", HEADER, re.MULTILINE)
     assert drawing
