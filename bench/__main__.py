@@ -1,4 +1,4 @@
-"""Measure and write bench/results/*.json: `python -m bench [--quick] [stages] [end_to_end] [book]`."""
+"""Measure and write bench/results/*.json: `python -m bench [--quick] [stages] [end_to_end] [engine] [book]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, end_to_end, stages
+from bench import book, end_to_end, engine, stages
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -54,9 +54,25 @@ def show_end_to_end(result: dict[str, Any]) -> None:
     console.print("CPU µs a signal: " + ", ".join(f"{name} {micros}" for name, micros in spent.items()))
 
 
+def show_engine(result: dict[str, Any]) -> None:
+    table = Table(title="the engine's process on frames in a server, AOF everysec (medians)", title_justify="left")
+    for heading in ("a frame", "commands/s", "floor: bare loop", "ratio", "CPU ns: engine", "server", "elsewhere"):
+        table.add_column(heading, justify="left" if heading == "a frame" else "right")
+    for kind, rows in (("", result["preloaded"]), (", fed", result["fed"])):
+        for size, row in rows.items():
+            bare = (f"{row['floor_commands_per_s']:,}/s", f"{row['ratio']:.2f}") if "ratio" in row else ("", "")
+            spent = row["cpu_ns_per_command"]
+            table.add_row(
+                f"{size}{kind}", f"{row['commands_per_s']:,}/s", *bare, str(spent["engine"]), str(spent["server"]),
+                f"{row['cores_elsewhere']:.1f} cores",
+            )  # fmt: skip
+    console.print(table)
+
+
 BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
     "stages": (stages.run, show_stages),
     "end_to_end": (end_to_end.run, show_end_to_end),
+    "engine": (engine.run, show_engine),
     "book": (book.run, lambda result: None),  # prints as it goes
 }
 
