@@ -60,10 +60,10 @@ def show_engine(result: dict[str, Any]) -> None:
         table.add_column(heading, justify="left" if heading == "a frame" else "right")
     for kind, rows in (("", result["preloaded"]), (", fed", result["fed"])):
         for size, row in rows.items():
-            bare = (f"{row['floor_commands_per_s']:,}/s", f"{row['ratio']:.2f}") if "ratio" in row else ("", "")
+            bare = (f"{row['floor_commands_per_s']:,}", f"{row['ratio']:.2f}") if "ratio" in row else ("", "")
             spent = row["cpu_ns_per_command"]
             table.add_row(
-                f"{size}{kind}", f"{row['commands_per_s']:,}/s", *bare, str(spent["engine"]), str(spent["server"]),
+                f"{size}{kind}", f"{row['commands_per_s']:,}", *bare, str(spent["engine"]), str(spent["server"]),
                 f"{row['cores_elsewhere']:.1f} cores",
             )  # fmt: skip
     console.print(table)
