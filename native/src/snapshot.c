@@ -170,7 +170,7 @@ static struct saved read_order(struct reader *r, uint32_t symbol, uint32_t which
     o->id = read_word(r);
     s.price = (int64_t)read_word(r);
     o->leaves = read_within(r, 1, FS_MAX_QTY);
-    o->filled = read_within(r, 0, INT64_MAX);
+    o->filled = read_within(r, 0, FS_MAX_QTY - o->leaves);
     s.rare.expiry_ms = read_word(r);
     uint64_t who = read_word(r);
     o->account = (uint32_t)who;
@@ -213,7 +213,7 @@ static bool sound_client(const struct order *o, const struct rare *rare) {
 
 static bool may_be_client(const fs_engine *e, const struct saved *s) {
     const struct order *o = &s->order;
-    return o->id && o->account && o->partition < FS_PARTITION_NONE && o->filled <= FS_MAX_QTY - o->leaves &&
+    return o->id && o->account && o->partition < FS_PARTITION_NONE &&
            (!s->rare.expiry_ms || s->rare.expiry_ms > e->clock_ms) && sound_client(o, &s->rare) && !id_find(e, o->id);
 }
 

@@ -15,7 +15,7 @@ struct tally {
 static const char *check_order(const fs_engine *e, const struct order *o, uint32_t slot, struct tally *t) {
     const struct rare *rare = &e->rares[slot];
     REQUIRE(o->leaves >= 1 && o->leaves <= FS_MAX_QTY, "a resting order has 1..FS_MAX_QTY lots open");
-    REQUIRE(o->filled >= 0, "a filled quantity is never negative");
+    REQUIRE(o->filled >= 0 && o->filled <= FS_MAX_QTY - o->leaves, "an order is 1..FS_MAX_QTY lots in all");
     REQUIRE(o->hidden >= 0 && o->hidden < o->leaves, "a resting order shows some of its quantity");
     REQUIRE(!o->hidden || o->bits & BIT_ICEBERG, "only icebergs hide quantity");
     t->orders++;
@@ -26,7 +26,6 @@ static const char *check_order(const fs_engine *e, const struct order *o, uint32
     }
     REQUIRE(o->id && o->account, "a client's order has an id and an account");
     REQUIRE(o->partition < FS_PARTITION_NONE, "a client's order belongs to an account partition");
-    REQUIRE(o->filled <= FS_MAX_QTY - o->leaves, "a client's order is at most FS_MAX_QTY lots in all");
     REQUIRE(id_find(e, o->id) == slot, "the id table leads to each client's order");
     REQUIRE(sound_client(o, rare), "an order has flags that fit it");
     t->clients++;

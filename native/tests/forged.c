@@ -97,6 +97,7 @@ static const struct forgery forgeries[] = {
     {"nor at the next", TRAIL_SELL, {{PRICE, TURN(INT64_MIN, INT64_MAX - 1)}}},
     {"nor at the last but one", TRAIL_SELL, {{PRICE, TURN(INT64_MIN, INT64_MIN + 1)}}},
     {"the house has no id", HOUSE, {{ID, 1}}},
+    {"what the house has filled and has open is at most FS_MAX_QTY", HOUSE, {{FILLED, FS_MAX_QTY - 4}}},
     {"the house has no account", HOUSE, {{WHO, 1}}},
     {"the house has no expiry", HOUSE, {{EXPIRY, 99}}},
     {"the house is in no partition", HOUSE, {{WHO, PARTITION(FS_PARTITION_NONE, 0)}}},
