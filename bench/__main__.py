@@ -56,7 +56,7 @@ def show_end_to_end(result: dict[str, Any]) -> None:
 
 def show_engine(result: dict[str, Any]) -> None:
     table = Table(title="the engine's process on frames in a server, AOF everysec (medians)", title_justify="left")
-    for heading in ("a frame", "commands/s", "floor: bare loop", "ratio", "CPU ns: engine", "server", "elsewhere"):
+    for heading in ("a frame", "commands/s", "floor: bare loop", "ratio", "CPU ns: engine", "server", "others, cores"):
         table.add_column(heading, justify="left" if heading == "a frame" else "right")
     for kind, rows in (("", result["preloaded"]), (", fed", result["fed"])):
         for size, row in rows.items():
@@ -64,7 +64,7 @@ def show_engine(result: dict[str, Any]) -> None:
             spent = row["cpu_ns_per_command"]
             table.add_row(
                 f"{size}{kind}", f"{row['commands_per_s']:,}", *bare, str(spent["engine"]), str(spent["server"]),
-                f"{row['cores_elsewhere']:.1f} cores",
+                f"{max(0.0, row['cores_elsewhere']):.1f}",
             )  # fmt: skip
     console.print(table)
 
