@@ -62,25 +62,36 @@ def process(
     a new one. What is returned is the written part of it, or a copy when it was too small. Raises ValueError for
     commands or an `out` of another dtype or more than one dimension.
     """
-    _check("array", array, command_dtype(), "commands")
-    numpy, begun = _numpy(), 0
-    frame = array if array.flags.c_contiguous else numpy.ascontiguousarray(array)
+    if array.dtype is not command_dtype() or array.ndim != 1:
+        _check("array", array, command_dtype(), "commands")
+    if not array.flags.c_contiguous:
+        array = _numpy().ascontiguousarray(array)
     if out is None:
-        out = numpy.empty(2 * len(frame) + _SPARE_REPORTS, report_dtype())
-    else:
+        out = _blank_reports(len(array))
+    elif out.dtype is not report_dtype() or out.ndim != 1:
         _check("out", out, report_dtype(), "reports")
-    parts: list[NDArray[np.void]] = []
+    begun, written = engine.process_into(array, now_ms, out)
+    return out[:written] if written < len(out) else _with_the_rest(engine, array[begun:], now_ms, out)
+
+
+def _blank_reports(commands: int) -> NDArray[np.void]:
+    reports: NDArray[np.void] = _numpy().empty(2 * commands + _SPARE_REPORTS, report_dtype())
+    return reports
+
+
+def _with_the_rest(engine: Engine, array: NDArray[np.void], now_ms: int, full: NDArray[np.void]) -> NDArray[np.void]:
+    """Return the reports of a full array and all that still come, of the commands that were not begun too."""
+    parts = [full]
     while True:
-        more, written = engine.process_into(frame[begun:] if begun else frame, now_ms, out)
-        begun += more
-        if written < len(out):
-            break
-        parts.append(out)
-        out = numpy.empty(2 * (len(frame) - begun) + _SPARE_REPORTS, report_dtype())
-    answers: NDArray[np.void] = out[:written]
-    return numpy.concatenate([*parts, answers]) if parts else answers
+        parts.append(_blank_reports(len(array)))
+        begun, written = engine.process_into(array, now_ms, parts[-1])
+        array = array[begun:]
+        if written < len(parts[-1]):
+            parts[-1] = parts[-1][:written]
+            answers: NDArray[np.void] = _numpy().concatenate(parts)
+            return answers
 
 
 def _check(name: str, array: NDArray[np.void], dtype: np.dtype[np.void], kind: str) -> None:
-    if (array.dtype is not dtype and array.dtype != dtype) or array.ndim != 1:
+    if array.dtype != dtype or array.ndim != 1:
         raise ValueError(f"{name} is {array.ndim}-dimensional of {array.dtype}, and must be 1-dimensional of {kind}.")
