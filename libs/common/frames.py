@@ -153,6 +153,8 @@ class ReportFlag(IntFlag):
     HOUSE = lib.FS_FLAG_HOUSE
     DORMANT = lib.FS_FLAG_DORMANT
     AUCTION = lib.FS_FLAG_AUCTION
+    TRAILING = lib.FS_FLAG_TRAILING
+    OFFSET_BPS = lib.FS_FLAG_OFFSET_BPS
 
 
 class Command(NamedTuple):

@@ -42,7 +42,7 @@ enum fs_command_type {
     FS_TIME = 6,    /* the clock is time_ms: orders with an expiry at or before it expire */
     FS_MASS_CANCEL = 7, /* every client order of account (0: of all), of side (0: both), and with
                            FS_BY_SYMBOL of symbol alone; dormant ones too */
-    FS_SESSION = 8, /* symbol goes to session `flags` (fs_session); price: the auction's reference */
+    FS_SESSION = 8, /* symbol goes to session `flags` (fs_session); of FS_AUCTION, price is the reference */
     FS_BANDS = 9    /* flags 1: limits of symbol must be in price..aux_price; flags 0: no bands */
 };
 
@@ -53,12 +53,13 @@ enum fs_ord_type {
     FS_LIMIT = 2,
     FS_STOP = 3,       /* a market order once the last trade reaches aux_price */
     FS_STOP_LIMIT = 4, /* a limit order at price, likewise */
-    FS_MARKET_TO_LIMIT = 75, /* FIX 'K': trades at the best price alone, what is left rests there */
+    FS_MARKET_TO_LIMIT = 75, /* FIX 'K': a limit order at the price of the first order it would trade with; with
+                                none, a market order */
     FS_TRAILING_STOP = 80    /* FIX 'P': a stop aux_qty behind the best last trade since it came */
 };
 
 enum fs_tif {
-    FS_DAY = 0, /* expires at time_ms, which the caller sets to the end of its day */
+    FS_DAY = 0, /* expires at time_ms, which the caller sets to the end of its day; 0: never */
     FS_GTC = 1,
     FS_IOC = 3,
     FS_FOK = 4,
@@ -66,7 +67,7 @@ enum fs_tif {
 };
 
 enum fs_order_flag { /* flags of FS_NEW */
-    FS_POST_ONLY = 1,  /* rejected if it would trade; may rest */
+    FS_POST_ONLY = 1,  /* rejected if it would trade; FS_LIMIT that may rest (FS_DAY, FS_GTC, FS_GTD) */
     FS_ALL_OR_NONE = 2, /* trades whole or not at all, resting too; FS_LIMIT that may rest */
     FS_ICEBERG = 4,    /* shows aux_qty at a time; FS_LIMIT and FS_STOP_LIMIT that may rest, not all-or-none */
     FS_OFFSET_BPS = 8  /* FS_TRAILING_STOP: aux_qty is in basis points of the trade, not in ticks */
@@ -74,7 +75,7 @@ enum fs_order_flag { /* flags of FS_NEW */
 
 enum fs_replace_flag { /* flags of FS_REPLACE */
     FS_OPEN_QTY = 1, /* qty is the new open quantity, whatever has been filled */
-    FS_NEW_STOP = 2  /* aux_price is the dormant order's new stop price */
+    FS_NEW_STOP = 2  /* aux_price is the new stop price of a dormant order that does not trail */
 };
 
 enum fs_mass_flag { FS_BY_SYMBOL = 1 }; /* flags of FS_MASS_CANCEL */
@@ -84,28 +85,31 @@ enum fs_stp { /* stp of FS_NEW: what happens instead of a trade with a resting o
     FS_STP_CANCEL_RESTING = 1,
     FS_STP_CANCEL_INCOMING = 2,
     FS_STP_CANCEL_BOTH = 3,
-    FS_STP_DECREMENT = 4        /* both lose the smaller open quantity, tip by tip; at 0 one is cancelled */
+    FS_STP_DECREMENT = 4        /* both lose the smaller open quantity, and as much of their totals, tip by tip; at 0
+                                   one is cancelled */
 };
 
 enum fs_session {
     FS_CONTINUOUS = 0,
-    FS_AUCTION = 1, /* orders collect; leaving for FS_CONTINUOUS uncrosses them */
-    FS_HALTED = 2   /* cancels only */
+    FS_AUCTION = 1, /* orders collect; an FS_SESSION to FS_CONTINUOUS, from FS_HALTED too, uncrosses them */
+    FS_HALTED = 2   /* cancels only, and mass cancels; not even the house's quote changes */
 };
 
 enum fs_report_type {
-    FS_ACCEPTED = 1,         /* price, qty, leaves = qty; aux: displayed quantity, or a dormant order's stop */
-    FS_REJECTED = 2,         /* of FS_NEW; reason */
+    FS_ACCEPTED = 1,         /* price (of a trailing stop its offset; 0 without either), qty, leaves = qty; aux: an
+                                iceberg's display, or a dormant order's stop as in fs_resting */
+    FS_REJECTED = 2,         /* of any command but FS_CANCEL and FS_REPLACE; reason */
     FS_FILLED = 3,           /* price, qty of this trade, leaves after, match_id; flags say maker or taker;
                                 aux: what an iceberg shows now, behind its level if its tip was used up */
     FS_CANCELED = 4,         /* reason; qty = what was taken off, leaves = 0 */
     FS_CANCEL_REJECTED = 5,  /* reason */
-    FS_REPLACED = 6,         /* price, qty = new total, leaves; aux as in FS_ACCEPTED */
+    FS_REPLACED = 6,         /* price and aux as in FS_ACCEPTED, qty = new total, leaves */
     FS_REPLACE_REJECTED = 7, /* reason; the old parameters stand */
     FS_EXPIRED = 8,          /* qty = what was taken off, leaves = 0 */
     FS_QUOTED = 9,           /* echo of FS_QUOTE: price/qty bid, leaves/aux ask price/quantity */
     FS_PRINTED = 10,         /* echo of FS_PRINT: price, qty, side */
-    FS_TRIGGERED = 11,       /* a dormant order comes in now: price (0: none), qty = leaves; aux: last trade */
+    FS_TRIGGERED = 11,       /* a dormant order comes in now: price (0: none), qty = leaves; aux: an iceberg's
+                                display */
     FS_REDUCED = 12,         /* self-trade prevention: qty = what was taken off, leaves > 0; aux as FS_FILLED */
     FS_MASS_CANCELED = 13,   /* end of FS_MASS_CANCEL: qty = orders cancelled, each reported before */
     FS_SESSION_SET = 14,     /* echo of FS_SESSION: aux the session, price the reference */
@@ -127,25 +131,28 @@ enum fs_reason {
     FS_REASON_BAD_RECORD = 19,     /* a code outside the lists above, flags that do not fit the order, or a
                                       client's command with order_id 0, account 0 or no account partition */
     FS_REASON_BAD_QTY = 20,        /* not in 1..FS_MAX_QTY */
-    FS_REASON_BAD_PRICE = 21,      /* not in -FS_MAX_PRICE..FS_MAX_PRICE, or low above high */
+    FS_REASON_BAD_PRICE = 21,      /* not in -FS_MAX_PRICE..FS_MAX_PRICE; bands with low above high; a quote whose
+                                      bid is not below its ask */
     FS_REASON_BAD_SYMBOL = 22,     /* above FS_MAX_SYMBOL */
     FS_REASON_CAPACITY = 23,       /* the engine holds as many orders as it may, or that side of the
                                       book as many lots (FS_MAX_SIDE_QTY), or memory ran out */
     FS_REASON_EXPIRED = 24,        /* its expiry is at or before the clock, or FS_GTD without one */
     FS_REASON_SESSION = 25,        /* the symbol's session does not take this: in FS_HALTED cancels only; in
-                                      FS_AUCTION no prints, and no orders that may not rest (but stops wait) */
-    FS_REASON_OUTSIDE_BANDS = 26,  /* a limit price outside the symbol's bands */
+                                      FS_AUCTION stops and limit orders that may rest, no others, and no prints */
+    FS_REASON_OUTSIDE_BANDS = 26,  /* a limit price outside the symbol's bands, a market-to-limit's too */
     FS_REASON_WOULD_TRADE = 27,    /* post-only, and it would trade */
-    FS_REASON_BAD_DISPLAY = 28,    /* an iceberg's display not in 1..qty, or more than FS_MAX_TIPS of it open */
+    FS_REASON_BAD_DISPLAY = 28,    /* an FS_NEW's display not in 1..qty; more than FS_MAX_TIPS of it open */
     FS_REASON_BAD_STOP = 29        /* stop price or offset (1..FS_MAX_PRICE ticks, 1..9999 bp) out of range */
 };
 
 enum fs_report_flag {
     FS_FLAG_MAKER = 1, /* the resting side of the trade; in an uncross the buyer */
     FS_FLAG_TAKER = 2, /* the side that came in; in an uncross the seller */
-    FS_FLAG_HOUSE = 4, /* the order is the house's: a quote or a print, account 0, order_id 0 */
+    FS_FLAG_HOUSE = 4, /* the house's (account 0, order_id 0): its quotes and prints, time, sessions, bands */
     FS_FLAG_DORMANT = 8, /* the order waits for its stop price and is not in the book */
-    FS_FLAG_AUCTION = 16 /* the trade is of an uncross */
+    FS_FLAG_AUCTION = 16, /* the trade is of an uncross */
+    FS_FLAG_TRAILING = 32, /* the dormant order trails; price is its offset, */
+    FS_FLAG_OFFSET_BPS = 64 /* in basis points */
 };
 
 #define FS_MAX_QTY 1000000000000000LL        /* lots: 10^15 */
@@ -154,14 +161,14 @@ enum fs_report_flag {
 #define FS_MAX_SYMBOL 65535u
 #define FS_MAX_TIPS 10000 /* times an iceberg's display fits into its open quantity: what one order may cost a taker */
 #define FS_MAX_ORDERS 1073741824u /* resting client orders an engine may be made for: 2^30 */
-#define FS_PARTITION_ALL 65535u  /* a report for every account partition: quotes and prints */
-#define FS_PARTITION_NONE 65534u /* a report for none: the house's own fills */
+#define FS_PARTITION_ALL 65535u  /* a report for every account partition: quotes, prints, sessions, bands */
+#define FS_PARTITION_NONE 65534u /* a report for none: the house's own fills, and what was refused of it */
 
 /* -------------------------------------------------------------- records */
 
 typedef struct fs_command {
     uint64_t order_id;  /* chosen by the caller; live ids are unique per engine; 0 is the house's */
-    int64_t price;      /* limit price; FS_QUOTE: bid; FS_SESSION: reference; FS_BANDS: lowest */
+    int64_t price;      /* limit price; FS_QUOTE: bid; FS_AUCTION: reference; FS_BANDS: lowest */
     int64_t qty;        /* order quantity or new total; FS_QUOTE: bid quantity */
     int64_t aux_price;  /* FS_QUOTE: ask; stops: stop price; FS_BANDS: highest */
     int64_t aux_qty;    /* FS_QUOTE: ask quantity; FS_ICEBERG: display; FS_TRAILING_STOP: offset */
@@ -213,21 +220,25 @@ typedef struct fs_report {
  *   FS_REJECTED alone. A market order's price is reported as 0, a market-to-limit's as the price it
  *   got. An expiry (time_ms) holds for any tif. A stop is FS_ACCEPTED with FS_FLAG_DORMANT.
  * - FS_CANCEL: FS_CANCELED or FS_CANCEL_REJECTED. Only order_id and account select the order.
- * - FS_REPLACE: FS_REPLACED and any fills, or FS_CANCELED, or FS_REPLACE_REJECTED. Quantity down (or
- *   equal) at the same price keeps the place in the queue, anything else loses it. Expiry, display and
- *   flags stand. A dormant order's price is its limit (ignored for a stop without one); a new stop
- *   price or more quantity loses its place among the stops.
+ * - FS_REPLACE: FS_REPLACED and any fills, or FS_CANCELED (a new total, of 1 at least, at or below what is
+ *   filled), or FS_REPLACE_REJECTED. Quantity down (or equal) at the same price keeps the place in the queue,
+ *   anything else loses it; an iceberg in its place loses hidden lots first, then of its tip. Expiry,
+ *   display, offset and flags stand. A dormant order's price is its limit (ignored for a stop without one);
+ *   a new stop price or more quantity loses its place among the stops.
  * - FS_QUOTE: FS_QUOTED (an absent side as 0/0), then fills of the bid, then of the ask; or FS_REJECTED
  *   (the former quote stands). The house's orders queue by time like any other.
  * - FS_PRINT: FS_PRINTED, then fills; or FS_REJECTED.
- * - FS_TIME: FS_EXPIRED for each order due, by expiry and then order_id. The clock never goes back.
+ * - FS_TIME: FS_EXPIRED for each order due, by expiry and then order_id; nothing when there is none. The
+ *   clock never goes back.
  * - FS_MASS_CANCEL: FS_CANCELED for each order, by symbol; bids, asks, sell stops, buy stops; nearest
  *   the market first, oldest first; then FS_MASS_CANCELED. Or FS_REJECTED.
- * - FS_SESSION, FS_BANDS: their echo, or FS_REJECTED. Into FS_CONTINUOUS: the uncross, then stops.
+ * - FS_SESSION, FS_BANDS: their echo, or FS_REJECTED. Into FS_CONTINUOUS: the uncross, at the reference that
+ *   the last FS_AUCTION named, then stops.
  * - Anything else: FS_REJECTED, FS_REASON_BAD_RECORD.
  * Every trade is two FS_FILLED reports, maker then taker, at the maker's price. A rejection echoes the
  * command's order_id, price, qty, account, symbol, side (0 if it is none) and partition
- * (FS_PARTITION_NONE if it is no account's, and for the house).
+ * (FS_PARTITION_NONE if it is no account's); the house's have order_id and account 0 and FS_PARTITION_NONE.
+ * Who reads the answers can keep the books, dormant orders too, without asking: by the rules here.
  *
  * Rules that need a sentence
  * - Stops. When a command's aggressors have finished and the last trade moved (or FS_CONTINUOUS began,
@@ -238,11 +249,17 @@ typedef struct fs_report {
  *   others at its new price. Offsets in basis points round down, to 1 tick at least. Before any trade a trailing stop
  *   sleeps. A triggered stop's remainder is cancelled as a market order's.
  * - All-or-none. A resting one larger than what the taker still has is passed over. An incoming one
- *   that cannot trade whole at once rests, even if prices cross.
- * - Fill-or-kill and all-or-none count hidden quantity, not what they would pass over or prevent.
+ *   that cannot trade whole at once rests, even if prices cross. One that rests trades only when a later
+ *   order comes in that is large enough: not with several smaller ones together, not because it was itself
+ *   made smaller in its place, and not with what an uncross left.
+ * - Fill-or-kill and all-or-none count hidden quantity, not what they would pass over, and nothing from an own
+ *   order on where prevention would stop them (with FS_STP_CANCEL_RESTING it would not).
  * - Self-trade prevention follows the incoming order's stp, never applies to the house or in an
  *   uncross, and comes before each trade in turn.
- * - Post-only asks whether any resting order would trade, whoever owns it.
+ * - Post-only asks whether any resting order would trade, whoever owns it; an all-or-none order, whether it
+ *   would trade whole.
+ * - Bands are for the limits that come in, of new and replaced orders. They bind no order that is there already
+ *   (which may be made smaller, and triggers), no stop price, market order, quote or print, and no uncross.
  * - An uncross takes place at the price of most volume, then least imbalance, then nearest the
  *   reference, then lowest; all-or-none orders sit it out. It matches best against best, by time.
  */
@@ -270,12 +287,12 @@ typedef struct fs_last { /* a symbol's tape: its own trades and the prints; all 
     uint64_t volume; /* lots in all; a print counts whole, the fills it gives are part of it */
     uint64_t trades; /* in all, likewise */
     uint64_t turnover_low; /* sum of price x qty, 128-bit two's complement; over volume it is the VWAP. */
-    int64_t turnover_high; /* When volume is about to pass 2^64 - 1, it and the turnover stand still. */
+    int64_t turnover_high; /* A trade that would bring volume above 2^64 - 1 is in none of these totals. */
 } fs_last;
 
 typedef struct fs_resting { /* one live order, as it stands */
     uint64_t order_id;
-    int64_t price;  /* of a dormant order: its limit, 0 for none */
+    int64_t price;  /* of a dormant order its limit, 0 for none; of a trailing stop its offset */
     int64_t shown;  /* what depth counts of it */
     int64_t leaves; /* open in all */
     int64_t filled;
@@ -305,8 +322,9 @@ fs_engine *fs_new(uint32_t max_orders);
 /* Free the engine and all it holds. NULL is fine. */
 void fs_free(fs_engine *engine);
 
-/* Make room for `orders` live orders now, so that no later command has to wait for it; more than
- * FS_MAX_ORDERS counts as that. Returns FS_OK, or FS_NO_MEMORY. */
+/* Make room for `orders` live orders now, so that no later command has to wait for it (but the first one of a
+ * symbol, which opens its books: 3 KiB); more than FS_MAX_ORDERS counts as that. Returns FS_OK, or
+ * FS_NO_MEMORY. */
 int fs_reserve(fs_engine *engine, uint32_t orders);
 
 /* Execute commands[0..n) in order and write their reports. Returns the number of reports written and
@@ -350,7 +368,7 @@ int fs_find(const fs_engine *engine, uint64_t order_id, fs_resting *order);
 void fs_last_trade(const fs_engine *engine, uint32_t symbol, fs_last *last);
 
 /* What an order of `side` for `qty` would trade now without a limit and without self-trade prevention,
- * nothing taken. A side or quantity out of range gives all 0. */
+ * whatever the session, nothing taken. A side or quantity out of range gives all 0. */
 void fs_cost(const fs_engine *engine, uint32_t symbol, uint8_t side, int64_t qty, fs_walk *walk);
 
 /* Lots shown on one side at `price` or better. */

@@ -103,10 +103,10 @@ static void step_uncross(fs_engine *e) {
 static void begin_session(fs_engine *e, const fs_command *c, struct book *book) {
     uint8_t before = book->session;
     book->session = c->flags;
-    book->reference = c->price;
     book->special = book->session != FS_CONTINUOUS || book->banded;
     if (book->session != FS_CONTINUOUS || before == FS_CONTINUOUS) return;
     struct cross cross = find_cross(e, book);
+    book->reference = 0;
     look_for_stops(e, c->symbol);
     if (!cross.volume) return;
     e->cross_price = cross.price;

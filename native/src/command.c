@@ -82,13 +82,28 @@ static bool outside_bands(const struct book *book, int64_t price) {
     return book->banded && (price < book->low || price > book->high);
 }
 
+/* What an order that comes in would be, as far as others look at it. */
+static struct order incoming_of(const fs_command *c) {
+    return (struct order){.leaves = c->qty, .account = c->account, .bits = c->flags, .stp = c->stp};
+}
+
+/* The limit that a market-to-limit order gets: the price of the first order it would trade with. False: there is none. */
+static bool limit_from_market(const fs_engine *e, const struct book *book, const fs_command *c, int64_t *price) {
+    struct order incoming = incoming_of(c);
+    uint32_t first = first_partner(e, other_ladder((struct book *)book, c->side), &incoming);
+    *price = first ? level_price(&e->levels[e->orders[first].level]) : 0;
+    return first != NIL;
+}
+
 /* What the symbol's session and bands say. */
-static noinline uint8_t check_new_special(const struct book *book, const fs_command *c) {
+static noinline uint8_t check_new_special(const fs_engine *e, const struct book *book, const fs_command *c) {
     if (book->session == FS_HALTED) return FS_REASON_SESSION;
     bool waits = is_stop(c->ord_type) || (c->ord_type == FS_LIMIT && lasting(c->tif));
     if (book->session == FS_AUCTION && !waits) return FS_REASON_SESSION;
-    if (has_limit(c->ord_type) && outside_bands(book, c->price)) return FS_REASON_OUTSIDE_BANDS;
-    return FS_REASON_NONE;
+    int64_t price = c->price;
+    bool limited = has_limit(c->ord_type);
+    if (c->ord_type == FS_MARKET_TO_LIMIT) limited = limit_from_market(e, book, c, &price);
+    return limited && outside_bands(book, price) ? FS_REASON_OUTSIDE_BANDS : FS_REASON_NONE;
 }
 
 /* The order a cancel or a replace is about; *reason says why there is none. */
@@ -170,8 +185,7 @@ static void accept_stop(fs_engine *e, const fs_command *c, struct book *book, si
     rare->display = c->flags & FS_ICEBERG ? c->aux_qty : 0;
     rare->limit = limited ? c->price : 0;
     rare->offset = trailing ? c->aux_qty : 0;
-    fs_report *r = put_about(e, o, rare->limit, FS_ACCEPTED);
-    r->aux = stop;
+    put_about(e, o, limit_of(e, slot), FS_ACCEPTED)->aux = stop;
     stop_put(e, book, slot, stop);
 }
 
@@ -180,11 +194,7 @@ static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, s
     const struct ladder *other = other_ladder(book, c->side);
     bool market = c->ord_type == FS_MARKET;
     int64_t price = market ? 0 : c->price;
-    if (c->ord_type == FS_MARKET_TO_LIMIT) {
-        uint32_t first = first_maker(e, other, ANY_PRICE, c->qty, false);
-        market = !first;
-        price = first ? level_price(&e->levels[e->orders[first].level]) : 0;
-    }
+    if (c->ord_type == FS_MARKET_TO_LIMIT) market = !limit_from_market(e, book, c, &price);
     uint64_t reach = market ? ANY_PRICE : key_in(other, price);
     if (book->session == FS_AUCTION) reach = NO_PRICE;
     uint32_t slot = client_add(e, c, c->flags, place, hash);
@@ -206,15 +216,14 @@ static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, s
 static uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book) {
     if (!book) return FS_REASON_CAPACITY;
     if (book->special) {
-        uint8_t reason = check_new_special(book, c);
+        uint8_t reason = check_new_special(e, book, c);
         if (reason) return reason;
     }
     if (!may_rest(c)) return FS_REASON_NONE;
     if (client_count(e) >= e->max_orders || overfull(book, c->side, 0, c->qty)) return FS_REASON_CAPACITY;
     if (!(c->flags & FS_POST_ONLY) || book->session == FS_AUCTION) return FS_REASON_NONE;
-    const struct ladder *other = other_ladder(book, c->side);
-    if (first_maker(e, other, key_in(other, c->price), c->qty, false)) return FS_REASON_WOULD_TRADE;
-    return FS_REASON_NONE;
+    struct order incoming = incoming_of(c);
+    return would_trade(e, other_ladder(book, c->side), c->price, &incoming) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
 }
 
 /* The long way of every new order. */
@@ -322,15 +331,15 @@ static uint8_t check_replace(fs_engine *e, const fs_command *c, uint32_t slot) {
     if (is_limited(o) && bad_price(c->price)) return FS_REASON_BAD_PRICE;
     if (new_stop && bad_price(c->aux_price)) return FS_REASON_BAD_STOP;
     if (book->session == FS_HALTED) return FS_REASON_SESSION;
-    if (is_limited(o) && outside_bands(book, c->price)) return FS_REASON_OUTSIDE_BANDS;
     int64_t leaves = new_leaves(c, o);
+    bool no_more = leaves <= 0 || (c->price == limit_of(e, slot) && leaves <= o->leaves); /* of what was let in before */
+    if (is_limited(o) && !no_more && outside_bands(book, c->price)) return FS_REASON_OUTSIDE_BANDS;
     if (overfull(book, o->side, o->leaves, leaves)) return FS_REASON_CAPACITY;
     if (o->bits & BIT_ICEBERG && leaves > 0 && too_small(e->rares[slot].display, leaves)) return FS_REASON_BAD_DISPLAY;
-    bool asks = o->bits & BIT_POST_ONLY && book->session == FS_CONTINUOUS && leaves > 0;
-    if (!asks || (c->price == limit_of(e, slot) && leaves <= o->leaves)) return FS_REASON_NONE;
-    const struct ladder *other = other_ladder(book, o->side);
-    if (first_maker(e, other, key_in(other, c->price), leaves, false)) return FS_REASON_WOULD_TRADE;
-    return FS_REASON_NONE;
+    if (no_more || !(o->bits & BIT_POST_ONLY) || book->session != FS_CONTINUOUS) return FS_REASON_NONE;
+    struct order changed = *o;
+    changed.leaves = leaves;
+    return would_trade(e, other_ladder(book, o->side), c->price, &changed) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
 }
 
 static always_inline fs_report *put_replaced(fs_engine *e, uint32_t slot, int64_t price) {
@@ -355,8 +364,7 @@ static noinline void replace_dormant(fs_engine *e, const fs_command *c, uint32_t
         ladder_pull(e, l, slot, false);
         o->leaves = leaves;
     }
-    fs_report *r = put_replaced(e, slot, e->rares[slot].limit);
-    r->aux = moved;
+    put_replaced(e, slot, limit_of(e, slot))->aux = moved;
     if (!stays) stop_put(e, book, slot, moved);
 }
 
@@ -494,8 +502,9 @@ static noinline void begin_time(fs_engine *e, const fs_command *c) {
 static uint8_t check_control(const fs_engine *e, const fs_command *c, uint8_t highest_flag) {
     if (c->flags > highest_flag || c->stp) return FS_REASON_BAD_RECORD;
     if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
-    if (bad_price(c->price) || (c->type == FS_BANDS && (bad_price(c->aux_price) || c->price > c->aux_price)))
-        return FS_REASON_BAD_PRICE;
+    bool auction = c->type == FS_SESSION && c->flags == FS_AUCTION, bands = c->type == FS_BANDS && c->flags;
+    if ((auction || bands) && bad_price(c->price)) return FS_REASON_BAD_PRICE;
+    if (bands && (bad_price(c->aux_price) || c->price > c->aux_price)) return FS_REASON_BAD_PRICE;
     return e->books[c->symbol] ? FS_REASON_NONE : FS_REASON_CAPACITY;
 }
 
@@ -507,7 +516,8 @@ static noinline void begin_control(fs_engine *e, const fs_command *c) {
     }
     struct book *book = e->books[c->symbol];
     if (c->type == FS_SESSION) {
-        put_echo(e, c, (fs_report){.type = FS_SESSION_SET, .price = c->price, .aux = c->flags});
+        if (c->flags == FS_AUCTION) book->reference = c->price;
+        put_echo(e, c, (fs_report){.type = FS_SESSION_SET, .price = book->reference, .aux = c->flags});
         begin_session(e, c, book);
         return;
     }

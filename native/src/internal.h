@@ -244,7 +244,10 @@ static inline bool is_side(uint8_t side) { return side == FS_BUY || side == FS_S
 
 /* What every report on an order of these bits says: fs_report_flag. */
 static always_inline uint8_t flags_of(uint16_t bits) {
-    return (uint8_t)((bits & BIT_HOUSE) / (BIT_HOUSE / FS_FLAG_HOUSE) | (bits & BIT_DORMANT) / (BIT_DORMANT / FS_FLAG_DORMANT));
+    return (uint8_t)((bits & BIT_HOUSE) / (BIT_HOUSE / FS_FLAG_HOUSE) |
+                     (bits & BIT_DORMANT) / (BIT_DORMANT / FS_FLAG_DORMANT) |
+                     (bits & BIT_TRAILING) / (BIT_TRAILING / FS_FLAG_TRAILING) |
+                     (bits & BIT_BPS) * (FS_FLAG_OFFSET_BPS / BIT_BPS));
 }
 
 /* Ask for a line that will be written to. Any address is safe. */

@@ -58,10 +58,11 @@ static noinline void refuse(fs_engine *e, const fs_command *c, uint8_t type, uin
     };
 }
 
-/* The limit of a live order that is in a ladder; of a dormant one, what it will be. */
+/* The limit of a live order that is in a ladder; of a dormant one what it will be, of a trailing stop its offset. */
 static always_inline int64_t limit_of(const fs_engine *e, uint32_t slot) {
     const struct order *o = &e->orders[slot];
-    return unlikely(o->bits & BIT_DORMANT) ? e->rares[slot].limit : level_price(&e->levels[o->level]);
+    if (likely(!(o->bits & BIT_DORMANT))) return level_price(&e->levels[o->level]);
+    return o->bits & BIT_TRAILING ? e->rares[slot].offset : e->rares[slot].limit;
 }
 
 static always_inline void take_off(fs_engine *e, uint32_t slot, uint8_t type, uint8_t reason) {
@@ -77,8 +78,8 @@ static always_inline void note_trade(struct book *book, int64_t price, int64_t q
     fs_last *last = &book->last;
     last->price = price;
     last->qty = qty;
-    last->trades++;
     if (unlikely(last->volume > UINT64_MAX - (uint64_t)qty)) return;
+    last->trades++;
     last->volume += (uint64_t)qty;
     __int128 turnover = (__int128)price * qty;
     uint64_t low = (uint64_t)turnover;
@@ -202,6 +203,16 @@ static always_inline uint32_t first_maker(const fs_engine *e, const struct ladde
     return first_of_many(e, l, reach, leaves, clients_only);
 }
 
+/* The first order at any price that a taker would trade with, not one that prevention would take off instead. */
+static uint32_t first_partner(const fs_engine *e, const struct ladder *l, const struct order *taker) {
+    for (uint32_t at = l->best; at; at = e->levels[at].worse)
+        for (uint32_t slot = e->levels[at].head; slot; slot = e->orders[slot].next) {
+            const struct order *o = &e->orders[slot];
+            if (!prevented(taker, o) && !(o->bits & BIT_AON && o->leaves > taker->leaves)) return slot;
+        }
+    return NIL;
+}
+
 /* What a taker with `left` still open would have left after a level whose orders need a look each;
  * INT64_MAX: prevention would stop it here. Hidden lots come after every tip of the level. */
 static int64_t left_after_queue(const fs_engine *e, const struct level *level, const struct order *taker, int64_t left) {
@@ -236,6 +247,12 @@ static bool can_fill(const fs_engine *e, const struct ladder *l, uint64_t reach,
         if (left == INT64_MAX) return false;
     }
     return false;
+}
+
+/* Whether an order that came in at `price` now would meet anybody; an all-or-none one, enough of them. */
+static bool would_trade(const fs_engine *e, const struct ladder *l, int64_t price, const struct order *o) {
+    uint64_t reach = key_in(l, price);
+    return o->bits & BIT_AON ? can_fill(e, l, reach, o) : first_maker(e, l, reach, o->leaves, false) != NIL;
 }
 
 /* ------------------------------------------------------------------ takers */

@@ -272,7 +272,7 @@ static void read_book(struct reader *r, fs_engine *e) {
     read.last.price = read_within(r, -FS_MAX_PRICE, FS_MAX_PRICE);
     read.last.qty = read_within(r, 0, FS_MAX_QTY);
     read.last.volume = read_word(r);
-    read.last.trades = (uint64_t)read_within(r, 0, INT64_MAX);
+    read.last.trades = read_word(r);
     read.last.turnover_low = read_word(r);
     read.last.turnover_high = (int64_t)read_word(r);
     for (uint32_t which = 0; which < 4; which++) counts[which] = read_word(r);
@@ -295,7 +295,7 @@ static void read_book(struct reader *r, fs_engine *e) {
 static void read_state(struct reader *r, fs_engine *e) {
     if (read_word(r) != MAGIC) fail(r, FS_BAD_SNAPSHOT);
     e->clock_ms = read_word(r);
-    e->matches = (uint64_t)read_within(r, 0, INT64_MAX); /* nobody counts as far; one more than 2^64 - 1 would be 0 */
+    e->matches = read_word(r);
     uint64_t books = read_word(r);
     for (uint64_t i = 0; i < books && r->status == FS_OK; i++) read_book(r, e);
     uint64_t hash = read_word(r);

@@ -101,7 +101,7 @@ static void step_elected(fs_engine *e) {
     uint64_t reach = market ? ANY_PRICE : key_in(other_ladder(book, o->side), price);
     o->bits &= (uint16_t)~(BIT_DORMANT | BIT_TRAILING | BIT_MARKET | BIT_BPS);
     o->flags = 0;
-    put_about(e, o, price, FS_TRIGGERED)->aux = book->last.price;
+    put_about(e, o, price, FS_TRIGGERED)->aux = o->bits & BIT_ICEBERG ? e->rares[slot].display : 0;
     if (o->tif == FS_FOK && !can_fill(e, other_ladder(book, o->side), reach, o)) {
         put_off(e, o, price, FS_CANCELED, FS_REASON_FOK_KILLED);
         order_drop(e, slot, false);

@@ -179,6 +179,7 @@ static const char *check_book(const fs_engine *e, uint32_t symbol, struct tally 
     for (uint32_t side = 0; side < 2; side++)
         REQUIRE(book->open_qty[side] >= 0 && t->open_qty[side] == (uint64_t)book->open_qty[side],
                 "a side's quantity is the sum of its levels' and its stops'");
+    REQUIRE(book->session != FS_CONTINUOUS || !book->reference, "only an auction has a reference");
     REQUIRE(book->special == (book->session != FS_CONTINUOUS || book->banded), "a book knows what it must look at");
     return check_tape(&book->last);
 }

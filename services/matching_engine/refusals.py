@@ -30,6 +30,8 @@ def refusal_of(command: Command, reason: int) -> tuple[str, str]:
             )
         case Reason.BAD_PRICE:
             text = f"price: must be from -{MAX_PRICE} to {MAX_PRICE} ticks, got {command.price}"
+        case Reason.SESSION:
+            text = f"symbol: the session of symbol {command.symbol} takes no {'quotes' if quote else 'prints'} now"
         case _:
             text = f"qty: the book of symbol {command.symbol} takes no more, got {command.qty}"
     return Reason(reason).name.lower(), text

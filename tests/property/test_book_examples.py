@@ -12,7 +12,9 @@ from libs.common.frames import (
     Reason,
     ReportFlag,
     ReportType,
+    Session,
     Side,
+    Stp,
     Tif,
 )
 from services.matching_engine.book import Engine
@@ -70,3 +72,82 @@ def test_an_iceberg_of_the_most_tips_trades_them_all_and_one_lot_more_is_refused
     assert len(tips) == MAX_TIPS
     assert all(before - after == 3 for before, after in pairwise(tips))
     assert naive.happened["iceberg refreshed"] == MAX_TIPS - 1
+
+
+def test_an_uncross_is_at_the_reference_that_the_auction_was_opened_with() -> None:
+    engine = Engine()
+    engine.process(frames.session(0, Session.AUCTION, 110), 0)
+    buy = Command(1, 120, 10, 0, 0, 0, 1, 0, CommandType.NEW, Side.BUY, *LIMIT, 0, 0, 0)
+    engine.process(frame_of([buy, buy._replace(order_id=2, side=Side.SELL, price=90)]), 0)
+    assert engine.indicative(0) == (110, 10)
+    engine.process(frames.session(0, Session.HALTED), 0)
+    reports = told(engine.process(frames.session(0, Session.CONTINUOUS), 0))
+    assert [(r.type, r.price) for r in reports] == [
+        (ReportType.SESSION_SET, 110),
+        (ReportType.FILLED, 110),
+        (ReportType.FILLED, 110),
+    ]
+    [closed] = told(engine.process(frames.session(0, Session.CONTINUOUS, 99), 0))
+    assert closed.price == 0, "a running book has no reference"
+
+
+def test_a_post_only_order_that_trades_whole_or_not_at_all_rests_where_it_would_not_trade() -> None:
+    engine = Engine()
+    flags = OrderFlag.POST_ONLY | OrderFlag.ALL_OR_NONE
+    ask = Command(1, 100, 5, 0, 0, 0, 1, 0, CommandType.NEW, Side.SELL, *LIMIT, 0, 0, 0)
+    large = Command(2, 100, 10, 0, 0, 0, 2, 0, CommandType.NEW, Side.BUY, *LIMIT, flags, 0, 0)
+    small = large._replace(order_id=3, qty=5)
+    reports = told(engine.process(frame_of([ask, large, small]), 0))
+    assert [(r.order_id, r.type, r.reason) for r in reports] == [
+        (1, ReportType.ACCEPTED, 0),
+        (2, ReportType.ACCEPTED, 0),
+        (3, ReportType.REJECTED, Reason.WOULD_TRADE),
+    ]
+
+
+def test_a_market_to_limit_order_gets_its_limit_from_who_it_trades_with() -> None:
+    engine = Engine()
+    own = Command(1, 100, 5, 0, 0, 0, 7, 0, CommandType.NEW, Side.SELL, *LIMIT, 0, 0, 0)
+    taker = Command(3, 0, 12, 0, 0, 0, 7, 0, CommandType.NEW, Side.BUY, OrdType.MARKET_TO_LIMIT, Tif.GTC, 0, 0, 0)
+    taker = taker._replace(stp=Stp.CANCEL_RESTING)
+    other = own._replace(order_id=2, price=101, qty=10, account=8)
+    reports = told(engine.process(frame_of([own, other, taker]), 0))[2:]
+    assert [(r.order_id, r.type, r.price, r.qty) for r in reports] == [
+        (3, ReportType.ACCEPTED, 101, 12),
+        (1, ReportType.CANCELED, 100, 5),
+        (2, ReportType.FILLED, 101, 10),
+        (3, ReportType.FILLED, 101, 10),
+    ]
+    assert engine.best(0) == ((101, 2, 1), None)
+
+
+def test_bands_refuse_the_limit_of_a_market_to_limit_order_and_let_what_is_there_become_less() -> None:
+    engine = Engine()
+    bid = Command(1, 80, 9, 0, 0, 0, 1, 0, CommandType.NEW, Side.BUY, *LIMIT, 0, 0, 0)
+    engine.process(frame_of([bid]) + frames.quote(0, 50, 5, 200, 5) + frames.bands(0, 90, 110), 0)
+    taker = Command(2, 0, 9, 0, 0, 0, 2, 0, CommandType.NEW, Side.BUY, OrdType.MARKET_TO_LIMIT, Tif.GTC, 0, 0, 0)
+    [refused] = told(engine.process(frame_of([taker]), 0))
+    assert (refused.type, refused.reason) == (ReportType.REJECTED, Reason.OUTSIDE_BANDS)
+    less, more = (frames.replace(1, 1, 0, 0, price=80, qty=qty) for qty in (5, 6))
+    [smaller] = told(engine.process(less, 0))
+    [larger] = told(engine.process(more, 0))
+    assert (smaller.type, smaller.leaves) == (ReportType.REPLACED, 5)
+    assert (larger.type, larger.reason) == (ReportType.REPLACE_REJECTED, Reason.OUTSIDE_BANDS)
+    engine.process(frame_of([bid._replace(order_id=3, price=0, side=Side.SELL, ord_type=OrdType.MARKET, qty=2)]), 0)
+    [done] = told(engine.process(frames.replace(1, 1, 0, 0, price=80, qty=2), 0))
+    assert (done.type, done.reason) == (ReportType.CANCELED, Reason.REPLACED_BELOW_FILLED)
+
+
+def test_the_answers_tell_what_a_stop_will_show_and_how_it_trails() -> None:
+    engine = Engine()
+    stop = Command(1, 101, 20, 102, 3, 0, 1, 0, CommandType.NEW, Side.BUY, OrdType.STOP_LIMIT, Tif.GTC, 0, 0, 0)
+    stop = stop._replace(flags=OrderFlag.ICEBERG)
+    trailing = stop._replace(order_id=2, ord_type=OrdType.TRAILING_STOP, aux_qty=250, flags=OrderFlag.OFFSET_BPS)
+    _, waits = told(engine.process(frame_of([stop, trailing]), 0))
+    assert waits.price == 250
+    assert waits.flags == ReportFlag.DORMANT | ReportFlag.TRAILING | ReportFlag.OFFSET_BPS
+    triggered = told(engine.process(frames.print_trade(0, Side.BUY, 102, 1), 0))[-1]
+    assert (triggered.type, triggered.aux) == (ReportType.TRIGGERED, 3)
+    assert engine.best(0)[0] == (101, 3, 1)
+    [canceled] = told(engine.process(frames.cancel(2, 1, 0, 0), 0))
+    assert canceled.flags & ReportFlag.TRAILING

@@ -54,15 +54,17 @@ def compare_queries(engine: Engine, naive: NaiveBook, symbol: int, prices: Itera
 
 
 def compare_rebuilt(rebuilt: RebuiltBook, naive: NaiveBook, symbol: int) -> None:
-    """Hold what a caller knows from the answers against the naive book; where a trailing stop is, no answer says."""
+    """Hold what a caller knows from the answers against the naive book."""
+    rebuilt.settle()
     for side in Side:
         assert [(o.id, o.account, o.price, o.leaves, o.filled, o.shown) for o in rebuilt.queue(symbol, side)] == [
             (o.id, o.account, o.price, o.leaves, o.filled, o.shown) for o in naive.queue(symbol, side)
         ]
     waiting = {o.id: o for o in rebuilt.dormant.values() if o.symbol == symbol}
     dormant = {o.id: o for o in naive.dormant if o.symbol == symbol}
-    assert {i: (o.price, o.leaves) for i, o in waiting.items()} == {i: (o.price, o.leaves) for i, o in dormant.items()}
-    assert all(o.offset or waiting[i].stop == o.stop for i, o in dormant.items())
+    assert {i: (o.price, o.leaves, o.stop) for i, o in waiting.items()} == {
+        i: (o.price, o.leaves, o.stop) for i, o in dormant.items()
+    }
     tape, rules = naive.tapes.get(symbol, Tape()), naive.rules.get(symbol, Rules())
     assert rebuilt.tapes.get(symbol, (0, 0, 0, 0)) == (tape.price, tape.qty, tape.volume, tape.trades)
     assert rebuilt.sessions.get(symbol, 0) == rules.session

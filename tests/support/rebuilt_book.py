@@ -1,15 +1,24 @@
 """A book made of nothing but the engine's answers, as a caller would keep it.
 
-Reports flow in, one by one; what rests, what waits, the tape, session and bands come out. Two things no report
-says: the display of a stop-limit iceberg, which the caller has to remember from its own order, and where a trailing
-stop has moved to.
+Reports flow in, one by one; what rests, what waits, the tape, session and bands come out. Where a trailing stop has
+moved to no report says, but the tape and the rule in the header do: `settle` is asked before anybody looks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from libs.common.frames import Reason, Report, ReportFlag, ReportType, Side
+from libs.common.frames import Reason, Report, ReportFlag, ReportType, Session, Side
+
+BEGINNINGS = (
+    ReportType.ACCEPTED,
+    ReportType.REPLACED,
+    ReportType.TRIGGERED,
+    ReportType.QUOTED,
+    ReportType.PRINTED,
+    ReportType.SESSION_SET,
+)
+"""What comes before an aggressor's reports, and so after all of the one before."""
 
 
 @dataclass(eq=False)
@@ -24,12 +33,19 @@ class Heard:
     price: int
     leaves: int
     display: int = 0  # 0: all of it
-    stop: int = 0  # of a dormant order, as last told
+    stop: int = 0  # of a dormant order
+    offset: int = 0  # of a trailing stop
+    in_bps: bool = False
     filled: int = 0
     shown: int = 0
 
     def show(self) -> None:
         self.shown = min(self.display or self.leaves, self.leaves)
+
+    def trails(self, last: int) -> int:
+        """Return where a trailing stop is once it has seen a last trade: never further away than before."""
+        offset = max(1, abs(last) * self.offset // 10000) if self.in_bps else self.offset
+        return min(self.stop, last + offset) if self.side == Side.BUY else max(self.stop, last - offset)
 
 
 @dataclass
@@ -46,14 +62,13 @@ class RebuiltBook:
     of_print: bool = False  # the house's fills are a print's
     mass_canceled: int = 0
 
-    def hear(self, r: Report, display: int = 0) -> None:
-        """Take one report in; an AssertionError says that it contradicts those before it.
-
-        `display` is that of a stop-limit iceberg which is accepted here: its own report does not say.
-        """
+    def hear(self, r: Report) -> None:
+        """Take one report in; an AssertionError says that it contradicts those before it."""
+        if r.type in BEGINNINGS:
+            self.settle()
         match r.type:
             case ReportType.ACCEPTED:
-                self._accepted(r, display)
+                self._accepted(r)
             case ReportType.FILLED:
                 self._filled(r)
             case ReportType.CANCELED | ReportType.EXPIRED:
@@ -78,6 +93,13 @@ class RebuiltBook:
             case ReportType.BANDS_SET:
                 self.bands[r.symbol] = (r.aux, r.price, r.leaves)
 
+    def settle(self) -> None:
+        """An aggressor has finished: trailing stops follow the last trade."""
+        for order in self.dormant.values():
+            last = self.tapes.get(order.symbol)
+            if order.offset and last and self.sessions.get(order.symbol, Session.CONTINUOUS) == Session.CONTINUOUS:
+                order.stop = order.trails(last[0])
+
     def queue(self, symbol: int, side: int) -> list[Heard]:
         """Return the orders of a side in the order in which they trade."""
         own = [o for o in self.resting if (o.symbol, o.side) == (symbol, side)]
@@ -97,11 +119,13 @@ class RebuiltBook:
         assert (order.account, order.partition) == (r.account, r.partition)
         return order
 
-    def _accepted(self, r: Report, display: int) -> None:
+    def _accepted(self, r: Report) -> None:
         assert r.qty == r.leaves
         order = Heard(r.order_id, r.account, r.partition, r.symbol, r.side, r.price, r.leaves)
         if r.flags & ReportFlag.DORMANT:
-            order.stop, order.display = r.aux, display
+            order.stop = r.aux
+            if r.flags & ReportFlag.TRAILING:
+                order.price, order.offset, order.in_bps = 0, r.price, bool(r.flags & ReportFlag.OFFSET_BPS)
             self.dormant[order.id] = order
             return
         order.display = r.aux
@@ -150,8 +174,12 @@ class RebuiltBook:
     def _replaced(self, r: Report) -> None:
         order = self._order(r)
         keeps_place = r.price == order.price and r.leaves <= order.leaves
-        order.price, order.leaves = r.price, r.leaves
+        order.leaves = r.leaves
         assert r.qty == order.leaves + order.filled
+        if order.offset:
+            assert (r.price, r.aux) == (order.offset, order.stop), "a trailing stop is where the tape says"
+            return
+        order.price = r.price
         if r.flags & ReportFlag.DORMANT:
             order.stop = r.aux
             return
@@ -166,7 +194,7 @@ class RebuiltBook:
     def _triggered(self, r: Report) -> None:
         order = self.dormant.pop(r.order_id)
         assert (r.price, r.qty, r.leaves) == (order.price, order.leaves, order.leaves)
-        assert r.aux == self.tapes[r.symbol][0], "aux is the last trade"
+        order.display = r.aux
         self._comes_in(order.id)
         self._rests(order)
 
@@ -179,5 +207,5 @@ class RebuiltBook:
 
     def _trade(self, r: Report) -> None:
         _, _, volume, trades = self.tapes.get(r.symbol, (0, 0, 0, 0))
-        volume += r.qty if volume + r.qty < 1 << 64 else 0  # the counter stands still: fs_last
-        self.tapes[r.symbol] = (r.price, r.qty, volume, trades + 1)
+        counts = volume + r.qty < 1 << 64  # else it is in no total: fs_last
+        self.tapes[r.symbol] = (r.price, r.qty, volume + r.qty * counts, trades + counts)

@@ -20,7 +20,6 @@ from libs.common.frames import (
     Reason,
     ReplaceFlag,
     Report,
-    ReportFlag,
     ReportType,
     Tif,
 )
@@ -38,10 +37,6 @@ REPORTS = {t.value: f"report {t.name}" for t in ReportType}
 REASONS = {r.value: f"reason {r.name}" for r in Reason}
 
 
-def is_dormant(report: Report) -> bool:
-    return report.type == ReportType.ACCEPTED and bool(report.flags & ReportFlag.DORMANT)
-
-
 class TwoBooks(RuleBasedStateMachine):
     """An engine, the naive book, and a book rebuilt from the answers. `seen` counts, over all runs, what happened."""
 
@@ -57,7 +52,6 @@ class TwoBooks(RuleBasedStateMachine):
         self.frame, self.room, self.skew = 1, 0, 0
         self.commands: list[Command] = []  # of the frame that is not yet full
         self.expected: list[Report] = []
-        self.displays: list[int] = []  # of the stops accepted in it, in order
         self.owners: dict[int, int] = {}  # account by order number
         self.count = 0
         self.agreed = True
@@ -147,7 +141,6 @@ class TwoBooks(RuleBasedStateMachine):
 
     def expect(self, c: Command) -> list[Report]:
         answers = self.naive.process(c)
-        self.displays += [c.aux_qty if c.flags & OrderFlag.ICEBERG else 0 for r in answers if is_dormant(r)]
         self.commands.append(c)
         self.expected += answers
         return answers
@@ -169,7 +162,7 @@ class TwoBooks(RuleBasedStateMachine):
         commands, expected = self.commands, self.expected
         self.commands, self.expected = [], []
         for report in compare_reports(commands, expected, answers):
-            self.rebuilt.hear(report, self.displays.pop(0) if is_dormant(report) else 0)
+            self.rebuilt.hear(report)
             self.naive.happened[REPORTS[report.type]] += 1
             self.naive.happened[REASONS[report.reason]] += 1
         self.hold_invariants({report.symbol for report in expected})

@@ -116,18 +116,26 @@ fs_report *lb_report(struct listbook *book) {
     return report;
 }
 
+static uint8_t flags_of(const struct listed *order) {
+    uint8_t flags = lb_house(order) ? FS_FLAG_HOUSE : 0;
+    if (order->dormant) flags |= FS_FLAG_DORMANT;
+    if (order->offset) flags |= FS_FLAG_TRAILING;
+    if (order->flags & FS_OFFSET_BPS) flags |= FS_FLAG_OFFSET_BPS;
+    return flags;
+}
+
 /* A report on an order; the caller changes what its type says differently. */
 fs_report *lb_about(struct listbook *book, const struct listed *order, uint8_t type) {
     fs_report *report = lb_report(book);
     *report = (fs_report){.order_id = order->id,
-                          .price = order->price,
+                          .price = order->offset ? order->offset : order->price,
                           .qty = order->leaves,
                           .leaves = order->leaves,
                           .account = order->account,
                           .symbol = order->symbol,
                           .type = type,
                           .side = order->side,
-                          .flags = lb_house(order) ? FS_FLAG_HOUSE : 0,
+                          .flags = flags_of(order),
                           .partition = order->partition};
     return report;
 }
@@ -137,7 +145,6 @@ void lb_off(struct listbook *book, const struct listed *order, uint8_t type, uin
     fs_report *report = lb_about(book, order, type);
     report->leaves = 0;
     report->reason = reason;
-    if (order->dormant) report->flags |= FS_FLAG_DORMANT;
 }
 
 /* Likewise of one that stands in a list: it is gone. */

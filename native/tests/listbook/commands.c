@@ -118,8 +118,9 @@ static void print(struct listbook *book, const fs_command *c) {
 static uint8_t why_not_control(const fs_command *c, uint8_t highest_flag) {
     if (c->flags > highest_flag || c->stp) return FS_REASON_BAD_RECORD;
     if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
-    bool bad_bands = c->type == FS_BANDS && (lb_bad_price(c->aux_price) || c->price > c->aux_price);
-    return lb_bad_price(c->price) || bad_bands ? FS_REASON_BAD_PRICE : FS_REASON_NONE;
+    bool bands = c->type == FS_BANDS && c->flags, auction = c->type == FS_SESSION && c->flags == FS_AUCTION;
+    bool bad_bands = bands && (lb_bad_price(c->aux_price) || c->price > c->aux_price);
+    return ((bands || auction) && lb_bad_price(c->price)) || bad_bands ? FS_REASON_BAD_PRICE : FS_REASON_NONE;
 }
 
 static void session(struct listbook *book, const fs_command *c) {
@@ -130,13 +131,14 @@ static void session(struct listbook *book, const fs_command *c) {
     }
     struct listed_symbol *symbol = lb_symbol(book, c->symbol);
     fs_report *report = echo(book, c, FS_SESSION_SET);
-    report->price = c->price;
+    if (c->flags == FS_AUCTION) symbol->reference = c->price;
+    report->price = symbol->reference;
     report->aux = c->flags;
     bool begins = symbol->session != FS_CONTINUOUS && c->flags == FS_CONTINUOUS;
     symbol->session = c->flags;
-    symbol->reference = c->price;
     if (!begins) return;
     lb_uncross(book, symbol);
+    symbol->reference = 0;
     lb_trigger(book, symbol);
 }
 

@@ -11,7 +11,7 @@
 
 static fs_resting view_of(const struct listed *order) {
     return (fs_resting){.order_id = order->id,
-                        .price = order->price,
+                        .price = order->offset ? order->offset : order->price,
                         .shown = order->dormant ? 0 : order->shown,
                         .leaves = order->leaves,
                         .filled = order->filled,

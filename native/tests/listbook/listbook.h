@@ -89,6 +89,8 @@ static inline int64_t lb_least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* match.c: trades, stops, auctions */
 struct listed *lb_first_maker(const struct listed_symbol *symbol, const struct listed *taker, bool is_print);
+const struct listed *lb_first_partner(const struct listed_symbol *symbol, const struct listed *taker);
+bool lb_would_trade(const struct listed_symbol *symbol, const struct listed *order);
 void lb_take(struct listbook *book, struct listed_symbol *symbol, struct listed *taker, bool is_print);
 void lb_come_in(struct listbook *book, struct listed_symbol *symbol, struct listed *order, bool rests);
 int64_t lb_trailed(const struct listed *order, int64_t last);

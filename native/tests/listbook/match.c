@@ -22,6 +22,19 @@ struct listed *lb_first_maker(const struct listed_symbol *symbol, const struct l
     return NULL;
 }
 
+/* Whether a taker does not trade with an order, for both are its account's. */
+static bool prevented(const struct listed *taker, const struct listed *maker) {
+    return taker->stp && maker->account == taker->account && !lb_house(maker);
+}
+
+/* The first order that the taker would really trade with. */
+const struct listed *lb_first_partner(const struct listed_symbol *symbol, const struct listed *taker) {
+    const struct listed *maker = symbol->lists[taker->side == FS_BUY ? LIST_ASKS : LIST_BIDS];
+    for (; maker; maker = maker->next)
+        if (!prevented(taker, maker) && !(all_or_none(maker) && maker->leaves > taker->leaves)) return maker;
+    return NULL;
+}
+
 static void show(struct listed *order) {
     order->shown = order->display ? lb_least(order->display, order->leaves) : order->leaves;
 }
@@ -59,8 +72,8 @@ static void fill_maker(struct listbook *book, struct listed_symbol *symbol, stru
 void lb_note(fs_last *last, int64_t price, int64_t qty) {
     last->price = price;
     last->qty = qty;
-    last->trades++;
     if (last->volume > UINT64_MAX - (uint64_t)qty) return;
+    last->trades++;
     last->volume += (uint64_t)qty;
     __int128 turnover = (__int128)last->turnover_high * ((__int128)1 << 64) + last->turnover_low;
     turnover += (__int128)price * qty;
@@ -112,7 +125,7 @@ void lb_take(struct listbook *book, struct listed_symbol *symbol, struct listed 
     while (taker->leaves) {
         struct listed *maker = lb_first_maker(symbol, taker, is_print);
         if (!maker) return;
-        if (taker->stp && maker->account == taker->account && !lb_house(maker))
+        if (prevented(taker, maker))
             prevent(book, symbol, taker, maker);
         else
             trade(book, symbol, taker, maker, is_print);
@@ -146,6 +159,11 @@ static bool would_fill(const struct listed_symbol *symbol, const struct listed *
     lb_free_copy(&copy);
     free(aside.reports);
     return alone.filled - order->filled == order->leaves;
+}
+
+/* Whether an order that came in now would trade at all, and an all-or-none one whole. */
+bool lb_would_trade(const struct listed_symbol *symbol, const struct listed *order) {
+    return all_or_none(order) ? would_fill(symbol, order) : lb_first_maker(symbol, order, false) != NULL;
 }
 
 /* A new, triggered or replaced order, which stands in no list, trades and then rests, or not. */
@@ -227,7 +245,7 @@ void lb_trigger(struct listbook *book, struct listed_symbol *symbol) {
         order->dormant = false;
         order->stop = order->offset = 0;
         order->flags &= (uint8_t)~FS_OFFSET_BPS;
-        lb_about(book, order, FS_TRIGGERED)->aux = symbol->last.price;
+        lb_about(book, order, FS_TRIGGERED)->aux = order->display;
         lb_come_in(book, symbol, order, order->limited && order->tif != FS_IOC && order->tif != FS_FOK);
     }
 }

@@ -89,16 +89,24 @@ static bool outside_bands(const struct listed_symbol *symbol, int64_t price) {
     return symbol->banded && (price < symbol->low || price > symbol->high);
 }
 
+/* A market-to-limit order gets the price of the first order that it would trade with, if there is one. */
+static void take_limit(const struct listed_symbol *symbol, struct listed *order) {
+    const struct listed *first = lb_first_partner(symbol, order);
+    order->limited = first != NULL;
+    order->price = first ? first->price : 0;
+}
+
 static uint8_t why_not_new(struct listbook *book, const struct listed_symbol *symbol, const fs_command *c) {
     if (lb_find(book, c->order_id)) return FS_REASON_DUPLICATE_ID;
     bool collected = is_stop(c->ord_type) || (c->ord_type == FS_LIMIT && lasting(c->tif));
     if (symbol->session == FS_HALTED || (symbol->session == FS_AUCTION && !collected)) return FS_REASON_SESSION;
-    if (has_limit(c->ord_type) && outside_bands(symbol, c->price)) return FS_REASON_OUTSIDE_BANDS;
+    struct listed order = order_of(c);
+    if (c->ord_type == FS_MARKET_TO_LIMIT) take_limit(symbol, &order);
+    if (order.limited && outside_bands(symbol, order.price)) return FS_REASON_OUTSIDE_BANDS;
     if (may_rest(c) && lb_clients(book) >= book->max_orders) return FS_REASON_CAPACITY;
     if (may_rest(c) && lb_overfull(lb_open_qty(symbol, c->side, true), c->qty)) return FS_REASON_CAPACITY;
-    struct listed order = order_of(c);
     bool asks = c->flags & FS_POST_ONLY && symbol->session == FS_CONTINUOUS;
-    return asks && lb_first_maker(symbol, &order, false) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
+    return asks && lb_would_trade(symbol, &order) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
 }
 
 static void enter_stop(struct listbook *book, struct listed_symbol *symbol, struct listed *order) {
@@ -106,16 +114,11 @@ static void enter_stop(struct listbook *book, struct listed_symbol *symbol, stru
     else if (order->offset) order->stop = order->side == FS_BUY ? INT64_MAX : INT64_MIN; /* it sleeps */
     fs_report *report = lb_about(book, order, FS_ACCEPTED);
     report->aux = order->stop;
-    report->flags |= FS_FLAG_DORMANT;
     lb_put(symbol, order);
 }
 
 static void enter_taker(struct listbook *book, struct listed_symbol *symbol, struct listed *order, const fs_command *c) {
-    const struct listed *first = lb_first_maker(symbol, order, false);
-    if (c->ord_type == FS_MARKET_TO_LIMIT && first) {
-        order->limited = true;
-        order->price = first->price;
-    }
+    if (c->ord_type == FS_MARKET_TO_LIMIT) take_limit(symbol, order);
     lb_about(book, order, FS_ACCEPTED)->aux = order->display;
     lb_come_in(book, symbol, order, may_rest(c) && order->limited);
 }
@@ -166,16 +169,16 @@ static uint8_t why_not_replace(const struct listed_symbol *symbol, const fs_comm
     if (order->limited && lb_bad_price(c->price)) return FS_REASON_BAD_PRICE;
     if (new_stop && lb_bad_price(c->aux_price)) return FS_REASON_BAD_STOP;
     if (symbol->session == FS_HALTED) return FS_REASON_SESSION;
-    if (order->limited && outside_bands(symbol, c->price)) return FS_REASON_OUTSIDE_BANDS;
+    bool lets_in = new_leaves(c, order) > 0 && !keeps_place(c, order); /* something that was not in before */
+    if (order->limited && lets_in && outside_bands(symbol, c->price)) return FS_REASON_OUTSIDE_BANDS;
     int64_t leaves = new_leaves(c, order), others = lb_open_qty(symbol, order->side, true) - order->leaves;
     if (lb_overfull(others, leaves)) return FS_REASON_CAPACITY;
     if (order->display && too_many_tips(leaves, order->display)) return FS_REASON_BAD_DISPLAY;
-    bool asks = order->flags & FS_POST_ONLY && symbol->session == FS_CONTINUOUS && leaves > 0;
-    if (!asks || keeps_place(c, order)) return FS_REASON_NONE;
+    if (!lets_in || !(order->flags & FS_POST_ONLY) || symbol->session != FS_CONTINUOUS) return FS_REASON_NONE;
     struct listed changed = *order;
     changed.price = c->price;
     changed.leaves = leaves;
-    return lb_first_maker(symbol, &changed, false) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
+    return lb_would_trade(symbol, &changed) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
 }
 
 static void replace_dormant(struct listbook *book, struct listed_symbol *symbol, const fs_command *c,
@@ -189,7 +192,6 @@ static void replace_dormant(struct listbook *book, struct listed_symbol *symbol,
     fs_report *report = lb_about(book, order, FS_REPLACED);
     report->qty = leaves + order->filled;
     report->aux = stop;
-    report->flags |= FS_FLAG_DORMANT;
     if (stays) return;
     lb_put(symbol, order);
     lb_trigger(book, symbol);

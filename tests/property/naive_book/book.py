@@ -27,7 +27,6 @@ from tests.property.naive_book.matching import Matching
 from tests.property.naive_book.orders import (
     ASLEEP,
     LASTING,
-    LIMITED,
     STOPS,
     Order,
     bad_client_record,
@@ -82,14 +81,12 @@ class NaiveBook(Matching):
             last = self.tape_of(c.symbol)
             if c.ord_type == OrdType.TRAILING_STOP:
                 order.stop = order.trailed(last.price) if last.trades else ASLEEP[Side(c.side)]
-            self._report(order, ReportType.ACCEPTED, aux=order.stop, role=ReportFlag.DORMANT)
+            self._report(order, ReportType.ACCEPTED, aux=order.stop)
             self.dormant.append(order)
             self._trigger(c.symbol)
             return
         if c.ord_type == OrdType.MARKET_TO_LIMIT:
-            makers = self._makers(order)
-            order.limited = bool(makers)
-            order.price = makers[0].price if makers else 0
+            self._take_limit(order)
         self._report(order, ReportType.ACCEPTED, aux=order.display)
         self._come_in(order, may_rest(c) and order.limited)
         self._trigger(c.symbol)
@@ -101,13 +98,16 @@ class NaiveBook(Matching):
         collected = c.ord_type in STOPS or (c.ord_type == OrdType.LIMIT and c.tif in LASTING)
         if rules.session == Session.HALTED or (rules.session == Session.AUCTION and not collected):
             return Reason.SESSION
-        if c.ord_type in LIMITED and rules.outside(c.price):
+        order = order_from(c)
+        if c.ord_type == OrdType.MARKET_TO_LIMIT:
+            self._take_limit(order)
+        if order.limited and rules.outside(order.price):
             return Reason.OUTSIDE_BANDS
         if may_rest(c) and len([o for o in self.live() if not o.house]) >= self.max_orders:
             return Reason.CAPACITY
         if may_rest(c) and self._open_qty(c.symbol, c.side) + c.qty > MAX_SIDE_QTY:
             return Reason.CAPACITY
-        if c.flags & OrderFlag.POST_ONLY and rules.session == Session.CONTINUOUS and self._makers(order_from(c)):
+        if c.flags & OrderFlag.POST_ONLY and rules.session == Session.CONTINUOUS and self._would_trade(order):
             return Reason.WOULD_TRADE
         return Reason.NONE
 
@@ -139,7 +139,7 @@ class NaiveBook(Matching):
         order.stop, order.leaves = stop, leaves
         order.price = c.price if order.limited else 0
         total = leaves + order.filled
-        self._report(order, ReportType.REPLACED, qty=total, aux=stop, role=ReportFlag.DORMANT)
+        self._report(order, ReportType.REPLACED, qty=total, aux=stop)
         if not keeps_place:
             self.dormant.remove(order)
             self.dormant.append(order)
@@ -171,16 +171,17 @@ class NaiveBook(Matching):
         rules = self.rules_of(order.symbol)
         if rules.session == Session.HALTED:
             return Reason.SESSION
-        if order.limited and rules.outside(c.price):
-            return Reason.OUTSIDE_BANDS
         leaves = new_leaves(c, order)
+        keeps_place = c.price == order.price and leaves <= order.leaves
+        lets_in = leaves > 0 and not keeps_place  # something that was not in before
+        if order.limited and lets_in and rules.outside(c.price):
+            return Reason.OUTSIDE_BANDS
         if self._open_qty(order.symbol, order.side) - order.leaves + leaves > MAX_SIDE_QTY:
             return Reason.CAPACITY
         if order.display and leaves > order.display * MAX_TIPS:
             return Reason.BAD_DISPLAY
-        asks = order.flags & OrderFlag.POST_ONLY and rules.session == Session.CONTINUOUS and leaves > 0
-        keeps_place = c.price == order.price and leaves <= order.leaves
-        if asks and not keeps_place and self._makers(replace(order, price=c.price, leaves=leaves)):
+        asks = order.flags & OrderFlag.POST_ONLY and rules.session == Session.CONTINUOUS and lets_in
+        if asks and self._would_trade(replace(order, price=c.price, leaves=leaves)):
             return Reason.WOULD_TRADE
         return Reason.NONE
 
@@ -276,20 +277,27 @@ class NaiveBook(Matching):
             return Reason.BAD_RECORD
         if c.symbol > MAX_SYMBOL:
             return Reason.BAD_SYMBOL
-        bad_bands = c.type == CommandType.BANDS and (abs(c.aux_price) > MAX_PRICE or c.price > c.aux_price)
-        return Reason.BAD_PRICE if abs(c.price) > MAX_PRICE or bad_bands else Reason.NONE
+        auction = c.type == CommandType.SESSION and c.flags == Session.AUCTION
+        bands = c.type == CommandType.BANDS and c.flags
+        if (auction or bands) and abs(c.price) > MAX_PRICE:
+            return Reason.BAD_PRICE
+        bad_bands = bands and (abs(c.aux_price) > MAX_PRICE or c.price > c.aux_price)
+        return Reason.BAD_PRICE if bad_bands else Reason.NONE
 
     def _session(self, c: Command) -> None:
         reason = self._why_not_control(c, Session.HALTED)
         if reason:
             self._refuse(c, ReportType.REJECTED, reason)
             return
-        self._echo(ReportType.SESSION_SET, c, price=c.price, aux=c.flags)
         rules = self.rules_of(c.symbol)
+        if c.flags == Session.AUCTION:
+            rules.reference = c.price
+        self._echo(ReportType.SESSION_SET, c, price=rules.reference, aux=c.flags)
         begins = rules.session != Session.CONTINUOUS and c.flags == Session.CONTINUOUS
-        rules.session, rules.reference = c.flags, c.price
+        rules.session = c.flags
         if begins:
             self._uncross(c.symbol)
+            rules.reference = 0
             self._trigger(c.symbol)
 
     def _bands(self, c: Command) -> None:

@@ -74,6 +74,21 @@ class Matching:
             if not (o.aon and o.leaves > taker.leaves)
         ]
 
+    @staticmethod
+    def _prevented(taker: Order, maker: Order) -> bool:
+        return bool(taker.stp) and maker.account == taker.account and not maker.house
+
+    def _would_trade(self, order: Order) -> bool:
+        """Say whether an order that came in now would trade at all, and an all-or-none one whole."""
+        return self._would_fill(order) if order.aon else bool(self._makers(order))
+
+    def _take_limit(self, order: Order) -> None:
+        """A market-to-limit order gets the price of the first order that it would trade with, if there is one."""
+        order.limited = False
+        partners = [maker for maker in self._makers(order) if not self._prevented(order, maker)]
+        order.limited = bool(partners)
+        order.price = partners[0].price if partners else 0
+
     def _ahead_of(self, maker: Order, is_print: bool) -> list[Order]:
         queue = self.queue(maker.symbol, maker.side)
         return [o for o in queue[: queue.index(maker)] if not (is_print and o.house)]
@@ -86,7 +101,7 @@ class Matching:
             maker = makers[0]
             if any(o.aon for o in self._ahead_of(maker, is_print)):
                 self._note("all-or-none passed over")
-            if taker.stp and maker.account == taker.account and not maker.house:
+            if self._prevented(taker, maker):
                 self._prevent(taker, maker)
                 continue
             qty = min(maker.shown, taker.leaves)
@@ -155,7 +170,7 @@ class Matching:
             order.stop = None
             order.offset = 0
             order.flags &= ~OrderFlag.OFFSET_BPS
-            self._report(order, ReportType.TRIGGERED, aux=tape.price)
+            self._report(order, ReportType.TRIGGERED, aux=order.display)
             self._come_in(order, order.limited and order.tif in LASTING)
 
     def _trail(self, symbol: int, last: int) -> None:
@@ -226,9 +241,8 @@ class Matching:
         return sum(o.leaves for o in self.live() if (o.symbol, o.side) == (symbol, side))
 
     def _take_off(self, order: Order, report_type: int, reason: int) -> None:
-        dormant = order.stop is not None
-        (self.dormant if dormant else self.resting).remove(order)
-        self._report(order, report_type, leaves=0, reason=reason, role=ReportFlag.DORMANT if dormant else 0)
+        (self.resting if order.stop is None else self.dormant).remove(order)
+        self._report(order, report_type, leaves=0, reason=reason)
 
     def _report(
         self,
@@ -245,7 +259,7 @@ class Matching:
     ) -> None:
         report = Report(
             order_id=order.id,
-            price=order.price if price is None else price,
+            price=order.told_price if price is None else price,
             qty=order.leaves if qty is None else qty,
             leaves=order.leaves if leaves is None else leaves,
             aux=aux or 0,
@@ -255,11 +269,22 @@ class Matching:
             type=report_type,
             side=order.side,
             reason=reason,
-            flags=role | (ReportFlag.HOUSE if order.house else 0),
+            flags=role | self._flags(order),
             partition=order.partition,
             reserved=0,
         )
         self.out.append(report)
+
+    @staticmethod
+    def _flags(order: Order) -> int:
+        flags = ReportFlag.HOUSE if order.house else 0
+        if order.stop is not None:
+            flags |= ReportFlag.DORMANT
+        if order.offset:
+            flags |= ReportFlag.TRAILING
+        if order.flags & OrderFlag.OFFSET_BPS:
+            flags |= ReportFlag.OFFSET_BPS
+        return flags
 
     def copy(self) -> Self:
         """Return a book that goes its own way from here."""

@@ -53,6 +53,11 @@ class Order:
         return self.id == 0
 
     @property
+    def told_price(self) -> int:
+        """What reports and queries say: the limit (0: none), or while it waits a trailing stop's offset."""
+        return self.offset or self.price
+
+    @property
     def aon(self) -> bool:
         return bool(self.flags & OrderFlag.ALL_OR_NONE)
 
@@ -85,8 +90,8 @@ class Tape:
 
     def note(self, price: int, qty: int) -> None:
         self.price, self.qty = price, qty
-        self.trades += 1
         if self.volume + qty <= MAX_COUNTER:
+            self.trades += 1
             self.volume += qty
             self.turnover += price * qty
 

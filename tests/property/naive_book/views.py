@@ -19,7 +19,7 @@ def resting(order: Order) -> Resting:
     dormant = order.stop is not None
     return Resting(
         order.id,
-        order.price,
+        order.told_price,
         0 if dormant else order.shown,
         order.leaves,
         order.filled,
