@@ -322,6 +322,17 @@ static int64_t new_leaves(const fs_command *c, const struct order *o) {
 
 static bool is_limited(const struct order *o) { return !(o->bits & BIT_MARKET); }
 
+/* Whether a replaced order would be more than what was let in before: a new limit, or more lots at the old one. */
+static bool lets_in(const fs_engine *e, const fs_command *c, uint32_t slot, int64_t leaves) {
+    return leaves > 0 && !(c->price == limit_of(e, slot) && leaves <= e->orders[slot].leaves);
+}
+
+static noinline bool replaced_would_trade(const fs_engine *e, const fs_command *c, const struct order *o, int64_t leaves) {
+    struct order changed = *o;
+    changed.leaves = leaves;
+    return would_trade(e, other_ladder(e->books[o->symbol], o->side), c->price, &changed);
+}
+
 static uint8_t check_replace(fs_engine *e, const fs_command *c, uint32_t slot) {
     const struct order *o = &e->orders[slot];
     struct book *book = e->books[o->symbol];
@@ -332,14 +343,14 @@ static uint8_t check_replace(fs_engine *e, const fs_command *c, uint32_t slot) {
     if (new_stop && bad_price(c->aux_price)) return FS_REASON_BAD_STOP;
     if (book->session == FS_HALTED) return FS_REASON_SESSION;
     int64_t leaves = new_leaves(c, o);
-    bool no_more = leaves <= 0 || (c->price == limit_of(e, slot) && leaves <= o->leaves); /* of what was let in before */
-    if (is_limited(o) && !no_more && outside_bands(book, c->price)) return FS_REASON_OUTSIDE_BANDS;
+    bool trades = false;
+    if (unlikely(book->banded | (o->bits & BIT_POST_ONLY)) && lets_in(e, c, slot, leaves)) {
+        if (is_limited(o) && outside_bands(book, c->price)) return FS_REASON_OUTSIDE_BANDS;
+        trades = o->bits & BIT_POST_ONLY && book->session == FS_CONTINUOUS && replaced_would_trade(e, c, o, leaves);
+    }
     if (overfull(book, o->side, o->leaves, leaves)) return FS_REASON_CAPACITY;
     if (o->bits & BIT_ICEBERG && leaves > 0 && too_small(e->rares[slot].display, leaves)) return FS_REASON_BAD_DISPLAY;
-    if (no_more || !(o->bits & BIT_POST_ONLY) || book->session != FS_CONTINUOUS) return FS_REASON_NONE;
-    struct order changed = *o;
-    changed.leaves = leaves;
-    return would_trade(e, other_ladder(book, o->side), c->price, &changed) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
+    return unlikely(trades) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
 }
 
 static always_inline fs_report *put_replaced(fs_engine *e, uint32_t slot, int64_t price) {
