@@ -6,6 +6,7 @@
 #include "stops.c"
 #include "auction.c"
 #include "command.c"
+#include "mass.c"
 #include "engine.c"
 #include "query.c"
 #include "snapshot.c"

@@ -95,7 +95,7 @@ struct level {
     uint32_t aon;    /* all-or-none orders among them */
     uint32_t better, worse;
     uint32_t node; /* the trie node it hangs on; NIL: it is the root */
-    uint32_t reserved;
+    uint32_t meant; /* orders among them that a mass cancel is still to come to */
     struct ladder *ladder;
 };
 static_assert(sizeof(struct level) == 64, "a level is one cache line");
@@ -203,6 +203,7 @@ struct fs_engine {
         fs_command command;
         uint64_t canceled;
         uint32_t symbol, which, slot;
+        bool counted; /* levels know how many of their orders are meant */
     } mass;
     fs_report spill[MAX_SPILL]; /* the second half of a step whose first half filled the buffer */
     uint32_t spill_count;

@@ -40,6 +40,12 @@ static fs_resting view_of(const fs_engine *e, uint32_t slot) {
     };
 }
 
+/* The order that stands behind another in its ladder. */
+static uint32_t order_behind(const fs_engine *e, uint32_t slot) {
+    const struct order *o = &e->orders[slot];
+    return o->next ? o->next : e->levels[e->levels[o->level].worse].head;
+}
+
 size_t fs_queue(const fs_engine *engine, uint32_t symbol, uint8_t side, int dormant, fs_resting *orders, size_t n) {
     struct book *book = book_of(engine, symbol);
     if (!book || !is_side(side)) return 0;

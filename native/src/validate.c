@@ -70,6 +70,7 @@ static const char *check_level(const fs_engine *e, const struct ladder *l, uint3
     REQUIRE(level->tail == prev, "a queue ends with its level's tail");
     REQUIRE(count == level->count, "a queue has as many orders as its level says");
     REQUIRE(shown == level->shown && hidden == level->hidden, "a level's quantities are the sums of its orders'");
+    REQUIRE(!level->meant || e->work & WORK_MASS, "only a mass cancel means orders");
     REQUIRE(aon == level->aon, "a level counts its all-or-none orders");
     sums->open_qty += (uint64_t)shown + (uint64_t)hidden;
     sums->aon += aon;
