@@ -7,13 +7,29 @@ oldest goes first. Orders of the two tags never trade with each other. The C eng
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from threading import RLock
+from typing import NamedTuple, Never
 
 from libs.common import frames
-from libs.common.frames import MAX_PRICE, MAX_QTY, MAX_SYMBOL, Report, ReportFlag, ReportType, Side, Tif
+from libs.common.checks import integer, member, text
+from libs.common.frames import (
+    MAX_PRICE,
+    MAX_QTY,
+    MAX_SYMBOL,
+    OrdType,
+    Reason,
+    Report,
+    ReportFlag,
+    ReportType,
+    Side,
+    Tif,
+)
 from services.matching_engine.book import Engine
 
+__all__ = ["OrderFill", "OrderManagement", "Side", "Trade"]
+
 _OWNER, _TRADER = 1, 2
+_MAX_ORDER_ID = 2**63 - 1
 
 
 class OrderFill(NamedTuple):
@@ -38,87 +54,103 @@ class OrderManagement:
     """Orders of many symbols, priced and traded.
 
     A tag's orders stand in a book of their own, on the side that sorts as the tag reads: BUY as asks, SELL as bids.
+    Any thread may call: a lock makes one call wait for the other.
+
+    Everywhere: `symbol` is a text that is not empty; `side` is `Side.BUY`, `Side.SELL`, "BUY" or "SELL"; `amount` is 1
+    to 10^15, `price` 0 to 2^62 - 1, `order_id` any 64-bit integer. Integers alone, numpy's too: a float, a Decimal, a
+    Fraction or a bool is a TypeError, what is out of range a ValueError. Either changes nothing.
     """
 
     def __init__(self) -> None:
+        self._lock = RLock()
         self._engine = Engine()
         self._books: dict[tuple[str, Side], int] = {}
         self._numbers: dict[int, int] = {}
         self._order_ids: dict[int, int] = {}
         self._next = 1
 
-    def add_order(self, order_id: int, symbol: str, side: Side, amount: int, price: int) -> None:
-        """Add an order. Raises ValueError for an id in use, an amount or a price out of range."""
-        if order_id in self._numbers:
-            raise ValueError(f"order_id is {order_id}, and an order has it already; it must be new.")
-        _check("amount", amount, 1, MAX_QTY)
-        _check("price", price, 0, MAX_PRICE)
-        number = self._next
-        count = self._engine.submit(number, _OWNER, self._book(symbol, side), _rests_as(side), price, amount)
-        report = Report._make(next(frames.reports(self._engine.answers(count))))
-        if report.type != ReportType.ACCEPTED:
-            raise ValueError(f"order_id {order_id}: refused, {frames.Reason(report.reason).name}.")
-        self._next += 1
-        self._numbers[order_id] = number
-        self._order_ids[number] = order_id
+    def __repr__(self) -> str:
+        return f"<fillstream.OrderManagement: {len(self._numbers)} orders>"
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        raise TypeError("An OrderManagement cannot be copied or pickled: add its orders to a new one.")
+
+    def add_order(self, order_id: int, symbol: str, side: Side | str, amount: int, price: int) -> None:
+        """Add an order. Raises ValueError for an id in use, or what the engine has no room for."""
+        order_id, book = _order_id(order_id), _book_name(symbol, side)
+        amount, price = _amount(amount), integer("price", price, 0, MAX_PRICE)
+        with self._lock:
+            if order_id in self._numbers:
+                raise ValueError(f"order_id is {order_id}, and an order has it already; it must be new.")
+            symbol_number = self._room_for(book)
+            terms = (symbol_number, _rests_as(book[1]), price, amount)
+            count = self._engine.submit(self._next, _OWNER, *terms)
+            report = Report._make(next(frames.reports(self._engine.answers(count))))
+            if report.type != ReportType.ACCEPTED:
+                raise ValueError(f"order_id is {order_id}, and the engine refuses it: {Reason(report.reason).name}.")
+            self._books[book] = symbol_number
+            self._numbers[order_id], self._order_ids[self._next] = self._next, order_id
+            self._next += 1
 
     def remove_order(self, order_id: int) -> None:
         """Remove an order. Raises ValueError when there is none of that id, or it has been used up."""
-        if order_id not in self._numbers:
-            raise ValueError(f"order_id is {order_id}, and no order has it.")
-        number = self._numbers.pop(order_id)
-        del self._order_ids[number]
-        self._engine.cancel(number, _OWNER)
+        order_id = _order_id(order_id)
+        with self._lock:
+            if order_id not in self._numbers:
+                raise ValueError(f"order_id is {order_id}, and no order has it.")
+            number = self._numbers.pop(order_id)
+            del self._order_ids[number]
+            self._engine.cancel(number, _OWNER)
 
-    def calculate_price(self, symbol: str, side: Side, amount: int) -> int:
+    def calculate_price(self, symbol: str, side: Side | str, amount: int) -> int:
         """Return what `amount` would cost now; of what there is when that is less; 0 when there is nothing."""
-        _check("amount", amount, 1, MAX_QTY)
-        book = self._books.get((symbol, side))
-        return 0 if book is None else self._engine.cost(book, _takes_as(side), amount).cost
+        name, amount = _book_name(symbol, side), _amount(amount)
+        with self._lock:
+            book = self._books.get(name)
+            return 0 if book is None else self._engine.cost(book, name[1], amount).cost
 
-    def place_trade(self, symbol: str, side: Side, amount: int) -> Trade:
+    def place_trade(self, symbol: str, side: Side | str, amount: int) -> Trade:
         """Take `amount`, or what there is when that is less, and return the trade."""
-        _check("amount", amount, 1, MAX_QTY)
-        book = self._books.get((symbol, side))
-        if book is None:
-            return Trade(symbol, side, 0, 0, ())
+        name, amount = _book_name(symbol, side), _amount(amount)
+        with self._lock:
+            book = self._books.get(name)
+            fills = () if book is None else self._take(book, name[1], amount)
+        return Trade(*name, sum(f.amount for f in fills), sum(f.amount * f.price for f in fills), fills)
+
+    def _take(self, book: int, side: Side, amount: int) -> tuple[OrderFill, ...]:
         number, self._next = self._next, self._next + 1
-        record = frames.new_order(
-            number,
-            _TRADER,
-            book,
-            0,
-            side=_takes_as(side),
-            ord_type=frames.OrdType.MARKET,
-            tif=Tif.IOC,
-            price=0,
-            qty=amount,
-        )
+        terms = {"side": side, "ord_type": OrdType.MARKET, "tif": Tif.IOC, "price": 0, "qty": amount}
+        answers = self._engine.process(frames.new_order(number, _TRADER, book, 0, **terms), 0)
         fills = []
-        for report in map(Report._make, frames.reports(self._engine.process(record, 0))):
+        for report in map(Report._make, frames.reports(answers)):
             if not report.flags & ReportFlag.MAKER:
                 continue
             fills.append(OrderFill(self._order_ids[report.order_id], report.qty, report.price))
             if not report.leaves:
                 del self._numbers[self._order_ids.pop(report.order_id)]
-        return Trade(symbol, side, sum(f.amount for f in fills), sum(f.amount * f.price for f in fills), tuple(fills))
+        return tuple(fills)
 
-    def _book(self, symbol: str, side: Side) -> int:
-        book = self._books.setdefault((symbol, side), len(self._books))
+    def _room_for(self, name: tuple[str, Side]) -> int:
+        """Return a book's number, or the one it will have once an order is in it."""
+        book = self._books.get(name, len(self._books))
         if book > MAX_SYMBOL:
-            del self._books[symbol, side]
-            raise ValueError(f"symbol is {symbol!r}, and there is room for {MAX_SYMBOL + 1} symbols and sides at most.")
+            most = MAX_SYMBOL + 1
+            raise ValueError(f"symbol is {name[0]!r}, and there is room for {most} symbols and sides at most.")
         return book
 
 
+def _book_name(symbol: str, side: Side | str) -> tuple[str, Side]:
+    return text("symbol", symbol), member("side", side, Side)
+
+
+def _order_id(value: int) -> int:
+    return integer("order_id", value, -_MAX_ORDER_ID - 1, _MAX_ORDER_ID)
+
+
+def _amount(value: int) -> int:
+    return integer("amount", value, 1, MAX_QTY)
+
+
 def _rests_as(side: Side) -> Side:
-    return Side.SELL if side == Side.BUY else Side.BUY
-
-
-def _takes_as(side: Side) -> Side:
-    return Side.BUY if side == Side.BUY else Side.SELL
-
-
-def _check(field: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{field} is {value}, and must be between {low} and {high}.")
+    """Return where a tag's orders stand, so that an order of the tag's own side takes them."""
+    return Side.SELL if side is Side.BUY else Side.BUY

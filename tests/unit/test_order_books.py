@@ -4,7 +4,6 @@ import pytest
 
 import fillstream
 from fillstream.book import MarketData, Status, TradeReport
-from fillstream.order_management import OrderFill
 from libs.common import frames
 from libs.common.frames import OrdType, Reason, Side
 from services.matching_engine.book import Engine, Level
@@ -65,36 +64,6 @@ def test_plain_calls_are_answered_in_full_whatever_the_buffer() -> None:
     count = engine.submit(9, 2, 0, Side.BUY, 100, 5)
     assert len(engine.answers(count)) == (1 + 2 * 5) * 64
     assert engine.cancel(1, 1) == 1
-
-
-def test_order_management_reads_buys_lowest_first_and_sells_highest_first() -> None:
-    om = fillstream.OrderManagement()
-    om.add_order(1, "JPM", Side.BUY, 20, 20)
-    om.add_order(4, "JPM", Side.BUY, 10, 21)
-    om.add_order(5, "JPM", Side.SELL, 10, 19)
-    om.add_order(6, "JPM", Side.SELL, 10, 30)
-    assert [om.calculate_price("JPM", Side.BUY, n) for n in (20, 10, 22, 99)] == [400, 200, 442, 610]
-    assert om.calculate_price("JPM", Side.SELL, 12) == 10 * 30 + 2 * 19
-    assert om.calculate_price("GS", Side.BUY, 1) == 0
-    trade = om.place_trade("JPM", Side.BUY, 22)
-    assert (trade.amount, trade.total_price) == (22, 442)
-    assert trade.fills == (OrderFill(1, 20, 20), OrderFill(4, 2, 21))
-    assert om.place_trade("JPM", Side.BUY, 99).amount == 8
-    assert om.place_trade("JPM", Side.BUY, 1) == ("JPM", Side.BUY, 0, 0, ())
-
-
-def test_order_management_refuses_ids_twice_and_unknown_ones() -> None:
-    om = fillstream.OrderManagement()
-    om.add_order(1, "JPM", Side.BUY, 20, 20)
-    with pytest.raises(ValueError, match="order_id is 1, and an order has it"):
-        om.add_order(1, "GS", Side.SELL, 1, 1)
-    om.remove_order(1)
-    with pytest.raises(ValueError, match="no order has it"):
-        om.remove_order(1)
-    om.add_order(1, "JPM", Side.BUY, 1, 1)
-    for amount in (0, -1):
-        with pytest.raises(ValueError, match=f"amount is {amount}"):
-            om.calculate_price("JPM", Side.BUY, amount)
 
 
 def test_arrays_are_frames() -> None:

@@ -1,0 +1,69 @@
+"""Checks of what people pass in: each names the field, shows the value, and says what it must be.
+
+Flows in: a field's name and whatever was given for it. Flows out: the value as the code behind wants it, or an
+exception. Never rounds and never guesses: an amount that is nearly an integer is somebody's mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from operator import index
+from typing import Any, TypeVar
+
+_E = TypeVar("_E", bound=Enum)
+_C = TypeVar("_C", bound=Callable[..., Any])
+
+_MOST_CHARS = 80
+_MOST_BITS = 256
+
+
+def shown(value: object) -> str:
+    """Return a value as an error quotes it: short, whatever it is."""
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return f"an integer of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}..."
+
+
+def integer(field: str, value: object, low: int, high: int) -> int:
+    """Return an int between `low` and `high`, of anything that is an integer (numpy's too).
+
+    Raises TypeError for what is none: floats, decimals and fractions whatever they hold, text, None, and bool, which
+    is one to Python and a mistake here. Raises ValueError out of range.
+    """
+    try:
+        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"{field} is {shown(value)}, and must be an integer.")
+    if not low <= number <= high:
+        raise ValueError(f"{field} is {shown(number)}, and must be between {low} and {high}.")
+    return number
+
+
+def member(field: str, value: object, kind: type[_E]) -> _E:
+    """Return a member of an enumeration, given itself or its name in upper or lower case. Raises ValueError."""
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, str) and value.upper() in kind.__members__:
+        return kind[value.upper()]
+    *others, last = kind.__members__
+    raise ValueError(f"{field} is {shown(value)}, and must be {', '.join(others)} or {last}.")
+
+
+def text(field: str, value: object) -> str:
+    """Return a text that is not empty. Raises TypeError for anything but str, ValueError for an empty one."""
+    if not isinstance(value, str):
+        raise TypeError(f"{field} is {shown(value)}, and must be a str.")
+    if not value:
+        raise ValueError(f"{field} is '', and must not be empty.")
+    return str(value)
+
+
+def callback(field: str, value: _C | None) -> _C | None:
+    """Return what can be called, or None. Raises TypeError."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{field} is {shown(value)}, and must be callable or None.")
+    return value
