@@ -2,7 +2,8 @@
 
 Flows in: frames of commands and the time of their stream entry. Flows out: frames of reports. No order ever
 becomes a Python object here; what the records mean, and every rule of matching, is in
-`native/include/fillstream.h`. Prices are ticks, quantities lots. An engine belongs to one thread at a time.
+`native/include/fillstream.h`. Prices are ticks, quantities lots. Nothing here waits for a lock, and C runs while other
+Python threads do: an engine belongs to one thread at a time. `fillstream.Engine` is the one for many.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never
 
-from libs.common.frames import RECORD_BYTES, check_frame, torn
+from libs.common.checks import integer
+from libs.common.frames import MAX_QTY, RECORD_BYTES, Side, check_frame, torn
 from native._core import ffi, lib
 
 if TYPE_CHECKING:
@@ -20,8 +22,21 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 DEFAULT_MAX_ORDERS: Final = 1 << 20
+MAX_ORDERS: Final[int] = lib.FS_MAX_ORDERS
+UNDONE: Final[int] = lib.FS_NONE
+"""What `submit` and `cancel` return, having done nothing, while reports of an earlier command are to be fetched."""
 _REPORTS: Final = ffi.typeof("fs_report[]")
 OUTPUT_REPORTS: Final = 8192  # records the reusable output buffer holds (512 KiB); longer answers take more calls
+_MAX_OUTPUT_REPORTS: Final = 1 << 24
+_BUSY: Final = "{} must wait: reports are still to be fetched with process_into or process, of a command it has begun."
+_SUBMIT: Final = """`submit(order_id, account, symbol, side, price, qty)`: put in one plain limit order from plain ints.
+
+Returns how many reports it gave; `answers` has them, and must be asked at `output_reports` or more. `UNDONE`: reports
+of an earlier command are still to be fetched, and nothing was done. By position alone. Raises OverflowError for an
+int that its field cannot hold. Give ints: C takes a Decimal, a Fraction or a numpy float for the integer it is cut
+to, and looking would cost as much as the call.
+"""
+_CANCEL: Final = "`cancel(order_id, account)`: cancel one order; all else as `submit`."
 
 
 class Level(NamedTuple):
@@ -73,17 +88,28 @@ def _wide(low: int, high: int) -> int:
     return (high << 64) + low
 
 
+def _symbol(symbol: int) -> int:
+    """Check what the field holds; symbols above FS_MAX_SYMBOL have no book and read as empty."""
+    return integer("symbol", symbol, 0, (1 << 32) - 1)
+
+
+def _side(side: int) -> int:
+    return integer("side", side, int(Side.BUY), int(Side.SELL))
+
+
 class Engine:
     """The books of one symbol partition.
 
     `max_orders` (orders, 1 to 2^30) is how many client orders may rest at a time; one more is rejected with
-    reason CAPACITY. `output_reports` (records) sizes the output buffer and changes nothing else.
+    reason CAPACITY. `output_reports` (records, 1 to 2^24) sizes the output buffer and changes nothing else.
+
+    Without locks: two threads in one engine at a time corrupt it. Queries raise TypeError for what is no integer and
+    ValueError for a number out of range, and say what they were given.
     """
 
     def __init__(self, max_orders: int = DEFAULT_MAX_ORDERS, output_reports: int = OUTPUT_REPORTS) -> None:
-        if not 1 <= max_orders <= lib.FS_MAX_ORDERS:
-            raise ValueError(f"max_orders is {max_orders}, and must be between 1 and {lib.FS_MAX_ORDERS}.")
-        assert output_reports > 0
+        max_orders = integer("max_orders", max_orders, 1, MAX_ORDERS)
+        output_reports = integer("output_reports", output_reports, 1, _MAX_OUTPUT_REPORTS)
         engine = lib.fs_new(max_orders)
         if engine == ffi.NULL:
             raise MemoryError("The engine cannot be allocated.")
@@ -100,11 +126,12 @@ class Engine:
         self._unpack = ffi.unpack
         # Bound C functions: a Python method around each would cost as much as the call.
         self.submit: Callable[[int, int, int, int, int, int], int] = partial(lib.fs_submit, *room)
-        """`submit(order_id, account, symbol, side, price, qty)` puts in one plain limit order from plain ints. It
-        returns how many reports it gave; `answers` has them, and must be asked at `output_reports` or more. Raises
-        OverflowError for an int that its field cannot hold."""
+        self.submit.__doc__ = _SUBMIT
         self.cancel: Callable[[int, int], int] = partial(lib.fs_cancel, *room)
-        """`cancel(order_id, account)` cancels one order, likewise."""
+        self.cancel.__doc__ = _CANCEL
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        raise TypeError("An Engine cannot be copied or pickled: snapshot() gives its state, restore() takes it.")
 
     def process(self, frame: bytes | bytearray | memoryview, now_ms: int) -> bytes:
         """Set the clock to `now_ms` (since 1970 UTC), execute a frame of commands, return the reports.
@@ -128,8 +155,9 @@ class Engine:
         """Like `process`, but read and write in place: contiguous memory of any kind, arrays included.
 
         Returns how many commands were begun and how many reports written. When that is all that `out` holds, more may
-        be waiting: call again with the commands that were not begun (or none), until fewer come. Raises ValueError as
-        `process` does, and for an `out` of less than one record.
+        be waiting: call again with the commands that were not begun (or none), until fewer come; what any other call
+        executes before that answers with these first. Raises ValueError as `process` does, and for an `out` of less
+        than one record. `out` must not overlap `frame`.
         """
         records = frame if type(frame) is bytes else ffi.from_buffer(frame)
         size = len(records)
@@ -203,15 +231,20 @@ class Engine:
 
     def best(self, symbol: int) -> tuple[Level | None, Level | None]:
         """Return the best bid and the best ask of a symbol, None where a side is empty."""
-        lib.fs_best(self._engine, symbol, self._level, self._level + 1)
+        lib.fs_best(self._engine, _symbol(symbol), self._level, self._level + 1)
         bid, ask = (self._level_of(self._level[i]) for i in range(2))
         return (bid if bid.orders else None), (ask if ask.orders else None)
 
     def depth(self, symbol: int, side: int, levels: int = 10) -> list[Level]:
-        """Return up to `levels` levels of one side of a symbol, best first."""
-        out = ffi.new("fs_level[]", levels)
-        count = lib.fs_depth(self._engine, symbol, side, out, levels)
+        """Return up to `levels` levels (0 to 2^30) of one side of a symbol, best first."""
+        room = self._room("levels", levels)
+        out = ffi.new("fs_level[]", room)
+        count = lib.fs_depth(self._engine, _symbol(symbol), _side(side), out, room)
         return [self._level_of(out[i]) for i in range(count)]
+
+    def _room(self, field: str, wanted: int) -> int:
+        """Return how many of what is wanted there can be: a client's order each, and the house's of both sides."""
+        return min(integer(field, wanted, 0, MAX_ORDERS), self.orders() + 2)
 
     @staticmethod
     def _level_of(level: Any) -> Level:
@@ -220,7 +253,7 @@ class Engine:
     def last(self, symbol: int) -> Last | None:
         """Return the newest trade of a symbol and its totals, or None if there was no trade or print yet."""
         last = ffi.new("fs_last *")
-        lib.fs_last_trade(self._engine, symbol, last)
+        lib.fs_last_trade(self._engine, _symbol(symbol), last)
         return Last(last.price, last.qty, last.volume, last.trades) if last.trades else None
 
     def volume(self, symbol: int) -> int:
@@ -231,23 +264,24 @@ class Engine:
     def vwap(self, symbol: int) -> Fraction | None:
         """Return the volume-weighted average price (ticks, exact) of a symbol's trades, None before the first."""
         last = ffi.new("fs_last *")
-        lib.fs_last_trade(self._engine, symbol, last)
+        lib.fs_last_trade(self._engine, _symbol(symbol), last)
         return Fraction(_wide(last.turnover_low, last.turnover_high), last.volume) if last.volume else None
 
     def reserve(self, orders: int) -> None:
         """Make room for so many live orders (0 to 2^30) now. Raises MemoryError."""
-        if lib.fs_reserve(self._engine, orders) != lib.FS_OK:
+        if lib.fs_reserve(self._engine, integer("orders", orders, 0, MAX_ORDERS)) != lib.FS_OK:
             raise MemoryError(f"There is no memory for {orders} orders.")
 
     def find(self, order_id: int) -> Resting | None:
         """Return a live client order, resting or dormant, or None."""
-        order = ffi.new("fs_resting *")
-        return self._resting(order) if lib.fs_find(self._engine, order_id, order) else None
+        order, number = ffi.new("fs_resting *"), integer("order_id", order_id, 0, (1 << 64) - 1)
+        return self._resting(order) if lib.fs_find(self._engine, number, order) else None
 
     def queue(self, symbol: int, side: int, orders: int = 100, *, dormant: bool = False) -> list[Resting]:
-        """Return up to `orders` orders of one side as they would trade; `dormant`: its stops, nearest first."""
-        out = ffi.new("fs_resting[]", orders)
-        count = lib.fs_queue(self._engine, symbol, side, dormant, out, orders)
+        """Return up to `orders` (0 to 2^30) of one side as they would trade; `dormant`: its stops, nearest first."""
+        room = self._room("orders", orders)
+        out = ffi.new("fs_resting[]", room)
+        count = lib.fs_queue(self._engine, _symbol(symbol), _side(side), bool(dormant), out, room)
         return [self._resting(out[i]) for i in range(count)]
 
     @staticmethod
@@ -255,36 +289,47 @@ class Engine:
         return Resting(*(getattr(order, name) for name in Resting._fields))
 
     def cost(self, symbol: int, side: int, qty: int) -> Walk:
-        """Return what a market order of `side` for `qty` would trade now, nothing taken."""
-        walk = ffi.new("fs_walk *")
-        lib.fs_cost(self._engine, symbol, side, qty, walk)
+        """Return what a market order of `side` for `qty` (lots, 1 to 10^15) would trade now, nothing taken."""
+        walk, lots = ffi.new("fs_walk *"), integer("qty", qty, 1, MAX_QTY)
+        lib.fs_cost(self._engine, _symbol(symbol), _side(side), lots, walk)
         return Walk(walk.qty, walk.worst, _wide(walk.cost_low, walk.cost_high))
 
     def cumulative(self, symbol: int, side: int, price: int) -> int:
         """Return the lots shown on one side at `price` or better."""
-        return int(lib.fs_cumulative(self._engine, symbol, side, price))
+        reach = integer("price", price, -1 << 63, (1 << 63) - 1)
+        return int(lib.fs_cumulative(self._engine, _symbol(symbol), _side(side), reach))
 
     def session(self, symbol: int) -> int:
         """Return a symbol's `Session`."""
-        return int(lib.fs_indicative(self._engine, symbol, ffi.NULL, ffi.NULL))
+        return int(lib.fs_indicative(self._engine, _symbol(symbol), ffi.NULL, ffi.NULL))
 
     def indicative(self, symbol: int) -> tuple[int, int]:
         """Return price and quantity that an uncross would give now; quantity 0: nothing crosses."""
         price, qty = ffi.new("int64_t *"), ffi.new("int64_t *")
-        lib.fs_indicative(self._engine, symbol, price, qty)
+        lib.fs_indicative(self._engine, _symbol(symbol), price, qty)
         return price[0], qty[0]
 
     def answers(self, count: int) -> bytes:
-        """Return the `count` reports of the last `submit` or `cancel`."""
-        answers = [bytes(ffi.buffer(self._reports, count * RECORD_BYTES)[:])]
+        """Return the `count` reports of the last `submit` or `cancel`: what it returned, and no other number.
+
+        Raises ValueError for a count that no call can have returned, RuntimeError for `UNDONE`.
+        """
+        if count == UNDONE:
+            raise RuntimeError(_BUSY.format("submit"))
+        answers = [bytes(ffi.buffer(self._reports, integer("count", count, 0, self._capacity) * RECORD_BYTES)[:])]
         if count == self._capacity:
             self._pump(self._clock, 0, answers)
         return b"".join(answers)
 
     def snapshot(self) -> bytes:
-        """Return the whole state. Equal states give equal bytes."""
+        """Return the whole state. Equal states give equal bytes.
+
+        Raises RuntimeError while reports of `process_into`, `submit` or `cancel` are still to be fetched, as do
+        `restore` and `state_hash`.
+        """
         size = lib.fs_snapshot_size(self._engine)
-        assert size, "process() always finishes its commands"
+        if not size:
+            raise RuntimeError(_BUSY.format("snapshot"))
         out = ffi.new("unsigned char[]", size)
         written = lib.fs_snapshot_save(self._engine, out, size)
         assert written == size
@@ -300,12 +345,17 @@ class Engine:
             raise ValueError(f"These {memoryview(snapshot).nbytes} bytes are no snapshot of an engine.")
         if status == lib.FS_NO_MEMORY:
             raise MemoryError("Memory ran out while a snapshot was restored.")
+        if status == lib.FS_BUSY:
+            raise RuntimeError(_BUSY.format("restore"))
         assert status == lib.FS_OK
         self._now_ms = 0
 
     def state_hash(self) -> int:
         """Return the 64-bit hash of the state: equal states, equal hashes."""
-        return int(lib.fs_state_hash(self._engine))
+        state_hash = int(lib.fs_state_hash(self._engine))
+        if not state_hash and not lib.fs_snapshot_size(self._engine):
+            raise RuntimeError(_BUSY.format("state_hash"))
+        return state_hash
 
     def validate(self) -> None:
         """Check every invariant of the books; raise AssertionError with a sentence naming the broken one."""

@@ -4,9 +4,8 @@ import pytest
 
 import fillstream
 from fillstream.book import MarketData, Status, TradeReport
-from libs.common import frames
 from libs.common.frames import OrdType, Reason, Side
-from services.matching_engine.book import Engine, Level
+from services.matching_engine.book import Level
 
 
 def test_a_trade_is_confirmed_to_both_sides_and_the_market_is_told() -> None:
@@ -55,78 +54,6 @@ def test_a_book_of_one_symbol() -> None:
     assert (book.spread(), book.bids(), book.asks()) == (3, [Level(99, 5, 1)], [Level(102, 5, 1)])
     assert book.replace_order(1, 102, 5).filled == 5
     assert (book.spread(), book.bids(), book.asks()) == (None, [], [])
-
-
-def test_plain_calls_are_answered_in_full_whatever_the_buffer() -> None:
-    engine = Engine(output_reports=3)
-    for order_id in range(1, 6):
-        assert engine.submit(order_id, 1, 0, Side.SELL, 100, 1) == 1
-    count = engine.submit(9, 2, 0, Side.BUY, 100, 5)
-    assert len(engine.answers(count)) == (1 + 2 * 5) * 64
-    assert engine.cancel(1, 1) == 1
-
-
-def test_arrays_are_frames() -> None:
-    pytest.importorskip("numpy", reason="numpy is the optional extra `research`")
-    from fillstream import research
-
-    commands = research.commands(3)
-    commands["order_id"], commands["price"], commands["qty"] = [1, 2, 3], 100, 5
-    commands["account"], commands["type"], commands["ord_type"], commands["tif"] = 1, 1, 2, 1
-    commands["side"] = [1, 1, 2]
-    reports = research.process(Engine(), commands)
-    assert reports["type"].tolist() == [1, 1, 1, 3, 3]
-    assert reports["match_id"].tolist() == [0, 0, 0, 1, 1]
-    with pytest.raises(ValueError, match="1-dimensional of commands"):
-        research.process(Engine(), reports)
-
-
-@pytest.mark.parametrize("records", [1, 2, 3, 5, 64])
-@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_reports_written_into_the_callers_memory_are_those_of_process(
-    records: int, kind: type[bytes] | type[bytearray] | type[memoryview]
-) -> None:
-    sells = b"".join(
-        frames.new_order(i, 1, 0, 0, side=Side.SELL, ord_type=OrdType.LIMIT, tif=1, price=100, qty=1, expiry_ms=7 + i)
-        for i in range(1, 6)
-    )
-    buy = frames.new_order(9, 2, 0, 0, side=Side.BUY, ord_type=OrdType.LIMIT, tif=1, price=100, qty=3)
-    one, other, out = Engine(), Engine(), bytearray(records * 64)
-    for frame, now_ms in ((sells, 5), (buy, 8), (b"", 20)):
-        answers, rest = b"", kind(frame)
-        while True:
-            begun, written = other.process_into(rest, now_ms, out)
-            answers += out[: written * 64]
-            if written < records:
-                break
-            rest = rest[begun * 64 :]
-        assert answers == one.process(kind(frame), now_ms)
-    assert other.snapshot() == one.snapshot()
-    with pytest.raises(ValueError, match="out holds 0 records"):
-        other.process_into(b"", 20, bytearray())
-    with pytest.raises(ValueError, match="now_ms is -1"):
-        other.process_into(b"", -1, out)
-
-
-def test_arrays_of_many_fills_are_answered_in_full() -> None:
-    numpy = pytest.importorskip("numpy", reason="numpy is the optional extra `research`")
-    from fillstream import research
-
-    commands = research.commands(501)
-    commands["order_id"], commands["price"], commands["qty"] = numpy.arange(1, 502), 100, 1
-    commands["account"], commands["type"], commands["ord_type"], commands["tif"] = 1, 1, 2, 1
-    commands["side"] = Side.SELL
-    engine = Engine()
-    assert len(research.process(engine, commands[:500])) == 500
-    commands["side"], commands["qty"] = Side.BUY, 500
-    before = engine.snapshot()
-    for out in (None, numpy.empty(7, research.report_dtype()), numpy.empty(2000, research.report_dtype())):
-        engine.restore(before)
-        reports = research.process(engine, commands[500:], out=out)
-        assert reports["type"].tolist() == [1] + [3] * 1000
-        assert reports["leaves"][-2:].tolist() == [0, 0]
-    with pytest.raises(ValueError, match=r"out is 1-dimensional .* must be 1-dimensional of reports"):
-        research.process(engine, commands, out=commands)
 
 
 def test_an_order_expires_when_its_time_has_come() -> None:
