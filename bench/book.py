@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fillstream.book import Engine as PleasantEngine
 from libs.common import frames
 from libs.common.frames import Side
 from services.matching_engine.book import Engine
@@ -124,12 +123,12 @@ def python_faces(messages: int, repeats: int, batch: int) -> dict[str, float]:
 
 
 def python_calls(count: int, repeats: int) -> float:
-    """One call an order from plain ints, in and out again, through `fillstream.Engine.submit` and `cancel`: ns each."""
+    """One call an order from plain ints, in and out again, through the core's `submit` and `cancel`: ns each."""
     sides = [int(Side.BUY), int(Side.SELL)]
     orders = [(i, sides[i & 1], 100 * (1 + (i & 1)) + i % 16) for i in range(1, count)]
     best = 1e9
     for _ in range(repeats):
-        engine = PleasantEngine()
+        engine = Engine()
         submit, cancel = engine.submit, engine.cancel
         start = time.perf_counter_ns()
         for order_id, side, price in orders:

@@ -6,16 +6,77 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fillstream.book import Engine, OrderBook
-    from fillstream.order_management import OrderManagement
+    from fillstream import research
+    from fillstream.book import Engine
+    from fillstream.order_book import OrderBook
+    from fillstream.order_management import OrderFill, OrderManagement, Trade
+    from fillstream.outcomes import (
+        CommandResult,
+        Indicative,
+        MarketData,
+        OpenOrder,
+        OrderResult,
+        OrderUpdate,
+        Status,
+        TradeReport,
+    )
+    from libs.common.frames import OrderFlag, OrdType, Reason, ReportType, Session, Side, Stp, Tif
+    from services.matching_engine.book import Engine as CoreEngine
+    from services.matching_engine.book import Last, Level, Walk
 
-__all__ = ["Engine", "OrderBook", "OrderManagement"]
+__all__ = [
+    "CommandResult",
+    "CoreEngine",
+    "Engine",
+    "Indicative",
+    "Last",
+    "Level",
+    "MarketData",
+    "OpenOrder",
+    "OrdType",
+    "OrderBook",
+    "OrderFill",
+    "OrderFlag",
+    "OrderManagement",
+    "OrderResult",
+    "OrderUpdate",
+    "Reason",
+    "ReportType",
+    "Session",
+    "Side",
+    "Status",
+    "Stp",
+    "Tif",
+    "Trade",
+    "TradeReport",
+    "Walk",
+    "research",
+]
 
-_HOMES = {"Engine": "book", "OrderBook": "book", "OrderManagement": "order_management"}
+_NAMES_OF = {
+    "fillstream.book": ("Engine",),
+    "fillstream.order_book": ("OrderBook",),
+    "fillstream.order_management": ("OrderFill", "OrderManagement", "Trade"),
+    "fillstream.outcomes": (
+        *("CommandResult", "Indicative", "MarketData", "OpenOrder", "OrderResult", "OrderUpdate", "Status"),
+        "TradeReport",
+    ),
+    "libs.common.frames": ("OrdType", "OrderFlag", "Reason", "ReportType", "Session", "Side", "Stp", "Tif"),
+    "services.matching_engine.book": ("Last", "Level", "Walk"),
+}
+_HOMES = {name: (home, name) for home, names in _NAMES_OF.items() for name in names}
+_HOMES["CoreEngine"] = ("services.matching_engine.book", "Engine")
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is asked for: the command starts without the C engine."""
+    if name == "research":
+        return import_module("fillstream.research")
     if name not in _HOMES:
         raise AttributeError(f"module 'fillstream' has no attribute {name!r}")
-    return getattr(import_module(f"fillstream.{_HOMES[name]}"), name)
+    home, attribute = _HOMES[name]
+    return getattr(import_module(home), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

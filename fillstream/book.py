@@ -1,110 +1,167 @@
-"""Order books for people: symbols by name, sides as words, callbacks, snapshots of the market.
+"""Order books for people, of many symbols: symbols by name, sides as words, callbacks, snapshots, from any thread.
 
-Flows in: orders and cancels as plain calls. Flows out: what became of each, as small named tuples; trade
-confirmations and market data to callbacks. The matching is the C engine's (`services.matching_engine.book`); its rules
-are in `native/include/fillstream.h`. Prices are integers in ticks, quantities integers in lots; nothing here knows
-decimals, streams or the desk.
+Flows in: orders, cancels and the venue's own commands as plain calls. Flows out: what became of each, as small named
+tuples (`fillstream.outcomes`); trades, order updates and market data to callbacks. The matching is the C engine's
+(`services.matching_engine.book`); its rules are in `native/include/fillstream.h`. Prices are integers in ticks,
+quantities integers in lots; nothing here knows decimals, streams or the desk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
-from typing import NamedTuple
+from fractions import Fraction
+from threading import RLock
+from typing import Final, NamedTuple, Never, TypeVar
 
+from fillstream import names as registry
+from fillstream.names import Names, check_client_id
+from fillstream.notices import Notices
+from fillstream.outcomes import (
+    UNLIMITED,
+    CommandResult,
+    Indicative,
+    MarketData,
+    Named,
+    OpenOrder,
+    OrderResult,
+    OrderUpdate,
+    Status,
+    TradeReport,
+    open_order,
+    order_update,
+    status_of,
+    trade_report,
+)
+from fillstream.terms import MAX_ACCOUNT, MAX_TIME_MS, NO_FLAG, STOPPED, check_price, check_terms
 from libs.common import frames
-from libs.common.frames import OrderFlag, OrdType, Reason, ReportFlag, ReportType, Side, Stp, Tif
+from libs.common.checks import callback, integer, member, shown, text
+from libs.common.frames import (
+    MAX_PRICE,
+    MAX_QTY,
+    OrderFlag,
+    OrdType,
+    Reason,
+    ReplaceFlag,
+    Report,
+    ReportType,
+    Session,
+    Side,
+    Stp,
+    Tif,
+)
+from services.matching_engine.book import DEFAULT_MAX_ORDERS, MAX_ORDERS, Last, Level, Resting, Walk
 from services.matching_engine.book import Engine as CoreEngine
-from services.matching_engine.book import Level
 
-ACCOUNT = 1
+ACCOUNT: Final = 1
 """The account of an order that names none."""
+LEVELS: Final = 10
+"""How many levels and orders a question gets that does not say."""
+_REFUSALS: Final = frozenset(map(int, (ReportType.REJECTED, ReportType.CANCEL_REJECTED, ReportType.REPLACE_REJECTED)))
+_STILL_LIVE: Final = frozenset({int(ReportType.CANCEL_REJECTED), int(ReportType.REPLACE_REJECTED)})
+_FILLED, _MASS_CANCELED = int(ReportType.FILLED), int(ReportType.MASS_CANCELED)
+
+_T = TypeVar("_T")
+OnTrade = Callable[[TradeReport], object]
+OnUpdate = Callable[[OrderUpdate], object]
+OnMarket = Callable[[MarketData], object]
 
 
-class Status(Enum):
-    """What an order is after a call."""
+class _Read(NamedTuple):
+    """The answers to one command, in people's terms; `own` are those about its own order."""
 
-    WORKING = "WORKING"
-    WAITING = "WAITING"
-    FILLED = "FILLED"
-    CANCELED = "CANCELED"
-    REJECTED = "REJECTED"
+    result: CommandResult
+    own: list[Report]
 
 
-class TradeReport(NamedTuple):
-    """One side of one trade. `price` is the resting order's, `leaves` (lots) what this order has open after it."""
-
-    match_id: int
-    symbol: str
-    side: Side
-    price: int
-    qty: int
-    leaves: int
-    client_id: str | int
-    broker_id: int
-    maker: bool
-
-
-class OrderResult(NamedTuple):
-    """What became of a submitted or cancelled order; `reason` says why it was rejected or cancelled."""
-
-    client_id: str | int
-    broker_id: int
-    status: Status
-    filled: int
-    leaves: int
-    reason: Reason
-    trades: tuple[TradeReport, ...]
-
-
-class MarketData(NamedTuple):
-    """A symbol now: levels best first, the last trade (None before the first), lots traded in all."""
-
-    symbol: str
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
-    last_price: int | None
-    last_qty: int | None
-    volume: int
-
-
-class _Live(NamedTuple):
-    client_id: str | int
-    account: int
-    symbol: str
-
-
-class Engine(CoreEngine):
+class Engine:
     """Books of many symbols.
 
     Args:
         max_orders: how many orders may be live at a time (1 to 2^30).
         depth: levels of each side in a snapshot of the market.
-        on_trade_confirmation: called with each `TradeReport`, the maker's before the taker's, after the command.
-        on_market_data_update: called with a symbol's `MarketData` after each command that was not rejected.
+        on_trade_confirmation: called with a `TradeReport` for each order that trades, the maker's before the taker's.
+        on_order_update: called with an `OrderUpdate` for all else that happens to an order.
+        on_market_data_update: called with the `MarketData` of each symbol that a command changed, after the others.
 
-    `client_id` is the caller's name for an order, unique among live ones; `broker_id` the engine's number for it.
-    Orders submitted through the inherited `submit` and `process` have numbers of the caller's and no client id.
+    Names. `symbol` is a text that is not empty. `client_id` is the caller's name for an order, a text or an int,
+    unique among live ones and free again when the order is done; `broker_id` is the engine's number for it. A
+    question about a symbol never seen is answered as of an empty book. Codes (`side`, `tif`, `ord_type`, `stp`,
+    `session`) are members of their enumerations or their names as text.
+
+    Numbers are integers, numpy's too: prices in ticks (-2^62 < price < 2^62; 0 and negative ones are prices like
+    others), quantities in lots (1 to 10^15), times in ms since 1970 UTC. What is no integer is a TypeError (floats,
+    Decimals and bools are none), and what is wrong in itself a ValueError; both name field, value and limit, and
+    change nothing. What the state of the book forbids comes back as `Status.REJECTED`, or as a `CommandResult`
+    that is not `done`, with a `Reason`.
+
+    Threads. Any thread may call: a lock makes one call wait for the other. Callbacks run in the thread of the command
+    they tell of, under the lock, and may call in; one that waits for another thread's call waits for ever.
+
+    Callbacks are called after the command, in the order of what they tell. What a callback's own command tells comes
+    behind what is still to be told, so every callback hears every event in order; results and market data are of
+    their command's own moment, even when they are told later. When a callback raises, the others are still called;
+    then the first error is raised from the outermost call. The command has been executed then: the error's notes have
+    its result, and the errors of other callbacks.
+
+    An engine cannot be copied or pickled; `snapshot` and `restore` carry it elsewhere. For commands as records, for
+    arrays and for speed there is `fillstream.CoreEngine`, which has none of this.
     """
 
     def __init__(
         self,
-        max_orders: int = 1 << 20,
+        max_orders: int = DEFAULT_MAX_ORDERS,
         *,
-        depth: int = 10,
-        on_trade_confirmation: Callable[[TradeReport], None] | None = None,
-        on_market_data_update: Callable[[MarketData], None] | None = None,
+        depth: int = LEVELS,
+        on_trade_confirmation: OnTrade | None = None,
+        on_order_update: OnUpdate | None = None,
+        on_market_data_update: OnMarket | None = None,
     ) -> None:
-        super().__init__(max_orders)
+        self._lock = RLock()
+        self._max_orders = integer("max_orders", max_orders, 1, MAX_ORDERS)
+        self._core = CoreEngine(self._max_orders)
+        self._names = Names()
+        self._notices = Notices()
+        self._levels = integer("depth", depth, 1, MAX_ORDERS)
         self.on_trade_confirmation = on_trade_confirmation
+        self.on_order_update = on_order_update
         self.on_market_data_update = on_market_data_update
-        self._depth = depth
-        self._numbers: dict[str, int] = {}
-        self._names: list[str] = []
-        self._live: dict[int, _Live] = {}
-        self._broker_ids: dict[str | int, int] = {}
-        self._next_id = 1
-        self._time_ms = 0
+
+    def __repr__(self) -> str:
+        with self._lock:
+            live, symbols = len(self._names.live), len(self._names.symbols)
+        return f"<fillstream.Engine: {live} live orders of at most {self._max_orders}, {symbols} symbols>"
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        raise TypeError("An Engine cannot be copied or pickled: snapshot() gives its state, restore() takes it.")
+
+    @property
+    def on_trade_confirmation(self) -> OnTrade | None:
+        """What is called with each `TradeReport`; may be set at any time."""
+        return self._on_trade
+
+    @on_trade_confirmation.setter
+    def on_trade_confirmation(self, call: OnTrade | None) -> None:
+        self._on_trade = callback("on_trade_confirmation", call)
+
+    @property
+    def on_order_update(self) -> OnUpdate | None:
+        """What is called with each `OrderUpdate`; may be set at any time."""
+        return self._on_update
+
+    @on_order_update.setter
+    def on_order_update(self, call: OnUpdate | None) -> None:
+        self._on_update = callback("on_order_update", call)
+
+    @property
+    def on_market_data_update(self) -> OnMarket | None:
+        """What is called with the `MarketData` of each symbol changed; may be set at any time."""
+        return self._on_market
+
+    @on_market_data_update.setter
+    def on_market_data_update(self, call: OnMarket | None) -> None:
+        self._on_market = callback("on_market_data_update", call)
+
+    # ----------------------------------------------------------------------------------------------- orders
 
     def submit_order(
         self,
@@ -115,160 +172,371 @@ class Engine(CoreEngine):
         client_id: str | int,
         *,
         account: int = ACCOUNT,
-        ord_type: OrdType | None = None,
-        tif: Tif = Tif.GTC,
-        stop_price: int = 0,
-        display: int = 0,
-        offset: int = 0,
-        flags: OrderFlag | int = 0,
-        stp: Stp = Stp.NONE,
-        expiry_ms: int = 0,
+        ord_type: OrdType | str | None = None,
+        tif: Tif | str = Tif.GTC,
+        stop_price: int | None = None,
+        display: int | None = None,
+        offset: int | None = None,
+        flags: OrderFlag = NO_FLAG,
+        stp: Stp | str = Stp.NONE,
+        expiry_ms: int | None = None,
     ) -> OrderResult:
-        """Put in an order; without a price it is a market order.
+        """Put in an order.
 
-        `price`, `stop_price` and `offset` are ticks (`offset` basis points with `OrderFlag.OFFSET_BPS`), `qty` and
-        `display` lots. Raises ValueError for a client id in use, a side that is none, or more than 65536 symbols;
-        what the engine refuses comes back as `Status.REJECTED` with its reason.
+        Without `ord_type` the prices say what it is: `price` alone a LIMIT order, no price a MARKET order;
+        `stop_price` (ticks) a STOP or, with `price`, a STOP_LIMIT order; `offset` (ticks, or 1 to 9999 basis points
+        with `OrderFlag.OFFSET_BPS`) a TRAILING_STOP. A price that the type does not take, or one that it lacks, is a
+        ValueError, and so are flags and a `display` that do not fit it.
+
+        `display` (lots) makes an iceberg, which shows so much at a time. `account` (1 to 2^32-1) is whose it is, and
+        `stp` what happens instead of a trade with an order of the same account. `expiry_ms` (ms since 1970 UTC) is
+        when `set_time` lets it expire, whatever the `tif`: a GTD order needs one, and a DAY order without one never
+        expires, since the engine knows no calendar.
+
+        Raises ValueError for a `client_id` that a live order has, and for more than 65536 symbols.
         """
-        if client_id in self._broker_ids:
-            raise ValueError(f"client_id is {client_id!r}, and a live order has it; it must be new.")
-        broker_id, self._next_id = self._next_id, self._next_id + 1
-        record = frames.new_order(
-            broker_id, account, self._number(symbol), 0, side=_side(side),
-            ord_type=ord_type or (OrdType.MARKET if price is None else OrdType.LIMIT), tif=tif, price=price or 0,
-            qty=qty, expiry_ms=expiry_ms, stop_price=stop_price, display_or_offset=display or offset,
-            flags=flags | (OrderFlag.ICEBERG if display else 0), stp=stp,
-        )  # fmt: skip
-        self._live[broker_id] = _Live(client_id, account, symbol)
-        self._broker_ids[client_id] = broker_id
-        return self._execute(record, broker_id, symbol)
+        record = check_terms(side, price, qty, ord_type, tif, stop_price, display, offset, flags, stp, expiry_ms)
+        owner, name = integer("account", account, 1, MAX_ACCOUNT), check_client_id(client_id)
+        with self._lock:
+            if name in self._names.broker_ids:
+                raise ValueError(f"client_id is {shown(name)}, and a live order has it; it must be new.")
+            number, broker_id = self._names.number_for(symbol), self._names.next_id
+            command = frames.new_order(broker_id, owner, number, 0, **record._asdict())
+            self._names.next_id += 1
+            self._names.enter(broker_id, Named(name, owner, symbol, record.ord_type))
+            return self._execute_own(command, broker_id, symbol)
 
     def cancel_order(self, client_id: str | int | None = None, *, broker_id: int | None = None) -> OrderResult:
-        """Cancel by the caller's name or the engine's number. Raises KeyError when there is no such live order."""
-        number = self._broker_ids[client_id] if client_id is not None else broker_id
-        if number is None or number not in self._live:
-            raise KeyError(f"broker_id is {number}, and no live order has it.")
-        order = self._live[number]
-        return self._execute(frames.cancel(number, order.account, self._number(order.symbol), 0), number, order.symbol)
+        """Cancel by the caller's name or the engine's number, one of them.
 
-    def replace_order(self, client_id: str | int, price: int, qty: int) -> OrderResult:
-        """Change price and total quantity; see FS_REPLACE. Raises KeyError when there is no such live order."""
-        number = self._broker_ids[client_id]
-        order = self._live[number]
-        record = frames.replace(number, order.account, self._number(order.symbol), 0, price=price, qty=qty)
-        return self._execute(record, number, order.symbol)
+        Raises KeyError when no live order has it.
+        """
+        with self._lock:
+            number = self._names.find(client_id, broker_id)
+            order = self._names.live[number]
+            command = frames.cancel(number, order.account, self._names.numbers[order.symbol], 0)
+            return self._execute_own(command, number, order.symbol)
 
-    def set_time(self, now_ms: int) -> None:
-        """Let time pass (ms since 1970 UTC): orders that are due expire. It never goes back."""
-        self._time_ms = max(self._time_ms, now_ms)
-        self._read(self.process(b"", self._time_ms), 0)
+    def replace_order(
+        self,
+        client_id: str | int | None = None,
+        price: int | None = None,
+        qty: int | None = None,
+        *,
+        stop_price: int | None = None,
+        open_qty: bool = False,
+        broker_id: int | None = None,
+    ) -> OrderResult:
+        """Change an order's price, quantity or stop price; what is None stays.
+
+        `qty` is the new total, of which what has been filled is part: a total of no more than that cancels the order.
+        With `open_qty` it is what shall be open. Less quantity at the same price keeps the place in the queue, all
+        else loses it. A new `stop_price` is for STOP and STOP_LIMIT orders that still wait.
+
+        Raises KeyError when no live order has the name, ValueError for a price that the order's type does not take.
+        """
+        price, stop_price = check_price("price", price), check_price("stop_price", stop_price)
+        if price is qty is stop_price is None:
+            raise ValueError("price, qty and stop_price are None, and one of them must be given.")
+        with self._lock:
+            number = self._names.find(client_id, broker_id)
+            order, resting = self._names.live[number], self._resting(number)
+            _check_taken("price", price, order, order.ord_type not in UNLIMITED)
+            _check_taken("stop_price", stop_price, order, order.ord_type in STOPPED)
+            flags = ReplaceFlag(0) if stop_price is None else ReplaceFlag.NEW_STOP
+            command = frames.replace(
+                number, order.account, resting.symbol, 0,
+                price=resting.price if price is None else price,
+                qty=resting.leaves if qty is None else integer("qty", qty, 1, MAX_QTY),
+                flags=flags | (ReplaceFlag.OPEN_QTY if open_qty or qty is None else 0),
+                stop_price=0 if stop_price is None else stop_price,
+            )  # fmt: skip
+            return self._execute_own(command, number, order.symbol)
+
+    def mass_cancel(
+        self, account: int | None = None, symbol: str | None = None, side: Side | str | None = None
+    ) -> CommandResult:
+        """Cancel all orders of an account, a symbol and a side, waiting ones too; None stands for every one."""
+        owner = 0 if account is None else integer("account", account, 1, MAX_ACCOUNT)
+        which = 0 if side is None else member("side", side, Side)
+        with self._lock:
+            number = None if symbol is None else self._known(symbol)
+            if symbol is not None and number is None:
+                return CommandResult(Reason.NONE, (), ())
+            return self._execute(frames.mass_cancel(owner, number, which))
+
+    # ------------------------------------------------------------------------------------ the venue's commands
+
+    def quote(
+        self, symbol: str, bid: int | None = None, bid_qty: int = 0, ask: int | None = None, ask_qty: int = 0
+    ) -> CommandResult:
+        """Put the house's quote in place of its former one; a side is a price and a quantity, or None and 0."""
+        sides = [_quoted("bid", bid, bid_qty), _quoted("ask", ask, ask_qty)]
+        if bid is not None and ask is not None and bid >= ask:
+            raise ValueError(f"bid is {bid}, and must be below the ask, {ask}.")
+        with self._lock:
+            return self._execute(frames.quote(self._names.number_for(symbol), *sides[0], *sides[1]), symbol)
+
+    def print_trade(self, symbol: str, side: Side | str, price: int, qty: int) -> CommandResult:
+        """Take note of a trade on the real market; `side` is the aggressor's.
+
+        It takes from orders at `price` or better, never from the house's quote, and nothing of it rests.
+        """
+        terms = (member("side", side, Side), integer("price", price, -MAX_PRICE, MAX_PRICE))
+        lots = integer("qty", qty, 1, MAX_QTY)
+        with self._lock:
+            return self._execute(frames.print_trade(self._names.number_for(symbol), *terms, lots), symbol)
+
+    def set_session(self, symbol: str, session: Session | str, reference: int | None = None) -> CommandResult:
+        """Go to AUCTION (orders collect), HALTED (cancels only) or CONTINUOUS; from an auction, this uncrosses.
+
+        `reference` (ticks) is the price that an uncross prefers when several trade as much; None: the symbol's former
+        one, 0 at first.
+        """
+        state = member("session", session, Session)
+        told = check_price("reference", reference)
+        with self._lock:
+            number = self._names.number_for(symbol)
+            price = self._names.references.get(symbol, 0) if told is None else told
+            return self._execute(frames.session(number, state, price), symbol, reference=price)
+
+    def set_bands(self, symbol: str, low: int, high: int) -> CommandResult:
+        """Let a symbol's limit prices be in `low` to `high` (ticks) alone; others are rejected. Live orders stay."""
+        lowest = integer("low", low, -MAX_PRICE, MAX_PRICE)
+        highest = integer("high", high, -MAX_PRICE, MAX_PRICE)
+        if lowest > highest:
+            raise ValueError(f"low is {lowest}, and must not be above high, {highest}.")
+        with self._lock:
+            return self._execute(frames.bands(self._names.number_for(symbol), lowest, highest), symbol)
+
+    def clear_bands(self, symbol: str) -> CommandResult:
+        """Let a symbol's limit prices be any."""
+        with self._lock:
+            return self._execute(frames.bands(self._names.number_for(symbol)), symbol)
+
+    def set_time(self, now_ms: int) -> CommandResult:
+        """Let time pass (ms since 1970 UTC, below 2^64): orders that are due expire. An earlier time is none."""
+        now = integer("now_ms", now_ms, 0, MAX_TIME_MS)
+        with self._lock:
+            self._names.time_ms = max(self._names.time_ms, now)
+            return self._execute(b"")
+
+    # -------------------------------------------------------------------------------------------- questions
 
     def get_market_data_snapshot(self, symbol: str) -> MarketData:
-        """Return a symbol's levels, last trade and volume; empty for a symbol never seen."""
-        number = self._numbers.get(symbol)
-        if number is None:
-            return MarketData(symbol, (), (), None, None, 0)
-        bids, asks = (tuple(self.depth(number, side, self._depth)) for side in (Side.BUY, Side.SELL))
-        last = self.last(number)
-        if last is None:
-            return MarketData(symbol, bids, asks, None, None, 0)
-        return MarketData(symbol, bids, asks, last.price, last.qty, last.volume)
+        """Return a symbol's levels, last trade and volume."""
+        with self._lock:
+            number = self._known(symbol)
+            if number is None:
+                return MarketData(symbol, (), (), None, None, 0)
+            bids, asks = (tuple(self._core.depth(number, side, self._levels)) for side in (Side.BUY, Side.SELL))
+            last = self._core.last(number)
+            if last is None:
+                return MarketData(symbol, bids, asks, None, None, 0)
+            return MarketData(symbol, bids, asks, last.price, last.qty, last.volume)
 
-    def number(self, symbol: str) -> int:
-        """Return the engine's number of a symbol, for its inherited queries. Raises KeyError for one never seen."""
-        return self._numbers[symbol]
+    def best(self, symbol: str) -> tuple[Level | None, Level | None]:
+        """Return the best bid and the best ask, None where a side is empty."""
+        with self._lock:
+            number = self._known(symbol)
+            return (None, None) if number is None else self._core.best(number)
 
-    def _number(self, symbol: str) -> int:
-        number = self._numbers.get(symbol)
-        if number is None:
-            number = len(self._names)
-            if number > frames.MAX_SYMBOL:
-                raise ValueError(f"symbol is {symbol!r}, and an engine holds {frames.MAX_SYMBOL + 1} symbols at most.")
-            self._numbers[symbol] = number
-            self._names.append(symbol)
-        return number
+    def depth(self, symbol: str, side: Side | str, levels: int = LEVELS) -> list[Level]:
+        """Return up to `levels` levels (0 to 2^30) of one side, best first."""
+        which, most = member("side", side, Side), integer("levels", levels, 0, MAX_ORDERS)
+        with self._lock:
+            number = self._known(symbol)
+            return [] if number is None else self._core.depth(number, which, most)
 
-    def _execute(self, record: bytes, broker_id: int, symbol: str) -> OrderResult:
-        order = self._live[broker_id]
-        result = self._read(self.process(record, self._time_ms), broker_id)
-        assert result is not None, "every command is answered"
-        if self.on_market_data_update is not None and result.status is not Status.REJECTED:
-            self.on_market_data_update(self.get_market_data_snapshot(symbol))
-        return result._replace(client_id=order.client_id)
+    def queue(self, symbol: str, side: Side | str, orders: int = LEVELS, *, waiting: bool = False) -> list[OpenOrder]:
+        """Return up to `orders` (0 to 2^30) of one side as they would trade; `waiting`: its stops, nearest first."""
+        which, most = member("side", side, Side), integer("orders", orders, 0, MAX_ORDERS)
+        with self._lock:
+            number = self._known(symbol)
+            queue = [] if number is None else self._core.queue(number, which, most, dormant=waiting)
+            return [open_order(each, symbol, self._names.live.get(each.order_id)) for each in queue]
 
-    def _read(self, answers: bytes, broker_id: int) -> OrderResult | None:
-        """Tell callbacks of trades, forget orders that are done, and say what became of one order."""
-        result: OrderResult | None = None
+    def find(self, client_id: str | int | None = None, *, broker_id: int | None = None) -> OpenOrder:
+        """Return a live order by the caller's name or the engine's number. Raises KeyError when there is none."""
+        with self._lock:
+            number = self._names.find(client_id, broker_id)
+            order = self._names.live[number]
+            return open_order(self._resting(number), order.symbol, order)
+
+    def last(self, symbol: str) -> Last | None:
+        """Return the newest trade or print and the totals, None before the first."""
+        with self._lock:
+            number = self._known(symbol)
+            return None if number is None else self._core.last(number)
+
+    def volume(self, symbol: str) -> int:
+        """Return the lots traded in all, prints included."""
+        last = self.last(symbol)
+        return 0 if last is None else last.volume
+
+    def vwap(self, symbol: str) -> Fraction | None:
+        """Return the volume-weighted average price (ticks, exact), None before the first trade."""
+        with self._lock:
+            number = self._known(symbol)
+            return None if number is None else self._core.vwap(number)
+
+    def cost(self, symbol: str, side: Side | str, qty: int) -> Walk:
+        """Return what a market order would trade now, nothing taken: lots, worst price, price x lots in all."""
+        which, lots = member("side", side, Side), integer("qty", qty, 1, MAX_QTY)
+        with self._lock:
+            number = self._known(symbol)
+            return Walk(0, 0, 0) if number is None else self._core.cost(number, which, lots)
+
+    def cumulative(self, symbol: str, side: Side | str, price: int) -> int:
+        """Return the lots shown on one side at `price` or better."""
+        which, reach = member("side", side, Side), integer("price", price, -MAX_PRICE, MAX_PRICE)
+        with self._lock:
+            number = self._known(symbol)
+            return 0 if number is None else self._core.cumulative(number, which, reach)
+
+    def session(self, symbol: str) -> Session:
+        """Return a symbol's session; CONTINUOUS until another was set."""
+        with self._lock:
+            number = self._known(symbol)
+            return Session.CONTINUOUS if number is None else Session(self._core.session(number))
+
+    def indicative(self, symbol: str) -> Indicative | None:
+        """Return price and lots that an uncross would give now, None when nothing crosses."""
+        with self._lock:
+            number = self._known(symbol)
+            found = None if number is None else Indicative(*self._core.indicative(number))
+            return found if found is not None and found.qty else None
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols that had a command that was not refused, oldest first."""
+        with self._lock:
+            return tuple(self._names.symbols)
+
+    def orders(self) -> int:
+        """Return the number of live orders, waiting ones too."""
+        with self._lock:
+            return self._core.orders()
+
+    # ------------------------------------------------------------------------------------------------ whole
+
+    def reserve(self, orders: int) -> None:
+        """Make room for so many live orders (0 to 2^30) now. Raises MemoryError."""
+        with self._lock:
+            self._core.reserve(orders)
+
+    def validate(self) -> None:
+        """Check every invariant of the books and the names; raise AssertionError that names the broken one."""
+        with self._lock:
+            self._core.validate()
+            assert registry.agree(self._names, self._core), "the names are not those of the live orders"
+
+    def state_hash(self) -> int:
+        """Return the 64-bit hash of the books: equal books, equal hashes. Names have no part in it."""
+        with self._lock:
+            return self._core.state_hash()
+
+    def snapshot(self) -> bytes:
+        """Return the whole state, names and clock included, callbacks not. Equal states give equal bytes."""
+        with self._lock:
+            return registry.pack(self._names, self._core.snapshot())
+
+    def restore(self, snapshot: bytes | bytearray | memoryview) -> None:
+        """Put a snapshot's state in place of this engine's, which goes on as the other would have.
+
+        Callbacks stay, and so does `max_orders`. Raises ValueError for bytes that are no whole `fillstream.Engine`'s
+        snapshot, MemoryError when memory runs out; this engine is as it was then.
+        """
+        with self._lock:
+            self._names, self._core = registry.unpack(snapshot, self._max_orders)
+
+    # ------------------------------------------------------------------------------------------------ inside
+
+    def _known(self, symbol: str) -> int | None:
+        return self._names.numbers.get(text("symbol", symbol))
+
+    def _resting(self, broker_id: int) -> Resting:
+        resting = self._core.find(broker_id)
+        assert resting is not None, "a named order is live"
+        return resting
+
+    def _execute_own(self, command: bytes, broker_id: int, symbol: str) -> OrderResult:
+        """Execute a command about one named order, and tell of it."""
+        client_id = self._names.live[broker_id].client_id
+        read = self._read(self._core.process(command, self._names.time_ms), symbol, broker_id)
+        last, status = read.own[-1], status_of(read.own[-1])
+        still = broker_id in self._names.live
+        result = OrderResult(
+            client_id=client_id,
+            broker_id=broker_id,
+            status=status,
+            filled=sum(report.qty for report in read.own if report.type == _FILLED),
+            leaves=self._resting(broker_id).leaves if still and status is Status.REJECTED else last.leaves,
+            reason=Reason(last.reason),
+            trades=tuple(trade for trade in read.result.trades if trade.broker_id == broker_id),
+        )
+        return self._tell(result)
+
+    def _execute(self, command: bytes, symbol: str | None = None, *, reference: int | None = None) -> CommandResult:
+        """Execute a command about no single order, and tell of it."""
+        read = self._read(self._core.process(command, self._names.time_ms), symbol, 0)
+        if symbol is not None and reference is not None and read.result.done:
+            self._names.references[symbol] = reference
+        return self._tell(read.result)
+
+    def _read(self, answers: bytes, symbol: str | None, broker_id: int) -> _Read:
+        """Bring the names up to date with the answers to one command, and line up what is to be told."""
         trades: list[TradeReport] = []
-        for report in map(frames.Report._make, frames.reports(answers)):
-            order = self._live.get(report.order_id)
-            kind = ReportType(report.type)
-            if kind is ReportType.FILLED and order is not None:
-                trades.append(_trade(report, order))
-            if report.order_id == broker_id:
-                filled = (result.filled if result else 0) + (report.qty if kind is ReportType.FILLED else 0)
-                status, leaves = _status(report, kind), report.leaves
-                result = OrderResult("", broker_id, status, filled, leaves, Reason(report.reason), ())
-            done = not report.leaves and kind not in (ReportType.CANCEL_REJECTED, ReportType.REPLACE_REJECTED)
-            if order is not None and done:
-                del self._live[report.order_id]
-                del self._broker_ids[order.client_id]
-        if self.on_trade_confirmation is not None:
-            for trade in trades:
-                self.on_trade_confirmation(trade)
-        return result and result._replace(trades=tuple(t for t in trades if t.broker_id == broker_id))
+        updates: list[OrderUpdate] = []
+        own: list[Report] = []
+        changed: dict[int, None] = {}
+        reason = Reason.NONE
+        for report in map(Report._make, frames.reports(answers)):
+            if report.order_id == broker_id and broker_id:
+                own.append(report)
+            order = self._names.live.get(report.order_id)
+            if report.type in _REFUSALS:
+                reason = Reason(report.reason)
+            else:
+                if report.type != _MASS_CANCELED:
+                    changed[report.symbol] = None
+                if order is not None and report.type == _FILLED:
+                    trades.append(self._line_up(self._on_trade, trade_report(report, order)))
+                elif order is not None:
+                    updates.append(self._line_up(self._on_update, order_update(report, order)))
+            if order is not None and not report.leaves and report.type not in _STILL_LIVE:
+                self._names.forget(report.order_id)
+        if symbol is not None and changed:
+            self._names.keep(symbol)
+        if self._on_market is not None:
+            for number in changed:
+                self._line_up(self._on_market, self.get_market_data_snapshot(self._names.symbols[number]))
+        return _Read(CommandResult(reason, tuple(trades), tuple(updates)), own)
+
+    def _line_up(self, call: Callable[[_T], object] | None, told: _T) -> _T:
+        if call is not None:
+            self._notices.add(call, told)
+        return told
+
+    def _tell(self, result: _T) -> _T:
+        """Call the callbacks, unless one of them is what called; return the result."""
+        try:
+            self._notices.deliver()
+        except Exception as error:
+            error.add_note(f"The command has been executed; its result is {result!r}.")
+            raise
+        return result
 
 
-class OrderBook(Engine):
-    """The book of one symbol: `Engine` with the symbol said once."""
-
-    def __init__(self, symbol: str = "BOOK", max_orders: int = 1 << 20, *, depth: int = 10) -> None:
-        super().__init__(max_orders, depth=depth)
-        self.symbol = symbol
-        self._number(symbol)
-
-    def add(self, side: Side | str, price: int | None, qty: int, client_id: str | int, **terms: int) -> OrderResult:
-        """Put in an order; `terms` are `submit_order`'s keywords."""
-        return self.submit_order(self.symbol, side, price, qty, client_id, **terms)  # type: ignore[arg-type]
-
-    def bids(self, levels: int = 10) -> list[Level]:
-        """Return up to `levels` bid levels, best first."""
-        return self.depth(0, Side.BUY, levels)
-
-    def asks(self, levels: int = 10) -> list[Level]:
-        """Return up to `levels` ask levels, best first."""
-        return self.depth(0, Side.SELL, levels)
-
-    def spread(self) -> int | None:
-        """Return best ask less best bid (ticks), None while a side is empty."""
-        bid, ask = self.best(0)
-        return ask.price - bid.price if bid and ask else None
+def _check_taken(field: str, value: int | None, order: Named, takes: bool) -> None:
+    if value is not None and not takes:
+        name, kind = shown(order.client_id), order.ord_type.name
+        raise ValueError(f"{field} is {shown(value)}, and order {name} of type {kind} takes none.")
 
 
-def _side(side: Side | str) -> Side:
-    if isinstance(side, Side):
-        return side
-    if side.upper() not in Side.__members__:
-        raise ValueError(f"side is {side!r}, and must be BUY or SELL.")
-    return Side[side.upper()]
-
-
-def _trade(report: frames.Report, order: _Live) -> TradeReport:
-    return TradeReport(
-        report.match_id, order.symbol, Side(report.side), report.price, report.qty, report.leaves,
-        order.client_id, report.order_id, bool(report.flags & ReportFlag.MAKER),
-    )  # fmt: skip
-
-
-def _status(report: frames.Report, kind: ReportType) -> Status:
-    match kind:
-        case ReportType.REJECTED | ReportType.CANCEL_REJECTED | ReportType.REPLACE_REJECTED:
-            return Status.REJECTED
-        case ReportType.CANCELED | ReportType.EXPIRED:
-            return Status.CANCELED
-        case ReportType.FILLED if not report.leaves:
-            return Status.FILLED
-        case _ if report.flags & ReportFlag.DORMANT:
-            return Status.WAITING
-        case _:
-            return Status.WORKING
+def _quoted(side: str, price: int | None, qty: int) -> tuple[int, int]:
+    """Return one side of a quote as the record has it."""
+    if price is None:
+        if integer(f"{side}_qty", qty, 0, MAX_QTY):
+            raise ValueError(f"{side} is None, and {side}_qty {qty}: a side has both, or None and 0.")
+        return 0, 0
+    return integer(side, price, -MAX_PRICE, MAX_PRICE), integer(f"{side}_qty", qty, 1, MAX_QTY)
