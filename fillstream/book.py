@@ -67,7 +67,10 @@ OnMarket = Callable[[MarketData], object]
 
 
 class _Read(NamedTuple):
-    """The answers to one command, in people's terms; `own` are those about its own order."""
+    """The answers to one command, in people's terms; `own` are those about its own order.
+
+    Of a command that has one, the result has no updates unless somebody is told of them.
+    """
 
     result: CommandResult
     own: list[Report]
@@ -489,11 +492,11 @@ class Engine:
         updates: list[OrderUpdate] = []
         own: list[Report] = []
         changed: dict[int, None] = {}
-        reason = Reason.NONE
+        reason, live = Reason.NONE, self._names.live
         for report in map(Report._make, frames.reports(answers)):
             if report.order_id == broker_id and broker_id:
                 own.append(report)
-            order = self._names.live.get(report.order_id)
+            order = live.get(report.order_id)
             if report.type in _REFUSALS:
                 reason = Reason(report.reason)
             else:
@@ -501,7 +504,7 @@ class Engine:
                     changed[report.symbol] = None
                 if order is not None and report.type == _FILLED:
                     trades.append(self._line_up(self._on_trade, trade_report(report, order)))
-                elif order is not None:
+                elif order is not None and (self._on_update is not None or not broker_id):
                     updates.append(self._line_up(self._on_update, order_update(report, order)))
             if order is not None and not report.leaves and report.type not in _STILL_LIVE:
                 self._names.forget(report.order_id)

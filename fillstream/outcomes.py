@@ -180,18 +180,22 @@ def open_order(order: Resting, symbol: str, name: Named | None) -> OpenOrder:
     )
 
 
+_DONE: Final = {
+    int(ReportType.REJECTED): Status.REJECTED,
+    int(ReportType.CANCEL_REJECTED): Status.REJECTED,
+    int(ReportType.REPLACE_REJECTED): Status.REJECTED,
+    int(ReportType.CANCELED): Status.CANCELED,
+    int(ReportType.EXPIRED): Status.EXPIRED,
+}
+_FILLED: Final = int(ReportType.FILLED)
+_DORMANT: Final = int(ReportFlag.DORMANT)
+
+
 def status_of(report: Report) -> Status:
     """Return what the order of a report is after it."""
-    match report.type:
-        case ReportType.REJECTED | ReportType.CANCEL_REJECTED | ReportType.REPLACE_REJECTED:
-            return Status.REJECTED
-        case ReportType.CANCELED:
-            return Status.CANCELED
-        case ReportType.EXPIRED:
-            return Status.EXPIRED
-        case ReportType.FILLED if not report.leaves:
-            return Status.FILLED
-        case _ if report.flags & ReportFlag.DORMANT:
-            return Status.WAITING
-        case _:
-            return Status.WORKING
+    done = _DONE.get(report.type)
+    if done is not None:
+        return done
+    if report.type == _FILLED and not report.leaves:
+        return Status.FILLED
+    return Status.WAITING if report.flags & _DORMANT else Status.WORKING

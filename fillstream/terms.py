@@ -22,6 +22,8 @@ _TRAILING: Final = frozenset({OrdType.TRAILING_STOP})
 _LASTING: Final = frozenset({Tif.DAY, Tif.GTC, Tif.GTD})
 _RESTING: Final = OrderFlag.POST_ONLY | OrderFlag.ALL_OR_NONE
 NO_FLAG: Final = OrderFlag(0)
+_ALL_FLAGS: Final = OrderFlag(sum(OrderFlag))
+_FLAG_NAMES: Final = ", ".join(str(flag.name) for flag in OrderFlag)
 
 
 class Terms(TypedDict, total=False):
@@ -74,7 +76,7 @@ def check_terms(
     stop = check_price("stop_price", _wanted("stop_price", stop_price, kind, STOPPED))
     trail = _offset(_wanted("offset", offset, kind, _TRAILING), flags, kind)
     shows = _display(display, lots, kind, tif, flags)
-    if flags & _RESTING and (kind is not OrdType.LIMIT or tif not in _LASTING):
+    if flags is not NO_FLAG and flags & _RESTING and (kind is not OrdType.LIMIT or tif not in _LASTING):
         given = f"flags is {flags!r}, and ord_type {kind.name}, tif {tif.name}"
         raise ValueError(f"{given}: POST_ONLY and ALL_OR_NONE are for limit orders that may rest.")
     if tif is Tif.GTD and expiry_ms is None:
@@ -111,16 +113,15 @@ def _wanted(field: str, value: int | None, kind: OrdType, takers: frozenset[OrdT
 
 
 def _flags(flags: OrderFlag) -> OrderFlag:
-    known = [flag.name for flag in OrderFlag]
-    if not isinstance(flags, OrderFlag) or flags not in OrderFlag(sum(OrderFlag)):
-        raise ValueError(
-            f"flags is {shown(flags)}, and must be an OrderFlag: {', '.join(map(str, known))}, or several joined by |."
-        )
+    if flags is NO_FLAG:  # mostly; looking into an enumeration costs more than all else here
+        return flags
+    if not isinstance(flags, OrderFlag) or flags not in _ALL_FLAGS:
+        raise ValueError(f"flags is {shown(flags)}, and must be an OrderFlag: {_FLAG_NAMES}, or several joined by |.")
     return flags
 
 
 def _offset(offset: int | None, flags: OrderFlag, kind: OrdType) -> int | None:
-    in_bps = OrderFlag.OFFSET_BPS in flags
+    in_bps = flags is not NO_FLAG and OrderFlag.OFFSET_BPS in flags
     if offset is None and in_bps:
         raise ValueError(f"flags has OFFSET_BPS, and an order of type {kind.name} has no offset.")
     return None if offset is None else integer("offset", offset, 1, MAX_OFFSET_BPS if in_bps else MAX_PRICE)
@@ -128,7 +129,7 @@ def _offset(offset: int | None, flags: OrderFlag, kind: OrdType) -> int | None:
 
 def _display(display: int | None, qty: int, kind: OrdType, tif: Tif, flags: OrderFlag) -> int | None:
     if display is None:
-        if OrderFlag.ICEBERG in flags:
+        if flags is not NO_FLAG and OrderFlag.ICEBERG in flags:
             raise ValueError("flags has ICEBERG, and display is None: an iceberg needs one.")
         return None
     if OrderFlag.ALL_OR_NONE in flags:
