@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fillstream import research
+    from fillstream import research as research
     from fillstream.book import Engine
     from fillstream.order_book import OrderBook
     from fillstream.order_management import OrderFill, OrderManagement, Trade
@@ -68,14 +68,16 @@ _HOMES = {name: (home, name) for home, names in _NAMES_OF.items() for name in na
 _HOMES["CoreEngine"] = ("services.matching_engine.book", "Engine")
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for: the command starts without the C engine."""
-    if name == "research":
-        return import_module("fillstream.research")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fillstream' has no attribute {name!r}")
-    home, attribute = _HOMES[name]
-    return getattr(import_module(home), attribute)
+if not TYPE_CHECKING:  # to a type checker, any name would be one of this module's
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is asked for: the command starts without the C engine."""
+        if name == "research":
+            return import_module("fillstream.research")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'fillstream' has no attribute {name!r}")
+        home, attribute = _HOMES[name]
+        return getattr(import_module(home), attribute)
 
 
 def __dir__() -> list[str]:
