@@ -2,6 +2,7 @@
 
 Flows in: arrays of commands. Flows out: arrays of reports. The fields, their order and their widths are those of
 `libs.common.frames.Command` and `Report`, which come from the C header; an array of them is a frame without a copy.
+`Engine` is the core's: symbols, accounts and orders have numbers, and one thread at a time may use it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from libs.common.checks import integer, shown
 from libs.common.frames import COMMAND, REPORT, Command, Report
 from services.matching_engine.book import Engine
 
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+__all__ = ["Engine", "command_dtype", "commands", "process", "report_dtype"]
+
 _SPARE_REPORTS = 64
+_MAX_COMMANDS = 1 << 31
 _TYPES = {"q": "<i8", "Q": "<u8", "I": "<u4", "H": "<u2", "B": "|u1"}
 
 
@@ -48,8 +53,11 @@ def _dtype(layout: str, fields: tuple[str, ...]) -> np.dtype[np.void]:
 
 
 def commands(count: int) -> NDArray[np.void]:
-    """Return `count` blank commands, shape (count,), to be filled column by column."""
-    array: NDArray[np.void] = _numpy().zeros(count, command_dtype())
+    """Return `count` blank commands (0 to 2^31), shape (count,), to be filled column by column.
+
+    A column takes what numpy casts to its width, floats cut off and all: put integers in.
+    """
+    array: NDArray[np.void] = _numpy().zeros(integer("count", count, 0, _MAX_COMMANDS), command_dtype())
     return array
 
 
@@ -58,19 +66,26 @@ def process(
 ) -> NDArray[np.void]:
     """Execute an array of commands, shape (n,), at `now_ms` (ms since 1970 UTC); return its reports, shape (m,).
 
-    The engine reads the one array and writes the other in place: `out`, an array of reports that calls may share, or
-    a new one. What is returned is the written part of it, or a copy when it was too small. Raises ValueError for
-    commands or an `out` of another dtype or more than one dimension.
+    The engine reads the one array and writes the other in place: `out`, a writable array of reports in one piece that
+    calls may share, or a new one. What is returned is the written part of it, or a copy when it was too small. `out`
+    must not overlap `array`: reports would be written over commands that are still to be executed.
+
+    Raises TypeError for what is no array, or an engine that is not this module's; ValueError for commands or an `out`
+    of another dtype or more than one dimension.
     """
-    if array.dtype is not command_dtype() or array.ndim != 1:
-        _check("array", array, command_dtype(), "commands")
+    try:
+        execute = engine.process_into
+        plain = array.dtype is command_dtype() and array.ndim == 1
+        plain = plain and (out is None or (out.dtype is report_dtype() and out.ndim == 1))
+    except AttributeError:
+        plain = False
+    if not plain:
+        _check_all(engine, array, out)
     if not array.flags.c_contiguous:
         array = _numpy().ascontiguousarray(array)
     if out is None:
         out = _blank_reports(len(array))
-    elif out.dtype is not report_dtype() or out.ndim != 1:
-        _check("out", out, report_dtype(), "reports")
-    begun, written = engine.process_into(array, now_ms, out)
+    begun, written = execute(array, now_ms, out)
     return out[:written] if written < len(out) else _with_the_rest(engine, array[begun:], now_ms, out)
 
 
@@ -92,6 +107,18 @@ def _with_the_rest(engine: Engine, array: NDArray[np.void], now_ms: int, full: N
             return answers
 
 
-def _check(name: str, array: NDArray[np.void], dtype: np.dtype[np.void], kind: str) -> None:
+def _check_all(engine: Engine, array: NDArray[np.void], out: NDArray[np.void] | None) -> None:
+    """Raise for what cannot be used; an equal dtype is as good as ours."""
+    if not isinstance(engine, Engine):
+        raise TypeError(f"engine is {shown(engine)}, and must be a research.Engine: people's engines take no records.")
+    _check("array", array, command_dtype(), "commands, as research.commands(n) makes them")
+    if out is not None:
+        _check("out", out, report_dtype(), "reports, as numpy.empty(n, research.report_dtype()) makes them")
+
+
+def _check(name: str, array: Any, dtype: np.dtype[np.void], kind: str) -> None:
+    if not isinstance(array, _numpy().ndarray):
+        raise TypeError(f"{name} is {shown(array)}, and must be an array of {kind}.")
     if array.dtype != dtype or array.ndim != 1:
-        raise ValueError(f"{name} is {array.ndim}-dimensional of {array.dtype}, and must be 1-dimensional of {kind}.")
+        told = f"{array.ndim}-dimensional of {shown(array.dtype)}"
+        raise ValueError(f"{name} is {told}, and must be 1-dimensional of {kind}.")

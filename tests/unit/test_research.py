@@ -1,7 +1,12 @@
 """Commands and reports as numpy arrays."""
 
+import subprocess
+import sys
+from typing import Any
+
 import pytest
 
+import fillstream
 from libs.common.frames import Side
 from services.matching_engine.book import Engine
 
@@ -38,3 +43,42 @@ def test_arrays_of_many_fills_are_answered_in_full() -> None:
         assert reports["leaves"][-2:].tolist() == [0, 0]
     with pytest.raises(ValueError, match=r"out is 1-dimensional .* must be 1-dimensional of reports"):
         research.process(engine, commands, out=commands)
+
+
+def test_what_is_no_array_of_commands_is_named_and_the_way_is_shown() -> None:
+    engine, commands = research.Engine(), research.commands(2)
+    not_arrays: list[Any] = [[1, 2], None, bytes(64), commands[0]]
+    for array in not_arrays:
+        with pytest.raises(
+            TypeError, match=r"^array is .*, and must be an array of commands, as research\.commands\(n\)"
+        ):
+            research.process(engine, array)
+    for array in (numpy.zeros(3), commands.reshape(1, 2), commands.astype(commands.dtype.newbyteorder(">"))):
+        with pytest.raises(
+            ValueError, match=r"^array is .*, and must be 1-dimensional of commands, as research\.commands"
+        ):
+            research.process(engine, array)
+    with pytest.raises(TypeError, match=r"^out is b'.*, and must be an array of reports, as numpy\.empty"):
+        research.process(engine, commands, out=bytes(64))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^engine is <fillstream\.Engine.*, and must be a research\.Engine"):
+        research.process(fillstream.Engine(), commands)  # type: ignore[arg-type]
+    for count in (-1, 1.5, "x", 2**40):
+        with pytest.raises((TypeError, ValueError), match=r"^count is "):
+            research.commands(count)  # type: ignore[arg-type]
+    assert engine.snapshot() == research.Engine().snapshot()
+
+
+def test_equal_types_and_strides_are_taken() -> None:
+    commands = research.commands(4)
+    commands["order_id"], commands["price"], commands["qty"] = [1, 2, 3, 4], 100, 5
+    commands["account"], commands["type"], commands["ord_type"], commands["tif"], commands["side"] = 1, 1, 2, 1, 1
+    equal = commands.view(numpy.dtype(commands.dtype.descr))
+    assert equal.dtype is not commands.dtype
+    for array, expected in ((equal, [1, 2, 3, 4]), (commands[::-2], [4, 2])):
+        assert research.process(research.Engine(), array)["order_id"].tolist() == expected
+
+
+def test_it_is_there_when_it_is_asked_for() -> None:
+    script = "import fillstream; print(fillstream.research.commands(2).shape)"
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert ran.stdout == "(2,)\n"
