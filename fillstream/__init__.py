@@ -20,12 +20,13 @@ if TYPE_CHECKING:
         Status,
         TradeReport,
     )
-    from libs.common.frames import OrderFlag, OrdType, Reason, ReportType, Session, Side, Stp, Tif
+    from libs.common.frames import CommandType, OrderFlag, OrdType, Reason, ReportType, Session, Side, Stp, Tif
     from services.matching_engine.book import Engine as CoreEngine
     from services.matching_engine.book import Last, Level, Walk
 
 __all__ = [
     "CommandResult",
+    "CommandType",
     "CoreEngine",
     "Engine",
     "Indicative",
@@ -61,7 +62,17 @@ _NAMES_OF = {
         *("CommandResult", "Indicative", "MarketData", "OpenOrder", "OrderResult", "OrderUpdate", "Status"),
         "TradeReport",
     ),
-    "libs.common.frames": ("OrdType", "OrderFlag", "Reason", "ReportType", "Session", "Side", "Stp", "Tif"),
+    "libs.common.frames": (
+        "CommandType",
+        "OrdType",
+        "OrderFlag",
+        "Reason",
+        "ReportType",
+        "Session",
+        "Side",
+        "Stp",
+        "Tif",
+    ),
     "services.matching_engine.book": ("Last", "Level", "Walk"),
 }
 _HOMES = {name: (home, name) for home, names in _NAMES_OF.items() for name in names}
