@@ -291,17 +291,18 @@ class Engine:
             return self._execute(frames.print_trade(self._names.number_for(symbol), *terms, lots), symbol)
 
     def set_session(self, symbol: str, session: Session | str, reference: int | None = None) -> CommandResult:
-        """Go to AUCTION (orders collect), HALTED (cancels only) or CONTINUOUS; from an auction, this uncrosses.
+        """Go to AUCTION (orders collect), HALTED (cancels only) or CONTINUOUS, which uncrosses what has collected.
 
-        `reference` (ticks) is the price that an uncross prefers when several trade as much; None: the symbol's former
-        one, 0 at first.
+        `reference` (ticks, of an AUCTION alone) is the price that its uncross prefers among those that trade as much;
+        None is 0.
         """
         state = member("session", session, Session)
-        told = check_price("reference", reference)
+        price = check_price("reference", reference)
+        if price is not None and state is not Session.AUCTION:
+            raise ValueError(f"reference is {price}, and the session {state.name} takes none.")
         with self._lock:
             number = self._names.number_for(symbol)
-            price = self._names.references.get(symbol, 0) if told is None else told
-            return self._execute(frames.session(number, state, price), symbol, reference=price)
+            return self._execute(frames.session(number, state, 0 if price is None else price), symbol)
 
     def set_bands(self, symbol: str, low: int, high: int) -> CommandResult:
         """Let a symbol's limit prices be in `low` to `high` (ticks) alone; others are rejected. Live orders stay."""
@@ -479,12 +480,9 @@ class Engine:
         )
         return self._tell(result)
 
-    def _execute(self, command: bytes, symbol: str | None = None, *, reference: int | None = None) -> CommandResult:
+    def _execute(self, command: bytes, symbol: str | None = None) -> CommandResult:
         """Execute a command about no single order, and tell of it."""
-        read = self._read(self._core.process(command, self._names.time_ms), symbol, 0)
-        if symbol is not None and reference is not None and read.result.done:
-            self._names.references[symbol] = reference
-        return self._tell(read.result)
+        return self._tell(self._read(self._core.process(command, self._names.time_ms), symbol, 0).result)
 
     def _read(self, answers: bytes, symbol: str | None, broker_id: int) -> _Read:
         """Bring the names up to date with the answers to one command, and line up what is to be told."""

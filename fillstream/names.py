@@ -16,7 +16,7 @@ from typing import Any, Final
 from fillstream.outcomes import Named
 from fillstream.terms import MAX_TIME_MS
 from libs.common.checks import integer, shown, text
-from libs.common.frames import MAX_PRICE, MAX_SYMBOL, OrdType
+from libs.common.frames import MAX_SYMBOL, OrdType
 from services.matching_engine.book import Engine as CoreEngine
 
 _HEAD: Final = Struct("<8sQ16s")
@@ -32,8 +32,6 @@ class Names:
         self.numbers: dict[str, int] = {}
         self.live: dict[int, Named] = {}
         self.broker_ids: dict[str | int, int] = {}
-        self.references: dict[str, int] = {}
-        """Of each symbol whose session was set: the auction's reference price."""
         self.next_id = 1
         self.time_ms = 0
 
@@ -101,7 +99,6 @@ def pack(names: Names, state: bytes) -> bytes:
     told = {
         "symbols": names.symbols,
         "live": live,
-        "references": dict(sorted(names.references.items())),
         "next_id": names.next_id,
         "time_ms": names.time_ms,
     }
@@ -164,8 +161,6 @@ def _names(told: dict[str, Any]) -> Names:
     for number, client_id, account, symbol, ord_type in told["live"]:
         order = Named(check_client_id(client_id), account, symbol, OrdType(ord_type))
         names.enter(integer("broker_id", number, 1, _MAX_BROKER_ID), order)
-    for symbol, price in told["references"].items():
-        names.references[symbol] = integer("reference", price, -MAX_PRICE, MAX_PRICE)
     names.next_id = integer("next_id", told["next_id"], 1, _MAX_BROKER_ID)
     names.time_ms = integer("time_ms", told["time_ms"], 0, MAX_TIME_MS)
     _check_counts(names, told)

@@ -112,8 +112,8 @@ class OpenOrder(NamedTuple):
     """One live order. `house`: it is a side of a quote, and has no client id, broker id 0 and account 0.
 
     `price` is None for a stop without a limit; `stop_price` for all but waiting stops, and for a trailing stop before
-    the first trade; `expiry_ms` for an order that stays. `shown` (lots) is what the book shows of `leaves`, 0 while
-    `waiting` for the stop price.
+    the first trade; `offset` for all but trailing stops; `expiry_ms` for an order that stays. `shown` (lots) is what
+    the book shows of `leaves`, 0 while `waiting` for the stop price.
     """
 
     client_id: str | int | None
@@ -124,6 +124,7 @@ class OpenOrder(NamedTuple):
     ord_type: OrdType
     price: int | None
     stop_price: int | None
+    offset: int | None
     leaves: int
     shown: int
     filled: int
@@ -170,6 +171,7 @@ def open_order(order: Resting, symbol: str, name: Named | None) -> OpenOrder:
         ord_type=ord_type,
         price=None if ord_type in UNLIMITED else order.price,
         stop_price=order.stop if order.dormant and order.stop not in _ASLEEP else None,
+        offset=order.price if ord_type is OrdType.TRAILING_STOP else None,
         leaves=order.leaves,
         shown=order.shown,
         filled=order.filled,

@@ -138,7 +138,7 @@ class Engine:
 
         The clock never goes back; orders that expire are reported first. Raises ValueError, having done
         nothing, for a frame that is not whole records or a time outside 0..2^64-1. Nothing in the records
-        can raise.
+        can raise. `now_ms` must be an int: C cuts a Decimal to one.
         """
         records = frame if type(frame) is bytes else ffi.from_buffer(frame)  # bytes go to C as they are
         size = len(records)

@@ -129,6 +129,7 @@ def test_what_a_callback_orders_is_told_behind_what_it_hears() -> None:
         log.append((trade.client_id, trade.match_id, trade.leaves))
         if trade.client_id == "m1":
             inner.append(engine.submit_order("J", "SELL", 9, 1, "hedge"))
+            log.append("m1 heard")
 
     engine = fillstream.Engine(
         on_trade_confirmation=on_trade, on_market_data_update=lambda market: log.append(market.volume)
@@ -139,7 +140,10 @@ def test_what_a_callback_orders_is_told_behind_what_it_hears() -> None:
     outer = engine.submit_order("J", "BUY", 10, 12, "t")
     assert (outer.status, outer.filled, outer.leaves) == (Status.WORKING, 10, 2)
     assert inner[0].status is Status.FILLED
-    assert log == [("m1", 1, 0), ("t", 1, 7), ("m2", 2, 0), ("t", 2, 2), 10, ("t", 3, 1), ("hedge", 3, 0), 11]
+    assert log == [
+        *(("m1", 1, 0), "m1 heard", ("t", 1, 7), ("m2", 2, 0), ("t", 2, 2), 10),
+        *(("t", 3, 1), ("hedge", 3, 0), 11),
+    ]
     assert engine.find("t").leaves == 1
 
 

@@ -130,7 +130,7 @@ def test_a_new_stop_price_is_for_who_waits_for_one(engine: fillstream.Engine) ->
     for name, field in (("stop", "price"), ("trail", "price"), ("trail", "stop_price"), ("s", "stop_price")):
         with pytest.raises(ValueError, match=f"^{field} is 9, and order '{name}' of type .* takes none"):
             engine.replace_order(name, **{field: 9})  # type: ignore[arg-type]
-    assert engine.find("trail")[5:8] == (OrdType.TRAILING_STOP, None, None)
+    assert engine.find("trail")[5:9] == (OrdType.TRAILING_STOP, None, None, 3)
 
 
 def test_mass_cancel_of_an_account_a_symbol_and_a_side(engine: fillstream.Engine) -> None:
@@ -182,6 +182,9 @@ def test_a_print_fills_clients_and_frees_their_names(engine: fillstream.Engine) 
 def test_an_auction_uncrosses_at_its_reference() -> None:
     engine = fillstream.Engine()
     assert engine.set_session("X", Session.AUCTION, 107).done
+    with pytest.raises(ValueError, match="reference is 0, and the session HALTED takes none"):
+        engine.set_session("X", "HALTED", 0)
+    assert engine.set_session("X", "HALTED").done and engine.set_session("X", Session.AUCTION, 107).done
     assert engine.session("X") is Session.AUCTION
     engine.submit_order("X", "BUY", 110, 5, "b")
     engine.submit_order("X", "SELL", 100, 3, "s")

@@ -99,8 +99,7 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a number that is in use": lambda told: told.update(next_id=4),
     "a time that is none": lambda told: told.update(time_ms=-1),
     "no list": lambda told: told.update(live=5),
-    "a part too few": lambda told: told.pop("references"),
-    "a reference that is none": lambda told: told["references"].update(K=1.5),
+    "a part too few": lambda told: told.pop("symbols"),
 }
 
 

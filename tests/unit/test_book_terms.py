@@ -33,8 +33,7 @@ def test_the_prices_say_what_an_order_is(price: int | None, terms: dict[str, Any
     assert result.status in (Status.WORKING, Status.WAITING)
     order = engine.find("a")
     assert (order.ord_type, order.price) == (ord_type, price)
-    if "offset" not in terms:
-        assert order.stop_price == terms.get("stop_price")
+    assert (order.stop_price, order.offset) == (terms.get("stop_price"), terms.get("offset"))
     assert bool(order.flags & OrderFlag.ICEBERG) == ("display" in terms)
 
 
