@@ -447,8 +447,8 @@ class Engine:
     def restore(self, snapshot: bytes | bytearray | memoryview) -> None:
         """Put a snapshot's state in place of this engine's, which goes on as the other would have.
 
-        Callbacks stay, and so does `max_orders`. Raises ValueError for bytes that are no whole `fillstream.Engine`'s
-        snapshot, MemoryError when memory runs out; this engine is as it was then.
+        Callbacks stay, and are not called; so does `max_orders`. Raises ValueError for bytes that are no whole snapshot
+        of a `fillstream.Engine`, MemoryError when memory runs out; this engine is as it was then.
         """
         with self._lock:
             self._names, self._core = registry.unpack(snapshot, self._max_orders)
