@@ -404,23 +404,33 @@ const char *fs_validate(const fs_engine *engine);
  *
  * A symbol belongs to group symbol % groups; what a producer submits for one group stays in its order. An
  * FS_CANCEL and an FS_REPLACE must name the order's symbol here. FS_TIME and an FS_MASS_CANCEL of all
- * symbols go to every group, and each answers. Order ids are unique per group. In its own file, host.c,
- * which nothing else needs. */
+ * symbols go to every group or, while one of them is full, to none; they come in one order at all groups,
+ * and each group answers. Order ids are unique per group. In its own file, host.c, which nothing else needs.
+ *
+ * A host has no queries and no snapshot: its engines are their threads' own. Build what you want to know
+ * of the books from the reports. For queries, a snapshot or a restart have one thread submit, and keep by
+ * group what was taken: an engine given the same commands with fs_process gives the same reports and has
+ * the same state. Or leave the host and run engines in threads of your own.
+ *
+ * Nothing here waits for room, and a thread without work sleeps until it gets some. */
 
 typedef struct fs_host fs_host;
 
-/* Called in the group's own thread with reports in order; must not call fs_host_free. */
+/* Called in the group's own thread with reports in order. May call fs_host_submit and fs_host_stop, must not
+ * call fs_host_free. */
 typedef void (*fs_host_callback)(void *context, uint32_t group, const fs_report *reports, size_t n);
 
 #define FS_MAX_GROUPS 256u
 
 /* Start `groups` matching threads (1..FS_MAX_GROUPS), each with an engine for max_orders and rings of
- * `ring` records (rounded up to a power of two, at most 2^24). With a callback there is no output ring.
+ * `ring` records (rounded up to a power of two, at least 2, at most 2^24; one place of each group's commands
+ * is kept for what goes to every group). With a callback there is no output ring.
  * NULL: a limit is not met, or memory or threads ran out. */
 fs_host *fs_host_new(uint32_t groups, uint32_t max_orders, uint32_t ring, fs_host_callback callback, void *context);
 
-/* Hand in commands[0..n) from any thread. Returns how many were taken, in order: fewer when a ring is full
- * (try again with the rest) or after fs_host_stop. Waits only for what goes to every group. */
+/* Hand in commands[0..n) from any thread, a callback's too. Returns how many were taken, in order: fewer when
+ * the next one finds a ring full (poll or let others run, then try again with the rest) or after fs_host_stop.
+ * In a callback do not try again before it has returned: its own thread is the one that makes room. */
 size_t fs_host_submit(fs_host *host, const fs_command *commands, size_t n);
 
 /* Copy up to n reports of a group out of its ring; one thread at a time per group. */
@@ -432,7 +442,8 @@ void fs_host_stop(fs_host *host);
 /* Whether everything taken before fs_host_stop is executed and its reports are in callbacks or rings. */
 int fs_host_done(fs_host *host);
 
-/* Stop, wait until all that was taken is executed, free. Reports that nobody polled are lost. */
+/* Stop, wait until all that was taken is executed, free. Reports that nobody polled are lost. Waits for an
+ * fs_host_submit under way in another thread; nothing else may use the host any more. NULL is fine. */
 void fs_host_free(fs_host *host);
 
 #ifdef __GNUC__

@@ -1,14 +1,19 @@
 /* host.c: engines behind threads. A bounded queue of many producers and one consumer per group, by sequence
- * numbers in its cells (D. Vyukov's); a ring of one producer and one consumer for the answers. */
-#ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE
-#endif
+ * numbers in its cells (after D. Vyukov's); a ring of one producer and one consumer for the answers.
+ *
+ * No producer waits for room. The last place of a queue is for what goes to every group: only one thread at a
+ * time adds that, so a place it has seen in each queue is still there when it comes to take it.
+ *
+ * No wake-up is lost, and nobody sleeps by the clock: a sleeper says so and then looks once more, a waker does
+ * its work and then looks for sleepers, all of it in the one order of sequentially consistent operations, so
+ * one of the two sees the other. */
+#include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "fillstream.h"
 
@@ -16,10 +21,11 @@
 #define ANSWERS 1024u
 #define MAX_RING (1u << 24)
 #define SPINS 200
-#define NAP_NS 1000000L /* a sleeper looks again after this long, whatever it missed */
+
+enum asleep { AWAKE, FOR_COMMANDS, FOR_ROOM };
 
 struct cell {
-    _Atomic size_t turn; /* position it may be written at; one more: it may be read */
+    _Atomic size_t turn; /* one more than the position it was last written at */
     fs_command command;
 };
 
@@ -33,10 +39,10 @@ struct group {
     uint32_t number;
     bool started;
     _Alignas(64) _Atomic size_t claimed; /* by producers */
-    _Alignas(64) size_t taken;           /* by the matching thread */
+    _Alignas(64) _Atomic size_t taken;   /* by the matching thread */
     _Alignas(64) _Atomic size_t out_written;
     _Alignas(64) _Atomic size_t out_read;
-    _Alignas(64) _Atomic bool asleep;
+    _Alignas(64) _Atomic int asleep; /* enum asleep: what its thread waits for */
     _Atomic bool done;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -49,60 +55,90 @@ struct fs_host {
     _Atomic bool stopping;
     _Atomic bool discarding;
     _Atomic size_t submitting; /* producers inside fs_host_submit */
+    _Atomic uint32_t sleepers; /* threads asleep, or about to be: as long as there is none, nobody is to be woken */
+    pthread_mutex_t to_all;    /* held to add what goes to every group */
     struct group *group;
 };
 
 /* ------------------------------------------------------------------- rings */
 
-static bool push(struct group *g, const fs_command *c) {
-    size_t at = atomic_load_explicit(&g->claimed, memory_order_relaxed);
-    for (;;) {
-        struct cell *cell = &g->cells[at & g->mask];
-        size_t turn = atomic_load_explicit(&cell->turn, memory_order_acquire);
-        if (turn == at) {
-            if (!atomic_compare_exchange_weak_explicit(&g->claimed, &at, at + 1, memory_order_relaxed,
-                                                       memory_order_relaxed))
-                continue;
-            cell->command = *c;
-            atomic_store_explicit(&cell->turn, at + 1, memory_order_release);
-            return true;
-        }
-        if ((ptrdiff_t)(turn - at) < 0) return false; /* full */
-        at = atomic_load_explicit(&g->claimed, memory_order_relaxed);
-    }
+/* Places in use when those before `at` are claimed. `taken` is read after `at`, so it is never too old for it;
+ * an `at` that is too old gives too little, even less than 0, but then its exchange fails. */
+static ptrdiff_t in_use(struct group *g, size_t at) {
+    return (ptrdiff_t)(at - atomic_load_explicit(&g->taken, memory_order_acquire));
+}
+
+/* Add a command unless `places` are in use. */
+static bool push(struct group *g, const fs_command *c, size_t places) {
+    size_t at = atomic_load_explicit(&g->claimed, memory_order_acquire);
+    do {
+        if (in_use(g, at) >= (ptrdiff_t)places) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&g->claimed, &at, at + 1, memory_order_acq_rel,
+                                                    memory_order_acquire));
+    struct cell *cell = &g->cells[at & g->mask];
+    cell->command = *c;
+    atomic_store_explicit(&cell->turn, at + 1, memory_order_release);
+    return true;
+}
+
+static bool has_commands(struct group *g) {
+    size_t taken = atomic_load_explicit(&g->taken, memory_order_relaxed);
+    return atomic_load_explicit(&g->cells[taken & g->mask].turn, memory_order_acquire) == taken + 1;
 }
 
 static size_t pull(struct group *g, fs_command *commands, size_t n) {
-    size_t pulled = 0;
-    for (; pulled < n; pulled++, g->taken++) {
-        struct cell *cell = &g->cells[g->taken & g->mask];
-        if (atomic_load_explicit(&cell->turn, memory_order_acquire) != g->taken + 1) break;
+    size_t taken = atomic_load_explicit(&g->taken, memory_order_relaxed), pulled = 0;
+    for (; pulled < n; pulled++) {
+        struct cell *cell = &g->cells[(taken + pulled) & g->mask];
+        if (atomic_load_explicit(&cell->turn, memory_order_acquire) != taken + pulled + 1) break;
         commands[pulled] = cell->command;
-        atomic_store_explicit(&cell->turn, g->taken + g->mask + 1, memory_order_release);
     }
+    if (pulled) atomic_store_explicit(&g->taken, taken + pulled, memory_order_release);
     return pulled;
 }
 
-static void wake(struct group *g) {
-    if (!atomic_load(&g->asleep)) return;
+/* --------------------------------------------------------- sleeping, waking */
+
+/* Wake the group's thread if it waits for this. Only who ends the sleep has to signal. */
+static void wake(struct group *g, int asleep) {
+    if (atomic_load(&g->asleep) != asleep) return;
+    if (!atomic_compare_exchange_strong(&g->asleep, &asleep, AWAKE)) return;
     pthread_mutex_lock(&g->lock);
     pthread_cond_signal(&g->wake);
     pthread_mutex_unlock(&g->lock);
 }
 
-static void nap(struct group *g) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += NAP_NS;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
+static void wake_all(fs_host *h) {
+    for (uint32_t i = 0; i < h->groups; i++) {
+        wake(&h->group[i], FOR_COMMANDS);
+        wake(&h->group[i], FOR_ROOM);
     }
-    pthread_mutex_lock(&g->lock);
-    atomic_store(&g->asleep, true);
-    pthread_cond_timedwait(&g->wake, &g->lock, &until);
-    atomic_store(&g->asleep, false);
-    pthread_mutex_unlock(&g->lock);
+}
+
+/* Sleep until woken, unless what the sleeper would be woken for is there already. */
+static void sleep_for(struct group *g, int what, bool (*is_there)(struct group *)) {
+    atomic_store(&g->asleep, what);
+    atomic_fetch_add(&g->host->sleepers, 1);
+    if (is_there(g)) {
+        atomic_store(&g->asleep, AWAKE);
+    } else {
+        pthread_mutex_lock(&g->lock);
+        while (atomic_load(&g->asleep) == what) pthread_cond_wait(&g->wake, &g->lock);
+        pthread_mutex_unlock(&g->lock);
+    }
+    atomic_fetch_sub(&g->host->sleepers, 1);
+}
+
+/* Reads `submitting`, whatever it is: writing that after its commands is how a producer shows them. */
+static bool has_work(struct group *g) {
+    size_t submitting = atomic_load(&g->host->submitting);
+    (void)submitting;
+    return has_commands(g) || atomic_load(&g->host->stopping);
+}
+
+static bool has_room(struct group *g) {
+    size_t written = atomic_load_explicit(&g->out_written, memory_order_relaxed);
+    return written - atomic_load(&g->out_read) <= g->mask || atomic_load(&g->host->discarding);
 }
 
 /* ------------------------------------------------------------------ thread */
@@ -118,7 +154,7 @@ static void answer(struct group *g, const fs_report *reports, size_t n) {
         while (written - atomic_load_explicit(&g->out_read, memory_order_acquire) > g->mask) {
             if (atomic_load(&h->discarding)) return;
             atomic_store_explicit(&g->out_written, written, memory_order_release);
-            nap(g);
+            sleep_for(g, FOR_ROOM, has_room);
         }
         g->out[written & g->mask] = reports[i];
     }
@@ -140,16 +176,18 @@ static void *match(void *argument) {
     fs_host *h = g->host;
     fs_command commands[BATCH];
     for (int idle = 0;;) {
-        /* Read before the ring: whoever was in time has left fs_host_submit, so an empty ring stays empty. */
-        bool last = atomic_load(&h->stopping) && !atomic_load(&h->submitting);
+        /* Read before the queue: whoever was in time has left fs_host_submit, so an empty queue stays empty. */
+        bool stopping = atomic_load(&h->stopping), last = stopping && !atomic_load(&h->submitting);
         size_t n = pull(g, commands, BATCH);
         if (n) {
             execute(g, commands, n);
             idle = 0;
         } else if (last) {
             break;
+        } else if (stopping) {
+            sched_yield(); /* until the producers, none of which waits, have left */
         } else if (++idle > SPINS) {
-            nap(g);
+            sleep_for(g, FOR_COMMANDS, has_work);
         }
     }
     atomic_store(&g->done, true);
@@ -167,7 +205,7 @@ static bool group_start(fs_host *h, uint32_t number, uint32_t max_orders, size_t
     g->cells = malloc(size * sizeof *g->cells);
     g->out = h->callback ? NULL : malloc(size * sizeof *g->out);
     if (!g->engine || !g->cells || (!g->out && !h->callback)) return false;
-    for (size_t i = 0; i < size; i++) atomic_init(&g->cells[i].turn, i);
+    for (size_t i = 0; i < size; i++) atomic_init(&g->cells[i].turn, 0);
     if (pthread_create(&g->thread, NULL, match, g)) return false;
     g->started = true;
     return true;
@@ -185,6 +223,7 @@ fs_host *fs_host_new(uint32_t groups, uint32_t max_orders, uint32_t ring, fs_hos
         return NULL;
     }
     memset(h->group, 0, groups * sizeof *h->group);
+    pthread_mutex_init(&h->to_all, NULL);
     size_t size = 2;
     while (size < ring) size *= 2;
     for (h->groups = 0; h->groups < groups; h->groups++) {
@@ -202,28 +241,44 @@ static bool for_all(const fs_command *c) {
     return c->type == FS_TIME || (c->type == FS_MASS_CANCEL && !(c->flags & FS_BY_SYMBOL));
 }
 
-/* To every group; where a ring is full, the matching thread is about to make room. */
-static void push_all(fs_host *h, const fs_command *c) {
-    for (uint32_t i = 0; i < h->groups; i++) {
-        while (!push(&h->group[i], c)) wake(&h->group[i]);
-        wake(&h->group[i]);
+/* To every group, or to none while one of them is full. Where there is room it stays: others leave a place. */
+static bool push_all(fs_host *h, const fs_command *c) {
+    uint32_t roomy = 0;
+    pthread_mutex_lock(&h->to_all);
+    for (; roomy < h->groups; roomy++) {
+        struct group *g = &h->group[roomy];
+        if (in_use(g, atomic_load_explicit(&g->claimed, memory_order_acquire)) > (ptrdiff_t)g->mask) break;
     }
+    for (uint32_t i = 0; i < h->groups && roomy == h->groups; i++) {
+        bool pushed = push(&h->group[i], c, h->group[i].mask + 1);
+        assert(pushed);
+        (void)pushed;
+    }
+    pthread_mutex_unlock(&h->to_all);
+    return roomy == h->groups;
+}
+
+static struct group *group_of(fs_host *h, const fs_command *c) { return &h->group[c->symbol % h->groups]; }
+
+static bool take(fs_host *h, const fs_command *c) {
+    if (for_all(c)) return push_all(h, c);
+    struct group *g = group_of(h, c);
+    return push(g, c, g->mask);
+}
+
+static void wake_for(fs_host *h, const fs_command *c) {
+    if (for_all(c)) wake_all(h);
+    else wake(group_of(h, c), FOR_COMMANDS);
 }
 
 size_t fs_host_submit(fs_host *host, const fs_command *commands, size_t n) {
-    size_t i = 0;
+    size_t taken = 0;
     atomic_fetch_add(&host->submitting, 1);
-    for (; i < n && !atomic_load(&host->stopping); i++) {
-        if (for_all(&commands[i])) {
-            push_all(host, &commands[i]);
-            continue;
-        }
-        struct group *g = &host->group[commands[i].symbol % host->groups];
-        if (!push(g, &commands[i])) break;
-        wake(g);
-    }
-    atomic_fetch_sub(&host->submitting, 1);
-    return i;
+    while (taken < n && !atomic_load(&host->stopping) && take(host, &commands[taken])) taken++;
+    atomic_fetch_add(&host->submitting, 0); /* a write after the commands, for has_work */
+    for (size_t i = 0; i < taken && atomic_load(&host->sleepers); i++) wake_for(host, &commands[i]);
+    atomic_fetch_sub(&host->submitting, 1); /* from here on fs_host_free may be done at any moment */
+    return taken;
 }
 
 size_t fs_host_poll(fs_host *host, uint32_t group, fs_report *reports, size_t n) {
@@ -233,14 +288,15 @@ size_t fs_host_poll(fs_host *host, uint32_t group, fs_report *reports, size_t n)
     size_t ready = atomic_load_explicit(&g->out_written, memory_order_acquire) - read;
     if (n > ready) n = ready;
     for (size_t i = 0; i < n; i++) reports[i] = g->out[(read + i) & g->mask];
-    atomic_store_explicit(&g->out_read, read + n, memory_order_release);
-    if (n) wake(g);
+    if (!n) return 0;
+    atomic_store(&g->out_read, read + n);
+    wake(g, FOR_ROOM);
     return n;
 }
 
 void fs_host_stop(fs_host *host) {
     atomic_store(&host->stopping, true);
-    for (uint32_t i = 0; i < host->groups; i++) wake(&host->group[i]);
+    wake_all(host);
 }
 
 int fs_host_done(fs_host *host) {
@@ -253,15 +309,17 @@ void fs_host_free(fs_host *host) {
     if (!host) return;
     atomic_store(&host->discarding, true);
     fs_host_stop(host);
+    for (uint32_t i = 0; i < host->groups; i++) /* all of them first: a callback may be submitting to any group */
+        if (host->group[i].started) pthread_join(host->group[i].thread, NULL);
     for (uint32_t i = 0; i < host->groups; i++) {
         struct group *g = &host->group[i];
-        if (g->started) pthread_join(g->thread, NULL);
         pthread_mutex_destroy(&g->lock);
         pthread_cond_destroy(&g->wake);
         fs_free(g->engine);
         free(g->cells);
         free(g->out);
     }
+    pthread_mutex_destroy(&host->to_all);
     free(host->group);
     free(host);
 }
