@@ -18,6 +18,10 @@
 #ifndef FILLSTREAM_H
 #define FILLSTREAM_H
 
+#define FS_VERSION_MAJOR 0
+#define FS_VERSION_MINOR 1
+#define FS_VERSION_PATCH 0
+
 #include <stddef.h>
 #include <stdint.h>
 

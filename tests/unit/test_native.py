@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -80,22 +81,73 @@ def test_a_long_flow_agrees_with_a_list_book(tmp_path: Path) -> None:
     assert "1000000 commands agree" in passes(tmp_path / "versus", "2", "1000000", "1000")
 
 
-def test_the_library_is_usable_from_cpp_without_python(tmp_path: Path) -> None:
-    if not shutil.which("make") or not shutil.which("g++"):
-        pytest.skip("needs make and g++")
-    command = ["make", "-s", "-C", str(NATIVE), f"BUILD={tmp_path}", "all"]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr
-    source = tmp_path / "use.cc"
-    source.write_text(
-        '#include "fillstream.h"\nint main() { fs_engine *e = fs_new(1); fs_report r[2];'
-        " int ok = fs_submit(e, r, 2, 1, 1, 0, FS_BUY, 100, 5) == 1 && r[0].type == FS_ACCEPTED;"
-        " fs_free(e); return !ok; }\n"
+# ------------------------------------------------------------------ the library without Python
+
+BOOK = """\
+order 1 accepted: 30 at 2001, 30 open
+order 2 accepted: 10 at 2005, 10 open
+order 1 filled: 10 at 2001, 20 open
+order 2 filled: 10 at 2001, 0 open
+ask: 20 at 2001
+"""
+TRADED = "20000 orders accepted, 10000 lots traded, 2 groups cleared\n"
+
+
+def make(build_folder: Path, *arguments: str) -> str:
+    if not shutil.which("make"):
+        pytest.skip("needs make")
+    command = ["make", "-s", "-C", str(NATIVE), f"BUILD={build_folder}", *arguments]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+@pytest.mark.parametrize(("c", "cpp"), [("gcc", "g++"), ("clang", "clang++")])
+def test_the_examples_run(tmp_path: Path, c: str, cpp: str) -> None:
+    if not shutil.which(c) or not shutil.which(cpp):
+        pytest.skip(f"needs {c} and {cpp}")
+    assert make(tmp_path, f"CC={c}", f"CXX={cpp}", "examples") == BOOK + TRADED
+
+
+def pkg_config(folder: Path, *options: str, **environment: str) -> str:
+    if not shutil.which("pkg-config"):
+        pytest.skip("needs pkg-config")
+    found = subprocess.run(
+        ["pkg-config", *options, "fillstream"],
+        env={**os.environ, "PKG_CONFIG_LIBDIR": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    link = [str(source), f"-I{NATIVE / 'include'}", f"-L{tmp_path}", "-lfillstream", f"-Wl,-rpath,{tmp_path}"]
-    shared = tmp_path / "libfillstream.so.0"
-    shared.symlink_to(tmp_path / "libfillstream.so")
-    linked = subprocess.run(["g++", *link, "-o", str(tmp_path / "use")], capture_output=True, text=True, check=False)
-    assert linked.returncode == 0, linked.stderr
-    passes(tmp_path / "use")
-    assert "-lfillstream" in (tmp_path / "fillstream.pc").read_text()
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip()
+
+
+def test_what_is_installed_is_found_by_pkg_config_and_can_be_uninstalled(tmp_path: Path) -> None:
+    make(tmp_path / "build")  # without the prefix that is installed under
+    assert pkg_config(tmp_path / "build", "--variable=prefix") == "/usr/local"
+    root = tmp_path / "root"
+    make(tmp_path / "build", "PREFIX=/opt/desk", f"DESTDIR={root}", "install")
+    library = root / "opt/desk/lib"
+    assert pkg_config(library / "pkgconfig", "--variable=prefix") == "/opt/desk"
+    assert pkg_config(library / "pkgconfig", "--variable=libdir") == "/opt/desk/lib"
+    flags = pkg_config(library / "pkgconfig", "--cflags", "--libs", PKG_CONFIG_SYSROOT_DIR=str(root)).split()
+    example = [str(NATIVE / "examples/book.c"), *flags, f"-Wl,-rpath,{library}", "-o", str(tmp_path / "book")]
+    built = subprocess.run([*str(compiler).split(), *example], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert passes(tmp_path / "book") == BOOK
+    make(tmp_path / "build", "PREFIX=/opt/desk", f"DESTDIR={root}", "uninstall")
+    assert [path for path in root.rglob("*") if not path.is_dir()] == []
+
+
+def test_the_header_the_package_and_the_pkg_config_file_are_of_one_version(tmp_path: Path) -> None:
+    project = tomllib.loads((NATIVE.parent / "pyproject.toml").read_text())["project"]
+    source = tmp_path / "version.c"
+    source.write_text(
+        '#include <stdio.h>\n#include "fillstream.h"\nint main(void) { return'
+        ' printf("%d.%d.%d", FS_VERSION_MAJOR, FS_VERSION_MINOR, FS_VERSION_PATCH) < 0; }\n'
+    )
+    build(tmp_path / "version", [], [str(source)])
+    assert passes(tmp_path / "version") == project["version"]
+    make(tmp_path / "build", f"{tmp_path}/build/fillstream.pc")
+    assert f"Version: {project['version']}\n" in (tmp_path / "build/fillstream.pc").read_text()
