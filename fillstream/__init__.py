@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fillstream import research as research
-    from fillstream.book import Engine
-    from fillstream.order_book import OrderBook
-    from fillstream.order_management import OrderFill, OrderManagement, Trade
-    from fillstream.outcomes import (
+    from fillstream.orderbook.engine import Engine
+    from fillstream.orderbook.order_book import OrderBook
+    from fillstream.orderbook.order_management import OrderFill, OrderManagement, Trade
+    from fillstream.orderbook.outcomes import (
         CommandResult,
         Indicative,
         MarketData,
@@ -55,10 +55,10 @@ __all__ = [
 ]
 
 _NAMES_OF = {
-    "fillstream.book": ("Engine",),
-    "fillstream.order_book": ("OrderBook",),
-    "fillstream.order_management": ("OrderFill", "OrderManagement", "Trade"),
-    "fillstream.outcomes": (
+    "fillstream.orderbook.engine": ("Engine",),
+    "fillstream.orderbook.order_book": ("OrderBook",),
+    "fillstream.orderbook.order_management": ("OrderFill", "OrderManagement", "Trade"),
+    "fillstream.orderbook.outcomes": (
         *("CommandResult", "Indicative", "MarketData", "OpenOrder", "OrderResult", "OrderUpdate", "Status"),
         "TradeReport",
     ),

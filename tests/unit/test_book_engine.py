@@ -276,7 +276,7 @@ def test_what_is_wrong_is_named_and_changes_nothing(engine: fillstream.Engine, f
 
 
 def test_what_is_refused_takes_no_symbols_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fillstream.names.MAX_SYMBOL", 1)
+    monkeypatch.setattr("fillstream.orderbook.names.MAX_SYMBOL", 1)
     engine = fillstream.Engine(max_orders=1)
     engine.submit_order("A", "BUY", 1, 1, "x")
     for n in range(5):

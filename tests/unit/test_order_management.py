@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import fillstream
-from fillstream.order_management import OrderFill, OrderManagement, Side
+from fillstream.orderbook.order_management import OrderFill, OrderManagement, Side
 
 
 def filled() -> OrderManagement:
@@ -124,7 +124,7 @@ def test_ids_twice_and_unknown_ones_are_refused() -> None:
 
 
 def test_what_is_refused_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fillstream.order_management.MAX_SYMBOL", 1)
+    monkeypatch.setattr("fillstream.orderbook.order_management.MAX_SYMBOL", 1)
     om = fillstream.OrderManagement()
     om.add_order(1, "A", "BUY", 10**15, 1)
     for n in range(9):

@@ -13,8 +13,8 @@ from operator import index
 from struct import Struct
 from typing import Any, Final
 
-from fillstream.outcomes import Named
-from fillstream.terms import MAX_TIME_MS
+from fillstream.orderbook.outcomes import Named
+from fillstream.orderbook.terms import MAX_TIME_MS
 from libs.common.checks import integer, shown, text
 from libs.common.frames import MAX_SYMBOL, OrdType
 from services.matching_engine.book import Engine as CoreEngine

@@ -1,4 +1,4 @@
-"""The order book of one symbol, for people: `fillstream.book.Engine` with the symbol said once.
+"""The order book of one symbol, for people: `fillstream.orderbook.engine.Engine` with the symbol said once.
 
 Flows in: orders, cancels and the venue's own commands as plain calls. Flows out: what became of each. Never does
 anything itself: every method is the engine's, and means the same.
@@ -9,10 +9,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Never, Unpack
 
-from fillstream.book import LEVELS, Engine, OnMarket, OnTrade, OnUpdate
-from fillstream.names import symbols_in
-from fillstream.outcomes import CommandResult, Indicative, MarketData, OpenOrder, OrderResult
-from fillstream.terms import Terms
+from fillstream.orderbook.engine import LEVELS, Engine, OnMarket, OnTrade, OnUpdate
+from fillstream.orderbook.names import symbols_in
+from fillstream.orderbook.outcomes import CommandResult, Indicative, MarketData, OpenOrder, OrderResult
+from fillstream.orderbook.terms import Terms
 from libs.common.checks import text
 from libs.common.frames import Session, Side
 from services.matching_engine.book import DEFAULT_MAX_ORDERS, Last, Level, Walk

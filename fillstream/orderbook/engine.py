@@ -1,7 +1,7 @@
 """Order books for people, of many symbols: symbols by name, sides as words, callbacks, snapshots, from any thread.
 
 Flows in: orders, cancels and the venue's own commands as plain calls. Flows out: what became of each, as small named
-tuples (`fillstream.outcomes`); trades, order updates and market data to callbacks. The matching is the C engine's
+tuples (`outcomes.py`); trades, order updates and market data to callbacks. The matching is the C engine's
 (`services.matching_engine.book`); its rules are in `native/include/fillstream.h`. Prices are integers in ticks,
 quantities integers in lots; nothing here knows decimals, streams or the desk.
 """
@@ -13,10 +13,10 @@ from fractions import Fraction
 from threading import RLock
 from typing import Final, NamedTuple, Never, TypeVar
 
-from fillstream import names as registry
-from fillstream.names import Names, check_client_id
-from fillstream.notices import Notices
-from fillstream.outcomes import (
+from fillstream.orderbook import names as registry
+from fillstream.orderbook.names import Names, check_client_id
+from fillstream.orderbook.notices import Notices
+from fillstream.orderbook.outcomes import (
     UNLIMITED,
     CommandResult,
     Indicative,
@@ -32,7 +32,7 @@ from fillstream.outcomes import (
     status_of,
     trade_report,
 )
-from fillstream.terms import MAX_ACCOUNT, MAX_TIME_MS, NO_FLAG, STOPPED, check_price, check_terms
+from fillstream.orderbook.terms import MAX_ACCOUNT, MAX_TIME_MS, NO_FLAG, STOPPED, check_price, check_terms
 from libs.common import frames
 from libs.common.checks import callback, integer, member, shown, text
 from libs.common.frames import (
