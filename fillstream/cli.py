@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import httpx
 import redis
@@ -74,6 +75,12 @@ def _end(code: Exit, text: str) -> None:
     raise typer.Exit(code)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fillstream {version('fillstream')}")
+        raise typer.Exit
+
+
 def build() -> typer.Typer:
     """Return the command with every room's commands."""
     app = typer.Typer(
@@ -88,7 +95,11 @@ def build() -> typer.Typer:
     )
 
     @app.callback()
-    def callback() -> None:
+    def callback(
+        wants_version: Annotated[
+            bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+        ] = False,
+    ) -> None:
         pass
 
     for room in sorted(pkgutil.iter_modules(commands.__path__), key=lambda each: each.name):

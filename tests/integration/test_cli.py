@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -162,6 +163,10 @@ def commands_of(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
 
 
 COMMANDS = list(commands_of(get_command(app)))
+
+
+def test_it_says_its_version(run: Run) -> None:
+    assert run("--version").stdout == f"fillstream {version('fillstream')}\n"
 
 
 def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
