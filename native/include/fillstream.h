@@ -57,8 +57,8 @@ enum fs_ord_type {
     FS_LIMIT = 2,
     FS_STOP = 3,       /* a market order once the last trade reaches aux_price */
     FS_STOP_LIMIT = 4, /* a limit order at price, likewise */
-    FS_MARKET_TO_LIMIT = 75, /* FIX 'K': a limit order at the price of the first order it would trade with; with
-                                none, a market order */
+    FS_MARKET_TO_LIMIT = 75, /* FIX 'K': a limit order at the price of the first order that all of it could trade
+                                with, its own account's passed over if stp is set; with none, a market order */
     FS_TRAILING_STOP = 80    /* FIX 'P': a stop aux_qty behind the best last trade since it came */
 };
 
@@ -96,7 +96,7 @@ enum fs_stp { /* stp of FS_NEW: what happens instead of a trade with a resting o
 enum fs_session {
     FS_CONTINUOUS = 0,
     FS_AUCTION = 1, /* orders collect; an FS_SESSION to FS_CONTINUOUS, from FS_HALTED too, uncrosses them */
-    FS_HALTED = 2   /* cancels only, and mass cancels; not even the house's quote changes */
+    FS_HALTED = 2   /* cancels and mass cancels only, no orders, quotes or prints; time, sessions, bands go on */
 };
 
 enum fs_report_type {
@@ -104,8 +104,9 @@ enum fs_report_type {
                                 iceberg's display, or a dormant order's stop as in fs_resting */
     FS_REJECTED = 2,         /* of any command but FS_CANCEL and FS_REPLACE; reason */
     FS_FILLED = 3,           /* price, qty of this trade, leaves after, match_id; flags say maker or taker;
-                                aux: what an iceberg shows now, behind its level if its tip was used up */
-    FS_CANCELED = 4,         /* reason; qty = what was taken off, leaves = 0 */
+                                aux: what a resting iceberg shows now, behind its level if its tip was used up */
+    FS_CANCELED = 4,         /* reason; qty = what was taken off, leaves = 0; price here, and in every report on an
+                                order but FS_FILLED, as in FS_ACCEPTED */
     FS_CANCEL_REJECTED = 5,  /* reason */
     FS_REPLACED = 6,         /* price and aux as in FS_ACCEPTED, qty = new total, leaves */
     FS_REPLACE_REJECTED = 7, /* reason; the old parameters stand */
@@ -115,15 +116,20 @@ enum fs_report_type {
     FS_TRIGGERED = 11,       /* a dormant order comes in now: price (0: none), qty = leaves; aux: an iceberg's
                                 display */
     FS_REDUCED = 12,         /* self-trade prevention: qty = what was taken off, leaves > 0; aux as FS_FILLED */
-    FS_MASS_CANCELED = 13,   /* end of FS_MASS_CANCEL: qty = orders cancelled, each reported before */
-    FS_SESSION_SET = 14,     /* echo of FS_SESSION: aux the session, price the reference */
+    FS_MASS_CANCELED = 13,   /* end of FS_MASS_CANCEL: qty = orders cancelled, each reported before; order_id,
+                                account, symbol, side and partition are the command's, as in a rejection */
+    FS_SESSION_SET = 14,     /* echo of FS_SESSION: aux the session, price the reference that is held */
     FS_BANDS_SET = 15        /* echo of FS_BANDS: price lowest, leaves highest, aux 1; or all 0 */
 };
 
+/* Of several reasons for a refusal the first is given.
+ * FS_NEW: BAD_RECORD, BAD_SYMBOL, BAD_QTY, BAD_PRICE, BAD_STOP, BAD_DISPLAY, EXPIRED, DUPLICATE_ID, SESSION,
+ * OUTSIDE_BANDS, CAPACITY, WOULD_TRADE. FS_CANCEL, FS_REPLACE: BAD_RECORD, UNKNOWN_ORDER, NOT_OWNER, BAD_QTY,
+ * BAD_PRICE, BAD_STOP, SESSION, OUTSIDE_BANDS, CAPACITY, BAD_DISPLAY, WOULD_TRADE. */
 enum fs_reason {
     FS_REASON_NONE = 0,
     FS_REASON_REQUESTED = 1,       /* canceled because asked to */
-    FS_REASON_IOC_REMAINDER = 2,   /* canceled: the part of an IOC order that found nothing */
+    FS_REASON_IOC_REMAINDER = 2,   /* canceled: the part of an IOC order with a limit that found nothing */
     FS_REASON_FOK_KILLED = 3,      /* canceled: not all of it could trade at once */
     FS_REASON_NO_LIQUIDITY = 4,    /* canceled: the remainder of a market order */
     FS_REASON_REPLACED_BELOW_FILLED = 5, /* canceled: new total at or below what is filled */
@@ -132,21 +138,24 @@ enum fs_reason {
     FS_REASON_UNKNOWN_ORDER = 16,  /* never seen, or done and forgotten */
     FS_REASON_NOT_OWNER = 17,      /* the order is another account's */
     FS_REASON_DUPLICATE_ID = 18,   /* a live order has this id */
-    FS_REASON_BAD_RECORD = 19,     /* a code outside the lists above, flags that do not fit the order, or a
-                                      client's command with order_id 0, account 0 or no account partition */
-    FS_REASON_BAD_QTY = 20,        /* not in 1..FS_MAX_QTY */
+    FS_REASON_BAD_RECORD = 19,     /* a code outside the lists above; flags that do not fit the order; flags or stp
+                                      where the type has none; an FS_NEW, FS_CANCEL or FS_REPLACE with order_id 0,
+                                      account 0 or no account partition */
+    FS_REASON_BAD_QTY = 20,        /* not in 1..FS_MAX_QTY; with FS_OPEN_QTY, the total that comes of it */
     FS_REASON_BAD_PRICE = 21,      /* not in -FS_MAX_PRICE..FS_MAX_PRICE; bands with low above high; a quote whose
                                       bid is not below its ask */
     FS_REASON_BAD_SYMBOL = 22,     /* above FS_MAX_SYMBOL */
-    FS_REASON_CAPACITY = 23,       /* the engine holds as many orders as it may, or that side of the
-                                      book as many lots (FS_MAX_SIDE_QTY), or memory ran out */
+    FS_REASON_CAPACITY = 23,       /* the engine holds as many orders as it may, or that side of the book as many
+                                      lots (FS_MAX_SIDE_QTY): asked of stops and of orders that may rest, even where
+                                      they would trade whole; or memory ran out */
     FS_REASON_EXPIRED = 24,        /* its expiry is at or before the clock, or FS_GTD without one */
     FS_REASON_SESSION = 25,        /* the symbol's session does not take this: in FS_HALTED cancels only; in
                                       FS_AUCTION stops and limit orders that may rest, no others, and no prints */
     FS_REASON_OUTSIDE_BANDS = 26,  /* a limit price outside the symbol's bands, a market-to-limit's too */
     FS_REASON_WOULD_TRADE = 27,    /* post-only, and it would trade */
     FS_REASON_BAD_DISPLAY = 28,    /* an FS_NEW's display not in 1..qty; more than FS_MAX_TIPS of it open */
-    FS_REASON_BAD_STOP = 29        /* stop price or offset (1..FS_MAX_PRICE ticks, 1..9999 bp) out of range */
+    FS_REASON_BAD_STOP = 29        /* stop price not in -FS_MAX_PRICE..FS_MAX_PRICE; offset not in 1..FS_MAX_PRICE
+                                      ticks, 1..9999 bp */
 };
 
 enum fs_report_flag {
@@ -163,13 +172,14 @@ enum fs_report_flag {
 #define FS_MAX_PRICE 4611686018427387903LL   /* ticks: 2^62 - 1 */
 #define FS_MAX_SIDE_QTY 9223372036854775807LL /* lots of one side of one book, dormant too: 2^63 - 1 */
 #define FS_MAX_SYMBOL 65535u
-#define FS_MAX_TIPS 10000 /* times an iceberg's display fits into its open quantity: what one order may cost a taker */
+#define FS_MAX_TIPS 10000 /* an iceberg's open quantity is at most so many displays: what one may cost a taker */
 #define FS_MAX_ORDERS 1073741824u /* resting client orders an engine may be made for: 2^30 */
 #define FS_PARTITION_ALL 65535u  /* a report for every account partition: quotes, prints, sessions, bands */
 #define FS_PARTITION_NONE 65534u /* a report for none: the house's own fills, and what was refused of it */
 
 /* -------------------------------------------------------------- records */
 
+/* A field that a command's type does not name is not read, but flags and stp must be 0 then. */
 typedef struct fs_command {
     uint64_t order_id;  /* chosen by the caller; live ids are unique per engine; 0 is the house's */
     int64_t price;      /* limit price; FS_QUOTE: bid; FS_AUCTION: reference; FS_BANDS: lowest */
@@ -223,12 +233,12 @@ typedef struct fs_report {
  * - FS_NEW: FS_ACCEPTED, then its fills, then FS_CANCELED for a remainder that may not rest; or
  *   FS_REJECTED alone. A market order's price is reported as 0, a market-to-limit's as the price it
  *   got. An expiry (time_ms) holds for any tif. A stop is FS_ACCEPTED with FS_FLAG_DORMANT.
- * - FS_CANCEL: FS_CANCELED or FS_CANCEL_REJECTED. Only order_id and account select the order.
+ * - FS_CANCEL: FS_CANCELED or FS_CANCEL_REJECTED. Only order_id and account select the order, as of FS_REPLACE.
  * - FS_REPLACE: FS_REPLACED and any fills, or FS_CANCELED (a new total, of 1 at least, at or below what is
  *   filled), or FS_REPLACE_REJECTED. Quantity down (or equal) at the same price keeps the place in the queue,
  *   anything else loses it; an iceberg in its place loses hidden lots first, then of its tip. Expiry,
- *   display, offset and flags stand. A dormant order's price is its limit (ignored for a stop without one);
- *   a new stop price or more quantity loses its place among the stops.
+ *   display, offset, flags, stp and partition stand. A dormant order's price is its limit (ignored for a stop
+ *   without one); a new stop price or more quantity loses its place among the stops.
  * - FS_QUOTE: FS_QUOTED (an absent side as 0/0), then fills of the bid, then of the ask; or FS_REJECTED
  *   (the former quote stands). The house's orders queue by time like any other.
  * - FS_PRINT: FS_PRINTED, then fills; or FS_REJECTED.
@@ -236,13 +246,15 @@ typedef struct fs_report {
  *   clock never goes back.
  * - FS_MASS_CANCEL: FS_CANCELED for each order, by symbol; bids, asks, sell stops, buy stops; nearest
  *   the market first, oldest first; then FS_MASS_CANCELED. Or FS_REJECTED.
- * - FS_SESSION, FS_BANDS: their echo, or FS_REJECTED. Into FS_CONTINUOUS: the uncross, at the reference that
- *   the last FS_AUCTION named, then stops.
+ * - FS_SESSION, FS_BANDS: their echo, or FS_REJECTED. Into FS_CONTINUOUS: the uncross, with the reference that
+ *   the last FS_AUCTION named, then stops. FS_HALTED keeps a reference; after an uncross it is 0.
  * - Anything else: FS_REJECTED, FS_REASON_BAD_RECORD.
- * Every trade is two FS_FILLED reports, maker then taker, at the maker's price. A rejection echoes the
+ * Every trade is two FS_FILLED reports, maker then taker, at the maker's price; in an uncross buyer then
+ * seller, at its price. A rejection echoes the
  * command's order_id, price, qty, account, symbol, side (0 if it is none) and partition
  * (FS_PARTITION_NONE if it is no account's); the house's have order_id and account 0 and FS_PARTITION_NONE.
- * Who reads the answers can keep the books, dormant orders too, without asking: by the rules here.
+ * Who reads the answers can keep the books, dormant orders too, without asking, by the rules here: all but
+ * expiry, tif, stp, post-only and all-or-none, which are the sender's to remember.
  *
  * Rules that need a sentence
  * - Stops. When a command's aggressors have finished and the last trade moved (or FS_CONTINUOUS began,
@@ -250,7 +262,8 @@ typedef struct fs_report {
  *   sell stops, nearest price first, then oldest. The elected come in one after the other; what their
  *   trades reach is elected behind them. Trailing stops then follow the last trade: a sell's stop is
  *   never below last - offset, a buy's never above last + offset; one that moves goes behind the
- *   others at its new price. Offsets in basis points round down, to 1 tick at least. Before any trade a trailing stop
+ *   others at its new price, and several that move keep their order. Offsets in basis points are of the
+ *   price without its sign, rounded down, 1 tick at least. Before any trade a trailing stop
  *   sleeps. A triggered stop's remainder is cancelled as a market order's.
  * - All-or-none. A resting one larger than what the taker still has is passed over. An incoming one
  *   that cannot trade whole at once rests, even if prices cross. One that rests trades only when a later
@@ -259,13 +272,15 @@ typedef struct fs_report {
  * - Fill-or-kill and all-or-none count hidden quantity, not what they would pass over, and nothing from an own
  *   order on where prevention would stop them (with FS_STP_CANCEL_RESTING it would not).
  * - Self-trade prevention follows the incoming order's stp, never applies to the house or in an
- *   uncross, and comes before each trade in turn.
+ *   uncross, and comes before each trade in turn. The resting order is reported first.
  * - Post-only asks whether any resting order would trade, whoever owns it; an all-or-none order, whether it
- *   would trade whole.
+ *   would trade whole, prevention counted.
  * - Bands are for the limits that come in, of new and replaced orders. They bind no order that is there already
- *   (which may be made smaller, and triggers), no stop price, market order, quote or print, and no uncross.
+ *   (which may trigger, and be replaced at its limit for no more lots), no stop price, market order, quote or
+ *   print, and no uncross.
  * - An uncross takes place at the price of most volume, then least imbalance, then nearest the
- *   reference, then lowest; all-or-none orders sit it out. It matches best against best, by time.
+ *   reference, then lowest, of all prices and not only those of orders; all-or-none orders sit it out. It
+ *   matches best against best, by time, icebergs tip by tip.
  */
 
 typedef struct fs_engine fs_engine;
@@ -333,14 +348,14 @@ int fs_reserve(fs_engine *engine, uint32_t orders);
 
 /* Execute commands[0..n) in order and write their reports. Returns the number of reports written and
  * sets *consumed to the number of commands begun: pass the rest next time. When the return value equals
- * `capacity`, more reports may be waiting: call again (n may be 0) until fewer come. `commands` need
- * no alignment. `capacity` 0 does nothing. */
+ * `capacity`, more reports may be waiting: call again (n may be 0) until fewer come; till then queries show
+ * the books in the middle of a command. `commands` need no alignment. `capacity` 0 does nothing. */
 size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *consumed,
                   fs_report *reports, size_t capacity);
 
 /* One plain limit order, good till cancelled, of account partition 0, from plain numbers: fs_process of
  * one FS_NEW. Returns the number of reports written; when it is `capacity`, fetch the rest with fs_process.
- * FS_NONE: reports of an earlier command are still to be fetched, and nothing was done. */
+ * FS_NONE: reports of an earlier command are still to be fetched, or `capacity` is 0, and nothing was done. */
 size_t fs_submit(fs_engine *engine, fs_report *reports, size_t capacity, uint64_t order_id, uint32_t account,
                  uint32_t symbol, uint8_t side, int64_t price, int64_t qty);
 
@@ -350,6 +365,8 @@ size_t fs_cancel(fs_engine *engine, fs_report *reports, size_t capacity, uint64_
 /* Copy those of reports[0..n) that account partition `partition` hears: its own and
  * FS_PARTITION_ALL's. `out` has room for n. Neither needs alignment. Returns the number copied. */
 size_t fs_reports_select(const void *reports, size_t n, uint16_t partition, void *out);
+
+/* Queries. A symbol above FS_MAX_SYMBOL or without orders has empty books, and so has a side that is none. */
 
 /* Number of client orders resting or dormant. */
 uint32_t fs_orders(const fs_engine *engine);
@@ -390,8 +407,8 @@ size_t fs_snapshot_size(const fs_engine *engine);
  * 64-bit words, described in native/src/snapshot.c. */
 size_t fs_snapshot_save(const fs_engine *engine, void *bytes, size_t capacity);
 
-/* Put the state of a snapshot in place of the engine's own; max_orders stays. Any bytes are safe to
- * pass. Returns an fs_status. */
+/* Put the state of a snapshot in place of the engine's own; max_orders stays, and while more orders rest than
+ * that none comes in. Any bytes are safe to pass. Returns an fs_status. */
 int fs_restore(fs_engine *engine, const void *bytes, size_t n);
 
 /* 64-bit hash of the state: equal states, equal hashes. 0 while reports are still to be fetched. Walks

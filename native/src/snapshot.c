@@ -227,7 +227,8 @@ static bool belongs(const fs_engine *e, struct book *book, const struct ladder *
                     const struct saved *s) {
     uint64_t key = key_in(l, s->price);
     if (last_level && key < e->levels[last_level].key) return false;
-    if (s->order.bits & BIT_TRAILING && (key < 2 || key == UINT64_MAX - 1)) return false;
+    /* A buyer's last but one is where FS_MAX_PRICE above FS_MAX_PRICE is; a seller's is nowhere. */
+    if (s->order.bits & BIT_TRAILING && (key < 2 || (key == UINT64_MAX - 1 && s->order.side == FS_SELL))) return false;
     uint8_t side = s->order.side;
     if (overfull(book, side, 0, s->order.leaves)) return false;
     return s->order.bits & BIT_HOUSE ? may_be_house(l, &s->order) : may_be_client(e, s);

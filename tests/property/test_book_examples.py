@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from libs.common import frames
 from libs.common.frames import (
+    MAX_PRICE,
     MAX_TIPS,
     Command,
     CommandType,
@@ -151,3 +152,16 @@ def test_the_answers_tell_what_a_stop_will_show_and_how_it_trails() -> None:
     assert engine.best(0)[0] == (101, 3, 1)
     [canceled] = told(engine.process(frames.cancel(2, 1, 0, 0), 0))
     assert canceled.flags & ReportFlag.TRAILING
+
+
+def test_a_trailing_stop_as_far_out_as_there_can_be_is_restored() -> None:
+    engine, other = Engine(), Engine()
+    for side, last in ((Side.BUY, MAX_PRICE), (Side.SELL, -MAX_PRICE)):
+        stop = Command(
+            side, 0, 1, 0, MAX_PRICE, 0, 1, 0, CommandType.NEW, side, OrdType.TRAILING_STOP, Tif.GTC, 0, 0, 0
+        )
+        [_, accepted] = told(engine.process(frames.print_trade(0, side, last, 1) + frame_of([stop]), 0))
+        assert accepted.aux == 2 * last
+        other.restore(engine.snapshot())
+        assert other.state_hash() == engine.state_hash()
+        engine.process(frames.cancel(side, 1, 0, 0), 0)

@@ -44,7 +44,7 @@ SMALL = Domain(
 EDGES = Domain(
     prices=dict(zip(TICKS, (-MAX_PRICE, 1 - MAX_PRICE, 0, 1, MAX_PRICE - 1, MAX_PRICE), strict=True)),
     lots=(1, 2, MAX_QTY // 2, MAX_QTY // 2 + 1, MAX_QTY - 1, MAX_QTY),
-    offsets=(0, 1, 2**61, MAX_PRICE - 1),
+    offsets=(0, 1, 2**61, MAX_PRICE),
     symbols=(255, 4095, 2**32 - 1),
     accounts=(2**32 - 1, 1, 2**31),
     partitions=(frames.PARTITION_NONE - 1, 0, 255),
