@@ -342,7 +342,7 @@ fs_engine *fs_new(uint32_t max_orders);
 void fs_free(fs_engine *engine);
 
 /* Make room for `orders` live orders now, so that no later command has to wait for it (but the first one of a
- * symbol, which opens its books: 3 KiB); more than FS_MAX_ORDERS counts as that. Returns FS_OK, or
+ * symbol, which opens its books: 2 400 bytes); more than FS_MAX_ORDERS counts as that. Returns FS_OK, or
  * FS_NO_MEMORY. */
 int fs_reserve(fs_engine *engine, uint32_t orders);
 

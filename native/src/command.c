@@ -87,16 +87,17 @@ static struct order incoming_of(const fs_command *c) {
     return (struct order){.leaves = c->qty, .account = c->account, .bits = c->flags, .stp = c->stp};
 }
 
-/* The limit that a market-to-limit order gets: the price of the first order it would trade with. False: there is none. */
-static bool limit_from_market(const fs_engine *e, const struct book *book, const fs_command *c, int64_t *price) {
+/* The limit that a market-to-limit order gets: the price of the first order that all of it could trade with. False:
+ * there is none. */
+static bool limit_from_market(const fs_engine *e, struct book *book, const fs_command *c, int64_t *price) {
     struct order incoming = incoming_of(c);
-    uint32_t first = first_partner(e, other_ladder((struct book *)book, c->side), &incoming);
+    uint32_t first = first_partner(e, other_ladder(book, c->side), &incoming);
     *price = first ? level_price(&e->levels[e->orders[first].level]) : 0;
     return first != NIL;
 }
 
 /* What the symbol's session and bands say. */
-static noinline uint8_t check_new_special(const fs_engine *e, const struct book *book, const fs_command *c) {
+static noinline uint8_t check_new_special(const fs_engine *e, struct book *book, const fs_command *c) {
     if (book->session == FS_HALTED) return FS_REASON_SESSION;
     bool waits = is_stop(c->ord_type) || (c->ord_type == FS_LIMIT && lasting(c->tif));
     if (book->session == FS_AUCTION && !waits) return FS_REASON_SESSION;

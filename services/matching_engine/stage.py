@@ -56,14 +56,26 @@ _TAKES: Final = bytes(bool(flags & ReportFlag.TAKER) for flags in range(256))
 _SIDES: Final = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
 _REJECTED: Final = int(ReportType.REJECTED)
 _TIME: Final = int(CommandType.TIME)
-_HOUSE_COMMANDS: Final = {int(CommandType.QUOTE), int(CommandType.PRINT)}
-_HOUSE_ECHOES: Final = {int(ReportType.QUOTED), int(ReportType.PRINTED)}
+_FEED_COMMANDS: Final = {int(CommandType.QUOTE), int(CommandType.PRINT)}
+_ECHOED: Final = _FEED_COMMANDS | {int(CommandType.SESSION), int(CommandType.BANDS)}
+"""The house's commands that are always answered, FS_TIME only when it is refused."""
+_HOUSE_ECHOES: Final = {
+    int(ReportType.QUOTED),
+    int(ReportType.PRINTED),
+    int(ReportType.SESSION_SET),
+    int(ReportType.BANDS_SET),
+}
 
 
 def _partitions_in(records: bytes, at: int, known: bytes) -> bool:
     """Return whether the partitions of all records, two bytes from `at` on, are among `known` ones below 256."""
     high = records[at + 1 :: RECORD_BYTES].strip(b"\0")
     return not high and not records[at::RECORD_BYTES].strip(known)
+
+
+def _house_answered(command: Command) -> bool:
+    """Return whether the engine answers this command of the house's."""
+    return command.type in _ECHOED or (command.type == _TIME and bool(command.flags or command.stp))
 
 
 class Listing:
@@ -144,7 +156,7 @@ class EngineStage:
                     raise BadEntry(
                         "clock_ahead", f"record {index}, time_ms: {command.time_ms} is ahead of its entry's time, {ms}"
                     )
-            elif command.type not in _HOUSE_COMMANDS and command.partition >= count:
+            elif command.type not in _FEED_COMMANDS and command.partition >= count:
                 raise BadEntry(
                     "wrong_partition",
                     f"record {index}, partition: {command.partition} is no account partition, there are {count}",
@@ -161,9 +173,9 @@ class EngineStage:
                 out.record(stream, heard)
 
     def _bury_refused(self, frame: bytes, reports: bytes, out: Outputs) -> None:
-        """Send the quotes and prints that the engine refused to `dead`, one by one: no account partition hears of them.
+        """Send what the engine refused of the house to `dead`, one by one: no account partition hears of it.
 
-        Each has one answer, in its order: an echo or a rejection.
+        Each such command has one answer, in its order: an echo or a rejection.
         """
         if _REJECTED not in reports[_REPORT_TYPE::RECORD_BYTES]:
             return
@@ -174,7 +186,7 @@ class EngineStage:
             if report.type in _HOUSE_ECHOES
             or (report.type == ReportType.REJECTED and report.partition == PARTITION_NONE)
         ]
-        commands = [c for c in map(Command._make, COMMAND.iter_unpack(frame)) if c.type in _HOUSE_COMMANDS]
+        commands = [c for c in map(Command._make, COMMAND.iter_unpack(frame)) if _house_answered(c)]
         for command, report in zip(commands, answers, strict=True):
             if report.type == ReportType.REJECTED:
                 reason, text = refusal_of(command, report.reason)

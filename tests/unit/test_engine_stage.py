@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from libs.common import frames
 from libs.common.contracts import DeadLetter
-from libs.common.frames import COMMAND, MAX_PRICE, MAX_QTY, RECORD_BYTES, CommandType, OrdType, ReportType, Side, Tif
+from libs.common.frames import (
+    COMMAND,
+    MAX_PRICE,
+    MAX_QTY,
+    RECORD_BYTES,
+    CommandType,
+    OrdType,
+    ReportType,
+    Session,
+    Side,
+    Tif,
+)
 from libs.common.money import Scale
 from libs.common.stage import BadEntry, Entry, Outputs
 from libs.common.streams import Topology
@@ -144,6 +158,58 @@ def test_what_the_engine_refuses_of_a_feed_is_in_dead_and_the_rest_of_its_frame_
     assert letter["reason"] == reason
     assert words in letter["text"]
     assert letter["stream"] == "commands.{0}"
+
+
+TICKS = f"must be from -{MAX_PRICE} to {MAX_PRICE} ticks"
+SESSION, BANDS = frames.session(1, Session.AUCTION), frames.bands(1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("record", "reason", "text"),
+    [
+        (altered(SESSION, symbol=70_000), "bad_symbol", "symbol: must be at most 65535, got 70000"),
+        (altered(SESSION, flags=3), "bad_record", "flags, stp: must be 0 to 2 and 0, got 3 and 0"),
+        (altered(SESSION, price=-(2**63)), "bad_price", f"price: {TICKS}, got {-(2**63)}"),
+        (altered(BANDS, stp=1), "bad_record", "flags, stp: must be 0 to 1 and 0, got 1 and 1"),
+        (
+            altered(BANDS, price=3),
+            "bad_price",
+            f"price, aux_price: {TICKS} and the lowest not above the highest, got 3 and 2",
+        ),
+        (altered(frames.set_time(1), flags=1), "bad_record", "flags, stp: must be 0, got 1 and 0"),
+    ],
+)
+def test_a_refused_session_band_or_time_goes_to_dead_and_its_neighbours_go_through(
+    record: bytes, reason: str, text: str
+) -> None:
+    venue = Venue()
+    before, after = frames.quote(1, 100, 1, 200, 1), altered(order(), price=50)
+    kinds = [r.type for r in venue.command(before, BANDS, frames.set_time(1), record, frames.bands(1), after)]
+    assert kinds == [ReportType.QUOTED, ReportType.BANDS_SET, ReportType.BANDS_SET, ReportType.ACCEPTED]
+    ((letter, raw),) = venue.letters()
+    assert (letter["reason"], letter["text"], raw) == (reason, text, record)
+
+
+@pytest.mark.parametrize(
+    ("record", "what"), [(frames.quote(1, 1, 1, 2, 1), "quotes"), (frames.print_trade(1, 1, 1, 1), "prints")]
+)
+def test_a_halted_symbol_says_what_it_does_not_take(record: bytes, what: str) -> None:
+    venue = Venue()
+    venue.command(frames.session(1, Session.HALTED), record)
+    ((letter, raw),) = venue.letters()
+    assert (letter["reason"], raw) == ("session", record)
+    assert letter["text"] == f"symbol: the session of symbol 1 takes no {what} now"
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(min_size=64, max_size=64), max_size=6), st.lists(st.integers(0, 11), min_size=6, max_size=6))
+def test_any_records_are_executed_or_refused_in_a_sentence(records: list[bytes], kinds: list[int]) -> None:
+    venue = Venue()
+    sound = {"partition": 0, "symbol": 1, "flags": 0, "stp": 0}
+    for record, kind in zip(records, kinds, strict=False):
+        for fields in (sound, {**sound, "stp": 1}, {**sound, "symbol": 70_000}, {}):
+            with suppress(BadEntry):
+                venue.command(frames.quote(1, 1, 1, 2, 1), altered(record, type=kind, **fields))
 
 
 def test_a_book_that_takes_no_more_says_so() -> None:

@@ -45,7 +45,8 @@ def passes(program: Path, *arguments: str) -> str:
     [
         ("stress", ENGINE, ["1", "30000"]),
         ("fuzz", [*INPUTS, *ENGINE], ["1", "500"]),
-        ("versus", [*LISTS, *ENGINE], ["1", "20000", "1"]),
+        ("versus", [*LISTS, *ENGINE], ["1", "40000", "1"]),
+        ("forged", ENGINE, []),
         ("memory", [], []),
         ("threads", HOST, ["3000"]),
     ],
