@@ -2,7 +2,7 @@
  *
  * Every side and every kind of stop is one linked list, sorted by insertion; whatever is asked is found by
  * walking. It follows the words of include/fillstream.h, shares no code with src/, and is a port of the Python
- * book in tests/property/naive_book.py. For tests alone: without memory it ends the program. */
+ * book in tests/property/naive_book. For tests alone: without memory it ends the program. */
 #ifndef LISTBOOK_H
 #define LISTBOOK_H
 
