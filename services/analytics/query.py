@@ -35,6 +35,8 @@ PAGE_BYTES = 4 * 1024 * 1024
 """Rows are fetched at most so many, and about so large, at a time."""
 EXACT_INTEGER = 2**53
 """JSON readers keep whole numbers below it exact."""
+ZONED = "TIMESTAMP WITH TIME ZONE"
+"""DuckDB's name of a type that is shown in the session's zone: every time in the tables is a UTC TIMESTAMP."""
 
 
 class QueryError(Exception):
@@ -159,7 +161,7 @@ class Queries:
         except (duckdb.OutOfMemoryException, MemoryError) as error:
             raise QueryError(503, f"the query needs more memory than there is: {error}") from None
         except (duckdb.Error, ValueError, RuntimeError) as error:
-            raise QueryError(400, _said(error)) from None
+            raise QueryError(400, f"sql: {str(error).strip()}") from None
         finally:
             with self._lock:
                 self._running.discard(running)
@@ -197,6 +199,7 @@ class _Running:
 def _fetch(connection: duckdb.DuckDBPyConnection, limit: int) -> Answer:
     """Read rows until there are no more, or enough: DuckDB computes them as they are read."""
     columns = [(str(column[0]), str(column[1])) for column in connection.description or ()]
+    _check_kinds(columns)
     rows: list[list[Any]] = []
     size, fetch = 0, 10
     while len(rows) <= limit and size <= MAX_ANSWER_BYTES:
@@ -210,11 +213,11 @@ def _fetch(connection: duckdb.DuckDBPyConnection, limit: int) -> Answer:
     return Answer(columns, rows[:limit], truncated=True)
 
 
-def _said(error: Exception) -> str:
-    text = str(error).strip()
-    if "pytz" in text:
-        return "sql: a TIMESTAMP WITH TIME ZONE cannot be answered with; cast it: now()::TIMESTAMP"
-    return f"sql: {text}"
+def _check_kinds(columns: Sequence[tuple[str, str]]) -> None:
+    """Refuse a column, nested ones included, whose value would depend on the host's zone and on DuckDB's version."""
+    for name, kind in columns:
+        if ZONED in kind:
+            raise QueryError(400, f"sql: column {name}: {kind} cannot be answered with; cast it: now()::TIMESTAMP")
 
 
 def json_value(value: Any) -> Any:

@@ -101,6 +101,7 @@ def test_the_query_api_answers_over_http(analytics: Process, client: redis.Redis
         "file": (post(json={"sql": "SELECT * FROM read_csv('/etc/passwd')"}), 400, "read_csv may not run"),
         "wrong": (post(json={"sql": "SELECT no_such_column FROM events"}), 400, "no_such_column"),
         "with a time zone": (post(json={"sql": "SELECT now()"}), 400, "cast it"),
+        "a zone within": (post(json={"sql": "SELECT [{'a': now()}] AS x"}), 400, "column x"),
     }
     for name, (response, status, says) in refused.items():
         assert (response.status_code, list(response.json())) == (status, ["error"]), name
