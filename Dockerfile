@@ -1,46 +1,54 @@
-# One image for every service of Fillstream; the command says which one a container runs.
+# One image for every service of Fillstream but analytics, and the same with DuckDB and Arrow for that; the command says
+# which service a container runs.
 #
-#   docker build -t fillstream .
+#   docker build -t fillstream --target runtime .
+#   docker build -t fillstream-analytics --target analytics .
 #   docker run --rm fillstream fillstream --help
-#   docker run --rm fillstream python -m services.order_service signals
+#   docker run --rm fillstream python -m fillstream.services.order_service signals
 #
 # It runs as uid 10001 and writes nothing outside /data (snapshots, DuckDB) and /tmp, so the root file system can be
 # mounted read-only. Secrets come from the environment of the container, never from here.
 
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
-# ------------------------------------------------------------------------------------- what has to be installed
-# Only the list of dependencies leaves this stage: an edit of pyproject.toml that does not change it (a lint rule, a
-# marker) leaves the slow layers below as they are.
-FROM ${PYTHON_IMAGE} AS requirements
-WORKDIR /src
-COPY pyproject.toml ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
-      > /requirements.txt
-
 # ---------------------------------------------------------------------------------------------- compile, install
+# What is installed is in constraints.txt, version and hash. Only that file and the lists of requirements decide about
+# the slow layers: an edit of the sources leaves them as they are.
 FROM ${PYTHON_IMAGE} AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/*
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore
-# No pip inside the environment: it is not needed at run time.
-RUN python -m venv --without-pip /opt/fillstream
-COPY --from=requirements /requirements.txt /requirements.txt
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/fillstream/bin/python install --only-binary :all: -r /requirements.txt
 WORKDIR /src
-COPY pyproject.toml setup.py README.md LICENSE ./
+COPY pyproject.toml constraints.txt ./
+COPY deploy/requirements.py deploy/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python deploy/requirements.py --pinned pip > /pip.txt \
+ && pip install --require-hashes -r /pip.txt \
+ && python deploy/requirements.py > /run.txt \
+ && python deploy/requirements.py build > /build.txt \
+ && pip install --require-hashes --only-binary :all: -c constraints.txt -r /build.txt
+# No pip inside the environments: it is not needed at run time.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/fillstream \
+ && pip --python /opt/fillstream/bin/python install --require-hashes --only-binary :all: -c constraints.txt -r /run.txt
+COPY setup.py README.md LICENSE ./
+COPY config config
 COPY native native
 COPY libs libs
-COPY fillstream fillstream
 COPY services services
+COPY fillstream fillstream
 # One abi3 wheel with the C core in it. A wheel that is not abi3 means the limited API was lost: stop here.
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip wheel --no-deps --wheel-dir /wheels . \
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
  && ls /wheels/fillstream-*-abi3-*.whl \
  && pip --python /opt/fillstream/bin/python install --no-deps /wheels/*.whl
+
+# What analytics alone needs, and is three times as large as all the rest.
+FROM build AS build-analytics
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python deploy/requirements.py --only analytics > /analytics.txt \
+ && pip install --target /opt/analytics --require-hashes --only-binary :all: -c constraints.txt -r /analytics.txt
 
 # --------------------------------------------------------------------------------------------------------- run
 FROM ${PYTHON_IMAGE} AS runtime
@@ -79,3 +87,9 @@ LABEL org.opencontainers.image.title="Fillstream" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+
+# ------------------------------------------------------------------------------------------------- run analytics
+FROM runtime AS analytics
+COPY --from=build-analytics /opt/analytics /opt/analytics
+ENV PYTHONPATH=/opt/analytics
+CMD ["python", "-m", "fillstream.services.analytics"]

@@ -1,49 +1,92 @@
 # Fillstream's targets. `make help` lists them.
+#
+# RANGE says which versions of everything are installed, each in a virtual environment of its own: `pinned` (those of
+# constraints.txt, by hash), `newest` and `lowest` (the ends of the ranges in pyproject.toml, resolved today).
 PYTHON ?= python3
-VENV   ?= .venv
-BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+RANGE  ?= pinned
+ifeq ($(RANGE),pinned)
+VENV        ?= .venv
+CONSTRAINTS := constraints.txt
+else
+VENV        ?= .venv-$(RANGE)
+CONSTRAINTS := $(VENV)/constraints.txt
+endif
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --all-extras --generate-hashes --no-annotate --no-header --no-emit-index-url
+SOURCES := pyproject.toml setup.py deploy/requirements.py $(wildcard native/*.py native/src/*.c native/src/*.h native/include/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench image docker-check clean
+.PHONY: help install develop demo test lint ranges upgrade soak bench wheel image docker-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml setup.py $(wildcard native/*.py native/src/*.c native/src/*.h native/include/*.h)
+# A pip that reads hashes out of a constraints file: those that come with Python 3.11 to 3.13 do not.
+$(BIN)/.pip: constraints.txt
 	@command -v $${CC:-cc} >/dev/null || { echo "no C compiler ($${CC:-cc}): on Debian 'apt-get install gcc libc6-dev python3-dev python3-venv', on macOS 'xcode-select --install'" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python deploy/requirements.py --pinned pip > $(VENV)/pip.txt
+	$(PIP) install --require-hashes -r $(VENV)/pip.txt
 	@touch $@
 
-install: $(STAMP) ## make the virtual environment and install everything into it
+.venv-newest/constraints.txt: RESOLUTION := highest
+.venv-lowest/constraints.txt: RESOLUTION := lowest-direct
+.venv-newest/constraints.txt .venv-lowest/constraints.txt: pyproject.toml $(BIN)/.pip
+	$(BIN)/python deploy/requirements.py --pinned uv > $(VENV)/uv.txt
+	$(PIP) install --require-hashes -r $(VENV)/uv.txt
+	$(COMPILE) --resolution $(RESOLUTION) --python $(BIN)/python --output-file $@
 
-demo: $(STAMP) ## play a market against the whole stack and check the books (CAPTURE=file for a real one)
+$(VENV)/.installed: $(BIN)/.pip $(CONSTRAINTS) $(SOURCES)
+	$(BIN)/python deploy/requirements.py build local analytics > $(VENV)/run.txt
+	$(PIP) install --require-hashes -c $(CONSTRAINTS) -r $(VENV)/run.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.developing: $(VENV)/.installed
+	$(BIN)/python deploy/requirements.py dev > $(VENV)/dev.txt
+	$(PIP) install --require-hashes -c $(CONSTRAINTS) -r $(VENV)/dev.txt
+	@touch $@
+
+install: $(VENV)/.installed ## make the virtual environment and what runs a desk in it, at the versions of constraints.txt
+
+develop: $(VENV)/.developing ## the same, with what tests and checks need
+
+demo: install ## play a market against the whole stack and check the books (CAPTURE=file for a real one)
 	$(BIN)/fillstream demo $(if $(CAPTURE),--capture $(CAPTURE)) $(if $(SPEED),--speed $(SPEED))
 
-test: $(STAMP) ## run every test
+test: develop ## run every test
 	$(BIN)/python -m pytest
 
-lint: $(STAMP) ## ruff and mypy
+lint: develop ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-soak: $(STAMP) ## long campaigns: 20 000 simulated desks, 5 million commands against the list book, crash tests with more kills
+ranges: ## every test with the lowest and with the newest versions that pyproject.toml allows
+	$(MAKE) test RANGE=lowest
+	$(MAKE) test RANGE=newest
+
+upgrade: develop ## write constraints.txt anew: the newest of everything, for Python 3.11 to 3.13, with hashes
+	$(COMPILE) --upgrade --universal --python-version 3.11 --output-file constraints.txt
+
+soak: develop ## long campaigns: 20 000 simulated desks, 5 million commands against the list book, crash tests with more kills
 	$(MAKE) -C native versus
 	BOOK_RUNS=5000 $(BIN)/python -m pytest tests/property/test_book.py
 	SIMULATION_SEEDS=20000 $(BIN)/python -m pytest tests/simulation
 	CRASH_SIGNALS=10000 CRASH_KILLS=25 $(BIN)/python -m pytest tests/crash
 
-bench: $(STAMP) ## measure: each stage, end to end, and the floor; writes bench/results/
+bench: develop ## measure: each stage, end to end, and the floor; writes bench/results/
 	$(BIN)/python -m bench
 
-image: ## build the container image
-	docker compose build signals
+wheel: install ## build the sdist's wheel into dist/: one for every Python from 3.11
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 
-docker-check: $(STAMP) ## the compose stack on Redis and on Valkey: trade, kill, restart, check the books (needs Docker)
+image: ## build the container images
+	docker compose build
+
+docker-check: develop ## the compose stack on Redis and on Valkey: trade, kill, restart, check the books (needs Docker)
 	FILLSTREAM_DEPLOY_TEST=1 $(BIN)/python -m pytest tests/deploy
 
 clean: ## remove what was built
-	rm -rf $(VENV) build dist *.egg-info native/_core*.so native/_core.c
+	rm -rf .venv .venv-* build dist *.egg-info native/_core*.so native/_core.c

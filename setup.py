@@ -3,6 +3,6 @@
 from setuptools import setup
 
 setup(
-    cffi_modules=["native/build_ffi.py:ffibuilder"],
+    cffi_modules=["fillstream/native/build_ffi.py:ffibuilder"],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

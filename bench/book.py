@@ -19,9 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from libs.common import frames
-from libs.common.frames import Side
-from services.matching_engine.book import Engine
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import Side
+from fillstream.services.matching_engine.book import Engine
 
 ROOT = Path(__file__).parents[1]
 FLOWS = {"one": 30.0, "symbols64": 55.0, "deep": 60.0, "replace": None, "wide": None}

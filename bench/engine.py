@@ -29,11 +29,11 @@ from typing import Any, cast
 import redis
 
 from bench.book import ROOT, native
+from fillstream.libs.common.frames import RECORD_BYTES, offset_of
+from fillstream.libs.common.log import BATCH_BYTES, FRAME_BYTES
+from fillstream.libs.common.streams import Topology
+from fillstream.services.matching_engine.book import Engine
 from fillstream.stack import LocalStack
-from libs.common.frames import RECORD_BYTES, offset_of
-from libs.common.log import BATCH_BYTES, FRAME_BYTES
-from libs.common.streams import Topology
-from services.matching_engine.book import Engine
 
 T = Topology()
 INBOX, ANSWERS = T.commands(0), T.orders(0)

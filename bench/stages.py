@@ -13,16 +13,16 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from libs.common import frames
-from libs.common.contracts import OrderType, TimeInForce
-from libs.common.money import Scale
-from libs.common.stage import Entry, Outputs, Stage
-from libs.common.streams import Topology
-from services.matching_engine.stage import EngineStage, Listing
-from services.order_service.desk import Account, DeskConfig, Instrument
-from services.order_service.orders_stage import OrdersStage
-from services.order_service.signals_stage import SignalsStage
-from services.position_service.stage import PositionStage
+from fillstream.libs.common import frames
+from fillstream.libs.common.contracts import OrderType, TimeInForce
+from fillstream.libs.common.money import Scale
+from fillstream.libs.common.stage import Entry, Outputs, Stage
+from fillstream.libs.common.streams import Topology
+from fillstream.services.matching_engine.stage import EngineStage, Listing
+from fillstream.services.order_service.desk import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders_stage import OrdersStage
+from fillstream.services.order_service.signals_stage import SignalsStage
+from fillstream.services.position_service.stage import PositionStage
 
 BATCH = 500
 START_MS = 1_700_000_000_000

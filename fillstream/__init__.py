@@ -7,6 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fillstream import research as research
+    from fillstream.libs.common.frames import (
+        CommandType,
+        OrderFlag,
+        OrdType,
+        Reason,
+        ReportType,
+        Session,
+        Side,
+        Stp,
+        Tif,
+    )
     from fillstream.orderbook.engine import Engine
     from fillstream.orderbook.order_book import OrderBook
     from fillstream.orderbook.order_management import OrderFill, OrderManagement, Trade
@@ -20,9 +31,8 @@ if TYPE_CHECKING:
         Status,
         TradeReport,
     )
-    from libs.common.frames import CommandType, OrderFlag, OrdType, Reason, ReportType, Session, Side, Stp, Tif
-    from services.matching_engine.book import Engine as CoreEngine
-    from services.matching_engine.book import Last, Level, Walk
+    from fillstream.services.matching_engine.book import Engine as CoreEngine
+    from fillstream.services.matching_engine.book import Last, Level, Walk
 
 __all__ = [
     "CommandResult",
@@ -62,7 +72,7 @@ _NAMES_OF = {
         *("CommandResult", "Indicative", "MarketData", "OpenOrder", "OrderResult", "OrderUpdate", "Status"),
         "TradeReport",
     ),
-    "libs.common.frames": (
+    "fillstream.libs.common.frames": (
         "CommandType",
         "OrdType",
         "OrderFlag",
@@ -73,10 +83,10 @@ _NAMES_OF = {
         "Stp",
         "Tif",
     ),
-    "services.matching_engine.book": ("Last", "Level", "Walk"),
+    "fillstream.services.matching_engine.book": ("Last", "Level", "Walk"),
 }
 _HOMES = {name: (home, name) for home, names in _NAMES_OF.items() for name in names}
-_HOMES["CoreEngine"] = ("services.matching_engine.book", "Engine")
+_HOMES["CoreEngine"] = ("fillstream.services.matching_engine.book", "Engine")
 
 
 if not TYPE_CHECKING:  # to a type checker, any name would be one of this module's

@@ -23,13 +23,13 @@ from typing import Any, Protocol
 import orjson
 
 from fillstream.books import MOST_PROBLEMS, PRECISION, WORKING, Books
+from fillstream.libs.common.frames import REPORT, Report, ReportFlag, ReportType, Side
+from fillstream.libs.common.log import RedisLog, connect
+from fillstream.libs.common.runner import FoldFailed
+from fillstream.libs.common.stage import BadEntry, Inconsistent, Stage
+from fillstream.libs.common.streams import Topology, id_ms
+from fillstream.libs.common.wire import decode
 from fillstream.replay import Replay, replay
-from libs.common.frames import REPORT, Report, ReportFlag, ReportType, Side
-from libs.common.log import RedisLog, connect
-from libs.common.runner import FoldFailed
-from libs.common.stage import BadEntry, Inconsistent, Stage
-from libs.common.streams import Topology, id_ms
-from libs.common.wire import decode
 
 PAGE = 5000
 

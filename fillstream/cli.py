@@ -20,8 +20,8 @@ from typer.core import TyperGroup
 from fillstream import commands
 from fillstream.client import NoAnswer
 from fillstream.exits import MEANINGS, Exit, Stop
+from fillstream.libs.common.settings import SettingsError
 from fillstream.stack import ServerDown, StackError
-from libs.common.settings import SettingsError
 
 ABOUT = """From a signal on a Redis stream to a fill, a position and an answer in SQL.
 

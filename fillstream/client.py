@@ -23,10 +23,10 @@ import orjson
 import redis
 from pydantic import ValidationError
 
-from libs.common.contracts import DEFAULT_ACCOUNT, CancelOrder, NewOrder, OrdStatus, ReplaceOrder
-from libs.common.log import connect
-from libs.common.streams import Topology
-from libs.common.wire import encode_signal
+from fillstream.libs.common.contracts import DEFAULT_ACCOUNT, CancelOrder, NewOrder, OrdStatus, ReplaceOrder
+from fillstream.libs.common.log import connect
+from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.wire import encode_signal
 
 Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""

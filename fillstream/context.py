@@ -18,9 +18,11 @@ from typing import Any, cast
 import redis
 
 from fillstream.client import Client
+from fillstream.exits import Exit, Stop
+from fillstream.extras import how_to_get
+from fillstream.libs.common.settings import CONFIG_VARIABLE, Settings, load_settings
+from fillstream.libs.common.streams import Topology
 from fillstream.stack import ANALYTICS, BASE_PORT, running_stack
-from libs.common.settings import CONFIG_VARIABLE, Settings, load_settings
-from libs.common.streams import Topology
 
 ANALYTICS_PORT = BASE_PORT + 4
 
@@ -44,11 +46,17 @@ class Desk:
         return Client(self.redis_url, self.topology)
 
     def analytics_url(self, given: str | None) -> str:
-        """Return where analytics answers."""
+        """Return where analytics answers.
+
+        Raises:
+            Stop: the local stack runs none.
+        """
         if given:
             return given.rstrip("/")
         if self.told and ANALYTICS in self.told["services"]:
             return str(self.told["services"][ANALYTICS])
+        if self.told:
+            raise Stop(Exit.UNREACHABLE, f"the local desk runs no analytics to ask: {how_to_get('analytics')}")
         port = self._analytics_port_in_redis() or ANALYTICS_PORT
         return f"http://127.0.0.1:{port}"
 

@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 import redis
 
-from libs.common import wire
-from libs.common.stage import BadEntry, unpack_raw
-from libs.common.streams import Topology
+from fillstream.libs.common import wire
+from fillstream.libs.common.stage import BadEntry, unpack_raw
+from fillstream.libs.common.streams import Topology
 
 PAGE = 1000
 

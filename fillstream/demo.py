@@ -22,14 +22,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from fillstream.audit import Audit, RedisSource, audit
+from fillstream.extras import how_to_get
 from fillstream.feeds import Moment, publish
 from fillstream.house import all_stages
+from fillstream.libs.common.settings import Settings
+from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.trim import low_water_key
 from fillstream.render import print_table, table
 from fillstream.stages import inboxes
 from fillstream.traffic import Traffic
-from libs.common.settings import Settings
-from libs.common.streams import Topology
-from libs.common.trim import low_water_key
 
 CHUNK = 100
 """Moments of the market between two looks at the clock and at the lag."""
@@ -92,9 +93,11 @@ class Desk:
     Args:
         url: of its Redis.
         settings: names and partitions.
+        has_analytics: whether analytics runs.
     """
 
-    def __init__(self, url: str, settings: Settings) -> None:
+    def __init__(self, url: str, settings: Settings, has_analytics: bool = True) -> None:
+        self._has_analytics = has_analytics
         self.client = redis.Redis.from_url(url)
         self.topology = settings.topology()
         self._inboxes = [(stage, p, inbox) for stage, p, inbox in inboxes(self.topology) if inbox is not None]
@@ -111,8 +114,10 @@ class Desk:
         )
 
     def analytics_lag(self) -> int:
-        """Return how many of the public streams analytics has not stored up to their end."""
+        """Return how many of the public streams analytics, if it runs, has not stored up to their end."""
         t = self.topology
+        if not self._has_analytics:
+            return 0
         streams = [t.signals, t.dead]
         streams += [t.events(a) for a in range(t.account_partitions)]
         streams += [t.positions(a) for a in range(t.account_partitions)]
@@ -158,6 +163,7 @@ def play(
     signals: int,
     speed: float | None,
     console: Console,
+    has_analytics: bool = True,
 ) -> None:
     """Publish a market and the signals of a busy client, and show what happens.
 
@@ -170,8 +176,9 @@ def play(
         signals: how many it sends.
         speed: 1 for real time; None for as fast as the desk keeps up.
         console: where to show it.
+        has_analytics: whether analytics runs, and is waited for.
     """
-    desk = Desk(url, settings)
+    desk = Desk(url, settings, has_analytics)
     watcher = Watcher(url, desk.topology)
     watcher.start()
     progress = Progress(TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -234,10 +241,12 @@ STORED = {
 }
 
 
-def judge(url: str, settings: Settings, stored: dict[str, int]) -> Audit:
-    """Check the books of a quiet desk, what analytics stored included; see `fillstream.audit`."""
+def judge(url: str, settings: Settings, stored: dict[str, int] | None) -> Audit:
+    """Check the books of a quiet desk, and what analytics stored (None: it does not run); see `fillstream.audit`."""
     topology = settings.topology()
     found = audit(RedisSource(url, topology), topology, all_stages(settings))
+    if stored is None:
+        return found
     in_streams = {
         "orders": sum(found.orders_by_state.values()),
         "fills": found.fills,
@@ -277,7 +286,7 @@ def percentile(values: list[int], share: float) -> int:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def summary(found: Audit, stored: dict[str, int], seconds: float) -> dict[str, Any]:
+def summary(found: Audit, stored: dict[str, int] | None, seconds: float) -> dict[str, Any]:
     """Return the result of a demonstration as plain data."""
     latencies = found.latencies_ms
     return {
@@ -321,6 +330,9 @@ def show(result: dict[str, Any], console: Console) -> None:
     console.print(f"latency from signal to fill: p50 {latency['p50']} ms, p99 {latency['p99']} ms (log time)")
     replayed = ", ".join(f"{name} ({entries:,} entries)" for name, entries in result["replayed_entries"].items())
     console.print(f"folded again with equal output hashes: {replayed}")
+    if result["stored_rows"] is None:
+        text = f"analytics is not installed, so its rows were not compared: {how_to_get('analytics')}"
+        console.print(text, style="yellow", markup=False)
     if result["agrees"]:
         console.print("[bold green]the books agree to the last tick[/]")
     else:

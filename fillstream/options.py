@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from libs.common.settings import A_REDIS_URL, REDIS_VARIABLE, is_redis_url
+from fillstream.libs.common.settings import A_REDIS_URL, REDIS_VARIABLE, is_redis_url
 
 
 def _redis_url(text: str | None) -> str | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from libs.common.log import Log
-from libs.common.runner import Runner
-from libs.common.snapshots import Snapshot, SnapshotError
-from libs.common.stage import Stage
-from libs.common.streams import id_key
+from fillstream.libs.common.log import Log
+from fillstream.libs.common.runner import Runner
+from fillstream.libs.common.snapshots import Snapshot, SnapshotError
+from fillstream.libs.common.stage import Stage
+from fillstream.libs.common.streams import id_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from libs.common.checks import integer, shown
-from libs.common.frames import COMMAND, REPORT, Command, Report
-from services.matching_engine.book import Engine
+from fillstream.libs.common.checks import integer, shown
+from fillstream.libs.common.frames import COMMAND, REPORT, Command, Report
+from fillstream.services.matching_engine.book import Engine
 
 if TYPE_CHECKING:
     import numpy as np

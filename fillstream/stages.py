@@ -12,8 +12,8 @@ from typing import Any
 
 import redis
 
+from fillstream.libs.common.streams import Topology
 from fillstream.stack import ANALYTICS
-from libs.common.streams import Topology
 
 SILENT_MS = 5000
 """A live stage tells about itself every second; one that was silent for longer is down."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from libs.common import frames
-from libs.common.streams import Topology
+from fillstream.libs.common import frames
+from fillstream.libs.common.streams import Topology
 
 KINDS = ("signals", "orders", "commands", "events", "positions", "market", "dead")
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import IO, Literal
 
 from fillstream import guard
-from libs.common.app import EXIT_SETTINGS
-from libs.common.metrics import RESTARTS_VARIABLE
-from libs.common.worker import EXIT_CANNOT_RECOVER, EXIT_FENCED
+from fillstream.libs.common.app import EXIT_SETTINGS
+from fillstream.libs.common.metrics import RESTARTS_VARIABLE
+from fillstream.libs.common.worker import EXIT_CANNOT_RECOVER, EXIT_FENCED
 
 FIRST_BACKOFF_S = 0.2
 MAX_BACKOFF_S = 5.0

@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 
 from fillstream.feeds import Listed, Moment
-from libs.common.frames import COMMAND, Command, CommandType
+from fillstream.libs.common.frames import COMMAND, Command, CommandType
 
 Fields = dict[str, str]
 

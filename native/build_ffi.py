@@ -1,4 +1,4 @@
-"""Build `native._core`: the C engine, and a binding whose declarations are read out of its header.
+"""Build `fillstream.native._core`: the C engine, and a binding whose declarations are read out of its header.
 
 setup.py names this file in `cffi_modules`, and setuptools runs it from the project's root; hence the
 relative sources. The header goes in, the extension comes out; nothing of the contract is written down here.
@@ -10,8 +10,9 @@ from pathlib import Path
 from cffi import FFI
 
 HEADER = Path(__file__).parent / "include" / "fillstream.h"
-SOURCES = ["native/src/fillstream.c", "native/src/host.c"]  # the first includes the engine's others
-PARTS = sorted(str(path.relative_to(HEADER.parents[2])) for path in (HEADER.parents[1] / "src").glob("*.[ch]"))
+NATIVE = "fillstream/native"
+SOURCES = [f"{NATIVE}/src/fillstream.c", f"{NATIVE}/src/host.c"]  # the first includes the engine's others
+PARTS = sorted(f"{NATIVE}/src/{path.name}" for path in (HEADER.parents[1] / "src").glob("*.[ch]"))
 
 
 def declarations(header: str) -> str:
@@ -26,11 +27,11 @@ def declarations(header: str) -> str:
 ffibuilder = FFI()
 ffibuilder.cdef(declarations(HEADER.read_text(encoding="utf-8")))
 ffibuilder.set_source(
-    "native._core",
+    "fillstream.native._core",
     '#include "fillstream.h"',
     sources=SOURCES,
-    include_dirs=["native/include"],
-    depends=["native/include/fillstream.h", *PARTS],
+    include_dirs=[f"{NATIVE}/include"],
+    depends=[f"{NATIVE}/include/fillstream.h", *PARTS],
     extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden", "-pthread"],
     extra_link_args=["-pthread"],
 )

@@ -9,10 +9,10 @@ import typer
 from fillstream.commands import LOOK
 from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
+from fillstream.libs.common.contracts import OrdStatus
 from fillstream.options import AnalyticsUrl, AsJson, Config, Limit, RedisUrl
 from fillstream.queries import Queries
 from fillstream.render import as_json, console, print_table, show
-from libs.common.contracts import OrdStatus
 
 ORDER_COLUMNS = (
     "received", "order_id", "account", "symbol", "side", "quantity", "order_type", "price", "time_in_force",

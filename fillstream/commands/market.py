@@ -18,11 +18,11 @@ from fillstream.context import find_desk
 from fillstream.demo import DemoError, analytics_counts, judge, play, show, summary
 from fillstream.exits import Exit, Stop
 from fillstream.feeds import FeedError, Listed, Moment, binance, listed, publish, quotes_csv, synthetic
+from fillstream.libs.common.settings import Settings
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console
 from fillstream.stack import LocalStack
 from fillstream.traffic import Traffic
-from libs.common.settings import Settings
 
 STARTS_AT = {"AAPL": "190.00", "MSFT": "420.00", "SPY": "540.00", "BTCUSDT": "61000.00", "ETHUSDT": "2650.00"}
 """Where a synthetic market begins; symbols that are not here are not quoted."""
@@ -126,19 +126,21 @@ def demo(
             speed = DEMO_SPEED
         traffic = Traffic(listed(stack.settings.instruments), ACCOUNT, seed)
         with stack:
-            with out.status("starting an embedded Valkey and five services"):
+            with out.status(f"starting {', '.join(stack.processes)}"):
                 stack.wait_ready()
             out.print(f"the desk is up: Redis at {stack.redis_url}, {len(stack.processes)} processes")
             began = time.monotonic()
             try:
-                play(stack.redis_url, stack.settings, market, moments, traffic, signals, speed, out)
+                play(
+                    stack.redis_url, stack.settings, market, moments, traffic, signals, speed, out, stack.has_analytics
+                )
             except FeedError as error:
                 raise Stop(Exit.USAGE, str(error)) from error
             except DemoError as error:
                 raise Stop(Exit.NO, str(error)) from error
             seconds = time.monotonic() - began
             with out.status("checking the books: every stream, and every log folded again"):
-                stored = analytics_counts(stack.url("analytics"))
+                stored = analytics_counts(stack.url("analytics")) if stack.has_analytics else None
                 found = judge(stack.redis_url, stack.settings, stored)
     result = summary(found, stored, seconds)
     if json:

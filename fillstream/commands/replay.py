@@ -12,13 +12,13 @@ from fillstream.commands import LOOK
 from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
 from fillstream.house import fresh_stage, partitions
+from fillstream.libs.common.log import RedisLog, connect
+from fillstream.libs.common.runner import FoldFailed
+from fillstream.libs.common.stage import Inconsistent
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console
 from fillstream.replay import Replay
 from fillstream.replay import replay as fold_again
-from libs.common.log import RedisLog, connect
-from libs.common.runner import FoldFailed
-from libs.common.stage import Inconsistent
 
 
 class StageName(StrEnum):

@@ -13,10 +13,10 @@ import typer
 from fillstream.commands import LOOK
 from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
+from fillstream.libs.common.streams import Topology, id_key, id_ms
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console, printable, time_of
 from fillstream.streams import KINDS, Stream, find_streams, is_tick, lines_of, read_entry, types_of
-from libs.common.streams import Topology, id_key, id_ms
 
 Read = tuple[Stream, dict[str, Any]]
 

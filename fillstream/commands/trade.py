@@ -10,9 +10,9 @@ from fillstream.client import Client, Outcome
 from fillstream.commands import TRADE
 from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
+from fillstream.libs.common.contracts import DEFAULT_ACCOUNT
 from fillstream.options import Account, AsJson, Config, RedisUrl
 from fillstream.render import as_json, console, print_table, time_of
-from libs.common.contracts import DEFAULT_ACCOUNT
 
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow the journal until the signal is settled.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="With --wait: seconds to wait.")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from contextlib import nullcontext
 from enum import StrEnum
@@ -13,10 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from fillstream.commands import RUN
+from fillstream.extras import how_to_get
+from fillstream.libs.common.settings import load_settings
 from fillstream.options import Config, ServerUrl
 from fillstream.render import console, table
-from fillstream.stack import BASE_PORT, REDIS_PORT, LocalStack, safe_url
-from libs.common.settings import load_settings
+from fillstream.stack import BASE_PORT, PYTHON, REDIS_PORT, LocalStack, safe_url
 
 LOOK_S = 0.2
 
@@ -59,9 +59,7 @@ def up(
     An embedded Valkey (append-only file, fsync always) and every service run as processes of their own and are started
     again when they crash. Everything listens on 127.0.0.1 only.
     """
-    more = (
-        {} if feed is Feed.NONE else {"feed": (sys.executable, "-m", "fillstream", "feed", feed.value, "--speed", "1")}
-    )
+    more = {} if feed is Feed.NONE else {"feed": (*PYTHON, "fillstream", "feed", feed.value, "--speed", "1")}
     place = data_dir or load_settings(config).database.data_dir
     stack = LocalStack(place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more)
     out = console()
@@ -112,6 +110,9 @@ def _show(stack: LocalStack, out: Any) -> None:
     out.print("every service: /health /ready /metrics /docs     data: " + str(stack.data_dir), markup=False)
     if "feed" in stack.processes:
         out.print("the market is made up (--feed none for none)", style="yellow")
+    if not stack.has_analytics and stack.settings.database.type != "none":
+        text = f"analytics is not installed: no orders, fills, positions and SQL to read; {how_to_get('analytics')}"
+        out.print(text, style="yellow", markup=False)
     out.print("try: fillstream signal AAPL BUY 100 --wait     Ctrl-C stops everything", style="dim", markup=False)
 
 

@@ -13,6 +13,22 @@ from fractions import Fraction
 from threading import RLock
 from typing import Final, NamedTuple, Never, TypeVar
 
+from fillstream.libs.common import frames
+from fillstream.libs.common.checks import callback, integer, member, shown, text
+from fillstream.libs.common.frames import (
+    MAX_PRICE,
+    MAX_QTY,
+    OrderFlag,
+    OrdType,
+    Reason,
+    ReplaceFlag,
+    Report,
+    ReportType,
+    Session,
+    Side,
+    Stp,
+    Tif,
+)
 from fillstream.orderbook import names as registry
 from fillstream.orderbook.names import Names, check_client_id
 from fillstream.orderbook.notices import Notices
@@ -33,24 +49,8 @@ from fillstream.orderbook.outcomes import (
     trade_report,
 )
 from fillstream.orderbook.terms import MAX_ACCOUNT, MAX_TIME_MS, NO_FLAG, STOPPED, check_price, check_terms
-from libs.common import frames
-from libs.common.checks import callback, integer, member, shown, text
-from libs.common.frames import (
-    MAX_PRICE,
-    MAX_QTY,
-    OrderFlag,
-    OrdType,
-    Reason,
-    ReplaceFlag,
-    Report,
-    ReportType,
-    Session,
-    Side,
-    Stp,
-    Tif,
-)
-from services.matching_engine.book import DEFAULT_MAX_ORDERS, MAX_ORDERS, Last, Level, Resting, Walk
-from services.matching_engine.book import Engine as CoreEngine
+from fillstream.services.matching_engine.book import DEFAULT_MAX_ORDERS, MAX_ORDERS, Last, Level, Resting, Walk
+from fillstream.services.matching_engine.book import Engine as CoreEngine
 
 ACCOUNT: Final = 1
 """The account of an order that names none."""

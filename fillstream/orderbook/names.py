@@ -13,11 +13,11 @@ from operator import index
 from struct import Struct
 from typing import Any, Final
 
+from fillstream.libs.common.checks import integer, shown, text
+from fillstream.libs.common.frames import MAX_SYMBOL, OrdType
 from fillstream.orderbook.outcomes import Named
 from fillstream.orderbook.terms import MAX_TIME_MS
-from libs.common.checks import integer, shown, text
-from libs.common.frames import MAX_SYMBOL, OrdType
-from services.matching_engine.book import Engine as CoreEngine
+from fillstream.services.matching_engine.book import Engine as CoreEngine
 
 _HEAD: Final = Struct("<8sQ16s")
 _MAGIC: Final = b"FSNAMED1"

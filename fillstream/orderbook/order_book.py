@@ -9,13 +9,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Never, Unpack
 
+from fillstream.libs.common.checks import text
+from fillstream.libs.common.frames import Session, Side
 from fillstream.orderbook.engine import LEVELS, Engine, OnMarket, OnTrade, OnUpdate
 from fillstream.orderbook.names import symbols_in
 from fillstream.orderbook.outcomes import CommandResult, Indicative, MarketData, OpenOrder, OrderResult
 from fillstream.orderbook.terms import Terms
-from libs.common.checks import text
-from libs.common.frames import Session, Side
-from services.matching_engine.book import DEFAULT_MAX_ORDERS, Last, Level, Walk
+from fillstream.services.matching_engine.book import DEFAULT_MAX_ORDERS, Last, Level, Walk
 
 
 class OrderBook:

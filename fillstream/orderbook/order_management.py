@@ -10,9 +10,9 @@ from __future__ import annotations
 from threading import RLock
 from typing import NamedTuple, Never
 
-from libs.common import frames
-from libs.common.checks import integer, member, text
-from libs.common.frames import (
+from fillstream.libs.common import frames
+from fillstream.libs.common.checks import integer, member, text
+from fillstream.libs.common.frames import (
     MAX_PRICE,
     MAX_QTY,
     MAX_SYMBOL,
@@ -24,7 +24,7 @@ from libs.common.frames import (
     Side,
     Tif,
 )
-from services.matching_engine.book import Engine
+from fillstream.services.matching_engine.book import Engine
 
 __all__ = ["OrderFill", "OrderManagement", "Side", "Trade"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, NamedTuple
 
-from libs.common.frames import OrderFlag, OrdType, Reason, Report, ReportFlag, ReportType, Side
-from services.matching_engine.book import Level, Resting
+from fillstream.libs.common.frames import OrderFlag, OrdType, Reason, Report, ReportFlag, ReportType, Side
+from fillstream.services.matching_engine.book import Level, Resting
 
 UNLIMITED: Final = frozenset({OrdType.STOP, OrdType.TRAILING_STOP})
 """Types of live orders that have no limit price; a MARKET order never lives on."""

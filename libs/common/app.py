@@ -26,10 +26,10 @@ from faststream.redis import RedisBroker, StreamSub
 from faststream.specification import AsyncAPI
 from prometheus_client import CollectorRegistry, make_asgi_app
 
-from libs.common.contracts import VERSION
-from libs.common.metrics import StageMetrics
-from libs.common.settings import Settings, SettingsError, load_settings
-from libs.common.worker import Role, Worker
+from fillstream.libs.common.contracts import VERSION
+from fillstream.libs.common.metrics import StageMetrics
+from fillstream.libs.common.settings import Settings, SettingsError, load_settings
+from fillstream.libs.common.worker import Role, Worker
 
 PARTITION_VARIABLE = "FILLSTREAM_PARTITION"
 EXIT_SETTINGS = 78

@@ -13,7 +13,7 @@ from enum import IntEnum, IntFlag
 from struct import Struct
 from typing import Any, Literal, NamedTuple
 
-from native._core import ffi, lib
+from fillstream.native._core import ffi, lib
 
 
 class CommandType(IntEnum):

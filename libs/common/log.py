@@ -21,8 +21,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from libs.common.stage import EMPTY_DIGEST, Entry, Outputs
-from libs.common.streams import Topology
+from fillstream.libs.common.stage import EMPTY_DIGEST, Entry, Outputs
+from fillstream.libs.common.streams import Topology
 
 LOSSY_MAXLEN = 10_000
 """About how many entries a lossy stream keeps."""
@@ -406,4 +406,4 @@ def _frames(records: list[bytes]) -> list[bytes]:
 
 
 def _lua(name: str) -> str:
-    return files("libs.common").joinpath(name).read_text()
+    return files("fillstream.libs.common").joinpath(name).read_text()

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import Protocol
 
-from libs.common.log import Checkpoint, Log
-from libs.common.snapshots import Snapshot, SnapshotError
-from libs.common.stage import EMPTY_DIGEST, BadEntry, Entry, Inconsistent, Outputs, Stage
-from libs.common.streams import id_key
+from fillstream.libs.common.log import Checkpoint, Log
+from fillstream.libs.common.snapshots import Snapshot, SnapshotError
+from fillstream.libs.common.stage import EMPTY_DIGEST, BadEntry, Entry, Inconsistent, Outputs, Stage
+from fillstream.libs.common.streams import id_key
 
 logger = logging.getLogger(__name__)
 

@@ -33,17 +33,17 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
-from libs.common.contracts import MAX_DIGITS, Name, OrderType, TimeInForce
-from libs.common.frames import MAX_SYMBOL
-from libs.common.marked_yaml import KeyPath, MarkedYaml, dotted, read_marked
-from libs.common.streams import Topology
+from fillstream.libs.common.contracts import MAX_DIGITS, Name, OrderType, TimeInForce
+from fillstream.libs.common.frames import MAX_SYMBOL
+from fillstream.libs.common.marked_yaml import KeyPath, MarkedYaml, dotted, read_marked
+from fillstream.libs.common.streams import Topology
 
 ENV_PREFIX = "FILLSTREAM_"
 ENV_NESTING = "__"
 CONFIG_VARIABLE = "CONFIG_PATH"
 REDIS_VARIABLE = "REDIS_URL"
 DEFAULT_PATH = Path(__file__).parents[2] / "config" / "local.yaml"
-"""Used without CONFIG_PATH: the checkout's; an installation without a checkout looks for ./config/local.yaml."""
+"""Used without CONFIG_PATH: the one that came with this package, which in a checkout is config/local.yaml."""
 URL_SCHEMES = ("redis", "rediss", "unix")
 A_REDIS_URL = "redis://host:port/db, rediss://… or unix:///path/to/socket"
 MAX_PARTITIONS = 1024
@@ -98,7 +98,7 @@ class Service(Section):
 class Database(Section):
     """Where this process keeps what it rebuilds from, and how often it does."""
 
-    type: Literal["duckdb", "bigquery"]
+    type: Literal["duckdb", "bigquery", "none"]
     path: Path = Path("data/order_management.duckdb")
     project: str | None = None
     dataset: str | None = None
@@ -277,6 +277,11 @@ class Settings(BaseSettings):
         host = f"[{messaging.host}]" if ":" in messaging.host else quote(messaging.host)
         return f"redis://{host}:{messaging.port}/0"
 
+    @property
+    def archivists(self) -> tuple[str, ...]:
+        """Who must have stored an entry before a log loses it: analytics, unless this desk runs none."""
+        return () if self.database.type == "none" else ("analytics",)
+
     def topology(self) -> Topology:
         """Return the names of the streams and their partition counts."""
         messaging = self.messaging
@@ -289,14 +294,14 @@ class Settings(BaseSettings):
             SettingsError: saying what is available.
         """
         chosen = (
-            ("database.type", self.database.type, "duckdb"),
-            ("messaging.type", self.messaging.type, "redis"),
-            ("execution.mode", self.execution.mode, "simulation"),
+            ("database.type", self.database.type, ("duckdb", "none")),
+            ("messaging.type", self.messaging.type, ("redis",)),
+            ("execution.mode", self.execution.mode, ("simulation",)),
         )
         problems = [
-            f"{key}: {value} is not built into this version; available: {available}"
+            f"{key}: {value} is not built into this version; available: {', '.join(available)}"
             for key, value, available in chosen
-            if value != available
+            if value not in available
         ]
         if problems:
             raise SettingsError(problems)
@@ -317,9 +322,7 @@ class Settings(BaseSettings):
 def default_path() -> Path:
     """Return the file that is used without an argument: CONFIG_PATH's, else `DEFAULT_PATH`."""
     named = os.environ.get(CONFIG_VARIABLE)
-    if named:
-        return Path(named)
-    return DEFAULT_PATH if DEFAULT_PATH.exists() else Path("config/local.yaml")
+    return Path(named) if named else DEFAULT_PATH
 
 
 def load_settings(path: Path | None = None) -> Settings:

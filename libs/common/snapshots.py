@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from libs.common.streams import id_key
+from fillstream.libs.common.streams import id_key
 
 FORMAT = 1
 KEEP = 3

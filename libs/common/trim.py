@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import redis
 
-from libs.common.streams import id_key
+from fillstream.libs.common.streams import id_key
 
 
 def low_water_key(stream: str) -> str:

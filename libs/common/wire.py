@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from libs.common.contracts import MAX_SIGNAL_BYTES
-from libs.common.stage import BadEntry
+from fillstream.libs.common.contracts import MAX_SIGNAL_BYTES
+from fillstream.libs.common.stage import BadEntry
 
 DOCUMENT_FIELDS = (b"data", b"__data__")
 MAX_OPENINGS = 32

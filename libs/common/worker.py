@@ -13,22 +13,22 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import redis
 
-from libs.common.durability import Durability, NotDurable
-from libs.common.log import Fenced, RedisLog, connect
-from libs.common.metrics import RESTARTS_VARIABLE, StageMetrics
-from libs.common.runner import RecoveryError, Runner
-from libs.common.settings import Settings
-from libs.common.snapshots import Snapshot, SnapshotStore
-from libs.common.stage import Entry, Inconsistent, Stage
-from libs.common.streams import id_ms
-from libs.common.trim import low_water_key, trim
+from fillstream.libs.common.durability import Durability, NotDurable
+from fillstream.libs.common.log import Fenced, RedisLog, connect
+from fillstream.libs.common.metrics import RESTARTS_VARIABLE, StageMetrics
+from fillstream.libs.common.runner import RecoveryError, Runner
+from fillstream.libs.common.settings import Settings
+from fillstream.libs.common.snapshots import Snapshot, SnapshotStore
+from fillstream.libs.common.stage import Entry, Inconsistent, Stage
+from fillstream.libs.common.streams import id_ms
+from fillstream.libs.common.trim import low_water_key, trim
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Role:
 
     stage: Stage
     downstream: Sequence[Downstream]
-    trims: dict[str, Sequence[str]]
+    trims: Mapping[str, Sequence[str]]
 
 
 def wait_for_redis(client: redis.Redis) -> None:

@@ -1,8 +1,8 @@
-"""`python -m services.analytics`: serve; `python -m services.analytics accept-gaps`: see `app.accept`."""
+"""`python -m fillstream.services.analytics`: serve; with `accept-gaps` behind it: see `app.accept`."""
 
 import sys
 
-from services.analytics.app import accept, serve
+from fillstream.services.analytics.app import accept, serve
 
 match sys.argv[1:]:
     case []:
@@ -10,5 +10,5 @@ match sys.argv[1:]:
     case ["accept-gaps"]:
         accept()
     case _:
-        sys.stderr.write("usage: python -m services.analytics [accept-gaps]\n")
+        sys.stderr.write("usage: python -m fillstream.services.analytics [accept-gaps]\n")
         sys.exit(64)

@@ -20,18 +20,27 @@ import orjson
 from faststream.asgi import AsgiFastStream, AsgiResponse, Request, get, post
 from faststream.redis import RedisBroker
 
-from libs.common import contracts
-from libs.common.app import Channel, Description, describe, docs_page, probes, serve_app, settings_or_exit
-from libs.common.log import connect
-from libs.common.settings import Settings
-from libs.common.streams import Topology
-from libs.common.worker import wait_for_redis
-from services.analytics.ingest import Ingest, exit_code_of
-from services.analytics.metrics import AnalyticsMetrics
-from services.analytics.query import DEFAULT_LIMIT, MAX_RUNNING, Answer, Queries, QueryError
-from services.analytics.reader import accept_gaps, public_streams
-from services.analytics.schema import SchemaError
-from services.analytics.store import Offset, Store, StoreError
+from fillstream.libs.common import contracts
+from fillstream.libs.common.app import (
+    EXIT_SETTINGS,
+    Channel,
+    Description,
+    describe,
+    docs_page,
+    probes,
+    serve_app,
+    settings_or_exit,
+)
+from fillstream.libs.common.log import connect
+from fillstream.libs.common.settings import Settings
+from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.worker import wait_for_redis
+from fillstream.services.analytics.ingest import Ingest, exit_code_of
+from fillstream.services.analytics.metrics import AnalyticsMetrics
+from fillstream.services.analytics.query import DEFAULT_LIMIT, MAX_RUNNING, Answer, Queries, QueryError
+from fillstream.services.analytics.reader import accept_gaps, public_streams
+from fillstream.services.analytics.schema import SchemaError
+from fillstream.services.analytics.store import Offset, Store, StoreError
 
 MAX_BODY_BYTES = 256 * 1024
 NICENESS = 10
@@ -245,6 +254,9 @@ def serve() -> None:
     refused.
     """
     settings = settings_or_exit()
+    if not settings.archivists:
+        sys.stderr.write("database.type: none runs no analytics, and its logs are trimmed without; set duckdb\n")
+        sys.exit(EXIT_SETTINGS)
     bound_memory()
     os.nice(NICENESS)
     try:

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.analytics.schema import MONEY_ARROW, MONEY_SCALE, MONEY_WHOLE_DIGITS
+from fillstream.services.analytics.schema import MONEY_ARROW, MONEY_SCALE, MONEY_WHOLE_DIGITS
 
 SAFE_CHARACTERS = 26
 """Text of so many digits, points and signs casts exactly or fails. Arrow 26 wraps around on more digits than 128 bits

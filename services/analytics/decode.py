@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 from pydantic import TypeAdapter, ValidationError
 
-from libs.common.contracts import VERSION, DeadLetter, journal_event, position_message
-from libs.common.stage import unpack_raw
-from services.analytics.columns import LAST_MS, fits, money, times
-from services.analytics.schema import (
+from fillstream.libs.common.contracts import VERSION, DeadLetter, journal_event, position_message
+from fillstream.libs.common.stage import unpack_raw
+from fillstream.services.analytics.columns import LAST_MS, fits, money, times
+from fillstream.services.analytics.schema import (
     DEAD_TABLE,
     ENVELOPE,
     EVENTS_TABLE,

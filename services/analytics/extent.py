@@ -14,8 +14,8 @@ from typing import Any
 
 import redis
 
-from libs.common.streams import id_key
-from services.analytics.store import Offset
+from fillstream.libs.common.streams import id_key
+from fillstream.services.analytics.store import Offset
 
 MAX_SEQUENCE = 2**64 - 1
 

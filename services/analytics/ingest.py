@@ -16,16 +16,16 @@ from typing import Any, cast
 
 import redis
 
-from libs.common.log import connect
-from libs.common.metrics import RESTARTS_VARIABLE
-from libs.common.settings import Settings
-from libs.common.worker import EXIT_CANNOT_RECOVER, EXIT_CRASHED, STATUS_TTL_S, wait_for_redis
-from services.analytics.extent import Extent
-from services.analytics.metrics import PARTITION, STAGE, AnalyticsMetrics
-from services.analytics.reader import LOSSY, LogLost, Reader, public_streams
-from services.analytics.schema import SchemaError
-from services.analytics.store import Store, StoreError
-from services.analytics.writer import Waiting, Writer
+from fillstream.libs.common.log import connect
+from fillstream.libs.common.metrics import RESTARTS_VARIABLE
+from fillstream.libs.common.settings import Settings
+from fillstream.libs.common.worker import EXIT_CANNOT_RECOVER, EXIT_CRASHED, STATUS_TTL_S, wait_for_redis
+from fillstream.services.analytics.extent import Extent
+from fillstream.services.analytics.metrics import PARTITION, STAGE, AnalyticsMetrics
+from fillstream.services.analytics.reader import LOSSY, LogLost, Reader, public_streams
+from fillstream.services.analytics.schema import SchemaError
+from fillstream.services.analytics.store import Store, StoreError
+from fillstream.services.analytics.writer import Waiting, Writer
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
-from libs.common.contracts import Depth, Trades, market_message
-from services.analytics.columns import LAST_MS, fits, times
-from services.analytics.decode import DATA, Batch, RawEntry, Undecodable, envelope, sentence
-from services.analytics.schema import DEPTH_TABLE, MONEY, MONEY_ARROW, TRADES_TABLE
+from fillstream.libs.common.contracts import Depth, Trades, market_message
+from fillstream.services.analytics.columns import LAST_MS, fits, times
+from fillstream.services.analytics.decode import DATA, Batch, RawEntry, Undecodable, envelope, sentence
+from fillstream.services.analytics.schema import DEPTH_TABLE, MONEY, MONEY_ARROW, TRADES_TABLE
 
 LARGEST_INTEGER = 2**63 - 1
 

@@ -10,7 +10,7 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from libs.common.metrics import COMMIT_BUCKETS, RESTARTS_VARIABLE
+from fillstream.libs.common.metrics import COMMIT_BUCKETS, RESTARTS_VARIABLE
 
 STAGE = "analytics"
 PARTITION = 0

@@ -20,8 +20,8 @@ from typing import Any
 import duckdb
 import orjson
 
-from libs.common.money import canonical
-from services.analytics.guard import Refused, check
+from fillstream.libs.common.money import canonical
+from fillstream.services.analytics.guard import Refused, check
 
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 100_000

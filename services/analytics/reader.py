@@ -17,8 +17,8 @@ from typing import Any
 
 import redis
 
-from libs.common.streams import Topology
-from services.analytics.extent import (
+from fillstream.libs.common.streams import Topology
+from fillstream.services.analytics.extent import (
     Extent,
     behind,
     check_anchor,
@@ -27,9 +27,9 @@ from services.analytics.extent import (
     extent_of,
     trimmed_unread,
 )
-from services.analytics.metrics import AnalyticsMetrics
-from services.analytics.store import Gap, Offset
-from services.analytics.writer import Chunk, Waiting
+from fillstream.services.analytics.metrics import AnalyticsMetrics
+from fillstream.services.analytics.store import Gap, Offset
+from fillstream.services.analytics.writer import Chunk, Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,8 @@ class Reader:
         lossy = self._streams[stream] in LOSSY
         if how == "trimmed" and stream in self._stored and not lossy:
             raise LogLost(
-                f"{text}. To go on without them, noted in table gaps: python -m services.analytics accept-gaps. "
+                f"{text}. To go on without them, noted in table gaps: "
+                "python -m fillstream.services.analytics accept-gaps. "
                 "Trimming respects analytics' low-water marks: look for another XTRIM or MAXLEN"
             )
         self._metrics.skipped(stream, count)

@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args, get_origin
 import duckdb
 import pyarrow as pa
 
-from libs.common.contracts import (
+from fillstream.libs.common.contracts import (
     CancelOrder,
     DeadLetter,
     Depth,
@@ -30,7 +30,7 @@ from libs.common.contracts import (
     ReplaceOrder,
     Trades,
 )
-from services.analytics.views import views
+from fillstream.services.analytics.views import views
 
 MONEY_PRECISION = 38
 MONEY_SCALE = 12

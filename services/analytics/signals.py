@@ -13,11 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from libs.common.stage import BadEntry
-from libs.common.wire import decode, shorten
-from services.analytics.columns import money
-from services.analytics.decode import Batch, RawEntry, envelope, raw_fields
-from services.analytics.schema import ENVELOPE, MONEY, SIGNALS_TABLE
+from fillstream.libs.common.stage import BadEntry
+from fillstream.libs.common.wire import decode, shorten
+from fillstream.services.analytics.columns import money
+from fillstream.services.analytics.decode import Batch, RawEntry, envelope, raw_fields
+from fillstream.services.analytics.schema import ENVELOPE, MONEY, SIGNALS_TABLE
 
 COLUMNS = tuple(c for c in SIGNALS_TABLE.columns if c not in ENVELOPE and c.name not in ("problem", "fields"))
 NAMES = frozenset(column.name for column in COLUMNS)

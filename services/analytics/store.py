@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from services.analytics.schema import TABLES, migrate
+from fillstream.services.analytics.schema import TABLES, migrate
 
 MEMORY_LIMIT = "512MB"
 """DuckDB's memory, for the writer and all queries together."""

@@ -10,7 +10,7 @@ milliseconds.
 
 from __future__ import annotations
 
-from libs.common.contracts import OrderFilled, PositionEvent
+from fillstream.libs.common.contracts import OrderFilled, PositionEvent
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
 _SAME = ("client_order_id", "account", "symbol", "side")

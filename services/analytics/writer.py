@@ -18,10 +18,10 @@ import duckdb
 import pyarrow as pa
 import redis
 
-from libs.common.durability import Durability
-from libs.common.streams import id_ms
-from libs.common.trim import low_water_key
-from services.analytics.decode import (
+from fillstream.libs.common.durability import Durability
+from fillstream.libs.common.streams import id_ms
+from fillstream.libs.common.trim import low_water_key
+from fillstream.services.analytics.decode import (
     DEAD_LETTERS,
     EVENTS,
     POSITION_EVENTS,
@@ -31,11 +31,11 @@ from services.analytics.decode import (
     decode_messages,
     undecodable_rows,
 )
-from services.analytics.market import decode_market
-from services.analytics.metrics import STAGE, AnalyticsMetrics
-from services.analytics.schema import UNDECODABLE_TABLE
-from services.analytics.signals import decode_signals
-from services.analytics.store import Gap, Offset, Store
+from fillstream.services.analytics.market import decode_market
+from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
+from fillstream.services.analytics.schema import UNDECODABLE_TABLE
+from fillstream.services.analytics.signals import decode_signals
+from fillstream.services.analytics.store import Gap, Offset, Store
 
 logger = logging.getLogger(__name__)
 

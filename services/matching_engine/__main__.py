@@ -1,6 +1,6 @@
-"""Run one symbol partition: `python -m services.matching_engine [--partition N]`."""
+"""Run one symbol partition: `python -m fillstream.services.matching_engine [--partition N]`."""
 
-from libs.common.app import main
-from services.matching_engine.app import role
+from fillstream.libs.common.app import main
+from fillstream.services.matching_engine.app import role
 
 main("matching_engine", role)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from libs.common.app import Channel, Description
-from libs.common.contracts import Depth, Frame, Trades
-from libs.common.money import Scale
-from libs.common.settings import Settings
-from libs.common.worker import Role
-from services.matching_engine.stage import EngineStage, Listing
+from fillstream.libs.common.app import Channel, Description
+from fillstream.libs.common.contracts import Depth, Frame, Trades
+from fillstream.libs.common.money import Scale
+from fillstream.libs.common.settings import Settings
+from fillstream.libs.common.worker import Role
+from fillstream.services.matching_engine.stage import EngineStage, Listing
 
 
 def role(settings: Settings, partition: int) -> tuple[Role, Description]:

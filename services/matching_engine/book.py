@@ -13,9 +13,9 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never
 
-from libs.common.checks import integer
-from libs.common.frames import MAX_QTY, RECORD_BYTES, Side, check_frame, torn
-from native._core import ffi, lib
+from fillstream.libs.common.checks import integer
+from fillstream.libs.common.frames import MAX_QTY, RECORD_BYTES, Side, check_frame, torn
+from fillstream.native._core import ffi, lib
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

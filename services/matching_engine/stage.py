@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from libs.common.frames import (
+from fillstream.libs.common.frames import (
     COMMAND,
     PARTITION_NONE,
     RECORD_BYTES,
@@ -27,11 +27,11 @@ from libs.common.frames import (
     offset_of,
     struct_of_some,
 )
-from libs.common.money import Scale
-from libs.common.stage import BadEntry, Entry, Outputs
-from libs.common.streams import Topology
-from services.matching_engine.book import Engine, Level
-from services.matching_engine.refusals import refusal_of
+from fillstream.libs.common.money import Scale
+from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.services.matching_engine.book import Engine, Level
+from fillstream.services.matching_engine.refusals import refusal_of
 
 TICK_MS = 1000
 """How often the engine's clock moves when nothing else comes in: expiry is at most this late."""

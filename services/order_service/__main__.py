@@ -1,13 +1,13 @@
-"""Run one of the two stages: `python -m services.order_service signals|orders [--partition N]`."""
+"""Run one of the two stages: `python -m fillstream.services.order_service signals|orders [--partition N]`."""
 
 import sys
 
-from libs.common.app import main
-from services.order_service.app import orders_role, signals_role
+from fillstream.libs.common.app import main
+from fillstream.services.order_service.app import orders_role, signals_role
 
 ROLES = {"signals": signals_role, "orders": orders_role}
 
 stage = sys.argv.pop(1) if len(sys.argv) > 1 else ""
 if stage not in ROLES:
-    sys.exit(f"usage: python -m services.order_service {{{'|'.join(ROLES)}}} [--partition N], got {stage!r}")
+    sys.exit(f"usage: python -m fillstream.services.order_service {{{'|'.join(ROLES)}}} [--partition N], got {stage!r}")
 main(f"order_service {stage}", ROLES[stage])

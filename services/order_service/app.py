@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from libs.common.app import Channel, Description
-from libs.common.contracts import DeadLetter, Frame, JournalEvent, NewOrder, ReportStatus, Signal
-from libs.common.settings import Settings
-from libs.common.worker import Downstream, Role
-from services.order_service.desk import Account, DeskConfig, Instrument
-from services.order_service.orders_stage import OrdersStage
-from services.order_service.signals_stage import SignalsStage
+from fillstream.libs.common.app import Channel, Description
+from fillstream.libs.common.contracts import DeadLetter, Frame, JournalEvent, NewOrder, ReportStatus, Signal
+from fillstream.libs.common.settings import Settings
+from fillstream.libs.common.worker import Downstream, Role
+from fillstream.services.order_service.desk import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders_stage import OrdersStage
+from fillstream.services.order_service.signals_stage import SignalsStage
 
 Instruction: Any = Signal | ReportStatus
 
@@ -52,7 +52,7 @@ def signals_role(settings: Settings, partition: int) -> tuple[Role, Description]
     place = Role(
         stage,
         downstream=[Downstream(stream, "orders", a) for stream, a in inboxes],
-        trims={stage.inbox: (stage.name, "analytics")},
+        trims={stage.inbox: (stage.name, *settings.archivists)},
     )
     about = Description(
         title="Fillstream order service: signals stage",

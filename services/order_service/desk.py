@@ -17,10 +17,10 @@ from typing import Any
 
 import orjson
 
-from libs.common.contracts import OrderType, TimeInForce
-from libs.common.frames import MAX_SYMBOL
-from libs.common.money import Scale, canonical, parse
-from libs.common.wire import shorten
+from fillstream.libs.common.contracts import OrderType, TimeInForce
+from fillstream.libs.common.frames import MAX_SYMBOL
+from fillstream.libs.common.money import Scale, canonical, parse
+from fillstream.libs.common.wire import shorten
 
 MAX_ACCOUNT_ID = 0xFFFF_FFFF
 """The largest account number a record holds; 0 is the house's."""

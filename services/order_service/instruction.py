@@ -16,10 +16,10 @@ from typing import Any, NoReturn
 
 import orjson
 
-from libs.common import contracts
-from libs.common.contracts import VERSION, Message, OrderType, Side, TimeInForce
-from libs.common.money import parse
-from libs.common.stage import BadEntry
+from fillstream.libs.common import contracts
+from fillstream.libs.common.contracts import VERSION, Message, OrderType, Side, TimeInForce
+from fillstream.libs.common.money import parse
+from fillstream.libs.common.stage import BadEntry
 
 Instruction = dict[str, Any]
 

@@ -15,10 +15,10 @@ from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
-from libs.common.contracts import VERSION, CancelOrder, Message, NewOrder, ReplaceOrder
-from libs.common.money import canonical
-from libs.common.stage import BadEntry
-from libs.common.wire import shorten
+from fillstream.libs.common.contracts import VERSION, CancelOrder, Message, NewOrder, ReplaceOrder
+from fillstream.libs.common.money import canonical
+from fillstream.libs.common.stage import BadEntry
+from fillstream.libs.common.wire import shorten
 
 
 def _holds_decimal(annotation: Any) -> bool:

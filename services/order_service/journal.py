@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from libs.common.contracts import VERSION
-from libs.common.money import canonical
-from services.order_service.desk import Account, Instrument
-from services.order_service.lifecycle import FINAL, Order
-from services.order_service.terms import Quote, Terms
+from fillstream.libs.common.contracts import VERSION
+from fillstream.libs.common.money import canonical
+from fillstream.services.order_service.desk import Account, Instrument
+from fillstream.services.order_service.lifecycle import FINAL, Order
+from fillstream.services.order_service.terms import Quote, Terms
 
 Event = dict[str, Any]
 

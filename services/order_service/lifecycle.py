@@ -20,9 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from libs.common.contracts import OrdStatus
-from libs.common.frames import Reason
-from services.order_service.terms import Terms
+from fillstream.libs.common.contracts import OrdStatus
+from fillstream.libs.common.frames import Reason
+from fillstream.services.order_service.terms import Terms
 
 PENDING_NEW = OrdStatus.PENDING_NEW.value
 NEW = OrdStatus.NEW.value

@@ -15,20 +15,20 @@ from collections.abc import Mapping
 from decimal import Decimal
 from sys import intern
 
-from libs.common import frames
-from libs.common.contracts import CancelRejectReason, OrderType, TimeInForce
-from libs.common.money import Scale, parse, plain
-from libs.common.stage import BadEntry, Entry, Outputs
-from libs.common.streams import Topology
-from services.order_service import instruction, journal
-from services.order_service.desk import DAY_MS, DeskConfig
-from services.order_service.instruction import Instruction
-from services.order_service.journal import Remembered
-from services.order_service.lifecycle import FINAL, REJECTED, Amendment, Order
-from services.order_service.reports import Reports
-from services.order_service.state import State
-from services.order_service.terms import Terms
-from services.order_service.validation import (
+from fillstream.libs.common import frames
+from fillstream.libs.common.contracts import CancelRejectReason, OrderType, TimeInForce
+from fillstream.libs.common.money import Scale, parse, plain
+from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.services.order_service import instruction, journal
+from fillstream.services.order_service.desk import DAY_MS, DeskConfig
+from fillstream.services.order_service.instruction import Instruction
+from fillstream.services.order_service.journal import Remembered
+from fillstream.services.order_service.lifecycle import FINAL, REJECTED, Amendment, Order
+from fillstream.services.order_service.reports import Reports
+from fillstream.services.order_service.state import State
+from fillstream.services.order_service.terms import Terms
+from fillstream.services.order_service.validation import (
     Reject,
     check_collar,
     check_daily_orders,

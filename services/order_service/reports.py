@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from libs.common.contracts import CancelReason, CancelRejectReason, RejectReason
-from libs.common.frames import PARTITION_ALL, RECORD_BYTES, REPORT, Reason, ReportFlag, ReportType, Side
-from libs.common.stage import BadEntry, Outputs
-from services.order_service import journal
-from services.order_service.lifecycle import FINAL, Order, Refusal
-from services.order_service.state import State
+from fillstream.libs.common.contracts import CancelReason, CancelRejectReason, RejectReason
+from fillstream.libs.common.frames import PARTITION_ALL, RECORD_BYTES, REPORT, Reason, ReportFlag, ReportType, Side
+from fillstream.libs.common.stage import BadEntry, Outputs
+from fillstream.services.order_service import journal
+from fillstream.services.order_service.lifecycle import FINAL, Order, Refusal
+from fillstream.services.order_service.state import State
 
 _ACCEPTED, _FILLED = int(ReportType.ACCEPTED), int(ReportType.FILLED)
 _QUOTED, _PRINTED = int(ReportType.QUOTED), int(ReportType.PRINTED)

@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 
-from libs.common.stage import BadEntry, Entry, Outputs
-from libs.common.streams import Topology, partition_of_order_id
-from libs.common.wire import decode, shorten
-from services.order_service.intake import instruction_of, status_request_of
+from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.streams import Topology, partition_of_order_id
+from fillstream.libs.common.wire import decode, shorten
+from fillstream.services.order_service.intake import instruction_of, status_request_of
 
 IDEMPOTENCY_MS = 24 * 3600 * 1000
 """How long, in log time, a signal_id is remembered (milliseconds)."""

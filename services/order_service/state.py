@@ -16,12 +16,12 @@ from typing import Any
 
 import orjson
 
-from libs.common.stage import BadEntry
-from libs.common.streams import Topology, order_id_of
-from services.order_service.desk import DAY_MS, Account, DeskConfig, Instrument
-from services.order_service.journal import Remembered
-from services.order_service.lifecycle import FINAL, Amendment, Order
-from services.order_service.terms import Limits, Quote, Terms
+from fillstream.libs.common.stage import BadEntry
+from fillstream.libs.common.streams import Topology, order_id_of
+from fillstream.services.order_service.desk import DAY_MS, Account, DeskConfig, Instrument
+from fillstream.services.order_service.journal import Remembered
+from fillstream.services.order_service.lifecycle import FINAL, Amendment, Order
+from fillstream.services.order_service.terms import Limits, Quote, Terms
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from libs.common.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
-from libs.common.streams import Topology
-from services.order_service.desk import Account, Instrument
+from fillstream.libs.common.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
+from fillstream.libs.common.streams import Topology
+from fillstream.services.order_service.desk import Account, Instrument
 
 _PER_BPS = Decimal("0.0001")
 

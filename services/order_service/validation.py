@@ -12,10 +12,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from libs.common.contracts import RejectReason
-from libs.common.frames import MAX_PRICE, MAX_QTY
-from libs.common.money import canonical, multiply
-from services.order_service.terms import Limits, Quote, Terms
+from fillstream.libs.common.contracts import RejectReason
+from fillstream.libs.common.frames import MAX_PRICE, MAX_QTY
+from fillstream.libs.common.money import canonical, multiply
+from fillstream.services.order_service.terms import Limits, Quote, Terms
 
 
 class Reject(NamedTuple):

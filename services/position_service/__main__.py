@@ -1,6 +1,6 @@
-"""Run one account partition: `python -m services.position_service [--partition N]`."""
+"""Run one account partition: `python -m fillstream.services.position_service [--partition N]`."""
 
-from libs.common.app import main
-from services.position_service.app import role
+from fillstream.libs.common.app import main
+from fillstream.services.position_service.app import role
 
 main("position_service", role)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from libs.common.app import Channel, Description
-from libs.common.contracts import DeadLetter, JournalEvent, PositionMessage
-from libs.common.settings import Settings
-from libs.common.worker import Role
-from services.position_service.stage import PositionStage
+from fillstream.libs.common.app import Channel, Description
+from fillstream.libs.common.contracts import DeadLetter, JournalEvent, PositionMessage
+from fillstream.libs.common.settings import Settings
+from fillstream.libs.common.worker import Role
+from fillstream.services.position_service.stage import PositionStage
 
 
 def role(settings: Settings, partition: int) -> tuple[Role, Description]:
@@ -15,7 +15,8 @@ def role(settings: Settings, partition: int) -> tuple[Role, Description]:
     stage = PositionStage(topology, partition)
     positions = topology.positions(partition)
     # Analytics stands behind the hot path: its lag holds nobody back, it only keeps the logs from being trimmed.
-    place = Role(stage, downstream=(), trims={stage.inbox: (stage.name, "analytics"), positions: ("analytics",)})
+    trims = {stage.inbox: (stage.name, *settings.archivists), positions: settings.archivists}
+    place = Role(stage, downstream=(), trims=trims)
     about = Description(
         title="Fillstream position service",
         text="Nets fills into positions with weighted-average cost, exact realized and unrealized P&L, and cash.",

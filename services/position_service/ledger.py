@@ -19,7 +19,7 @@ from fractions import Fraction
 from math import gcd
 from typing import Literal
 
-from libs.common.money import Scale, fixed, half_even, multiply
+from fillstream.libs.common.money import Scale, fixed, half_even, multiply
 
 Change = Literal["opened", "increased", "reduced", "closed", "flipped"]
 

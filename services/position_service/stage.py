@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from libs.common.contracts import VERSION
-from libs.common.money import Scale
-from libs.common.stage import BadEntry, Entry, Inconsistent, Outputs
-from libs.common.streams import Topology
-from services.position_service.ledger import Instrument, Position
+from fillstream.libs.common.contracts import VERSION
+from fillstream.libs.common.money import Scale
+from fillstream.libs.common.stage import BadEntry, Entry, Inconsistent, Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.services.position_service.ledger import Instrument, Position
 
 _HEAD = re.compile(rb'\{"type":"(\w+)","v":1,"seq":([1-9]\d{0,17}),')
 """How every event begins (contracts.Event); most events are of no interest, and nothing more of them is read."""

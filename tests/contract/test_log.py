@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from libs.common.log import FRAME_BYTES, Fenced, Gap, Log, RedisLog, connect
-from libs.common.stage import Outputs, unpack_raw
-from libs.common.streams import Topology
+from fillstream.libs.common.log import FRAME_BYTES, Fenced, Gap, Log, RedisLog, connect
+from fillstream.libs.common.stage import Outputs, unpack_raw
+from fillstream.libs.common.streams import Topology
 from tests.support.memory_log import MemoryLog, MemoryRedis
 
 TOPOLOGY = Topology()

@@ -39,11 +39,11 @@ class Unit:
 
 
 UNITS = (
-    Unit("signals", ("python", "-m", "services.order_service", "signals"), 8004),
-    Unit("orders", ("python", "-m", "services.order_service", "orders"), 8005),
-    Unit("matching_engine", ("python", "-m", "services.matching_engine"), 8006),
-    Unit("position_service", ("python", "-m", "services.position_service"), 8007),
-    Unit("analytics", ("python", "-m", "services.analytics"), 8008),
+    Unit("signals", ("python", "-m", "fillstream.services.order_service", "signals"), 8004),
+    Unit("orders", ("python", "-m", "fillstream.services.order_service", "orders"), 8005),
+    Unit("matching_engine", ("python", "-m", "fillstream.services.matching_engine"), 8006),
+    Unit("position_service", ("python", "-m", "fillstream.services.position_service"), 8007),
+    Unit("analytics", ("python", "-m", "fillstream.services.analytics"), 8008),
 )
 
 

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from libs.common.settings import Settings, load_settings
+from fillstream.libs.common.settings import Settings, load_settings
 from tests.conftest import free_port, until
 from tests.deploy.house import CONFIG, ROOT, UNITS, compose
 

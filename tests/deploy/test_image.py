@@ -33,7 +33,12 @@ def instructions(name: str, stage: str | None = None) -> list[str]:
 
 
 def test_every_stage_starts_from_one_pinned_image() -> None:
-    assert instructions("FROM") == [f"${{PYTHON_IMAGE}} AS {stage}" for stage in ("requirements", "build", "runtime")]
+    assert instructions("FROM") == [
+        "${PYTHON_IMAGE} AS build",
+        "build AS build-analytics",
+        "${PYTHON_IMAGE} AS runtime",
+        "runtime AS analytics",
+    ]
     assert re.search(r"^ARG PYTHON_IMAGE=python:3\.\d+-slim-\w+$", TEXT, re.MULTILINE)
 
 
@@ -48,9 +53,25 @@ def test_a_wheel_without_the_limited_api_stops_the_build() -> None:
 
 def test_dependencies_are_installed_before_the_source_is_copied() -> None:
     build = LINES[LINES.index("FROM ${PYTHON_IMAGE} AS build") :]
-    install = next(i for i, line in enumerate(build) if "-r /requirements.txt" in line)
+    install = next(i for i, line in enumerate(build) if "-r /run.txt" in line)
     source = next(i for i, line in enumerate(build) if line.startswith("COPY services"))
     assert install < source
+
+
+def test_everything_is_installed_at_the_version_and_hash_of_the_constraints_file() -> None:
+    installs = [
+        step for line in instructions("RUN") for step in line.split("&&") if re.search(r"\bpip .*install\b", step)
+    ]
+    assert len(installs) == 5
+    for each in installs:
+        assert re.search(
+            r"--require-hashes .*-c constraints\.txt|--require-hashes -r /pip\.txt|--no-deps /wheels/", each
+        )
+
+
+def test_only_the_image_of_analytics_carries_what_analytics_needs() -> None:
+    assert not any("analytics" in each for each in instructions("COPY", "runtime") + instructions("RUN", "build"))
+    assert instructions("COPY", "analytics") == ["--from=build-analytics /opt/analytics /opt/analytics"]
 
 
 def test_it_runs_as_a_numbered_user_that_is_not_root() -> None:

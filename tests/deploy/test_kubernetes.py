@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from libs.common.settings import Settings, load_settings
+from fillstream.libs.common.settings import Settings, load_settings
 from tests.deploy.house import BASE, CONFIG, CONFIG_FILES, OVERLAYS, ROOT, UNITS, Unit, documents, manifests, of_kind
 
 VERSIONS = ("1.28", kubernetes_validate.latest_version())

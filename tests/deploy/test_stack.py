@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from fillstream.feeds import Moment, listed, publish
-from libs.common.frames import quote
+from fillstream.libs.common.frames import quote
 from tests.conftest import until
 from tests.crash.desk import Load, settled_books
 from tests.deploy.house import UNITS

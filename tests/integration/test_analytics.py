@@ -14,11 +14,11 @@ import httpx
 import pytest
 import redis
 
-from libs.common import contracts
-from libs.common.stage import Entry, Outputs
-from libs.common.streams import id_key
-from libs.common.trim import low_water_key
-from services.analytics.store import Store
+from fillstream.libs.common import contracts
+from fillstream.libs.common.stage import Entry, Outputs
+from fillstream.libs.common.streams import id_key
+from fillstream.libs.common.trim import low_water_key
+from fillstream.services.analytics.store import Store
 from tests.conftest import until
 from tests.support.analytics import Process, committed
 from tests.support.messages import payload, sample
@@ -26,7 +26,7 @@ from tests.support.messages import payload, sample
 EVENTS = "events.{0}"
 POSITIONS = "positions.{0}"
 MARKET = "market.{0}"
-SERVE = "from services.analytics.app import serve; serve()"
+SERVE = "from fillstream.services.analytics.app import serve; serve()"
 FILE_LIMIT_BYTES = 3 * 1024 * 1024
 ON_A_FULL_DISK = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({FILE_LIMIT_BYTES},) * 2); {SERVE}"
 
@@ -163,7 +163,7 @@ def test_a_trimmed_stream_stops_it_until_a_person_accepts_the_gap(analytics: Pro
     assert f"{EVENTS}: 15 entries after" in told
     assert "accept-gaps" in told
 
-    analytics.start("-m", "services.analytics", "accept-gaps")
+    analytics.start("-m", "fillstream.services.analytics", "accept-gaps")
     assert analytics.ends() == 0
     assert "15 entries" in analytics.log.read_text()
 

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import redis
 
-from libs.common import contracts
-from services.analytics.query import Queries, QueryError
-from services.analytics.store import Store
+from fillstream.libs.common import contracts
+from fillstream.services.analytics.query import Queries, QueryError
+from fillstream.services.analytics.store import Store
 from tests.conftest import until
 from tests.support.analytics import Process, committed
 from tests.support.messages import payload, sample

@@ -21,10 +21,10 @@ import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import COMMAND, MAX_QTY, REPORT, Command, OrdType, ReportFlag, ReportType, Side, Tif
+from fillstream.libs.common.stage import unpack_raw
 from fillstream.stack import LocalStack
-from libs.common import frames
-from libs.common.frames import COMMAND, MAX_QTY, REPORT, Command, OrdType, ReportFlag, ReportType, Side, Tif
-from libs.common.stage import unpack_raw
 from tests.conftest import until
 from tests.crash.desk import running
 

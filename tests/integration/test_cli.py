@@ -28,11 +28,11 @@ from fillstream.client import Client, NoAnswer
 from fillstream.demo import play
 from fillstream.exits import MEANINGS, Exit
 from fillstream.feeds import Moment
+from fillstream.libs.common import contracts, frames, wire
+from fillstream.libs.common.settings import load_settings
+from fillstream.libs.common.stage import pack_raw
+from fillstream.libs.common.streams import Topology
 from fillstream.traffic import Traffic
-from libs.common import contracts, frames, wire
-from libs.common.settings import load_settings
-from libs.common.stage import pack_raw
-from libs.common.streams import Topology
 from tests.conftest import free_port, until
 
 TOPOLOGY = Topology()

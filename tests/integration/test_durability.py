@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from libs.common.durability import Barrier, Durability
-from libs.common.log import connect
+from fillstream.libs.common.durability import Barrier, Durability
+from fillstream.libs.common.log import connect
 from tests.conftest import until
 
 
@@ -72,7 +72,7 @@ class Server:
 
 def test_where_the_server_cannot_tell_an_entry_must_be_old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("libs.common.durability.time.sleep", slept.append)
+    monkeypatch.setattr("fillstream.libs.common.durability.time.sleep", slept.append)
     server: Any = Server(age_ms=500)
     durability = Durability(server)
     durability.wait(1_000_000)  # 500 ms old

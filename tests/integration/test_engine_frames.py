@@ -9,14 +9,14 @@ import orjson
 import pytest
 import redis
 
-from libs.common import frames
-from libs.common.frames import PARTITION_ALL, OrdType, Report, ReportFlag, ReportType, Side, Tif
-from libs.common.log import READ_AHEAD_FROM, Fenced, RedisLog, connect
-from libs.common.money import Scale
-from libs.common.runner import Runner
-from libs.common.streams import Topology
-from services.matching_engine.book import Engine
-from services.matching_engine.stage import EngineStage, Listing
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import PARTITION_ALL, OrdType, Report, ReportFlag, ReportType, Side, Tif
+from fillstream.libs.common.log import READ_AHEAD_FROM, Fenced, RedisLog, connect
+from fillstream.libs.common.money import Scale
+from fillstream.libs.common.runner import Runner
+from fillstream.libs.common.streams import Topology
+from fillstream.services.matching_engine.book import Engine
+from fillstream.services.matching_engine.stage import EngineStage, Listing
 from tests.simulation.desk import CENT, SHARE
 from tests.support.memory_log import MemorySnapshots
 

@@ -12,10 +12,10 @@ import orjson
 import pytest
 import redis
 
-from libs.common.log import RedisLog, connect
-from libs.common.runner import Runner
-from libs.common.snapshots import SnapshotStore
-from libs.common.streams import Topology
+from fillstream.libs.common.log import RedisLog, connect
+from fillstream.libs.common.runner import Runner
+from fillstream.libs.common.snapshots import SnapshotStore
+from fillstream.libs.common.streams import Topology
 from tests.conftest import free_port, start_redis, until
 from tests.unit.test_runner import INBOX, Adder
 

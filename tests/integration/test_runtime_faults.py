@@ -12,17 +12,17 @@ import orjson
 import pytest
 import redis
 
-from libs.common.durability import Durability, NotDurable
-from libs.common.log import BATCH_BYTES, READ_AHEAD_FROM, RedisLog, connect
-from libs.common.metrics import StageMetrics
-from libs.common.runner import Runner
-from libs.common.settings import Settings, load_settings
-from libs.common.stage import Outputs
-from libs.common.streams import Topology
-from libs.common.worker import Role, SnapshotWriter, Worker
-from services.analytics.metrics import AnalyticsMetrics
-from services.analytics.reader import READ_BYTES, Reader
-from services.analytics.writer import Waiting
+from fillstream.libs.common.durability import Durability, NotDurable
+from fillstream.libs.common.log import BATCH_BYTES, READ_AHEAD_FROM, RedisLog, connect
+from fillstream.libs.common.metrics import StageMetrics
+from fillstream.libs.common.runner import Runner
+from fillstream.libs.common.settings import Settings, load_settings
+from fillstream.libs.common.stage import Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.worker import Role, SnapshotWriter, Worker
+from fillstream.services.analytics.metrics import AnalyticsMetrics
+from fillstream.services.analytics.reader import READ_BYTES, Reader
+from fillstream.services.analytics.writer import Waiting
 from tests.conftest import until
 from tests.support.memory_log import MemorySnapshots
 from tests.unit.test_runner import INBOX, Adder

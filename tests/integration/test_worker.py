@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import redis
 
-from libs.common.metrics import StageMetrics
-from libs.common.settings import Settings, load_settings
-from libs.common.trim import low_water_key, trim
-from libs.common.worker import Downstream, Role, Worker
+from fillstream.libs.common.metrics import StageMetrics
+from fillstream.libs.common.settings import Settings, load_settings
+from fillstream.libs.common.trim import low_water_key, trim
+from fillstream.libs.common.worker import Downstream, Role, Worker
 from tests.conftest import until
 from tests.unit.test_runner import INBOX, Adder
 

@@ -27,8 +27,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from libs.common import frames
-from libs.common.frames import (
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import (
     MAX_PRICE,
     MAX_QTY,
     Command,
@@ -42,7 +42,7 @@ from libs.common.frames import (
     Side,
     Stp,
 )
-from services.matching_engine.book import Engine
+from fillstream.services.matching_engine.book import Engine
 from tests.property.naive_book import NaiveBook, Tape, views
 from tests.support.book_checks import compare_reports
 from tests.support.book_orders import (

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from libs.common import frames
-from libs.common.frames import (
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import (
     MAX_PRICE,
     MAX_TIPS,
     Command,
@@ -18,7 +18,7 @@ from libs.common.frames import (
     Stp,
     Tif,
 )
-from services.matching_engine.book import Engine
+from fillstream.services.matching_engine.book import Engine
 from tests.property.naive_book import NaiveBook
 from tests.support.book_checks import compare_reports, frame_of, told
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from libs.common.frames import Command, CommandType, OrdType, Side, Tif
-from services.matching_engine.book import Engine
+from fillstream.libs.common.frames import Command, CommandType, OrdType, Side, Tif
+from fillstream.services.matching_engine.book import Engine
 from tests.property.naive_book import NaiveBook
 from tests.support.book_checks import compare_queries, compare_reports, frame_of
 

@@ -7,11 +7,11 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.contracts import position_message
-from libs.common.stage import Entry, Outputs
-from libs.common.streams import Topology
-from services.position_service.ledger import COST_DECIMALS, MAX_COST_DENOMINATOR, Position
-from services.position_service.stage import PositionStage
+from fillstream.libs.common.contracts import position_message
+from fillstream.libs.common.stage import Entry, Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.services.position_service.ledger import COST_DECIMALS, MAX_COST_DENOMINATOR, Position
+from fillstream.services.position_service.stage import PositionStage
 
 Fill = tuple[int, int]
 TICK, LOT, MULTIPLIER = Decimal("0.05"), Decimal("0.001"), Decimal("10")

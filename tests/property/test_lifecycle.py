@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.frames import Reason
-from libs.common.streams import Topology
-from services.order_service.desk import Instrument
-from services.order_service.lifecycle import FINAL, Amendment, Order, Refusal
-from services.order_service.terms import Terms
+from fillstream.libs.common.frames import Reason
+from fillstream.libs.common.streams import Topology
+from fillstream.services.order_service.desk import Instrument
+from fillstream.services.order_service.lifecycle import FINAL, Amendment, Order, Refusal
+from fillstream.services.order_service.terms import Terms
 from tests.support.orders import D
 
 TERMS = Terms("AAPL", Instrument(1, D("0.01"), D(1)), Topology())

@@ -8,11 +8,11 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.frames import PARTITION_ALL, CommandType, Reason, ReportType
-from libs.common.stage import BadEntry, Entry, Outputs
-from libs.common.streams import Topology
-from services.order_service.desk import DeskConfig
-from services.order_service.orders_stage import OrdersStage
+from fillstream.libs.common.frames import PARTITION_ALL, CommandType, Reason, ReportType
+from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.services.order_service.desk import DeskConfig
+from fillstream.services.order_service.orders_stage import OrdersStage
 from tests.support.orders import CONFIG, Desk, new_order, report, request
 
 # Short lives, so that scripts of a few minutes see orders leave the state.

@@ -8,11 +8,11 @@ import orjson
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from libs.common.contracts import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
-from libs.common.stage import BadEntry, Entry, Outputs
-from libs.common.streams import Topology
-from libs.common.wire import FASTSTREAM_MAGIC, encode_signal
-from services.order_service.signals_stage import SignalsStage
+from fillstream.libs.common.contracts import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.wire import FASTSTREAM_MAGIC, encode_signal
+from fillstream.services.order_service.signals_stage import SignalsStage
 
 CONTRACTS = {
     "NewOrder": NewOrder,

@@ -14,19 +14,19 @@ from decimal import Decimal
 import orjson
 
 from fillstream.audit import Audit, audit
+from fillstream.libs.common import frames
+from fillstream.libs.common.contracts import OrderType, TimeInForce, journal_event, market_message, position_message
+from fillstream.libs.common.log import Fenced
+from fillstream.libs.common.money import Scale
+from fillstream.libs.common.runner import Runner
+from fillstream.libs.common.stage import Stage
+from fillstream.libs.common.streams import Topology
 from fillstream.replay import Replay, replay
-from libs.common import frames
-from libs.common.contracts import OrderType, TimeInForce, journal_event, market_message, position_message
-from libs.common.log import Fenced
-from libs.common.money import Scale
-from libs.common.runner import Runner
-from libs.common.stage import Stage
-from libs.common.streams import Topology
-from services.matching_engine.stage import EngineStage, Listing
-from services.order_service.desk import Account, DeskConfig, Instrument
-from services.order_service.orders_stage import OrdersStage
-from services.order_service.signals_stage import SignalsStage
-from services.position_service.stage import PositionStage
+from fillstream.services.matching_engine.stage import EngineStage, Listing
+from fillstream.services.order_service.desk import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders_stage import OrdersStage
+from fillstream.services.order_service.signals_stage import SignalsStage
+from fillstream.services.position_service.stage import PositionStage
 from tests.support.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
 
 CENT, SHARE = Decimal("0.01"), Decimal(1)

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from fillstream.audit import audit
-from libs.common.stage import Entry
+from fillstream.libs.common.stage import Entry
 from tests.simulation.desk import Desk
 
 ONE = os.environ.get("SIMULATION_SEED")

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import redis
 
-from libs.common.trim import low_water_key
+from fillstream.libs.common.trim import low_water_key
 from tests.conftest import free_port, until
 
 
@@ -37,7 +37,7 @@ class Process:
     def start(self, *command: str) -> None:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *(command or ("-m", "services.analytics"))],
+                [sys.executable, *(command or ("-m", "fillstream.services.analytics"))],
                 env=self._environment,
                 stdout=log,
                 stderr=log,

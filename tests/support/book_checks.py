@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from libs.common import frames
-from libs.common.frames import MAX_QTY, Command, Report, Side
-from native._core import ffi, lib
-from services.matching_engine.book import Engine
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import MAX_QTY, Command, Report, Side
+from fillstream.native._core import ffi, lib
+from fillstream.services.matching_engine.book import Engine
 from tests.property.naive_book import NaiveBook, views
 from tests.property.naive_book.orders import Rules, Tape
 from tests.support.book_words import beside, command_words

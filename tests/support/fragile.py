@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from libs.common.app import Description, main
-from libs.common.settings import Settings
-from libs.common.worker import Role
+from fillstream.libs.common.app import Description, main
+from fillstream.libs.common.settings import Settings
+from fillstream.libs.common.worker import Role
 from tests.unit.test_runner import Adder
 
 

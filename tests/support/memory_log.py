@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from libs.common.log import Checkpoint, Fenced, Gap
-from libs.common.snapshots import Snapshot, SnapshotError
-from libs.common.stage import Entry, Outputs
-from libs.common.streams import Topology, id_key
+from fillstream.libs.common.log import Checkpoint, Fenced, Gap
+from fillstream.libs.common.snapshots import Snapshot, SnapshotError
+from fillstream.libs.common.stage import Entry, Outputs
+from fillstream.libs.common.streams import Topology, id_key
 
 
 @dataclass

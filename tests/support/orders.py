@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-from libs.common import frames
-from libs.common.contracts import DeadLetter, journal_event
-from libs.common.frames import Reason, ReportFlag, ReportType
-from libs.common.stage import BadEntry, Entry, Outputs
-from libs.common.streams import Topology
-from services.order_service.desk import DAY_MS, Account, DeskConfig, Instrument
-from services.order_service.orders_stage import OrdersStage
+from fillstream.libs.common import frames
+from fillstream.libs.common.contracts import DeadLetter, journal_event
+from fillstream.libs.common.frames import Reason, ReportFlag, ReportType
+from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.services.order_service.desk import DAY_MS, Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders_stage import OrdersStage
 
 NOON_MS = 19_700 * DAY_MS + DAY_MS // 2
 FINAL = {"Filled", "Canceled", "Rejected", "Expired"}

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from hypothesis import event
 from hypothesis.stateful import RuleBasedStateMachine, multiple
 
-from libs.common.frames import (
+from fillstream.libs.common.frames import (
     Command,
     CommandType,
     OrderFlag,
@@ -23,7 +23,7 @@ from libs.common.frames import (
     ReportType,
     Tif,
 )
-from services.matching_engine.book import Engine
+from fillstream.services.matching_engine.book import Engine
 from tests.property.naive_book import NaiveBook, Order, views
 from tests.support.book_checks import compare_queries, compare_rebuilt, compare_reports, frame_of, process_in_pieces
 from tests.support.book_orders import SMALL, Terms

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from services.analytics.guard import Refused, check
-from services.analytics.query import json_value
-from services.analytics.store import Store
+from fillstream.services.analytics.guard import Refused, check
+from fillstream.services.analytics.query import json_value
+from fillstream.services.analytics.store import Store
 
 
 @pytest.fixture

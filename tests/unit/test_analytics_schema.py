@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common import contracts
-from libs.common.stage import Entry, Outputs
-from services.analytics import schema
-from services.analytics.columns import fits, money
-from services.analytics.decode import DEAD_LETTERS, EVENTS, POSITION_EVENTS, Batch, decode_messages
-from services.analytics.extent import (
+from fillstream.libs.common import contracts
+from fillstream.libs.common.stage import Entry, Outputs
+from fillstream.services.analytics import schema
+from fillstream.services.analytics.columns import fits, money
+from fillstream.services.analytics.decode import DEAD_LETTERS, EVENTS, POSITION_EVENTS, Batch, decode_messages
+from fillstream.services.analytics.extent import (
     Extent,
     before,
     behind,
@@ -28,11 +28,11 @@ from services.analytics.extent import (
     deleted_unread,
     trimmed_unread,
 )
-from services.analytics.market import decode_market
-from services.analytics.schema import EVENTS_TABLE, JOURNAL, POSITIONS, SchemaError, migrate
-from services.analytics.signals import decode_signals
-from services.analytics.store import Gap, Offset, Store
-from services.analytics.writer import Waiting, decoder_of
+from fillstream.services.analytics.market import decode_market
+from fillstream.services.analytics.schema import EVENTS_TABLE, JOURNAL, POSITIONS, SchemaError, migrate
+from fillstream.services.analytics.signals import decode_signals
+from fillstream.services.analytics.store import Gap, Offset, Store
+from fillstream.services.analytics.writer import Waiting, decoder_of
 from tests.support.messages import sample
 
 RawEntry = list[Any]
@@ -448,7 +448,7 @@ def test_rows_and_offsets_are_committed_together_or_not_at_all(store: Store) -> 
 
 
 def test_the_queue_gives_everything_once_and_then_nothing() -> None:
-    from services.analytics.writer import MAX_WAITING, Chunk
+    from fillstream.services.analytics.writer import MAX_WAITING, Chunk
 
     waiting = Waiting()
     chunk = Chunk("s", [entry(1, b"x")] * MAX_WAITING, Offset("1-1", 1))

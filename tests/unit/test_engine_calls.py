@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from libs.common import frames
-from libs.common.frames import OrdType, ReportType, Side
-from services.matching_engine.book import UNDONE, Engine, Level, Walk
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import OrdType, ReportType, Side
+from fillstream.services.matching_engine.book import UNDONE, Engine, Level, Walk
 
 
 def test_plain_calls_are_answered_in_full_whatever_the_buffer() -> None:

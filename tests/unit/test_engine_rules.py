@@ -2,9 +2,9 @@
 
 import pytest
 
-from libs.common import frames
-from libs.common.frames import MAX_QTY, OrdType, Reason, Report, ReportType, Side, Tif
-from services.matching_engine.book import Engine, Level
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import MAX_QTY, OrdType, Reason, Report, ReportType, Side, Tif
+from fillstream.services.matching_engine.book import Engine, Level
 
 MAX_SIDE_QTY = 2**63 - 1
 

@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from libs.common import frames
-from libs.common.frames import OrdType, Side, Tif
-from services.matching_engine.book import Engine
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import OrdType, Side, Tif
+from fillstream.services.matching_engine.book import Engine
 
 FIRST_ORDER = 19  # words before the first order of the fixture
 

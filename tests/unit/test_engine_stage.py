@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common import frames
-from libs.common.contracts import DeadLetter
-from libs.common.frames import (
+from fillstream.libs.common import frames
+from fillstream.libs.common.contracts import DeadLetter
+from fillstream.libs.common.frames import (
     COMMAND,
     MAX_PRICE,
     MAX_QTY,
@@ -24,10 +24,10 @@ from libs.common.frames import (
     Side,
     Tif,
 )
-from libs.common.money import Scale
-from libs.common.stage import BadEntry, Entry, Outputs
-from libs.common.streams import Topology
-from services.matching_engine.stage import EngineStage, Listing
+from fillstream.libs.common.money import Scale
+from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.services.matching_engine.stage import EngineStage, Listing
 from tests.simulation.desk import CENT, SHARE
 
 NOON_MS = 1_700_000_000_000

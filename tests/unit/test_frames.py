@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.common import frames
-from libs.common.frames import (
+from fillstream.libs.common import frames
+from fillstream.libs.common.frames import (
     COMMAND,
     REPORT,
     Command,

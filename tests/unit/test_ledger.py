@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import pytest
 
-from services.position_service.ledger import COST_DECIMALS, MAX_COST_DENOMINATOR, Instrument, Position
+from fillstream.services.position_service.ledger import COST_DECIMALS, MAX_COST_DENOMINATOR, Instrument, Position
 
 
 @dataclass

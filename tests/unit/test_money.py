@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.money import (
+from fillstream.libs.common.money import (
     Factor,
     Scale,
     at_least,

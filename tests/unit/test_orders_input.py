@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from libs.common import frames
-from libs.common.contracts import OrderType
-from libs.common.frames import ReportType
-from libs.common.streams import Topology
-from services.order_service.desk import Account, DeskConfig, Instrument
-from services.order_service.orders_stage import OrdersStage
+from fillstream.libs.common import frames
+from fillstream.libs.common.contracts import OrderType
+from fillstream.libs.common.frames import ReportType
+from fillstream.libs.common.streams import Topology
+from fillstream.services.order_service.desk import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders_stage import OrdersStage
 from tests.support.orders import CONFIG, D, Desk, new_order, report
 
 

@@ -6,11 +6,11 @@ import dataclasses
 
 import pytest
 
-from libs.common.frames import CommandType, Reason, ReportType
-from libs.common.stage import Outputs
-from libs.common.streams import Topology
-from services.order_service.desk import Account
-from services.order_service.orders_stage import OrdersStage
+from fillstream.libs.common.frames import CommandType, Reason, ReportType
+from fillstream.libs.common.stage import Outputs
+from fillstream.libs.common.streams import Topology
+from fillstream.services.order_service.desk import Account
+from fillstream.services.order_service.orders_stage import OrdersStage
 from tests.support.orders import CONFIG, D, Desk
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from libs.common import frames
-from libs.common.contracts import OrderType
-from libs.common.frames import CommandType, OrdType, Reason, ReportFlag, ReportType, Side, Tif
-from libs.common.streams import Topology, order_id_of
-from services.order_service import state
-from services.order_service.desk import DAY_MS, Account
+from fillstream.libs.common import frames
+from fillstream.libs.common.contracts import OrderType
+from fillstream.libs.common.frames import CommandType, OrdType, Reason, ReportFlag, ReportType, Side, Tif
+from fillstream.libs.common.streams import Topology, order_id_of
+from fillstream.services.order_service import state
+from fillstream.services.order_service.desk import DAY_MS, Account
 from tests.support.orders import CONFIG, NOON_MS, D, Desk, report
 
 

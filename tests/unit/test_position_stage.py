@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from libs.common.contracts import journal_event, position_message
-from libs.common.stage import BadEntry, Entry, Inconsistent, Outputs, Stage
-from libs.common.streams import Topology
-from services.position_service.stage import PositionStage
+from fillstream.libs.common.contracts import journal_event, position_message
+from fillstream.libs.common.stage import BadEntry, Entry, Inconsistent, Outputs, Stage
+from fillstream.libs.common.streams import Topology
+from fillstream.services.position_service.stage import PositionStage
 
 TOPOLOGY = Topology(account_partitions=2)
 T0 = 1_700_000_000_000

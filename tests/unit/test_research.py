@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import fillstream
-from libs.common.frames import Side
-from services.matching_engine.book import Engine
+from fillstream.libs.common.frames import Side
+from fillstream.services.matching_engine.book import Engine
 
 numpy = pytest.importorskip("numpy", reason="numpy is the optional extra `research`")
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from libs.common.log import Fenced
-from libs.common.runner import FoldFailed, RecoveryError, Runner
-from libs.common.stage import BadEntry, Entry, Outputs
-from libs.common.streams import Topology
+from fillstream.libs.common.log import Fenced
+from fillstream.libs.common.runner import FoldFailed, RecoveryError, Runner
+from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.streams import Topology
 from tests.support.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
 
 INBOX = "numbers"

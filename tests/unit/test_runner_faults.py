@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.log import Fenced
-from libs.common.runner import FoldFailed, RecoveryError
-from libs.common.snapshots import Snapshot, SnapshotError, SnapshotStore
-from libs.common.stage import Entry, Outputs
+from fillstream.libs.common.log import Fenced
+from fillstream.libs.common.runner import FoldFailed, RecoveryError
+from fillstream.libs.common.snapshots import Snapshot, SnapshotError, SnapshotStore
+from fillstream.libs.common.stage import Entry, Outputs
 from tests.unit.test_runner import Adder, Desk, drain
 
 

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from libs.common.contracts import OrderType, TimeInForce
-from libs.common.settings import DEFAULT_PATH, SettingsError, load_settings
-from libs.common.streams import Topology
-from services.order_service.app import desk_config
+from fillstream.libs.common.contracts import OrderType, TimeInForce
+from fillstream.libs.common.settings import DEFAULT_PATH, SettingsError, load_settings
+from fillstream.libs.common.streams import Topology
+from fillstream.services.order_service.app import desk_config
 
 CONFIG = DEFAULT_PATH.parent
 
@@ -265,7 +265,7 @@ def test_what_is_not_built_is_refused_at_start_naming_what_is(monkeypatch: pytes
     with pytest.raises(SettingsError) as refused:
         load_settings(CONFIG / "dev.yaml").require_supported()
     assert refused.value.problems == [
-        "database.type: bigquery is not built into this version; available: duckdb",
+        "database.type: bigquery is not built into this version; available: duckdb, none",
         "messaging.type: pubsub is not built into this version; available: redis",
         "execution.mode: quantconnect is not built into this version; available: simulation",
     ]

@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
-from libs.common.contracts import DEFAULT_ACCOUNT, CancelOrder, NewOrder, ReplaceOrder, ReportStatus
-from libs.common.stage import BadEntry, Entry, Outputs, Stage
-from libs.common.streams import Topology, order_id_of
-from services.order_service import signals_stage
-from services.order_service.signals_stage import IDEMPOTENCY_MS, SignalsStage
+from fillstream.libs.common.contracts import DEFAULT_ACCOUNT, CancelOrder, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.stage import BadEntry, Entry, Outputs, Stage
+from fillstream.libs.common.streams import Topology, order_id_of
+from fillstream.services.order_service import signals_stage
+from fillstream.services.order_service.signals_stage import IDEMPOTENCY_MS, SignalsStage
 
 T0 = 1_700_000_000_000
 BUY = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}

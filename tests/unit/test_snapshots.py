@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.snapshots import KEEP, Snapshot, SnapshotError, SnapshotStore
+from fillstream.libs.common.snapshots import KEEP, Snapshot, SnapshotError, SnapshotStore
 
 
 def snapshot(ms: int) -> Snapshot:
@@ -50,7 +50,7 @@ def test_a_failed_write_leaves_the_older_ones_and_no_litter(tmp_path: Path, monk
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("libs.common.snapshots.os.fsync", full)
+    monkeypatch.setattr("fillstream.libs.common.snapshots.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         store.save(snapshot(6))
     assert [path.name for path in tmp_path.iterdir()] == ["5-0.snapshot"]

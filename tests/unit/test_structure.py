@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 SERVICES = ("order_service", "matching_engine", "position_service", "analytics")
 SOURCES = [path for top in ("fillstream", "libs", "services", "native") for path in sorted((ROOT / top).rglob("*.py"))]
 MAX_LINES = 600
+LIBS = ("fillstream.libs.common", "fillstream.native")
+"""Under these names services and the library are imported; the folders are linked into the package `fillstream`."""
 FOLDS = [
     *(ROOT / "libs/common").glob("stage.py"),
     ROOT / "libs/common/runner.py",
@@ -48,14 +50,22 @@ def test_imports_run_with_the_data(path: Path) -> None:
     found = set(imports(path))
     match path.relative_to(ROOT).parts:
         case ("libs", *_):
-            assert not {name for name in found if name.startswith(("services", "fillstream"))}
+            assert not {name for name in found if name.startswith("fillstream") and not name.startswith(LIBS)}
         case ("services", service, *_) if service in SERVICES:
-            others = tuple(f"services.{other}" for other in SERVICES if other != service)
-            assert not {name for name in found if name.startswith((*others, "fillstream"))}
+            own = (*LIBS, f"fillstream.services.{service}")
+            assert not {name for name in found if name.startswith("fillstream") and not name.startswith(own)}
         case ("native", *_):
-            assert not {name for name in found if name.startswith(("services", "libs", "fillstream"))}
+            assert not {name for name in found if name.startswith("fillstream")}
         case _:
             assert path.relative_to(ROOT).parts[0] in ("fillstream", "services")
+
+
+@pytest.mark.parametrize(
+    "path", [*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")], ids=named
+)
+def test_the_houses_folders_have_one_name_in_python(path: Path) -> None:
+    """`services.x` beside `fillstream.services.x` would be the same file twice, and somebody else's `services`."""
+    assert not {name for name in imports(path) if name.split(".")[0] in ("libs", "services", "native", "config")}
 
 
 @pytest.mark.parametrize("path", FOLDS, ids=named)
@@ -90,5 +100,7 @@ def test_every_pinned_dependency_earns_its_place_in_the_architecture() -> None:
     ]
     for requirement in needed:
         name = re.split(r"[\[<>=]", requirement)[0]
+        if name == project["name"]:
+            continue  # an extra that stands for others
         assert ">=" in requirement and "<" in requirement, f"{requirement}: pinned by range"
         assert f"`{name}`" in architecture, f"{name}: a line in ARCHITECTURE.md says why it is there"

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from libs.common.contracts import CXL_REJ_REASON, ORD_REJ_REASON, CancelRejectReason, RejectReason
-from libs.common.streams import Topology
-from services.order_service.desk import Account, Instrument
-from services.order_service.terms import Limits, Quote, Terms
-from services.order_service.validation import (
+from fillstream.libs.common.contracts import CXL_REJ_REASON, ORD_REJ_REASON, CancelRejectReason, RejectReason
+from fillstream.libs.common.streams import Topology
+from fillstream.services.order_service.desk import Account, Instrument
+from fillstream.services.order_service.terms import Limits, Quote, Terms
+from fillstream.services.order_service.validation import (
     check_collar,
     check_daily_orders,
     check_price,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from libs.common.frames import (
+from fillstream.libs.common.frames import (
     MAX_PRICE,
     MAX_QTY,
     MAX_SYMBOL,

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from libs.common.frames import OrderFlag, Reason, Report, ReportFlag, ReportType, Session, Side, Stp, Tif
+from fillstream.libs.common.frames import OrderFlag, Reason, Report, ReportFlag, ReportType, Session, Side, Stp, Tif
 from tests.property.naive_book.orders import ASLEEP, LASTING, Order, Rules, Tape
 
 

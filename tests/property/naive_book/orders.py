@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from libs.common.frames import (
+from fillstream.libs.common.frames import (
     MAX_PRICE,
     MAX_QTY,
     MAX_SYMBOL,

@@ -4,8 +4,8 @@ import struct
 from dataclasses import replace
 from fractions import Fraction
 
-from libs.common.frames import PARTITION_NONE, OrderFlag, ReportFlag, Side
-from services.matching_engine.book import Last, Level, Resting, Walk
+from fillstream.libs.common.frames import PARTITION_NONE, OrderFlag, ReportFlag, Side
+from fillstream.services.matching_engine.book import Last, Level, Resting, Walk
 from tests.property.naive_book.book import NaiveBook
 from tests.property.naive_book.orders import Order, Rules, Tape
 
