@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from fillstream.libs.common import frames
-from fillstream.libs.common.contracts import OrderType, TimeInForce
+from fillstream.libs.common.codes import OrderType, TimeInForce
 from fillstream.libs.common.money import Scale
 from fillstream.libs.common.stage import Entry, Outputs, Stage
 from fillstream.libs.common.streams import Topology

@@ -23,7 +23,8 @@ import orjson
 import redis
 from pydantic import ValidationError
 
-from fillstream.libs.common.contracts import DEFAULT_ACCOUNT, CancelOrder, NewOrder, OrdStatus, ReplaceOrder
+from fillstream.libs.common.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.libs.common.contracts import CancelOrder, NewOrder, ReplaceOrder
 from fillstream.libs.common.log import connect
 from fillstream.libs.common.streams import Topology
 from fillstream.libs.common.wire import encode_signal

@@ -9,7 +9,7 @@ import typer
 from fillstream.commands import LOOK
 from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
-from fillstream.libs.common.contracts import OrdStatus
+from fillstream.libs.common.codes import OrdStatus
 from fillstream.options import AnalyticsUrl, AsJson, Config, Limit, RedisUrl
 from fillstream.queries import Queries
 from fillstream.render import as_json, console, print_table, show

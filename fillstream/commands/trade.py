@@ -10,7 +10,7 @@ from fillstream.client import Client, Outcome
 from fillstream.commands import TRADE
 from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
-from fillstream.libs.common.contracts import DEFAULT_ACCOUNT
+from fillstream.libs.common.codes import DEFAULT_ACCOUNT
 from fillstream.options import Account, AsJson, Config, RedisUrl
 from fillstream.render import as_json, console, print_table, time_of
 

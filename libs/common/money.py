@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from math import ceil, floor
 
-from fillstream.libs.common.contracts import MAX_DIGITS
+from fillstream.libs.common.codes import MAX_DIGITS
 
 AVG_PX_DECIMALS = 12
 """Decimals that a mean price is given with at most (contracts, `avg_px`)."""

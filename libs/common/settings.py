@@ -33,7 +33,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
-from fillstream.libs.common.contracts import MAX_DIGITS, Name, OrderType, TimeInForce
+from fillstream.libs.common.codes import MAX_DIGITS, OrderType, TimeInForce
+from fillstream.libs.common.contracts import Name
 from fillstream.libs.common.frames import MAX_SYMBOL
 from fillstream.libs.common.marked_yaml import KeyPath, MarkedYaml, dotted, read_marked
 from fillstream.libs.common.streams import Topology

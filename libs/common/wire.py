@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from fillstream.libs.common.contracts import MAX_SIGNAL_BYTES
+from fillstream.libs.common.codes import MAX_SIGNAL_BYTES
 from fillstream.libs.common.stage import BadEntry
 
 DOCUMENT_FIELDS = (b"data", b"__data__")

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from fillstream.libs.common.contracts import OrderType, TimeInForce
+from fillstream.libs.common.codes import OrderType, TimeInForce
 from fillstream.libs.common.frames import MAX_SYMBOL
 from fillstream.libs.common.money import Scale, canonical, parse
 from fillstream.libs.common.wire import shorten

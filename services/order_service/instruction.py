@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 import orjson
 
 from fillstream.libs.common import contracts
-from fillstream.libs.common.contracts import VERSION, Message, OrderType, Side, TimeInForce
+from fillstream.libs.common.codes import OrderType, Side, TimeInForce
+from fillstream.libs.common.contracts import VERSION, Message
 from fillstream.libs.common.money import parse
 from fillstream.libs.common.stage import BadEntry
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fillstream.libs.common.contracts import OrdStatus
+from fillstream.libs.common.codes import OrdStatus
 from fillstream.libs.common.frames import Reason
 from fillstream.services.order_service.terms import Terms
 

@@ -16,7 +16,7 @@ from decimal import Decimal
 from sys import intern
 
 from fillstream.libs.common import frames
-from fillstream.libs.common.contracts import CancelRejectReason, OrderType, TimeInForce
+from fillstream.libs.common.codes import CancelRejectReason, OrderType, TimeInForce
 from fillstream.libs.common.money import Scale, parse, plain
 from fillstream.libs.common.stage import BadEntry, Entry, Outputs
 from fillstream.libs.common.streams import Topology

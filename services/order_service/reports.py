@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fillstream.libs.common.contracts import CancelReason, CancelRejectReason, RejectReason
+from fillstream.libs.common.codes import CancelReason, CancelRejectReason, RejectReason
 from fillstream.libs.common.frames import PARTITION_ALL, RECORD_BYTES, REPORT, Reason, ReportFlag, ReportType, Side
 from fillstream.libs.common.stage import BadEntry, Outputs
 from fillstream.services.order_service import journal

@@ -12,7 +12,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from fillstream.libs.common.contracts import RejectReason
+from fillstream.libs.common.codes import RejectReason
 from fillstream.libs.common.frames import MAX_PRICE, MAX_QTY
 from fillstream.libs.common.money import canonical, multiply
 from fillstream.services.order_service.terms import Limits, Quote, Terms

@@ -15,7 +15,8 @@ import orjson
 
 from fillstream.audit import Audit, audit
 from fillstream.libs.common import frames
-from fillstream.libs.common.contracts import OrderType, TimeInForce, journal_event, market_message, position_message
+from fillstream.libs.common.codes import OrderType, TimeInForce
+from fillstream.libs.common.contracts import journal_event, market_message, position_message
 from fillstream.libs.common.log import Fenced
 from fillstream.libs.common.money import Scale
 from fillstream.libs.common.runner import Runner

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from fillstream.libs.common import frames
-from fillstream.libs.common.contracts import OrderType
+from fillstream.libs.common.codes import OrderType
 from fillstream.libs.common.frames import ReportType
 from fillstream.libs.common.streams import Topology
 from fillstream.services.order_service.desk import Account, DeskConfig, Instrument

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from fillstream.libs.common import frames
-from fillstream.libs.common.contracts import OrderType
+from fillstream.libs.common.codes import OrderType
 from fillstream.libs.common.frames import CommandType, OrdType, Reason, ReportFlag, ReportType, Side, Tif
 from fillstream.libs.common.streams import Topology, order_id_of
 from fillstream.services.order_service import state

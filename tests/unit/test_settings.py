@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from fillstream.libs.common.contracts import OrderType, TimeInForce
+from fillstream.libs.common.codes import OrderType, TimeInForce
 from fillstream.libs.common.settings import DEFAULT_PATH, SettingsError, load_settings
 from fillstream.libs.common.streams import Topology
 from fillstream.services.order_service.app import desk_config

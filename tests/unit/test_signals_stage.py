@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from fillstream.libs.common.contracts import DEFAULT_ACCOUNT, CancelOrder, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.contracts import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
 from fillstream.libs.common.stage import BadEntry, Entry, Outputs, Stage
 from fillstream.libs.common.streams import Topology, order_id_of
 from fillstream.services.order_service import signals_stage

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from fillstream.libs.common.contracts import CXL_REJ_REASON, ORD_REJ_REASON, CancelRejectReason, RejectReason
+from fillstream.libs.common.codes import CXL_REJ_REASON, ORD_REJ_REASON, CancelRejectReason, RejectReason
 from fillstream.libs.common.streams import Topology
 from fillstream.services.order_service.desk import Account, Instrument
 from fillstream.services.order_service.terms import Limits, Quote, Terms

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from faststream.redis.parser import BinaryMessageFormatV1
 
-from fillstream.libs.common.contracts import MAX_SIGNAL_BYTES
+from fillstream.libs.common.codes import MAX_SIGNAL_BYTES
 from fillstream.libs.common.money import canonical
 from fillstream.libs.common.stage import BadEntry
 from fillstream.libs.common.wire import DOCUMENT_FIELDS, MAX_OPENINGS, decode, encode_signal, shorten
