@@ -6,7 +6,7 @@ Flows in: text. Flows out: columns of the types in `schema`, and which rows hold
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +16,8 @@ from fillstream.services.analytics.schema import MONEY_ARROW, MONEY_SCALE, MONEY
 SAFE_CHARACTERS = 26
 """Text of so many digits, points and signs casts exactly or fails. Arrow 26 wraps around on more digits than 128 bits
 hold ("1" * 28 + "."), and its cast crashes the process on "1e-99999999"."""
+_UNIT = Decimal(1).scaleb(-MONEY_SCALE)
+_EXACT = Context(prec=MONEY_WHOLE_DIGITS + MONEY_SCALE, traps=[InvalidOperation, Inexact])
 LAST_MS = 253_402_300_799_999
 """The last millisecond of the year 9999; a time beyond it is null."""
 
@@ -70,7 +72,10 @@ def _one_by_one(text: pa.Array) -> tuple[pa.Array, list[int]]:
             except InvalidOperation:
                 bad.append(row)
             else:
-                if not fits(value):
+                if fits(value):
+                    # Arrow counts the digits of 0E30 and of 1E+25 as if they were written out, and refuses the column.
+                    value = value.quantize(_UNIT, context=_EXACT)
+                else:
                     bad.append(row)
                     value = None
         values.append(value)

@@ -108,6 +108,8 @@ def test_money_is_kept_exactly_or_refused() -> None:
         "1E+25": True,
         "-0.10000000000000000000000000000000000": True,
         "0": True,
+        "0E30": True,
+        "-0e-40": True,
         "100000000000000000000000000": False,
         "0.0000000000001": False,
         "1e-99999999": False,
