@@ -9,19 +9,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from importlib.metadata import version
 from typing import Annotated, Any
 
-import httpx
-import redis
 import typer
 from typer.core import TyperGroup
 
 from fillstream import commands
-from fillstream.client import NoAnswer
 from fillstream.exits import MEANINGS, Exit, Stop
-from fillstream.libs.common.settings import SettingsError
-from fillstream.stack import ServerDown, StackError
 
 ABOUT = """From a signal on a Redis stream to a fill, a position and an answer in SQL.
 
@@ -46,28 +40,15 @@ class _Sentences(TyperGroup):
             return super().invoke(ctx)
         except Stop as stop:
             _end(stop.code, stop.text)
-        except SettingsError as error:
-            _end(Exit.SETTINGS, str(error))
-        except ServerDown as error:
-            _end(Exit.UNREACHABLE, str(error))
-        except StackError as error:
-            _end(Exit.NO, str(error))
-        except NoAnswer as error:
-            _end(Exit.NO_ANSWER, str(error))
-        except redis.exceptions.RedisError as error:
-            _end(
-                Exit.UNREACHABLE,
-                f"Redis: {_clause(error)}; is the desk up? `fillstream up` starts one, --redis-url names one",
-            )
-        except httpx.TransportError as error:
-            at = error.request.url.copy_with(path="/", query=None) if error._request else ""
-            _end(
-                Exit.UNREACHABLE, f"analytics at {at} does not answer: {_clause(error)}; `fillstream status` tells more"
-            )
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise
+        except Exception as error:
+            from fillstream.sentences import sentence_of  # noqa: PLC0415 - it knows every library that may fail
 
-
-def _clause(error: Exception) -> str:
-    return str(error).removesuffix(".")
+            told = sentence_of(error)
+            if told is None:
+                raise
+            _end(*told)
 
 
 def _end(code: Exit, text: str) -> None:
@@ -77,6 +58,8 @@ def _end(code: Exit, text: str) -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - it takes a tenth of a second
+
         typer.echo(f"fillstream {version('fillstream')}")
         raise typer.Exit
 

@@ -21,10 +21,8 @@ from typing import Any, cast
 
 import orjson
 import redis
-from pydantic import ValidationError
 
 from fillstream.libs.common.codes import DEFAULT_ACCOUNT, OrdStatus
-from fillstream.libs.common.contracts import CancelOrder, NewOrder, ReplaceOrder
 from fillstream.libs.common.log import connect
 from fillstream.libs.common.streams import Topology
 from fillstream.libs.common.wire import encode_signal
@@ -157,7 +155,7 @@ class Client:
             redis.exceptions.RedisError: the server did not take it; send it again with the same signal_id.
         """
         return self._publish(
-            NewOrder,
+            "NewOrder",
             account,
             signal_id,
             client_order_id=client_order_id,
@@ -183,7 +181,7 @@ class Client:
 
         Raises: as `signal`.
         """
-        return self._publish(CancelOrder, account, signal_id, **_named(order_id, client_order_id))
+        return self._publish("CancelOrder", account, signal_id, **_named(order_id, client_order_id))
 
     def replace(
         self,
@@ -204,19 +202,23 @@ class Client:
         Raises: as `signal`.
         """
         return self._publish(
-            ReplaceOrder, account, signal_id, **_named(order_id, client_order_id), quantity=quantity, price=price
+            "ReplaceOrder", account, signal_id, **_named(order_id, client_order_id), quantity=quantity, price=price
         )
 
-    def _publish(
-        self, kind: type[NewOrder | CancelOrder | ReplaceOrder], account: str, signal_id: str | None, **more: Any
-    ) -> str:
+    def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
+        from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
+
+        from fillstream.libs.common import contracts  # noqa: PLC0415
+
         signal_id = signal_id or str(uuid.uuid4())
-        fields = {"type": kind.__name__, "signal_id": signal_id, "account": account, **more}
+        fields = {"type": kind, "signal_id": signal_id, "account": account, **more}
         for name, value in fields.items():
             if isinstance(value, float):
                 raise ValueError(f"{name}: {value!r} is a float; write the decimal as text, or use Decimal")
         try:
-            kind.model_validate({name: value for name, value in fields.items() if value is not None})
+            getattr(contracts, kind).model_validate(
+                {name: value for name, value in fields.items() if value is not None}
+            )
         except ValidationError as error:
             raise ValueError("\n".join(_sentence(dict(each)) for each in error.errors(include_url=False))) from None
         pipe = self._raw.pipeline(transaction=False)  # one round trip

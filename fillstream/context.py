@@ -5,7 +5,8 @@ Flows in: options, the environment, the configuration, and what a running local 
 
 Redis is looked for in this order: `--redis-url`, REDIS_URL or `messaging.url`, the local stack that runs on the data
 directory, `messaging.host` and `messaging.port`. Analytics: `--analytics-url` or FILLSTREAM_ANALYTICS_URL, the local
-stack, then what analytics itself told Redis, then 127.0.0.1:8008.
+stack if it is the desk on that Redis, then what analytics itself told that Redis. Only where nobody named a Redis,
+127.0.0.1:8008 is tried at last: an answer never comes from another desk than the one that was asked.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 
 from fillstream.client import Client
 from fillstream.exits import Exit, Stop
 from fillstream.extras import how_to_get
-from fillstream.libs.common.settings import CONFIG_VARIABLE, Settings, load_settings
+from fillstream.libs.common.process import CONFIG_VARIABLE
+from fillstream.libs.common.settings import Settings, load_settings
 from fillstream.libs.common.streams import Topology
-from fillstream.stack import ANALYTICS, BASE_PORT, running_stack
-
-ANALYTICS_PORT = BASE_PORT + 4
+from fillstream.running import ANALYTICS, ANALYTICS_PORT, REDIS_PORT, running_stack, safe_url
+from fillstream.stages import address_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class Desk:
     settings: Settings
     redis_url: str
     told: dict[str, Any] | None
-    """What the local stack told, None when none runs on the data directory."""
+    """What the local stack told, None when this desk is another, or none runs on the data directory."""
+    was_named: bool = False
+    """Whether a person named the Redis, by option or environment."""
 
     @property
     def topology(self) -> Topology:
@@ -57,16 +61,26 @@ class Desk:
             return str(self.told["services"][ANALYTICS])
         if self.told:
             raise Stop(Exit.UNREACHABLE, f"the local desk runs no analytics to ask: {how_to_get('analytics')}")
-        port = self._analytics_port_in_redis() or ANALYTICS_PORT
-        return f"http://127.0.0.1:{port}"
+        url = self._analytics_in_redis()
+        if url is None and self.was_named:
+            raise Stop(
+                Exit.UNREACHABLE,
+                f"no analytics has told the desk at {safe_url(self.redis_url)} where it answers: is it up?"
+                " --analytics-url names one",
+            )
+        return url or f"http://127.0.0.1:{ANALYTICS_PORT}"
 
-    def _analytics_port_in_redis(self) -> int | None:
+    def _analytics_in_redis(self) -> str | None:
         with self.client() as client:
             try:
-                port = cast(Any, client.redis.hget(self.topology.status(ANALYTICS, 0), "port"))
+                raw: Any = client.redis
+                told = {name.decode(): value.decode() for name, value in raw.hgetall(self._analytics_status()).items()}
             except redis.exceptions.RedisError:
                 return None  # analytics may answer all the same: it is behind the streams
-        return int(port) if port else None
+        return address_of(told)
+
+    def _analytics_status(self) -> str:
+        return self.topology.status(ANALYTICS, 0)
 
 
 def find_desk(config: Path | None, redis_url: str | None) -> Desk:
@@ -79,8 +93,21 @@ def find_desk(config: Path | None, redis_url: str | None) -> Desk:
     told = running_stack(settings.database.data_dir)
     if told and config is None and not os.environ.get(CONFIG_VARIABLE):
         settings = load_settings(Path(told["config"]))
-    if redis_url:
-        return Desk(settings, redis_url, told)
-    if settings.messaging.url is not None or not told:
+    named = redis_url or (settings.redis_url if settings.messaging.url is not None else None)
+    if named:
+        is_this = told is not None and _same_server(named, str(told["redis_url"]))
+        return Desk(settings, named, told if is_this else None, was_named=True)
+    if not told:
         return Desk(settings, settings.redis_url, None)
     return Desk(settings, str(told["redis_url"]), told)
+
+
+def _same_server(one: str, other: str) -> bool:
+    """Whether two URLs name one database of one server of this machine, as far as their text tells."""
+
+    def place(url: str) -> tuple[str, int, str]:
+        parts = urlsplit(url)
+        host = "127.0.0.1" if parts.hostname in ("localhost", "::1") else str(parts.hostname)
+        return host, parts.port or REDIS_PORT, parts.path.strip("/") or "0"
+
+    return urlsplit(other).scheme != "unix" and place(one) == place(other)

@@ -21,7 +21,8 @@ import redis
 
 from fillstream.extras import ANALYTICS, how_to_get, server_program
 from fillstream.libs.common.log import connect
-from fillstream.stack import BASE_PORT, REDIS_PORT, port_is_free, safe_url
+from fillstream.running import BASE_PORT, REDIS_PORT, safe_url
+from fillstream.stack import port_is_free
 
 PYTHON = (3, 11)
 VERSION_S = 10.0

@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
-from fillstream.libs.common.settings import A_REDIS_URL, REDIS_VARIABLE, is_redis_url
+from fillstream.libs.common.process import REDIS_VARIABLE
 
 
 def _redis_url(text: str | None) -> str | None:
     """Refuse what is no URL of a Redis without repeating it: it may have a password."""
-    if text is not None and not is_redis_url(text):
+    if text is None:
+        return None
+    from fillstream.libs.common.settings import A_REDIS_URL, is_redis_url  # noqa: PLC0415 - `--help` needs no settings
+
+    if not is_redis_url(text):
         raise typer.BadParameter(f"it is not {A_REDIS_URL}")
     return text
 

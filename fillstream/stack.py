@@ -24,23 +24,20 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 import orjson
 import redis
 
 from fillstream.extras import has_analytics, how_to_get, server_program
 from fillstream.guard import GRACE_S
-from fillstream.libs.common.app import PARTITION_VARIABLE
 from fillstream.libs.common.log import connect
-from fillstream.libs.common.settings import CONFIG_VARIABLE, REDIS_VARIABLE, Settings, default_path, load_settings
+from fillstream.libs.common.process import CONFIG_VARIABLE, PARTITION_VARIABLE, REDIS_VARIABLE
+from fillstream.libs.common.settings import Settings, default_path, load_settings
+from fillstream.running import ANALYTICS, BASE_PORT, REDIS_PORT, lock_file, running_stack, safe_url, state_file
 from fillstream.supervisor import Spec, Supervised, Supervisor, bare_environment
 
-BASE_PORT = 8004
-"""signals here, then orders, matching_engine, position_service, analytics; further partitions after those."""
-REDIS_PORT = 6379
 VALKEY = "valkey"
-ANALYTICS = "analytics"
 READY_S = 60.0
 DYING_S = GRACE_S + 3.0
 """How long processes of a stack that was killed may take to end."""
@@ -169,12 +166,12 @@ class LocalStack:
             else:
                 _check_server(self.redis_url)
             # A killed stack leaves its file behind, and its processes have a few seconds to end.
-            patience_s = DYING_S if _state_file(self.data_dir).exists() else 0.0
+            patience_s = DYING_S if state_file(self.data_dir).exists() else 0.0
             _check_ports(self._ports if self.embedded else self._ports[1:], patience_s)
             held.callback(self._supervisor.stop)
             self._supervisor.start()
             self._tell()
-            held.callback(_state_file(self.data_dir).unlink, missing_ok=True)
+            held.callback(state_file(self.data_dir).unlink, missing_ok=True)
             self._held = held.pop_all()
 
     def stop(self) -> None:
@@ -205,7 +202,7 @@ class LocalStack:
             "config": str(self.config),
             "services": {name: each.spec.url for name, each in self.processes.items() if each.spec.url},
         }
-        file = _state_file(self.data_dir)
+        file = state_file(self.data_dir)
         file.touch(mode=0o600)
         file.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
 
@@ -277,27 +274,10 @@ def _services(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], int]]:
 # ----------------------------------------------------------------------------------------------- the data directory
 
 
-def _state_file(data_dir: Path) -> Path:
-    return data_dir / "stack.json"
-
-
-def running_stack(data_dir: Path) -> dict[str, Any] | None:
-    """Return what the stack on `data_dir` told about itself (pid, redis_url, services), None when none runs."""
-    try:
-        with (data_dir / "stack.lock").open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return cast(dict[str, Any], orjson.loads(_state_file(data_dir).read_bytes()))
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return None  # there was never one, or it is just starting
-    return None
-
-
 @contextmanager
 def _locked(data_dir: Path) -> Iterator[None]:
     """Hold the data directory; the kernel gives it back however this process ends."""
-    with (data_dir / "stack.lock").open("ab") as lock:
+    with lock_file(data_dir).open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -396,16 +376,6 @@ def _check_server(url: str) -> None:
             client.ping()
         except redis.exceptions.RedisError as error:
             raise ServerDown(f"{safe_url(url)} does not answer: {error}") from error
-
-
-def safe_url(url: str) -> str:
-    """Return a URL without its password, wherever redis-py takes one from: before the host, or behind the `?`."""
-    parts = urlsplit(url)
-    asked = [f"{name}=***" if name == "password" else f"{name}={value}" for name, value in parse_qsl(parts.query)]
-    place = parts.netloc
-    if parts.password is not None:
-        place = f"{parts.username or ''}:***@{place.rpartition('@')[2]}"
-    return parts._replace(netloc=place, query="&".join(asked)).geturl()
 
 
 def _is_ready(each: Supervised) -> bool:

@@ -6,14 +6,14 @@ Flows in: status and checkpoint hashes, the streams' own counts. Flows out: `Sta
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import redis
 
 from fillstream.libs.common.streams import Topology
-from fillstream.stack import ANALYTICS
+from fillstream.running import ANALYTICS
 
 SILENT_MS = 5000
 """A live stage tells about itself every second; one that was silent for longer is down."""
@@ -107,10 +107,18 @@ def _state(raw: Any, topology: Topology, stage: str, partition: int, inbox: str 
         snapshot_age_s=None if age_s is None or age_s < 0 else age_s,
         restarts=_int(told, "restarts"),
         pid=_int(told, "pid"),
-        url=f"http://{told['host']}:{told['port']}" if told.get("host") and told.get("port") else None,
+        url=address_of(told),
         last_error=told.get("last_error") or None,
         at_ms=at_ms,
     )
+
+
+def address_of(told: Mapping[str, str]) -> str | None:
+    """Return where a process serves HTTP, from what it told of itself; None when it told nothing."""
+    if not told.get("host") or not told.get("port"):
+        return None
+    host = "127.0.0.1" if told["host"] in ("0.0.0.0", "::", "localhost") else told["host"]  # noqa: S104 - shown, not bound
+    return f"http://{host}:{told['port']}"
 
 
 def _behind(raw: Any, inbox: str, group: str, entries: int) -> tuple[int, int]:

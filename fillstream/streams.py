@@ -15,8 +15,6 @@ import orjson
 from fillstream.libs.common import frames
 from fillstream.libs.common.streams import Topology
 
-KINDS = ("signals", "orders", "commands", "events", "positions", "market", "dead")
-
 
 @dataclass(frozen=True, slots=True)
 class Stream:

@@ -22,9 +22,14 @@ from pathlib import Path
 from typing import IO, Literal
 
 from fillstream import guard
-from fillstream.libs.common.app import EXIT_SETTINGS
-from fillstream.libs.common.metrics import RESTARTS_VARIABLE
-from fillstream.libs.common.worker import EXIT_CANNOT_RECOVER, EXIT_FENCED
+from fillstream.libs.common.process import (
+    EXIT_CANNOT_RECOVER,
+    EXIT_FENCED,
+    EXIT_SETTINGS,
+    PARTITION_VARIABLE,
+    REDIS_VARIABLE,
+    RESTARTS_VARIABLE,
+)
 
 FIRST_BACKOFF_S = 0.2
 MAX_BACKOFF_S = 5.0
@@ -259,5 +264,5 @@ def _how_ended(code: int) -> str:
 
 def bare_environment() -> dict[str, str]:
     """Return this process's environment without what would speak over the supervisor's own settings."""
-    own = {"FILLSTREAM_MESSAGING__URL", "REDIS_URL", "FILLSTREAM_PARTITION", RESTARTS_VARIABLE}
+    own = {"FILLSTREAM_MESSAGING__URL", REDIS_VARIABLE, PARTITION_VARIABLE, RESTARTS_VARIABLE}
     return {name: value for name, value in os.environ.items() if name not in own}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fillstream.commands import REPAIR
-from fillstream.context import Desk, find_desk
-from fillstream.dead import CannotRedrive, Letter, letter, letters, redrive
 from fillstream.exits import Exit, Stop
 from fillstream.options import AsJson, Config, Limit, RedisUrl
 from fillstream.render import as_json, console, print_table, printable, table, time_of
-from fillstream.streams import read_entry, text_of
+
+if TYPE_CHECKING:
+    from fillstream.context import Desk
+    from fillstream.dead import Letter
 
 COLUMNS = ("id", "time", "stage", "stream", "entry_id", "reason", "text", "redriven_as")
 SPARE = ("entry_id", "stage", "time", "stream")
@@ -45,6 +46,9 @@ def dead(
     """
     if context.invoked_subcommand is not None:
         return
+    from fillstream.context import find_desk
+    from fillstream.dead import letters
+
     desk = find_desk(config, redis_url)
     with desk.client() as client:
         found = letters(client.redis, desk.topology, limit)
@@ -65,6 +69,9 @@ def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, 
     \b
     fillstream dead show 1763692800000-0
     """
+    from fillstream.context import find_desk
+    from fillstream.streams import text_of
+
     it = _find(find_desk(config, redis_url), letter_id)
     if json:
         as_json(_as_dict(it))
@@ -93,6 +100,9 @@ def again(
     fillstream dead redrive 1763692800000-0                     # as it came
     fillstream dead redrive 1763692800000-0 --set side=BUY --set price=190.25
     """
+    from fillstream.context import find_desk
+    from fillstream.dead import CannotRedrive, redrive
+
     desk = find_desk(config, redis_url)
     it = _find(desk, letter_id)
     with desk.client() as client:
@@ -117,6 +127,8 @@ def _changes(given: list[str]) -> dict[str, str]:
 
 
 def _find(desk: Desk, letter_id: str) -> Letter:
+    from fillstream.dead import letter
+
     with desk.client() as client:
         it = letter(client.redis, desk.topology, letter_id)
     if it is None:
@@ -130,5 +142,7 @@ def _columns(it: Letter) -> dict[str, Any]:
 
 
 def _as_dict(it: Letter) -> dict[str, Any]:
+    from fillstream.streams import read_entry, text_of
+
     entry = read_entry(None, it.letter["entry_id"], it.raw)
     return {**_columns(it), "raw": {text_of(name): text_of(value) for name, value in it.raw.items()}, "entry": entry}

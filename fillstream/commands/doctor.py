@@ -7,8 +7,6 @@ from dataclasses import asdict
 import typer
 
 from fillstream.commands import REPAIR
-from fillstream.context import find_desk
-from fillstream.doctor import examine
 from fillstream.exits import Exit
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console, table
@@ -29,6 +27,9 @@ def doctor(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
 
     The exit code is 1 when something that a desk cannot run without is missing.
     """
+    from fillstream.context import find_desk
+    from fillstream.doctor import examine
+
     desk = find_desk(config, redis_url)
     findings = examine(desk.redis_url, running=desk.told is not None)
     if json:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fillstream.commands import LOOK
-from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
 from fillstream.libs.common.codes import OrdStatus
 from fillstream.options import AnalyticsUrl, AsJson, Config, Limit, RedisUrl
-from fillstream.queries import Queries
 from fillstream.render import as_json, console, print_table, show
+
+if TYPE_CHECKING:
+    from fillstream.queries import Queries
 
 ORDER_COLUMNS = (
     "received", "order_id", "account", "symbol", "side", "quantity", "order_type", "price", "time_in_force",
@@ -44,6 +46,13 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel=LOOK)(command)
 
 
+def _analytics(config: Path | None, redis_url: str | None, analytics_url: str | None) -> Queries:
+    from fillstream.context import find_desk
+    from fillstream.queries import Queries
+
+    return Queries(find_desk(config, redis_url).analytics_url(analytics_url))
+
+
 def orders(
     account: OnlyAccount = None,
     symbol: OnlySymbol = None,
@@ -63,7 +72,7 @@ def orders(
     fillstream orders --account demo --json | jq '.[].avg_px'
     """
     where = {"account": account, "symbol": symbol, "status": state, "limit": limit}
-    with Queries(find_desk(config, redis_url).analytics_url(analytics_url)) as ask:
+    with _analytics(config, redis_url, analytics_url) as ask:
         show("orders", ORDER_COLUMNS, ask.rows("/orders", where), json, ORDER_SPARE)
 
 
@@ -81,7 +90,7 @@ def order(
     """
     if not (order_id.isascii() and order_id.isdigit()):
         raise Stop(Exit.USAGE, f"ORDER: {order_id!r} is not an order's number; `fillstream orders` lists them")
-    with Queries(find_desk(config, redis_url).analytics_url(analytics_url)) as ask:
+    with _analytics(config, redis_url, analytics_url) as ask:
         rows = ask.rows(f"/orders/{order_id}")
     if not rows:
         raise Stop(Exit.NOT_FOUND, f"there is no order {order_id}")
@@ -110,7 +119,7 @@ def fills(
     fillstream fills --symbol BTCUSDT --limit 10
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
-    with Queries(find_desk(config, redis_url).analytics_url(analytics_url)) as ask:
+    with _analytics(config, redis_url, analytics_url) as ask:
         show("fills", FILL_COLUMNS, ask.rows("/fills", where), json, FILL_SPARE)
 
 
@@ -129,7 +138,7 @@ def positions(
     fillstream positions --account default
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
-    with Queries(find_desk(config, redis_url).analytics_url(analytics_url)) as ask:
+    with _analytics(config, redis_url, analytics_url) as ask:
         show("positions", POSITION_COLUMNS, ask.rows("/positions", where), json, POSITION_SPARE)
 
 
@@ -148,7 +157,7 @@ def sql(
     fillstream sql "SELECT reason, count(*) FROM rejects GROUP BY ALL"
     fillstream sql "SHOW TABLES"
     """
-    with Queries(find_desk(config, redis_url).analytics_url(analytics_url)) as ask:
+    with _analytics(config, redis_url, analytics_url) as ask:
         answer = ask.sql(query, limit)
     if json:
         as_json(answer)

@@ -8,21 +8,18 @@ from collections.abc import Iterator
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from fillstream.commands import RUN
-from fillstream.context import find_desk
-from fillstream.demo import DemoError, analytics_counts, judge, play, show, summary
 from fillstream.exits import Exit, Stop
-from fillstream.feeds import FeedError, Listed, Moment, binance, listed, publish, quotes_csv, synthetic
-from fillstream.libs.common.settings import Settings
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console
-from fillstream.stack import LocalStack
-from fillstream.traffic import Traffic
+
+if TYPE_CHECKING:
+    from fillstream.feeds import Listed, Moment
+    from fillstream.libs.common.settings import Settings
 
 STARTS_AT = {"AAPL": "190.00", "MSFT": "420.00", "SPY": "540.00", "BTCUSDT": "61000.00", "ETHUSDT": "2650.00"}
 """Where a synthetic market begins; symbols that are not here are not quoted."""
@@ -70,6 +67,9 @@ def feed(
     fillstream feed binance btcusdt.gz               a capture, as fast as possible
     fillstream feed quotes.csv                       time_ns,symbol,bid_px,bid_qty,ask_px,ask_qty
     """
+    from fillstream.context import find_desk
+    from fillstream.feeds import FeedError, listed, publish
+
     desk = find_desk(config, redis_url)
     instruments = listed(desk.settings.instruments)
     moments = _moments(source, capture, instruments, seed)
@@ -118,6 +118,13 @@ def demo(
     client would, waits until all is quiet, and then proves from the streams alone that everything adds up. The exit
     code is 1 when anything does not.
     """
+    from rich.console import Console
+
+    from fillstream.demo import DemoError, analytics_counts, judge, play, show, summary
+    from fillstream.feeds import FeedError, listed
+    from fillstream.stack import LocalStack
+    from fillstream.traffic import Traffic
+
     out = Console(stderr=True, highlight=False) if json else console()
     with tempfile.TemporaryDirectory(prefix="fillstream-demo-") as scratch:
         stack = LocalStack(data_dir or Path(scratch), base_port=0, redis_port=0, config=config)
@@ -152,6 +159,8 @@ def demo(
 
 
 def _moments(source: str, capture: Path | None, instruments: dict[str, Listed], seed: int) -> Iterator[Moment]:
+    from fillstream.feeds import binance, quotes_csv, synthetic
+
     if source == Source.SYNTHETIC:
         return synthetic({s: one for s, one in instruments.items() if s in STARTS_AT}, STARTS_AT, seed)
     if source == Source.BINANCE:
@@ -165,6 +174,8 @@ def _moments(source: str, capture: Path | None, instruments: dict[str, Listed], 
 
 def _demo_market(settings: Settings, capture: Path | None, seed: int) -> tuple[Iterator[Moment], int]:
     """Return the market and how many moments it has."""
+    from fillstream.feeds import FeedError, binance, listed, synthetic
+
     instruments = listed(settings.instruments)
     if capture is None:
         shown = {symbol: one for symbol, one in instruments.items() if symbol in DEMO_SYMBOLS}

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
 from fillstream.commands import LOOK
-from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
-from fillstream.house import fresh_stage, partitions
-from fillstream.libs.common.log import RedisLog, connect
-from fillstream.libs.common.runner import FoldFailed
-from fillstream.libs.common.stage import Inconsistent
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console
-from fillstream.replay import Replay
-from fillstream.replay import replay as fold_again
+
+if TYPE_CHECKING:
+    from fillstream.replay import Replay
 
 
 class StageName(StrEnum):
@@ -52,6 +47,13 @@ def replay(
     Nothing is written: a live stage does not notice. With --json the whole state is there, as it was at that moment.
     The exit code is 1 when the hashes differ, or when the log was trimmed and no longer begins at its beginning.
     """
+    from fillstream.context import find_desk
+    from fillstream.house import fresh_stage, partitions
+    from fillstream.libs.common.log import RedisLog, connect
+    from fillstream.libs.common.runner import FoldFailed
+    from fillstream.libs.common.stage import Inconsistent
+    from fillstream.replay import replay as fold_again
+
     desk = find_desk(config, redis_url)
     count = partitions(desk.settings, stage)
     if partition >= count:
@@ -89,6 +91,8 @@ def _as_dict(result: Replay) -> dict[str, object]:
 
 def _state(result: Replay) -> object:
     """Return the state as JSON where the stage keeps it so, else its size: the engine's is bytes of its own."""
+    import orjson
+
     data = result.stage.snapshot()
     try:
         return orjson.loads(data)

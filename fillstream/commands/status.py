@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from fillstream.commands import LOOK
-from fillstream.context import find_desk
 from fillstream.exits import Exit
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console, print_table
-from fillstream.stages import StageState, ago, states
+
+if TYPE_CHECKING:
+    from fillstream.stages import StageState
 
 COLUMNS = (
     "stage", "partition", "state", "lag", "pending", "entries", "entries/s", "snapshot", "restarts", "pid", "at",
@@ -33,6 +36,9 @@ def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
     Lag is counted from the streams, so it is right for a stage that is down too. The exit code is 1 when a stage is
     not live.
     """
+    from fillstream.context import find_desk
+    from fillstream.stages import states
+
     desk = find_desk(config, redis_url)
     with desk.client() as client:
         found = states(client.redis, desk.topology)
@@ -45,6 +51,8 @@ def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
 
 
 def _show(found: list[StageState]) -> None:
+    from fillstream.stages import ago
+
     rows = [
         (
             each.stage,

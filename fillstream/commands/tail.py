@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import redis
 import typer
 
 from fillstream.commands import LOOK
-from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
-from fillstream.libs.common.streams import Topology, id_key, id_ms
+from fillstream.libs.common.streams import KINDS, Topology, id_key, id_ms
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console, printable, time_of
-from fillstream.streams import KINDS, Stream, find_streams, is_tick, lines_of, read_entry, types_of
 
-Read = tuple[Stream, dict[str, Any]]
+if TYPE_CHECKING:
+    import redis
+
+    from fillstream.streams import Stream
+
+    Read = tuple[Stream, dict[str, Any]]
 
 BLOCK_MS = 500
 PAGE = 500
@@ -34,6 +36,8 @@ class Shown:
 
     def among(self, stream: Stream, page: list[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[dict[str, Any]]:
         """Yield the entries of a page that are wanted, read."""
+        from fillstream.streams import is_tick, read_entry, types_of
+
         for entry_id, fields in page:
             if self.ticks or not is_tick(fields):
                 entry = read_entry(stream.kind, entry_id.decode(), fields)
@@ -66,6 +70,8 @@ def tail(
     fillstream tail commands -n 3          # frames: what the engine was told
     fillstream tail dead --json | jq -r .text
     """
+    from fillstream.context import find_desk
+
     desk = find_desk(config, redis_url)
     wanted = _streams(stream, desk.topology)
     shown = Shown(ticks, frozenset(types or ()))
@@ -79,6 +85,8 @@ def tail(
 
 
 def _streams(name: str, topology: Topology) -> list[Stream]:
+    from fillstream.streams import find_streams
+
     try:
         return find_streams(name, topology)
     except KeyError:
@@ -120,6 +128,8 @@ def _coming(client: redis.Redis, wanted: list[Stream], at: dict[str, str], shown
 
 
 def _print(found: list[Read], json: bool) -> None:
+    from fillstream.streams import lines_of
+
     if json:
         for each, entry in found:
             as_json({"stream": each.key, **entry}, lines=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fillstream.client import Client, Outcome
 from fillstream.commands import TRADE
-from fillstream.context import find_desk
 from fillstream.exits import Exit, Stop
 from fillstream.libs.common.codes import DEFAULT_ACCOUNT
 from fillstream.options import Account, AsJson, Config, RedisUrl
 from fillstream.render import as_json, console, print_table, time_of
+
+if TYPE_CHECKING:
+    from fillstream.client import Client, Outcome
 
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow the journal until the signal is settled.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="With --wait: seconds to wait.")]
@@ -63,7 +65,7 @@ def signal(
 
     With --wait the exit code is 1 when the order was refused, and 5 when nothing was heard in time.
     """
-    with find_desk(config, redis_url).client() as client:
+    with _client(config, redis_url) as client:
         sent = _publish(
             lambda: client.signal(
                 symbol,
@@ -99,7 +101,7 @@ def cancel(
     fillstream cancel 42 --wait
     fillstream cancel rebalance-42 --account demo
     """
-    with find_desk(config, redis_url).client() as client:
+    with _client(config, redis_url) as client:
         sent = _publish(lambda: client.cancel(**_named(order, by_client_id), account=account, signal_id=signal_id))
         _answer(client, sent, timeout if wait else None, json)
 
@@ -125,13 +127,19 @@ def replace(
     fillstream replace 42 --limit 190.95 --wait
     fillstream replace rebalance-42 --qty 80
     """
-    with find_desk(config, redis_url).client() as client:
+    with _client(config, redis_url) as client:
         sent = _publish(
             lambda: client.replace(
                 **_named(order, by_client_id), quantity=quantity, price=limit, account=account, signal_id=signal_id
             )
         )
         _answer(client, sent, timeout if wait else None, json)
+
+
+def _client(config: Path | None, redis_url: str | None) -> Client:
+    from fillstream.context import find_desk
+
+    return find_desk(config, redis_url).client()
 
 
 def _named(order: str, by_client_id: bool) -> dict[str, Any]:

@@ -7,16 +7,17 @@ import threading
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fillstream.commands import RUN
-from fillstream.extras import how_to_get
-from fillstream.libs.common.settings import load_settings
 from fillstream.options import Config, ServerUrl
 from fillstream.render import console, table
-from fillstream.stack import BASE_PORT, PYTHON, REDIS_PORT, LocalStack, safe_url
+from fillstream.running import BASE_PORT, REDIS_PORT, safe_url
+
+if TYPE_CHECKING:
+    from fillstream.stack import LocalStack
 
 LOOK_S = 0.2
 
@@ -59,6 +60,9 @@ def up(
     An embedded Valkey (append-only file, fsync always) and every service run as processes of their own and are started
     again when they crash. Everything listens on 127.0.0.1 only.
     """
+    from fillstream.libs.common.settings import load_settings
+    from fillstream.stack import PYTHON, LocalStack
+
     more = {} if feed is Feed.NONE else {"feed": (*PYTHON, "fillstream", "feed", feed.value, "--speed", "1")}
     place = data_dir or load_settings(config).database.data_dir
     stack = LocalStack(place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more)
@@ -100,6 +104,8 @@ class _Interrupts:
 
 
 def _show(stack: LocalStack, out: Any) -> None:
+    from fillstream.extras import how_to_get
+
     rows: list[tuple[Any, ...]] = []
     if not stack.embedded:
         rows.append(("redis", safe_url(stack.redis_url), None, "yours"))

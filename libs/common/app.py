@@ -28,12 +28,9 @@ from prometheus_client import CollectorRegistry, make_asgi_app
 
 from fillstream.libs.common.contracts import VERSION
 from fillstream.libs.common.metrics import StageMetrics
+from fillstream.libs.common.process import EXIT_SETTINGS, PARTITION_VARIABLE
 from fillstream.libs.common.settings import Settings, SettingsError, load_settings
 from fillstream.libs.common.worker import Role, Worker
-
-PARTITION_VARIABLE = "FILLSTREAM_PARTITION"
-EXIT_SETTINGS = 78
-"""EX_CONFIG of sysexits.h: the settings were refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from pydantic import (
 from fillstream.libs.common.codes import (
     DEFAULT_ACCOUNT,
     MAX_DIGITS,
+    NAME,
     OrderType,
     OrdStatus,
     Side,
@@ -52,7 +53,7 @@ def _exact_number(value: Any) -> Any:
     return repr(value) if isinstance(value, float) else value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$")]
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 Amount = Annotated[Decimal, Field(gt=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(_exact_number)]
 Price = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(_exact_number)]

@@ -33,16 +33,14 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
-from fillstream.libs.common.codes import MAX_DIGITS, OrderType, TimeInForce
-from fillstream.libs.common.contracts import Name
+from fillstream.libs.common.codes import MAX_DIGITS, NAME, OrderType, TimeInForce
 from fillstream.libs.common.frames import MAX_SYMBOL
 from fillstream.libs.common.marked_yaml import KeyPath, MarkedYaml, dotted, read_marked
+from fillstream.libs.common.process import CONFIG_VARIABLE, REDIS_VARIABLE
 from fillstream.libs.common.streams import Topology
 
 ENV_PREFIX = "FILLSTREAM_"
 ENV_NESTING = "__"
-CONFIG_VARIABLE = "CONFIG_PATH"
-REDIS_VARIABLE = "REDIS_URL"
 DEFAULT_PATH = Path(__file__).parents[2] / "config" / "local.yaml"
 """Used without CONFIG_PATH: the one that came with this package, which in a checkout is config/local.yaml."""
 URL_SCHEMES = ("redis", "rediss", "unix")
@@ -75,6 +73,7 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Money = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_number)]
 Bps = Annotated[Money, Field(ge=0, le=10_000)]

@@ -10,6 +10,9 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
+KINDS = ("signals", "orders", "commands", "events", "positions", "market", "dead")
+"""The desk's streams; all but the first and the last have partitions."""
+
 ORDER_ID_COUNTER_BITS = 48
 """An order id is `account partition << 48 | counter`: unique without talking to anybody, routable by itself."""
 

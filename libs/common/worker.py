@@ -22,7 +22,8 @@ import redis
 
 from fillstream.libs.common.durability import Durability, NotDurable
 from fillstream.libs.common.log import Fenced, RedisLog, connect
-from fillstream.libs.common.metrics import RESTARTS_VARIABLE, StageMetrics
+from fillstream.libs.common.metrics import StageMetrics
+from fillstream.libs.common.process import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_FENCED, RESTARTS_VARIABLE
 from fillstream.libs.common.runner import RecoveryError, Runner
 from fillstream.libs.common.settings import Settings
 from fillstream.libs.common.snapshots import Snapshot, SnapshotStore
@@ -32,9 +33,6 @@ from fillstream.libs.common.trim import low_water_key, trim
 
 logger = logging.getLogger(__name__)
 
-EXIT_CRASHED = 70
-EXIT_CANNOT_RECOVER = 71
-EXIT_FENCED = 72
 IDLE_BLOCK_MS = 1000
 HEARTBEAT_S = 1.0
 STATUS_TTL_S = 86_400

@@ -22,7 +22,6 @@ from faststream.redis import RedisBroker
 
 from fillstream.libs.common import contracts
 from fillstream.libs.common.app import (
-    EXIT_SETTINGS,
     Channel,
     Description,
     describe,
@@ -32,6 +31,7 @@ from fillstream.libs.common.app import (
     settings_or_exit,
 )
 from fillstream.libs.common.log import connect
+from fillstream.libs.common.process import EXIT_SETTINGS
 from fillstream.libs.common.settings import Settings
 from fillstream.libs.common.streams import Topology
 from fillstream.libs.common.worker import wait_for_redis

@@ -17,9 +17,9 @@ from typing import Any, cast
 import redis
 
 from fillstream.libs.common.log import connect
-from fillstream.libs.common.metrics import RESTARTS_VARIABLE
+from fillstream.libs.common.process import EXIT_CANNOT_RECOVER, EXIT_CRASHED, RESTARTS_VARIABLE
 from fillstream.libs.common.settings import Settings
-from fillstream.libs.common.worker import EXIT_CANNOT_RECOVER, EXIT_CRASHED, STATUS_TTL_S, wait_for_redis
+from fillstream.libs.common.worker import STATUS_TTL_S, wait_for_redis
 from fillstream.services.analytics.extent import Extent
 from fillstream.services.analytics.metrics import PARTITION, STAGE, AnalyticsMetrics
 from fillstream.services.analytics.reader import LOSSY, LogLost, Reader, public_streams

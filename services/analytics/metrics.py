@@ -10,7 +10,8 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from fillstream.libs.common.metrics import COMMIT_BUCKETS, RESTARTS_VARIABLE
+from fillstream.libs.common.metrics import COMMIT_BUCKETS
+from fillstream.libs.common.process import RESTARTS_VARIABLE
 
 STAGE = "analytics"
 PARTITION = 0

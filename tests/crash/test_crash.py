@@ -12,7 +12,7 @@ import httpx
 import pytest
 import redis
 
-from fillstream.libs.common.worker import EXIT_FENCED
+from fillstream.libs.common.process import EXIT_FENCED
 from tests.conftest import free_port, start_redis, until
 from tests.crash.desk import Load, await_restart, kill_if_running, restarts, running, settled_books, wait_s
 

@@ -687,7 +687,7 @@ def test_up_prints_where_everything_listens_and_ctrl_c_stops_all_of_it(tmp_path:
     import subprocess
     import sys
 
-    from fillstream.stack import running_stack
+    from fillstream.running import running_stack
 
     place = tmp_path / "desk"
     command = [sys.executable, "-m", "fillstream", "up", "--data-dir", str(place), "--base-port", "0",

@@ -16,7 +16,8 @@ import pytest
 import redis
 
 from fillstream import stack
-from fillstream.stack import LocalStack, StackError, port_is_free, running_stack, safe_url
+from fillstream.running import running_stack, safe_url
+from fillstream.stack import LocalStack, StackError, port_is_free
 from fillstream.supervisor import Spec, Supervisor, bare_environment
 from tests.conftest import free_port, until
 
