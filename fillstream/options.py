@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from fillstream.libs.common.process import REDIS_VARIABLE
+
+_NEGATIVE = re.compile(r"-\.?\d")
+
+
+class TakesNumbers(TyperCommand):
+    """A command whose arguments may be numbers: `-5` is then a bad quantity, and no unknown option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take what begins like a negative number for a value."""
+        ctx.ignore_unknown_options = any(map(_NEGATIVE.match, args))
+        return super().parse_args(ctx, args)
 
 
 def _redis_url(text: str | None) -> str | None:
@@ -60,3 +73,12 @@ AnalyticsUrl = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many rows.")]
 Account = Annotated[str, typer.Option("--account", "-a", help="Whose order it is.")]
+Order = Annotated[str, typer.Argument(help="The order's number, or your client_order_id for it.")]
+ByClientId = Annotated[
+    bool, typer.Option("--by-client-id", help="ORDER is a client_order_id, though it looks like a number.")
+]
+
+
+def is_order_id(order: str, by_client_id: bool) -> bool:
+    """Whether ORDER is an order's number, and not its owner's name for it."""
+    return order.isascii() and order.isdigit() and not by_client_id

@@ -5,7 +5,7 @@ Flows in: SQL, or the name of a page. Flows out: rows as plain dicts, decimals a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +14,8 @@ import httpx
 from fillstream.exits import Exit, Stop
 
 TIMEOUT_S = 60.0
+
+Parameter = str | int | Sequence[str] | None
 
 
 class Queries:
@@ -34,8 +36,14 @@ class Queries:
     ) -> None:
         self._http.close()
 
-    def rows(self, path: str, params: Mapping[str, str | int | None] | None = None) -> list[dict[str, Any]]:
+    def rows(
+        self, path: str, params: Mapping[str, str | int | Sequence[str] | None] | None = None
+    ) -> list[dict[str, Any]]:
         """Return the rows of a page: `/orders`, `/fills`, `/positions`, `/orders/{id}`.
+
+        Args:
+            path: the page.
+            params: what to filter by; several values of one are alternatives, None and none of them filter nothing.
 
         Raises:
             Stop: analytics refused, or knows no such thing.

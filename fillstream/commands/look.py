@@ -9,9 +9,9 @@ import typer
 
 from fillstream.commands import LOOK
 from fillstream.exits import Exit, Stop
-from fillstream.libs.common.codes import OrdStatus
-from fillstream.options import AnalyticsUrl, AsJson, Config, Limit, RedisUrl
-from fillstream.render import as_json, console, print_table, show
+from fillstream.libs.common.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.options import Account, AnalyticsUrl, AsJson, ByClientId, Config, Limit, Order, RedisUrl, is_order_id
+from fillstream.render import as_json, console, print_table, printable, show
 
 if TYPE_CHECKING:
     from fillstream.queries import Queries
@@ -24,7 +24,8 @@ FILL_COLUMNS = (
     "time", "order_id", "account", "symbol", "side", "last_qty", "last_px", "liquidity", "fee", "currency", "exec_id",
 )  # fmt: skip
 POSITION_COLUMNS = (
-    "account", "symbol", "position", "avg_px", "mark_px", "realized_pnl", "unrealized_pnl", "fees", "cash", "currency",
+    "account", "symbol", "position", "avg_px", "mark_px", "net_pnl", "net_realized_pnl", "unrealized_pnl", "fees",
+    "cash", "currency",
 )  # fmt: skip
 HISTORY_COLUMNS = (
     "seq", "time", "type", "ord_status", "quantity", "price", "last_qty", "last_px", "cum_qty", "leaves_qty", "avg_px",
@@ -32,7 +33,7 @@ HISTORY_COLUMNS = (
 )  # fmt: skip
 ORDER_SPARE = ("order_type", "time_in_force", "cum_qty", "account", "received")
 FILL_SPARE = ("exec_id", "currency", "liquidity")
-POSITION_SPARE = ("currency", "cash", "fees")
+POSITION_SPARE = ("currency", "cash", "mark_px")
 HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "price", "avg_px")
 """What can be missed most where there is no room; see `fillstream.render.print_table`."""
 
@@ -57,7 +58,8 @@ def orders(
     account: OnlyAccount = None,
     symbol: OnlySymbol = None,
     state: Annotated[
-        OrdStatus | None, typer.Option("--state", case_sensitive=False, help="In this state only.")
+        list[OrdStatus] | None,
+        typer.Option("--state", case_sensitive=False, help="In this state only; may be repeated."),
     ] = None,
     limit: Limit = 50,
     json: AsJson = False,
@@ -68,7 +70,7 @@ def orders(
     """List orders, the newest first.
 
     \b
-    fillstream orders --state New
+    fillstream orders --state New --state PartiallyFilled
     fillstream orders --account demo --json | jq '.[].avg_px'
     """
     where = {"account": account, "symbol": symbol, "status": state, "limit": limit}
@@ -77,7 +79,9 @@ def orders(
 
 
 def order(
-    order_id: Annotated[str, typer.Argument(metavar="ORDER", help="The order's number.")],
+    order: Order,
+    account: Account = DEFAULT_ACCOUNT,
+    by_client_id: ByClientId = False,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
     redis_url: RedisUrl = None,
@@ -87,13 +91,13 @@ def order(
 
     \b
     fillstream order 42
+    fillstream order rebalance-42 --account demo
+
+    The account counts only where the order goes by your client_order_id, which is unique in its account.
     """
-    if not (order_id.isascii() and order_id.isdigit()):
-        raise Stop(Exit.USAGE, f"ORDER: {order_id!r} is not an order's number; `fillstream orders` lists them")
     with _analytics(config, redis_url, analytics_url) as ask:
+        order_id = order if is_order_id(order, by_client_id) else _id_of(ask, order, account)
         rows = ask.rows(f"/orders/{order_id}")
-    if not rows:
-        raise Stop(Exit.NOT_FOUND, f"there is no order {order_id}")
     if not json:
         first = rows[0]
         terms = [first.get(name) for name in ("side", "quantity", "symbol", "order_type", "price", "time_in_force")]
@@ -102,6 +106,17 @@ def order(
         out.print(f"order {order_id}: {text}", markup=False, style="bold")
         out.print(f"account {first.get('account')}, client_order_id {first.get('client_order_id')}", markup=False)
     show("", HISTORY_COLUMNS, rows, json, HISTORY_SPARE)
+
+
+def _id_of(ask: Queries, client_order_id: str, account: str) -> str:
+    found = ask.rows("/orders", {"client_order_id": client_order_id, "account": account, "limit": 1})
+    if not found:
+        raise Stop(
+            Exit.NOT_FOUND,
+            f"account {account} has no order with client_order_id {printable(client_order_id)};"
+            " `fillstream orders` lists them",
+        )
+    return str(found[0]["order_id"])
 
 
 def fills(
@@ -132,10 +147,13 @@ def positions(
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """List positions with realized and unrealized P&L. Realized P&L is gross of fees.
+    """List positions with their P&L, net of the fees paid so far.
 
     \b
     fillstream positions --account default
+
+    net_pnl is net_realized_pnl plus unrealized_pnl; net_realized_pnl is what was realized less all fees. --json has the
+    gross figure (realized_pnl) besides.
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:

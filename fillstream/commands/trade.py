@@ -10,7 +10,7 @@ import typer
 from fillstream.commands import TRADE
 from fillstream.exits import Exit, Stop
 from fillstream.libs.common.codes import DEFAULT_ACCOUNT
-from fillstream.options import Account, AsJson, Config, RedisUrl
+from fillstream.options import Account, AsJson, ByClientId, Config, Order, RedisUrl, TakesNumbers, is_order_id
 from fillstream.render import as_json, console, print_table, time_of
 
 if TYPE_CHECKING:
@@ -22,16 +22,12 @@ SignalId = Annotated[
     str | None,
     typer.Option("--id", help="signal_id: sending the same one again is safe.  \\[default: a new UUID]"),
 ]
-Order = Annotated[str, typer.Argument(help="The order's number, or your client_order_id for it.")]
-ByClientId = Annotated[
-    bool, typer.Option("--by-client-id", help="ORDER is a client_order_id, though it looks like a number.")
-]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (signal, cancel, replace):
-        app.command(rich_help_panel=TRADE)(command)
+        app.command(rich_help_panel=TRADE, cls=TakesNumbers)(command)
 
 
 def signal(
@@ -143,9 +139,7 @@ def _client(config: Path | None, redis_url: str | None) -> Client:
 
 
 def _named(order: str, by_client_id: bool) -> dict[str, Any]:
-    if order.isascii() and order.isdigit() and not by_client_id:
-        return {"order_id": order}
-    return {"client_order_id": order}
+    return {"order_id" if is_order_id(order, by_client_id) else "client_order_id": order}
 
 
 def _publish(send: Any) -> str:

@@ -56,7 +56,7 @@ Handler = Callable[[], Answer]
 LISTS: dict[str, tuple[str, Mapping[str, str]]] = {
     "orders": (
         "SELECT * FROM orders {where} ORDER BY received DESC, length(order_id) DESC, order_id DESC",
-        {"account": "account", "symbol": "symbol", "status": "ord_status"},
+        {"account": "account", "symbol": "symbol", "status": "ord_status", "client_order_id": "client_order_id"},
     ),
     "fills": (
         "SELECT * FROM fills {where} ORDER BY time DESC, log_stream, seq DESC",
@@ -118,7 +118,8 @@ class Api:
             return await self._answer(lambda: self._list(name, request.query_params))
 
         filters = ", ".join((*LISTS[name][1], "limit"))
-        return get(listed, description=f"List {name}, newest first where they have a time; filters: {filters}.")
+        text = f"List {name}, newest first where they have a time; filters: {filters}."
+        return get(listed, description=f"{text} A filter that is repeated has alternatives.")
 
     async def _query(self, request: Any) -> Answer:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -153,8 +154,8 @@ class Api:
             if parameter == "limit":
                 limit = _whole(given[-1])
             elif parameter in filters:
-                conditions.append(f"{filters[parameter]} = ?")
-                values.append(given[-1])
+                conditions.append(f"{filters[parameter]} IN ({', '.join('?' * len(given))})")
+                values += given
             else:
                 raise QueryError(400, f"{parameter[:40]}: no such filter; there are {', '.join((*filters, 'limit'))}")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""

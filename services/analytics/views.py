@@ -17,6 +17,10 @@ _SAME = ("client_order_id", "account", "symbol", "side")
 _AS_RECEIVED = ("signal_id", "order_type", "time_in_force", "strategy", "confidence", "venue")
 
 
+NET_REALIZED = "(realized_pnl - fees)"
+"""Fees count when they are paid, those of opening fills included; the average price knows nothing of them."""
+
+
 def views() -> dict[str, str]:
     """Return the query behind each view, by name, in the order they are to be made."""
     return {
@@ -67,16 +71,17 @@ def _fills() -> str:
 
 
 def _positions() -> str:
-    """One row an account and symbol: the position after its last change or mark."""
+    """One row an account and symbol: the position after its last change or mark, its P&L gross and net of fees."""
     latest = ", ".join(
         f"arg_max_null({name}, seq) AS {name}"
         for name in PositionEvent.model_fields
         if name not in ("v", "seq", "time", "account", "symbol")
     )
     return (
-        f"SELECT account, symbol, {latest}, "  # noqa: S608 - names of our own
+        f"SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM ("  # noqa: S608
+        f"SELECT account, symbol, {latest}, "
         "max(time) FILTER (type = 'PositionChanged') AS changed, max(time) AS updated "
-        "FROM position_events GROUP BY account, symbol"
+        "FROM position_events GROUP BY account, symbol)"
     )
 
 

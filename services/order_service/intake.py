@@ -10,6 +10,7 @@ errors into sentences.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, cast, get_args
 
@@ -19,6 +20,9 @@ from fillstream.libs.common.contracts import VERSION, CancelOrder, Message, NewO
 from fillstream.libs.common.money import canonical
 from fillstream.libs.common.stage import BadEntry
 from fillstream.libs.common.wire import shorten
+
+MOST_CAUSES = 10
+"""A refusal names so many things that are wrong; a signal of 64 KiB may have thousands."""
 
 
 def _holds_decimal(annotation: Any) -> bool:
@@ -87,12 +91,21 @@ def status_request_of(instruction: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(kind: str, model: type[Message], error: ValidationError) -> BadEntry:
+    """Return every cause in one refusal, so that one repair does; the reason is that of the first."""
     errors = error.errors(include_url=False)
-    first = errors[0]
-    reason, text = _sentence(kind, model, cast("dict[str, Any]", first))
-    if len(errors) > 1:
-        text += f" (and {len(errors) - 1} more)"
-    return BadEntry(reason, text)
+    told = [_sentence(kind, model, cast("dict[str, Any]", each)) for each in errors[:MOST_CAUSES]]
+    text = "; ".join(dict.fromkeys(_without_repeats(told)))
+    if len(errors) > MOST_CAUSES:
+        text += f"; and {len(errors) - MOST_CAUSES} more"
+    return BadEntry(told[0][0], text)
+
+
+def _without_repeats(told: list[tuple[str, str]]) -> Iterator[str]:
+    """Yield the sentences; which fields there are is said once."""
+    known_said = False
+    for reason, text in told:
+        yield text.partition("; it has ")[0] if known_said and reason == "unknown_field" else text
+        known_said = known_said or reason == "unknown_field"
 
 
 def _sentence(kind: str, model: type[Message], error: dict[str, Any]) -> tuple[str, str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.server
 import io
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +34,7 @@ from fillstream.demo import play
 from fillstream.exits import MEANINGS, Exit
 from fillstream.feeds import Moment
 from fillstream.libs.common import contracts, frames, wire
-from fillstream.libs.common.settings import load_settings
+from fillstream.libs.common.settings import DEFAULT_PATH, load_settings
 from fillstream.libs.common.stage import pack_raw
 from fillstream.libs.common.streams import Topology
 from fillstream.traffic import Traffic
@@ -41,8 +46,6 @@ EVENTS = TOPOLOGY.events(0)
 
 @pytest.fixture(autouse=True)
 def _of_this_desk_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import os
-
     for name in [each for each in os.environ if each.startswith("FILLSTREAM_")] + ["CONFIG_PATH", "REDIS_URL"]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path / "data"))
@@ -165,6 +168,14 @@ def commands_of(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
 COMMANDS = list(commands_of(get_command(app)))
 
 
+def test_help_and_the_version_load_no_library_of_the_desk() -> None:
+    """They are typed all day, and a shell asks them for completions."""
+    code = "import sys, fillstream.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"asyncio", "cffi", "faststream", "httpx", "prometheus_client", "pydantic", "redis", "uvicorn", "yaml"}
+    assert set(loaded) & heavy == set()
+
+
 def test_it_says_its_version(run: Run) -> None:
     assert run("--version").stdout == f"fillstream {version('fillstream')}\n"
 
@@ -256,6 +267,8 @@ def test_two_signals_without_an_id_are_two_signals(run: Run, client: redis.Redis
         (["AA PL", "BUY", "1"], "symbol: string should match pattern"),
         (["AAPL", "BUY", "1", "--type", "LIMIT"], "price: a LIMIT order needs one"),
         (["AAPL", "BUY", "1", "--type", "MARKET", "--limit", "1"], "price: a MARKET order has none, got 1"),
+        (["AAPL", "BUY", "-5"], "quantity: input should be greater than 0, got '-5'"),
+        (["AAPL", "BUY", "-.5", "--limit", "1"], "quantity: input should be greater than 0, got '-.5'"),
     ],
 )
 def test_a_signal_that_the_desk_would_not_take_is_refused_before_it_is_sent(
@@ -355,8 +368,10 @@ class Analytics(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         at = urlsplit(self.path)
-        self.asked.append((at.path, {name: values[0] for name, values in parse_qs(at.query).items()}))
-        if at.path == "/orders/99":
+        self.asked.append((at.path, {name: "|".join(values) for name, values in parse_qs(at.query).items()}))
+        if "never-sent" in at.query:
+            self._send(200, self._answer(["order_id"], []))
+        elif at.path == "/orders/99":
             self._send(404, {"error": "order_id: 99 is no order analytics has seen"})
         else:
             names = ["order_id", "symbol", "side", "quantity", "ord_status"]
@@ -408,15 +423,27 @@ def test_lists_are_filtered_by_analytics_and_shown(run: Run, asked: list[Any], c
 
 def test_orders_of_one_state(run: Run, asked: list[Any]) -> None:
     run("orders", "--state", "new")
-    assert asked == [("/orders", {"status": "New", "limit": "50"})]
+    run("orders", "--state", "New", "--state", "partiallyfilled")
+    assert [where["status"] for _, where in asked] == ["New", "New|PartiallyFilled"]
     assert "'Partial' is not one of" in run("orders", "--state", "Partial", code=Exit.USAGE).stderr
 
 
 def test_an_order_s_history_and_an_order_that_is_not_there(run: Run, asked: list[Any]) -> None:
     assert "order 7: BUY 100 AAPL" in run("order", "7").stdout
     assert "99 is no order" in run("order", "99", code=Exit.NOT_FOUND).stderr
-    run("order", "../query", code=Exit.USAGE)
     assert [path for path, _ in asked] == ["/orders/7", "/orders/99"]
+
+
+def test_an_order_goes_by_its_client_order_id_too(run: Run, asked: list[Any]) -> None:
+    assert "order 7: BUY 100 AAPL" in run("order", "rebalance-42", "--account", "demo").stdout
+    assert "order 7: BUY 100 AAPL" in run("order", "42", "--by-client-id").stdout
+    assert asked[::2] == [
+        ("/orders", {"client_order_id": "rebalance-42", "account": "demo", "limit": "1"}),
+        ("/orders", {"client_order_id": "42", "account": "default", "limit": "1"}),
+    ]
+    assert asked[1][0] == asked[3][0] == "/orders/7"
+    text = run("order", "never-sent", code=Exit.NOT_FOUND).stderr
+    assert "account default has no order with client_order_id never-sent" in text
 
 
 def test_sql_is_answered_exactly_and_says_when_it_was_cut_off(run: Run, asked: list[Any]) -> None:
@@ -678,15 +705,33 @@ def test_doctor_without_a_server_is_no_failure(run: Run) -> None:
     assert "s3cret" not in json.dumps(found)
 
 
+def test_the_desk_that_is_named_answers_and_not_the_one_that_runs_here(
+    run: Run, client: redis.Redis, asked: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "data"
+    here.mkdir()
+    (here / "stack.json").write_text(json.dumps({
+        "pid": 1, "redis_url": f"redis://127.0.0.1:{free_port()}/0", "config": str(DEFAULT_PATH),
+        "services": {"analytics": f"http://127.0.0.1:{free_port()}"},
+    }))  # fmt: skip
+    address = urlsplit(os.environ["FILLSTREAM_ANALYTICS_URL"])
+    monkeypatch.delenv("FILLSTREAM_ANALYTICS_URL")
+    named = os.environ["REDIS_URL"]
+    monkeypatch.delenv("REDIS_URL")
+    with (here / "stack.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as a running stack does
+        text = run("orders", "--redis-url", named, code=Exit.UNREACHABLE).stderr
+        assert f"no analytics has told the desk at {named} where it answers" in text
+        live(client, "analytics", port=address.port)
+        assert "AAPL" in run("orders", "--redis-url", named).stdout
+        assert asked == [("/orders", {"limit": "50"})]
+        assert "does not answer" in run("orders", code=Exit.UNREACHABLE).stderr
+
+
 # ------------------------------------------------------------------------------------------------------ the desk itself
 
 
 def test_up_prints_where_everything_listens_and_ctrl_c_stops_all_of_it(tmp_path: Path) -> None:
-    import os
-    import signal
-    import subprocess
-    import sys
-
     from fillstream.running import running_stack
 
     place = tmp_path / "desk"

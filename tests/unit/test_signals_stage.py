@@ -272,7 +272,7 @@ PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
         ({"v": "one"}, "v: 'one' must be a whole number"),
         ({"order_type": "LIMIT"}, "price: a LIMIT order needs one"),
         ({"order_type": "MARKET", "price": "5"}, "price: a MARKET order has none, got 5"),
-        ({"side": "HOLD", "quantity": "0"}, "side: 'HOLD' must be BUY or SELL (and 1 more)"),
+        ({"side": "HOLD", "quantity": "0"}, "side: 'HOLD' must be BUY or SELL; quantity: '0' must be above 0"),
     ],
     ids=str,
 )
@@ -317,7 +317,19 @@ def test_a_missing_field_is_named(desk: Desk) -> None:
         "missing_field",
         "quantity: is missing, a NewOrder needs it",
     )
-    assert desk.refuses({}) == ("missing_field", "symbol: is missing, a NewOrder needs it (and 2 more)")
+    assert desk.refuses({}) == (
+        "missing_field",
+        "; ".join(f"{name}: is missing, a NewOrder needs it" for name in ("symbol", "side", "quantity")),
+    )
+
+
+def test_every_cause_is_told_and_thousands_are_counted(desk: Desk) -> None:
+    reason, text = desk.refuses({**BUY, "qty": "5", "tif": "DAY", "side": "HOLD"})
+    assert reason == "bad_value"
+    assert text.startswith("side: 'HOLD' must be BUY or SELL; 'qty': a NewOrder has no such field; it has v, type,")
+    assert text.endswith("; 'tif': a NewOrder has no such field")
+    _, text = desk.refuses({**BUY, **{f"field{n}": "1" for n in range(2000)}})
+    assert text.endswith("'field9': a NewOrder has no such field; and 1990 more")
 
 
 @pytest.mark.parametrize(
