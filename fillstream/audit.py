@@ -46,8 +46,9 @@ class Audit:
     events: int = 0
     fills: int = 0
     positions: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    latencies_ms: list[int] = field(default_factory=list)
-    """From a signal's entry to the journal entry of its order's first fill as taker: log time, whole milliseconds."""
+    latencies_ms: dict[str, int] = field(default_factory=dict)
+    """By signal_id of orders that could trade as they came: from the signal's entry to the journal entry of the first
+    fill, as taker. Log time, whole milliseconds. An order that was amended first is not among them: it waited."""
     replayed: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -298,15 +299,19 @@ def _check_fills(found: Audit, fills: dict[str, dict[str, Any]], reports: dict[s
 
 def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms: dict[str, int]) -> None:
     waiting: dict[str, int] = {}
+    signal_of: dict[str, str] = {}
     for partition in range(topology.account_partitions):
         for entry_id, fields in source.entries(topology.events(partition)):
             event = orjson.loads(fields[b"data"])
             if event["type"] == "OrderReceived" and event["signal_id"] in signal_ms:
                 waiting[event["order_id"]] = signal_ms[event["signal_id"]]
+                signal_of[event["order_id"]] = event["signal_id"]
+            elif event["type"] == "OrderReplaceRequested":
+                waiting.pop(event["order_id"], None)
             elif event["type"] == "OrderFilled":
                 began = waiting.pop(event["order_id"], None)
                 if began is not None and event["liquidity"] == "TAKER":
-                    found.latencies_ms.append(id_ms(entry_id) - began)
+                    found.latencies_ms[signal_of.pop(event["order_id"])] = id_ms(entry_id) - began
 
 
 def _compare(found: Audit, what: str, of: str, expected: Counter[str], actual: Counter[str]) -> None:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, cast
 
 import httpx
@@ -25,6 +26,8 @@ from fillstream.audit import Audit, RedisSource, audit
 from fillstream.extras import how_to_get
 from fillstream.feeds import Moment, publish
 from fillstream.house import all_stages
+from fillstream.libs.common.codes import OrdStatus
+from fillstream.libs.common.money import canonical
 from fillstream.libs.common.settings import Settings
 from fillstream.libs.common.streams import Topology
 from fillstream.libs.common.trim import low_water_key
@@ -37,6 +40,12 @@ CHUNK = 100
 MAX_LAG = 400
 """Entries that the slowest stage may be behind before the market waits for it: this measures a desk, not a queue."""
 QUIET_S = 60.0
+PROBES = 50
+"""Orders that are sent one at a time once the burst is over."""
+PROBE = "one-by-one-"
+"""Their signal_ids begin so."""
+PROBE_S = 10.0
+ENDED = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
 
 
 class DemoError(Exception):
@@ -128,6 +137,31 @@ class Desk:
             behind += bool(last) and last[0][0] != stored
         return behind
 
+    def newest_event(self, account: str) -> str:
+        """Return the id of the last entry in an account's journal."""
+        journal = self.topology.events(self.topology.account_partition(account))
+        last = cast(Any, self.client.xrevrange(journal, count=1))
+        return last[0][0].decode() if last else "0-0"
+
+    def wait_for(self, signal_id: str, account: str, after_id: str) -> None:
+        """Return once an order that trades at once or not at all has ended.
+
+        Raises:
+            DemoError: that took longer than `PROBE_S`.
+        """
+        journal = self.topology.events(self.topology.account_partition(account))
+        deadline = time.monotonic() + PROBE_S
+        order_id = None
+        while time.monotonic() < deadline:
+            for _, entries in cast(Any, self.client.xread(cast(Any, {journal: after_id}), block=200)) or []:
+                after_id = entries[-1][0].decode()
+                for _, fields in entries:
+                    event = orjson.loads(fields[b"data"])
+                    order_id = event["order_id"] if event.get("signal_id") == signal_id else order_id
+                    if order_id and event.get("order_id") == order_id and event.get("ord_status") in ENDED:
+                        return
+        raise DemoError(f"order {signal_id} has not ended after {PROBE_S:.0f} s: `fillstream status` tells more")
+
     def wait_quiet(self) -> None:
         """Return once every stage has caught up and nothing new appears.
 
@@ -181,9 +215,10 @@ def play(
     desk = Desk(url, settings, has_analytics)
     watcher = Watcher(url, desk.topology)
     watcher.start()
-    progress = Progress(TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     market_bar = progress.add_task("market", total=moments)
     signal_bar = progress.add_task("signals", total=signals)
+    probe_bar = progress.add_task("one by one", total=PROBES)
     sent = done = 0
 
     def after(records: int) -> None:
@@ -208,9 +243,20 @@ def play(
             traffic.see(moment)
             yield moment
 
+    def probe() -> None:
+        """Send marketable orders one at a time: what an order takes when nothing is in its way."""
+        for number in range(PROBES):
+            fields = traffic.marketable(f"{PROBE}{number + 1}")
+            after_id = desk.newest_event(str(fields["account"]))
+            desk.client.xadd(desk.topology.signals, cast(Any, fields))
+            desk.wait_for(str(fields["signal_id"]), str(fields["account"]), after_id)
+            progress.update(probe_bar, completed=number + 1)
+
     try:
         with Live(progress, console=console, refresh_per_second=8, transient=False) as live:
             publish(desk.client, desk.topology, watched(), speed, after)
+            desk.wait_quiet()
+            probe()
             desk.wait_quiet()
             live.update(Group(progress, _live_table(watcher.seen)))
     finally:  # after Ctrl-C, too: the server it reads from is about to be stopped
@@ -288,7 +334,6 @@ def percentile(values: list[int], share: float) -> int:
 
 def summary(found: Audit, stored: dict[str, int] | None, seconds: float) -> dict[str, Any]:
     """Return the result of a demonstration as plain data."""
-    latencies = found.latencies_ms
     return {
         "agrees": found.agrees,
         "problems": found.problems,
@@ -300,18 +345,35 @@ def summary(found: Audit, stored: dict[str, int] | None, seconds: float) -> dict
         "orders_by_state": dict(found.orders_by_state),
         "rejects_by_reason": dict(found.rejects),
         "latency_ms": {
-            "p50": percentile(latencies, 0.5) if latencies else None,
-            "p99": percentile(latencies, 0.99) if latencies else None,
-            "fills": len(latencies),
+            "one_by_one": _latency([ms for name, ms in found.latencies_ms.items() if name.startswith(PROBE)]),
+            "burst": _latency([ms for name, ms in found.latencies_ms.items() if not name.startswith(PROBE)]),
         },
-        "positions": [{name: event[name] for name in POSITION_COLUMNS} for _, event in sorted(found.positions.items())],
+        "positions": [_position(event) for _, event in sorted(found.positions.items())],
         "replayed_entries": found.replayed,
         "stored_rows": stored,
     }
 
 
+def _latency(values: list[int]) -> dict[str, int | None]:
+    return {
+        "p50": percentile(values, 0.5) if values else None,
+        "p99": percentile(values, 0.99) if values else None,
+        "orders": len(values),
+    }
+
+
+def _position(event: dict[str, Any]) -> dict[str, Any]:
+    """Return a position as `fillstream positions` shows it: P&L net of the fees paid so far."""
+    realized = Decimal(event["realized_pnl"]) - Decimal(event["fees"])
+    unrealized = event["unrealized_pnl"]
+    net = None if unrealized is None else canonical(realized + Decimal(unrealized))
+    told = {**event, "net_realized_pnl": canonical(realized), "net_pnl": net}
+    return {name: told[name] for name in POSITION_COLUMNS}
+
+
 POSITION_COLUMNS = (
-    "account", "symbol", "position", "avg_px", "mark_px", "realized_pnl", "unrealized_pnl", "fees", "cash", "currency",
+    "account", "symbol", "position", "avg_px", "mark_px", "net_pnl", "net_realized_pnl", "unrealized_pnl", "fees",
+    "cash", "currency",
 )  # fmt: skip
 
 
@@ -319,15 +381,18 @@ def show(result: dict[str, Any], console: Console) -> None:
     """Print a summary for people."""
     counts = [[state, f"{count:,}"] for state, count in sorted(result["orders_by_state"].items())]
     counts += [[f"  {reason}", f"{count:,}"] for reason, count in sorted(result["rejects_by_reason"].items())]
-    latency = result["latency_ms"]
+    alone, burst = result["latency_ms"]["one_by_one"], result["latency_ms"]["burst"]
     console.print(table("orders by state", ("state", "orders"), counts))
     rows = [[row[column] for column in POSITION_COLUMNS] for row in result["positions"]]
-    print_table(console, "positions", POSITION_COLUMNS, rows, spare=("currency", "cash", "fees"))
+    print_table(console, "positions", POSITION_COLUMNS, rows, spare=("currency", "cash", "mark_px"))
     console.print(
         f"{result['signals']:,} signals, {sum(result['dead_letters'].values()):,} of them unreadable;"
         f" {result['events']:,} events, {result['fills']:,} fills in {result['seconds']:.1f} s"
     )
-    console.print(f"latency from signal to fill: p50 {latency['p50']} ms, p99 {latency['p99']} ms (log time)")
+    console.print(
+        f"from signal to fill, orders that trade as they come: one by one p50 {alone['p50']} ms, p99 {alone['p99']} ms;"
+        f" in the burst p50 {burst['p50']} ms, p99 {burst['p99']} ms (log time)"
+    )
     replayed = ", ".join(f"{name} ({entries:,} entries)" for name, entries in result["replayed_entries"].items())
     console.print(f"folded again with equal output hashes: {replayed}")
     if result["stored_rows"] is None:

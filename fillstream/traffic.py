@@ -69,6 +69,22 @@ class Traffic:
         self._sent.append(fields)
         return fields
 
+    def marketable(self, signal_id: str) -> Fields:
+        """Return a small market order, which fills at once where there is a market.
+
+        Raises:
+            ValueError: no quote has been seen yet.
+        """
+        if not self._quotes:
+            raise ValueError("traffic: no quote has been seen yet; see() one first")
+        symbol = self._dice.choice(list(self._quotes))
+        quantity = self._instruments[symbol].lots.text(self._dice.randrange(50, 100))
+        side = self._dice.choice(("BUY", "SELL"))
+        return {
+            "signal_id": signal_id, "account": self._account, "symbol": symbol, "side": side, "quantity": quantity,
+            "order_type": "MARKET", "strategy": "demo",
+        }  # fmt: skip
+
     def _order(self) -> Fields:
         dice = self._dice
         symbol = dice.choice(list(self._quotes))
