@@ -25,10 +25,12 @@ PIPE_WIDTH = 240
 """Columns when the output is no terminal: nothing is cut off there that a terminal would show."""
 GAP = 2
 """Columns between two columns of a table."""
-PROSE = {"text": 24, "found": 24, "how": 24, "log": 24}
+PROSE = {"text": 24, "found": 24, "how": 24, "log": 24, "value": 24}
 """Columns whose values may go on in the next line, and how narrow they may become."""
 TIMES = ("time", "received", "updated", "changed")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:")
+_PIECE = re.compile(r"[^/_,;:=&?-]+[/_,;:=&?-]*|[/_,;:=&?-]+")
+"""A path, a URL or a pattern may go on in the next line behind each of these."""
 _LONG_TAIL = re.compile(r"(-?(?:0\.0*|[1-9]\d*\.)\d{4})\d{2,}")
 _STATE_STYLES = {
     "Filled": "green", "New": "cyan", "PartiallyFilled": "cyan", "Rejected": "red", "Canceled": "yellow",
@@ -68,9 +70,15 @@ def cell(value: Any) -> str:
     return f"[{_STATE_STYLES[text]}]{text}[/]" if text in _STATE_STYLES else escape(text)
 
 
+class _Wrapped(str):
+    """Text that was made printable and broken into lines."""
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, _Wrapped):
+        return value
     if isinstance(value, (dict, list)):
         value = orjson.dumps(value, default=_plain).decode()
     if isinstance(value, bytes):
@@ -134,6 +142,7 @@ def print_table(
             grid.remove(each)
             missing += [] if each.is_empty else [each.name]
     if _fits(grid, out.width) or not grid[0].values:
+        _wrap_prose(grid, out.width)
         out.print(_table(title, grid))
     else:
         _print_tall(out, title, grid)
@@ -179,6 +188,41 @@ def _print_tall(out: Console, title: str, grid: Sequence[_Column]) -> None:
 
 def _fits(grid: Sequence[_Column], width: int) -> bool:
     return sum(each.width + GAP for each in grid) - GAP <= width
+
+
+def _wrap_prose(grid: Sequence[_Column], width: int) -> None:
+    """Give columns of prose the room that the others leave; break their values between words, or parts of a path."""
+    prose = [each for each in grid if each.name in PROSE]
+    prose.sort(key=lambda column: max((cell_len(_text(value)) for value in column.values), default=0))
+    room = width - sum((0 if each in prose else each.width) + GAP for each in grid) + GAP
+    for place, each in enumerate(prose):
+        share = max(room // (len(prose) - place), PROSE[each.name])
+        each.values = [
+            None if value is None else _Wrapped("\n".join(wrapped(_text(value), share))) for value in each.values
+        ]
+        room -= max((cell_len(line) for value in each.values for line in _text(value).split("\n")), default=0)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return text as lines of at most `width` characters.
+
+    They end between words, else behind `/`, `_` and the like, and within a word only where it has none of these.
+    """
+    lines = [""]
+    for word in text.rstrip().split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if len(joined) <= width:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        for piece in _PIECE.findall(word):
+            if len(lines[-1]) + len(piece) > width and lines[-1]:
+                lines.append("")
+            lines[-1] += piece
+            while len(lines[-1]) > width:
+                lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return lines
 
 
 def _without_date(title: str, grid: Sequence[_Column]) -> str:

@@ -9,7 +9,7 @@ import typer
 from fillstream.commands import REPAIR
 from fillstream.exits import Exit, Stop
 from fillstream.options import AsJson, Config, Limit, RedisUrl
-from fillstream.render import as_json, console, print_table, printable, table, time_of
+from fillstream.render import as_json, console, print_table, printable, time_of
 
 if TYPE_CHECKING:
     from fillstream.context import Desk
@@ -79,8 +79,9 @@ def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, 
     out = console()
     out.print(f"{it.letter['reason']}: {it.letter['text']}", markup=False, style="red")
     about = {**_columns(it), "time": time_of(it.letter["time"])}
-    out.print(table("", ("what", "value"), [(name, about[name]) for name in COLUMNS if name not in ("reason", "text")]))
-    out.print(table("its entry", ("field", "value"), [(text_of(k), text_of(v)) for k, v in it.raw.items()]))
+    told = [(name, about[name]) for name in COLUMNS if name not in ("reason", "text")]
+    print_table(out, "", ("what", "value"), told)
+    print_table(out, "its entry", ("field", "value"), [(text_of(k), text_of(v)) for k, v in it.raw.items()])
 
 
 @room.command(name="redrive")

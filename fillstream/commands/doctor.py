@@ -9,7 +9,7 @@ import typer
 from fillstream.commands import REPAIR
 from fillstream.exits import Exit
 from fillstream.options import AsJson, Config, RedisUrl
-from fillstream.render import as_json, console, table
+from fillstream.render import as_json, console, print_table
 
 COLUMNS = ("verdict", "what", "found", "how")
 
@@ -35,6 +35,6 @@ def doctor(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
     if json:
         as_json([asdict(each) for each in findings])
     else:
-        console().print(table("", COLUMNS, [[each.verdict, each.what, each.found, each.how] for each in findings]))
+        print_table(console(), "", COLUMNS, [[each.verdict, each.what, each.found, each.how] for each in findings])
     if any(each.verdict == "missing" for each in findings):
         raise typer.Exit(Exit.NO)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from contextlib import nullcontext
 from enum import StrEnum
@@ -13,7 +14,7 @@ import typer
 
 from fillstream.commands import RUN
 from fillstream.options import Config, ServerUrl
-from fillstream.render import console, table
+from fillstream.render import console, print_table
 from fillstream.running import BASE_PORT, REDIS_PORT, safe_url
 
 if TYPE_CHECKING:
@@ -111,15 +112,17 @@ def _show(stack: LocalStack, out: Any) -> None:
         rows.append(("redis", safe_url(stack.redis_url), None, "yours"))
     for name, each in stack.processes.items():
         at = safe_url(stack.redis_url) if name == "valkey" else each.spec.url
-        rows.append((name, at, each.pid, each.spec.log))
-    out.print(table("the desk is up", ("what", "where", "pid", "log"), rows))
-    out.print("every service: /health /ready /metrics /docs     data: " + str(stack.data_dir), markup=False)
+        rows.append((name, at, each.pid, each.spec.log.relative_to(stack.data_dir)))
+    print_table(out, "the desk is up", ("what", "where", "pid", "log"), rows)
+    out.print(f"data and logs: {stack.data_dir}", markup=False, soft_wrap=True)
+    out.print("every service: /health /ready /metrics /docs", markup=False)
     if "feed" in stack.processes:
         out.print("the market is made up (--feed none for none)", style="yellow")
     if not stack.has_analytics and stack.settings.database.type != "none":
         text = f"analytics is not installed: no orders, fills, positions and SQL to read; {how_to_get('analytics')}"
         out.print(text, style="yellow", markup=False)
     out.print("try: fillstream signal AAPL BUY 100 --wait     Ctrl-C stops everything", style="dim", markup=False)
+    sys.stdout.flush()  # a file or a pipe is told at once, too
 
 
 def _watch(stack: LocalStack, stop: threading.Event, out: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fillstream.render import print_table
+from fillstream.render import print_table, wrapped
 
 COLUMNS = ("time", "account", "order_id", "symbol", "avg_px", "fees")
 ROWS = [
@@ -65,7 +65,20 @@ def test_prose_goes_on_in_the_next_line_and_nothing_of_it_is_lost() -> None:
     lines = printed(50, ("id", "text"), [["1763692800000-0", "side: 'HOLD' must be BUY or SELL, " * 2]])
     assert all(len(line) <= 50 for line in lines)
     assert "1763692800000-0" in lines[2]
-    assert " ".join(line[17:] for line in lines[2:]) == ("side: 'HOLD' must be BUY or SELL, " * 2).strip()
+    assert " ".join(line[17:].strip() for line in lines[2:]) == ("side: 'HOLD' must be BUY or SELL, " * 2).strip()
+
+
+def test_a_path_and_a_pattern_go_on_behind_their_separators() -> None:
+    path = "/srv/some-desk/of-a-team/logs/matching_engine.log"
+    lines = printed(58, ("what", "log", "text"), [["engine", path, "must match ^[A-Za-z0-9]$"]])
+    assert all(len(line) <= 58 for line in lines)
+    shown = [line[8:] for line in lines[2:]]
+    assert [line.split("  ")[0].strip() for line in shown] == [
+        "/srv/some-desk/of-a-",
+        "team/logs/matching_",
+        "engine.log",
+    ]
+    assert wrapped("a" * 25, 10) == ["a" * 10, "a" * 10, "a" * 5], "only a word without one is cut"
 
 
 def test_times_of_several_days_keep_their_dates() -> None:
