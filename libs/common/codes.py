@@ -66,6 +66,7 @@ class RejectReason(StrEnum):
     PRICE_NOT_POSITIVE = "price_not_positive"
     PRICE_REQUIRED = "price_required"
     NO_QUOTE = "no_quote"
+    STALE_QUOTE = "stale_quote"
     PRICE_COLLAR = "price_collar"
     MIN_ORDER_SIZE = "min_order_size"
     MAX_ORDER_VALUE = "max_order_value"
@@ -85,6 +86,7 @@ ORD_REJ_REASON: dict[RejectReason, int] = {
     RejectReason.PRICE_NOT_POSITIVE: 99,
     RejectReason.PRICE_REQUIRED: 99,
     RejectReason.NO_QUOTE: 99,
+    RejectReason.STALE_QUOTE: 99,
     RejectReason.PRICE_COLLAR: 3,
     RejectReason.MIN_ORDER_SIZE: 13,
     RejectReason.MAX_ORDER_VALUE: 3,

@@ -161,9 +161,10 @@ class Direct(Section):
 
 
 class Execution(Section):
-    """Which venue orders go to."""
+    """Which venue orders go to, and how old the quote may be that an order reaches (0: no limit)."""
 
     mode: Literal["simulation", "quantconnect", "direct"]
+    max_quote_age_ms: Milliseconds = 30_000
     simulation: Simulation = Simulation()
     quantconnect: QuantConnect | None = None
     direct: Direct = Direct()

@@ -35,6 +35,7 @@ def desk_config(settings: Settings) -> DeskConfig:
         default_order_type=params.default_order_type,
         default_time_in_force=params.time_in_force,
         retention_ms=settings.order_cache.ttl * 1000 if settings.order_cache.enabled else 0,
+        max_quote_age_ms=settings.execution.max_quote_age_ms,
     )  # fmt: skip
 
 

@@ -113,6 +113,7 @@ class DeskConfig:
         retention_ms: a finished order stays in the state this long (order_cache.ttl).
         idempotency_ms: a client_order_id is remembered at least this long.
         venue: where orders go.
+        max_quote_age_ms: an order that reaches the quote is refused when that is older; 0 is no limit.
 
     Raises:
         ValueError: naming the field, its value and the limit.
@@ -125,11 +126,13 @@ class DeskConfig:
     retention_ms: int = 3_600_000
     idempotency_ms: int = DAY_MS
     venue: str = "SIM"
+    max_quote_age_ms: int = 0
 
     def __post_init__(self) -> None:
         _check_int("retention_ms", self.retention_ms, 0, MAX_MS)
         _check_int("idempotency_ms", self.idempotency_ms, 0, MAX_MS)
         _check_name("venue", self.venue)
+        _check_int("max_quote_age_ms", self.max_quote_age_ms, 0, MAX_MS)
         _check_ids("instruments", self.instruments)
         _check_ids("accounts", self.accounts)
 
@@ -144,6 +147,7 @@ class DeskConfig:
                 "retention_ms": self.retention_ms,
                 "idempotency_ms": self.idempotency_ms,
                 "venue": self.venue,
+                "max_quote_age_ms": self.max_quote_age_ms,
             },
             option=orjson.OPT_SORT_KEYS,
         )
@@ -155,7 +159,7 @@ class DeskConfig:
         Raises:
             ValueError: naming the field, its value and the limit.
         """
-        document = _object("configuration", orjson.loads(data))
+        document = {"max_quote_age_ms": 0} | _object("configuration", orjson.loads(data))  # older logs had no such limit
         _check_keys("configuration", document, cls)
         return cls(
             instruments={
@@ -171,6 +175,7 @@ class DeskConfig:
             retention_ms=document["retention_ms"],
             idempotency_ms=document["idempotency_ms"],
             venue=document["venue"],
+            max_quote_age_ms=document["max_quote_age_ms"],
         )
 
 

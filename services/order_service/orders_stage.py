@@ -27,14 +27,16 @@ from fillstream.services.order_service.journal import Remembered
 from fillstream.services.order_service.lifecycle import FINAL, REJECTED, Amendment, Order
 from fillstream.services.order_service.reports import Reports
 from fillstream.services.order_service.state import State
-from fillstream.services.order_service.terms import Terms
+from fillstream.services.order_service.terms import Quote, Terms
 from fillstream.services.order_service.validation import (
     Reject,
     check_collar,
     check_daily_orders,
+    check_fresh,
     check_price,
     check_quantity,
     check_value,
+    is_marketable,
     no_quote,
     price_required,
     protection_price,
@@ -183,6 +185,8 @@ class OrdersStage:
             assert ticks is not None, "check_price refuses what is off tick"
             if reject := check_collar(terms, limits, quote, buy, ticks):
                 return reject
+        if is_marketable(quote, buy, ticks) and (reject := self._stale(terms, quote, ms)):
+            return reject
         if reject := check_value(terms, limits, value_price(quote, buy, ticks), lots):
             return reject
         if reject := check_daily_orders(limits, state.accepted_on(wish["account"], ms)):
@@ -285,7 +289,7 @@ class OrdersStage:
             return self._refuse_request(wish, None, _UNKNOWN_ORDER, _unknown(wish), ms, out)
         if isinstance(order, Remembered) or order.status in FINAL:
             return self._refuse_request(wish, order, _TOO_LATE, _too_late(order), ms, out)
-        amendment = self._amendment(wish, order)
+        amendment = self._amendment(wish, order, ms)
         if not isinstance(amendment, Amendment):
             return self._refuse_request(wish, order, *amendment, ms, out)
         before = order.status
@@ -304,7 +308,7 @@ class OrdersStage:
         out.record(terms.commands, record)
         return None
 
-    def _amendment(self, wish: Instruction, order: Order) -> Amendment | tuple[str, str]:
+    def _amendment(self, wish: Instruction, order: Order, ms: int) -> Amendment | tuple[str, str]:
         """Return the amendment to route, or why not: a code and a sentence.
 
         It meets a new order's rules. Less quantity at the same price only takes risk away, so the quote, which may have
@@ -336,9 +340,14 @@ class OrdersStage:
         if ticks != order.price or lots > order.quantity:
             buy = order.side == "BUY"
             reject = check_collar(terms, limits, limits.quote, buy, ticks)
+            if not reject and is_marketable(limits.quote, buy, ticks):
+                reject = self._stale(terms, limits.quote, ms)
             valued_at = value_price(limits.quote, buy, ticks)
         reject = reject or check_value(terms, limits, valued_at, lots)
         return (reject.reason.value, reject.text) if reject else Amendment(wish["signal_id"], lots, ticks)
+
+    def _stale(self, terms: Terms, quote: Quote, ms: int) -> Reject | None:
+        return check_fresh(terms, quote, ms - quote.at_ms, self._state.config.max_quote_age_ms)
 
     def _report_status(self, wish: Instruction, ms: int, out: Outputs) -> None:
         order = self._named(wish, "client_order_id")

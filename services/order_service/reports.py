@@ -89,7 +89,7 @@ class Reports:
         if partition not in self._partitions:
             return Refusal("wrong_partition", f"partition: {partition} must be one of {self._partitions}")
         if kind == _QUOTED:
-            return self._quoted(symbol, price, qty, leaves, aux)
+            return self._quoted(symbol, price, qty, leaves, aux, ms)
         if kind == _PRINTED:
             return self._printed(symbol, price)
         order = self._state.orders.get(order_id)
@@ -114,13 +114,14 @@ class Reports:
 
     # ----------------------------------------------------------------- market
 
-    def _quoted(self, symbol: int, bid: int, bid_qty: int, ask: int, ask_qty: int) -> Refusal | None:
+    def _quoted(self, symbol: int, bid: int, bid_qty: int, ask: int, ask_qty: int, ms: int) -> Refusal | None:
         state = self._state
         quote = state.quotes.get(symbol)
         if quote is None:
             return _unknown_symbol(symbol)
         if bid_qty < 0 or ask_qty < 0:
             return Refusal("bad_quantity", f"qty: a quote's quantities must be 0 or more, got {bid_qty} and {ask_qty}")
+        quote.at_ms = ms
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
             state.moved[state.symbols[symbol]] = None

@@ -25,7 +25,7 @@ from fillstream.services.order_service.terms import Limits, Quote, Terms
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 
 _FIXED_TERMS = ("id", "tick_size", "lot_size", "multiplier", "currency")
 """Terms that ticks and lots in books, orders and positions were counted in."""
@@ -267,7 +267,7 @@ class State:
             "config": self.config.to_json().decode(),
             "defined": DeskConfig(instruments=self.instruments, accounts=self.accounts).to_json().decode(),
             "orders": [_dump_order(order) for _, order in sorted(self.orders.items())],
-            "quotes": [[n, q.bid, q.bid_qty, q.ask, q.ask_qty, q.last] for n, q in sorted(self.quotes.items())],
+            "quotes": [[n, *(getattr(q, name) for name in _QUOTE_FIELDS)] for n, q in sorted(self.quotes.items())],
             "moved": [*self.moved],
             "daily": self.daily,
             "statuses": {status: count for status, count in self.statuses.items() if count},
@@ -292,8 +292,8 @@ class State:
         for symbol, instrument in defined.instruments.items():
             state._define(symbol, instrument)
         for number, *fields in document["quotes"]:
-            quote = state.quotes[number]
-            quote.bid, quote.bid_qty, quote.ask, quote.ask_qty, quote.last = fields
+            for name, value in zip(_QUOTE_FIELDS, fields, strict=True):
+                setattr(state.quotes[number], name, value)
         state.moved = dict.fromkeys(document["moved"])
         state.daily = {account: (day, count) for account, (day, count) in document["daily"].items()}
         for fields in document["orders"]:
@@ -319,6 +319,7 @@ class State:
         self.clients.setdefault(order.account, {})[order.client_order_id] = order_id
 
 
+_QUOTE_FIELDS = ("bid", "bid_qty", "ask", "ask_qty", "last", "at_ms")
 _ORDER_FIELDS = tuple(Order.__dataclass_fields__)
 _TERMS, _NOTIONAL, _AMENDMENT = (_ORDER_FIELDS.index(name) for name in ("terms", "notional", "amendment"))
 

@@ -55,9 +55,12 @@ class Terms:
 
 
 class Quote:
-    """The market of one instrument as last reported: ticks and lots, quantity 0 for a side that is not there."""
+    """The market of one instrument as last reported: ticks and lots, quantity 0 for a side that is not there.
 
-    __slots__ = ("ask", "ask_qty", "bid", "bid_qty", "last")
+    `at_ms` is when a quote came last, an unchanged one included: it says that the feed lives.
+    """
+
+    __slots__ = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
 
     def __init__(self) -> None:
         self.bid = 0
@@ -65,6 +68,7 @@ class Quote:
         self.ask = 0
         self.ask_qty = 0
         self.last: int | None = None
+        self.at_ms = 0
 
 
 class Limits:

@@ -136,6 +136,22 @@ def no_quote(terms: Terms, buy: bool) -> Reject:
     )
 
 
+def check_fresh(terms: Terms, quote: Quote, age_ms: int, limit_ms: int) -> Reject | None:
+    """What a price is judged by, and filled at, is at most max_quote_age_ms old; 0 is no limit."""
+    if age_ms <= limit_ms or not limit_ms:
+        return None
+    return Reject(
+        RejectReason.STALE_QUOTE,
+        f"symbol: {terms.symbol}'s newest quote is {age_ms / 1000:.1f} s old, max_quote_age_ms is {limit_ms}: "
+        "does its feed run?",
+    )
+
+
+def is_marketable(quote: Quote, buy: bool, ticks: int) -> bool:
+    """Whether a price reaches the quote on the other side."""
+    return bool(quote.ask_qty) and ticks >= quote.ask if buy else bool(quote.bid_qty) and ticks <= quote.bid
+
+
 def check_daily_orders(limits: Limits, accepted: int) -> Reject | None:
     """An account has at most max_daily_orders orders accepted in one UTC day."""
     if accepted < limits.max_daily_orders:

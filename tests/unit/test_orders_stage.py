@@ -123,6 +123,44 @@ def test_an_order_that_breaks_a_rule_is_rejected_and_not_routed(
     assert desk.stage.gauges()["rejects"] == {reason: 1}
 
 
+FRESH = dataclasses.replace(CONFIG, max_quote_age_ms=10_000)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"side": "SELL"}, {"price": "185.00"}, {"side": "SELL", "price": "184.90"}], ids=str
+)
+def test_an_order_that_reaches_a_dead_feeds_quote_is_refused(fields: dict[str, Any]) -> None:
+    desk = Desk(FRESH)
+    desk.quote(18490, 18500)
+    desk.ms += 10_000
+    assert desk.new(**fields, signal_id="in-time")["type"] == "OrderReceived"
+    desk.ms += 1
+    event = desk.new(**fields, signal_id="too-late")
+    assert (event["type"], event["reason"]) == ("OrderRejected", "stale_quote")
+    assert event["text"] == ("symbol: AAPL's newest quote is 10.0 s old, max_quote_age_ms is 10000: does its feed run?")
+    desk.quote(18490, 18500)  # unchanged: the feed lives
+    assert desk.new(**fields, signal_id="again")["type"] == "OrderReceived"
+
+
+def test_an_order_that_rests_needs_no_fresh_quote_until_it_is_moved_into_it() -> None:
+    desk = Desk(FRESH)
+    desk.quote(18490, 18500)
+    desk.ms += 60_000
+    desk.new(price="184.99")
+    desk.accept()
+    event = desk.replace(order_id="1", price="185.00")
+    assert (event["type"], event["reason"]) == ("OrderReplaceRejected", "stale_quote")
+    assert desk.replace(order_id="1", signal_id="r2", price="184.98")["type"] == "OrderReplaceRequested"
+
+
+def test_a_restored_stage_knows_how_old_a_quote_is() -> None:
+    desk = Desk(FRESH)
+    desk.quote(18490, 18500)
+    desk.stage.restore(desk.stage.snapshot())
+    desk.ms += 10_001
+    assert desk.new()["reason"] == "stale_quote"
+
+
 def test_an_order_without_price_is_rejected_where_limit_is_the_default() -> None:
     desk = Desk(dataclasses.replace(CONFIG, default_order_type=OrderType.LIMIT))
     event = desk.new(order_type=None)
