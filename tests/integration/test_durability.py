@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.libs.common.durability import Barrier, Durability
+from fillstream.libs.common.durability import Barrier, Durability, NotDurable
 from fillstream.libs.common.log import connect
 from tests.conftest import until
 
@@ -30,6 +30,21 @@ def test_the_barrier_fits_the_server(
         client.xadd("s", {"a": "b"})
         durability.wait(int(time.time() * 1000))
         assert durability.barrier in barriers
+
+
+def test_a_server_that_stops_syncing_lets_nobody_through(
+    client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's own answer, not a made-up one: it says how many files it synced, and raises nothing."""
+    with changed(client, appendonly="yes", appendfsync="everysec"):
+        durability = Durability(connect(redis_url))
+        durability.wait(0)
+        if durability.barrier is not Barrier.WAITAOF:
+            pytest.skip("this server does not know WAITAOF")
+        monkeypatch.setattr("fillstream.libs.common.durability.WAITAOF_MS", 50)
+        client.config_set("appendfsync", "no")  # after the look: as a disk that is stuck, to whoever waits
+        with pytest.raises(NotDurable, match="look at its disk"):
+            durability.wait(0)
 
 
 class changed:
