@@ -65,34 +65,3 @@ class changed:
         for name, value in values.items():
             self._client.config_set(name, value)
         until(lambda: not self._client.info("persistence")["aof_rewrite_in_progress"], "the append-only file")
-
-
-class Server:
-    """Answers as an older server does, and records what is asked of it."""
-
-    def __init__(self, age_ms: int) -> None:
-        self.asked: list[str] = []
-        self._age_ms = age_ms
-
-    def config_get(self, _: str) -> dict[str, str]:
-        return {"appendonly": "yes", "appendfsync": "everysec"}
-
-    def execute_command(self, name: str, *_: Any) -> Any:
-        self.asked.append(name)
-        raise redis.exceptions.ResponseError("unknown command")
-
-    def time(self) -> tuple[int, int]:
-        return 1000, self._age_ms * 1000
-
-
-def test_where_the_server_cannot_tell_an_entry_must_be_old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr("fillstream.libs.common.durability.time.sleep", slept.append)
-    server: Any = Server(age_ms=500)
-    durability = Durability(server)
-    durability.wait(1_000_000)  # 500 ms old
-    durability.wait(1_000_000 - 1_600)  # 2100 ms old
-    durability.wait(1_000_000 + 3_600_000)  # an hour ahead of the server's clock: it was there before the call
-    assert durability.barrier is Barrier.AGE
-    assert slept == [1.5, 2.0]
-    assert server.asked == ["WAITAOF"]
