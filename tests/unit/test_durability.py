@@ -74,6 +74,7 @@ def test_the_fsync_is_that_of_a_write_of_its_own_connection(key: str | None) -> 
     """WAITAOF returns at once on a connection that wrote nothing, and would prove nothing."""
     server = Server(EVERYSEC)
     made = barrier(server, *filter(None, [key]))
+    assert made.barrier is Barrier.NONE, "nothing was waited for yet"
     made.wait(0)
     assert made.barrier is Barrier.WAITAOF
     asked_to_wait = [("SET", key or "durability", b"1", 60_000), ("WAITAOF", 1, 0, 10_000)]
