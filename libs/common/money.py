@@ -103,8 +103,7 @@ def ratio(numerator: int, denominator: int, decimals: int, least: int = 0) -> st
     shortest = end - decimals + least
     while end > shortest and text[end - 1] == "0":
         end -= 1
-    text = text[:end].removesuffix(".")
-    return "0" if text == "-0" else text
+    return text[:end].removesuffix(".")
 
 
 class Scale:
@@ -124,7 +123,7 @@ class Scale:
     def __init__(self, step: Decimal) -> None:
         if not step.is_finite() or step <= 0:
             raise ValueError(f"must be above 0, got {step}")
-        parse(plain(step) if abs(step.adjusted()) <= MAX_DIGITS else str(step))
+        parse(str(step))
         ratio_of_step = Fraction(step)
         decimals = 0
         while (ratio_of_step * 10**decimals).denominator != 1:

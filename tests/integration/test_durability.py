@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.libs.common.durability import Barrier, Durability
+from fillstream.libs.common.durability import Barrier, Durability, NotDurable
 from fillstream.libs.common.log import connect
 from tests.conftest import until
 
@@ -32,6 +32,21 @@ def test_the_barrier_fits_the_server(
         assert durability.barrier in barriers
 
 
+def test_a_server_that_stops_syncing_lets_nobody_through(
+    client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's own answer, not a made-up one: it says how many files it synced, and raises nothing."""
+    with changed(client, appendonly="yes", appendfsync="everysec"):
+        durability = Durability(connect(redis_url))
+        durability.wait(0)
+        if durability.barrier is not Barrier.WAITAOF:
+            pytest.skip("this server does not know WAITAOF")
+        monkeypatch.setattr("fillstream.libs.common.durability.WAITAOF_MS", 50)
+        client.config_set("appendfsync", "no")  # after the look: as a disk that is stuck, to whoever waits
+        with pytest.raises(NotDurable, match="look at its disk"):
+            durability.wait(0)
+
+
 class changed:
     """Server settings for a while."""
 
@@ -50,34 +65,3 @@ class changed:
         for name, value in values.items():
             self._client.config_set(name, value)
         until(lambda: not self._client.info("persistence")["aof_rewrite_in_progress"], "the append-only file")
-
-
-class Server:
-    """Answers as an older server does, and records what is asked of it."""
-
-    def __init__(self, age_ms: int) -> None:
-        self.asked: list[str] = []
-        self._age_ms = age_ms
-
-    def config_get(self, _: str) -> dict[str, str]:
-        return {"appendonly": "yes", "appendfsync": "everysec"}
-
-    def execute_command(self, name: str, *_: Any) -> Any:
-        self.asked.append(name)
-        raise redis.exceptions.ResponseError("unknown command")
-
-    def time(self) -> tuple[int, int]:
-        return 1000, self._age_ms * 1000
-
-
-def test_where_the_server_cannot_tell_an_entry_must_be_old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr("fillstream.libs.common.durability.time.sleep", slept.append)
-    server: Any = Server(age_ms=500)
-    durability = Durability(server)
-    durability.wait(1_000_000)  # 500 ms old
-    durability.wait(1_000_000 - 1_600)  # 2100 ms old
-    durability.wait(1_000_000 + 3_600_000)  # an hour ahead of the server's clock: it was there before the call
-    assert durability.barrier is Barrier.AGE
-    assert slept == [1.5, 2.0]
-    assert server.asked == ["WAITAOF"]

@@ -157,6 +157,21 @@ def test_without_a_mark_there_is_no_unrealized() -> None:
     assert instrument().unrealized(Position(quantity=1, cash=-5, cost=5), 0) is None
 
 
+def test_the_open_cost_is_exact_up_to_the_limit_of_its_lowest_denominator() -> None:
+    position = Position(quantity=4, cost=3, denominator=MAX_COST_DENOMINATOR // 2)
+    assert position.fill(-2, 0) == "reduced"
+    assert position.open_cost == Fraction(3, MAX_COST_DENOMINATOR)
+    assert position.fill(-1, 0) == "reduced"
+    assert position.open_cost == 0, "rounded to COST_DECIMALS"
+
+
+@pytest.mark.parametrize("text", ["5", "5.0", "5E0", "5e0", "0.5e1", "50E-1", "5." + "0" * 12, "5." + "0" * 30])
+def test_a_fee_may_be_written_in_any_way(text: str) -> None:
+    at = instrument()
+    assert at.fee(text) == 5 * 10**at.decimals
+    assert at.fee(f"-{text}") == -5 * 10**at.decimals, "a rebate"
+
+
 def test_a_fee_finer_than_money_is_told() -> None:
     at = instrument()
     assert at.fee("-0.5") == -5 * 10 ** (at.decimals - 1)

@@ -234,3 +234,77 @@ def test_an_expiry_ends_it_with_a_cancel_pending_too() -> None:
     made.request_cancel("r1")
     assert made.expire() is None
     assert (made.status, made.leaves) == ("Expired", 0)
+
+
+def said_of(result: Refusal | None) -> str:
+    assert result is not None and result.reason == "unexpected_report"
+    return result.text
+
+
+def test_a_refused_cancel_of_an_order_the_venue_has_not_acknowledged_leads_back_to_waiting() -> None:
+    made = order(acknowledged=False)
+    made.request_cancel("r1")
+    assert made.refuse_cancel() is None
+    assert made.status == "PendingNew"
+
+
+def test_an_order_is_amended_to_one_lot_at_least() -> None:
+    made = order()
+    made.request_replace(Amendment("r1", 1, 18500))
+    assert made.replace(18500, 0) == (
+        "overfill",
+        "qty: a new total of 0 lots is below the 0 lots of order 1 filled",
+    )
+    assert made.replace(18500, 1) is None
+    assert (made.status, made.leaves) == ("New", 1)
+
+
+def test_an_order_that_reopens_is_not_forgotten_as_a_finished_one() -> None:
+    made = order()
+    made.request_replace(Amendment("r1", 150, 18500))
+    made.fill(18500, 100, 1)
+    made.finished_ms = 5
+    assert made.replace(18500, 150) is None
+    assert made.finished_ms == 0
+
+
+def test_nothing_is_asked_for_an_order_that_ended_or_while_an_answer_is_awaited() -> None:
+    """The orders stage refuses these before: to get here is a bug of ours, and ends the process."""
+    ended, canceling, amending = order(), order(), order()
+    ended.expire()
+    canceling.request_cancel("r1")
+    amending.request_replace(Amendment("r1", 150, 18500))
+    for made in (ended, canceling):
+        with pytest.raises(AssertionError):
+            made.request_cancel("r2")
+    for made in (ended, canceling, amending):
+        with pytest.raises(AssertionError):
+            made.request_replace(Amendment("r2", 160, 18500))
+
+
+def test_a_report_that_makes_no_sense_is_told_with_how_the_order_stands() -> None:
+    waiting, working, amending, canceling, ended = (order(acknowledged=n > 0) for n in range(5))
+    amending.request_replace(Amendment("r1", 150, 18500))
+    canceling.fill(18500, 40, 1)
+    canceling.request_cancel("r1")
+    ended.expire()
+    new = "order 1 is New, acknowledged, has nothing pending and 0 of 100 lots filled"
+    expired = "order 1 is Expired, acknowledged, has nothing pending and 0 of 100 lots filled"
+    assert said_of(working.accept()) == f"type: an acknowledgement makes no sense: {new}"
+    assert said_of(working.refuse_cancel()) == f"type: a refused cancel makes no sense: {new}"
+    assert said_of(working.refuse_replace()) == f"type: a refused amendment makes no sense: {new}"
+    assert said_of(ended.reject()) == f"type: a rejection makes no sense: {expired}"
+    assert said_of(ended.cancel(Reason.REQUESTED)) == f"type: a cancel makes no sense: {expired}"
+    assert said_of(ended.expire()) == f"type: an expiry makes no sense: {expired}"
+    assert said_of(waiting.replace(1, 1)) == (
+        "type: a replacement makes no sense: order 1 is PendingNew, not acknowledged, has nothing pending and 0 of 100"
+        " lots filled"
+    )
+    assert said_of(amending.refuse_cancel()) == (
+        "type: a refused cancel makes no sense: order 1 is PendingReplace, acknowledged, has an amendment pending and"
+        " 0 of 100 lots filled"
+    )
+    assert said_of(canceling.reject()) == (
+        "type: a rejection makes no sense: order 1 is PendingCancel, acknowledged, has a cancel pending and 40 of 100"
+        " lots filled"
+    )

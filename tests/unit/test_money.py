@@ -62,6 +62,17 @@ def test_what_is_no_number_of_at_most_24_digits_is_refused(text: str) -> None:
         Scale(Decimal("0.01")).units(text)
 
 
+@pytest.mark.parametrize("step", ["1e-24", "1e23", "0." + "0" * 23 + "1", "1" * 24])
+def test_a_step_may_have_as_many_digits_as_a_number(step: str) -> None:
+    assert Scale(Decimal(step)).units(step) == 1
+
+
+@pytest.mark.parametrize("step", ["1e-25", "1.5e-24", "1e24", "1" * 25])
+def test_a_step_of_too_many_digits_is_shown(step: str) -> None:
+    with pytest.raises(ValueError, match=r"^must be a number of at most 24 digits, got '"):
+        Scale(Decimal(step))
+
+
 @pytest.mark.parametrize("step", ["0", "-1", "NaN", "Infinity", "1e-30", "1e30"])
 def test_a_step_is_finite_positive_and_of_bounded_length(step: str) -> None:
     with pytest.raises(ValueError, match="must be"):
@@ -123,6 +134,12 @@ def test_a_mean_price_is_exact_or_rounded_at_the_twelfth_decimal(step: Decimal, 
     mean = Scale(step).mean(total, count)
     assert len(mean.partition(".")[2]) <= 12
     assert Fraction(mean) == Fraction(round(Fraction(total, count) * Fraction(step) * 10**12), 10**12)
+
+
+def test_a_mean_price_has_the_decimals_of_a_price_at_least() -> None:
+    assert Scale(Decimal("0.25")).mean(202, 5) == "10.10"
+    assert Scale(Decimal("0.25")).mean(200, 5) == "10.00"
+    assert Scale(Decimal("0.01")).mean(2001, 2) == "10.005"
 
 
 @settings(deadline=None)

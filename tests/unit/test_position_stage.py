@@ -186,7 +186,7 @@ def test_a_gap_or_a_repeat_in_the_journal_stops_the_service(desk: Desk, seq: int
         {b"data": b'{"type":"OrderFilled","v":2,"seq":2,'},
         {b"data": b'{"type":"OrderFilled","v":1,"seq":-2,'},
     ],
-    ids=str,
+    ids=["nothing", "another field", "empty", "no type", "no text", "another version", "no number"],
 )
 def test_what_is_no_event_is_bad_and_changes_nothing(desk: Desk, fields: dict[bytes, bytes]) -> None:
     before = desk.stage.snapshot()

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fillstream.libs.common.log import Fenced
-from fillstream.libs.common.runner import FoldFailed, RecoveryError
+from fillstream.libs.common.log import Checkpoint, Fenced
+from fillstream.libs.common.runner import FoldFailed, RecoveryError, Runner
 from fillstream.libs.common.snapshots import Snapshot, SnapshotError, SnapshotStore
 from fillstream.libs.common.stage import Entry, Outputs
-from tests.unit.test_runner import Adder, Desk, drain
+from fillstream.libs.common.streams import Topology
+from tests.support.memory_log import MemoryLog
+from tests.unit.test_runner import INBOX, Adder, Desk, drain
 
 
 def test_a_suspect_that_was_folded_slows_no_later_start() -> None:
@@ -143,3 +145,73 @@ def test_what_a_kill_left_half_written_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / ".6-0.17.tmp").write_bytes(b"half")
     SnapshotStore(tmp_path, "adder", 0)
     assert [path.name for path in tmp_path.iterdir()] == ["5-0.snapshot"]
+
+
+def test_what_a_fold_sent_before_it_broke_is_not_sent_by_the_quarantine() -> None:
+    class Hasty(Adder):
+        def fold(self, entry: Entry, out: Outputs) -> None:
+            if entry.fields[b"n"] == b"13":
+                out.event("sums", {"total": 13})
+                out.market("tape", {"total": 13})
+                out.bad("half", "half-done")
+            super().fold(entry, out)
+
+    desk = Desk()
+    desk.send("1", "13", "2")
+    with pytest.raises(FoldFailed):
+        drain(desk.start(Hasty(bug=b"13")))
+    drain(desk.start(Hasty(bug=b"13")))
+    assert desk.sums() == [1, 3]
+    assert "tape" not in desk.redis.streams
+    assert ["ZeroDivisionError: bug" in text for text in desk.dead()] == [True]
+    assert desk.start(Hasty(bug=b"13")).stage.total == 3  # type: ignore[attr-defined]
+
+
+class HandOver(MemoryLog):
+    """The log of a version that starts while the former owner still works: he commits until the fence falls."""
+
+    former: Runner
+
+    def claim(self) -> Checkpoint:
+        drain(self.former)
+        return super().claim()
+
+
+def hand_over(desk: Desk, former: Runner, stage: Adder) -> Runner:
+    """Start `stage` as a rolling update does; `former` commits all that waits while the new one looks for its place."""
+    log = HandOver(desk.redis, Topology(), stage.name, 0, INBOX)
+    log.former = former
+    runner = Runner(stage, log, desk.snapshots)
+    runner.recover()
+    return runner
+
+
+def test_what_the_former_owner_committed_until_the_fence_fell_is_folded_too() -> None:
+    desk = Desk()
+    desk.send("1")
+    former = desk.start()
+    drain(former)
+    desk.send("2", "3")
+    new = hand_over(desk, former, Adder())
+    assert (new.stage.total, new.position, new.entries) == (6, former.position, 3)  # type: ignore[attr-defined]
+    desk.send("4")
+    drain(new)
+    assert desk.sums() == [1, 3, 6, 10]
+    assert desk.start().stage.total == 10  # type: ignore[attr-defined]
+
+
+def test_what_the_former_owner_quarantined_until_the_fence_fell_is_quarantined_here() -> None:
+    desk = Desk()
+    desk.send("13", "1")
+    with pytest.raises(FoldFailed):
+        drain(desk.start(Adder(bug=b"13")))
+    new = hand_over(desk, desk.start(Adder(bug=b"13")), Adder())
+    assert new.stage.total == 1  # type: ignore[attr-defined]
+
+
+def test_a_version_that_would_have_decided_otherwise_than_the_former_owner_does_not_take_over() -> None:
+    desk = Desk()
+    former = desk.start()
+    desk.send("1", "2")
+    with pytest.raises(RecoveryError, match="2 entries"):
+        hand_over(desk, former, Adder(factor=2))

@@ -239,6 +239,12 @@ def test_an_empty_snapshot_is_one_too(desk: Desk) -> None:
 
 # ----------------------------------------------------------------------------------------------------- bad input
 
+
+def askable(value: object) -> str:
+    """Name a case so that it can be asked for on a command line: pytest escapes backslashes, once more each time."""
+    return ascii(value).replace("\\", "/")
+
+
 PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
 
 
@@ -274,7 +280,7 @@ PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
         ({"order_type": "MARKET", "price": "5"}, "price: a MARKET order has none, got 5"),
         ({"side": "HOLD", "quantity": "0"}, "side: 'HOLD' must be BUY or SELL; quantity: '0' must be above 0"),
     ],
-    ids=str,
+    ids=askable,
 )
 def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(desk: Desk, change: dict[str, str], text: str) -> None:
     assert desk.refuses(BUY | change) == ("bad_value", text)
@@ -302,7 +308,7 @@ def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(desk: Desk, chan
             "quantity, order_type, price, time_in_force, strategy, confidence",
         ),
     ],
-    ids=str,
+    ids=askable,
 )
 def test_a_bad_document_gets_a_sentence(desk: Desk, document: str, reason: str, text: str) -> None:
     signal = json.dumps(BUY)[:-1] + ", " + document[1:]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,3 +56,37 @@ def test_a_failed_write_leaves_the_older_ones_and_no_litter(tmp_path: Path, monk
     with pytest.raises(OSError, match="No space left"):
         store.save(snapshot(6))
     assert [path.name for path in tmp_path.iterdir()] == ["5-0.snapshot"]
+
+
+def test_the_folder_is_made_with_all_above_it(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path / "data" / "orders", "orders", 0)
+    store.save(snapshot(5))
+    assert store.ids() == ["5-0"]
+
+
+def rewritten(path: Path, **changed: Any) -> None:
+    """Change fields of a snapshot's header."""
+    head, _, state = path.read_bytes().partition(b"\n")
+    path.write_bytes(json.dumps({**json.loads(head), **changed}).encode() + b"\n" + state)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"format": 2}, "format 2, this version reads 1"),
+        ({"stage": "signals"}, "of signals 0, not of orders 0"),
+        ({"partition": 1}, "of orders 1, not of orders 0"),
+        ({"bytes": 11}, "10 bytes do not hash to what the header says; damaged"),
+        ({"blake2b": "00" * 16}, "10 bytes do not hash to what the header says; damaged"),
+        ({"more": 1}, "no snapshot header: "),
+    ],
+    ids=["format", "stage", "partition", "length", "hash", "field"],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_path(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    store = SnapshotStore(tmp_path, "orders", 0)
+    store.save(snapshot(5))
+    path = tmp_path / "5-0.snapshot"
+    rewritten(path, **change)
+    with pytest.raises(SnapshotError) as refused:
+        store.load("5-0")
+    assert str(refused.value).startswith(f"{path}: {sentence}")

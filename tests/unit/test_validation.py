@@ -15,6 +15,7 @@ from fillstream.services.order_service.validation import (
     check_quantity,
     check_value,
     no_quote,
+    price_required,
     protection_price,
 )
 
@@ -132,7 +133,25 @@ def test_a_market_order_without_a_price_to_bound_it_has_none() -> None:
     assert protection_price(LIMITS, quote_of(0, 10000, bid_qty=0), False) is None
     assert protection_price(LIMITS, quote_of(-5, -1), True) is None
     assert protection_price(LIMITS, quote_of(-5, -1), False) is None
-    assert no_quote(TERMS, True).text == "order_type: MARKET needs a quote to bound its price, AAPL has no ask yet"
+    assert protection_price(LIMITS, quote_of(0, 1), False) is None, "a bid of 0 bounds nothing"
+    assert protection_price(LIMITS, quote_of(9990, 10000, ask_qty=0), True) is None, "the ask is what it was once"
+    needs = "order_type: MARKET needs a quote to bound its price, AAPL has no"
+    assert no_quote(TERMS, True) == (RejectReason.NO_QUOTE, f"{needs} ask yet")
+    assert no_quote(TERMS, False) == (RejectReason.NO_QUOTE, f"{needs} bid yet")
+
+
+def test_a_market_order_at_the_least_price_there_is_has_a_bound() -> None:
+    none = limits_of(TERMS, max_slippage_bps=D(0))
+    assert protection_price(none, quote_of(1, 1), True) == 1
+    assert protection_price(none, quote_of(1, 1), False) == 1
+
+
+def test_an_order_that_needs_a_price_says_why() -> None:
+    """The client gave no type: that its order is a limit order is the desk's doing, so it is told."""
+    assert price_required() == (
+        RejectReason.PRICE_REQUIRED,
+        "price: none given, and orders are LIMIT here by default",
+    )
 
 
 def test_a_sellers_bound_stays_above_zero_and_a_buyers_within_the_venues() -> None:
