@@ -159,7 +159,8 @@ class DeskConfig:
         Raises:
             ValueError: naming the field, its value and the limit.
         """
-        document = {"max_quote_age_ms": 0} | _object("configuration", orjson.loads(data))  # older logs had no such limit
+        # A log from before there was this limit was decided without it.
+        document = {"max_quote_age_ms": 0} | _object("configuration", orjson.loads(data))
         _check_keys("configuration", document, cls)
         return cls(
             instruments={
