@@ -57,16 +57,15 @@ class Desk:
             return str(self.told["services"][ANALYTICS])
         if self.told:
             raise Stop(Exit.UNREACHABLE, f"the local desk runs no analytics to ask: {how_to_get('analytics')}")
-        port = self._analytics_port_in_redis() or ANALYTICS_PORT
-        return f"http://127.0.0.1:{port}"
+        return self._analytics_url_in_redis() or f"http://127.0.0.1:{ANALYTICS_PORT}"
 
-    def _analytics_port_in_redis(self) -> int | None:
+    def _analytics_url_in_redis(self) -> str | None:
         with self.client() as client:
             try:
-                port = cast(Any, client.redis.hget(self.topology.status(ANALYTICS, 0), "port"))
+                url = cast(Any, client.redis.hget(self.topology.status(ANALYTICS, 0), "url"))
             except redis.exceptions.RedisError:
                 return None  # analytics may answer all the same: it is behind the streams
-        return int(port) if port else None
+        return url.decode() if url else None
 
 
 def find_desk(config: Path | None, redis_url: str | None) -> Desk:

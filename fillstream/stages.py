@@ -29,6 +29,7 @@ class StageState:
         pending: entries delivered to it and not acknowledged.
         entries_per_s: throughput of its last second.
         snapshot_age_s: since its last snapshot; None without one.
+        url: where people open its pages and metrics.
         at_ms: when it told this.
     """
 
@@ -107,7 +108,7 @@ def _state(raw: Any, topology: Topology, stage: str, partition: int, inbox: str 
         snapshot_age_s=None if age_s is None or age_s < 0 else age_s,
         restarts=_int(told, "restarts"),
         pid=_int(told, "pid"),
-        url=f"http://{told['host']}:{told['port']}" if told.get("host") and told.get("port") else None,
+        url=told.get("url") or _listens_on(told),
         last_error=told.get("last_error") or None,
         at_ms=at_ms,
     )
@@ -122,6 +123,11 @@ def _behind(raw: Any, inbox: str, group: str, entries: int) -> tuple[int, int]:
         return 0, 0
     pending = next((each["pending"] for each in groups if each["name"] == group.encode()), 0)
     return max(0, int(added) - entries), int(pending)
+
+
+def _listens_on(told: dict[str, str]) -> str | None:
+    """Return what a stage of a release that announced no URL listens on."""
+    return f"http://{told['host']}:{told['port']}" if told.get("host") and told.get("port") else None
 
 
 def _int(told: dict[str, str], name: str) -> int | None:
