@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
+import redis
 import typer
 from rich.console import Console
 
@@ -17,13 +22,19 @@ from fillstream.commands import RUN
 from fillstream.context import find_desk
 from fillstream.demo import DemoError, analytics_counts, judge, play, show, summary
 from fillstream.exits import Exit, Stop
-from fillstream.feeds import FeedError, Listed, Moment, binance, listed, publish, quotes_csv, synthetic
-from fillstream.libs.common.settings import Settings
+from fillstream.feeds import FeedError, Listed, Moment, binance, last_mids, listed, publish, quotes_csv, synthetic
+from fillstream.libs.common.process_log import log_format, set_up_log
+from fillstream.libs.common.settings import Settings, SettingsError
+from fillstream.libs.common.waiting import wait_for_redis
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console
 from fillstream.stack import LocalStack
 from fillstream.traffic import Traffic
 
+logger = logging.getLogger(__name__)
+
+FEED = "feed"
+REFUSED_PAUSE_S = 5.0
 STARTS_AT = {"AAPL": "190.00", "MSFT": "420.00", "SPY": "540.00", "BTCUSDT": "61000.00", "ETHUSDT": "2650.00"}
 """Where a synthetic market begins; symbols that are not here are not quoted."""
 DEMO_SYMBOLS = ("AAPL", "MSFT", "BTCUSDT")
@@ -59,6 +70,9 @@ def feed(
     speed: Speed = None,
     seed: Seed = 1,
     count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after so many quotes and trades.")] = None,
+    heartbeat: Annotated[
+        Path | None, typer.Option("--heartbeat", help="Touch this file after each append, for a health check.")
+    ] = None,
     json: AsJson = False,
     redis_url: RedisUrl = None,
     config: Config = None,
@@ -66,26 +80,93 @@ def feed(
     """Quote the market to the venue SIM, so that orders find somebody to trade with.
 
     \b
-    fillstream feed synthetic --speed 1              until Ctrl-C
+    fillstream feed synthetic --speed 1              until Ctrl-C or SIGTERM
     fillstream feed binance btcusdt.gz               a capture, as fast as possible
     fillstream feed quotes.csv                       time_ns,symbol,bid_px,bid_qty,ask_px,ask_qty
+
+    When Redis is not there, or goes away, it waits and then goes on at its pace. A synthetic market without --count has
+    no end, quotes every symbol at once and goes on where the desk's last quotes stand.
     """
-    desk = find_desk(config, redis_url)
-    instruments = listed(desk.settings.instruments)
-    moments = _moments(source, capture, instruments, seed)
-    if source == Source.SYNTHETIC and speed is None and count is None:
-        speed = 1.0  # it has no end
-    with desk.client() as client:
-        try:
-            sent = publish(client.redis, desk.topology, islice(moments, count), speed)
-        except FeedError as error:
-            raise Stop(Exit.USAGE, str(error)) from error
-        except KeyboardInterrupt:
-            raise typer.Exit(Exit.OK) from None
+    with _as_a_service(FEED):
+        desk = find_desk(config, redis_url)
+        if source == Source.SYNTHETIC and speed is None and count is None:
+            speed = 1.0  # it has no end
+        tally = _Tally(heartbeat)
+        with _sigterm_as_ctrl_c(), desk.client() as client:
+            try:
+                wait_for_redis(client.redis)
+                instruments = listed(desk.settings.instruments)
+                stands_at = last_mids(client.redis, desk.topology, instruments) if count is None else {}
+                moments = islice(_moments(source, capture, instruments, seed, stands_at), count)
+                publish(client.redis, desk.topology, moments, speed, tally.add, partial(_outlast, client.redis))
+            except FeedError as error:
+                raise Stop(Exit.USAGE, str(error)) from error
+            except KeyboardInterrupt:
+                logger.info("the feed was asked to stop, after %d quotes and trades", tally.records)
+                raise typer.Exit(Exit.OK) from None
     if json:
-        as_json({"records": sent})
+        as_json({"records": tally.records})
     else:
-        console().print(f"{sent:,} quotes and trades published")
+        console().print(f"{tally.records:,} quotes and trades published")
+
+
+class _Tally:
+    """Counts what was published, and says after each append that the feed is alive."""
+
+    def __init__(self, heartbeat: Path | None) -> None:
+        self._heartbeat = heartbeat
+        self.records = 0
+
+    def add(self, records: int) -> None:
+        self.records += records
+        if self._heartbeat is not None:
+            self._heartbeat.touch()
+
+
+def _outlast(client: redis.Redis, error: redis.exceptions.RedisError) -> None:
+    """Return when the server takes entries again, or might; raise what no waiting will mend."""
+    match error:
+        case redis.exceptions.ConnectionError() | redis.exceptions.TimeoutError():
+            logger.warning("Redis went away: %s", error)
+            wait_for_redis(client)
+        case redis.exceptions.OutOfMemoryError() | redis.exceptions.ReadOnlyError():
+            logger.warning("Redis takes nothing, trying again in %.0f s: %s", REFUSED_PAUSE_S, error)
+            time.sleep(REFUSED_PAUSE_S)
+        case _:
+            raise error
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM end a wait, or the silence of a server, at once."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _as_a_service(name: str) -> Iterator[None]:
+    """Log as the services do; what ends the command is a line of that log, too, where programs read it."""
+    set_up_log(name)
+    try:
+        yield
+    except (Stop, SettingsError, redis.exceptions.RedisError) as error:
+        if log_format() == "plain":
+            raise  # the command says it in its own words
+        logger.critical("%s", error.text if isinstance(error, Stop) else error)
+        raise typer.Exit(_code_of(error)) from error
+
+
+def _code_of(error: Exception) -> Exit:
+    match error:
+        case Stop():
+            return error.code
+        case SettingsError():
+            return Exit.SETTINGS
+        case _:
+            return Exit.UNREACHABLE
 
 
 def demo(
@@ -151,9 +232,12 @@ def demo(
         raise typer.Exit(Exit.NO)
 
 
-def _moments(source: str, capture: Path | None, instruments: dict[str, Listed], seed: int) -> Iterator[Moment]:
+def _moments(
+    source: str, capture: Path | None, instruments: dict[str, Listed], seed: int, stands_at: Mapping[str, int]
+) -> Iterator[Moment]:
     if source == Source.SYNTHETIC:
-        return synthetic({s: one for s, one in instruments.items() if s in STARTS_AT}, STARTS_AT, seed)
+        shown = {symbol: one for symbol, one in instruments.items() if symbol in STARTS_AT}
+        return synthetic(shown, STARTS_AT, seed, stands_at=stands_at)
     if source == Source.BINANCE:
         if capture is None:
             raise Stop(Exit.USAGE, "capture: `fillstream feed binance` needs the file of a capture")
