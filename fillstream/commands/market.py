@@ -6,7 +6,7 @@ import logging
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
@@ -25,7 +25,8 @@ from fillstream.exits import Exit, Stop
 from fillstream.feeds import FeedError, Listed, Moment, binance, last_mids, listed, publish, quotes_csv, synthetic
 from fillstream.libs.common.process_log import log_format, set_up_log
 from fillstream.libs.common.settings import Settings, SettingsError
-from fillstream.libs.common.waiting import wait_for_redis
+from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.waiting import UNREACHABLE, wait_for_redis
 from fillstream.options import AsJson, Config, RedisUrl
 from fillstream.render import as_json, console
 from fillstream.stack import LocalStack
@@ -94,11 +95,15 @@ def feed(
         tally = _Tally(heartbeat)
         with _sigterm_as_ctrl_c(), desk.client() as client:
             try:
-                wait_for_redis(client.redis)
                 instruments = listed(desk.settings.instruments)
-                stands_at = last_mids(client.redis, desk.topology, instruments) if count is None else {}
-                moments = islice(_moments(source, capture, instruments, seed, stands_at), count)
-                publish(client.redis, desk.topology, moments, speed, tally.add, partial(_outlast, client.redis))
+                moments = _moments(source, capture, instruments, seed)
+                if source == Source.SYNTHETIC and count is None:
+                    moments = _going_on(client.redis, desk.topology, instruments, seed)
+                wait_for_redis(client.redis)
+                publish(
+                    client.redis, desk.topology, islice(moments, count), speed, tally.add,
+                    partial(_outlast, client.redis),
+                )  # fmt: skip
             except FeedError as error:
                 raise Stop(Exit.USAGE, str(error)) from error
             except KeyboardInterrupt:
@@ -123,17 +128,29 @@ class _Tally:
             self._heartbeat.touch()
 
 
+def _going_on(client: redis.Redis, topology: Topology, instruments: dict[str, Listed], seed: int) -> Iterator[Moment]:
+    """Yield a synthetic market without end that begins where the desk's last quotes stand."""
+    shown = {symbol: one for symbol, one in instruments.items() if symbol in STARTS_AT}
+    while True:
+        wait_for_redis(client)
+        try:
+            stands_at = last_mids(client, topology, shown)
+            break
+        except UNREACHABLE as error:
+            logger.warning("Redis went away: %s", error)
+    yield from synthetic(shown, STARTS_AT, seed, stands_at=stands_at)
+
+
 def _outlast(client: redis.Redis, error: redis.exceptions.RedisError) -> None:
     """Return when the server takes entries again, or might; raise what no waiting will mend."""
-    match error:
-        case redis.exceptions.ConnectionError() | redis.exceptions.TimeoutError():
-            logger.warning("Redis went away: %s", error)
-            wait_for_redis(client)
-        case redis.exceptions.OutOfMemoryError() | redis.exceptions.ReadOnlyError():
-            logger.warning("Redis takes nothing, trying again in %.0f s: %s", REFUSED_PAUSE_S, error)
-            time.sleep(REFUSED_PAUSE_S)
-        case _:
-            raise error
+    if isinstance(error, UNREACHABLE):
+        logger.warning("Redis went away: %s", error)
+        wait_for_redis(client)
+    elif isinstance(error, redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError):
+        logger.warning("Redis takes nothing, trying again in %.0f s: %s", REFUSED_PAUSE_S, error)
+        time.sleep(REFUSED_PAUSE_S)
+    else:
+        raise error
 
 
 @contextmanager
@@ -232,12 +249,9 @@ def demo(
         raise typer.Exit(Exit.NO)
 
 
-def _moments(
-    source: str, capture: Path | None, instruments: dict[str, Listed], seed: int, stands_at: Mapping[str, int]
-) -> Iterator[Moment]:
+def _moments(source: str, capture: Path | None, instruments: dict[str, Listed], seed: int) -> Iterator[Moment]:
     if source == Source.SYNTHETIC:
-        shown = {symbol: one for symbol, one in instruments.items() if symbol in STARTS_AT}
-        return synthetic(shown, STARTS_AT, seed, stands_at=stands_at)
+        return synthetic({s: one for s, one in instruments.items() if s in STARTS_AT}, STARTS_AT, seed)
     if source == Source.BINANCE:
         if capture is None:
             raise Stop(Exit.USAGE, "capture: `fillstream feed binance` needs the file of a capture")

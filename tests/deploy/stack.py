@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
+import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,7 +24,7 @@ from urllib.request import urlopen
 import pytest
 
 from fillstream.libs.common.settings import Settings, load_settings
-from tests.conftest import free_port, until
+from tests.conftest import until
 from tests.deploy.house import CONFIG, ROOT, UNITS, compose
 
 SWITCH = "FILLSTREAM_DEPLOY_TEST"
@@ -49,6 +52,20 @@ def require_docker() -> None:
         pytest.skip("no Docker Engine with compose answers")
 
 
+def free_ports() -> Iterator[int]:
+    """Yield free ports, none of those that the system hands out by itself.
+
+    One of these may be anybody's by the time that a container wants it, or wants it again after a stop.
+    """
+    for port in random.sample(range(15_000, 30_000), 1_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        yield port
+
+
 @dataclass(slots=True)
 class ComposeStack:
     """One bring-up of docker-compose.yml.
@@ -64,7 +81,7 @@ class ComposeStack:
     settings: Settings = field(default_factory=lambda: load_settings(CONFIG / "local.yaml"))
 
     def __post_init__(self) -> None:
-        self.ports = {name: free_port() for name in compose()["services"]}
+        self.ports = dict(zip(compose()["services"], free_ports(), strict=False))
 
     @property
     def redis_url(self) -> str:

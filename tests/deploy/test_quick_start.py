@@ -23,6 +23,11 @@ QUICK_START = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTAL
 DANGLING = ("docker", "images", "--quiet", "--filter", "dangling=true")
 
 
+def dangling() -> set[str]:
+    """Return the images that have no name any more."""
+    return set(subprocess.run(DANGLING, capture_output=True, text=True, check=True).stdout.split())
+
+
 @pytest.fixture(scope="module")
 def stack() -> Iterator[ComposeStack]:
     require_docker()
@@ -46,10 +51,10 @@ def frames_sent(stack: ComposeStack) -> int:
 
 def test_the_words_of_the_quick_start_end_with_a_fill(stack: ComposeStack) -> None:
     assert "XADD signals" in QUICK_START
-    before = subprocess.run(DANGLING, capture_output=True, check=True).stdout
+    before = dangling()
     built = stack.compose("build")
     assert built.returncode == 0, built.stderr
-    superseded = subprocess.run(DANGLING, capture_output=True, check=True).stdout  # this tree's, of an earlier build
+    superseded = dangling()
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", QUICK_START],
         cwd=ROOT, env=stack.environment, stdin=subprocess.DEVNULL,
@@ -60,9 +65,8 @@ def test_the_words_of_the_quick_start_end_with_a_fill(stack: ComposeStack) -> No
     assert f"http://127.0.0.1:{stack.ports['signals']}" in done.stdout
     wanted = {"1": ("AAPL", "BUY", "100"), "2": ("AAPL", "SELL", "40")}
     until(lambda: fills(stack) == wanted, "analytics to have both fills")
-    left = subprocess.run(DANGLING, capture_output=True, check=True).stdout
-    assert left == superseded, "a build of what is built leaves no image behind"
-    assert len(superseded.split()) - len(before.split()) <= 2, "and another one no more than the two that it replaces"
+    assert dangling() == superseded, "a build of what is built leaves no image behind"
+    assert len(superseded - before) <= 2, "and another one no more than the two that it replaces"
 
 
 def test_the_feed_outlasts_redis_and_is_not_started_again_for_it(stack: ComposeStack) -> None:

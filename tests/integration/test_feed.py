@@ -162,6 +162,12 @@ def test_a_server_that_has_no_room_is_tried_again(
         client.config_set("maxmemory", "0")
 
 
+def test_a_source_that_cannot_be_read_is_said_before_anything_is_waited_for(feeding: Feeding, tmp_path: Path) -> None:
+    for words, code in ((("nothing",), 2), (("binance",), 2), (("quotes.csv",), 4)):
+        assert feeding(f"redis://127.0.0.1:{free_port()}", *words).wait(timeout=30) == code
+    assert not [line for line in said(tmp_path) if "waiting" in line]
+
+
 # ------------------------------------------------------------------------------------------------------- the parts
 
 
