@@ -67,6 +67,7 @@ ENV PATH=/opt/fillstream/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     CONFIG_PATH=/app/config/local.yaml \
+    FILLSTREAM_CONTAINER=1 \
     FILLSTREAM_SERVICE__HOST=0.0.0.0 \
     FILLSTREAM_SERVICE__PORT=8004 \
     FILLSTREAM_DATABASE__DATA_DIR=/data \

@@ -93,8 +93,9 @@ wheel: install ## build the sdist's wheel into dist/: one for every Python from 
 
 image: ## build the container images
 	docker compose build
+	docker image prune --force --filter label=org.opencontainers.image.title=Fillstream # those that these replace
 
-docker-check: develop ## the compose stack on Redis and on Valkey: trade, kill, restart, check the books (needs Docker)
+docker-check: develop ## the compose stack on Redis and on Valkey: quick start, trade, kill, restart, check the books (needs Docker)
 	FILLSTREAM_DEPLOY_TEST=1 $(BIN)/python -m pytest tests/deploy
 
 clean: ## remove what was built

@@ -1,4 +1,4 @@
-"""What is missing on this machine to run a desk, and how to get it.
+"""What is missing on this machine, or in this container, to run a desk, and how to get it.
 
 Flows in: this machine. Flows out: `Finding`s. Never changes anything, and starts nothing but `--version`s.
 """
@@ -13,19 +13,24 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import redis
 
 from fillstream.extras import ANALYTICS, how_to_get, server_program
 from fillstream.libs.common.log import connect
+from fillstream.libs.common.settings import Settings, default_path
 from fillstream.running import BASE_PORT, REDIS_PORT, safe_url
 from fillstream.stack import port_is_free
 
 PYTHON = (3, 11)
 VERSION_S = 10.0
+CONTAINER_VARIABLE = "FILLSTREAM_CONTAINER"
+"""Set in our image. A container that somebody develops in is a machine like any other, and not meant."""
 
 Verdict = Literal["ok", "missing", "warning", "optional"]
 
@@ -47,8 +52,43 @@ class Finding:
     how: str = ""
 
 
+def in_container() -> bool:
+    """Whether this process runs in a container of our image: there is nothing to install in it, and much to be told."""
+    return bool(os.environ.get(CONTAINER_VARIABLE))
+
+
+def examine_container(settings: Settings, redis_url: str) -> list[Finding]:
+    """Return what a service in this container needs.
+
+    Args:
+        settings: what it is told, already found to be in order.
+        redis_url: the desk's Redis.
+    """
+    has_analytics = importlib.util.find_spec(ANALYTICS[0]) is not None
+    return [
+        Finding("ok", "configuration", f"{default_path()}, environment {settings.environment}"),
+        _python(),
+        _core(),
+        _hiredis(),
+        *([_analytics()] if has_analytics else []),
+        _data_dir(settings.database.data_dir),
+        *_server(redis_url, needed="is its container up, and REDIS_URL, or messaging.host and password, right?"),
+    ]
+
+
+def _data_dir(folder: Path) -> Finding:
+    what = "data folder"
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        how = "mount a volume there that this container's user may write to: snapshots and the database are kept in it"
+        return Finding("missing", what, f"{folder}: {error.strerror}", how)
+    return Finding("ok", what, f"{folder}, {free / 2**30:.1f} GiB free")
+
+
 def examine(redis_url: str, running: bool) -> list[Finding]:
-    """Return everything that was looked for.
+    """Return everything that was looked for on a person's machine.
 
     Args:
         redis_url: the desk's Redis.
@@ -117,7 +157,8 @@ def _analytics() -> Finding:
     return Finding("ok", "analytics", f"DuckDB {importlib.metadata.version('duckdb')}")
 
 
-def _server(url: str) -> Iterable[Finding]:
+def _server(url: str, needed: str | None = None) -> Iterable[Finding]:
+    """Yield how the server is; `needed` is what to look at when it does not answer and nothing else will do."""
     try:
         with connect(url) as client:
             raw: Any = client
@@ -127,8 +168,8 @@ def _server(url: str) -> Iterable[Finding]:
             yield Finding("ok", "Redis", f"{name} {version} at {safe_url(url)}")
             yield _durability(raw)
     except redis.exceptions.RedisError as error:
-        how = "`fillstream up` starts an embedded one; or set REDIS_URL"
-        yield Finding("optional", "Redis", f"{safe_url(url)} does not answer: {error}", how)
+        how = needed or "`fillstream up` starts an embedded one; or set REDIS_URL"
+        yield Finding("missing" if needed else "optional", "Redis", f"{safe_url(url)} does not answer: {error}", how)
 
 
 def _durability(raw: Any) -> Finding:

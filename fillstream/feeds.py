@@ -20,12 +20,14 @@ import orjson
 import redis
 
 from fillstream.libs.common import frames
-from fillstream.libs.common.frames import Side
+from fillstream.libs.common.frames import Command, CommandType, Side
 from fillstream.libs.common.money import Scale
 from fillstream.libs.common.streams import Topology
 
 FRAME_RECORDS = 100
 """Records in a frame when the feed runs as fast as it can."""
+LOOKED_BACK = 1000
+"""Entries of an inbox, at most, in which a made-up market that begins again looks for where it stood."""
 SYNTHETIC_STEP_NS = 20_000_000
 CSV_COLUMNS = ("time_ns", "symbol", "bid_px", "bid_qty", "ask_px", "ask_qty")
 
@@ -127,7 +129,11 @@ def quotes_csv(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment
 
 
 def synthetic(
-    instruments: Mapping[str, Listed], start_px: Mapping[str, str], seed: int, steps: int | None = None
+    instruments: Mapping[str, Listed],
+    start_px: Mapping[str, str],
+    seed: int,
+    steps: int | None = None,
+    stands_at: Mapping[str, int] | None = None,
 ) -> Iterator[Moment]:
     """Yield a made-up market: each symbol's mid walks at random, quoted one to three ticks wide, with prints.
 
@@ -136,10 +142,18 @@ def synthetic(
         start_px: where each begins (decimal text).
         seed: the same seed gives the same market.
         steps: how many moments; None for no end.
+        stands_at: the mid that a symbol has already (ticks), see `last_mids`: it goes on from there. When this is
+            given, each symbol is quoted at once: nobody's first order should have to wait for its symbol's turn.
     """
     dice = random.Random(seed)  # noqa: S311 - a market made up for a demonstration, not a secret
     symbols = list(instruments)
-    mids = {symbol: _units(instruments[symbol].ticks, start_px[symbol], "start_px") for symbol in symbols}
+    begin = {symbol: _units(instruments[symbol].ticks, start_px[symbol], "start_px") for symbol in symbols}
+    mids = {symbol: (stands_at or {}).get(symbol, px) for symbol, px in begin.items()}
+    if stands_at is not None:
+        for symbol in symbols:
+            mid = mids[symbol]
+            half = max(1, mid // 20_000)
+            yield Moment(0, symbol, frames.quote(instruments[symbol].id, mid - half, 1_000, mid + half, 1_000))
     step = 0
     while steps is None or step < steps:
         symbol = dice.choice(symbols)
@@ -169,6 +183,7 @@ def publish(
     moments: Iterator[Moment],
     speed: float | None = None,
     sent: Callable[[int], None] = lambda records: None,
+    outlast: Callable[[redis.exceptions.RedisError], None] | None = None,
 ) -> int:
     """Append a feed to the engine's inboxes as frames; return how many records went out.
 
@@ -178,30 +193,75 @@ def publish(
         moments: the feed.
         speed: 1 for real time, 10 for ten times as fast; None for as fast as possible.
         sent: called after each append with the number of records in it.
+        outlast: called when an append fails; returns when to go on. The frame that failed is not sent again: it may
+            have arrived, and a print that arrives twice trades twice; the next quote replaces a lost one. The feed goes
+            on at its pace from there, without a burst of what would have been due meanwhile. None raises the error.
+
+    Raises:
+        redis.exceptions.RedisError: the server went away, and nothing outlasts that.
     """
     total = 0
     waiting: dict[int, list[bytes]] = {}
     began_s, first_ns = time.monotonic(), None
 
-    def flush() -> None:
+    def flush() -> bool:
+        """Append what waits; return whether the server was away meanwhile."""
+        nonlocal total
+        was_away = False
         for partition, records in waiting.items():
-            client.xadd(topology.commands(partition), {"frame": b"".join(records)})
-            sent(len(records))
+            try:
+                client.xadd(topology.commands(partition), {"frame": b"".join(records)})
+            except redis.exceptions.RedisError as error:
+                if outlast is None:
+                    raise
+                outlast(error)
+                was_away = True
+            else:
+                total += len(records)
+                sent(len(records))
         waiting.clear()
+        return was_away
 
     for moment in moments:
         if speed is not None:
             first_ns = moment.time_ns if first_ns is None else first_ns
             due_s = began_s + (moment.time_ns - first_ns) / 1e9 / speed
             if due_s > time.monotonic():
-                flush()
-                time.sleep(max(0.0, due_s - time.monotonic()))
+                if flush():
+                    began_s, first_ns = time.monotonic(), moment.time_ns
+                else:
+                    time.sleep(max(0.0, due_s - time.monotonic()))
         waiting.setdefault(topology.symbol_partition(moment.symbol), []).append(moment.record)
-        total += 1
-        if sum(map(len, waiting.values())) >= FRAME_RECORDS:
-            flush()
+        if sum(map(len, waiting.values())) >= FRAME_RECORDS and flush():
+            began_s, first_ns = time.monotonic(), moment.time_ns
     flush()
     return total
+
+
+def last_mids(client: redis.Redis, topology: Topology, instruments: Mapping[str, Listed]) -> dict[str, int]:
+    """Return where the desk's last quotes stand: the mid by symbol, in whole ticks; without those not quoted lately.
+
+    Args:
+        client: a connection.
+        topology: names of the streams.
+        instruments: whose quotes to look for, among the last `LOOKED_BACK` entries of each engine's inbox.
+    """
+    symbols = {one.id: symbol for symbol, one in instruments.items()}
+    mids: dict[str, int] = {}
+    for partition in range(topology.symbol_partitions):
+        entries: Any = client.xrevrange(topology.commands(partition), count=LOOKED_BACK)
+        for _, fields in entries:
+            for one in reversed(_two_sided_quotes(fields.get(b"frame", b""))):
+                if one.symbol in symbols:
+                    mids.setdefault(symbols[one.symbol], (one.price + one.aux_price) // 2)
+    return mids
+
+
+def _two_sided_quotes(frame: bytes) -> list[Command]:
+    if len(frame) % frames.RECORD_BYTES:
+        return []  # anybody may have appended anything: the engine sends it to `dead`
+    records = map(Command._make, frames.commands(frame))
+    return [each for each in records if each.type == CommandType.QUOTE and each.qty and each.aux_qty]
 
 
 # ---------------------------------------------------------------------------------------------------- reading

@@ -29,6 +29,7 @@ class StageState:
         pending: entries delivered to it and not acknowledged.
         entries_per_s: throughput of its last second.
         snapshot_age_s: since its last snapshot; None without one.
+        url: where people open its pages and metrics.
         at_ms: when it told this.
     """
 
@@ -115,6 +116,8 @@ def _state(raw: Any, topology: Topology, stage: str, partition: int, inbox: str 
 
 def address_of(told: Mapping[str, str]) -> str | None:
     """Return where a process serves HTTP, from what it told of itself; None when it told nothing."""
+    if told.get("url"):
+        return told["url"]
     if not told.get("host") or not told.get("port"):
         return None
     host = "127.0.0.1" if told["host"] in ("0.0.0.0", "::", "localhost") else told["host"]  # noqa: S104 - shown, not bound

@@ -24,14 +24,18 @@ def doctor(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
 
     \b
     fillstream doctor
+    docker compose exec signals fillstream doctor    in a container: what a service needs there
 
     The exit code is 1 when something that a desk cannot run without is missing.
     """
     from fillstream.context import find_desk
-    from fillstream.doctor import examine
+    from fillstream.doctor import examine, examine_container, in_container
 
     desk = find_desk(config, redis_url)
-    findings = examine(desk.redis_url, running=desk.told is not None)
+    if in_container():
+        findings = examine_container(desk.settings, desk.redis_url)
+    else:
+        findings = examine(desk.redis_url, running=desk.told is not None)
     if json:
         as_json([asdict(each) for each in findings])
     else:

@@ -56,6 +56,9 @@ def feed(
     speed: Speed = None,
     seed: Seed = 1,
     count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after so many quotes and trades.")] = None,
+    heartbeat: Annotated[
+        Path | None, typer.Option("--heartbeat", help="Touch this file after each append, for a health check.")
+    ] = None,
     json: AsJson = False,
     redis_url: RedisUrl = None,
     config: Config = None,
@@ -63,29 +66,32 @@ def feed(
     """Quote the market to the venue SIM, so that orders find somebody to trade with.
 
     \b
-    fillstream feed synthetic --speed 1              until Ctrl-C
+    fillstream feed synthetic --speed 1              until Ctrl-C or SIGTERM
     fillstream feed binance btcusdt.gz               a capture, as fast as possible
     fillstream feed quotes.csv                       time_ns,symbol,bid_px,bid_qty,ask_px,ask_qty
+
+    When Redis is not there, or goes away, it waits and then goes on at its pace. A synthetic market without --count has
+    no end, quotes every symbol at once and goes on where the desk's last quotes stand.
     """
     from fillstream.context import find_desk
-    from fillstream.feeds import FeedError, listed, publish
+    from fillstream.feeding import as_a_service, going_on, run
+    from fillstream.feeds import listed
 
-    desk = find_desk(config, redis_url)
-    instruments = listed(desk.settings.instruments)
-    moments = _moments(source, capture, instruments, seed)
-    if source == Source.SYNTHETIC and speed is None and count is None:
-        speed = 1.0  # it has no end
-    with desk.client() as client:
-        try:
-            sent = publish(client.redis, desk.topology, islice(moments, count), speed)
-        except FeedError as error:
-            raise Stop(Exit.USAGE, str(error)) from error
-        except KeyboardInterrupt:
-            raise typer.Exit(Exit.OK) from None
+    endless = source == Source.SYNTHETIC and count is None
+    with as_a_service("feed"):
+        desk = find_desk(config, redis_url)
+        instruments = listed(desk.settings.instruments)
+        with desk.client() as client:
+            if endless:
+                moments = going_on(client.redis, desk.topology, _quoted(instruments), STARTS_AT, seed)
+            else:
+                moments = islice(_moments(source, capture, instruments, seed), count)
+            speed = 1.0 if endless and speed is None else speed
+            records = run(client.redis, desk.topology, moments, speed, heartbeat)
     if json:
-        as_json({"records": sent})
+        as_json({"records": records})
     else:
-        console().print(f"{sent:,} quotes and trades published")
+        console().print(f"{records:,} quotes and trades published")
 
 
 def demo(
@@ -158,11 +164,16 @@ def demo(
         raise typer.Exit(Exit.NO)
 
 
+def _quoted(instruments: dict[str, Listed]) -> dict[str, Listed]:
+    """Return the instruments that a synthetic market has a beginning for."""
+    return {symbol: one for symbol, one in instruments.items() if symbol in STARTS_AT}
+
+
 def _moments(source: str, capture: Path | None, instruments: dict[str, Listed], seed: int) -> Iterator[Moment]:
     from fillstream.feeds import binance, quotes_csv, synthetic
 
     if source == Source.SYNTHETIC:
-        return synthetic({s: one for s, one in instruments.items() if s in STARTS_AT}, STARTS_AT, seed)
+        return synthetic(_quoted(instruments), STARTS_AT, seed)
     if source == Source.BINANCE:
         if capture is None:
             raise Stop(Exit.USAGE, "capture: `fillstream feed binance` needs the file of a capture")

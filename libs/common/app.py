@@ -29,8 +29,11 @@ from prometheus_client import CollectorRegistry, make_asgi_app
 from fillstream.libs.common.contracts import VERSION
 from fillstream.libs.common.metrics import StageMetrics
 from fillstream.libs.common.process import EXIT_SETTINGS, PARTITION_VARIABLE
+from fillstream.libs.common.process_log import set_up_log
 from fillstream.libs.common.settings import Settings, SettingsError, load_settings
 from fillstream.libs.common.worker import Role, Worker
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
     """Return the app that starts and stops `worker` with its own life."""
 
     # FastStream's own connection: it says whether Redis answers, while the worker's is busy reading.
-    broker = RedisBroker(settings.redis_url)
+    broker = RedisBroker(settings.redis_url, logger=logger)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -110,6 +113,7 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
 
     return AsgiFastStream(
         broker,
+        logger=logger,
         lifespan=lifespan,
         specification=describe(about, settings.redis_url),
         asyncapi_path=docs_page(),
@@ -135,7 +139,7 @@ def main(program: str, role_of: Callable[[Settings, int], tuple[Role, Descriptio
         help=f"the partition this process owns (default: ${PARTITION_VARIABLE}, else 0)",
     )
     partition = parser.parse_args(sys.argv[1:]).partition
-    settings = settings_or_exit()
+    settings = settings_or_exit(program.rpartition(" ")[2])
     role, about = role_of(settings, partition)
     metrics = StageMetrics(role.stage.name, partition)
     worker = Worker(role, settings, metrics, when_live=tune_collector)
@@ -153,19 +157,21 @@ def tune_collector() -> None:
     gc.set_threshold(50_000, 50, 1_000_000)
 
 
-def settings_or_exit() -> Settings:
-    """Return the settings, with logging set up as they say; end the process with a sentence when they are refused."""
+def settings_or_exit(service: str) -> Settings:
+    """Return the settings, with the log set up as they say; end the process with a sentence when they are refused.
+
+    Args:
+        service: the name that this process's log lines carry.
+    """
     try:
+        set_up_log(service)
         settings = load_settings()
         settings.require_supported()
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
+        for problem in error.problems:
+            logger.critical("%s", problem)
         sys.exit(EXIT_SETTINGS)
-    logging.basicConfig(
-        level=settings.order_params.log_level,
-        format="%(asctime)s %(levelname)s %(threadName)s %(message)s",
-        stream=sys.stderr,
-    )
+    set_up_log(service, settings.order_params.log_level)
     return settings
 
 
@@ -178,6 +184,7 @@ def serve_app(app: AsgiFastStream, settings: Settings) -> None:
         app,
         host=settings.service.host,
         port=settings.service.port,
+        log_config=None,  # its lines are of this process's one format, like everybody's
         log_level="warning",
         access_log=False,
         lifespan="on",

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
@@ -29,6 +29,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as EnvironmentUnreadable
@@ -47,7 +48,11 @@ URL_SCHEMES = ("redis", "rediss", "unix")
 A_REDIS_URL = "redis://host:port/db, rediss://… or unix:///path/to/socket"
 MAX_PARTITIONS = 1024
 MAX_MS = 3650 * 86_400_000
-_SECRETS: tuple[KeyPath, ...] = (("messaging", "url"), ("execution", "quantconnect", "api_key"))
+_SECRETS: tuple[KeyPath, ...] = (
+    ("messaging", "url"),
+    ("messaging", "password"),
+    ("execution", "quantconnect", "api_key"),
+)
 
 
 class SettingsError(Exception):
@@ -73,6 +78,11 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
+def _blank_is_none(value: Any) -> Any:
+    """Compose hands a variable on that nobody has set as an empty one."""
+    return None if value == "" else value
+
+
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Money = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_number)]
@@ -82,6 +92,10 @@ Port = Annotated[Whole, Field(ge=1, le=65535)]
 Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,253}$")]
 
 
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised here, not bound
+"""Hosts to listen on that are no address to open."""
+
+
 class Section(BaseModel):
     """One mapping of the file: frozen, without unknown keys."""
 
@@ -89,10 +103,31 @@ class Section(BaseModel):
 
 
 class Service(Section):
-    """Where this process serves health, readiness, metrics and its pages."""
+    """Where this process serves health, readiness, metrics and its pages.
+
+    Attributes:
+        host, port: what it listens on.
+        public_url: where people open that, when it is elsewhere: a container's port on the host, a Service's name.
+    """
 
     host: Host
     port: Port
+    public_url: Annotated[str | None, BeforeValidator(_blank_is_none)] = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_http_url(cls, url: str | None) -> str | None:
+        if url is not None and not is_http_url(url):
+            raise ValueError("is not http://host:port or https://host:port")
+        return url
+
+    @property
+    def url(self) -> str:
+        """Where people open what is served here."""
+        if self.public_url is not None:
+            return self.public_url.rstrip("/")
+        host = "127.0.0.1" if self.host in WILDCARDS else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 class Database(Section):
@@ -107,6 +142,16 @@ class Database(Section):
     snapshot_every_s: Annotated[Whole, Field(ge=1, le=86_400)] = 60
 
 
+def is_http_url(text: str) -> bool:
+    """Whether a browser could open what the text names."""
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return usable and parts.scheme in {"http", "https"}
+
+
 def is_redis_url(text: str) -> bool:
     """Whether a client could connect to what the text names."""
     try:
@@ -118,14 +163,22 @@ def is_redis_url(text: str) -> bool:
 
 
 class Messaging(Section):
-    """The server that the streams live on, and how they are divided."""
+    """The server that the streams live on, and how they are divided.
+
+    Attributes:
+        host, port, password: where it is. With `tls_ca_file` it is spoken to by TLS.
+        url: all of that in one, instead: overrides them.
+        tls_ca_file: who vouches for the server's certificate; without, a rediss:// URL trusts whom the system trusts.
+    """
 
     type: Literal["redis", "pubsub"]
     host: Host = "localhost"
     port: Port = 6379
     project: str | None = None
     topic_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/-]{0,64}$")] = ""
-    url: SecretStr | None = None
+    url: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
+    password: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
+    tls_ca_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = None
     account_partitions: Annotated[Whole, Field(ge=1, le=MAX_PARTITIONS)] = 1
     symbol_partitions: Annotated[Whole, Field(ge=1, le=MAX_PARTITIONS)] = 1
     retention_s: Annotated[Whole, Field(ge=0, le=MAX_MS // 1000)] = 86_400
@@ -138,6 +191,20 @@ class Messaging(Section):
         if url is not None and not is_redis_url(url.get_secret_value()):
             raise ValueError(f"is not {A_REDIS_URL}")
         return url
+
+    @field_validator("tls_ca_file")
+    @classmethod
+    def _is_there(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.is_file():
+            raise ValueError("is not a file")
+        return file
+
+    @model_validator(mode="after")
+    def _does_not_trust_in_vain(self) -> Self:
+        url = self.url.get_secret_value() if self.url is not None else "rediss:"
+        if self.tls_ca_file is not None and urlsplit(url).scheme != "rediss":
+            raise ValueError("has a tls_ca_file, but a url that is not rediss://…, so nothing would be encrypted")
+        return self
 
 
 class Simulation(Section):
@@ -272,11 +339,17 @@ class Settings(BaseSettings):
     @property
     def redis_url(self) -> str:
         """Where the streams are. May carry a password: do not print it."""
-        messaging = self.messaging
+        messaging, file = self.messaging, self.messaging.tls_ca_file
         if messaging.url is not None:
-            return messaging.url.get_secret_value()
-        host = f"[{messaging.host}]" if ":" in messaging.host else quote(messaging.host)
-        return f"redis://{host}:{messaging.port}/0"
+            url = messaging.url.get_secret_value()
+        else:
+            password = messaging.password.get_secret_value() if messaging.password is not None else ""
+            who = f":{quote(password, safe='')}@" if password else ""
+            host = f"[{messaging.host}]" if ":" in messaging.host else quote(messaging.host)
+            url = f"{'rediss' if file else 'redis'}://{who}{host}:{messaging.port}/0"
+        if file is None:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={quote(str(file.absolute()))}"
 
     @property
     def archivists(self) -> tuple[str, ...]:

@@ -30,13 +30,13 @@ from fillstream.libs.common.snapshots import Snapshot, SnapshotStore
 from fillstream.libs.common.stage import Entry, Inconsistent, Stage
 from fillstream.libs.common.streams import id_ms
 from fillstream.libs.common.trim import low_water_key, trim
+from fillstream.libs.common.waiting import wait_for_redis
 
 logger = logging.getLogger(__name__)
 
 IDLE_BLOCK_MS = 1000
 HEARTBEAT_S = 1.0
 STATUS_TTL_S = 86_400
-REDIS_WAIT_S = 30.0
 PAUSE_S = 0.05
 LAG_CHECK_S = 0.25
 
@@ -66,25 +66,6 @@ class Role:
     stage: Stage
     downstream: Sequence[Downstream]
     trims: Mapping[str, Sequence[str]]
-
-
-def wait_for_redis(client: redis.Redis) -> None:
-    """Return once the server answers and has loaded its data.
-
-    Raises:
-        redis.exceptions.RedisError: it did not within `REDIS_WAIT_S`.
-    """
-    deadline = time.monotonic() + REDIS_WAIT_S
-    while True:
-        try:
-            client.ping()
-        except (redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError) as error:
-            if time.monotonic() > deadline:
-                raise
-            logger.warning("waiting for Redis: %s", error)
-            time.sleep(0.5)
-        else:
-            return
 
 
 class SnapshotWriter(threading.Thread):
@@ -201,18 +182,20 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Recover and serve until asked to stop. Ends the whole process when anything is unknown."""
         try:
-            self._open()
-            self._recover()
-            self._serve()
+            if self._open():
+                self._recover()
+                self._serve()
         except BaseException as error:
             self._die(error)
 
     # ------------------------------------------------------------------------------------------------- starting
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
+        """Connect, however long the server takes to be there; return False when asked to stop before it was."""
         stage = self.role.stage
         client = connect(self._settings.redis_url)
-        wait_for_redis(client)
+        if not wait_for_redis(client, self._stop_asked):
+            return False
         self._aside = connect(self._settings.redis_url)
         self._log = RedisLog(client, self._topology, stage.name, stage.partition, stage.inbox)
         folder = Path(self._settings.database.data_dir) / "snapshots" / f"{stage.name}-{stage.partition}"
@@ -220,6 +203,7 @@ class Worker(threading.Thread):
         self._runner = Runner(stage, self._log, self._store)
         self._writer = SnapshotWriter(self._store, self.role, self._settings, self._metrics)
         self._writer.start()
+        return True
 
     def _recover(self) -> None:
         self._state = "recovering"
@@ -392,6 +376,7 @@ class Worker(threading.Thread):
             "pid": os.getpid(),
             "host": self._settings.service.host,
             "port": self._settings.service.port,
+            "url": self._settings.service.url,
             "restarts": os.environ.get(RESTARTS_VARIABLE, "0"),
             "at_ms": int(time.time() * 1000),
         }

@@ -7,6 +7,7 @@ the database; FastStream owns the life cycle and the pages, the threads of `inge
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import sys
@@ -34,13 +35,15 @@ from fillstream.libs.common.log import connect
 from fillstream.libs.common.process import EXIT_SETTINGS
 from fillstream.libs.common.settings import Settings
 from fillstream.libs.common.streams import Topology
-from fillstream.libs.common.worker import wait_for_redis
+from fillstream.libs.common.waiting import wait_for_redis
 from fillstream.services.analytics.ingest import Ingest, exit_code_of
-from fillstream.services.analytics.metrics import AnalyticsMetrics
+from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
 from fillstream.services.analytics.query import DEFAULT_LIMIT, MAX_RUNNING, Answer, Queries, QueryError
 from fillstream.services.analytics.reader import accept_gaps, public_streams
 from fillstream.services.analytics.schema import SchemaError
 from fillstream.services.analytics.store import Offset, Store, StoreError
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024
 NICENESS = 10
@@ -50,6 +53,8 @@ MAX_WAITING_QUERIES = 32
 MAX_DATA_BYTES = 3 * 1024**3
 """Writable memory this process may map: about twice what it maps under load, most of which it never touches."""
 ORDER_PATH = "/orders/"
+REDIS_WAIT_S = 30.0
+"""`accept-gaps` is typed by a person, who is told when Redis does not answer."""
 
 Handler = Callable[[], Answer]
 
@@ -228,7 +233,7 @@ def build(settings: Settings) -> App:
     queries = Queries(store.cursor, metrics.queried)
     ingest = Ingest(settings, store, metrics, queries.interrupt)
     # FastStream's own connection: it says whether Redis answers, while the reader's is busy.
-    broker = RedisBroker(settings.redis_url)
+    broker = RedisBroker(settings.redis_url, logger=logger)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -238,6 +243,7 @@ def build(settings: Settings) -> App:
 
     return App(
         broker,
+        logger=logger,
         lifespan=lifespan,
         specification=describe(description(settings.topology()), settings.redis_url),
         asyncapi_path=docs_page(),
@@ -254,16 +260,16 @@ def serve() -> None:
     Exit codes: 0 asked to stop; 70 crashed (start again); 71 needs a person, the line on stderr says why; 78 settings
     refused.
     """
-    settings = settings_or_exit()
+    settings = settings_or_exit(STAGE)
     if not settings.archivists:
-        sys.stderr.write("database.type: none runs no analytics, and its logs are trimmed without; set duckdb\n")
+        logger.critical("database.type: none runs no analytics, and its logs are trimmed without; set duckdb")
         sys.exit(EXIT_SETTINGS)
     bound_memory()
     os.nice(NICENESS)
     try:
         app = build(settings)
     except (StoreError, SchemaError) as error:
-        sys.stderr.write(f"analytics ends: {error}\n")
+        logger.critical("analytics ends: %s", " ".join(str(error).split()))
         sys.exit(exit_code_of(error))
     serve_app(app, settings)
 
@@ -280,11 +286,11 @@ def bound_memory() -> None:
 
 def accept() -> None:
     """Note the gaps that stop the service in table `gaps` and go on behind them; prints one line for each."""
-    settings = settings_or_exit()
+    settings = settings_or_exit(STAGE)
     store = Store(settings.database.path)
     try:
         client = connect(settings.redis_url)
-        wait_for_redis(client)
+        wait_for_redis(client, limit_s=REDIS_WAIT_S)
         stored = store.offsets()
         gaps = accept_gaps(client, public_streams(settings.topology()), stored)
         offsets = {gap.stream: Offset(gap.upto_id, stored[gap.stream].entries + gap.entries) for gap in gaps}

@@ -19,7 +19,8 @@ import redis
 from fillstream.libs.common.log import connect
 from fillstream.libs.common.process import EXIT_CANNOT_RECOVER, EXIT_CRASHED, RESTARTS_VARIABLE
 from fillstream.libs.common.settings import Settings
-from fillstream.libs.common.worker import STATUS_TTL_S, wait_for_redis
+from fillstream.libs.common.waiting import wait_for_redis
+from fillstream.libs.common.worker import STATUS_TTL_S
 from fillstream.services.analytics.extent import Extent
 from fillstream.services.analytics.metrics import PARTITION, STAGE, AnalyticsMetrics
 from fillstream.services.analytics.reader import LOSSY, LogLost, Reader, public_streams
@@ -64,7 +65,8 @@ class Ingest:
         """Stop reading, commit what was read, and close the database."""
         self._stop_asked.set()
         self._reader_thread.join()
-        self._writer_thread.join()
+        if self._writer_thread.ident is not None:  # not started while Redis was not there
+            self._writer_thread.join()
         self._store.close()
 
     def _guarded(self, run: Callable[[], None]) -> None:
@@ -75,7 +77,8 @@ class Ingest:
 
     def _read(self) -> None:
         client = connect(self._settings.redis_url)
-        wait_for_redis(client)
+        if not wait_for_redis(client, self._stop_asked):
+            return
         self._writer = Writer(
             self._store,
             connect(self._settings.redis_url),
@@ -137,6 +140,7 @@ def put_status(client: redis.Redis, settings: Settings, **fields: Any) -> None:
         "pid": os.getpid(),
         "host": settings.service.host,
         "port": settings.service.port,
+        "url": settings.service.url,
         "restarts": os.environ.get(RESTARTS_VARIABLE, "0"),
         "at_ms": int(time.time() * 1000),
     }
@@ -161,10 +165,10 @@ def die(settings: Settings, error: BaseException) -> None:
     text = str(error) if known else f"{type(error).__name__}: {error}"
     if not known:
         logger.error("unexpected", exc_info=error)
-    sys.stderr.write(f"analytics ends: {' '.join(text.split())}\n")
+    logger.critical("analytics ends: %s", " ".join(text.split()))
     try:
         put_status(connect(settings.redis_url), settings, state="crashed", last_error=text)
     except Exception as second:
-        sys.stderr.write(f"analytics: and Redis could not be told: {second}\n")
+        logger.critical("and Redis could not be told: %s", second)
     sys.stderr.flush()
     os._exit(exit_code_of(error))

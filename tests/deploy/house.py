@@ -14,6 +14,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "Dockerfile"
 BASE = ROOT / "k8s" / "base"
 OVERLAYS = ROOT / "k8s" / "overlays"
+COMPONENTS = ROOT / "k8s" / "components"
 CONFIG = ROOT / "config"
 CONFIG_FILES = ("local.yaml", "instruments.yaml", "accounts.yaml")
 """What a service reads at start: the file of CONFIG_PATH and the two beside it."""
@@ -64,6 +65,12 @@ def manifests() -> list[dict[str, Any]]:
     """Return every object of k8s/base, kustomization aside."""
     files = sorted(path for path in BASE.glob("*.yaml") if path.name != "kustomization.yaml")
     return [each for path in files for each in documents(path)]
+
+
+def shared_environment() -> dict[str, str]:
+    """Return what k8s/base/fillstream.env tells every pod."""
+    lines = (BASE / "fillstream.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def of_kind(kind: str) -> dict[str, dict[str, Any]]:

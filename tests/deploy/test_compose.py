@@ -1,4 +1,4 @@
-"""docker-compose.yml: five services, Redis and Prometheus, closed to the network and able to restart."""
+"""docker-compose.yml: five services, a feed, Redis, Prometheus, closed to the network and able to restart."""
 
 from __future__ import annotations
 
@@ -17,6 +17,21 @@ from tests.deploy.house import COMPOSE, CONFIG, ROOT, UNITS, Unit, compose
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 NAMES = sorted(SERVICES)
 IDS = [unit.compose for unit in UNITS]
+OURS = [*IDS, "feed"]
+UNREACHABLE = {"feed", "redis_exporter"}
+"""Nobody outside the compose network has to reach these."""
+SERVERS: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "servers.yml").read_text())["services"]
+VARIABLE = re.compile(r"\$\{(\w+)")
+ENV_EXAMPLE = (ROOT / ".env.example").read_text()
+
+
+def substituted(text: str, **given: str) -> str:
+    """Return what compose makes of `${A:-b}` and `${A:+b}`, one inside the other as well."""
+    while found := re.search(r"\$\{(\w+):([-+])([^${}]*)\}", text):
+        name, kind, other = found.groups()
+        value = given.get(name) or other if kind == "-" else other if given.get(name) else ""
+        text = text[: found.start()] + value + text[found.end() :]
+    return text
 
 
 def directives() -> dict[str, str]:
@@ -26,22 +41,38 @@ def directives() -> dict[str, str]:
     return {name: value.strip('"') for name, value in pairs}
 
 
-def test_the_containers_are_the_five_services_redis_and_prometheus() -> None:
-    assert set(SERVICES) == {unit.compose for unit in UNITS} | {"redis", "prometheus"}
+def test_the_containers_are_the_five_services_a_feed_redis_and_who_watches_them() -> None:
+    assert set(SERVICES) == {*OURS, "redis", "redis_exporter", "prometheus"}
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
-def test_a_service_runs_a_module_that_exists_from_the_one_image(unit: Unit) -> None:
+def test_a_service_runs_a_module_that_exists(unit: Unit) -> None:
     service = SERVICES[unit.compose]
     assert tuple(service["command"]) == unit.command
     assert find_spec(f"{unit.command[2]}.__main__") is not None
-    assert service["image"] == "fillstream:${FILLSTREAM_VERSION:-0.1.0}"
-    assert service["build"]["context"] == "."
+
+
+def test_each_image_is_built_by_one_service_and_pulled_by_none() -> None:
+    built = {name: SERVICES[name]["build"]["target"] for name in OURS if "build" in SERVICES[name]}
+    assert built == {"signals": "runtime", "analytics": "analytics"}
+    for name in OURS:
+        image = "fillstream-analytics" if name == "analytics" else "fillstream"
+        assert SERVICES[name]["image"] == f"{image}:${{FILLSTREAM_VERSION:-0.1.0}}"
+        assert SERVICES[name]["pull_policy"] == "never"
+
+
+def test_the_market_is_made_up_only_when_asked_for() -> None:
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "feed": ["demo"]
+    }
+    assert SERVICES["feed"]["command"][:3] == ["fillstream", "feed", "synthetic"]
+    file = SERVICES["feed"]["command"][-1]
+    assert SERVICES["feed"]["healthcheck"]["test"][-3:] == ["--touched", file, "30"]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_understands_its_environment(unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = SERVICES[unit.compose]["environment"]
+    environment = {name: substituted(value) for name, value in SERVICES[unit.compose]["environment"].items()}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     inside = Path(environment["CONFIG_PATH"])
@@ -50,16 +81,60 @@ def test_a_service_understands_its_environment(unit: Unit, monkeypatch: pytest.M
     settings = load_settings(CONFIG / inside.name)
 
     settings.require_supported()
-    assert settings.redis_url == "redis://redis:6379"
+    assert settings.redis_url == "redis://redis:6379/0"
+    assert settings.service.url == f"http://127.0.0.1:{unit.port}"
     assert (settings.service.host, settings.service.port) == ("0.0.0.0", unit.port)
     assert settings.database.data_dir == Path("/data")
     assert settings.database.path.parent == Path("/data")
 
 
+def test_a_password_and_a_certificate_reach_whoever_connects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"FILLSTREAM_REDIS_PASSWORD": 'p@ss/"word', "FILLSTREAM_REDIS_CA_FILE": "./ca.crt"}
+    (tmp_path / "ca.crt").touch()
+    for name in OURS:
+        environment = {key: substituted(value, **given) for key, value in SERVICES[name]["environment"].items()}
+        assert environment["FILLSTREAM_MESSAGING__TLS_CA_FILE"] == "/run/fillstream/ca.crt"
+        for key, value in environment.items():
+            monkeypatch.setenv(key, value.replace("/run/fillstream", str(tmp_path)))
+        url = load_settings(CONFIG / "local.yaml").redis_url
+        assert url == f"rediss://:p%40ss%2F%22word@redis:6379/0?ssl_ca_certs={tmp_path}/ca.crt"
+    exporter = {key: substituted(value, **given) for key, value in SERVICES["redis_exporter"]["environment"].items()}
+    assert exporter == {
+        "REDIS_ADDR": "rediss://redis:6379",
+        "REDIS_PASSWORD": 'p@ss/"word',
+        "REDIS_EXPORTER_TLS_CA_CERT_FILE": "/run/fillstream/ca.crt",
+    }
+
+
+def test_a_redis_elsewhere_goes_before_the_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "rediss://me:secret@redis.example.com:6380/0"
+    for name in OURS:
+        for key, value in SERVICES[name]["environment"].items():
+            monkeypatch.setenv(key, substituted(value, REDIS_URL=url))
+        assert load_settings(CONFIG / "local.yaml").redis_url == url
+    assert substituted(SERVICES["redis_exporter"]["environment"]["REDIS_ADDR"], REDIS_URL=url) == url
+    assert SERVICES["redis"]["deploy"]["replicas"] == "${FILLSTREAM_REDIS_REPLICAS:-1}"
+
+
+def test_no_password_is_in_a_command_line() -> None:
+    for service in SERVICES.values():
+        assert "PASSWORD" not in str(service.get("command", "")) + str(service["healthcheck"])
+
+
+def test_whatever_can_be_set_is_in_the_example_and_nothing_else_with_the_same_default() -> None:
+    text = COMPOSE.read_text() + (ROOT / "deploy" / "servers.yml").read_text()
+    said = dict(re.findall(r"^#([A-Z_]+)=(.*)$", ENV_EXAMPLE, re.MULTILINE))
+    assert set(said) == set(VARIABLE.findall(text)) | {"COMPOSE_PROFILES"}
+    for name, default in re.findall(r"\$\{(\w+):-([^${}]+)\}", text):
+        if default != "/dev/null":  # stands for no file at all
+            assert said[name] == default
+    assert not re.search(r"^[A-Z]", ENV_EXAMPLE, re.MULTILINE), "copied as it is, it changes nothing"
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_starts_after_redis_is_healthy_and_says_when_it_is_ready(unit: Unit) -> None:
     service = SERVICES[unit.compose]
-    assert service["depends_on"] == {"redis": {"condition": "service_healthy"}}
+    assert service["depends_on"] == {"redis": {"condition": "service_healthy", "required": False}}
     assert service["healthcheck"]["test"] == ["CMD", "python", "-I", "-S", "/app/healthcheck.py", "/ready"]
 
 
@@ -69,7 +144,7 @@ def test_a_service_is_reached_from_this_machine_only_and_on_its_own_port(unit: U
     assert SERVICES[unit.compose]["ports"] == [f"127.0.0.1:${{{variable}:-{unit.port}}}:{unit.port}"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - UNREACHABLE))
 def test_every_port_is_bound_to_loopback(name: str) -> None:
     assert SERVICES[name]["ports"]
     assert all(str(port).startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
@@ -94,25 +169,42 @@ def test_only_redis_gets_capabilities_back_and_only_those_it_needs_to_become_its
 @pytest.mark.parametrize("name", NAMES)
 def test_every_container_is_checked_started_again_and_given_time_to_stop(name: str) -> None:
     service = SERVICES[name]
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
     assert service["restart"] == "unless-stopped"
     assert re.fullmatch(r"\d+s", service["stop_grace_period"])
     assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 
 
-def test_every_container_keeps_its_data_in_a_volume_of_its_own() -> None:
+def test_every_container_that_has_data_keeps_it_in_a_volume_of_its_own() -> None:
     declared = set(compose()["volumes"])
     used = [
         volume.partition(":")[0]
         for service in SERVICES.values()
         for volume in service["volumes"]
-        if not volume.startswith("./")
+        if isinstance(volume, str) and not volume.startswith("./")
     ]
     assert sorted(used) == sorted(declared)
-    assert len(declared) == len(SERVICES)
+    assert len(declared) == len(SERVICES) - len(UNREACHABLE)
+
+
+def test_no_two_servers_share_a_volume_and_no_two_desks_do() -> None:
+    def names(**given: str) -> set[str]:
+        volumes = {name: each for name, each in compose()["volumes"].items() if name != "prometheus-data"}
+        return {substituted(each["name"], **given) for each in volumes.values()}
+
+    assert set(SERVERS) == {"redis", "valkey"}
+    found = [names(FILLSTREAM_REDIS_SERVER=server) for server in SERVERS]
+    found.append(names(COMPOSE_PROJECT_NAME="another"))
+    assert len(set().union(*found)) == sum(map(len, found)) == 3 * (len(UNITS) + 1)
 
 
 def test_what_is_mounted_from_the_checkout_is_there_and_read_only() -> None:
-    mounts = [each for service in SERVICES.values() for each in service["volumes"] if each.startswith("./")]
+    mounts = [
+        each
+        for service in SERVICES.values()
+        for each in service["volumes"]
+        if isinstance(each, str) and each.startswith("./")
+    ]
     assert mounts
     for mount in mounts:
         source, _, mode = mount.split(":")
@@ -120,24 +212,39 @@ def test_what_is_mounted_from_the_checkout_is_there_and_read_only() -> None:
         assert mode == "ro"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_image_is_pinned_by_a_tag(name: str) -> None:
-    image = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", SERVICES[name]["image"])
-    assert re.fullmatch(r"[a-z/]+:v?\d[\w.-]*", image)
+def test_what_is_mounted_from_elsewhere_is_read_only_and_nothing_by_default() -> None:
+    mounts = [each for service in SERVICES.values() for each in service["volumes"] if isinstance(each, dict)]
+    assert {each["target"] for each in mounts} == {"/run/fillstream/ca.crt", "/tls"}
+    for mount in mounts:
+        assert (mount["type"], mount["read_only"]) == ("bind", True)
+        assert substituted(mount["source"]) == "/dev/null"
+
+
+@pytest.mark.parametrize(
+    "image", [each["image"] for each in [*SERVICES.values(), *SERVERS.values()] if "image" in each]
+)
+def test_every_image_is_pinned_by_a_tag(image: str) -> None:
+    assert re.fullmatch(r"[a-z0-9/_-]+:v?\d[\w.-]*", substituted(image))
 
 
 def test_no_password_stands_in_the_file() -> None:
-    assert not re.search(r"password|requirepass|api_key", COMPOSE.read_text(), re.IGNORECASE)
+    given = [pair for service in SERVICES.values() for pair in service.get("environment", {}).items()]
+    passwords = [value for name, value in given if re.search("PASSWORD|KEY|SECRET", name)]
+    assert passwords
+    assert all(re.fullmatch(r"\$\{\w+:-\}", value) for value in passwords), "a variable without a default"
 
 
 # -------------------------------------------------------------------------------------------------------- redis
 
 
 def test_one_variable_chooses_redis_or_valkey() -> None:
-    assert SERVICES["redis"]["image"] == "${REDIS_IMAGE:-redis:8}"
-    # Both images take a .conf as first argument for their own server, whatever it is called.
-    assert SERVICES["redis"]["command"][0].endswith(".conf")
-    assert "redis-cli || command -v valkey-cli" in SERVICES["redis"]["healthcheck"]["test"][1]
+    assert SERVICES["redis"]["extends"] == {
+        "file": "deploy/servers.yml",
+        "service": "${FILLSTREAM_REDIS_SERVER:-redis}",
+    }
+    script = SERVICES["redis"]["command"][:2]
+    assert script == SERVICES["redis"]["healthcheck"]["test"][1:3]
+    assert f"./deploy/redis.sh:{script[1]}:ro" in SERVICES["redis"]["volumes"]
 
 
 def test_the_log_is_on_disk_before_anybody_is_told() -> None:

@@ -13,13 +13,30 @@ import pytest
 import yaml
 
 from fillstream.libs.common.settings import Settings, load_settings
-from tests.deploy.house import BASE, CONFIG, CONFIG_FILES, OVERLAYS, ROOT, UNITS, Unit, documents, manifests, of_kind
+from tests.deploy.house import (
+    BASE,
+    COMPONENTS,
+    CONFIG,
+    CONFIG_FILES,
+    OVERLAYS,
+    ROOT,
+    UNITS,
+    Unit,
+    compose,
+    documents,
+    manifests,
+    of_kind,
+    shared_environment,
+)
 
 VERSIONS = ("1.28", kubernetes_validate.latest_version())
 """The oldest that has the pod-index label, and the newest that the schemas know."""
 NAME, COMPONENT, PART = (f"app.kubernetes.io/{each}" for each in ("name", "component", "part-of"))
 IDS = [unit.k8s for unit in UNITS]
 SETS = sorted(of_kind("StatefulSet"))
+(FEED,) = documents(COMPONENTS / "feed" / "feed.yaml")
+WORKLOADS = {**of_kind("StatefulSet"), "feed": FEED}
+(IMAGES,) = documents(COMPONENTS / "images" / "kustomization.yaml")
 
 
 def label(manifest: dict[str, Any]) -> str:
@@ -27,8 +44,8 @@ def label(manifest: dict[str, Any]) -> str:
 
 
 def pod(name: str) -> dict[str, Any]:
-    """Return the pod's spec of a StatefulSet."""
-    return dict(of_kind("StatefulSet")[name]["spec"]["template"]["spec"])
+    """Return the pod's spec of a StatefulSet, or of the feed."""
+    return dict(WORKLOADS[name]["spec"]["template"]["spec"])
 
 
 def container(name: str) -> dict[str, Any]:
@@ -38,14 +55,17 @@ def container(name: str) -> dict[str, Any]:
 
 def environment(name: str) -> dict[str, Any]:
     """Return a container's variables: the value, or where it comes from."""
-    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container(name)["env"]}
+    assert container(name)["envFrom"] == [{"configMapRef": {"name": "fillstream-env"}}]
+    own = {each["name"]: each.get("value", each.get("valueFrom")) for each in container(name)["env"]}
+    assert not own.keys() & shared_environment().keys(), "told in one place"
+    return {**shared_environment(), **own}
 
 
 # ------------------------------------------------------------------------------------------------------- schemas
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("manifest", manifests(), ids=label)
+@pytest.mark.parametrize("manifest", [*manifests(), FEED], ids=label)
 def test_every_manifest_is_strictly_valid(manifest: dict[str, Any], version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
@@ -61,6 +81,7 @@ def test_the_kustomization_names_every_manifest() -> None:
     (kustomization,) = documents(BASE / "kustomization.yaml")
     here = {path.name for path in BASE.glob("*.yaml")} - {"kustomization.yaml"}
     assert set(kustomization["resources"]) == here | {"../../config", "../../deploy"}
+    assert kustomization["configMapGenerator"] == [{"name": "fillstream-env", "envs": ["fillstream.env"]}]
 
 
 # ------------------------------------------------------------------------------------------------ the five and redis
@@ -92,6 +113,7 @@ def test_a_service_understands_its_environment_and_its_configmap(
 
     settings.require_supported()
     assert settings.redis_url == "redis://redis:6379/0"
+    assert settings.service.url == f"http://{unit.k8s}:{unit.port}"
     assert (settings.service.host, settings.service.port) == ("0.0.0.0", unit.port)
     assert (settings.database.data_dir, settings.database.path.parent) == (Path("/data"), Path("/data"))
     mounts = {each["mountPath"] for each in container(unit.k8s)["volumeMounts"]}
@@ -117,19 +139,38 @@ def test_a_stage_takes_its_partition_from_the_number_of_its_pod(unit: Unit) -> N
     assert environment(unit.k8s)["FILLSTREAM_PARTITION"] == {"fieldRef": {"fieldPath": path}}
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=IDS)
-def test_a_password_is_an_optional_reference_and_nowhere_a_value(unit: Unit) -> None:
-    reference = {"secretKeyRef": {"name": "fillstream-redis", "key": "url", "optional": True}}
-    assert environment(unit.k8s)["REDIS_URL"] == reference
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_password_is_an_optional_reference_and_nowhere_a_value(name: str) -> None:
+    def reference(key: str) -> dict[str, Any]:
+        return {"secretKeyRef": {"name": "fillstream-redis", "key": key, "optional": True}}
+
+    if name == "redis":
+        wanted = {"FILLSTREAM_REDIS_PASSWORD": reference("password")}
+    else:
+        wanted = {"FILLSTREAM_MESSAGING__PASSWORD": reference("password"), "REDIS_URL": reference("url")}
+    found = {key: value for key, value in environment(name).items() if "PASSWORD" in key or key == "REDIS_URL"}
+    assert found == wanted
     assert not of_kind("Secret")
-    assert all(isinstance(environment("redis")[name], dict) for name in environment("redis"))
+
+
+@pytest.mark.parametrize("name", [name for name in WORKLOADS if name != "redis"])
+def test_a_person_may_ask_for_orders_in_every_pod(name: str) -> None:
+    services = of_kind("Service")
+    assert environment(name)["FILLSTREAM_ANALYTICS_URL"] == "http://analytics:8008"
+    assert services["analytics"]["spec"]["ports"][0]["port"] == 8008
+    labels = WORKLOADS[name]["spec"]["template"]["metadata"]["labels"]
+    calling = of_kind("NetworkPolicy")["to-analytics"]["spec"]
+    assert labels[COMPONENT] in calling["podSelector"]["matchExpressions"][0]["values"]
+    assert calling["egress"][0]["to"] == [{"podSelector": {"matchLabels": {NAME: "analytics"}}}]
+    let_in = of_kind("NetworkPolicy")["analytics"]["spec"]["ingress"][0]["from"]
+    assert {"podSelector": calling["podSelector"]} in let_in
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_is_probed_for_being_up_and_for_being_ready(unit: Unit) -> None:
     probes = {name: container(unit.k8s)[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
     assert probes == {
-        "startup": {"path": "/ready", "port": "http"},
+        "startup": {"path": "/health", "port": "http"},  # it may wait for Redis for as long as it likes
         "readiness": {"path": "/ready", "port": "http"},
         "liveness": {"path": "/health", "port": "http"},
     }
@@ -145,14 +186,14 @@ def test_prometheus_finds_a_service_by_its_annotations(unit: Unit) -> None:
     }
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", WORKLOADS)
 def test_every_pod_is_confined(name: str) -> None:
     spec, only = pod(name), container(name)
     assert spec["automountServiceAccountToken"] is False
     assert spec["enableServiceLinks"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["runAsUser"] > 0
-    assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsGroup"]
+    assert spec["securityContext"].get("fsGroup") == (None if name == "feed" else spec["securityContext"]["runAsGroup"])
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert only["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -176,6 +217,28 @@ def test_every_pod_reserves_and_limits_and_has_time_to_stop(name: str) -> None:
     assert pod(name)["terminationGracePeriodSeconds"] >= 60
 
 
+def millicores(text: str) -> int:
+    assert text.endswith("m")
+    return int(text.removesuffix("m"))
+
+
+def mebibytes(text: str) -> int:
+    assert text.endswith("Mi")
+    return int(text.removesuffix("Mi"))
+
+
+def test_the_desk_and_a_feed_fit_a_node_of_two_cores() -> None:
+    requests = {name: container(name)["resources"]["requests"] for name in WORKLOADS}
+    cpu = sum(millicores(each["cpu"]) for each in requests.values())
+    memory = sum(mebibytes(each["memory"]) for each in requests.values())
+    assert cpu <= 1200, "of 2 000, a cluster's own pods have up to 800"
+    assert memory <= 2048
+    told = (ROOT / "k8s" / "README.md").read_text()
+    own = requests["feed"]
+    assert f"{cpu - millicores(own['cpu'])} m of CPU and {memory - mebibytes(own['memory'])} MiB" in told
+    assert f"{cpu} m and {memory} MiB" in told
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_every_pod_has_a_volume_of_its_own(name: str) -> None:
     (claim,) = of_kind("StatefulSet")[name]["spec"]["volumeClaimTemplates"]
@@ -183,11 +246,21 @@ def test_every_pod_has_a_volume_of_its_own(name: str) -> None:
     assert {"name": "data", "mountPath": "/data"} in container(name)["volumeMounts"]
 
 
-@pytest.mark.parametrize("name", SETS)
-def test_every_image_is_pinned_by_a_tag(name: str) -> None:
-    image, _, tag = container(name)["image"].partition(":")
-    assert image and tag
-    assert tag != "latest"
+def test_every_image_gets_its_version_in_one_place() -> None:
+    named = {container(name)["image"] for name in WORKLOADS}
+    pins = {each["name"]: each.get("digest") or each["newTag"] for each in IMAGES["images"]}
+    assert set(pins) == named == {"fillstream", "fillstream-analytics", "redis"}
+    assert all(tag and tag != "latest" for tag in pins.values())
+    for folder in (BASE, OVERLAYS / "demo"):
+        (kustomization,) = documents(folder / "kustomization.yaml")
+        assert any(path.endswith("components/images") for path in kustomization["components"])
+    builds = {service["image"].partition(":")[0] for service in compose()["services"].values() if "build" in service}
+    assert builds == named - {"redis"}, "what compose builds"
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=IDS)
+def test_only_analytics_has_the_image_with_duckdb(unit: Unit) -> None:
+    assert container(unit.k8s)["image"] == ("fillstream-analytics" if unit.compose == "analytics" else "fillstream")
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -218,7 +291,7 @@ def test_nothing_is_allowed_unless_it_is_said() -> None:
 def test_redis_lets_in_stages_analytics_and_clients_and_calls_nobody() -> None:
     spec = of_kind("NetworkPolicy")["redis"]["spec"]
     (rule,) = spec["ingress"]
-    (source,) = rule["from"]
+    source, _ = rule["from"]
     assert source == {
         "podSelector": {
             "matchExpressions": [{"key": COMPONENT, "operator": "In", "values": ["stage", "analytics", "client"]}]
@@ -232,6 +305,24 @@ def test_who_may_call_redis_is_whom_redis_lets_in() -> None:
     calling = of_kind("NetworkPolicy")["to-redis"]["spec"]["podSelector"]
     let_in = of_kind("NetworkPolicy")["redis"]["spec"]["ingress"][0]["from"][0]["podSelector"]
     assert calling == let_in
+
+
+@pytest.mark.parametrize("policy", ["redis", "analytics"])
+def test_a_namespace_with_the_label_that_the_readme_names_is_let_in(policy: str) -> None:
+    (rule,) = of_kind("NetworkPolicy")[policy]["spec"]["ingress"]
+    assert rule["from"][1:] == [{"namespaceSelector": {"matchLabels": {"fillstream-client": "true"}}}]
+    assert "kubectl label namespace strategies fillstream-client=true" in (ROOT / "k8s" / "README.md").read_text()
+
+
+def test_there_is_one_feed_and_it_is_a_client() -> None:
+    assert (FEED["spec"]["replicas"], FEED["spec"]["strategy"]) == (1, {"type": "Recreate"})
+    assert FEED["spec"]["template"]["metadata"]["labels"][COMPONENT] == "client"
+    assert container("feed")["args"][:3] == ["fillstream", "feed", "synthetic"]
+    assert (
+        container("feed")["readinessProbe"]["exec"]["command"]
+        == compose()["services"]["feed"]["healthcheck"]["test"][1:]
+    )
+    assert "livenessProbe" not in container("feed"), "without Redis it waits"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
@@ -252,7 +343,7 @@ def test_the_configmaps_are_made_of_the_files_that_everything_else_reads() -> No
     (config,) = documents(CONFIG / "Kustomization")
     assert config["configMapGenerator"] == [{"name": "fillstream-config", "files": list(CONFIG_FILES)}]
     (redis,) = documents(ROOT / "deploy" / "Kustomization")
-    assert redis["configMapGenerator"] == [{"name": "fillstream-redis-conf", "files": ["redis.conf"]}]
+    assert redis["configMapGenerator"] == [{"name": "fillstream-redis-conf", "files": ["redis.conf", "redis.sh"]}]
 
 
 def build(folder: Path) -> list[dict[str, Any]]:
@@ -274,24 +365,63 @@ def test_kustomize_builds_what_kubernetes_accepts(folder: Path) -> None:
     built = build(folder)
     for each in built:
         kubernetes_validate.validate(each, VERSIONS[-1], strict=True)
-    assert len(built) == len(manifests()) + 2, "every manifest and two ConfigMaps"
+    more = 4 if folder.name == "demo" else 3
+    assert len(built) == len(manifests()) + more, "every manifest, three ConfigMaps and, in the demo, a feed"
+    pins = {each["name"]: each["newTag"] for each in IMAGES["images"]}
+    for each in built:
+        if each["kind"] in {"StatefulSet", "Deployment"}:
+            image = each["spec"]["template"]["spec"]["containers"][0]["image"]
+            assert image == f"{image.partition(':')[0]}:{pins[image.partition(':')[0]]}"
     assert all(each["metadata"].get("namespace") == "fillstream" for each in built if each["kind"] != "Namespace")
 
 
 @pytest.mark.deploy
-def test_a_configmap_holds_the_very_bytes_of_the_files_and_pods_mount_it_by_its_hash() -> None:
-    built = build(BASE)
+@pytest.mark.parametrize("folder", [BASE, OVERLAYS / "demo"], ids=str)
+def test_a_configmap_holds_the_very_bytes_of_the_files_and_pods_mount_it_by_its_hash(folder: Path) -> None:
+    built = build(folder)
     maps = {each["metadata"]["name"].rpartition("-")[0]: each for each in built if each["kind"] == "ConfigMap"}
     assert maps["fillstream-config"]["data"] == {name: (CONFIG / name).read_text() for name in CONFIG_FILES}
-    assert maps["fillstream-redis-conf"]["data"] == {"redis.conf": (ROOT / "deploy" / "redis.conf").read_text()}
-    mounted = {
-        volume["configMap"]["name"]
-        for each in built
-        if each["kind"] == "StatefulSet"
-        for volume in each["spec"]["template"]["spec"]["volumes"]
-        if "configMap" in volume
+    files = ("redis.conf", "redis.sh")
+    assert maps["fillstream-redis-conf"]["data"] == {name: (ROOT / "deploy" / name).read_text() for name in files}
+    assert maps["fillstream-env"]["data"] == shared_environment()
+    pods = [each["spec"]["template"]["spec"] for each in built if each["kind"] in {"StatefulSet", "Deployment"}]
+    mounted = {volume["configMap"]["name"] for each in pods for volume in each["volumes"] if "configMap" in volume}
+    told = {each["containers"][0]["envFrom"][0]["configMapRef"]["name"] for each in pods}
+    assert mounted | told == {each["metadata"]["name"] for each in maps.values()}, (
+        "a change of the files rolls the pods"
+    )
+    assert len(told) == 1
+
+
+@pytest.mark.deploy
+def test_the_overlay_that_the_readme_shows_builds(tmp_path: Path) -> None:
+    for name in ("k8s", "config", "deploy"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    section = (ROOT / "k8s" / "README.md").read_text().split("## Your own overlay")[1].split("\n## ")[0]
+    shown = "".join(line[4:] for line in section.splitlines(keepends=True) if line.startswith("    "))
+    own = tmp_path / "k8s" / "overlays" / "own"
+    own.mkdir()
+    (own / "kustomization.yaml").write_text(shown)
+
+    built = build(own)
+
+    pods = [each["spec"]["template"]["spec"] for each in built if each["kind"] in {"StatefulSet", "Deployment"}]
+    assert {each["containers"][0]["image"] for each in pods} == {
+        "registry.example.com/fillstream:0.1.0",
+        "registry.example.com/fillstream-analytics@sha256:0123…",
+        "valkey/valkey:9",
     }
-    assert mounted == {each["metadata"]["name"] for each in maps.values()}, "a change of the files rolls the pods"
+    (told,) = [each for each in built if each["metadata"]["name"].startswith("fillstream-env-")]
+    assert told["data"] == {**shared_environment(), "FILLSTREAM_LOG_FORMAT": "plain"}
+    assert {each["containers"][0]["envFrom"][0]["configMapRef"]["name"] for each in pods} == {told["metadata"]["name"]}
+
+
+@pytest.mark.deploy
+def test_the_local_overlay_requests_what_the_readme_says() -> None:
+    sets = [each for each in build(OVERLAYS / "local") if each["kind"] == "StatefulSet"]
+    requests = [each["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] for each in sets]
+    sums = (sum(millicores(each["cpu"]) for each in requests), sum(mebibytes(each["memory"]) for each in requests))
+    assert "`overlays/local/` requests {} m and {} MiB".format(*sums) in (ROOT / "k8s" / "README.md").read_text()
 
 
 @pytest.mark.deploy
@@ -306,4 +436,5 @@ def test_the_local_overlay_pulls_none_of_our_images() -> None:
 def test_settings_of_the_pods_are_the_ones_tested_above() -> None:
     """The names this module sets must be the settings' own: a section that vanished would be passed over otherwise."""
     sections = {name.removeprefix("FILLSTREAM_").partition("__")[0].lower() for name in environment("signals")}
-    assert sections - {"config_path", "redis_url", "partition"} <= set(Settings.model_fields)
+    single = {"config_path", "redis_url", "partition", "analytics_url", "log_format", "redis_maxmemory"}
+    assert sections - single <= set(Settings.model_fields)

@@ -6,6 +6,7 @@ In the order they stand here; each test leaves the stack running and quiet.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -24,20 +25,32 @@ from tests.deploy.house import UNITS
 from tests.deploy.stack import ComposeStack, require_docker
 
 pytestmark = pytest.mark.deploy
-NAMES = (*(unit.compose for unit in UNITS), "redis", "prometheus")
-IMAGES = ("redis:8", "valkey/valkey:9")
+NAMES = (*(unit.compose for unit in UNITS), "redis", "redis_exporter", "prometheus")
+PUBLISHED = {*NAMES} - {"redis_exporter"}
+SERVICES = tuple(unit.compose for unit in UNITS)
+PASSWORD = 'p@s "s/w:1'
+DESKS = {
+    "redis": {},
+    "valkey": {
+        "FILLSTREAM_REDIS_SERVER": "valkey",
+        "FILLSTREAM_REDIS_PASSWORD": PASSWORD,
+        "FILLSTREAM_LOG_FORMAT": "json",
+        "FILLSTREAM_REDIS_MAXMEMORY": "512mb",
+    },
+}
+"""As it comes, and with what can be set set."""
 SYMBOL = "ETHUSDT"
 """Not among those that the load trades: its book is this module's alone."""
 ASK_PX = "3000.10"
 
 
-@pytest.fixture(scope="module", params=IMAGES)
+@pytest.fixture(scope="module", params=sorted(DESKS))
 def stack(request: pytest.FixtureRequest) -> Iterator[ComposeStack]:
     """Yield a stack that was built and brought up with one of the servers; take it away afterwards, volumes and all."""
     require_docker()
-    made = ComposeStack(request.param, f"fillstream-test-{request.param.partition('/')[0].partition(':')[0]}")
+    made = ComposeStack(f"fillstream-test-{request.param}", DESKS[request.param])
     try:
-        made.run("build", "--quiet", "signals")
+        made.run("build", "--quiet", "signals", "analytics")
         made.up()
         made.wait_ready()
         yield made
@@ -91,10 +104,10 @@ def test_every_container_is_healthy(stack: ComposeStack) -> None:
 
 
 def test_every_port_is_published_on_loopback_only(stack: ComposeStack) -> None:
-    for each in stack.containers().values():
+    for name, each in stack.containers().items():
         bound = [port for ports in each["NetworkSettings"]["Ports"].values() for port in ports or []]
-        assert bound
-        assert {port["HostIp"] for port in bound} == {"127.0.0.1"}
+        assert bool(bound) == (name in PUBLISHED)
+        assert all(port["HostIp"] == "127.0.0.1" for port in bound)
 
 
 def test_no_process_is_root_or_may_become_it(stack: ComposeStack) -> None:
@@ -111,6 +124,56 @@ def test_no_root_file_system_can_be_written(stack: ComposeStack) -> None:
         assert each["HostConfig"]["ReadonlyRootfs"] is True, name
         told = stack.execute(name, "sh", "-c", "touch /usr/x 2>/dev/null && echo written || echo refused")
         assert told.strip() == "refused", name
+
+
+def test_docker_keeps_so_much_of_a_log_and_no_more(stack: ComposeStack) -> None:
+    for name, each in stack.containers().items():
+        assert each["HostConfig"]["LogConfig"] == {
+            "Type": "json-file",
+            "Config": {"max-file": "5", "max-size": "10m"},
+        }, name
+
+
+def test_a_password_is_asked_for_and_shown_by_no_command_line(stack: ComposeStack) -> None:
+    with redis.Redis(port=stack.ports["redis"]) as client:
+        if "FILLSTREAM_REDIS_PASSWORD" in stack.variables:
+            with pytest.raises(redis.exceptions.AuthenticationError):
+                client.ping()
+        else:
+            assert cast(Any, client.ping()) is True
+    for name, each in stack.containers().items():
+        assert PASSWORD not in str([each["Path"], each["Args"], each["Config"]["Healthcheck"]]), name
+        assert PASSWORD not in stack.execute(name, "sh", "-c", "cat /proc/[0-9]*/cmdline"), name
+
+
+def test_redis_holds_as_much_as_it_was_told(stack: ComposeStack) -> None:
+    with redis.Redis.from_url(stack.redis_url) as client:
+        found: Any = client.config_get("maxmemory")
+    wanted = stack.variables.get("FILLSTREAM_REDIS_MAXMEMORY", "768mb")
+    assert int(found["maxmemory"]) == int(wanted.removesuffix("mb")) * 2**20
+
+
+def test_redis_is_watched(stack: ComposeStack) -> None:
+    told = stack.execute("redis_exporter", "wget", "-q", "-O", "-", "http://127.0.0.1:9121/metrics")
+    assert "\nredis_up 1\n" in told
+
+
+def test_status_names_addresses_that_somebody_on_this_machine_can_open(stack: ComposeStack) -> None:
+    found = {
+        each["stage"]: each["url"] for each in json.loads(stack.execute("orders", "fillstream", "status", "--json"))
+    }
+    names = {"engine": "matching_engine", "positions": "position_service"}
+    assert found == {stage: stack.url(names.get(stage, stage)) for stage in found}
+    for url in found.values():
+        with urlopen(f"{url}/health", timeout=10) as answer:
+            assert answer.status == 200
+
+
+def test_doctor_has_nothing_to_complain_about_in_any_container(stack: ComposeStack) -> None:
+    for name in SERVICES:
+        findings = json.loads(stack.execute(name, "fillstream", "doctor", "--json"))
+        assert [each for each in findings if each["verdict"] != "ok"] == [], name
+        assert {each["what"] for each in findings} >= {"configuration", "C core", "data folder", "Redis", "durable log"}
 
 
 def test_a_signal_from_the_host_is_filled(stack: ComposeStack) -> None:
@@ -162,6 +225,21 @@ def test_whatever_is_killed_under_load_comes_back_and_the_books_agree(stack: Com
     assert found.problems == []
     assert found.signals >= load.sent == 1500
     assert found.fills > 0
+
+
+PLAIN = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (?:INFO|WARNING|ERROR|CRITICAL) (\w+) ")
+OF_A_STACK_TRACE = re.compile(r"Traceback|\s|$|During |The above |[\w.]+(Error|Exception|Gap|Fenced)\b")
+
+
+def test_every_line_of_a_service_has_the_one_format(stack: ComposeStack) -> None:
+    lines = stack.logs(*SERVICES)
+    assert not [line for line in lines if "\x1b" in line], "no colours"
+    if stack.variables.get("FILLSTREAM_LOG_FORMAT") == "json":
+        assert {json.loads(line)["service"] for line in lines} == {*SERVICES}
+        return
+    told = {line: found[1] for line in lines if (found := PLAIN.match(line))}
+    assert {*told.values()} == {*SERVICES}
+    assert [line for line in lines if line not in told and not OF_A_STACK_TRACE.match(line)] == []
 
 
 def test_down_and_up_again_changes_nothing(stack: ComposeStack) -> None:

@@ -698,6 +698,24 @@ def test_doctor_looks_at_everything_and_says_how_to_get_what_is_not_there(
     assert "Python 3.11 or newer" in result.stdout
 
 
+def test_doctor_in_a_container_looks_at_what_matters_there(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FILLSTREAM_CONTAINER", "1")
+    monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path))
+    found = {each["what"]: each for each in json.loads(run("doctor", "--json").stdout)}
+    wanted = {"configuration", "Python", "C core", "hiredis", "analytics", "data folder", "Redis", "durable log"}
+    assert set(found) == wanted
+    assert str(tmp_path) in found["data folder"]["found"]
+
+    monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path / "none"))
+    away = run("doctor", "--json", "--redis-url", f"redis://:s3cret@127.0.0.1:{free_port()}", code=Exit.NO)
+    missing = {each["what"]: each for each in json.loads(away.stdout) if each["verdict"] == "missing"}
+    assert set(missing) == {"data folder", "Redis"}
+    assert missing["data folder"]["found"] == f"{tmp_path / 'none'}: No such file or directory"
+    assert "s3cret" not in away.stdout
+
+
 def test_doctor_without_a_server_is_no_failure(run: Run) -> None:
     found = json.loads(run("doctor", "--json", "--redis-url", f"redis://:s3cret@127.0.0.1:{free_port()}").stdout)
     (server,) = [each for each in found if each["what"] == "Redis"]

@@ -72,7 +72,8 @@ class Process:
     def last_words(self) -> str:
         """Return the line that says why it ended; other threads may have logged after it."""
         lines = self.log.read_text().splitlines()
-        return next(line for line in reversed(lines) if line.startswith("analytics ends: "))
+        said = (line.partition("analytics ends: ") for line in reversed(lines))
+        return next("".join(parts[1:]) for parts in said if parts[1])
 
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None

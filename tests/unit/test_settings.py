@@ -487,3 +487,60 @@ def test_any_value_is_taken_or_refused_with_its_line(old: str, data: st.DataObje
                 assert at.endswith("accounts.yaml") or int(number) >= line, (
                     problem
                 )  # an open bracket or quote is found out about further down
+
+
+# ----------------------------------------------------------------------------- addresses, passwords, certificates
+
+
+def test_where_people_open_a_service_is_what_it_listens_on_or_what_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for host, url in (
+        ("0.0.0.0", "http://127.0.0.1:8004"),
+        ("::", "http://127.0.0.1:8004"),
+        ("::1", "http://[::1]:8004"),
+        ("10.0.0.7", "http://10.0.0.7:8004"),
+    ):
+        monkeypatch.setenv("FILLSTREAM_SERVICE__HOST", host)
+        assert load_settings().service.url == url
+    monkeypatch.setenv("FILLSTREAM_SERVICE__PUBLIC_URL", "https://desk.example.com/signals/")
+    assert load_settings().service.url == "https://desk.example.com/signals"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8004", "ftp://a:1", "http://", "http://a:0", "http://a:x"])
+def test_where_people_open_a_service_is_a_url(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILLSTREAM_SERVICE__PUBLIC_URL", url)
+    with pytest.raises(
+        SettingsError, match=r"service\.public_url: its value is not http://host:port or https://host:port"
+    ):
+        load_settings()
+
+
+def test_a_password_is_written_into_the_url_as_a_url_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__PASSWORD", "a@b/c:d e")
+    assert load_settings().redis_url == "redis://:a%40b%2Fc%3Ad%20e@localhost:6379/0"
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere:1/0")
+    assert load_settings().redis_url == "redis://elsewhere:1/0", "a URL brings its own"
+
+
+def test_what_compose_hands_on_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REDIS_URL", "FILLSTREAM_MESSAGING__PASSWORD", "FILLSTREAM_MESSAGING__TLS_CA_FILE",
+                 "FILLSTREAM_MESSAGING__URL", "FILLSTREAM_SERVICE__PUBLIC_URL"):  # fmt: skip
+        monkeypatch.setenv(name, "")
+    settings = load_settings()
+    assert settings.redis_url == "redis://localhost:6379/0"
+    assert settings.service.public_url is None
+
+
+def test_a_certificate_authority_means_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "our ca.crt"
+    file.touch()
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__TLS_CA_FILE", str(file))
+    asked = f"ssl_ca_certs={tmp_path}/our%20ca.crt"
+    assert load_settings().redis_url == f"rediss://localhost:6379/0?{asked}"
+    monkeypatch.setenv("REDIS_URL", "rediss://elsewhere:1/0?db=2")
+    assert load_settings().redis_url == f"rediss://elsewhere:1/0?db=2&{asked}"
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere:1/0")
+    with pytest.raises(SettingsError, match="nothing would be encrypted"):
+        load_settings()
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__TLS_CA_FILE", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match=r"messaging\.tls_ca_file: its value is not a file"):
+        load_settings()
