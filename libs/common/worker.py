@@ -111,6 +111,7 @@ class SnapshotWriter(threading.Thread):
         self._wake = threading.Condition()
         self.saved_at: float | None = None
         self.saved_id = ""
+        self.saved_entries = 0
         self.last_error = ""
         self._broke: BaseException | None = None
 
@@ -159,7 +160,8 @@ class SnapshotWriter(threading.Thread):
         """Wait until Redis is durable up to it, write it, and let the log be trimmed below the oldest kept."""
         self._durability.wait(id_ms(snapshot.id))
         self._store.save(snapshot)
-        self.saved_at, self.saved_id, self.last_error = time.monotonic(), snapshot.id, ""
+        self.saved_at, self.saved_id, self.saved_entries = time.monotonic(), snapshot.id, snapshot.entries
+        self.last_error = ""
         oldest = self._store.ids()[-1]
         self._client.hset(low_water_key(self._role.stage.inbox), self._role.stage.name, oldest)
         for stream, readers in self._role.trims.items():
@@ -188,12 +190,14 @@ class Worker(threading.Thread):
         self._metrics = metrics
         self._topology = settings.topology()
         self._state = "starting"
+        self._started_at = time.monotonic()
         self._last_error = ""
         self._rate_from = (time.monotonic(), 0)
         self._next_tick = 0.0
         self._next_heartbeat = 0.0
         self._next_lag_check = 0.0
         self._snapshot_due = (time.monotonic(), 0)
+        self._snapshot_from = 0
         self._downstream_lag = 0
 
     def stop(self) -> None:
@@ -230,7 +234,8 @@ class Worker(threading.Thread):
         self._runner.recover()
         self._metrics.replayed.set(self._runner.replayed)
         self._metrics.recovery_seconds.set(time.monotonic() - began)
-        self._snapshot_due = (time.monotonic(), self._runner.entries - self._runner.replayed)
+        self._snapshot_from = self._runner.entries - self._runner.replayed
+        self._snapshot_due = (time.monotonic(), self._snapshot_from)
         self._state = "live"
         self._metrics.live.set(1)
         self._when_live()
@@ -286,12 +291,12 @@ class Worker(threading.Thread):
         if now >= self._next_lag_check:
             self._next_lag_check = now + LAG_CHECK_S
             self._downstream_lag = self._lag_of_downstream()
-            self._metrics.downstream_lag.set(self._downstream_lag)
+            self._metrics.downstream_lag(self._downstream_lag)
         limit = self._settings.messaging.max_downstream_lag
         held = self._downstream_lag > limit
         if held != (self._state == "paused"):
             self._state = "paused" if held else "live"
-            self._metrics.paused.set(held)
+            self._metrics.paused(held)
             what = "reading paused" if held else "reading again"
             logger.warning("%s: downstream lag %d, limit %d", what, self._downstream_lag, limit)
         if held:
@@ -318,18 +323,19 @@ class Worker(threading.Thread):
 
     def _count(self, batch: Sequence[Entry], seconds: float) -> None:
         metrics, runner = self._metrics, self._runner
-        metrics.entries_in.inc(len(batch))
+        metrics.entries_in(self._log.inbox, len(batch))
         metrics.batch.observe(len(batch))
         metrics.commit.observe(self._log.commit_seconds)
         metrics.fold.observe((seconds - runner.commit_seconds) / len(batch))
         for stream, (_, payloads) in runner.out.by_stream.items():
             metrics.entries_out(stream, len(payloads))
+        for stream, messages in runner.out.lossy.items():
+            metrics.entries_out(stream, len(messages))
         for reason in runner.out.reasons:
             metrics.dead(reason)
         latencies = self.role.stage.latencies_ms
         if latencies:
-            for milliseconds in latencies:
-                metrics.latency.observe(milliseconds / 1000)
+            metrics.filled_after(latencies)
             latencies.clear()
 
     # ------------------------------------------------------------------------------------------------ snapshots
@@ -359,20 +365,18 @@ class Worker(threading.Thread):
         stage, metrics = self.role.stage, self._metrics
         entries = self._runner.entries
         lag = max(0, self._inbox_entries_added() - entries) if now else 0
-        pending = self._pending() if now else 0
         then, counted = self._rate_from
         rate = (entries - counted) / (now - then) if now > then and counted else 0.0
         self._rate_from = (now, entries)
         saved_at = self._writer.saved_at
         age = time.monotonic() - saved_at if saved_at else -1.0
         metrics.lag.set(lag)
-        metrics.pending.set(pending)
-        metrics.snapshot_age.set(age)
+        metrics.snapshot_age.set(time.monotonic() - (saved_at or self._started_at))
+        metrics.snapshot_behind.set(entries - (self._writer.saved_entries or self._snapshot_from))
         metrics.state(stage.gauges())
         self._put_status(
             state=self._state,
             lag=lag,
-            pending=pending,
             entries=entries,
             entries_per_s=round(rate, 1),
             snapshot_id=self._writer.saved_id,
@@ -383,10 +387,6 @@ class Worker(threading.Thread):
 
     def _inbox_entries_added(self) -> int:
         return _entries_added(cast(Any, self._aside.xinfo_stream(self.role.stage.inbox)))
-
-    def _pending(self) -> int:
-        found: Any = self._aside.xpending(self.role.stage.inbox, self.role.stage.name)
-        return int(found["pending"])
 
     def _put_status(self, **fields: Any) -> None:
         key = self._topology.status(self.role.stage.name, self.role.stage.partition)
