@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from fillstream.libs.common.stage import Family, Stage
+from fillstream.libs.common.trim import Kept
 
 RESTARTS_VARIABLE = "FILLSTREAM_RESTARTS"
 """Set by the supervisor: how often it has started this service again. Other supervisors count for themselves."""
@@ -98,6 +99,40 @@ class ProcessMetrics:
         return Histogram(f"fillstream_{name}", text, [*self.labels, *more], registry=self.registry, buckets=buckets)
 
 
+class _Streams(Collector):
+    """What the streams that a stage trims keep, replaced as a whole: readers come and go."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self._labels = labels
+        self._found: tuple[Sequence[Kept], Mapping[str, int], int] = ((), {}, 0)
+
+    def take(self, kept: Sequence[Kept], sizes: Mapping[str, int], now_ms: int) -> None:
+        self._found = kept, sizes, now_ms
+
+    def collect(self) -> Iterable[Metric]:
+        kept, sizes, now_ms = self._found
+        values = list(self._labels.values())
+        bytes_ = self._gauge("stream_bytes", "Memory of a stream, from a sample of it.")
+        age = self._gauge("stream_kept_seconds", "Age of a stream's oldest entry: how much is kept of the retention.")
+        held = self._gauge(
+            "stream_held_seconds",
+            "Log time at a stream's end that a reader has yet to let go: nothing of it is trimmed.",
+            "reader",
+        )
+        for each in kept:
+            bytes_.add_metric([*values, each.stream], sizes[each.stream])
+            age.add_metric([*values, each.stream], max(0, now_ms - each.first_ms) / 1000)
+            for reader, held_ms in each.held_ms.items():
+                held.add_metric([*values, each.stream, reader], held_ms / 1000)
+        return bytes_, age, held
+
+    def describe(self) -> Iterable[Metric]:
+        return self.collect()
+
+    def _gauge(self, name: str, text: str, *more: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(f"fillstream_{name}", text, labels=[*self._labels, "stream", *more])
+
+
 class StageMetrics(ProcessMetrics, Collector):
     """The metrics of one stage partition.
 
@@ -140,6 +175,11 @@ class StageMetrics(ProcessMetrics, Collector):
         self.recovery_seconds = self.gauge(
             "recovery_seconds", "How long the last start took to rebuild the state."
         ).labels(**self.labels)
+        self._trimmed = self.counter(
+            "trimmed_entries_total", "Entries that nobody needed any more and that went, by stream.", "stream"
+        )
+        self._streams = _Streams(self.labels)
+        self.registry.register(self._streams)
         self._families: tuple[Family, ...] = stage.families
         self._state: Mapping[str, Mapping[str, int]] = {}
         self.registry.register(self)
@@ -163,6 +203,14 @@ class StageMetrics(ProcessMetrics, Collector):
         """Tell the largest lag of the stages this one feeds; nothing where it feeds none."""
         if self._downstream_lag is not None:
             self._downstream_lag.labels(**self.labels).set(entries)
+
+    def trimmed(self, stream: str, entries: int) -> None:
+        """See `trim.Watched`."""
+        self._trimmed.labels(**self.labels, stream=stream).inc(entries)
+
+    def streams(self, kept: Sequence[Kept], sizes: Mapping[str, int], now_ms: int) -> None:
+        """See `trim.Watched`."""
+        self._streams.take(kept, sizes, now_ms)
 
     def state(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Take over the stage's own counts, copied by the thread that owns the state."""

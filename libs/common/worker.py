@@ -28,7 +28,7 @@ from fillstream.libs.common.settings import Settings
 from fillstream.libs.common.snapshots import Snapshot, SnapshotStore
 from fillstream.libs.common.stage import Entry, Inconsistent, Stage
 from fillstream.libs.common.streams import id_ms
-from fillstream.libs.common.trim import low_water_key, trim
+from fillstream.libs.common.trim import LOOK_S, Trimmer
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ STATUS_TTL_S = 86_400
 REDIS_WAIT_S = 30.0
 PAUSE_S = 0.05
 LAG_CHECK_S = 0.25
+SQUEEZED_SHARE = 0.1
+"""The share of its time that a stage takes snapshots, at most, to let its inbox be trimmed while memory is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +92,28 @@ def wait_for_redis(client: redis.Redis) -> None:
 
 
 class SnapshotWriter(threading.Thread):
-    """Writes snapshots behind the worker's back, never ahead of what Redis holds durably.
+    """Writes snapshots behind the worker's back, never ahead of what Redis holds durably, and trims the logs.
 
     Args:
         store: where to.
         role: whose.
+        log: the role's inbox, where each snapshot leaves a mark.
         settings: retention and the Redis to ask.
-        metrics: told about failures.
+        metrics: told about failures, and what the streams keep.
     """
 
-    def __init__(self, store: SnapshotStore, role: Role, settings: Settings, metrics: StageMetrics) -> None:
+    def __init__(
+        self, store: SnapshotStore, role: Role, log: RedisLog, settings: Settings, metrics: StageMetrics
+    ) -> None:
         super().__init__(name="snapshots", daemon=True)
         self._store = store
-        self._role = role
-        self._settings = settings
+        self._log = log
         self._metrics = metrics
         self._client = connect(settings.redis_url)
-        self._durability = Durability(self._client)
+        stage, prefix = role.stage, settings.messaging.topic_prefix
+        self._durability = Durability(self._client, f"{prefix}durability.{stage.name}.{{{stage.partition}}}")
+        self.trimmer = Trimmer(connect(settings.redis_url), stage.name, role.trims, settings.messaging, metrics)
+        self._trim_error = ""
         self._wanted: Snapshot | None = None
         self._wake = threading.Condition()
         self.saved_at: float | None = None
@@ -130,13 +137,15 @@ class SnapshotWriter(threading.Thread):
             self._wake.notify()
 
     def run(self) -> None:
-        """Wait for snapshots and write them."""
+        """Wait for snapshots and write them; trim meanwhile, as an idle stage writes none."""
         try:
             while True:
                 with self._wake:
-                    while self._wanted is None:
-                        self._wake.wait()
+                    self._wake.wait_for(lambda: self._wanted is not None, timeout=LOOK_S)
                     wanted = self._wanted
+                if wanted is None:
+                    self.try_to_trim()
+                    continue
                 self._try_to_save(wanted)
                 with self._wake:
                     self._wanted = None
@@ -156,16 +165,25 @@ class SnapshotWriter(threading.Thread):
             logger.error("snapshot %s not written: %s", wanted.id, error)
             self._metrics.snapshot_errors.inc()
 
+    def try_to_trim(self, at_once: bool = False) -> None:
+        """Trim what may go, if it is time to. Not to have trimmed harms nobody yet: what is wrong is logged, once."""
+        try:
+            self.trimmer.sweep(at_once)
+        except redis.exceptions.RedisError as error:
+            if str(error) != self._trim_error:
+                logger.error("not trimmed: %s", error)
+            self._trim_error = str(error)
+        else:
+            self._trim_error = ""
+
     def save(self, snapshot: Snapshot) -> None:
         """Wait until Redis is durable up to it, write it, and let the log be trimmed below the oldest kept."""
         self._durability.wait(id_ms(snapshot.id))
         self._store.save(snapshot)
         self.saved_at, self.saved_id, self.saved_entries = time.monotonic(), snapshot.id, snapshot.entries
         self.last_error = ""
-        oldest = self._store.ids()[-1]
-        self._client.hset(low_water_key(self._role.stage.inbox), self._role.stage.name, oldest)
-        for stream, readers in self._role.trims.items():
-            trim(self._client, stream, readers, self._settings.messaging.retention_s)
+        self._log.mark(self._client, self._store.ids()[-1])
+        self.try_to_trim(at_once=True)
 
 
 class Worker(threading.Thread):
@@ -198,6 +216,7 @@ class Worker(threading.Thread):
         self._next_lag_check = 0.0
         self._snapshot_due = (time.monotonic(), 0)
         self._snapshot_from = 0
+        self._snapshot_took_s = 0.0
         self._downstream_lag = 0
 
     def stop(self) -> None:
@@ -224,7 +243,8 @@ class Worker(threading.Thread):
         folder = Path(self._settings.database.data_dir) / "snapshots" / f"{stage.name}-{stage.partition}"
         self._store = SnapshotStore(folder, stage.name, stage.partition)
         self._runner = Runner(stage, self._log, self._store)
-        self._writer = SnapshotWriter(self._store, self.role, self._settings, self._metrics)
+        self._writer = SnapshotWriter(self._store, self.role, self._log, self._settings, self._metrics)
+        self._writer.try_to_trim()  # memory may be what ended the process before
         self._writer.start()
 
     def _recover(self) -> None:
@@ -344,11 +364,17 @@ class Worker(threading.Thread):
         at, entries = self._snapshot_due
         new = self._runner.entries - entries
         database = self._settings.database
-        due = new >= database.snapshot_every_entries or (new > 0 and now - at >= database.snapshot_every_s)
+        every_s = float(database.snapshot_every_s)
+        if self._writer.trimmer.held_by_snapshots:
+            every_s = min(every_s, max(HEARTBEAT_S, self._snapshot_took_s / SQUEEZED_SHARE))
+        due = new >= database.snapshot_every_entries or (new > 0 and now - at >= every_s)
         if not self._writer.busy and due:
             self._log.settle()
             self._snapshot_due = (now, self._runner.entries)
-            self._writer.submit(self._runner.snapshot())
+            began = time.monotonic()
+            snapshot = self._runner.snapshot()
+            self._snapshot_took_s = time.monotonic() - began
+            self._writer.submit(snapshot)
 
     def _leave_snapshot(self) -> None:
         """Write a last snapshot before a clean stop, so that the next start, or the next version, folds nothing."""

@@ -16,8 +16,7 @@ import redis
 
 from fillstream.libs.common import contracts
 from fillstream.libs.common.stage import Entry, Outputs
-from fillstream.libs.common.streams import id_key
-from fillstream.libs.common.trim import low_water_key
+from fillstream.libs.common.streams import id_key, low_water_key
 from fillstream.services.analytics.store import Store
 from tests.conftest import until
 from tests.support.analytics import Process, committed

@@ -32,6 +32,8 @@ QUIET = {
     "fillstream_skipped_entries_total": "an error",
     "fillstream_signals_forgotten_early_total": "takes four million signals in a day",
     "fillstream_restarts_total": "nothing crashed",
+    "fillstream_stream_held_seconds": "nobody is behind on a quiet desk",
+    "fillstream_trimmed_entries_total": "takes a day, or a full server",
     "fillstream_replayed_entries": "a first start has nothing to fold again",
     "fillstream_snapshot_behind_entries": "0 right after a snapshot",
     "fillstream_dead_letters_total": "only the signals stage gets a bad entry here",

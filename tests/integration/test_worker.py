@@ -11,7 +11,8 @@ import redis
 
 from fillstream.libs.common.metrics import StageMetrics
 from fillstream.libs.common.settings import Settings, load_settings
-from fillstream.libs.common.trim import low_water_key, trim
+from fillstream.libs.common.streams import low_water_key
+from fillstream.libs.common.trim import trim
 from fillstream.libs.common.worker import Downstream, Role, Worker
 from tests.conftest import until
 from tests.unit.test_runner import INBOX, Adder
