@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from itertools import takewhile
+from typing import Any, cast
 
 import redis
 
 from bench.end_to_end import SIGNAL, T, client, desk
 from fillstream.commands.market import STARTS_AT
 from fillstream.feeds import listed, publish, synthetic
+from fillstream.libs.common.log import LOSSY_MAXLEN
 
 STREAMS = (T.signals, T.orders(0), T.commands(0), T.events(0), T.positions(0), T.dead)
 """Without `market.{0}`: it is cut by length, and has a size instead of a rate."""
@@ -29,7 +30,8 @@ SHARE = 0.6
 QUIET_S = 3.0
 
 RESTS = {**SIGNAL, "order_type": "LIMIT", "price": "149.00"}
-CANCELS = {"type": "CancelOrder", "signal_id": "c{stamp}.{n}", "account": "demo", "orig_client_order_id": "{n}"}
+OPENS = {"AAPL": "5", "MSFT": "5", "SPY": "5", "BTCUSDT": "0.01", "ETHUSDT": "0.1"}
+"""Orders that open a position in every symbol of the made-up market."""
 
 
 def weigh(server: Any) -> dict[str, int]:
@@ -72,52 +74,47 @@ def total(row: dict[str, float]) -> float:
 
 
 def run(quick: bool) -> dict[str, Any]:
-    """Measure every flow on a fresh desk each."""
-    signals, seconds = (1_000, 20.0) if quick else (4_000, 120.0)
-
-    def send(url: str, rate: float, fields: dict[str, str]) -> Callable[[], None]:
-        def sent() -> None:
-            publisher = client(url, T.signals, rate, signals, fields)
-            assert publisher.wait() == 0, "the publisher failed"
-
-        return sent
-
-    def market(server: Any, stack: Any) -> Callable[[float], None]:
-        instruments = {s: one for s, one in listed(stack.settings.instruments).items() if s in STARTS_AT}
-
-        def played(seconds: float) -> None:
-            end = time.monotonic() + seconds
-            with suppress(StopIteration):
-                publish(server, T, (m for m in synthetic(instruments, STARTS_AT, 1) if _until(end)), 1.0)
-
-        return played
-
+    """Measure every flow; signals on one desk, the market on another."""
+    signals, seconds = (1_000, 30.0) if quick else (4_000, 120.0)
     with desk(analytics=False, fsync="everysec") as (url, stack):
         server = redis.Redis.from_url(url)
+
+        def send(rate: float, fields: dict[str, str]) -> dict[str, float]:
+            def sent() -> None:
+                assert client(url, T.signals, rate, signals, fields).wait() == 0, "the publisher failed"
+
+            return grown(server, signals, idle, sent)
+
         settle(server)
-        idle = per_second(server, seconds / 2, time.sleep)
+        idle = per_second(server, seconds, time.sleep)
         flows = {
-            "a market order, one fill": grown(server, signals, idle, send(url, RATE, SIGNAL)),
-            "a limit order that rests": grown(server, signals, idle, send(url, RATE, RESTS)),
-            "a market order, in a flood": grown(server, signals, idle, send(url, 0, SIGNAL)),
+            "a market order, one fill": send(RATE, SIGNAL),
+            "a limit order that rests": send(RATE, RESTS),
+            "a market order, in a flood": send(0, SIGNAL),
         }
     with desk(analytics=False, fsync="everysec") as (url, stack):
         server = redis.Redis.from_url(url)
+        instruments = {s: one for s, one in listed(stack.settings.instruments).items() if s in STARTS_AT}
+
+        def play(seconds: float) -> None:
+            end = time.monotonic() + seconds
+            market = synthetic(instruments, STARTS_AT, 1)
+            publish(server, T, takewhile(lambda _: time.monotonic() < end, market), 1.0)
+
+        play(2.0)
         settle(server)
-        quoted = per_second(server, seconds, market(server, stack))
-        shown = int(server.memory_usage(T.market(0), samples=0) or 0) / max(1, server.xlen(T.market(0)))
+        quoted = per_second(server, seconds, play)
+        for symbol, quantity in OPENS.items():
+            server.xadd(T.signals, {"account": "demo", "symbol": symbol, "side": "BUY", "quantity": quantity})
+        settle(server)
+        marked = per_second(server, seconds, play)
+        shown = int(cast(Any, server.memory_usage(T.market(0), samples=0))) / server.xlen(T.market(0))
     return {
-        "bytes_per_s": {"idle": idle, "made-up market, nobody trades": quoted},
+        "bytes_per_s": {"idle": idle, "made-up market": quoted, "made-up market, five positions": marked},
         "bytes_per_signal": flows,
-        "market_bytes_per_entry": round(shown, 1),
-        "hours_of_made_up_market": round(COMPOSE_BYTES / total(quoted) / 3600, 1),
+        "market_bytes": round(shown * LOSSY_MAXLEN),
+        "hours_of_made_up_market": round(COMPOSE_BYTES / total(marked) / 3600),
         "signals_per_s_for_a_day": {
-            name: round((SHARE * COMPOSE_BYTES / 86_400 - total(idle)) / total(row), 2) for name, row in flows.items()
+            name: round((SHARE * COMPOSE_BYTES / 86_400 - total(marked)) / total(row), 2) for name, row in flows.items()
         },
     }
-
-
-def _until(end: float) -> bool:
-    if time.monotonic() >= end:
-        raise StopIteration
-    return True
