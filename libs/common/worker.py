@@ -116,6 +116,7 @@ class SnapshotWriter(threading.Thread):
         self._trim_error = ""
         self._wanted: Snapshot | None = None
         self._wake = threading.Condition()
+        self._stop_asked = False
         self.saved_at: float | None = None
         self.saved_id = ""
         self.saved_entries = 0
@@ -136,13 +137,22 @@ class SnapshotWriter(threading.Thread):
             self._wanted = snapshot
             self._wake.notify()
 
+    def stop(self) -> None:
+        """Write what was submitted and return once the thread has ended."""
+        with self._wake:
+            self._stop_asked = True
+            self._wake.notify()
+        self.join()
+
     def run(self) -> None:
         """Wait for snapshots and write them; trim meanwhile, as an idle stage writes none."""
         try:
             while True:
                 with self._wake:
-                    self._wake.wait_for(lambda: self._wanted is not None, timeout=LOOK_S)
+                    self._wake.wait_for(lambda: self._wanted is not None or self._stop_asked, timeout=LOOK_S)
                     wanted = self._wanted
+                if wanted is None and self._stop_asked:
+                    return
                 if wanted is None:
                     self.try_to_trim()
                     continue
@@ -288,6 +298,7 @@ class Worker(threading.Thread):
         self._log.settle()
         self._state = "stopping"
         self._leave_snapshot()
+        self._writer.stop()
         self._heartbeat(time.monotonic())
 
     def _between_batches(self) -> int:
