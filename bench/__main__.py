@@ -1,4 +1,4 @@
-"""Measure and write bench/results/*.json: `python -m bench [--quick] [stages] [end_to_end] [engine] [book]`."""
+"""Measure and write bench/results/*.json: `python -m bench [--quick] [WHICH ...]`; --help lists what there is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, end_to_end, engine, stages
+from bench import book, end_to_end, engine, memory, stages
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -69,10 +69,29 @@ def show_engine(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_memory(result: dict[str, Any]) -> None:
+    table = Table(title="bytes in Redis, by stream", title_justify="left")
+    rows = {
+        **{f"{name}, a second": row for name, row in result["bytes_per_s"].items()},
+        **{f"{name}, each": row for name, row in result["bytes_per_signal"].items()},
+    }
+    table.add_column("what")
+    for stream in (*memory.STREAMS, "together"):
+        table.add_column(stream, justify="right")
+    for name, row in rows.items():
+        table.add_row(name, *(f"{row[stream]:,.0f}" for stream in memory.STREAMS), f"{memory.total(row):,.0f}")
+    console.print(table)
+    console.print(f"market.{{0}}, full: {result['market_bytes']:,} bytes")
+    console.print(f"768 MB hold {result['hours_of_made_up_market']:,} hours of the made-up market with five positions")
+    for name, rate in result["signals_per_s_for_a_day"].items():
+        console.print(f"0.6 of 768 MB keep a day of {rate} signals/s beside it: {name}")
+
+
 BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
     "stages": (stages.run, show_stages),
     "end_to_end": (end_to_end.run, show_end_to_end),
     "engine": (engine.run, show_engine),
+    "memory": (memory.run, show_memory),
     "book": (book.run, lambda result: None),  # prints as it goes
 }
 

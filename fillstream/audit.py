@@ -119,7 +119,7 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
     for stage in stages:
         _check_replay(found, source, stage)
         if stage.name == "engine":
-            resting[stage.partition] = stage.gauges()["book"]["resting_orders"]
+            resting[stage.partition] = stage.gauges()["resting_orders"][""]
     instructions: Counter[str] = Counter()
     reports: dict[str, Report] = {}
     for partition in range(topology.account_partitions):

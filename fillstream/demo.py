@@ -29,8 +29,7 @@ from fillstream.house import all_stages
 from fillstream.libs.common.codes import OrdStatus
 from fillstream.libs.common.money import canonical
 from fillstream.libs.common.settings import Settings
-from fillstream.libs.common.streams import Topology
-from fillstream.libs.common.trim import low_water_key
+from fillstream.libs.common.streams import Topology, low_water_key
 from fillstream.render import print_table, table
 from fillstream.stages import inboxes
 from fillstream.traffic import Traffic

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,14 @@ FRAME_RECORDS = 100
 """Records in a frame when the feed runs as fast as it can."""
 LOOKED_BACK = 1000
 """Entries of an inbox, at most, in which a made-up market that begins again looks for where it stood."""
-SYNTHETIC_STEP_NS = 20_000_000
+ROUND_NS = 1_500_000_000
+"""Between two rounds of a synthetic market's quotes: well below the age at which a quote is stale, and no oftener, as
+every quote is kept in several streams for as long as they are."""
+MOVES = 0.5
+"""The chance of a symbol's price to move from one synthetic round to the next; else the same quote is given again,
+which the journal does not repeat."""
+PRINTS = 0.3
+"""The chance of a trade to be printed in a synthetic round."""
 CSV_COLUMNS = ("time_ns", "symbol", "bid_px", "bid_qty", "ask_px", "ask_qty")
 
 
@@ -132,46 +140,52 @@ def synthetic(
     instruments: Mapping[str, Listed],
     start_px: Mapping[str, str],
     seed: int,
-    steps: int | None = None,
+    moments: int | None = None,
+    round_ns: int = ROUND_NS,
     stands_at: Mapping[str, int] | None = None,
 ) -> Iterator[Moment]:
     """Yield a made-up market: each symbol's mid walks at random, quoted one to three ticks wide, with prints.
+
+    It goes in rounds. All that happens in one has the same time, so that `publish` needs one entry for it: every symbol
+    is quoted, whether it moved or not, as an order finds no market where the newest quote is old.
 
     Args:
         instruments: the symbols that are quoted, in this order.
         start_px: where each begins (decimal text).
         seed: the same seed gives the same market.
-        steps: how many moments; None for no end.
-        stands_at: the mid that a symbol has already (ticks), see `last_mids`: it goes on from there. When this is
-            given, each symbol is quoted at once: nobody's first order should have to wait for its symbol's turn.
+        moments: how many; None for no end.
+        round_ns: between two rounds (nanoseconds).
+        stands_at: the mid that a symbol has already (ticks), see `last_mids`: it goes on from there.
     """
-    dice = random.Random(seed)  # noqa: S311 - a market made up for a demonstration, not a secret
-    symbols = list(instruments)
-    begin = {symbol: _units(instruments[symbol].ticks, start_px[symbol], "start_px") for symbol in symbols}
-    mids = {symbol: (stands_at or {}).get(symbol, px) for symbol, px in begin.items()}
-    if stands_at is not None:
-        for symbol in symbols:
-            mid = mids[symbol]
-            half = max(1, mid // 20_000)
-            yield Moment(0, symbol, frames.quote(instruments[symbol].id, mid - half, 1_000, mid + half, 1_000))
-    step = 0
-    while steps is None or step < steps:
-        symbol = dice.choice(symbols)
-        one, mid = instruments[symbol], mids[symbol]
-        if dice.random() < 0.2:
+    begin = {symbol: _units(one.ticks, start_px[symbol], "start_px") for symbol, one in instruments.items()}
+    mids = begin | {symbol: mid for symbol, mid in (stands_at or {}).items() if symbol in begin}
+    return islice(_rounds(instruments, mids, random.Random(seed), round_ns), moments)  # noqa: S311 - no secret
+
+
+def _rounds(
+    instruments: Mapping[str, Listed], mids: dict[str, int], dice: random.Random, round_ns: int
+) -> Iterator[Moment]:
+    quotes: dict[str, bytes] = {}
+    for number in count():
+        now = number * round_ns
+        for symbol, one in instruments.items():
+            if symbol not in quotes or dice.random() < MOVES:
+                mids[symbol], quotes[symbol] = _walk(one.id, mids[symbol], dice)
+            yield Moment(now, symbol, quotes[symbol])
+        if dice.random() < PRINTS:
+            symbol = dice.choice([*instruments])
             side = dice.choice((Side.BUY, Side.SELL))
-            price = mid + (1 if side is Side.BUY else -1)
-            record = frames.print_trade(one.id, side, price, dice.randrange(1, 500))
-        else:
-            width = max(1, mid // 20_000)
-            mid = max(10 * width, mid + dice.randrange(-width, width + 1))
-            mids[symbol] = mid
-            half = dice.randrange(1, 1 + width)
-            record = frames.quote(
-                one.id, mid - half, dice.randrange(100, 5_000), mid + half, dice.randrange(100, 5_000)
-            )
-        yield Moment(step * SYNTHETIC_STEP_NS, symbol, record)
-        step += 1
+            price = mids[symbol] + (1 if side is Side.BUY else -1)
+            yield Moment(now, symbol, frames.print_trade(instruments[symbol].id, side, price, dice.randrange(1, 500)))
+
+
+def _walk(number: int, mid: int, dice: random.Random) -> tuple[int, bytes]:
+    """Return an instrument's next mid, in ticks, and the quote around it."""
+    width = max(1, mid // 20_000)
+    mid = max(10 * width, mid + dice.randrange(-width, width + 1))
+    half = dice.randrange(1, 1 + width)
+    bid_qty, ask_qty = dice.randrange(100, 5_000), dice.randrange(100, 5_000)
+    return mid, frames.quote(number, mid - half, bid_qty, mid + half, ask_qty)
 
 
 # ------------------------------------------------------------------------------------------------- publishing

@@ -26,7 +26,6 @@ class StageState:
     Attributes:
         state: live, recovering, paused, stopping, crashed; `down` when it has been silent; `never started`.
         lag: entries of its inbox that it has not committed.
-        pending: entries delivered to it and not acknowledged.
         entries_per_s: throughput of its last second.
         snapshot_age_s: since its last snapshot; None without one.
         url: where people open its pages and metrics.
@@ -38,7 +37,6 @@ class StageState:
     state: str
     inbox: str | None
     lag: int | None
-    pending: int | None
     entries: int | None
     entries_per_s: float | None
     snapshot_id: str | None
@@ -85,11 +83,11 @@ def states(client: redis.Redis, topology: Topology) -> list[StageState]:
 
 def _state(raw: Any, topology: Topology, stage: str, partition: int, inbox: str | None, now_ms: int) -> StageState:
     told = {name.decode(): value.decode() for name, value in raw.hgetall(topology.status(stage, partition)).items()}
-    entries, lag, pending = _int(told, "entries"), _int(told, "lag"), _int(told, "pending")
+    entries, lag = _int(told, "entries"), _int(told, "lag")
     if inbox is not None:
         # Not what the stage told last: it may have died since.
         entries = int(raw.hget(topology.checkpoint(stage, partition), "entries") or 0)
-        lag, pending = _behind(raw, inbox, stage, entries)
+        lag = _behind(raw, inbox, entries)
     at_ms = _int(told, "at_ms")
     state = told.get("state", "never started")
     if at_ms is not None and now_ms - at_ms > SILENT_MS and state != "crashed":
@@ -101,7 +99,6 @@ def _state(raw: Any, topology: Topology, stage: str, partition: int, inbox: str 
         state=state,
         inbox=inbox,
         lag=lag,
-        pending=pending,
         entries=entries,
         entries_per_s=_float(told, "entries_per_s") if state == "live" else None,
         snapshot_id=told.get("snapshot_id") or None,
@@ -124,15 +121,13 @@ def address_of(told: Mapping[str, str]) -> str | None:
     return f"http://{host}:{told['port']}"
 
 
-def _behind(raw: Any, inbox: str, group: str, entries: int) -> tuple[int, int]:
-    """Return lag and pending of a stage's inbox; both 0 where there is no stream yet."""
+def _behind(raw: Any, inbox: str, entries: int) -> int:
+    """Return how many entries of its inbox a stage has not committed; 0 where there is no stream yet."""
     try:
         added = raw.xinfo_stream(inbox)["entries-added"]
-        groups = raw.xinfo_groups(inbox)
     except redis.exceptions.ResponseError:
-        return 0, 0
-    pending = next((each["pending"] for each in groups if each["name"] == group.encode()), 0)
-    return max(0, int(added) - entries), int(pending)
+        return 0
+    return max(0, int(added) - entries)
 
 
 def _int(told: dict[str, str], name: str) -> int | None:

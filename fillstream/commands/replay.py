@@ -104,7 +104,7 @@ def _show(result: Replay) -> None:
     out = console()
     for family, values in result.stage.gauges().items():
         for name, count in values.items():
-            out.print(f"  {family} {name}: {count:,}", markup=False)
+            out.print(f"  {family}{' ' if name else ''}{name}: {count:,}", markup=False)
     where = f"{result.stage.name} {result.stage.partition}, {result.entries:,} entries up to {result.upto}"
     match result.agrees:
         case True:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from fillstream.stages import StageState
 
 COLUMNS = (
-    "stage", "partition", "state", "lag", "pending", "entries", "entries/s", "snapshot", "restarts", "pid", "at",
+    "stage", "partition", "state", "lag", "entries", "entries/s", "snapshot", "restarts", "pid", "at",
 )  # fmt: skip
-SPARE = ("at", "pid", "snapshot", "pending")
+SPARE = ("at", "pid", "snapshot")
 """See `fillstream.render.print_table`."""
 
 
@@ -59,7 +59,6 @@ def _show(found: list[StageState]) -> None:
             each.partition,
             each.state,
             each.lag,
-            each.pending,
             each.entries,
             each.entries_per_s,
             None if each.snapshot_age_s is None else f"{each.snapshot_age_s:.0f} s ago",

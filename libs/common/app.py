@@ -141,7 +141,7 @@ def main(program: str, role_of: Callable[[Settings, int], tuple[Role, Descriptio
     partition = parser.parse_args(sys.argv[1:]).partition
     settings = settings_or_exit(program.rpartition(" ")[2])
     role, about = role_of(settings, partition)
-    metrics = StageMetrics(role.stage.name, partition)
+    metrics = StageMetrics(role.stage, feeds=bool(role.downstream))
     worker = Worker(role, settings, metrics, when_live=tune_collector)
     serve_app(build_app(about, worker, metrics, settings), settings)
 

@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from fillstream.libs.common.stage import EMPTY_DIGEST, Entry, Outputs
-from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.streams import Topology, low_water_key
 
 LOSSY_MAXLEN = 10_000
 """About how many entries a lossy stream keeps."""
@@ -188,6 +188,7 @@ class RedisLog:
         client.set_response_callback("HGETALL", lambda reply, **_: reply)
         self._claim = client.script_load(_lua("claim.lua"))
         self._commit = client.script_load(_lua("commit.lua"))
+        self._mark = client.script_load(_lua("mark.lua"))
 
     def checkpoint(self) -> Checkpoint:
         """See `Log.checkpoint`."""
@@ -314,6 +315,21 @@ class RedisLog:
         current = self.client.hget(self.checkpoint_key, "epoch")
         if current is None or int(cast(bytes, current)) != self._epoch:
             raise Fenced(self._fenced_text(current))
+
+    def mark(self, client: redis.Redis, entry_id: str) -> None:
+        """Leave the stage's low-water mark on its inbox: it needs nothing below this id. For any thread.
+
+        Args:
+            client: a connection that the calling thread may use.
+            entry_id: the oldest entry that a snapshot stands at.
+
+        Raises:
+            Fenced: another process has claimed the partition, whose snapshots may be older.
+        """
+        keys = (self.checkpoint_key, low_water_key(self.inbox))
+        reply: Any = client.evalsha(self._mark, len(keys), *keys, self._epoch, self.group, entry_id)
+        if reply != b"OK":
+            raise Fenced(self._fenced_text(reply[1]))
 
     def _refused(self, reply: list[Any], batch: Sequence[Entry]) -> None:
         if reply[0] == b"FENCED":

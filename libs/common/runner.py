@@ -174,7 +174,8 @@ class Runner:
             self.entries += 1
             self.replayed += 1
             self.out.clear()
-        self.stage.latencies_ms.clear()
+        if self.stage.latencies_ms is not None:
+            self.stage.latencies_ms.clear()
 
     # ---------------------------------------------------------------------------------------------------- live
 

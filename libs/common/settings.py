@@ -53,6 +53,7 @@ _SECRETS: tuple[KeyPath, ...] = (
     ("messaging", "password"),
     ("execution", "quantconnect", "api_key"),
 )
+MAX_MEMORY_BYTES = 1 << 50
 
 
 class SettingsError(Exception):
@@ -182,6 +183,8 @@ class Messaging(Section):
     account_partitions: Annotated[Whole, Field(ge=1, le=MAX_PARTITIONS)] = 1
     symbol_partitions: Annotated[Whole, Field(ge=1, le=MAX_PARTITIONS)] = 1
     retention_s: Annotated[Whole, Field(ge=0, le=MAX_MS // 1000)] = 86_400
+    retention_memory_share: Annotated[Money, Field(gt=0, lt=1)] = Decimal("0.6")
+    max_memory_bytes: Annotated[Whole, Field(ge=0, le=MAX_MEMORY_BYTES)] = 0
     max_batch: Annotated[Whole, Field(ge=1, le=5000)] = 500
     max_downstream_lag: Annotated[Whole, Field(ge=1, le=1_000_000_000)] = 100_000
 

@@ -154,6 +154,23 @@ def unpack_raw(letter: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return {name[len(RAW) :]: value for name, value in letter.items() if name.startswith(RAW)}
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A metric that a stage's state counts.
+
+    Attributes:
+        name: without `fillstream_` before it, and without the `_total` behind a counter.
+        text: what it counts, for people.
+        label: what tells its values apart; empty where there is one value, which goes by the empty name.
+        only_grows: a counter; else it goes up and down.
+    """
+
+    name: str
+    text: str
+    label: str = ""
+    only_grows: bool = False
+
+
 class Stage(Protocol):
     """A pure fold with its state. `name` and `inbox` say who it is and what it reads."""
 
@@ -162,8 +179,16 @@ class Stage(Protocol):
     inbox: str
     tick_ms: int | None
     """How often the runtime appends a `tick` entry to the inbox to make time pass; None for never."""
-    latencies_ms: list[int]
-    """Log milliseconds from signal to fill of the fills just folded; the runtime drains it, no decision reads it."""
+    families: tuple[Family, ...]
+    """What `gauges` counts."""
+
+    @property
+    def latencies_ms(self) -> list[int] | None:
+        """Log milliseconds from signal to fill of the fills just folded; None where no fill is seen.
+
+        The runtime drains it, no decision reads it.
+        """
+        ...
 
     def fold(self, entry: Entry, out: Outputs) -> None:
         """Apply one entry to the state and send what follows from it.
@@ -186,5 +211,5 @@ class Stage(Protocol):
         ...
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
-        """Return counts of the state for metrics: family, then label value, then count."""
+        """Return counts of the state for metrics: a family's name, then label value, then count."""
         ...

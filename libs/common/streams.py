@@ -43,6 +43,11 @@ def id_key(entry_id: str) -> tuple[int, int]:
     return int(ms), int(seq or 0)
 
 
+def low_water_key(stream: str) -> str:
+    """Return the hash where readers of `stream` write the id below which they need nothing."""
+    return f"{stream}.low"
+
+
 @dataclass(frozen=True, slots=True)
 class Topology:
     """How many partitions there are, and what every stream is called.

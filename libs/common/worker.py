@@ -29,7 +29,7 @@ from fillstream.libs.common.settings import Settings
 from fillstream.libs.common.snapshots import Snapshot, SnapshotStore
 from fillstream.libs.common.stage import Entry, Inconsistent, Stage
 from fillstream.libs.common.streams import id_ms
-from fillstream.libs.common.trim import low_water_key, trim
+from fillstream.libs.common.trim import LOOK_S, Trimmer
 from fillstream.libs.common.waiting import wait_for_redis
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ HEARTBEAT_S = 1.0
 STATUS_TTL_S = 86_400
 PAUSE_S = 0.05
 LAG_CHECK_S = 0.25
+SQUEEZED_SHARE = 0.1
+"""The share of its time that a stage takes snapshots, at most, to let its inbox be trimmed while memory is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +71,34 @@ class Role:
 
 
 class SnapshotWriter(threading.Thread):
-    """Writes snapshots behind the worker's back, never ahead of what Redis holds durably.
+    """Writes snapshots behind the worker's back, never ahead of what Redis holds durably, and trims the logs.
 
     Args:
         store: where to.
         role: whose.
+        log: the role's inbox, where each snapshot leaves a mark.
         settings: retention and the Redis to ask.
-        metrics: told about failures.
+        metrics: told about failures, and what the streams keep.
     """
 
-    def __init__(self, store: SnapshotStore, role: Role, settings: Settings, metrics: StageMetrics) -> None:
+    def __init__(
+        self, store: SnapshotStore, role: Role, log: RedisLog, settings: Settings, metrics: StageMetrics
+    ) -> None:
         super().__init__(name="snapshots", daemon=True)
         self._store = store
-        self._role = role
-        self._settings = settings
+        self._log = log
         self._metrics = metrics
         self._client = connect(settings.redis_url)
-        self._durability = Durability(self._client)
+        stage, prefix = role.stage, settings.messaging.topic_prefix
+        self._durability = Durability(self._client, f"{prefix}durability.{stage.name}.{{{stage.partition}}}")
+        self.trimmer = Trimmer(connect(settings.redis_url), stage.name, role.trims, settings.messaging, metrics)
+        self._trim_error = ""
         self._wanted: Snapshot | None = None
         self._wake = threading.Condition()
+        self._stop_asked = False
         self.saved_at: float | None = None
         self.saved_id = ""
+        self.saved_entries = 0
         self.last_error = ""
         self._broke: BaseException | None = None
 
@@ -107,14 +116,25 @@ class SnapshotWriter(threading.Thread):
             self._wanted = snapshot
             self._wake.notify()
 
+    def stop(self) -> None:
+        """Write what was submitted and return once the thread has ended."""
+        with self._wake:
+            self._stop_asked = True
+            self._wake.notify()
+        self.join()
+
     def run(self) -> None:
-        """Wait for snapshots and write them."""
+        """Wait for snapshots and write them; trim meanwhile, as an idle stage writes none."""
         try:
             while True:
                 with self._wake:
-                    while self._wanted is None:
-                        self._wake.wait()
+                    self._wake.wait_for(lambda: self._wanted is not None or self._stop_asked, timeout=LOOK_S)
                     wanted = self._wanted
+                if wanted is None and self._stop_asked:
+                    return
+                if wanted is None:
+                    self.try_to_trim()
+                    continue
                 self._try_to_save(wanted)
                 with self._wake:
                     self._wanted = None
@@ -134,15 +154,25 @@ class SnapshotWriter(threading.Thread):
             logger.error("snapshot %s not written: %s", wanted.id, error)
             self._metrics.snapshot_errors.inc()
 
+    def try_to_trim(self, at_once: bool = False) -> None:
+        """Trim what may go, if it is time to. Not to have trimmed harms nobody yet: what is wrong is logged, once."""
+        try:
+            self.trimmer.sweep(at_once)
+        except redis.exceptions.RedisError as error:
+            if str(error) != self._trim_error:
+                logger.error("not trimmed: %s", error)
+            self._trim_error = str(error)
+        else:
+            self._trim_error = ""
+
     def save(self, snapshot: Snapshot) -> None:
         """Wait until Redis is durable up to it, write it, and let the log be trimmed below the oldest kept."""
         self._durability.wait(id_ms(snapshot.id))
         self._store.save(snapshot)
-        self.saved_at, self.saved_id, self.last_error = time.monotonic(), snapshot.id, ""
-        oldest = self._store.ids()[-1]
-        self._client.hset(low_water_key(self._role.stage.inbox), self._role.stage.name, oldest)
-        for stream, readers in self._role.trims.items():
-            trim(self._client, stream, readers, self._settings.messaging.retention_s)
+        self.saved_at, self.saved_id, self.saved_entries = time.monotonic(), snapshot.id, snapshot.entries
+        self.last_error = ""
+        self._log.mark(self._client, self._store.ids()[-1])
+        self.try_to_trim(at_once=True)
 
 
 class Worker(threading.Thread):
@@ -167,12 +197,15 @@ class Worker(threading.Thread):
         self._metrics = metrics
         self._topology = settings.topology()
         self._state = "starting"
+        self._started_at = time.monotonic()
         self._last_error = ""
         self._rate_from = (time.monotonic(), 0)
         self._next_tick = 0.0
         self._next_heartbeat = 0.0
         self._next_lag_check = 0.0
         self._snapshot_due = (time.monotonic(), 0)
+        self._snapshot_from = 0
+        self._snapshot_took_s = 0.0
         self._downstream_lag = 0
 
     def stop(self) -> None:
@@ -201,7 +234,8 @@ class Worker(threading.Thread):
         folder = Path(self._settings.database.data_dir) / "snapshots" / f"{stage.name}-{stage.partition}"
         self._store = SnapshotStore(folder, stage.name, stage.partition)
         self._runner = Runner(stage, self._log, self._store)
-        self._writer = SnapshotWriter(self._store, self.role, self._settings, self._metrics)
+        self._writer = SnapshotWriter(self._store, self.role, self._log, self._settings, self._metrics)
+        self._writer.try_to_trim()  # memory may be what ended the process before
         self._writer.start()
         return True
 
@@ -212,7 +246,8 @@ class Worker(threading.Thread):
         self._runner.recover()
         self._metrics.replayed.set(self._runner.replayed)
         self._metrics.recovery_seconds.set(time.monotonic() - began)
-        self._snapshot_due = (time.monotonic(), self._runner.entries - self._runner.replayed)
+        self._snapshot_from = self._runner.entries - self._runner.replayed
+        self._snapshot_due = (time.monotonic(), self._snapshot_from)
         self._state = "live"
         self._metrics.live.set(1)
         self._when_live()
@@ -245,6 +280,7 @@ class Worker(threading.Thread):
         self._log.settle()
         self._state = "stopping"
         self._leave_snapshot()
+        self._writer.stop()
         self._heartbeat(time.monotonic())
 
     def _between_batches(self) -> int:
@@ -268,12 +304,12 @@ class Worker(threading.Thread):
         if now >= self._next_lag_check:
             self._next_lag_check = now + LAG_CHECK_S
             self._downstream_lag = self._lag_of_downstream()
-            self._metrics.downstream_lag.set(self._downstream_lag)
+            self._metrics.downstream_lag(self._downstream_lag)
         limit = self._settings.messaging.max_downstream_lag
         held = self._downstream_lag > limit
         if held != (self._state == "paused"):
             self._state = "paused" if held else "live"
-            self._metrics.paused.set(held)
+            self._metrics.paused(held)
             what = "reading paused" if held else "reading again"
             logger.warning("%s: downstream lag %d, limit %d", what, self._downstream_lag, limit)
         if held:
@@ -300,18 +336,19 @@ class Worker(threading.Thread):
 
     def _count(self, batch: Sequence[Entry], seconds: float) -> None:
         metrics, runner = self._metrics, self._runner
-        metrics.entries_in.inc(len(batch))
+        metrics.entries_in(self._log.inbox, len(batch))
         metrics.batch.observe(len(batch))
         metrics.commit.observe(self._log.commit_seconds)
         metrics.fold.observe((seconds - runner.commit_seconds) / len(batch))
         for stream, (_, payloads) in runner.out.by_stream.items():
             metrics.entries_out(stream, len(payloads))
+        for stream, messages in runner.out.lossy.items():
+            metrics.entries_out(stream, len(messages))
         for reason in runner.out.reasons:
             metrics.dead(reason)
         latencies = self.role.stage.latencies_ms
         if latencies:
-            for milliseconds in latencies:
-                metrics.latency.observe(milliseconds / 1000)
+            metrics.filled_after(latencies)
             latencies.clear()
 
     # ------------------------------------------------------------------------------------------------ snapshots
@@ -320,11 +357,17 @@ class Worker(threading.Thread):
         at, entries = self._snapshot_due
         new = self._runner.entries - entries
         database = self._settings.database
-        due = new >= database.snapshot_every_entries or (new > 0 and now - at >= database.snapshot_every_s)
+        every_s = float(database.snapshot_every_s)
+        if self._writer.trimmer.held_by_snapshots:
+            every_s = min(every_s, max(HEARTBEAT_S, self._snapshot_took_s / SQUEEZED_SHARE))
+        due = new >= database.snapshot_every_entries or (new > 0 and now - at >= every_s)
         if not self._writer.busy and due:
             self._log.settle()
             self._snapshot_due = (now, self._runner.entries)
-            self._writer.submit(self._runner.snapshot())
+            began = time.monotonic()
+            snapshot = self._runner.snapshot()
+            self._snapshot_took_s = time.monotonic() - began
+            self._writer.submit(snapshot)
 
     def _leave_snapshot(self) -> None:
         """Write a last snapshot before a clean stop, so that the next start, or the next version, folds nothing."""
@@ -341,20 +384,18 @@ class Worker(threading.Thread):
         stage, metrics = self.role.stage, self._metrics
         entries = self._runner.entries
         lag = max(0, self._inbox_entries_added() - entries) if now else 0
-        pending = self._pending() if now else 0
         then, counted = self._rate_from
         rate = (entries - counted) / (now - then) if now > then and counted else 0.0
         self._rate_from = (now, entries)
         saved_at = self._writer.saved_at
         age = time.monotonic() - saved_at if saved_at else -1.0
         metrics.lag.set(lag)
-        metrics.pending.set(pending)
-        metrics.snapshot_age.set(age)
+        metrics.snapshot_age.set(time.monotonic() - (saved_at or self._started_at))
+        metrics.snapshot_behind.set(entries - (self._writer.saved_entries or self._snapshot_from))
         metrics.state(stage.gauges())
         self._put_status(
             state=self._state,
             lag=lag,
-            pending=pending,
             entries=entries,
             entries_per_s=round(rate, 1),
             snapshot_id=self._writer.saved_id,
@@ -365,10 +406,6 @@ class Worker(threading.Thread):
 
     def _inbox_entries_added(self) -> int:
         return _entries_added(cast(Any, self._aside.xinfo_stream(self.role.stage.inbox)))
-
-    def _pending(self) -> int:
-        found: Any = self._aside.xpending(self.role.stage.inbox, self.role.stage.name)
-        return int(found["pending"])
 
     def _put_status(self, **fields: Any) -> None:
         key = self._topology.status(self.role.stage.name, self.role.stage.partition)

@@ -111,7 +111,7 @@ class Ingest:
             self._metrics.stream_lag(stream, lag)
         lag = sum(lag for stream, lag in lags.items() if self._streams[stream] not in LOSSY)
         self._metrics.lag.set(lag)
-        self._metrics.pending.set(self._waiting.entries)
+        self._metrics.waiting.set(self._waiting.entries)
         entries = sum(offset.entries for offset in committed.values())
         then, counted = self._rate_from
         rate = (entries - counted) / (now - then) if counted and now > then else 0.0
@@ -121,7 +121,6 @@ class Ingest:
             self._settings,
             state="paused" if self._reader.paused else "live",
             lag=lag,
-            pending=self._waiting.entries,
             entries=entries,
             entries_per_s=round(rate, 1),
             commit_age_s=round(self._metrics.commit_age_s, 1),

@@ -186,7 +186,7 @@ class Reader:
         full = self._waiting.full
         if full != self.paused:
             self.paused = full
-            self._metrics.paused.set(full)
+            self._metrics.paused(full)
         return full
 
 

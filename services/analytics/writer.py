@@ -19,8 +19,7 @@ import pyarrow as pa
 import redis
 
 from fillstream.libs.common.durability import Durability
-from fillstream.libs.common.streams import id_ms
-from fillstream.libs.common.trim import low_water_key
+from fillstream.libs.common.streams import id_ms, low_water_key
 from fillstream.services.analytics.decode import (
     DEAD_LETTERS,
     EVENTS,

@@ -28,10 +28,12 @@ from fillstream.libs.common.frames import (
     struct_of_some,
 )
 from fillstream.libs.common.money import Scale
-from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.stage import BadEntry, Entry, Family, Outputs
 from fillstream.libs.common.streams import Topology
 from fillstream.services.matching_engine.book import Engine, Level
 from fillstream.services.matching_engine.refusals import refusal_of
+
+FAMILIES: tuple[Family, ...] = (Family("resting_orders", "Client orders that rest in the books."),)
 
 TICK_MS = 1000
 """How often the engine's clock moves when nothing else comes in: expiry is at most this late."""
@@ -100,11 +102,12 @@ class EngineStage:
 
     name = "engine"
     tick_ms: int | None = TICK_MS
+    latencies_ms: list[int] | None = None
+    families = FAMILIES
 
     def __init__(self, topology: Topology, partition: int, listings: Mapping[int, Listing]) -> None:
         self.partition = partition
         self.inbox = topology.commands(partition)
-        self.latencies_ms: list[int] = []
         self._answers = [topology.orders(account) for account in range(topology.account_partitions)]
         self._known_partitions = bytes(range(min(topology.account_partitions, 256)))
         self._market = topology.market(partition)
@@ -245,4 +248,4 @@ class EngineStage:
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return the number of resting client orders."""
-        return {"book": {"resting_orders": self._engine.orders()}}
+        return {"resting_orders": {"": self._engine.orders()}}

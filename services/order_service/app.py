@@ -53,7 +53,8 @@ def signals_role(settings: Settings, partition: int) -> tuple[Role, Description]
     place = Role(
         stage,
         downstream=[Downstream(stream, "orders", a) for stream, a in inboxes],
-        trims={stage.inbox: (stage.name, *settings.archivists)},
+        # Every stage appends to `dead`, and this one has one partition.
+        trims={stage.inbox: (stage.name, *settings.archivists), topology.dead: settings.archivists},
     )
     about = Description(
         title="Fillstream order service: signals stage",

@@ -18,7 +18,7 @@ from sys import intern
 from fillstream.libs.common import frames
 from fillstream.libs.common.codes import CancelRejectReason, OrderType, TimeInForce
 from fillstream.libs.common.money import Scale, parse, plain
-from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.stage import BadEntry, Entry, Family, Outputs
 from fillstream.libs.common.streams import Topology
 from fillstream.services.order_service import instruction, journal
 from fillstream.services.order_service.desk import DAY_MS, DeskConfig
@@ -47,6 +47,13 @@ from fillstream.services.order_service.validation import (
 
 TICK_MS = 250
 
+FAMILIES: tuple[Family, ...] = (
+    Family("orders", "All orders received so far, by their status now: one that is filled can reopen.", "ord_status"),
+    Family("rejects", "Orders rejected, by reason.", "reason", True),
+    Family("cancel_rejects", "Cancels and amendments rejected, by reason.", "reason", True),
+    Family("fills", "Fills, by liquidity.", "liquidity", True),
+)
+
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _IOC, _FOK, _DAY = TimeInForce.IOC.value, TimeInForce.FOK.value, TimeInForce.DAY.value
 _SIDE_CODE = {"BUY": int(frames.Side.BUY), "SELL": int(frames.Side.SELL)}
@@ -68,6 +75,7 @@ class OrdersStage:
 
     name = "orders"
     tick_ms: int | None = TICK_MS
+    families = FAMILIES
 
     def __init__(self, topology: Topology, partition: int, config: DeskConfig) -> None:
         self.partition = partition

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.stage import BadEntry, Entry, Family, Outputs
 from fillstream.libs.common.streams import Topology, partition_of_order_id
 from fillstream.libs.common.wire import decode, shorten
 from fillstream.services.order_service.intake import instruction_of, status_request_of
@@ -22,6 +22,12 @@ IDEMPOTENCY_MS = 24 * 3600 * 1000
 """How long, in log time, a signal_id is remembered (milliseconds)."""
 MAX_REMEMBERED = 4_000_000
 """At most this many signal_ids are remembered, the oldest go first; each takes about 250 bytes of memory."""
+
+FAMILIES: tuple[Family, ...] = (
+    Family("signals", "Signals by outcome: accepted became an instruction, duplicate came before.", "outcome", True),
+    Family("signals_remembered", "Signal ids remembered, so that the same one again changes nothing."),
+    Family("signals_forgotten_early", "Signal ids forgotten before their time: there were too many.", only_grows=True),
+)
 
 _KEY_BYTES = 16
 _CONTENT_BYTES = 8
@@ -96,10 +102,11 @@ class SignalsStage:
     name = "signals"
     partition = 0
     tick_ms: int | None = None
+    latencies_ms: list[int] | None = None
+    families = FAMILIES
 
     def __init__(self, topology: Topology) -> None:
         self.inbox = topology.signals
-        self.latencies_ms: list[int] = []
         self._topology = topology
         self._streams = [topology.orders(a) for a in range(topology.account_partitions)]
         self._seen = SeenSignals()
@@ -172,10 +179,7 @@ class SignalsStage:
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many signals became instructions, came again, and are remembered."""
         return {
-            "signals": {
-                "accepted": self._accepted,
-                "duplicate": self._duplicate,
-                "remembered": len(self._seen),
-                "forgotten_early": self._seen.forgotten_early,
-            }
+            "signals": {"accepted": self._accepted, "duplicate": self._duplicate},
+            "signals_remembered": {"": len(self._seen)},
+            "signals_forgotten_early": {"": self._seen.forgotten_early},
         }

@@ -16,9 +16,14 @@ import orjson
 
 from fillstream.libs.common.contracts import VERSION
 from fillstream.libs.common.money import Scale
-from fillstream.libs.common.stage import BadEntry, Entry, Inconsistent, Outputs
+from fillstream.libs.common.stage import BadEntry, Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.streams import Topology
 from fillstream.services.position_service.ledger import Instrument, Position
+
+FAMILIES: tuple[Family, ...] = (
+    Family("positions", "Positions that are open and those that are flat again.", "state"),
+    Family("position_changes", "What fills did to positions.", "change", True),
+)
 
 _HEAD = re.compile(rb'\{"type":"(\w+)","v":1,"seq":([1-9]\d{0,17}),')
 """How every event begins (contracts.Event); most events are of no interest, and nothing more of them is read."""
@@ -36,11 +41,12 @@ class PositionStage:
 
     name = "positions"
     tick_ms: int | None = None
+    latencies_ms: list[int] | None = None
+    families = FAMILIES
 
     def __init__(self, topology: Topology, partition: int) -> None:
         self.partition = partition
         self.inbox = topology.events(partition)
-        self.latencies_ms: list[int] = []
         self._stream = topology.positions(partition)
         self._read = 0
         self._sent = 0
@@ -190,7 +196,7 @@ class PositionStage:
         """Return how many positions are open and flat, and what fills did."""
         quantities = [p.quantity for i in self._instruments.values() for p in i.positions.values()]
         flat = quantities.count(0)
-        return {"positions": {"open": len(quantities) - flat, "flat": flat}, "fills": dict(self._fills)}
+        return {"positions": {"open": len(quantities) - flat, "flat": flat}, "position_changes": self._fills}
 
 
 def _units(event: Message, name: str, grid: Scale) -> int:

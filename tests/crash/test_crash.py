@@ -183,4 +183,4 @@ def test_a_restart_is_told_in_metrics(tmp_path: Path) -> None:
         await_restart(stack, "orders", 0)
         stack.wait_ready()
         text = httpx.get(f"{stack.url('orders')}/metrics").text
-        assert 'fillstream_restarts{partition="0",stage="orders"} 1.0' in text
+        assert 'fillstream_restarts_total{partition="0",stage="orders"} 1.0' in text

@@ -16,8 +16,7 @@ import redis
 
 from fillstream.libs.common import contracts
 from fillstream.libs.common.stage import Entry, Outputs
-from fillstream.libs.common.streams import id_key
-from fillstream.libs.common.trim import low_water_key
+from fillstream.libs.common.streams import id_key, low_water_key
 from fillstream.services.analytics.store import Store
 from tests.conftest import until
 from tests.support.analytics import Process, committed
@@ -260,4 +259,4 @@ def test_a_malformed_entry_is_kept_and_stops_nothing(analytics: Process, client:
     assert 'fillstream_undecodable_total{partition="0",reason="no_message",stage="analytics"} 1.0' in metrics
     assert 'fillstream_rows_written_total{partition="0",stage="analytics",table="events"} 10.0' in metrics
     assert f'fillstream_entries_in_total{{partition="0",stage="analytics",stream="{EVENTS}"}} 12.0' in metrics
-    assert 'fillstream_restarts{partition="0",stage="analytics"} 3.0' in metrics
+    assert 'fillstream_restarts_total{partition="0",stage="analytics"} 3.0' in metrics

@@ -377,10 +377,10 @@ def test_everything_bad_is_counted_by_its_reason(desk: Outcome) -> None:
         assert desk.samples(stage, "fillstream_dead_letters_total") == dict(buried)
     # The orders stage tells these counts about once a second.
     rejects = Counter(each["reason"] for each in desk.events if each["type"] == REJECTED)
-    until(lambda: desk.samples("orders", "fillstream_rejects") == dict(rejects), "the rejects")
+    until(lambda: desk.samples("orders", "fillstream_rejects_total") == dict(rejects), "the rejects")
     requests = {"OrderCancelRejected", "OrderReplaceRejected"}
     refused = Counter(each["reason"] for each in desk.events if each["type"] in requests)
-    until(lambda: desk.samples("orders", "fillstream_cancel_rejects", "kind") == dict(refused), "the refused requests")
+    until(lambda: desk.samples("orders", "fillstream_cancel_rejects_total") == dict(refused), "the refused requests")
 
 
 def test_analytics_has_every_letter(desk: Outcome) -> None:
@@ -396,7 +396,7 @@ def test_nothing_crashed(desk: Outcome) -> None:
     for name, process in desk.stack.processes.items():
         assert (process.state, process.restarts) == ("running", 0), f"{name}: {process.log_tail(20)}"
     for stage in STAGES:
-        assert desk.samples(stage, "fillstream_restarts") == {"": 0.0}
+        assert desk.samples(stage, "fillstream_restarts_total") == {"": 0.0}
 
 
 @pytest.mark.parametrize("service", [*STAGES.values(), "analytics"])

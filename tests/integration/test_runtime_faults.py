@@ -245,7 +245,7 @@ def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     stage = Adder()
-    made = Worker(Role(stage, (), {}), settings, StageMetrics(stage.name, stage.partition))
+    made = Worker(Role(stage, (), {}), settings, StageMetrics(stage, feeds=False))
     deaths: list[BaseException] = []
     monkeypatch.setattr(Worker, "_die", lambda self, error: deaths.append(error))
     made.deaths = deaths  # type: ignore[attr-defined]
@@ -299,7 +299,7 @@ def test_after_the_server_was_emptied_old_snapshots_are_not_taken_for_new_ones(
 
     def run(count: int, stops: bool) -> Adder:
         stage = Adder()
-        worker = Worker(Role(stage, (), {}), settings, StageMetrics(stage.name, stage.partition))
+        worker = Worker(Role(stage, (), {}), settings, StageMetrics(stage, feeds=False))
         worker.start()
         until(lambda: worker.ready.is_set() or deaths, "the worker to be live")
         assert deaths == []

@@ -11,7 +11,8 @@ import redis
 
 from fillstream.libs.common.metrics import StageMetrics
 from fillstream.libs.common.settings import Settings, load_settings
-from fillstream.libs.common.trim import low_water_key, trim
+from fillstream.libs.common.streams import low_water_key
+from fillstream.libs.common.trim import trim
 from fillstream.libs.common.worker import Downstream, Role, Worker
 from tests.conftest import until
 from tests.unit.test_runner import INBOX, Adder
@@ -31,13 +32,13 @@ class Live:
     """A worker with its metrics, stopped at the end."""
 
     def __init__(self, settings: Settings, role: Role) -> None:
-        self.metrics = StageMetrics(role.stage.name, role.stage.partition)
+        self.metrics = StageMetrics(role.stage, feeds=bool(role.downstream))
         self.worker = Worker(role, settings, self.metrics)
         self.worker.start()
         assert self.worker.ready.wait(timeout=30)
 
-    def metric(self, name: str) -> float | None:
-        labels = {"stage": "adder", "partition": "0"}
+    def metric(self, name: str, **more: str) -> float | None:
+        labels = {"stage": "adder", "partition": "0", **more}
         return self.metrics.registry.get_sample_value(f"fillstream_{name}", labels)
 
 
@@ -122,7 +123,7 @@ def _snapshots_reach(client: redis.Redis, folder: Path) -> bool:
 def test_it_tells_how_it_is(client: redis.Redis, start: Any) -> None:
     live = start()
     send(client, 25)
-    until(lambda: live.metric("entries_in_total") == 25, "the entries to be counted")
+    until(lambda: live.metric("entries_in_total", stream=INBOX) == 25, "the entries to be counted")
     until(lambda: client.hget("status.adder.{0}", "entries") == b"25", "the heartbeat")
     status = client.hgetall("status.adder.{0}")
     assert (status[b"state"], status[b"lag"], status[b"last_error"]) == (b"live", b"0", b"")  # type: ignore[index]

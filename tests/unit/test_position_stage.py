@@ -126,7 +126,7 @@ def test_accounts_and_symbols_are_apart(desk: Desk) -> None:
     assert desk.fill("SELL", "1", "5.00", symbol="MSFT")["change"] == "closed"
     assert desk.stage.gauges() == {
         "positions": {"open": 2, "flat": 1},
-        "fills": {"opened": 3, "increased": 1, "reduced": 0, "closed": 1, "flipped": 1},
+        "position_changes": {"opened": 3, "increased": 1, "reduced": 0, "closed": 1, "flipped": 1},
     }
 
 

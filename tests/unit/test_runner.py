@@ -9,7 +9,7 @@ import pytest
 
 from fillstream.libs.common.log import Fenced
 from fillstream.libs.common.runner import FoldFailed, RecoveryError, Runner
-from fillstream.libs.common.stage import BadEntry, Entry, Outputs
+from fillstream.libs.common.stage import BadEntry, Entry, Family, Outputs
 from fillstream.libs.common.streams import Topology
 from tests.support.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
 
@@ -20,6 +20,7 @@ class Adder:
     """Adds numbers up and tells each sum; refuses words; a stage as small as one can be."""
 
     name, partition, inbox, tick_ms = "adder", 0, INBOX, None
+    families: tuple[Family, ...] = ()
 
     def __init__(self, bug: bytes | None = None, factor: int = 1) -> None:
         self.total = 0

@@ -112,6 +112,7 @@ def test_every_value_of_local_yaml_arrives() -> None:
     messaging = settings.messaging
     assert (messaging.type, messaging.host, messaging.port) == ("redis", "localhost", 6379)
     assert (messaging.retention_s, messaging.max_batch, messaging.max_downstream_lag) == (86_400, 500, 100_000)
+    assert (messaging.retention_memory_share, messaging.max_memory_bytes) == (Decimal("0.6"), 0)
     assert settings.execution.mode == "simulation"
     assert settings.execution.simulation.slippage == Decimal("0.0005")
     assert settings.execution.simulation.delay_ms == 100
@@ -345,6 +346,14 @@ def test_a_substituted_value_is_never_shown(folder: Path, monkeypatch: pytest.Mo
         ("ttl: 3600", "tlt: 3600", "order_cache.tlt: unknown key; did you mean ttl?"),
         ("ttl: 3600", "zzzzzzz: 3600", "order_cache.zzzzzzz: unknown key; known: enabled, ttl"),
         ("exchanges: []", "exchanges: [ok, 'no good']", "execution.direct.exchanges.1: no good does not match"),
+        ("share: 0.6", "share: 0", "messaging.retention_memory_share: 0 is not greater than 0"),
+        ("share: 0.6", "share: 1", "messaging.retention_memory_share: 1 is not less than 1"),
+        ("bytes: 0", "bytes: -1", "messaging.max_memory_bytes: -1 is below 0"),
+        (
+            "bytes: 0",
+            "bytes: 1125899906842625",
+            "messaging.max_memory_bytes: 1125899906842625 is above 1125899906842624",
+        ),
         ("max_batch: 500", "max_batch: 0", "messaging.max_batch: 0 is below 1"),
         ("account_partitions: 1", "account_partitions: 9999", "messaging.account_partitions: 9999 is above 1024"),
         ("max_batch: 500", "max_batch: *x", "*x: aliases are not supported; write the value"),

@@ -171,7 +171,11 @@ def test_the_same_signal_again_is_answered_and_not_repeated(desk: Desk) -> None:
         "client_order_id": "s1",
         "signal_time": T0 + 5,
     }
-    assert desk.stage.gauges()["signals"] == {"accepted": 1, "duplicate": 1, "remembered": 1, "forgotten_early": 0}
+    assert desk.stage.gauges() == {
+        "signals": {"accepted": 1, "duplicate": 1},
+        "signals_remembered": {"": 1},
+        "signals_forgotten_early": {"": 0},
+    }
 
 
 def test_a_cancel_again_asks_for_the_state_of_the_order_it_named(desk: Desk) -> None:
@@ -208,7 +212,7 @@ def test_forgetting_costs_what_is_forgotten(desk: Desk) -> None:
     for i in range(50):
         desk.flat(BUY | {"signal_id": f"s{i}"}, T0 + i)
     desk.flat(BUY, T0 + IDEMPOTENCY_MS + 9)
-    assert desk.stage.gauges()["signals"]["remembered"] == 50 - 10 + 1
+    assert desk.stage.gauges()["signals_remembered"][""] == 50 - 10 + 1
 
 
 def test_beyond_the_limit_the_oldest_id_is_forgotten_and_counted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +221,11 @@ def test_beyond_the_limit_the_oldest_id_is_forgotten_and_counted(desk: Desk, mon
         desk.flat(BUY | {"signal_id": f"s{i}"})
     assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "ReportStatus"
     assert desk.flat(BUY | {"signal_id": "s0"})["type"] == "NewOrder"
-    assert desk.stage.gauges()["signals"] == {"accepted": 5, "duplicate": 1, "remembered": 3, "forgotten_early": 2}
+    assert desk.stage.gauges() == {
+        "signals": {"accepted": 5, "duplicate": 1},
+        "signals_remembered": {"": 3},
+        "signals_forgotten_early": {"": 2},
+    }
 
 
 def test_a_snapshot_is_the_whole_state(desk: Desk) -> None:

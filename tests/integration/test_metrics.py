@@ -1,0 +1,113 @@
+"""What a whole desk exposes after a little trading: nothing is always 0 or empty but what should be, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import redis
+from prometheus_client.metrics_core import Metric
+
+from fillstream.libs.common import frames
+from fillstream.stack import LocalStack
+from tests.conftest import until
+from tests.support.exposed import ours, parsed
+
+SERVICES = {
+    "signals": "signals", "orders": "orders", "engine": "matching_engine", "positions": "position_service",
+    "analytics": "analytics",
+}  # fmt: skip
+AAPL = 1
+PATIENCE_S = 15.0
+QUIET = {
+    "fillstream_lag_entries": "nobody is behind on a quiet desk",
+    "fillstream_stream_lag_entries": "nobody is behind on a quiet desk",
+    "fillstream_downstream_lag_entries": "nobody is behind on a quiet desk",
+    "fillstream_waiting_entries": "analytics has written what it read",
+    "fillstream_reader_paused": "nobody is held back on a quiet desk",
+    "fillstream_snapshot_errors_total": "an error",
+    "fillstream_undecodable_total": "an error",
+    "fillstream_skipped_entries_total": "an error",
+    "fillstream_signals_forgotten_early_total": "takes four million signals in a day",
+    "fillstream_restarts_total": "nothing crashed",
+    "fillstream_stream_held_seconds": "nobody is behind on a quiet desk",
+    "fillstream_trimmed_entries_total": "takes a day, or a full server",
+    "fillstream_replayed_entries": "a first start has nothing to fold again",
+    "fillstream_snapshot_behind_entries": "0 right after a snapshot",
+    "fillstream_dead_letters_total": "only the signals stage gets a bad entry here",
+}
+"""Families that may be empty or 0 after the run below, and why."""
+
+
+def trade(client: redis.Redis) -> None:
+    """Do what moves every count: fills of both liquidities, a rejection, a refused cancel, a repeat, a bad signal."""
+    order = {"symbol": "AAPL", "side": "BUY", "quantity": "2"}
+    client.xadd("commands.{0}", {"frame": frames.quote(AAPL, 19_000, 50, 19_002, 50)})
+    until(lambda: client.exists("events.{0}"), "the configuration")
+    until(lambda: any(b"QuoteUpdated" in fields[b"data"] for _, fields in journal(client)), "the quote")
+    for fields in (
+        {**order, "signal_id": "taker"},
+        {**order, "signal_id": "taker"},
+        {**order, "signal_id": "rests", "price": "190.00", "order_type": "LIMIT"},
+        {**order, "signal_id": "stays", "price": "189.90", "order_type": "LIMIT"},
+        {**order, "signal_id": "reject", "symbol": "NOSUCH"},
+        {"type": "CancelOrder", "signal_id": "c", "orig_client_order_id": "never-sent"},
+        {**order, "signal_id": "bad", "quantity": "-1"},
+    ):
+        client.xadd("signals", fields)
+    until(lambda: client.xlen("positions.{0}"), "the first fill")
+    until(
+        lambda: any(b'"OrderCancelRejected"' in fields[b"data"] for _, fields in journal(client)), "the refused cancel"
+    )
+    client.xadd("commands.{0}", {"frame": frames.print_trade(AAPL, frames.Side.SELL, 19_000, 500)})
+    until(lambda: any(b'"MAKER"' in fields[b"data"] for _, fields in journal(client)), "the resting order's fill")
+
+
+def journal(client: redis.Redis) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    return client.xrange("events.{0}")  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Metric]]]:
+    environ = {"FILLSTREAM_DATABASE__SNAPSHOT_EVERY_ENTRIES": "1"}
+    folder = tmp_path_factory.mktemp("metrics")
+    with (
+        LocalStack(folder, base_port=0, redis_port=0, environ=environ) as stack,
+        redis.Redis.from_url(stack.redis_url) as client,
+    ):
+        stack.wait_ready()
+        trade(client)
+        query = {"sql": "SELECT count(*) FROM fills"}
+        assert httpx.post(f"{stack.url('analytics')}/query", json=query, timeout=10).status_code == httpx.codes.OK
+
+        def look() -> dict[str, dict[str, Metric]]:
+            pages = {role: httpx.get(f"{stack.url(name)}/metrics", timeout=10) for role, name in SERVICES.items()}
+            return {role: parsed(answer.text) for role, answer in pages.items()}
+
+        # Stages tell their own counts and take snapshots about once a second; what is missing then, the tests name.
+        deadline = time.monotonic() + PATIENCE_S
+        found = look()
+        while any(map(idle, found.values())) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            found = look()
+        yield found
+
+
+def idle(families: dict[str, Metric]) -> set[str]:
+    """Return the families that are empty or 0, and are not meant to be."""
+    return {
+        name
+        for name in ours(families)
+        if name not in QUIET and not any(sample.value for sample in families[name].samples)
+    }
+
+
+@pytest.mark.parametrize("role", SERVICES)
+def test_no_family_is_always_0_or_empty(pages: dict[str, dict[str, Metric]], role: str) -> None:
+    assert idle(pages[role]) == set()
+
+
+def test_every_excuse_is_for_a_family_that_there_is(pages: dict[str, dict[str, Metric]]) -> None:
+    assert set(QUIET) <= {name for families in pages.values() for name in families}

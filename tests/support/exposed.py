@@ -1,0 +1,48 @@
+"""What a process exposes at /metrics, parsed, and what must hold of it anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from fillstream.house import ROLES
+from fillstream.libs.common.metrics import StageMetrics
+from fillstream.libs.common.settings import load_settings
+from fillstream.services.analytics.metrics import AnalyticsMetrics
+
+ROOT = Path(__file__).parents[2]
+
+
+def parsed(text: str) -> dict[str, Metric]:
+    """Return the families of a page by the name after TYPE, `_total` included; a name twice fails."""
+    families: dict[str, Metric] = {}
+    for family in text_string_to_metric_families(text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        assert name not in families, f"{name} is exposed twice"
+        families[name] = family
+    return families
+
+
+def page(registry: CollectorRegistry) -> dict[str, Metric]:
+    """Return what a registry exposes."""
+    return parsed(generate_latest(registry).decode())
+
+
+def registries() -> dict[str, CollectorRegistry]:
+    """Return the registry of every role and of analytics, as their processes make them."""
+    settings = load_settings(ROOT / "config" / "local.yaml")
+    made = {}
+    for name, role_of in ROLES.items():
+        role, _ = role_of(settings, 0)
+        made[name] = StageMetrics(role.stage, feeds=bool(role.downstream)).registry
+    made["analytics"] = AnalyticsMetrics().registry
+    return made
+
+
+def ours(families: Iterable[str]) -> set[str]:
+    """Return the names that are not the client library's."""
+    return {name for name in families if name.startswith("fillstream_")}

@@ -1,0 +1,151 @@
+"""The alarms: every metric they name is exported, and they fire when they should, if promtool is there to say so."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.exposed import ROOT, page, registries
+
+DEPLOY = ROOT / "deploy"
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]
+]
+REDIS_EXPORTER = {"redis_up", "redis_memory_used_bytes", "redis_memory_max_bytes", "redis_aof_last_write_status"}
+"""Of oliver006/redis_exporter, exporter/exporter.go: what these rules use of it."""
+PROMETHEUS = {"up"}
+METRIC = re.compile(r"\b(?:fillstream_\w+|redis_\w+|process_\w+|up)\b")
+MB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def exported() -> dict[str, set[str]]:
+    """Return every metric of ours and of our processes, with its labels."""
+    found: dict[str, set[str]] = {}
+    for registry in registries().values():
+        for name, family in page(registry).items():
+            found.setdefault(name, set()).update(*(sample.labels for sample in family.samples))
+    return found
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_every_metric_of_a_rule_is_exported(rule: dict[str, Any], exported: dict[str, set[str]]) -> None:
+    used = set(METRIC.findall(re.sub(r'"[^"]*"', "", rule["expr"])))
+    assert used, "a rule is about something"
+    assert used <= set(exported) | REDIS_EXPORTER | PROMETHEUS
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_every_rule_says_how_bad_it_is_and_what_it_means(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in {"info", "warning", "critical"}
+    assert rule["annotations"]["summary"].endswith((".", "`."))
+
+
+def test_names_are_used_once() -> None:
+    names = [rule["alert"] for rule in RULES]
+    assert len(names) == len(set(names))
+
+
+def test_prometheus_reads_the_rules_and_scrapes_the_exporter() -> None:
+    config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
+    assert config["rule_files"] == ["alerts.yml"]
+    assert {"job_name": "redis", "static_configs": [{"targets": ["redis_exporter:9121"]}]} in config["scrape_configs"]
+
+
+# ----------------------------------------------------------------------------------------------------- promtool
+
+WHERE = 'instance="positions:8007", stage="positions", partition="0", stream="events.{0}"'
+HELD = {
+    f'fillstream_stream_held_seconds{{{WHERE}, reader="analytics"}}': "4000x60",
+    f'fillstream_stream_held_seconds{{{WHERE}, reader="positions"}}': "120x60",
+}
+
+
+def memory(used: str, limit: int) -> dict[str, str]:
+    """Return what the exporter tells for an hour: `used` in Prometheus' notation, in MB."""
+    return {"redis_memory_used_bytes": used, "redis_memory_max_bytes": f"{limit}x60"}
+
+
+SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
+    "a desk that is well": (
+        {**memory("460x60", 768), "redis_up": "1x60", 'fillstream_live{stage="orders"}': "1x60"},
+        set(),
+    ),
+    "a server without a limit": (memory("460+10x60", 0), set()),
+    "filling up to the share": (memory("0+7x60", 768), set()),
+    "above the share": (memory("600x60", 768), {"RedisMemoryHigh"}),
+    "nearly full": (memory("700x60", 768), {"RedisMemoryHigh", "RedisMemoryCritical"}),
+    "full in a few hours": (memory("440+2x60", 768), {"RedisMemoryHigh", "RedisFullWithinHours"}),
+    "somebody holds much": (
+        {**HELD, f"fillstream_stream_bytes{{{WHERE}}}": "100x60", **memory("400x60", 768)},
+        {"ReaderHoldsStream analytics"},
+    ),
+    "somebody holds little": (
+        {**HELD, f"fillstream_stream_bytes{{{WHERE}}}": "10x60", **memory("400x60", 768)},
+        set(),
+    ),
+    "somebody fills the server": (
+        {**HELD, f"fillstream_stream_bytes{{{WHERE}}}": "10x60", **memory("510x60", 768)},
+        {"ReaderFillsRedis analytics"},
+    ),
+    "no snapshot of an idle stage": (
+        {'fillstream_snapshot_age_seconds{stage="signals"}': "9000x60",
+         'fillstream_snapshot_behind_entries{stage="signals"}': "0x60"},
+        set(),
+    ),
+    "no snapshot of a busy stage": (
+        {'fillstream_snapshot_age_seconds{stage="signals"}': "9000x60",
+         'fillstream_snapshot_behind_entries{stage="signals"}': "5x60"},
+        {"SnapshotTooOld"},
+    ),
+    "a crash loop": (
+        {'process_start_time_seconds{job="fillstream", instance="orders:8005"}': "0+1x60"},
+        {"StageKeepsEnding"},
+    ),
+    "held back": ({'fillstream_reader_paused{stage="orders"}': "1x60"}, {"ReaderPaused"}),
+    "behind": (
+        {'fillstream_lag_entries{stage="orders"}': "60000x60", 'fillstream_lag_entries{stage="analytics"}': "60000x60"},
+        {"StageBehind"},
+    ),
+}  # fmt: skip
+
+
+def in_bytes(name: str, values: str) -> str:
+    """Return a series of megabytes in bytes; others as they are."""
+    if "_bytes" not in name:
+        return values
+    return re.sub(r"^(\d+)(?:\+(\d+))?x", lambda m: f"{int(m[1]) * MB}+{int(m[2] or 0) * MB}x", values)
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not on PATH (Debian: apt-get install prometheus)"
+)
+@pytest.mark.parametrize("scene", SCENES)
+def test_alarms_fire_when_they_should(scene: str, tmp_path: Path) -> None:
+    series, firing = SCENES[scene]
+    samples = []
+    for name, _, reader in (each.partition(" ") for each in firing):
+        named = f', reader="{reader}"' if reader else ""
+        samples.append({"labels": f'{{alertname="{name}"{named}}}', "value": 1})
+    question = 'count by (alertname, reader) (ALERTS{alertstate="firing"})'
+    document = {
+        "rule_files": [str(DEPLOY / "alerts.yml")],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": in_bytes(name, v)} for name, v in series.items()],
+                "promql_expr_test": [{"expr": question, "eval_time": "55m", "exp_samples": samples}],
+            }
+        ],
+    }
+    file = tmp_path / "test.yml"
+    file.write_text(yaml.safe_dump(document))
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
