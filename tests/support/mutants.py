@@ -8,6 +8,7 @@ names of what is not killed, for `mutmut show`.
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,8 @@ def table(found: Sequence[Score]) -> Iterator[str]:
     if of:
         yield f"| together | {killed} | {of} | {killed / of:.0%} |"
     if waiting := [f"`{each.module}`" for each in found if each.unchecked]:
-        yield f"\nNot run to the end: {', '.join(waiting)}."
+        yield ""
+        yield from textwrap.wrap(f"Not run to the end: {', '.join(waiting)}.", 128, break_on_hyphens=False)
 
 
 if __name__ == "__main__":

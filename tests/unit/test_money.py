@@ -1,6 +1,6 @@
 """Money is exact: text and integers are the same number, and rounding is half to even where it is announced."""
 
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 
 import pytest
@@ -60,6 +60,19 @@ def test_text_becomes_whole_steps_or_is_off_the_grid(step: str, text: str, units
 def test_what_is_no_number_of_at_most_24_digits_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a"):
         Scale(Decimal("0.01")).units(text)
+
+
+def test_text_is_read_up_to_four_times_its_digits_however_it_is_padded() -> None:
+    assert parse(" " * 95 + "1") == 1
+    with pytest.raises(ValueError, match=r"^must be a number of at most 24 digits, got 97 characters$"):
+        parse(" " * 96 + "1")
+
+
+def test_a_product_that_is_none_is_refused_whatever_the_callers_context() -> None:
+    with localcontext() as careless:
+        careless.traps[InvalidOperation] = False
+        with pytest.raises(InvalidOperation):
+            multiply(Decimal("Infinity"), Decimal(0))
 
 
 @pytest.mark.parametrize("step", ["1e-24", "1e23", "0." + "0" * 23 + "1", "1" * 24])

@@ -24,5 +24,6 @@ def test_what_lives_what_no_test_reaches_and_what_has_not_run_is_not_killed(tmp_
     assert list(table(found))[2:] == [
         "| `libs/common/money.py` | 3 | 5 | 60% |",
         "| together | 3 | 5 | 60% |",
-        "\nNot run to the end: `libs/common/wire.py`.",
+        "",
+        "Not run to the end: `libs/common/wire.py`.",
     ]

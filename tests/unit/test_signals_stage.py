@@ -178,6 +178,14 @@ def test_the_same_signal_again_is_answered_and_not_repeated(desk: Desk) -> None:
     }
 
 
+def test_every_repetition_is_counted() -> None:
+    desk = Desk()
+    for _ in range(4):
+        desk.flat({**BUY, "signal_id": "again"})
+    assert desk.stage.gauges()["signals"] == {"accepted": 1, "duplicate": 3, "remembered": 1, "forgotten_early": 0}
+    assert desk.stage.latencies_ms == [], "a signal is no fill"
+
+
 def test_a_cancel_again_asks_for_the_state_of_the_order_it_named(desk: Desk) -> None:
     cancel = {"type": "CancelOrder", "signal_id": "c1", "orig_client_order_id": "o1"}
     desk.flat(cancel)

@@ -180,3 +180,47 @@ def test_what_the_encoder_writes_decodes_to_the_same_text() -> None:
 def test_the_encoder_refuses_what_is_neither_text_nor_number(value: Any) -> None:
     with pytest.raises(TypeError, match=r"quantity: .* must be text or a number"):
         encode_signal({"quantity": value})
+
+
+def test_what_has_just_as_much_as_it_may_goes_through_and_one_more_does_not() -> None:
+    room = MAX_SIGNAL_BYTES - len("symbol")
+    assert decode({b"symbol": b"x" * room}) == {"symbol": "x" * room}
+    assert refused({b"symbol": b"x" * (room + 1)}).text == (
+        f"signal: {MAX_SIGNAL_BYTES + 1} bytes, a signal has at most {MAX_SIGNAL_BYTES}"
+    )
+    for opening, closing in (('{"a":', "}"), ("[", "]")):
+        inside = opening * (MAX_OPENINGS - 1) + "1" + closing * (MAX_OPENINGS - 1)
+        assert decode({b"data": f'{{"a":{inside}}}'.encode()})
+        bad = refused({b"data": f'{{"a":{opening}{inside}{closing}}}'.encode()})
+        assert bad.text == f"data: {MAX_OPENINGS + 1} objects and lists, a document has at most {MAX_OPENINGS}"
+
+
+@pytest.mark.parametrize(("value", "quote"), [("x" * 80, "'"), (Decimal("1" * 80), "")], ids=["text", "number"])
+def test_eighty_characters_are_shown_whole(value: Any, quote: str) -> None:
+    assert shorten(value) == f"{quote}{value}{quote}"
+
+
+@pytest.mark.parametrize("document", [{"data": "x", "symbol": "AAPL"}, {"headers": {}}, {"data": 5}, {"data": {}}])
+def test_only_faststreams_older_message_is_looked_into(document: dict[str, Any]) -> None:
+    assert decode({b"data": json.dumps(document).encode()}) == document
+
+
+def test_a_bad_document_in_an_older_message_is_told_with_the_field_it_came_in() -> None:
+    assert refused({b"__data__": b'{"data": "nope", "headers": {}}'}).text == (
+        "__data__: 'nope' is not one JSON document"
+    )
+
+
+def test_a_faststream_message_without_a_body_is_no_document() -> None:
+    head = struct.pack(">8sHIIH", b"\x89BIN\r\n\x1a\n", 1, 20, 20, 0)
+    assert refused({b"data": head}).text == "data: '' is not one JSON document"
+
+
+def test_the_key_that_is_there_twice_is_named_and_not_the_first() -> None:
+    assert refused({b"data": b'{"a": 1, "b": 2, "b": 3}'}).text == "data: 'b' is there more than once"
+
+
+def test_the_encoder_leaves_out_what_is_none_and_nothing_behind_it() -> None:
+    assert encode_signal({"symbol": "AAPL", "price": None, "quantity": 5}) == {"symbol": "AAPL", "quantity": "5"}
+    with pytest.raises(TypeError, match=r"^quantity: a list must be text or a number$"):
+        encode_signal({"quantity": [1]})
