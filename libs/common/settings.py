@@ -402,6 +402,11 @@ def default_path() -> Path:
     return Path(named) if named else DEFAULT_PATH
 
 
+def companions(path: Path) -> tuple[Path, Path]:
+    """Return the files beside a configuration file that belong to it: instruments and accounts."""
+    return path.with_name("instruments.yaml"), path.with_name("accounts.yaml")
+
+
 def load_settings(path: Path | None = None) -> Settings:
     """Return the settings of `path` (default: `default_path()`), with instruments.yaml and accounts.yaml beside it.
 
@@ -411,8 +416,8 @@ def load_settings(path: Path | None = None) -> Settings:
     path = path or default_path()
     problems: list[str] = []
     settings = _load_document(path, problems)
-    instruments, _ = _load_named(path.with_name("instruments.yaml"), Instrument, "an instrument", problems)
-    entries, document = _load_named(path.with_name("accounts.yaml"), AccountEntry, "an account", problems)
+    instruments, _ = _load_named(companions(path)[0], Instrument, "an instrument", problems)
+    entries, document = _load_named(companions(path)[1], AccountEntry, "an account", problems)
     if settings is None or problems:
         raise SettingsError(problems)
     accounts = {name: _with_limits(entry, settings) for name, entry in entries.items()}

@@ -721,6 +721,22 @@ def test_doctor_without_a_server_is_no_failure(run: Run) -> None:
     assert "s3cret" not in json.dumps(found)
 
 
+def test_config_says_which_is_in_force_and_makes_a_copy_to_change(run: Run, tmp_path: Path) -> None:
+    files = json.loads(run("config", "--json").stdout)["files"]
+    assert [Path(each).name for each in files] == ["local.yaml", "instruments.yaml", "accounts.yaml"]
+    mine = tmp_path / "mine"
+    run("config", "--copy-to", str(mine))
+    assert {each.name: each.read_bytes() for each in mine.iterdir()} == {
+        Path(each).name: Path(each).read_bytes() for each in files
+    }
+    assert "is there already" in run("config", "--copy-to", str(mine), code=Exit.NO).stderr
+    (mine / "local.yaml").write_text((mine / "local.yaml").read_text().replace("port: 8004", "port: 80040"))
+    assert (
+        "local.yaml:9: service.port: 80040 is above"
+        in run("config", "--config", str(mine / "local.yaml"), code=Exit.SETTINGS).stderr
+    )
+
+
 def test_the_desk_that_is_named_answers_and_not_the_one_that_runs_here(
     run: Run, client: redis.Redis, asked: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
