@@ -52,6 +52,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("rejects", "Orders rejected, by reason.", "reason", True),
     Family("cancel_rejects", "Cancels and amendments rejected, by reason.", "reason", True),
     Family("fills", "Fills, by liquidity.", "liquidity", True),
+    Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
 
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
@@ -425,13 +426,16 @@ class OrdersStage:
         return {b"config": self._config_json}
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
-        """Return orders by status, refusals by reason and fills by liquidity."""
+        """Return orders by status, refusals by reason, fills by liquidity, and the time of each symbol's last quote."""
         state = self._state
         return {
             "orders": state.statuses,
             "rejects": state.rejects,
             "cancel_rejects": state.cancel_rejects,
             "fills": state.fills,
+            "quote_timestamp_seconds": {
+                state.symbols[number]: quote.at_ms // 1000 for number, quote in state.quotes.items() if quote.at_ms
+            },
         }
 
 

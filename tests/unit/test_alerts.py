@@ -108,6 +108,8 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
         {'process_start_time_seconds{job="fillstream", instance="orders:8005"}': "0+1x60"},
         {"StageKeepsEnding"},
     ),
+    "a feed that died": ({'fillstream_quote_timestamp_seconds{symbol="AAPL"}': "0+60x10 600x50"}, {"QuotesStale"}),
+    "a feed that quotes": ({'fillstream_quote_timestamp_seconds{symbol="AAPL"}': "0+60x60"}, set()),
     "held back": ({'fillstream_reader_paused{stage="orders"}': "1x60"}, {"ReaderPaused"}),
     "behind": (
         {'fillstream_lag_entries{stage="orders"}': "60000x60", 'fillstream_lag_entries{stage="analytics"}': "60000x60"},
