@@ -118,3 +118,20 @@ def test_a_report_of_somebody_elses_order_says_what_differs(desk: Desk, side: in
         "bad_record",
         f"order_id: order 1 is account 1's BUY of symbol 1, the report says account 2, {name}, symbol 3",
     )
+
+
+def test_a_report_of_an_order_that_is_not_known_here_is_told_with_the_venues_word(desk: Desk) -> None:
+    unknown = "order_id: order 99 was never given out here, or is forgotten"
+    assert desk.refused(report(ReportType.ACCEPTED, 99))["text"] == unknown
+    refused = report(ReportType.CANCEL_REJECTED, 99, reason=Reason.UNKNOWN_ORDER, side=0)
+    letter = desk.refused(refused)
+    assert (letter["reason"], letter["text"]) == ("unknown_order", f"{unknown}; the venue says unknown order")
+
+
+@pytest.mark.parametrize("size", [0, 63, 65])
+def test_a_frame_is_one_or_more_whole_records(desk: Desk, size: int) -> None:
+    letter = desk.dead_letter({b"frame": b"x" * size})
+    assert (letter["reason"], letter["text"]) == (
+        "bad_frame",
+        f"frame: must be one or more records of 64 bytes, got {size} bytes",
+    )
