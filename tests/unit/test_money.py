@@ -20,7 +20,7 @@ from fillstream.libs.common.money import (
     ratio,
 )
 
-STEPS = [Decimal(s) for s in ("1", "0.01", "0.25", "0.00000100", "5", "1E+1", "0.05", "2.5", "0.125", "100")]
+STEPS = [Decimal(s) for s in ("1", "0.01", "0.25", "0.00000100", "5", "1E+1", "0.05", "0.02", "2.5", "0.125", "100")]
 steps = st.sampled_from(STEPS)
 whole = st.integers(-(2**62), 2**62)
 
@@ -38,6 +38,8 @@ whole = st.integers(-(2**62), 2**62)
         ("0.01", "185.251", None),
         ("0.25", "10.75", 43),
         ("0.25", "10.7", None),
+        ("0.02", "10.06", 503),
+        ("0.02", "10.05", None),
         ("5", "15", 3),
         ("5", "15.0", 3),
         ("5", "12", None),
@@ -96,6 +98,7 @@ def test_a_step_is_finite_positive_and_of_bounded_length(step: str) -> None:
 @given(steps, whole)
 def test_steps_to_text_and_back(step: Decimal, units: int) -> None:
     scale = Scale(step)
+    assert scale.zero == scale.text(0)
     text = scale.text(units)
     assert Fraction(text) == units * Fraction(step)
     assert len(text.partition(".")[2]) == scale.decimals

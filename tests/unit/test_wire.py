@@ -224,3 +224,8 @@ def test_the_encoder_leaves_out_what_is_none_and_nothing_behind_it() -> None:
     assert encode_signal({"symbol": "AAPL", "price": None, "quantity": 5}) == {"symbol": "AAPL", "quantity": "5"}
     with pytest.raises(TypeError, match=r"^quantity: a list must be text or a number$"):
         encode_signal({"quantity": [1]})
+
+
+def test_brackets_in_text_take_no_room_from_those_that_count() -> None:
+    inside = "[" * (MAX_OPENINGS - 1) + '"{[{["' + "]" * (MAX_OPENINGS - 1)
+    assert decode({b"data": f'{{"a":{inside}}}'.encode()})
