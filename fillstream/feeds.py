@@ -37,7 +37,13 @@ MOVES = 0.5
 which the journal does not repeat."""
 PRINTS = 0.3
 """The chance of a trade to be printed in a synthetic round."""
+REPEAT_S = 10.0
+"""A paced market that stands still for so long has its quotes repeated (seconds): well below the age at which a quote
+is taken for a dead feed's. What was traded against them is there again, as where others quote the same price."""
 CSV_COLUMNS = ("time_ns", "symbol", "bid_px", "bid_qty", "ask_px", "ask_qty")
+
+
+_TYPE = frames.offset_of("fs_command", "type")
 
 
 class FeedError(Exception):
@@ -211,12 +217,27 @@ def publish(
             have arrived, and a print that arrives twice trades twice; the next quote replaces a lost one. The feed goes
             on at its pace from there, without a burst of what would have been due meanwhile. None raises the error.
 
+    At a pace, quotes are repeated while nothing else is due for `REPEAT_S`: that the market stands still is news, too.
+
     Raises:
         redis.exceptions.RedisError: the server went away, and nothing outlasts that.
     """
     total = 0
     waiting: dict[int, list[bytes]] = {}
+    quotes: dict[str, bytes] = {}
     began_s, first_ns = time.monotonic(), None
+
+    def wait_until(due_s: float) -> bool:
+        """Append what waits, and wait; return whether the server was away meanwhile."""
+        was_away = flush()
+        while not was_away and (left_s := due_s - time.monotonic()) > REPEAT_S:
+            time.sleep(REPEAT_S)
+            for symbol, record in quotes.items():
+                waiting.setdefault(topology.symbol_partition(symbol), []).append(record)
+            was_away = flush()
+        if not was_away:
+            time.sleep(max(0.0, left_s))
+        return was_away
 
     def flush() -> bool:
         """Append what waits; return whether the server was away meanwhile."""
@@ -240,11 +261,10 @@ def publish(
         if speed is not None:
             first_ns = moment.time_ns if first_ns is None else first_ns
             due_s = began_s + (moment.time_ns - first_ns) / 1e9 / speed
-            if due_s > time.monotonic():
-                if flush():
-                    began_s, first_ns = time.monotonic(), moment.time_ns
-                else:
-                    time.sleep(max(0.0, due_s - time.monotonic()))
+            if due_s > time.monotonic() and wait_until(due_s):
+                began_s, first_ns = time.monotonic(), moment.time_ns
+            if moment.record[_TYPE] == CommandType.QUOTE:
+                quotes[moment.symbol] = moment.record
         waiting.setdefault(topology.symbol_partition(moment.symbol), []).append(moment.record)
         if sum(map(len, waiting.values())) >= FRAME_RECORDS and flush():
             began_s, first_ns = time.monotonic(), moment.time_ns

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.feeds import ROUND_NS, Listed, Moment, last_mids, listed, publish, synthetic
+from fillstream import feeds
+from fillstream.feeds import REPEAT_S, ROUND_NS, Listed, Moment, last_mids, listed, publish, synthetic
 from fillstream.libs.common import frames
 from fillstream.libs.common.settings import load_settings
 from fillstream.libs.common.streams import Topology
@@ -188,6 +189,29 @@ def test_a_frame_whose_outcome_is_unknown_is_not_sent_twice() -> None:
     sent = publish(client, TOPOLOGY, iter(moments), outlast=lambda error: outlasted.append(str(error)))
     assert b"".join(client.taken) == b"".join(each.record for each in moments)
     assert (sent, outlasted) == (150, ["reset"])
+
+
+def test_a_market_that_stands_still_repeats_its_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ticks of an hour's pause: a desk may not take it for a dead feed, nor trade its prints twice."""
+    now_s = [0.0]
+    at_s: list[float] = []
+    taken: list[bytes] = []
+
+    class Taker:
+        def xadd(self, stream: str, fields: dict[str, bytes]) -> None:
+            assert stream == COMMANDS
+            at_s.append(now_s[0])
+            taken.append(fields["frame"])
+
+    monkeypatch.setattr(feeds.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(feeds.time, "sleep", lambda seconds: now_s.__setitem__(0, now_s[0] + seconds))
+    old, quote, trade = frames.quote(1, 9, 5, 11, 5), frames.quote(1, 10, 5, 12, 5), frames.print_trade(1, 1, 10, 7)
+    late = frames.quote(1, 20, 5, 22, 5)
+    market = [(0, "AAPL", old), (0, "AAPL", quote), (0, "AAPL", trade), (25_000_000_000, "AAPL", late)]
+    client: Any = Taker()
+    assert publish(client, TOPOLOGY, (Moment(*each) for each in market), speed=1) == 6
+    assert taken == [old + quote + trade, quote, quote, late]
+    assert at_s == [0, REPEAT_S, 2 * REPEAT_S, 25]
 
 
 def test_a_market_that_begins_again_quotes_every_symbol_at_once_from_where_it_stood() -> None:
