@@ -182,7 +182,7 @@ def test_every_repetition_is_counted() -> None:
     desk = Desk()
     for _ in range(4):
         desk.flat({**BUY, "signal_id": "again"})
-    assert desk.stage.gauges()["signals"] == {"accepted": 1, "duplicate": 3, "remembered": 1, "forgotten_early": 0}
+    assert desk.stage.gauges()["signals"] == {"accepted": 1, "duplicate": 3}
     assert desk.stage.latencies_ms == [], "a signal is no fill"
 
 
