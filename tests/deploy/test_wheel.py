@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,23 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.house import CONFIG_FILES, ROOT
+from tests.support.interpreters import PYTHONS, environment, found, pip, run
 
-PYTHONS = ("3.11", "3.12", "3.13")
 COLLIDING = ("services", "libs", "native", "config")
 """What a user's own folders may well be called."""
-
-
-def interpreter(version: str) -> str:
-    """Return a Python of that version: on PATH, or beside the one that runs the tests; skip when there is none."""
-    beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python3"))
-    for candidate in (shutil.which(f"python{version}"), *map(str, beside)):
-        if candidate and _says(candidate, "import sys; print('%d.%d' % sys.version_info[:2])") == version:
-            return candidate
-    pytest.skip(f"no Python {version} on PATH, nor beside {sys.base_prefix}")
-
-
-def _says(python: str, code: str) -> str:
-    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +34,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def run(*command: str, cwd: Path, **environ: str) -> str:
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
-
-
 def installed(wheel: Path, python: str, folder: Path, *extras: str) -> Path:
     """Put the wheel and some extras, as constraints.txt has them, into a fresh environment; return its programs."""
-    run(python, "-m", "venv", "--without-pip", str(folder / "venv"), cwd=folder)
-    wanted = run(sys.executable, "deploy/requirements.py", *extras, cwd=ROOT)
-    (folder / "wanted.txt").write_text(wanted)
-    pip = (sys.executable, "-m", "pip", "--python", str(folder / "venv/bin/python"), "-q", "install")
-    constraints = str(ROOT / "constraints.txt")
-    run(*pip, "--require-hashes", "-c", constraints, "-r", str(folder / "wanted.txt"), cwd=folder)
-    run(*pip, "--no-deps", str(wheel), cwd=folder)
-    return folder / "venv/bin"
+    programs = environment(python, folder, *extras)
+    run(*pip(folder / "venv"), "--no-deps", str(wheel), cwd=folder)
+    return programs
 
 
 def outside(folder: Path) -> dict[str, str]:
@@ -82,7 +57,7 @@ def test_it_claims_one_name_and_carries_what_a_desk_is_told(wheel: Path) -> None
 @pytest.mark.parametrize("version", PYTHONS)
 def test_from_an_empty_folder_the_demo_ends_with_agreeing_books(wheel: Path, tmp_path: Path, version: str) -> None:
     extras = ("local", "analytics") if version == PYTHONS[-1] else ("local",)
-    programs = installed(wheel, interpreter(version), tmp_path, *extras)
+    programs = installed(wheel, found(version), tmp_path, *extras)
     here = tmp_path / "here"
     for name in COLLIDING:
         (here / name).mkdir(parents=True)

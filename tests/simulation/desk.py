@@ -45,6 +45,7 @@ CONFIG = DeskConfig(
     default_order_type=OrderType.MARKET,
     default_time_in_force=TimeInForce.GTC,
     retention_ms=5_000,
+    max_quote_age_ms=60_000,
 )
 GARBAGE = (
     {b"data": b"{not json"},
