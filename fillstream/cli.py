@@ -40,9 +40,9 @@ class _Sentences(TyperGroup):
             return super().invoke(ctx)
         except Stop as stop:
             _end(stop.code, stop.text)
-        except (typer.Exit, typer.Abort, typer.TyperException):
-            raise
         except Exception as error:
+            if type(error).__module__.partition(".")[0] in ("typer", "click"):
+                raise  # how the command line itself ends: an exit, a word that it does not know
             from fillstream.sentences import sentence_of  # noqa: PLC0415 - it knows every library that may fail
 
             told = sentence_of(error)

@@ -1,6 +1,7 @@
 """Write down what this tree does, as a release: `python -m tests.upgrade.keep 0.2.0`.
 
-To be run once a release, or in a commit of its own by a step that changes bytes on purpose, which says why.
+To be run once a release, or in a commit of its own by a step that changes bytes on purpose, which says why. With the
+lowest DuckDB that the release allows (`make develop RANGE=lowest`): an older one cannot read what a newer one wrote.
 """
 
 from __future__ import annotations
