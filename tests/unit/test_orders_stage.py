@@ -148,6 +148,7 @@ def test_an_order_that_rests_needs_no_fresh_quote_until_it_is_moved_into_it() ->
     desk.ms += 60_000
     desk.new(price="184.99")
     desk.accept()
+    assert desk.new(side="SELL", price="184.91", signal_id="s2")["type"] == "OrderReceived"
     event = desk.replace(order_id="1", price="185.00")
     assert (event["type"], event["reason"]) == ("OrderReplaceRejected", "stale_quote")
     assert desk.replace(order_id="1", signal_id="r2", price="184.98")["type"] == "OrderReplaceRequested"

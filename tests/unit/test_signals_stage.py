@@ -186,6 +186,13 @@ def test_every_repetition_is_counted() -> None:
     assert desk.stage.latencies_ms is None, "a signal is no fill"
 
 
+def test_a_cancel_by_number_again_asks_for_the_state_of_that_order(desk: Desk) -> None:
+    cancel = {"type": "CancelOrder", "signal_id": "c1", "order_id": "7"}
+    desk.flat(cancel)
+    again = desk.flat(cancel)
+    assert (again["type"], again["order_id"], again["client_order_id"]) == ("ReportStatus", "7", None)
+
+
 def test_a_cancel_again_asks_for_the_state_of_the_order_it_named(desk: Desk) -> None:
     cancel = {"type": "CancelOrder", "signal_id": "c1", "orig_client_order_id": "o1"}
     desk.flat(cancel)

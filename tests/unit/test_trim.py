@@ -133,6 +133,9 @@ def test_nothing_goes_that_somebody_needs_and_who_it_is_is_told() -> None:
     assert stream.trimmed_to == "120000-7"
     assert kept.held_ms == {"positions": 40_000, "analytics": 80_000}
     stream = Stream({})
+    kept_by_another = of_a_hundred_seconds(analytics="160000-0", positions="120000-7")
+    assert cut(stream, kept_by_another, 150_000) == (21, "positions"), "by what is needed, not by the name"
+    stream = Stream({})
     assert cut(stream, kept, 110_000, 0.0) == (21, None), "analytics holds nothing that would go"
 
 
