@@ -24,7 +24,7 @@ def has_analytics() -> bool:
 def how_to_get(extra: str) -> str:
     """Return the command that adds an extra to this very installation."""
     if Path(sys.prefix).parent.name == "venvs" and "pipx" in sys.prefix:
-        return f"pipx install --force 'fillstream[{extra}]'"
+        return f"pipx runpip fillstream install 'fillstream[{extra}]'"
     return f"pip install 'fillstream[{extra}]'"
 
 
