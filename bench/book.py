@@ -19,9 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.frames import Side
-from fillstream.services.matching_engine.book import Engine
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import Side
 
 ROOT = Path(__file__).parents[1]
 FLOWS = {"one": 30.0, "symbols64": 55.0, "deep": 60.0, "replace": None, "wide": None}

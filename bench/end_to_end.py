@@ -22,9 +22,9 @@ import orjson
 import redis
 
 from bench.client import collect
-from fillstream.libs.common import frames
-from fillstream.libs.common.streams import Topology
-from fillstream.stack import LocalStack
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.stack.stack import LocalStack
 
 HOPS = 5
 """signals, orders, engine, orders again, positions."""

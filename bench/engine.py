@@ -29,11 +29,11 @@ from typing import Any, cast
 import redis
 
 from bench.book import ROOT, native
-from fillstream.libs.common.frames import RECORD_BYTES, offset_of
-from fillstream.libs.common.log import BATCH_BYTES, FRAME_BYTES
-from fillstream.libs.common.streams import Topology
-from fillstream.services.matching_engine.book import Engine
-from fillstream.stack import LocalStack
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import RECORD_BYTES, offset_of
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.log import BATCH_BYTES, FRAME_BYTES
+from fillstream.stack.stack import LocalStack
 
 T = Topology()
 INBOX, ANSWERS = T.commands(0), T.orders(0)

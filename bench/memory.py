@@ -15,9 +15,9 @@ from typing import Any, cast
 import redis
 
 from bench.end_to_end import SIGNAL, T, client, desk
-from fillstream.commands.market import STARTS_AT
-from fillstream.feeds import listed, publish, synthetic
-from fillstream.libs.common.log import LOSSY_MAXLEN
+from fillstream.cli.commands.market import STARTS_AT
+from fillstream.demo.feeds import listed, publish, synthetic
+from fillstream.libs.common.runtime.log import LOSSY_MAXLEN
 
 STREAMS = (T.signals, T.orders(0), T.commands(0), T.events(0), T.positions(0), T.dead)
 """Without `market.{0}`: it is cut by length, and has a size instead of a rate."""

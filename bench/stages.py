@@ -13,15 +13,15 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.codes import OrderType, TimeInForce
-from fillstream.libs.common.money import Scale
-from fillstream.libs.common.stage import Entry, Outputs, Stage
-from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.codes import OrderType, TimeInForce
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
+from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
-from fillstream.services.order_service.desk import Account, DeskConfig, Instrument
-from fillstream.services.order_service.orders_stage import OrdersStage
-from fillstream.services.order_service.signals_stage import SignalsStage
+from fillstream.services.order_service.orders.config import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.stage import OrdersStage
+from fillstream.services.order_service.signals.stage import SignalsStage
 from fillstream.services.position_service.stage import PositionStage
 
 BATCH = 500

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fillstream import research as research
-    from fillstream.libs.common.frames import (
+    from fillstream.libs.common.engine.core import Engine as CoreEngine
+    from fillstream.libs.common.engine.core import Last, Level, Walk
+    from fillstream.libs.common.engine.frames import (
         CommandType,
         OrderFlag,
         OrdType,
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
         Status,
         TradeReport,
     )
-    from fillstream.services.matching_engine.book import Engine as CoreEngine
-    from fillstream.services.matching_engine.book import Last, Level, Walk
 
 __all__ = [
     "CommandResult",
@@ -72,7 +72,7 @@ _NAMES_OF = {
         *("CommandResult", "Indicative", "MarketData", "OpenOrder", "OrderResult", "OrderUpdate", "Status"),
         "TradeReport",
     ),
-    "fillstream.libs.common.frames": (
+    "fillstream.libs.common.engine.frames": (
         "CommandType",
         "OrdType",
         "OrderFlag",
@@ -83,10 +83,10 @@ _NAMES_OF = {
         "Stp",
         "Tif",
     ),
-    "fillstream.services.matching_engine.book": ("Last", "Level", "Walk"),
+    "fillstream.libs.common.engine.core": ("Last", "Level", "Walk"),
 }
 _HOMES = {name: (home, name) for home, names in _NAMES_OF.items() for name in names}
-_HOMES["CoreEngine"] = ("fillstream.services.matching_engine.book", "Engine")
+_HOMES["CoreEngine"] = ("fillstream.libs.common.engine.core", "Engine")
 
 
 if not TYPE_CHECKING:  # to a type checker, any name would be one of this module's

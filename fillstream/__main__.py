@@ -1,5 +1,5 @@
 """`python -m fillstream` is the `fillstream` command."""
 
-from fillstream.cli import main
+from fillstream.cli.app import main
 
 main()

@@ -22,10 +22,10 @@ from typing import Any, cast
 import orjson
 import redis
 
-from fillstream.libs.common.codes import DEFAULT_ACCOUNT, OrdStatus
-from fillstream.libs.common.log import connect
-from fillstream.libs.common.streams import Topology
-from fillstream.libs.common.wire import encode_signal
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.wire import encode_signal
+from fillstream.libs.common.runtime.log import connect
 
 Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""
@@ -208,7 +208,7 @@ class Client:
     def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
         from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
 
-        from fillstream.libs.common import contracts  # noqa: PLC0415
+        from fillstream.libs.common.messages.signals import SIGNALS  # noqa: PLC0415
 
         signal_id = signal_id or str(uuid.uuid4())
         fields = {"type": kind, "signal_id": signal_id, "account": account, **more}
@@ -216,9 +216,7 @@ class Client:
             if isinstance(value, float):
                 raise ValueError(f"{name}: {value!r} is a float; write the decimal as text, or use Decimal")
         try:
-            getattr(contracts, kind).model_validate(
-                {name: value for name, value in fields.items() if value is not None}
-            )
+            SIGNALS[kind].model_validate({name: value for name, value in fields.items() if value is not None})
         except ValidationError as error:
             raise ValueError("\n".join(_sentence(dict(each)) for each in error.errors(include_url=False))) from None
         pipe = self._raw.pipeline(transaction=False)  # one round trip

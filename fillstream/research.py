@@ -1,7 +1,8 @@
 """Frames as numpy structured arrays, for research. Needs the optional extra `research` (numpy).
 
 Flows in: arrays of commands. Flows out: arrays of reports. The fields, their order and their widths are those of
-`libs.common.frames.Command` and `Report`, which come from the C header; an array of them is a frame without a copy.
+`libs.common.engine.frames.Command` and `Report`, which come from the C header; an array of them is a frame without a
+copy.
 `Engine` is the core's: symbols, accounts and orders have numbers, and one thread at a time may use it.
 """
 
@@ -10,9 +11,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fillstream.libs.common.checks import integer, shown
-from fillstream.libs.common.frames import COMMAND, REPORT, Command, Report
-from fillstream.services.matching_engine.book import Engine
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import COMMAND, REPORT, Command, Report
+from fillstream.libs.common.values.checks import integer, shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,7 +2,7 @@
 
 Flows in: orders, cancels and the venue's own commands as plain calls. Flows out: what became of each, as small named
 tuples (`outcomes.py`); trades, order updates and market data to callbacks. The matching is the C engine's
-(`services.matching_engine.book`); its rules are in `native/include/fillstream.h`. Prices are integers in ticks,
+(`libs.common.engine.core`); its rules are in `native/include/fillstream.h`. Prices are integers in ticks,
 quantities integers in lots; nothing here knows decimals, streams or the desk.
 """
 
@@ -13,9 +13,10 @@ from fractions import Fraction
 from threading import RLock
 from typing import Final, NamedTuple, Never, TypeVar
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.checks import callback, integer, member, shown, text
-from fillstream.libs.common.frames import (
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.core import DEFAULT_MAX_ORDERS, MAX_ORDERS, Last, Level, Resting, Walk
+from fillstream.libs.common.engine.core import Engine as CoreEngine
+from fillstream.libs.common.engine.frames import (
     MAX_PRICE,
     MAX_QTY,
     OrderFlag,
@@ -29,8 +30,8 @@ from fillstream.libs.common.frames import (
     Stp,
     Tif,
 )
-from fillstream.orderbook import names as registry
-from fillstream.orderbook.names import Names, check_client_id
+from fillstream.libs.common.values.checks import callback, integer, member, shown, text
+from fillstream.orderbook import registry
 from fillstream.orderbook.notices import Notices
 from fillstream.orderbook.outcomes import (
     UNLIMITED,
@@ -48,9 +49,8 @@ from fillstream.orderbook.outcomes import (
     status_of,
     trade_report,
 )
+from fillstream.orderbook.registry import Names, check_client_id
 from fillstream.orderbook.terms import MAX_ACCOUNT, MAX_TIME_MS, NO_FLAG, STOPPED, check_price, check_terms
-from fillstream.services.matching_engine.book import DEFAULT_MAX_ORDERS, MAX_ORDERS, Last, Level, Resting, Walk
-from fillstream.services.matching_engine.book import Engine as CoreEngine
 
 ACCOUNT: Final = 1
 """The account of an order that names none."""

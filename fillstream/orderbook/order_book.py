@@ -9,13 +9,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Never, Unpack
 
-from fillstream.libs.common.checks import text
-from fillstream.libs.common.frames import Session, Side
+from fillstream.libs.common.engine.core import DEFAULT_MAX_ORDERS, Last, Level, Walk
+from fillstream.libs.common.engine.frames import Session, Side
+from fillstream.libs.common.values.checks import text
 from fillstream.orderbook.engine import LEVELS, Engine, OnMarket, OnTrade, OnUpdate
-from fillstream.orderbook.names import symbols_in
 from fillstream.orderbook.outcomes import CommandResult, Indicative, MarketData, OpenOrder, OrderResult
+from fillstream.orderbook.registry import symbols_in
 from fillstream.orderbook.terms import Terms
-from fillstream.services.matching_engine.book import DEFAULT_MAX_ORDERS, Last, Level, Walk
 
 
 class OrderBook:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from threading import RLock
 from typing import NamedTuple, Never
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.checks import integer, member, text
-from fillstream.libs.common.frames import (
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import (
     MAX_PRICE,
     MAX_QTY,
     MAX_SYMBOL,
@@ -24,7 +24,7 @@ from fillstream.libs.common.frames import (
     Side,
     Tif,
 )
-from fillstream.services.matching_engine.book import Engine
+from fillstream.libs.common.values.checks import integer, member, text
 
 __all__ = ["OrderFill", "OrderManagement", "Side", "Trade"]
 

@@ -1,6 +1,6 @@
 """What an order book tells people: small named tuples, made of the engine's reports and records.
 
-Flows in: reports and records of `services.matching_engine.book`, and the names of the orders they are about. Flows
+Flows in: reports and records of `libs.common.engine.core`, and the names of the orders they are about. Flows
 out: what the methods of `fillstream.Engine` return and its callbacks are called with. Prices are ticks, quantities
 lots. Never decides anything.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, NamedTuple
 
-from fillstream.libs.common.frames import OrderFlag, OrdType, Reason, Report, ReportFlag, ReportType, Side
-from fillstream.services.matching_engine.book import Level, Resting
+from fillstream.libs.common.engine.core import Level, Resting
+from fillstream.libs.common.engine.frames import OrderFlag, OrdType, Reason, Report, ReportFlag, ReportType, Side
 
 UNLIMITED: Final = frozenset({OrdType.STOP, OrdType.TRAILING_STOP})
 """Types of live orders that have no limit price; a MARKET order never lives on."""

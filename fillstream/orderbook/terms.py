@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, TypedDict
 
-from fillstream.libs.common.checks import integer, member, shown
-from fillstream.libs.common.frames import MAX_PRICE, MAX_QTY, MAX_TIPS, OrderFlag, OrdType, Side, Stp, Tif
+from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY, MAX_TIPS, OrderFlag, OrdType, Side, Stp, Tif
+from fillstream.libs.common.values.checks import integer, member, shown
 
 MAX_ACCOUNT: Final = (1 << 32) - 1
 MAX_TIME_MS: Final = (1 << 64) - 1

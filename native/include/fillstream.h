@@ -1,7 +1,7 @@
 /* fillstream.h: the matching engine's whole contract.
  *
  * Commands go in and reports come out as arrays of 64-byte little-endian records. This file is the
- * only definition of them: the C library, the cffi binding and Python's `libs.common.frames` all
+ * only definition of them: the C library, the cffi binding and Python's `libs.common.engine.frames` all
  * derive their layout from here. A stream entry between the orders stage and the engine is a frame:
  * the bytes of such an array, nothing before, between or after the records.
  *

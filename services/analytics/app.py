@@ -21,8 +21,13 @@ import orjson
 from faststream.asgi import AsgiFastStream, AsgiResponse, Request, get, post
 from faststream.redis import RedisBroker
 
-from fillstream.libs.common import contracts
-from fillstream.libs.common.app import (
+from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.journal import JournalEvent
+from fillstream.libs.common.messages.market import MarketMessage
+from fillstream.libs.common.messages.positions import PositionMessage
+from fillstream.libs.common.messages.signals import Signal
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.app import (
     Channel,
     Description,
     describe,
@@ -31,17 +36,16 @@ from fillstream.libs.common.app import (
     serve_app,
     settings_or_exit,
 )
-from fillstream.libs.common.log import connect
-from fillstream.libs.common.process import EXIT_SETTINGS
-from fillstream.libs.common.settings import Settings
-from fillstream.libs.common.streams import Topology
-from fillstream.libs.common.waiting import wait_for_redis
+from fillstream.libs.common.process.settings import Settings
+from fillstream.libs.common.runtime.exit_codes import EXIT_SETTINGS
+from fillstream.libs.common.runtime.log import connect
+from fillstream.libs.common.runtime.waiting import wait_for_redis
 from fillstream.services.analytics.ingest import Ingest, exit_code_of
 from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
-from fillstream.services.analytics.query import DEFAULT_LIMIT, MAX_RUNNING, Answer, Queries, QueryError
-from fillstream.services.analytics.reader import accept_gaps, public_streams
+from fillstream.services.analytics.query.api import DEFAULT_LIMIT, MAX_RUNNING, Answer, Queries, QueryError
+from fillstream.services.analytics.read.reader import accept_gaps, public_streams
 from fillstream.services.analytics.schema import SchemaError
-from fillstream.services.analytics.store import Offset, Store, StoreError
+from fillstream.services.analytics.sinks.store import Offset, Store, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -206,11 +210,11 @@ def _without_empty_columns(answer: Answer) -> Answer:
 def description(topology: Topology) -> Description:
     """Return what analytics reads, for the AsyncAPI pages."""
     models: dict[str, tuple[Any, str]] = {
-        "signals": (contracts.Signal, "What clients publish; kept as they wrote it."),
-        "dead": (contracts.DeadLetter, "Entries nobody could use, whole."),
-        "events": (contracts.JournalEvent, "The journal of an account partition."),
-        "positions": (contracts.PositionMessage, "Position changes of an account partition."),
-        "market": (contracts.MarketMessage, "Depth and trades of a symbol partition; lossy."),
+        "signals": (Signal, "What clients publish; kept as they wrote it."),
+        "dead": (DeadLetter, "Entries nobody could use, whole."),
+        "events": (JournalEvent, "The journal of an account partition."),
+        "positions": (PositionMessage, "Position changes of an account partition."),
+        "market": (MarketMessage, "Depth and trades of a symbol partition; lossy."),
     }
     return Description(
         "Fillstream analytics",

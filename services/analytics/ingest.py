@@ -16,17 +16,17 @@ from typing import Any, cast
 
 import redis
 
-from fillstream.libs.common.log import connect
-from fillstream.libs.common.process import EXIT_CANNOT_RECOVER, EXIT_CRASHED, RESTARTS_VARIABLE
-from fillstream.libs.common.settings import Settings
-from fillstream.libs.common.waiting import wait_for_redis
-from fillstream.libs.common.worker import STATUS_TTL_S
-from fillstream.services.analytics.extent import Extent
+from fillstream.libs.common.process.settings import Settings
+from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, RESTARTS_VARIABLE
+from fillstream.libs.common.runtime.log import connect
+from fillstream.libs.common.runtime.waiting import wait_for_redis
+from fillstream.libs.common.runtime.worker import STATUS_TTL_S
 from fillstream.services.analytics.metrics import PARTITION, STAGE, AnalyticsMetrics
-from fillstream.services.analytics.reader import LOSSY, LogLost, Reader, public_streams
+from fillstream.services.analytics.read.extent import Extent
+from fillstream.services.analytics.read.reader import LOSSY, LogLost, Reader, public_streams
 from fillstream.services.analytics.schema import SchemaError
-from fillstream.services.analytics.store import Store, StoreError
-from fillstream.services.analytics.writer import Waiting, Writer
+from fillstream.services.analytics.sinks.store import Store, StoreError
+from fillstream.services.analytics.sinks.writer import Waiting, Writer
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from fillstream.libs.common.metrics import COMMIT_BUCKETS, ProcessMetrics
+from fillstream.libs.common.runtime.metrics import COMMIT_BUCKETS, ProcessMetrics
 
 STAGE = "analytics"
 PARTITION = 0

@@ -1,6 +1,6 @@
 """The tables and views of the analytics database, made from the contracts.
 
-Flows in: the pydantic models of `libs.common.contracts`. Flows out: table definitions, for DuckDB and for Arrow alike.
+Flows in: the pydantic models of `libs.common.messages`. Flows out: table definitions, for DuckDB and for Arrow alike.
 Never lists a contract's field by hand, the tuples in market messages aside; never drops a column or a row.
 
 Every table begins with where its row came from: `log_stream` and `log_id` (the stream and the id of the entry) and
@@ -19,18 +19,13 @@ from typing import Any, Literal, get_args, get_origin
 import duckdb
 import pyarrow as pa
 
-from fillstream.libs.common.contracts import (
-    CancelOrder,
-    DeadLetter,
-    Depth,
-    JournalEvent,
-    Message,
-    NewOrder,
-    PositionMessage,
-    ReplaceOrder,
-    Trades,
-)
-from fillstream.services.analytics.views import views
+from fillstream.libs.common.messages.base import Message
+from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.journal import JournalEvent
+from fillstream.libs.common.messages.market import Depth, Trades
+from fillstream.libs.common.messages.positions import PositionMessage
+from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder
+from fillstream.services.analytics.query.views import views
 
 MONEY_PRECISION = 38
 MONEY_SCALE = 12

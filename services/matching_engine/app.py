@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fillstream.libs.common.app import Channel, Description
-from fillstream.libs.common.contracts import Depth, Frame, Trades
-from fillstream.libs.common.money import Scale
-from fillstream.libs.common.settings import Settings
-from fillstream.libs.common.worker import Role
+from fillstream.libs.common.messages.market import Depth, Trades
+from fillstream.libs.common.messages.venue import Frame
+from fillstream.libs.common.process.app import Channel, Description
+from fillstream.libs.common.process.settings import Settings
+from fillstream.libs.common.runtime.worker import Role
+from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
 
 

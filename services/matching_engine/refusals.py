@@ -7,7 +7,7 @@ sentence that names the field, its value and the limit. Never decides anything: 
 
 from __future__ import annotations
 
-from fillstream.libs.common.frames import MAX_PRICE, MAX_QTY, MAX_SYMBOL, Command, CommandType, Reason, Session
+from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY, MAX_SYMBOL, Command, CommandType, Reason, Session
 
 _MOST_FLAGS: dict[int, int] = {CommandType.SESSION: max(Session), CommandType.BANDS: 1}
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from fillstream.libs.common.frames import (
+from fillstream.libs.common.engine.core import Engine, Level
+from fillstream.libs.common.engine.frames import (
     COMMAND,
     PARTITION_NONE,
     RECORD_BYTES,
@@ -27,10 +28,10 @@ from fillstream.libs.common.frames import (
     offset_of,
     struct_of_some,
 )
-from fillstream.libs.common.money import Scale
-from fillstream.libs.common.stage import BadEntry, Entry, Family, Outputs
-from fillstream.libs.common.streams import Topology
-from fillstream.services.matching_engine.book import Engine, Level
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
+from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.refusals import refusal_of
 
 FAMILIES: tuple[Family, ...] = (Family("resting_orders", "Client orders that rest in the books."),)
@@ -92,7 +93,7 @@ class Listing:
 
 
 class EngineStage:
-    """The books of one symbol partition. See `libs.common.stage.Stage`.
+    """The books of one symbol partition. See `libs.common.runtime.stage.Stage`.
 
     Args:
         topology: names of the streams.

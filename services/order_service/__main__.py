@@ -2,7 +2,7 @@
 
 import sys
 
-from fillstream.libs.common.app import main
+from fillstream.libs.common.process.app import main
 from fillstream.services.order_service.app import orders_role, signals_role
 
 ROLES = {"signals": signals_role, "orders": orders_role}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from fillstream.libs.common.app import Channel, Description
-from fillstream.libs.common.contracts import DeadLetter, Frame, JournalEvent, NewOrder, ReportStatus, Signal
-from fillstream.libs.common.settings import Settings
-from fillstream.libs.common.worker import Downstream, Role
-from fillstream.services.order_service.desk import Account, DeskConfig, Instrument
-from fillstream.services.order_service.orders_stage import OrdersStage
-from fillstream.services.order_service.signals_stage import SignalsStage
+from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.journal import JournalEvent
+from fillstream.libs.common.messages.signals import NewOrder, ReportStatus, Signal
+from fillstream.libs.common.messages.venue import Frame
+from fillstream.libs.common.process.app import Channel, Description
+from fillstream.libs.common.process.settings import Settings
+from fillstream.libs.common.runtime.worker import Downstream, Role
+from fillstream.services.order_service.orders.config import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.stage import OrdersStage
+from fillstream.services.order_service.signals.stage import SignalsStage
 
 Instruction: Any = Signal | ReportStatus
 

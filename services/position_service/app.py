@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fillstream.libs.common.app import Channel, Description
-from fillstream.libs.common.contracts import DeadLetter, JournalEvent, PositionMessage
-from fillstream.libs.common.settings import Settings
-from fillstream.libs.common.worker import Role
+from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.journal import JournalEvent
+from fillstream.libs.common.messages.positions import PositionMessage
+from fillstream.libs.common.process.app import Channel, Description
+from fillstream.libs.common.process.settings import Settings
+from fillstream.libs.common.runtime.worker import Role
 from fillstream.services.position_service.stage import PositionStage
 
 

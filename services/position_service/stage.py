@@ -14,11 +14,12 @@ from typing import Any
 
 import orjson
 
-from fillstream.libs.common.contracts import VERSION
-from fillstream.libs.common.money import Scale
-from fillstream.libs.common.stage import BadEntry, Entry, Family, Inconsistent, Outputs
-from fillstream.libs.common.streams import Topology
-from fillstream.services.position_service.ledger import Instrument, Position
+from fillstream.libs.common.ledger.average import Instrument, Position
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.base import VERSION
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
+from fillstream.libs.common.values.money import Scale
 
 FAMILIES: tuple[Family, ...] = (
     Family("positions", "Positions that are open and those that are flat again.", "state"),

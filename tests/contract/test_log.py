@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from fillstream.libs.common.log import FRAME_BYTES, Fenced, Gap, Log, RedisLog, connect
-from fillstream.libs.common.stage import Outputs, unpack_raw
-from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.messages.bad_entry import unpack_raw
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.log import FRAME_BYTES, Fenced, Gap, Log, RedisLog, connect
+from fillstream.libs.common.runtime.stage import Outputs
 from tests.support.memory_log import MemoryLog, MemoryRedis
 
 TOPOLOGY = Topology()

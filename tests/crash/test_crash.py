@@ -12,9 +12,9 @@ import httpx
 import pytest
 import redis
 
-from fillstream.libs.common.process import EXIT_FENCED
+from fillstream.libs.common.runtime.exit_codes import EXIT_FENCED
 from tests.conftest import free_port, start_redis, until
-from tests.crash.desk import Load, await_restart, kill_if_running, restarts, running, settled_books, wait_s
+from tests.support.busy_desk import Load, await_restart, kill_if_running, restarts, running, settled_books, wait_s
 
 pytestmark = pytest.mark.crash
 SIGNALS = int(os.environ.get("CRASH_SIGNALS", "1200"))

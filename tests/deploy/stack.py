@@ -1,7 +1,7 @@
 """The compose stack as the tests drive it: brought up from the checkout under a name and ports of its own.
 
-It has the attributes of `fillstream.stack.LocalStack` that `tests.crash.desk` uses, so that the same load and the same
-audit serve both.
+It has the attributes of `fillstream.LocalStack` that `tests.support.busy_desk` uses, so that the same load and the
+same audit serve both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from fillstream.libs.common.settings import Settings, load_settings
+from fillstream.libs.common.process.settings import Settings, load_settings
 from tests.conftest import until
 from tests.deploy.house import CONFIG, ROOT, UNITS, compose
 

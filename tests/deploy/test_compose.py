@@ -11,7 +11,7 @@ import pytest
 import redis
 import yaml
 
-from fillstream.libs.common.settings import load_settings
+from fillstream.libs.common.process.settings import load_settings
 from tests.deploy.house import COMPOSE, CONFIG, ROOT, UNITS, Unit, compose
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from fillstream.libs.common.settings import Settings, load_settings
+from fillstream.libs.common.process.settings import Settings, load_settings
 from tests.deploy.house import (
     BASE,
     COMPONENTS,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.feeds import last_mids, listed
+from fillstream.demo.feeds import last_mids, listed
 from tests.conftest import until
 from tests.deploy.house import ROOT
 from tests.deploy.stack import ComposeStack, require_docker

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from fillstream.libs.common.process import CONFIG_VARIABLE, REDIS_VARIABLE
-from fillstream.running import ANALYTICS_PORT, BASE_PORT, REDIS_PORT
-from fillstream.stack import port_is_free
+from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, REDIS_VARIABLE
+from fillstream.stack.running import ANALYTICS_PORT, BASE_PORT, REDIS_PORT
+from fillstream.stack.stack import port_is_free
 from tests.conftest import until
 from tests.deploy.house import ROOT
 

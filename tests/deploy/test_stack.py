@@ -17,12 +17,12 @@ from urllib.request import urlopen
 import pytest
 import redis
 
-from fillstream.feeds import Moment, listed, publish
-from fillstream.libs.common.frames import quote
+from fillstream.demo.feeds import Moment, listed, publish
+from fillstream.libs.common.engine.frames import quote
 from tests.conftest import until
-from tests.crash.desk import Load, settled_books
 from tests.deploy.house import UNITS
 from tests.deploy.stack import ComposeStack, require_docker
+from tests.support.busy_desk import Load, settled_books
 
 pytestmark = pytest.mark.deploy
 NAMES = (*(unit.compose for unit in UNITS), "redis", "redis_exporter", "prometheus")

@@ -14,10 +14,11 @@ import httpx
 import pytest
 import redis
 
-from fillstream.libs.common import contracts
-from fillstream.libs.common.stage import Entry, Outputs
-from fillstream.libs.common.streams import id_key, low_water_key
-from fillstream.services.analytics.store import Store
+from fillstream.libs.common.messages.journal import OrderFilled
+from fillstream.libs.common.messages.positions import PositionChanged
+from fillstream.libs.common.messages.topology import id_key, low_water_key
+from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.services.analytics.sinks.store import Store
 from tests.conftest import until
 from tests.support.analytics import Process, committed
 from tests.support.messages import payload, sample
@@ -38,7 +39,7 @@ def analytics(redis_url: str, tmp_path: Path) -> Iterator[Process]:
 
 
 def fill(number: int) -> dict[str, bytes]:
-    return payload(sample(contracts.OrderFilled, number))
+    return payload(sample(OrderFilled, number))
 
 
 def feed(client: redis.Redis, numbers: range) -> None:
@@ -46,7 +47,7 @@ def feed(client: redis.Redis, numbers: range) -> None:
     for number in numbers:
         pipe.xadd("signals", {"symbol": "AAPL", "side": "BUY", "quantity": str(number), "signal_id": f"s-{number}"})
         pipe.xadd(EVENTS, fill(number))
-        pipe.xadd(POSITIONS, payload(sample(contracts.PositionChanged, number)))
+        pipe.xadd(POSITIONS, payload(sample(PositionChanged, number)))
     pipe.execute()
 
 

@@ -12,9 +12,10 @@ import httpx
 import pytest
 import redis
 
-from fillstream.libs.common import contracts
-from fillstream.services.analytics.query import Queries, QueryError
-from fillstream.services.analytics.store import Store
+from fillstream.libs.common.messages.journal import OrderFilled, OrderReceived
+from fillstream.libs.common.messages.positions import PositionChanged
+from fillstream.services.analytics.query.api import Queries, QueryError
+from fillstream.services.analytics.sinks.store import Store
 from tests.conftest import until
 from tests.support.analytics import Process, committed
 from tests.support.messages import payload, sample
@@ -31,12 +32,12 @@ def analytics(redis_url: str, tmp_path: Path) -> Iterator[Process]:
 
 
 def test_the_query_api_answers_over_http(analytics: Process, client: redis.Redis) -> None:
-    received = sample(contracts.OrderReceived, 1, order_id="1", account="acc", symbol="AAPL", ord_status="PendingNew")
-    filled = sample(contracts.OrderFilled, 2, order_id="1", account="acc", symbol="AAPL", ord_status="Filled")
+    received = sample(OrderReceived, 1, order_id="1", account="acc", symbol="AAPL", ord_status="PendingNew")
+    filled = sample(OrderFilled, 2, order_id="1", account="acc", symbol="AAPL", ord_status="Filled")
     raw: Any = client
     raw.xadd(EVENTS, payload(received))
     raw.xadd(EVENTS, payload(filled))
-    raw.xadd(POSITIONS, payload(sample(contracts.PositionChanged, 1, account="acc", symbol="AAPL")))
+    raw.xadd(POSITIONS, payload(sample(PositionChanged, 1, account="acc", symbol="AAPL")))
     analytics.start()
     analytics.wait_ready()
     until(lambda: committed(client, EVENTS) and committed(client, POSITIONS), "the entries to be stored")

@@ -21,12 +21,22 @@ import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.frames import COMMAND, MAX_QTY, REPORT, Command, OrdType, ReportFlag, ReportType, Side, Tif
-from fillstream.libs.common.stage import unpack_raw
-from fillstream.stack import LocalStack
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.frames import (
+    COMMAND,
+    MAX_QTY,
+    REPORT,
+    Command,
+    OrdType,
+    ReportFlag,
+    ReportType,
+    Side,
+    Tif,
+)
+from fillstream.libs.common.messages.bad_entry import unpack_raw
+from fillstream.stack.stack import LocalStack
 from tests.conftest import until
-from tests.crash.desk import running
+from tests.support.busy_desk import running
 
 AAPL = 1
 NOISE = random.Random(7).randbytes

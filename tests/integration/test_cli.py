@@ -27,17 +27,21 @@ from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from fillstream import doctor
-from fillstream.cli import app
+from fillstream.cli.app import app
+from fillstream.cli.exit_codes import MEANINGS, Exit
 from fillstream.client import Client, NoAnswer
-from fillstream.demo import play
-from fillstream.exits import MEANINGS, Exit
-from fillstream.feeds import Moment
-from fillstream.libs.common import contracts, frames, wire
-from fillstream.libs.common.settings import DEFAULT_PATH, load_settings
-from fillstream.libs.common.stage import pack_raw
-from fillstream.libs.common.streams import Topology
-from fillstream.traffic import Traffic
+from fillstream.demo.demo import play
+from fillstream.demo.feeds import Moment
+from fillstream.demo.traffic import Traffic
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages import wire
+from fillstream.libs.common.messages.bad_entry import pack_raw
+from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.journal import journal_event
+from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.settings import DEFAULT_PATH, load_settings
+from fillstream.tools import doctor
 from tests.conftest import free_port, until
 
 TOPOLOGY = Topology()
@@ -92,7 +96,7 @@ def journal(client: redis.Redis, **event: Any) -> None:
         "OrderCanceled": {"ord_status": "Canceled", "reason": "requested", "text": "canceled as requested"},
     }  # fmt: skip
     message = {**order, **more[event["type"]], **event}
-    contracts.journal_event.validate_python(message)
+    journal_event.validate_python(message)
     client.xadd(EVENTS, {"data": orjson.dumps(message)})
 
 
@@ -143,7 +147,7 @@ def bury(client: redis.Redis, raw: Mapping[bytes, bytes], entry_id: str = "1-0",
         "type": "DeadLetter", "v": 1, "time": 1763692800123, "stage": "signals", "stream": stream,
         "entry_id": entry_id, "reason": "bad_value", "text": "side: 'HOLD' must be BUY or SELL",
     }  # fmt: skip
-    contracts.DeadLetter.model_validate(letter)
+    DeadLetter.model_validate(letter)
     fields = {b"data": orjson.dumps(letter), **pack_raw(raw)}
     return cast(bytes, client.xadd(TOPOLOGY.dead, cast(Any, fields))).decode()
 
@@ -170,7 +174,7 @@ COMMANDS = list(commands_of(get_command(app)))
 
 def test_help_and_the_version_load_no_library_of_the_desk() -> None:
     """They are typed all day, and a shell asks them for completions."""
-    code = "import sys, fillstream.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys, fillstream.cli.app; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"asyncio", "cffi", "faststream", "httpx", "prometheus_client", "pydantic", "redis", "uvicorn", "yaml"}
     assert set(loaded) & heavy == set()
@@ -245,7 +249,7 @@ def test_a_signal_is_published_as_any_client_would(run: Run, client: redis.Redis
     )  # fmt: skip
     assert json.loads(result.stdout) == {"signal_id": "s-1"}
     ((_, fields),) = cast(Any, client.xrange("signals"))
-    signal = contracts.NewOrder.model_validate(wire.decode(fields))
+    signal = NewOrder.model_validate(wire.decode(fields))
     assert (signal.signal_id, signal.client_order_id, signal.account) == ("s-1", "c-1", "demo")
     assert (signal.symbol, signal.side, str(signal.quantity), str(signal.price)) == ("AAPL", "BUY", "100", "190.250")
     assert (signal.time_in_force, signal.strategy, str(signal.confidence)) == ("IOC", "mine", "0.9")
@@ -319,7 +323,7 @@ def test_cancel_names_an_order_by_number_or_by_the_client_s_name(run: Run, clien
     run("cancel", "42", "--by-client-id")
     sent = [wire.decode(fields) for _, fields in cast(Any, client.xrange("signals"))]
     for each in sent:
-        contracts.CancelOrder.model_validate(each)
+        CancelOrder.model_validate(each)
     assert [(each.get("order_id"), each.get("orig_client_order_id"), each["account"]) for each in sent] == [
         ("42", None, "default"), (None, "mine-42", "demo"), (None, "42", "default"),
     ]  # fmt: skip
@@ -333,7 +337,7 @@ def test_cancel_waits_for_the_venue_s_answer(run: Run, orders: Callable[..., Ord
 def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis) -> None:
     run("replace", "42", "--qty", "80", "--limit", "190.95")
     ((_, fields),) = cast(Any, client.xrange("signals"))
-    message = contracts.ReplaceOrder.model_validate(wire.decode(fields))
+    message = ReplaceOrder.model_validate(wire.decode(fields))
     assert (message.order_id, str(message.quantity), str(message.price)) == ("42", "80", "190.95")
     assert "an amendment changes quantity, price or both" in run("replace", "42", code=Exit.USAGE).stderr
 
@@ -764,7 +768,7 @@ def test_the_desk_that_is_named_answers_and_not_the_one_that_runs_here(
 
 
 def test_up_prints_where_everything_listens_and_ctrl_c_stops_all_of_it(tmp_path: Path) -> None:
-    from fillstream.running import running_stack
+    from fillstream.stack.running import running_stack
 
     place = tmp_path / "desk"
     command = [sys.executable, "-m", "fillstream", "up", "--data-dir", str(place), "--base-port", "0",

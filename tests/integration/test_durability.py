@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.libs.common.durability import Barrier, Durability, NotDurable
-from fillstream.libs.common.log import connect
+from fillstream.libs.common.runtime.durability import Barrier, Durability, NotDurable
+from fillstream.libs.common.runtime.log import connect
 from tests.conftest import until
 
 
@@ -41,7 +41,7 @@ def test_a_server_that_stops_syncing_lets_nobody_through(
         durability.wait(0)
         if durability.barrier is not Barrier.WAITAOF:
             pytest.skip("this server does not know WAITAOF")
-        monkeypatch.setattr("fillstream.libs.common.durability.WAITAOF_MS", 50)
+        monkeypatch.setattr("fillstream.libs.common.runtime.durability.WAITAOF_MS", 50)
         client.config_set("appendfsync", "no")  # after the look: as a disk that is stuck, to whoever waits
         with pytest.raises(NotDurable, match="look at its disk"):
             durability.wait(0)

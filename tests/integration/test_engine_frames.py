@@ -9,16 +9,16 @@ import orjson
 import pytest
 import redis
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.frames import PARTITION_ALL, OrdType, Report, ReportFlag, ReportType, Side, Tif
-from fillstream.libs.common.log import READ_AHEAD_FROM, Fenced, RedisLog, connect
-from fillstream.libs.common.money import Scale
-from fillstream.libs.common.runner import Runner
-from fillstream.libs.common.streams import Topology
-from fillstream.services.matching_engine.book import Engine
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import PARTITION_ALL, OrdType, Report, ReportFlag, ReportType, Side, Tif
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.log import READ_AHEAD_FROM, Fenced, RedisLog, connect
+from fillstream.libs.common.runtime.runner import Runner
+from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
-from tests.simulation.desk import CENT, SHARE
 from tests.support.memory_log import MemorySnapshots
+from tests.support.simulated_desk import CENT, SHARE
 
 PER_FRAME = 400
 FRAMES = 80

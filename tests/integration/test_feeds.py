@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 import redis
 
-from fillstream.commands.market import STARTS_AT
-from fillstream.feeds import Moment, listed, publish, synthetic
-from fillstream.libs.common.frames import COMMAND, RECORD_BYTES, Command, CommandType
-from fillstream.libs.common.settings import load_settings
-from fillstream.libs.common.streams import Topology
+from fillstream.cli.commands.market import STARTS_AT
+from fillstream.demo.feeds import Moment, listed, publish, synthetic
+from fillstream.libs.common.engine.frames import COMMAND, RECORD_BYTES, Command, CommandType
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.settings import load_settings
 
 SECOND_NS = 1_000_000_000
 REQUOTED_S = 2

@@ -10,8 +10,8 @@ import pytest
 import redis
 from prometheus_client.metrics_core import Metric
 
-from fillstream.libs.common import frames
-from fillstream.stack import LocalStack
+from fillstream.libs.common.engine import frames
+from fillstream.stack.stack import LocalStack
 from tests.conftest import until
 from tests.support.exposed import ours, parsed
 

@@ -12,12 +12,12 @@ import orjson
 import pytest
 import redis
 
-from fillstream.libs.common.log import RedisLog, connect
-from fillstream.libs.common.runner import Runner
-from fillstream.libs.common.snapshots import SnapshotStore
-from fillstream.libs.common.streams import Topology
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.log import RedisLog, connect
+from fillstream.libs.common.runtime.runner import Runner
+from fillstream.libs.common.runtime.snapshots import SnapshotStore
 from tests.conftest import free_port, start_redis, until
-from tests.unit.test_runner import INBOX, Adder
+from tests.support.adder import INBOX, Adder
 
 ENTRIES = 300
 

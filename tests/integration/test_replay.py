@@ -11,12 +11,12 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from fillstream.cli import app
-from fillstream.exits import Exit
-from fillstream.libs.common.log import RedisLog, connect
-from fillstream.libs.common.runner import Runner
-from fillstream.libs.common.streams import Topology
-from fillstream.services.order_service.signals_stage import SignalsStage
+from fillstream.cli.app import app
+from fillstream.cli.exit_codes import Exit
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.log import RedisLog, connect
+from fillstream.libs.common.runtime.runner import Runner
+from fillstream.services.order_service.signals.stage import SignalsStage
 from tests.support.memory_log import MemorySnapshots
 
 TOPOLOGY = Topology()

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.libs.common import trim, worker
-from fillstream.libs.common.log import Fenced, RedisLog, connect
-from fillstream.libs.common.metrics import StageMetrics
-from fillstream.libs.common.settings import Settings, load_settings
-from fillstream.libs.common.streams import Topology, id_key, low_water_key
-from fillstream.libs.common.trim import Trimmer
-from fillstream.libs.common.worker import Role, Worker
+from fillstream.libs.common.messages.topology import Topology, id_key, low_water_key
+from fillstream.libs.common.process.settings import Settings, load_settings
+from fillstream.libs.common.runtime import trim, worker
+from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
+from fillstream.libs.common.runtime.metrics import StageMetrics
+from fillstream.libs.common.runtime.trim import Trimmer
+from fillstream.libs.common.runtime.worker import Role, Worker
 from tests.conftest import until
-from tests.unit.test_runner import INBOX, Adder
+from tests.support.adder import INBOX, Adder
 
 MB = 1024 * 1024
 TEXT = "x" * 1000

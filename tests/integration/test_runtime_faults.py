@@ -12,20 +12,20 @@ import orjson
 import pytest
 import redis
 
-from fillstream.libs.common.durability import Durability, NotDurable
-from fillstream.libs.common.log import BATCH_BYTES, READ_AHEAD_FROM, RedisLog, connect
-from fillstream.libs.common.metrics import StageMetrics
-from fillstream.libs.common.runner import Runner
-from fillstream.libs.common.settings import Settings, load_settings
-from fillstream.libs.common.stage import Outputs
-from fillstream.libs.common.streams import Topology
-from fillstream.libs.common.worker import Role, SnapshotWriter, Worker
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.settings import Settings, load_settings
+from fillstream.libs.common.runtime.durability import Durability, NotDurable
+from fillstream.libs.common.runtime.log import BATCH_BYTES, READ_AHEAD_FROM, RedisLog, connect
+from fillstream.libs.common.runtime.metrics import StageMetrics
+from fillstream.libs.common.runtime.runner import Runner
+from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.libs.common.runtime.worker import Role, SnapshotWriter, Worker
 from fillstream.services.analytics.metrics import AnalyticsMetrics
-from fillstream.services.analytics.reader import READ_BYTES, Reader
-from fillstream.services.analytics.writer import Waiting
+from fillstream.services.analytics.read.reader import READ_BYTES, Reader
+from fillstream.services.analytics.sinks.writer import Waiting
 from tests.conftest import until
+from tests.support.adder import INBOX, Adder
 from tests.support.memory_log import MemorySnapshots
-from tests.unit.test_runner import INBOX, Adder
 
 TOPOLOGY = Topology()
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from fillstream import stack
-from fillstream.running import running_stack, safe_url
-from fillstream.stack import LocalStack, StackError, port_is_free
-from fillstream.supervisor import Spec, Supervisor, bare_environment
+from fillstream.stack import stack
+from fillstream.stack.running import running_stack, safe_url
+from fillstream.stack.stack import LocalStack, StackError, port_is_free
+from fillstream.stack.supervisor import Spec, Supervisor, bare_environment
 from tests.conftest import free_port, until
 
 SERVICES = ("signals", "orders", "matching_engine", "position_service", "analytics")
@@ -116,12 +116,12 @@ def test_a_killed_supervisor_leaves_no_process_behind(tmp_path: Path) -> None:
         until(lambda: not any(is_alive(pid) for pid in pids), "the orphans to end")
 
 
-def test_a_killed_guard_is_replaced_and_still_minds_the_older_processes(tmp_path: Path) -> None:
+def test_a_killed_reaper_is_replaced_and_still_minds_the_older_processes(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from tests.integration.test_stack import *\n"
         f"s = Supervisor([spec(Path({str(tmp_path)!r}), 'one', SLEEPER)]); s.start()\n"
-        "first = s._guard.process; first.kill()\n"
-        "while s._guard.process is first: time.sleep(0.01)\n"
+        "first = s._reaper.process; first.kill()\n"
+        "while s._reaper.process is first: time.sleep(0.01)\n"
         "print(s.processes['one'].pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:

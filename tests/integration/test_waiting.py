@@ -16,10 +16,10 @@ from urllib.request import urlopen
 import pytest
 import redis
 
-from fillstream.libs.common.log import connect
-from fillstream.libs.common.waiting import wait_for_redis
+from fillstream.libs.common.runtime.log import connect
+from fillstream.libs.common.runtime.waiting import wait_for_redis
 from tests.conftest import free_port, start_redis, until
-from tests.integration.test_feed import server_program
+from tests.support.servers import server_program
 
 SERVICES = ("order_service orders", "analytics")
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.libs.common.metrics import StageMetrics
-from fillstream.libs.common.settings import Settings, load_settings
-from fillstream.libs.common.streams import low_water_key
-from fillstream.libs.common.trim import trim
-from fillstream.libs.common.worker import Downstream, Role, Worker
+from fillstream.libs.common.messages.topology import low_water_key
+from fillstream.libs.common.process.settings import Settings, load_settings
+from fillstream.libs.common.runtime.metrics import StageMetrics
+from fillstream.libs.common.runtime.trim import trim
+from fillstream.libs.common.runtime.worker import Downstream, Role, Worker
 from tests.conftest import until
-from tests.unit.test_runner import INBOX, Adder
+from tests.support.adder import INBOX, Adder
 
 
 @pytest.fixture

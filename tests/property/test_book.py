@@ -27,8 +27,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.frames import (
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import (
     MAX_PRICE,
     MAX_QTY,
     Command,
@@ -42,8 +43,6 @@ from fillstream.libs.common.frames import (
     Side,
     Stp,
 )
-from fillstream.services.matching_engine.book import Engine
-from tests.property.naive_book import NaiveBook, Tape, views
 from tests.support.book_checks import compare_reports
 from tests.support.book_orders import (
     EDGES,
@@ -64,6 +63,7 @@ from tests.support.book_orders import (
     terms,
     ticks,
 )
+from tests.support.naive_book import NaiveBook, Tape, views
 from tests.support.two_books import BLANK, END, MAX_ORDERS, REASONS, REPORTS, UNKNOWN, TwoBooks
 
 RUNS = int(os.environ.get("BOOK_RUNS", "150"))

@@ -2,8 +2,9 @@
 
 from itertools import pairwise
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.frames import (
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import (
     MAX_PRICE,
     MAX_TIPS,
     Command,
@@ -18,9 +19,8 @@ from fillstream.libs.common.frames import (
     Stp,
     Tif,
 )
-from fillstream.services.matching_engine.book import Engine
-from tests.property.naive_book import NaiveBook
 from tests.support.book_checks import compare_reports, frame_of, told
+from tests.support.naive_book import NaiveBook
 
 LIMIT = (OrdType.LIMIT, Tif.GTC)
 

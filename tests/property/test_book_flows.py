@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from fillstream.libs.common.frames import Command, CommandType, OrdType, Side, Tif
-from fillstream.services.matching_engine.book import Engine
-from tests.property.naive_book import NaiveBook
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import Command, CommandType, OrdType, Side, Tif
 from tests.support.book_checks import compare_queries, compare_reports, frame_of
+from tests.support.naive_book import NaiveBook
 
 BLANK = Command(*[0] * len(Command._fields))
 WEIGHTS = [60, 8, 14, 4, 4, 2, 0.6, 3, 0.6]  # of the command types, when every kind of order comes

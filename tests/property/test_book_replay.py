@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.frames import OrdType, ReplaceFlag, Report, ReportFlag, ReportType, Side, Tif
-from fillstream.services.matching_engine.book import Engine
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import OrdType, ReplaceFlag, Report, ReportFlag, ReportType, Side, Tif
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 MESSAGES = DATA / "AAPL_2012-06-21_34200000_57600000_message_10.csv"

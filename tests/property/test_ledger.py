@@ -7,10 +7,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fillstream.libs.common.contracts import position_message
-from fillstream.libs.common.stage import Entry, Outputs
-from fillstream.libs.common.streams import Topology
-from fillstream.services.position_service.ledger import COST_DECIMALS, MAX_COST_DENOMINATOR, Position
+from fillstream.libs.common.ledger.average import COST_DECIMALS, MAX_COST_DENOMINATOR, Position
+from fillstream.libs.common.messages.positions import position_message
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.services.position_service.stage import PositionStage
 
 Fill = tuple[int, int]

@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fillstream.libs.common.frames import Reason
-from fillstream.libs.common.streams import Topology
-from fillstream.services.order_service.desk import Instrument
-from fillstream.services.order_service.lifecycle import FINAL, Amendment, Order, Refusal
-from fillstream.services.order_service.terms import Terms
+from fillstream.libs.common.engine.frames import Reason
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.services.order_service.orders.compiled import Terms
+from fillstream.services.order_service.orders.config import Instrument
+from fillstream.services.order_service.orders.order import FINAL, Amendment, Order, Refusal
 from tests.support.orders import D
 
 TERMS = Terms("AAPL", Instrument(1, D("0.01"), D(1)), Topology())

@@ -8,12 +8,13 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fillstream.libs.common.frames import PARTITION_ALL, CommandType, Reason, ReportType
-from fillstream.libs.common.stage import BadEntry, Entry, Outputs
-from fillstream.libs.common.streams import Topology
-from fillstream.services.order_service.desk import DeskConfig
-from fillstream.services.order_service.orders_stage import OrdersStage
-from tests.support.orders import CONFIG, Desk, new_order, report, request
+from fillstream.libs.common.engine.frames import PARTITION_ALL, CommandType, Reason, ReportType
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.stage import OrdersStage
+from tests.support.orders import CONFIG, OrdersDesk, new_order, report, request
 
 # Short lives, so that scripts of a few minutes see orders leave the state.
 SHORT = DeskConfig(CONFIG.instruments, CONFIG.accounts, retention_ms=500, idempotency_ms=2_000)
@@ -114,7 +115,7 @@ REPORTS = {
 }
 
 
-def fields_of(entry: Any, desk: Desk) -> dict[bytes, bytes]:
+def fields_of(entry: Any, desk: OrdersDesk) -> dict[bytes, bytes]:
     """Return the fields of an entry; an orderly step becomes a report or a request of an order that was routed."""
     if isinstance(entry, dict):
         return entry
@@ -165,7 +166,7 @@ def fold_all(stage: OrdersStage, log: list[Entry], out: Outputs) -> bytes:
 @settings(max_examples=200, deadline=None)
 @given(scripts, st.data())
 def test_a_replay_says_the_same_from_the_start_or_from_any_snapshot(script: list[Any], data: st.DataObject) -> None:
-    desk = Desk(SHORT)
+    desk = OrdersDesk(SHORT)
     desk.quote(18490, 18500)
     for step_ms, entry in script:
         desk.ms += step_ms
@@ -191,7 +192,7 @@ def test_a_replay_says_the_same_from_the_start_or_from_any_snapshot(script: list
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(new_orders, requests), min_size=1, max_size=15))
 def test_every_instruction_has_exactly_one_answer(documents: list[dict[str, Any]]) -> None:
-    desk = Desk()
+    desk = OrdersDesk()
     desk.quote(18490, 18500)
     answers = {
         "NewOrder": {"OrderReceived", "OrderRejected", "OrderStatusReported"},
@@ -218,7 +219,7 @@ def test_every_instruction_has_exactly_one_answer(documents: list[dict[str, Any]
 def test_any_instruction_ends_in_one_event_or_one_dead_letter(
     document: dict[str, Any], changes: dict[str, Any], gone: set[str]
 ) -> None:
-    desk = Desk()
+    desk = OrdersDesk()
     desk.quote(18490, 18500)
     changed = {name: value for name, value in (document | changes).items() if name not in gone}
     try:
@@ -238,13 +239,13 @@ def test_any_bytes_end_in_a_dead_letter_and_change_nothing(fields: dict[bytes, b
     frame = fields.get(b"frame", b"")
     if len(fields) == 1 and frame and len(frame) % 64 == 0:
         return
-    Desk().dead_letter(fields)
+    OrdersDesk().dead_letter(fields)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(min_size=64, max_size=64), st.integers(0, 12), st.sampled_from([0, PARTITION_ALL]))
 def test_any_record_is_applied_or_goes_to_dead(noise: bytes, kind: int, partition: int) -> None:
-    desk = Desk()
+    desk = OrdersDesk()
     desk.new(price="185.00")
     # Noise with a type and a partition that are read, and half the time of an order that is there.
     order_id = noise[0] % 2

@@ -8,11 +8,12 @@ import orjson
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fillstream.libs.common.contracts import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
-from fillstream.libs.common.stage import BadEntry, Entry, Outputs
-from fillstream.libs.common.streams import Topology
-from fillstream.libs.common.wire import FASTSTREAM_MAGIC, encode_signal
-from fillstream.services.order_service.signals_stage import SignalsStage
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.wire import FASTSTREAM_MAGIC, encode_signal
+from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.services.order_service.signals.stage import SignalsStage
 
 CONTRACTS = {
     "NewOrder": NewOrder,

@@ -12,9 +12,9 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from fillstream.audit import audit
-from fillstream.libs.common.stage import Entry
-from tests.simulation.desk import Desk
+from fillstream.libs.common.runtime.stage import Entry
+from fillstream.tools.audit import audit
+from tests.support.simulated_desk import SimulatedDesk
 
 ONE = os.environ.get("SIMULATION_SEED")
 SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000"))))
@@ -25,7 +25,7 @@ CHUNK = 50
 def test_the_books_agree_after_any_schedule_of_crashes(first: int) -> None:
     crashes = fills = 0
     for seed in SEEDS[first : first + CHUNK]:
-        desk = Desk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2)
+        desk = SimulatedDesk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2)
         try:
             desk.run(steps=300)
             found = desk.audit()
@@ -39,28 +39,28 @@ def test_the_books_agree_after_any_schedule_of_crashes(first: int) -> None:
 
 def test_every_public_message_keeps_its_contract() -> None:
     for seed in range(20):
-        desk = Desk(seed, accounts=2, symbols=2)
+        desk = SimulatedDesk(seed, accounts=2, symbols=2)
         desk.run(steps=600)
         desk.check_contracts()
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
-    one, two = Desk(7), Desk(7)
+    one, two = SimulatedDesk(7), SimulatedDesk(7)
     one.run(steps=500)
     two.run(steps=500)
     assert one.redis.streams == two.redis.streams
 
 
 @pytest.fixture(scope="module")
-def quiet() -> Desk:
+def quiet() -> SimulatedDesk:
     """A desk whose books agree, to falsify."""
-    desk = Desk(3)
+    desk = SimulatedDesk(3)
     desk.run(steps=600)
     assert desk.audit().agrees
     return desk
 
 
-def falsified(desk: Desk, stream: str, change: Callable[[list[Entry]], None]) -> str:
+def falsified(desk: SimulatedDesk, stream: str, change: Callable[[list[Entry]], None]) -> str:
     """Return what the audit says when a stream's entries are changed behind everybody's back."""
     kept = desk.redis.streams[stream]
     desk.redis.streams[stream] = [*kept]
@@ -88,7 +88,7 @@ def where(entries: list[Entry], kind: str, nth: int) -> int:
         ("positions.{0}", "PositionMarked", "belongs"),
     ],
 )
-def test_the_audit_notices_what_was_lost(quiet: Desk, stream: str, kind: str, words: str, nth: int) -> None:
+def test_the_audit_notices_what_was_lost(quiet: SimulatedDesk, stream: str, kind: str, words: str, nth: int) -> None:
     said = falsified(quiet, stream, lambda entries: entries.pop(where(entries, kind, nth)) and None)
     assert words in said
     assert "belongs" in said or nth == -1, "whatever comes behind it has the wrong number"
@@ -102,7 +102,7 @@ def test_the_audit_notices_what_was_lost(quiet: Desk, stream: str, kind: str, wo
         ("positions.{0}", "PositionChanged", "2 position changes, expected 1"),
     ],
 )
-def test_the_audit_notices_what_was_doubled(quiet: Desk, stream: str, kind: str, words: str) -> None:
+def test_the_audit_notices_what_was_doubled(quiet: SimulatedDesk, stream: str, kind: str, words: str) -> None:
     def double(entries: list[Entry]) -> None:
         at = where(entries, kind, 2)
         entries.insert(at, entries[at])
@@ -110,7 +110,7 @@ def test_the_audit_notices_what_was_doubled(quiet: Desk, stream: str, kind: str,
     assert words in falsified(quiet, stream, double)
 
 
-def test_the_audit_notices_a_signal_without_an_outcome_and_an_outcome_without_a_signal(quiet: Desk) -> None:
+def test_the_audit_notices_a_signal_without_an_outcome_and_an_outcome_without_a_signal(quiet: SimulatedDesk) -> None:
     assert "1 instructions, expected 0" in falsified(quiet, "signals", lambda entries: entries.pop(0) and None)
     told = {b"symbol": b"AAPL", b"side": b"BUY", b"quantity": b"1", b"signal_id": b"unheard"}
     added = falsified(quiet, "signals", lambda entries: entries.append(Entry("9999999999999-0", 9999999999999, told)))
@@ -131,7 +131,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in NUMBERS.items() for name in names])
-def test_the_audit_computes_every_number_again(quiet: Desk, kind: str, name: str) -> None:
+def test_the_audit_computes_every_number_again(quiet: SimulatedDesk, kind: str, name: str) -> None:
     """A millionth too much anywhere is noticed, in the middle of a stream as at its end."""
     stream = "positions.{0}" if kind.startswith("Position") else "events.{0}"
     messages = [orjson.loads(entry.fields[b"data"]) for entry in quiet.redis.streams[stream]]
@@ -149,7 +149,7 @@ def test_the_audit_computes_every_number_again(quiet: Desk, kind: str, name: str
 
 
 @pytest.mark.parametrize(("name", "other"), [("side", "?"), ("symbol", "?"), ("account", "?"), ("liquidity", "?")])
-def test_the_audit_notices_a_fill_of_somebody_or_something_else(quiet: Desk, name: str, other: str) -> None:
+def test_the_audit_notices_a_fill_of_somebody_or_something_else(quiet: SimulatedDesk, name: str, other: str) -> None:
     def change(entries: list[Entry]) -> None:
         at = where(entries, "OrderFilled", 3)
         message = orjson.loads(entries[at].fields[b"data"])
@@ -160,7 +160,7 @@ def test_the_audit_notices_a_fill_of_somebody_or_something_else(quiet: Desk, nam
     assert f"{name} is" in (said := falsified(quiet, "events.{0}", change)) or "the engine says" in said
 
 
-def test_a_log_that_folds_to_something_else_is_noticed(quiet: Desk) -> None:
+def test_a_log_that_folds_to_something_else_is_noticed(quiet: SimulatedDesk) -> None:
     kept = quiet.redis.streams["orders.{0}"]
     frames_at = [n for n, entry in enumerate(kept) if b"frame" in entry.fields]
     quiet.redis.streams["orders.{0}"] = [entry for n, entry in enumerate(kept) if n != frames_at[-1]]

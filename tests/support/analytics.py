@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import redis
 
-from fillstream.libs.common.streams import low_water_key
+from fillstream.libs.common.messages.topology import low_water_key
 from tests.conftest import free_port, until
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.frames import MAX_QTY, Command, Report, Side
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import MAX_QTY, Command, Report, Side
 from fillstream.native._core import ffi, lib
-from fillstream.services.matching_engine.book import Engine
-from tests.property.naive_book import NaiveBook, views
-from tests.property.naive_book.orders import Rules, Tape
 from tests.support.book_words import beside, command_words
+from tests.support.naive_book import NaiveBook, views
+from tests.support.naive_book.orders import Rules, Tape
 from tests.support.rebuilt_book import RebuiltBook
 
 MOST = 2000  # levels or orders of a side: more than any test has

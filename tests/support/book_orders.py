@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.frames import MAX_PRICE, MAX_QTY, MAX_SYMBOL, Command, OrdType, Side, Stp, Tif
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY, MAX_SYMBOL, Command, OrdType, Side, Stp, Tif
 
 TICKS = (-4, -1, 0, 1, 2, 6)  # some next to each other, some with room between
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import IntEnum, IntFlag
 from itertools import zip_longest
 
-from fillstream.libs.common.frames import (
+from fillstream.libs.common.engine.frames import (
     Command,
     CommandType,
     MassFlag,

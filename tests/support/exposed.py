@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from fillstream.house import ROLES
-from fillstream.libs.common.metrics import StageMetrics
-from fillstream.libs.common.settings import load_settings
+from fillstream.libs.common.process.settings import load_settings
+from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.services.analytics.metrics import AnalyticsMetrics
-
-ROOT = Path(__file__).parents[2]
+from fillstream.tools.registry import ROLES
+from tests.support.tree import ROOT
 
 
 def parsed(text: str) -> dict[str, Metric]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fillstream.libs.common.app import Description, main
-from fillstream.libs.common.settings import Settings
-from fillstream.libs.common.worker import Role
-from tests.unit.test_runner import Adder
+from fillstream.libs.common.process.app import Description, main
+from fillstream.libs.common.process.settings import Settings
+from fillstream.libs.common.runtime.worker import Role
+from tests.support.adder import Adder
 
 
 def role(settings: Settings, partition: int) -> tuple[Role, Description]:

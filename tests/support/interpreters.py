@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.tree import ROOT
+
 PYTHONS = ("3.11", "3.12", "3.13")
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from fillstream.libs.common.log import Checkpoint, Fenced, Gap
-from fillstream.libs.common.snapshots import Snapshot, SnapshotError
-from fillstream.libs.common.stage import Entry, Outputs
-from fillstream.libs.common.streams import Topology, id_key
+from fillstream.libs.common.messages.topology import Topology, id_key
+from fillstream.libs.common.runtime.log import Checkpoint, Fenced, Gap
+from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
+from fillstream.libs.common.runtime.stage import Entry, Outputs
 
 
 @dataclass
@@ -32,7 +32,7 @@ class MemoryRedis:
 
 
 class MemoryLog:
-    """See `libs.common.log.Log`."""
+    """See `libs.common.runtime.log.Log`."""
 
     def __init__(self, redis: MemoryRedis, topology: Topology, stage: str, partition: int, inbox: str) -> None:
         self.redis = redis
@@ -94,7 +94,7 @@ class MemoryLog:
 
 
 class MemorySnapshots:
-    """See `libs.common.runner.Snapshots`."""
+    """See `libs.common.runtime.runner.Snapshots`."""
 
     def __init__(self) -> None:
         self.saved: dict[str, Snapshot] = {}

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import orjson
 
-from fillstream.libs.common.contracts import Message
+from fillstream.libs.common.messages.base import Message
 
 
 def sample(model: type[Message], number: int = 1, **values: Any) -> dict[str, Any]:

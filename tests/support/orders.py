@@ -8,13 +8,15 @@ from typing import Any
 
 import orjson
 
-from fillstream.libs.common import frames
-from fillstream.libs.common.contracts import DeadLetter, journal_event
-from fillstream.libs.common.frames import Reason, ReportFlag, ReportType
-from fillstream.libs.common.stage import BadEntry, Entry, Outputs
-from fillstream.libs.common.streams import Topology
-from fillstream.services.order_service.desk import DAY_MS, Account, DeskConfig, Instrument
-from fillstream.services.order_service.orders_stage import OrdersStage
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.frames import Reason, ReportFlag, ReportType
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.journal import journal_event
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.services.order_service.orders.config import DAY_MS, Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.stage import OrdersStage
 
 NOON_MS = 19_700 * DAY_MS + DAY_MS // 2
 FINAL = {"Filled", "Canceled", "Rejected", "Expired"}
@@ -94,7 +96,7 @@ def report(
     )
 
 
-class Desk:
+class OrdersDesk:
     """An orders stage with its outputs read back: `fold` returns the events that one entry caused."""
 
     def __init__(self, config: DeskConfig = CONFIG, topology: Topology | None = None, partition: int = 0) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fillstream.libs.common.frames import Reason, Report, ReportFlag, ReportType, Session, Side
+from fillstream.libs.common.engine.frames import Reason, Report, ReportFlag, ReportType, Session, Side
 
 BEGINNINGS = (
     ReportType.ACCEPTED,

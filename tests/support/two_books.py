@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from hypothesis import event
 from hypothesis.stateful import RuleBasedStateMachine, multiple
 
-from fillstream.libs.common.frames import (
+from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.frames import (
     Command,
     CommandType,
     OrderFlag,
@@ -23,10 +24,9 @@ from fillstream.libs.common.frames import (
     ReportType,
     Tif,
 )
-from fillstream.services.matching_engine.book import Engine
-from tests.property.naive_book import NaiveBook, Order, views
 from tests.support.book_checks import compare_queries, compare_rebuilt, compare_reports, frame_of, process_in_pieces
 from tests.support.book_orders import SMALL, Terms
+from tests.support.naive_book import NaiveBook, Order, views
 from tests.support.rebuilt_book import RebuiltBook
 
 MAX_ORDERS = 16  # few, so that the limit is met

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+from tests.support.tree import ROOT
+
+PYPROJECT = ROOT / "pyproject.toml"
 
 
 def server_named(info: Mapping[str, Any]) -> str:

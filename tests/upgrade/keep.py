@@ -12,11 +12,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fillstream.services.analytics.decode import Batch
-from fillstream.services.analytics.reader import public_streams
-from fillstream.services.analytics.store import Offset, Store
-from fillstream.services.analytics.writer import decoder_of
-from tests.simulation.desk import Desk
+from fillstream.services.analytics.decode.entries import Batch
+from fillstream.services.analytics.read.reader import public_streams
+from fillstream.services.analytics.sinks.store import Offset, Store
+from fillstream.services.analytics.sinks.writer import decoder_of
+from tests.support.simulated_desk import SimulatedDesk
 from tests.upgrade import kept
 
 
@@ -26,7 +26,7 @@ def main(release: str) -> None:
     place.folder.mkdir()
     hashes = {str(seed): kept.hashes(kept.played(seed)) for seed in kept.SEEDS}
     _write(place.folder / "seeds.json", hashes)
-    desk = Desk(kept.KEPT_SEED, kept.KEPT_ACCOUNTS, kept.KEPT_SYMBOLS)
+    desk = SimulatedDesk(kept.KEPT_SEED, kept.KEPT_ACCOUNTS, kept.KEPT_SYMBOLS)
     desk.run(kept.KEPT_STEPS)
     found = desk.audit()
     assert found.agrees, found.problems
@@ -44,7 +44,7 @@ def _write(file: Path, document: object) -> None:
     file.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
-def _stands(desk: Desk) -> dict[str, dict[str, str]]:
+def _stands(desk: SimulatedDesk) -> dict[str, dict[str, str]]:
     found = {}
     for stage in (slot.make() for slot in desk.slots):
         stands = desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.partition)]
@@ -55,7 +55,7 @@ def _stands(desk: Desk) -> dict[str, dict[str, str]]:
     return found
 
 
-def _database(desk: Desk) -> bytes:
+def _database(desk: SimulatedDesk) -> bytes:
     """Return the DuckDB file that analytics makes of the desk's public streams."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "analytics.duckdb"

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fillstream.libs.common.log import Checkpoint
-from fillstream.libs.common.snapshots import SnapshotStore
-from fillstream.libs.common.stage import Entry, Stage
-from tests.simulation.desk import Desk
+from fillstream.libs.common.runtime.log import Checkpoint
+from fillstream.libs.common.runtime.snapshots import SnapshotStore
+from fillstream.libs.common.runtime.stage import Entry, Stage
+from tests.support.simulated_desk import SimulatedDesk
 
 FOLDER = Path(__file__).parent / "kept"
 RELEASES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
@@ -32,14 +32,14 @@ def of_stage(stage: Stage) -> str:
     return f"{stage.name}-{stage.partition}"
 
 
-def played(seed: int) -> Desk:
+def played(seed: int) -> SimulatedDesk:
     """Return a desk after the schedule of a seed, whose hashes are kept."""
-    desk = Desk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2)
+    desk = SimulatedDesk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2)
     desk.run(STEPS)
     return desk
 
 
-def hashes(desk: Desk) -> dict[str, str]:
+def hashes(desk: SimulatedDesk) -> dict[str, str]:
     """Return the output hash of every stage partition."""
     checkpoints = desk.redis.checkpoints
     return {
@@ -48,7 +48,7 @@ def hashes(desk: Desk) -> dict[str, str]:
     }
 
 
-def lines(desk: Desk) -> Iterator[dict[str, object]]:
+def lines(desk: SimulatedDesk) -> Iterator[dict[str, object]]:
     """Yield every entry of every stream as JSON has it: bytes are characters below 256."""
     for stream, entries in sorted(desk.redis.streams.items()):
         for entry in entries:
@@ -72,9 +72,9 @@ class Kept:
         found: dict[str, dict[str, str]] = json.loads((self.folder / "seeds.json").read_text())
         return found
 
-    def desk(self) -> Desk:
+    def desk(self) -> SimulatedDesk:
         """Return the desk of its logs: nobody runs, and every stage stands where it stood."""
-        desk = Desk(0, KEPT_ACCOUNTS, KEPT_SYMBOLS)
+        desk = SimulatedDesk(0, KEPT_ACCOUNTS, KEPT_SYMBOLS)
         with gzip.open(self.folder / "log.jsonl.gz", "rt", encoding="utf-8") as file:
             for line in file:
                 told = json.loads(line)

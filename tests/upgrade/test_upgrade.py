@@ -15,22 +15,22 @@ from typing import Any
 
 import pytest
 
-from fillstream.libs.common.codes import OrdStatus
-from fillstream.libs.common.runner import Runner
-from fillstream.services.analytics.store import Store
-from tests.simulation.desk import Desk
+from fillstream.libs.common.messages.codes import OrdStatus
+from fillstream.libs.common.runtime.runner import Runner
+from fillstream.services.analytics.sinks.store import Store
 from tests.support.interpreters import PYTHONS, interpreter
 from tests.support.memory_log import MemoryLog, MemorySnapshots
+from tests.support.simulated_desk import SimulatedDesk
+from tests.support.tree import ROOT
 from tests.upgrade import kept
 from tests.upgrade.kept import Kept
 
-ROOT = Path(__file__).parents[2]
 NOW = Kept(kept.CURRENT)
 STAGES = sorted(NOW.stands())
 
 
 @pytest.fixture(scope="module")
-def desk() -> Desk:
+def desk() -> SimulatedDesk:
     return NOW.desk()
 
 
@@ -40,7 +40,7 @@ def test_a_seed_gives_the_bytes_it_gave(seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_the_kept_log_gives_the_kept_bytes(desk: Desk, name: str) -> None:
+def test_the_kept_log_gives_the_kept_bytes(desk: SimulatedDesk, name: str) -> None:
     [stage] = [each for each in (slot.make() for slot in desk.slots) if kept.of_stage(each) == name]
     found = desk.replay(stage)
     stands = NOW.stands()[name]
@@ -49,7 +49,7 @@ def test_the_kept_log_gives_the_kept_bytes(desk: Desk, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_goes_on_from_the_kept_snapshot_to_the_kept_bytes(desk: Desk, name: str) -> None:
+def test_a_stage_goes_on_from_the_kept_snapshot_to_the_kept_bytes(desk: SimulatedDesk, name: str) -> None:
     [stage] = [each for each in (slot.make() for slot in desk.slots) if kept.of_stage(each) == name]
     files = NOW.snapshots(stage)
     [snapshot_id] = files.ids()

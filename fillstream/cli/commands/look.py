@@ -1,0 +1,197 @@
+"""Commands that ask analytics: orders, order, fills, positions, sql."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fillstream.cli.commands import LOOK
+from fillstream.cli.exit_codes import Exit, Stop
+from fillstream.cli.options import (
+    Account,
+    AnalyticsUrl,
+    AsJson,
+    ByClientId,
+    Config,
+    Limit,
+    Order,
+    RedisUrl,
+    is_order_id,
+)
+from fillstream.cli.render import as_json, console, print_table, printable, show
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
+
+if TYPE_CHECKING:
+    from fillstream.tools.queries import Queries
+
+ORDER_COLUMNS = (
+    "received", "order_id", "account", "symbol", "side", "quantity", "order_type", "price", "time_in_force",
+    "ord_status", "cum_qty", "avg_px", "reason",
+)  # fmt: skip
+FILL_COLUMNS = (
+    "time", "order_id", "account", "symbol", "side", "last_qty", "last_px", "liquidity", "fee", "currency", "exec_id",
+)  # fmt: skip
+POSITION_COLUMNS = (
+    "account", "symbol", "position", "avg_px", "mark_px", "net_pnl", "net_realized_pnl", "unrealized_pnl", "fees",
+    "cash", "currency",
+)  # fmt: skip
+HISTORY_COLUMNS = (
+    "seq", "time", "type", "ord_status", "quantity", "price", "last_qty", "last_px", "cum_qty", "leaves_qty", "avg_px",
+    "reason", "text",
+)  # fmt: skip
+ORDER_SPARE = ("order_type", "time_in_force", "cum_qty", "account", "received")
+FILL_SPARE = ("exec_id", "currency", "liquidity")
+POSITION_SPARE = ("currency", "cash", "mark_px")
+HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "price", "avg_px")
+"""What can be missed most where there is no room; see `fillstream.cli.render.print_table`."""
+
+OnlyAccount = Annotated[str | None, typer.Option("--account", "-a", help="Of this account only.")]
+OnlySymbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Of this symbol only.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (orders, order, fills, positions, sql):
+        app.command(rich_help_panel=LOOK)(command)
+
+
+def _analytics(config: Path | None, redis_url: str | None, analytics_url: str | None) -> Queries:
+    from fillstream.cli.target import find_desk
+    from fillstream.tools.queries import Queries
+
+    return Queries(find_desk(config, redis_url).analytics_url(analytics_url))
+
+
+def orders(
+    account: OnlyAccount = None,
+    symbol: OnlySymbol = None,
+    state: Annotated[
+        list[OrdStatus] | None,
+        typer.Option("--state", case_sensitive=False, help="In this state only; may be repeated."),
+    ] = None,
+    limit: Limit = 50,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """List orders, the newest first.
+
+    \b
+    fillstream orders --state New --state PartiallyFilled
+    fillstream orders --account demo --json | jq '.[].avg_px'
+    """
+    where = {"account": account, "symbol": symbol, "status": state, "limit": limit}
+    with _analytics(config, redis_url, analytics_url) as ask:
+        show("orders", ORDER_COLUMNS, ask.rows("/orders", where), json, ORDER_SPARE)
+
+
+def order(
+    order: Order,
+    account: Account = DEFAULT_ACCOUNT,
+    by_client_id: ByClientId = False,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Tell an order's whole history: every event, oldest first.
+
+    \b
+    fillstream order 42
+    fillstream order rebalance-42 --account demo
+
+    The account counts only where the order goes by your client_order_id, which is unique in its account.
+    """
+    with _analytics(config, redis_url, analytics_url) as ask:
+        order_id = order if is_order_id(order, by_client_id) else _id_of(ask, order, account)
+        rows = ask.rows(f"/orders/{order_id}")
+    if not json:
+        first = rows[0]
+        terms = [first.get(name) for name in ("side", "quantity", "symbol", "order_type", "price", "time_in_force")]
+        text = " ".join(str(term) for term in terms if term is not None)
+        out = console()
+        out.print(f"order {order_id}: {text}", markup=False, style="bold")
+        out.print(f"account {first.get('account')}, client_order_id {first.get('client_order_id')}", markup=False)
+    show("", HISTORY_COLUMNS, rows, json, HISTORY_SPARE)
+
+
+def _id_of(ask: Queries, client_order_id: str, account: str) -> str:
+    found = ask.rows("/orders", {"client_order_id": client_order_id, "account": account, "limit": 1})
+    if not found:
+        raise Stop(
+            Exit.NOT_FOUND,
+            f"account {account} has no order with client_order_id {printable(client_order_id)};"
+            " `fillstream orders` lists them",
+        )
+    return str(found[0]["order_id"])
+
+
+def fills(
+    account: OnlyAccount = None,
+    symbol: OnlySymbol = None,
+    limit: Limit = 50,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """List fills, the newest first.
+
+    \b
+    fillstream fills --symbol BTCUSDT --limit 10
+    """
+    where = {"account": account, "symbol": symbol, "limit": limit}
+    with _analytics(config, redis_url, analytics_url) as ask:
+        show("fills", FILL_COLUMNS, ask.rows("/fills", where), json, FILL_SPARE)
+
+
+def positions(
+    account: OnlyAccount = None,
+    symbol: OnlySymbol = None,
+    limit: Limit = 1000,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """List positions with their P&L, net of the fees paid so far.
+
+    \b
+    fillstream positions --account default
+
+    net_pnl is net_realized_pnl plus unrealized_pnl; net_realized_pnl is what was realized less all fees. --json has the
+    gross figure (realized_pnl) besides.
+    """
+    where = {"account": account, "symbol": symbol, "limit": limit}
+    with _analytics(config, redis_url, analytics_url) as ask:
+        show("positions", POSITION_COLUMNS, ask.rows("/positions", where), json, POSITION_SPARE)
+
+
+def sql(
+    query: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT, in DuckDB's dialect; read-only.")],
+    limit: Limit = 1000,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Ask analytics in SQL. Every event of every stream is there, typed.
+
+    \b
+    fillstream sql "SELECT symbol, sum(last_qty * last_px) FROM fills GROUP BY ALL"
+    fillstream sql "SELECT reason, count(*) FROM rejects GROUP BY ALL"
+    fillstream sql "SHOW TABLES"
+    """
+    with _analytics(config, redis_url, analytics_url) as ask:
+        answer = ask.sql(query, limit)
+    if json:
+        as_json(answer)
+        return
+    out = console()
+    print_table(out, "", [column["name"] for column in answer["columns"]], answer["rows"])
+    count = len(answer["rows"])
+    more = ", and more: see --limit" if answer["truncated"] else ""
+    out.print(f"[dim]{count} row{'' if count == 1 else 's'}{more}[/]")

@@ -1,0 +1,207 @@
+"""Commands that make a market: feed and demo."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fillstream.cli.commands import RUN
+from fillstream.cli.exit_codes import Exit, Stop
+from fillstream.cli.options import AsJson, Config, RedisUrl
+from fillstream.cli.render import as_json, console
+
+if TYPE_CHECKING:
+    from fillstream.demo.feeds import Listed, Moment
+    from fillstream.libs.common.process.settings import Settings
+
+STARTS_AT = {"AAPL": "190.00", "MSFT": "420.00", "SPY": "540.00", "BTCUSDT": "61000.00", "ETHUSDT": "2650.00"}
+"""Where a synthetic market begins; symbols that are not here are not quoted."""
+DEMO_SYMBOLS = ("AAPL", "MSFT", "BTCUSDT")
+DEMO_MOMENTS = 12_000
+DEMO_SIGNALS = 3_000
+DEMO_ROUND_NS = 66_000_000
+DEMO_SPEED = 20.0
+"""A synthetic market of 240 seconds, in twelve, much busier than the one of `feed`: nobody keeps its streams."""
+ACCOUNT = "demo"
+
+Speed = Annotated[
+    float | None,
+    typer.Option("--speed", min=0.001, help="1 is real time, 10 ten times as fast.  \\[default: as fast as possible]"),
+]
+Seed = Annotated[int, typer.Option("--seed", help="The same seed makes the same market and the same signals.")]
+
+
+class Source(StrEnum):
+    """Kinds of market data besides CSV files."""
+
+    BINANCE = "binance"
+    SYNTHETIC = "synthetic"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (feed, demo):
+        app.command(rich_help_panel=RUN)(command)
+
+
+def feed(
+    source: Annotated[str, typer.Argument(metavar="binance|synthetic|QUOTES.csv", help="Where the market comes from.")],
+    capture: Annotated[Path | None, typer.Argument(help="For binance: the capture, plain or gzip.")] = None,
+    speed: Speed = None,
+    seed: Seed = 1,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after so many quotes and trades.")] = None,
+    heartbeat: Annotated[
+        Path | None, typer.Option("--heartbeat", help="Touch this file after each append, for a health check.")
+    ] = None,
+    json: AsJson = False,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Quote the market to the venue SIM, so that orders find somebody to trade with.
+
+    \b
+    fillstream feed synthetic --speed 1              until Ctrl-C or SIGTERM
+    fillstream feed binance btcusdt.gz               a capture, as fast as possible
+    fillstream feed quotes.csv                       time_ns,symbol,bid_px,bid_qty,ask_px,ask_qty
+
+    When Redis is not there, or goes away, it waits and then goes on at its pace. A synthetic market without --count has
+    no end, quotes every symbol at once and goes on where the desk's last quotes stand.
+    """
+    from fillstream.cli.target import find_desk
+    from fillstream.demo.feeding import as_a_service, going_on, run
+    from fillstream.demo.feeds import listed
+
+    endless = source == Source.SYNTHETIC and count is None
+    with as_a_service("feed"):
+        desk = find_desk(config, redis_url)
+        instruments = listed(desk.settings.instruments)
+        with desk.client() as client:
+            if endless:
+                moments = going_on(client.redis, desk.topology, _quoted(instruments), STARTS_AT, seed)
+            else:
+                moments = islice(_moments(source, capture, instruments, seed), count)
+            speed = 1.0 if endless and speed is None else speed
+            records = run(client.redis, desk.topology, moments, speed, heartbeat)
+    if json:
+        as_json({"records": records})
+    else:
+        console().print(f"{records:,} quotes and trades published")
+
+
+def demo(
+    capture: Annotated[
+        Path | None, typer.Option("--capture", help="A Binance capture for a market.  \\[default: a synthetic one]")
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            "--speed",
+            min=0.001,
+            help=f"1 is real time.  \\[default: {DEMO_SPEED:.0f}; with --capture as fast as possible]",
+        ),
+    ] = None,
+    signals: Annotated[int, typer.Option("--signals", min=1, help="How many the client publishes.")] = DEMO_SIGNALS,
+    seed: Seed = 1,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Keep everything here.  \\[default: a folder that is removed]")
+    ] = None,
+    json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Run a whole desk against a market, with a busy client, and check the books.
+
+    \b
+    fillstream demo
+    fillstream demo --capture btcusdt.gz --speed 10
+
+    Starts an embedded Valkey and every service as its own process on free ports, publishes signals with XADD as any
+    client would, waits until all is quiet, and then proves from the streams alone that everything adds up. The exit
+    code is 1 when anything does not.
+    """
+    from rich.console import Console
+
+    from fillstream.demo.demo import DemoError, analytics_counts, judge, play, show, summary
+    from fillstream.demo.feeds import FeedError, listed
+    from fillstream.demo.traffic import Traffic
+    from fillstream.stack.stack import LocalStack
+
+    out = Console(stderr=True, highlight=False) if json else console()
+    with tempfile.TemporaryDirectory(prefix="fillstream-demo-") as scratch:
+        stack = LocalStack(data_dir or Path(scratch), base_port=0, redis_port=0, config=config)
+        market, moments = _demo_market(stack.settings, capture, seed)
+        if capture is None and speed is None:
+            speed = DEMO_SPEED
+        traffic = Traffic(listed(stack.settings.instruments), ACCOUNT, seed)
+        with stack:
+            with out.status(f"starting {', '.join(stack.processes)}"):
+                stack.wait_ready()
+            out.print(f"the desk is up: Redis at {stack.redis_url}, {len(stack.processes)} processes")
+            began = time.monotonic()
+            try:
+                play(
+                    stack.redis_url, stack.settings, market, moments, traffic, signals, speed, out, stack.has_analytics
+                )
+            except FeedError as error:
+                raise Stop(Exit.USAGE, str(error)) from error
+            except DemoError as error:
+                raise Stop(Exit.NO, str(error)) from error
+            seconds = time.monotonic() - began
+            with out.status("checking the books: every stream, and every log folded again"):
+                stored = analytics_counts(stack.url("analytics")) if stack.has_analytics else None
+                found = judge(stack.redis_url, stack.settings, stored)
+    result = summary(found, stored, seconds)
+    if json:
+        as_json(result)
+    else:
+        show(result, out)
+    if not found.agrees:
+        raise typer.Exit(Exit.NO)
+
+
+def _quoted(instruments: dict[str, Listed]) -> dict[str, Listed]:
+    """Return the instruments that a synthetic market has a beginning for."""
+    return {symbol: one for symbol, one in instruments.items() if symbol in STARTS_AT}
+
+
+def _moments(source: str, capture: Path | None, instruments: dict[str, Listed], seed: int) -> Iterator[Moment]:
+    from fillstream.demo.feeds import binance, quotes_csv, synthetic
+
+    if source == Source.SYNTHETIC:
+        return synthetic(_quoted(instruments), STARTS_AT, seed)
+    if source == Source.BINANCE:
+        if capture is None:
+            raise Stop(Exit.USAGE, "capture: `fillstream feed binance` needs the file of a capture")
+        return binance(_there(capture), instruments)
+    if source.endswith(".csv"):
+        return quotes_csv(_there(Path(source)), instruments)
+    raise Stop(Exit.USAGE, f"source: {source!r} is none of binance, synthetic and a file that ends with .csv")
+
+
+def _demo_market(settings: Settings, capture: Path | None, seed: int) -> tuple[Iterator[Moment], int]:
+    """Return the market and how many moments it has."""
+    from fillstream.demo.feeds import FeedError, binance, listed, synthetic
+
+    instruments = listed(settings.instruments)
+    if capture is None:
+        shown = {symbol: one for symbol, one in instruments.items() if symbol in DEMO_SYMBOLS}
+        return synthetic(shown, STARTS_AT, seed, DEMO_MOMENTS, DEMO_ROUND_NS), DEMO_MOMENTS
+    try:
+        moments = sum(1 for _ in binance(_there(capture), instruments))
+    except FeedError as error:
+        raise Stop(Exit.USAGE, str(error)) from error
+    if moments == 0:
+        raise Stop(Exit.USAGE, f"capture: {capture} has no bookTicker and no trade message")
+    return binance(capture, instruments), moments
+
+
+def _there(file: Path) -> Path:
+    if not file.is_file():
+        raise Stop(Exit.NOT_FOUND, f"{file}: there is no such file")
+    return file

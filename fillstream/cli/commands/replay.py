@@ -1,0 +1,116 @@
+"""`fillstream replay`: fold a log again, offline."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fillstream.cli.commands import LOOK
+from fillstream.cli.exit_codes import Exit, Stop
+from fillstream.cli.options import AsJson, Config, RedisUrl
+from fillstream.cli.render import as_json, console
+
+if TYPE_CHECKING:
+    from fillstream.tools.replay import Replay
+
+
+class StageName(StrEnum):
+    """The stages that fold a log."""
+
+    SIGNALS = "signals"
+    ORDERS = "orders"
+    ENGINE = "engine"
+    POSITIONS = "positions"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=LOOK)(replay)
+
+
+def replay(
+    stage: Annotated[StageName, typer.Option("--stage", "-s", help="Whose log.")] = StageName.ORDERS,
+    partition: Annotated[int, typer.Option("--partition", "-p", min=0, help="Which partition of it.")] = 0,
+    until: Annotated[str | None, typer.Option("--until", metavar="ID", help="Stop after this entry.")] = None,
+    json: AsJson = False,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Fold a stage's log again from its first entry, and say whether the outputs are those that were committed.
+
+    \b
+    fillstream replay --stage orders
+    fillstream replay --stage positions --until 1723161600000-0 --json
+
+    Nothing is written: a live stage does not notice. With --json the whole state is there, as it was at that moment.
+    The exit code is 1 when the hashes differ, or when the log was trimmed and no longer begins at its beginning.
+    """
+    from fillstream.cli.target import find_desk
+    from fillstream.libs.common.runtime.log import RedisLog, connect
+    from fillstream.libs.common.runtime.runner import FoldFailed
+    from fillstream.libs.common.runtime.stage import Inconsistent
+    from fillstream.tools.registry import fresh_stage, partitions
+    from fillstream.tools.replay import replay as fold_again
+
+    desk = find_desk(config, redis_url)
+    count = partitions(desk.settings, stage)
+    if partition >= count:
+        raise Stop(Exit.NOT_FOUND, f"partition: {stage} has 0 to {count - 1}, got {partition}")
+    folded = fresh_stage(desk.settings, stage, partition)
+    client = connect(desk.redis_url)
+    try:
+        log = RedisLog(client, desk.topology, folded.name, partition, folded.inbox)
+        result = fold_again(log, folded, until)
+    except (Inconsistent, FoldFailed) as error:
+        raise Stop(Exit.NO, f"{stage} {partition}: the log cannot be folded again: {error}") from error
+    finally:
+        client.close()
+    if json:
+        as_json(_as_dict(result))
+    else:
+        _show(result)
+    if result.agrees is False:
+        raise typer.Exit(Exit.NO)
+
+
+def _as_dict(result: Replay) -> dict[str, object]:
+    return {
+        "stage": result.stage.name,
+        "partition": result.stage.partition,
+        "upto": result.upto,
+        "entries": result.entries,
+        "digest": result.digest.hex(),
+        "committed": None if result.committed is None else result.committed.hex(),
+        "agrees": result.agrees,
+        "gauges": {family: dict(values) for family, values in result.stage.gauges().items()},
+        "state": _state(result),
+    }
+
+
+def _state(result: Replay) -> object:
+    """Return the state as JSON where the stage keeps it so, else its size: the engine's is bytes of its own."""
+    import orjson
+
+    data = result.stage.snapshot()
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {"bytes": len(data)}
+
+
+def _show(result: Replay) -> None:
+    out = console()
+    for family, values in result.stage.gauges().items():
+        for name, count in values.items():
+            out.print(f"  {family}{' ' if name else ''}{name}: {count:,}", markup=False)
+    where = f"{result.stage.name} {result.stage.partition}, {result.entries:,} entries up to {result.upto}"
+    match result.agrees:
+        case True:
+            out.print(f"[green]the output hash agrees[/]: {where}: {result.digest.hex()}")
+        case False:
+            committed = (result.committed or b"").hex()
+            out.print(f"[red]the output hash differs[/]: {where}: {result.digest.hex()}, committed was {committed}")
+        case None:
+            out.print(f"{where}: output hash {result.digest.hex()}; no hash was committed there to compare with")

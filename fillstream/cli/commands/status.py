@@ -1,0 +1,78 @@
+"""`fillstream status`: every stage, whether it runs or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from fillstream.cli.commands import LOOK
+from fillstream.cli.exit_codes import Exit
+from fillstream.cli.options import AsJson, Config, RedisUrl
+from fillstream.cli.render import as_json, console, print_table
+
+if TYPE_CHECKING:
+    from fillstream.tools.status import StageState
+
+COLUMNS = (
+    "stage", "partition", "state", "lag", "entries", "entries/s", "snapshot", "restarts", "pid", "at",
+)  # fmt: skip
+SPARE = ("at", "pid", "snapshot")
+"""See `fillstream.cli.render.print_table`."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=LOOK)(status)
+
+
+def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = None) -> None:
+    """Tell of every stage whether it is live, how far it is behind, and what went wrong last.
+
+    \b
+    fillstream status
+    fillstream status --json | jq '.[] | select(.state != "live")'
+
+    Lag is counted from the streams, so it is right for a stage that is down too. The exit code is 1 when a stage is
+    not live.
+    """
+    from fillstream.cli.target import find_desk
+    from fillstream.tools.status import states
+
+    desk = find_desk(config, redis_url)
+    with desk.client() as client:
+        found = states(client.redis, desk.topology)
+    if json:
+        as_json([each.as_dict() for each in found])
+    else:
+        _show(found)
+    if not all(each.is_live for each in found):
+        raise typer.Exit(Exit.NO)
+
+
+def _show(found: list[StageState]) -> None:
+    from fillstream.tools.status import ago
+
+    rows = [
+        (
+            each.stage,
+            each.partition,
+            each.state,
+            each.lag,
+            each.entries,
+            each.entries_per_s,
+            None if each.snapshot_age_s is None else f"{each.snapshot_age_s:.0f} s ago",
+            each.restarts,
+            each.pid,
+            each.url,
+        )
+        for each in found
+    ]
+    out = console()
+    print_table(out, "stages", COLUMNS, rows, SPARE)
+    for each in found:
+        who = f"{each.stage} {each.partition}"
+        if each.state in {"down", "crashed"} and each.at_ms is not None:
+            out.print(f"{who}: last heard of {ago(each.at_ms)} ago", markup=False, style="red")
+        if each.last_error:
+            out.print(f"{who}: {each.last_error}", markup=False, style="red")

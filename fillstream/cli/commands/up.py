@@ -1,0 +1,137 @@
+"""`fillstream up`: the local stack, in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fillstream.cli.commands import RUN
+from fillstream.cli.options import Config, ServerUrl
+from fillstream.cli.render import console, print_table
+from fillstream.stack.running import BASE_PORT, REDIS_PORT, safe_url
+
+if TYPE_CHECKING:
+    from fillstream.stack.stack import LocalStack
+
+LOOK_S = 0.2
+
+
+class Feed(StrEnum):
+    """Which market the venue SIM plays."""
+
+    NONE = "none"
+    SYNTHETIC = "synthetic"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=RUN)(up)
+
+
+def up(
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Where everything is kept.  \\[default: database.data_dir]")
+    ] = None,
+    feed: Annotated[
+        Feed, typer.Option("--feed", help="synthetic: made-up quotes, so that orders fill; none: bring your own.")
+    ] = Feed.SYNTHETIC,
+    redis_url: ServerUrl = None,
+    base_port: Annotated[
+        int, typer.Option("--base-port", min=0, max=60_000, help="Of the services, counting up; 0 takes free ones.")
+    ] = BASE_PORT,
+    redis_port: Annotated[
+        int, typer.Option("--redis-port", min=0, max=65_535, help="Of the embedded Valkey; 0 takes a free one.")
+    ] = REDIS_PORT,
+    config: Config = None,
+) -> None:
+    """Start a desk on this machine and keep it running; Ctrl-C stops it cleanly.
+
+    \b
+    fillstream up
+    fillstream up --data-dir /tmp/desk --base-port 0 --redis-port 0
+    REDIS_URL=redis://127.0.0.1:6379 fillstream up --feed none
+
+    An embedded Valkey (append-only file, fsync always) and every service run as processes of their own and are started
+    again when they crash. Everything listens on 127.0.0.1 only.
+    """
+    from fillstream.libs.common.process.settings import load_settings
+    from fillstream.stack.stack import PYTHON, LocalStack
+
+    more = {} if feed is Feed.NONE else {"feed": (*PYTHON, "fillstream", "feed", feed.value, "--speed", "1")}
+    place = data_dir or load_settings(config).database.data_dir
+    stack = LocalStack(place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more)
+    out = console()
+    with _Interrupts() as interrupts, stack:
+        with out.status("starting") if out.is_terminal else nullcontext():
+            stack.wait_ready()
+        interrupts.is_up = True
+        _show(stack, out)
+        _watch(stack, interrupts.stop, out)
+        out.print("stopping: services first, Valkey last")
+    for name, each in stack.processes.items():
+        if not each.stopped_cleanly:
+            text = f"{name} did not stop cleanly: {each.reason}; it recovers at the next start; see {each.spec.log}"
+            out.print(text, markup=False, style="yellow")
+    out.print("stopped")
+
+
+class _Interrupts:
+    """Ctrl-C, SIGTERM and a closed terminal: they end a stack that is starting at once, one that is up cleanly."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.is_up = False
+
+    def __enter__(self) -> _Interrupts:
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._before = {each: signal.signal(each, self._ask) for each in signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+    def _ask(self, *_: object) -> None:
+        if not self.is_up or self.stop.is_set():
+            raise KeyboardInterrupt
+        self.stop.set()
+
+
+def _show(stack: LocalStack, out: Any) -> None:
+    from fillstream.stack.extras import how_to_get
+
+    rows: list[tuple[Any, ...]] = []
+    if not stack.embedded:
+        rows.append(("redis", safe_url(stack.redis_url), None, "yours"))
+    for name, each in stack.processes.items():
+        at = safe_url(stack.redis_url) if name == "valkey" else each.spec.url
+        rows.append((name, at, each.pid, each.spec.log.relative_to(stack.data_dir)))
+    print_table(out, "the desk is up", ("what", "where", "pid", "log"), rows)
+    out.print(f"data and logs: {stack.data_dir}", markup=False, soft_wrap=True)
+    out.print("every service: /health /ready /metrics /docs", markup=False)
+    if "feed" in stack.processes:
+        out.print("the market is made up (--feed none for none)", style="yellow")
+    if not stack.has_analytics and stack.settings.database.type != "none":
+        text = f"analytics is not installed: no orders, fills, positions and SQL to read; {how_to_get('analytics')}"
+        out.print(text, style="yellow", markup=False)
+    out.print("try: fillstream signal AAPL BUY 100 --wait     Ctrl-C stops everything", style="dim", markup=False)
+    sys.stdout.flush()  # a file or a pipe is told at once, too
+
+
+def _watch(stack: LocalStack, stop: threading.Event, out: Any) -> None:
+    """Tell of restarts until asked to stop."""
+    told = dict.fromkeys(stack.processes, (0, ""))
+    while not stop.wait(LOOK_S):
+        for name, each in stack.processes.items():
+            now = (each.restarts, each.state if each.state == "failed" else "")
+            if now != told[name]:
+                told[name] = now
+                what = "is left alone" if each.state == "failed" else f"was started again ({each.restarts}.)"
+                out.print(f"{name} {what}: {each.reason}; see {each.spec.log}", markup=False, style="red")

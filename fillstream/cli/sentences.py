@@ -1,0 +1,40 @@
+"""What a person is told when a command cannot go on.
+
+Flows in: an error of a library or of our own. Flows out: an exit code and a sentence, or None for an error that nobody
+can put right but us. Never hides one: what has no sentence here ends with its stack trace.
+"""
+
+from __future__ import annotations
+
+import httpx
+import redis
+
+from fillstream.cli.exit_codes import Exit
+from fillstream.client import NoAnswer
+from fillstream.libs.common.process.settings import SettingsError
+from fillstream.stack.stack import ServerDown, StackError
+
+
+def sentence_of(error: Exception) -> tuple[Exit, str] | None:
+    """Return how the command ends and what it says, None where only a stack trace helps."""
+    match error:
+        case SettingsError():
+            return Exit.SETTINGS, str(error)
+        case ServerDown():
+            return Exit.UNREACHABLE, str(error)
+        case StackError():
+            return Exit.NO, str(error)
+        case NoAnswer():
+            return Exit.NO_ANSWER, str(error)
+        case redis.exceptions.RedisError():
+            text = f"Redis: {_clause(error)}; is the desk up? `fillstream up` starts one, --redis-url names one"
+            return Exit.UNREACHABLE, text
+        case httpx.TransportError():
+            at = error.request.url.copy_with(path="/", query=None) if error._request else ""
+            text = f"analytics at {at} does not answer: {_clause(error)}; `fillstream status` tells more"
+            return Exit.UNREACHABLE, text
+    return None
+
+
+def _clause(error: Exception) -> str:
+    return str(error).removesuffix(".")

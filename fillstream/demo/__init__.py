@@ -1,0 +1,1 @@
+"""A market and a busy client: feeds, traffic, the demonstration."""

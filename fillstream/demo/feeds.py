@@ -1,0 +1,319 @@
+"""Market data for the venue SIM: from a Binance capture, from a CSV file, or made up from a seed.
+
+Flows in: a file or a seed, and the instruments. Flows out: `Moment`s, each a 64-byte command record for one symbol
+partition; `publish` appends them to the engine's inbox as frames. Prices become ticks and quantities lots exactly; what
+is not a whole tick or lot is refused with its line. Never invents a price it was not given (`synthetic` aside).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import redis
+
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.frames import Command, CommandType, Side
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.values.money import Scale
+
+FRAME_RECORDS = 100
+"""Records in a frame when the feed runs as fast as it can."""
+LOOKED_BACK = 1000
+"""Entries of an inbox, at most, in which a made-up market that begins again looks for where it stood."""
+ROUND_NS = 1_500_000_000
+"""Between two rounds of a synthetic market's quotes: well below the age at which a quote is stale, and no oftener, as
+every quote is kept in several streams for as long as they are."""
+MOVES = 0.5
+"""The chance of a symbol's price to move from one synthetic round to the next; else the same quote is given again,
+which the journal does not repeat."""
+PRINTS = 0.3
+"""The chance of a trade to be printed in a synthetic round."""
+REPEAT_S = 10.0
+"""A paced market that stands still for so long has its quotes repeated (seconds): well below the age at which a quote
+is taken for a dead feed's. What was traded against them is there again, as where others quote the same price."""
+CSV_COLUMNS = ("time_ns", "symbol", "bid_px", "bid_qty", "ask_px", "ask_qty")
+
+
+_TYPE = frames.offset_of("fs_command", "type")
+
+
+class FeedError(Exception):
+    """A feed that cannot be read: names the file, the line, the field and the value."""
+
+
+class Moment(NamedTuple):
+    """One thing that happened on the market.
+
+    Attributes:
+        time_ns: when, nanoseconds since 1970 UTC (a synthetic feed counts from 0).
+        symbol: of what.
+        record: the command that tells the engine, FS_QUOTE or FS_PRINT.
+    """
+
+    time_ns: int
+    symbol: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An instrument as a feed needs it: its number, and how its decimals become ticks and lots."""
+
+    id: int
+    ticks: Scale
+    lots: Scale
+
+
+def listed(instruments: Mapping[str, Any]) -> dict[str, Listed]:
+    """Return what feeds need of the settings' instruments, by symbol."""
+    return {s: Listed(each.id, Scale(each.tick_size), Scale(each.lot_size)) for s, each in instruments.items()}
+
+
+# ---------------------------------------------------------------------------------------------------- sources
+
+
+def binance(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment]:
+    """Yield the bookTicker and trade messages of a Binance capture (lines of `local-ns JSON`, plain or gzip).
+
+    Other message types are passed over. Symbols that are not configured are refused.
+
+    Raises:
+        FeedError: a line is not such a message, or its numbers are not whole ticks and lots.
+    """
+    for number, line in _lines(path):
+        stamp, _, body = line.partition(b" ")
+        try:
+            data = orjson.loads(body)["data"]
+            kind = "quote" if "u" in data and "A" in data else data.get("e")
+            if kind == "quote":
+                one = _instrument(instruments, data["s"])
+                record = frames.quote(
+                    one.id,
+                    _units(one.ticks, data["b"], "b"),
+                    _units(one.lots, data["B"], "B"),
+                    _units(one.ticks, data["a"], "a"),
+                    _units(one.lots, data["A"], "A"),
+                )
+            elif kind == "trade":
+                one = _instrument(instruments, data["s"])
+                # `m`: the buyer was the maker, so the seller came in (Binance spot API, trade streams).
+                side = Side.SELL if data["m"] else Side.BUY
+                price, quantity = _units(one.ticks, data["p"], "p"), _units(one.lots, data["q"], "q")
+                record = frames.print_trade(one.id, side, price, quantity)
+            else:
+                continue
+            yield Moment(int(stamp), data["s"], record)
+        except (ValueError, KeyError, TypeError) as error:
+            raise FeedError(f"{path}:{number}: {type(error).__name__}: {error}") from error
+
+
+def quotes_csv(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment]:
+    """Yield the quotes of a CSV file with the columns time_ns, symbol, bid_px, bid_qty, ask_px, ask_qty.
+
+    Raises:
+        FeedError: a column is missing, or a row's numbers are not whole ticks and lots.
+    """
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        missing = [column for column in CSV_COLUMNS if column not in (rows.fieldnames or ())]
+        if missing:
+            raise FeedError(f"{path}:1: columns {missing} are missing; a quotes file has {', '.join(CSV_COLUMNS)}")
+        for row in rows:
+            try:
+                one = _instrument(instruments, row["symbol"])
+                record = frames.quote(
+                    one.id,
+                    _units(one.ticks, row["bid_px"], "bid_px"),
+                    _units(one.lots, row["bid_qty"], "bid_qty"),
+                    _units(one.ticks, row["ask_px"], "ask_px"),
+                    _units(one.lots, row["ask_qty"], "ask_qty"),
+                )
+                yield Moment(int(row["time_ns"]), row["symbol"], record)
+            except (ValueError, TypeError) as error:
+                raise FeedError(f"{path}:{rows.line_num}: {error}") from error
+
+
+def synthetic(
+    instruments: Mapping[str, Listed],
+    start_px: Mapping[str, str],
+    seed: int,
+    moments: int | None = None,
+    round_ns: int = ROUND_NS,
+    stands_at: Mapping[str, int] | None = None,
+) -> Iterator[Moment]:
+    """Yield a made-up market: each symbol's mid walks at random, quoted one to three ticks wide, with prints.
+
+    It goes in rounds. All that happens in one has the same time, so that `publish` needs one entry for it: every symbol
+    is quoted, whether it moved or not, as an order finds no market where the newest quote is old.
+
+    Args:
+        instruments: the symbols that are quoted, in this order.
+        start_px: where each begins (decimal text).
+        seed: the same seed gives the same market.
+        moments: how many; None for no end.
+        round_ns: between two rounds (nanoseconds).
+        stands_at: the mid that a symbol has already (ticks), see `last_mids`: it goes on from there.
+    """
+    begin = {symbol: _units(one.ticks, start_px[symbol], "start_px") for symbol, one in instruments.items()}
+    mids = begin | {symbol: mid for symbol, mid in (stands_at or {}).items() if symbol in begin}
+    return islice(_rounds(instruments, mids, random.Random(seed), round_ns), moments)  # noqa: S311 - no secret
+
+
+def _rounds(
+    instruments: Mapping[str, Listed], mids: dict[str, int], dice: random.Random, round_ns: int
+) -> Iterator[Moment]:
+    quotes: dict[str, bytes] = {}
+    for number in count():
+        now = number * round_ns
+        for symbol, one in instruments.items():
+            if symbol not in quotes or dice.random() < MOVES:
+                mids[symbol], quotes[symbol] = _walk(one.id, mids[symbol], dice)
+            yield Moment(now, symbol, quotes[symbol])
+        if dice.random() < PRINTS:
+            symbol = dice.choice([*instruments])
+            side = dice.choice((Side.BUY, Side.SELL))
+            price = mids[symbol] + (1 if side is Side.BUY else -1)
+            yield Moment(now, symbol, frames.print_trade(instruments[symbol].id, side, price, dice.randrange(1, 500)))
+
+
+def _walk(number: int, mid: int, dice: random.Random) -> tuple[int, bytes]:
+    """Return an instrument's next mid, in ticks, and the quote around it."""
+    width = max(1, mid // 20_000)
+    mid = max(10 * width, mid + dice.randrange(-width, width + 1))
+    half = dice.randrange(1, 1 + width)
+    bid_qty, ask_qty = dice.randrange(100, 5_000), dice.randrange(100, 5_000)
+    return mid, frames.quote(number, mid - half, bid_qty, mid + half, ask_qty)
+
+
+# ------------------------------------------------------------------------------------------------- publishing
+
+
+def publish(
+    client: redis.Redis,
+    topology: Topology,
+    moments: Iterator[Moment],
+    speed: float | None = None,
+    sent: Callable[[int], None] = lambda records: None,
+    outlast: Callable[[redis.exceptions.RedisError], None] | None = None,
+) -> int:
+    """Append a feed to the engine's inboxes as frames; return how many records went out.
+
+    Args:
+        client: a connection.
+        topology: names of the streams; each symbol's partition gets its own frames, in order.
+        moments: the feed.
+        speed: 1 for real time, 10 for ten times as fast; None for as fast as possible.
+        sent: called after each append with the number of records in it.
+        outlast: called when an append fails; returns when to go on. The frame that failed is not sent again: it may
+            have arrived, and a print that arrives twice trades twice; the next quote replaces a lost one. The feed goes
+            on at its pace from there, without a burst of what would have been due meanwhile. None raises the error.
+
+    At a pace, quotes are repeated while nothing else is due for `REPEAT_S`: that the market stands still is news, too.
+
+    Raises:
+        redis.exceptions.RedisError: the server went away, and nothing outlasts that.
+    """
+    total = 0
+    waiting: dict[int, list[bytes]] = {}
+    quotes: dict[str, bytes] = {}
+    began_s, first_ns = time.monotonic(), None
+
+    def wait_until(due_s: float) -> bool:
+        """Append what waits, and wait; return whether the server was away meanwhile."""
+        was_away = flush()
+        while not was_away and (left_s := due_s - time.monotonic()) > REPEAT_S:
+            time.sleep(REPEAT_S)
+            for symbol, record in quotes.items():
+                waiting.setdefault(topology.symbol_partition(symbol), []).append(record)
+            was_away = flush()
+        if not was_away:
+            time.sleep(max(0.0, left_s))
+        return was_away
+
+    def flush() -> bool:
+        """Append what waits; return whether the server was away meanwhile."""
+        nonlocal total
+        was_away = False
+        for partition, records in waiting.items():
+            try:
+                client.xadd(topology.commands(partition), {"frame": b"".join(records)})
+            except redis.exceptions.RedisError as error:
+                if outlast is None:
+                    raise
+                outlast(error)
+                was_away = True
+            else:
+                total += len(records)
+                sent(len(records))
+        waiting.clear()
+        return was_away
+
+    for moment in moments:
+        if speed is not None:
+            first_ns = moment.time_ns if first_ns is None else first_ns
+            due_s = began_s + (moment.time_ns - first_ns) / 1e9 / speed
+            if due_s > time.monotonic() and wait_until(due_s):
+                began_s, first_ns = time.monotonic(), moment.time_ns
+            if moment.record[_TYPE] == CommandType.QUOTE:
+                quotes[moment.symbol] = moment.record
+        waiting.setdefault(topology.symbol_partition(moment.symbol), []).append(moment.record)
+        if sum(map(len, waiting.values())) >= FRAME_RECORDS and flush():
+            began_s, first_ns = time.monotonic(), moment.time_ns
+    flush()
+    return total
+
+
+def last_mids(client: redis.Redis, topology: Topology, instruments: Mapping[str, Listed]) -> dict[str, int]:
+    """Return where the desk's last quotes stand: the mid by symbol, in whole ticks; without those not quoted lately.
+
+    Args:
+        client: a connection.
+        topology: names of the streams.
+        instruments: whose quotes to look for, among the last `LOOKED_BACK` entries of each engine's inbox.
+    """
+    symbols = {one.id: symbol for symbol, one in instruments.items()}
+    mids: dict[str, int] = {}
+    for partition in range(topology.symbol_partitions):
+        entries: Any = client.xrevrange(topology.commands(partition), count=LOOKED_BACK)
+        for _, fields in entries:
+            for one in reversed(_two_sided_quotes(fields.get(b"frame", b""))):
+                if one.symbol in symbols:
+                    mids.setdefault(symbols[one.symbol], (one.price + one.aux_price) // 2)
+    return mids
+
+
+def _two_sided_quotes(frame: bytes) -> list[Command]:
+    if len(frame) % frames.RECORD_BYTES:
+        return []  # anybody may have appended anything: the engine sends it to `dead`
+    records = map(Command._make, frames.commands(frame))
+    return [each for each in records if each.type == CommandType.QUOTE and each.qty and each.aux_qty]
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        yield from enumerate(file, start=1)
+
+
+def _instrument(instruments: Mapping[str, Listed], symbol: str) -> Listed:
+    if symbol not in instruments:
+        raise ValueError(f"symbol: {symbol} is not configured; instruments.yaml has {', '.join(sorted(instruments))}")
+    return instruments[symbol]
+
+
+def _units(scale: Scale, text: str, field: str) -> int:
+    units = scale.units(text)
+    if units is None:
+        raise ValueError(f"{field}: {text} is not a whole multiple of {scale!r}")
+    return units

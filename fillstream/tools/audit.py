@@ -1,0 +1,328 @@
+"""Check the books: does everything that the streams say agree, to the last tick?
+
+Flows in: every stream of the desk, once it is quiet, and fresh stages to fold the logs again with. Flows out: figures
+and problems, each a sentence. Never trusts a service's memory: only what is in the log counts.
+
+What must hold:
+- every entry of `signals` has one outcome: an instruction, or a dead letter; every instruction one answer;
+- each partition's journal counts from 1 without a gap or a repeat, and so do its positions;
+- each fill report of the engine is one OrderFilled with the same price and quantity, and the other way round;
+- each event and each position adds up, see `fillstream.tools.arithmetic`; each fill is booked once;
+- the engine's book, folded again, holds as many orders as the journal has working;
+- every stage, folded again from its first entry, gives the output hash that was committed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from typing import Any, Protocol
+
+import orjson
+
+from fillstream.libs.common.engine.frames import REPORT, Report, ReportFlag, ReportType, Side
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.topology import Topology, id_ms
+from fillstream.libs.common.messages.wire import decode
+from fillstream.libs.common.runtime.log import RedisLog, connect
+from fillstream.libs.common.runtime.runner import FoldFailed
+from fillstream.libs.common.runtime.stage import Inconsistent, Stage
+from fillstream.tools.arithmetic import MOST_PROBLEMS, PRECISION, WORKING, Books
+from fillstream.tools.replay import Replay, replay
+
+PAGE = 5000
+
+
+@dataclass(slots=True)
+class Audit:
+    """What the audit found. `problems` is empty when the books agree."""
+
+    problems: list[str] = field(default_factory=list)
+    signals: int = 0
+    dead: Counter[str] = field(default_factory=Counter)
+    orders_by_state: Counter[str] = field(default_factory=Counter)
+    rejects: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+    fills: int = 0
+    positions: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    latencies_ms: dict[str, int] = field(default_factory=dict)
+    """By signal_id of orders that could trade as they came: from the signal's entry to the journal entry of the first
+    fill, as taker. Log time, whole milliseconds. An order that was amended first is not among them: it waited."""
+    replayed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything added up."""
+        return not self.problems
+
+
+class Source(Protocol):
+    """Where the streams are read from: `RedisSource`, or the simulation's memory."""
+
+    def entries(self, stream: str) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
+        """Yield every entry of a stream in order: id and fields."""
+        ...
+
+    def replay(self, stage: Stage) -> Replay:
+        """Fold the log of a fresh stage again from its first entry to its checkpoint."""
+        ...
+
+
+class RedisSource:
+    """The streams of a desk on a Redis server.
+
+    Args:
+        url: of the server.
+        topology: names of the streams.
+    """
+
+    def __init__(self, url: str, topology: Topology) -> None:
+        self._url = url
+        self._topology = topology
+        self._client = connect(url)
+
+    def entries(self, stream: str) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
+        """See `Source.entries`."""
+        after = "-"
+        while True:
+            page: Any = self._client.xrange(stream, after, "+", count=PAGE)
+            for entry_id, fields in page:
+                yield entry_id.decode(), fields
+            if len(page) < PAGE:
+                return
+            after = f"({page[-1][0].decode()}"
+
+    def replay(self, stage: Stage) -> Replay:
+        """See `Source.replay`."""
+        alone = connect(self._url)
+        try:
+            log = RedisLog(alone, self._topology, stage.name, stage.partition, stage.inbox)
+            return replay(log, stage)
+        finally:
+            alone.close()
+
+
+def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> Audit:
+    """Check every stream of a quiet desk.
+
+    Args:
+        source: where the streams are.
+        topology: names of the streams.
+        stages: fresh stages to fold the logs again with; none to leave that out.
+    """
+    found = Audit()
+    dead = list(_messages(source, topology.dead))
+    found.dead.update(letter["reason"] for letter in dead)
+    signal_ms: dict[str, int] = {}
+    resting: dict[int, int] = {}
+    for stage in stages:
+        _check_replay(found, source, stage)
+        if stage.name == "engine":
+            resting[stage.partition] = stage.gauges()["resting_orders"][""]
+    instructions: Counter[str] = Counter()
+    reports: dict[str, Report] = {}
+    for partition in range(topology.account_partitions):
+        _read_inbox(source, topology, partition, instructions, reports)
+    _check_signals(found, source, topology, dead, instructions, signal_ms)
+    _check_journal(found, source, topology, dead, instructions, reports, resting)
+    _measure_latency(found, source, topology, signal_ms)
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------- parts
+
+
+def _check_replay(found: Audit, source: Source, stage: Stage) -> None:
+    name = f"{stage.name} {stage.partition}"
+    try:
+        result = source.replay(stage)
+    except (Inconsistent, FoldFailed) as error:
+        found.problems.append(f"{name}: its log cannot be folded again: {error}")
+        return
+    found.replayed[name] = result.entries
+    if not result.agrees:
+        found.problems.append(
+            f"{name}: folding {result.entries} entries again up to {result.upto} gives output hash"
+            f" {result.digest.hex()}, committed was {(result.committed or b'').hex()}"
+        )
+
+
+def _read_inbox(
+    source: Source,
+    topology: Topology,
+    partition: int,
+    instructions: Counter[str],
+    reports: dict[str, Report],
+) -> None:
+    """Gather the instructions by signal_id and the engine's fills by exec_id from one orders inbox."""
+    for _, fields in source.entries(topology.orders(partition)):
+        if b"data" in fields:
+            instructions[orjson.loads(fields[b"data"])["signal_id"]] += 1
+        for raw in REPORT.iter_unpack(fields.get(b"frame", b"")):
+            report = Report._make(raw)
+            if report.type == ReportType.FILLED and not report.flags & ReportFlag.HOUSE:
+                side = "B" if report.side == Side.BUY else "S"
+                reports[f"{report.match_id}-{side}-{report.order_id}"] = report
+
+
+def _check_signals(
+    found: Audit,
+    source: Source,
+    topology: Topology,
+    dead: list[dict[str, Any]],
+    instructions: Counter[str],
+    signal_ms: dict[str, int],
+) -> None:
+    refused = Counter(letter["entry_id"] for letter in dead if letter["stream"] == topology.signals)
+    expected: Counter[str] = Counter()
+    for entry_id, fields in source.entries(topology.signals):
+        found.signals += 1
+        if refused[entry_id]:
+            if refused[entry_id] > 1:
+                found.problems.append(f"signal {entry_id}: {refused[entry_id]} dead letters, expected 1")
+            continue
+        try:
+            signal_id = str(decode(fields).get("signal_id") or entry_id)
+        except BadEntry as bad:
+            found.problems.append(f"signal {entry_id}: unreadable ({bad}), but not in {topology.dead}")
+            continue
+        expected[signal_id] += 1
+        signal_ms.setdefault(signal_id, id_ms(entry_id))
+    _compare(found, "signal", "instructions", expected, instructions)
+
+
+def _check_journal(
+    found: Audit,
+    source: Source,
+    topology: Topology,
+    dead: list[dict[str, Any]],
+    instructions: Counter[str],
+    reports: dict[str, Report],
+    resting: dict[int, int],
+) -> None:
+    books = Books()
+    answers: Counter[str] = Counter()
+    pending: dict[tuple[str, str], str] = {}
+    fills: dict[str, dict[str, Any]] = {}
+    booked: Counter[str] = Counter()
+    with localcontext(prec=PRECISION):
+        for partition in range(topology.account_partitions):
+            for event in _numbered(found, source, topology.events(partition)):
+                found.events += 1
+                _answer(event, answers, pending)
+                books.event(event)
+                if event["type"] == "OrderRejected":
+                    found.rejects[event["reason"]] += 1
+                elif event["type"] == "OrderFilled":
+                    key = f"{event['exec_id'].split('-', 1)[1]}-{event['order_id']}"
+                    if key in fills:
+                        found.problems.append(f"fill {event['exec_id']} of order {event['order_id']} happened twice")
+                    fills[key] = event
+                    booked[f"{event['exec_id']}/{event['order_id']}"] += 1
+        changed = _read_positions(found, source, topology, books)
+        _check_fills(found, fills, reports, books)
+    for letter in dead:
+        if letter["stream"] != topology.signals:
+            found.problems.append(f"dead letter of {letter['stream']} {letter['entry_id']}: {letter['text']}")
+    _compare(found, "instruction", "answers", instructions, answers)
+    _compare(found, "fill", "position changes", booked, changed)
+    found.problems += books.problems()
+    found.fills = len(fills)
+    found.orders_by_state.update(books.states())
+    working = sum(count for state, count in found.orders_by_state.items() if state in WORKING)
+    if resting and sum(resting.values()) != working:
+        found.problems.append(f"{sum(resting.values())} orders rest in the books, {working} work by the journal")
+
+
+def _numbered(found: Audit, source: Source, stream: str) -> Iterator[dict[str, Any]]:
+    """Yield the messages of a stream that counts them from 1, and note where it does not."""
+    expected_seq = 0
+    for message in _messages(source, stream):
+        expected_seq += 1
+        if message["seq"] != expected_seq:
+            found.problems.append(f"{stream}: seq {message['seq']} where {expected_seq} belongs")
+            expected_seq = message["seq"]
+        yield message
+
+
+def _read_positions(found: Audit, source: Source, topology: Topology, books: Books) -> Counter[str]:
+    """Check what was told of positions; return how often each fill changed one."""
+    changed: Counter[str] = Counter()
+    for partition in range(topology.account_partitions):
+        for message in _numbered(found, source, topology.positions(partition)):
+            books.position(message)
+            if message["type"] == "PositionChanged":
+                changed[f"{message['exec_id']}/{message['order_id']}"] += 1
+            found.positions[message["account"], message["symbol"]] = message
+    return changed
+
+
+def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[str, str], str]) -> None:
+    """Count an event that is the first answer to a signal; what the venue says to the same request later is not."""
+    if event["type"] == "OrderReplaced":
+        pending.pop(("OrderReplace", event["order_id"]), None)
+    elif event["type"] == "OrderCanceled" and event["reason"] == "requested":
+        pending.pop(("OrderCancel", event["order_id"]), None)
+    signal_id = event.get("signal_id")
+    if signal_id is None:
+        return
+    stem = event["type"].removesuffix("Received").removesuffix("Requested").removesuffix("Rejected")
+    key = (stem, str(event["order_id"]))
+    if event["type"].endswith(("Requested", "Received")):
+        pending[key] = signal_id
+    elif event["type"].endswith("Rejected") and pending.get(key) == signal_id:
+        del pending[key]
+        return
+    answers[signal_id] += 1
+
+
+def _check_fills(found: Audit, fills: dict[str, dict[str, Any]], reports: dict[str, Report], books: Books) -> None:
+    for key in sorted(reports.keys() - fills.keys())[:MOST_PROBLEMS]:
+        found.problems.append(f"the engine's fill {key} is not in the journal")
+    for key in sorted(fills.keys() - reports.keys())[:MOST_PROBLEMS]:
+        found.problems.append(f"the journal's fill {key} was never reported by the engine")
+    for key in sorted(fills.keys() & reports.keys()):
+        event, report = fills[key], reports[key]
+        terms = books.instruments.get(event["symbol"])
+        if terms is None:
+            continue  # said already
+        told = (Decimal(event["last_qty"]), Decimal(event["last_px"]), event["liquidity"], int(terms["instrument_id"]))
+        liquidity = "MAKER" if report.flags & ReportFlag.MAKER else "TAKER"
+        traded = (report.qty * Decimal(terms["lot_size"]), report.price * Decimal(terms["tick_size"]))
+        if told != (*traded, liquidity, report.symbol):
+            found.problems.append(
+                f"fill {key}: {event['last_qty']} of {event['symbol']} at {event['last_px']} as {event['liquidity']}, "
+                f"the engine says {traded[0]} of instrument {report.symbol} at {traded[1]} as {liquidity}"
+            )
+
+
+def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms: dict[str, int]) -> None:
+    waiting: dict[str, int] = {}
+    signal_of: dict[str, str] = {}
+    for partition in range(topology.account_partitions):
+        for entry_id, fields in source.entries(topology.events(partition)):
+            event = orjson.loads(fields[b"data"])
+            if event["type"] == "OrderReceived" and event["signal_id"] in signal_ms:
+                waiting[event["order_id"]] = signal_ms[event["signal_id"]]
+                signal_of[event["order_id"]] = event["signal_id"]
+            elif event["type"] == "OrderReplaceRequested":
+                waiting.pop(event["order_id"], None)
+            elif event["type"] == "OrderFilled":
+                began = waiting.pop(event["order_id"], None)
+                if began is not None and event["liquidity"] == "TAKER":
+                    found.latencies_ms[signal_of.pop(event["order_id"])] = id_ms(entry_id) - began
+
+
+def _compare(found: Audit, what: str, of: str, expected: Counter[str], actual: Counter[str]) -> None:
+    wrong = [key for key in expected.keys() | actual.keys() if expected[key] != actual[key]]
+    for key in sorted(wrong)[:MOST_PROBLEMS]:
+        found.problems.append(f"{what} {key}: {actual[key]} {of}, expected {expected[key]}")
+    if len(wrong) > MOST_PROBLEMS:
+        found.problems.append(f"... and {len(wrong) - MOST_PROBLEMS} more {what}s with the wrong number of {of}")
+
+
+def _messages(source: Source, stream: str) -> Iterator[dict[str, Any]]:
+    for _, fields in source.entries(stream):
+        yield orjson.loads(fields[b"data"])

@@ -1,0 +1,213 @@
+"""What is missing on this machine, or in this container, to run a desk, and how to get it.
+
+Flows in: this machine. Flows out: `Finding`s. Never changes anything, and starts nothing but `--version`s.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import redis
+
+from fillstream.libs.common.process.settings import Settings, default_path
+from fillstream.libs.common.runtime.log import connect
+from fillstream.stack.extras import ANALYTICS, how_to_get, server_program
+from fillstream.stack.running import BASE_PORT, REDIS_PORT, safe_url
+from fillstream.stack.stack import port_is_free
+
+PYTHON = (3, 11)
+VERSION_S = 10.0
+CONTAINER_VARIABLE = "FILLSTREAM_CONTAINER"
+"""Set in our image. A container that somebody develops in is a machine like any other, and not meant."""
+
+Verdict = Literal["ok", "missing", "warning", "optional"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked for.
+
+    Attributes:
+        verdict: `missing` stops a desk; `warning` weakens it; `optional` is not there and need not be.
+        what: was looked for.
+        found: what is there.
+        how: how to get it; empty when it is there.
+    """
+
+    verdict: Verdict
+    what: str
+    found: str
+    how: str = ""
+
+
+def in_container() -> bool:
+    """Whether this process runs in a container of our image: there is nothing to install in it, and much to be told."""
+    return bool(os.environ.get(CONTAINER_VARIABLE))
+
+
+def examine_container(settings: Settings, redis_url: str) -> list[Finding]:
+    """Return what a service in this container needs.
+
+    Args:
+        settings: what it is told, already found to be in order.
+        redis_url: the desk's Redis.
+    """
+    has_analytics = importlib.util.find_spec(ANALYTICS[0]) is not None
+    return [
+        Finding("ok", "configuration", f"{default_path()}, environment {settings.environment}"),
+        _python(),
+        _core(),
+        _hiredis(),
+        *([_analytics()] if has_analytics else []),
+        _data_dir(settings.database.data_dir),
+        *_server(redis_url, needed="is its container up, and REDIS_URL, or messaging.host and password, right?"),
+    ]
+
+
+def _data_dir(folder: Path) -> Finding:
+    what = "data folder"
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        how = "mount a volume there that this container's user may write to: snapshots and the database are kept in it"
+        return Finding("missing", what, f"{folder}: {error.strerror}", how)
+    return Finding("ok", what, f"{folder}, {free / 2**30:.1f} GiB free")
+
+
+def examine(redis_url: str, running: bool) -> list[Finding]:
+    """Return everything that was looked for on a person's machine.
+
+    Args:
+        redis_url: the desk's Redis.
+        running: whether a local stack runs: its ports are taken then, and should be.
+    """
+    return [
+        _python(),
+        _compiler(),
+        _core(),
+        _hiredis(),
+        _valkey(),
+        _analytics(),
+        *_server(redis_url),
+        *([] if running else _ports()),
+        _program("docker", ["docker", "--version"], "for docker compose: https://docs.docker.com/engine/install"),
+        _program("kubectl", ["kubectl", "version", "--client"], "for k8s/: https://kubernetes.io/docs/tasks/tools"),
+    ]
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    if sys.version_info[:2] >= PYTHON:
+        return Finding("ok", "Python", found)
+    return Finding("missing", "Python", found, "Python 3.11 or newer: apt install python3, brew install python")
+
+
+def _compiler() -> Finding:
+    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
+        if name and (path := shutil.which(name.split()[0])):
+            return Finding("ok", "C compiler", path)
+    # Only building needs it: a desk whose core is built runs without.
+    verdict: Verdict = "optional" if importlib.util.find_spec("fillstream.native._core") else "missing"
+    return Finding(
+        verdict, "C compiler", "none", "apt install build-essential python3-dev; macOS: xcode-select --install"
+    )
+
+
+def _core() -> Finding:
+    try:
+        core: Any = importlib.import_module("fillstream.native._core")
+    except ImportError as error:
+        return Finding("missing", "C core", str(error), "make install builds it")
+    return Finding("ok", "C core", str(core.__file__))
+
+
+def _hiredis() -> Finding:
+    try:
+        return Finding("ok", "hiredis", importlib.metadata.version("hiredis"))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding("missing", "hiredis", "none", "make install; without it Redis is read five times as slowly")
+
+
+def _valkey() -> Finding:
+    program = server_program()
+    if program:
+        return Finding("ok", "embedded Valkey", _version([program, "--version"]))
+    how = f"{how_to_get('local')}, or run a Redis or Valkey of your own and set REDIS_URL"
+    return Finding("warning", "embedded Valkey", "none", how)
+
+
+def _analytics() -> Finding:
+    missing = [name for name in ANALYTICS if importlib.util.find_spec(name) is None]
+    if missing:
+        how = f"{how_to_get('analytics')}: orders, fills, positions and SQL for people"
+        return Finding("optional", "analytics", f"no {' and no '.join(missing)}", how)
+    return Finding("ok", "analytics", f"DuckDB {importlib.metadata.version('duckdb')}")
+
+
+def _server(url: str, needed: str | None = None) -> Iterable[Finding]:
+    """Yield how the server is; `needed` is what to look at when it does not answer and nothing else will do."""
+    try:
+        with connect(url) as client:
+            raw: Any = client
+            about = raw.info("server")
+            name = "Valkey" if "valkey_version" in about else "Redis"
+            version = about.get("valkey_version") or about["redis_version"]
+            yield Finding("ok", "Redis", f"{name} {version} at {safe_url(url)}")
+            yield _durability(raw)
+    except redis.exceptions.RedisError as error:
+        how = needed or "`fillstream up` starts an embedded one; or set REDIS_URL"
+        yield Finding("missing" if needed else "optional", "Redis", f"{safe_url(url)} does not answer: {error}", how)
+
+
+def _durability(raw: Any) -> Finding:
+    what = "durable log"
+    try:
+        found = raw.config_get("append*")
+    except redis.exceptions.ResponseError as error:
+        return Finding("warning", what, f"cannot be asked: {error}", "make sure of appendonly yes, appendfsync always")
+    only, fsync = found.get("appendonly"), found.get("appendfsync")
+    text = f"appendonly {only}, appendfsync {fsync}"
+    if only != "yes":
+        how = "redis-cli CONFIG SET appendonly yes: a crash of the server loses orders as it is"
+        return Finding("warning", what, text, how)
+    if fsync == "always":
+        return Finding("ok", what, text)
+    how = "redis-cli CONFIG SET appendfsync always: a power failure may lose the last second as it is"
+    return Finding("warning", what, text, how)
+
+
+def _ports() -> Iterable[Finding]:
+    wanted = [REDIS_PORT, *range(BASE_PORT, BASE_PORT + 5)]
+    taken = [port for port in wanted if not port_is_free(port)]
+    if not taken:
+        yield Finding("ok", "ports", f"{', '.join(map(str, wanted))} are free")
+        return
+    how = "fillstream up --base-port N --redis-port N (0 takes free ones)"
+    yield Finding("warning", "ports", f"{', '.join(map(str, taken))} in use", how)
+
+
+def _program(name: str, command: list[str], how: str) -> Finding:
+    if shutil.which(name) is None:
+        return Finding("optional", name, "none", how)
+    return Finding("ok", name, _version(command))
+
+
+def _version(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=VERSION_S, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"does not run: {error}"
+    return (done.stdout or done.stderr).strip().split("\n")[0]

@@ -1,0 +1,119 @@
+"""Entries of any stream, as people read them.
+
+Flows in: a stream's name as a person types it, and raw entries. Flows out: keys, and plain dicts. Never fails on what
+an entry holds: `tail` is for looking at broken entries too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream: its key, and which of the desk's kinds it is (None for a stream that is not the desk's)."""
+
+    key: str
+    kind: str | None
+
+
+def every_stream(topology: Topology) -> list[Stream]:
+    """Return every stream of the desk."""
+    by_account = [("orders", topology.orders), ("events", topology.events), ("positions", topology.positions)]
+    by_symbol = [("commands", topology.commands), ("market", topology.market)]
+    return [
+        Stream(topology.signals, "signals"),
+        *(Stream(key(a), kind) for kind, key in by_account for a in range(topology.account_partitions)),
+        *(Stream(key(s), kind) for kind, key in by_symbol for s in range(topology.symbol_partitions)),
+        Stream(topology.dead, "dead"),
+    ]
+
+
+def find_streams(name: str, topology: Topology) -> list[Stream]:
+    """Return the streams that a person means: `events` (every partition), `events.0`, or a key as it is.
+
+    Raises:
+        KeyError: the desk has no such stream, and it is no key with braces either.
+    """
+    known = every_stream(topology)
+    of_kind = [stream for stream in known if stream.kind == name]
+    if of_kind:
+        return of_kind
+    kind, _, number = name.partition(".")
+    exact = {name, f"{topology.prefix}{kind}.{{{number}}}", f"{topology.prefix}{name}"}
+    found = [stream for stream in known if stream.key in exact]
+    if not found:
+        raise KeyError(name)
+    return found
+
+
+def is_tick(fields: Mapping[bytes, bytes]) -> bool:
+    """Whether an entry does nothing but make time pass."""
+    return fields.keys() == {b"tick"}
+
+
+def read_entry(kind: str | None, entry_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Return an entry as a dict: `id`, and its message's fields, its frame's records, or its raw fields as text."""
+    shown: dict[str, Any] = {"id": entry_id}
+    if b"frame" in fields:
+        return shown | {"records": _records(kind, fields[b"frame"])}
+    if b"data" in fields:
+        try:
+            message = orjson.loads(fields[b"data"])
+        except orjson.JSONDecodeError:
+            message = None
+        if isinstance(message, dict):
+            return shown | message | _texts({name: value for name, value in fields.items() if name != b"data"})
+    return shown | _texts(fields)
+
+
+def _records(kind: str | None, frame: bytes) -> list[dict[str, Any]] | str:
+    try:
+        return frames.decode(frame, "commands" if kind == "commands" else "reports")
+    except ValueError as error:
+        return str(error)
+
+
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {text_of(name): text_of(value) for name, value in fields.items()}
+
+
+def text_of(value: bytes) -> str:
+    r"""Return bytes as text, what is not UTF-8 as \xNN."""
+    return value.decode(errors="backslashreplace")
+
+
+def types_of(entry: dict[str, Any]) -> Iterator[str]:
+    """Yield the types an entry has: its message's, or those of the records of its frame."""
+    records = entry.get("records")
+    found = [record.get("MsgType", record.get("ExecType")) for record in records] if isinstance(records, list) else []
+    yield from (each for each in [entry.get("type"), *found] if isinstance(each, str))
+
+
+def lines_of(entry: dict[str, Any]) -> Iterator[str]:
+    """Yield an entry as lines of `name=value`: one, or one for each record of a frame."""
+    records = entry.get("records")
+    if isinstance(records, list):
+        for record in records:
+            yield _line(record)
+    else:
+        kind = entry.get("type")
+        rest = {name: value for name, value in entry.items() if name not in {"id", "type", "v", "time"}}
+        yield f"{kind} {_line(rest)}" if isinstance(kind, str) else _line(rest)
+
+
+def _line(fields: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={_word(value)}" for name, value in fields.items() if value is not None)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str):
+        return value if value and " " not in value else f'"{value}"'
+    return orjson.dumps(value).decode()

@@ -1,0 +1,147 @@
+"""How every stage is doing, as Redis tells it: works when stages are down.
+
+Flows in: status and checkpoint hashes, the streams' own counts. Flows out: `StageState`s. Never talks to a service.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.stack.running import ANALYTICS
+
+SILENT_MS = 5000
+"""A live stage tells about itself every second; one that was silent for longer is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """One partition of a stage.
+
+    Attributes:
+        state: live, recovering, paused, stopping, crashed; `down` when it has been silent; `never started`.
+        lag: entries of its inbox that it has not committed.
+        entries_per_s: throughput of its last second.
+        snapshot_age_s: since its last snapshot; None without one.
+        url: where people open its pages and metrics.
+        at_ms: when it told this.
+    """
+
+    stage: str
+    partition: int
+    state: str
+    inbox: str | None
+    lag: int | None
+    entries: int | None
+    entries_per_s: float | None
+    snapshot_id: str | None
+    snapshot_age_s: float | None
+    restarts: int | None
+    pid: int | None
+    url: str | None
+    last_error: str | None
+    at_ms: int | None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it consumes."""
+        return self.state == "live"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return its fields by name."""
+        return asdict(self)
+
+
+def inboxes(topology: Topology) -> Iterator[tuple[str, int, str | None]]:
+    """Yield name, partition and inbox of every stage; analytics reads many streams and has no one inbox."""
+    yield "signals", 0, topology.signals
+    for a in range(topology.account_partitions):
+        yield "orders", a, topology.orders(a)
+    for s in range(topology.symbol_partitions):
+        yield "engine", s, topology.commands(s)
+    for a in range(topology.account_partitions):
+        yield "positions", a, topology.events(a)
+    yield ANALYTICS, 0, None
+
+
+def states(client: redis.Redis, topology: Topology) -> list[StageState]:
+    """Return the state of every stage.
+
+    Raises:
+        redis.exceptions.RedisError: the server does not answer.
+    """
+    raw: Any = client
+    seconds, microseconds = raw.time()  # the server's clock: this machine's may be another
+    now_ms = seconds * 1000 + microseconds // 1000
+    return [_state(raw, topology, *each, now_ms) for each in inboxes(topology)]
+
+
+def _state(raw: Any, topology: Topology, stage: str, partition: int, inbox: str | None, now_ms: int) -> StageState:
+    told = {name.decode(): value.decode() for name, value in raw.hgetall(topology.status(stage, partition)).items()}
+    entries, lag = _int(told, "entries"), _int(told, "lag")
+    if inbox is not None:
+        # Not what the stage told last: it may have died since.
+        entries = int(raw.hget(topology.checkpoint(stage, partition), "entries") or 0)
+        lag = _behind(raw, inbox, entries)
+    at_ms = _int(told, "at_ms")
+    state = told.get("state", "never started")
+    if at_ms is not None and now_ms - at_ms > SILENT_MS and state != "crashed":
+        state = "down"
+    age_s = _float(told, "snapshot_age_s")
+    return StageState(
+        stage=stage,
+        partition=partition,
+        state=state,
+        inbox=inbox,
+        lag=lag,
+        entries=entries,
+        entries_per_s=_float(told, "entries_per_s") if state == "live" else None,
+        snapshot_id=told.get("snapshot_id") or None,
+        snapshot_age_s=None if age_s is None or age_s < 0 else age_s,
+        restarts=_int(told, "restarts"),
+        pid=_int(told, "pid"),
+        url=address_of(told),
+        last_error=told.get("last_error") or None,
+        at_ms=at_ms,
+    )
+
+
+def address_of(told: Mapping[str, str]) -> str | None:
+    """Return where a process serves HTTP, from what it told of itself; None when it told nothing."""
+    if told.get("url"):
+        return told["url"]
+    if not told.get("host") or not told.get("port"):
+        return None
+    host = "127.0.0.1" if told["host"] in ("0.0.0.0", "::", "localhost") else told["host"]  # noqa: S104 - shown, not bound
+    return f"http://{host}:{told['port']}"
+
+
+def _behind(raw: Any, inbox: str, entries: int) -> int:
+    """Return how many entries of its inbox a stage has not committed; 0 where there is no stream yet."""
+    try:
+        added = raw.xinfo_stream(inbox)["entries-added"]
+    except redis.exceptions.ResponseError:
+        return 0
+    return max(0, int(added) - entries)
+
+
+def _int(told: dict[str, str], name: str) -> int | None:
+    return int(told[name]) if told.get(name) else None
+
+
+def _float(told: dict[str, str], name: str) -> float | None:
+    return float(told[name]) if told.get(name) else None
+
+
+def ago(at_ms: int) -> str:
+    """Return how long ago a moment of this machine's clock was, for people."""
+    seconds = max(0, int(time.time() - at_ms / 1000))
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,1 @@
+"""The matching core: frames of 64-byte records, and the C engine, bytes in and out."""

@@ -1,0 +1,1 @@
+"""The vocabulary: one stream's contracts a file, codes, names of streams, and what clients write."""

@@ -1,0 +1,51 @@
+"""`positions.{a}`: positions after every change.
+
+Flows in: what the position stage booked. Flows out: validated models. Never books anything itself.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId
+
+
+class PositionEvent(Message):
+    """A position after a change. Money is in `currency`; `seq` counts this stream's events from 1 without a gap."""
+
+    seq: int = Field(ge=1)
+    time: int = Field(ge=0)
+    account: Name
+    symbol: Name
+    currency: Name
+    position: Number = Field(description="signed quantity: long positive, short negative")
+    avg_px: Number | None = Field(description="weighted-average entry, null when flat; at most 12 decimals")
+    realized_pnl: Number = Field(description="gross of fees")
+    fees: Number
+    cash: Number = Field(description="all cash that fills moved, fees taken off")
+    mark_px: Number | None
+    unrealized_pnl: Number | None = Field(description="at mark_px; null without a mark")
+
+
+class PositionChanged(PositionEvent):
+    """A fill changed the position."""
+
+    type: Literal["PositionChanged"] = "PositionChanged"
+    change: Literal["opened", "increased", "reduced", "closed", "flipped"]
+    order_id: OrderId
+    exec_id: Id
+    last_qty: Number = Field(description="signed: bought positive")
+    last_px: Number
+
+
+class PositionMarked(PositionEvent):
+    """The market moved an open position's mark."""
+
+    type: Literal["PositionMarked"] = "PositionMarked"
+
+
+PositionMessage = Annotated[PositionChanged | PositionMarked, Field(discriminator="type")]
+
+position_message: TypeAdapter[Any] = TypeAdapter(PositionMessage)

@@ -1,0 +1,1 @@
+"""The face of a process: its settings, its pages, its log."""

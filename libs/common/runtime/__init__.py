@@ -1,0 +1,1 @@
+"""What runs a fold: the log, the atomic commit, recovery, snapshots, trimming, the live worker."""

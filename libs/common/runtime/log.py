@@ -1,0 +1,425 @@
+"""The log as a stage sees it: read in order, commit atomically, read again.
+
+Flows in: a Redis (or Valkey) connection. Flows out: `Entry` lists; batches of outputs go in through one Lua call.
+Never retries: when the outcome of a call is unknown the error goes up, the process ends, and recovery finds out.
+
+Synchronous on purpose. On two shared cores, five hops at 1 000 messages/s took 1.0 ms p50 with this client, 4.5 ms with
+redis.asyncio and 9.1 ms with FastStream subscribers; `make bench` measures it again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from itertools import chain
+from time import perf_counter
+from typing import Any, Protocol, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from fillstream.libs.common.messages.topology import Topology, low_water_key
+from fillstream.libs.common.runtime.stage import EMPTY_DIGEST, Entry, Outputs
+
+LOSSY_MAXLEN = 10_000
+"""About how many entries a lossy stream keeps."""
+FRAME_BYTES = 64 * 4096
+"""Records of a batch share a stream entry up to this size."""
+RANGE_COUNT = 1000
+"""Entries fetched at a time, at most, when a log is read again."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""A batch of more than one entry is no larger: clients may append what they like, and a commit has to fit into this
+process, the connection and the server's script (bytes)."""
+FIRST_COUNT = 16
+"""Entries asked for first, before anything is known of their size."""
+READ_AHEAD_FROM = 16
+"""Entries in a batch from which the next one is asked for before this one is folded."""
+SOCKET_TIMEOUT_S = 15.0
+"""A server silent for longer (blocking reads wait at most a second) is as good as dead: crash and recover."""
+
+
+class Fenced(Exception):
+    """Another process has claimed this partition; this one must not write any more."""
+
+
+class Gap(Exception):
+    """The batch does not begin right after the checkpoint: something would be skipped, or committed twice."""
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Where a stage stands, as Redis holds it.
+
+    Attributes:
+        epoch: counts claims; a commit with an older one is refused.
+        id: the last entry committed.
+        digest: the running hash of all outputs up to there.
+        entries: how many entries were committed in all.
+        suspect: an entry that once ended the process; empty when none.
+        poisoned: entries that were quarantined, with the reason.
+    """
+
+    epoch: int = 0
+    id: str = "0-0"
+    digest: bytes = EMPTY_DIGEST
+    entries: int = 0
+    suspect: str = ""
+    poisoned: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """A question whose reply has not been taken: a commit of `batch` asked at a moment, or, without one, a read."""
+
+    batch: Sequence[Entry] | None
+    asked: float
+
+
+class _Portion:
+    """How many entries to ask for, so that they are hardly larger than `BATCH_BYTES`. Starts small after each start:
+    the entries that ended the process before may be the ones that wait."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = FIRST_COUNT
+
+    def learn(self, entries: int, size: int) -> None:
+        """Take note of a page of `entries` entries, `size` bytes in all."""
+        if size > BATCH_BYTES:
+            self.count = max(1, entries * BATCH_BYTES // size)
+        elif entries >= self.count and 2 * size <= BATCH_BYTES:
+            self.count *= 2
+
+
+class Log(Protocol):
+    """One stage's inbox and its way out. `RedisLog` is the real one; the simulation has one in memory."""
+
+    def checkpoint(self) -> Checkpoint:
+        """Return where the stage stands, changing nothing."""
+        ...
+
+    def claim(self) -> Checkpoint:
+        """Take the fence, so that earlier owners can commit no more; return where the stage stands."""
+        ...
+
+    def read(self, count: int, block_ms: int) -> list[Entry]:
+        """Return up to `count` entries after the last commit, waiting up to `block_ms`; empty when none came."""
+        ...
+
+    def between(self, after: str, upto: str) -> Iterator[Entry]:
+        """Yield the entries after id `after` up to id `upto`, in order, whether committed or not."""
+        ...
+
+    def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
+        """Append the outputs, acknowledge the batch and move the checkpoint: all of it or nothing.
+
+        Raises:
+            Fenced: another process has claimed the partition.
+            Gap: the batch does not begin right after the checkpoint.
+        """
+        ...
+
+    def settle(self) -> None:
+        """Return once the last commit is known to have happened; raises what `commit` raises."""
+        ...
+
+    def append(self, fields: dict[bytes, bytes]) -> None:
+        """Append an entry to the inbox (ticks, configuration)."""
+        ...
+
+    def suspect(self, entry_id: str) -> None:
+        """Remember that this entry is about to end the process."""
+        ...
+
+
+def connect(url: str) -> redis.Redis:
+    """Return a client that never retries by itself: a repeated commit would have an unknown outcome."""
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        health_check_interval=0,
+    )
+
+
+class RedisLog:
+    """A `Log` on Redis 7+, Redis 8 or Valkey.
+
+    Under load the stage and the server work at the same time: a large batch is folded while the server looks up the
+    next one and carries out the commit before, all on one connection, whose replies come in the order of the questions.
+
+        stage   | fold 1        | fold 2               | fold 3
+        sent    read 2 ^      commit 1, read 3 ^      commit 2, read 4 ^
+
+    At most one commit is on its way. When it is refused, so is every later one (each names the checkpoint it follows),
+    and the error comes up at the next call. When idle, a commit is waited for, and the next read waits for entries.
+
+    Args:
+        client: from `connect`, for this stage alone.
+        topology: names of the streams.
+        stage: the stage's name; also the name of its consumer group.
+        partition: the stage's partition.
+        inbox: key of the stream it reads.
+    """
+
+    def __init__(self, client: redis.Redis, topology: Topology, stage: str, partition: int, inbox: str) -> None:
+        self.client = client
+        self._raw: Any = client
+        self.inbox = inbox
+        self.group = stage
+        self.checkpoint_key = topology.checkpoint(stage, partition)
+        self._dead = topology.dead
+        self._epoch = 0
+        self._committed = "0-0"
+        self._last_read = "0-0"
+        self._link: Any = client.connection_pool.get_connection()
+        self._awaited: deque[_Awaited] = deque()
+        self._ahead: list[Any] | None = None
+        self._portion = _Portion()
+        self.commit_seconds = 0.0
+        # The library's own callbacks build a dict per entry and guess at types; the raw reply is all we need.
+        client.set_response_callback("XRANGE", lambda reply, **_: reply)
+        client.set_response_callback("HGETALL", lambda reply, **_: reply)
+        self._claim = client.script_load(_lua("claim.lua"))
+        self._commit = client.script_load(_lua("commit.lua"))
+        self._mark = client.script_load(_lua("mark.lua"))
+
+    def checkpoint(self) -> Checkpoint:
+        """See `Log.checkpoint`."""
+        return parse_checkpoint(self._raw.execute_command("HGETALL", self.checkpoint_key))
+
+    def claim(self) -> Checkpoint:
+        """See `Log.claim`."""
+        self.settle()
+        self._ahead = None
+        reply = self.client.evalsha(self._claim, 2, self.inbox, self.checkpoint_key, self.group)
+        claimed = parse_checkpoint(cast(list[bytes], reply))
+        self._epoch = claimed.epoch
+        self._committed = self._last_read = claimed.id
+        return claimed
+
+    def read(self, count: int, block_ms: int) -> list[Entry]:
+        """See `Log.read`.
+
+        Plain XREAD from the checkpoint: nobody else's reads can take an entry away, and a lost reply is simply read
+        again. XREADGROUP would write an XCLAIM to the append-only file for every entry it delivers.
+        """
+        page = self._take_ahead()
+        if not page:
+            self.settle()
+            asked = min(count, self._portion.count)
+            self._ask("XREAD", "COUNT", asked, "BLOCK", block_ms, "STREAMS", self.inbox, self._committed)
+            page = _page(self._link.read_response())
+        if not page:
+            return []
+        size = _bytes_of(page)
+        self._portion.learn(len(page), size)
+        if size > BATCH_BYTES or len(page) > count:
+            page, self._ahead = _split(page, count)
+        batch = [_entry(raw) for raw in page]
+        self._last_read = batch[-1].id
+        if len(batch) >= READ_AHEAD_FROM and not self._ahead:
+            self._ask("XREAD", "COUNT", min(count, self._portion.count), "STREAMS", self.inbox, self._last_read)
+            self._awaited.append(_Awaited(None, 0.0))
+        return batch
+
+    def _take_ahead(self) -> list[Any] | None:
+        """Return the page that was asked for ahead, or is left of one, if any; it follows the last commit."""
+        while self._ahead is None and any(each.batch is None for each in self._awaited):
+            self._receive()
+        page, self._ahead = self._ahead, None
+        # A batch that was read and not committed comes again: what follows it is of no use.
+        return page if self._last_read == self._committed else None
+
+    def _ask(self, *command: Any) -> None:
+        self._link.send_command(*command, check_health=False)
+
+    def _receive(self) -> None:
+        """Take the oldest reply that is still awaited: of a read ahead, or of a commit."""
+        awaited = self._awaited.popleft()
+        reply = self._link.read_response()
+        if awaited.batch is None:
+            self._ahead = _page(reply)
+            return
+        self.commit_seconds = perf_counter() - awaited.asked
+        if reply != b"OK":
+            self._refused(reply, awaited.batch)
+
+    def settle(self) -> None:
+        """See `Log.settle`."""
+        while self._awaited:
+            self._receive()
+
+    def between(self, after: str, upto: str) -> Iterator[Entry]:
+        """See `Log.between`."""
+        portion = _Portion()
+        while True:
+            asked = min(RANGE_COUNT, portion.count)
+            page = self._raw.execute_command("XRANGE", self.inbox, f"({after}", upto, "COUNT", asked)
+            for raw in page:
+                entry = _entry(raw)
+                after = entry.id
+                yield entry
+            if len(page) < asked:
+                return
+            portion.learn(len(page), _bytes_of(page))
+
+    def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
+        """See `Log.commit`."""
+        keys: list[str] = [self.inbox, self.checkpoint_key]
+        poison_id, poison_text = quarantined or ("", "")
+        first, last = batch[0].id, batch[-1].id
+        args: list[Any] = [self.group, self._epoch, self._committed, first, last, len(batch), out.digest]
+        args += (poison_id, poison_text)
+        for stream, (kind, payloads) in out.by_stream.items():
+            keys.append(stream)
+            items = payloads if kind == b"data" else _frames(payloads)
+            args += (len(keys), kind, 0, len(items))
+            args += items
+        for stream, lossy in out.lossy.items():
+            keys.append(stream)
+            args += (len(keys), b"data", LOSSY_MAXLEN, len(lossy))
+            args += lossy
+        if out.dead:
+            keys.append(self._dead)
+            args += (len(keys), b"", 0, len(out.dead))
+            for letter in out.dead:
+                args.append(2 * len(letter))
+                for name, value in letter.items():
+                    args += (name, value)
+        more_follows = self._ahead or any(each.batch is None for each in self._awaited)
+        while any(each.batch is not None for each in self._awaited):
+            self._receive()
+        self._ask("EVALSHA", self._commit, len(keys), *keys, *args)
+        self._awaited.append(_Awaited(batch, perf_counter()))
+        self._committed = last
+        if not more_follows:
+            self.settle()
+
+    def append(self, fields: dict[bytes, bytes]) -> None:
+        """See `Log.append`."""
+        self.client.xadd(self.inbox, cast(Any, fields))
+
+    def suspect(self, entry_id: str) -> None:
+        """See `Log.suspect`."""
+        self.client.hset(self.checkpoint_key, "suspect", entry_id)
+
+    def still_mine(self) -> None:
+        """Raise `Fenced` when another process has claimed the partition; asked while idle, as no commit tells then."""
+        current = self.client.hget(self.checkpoint_key, "epoch")
+        if current is None or int(cast(bytes, current)) != self._epoch:
+            raise Fenced(self._fenced_text(current))
+
+    def mark(self, client: redis.Redis, entry_id: str) -> None:
+        """Leave the stage's low-water mark on its inbox: it needs nothing below this id. For any thread.
+
+        Args:
+            client: a connection that the calling thread may use.
+            entry_id: the oldest entry that a snapshot stands at.
+
+        Raises:
+            Fenced: another process has claimed the partition, whose snapshots may be older.
+        """
+        keys = (self.checkpoint_key, low_water_key(self.inbox))
+        reply: Any = client.evalsha(self._mark, len(keys), *keys, self._epoch, self.group, entry_id)
+        if reply != b"OK":
+            raise Fenced(self._fenced_text(reply[1]))
+
+    def _refused(self, reply: list[Any], batch: Sequence[Entry]) -> None:
+        if reply[0] == b"FENCED":
+            raise Fenced(self._fenced_text(reply[1]))
+        raise Gap(
+            f"{self.inbox}: {len(batch)} entries from {batch[0].id} do not follow the checkpoint {reply[1].decode()};"
+            f" {reply[2].decode() or 'nothing'} does"
+        )
+
+    def _fenced_text(self, current: Any) -> str:
+        owner = current.decode() if current else "none"
+        return f"{self.inbox}: epoch {self._epoch} was fenced off, the partition is claimed by epoch {owner}"
+
+
+def parse_checkpoint(flat: Sequence[bytes]) -> Checkpoint:
+    """Read a checkpoint hash from its reply: names and values in turn."""
+    found = Checkpoint()
+    for name, value in zip(flat[::2], flat[1::2], strict=True):
+        match name:
+            case b"epoch":
+                found.epoch = int(value)
+            case b"id":
+                found.id = value.decode()
+            case b"digest":
+                found.digest = value
+            case b"entries":
+                found.entries = int(value)
+            case b"suspect":
+                found.suspect = value.decode()
+            case _ if name.startswith(b"poisoned:"):
+                found.poisoned[name[9:].decode()] = value.decode()
+    return found
+
+
+def _page(reply: Any) -> list[Any]:
+    """Return the raw entries of XREAD's reply about one stream; none when it timed out."""
+    return list(reply[0][1]) if reply else []
+
+
+def _bytes_of(page: list[Any]) -> int:
+    return sum(map(len, chain.from_iterable([flat for _, flat in page])))
+
+
+def _split(page: list[Any], count: int) -> tuple[list[Any], list[Any] | None]:
+    """Return the first entries of a page, one at least, `count` and `BATCH_BYTES` at most, and the others if any."""
+    size, fits = 0, 0
+    for _, flat in page[:count]:
+        size += sum(map(len, flat))
+        if fits and size > BATCH_BYTES:
+            break
+        fits += 1
+    return page[:fits], page[fits:] or None
+
+
+def _entry(raw: list[Any]) -> Entry:
+    entry_id, flat = raw
+    text = entry_id.decode()
+    if len(flat) == 2:
+        fields = {flat[0]: flat[1]}
+    else:
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        if 2 * len(fields) != len(flat):
+            fields = _with_repeats(flat)
+    return Entry(text, int(text[: text.index("-")]), fields)
+
+
+def _with_repeats(flat: list[bytes]) -> dict[bytes, bytes]:
+    """Keep every field of an entry that names one twice: the second `a` becomes `a#2`, which no contract knows."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in zip(flat[::2], flat[1::2], strict=True):
+        unique, count = name, 1
+        while unique in fields:
+            count += 1
+            unique = b"%s#%d" % (name, count)
+        fields[unique] = value
+    return fields
+
+
+def _frames(records: list[bytes]) -> list[bytes]:
+    """Join records into as few entries as `FRAME_BYTES` allows."""
+    frames: list[bytes] = []
+    size, start = 0, 0
+    for index, record in enumerate(records):
+        if size and size + len(record) > FRAME_BYTES:
+            frames.append(b"".join(records[start:index]))
+            size, start = 0, index
+        size += len(record)
+    frames.append(b"".join(records[start:]))
+    return frames
+
+
+def _lua(name: str) -> str:
+    return files("fillstream.libs.common.runtime").joinpath(name).read_text()

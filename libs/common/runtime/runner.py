@@ -1,0 +1,255 @@
+"""The machine around a fold: recover, fold a batch, commit it. Live, in a replay and in the simulation alike.
+
+Flows in: a `Log` and snapshots. Flows out: commits. Never starts a thread, never knows what a stage does;
+the only clock it reads is a stopwatch on the commit, for a metric.
+
+    recover:  newest usable snapshot -> fold silently up to the checkpoint -> output hashes agree? -> take the fence
+    step:     read a batch -> fold -> commit (all or nothing)
+
+Any error whose outcome is unknown leaves through the top: the process ends and the next one recovers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from time import perf_counter
+from typing import Protocol
+
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.topology import id_key
+from fillstream.libs.common.runtime.log import Checkpoint, Log
+from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
+from fillstream.libs.common.runtime.stage import EMPTY_DIGEST, Entry, Inconsistent, Outputs, Stage
+
+logger = logging.getLogger(__name__)
+
+MAX_CAUSE_CHARACTERS = 100
+"""So much of what a bug says is kept."""
+
+
+class Snapshots(Protocol):
+    """Where snapshots are read from: a `SnapshotStore`, or a dict in the simulation."""
+
+    def ids(self) -> list[str]:
+        """Return the ids there are, newest first."""
+        ...
+
+    def load(self, snapshot_id: str) -> Snapshot:
+        """Return one, or raise `SnapshotError`."""
+        ...
+
+    def set_aside(self, snapshot_id: str) -> None:
+        """Take one out of `ids()` for good."""
+        ...
+
+
+class RecoveryError(Exception):
+    """The state cannot be rebuilt so that it agrees with what was committed. Says which entry, and what to do."""
+
+
+class FoldFailed(Exception):
+    """A fold broke on an entry in a way it does not know: a bug. The state is undefined; the process must end."""
+
+    def __init__(self, entry_id: str, cause: Exception) -> None:
+        # A bug's words may be anything; these are stored in the checkpoint and in a dead letter.
+        words = str(cause)[:MAX_CAUSE_CHARACTERS].encode("ascii", "backslashreplace").decode()
+        super().__init__(f"entry {entry_id}: {type(cause).__name__}: {words}")
+        self.entry_id = entry_id
+
+
+class Runner:
+    """A stage, where it stands, and what it has not committed yet.
+
+    Args:
+        stage: fresh, as constructed.
+        log: its inbox and way out.
+        snapshots: where to recover from.
+    """
+
+    def __init__(self, stage: Stage, log: Log, snapshots: Snapshots) -> None:
+        self.stage = stage
+        self.log = log
+        self.snapshots = snapshots
+        self.position = "0-0"
+        self.entries = 0
+        self.replayed = 0
+        self.commit_seconds = 0.0
+        self.out = Outputs(stage.name, stage.inbox)
+        self._initial = stage.snapshot()
+        self._suspect = ""
+        self._poisoned: dict[str, str] = {}
+
+    # ------------------------------------------------------------------------------------------------ recovery
+
+    def recover(self) -> None:
+        """Rebuild the state, prove that it is the one that was committed, and take the fence.
+
+        Raises:
+            RecoveryError: the log or the snapshots do not lead to the committed output hash.
+        """
+        found = self.log.checkpoint()
+        self._load(found)
+        self._replay(found)
+        claimed = self.log.claim()
+        # The former owner may have committed until the fence fell.
+        self._replay(claimed)
+        self._set_lost_aside(claimed)
+        if claimed.suspect and id_key(claimed.suspect) > id_key(claimed.id):
+            self._suspect = claimed.suspect
+        configuration = self.stage.configuration()
+        if configuration is not None:
+            self.log.append(configuration)
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        """Restore the newest snapshot that is not ahead of the checkpoint, or start from nothing."""
+        for snapshot_id in self.snapshots.ids():
+            if id_key(snapshot_id) > id_key(checkpoint.id):
+                continue
+            try:
+                snapshot = self.snapshots.load(snapshot_id)
+                self._restore(snapshot)
+            except SnapshotError as error:
+                logger.warning("snapshot skipped: %s", error)
+                self.stage.restore(self._initial)
+                continue
+            self.position, self.entries = snapshot.id, snapshot.entries
+            self.out.digest = snapshot.digest
+            return
+        self.out.digest = EMPTY_DIGEST
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        try:
+            self.stage.restore(snapshot.state)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise SnapshotError(
+                f"{snapshot.id}: this version cannot read its state: {type(error).__name__}: {error}"
+            ) from error
+
+    def _set_lost_aside(self, claimed: Checkpoint) -> None:
+        """Take snapshots ahead of the checkpoint out of use: once the log has grown past their ids again, with other
+        entries, they would look like its own. Behind the fence nobody commits, so none can be ahead for another reason.
+        """
+        for snapshot_id in self.snapshots.ids():
+            if id_key(snapshot_id) > id_key(claimed.id):
+                logger.warning(
+                    "snapshot %s is ahead of checkpoint %s: Redis lost what it had acknowledged; set aside",
+                    snapshot_id, claimed.id,
+                )  # fmt: skip
+                self.snapshots.set_aside(snapshot_id)
+
+    def know_poisoned(self, poisoned: dict[str, str]) -> None:
+        """Decide on quarantined entries as the commit that quarantined them did: entry id to reason."""
+        self._poisoned = poisoned
+
+    def _replay(self, checkpoint: Checkpoint) -> None:
+        self.know_poisoned(checkpoint.poisoned)
+        if self.position != checkpoint.id:
+            try:
+                self.replay(self.log.between(self.position, checkpoint.id))
+            except FoldFailed as error:
+                raise RecoveryError(
+                    f"{self.stage.inbox}: {error}. The entry was committed, so the version that wrote the log could"
+                    " fold it: start that version, or mend this one"
+                ) from error
+        if (self.position, self.entries, self.out.digest) != (
+            checkpoint.id,
+            checkpoint.entries,
+            checkpoint.digest,
+        ):
+            raise RecoveryError(
+                f"{self.stage.inbox}: folding again up to {self.position} ({self.entries} entries) gives output hash"
+                f" {self.out.digest.hex()}, but {checkpoint.id} ({checkpoint.entries} entries) was committed with"
+                f" {checkpoint.digest.hex()}. Either this version decides differently from the one that wrote the log"
+                " (start that version, stop it cleanly so that it leaves a snapshot, then upgrade), or entries were"
+                " deleted or changed: compare with `fillstream replay`."
+            )
+
+    def replay(self, entries: Iterable[Entry]) -> None:
+        """Fold entries that were committed before, sending nothing."""
+        for entry in entries:
+            self._fold_one(entry)
+            self.position = entry.id
+            self.entries += 1
+            self.replayed += 1
+            self.out.clear()
+        if self.stage.latencies_ms is not None:
+            self.stage.latencies_ms.clear()
+
+    # ---------------------------------------------------------------------------------------------------- live
+
+    def read(self, count: int, block_ms: int) -> list[Entry]:
+        """Return the next batch: one entry at a time while a suspect lies ahead, so that each is judged alone."""
+        return self.log.read(1 if self._suspect else count, block_ms)
+
+    def step(self, batch: Sequence[Entry]) -> None:
+        """Fold a batch and commit it.
+
+        Raises:
+            FoldFailed: the fold broke on an entry; it is marked, and quarantined if it does so again.
+            Fenced, Gap: see `Log.commit`.
+        """
+        self.out.clear()
+        quarantined = None
+        try:
+            for entry in batch:
+                if entry.id == self._suspect:
+                    quarantined = self._fold_suspect(entry)
+                else:
+                    self._fold_one(entry)
+        except FoldFailed as error:
+            self.log.settle()  # who was fenced off accuses nobody
+            self.log.suspect(error.entry_id)
+            raise
+        if self._suspect and id_key(batch[-1].id) > id_key(self._suspect):
+            self._suspect = ""  # somebody deleted it
+        self._commit(batch, quarantined)
+
+    def _commit(self, batch: Sequence[Entry], quarantined: tuple[str, str] | None = None) -> None:
+        began = perf_counter()
+        self.log.commit(batch, self.out, quarantined)
+        self.commit_seconds = perf_counter() - began
+        self.position = batch[-1].id
+        self.entries += len(batch)
+
+    def _fold_suspect(self, entry: Entry) -> tuple[str, str] | None:
+        """Fold the entry that ended the process before, with a copy of the state at hand.
+
+        If it breaks the fold a second time it goes to `dead`, and its id and the reason are returned: the commit
+        writes them down, so that every later replay decides the same.
+        """
+        self._suspect = ""
+        before, sent = self.stage.snapshot(), self.out.fork()
+        try:
+            self._fold_one(entry)
+        except FoldFailed as error:
+            logger.error("quarantined after it ended the process twice: %s", error)
+            self.stage.restore(before)
+            self.out = sent
+            self._poisoned[entry.id] = str(error)
+            self._fold_one(entry)
+            return entry.id, str(error)
+        return None
+
+    def _fold_one(self, entry: Entry) -> None:
+        out = self.out
+        out.begin(entry)
+        if self._poisoned and entry.id in self._poisoned:
+            out.bad("poisoned", self._poisoned[entry.id])
+            out.seal()
+            return
+        try:
+            self.stage.fold(entry, out)
+        except BadEntry as bad:
+            out.bad(bad.reason, bad.text)
+        except (Inconsistent, MemoryError):  # neither is the entry's fault
+            raise
+        except Exception as error:
+            raise FoldFailed(entry.id, error) from error
+        out.seal()
+
+    def snapshot(self) -> Snapshot:
+        """Return the state as it stands after the last commit, which the log has settled."""
+        return Snapshot(self.position, self.out.digest, self.entries, self.stage.snapshot())

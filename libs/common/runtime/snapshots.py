@@ -1,0 +1,137 @@
+"""Snapshots of a stage's state: files that are either whole or not there.
+
+Flows in: a state's bytes with the stream id it stands at and the output hash there. Flows out: the same, checked.
+Never touches Redis; never overwrites a file in place.
+
+One file a snapshot: a line of JSON (what it is, where it stands, a hash of the rest), then the state. It is written
+beside its place, synced and renamed. The newest few are kept, so that one unreadable file costs a longer fold, no more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from fillstream.libs.common.messages.topology import id_key
+
+FORMAT = 1
+KEEP = 3
+SUFFIX = ".snapshot"
+LOST_SUFFIX = ".lost"
+
+
+class SnapshotError(Exception):
+    """A snapshot file that cannot be used, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state and where it stands.
+
+    Attributes:
+        id: the last entry folded into it.
+        digest: the running output hash there.
+        entries: how many entries were folded in all.
+        state: the stage's own bytes.
+    """
+
+    id: str
+    digest: bytes
+    entries: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    format: int
+    stage: str
+    partition: int
+    id: str
+    digest: str
+    entries: int
+    bytes: int
+    blake2b: str
+
+
+class SnapshotStore:
+    """The snapshots of one stage partition, in a folder of their own.
+
+    Args:
+        folder: made when it is not there.
+        stage: written into each file and checked on reading, so that a mixed-up volume is noticed.
+        partition: likewise.
+    """
+
+    def __init__(self, folder: Path, stage: str, partition: int) -> None:
+        self.folder = folder
+        self._stage = stage
+        self._partition = partition
+        folder.mkdir(parents=True, exist_ok=True)
+        for left_by_a_kill in folder.glob(".*.tmp"):
+            left_by_a_kill.unlink(missing_ok=True)
+
+    def ids(self) -> list[str]:
+        """Return the stream ids of the snapshots there are, newest first."""
+        return sorted((path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}")), key=id_key)[::-1]
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a snapshot durably and drop the oldest beyond `KEEP`.
+
+        Raises:
+            OSError: it could not be written; what was there before is untouched.
+        """
+        header = _Header(
+            FORMAT, self._stage, self._partition, snapshot.id, snapshot.digest.hex(), snapshot.entries,
+            len(snapshot.state), blake2b(snapshot.state, digest_size=16).hexdigest(),
+        )  # fmt: skip
+        beside = self.folder / f".{snapshot.id}.{os.getpid()}.tmp"
+        try:
+            with beside.open("wb") as file:
+                file.write(json.dumps(asdict(header)).encode() + b"\n" + snapshot.state)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.rename(self.folder / f"{snapshot.id}{SUFFIX}")
+        finally:
+            beside.unlink(missing_ok=True)
+        self._sync_folder()
+        for old in self.ids()[KEEP:]:
+            (self.folder / f"{old}{SUFFIX}").unlink()
+
+    def load(self, snapshot_id: str) -> Snapshot:
+        """Read one snapshot.
+
+        Raises:
+            SnapshotError: the file is not a snapshot of this stage, or not whole.
+        """
+        path = self.folder / f"{snapshot_id}{SUFFIX}"
+        try:
+            head, _, state = path.read_bytes().partition(b"\n")
+        except OSError as error:
+            raise SnapshotError(f"{path}: cannot be read: {error}") from error
+        try:
+            header = _Header(**json.loads(head))
+        except (ValueError, TypeError) as error:
+            raise SnapshotError(f"{path}: no snapshot header: {error}") from error
+        if header.format != FORMAT:
+            raise SnapshotError(f"{path}: format {header.format}, this version reads {FORMAT}")
+        if (header.stage, header.partition) != (self._stage, self._partition):
+            raise SnapshotError(f"{path}: of {header.stage} {header.partition}, not of {self._stage} {self._partition}")
+        if (len(state), blake2b(state, digest_size=16).hexdigest()) != (header.bytes, header.blake2b):
+            raise SnapshotError(f"{path}: {len(state)} bytes do not hash to what the header says; damaged")
+        return Snapshot(header.id, bytes.fromhex(header.digest), header.entries, state)
+
+    def set_aside(self, snapshot_id: str) -> None:
+        """Rename one so that it counts no more; renamed back, it does again."""
+        path = self.folder / f"{snapshot_id}{SUFFIX}"
+        path.rename(path.with_name(path.name + LOST_SUFFIX))
+        self._sync_folder()
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

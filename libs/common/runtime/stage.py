@@ -1,0 +1,181 @@
+"""What a stage is: a pure fold over one inbox. No clock, no randomness, no I/O.
+
+Flows in: log entries, in order. Flows out: payloads for other streams, gathered in `Outputs`.
+The same entries folded again give the same outputs, byte for byte; `Outputs.digest` proves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import orjson
+
+from fillstream.libs.common.messages.bad_entry import pack_raw
+
+DIGEST_BYTES = 16
+EMPTY_DIGEST = bytes(DIGEST_BYTES)
+
+
+class Inconsistent(Exception):
+    """Raised by a fold when the log contradicts the state: the service stops rather than go on wrongly."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One entry of the inbox: its id, the id's millisecond part (the fold's only clock) and its raw fields.
+
+    Not frozen only because a frozen dataclass takes nearly three times as long to make; nobody changes one.
+    """
+
+    id: str
+    ms: int
+    fields: Mapping[bytes, bytes]
+
+
+class Outputs:
+    """Everything a fold sends, in the order it sent it, with a running hash over all of it.
+
+    Three kinds: `event` (one JSON document, one stream entry), `record` (64-byte records; consecutive ones of a
+    batch share a stream entry, so the hash runs over records, not over entries) and `market` (lossy, not hashed).
+    """
+
+    __slots__ = ("_entry", "_inbox", "_stage", "_unsealed", "by_stream", "dead", "digest", "lossy", "reasons")
+
+    def __init__(self, stage: str, inbox: str, digest: bytes = EMPTY_DIGEST) -> None:
+        self._stage = stage
+        self._inbox = inbox
+        self._entry: Entry | None = None
+        self.digest = digest
+        self._unsealed: list[bytes] = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was sent; the hash runs on."""
+        self.by_stream: dict[str, tuple[bytes, list[bytes]]] = {}
+        self.dead: list[dict[bytes, bytes]] = []
+        self.reasons: list[str] = []
+        self.lossy: dict[str, list[bytes]] = {}
+
+    def fork(self) -> Outputs:
+        """Return a copy that goes on independently."""
+        twin = Outputs(self._stage, self._inbox, self.digest)
+        twin.by_stream = {stream: (kind, [*payloads]) for stream, (kind, payloads) in self.by_stream.items()}
+        twin.dead, twin.reasons = [*self.dead], [*self.reasons]
+        twin.lossy = {stream: [*payloads] for stream, payloads in self.lossy.items()}
+        twin._entry, twin._unsealed = self._entry, [*self._unsealed]
+        return twin
+
+    def begin(self, entry: Entry) -> None:
+        """Name the entry that what follows is caused by."""
+        self._entry = entry
+
+    def event(self, stream: str, message: dict[str, Any]) -> None:
+        """Append one JSON message to a stream."""
+        payload = orjson.dumps(message)
+        self._append(stream, b"data", payload)
+
+    def record(self, stream: str, records: bytes) -> None:
+        """Append 64-byte records to a stream."""
+        self._append(stream, b"frame", records)
+
+    def market(self, stream: str, message: dict[str, Any]) -> None:
+        """Append one message to a lossy stream: it may be dropped, and no hash covers it."""
+        self.lossy.setdefault(stream, []).append(orjson.dumps(message))
+
+    def bad(self, reason: str, text: str, raw: Mapping[bytes, bytes] | None = None) -> None:
+        """Send the current entry, or `raw`, the part of it that is unusable, to `dead`."""
+        entry = self._entry
+        assert entry is not None, "begin() names the entry first"
+        letter = {
+            "type": "DeadLetter",
+            "v": 1,
+            "time": entry.ms,
+            "stage": self._stage,
+            "stream": self._inbox,
+            "entry_id": entry.id,
+            "reason": reason,
+            "text": text,
+        }
+        fields = {b"data": orjson.dumps(letter), **pack_raw(entry.fields if raw is None else raw)}
+        self.dead.append(fields)
+        self.reasons.append(reason)
+        self._unsealed += (b"dead", *fields.keys(), *fields.values())
+
+    def _append(self, stream: str, kind: bytes, payload: bytes) -> None:
+        sent = self.by_stream.get(stream)
+        if sent is None:
+            self.by_stream[stream] = (kind, [payload])
+        else:
+            assert sent[0] == kind, f"{stream} carries {sent[0]!r} entries, not {kind!r}"
+            sent[1].append(payload)
+        self._unsealed += (stream.encode(), payload)
+
+    def seal(self) -> None:
+        """Take what the entry sent into the running hash. One hash an entry: a frame of reports sends hundreds."""
+        if self._unsealed:
+            self.digest = blake2b(b"\0".join((self.digest, *self._unsealed)), digest_size=DIGEST_BYTES).digest()
+            self._unsealed.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A metric that a stage's state counts.
+
+    Attributes:
+        name: without `fillstream_` before it, and without the `_total` behind a counter.
+        text: what it counts, for people.
+        label: what tells its values apart; empty where there is one value, which goes by the empty name.
+        only_grows: a counter; else it goes up and down.
+    """
+
+    name: str
+    text: str
+    label: str = ""
+    only_grows: bool = False
+
+
+class Stage(Protocol):
+    """A pure fold with its state. `name` and `inbox` say who it is and what it reads."""
+
+    name: str
+    partition: int
+    inbox: str
+    tick_ms: int | None
+    """How often the runtime appends a `tick` entry to the inbox to make time pass; None for never."""
+    families: tuple[Family, ...]
+    """What `gauges` counts."""
+
+    @property
+    def latencies_ms(self) -> list[int] | None:
+        """Log milliseconds from signal to fill of the fills just folded; None where no fill is seen.
+
+        The runtime drains it, no decision reads it.
+        """
+        ...
+
+    def fold(self, entry: Entry, out: Outputs) -> None:
+        """Apply one entry to the state and send what follows from it.
+
+        Raises:
+            BadEntry: nobody can use the entry; the state is as before.
+        """
+        ...
+
+    def snapshot(self) -> bytes:
+        """Return the whole state as bytes; equal states give equal bytes."""
+        ...
+
+    def restore(self, data: bytes) -> None:
+        """Replace the state by a snapshot's."""
+        ...
+
+    def configuration(self) -> dict[bytes, bytes] | None:
+        """Return the entry to append to the inbox when the state does not have this process's configuration yet."""
+        ...
+
+    def gauges(self) -> Mapping[str, Mapping[str, int]]:
+        """Return counts of the state for metrics: a family's name, then label value, then count."""
+        ...

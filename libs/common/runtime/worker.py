@@ -1,0 +1,447 @@
+"""A live stage: the thread that reads, folds and commits, and what it does between batches.
+
+Flows in: the inbox. Flows out: commits, ticks, snapshots, a heartbeat. Never goes on after an error whose outcome is
+unknown: it writes down why, and ends the process; the supervisor starts the next, which recovers.
+
+A batch is whatever waits when the last commit returns: one entry when idle, `max_batch` under load, no added wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+
+from fillstream.libs.common.messages.topology import id_ms
+from fillstream.libs.common.process.settings import Settings
+from fillstream.libs.common.runtime.durability import Durability, NotDurable
+from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_FENCED, RESTARTS_VARIABLE
+from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
+from fillstream.libs.common.runtime.metrics import StageMetrics
+from fillstream.libs.common.runtime.runner import RecoveryError, Runner
+from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
+from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Stage
+from fillstream.libs.common.runtime.trim import LOOK_S, Trimmer
+from fillstream.libs.common.runtime.waiting import wait_for_redis
+
+logger = logging.getLogger(__name__)
+
+IDLE_BLOCK_MS = 1000
+HEARTBEAT_S = 1.0
+STATUS_TTL_S = 86_400
+PAUSE_S = 0.05
+LAG_CHECK_S = 0.25
+SQUEEZED_SHARE = 0.1
+"""The share of its time that a stage takes snapshots, at most, to let its inbox be trimmed while memory is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downstream:
+    """A stage that this one feeds; its lag holds this one back.
+
+    Only forward edges count: the engine's answers to the orders stage do not, or each could wait for the other.
+    """
+
+    stream: str
+    stage: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A stage with its place in the house: whom it feeds, and who else reads the streams it trims.
+
+    Attributes:
+        stage: the fold.
+        downstream: whose lag holds it back.
+        trims: stream key to the readers that must have left a low-water mark there.
+    """
+
+    stage: Stage
+    downstream: Sequence[Downstream]
+    trims: Mapping[str, Sequence[str]]
+
+
+class SnapshotWriter(threading.Thread):
+    """Writes snapshots behind the worker's back, never ahead of what Redis holds durably, and trims the logs.
+
+    Args:
+        store: where to.
+        role: whose.
+        log: the role's inbox, where each snapshot leaves a mark.
+        settings: retention and the Redis to ask.
+        metrics: told about failures, and what the streams keep.
+    """
+
+    def __init__(
+        self, store: SnapshotStore, role: Role, log: RedisLog, settings: Settings, metrics: StageMetrics
+    ) -> None:
+        super().__init__(name="snapshots", daemon=True)
+        self._store = store
+        self._log = log
+        self._metrics = metrics
+        self._client = connect(settings.redis_url)
+        stage, prefix = role.stage, settings.messaging.topic_prefix
+        self._durability = Durability(self._client, f"{prefix}durability.{stage.name}.{{{stage.partition}}}")
+        self.trimmer = Trimmer(connect(settings.redis_url), stage.name, role.trims, settings.messaging, metrics)
+        self._trim_error = ""
+        self._wanted: Snapshot | None = None
+        self._wake = threading.Condition()
+        self._stop_asked = False
+        self.saved_at: float | None = None
+        self.saved_id = ""
+        self.saved_entries = 0
+        self.last_error = ""
+        self._broke: BaseException | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a snapshot is still being written. Raises what ended the thread, if anything did."""
+        if self._broke is not None:
+            raise self._broke
+        return self._wanted is not None
+
+    def submit(self, snapshot: Snapshot) -> None:
+        """Write `snapshot` as soon as it may be; only when not busy."""
+        assert self._wanted is None, "one at a time: ask `busy` first"
+        with self._wake:
+            self._wanted = snapshot
+            self._wake.notify()
+
+    def stop(self) -> None:
+        """Write what was submitted and return once the thread has ended."""
+        with self._wake:
+            self._stop_asked = True
+            self._wake.notify()
+        self.join()
+
+    def run(self) -> None:
+        """Wait for snapshots and write them; trim meanwhile, as an idle stage writes none."""
+        try:
+            while True:
+                with self._wake:
+                    self._wake.wait_for(lambda: self._wanted is not None or self._stop_asked, timeout=LOOK_S)
+                    wanted = self._wanted
+                if wanted is None and self._stop_asked:
+                    return
+                if wanted is None:
+                    self.try_to_trim()
+                    continue
+                self._try_to_save(wanted)
+                with self._wake:
+                    self._wanted = None
+        except BaseException as error:
+            self._broke = error  # the worker asks whether this thread is busy, and ends the process
+
+    def _try_to_save(self, wanted: Snapshot) -> None:
+        try:
+            self.save(wanted)
+        except (OSError, NotDurable) as error:
+            # Known outcome: nothing was written, the older snapshot stands, the log keeps what is needed.
+            self.last_error = f"snapshot {wanted.id} not written: {error}"
+            logger.error(self.last_error)
+            self._metrics.snapshot_errors.inc()
+        except redis.exceptions.RedisError as error:
+            # The worker meets the same server and ends the process; a snapshot less is no loss.
+            logger.error("snapshot %s not written: %s", wanted.id, error)
+            self._metrics.snapshot_errors.inc()
+
+    def try_to_trim(self, at_once: bool = False) -> None:
+        """Trim what may go, if it is time to. Not to have trimmed harms nobody yet: what is wrong is logged, once."""
+        try:
+            self.trimmer.sweep(at_once)
+        except redis.exceptions.RedisError as error:
+            if str(error) != self._trim_error:
+                logger.error("not trimmed: %s", error)
+            self._trim_error = str(error)
+        else:
+            self._trim_error = ""
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Wait until Redis is durable up to it, write it, and let the log be trimmed below the oldest kept."""
+        self._durability.wait(id_ms(snapshot.id))
+        self._store.save(snapshot)
+        self.saved_at, self.saved_id, self.saved_entries = time.monotonic(), snapshot.id, snapshot.entries
+        self.last_error = ""
+        self._log.mark(self._client, self._store.ids()[-1])
+        self.try_to_trim(at_once=True)
+
+
+class Worker(threading.Thread):
+    """One stage partition, live.
+
+    Args:
+        role: the stage and its neighbours.
+        settings: where Redis is, how large a batch may be, how often to snapshot.
+        metrics: told after each commit.
+        when_live: called once, in this thread, when the state is rebuilt.
+    """
+
+    def __init__(
+        self, role: Role, settings: Settings, metrics: StageMetrics, when_live: Callable[[], None] = lambda: None
+    ) -> None:
+        super().__init__(name=f"{role.stage.name}-{role.stage.partition}", daemon=True)
+        self.role = role
+        self._when_live = when_live
+        self.ready = threading.Event()
+        self._stop_asked = threading.Event()
+        self._settings = settings
+        self._metrics = metrics
+        self._topology = settings.topology()
+        self._state = "starting"
+        self._started_at = time.monotonic()
+        self._last_error = ""
+        self._rate_from = (time.monotonic(), 0)
+        self._next_tick = 0.0
+        self._next_heartbeat = 0.0
+        self._next_lag_check = 0.0
+        self._snapshot_due = (time.monotonic(), 0)
+        self._snapshot_from = 0
+        self._snapshot_took_s = 0.0
+        self._downstream_lag = 0
+
+    def stop(self) -> None:
+        """Ask the thread to finish its batch, leave a snapshot and return."""
+        self._stop_asked.set()
+
+    def run(self) -> None:
+        """Recover and serve until asked to stop. Ends the whole process when anything is unknown."""
+        try:
+            if self._open():
+                self._recover()
+                self._serve()
+        except BaseException as error:
+            self._die(error)
+
+    # ------------------------------------------------------------------------------------------------- starting
+
+    def _open(self) -> bool:
+        """Connect, however long the server takes to be there; return False when asked to stop before it was."""
+        stage = self.role.stage
+        client = connect(self._settings.redis_url)
+        if not wait_for_redis(client, self._stop_asked):
+            return False
+        self._aside = connect(self._settings.redis_url)
+        self._log = RedisLog(client, self._topology, stage.name, stage.partition, stage.inbox)
+        folder = Path(self._settings.database.data_dir) / "snapshots" / f"{stage.name}-{stage.partition}"
+        self._store = SnapshotStore(folder, stage.name, stage.partition)
+        self._runner = Runner(stage, self._log, self._store)
+        self._writer = SnapshotWriter(self._store, self.role, self._log, self._settings, self._metrics)
+        self._writer.try_to_trim()  # memory may be what ended the process before
+        self._writer.start()
+        return True
+
+    def _recover(self) -> None:
+        self._state = "recovering"
+        self._heartbeat(0)
+        began = time.monotonic()
+        self._runner.recover()
+        self._metrics.replayed.set(self._runner.replayed)
+        self._metrics.recovery_seconds.set(time.monotonic() - began)
+        self._snapshot_from = self._runner.entries - self._runner.replayed
+        self._snapshot_due = (time.monotonic(), self._snapshot_from)
+        self._state = "live"
+        self._metrics.live.set(1)
+        self._when_live()
+        self.ready.set()
+        logger.info(
+            "%s %d live at %s: %d entries in all, %d folded again in %.2f s",
+            self.role.stage.name,
+            self.role.stage.partition,
+            self._runner.position,
+            self._runner.entries,
+            self._runner.replayed,
+            time.monotonic() - began,
+        )
+
+    # -------------------------------------------------------------------------------------------------- serving
+
+    def _serve(self) -> None:
+        log, runner, max_batch = self._log, self._runner, self._settings.messaging.max_batch
+        while not self._stop_asked.is_set():
+            block_ms = self._between_batches()
+            if self._held_back():
+                continue
+            batch = runner.read(max_batch, block_ms)
+            if not batch:
+                log.still_mine()
+                continue
+            began = time.perf_counter()
+            runner.step(batch)
+            self._count(batch, time.perf_counter() - began)
+        self._log.settle()
+        self._state = "stopping"
+        self._leave_snapshot()
+        self._writer.stop()
+        self._heartbeat(time.monotonic())
+
+    def _between_batches(self) -> int:
+        """Do what is due; return how many milliseconds the next read may wait."""
+        now = time.monotonic()
+        if now >= self._next_heartbeat:
+            self._next_heartbeat = now + HEARTBEAT_S
+            self._heartbeat(now)
+            self._maybe_snapshot(now)
+        tick_ms = self.role.stage.tick_ms
+        if tick_ms is None:
+            return IDLE_BLOCK_MS
+        if now >= self._next_tick:
+            self._next_tick = now + tick_ms / 1000
+            self._log.append({b"tick": b"1"})
+        return max(1, int((self._next_tick - now) * 1000))
+
+    def _held_back(self) -> bool:
+        """Whether reading waits because a stage downstream is too far behind; looks a few times a second at most."""
+        now = time.monotonic()
+        if now >= self._next_lag_check:
+            self._next_lag_check = now + LAG_CHECK_S
+            self._downstream_lag = self._lag_of_downstream()
+            self._metrics.downstream_lag(self._downstream_lag)
+        limit = self._settings.messaging.max_downstream_lag
+        held = self._downstream_lag > limit
+        if held != (self._state == "paused"):
+            self._state = "paused" if held else "live"
+            self._metrics.paused(held)
+            what = "reading paused" if held else "reading again"
+            logger.warning("%s: downstream lag %d, limit %d", what, self._downstream_lag, limit)
+        if held:
+            self._stop_asked.wait(PAUSE_S)
+        return held
+
+    def _lag_of_downstream(self) -> int:
+        """Return the largest lag downstream: entries ever appended to a stream less those its stage has committed."""
+        if not self.role.downstream:
+            return 0
+        pipe = self._aside.pipeline(transaction=False)
+        for each in self.role.downstream:
+            pipe.xinfo_stream(each.stream)
+            pipe.hget(self._topology.checkpoint(each.stage, each.partition), "entries")
+        replies = pipe.execute(raise_on_error=False)
+        lags = [0]
+        for info, done in zip(replies[::2], replies[1::2], strict=True):
+            if isinstance(info, redis.exceptions.ResponseError) and "no such key" in str(info):
+                continue  # nothing was ever appended
+            if isinstance(info, Exception):
+                raise info
+            lags.append(_entries_added(info) - int(done or 0))
+        return max(lags)
+
+    def _count(self, batch: Sequence[Entry], seconds: float) -> None:
+        metrics, runner = self._metrics, self._runner
+        metrics.entries_in(self._log.inbox, len(batch))
+        metrics.batch.observe(len(batch))
+        metrics.commit.observe(self._log.commit_seconds)
+        metrics.fold.observe((seconds - runner.commit_seconds) / len(batch))
+        for stream, (_, payloads) in runner.out.by_stream.items():
+            metrics.entries_out(stream, len(payloads))
+        for stream, messages in runner.out.lossy.items():
+            metrics.entries_out(stream, len(messages))
+        for reason in runner.out.reasons:
+            metrics.dead(reason)
+        latencies = self.role.stage.latencies_ms
+        if latencies:
+            metrics.filled_after(latencies)
+            latencies.clear()
+
+    # ------------------------------------------------------------------------------------------------ snapshots
+
+    def _maybe_snapshot(self, now: float) -> None:
+        at, entries = self._snapshot_due
+        new = self._runner.entries - entries
+        database = self._settings.database
+        every_s = float(database.snapshot_every_s)
+        if self._writer.trimmer.held_by_snapshots:
+            every_s = min(every_s, max(HEARTBEAT_S, self._snapshot_took_s / SQUEEZED_SHARE))
+        due = new >= database.snapshot_every_entries or (new > 0 and now - at >= every_s)
+        if not self._writer.busy and due:
+            self._log.settle()
+            self._snapshot_due = (now, self._runner.entries)
+            began = time.monotonic()
+            snapshot = self._runner.snapshot()
+            self._snapshot_took_s = time.monotonic() - began
+            self._writer.submit(snapshot)
+
+    def _leave_snapshot(self) -> None:
+        """Write a last snapshot before a clean stop, so that the next start, or the next version, folds nothing."""
+        if self._runner.position == "0-0":
+            return
+        while self._writer.busy:
+            time.sleep(0.01)
+        self._writer.save(self._runner.snapshot())
+
+    # ---------------------------------------------------------------------------------------------- telling it
+
+    def _heartbeat(self, now: float) -> None:
+        """Refresh the status hash and the gauges that need a look at Redis."""
+        stage, metrics = self.role.stage, self._metrics
+        entries = self._runner.entries
+        lag = max(0, self._inbox_entries_added() - entries) if now else 0
+        then, counted = self._rate_from
+        rate = (entries - counted) / (now - then) if now > then and counted else 0.0
+        self._rate_from = (now, entries)
+        saved_at = self._writer.saved_at
+        age = time.monotonic() - saved_at if saved_at else -1.0
+        metrics.lag.set(lag)
+        metrics.snapshot_age.set(time.monotonic() - (saved_at or self._started_at))
+        metrics.snapshot_behind.set(entries - (self._writer.saved_entries or self._snapshot_from))
+        metrics.state(stage.gauges())
+        self._put_status(
+            state=self._state,
+            lag=lag,
+            entries=entries,
+            entries_per_s=round(rate, 1),
+            snapshot_id=self._writer.saved_id,
+            snapshot_age_s=round(age, 1),
+            downstream_lag=self._downstream_lag,
+            last_error=self._writer.last_error or self._last_error,
+        )
+
+    def _inbox_entries_added(self) -> int:
+        return _entries_added(cast(Any, self._aside.xinfo_stream(self.role.stage.inbox)))
+
+    def _put_status(self, **fields: Any) -> None:
+        key = self._topology.status(self.role.stage.name, self.role.stage.partition)
+        fields |= {
+            "pid": os.getpid(),
+            "host": self._settings.service.host,
+            "port": self._settings.service.port,
+            "url": self._settings.service.url,
+            "restarts": os.environ.get(RESTARTS_VARIABLE, "0"),
+            "at_ms": int(time.time() * 1000),
+        }
+        pipe = self._aside.pipeline(transaction=False)
+        pipe.hset(key, mapping=cast(Any, fields))
+        pipe.expire(key, STATUS_TTL_S)
+        pipe.execute()
+
+    def _die(self, error: BaseException) -> None:
+        """End the process with one line that says why; nothing here may keep it alive."""
+        text = f"{type(error).__name__}: {error}"
+        logger.critical("%s %d ends: %s", self.role.stage.name, self.role.stage.partition, text, exc_info=error)
+        match error:
+            case Fenced():
+                code = EXIT_FENCED
+            case RecoveryError() | Inconsistent():
+                code = EXIT_CANNOT_RECOVER
+            case _:
+                code = EXIT_CRASHED
+        try:
+            if not isinstance(error, Fenced):  # the status is the new owner's then
+                self._put_status(state="crashed", last_error=text)
+        except Exception as second:
+            logger.critical("and Redis could not be told: %s", second)
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _entries_added(info: dict[str, Any]) -> int:
+    """Return how many entries were ever appended, from XINFO STREAM's answer."""
+    return int(info["entries-added"])

@@ -1,0 +1,1 @@
+"""Exact numbers, and how a value is shown in a sentence; imports nothing of the house."""

@@ -1,0 +1,1 @@
+"""Questions to the database: views, what SQL may run, answers as JSON."""

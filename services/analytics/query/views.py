@@ -1,0 +1,126 @@
+"""The views of the analytics database: what people ask for, answered from the journal.
+
+Flows in: the names of the contracts' fields. Flows out: one SELECT a view. Never stores anything: a view is as new as
+the last commit.
+
+`seq` counts a partition's events, and an order, an account and a position live in one partition: the latest state is
+the one with the highest `seq`. Latencies are taken from `log_time`, when Redis took an entry in; it counts
+milliseconds.
+"""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.journal import OrderFilled
+from fillstream.libs.common.messages.positions import PositionEvent
+
+_LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
+_SAME = ("client_order_id", "account", "symbol", "side")
+_AS_RECEIVED = ("signal_id", "order_type", "time_in_force", "strategy", "confidence", "venue")
+
+
+NET_REALIZED = "(realized_pnl - fees)"
+"""Fees count when they are paid, those of opening fills included; the average price knows nothing of them."""
+
+
+def views() -> dict[str, str]:
+    """Return the query behind each view, by name, in the order they are to be made."""
+    return {
+        "orders": _orders(),
+        "fills": _fills(),
+        "positions": _positions(),
+        "rejects": _rejects(),
+        "latency": _latency(),
+        "instruments": _newest("InstrumentDefined", "symbol", _INSTRUMENT),
+        "accounts": _newest("AccountDefined", "account", _ACCOUNT),
+    }
+
+
+_INSTRUMENT = (
+    "symbol, instrument_id, tick_size, lot_size, multiplier, currency, maker_fee_bps, taker_fee_bps, time, log_stream"
+)
+_ACCOUNT = "account, account_id, max_order_value, max_daily_orders, min_order_size, max_slippage_bps, time, log_stream"
+
+
+def _orders() -> str:
+    """One row an order: its terms, its latest state, why it ended if it was refused or taken off.
+
+    `side` is on every event of an order itself; a refused cancel or amendment has none, tells the state all the same,
+    and may name an order of another account.
+    """
+    same = ", ".join(f"any_value({name}) FILTER (side IS NOT NULL) AS {name}" for name in _SAME)
+    received = ", ".join(
+        f"arg_min({name}, seq) FILTER (type IN ('OrderReceived', 'OrderRejected')) AS {name}" for name in _AS_RECEIVED
+    )
+    latest = ", ".join(f"arg_max({name}, seq) FILTER (side IS NOT NULL) AS {name}" for name in _LATEST)
+    ended = ", ".join(
+        f"arg_max({name}, seq) FILTER (type IN ('OrderRejected', 'OrderCanceled')) AS {name}"
+        for name in ("reason", "text")
+    )
+    return (
+        f"SELECT order_id, {same}, {received}, "  # noqa: S608 - names of our own
+        "arg_max(price, seq) FILTER (type IN ('OrderReceived', 'OrderRejected', 'OrderReplaced')) AS price, "
+        f"arg_max(ord_status, seq) AS ord_status, {latest}, {ended}, "
+        "min(time) FILTER (side IS NOT NULL) AS received, max(time) FILTER (ord_status IS NOT NULL) AS updated, "
+        "count(*) AS events "
+        "FROM events WHERE order_id IS NOT NULL GROUP BY order_id HAVING count(side) > 0"
+    )
+
+
+def _fills() -> str:
+    names = ", ".join(name for name in OrderFilled.model_fields if name not in ("v", "type"))
+    return f"SELECT {names}, log_stream, log_id FROM events WHERE type = 'OrderFilled'"  # noqa: S608 - names of our own  # noqa: S608 - likewise
+
+
+def _positions() -> str:
+    """One row an account and symbol: the position after its last change or mark, its P&L gross and net of fees."""
+    latest = ", ".join(
+        f"arg_max_null({name}, seq) AS {name}"
+        for name in PositionEvent.model_fields
+        if name not in ("v", "seq", "time", "account", "symbol")
+    )
+    return (
+        f"SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM ("  # noqa: S608
+        f"SELECT account, symbol, {latest}, "
+        "max(time) FILTER (type = 'PositionChanged') AS changed, max(time) AS updated "
+        "FROM position_events GROUP BY account, symbol)"
+    )
+
+
+def _rejects() -> str:
+    return (
+        "SELECT time, type, account, signal_id, order_id, client_order_id, symbol, side, quantity, price, ord_status, "
+        "reason, text, log_stream, log_id FROM events "
+        "WHERE type IN ('OrderRejected', 'OrderCancelRejected', 'OrderReplaceRejected')"
+    )
+
+
+def _latency() -> str:
+    """One row an order that was received: when Redis took in its signal and its events, and the milliseconds between.
+
+    A signal without a signal_id has its entry's id instead; of signals that came again the first counts.
+    """
+    return (
+        "WITH signaled AS ("
+        "SELECT coalesce(signal_id, log_id) AS signal_id, min(log_time) AS signaled FROM signals GROUP BY ALL"
+        "), journal AS ("
+        "SELECT order_id, any_value(account) AS account, any_value(symbol) AS symbol, "
+        "arg_min(signal_id, seq) FILTER (type = 'OrderReceived') AS signal_id, "
+        "min(log_time) FILTER (type = 'OrderReceived') AS received, "
+        "min(log_time) FILTER (type = 'OrderAccepted') AS accepted, "
+        "min(log_time) FILTER (type = 'OrderFilled') AS first_filled, "
+        "max(log_time) FILTER (type = 'OrderFilled') AS last_filled "
+        "FROM events WHERE order_id IS NOT NULL AND side IS NOT NULL GROUP BY order_id"
+        ") SELECT order_id, account, symbol, signal_id, signaled, received, accepted, first_filled, last_filled, "
+        "date_diff('millisecond', signaled, received) AS received_ms, "
+        "date_diff('millisecond', signaled, accepted) AS accepted_ms, "
+        "date_diff('millisecond', signaled, first_filled) AS first_fill_ms, "
+        "date_diff('millisecond', signaled, last_filled) AS last_fill_ms "
+        "FROM journal LEFT JOIN signaled USING (signal_id) WHERE received IS NOT NULL"
+    )
+
+
+def _newest(kind: str, key: str, names: str) -> str:
+    return (
+        f"SELECT {names} FROM events WHERE type = '{kind}' "  # noqa: S608 - names of our own
+        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY time DESC, seq DESC) = 1"
+    )

@@ -1,0 +1,1 @@
+"""The reading side: the public streams, in order, and what they still have."""

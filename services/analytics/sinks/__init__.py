@@ -1,0 +1,1 @@
+"""The writing side: rows and offsets in one transaction."""

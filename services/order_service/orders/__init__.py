@@ -1,0 +1,1 @@
+"""The orders stage: validation, the life of every order, the journal."""

@@ -1,0 +1,117 @@
+"""What the rules and the journal need of an instrument, an account and the market, compiled from the configuration.
+
+Flows in: configured Decimals. Flows out: grids, factors and limits as integers. Never decides anything.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
+from fillstream.services.order_service.orders.config import Account, Instrument
+
+_PER_BPS = Decimal("0.0001")
+
+
+class Terms:
+    """An instrument as the hot path needs it.
+
+    Attributes:
+        price, lot: the grids of its prices and quantities.
+        value: money per tick times lot.
+        maker_fee, taker_fee: money of a fee, from ticks times lots.
+        partition, commands: where its book is, and the stream that leads there.
+        exec_prefix: how the exec_ids of its fills begin.
+    """
+
+    __slots__ = (
+        "commands",
+        "currency",
+        "exec_prefix",
+        "id",
+        "lot",
+        "maker_fee",
+        "partition",
+        "price",
+        "symbol",
+        "taker_fee",
+        "value",
+    )
+
+    def __init__(self, symbol: str, instrument: Instrument, topology: Topology) -> None:
+        self.symbol = symbol
+        self.id = instrument.id
+        self.currency = instrument.currency
+        self.price = Scale(instrument.tick_size)
+        self.lot = Scale(instrument.lot_size)
+        self.value = multiply(instrument.tick_size, instrument.lot_size, instrument.multiplier)
+        self.maker_fee = Factor(multiply(self.value, instrument.maker_fee_bps, _PER_BPS), FEE_DECIMALS)
+        self.taker_fee = Factor(multiply(self.value, instrument.taker_fee_bps, _PER_BPS), FEE_DECIMALS)
+        self.partition = topology.symbol_partition(symbol)
+        self.commands = topology.commands(self.partition)
+        self.exec_prefix = f"{self.partition}-"
+
+
+class Quote:
+    """The market of one instrument as last reported: ticks and lots, quantity 0 for a side that is not there.
+
+    `at_ms` is when a quote came last, an unchanged one included: it says that the feed lives.
+    """
+
+    __slots__ = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
+
+    def __init__(self) -> None:
+        self.bid = 0
+        self.bid_qty = 0
+        self.ask = 0
+        self.ask_qty = 0
+        self.last: int | None = None
+        self.at_ms = 0
+
+
+class Limits:
+    """An account's limits on one instrument, in ticks times lots.
+
+    Attributes:
+        terms, quote: the instrument's.
+        account: the limits as configured, for sentences.
+        account_id: the account's number in records.
+        least, most: ticks times lots of one order.
+        max_daily_orders: orders accepted in one UTC day.
+    """
+
+    __slots__ = (
+        "_buy",
+        "_per",
+        "_sell",
+        "account",
+        "account_id",
+        "least",
+        "max_daily_orders",
+        "most",
+        "quote",
+        "terms",
+    )
+
+    def __init__(self, account: Account, terms: Terms, quote: Quote) -> None:
+        self.terms = terms
+        self.quote = quote
+        self.account = account
+        self.account_id = account.id
+        self.least = at_least(account.min_order_size, terms.value)
+        self.most = at_most(account.max_order_value, terms.value)
+        self.max_daily_orders = account.max_daily_orders
+        slippage = Fraction(account.max_slippage_bps) * Fraction(_PER_BPS)
+        self._per = slippage.denominator
+        self._buy = self._per + slippage.numerator
+        self._sell = self._per - slippage.numerator
+
+    def highest_buy(self, ask: int) -> int:
+        """Return the highest price (ticks) a buyer may name: the ask and the slippage on it, rounded down."""
+        return ask * self._buy // self._per
+
+    def lowest_sell(self, bid: int) -> int:
+        """Return the lowest price (ticks) a seller may name: the bid less the slippage, rounded up."""
+        return -(-bid * self._sell // self._per)

@@ -1,0 +1,184 @@
+"""The shape of an instruction: what the orders stage may rely on before it looks at its state.
+
+Flows in: the bytes of an inbox entry's `data`. Flows out: the same as a dict whose fields are all there and of the
+contract's types, or `BadEntry`. Never judges what needs state: instruments, limits, known orders.
+
+The signals stage has validated every instruction it wrote; this is the assertion on the other side of the boundary, at
+a tenth of a pydantic model's cost.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NoReturn
+
+import orjson
+
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.base import VERSION, Message
+from fillstream.libs.common.messages.codes import OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.values.money import parse
+
+Instruction = dict[str, Any]
+
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}")
+_CONFIDENCE = re.compile(r"0(\.[0-9]{1,22})?|1(\.0{1,22})?")
+"""How a confidence is usually written; `parse` reads the rest."""
+_ORDER_ID = re.compile(r"[1-9][0-9]{0,18}")
+_SIDES = frozenset(side.value for side in Side)
+_ORDER_TYPES = frozenset(kind.value for kind in OrderType)
+_TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
+_SHOWN = 80
+
+
+def _keys(model: type[Message]) -> tuple[str, ...]:
+    """Return the keys of a model's instruction: its fields, and signal_time."""
+    return tuple(dict.fromkeys((*model.model_fields, "signal_time")))
+
+
+_NEW_ORDER = (
+    *("v", "type", "signal_id", "client_order_id", "account", "symbol", "side", "quantity", "order_type", "price"),
+    *("time_in_force", "strategy", "confidence", "signal_time"),
+)
+assert set(_NEW_ORDER) == set(_keys(NewOrder)), "the contract has other fields than _check_new_order reads"
+
+_KEYS = {
+    "NewOrder": _NEW_ORDER,
+    "CancelOrder": _keys(CancelOrder),
+    "ReplaceOrder": _keys(ReplaceOrder),
+    "ReportStatus": _keys(ReportStatus),
+}
+_VALUES = {kind: itemgetter(*keys) for kind, keys in _KEYS.items()}
+
+
+def decode(data: bytes) -> Instruction:
+    """Return the instruction in `data`.
+
+    Raises:
+        BadEntry: bad_json, unknown_type, missing_field, unknown_field or bad_value.
+    """
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
+        raise BadEntry("bad_json", f"data: must be JSON, {len(data)} bytes are not") from None
+    if type(document) is not dict:
+        raise BadEntry("bad_json", f"data: must be a JSON object, got {_shown(document)}")
+    kind = document.get("type")
+    keys = _KEYS.get(kind) if isinstance(kind, str) else None
+    if keys is None or kind is None:
+        raise BadEntry("unknown_type", f"type: must be one of {', '.join(_KEYS)}, got {_shown(kind)}")
+    try:
+        values = _VALUES[kind](document)
+    except KeyError as error:
+        raise BadEntry("missing_field", f"{error.args[0]}: is missing, a {kind} instruction has every field") from None
+    if len(document) != len(keys):
+        odd = next(key for key in document if key not in keys)
+        raise BadEntry("unknown_field", f"{_shown(odd)}: a {kind} instruction has no such field")
+    if document["v"] != VERSION or type(document["v"]) is not int:
+        raise BadEntry("bad_value", f"v: must be {VERSION}, got {_shown(document['v'])}")
+    time = document["signal_time"]
+    if type(time) is not int or not 0 <= time < 1 << 63:
+        raise BadEntry("bad_value", f"signal_time: must be milliseconds since 1970, got {_shown(time)}")
+    if kind == "NewOrder":
+        _check_new_order(values)
+    else:
+        _check_request(document)
+    return document
+
+
+def _check_new_order(values: tuple[Any, ...]) -> None:
+    """Raise BadEntry unless every field has its contract's type. `values` are in the order of _NEW_ORDER."""
+    _, _, signal, client, account, symbol, side, quantity, kind, price, tif, strategy, confidence, _ = values
+    _check_id("signal_id", signal)
+    if client != signal:
+        _check_id("client_order_id", client)
+    _check_name("account", account)
+    _check_name("symbol", symbol)
+    if strategy is not None:
+        _check_name("strategy", strategy)
+    if type(side) is not str or side not in _SIDES:
+        _refuse_code("side", side, _SIDES)
+    if kind is not None and (type(kind) is not str or kind not in _ORDER_TYPES):
+        _refuse_code("order_type", kind, _ORDER_TYPES)
+    if tif is not None and (type(tif) is not str or tif not in _TIMES_IN_FORCE):
+        _refuse_code("time_in_force", tif, _TIMES_IN_FORCE)
+    _check_text("quantity", quantity)
+    if price is not None:
+        _check_text("price", price)
+    if confidence is not None:
+        _check_confidence(confidence)
+    if kind == "LIMIT" and price is None:
+        raise BadEntry("bad_value", "price: a LIMIT order needs one")
+    if kind == "MARKET" and price is not None:
+        raise BadEntry("bad_value", f"price: a MARKET order has none, got {_shown(price)}")
+
+
+def _check_request(document: Instruction) -> None:
+    """Raise BadEntry unless a cancel, an amendment or a status request names one order, and fields have their types."""
+    _check_id("signal_id", document["signal_id"])
+    _check_name("account", document["account"])
+    client = "client_order_id" if document["type"] == "ReportStatus" else "orig_client_order_id"
+    if document["order_id"] is not None:
+        order_id = document["order_id"]
+        if type(order_id) is not str or not _ORDER_ID.fullmatch(order_id):
+            raise BadEntry("bad_value", f"order_id: must match {_ORDER_ID.pattern}, got {_shown(order_id)}")
+    if document[client] is not None:
+        _check_id(client, document[client])
+    elif document["order_id"] is None:
+        raise BadEntry("bad_value", f"order_id: name the order by order_id or by {client}, both are null")
+    if document["type"] == "ReplaceOrder":
+        for name in ("quantity", "price"):
+            if document[name] is not None:
+                _check_text(name, document[name])
+        if document["quantity"] is None and document["price"] is None:
+            raise BadEntry("bad_value", "quantity: an amendment changes quantity, price or both")
+
+
+def _check_id(name: str, value: Any) -> None:
+    if type(value) is not str or not _ID.fullmatch(value):
+        raise BadEntry("bad_value", f"{name}: must match {_ID.pattern}, got {_shown(value)}")
+
+
+def _check_name(name: str, value: Any) -> None:
+    if type(value) is not str or not _is_name(value):
+        raise BadEntry("bad_value", f"{name}: must match {_NAME.pattern}, got {_shown(value)}")
+
+
+@lru_cache(maxsize=4096)
+def _is_name(text: str) -> bool:
+    """Say whether `text` is a name. A desk has few, so most answers are remembered."""
+    return _NAME.fullmatch(text) is not None
+
+
+def _refuse_code(name: str, value: Any, allowed: frozenset[str]) -> NoReturn:
+    raise BadEntry("bad_value", f"{name}: must be one of {', '.join(sorted(allowed))}, got {_shown(value)}")
+
+
+def _check_text(name: str, value: Any) -> None:
+    """A number is text. What the text says is checked where it is turned into units."""
+    if type(value) is not str:
+        raise BadEntry("bad_value", f"{name}: must be a number as text, got {_shown(value)}")
+
+
+def _check_confidence(value: Any) -> None:
+    _check_text("confidence", value)
+    if _CONFIDENCE.fullmatch(value):
+        return
+    try:
+        number = parse(value)
+    except ValueError as error:
+        raise BadEntry("bad_value", f"confidence: {error}") from None
+    if not 0 <= number <= 1:
+        raise BadEntry("bad_value", f"confidence: must be from 0 to 1, got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """Return a value as text that is short enough for a sentence; a container only as its kind, it may be deep."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "an array"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

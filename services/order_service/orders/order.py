@@ -1,0 +1,240 @@
+"""The life of an order at a venue: its quantities, its status and what may happen to it next.
+
+Flows in: requests (cancel, amend) and the venue's reports, as plain integers of ticks and lots. Flows out: the order
+itself, changed, or a Refusal that says why nothing changed. Never knows time, streams, money or limits.
+
+The transitions are FIX 4.4's order state change matrices. A report is refused only when it would break the quantity
+rules or answers nothing that was asked:
+
+- a working order's leaves are its quantity less what is filled; a finished order's are 0;
+- cum never exceeds quantity, and changes by fills alone; the average price covers all versions of the order;
+- an amendment takes effect only when the venue says so, until then the old parameters stand;
+- every trade is applied once: trade numbers reach an order in increasing order.
+
+While a cancel is pending the status is PendingCancel, but a full fill shows Filled at once: an order management system
+must not wait for the venue's "too late" to know that nothing is left. The same holds for PendingReplace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fillstream.libs.common.engine.frames import Reason
+from fillstream.libs.common.messages.codes import OrdStatus
+from fillstream.services.order_service.orders.compiled import Terms
+
+PENDING_NEW = OrdStatus.PENDING_NEW.value
+NEW = OrdStatus.NEW.value
+PARTIALLY_FILLED = OrdStatus.PARTIALLY_FILLED.value
+FILLED = OrdStatus.FILLED.value
+PENDING_CANCEL = OrdStatus.PENDING_CANCEL.value
+PENDING_REPLACE = OrdStatus.PENDING_REPLACE.value
+CANCELED = OrdStatus.CANCELED.value
+REJECTED = OrdStatus.REJECTED.value
+EXPIRED = OrdStatus.EXPIRED.value
+FINAL = frozenset((FILLED, CANCELED, REJECTED, EXPIRED))
+"""No more than late fills and answers to what is still pending can come."""
+
+_REQUESTED = int(Reason.REQUESTED)
+_REPLACED_BELOW_FILLED = int(Reason.REPLACED_BELOW_FILLED)
+
+
+class Refusal(NamedTuple):
+    """Why a report changed nothing: a stable code in snake case and a sentence."""
+
+    reason: str
+    text: str
+
+
+class Amendment(NamedTuple):
+    """An amendment on its way to the venue. `quantity` is the new total in lots, `price` in ticks."""
+
+    signal_id: str
+    quantity: int
+    price: int
+
+
+@dataclass(slots=True)
+class Order:
+    """One order that passed validation.
+
+    Args:
+        order_id: see `libs.common.messages.topology.order_id_of`.
+        signal_id, client_order_id, account, account_id, strategy, confidence: whose it is and why.
+        terms: of its instrument.
+        side, order_type, time_in_force: FIX's, by the contracts' names; a market order is IOC or FOK.
+        quantity: lots, all versions' fills included.
+        price: ticks; a market order's is the bound it may trade through to.
+        signal_time: when the signal came (ms); the latency to a fill counts from here.
+        received_ms: when it was validated.
+        cum: lots filled.
+        notional: sum over fills of ticks times lots.
+        last_match: the number of the last trade applied.
+        acknowledged: the venue has accepted it.
+        cancel_signal: the signal whose cancel is pending.
+        amendment: pending.
+        finished_ms: when the status became final; 0 while working.
+    """
+
+    order_id: int
+    signal_id: str
+    client_order_id: str
+    account: str
+    account_id: int
+    terms: Terms
+    strategy: str | None
+    confidence: str | None
+    side: str
+    order_type: str
+    time_in_force: str
+    quantity: int
+    price: int
+    signal_time: int
+    received_ms: int
+    status: str = PENDING_NEW
+    cum: int = 0
+    notional: int = 0
+    last_match: int = 0
+    acknowledged: bool = False
+    cancel_signal: str | None = None
+    amendment: Amendment | None = None
+    finished_ms: int = 0
+
+    @property
+    def leaves(self) -> int:
+        """Lots still open at the venue."""
+        return 0 if self.status in FINAL else self.quantity - self.cum
+
+    # --------------------------------------------------------------- requests
+
+    def request_cancel(self, signal_id: str) -> None:
+        """A cancel goes to the venue. The order is working and none is pending."""
+        assert self.status not in FINAL and self.cancel_signal is None
+        self.cancel_signal = signal_id
+        self.status = PENDING_CANCEL
+
+    def request_replace(self, amendment: Amendment) -> None:
+        """An amendment goes to the venue. The order is working and nothing is pending."""
+        assert self.status not in FINAL and self.cancel_signal is None and self.amendment is None
+        self.amendment = amendment
+        self.status = PENDING_REPLACE
+
+    # ---------------------------------------------------------------- reports
+
+    def accept(self) -> Refusal | None:
+        """The venue acknowledged the order, perhaps after it reported a trade or after a cancel was sent."""
+        if self.acknowledged or self.status == REJECTED:
+            return self._unexpected("an acknowledgement")
+        self.acknowledged = True
+        self._work()
+        return None
+
+    def reject(self) -> Refusal | None:
+        """The venue refused the order; it may do so after its acknowledgement, but not once a fill stands."""
+        if self.status in FINAL or self.cum:
+            return self._unexpected("a rejection")
+        self.status = REJECTED
+        return None
+
+    def fill(self, price: int, lots: int, match_id: int) -> Refusal | None:
+        """A trade of `lots` at `price` ticks. One made before a cancel or an expiry may come after it."""
+        if lots <= 0:
+            return Refusal("bad_quantity", f"qty: a fill of order {self.order_id} must be above 0 lots, got {lots}")
+        if match_id <= self.last_match:
+            return Refusal(
+                "repeated_trade",
+                f"match_id: order {self.order_id} has trade {self.last_match} already, {match_id} must be above it",
+            )
+        cum = self.cum + lots
+        if cum > self.quantity or self.status == REJECTED:
+            return Refusal(
+                "overfill",
+                f"qty: a fill of {lots} lots is beyond what order {self.order_id} ({self.status}) has left: "
+                f"{self.cum} of {self.quantity} lots are filled",
+            )
+        self.cum = cum
+        self.notional += price * lots
+        self.last_match = match_id
+        if self.status not in FINAL:
+            if cum == self.quantity:
+                self.status = FILLED
+            else:
+                self._work()
+        return None
+
+    def cancel(self, reason: int) -> Refusal | None:
+        """The venue took the order off its book; `reason` is an fs_reason."""
+        if self.status in FINAL:
+            return self._unexpected("a cancel")
+        if reason == _REQUESTED:
+            self.cancel_signal = None
+        elif reason == _REPLACED_BELOW_FILLED:
+            self.amendment = None
+        self.status = CANCELED
+        return None
+
+    def expire(self) -> Refusal | None:
+        """The order's time in force ended."""
+        if self.status in FINAL:
+            return self._unexpected("an expiry")
+        self.status = EXPIRED
+        return None
+
+    def refuse_cancel(self) -> Refusal | None:
+        """The venue refused the pending cancel."""
+        if self.cancel_signal is None:
+            return self._unexpected("a refused cancel")
+        self.cancel_signal = None
+        self._work()
+        return None
+
+    def replace(self, price: int, quantity: int) -> Refusal | None:
+        """The venue took the pending amendment. An order filled meanwhile reopens if its quantity went up."""
+        if self.amendment is None or self.status in (CANCELED, REJECTED, EXPIRED):
+            return self._unexpected("a replacement")
+        if quantity < self.cum or quantity <= 0:
+            return Refusal(
+                "overfill",
+                f"qty: a new total of {quantity} lots is below the {self.cum} lots of order {self.order_id} filled",
+            )
+        self.amendment = None
+        self.quantity = quantity
+        self.price = price
+        if quantity == self.cum:
+            self.status = FILLED
+        else:
+            self.status = NEW
+            self.finished_ms = 0
+            self._work()
+        return None
+
+    def refuse_replace(self) -> Refusal | None:
+        """The venue refused the pending amendment: the old parameters stand."""
+        if self.amendment is None:
+            return self._unexpected("a refused amendment")
+        self.amendment = None
+        self._work()
+        return None
+
+    def _work(self) -> None:
+        """Set a working order's status by FIX's precedence; leave a finished one's."""
+        if self.status in FINAL:
+            return
+        if self.cancel_signal is not None:
+            self.status = PENDING_CANCEL
+        elif self.amendment is not None:
+            self.status = PENDING_REPLACE
+        elif self.cum:
+            self.status = PARTIALLY_FILLED
+        else:
+            self.status = NEW if self.acknowledged else PENDING_NEW
+
+    def _unexpected(self, what: str) -> Refusal:
+        pending = "a cancel" if self.cancel_signal else "an amendment" if self.amendment else "nothing"
+        acknowledged = "acknowledged" if self.acknowledged else "not acknowledged"
+        return Refusal(
+            "unexpected_report",
+            f"type: {what} makes no sense: order {self.order_id} is {self.status}, {acknowledged}, has {pending} "
+            f"pending and {self.cum} of {self.quantity} lots filled",
+        )

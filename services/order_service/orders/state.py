@@ -1,0 +1,335 @@
+"""Everything the orders stage knows: configuration, orders, client ids, quotes, counts.
+
+Flows in: a configuration, orders and their changes, the time of a tick. Flows out: look-ups, and the whole state as
+canonical JSON. Never decides about an order, never emits anything.
+
+An order's record is an `Order` until `retention_ms` after it finished. Then, and for an order that validation refused
+from the start, the JSON of a `Remembered` takes its place until its client_order_id is `idempotency_ms` old: a working
+order is never forgotten, a finished one costs some 200 bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.topology import Topology, order_id_of
+from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
+from fillstream.services.order_service.orders.config import DAY_MS, Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.journal import Remembered
+from fillstream.services.order_service.orders.order import FINAL, Amendment, Order
+
+MAX_REMEMBERED = 2_000_000
+"""At most this many finished orders are remembered after they left the state; the oldest go first."""
+SNAPSHOT_VERSION = 2
+
+_FIXED_TERMS = ("id", "tick_size", "lot_size", "multiplier", "currency")
+"""Terms that ticks and lots in books, orders and positions were counted in."""
+
+
+class State:
+    """The state of one account partition.
+
+    Attributes:
+        seq: of the last event.
+        counter: of the last order id given out.
+        config: decisions use it; `configured` says that it came through the inbox.
+        waiting: entries that came before the first configuration: id, field and value.
+        terms: of every instrument ever defined, by symbol; `symbols` has the numbers' symbols.
+        orders: by order id, in its order.
+        quotes: by the instrument's number.
+        moved: symbols whose quote changed since it was last told, in the order they first did.
+        statuses: orders that are in a working status now, and that ever reached a final one.
+        rejects, cancel_rejects: by reason.
+        fills: by liquidity.
+    """
+
+    def __init__(self, topology: Topology, partition: int) -> None:
+        self._topology = topology
+        self._partition = partition
+        self.seq = 0
+        self.counter = 0
+        self.forgotten = 0
+        self.remembered = 0
+        self.configured = False
+        self.waiting: list[tuple[str, bytes, bytes]] = []
+        self.config = DeskConfig()
+        self.instruments: dict[str, Instrument] = {}
+        self.accounts: dict[str, Account] = {}
+        self.terms: dict[str, Terms] = {}
+        self.symbols: dict[int, str] = {}
+        self.orders: dict[int, Order | bytes] = {}
+        self.clients: dict[str, dict[str, int]] = {}
+        self.finished: deque[tuple[int, int]] = deque()
+        self.quotes: dict[int, Quote] = {}
+        self.moved: dict[str, None] = {}
+        self.daily: dict[str, tuple[int, int]] = {}
+        self.statuses: dict[str, int] = {}
+        self.rejects: dict[str, int] = {}
+        self.cancel_rejects: dict[str, int] = {}
+        self.fills: dict[str, int] = {"MAKER": 0, "TAKER": 0}
+        self._limits: dict[str, dict[str, Limits]] = {}
+
+    # ---------------------------------------------------------- configuration
+
+    def configure(self, config: DeskConfig) -> tuple[list[str], list[str]]:
+        """Take a configuration; return the symbols and this partition's accounts that are new or changed, sorted.
+
+        Raises:
+            BadEntry: instrument_changed or account_changed, for a change of what is fixed; nothing has changed then.
+        """
+        self._check_fixed(config)
+        topology, partition = self._topology, self._partition
+        symbols = [s for s, item in sorted(config.instruments.items()) if self.instruments.get(s) != item]
+        accounts = [
+            name
+            for name, item in sorted(config.accounts.items())
+            if self.accounts.get(name) != item and topology.account_partition(name) == partition
+        ]
+        self.config = config
+        self.configured = True
+        for symbol in symbols:
+            self._define(symbol, config.instruments[symbol])
+        for name in accounts:
+            self.accounts[name] = config.accounts[name]
+        self._limits.clear()
+        return symbols, accounts
+
+    def _define(self, symbol: str, instrument: Instrument) -> None:
+        self.instruments[symbol] = instrument
+        self.terms[symbol] = Terms(symbol, instrument, self._topology)
+        self.symbols[instrument.id] = symbol
+        self.quotes.setdefault(instrument.id, Quote())
+        for order in self.live():
+            if order.terms.symbol == symbol:
+                order.terms = self.terms[symbol]
+
+    def _check_fixed(self, config: DeskConfig) -> None:
+        numbers = {item.id: name for name, item in self.accounts.items()}
+        for symbol, item in config.instruments.items():
+            known = self.instruments.get(symbol)
+            owner = self.symbols.get(item.id, symbol)
+            if owner != symbol:
+                raise BadEntry("instrument_changed", f"instruments.{symbol}.id: {item.id} is {owner}'s for good")
+            for name in _FIXED_TERMS if known else ():
+                old, new = getattr(known, name), getattr(item, name)
+                if old != new:
+                    raise BadEntry(
+                        "instrument_changed",
+                        f"instruments.{symbol}.{name}: {new} cannot replace {old}: orders, books and positions are "
+                        "counted in it; define a new symbol",
+                    )
+        for account, limits in config.accounts.items():
+            before = self.accounts.get(account)
+            owner = numbers.get(limits.id, account)
+            if owner != account or (before and before.id != limits.id):
+                raise BadEntry(
+                    "account_changed",
+                    f"accounts.{account}.id: {limits.id} must be the account's own for good; "
+                    f"{owner} has {limits.id if owner != account else before and before.id}",
+                )
+
+    def limits(self, account: str, symbol: str) -> Limits | None:
+        """Return the limits of an account of this partition on an instrument, None unless both are configured."""
+        of_account = self._limits.get(account)
+        if of_account is not None and (found := of_account.get(symbol)) is not None:
+            return found
+        if symbol not in self.config.instruments or not self.knows(account):
+            return None
+        terms = self.terms[symbol]
+        found = Limits(self.config.accounts[account], terms, self.quotes[terms.id])
+        self._limits.setdefault(account, {})[symbol] = found
+        return found
+
+    def knows(self, account: str) -> bool:
+        """Say whether an account is configured and of this partition."""
+        return account in self.config.accounts and account in self.accounts
+
+    # ----------------------------------------------------------------- orders
+
+    @property
+    def next_order_id(self) -> int:
+        """The id that `add` or `remember` takes next."""
+        return order_id_of(self._partition, self.counter + 1)
+
+    def add(self, order: Order) -> None:
+        """Take an order that goes to the venue; it counts against its account's day."""
+        self._take(order.order_id, order.account, order.client_order_id, order)
+        self.statuses[order.status] = self.statuses.get(order.status, 0) + 1
+        self.daily[order.account] = (
+            order.received_ms // DAY_MS,
+            self.accepted_on(order.account, order.received_ms) + 1,
+        )
+
+    def remember(self, refused: Remembered) -> None:
+        """Take an order that validation refused."""
+        self._take(refused.order_id, refused.account, refused.client_order_id, orjson.dumps([*refused]))
+        self.remembered += 1
+        self.statuses[refused.status] = self.statuses.get(refused.status, 0) + 1
+
+    def _take(self, order_id: int, account: str, client_order_id: str, record: Order | bytes) -> None:
+        assert order_id == self.next_order_id, "order ids are given out in order"
+        self.counter += 1
+        self.orders[order_id] = record
+        self.clients.setdefault(account, {})[client_order_id] = order_id
+
+    def find(self, order_id: int) -> Order | Remembered | None:
+        """Return an order, or what is remembered of it."""
+        record = self.orders.get(order_id)
+        return Remembered.load(record) if isinstance(record, bytes) else record
+
+    def find_client(self, account: str, client_order_id: str) -> Order | Remembered | None:
+        """Return the order that an account gave this id."""
+        order_id = self.clients.get(account, {}).get(client_order_id)
+        return None if order_id is None else self.find(order_id)
+
+    def live(self) -> Iterator[Order]:
+        """Yield the orders that have not left the state, by order id."""
+        return (order for order in self.orders.values() if isinstance(order, Order))
+
+    def accepted_on(self, account: str, ms: int) -> int:
+        """Return how many orders of an account were accepted so far in the UTC day of `ms`."""
+        day, count = self.daily.get(account, (0, 0))
+        return count if day == ms // DAY_MS else 0
+
+    def changed(self, order: Order, before: str, ms: int) -> None:
+        """Count an order's change of status. A final status once reached stays counted, unless the order reopens."""
+        statuses, status = self.statuses, order.status
+        if status == before:
+            return
+        statuses[before] -= 1
+        statuses[status] = statuses.get(status, 0) + 1
+        if status in FINAL:
+            order.finished_ms = ms
+            self.finished.append((ms, order.order_id))
+
+    # ------------------------------------------------------------------- time
+
+    def sweep(self, ms: int) -> None:
+        """Let go of what is past its retention, in time proportional to what goes."""
+        horizon = ms - self.config.retention_ms
+        awaited: list[tuple[int, int]] = []
+        while self.finished and self.finished[0][0] <= horizon:
+            finished_ms, order_id = self.finished.popleft()
+            order = self.orders.get(order_id)
+            if not (isinstance(order, Order) and order.status in FINAL and order.finished_ms == finished_ms):
+                continue
+            if order.cancel_signal is None and order.amendment is None:
+                self._retire(order)
+            else:  # the venue's answer is still on its way, and has to find the order
+                order.finished_ms = ms
+                awaited.append((ms, order_id))
+        self.finished += awaited
+        self._forget(ms - self.config.idempotency_ms)
+
+    def _retire(self, order: Order) -> None:
+        if order.order_id <= order_id_of(self._partition, self.forgotten):
+            self._drop(order.order_id, order.account, order.client_order_id)
+        else:
+            self.orders[order.order_id] = orjson.dumps([*Remembered.of(order)])
+            self.remembered += 1
+
+    def _forget(self, horizon: int) -> None:
+        """Pass over the oldest order ids received up to `horizon`; an order still in the state goes when it retires."""
+        while self.forgotten < self.counter:
+            order_id = order_id_of(self._partition, self.forgotten + 1)
+            record = self.find(order_id)
+            assert record is not None, "what is not forgotten has a record"
+            if record.received_ms > horizon and self.remembered <= MAX_REMEMBERED:
+                return
+            if isinstance(record, Remembered):
+                self._drop(order_id, record.account, record.client_order_id)
+                self.remembered -= 1
+            self.forgotten += 1
+
+    def _drop(self, order_id: int, account: str, client_order_id: str) -> None:
+        del self.orders[order_id]
+        of_account = self.clients[account]
+        del of_account[client_order_id]
+        if not of_account:
+            del self.clients[account]
+
+    # --------------------------------------------------------------- snapshot
+
+    def dump(self) -> bytes:
+        """Return the state as JSON; equal states give equal bytes."""
+        document = {
+            "version": SNAPSHOT_VERSION,
+            "seq": self.seq,
+            "counter": self.counter,
+            "forgotten": self.forgotten,
+            "configured": self.configured,
+            "waiting": [[i, kind.decode(), value.hex()] for i, kind, value in self.waiting],
+            "config": self.config.to_json().decode(),
+            "defined": DeskConfig(instruments=self.instruments, accounts=self.accounts).to_json().decode(),
+            "orders": [_dump_order(order) for _, order in sorted(self.orders.items())],
+            "quotes": [[n, *(getattr(q, name) for name in _QUOTE_FIELDS)] for n, q in sorted(self.quotes.items())],
+            "moved": [*self.moved],
+            "daily": self.daily,
+            "statuses": {status: count for status, count in self.statuses.items() if count},
+            "rejects": self.rejects,
+            "cancel_rejects": self.cancel_rejects,
+            "fills": self.fills,
+        }
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+    @classmethod
+    def load(cls, data: bytes, topology: Topology, partition: int) -> State:
+        """Return the state that `dump` wrote."""
+        document = orjson.loads(data)
+        assert document["version"] == SNAPSHOT_VERSION, f"version: a snapshot of version {document['version']}"
+        state = cls(topology, partition)
+        for name in ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills"):
+            setattr(state, name, document[name])
+        state.waiting = [(i, kind.encode(), bytes.fromhex(value)) for i, kind, value in document["waiting"]]
+        state.config = DeskConfig.from_json(document["config"].encode())
+        defined = DeskConfig.from_json(document["defined"].encode())
+        state.accounts = dict(defined.accounts)
+        for symbol, instrument in defined.instruments.items():
+            state._define(symbol, instrument)
+        for number, *fields in document["quotes"]:
+            for name, value in zip(_QUOTE_FIELDS, fields, strict=True):
+                setattr(state.quotes[number], name, value)
+        state.moved = dict.fromkeys(document["moved"])
+        state.daily = {account: (day, count) for account, (day, count) in document["daily"].items()}
+        for fields in document["orders"]:
+            state._load_order(fields)
+        state.finished = deque(sorted((o.finished_ms, o.order_id) for o in state.live() if o.status in FINAL))
+        return state
+
+    def _load_order(self, fields: list[Any]) -> None:
+        order_id = fields[0]
+        if len(fields) == len(Remembered._fields):
+            remembered = Remembered._make(fields)
+            self.orders[order_id] = orjson.dumps(fields)
+            self.clients.setdefault(remembered.account, {})[remembered.client_order_id] = order_id
+            self.remembered += 1
+            return
+        values = dict(zip(_ORDER_FIELDS, fields, strict=True))
+        values["terms"] = self.terms[values["terms"]]
+        values["notional"] = int(values["notional"])
+        if values["amendment"] is not None:
+            values["amendment"] = Amendment._make(values["amendment"])
+        order = Order(**values)
+        self.orders[order_id] = order
+        self.clients.setdefault(order.account, {})[order.client_order_id] = order_id
+
+
+_QUOTE_FIELDS = ("bid", "bid_qty", "ask", "ask_qty", "last", "at_ms")
+_ORDER_FIELDS = tuple(Order.__dataclass_fields__)
+_TERMS, _NOTIONAL, _AMENDMENT = (_ORDER_FIELDS.index(name) for name in ("terms", "notional", "amendment"))
+
+
+def _dump_order(order: Order | bytes) -> Any:
+    if isinstance(order, bytes):
+        return orjson.Fragment(order)
+    fields = [getattr(order, name) for name in _ORDER_FIELDS]
+    fields[_TERMS] = order.terms.symbol
+    fields[_NOTIONAL] = str(order.notional)  # beyond 64 bits, where JSON's integers end
+    if order.amendment is not None:
+        fields[_AMENDMENT] = [*order.amendment]
+    return fields

@@ -1,0 +1,1 @@
+"""The signals stage: signals decoded, deduplicated and routed."""

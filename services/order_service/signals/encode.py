@@ -1,0 +1,149 @@
+"""From a signal's decoded fields to an instruction for the orders stage.
+
+Flows in: the dict that `messages.wire.decode` returns. Flows out: the instruction as a plain dict with every field
+of its contract present, decimals as text. Never judges what depends on state (instruments, limits, known orders);
+never ends in anything but an instruction or `BadEntry`.
+
+`libs.common.messages.signals` alone says what a signal is; this module only chooses the model by `type` and turns
+pydantic's errors into sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, cast, get_args
+
+from pydantic import ValidationError
+
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.base import VERSION, Message
+from fillstream.libs.common.messages.signals import SIGNALS, NewOrder
+from fillstream.libs.common.messages.wire import shorten
+from fillstream.libs.common.values.money import canonical
+
+MOST_CAUSES = 10
+"""A refusal names so many things that are wrong; a signal of 64 KiB may have thousands."""
+
+
+def _holds_decimal(annotation: Any) -> bool:
+    return annotation is Decimal or any(map(_holds_decimal, get_args(annotation)))
+
+
+_DECIMALS = {
+    kind: [name for name, field in model.model_fields.items() if _holds_decimal(field.annotation)]
+    for kind, model in SIGNALS.items()
+}
+
+
+def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
+    """Return the instruction a signal asks for; `signal_time` is the caller's to add.
+
+    A null counts as absent. Equal signals give equal dicts, however their numbers were written.
+
+    Args:
+        fields: decoded, see `libs.common.messages.wire.decode`.
+        entry_id: serves as `signal_id` when the signal has none.
+
+    Raises:
+        BadEntry: unknown_type, missing_field, unknown_field or bad_value.
+    """
+    if None in fields.values():
+        fields = {name: value for name, value in fields.items() if value is not None}
+    kind = fields.get("type", "NewOrder")
+    model = SIGNALS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        *known, last = SIGNALS
+        raise BadEntry("unknown_type", f"type: {shorten(kind)} must be {', '.join(known)} or {last}")
+    try:
+        signal = model.__pydantic_validator__.validate_python(fields)
+    except ValidationError as error:
+        raise _refusal(cast("str", kind), model, error) from None
+    # vars() and not model_dump(): it is several times faster, and the contract's fields are all plain values.
+    instruction: dict[str, Any] = {"type": kind, "v": VERSION}
+    instruction.update(vars(signal))
+    for name in _DECIMALS[kind]:
+        value = instruction[name]
+        if value is not None:
+            instruction[name] = canonical(value)
+    if instruction["signal_id"] is None:
+        instruction["signal_id"] = entry_id
+    if model is NewOrder and instruction["client_order_id"] is None:
+        instruction["client_order_id"] = instruction["signal_id"]
+    return instruction
+
+
+def status_request_of(instruction: dict[str, Any]) -> dict[str, Any]:
+    """Return the ReportStatus that answers a signal which came before with the same content, without signal_time."""
+    return {
+        "type": "ReportStatus",
+        "v": VERSION,
+        "signal_id": instruction["signal_id"],
+        "account": instruction["account"],
+        "order_id": instruction.get("order_id"),
+        "client_order_id": instruction.get("client_order_id") or instruction.get("orig_client_order_id"),
+    }
+
+
+def _refusal(kind: str, model: type[Message], error: ValidationError) -> BadEntry:
+    """Return every cause in one refusal, so that one repair does; the reason is that of the first."""
+    errors = error.errors(include_url=False)
+    told = [_sentence(kind, model, cast("dict[str, Any]", each)) for each in errors[:MOST_CAUSES]]
+    text = "; ".join(dict.fromkeys(_without_repeats(told)))
+    if len(errors) > MOST_CAUSES:
+        text += f"; and {len(errors) - MOST_CAUSES} more"
+    return BadEntry(told[0][0], text)
+
+
+def _without_repeats(told: list[tuple[str, str]]) -> Iterator[str]:
+    """Yield the sentences; which fields there are is said once."""
+    known_said = False
+    for reason, text in told:
+        yield text.partition("; it has ")[0] if known_said and reason == "unknown_field" else text
+        known_said = known_said or reason == "unknown_field"
+
+
+def _sentence(kind: str, model: type[Message], error: dict[str, Any]) -> tuple[str, str]:
+    """Return reason and sentence. Only codes and limits of pydantic's are used: its wording may change, replays not."""
+    context = error.get("ctx", {})
+    loc = error["loc"]
+    if not loc:
+        if error["type"] == "value_error":
+            return "bad_value", str(context["error"])
+        return "unknown_field", f"a field's name: {shorten(str(error['input']))} {_rule(error['type'], context)}"
+    field = str(loc[0])
+    if field not in model.model_fields:
+        known = ", ".join(model.model_fields)
+        return "unknown_field", f"{shorten(field)}: a {kind} has no such field; it has {known}"
+    if error["type"] == "missing":
+        return "missing_field", f"{field}: is missing, a {kind} needs it"
+    return "bad_value", f"{field}: {shorten(error['input'])} {_rule(error['type'], context)}"
+
+
+def _rule(code: str, context: dict[str, Any]) -> str:
+    match code:
+        case "value_error":
+            return str(context["error"])
+        case "enum" | "literal_error":
+            return f"must be {str(context['expected']).replace(chr(39), '')}"
+        case "string_pattern_mismatch":
+            return f"must match {context['pattern']}"
+        case "string_type":
+            return "must be a string"
+        case "string_unicode":
+            return "must be text without lone surrogates"
+        case "greater_than":
+            return f"must be above {context['gt']}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}"
+        case "decimal_max_digits":
+            return f"has too many digits, at most {context['max_digits']}"
+        case "finite_number":
+            return "must be a finite number"
+        case "decimal_parsing" | "decimal_type":
+            return "must be a decimal number"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "must be a whole number"
+    return f"is not valid ({code})"

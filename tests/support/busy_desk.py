@@ -1,0 +1,104 @@
+"""A desk under load: a made-up market, a busy client that never gives up on a signal, and the books at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from fillstream.demo.demo import Desk, analytics_counts, judge
+from fillstream.demo.feeds import listed, synthetic
+from fillstream.demo.traffic import Traffic
+from fillstream.stack.stack import LocalStack
+from fillstream.tools.audit import Audit
+from tests.conftest import until
+
+STARTS_AT = {"AAPL": "190.00", "MSFT": "420.00", "BTCUSDT": "61000.00"}
+
+
+@contextmanager
+def running(folder: Path, **more: Any) -> Iterator[LocalStack]:
+    """Run a stack of its own, on free ports, until the block ends."""
+    with LocalStack(folder, base_port=0, redis_port=0, **more) as stack:
+        stack.wait_ready()
+        yield stack
+
+
+class Load:
+    """Publishes a market and signals; when the server does not answer, publishes the same signal again.
+
+    A client that does not know whether its XADD arrived can only repeat it: that is what signal_id is for.
+    """
+
+    def __init__(self, stack: LocalStack, seed: int, accounts: tuple[str, ...] = ("demo",)) -> None:
+        instruments = {s: one for s, one in listed(stack.settings.instruments).items() if s in STARTS_AT}
+        self._client = redis.Redis.from_url(stack.redis_url, socket_timeout=5)
+        self._topology = stack.settings.topology()
+        self._market = synthetic(instruments, STARTS_AT, seed)
+        self._traffic = [Traffic(instruments, account, seed) for account in accounts]
+        self.sent = 0
+
+    def run(self, signals: int, at: dict[int, Callable[[], None]]) -> None:
+        """Publish `signals` signals, four moments of the market to each; call `at[n]` before the n-th."""
+        for n in range(signals):
+            if n in at:
+                at[n]()
+            for _ in range(4):
+                moment = next(self._market)
+                for traffic in self._traffic:
+                    traffic.see(moment)
+                stream = self._topology.commands(self._topology.symbol_partition(moment.symbol))
+                self._add(stream, {"frame": moment.record})
+            self._add(self._topology.signals, self._traffic[n % len(self._traffic)].next())
+            self.sent += 1
+
+    def _add(self, stream: str, fields: dict[str, Any]) -> None:
+        def answered() -> bool:
+            try:
+                self._client.xadd(stream, fields)
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.BusyLoadingError):
+                return False
+            return True
+
+        if not answered():
+            until(answered, "the server to take an entry again", timeout_s=60)
+
+
+def settled_books(stack: LocalStack) -> Audit:
+    """Wait until the desk is quiet and check its books, and that analytics stored every event once."""
+    stack.wait_ready()
+    desk = Desk(stack.redis_url, stack.settings)
+    desk.wait_quiet()
+    url = stack.url("analytics")
+    counts = "log_stream, count(*), count(DISTINCT seq), max(seq), min(seq)"
+    sql = f"SELECT {counts} FROM events GROUP BY log_stream ORDER BY log_stream"
+    answer = httpx.post(f"{url}/query", json={"sql": sql, "limit": 100}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    journals = [desk.topology.events(a) for a in range(desk.topology.account_partitions)]
+    streamed = [[name, *[desk.client.xlen(name)] * 3, 1] for name in journals]
+    assert answer.json()["rows"] == streamed, "analytics stores every event once"
+    return judge(stack.redis_url, stack.settings, analytics_counts(url))
+
+
+def restarts(stack: LocalStack, name: str) -> int:
+    return stack.processes[name].restarts
+
+
+def await_restart(stack: LocalStack, name: str, before: int) -> None:
+    until(lambda: restarts(stack, name) > before and stack.processes[name].state == "running", f"{name} to come back")
+
+
+def kill_if_running(stack: LocalStack, name: str) -> None:
+    """kill -9 a process that may have been killed a moment ago."""
+    with suppress(ProcessLookupError):
+        stack.processes[name].kill()
+
+
+def wait_s(seconds: float) -> None:
+    """Let time pass where a test is about time passing."""
+    time.sleep(seconds)

@@ -1,0 +1,261 @@
+"""A whole desk in one process, over a log in memory, where anything may crash between any two steps.
+
+The seed decides everything: what clients send, which stage moves, how large its batch is, where it dies. The stages and
+the runner are the real ones; only the log is the naive one of `tests.support.memory_log`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import orjson
+
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.codes import OrderType, TimeInForce
+from fillstream.libs.common.messages.journal import journal_event
+from fillstream.libs.common.messages.market import market_message
+from fillstream.libs.common.messages.positions import position_message
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.log import Fenced
+from fillstream.libs.common.runtime.runner import Runner
+from fillstream.libs.common.runtime.stage import Stage
+from fillstream.libs.common.values.money import Scale
+from fillstream.services.matching_engine.stage import EngineStage, Listing
+from fillstream.services.order_service.orders.config import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.stage import OrdersStage
+from fillstream.services.order_service.signals.stage import SignalsStage
+from fillstream.services.position_service.stage import PositionStage
+from fillstream.tools.audit import Audit, audit
+from fillstream.tools.replay import Replay, replay
+from tests.support.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
+
+CENT, SHARE = Decimal("0.01"), Decimal(1)
+SYMBOLS = {"AAPL": 1, "MSFT": 2, "SPY": 3}
+ACCOUNTS = ("default", "alpha", "beta")
+CONFIG = DeskConfig(
+    instruments={
+        symbol: Instrument(number, CENT, SHARE, SHARE, "USD", Decimal("-0.1"), Decimal("0.35"))
+        for symbol, number in SYMBOLS.items()
+    },
+    accounts={
+        name: Account(number, Decimal(1_000_000), 10_000, Decimal(10), Decimal(100))
+        for number, name in enumerate(ACCOUNTS, start=1)
+    },
+    default_order_type=OrderType.MARKET,
+    default_time_in_force=TimeInForce.GTC,
+    retention_ms=5_000,
+    max_quote_age_ms=60_000,
+)
+GARBAGE = (
+    {b"data": b"{not json"},
+    {b"\xff": b"\xfe"},
+    {b"symbol": b"AAPL", b"side": b"HOLD", b"quantity": b"1"},
+    {b"symbol": b"AAPL", b"side": b"BUY", b"quantity": b"NaN"},
+    {b"data": b'{"symbol":"AAPL","side":"BUY","quantity":1e400}'},
+    {b"symbol": b"AAPL", b"side": b"BUY", b"quantity": b"-5"},
+    {b"type": b"CancelOrder"},
+)
+
+
+@dataclass
+class Slot:
+    """A place where one stage partition runs, or does not at the moment."""
+
+    make: Callable[[], Stage]
+    snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
+    runner: Runner | None = None
+    zombie: Runner | None = None
+
+
+class SimulatedDesk:
+    def __init__(self, seed: int, accounts: int = 1, symbols: int = 1) -> None:
+        self.dice = random.Random(seed)
+        self.redis = MemoryRedis()
+        self.topology = Topology(accounts, symbols)
+        listings = {number: Listing(symbol, Scale(CENT), Scale(SHARE)) for symbol, number in SYMBOLS.items()}
+        t = self.topology
+        self.slots = [Slot(lambda: SignalsStage(t))]
+        for a in range(accounts):
+            self.slots.append(Slot(lambda a=a: OrdersStage(t, a, CONFIG)))  # type: ignore[misc]
+            self.slots.append(Slot(lambda a=a: PositionStage(t, a)))  # type: ignore[misc]
+        for s in range(symbols):
+            self.slots.append(Slot(lambda s=s: EngineStage(t, s, listings)))  # type: ignore[misc]
+        self.sent = 0
+        self.crashes = 0
+        self._used: list[dict[bytes, bytes]] = []
+        self._mid = dict.fromkeys(SYMBOLS, 15_000)
+
+    # ------------------------------------------------------------------------------------------- the schedule
+
+    def run(self, steps: int) -> None:
+        """Take `steps` random steps, then let everything settle."""
+        for _ in range(steps):
+            self.redis.now_ms += self.dice.choice((0, 0, 1, 1, 2, 5, 50, 400))
+            if self.dice.random() < 0.002:
+                self.redis.now_ms += 86_400_000
+            choice = self.dice.random()
+            if choice < 0.30:
+                self.client()
+            elif choice < 0.40:
+                self.feed()
+            else:
+                self.stage_step(self.dice.choice(self.slots))
+        self.settle()
+
+    def settle(self) -> None:
+        """Start what is down and let every stage read until nothing is left."""
+        for slot in self.slots:
+            slot.zombie = None
+        moving = True
+        while moving:
+            moving = False
+            for slot in self.slots:
+                runner = slot.runner or self.start(slot)
+                while batch := runner.read(500, 0):
+                    runner.step(batch)
+                    moving = True
+
+    def start(self, slot: Slot) -> Runner:
+        stage = slot.make()
+        log = MemoryLog(self.redis, self.topology, stage.name, stage.partition, stage.inbox)
+        slot.runner = Runner(stage, log, slot.snapshots)
+        slot.runner.recover()
+        return slot.runner
+
+    def stage_step(self, slot: Slot) -> None:
+        """Let one stage do one thing, or die before, in the middle of, or after it."""
+        if slot.zombie is not None:
+            zombie, slot.zombie = slot.zombie, None
+            self.doomed(zombie)
+        runner = slot.runner
+        if runner is None:
+            self.start(slot)
+            return
+        dies = self.dice.random()
+        if dies < 0.01:  # before it reads
+            self.crash(slot)
+            return
+        if dies < 0.02:  # a second process claims the partition while this one lives on for a moment
+            slot.zombie = runner
+            self.start(slot)
+            return
+        if self.dice.random() < 0.05 and runner.position != "0-0":
+            slot.snapshots.save(runner.snapshot())
+        if runner.stage.tick_ms is not None and self.dice.random() < 0.2:
+            runner.log.append({b"tick": b"1"})
+        batch = runner.read(self.dice.choice((1, 2, 7, 500)), 0)
+        if not batch:
+            return
+        if dies < 0.03:  # after it read, before it commits
+            self.crash(slot)
+            return
+        runner.step(batch)
+        if dies < 0.04:  # after the commit, before anything else
+            self.crash(slot)
+
+    def doomed(self, zombie: Runner) -> None:
+        """Let a fenced process try to go on: it must not change anything."""
+        before = zombie.log.checkpoint()
+        batch = zombie.read(7, 0)
+        if not batch:
+            return
+        try:
+            zombie.step(batch)
+        except Fenced:
+            assert zombie.log.checkpoint() == before
+        else:
+            raise AssertionError("a fenced process committed")
+
+    def crash(self, slot: Slot) -> None:
+        self.crashes += 1
+        slot.runner = None
+
+    # --------------------------------------------------------------------------------------------- the outside
+
+    def client(self) -> None:
+        """Publish one signal: mostly sensible, sometimes again, sometimes nonsense."""
+        self.sent += 1
+        kind = self.dice.random()
+        if kind < 0.05 and self._used:
+            fields = self.dice.choice(self._used)
+        elif kind < 0.08:
+            fields = self.dice.choice(GARBAGE)
+        elif kind < 0.25 and self.sent > 5:
+            fields = self.change()
+        else:
+            fields = self.order()
+        if self.dice.random() < 0.3:
+            document = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in fields.items()}
+            if fields not in GARBAGE:
+                fields = {b"data": orjson.dumps(document)}
+        self._used.append(fields)
+        self.redis.add(self.topology.signals, fields)
+
+    def order(self) -> dict[bytes, bytes]:
+        dice, symbol = self.dice, self.dice.choice(list(SYMBOLS))
+        fields = {
+            "signal_id": f"s{self.sent}",
+            "symbol": dice.choice((symbol, symbol, symbol, symbol, symbol, "NOPE")) if dice.random() < 0.1 else symbol,
+            "side": dice.choice(("BUY", "SELL", "buy")),
+            "quantity": str(dice.choice((1, 5, 40, 100, 700))),
+            "account": dice.choice(ACCOUNTS) if dice.random() < 0.97 else "nobody",
+            "time_in_force": dice.choice(("GTC", "GTC", "IOC", "FOK", "DAY")),
+        }
+        if dice.random() < 0.7:
+            ticks = self._mid[symbol] + dice.randrange(-40, 41)
+            fields["price"] = f"{ticks / 100:.2f}" if dice.random() < 0.97 else f"{ticks / 100:.2f}5"
+        return {name.encode(): value.encode() for name, value in fields.items()}
+
+    def change(self) -> dict[bytes, bytes]:
+        dice = self.dice
+        fields = {
+            "type": dice.choice(("CancelOrder", "ReplaceOrder")),
+            "signal_id": f"c{self.sent}",
+            "account": dice.choice(ACCOUNTS),
+        }
+        if dice.random() < 0.5:
+            fields["order_id"] = str(dice.randrange(1, self.sent))
+        else:
+            fields["orig_client_order_id"] = f"s{dice.randrange(1, self.sent)}"
+        if fields["type"] == "ReplaceOrder":
+            fields["quantity"] = str(dice.choice((1, 10, 90, 300)))
+            if dice.random() < 0.5:
+                fields["price"] = f"{(self._mid['AAPL'] + dice.randrange(-40, 41)) / 100:.2f}"
+        return {name.encode(): value.encode() for name, value in fields.items()}
+
+    def feed(self) -> None:
+        """Quote one symbol, or print a trade, as a market-data feed would."""
+        dice, symbol = self.dice, self.dice.choice(list(SYMBOLS))
+        number = SYMBOLS[symbol]
+        if dice.random() < 0.2:
+            record = frames.print_trade(number, dice.choice((1, 2)), self._mid[symbol], dice.randrange(1, 200))
+        else:
+            self._mid[symbol] = mid = max(100, self._mid[symbol] + dice.randrange(-10, 11))
+            record = frames.quote(number, mid - 2, dice.randrange(0, 300), mid + 2, dice.randrange(0, 300))
+        self.redis.add(self.topology.commands(self.topology.symbol_partition(symbol)), {b"frame": record})
+
+    # -------------------------------------------------------------------------------------------- the judgment
+
+    def entries(self, stream: str) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
+        for entry in self.redis.streams.get(stream, []):
+            yield entry.id, entry.fields
+
+    def replay(self, stage: Stage) -> Replay:
+        return replay(MemoryLog(self.redis, self.topology, stage.name, stage.partition, stage.inbox), stage)
+
+    def audit(self) -> Audit:
+        return audit(self, self.topology, [slot.make() for slot in self.slots])
+
+    def check_contracts(self) -> None:
+        """Validate every message of every public stream against the contracts."""
+        for a in range(self.topology.account_partitions):
+            for _, fields in self.entries(self.topology.events(a)):
+                journal_event.validate_json(fields[b"data"])
+            for _, fields in self.entries(self.topology.positions(a)):
+                position_message.validate_json(fields[b"data"])
+        for s in range(self.topology.symbol_partitions):
+            for _, fields in self.entries(self.topology.market(s)):
+                market_message.validate_json(fields[b"data"])

@@ -1,0 +1,135 @@
+"""The C engine as Python calls it: plain calls, memory of the caller's, queries, and what is refused."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.core import UNDONE, Engine, Level, Walk
+from fillstream.libs.common.engine.frames import OrdType, ReportType, Side
+
+
+def test_plain_calls_are_answered_in_full_whatever_the_buffer() -> None:
+    engine = Engine(output_reports=3)
+    for order_id in range(1, 6):
+        assert engine.submit(order_id, 1, 0, Side.SELL, 100, 1) == 1
+    count = engine.submit(9, 2, 0, Side.BUY, 100, 5)
+    assert len(engine.answers(count)) == (1 + 2 * 5) * 64
+    assert engine.cancel(1, 1) == 1
+
+
+@pytest.mark.parametrize("records", [1, 2, 3, 5, 64])
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_reports_written_into_the_callers_memory_are_those_of_process(
+    records: int, kind: type[bytes] | type[bytearray] | type[memoryview]
+) -> None:
+    sells = b"".join(
+        frames.new_order(i, 1, 0, 0, side=Side.SELL, ord_type=OrdType.LIMIT, tif=1, price=100, qty=1, expiry_ms=7 + i)
+        for i in range(1, 6)
+    )
+    buy = frames.new_order(9, 2, 0, 0, side=Side.BUY, ord_type=OrdType.LIMIT, tif=1, price=100, qty=3)
+    one, other, out = Engine(), Engine(), bytearray(records * 64)
+    for frame, now_ms in ((sells, 5), (buy, 8), (b"", 20)):
+        answers, rest = b"", kind(frame)
+        while True:
+            begun, written = other.process_into(rest, now_ms, out)
+            answers += out[: written * 64]
+            if written < records:
+                break
+            rest = rest[begun * 64 :]
+        assert answers == one.process(kind(frame), now_ms)
+    assert other.snapshot() == one.snapshot()
+    with pytest.raises(ValueError, match="out holds 0 records"):
+        other.process_into(b"", 20, bytearray())
+    with pytest.raises(ValueError, match="now_ms is -1"):
+        other.process_into(b"", -1, out)
+
+
+def unfinished() -> Engine:
+    """An engine with reports of a command that nobody has fetched yet."""
+    engine = Engine()
+    for order_id in range(1, 5):
+        engine.submit(order_id, 1, 0, Side.BUY, 1, 1)
+    sell = frames.new_order(50, 2, 0, 0, side=Side.SELL, ord_type=OrdType.LIMIT, tif=1, price=1, qty=3)
+    assert engine.process_into(sell, 0, bytearray(64)) == (1, 1)
+    return engine
+
+
+def test_while_reports_are_to_be_fetched_the_state_is_not_to_be_had() -> None:
+    whole = Engine().snapshot()
+    engine = unfinished()
+    assert engine.submit(99, 1, 0, 1, 1, 1) == UNDONE == engine.cancel(1, 1)
+    calls: dict[str, Callable[[], object]] = {
+        "submit": lambda: engine.answers(UNDONE),
+        "snapshot": engine.snapshot,
+        "restore": lambda: engine.restore(whole),
+        "state_hash": engine.state_hash,
+    }
+    for name, call in calls.items():
+        with pytest.raises(RuntimeError, match=f"^{name} must wait: reports are still to be fetched with process_into"):
+            call()
+    rest = [frames.Report._make(report) for report in frames.reports(engine.process(b"", 0))]
+    assert [report.type for report in rest] == [ReportType.FILLED] * 6
+    assert engine.submit(99, 1, 0, 1, 1, 1) == 1
+    assert engine.snapshot()
+
+
+@pytest.mark.parametrize("count", [-1, 8193, 10**5, 2**62])
+def test_answers_that_no_call_gave_are_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=f"count is {count}, and must be between 0 and 8192"):
+        Engine().answers(count)
+
+
+QUERIES: dict[str, Callable[[Engine, Any], object]] = {
+    "symbol": lambda engine, value: engine.best(value),
+    "levels": lambda engine, value: engine.depth(0, 1, value),
+    "orders": lambda engine, value: engine.queue(0, 1, value),
+    "qty": lambda engine, value: engine.cost(0, 1, value),
+    "side": lambda engine, value: engine.depth(0, value),
+    "order_id": lambda engine, value: engine.find(value),
+    "price": lambda engine, value: engine.cumulative(0, 1, value),
+    "max_orders": lambda _, value: Engine(value),
+    "output_reports": lambda _, value: Engine(1, value),
+}
+
+
+@pytest.mark.parametrize("field", QUERIES)
+def test_a_query_names_what_it_cannot_use(field: str) -> None:
+    engine = Engine()
+    for value in (2**70, -(2**70), *([] if field == "price" else [-1])):
+        with pytest.raises(ValueError, match=f"^{field} is .*, and must be between "):
+            QUERIES[field](engine, value)
+    for value in (1.5, "1", None, True):
+        with pytest.raises(TypeError, match=f"^{field} is .*, and must be an integer"):
+            QUERIES[field](engine, value)
+
+
+def test_queries_make_room_for_what_there_is_alone() -> None:
+    engine = Engine()
+    engine.process(frames.quote(0, 9, 5, 11, 6), 0)
+    engine.submit(1, 1, 0, Side.BUY, 8, 1)
+    assert engine.depth(0, Side.BUY, 2**30) == [Level(9, 5, 1), Level(8, 1, 1)]
+    assert [order.house for order in engine.queue(0, Side.BUY, 2**30)] == [1, 0]
+    assert (engine.depth(0, Side.BUY, 0), engine.queue(0, Side.BUY, 0)) == ([], [])
+    assert engine.cost(7, Side.BUY, 1) == Walk(0, 0, 0)
+
+
+def test_reserve_names_its_limit() -> None:
+    Engine().reserve(1000)
+    with pytest.raises(ValueError, match="orders is -1, and must be between 0 and 1073741824"):
+        Engine().reserve(-1)
+
+
+def test_bound_calls_say_what_they_do() -> None:
+    engine = Engine()
+    assert "order_id, account, symbol, side, price, qty" in str(engine.submit.__doc__)
+    assert "cancel one order" in str(engine.cancel.__doc__)
+
+
+def test_an_engine_is_not_copied() -> None:
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"cannot be copied or pickled: snapshot\(\) gives its state"):
+            attempt(Engine())

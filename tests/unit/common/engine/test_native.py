@@ -1,0 +1,156 @@
+"""The C core compiles without a warning, and stands hostile commands, failing malloc, races and a list book."""
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support.tree import ROOT
+
+NATIVE = ROOT / "native"
+ENGINE = [str(NATIVE / "src/fillstream.c")]
+LISTS = [str(NATIVE / "tests/flow.c"), *map(str, sorted((NATIVE / "tests/listbook").glob("*.c")))]
+INPUTS = [str(NATIVE / "tests/records.c"), *LISTS]
+HOST = [*ENGINE, str(NATIVE / "src/host.c")]
+STRICT = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{NATIVE / 'include'}"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+compiler = os.environ.get("CC") or shutil.which("cc")
+pytestmark = pytest.mark.skipif(not compiler, reason="no C compiler: set CC or install one")
+
+
+def build(target: Path, flags: list[str], sources: list[str], with_compiler: str | None = compiler) -> None:
+    command = [*str(with_compiler).split(), *STRICT, *flags, *sources, "-o", str(target)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+
+
+def available(folder: Path, flags: list[str]) -> list[str]:
+    """The flags, or none where this compiler cannot link them."""
+    source = folder / "probe.c"
+    source.write_text("int main(void) { return 0; }\n")
+    command = [*str(compiler).split(), *flags, str(source), "-o", str(folder / "probe")]
+    return flags if subprocess.run(command, capture_output=True, check=False).returncode == 0 else []
+
+
+def passes(program: Path, *arguments: str) -> str:
+    run = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "sources", "arguments"),
+    [
+        ("stress", ENGINE, ["1", "30000"]),
+        ("fuzz", [*INPUTS, *ENGINE], ["1", "500"]),
+        ("versus", [*LISTS, *ENGINE], ["1", "40000", "1"]),
+        ("forged", ENGINE, []),
+        ("memory", [], []),
+        ("threads", HOST, ["3000"]),
+    ],
+)
+def test_under_the_sanitizers(tmp_path: Path, name: str, sources: list[str], arguments: list[str]) -> None:
+    build(tmp_path / name, available(tmp_path, SANITIZERS), [str(NATIVE / f"tests/{name}.c"), *sources])
+    passes(tmp_path / name, *arguments)
+
+
+def test_libfuzzer_finds_nothing_in_a_few_seconds(tmp_path: Path) -> None:
+    clang = shutil.which("clang")
+    flags = ["-DFS_LIBFUZZER", "-Wno-error", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
+    probe = tmp_path / "probe.c"
+    probe.write_text("int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return !(d || n); }\n")
+    link = [str(clang), *flags, str(probe), "-o", str(tmp_path / "probe")]
+    if not clang or subprocess.run(link, capture_output=True, check=False).returncode:
+        pytest.skip("needs clang with libFuzzer: on Debian 'apt-get install clang libclang-rt-dev'")
+    build(tmp_path / "fuzz", flags, [str(NATIVE / "tests/fuzz.c"), *INPUTS, *ENGINE], clang)
+    run = ["-max_total_time=5", "-seed=1", "-max_len=8192", "-entropic=0", f"-artifact_prefix={tmp_path}/"]
+    passes(tmp_path / "fuzz", *run)
+
+
+def test_the_threaded_front_end_races_with_nobody(tmp_path: Path) -> None:
+    flags = available(tmp_path, ["-fsanitize=thread"])
+    if not flags:
+        pytest.skip("this compiler has no ThreadSanitizer")
+    build(tmp_path / "threads", flags, [str(NATIVE / "tests/threads.c"), *HOST])
+    passes(tmp_path / "threads", "3000")
+
+
+def test_a_long_flow_agrees_with_a_list_book(tmp_path: Path) -> None:
+    build(tmp_path / "versus", ["-O2"], [str(NATIVE / "tests/versus.c"), *LISTS, *ENGINE])
+    assert "1000000 commands agree" in passes(tmp_path / "versus", "2", "1000000", "1000")
+
+
+# ------------------------------------------------------------------ the library without Python
+
+BOOK = """\
+order 1 accepted: 30 at 2001, 30 open
+order 2 accepted: 10 at 2005, 10 open
+order 1 filled: 10 at 2001, 20 open
+order 2 filled: 10 at 2001, 0 open
+ask: 20 at 2001
+"""
+TRADED = "20000 orders accepted, 10000 lots traded, 2 groups cleared\n"
+
+
+def make(build_folder: Path, *arguments: str) -> str:
+    if not shutil.which("make"):
+        pytest.skip("needs make")
+    command = ["make", "-s", "-C", str(NATIVE), f"BUILD={build_folder}", *arguments]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+@pytest.mark.parametrize(("c", "cpp"), [("gcc", "g++"), ("clang", "clang++")])
+def test_the_examples_run(tmp_path: Path, c: str, cpp: str) -> None:
+    if not shutil.which(c) or not shutil.which(cpp):
+        pytest.skip(f"needs {c} and {cpp}")
+    assert make(tmp_path, f"CC={c}", f"CXX={cpp}", "examples") == BOOK + TRADED
+
+
+def pkg_config(folder: Path, *options: str, **environment: str) -> str:
+    if not shutil.which("pkg-config"):
+        pytest.skip("needs pkg-config")
+    found = subprocess.run(
+        ["pkg-config", *options, "fillstream"],
+        env={**os.environ, "PKG_CONFIG_LIBDIR": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip()
+
+
+def test_what_is_installed_is_found_by_pkg_config_and_can_be_uninstalled(tmp_path: Path) -> None:
+    make(tmp_path / "build")  # without the prefix that is installed under
+    assert pkg_config(tmp_path / "build", "--variable=prefix") == "/usr/local"
+    root = tmp_path / "root"
+    make(tmp_path / "build", "PREFIX=/opt/desk", f"DESTDIR={root}", "install")
+    library = root / "opt/desk/lib"
+    assert pkg_config(library / "pkgconfig", "--variable=prefix") == "/opt/desk"
+    assert pkg_config(library / "pkgconfig", "--variable=libdir") == "/opt/desk/lib"
+    flags = pkg_config(library / "pkgconfig", "--cflags", "--libs", PKG_CONFIG_SYSROOT_DIR=str(root)).split()
+    example = [str(NATIVE / "examples/book.c"), *flags, f"-Wl,-rpath,{library}", "-o", str(tmp_path / "book")]
+    built = subprocess.run([*str(compiler).split(), *example], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert passes(tmp_path / "book") == BOOK
+    make(tmp_path / "build", "PREFIX=/opt/desk", f"DESTDIR={root}", "uninstall")
+    assert [path for path in root.rglob("*") if not path.is_dir()] == []
+
+
+def test_the_header_the_package_and_the_pkg_config_file_are_of_one_version(tmp_path: Path) -> None:
+    project = tomllib.loads((NATIVE.parent / "pyproject.toml").read_text())["project"]
+    source = tmp_path / "version.c"
+    source.write_text(
+        '#include <stdio.h>\n#include "fillstream.h"\nint main(void) { return'
+        ' printf("%d.%d.%d", FS_VERSION_MAJOR, FS_VERSION_MINOR, FS_VERSION_PATCH) < 0; }\n'
+    )
+    build(tmp_path / "version", [], [str(source)])
+    assert passes(tmp_path / "version") == project["version"]
+    make(tmp_path / "build", f"{tmp_path}/build/fillstream.pc")
+    assert f"Version: {project['version']}\n" in (tmp_path / "build/fillstream.pc").read_text()

@@ -1,0 +1,249 @@
+"""What is trimmed off a log: nothing that anybody may need again. `tests/integration` trims real streams."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import redis
+
+from fillstream.libs.common.messages.topology import low_water_key
+from fillstream.libs.common.process.settings import Messaging
+from fillstream.libs.common.runtime.trim import Kept, Trimmer, cut, look, memory_limit, trim
+
+NOW_S = 1_000
+
+
+class Stream:
+    """One stream as the server tells of it, and what it was trimmed to."""
+
+    def __init__(self, marks: dict[str, str], groups: dict[str, tuple[str, str | None]] | None = None) -> None:
+        self.marks = marks
+        self.groups = groups or {}
+        self.trimmed_to: str | None = None
+        self.there = True
+        self.left = 28
+
+    def exists(self, stream: str) -> int:
+        assert stream == "events.{0}"
+        return int(self.there)
+
+    def hgetall(self, key: str) -> dict[bytes, bytes]:
+        assert key == low_water_key("events.{0}") == "events.{0}.low"
+        return {reader.encode(): mark.encode() for reader, mark in self.marks.items()}
+
+    def time(self) -> tuple[int, int]:
+        return NOW_S, 999_999
+
+    def xinfo_groups(self, stream: str) -> list[dict[str, Any]]:
+        assert stream == "events.{0}"
+        return [
+            {"name": name.encode(), "last-delivered-id": last.encode(), "pending": 3 if oldest else 0}
+            for name, (last, oldest) in self.groups.items()
+        ]
+
+    def xinfo_stream(self, stream: str) -> dict[str, Any]:
+        assert stream == "events.{0}"
+        return {"last-generated-id": b"999999-0", "first-entry": (b"1-0", {})}
+
+    def xpending(self, stream: str, group: bytes) -> dict[str, Any]:
+        assert stream == "events.{0}"
+        oldest = self.groups[group.decode()][1]
+        return {"pending": 3, "min": oldest.encode()} if oldest else {"pending": 0, "min": None}
+
+    def xtrim(self, stream: str, minid: str, approximate: bool) -> int:
+        assert stream == "events.{0}"
+        assert approximate, "to cut a node of the stream in two costs the server time"
+        assert self.trimmed_to in (None, minid)
+        self.trimmed_to, self.left = minid, max(0, self.left - 7)
+        return min(7, self.left)
+
+
+def trimmed(stream: Any, *readers: str, retention_s: int = 0) -> str | None:
+    went = trim(stream, "events.{0}", readers, retention_s)
+    assert went == (0 if stream.trimmed_to is None else 21), "again and again, as one call drops so many at most"
+    return None if stream.trimmed_to is None else str(stream.trimmed_to)
+
+
+def test_the_reader_who_is_furthest_behind_decides() -> None:
+    """By the number of the id, not by its text: 9 is before 10."""
+    assert trimmed(Stream({"positions": "10-0", "analytics": "9-5"}), "positions", "analytics") == "9-5"
+
+
+def test_while_a_reader_has_left_no_mark_nothing_goes() -> None:
+    assert trimmed(Stream({"positions": "10-0"}), "positions", "analytics") == "0-0"
+
+
+def test_a_mark_of_somebody_unasked_counts_as_well() -> None:
+    assert trimmed(Stream({"positions": "10-0", "a user's": "4-0"}), "positions") == "4-0"
+
+
+@pytest.mark.parametrize(("retention_s", "expected"), [(600, "400000-0"), (0, "900000-0")])
+def test_what_is_younger_than_the_retention_stays(retention_s: int, expected: str) -> None:
+    assert trimmed(Stream({"positions": "900000-0"}), "positions", retention_s=retention_s) == expected
+
+
+def test_a_group_needs_what_it_has_not_been_given_and_what_it_has_not_acknowledged() -> None:
+    marks = {"positions": "50-0"}
+    assert trimmed(Stream(marks, {"orders": ("20-0", None)}), "positions") == "20-0"
+    assert trimmed(Stream(marks, {"orders": ("40-0", None), "a user's": ("45-0", "30-1")}), "positions") == "30-1"
+
+
+def test_a_stream_that_is_not_there_yet_is_left_alone() -> None:
+    """A reader may leave its mark before the first entry; the server has no groups of what is not there."""
+    stream = Stream({"positions": "10-0"})
+    stream.there = False
+    assert trimmed(stream, "positions") is None
+
+
+# ------------------------------------------------------------------------------------------------- memory is short
+
+
+def of_a_hundred_seconds(**needs: str) -> Kept:
+    return Kept("events.{0}", 100_000, 200_000, needs)
+
+
+@pytest.mark.parametrize(
+    ("excess", "old_ms", "bound"),
+    [
+        (0.0, 150_000, "150000-0"),  # age alone
+        (0.25, 0, "125000-0"),  # a quarter of its time, though all of it is young
+        (0.25, 150_000, "150000-0"),  # more than a quarter is old anyway
+        (0.001, 0, "100100-0"),
+        (0.0, -5, "0-0"),
+    ],
+)
+def test_what_the_server_uses_too_much_goes_from_the_oldest_on(excess: float, old_ms: int, bound: str) -> None:
+    stream: Any = Stream({})
+    assert cut(stream, of_a_hundred_seconds(), old_ms, excess) == (21, None)
+    assert stream.trimmed_to == bound
+
+
+def test_a_burst_within_one_millisecond_can_be_cut() -> None:
+    stream: Any = Stream({})
+    cut(stream, Kept("events.{0}", 100_000, 100_000, {}), 0, 0.5)
+    assert stream.trimmed_to == "100001-0"
+
+
+def test_nothing_goes_that_somebody_needs_and_who_it_is_is_told() -> None:
+    stream: Any = Stream({})
+    kept = of_a_hundred_seconds(positions="160000-0", analytics="120000-7")
+    assert cut(stream, kept, 150_000, 0.9) == (21, "analytics")
+    assert stream.trimmed_to == "120000-7"
+    assert kept.held_ms == {"positions": 40_000, "analytics": 80_000}
+    stream = Stream({})
+    kept_by_another = of_a_hundred_seconds(analytics="160000-0", positions="120000-7")
+    assert cut(stream, kept_by_another, 150_000) == (21, "positions"), "by what is needed, not by the name"
+    stream = Stream({})
+    assert cut(stream, kept, 110_000, 0.0) == (21, None), "analytics holds nothing that would go"
+
+
+def test_what_a_stream_keeps_and_for_whom() -> None:
+    stream: Any = Stream({"positions": "50-0"}, {"positions": ("40-0", None), "a user's": ("45-0", "30-1")})
+    found = look(stream, "events.{0}", ["positions", "analytics"])
+    assert found == Kept("events.{0}", 1, 999_999, {"positions": "40-0", "analytics": "0-0", "a user's": "30-1"})
+
+
+@pytest.mark.parametrize(("maxmemory", "configured", "limit"), [(0, 0, 0), (9, 0, 9), (0, 7, 7), (9, 7, 7), (5, 7, 5)])
+def test_the_lower_limit_counts_and_none_is_none(maxmemory: int, configured: int, limit: int) -> None:
+    assert memory_limit(maxmemory, Messaging(type="redis", max_memory_bytes=configured)) == limit
+
+
+class Server(Stream):
+    """A server with memory, and one stream from 1 s to 999.999 s."""
+
+    def __init__(self, used: int, maxmemory: int, **marks: str) -> None:
+        super().__init__(marks)
+        self.used, self.maxmemory, self.looks = used, maxmemory, 0
+        self.refuses = False
+
+    def info(self, section: str) -> dict[str, int]:
+        assert section == "memory"
+        self.looks += 1
+        if self.refuses:
+            raise redis.exceptions.ResponseError("NOPERM")
+        return {"used_memory": self.used, "maxmemory": self.maxmemory}
+
+    def memory_usage(self, stream: str) -> int:
+        return 4096
+
+    def time(self) -> tuple[int, int]:
+        return NOW_S, 0
+
+
+class Seen:
+    """What a stage's metrics are told."""
+
+    def __init__(self) -> None:
+        self.went: list[tuple[str, int]] = []
+        self.kept: list[tuple[list[Kept], dict[str, int], int]] = []
+
+    def trimmed(self, stream: str, entries: int) -> None:
+        self.went.append((stream, entries))
+
+    def streams(self, kept: Any, sizes: Any, now_ms: int) -> None:
+        self.kept.append((kept, sizes, now_ms))
+
+
+def trimmer(server: Any, seen: Seen) -> Trimmer:
+    messaging = Messaging(type="redis", retention_s=600, retention_memory_share=Decimal("0.5"))
+    return Trimmer(server, "orders", {"events.{0}": ("orders",)}, messaging, seen)
+
+
+def test_a_sweep_trims_by_age_and_tells_what_is_kept() -> None:
+    server, seen = Server(used=40, maxmemory=100, orders="900000-0"), Seen()
+    trimmer(server, seen).sweep()
+    assert server.trimmed_to == "400000-0"
+    assert seen.went == [("events.{0}", 21)]
+    [(kept, sizes, now_ms)] = seen.kept
+    assert ([each.needs for each in kept], sizes, now_ms) == ([{"orders": "900000-0"}], {"events.{0}": 4096}, 1_000_000)
+
+
+def test_the_next_sweep_is_not_due_at_once_unless_asked_for_or_memory_is_short() -> None:
+    server, seen = Server(used=40, maxmemory=100, orders="900000-0"), Seen()
+    made = trimmer(server, seen)
+    made.sweep()
+    made.sweep()
+    assert (len(seen.went), server.looks) == (1, 2)
+    made.sweep(at_once=True)
+    assert len(seen.went) == 2
+    server.used, server.trimmed_to = 80, None
+    made.sweep()
+    assert len(seen.went) == 3
+
+
+def test_above_its_share_the_server_is_freed_of_what_it_uses_too_much(caplog: pytest.LogCaptureFixture) -> None:
+    server, seen = Server(used=80, maxmemory=100, orders="900000-0"), Seen()
+    made = trimmer(server, seen)
+    made.sweep()
+    assert server.trimmed_to == "400000-0", "three eighths are 376 s, and 400 s are old anyway"
+    assert not made.held_by_snapshots
+    server.used, server.trimmed_to = 250, None
+    made.sweep()
+    assert server.trimmed_to == "800000-0", "four fifths of the stream"
+    assert "keeping less than messaging.retention_s: Redis uses 80 bytes, 50 is its share of 100" in caplog.text
+    server.used, server.trimmed_to = 50, None
+    made.sweep(at_once=True)
+    assert "keeping messaging.retention_s again" in caplog.text
+
+
+def test_a_stage_whose_snapshots_hold_its_inbox_is_told_so() -> None:
+    server, seen = Server(used=250, maxmemory=100, orders="500000-0"), Seen()
+    made = trimmer(server, seen)
+    made.sweep()
+    assert server.trimmed_to == "500000-0"
+    assert made.held_by_snapshots
+    server.used, server.trimmed_to = 40, None
+    made.sweep(at_once=True)
+    assert not made.held_by_snapshots, "there is no hurry"
+
+
+def test_where_memory_may_not_be_asked_for_age_alone_counts(caplog: pytest.LogCaptureFixture) -> None:
+    server, seen = Server(used=250, maxmemory=100, orders="900000-0"), Seen()
+    server.refuses = True
+    made = trimmer(server, seen)
+    made.sweep()
+    made.sweep(at_once=True)
+    assert server.trimmed_to == "400000-0"
+    assert caplog.text.count("INFO memory refused") == 1

@@ -1,0 +1,389 @@
+"""The signals stage as a specification: what becomes of a signal, and what each wrong one is told."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.messages.topology import Topology, order_id_of
+from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
+from fillstream.services.order_service.signals import stage as signals_stage
+from fillstream.services.order_service.signals.stage import IDEMPOTENCY_MS, SignalsStage
+
+T0 = 1_700_000_000_000
+BUY = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
+CONTRACTS = {"NewOrder": NewOrder, "CancelOrder": CancelOrder, "ReplaceOrder": ReplaceOrder}
+
+
+class Desk:
+    """A signals stage with its outputs; time is the caller's."""
+
+    def __init__(self, partitions: int = 1) -> None:
+        self.topology = Topology(account_partitions=partitions)
+        self.stage = SignalsStage(self.topology)
+        self.count = 0
+
+    def put(self, fields: dict[bytes, bytes], ms: int = T0) -> tuple[str, dict[str, Any]]:
+        """Fold one entry; return the stream and the instruction, which keeps the contract."""
+        self.count += 1
+        out = Outputs("signals", self.topology.signals)
+        entry = Entry(f"{ms}-{self.count}", ms, fields)
+        out.begin(entry)
+        self.stage.fold(entry, out)
+        [(stream, (kind, [payload]))] = out.by_stream.items()
+        assert kind == b"data"
+        instruction = orjson.loads(payload)
+        check(instruction, ms)
+        return stream, instruction
+
+    def flat(self, signal: dict[str, Any], ms: int = T0) -> dict[str, Any]:
+        return self.put({name.encode(): str(value).encode() for name, value in signal.items()}, ms)[1]
+
+    def json(self, document: str | dict[str, Any], ms: int = T0) -> dict[str, Any]:
+        text = document if isinstance(document, str) else json.dumps(document)
+        return self.put({b"data": text.encode()}, ms)[1]
+
+    def refuses(self, fields: dict[bytes, bytes] | dict[str, Any], ms: int = T0) -> tuple[str, str]:
+        """Fold an entry that must be bad; nothing changes but the answer."""
+        before = self.stage.snapshot()
+        with pytest.raises(BadEntry) as caught:
+            if any(isinstance(name, bytes) for name in fields):
+                self.put(fields, ms)
+            else:
+                self.flat(fields, ms)
+        assert self.stage.snapshot() == before
+        return caught.value.reason, caught.value.text
+
+
+def check(instruction: dict[str, Any], ms: int) -> None:
+    """Assert that an instruction has every field of its contract and nothing but signal_time besides."""
+    assert instruction["signal_time"] == ms
+    if instruction["type"] == "ReportStatus":
+        ReportStatus.model_validate(instruction)
+        assert set(instruction) == set(ReportStatus.model_fields)
+        return
+    model = CONTRACTS[instruction["type"]]
+    assert set(instruction) == {*model.model_fields, "signal_time"}
+    model.model_validate({name: value for name, value in instruction.items() if name != "signal_time"})
+    assert not any(isinstance(value, float) for value in instruction.values())
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_the_stage_has_the_shape_of_a_stage() -> None:
+    stage: Stage = SignalsStage(Topology(prefix="dev_"))
+    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("signals", 0, "dev_signals", None)
+    assert stage.configuration() is None
+
+
+def test_the_shortest_signal_becomes_an_order_with_every_field(desk: Desk) -> None:
+    assert desk.flat(BUY) == {
+        "type": "NewOrder",
+        "v": 1,
+        "signal_id": f"{T0}-1",
+        "client_order_id": f"{T0}-1",
+        "account": DEFAULT_ACCOUNT,
+        "symbol": "AAPL",
+        "side": "BUY",
+        "quantity": "100",
+        "order_type": None,
+        "price": None,
+        "time_in_force": None,
+        "strategy": None,
+        "confidence": None,
+        "signal_time": T0,
+    }
+
+
+def test_an_instruction_begins_with_its_type_and_version(desk: Desk) -> None:
+    assert list(desk.flat(BUY))[:2] == ["type", "v"]
+
+
+def test_a_full_signal_keeps_what_it_says_with_exact_numbers(desk: Desk) -> None:
+    instruction = desk.json(
+        '{"signal_id": "s1", "symbol": "BTCUSDT", "side": "sell", "quantity": 0.10, "price": 6.012345e4, '
+        '"order_type": "limit", "time_in_force": "ioc", "account": "alpha", "strategy": "momo", "confidence": 0.830}'
+    )
+    assert instruction["client_order_id"] == "s1"
+    assert (instruction["side"], instruction["order_type"], instruction["time_in_force"]) == ("SELL", "LIMIT", "IOC")
+    assert (instruction["quantity"], instruction["price"]) == ("0.1", "60123.45")
+    assert instruction["confidence"] == "0.83"
+
+
+def test_a_cancel_and_an_amendment_pass_through(desk: Desk) -> None:
+    cancel = desk.flat({"type": "CancelOrder", "order_id": 7})
+    assert (cancel["type"], cancel["order_id"], cancel["orig_client_order_id"]) == ("CancelOrder", "7", None)
+    replace = desk.flat({"type": "ReplaceOrder", "orig_client_order_id": "c1", "price": "-0.50"})
+    assert (replace["type"], replace["quantity"], replace["price"]) == ("ReplaceOrder", None, "-0.5")
+
+
+def test_a_null_counts_as_absent(desk: Desk) -> None:
+    assert desk.json(BUY | {"account": None, "signal_id": None, "price": None})["account"] == DEFAULT_ACCOUNT
+    assert desk.refuses({b"data": b'{"symbol": null}'})[0] == "missing_field"
+
+
+# ------------------------------------------------------------------------------------------------------- routing
+
+
+def test_orders_go_to_their_accounts_partition_and_commands_on_orders_to_the_orders() -> None:
+    desk = Desk(partitions=4)
+    accounts = {desk.topology.account_partition(f"a{i}"): f"a{i}" for i in range(40)}
+    assert set(accounts) == {0, 1, 2, 3}
+    for partition, account in accounts.items():
+        inbox = desk.topology.orders(partition)
+        order = BUY | {"account": account}
+        assert desk.put({k.encode(): v.encode() for k, v in order.items()})[0] == inbox
+        by_name = {b"type": b"CancelOrder", b"account": account.encode(), b"orig_client_order_id": b"c"}
+        assert desk.put(by_name)[0] == inbox
+        number = str(order_id_of(partition, 5)).encode()
+        by_number = {b"type": b"CancelOrder", b"order_id": number, b"signal_id": b"s" + number}
+        assert desk.put(by_number)[0] == inbox
+        again = desk.put(by_number)
+        assert (again[0], again[1]["type"]) == (inbox, "ReportStatus")
+
+
+def test_an_order_id_of_a_partition_that_is_not_there_is_refused() -> None:
+    number = order_id_of(4, 1)
+    assert Desk(partitions=4).refuses({"type": "CancelOrder", "order_id": number}) == (
+        "unknown_partition",
+        f"order_id: {number} is of account partition 4, this desk has 0 to 3",
+    )
+
+
+# --------------------------------------------------------------------------------------------------- idempotency
+
+
+def test_the_same_signal_again_is_answered_and_not_repeated(desk: Desk) -> None:
+    assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "NewOrder"
+    assert desk.json('{"symbol":"AAPL","side":"buy","quantity":1e2,"signal_id":"s1"}', T0 + 5) == {
+        "type": "ReportStatus",
+        "v": 1,
+        "signal_id": "s1",
+        "account": DEFAULT_ACCOUNT,
+        "order_id": None,
+        "client_order_id": "s1",
+        "signal_time": T0 + 5,
+    }
+    assert desk.stage.gauges() == {
+        "signals": {"accepted": 1, "duplicate": 1},
+        "signals_remembered": {"": 1},
+        "signals_forgotten_early": {"": 0},
+    }
+
+
+def test_every_repetition_is_counted() -> None:
+    desk = Desk()
+    for _ in range(4):
+        desk.flat({**BUY, "signal_id": "again"})
+    assert desk.stage.gauges()["signals"] == {"accepted": 1, "duplicate": 3}
+    assert desk.stage.latencies_ms is None, "a signal is no fill"
+
+
+def test_a_cancel_by_number_again_asks_for_the_state_of_that_order(desk: Desk) -> None:
+    cancel = {"type": "CancelOrder", "signal_id": "c1", "order_id": "7"}
+    desk.flat(cancel)
+    again = desk.flat(cancel)
+    assert (again["type"], again["order_id"], again["client_order_id"]) == ("ReportStatus", "7", None)
+
+
+def test_a_cancel_again_asks_for_the_state_of_the_order_it_named(desk: Desk) -> None:
+    cancel = {"type": "CancelOrder", "signal_id": "c1", "orig_client_order_id": "o1"}
+    desk.flat(cancel)
+    assert desk.flat(cancel)["client_order_id"] == "o1"
+
+
+def test_the_entrys_id_serves_when_a_signal_has_none(desk: Desk) -> None:
+    first = desk.flat(BUY)
+    assert desk.flat(BUY)["type"] == "NewOrder", "two signals without an id are two signals"
+    assert desk.flat(BUY | {"signal_id": first["signal_id"]})["type"] == "ReportStatus"
+
+
+@pytest.mark.parametrize("change", [{"quantity": "101"}, {"side": "SELL"}, {"account": "b"}, {"client_order_id": "x"}])
+def test_the_same_id_with_another_content_is_refused(desk: Desk, change: dict[str, str]) -> None:
+    desk.flat(BUY | {"signal_id": "s1"})
+    assert desk.refuses(BUY | {"signal_id": "s1"} | change) == (
+        "duplicate_signal_id",
+        "signal_id: 's1' came before with another content; an id stands for one signal for 24 hours",
+    )
+    assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "ReportStatus", "the first one still stands"
+
+
+def test_an_id_is_remembered_for_a_day_of_log_time(desk: Desk) -> None:
+    signal = BUY | {"signal_id": "s1"}
+    desk.flat(signal)
+    assert desk.flat(signal, T0 + IDEMPOTENCY_MS - 1)["type"] == "ReportStatus"
+    assert desk.flat(signal | {"quantity": "7"}, T0 + IDEMPOTENCY_MS)["type"] == "NewOrder"
+    assert len(desk.stage._seen) == 1
+
+
+def test_forgetting_costs_what_is_forgotten(desk: Desk) -> None:
+    for i in range(50):
+        desk.flat(BUY | {"signal_id": f"s{i}"}, T0 + i)
+    desk.flat(BUY, T0 + IDEMPOTENCY_MS + 9)
+    assert desk.stage.gauges()["signals_remembered"][""] == 50 - 10 + 1
+
+
+def test_beyond_the_limit_the_oldest_id_is_forgotten_and_counted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals_stage, "MAX_REMEMBERED", 3)
+    for i in range(4):
+        desk.flat(BUY | {"signal_id": f"s{i}"})
+    assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "ReportStatus"
+    assert desk.flat(BUY | {"signal_id": "s0"})["type"] == "NewOrder"
+    assert desk.stage.gauges() == {
+        "signals": {"accepted": 5, "duplicate": 1},
+        "signals_remembered": {"": 3},
+        "signals_forgotten_early": {"": 2},
+    }
+
+
+def test_a_snapshot_is_the_whole_state(desk: Desk) -> None:
+    for i in range(20):
+        desk.flat(BUY | {"signal_id": f"s{i}"}, T0 + i)
+    other = Desk()
+    other.stage.restore(desk.stage.snapshot())
+    assert other.stage.snapshot() == desk.stage.snapshot()
+    assert other.stage.gauges() == desk.stage.gauges()
+    assert other.flat(BUY | {"signal_id": "s3"})["type"] == "ReportStatus"
+    assert other.flat(BUY | {"signal_id": "s3", "quantity": 1}, T0 + IDEMPOTENCY_MS + 3)["type"] == "NewOrder"
+
+
+def test_an_empty_snapshot_is_one_too(desk: Desk) -> None:
+    other = Desk()
+    other.stage.restore(desk.stage.snapshot())
+    assert other.stage.snapshot() == desk.stage.snapshot()
+
+
+# ----------------------------------------------------------------------------------------------------- bad input
+
+
+def askable(value: object) -> str:
+    """Name a case so that it can be asked for on a command line: pytest escapes backslashes, once more each time."""
+    return ascii(value).replace("\\", "/")
+
+
+PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"side": "HOLD"}, "side: 'HOLD' must be BUY or SELL"),
+        ({"quantity": "-1"}, "quantity: '-1' must be above 0"),
+        ({"quantity": "0"}, "quantity: '0' must be above 0"),
+        ({"quantity": "NaN"}, "quantity: 'NaN' must be a finite number"),
+        ({"quantity": "inf"}, "quantity: 'inf' must be a finite number"),
+        ({"quantity": "1e400"}, "quantity: '1e400' has too many digits, at most 24"),
+        ({"quantity": "1e-400"}, "quantity: '1e-400' has too many digits, at most 24"),
+        ({"quantity": "1e999999999999999999999"}, "quantity: '1e999999999999999999999' must be a decimal number"),
+        ({"quantity": "1_000"}, "quantity: '1_000' must be a decimal number in the digits 0 to 9, without separators"),
+        ({"price": "\u0665"}, "price: '\\u0665' must be a decimal number in the digits 0 to 9, without separators"),
+        ({"side": "\u017fell"}, "side: '\\u017fell' must be BUY or SELL"),
+        ({"quantity": "ten"}, "quantity: 'ten' must be a decimal number"),
+        ({"quantity": ""}, "quantity: '' must be a decimal number"),
+        ({"price": "1" * 100}, f"price: '{'1' * 80}'... has too many digits, at most 24"),
+        ({"symbol": "A B"}, f"symbol: 'A B' {PATTERN}"),
+        ({"symbol": "A\n"}, f"symbol: 'A\\n' {PATTERN}"),
+        ({"account": ""}, f"account: '' {PATTERN}"),
+        ({"signal_id": "ü"}, "signal_id: '\\xfc' must match ^[\\x21-\\x7e]{1,128}$"),
+        ({"order_type": "STOP"}, "order_type: 'STOP' must be MARKET or LIMIT"),
+        ({"time_in_force": "GTD"}, "time_in_force: 'GTD' must be DAY, GTC, IOC or FOK"),
+        ({"confidence": "1.1"}, "confidence: '1.1' must be at most 1"),
+        ({"confidence": "-0.1"}, "confidence: '-0.1' must be at least 0"),
+        ({"confidence": "1e-999999"}, "confidence: '1e-999999' has too many digits, at most 24"),
+        ({"v": "2"}, "v: '2' must be at most 1"),
+        ({"v": "one"}, "v: 'one' must be a whole number"),
+        ({"order_type": "LIMIT"}, "price: a LIMIT order needs one"),
+        ({"order_type": "MARKET", "price": "5"}, "price: a MARKET order has none, got 5"),
+        ({"side": "HOLD", "quantity": "0"}, "side: 'HOLD' must be BUY or SELL; quantity: '0' must be above 0"),
+    ],
+    ids=askable,
+)
+def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(desk: Desk, change: dict[str, str], text: str) -> None:
+    assert desk.refuses(BUY | change) == ("bad_value", text)
+
+
+@pytest.mark.parametrize(
+    ("document", "reason", "text"),
+    [
+        ('{"quantity": NaN}', "bad_value", "quantity: NaN must be a finite number"),
+        ('{"quantity": -Infinity}', "bad_value", "quantity: -Infinity must be a finite number"),
+        ('{"quantity": 1e400}', "bad_value", "quantity: 1E+400 has too many digits, at most 24"),
+        ('{"quantity": true}', "bad_value", "quantity: True must be a number, not a boolean"),
+        ('{"quantity": [1]}', "bad_value", "quantity: a list must be a decimal number"),
+        ('{"symbol": 5}', "bad_value", "symbol: 5 must be a string"),
+        ('{"symbol": {"a": 1}}', "bad_value", "symbol: an object must be a string"),
+        ('{"symbol": "\\ud800"}', "bad_value", "symbol: '\\ud800' must be text without lone surrogates"),
+        ('{"v": [1]}', "bad_value", "v: a list must be a whole number"),
+        ('{"type": ["NewOrder"]}', "unknown_type", "type: a list must be NewOrder, CancelOrder or ReplaceOrder"),
+        ('{"type": "Buy"}', "unknown_type", "type: 'Buy' must be NewOrder, CancelOrder or ReplaceOrder"),
+        ('{"\\ud800": 5}', "unknown_field", "a field's name: '\\ud800' must be text without lone surrogates"),
+        (
+            '{"qty": 5}',
+            "unknown_field",
+            "'qty': a NewOrder has no such field; it has v, type, signal_id, client_order_id, account, symbol, side, "
+            "quantity, order_type, price, time_in_force, strategy, confidence",
+        ),
+    ],
+    ids=askable,
+)
+def test_a_bad_document_gets_a_sentence(desk: Desk, document: str, reason: str, text: str) -> None:
+    signal = json.dumps(BUY)[:-1] + ", " + document[1:]
+    for name in ("quantity", "symbol"):
+        if f'"{name}"' in document:
+            signal = signal.replace(f'"{name}": "{BUY[name]}", ', "").replace(f', "{name}": "{BUY[name]}"', "")
+    assert desk.refuses({b"data": signal.encode()}) == (reason, text)
+
+
+def test_a_missing_field_is_named(desk: Desk) -> None:
+    assert desk.refuses({"symbol": "A", "side": "BUY"}) == (
+        "missing_field",
+        "quantity: is missing, a NewOrder needs it",
+    )
+    assert desk.refuses({}) == (
+        "missing_field",
+        "; ".join(f"{name}: is missing, a NewOrder needs it" for name in ("symbol", "side", "quantity")),
+    )
+
+
+def test_every_cause_is_told_and_thousands_are_counted(desk: Desk) -> None:
+    reason, text = desk.refuses({**BUY, "qty": "5", "tif": "DAY", "side": "HOLD"})
+    assert reason == "bad_value"
+    assert text.startswith("side: 'HOLD' must be BUY or SELL; 'qty': a NewOrder has no such field; it has v, type,")
+    assert text.endswith("; 'tif': a NewOrder has no such field")
+    _, text = desk.refuses({**BUY, **{f"field{n}": "1" for n in range(2000)}})
+    assert text.endswith("'field9': a NewOrder has no such field; and 1990 more")
+
+
+@pytest.mark.parametrize(
+    ("signal", "text"),
+    [
+        ({"type": "CancelOrder"}, "order_id: name the order by exactly one of order_id and orig_client_order_id"),
+        ({"type": "CancelOrder", "order_id": "0"}, "order_id: '0' must match ^[1-9][0-9]{0,18}$"),
+        ({"type": "ReplaceOrder", "order_id": "1"}, "quantity: an amendment changes quantity, price or both"),
+        ({"type": "ReplaceOrder", "order_id": "1", "quantity": "0"}, "quantity: '0' must be above 0"),
+    ],
+)
+def test_bad_cancels_and_amendments(desk: Desk, signal: dict[str, str], text: str) -> None:
+    assert desk.refuses(signal) == ("bad_value", text)
+
+
+def test_ten_megabytes_broken_text_and_noise_leave_the_next_signal_unharmed(desk: Desk) -> None:
+    assert desk.refuses({b"data": b'{"a": "' + b"x" * 10_000_000 + b'"}'})[0] == "too_large"
+    assert desk.refuses({b"symbol": b"\xc3\x28", b"side": b"BUY"})[0] == "bad_utf8"
+    assert desk.refuses({b"data": bytes(range(256))})[0] == "bad_utf8"
+    assert desk.refuses({b"data": bytes(range(128))})[0] == "bad_json"
+    assert desk.flat(BUY)["quantity"] == "100"
+
+
+def test_a_quantity_at_the_limit_of_digits_is_exact(desk: Desk) -> None:
+    quantity = "123456789012.345678901234"
+    assert desk.json(f'{{"symbol": "A", "side": "BUY", "quantity": {quantity}}}')["quantity"] == quantity
+    assert Decimal(desk.flat(BUY | {"quantity": "1e23"})["quantity"]) == 10**23

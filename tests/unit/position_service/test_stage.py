@@ -1,0 +1,262 @@
+"""The position stage as a specification: which events it books, what it says, and when it stops."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.journal import journal_event
+from fillstream.libs.common.messages.positions import position_message
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Outputs, Stage
+from fillstream.services.position_service.stage import PositionStage
+
+TOPOLOGY = Topology(account_partitions=2)
+T0 = 1_700_000_000_000
+
+
+class Desk:
+    """A position stage behind a journal whose events keep their contracts."""
+
+    def __init__(self) -> None:
+        self.stage = PositionStage(TOPOLOGY, 1)
+        self.seq = 0
+        self.dead: list[dict[str, Any]] = []
+
+    def put(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
+        """Fold one event; return the messages it caused, each checked against its contract."""
+        self.seq += 1
+        ms = T0 + self.seq
+        event = {"type": kind, "v": 1, "seq": self.seq, "time": ms, **fields}
+        journal_event.validate_python(event)
+        return self.fold(Entry(f"{ms}-0", ms, {b"data": orjson.dumps(event)}))
+
+    def fold(self, entry: Entry) -> list[dict[str, Any]]:
+        out = Outputs(self.stage.name, self.stage.inbox)
+        out.begin(entry)
+        self.stage.fold(entry, out)
+        self.dead += [orjson.loads(letter[b"data"]) for letter in out.dead]
+        assert set(out.by_stream) <= {TOPOLOGY.positions(1)}
+        messages = [orjson.loads(payload) for _, payloads in out.by_stream.values() for payload in payloads]
+        for message in messages:
+            model = position_message.validate_python(message)
+            assert set(message) == set(type(model).model_fields)
+        return messages
+
+    def define(self, symbol: str = "AAPL", **changed: str) -> list[dict[str, Any]]:
+        terms = {"tick_size": "0.01", "lot_size": "1", "multiplier": "1", "currency": "USD"}
+        fees = {"maker_fee_bps": "0", "taker_fee_bps": "0"}
+        return self.put("InstrumentDefined", symbol=symbol, instrument_id=1, **(terms | fees | changed))
+
+    def order(self, side: str, **fields: Any) -> dict[str, Any]:
+        return {
+            "order_id": "7",
+            "client_order_id": "c7",
+            "account": "alpha",
+            "symbol": "AAPL",
+            "side": side,
+            "ord_status": "PartiallyFilled",
+            "quantity": "1000",
+            "cum_qty": "10",
+            "leaves_qty": "990",
+            "avg_px": None,
+        } | fields
+
+    def fill(self, side: str, quantity: str, price: str, fee: str = "0", **fields: Any) -> dict[str, Any]:
+        execution = {
+            "exec_id": f"0-{self.seq}-B",
+            "last_qty": quantity,
+            "last_px": price,
+            "liquidity": "TAKER",
+            "fee": fee,
+            "currency": "USD",
+            "strategy": None,
+        }
+        [message] = self.put("OrderFilled", **self.order(side, **(execution | fields)))
+        return message
+
+    def quote(self, bid: str | None, ask: str | None, last: str | None = None) -> list[dict[str, Any]]:
+        return self.put("QuoteUpdated", symbol="AAPL", bid_px=bid, bid_qty="1", ask_px=ask, ask_qty="1", last_px=last)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    desk = Desk()
+    desk.define()
+    return desk
+
+
+def test_the_stage_has_the_shape_of_a_stage() -> None:
+    stage: Stage = PositionStage(Topology(prefix="dev_"), 3)
+    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("positions", 3, "dev_events.{3}", None)
+    assert stage.configuration() is None
+
+
+def test_a_fill_becomes_a_position_with_all_its_money(desk: Desk) -> None:
+    desk.quote("9.99", "10.02")
+    assert desk.fill("SELL", "10", "10.00", fee="0.25") == {
+        "type": "PositionChanged",
+        "v": 1,
+        "seq": 1,
+        "time": T0 + 3,
+        "account": "alpha",
+        "symbol": "AAPL",
+        "currency": "USD",
+        "position": "-10",
+        "avg_px": "10.00",
+        "realized_pnl": "0",
+        "fees": "0.25",
+        "cash": "99.75",
+        "mark_px": "10.005",
+        "unrealized_pnl": "-0.05",
+        "change": "opened",
+        "order_id": "7",
+        "exec_id": "0-2-B",
+        "last_qty": "-10",
+        "last_px": "10.00",
+    }
+
+
+def test_accounts_and_symbols_are_apart(desk: Desk) -> None:
+    desk.define("MSFT")
+    assert desk.fill("BUY", "1", "5.00")["change"] == "opened"
+    assert desk.fill("BUY", "1", "5.00", account="beta")["change"] == "opened"
+    assert desk.fill("BUY", "1", "5.00", symbol="MSFT")["change"] == "opened"
+    assert desk.fill("SELL", "2", "5.00")["change"] == "flipped"
+    assert desk.fill("BUY", "1", "5.00", account="beta")["change"] == "increased"
+    assert desk.fill("SELL", "1", "5.00", symbol="MSFT")["change"] == "closed"
+    assert desk.stage.gauges() == {
+        "positions": {"open": 2, "flat": 1},
+        "position_changes": {"opened": 3, "increased": 1, "reduced": 0, "closed": 1, "flipped": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("quote", "mark"),
+    [
+        (("10.00", "10.04", "9.00"), "10.02"),
+        (("10.00", "10.01", None), "10.005"),
+        (("10.00", None, "9.00"), "9.00"),
+        ((None, "10.04", "9.00"), "9.00"),
+        ((None, "10.04", None), "10.04"),
+        (("10.00", None, None), "10.00"),
+    ],
+)
+def test_the_mark_is_the_mid_else_the_last_trade_else_the_one_side(
+    desk: Desk, quote: tuple[str | None, str | None, str | None], mark: str
+) -> None:
+    desk.fill("BUY", "1", "5.00")
+    [message] = desk.quote(*quote)
+    assert (message["type"], message["mark_px"]) == ("PositionMarked", mark)
+
+
+def test_only_open_positions_whose_mark_moved_are_marked(desk: Desk) -> None:
+    desk.define("MSFT")
+    desk.fill("BUY", "1", "5.00")
+    desk.fill("BUY", "1", "5.00", account="beta")
+    desk.fill("SELL", "1", "5.00", account="beta")
+    desk.fill("BUY", "1", "5.00", symbol="MSFT")
+    assert [message["account"] for message in desk.quote("5.00", "5.02")] == ["alpha"]
+    assert desk.quote("4.99", "5.03") == [], "the same mid"
+    assert desk.quote(None, None) == [], "a quote without a price leaves the mark"
+    assert desk.fill("BUY", "1", "5.00", account="gamma")["mark_px"] == "5.01"
+
+
+def test_other_events_are_skipped(desk: Desk) -> None:
+    assert desk.put("OrderAccepted", **desk.order("BUY")) == []
+    assert desk.fill("BUY", "1", "5.00")["seq"] == 1
+
+
+@pytest.mark.parametrize("seq", [1, 3, 10])
+def test_a_gap_or_a_repeat_in_the_journal_stops_the_service(desk: Desk, seq: int) -> None:
+    data = b'{"type":"OrderAccepted","v":1,"seq":%d,"time":5}' % seq
+    before = desk.stage.snapshot()
+    with pytest.raises(Inconsistent, match=rf"events\.\{{1\}} 5-0: seq {seq} must be 2, the one after the last"):
+        desk.fold(Entry("5-0", 5, {b"data": data}))
+    assert desk.stage.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {b"x": b"y"},
+        {b"data": b""},
+        {b"data": b"{}"},
+        {b"data": b"\xff\x00"},
+        {b"data": b'{"type":"OrderFilled","v":2,"seq":2,'},
+        {b"data": b'{"type":"OrderFilled","v":1,"seq":-2,'},
+    ],
+    ids=["nothing", "another field", "empty", "no type", "no text", "another version", "no number"],
+)
+def test_what_is_no_event_is_bad_and_changes_nothing(desk: Desk, fields: dict[bytes, bytes]) -> None:
+    before = desk.stage.snapshot()
+    with pytest.raises(BadEntry, match="must begin with") as caught:
+        desk.fold(Entry("5-0", 5, fields))
+    assert caught.value.reason == "not_an_event"
+    assert desk.stage.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"symbol": "MSFT"},
+        {"last_px": "5.001"},
+        {"last_qty": "0.5"},
+        {"last_qty": "-1"},
+        {"currency": "EUR"},
+        {"fee": "0.0000000000001"},
+    ],
+    ids=str,
+)
+def test_a_fill_that_does_not_fit_its_instrument_stops_the_service(desk: Desk, fields: dict[str, str]) -> None:
+    before = desk.stage.snapshot()
+    with pytest.raises(Inconsistent, match=r"event 2: .* must be"):
+        desk.fill("BUY", "1", "5.00", **fields)
+    assert desk.stage.snapshot() == before
+
+
+def test_a_finer_or_coarser_grid_keeps_every_position(desk: Desk) -> None:
+    desk.fill("BUY", "10", "5.01", fee="0.1")
+    desk.quote("5.00", "5.01")
+    for tick, lot in (("0.005", "0.1"), ("0.05", "1"), ("0.01", "3")):
+        assert desk.define(tick_size=tick, lot_size=lot) == []
+    message = desk.fill("SELL", "4.5", "5.005")
+    assert (message["position"], message["realized_pnl"], message["change"]) == ("5.5", "-0.0225", "reduced")
+    assert (message["mark_px"], message["avg_px"], message["fees"]) == ("5.005", "5.010", "0.1")
+
+
+def test_another_worth_is_refused_while_there_are_positions(desk: Desk) -> None:
+    desk.define(multiplier="10")
+    assert desk.dead == [], "nothing is counted in it yet"
+    desk.fill("BUY", "1", "5.00")
+    desk.define(multiplier="5")
+    [letter] = desk.dead
+    assert letter["reason"] == "terms_changed"
+    assert letter["text"] == (
+        "AAPL: currency USD and multiplier 5 must stay USD and 10, positions are counted in them; the old terms stay"
+    )
+    assert desk.fill("SELL", "1", "6.00")["realized_pnl"] == "10", "the journal goes on, the old terms count"
+
+
+def test_defining_an_instrument_again_keeps_its_mark(desk: Desk) -> None:
+    desk.quote("5.00", "5.02")
+    desk.define()
+    assert desk.fill("BUY", "1", "5.00")["mark_px"] == "5.01"
+
+
+def test_a_snapshot_is_the_whole_state_even_beyond_64_bits(desk: Desk) -> None:
+    desk.define("BIG", tick_size="0.00000001", lot_size="0.00000001")
+    for i in range(9):
+        desk.fill("BUY" if i % 3 else "SELL", f"{i + 1}000000000", "99999999999.01", symbol="BIG", account=f"a{i}")
+        desk.fill("BUY", f"{2 * i + 1}", "5.00")
+        desk.fill("SELL", "1", "5.03")
+    desk.quote("5.00", "5.01")
+    other = Desk()
+    other.stage.restore(desk.stage.snapshot())
+    other.seq = desk.seq
+    assert other.stage.snapshot() == desk.stage.snapshot()
+    assert other.stage.gauges() == desk.stage.gauges()
+    assert other.fill("SELL", "3", "5.05") == desk.fill("SELL", "3", "5.05")
+    assert other.quote("5.00", "5.02") == desk.quote("5.00", "5.02")

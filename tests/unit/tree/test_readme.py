@@ -1,0 +1,31 @@
+"""The README's examples of the book run as they are written, and print what they say they print."""
+
+import contextlib
+import io
+import re
+
+import pytest
+
+from tests.support.tree import ROOT
+
+README = ROOT / "README.md"
+EXAMPLES = re.findall(
+    r"^```python\n(.*?)^```$",
+    README.read_text().split("## The book on its own")[1].split("\n## ")[0],
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def test_there_are_examples_of_a_book_of_callbacks_of_an_auction_and_of_arrays() -> None:
+    for word in ("OrderBook(", "on_trade_confirmation=", "AUCTION", "research.commands("):
+        assert [example for example in EXAMPLES if word in example]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_an_example_prints_what_its_comments_say(example: str) -> None:
+    if "import numpy" in example:
+        pytest.importorskip("numpy", reason="numpy is the optional extra `research`")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(example, str(README), "exec"), {})
+    assert printed.getvalue().splitlines() == re.findall(r"# (.+)$", example, re.MULTILINE)
