@@ -1,12 +1,6 @@
 /* auction.c: where a crossed book uncrosses, and how. */
 #include "internal.h"
 
-struct cross {
-    int64_t price;
-    uint64_t volume;
-    uint64_t imbalance;
-};
-
 /* Lots of a level that take part in an auction. */
 static uint64_t auction_qty(const fs_engine *e, const struct level *level) {
     uint64_t qty = (uint64_t)level->shown + (uint64_t)level->hidden;

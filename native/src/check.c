@@ -105,6 +105,38 @@ static noinline uint8_t check_new_special(const fs_engine *e, struct book *book,
     return limited && outside_bands(book, price) ? FS_REASON_OUTSIDE_BANDS : FS_REASON_NONE;
 }
 
+/* What the book it would come to says. */
+static uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book) {
+    if (!book) return FS_REASON_CAPACITY;
+    if (book->special) {
+        uint8_t reason = check_new_special(e, book, c);
+        if (reason) return reason;
+    }
+    if (!may_rest(c)) return FS_REASON_NONE;
+    if (client_count(e) >= e->max_orders || overfull(book, c->side, 0, c->qty)) return FS_REASON_CAPACITY;
+    if (!(c->flags & FS_POST_ONLY) || book->session == FS_AUCTION) return FS_REASON_NONE;
+    struct order incoming = incoming_of(c);
+    return would_trade(e, other_ladder(book, c->side), c->price, &incoming) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
+}
+
+/* Whether an order has flags that an accepted one could have. The same rules as check_new_record. */
+static bool sound_client(const struct order *o, const struct rare *rare) {
+    uint8_t bits = (uint8_t)o->bits, kinds = bits & (BIT_POST_ONLY | BIT_AON | BIT_ICEBERG | BIT_BPS);
+    bool limited = !(bits & BIT_MARKET), dormant = bits & BIT_DORMANT, trailing = bits & BIT_TRAILING;
+    if (bits & BIT_HOUSE || o->stp > FS_STP_DECREMENT) return false;
+    if (!lasting(o->tif) && !(dormant && (o->tif == FS_IOC || o->tif == FS_FOK))) return false;
+    if (o->tif == FS_GTD && !(o->bits & BIT_EXPIRES)) return false;
+    if ((bits & (BIT_AON | BIT_ICEBERG)) == (BIT_AON | BIT_ICEBERG)) return false;
+    if (bits & BIT_ICEBERG && too_small(rare->display, o->leaves)) return false;
+    if (bits & BIT_ICEBERG && !dormant && o->leaves - o->hidden > rare->display) return false;
+    if (!dormant) return limited && !trailing && !(bits & BIT_BPS);
+    if (o->hidden || (!limited && rare->limit)) return false;
+    if (kinds & (BIT_POST_ONLY | BIT_AON)) return false;
+    if (kinds & BIT_ICEBERG && (!limited || !lasting(o->tif))) return false;
+    if (!trailing) return !rare->offset && !(bits & BIT_BPS);
+    return !limited && rare->offset >= 1 && (!(bits & BIT_BPS) || rare->offset <= 9999);
+}
+
 /* The order a cancel or a replace is about; *reason says why there is none. */
 static always_inline uint32_t find_own(const fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
                                        uint8_t *reason) {
@@ -118,24 +150,6 @@ static always_inline uint32_t find_own(const fs_engine *e, const fs_command *c, 
     if (unlikely(e->orders[slot].account != c->account)) return NIL;
     *reason = FS_REASON_NONE;
     return slot;
-}
-
-static uint8_t check_quote(const fs_command *c) {
-    if (c->flags || c->stp) return FS_REASON_BAD_RECORD;
-    if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
-    if ((c->qty && bad_qty(c->qty)) || (c->aux_qty && bad_qty(c->aux_qty))) return FS_REASON_BAD_QTY;
-    if (c->qty && bad_price(c->price)) return FS_REASON_BAD_PRICE;
-    if (c->aux_qty && bad_price(c->aux_price)) return FS_REASON_BAD_PRICE;
-    if (c->qty && c->aux_qty && c->price >= c->aux_price) return FS_REASON_BAD_PRICE;
-    return FS_REASON_NONE;
-}
-
-static uint8_t check_print(const fs_command *c) {
-    if (c->flags || c->stp || !is_side(c->side)) return FS_REASON_BAD_RECORD;
-    if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
-    if (bad_qty(c->qty)) return FS_REASON_BAD_QTY;
-    if (bad_price(c->price)) return FS_REASON_BAD_PRICE;
-    return FS_REASON_NONE;
 }
 
 /* The symbol's book, with room for the orders of one command; or NULL: memory ran out. */

@@ -12,5 +12,5 @@
 #include "mass.c"
 #include "engine.c"
 #include "query.c"
-#include "snapshot.c"
 #include "validate.c"
+#include "snapshot.c"

@@ -34,6 +34,16 @@ static void withdraw_house(fs_engine *e, struct ladder *l) {
     order_drop(e, slot, false);
 }
 
+static uint8_t check_quote(const fs_command *c) {
+    if (c->flags || c->stp) return FS_REASON_BAD_RECORD;
+    if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
+    if ((c->qty && bad_qty(c->qty)) || (c->aux_qty && bad_qty(c->aux_qty))) return FS_REASON_BAD_QTY;
+    if (c->qty && bad_price(c->price)) return FS_REASON_BAD_PRICE;
+    if (c->aux_qty && bad_price(c->aux_price)) return FS_REASON_BAD_PRICE;
+    if (c->qty && c->aux_qty && c->price >= c->aux_price) return FS_REASON_BAD_PRICE;
+    return FS_REASON_NONE;
+}
+
 static uint8_t check_quote_state(const fs_engine *e, const fs_command *c) {
     struct book *book = roomy_book(e, c->symbol);
     if (!book) return FS_REASON_CAPACITY;
@@ -61,6 +71,14 @@ static noinline void begin_quote(fs_engine *e, const fs_command *c) {
     withdraw_house(e, &book->ladders[ASKS]);
     line_up_house(e, c, FS_BUY, c->price, c->qty);
     line_up_house(e, c, FS_SELL, c->aux_price, c->aux_qty);
+}
+
+static uint8_t check_print(const fs_command *c) {
+    if (c->flags || c->stp || !is_side(c->side)) return FS_REASON_BAD_RECORD;
+    if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
+    if (bad_qty(c->qty)) return FS_REASON_BAD_QTY;
+    if (bad_price(c->price)) return FS_REASON_BAD_PRICE;
+    return FS_REASON_NONE;
 }
 
 static noinline void begin_print(fs_engine *e, const fs_command *c) {

@@ -153,6 +153,13 @@ struct taker {
     uint8_t cancel_cause; /* fs_reason, if REMAINDER_CANCELED */
 };
 
+/* A price to uncross at, and what would trade there. */
+struct cross {
+    int64_t price;
+    uint64_t volume;
+    uint64_t imbalance;
+};
+
 /* What is left to do before the next command, in this order. */
 enum work {
     WORK_TAKERS = 1,

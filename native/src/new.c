@@ -1,12 +1,6 @@
 /* new.c: new orders, the short way and the long one. */
 #include "internal.h"
 
-/* A slot becomes a live client's. */
-static always_inline void client_enter(fs_engine *e, uint32_t slot, size_t place, uint64_t hash) {
-    e->ids[place] = id_entry(hash, slot);
-    if (unlikely(e->orders[slot].bits & BIT_EXPIRES)) heap_add(e, slot);
-}
-
 /* The order of a command, in a slot. Filled in place and by whole words: a copy made of small stores and
  * read back by wide loads would wait for each of them. */
 static inline uint32_t client_add(fs_engine *e, const fs_command *c, uint16_t bits, size_t place, uint64_t hash) {
@@ -66,19 +60,6 @@ static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, s
     struct taker *taker = line_up(e, slot, reach, price, rests ? REMAINDER_RESTS : REMAINDER_CANCELED);
     taker->cancel_cause = market ? FS_REASON_NO_LIQUIDITY : FS_REASON_IOC_REMAINDER;
     run_takers(e);
-}
-
-static uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book) {
-    if (!book) return FS_REASON_CAPACITY;
-    if (book->special) {
-        uint8_t reason = check_new_special(e, book, c);
-        if (reason) return reason;
-    }
-    if (!may_rest(c)) return FS_REASON_NONE;
-    if (client_count(e) >= e->max_orders || overfull(book, c->side, 0, c->qty)) return FS_REASON_CAPACITY;
-    if (!(c->flags & FS_POST_ONLY) || book->session == FS_AUCTION) return FS_REASON_NONE;
-    struct order incoming = incoming_of(c);
-    return would_trade(e, other_ladder(book, c->side), c->price, &incoming) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
 }
 
 /* The long way of every new order. */

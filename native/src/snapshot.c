@@ -193,24 +193,6 @@ static struct saved read_order(struct reader *r, uint32_t symbol, uint32_t which
     return s;
 }
 
-/* Whether an order has flags that an accepted one could have. The same rules as check_new_record. */
-static bool sound_client(const struct order *o, const struct rare *rare) {
-    uint8_t bits = (uint8_t)o->bits, kinds = bits & (BIT_POST_ONLY | BIT_AON | BIT_ICEBERG | BIT_BPS);
-    bool limited = !(bits & BIT_MARKET), dormant = bits & BIT_DORMANT, trailing = bits & BIT_TRAILING;
-    if (bits & BIT_HOUSE || o->stp > FS_STP_DECREMENT) return false;
-    if (!lasting(o->tif) && !(dormant && (o->tif == FS_IOC || o->tif == FS_FOK))) return false;
-    if (o->tif == FS_GTD && !(o->bits & BIT_EXPIRES)) return false;
-    if ((bits & (BIT_AON | BIT_ICEBERG)) == (BIT_AON | BIT_ICEBERG)) return false;
-    if (bits & BIT_ICEBERG && too_small(rare->display, o->leaves)) return false;
-    if (bits & BIT_ICEBERG && !dormant && o->leaves - o->hidden > rare->display) return false;
-    if (!dormant) return limited && !trailing && !(bits & BIT_BPS);
-    if (o->hidden || (!limited && rare->limit)) return false;
-    if (kinds & (BIT_POST_ONLY | BIT_AON)) return false;
-    if (kinds & BIT_ICEBERG && (!limited || !lasting(o->tif))) return false;
-    if (!trailing) return !rare->offset && !(bits & BIT_BPS);
-    return !limited && rare->offset >= 1 && (!(bits & BIT_BPS) || rare->offset <= 9999);
-}
-
 static bool may_be_client(const fs_engine *e, const struct saved *s) {
     const struct order *o = &s->order;
     return o->id && o->account && o->partition < FS_PARTITION_NONE &&

@@ -203,6 +203,12 @@ static noinline void house_give(fs_engine *e, uint32_t slot) {
 
 static inline uint32_t client_count(const fs_engine *e) { return e->order_live - e->house_live; }
 
+/* A slot becomes a live client's. */
+static always_inline void client_enter(fs_engine *e, uint32_t slot, size_t place, uint64_t hash) {
+    e->ids[place] = id_entry(hash, slot);
+    if (unlikely(e->orders[slot].bits & BIT_EXPIRES)) heap_add(e, slot);
+}
+
 /* A client's order is done: forget it. `place` is its place in the id table. */
 static always_inline void client_drop_at(fs_engine *e, uint32_t slot, size_t place, bool plain) {
     if (!plain && e->orders[slot].bits & BIT_EXPIRES) heap_drop(e, slot);
