@@ -1,31 +1,22 @@
 /* check.c: what a command must be to be let in. Nothing here changes anything. */
 #include "internal.h"
 
-static always_inline bool bad_qty(int64_t qty) { return (uint64_t)qty - 1 >= FS_MAX_QTY; }
+internal always_inline bool bad_qty(int64_t qty) { return (uint64_t)qty - 1 >= FS_MAX_QTY; }
 
-static always_inline bool bad_price(int64_t price) {
+internal always_inline bool bad_price(int64_t price) {
     return (uint64_t)price + FS_MAX_PRICE > 2 * (uint64_t)FS_MAX_PRICE;
 }
 
 /* Whether a side would hold too much. */
-static always_inline bool overfull(const struct book *book, uint8_t side, int64_t leaving, int64_t coming) {
+internal always_inline bool overfull(const struct book *book, uint8_t side, int64_t leaving, int64_t coming) {
     return unlikely(coming > FS_MAX_SIDE_QTY - (book->open_qty[side - 1] - leaving));
 }
-
-/* A command's last word: type, side, ord_type, tif, flags, stp, partition; a byte each, the last two bytes. */
-static always_inline uint64_t codes_of(const fs_command *c) {
-    uint64_t codes;
-    memcpy(&codes, &c->type, sizeof codes);
-    return codes;
-}
-#define SIDE_CODE 0xff00u
-#define TIF_CODE 0xff000000u
 
 static always_inline bool bad_client_record(const fs_command *c) {
     return !c->order_id | !c->account | (c->partition >= FS_PARTITION_NONE);
 }
 
-static bool is_stop(uint8_t ord_type) {
+internal bool is_stop(uint8_t ord_type) {
     return ord_type == FS_STOP || ord_type == FS_STOP_LIMIT || ord_type == FS_TRAILING_STOP;
 }
 
@@ -34,7 +25,7 @@ static bool has_limit(uint8_t ord_type) { return ord_type == FS_LIMIT || ord_typ
 static bool lasting(uint8_t tif) { return tif == FS_DAY || tif == FS_GTC || tif == FS_GTD; }
 
 /* Whether what an order leaves untraded stays in the book, or the order waits. */
-static bool may_rest(const fs_command *c) {
+internal bool may_rest(const fs_command *c) {
     return is_stop(c->ord_type) || (c->ord_type != FS_MARKET && lasting(c->tif));
 }
 
@@ -61,10 +52,10 @@ static bool bad_stop(const fs_command *c) {
 }
 
 /* Whether an iceberg would show its quantity in too many tips. */
-static bool too_small(int64_t display, int64_t leaves) { return (leaves - 1) / FS_MAX_TIPS >= display; }
+internal bool too_small(int64_t display, int64_t leaves) { return (leaves - 1) / FS_MAX_TIPS >= display; }
 
 /* What the record alone says. */
-static noinline uint8_t check_new_record(const fs_engine *e, const fs_command *c) {
+internal noinline uint8_t check_new_record(const fs_engine *e, const fs_command *c) {
     if (bad_client_record(c) || bad_new_codes(c) || bad_new_flags(c)) return FS_REASON_BAD_RECORD;
     if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
     if (bad_qty(c->qty)) return FS_REASON_BAD_QTY;
@@ -76,7 +67,7 @@ static noinline uint8_t check_new_record(const fs_engine *e, const fs_command *c
     return FS_REASON_NONE;
 }
 
-static bool outside_bands(const struct book *book, int64_t price) {
+internal bool outside_bands(const struct book *book, int64_t price) {
     return book->banded && (price < book->low || price > book->high);
 }
 
@@ -87,7 +78,7 @@ static struct order incoming_of(const fs_command *c) {
 
 /* The limit that a market-to-limit order gets: the price of the first order that all of it could trade with. False:
  * there is none. */
-static bool limit_from_market(const fs_engine *e, struct book *book, const fs_command *c, int64_t *price) {
+internal bool limit_from_market(const fs_engine *e, struct book *book, const fs_command *c, int64_t *price) {
     struct order incoming = incoming_of(c);
     uint32_t first = first_partner(e, other_ladder(book, c->side), &incoming);
     *price = first ? level_price(&e->levels[e->orders[first].level]) : 0;
@@ -106,7 +97,7 @@ static noinline uint8_t check_new_special(const fs_engine *e, struct book *book,
 }
 
 /* What the book it would come to says. */
-static uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book) {
+internal uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book) {
     if (!book) return FS_REASON_CAPACITY;
     if (book->special) {
         uint8_t reason = check_new_special(e, book, c);
@@ -120,7 +111,7 @@ static uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct b
 }
 
 /* Whether an order has flags that an accepted one could have. The same rules as check_new_record. */
-static bool sound_client(const struct order *o, const struct rare *rare) {
+internal bool sound_client(const struct order *o, const struct rare *rare) {
     uint8_t bits = (uint8_t)o->bits, kinds = bits & (BIT_POST_ONLY | BIT_AON | BIT_ICEBERG | BIT_BPS);
     bool limited = !(bits & BIT_MARKET), dormant = bits & BIT_DORMANT, trailing = bits & BIT_TRAILING;
     if (bits & BIT_HOUSE || o->stp > FS_STP_DECREMENT) return false;
@@ -138,8 +129,8 @@ static bool sound_client(const struct order *o, const struct rare *rare) {
 }
 
 /* The order a cancel or a replace is about; *reason says why there is none. */
-static always_inline uint32_t find_own(const fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
-                                       uint8_t *reason) {
+internal always_inline uint32_t find_own(const fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
+                                         uint8_t *reason) {
     *reason = FS_REASON_BAD_RECORD;
     if (unlikely(bad_client_record(c) | c->stp | (c->flags & ~allowed_flags))) return NIL;
     *place = id_place(e, c->order_id, hash_of(c->order_id));
@@ -153,6 +144,6 @@ static always_inline uint32_t find_own(const fs_engine *e, const fs_command *c, 
 }
 
 /* The symbol's book, with room for the orders of one command; or NULL: memory ran out. */
-static always_inline struct book *roomy_book(const fs_engine *e, uint32_t symbol) {
+internal always_inline struct book *roomy_book(const fs_engine *e, uint32_t symbol) {
     return unlikely(e->tight) && e->capacity - e->order_live < SPARE ? NULL : e->books[symbol];
 }

@@ -3,7 +3,7 @@
 
 /* ------------------------------------------------------------------- books */
 
-static bool book_open(fs_engine *e, uint32_t symbol) {
+internal bool book_open(fs_engine *e, uint32_t symbol) {
     struct book *book = slab_new(sizeof *book);
     if (!book) return false;
     memset(book, 0, sizeof *book);

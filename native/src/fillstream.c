@@ -1,5 +1,6 @@
 /* fillstream.c: the library, one translation unit, so that the hot path is one function to the compiler
- * and nothing but fillstream.h's functions is visible outside. */
+ * and nothing but fillstream.h's functions is visible outside. A part uses what stands above it. */
+#define FS_UNITY
 #include "store.c"
 #include "ladder.c"
 #include "match.c"

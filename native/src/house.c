@@ -54,7 +54,7 @@ static uint8_t check_quote_state(const fs_engine *e, const fs_command *c) {
     return FS_REASON_NONE;
 }
 
-static noinline void begin_quote(fs_engine *e, const fs_command *c) {
+internal noinline void begin_quote(fs_engine *e, const fs_command *c) {
     uint8_t reason = check_quote(c);
     if (!reason) reason = check_quote_state(e, c);
     if (reason) {
@@ -81,7 +81,7 @@ static uint8_t check_print(const fs_command *c) {
     return FS_REASON_NONE;
 }
 
-static noinline void begin_print(fs_engine *e, const fs_command *c) {
+internal noinline void begin_print(fs_engine *e, const fs_command *c) {
     uint8_t reason = check_print(c);
     struct book *book = reason ? NULL : roomy_book(e, c->symbol);
     if (!reason && !book) reason = FS_REASON_CAPACITY;
@@ -96,7 +96,7 @@ static noinline void begin_print(fs_engine *e, const fs_command *c) {
     line_up_house(e, c, c->side, c->price, c->qty);
 }
 
-static noinline void begin_time(fs_engine *e, const fs_command *c) {
+internal noinline void begin_time(fs_engine *e, const fs_command *c) {
     if (c->flags || c->stp)
         refuse(e, c, FS_REJECTED, FS_REASON_BAD_RECORD);
     else if (c->time_ms > e->clock_ms)
@@ -113,7 +113,7 @@ static uint8_t check_control(const fs_engine *e, const fs_command *c, uint8_t hi
     return e->books[c->symbol] ? FS_REASON_NONE : FS_REASON_CAPACITY;
 }
 
-static noinline void begin_control(fs_engine *e, const fs_command *c) {
+internal noinline void begin_control(fs_engine *e, const fs_command *c) {
     uint8_t reason = check_control(e, c, c->type == FS_SESSION ? FS_HALTED : 1);
     if (reason) {
         refuse(e, c, FS_REJECTED, reason);

@@ -1,5 +1,5 @@
 /* internal.h: the engine's own structures. What they mean to a caller is in fillstream.h; why they are
- * what they are is in native/DESIGN.md. Included by fillstream.c, which is the one translation unit. */
+ * what they are is in native/DESIGN.md. Every part includes this alone: what it uses of the others is at its end. */
 #ifndef FILLSTREAM_INTERNAL_H
 #define FILLSTREAM_INTERNAL_H
 
@@ -26,6 +26,14 @@ static_assert(sizeof(fs_report) == 64, "a report is 64 bytes");
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define always_inline inline __attribute__((always_inline))
 #define noinline __attribute__((noinline))
+
+/* How a part gives a function to the others. In the library, which is one translation unit, all is static; a part that
+ * is compiled alone is a translation unit of its own, and leans on what the others give. */
+#ifdef FS_UNITY
+#define internal static
+#else
+#define internal __attribute__((visibility("hidden")))
+#endif
 
 #define NIL 0u                  /* no order, level or node: slot 0 of each slab is never handed out */
 #define NODE_BIT 0x80000000u    /* in a trie reference: a node, else a level */
@@ -258,10 +266,121 @@ static always_inline uint8_t flags_of(uint16_t bits) {
                      (bits & BIT_BPS) * (FS_FLAG_OFFSET_BPS / BIT_BPS));
 }
 
+/* A command's last word: type, side, ord_type, tif, flags, stp, partition; a byte each, the last two bytes. */
+static always_inline uint64_t codes_of(const fs_command *c) {
+    uint64_t codes;
+    memcpy(&codes, &c->type, sizeof codes);
+    return codes;
+}
+#define SIDE_CODE 0xff00u
+#define TIF_CODE 0xff000000u
+
 /* Ask for a line that will be written to. Any address is safe. */
 static always_inline void prefetch(const void *line) { __builtin_prefetch(line, 1); }
 
 /* Nothing half done: a snapshot may be taken. */
 static inline bool idle(const fs_engine *e) { return !e->work && !e->spill_count; }
+
+/* ------------------------------------------------------------------- the parts
+ *
+ * What each gives to those behind it, in the order in which fillstream.c takes them; none uses a later one's. What a
+ * function does, and whether the hot path has it inline, is said where it is defined. */
+
+/* store.c */
+internal uint64_t hash_of(uint64_t id);
+internal size_t home_of(const fs_engine *e, uint64_t hash);
+internal uint64_t id_entry(uint64_t hash, uint32_t slot);
+internal size_t id_place(const fs_engine *e, uint64_t id, uint64_t hash);
+internal uint32_t id_find(const fs_engine *e, uint64_t id);
+internal uint64_t expiry_of(const fs_engine *e, uint32_t slot);
+internal bool sooner(const fs_engine *e, uint32_t slot_a, uint32_t slot_b);
+internal bool expiry_due(const fs_engine *e);
+internal void *slab_new(size_t size);
+internal bool store_reserve(fs_engine *e, uint32_t n);
+internal uint32_t slot_take(fs_engine *e);
+internal uint32_t house_take(fs_engine *e);
+internal uint32_t client_count(const fs_engine *e);
+internal void client_enter(fs_engine *e, uint32_t slot, size_t place, uint64_t hash);
+internal void client_drop_at(fs_engine *e, uint32_t slot, size_t place, bool plain);
+internal void order_drop(fs_engine *e, uint32_t slot, bool plain);
+
+/* ladder.c */
+internal uint32_t digit_of(const struct node *node, uint64_t key);
+internal uint32_t *cache_of(const struct ladder *l, uint64_t key);
+internal void ladder_put(fs_engine *e, struct ladder *l, uint32_t slot, uint64_t key, bool plain);
+internal void ladder_pull(fs_engine *e, struct ladder *l, uint32_t slot, bool plain);
+internal void ladder_shrink(struct ladder *l, struct level *level, struct order *o, int64_t qty);
+internal void ladder_consume(fs_engine *e, struct ladder *l, uint32_t slot, int64_t qty, bool plain);
+
+/* match.c */
+internal fs_report *put(fs_engine *e);
+internal fs_report *put_about(fs_engine *e, const struct order *o, int64_t price, uint8_t type);
+internal void put_off(fs_engine *e, const struct order *o, int64_t price, uint8_t type, uint8_t reason);
+internal void refuse(fs_engine *e, const fs_command *c, uint8_t type, uint8_t reason);
+internal int64_t limit_of(const fs_engine *e, uint32_t slot);
+internal void take_off(fs_engine *e, uint32_t slot, uint8_t type, uint8_t reason);
+internal void note_trade(struct book *book, int64_t price, int64_t qty);
+internal void fill_special(fs_engine *e, struct ladder *l, uint32_t slot, int64_t price, int64_t qty, uint8_t flags);
+internal uint32_t first_partner(const fs_engine *e, const struct ladder *l, const struct order *taker);
+internal int64_t left_after_level(const fs_engine *e, const struct level *level, const struct order *taker,
+                                  int64_t left);
+internal bool can_fill(const fs_engine *e, const struct ladder *l, uint64_t reach, const struct order *taker);
+internal bool would_trade(const fs_engine *e, const struct ladder *l, int64_t price, const struct order *o);
+internal struct taker *line_up(fs_engine *e, uint32_t slot, uint64_t reach, int64_t price, uint8_t remainder);
+internal void rest(fs_engine *e, struct book *book, uint32_t slot, int64_t price);
+internal void run_takers(fs_engine *e);
+
+/* stops.c */
+internal int64_t trailed(const struct order *o, int64_t offset, int64_t last);
+internal int64_t first_stop(struct book *book, const struct order *o, int64_t offset);
+internal void look_for_stops(fs_engine *e, uint32_t symbol);
+internal void stop_put(fs_engine *e, struct book *book, uint32_t slot, int64_t stop);
+internal void step_stops(fs_engine *e);
+internal void step_elected(fs_engine *e);
+
+/* auction.c */
+internal struct cross find_cross(const fs_engine *e, const struct book *book);
+internal uint32_t first_in_auction(const fs_engine *e, const struct ladder *l, uint64_t reach);
+internal void step_uncross(fs_engine *e);
+internal void begin_session(fs_engine *e, const fs_command *c, struct book *book);
+
+/* check.c */
+internal bool bad_qty(int64_t qty);
+internal bool bad_price(int64_t price);
+internal bool overfull(const struct book *book, uint8_t side, int64_t leaving, int64_t coming);
+internal bool is_stop(uint8_t ord_type);
+internal bool may_rest(const fs_command *c);
+internal bool too_small(int64_t display, int64_t leaves);
+internal uint8_t check_new_record(const fs_engine *e, const fs_command *c);
+internal bool outside_bands(const struct book *book, int64_t price);
+internal bool limit_from_market(const fs_engine *e, struct book *book, const fs_command *c, int64_t *price);
+internal uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book);
+internal bool sound_client(const struct order *o, const struct rare *rare);
+internal uint32_t find_own(const fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
+                           uint8_t *reason);
+internal struct book *roomy_book(const fs_engine *e, uint32_t symbol);
+
+/* new.c */
+internal void begin_new(fs_engine *e, const fs_command *c);
+
+/* replace.c */
+internal void begin_cancel(fs_engine *e, const fs_command *c);
+internal void begin_replace(fs_engine *e, const fs_command *c);
+
+/* house.c */
+internal void begin_quote(fs_engine *e, const fs_command *c);
+internal void begin_print(fs_engine *e, const fs_command *c);
+internal void begin_time(fs_engine *e, const fs_command *c);
+internal void begin_control(fs_engine *e, const fs_command *c);
+
+/* mass.c */
+internal void begin_mass_cancel(fs_engine *e, const fs_command *c);
+internal void step_mass_cancel(fs_engine *e);
+
+/* engine.c */
+internal bool book_open(fs_engine *e, uint32_t symbol);
+
+/* query.c */
+internal uint32_t order_behind(const fs_engine *e, uint32_t slot);
 
 #endif

@@ -6,11 +6,11 @@
  * whatever led to it. A new level finds its neighbours in the list at a sibling of its own. */
 #include "internal.h"
 
-static always_inline uint32_t digit_of(const struct node *node, uint64_t key) {
+internal always_inline uint32_t digit_of(const struct node *node, uint64_t key) {
     return (uint32_t)(key >> node->shift) & 15;
 }
 
-static always_inline uint32_t *cache_of(const struct ladder *l, uint64_t key) {
+internal always_inline uint32_t *cache_of(const struct ladder *l, uint64_t key) {
     return &l->cache[key * 0x9e3779b97f4a7c15ULL >> (64 - CACHE_BITS)];
 }
 
@@ -208,7 +208,7 @@ static always_inline void queue_pull(fs_engine *e, struct level *level, const st
  * where these are called, so each is compiled twice. */
 
 /* Put an order at the back of the queue of its price. */
-static always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t slot, uint64_t key, bool plain) {
+internal always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t slot, uint64_t key, bool plain) {
     uint32_t at = level_open(e, l, key);
     struct level *level = &e->levels[at];
     struct order *o = &e->orders[slot];
@@ -229,7 +229,7 @@ static always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t sl
 }
 
 /* Take an order out of its queue, with whatever is open. */
-static always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t slot, bool plain) {
+internal always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t slot, bool plain) {
     struct order *o = &e->orders[slot];
     uint32_t at = o->level;
     struct level *level = &e->levels[at];
@@ -249,7 +249,7 @@ static always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t s
 }
 
 /* Less open quantity of an order that stays. */
-static inline void ladder_shrink(struct ladder *l, struct level *level, struct order *o, int64_t qty) {
+internal inline void ladder_shrink(struct ladder *l, struct level *level, struct order *o, int64_t qty) {
     int64_t of_hidden = qty < o->hidden ? qty : o->hidden;
     o->leaves -= qty;
     o->hidden -= of_hidden;
@@ -259,7 +259,7 @@ static inline void ladder_shrink(struct ladder *l, struct level *level, struct o
 }
 
 /* A trade or a decrement takes qty from an order's tip. At 0 the next tip shows, behind the others. */
-static always_inline void ladder_consume(fs_engine *e, struct ladder *l, uint32_t slot, int64_t qty, bool plain) {
+internal always_inline void ladder_consume(fs_engine *e, struct ladder *l, uint32_t slot, int64_t qty, bool plain) {
     struct order *o = &e->orders[slot];
     struct level *level = &e->levels[o->level];
     assert(qty > 0 && qty <= o->leaves - o->hidden);

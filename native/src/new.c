@@ -108,7 +108,7 @@ static_assert(offsetof(struct order, tif) - offsetof(struct order, kind) == offs
               "a plain order's kind is the tif of its command, where it is");
 
 /* Most new orders are plain and rest: whatever stands against that, the long way finds out what it is. */
-static always_inline void begin_new(fs_engine *e, const fs_command *c) {
+internal always_inline void begin_new(fs_engine *e, const fs_command *c) {
     struct book *book = unlikely(!is_plain(c)) ? NULL : roomy_book(e, c->symbol);
     if (unlikely(!book)) {
         begin_any(e, c);

@@ -11,7 +11,7 @@ static noinline void cancel_special(fs_engine *e, const fs_command *c) {
         refuse(e, c, FS_CANCEL_REJECTED, reason);
 }
 
-static always_inline void begin_cancel(fs_engine *e, const fs_command *c) {
+internal always_inline void begin_cancel(fs_engine *e, const fs_command *c) {
     size_t place = id_place(e, c->order_id, hash_of(c->order_id));
     uint32_t slot = (uint32_t)e->ids[place];
     const struct order *o = &e->orders[slot]; /* slot 0: nobody's, account 0 */
@@ -110,7 +110,7 @@ static always_inline void requeue(fs_engine *e, const fs_command *c, uint32_t sl
     run_takers(e);
 }
 
-static always_inline void begin_replace(fs_engine *e, const fs_command *c) {
+internal always_inline void begin_replace(fs_engine *e, const fs_command *c) {
     uint8_t reason;
     size_t place;
     uint32_t slot = find_own(e, c, FS_OPEN_QTY | FS_NEW_STOP, &place, &reason);
