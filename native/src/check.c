@@ -48,7 +48,7 @@ static bool bad_new_flags(const fs_command *c) {
 static bool bad_stop(const fs_command *c) {
     if (c->ord_type == FS_STOP || c->ord_type == FS_STOP_LIMIT) return bad_price(c->aux_price);
     if (c->ord_type != FS_TRAILING_STOP) return false;
-    return c->aux_qty < 1 || c->aux_qty > (c->flags & FS_OFFSET_BPS ? 9999 : FS_MAX_PRICE);
+    return c->aux_qty < 1 || c->aux_qty > (c->flags & FS_OFFSET_BPS ? BASIS_POINTS - 1 : FS_MAX_PRICE);
 }
 
 /* Whether an iceberg would show its quantity in too many tips. */
@@ -125,7 +125,7 @@ internal bool sound_client(const struct order *o, const struct rare *rare) {
     if (kinds & (BIT_POST_ONLY | BIT_AON)) return false;
     if (kinds & BIT_ICEBERG && (!limited || !lasting(o->tif))) return false;
     if (!trailing) return !rare->offset && !(bits & BIT_BPS);
-    return !limited && rare->offset >= 1 && (!(bits & BIT_BPS) || rare->offset <= 9999);
+    return !limited && rare->offset >= 1 && (!(bits & BIT_BPS) || rare->offset < BASIS_POINTS);
 }
 
 /* The order a cancel or a replace is about; *reason says why there is none. */

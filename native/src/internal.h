@@ -14,13 +14,7 @@
 #include <sys/mman.h>
 #endif
 
-#include "fillstream.h"
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "records are little-endian and used in place: this host's byte order is not supported"
-#endif
-static_assert(sizeof(fs_command) == 64, "a command is 64 bytes");
-static_assert(sizeof(fs_report) == 64, "a report is 64 bytes");
+#include "record.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -35,6 +29,9 @@ static_assert(sizeof(fs_report) == 64, "a report is 64 bytes");
 #define internal __attribute__((visibility("hidden")))
 #endif
 
+#define CACHE_LINE 64
+#define GOLDEN 0x9e3779b97f4a7c15ULL /* 2^64 over the golden ratio: times this, neighbours spread evenly */
+#define BASIS_POINTS 10000      /* make a whole */
 #define NIL 0u                  /* no order, level or node: slot 0 of each slab is never handed out */
 #define NODE_BIT 0x80000000u    /* in a trie reference: a node, else a level */
 #define ANY_PRICE (UINT64_MAX - 1) /* the reach of a market order; an empty ladder's best_key is above it */
@@ -82,7 +79,22 @@ struct order {
         };
     };
 };
-static_assert(sizeof(struct order) == 64, "an order is one cache line");
+static_assert(sizeof(struct order) == CACHE_LINE, "an order is one cache line");
+
+#define ORDER_SHIFT(field) SHIFT_OF(struct order, codes, field)
+static_assert(ORDER_SHIFT(side) == REPORT_SHIFT(side) && ORDER_SHIFT(flags) == REPORT_SHIFT(flags) &&
+                  ORDER_SHIFT(partition) == REPORT_SHIFT(partition),
+              "an order's codes stand where its reports have them,");
+static_assert(ORDER_SHIFT(no_type) == REPORT_SHIFT(type) && ORDER_SHIFT(no_reason) == REPORT_SHIFT(reason) &&
+                  ORDER_SHIFT(reserved) == REPORT_SHIFT(reserved),
+              "and the places of the others are free");
+static_assert(SHIFT_OF(struct order, who, account) == 0 && SHIFT_OF(struct order, who, symbol) == 32,
+              "who is the word that records have");
+
+/* bits, stp and tif as an order's kind. */
+#define KIND_SHIFT(field) SHIFT_OF(struct order, kind, field)
+#define KIND_CODE(field, value) ((uint32_t)(value) << KIND_SHIFT(field))
+static_assert(KIND_SHIFT(bits) == 0 && WIDTH_OF(struct order, kind) == 32, "a kind of tif alone is a plain order");
 
 /* What few orders need, at the same slot. Only written for those. */
 struct rare {
@@ -106,21 +118,30 @@ struct level {
     uint32_t meant; /* orders among them that a mass cancel is still to come to */
     struct ladder *ladder;
 };
-static_assert(sizeof(struct level) == 64, "a level is one cache line");
+static_assert(sizeof(struct level) == CACHE_LINE, "a level is one cache line");
 
-/* A trie node: 16 children by one digit of the key. It has at least two. */
+#define DIGIT_BITS 4u
+#define DIGITS (1u << DIGIT_BITS)
+#define ALL_DIGITS ((1u << DIGITS) - 1) /* as a bitmap of children */
+static_assert((DIGIT_BITS & (DIGIT_BITS - 1)) == 0 && DIGIT_BITS <= 4,
+              "a key is whole digits, and their bitmap half a word");
+
+/* A trie node: a child for each value of one digit of the key. It has at least two. */
 struct node {
     uint64_t prefix; /* the key above that digit, zeros below */
     uint32_t parent; /* of a free node: the next free one */
     uint16_t used;   /* bitmap of children */
     uint8_t shift;   /* of the digit: 0, 4, .. 60 */
     uint8_t reserved;
-    uint32_t child[16];
+    uint32_t child[DIGITS];
 };
+static_assert(WIDTH_OF(struct node, used) == DIGITS, "a bit a child");
 
 #define CACHE_BITS 7
 /* Where the four ladders of a book stand. Odd ones ascend: their best price is the lowest. */
 enum which { BIDS = 0, ASKS = 1, SELL_STOPS = 2, BUY_STOPS = 3 };
+#define LADDERS 4u
+static_assert(BIDS == FS_BUY - 1 && ASKS == FS_SELL - 1, "a side less one is its ladder");
 
 struct ladder { /* one cache line */
     uint64_t best_key; /* UINT64_MAX: empty */
@@ -132,13 +153,13 @@ struct ladder { /* one cache line */
     uint32_t levels;
     uint32_t house;    /* the house's order */
     uint32_t trailing; /* trailing stops among its orders */
-    uint32_t id;       /* symbol * 4 + which */
+    uint32_t id;       /* symbol * LADDERS + which */
     uint64_t laggard;  /* no trailing stop moves while the last trade's key is not below this */
 };
-static_assert(sizeof(struct ladder) == 64, "a ladder's head is one cache line");
+static_assert(sizeof(struct ladder) == CACHE_LINE, "a ladder's head is one cache line");
 
 struct book {
-    struct ladder ladders[4];
+    struct ladder ladders[LADDERS];
     int64_t open_qty[2]; /* of buyers, of sellers: at most FS_MAX_SIDE_QTY each */
     bool special;        /* not plainly continuous: session or bands to look at */
     bool banded;
@@ -146,7 +167,7 @@ struct book {
     int64_t reference;
     int64_t low, high; /* bands */
     fs_last last;
-    uint32_t caches[4][1 << CACHE_BITS];
+    uint32_t caches[LADDERS][1 << CACHE_BITS];
 };
 
 /* What becomes of the part of a taker that found nothing to trade with. */
@@ -181,7 +202,8 @@ enum work {
 #define MAX_TAKERS 2u /* a quote's two sides */
 #define MAX_SPILL 2u  /* reports of one step: the two sides of a trade */
 #define RUN 256u      /* commands between two looks at the slabs */
-#define SPARE 4u
+#define SPARE 4u     /* slots beyond those of a run: slot 0's and, when memory has run out, a last command's orders */
+static_assert(SPARE > MAX_TAKERS, "a command's orders and slot 0 have room");
 
 struct fs_engine {
     /* hot */
@@ -265,15 +287,6 @@ static always_inline uint8_t flags_of(uint16_t bits) {
                      (bits & BIT_TRAILING) / (BIT_TRAILING / FS_FLAG_TRAILING) |
                      (bits & BIT_BPS) * (FS_FLAG_OFFSET_BPS / BIT_BPS));
 }
-
-/* A command's last word: type, side, ord_type, tif, flags, stp, partition; a byte each, the last two bytes. */
-static always_inline uint64_t codes_of(const fs_command *c) {
-    uint64_t codes;
-    memcpy(&codes, &c->type, sizeof codes);
-    return codes;
-}
-#define SIDE_CODE 0xff00u
-#define TIF_CODE 0xff000000u
 
 /* Ask for a line that will be written to. Any address is safe. */
 static always_inline void prefetch(const void *line) { __builtin_prefetch(line, 1); }

@@ -7,11 +7,11 @@
 #include "internal.h"
 
 internal always_inline uint32_t digit_of(const struct node *node, uint64_t key) {
-    return (uint32_t)(key >> node->shift) & 15;
+    return (uint32_t)(key >> node->shift) & (DIGITS - 1);
 }
 
 internal always_inline uint32_t *cache_of(const struct ladder *l, uint64_t key) {
-    return &l->cache[key * 0x9e3779b97f4a7c15ULL >> (64 - CACHE_BITS)];
+    return &l->cache[key * GOLDEN >> (64 - CACHE_BITS)];
 }
 
 /* The level of the least (or greatest) key below a reference. */
@@ -68,10 +68,10 @@ static void trie_split(fs_engine *e, struct ladder *l, uint32_t *link, uint32_t 
     struct level *level = &e->levels[at];
     uint32_t ref = *link, fresh = node_take(e);
     struct node *node = &e->nodes[fresh];
-    uint32_t shift = (63u - (uint32_t)__builtin_clzll(level->key ^ other_key)) & ~3u;
+    uint32_t shift = (63u - (uint32_t)__builtin_clzll(level->key ^ other_key)) & ~(DIGIT_BITS - 1);
     memset(node->child, 0, sizeof node->child);
     node->shift = (uint8_t)shift;
-    node->prefix = level->key >> shift >> 4 << 4 << shift;
+    node->prefix = level->key >> shift >> DIGIT_BITS << DIGIT_BITS << shift;
     node->parent = parent;
     uint32_t own = digit_of(node, level->key), other = digit_of(node, other_key);
     node->used = (uint16_t)(1u << own | 1u << other);
@@ -89,7 +89,7 @@ static void trie_split(fs_engine *e, struct ladder *l, uint32_t *link, uint32_t 
 /* Hang the level in a free place of a node. */
 static void trie_fill(fs_engine *e, struct ladder *l, uint32_t parent, uint32_t digit, uint32_t at) {
     struct node *node = &e->nodes[parent];
-    uint32_t above = node->used & (0xfffeu << digit & 0xffffu), below = node->used & ((1u << digit) - 1);
+    uint32_t above = node->used & ((ALL_DIGITS - 1) << digit & ALL_DIGITS), below = node->used & ((1u << digit) - 1);
     node->child[digit] = at;
     node->used |= (uint16_t)(1u << digit);
     e->levels[at].node = parent;
@@ -119,7 +119,7 @@ static noinline uint32_t level_seek(fs_engine *e, struct ladder *l, uint64_t key
     uint32_t *link = &l->root, parent = NIL, digit = 0, ref;
     while ((ref = *link) & NODE_BIT) {
         struct node *node = &e->nodes[ref & ~NODE_BIT];
-        if ((key ^ node->prefix) >> node->shift >> 4) break;
+        if ((key ^ node->prefix) >> node->shift >> DIGIT_BITS) break;
         parent = ref & ~NODE_BIT;
         digit = digit_of(node, key);
         link = &node->child[digit];

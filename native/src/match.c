@@ -15,12 +15,10 @@ internal always_inline fs_report *put(fs_engine *e) {
 
 /* The last two words of a report, in one piece each: stores of single bytes cost as much as whole words. */
 static always_inline void put_codes(fs_report *r, const struct order *o, uint8_t type, uint8_t reason, uint8_t flags) {
-    uint64_t codes = o->codes | type | (uint64_t)reason << 16 | (uint64_t)flags << 24;
+    uint64_t codes = o->codes | REPORT_CODE(type, type) | REPORT_CODE(reason, reason) | REPORT_CODE(flags, flags);
     memcpy(&r->account, &o->who, sizeof o->who);
     memcpy(&r->type, &codes, sizeof codes);
 }
-static_assert(offsetof(fs_report, symbol) == offsetof(fs_report, account) + 4, "who is one word");
-static_assert(offsetof(fs_report, partition) == offsetof(fs_report, type) + 4, "the codes are one word");
 
 /* A report on an order; the caller changes what its type says differently. */
 internal always_inline fs_report *put_about(fs_engine *e, const struct order *o, int64_t price, uint8_t type) {

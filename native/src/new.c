@@ -16,13 +16,12 @@ static inline uint32_t client_add(fs_engine *e, const fs_command *c, uint16_t bi
     o->hidden = 0;
     o->filled = 0;
     memcpy(&o->who, &c->account, sizeof o->who);
-    o->codes = (codes & SIDE_CODE) | codes >> 48 << 32 | (uint64_t)flags_of(bits) << 24;
+    o->codes = heard_codes(codes) | REPORT_CODE(flags, flags_of(bits));
     o->level = NIL;
-    o->kind = (uint32_t)(bits | (codes >> 40 & 0xff) << 16 | (codes >> 24 & 0xff) << 24);
+    o->kind = KIND_CODE(bits, bits) | KIND_CODE(stp, CODE_IN(codes, stp)) | KIND_CODE(tif, CODE_IN(codes, tif));
     client_enter(e, slot, place, hash);
     return slot;
 }
-static_assert(offsetof(fs_command, symbol) == offsetof(fs_command, account) + 4, "who is one word");
 
 static void accept_stop(fs_engine *e, const fs_command *c, struct book *book, size_t place, uint64_t hash) {
     bool trailing = c->ord_type == FS_TRAILING_STOP, limited = c->ord_type == FS_STOP_LIMIT;
@@ -81,9 +80,9 @@ static noinline void begin_any(fs_engine *e, const fs_command *c) {
 /* A limit order for good or for the day, without any speciality, and surely within the limits: what is merely near
  * them goes the long way. */
 static always_inline bool is_plain(const fs_command *c) {
-    uint64_t codes = codes_of(c), side = codes >> 8 & 0xff;
-    uint64_t odd = (codes ^ (uint64_t)FS_LIMIT << 16) & 0x8000fffffeff0000u; /* but for a tif of 0 or 1 */
-    odd |= c->time_ms | c->symbol >> 16 | (side - 1) >> 1 | ((uint64_t)c->qty - 1) >> 49;
+    uint64_t codes = codes_of(c), odd = (codes ^ PLAIN_NEW) & ODD_NEW;
+    odd |= c->time_ms | c->symbol >> SYMBOL_BITS | (CODE_IN(codes, side) - 1) >> 1;
+    odd |= ((uint64_t)c->qty - 1) >> PLAIN_QTY_BITS;
     return !odd && !bad_price(c->price) && c->order_id && c->account;
 }
 
@@ -91,7 +90,7 @@ static always_inline bool is_plain(const fs_command *c) {
 static always_inline void rest_plain(fs_engine *e, const fs_command *c, struct ladder *own, size_t place, uint64_t hash) {
     uint32_t slot = slot_take(e);
     struct order *o = &e->orders[slot];
-    uint64_t codes = codes_of(c), heard = (codes & SIDE_CODE) | codes >> 48 << 32, who;
+    uint64_t codes = codes_of(c), heard = heard_codes(codes), who;
     memcpy(&who, &c->account, sizeof who);
     o->id = c->order_id;
     o->leaves = c->qty;
@@ -99,13 +98,12 @@ static always_inline void rest_plain(fs_engine *e, const fs_command *c, struct l
     o->filled = 0;
     o->who = who;
     o->codes = heard;
-    o->kind = (uint32_t)codes & TIF_CODE;
+    o->kind = (uint32_t)(codes & COMMAND_FIELD(tif));
     e->ids[place] = id_entry(hash, slot);
     put_about(e, o, c->price, FS_ACCEPTED);
     ladder_put(e, own, slot, key_in(own, c->price), true);
 }
-static_assert(offsetof(struct order, tif) - offsetof(struct order, kind) == offsetof(fs_command, tif) - offsetof(fs_command, type),
-              "a plain order's kind is the tif of its command, where it is");
+static_assert(KIND_SHIFT(tif) == COMMAND_SHIFT(tif), "a plain order's kind is the tif of its command, where it is");
 
 /* Most new orders are plain and rest: whatever stands against that, the long way finds out what it is. */
 internal always_inline void begin_new(fs_engine *e, const fs_command *c) {

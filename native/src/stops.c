@@ -5,7 +5,7 @@
 static int64_t offset_from(int64_t last, int64_t offset, bool in_bps) {
     if (!in_bps) return offset;
     int64_t size = last < 0 ? -last : last;
-    int64_t ticks = size / 10000 * offset + size % 10000 * offset / 10000;
+    int64_t ticks = size / BASIS_POINTS * offset + size % BASIS_POINTS * offset / BASIS_POINTS;
     return ticks ? ticks : 1;
 }
 

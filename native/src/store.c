@@ -8,7 +8,7 @@
 /* ---------------------------------------------------------------- id table */
 
 internal always_inline uint64_t hash_of(uint64_t id) {
-    return (id ^ id >> 32) * 0x9e3779b97f4a7c15ULL; /* Fibonacci: neighbouring ids spread evenly */
+    return (id ^ id >> 32) * GOLDEN;
 }
 
 internal always_inline size_t home_of(const fs_engine *e, uint64_t hash) {
@@ -106,7 +106,7 @@ static noinline void heap_drop(fs_engine *e, uint32_t slot) {
 
 /* Whole cache lines; for much memory huge pages, if the host has some: random access then misses no TLB. */
 internal void *slab_new(size_t size) {
-    size_t alignment = size < HUGE_PAGE ? 64 : HUGE_PAGE;
+    size_t alignment = size < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;
     void *bytes = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 #ifdef MADV_HUGEPAGE
     if (bytes && alignment == HUGE_PAGE) (void)madvise(bytes, size, MADV_HUGEPAGE);
