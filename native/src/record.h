@@ -20,7 +20,7 @@
  * As fillstream.h draws them. A field that moved would compile well, and read every frame of a kept log wrong. */
 
 #define STANDS_AT(record, field, byte) \
-    static_assert(offsetof(record, field) == byte, #record "." #field " is at byte " #byte ", as kept logs have it")
+    static_assert(offsetof(record, field) == (byte), #record "." #field " is at byte " #byte ", as kept logs have it")
 
 static_assert(sizeof(fs_command) == 64, "a command is 64 bytes");
 STANDS_AT(fs_command, order_id, 0);
