@@ -1,12 +1,6 @@
 /* auction.c: where a crossed book uncrosses, and how. */
 #include "internal.h"
 
-struct cross {
-    int64_t price;
-    uint64_t volume;
-    uint64_t imbalance;
-};
-
 /* Lots of a level that take part in an auction. */
 static uint64_t auction_qty(const fs_engine *e, const struct level *level) {
     uint64_t qty = (uint64_t)level->shown + (uint64_t)level->hidden;
@@ -46,7 +40,7 @@ static uint64_t lots_to(const fs_engine *e, const struct ladder *l, int64_t pric
 
 /* The best price to uncross at; volume 0: nothing crosses. One pass up through the prices of both sides
  * where they overlap: at each price, and between it and the next, demand and supply stand still. */
-static struct cross find_cross(const fs_engine *e, const struct book *book) {
+internal struct cross find_cross(const fs_engine *e, const struct book *book) {
     const struct ladder *bids = &book->ladders[BIDS], *asks = &book->ladders[ASKS];
     struct cross best = {0};
     if (!bids->best || !asks->best) return best;
@@ -75,14 +69,14 @@ static struct cross find_cross(const fs_engine *e, const struct book *book) {
 }
 
 /* The order of one side that an uncross at `reach` comes to next. */
-static uint32_t first_in_auction(const fs_engine *e, const struct ladder *l, uint64_t reach) {
+internal uint32_t first_in_auction(const fs_engine *e, const struct ladder *l, uint64_t reach) {
     for (uint32_t at = l->best; at && e->levels[at].key <= reach; at = e->levels[at].worse)
         for (uint32_t slot = e->levels[at].head; slot; slot = e->orders[slot].next)
             if (!(e->orders[slot].bits & BIT_AON)) return slot;
     return NIL;
 }
 
-static void step_uncross(fs_engine *e) {
+internal void step_uncross(fs_engine *e) {
     struct book *book = e->books[e->stop_symbol];
     struct ladder *bids = &book->ladders[BIDS], *asks = &book->ladders[ASKS];
     int64_t price = e->cross_price;
@@ -100,7 +94,7 @@ static void step_uncross(fs_engine *e) {
     note_trade(book, price, qty);
 }
 
-static void begin_session(fs_engine *e, const fs_command *c, struct book *book) {
+internal void begin_session(fs_engine *e, const fs_command *c, struct book *book) {
     uint8_t before = book->session;
     book->session = c->flags;
     book->special = book->session != FS_CONTINUOUS || book->banded;

@@ -3,17 +3,17 @@
 
 /* ------------------------------------------------------------------- books */
 
-static bool book_open(fs_engine *e, uint32_t symbol) {
+internal bool book_open(fs_engine *e, uint32_t symbol) {
     struct book *book = slab_new(sizeof *book);
     if (!book) return false;
     memset(book, 0, sizeof *book);
-    for (uint32_t which = 0; which < 4; which++) {
+    for (uint32_t which = 0; which < LADDERS; which++) {
         struct ladder *l = &book->ladders[which];
         l->best_key = UINT64_MAX;
         l->flip = flip_of(which);
         l->open_qty = &book->open_qty[buyers_at(which) ? 0 : 1];
         l->cache = book->caches[which];
-        l->id = symbol * 4 + which;
+        l->id = symbol * LADDERS + which;
     }
     e->books[symbol] = book;
     if (e->symbol_end <= symbol) e->symbol_end = symbol + 1;
@@ -23,7 +23,7 @@ static bool book_open(fs_engine *e, uint32_t symbol) {
 /* Get ready for a run of commands: room for their orders, and their books. What memory runs out for is
  * refused when its command comes. */
 static void prepare(fs_engine *e, const fs_command *commands, size_t n) {
-    e->tight = !store_reserve(e, 2 * (uint32_t)n);
+    e->tight = !store_reserve(e, MAX_TAKERS * (uint32_t)n);
     if (e->tight) (void)store_reserve(e, 0);
     uint32_t last = UINT32_MAX;
     for (size_t i = 0; i < n; i++) {
@@ -49,7 +49,9 @@ static void prepare(fs_engine *e, const fs_command *commands, size_t n) {
 #define AHEAD_ORDER 13u
 #define AHEAD_NEIGHBOURS 7u
 #define AHEAD_RING 32u
-#define MANY_ORDERS 16384u
+#define MANY_ORDERS 16384u /* live, from which on it pays */
+#define FEW_COMMANDS 8u    /* below which it does not */
+static_assert(AHEAD_IDS < AHEAD_RING && (AHEAD_RING & (AHEAD_RING - 1)) == 0, "the ring holds what is asked for ahead");
 
 struct ahead {
     uint32_t place[AHEAD_RING]; /* in the id table, where the command's order would be at home */
@@ -197,7 +199,8 @@ size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *con
             prepare(e, next, length);
         else
             length = 0; /* first what is left of the last command */
-        begun += e->order_live < MANY_ORDERS || length < 8 ? run_few(e, next, length) : run_many(e, next, length);
+        bool many = e->order_live >= MANY_ORDERS && length >= FEW_COMMANDS;
+        begun += many ? run_many(e, next, length) : run_few(e, next, length);
     } while (e->out < e->out_end && (begun < n || e->work));
     size_t written = (size_t)(e->out - reports);
     e->out = e->out_end = NULL;

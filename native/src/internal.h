@@ -1,5 +1,5 @@
 /* internal.h: the engine's own structures. What they mean to a caller is in fillstream.h; why they are
- * what they are is in native/DESIGN.md. Included by fillstream.c, which is the one translation unit. */
+ * what they are is in native/DESIGN.md. Every part includes this alone: what it uses of the others is at its end. */
 #ifndef FILLSTREAM_INTERNAL_H
 #define FILLSTREAM_INTERNAL_H
 
@@ -14,19 +14,24 @@
 #include <sys/mman.h>
 #endif
 
-#include "fillstream.h"
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "records are little-endian and used in place: this host's byte order is not supported"
-#endif
-static_assert(sizeof(fs_command) == 64, "a command is 64 bytes");
-static_assert(sizeof(fs_report) == 64, "a report is 64 bytes");
+#include "record.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define always_inline inline __attribute__((always_inline))
 #define noinline __attribute__((noinline))
 
+/* How a part gives a function to the others. In the library, which is one translation unit, all is static; a part that
+ * is compiled alone is a translation unit of its own, and leans on what the others give. */
+#ifdef FS_UNITY
+#define internal static
+#else
+#define internal __attribute__((visibility("hidden")))
+#endif
+
+#define CACHE_LINE 64
+#define GOLDEN 0x9e3779b97f4a7c15ULL /* 2^64 over the golden ratio: times this, neighbours spread evenly */
+#define BASIS_POINTS 10000      /* make a whole */
 #define NIL 0u                  /* no order, level or node: slot 0 of each slab is never handed out */
 #define NODE_BIT 0x80000000u    /* in a trie reference: a node, else a level */
 #define ANY_PRICE (UINT64_MAX - 1) /* the reach of a market order; an empty ladder's best_key is above it */
@@ -74,7 +79,22 @@ struct order {
         };
     };
 };
-static_assert(sizeof(struct order) == 64, "an order is one cache line");
+static_assert(sizeof(struct order) == CACHE_LINE, "an order is one cache line");
+
+#define ORDER_SHIFT(field) SHIFT_OF(struct order, codes, field)
+static_assert(ORDER_SHIFT(side) == REPORT_SHIFT(side) && ORDER_SHIFT(flags) == REPORT_SHIFT(flags) &&
+                  ORDER_SHIFT(partition) == REPORT_SHIFT(partition),
+              "an order's codes stand where its reports have them,");
+static_assert(ORDER_SHIFT(no_type) == REPORT_SHIFT(type) && ORDER_SHIFT(no_reason) == REPORT_SHIFT(reason) &&
+                  ORDER_SHIFT(reserved) == REPORT_SHIFT(reserved),
+              "and the places of the others are free");
+static_assert(SHIFT_OF(struct order, who, account) == 0 && SHIFT_OF(struct order, who, symbol) == 32,
+              "who is the word that records have");
+
+/* bits, stp and tif as an order's kind. */
+#define KIND_SHIFT(field) SHIFT_OF(struct order, kind, field)
+#define KIND_CODE(field, value) ((uint32_t)(value) << KIND_SHIFT(field))
+static_assert(KIND_SHIFT(bits) == 0 && WIDTH_OF(struct order, kind) == 32, "a kind of tif alone is a plain order");
 
 /* What few orders need, at the same slot. Only written for those. */
 struct rare {
@@ -98,21 +118,30 @@ struct level {
     uint32_t meant; /* orders among them that a mass cancel is still to come to */
     struct ladder *ladder;
 };
-static_assert(sizeof(struct level) == 64, "a level is one cache line");
+static_assert(sizeof(struct level) == CACHE_LINE, "a level is one cache line");
 
-/* A trie node: 16 children by one digit of the key. It has at least two. */
+#define DIGIT_BITS 4u
+#define DIGITS (1u << DIGIT_BITS)
+#define ALL_DIGITS ((1u << DIGITS) - 1) /* as a bitmap of children */
+static_assert((DIGIT_BITS & (DIGIT_BITS - 1)) == 0 && DIGIT_BITS <= 4,
+              "a key is whole digits, and their bitmap half a word");
+
+/* A trie node: a child for each value of one digit of the key. It has at least two. */
 struct node {
     uint64_t prefix; /* the key above that digit, zeros below */
     uint32_t parent; /* of a free node: the next free one */
     uint16_t used;   /* bitmap of children */
     uint8_t shift;   /* of the digit: 0, 4, .. 60 */
     uint8_t reserved;
-    uint32_t child[16];
+    uint32_t child[DIGITS];
 };
+static_assert(WIDTH_OF(struct node, used) == DIGITS, "a bit a child");
 
 #define CACHE_BITS 7
 /* Where the four ladders of a book stand. Odd ones ascend: their best price is the lowest. */
 enum which { BIDS = 0, ASKS = 1, SELL_STOPS = 2, BUY_STOPS = 3 };
+#define LADDERS 4u
+static_assert(BIDS == FS_BUY - 1 && ASKS == FS_SELL - 1, "a side less one is its ladder");
 
 struct ladder { /* one cache line */
     uint64_t best_key; /* UINT64_MAX: empty */
@@ -124,13 +153,13 @@ struct ladder { /* one cache line */
     uint32_t levels;
     uint32_t house;    /* the house's order */
     uint32_t trailing; /* trailing stops among its orders */
-    uint32_t id;       /* symbol * 4 + which */
+    uint32_t id;       /* symbol * LADDERS + which */
     uint64_t laggard;  /* no trailing stop moves while the last trade's key is not below this */
 };
-static_assert(sizeof(struct ladder) == 64, "a ladder's head is one cache line");
+static_assert(sizeof(struct ladder) == CACHE_LINE, "a ladder's head is one cache line");
 
 struct book {
-    struct ladder ladders[4];
+    struct ladder ladders[LADDERS];
     int64_t open_qty[2]; /* of buyers, of sellers: at most FS_MAX_SIDE_QTY each */
     bool special;        /* not plainly continuous: session or bands to look at */
     bool banded;
@@ -138,7 +167,7 @@ struct book {
     int64_t reference;
     int64_t low, high; /* bands */
     fs_last last;
-    uint32_t caches[4][1 << CACHE_BITS];
+    uint32_t caches[LADDERS][1 << CACHE_BITS];
 };
 
 /* What becomes of the part of a taker that found nothing to trade with. */
@@ -151,6 +180,13 @@ struct taker {
     bool clients_only;    /* passes over the house: a print */
     uint8_t remainder;    /* enum remainder */
     uint8_t cancel_cause; /* fs_reason, if REMAINDER_CANCELED */
+};
+
+/* A price to uncross at, and what would trade there. */
+struct cross {
+    int64_t price;
+    uint64_t volume;
+    uint64_t imbalance;
 };
 
 /* What is left to do before the next command, in this order. */
@@ -166,7 +202,8 @@ enum work {
 #define MAX_TAKERS 2u /* a quote's two sides */
 #define MAX_SPILL 2u  /* reports of one step: the two sides of a trade */
 #define RUN 256u      /* commands between two looks at the slabs */
-#define SPARE 4u
+#define SPARE 4u     /* slots beyond those of a run: slot 0's and, when memory has run out, a last command's orders */
+static_assert(SPARE > MAX_TAKERS, "a command's orders and slot 0 have room");
 
 struct fs_engine {
     /* hot */
@@ -256,5 +293,107 @@ static always_inline void prefetch(const void *line) { __builtin_prefetch(line, 
 
 /* Nothing half done: a snapshot may be taken. */
 static inline bool idle(const fs_engine *e) { return !e->work && !e->spill_count; }
+
+/* ------------------------------------------------------------------- the parts
+ *
+ * What each gives to those behind it, in the order in which fillstream.c takes them; none uses a later one's. What a
+ * function does, and whether the hot path has it inline, is said where it is defined. */
+
+/* store.c */
+internal uint64_t hash_of(uint64_t id);
+internal size_t home_of(const fs_engine *e, uint64_t hash);
+internal uint64_t id_entry(uint64_t hash, uint32_t slot);
+internal size_t id_place(const fs_engine *e, uint64_t id, uint64_t hash);
+internal uint32_t id_find(const fs_engine *e, uint64_t id);
+internal uint64_t expiry_of(const fs_engine *e, uint32_t slot);
+internal bool sooner(const fs_engine *e, uint32_t slot_a, uint32_t slot_b);
+internal bool expiry_due(const fs_engine *e);
+internal void *slab_new(size_t size);
+internal bool store_reserve(fs_engine *e, uint32_t n);
+internal uint32_t slot_take(fs_engine *e);
+internal uint32_t house_take(fs_engine *e);
+internal uint32_t client_count(const fs_engine *e);
+internal void client_enter(fs_engine *e, uint32_t slot, size_t place, uint64_t hash);
+internal void client_drop_at(fs_engine *e, uint32_t slot, size_t place, bool plain);
+internal void order_drop(fs_engine *e, uint32_t slot, bool plain);
+
+/* ladder.c */
+internal uint32_t digit_of(const struct node *node, uint64_t key);
+internal uint32_t *cache_of(const struct ladder *l, uint64_t key);
+internal void ladder_put(fs_engine *e, struct ladder *l, uint32_t slot, uint64_t key, bool plain);
+internal void ladder_pull(fs_engine *e, struct ladder *l, uint32_t slot, bool plain);
+internal void ladder_shrink(struct ladder *l, struct level *level, struct order *o, int64_t qty);
+internal void ladder_consume(fs_engine *e, struct ladder *l, uint32_t slot, int64_t qty, bool plain);
+
+/* match.c */
+internal fs_report *put(fs_engine *e);
+internal fs_report *put_about(fs_engine *e, const struct order *o, int64_t price, uint8_t type);
+internal void put_off(fs_engine *e, const struct order *o, int64_t price, uint8_t type, uint8_t reason);
+internal void refuse(fs_engine *e, const fs_command *c, uint8_t type, uint8_t reason);
+internal int64_t limit_of(const fs_engine *e, uint32_t slot);
+internal void take_off(fs_engine *e, uint32_t slot, uint8_t type, uint8_t reason);
+internal void note_trade(struct book *book, int64_t price, int64_t qty);
+internal void fill_special(fs_engine *e, struct ladder *l, uint32_t slot, int64_t price, int64_t qty, uint8_t flags);
+internal uint32_t first_partner(const fs_engine *e, const struct ladder *l, const struct order *taker);
+internal int64_t left_after_level(const fs_engine *e, const struct level *level, const struct order *taker,
+                                  int64_t left);
+internal bool can_fill(const fs_engine *e, const struct ladder *l, uint64_t reach, const struct order *taker);
+internal bool would_trade(const fs_engine *e, const struct ladder *l, int64_t price, const struct order *o);
+internal struct taker *line_up(fs_engine *e, uint32_t slot, uint64_t reach, int64_t price, uint8_t remainder);
+internal void rest(fs_engine *e, struct book *book, uint32_t slot, int64_t price);
+internal void run_takers(fs_engine *e);
+
+/* stops.c */
+internal int64_t trailed(const struct order *o, int64_t offset, int64_t last);
+internal int64_t first_stop(struct book *book, const struct order *o, int64_t offset);
+internal void look_for_stops(fs_engine *e, uint32_t symbol);
+internal void stop_put(fs_engine *e, struct book *book, uint32_t slot, int64_t stop);
+internal void step_stops(fs_engine *e);
+internal void step_elected(fs_engine *e);
+
+/* auction.c */
+internal struct cross find_cross(const fs_engine *e, const struct book *book);
+internal uint32_t first_in_auction(const fs_engine *e, const struct ladder *l, uint64_t reach);
+internal void step_uncross(fs_engine *e);
+internal void begin_session(fs_engine *e, const fs_command *c, struct book *book);
+
+/* check.c */
+internal bool bad_qty(int64_t qty);
+internal bool bad_price(int64_t price);
+internal bool overfull(const struct book *book, uint8_t side, int64_t leaving, int64_t coming);
+internal bool is_stop(uint8_t ord_type);
+internal bool may_rest(const fs_command *c);
+internal bool too_small(int64_t display, int64_t leaves);
+internal uint8_t check_new_record(const fs_engine *e, const fs_command *c);
+internal bool outside_bands(const struct book *book, int64_t price);
+internal bool limit_from_market(const fs_engine *e, struct book *book, const fs_command *c, int64_t *price);
+internal uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book);
+internal bool sound_client(const struct order *o, const struct rare *rare);
+internal uint32_t find_own(const fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
+                           uint8_t *reason);
+internal struct book *roomy_book(const fs_engine *e, uint32_t symbol);
+
+/* new.c */
+internal void begin_new(fs_engine *e, const fs_command *c);
+
+/* replace.c */
+internal void begin_cancel(fs_engine *e, const fs_command *c);
+internal void begin_replace(fs_engine *e, const fs_command *c);
+
+/* house.c */
+internal void begin_quote(fs_engine *e, const fs_command *c);
+internal void begin_print(fs_engine *e, const fs_command *c);
+internal void begin_time(fs_engine *e, const fs_command *c);
+internal void begin_control(fs_engine *e, const fs_command *c);
+
+/* mass.c */
+internal void begin_mass_cancel(fs_engine *e, const fs_command *c);
+internal void step_mass_cancel(fs_engine *e);
+
+/* engine.c */
+internal bool book_open(fs_engine *e, uint32_t symbol);
+
+/* query.c */
+internal uint32_t order_behind(const fs_engine *e, uint32_t slot);
 
 #endif

@@ -6,12 +6,12 @@
  * whatever led to it. A new level finds its neighbours in the list at a sibling of its own. */
 #include "internal.h"
 
-static always_inline uint32_t digit_of(const struct node *node, uint64_t key) {
-    return (uint32_t)(key >> node->shift) & 15;
+internal always_inline uint32_t digit_of(const struct node *node, uint64_t key) {
+    return (uint32_t)(key >> node->shift) & (DIGITS - 1);
 }
 
-static always_inline uint32_t *cache_of(const struct ladder *l, uint64_t key) {
-    return &l->cache[key * 0x9e3779b97f4a7c15ULL >> (64 - CACHE_BITS)];
+internal always_inline uint32_t *cache_of(const struct ladder *l, uint64_t key) {
+    return &l->cache[key * GOLDEN >> (64 - CACHE_BITS)];
 }
 
 /* The level of the least (or greatest) key below a reference. */
@@ -68,10 +68,10 @@ static void trie_split(fs_engine *e, struct ladder *l, uint32_t *link, uint32_t 
     struct level *level = &e->levels[at];
     uint32_t ref = *link, fresh = node_take(e);
     struct node *node = &e->nodes[fresh];
-    uint32_t shift = (63u - (uint32_t)__builtin_clzll(level->key ^ other_key)) & ~3u;
+    uint32_t shift = (63u - (uint32_t)__builtin_clzll(level->key ^ other_key)) & ~(DIGIT_BITS - 1);
     memset(node->child, 0, sizeof node->child);
     node->shift = (uint8_t)shift;
-    node->prefix = level->key >> shift >> 4 << 4 << shift;
+    node->prefix = level->key >> shift >> DIGIT_BITS << DIGIT_BITS << shift;
     node->parent = parent;
     uint32_t own = digit_of(node, level->key), other = digit_of(node, other_key);
     node->used = (uint16_t)(1u << own | 1u << other);
@@ -89,7 +89,7 @@ static void trie_split(fs_engine *e, struct ladder *l, uint32_t *link, uint32_t 
 /* Hang the level in a free place of a node. */
 static void trie_fill(fs_engine *e, struct ladder *l, uint32_t parent, uint32_t digit, uint32_t at) {
     struct node *node = &e->nodes[parent];
-    uint32_t above = node->used & (0xfffeu << digit & 0xffffu), below = node->used & ((1u << digit) - 1);
+    uint32_t above = node->used & ((ALL_DIGITS - 1) << digit & ALL_DIGITS), below = node->used & ((1u << digit) - 1);
     node->child[digit] = at;
     node->used |= (uint16_t)(1u << digit);
     e->levels[at].node = parent;
@@ -119,7 +119,7 @@ static noinline uint32_t level_seek(fs_engine *e, struct ladder *l, uint64_t key
     uint32_t *link = &l->root, parent = NIL, digit = 0, ref;
     while ((ref = *link) & NODE_BIT) {
         struct node *node = &e->nodes[ref & ~NODE_BIT];
-        if ((key ^ node->prefix) >> node->shift >> 4) break;
+        if ((key ^ node->prefix) >> node->shift >> DIGIT_BITS) break;
         parent = ref & ~NODE_BIT;
         digit = digit_of(node, key);
         link = &node->child[digit];
@@ -208,7 +208,7 @@ static always_inline void queue_pull(fs_engine *e, struct level *level, const st
  * where these are called, so each is compiled twice. */
 
 /* Put an order at the back of the queue of its price. */
-static always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t slot, uint64_t key, bool plain) {
+internal always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t slot, uint64_t key, bool plain) {
     uint32_t at = level_open(e, l, key);
     struct level *level = &e->levels[at];
     struct order *o = &e->orders[slot];
@@ -229,7 +229,7 @@ static always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t sl
 }
 
 /* Take an order out of its queue, with whatever is open. */
-static always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t slot, bool plain) {
+internal always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t slot, bool plain) {
     struct order *o = &e->orders[slot];
     uint32_t at = o->level;
     struct level *level = &e->levels[at];
@@ -249,7 +249,7 @@ static always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t s
 }
 
 /* Less open quantity of an order that stays. */
-static inline void ladder_shrink(struct ladder *l, struct level *level, struct order *o, int64_t qty) {
+internal inline void ladder_shrink(struct ladder *l, struct level *level, struct order *o, int64_t qty) {
     int64_t of_hidden = qty < o->hidden ? qty : o->hidden;
     o->leaves -= qty;
     o->hidden -= of_hidden;
@@ -259,7 +259,7 @@ static inline void ladder_shrink(struct ladder *l, struct level *level, struct o
 }
 
 /* A trade or a decrement takes qty from an order's tip. At 0 the next tip shows, behind the others. */
-static always_inline void ladder_consume(fs_engine *e, struct ladder *l, uint32_t slot, int64_t qty, bool plain) {
+internal always_inline void ladder_consume(fs_engine *e, struct ladder *l, uint32_t slot, int64_t qty, bool plain) {
     struct order *o = &e->orders[slot];
     struct level *level = &e->levels[o->level];
     assert(qty > 0 && qty <= o->leaves - o->hidden);

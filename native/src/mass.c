@@ -38,7 +38,7 @@ static uint32_t mass_first(const fs_engine *e) {
     return book ? mass_head(e, book->ladders[e->mass.which].best) : NIL;
 }
 
-static noinline void begin_mass_cancel(fs_engine *e, const fs_command *c) {
+internal noinline void begin_mass_cancel(fs_engine *e, const fs_command *c) {
     uint8_t reason = FS_REASON_NONE;
     if (c->flags & ~FS_BY_SYMBOL || c->stp || c->side > FS_SELL) reason = FS_REASON_BAD_RECORD;
     else if (c->flags & FS_BY_SYMBOL && c->symbol > FS_MAX_SYMBOL) reason = FS_REASON_BAD_SYMBOL;
@@ -71,7 +71,7 @@ static bool mass_advance(fs_engine *e) {
     return true;
 }
 
-static void step_mass_cancel(fs_engine *e) {
+internal void step_mass_cancel(fs_engine *e) {
     const fs_command *c = &e->mass.command;
     while (e->mass.slot) {
         uint32_t slot = e->mass.slot;

@@ -7,7 +7,7 @@
 
 /* ----------------------------------------------------------------- reports */
 
-static always_inline fs_report *put(fs_engine *e) {
+internal always_inline fs_report *put(fs_engine *e) {
     if (likely(e->out < e->out_end)) return e->out++;
     assert(e->spill_count < MAX_SPILL);
     return &e->spill[e->spill_count++];
@@ -15,15 +15,13 @@ static always_inline fs_report *put(fs_engine *e) {
 
 /* The last two words of a report, in one piece each: stores of single bytes cost as much as whole words. */
 static always_inline void put_codes(fs_report *r, const struct order *o, uint8_t type, uint8_t reason, uint8_t flags) {
-    uint64_t codes = o->codes | type | (uint64_t)reason << 16 | (uint64_t)flags << 24;
+    uint64_t codes = o->codes | REPORT_CODE(type, type) | REPORT_CODE(reason, reason) | REPORT_CODE(flags, flags);
     memcpy(&r->account, &o->who, sizeof o->who);
     memcpy(&r->type, &codes, sizeof codes);
 }
-static_assert(offsetof(fs_report, symbol) == offsetof(fs_report, account) + 4, "who is one word");
-static_assert(offsetof(fs_report, partition) == offsetof(fs_report, type) + 4, "the codes are one word");
 
 /* A report on an order; the caller changes what its type says differently. */
-static always_inline fs_report *put_about(fs_engine *e, const struct order *o, int64_t price, uint8_t type) {
+internal always_inline fs_report *put_about(fs_engine *e, const struct order *o, int64_t price, uint8_t type) {
     fs_report *r = put(e);
     r->order_id = o->id;
     r->price = price;
@@ -36,13 +34,13 @@ static always_inline fs_report *put_about(fs_engine *e, const struct order *o, i
 }
 
 /* An order leaves, or never gets in: its whole open quantity is taken off. */
-static always_inline void put_off(fs_engine *e, const struct order *o, int64_t price, uint8_t type, uint8_t reason) {
+internal always_inline void put_off(fs_engine *e, const struct order *o, int64_t price, uint8_t type, uint8_t reason) {
     fs_report *r = put_about(e, o, price, type);
     r->leaves = 0;
     put_codes(r, o, type, reason, 0);
 }
 
-static noinline void refuse(fs_engine *e, const fs_command *c, uint8_t type, uint8_t reason) {
+internal noinline void refuse(fs_engine *e, const fs_command *c, uint8_t type, uint8_t reason) {
     bool house = (c->type >= FS_QUOTE && c->type <= FS_TIME) || c->type == FS_SESSION || c->type == FS_BANDS;
     *put(e) = (fs_report){
         .order_id = house ? 0 : c->order_id,
@@ -59,13 +57,13 @@ static noinline void refuse(fs_engine *e, const fs_command *c, uint8_t type, uin
 }
 
 /* The limit of a live order that is in a ladder; of a dormant one what it will be, of a trailing stop its offset. */
-static always_inline int64_t limit_of(const fs_engine *e, uint32_t slot) {
+internal always_inline int64_t limit_of(const fs_engine *e, uint32_t slot) {
     const struct order *o = &e->orders[slot];
     if (likely(!(o->bits & BIT_DORMANT))) return level_price(&e->levels[o->level]);
     return o->bits & BIT_TRAILING ? e->rares[slot].offset : e->rares[slot].limit;
 }
 
-static always_inline void take_off(fs_engine *e, uint32_t slot, uint8_t type, uint8_t reason) {
+internal always_inline void take_off(fs_engine *e, uint32_t slot, uint8_t type, uint8_t reason) {
     const struct order *o = &e->orders[slot];
     put_off(e, o, limit_of(e, slot), type, reason);
     ladder_pull(e, e->levels[o->level].ladder, slot, false);
@@ -74,7 +72,7 @@ static always_inline void take_off(fs_engine *e, uint32_t slot, uint8_t type, ui
 
 /* ------------------------------------------------------------------ trades */
 
-static always_inline void note_trade(struct book *book, int64_t price, int64_t qty) {
+internal always_inline void note_trade(struct book *book, int64_t price, int64_t qty) {
     fs_last *last = &book->last;
     last->price = price;
     last->qty = qty;
@@ -116,8 +114,8 @@ static always_inline void fill_maker(fs_engine *e, struct ladder *l, uint32_t sl
     if (done) order_drop(e, slot, plain);
 }
 
-static noinline void fill_special(fs_engine *e, struct ladder *l, uint32_t slot, int64_t price, int64_t qty,
-                                  uint8_t flags) {
+internal noinline void fill_special(fs_engine *e, struct ladder *l, uint32_t slot, int64_t price, int64_t qty,
+                                    uint8_t flags) {
     fill_maker(e, l, slot, price, qty, flags, false);
 }
 
@@ -204,7 +202,7 @@ static always_inline uint32_t first_maker(const fs_engine *e, const struct ladde
 }
 
 /* The first order at any price that a taker would trade with, not one that prevention would take off instead. */
-static uint32_t first_partner(const fs_engine *e, const struct ladder *l, const struct order *taker) {
+internal uint32_t first_partner(const fs_engine *e, const struct ladder *l, const struct order *taker) {
     for (uint32_t at = l->best; at; at = e->levels[at].worse)
         for (uint32_t slot = e->levels[at].head; slot; slot = e->orders[slot].next) {
             const struct order *o = &e->orders[slot];
@@ -232,14 +230,14 @@ static int64_t left_after_queue(const fs_engine *e, const struct level *level, c
 }
 
 /* What a taker would have left after a whole level. */
-static int64_t left_after_level(const fs_engine *e, const struct level *level, const struct order *taker, int64_t left) {
+internal int64_t left_after_level(const fs_engine *e, const struct level *level, const struct order *taker, int64_t left) {
     if (level->aon || taker->stp) return left_after_queue(e, level, taker, left);
     int64_t all = level->shown + level->hidden;
     return left > all ? left - all : 0;
 }
 
 /* Whether a taker could trade `qty` at once within its reach. */
-static bool can_fill(const fs_engine *e, const struct ladder *l, uint64_t reach, const struct order *taker) {
+internal bool can_fill(const fs_engine *e, const struct ladder *l, uint64_t reach, const struct order *taker) {
     int64_t left = taker->leaves;
     for (uint32_t at = l->best; at && e->levels[at].key <= reach; at = e->levels[at].worse) {
         left = left_after_level(e, &e->levels[at], taker, left);
@@ -250,15 +248,15 @@ static bool can_fill(const fs_engine *e, const struct ladder *l, uint64_t reach,
 }
 
 /* Whether an order that came in at `price` now would meet anybody; an all-or-none one, enough of them. */
-static bool would_trade(const fs_engine *e, const struct ladder *l, int64_t price, const struct order *o) {
+internal bool would_trade(const fs_engine *e, const struct ladder *l, int64_t price, const struct order *o) {
     uint64_t reach = key_in(l, price);
     return o->bits & BIT_AON ? can_fill(e, l, reach, o) : first_maker(e, l, reach, o->leaves, false) != NIL;
 }
 
 /* ------------------------------------------------------------------ takers */
 
-static always_inline struct taker *line_up(fs_engine *e, uint32_t slot, uint64_t reach, int64_t price,
-                                           uint8_t remainder) {
+internal always_inline struct taker *line_up(fs_engine *e, uint32_t slot, uint64_t reach, int64_t price,
+                                             uint8_t remainder) {
     if (e->taker_at == e->taker_count) e->taker_at = e->taker_count = 0;
     assert(e->taker_count < MAX_TAKERS);
     struct taker *taker = &e->takers[e->taker_count++];
@@ -268,7 +266,7 @@ static always_inline struct taker *line_up(fs_engine *e, uint32_t slot, uint64_t
 }
 
 /* Put an order on its own side, showing what it may show. */
-static always_inline void rest(fs_engine *e, struct book *book, uint32_t slot, int64_t price) {
+internal always_inline void rest(fs_engine *e, struct book *book, uint32_t slot, int64_t price) {
     struct order *o = &e->orders[slot];
     if (unlikely(o->bits & BIT_ICEBERG)) {
         int64_t display = e->rares[slot].display;
@@ -290,7 +288,7 @@ static always_inline void settle(fs_engine *e, struct book *book, const struct t
 }
 
 /* Advance the takers until they are done or the output is full. */
-static void run_takers(fs_engine *e) {
+internal void run_takers(fs_engine *e) {
     while (e->taker_at < e->taker_count) {
         struct taker *taker = &e->takers[e->taker_at];
         struct order *incoming = &e->orders[taker->slot];

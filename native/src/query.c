@@ -41,7 +41,7 @@ static fs_resting view_of(const fs_engine *e, uint32_t slot) {
 }
 
 /* The order that stands behind another in its ladder. */
-static uint32_t order_behind(const fs_engine *e, uint32_t slot) {
+internal uint32_t order_behind(const fs_engine *e, uint32_t slot) {
     const struct order *o = &e->orders[slot];
     return o->next ? o->next : e->levels[e->levels[o->level].worse].head;
 }

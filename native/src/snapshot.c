@@ -29,7 +29,7 @@ struct writer {
 };
 
 static uint64_t mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+    hash = (hash ^ word) * GOLDEN;
     return hash ^ hash >> 29;
 }
 
@@ -67,7 +67,7 @@ static uint64_t count_orders(const fs_engine *e, const struct ladder *l) {
 
 static bool is_blank(const struct book *book) {
     if (!book) return true;
-    for (uint32_t which = 0; which < 4; which++)
+    for (uint32_t which = 0; which < LADDERS; which++)
         if (book->ladders[which].best) return false;
     return !book->last.trades && !book->session && !book->banded && !book->reference;
 }
@@ -85,8 +85,8 @@ static void write_book(struct writer *w, const fs_engine *e, uint32_t symbol) {
     write_word(w, book->last.trades);
     write_word(w, book->last.turnover_low);
     write_word(w, (uint64_t)book->last.turnover_high);
-    for (uint32_t which = 0; which < 4; which++) write_word(w, count_orders(e, &book->ladders[which]));
-    for (uint32_t which = 0; which < 4; which++)
+    for (uint32_t which = 0; which < LADDERS; which++) write_word(w, count_orders(e, &book->ladders[which]));
+    for (uint32_t which = 0; which < LADDERS; which++)
         for (uint32_t slot = e->levels[book->ladders[which].best].head; slot; slot = order_behind(e, slot))
             write_order(w, e, slot);
 }
@@ -193,24 +193,6 @@ static struct saved read_order(struct reader *r, uint32_t symbol, uint32_t which
     return s;
 }
 
-/* Whether an order has flags that an accepted one could have. The same rules as check_new_record. */
-static bool sound_client(const struct order *o, const struct rare *rare) {
-    uint8_t bits = (uint8_t)o->bits, kinds = bits & (BIT_POST_ONLY | BIT_AON | BIT_ICEBERG | BIT_BPS);
-    bool limited = !(bits & BIT_MARKET), dormant = bits & BIT_DORMANT, trailing = bits & BIT_TRAILING;
-    if (bits & BIT_HOUSE || o->stp > FS_STP_DECREMENT) return false;
-    if (!lasting(o->tif) && !(dormant && (o->tif == FS_IOC || o->tif == FS_FOK))) return false;
-    if (o->tif == FS_GTD && !(o->bits & BIT_EXPIRES)) return false;
-    if ((bits & (BIT_AON | BIT_ICEBERG)) == (BIT_AON | BIT_ICEBERG)) return false;
-    if (bits & BIT_ICEBERG && too_small(rare->display, o->leaves)) return false;
-    if (bits & BIT_ICEBERG && !dormant && o->leaves - o->hidden > rare->display) return false;
-    if (!dormant) return limited && !trailing && !(bits & BIT_BPS);
-    if (o->hidden || (!limited && rare->limit)) return false;
-    if (kinds & (BIT_POST_ONLY | BIT_AON)) return false;
-    if (kinds & BIT_ICEBERG && (!limited || !lasting(o->tif))) return false;
-    if (!trailing) return !rare->offset && !(bits & BIT_BPS);
-    return !limited && rare->offset >= 1 && (!(bits & BIT_BPS) || rare->offset <= 9999);
-}
-
 static bool may_be_client(const fs_engine *e, const struct saved *s) {
     const struct order *o = &s->order;
     return o->id && o->account && o->partition < FS_PARTITION_NONE &&
@@ -263,7 +245,7 @@ static void read_ladder(struct reader *r, fs_engine *e, uint32_t symbol, uint32_
 
 static void read_book(struct reader *r, fs_engine *e) {
     uint32_t symbol = (uint32_t)read_within(r, e->symbol_end, FS_MAX_SYMBOL);
-    uint64_t state = read_word(r), counts[4];
+    uint64_t state = read_word(r), counts[LADDERS];
     struct book read = {.session = state & 3, .banded = state >> 8 & 1};
     if (read.session > FS_HALTED || state >> 9 || (state & 0xfc)) fail(r, FS_BAD_SNAPSHOT);
     read.reference = read_within(r, -FS_MAX_PRICE, FS_MAX_PRICE);
@@ -276,7 +258,7 @@ static void read_book(struct reader *r, fs_engine *e) {
     read.last.trades = read_word(r);
     read.last.turnover_low = read_word(r);
     read.last.turnover_high = (int64_t)read_word(r);
-    for (uint32_t which = 0; which < 4; which++) counts[which] = read_word(r);
+    for (uint32_t which = 0; which < LADDERS; which++) counts[which] = read_word(r);
     if (r->status != FS_OK) return;
     if (!e->books[symbol] && !book_open(e, symbol)) {
         fail(r, FS_NO_MEMORY);
@@ -290,7 +272,7 @@ static void read_book(struct reader *r, fs_engine *e) {
     book->low = read.low;
     book->high = read.high;
     book->last = read.last;
-    for (uint32_t which = 0; which < 4; which++) read_ladder(r, e, symbol, which, counts[which]);
+    for (uint32_t which = 0; which < LADDERS; which++) read_ladder(r, e, symbol, which, counts[which]);
 }
 
 static void read_state(struct reader *r, fs_engine *e) {

@@ -5,19 +5,19 @@
 static int64_t offset_from(int64_t last, int64_t offset, bool in_bps) {
     if (!in_bps) return offset;
     int64_t size = last < 0 ? -last : last;
-    int64_t ticks = size / 10000 * offset + size % 10000 * offset / 10000;
+    int64_t ticks = size / BASIS_POINTS * offset + size % BASIS_POINTS * offset / BASIS_POINTS;
     return ticks ? ticks : 1;
 }
 
 /* Where a trailing stop would stand, seen from the last trade alone. */
-static int64_t trailed(const struct order *o, int64_t offset, int64_t last) {
+internal int64_t trailed(const struct order *o, int64_t offset, int64_t last) {
     offset = offset_from(last, offset, o->bits & BIT_BPS);
     return o->side == FS_BUY ? last + offset : last - offset;
 }
 
 /* The stop price a trailing stop starts with: asleep while there is no trade. It joins those of its ladder, and
  * what lags furthest behind decides when they are next looked at. */
-static int64_t first_stop(struct book *book, const struct order *o, int64_t offset) {
+internal int64_t first_stop(struct book *book, const struct order *o, int64_t offset) {
     struct ladder *l = stop_ladder(book, o->side);
     bool asleep = !book->last.trades;
     uint64_t seen = asleep ? UINT64_MAX : key_in(l, book->last.price);
@@ -26,12 +26,12 @@ static int64_t first_stop(struct book *book, const struct order *o, int64_t offs
     return trailed(o, offset, book->last.price);
 }
 
-static void look_for_stops(fs_engine *e, uint32_t symbol) {
+internal void look_for_stops(fs_engine *e, uint32_t symbol) {
     e->stop_symbol = symbol;
     e->work |= WORK_STOPS;
 }
 
-static void stop_put(fs_engine *e, struct book *book, uint32_t slot, int64_t stop) {
+internal void stop_put(fs_engine *e, struct book *book, uint32_t slot, int64_t stop) {
     struct ladder *l = stop_ladder(book, e->orders[slot].side);
     ladder_put(e, l, slot, key_in(l, stop), false);
     look_for_stops(e, e->orders[slot].symbol);
@@ -76,7 +76,7 @@ static void trail_side(fs_engine *e, struct ladder *l, int64_t last) {
     }
 }
 
-static void step_stops(fs_engine *e) {
+internal void step_stops(fs_engine *e) {
     e->work &= ~(uint32_t)WORK_STOPS;
     struct book *book = e->books[e->stop_symbol];
     if (book->session != FS_CONTINUOUS || !book->last.trades) return;
@@ -88,7 +88,7 @@ static void step_stops(fs_engine *e) {
 }
 
 /* The first of the elected comes in. */
-static void step_elected(fs_engine *e) {
+internal void step_elected(fs_engine *e) {
     uint32_t slot = e->elected_head;
     struct order *o = &e->orders[slot];
     struct book *book = e->books[o->symbol];

@@ -7,20 +7,20 @@
 
 /* ---------------------------------------------------------------- id table */
 
-static always_inline uint64_t hash_of(uint64_t id) {
-    return (id ^ id >> 32) * 0x9e3779b97f4a7c15ULL; /* Fibonacci: neighbouring ids spread evenly */
+internal always_inline uint64_t hash_of(uint64_t id) {
+    return (id ^ id >> 32) * GOLDEN;
 }
 
-static always_inline size_t home_of(const fs_engine *e, uint64_t hash) {
+internal always_inline size_t home_of(const fs_engine *e, uint64_t hash) {
     return (size_t)((hash >> 32) >> e->id_shift);
 }
 
-static always_inline uint64_t id_entry(uint64_t hash, uint32_t slot) {
+internal always_inline uint64_t id_entry(uint64_t hash, uint32_t slot) {
     return (hash & ~(uint64_t)UINT32_MAX) | slot;
 }
 
 /* Where the id is, or the free place where it would be put. */
-static always_inline size_t id_place(const fs_engine *e, uint64_t id, uint64_t hash) {
+internal always_inline size_t id_place(const fs_engine *e, uint64_t id, uint64_t hash) {
     size_t at = home_of(e, hash);
     for (;; at = (at + 1) & e->id_mask) {
         uint64_t entry = e->ids[at];
@@ -36,7 +36,7 @@ static always_inline size_t id_place_of_slot(const fs_engine *e, uint32_t slot) 
     return at;
 }
 
-static always_inline uint32_t id_find(const fs_engine *e, uint64_t id) {
+internal always_inline uint32_t id_find(const fs_engine *e, uint64_t id) {
     return (uint32_t)e->ids[id_place(e, id, hash_of(id))];
 }
 
@@ -56,16 +56,16 @@ static always_inline void id_remove(fs_engine *e, size_t gap) {
 /* ------------------------------------------------------------- expiry heap */
 
 /* 0: never. */
-static inline uint64_t expiry_of(const fs_engine *e, uint32_t slot) {
+internal inline uint64_t expiry_of(const fs_engine *e, uint32_t slot) {
     return e->orders[slot].bits & BIT_EXPIRES ? e->rares[slot].expiry_ms : 0;
 }
 
-static bool sooner(const fs_engine *e, uint32_t slot_a, uint32_t slot_b) {
+internal bool sooner(const fs_engine *e, uint32_t slot_a, uint32_t slot_b) {
     uint64_t a = e->rares[slot_a].expiry_ms, b = e->rares[slot_b].expiry_ms;
     return a != b ? a < b : e->orders[slot_a].id < e->orders[slot_b].id;
 }
 
-static bool expiry_due(const fs_engine *e) {
+internal bool expiry_due(const fs_engine *e) {
     return e->heap_count && e->rares[e->heap[0]].expiry_ms <= e->clock_ms;
 }
 
@@ -105,8 +105,8 @@ static noinline void heap_drop(fs_engine *e, uint32_t slot) {
 /* -------------------------------------------------------------------- slabs */
 
 /* Whole cache lines; for much memory huge pages, if the host has some: random access then misses no TLB. */
-static void *slab_new(size_t size) {
-    size_t alignment = size < HUGE_PAGE ? 64 : HUGE_PAGE;
+internal void *slab_new(size_t size) {
+    size_t alignment = size < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;
     void *bytes = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 #ifdef MADV_HUGEPAGE
     if (bytes && alignment == HUGE_PAGE) (void)madvise(bytes, size, MADV_HUGEPAGE);
@@ -163,14 +163,14 @@ static bool store_grow(fs_engine *e, uint32_t capacity) {
 }
 
 /* Room for n more orders. A level holds an order and a node two levels, so these have room too. */
-static always_inline bool store_reserve(fs_engine *e, uint32_t n) {
+internal always_inline bool store_reserve(fs_engine *e, uint32_t n) {
     if (likely(e->capacity - e->order_live >= n + SPARE)) return true;
     uint32_t capacity = e->capacity ? e->capacity : FIRST_CAPACITY;
     while (capacity - e->order_live < n + SPARE && capacity <= FS_MAX_ORDERS) capacity *= 2;
     return store_grow(e, capacity);
 }
 
-static always_inline uint32_t slot_take(fs_engine *e) {
+internal always_inline uint32_t slot_take(fs_engine *e) {
     assert(e->order_live < e->capacity - 1);
     uint32_t slot = e->order_free;
     if (likely(slot))
@@ -191,7 +191,7 @@ static always_inline void slot_give(fs_engine *e, uint32_t slot) {
 }
 
 /* The house takes or gives a slot. Its orders come on top of the clients' limit. */
-static inline uint32_t house_take(fs_engine *e) {
+internal inline uint32_t house_take(fs_engine *e) {
     e->house_live++;
     return slot_take(e);
 }
@@ -201,16 +201,22 @@ static noinline void house_give(fs_engine *e, uint32_t slot) {
     slot_give(e, slot);
 }
 
-static inline uint32_t client_count(const fs_engine *e) { return e->order_live - e->house_live; }
+internal inline uint32_t client_count(const fs_engine *e) { return e->order_live - e->house_live; }
+
+/* A slot becomes a live client's. */
+internal always_inline void client_enter(fs_engine *e, uint32_t slot, size_t place, uint64_t hash) {
+    e->ids[place] = id_entry(hash, slot);
+    if (unlikely(e->orders[slot].bits & BIT_EXPIRES)) heap_add(e, slot);
+}
 
 /* A client's order is done: forget it. `place` is its place in the id table. */
-static always_inline void client_drop_at(fs_engine *e, uint32_t slot, size_t place, bool plain) {
+internal always_inline void client_drop_at(fs_engine *e, uint32_t slot, size_t place, bool plain) {
     if (!plain && e->orders[slot].bits & BIT_EXPIRES) heap_drop(e, slot);
     id_remove(e, place);
     slot_give(e, slot);
 }
 
-static always_inline void order_drop(fs_engine *e, uint32_t slot, bool plain) {
+internal always_inline void order_drop(fs_engine *e, uint32_t slot, bool plain) {
     if (!plain && e->orders[slot].bits & BIT_HOUSE)
         house_give(e, slot);
     else

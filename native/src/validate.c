@@ -48,12 +48,12 @@ static const char *check_level(const fs_engine *e, const struct ladder *l, uint3
     const struct level *level = &e->levels[at];
     uint32_t prev = NIL, count = 0, aon = 0;
     int64_t shown = 0, hidden = 0;
-    uint8_t which = l->id & 3, side = buyers_at(which) ? FS_BUY : FS_SELL;
+    uint8_t which = l->id % LADDERS, side = buyers_at(which) ? FS_BUY : FS_SELL;
     REQUIRE(level->count, "a level holds an order");
     for (uint32_t slot = level->head; slot; slot = e->orders[slot].next) {
         REQUIRE(slot < e->order_used && count < level->count, "a queue has as many orders as its level says");
         const struct order *o = &e->orders[slot];
-        REQUIRE(o->symbol == l->id >> 2 && o->side == side, "an order is in the book and on the side it names");
+        REQUIRE(o->symbol == l->id / LADDERS && o->side == side, "an order is in the book and on the side it names");
         REQUIRE(o->level == at, "an order knows its level");
         REQUIRE(o->prev == prev, "each order of a queue points back to the one before");
         REQUIRE(!!(o->bits & BIT_DORMANT) == (which >= SELL_STOPS), "dormant orders stand among the stops");
@@ -89,12 +89,12 @@ static const char *check_trie(const fs_engine *e, uint32_t ref, uint32_t parent,
     REQUIRE(node->parent == parent, "a trie node knows its parent");
     REQUIRE(__builtin_popcount(node->used) >= 2, "a trie node has two children");
     t->nodes++;
-    for (uint32_t digit = 0; digit < 16; digit++) {
+    for (uint32_t digit = 0; digit < DIGITS; digit++) {
         uint32_t child = node->child[digit];
         REQUIRE(!child == !(node->used >> digit & 1), "a trie node's bitmap shows its children");
         if (!child) continue;
         uint64_t key = child & NODE_BIT ? e->nodes[child & ~NODE_BIT].prefix : e->levels[child].key;
-        REQUIRE(!((key ^ node->prefix) >> node->shift >> 4) && digit_of(node, key) == digit,
+        REQUIRE(!((key ^ node->prefix) >> node->shift >> DIGIT_BITS) && digit_of(node, key) == digit,
                 "a trie leads by the digits of the key");
         const char *broken = check_trie(e, child, at, levels, t);
         if (broken) return broken;
@@ -165,9 +165,9 @@ static const char *check_tape(const fs_last *last) {
 static const char *check_book(const fs_engine *e, uint32_t symbol, struct tally *t) {
     const struct book *book = e->books[symbol];
     t->open_qty[0] = t->open_qty[1] = 0;
-    for (uint32_t which = 0; which < 4; which++) {
+    for (uint32_t which = 0; which < LADDERS; which++) {
         const struct ladder *l = &book->ladders[which];
-        REQUIRE(l->id == symbol * 4 + which && l->flip == flip_of(which), "a ladder knows its place");
+        REQUIRE(l->id == symbol * LADDERS + which && l->flip == flip_of(which), "a ladder knows its place");
         REQUIRE(l->cache == book->caches[which] && l->open_qty == &book->open_qty[buyers_at(which) ? 0 : 1],
                 "a ladder leads to its book");
         const char *broken = check_ladder(e, book, l, t);

@@ -165,7 +165,7 @@ static size_t start_of(const uint64_t *words, size_t n, uint64_t from) {
     return at;
 }
 
-static void refuse(fs_engine *engine, const uint64_t *words, size_t n, const struct forgery *f) {
+static void refuse_forgery(fs_engine *engine, const uint64_t *words, size_t n, const struct forgery *f) {
     uint64_t *forged = malloc(n * sizeof *forged), hash = fs_state_hash(engine);
     must(forged != NULL, "the test has memory");
     memcpy(forged, words, n * sizeof *forged);
@@ -184,7 +184,7 @@ int main(void) {
     uint64_t checksum = words[n - 1];
     seal(words, n);
     must(words[n - 1] == checksum && fs_restore(engine, words, size) == FS_OK, "the forger's checksum is the engine's");
-    for (size_t i = 0; i < sizeof forgeries / sizeof *forgeries; i++) refuse(engine, words, n, &forgeries[i]);
+    for (size_t i = 0; i < sizeof forgeries / sizeof *forgeries; i++) refuse_forgery(engine, words, n, &forgeries[i]);
     fs_free(engine);
     free(words);
     return 0;

@@ -1,6 +1,7 @@
 """The C core compiles without a warning, and stands hostile commands, failing malloc, races and a list book."""
 
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -15,6 +16,10 @@ ENGINE = [str(NATIVE / "src/fillstream.c")]
 LISTS = [str(NATIVE / "tests/flow.c"), *map(str, sorted((NATIVE / "tests/listbook").glob("*.c")))]
 INPUTS = [str(NATIVE / "tests/records.c"), *LISTS]
 HOST = [*ENGINE, str(NATIVE / "src/host.c")]
+SOURCES = sorted(path.name for path in (NATIVE / "src").glob("*.c"))
+ORDER = re.findall(r'^#include "(\w+\.c)"$', Path(*ENGINE).read_text(), re.MULTILINE)
+HEADER = "include/fillstream.h"
+PARTS = [str(NATIVE / "src" / name) for name in ORDER]
 STRICT = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{NATIVE / 'include'}"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -46,6 +51,7 @@ def passes(program: Path, *arguments: str) -> str:
     ("name", "sources", "arguments"),
     [
         ("stress", ENGINE, ["1", "30000"]),
+        ("stress", PARTS, ["1", "3000"]),
         ("fuzz", [*INPUTS, *ENGINE], ["1", "500"]),
         ("versus", [*LISTS, *ENGINE], ["1", "40000", "1"]),
         ("forged", ENGINE, []),
@@ -82,6 +88,74 @@ def test_the_threaded_front_end_races_with_nobody(tmp_path: Path) -> None:
 def test_a_long_flow_agrees_with_a_list_book(tmp_path: Path) -> None:
     build(tmp_path / "versus", ["-O2"], [str(NATIVE / "tests/versus.c"), *LISTS, *ENGINE])
     assert "1000000 commands agree" in passes(tmp_path / "versus", "2", "1000000", "1000")
+
+
+# ------------------------------------------------------------------ a part alone
+
+
+def compile_alone(source: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Compile one file as an editor reads it, with the flags beside it, into an object in `folder`."""
+    target = str(folder / f"{source.stem}.o")
+    command = [*str(compiler).split(), "@compile_flags.txt", "-Werror", "-O1", "-c", source.name, "-o", target]
+    return subprocess.run(command, cwd=source.parent, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_each_file_compiles_alone_without_a_warning(tmp_path: Path, source: str) -> None:
+    compiled = compile_alone(NATIVE / "src" / source, tmp_path)
+    assert compiled.returncode == 0, compiled.stderr
+
+
+def symbols(compiled: Path) -> tuple[set[str], set[str]]:
+    """What an object gives to others, and what it uses of them."""
+    listed = subprocess.run(["nm", "-P", str(compiled)], capture_output=True, text=True, check=True).stdout
+    kinds = [line.split()[:2] for line in listed.splitlines()]
+    return {name for name, kind in kinds if kind == "T"}, {name for name, kind in kinds if kind == "U"}
+
+
+def test_a_part_uses_only_what_stands_above_it_in_the_library(tmp_path: Path) -> None:
+    if not shutil.which("nm"):
+        pytest.skip("needs nm")
+    assert sorted([*ORDER, "fillstream.c", "host.c"]) == SOURCES  # each part is in the library, once
+    above: set[str] = set()
+    below: dict[str, set[str]] = {}
+    for part in ORDER:
+        compiled = compile_alone(NATIVE / "src" / part, tmp_path)
+        assert compiled.returncode == 0, compiled.stderr
+        given, used = symbols((tmp_path / part).with_suffix(".o"))
+        below[part] = used - above
+        above |= given
+    assert {part: missing & above for part, missing in below.items() if missing & above} == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "was", "becomes", "said"),
+    [
+        (HEADER, "    uint8_t flags;      /* by type", "    uint8_t more;\n    uint8_t flags;", "byte 60"),
+        (HEADER, "    uint8_t stp;        /* FS_NEW", "    uint16_t stp;       /* FS_NEW", "byte 62"),
+        (HEADER, "    uint32_t account;   /* number", "    uint64_t account;   /* number", "byte 52"),
+        (HEADER, "    uint8_t reason;     /* fs_reason */\n", "", "fs_report.flags is at byte 59"),
+        (HEADER, "FS_GTC = 1", "FS_GTC = 2", "one bit of the tif may differ"),
+        (HEADER, "FS_PARTITION_NONE 65534u", "FS_PARTITION_NONE 1000u", "nobody's are high ones"),
+        (HEADER, "FS_MAX_SYMBOL 65535u", "FS_MAX_SYMBOL 65536u", "higher bits are no symbol's"),
+        (HEADER, "FS_MAX_QTY 1000000000000000LL", "FS_MAX_QTY 100LL", "within the limit"),
+        ("src/record.h", "(COMMAND_FIELD(ord_type) | (COMMAND", "((COMMAND", "of a new order all"),
+        ("src/record.h", "(COMMAND_FIELD(flags) | COMMAND_FIELD(stp)", "(COMMAND_FIELD(stp)", "of a cancel all"),
+        ("src/internal.h", "uint8_t stp, tif;", "uint8_t tif, stp;", "a plain order's kind is the tif of its command"),
+        ("src/internal.h", "uint8_t no_type, side, no", "uint8_t side, no_type, no", "where its reports have them"),
+    ],
+)
+def test_what_the_fast_path_leans_on_cannot_move_unseen(
+    tmp_path: Path, file: str, was: str, becomes: str, said: str
+) -> None:
+    shutil.copytree(NATIVE / "src", tmp_path / "src")
+    shutil.copytree(NATIVE / "include", tmp_path / "include")
+    text = (tmp_path / file).read_text()
+    assert was in text
+    (tmp_path / file).write_text(text.replace(was, becomes, 1))
+    compiled = compile_alone(tmp_path / "src/new.c", tmp_path)
+    assert compiled.returncode != 0
+    assert said in compiled.stderr
 
 
 # ------------------------------------------------------------------ the library without Python
