@@ -14,7 +14,7 @@ import redis
 
 from fillstream.feeds import last_mids, listed
 from tests.conftest import until
-from tests.deploy.house import ROOT
+from tests.deploy.files import ROOT
 from tests.deploy.stack import ComposeStack, require_docker
 
 pytestmark = pytest.mark.deploy

@@ -22,7 +22,7 @@ from fillstream.libs.common.process import CONFIG_VARIABLE, REDIS_VARIABLE
 from fillstream.running import ANALYTICS_PORT, BASE_PORT, REDIS_PORT
 from fillstream.stack import port_is_free
 from tests.conftest import until
-from tests.deploy.house import ROOT
+from tests.deploy.files import ROOT
 
 README = (ROOT / "README.md").read_text()
 REDIS_CLI = """\
