@@ -226,7 +226,7 @@ def test_whatever_is_killed_under_load_comes_back_and_the_books_agree(stack: Com
     assert found.fills > 0
 
 
-PLAIN = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (?:INFO|WARNING|ERROR|CRITICAL) (\w+) ")
+PLAIN = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (?:INFO|WARNING|ERROR|CRITICAL) ([\w-]+) ")
 OF_A_STACK_TRACE = re.compile(r"Traceback|\s|$|During |The above |[\w.]+(Error|Exception|Gap|Fenced)\b")
 
 
