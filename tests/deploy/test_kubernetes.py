@@ -166,7 +166,8 @@ def test_there_is_a_set_for_each_unit_and_for_redis_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
-def test_a_set_runs_the_same_command_as_compose(unit: Unit) -> None:
+def test_a_container_has_the_name_of_its_unit_and_runs_the_same_command_as_in_compose(unit: Unit) -> None:
+    assert container(unit.name)["name"] == unit.name
     assert tuple(container(unit.name)["args"]) == unit.command
     assert "command" not in container(unit.name), "tini is the image's entry point"
     assert container(unit.name)["ports"] == [{"name": "http", "containerPort": unit.port}]

@@ -9,7 +9,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A stage, or what reads behind the stages: one program, in as many processes as it has partitions.
+    """One of our own services, as the docs say: a stage or what reads behind the stages, a process for each partition.
+
+    It is no `service` here, since compose calls Redis one as well, and Kubernetes a name and a port.
 
     Attributes:
         name: of the compose service, the StatefulSet and its Services, the target of Prometheus and the label `stage`.
