@@ -23,9 +23,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from fillstream.libs.common.process.settings import Settings, load_settings
+from fillstream.libs.common.runtime.exit_codes.settings import Settings, load_settings
 from tests.conftest import until
-from tests.deploy.house import CONFIG, ROOT, UNITS, compose
+from tests.deploy.files import CONFIG, ROOT, compose
+from tests.deploy.units import UNITS, port_variable
 
 SWITCH = "FILLSTREAM_DEPLOY_TEST"
 """Building images and starting nine containers is not part of `make test`; `make docker-check` sets this to 1."""
@@ -92,7 +93,7 @@ class ComposeStack:
     @property
     def environment(self) -> dict[str, str]:
         """What compose is run with, by a test or by a shell."""
-        ports = {f"FILLSTREAM_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        ports = {port_variable(name): str(port) for name, port in self.ports.items()}
         return {**os.environ, "COMPOSE_PROJECT_NAME": self.project, **ports, **self.variables}
 
     def url(self, name: str) -> str:
@@ -155,7 +156,7 @@ class ComposeStack:
     def wait_ready(self) -> None:
         """Return once every service says that it has recovered and is consuming."""
         for unit in UNITS:
-            until(partial(self.is_ready, unit.compose), f"{unit.compose} to be ready", timeout_s=120)
+            until(partial(self.is_ready, unit.name), f"{unit.name} to be ready", timeout_s=120)
 
     def is_ready(self, name: str) -> bool:
         return self.status(name, "/ready") == 200

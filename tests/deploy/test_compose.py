@@ -1,4 +1,4 @@
-"""docker-compose.yml: five services, a feed, Redis, Prometheus, closed to the network and able to restart."""
+"""docker-compose.yml: the units, a feed, Redis and who watches them, closed to the network and able to restart."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import redis
 import yaml
 
 from fillstream.libs.common.process.settings import load_settings
-from tests.deploy.house import COMPOSE, CONFIG, ROOT, UNITS, Unit, compose
+from tests.deploy.files import COMPOSE, CONFIG, ROOT, compose, scraped
+from tests.deploy.units import UNITS, Unit, port_variable
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 NAMES = sorted(SERVICES)
-IDS = [unit.compose for unit in UNITS]
+IDS = [unit.name for unit in UNITS]
 OURS = [*IDS, "feed"]
+OTHERS = ("redis", "redis_exporter", "prometheus")
 UNREACHABLE = {"feed", "redis_exporter"}
 """Nobody outside the compose network has to reach these."""
 SERVERS: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "servers.yml").read_text())["services"]
@@ -41,13 +43,14 @@ def directives() -> dict[str, str]:
     return {name: value.strip('"') for name, value in pairs}
 
 
-def test_the_containers_are_the_five_services_a_feed_redis_and_who_watches_them() -> None:
-    assert set(SERVICES) == {*OURS, "redis", "redis_exporter", "prometheus"}
+def test_the_containers_are_the_units_a_feed_redis_and_who_watches_them() -> None:
+    assert set(SERVICES) == {*OURS, *OTHERS}
+    assert len(SERVICES) == len(OURS) + len(OTHERS), "no name twice"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_runs_a_module_that_exists(unit: Unit) -> None:
-    service = SERVICES[unit.compose]
+    service = SERVICES[unit.name]
     assert tuple(service["command"]) == unit.command
     assert find_spec(f"{unit.command[2]}.__main__") is not None
 
@@ -72,7 +75,7 @@ def test_the_market_is_made_up_only_when_asked_for() -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_understands_its_environment(unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = {name: substituted(value) for name, value in SERVICES[unit.compose]["environment"].items()}
+    environment = {name: substituted(value) for name, value in SERVICES[unit.name]["environment"].items()}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     inside = Path(environment["CONFIG_PATH"])
@@ -133,15 +136,23 @@ def test_whatever_can_be_set_is_in_the_example_and_nothing_else_with_the_same_de
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_starts_after_redis_is_healthy_and_says_when_it_is_ready(unit: Unit) -> None:
-    service = SERVICES[unit.compose]
+    service = SERVICES[unit.name]
     assert service["depends_on"] == {"redis": {"condition": "service_healthy", "required": False}}
     assert service["healthcheck"]["test"] == ["CMD", "python", "-I", "-S", "/app/healthcheck.py", "/ready"]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_is_reached_from_this_machine_only_and_on_its_own_port(unit: Unit) -> None:
-    variable = f"FILLSTREAM_{unit.compose.upper()}_PORT"
-    assert SERVICES[unit.compose]["ports"] == [f"127.0.0.1:${{{variable}:-{unit.port}}}:{unit.port}"]
+    published = f"${{{unit.port_variable}:-{unit.port}}}"
+    assert SERVICES[unit.name]["ports"] == [f"127.0.0.1:{published}:{unit.port}"]
+    environment = SERVICES[unit.name]["environment"]
+    assert environment["FILLSTREAM_SERVICE__PORT"] == str(unit.port)
+    assert environment["FILLSTREAM_SERVICE__PUBLIC_URL"] == f"http://127.0.0.1:{published}"
+
+
+def test_the_variables_for_ports_are_those_of_what_is_published() -> None:
+    said = set(re.findall(r"^#(FILLSTREAM_\w+_PORT)=", ENV_EXAMPLE, re.MULTILINE))
+    assert said == {port_variable(name) for name in {*NAMES} - UNREACHABLE}
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - UNREACHABLE))
@@ -176,15 +187,21 @@ def test_every_container_is_checked_started_again_and_given_time_to_stop(name: s
 
 
 def test_every_container_that_has_data_keeps_it_in_a_volume_of_its_own() -> None:
-    declared = set(compose()["volumes"])
-    used = [
-        volume.partition(":")[0]
-        for service in SERVICES.values()
+    used = {
+        (name, volume.partition(":")[0])
+        for name, service in SERVICES.items()
         for volume in service["volumes"]
         if isinstance(volume, str) and not volume.startswith("./")
-    ]
-    assert sorted(used) == sorted(declared)
-    assert len(declared) == len(SERVICES) - len(UNREACHABLE)
+    }
+    assert used == {(name, f"{name}-data") for name in {*NAMES} - UNREACHABLE}
+    assert set(compose()["volumes"]) == {volume for _, volume in used}
+
+
+def test_a_volume_is_named_after_the_server_and_the_unit() -> None:
+    names = {unit.name: compose()["volumes"][f"{unit.name}-data"]["name"] for unit in UNITS}
+    assert {unit: substituted(name) for unit, name in names.items()} == {
+        unit.name: f"fillstream_redis-{unit.name}" for unit in UNITS
+    }
 
 
 def test_no_two_servers_share_a_volume_and_no_two_desks_do() -> None:
@@ -261,8 +278,6 @@ def test_a_real_server_knows_every_line_of_redis_conf(client: redis.Redis) -> No
 # --------------------------------------------------------------------------------------------------- prometheus
 
 
-def test_prometheus_scrapes_all_five() -> None:
-    jobs = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
-    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs}
-    assert targets["fillstream"] == [f"{unit.compose}:{unit.port}" for unit in UNITS]
+def test_prometheus_scrapes_every_unit_and_nobody_else_under_that_name() -> None:
+    assert sorted(scraped()["fillstream"]) == sorted(f"{unit.name}:{unit.port}" for unit in UNITS)
     assert "depends_on" not in SERVICES["prometheus"], "it must be there when the services are not"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import until
-from tests.deploy.house import ROOT
+from tests.deploy.files import ROOT
 from tests.deploy.stack import ComposeStack, require_docker
 
 pytestmark = pytest.mark.deploy
-SERVICES = ("signals", "orders", "matching_engine", "feed", "redis_exporter")
+SERVICES = ("signals", "orders", "engine", "feed", "redis_exporter")
 
 
 def certificates(folder: Path, name: str) -> Path:
@@ -64,7 +64,7 @@ def stack(tls: Path) -> Iterator[ComposeStack]:
 
 def test_without_its_redis_a_stage_is_up_and_not_ready(stack: ComposeStack) -> None:
     assert set(stack.containers()) == {*SERVICES}, "no Redis of its own"
-    for name in ("signals", "orders", "matching_engine"):
+    for name in ("signals", "orders", "engine"):
         until(lambda name=name: stack.status(name, "/health") == 200, f"{name} to be up", timeout_s=60)
         assert stack.status(name, "/ready") == 503
     until(lambda: any("waiting for Redis" in line for line in stack.logs("signals")), "a line about it", timeout_s=60)
@@ -84,7 +84,7 @@ def test_when_it_comes_everybody_goes_on_by_tls(stack: ComposeStack, tls: Path) 
          "redis:8", "sh", "/usr/local/etc/redis/redis.sh", "serve"],
         capture_output=True, check=True,
     )  # fmt: skip
-    for name in ("signals", "orders", "matching_engine"):
+    for name in ("signals", "orders", "engine"):
         until(lambda name=name: stack.is_ready(name), f"{name} to be ready", timeout_s=120)
         assert stack.restarts(name) == 0, "it waited, and was not started again"
     told = stack.execute("signals", "fillstream", "signal", "AAPL", "BUY", "10", "--wait", "--json")

@@ -1,9 +1,10 @@
-"""k8s/: manifests that Kubernetes' own schemas accept, one StatefulSet a stage, nothing allowed that is not needed."""
+"""k8s/, as kustomize builds it: manifests that Kubernetes' own schemas accept, one StatefulSet a unit, nothing allowed
+that is not needed, and nothing written twice."""
 
 from __future__ import annotations
 
+import re
 import shutil
-import subprocess
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,39 +14,25 @@ import pytest
 import yaml
 
 from fillstream.libs.common.process.settings import Settings, load_settings
-from tests.deploy.house import (
-    BASE,
-    COMPONENTS,
-    CONFIG,
-    CONFIG_FILES,
-    OVERLAYS,
-    ROOT,
-    UNITS,
-    Unit,
-    compose,
-    documents,
-    manifests,
-    of_kind,
-    shared_environment,
-)
+from tests.deploy.files import CONFIG, CONFIG_FILES, ROOT, compose, document
+from tests.deploy.kustomized import BASE, DEMO, K8S, LOCAL, README, build, of_kind, workloads
+from tests.deploy.units import UNITS, Unit
 
+pytestmark = pytest.mark.deploy
 VERSIONS = ("1.28", kubernetes_validate.latest_version())
 """The oldest that has the pod-index label, and the newest that the schemas know."""
 NAME, COMPONENT, PART = (f"app.kubernetes.io/{each}" for each in ("name", "component", "part-of"))
-IDS = [unit.k8s for unit in UNITS]
-SETS = sorted(of_kind("StatefulSet"))
-(FEED,) = documents(COMPONENTS / "feed" / "feed.yaml")
-WORKLOADS = {**of_kind("StatefulSet"), "feed": FEED}
-(IMAGES,) = documents(COMPONENTS / "images" / "kustomization.yaml")
-
-
-def label(manifest: dict[str, Any]) -> str:
-    return f"{manifest['kind']}/{manifest['metadata']['name']}"
+IDS = [unit.name for unit in UNITS]
+SETS = (*IDS, "redis")
+WORKLOADS = (*SETS, "feed")
+"""With the made-up market of the demo overlay."""
+FOLDERS = (BASE, DEMO, LOCAL)
+IMAGES = {each["name"]: each for each in document(K8S / "components" / "images" / "kustomization.yaml")["images"]}
 
 
 def pod(name: str) -> dict[str, Any]:
     """Return the pod's spec of a StatefulSet, or of the feed."""
-    return dict(WORKLOADS[name]["spec"]["template"]["spec"])
+    return dict(workloads()[name]["spec"]["template"]["spec"])
 
 
 def container(name: str) -> dict[str, Any]:
@@ -53,21 +40,31 @@ def container(name: str) -> dict[str, Any]:
     return dict(only)
 
 
+def shared_environment() -> dict[str, str]:
+    """Return what k8s/base/fillstream.env tells every pod."""
+    lines = (BASE / "fillstream.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
 def environment(name: str) -> dict[str, Any]:
     """Return a container's variables: the value, or where it comes from."""
-    assert container(name)["envFrom"] == [{"configMapRef": {"name": "fillstream-env"}}]
+    (told,) = container(name)["envFrom"]
+    shared = of_kind("ConfigMap", DEMO)[told["configMapRef"]["name"]]["data"]
+    assert shared == shared_environment()
     own = {each["name"]: each.get("value", each.get("valueFrom")) for each in container(name)["env"]}
-    assert not own.keys() & shared_environment().keys(), "told in one place"
-    return {**shared_environment(), **own}
+    assert len(own) == len(container(name)["env"]), "no variable twice"
+    assert not own.keys() & shared.keys(), "told in one place"
+    return {**shared, **own}
 
 
 # ------------------------------------------------------------------------------------------------------- schemas
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("manifest", [*manifests(), FEED], ids=label)
-def test_every_manifest_is_strictly_valid(manifest: dict[str, Any], version: str) -> None:
-    kubernetes_validate.validate(manifest, version, strict=True)
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_every_manifest_is_strictly_valid(folder: Path, version: str) -> None:
+    for manifest in build(folder):
+        kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def test_a_misspelt_key_would_be_noticed() -> None:
@@ -77,32 +74,110 @@ def test_a_misspelt_key_would_be_noticed() -> None:
         kubernetes_validate.validate(manifest, VERSIONS[-1], strict=True)
 
 
-def test_the_kustomization_names_every_manifest() -> None:
-    (kustomization,) = documents(BASE / "kustomization.yaml")
-    here = {path.name for path in BASE.glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(kustomization["resources"]) == here | {"../../config", "../../deploy"}
+# ------------------------------------------------------------------------------------------------ everything once
+
+OWN = {
+    "apiVersion", "kind", "metadata.name", "spec.replicas", "spec.volumeClaimTemplates.spec.resources.requests.storage",
+    *(f"spec.template.spec.containers.{each}" for each in (
+        "name", "image", "args", "ports.name", "ports.containerPort",
+        "resources.requests.cpu", "resources.requests.memory", "resources.limits.memory",
+    )),
+}  # fmt: skip
+"""What the file of a unit says; the rest stands in components/service."""
+
+
+def paths(value: Any, path: str = "") -> set[str]:
+    """Return where the values of a document are; a list is where its elements are."""
+    if isinstance(value, dict):
+        return {found for key, each in value.items() for found in paths(each, f"{path}.{key}" if path else key)}
+    if isinstance(value, list):
+        return {found for each in value for found in paths(each, path)}
+    return {path}
+
+
+def test_the_kustomization_names_every_unit_and_every_manifest() -> None:
+    kustomization = document(BASE / "kustomization.yaml")
+    files = {path.name for path in BASE.glob("*.yaml")} - {"kustomization.yaml"}
+    folders = {path.name for path in BASE.iterdir() if path.is_dir()}
+    assert folders == set(IDS)
+    assert sorted(kustomization["resources"]) == sorted([*files, *folders, "../../config", "../../deploy"])
     assert kustomization["configMapGenerator"] == [{"name": "fillstream-env", "envs": ["fillstream.env"]}]
 
 
-# ------------------------------------------------------------------------------------------------ the five and redis
+@pytest.mark.parametrize("unit", UNITS, ids=IDS)
+def test_a_unit_says_what_is_its_own_and_takes_the_rest_from_the_component(unit: Unit) -> None:
+    folder = BASE / unit.name
+    assert {path.name for path in folder.iterdir()} == {"kustomization.yaml", "statefulset.yaml"}
+    assert paths(document(folder / "statefulset.yaml")) == OWN
+    assert document(folder / "kustomization.yaml") == {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["statefulset.yaml"],
+        "components": ["../../components/service"],
+    }
 
 
-def test_there_is_a_set_for_each_service_and_for_redis() -> None:
-    assert set(SETS) == {unit.k8s for unit in UNITS} | {"redis"}
+def test_no_place_was_left_to_be_filled_in() -> None:
+    text = yaml.safe_dump_all(each for each in build(DEMO) if each["kind"] != "ConfigMap")
+    assert re.search(r"\bpositions\b", text)
+    assert not re.search(r"\b(NAME|PORT)\b|port: 0\b", text)
+
+
+@pytest.mark.parametrize("name", ["gateway", "venue-binance"])
+def test_the_service_more_that_the_readme_shows_is_whole(tmp_path: Path, name: str) -> None:
+    """Under a name with a hyphen as well: the component takes names apart at hyphens."""
+    for folder in ("k8s", "config", "deploy"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    section = README.read_text().split("## One service more")[1].split("\n## ")[0]
+    shown = re.findall(r"^    # k8s/base/gateway/(\S+)\n((?:    .*\n)+)", section, re.MULTILINE)
+    assert [file for file, _ in shown] == ["kustomization.yaml", "statefulset.yaml"]
+    assert sum(text.count("\n") for _, text in shown) <= 25
+    more = tmp_path / "k8s" / "base" / name
+    more.mkdir()
+    for file, text in shown:
+        own = re.sub("^    ", "", text, flags=re.MULTILINE)
+        (more / file).write_text(own.replace("name: gateway", f"name: {name}"))
+    kustomization = tmp_path / "k8s" / "base" / "kustomization.yaml"
+    kustomization.write_text(kustomization.read_text().replace("  - analytics\n", f"  - analytics\n  - {name}\n"))
+    built = build(tmp_path / "k8s" / "base")
+
+    def of(unit: str, port: int) -> list[str]:
+        """Return the manifests of a unit without its name, port and arguments."""
+        found = [deepcopy(each) for each in built if each["metadata"].get("labels", {}).get(NAME) == unit]
+        for each in found:
+            kubernetes_validate.validate(each, VERSIONS[-1], strict=True)
+            if each["kind"] == "StatefulSet":
+                del each["spec"]["template"]["spec"]["containers"][0]["args"]
+        return [yaml.safe_dump(each).replace(unit, "<name>").replace(str(port), "<port>") for each in found]
+
+    assert len(of(name, 8009)) == 4, "StatefulSet, two Services, PodDisruptionBudget"
+    assert of(name, 8009) == of("signals", 8004)
+    assert len(built) == len(build(BASE)) + 4
+
+
+# ------------------------------------------------------------------------------------------------ the units and redis
+
+
+def test_there_is_a_set_for_each_unit_and_for_redis_and_nothing_else() -> None:
+    assert sorted(of_kind("StatefulSet")) == sorted(SETS)
+    assert sorted(workloads()) == sorted(WORKLOADS)
+    assert sorted(of_kind("PodDisruptionBudget")) == sorted(SETS)
+    assert sorted(of_kind("Service")) == sorted(each for name in SETS for each in (name, f"{name}-headless"))
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
-def test_a_set_runs_the_same_command_as_compose(unit: Unit) -> None:
-    assert tuple(container(unit.k8s)["args"]) == unit.command
-    assert "command" not in container(unit.k8s), "tini is the image's entry point"
-    assert container(unit.k8s)["ports"] == [{"name": "http", "containerPort": unit.port}]
+def test_a_container_has_the_name_of_its_unit_and_runs_the_same_command_as_in_compose(unit: Unit) -> None:
+    assert container(unit.name)["name"] == unit.name
+    assert tuple(container(unit.name)["args"]) == unit.command
+    assert "command" not in container(unit.name), "tini is the image's entry point"
+    assert container(unit.name)["ports"] == [{"name": "http", "containerPort": unit.port}]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_understands_its_environment_and_its_configmap(
     unit: Unit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {name: value for name, value in environment(unit.k8s).items() if isinstance(value, str)}
+    given = {name: value for name, value in environment(unit.name).items() if isinstance(value, str)}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     for name in CONFIG_FILES:  # nothing else is in the ConfigMap
@@ -113,30 +188,27 @@ def test_a_service_understands_its_environment_and_its_configmap(
 
     settings.require_supported()
     assert settings.redis_url == "redis://redis:6379/0"
-    assert settings.service.url == f"http://{unit.k8s}:{unit.port}"
+    assert settings.service.url == f"http://{unit.name}:{unit.port}"
     assert (settings.service.host, settings.service.port) == ("0.0.0.0", unit.port)
     assert (settings.database.data_dir, settings.database.path.parent) == (Path("/data"), Path("/data"))
-    mounts = {each["mountPath"] for each in container(unit.k8s)["volumeMounts"]}
+    mounts = {each["mountPath"] for each in container(unit.name)["volumeMounts"]}
     assert mounts == {"/data", "/tmp", str(inside.parent)}
 
 
 def test_a_set_has_a_pod_for_every_partition() -> None:
     topology = load_settings(CONFIG / "local.yaml").topology()
-    wanted = {
-        "signals": 1,
-        "orders": topology.account_partitions,
-        "matching-engine": topology.symbol_partitions,
-        "position-service": topology.account_partitions,
-        "analytics": 1,
-        "redis": 1,
-    }
-    assert {name: each["spec"]["replicas"] for name, each in of_kind("StatefulSet").items()} == wanted
+    counts = {"account": topology.account_partitions, "symbol": topology.symbol_partitions, None: 1}
+    for unit in UNITS:
+        assert of_kind("StatefulSet")[unit.name]["spec"]["replicas"] == counts[unit.partitioned_by]
+        told = (BASE / unit.name / "statefulset.yaml").read_text()
+        assert f"# messaging.{unit.partitioned_by}_partitions\n" in told or unit.partitioned_by is None
+    assert of_kind("StatefulSet")["redis"]["spec"]["replicas"] == 1
 
 
-@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.compose != "analytics"], ids=IDS[:-1])
-def test_a_stage_takes_its_partition_from_the_number_of_its_pod(unit: Unit) -> None:
+@pytest.mark.parametrize("unit", UNITS, ids=IDS)
+def test_a_unit_takes_its_partition_from_the_number_of_its_pod(unit: Unit) -> None:
     path = "metadata.labels['apps.kubernetes.io/pod-index']"
-    assert environment(unit.k8s)["FILLSTREAM_PARTITION"] == {"fieldRef": {"fieldPath": path}}
+    assert environment(unit.name)["FILLSTREAM_PARTITION"] == {"fieldRef": {"fieldPath": path}}
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -158,7 +230,7 @@ def test_a_person_may_ask_for_orders_in_every_pod(name: str) -> None:
     services = of_kind("Service")
     assert environment(name)["FILLSTREAM_ANALYTICS_URL"] == "http://analytics:8008"
     assert services["analytics"]["spec"]["ports"][0]["port"] == 8008
-    labels = WORKLOADS[name]["spec"]["template"]["metadata"]["labels"]
+    labels = workloads()[name]["spec"]["template"]["metadata"]["labels"]
     calling = of_kind("NetworkPolicy")["to-analytics"]["spec"]
     assert labels[COMPONENT] in calling["podSelector"]["matchExpressions"][0]["values"]
     assert calling["egress"][0]["to"] == [{"podSelector": {"matchLabels": {NAME: "analytics"}}}]
@@ -168,7 +240,7 @@ def test_a_person_may_ask_for_orders_in_every_pod(name: str) -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_is_probed_for_being_up_and_for_being_ready(unit: Unit) -> None:
-    probes = {name: container(unit.k8s)[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
+    probes = {name: container(unit.name)[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
     assert probes == {
         "startup": {"path": "/health", "port": "http"},  # it may wait for Redis for as long as it likes
         "readiness": {"path": "/ready", "port": "http"},
@@ -178,7 +250,7 @@ def test_a_service_is_probed_for_being_up_and_for_being_ready(unit: Unit) -> Non
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_prometheus_finds_a_service_by_its_annotations(unit: Unit) -> None:
-    template = of_kind("StatefulSet")[unit.k8s]["spec"]["template"]
+    template = of_kind("StatefulSet")[unit.name]["spec"]["template"]
     assert template["metadata"]["annotations"] == {
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(unit.port),
@@ -205,7 +277,7 @@ def test_every_pod_is_confined(name: str) -> None:
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_a_service_runs_as_the_user_of_the_image(unit: Unit) -> None:
     user = next(line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("USER "))
-    context = pod(unit.k8s)["securityContext"]
+    context = pod(unit.name)["securityContext"]
     assert user == f"USER {context['runAsUser']}:{context['runAsGroup']}"
 
 
@@ -227,16 +299,20 @@ def mebibytes(text: str) -> int:
     return int(text.removesuffix("Mi"))
 
 
-def test_the_desk_and_a_feed_fit_a_node_of_two_cores() -> None:
+def test_the_desk_and_a_feed_fit_a_node_of_two_cores_and_the_readme_says_what_each_takes() -> None:
     requests = {name: container(name)["resources"]["requests"] for name in WORKLOADS}
-    cpu = sum(millicores(each["cpu"]) for each in requests.values())
-    memory = sum(mebibytes(each["memory"]) for each in requests.values())
+    each_takes = {name: (millicores(each["cpu"]), mebibytes(each["memory"])) for name, each in requests.items()}
+    cpu = sum(cpu for cpu, _ in each_takes.values())
+    memory = sum(memory for _, memory in each_takes.values())
     assert cpu <= 1200, "of 2 000, a cluster's own pods have up to 800"
     assert memory <= 2048
-    told = (ROOT / "k8s" / "README.md").read_text()
-    own = requests["feed"]
-    assert f"{cpu - millicores(own['cpu'])} m of CPU and {memory - mebibytes(own['memory'])} MiB" in told
+    told = README.read_text()
+    own = each_takes["feed"]
+    assert f"{cpu - own[0]} m of CPU and {memory - own[1]} MiB" in told
     assert f"{cpu} m and {memory} MiB" in told
+    rows = re.findall(r"^\| ([\w, -]+) \| (\d+) m \| (\d+) MiB \|$", told, re.MULTILINE)
+    said = {name: (int(cpu), int(memory)) for names, cpu, memory in rows for name in names.split(", ")}
+    assert said == each_takes
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -248,19 +324,22 @@ def test_every_pod_has_a_volume_of_its_own(name: str) -> None:
 
 def test_every_image_gets_its_version_in_one_place() -> None:
     named = {container(name)["image"] for name in WORKLOADS}
-    pins = {each["name"]: each.get("digest") or each["newTag"] for each in IMAGES["images"]}
-    assert set(pins) == named == {"fillstream", "fillstream-analytics", "redis"}
+    pins = {name: each.get("digest") or each["newTag"] for name, each in IMAGES.items()}
     assert all(tag and tag != "latest" for tag in pins.values())
-    for folder in (BASE, OVERLAYS / "demo"):
-        (kustomization,) = documents(folder / "kustomization.yaml")
-        assert any(path.endswith("components/images") for path in kustomization["components"])
+    assert named == {f"{name}:{tag}" for name, tag in pins.items()}
+    for unit in UNITS:
+        (own,) = document(BASE / unit.name / "statefulset.yaml")["spec"]["template"]["spec"]["containers"]
+        assert own["image"] in pins, "without a version"
+    for folder in (BASE, DEMO):
+        assert any(path.endswith("components/images") for path in document(folder / "kustomization.yaml")["components"])
     builds = {service["image"].partition(":")[0] for service in compose()["services"].values() if "build" in service}
-    assert builds == named - {"redis"}, "what compose builds"
+    assert builds == set(pins) - {"redis"}, "what compose builds"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_only_analytics_has_the_image_with_duckdb(unit: Unit) -> None:
-    assert container(unit.k8s)["image"] == ("fillstream-analytics" if unit.compose == "analytics" else "fillstream")
+    image, _, _ = container(unit.name)["image"].partition(":")
+    assert image == ("fillstream-analytics" if unit.name == "analytics" else "fillstream")
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -288,14 +367,12 @@ def test_nothing_is_allowed_unless_it_is_said() -> None:
     assert of_kind("NetworkPolicy")["deny-all"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
-def test_redis_lets_in_stages_analytics_and_clients_and_calls_nobody() -> None:
+def test_redis_lets_in_services_and_clients_and_calls_nobody() -> None:
     spec = of_kind("NetworkPolicy")["redis"]["spec"]
     (rule,) = spec["ingress"]
     source, _ = rule["from"]
     assert source == {
-        "podSelector": {
-            "matchExpressions": [{"key": COMPONENT, "operator": "In", "values": ["stage", "analytics", "client"]}]
-        }
+        "podSelector": {"matchExpressions": [{"key": COMPONENT, "operator": "In", "values": ["service", "client"]}]}
     }
     assert rule["ports"] == [{"protocol": "TCP", "port": 6379}]
     assert spec["policyTypes"] == ["Ingress"]
@@ -311,126 +388,100 @@ def test_who_may_call_redis_is_whom_redis_lets_in() -> None:
 def test_a_namespace_with_the_label_that_the_readme_names_is_let_in(policy: str) -> None:
     (rule,) = of_kind("NetworkPolicy")[policy]["spec"]["ingress"]
     assert rule["from"][1:] == [{"namespaceSelector": {"matchLabels": {"fillstream-client": "true"}}}]
-    assert "kubectl label namespace strategies fillstream-client=true" in (ROOT / "k8s" / "README.md").read_text()
+    assert "kubectl label namespace strategies fillstream-client=true" in README.read_text()
 
 
 def test_there_is_one_feed_and_it_is_a_client() -> None:
-    assert (FEED["spec"]["replicas"], FEED["spec"]["strategy"]) == (1, {"type": "Recreate"})
-    assert FEED["spec"]["template"]["metadata"]["labels"][COMPONENT] == "client"
+    (feed,) = of_kind("Deployment", DEMO).values()
+    assert not of_kind("Deployment")
+    assert (feed["spec"]["replicas"], feed["spec"]["strategy"]) == (1, {"type": "Recreate"})
+    assert feed["spec"]["template"]["metadata"]["labels"][COMPONENT] == "client"
     assert container("feed")["args"][:3] == ["fillstream", "feed", "synthetic"]
-    assert (
-        container("feed")["readinessProbe"]["exec"]["command"]
-        == compose()["services"]["feed"]["healthcheck"]["test"][1:]
-    )
+    probe = container("feed")["readinessProbe"]["exec"]["command"]
+    assert probe == compose()["services"]["feed"]["healthcheck"]["test"][1:]
     assert "livenessProbe" not in container("feed"), "without Redis it waits"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=IDS)
 def test_every_service_carries_a_component_that_may_call_redis(unit: Unit) -> None:
-    labels = of_kind("StatefulSet")[unit.k8s]["spec"]["template"]["metadata"]["labels"]
-    assert labels[COMPONENT] == ("analytics" if unit.compose == "analytics" else "stage")
+    labels = of_kind("StatefulSet")[unit.name]["spec"]["template"]["metadata"]["labels"]
+    assert labels[COMPONENT] == "service"
 
 
 def test_only_the_monitoring_namespace_may_scrape() -> None:
-    (rule,) = of_kind("NetworkPolicy")["metrics"]["spec"]["ingress"]
+    spec = of_kind("NetworkPolicy")["metrics"]["spec"]
+    assert spec["podSelector"] == {"matchLabels": {COMPONENT: "service"}}
+    (rule,) = spec["ingress"]
     assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 
 
 # ----------------------------------------------------------------------------------------------------- kustomize
 
 
-def test_the_configmaps_are_made_of_the_files_that_everything_else_reads() -> None:
-    (config,) = documents(CONFIG / "Kustomization")
-    assert config["configMapGenerator"] == [{"name": "fillstream-config", "files": list(CONFIG_FILES)}]
-    (redis,) = documents(ROOT / "deploy" / "Kustomization")
-    assert redis["configMapGenerator"] == [{"name": "fillstream-redis-conf", "files": ["redis.conf", "redis.sh"]}]
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_folder_builds_what_the_base_has_with_versions_in_one_namespace(folder: Path) -> None:
+    def kinds(built: list[dict[str, Any]]) -> list[str]:
+        return sorted(each["kind"] for each in built)
+
+    assert kinds(build(folder)) == sorted([*kinds(build(BASE)), *(["Deployment"] if folder == DEMO else [])])
+    for each in workloads(folder).values():
+        name, _, tag = each["spec"]["template"]["spec"]["containers"][0]["image"].partition(":")
+        assert tag == IMAGES[name]["newTag"]
+    outside = [each["kind"] for each in build(folder) if each["metadata"].get("namespace") != "fillstream"]
+    assert outside == ["Namespace"]
 
 
-def build(folder: Path) -> list[dict[str, Any]]:
-    """Return what kustomize makes of a folder."""
-    if kubectl := shutil.which("kubectl"):
-        command = [kubectl, "kustomize", str(folder)]
-    elif kustomize := shutil.which("kustomize"):
-        command = [kustomize, "build", str(folder)]
-    else:
-        pytest.skip("neither kubectl nor kustomize is on PATH")
-    made = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert made.returncode == 0, made.stderr
-    return [each for each in yaml.safe_load_all(made.stdout) if each]
-
-
-@pytest.mark.deploy
-@pytest.mark.parametrize("folder", [BASE, *sorted(each for each in OVERLAYS.iterdir() if each.is_dir())], ids=str)
-def test_kustomize_builds_what_kubernetes_accepts(folder: Path) -> None:
-    built = build(folder)
-    for each in built:
-        kubernetes_validate.validate(each, VERSIONS[-1], strict=True)
-    more = 4 if folder.name == "demo" else 3
-    assert len(built) == len(manifests()) + more, "every manifest, three ConfigMaps and, in the demo, a feed"
-    pins = {each["name"]: each["newTag"] for each in IMAGES["images"]}
-    for each in built:
-        if each["kind"] in {"StatefulSet", "Deployment"}:
-            image = each["spec"]["template"]["spec"]["containers"][0]["image"]
-            assert image == f"{image.partition(':')[0]}:{pins[image.partition(':')[0]]}"
-    assert all(each["metadata"].get("namespace") == "fillstream" for each in built if each["kind"] != "Namespace")
-
-
-@pytest.mark.deploy
-@pytest.mark.parametrize("folder", [BASE, OVERLAYS / "demo"], ids=str)
+@pytest.mark.parametrize("folder", [BASE, DEMO], ids=lambda folder: folder.name)
 def test_a_configmap_holds_the_very_bytes_of_the_files_and_pods_mount_it_by_its_hash(folder: Path) -> None:
-    built = build(folder)
-    maps = {each["metadata"]["name"].rpartition("-")[0]: each for each in built if each["kind"] == "ConfigMap"}
-    assert maps["fillstream-config"]["data"] == {name: (CONFIG / name).read_text() for name in CONFIG_FILES}
+    maps = {name.rpartition("-")[0]: each for name, each in of_kind("ConfigMap", folder).items()}
     files = ("redis.conf", "redis.sh")
-    assert maps["fillstream-redis-conf"]["data"] == {name: (ROOT / "deploy" / name).read_text() for name in files}
-    assert maps["fillstream-env"]["data"] == shared_environment()
-    pods = [each["spec"]["template"]["spec"] for each in built if each["kind"] in {"StatefulSet", "Deployment"}]
+    assert {name: each["data"] for name, each in maps.items()} == {
+        "fillstream-config": {name: (CONFIG / name).read_text() for name in CONFIG_FILES},
+        "fillstream-redis-conf": {name: (ROOT / "deploy" / name).read_text() for name in files},
+        "fillstream-env": shared_environment(),
+    }
+    pods = [each["spec"]["template"]["spec"] for each in workloads(folder).values()]
     mounted = {volume["configMap"]["name"] for each in pods for volume in each["volumes"] if "configMap" in volume}
     told = {each["containers"][0]["envFrom"][0]["configMapRef"]["name"] for each in pods}
-    assert mounted | told == {each["metadata"]["name"] for each in maps.values()}, (
-        "a change of the files rolls the pods"
-    )
+    assert mounted | told == set(of_kind("ConfigMap", folder)), "a change of the files rolls the pods"
     assert len(told) == 1
 
 
-@pytest.mark.deploy
 def test_the_overlay_that_the_readme_shows_builds(tmp_path: Path) -> None:
     for name in ("k8s", "config", "deploy"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    section = (ROOT / "k8s" / "README.md").read_text().split("## Your own overlay")[1].split("\n## ")[0]
+    section = README.read_text().split("## Your own overlay")[1].split("\n## ")[0]
     shown = "".join(line[4:] for line in section.splitlines(keepends=True) if line.startswith("    "))
     own = tmp_path / "k8s" / "overlays" / "own"
     own.mkdir()
     (own / "kustomization.yaml").write_text(shown)
 
-    built = build(own)
+    pods = [each["spec"]["template"]["spec"] for each in workloads(own).values()]
 
-    pods = [each["spec"]["template"]["spec"] for each in built if each["kind"] in {"StatefulSet", "Deployment"}]
     assert {each["containers"][0]["image"] for each in pods} == {
         "registry.example.com/fillstream:0.1.0",
         "registry.example.com/fillstream-analytics@sha256:0123…",
         "valkey/valkey:9",
     }
-    (told,) = [each for each in built if each["metadata"]["name"].startswith("fillstream-env-")]
-    assert told["data"] == {**shared_environment(), "FILLSTREAM_LOG_FORMAT": "plain"}
-    assert {each["containers"][0]["envFrom"][0]["configMapRef"]["name"] for each in pods} == {told["metadata"]["name"]}
+    (told,) = [name for name in of_kind("ConfigMap", own) if name.startswith("fillstream-env-")]
+    data = of_kind("ConfigMap", own)[told]["data"]
+    assert data == {**shared_environment(), "FILLSTREAM_LOG_FORMAT": "plain"}
+    assert {each["containers"][0]["envFrom"][0]["configMapRef"]["name"] for each in pods} == {told}
 
 
-@pytest.mark.deploy
 def test_the_local_overlay_requests_what_the_readme_says() -> None:
-    sets = [each for each in build(OVERLAYS / "local") if each["kind"] == "StatefulSet"]
-    requests = [each["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] for each in sets]
+    pods = [each["spec"]["template"]["spec"] for each in workloads(LOCAL).values()]
+    requests = [each["containers"][0]["resources"]["requests"] for each in pods]
     sums = (sum(millicores(each["cpu"]) for each in requests), sum(mebibytes(each["memory"]) for each in requests))
-    assert "`overlays/local/` requests {} m and {} MiB".format(*sums) in (ROOT / "k8s" / "README.md").read_text()
+    assert "`overlays/local/` requests {} m and {} MiB".format(*sums) in README.read_text()
 
 
-@pytest.mark.deploy
 def test_the_local_overlay_pulls_none_of_our_images() -> None:
-    sets = {each["metadata"]["name"]: each for each in build(OVERLAYS / "local") if each["kind"] == "StatefulSet"}
     policies = {
-        name: each["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] for name, each in sets.items()
+        name: each["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"]
+        for name, each in workloads(LOCAL).items()
     }
-    assert policies == {**{unit.k8s: "Never" for unit in UNITS}, "redis": "IfNotPresent"}
+    assert policies == {**{unit.name: "Never" for unit in UNITS}, "redis": "IfNotPresent"}
 
 
 def test_settings_of_the_pods_are_the_ones_tested_above() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.demo.feeds import last_mids, listed
+from fillstream.demo.demo.feeds import last_mids, listed
 from tests.conftest import until
-from tests.deploy.house import ROOT
+from tests.deploy.files import ROOT
 from tests.deploy.stack import ComposeStack, require_docker
 
 pytestmark = pytest.mark.deploy

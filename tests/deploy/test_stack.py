@@ -20,14 +20,14 @@ import redis
 from fillstream.demo.feeds import Moment, listed, publish
 from fillstream.libs.common.engine.frames import quote
 from tests.conftest import until
-from tests.deploy.house import UNITS
 from tests.deploy.stack import ComposeStack, require_docker
+from tests.deploy.units import UNITS
 from tests.support.busy_desk import Load, settled_books
 
 pytestmark = pytest.mark.deploy
-NAMES = (*(unit.compose for unit in UNITS), "redis", "redis_exporter", "prometheus")
+NAMES = (*(unit.name for unit in UNITS), "redis", "redis_exporter", "prometheus")
 PUBLISHED = {*NAMES} - {"redis_exporter"}
-SERVICES = tuple(unit.compose for unit in UNITS)
+SERVICES = tuple(unit.name for unit in UNITS)
 PASSWORD = 'p@s "s/w:1'
 DESKS = {
     "redis": {},
@@ -162,8 +162,7 @@ def test_status_names_addresses_that_somebody_on_this_machine_can_open(stack: Co
     found = {
         each["stage"]: each["url"] for each in json.loads(stack.execute("orders", "fillstream", "status", "--json"))
     }
-    names = {"engine": "matching_engine", "positions": "position_service"}
-    assert found == {stage: stack.url(names.get(stage, stage)) for stage in found}
+    assert found == {name: stack.url(name) for name in SERVICES}
     for url in found.values():
         with urlopen(f"{url}/health", timeout=10) as answer:
             assert answer.status == 200
@@ -192,14 +191,14 @@ def test_the_command_in_a_container_knows_its_desk(stack: ComposeStack) -> None:
     assert [each["symbol"] for each in fills] == [SYMBOL]
 
 
-def test_prometheus_sees_all_five(stack: ComposeStack) -> None:
+def test_prometheus_sees_every_unit(stack: ComposeStack) -> None:
     def up() -> bool:
         with urlopen(f"{stack.url('prometheus')}/api/v1/query?query=up", timeout=10) as answer:
             results = json.load(answer)["data"]["result"]
         seen = {each["metric"].get("service"): each["value"][1] for each in results}
-        return {unit.compose: seen.get(unit.compose) for unit in UNITS} == {unit.compose: "1" for unit in UNITS}
+        return {unit.name: seen.get(unit.name) for unit in UNITS} == {unit.name: "1" for unit in UNITS}
 
-    until(up, "Prometheus to have scraped all five", timeout_s=60)
+    until(up, "Prometheus to have scraped every unit", timeout_s=60)
 
 
 def test_whatever_is_killed_under_load_comes_back_and_the_books_agree(stack: ComposeStack) -> None:
@@ -215,7 +214,7 @@ def test_whatever_is_killed_under_load_comes_back_and_the_books_agree(stack: Com
     client = threading.Thread(target=publish_signals, daemon=True)
     client.start()
     for unit in UNITS:
-        stack.kill(unit.compose)
+        stack.kill(unit.name)
     stack.kill_redis()
     client.join()
     assert not trouble
@@ -227,7 +226,7 @@ def test_whatever_is_killed_under_load_comes_back_and_the_books_agree(stack: Com
     assert found.fills > 0
 
 
-PLAIN = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (?:INFO|WARNING|ERROR|CRITICAL) (\w+) ")
+PLAIN = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (?:INFO|WARNING|ERROR|CRITICAL) ([\w-]+) ")
 OF_A_STACK_TRACE = re.compile(r"Traceback|\s|$|During |The above |[\w.]+(Error|Exception|Gap|Fenced)\b")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.deploy.files import scraped
+from tests.deploy.units import UNITS, Unit
 from tests.support.exposed import ROOT, page, registries
 
 DEPLOY = ROOT / "deploy"
@@ -20,6 +22,8 @@ RULES: list[dict[str, Any]] = [
 REDIS_EXPORTER = {"redis_up", "redis_memory_used_bytes", "redis_memory_max_bytes", "redis_aof_last_write_status"}
 """Of oliver006/redis_exporter, exporter/exporter.go: what these rules use of it."""
 PROMETHEUS = {"up"}
+STAGE = re.compile(r'\bstage\s*[=!]~?\s*"([^"]*)"')
+JOB = re.compile(r'\bjob\s*[=!]~?\s*"([^"]*)"')
 METRIC = re.compile(r"\b(?:fillstream_\w+|redis_\w+|process_\w+|up)\b")
 MB = 1024 * 1024
 
@@ -50,6 +54,15 @@ def test_every_rule_says_how_bad_it_is_and_what_it_means(rule: dict[str, Any]) -
 def test_names_are_used_once() -> None:
     names = [rule["alert"] for rule in RULES]
     assert len(names) == len(set(names))
+
+
+def test_stages_and_jobs_that_a_rule_names_are_there() -> None:
+    """Whether every unit has its alarms, the scenes below play."""
+    text = " ".join(rule["expr"] for rule in RULES)
+    assert STAGE.findall(text)
+    assert set(STAGE.findall(text)) <= {unit.name for unit in UNITS}
+    assert JOB.findall(text)
+    assert set(JOB.findall(text)) <= set(scraped())
 
 
 def test_prometheus_reads_the_rules_and_scrapes_the_exporter() -> None:
@@ -104,10 +117,6 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
          'fillstream_snapshot_behind_entries{stage="signals"}': "5x60"},
         {"SnapshotTooOld"},
     ),
-    "a crash loop": (
-        {'process_start_time_seconds{job="fillstream", instance="orders:8005"}': "0+1x60"},
-        {"StageKeepsEnding"},
-    ),
     "a feed that died": ({'fillstream_quote_timestamp_seconds{symbol="AAPL"}': "0+60x10 600x50"}, {"QuotesStale"}),
     "a feed that quotes": ({'fillstream_quote_timestamp_seconds{symbol="AAPL"}': "0+60x60"}, set()),
     "held back": ({'fillstream_reader_paused{stage="orders"}': "1x60"}, {"ReaderPaused"}),
@@ -116,6 +125,24 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
         {"StageBehind"},
     ),
 }  # fmt: skip
+"""What Prometheus scraped in an hour, and which alarms fire at its end."""
+
+
+def scenes_of(unit: Unit) -> dict[str, tuple[dict[str, str], set[str]]]:
+    """Return what must not be passed over, whichever unit it befalls."""
+    process = f'job="fillstream", instance="{unit.name}:{unit.port}"'
+    stage = f'stage="{unit.name}", partition="0"'
+    behind = "AnalyticsBehind" if unit.name == "analytics" else "StageBehind"
+    return {
+        f"{unit.name} does not answer": ({f"up{{{process}}}": "0x60"}, {"ServiceDown"}),
+        f"{unit.name} keeps ending": ({f"process_start_time_seconds{{{process}}}": "0+1x60"}, {"StageKeepsEnding"}),
+        f"{unit.name} has not recovered": ({f"fillstream_live{{{stage}}}": "0x60"}, {"StageNotLive"}),
+        f"{unit.name} is far behind": ({f"fillstream_lag_entries{{{stage}}}": "600000x60"}, {behind}),
+    }
+
+
+for each in UNITS:
+    SCENES |= scenes_of(each)
 
 
 def in_bytes(name: str, values: str) -> str:
