@@ -1,7 +1,7 @@
-"""The shape of an instruction: what the orders stage may rely on before it looks at its state.
+"""Instructions: what the orders stage may rely on before it looks at its state.
 
-Flows in: the bytes of an inbox entry's `data`. Flows out: the same as a dict whose fields are all there and of the
-contract's types, or `BadEntry`. Never judges what needs state: instruments, limits, known orders.
+Flows in: the bytes of an inbox entry's `data`. Flows out: a typed instruction whose fields are all of the contract's
+types, or `BadEntry`. Never judges what needs state: instruments, limits, known orders.
 
 The signals stage has validated every instruction it wrote; this is the assertion on the other side of the boundary, at
 a tenth of a pydantic model's cost.
@@ -10,19 +10,18 @@ a tenth of a pydantic model's cost.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
+from fillstream.libs.common.messages import signals
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import VERSION, Message
 from fillstream.libs.common.messages.codes import OrderType, Side, TimeInForce
-from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
 from fillstream.libs.common.values.money import parse
-
-Instruction = dict[str, Any]
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}")
@@ -35,24 +34,78 @@ _TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
 _SHOWN = 80
 
 
-def _keys(model: type[Message]) -> tuple[str, ...]:
-    """Return the keys of a model's instruction: its fields, and signal_time."""
-    return tuple(dict.fromkeys((*model.model_fields, "signal_time")))
+class New(NamedTuple):
+    """A NewOrder as the signals stage sends it: numbers as text, codes by name, null where the signal said nothing."""
+
+    signal_id: str
+    client_order_id: str
+    account: str
+    symbol: str
+    side: str
+    quantity: str
+    order_type: str | None
+    price: str | None
+    time_in_force: str | None
+    strategy: str | None
+    confidence: str | None
+    signal_time: int
 
 
-_NEW_ORDER = (
-    *("v", "type", "signal_id", "client_order_id", "account", "symbol", "side", "quantity", "order_type", "price"),
-    *("time_in_force", "strategy", "confidence", "signal_time"),
-)
-assert set(_NEW_ORDER) == set(_keys(NewOrder)), "the contract has other fields than _check_new_order reads"
+class Cancel(NamedTuple):
+    """A CancelOrder: of an order named by exactly one of the two."""
 
-_KEYS = {
-    "NewOrder": _NEW_ORDER,
-    "CancelOrder": _keys(CancelOrder),
-    "ReplaceOrder": _keys(ReplaceOrder),
-    "ReportStatus": _keys(ReportStatus),
+    signal_id: str
+    account: str
+    order_id: str | None
+    orig_client_order_id: str | None
+    signal_time: int
+
+
+class Replace(NamedTuple):
+    """A ReplaceOrder: `quantity` is the new total; null stays as it is."""
+
+    signal_id: str
+    account: str
+    order_id: str | None
+    orig_client_order_id: str | None
+    quantity: str | None
+    price: str | None
+    signal_time: int
+
+
+class Status(NamedTuple):
+    """A ReportStatus: the signal came before."""
+
+    signal_id: str
+    account: str
+    order_id: str | None
+    client_order_id: str | None
+    signal_time: int
+
+
+Instruction = New | Cancel | Replace | Status
+
+
+class _Kind(NamedTuple):
+    """How one type of instruction is read."""
+
+    keys: frozenset[str]
+    values: Callable[[dict[str, Any]], tuple[Any, ...]]
+    make: Callable[[tuple[Any, ...]], Instruction]
+
+
+def _kind(shape: Any, model: type[Message]) -> _Kind:
+    keys = frozenset((*model.model_fields, "signal_time"))
+    assert keys == {*shape._fields, "type", "v"}, f"{model.__name__}: the contract has other fields than {shape}"
+    return _Kind(keys, itemgetter(*shape._fields), shape._make)
+
+
+_KINDS = {
+    "NewOrder": _kind(New, signals.NewOrder),
+    "CancelOrder": _kind(Cancel, signals.CancelOrder),
+    "ReplaceOrder": _kind(Replace, signals.ReplaceOrder),
+    "ReportStatus": _kind(Status, signals.ReportStatus),
 }
-_VALUES = {kind: itemgetter(*keys) for kind, keys in _KEYS.items()}
 
 
 def decode(data: bytes) -> Instruction:
@@ -67,32 +120,34 @@ def decode(data: bytes) -> Instruction:
         raise BadEntry("bad_json", f"data: must be JSON, {len(data)} bytes are not") from None
     if type(document) is not dict:
         raise BadEntry("bad_json", f"data: must be a JSON object, got {_shown(document)}")
-    kind = document.get("type")
-    keys = _KEYS.get(kind) if isinstance(kind, str) else None
-    if keys is None or kind is None:
-        raise BadEntry("unknown_type", f"type: must be one of {', '.join(_KEYS)}, got {_shown(kind)}")
+    name = document.get("type")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise BadEntry("unknown_type", f"type: must be one of {', '.join(_KINDS)}, got {_shown(name)}")
     try:
-        values = _VALUES[kind](document)
+        version = document["v"]
+        values = kind.values(document)
     except KeyError as error:
-        raise BadEntry("missing_field", f"{error.args[0]}: is missing, a {kind} instruction has every field") from None
-    if len(document) != len(keys):
-        odd = next(key for key in document if key not in keys)
-        raise BadEntry("unknown_field", f"{_shown(odd)}: a {kind} instruction has no such field")
-    if document["v"] != VERSION or type(document["v"]) is not int:
-        raise BadEntry("bad_value", f"v: must be {VERSION}, got {_shown(document['v'])}")
-    time = document["signal_time"]
+        raise BadEntry("missing_field", f"{error.args[0]}: is missing, a {name} instruction has every field") from None
+    if len(document) != len(kind.keys):
+        odd = next(key for key in document if key not in kind.keys)
+        raise BadEntry("unknown_field", f"{_shown(odd)}: a {name} instruction has no such field")
+    if version != VERSION or type(version) is not int:
+        raise BadEntry("bad_value", f"v: must be {VERSION}, got {_shown(version)}")
+    wish = kind.make(values)
+    time = wish.signal_time
     if type(time) is not int or not 0 <= time < 1 << 63:
         raise BadEntry("bad_value", f"signal_time: must be milliseconds since 1970, got {_shown(time)}")
-    if kind == "NewOrder":
-        _check_new_order(values)
+    if type(wish) is New:
+        _check_new(wish)
     else:
-        _check_request(document)
-    return document
+        _check_request(wish)  # type: ignore[arg-type]
+    return wish
 
 
-def _check_new_order(values: tuple[Any, ...]) -> None:
-    """Raise BadEntry unless every field has its contract's type. `values` are in the order of _NEW_ORDER."""
-    _, _, signal, client, account, symbol, side, quantity, kind, price, tif, strategy, confidence, _ = values
+def _check_new(wish: New) -> None:
+    """Raise BadEntry unless every field has its contract's type."""
+    signal, client, account, symbol, side, quantity, kind, price, tif, strategy, confidence, _ = wish
     _check_id("signal_id", signal)
     if client != signal:
         _check_id("client_order_id", client)
@@ -117,25 +172,31 @@ def _check_new_order(values: tuple[Any, ...]) -> None:
         raise BadEntry("bad_value", f"price: a MARKET order has none, got {_shown(price)}")
 
 
-def _check_request(document: Instruction) -> None:
+def _check_request(wish: Cancel | Replace | Status) -> None:
     """Raise BadEntry unless a cancel, an amendment or a status request names one order, and fields have their types."""
-    _check_id("signal_id", document["signal_id"])
-    _check_name("account", document["account"])
-    client = "client_order_id" if document["type"] == "ReportStatus" else "orig_client_order_id"
-    if document["order_id"] is not None:
-        order_id = document["order_id"]
-        if type(order_id) is not str or not _ORDER_ID.fullmatch(order_id):
-            raise BadEntry("bad_value", f"order_id: must match {_ORDER_ID.pattern}, got {_shown(order_id)}")
-    if document[client] is not None:
-        _check_id(client, document[client])
-    elif document["order_id"] is None:
+    _check_id("signal_id", wish.signal_id)
+    _check_name("account", wish.account)
+    client, named = client_name(wish)
+    if wish.order_id is not None and (type(wish.order_id) is not str or not _ORDER_ID.fullmatch(wish.order_id)):
+        raise BadEntry("bad_value", f"order_id: must match {_ORDER_ID.pattern}, got {_shown(wish.order_id)}")
+    if named is not None:
+        _check_id(client, named)
+    elif wish.order_id is None:
         raise BadEntry("bad_value", f"order_id: name the order by order_id or by {client}, both are null")
-    if document["type"] == "ReplaceOrder":
-        for name in ("quantity", "price"):
-            if document[name] is not None:
-                _check_text(name, document[name])
-        if document["quantity"] is None and document["price"] is None:
+    if type(wish) is Replace:
+        if wish.quantity is not None:
+            _check_text("quantity", wish.quantity)
+        if wish.price is not None:
+            _check_text("price", wish.price)
+        if wish.quantity is None and wish.price is None:
             raise BadEntry("bad_value", "quantity: an amendment changes quantity, price or both")
+
+
+def client_name(wish: Cancel | Replace | Status) -> tuple[str, str | None]:
+    """Return the field by which a request may name an order with its client's id, and what it says."""
+    if type(wish) is Status:
+        return "client_order_id", wish.client_order_id
+    return "orig_client_order_id", wish.orig_client_order_id  # type: ignore[union-attr]
 
 
 def _check_id(name: str, value: Any) -> None:

@@ -1,271 +1,301 @@
-"""Events of the journal as plain dicts with exactly the keys of the contracts' models.
+"""The one writer of the journal: a partition's events, numbered and stamped, with the keys of the contracts' models.
 
-Flows in: an order (or what is remembered of one) after the event, and what the event adds. Flows out: dicts ready for
-JSON, numbers as text. Never changes an order, never decides anything.
+Flows in: an order after what happened to it, and what the event adds. Flows out: events in `events.{a}`, numbers as
+text. Never decides anything; of an order it changes no more than how its status is counted.
 
 Plain dicts because a pydantic model costs more than ten times as much; tests validate every one against the contracts.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import orjson
+from typing import Any
 
 from fillstream.libs.common.messages.base import VERSION
+from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason
+from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.config import Account, Instrument
-from fillstream.services.order_service.orders.order import FINAL, Order
+from fillstream.services.order_service.orders.decode import New
+from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
+from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
 
 
-class Remembered(NamedTuple):
-    """What stays of an order that left the state, or that validation refused: enough to tell its status."""
+class Journal:
+    """Writes the events that one entry causes after another.
 
-    order_id: int
-    client_order_id: str
-    account: str
-    symbol: str
-    side: str
-    status: str
-    quantity: str
-    cum_qty: str
-    avg_px: str | None
-    received_ms: int
+    Args:
+        stream: of the events.
+        state: numbers them and counts what they say.
 
-    @classmethod
-    def load(cls, data: bytes) -> Remembered:
-        """Return what `orjson.dumps` wrote of one."""
-        return cls._make(orjson.loads(data))
+    Attributes:
+        ms: now, the entry's millisecond.
+    """
 
-    @classmethod
-    def of(cls, order: Order) -> Remembered:
-        """Return what stays of a finished order."""
+    __slots__ = ("_out", "_state", "_stream", "ms")
+
+    def __init__(self, stream: str, state: State) -> None:
+        self._stream = stream
+        self._state = state
+        self.ms = 0
+
+    def begin(self, ms: int, out: Outputs) -> None:
+        """Write what follows at `ms`, the millisecond of the entry that causes it, to `out`."""
+        self.ms = ms
+        self._out = out
+
+    # --------------------------------------------------------- orders, by validation
+
+    def received(self, order: Order, venue: str) -> None:
+        """OrderReceived."""
+        event = self._of_order("OrderReceived", order)
+        _add_wishes(event, order)
+        event["venue"] = venue
+        self._out.event(self._stream, event)
+
+    def refused(
+        self, remembered: Remembered, wish: New, order_type: str, time_in_force: str, price: str | None,
+        reason: RejectReason, text: str,
+    ) -> None:  # fmt: skip
+        """OrderRejected by validation: with the type and the time in force that the order got."""
+        counts = self._state.rejects
+        counts[reason.value] = counts.get(reason.value, 0) + 1
+        event = self._of_remembered("OrderRejected", remembered)
+        event["signal_id"] = wish.signal_id
+        event["order_type"] = order_type
+        event["price"] = price
+        event["time_in_force"] = time_in_force
+        event["strategy"] = wish.strategy
+        event["confidence"] = wish.confidence
+        event["reason"] = reason.value
+        event["text"] = text
+        self._out.event(self._stream, event)
+
+    # ------------------------------------------------------------------ requests
+
+    def cancel_requested(self, order: Order, signal_id: str) -> None:
+        """OrderCancelRequested."""
+        event = self._of_order("OrderCancelRequested", order)
+        event["signal_id"] = signal_id
+        self._out.event(self._stream, event)
+
+    def replace_requested(self, order: Order) -> None:
+        """OrderReplaceRequested, of the order's pending amendment."""
+        amendment, terms = order.amendment, order.terms
+        assert amendment is not None, "request_replace() comes first"
+        event = self._of_order("OrderReplaceRequested", order)
+        event["signal_id"] = amendment.signal_id
+        event["new_quantity"] = terms.lot.text(amendment.quantity)
+        event["new_price"] = terms.price.text(amendment.price)
+        self._out.event(self._stream, event)
+
+    def cancel_rejected(
+        self, signal_id: str, account: str, order: Order | Remembered | None, reason: CancelRejectReason, text: str
+    ) -> None:
+        """OrderCancelRejected; without an order its fields are null."""
+        self._request_rejected("OrderCancelRejected", signal_id, account, order, reason, text)
+
+    def replace_rejected(
+        self,
+        signal_id: str,
+        account: str,
+        order: Order | Remembered | None,
+        reason: CancelRejectReason | RejectReason,
+        text: str,
+    ) -> None:
+        """OrderReplaceRejected; without an order its fields are null."""
+        self._request_rejected("OrderReplaceRejected", signal_id, account, order, reason, text)
+
+    def status_reported(self, order: Order | Remembered, signal_id: str, text: str) -> None:
+        """OrderStatusReported."""
+        kind = "OrderStatusReported"
+        event = self._of_order(kind, order) if isinstance(order, Order) else self._of_remembered(kind, order)
+        event["signal_id"] = signal_id
+        event["text"] = text
+        self._out.event(self._stream, event)
+
+    # -------------------------------------------------------- orders, by the venue
+
+    def accepted(self, order: Order) -> None:
+        """OrderAccepted."""
+        self._out.event(self._stream, self._of_order("OrderAccepted", order))
+
+    def rejected(self, order: Order, reason: RejectReason, text: str) -> None:
+        """OrderRejected by the venue."""
+        counts = self._state.rejects
+        counts[reason.value] = counts.get(reason.value, 0) + 1
+        event = self._of_order("OrderRejected", order)
+        _add_wishes(event, order)
+        event["reason"] = reason.value
+        event["text"] = text
+        self._out.event(self._stream, event)
+
+    def filled(self, order: Order, price: int, lots: int, match_id: int, maker: bool) -> None:
+        """OrderFilled. The fee, in the instrument's currency, is of the value's size: a negative price is no rebate."""
         terms = order.terms
-        return cls(
-            order.order_id,
-            order.client_order_id,
-            order.account,
-            terms.symbol,
-            order.side,
-            order.status,
-            terms.lot.text(order.quantity),
-            terms.lot.text(order.cum),
-            terms.price.mean(order.notional, order.cum) if order.cum else None,
-            order.received_ms,
-        )
+        liquidity = "MAKER" if maker else "TAKER"
+        self._state.fills[liquidity] += 1
+        event = self._of_order("OrderFilled", order)
+        event["exec_id"] = f"{terms.exec_prefix}{match_id}-{order.side[0]}"
+        event["last_qty"] = terms.lot.text(lots)
+        event["last_px"] = terms.price.text(price)
+        event["liquidity"] = liquidity
+        event["fee"] = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
+        event["currency"] = terms.currency
+        event["strategy"] = order.strategy
+        self._out.event(self._stream, event)
 
+    def canceled(self, order: Order, reason: CancelReason, text: str) -> None:
+        """OrderCanceled."""
+        event = self._of_order("OrderCanceled", order)
+        event["reason"] = reason.value
+        event["text"] = text
+        self._out.event(self._stream, event)
 
-def order_event(kind: str, seq: int, ms: int, order: Order) -> Event:
-    """Return what every event of an order says."""
-    terms = order.terms
-    lot = terms.lot
-    cum = order.cum
-    quantity = lot.text(order.quantity)
-    if not cum:
-        filled, leaves = lot.zero, lot.zero if order.status in FINAL else quantity
-    elif cum == order.quantity:
-        filled, leaves = quantity, lot.zero
-    else:
-        filled, leaves = lot.text(cum), lot.text(order.leaves)
-    return {
-        "type": kind,
-        "v": VERSION,
-        "seq": seq,
-        "time": ms,
-        "order_id": str(order.order_id),
-        "client_order_id": order.client_order_id,
-        "account": order.account,
-        "symbol": terms.symbol,
-        "side": order.side,
-        "ord_status": order.status,
-        "quantity": quantity,
-        "cum_qty": filled,
-        "leaves_qty": leaves,
-        "avg_px": terms.price.mean(order.notional, cum) if cum else None,
-    }
+    def replaced(self, order: Order) -> None:
+        """OrderReplaced."""
+        event = self._of_order("OrderReplaced", order)
+        event["price"] = order.terms.price.text(order.price)
+        self._out.event(self._stream, event)
 
+    def expired(self, order: Order) -> None:
+        """OrderExpired."""
+        self._out.event(self._stream, self._of_order("OrderExpired", order))
 
-def received(seq: int, ms: int, order: Order, venue: str) -> Event:
-    """OrderReceived."""
-    event = order_event("OrderReceived", seq, ms, order)
-    _add_wishes(event, order)
-    event["venue"] = venue
-    return event
+    # ------------------------------------------------------- reference data and market
 
+    def instrument_defined(self, symbol: str, instrument: Instrument) -> None:
+        """InstrumentDefined."""
+        event = self._head("InstrumentDefined")
+        event |= {
+            "symbol": symbol,
+            "instrument_id": instrument.id,
+            "tick_size": canonical(instrument.tick_size),
+            "lot_size": canonical(instrument.lot_size),
+            "multiplier": canonical(instrument.multiplier),
+            "currency": instrument.currency,
+            "maker_fee_bps": canonical(instrument.maker_fee_bps),
+            "taker_fee_bps": canonical(instrument.taker_fee_bps),
+        }
+        self._out.event(self._stream, event)
 
-def refused(seq: int, ms: int, remembered: Remembered, instruction: Event, reason: str, text: str) -> Event:
-    """OrderRejected by validation. `instruction` has its order_type and time_in_force filled in."""
-    event = _remembered_event("OrderRejected", seq, ms, remembered)
-    for name in ("signal_id", "order_type", "price", "time_in_force", "strategy", "confidence"):
-        event[name] = instruction[name]
-    event["reason"] = reason
-    event["text"] = text
-    return event
+    def account_defined(self, name: str, account: Account) -> None:
+        """AccountDefined."""
+        event = self._head("AccountDefined")
+        event |= {
+            "account": name,
+            "account_id": account.id,
+            "max_order_value": canonical(account.max_order_value),
+            "max_daily_orders": account.max_daily_orders,
+            "min_order_size": canonical(account.min_order_size),
+            "max_slippage_bps": canonical(account.max_slippage_bps),
+        }
+        self._out.event(self._stream, event)
 
+    def quote_updated(self, terms: Terms, quote: Quote) -> None:
+        """QuoteUpdated."""
+        price, lot = terms.price, terms.lot
+        event = self._head("QuoteUpdated")
+        event |= {
+            "symbol": terms.symbol,
+            "bid_px": price.text(quote.bid) if quote.bid_qty else None,
+            "bid_qty": lot.text(quote.bid_qty),
+            "ask_px": price.text(quote.ask) if quote.ask_qty else None,
+            "ask_qty": lot.text(quote.ask_qty),
+            "last_px": None if quote.last is None else price.text(quote.last),
+        }
+        self._out.event(self._stream, event)
 
-def rejected(seq: int, ms: int, order: Order, reason: str, text: str) -> Event:
-    """OrderRejected by the venue."""
-    event = order_event("OrderRejected", seq, ms, order)
-    _add_wishes(event, order)
-    event["reason"] = reason
-    event["text"] = text
-    return event
+    # ------------------------------------------------------------- what events share
 
+    def _head(self, kind: str) -> Event:
+        """Return how every event begins, with the next number."""
+        state = self._state
+        state.seq += 1
+        return {"type": kind, "v": VERSION, "seq": state.seq, "time": self.ms}
 
-def filled(seq: int, ms: int, order: Order, price: int, lots: int, match_id: int, maker: bool) -> Event:
-    """OrderFilled, with the fee in the instrument's currency: of the value's size, a negative price is no rebate."""
-    terms = order.terms
-    event = order_event("OrderFilled", seq, ms, order)
-    event["exec_id"] = f"{terms.exec_prefix}{match_id}-{order.side[0]}"
-    event["last_qty"] = terms.lot.text(lots)
-    event["last_px"] = terms.price.text(price)
-    event["liquidity"] = "MAKER" if maker else "TAKER"
-    event["fee"] = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
-    event["currency"] = terms.currency
-    event["strategy"] = order.strategy
-    return event
+    def _of_order(self, kind: str, order: Order) -> Event:
+        """Return what every event of an order says, once its status is counted."""
+        state = self._state
+        if order.status != order.counted:
+            state.changed(order, self.ms)
+        state.seq += 1
+        terms = order.terms
+        lot = terms.lot
+        cum = order.cum
+        quantity = lot.text(order.quantity)
+        if not cum:
+            filled, leaves = lot.zero, lot.zero if order.status in FINAL else quantity
+        elif cum == order.quantity:
+            filled, leaves = quantity, lot.zero
+        else:
+            filled, leaves = lot.text(cum), lot.text(order.leaves)
+        return {
+            "type": kind,
+            "v": VERSION,
+            "seq": state.seq,
+            "time": self.ms,
+            "order_id": str(order.order_id),
+            "client_order_id": order.client_order_id,
+            "account": order.account,
+            "symbol": terms.symbol,
+            "side": order.side,
+            "ord_status": order.status,
+            "quantity": quantity,
+            "cum_qty": filled,
+            "leaves_qty": leaves,
+            "avg_px": terms.price.mean(order.notional, cum) if cum else None,
+        }
 
+    def _of_remembered(self, kind: str, order: Remembered) -> Event:
+        event = self._head(kind)
+        event |= {
+            "order_id": str(order.order_id),
+            "client_order_id": order.client_order_id,
+            "account": order.account,
+            "symbol": order.symbol,
+            "side": order.side,
+            "ord_status": order.status,
+            "quantity": order.quantity,
+            "cum_qty": order.cum_qty,
+            "leaves_qty": "0",
+            "avg_px": order.avg_px,
+        }
+        return event
 
-def cancel_requested(seq: int, ms: int, order: Order, signal_id: str) -> Event:
-    """OrderCancelRequested."""
-    event = order_event("OrderCancelRequested", seq, ms, order)
-    event["signal_id"] = signal_id
-    return event
-
-
-def canceled(seq: int, ms: int, order: Order, reason: str, text: str) -> Event:
-    """OrderCanceled."""
-    event = order_event("OrderCanceled", seq, ms, order)
-    event["reason"] = reason
-    event["text"] = text
-    return event
-
-
-def replace_requested(seq: int, ms: int, order: Order) -> Event:
-    """OrderReplaceRequested, of the order's pending amendment."""
-    assert order.amendment is not None, "request_replace() comes first"
-    event = order_event("OrderReplaceRequested", seq, ms, order)
-    event["signal_id"] = order.amendment.signal_id
-    event["new_quantity"] = order.terms.lot.text(order.amendment.quantity)
-    event["new_price"] = order.terms.price.text(order.amendment.price)
-    return event
-
-
-def replaced(seq: int, ms: int, order: Order) -> Event:
-    """OrderReplaced."""
-    event = order_event("OrderReplaced", seq, ms, order)
-    event["price"] = order.terms.price.text(order.price)
-    return event
-
-
-def request_refused(
-    kind: str, seq: int, ms: int, signal_id: str, account: str, order: Order | Remembered | None, reason: str, text: str
-) -> Event:
-    """OrderCancelRejected or OrderReplaceRejected; without an order its fields are null."""
-    return {
-        "type": kind,
-        "v": VERSION,
-        "seq": seq,
-        "time": ms,
-        "signal_id": signal_id,
-        "account": account,
-        "order_id": str(order.order_id) if order else None,
-        "client_order_id": order.client_order_id if order else None,
-        "ord_status": order.status if order else None,
-        "reason": reason,
-        "text": text,
-    }
-
-
-def status_reported(seq: int, ms: int, order: Order | Remembered, signal_id: str, text: str) -> Event:
-    """OrderStatusReported."""
-    if isinstance(order, Order):
-        event = order_event("OrderStatusReported", seq, ms, order)
-    else:
-        event = _remembered_event("OrderStatusReported", seq, ms, order)
-    event["signal_id"] = signal_id
-    event["text"] = text
-    return event
-
-
-def instrument_defined(seq: int, ms: int, symbol: str, instrument: Instrument) -> Event:
-    """InstrumentDefined."""
-    return {
-        "type": "InstrumentDefined",
-        "v": VERSION,
-        "seq": seq,
-        "time": ms,
-        "symbol": symbol,
-        "instrument_id": instrument.id,
-        "tick_size": canonical(instrument.tick_size),
-        "lot_size": canonical(instrument.lot_size),
-        "multiplier": canonical(instrument.multiplier),
-        "currency": instrument.currency,
-        "maker_fee_bps": canonical(instrument.maker_fee_bps),
-        "taker_fee_bps": canonical(instrument.taker_fee_bps),
-    }
-
-
-def account_defined(seq: int, ms: int, name: str, account: Account) -> Event:
-    """AccountDefined."""
-    return {
-        "type": "AccountDefined",
-        "v": VERSION,
-        "seq": seq,
-        "time": ms,
-        "account": name,
-        "account_id": account.id,
-        "max_order_value": canonical(account.max_order_value),
-        "max_daily_orders": account.max_daily_orders,
-        "min_order_size": canonical(account.min_order_size),
-        "max_slippage_bps": canonical(account.max_slippage_bps),
-    }
-
-
-def quote_updated(seq: int, ms: int, terms: Terms, quote: Quote) -> Event:
-    """QuoteUpdated."""
-    price, lot = terms.price, terms.lot
-    return {
-        "type": "QuoteUpdated",
-        "v": VERSION,
-        "seq": seq,
-        "time": ms,
-        "symbol": terms.symbol,
-        "bid_px": price.text(quote.bid) if quote.bid_qty else None,
-        "bid_qty": lot.text(quote.bid_qty),
-        "ask_px": price.text(quote.ask) if quote.ask_qty else None,
-        "ask_qty": lot.text(quote.ask_qty),
-        "last_px": None if quote.last is None else price.text(quote.last),
-    }
+    def _request_rejected(
+        self,
+        kind: str,
+        signal_id: str,
+        account: str,
+        order: Order | Remembered | None,
+        reason: CancelRejectReason | RejectReason,
+        text: str,
+    ) -> None:
+        state = self._state
+        if isinstance(order, Order) and order.status != order.counted:
+            state.changed(order, self.ms)
+        state.cancel_rejects[reason.value] = state.cancel_rejects.get(reason.value, 0) + 1
+        event = self._head(kind)
+        event |= {
+            "signal_id": signal_id,
+            "account": account,
+            "order_id": str(order.order_id) if order else None,
+            "client_order_id": order.client_order_id if order else None,
+            "ord_status": order.status if order else None,
+            "reason": reason.value,
+            "text": text,
+        }
+        self._out.event(self._stream, event)
 
 
 def _add_wishes(event: Event, order: Order) -> None:
     """Add what the client asked for. A market order's price is null: its bound is the desk's, not the client's."""
     event["signal_id"] = order.signal_id
     event["order_type"] = order.order_type
-    event["price"] = order.terms.price.text(order.price) if order.order_type == "LIMIT" else None
+    event["price"] = order.terms.price.text(order.price) if order.priced else None
     event["time_in_force"] = order.time_in_force
     event["strategy"] = order.strategy
     event["confidence"] = order.confidence
-
-
-def _remembered_event(kind: str, seq: int, ms: int, order: Remembered) -> Event:
-    return {
-        "type": kind,
-        "v": VERSION,
-        "seq": seq,
-        "time": ms,
-        "order_id": str(order.order_id),
-        "client_order_id": order.client_order_id,
-        "account": order.account,
-        "symbol": order.symbol,
-        "side": order.side,
-        "ord_status": order.status,
-        "quantity": order.quantity,
-        "cum_qty": order.cum_qty,
-        "leaves_qty": "0",
-        "avg_px": order.avg_px,
-    }

@@ -20,8 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import orjson
+
 from fillstream.libs.common.engine.frames import Reason
-from fillstream.libs.common.messages.codes import OrdStatus
+from fillstream.libs.common.messages.codes import OrderType, OrdStatus
 from fillstream.services.order_service.orders.compiled import Terms
 
 PENDING_NEW = OrdStatus.PENDING_NEW.value
@@ -36,6 +38,8 @@ EXPIRED = OrdStatus.EXPIRED.value
 FINAL = frozenset((FILLED, CANCELED, REJECTED, EXPIRED))
 """No more than late fills and answers to what is still pending can come."""
 
+_PRICELESS = frozenset({OrderType.MARKET.value})
+"""Types without a price of the client's."""
 _REQUESTED = int(Reason.REQUESTED)
 _REPLACED_BELOW_FILLED = int(Reason.REPLACED_BELOW_FILLED)
 
@@ -75,6 +79,7 @@ class Order:
         cancel_signal: the signal whose cancel is pending.
         amendment: pending.
         finished_ms: when the status became final; 0 while working.
+        counted: the status that the state's counts have it under; `State.changed` follows.
     """
 
     order_id: int
@@ -100,6 +105,12 @@ class Order:
     cancel_signal: str | None = None
     amendment: Amendment | None = None
     finished_ms: int = 0
+    counted: str = PENDING_NEW
+
+    @property
+    def priced(self) -> bool:
+        """Whether its price is the client's."""
+        return self.order_type not in _PRICELESS
 
     @property
     def leaves(self) -> int:
@@ -237,4 +248,41 @@ class Order:
             "unexpected_report",
             f"type: {what} makes no sense: order {self.order_id} is {self.status}, {acknowledged}, has {pending} "
             f"pending and {self.cum} of {self.quantity} lots filled",
+        )
+
+
+class Remembered(NamedTuple):
+    """What stays of an order that left the state, or that validation refused: enough to tell its status."""
+
+    order_id: int
+    client_order_id: str
+    account: str
+    symbol: str
+    side: str
+    status: str
+    quantity: str
+    cum_qty: str
+    avg_px: str | None
+    received_ms: int
+
+    @classmethod
+    def load(cls, data: bytes) -> Remembered:
+        """Return what `orjson.dumps` wrote of one."""
+        return cls._make(orjson.loads(data))
+
+    @classmethod
+    def of(cls, order: Order) -> Remembered:
+        """Return what stays of a finished order."""
+        terms = order.terms
+        return cls(
+            order.order_id,
+            order.client_order_id,
+            order.account,
+            terms.symbol,
+            order.side,
+            order.status,
+            terms.lot.text(order.quantity),
+            terms.lot.text(order.cum),
+            terms.price.mean(order.notional, order.cum) if order.cum else None,
+            order.received_ms,
         )

@@ -20,8 +20,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, Account, DeskConfig, Instrument
-from fillstream.services.order_service.orders.journal import Remembered
-from fillstream.services.order_service.orders.order import FINAL, Amendment, Order
+from fillstream.services.order_service.orders.order import FINAL, Amendment, Order, Remembered
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
@@ -149,6 +148,11 @@ class State:
         """Say whether an account is configured and of this partition."""
         return account in self.config.accounts and account in self.accounts
 
+    @property
+    def max_quote_age_ms(self) -> int:
+        """An order that reaches the quote is refused when that is older; 0 is no limit."""
+        return self.config.max_quote_age_ms
+
     # ----------------------------------------------------------------- orders
 
     @property
@@ -196,13 +200,14 @@ class State:
         day, count = self.daily.get(account, (0, 0))
         return count if day == ms // DAY_MS else 0
 
-    def changed(self, order: Order, before: str, ms: int) -> None:
+    def changed(self, order: Order, ms: int) -> None:
         """Count an order's change of status. A final status once reached stays counted, unless the order reopens."""
         statuses, status = self.statuses, order.status
-        if status == before:
+        if status == order.counted:
             return
-        statuses[before] -= 1
+        statuses[order.counted] -= 1
         statuses[status] = statuses.get(status, 0) + 1
+        order.counted = status
         if status in FINAL:
             order.finished_ms = ms
             self.finished.append((ms, order.order_id))
@@ -314,13 +319,13 @@ class State:
         values["notional"] = int(values["notional"])
         if values["amendment"] is not None:
             values["amendment"] = Amendment._make(values["amendment"])
-        order = Order(**values)
+        order = Order(**values, counted=values["status"])
         self.orders[order_id] = order
         self.clients.setdefault(order.account, {})[order.client_order_id] = order_id
 
 
 _QUOTE_FIELDS = ("bid", "bid_qty", "ask", "ask_qty", "last", "at_ms")
-_ORDER_FIELDS = tuple(Order.__dataclass_fields__)
+_ORDER_FIELDS = tuple(name for name in Order.__dataclass_fields__ if name != "counted")
 _TERMS, _NOTIONAL, _AMENDMENT = (_ORDER_FIELDS.index(name) for name in ("terms", "notional", "amendment"))
 
 

@@ -1,23 +1,33 @@
 """The rules an order meets before it is routed: each with its reason and a sentence that names value and limit."""
 
+import dataclasses
 from decimal import Decimal
 
 import pytest
 
-from fillstream.libs.common.messages.codes import CXL_REJ_REASON, ORD_REJ_REASON, CancelRejectReason, RejectReason
+from fillstream.libs.common.messages.codes import (
+    CXL_REJ_REASON,
+    ORD_REJ_REASON,
+    CancelRejectReason,
+    OrderType,
+    RejectReason,
+)
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import Account, Instrument
-from fillstream.services.order_service.orders.rules import (
-    check_collar,
-    check_daily_orders,
-    check_price,
-    check_quantity,
-    check_value,
-    no_quote,
-    price_required,
-    protection_price,
+from fillstream.services.order_service.orders.rules import AMEND, NEW, Draft, Rule, first_broken
+from fillstream.services.order_service.orders.rules.activity import max_daily_orders
+from fillstream.services.order_service.orders.rules.grid import (
+    on_lot,
+    on_tick,
+    price_given,
+    price_positive,
+    price_within_venue,
+    quantity_within_venue,
 )
+from fillstream.services.order_service.orders.rules.market import has_quote, protection_price, within_collar
+from fillstream.services.order_service.orders.rules.value import max_order_value, min_order_size
+from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 
 D = Decimal
 
@@ -37,89 +47,117 @@ def quote_of(bid: int, ask: int, bid_qty: int = 1, ask_qty: int = 1) -> Quote:
     return quote
 
 
+class View:
+    """A state of which a test says what matters."""
+
+    def __init__(self, accepted: int = 0, max_quote_age_ms: int = 0) -> None:
+        self.accepted = accepted
+        self.max_quote_age_ms = max_quote_age_ms
+
+    def accepted_on(self, account: str, ms: int) -> int:
+        return self.accepted
+
+
 TERMS = terms_of()
 LIMITS = limits_of(TERMS)
+VIEW = View()
+
+
+def draft_of(terms: Terms = TERMS, limits: Limits = LIMITS, quote: Quote | None = None, **fields: object) -> Draft:
+    """Return a draft that breaks no rule, but for `fields`."""
+    draft = Draft()
+    known = {
+        "ms": NOON_MS, "account": "default", "symbol": "AAPL", "account_known": True, "symbol_known": True,
+        "order": None, "buy": True, "order_type": "LIMIT", "time_in_force": "GTC", "quantity": "1", "price": "10.00",
+        "limits": limits, "terms": terms, "quote": quote or Quote(), "lots": 1, "on_tick": True, "ticks": 1000,
+        "riskier": True, "worth": 1000,
+    }  # fmt: skip
+    for name, value in (known | fields).items():
+        setattr(draft, name, value)
+    return draft
+
+
+def test_a_draft_that_breaks_no_rule_passes_all_of_them() -> None:
+    assert first_broken(NEW, draft_of(), VIEW) is None
 
 
 def test_a_quantity_off_the_lot_is_refused() -> None:
-    reject = check_quantity(TERMS, None, "1.5")
-    assert reject == (RejectReason.OFF_LOT, "quantity: 1.5 is not a multiple of AAPL's lot size 1")
-    assert check_quantity(TERMS, 1, "1") is None
+    draft = draft_of(lots=0, quantity="1.5")
+    assert first_broken(NEW, draft, VIEW) == (
+        RejectReason.OFF_LOT, "quantity: 1.5 is not a multiple of AAPL's lot size 1"
+    )  # fmt: skip
+    assert on_lot.check(draft_of(), VIEW) is None
 
 
 def test_a_quantity_beyond_the_venues_is_refused() -> None:
-    assert check_quantity(TERMS, 10**15, "1e15") is None
-    reject = check_quantity(TERMS, 10**15 + 1, "1000000000000001")
-    assert reject is not None and reject.reason == RejectReason.QUANTITY_TOO_LARGE
-    assert "1000000000000001 is more than 1000000000000000" in reject.text
-
-
-def test_a_price_is_on_the_tick_positive_and_within_the_venues() -> None:
-    assert check_price(TERMS, 18525, "185.25") is None
-    cases = [(None, "185.255", "off_tick"), (0, "0", "price_not_positive"), (-1, "-0.01", "price_not_positive")]
-    for ticks, text, reason in [*cases, (2**62, "46116860184273879.04", "price_too_large")]:
-        reject = check_price(TERMS, ticks, text)
-        assert reject is not None and reject.reason == reason and text in reject.text
-    assert check_price(TERMS, 2**62 - 1, "46116860184273879.03") is None
+    assert quantity_within_venue.check(draft_of(lots=10**15), VIEW) is None
+    text = quantity_within_venue.check(draft_of(lots=10**15 + 1, quantity="1000000000000001"), VIEW)
+    assert text is not None and "1000000000000001 is more than 1000000000000000" in text
 
 
 @pytest.mark.parametrize(
-    ("ticks", "lots", "reason"),
+    ("rule", "fields", "price"),
     [
-        (1000, 1, None),
-        (999, 1, "min_order_size"),
-        (1000, 100, None),
-        (1001, 100, "max_order_value"),
-        (1, 1000, None),
+        (on_tick, {"on_tick": False, "ticks": 0}, "185.255"),
+        (price_positive, {"ticks": 0}, "0"),
+        (price_positive, {"ticks": -1}, "-0.01"),
+        (price_within_venue, {"ticks": 2**62}, "46116860184273879.04"),
     ],
 )
-def test_an_orders_value_is_between_min_order_size_and_max_order_value(
-    ticks: int, lots: int, reason: str | None
-) -> None:
-    reject = check_value(TERMS, LIMITS, ticks, lots)
+def test_a_price_is_on_the_tick_positive_and_within_the_venues(rule: Rule, fields: dict[str, int], price: str) -> None:
+    reject = first_broken(NEW, draft_of(price=price, **fields), VIEW)
+    assert reject is not None and reject.reason is rule.reason and price in reject.text
+
+
+def test_the_largest_price_passes() -> None:
+    assert price_within_venue.check(draft_of(ticks=2**62 - 1), VIEW) is None
+
+
+@pytest.mark.parametrize(
+    ("worth", "reason"), [(1000, None), (999, "min_order_size"), (100_000, None), (100_001, "max_order_value")]
+)
+def test_an_orders_value_is_between_min_order_size_and_max_order_value(worth: int, reason: str | None) -> None:
+    reject = first_broken(NEW, draft_of(worth=worth), VIEW)
     assert (reject and reject.reason) == reason
 
 
 def test_the_value_counts_the_multiplier_and_names_the_limit() -> None:
     terms = terms_of("0.25", "1", "50")
-    reject = check_value(terms, limits_of(terms), 17, 5)
-    assert reject == (
-        RejectReason.MAX_ORDER_VALUE,
-        "quantity: an order value of 1062.5 USD is above max_order_value 1000",
-    )
+    draft = draft_of(terms, limits_of(terms), worth=17 * 5)
+    words = "quantity: an order value of 1062.5 USD is above max_order_value 1000"
+    assert max_order_value.check(draft, VIEW) == words
 
 
 def test_values_are_exact_where_floats_are_not() -> None:
     terms = terms_of("0.1", "0.1")
     limits = limits_of(terms, max_order_value=D("0.03"), min_order_size=D("0.03"))
-    assert check_value(terms, limits, 3, 1) is None
-    assert check_value(terms, limits, 4, 1) is not None
-    assert check_value(terms, limits, 2, 1) is not None
+    assert first_broken(NEW, draft_of(terms, limits, worth=3), VIEW) is None
+    assert max_order_value.check(draft_of(terms, limits, worth=4), VIEW) is not None
+    assert min_order_size.check(draft_of(terms, limits, worth=2), VIEW) is not None
 
 
 def test_a_buyer_may_reach_so_far_above_the_ask() -> None:
     quote = quote_of(9990, 10000)  # 10 bps of 100.00 are 0.10
-    assert check_collar(TERMS, LIMITS, quote, True, 10010) is None
-    reject = check_collar(TERMS, LIMITS, quote, True, 10011)
-    assert reject == (
-        RejectReason.PRICE_COLLAR,
-        "price: 100.11 is above 100.10: the ask is 100.00 and max_slippage_bps 10",
-    )
+    assert within_collar.check(draft_of(quote=quote, ticks=10010), VIEW) is None
+    text = within_collar.check(draft_of(quote=quote, ticks=10011), VIEW)
+    assert text == "price: 100.11 is above 100.10: the ask is 100.00 and max_slippage_bps 10"
 
 
 def test_a_seller_may_reach_so_far_below_the_bid() -> None:
     quote = quote_of(10000, 10010)
-    assert check_collar(TERMS, LIMITS, quote, False, 9990) is None
-    reject = check_collar(TERMS, LIMITS, quote, False, 9989)
-    assert reject == (
-        RejectReason.PRICE_COLLAR,
-        "price: 99.89 is below 99.90: the bid is 100.00 and max_slippage_bps 10",
-    )
+    assert within_collar.check(draft_of(quote=quote, buy=False, ticks=9990), VIEW) is None
+    text = within_collar.check(draft_of(quote=quote, buy=False, ticks=9989), VIEW)
+    assert text == "price: 99.89 is below 99.90: the bid is 100.00 and max_slippage_bps 10"
 
 
 def test_without_a_quote_on_its_side_any_limit_passes_the_collar() -> None:
-    assert check_collar(TERMS, LIMITS, quote_of(10000, 0, ask_qty=0), True, 10**9) is None
-    assert check_collar(TERMS, LIMITS, quote_of(0, 10000, bid_qty=0), False, 1) is None
+    assert within_collar.check(draft_of(quote=quote_of(10000, 0, ask_qty=0), ticks=10**9), VIEW) is None
+    assert within_collar.check(draft_of(quote=quote_of(0, 10000, bid_qty=0), buy=False, ticks=1), VIEW) is None
+
+
+def test_what_takes_risk_away_is_not_held_back_by_the_quote() -> None:
+    quote = quote_of(9990, 10000)
+    assert within_collar.check(draft_of(quote=quote, ticks=10011, riskier=False), VIEW) is None
 
 
 def test_a_market_orders_bound_is_rounded_to_the_less_aggressive_tick() -> None:
@@ -129,15 +167,16 @@ def test_a_market_orders_bound_is_rounded_to_the_less_aggressive_tick() -> None:
 
 
 def test_a_market_order_without_a_price_to_bound_it_has_none() -> None:
-    assert protection_price(LIMITS, quote_of(10000, 0, ask_qty=0), True) is None
-    assert protection_price(LIMITS, quote_of(0, 10000, bid_qty=0), False) is None
-    assert protection_price(LIMITS, quote_of(-5, -1), True) is None
-    assert protection_price(LIMITS, quote_of(-5, -1), False) is None
-    assert protection_price(LIMITS, quote_of(0, 1), False) is None, "a bid of 0 bounds nothing"
-    assert protection_price(LIMITS, quote_of(9990, 10000, ask_qty=0), True) is None, "the ask is what it was once"
+    assert protection_price(LIMITS, quote_of(10000, 0, ask_qty=0), True) == 0
+    assert protection_price(LIMITS, quote_of(0, 10000, bid_qty=0), False) == 0
+    assert protection_price(LIMITS, quote_of(-5, -1), True) == 0
+    assert protection_price(LIMITS, quote_of(-5, -1), False) == 0
+    assert protection_price(LIMITS, quote_of(0, 1), False) == 0, "a bid of 0 bounds nothing"
+    assert protection_price(LIMITS, quote_of(9990, 10000, ask_qty=0), True) == 0, "the ask is what it was once"
     needs = "order_type: MARKET needs a quote to bound its price, AAPL has no"
-    assert no_quote(TERMS, True) == (RejectReason.NO_QUOTE, f"{needs} ask yet")
-    assert no_quote(TERMS, False) == (RejectReason.NO_QUOTE, f"{needs} bid yet")
+    market = {"order_type": "MARKET", "price": None, "ticks": 0}
+    assert has_quote.check(draft_of(**market), VIEW) == f"{needs} ask yet"
+    assert has_quote.check(draft_of(**market, buy=False), VIEW) == f"{needs} bid yet"
 
 
 def test_a_market_order_at_the_least_price_there_is_has_a_bound() -> None:
@@ -148,10 +187,8 @@ def test_a_market_order_at_the_least_price_there_is_has_a_bound() -> None:
 
 def test_an_order_that_needs_a_price_says_why() -> None:
     """The client gave no type: that its order is a limit order is the desk's doing, so it is told."""
-    assert price_required() == (
-        RejectReason.PRICE_REQUIRED,
-        "price: none given, and orders are LIMIT here by default",
-    )
+    words = "price: none given, and orders are LIMIT here by default"
+    assert price_given.check(draft_of(price=None, ticks=0), VIEW) == words
 
 
 def test_a_sellers_bound_stays_above_zero_and_a_buyers_within_the_venues() -> None:
@@ -161,12 +198,56 @@ def test_a_sellers_bound_stays_above_zero_and_a_buyers_within_the_venues() -> No
 
 
 def test_the_days_orders_are_limited() -> None:
-    assert check_daily_orders(LIMITS, 49) is None
-    reject = check_daily_orders(LIMITS, 50)
-    assert reject == (
-        RejectReason.MAX_DAILY_ORDERS,
-        "account: 50 orders were accepted today (UTC), max_daily_orders is 50",
+    assert max_daily_orders.check(draft_of(), View(accepted=49)) is None
+    text = max_daily_orders.check(draft_of(), View(accepted=50))
+    assert text == "account: 50 orders were accepted today (UTC), max_daily_orders is 50"
+
+
+# ---------------------------------------------------------------------------- the lists
+
+
+@pytest.mark.parametrize("rules", [NEW, AMEND], ids=["NEW", "AMEND"])
+def test_no_reason_stands_twice_in_a_list(rules: tuple[Rule, ...]) -> None:
+    reasons = [rule.reason for rule in rules]
+    assert len(set(reasons)) == len(reasons)
+
+
+@pytest.mark.parametrize("rule", NEW, ids=lambda rule: rule.reason.value)
+def test_the_example_of_each_rule_breaks_it_and_no_other_before_it(rule: Rule) -> None:
+    desk = example_desk()
+    event = desk.new(**rule.example)
+    assert (event["type"], event["reason"]) == ("OrderRejected", rule.reason.value), event
+    assert event["text"].partition(": ")[0] in {"account", "symbol", "quantity", "price", "order_type"}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in AMEND if rule not in NEW], ids=lambda rule: rule.reason.value)
+def test_the_example_of_each_rule_of_amendments_breaks_it(rule: Rule) -> None:
+    desk = example_desk()
+    if rule.reason is CancelRejectReason.MARKET_ORDER:
+        desk.new(order_type="MARKET", time_in_force="FOK")
+    else:
+        desk.new(price="185.00")
+        desk.fill(40)
+    if rule.reason is CancelRejectReason.ALREADY_PENDING:
+        desk.cancel(signal_id="c1", order_id="1")
+    event = desk.replace(order_id="1", **rule.example)
+    assert (event["type"], event["reason"]) == ("OrderReplaceRejected", rule.reason.value), event
+
+
+def example_desk() -> OrdersDesk:
+    """Return the desk that the rules' examples are told of: every rule with a limit has one, and quotes are there."""
+    idle = dataclasses.replace(CONFIG.accounts["default"], id=3, max_daily_orders=0)
+    config = dataclasses.replace(
+        CONFIG,
+        accounts={**CONFIG.accounts, "idle": idle},
+        max_quote_age_ms=1_000,
+        default_order_type=OrderType.LIMIT,
     )
+    desk = OrdersDesk(config)
+    desk.quote(600_000, 600_001, symbol="BTCUSDT")
+    desk.ms += 1_001
+    desk.quote(18_499, 18_501)
+    return desk
 
 
 def test_every_reason_has_its_number_in_fix() -> None:

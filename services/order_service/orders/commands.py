@@ -1,0 +1,69 @@
+"""The one writer of commands: what the orders stage sends to venues, as 64-byte records.
+
+Flows in: an order, and what is asked for it. Flows out: records in the stream of the venue that has the order's book.
+Never decides anything, and knows of a venue no more than its name.
+"""
+
+from __future__ import annotations
+
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.codes import TimeInForce
+from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.services.order_service.orders.order import Order
+
+_SIDE_CODE = {side.name: int(side) for side in frames.Side}
+_TIF_CODE = {tif.value: int(frames.Tif[tif.name]) for tif in TimeInForce}
+_FS_LIMIT = int(frames.OrdType.LIMIT)
+
+
+class Commands:
+    """Writes the commands that one entry causes after another.
+
+    Args:
+        partition: of the accounts: whoever answers an order answers there.
+    """
+
+    __slots__ = ("_out", "_partition")
+
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+
+    def begin(self, out: Outputs) -> None:
+        """Write what follows to `out`."""
+        self._out = out
+
+    def new(self, order: Order, expiry_ms: int) -> None:
+        """FS_NEW, of a limit order: a market order's price is as far as it may go. `expiry_ms` 0: it has none."""
+        terms = order.terms
+        record = frames.new_order(
+            order.order_id,
+            order.account_id,
+            terms.id,
+            self._partition,
+            side=_SIDE_CODE[order.side],
+            ord_type=_FS_LIMIT,
+            tif=_TIF_CODE[order.time_in_force],
+            price=order.price,
+            qty=order.quantity,
+            expiry_ms=expiry_ms,
+        )
+        self._out.record(terms.commands, record)
+
+    def cancel(self, order: Order) -> None:
+        """FS_CANCEL."""
+        terms = order.terms
+        self._out.record(terms.commands, frames.cancel(order.order_id, order.account_id, terms.id, self._partition))
+
+    def replace(self, order: Order) -> None:
+        """FS_REPLACE, as the order's pending amendment has it."""
+        amendment, terms = order.amendment, order.terms
+        assert amendment is not None, "request_replace() comes first"
+        record = frames.replace(
+            order.order_id,
+            order.account_id,
+            terms.id,
+            self._partition,
+            price=amendment.price,
+            qty=amendment.quantity,
+        )
+        self._out.record(terms.commands, record)

@@ -1,0 +1,73 @@
+"""Rules about the grids that prices and quantities are on, and how large they may be."""
+
+from __future__ import annotations
+
+from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY
+from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+
+
+@rule(
+    RejectReason.OFF_LOT,
+    limit="instruments.SYMBOL.lot_size",
+    example={"quantity": "1.5"},
+)
+def on_lot(draft: Draft, view: View) -> str | None:
+    """A quantity is a multiple of the lot size."""
+    if draft.lots:
+        return None
+    terms = draft.terms
+    return f"quantity: {draft.quantity} is not a multiple of {terms.symbol}'s lot size {terms.lot.step}"
+
+
+@rule(
+    RejectReason.QUANTITY_TOO_LARGE,
+    example={"quantity": "1000000000000001"},
+)
+def quantity_within_venue(draft: Draft, view: View) -> str | None:
+    """A quantity is at most FS_MAX_QTY lots (fillstream.h), what a venue takes."""
+    if draft.lots <= MAX_QTY:
+        return None
+    return f"quantity: {draft.quantity} is more than {draft.terms.lot.text(MAX_QTY)}, what a venue takes"
+
+
+@rule(
+    RejectReason.PRICE_REQUIRED,
+    limit="order_params.default_order_type",
+    example={"order_type": None},
+)
+def price_given(draft: Draft, view: View) -> str | None:
+    """A limit order has a price; without one and without an order_type the desk's default type counts."""
+    if draft.price is not None or draft.order_type == "MARKET":
+        return None
+    return "price: none given, and orders are LIMIT here by default"
+
+
+@rule(
+    RejectReason.OFF_TICK,
+    limit="instruments.SYMBOL.tick_size",
+    example={"price": "185.005"},
+)
+def on_tick(draft: Draft, view: View) -> str | None:
+    """A price is a multiple of the tick size."""
+    if draft.on_tick:
+        return None
+    terms = draft.terms
+    return f"price: {draft.price} is not a multiple of {terms.symbol}'s tick size {terms.price.step}"
+
+
+@rule(RejectReason.PRICE_NOT_POSITIVE, example={"price": "-0.01"})
+def price_positive(draft: Draft, view: View) -> str | None:
+    """A price is above 0."""
+    return None if draft.ticks > 0 or draft.price is None else f"price: {draft.price} must be above 0"
+
+
+@rule(
+    RejectReason.PRICE_TOO_LARGE,
+    example={"price": "46116860184273879.04"},
+)
+def price_within_venue(draft: Draft, view: View) -> str | None:
+    """A price is at most FS_MAX_PRICE ticks (fillstream.h), what a venue takes."""
+    if draft.ticks <= MAX_PRICE:
+        return None
+    return f"price: {draft.price} is more than {draft.terms.price.text(MAX_PRICE)}, what a venue takes"

@@ -1,0 +1,96 @@
+"""Rules about the market: how far from it a price may be, and how old what is known of it.
+
+Protection and valuation stand here too: how far a market order may go, and what an order is valued at.
+"""
+
+from __future__ import annotations
+
+from fillstream.libs.common.engine.frames import MAX_PRICE
+from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.compiled import Limits, Quote
+from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+
+
+@rule(
+    RejectReason.NO_QUOTE,
+    example={"order_type": "MARKET", "symbol": "ES"},
+)
+def has_quote(draft: Draft, view: View) -> str | None:
+    """A market order has a quote on the other side, which bounds its price."""
+    if draft.ticks or draft.order_type != "MARKET":
+        return None
+    side = "ask" if draft.buy else "bid"
+    return f"order_type: MARKET needs a quote to bound its price, {draft.terms.symbol} has no {side} yet"
+
+
+@rule(
+    RejectReason.PRICE_COLLAR,
+    limit="accounts.NAME.max_slippage_bps",
+    example={"price": "999.00"},
+)
+def within_collar(draft: Draft, view: View) -> str | None:
+    """A price reaches at most max_slippage_bps through the touch; without a quote on that side anything goes."""
+    if not draft.riskier:
+        return None
+    quote, limits, ticks = draft.quote, draft.limits, draft.ticks
+    if draft.buy:
+        if not quote.ask_qty or ticks <= limits.highest_buy(quote.ask):
+            return None
+        beyond, bound, touch, at = "above", limits.highest_buy(quote.ask), "ask", quote.ask
+    else:
+        if not quote.bid_qty or ticks >= limits.lowest_sell(quote.bid):
+            return None
+        beyond, bound, touch, at = "below", limits.lowest_sell(quote.bid), "bid", quote.bid
+    text = draft.terms.price.text
+    return (
+        f"price: {text(ticks)} is {beyond} {text(bound)}: the {touch} is {text(at)} and max_slippage_bps "
+        f"{canonical(limits.account.max_slippage_bps)}"
+    )
+
+
+@rule(
+    RejectReason.STALE_QUOTE,
+    limit="execution.max_quote_age_ms",
+    example={"price": "60000.1", "quantity": "0.1", "symbol": "BTCUSDT"},
+)
+def fresh_quote(draft: Draft, view: View) -> str | None:
+    """The quote that an order reaches is at most max_quote_age_ms old: it is judged by it, and filled at it."""
+    limit_ms = view.max_quote_age_ms
+    if not limit_ms or not draft.riskier:
+        return None
+    quote = draft.quote
+    age_ms = draft.ms - quote.at_ms
+    if age_ms <= limit_ms or not is_marketable(quote, draft.buy, draft.ticks):
+        return None
+    return (
+        f"symbol: {draft.terms.symbol}'s newest quote is {age_ms / 1000:.1f} s old, max_quote_age_ms is {limit_ms}: "
+        "does its feed run?"
+    )
+
+
+def is_marketable(quote: Quote, buy: bool, ticks: int) -> bool:
+    """Whether a price reaches the quote on the other side."""
+    return bool(quote.ask_qty) and ticks >= quote.ask if buy else bool(quote.bid_qty) and ticks <= quote.bid
+
+
+def protection_price(limits: Limits, quote: Quote, buy: bool) -> int:
+    """Return how far (ticks, above 0) a market order may trade; 0 without a usable quote on the other side.
+
+    Rounded to the less aggressive side, so a market order never pays more than a limit order might.
+    """
+    if buy:
+        bound = limits.highest_buy(quote.ask) if quote.ask_qty else 0
+        return min(bound, MAX_PRICE) if bound > 0 else 0
+    if not quote.bid_qty or quote.bid <= 0:
+        return 0
+    return max(limits.lowest_sell(quote.bid), 1)
+
+
+def value_price(quote: Quote, buy: bool, ticks: int) -> int:
+    """Return the price (ticks) that an order is valued at.
+
+    A buyer pays its own price at most. A seller's own price is only the least it gets, so the bid counts when that is
+    above: else a price below the bid, as a market order's always is, would hide a part of what is sold.
+    """
+    return ticks if buy or not quote.bid_qty else max(ticks, quote.bid)

@@ -1,0 +1,129 @@
+"""What a rule is, and what it looks at.
+
+Flows in: what is asked for (a draft) and what the partition knows (a view). Flows out: a sentence that names the field,
+its value and the limit, or None. Never changes either, never looks at a clock: now is the draft's `ms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from fillstream.libs.common.messages.codes import CancelRejectReason, RejectReason
+from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
+from fillstream.services.order_service.orders.order import Order
+
+
+class View(Protocol):
+    """What rules may ask of the state."""
+
+    @property
+    def max_quote_age_ms(self) -> int:
+        """An order that reaches the quote is refused when that is older; 0 is no limit."""
+        ...
+
+    def accepted_on(self, account: str, ms: int) -> int:
+        """Return how many orders of an account were accepted so far in the UTC day of `ms`."""
+        ...
+
+
+class Draft:
+    """An order that is asked for, or the one that an amendment would make of it, in integers.
+
+    Attributes:
+        ms: now.
+        account, symbol: whose, and of what.
+        account_known, symbol_known: both are configured here. Only then there is what follows from `limits` on.
+        order: that is to be amended; None for a new one.
+        buy: its side.
+        order_type, time_in_force: by the contracts' names.
+        quantity, price: as asked for, for sentences; `price` None where there is none.
+        limits, terms, quote: the account's on the instrument, the instrument's, the market's.
+        lots: of `quantity`; 0 when that is not on the grid.
+        on_tick: `price` is on the grid.
+        ticks: of the price; of a market order as far as it may go, 0 when nothing bounds it.
+        riskier: more is at risk than before. Of an amendment, a new price or more quantity.
+        worth: ticks times lots that the order is valued at; 0 while either is not known.
+    """
+
+    __slots__ = (
+        "account",
+        "account_known",
+        "buy",
+        "limits",
+        "lots",
+        "ms",
+        "on_tick",
+        "order",
+        "order_type",
+        "price",
+        "quantity",
+        "quote",
+        "riskier",
+        "symbol",
+        "symbol_known",
+        "terms",
+        "ticks",
+        "time_in_force",
+        "worth",
+    )
+
+    ms: int
+    account: str
+    symbol: str
+    account_known: bool
+    symbol_known: bool
+    order: Order | None
+    buy: bool
+    order_type: str
+    time_in_force: str
+    quantity: str
+    price: str | None
+    limits: Limits
+    terms: Terms
+    quote: Quote
+    lots: int
+    on_tick: bool
+    ticks: int
+    riskier: bool
+    worth: int
+
+
+Check = Callable[[Draft, View], str | None]
+
+
+class Rule(NamedTuple):
+    """One rule.
+
+    Attributes:
+        reason: what a refusal is called; it has FIX's number.
+        check: None, or the sentence that refuses.
+        limit: where its limit is set, empty where it has none.
+        meaning: what must hold, in one sentence: the function's docstring.
+        example: fields of a signal that breaks it; a null is a field that is left out.
+    """
+
+    reason: RejectReason | CancelRejectReason
+    check: Check
+    limit: str
+    meaning: str
+    example: Mapping[str, str | None]
+
+
+class Reject(NamedTuple):
+    """Why an order or an amendment is refused."""
+
+    reason: RejectReason | CancelRejectReason
+    text: str
+
+
+def rule(
+    reason: RejectReason | CancelRejectReason, *, limit: str = "", example: Mapping[str, str | None]
+) -> Callable[[Check], Rule]:
+    """Make a rule of the function below, whose docstring says what it means."""
+
+    def made(check: Check) -> Rule:
+        assert check.__doc__, "a rule says what it means"
+        return Rule(reason, check, limit, check.__doc__, example)
+
+    return made

@@ -1,0 +1,41 @@
+"""Rules about what an order is worth: price times quantity times multiplier, in the instrument's currency."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.libs.common.values.money import canonical, multiply
+from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+
+
+@rule(
+    RejectReason.MIN_ORDER_SIZE,
+    limit="accounts.NAME.min_order_size",
+    example={"quantity": "1", "price": "0.01"},
+)
+def min_order_size(draft: Draft, view: View) -> str | None:
+    """An order's value is at least the account's min_order_size."""
+    limits = draft.limits
+    if draft.worth >= limits.least:
+        return None
+    least = canonical(limits.account.min_order_size)
+    return f"quantity: an order value of {_value(draft)} is below min_order_size {least}"
+
+
+@rule(
+    RejectReason.MAX_ORDER_VALUE,
+    limit="accounts.NAME.max_order_value",
+    example={"quantity": "100000", "price": "185.00"},
+)
+def max_order_value(draft: Draft, view: View) -> str | None:
+    """An order's value is at most the account's max_order_value."""
+    limits = draft.limits
+    if draft.worth <= limits.most:
+        return None
+    most = canonical(limits.account.max_order_value)
+    return f"quantity: an order value of {_value(draft)} is above max_order_value {most}"
+
+
+def _value(draft: Draft) -> str:
+    return f"{canonical(multiply(Decimal(draft.worth), draft.terms.value))} {draft.terms.currency}"
