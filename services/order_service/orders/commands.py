@@ -21,16 +21,17 @@ class Commands:
 
     Args:
         partition: of the accounts: whoever answers an order answers there.
+
+    Attributes:
+        out: where what follows goes.
     """
 
-    __slots__ = ("_out", "_partition")
+    __slots__ = ("_partition", "out")
+
+    out: Outputs
 
     def __init__(self, partition: int) -> None:
         self._partition = partition
-
-    def begin(self, out: Outputs) -> None:
-        """Write what follows to `out`."""
-        self._out = out
 
     def new(self, order: Order, expiry_ms: int) -> None:
         """FS_NEW, of a limit order: a market order's price is as far as it may go. `expiry_ms` 0: it has none."""
@@ -47,12 +48,12 @@ class Commands:
             qty=order.quantity,
             expiry_ms=expiry_ms,
         )
-        self._out.record(terms.commands, record)
+        self.out.record(terms.commands, record)
 
     def cancel(self, order: Order) -> None:
         """FS_CANCEL."""
         terms = order.terms
-        self._out.record(terms.commands, frames.cancel(order.order_id, order.account_id, terms.id, self._partition))
+        self.out.record(terms.commands, frames.cancel(order.order_id, order.account_id, terms.id, self._partition))
 
     def replace(self, order: Order) -> None:
         """FS_REPLACE, as the order's pending amendment has it."""
@@ -66,4 +67,4 @@ class Commands:
             price=amendment.price,
             qty=amendment.quantity,
         )
-        self._out.record(terms.commands, record)
+        self.out.record(terms.commands, record)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple, NoReturn
 
@@ -97,7 +97,8 @@ class _Kind(NamedTuple):
 def _kind(shape: Any, model: type[Message]) -> _Kind:
     keys = frozenset((*model.model_fields, "signal_time"))
     assert keys == {*shape._fields, "type", "v"}, f"{model.__name__}: the contract has other fields than {shape}"
-    return _Kind(keys, itemgetter(*shape._fields), shape._make)
+    # Not shape._make: it is Python's own code around the same call, and an instruction is made for every signal.
+    return _Kind(keys, itemgetter(*shape._fields), partial(tuple.__new__, shape))
 
 
 _KINDS = {

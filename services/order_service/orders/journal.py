@@ -31,20 +31,18 @@ class Journal:
         state: numbers them and counts what they say.
 
     Attributes:
-        ms: now, the entry's millisecond.
+        ms: now, the millisecond of the entry that causes what follows.
+        out: where that goes.
     """
 
-    __slots__ = ("_out", "_state", "_stream", "ms")
+    __slots__ = ("_state", "_stream", "ms", "out")
+
+    out: Outputs
 
     def __init__(self, stream: str, state: State) -> None:
         self._stream = stream
         self._state = state
         self.ms = 0
-
-    def begin(self, ms: int, out: Outputs) -> None:
-        """Write what follows at `ms`, the millisecond of the entry that causes it, to `out`."""
-        self.ms = ms
-        self._out = out
 
     # --------------------------------------------------------- orders, by validation
 
@@ -53,7 +51,7 @@ class Journal:
         event = self._of_order("OrderReceived", order)
         _add_wishes(event, order)
         event["venue"] = venue
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     def refused(
         self, remembered: Remembered, wish: New, order_type: str, time_in_force: str, price: str | None,
@@ -71,7 +69,7 @@ class Journal:
         event["confidence"] = wish.confidence
         event["reason"] = reason.value
         event["text"] = text
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     # ------------------------------------------------------------------ requests
 
@@ -79,7 +77,7 @@ class Journal:
         """OrderCancelRequested."""
         event = self._of_order("OrderCancelRequested", order)
         event["signal_id"] = signal_id
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     def replace_requested(self, order: Order) -> None:
         """OrderReplaceRequested, of the order's pending amendment."""
@@ -89,7 +87,7 @@ class Journal:
         event["signal_id"] = amendment.signal_id
         event["new_quantity"] = terms.lot.text(amendment.quantity)
         event["new_price"] = terms.price.text(amendment.price)
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     def cancel_rejected(
         self, signal_id: str, account: str, order: Order | Remembered | None, reason: CancelRejectReason, text: str
@@ -114,13 +112,13 @@ class Journal:
         event = self._of_order(kind, order) if isinstance(order, Order) else self._of_remembered(kind, order)
         event["signal_id"] = signal_id
         event["text"] = text
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     # -------------------------------------------------------- orders, by the venue
 
     def accepted(self, order: Order) -> None:
         """OrderAccepted."""
-        self._out.event(self._stream, self._of_order("OrderAccepted", order))
+        self.out.event(self._stream, self._of_order("OrderAccepted", order))
 
     def rejected(self, order: Order, reason: RejectReason, text: str) -> None:
         """OrderRejected by the venue."""
@@ -130,7 +128,7 @@ class Journal:
         _add_wishes(event, order)
         event["reason"] = reason.value
         event["text"] = text
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     def filled(self, order: Order, price: int, lots: int, match_id: int, maker: bool) -> None:
         """OrderFilled. The fee, in the instrument's currency, is of the value's size: a negative price is no rebate."""
@@ -145,24 +143,24 @@ class Journal:
         event["fee"] = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
         event["currency"] = terms.currency
         event["strategy"] = order.strategy
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     def canceled(self, order: Order, reason: CancelReason, text: str) -> None:
         """OrderCanceled."""
         event = self._of_order("OrderCanceled", order)
         event["reason"] = reason.value
         event["text"] = text
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     def replaced(self, order: Order) -> None:
         """OrderReplaced."""
         event = self._of_order("OrderReplaced", order)
         event["price"] = order.terms.price.text(order.price)
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     def expired(self, order: Order) -> None:
         """OrderExpired."""
-        self._out.event(self._stream, self._of_order("OrderExpired", order))
+        self.out.event(self._stream, self._of_order("OrderExpired", order))
 
     # ------------------------------------------------------- reference data and market
 
@@ -179,7 +177,7 @@ class Journal:
             "maker_fee_bps": canonical(instrument.maker_fee_bps),
             "taker_fee_bps": canonical(instrument.taker_fee_bps),
         }
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     def account_defined(self, name: str, account: Account) -> None:
         """AccountDefined."""
@@ -192,7 +190,7 @@ class Journal:
             "min_order_size": canonical(account.min_order_size),
             "max_slippage_bps": canonical(account.max_slippage_bps),
         }
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     def quote_updated(self, terms: Terms, quote: Quote) -> None:
         """QuoteUpdated."""
@@ -206,7 +204,7 @@ class Journal:
             "ask_qty": lot.text(quote.ask_qty),
             "last_px": None if quote.last is None else price.text(quote.last),
         }
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
     # ------------------------------------------------------------- what events share
 
@@ -288,7 +286,7 @@ class Journal:
             "reason": reason.value,
             "text": text,
         }
-        self._out.event(self._stream, event)
+        self.out.event(self._stream, event)
 
 
 def _add_wishes(event: Event, order: Order) -> None:

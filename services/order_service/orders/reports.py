@@ -25,6 +25,7 @@ from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
 
+_ACCEPTED, _FILLED = int(ReportType.ACCEPTED), int(ReportType.FILLED)
 _QUOTED, _PRINTED = int(ReportType.QUOTED), int(ReportType.PRINTED)
 _MAKER, _TAKER = int(ReportFlag.MAKER), int(ReportFlag.TAKER)
 _UNKNOWN_ORDER = int(Reason.UNKNOWN_ORDER)
@@ -68,9 +69,7 @@ class Reports:
         self._partitions = (partition, PARTITION_ALL)
         self._latencies_ms = latencies_ms
         self._handlers: dict[int, Callable[[Order, Report], Refusal | None]] = {
-            int(ReportType.ACCEPTED): self._accepted,
             int(ReportType.REJECTED): self._rejected,
-            int(ReportType.FILLED): self._filled,
             int(ReportType.CANCELED): self._canceled,
             int(ReportType.CANCEL_REJECTED): self._cancel_rejected,
             int(ReportType.REPLACED): self._replaced,
@@ -88,36 +87,36 @@ class Reports:
             raise BadEntry(
                 "bad_frame", f"frame: must be one or more records of {RECORD_BYTES} bytes, got {len(frame)} bytes"
             )
-        for index, record in enumerate(map(Report._make, REPORT.iter_unpack(frame))):
+        for index, record in enumerate(REPORT.iter_unpack(frame)):
             refusal = self._apply(record)
             if refusal is not None:
                 start = index * RECORD_BYTES
                 out.bad(refusal.reason, refusal.text, {b"frame": frame[start : start + RECORD_BYTES]})
 
-    def _apply(self, report: Report) -> Refusal | None:
-        if report.partition not in self._partitions:
-            return Refusal("wrong_partition", f"partition: {report.partition} must be one of {self._partitions}")
-        kind = report.type
+    def _apply(self, record: tuple[int, ...]) -> Refusal | None:
+        order_id, price, qty, _, _, match_id, account, symbol, kind, side, reason, flags, partition, _ = record
+        if partition not in self._partitions:
+            return Refusal("wrong_partition", f"partition: {partition} must be one of {self._partitions}")
         if kind == _QUOTED:
-            return self._quoted(report)
+            return self._quoted(Report._make(record))
         if kind == _PRINTED:
-            return self._printed(report)
-        order = self._state.orders.get(report.order_id)
+            return self._printed(symbol, price)
+        order = self._state.orders.get(order_id)
         if type(order) is not Order:
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
-            because = f"; the venue says {_name(report.reason)}" if report.reason else ""
-            return Refusal("unknown_order", f"order_id: order {report.order_id} {known}{because}")
+            because = f"; the venue says {_name(reason)}" if reason else ""
+            return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
         # An answer to a cancel or an amendment has no side.
-        if (
-            report.symbol != order.terms.id
-            or report.account != order.account_id
-            or _SIDE_NAME.get(report.side, order.side) != order.side
-        ):
-            return _mismatch(order, report)
+        if symbol != order.terms.id or account != order.account_id or _SIDE_NAME.get(side, order.side) != order.side:
+            return _mismatch(order, Report._make(record))
+        if kind == _FILLED:  # these two without a Report: nearly all that comes is one of them
+            return self._filled(order, price, qty, match_id, flags)
+        if kind == _ACCEPTED:
+            return self._accepted(order)
         handler = self._handlers.get(kind)
         if handler is None:
             return Refusal("bad_record", f"type: {kind} is no report type")
-        return handler(order, report)
+        return handler(order, Report._make(record))
 
     # ----------------------------------------------------------------- market
 
@@ -135,30 +134,30 @@ class Reports:
             state.moved[state.symbols[report.symbol]] = None
         return None
 
-    def _printed(self, report: Report) -> Refusal | None:
+    def _printed(self, symbol: int, price: int) -> Refusal | None:
         state = self._state
-        quote = state.quotes.get(report.symbol)
+        quote = state.quotes.get(symbol)
         if quote is None:
-            return _unknown_symbol(report.symbol)
-        if quote.last != report.price:
-            quote.last = report.price
-            state.moved[state.symbols[report.symbol]] = None
+            return _unknown_symbol(symbol)
+        if quote.last != price:
+            quote.last = price
+            state.moved[state.symbols[symbol]] = None
         return None
 
     # ----------------------------------------------------------------- orders
 
-    def _filled(self, order: Order, report: Report) -> Refusal | None:
-        role = report.flags & (_MAKER | _TAKER)
+    def _filled(self, order: Order, price: int, lots: int, match_id: int, flags: int) -> Refusal | None:
+        role = flags & (_MAKER | _TAKER)
         if role not in (_MAKER, _TAKER):
-            return Refusal("bad_record", f"flags: {report.flags} must say either maker or taker")
-        refusal = order.fill(report.price, report.qty, report.match_id)
+            return Refusal("bad_record", f"flags: {flags} must say either maker or taker")
+        refusal = order.fill(price, lots, match_id)
         if refusal is None:
             journal = self._journal
-            journal.filled(order, report.price, report.qty, report.match_id, role == _MAKER)
+            journal.filled(order, price, lots, match_id, role == _MAKER)
             self._latencies_ms.append(journal.ms - order.signal_time)
         return refusal
 
-    def _accepted(self, order: Order, report: Report) -> Refusal | None:
+    def _accepted(self, order: Order) -> Refusal | None:
         refusal = order.accept()
         if refusal is None:
             self._journal.accepted(order)

@@ -7,7 +7,6 @@ what must hold is a list in `rules`, and what may happen to an order next stands
 from __future__ import annotations
 
 from decimal import Decimal
-from sys import intern
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason, TimeInForce
@@ -70,7 +69,7 @@ class Requests:
         if ids is not None and (order_id := ids.get(wish.client_order_id)) is not None:
             return self._repeat(wish, order_id)
         draft = self._draft(wish)
-        broken = rules.first_broken(rules.NEW, draft, state)
+        broken = rules.NEW.first_broken(draft, state)
         if broken is not None:
             return self._refuse(wish, draft, broken)
         order = self._made(wish, draft)
@@ -89,7 +88,6 @@ class Requests:
         draft.ms = self._journal.ms
         draft.account, draft.symbol, draft.buy = wish.account, wish.symbol, wish.side == "BUY"
         draft.quantity, draft.price = wish.quantity, wish.price
-        draft.order, draft.riskier = None, True
         kind = wish.order_type or (_LIMIT if wish.price is not None else config.default_order_type.value)
         tif = wish.time_in_force or config.default_time_in_force.value
         draft.order_type = kind
@@ -98,7 +96,6 @@ class Requests:
             return draft
         terms, quote = draft.terms, draft.quote
         draft.lots = _lots(terms.lot, wish.quantity)
-        draft.on_tick, draft.ticks = True, 0
         if kind == _MARKET:
             draft.ticks = protection_price(draft.limits, quote, draft.buy)
         elif wish.price is not None:
@@ -111,7 +108,6 @@ class Requests:
         state = self._state
         limits = state.limits(draft.account, draft.symbol)
         if limits is not None:
-            draft.account_known = draft.symbol_known = True
             draft.limits, draft.terms, draft.quote = limits, limits.terms, limits.quote
             return True
         draft.account_known = state.knows(draft.account)
@@ -125,20 +121,19 @@ class Requests:
 
     def _made(self, wish: New, draft: Draft) -> Order:
         """Return the order of a draft that no rule refuses."""
-        # Text that many orders share is kept once: some 250 bytes less for each of them.
-        client_order_id = wish.client_order_id
+        client_order_id, shared = wish.client_order_id, self._state.shared
         return Order(
             self._state.next_order_id,
             client_order_id if wish.signal_id == client_order_id else wish.signal_id,
             client_order_id,
-            intern(wish.account),
+            shared(wish.account),
             draft.limits.account_id,
             draft.terms,
-            None if wish.strategy is None else intern(wish.strategy),
+            None if wish.strategy is None else shared(wish.strategy),
             wish.confidence,
             "BUY" if draft.buy else "SELL",
-            intern(draft.order_type),
-            intern(draft.time_in_force),
+            shared(draft.order_type),
+            shared(draft.time_in_force),
             draft.lots,
             draft.ticks,
             wish.signal_time,
@@ -203,7 +198,7 @@ class Requests:
         if isinstance(order, Remembered) or order.status in FINAL:
             return refused(wish.signal_id, wish.account, order, CancelRejectReason.TOO_LATE, _too_late(order))
         draft = self._amended(wish, order)
-        broken = rules.first_broken(rules.AMEND, draft, self._state)
+        broken = rules.AMEND.first_broken(draft, self._state)
         if broken is not None:
             return refused(wish.signal_id, wish.account, order, broken.reason, broken.text)
         order.request_replace(Amendment(wish.signal_id, draft.lots, draft.ticks))
@@ -222,7 +217,10 @@ class Requests:
         draft.account, draft.symbol, draft.buy = order.account, terms.symbol, order.side == "BUY"
         draft.order_type, draft.time_in_force = order.order_type, order.time_in_force
         draft.price = wish.price
-        draft.on_tick, draft.ticks = (True, order.price) if wish.price is None else _ticks(terms.price, wish.price)
+        if wish.price is None:
+            draft.ticks = order.price
+        else:
+            draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
         if wish.quantity is None:
             draft.lots, draft.quantity = order.quantity, terms.lot.text(order.quantity)
         else:

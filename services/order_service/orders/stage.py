@@ -81,8 +81,9 @@ class OrdersStage:
             if not self._state.configured and kind in (b"data", b"frame"):
                 self._state.waiting.append((entry.id, kind, value))
                 return None
-            self._journal.begin(entry.ms, out)
-            self._commands.begin(out)
+            journal = self._journal
+            journal.ms = entry.ms
+            journal.out = self._commands.out = out
             if kind == b"data":
                 return self._requests.take(decode(value))
             if kind == b"frame":

@@ -22,53 +22,48 @@ from fillstream.services.order_service.orders.rules.grid import (
 )
 from fillstream.services.order_service.orders.rules.identity import known_account, known_symbol
 from fillstream.services.order_service.orders.rules.market import fresh_quote, has_quote, within_collar
-from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, View
+from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, Rules, View
 from fillstream.services.order_service.orders.rules.value import max_order_value, min_order_size
 
-NEW: tuple[Rule, ...] = (
-    known_account,
-    known_symbol,
-    on_lot,
-    quantity_within_venue,
-    has_quote,
-    price_given,
-    on_tick,
-    price_positive,
-    price_within_venue,
-    within_collar,
-    fresh_quote,
-    min_order_size,
-    max_order_value,
-    max_daily_orders,
+NEW = Rules(
+    (
+        known_account,
+        known_symbol,
+        on_lot,
+        quantity_within_venue,
+        has_quote,
+        price_given,
+        on_tick,
+        price_positive,
+        price_within_venue,
+        within_collar,
+        fresh_quote,
+        min_order_size,
+        max_order_value,
+        max_daily_orders,
+    )
 )
 """Of a new order, first things first."""
 
-AMEND: tuple[Rule, ...] = (
-    nothing_pending,
-    not_market,
-    on_lot,
-    quantity_within_venue,
-    on_tick,
-    price_positive,
-    price_within_venue,
-    not_below_filled,
-    known_account,
-    known_symbol,
-    within_collar,
-    fresh_quote,
-    min_order_size,
-    max_order_value,
+AMEND = Rules(
+    (
+        nothing_pending,
+        not_market,
+        on_lot,
+        quantity_within_venue,
+        on_tick,
+        price_positive,
+        price_within_venue,
+        not_below_filled,
+        known_account,
+        known_symbol,
+        within_collar,
+        fresh_quote,
+        min_order_size,
+        max_order_value,
+    )
 )
 """Of an amendment."""
 
 
-def first_broken(rules: tuple[Rule, ...], draft: Draft, view: View) -> Reject | None:
-    """Return what the first of `rules` that is broken says, None when all hold."""
-    for each in rules:
-        text = each.check(draft, view)
-        if text is not None:
-            return Reject(each.reason, text)
-    return None
-
-
-__all__ = ["AMEND", "NEW", "Draft", "Reject", "Rule", "View", "first_broken"]
+__all__ = ["AMEND", "NEW", "Draft", "Reject", "Rule", "Rules", "View"]

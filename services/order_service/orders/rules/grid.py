@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY
 from fillstream.libs.common.messages.codes import RejectReason
-from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+from fillstream.services.order_service.orders.rules.rule import PRICED, Draft, View, rule
 
 
 @rule(
@@ -34,11 +34,12 @@ def quantity_within_venue(draft: Draft, view: View) -> str | None:
 @rule(
     RejectReason.PRICE_REQUIRED,
     limit="order_params.default_order_type",
+    order_types=PRICED,
     example={"order_type": None},
 )
 def price_given(draft: Draft, view: View) -> str | None:
     """A limit order has a price; without one and without an order_type the desk's default type counts."""
-    if draft.price is not None or draft.order_type == "MARKET":
+    if draft.price is not None:
         return None
     return "price: none given, and orders are LIMIT here by default"
 
@@ -46,6 +47,7 @@ def price_given(draft: Draft, view: View) -> str | None:
 @rule(
     RejectReason.OFF_TICK,
     limit="instruments.SYMBOL.tick_size",
+    order_types=PRICED,
     example={"price": "185.005"},
 )
 def on_tick(draft: Draft, view: View) -> str | None:
@@ -56,7 +58,7 @@ def on_tick(draft: Draft, view: View) -> str | None:
     return f"price: {draft.price} is not a multiple of {terms.symbol}'s tick size {terms.price.step}"
 
 
-@rule(RejectReason.PRICE_NOT_POSITIVE, example={"price": "-0.01"})
+@rule(RejectReason.PRICE_NOT_POSITIVE, order_types=PRICED, example={"price": "-0.01"})
 def price_positive(draft: Draft, view: View) -> str | None:
     """A price is above 0."""
     return None if draft.ticks > 0 or draft.price is None else f"price: {draft.price} must be above 0"
@@ -64,6 +66,7 @@ def price_positive(draft: Draft, view: View) -> str | None:
 
 @rule(
     RejectReason.PRICE_TOO_LARGE,
+    order_types=PRICED,
     example={"price": "46116860184273879.04"},
 )
 def price_within_venue(draft: Draft, view: View) -> str | None:

@@ -9,16 +9,17 @@ from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Limits, Quote
-from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+from fillstream.services.order_service.orders.rules.rule import MARKET, PRICED, Draft, View, rule
 
 
 @rule(
     RejectReason.NO_QUOTE,
+    order_types=MARKET,
     example={"order_type": "MARKET", "symbol": "ES"},
 )
 def has_quote(draft: Draft, view: View) -> str | None:
     """A market order has a quote on the other side, which bounds its price."""
-    if draft.ticks or draft.order_type != "MARKET":
+    if draft.ticks:
         return None
     side = "ask" if draft.buy else "bid"
     return f"order_type: MARKET needs a quote to bound its price, {draft.terms.symbol} has no {side} yet"
@@ -27,6 +28,7 @@ def has_quote(draft: Draft, view: View) -> str | None:
 @rule(
     RejectReason.PRICE_COLLAR,
     limit="accounts.NAME.max_slippage_bps",
+    order_types=PRICED,  # a market order's price is the bound itself
     example={"price": "999.00"},
 )
 def within_collar(draft: Draft, view: View) -> str | None:

@@ -6,12 +6,17 @@ its value and the limit, or None. Never changes either, never looks at a clock: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from fillstream.libs.common.messages.codes import CancelRejectReason, RejectReason
+from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.order import Order
+
+ALL = frozenset(kind.value for kind in OrderType)
+MARKET = frozenset({OrderType.MARKET.value})
+"""Types without a price of the client's."""
+PRICED = ALL - MARKET
 
 
 class View(Protocol):
@@ -46,34 +51,12 @@ class Draft:
         worth: ticks times lots that the order is valued at; 0 while either is not known.
     """
 
-    __slots__ = (
-        "account",
-        "account_known",
-        "buy",
-        "limits",
-        "lots",
-        "ms",
-        "on_tick",
-        "order",
-        "order_type",
-        "price",
-        "quantity",
-        "quote",
-        "riskier",
-        "symbol",
-        "symbol_known",
-        "terms",
-        "ticks",
-        "time_in_force",
-        "worth",
-    )
-
+    account_known = symbol_known = on_tick = riskier = True
+    order: Order | None = None
+    ticks = worth = 0
     ms: int
     account: str
     symbol: str
-    account_known: bool
-    symbol_known: bool
-    order: Order | None
     buy: bool
     order_type: str
     time_in_force: str
@@ -83,10 +66,6 @@ class Draft:
     terms: Terms
     quote: Quote
     lots: int
-    on_tick: bool
-    ticks: int
-    riskier: bool
-    worth: int
 
 
 Check = Callable[[Draft, View], str | None]
@@ -99,6 +78,7 @@ class Rule(NamedTuple):
         reason: what a refusal is called; it has FIX's number.
         check: None, or the sentence that refuses.
         limit: where its limit is set, empty where it has none.
+        order_types: that it is about.
         meaning: what must hold, in one sentence: the function's docstring.
         example: fields of a signal that breaks it; a null is a field that is left out.
     """
@@ -106,6 +86,7 @@ class Rule(NamedTuple):
     reason: RejectReason | CancelRejectReason
     check: Check
     limit: str
+    order_types: Collection[str]
     meaning: str
     example: Mapping[str, str | None]
 
@@ -118,12 +99,32 @@ class Reject(NamedTuple):
 
 
 def rule(
-    reason: RejectReason | CancelRejectReason, *, limit: str = "", example: Mapping[str, str | None]
+    reason: RejectReason | CancelRejectReason,
+    *,
+    limit: str = "",
+    order_types: Collection[str] = ALL,
+    example: Mapping[str, str | None],
 ) -> Callable[[Check], Rule]:
     """Make a rule of the function below, whose docstring says what it means."""
 
     def made(check: Check) -> Rule:
         assert check.__doc__, "a rule says what it means"
-        return Rule(reason, check, limit, check.__doc__, example)
+        return Rule(reason, check, limit, order_types, check.__doc__, example)
 
     return made
+
+
+class Rules(tuple[Rule, ...]):
+    """Rules in the order of their precedence."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        # Chosen once for each type, so that no order pays for a rule that is not about it.
+        self._checks = {kind: tuple((each.check, each) for each in self if kind in each.order_types) for kind in ALL}
+
+    def first_broken(self, draft: Draft, view: View) -> Reject | None:
+        """Return what the first rule that is broken says, None when all hold."""
+        for check, broken in self._checks[draft.order_type]:
+            text = check(draft, view)
+            if text is not None:
+                return Reject(broken.reason, text)
+        return None

@@ -15,7 +15,7 @@ from fillstream.libs.common.messages.codes import (
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import Account, Instrument
-from fillstream.services.order_service.orders.rules import AMEND, NEW, Draft, Rule, first_broken
+from fillstream.services.order_service.orders.rules import AMEND, NEW, Draft, Rule, Rules
 from fillstream.services.order_service.orders.rules.activity import max_daily_orders
 from fillstream.services.order_service.orders.rules.grid import (
     on_lot,
@@ -78,12 +78,12 @@ def draft_of(terms: Terms = TERMS, limits: Limits = LIMITS, quote: Quote | None 
 
 
 def test_a_draft_that_breaks_no_rule_passes_all_of_them() -> None:
-    assert first_broken(NEW, draft_of(), VIEW) is None
+    assert NEW.first_broken(draft_of(), VIEW) is None
 
 
 def test_a_quantity_off_the_lot_is_refused() -> None:
     draft = draft_of(lots=0, quantity="1.5")
-    assert first_broken(NEW, draft, VIEW) == (
+    assert NEW.first_broken(draft, VIEW) == (
         RejectReason.OFF_LOT, "quantity: 1.5 is not a multiple of AAPL's lot size 1"
     )  # fmt: skip
     assert on_lot.check(draft_of(), VIEW) is None
@@ -105,7 +105,7 @@ def test_a_quantity_beyond_the_venues_is_refused() -> None:
     ],
 )
 def test_a_price_is_on_the_tick_positive_and_within_the_venues(rule: Rule, fields: dict[str, int], price: str) -> None:
-    reject = first_broken(NEW, draft_of(price=price, **fields), VIEW)
+    reject = NEW.first_broken(draft_of(price=price, **fields), VIEW)
     assert reject is not None and reject.reason is rule.reason and price in reject.text
 
 
@@ -117,7 +117,7 @@ def test_the_largest_price_passes() -> None:
     ("worth", "reason"), [(1000, None), (999, "min_order_size"), (100_000, None), (100_001, "max_order_value")]
 )
 def test_an_orders_value_is_between_min_order_size_and_max_order_value(worth: int, reason: str | None) -> None:
-    reject = first_broken(NEW, draft_of(worth=worth), VIEW)
+    reject = NEW.first_broken(draft_of(worth=worth), VIEW)
     assert (reject and reject.reason) == reason
 
 
@@ -131,7 +131,7 @@ def test_the_value_counts_the_multiplier_and_names_the_limit() -> None:
 def test_values_are_exact_where_floats_are_not() -> None:
     terms = terms_of("0.1", "0.1")
     limits = limits_of(terms, max_order_value=D("0.03"), min_order_size=D("0.03"))
-    assert first_broken(NEW, draft_of(terms, limits, worth=3), VIEW) is None
+    assert NEW.first_broken(draft_of(terms, limits, worth=3), VIEW) is None
     assert max_order_value.check(draft_of(terms, limits, worth=4), VIEW) is not None
     assert min_order_size.check(draft_of(terms, limits, worth=2), VIEW) is not None
 
@@ -207,7 +207,7 @@ def test_the_days_orders_are_limited() -> None:
 
 
 @pytest.mark.parametrize("rules", [NEW, AMEND], ids=["NEW", "AMEND"])
-def test_no_reason_stands_twice_in_a_list(rules: tuple[Rule, ...]) -> None:
+def test_no_reason_stands_twice_in_a_list(rules: Rules) -> None:
     reasons = [rule.reason for rule in rules]
     assert len(set(reasons)) == len(reasons)
 

@@ -406,3 +406,14 @@ def test_a_late_fill_of_a_canceled_order_is_told(desk: OrdersDesk) -> None:
     desk.canceled()
     event = desk.fill(40)
     assert (event["ord_status"], event["cum_qty"], event["leaves_qty"]) == ("Canceled", "40", "0")
+
+
+def test_orders_share_their_texts_and_names_of_runs_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MAX_SHARED", 8)
+    desk = OrdersDesk()
+    for number in range(30):
+        desk.new(signal_id=f"s{number}", price="185.00", strategy=f"run-{number // 2}")
+    orders = list(desk.stage._state.live())
+    assert orders[0].strategy is orders[1].strategy
+    assert orders[0].account is orders[2].account
+    assert len(desk.stage._state._shared) <= 8
