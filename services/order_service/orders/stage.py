@@ -44,6 +44,7 @@ from fillstream.services.order_service.orders.rules import (
     unknown_symbol,
     value_price,
 )
+from fillstream.services.order_service.orders.snapshot import dump, load
 from fillstream.services.order_service.orders.state import State
 
 TICK_MS = 250
@@ -413,11 +414,11 @@ class OrdersStage:
 
     def snapshot(self) -> bytes:
         """Return the whole state as canonical JSON."""
-        return self._state.dump()
+        return dump(self._state)
 
     def restore(self, data: bytes) -> None:
         """Replace the state by a snapshot's."""
-        self._take(State.load(data, self._topology, self.partition))
+        self._take(load(data, self._topology, self.partition))
 
     def configuration(self) -> dict[bytes, bytes] | None:
         """Return the entry that brings this process's configuration, unless the state has it."""
