@@ -81,7 +81,7 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
 ENTRYPOINT ["tini", "--"]
 CMD ["fillstream", "--help"]
 
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Fillstream" \
       org.opencontainers.image.description="Order and position management: signals on a Redis stream in, fills, positions and exact P&L out." \

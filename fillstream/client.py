@@ -23,6 +23,7 @@ import orjson
 import redis
 
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.messages.wire import encode_signal
 from fillstream.libs.common.runtime.log import connect
@@ -257,6 +258,8 @@ class Client:
             for stream, entries in self._raw.xread(at, count=1000, block=max(1, int(block_s * 1000))) or []:
                 at[stream.decode()] = entries[-1][0].decode()
                 for _, fields in entries:
+                    if is_note(fields):
+                        continue
                     event = orjson.loads(fields[b"data"])
                     if _concerns(event, outcome, sent, self.topology.signals):
                         outcome.add(event)

@@ -26,6 +26,7 @@ from fillstream.cli.render import print_table, table
 from fillstream.demo.feeds import Moment, publish
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.messages.codes import OrdStatus
+from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.topology import Topology, low_water_key
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.values.money import canonical
@@ -84,7 +85,8 @@ class Watcher(threading.Thread):
             for stream, entries in reply or []:
                 self._at[stream.decode()] = entries[-1][0].decode()
                 for _, fields in entries:
-                    self._count(orjson.loads(fields[b"data"]))
+                    if not is_note(fields):
+                        self._count(orjson.loads(fields[b"data"]))
 
     def _count(self, message: dict[str, Any]) -> None:
         seen = self.seen
@@ -155,6 +157,8 @@ class Desk:
             for _, entries in cast(Any, self.client.xread(cast(Any, {journal: after_id}), block=200)) or []:
                 after_id = entries[-1][0].decode()
                 for _, fields in entries:
+                    if is_note(fields):
+                        continue
                     event = orjson.loads(fields[b"data"])
                     order_id = event["order_id"] if event.get("signal_id") == signal_id else order_id
                     if order_id and event.get("order_id") == order_id and event.get("ord_status") in ENDED:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fillstream.libs.common.messages.topology import id_key
 from fillstream.libs.common.runtime.log import Log
+from fillstream.libs.common.runtime.release import Range, ranges
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
 from fillstream.libs.common.runtime.stage import Stage
@@ -25,6 +26,8 @@ class Replay:
         entries: how many were folded.
         digest: the output hash there.
         committed: the output hash that was committed, when `upto` is the checkpoint; else None.
+        decided: which releases decided the entries, in order.
+        release: which folded them again.
     """
 
     stage: Stage
@@ -32,11 +35,19 @@ class Replay:
     entries: int
     digest: bytes
     committed: bytes | None
+    decided: tuple[Range, ...] = ()
+    release: str = ""
 
     @property
     def agrees(self) -> bool | None:
         """Whether the hashes agree; None when no hash is known for where the replay ended."""
         return None if self.committed is None else self.digest == self.committed
+
+    @property
+    def foreign(self) -> Range | None:
+        """The last entries that another release decided than the one that folded them again; bytes may differ then."""
+        others = [each for each in self.decided if each.release != self.release]
+        return others[-1] if others else None
 
 
 class _NoSnapshots:
@@ -68,6 +79,8 @@ def replay(log: Log, stage: Stage, until: str | None = None) -> Replay:
         until = checkpoint.id
     runner = Runner(stage, log, _NoSnapshots())
     runner.know_poisoned(checkpoint.poisoned)
+    runner.know_notes(checkpoint.notes)
     runner.replay(log.between("0-0", until))
     committed = checkpoint.digest if until == checkpoint.id else None
-    return Replay(stage, runner.position, runner.entries, runner.out.digest, committed)
+    decided = tuple(ranges(checkpoint.notes, until))
+    return Replay(stage, runner.position, runner.entries, runner.out.digest, committed, decided, runner.release)

@@ -20,6 +20,7 @@ from fillstream.libs.common.messages.base import VERSION
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.money import Scale
+from fillstream.services.position_service.snapshot import Books, dump, load
 
 FAMILIES: tuple[Family, ...] = (
     Family("positions", "Positions that are open and those that are flat again.", "state"),
@@ -49,10 +50,7 @@ class PositionStage:
         self.partition = partition
         self.inbox = topology.events(partition)
         self._stream = topology.positions(partition)
-        self._read = 0
-        self._sent = 0
-        self._instruments: dict[str, Instrument] = {}
-        self._fills = {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
+        self._books = Books()
 
     def fold(self, entry: Entry, out: Outputs) -> None:
         """Book one event of the journal.
@@ -66,8 +64,9 @@ class PositionStage:
         if head is None:
             raise BadEntry("not_an_event", f'data: must begin with {{"type":...,"v":{VERSION},"seq":..., of an event')
         seq = int(head[2])
-        if seq != self._read + 1:
-            raise Inconsistent(f"{self.inbox} {entry.id}: seq {seq} must be {self._read + 1}, the one after the last")
+        due = self._books.read + 1
+        if seq != due:
+            raise Inconsistent(f"{self.inbox} {entry.id}: seq {seq} must be {due}, the one after the last")
         match head[1]:
             case b"OrderFilled":
                 self._filled(orjson.loads(payload), entry.ms, out)
@@ -75,7 +74,7 @@ class PositionStage:
                 self._quoted(orjson.loads(payload), entry.ms, out)
             case b"InstrumentDefined":
                 self._defined(orjson.loads(payload), out)
-        self._read = seq
+        self._books.read = seq
 
     # ------------------------------------------------------------------------------------------------ the events
 
@@ -86,9 +85,9 @@ class PositionStage:
         """
         symbol, currency, multiplier = event["symbol"], event["currency"], Decimal(event["multiplier"])
         tick_size, lot_size = Decimal(event["tick_size"]), Decimal(event["lot_size"])
-        known = self._instruments.get(symbol)
+        known = self._books.instruments.get(symbol)
         if known is None:
-            self._instruments[symbol] = Instrument(
+            self._books.instruments[symbol] = Instrument(
                 symbol, currency, tick_size=tick_size, lot_size=lot_size, multiplier=multiplier
             )
             return
@@ -120,7 +119,7 @@ class PositionStage:
             position = instrument.positions[account] = Position()
         change = position.fill(lots, ticks)
         position.fees += fee
-        self._fills[change] += 1
+        self._books.fills[change] += 1
         message = self._message("PositionChanged", ms, account, instrument, position)
         message["change"] = change
         message["order_id"] = event["order_id"]
@@ -140,21 +139,21 @@ class PositionStage:
                 out.event(self._stream, self._message("PositionMarked", ms, account, instrument, position))
 
     def _instrument(self, event: Message) -> Instrument:
-        instrument = self._instruments.get(event["symbol"])
+        instrument = self._books.instruments.get(event["symbol"])
         if instrument is None:
             raise Inconsistent(f"event {event['seq']}: symbol {event['symbol']} must be defined before it is used")
         return instrument
 
     def _message(self, kind: str, ms: int, account: str, instrument: Instrument, position: Position) -> Message:
         """Return what both kinds of message say; counts it as sent."""
-        self._sent += 1
+        self._books.sent += 1
         money = instrument.money
         realized = instrument.realized(position)
         unrealized = instrument.unrealized(position, realized)
         return {
             "type": kind,
             "v": VERSION,
-            "seq": self._sent,
+            "seq": self._books.sent,
             "time": ms,
             "account": account,
             "symbol": instrument.symbol,
@@ -171,23 +170,12 @@ class PositionStage:
     # ------------------------------------------------------------------------------------------------- the state
 
     def snapshot(self) -> bytes:
-        """Return the whole state as JSON; integers that may pass 64 bits are text."""
-        return orjson.dumps(
-            {
-                "read": self._read,
-                "sent": self._sent,
-                "fills": self._fills,
-                "instruments": [_dump(instrument) for instrument in self._instruments.values()],
-            }
-        )
+        """Return the whole state; see `snapshot`."""
+        return dump(self._books)
 
     def restore(self, data: bytes) -> None:
         """Replace the state by a snapshot's."""
-        state = orjson.loads(data)
-        self._read = state["read"]
-        self._sent = state["sent"]
-        self._fills = state["fills"]
-        self._instruments = {dumped["symbol"]: _load(dumped) for dumped in state["instruments"]}
+        self._books = load(data)
 
     def configuration(self) -> None:
         """Return nothing: terms of instruments come in the journal."""
@@ -195,9 +183,9 @@ class PositionStage:
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many positions are open and flat, and what fills did."""
-        quantities = [p.quantity for i in self._instruments.values() for p in i.positions.values()]
+        quantities = [p.quantity for i in self._books.instruments.values() for p in i.positions.values()]
         flat = quantities.count(0)
-        return {"positions": {"open": len(quantities) - flat, "flat": flat}, "position_changes": self._fills}
+        return {"positions": {"open": len(quantities) - flat, "flat": flat}, "position_changes": self._books.fills}
 
 
 def _units(event: Message, name: str, grid: Scale) -> int:
@@ -217,33 +205,3 @@ def _mark_of(quote: Message, grid: Scale) -> int | None:
     if bid is not None:
         return 2 * _units(quote, "bid_px", grid)
     return None if ask is None else 2 * _units(quote, "ask_px", grid)
-
-
-def _dump(instrument: Instrument) -> Message:
-    return {
-        "symbol": instrument.symbol,
-        "currency": instrument.currency,
-        "tick_size": str(instrument.price.step),
-        "lot_size": str(instrument.lot.step),
-        "multiplier": str(instrument.multiplier),
-        "mark": None if instrument.mark is None else str(instrument.mark),
-        "positions": [
-            [account, str(p.quantity), str(p.cash), str(p.cost), str(p.denominator), str(p.fees)]
-            for account, p in instrument.positions.items()
-        ],
-    }
-
-
-def _load(dumped: Message) -> Instrument:
-    instrument = Instrument(
-        dumped["symbol"],
-        dumped["currency"],
-        tick_size=Decimal(dumped["tick_size"]),
-        lot_size=Decimal(dumped["lot_size"]),
-        multiplier=Decimal(dumped["multiplier"]),
-    )
-    if dumped["mark"] is not None:
-        instrument.set_mark(int(dumped["mark"]))
-    for account, *numbers in dumped["positions"]:
-        instrument.positions[account] = Position(*map(int, numbers))
-    return instrument

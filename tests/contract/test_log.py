@@ -9,7 +9,8 @@ import redis
 
 from fillstream.libs.common.messages.bad_entry import unpack_raw
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.log import FRAME_BYTES, Fenced, Gap, Log, RedisLog, connect
+from fillstream.libs.common.runtime.log import FRAME_BYTES, Fenced, Gap, Log, Moved, RedisLog, connect
+from fillstream.libs.common.runtime.release import Note, running
 from fillstream.libs.common.runtime.stage import Outputs
 from tests.support.memory_log import MemoryLog, MemoryRedis
 
@@ -70,6 +71,65 @@ def test_a_commit_appends_acknowledges_and_moves_the_checkpoint_together(desk: t
     assert log.read(10, 1) == []
 
 
+def test_the_first_release_of_a_partition_leaves_no_entry(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    make().claim("0.2.0")
+    claimed = make().claim("0.3.0")  # nothing was decided before it
+    assert claimed.notes == {"0-0": Note("0.3.0", "0-0")}
+    assert stream(INBOX) == []
+
+
+def test_the_release_that_runs_is_noted_when_none_is_named(desk: tuple[MakeLog, Streams]) -> None:
+    assert desk[0]().claim().notes == {"0-0": Note(running(), "0-0")}
+
+
+def committed(log: Log, release: str) -> str:
+    """Claim for a release and let it commit one entry; return the entry's id."""
+    log.claim(release)
+    log.append({b"n": b"1"})
+    batch = log.read(1, 1)
+    log.commit(batch, outputs("a"))
+    return batch[-1].id
+
+
+def test_a_release_that_takes_over_notes_it_behind_what_waits(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    upto = committed(make(), "0.2.0")
+    make().append({b"n": b"2"})
+    log = make()
+    claimed = log.claim("0.3.0", upto)
+    waiting, note = log.read(10, 1)
+    assert stream(INBOX)[1:] == [{b"n": b"2"}, {b"release": b"0.3.0", b"after": upto.encode()}]
+    assert claimed.notes == {"0-0": Note("0.2.0", "0-0"), note.id: Note("0.3.0", upto)}
+    log.commit([waiting, note], outputs("b"))
+    assert make().claim("0.3.0", note.id).notes == claimed.notes, "the same release again notes nothing"
+    assert len(stream(INBOX)) == 3
+    assert make().checkpoint().notes == claimed.notes
+
+
+def test_a_release_that_does_not_stand_where_another_has_come_to_changes_nothing(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    older, newer = make(), make()
+    upto = committed(older, "0.2.0")
+    with pytest.raises(Moved) as moved:
+        newer.claim("0.3.0", "0-0")
+    assert (moved.value.upto, moved.value.release) == (upto, "0.2.0")
+    assert len(stream(INBOX)) == 1
+    older.append({b"n": b"2"})
+    older.commit(older.read(1, 1), outputs("b"))  # nobody fenced it
+    same = make()
+    assert same.claim("0.2.0", "0-0").entries == 2, "within a release the log is folded again"
+
+
+def test_a_release_may_come_back_where_the_other_decided_nothing(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    upto = committed(make(), "0.2.0")
+    make().claim("0.3.0", upto)
+    claimed = make().claim("0.2.0", upto)
+    assert [fields.get(b"release") for fields in stream(INBOX)] == [None, b"0.3.0", b"0.2.0"]
+    assert sorted(claimed.notes.values()) == [Note("0.2.0", "0-0"), Note("0.2.0", upto), Note("0.3.0", upto)]
+
+
 def test_what_was_read_but_not_committed_comes_again_after_a_claim(desk: tuple[MakeLog, Streams]) -> None:
     make, _ = desk
     first = make()
@@ -120,6 +180,18 @@ def test_a_batch_that_was_committed_already_is_refused(desk: tuple[MakeLog, Stre
     with pytest.raises(Gap):
         log.commit(batch, outputs("twice"))
     assert [fields[b"data"] for fields in stream("out")] == [b'{"event":"once"}']
+
+
+def test_a_checkpoint_without_notes_is_of_the_release_that_left_none(client: redis.Redis, redis_url: str) -> None:
+    client.hset(TOPOLOGY.checkpoint("stage", 0), mapping={"epoch": 3, "id": "5-0", "entries": 1, "digest": b"\1" * 16})
+    made = connect(redis_url)
+    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    with pytest.raises(Moved, match=r"0\.1\.0 has decided up to 5-0"):
+        log.claim("0.2.0", "4-0")
+    assert list(log.claim("0.2.0", "5-0").notes.values()) == [Note("0.2.0", "5-0")]
+    found = client.hgetall(TOPOLOGY.checkpoint("stage", 0))
+    assert (found[b"release"], found[b"release_after"]) == (b"0.2.0", b"5-0")  # type: ignore[index]
+    made.close()
 
 
 def test_a_lost_reply_is_read_again(desk: tuple[MakeLog, Streams]) -> None:

@@ -60,7 +60,7 @@ def test_each_image_is_built_by_one_service_and_pulled_by_none() -> None:
     assert built == {"signals": "runtime", "analytics": "analytics"}
     for name in OURS:
         image = "fillstream-analytics" if name == "analytics" else "fillstream"
-        assert SERVICES[name]["image"] == f"{image}:${{FILLSTREAM_VERSION:-0.1.0}}"
+        assert SERVICES[name]["image"] == f"{image}:${{FILLSTREAM_VERSION:-0.2.0}}"
         assert SERVICES[name]["pull_policy"] == "never"
 
 

@@ -459,7 +459,7 @@ def test_the_overlay_that_the_readme_shows_builds(tmp_path: Path) -> None:
     pods = [each["spec"]["template"]["spec"] for each in workloads(own).values()]
 
     assert {each["containers"][0]["image"] for each in pods} == {
-        "registry.example.com/fillstream:0.1.0",
+        "registry.example.com/fillstream:0.2.0",
         "registry.example.com/fillstream-analytics@sha256:0123…",
         "valkey/valkey:9",
     }

@@ -54,10 +54,10 @@ class AdderDesk:
         self.redis = MemoryRedis()
         self.snapshots = MemorySnapshots()
 
-    def start(self, stage: Adder | None = None) -> Runner:
+    def start(self, stage: Adder | None = None, release: str | None = None) -> Runner:
         stage = stage or Adder()
         log = MemoryLog(self.redis, Topology(), stage.name, 0, INBOX)
-        runner = Runner(stage, log, self.snapshots)
+        runner = Runner(stage, log, self.snapshots, release)
         runner.recover()
         return runner
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,22 +16,31 @@ from tests.support.tree import ROOT
 PYTHONS = ("3.11", "3.12", "3.13")
 
 
-def found(version: str) -> str:
+def found(wanted: str) -> str:
     """Return a Python of a version: on PATH, or beside the one that runs the tests; skip when there is none."""
-    beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python3"))
-    for candidate in (shutil.which(f"python{version}"), *map(str, beside)):
-        if candidate and _says(candidate, "import sys; print('%d.%d' % sys.version_info[:2])") == version:
+    beside = sorted(Path(sys.base_prefix).parent.glob(f"{wanted}.*/bin/python3"))
+    for candidate in (shutil.which(f"python{wanted}"), *map(str, beside)):
+        if candidate and _says(candidate, "import sys; print('%d.%d' % sys.version_info[:2])") == wanted:
             return candidate
-    pytest.skip(f"no Python {version} on PATH, nor beside {sys.base_prefix}")
+    pytest.skip(f"no Python {wanted} on PATH, nor beside {sys.base_prefix}")
 
 
-def interpreter(version: str, folder: Path) -> str:
+def interpreter(wanted: str, folder: Path) -> str:
     """Return a Python of a version that can import the checkout and its tests: this one, or a fresh environment's."""
-    if version == "%d.%d" % sys.version_info[:2]:  # noqa: UP031 - as `found` asks it
+    if wanted == "%d.%d" % sys.version_info[:2]:  # noqa: UP031 - as `found` asks it
         return sys.executable
-    python = environment(found(version), folder) / "python"
+    python = environment(found(wanted), folder) / "python"
     run(*pip(folder / "venv"), "--require-hashes", "-c", str(ROOT / "constraints.txt"), "pytest", cwd=folder)
+    _name_release(folder / "venv")
     return str(python)
+
+
+def _name_release(venv: Path) -> None:
+    """Leave what says which release is installed: the checkout itself is imported from where it is."""
+    [packages] = venv.glob("lib/python*/site-packages")
+    told = packages / f"fillstream-{version('fillstream')}.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: fillstream\nVersion: {version('fillstream')}\n")
 
 
 def environment(python: str, folder: Path, *extras: str) -> Path:

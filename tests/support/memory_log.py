@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fillstream.libs.common.messages.topology import Topology, id_key
-from fillstream.libs.common.runtime.log import Checkpoint, Fenced, Gap
+from fillstream.libs.common.runtime.log import Checkpoint, Fenced, Gap, Moved
+from fillstream.libs.common.runtime.release import BEGINNING, Note, ranges, running
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 
@@ -44,13 +45,27 @@ class MemoryLog:
 
     def checkpoint(self) -> Checkpoint:
         found = self.redis.checkpoints.get(self._key, Checkpoint())
-        return replace(found, poisoned=dict(found.poisoned))
+        return replace(found, poisoned=dict(found.poisoned), notes=dict(found.notes))
 
-    def claim(self) -> Checkpoint:
+    def claim(self, release: str | None = None, at: str = "") -> Checkpoint:
         checkpoint = self.redis.checkpoints.setdefault(self._key, Checkpoint())
+        self._note(checkpoint, release or running(), at)
         checkpoint.epoch += 1
         self._epoch, self._committed = checkpoint.epoch, checkpoint.id
         return self.checkpoint()
+
+    def _note(self, checkpoint: Checkpoint, release: str, at: str) -> None:
+        if checkpoint.id == BEGINNING:
+            checkpoint.notes[BEGINNING] = Note(release, BEGINNING)
+            return
+        # Who decides now: as if one more entry had been committed.
+        decides = ranges(checkpoint.notes, "9999999999999-0")[-1].release
+        if decides == release:
+            return
+        if at and at != checkpoint.id:
+            raise Moved(checkpoint.id, decides)
+        note = self.redis.add(self.inbox, {b"release": release.encode(), b"after": checkpoint.id.encode()})
+        checkpoint.notes[note] = Note(release, checkpoint.id)
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
         entries = self.redis.streams.get(self.inbox, [])

@@ -1,26 +1,32 @@
 """What a release left behind, read back: the logs of a desk, where its stages stood, snapshots, a database, hashes.
 
-A folder of `kept/` is a release. It was written once, by `python -m tests.upgrade.keep`, and is never written again:
-a step that changes bytes on purpose keeps a release of its own, and says why.
+A folder of `kept/` is a release. The newest is the one this tree is: its bytes are compared, and until it is released a
+step that changes them on purpose keeps it anew, by `python -m tests.upgrade.keep`, and says why. The others are written
+for ever: this tree reads what they wrote. To make a release is to raise the version and to keep one folder more.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fillstream.libs.common.runtime.log import Checkpoint
+from fillstream.libs.common.runtime.release import BEGINNING, UNNOTED, Note, order_of
+from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.snapshots import SnapshotStore
-from fillstream.libs.common.runtime.stage import Entry, Stage
+from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
+from tests.support.memory_log import MemoryLog, MemorySnapshots
 from tests.support.simulated_desk import SimulatedDesk
 
 FOLDER = Path(__file__).parent / "kept"
-RELEASES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
+RELEASES = sorted((path.name for path in FOLDER.iterdir() if path.is_dir()), key=order_of)
 CURRENT = RELEASES[-1]
 """The release whose bytes this tree keeps."""
+OLDER = RELEASES[:-1]
+"""Those whose logs, snapshots and databases it reads, whatever bytes it writes itself."""
 SEEDS = range(20)
 STEPS = 300
 KEPT_SEED, KEPT_STEPS, KEPT_ACCOUNTS, KEPT_SYMBOLS = 2026, 2_500, 2, 2
@@ -56,6 +62,19 @@ def lines(desk: SimulatedDesk) -> Iterator[dict[str, object]]:
             yield {"stream": stream, "id": entry.id, "fields": fields}
 
 
+class _Refolding(MemoryLog):
+    """A log whose stage changes nothing in the inboxes that are there already."""
+
+    fixed: Collection[str]
+
+    def append(self, fields: dict[bytes, bytes]) -> None:
+        """The configuration is in the log, where the release appended it."""
+
+    def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
+        out.by_stream = {stream: sent for stream, sent in out.by_stream.items() if stream not in self.fixed}
+        super().commit(batch, out, quarantined)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A release's folder."""
@@ -81,12 +100,33 @@ class Kept:
                 fields = {name.encode("latin-1"): value.encode("latin-1") for name, value in told["fields"].items()}
                 entry = Entry(told["id"], int(told["id"].partition("-")[0]), fields)
                 desk.redis.streams.setdefault(told["stream"], []).append(entry)
+        notes = {} if self.release == UNNOTED else {BEGINNING: Note(self.release, BEGINNING)}
         for slot in desk.slots:
             stage = slot.make()
             stands = self.stands()[of_stage(stage)]
             desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.partition)] = Checkpoint(
-                1, stands["id"], bytes.fromhex(stands["digest"]), int(stands["entries"])
+                1, stands["id"], bytes.fromhex(stands["digest"]), int(stands["entries"]), notes=dict(notes)
             )
+        return desk
+
+    def refolded(self) -> SimulatedDesk:
+        """Return the desk as this tree would have decided it: each stage folds the inbox that the release left it.
+
+        Positions fold the journal that this tree makes of the orders' inbox; nothing else that the release sent stays.
+        """
+        old = self.desk()
+        desk = SimulatedDesk(0, KEPT_ACCOUNTS, KEPT_SYMBOLS)
+        stages = sorted((slot.make() for slot in desk.slots), key=lambda stage: stage.name == "positions")
+        inboxes = {stage.inbox for stage in stages if stage.name != "positions"}
+        desk.redis.streams = {stream: old.redis.streams[stream] for stream in inboxes}
+        for stage in stages:
+            log = _Refolding(desk.redis, desk.topology, stage.name, stage.partition, stage.inbox)
+            log.fixed = inboxes
+            runner = Runner(stage, log, MemorySnapshots())
+            runner.recover()
+            while batch := runner.read(1, 0):
+                desk.redis.now_ms = batch[0].ms
+                runner.step(batch)
         return desk
 
     def stands(self) -> dict[str, dict[str, str]]:

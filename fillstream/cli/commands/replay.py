@@ -46,6 +46,7 @@ def replay(
 
     Nothing is written: a live stage does not notice. With --json the whole state is there, as it was at that moment.
     The exit code is 1 when the hashes differ, or when the log was trimmed and no longer begins at its beginning.
+    Bytes are equal within a release: where another one decided entries, that is said beside the hashes.
     """
     from fillstream.cli.target import find_desk
     from fillstream.libs.common.runtime.log import RedisLog, connect
@@ -84,6 +85,8 @@ def _as_dict(result: Replay) -> dict[str, object]:
         "digest": result.digest.hex(),
         "committed": None if result.committed is None else result.committed.hex(),
         "agrees": result.agrees,
+        "release": result.release,
+        "decided": [each._asdict() for each in result.decided],
         "gauges": {family: dict(values) for family, values in result.stage.gauges().items()},
         "state": _state(result),
     }
@@ -105,6 +108,8 @@ def _show(result: Replay) -> None:
     for family, values in result.stage.gauges().items():
         for name, count in values.items():
             out.print(f"  {family}{' ' if name else ''}{name}: {count:,}", markup=False)
+    for each in result.decided if result.foreign else ():
+        out.print(f"  entries after {each.after} up to {each.upto} were decided by {each.release}", markup=False)
     where = f"{result.stage.name} {result.stage.partition}, {result.entries:,} entries up to {result.upto}"
     match result.agrees:
         case True:
@@ -112,5 +117,12 @@ def _show(result: Replay) -> None:
         case False:
             committed = (result.committed or b"").hex()
             out.print(f"[red]the output hash differs[/]: {where}: {result.digest.hex()}, committed was {committed}")
+            if result.foreign:
+                out.print(
+                    f"entries up to {result.foreign.upto} were decided by {result.foreign.release}, and this is"
+                    f" {result.release}: bytes are equal within a release only. Replay with {result.foreign.release},"
+                    " or check the books: they agree whoever folds.",
+                    markup=False,
+                )
         case None:
             out.print(f"{where}: output hash {result.digest.hex()}; no hash was committed there to compare with")

@@ -29,6 +29,9 @@ _REPORTS: Final = ffi.typeof("fs_report[]")
 OUTPUT_REPORTS: Final = 8192  # records the reusable output buffer holds (512 KiB); longer answers take more calls
 _MAX_OUTPUT_REPORTS: Final = 1 << 24
 _BUSY: Final = "{} must wait: reports are still to be fetched with process_into or process, of a command it has begun."
+_MAGIC_BYTES: Final = 8
+_MAGIC_NAME: Final = 6
+"""A snapshot begins with a word of so many bytes: a name, then the version of what follows (native/src/snapshot.c)."""
 _SUBMIT: Final = """`submit(order_id, account, symbol, side, price, qty)`: put in one plain limit order from plain ints.
 
 Returns how many reports it gave; `answers` has them, and must be asked at `output_reports` or more. `UNDONE`: reports
@@ -338,17 +341,26 @@ class Engine:
     def restore(self, snapshot: bytes | bytearray | memoryview) -> None:
         """Put the state of a snapshot in place of this engine's. On any error this engine is as it was.
 
-        Raises ValueError for bytes that are no snapshot, MemoryError when memory runs out.
+        Raises ValueError for bytes that are no snapshot or one of another version, MemoryError when memory runs out.
         """
         status = lib.fs_restore(self._engine, ffi.from_buffer(snapshot), memoryview(snapshot).nbytes)
         if status == lib.FS_BAD_SNAPSHOT:
-            raise ValueError(f"These {memoryview(snapshot).nbytes} bytes are no snapshot of an engine.")
+            raise ValueError(self._refused(memoryview(snapshot).cast("B")))
         if status == lib.FS_NO_MEMORY:
             raise MemoryError("Memory ran out while a snapshot was restored.")
         if status == lib.FS_BUSY:
             raise RuntimeError(_BUSY.format("restore"))
         assert status == lib.FS_OK
         self._now_ms = 0
+
+    def _refused(self, snapshot: memoryview) -> str:
+        """Say why bytes are no snapshot for this engine. Each begins with a magic word, the last of it its version."""
+        magic, own = bytes(snapshot[:_MAGIC_BYTES]), Engine(1).snapshot()[:_MAGIC_BYTES]
+        version, read = magic[_MAGIC_NAME:], own[_MAGIC_NAME:].decode()
+        if magic[:_MAGIC_NAME] == own[:_MAGIC_NAME] and magic != own and version.isdigit():
+            theirs = version.decode()
+            return f"These {snapshot.nbytes} bytes are no snapshot of version {read}: this engine cannot read {theirs}."
+        return f"These {snapshot.nbytes} bytes are no snapshot of an engine."
 
     def state_hash(self) -> int:
         """Return the 64-bit hash of the state: equal states, equal hashes."""

@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from fillstream.libs.common.messages.topology import Topology, low_water_key
+from fillstream.libs.common.runtime.release import BEGINNING, UNNOTED, Note, running
 from fillstream.libs.common.runtime.stage import EMPTY_DIGEST, Entry, Outputs
 
 LOSSY_MAXLEN = 10_000
@@ -45,6 +46,20 @@ class Fenced(Exception):
     """Another process has claimed this partition; this one must not write any more."""
 
 
+class Moved(Exception):
+    """Another release has decided entries that the claimer's state does not have, and may still be deciding.
+
+    Args:
+        upto: the last entry that it committed.
+        release: which one.
+    """
+
+    def __init__(self, upto: str, release: str) -> None:
+        super().__init__(f"{release} has decided up to {upto}")
+        self.upto = upto
+        self.release = release
+
+
 class Gap(Exception):
     """The batch does not begin right after the checkpoint: something would be skipped, or committed twice."""
 
@@ -60,6 +75,7 @@ class Checkpoint:
         entries: how many entries were committed in all.
         suspect: an entry that once ended the process; empty when none.
         poisoned: entries that were quarantined, with the reason.
+        notes: which releases decided, see `release`.
     """
 
     epoch: int = 0
@@ -68,6 +84,7 @@ class Checkpoint:
     entries: int = 0
     suspect: str = ""
     poisoned: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, Note] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +119,16 @@ class Log(Protocol):
         """Return where the stage stands, changing nothing."""
         ...
 
-    def claim(self) -> Checkpoint:
-        """Take the fence, so that earlier owners can commit no more; return where the stage stands."""
+    def claim(self, release: str | None = None, at: str = "") -> Checkpoint:
+        """Take the fence, so that earlier owners can commit no more; return where the stage stands.
+
+        Args:
+            release: that claims, None for the one that runs. It is noted when another decided before.
+            at: where the claimer's state stands; empty when it has none yet.
+
+        Raises:
+            Moved: another release decided before, and the stage stands elsewhere. Nothing has changed.
+        """
         ...
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
@@ -194,12 +219,15 @@ class RedisLog:
         """See `Log.checkpoint`."""
         return parse_checkpoint(self._raw.execute_command("HGETALL", self.checkpoint_key))
 
-    def claim(self) -> Checkpoint:
+    def claim(self, release: str | None = None, at: str = "") -> Checkpoint:
         """See `Log.claim`."""
         self.settle()
         self._ahead = None
-        reply = self.client.evalsha(self._claim, 2, self.inbox, self.checkpoint_key, self.group)
-        claimed = parse_checkpoint(cast(list[bytes], reply))
+        args = (self.group, release or running(), UNNOTED, at)
+        reply = cast(list[bytes], self.client.evalsha(self._claim, 2, self.inbox, self.checkpoint_key, *args))
+        if reply[0] == b"MOVED":
+            raise Moved(reply[1].decode(), reply[2].decode())
+        claimed = parse_checkpoint(reply)
         self._epoch = claimed.epoch
         self._committed = self._last_read = claimed.id
         return claimed
@@ -361,6 +389,9 @@ def parse_checkpoint(flat: Sequence[bytes]) -> Checkpoint:
                 found.suspect = value.decode()
             case _ if name.startswith(b"poisoned:"):
                 found.poisoned[name[9:].decode()] = value.decode()
+            case _ if name.startswith(b"release:"):
+                release, _, after = value.decode().partition(" ")
+                found.notes[name[8:].decode()] = Note(release, after or BEGINNING)
     return found
 
 

@@ -3,7 +3,8 @@
 Flows in: a `Log` and snapshots. Flows out: commits. Never starts a thread, never knows what a stage does;
 the only clock it reads is a stopwatch on the commit, for a metric.
 
-    recover:  newest usable snapshot -> fold silently up to the checkpoint -> output hashes agree? -> take the fence
+    recover:  newest usable snapshot -> did this release decide what follows? -> fold it silently up to the checkpoint
+              -> output hashes agree? -> take the fence
     step:     read a batch -> fold -> commit (all or nothing)
 
 Any error whose outcome is unknown leaves through the top: the process ends and the next one recovers.
@@ -18,7 +19,8 @@ from typing import Protocol
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import id_key
-from fillstream.libs.common.runtime.log import Checkpoint, Log
+from fillstream.libs.common.runtime.log import Checkpoint, Log, Moved
+from fillstream.libs.common.runtime.release import Notes, order_of, own_since, ranges, running
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
 from fillstream.libs.common.runtime.stage import EMPTY_DIGEST, Entry, Inconsistent, Outputs, Stage
 
@@ -65,9 +67,11 @@ class Runner:
         stage: fresh, as constructed.
         log: its inbox and way out.
         snapshots: where to recover from.
+        release: that decides; None for the one that runs.
     """
 
-    def __init__(self, stage: Stage, log: Log, snapshots: Snapshots) -> None:
+    def __init__(self, stage: Stage, log: Log, snapshots: Snapshots, release: str | None = None) -> None:
+        self.release = release or running()
         self.stage = stage
         self.log = log
         self.snapshots = snapshots
@@ -79,6 +83,8 @@ class Runner:
         self._initial = stage.snapshot()
         self._suspect = ""
         self._poisoned: dict[str, str] = {}
+        self._notes: Notes = {}
+        self._passed_over: list[str] = []
 
     # ------------------------------------------------------------------------------------------------ recovery
 
@@ -86,13 +92,22 @@ class Runner:
         """Rebuild the state, prove that it is the one that was committed, and take the fence.
 
         Raises:
-            RecoveryError: the log or the snapshots do not lead to the committed output hash.
+            RecoveryError: the log or the snapshots do not lead to the committed output hash, or another release
+                decided what would have to be folded again.
         """
         found = self.log.checkpoint()
         self._load(found)
+        self._check_release(found)
         self._replay(found)
-        claimed = self.log.claim()
+        try:
+            claimed = self.log.claim(self.release, self.position)
+        except Moved as moved:
+            raise RecoveryError(
+                f"{self.stage.inbox}: {moved.release} decided up to {moved.upto} while this one, {self.release}, was"
+                f" starting at {self.position}: it still runs. {_hand_over(moved.release, self.release)}"
+            ) from moved
         # The former owner may have committed until the fence fell.
+        self._check_release(claimed)
         self._replay(claimed)
         self._set_lost_aside(claimed)
         if claimed.suspect and id_key(claimed.suspect) > id_key(claimed.id):
@@ -111,6 +126,7 @@ class Runner:
                 self._restore(snapshot)
             except SnapshotError as error:
                 logger.warning("snapshot skipped: %s", error)
+                self._passed_over.append(str(error))
                 self.stage.restore(self._initial)
                 continue
             self.position, self.entries = snapshot.id, snapshot.entries
@@ -118,7 +134,31 @@ class Runner:
             return
         self.out.digest = EMPTY_DIGEST
 
+    def _check_release(self, checkpoint: Checkpoint) -> None:
+        """Refuse to fold again what another release decided: its bytes were its own."""
+        since = own_since(checkpoint.notes, checkpoint.id, self.release)
+        if id_key(self.position) >= id_key(since):
+            return
+        other = ranges(checkpoint.notes, since)[-1].release
+        begins = f"the newest usable snapshot stands at {self.position}"
+        if self.position == "0-0":
+            begins = "there is no usable snapshot"
+        if since == checkpoint.id:
+            what_to_do = _hand_over(other, self.release)
+        else:
+            what_to_do = f"Bring back a snapshot of this stage at or after {since}: {self.release} began at one."
+        passed_over = "".join(f" Passed over: {each}." for each in self._passed_over)
+        raise RecoveryError(
+            f"{self.stage.inbox}: {other} decided the entries up to {since}, and {begins}; {self.release} cannot fold"
+            f" again what {other} decided. {what_to_do}{passed_over}"
+        )
+
     def _restore(self, snapshot: Snapshot) -> None:
+        if order_of(snapshot.release) > order_of(self.release):
+            raise SnapshotError(
+                f"{snapshot.id}: {snapshot.release} wrote it, which is newer than {self.release}: start"
+                f" {snapshot.release}"
+            )
         try:
             self.stage.restore(snapshot.state)
         except MemoryError:
@@ -144,15 +184,20 @@ class Runner:
         """Decide on quarantined entries as the commit that quarantined them did: entry id to reason."""
         self._poisoned = poisoned
 
+    def know_notes(self, notes: Notes) -> None:
+        """Tell the notes of releases from entries that only look like one."""
+        self._notes = notes
+
     def _replay(self, checkpoint: Checkpoint) -> None:
         self.know_poisoned(checkpoint.poisoned)
+        self.know_notes(checkpoint.notes)
         if self.position != checkpoint.id:
             try:
                 self.replay(self.log.between(self.position, checkpoint.id))
             except FoldFailed as error:
                 raise RecoveryError(
-                    f"{self.stage.inbox}: {error}. The entry was committed, so the version that wrote the log could"
-                    " fold it: start that version, or mend this one"
+                    f"{self.stage.inbox}: {error}. The entry was committed, so {self.release} could fold it once:"
+                    " the log, the configuration or this build is another"
                 ) from error
         if (self.position, self.entries, self.out.digest) != (
             checkpoint.id,
@@ -162,9 +207,9 @@ class Runner:
             raise RecoveryError(
                 f"{self.stage.inbox}: folding again up to {self.position} ({self.entries} entries) gives output hash"
                 f" {self.out.digest.hex()}, but {checkpoint.id} ({checkpoint.entries} entries) was committed with"
-                f" {checkpoint.digest.hex()}. Either this version decides differently from the one that wrote the log"
-                " (start that version, stop it cleanly so that it leaves a snapshot, then upgrade), or entries were"
-                " deleted or changed: compare with `fillstream replay`."
+                f" {checkpoint.digest.hex()}. {self.release} decided them: either this is another build of it (start"
+                " the one that wrote the log, stop it cleanly so that it leaves a snapshot, then start this one), or"
+                " entries were deleted or changed: compare with `fillstream replay`."
             )
 
     def replay(self, entries: Iterable[Entry]) -> None:
@@ -240,9 +285,13 @@ class Runner:
             out.bad("poisoned", self._poisoned[entry.id])
             out.seal()
             return
+        if entry.id in self._notes:
+            return
         try:
             self.stage.fold(entry, out)
         except BadEntry as bad:
+            if out.unsealed:  # half of what it sent would stay: that is no bad entry, it is a bug
+                raise FoldFailed(entry.id, AssertionError("BadEntry after something was sent")) from bad
             out.bad(bad.reason, bad.text)
         except (Inconsistent, MemoryError):  # neither is the entry's fault
             raise
@@ -252,4 +301,8 @@ class Runner:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands after the last commit, which the log has settled."""
-        return Snapshot(self.position, self.out.digest, self.entries, self.stage.snapshot())
+        return Snapshot(self.position, self.out.digest, self.entries, self.stage.snapshot(), self.release)
+
+
+def _hand_over(other: str, release: str) -> str:
+    return f"Start {other}, stop it cleanly so that it leaves a snapshot, then start {release}."

@@ -16,6 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from fillstream.libs.common.messages.topology import id_key
+from fillstream.libs.common.runtime.release import UNNOTED
 
 FORMAT = 1
 KEEP = 3
@@ -36,12 +37,14 @@ class Snapshot:
         digest: the running output hash there.
         entries: how many entries were folded in all.
         state: the stage's own bytes.
+        release: which wrote it.
     """
 
     id: str
     digest: bytes
     entries: int
     state: bytes
+    release: str = UNNOTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class _Header:
     entries: int
     bytes: int
     blake2b: str
+    release: str = UNNOTED
 
 
 class SnapshotStore:
@@ -85,7 +89,7 @@ class SnapshotStore:
         """
         header = _Header(
             FORMAT, self._stage, self._partition, snapshot.id, snapshot.digest.hex(), snapshot.entries,
-            len(snapshot.state), blake2b(snapshot.state, digest_size=16).hexdigest(),
+            len(snapshot.state), blake2b(snapshot.state, digest_size=16).hexdigest(), snapshot.release,
         )  # fmt: skip
         beside = self.folder / f".{snapshot.id}.{os.getpid()}.tmp"
         try:
@@ -121,7 +125,7 @@ class SnapshotStore:
             raise SnapshotError(f"{path}: of {header.stage} {header.partition}, not of {self._stage} {self._partition}")
         if (len(state), blake2b(state, digest_size=16).hexdigest()) != (header.bytes, header.blake2b):
             raise SnapshotError(f"{path}: {len(state)} bytes do not hash to what the header says; damaged")
-        return Snapshot(header.id, bytes.fromhex(header.digest), header.entries, state)
+        return Snapshot(header.id, bytes.fromhex(header.digest), header.entries, state, header.release)
 
     def set_aside(self, snapshot_id: str) -> None:
         """Rename one so that it counts no more; renamed back, it does again."""

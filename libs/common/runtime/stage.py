@@ -113,6 +113,11 @@ class Outputs:
             sent[1].append(payload)
         self._unsealed += (stream.encode(), payload)
 
+    @property
+    def unsealed(self) -> bool:
+        """Whether the current entry has sent anything so far that the hash covers."""
+        return bool(self._unsealed)
+
     def seal(self) -> None:
         """Take what the entry sent into the running hash. One hash an entry: a frame of reports sends hundreds."""
         if self._unsealed:

@@ -2,7 +2,8 @@
 
 Flows in: raw entries as XREAD gives them. Flows out: a `Batch`: tables to append, by name, and the entries that fit no
 table. Never loses an entry: each is a row, or in `undecodable` whole with the reason, or both when only one of its
-numbers does not fit. Never lets one bad entry change what becomes of another.
+numbers does not fit; only a release's note to its stage is passed over. Never lets one bad entry change what becomes
+of another.
 
 The messages of a batch are parsed together by Arrow, in C++ and without the interpreter's lock. What Arrow refuses is
 halved until the bad entry stands alone; pydantic then says in a sentence what is wrong with it.
@@ -24,6 +25,7 @@ from fillstream.libs.common.messages.bad_entry import unpack_raw
 from fillstream.libs.common.messages.base import VERSION
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import journal_event
+from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.positions import position_message
 from fillstream.services.analytics.decode.columns import LAST_MS, fits, money, times
 from fillstream.services.analytics.schema import (
@@ -111,6 +113,8 @@ def decode_messages(kind: Messages, stream: str, entries: Sequence[RawEntry], ba
     good: list[RawEntry] = []
     for entry in entries:
         flat = entry[1]
+        if flat and is_note(flat[::2]):
+            continue
         if flat and ((flat[0] == DATA and len(flat) == 2) or (kind.raw and DATA in flat[::2])):
             good.append(entry)
         else:

@@ -2,7 +2,7 @@
 
 Flows in: raw entries of `signals`, in every shape `messages.wire` knows. Flows out: a row each in table `signals`.
 Never judges a signal (that is the signals stage's part) and never loses one: what cannot be typed is null, `problem`
-says why, and `fields` then has the entry byte for byte.
+says why, and `fields` then has the entry byte for byte. A release's note to the stage is no signal, and passed over.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.wire import decode, shorten
 from fillstream.services.analytics.decode.columns import money
 from fillstream.services.analytics.decode.entries import Batch, RawEntry, envelope, raw_fields
@@ -26,6 +27,7 @@ LARGEST_INTEGER = 2**63 - 1
 
 def decode_signals(stream: str, entries: Sequence[RawEntry], batch: Batch) -> None:
     """Add a row for each entry to `batch`."""
+    entries = [entry for entry in entries if not (entry[1] and is_note(entry[1][::2]))]
     problems: dict[int, list[str]] = {}
     found = [_signal(row, entry[1] or [], problems) for row, entry in enumerate(entries)]
     columns = envelope(stream, entries)

@@ -17,7 +17,7 @@ must not wait for the venue's "too late" to know that nothing is left. The same 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import orjson
@@ -79,7 +79,7 @@ class Order:
         cancel_signal: the signal whose cancel is pending.
         amendment: pending.
         finished_ms: when the status became final; 0 while working.
-        counted: the status that the state's counts have it under; `State.changed` follows.
+        counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
     """
 
     order_id: int
@@ -105,7 +105,7 @@ class Order:
     cancel_signal: str | None = None
     amendment: Amendment | None = None
     finished_ms: int = 0
-    counted: str = PENDING_NEW
+    counted: str = field(default=PENDING_NEW, init=False)
 
     @property
     def priced(self) -> bool:

@@ -24,6 +24,7 @@ from fillstream.services.order_service.orders.decode import decode
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.reports import Reports
 from fillstream.services.order_service.orders.requests import Requests
+from fillstream.services.order_service.orders.snapshot import dump, load
 from fillstream.services.order_service.orders.state import State
 
 TICK_MS = 250
@@ -131,11 +132,11 @@ class OrdersStage:
 
     def snapshot(self) -> bytes:
         """Return the whole state as canonical JSON."""
-        return self._state.dump()
+        return dump(self._state)
 
     def restore(self, data: bytes) -> None:
         """Replace the state by a snapshot's."""
-        self._take(State.load(data, self._topology, self.partition))
+        self._take(load(data, self._topology, self.partition))
 
     def configuration(self) -> dict[bytes, bytes] | None:
         """Return the entry that brings this process's configuration, unless the state has it."""

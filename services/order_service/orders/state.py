@@ -1,7 +1,7 @@
 """Everything the orders stage knows: configuration, orders, client ids, quotes, counts.
 
-Flows in: a configuration, orders and their changes, the time of a tick. Flows out: look-ups, and the whole state as
-canonical JSON. Never decides about an order, never emits anything.
+Flows in: a configuration, orders and their changes, the time of a tick. Flows out: look-ups. Never decides about an
+order, never emits anything, never writes itself down: that is `snapshot`'s.
 
 An order's record is an `Order` until `retention_ms` after it finished. Then, and for an order that validation refused
 from the start, the JSON of a `Remembered` takes its place until its client_order_id is `idempotency_ms` old: a working
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
 
 import orjson
 
@@ -20,13 +19,12 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, Account, DeskConfig, Instrument
-from fillstream.services.order_service.orders.order import FINAL, Amendment, Order, Remembered
+from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
 MAX_SHARED = 4096
 """So many texts are looked for when an order comes that may have the same; beyond, all are forgotten at once."""
-SNAPSHOT_VERSION = 2
 
 _FIXED_TERMS = ("id", "tick_size", "lot_size", "multiplier", "currency")
 """Terms that ticks and lots in books, orders and positions were counted in."""
@@ -95,13 +93,14 @@ class State:
         self.config = config
         self.configured = True
         for symbol in symbols:
-            self._define(symbol, config.instruments[symbol])
+            self.define(symbol, config.instruments[symbol])
         for name in accounts:
             self.accounts[name] = config.accounts[name]
         self._limits.clear()
         return symbols, accounts
 
-    def _define(self, symbol: str, instrument: Instrument) -> None:
+    def define(self, symbol: str, instrument: Instrument) -> None:
+        """Take an instrument's terms; live orders of it go on under them."""
         self.instruments[symbol] = instrument
         self.terms[symbol] = Terms(symbol, instrument, self._topology)
         self.symbols[instrument.id] = symbol
@@ -276,81 +275,13 @@ class State:
 
     # --------------------------------------------------------------- snapshot
 
-    def dump(self) -> bytes:
-        """Return the state as JSON; equal states give equal bytes."""
-        document = {
-            "version": SNAPSHOT_VERSION,
-            "seq": self.seq,
-            "counter": self.counter,
-            "forgotten": self.forgotten,
-            "configured": self.configured,
-            "waiting": [[i, kind.decode(), value.hex()] for i, kind, value in self.waiting],
-            "config": self.config.to_json().decode(),
-            "defined": DeskConfig(instruments=self.instruments, accounts=self.accounts).to_json().decode(),
-            "orders": [_dump_order(order) for _, order in sorted(self.orders.items())],
-            "quotes": [[n, *(getattr(q, name) for name in _QUOTE_FIELDS)] for n, q in sorted(self.quotes.items())],
-            "moved": [*self.moved],
-            "daily": self.daily,
-            "statuses": {status: count for status, count in self.statuses.items() if count},
-            "rejects": self.rejects,
-            "cancel_rejects": self.cancel_rejects,
-            "fills": self.fills,
-        }
-        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-
-    @classmethod
-    def load(cls, data: bytes, topology: Topology, partition: int) -> State:
-        """Return the state that `dump` wrote."""
-        document = orjson.loads(data)
-        assert document["version"] == SNAPSHOT_VERSION, f"version: a snapshot of version {document['version']}"
-        state = cls(topology, partition)
-        for name in ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills"):
-            setattr(state, name, document[name])
-        state.waiting = [(i, kind.encode(), bytes.fromhex(value)) for i, kind, value in document["waiting"]]
-        state.config = DeskConfig.from_json(document["config"].encode())
-        defined = DeskConfig.from_json(document["defined"].encode())
-        state.accounts = dict(defined.accounts)
-        for symbol, instrument in defined.instruments.items():
-            state._define(symbol, instrument)
-        for number, *fields in document["quotes"]:
-            for name, value in zip(_QUOTE_FIELDS, fields, strict=True):
-                setattr(state.quotes[number], name, value)
-        state.moved = dict.fromkeys(document["moved"])
-        state.daily = {account: (day, count) for account, (day, count) in document["daily"].items()}
-        for fields in document["orders"]:
-            state._load_order(fields)
-        state.finished = deque(sorted((o.finished_ms, o.order_id) for o in state.live() if o.status in FINAL))
-        return state
-
-    def _load_order(self, fields: list[Any]) -> None:
-        order_id = fields[0]
-        if len(fields) == len(Remembered._fields):
-            remembered = Remembered._make(fields)
-            self.orders[order_id] = orjson.dumps(fields)
-            self.clients.setdefault(remembered.account, {})[remembered.client_order_id] = order_id
+    def put(self, order_id: int, record: Order | Remembered) -> None:
+        """Put back what a snapshot kept of an order; in the order of the ids."""
+        if isinstance(record, Order):
+            record.counted = record.status
+            self.orders[order_id] = record
+        else:
+            self.orders[order_id] = orjson.dumps([*record])
+        self.clients.setdefault(record.account, {})[record.client_order_id] = order_id
+        if isinstance(record, Remembered):
             self.remembered += 1
-            return
-        values = dict(zip(_ORDER_FIELDS, fields, strict=True))
-        values["terms"] = self.terms[values["terms"]]
-        values["notional"] = int(values["notional"])
-        if values["amendment"] is not None:
-            values["amendment"] = Amendment._make(values["amendment"])
-        order = Order(**values, counted=values["status"])
-        self.orders[order_id] = order
-        self.clients.setdefault(order.account, {})[order.client_order_id] = order_id
-
-
-_QUOTE_FIELDS = ("bid", "bid_qty", "ask", "ask_qty", "last", "at_ms")
-_ORDER_FIELDS = tuple(name for name in Order.__dataclass_fields__ if name != "counted")
-_TERMS, _NOTIONAL, _AMENDMENT = (_ORDER_FIELDS.index(name) for name in ("terms", "notional", "amendment"))
-
-
-def _dump_order(order: Order | bytes) -> Any:
-    if isinstance(order, bytes):
-        return orjson.Fragment(order)
-    fields = [getattr(order, name) for name in _ORDER_FIELDS]
-    fields[_TERMS] = order.terms.symbol
-    fields[_NOTIONAL] = str(order.notional)  # beyond 64 bits, where JSON's integers end
-    if order.amendment is not None:
-        fields[_AMENDMENT] = [*order.amendment]
-    return fields

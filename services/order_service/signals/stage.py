@@ -6,7 +6,6 @@ that came before a ReportStatus instead. Never knows instruments, limits or the 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -18,79 +17,14 @@ from fillstream.libs.common.messages.topology import Topology, partition_of_orde
 from fillstream.libs.common.messages.wire import decode, shorten
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.services.order_service.signals.encode import instruction_of, status_request_of
-
-IDEMPOTENCY_MS = 24 * 3600 * 1000
-"""How long, in log time, a signal_id is remembered (milliseconds)."""
-MAX_REMEMBERED = 4_000_000
-"""At most this many signal_ids are remembered, the oldest go first; each takes about 250 bytes of memory."""
+from fillstream.services.order_service.signals.seen import CONTENT_BYTES, IDEMPOTENCY_MS, KEY_BYTES, SeenSignals
+from fillstream.services.order_service.signals.snapshot import Signals, dump, load
 
 FAMILIES: tuple[Family, ...] = (
     Family("signals", "Signals by outcome: accepted became an instruction, duplicate came before.", "outcome", True),
     Family("signals_remembered", "Signal ids remembered, so that the same one again changes nothing."),
     Family("signals_forgotten_early", "Signal ids forgotten before their time: there were too many.", only_grows=True),
 )
-
-_KEY_BYTES = 16
-_CONTENT_BYTES = 8
-_MS_BYTES = 8
-_VALUE_BYTES = _MS_BYTES + _CONTENT_BYTES
-
-
-class SeenSignals:
-    """The signal_ids of the last IDEMPOTENCY_MS with their contents, as digests, in the order they came.
-
-    `_first` maps the id's digest to 8 bytes of time (big endian ms) and 8 bytes of content digest: one small object an
-    id. The deque keeps the order, because taking the first key out of a large dict is slow.
-    """
-
-    __slots__ = ("_first", "_order", "forgotten_early")
-
-    def __init__(self) -> None:
-        self._first: dict[bytes, bytes] = {}
-        self._order: deque[bytes] = deque()
-        self.forgotten_early = 0
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def content_of(self, key: bytes, now_ms: int) -> bytes | None:
-        """Return the digest of what came first under `key`, None if nothing did in the last IDEMPOTENCY_MS."""
-        value = self._first.get(key)
-        if value is None or _ms_of(value) <= now_ms - IDEMPOTENCY_MS:
-            return None
-        return value[_MS_BYTES:]
-
-    def remember(self, key: bytes, content: bytes, now_ms: int) -> None:
-        """Add a key that `content_of` does not know, and forget what is too old."""
-        self._forget(now_ms)
-        assert key not in self._first, "content_of is asked first"
-        self._first[key] = now_ms.to_bytes(_MS_BYTES) + content
-        self._order.append(key)
-
-    def _forget(self, now_ms: int) -> None:
-        order, first = self._order, self._first
-        while order and _ms_of(first[order[0]]) <= now_ms - IDEMPOTENCY_MS:
-            del first[order.popleft()]
-        if len(order) >= MAX_REMEMBERED:
-            del first[order.popleft()]
-            self.forgotten_early += 1
-
-    def dump(self) -> bytes:
-        """Return all keys in order, then all values in order."""
-        return b"".join(self._order) + b"".join(map(self._first.__getitem__, self._order))
-
-    def load(self, data: bytes) -> None:
-        """Replace everything by what `dump` returned."""
-        count, rest = divmod(len(data), _KEY_BYTES + _VALUE_BYTES)
-        assert rest == 0, "a dump is whole keys and values"
-        keys = [data[i : i + _KEY_BYTES] for i in range(0, count * _KEY_BYTES, _KEY_BYTES)]
-        values = [data[i : i + _VALUE_BYTES] for i in range(count * _KEY_BYTES, len(data), _VALUE_BYTES)]
-        self._first = dict(zip(keys, values, strict=True))
-        self._order = deque(keys)
-
-
-def _ms_of(value: bytes) -> int:
-    return int.from_bytes(value[:_MS_BYTES])
 
 
 class SignalsStage:
@@ -124,8 +58,8 @@ class SignalsStage:
         instruction = instruction_of(decode(entry.fields), entry.id)
         stream = self._destination(instruction)
         signal_id: str = instruction["signal_id"]
-        key = blake2b(signal_id.encode(), digest_size=_KEY_BYTES).digest()
-        content = blake2b(orjson.dumps(instruction), digest_size=_CONTENT_BYTES).digest()
+        key = blake2b(signal_id.encode(), digest_size=KEY_BYTES).digest()
+        content = blake2b(orjson.dumps(instruction), digest_size=CONTENT_BYTES).digest()
         first = self._seen.content_of(key, entry.ms)
         if first is None:
             self._seen.remember(key, content, entry.ms)
@@ -156,22 +90,12 @@ class SignalsStage:
         return self._streams[partition]
 
     def snapshot(self) -> bytes:
-        """Return the state: a line of JSON with the counts, then what `SeenSignals.dump` returns."""
-        counts = {
-            "accepted": self._accepted,
-            "duplicate": self._duplicate,
-            "forgotten_early": self._seen.forgotten_early,
-        }
-        return orjson.dumps(counts) + b"\n" + self._seen.dump()
+        """Return the whole state; see `snapshot`."""
+        return dump(Signals(self._seen, self._accepted, self._duplicate))
 
     def restore(self, data: bytes) -> None:
         """Replace the state by a snapshot's."""
-        line, _, seen = data.partition(b"\n")
-        counts = orjson.loads(line)
-        self._accepted = counts["accepted"]
-        self._duplicate = counts["duplicate"]
-        self._seen.forgotten_early = counts["forgotten_early"]
-        self._seen.load(seen)
+        self._seen, self._accepted, self._duplicate = load(data)
 
     def configuration(self) -> None:
         """Return nothing: no decision here depends on configuration but the count of partitions."""

@@ -97,6 +97,12 @@ def test_truncated_or_extended_bytes_are_refused(snapshot: bytes) -> None:
     assert refused(snapshot + b"x")
 
 
+def test_another_versions_snapshot_is_refused_with_both_versions(snapshot: bytes) -> None:
+    older = snapshot[:6] + b"01" + snapshot[8:]
+    with pytest.raises(ValueError, match=r"400 bytes are no snapshot of version 02: this engine cannot read 01\."):
+        Engine().restore(older)
+
+
 def test_every_flipped_bit_is_refused(snapshot: bytes) -> None:
     for i in range(len(snapshot)):
         broken = bytearray(snapshot)

@@ -172,9 +172,9 @@ class HandOver(MemoryLog):
 
     former: Runner
 
-    def claim(self) -> Checkpoint:
+    def claim(self, release: str | None = None, at: str = "") -> Checkpoint:
         drain(self.former)
-        return super().claim()
+        return super().claim(release, at)
 
 
 def hand_over(desk: AdderDesk, former: Runner, stage: Adder) -> Runner:

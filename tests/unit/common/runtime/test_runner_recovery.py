@@ -10,6 +10,7 @@ import pytest
 
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.log import Checkpoint
+from fillstream.libs.common.runtime.release import running
 from fillstream.libs.common.runtime.runner import FoldFailed, RecoveryError, Runner
 from fillstream.libs.common.runtime.snapshots import Snapshot
 from fillstream.libs.common.runtime.stage import Entry, Outputs
@@ -154,7 +155,7 @@ def test_a_bugs_words_that_are_no_text_are_written_down_as_escapes() -> None:
     assert str(failed.value) == f"entry {failed.value.entry_id}: ValueError: \\ud800\\xe9" + "x" * 98
 
 
-def test_a_version_that_decides_differently_is_told_what_was_found_and_what_to_do() -> None:
+def test_a_build_that_decides_differently_is_told_what_was_found_and_what_to_do() -> None:
     desk = AdderDesk()
     desk.send("1")
     drain(desk.start())
@@ -167,13 +168,13 @@ def test_a_version_that_decides_differently_is_told_what_was_found_and_what_to_d
         desk.start(Adder(factor=2))
     assert str(refused.value) == (
         f"numbers: folding again up to {checkpoint.id} (1 entries) gives output hash {differs.digest.hex()}, but"
-        f" {checkpoint.id} (1 entries) was committed with {checkpoint.digest.hex()}. Either this version decides"
-        " differently from the one that wrote the log (start that version, stop it cleanly so that it leaves a"
-        " snapshot, then upgrade), or entries were deleted or changed: compare with `fillstream replay`."
+        f" {checkpoint.id} (1 entries) was committed with {checkpoint.digest.hex()}. {running()} decided them: either"
+        " this is another build of it (start the one that wrote the log, stop it cleanly so that it leaves a snapshot,"
+        " then start this one), or entries were deleted or changed: compare with `fillstream replay`."
     )
 
 
-def test_a_version_that_breaks_on_what_was_committed_is_told_to_make_way() -> None:
+def test_a_build_that_breaks_on_what_was_committed_is_told_so() -> None:
     desk = AdderDesk()
     desk.send("13")
     drain(desk.start())
@@ -181,8 +182,8 @@ def test_a_version_that_breaks_on_what_was_committed_is_told_to_make_way() -> No
     with pytest.raises(RecoveryError) as refused:
         desk.start(Adder(bug=b"13"))
     assert str(refused.value) == (
-        f"numbers: entry {entry.id}: ZeroDivisionError: bug. The entry was committed, so the version that wrote the"
-        " log could fold it: start that version, or mend this one"
+        f"numbers: entry {entry.id}: ZeroDivisionError: bug. The entry was committed, so {running()} could fold it"
+        " once: the log, the configuration or this build is another"
     )
 
 

@@ -12,8 +12,9 @@ from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
 from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
-from fillstream.services.order_service.signals import stage as signals_stage
-from fillstream.services.order_service.signals.stage import IDEMPOTENCY_MS, SignalsStage
+from fillstream.services.order_service.signals import seen
+from fillstream.services.order_service.signals.seen import IDEMPOTENCY_MS
+from fillstream.services.order_service.signals.stage import SignalsStage
 
 T0 = 1_700_000_000_000
 BUY = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
@@ -232,7 +233,7 @@ def test_forgetting_costs_what_is_forgotten(desk: Desk) -> None:
 
 
 def test_beyond_the_limit_the_oldest_id_is_forgotten_and_counted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signals_stage, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(seen, "MAX_REMEMBERED", 3)
     for i in range(4):
         desk.flat(BUY | {"signal_id": f"s{i}"})
     assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "ReportStatus"

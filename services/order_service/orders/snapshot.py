@@ -1,0 +1,212 @@
+"""The orders stage's state as bytes, and back: every record by the names of its fields.
+
+Flows in: a `State`; or the bytes that this release or an older one wrote. Flows out: canonical JSON, equal for equal
+states; or the state again. Never decides anything about what it carries, never guesses what it does not know.
+
+    version, seq, counter, forgotten, configured       numbers and flags of the state
+    waiting [{id, field, value}]                       entries that wait for a configuration; value in hex
+    config, defined                                    the configuration in force, and every term ever defined
+    orders [{record: "Order", ...}]                    by the names of `Order`
+    remembered {record: "Remembered", names, rows}     names once, rows in their order: there may be millions
+    quotes [{instrument, ...}], moved, daily {account: {day, count}}, statuses, rejects, cancel_rejects, fills
+
+To add a field with a default to `Order`, `Remembered` or `Quote` is enough: an older snapshot has none and loads. A
+field with a type of its own joins `_WRITE` and `_READ`. What changes the meaning or the shape of what is there raises
+`VERSION` and adds a step to `UPCASTS`, and the snapshots in tests/upgrade/kept prove it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from typing import Any, Final
+
+import orjson
+
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
+from fillstream.services.order_service.orders.compiled import Quote
+from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.order import FINAL, Amendment, Order, Remembered
+from fillstream.services.order_service.orders.state import State
+
+VERSION = 3
+
+_PLAIN: Final = ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills")
+_KEYS: Final = (*_PLAIN, "version", "waiting", "config", "defined", "orders", "remembered", "quotes", "moved", "daily")
+_QUOTE: Final = tuple(sorted(Quote.__slots__))
+_QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
+_ORDER: Final = tuple(field.name for field in fields(Order) if field.init)
+_ORDER_KNOWN: Final = frozenset(_ORDER)
+_ORDER_NEEDED: Final = tuple(
+    field.name
+    for field in fields(Order)
+    if field.init and field.default is MISSING and field.default_factory is MISSING
+)
+_REMEMBERED: Final = Remembered._fields
+_REMEMBERED_NEEDED: Final = tuple(name for name in _REMEMBERED if name not in Remembered._field_defaults)
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+
+
+def dump(state: State) -> bytes:
+    """Return the state as JSON; equal states give equal bytes."""
+    records = sorted(state.orders.items())
+    document = {
+        "version": VERSION,
+        **{name: getattr(state, name) for name in _PLAIN},
+        "statuses": {status: count for status, count in state.statuses.items() if count},
+        "waiting": [{"id": i, "field": field.decode(), "value": value.hex()} for i, field, value in state.waiting],
+        "config": state.config.to_json().decode(),
+        "defined": DeskConfig(instruments=state.instruments, accounts=state.accounts).to_json().decode(),
+        "orders": orjson.Fragment(orjson.dumps([_order(o) for _, o in records if isinstance(o, Order)])),
+        "remembered": {
+            "record": "Remembered",
+            "names": _REMEMBERED,
+            "rows": [orjson.Fragment(record) for _, record in records if isinstance(record, bytes)],
+        },
+        "quotes": [
+            {"instrument": number, **{name: getattr(quote, name) for name in _QUOTE}}
+            for number, quote in sorted(state.quotes.items())
+        ],
+        "moved": [*state.moved],
+        "daily": {account: {"day": day, "count": count} for account, (day, count) in state.daily.items()},
+    }
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def _order(order: Order) -> Document:
+    record = {name: getattr(order, name) for name in _ORDER}
+    for name, write in _WRITE.items():
+        record[name] = write(record[name])
+    record["record"] = "Order"
+    return record
+
+
+_WRITE: Final[dict[str, Callable[[Any], Any]]] = {
+    "terms": lambda terms: terms.symbol,
+    "notional": str,  # may pass 64 bits, where JSON's integers end
+    "amendment": lambda amendment: amendment and amendment._asdict(),
+}
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def load(data: bytes, topology: Topology, partition: int) -> State:
+    """Return the state that `dump` wrote, of this release or of an older one.
+
+    Raises:
+        Unreadable: of a version, a record or with a name that this release does not know.
+    """
+    document = orjson.loads(data)
+    if not isinstance(document, dict):
+        raise Unreadable(f"orders snapshot: must be an object with named fields, got {type(document).__name__}")
+    document = upcast("orders snapshot", document, document.get("version"), VERSION, UPCASTS)
+    check_names("orders snapshot", document, _KEYS, _KEYS)
+    state = State(topology, partition)
+    for name in _PLAIN:
+        setattr(state, name, document[name])
+    state.waiting = [(each["id"], each["field"].encode(), bytes.fromhex(each["value"])) for each in document["waiting"]]
+    state.config = DeskConfig.from_json(document["config"].encode())
+    defined = DeskConfig.from_json(document["defined"].encode())
+    state.accounts = dict(defined.accounts)
+    for symbol, instrument in defined.instruments.items():
+        state.define(symbol, instrument)
+    for each in document["quotes"]:
+        check_names("quote", each, ("instrument", *_QUOTE), ("instrument", *_QUOTE_V3))
+        quote = state.quotes[each.pop("instrument")]
+        for name, value in each.items():
+            setattr(quote, name, value)
+    state.moved = dict.fromkeys(document["moved"])
+    state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
+    _load_records(document, state)
+    return state
+
+
+def _load_records(document: Document, state: State) -> None:
+    records: dict[int, Order | Remembered] = {}
+    for each in document["orders"]:
+        order = _load_order(each, state)
+        records[order.order_id] = order
+    for remembered in _load_remembered(document["remembered"]):
+        records[remembered.order_id] = remembered
+    for order_id, record in sorted(records.items()):
+        state.put(order_id, record)
+    state.finished = deque(sorted((o.finished_ms, o.order_id) for o in state.live() if o.status in FINAL))
+
+
+def _load_order(record: Document, state: State) -> Order:
+    kind = record.pop("record", None)
+    if kind != "Order":
+        raise Unreadable(f"orders snapshot: record {kind} must be Order among orders")
+    check_names("Order", record, _ORDER_KNOWN, _ORDER_NEEDED)
+    for name, read in _READ.items():
+        if name in record:
+            record[name] = read(record[name])
+    symbol = record["terms"]
+    if symbol not in state.terms:
+        raise Unreadable(f"Order {record['order_id']}: terms {symbol} must be an instrument that is defined")
+    record["terms"] = state.terms[symbol]
+    return Order(**record)
+
+
+def _load_amendment(record: Document | None) -> Amendment | None:
+    if record is None:
+        return None
+    check_names("Amendment", record, Amendment._fields, ("signal_id", "quantity", "price"))
+    return Amendment(**record)
+
+
+_READ: Final[dict[str, Callable[[Any], Any]]] = {"notional": int, "amendment": _load_amendment}
+
+
+def _load_remembered(table: Document) -> list[Remembered]:
+    if table["record"] != "Remembered":
+        raise Unreadable(f"orders snapshot: record {table['record']} must be Remembered among remembered orders")
+    names = table["names"]
+    check_names("Remembered", dict.fromkeys(names), _REMEMBERED, _REMEMBERED_NEEDED)
+    if tuple(names) == _REMEMBERED:
+        return [Remembered._make(row) for row in table["rows"]]
+    return [Remembered(**dict(zip(names, row, strict=True))) for row in table["rows"]]
+
+
+# ------------------------------------------------------------------------------------------------------ older versions
+
+_V2_ORDER = (
+    "order_id", "signal_id", "client_order_id", "account", "account_id", "terms", "strategy", "confidence", "side",
+    "order_type", "time_in_force", "quantity", "price", "signal_time", "received_ms", "status", "cum", "notional",
+    "last_match", "acknowledged", "cancel_signal", "amendment", "finished_ms",
+)  # fmt: skip
+_V2_AMENDMENT = ("signal_id", "quantity", "price")
+_V2_REMEMBERED = (
+    "order_id", "client_order_id", "account", "symbol", "side", "status", "quantity", "cum_qty", "avg_px",
+    "received_ms",
+)  # fmt: skip
+_V2_QUOTE = ("instrument", "bid", "bid_qty", "ask", "ask_qty", "last", "at_ms")
+
+
+def upcast_v2_v3(document: Document) -> Document:
+    """Name the fields, which 0.1.0 wrote as lists. The length of a list told it what the record was."""
+    orders, remembered = [], []
+    for values in document["orders"]:
+        if len(values) == len(_V2_REMEMBERED):
+            remembered.append(values)
+            continue
+        order = dict(zip(_V2_ORDER, values, strict=True))
+        if order["amendment"] is not None:
+            order["amendment"] = dict(zip(_V2_AMENDMENT, order["amendment"], strict=True))
+        orders.append({"record": "Order", **order})
+    document["version"] = 3
+    document["orders"] = orders
+    document["remembered"] = {"record": "Remembered", "names": [*_V2_REMEMBERED], "rows": remembered}
+    document["quotes"] = [dict(zip(_V2_QUOTE, values, strict=True)) for values in document["quotes"]]
+    document["waiting"] = [dict(zip(("id", "field", "value"), values, strict=True)) for values in document["waiting"]]
+    document["daily"] = {account: {"day": day, "count": count} for account, (day, count) in document["daily"].items()}
+    return document
+
+
+UPCASTS: Upcasts = {2: upcast_v2_v3}
+"""No release wrote version 1."""
