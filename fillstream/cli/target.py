@@ -80,7 +80,7 @@ class Desk:
         return address_of(told)
 
     def _analytics_status(self) -> str:
-        return self.topology.status(ANALYTICS, 0)
+        return self.topology.status(ANALYTICS)
 
 
 def find_desk(config: Path | None, redis_url: str | None) -> Desk:

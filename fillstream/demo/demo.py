@@ -26,13 +26,13 @@ from fillstream.cli.render import print_table, table
 from fillstream.demo.feeds import Moment, publish
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.messages.codes import OrdStatus
-from fillstream.libs.common.messages.topology import Topology, low_water_key
+from fillstream.libs.common.messages.stages import READERS, places
+from fillstream.libs.common.messages.topology import KINDS, Topology, low_water_key
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.values.money import canonical
 from fillstream.stack.extras import how_to_get
 from fillstream.tools.audit import Audit, RedisSource, audit
 from fillstream.tools.registry import all_stages
-from fillstream.tools.status import inboxes
 
 CHUNK = 100
 """Moments of the market between two looks at the clock and at the lag."""
@@ -108,14 +108,14 @@ class Desk:
         self._has_analytics = has_analytics
         self.client = redis.Redis.from_url(url)
         self.topology = settings.topology()
-        self._inboxes = [(stage, p, inbox) for stage, p, inbox in inboxes(self.topology) if inbox is not None]
+        self._inboxes = [(each.program.name, each.inbox) for each in places(self.topology) if each.inbox is not None]
 
     def lag(self) -> int:
         """Return how many entries the slowest stage is behind."""
         pipe = self.client.pipeline(transaction=False)
-        for stage, partition, inbox in self._inboxes:
-            pipe.hget(self.topology.checkpoint(stage, partition), "entries")
-            pipe.xinfo_stream(inbox)
+        for stage, inbox in self._inboxes:
+            pipe.hget(self.topology.checkpoint(stage, inbox), "entries")
+            pipe.xinfo_stream(self.topology.key(inbox))
         replies = pipe.execute()
         return max(
             int(info["entries-added"]) - int(done or 0) for done, info in zip(replies[::2], replies[1::2], strict=True)
@@ -123,12 +123,10 @@ class Desk:
 
     def analytics_lag(self) -> int:
         """Return how many of the public streams analytics, if it runs, has not stored up to their end."""
-        t = self.topology
         if not self._has_analytics:
             return 0
-        streams = [t.signals, t.dead]
-        streams += [t.events(a) for a in range(t.account_partitions)]
-        streams += [t.positions(a) for a in range(t.account_partitions)]
+        kept = [kind for kind in READERS["analytics"].reads if not KINDS[kind].lossy]
+        streams = [self.topology.key(name) for kind in kept for name in self.topology.names(kind)]
         behind = 0
         for stream in streams:
             last = cast(Any, self.client.xrevrange(stream, count=1))

@@ -22,7 +22,7 @@ import redis
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import Command, CommandType, Side
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.values.money import Scale
 
 FRAME_RECORDS = 100
@@ -245,7 +245,7 @@ def publish(
         was_away = False
         for partition, records in waiting.items():
             try:
-                client.xadd(topology.commands(partition), {"frame": b"".join(records)})
+                client.xadd(topology.commands(SIM, partition), {"frame": b"".join(records)})
             except redis.exceptions.RedisError as error:
                 if outlast is None:
                     raise
@@ -283,7 +283,7 @@ def last_mids(client: redis.Redis, topology: Topology, instruments: Mapping[str,
     symbols = {one.id: symbol for symbol, one in instruments.items()}
     mids: dict[str, int] = {}
     for partition in range(topology.symbol_partitions):
-        entries: Any = client.xrevrange(topology.commands(partition), count=LOOKED_BACK)
+        entries: Any = client.xrevrange(topology.commands(SIM, partition), count=LOOKED_BACK)
         for _, fields in entries:
             for one in reversed(_two_sided_quotes(fields.get(b"frame", b""))):
                 if one.symbol in symbols:

@@ -17,7 +17,7 @@ import orjson
 from fillstream.libs.common.ledger.average import Instrument, Position
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import VERSION
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.money import Scale
 
@@ -36,19 +36,17 @@ class PositionStage:
     """The fold of `events.{partition}`.
 
     Args:
-        topology: names of the streams.
         partition: of the accounts.
     """
 
     name = "positions"
     tick_ms: int | None = None
-    latencies_ms: list[int] | None = None
     families = FAMILIES
 
-    def __init__(self, topology: Topology, partition: int) -> None:
+    def __init__(self, partition: int) -> None:
         self.partition = partition
-        self.inbox = topology.events(partition)
-        self._stream = topology.positions(partition)
+        self.inbox = stream_name("events", partition)
+        self._stream = stream_name("positions", partition)
         self._read = 0
         self._sent = 0
         self._instruments: dict[str, Instrument] = {}
@@ -188,10 +186,6 @@ class PositionStage:
         self._sent = state["sent"]
         self._fills = state["fills"]
         self._instruments = {dumped["symbol"]: _load(dumped) for dumped in state["instruments"]}
-
-    def configuration(self) -> None:
-        """Return nothing: terms of instruments come in the journal."""
-        return
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many positions are open and flat, and what fills did."""

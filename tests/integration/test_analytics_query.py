@@ -20,8 +20,8 @@ from tests.conftest import until
 from tests.support.analytics import Process, committed
 from tests.support.messages import payload, sample
 
-EVENTS = "events.{0}"
-POSITIONS = "positions.{0}"
+EVENTS = "events.{a0}"
+POSITIONS = "positions.{a0}"
 
 
 @pytest.fixture

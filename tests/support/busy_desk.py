@@ -14,6 +14,7 @@ import redis
 from fillstream.demo.demo import Desk, analytics_counts, judge
 from fillstream.demo.feeds import listed, synthetic
 from fillstream.demo.traffic import Traffic
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.stack.stack import LocalStack
 from fillstream.tools.audit import Audit
 from tests.conftest import until
@@ -52,7 +53,7 @@ class Load:
                 moment = next(self._market)
                 for traffic in self._traffic:
                     traffic.see(moment)
-                stream = self._topology.commands(self._topology.symbol_partition(moment.symbol))
+                stream = self._topology.commands(SIM, self._topology.symbol_partition(moment.symbol))
                 self._add(stream, {"frame": moment.record})
             self._add(self._topology.signals, self._traffic[n % len(self._traffic)].next())
             self.sent += 1

@@ -43,7 +43,7 @@ def hashes(desk: SimulatedDesk) -> dict[str, str]:
     """Return the output hash of every stage partition."""
     checkpoints = desk.redis.checkpoints
     return {
-        of_stage(stage): checkpoints[desk.topology.checkpoint(stage.name, stage.partition)].digest.hex()
+        of_stage(stage): checkpoints[desk.topology.checkpoint(stage.name, stage.inbox)].digest.hex()
         for stage in (slot.make() for slot in desk.slots)
     }
 
@@ -84,7 +84,7 @@ class Kept:
         for slot in desk.slots:
             stage = slot.make()
             stands = self.stands()[of_stage(stage)]
-            desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.partition)] = Checkpoint(
+            desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.inbox)] = Checkpoint(
                 1, stands["id"], bytes.fromhex(stands["digest"]), int(stands["entries"])
             )
         return desk

@@ -17,6 +17,7 @@ import pytest
 
 from fillstream.libs.common.messages.codes import OrdStatus
 from fillstream.libs.common.runtime.runner import Runner
+from fillstream.libs.common.runtime.stage import configuration_of
 from fillstream.services.analytics.sinks.store import Store
 from tests.support.interpreters import PYTHONS, interpreter
 from tests.support.memory_log import MemoryLog, MemorySnapshots
@@ -55,13 +56,13 @@ def test_a_stage_goes_on_from_the_kept_snapshot_to_the_kept_bytes(desk: Simulate
     [snapshot_id] = files.ids()
     snapshots = MemorySnapshots()
     snapshots.save(files.load(snapshot_id))
-    log = MemoryLog(desk.redis, desk.topology, stage.name, stage.partition, stage.inbox)
+    log = MemoryLog(desk.redis, desk.topology, stage.name, stage.inbox)
     runner = Runner(stage, log, snapshots)
     runner.recover()
     stands = NOW.stands()[name]
     assert runner.out.digest.hex() == stands["digest"]
     assert 0 < runner.replayed < int(stands["entries"]), "it began at the snapshot, and had something to fold"
-    appended = stage.configuration()
+    appended = configuration_of(stage)
     assert appended is None, "the desk is configured as it was, or this would be another one"
 
 

@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
 
 
 def tail(
-    stream: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}; one partition as in events.0; or a key.")],
+    stream: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}; one as in events.0 or commands.SIM.0; or a key.")],
     count: Annotated[int, typer.Option("-n", "--lines", min=0, max=100_000, help="The last so many entries.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes; Ctrl-C ends.")] = False,
     types: Annotated[

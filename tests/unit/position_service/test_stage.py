@@ -9,7 +9,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.positions import position_message
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Outputs, Stage
+from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Outputs, Stage, configuration_of
 from fillstream.services.position_service.stage import PositionStage
 
 TOPOLOGY = Topology(account_partitions=2)
@@ -20,7 +20,7 @@ class Desk:
     """A position stage behind a journal whose events keep their contracts."""
 
     def __init__(self) -> None:
-        self.stage = PositionStage(TOPOLOGY, 1)
+        self.stage = PositionStage(1)
         self.seq = 0
         self.dead: list[dict[str, Any]] = []
 
@@ -37,7 +37,7 @@ class Desk:
         out.begin(entry)
         self.stage.fold(entry, out)
         self.dead += [orjson.loads(letter[b"data"]) for letter in out.dead]
-        assert set(out.by_stream) <= {TOPOLOGY.positions(1)}
+        assert set(out.by_stream) <= {"positions.1"}
         messages = [orjson.loads(payload) for _, payloads in out.by_stream.values() for payload in payloads]
         for message in messages:
             model = position_message.validate_python(message)
@@ -88,9 +88,9 @@ def desk() -> Desk:
 
 
 def test_the_stage_has_the_shape_of_a_stage() -> None:
-    stage: Stage = PositionStage(Topology(prefix="dev_"), 3)
-    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("positions", 3, "dev_events.{3}", None)
-    assert stage.configuration() is None
+    stage: Stage = PositionStage(3)
+    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("positions", 3, "events.3", None)
+    assert configuration_of(stage) is None
 
 
 def test_a_fill_becomes_a_position_with_all_its_money(desk: Desk) -> None:
@@ -172,7 +172,7 @@ def test_other_events_are_skipped(desk: Desk) -> None:
 def test_a_gap_or_a_repeat_in_the_journal_stops_the_service(desk: Desk, seq: int) -> None:
     data = b'{"type":"OrderAccepted","v":1,"seq":%d,"time":5}' % seq
     before = desk.stage.snapshot()
-    with pytest.raises(Inconsistent, match=rf"events\.\{{1\}} 5-0: seq {seq} must be 2, the one after the last"):
+    with pytest.raises(Inconsistent, match=rf"events\.1 5-0: seq {seq} must be 2, the one after the last"):
         desk.fold(Entry("5-0", 5, {b"data": data}))
     assert desk.stage.snapshot() == before
 

@@ -11,7 +11,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
 from fillstream.libs.common.messages.topology import Topology, order_id_of
-from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
+from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of, latencies_of
 from fillstream.services.order_service.signals import stage as signals_stage
 from fillstream.services.order_service.signals.stage import IDEMPOTENCY_MS, SignalsStage
 
@@ -31,7 +31,7 @@ class Desk:
     def put(self, fields: dict[bytes, bytes], ms: int = T0) -> tuple[str, dict[str, Any]]:
         """Fold one entry; return the stream and the instruction, which keeps the contract."""
         self.count += 1
-        out = Outputs("signals", self.topology.signals)
+        out = Outputs("signals", self.stage.inbox)
         entry = Entry(f"{ms}-{self.count}", ms, fields)
         out.begin(entry)
         self.stage.fold(entry, out)
@@ -80,8 +80,8 @@ def desk() -> Desk:
 
 def test_the_stage_has_the_shape_of_a_stage() -> None:
     stage: Stage = SignalsStage(Topology(prefix="dev_"))
-    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("signals", 0, "dev_signals", None)
-    assert stage.configuration() is None
+    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("signals", 0, "signals", None)
+    assert configuration_of(stage) is None
 
 
 def test_the_shortest_signal_becomes_an_order_with_every_field(desk: Desk) -> None:
@@ -138,7 +138,7 @@ def test_orders_go_to_their_accounts_partition_and_commands_on_orders_to_the_ord
     accounts = {desk.topology.account_partition(f"a{i}"): f"a{i}" for i in range(40)}
     assert set(accounts) == {0, 1, 2, 3}
     for partition, account in accounts.items():
-        inbox = desk.topology.orders(partition)
+        inbox = f"orders.{partition}"
         order = BUY | {"account": account}
         assert desk.put({k.encode(): v.encode() for k, v in order.items()})[0] == inbox
         by_name = {b"type": b"CancelOrder", b"account": account.encode(), b"orig_client_order_id": b"c"}
@@ -184,7 +184,7 @@ def test_every_repetition_is_counted() -> None:
     for _ in range(4):
         desk.flat({**BUY, "signal_id": "again"})
     assert desk.stage.gauges()["signals"] == {"accepted": 1, "duplicate": 3}
-    assert desk.stage.latencies_ms is None, "a signal is no fill"
+    assert latencies_of(desk.stage) is None, "a signal is no fill"
 
 
 def test_a_cancel_by_number_again_asks_for_the_state_of_that_order(desk: Desk) -> None:
