@@ -29,7 +29,7 @@ from typing import Any, cast
 import redis
 
 from bench.book import ROOT, native
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import RECORD_BYTES, offset_of
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import BATCH_BYTES, FRAME_BYTES
@@ -69,7 +69,7 @@ def framed(records: bytes, size: int) -> list[bytes]:
 
 def answers_of(*parts: list[bytes]) -> tuple[str, int]:
     """Return the hash and the length (bytes) of what the book answers to frames."""
-    engine, running, size = Engine(), blake2b(digest_size=16), 0
+    engine, running, size = CoreEngine(), blake2b(digest_size=16), 0
     for frame in (frame for part in parts for frame in part):
         reports = engine.process(frame, 0)
         running.update(reports)

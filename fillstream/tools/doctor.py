@@ -23,7 +23,7 @@ import redis
 
 from fillstream.libs.common.process.settings import Settings, default_path
 from fillstream.libs.common.runtime.log import connect
-from fillstream.stack.extras import ANALYTICS, how_to_get, server_program
+from fillstream.stack.extras import ANALYTICS_LIBRARIES, how_to_get, server_program
 from fillstream.stack.running import BASE_PORT, REDIS_PORT, safe_url
 from fillstream.stack.stack import port_is_free
 
@@ -64,7 +64,7 @@ def examine_container(settings: Settings, redis_url: str) -> list[Finding]:
         settings: what it is told, already found to be in order.
         redis_url: the desk's Redis.
     """
-    has_analytics = importlib.util.find_spec(ANALYTICS[0]) is not None
+    has_analytics = importlib.util.find_spec(ANALYTICS_LIBRARIES[0]) is not None
     return [
         Finding("ok", "configuration", f"{default_path()}, environment {settings.environment}"),
         _python(),
@@ -150,7 +150,7 @@ def _valkey() -> Finding:
 
 
 def _analytics() -> Finding:
-    missing = [name for name in ANALYTICS if importlib.util.find_spec(name) is None]
+    missing = [name for name in ANALYTICS_LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         how = f"{how_to_get('analytics')}: orders, fills, positions and SQL for people"
         return Finding("optional", "analytics", f"no {' and no '.join(missing)}", how)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from fillstream.libs.common.engine.core import Engine, Level
+from fillstream.libs.common.engine.core import CoreEngine, Level
 from fillstream.libs.common.engine.frames import (
     COMMAND,
     PARTITION_NONE,
@@ -113,7 +113,7 @@ class EngineStage:
         self._known_partitions = bytes(range(min(topology.account_partitions, 256)))
         self._market = stream_name("market", partition)
         self._listings = listings
-        self._engine = Engine()
+        self._engine = CoreEngine()
         # What has changed since it was last shown. Not part of the state: the market stream is lossy.
         self._changed: set[int] = set()
         self._shown_ms: dict[int, int] = {}

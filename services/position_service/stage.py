@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from fillstream.libs.common.ledger.average import Instrument, Position
+from fillstream.libs.common.ledger.average import InstrumentLedger, Position
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import VERSION
 from fillstream.libs.common.messages.topology import stream_name
@@ -49,7 +49,7 @@ class PositionStage:
         self._stream = stream_name("positions", partition)
         self._read = 0
         self._sent = 0
-        self._instruments: dict[str, Instrument] = {}
+        self._instruments: dict[str, InstrumentLedger] = {}
         self._fills = {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
 
     def fold(self, entry: Entry, out: Outputs) -> None:
@@ -86,7 +86,7 @@ class PositionStage:
         tick_size, lot_size = Decimal(event["tick_size"]), Decimal(event["lot_size"])
         known = self._instruments.get(symbol)
         if known is None:
-            self._instruments[symbol] = Instrument(
+            self._instruments[symbol] = InstrumentLedger(
                 symbol, currency, tick_size=tick_size, lot_size=lot_size, multiplier=multiplier
             )
             return
@@ -137,13 +137,13 @@ class PositionStage:
             if position.quantity:
                 out.event(self._stream, self._message("PositionMarked", ms, account, instrument, position))
 
-    def _instrument(self, event: Message) -> Instrument:
+    def _instrument(self, event: Message) -> InstrumentLedger:
         instrument = self._instruments.get(event["symbol"])
         if instrument is None:
             raise Inconsistent(f"event {event['seq']}: symbol {event['symbol']} must be defined before it is used")
         return instrument
 
-    def _message(self, kind: str, ms: int, account: str, instrument: Instrument, position: Position) -> Message:
+    def _message(self, kind: str, ms: int, account: str, instrument: InstrumentLedger, position: Position) -> Message:
         """Return what both kinds of message say; counts it as sent."""
         self._sent += 1
         money = instrument.money
@@ -213,7 +213,7 @@ def _mark_of(quote: Message, grid: Scale) -> int | None:
     return None if ask is None else 2 * _units(quote, "ask_px", grid)
 
 
-def _dump(instrument: Instrument) -> Message:
+def _dump(instrument: InstrumentLedger) -> Message:
     return {
         "symbol": instrument.symbol,
         "currency": instrument.currency,
@@ -228,8 +228,8 @@ def _dump(instrument: Instrument) -> Message:
     }
 
 
-def _load(dumped: Message) -> Instrument:
-    instrument = Instrument(
+def _load(dumped: Message) -> InstrumentLedger:
+    instrument = InstrumentLedger(
         dumped["symbol"],
         dumped["currency"],
         tick_size=Decimal(dumped["tick_size"]),

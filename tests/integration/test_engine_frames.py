@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import PARTITION_ALL, OrdType, Report, ReportFlag, ReportType, Side, Tif
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import READ_AHEAD_FROM, Fenced, RedisLog, connect
@@ -91,7 +91,7 @@ def entries(client: redis.Redis, stream: str) -> Any:
 
 def book(sent: list[bytes]) -> list[Report]:
     """Return what one book answers to all frames."""
-    engine = Engine()
+    engine = CoreEngine()
     return [Report._make(r) for frame in sent for r in frames.reports(engine.process(frame, 0))]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import redis
 
-from fillstream.demo.demo import Desk, analytics_counts, judge
+from fillstream.demo.demo import RunningDesk, analytics_counts, judge
 from fillstream.demo.feeds import listed, synthetic
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.messages.topology import SIM
@@ -73,7 +73,7 @@ class Load:
 def settled_books(stack: LocalStack) -> Audit:
     """Wait until the desk is quiet and check its books, and that analytics stored every event once."""
     stack.wait_ready()
-    desk = Desk(stack.redis_url, stack.settings)
+    desk = RunningDesk(stack.redis_url, stack.settings)
     desk.wait_quiet()
     url = stack.url("analytics")
     counts = "log_stream, count(*), count(DISTINCT seq), max(seq), min(seq)"

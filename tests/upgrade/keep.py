@@ -16,8 +16,8 @@ from fillstream.services.analytics.decode.entries import Batch
 from fillstream.services.analytics.read.reader import public_streams
 from fillstream.services.analytics.sinks.store import Offset, Store
 from fillstream.services.analytics.sinks.writer import DECODERS
+from tests.support import kept
 from tests.support.simulated_desk import SimulatedDesk
-from tests.upgrade import kept
 
 
 def main(release: str) -> None:

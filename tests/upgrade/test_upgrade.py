@@ -19,12 +19,12 @@ from fillstream.libs.common.messages.codes import OrdStatus
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.stage import configuration_of
 from fillstream.services.analytics.sinks.store import Store
+from tests.support import kept
 from tests.support.interpreters import PYTHONS, interpreter
+from tests.support.kept import Kept
 from tests.support.memory_log import MemoryLog, MemorySnapshots
 from tests.support.simulated_desk import SimulatedDesk
 from tests.support.tree import ROOT
-from tests.upgrade import kept
-from tests.upgrade.kept import Kept
 
 NOW = Kept(kept.CURRENT)
 STAGES = sorted(NOW.stands())
@@ -104,7 +104,7 @@ def test_every_releases_database_opens_and_agrees_with_its_log(release: str, tmp
 
 HASHES = """\
 import json, sys
-from tests.upgrade import kept
+from tests.support import kept
 print(json.dumps({seed: kept.hashes(kept.played(seed)) for seed in kept.SEEDS}))
 """
 

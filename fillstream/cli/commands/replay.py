@@ -10,8 +10,8 @@ import typer
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, RedisUrl
-from fillstream.cli.render import as_json, console
 from fillstream.libs.common.messages.stages import STAGES
+from fillstream.tools.render import as_json, console
 
 if TYPE_CHECKING:
     from fillstream.tools.replay import Replay
@@ -41,14 +41,14 @@ def replay(
     Nothing is written: a live stage does not notice. With --json the whole state is there, as it was at that moment.
     The exit code is 1 when the hashes differ, or when the log was trimmed and no longer begins at its beginning.
     """
-    from fillstream.cli.target import find_desk
+    from fillstream.cli.target import find_target
     from fillstream.libs.common.runtime.log import RedisLog, connect
     from fillstream.libs.common.runtime.runner import FoldFailed
     from fillstream.libs.common.runtime.stage import Inconsistent
     from fillstream.tools.registry import fresh_stage, partitions
     from fillstream.tools.replay import replay as fold_again
 
-    desk = find_desk(config, redis_url)
+    desk = find_target(config, redis_url)
     count = partitions(desk.settings, stage)
     if partition >= count:
         raise Stop(Exit.NOT_FOUND, f"partition: {stage} has 0 to {count - 1}, got {partition}")

@@ -97,7 +97,7 @@ def _side(side: int) -> int:
     return integer("side", side, int(Side.BUY), int(Side.SELL))
 
 
-class Engine:
+class CoreEngine:
     """The books of one symbol partition.
 
     `max_orders` (orders, 1 to 2^30) is how many client orders may rest at a time; one more is rejected with
@@ -131,7 +131,7 @@ class Engine:
         self.cancel.__doc__ = _CANCEL
 
     def __reduce_ex__(self, protocol: object) -> Never:
-        raise TypeError("An Engine cannot be copied or pickled: snapshot() gives its state, restore() takes it.")
+        raise TypeError("A CoreEngine cannot be copied or pickled: snapshot() gives its state, restore() takes it.")
 
     def process(self, frame: bytes | bytearray | memoryview, now_ms: int) -> bytes:
         """Set the clock to `now_ms` (since 1970 UTC), execute a frame of commands, return the reports.

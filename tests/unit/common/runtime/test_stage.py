@@ -59,7 +59,7 @@ def test_what_was_sent_is_kept_by_stream_until_it_is_cleared_and_the_hash_runs_o
 
 def test_a_stream_carries_events_or_records_and_not_both() -> None:
     out = sent()
-    with pytest.raises(AssertionError, match=r"events.\{0\} carries b'data' entries, not b'frame'"):
+    with pytest.raises(AssertionError, match=r"events\.0 carries b'data' entries, not b'frame'"):
         out.record("events.0", b"r" * 64)
 
 

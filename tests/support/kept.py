@@ -1,7 +1,7 @@
 """What a release left behind, read back: the logs of a desk, where its stages stood, snapshots, a database, hashes.
 
-A folder of `kept/` is a release. It was written once, by `python -m tests.upgrade.keep`, and is never written again:
-a step that changes bytes on purpose keeps a release of its own, and says why.
+A folder of `tests/upgrade/kept/` is a release. It was written once, by `python -m tests.upgrade.keep`, and is never
+written again: a step that changes bytes on purpose keeps a release of its own, and says why.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from fillstream.libs.common.runtime.log import Checkpoint
 from fillstream.libs.common.runtime.snapshots import SnapshotStore
 from fillstream.libs.common.runtime.stage import Entry, Stage
 from tests.support.simulated_desk import SimulatedDesk
+from tests.support.tree import ROOT
 
-FOLDER = Path(__file__).parent / "kept"
+FOLDER = ROOT / "tests" / "upgrade" / "kept"
 RELEASES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 CURRENT = RELEASES[-1]
 """The release whose bytes this tree keeps."""
