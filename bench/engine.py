@@ -31,6 +31,7 @@ import redis
 from bench.book import ROOT, native
 from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import RECORD_BYTES, offset_of
+from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import BATCH_BYTES, FRAME_BYTES
 from fillstream.stack.stack import LocalStack
@@ -48,7 +49,7 @@ PIPELINE_BYTES = 1 << 20
 POLL_S = 0.01
 TIMEOUT_S = 120.0
 VALKEY, ENGINE = "valkey", "engine"
-OTHERS = ("signals", "orders", "positions", "analytics")
+OTHERS = tuple(each.name for each in PROGRAMS if each.name != ENGINE)
 
 
 def flow(messages: int, folder: Path) -> tuple[bytes, bytes]:

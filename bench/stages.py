@@ -15,6 +15,7 @@ from typing import Any
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.codes import OrderType, TimeInForce
+from fillstream.libs.common.messages.stages import STAGES
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of
 from fillstream.libs.common.values.money import Scale
@@ -84,10 +85,9 @@ def fold(stage: Stage, entries: list[Entry], out: Outputs) -> tuple[dict[str, li
 def once(signals: int) -> dict[str, dict[str, float]]:
     """Carry one workload through all stages."""
     t, pipe, result = TOPOLOGY, Pipe(), {}
-    stages: dict[str, Stage] = {
-        "signals": SignalsStage(t), "orders": OrdersStage(t, 0, CONFIG),
-        "engine": EngineStage(t, 0, LISTINGS), "positions": PositionStage(0),
-    }  # fmt: skip
+    made = (SignalsStage(t), OrdersStage(t, 0, CONFIG), EngineStage(t, 0, LISTINGS), PositionStage(0))
+    stages: dict[str, Stage] = {stage.name: stage for stage in made}
+    assert stages.keys() == STAGES.keys()
     outs = {name: Outputs(name, stage.inbox) for name, stage in stages.items()}
 
     def run(name: str, fields: list[dict[bytes, bytes]], units: int) -> dict[str, list[dict[bytes, bytes]]]:

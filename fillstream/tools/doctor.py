@@ -21,10 +21,11 @@ from typing import Any, Literal
 
 import redis
 
+from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.libs.common.process.settings import Settings, default_path
 from fillstream.libs.common.runtime.log import connect
 from fillstream.stack.extras import ANALYTICS_LIBRARIES, how_to_get, server_program
-from fillstream.stack.running import BASE_PORT, REDIS_PORT, safe_url
+from fillstream.stack.running import REDIS_PORT, safe_url
 from fillstream.stack.stack import port_is_free
 
 PYTHON = (3, 11)
@@ -190,7 +191,7 @@ def _durability(raw: Any) -> Finding:
 
 
 def _ports() -> Iterable[Finding]:
-    wanted = [REDIS_PORT, *range(BASE_PORT, BASE_PORT + 5)]
+    wanted = [REDIS_PORT, *(each.port for each in PROGRAMS)]
     taken = [port for port in wanted if not port_is_free(port)]
     if not taken:
         yield Finding("ok", "ports", f"{', '.join(map(str, wanted))} are free")

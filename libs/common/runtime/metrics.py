@@ -67,9 +67,7 @@ class ProcessMetrics:
             "lag_entries", "Entries appended to what it reads, lossy streams aside, but not committed."
         ).labels(**self.labels)
         self._paused = (
-            self.gauge("reader_paused", "1 while reading waits for a stage downstream, in analytics for the writer.")
-            if waits
-            else None
+            self.gauge("reader_paused", "1 while reading waits for what stands behind it.") if waits else None
         )
         self.paused(False)
         if RESTARTS_VARIABLE in os.environ:

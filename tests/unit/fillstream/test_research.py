@@ -60,7 +60,7 @@ def test_what_is_no_array_of_commands_is_named_and_the_way_is_shown() -> None:
             research.process(engine, array)
     with pytest.raises(TypeError, match=r"^out is b'.*, and must be an array of reports, as numpy\.empty"):
         research.process(engine, commands, out=bytes(64))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"^engine is <fillstream\.CoreEngine.*, and must be a research\.CoreEngine"):
+    with pytest.raises(TypeError, match=r"^engine is <fillstream\.Engine.*, and must be a research\.CoreEngine"):
         research.process(fillstream.Engine(), commands)  # type: ignore[arg-type]
     for count in (-1, 1.5, "x", 2**40):
         with pytest.raises((TypeError, ValueError), match=r"^count is "):

@@ -150,7 +150,7 @@ def test_a_function_fits_on_a_page(path: Path) -> None:
     assert {where: lines for where, lines in long.items() if lines > MAX_FUNCTION_LINES} == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=named)
+@pytest.mark.parametrize("path", [*SOURCES, *BENCHES], ids=named)
 def test_stages_and_streams_are_listed_in_the_map_alone(path: Path) -> None:
     """Another list of them is another place to forget one in."""
     lists: list[list[str]] = []
