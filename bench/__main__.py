@@ -81,7 +81,7 @@ def show_memory(result: dict[str, Any]) -> None:
     for name, row in rows.items():
         table.add_row(name, *(f"{row[stream]:,.0f}" for stream in memory.STREAMS), f"{memory.total(row):,.0f}")
     console.print(table)
-    console.print(f"market.{{0}}, full: {result['market_bytes']:,} bytes")
+    console.print(f"market.{{s0}}, full: {result['market_bytes']:,} bytes")
     console.print(f"768 MB hold {result['hours_of_made_up_market']:,} hours of the made-up market with five positions")
     for name, rate in result["signals_per_s_for_a_day"].items():
         console.print(f"0.6 of 768 MB keep a day of {rate} signals/s beside it: {name}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import Side
 
 ROOT = Path(__file__).parents[1]
@@ -85,8 +85,8 @@ def make_frames(messages: int, batch: int) -> tuple[list[bytes], list[bytes]]:
     return before, after
 
 
-def built(before: list[bytes]) -> Engine:
-    engine = Engine()
+def built(before: list[bytes]) -> CoreEngine:
+    engine = CoreEngine()
     for frame in before:
         engine.process(frame, 0)
     return engine
@@ -97,7 +97,7 @@ def python_faces(messages: int, repeats: int, batch: int) -> dict[str, float]:
     reports into the caller's memory, and numpy arrays where numpy is installed."""
     before, after = make_frames(messages, batch)
     out = bytearray(8 * batch * frames.RECORD_BYTES)
-    faces: dict[str, Callable[[Engine], Callable[[bytes], object]]] = {
+    faces: dict[str, Callable[[CoreEngine], Callable[[bytes], object]]] = {
         "bytes": lambda engine: lambda frame: engine.process(frame, 0),
         "into": lambda engine: lambda frame: engine.process_into(frame, 0, out),
     }
@@ -128,7 +128,7 @@ def python_calls(count: int, repeats: int) -> float:
     orders = [(i, sides[i & 1], 100 * (1 + (i & 1)) + i % 16) for i in range(1, count)]
     best = 1e9
     for _ in range(repeats):
-        engine = Engine()
+        engine = CoreEngine()
         submit, cancel = engine.submit, engine.cancel
         start = time.perf_counter_ns()
         for order_id, side, price in orders:

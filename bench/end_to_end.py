@@ -23,7 +23,7 @@ import redis
 
 from bench.client import collect
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.stack.stack import LocalStack
 
 HOPS = 5
@@ -67,7 +67,7 @@ def desk(analytics: bool, fsync: str) -> Iterator[tuple[str, LocalStack]]:
         arguments = ("--appendfsync", fsync)
         with LocalStack(Path(folder), base_port=0, redis_port=0, redis_args=arguments, without=without) as stack:
             stack.wait_ready()
-            redis.Redis.from_url(stack.redis_url).xadd(T.commands(0), {"frame": QUOTE})
+            redis.Redis.from_url(stack.redis_url).xadd(T.commands(SIM, 0), {"frame": QUOTE})
             yield stack.redis_url, stack
 
 

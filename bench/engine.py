@@ -1,4 +1,4 @@
-"""The matching engine's process on frames in a real server: `commands.{0}` in, `orders.{0}` and `market.{0}` out.
+"""The matching engine's process on frames in a real server: commands in, reports and the market out.
 
 Flows in: the seeded flow `one` of native/bench, in frames of several sizes. Flows out: commands a second, from the
 moment the process may run until the server has its last commit, and the CPU of both processes a command. Beside it in
@@ -29,15 +29,16 @@ from typing import Any, cast
 import redis
 
 from bench.book import ROOT, native
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import RECORD_BYTES, offset_of
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.stages import PROGRAMS
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import BATCH_BYTES, FRAME_BYTES
 from fillstream.stack.stack import LocalStack
 
 T = Topology()
-INBOX, ANSWERS = T.commands(0), T.orders(0)
-CHECKPOINT = T.checkpoint("engine", 0)
+INBOX, ANSWERS = T.commands(SIM, 0), T.orders(0)
+CHECKPOINT = T.checkpoint("engine", "commands.SIM.0")
 LISTED = 1
 """The flow trades a symbol that no desk lists; as this one, it is published as well."""
 FRAMES = (1, 10, 100, 256, 1000)
@@ -47,8 +48,8 @@ FED = 256
 PIPELINE_BYTES = 1 << 20
 POLL_S = 0.01
 TIMEOUT_S = 120.0
-VALKEY, ENGINE = "valkey", "matching_engine"
-OTHERS = ("signals", "orders", "position_service", "analytics")
+VALKEY, ENGINE = "valkey", "engine"
+OTHERS = tuple(each.name for each in PROGRAMS if each.name != ENGINE)
 
 
 def flow(messages: int, folder: Path) -> tuple[bytes, bytes]:
@@ -69,7 +70,7 @@ def framed(records: bytes, size: int) -> list[bytes]:
 
 def answers_of(*parts: list[bytes]) -> tuple[str, int]:
     """Return the hash and the length (bytes) of what the book answers to frames."""
-    engine, running, size = Engine(), blake2b(digest_size=16), 0
+    engine, running, size = CoreEngine(), blake2b(digest_size=16), 0
     for frame in (frame for part in parts for frame in part):
         reports = engine.process(frame, 0)
         running.update(reports)

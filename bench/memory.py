@@ -17,10 +17,11 @@ import redis
 from bench.end_to_end import SIGNAL, T, client, desk
 from fillstream.cli.commands.market import STARTS_AT
 from fillstream.demo.feeds import listed, publish, synthetic
+from fillstream.libs.common.messages.topology import KINDS
 from fillstream.libs.common.runtime.log import LOSSY_MAXLEN
 
-STREAMS = (T.signals, T.orders(0), T.commands(0), T.events(0), T.positions(0), T.dead)
-"""Without `market.{0}`: it is cut by length, and has a size instead of a rate."""
+STREAMS = tuple(T.key(name) for kind in KINDS.values() if not kind.lossy for name in T.names(kind.name))
+"""Without `market.{s0}`: it is cut by length, and has a size instead of a rate."""
 RATE = 200.0
 """Signals a second: slow enough for each to have its own entries, which costs the most."""
 COMPOSE_BYTES = 768 * 1024 * 1024

@@ -15,8 +15,9 @@ from typing import Any
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.codes import OrderType, TimeInForce
+from fillstream.libs.common.messages.stages import STAGES
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
+from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of
 from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
 from fillstream.services.order_service.orders.config import Account, DeskConfig, Instrument
@@ -84,10 +85,9 @@ def fold(stage: Stage, entries: list[Entry], out: Outputs) -> tuple[dict[str, li
 def once(signals: int) -> dict[str, dict[str, float]]:
     """Carry one workload through all stages."""
     t, pipe, result = TOPOLOGY, Pipe(), {}
-    stages: dict[str, Stage] = {
-        "signals": SignalsStage(t), "orders": OrdersStage(t, 0, CONFIG),
-        "engine": EngineStage(t, 0, LISTINGS), "positions": PositionStage(t, 0),
-    }  # fmt: skip
+    made = (SignalsStage(t), OrdersStage(t, 0, CONFIG), EngineStage(t, 0, LISTINGS), PositionStage(0))
+    stages: dict[str, Stage] = {stage.name: stage for stage in made}
+    assert stages.keys() == STAGES.keys()
     outs = {name: Outputs(name, stage.inbox) for name, stage in stages.items()}
 
     def run(name: str, fields: list[dict[bytes, bytes]], units: int) -> dict[str, list[dict[bytes, bytes]]]:
@@ -97,18 +97,18 @@ def once(signals: int) -> dict[str, dict[str, float]]:
         row["seconds"] += seconds
         return sent
 
-    configured = stages["orders"].configuration()
+    configured = configuration_of(stages["orders"])
     assert configured is not None
-    opening = fold(stages["orders"], pipe.entries([configured]), outs["orders"])[0][t.events(0)]
+    opening = fold(stages["orders"], pipe.entries([configured]), outs["orders"])[0]["events.0"]
     quoted = fold(stages["engine"], pipe.entries([{b"frame": QUOTE}]), outs["engine"])[0]
-    fold(stages["orders"], pipe.entries(quoted[t.orders(0)]), outs["orders"])
-    instructions = run("signals", [signal(n) for n in range(signals)], signals)[t.orders(0)]
+    fold(stages["orders"], pipe.entries(quoted["orders.0"]), outs["orders"])
+    instructions = run("signals", [signal(n) for n in range(signals)], signals)["orders.0"]
     routed = run("orders", instructions, signals)
-    commands = routed[t.commands(0)]
-    reports = run("engine", commands, signals)[t.orders(0)]
+    commands = routed["commands.SIM.0"]
+    reports = run("engine", commands, signals)["orders.0"]
     told = run("orders", reports, 0)
-    journal = opening + routed[t.events(0)] + told[t.events(0)]
-    booked = run("positions", journal, signals)[t.positions(0)]
+    journal = opening + routed["events.0"] + told["events.0"]
+    booked = run("positions", journal, signals)["positions.0"]
     assert sum(b'"PositionChanged"' in each[b"data"] for each in booked) == signals, "every signal is booked once"
     return result
 

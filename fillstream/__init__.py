@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fillstream import research as research
-    from fillstream.libs.common.engine.core import Engine as CoreEngine
-    from fillstream.libs.common.engine.core import Last, Level, Walk
+    from fillstream.client import Client
+    from fillstream.libs.common.engine.core import CoreEngine, Last, Level, Walk
     from fillstream.libs.common.engine.frames import (
         CommandType,
         OrderFlag,
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
         Status,
         TradeReport,
     )
+    from fillstream.stack.stack import LocalStack
 
 __all__ = [
+    "Client",
     "CommandResult",
     "CommandType",
     "CoreEngine",
@@ -42,6 +44,7 @@ __all__ = [
     "Indicative",
     "Last",
     "Level",
+    "LocalStack",
     "MarketData",
     "OpenOrder",
     "OrdType",
@@ -65,6 +68,8 @@ __all__ = [
 ]
 
 _NAMES_OF = {
+    "fillstream.client": ("Client",),
+    "fillstream.stack.stack": ("LocalStack",),
     "fillstream.orderbook.engine": ("Engine",),
     "fillstream.orderbook.order_book": ("OrderBook",),
     "fillstream.orderbook.order_management": ("OrderFill", "OrderManagement", "Trade"),
@@ -83,22 +88,20 @@ _NAMES_OF = {
         "Stp",
         "Tif",
     ),
-    "fillstream.libs.common.engine.core": ("Last", "Level", "Walk"),
+    "fillstream.libs.common.engine.core": ("CoreEngine", "Last", "Level", "Walk"),
 }
-_HOMES = {name: (home, name) for home, names in _NAMES_OF.items() for name in names}
-_HOMES["CoreEngine"] = ("fillstream.libs.common.engine.core", "Engine")
+_HOMES = {name: home for home, names in _NAMES_OF.items() for name in names}
 
 
 if not TYPE_CHECKING:  # to a type checker, any name would be one of this module's
 
     def __getattr__(name: str) -> Any:
-        """Import a public name when it is asked for: the command starts without the C engine."""
+        """Import a public name when it is asked for: the command starts without the engine, a book without Redis."""
         if name == "research":
             return import_module("fillstream.research")
         if name not in _HOMES:
             raise AttributeError(f"module 'fillstream' has no attribute {name!r}")
-        home, attribute = _HOMES[name]
-        return getattr(import_module(home), attribute)
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

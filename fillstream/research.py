@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import COMMAND, REPORT, Command, Report
 from fillstream.libs.common.values.checks import integer, shown
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Engine", "command_dtype", "commands", "process", "report_dtype"]
+__all__ = ["CoreEngine", "command_dtype", "commands", "process", "report_dtype"]
 
 _SPARE_REPORTS = 64
 _MAX_COMMANDS = 1 << 31
@@ -63,7 +63,7 @@ def commands(count: int) -> NDArray[np.void]:
 
 
 def process(
-    engine: Engine, array: NDArray[np.void], now_ms: int = 0, out: NDArray[np.void] | None = None
+    engine: CoreEngine, array: NDArray[np.void], now_ms: int = 0, out: NDArray[np.void] | None = None
 ) -> NDArray[np.void]:
     """Execute an array of commands, shape (n,), at `now_ms` (ms since 1970 UTC); return its reports, shape (m,).
 
@@ -95,7 +95,9 @@ def _blank_reports(commands: int) -> NDArray[np.void]:
     return reports
 
 
-def _with_the_rest(engine: Engine, array: NDArray[np.void], now_ms: int, full: NDArray[np.void]) -> NDArray[np.void]:
+def _with_the_rest(
+    engine: CoreEngine, array: NDArray[np.void], now_ms: int, full: NDArray[np.void]
+) -> NDArray[np.void]:
     """Return the reports of a full array and all that still come, of the commands that were not begun too."""
     parts = [full]
     while True:
@@ -108,10 +110,12 @@ def _with_the_rest(engine: Engine, array: NDArray[np.void], now_ms: int, full: N
             return answers
 
 
-def _check_all(engine: Engine, array: NDArray[np.void], out: NDArray[np.void] | None) -> None:
+def _check_all(engine: CoreEngine, array: NDArray[np.void], out: NDArray[np.void] | None) -> None:
     """Raise for what cannot be used; an equal dtype is as good as ours."""
-    if not isinstance(engine, Engine):
-        raise TypeError(f"engine is {shown(engine)}, and must be a research.Engine: people's engines take no records.")
+    if not isinstance(engine, CoreEngine):
+        raise TypeError(
+            f"engine is {shown(engine)}, and must be a research.CoreEngine: people's engines take no records."
+        )
     _check("array", array, command_dtype(), "commands, as research.commands(n) makes them")
     if out is not None:
         _check("out", out, report_dtype(), "reports, as numpy.empty(n, research.report_dtype()) makes them")

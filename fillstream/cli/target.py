@@ -1,7 +1,7 @@
 """What a command needs to know of the desk it talks to: its settings, its Redis, its analytics.
 
 Flows in: options, the environment, the configuration, and what a running local stack told about itself. Flows out: a
-`Desk`. Never starts anything.
+`Target`. Never starts anything.
 
 Redis is looked for in this order: `--redis-url`, REDIS_URL or `messaging.url`, the local stack that runs on the data
 directory, `messaging.host` and `messaging.port`. Analytics: `--analytics-url` or FILLSTREAM_ANALYTICS_URL, the local
@@ -30,8 +30,8 @@ from fillstream.tools.status import address_of
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """A desk as a command sees it."""
+class Target:
+    """The desk that a command talks to."""
 
     settings: Settings
     redis_url: str
@@ -80,10 +80,10 @@ class Desk:
         return address_of(told)
 
     def _analytics_status(self) -> str:
-        return self.topology.status(ANALYTICS, 0)
+        return self.topology.status(ANALYTICS)
 
 
-def find_desk(config: Path | None, redis_url: str | None) -> Desk:
+def find_target(config: Path | None, redis_url: str | None) -> Target:
     """Return the desk that the options, the environment and the configuration point to.
 
     Raises:
@@ -96,10 +96,10 @@ def find_desk(config: Path | None, redis_url: str | None) -> Desk:
     named = redis_url or (settings.redis_url if settings.messaging.url is not None else None)
     if named:
         is_this = told is not None and _same_server(named, str(told["redis_url"]))
-        return Desk(settings, named, told if is_this else None, was_named=True)
+        return Target(settings, named, told if is_this else None, was_named=True)
     if not told:
-        return Desk(settings, settings.redis_url, None)
-    return Desk(settings, str(told["redis_url"]), told)
+        return Target(settings, settings.redis_url, None)
+    return Target(settings, str(told["redis_url"]), told)
 
 
 def _same_server(one: str, other: str) -> bool:

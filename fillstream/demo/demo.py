@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import TracebackType
 from typing import Any, cast
 
 import httpx
@@ -22,18 +23,18 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fillstream.cli.render import print_table, table
 from fillstream.demo.feeds import Moment, publish
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.messages.codes import OrdStatus
 from fillstream.libs.common.messages.note import is_note
-from fillstream.libs.common.messages.topology import Topology, low_water_key
+from fillstream.libs.common.messages.stages import READERS, places
+from fillstream.libs.common.messages.topology import KINDS, Topology, low_water_key
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.values.money import canonical
 from fillstream.stack.extras import how_to_get
 from fillstream.tools.audit import Audit, RedisSource, audit
 from fillstream.tools.registry import all_stages
-from fillstream.tools.status import inboxes
+from fillstream.tools.render import print_table, table
 
 CHUNK = 100
 """Moments of the market between two looks at the clock and at the lag."""
@@ -97,7 +98,7 @@ class Watcher(threading.Thread):
             seen.positions[message["account"], message["symbol"]] = message
 
 
-class Desk:
+class RunningDesk:
     """What the demonstration needs to know of a running desk from outside.
 
     Args:
@@ -110,14 +111,14 @@ class Desk:
         self._has_analytics = has_analytics
         self.client = redis.Redis.from_url(url)
         self.topology = settings.topology()
-        self._inboxes = [(stage, p, inbox) for stage, p, inbox in inboxes(self.topology) if inbox is not None]
+        self._inboxes = [(each.program.name, each.inbox) for each in places(self.topology) if each.inbox is not None]
 
     def lag(self) -> int:
         """Return how many entries the slowest stage is behind."""
         pipe = self.client.pipeline(transaction=False)
-        for stage, partition, inbox in self._inboxes:
-            pipe.hget(self.topology.checkpoint(stage, partition), "entries")
-            pipe.xinfo_stream(inbox)
+        for stage, inbox in self._inboxes:
+            pipe.hget(self.topology.checkpoint(stage, inbox), "entries")
+            pipe.xinfo_stream(self.topology.key(inbox))
         replies = pipe.execute()
         return max(
             int(info["entries-added"]) - int(done or 0) for done, info in zip(replies[::2], replies[1::2], strict=True)
@@ -125,12 +126,10 @@ class Desk:
 
     def analytics_lag(self) -> int:
         """Return how many of the public streams analytics, if it runs, has not stored up to their end."""
-        t = self.topology
         if not self._has_analytics:
             return 0
-        streams = [t.signals, t.dead]
-        streams += [t.events(a) for a in range(t.account_partitions)]
-        streams += [t.positions(a) for a in range(t.account_partitions)]
+        kept = [kind for kind in READERS["analytics"].reads if not KINDS[kind].lossy]
+        streams = [self.topology.key(name) for kind in kept for name in self.topology.names(kind)]
         behind = 0
         for stream in streams:
             last = cast(Any, self.client.xrevrange(stream, count=1))
@@ -215,56 +214,94 @@ def play(
         console: where to show it.
         has_analytics: whether analytics runs, and is waited for.
     """
-    desk = Desk(url, settings, has_analytics)
+    desk = RunningDesk(url, settings, has_analytics)
     watcher = Watcher(url, desk.topology)
     watcher.start()
-    progress = Progress(TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    market_bar = progress.add_task("market", total=moments)
-    signal_bar = progress.add_task("signals", total=signals)
-    probe_bar = progress.add_task("one by one", total=PROBES)
-    sent = done = 0
-
-    def after(records: int) -> None:
-        """Send the signals that belong to this part of the market, then wait for the desk if it is behind."""
-        nonlocal sent, done
-        done += records
-        wanted = min(signals, signals * done // moments)
-        if wanted > sent:
-            pipe = desk.client.pipeline(transaction=False)
-            for _ in range(wanted - sent):
-                pipe.xadd(desk.topology.signals, cast(Any, traffic.next()))
-            pipe.execute()
-            sent = wanted
-        progress.update(market_bar, completed=done)
-        progress.update(signal_bar, completed=sent)
-        live.update(Group(progress, _live_table(watcher.seen)))
-        while desk.lag() > MAX_LAG:
-            time.sleep(0.005)
-
-    def watched() -> Iterator[Moment]:
-        for moment in market:
-            traffic.see(moment)
-            yield moment
-
-    def probe() -> None:
-        """Send marketable orders one at a time: what an order takes when nothing is in its way."""
-        for number in range(PROBES):
-            fields = traffic.marketable(f"{PROBE}{number + 1}")
-            after_id = desk.newest_event(str(fields["account"]))
-            desk.client.xadd(desk.topology.signals, cast(Any, fields))
-            desk.wait_for(str(fields["signal_id"]), str(fields["account"]), after_id)
-            progress.update(probe_bar, completed=number + 1)
-
     try:
-        with Live(progress, console=console, refresh_per_second=8, transient=False) as live:
-            publish(desk.client, desk.topology, watched(), speed, after)
+        with _Show(watcher.seen, moments, signals, console) as shown:
+            client = _BusyClient(desk, traffic, signals, moments, shown)
+            publish(desk.client, desk.topology, client.watching(market), speed, client.after)
             desk.wait_quiet()
-            probe()
+            client.probe()
             desk.wait_quiet()
-            live.update(Group(progress, _live_table(watcher.seen)))
+            shown.refresh()
     finally:  # after Ctrl-C, too: the server it reads from is about to be stopped
         watcher.stop()
     console.print()
+
+
+class _Show:
+    """The bars and the table that a person watches."""
+
+    def __init__(self, seen: Seen, moments: int, signals: int, console: Console) -> None:
+        self._seen = seen
+        self._progress = Progress(
+            TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        )
+        wanted = {"market": moments, "signals": signals, "one by one": PROBES}
+        self._bars = {name: self._progress.add_task(name, total=total) for name, total in wanted.items()}
+        self._live = Live(self._progress, console=console, refresh_per_second=8, transient=False)
+
+    def __enter__(self) -> _Show:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def completed(self, bar: str, count: int) -> None:
+        """Move a bar."""
+        self._progress.update(self._bars[bar], completed=count)
+
+    def refresh(self) -> None:
+        """Show what the journal has said by now."""
+        self._live.update(Group(self._progress, _live_table(self._seen)))
+
+
+class _BusyClient:
+    """Sends signals while the market is published, as any client could."""
+
+    def __init__(self, desk: RunningDesk, traffic: Traffic, signals: int, moments: int, shown: _Show) -> None:
+        self._desk = desk
+        self._traffic = traffic
+        self._signals = signals
+        self._moments = moments
+        self._shown = shown
+        self._sent = self._done = 0
+
+    def watching(self, market: Iterator[Moment]) -> Iterator[Moment]:
+        """Yield the market, having seen it."""
+        for moment in market:
+            self._traffic.see(moment)
+            yield moment
+
+    def after(self, records: int) -> None:
+        """Send the signals that belong to this part of the market, then wait for the desk if it is behind."""
+        self._done += records
+        wanted = min(self._signals, self._signals * self._done // self._moments)
+        if wanted > self._sent:
+            pipe = self._desk.client.pipeline(transaction=False)
+            for _ in range(wanted - self._sent):
+                pipe.xadd(self._desk.topology.signals, cast(Any, self._traffic.next()))
+            pipe.execute()
+            self._sent = wanted
+        self._shown.completed("market", self._done)
+        self._shown.completed("signals", self._sent)
+        self._shown.refresh()
+        while self._desk.lag() > MAX_LAG:
+            time.sleep(0.005)
+
+    def probe(self) -> None:
+        """Send marketable orders one at a time: what an order takes when nothing is in its way."""
+        desk = self._desk
+        for number in range(PROBES):
+            fields = self._traffic.marketable(f"{PROBE}{number + 1}")
+            after_id = desk.newest_event(str(fields["account"]))
+            desk.client.xadd(desk.topology.signals, cast(Any, fields))
+            desk.wait_for(str(fields["signal_id"]), str(fields["account"]), after_id)
+            self._shown.completed("one by one", number + 1)
 
 
 def analytics_counts(url: str) -> dict[str, int]:

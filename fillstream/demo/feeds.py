@@ -22,7 +22,7 @@ import redis
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import Command, CommandType, Side
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.values.money import Scale
 
 FRAME_RECORDS = 100
@@ -222,54 +222,77 @@ def publish(
     Raises:
         redis.exceptions.RedisError: the server went away, and nothing outlasts that.
     """
-    total = 0
-    waiting: dict[int, list[bytes]] = {}
-    quotes: dict[str, bytes] = {}
-    began_s, first_ns = time.monotonic(), None
+    return _Publishing(client, topology, speed, sent, outlast).run(moments)
 
-    def wait_until(due_s: float) -> bool:
+
+class _Publishing:
+    """One run of `publish`; the arguments are its."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        topology: Topology,
+        speed: float | None,
+        sent: Callable[[int], None],
+        outlast: Callable[[redis.exceptions.RedisError], None] | None,
+    ) -> None:
+        self._client = client
+        self._topology = topology
+        self._speed = speed
+        self._sent = sent
+        self._outlast = outlast
+        self._waiting: dict[int, list[bytes]] = {}
+        self._quotes: dict[str, bytes] = {}
+        self._total = 0
+
+    def run(self, moments: Iterator[Moment]) -> int:
+        """Append every moment; return how many records went out."""
+        began_s, first_ns = time.monotonic(), None
+        for moment in moments:
+            if self._speed is not None:
+                first_ns = moment.time_ns if first_ns is None else first_ns
+                due_s = began_s + (moment.time_ns - first_ns) / 1e9 / self._speed
+                if due_s > time.monotonic() and self._wait_until(due_s):
+                    began_s, first_ns = time.monotonic(), moment.time_ns
+                if moment.record[_TYPE] == CommandType.QUOTE:
+                    self._quotes[moment.symbol] = moment.record
+            self._put(moment.symbol, moment.record)
+            if sum(map(len, self._waiting.values())) >= FRAME_RECORDS and self._flush():
+                began_s, first_ns = time.monotonic(), moment.time_ns
+        self._flush()
+        return self._total
+
+    def _put(self, symbol: str, record: bytes) -> None:
+        self._waiting.setdefault(self._topology.symbol_partition(symbol), []).append(record)
+
+    def _wait_until(self, due_s: float) -> bool:
         """Append what waits, and wait; return whether the server was away meanwhile."""
-        was_away = flush()
+        was_away = self._flush()
         while not was_away and (left_s := due_s - time.monotonic()) > REPEAT_S:
             time.sleep(REPEAT_S)
-            for symbol, record in quotes.items():
-                waiting.setdefault(topology.symbol_partition(symbol), []).append(record)
-            was_away = flush()
+            for symbol, record in self._quotes.items():
+                self._put(symbol, record)
+            was_away = self._flush()
         if not was_away:
             time.sleep(max(0.0, left_s))
         return was_away
 
-    def flush() -> bool:
+    def _flush(self) -> bool:
         """Append what waits; return whether the server was away meanwhile."""
-        nonlocal total
         was_away = False
-        for partition, records in waiting.items():
+        for partition, records in self._waiting.items():
             try:
-                client.xadd(topology.commands(partition), {"frame": b"".join(records)})
+                self._client.xadd(self._topology.commands(SIM, partition), {"frame": b"".join(records)})
             except redis.exceptions.RedisError as error:
-                if outlast is None:
+                if self._outlast is None:
                     raise
-                outlast(error)
+                self._outlast(error)
                 was_away = True
             else:
-                total += len(records)
-                sent(len(records))
-        waiting.clear()
+                self._total += len(records)
+                self._sent(len(records))
+        self._waiting.clear()
         return was_away
-
-    for moment in moments:
-        if speed is not None:
-            first_ns = moment.time_ns if first_ns is None else first_ns
-            due_s = began_s + (moment.time_ns - first_ns) / 1e9 / speed
-            if due_s > time.monotonic() and wait_until(due_s):
-                began_s, first_ns = time.monotonic(), moment.time_ns
-            if moment.record[_TYPE] == CommandType.QUOTE:
-                quotes[moment.symbol] = moment.record
-        waiting.setdefault(topology.symbol_partition(moment.symbol), []).append(moment.record)
-        if sum(map(len, waiting.values())) >= FRAME_RECORDS and flush():
-            began_s, first_ns = time.monotonic(), moment.time_ns
-    flush()
-    return total
 
 
 def last_mids(client: redis.Redis, topology: Topology, instruments: Mapping[str, Listed]) -> dict[str, int]:
@@ -283,7 +306,7 @@ def last_mids(client: redis.Redis, topology: Topology, instruments: Mapping[str,
     symbols = {one.id: symbol for symbol, one in instruments.items()}
     mids: dict[str, int] = {}
     for partition in range(topology.symbol_partitions):
-        entries: Any = client.xrevrange(topology.commands(partition), count=LOOKED_BACK)
+        entries: Any = client.xrevrange(topology.commands(SIM, partition), count=LOOKED_BACK)
         for _, fields in entries:
             for one in reversed(_two_sided_quotes(fields.get(b"frame", b""))):
                 if one.symbol in symbols:

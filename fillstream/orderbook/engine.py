@@ -14,8 +14,7 @@ from threading import RLock
 from typing import Final, NamedTuple, Never, TypeVar
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import DEFAULT_MAX_ORDERS, MAX_ORDERS, Last, Level, Resting, Walk
-from fillstream.libs.common.engine.core import Engine as CoreEngine
+from fillstream.libs.common.engine.core import DEFAULT_MAX_ORDERS, MAX_ORDERS, CoreEngine, Last, Level, Resting, Walk
 from fillstream.libs.common.engine.frames import (
     MAX_PRICE,
     MAX_QTY,

@@ -15,7 +15,7 @@ from fillstream.libs.common.values.checks import text
 from fillstream.orderbook.engine import LEVELS, Engine, OnMarket, OnTrade, OnUpdate
 from fillstream.orderbook.outcomes import CommandResult, Indicative, MarketData, OpenOrder, OrderResult
 from fillstream.orderbook.registry import symbols_in
-from fillstream.orderbook.terms import Terms
+from fillstream.orderbook.terms import OrderKeywords
 
 
 class OrderBook:
@@ -59,7 +59,7 @@ class OrderBook:
         return self._symbol
 
     def add(
-        self, side: Side | str, price: int | None, qty: int, client_id: str | int, **terms: Unpack[Terms]
+        self, side: Side | str, price: int | None, qty: int, client_id: str | int, **terms: Unpack[OrderKeywords]
     ) -> OrderResult:
         """Put in an order; `terms` are the keywords of `Engine.submit_order`."""
         return self._engine.submit_order(self._symbol, side, price, qty, client_id, **terms)

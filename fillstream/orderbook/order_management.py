@@ -11,7 +11,7 @@ from threading import RLock
 from typing import NamedTuple, Never
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import (
     MAX_PRICE,
     MAX_QTY,
@@ -63,7 +63,7 @@ class OrderManagement:
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._engine = Engine()
+        self._engine = CoreEngine()
         self._books: dict[tuple[str, Side], int] = {}
         self._numbers: dict[int, int] = {}
         self._order_ids: dict[int, int] = {}

@@ -13,7 +13,7 @@ from operator import index
 from struct import Struct
 from typing import Any, Final
 
-from fillstream.libs.common.engine.core import Engine as CoreEngine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import MAX_SYMBOL, OrdType
 from fillstream.libs.common.values.checks import integer, shown, text
 from fillstream.orderbook.outcomes import Named

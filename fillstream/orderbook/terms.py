@@ -26,7 +26,7 @@ _ALL_FLAGS: Final = OrderFlag(sum(OrderFlag))
 _FLAG_NAMES: Final = ", ".join(str(flag.name) for flag in OrderFlag)
 
 
-class Terms(TypedDict, total=False):
+class OrderKeywords(TypedDict, total=False):
     """The keywords of `Engine.submit_order`, for who passes them on."""
 
     account: int

@@ -11,14 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-ANALYTICS = ("duckdb", "pyarrow")
+ANALYTICS_LIBRARIES = ("duckdb", "pyarrow")
 """What only analytics imports: the extra `analytics`."""
 SERVERS = ("valkey-server", "redis-server")
 
 
 def has_analytics() -> bool:
     """Whether the analytics service could run here."""
-    return all(find_spec(name) for name in ANALYTICS)
+    return all(find_spec(name) for name in ANALYTICS_LIBRARIES)
 
 
 def how_to_get(extra: str) -> str:

@@ -12,11 +12,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-BASE_PORT = 8004
-"""signals here, then orders, matching_engine, position_service, analytics; further partitions after those."""
+from fillstream.libs.common.messages.stages import PROGRAMS, READERS
+
+BASE_PORT = PROGRAMS[0].port
+"""The first program of the map here, then the others in its order; further partitions after those."""
 REDIS_PORT = 6379
-ANALYTICS = "analytics"
-ANALYTICS_PORT = BASE_PORT + 4
+ANALYTICS = READERS["analytics"].name
+ANALYTICS_PORT = READERS["analytics"].port
 
 
 def state_file(data_dir: Path) -> Path:

@@ -29,7 +29,9 @@ from urllib.parse import quote
 import orjson
 import redis
 
-from fillstream.libs.common.process.settings import Settings, default_path, load_settings
+from fillstream.libs.common.messages.stages import places, process_name
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.settings import default_path, load_settings
 from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, PARTITION_VARIABLE, REDIS_VARIABLE
 from fillstream.libs.common.runtime.log import connect
 from fillstream.stack.extras import has_analytics, how_to_get, server_program
@@ -79,8 +81,7 @@ class LocalStack:
         settings: as the services see them, apart from host, port and Redis.
         redis_url: where the streams are.
         has_analytics: whether analytics is one of the processes.
-        processes: by name: `valkey`, `signals`, `orders`, `matching_engine`, `position_service`, `analytics`; further
-            partitions as `orders-1`.
+        processes: by name: `valkey`, and every stage and reader by its own, `orders`; further partitions as `orders-1`.
 
     Raises:
         SettingsError: the settings are refused.
@@ -104,7 +105,7 @@ class LocalStack:
         self.settings = load_settings(self.config)
         self.settings.require_supported()
         self.embedded = redis_url is None
-        self._services = [each for each in _services(self.settings) if each[0] not in without]
+        self._services = [each for each in _services(self.settings.topology()) if each[0] not in without]
         self.has_analytics = self.settings.database.type != "none" and has_analytics() and ANALYTICS not in without
         if not self.has_analytics:
             self._services = [each for each in self._services if each[0] != ANALYTICS]
@@ -254,21 +255,10 @@ def _python_path() -> str:
     return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), "" if installed else home]))
 
 
-def _services(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], int]]:
+def _services(topology: Topology) -> Iterator[tuple[str, tuple[str, ...], int]]:
     """Yield name, module with arguments, and partition of every service: all first partitions, then the others."""
-    topology = settings.topology()
-    kinds = (
-        ("signals", ("fillstream.services.order_service", "signals"), 1),
-        ("orders", ("fillstream.services.order_service", "orders"), topology.account_partitions),
-        ("matching_engine", ("fillstream.services.matching_engine",), topology.symbol_partitions),
-        ("position_service", ("fillstream.services.position_service",), topology.account_partitions),
-        (ANALYTICS, ("fillstream.services.analytics",), 1),
-    )
-    for name, command, _ in kinds:
-        yield name, command, 0
-    for name, command, partitions in kinds:
-        for partition in range(1, partitions):
-            yield f"{name}-{partition}", command, partition
+    for place in sorted(places(topology), key=lambda place: place.partition > 0):
+        yield process_name(place, topology), place.program.command, place.partition
 
 
 # ----------------------------------------------------------------------------------------------- the data directory

@@ -40,7 +40,7 @@ MOST_PROBLEMS = 20
 
 
 @dataclass(slots=True)
-class Order:
+class TracedOrder:
     """An order as its events so far tell it."""
 
     whose: dict[str, str]
@@ -64,7 +64,7 @@ class Holding:
 class Books:
     """What the events say, added up. Decimals are computed in the caller's context: see PRECISION."""
 
-    orders: dict[str, Order] = field(default_factory=dict)
+    orders: dict[str, TracedOrder] = field(default_factory=dict)
     instruments: dict[str, Event] = field(default_factory=dict)
     fills: dict[tuple[str, str], Event] = field(default_factory=dict)
     holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Books:
             return
         order = self.orders.get(event["order_id"])
         if order is None:
-            order = Order({name: event[name] for name in WHOSE}, Decimal(event["quantity"]))
+            order = TracedOrder({name: event[name] for name in WHOSE}, Decimal(event["quantity"]))
             self.orders[event["order_id"]] = order
         what = f"event {event['seq']} of order {event['order_id']}"
         for name, known in order.whose.items():
@@ -121,7 +121,7 @@ class Books:
             self._expect(what, "ord_status", event["ord_status"], order.ord_status)
         order.ord_status = event["ord_status"]
 
-    def _filled(self, what: str, order: Order, event: Event) -> None:
+    def _filled(self, what: str, order: TracedOrder, event: Event) -> None:
         quantity, price, fee = Decimal(event["last_qty"]), Decimal(event["last_px"]), Decimal(event["fee"])
         order.filled += quantity
         order.notional += quantity * price
@@ -135,7 +135,7 @@ class Books:
         owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
         self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))
 
-    def _follow(self, what: str, order: Order, event: Event) -> None:
+    def _follow(self, what: str, order: TracedOrder, event: Event) -> None:
         status, cum = event["ord_status"], Decimal(event["cum_qty"])
         self._expect(what, "quantity", Decimal(event["quantity"]), order.quantity)
         self._expect(what, "cum_qty", cum, order.filled)

@@ -26,7 +26,7 @@ import orjson
 from fillstream.libs.common.engine.frames import REPORT, Report, ReportFlag, ReportType, Side
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.note import is_note
-from fillstream.libs.common.messages.topology import Topology, id_ms
+from fillstream.libs.common.messages.topology import Topology, id_ms, stream_name
 from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.runtime.log import RedisLog, connect
 from fillstream.libs.common.runtime.runner import FoldFailed
@@ -35,6 +35,7 @@ from fillstream.tools.arithmetic import MOST_PROBLEMS, PRECISION, WORKING, Books
 from fillstream.tools.replay import Replay, replay
 
 PAGE = 5000
+SIGNALS = stream_name("signals")
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ class RedisSource:
         """See `Source.replay`."""
         alone = connect(self._url)
         try:
-            log = RedisLog(alone, self._topology, stage.name, stage.partition, stage.inbox)
+            log = RedisLog(alone, self._topology, stage.name, stage.inbox)
             return replay(log, stage)
         finally:
             alone.close()
@@ -179,7 +180,7 @@ def _check_signals(
     instructions: Counter[str],
     signal_ms: dict[str, int],
 ) -> None:
-    refused = Counter(letter["entry_id"] for letter in dead if letter["stream"] == topology.signals)
+    refused = Counter(letter["entry_id"] for letter in dead if letter["stream"] == SIGNALS)
     expected: Counter[str] = Counter()
     for entry_id, fields in source.entries(topology.signals):
         if is_note(fields) and not refused[entry_id]:
@@ -230,7 +231,7 @@ def _check_journal(
         changed = _read_positions(found, source, topology, books)
         _check_fills(found, fills, reports, books)
     for letter in dead:
-        if letter["stream"] != topology.signals:
+        if letter["stream"] != SIGNALS:
             found.problems.append(f"dead letter of {letter['stream']} {letter['entry_id']}: {letter['text']}")
     _compare(found, "instruction", "answers", instructions, answers)
     _compare(found, "fill", "position changes", booked, changed)

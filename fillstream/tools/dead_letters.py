@@ -15,9 +15,10 @@ import redis
 
 from fillstream.libs.common.messages import wire
 from fillstream.libs.common.messages.bad_entry import BadEntry, unpack_raw
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import Topology, stream_name
 
 PAGE = 1000
+SIGNALS = stream_name("signals")
 
 
 class CannotRedrive(Exception):
@@ -91,7 +92,13 @@ def redrive(
     raw: Any = client
     stream = it.letter["stream"]
     reply = raw.eval(
-        _APPEND_AND_MARK, 2, stream, redriven_key(topology), it.id, "again" if again else "", *_flat(fields)
+        _APPEND_AND_MARK,
+        2,
+        topology.key(stream),
+        redriven_key(topology),
+        it.id,
+        "again" if again else "",
+        *_flat(fields),
     )
     if reply[0] == b"MARKED":
         raise CannotRedrive(f"{it.id} was re-driven before, as {reply[1].decode()} of {stream}; see --again")
@@ -116,7 +123,7 @@ def changed(it: Letter, changes: Mapping[str, str], topology: Topology) -> dict[
     """
     if not changes:
         return it.raw
-    if it.letter["stream"] == topology.signals:
+    if it.letter["stream"] == SIGNALS:
         try:
             signal = wire.decode(it.raw)
         except BadEntry as bad:

@@ -21,10 +21,11 @@ from typing import Any, Literal
 
 import redis
 
+from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.libs.common.process.settings import Settings, default_path
 from fillstream.libs.common.runtime.log import connect
-from fillstream.stack.extras import ANALYTICS, how_to_get, server_program
-from fillstream.stack.running import BASE_PORT, REDIS_PORT, safe_url
+from fillstream.stack.extras import ANALYTICS_LIBRARIES, how_to_get, server_program
+from fillstream.stack.running import REDIS_PORT, safe_url
 from fillstream.stack.stack import port_is_free
 
 PYTHON = (3, 11)
@@ -64,7 +65,7 @@ def examine_container(settings: Settings, redis_url: str) -> list[Finding]:
         settings: what it is told, already found to be in order.
         redis_url: the desk's Redis.
     """
-    has_analytics = importlib.util.find_spec(ANALYTICS[0]) is not None
+    has_analytics = importlib.util.find_spec(ANALYTICS_LIBRARIES[0]) is not None
     return [
         Finding("ok", "configuration", f"{default_path()}, environment {settings.environment}"),
         _python(),
@@ -150,7 +151,7 @@ def _valkey() -> Finding:
 
 
 def _analytics() -> Finding:
-    missing = [name for name in ANALYTICS if importlib.util.find_spec(name) is None]
+    missing = [name for name in ANALYTICS_LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         how = f"{how_to_get('analytics')}: orders, fills, positions and SQL for people"
         return Finding("optional", "analytics", f"no {' and no '.join(missing)}", how)
@@ -190,7 +191,7 @@ def _durability(raw: Any) -> Finding:
 
 
 def _ports() -> Iterable[Finding]:
-    wanted = [REDIS_PORT, *range(BASE_PORT, BASE_PORT + 5)]
+    wanted = [REDIS_PORT, *(each.port for each in PROGRAMS)]
     taken = [port for port in wanted if not port_is_free(port)]
     if not taken:
         yield Finding("ok", "ports", f"{', '.join(map(str, wanted))} are free")

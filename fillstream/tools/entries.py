@@ -13,42 +13,31 @@ from typing import Any
 import orjson
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import KINDS, Topology
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream: its key, and which of the desk's kinds it is (None for a stream that is not the desk's)."""
+    """A stream of the desk: its key, its name, and which kind it is."""
 
     key: str
-    kind: str | None
+    name: str
+    kind: str
 
 
 def every_stream(topology: Topology) -> list[Stream]:
     """Return every stream of the desk."""
-    by_account = [("orders", topology.orders), ("events", topology.events), ("positions", topology.positions)]
-    by_symbol = [("commands", topology.commands), ("market", topology.market)]
-    return [
-        Stream(topology.signals, "signals"),
-        *(Stream(key(a), kind) for kind, key in by_account for a in range(topology.account_partitions)),
-        *(Stream(key(s), kind) for kind, key in by_symbol for s in range(topology.symbol_partitions)),
-        Stream(topology.dead, "dead"),
-    ]
+    return [Stream(topology.key(name), name, kind) for kind in KINDS for name in topology.names(kind)]
 
 
 def find_streams(name: str, topology: Topology) -> list[Stream]:
-    """Return the streams that a person means: `events` (every partition), `events.0`, or a key as it is.
+    """Return the streams that a person means: of a kind, `events`; one by its name, `events.0`, or by its key.
 
     Raises:
-        KeyError: the desk has no such stream, and it is no key with braces either.
+        KeyError: the desk has no such stream.
     """
     known = every_stream(topology)
-    of_kind = [stream for stream in known if stream.kind == name]
-    if of_kind:
-        return of_kind
-    kind, _, number = name.partition(".")
-    exact = {name, f"{topology.prefix}{kind}.{{{number}}}", f"{topology.prefix}{name}"}
-    found = [stream for stream in known if stream.key in exact]
+    found = [stream for stream in known if name in (stream.kind, stream.name, stream.key)]
     if not found:
         raise KeyError(name)
     return found

@@ -1,28 +1,29 @@
-"""The stages by name, for commands that look at all of them or fold one again."""
+"""The stages by name, for commands that look at all of them or fold one again.
+
+Flows in: the map, settings. Flows out: fresh stages. Never starts one. A service says in its `app.FOLDS` how to make
+the folds of the stages that the map says it runs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import cast
 
+from fillstream.libs.common.messages.stages import STAGES, places
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.runtime.stage import Stage
-from fillstream.services.matching_engine.app import role as engine_role
-from fillstream.services.order_service.app import orders_role, signals_role
-from fillstream.services.position_service.app import role as positions_role
 
-ROLES = {"signals": signals_role, "orders": orders_role, "engine": engine_role, "positions": positions_role}
+Make = Callable[[Settings, int], Stage]
 
 
 def partitions(settings: Settings, stage: str) -> int:
-    """Return how many partitions a stage has."""
-    topology = settings.topology()
-    counts: dict[str, Callable[[], int]] = {
-        "signals": lambda: 1,
-        "orders": lambda: topology.account_partitions,
-        "engine": lambda: topology.symbol_partitions,
-        "positions": lambda: topology.account_partitions,
-    }
-    return counts[stage]()
+    """Return how many partitions a stage has.
+
+    Raises:
+        KeyError: there is no stage of that name.
+    """
+    return settings.topology().partitions(STAGES[stage].partitioned_by)
 
 
 def fresh_stage(settings: Settings, stage: str, partition: int) -> Stage:
@@ -31,10 +32,14 @@ def fresh_stage(settings: Settings, stage: str, partition: int) -> Stage:
     Raises:
         KeyError: there is no stage of that name.
     """
-    place, _ = ROLES[stage](settings, partition)
-    return place.stage
+    folds = cast(Mapping[str, Make], import_module(f"{STAGES[stage].module}.app").FOLDS)
+    return folds[stage](settings, partition)
 
 
 def all_stages(settings: Settings) -> list[Stage]:
     """Return every partition of every stage, fresh."""
-    return [fresh_stage(settings, name, p) for name in ROLES for p in range(partitions(settings, name))]
+    return [
+        fresh_stage(settings, place.program.name, place.partition)
+        for place in places(settings.topology())
+        if place.inbox is not None
+    ]

@@ -6,14 +6,14 @@ Flows in: status and checkpoint hashes, the streams' own counts. Flows out: `Sta
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import redis
 
+from fillstream.libs.common.messages.stages import Place, places
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.stack.running import ANALYTICS
 
 SILENT_MS = 5000
 """A live stage tells about itself every second; one that was silent for longer is down."""
@@ -57,18 +57,6 @@ class StageState:
         return asdict(self)
 
 
-def inboxes(topology: Topology) -> Iterator[tuple[str, int, str | None]]:
-    """Yield name, partition and inbox of every stage; analytics reads many streams and has no one inbox."""
-    yield "signals", 0, topology.signals
-    for a in range(topology.account_partitions):
-        yield "orders", a, topology.orders(a)
-    for s in range(topology.symbol_partitions):
-        yield "engine", s, topology.commands(s)
-    for a in range(topology.account_partitions):
-        yield "positions", a, topology.events(a)
-    yield ANALYTICS, 0, None
-
-
 def states(client: redis.Redis, topology: Topology) -> list[StageState]:
     """Return the state of every stage.
 
@@ -78,16 +66,17 @@ def states(client: redis.Redis, topology: Topology) -> list[StageState]:
     raw: Any = client
     seconds, microseconds = raw.time()  # the server's clock: this machine's may be another
     now_ms = seconds * 1000 + microseconds // 1000
-    return [_state(raw, topology, *each, now_ms) for each in inboxes(topology)]
+    return [_state(raw, topology, place, now_ms) for place in places(topology)]
 
 
-def _state(raw: Any, topology: Topology, stage: str, partition: int, inbox: str | None, now_ms: int) -> StageState:
-    told = {name.decode(): value.decode() for name, value in raw.hgetall(topology.status(stage, partition)).items()}
+def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageState:
+    stage, inbox = place.program.name, place.inbox
+    told = {name.decode(): value.decode() for name, value in raw.hgetall(topology.status(stage, inbox)).items()}
     entries, lag = _int(told, "entries"), _int(told, "lag")
     if inbox is not None:
         # Not what the stage told last: it may have died since.
-        entries = int(raw.hget(topology.checkpoint(stage, partition), "entries") or 0)
-        lag = _behind(raw, inbox, entries)
+        entries = int(raw.hget(topology.checkpoint(stage, inbox), "entries") or 0)
+        lag = _behind(raw, topology.key(inbox), entries)
     at_ms = _int(told, "at_ms")
     state = told.get("state", "never started")
     if at_ms is not None and now_ms - at_ms > SILENT_MS and state != "crashed":
@@ -95,9 +84,9 @@ def _state(raw: Any, topology: Topology, stage: str, partition: int, inbox: str 
     age_s = _float(told, "snapshot_age_s")
     return StageState(
         stage=stage,
-        partition=partition,
+        partition=place.partition,
         state=state,
-        inbox=inbox,
+        inbox=None if inbox is None else topology.key(inbox),
         lag=lag,
         entries=entries,
         entries_per_s=_float(told, "entries_per_s") if state == "live" else None,

@@ -21,16 +21,10 @@ import orjson
 from faststream.asgi import AsgiFastStream, AsgiResponse, Request, get, post
 from faststream.redis import RedisBroker
 
-from fillstream.libs.common.messages.dead import DeadLetter
-from fillstream.libs.common.messages.journal import JournalEvent
-from fillstream.libs.common.messages.market import MarketMessage
-from fillstream.libs.common.messages.positions import PositionMessage
-from fillstream.libs.common.messages.signals import Signal
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.stages import READERS
 from fillstream.libs.common.process.app import (
-    Channel,
-    Description,
     describe,
+    describe_reader,
     docs_page,
     probes,
     serve_app,
@@ -207,24 +201,6 @@ def _without_empty_columns(answer: Answer) -> Answer:
     )
 
 
-def description(topology: Topology) -> Description:
-    """Return what analytics reads, for the AsyncAPI pages."""
-    models: dict[str, tuple[Any, str]] = {
-        "signals": (Signal, "What clients publish; kept as they wrote it."),
-        "dead": (DeadLetter, "Entries nobody could use, whole."),
-        "events": (JournalEvent, "The journal of an account partition."),
-        "positions": (PositionMessage, "Position changes of an account partition."),
-        "market": (MarketMessage, "Depth and trades of a symbol partition; lossy."),
-    }
-    return Description(
-        "Fillstream analytics",
-        "Every event of every public stream in one DuckDB file, and SQL over it: POST /query, GET /orders, "
-        "/orders/{order_id}, /fills, /positions.",
-        [Channel(stream, *models[kind]) for stream, kind in public_streams(topology).items()],
-        [],
-    )
-
-
 def build(settings: Settings) -> App:
     """Return the app; its lifespan starts and stops reading and writing.
 
@@ -249,7 +225,7 @@ def build(settings: Settings) -> App:
         broker,
         logger=logger,
         lifespan=lifespan,
-        specification=describe(description(settings.topology()), settings.redis_url),
+        specification=describe(describe_reader(READERS[STAGE], settings.topology()), settings.redis_url),
         asyncapi_path=docs_page(),
         asgi_routes=[
             *probes(broker, ingest.ready, metrics.registry),

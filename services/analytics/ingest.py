@@ -12,16 +12,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import redis
 
+from fillstream.libs.common.process.app import address_of
 from fillstream.libs.common.process.settings import Settings
-from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, RESTARTS_VARIABLE
+from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED
+from fillstream.libs.common.runtime.heartbeat import put_status
 from fillstream.libs.common.runtime.log import connect
 from fillstream.libs.common.runtime.waiting import wait_for_redis
-from fillstream.libs.common.runtime.worker import STATUS_TTL_S
-from fillstream.services.analytics.metrics import PARTITION, STAGE, AnalyticsMetrics
+from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
 from fillstream.services.analytics.read.extent import Extent
 from fillstream.services.analytics.read.reader import LOSSY, LogLost, Reader, public_streams
 from fillstream.services.analytics.schema import SchemaError
@@ -84,7 +85,7 @@ class Ingest:
             connect(self._settings.redis_url),
             self._streams,
             LOSSY,
-            f"{self._topology.prefix}durability.{STAGE}",
+            self._topology.durability(STAGE),
             self._metrics,
             self._relieve,
         )
@@ -96,7 +97,7 @@ class Ingest:
         self._reader.run(self._stop_asked, self._beat)
         self._waiting.close()
         self._writer_thread.join()
-        put_status(self._aside, self._settings, state="stopped")
+        tell(self._aside, self._settings, state="stopped")
 
     def _write(self) -> None:
         while chunks := self._waiting.take():
@@ -116,7 +117,7 @@ class Ingest:
         then, counted = self._rate_from
         rate = (entries - counted) / (now - then) if counted and now > then else 0.0
         self._rate_from = (now, entries)
-        put_status(
+        tell(
             self._aside,
             self._settings,
             state="paused" if self._reader.paused else "live",
@@ -132,21 +133,9 @@ class Ingest:
             logger.info("analytics live: %d entries in %s, %d to read", entries, self._store.path, lag)
 
 
-def put_status(client: redis.Redis, settings: Settings, **fields: Any) -> None:
+def tell(client: redis.Redis, settings: Settings, **fields: Any) -> None:
     """Refresh the status hash that `fillstream status` shows."""
-    key = settings.topology().status(STAGE, PARTITION)
-    fields |= {
-        "pid": os.getpid(),
-        "host": settings.service.host,
-        "port": settings.service.port,
-        "url": settings.service.url,
-        "restarts": os.environ.get(RESTARTS_VARIABLE, "0"),
-        "at_ms": int(time.time() * 1000),
-    }
-    pipe = client.pipeline(transaction=False)
-    pipe.hset(key, mapping=cast(Any, fields))
-    pipe.expire(key, STATUS_TTL_S)
-    pipe.execute()
+    put_status(client, settings.topology().status(STAGE), address_of(settings), **fields)
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -166,7 +155,7 @@ def die(settings: Settings, error: BaseException) -> None:
         logger.error("unexpected", exc_info=error)
     logger.critical("analytics ends: %s", " ".join(text.split()))
     try:
-        put_status(connect(settings.redis_url), settings, state="crashed", last_error=text)
+        tell(connect(settings.redis_url), settings, state="crashed", last_error=text)
     except Exception as second:
         logger.critical("and Redis could not be told: %s", second)
     sys.stderr.flush()

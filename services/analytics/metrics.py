@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 
+from fillstream.libs.common.messages.stages import READERS
 from fillstream.libs.common.runtime.metrics import COMMIT_BUCKETS, ProcessMetrics
 
-STAGE = "analytics"
+STAGE = READERS["analytics"].name
 PARTITION = 0
 ROW_BUCKETS = (1, 10, 100, 1_000, 5_000, 10_000, 50_000, 100_000)
 QUERY_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10)

@@ -1,6 +1,6 @@
 """Run one symbol partition: `python -m fillstream.services.matching_engine [--partition N]`."""
 
 from fillstream.libs.common.process.app import main
-from fillstream.services.matching_engine.app import role
+from fillstream.services.matching_engine.app import engine
 
-main("matching_engine", role)
+main("engine", engine)

@@ -1,4 +1,4 @@
-"""The venue SIM as a stage: command frames in, report frames out, depth and trades on the side.
+"""A simulated venue as a stage: command frames in, report frames out, depth and trades on the side.
 
 Flows in: frames of commands (orders, cancels, quotes, prints) and ticks. Flows out: frames of reports to the inbox of
 each account partition; `Trades` and `Depth` to the lossy market stream. No order ever becomes a Python object here:
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from fillstream.libs.common.engine.core import Engine, Level
+from fillstream.libs.common.engine.core import CoreEngine, Level
 from fillstream.libs.common.engine.frames import (
     COMMAND,
     PARTITION_NONE,
@@ -29,7 +29,7 @@ from fillstream.libs.common.engine.frames import (
     struct_of_some,
 )
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.refusals import refusal_of
@@ -96,24 +96,24 @@ class EngineStage:
     """The books of one symbol partition. See `libs.common.runtime.stage.Stage`.
 
     Args:
-        topology: names of the streams.
+        topology: how many account partitions there are to answer to.
         partition: the symbol partition.
         listings: instrument number to how it is shown; a symbol without one trades but is not published.
+        venue: whose commands it executes.
     """
 
     name = "engine"
     tick_ms: int | None = TICK_MS
-    latencies_ms: list[int] | None = None
     families = FAMILIES
 
-    def __init__(self, topology: Topology, partition: int, listings: Mapping[int, Listing]) -> None:
+    def __init__(self, topology: Topology, partition: int, listings: Mapping[int, Listing], venue: str = SIM) -> None:
         self.partition = partition
-        self.inbox = topology.commands(partition)
-        self._answers = [topology.orders(account) for account in range(topology.account_partitions)]
+        self.inbox = stream_name("commands", partition, venue)
+        self._answers = topology.names("orders")
         self._known_partitions = bytes(range(min(topology.account_partitions, 256)))
-        self._market = topology.market(partition)
+        self._market = stream_name("market", partition)
         self._listings = listings
-        self._engine = Engine()
+        self._engine = CoreEngine()
         # What has changed since it was last shown. Not part of the state: the market stream is lossy.
         self._changed: set[int] = set()
         self._shown_ms: dict[int, int] = {}
@@ -242,10 +242,6 @@ class EngineStage:
     def restore(self, data: bytes) -> None:
         """See `Stage.restore`. Raises ValueError for bytes that are no snapshot of an engine."""
         self._engine.restore(data)
-
-    def configuration(self) -> dict[bytes, bytes] | None:
-        """Return None: nothing the engine decides depends on configuration."""
-        return None
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return the number of resting client orders."""

@@ -3,11 +3,9 @@
 import sys
 
 from fillstream.libs.common.process.app import main
-from fillstream.services.order_service.app import orders_role, signals_role
-
-ROLES = {"signals": signals_role, "orders": orders_role}
+from fillstream.services.order_service.app import FOLDS
 
 stage = sys.argv.pop(1) if len(sys.argv) > 1 else ""
-if stage not in ROLES:
-    sys.exit(f"usage: python -m fillstream.services.order_service {{{'|'.join(ROLES)}}} [--partition N], got {stage!r}")
-main(f"order_service {stage}", ROLES[stage])
+if stage not in FOLDS:
+    sys.exit(f"usage: python -m fillstream.services.order_service {{{'|'.join(FOLDS)}}} [--partition N], got {stage!r}")
+main(stage, FOLDS[stage])

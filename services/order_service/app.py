@@ -1,21 +1,14 @@
-"""Wires the two stages of the order service to their streams and pages."""
+"""Makes the folds of the order service; where they stand in the house, `libs.common.messages.stages` knows."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from fillstream.libs.common.messages.dead import DeadLetter
-from fillstream.libs.common.messages.journal import JournalEvent
-from fillstream.libs.common.messages.signals import NewOrder, ReportStatus, Signal
-from fillstream.libs.common.messages.venue import Frame
-from fillstream.libs.common.process.app import Channel, Description
 from fillstream.libs.common.process.settings import Settings
-from fillstream.libs.common.runtime.worker import Downstream, Role
+from fillstream.libs.common.runtime.stage import Stage
 from fillstream.services.order_service.orders.config import Account, DeskConfig, Instrument
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.signals.stage import SignalsStage
-
-Instruction: Any = Signal | ReportStatus
 
 
 def desk_config(settings: Settings) -> DeskConfig:
@@ -42,56 +35,14 @@ def desk_config(settings: Settings) -> DeskConfig:
     )  # fmt: skip
 
 
-def signals_role(settings: Settings, partition: int) -> tuple[Role, Description]:
-    """Return the signals stage with its neighbours, and what its page says.
-
-    Raises:
-        ValueError: there is one signals partition only.
-    """
-    if partition != 0:
-        raise ValueError(f"partition: {partition}, but the signals stage has partition 0 only")
-    topology = settings.topology()
-    stage = SignalsStage(topology)
-    inboxes = [(topology.orders(a), a) for a in range(topology.account_partitions)]
-    place = Role(
-        stage,
-        downstream=[Downstream(stream, "orders", a) for stream, a in inboxes],
-        # Every stage appends to `dead`, and this one has one partition.
-        trims={stage.inbox: (stage.name, *settings.archivists), topology.dead: settings.archivists},
-    )
-    about = Description(
-        title="Fillstream order service: signals stage",
-        text="Turns every signal into one instruction for the account partition that must act on it.",
-        reads=[Channel(stage.inbox, NewOrder, "What clients publish: orders, cancels and amendments, in many shapes.")],
-        writes=[
-            *(Channel(stream, Instruction, "Instructions, decimals as strings.") for stream, _ in inboxes),
-            Channel(topology.dead, DeadLetter, "Signals nobody could read, whole, with the reason."),
-        ],
-    )
-    return place, about
+def signals(settings: Settings, partition: int) -> SignalsStage:
+    """Return the signals stage, which has no partitions."""
+    return SignalsStage(settings.topology())
 
 
-def orders_role(settings: Settings, partition: int) -> tuple[Role, Description]:
-    """Return the orders stage of account partition `partition` with its neighbours, and what its page says."""
-    topology = settings.topology()
-    stage = OrdersStage(topology, partition, desk_config(settings))
-    commands = [(topology.commands(s), s) for s in range(topology.symbol_partitions)]
-    place = Role(
-        stage,
-        downstream=[
-            Downstream(topology.events(partition), "positions", partition),
-            *(Downstream(stream, "engine", s) for stream, s in commands),
-        ],
-        trims={stage.inbox: (stage.name,)},
-    )
-    about = Description(
-        title="Fillstream order service: orders stage",
-        text="Validates orders against limits, holds their state, routes them to the venue and keeps the journal.",
-        reads=[Channel(stage.inbox, Instruction, "Instructions, report frames, ticks and configuration.")],
-        writes=[
-            Channel(topology.events(partition), JournalEvent, "The journal: every change of every order, in order."),
-            *(Channel(stream, Frame, "Frames of fs_command records.") for stream, _ in commands),
-            Channel(topology.dead, DeadLetter, "Entries nobody could use, whole, with the reason."),
-        ],
-    )
-    return place, about
+def orders(settings: Settings, partition: int) -> OrdersStage:
+    """Return the orders stage of an account partition."""
+    return OrdersStage(settings.topology(), partition, desk_config(settings))
+
+
+FOLDS: Mapping[str, Callable[[Settings, int], Stage]] = {"signals": signals, "orders": orders}

@@ -18,7 +18,7 @@ from typing import Final
 
 import orjson
 
-from fillstream.libs.common.ledger.average import Instrument, Position
+from fillstream.libs.common.ledger.average import InstrumentLedger, Position
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 
 VERSION = 2
@@ -44,7 +44,7 @@ class Books:
     fills: dict[str, int] = field(
         default_factory=lambda: {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
     )
-    instruments: dict[str, Instrument] = field(default_factory=dict)
+    instruments: dict[str, InstrumentLedger] = field(default_factory=dict)
 
 
 def dump(books: Books) -> bytes:
@@ -60,7 +60,7 @@ def dump(books: Books) -> bytes:
     )
 
 
-def _instrument(instrument: Instrument) -> Document:
+def _instrument(instrument: InstrumentLedger) -> Document:
     return {
         "symbol": instrument.symbol,
         "currency": instrument.currency,
@@ -91,9 +91,9 @@ def load(data: bytes) -> Books:
     return Books(document["read"], document["sent"], document["fills"], instruments)
 
 
-def _load_instrument(record: Document) -> Instrument:
+def _load_instrument(record: Document) -> InstrumentLedger:
     check_names("instrument", record, _TERMS, _TERMS)
-    instrument = Instrument(
+    instrument = InstrumentLedger(
         record["symbol"],
         record["currency"],
         tick_size=Decimal(record["tick_size"]),

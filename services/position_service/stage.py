@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from fillstream.libs.common.ledger.average import Instrument, Position
+from fillstream.libs.common.ledger.average import InstrumentLedger, Position
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import VERSION
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.money import Scale
 from fillstream.services.position_service.snapshot import Books, dump, load
@@ -37,19 +37,17 @@ class PositionStage:
     """The fold of `events.{partition}`.
 
     Args:
-        topology: names of the streams.
         partition: of the accounts.
     """
 
     name = "positions"
     tick_ms: int | None = None
-    latencies_ms: list[int] | None = None
     families = FAMILIES
 
-    def __init__(self, topology: Topology, partition: int) -> None:
+    def __init__(self, partition: int) -> None:
         self.partition = partition
-        self.inbox = topology.events(partition)
-        self._stream = topology.positions(partition)
+        self.inbox = stream_name("events", partition)
+        self._stream = stream_name("positions", partition)
         self._books = Books()
 
     def fold(self, entry: Entry, out: Outputs) -> None:
@@ -87,7 +85,7 @@ class PositionStage:
         tick_size, lot_size = Decimal(event["tick_size"]), Decimal(event["lot_size"])
         known = self._books.instruments.get(symbol)
         if known is None:
-            self._books.instruments[symbol] = Instrument(
+            self._books.instruments[symbol] = InstrumentLedger(
                 symbol, currency, tick_size=tick_size, lot_size=lot_size, multiplier=multiplier
             )
             return
@@ -138,13 +136,13 @@ class PositionStage:
             if position.quantity:
                 out.event(self._stream, self._message("PositionMarked", ms, account, instrument, position))
 
-    def _instrument(self, event: Message) -> Instrument:
+    def _instrument(self, event: Message) -> InstrumentLedger:
         instrument = self._books.instruments.get(event["symbol"])
         if instrument is None:
             raise Inconsistent(f"event {event['seq']}: symbol {event['symbol']} must be defined before it is used")
         return instrument
 
-    def _message(self, kind: str, ms: int, account: str, instrument: Instrument, position: Position) -> Message:
+    def _message(self, kind: str, ms: int, account: str, instrument: InstrumentLedger, position: Position) -> Message:
         """Return what both kinds of message say; counts it as sent."""
         self._books.sent += 1
         money = instrument.money
@@ -176,10 +174,6 @@ class PositionStage:
     def restore(self, data: bytes) -> None:
         """Replace the state by a snapshot's."""
         self._books = load(data)
-
-    def configuration(self) -> None:
-        """Return nothing: terms of instruments come in the journal."""
-        return
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many positions are open and flat, and what fills did."""

@@ -15,7 +15,7 @@ from fillstream.libs.common.runtime.stage import Outputs
 from tests.support.memory_log import MemoryLog, MemoryRedis
 
 TOPOLOGY = Topology()
-INBOX = "inbox.{0}"
+INBOX = "inbox"
 MakeLog = Callable[[], Log]
 Streams = Callable[[str], list[dict[bytes, bytes]]]
 
@@ -25,7 +25,7 @@ def desk(request: pytest.FixtureRequest) -> Iterator[tuple[MakeLog, Streams]]:
     if request.param == "memory":
         memory = MemoryRedis()
         yield (
-            lambda: MemoryLog(memory, TOPOLOGY, "stage", 0, INBOX),
+            lambda: MemoryLog(memory, TOPOLOGY, "stage", INBOX),
             lambda stream: [dict(entry.fields) for entry in memory.streams.get(stream, [])],
         )
         return
@@ -34,7 +34,7 @@ def desk(request: pytest.FixtureRequest) -> Iterator[tuple[MakeLog, Streams]]:
 
     def make() -> Log:
         clients.append(connect(url))
-        return RedisLog(clients[-1], TOPOLOGY, "stage", 0, INBOX)
+        return RedisLog(clients[-1], TOPOLOGY, "stage", INBOX)
 
     with redis.Redis.from_url(url) as reader:
         yield make, lambda stream: [fields for _, fields in reader.xrange(stream)]  # type: ignore[misc]
@@ -130,6 +130,26 @@ def test_a_release_may_come_back_where_the_other_decided_nothing(desk: tuple[Mak
     assert sorted(claimed.notes.values()) == [Note("0.2.0", "0-0"), Note("0.2.0", upto), Note("0.3.0", upto)]
 
 
+def test_folds_send_to_names_and_a_commit_makes_keys_of_them(desk: tuple[MakeLog, Streams]) -> None:
+    make, stream = desk
+    log = make()
+    log.claim()
+    log.append({b"n": b"1"})
+    batch = log.read(10, 1)
+    out = Outputs("stage", INBOX)
+    out.begin(batch[0])
+    out.event("events.0", {"event": "a"})
+    out.record("commands.SIM.1", b"c" * 64)
+    out.market("market.2", {"event": "m"})
+    out.bad("reason", "text")
+    log.commit(batch, out)
+    assert stream("events.{a0}") == [{b"data": b'{"event":"a"}'}]
+    assert stream("commands.SIM.{s1}") == [{b"frame": b"c" * 64}]
+    assert stream("market.{s2}") == [{b"data": b'{"event":"m"}'}]
+    [letter] = stream("dead")
+    assert b'"stream":"inbox"' in letter[b"data"], "the name: a dead letter is hashed as well"
+
+
 def test_what_was_read_but_not_committed_comes_again_after_a_claim(desk: tuple[MakeLog, Streams]) -> None:
     make, _ = desk
     first = make()
@@ -216,7 +236,7 @@ def test_another_reader_takes_nothing_away(desk: tuple[MakeLog, Streams]) -> Non
 
 def test_the_group_shows_everybody_where_the_stage_stands(client: redis.Redis, redis_url: str) -> None:
     made = connect(redis_url)
-    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log = RedisLog(made, TOPOLOGY, "stage", INBOX)
     log.claim()
     for n in b"123":
         log.append({b"n": bytes([n])})
@@ -236,11 +256,11 @@ def test_records_of_a_batch_share_an_entry_and_dead_letters_stay_whole(desk: tup
     batch = log.read(10, 1)
     out = Outputs("stage", INBOX)
     out.begin(batch[0])
-    out.record("commands.{0}", b"a" * 64)
-    out.record("commands.{0}", b"b" * 64)
+    out.record("commands.SIM.0", b"a" * 64)
+    out.record("commands.SIM.0", b"b" * 64)
     out.bad("unreadable", "field: binary")
     log.commit(batch, out)
-    assert stream("commands.{0}") == [{b"frame": b"a" * 64 + b"b" * 64}]
+    assert stream("commands.SIM.{s0}") == [{b"frame": b"a" * 64 + b"b" * 64}]
     (letter,) = stream("dead")
     assert letter[b"raw:\xff\x00"] == b"\x00binary\xff"
 
@@ -268,16 +288,16 @@ def test_the_log_can_be_read_again_between_any_two_ids(desk: tuple[MakeLog, Stre
 
 def test_more_records_than_one_entry_may_hold_are_split_at_a_record(client: redis.Redis, redis_url: str) -> None:
     made = connect(redis_url)
-    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log = RedisLog(made, TOPOLOGY, "stage", INBOX)
     log.claim()
     log.append({b"n": b"1"})
     batch = log.read(1, 1)
     out = Outputs("stage", INBOX)
     records = FRAME_BYTES // 64 + 1
     for n in range(records):
-        out.record("commands.{0}", n.to_bytes(64, "little"))
+        out.record("commands.SIM.0", n.to_bytes(64, "little"))
     log.commit(batch, out)
-    frames = [fields[b"frame"] for _, fields in client.xrange("commands.{0}")]  # type: ignore[misc]
+    frames = [fields[b"frame"] for _, fields in client.xrange("commands.SIM.{s0}")]  # type: ignore[misc]
     assert [len(frame) for frame in frames] == [FRAME_BYTES, 64]
     assert b"".join(frames)[-64:] == (records - 1).to_bytes(64, "little")
     made.close()
@@ -285,7 +305,7 @@ def test_more_records_than_one_entry_may_hold_are_split_at_a_record(client: redi
 
 def test_an_entry_that_names_a_field_twice_loses_neither(client: redis.Redis, redis_url: str) -> None:
     made = connect(redis_url)
-    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log = RedisLog(made, TOPOLOGY, "stage", INBOX)
     log.claim()
     client.execute_command("XADD", INBOX, "*", "a", "1", "a", "2", "b", "3", "a", "4")
     assert log.read(1, 1)[0].fields == {b"a": b"1", b"a#2": b"2", b"b": b"3", b"a#3": b"4"}
@@ -297,7 +317,7 @@ def test_a_dead_letter_of_any_width_passes_the_script_and_comes_back_whole(
     client: redis.Redis, redis_url: str, count: int
 ) -> None:
     made = connect(redis_url)
-    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log = RedisLog(made, TOPOLOGY, "stage", INBOX)
     log.claim()
     log.append({b"n": b"1"})
     raw = {b"\xff%d" % n: b"\x00%d" % n for n in range(count)}
@@ -315,7 +335,7 @@ def test_the_same_batch_named_after_the_same_checkpoint_is_not_committed_again(
     client: redis.Redis, redis_url: str
 ) -> None:
     made = connect(redis_url)
-    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log = RedisLog(made, TOPOLOGY, "stage", INBOX)
     log.claim()
     log.append({b"n": b"1"})
     batch = log.read(10, 1)

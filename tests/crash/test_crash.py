@@ -12,6 +12,7 @@ import httpx
 import pytest
 import redis
 
+from fillstream.libs.common.messages.stages import PROGRAMS, STAGES
 from fillstream.libs.common.runtime.exit_codes import EXIT_FENCED
 from tests.conftest import free_port, start_redis, until
 from tests.support.busy_desk import Load, await_restart, kill_if_running, restarts, running, settled_books, wait_s
@@ -19,7 +20,7 @@ from tests.support.busy_desk import Load, await_restart, kill_if_running, restar
 pytestmark = pytest.mark.crash
 SIGNALS = int(os.environ.get("CRASH_SIGNALS", "1200"))
 KILLS = int(os.environ.get("CRASH_KILLS", "4"))
-SERVICES = ("signals", "orders", "matching_engine", "position_service", "analytics")
+SERVICES = tuple(each.name for each in PROGRAMS)
 
 
 @pytest.mark.parametrize("victim", [*SERVICES, "valkey"])
@@ -64,10 +65,10 @@ def test_a_desk_of_several_partitions_is_exact_in_each(tmp_path: Path, monkeypat
         several = (
             "orders",
             "orders-1",
-            "matching_engine",
-            "matching_engine-1",
-            "position_service",
-            "position_service-1",
+            "engine",
+            "engine-1",
+            "positions",
+            "positions-1",
         )
 
         def kill_two() -> None:
@@ -103,7 +104,7 @@ def test_the_older_of_two_processes_on_one_partition_is_fenced_and_exits(tmp_pat
 
 def _live(url: str, pid: int) -> bool:
     with redis.Redis.from_url(url) as client:
-        status = client.hgetall("status.orders.{0}")
+        status = client.hgetall("status.orders.{a0}")
     return status[b"pid"] == str(pid).encode() and status[b"state"] == b"live"  # type: ignore[index,no-any-return]
 
 
@@ -136,7 +137,7 @@ def test_a_clean_stop_leaves_snapshots_and_the_next_start_folds_nothing(tmp_path
         Load(stack, seed=6).run(300, at={})
         settled_books(stack)
     with running(tmp_path) as stack:
-        for name in SERVICES[:4]:
+        for name in STAGES:
             assert "0 folded again" in stack.processes[name].log_tail(50).split("live at")[-1]
         Load(stack, seed=7).run(50, at={})
         found = settled_books(stack)

@@ -12,8 +12,8 @@ import redis
 import yaml
 
 from fillstream.libs.common.process.settings import load_settings
-from tests.deploy.files import COMPOSE, CONFIG, ROOT, compose, scraped
-from tests.deploy.units import UNITS, Unit, port_variable
+from tests.support.deploy.files import COMPOSE, CONFIG, ROOT, compose, scraped
+from tests.support.deploy.units import UNITS, Unit, port_variable
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 NAMES = sorted(SERVICES)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import until
-from tests.deploy.files import ROOT
-from tests.deploy.stack import ComposeStack, require_docker
+from tests.support.deploy.files import ROOT
+from tests.support.deploy.stack import ComposeStack, require_docker
 
 pytestmark = pytest.mark.deploy
 SERVICES = ("signals", "orders", "engine", "feed", "redis_exporter")

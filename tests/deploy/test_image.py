@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.deploy.files import DOCKERFILE, ROOT
+from tests.support.deploy.files import DOCKERFILE, ROOT
 
 TEXT = DOCKERFILE.read_text()
 LINES = [line.strip() for line in TEXT.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]

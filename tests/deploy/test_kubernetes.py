@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from fillstream.libs.common.process.settings import Settings, load_settings
-from tests.deploy.files import CONFIG, CONFIG_FILES, ROOT, compose, document
-from tests.deploy.kustomized import BASE, DEMO, K8S, LOCAL, README, build, of_kind, workloads
-from tests.deploy.units import UNITS, Unit
+from tests.support.deploy.files import CONFIG, CONFIG_FILES, ROOT, compose, document
+from tests.support.deploy.kustomized import BASE, DEMO, K8S, LOCAL, README, build, of_kind, workloads
+from tests.support.deploy.units import UNITS, Unit
 
 pytestmark = pytest.mark.deploy
 VERSIONS = ("1.28", kubernetes_validate.latest_version())

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.demo.demo.feeds import last_mids, listed
+from fillstream.demo.feeds import last_mids, listed
+from fillstream.libs.common.messages.topology import SIM
 from tests.conftest import until
-from tests.deploy.files import ROOT
-from tests.deploy.stack import ComposeStack, require_docker
+from tests.support.deploy.files import ROOT
+from tests.support.deploy.stack import ComposeStack, require_docker
 
 pytestmark = pytest.mark.deploy
 SECTION = (ROOT / "README.md").read_text().split("## Running it in earnest")[1].split("\n## ")[0]
@@ -45,7 +46,7 @@ def fills(stack: ComposeStack) -> dict[str, Any]:
 
 def frames_sent(stack: ComposeStack) -> int:
     with redis.Redis.from_url(stack.redis_url) as client:
-        info: Any = client.xinfo_stream(stack.settings.topology().commands(0))
+        info: Any = client.xinfo_stream(stack.settings.topology().commands(SIM, 0))
     return int(info["entries-added"])
 
 

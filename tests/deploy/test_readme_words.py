@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, REDIS_VARIABLE
-from fillstream.stack.stack.running import ANALYTICS_PORT, BASE_PORT, REDIS_PORT
-from fillstream.stack.stack.stack import port_is_free
+from fillstream.stack.running import ANALYTICS_PORT, BASE_PORT, REDIS_PORT
+from fillstream.stack.stack import port_is_free
 from tests.conftest import until
-from tests.deploy.files import ROOT
+from tests.support.deploy.files import ROOT
 
 README = (ROOT / "README.md").read_text()
 REDIS_CLI = """\

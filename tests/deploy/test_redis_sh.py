@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.files import ROOT
+from tests.support.deploy.files import ROOT
 
 SCRIPT = (ROOT / "deploy" / "redis.sh").read_text()
 REDIS_8 = "Redis server v=8.2.1 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1"

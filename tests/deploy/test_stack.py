@@ -20,9 +20,9 @@ import redis
 from fillstream.demo.feeds import Moment, listed, publish
 from fillstream.libs.common.engine.frames import quote
 from tests.conftest import until
-from tests.deploy.stack import ComposeStack, require_docker
-from tests.deploy.units import UNITS
 from tests.support.busy_desk import Load, settled_books
+from tests.support.deploy.stack import ComposeStack, require_docker
+from tests.support.deploy.units import UNITS
 
 pytestmark = pytest.mark.deploy
 NAMES = (*(unit.name for unit in UNITS), "redis", "redis_exporter", "prometheus")

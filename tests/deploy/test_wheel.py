@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.files import CONFIG_FILES, ROOT
+from tests.support.deploy.files import CONFIG_FILES, ROOT
 from tests.support.interpreters import PYTHONS, environment, found, pip, run
 
 COLLIDING = ("services", "libs", "native", "config")

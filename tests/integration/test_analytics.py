@@ -23,9 +23,9 @@ from tests.conftest import until
 from tests.support.analytics import Process, committed
 from tests.support.messages import payload, sample
 
-EVENTS = "events.{0}"
-POSITIONS = "positions.{0}"
-MARKET = "market.{0}"
+EVENTS = "events.{a0}"
+POSITIONS = "positions.{a0}"
+MARKET = "market.{s0}"
 SERVE = "from fillstream.services.analytics.app import serve; serve()"
 FILE_LIMIT_BYTES = 3 * 1024 * 1024
 ON_A_FULL_DISK = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({FILE_LIMIT_BYTES},) * 2); {SERVE}"
@@ -118,7 +118,7 @@ def test_a_full_disk_ends_the_process_and_loses_nothing(analytics: Process, clie
     told = analytics.last_words()
     assert "nothing is lost" in told
     assert "make room" in told
-    status: Any = client.hgetall("status.analytics.{0}")
+    status: Any = client.hgetall("status.analytics")
     assert status[b"state"] == b"crashed"
     assert b"make room" in status[b"last_error"]
 
@@ -138,7 +138,7 @@ def test_a_clean_stop_commits_what_was_read(analytics: Process, client: redis.Re
     there = stored(analytics.database, "events")
     assert max(there, key=id_key) == mark.decode()
     assert there == [each for each in ids(client, EVENTS) if id_key(each) <= id_key(mark.decode())]
-    assert client.hget("status.analytics.{0}", "state") == b"stopped"
+    assert client.hget("status.analytics", "state") == b"stopped"
 
 
 # --------------------------------------------------------------------------------------------------- what stops it

@@ -20,8 +20,8 @@ from tests.conftest import until
 from tests.support.analytics import Process, committed
 from tests.support.messages import payload, sample
 
-EVENTS = "events.{0}"
-POSITIONS = "positions.{0}"
+EVENTS = "events.{a0}"
+POSITIONS = "positions.{a0}"
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def analytics(redis_url: str, tmp_path: Path) -> Iterator[Process]:
     process.close()
 
 
-def test_the_query_api_answers_over_http(analytics: Process, client: redis.Redis) -> None:
+@pytest.fixture
+def stored(analytics: Process, client: redis.Redis) -> Process:
+    """Analytics, with an order, its fill and its position stored."""
     received = sample(OrderReceived, 1, order_id="1", account="acc", symbol="AAPL", ord_status="PendingNew")
     filled = sample(OrderFilled, 2, order_id="1", account="acc", symbol="AAPL", ord_status="Filled")
     raw: Any = client
@@ -41,11 +43,11 @@ def test_the_query_api_answers_over_http(analytics: Process, client: redis.Redis
     analytics.start()
     analytics.wait_ready()
     until(lambda: committed(client, EVENTS) and committed(client, POSITIONS), "the entries to be stored")
+    return analytics
 
-    def get(path: str) -> httpx.Response:
-        return httpx.get(f"{analytics.url}{path}", trust_env=False)
 
-    answer = analytics.query("SELECT last_px, seq, time, 1e308 * 10 AS inf FROM fills").json()
+def test_sql_over_http_is_answered_with_columns_and_rows(stored: Process) -> None:
+    answer = stored.query("SELECT last_px, seq, time, 1e308 * 10 AS inf FROM fills").json()
     assert answer == {
         "columns": [
             {"name": "last_px", "type": "DECIMAL(38,12)"},
@@ -56,7 +58,12 @@ def test_the_query_api_answers_over_http(analytics: Process, client: redis.Redis
         "rows": [["2.075", 2, "2023-11-14T22:13:20.002Z", "inf"]],
         "truncated": False,
     }
-    assert analytics.query("SELECT * FROM range(5)", limit=3).json()["truncated"] is True
+    assert stored.query("SELECT * FROM range(5)", limit=3).json()["truncated"] is True
+
+
+def test_each_page_answers_what_it_is_asked(stored: Process) -> None:
+    def get(path: str) -> httpx.Response:
+        return httpx.get(f"{stored.url}{path}", trust_env=False)
 
     for path, count in {
         "/orders": 1,
@@ -87,8 +94,10 @@ def test_the_query_api_answers_over_http(analytics: Process, client: redis.Redis
         assert get(path).status_code == status, path
     assert POSITIONS in get("/docs.json").text
 
+
+def test_what_cannot_be_answered_is_refused_in_a_sentence(stored: Process) -> None:
     def post(**request: Any) -> httpx.Response:
-        return httpx.post(f"{analytics.url}/query", trust_env=False, **request)
+        return httpx.post(f"{stored.url}/query", trust_env=False, **request)
 
     refused = {
         "not json": (post(content=b"{", headers={"content-type": "application/json"}), 400, "is not JSON"),
@@ -107,7 +116,7 @@ def test_the_query_api_answers_over_http(analytics: Process, client: redis.Redis
     for name, (response, status, says) in refused.items():
         assert (response.status_code, list(response.json())) == (status, ["error"]), name
         assert says in response.json()["error"], name
-    assert analytics.value("SELECT count(*) FROM events") == 2
+    assert stored.value("SELECT count(*) FROM events") == 2
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from fillstream.libs.common.engine.frames import (
     Tif,
 )
 from fillstream.libs.common.messages.bad_entry import unpack_raw
+from fillstream.libs.common.messages.stages import PROGRAMS, STAGES
 from fillstream.stack.stack import LocalStack
 from tests.conftest import until
 from tests.support.busy_desk import running
@@ -44,7 +45,6 @@ BUY = {"symbol": "AAPL", "side": "BUY", "quantity": "1", "price": "100", "accoun
 TEN_MB = b'{"symbol":"AAPL","side":"BUY","quantity":"' + b"1" * 10_000_000 + b'"}'
 DEEP = b"[" * 1000 + b"]" * 1000
 NEW = {"side": int(Side.BUY), "ord_type": int(OrdType.LIMIT), "tif": int(Tif.GTC), "price": 10_000}
-STAGES = {"signals": "signals", "orders": "orders", "engine": "matching_engine", "positions": "position_service"}
 
 
 def altered(record: bytes, **fields: int) -> bytes:
@@ -104,11 +104,11 @@ def request(what: str, where: str, reason: str, sentence: str, **fields: str) ->
 
 
 def inbox(what: str, fields: dict[Any, Any], reason: str, sentence: str) -> Case:
-    return Case(what, "orders.{0}", fields, "dead", reason, sentence)
+    return Case(what, "orders.{a0}", fields, "dead", reason, sentence)
 
 
 def command(what: str, frame: bytes, reason: str, sentence: str, by: str = "") -> Case:
-    return Case(what, "commands.{0}", {"frame": frame}, "dead", reason, sentence, by)
+    return Case(what, "commands.SIM.{s0}", {"frame": frame}, "dead", reason, sentence, by)
 
 
 REJECTED = "OrderRejected"
@@ -266,11 +266,18 @@ CASES = [
         by="orders",
     ),
     Case(
-        "no frame", "commands.{0}", {"data": TEN_MB}, "dead", "not_a_frame", r"frame: missing; the entry's fields are"
+        "no frame",
+        "commands.SIM.{s0}",
+        {"data": TEN_MB},
+        "dead",
+        "not_a_frame",
+        r"frame: missing; the entry's fields are",
     ),
     # Somebody writes to the journal, but no event.
-    Case("no event", "events.{0}", {"data": b"{}"}, "dead", "not_an_event", r"data: must begin with"),
-    Case("noise in the journal", "events.{0}", {NOISE(9): NOISE(99)}, "dead", "not_an_event", r"data: must begin with"),
+    Case("no event", "events.{a0}", {"data": b"{}"}, "dead", "not_an_event", r"data: must begin with"),
+    Case(
+        "noise in the journal", "events.{a0}", {NOISE(9): NOISE(99)}, "dead", "not_an_event", r"data: must begin with"
+    ),
 ]
 assert len({case.what for case in CASES}) == len(CASES)
 
@@ -289,7 +296,7 @@ class Outcome:
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        return [message for message in self._messages("events.{0}") if "seq" in message]
+        return [message for message in self._messages("events.{a0}") if "seq" in message]
 
     @cached_property
     def letters(self) -> list[dict[str, Any]]:
@@ -305,28 +312,28 @@ class Outcome:
 
     def publish(self) -> None:
         """Prepare a market and two orders, then publish every case and a good order behind each."""
-        self.client.xadd("commands.{0}", {"frame": frames.quote(AAPL, 19_000, 5, 19_002, 5)})
+        self.client.xadd("commands.SIM.{s0}", {"frame": frames.quote(AAPL, 19_000, 5, 19_002, 5)})
         self.client.xadd("signals", {**BUY, "signal_id": "partial", "quantity": "8", "price": "190.02"})
         self.client.xadd("signals", {**BUY, "signal_id": "done", "time_in_force": "IOC"})
         self.await_event("OrderCanceled", named("done"))
-        self.client.xadd("commands.{0}", {"frame": frames.quote(AAPL, 19_000, 5, 19_003, 5)})
+        self.client.xadd("commands.SIM.{s0}", {"frame": frames.quote(AAPL, 19_000, 5, 19_003, 5)})
         self.await_event("QuoteUpdated", b'"ask_px":"190.03"')
         for case in CASES:
             self.ids[case.what] = self.client.xadd(case.stream, case.fields).decode()
             self.client.xadd("signals", {**BUY, "signal_id": self.follower(case)})
         for _ in range(2_000):
-            self.client.xadd("orders.{0}", {"tick": "1"})
-            self.client.xadd("commands.{0}", {"tick": "1"})
+            self.client.xadd("orders.{a0}", {"tick": "1"})
+            self.client.xadd("commands.SIM.{s0}", {"tick": "1"})
         self.client.xadd("signals", {**BUY, "signal_id": "last"})
         self.await_event("OrderAccepted", named("last"))
-        until(lambda: self.client.xinfo_groups("events.{0}")[0]["lag"] == 0, "the journal to be read")
+        until(lambda: self.client.xinfo_groups("events.{a0}")[0]["lag"] == 0, "the journal to be read")
 
     def await_event(self, kind: str, words: bytes) -> None:
         """Wait for an event with these words in its JSON."""
         head = b'{"type":"%s"' % kind.encode()
 
         def there() -> bool:
-            newest = self.client.xrevrange("events.{0}", count=200)
+            newest = self.client.xrevrange("events.{a0}", count=200)
             found = [fields.get(b"data", b"") for _, fields in newest]
             return any(data.startswith(head) and words in data for data in found)
 
@@ -334,7 +341,7 @@ class Outcome:
 
     def samples(self, stage: str, name: str, label: str = "reason") -> dict[str, float]:
         """Return a metric of a stage, by one of its labels."""
-        text = httpx.get(f"{self.stack.url(STAGES[stage])}/metrics", timeout=10).text
+        text = httpx.get(f"{self.stack.url(stage)}/metrics", timeout=10).text
         found = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         return {sample.labels.get(label, ""): sample.value for sample in found if sample.name == name}
 
@@ -416,7 +423,7 @@ def test_nothing_crashed(desk: Outcome) -> None:
         assert desk.samples(stage, "fillstream_restarts_total") == {"": 0.0}
 
 
-@pytest.mark.parametrize("service", [*STAGES.values(), "analytics"])
+@pytest.mark.parametrize("service", [each.name for each in PROGRAMS])
 def test_no_page_of_a_service_takes_anything(desk: Outcome, service: str) -> None:
     """FastStream's page would publish to Redis for whoever reads it."""
     url = desk.stack.url(service)
@@ -429,8 +436,8 @@ def test_no_page_of_a_service_takes_anything(desk: Outcome, service: str) -> Non
 
 def test_a_forged_event_stops_what_it_would_deceive_and_nothing_else(desk: Outcome) -> None:
     """The last test of the module: it needs a person afterwards. Positions never go on behind a gap or a repeat."""
-    desk.client.xadd("events.{0}", {"data": b'{"type":"OrderFilled","v":1,"seq":1,"time":1}'})
-    service = desk.stack.processes["position_service"]
+    desk.client.xadd("events.{a0}", {"data": b'{"type":"OrderFilled","v":1,"seq":1,"time":1}'})
+    service = desk.stack.processes["positions"]
     until(lambda: service.state == "failed", "the position service to ask for a person")
     assert re.search(r"events\.\{0\} \d+-\d+: seq 1 must be \d+, the one after the last", service.log_tail(200))
     desk.client.xadd("signals", {**BUY, "signal_id": "on"})

@@ -39,6 +39,7 @@ from fillstream.libs.common.messages.bad_entry import pack_raw
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder
+from fillstream.libs.common.messages.stages import places
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.settings import DEFAULT_PATH, load_settings
 from fillstream.tools import doctor
@@ -463,10 +464,11 @@ def live(client: redis.Redis, stage: str, **more: Any) -> None:
     told = {"state": "live", "pid": 1, "host": "127.0.0.1", "port": 8004, "lag": 0, "entries_per_s": 1.5,
             "snapshot_id": "", "snapshot_age_s": -1.0, "last_error": "", "restarts": 0,
             "at_ms": int(time.time() * 1000), **more}  # fmt: skip
-    client.hset(TOPOLOGY.status(stage, 0), mapping=told)
+    client.hset(TOPOLOGY.status(stage, INBOXES[stage]), mapping=told)
 
 
-STAGES = ("signals", "orders", "engine", "positions", "analytics")
+INBOXES = {place.program.name: place.inbox for place in places(TOPOLOGY)}
+STAGES = tuple(INBOXES)
 
 
 def test_status_of_a_desk_that_is_live_is_0(run: Run, client: redis.Redis) -> None:
@@ -487,7 +489,7 @@ def test_status_counts_the_lag_of_a_stage_that_is_down_and_says_what_it_said_las
     inbox = TOPOLOGY.orders(0)
     for _ in range(3):
         client.xadd(inbox, {"tick": 1})
-    client.hset(TOPOLOGY.checkpoint("orders", 0), "entries", 1)
+    client.hset(TOPOLOGY.checkpoint("orders", "orders.0"), "entries", 1)
     (orders_stage,) = [
         each for each in json.loads(run("status", "--json", code=Exit.NO).stdout) if each["stage"] == "orders"
     ]
@@ -509,11 +511,13 @@ def test_status_shows_a_crash_until_the_stage_is_live_again(run: Run, client: re
 
 
 def test_tail_decodes_messages_frames_and_fields_and_leaves_out_ticks(run: Run, client: redis.Redis) -> None:
-    client.xadd("commands.{0}", {"frame": frames.quote(1, 19000, 5, 19001, 6) + frames.cancel(7, 1, 1, 0)}, id="1-1")
-    client.xadd("commands.{0}", {"tick": 1}, id="2-1")
+    client.xadd(
+        "commands.SIM.{s0}", {"frame": frames.quote(1, 19000, 5, 19001, 6) + frames.cancel(7, 1, 1, 0)}, id="1-1"
+    )
+    client.xadd("commands.SIM.{s0}", {"tick": 1}, id="2-1")
     lines = run("tail", "commands").stdout.splitlines()
     assert len(lines) == 2
-    assert "commands.{0} 1-1  MsgType=QUOTE Symbol=1 BidPx=19000 BidSize=5 OfferPx=19001 OfferSize=6" in lines[0]
+    assert "commands.SIM.{s0} 1-1  MsgType=QUOTE Symbol=1 BidPx=19000 BidSize=5 OfferPx=19001 OfferSize=6" in lines[0]
     assert "MsgType=CANCEL OrderID=7" in lines[1]
     assert "tick=1" in run("tail", "commands.0", "--ticks", "-n", "1").stdout
     journal(client, type="OrderAccepted")
@@ -527,14 +531,14 @@ def test_tail_of_some_types_only(run: Run, client: redis.Redis) -> None:
         journal(client, type=kind, seq=n, **({"signal_id": "s"} if kind == "OrderReceived" else {}))
     lines = run("tail", "events", "-n", "2", "--type", "OrderReceived", "--type", "OrderFilled", "--json").stdout
     assert [json.loads(line)["seq"] for line in lines.splitlines()] == [1, 3]
-    client.xadd("commands.{0}", {"frame": frames.quote(1, 19000, 5, 19001, 6)}, id="1-1")
-    client.xadd("commands.{0}", {"frame": frames.cancel(7, 1, 1, 0)}, id="1-2")
+    client.xadd("commands.SIM.{s0}", {"frame": frames.quote(1, 19000, 5, 19001, 6)}, id="1-1")
+    client.xadd("commands.SIM.{s0}", {"frame": frames.cancel(7, 1, 1, 0)}, id="1-2")
     assert re.findall(r"MsgType=\w+", run("tail", "commands", "-t", "CANCEL").stdout) == ["MsgType=CANCEL"]
 
 
 def test_tail_shows_whatever_is_in_a_stream_and_never_lets_it_near_the_terminal(run: Run, client: redis.Redis) -> None:
     client.xadd("signals", {b"\xff": b"\x1b]0;title\x07[red]x[/]", "data": "{"})
-    client.xadd("commands.{0}", {"frame": b"short"})
+    client.xadd("commands.SIM.{s0}", {"frame": b"short"})
     text = run("tail", "signals").stdout
     assert r"\xff" in text
     assert "\x1b" not in text
@@ -651,8 +655,8 @@ def test_an_instruction_is_redriven_with_fields_set_inside_its_document(run: Run
     ("raw", "stream", "sentence"),
     [
         ({b"data": b"{"}, "signals", "its fields cannot be set: data: '{' is not one JSON document; publish a new"),
-        ({b"frame": b"x"}, "commands.{0}", "a frame of 64-byte records has no fields to set"),
-        ({b"data": b"{"}, "orders.{0}", "its fields cannot be set: data is not JSON"),
+        ({b"frame": b"x"}, "commands.SIM.{s0}", "a frame of 64-byte records has no fields to set"),
+        ({b"data": b"{"}, "orders.{a0}", "its fields cannot be set: data is not JSON"),
         ({b"data": b'{"side": [1]}'}, "signals", "side: a list must be text or a number; set it as well"),
     ],
 )

@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import PARTITION_ALL, OrdType, Report, ReportFlag, ReportType, Side, Tif
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import READ_AHEAD_FROM, Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.values.money import Scale
@@ -53,14 +53,14 @@ def test_many_commands_are_answered_as_the_book_answers_them_through_any_change_
 ) -> None:
     sent = flow(seed)
     for frame in sent:
-        client.xadd(TOPOLOGY.commands(0), {"frame": frame})
-    ids = [entry_id.decode() for entry_id, _ in entries(client, TOPOLOGY.commands(0))]
+        client.xadd(TOPOLOGY.commands(SIM, 0), {"frame": frame})
+    ids = [entry_id.decode() for entry_id, _ in entries(client, TOPOLOGY.commands(SIM, 0))]
     rng, done = random.Random(seed), 0
     former: list[tuple[Runner, list[Any]]] = []
     while done < FRAMES:
         link = connect(redis_url)
         stage = EngineStage(TOPOLOGY, 0, LISTINGS)
-        log = RedisLog(link, TOPOLOGY, stage.name, 0, stage.inbox)
+        log = RedisLog(link, TOPOLOGY, stage.name, stage.inbox)
         runner = Runner(stage, log, MemorySnapshots())
         runner.recover()
         for _ in range(rng.randint(1, 4)):
@@ -82,7 +82,7 @@ def test_many_commands_are_answered_as_the_book_answers_them_through_any_change_
         heard = [r for r in expected if r.partition in (partition, PARTITION_ALL)]
         assert [Report._make(r) for r in frames.reports(answered)] == heard
     assert published(client) == tape(expected)
-    assert int(client.hget(TOPOLOGY.checkpoint("engine", 0), "entries") or 0) == FRAMES  # type: ignore[arg-type]
+    assert int(client.hget(TOPOLOGY.checkpoint("engine", "commands.SIM.0"), "entries") or 0) == FRAMES  # type: ignore[arg-type]
 
 
 def entries(client: redis.Redis, stream: str) -> Any:
@@ -91,7 +91,7 @@ def entries(client: redis.Redis, stream: str) -> Any:
 
 def book(sent: list[bytes]) -> list[Report]:
     """Return what one book answers to all frames."""
-    engine = Engine()
+    engine = CoreEngine()
     return [Report._make(r) for frame in sent for r in frames.reports(engine.process(frame, 0))]
 
 

@@ -19,13 +19,13 @@ import redis
 from fillstream.demo import feeds
 from fillstream.demo.feeds import REPEAT_S, ROUND_NS, Listed, Moment, last_mids, listed, publish, synthetic
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.process.settings import load_settings
 from tests.conftest import free_port, until
 from tests.support.servers import Server
 
 TOPOLOGY = Topology(1, 1)
-COMMANDS = TOPOLOGY.commands(0)
+COMMANDS = TOPOLOGY.commands(SIM, 0)
 INSTRUMENTS = {symbol: one for symbol, one in listed(load_settings().instruments).items() if symbol in {"AAPL", "SPY"}}
 STARTS_AT = {"AAPL": "190.00", "SPY": "540.00"}
 

@@ -60,10 +60,10 @@ def test_a_round_is_one_entry_and_a_day_of_it_is_small(client: redis.Redis, mome
     speed = 6000.0
     rounds = len({moment.time_ns for moment in moments})
     assert publish(client, Topology(), iter(moments), speed) == len(moments)
-    frames = [fields[b"frame"] for _, fields in client.xrange("commands.{0}")]  # type: ignore[union-attr]
+    frames = [fields[b"frame"] for _, fields in client.xrange("commands.SIM.{s0}")]  # type: ignore[union-attr]
     assert len(frames) <= rounds
     assert b"".join(frames) == b"".join(moment.record for moment in moments), "in order, and all of it"
     # The old market took 3.8 kB a second here, and as much in the reports; see `python -m bench memory`.
-    size = client.memory_usage("commands.{0}", samples=0)
+    size = client.memory_usage("commands.SIM.{s0}", samples=0)
     assert size is not None
     assert size / (MINUTES * 60) < 6 * RECORD_BYTES

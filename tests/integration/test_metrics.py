@@ -11,14 +11,12 @@ import redis
 from prometheus_client.metrics_core import Metric
 
 from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.stack.stack import LocalStack
 from tests.conftest import until
 from tests.support.exposed import ours, parsed
 
-SERVICES = {
-    "signals": "signals", "orders": "orders", "engine": "matching_engine", "positions": "position_service",
-    "analytics": "analytics",
-}  # fmt: skip
+SERVICES = tuple(each.name for each in PROGRAMS)
 AAPL = 1
 PATIENCE_S = 15.0
 QUIET = {
@@ -44,8 +42,8 @@ QUIET = {
 def trade(client: redis.Redis) -> None:
     """Do what moves every count: fills of both liquidities, a rejection, a refused cancel, a repeat, a bad signal."""
     order = {"symbol": "AAPL", "side": "BUY", "quantity": "2"}
-    client.xadd("commands.{0}", {"frame": frames.quote(AAPL, 19_000, 50, 19_002, 50)})
-    until(lambda: client.exists("events.{0}"), "the configuration")
+    client.xadd("commands.SIM.{s0}", {"frame": frames.quote(AAPL, 19_000, 50, 19_002, 50)})
+    until(lambda: client.exists("events.{a0}"), "the configuration")
     until(lambda: any(b"QuoteUpdated" in fields[b"data"] for _, fields in journal(client)), "the quote")
     for fields in (
         {**order, "signal_id": "taker"},
@@ -57,16 +55,16 @@ def trade(client: redis.Redis) -> None:
         {**order, "signal_id": "bad", "quantity": "-1"},
     ):
         client.xadd("signals", fields)
-    until(lambda: client.xlen("positions.{0}"), "the first fill")
+    until(lambda: client.xlen("positions.{a0}"), "the first fill")
     until(
         lambda: any(b'"OrderCancelRejected"' in fields[b"data"] for _, fields in journal(client)), "the refused cancel"
     )
-    client.xadd("commands.{0}", {"frame": frames.print_trade(AAPL, frames.Side.SELL, 19_000, 500)})
+    client.xadd("commands.SIM.{s0}", {"frame": frames.print_trade(AAPL, frames.Side.SELL, 19_000, 500)})
     until(lambda: any(b'"MAKER"' in fields[b"data"] for _, fields in journal(client)), "the resting order's fill")
 
 
 def journal(client: redis.Redis) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    return client.xrange("events.{0}")  # type: ignore[return-value]
+    return client.xrange("events.{a0}")  # type: ignore[return-value]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +81,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[s
         assert httpx.post(f"{stack.url('analytics')}/query", json=query, timeout=10).status_code == httpx.codes.OK
 
         def look() -> dict[str, dict[str, Metric]]:
-            pages = {role: httpx.get(f"{stack.url(name)}/metrics", timeout=10) for role, name in SERVICES.items()}
+            pages = {name: httpx.get(f"{stack.url(name)}/metrics", timeout=10) for name in SERVICES}
             return {role: parsed(answer.text) for role, answer in pages.items()}
 
         # Stages tell their own counts and take snapshots about once a second; what is missing then, the tests name.

@@ -61,7 +61,7 @@ class Machine:
         """Recover, fold what is there, and die without a word."""
         stage = Adder()
         with connect(self.url) as client:
-            runner = Runner(stage, RedisLog(client, Topology(), stage.name, 0, INBOX), self.store)
+            runner = Runner(stage, RedisLog(client, Topology(), stage.name, INBOX), self.store)
             runner.recover()
             turn = 0
             while batch := runner.read(count, 1):

@@ -32,7 +32,7 @@ def replay(redis_url: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch,
     for quantity in ("100", "ten", "50"):
         client.xadd(TOPOLOGY.signals, {"symbol": "AAPL", "side": "BUY", "quantity": quantity})
     stage, own = SignalsStage(TOPOLOGY), connect(redis_url)
-    runner = Runner(stage, RedisLog(own, TOPOLOGY, stage.name, 0, stage.inbox), MemorySnapshots())
+    runner = Runner(stage, RedisLog(own, TOPOLOGY, stage.name, stage.inbox), MemorySnapshots())
     runner.recover()
     runner.step(runner.read(10, 1))
     own.close()

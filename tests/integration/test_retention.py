@@ -10,12 +10,14 @@ import pytest
 import redis
 
 from fillstream.libs.common.messages.topology import Topology, id_key, low_water_key
+from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.libs.common.runtime import trim, worker
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
+from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.trim import Trimmer
-from fillstream.libs.common.runtime.worker import Role, Worker
+from fillstream.libs.common.runtime.worker import Worker
 from tests.conftest import until
 from tests.support.adder import INBOX, Adder
 
@@ -63,7 +65,7 @@ def first(client: redis.Redis, stream: str) -> bytes:
 
 def trimmer(settings: Settings, trims: dict[str, tuple[str, ...]], metrics: StageMetrics | None = None) -> Trimmer:
     watched = metrics or StageMetrics(Adder(), feeds=False)
-    return Trimmer(connect(settings.redis_url), "adder", trims, settings.messaging, watched)
+    return Trimmer(connect(settings.redis_url), "adder", trims, options_of(settings).retention, watched)
 
 
 # ------------------------------------------------------------------------------------------------ what may go
@@ -192,7 +194,7 @@ def start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     running: list[Worker] = []
 
     def make(stage: Adder, trims: dict[str, tuple[str, ...]]) -> Worker:
-        made = Worker(Role(stage, (), trims), settings, StageMetrics(stage, feeds=False))
+        made = Worker(Role(stage, (), trims), options_of(settings), StageMetrics(stage, feeds=False))
         running.append(made)
         made.start()
         assert made.ready.wait(timeout=30)
@@ -244,7 +246,7 @@ def test_a_stage_that_starts_on_a_full_server_makes_room_first(
 
 def test_who_was_fenced_off_moves_no_mark(client: redis.Redis, redis_url: str) -> None:
     def claimed() -> RedisLog:
-        made = RedisLog(connect(redis_url), Topology(), "adder", 0, INBOX)
+        made = RedisLog(connect(redis_url), Topology(), "adder", INBOX)
         made.claim()
         return made
 
@@ -261,7 +263,7 @@ def test_who_was_fenced_off_moves_no_mark(client: redis.Redis, redis_url: str) -
 
 @pytest.mark.usefixtures("room")
 def test_a_mark_moves_on_a_full_server_as_trimming_waits_for_it(client: redis.Redis, redis_url: str) -> None:
-    log = RedisLog(connect(redis_url), Topology(), "adder", 0, INBOX)
+    log = RedisLog(connect(redis_url), Topology(), "adder", INBOX)
     log.claim()
     client.config_set("maxmemory", 1)
     with pytest.raises(redis.exceptions.OutOfMemoryError):

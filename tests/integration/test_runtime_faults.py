@@ -13,13 +13,15 @@ import pytest
 import redis
 
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.libs.common.runtime.durability import Durability, NotDurable
 from fillstream.libs.common.runtime.log import BATCH_BYTES, READ_AHEAD_FROM, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
+from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.stage import Outputs
-from fillstream.libs.common.runtime.worker import Role, SnapshotWriter, Worker
+from fillstream.libs.common.runtime.worker import SnapshotWriter, Worker
 from fillstream.services.analytics.metrics import AnalyticsMetrics
 from fillstream.services.analytics.read.reader import READ_BYTES, Reader
 from fillstream.services.analytics.sinks.writer import Waiting
@@ -33,7 +35,7 @@ TOPOLOGY = Topology()
 @pytest.fixture
 def log(redis_url: str) -> Iterator[RedisLog]:
     with connect(redis_url) as made:
-        log = RedisLog(made, TOPOLOGY, "adder", 0, INBOX)
+        log = RedisLog(made, TOPOLOGY, "adder", INBOX)
         log.claim()
         yield log
 
@@ -245,7 +247,7 @@ def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     stage = Adder()
-    made = Worker(Role(stage, (), {}), settings, StageMetrics(stage, feeds=False))
+    made = Worker(Role(stage, (), {}), options_of(settings), StageMetrics(stage, feeds=False))
     deaths: list[BaseException] = []
     monkeypatch.setattr(Worker, "_die", lambda self, error: deaths.append(error))
     made.deaths = deaths  # type: ignore[attr-defined]
@@ -269,7 +271,7 @@ def test_a_server_that_does_not_sync_costs_snapshots_not_the_desk(
     worker.start()
     assert worker.ready.wait(timeout=30)
     send(client, 20)
-    status = TOPOLOGY.status("adder", 0)
+    status = TOPOLOGY.status("adder", "numbers")
     until(lambda: b"the disk is stuck" in (client.hget(status, "last_error") or b""), "the status to tell")
     stuck[0] = False
     send(client, 20)
@@ -299,7 +301,7 @@ def test_after_the_server_was_emptied_old_snapshots_are_not_taken_for_new_ones(
 
     def run(count: int, stops: bool) -> Adder:
         stage = Adder()
-        worker = Worker(Role(stage, (), {}), settings, StageMetrics(stage, feeds=False))
+        worker = Worker(Role(stage, (), {}), options_of(settings), StageMetrics(stage, feeds=False))
         worker.start()
         until(lambda: worker.ready.is_set() or deaths, "the worker to be live")
         assert deaths == []
@@ -344,7 +346,7 @@ def test_connections_cut_at_any_moment_lose_and_double_nothing(client: redis.Red
         while True:
             with connect(redis_url) as made:
                 try:
-                    runner = Runner(Adder(), RedisLog(made, TOPOLOGY, "adder", 0, INBOX), snapshots)
+                    runner = Runner(Adder(), RedisLog(made, TOPOLOGY, "adder", INBOX), snapshots)
                     runner.recover()
                     while batch := runner.read(20, 1):
                         runner.step(batch)

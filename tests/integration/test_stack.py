@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 import redis
 
+from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.stack import stack
 from fillstream.stack.running import running_stack, safe_url
 from fillstream.stack.stack import LocalStack, StackError, port_is_free
 from fillstream.stack.supervisor import Spec, Supervisor, bare_environment
 from tests.conftest import free_port, until
 
-SERVICES = ("signals", "orders", "matching_engine", "position_service", "analytics")
+SERVICES = tuple(each.name for each in PROGRAMS)
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 
 
@@ -144,7 +145,7 @@ def desk(tmp_path: Path) -> Iterator[LocalStack]:
 
 def test_every_service_gets_ready_and_comes_back_after_kill_9_and_so_does_valkey(desk: LocalStack) -> None:
     assert set(desk.processes) == {
-        "valkey", "signals", "orders", "matching_engine", "position_service", "analytics",
+        "valkey", "signals", "orders", "engine", "positions", "analytics",
     }  # fmt: skip
     with redis.Redis.from_url(desk.redis_url) as client:
         client.set("kept", "1")
@@ -262,7 +263,7 @@ def test_more_partitions_are_more_processes(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("FILLSTREAM_MESSAGING__ACCOUNT_PARTITIONS", "2")
     made = LocalStack(tmp_path, base_port=18004, redis_port=0)
     assert [name for name in made.processes if name != "valkey"] == [
-        "signals", "orders", "matching_engine", "position_service", "analytics", "orders-1", "position_service-1",
+        "signals", "orders", "engine", "positions", "analytics", "orders-1", "positions-1",
     ]  # fmt: skip
     assert made.url("analytics") == "http://127.0.0.1:18008"
     assert made.url("orders-1") == "http://127.0.0.1:18009"

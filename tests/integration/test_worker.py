@@ -10,10 +10,12 @@ import pytest
 import redis
 
 from fillstream.libs.common.messages.topology import low_water_key
+from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.libs.common.runtime.metrics import StageMetrics
+from fillstream.libs.common.runtime.role import Downstream, Role
 from fillstream.libs.common.runtime.trim import trim
-from fillstream.libs.common.runtime.worker import Downstream, Role, Worker
+from fillstream.libs.common.runtime.worker import Worker
 from tests.conftest import until
 from tests.support.adder import INBOX, Adder
 
@@ -33,7 +35,7 @@ class Live:
 
     def __init__(self, settings: Settings, role: Role) -> None:
         self.metrics = StageMetrics(role.stage, feeds=bool(role.downstream))
-        self.worker = Worker(role, settings, self.metrics)
+        self.worker = Worker(role, options_of(settings), self.metrics)
         self.worker.start()
         assert self.worker.ready.wait(timeout=30)
 
@@ -66,15 +68,15 @@ def send(client: redis.Redis, count: int) -> None:
 
 
 def test_it_reads_no_further_while_a_stage_downstream_is_too_far_behind(client: redis.Redis, start: Any) -> None:
-    live = start(downstream=[Downstream("sums", "next", 0)])
+    live = start(downstream=[Downstream("sums", "checkpoint.next")])
     send(client, 60)
     until(lambda: client.xlen("sums") == 60, "the first batch, which nothing held back")
     until(lambda: live.metric("reader_paused") == 1, "the worker to see a lag of 60, limit 50")
     assert live.metric("downstream_lag_entries") == 60
     send(client, 10)
     assert client.xlen("sums") == 60
-    until(lambda: client.hget("status.adder.{0}", "state") == b"paused", "the status to say so")
-    client.hset("checkpoint.next.{0}", "entries", "60")  # the stage downstream has caught up
+    until(lambda: client.hget("status.adder", "state") == b"paused", "the status to say so")
+    client.hset("checkpoint.next", "entries", "60")  # the stage downstream has caught up
     until(lambda: client.xlen("sums") == 70, "the worker to read again")
     assert live.metric("reader_paused") == 0
 
@@ -116,7 +118,7 @@ def test_snapshots_are_written_behind_it_and_the_log_is_trimmed_below_the_oldest
 
 
 def _snapshots_reach(client: redis.Redis, folder: Path) -> bool:
-    committed = client.hget("checkpoint.adder.{0}", "id")
+    committed = client.hget("checkpoint.adder", "id")
     return bool(committed) and (folder / f"{committed.decode()}.snapshot").exists()  # type: ignore[union-attr]
 
 
@@ -124,8 +126,8 @@ def test_it_tells_how_it_is(client: redis.Redis, start: Any) -> None:
     live = start()
     send(client, 25)
     until(lambda: live.metric("entries_in_total", stream=INBOX) == 25, "the entries to be counted")
-    until(lambda: client.hget("status.adder.{0}", "entries") == b"25", "the heartbeat")
-    status = client.hgetall("status.adder.{0}")
+    until(lambda: client.hget("status.adder", "entries") == b"25", "the heartbeat")
+    status = client.hgetall("status.adder")
     assert (status[b"state"], status[b"lag"], status[b"last_error"]) == (b"live", b"0", b"")  # type: ignore[index]
     assert live.metric("lag_entries") == 0
     assert live.metric("batch_entries_sum") == 25

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 )
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import (
     MAX_PRICE,
     MAX_QTY,
@@ -104,7 +104,7 @@ class BookMachine(TwoBooks):
         """A snapshot, and a fresh engine that goes on from it; it may hold more orders than it would take."""
         self.deliver()
         snapshot = self.engine.snapshot()
-        self.engine = Engine(max_orders, output_reports=room)
+        self.engine = CoreEngine(max_orders, output_reports=room)
         self.engine.restore(snapshot)
         self.engine.reserve(reserve)
         self.naive.max_orders = max_orders
@@ -374,7 +374,7 @@ def test_the_engine_is_the_naive_book_whatever_happens(machine: type[BookMachine
 @given(st.binary(max_size=64 * 8))
 def test_any_bytes_of_whole_records_are_answered(noise: bytes) -> None:
     frame = noise[: len(noise) // 64 * 64]
-    engine, naive = Engine(MAX_ORDERS), NaiveBook(MAX_ORDERS)
+    engine, naive = CoreEngine(MAX_ORDERS), NaiveBook(MAX_ORDERS)
     commands = [Command._make(c) for c in frames.commands(frame)]
     expected = [report for c in commands for report in naive.process(c)]
     compare_reports(commands, expected, engine.process(frame, 0))

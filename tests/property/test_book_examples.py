@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import (
     MAX_PRICE,
     MAX_TIPS,
@@ -26,7 +26,7 @@ LIMIT = (OrdType.LIMIT, Tif.GTC)
 
 
 def test_the_hash_tells_states_apart_and_forgets_the_way() -> None:
-    one, other, blank = Engine(), Engine(), Engine()
+    one, other, blank = CoreEngine(), CoreEngine(), CoreEngine()
     order = Command(7, 100, 5, 0, 0, 0, 1, 3, CommandType.NEW, Side.BUY, *LIMIT, 0, 0, 0)
     one.process(frame_of([order]), 9)
     other.process(frame_of([order._replace(order_id=8), order]), 9)
@@ -39,19 +39,19 @@ def test_the_hash_tells_states_apart_and_forgets_the_way() -> None:
 
 
 def test_select_keeps_a_partitions_own_reports_and_those_for_all() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     buy = Command(1, 100, 5, 0, 0, 0, 1, 0, CommandType.NEW, Side.BUY, *LIMIT, 0, 0, partition=4)
     frame = frame_of([buy]) + frames.quote(0, 90, 1, 100, 2)
     reports = engine.process(frame, 0)
     kinds = [ReportType.ACCEPTED, ReportType.QUOTED, ReportType.FILLED, ReportType.FILLED]
     assert [r.type for r in told(reports)] == kinds
-    assert [r.type for r in told(Engine.select(reports, 4))] == kinds[:3]  # not the house's own fill
-    assert [r.type for r in told(Engine.select(reports, 5))] == [ReportType.QUOTED]
-    assert Engine.select(b"", 0) == b""
+    assert [r.type for r in told(CoreEngine.select(reports, 4))] == kinds[:3]  # not the house's own fill
+    assert [r.type for r in told(CoreEngine.select(reports, 5))] == [ReportType.QUOTED]
+    assert CoreEngine.select(b"", 0) == b""
 
 
 def test_fills_print_at_the_makers_price_oldest_first() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     sell = Command(1, 101, 5, 0, 0, 0, 1, 0, CommandType.NEW, Side.SELL, *LIMIT, 0, 0, 0)
     older, newer, better = sell, sell._replace(order_id=2), sell._replace(order_id=3, price=100)
     engine.process(frame_of([older, newer, better]), 0)
@@ -62,7 +62,7 @@ def test_fills_print_at_the_makers_price_oldest_first() -> None:
 
 
 def test_an_iceberg_of_the_most_tips_trades_them_all_and_one_lot_more_is_refused() -> None:
-    engine, naive = Engine(), NaiveBook()
+    engine, naive = CoreEngine(), NaiveBook()
     iceberg = Command(1, 5, MAX_TIPS * 3, 0, 3, 0, 1, 0, CommandType.NEW, Side.SELL, *LIMIT, OrderFlag.ICEBERG, 0, 0)
     [refused] = told(engine.process(frame_of([iceberg._replace(qty=MAX_TIPS * 3 + 1)]), 0))
     assert (refused.type, refused.reason) == (ReportType.REJECTED, Reason.BAD_DISPLAY)
@@ -76,7 +76,7 @@ def test_an_iceberg_of_the_most_tips_trades_them_all_and_one_lot_more_is_refused
 
 
 def test_an_uncross_is_at_the_reference_that_the_auction_was_opened_with() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     engine.process(frames.session(0, Session.AUCTION, 110), 0)
     buy = Command(1, 120, 10, 0, 0, 0, 1, 0, CommandType.NEW, Side.BUY, *LIMIT, 0, 0, 0)
     engine.process(frame_of([buy, buy._replace(order_id=2, side=Side.SELL, price=90)]), 0)
@@ -93,7 +93,7 @@ def test_an_uncross_is_at_the_reference_that_the_auction_was_opened_with() -> No
 
 
 def test_a_post_only_order_that_trades_whole_or_not_at_all_rests_where_it_would_not_trade() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     flags = OrderFlag.POST_ONLY | OrderFlag.ALL_OR_NONE
     ask = Command(1, 100, 5, 0, 0, 0, 1, 0, CommandType.NEW, Side.SELL, *LIMIT, 0, 0, 0)
     large = Command(2, 100, 10, 0, 0, 0, 2, 0, CommandType.NEW, Side.BUY, *LIMIT, flags, 0, 0)
@@ -107,7 +107,7 @@ def test_a_post_only_order_that_trades_whole_or_not_at_all_rests_where_it_would_
 
 
 def test_a_market_to_limit_order_gets_its_limit_from_who_it_trades_with() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     own = Command(1, 100, 5, 0, 0, 0, 7, 0, CommandType.NEW, Side.SELL, *LIMIT, 0, 0, 0)
     taker = Command(3, 0, 12, 0, 0, 0, 7, 0, CommandType.NEW, Side.BUY, OrdType.MARKET_TO_LIMIT, Tif.GTC, 0, 0, 0)
     taker = taker._replace(stp=Stp.CANCEL_RESTING)
@@ -123,7 +123,7 @@ def test_a_market_to_limit_order_gets_its_limit_from_who_it_trades_with() -> Non
 
 
 def test_bands_refuse_the_limit_of_a_market_to_limit_order_and_let_what_is_there_become_less() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     bid = Command(1, 80, 9, 0, 0, 0, 1, 0, CommandType.NEW, Side.BUY, *LIMIT, 0, 0, 0)
     engine.process(frame_of([bid]) + frames.quote(0, 50, 5, 200, 5) + frames.bands(0, 90, 110), 0)
     taker = Command(2, 0, 9, 0, 0, 0, 2, 0, CommandType.NEW, Side.BUY, OrdType.MARKET_TO_LIMIT, Tif.GTC, 0, 0, 0)
@@ -140,7 +140,7 @@ def test_bands_refuse_the_limit_of_a_market_to_limit_order_and_let_what_is_there
 
 
 def test_the_answers_tell_what_a_stop_will_show_and_how_it_trails() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     stop = Command(1, 101, 20, 102, 3, 0, 1, 0, CommandType.NEW, Side.BUY, OrdType.STOP_LIMIT, Tif.GTC, 0, 0, 0)
     stop = stop._replace(flags=OrderFlag.ICEBERG)
     trailing = stop._replace(order_id=2, ord_type=OrdType.TRAILING_STOP, aux_qty=250, flags=OrderFlag.OFFSET_BPS)
@@ -155,7 +155,7 @@ def test_the_answers_tell_what_a_stop_will_show_and_how_it_trails() -> None:
 
 
 def test_a_trailing_stop_as_far_out_as_there_can_be_is_restored() -> None:
-    engine, other = Engine(), Engine()
+    engine, other = CoreEngine(), CoreEngine()
     for side, last in ((Side.BUY, MAX_PRICE), (Side.SELL, -MAX_PRICE)):
         stop = Command(
             side, 0, 1, 0, MAX_PRICE, 0, 1, 0, CommandType.NEW, side, OrdType.TRAILING_STOP, Tif.GTC, 0, 0, 0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import Command, CommandType, OrdType, Side, Tif
 from tests.support.book_checks import compare_queries, compare_reports, frame_of
 from tests.support.naive_book import NaiveBook
@@ -52,8 +52,8 @@ def any_command(rng: random.Random, n: int) -> Command:
     return c
 
 
-def restored(engine: Engine, max_orders: int) -> Engine:
-    fresh = Engine(max_orders)
+def restored(engine: CoreEngine, max_orders: int) -> CoreEngine:
+    fresh = CoreEngine(max_orders)
     fresh.restore(engine.snapshot())
     return fresh
 
@@ -62,7 +62,7 @@ def restored(engine: Engine, max_orders: int) -> Engine:
 def test_every_kind_of_order_agrees(seed: int) -> None:
     rng = random.Random(seed)
     max_orders = 60
-    engine, naive = Engine(max_orders), NaiveBook(max_orders)
+    engine, naive = CoreEngine(max_orders), NaiveBook(max_orders)
     for n in range(400):
         c = any_command(rng, n)
         compare_reports([c], naive.process(c), engine.process(frame_of([c]), 0))
@@ -102,7 +102,7 @@ def deep_flow(seed: int, count: int) -> Iterator[Command]:
 def test_deep_books_agree_frame_by_frame(seed: int) -> None:
     """Frames of many commands, and more orders than from where the engine looks ahead of itself (512)."""
     rng = random.Random(seed)
-    engine, naive = Engine(), NaiveBook()
+    engine, naive = CoreEngine(), NaiveBook()
     flow = list(deep_flow(seed, 4000))
     most, at = 0, 0
     while at < len(flow):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import OrdType, ReplaceFlag, Report, ReportFlag, ReportType, Side, Tif
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
@@ -24,7 +24,7 @@ class Replay:
     """An engine driven by what an exchange said happened to each resting order."""
 
     def __init__(self) -> None:
-        self.engine = Engine()
+        self.engine = CoreEngine()
         self.takers = count(1 << 62)
 
     def told(self, frame: bytes) -> list[Report]:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from fillstream.libs.common.ledger.average import COST_DECIMALS, MAX_COST_DENOMINATOR, Position
 from fillstream.libs.common.messages.positions import position_message
-from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.services.position_service.stage import PositionStage
 
@@ -138,7 +137,7 @@ def messages(out: Outputs) -> list[dict[str, object]]:
 def test_every_message_is_exact_and_a_snapshot_changes_nothing(
     happened: list[tuple[object, ...]], cut: int, fee: int
 ) -> None:
-    stage, journal = PositionStage(Topology(), 0), Journal()
+    stage, journal = PositionStage(0), Journal()
     out, resumed_out = Outputs("positions", stage.inbox), Outputs("positions", stage.inbox)
     for symbol in ("X", "Y"):
         stage.fold(journal.defined(symbol), out)
@@ -148,7 +147,7 @@ def test_every_message_is_exact_and_a_snapshot_changes_nothing(
     marks: dict[object, Fraction] = {}
     for number, what in enumerate(happened):
         if number == cut:
-            resumed = PositionStage(Topology(), 0)
+            resumed = PositionStage(0)
             resumed.restore(stage.snapshot())
             resumed_out.digest = out.digest
         entry = {"fill": lambda *a: journal.filled(*a, fee), "quote": journal.quoted, "other": journal.other}[
@@ -225,7 +224,7 @@ def check(
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(accounts, st.integers(-50, 50).filter(bool), st.integers(1, 1000)), max_size=20))
 def test_when_accounts_trade_with_each_other_nothing_comes_from_nowhere(trades: list[tuple[str, int, int]]) -> None:
-    stage, journal = PositionStage(Topology(), 0), Journal()
+    stage, journal = PositionStage(0), Journal()
     out = Outputs("positions", stage.inbox)
     stage.fold(journal.defined("X"), out)
     for account, amount, ticks in trades:

@@ -42,9 +42,6 @@ class Adder:
     def restore(self, data: bytes) -> None:
         self.total = orjson.loads(data)
 
-    def configuration(self) -> dict[bytes, bytes] | None:
-        return None
-
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         return {}
 
@@ -56,7 +53,7 @@ class AdderDesk:
 
     def start(self, stage: Adder | None = None, release: str | None = None) -> Runner:
         stage = stage or Adder()
-        log = MemoryLog(self.redis, Topology(), stage.name, 0, INBOX)
+        log = MemoryLog(self.redis, Topology(), stage.name, INBOX)
         runner = Runner(stage, log, self.snapshots, release)
         runner.recover()
         return runner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import MAX_QTY, Command, Report, Side
 from fillstream.native._core import ffi, lib
 from tests.support.book_words import beside, command_words
@@ -33,7 +33,7 @@ def compare_reports(commands: Iterable[Command], expected: list[Report], answers
     return reports
 
 
-def compare_queries(engine: Engine, naive: NaiveBook, symbol: int, prices: Iterable[int]) -> None:
+def compare_queries(engine: CoreEngine, naive: NaiveBook, symbol: int, prices: Iterable[int]) -> None:
     """Hold every query about a symbol against the naive book, the cumulative one at `prices`."""
     for side in Side:
         levels, queue = views.depth(naive, symbol, side), naive.queue(symbol, side)
@@ -75,7 +75,7 @@ def compare_rebuilt(rebuilt: RebuiltBook, naive: NaiveBook, symbol: int) -> None
 # ------------------------------------------------------------ a small buffer
 
 
-def process_in_pieces(engine: Engine, frame: bytes, room: int, skew: int) -> bytes:
+def process_in_pieces(engine: CoreEngine, frame: bytes, room: int, skew: int) -> bytes:
     """Execute a frame that stands `skew` bytes off, with an output buffer of `room` reports; return all of them.
 
     Each time the buffer is full, the engine must know whether it has more to say, and refuse what would lose it.
@@ -96,7 +96,7 @@ def process_in_pieces(engine: Engine, frame: bytes, room: int, skew: int) -> byt
         busy = _is_busy(engine)
 
 
-def _is_busy(engine: Engine) -> bool:
+def _is_busy(engine: CoreEngine) -> bool:
     handle, scratch = engine._engine, ffi.new("fs_report *")
     if lib.fs_state_hash(handle):
         return False

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import redis
 
-from fillstream.demo.demo import Desk, analytics_counts, judge
+from fillstream.demo.demo import RunningDesk, analytics_counts, judge
 from fillstream.demo.feeds import listed, synthetic
 from fillstream.demo.traffic import Traffic
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.stack.stack import LocalStack
 from fillstream.tools.audit import Audit
 from tests.conftest import until
@@ -52,7 +53,7 @@ class Load:
                 moment = next(self._market)
                 for traffic in self._traffic:
                     traffic.see(moment)
-                stream = self._topology.commands(self._topology.symbol_partition(moment.symbol))
+                stream = self._topology.commands(SIM, self._topology.symbol_partition(moment.symbol))
                 self._add(stream, {"frame": moment.record})
             self._add(self._topology.signals, self._traffic[n % len(self._traffic)].next())
             self.sent += 1
@@ -72,7 +73,7 @@ class Load:
 def settled_books(stack: LocalStack) -> Audit:
     """Wait until the desk is quiet and check its books, and that analytics stored every event once."""
     stack.wait_ready()
-    desk = Desk(stack.redis_url, stack.settings)
+    desk = RunningDesk(stack.redis_url, stack.settings)
     desk.wait_quiet()
     url = stack.url("analytics")
     counts = "log_stream, count(*), count(DISTINCT seq), max(seq), min(seq)"

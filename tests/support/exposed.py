@@ -8,10 +8,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from fillstream.libs.common.messages.stages import STAGES
 from fillstream.libs.common.process.settings import load_settings
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.services.analytics.metrics import AnalyticsMetrics
-from fillstream.tools.registry import ROLES
+from fillstream.tools.registry import fresh_stage
 from tests.support.tree import ROOT
 
 
@@ -31,12 +32,12 @@ def page(registry: CollectorRegistry) -> dict[str, Metric]:
 
 
 def registries() -> dict[str, CollectorRegistry]:
-    """Return the registry of every role and of analytics, as their processes make them."""
+    """Return the registry of every stage and of analytics, as their processes make them."""
     settings = load_settings(ROOT / "config" / "local.yaml")
-    made = {}
-    for name, role_of in ROLES.items():
-        role, _ = role_of(settings, 0)
-        made[name] = StageMetrics(role.stage, feeds=bool(role.downstream)).registry
+    made = {
+        name: StageMetrics(fresh_stage(settings, name, 0), feeds=bool(spec.feeds)).registry
+        for name, spec in STAGES.items()
+    }
     made["analytics"] = AnalyticsMetrics().registry
     return made
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fillstream.libs.common.process.app import Description, main
+from fillstream.libs.common.process.app import Description, run
 from fillstream.libs.common.process.settings import Settings
-from fillstream.libs.common.runtime.worker import Role
+from fillstream.libs.common.runtime.role import Role
 from tests.support.adder import Adder
 
 
@@ -14,4 +14,4 @@ def role(settings: Settings, partition: int) -> tuple[Role, Description]:
 
 
 if __name__ == "__main__":
-    main("fragile", role)
+    run("fragile", "tests.support.fragile", role)

@@ -35,11 +35,12 @@ class MemoryRedis:
 class MemoryLog:
     """See `libs.common.runtime.log.Log`."""
 
-    def __init__(self, redis: MemoryRedis, topology: Topology, stage: str, partition: int, inbox: str) -> None:
+    def __init__(self, redis: MemoryRedis, topology: Topology, stage: str, inbox: str) -> None:
         self.redis = redis
-        self.inbox = inbox
+        self._key_of = topology.key
+        self.inbox = topology.key(inbox)
         self._dead = topology.dead
-        self._key = topology.checkpoint(stage, partition)
+        self._key = topology.checkpoint(stage, inbox)
         self._epoch = 0
         self._committed = "0-0"
 
@@ -85,10 +86,10 @@ class MemoryLog:
             raise Gap(f"read {batch[0].id} after {self._committed}, the checkpoint is {checkpoint.id}")
         for stream, (kind, payloads) in out.by_stream.items():
             for payload in payloads if kind == b"data" else [b"".join(payloads)]:
-                self.redis.add(stream, {kind: payload})
+                self.redis.add(self._key_of(stream), {kind: payload})
         for stream, lossy in out.lossy.items():
             for payload in lossy:
-                self.redis.add(stream, {b"data": payload})
+                self.redis.add(self._key_of(stream), {b"data": payload})
         for letter in out.dead:
             self.redis.add(self._dead, letter)
         checkpoint.id = self._committed = batch[-1].id

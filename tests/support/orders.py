@@ -129,11 +129,11 @@ class OrdersDesk:
         fresh: list[dict[str, Any]] = []
         for stream, (kind, payloads) in self.out.by_stream.items():
             if kind == b"frame":
-                assert stream.startswith(f"{self.topology.prefix}commands.")
+                assert stream.startswith("commands.SIM.")
                 for payload in payloads:
                     self.commands += [frames.Command._make(c) for c in frames.commands(payload)]
             else:
-                assert stream == self.topology.events(self.partition)
+                assert stream == f"events.{self.partition}"
                 fresh += [orjson.loads(payload) for payload in payloads]
         for event in fresh:
             journal_event.validate_python(event)

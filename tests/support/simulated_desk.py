@@ -18,7 +18,7 @@ from fillstream.libs.common.messages.codes import OrderType, TimeInForce
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.market import market_message
 from fillstream.libs.common.messages.positions import position_message
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import Fenced
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.stage import Stage
@@ -71,16 +71,16 @@ class Slot:
 
 
 class SimulatedDesk:
-    def __init__(self, seed: int, accounts: int = 1, symbols: int = 1) -> None:
+    def __init__(self, seed: int, accounts: int = 1, symbols: int = 1, prefix: str = "") -> None:
         self.dice = random.Random(seed)
         self.redis = MemoryRedis()
-        self.topology = Topology(accounts, symbols)
+        self.topology = Topology(accounts, symbols, prefix)
         listings = {number: Listing(symbol, Scale(CENT), Scale(SHARE)) for symbol, number in SYMBOLS.items()}
         t = self.topology
         self.slots = [Slot(lambda: SignalsStage(t))]
         for a in range(accounts):
             self.slots.append(Slot(lambda a=a: OrdersStage(t, a, CONFIG)))  # type: ignore[misc]
-            self.slots.append(Slot(lambda a=a: PositionStage(t, a)))  # type: ignore[misc]
+            self.slots.append(Slot(lambda a=a: PositionStage(a)))  # type: ignore[misc]
         for s in range(symbols):
             self.slots.append(Slot(lambda s=s: EngineStage(t, s, listings)))  # type: ignore[misc]
         self.sent = 0
@@ -120,7 +120,7 @@ class SimulatedDesk:
 
     def start(self, slot: Slot) -> Runner:
         stage = slot.make()
-        log = MemoryLog(self.redis, self.topology, stage.name, stage.partition, stage.inbox)
+        log = MemoryLog(self.redis, self.topology, stage.name, stage.inbox)
         slot.runner = Runner(stage, log, slot.snapshots)
         slot.runner.recover()
         return slot.runner
@@ -235,7 +235,7 @@ class SimulatedDesk:
         else:
             self._mid[symbol] = mid = max(100, self._mid[symbol] + dice.randrange(-10, 11))
             record = frames.quote(number, mid - 2, dice.randrange(0, 300), mid + 2, dice.randrange(0, 300))
-        self.redis.add(self.topology.commands(self.topology.symbol_partition(symbol)), {b"frame": record})
+        self.redis.add(self.topology.commands(SIM, self.topology.symbol_partition(symbol)), {b"frame": record})
 
     # -------------------------------------------------------------------------------------------- the judgment
 
@@ -244,7 +244,7 @@ class SimulatedDesk:
             yield entry.id, entry.fields
 
     def replay(self, stage: Stage) -> Replay:
-        return replay(MemoryLog(self.redis, self.topology, stage.name, stage.partition, stage.inbox), stage)
+        return replay(MemoryLog(self.redis, self.topology, stage.name, stage.inbox), stage)
 
     def audit(self) -> Audit:
         return audit(self, self.topology, [slot.make() for slot in self.slots])

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from hypothesis import event
 from hypothesis.stateful import RuleBasedStateMachine, multiple
 
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import (
     Command,
     CommandType,
@@ -46,8 +46,8 @@ class TwoBooks(RuleBasedStateMachine):
         super().__init__()
         self.seen = Counter() if seen is None else seen
         self.naive = NaiveBook(MAX_ORDERS)
-        self.engine = Engine(MAX_ORDERS, output_reports=64)
-        self.spare = Engine(MAX_ORDERS, output_reports=1)
+        self.engine = CoreEngine(MAX_ORDERS, output_reports=64)
+        self.spare = CoreEngine(MAX_ORDERS, output_reports=1)
         self.rebuilt = RebuiltBook()
         self.frame, self.room, self.skew = 1, 0, 0
         self.commands: list[Command] = []  # of the frame that is not yet full

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.files import scraped
-from tests.deploy.units import UNITS, Unit
+from tests.support.deploy.files import scraped
+from tests.support.deploy.units import UNITS, Unit
 from tests.support.exposed import ROOT, page, registries
 
 DEPLOY = ROOT / "deploy"
@@ -73,7 +73,7 @@ def test_prometheus_reads_the_rules_and_scrapes_the_exporter() -> None:
 
 # ----------------------------------------------------------------------------------------------------- promtool
 
-WHERE = 'instance="positions:8007", stage="positions", partition="0", stream="events.{0}"'
+WHERE = 'instance="positions:8007", stage="positions", partition="0", stream="events.{a0}"'
 HELD = {
     f'fillstream_stream_held_seconds{{{WHERE}, reader="analytics"}}': "4000x60",
     f'fillstream_stream_held_seconds{{{WHERE}, reader="positions"}}': "120x60",

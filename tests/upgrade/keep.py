@@ -15,9 +15,9 @@ from pathlib import Path
 from fillstream.services.analytics.decode.entries import Batch
 from fillstream.services.analytics.read.reader import public_streams
 from fillstream.services.analytics.sinks.store import Offset, Store
-from fillstream.services.analytics.sinks.writer import decoder_of
+from fillstream.services.analytics.sinks.writer import DECODERS
+from tests.support import kept
 from tests.support.simulated_desk import SimulatedDesk
-from tests.upgrade import kept
 
 
 def main(release: str) -> None:
@@ -47,7 +47,7 @@ def _write(file: Path, document: object) -> None:
 def _stands(desk: SimulatedDesk) -> dict[str, dict[str, str]]:
     found = {}
     for stage in (slot.make() for slot in desk.slots):
-        stands = desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.partition)]
+        stands = desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.inbox)]
         assert not stands.poisoned
         found[kept.of_stage(stage)] = {
             "id": stands.id, "entries": str(stands.entries), "digest": stands.digest.hex(),
@@ -68,7 +68,7 @@ def _database(desk: SimulatedDesk) -> bytes:
                 for entry in desk.redis.streams.get(stream, [])
             ]
             if raw:
-                decoder_of(kind)(stream, raw, batch)
+                DECODERS[kind](stream, raw, batch)
                 offsets[stream] = Offset(raw[-1][0].decode(), len(raw))
         store.commit(batch.tables, offsets, [])
         store.close()

@@ -18,13 +18,14 @@ import pytest
 from fillstream.libs.common.messages.codes import OrdStatus
 from fillstream.libs.common.runtime.release import running
 from fillstream.libs.common.runtime.runner import RecoveryError, Runner
+from fillstream.libs.common.runtime.stage import configuration_of
 from fillstream.services.analytics.sinks.store import Store
+from tests.support import kept
 from tests.support.interpreters import PYTHONS, interpreter
+from tests.support.kept import Kept
 from tests.support.memory_log import MemoryLog, MemorySnapshots
 from tests.support.simulated_desk import SimulatedDesk
 from tests.support.tree import ROOT
-from tests.upgrade import kept
-from tests.upgrade.kept import Kept
 
 NOW = Kept(kept.CURRENT)
 STAGES = sorted(NOW.stands())
@@ -56,13 +57,13 @@ def test_a_stage_goes_on_from_the_kept_snapshot_to_the_kept_bytes(desk: Simulate
     [snapshot_id] = files.ids()
     snapshots = MemorySnapshots()
     snapshots.save(files.load(snapshot_id))
-    log = MemoryLog(desk.redis, desk.topology, stage.name, stage.partition, stage.inbox)
+    log = MemoryLog(desk.redis, desk.topology, stage.name, stage.inbox)
     runner = Runner(stage, log, snapshots)
     runner.recover()
     stands = NOW.stands()[name]
     assert runner.out.digest.hex() == stands["digest"]
     assert 0 < runner.replayed < int(stands["entries"]), "it began at the snapshot, and had something to fold"
-    appended = stage.configuration()
+    appended = configuration_of(stage)
     assert appended is None, "the desk is configured as it was, or this would be another one"
 
 
@@ -167,7 +168,7 @@ def test_every_releases_database_opens_and_agrees_with_its_log(release: str, tmp
 
 HASHES = """\
 import json, sys
-from tests.upgrade import kept
+from tests.support import kept
 print(json.dumps({seed: kept.hashes(kept.played(seed)) for seed in kept.SEEDS}))
 """
 

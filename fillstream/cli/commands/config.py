@@ -10,7 +10,7 @@ import typer
 from fillstream.cli.commands import RUN
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config
-from fillstream.cli.render import as_json, console
+from fillstream.tools.render import as_json, console
 
 
 def register(app: typer.Typer) -> None:

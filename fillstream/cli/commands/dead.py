@@ -9,15 +9,15 @@ import typer
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, Limit, RedisUrl
-from fillstream.cli.render import as_json, console, print_table, printable, time_of
+from fillstream.tools.render import as_json, console, print_table, printable, time_of
 
 if TYPE_CHECKING:
-    from fillstream.cli.target import Desk
+    from fillstream.cli.target import Target
     from fillstream.tools.dead_letters import Letter
 
 COLUMNS = ("id", "time", "stage", "stream", "entry_id", "reason", "text", "redriven_as")
 SPARE = ("entry_id", "stage", "time", "stream")
-"""See `fillstream.cli.render.print_table`."""
+"""See `fillstream.tools.render.print_table`."""
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="The dead letter's own id, as `fillstream dead` lists it.")]
 
@@ -46,10 +46,10 @@ def dead(
     """
     if context.invoked_subcommand is not None:
         return
-    from fillstream.cli.target import find_desk
+    from fillstream.cli.target import find_target
     from fillstream.tools.dead_letters import letters
 
-    desk = find_desk(config, redis_url)
+    desk = find_target(config, redis_url)
     with desk.client() as client:
         found = letters(client.redis, desk.topology, limit)
     if json:
@@ -69,10 +69,10 @@ def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, 
     \b
     fillstream dead show 1763692800000-0
     """
-    from fillstream.cli.target import find_desk
+    from fillstream.cli.target import find_target
     from fillstream.tools.entries import text_of
 
-    it = _find(find_desk(config, redis_url), letter_id)
+    it = _find(find_target(config, redis_url), letter_id)
     if json:
         as_json(_as_dict(it))
         return
@@ -101,10 +101,10 @@ def again(
     fillstream dead redrive 1763692800000-0                     # as it came
     fillstream dead redrive 1763692800000-0 --set side=BUY --set price=190.25
     """
-    from fillstream.cli.target import find_desk
+    from fillstream.cli.target import find_target
     from fillstream.tools.dead_letters import CannotRedrive, redrive
 
-    desk = find_desk(config, redis_url)
+    desk = find_target(config, redis_url)
     it = _find(desk, letter_id)
     with desk.client() as client:
         try:
@@ -127,7 +127,7 @@ def _changes(given: list[str]) -> dict[str, str]:
     return changes
 
 
-def _find(desk: Desk, letter_id: str) -> Letter:
+def _find(desk: Target, letter_id: str) -> Letter:
     from fillstream.tools.dead_letters import letter
 
     with desk.client() as client:

@@ -9,7 +9,7 @@ import typer
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.exit_codes import Exit
 from fillstream.cli.options import AsJson, Config, RedisUrl
-from fillstream.cli.render import as_json, console, print_table
+from fillstream.tools.render import as_json, console, print_table
 
 COLUMNS = ("verdict", "what", "found", "how")
 
@@ -28,10 +28,10 @@ def doctor(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
 
     The exit code is 1 when something that a desk cannot run without is missing.
     """
-    from fillstream.cli.target import find_desk
+    from fillstream.cli.target import find_target
     from fillstream.tools.doctor import examine, examine_container, in_container
 
-    desk = find_desk(config, redis_url)
+    desk = find_target(config, redis_url)
     if in_container():
         findings = examine_container(desk.settings, desk.redis_url)
     else:

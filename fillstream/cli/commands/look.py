@@ -20,11 +20,11 @@ from fillstream.cli.options import (
     RedisUrl,
     is_order_id,
 )
-from fillstream.cli.render import as_json, console, print_table, printable, show
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.tools.render import as_json, console, print_table, printable, show
 
 if TYPE_CHECKING:
-    from fillstream.tools.queries import Queries
+    from fillstream.cli.analytics_client import AnalyticsClient
 
 ORDER_COLUMNS = (
     "received", "order_id", "account", "symbol", "side", "quantity", "order_type", "price", "time_in_force",
@@ -45,7 +45,7 @@ ORDER_SPARE = ("order_type", "time_in_force", "cum_qty", "account", "received")
 FILL_SPARE = ("exec_id", "currency", "liquidity")
 POSITION_SPARE = ("currency", "cash", "mark_px")
 HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "price", "avg_px")
-"""What can be missed most where there is no room; see `fillstream.cli.render.print_table`."""
+"""What can be missed most where there is no room; see `fillstream.tools.render.print_table`."""
 
 OnlyAccount = Annotated[str | None, typer.Option("--account", "-a", help="Of this account only.")]
 OnlySymbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Of this symbol only.")]
@@ -57,11 +57,11 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel=LOOK)(command)
 
 
-def _analytics(config: Path | None, redis_url: str | None, analytics_url: str | None) -> Queries:
-    from fillstream.cli.target import find_desk
-    from fillstream.tools.queries import Queries
+def _analytics(config: Path | None, redis_url: str | None, analytics_url: str | None) -> AnalyticsClient:
+    from fillstream.cli.analytics_client import AnalyticsClient
+    from fillstream.cli.target import find_target
 
-    return Queries(find_desk(config, redis_url).analytics_url(analytics_url))
+    return AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url))
 
 
 def orders(
@@ -118,7 +118,7 @@ def order(
     show("", HISTORY_COLUMNS, rows, json, HISTORY_SPARE)
 
 
-def _id_of(ask: Queries, client_order_id: str, account: str) -> str:
+def _id_of(ask: AnalyticsClient, client_order_id: str, account: str) -> str:
     found = ask.rows("/orders", {"client_order_id": client_order_id, "account": account, "limit": 1})
     if not found:
         raise Stop(

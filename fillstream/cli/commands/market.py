@@ -8,18 +8,21 @@ from collections.abc import Iterator
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fillstream.cli.commands import RUN
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, RedisUrl
-from fillstream.cli.render import as_json, console
+from fillstream.tools.render import as_json, console
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from fillstream.demo.feeds import Listed, Moment
     from fillstream.libs.common.process.settings import Settings
+    from fillstream.stack.stack import LocalStack
 
 STARTS_AT = {"AAPL": "190.00", "MSFT": "420.00", "SPY": "540.00", "BTCUSDT": "61000.00", "ETHUSDT": "2650.00"}
 """Where a synthetic market begins; symbols that are not here are not quoted."""
@@ -74,13 +77,13 @@ def feed(
     When Redis is not there, or goes away, it waits and then goes on at its pace. A synthetic market without --count has
     no end, quotes every symbol at once and goes on where the desk's last quotes stand.
     """
-    from fillstream.cli.target import find_desk
-    from fillstream.demo.feeding import as_a_service, going_on, run
+    from fillstream.cli.feeding import as_a_service, going_on, run
+    from fillstream.cli.target import find_target
     from fillstream.demo.feeds import listed
 
     endless = source == Source.SYNTHETIC and count is None
     with as_a_service("feed"):
-        desk = find_desk(config, redis_url)
+        desk = find_target(config, redis_url)
         instruments = listed(desk.settings.instruments)
         with desk.client() as client:
             if endless:
@@ -127,9 +130,7 @@ def demo(
     """
     from rich.console import Console
 
-    from fillstream.demo.demo import DemoError, analytics_counts, judge, play, show, summary
-    from fillstream.demo.feeds import FeedError, listed
-    from fillstream.demo.traffic import Traffic
+    from fillstream.demo.demo import show
     from fillstream.stack.stack import LocalStack
 
     out = Console(stderr=True, highlight=False) if json else console()
@@ -138,31 +139,46 @@ def demo(
         market, moments = _demo_market(stack.settings, capture, seed)
         if capture is None and speed is None:
             speed = DEMO_SPEED
-        traffic = Traffic(listed(stack.settings.instruments), ACCOUNT, seed)
-        with stack:
-            with out.status(f"starting {', '.join(stack.processes)}"):
-                stack.wait_ready()
-            out.print(f"the desk is up: Redis at {stack.redis_url}, {len(stack.processes)} processes")
-            began = time.monotonic()
-            try:
-                play(
-                    stack.redis_url, stack.settings, market, moments, traffic, signals, speed, out, stack.has_analytics
-                )
-            except FeedError as error:
-                raise Stop(Exit.USAGE, str(error)) from error
-            except DemoError as error:
-                raise Stop(Exit.NO, str(error)) from error
-            seconds = time.monotonic() - began
-            with out.status("checking the books: every stream, and every log folded again"):
-                stored = analytics_counts(stack.url("analytics")) if stack.has_analytics else None
-                found = judge(stack.redis_url, stack.settings, stored)
-    result = summary(found, stored, seconds)
+        result = _played(stack, market, moments, signals, seed, speed, out)
     if json:
         as_json(result)
     else:
         show(result, out)
-    if not found.agrees:
+    if not result["agrees"]:
         raise typer.Exit(Exit.NO)
+
+
+def _played(
+    stack: LocalStack,
+    market: Iterator[Moment],
+    moments: int,
+    signals: int,
+    seed: int,
+    speed: float | None,
+    out: Console,
+) -> dict[str, Any]:
+    """Start the stack, let the market and a client run, stop it; return the summary."""
+    from fillstream.demo.demo import DemoError, analytics_counts, judge, play, summary
+    from fillstream.demo.feeds import FeedError, listed
+    from fillstream.demo.traffic import Traffic
+
+    traffic = Traffic(listed(stack.settings.instruments), ACCOUNT, seed)
+    with stack:
+        with out.status(f"starting {', '.join(stack.processes)}"):
+            stack.wait_ready()
+        out.print(f"the desk is up: Redis at {stack.redis_url}, {len(stack.processes)} processes")
+        began = time.monotonic()
+        try:
+            play(stack.redis_url, stack.settings, market, moments, traffic, signals, speed, out, stack.has_analytics)
+        except FeedError as error:
+            raise Stop(Exit.USAGE, str(error)) from error
+        except DemoError as error:
+            raise Stop(Exit.NO, str(error)) from error
+        seconds = time.monotonic() - began
+        with out.status("checking the books: every stream, and every log folded again"):
+            stored = analytics_counts(stack.url("analytics")) if stack.has_analytics else None
+            found = judge(stack.redis_url, stack.settings, stored)
+    return summary(found, stored, seconds)
 
 
 def _quoted(instruments: dict[str, Listed]) -> dict[str, Listed]:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, RedisUrl
-from fillstream.cli.render import as_json, console
+from fillstream.libs.common.messages.stages import STAGES
+from fillstream.tools.render import as_json, console
 
 if TYPE_CHECKING:
     from fillstream.tools.replay import Replay
-
-
-class StageName(StrEnum):
-    """The stages that fold a log."""
-
-    SIGNALS = "signals"
-    ORDERS = "orders"
-    ENGINE = "engine"
-    POSITIONS = "positions"
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    stage: Annotated[StageName, typer.Option("--stage", "-s", help="Whose log.")] = StageName.ORDERS,
+    stage: Annotated[
+        str, typer.Option("--stage", "-s", click_type=click.Choice(list(STAGES)), help="Whose log.")
+    ] = "orders",
     partition: Annotated[int, typer.Option("--partition", "-p", min=0, help="Which partition of it.")] = 0,
     until: Annotated[str | None, typer.Option("--until", metavar="ID", help="Stop after this entry.")] = None,
     json: AsJson = False,
@@ -48,21 +42,21 @@ def replay(
     The exit code is 1 when the hashes differ, or when the log was trimmed and no longer begins at its beginning.
     Bytes are equal within a release: where another one decided entries, that is said beside the hashes.
     """
-    from fillstream.cli.target import find_desk
+    from fillstream.cli.target import find_target
     from fillstream.libs.common.runtime.log import RedisLog, connect
     from fillstream.libs.common.runtime.runner import FoldFailed
     from fillstream.libs.common.runtime.stage import Inconsistent
     from fillstream.tools.registry import fresh_stage, partitions
     from fillstream.tools.replay import replay as fold_again
 
-    desk = find_desk(config, redis_url)
+    desk = find_target(config, redis_url)
     count = partitions(desk.settings, stage)
     if partition >= count:
         raise Stop(Exit.NOT_FOUND, f"partition: {stage} has 0 to {count - 1}, got {partition}")
     folded = fresh_stage(desk.settings, stage, partition)
     client = connect(desk.redis_url)
     try:
-        log = RedisLog(client, desk.topology, folded.name, partition, folded.inbox)
+        log = RedisLog(client, desk.topology, folded.name, folded.inbox)
         result = fold_again(log, folded, until)
     except (Inconsistent, FoldFailed) as error:
         raise Stop(Exit.NO, f"{stage} {partition}: the log cannot be folded again: {error}") from error

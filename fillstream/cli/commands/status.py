@@ -9,7 +9,7 @@ import typer
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit
 from fillstream.cli.options import AsJson, Config, RedisUrl
-from fillstream.cli.render import as_json, console, print_table
+from fillstream.tools.render import as_json, console, print_table
 
 if TYPE_CHECKING:
     from fillstream.tools.status import StageState
@@ -18,7 +18,7 @@ COLUMNS = (
     "stage", "partition", "state", "lag", "entries", "entries/s", "snapshot", "restarts", "pid", "at",
 )  # fmt: skip
 SPARE = ("at", "pid", "snapshot")
-"""See `fillstream.cli.render.print_table`."""
+"""See `fillstream.tools.render.print_table`."""
 
 
 def register(app: typer.Typer) -> None:
@@ -36,10 +36,10 @@ def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
     Lag is counted from the streams, so it is right for a stage that is down too. The exit code is 1 when a stage is
     not live.
     """
-    from fillstream.cli.target import find_desk
+    from fillstream.cli.target import find_target
     from fillstream.tools.status import states
 
-    desk = find_desk(config, redis_url)
+    desk = find_target(config, redis_url)
     with desk.client() as client:
         found = states(client.redis, desk.topology)
     if json:

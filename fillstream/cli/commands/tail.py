@@ -12,8 +12,8 @@ import typer
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, RedisUrl
-from fillstream.cli.render import as_json, console, printable, time_of
 from fillstream.libs.common.messages.topology import KINDS, Topology, id_key, id_ms
+from fillstream.tools.render import as_json, console, printable, time_of
 
 if TYPE_CHECKING:
     import redis
@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
 
 
 def tail(
-    stream: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}; one partition as in events.0; or a key.")],
+    stream: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}; one as in events.0 or commands.SIM.0; or a key.")],
     count: Annotated[int, typer.Option("-n", "--lines", min=0, max=100_000, help="The last so many entries.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes; Ctrl-C ends.")] = False,
     types: Annotated[
@@ -70,9 +70,9 @@ def tail(
     fillstream tail commands -n 3          # frames: what the engine was told
     fillstream tail dead --json | jq -r .text
     """
-    from fillstream.cli.target import find_desk
+    from fillstream.cli.target import find_target
 
-    desk = find_desk(config, redis_url)
+    desk = find_target(config, redis_url)
     wanted = _streams(stream, desk.topology)
     shown = Shown(ticks, frozenset(types or ()))
     with desk.client() as client:

@@ -10,8 +10,8 @@ import typer
 from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AsJson, ByClientId, Config, Order, RedisUrl, TakesNumbers, is_order_id
-from fillstream.cli.render import as_json, console, print_table, time_of
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.tools.render import as_json, console, print_table, time_of
 
 if TYPE_CHECKING:
     from fillstream.client import Client, Outcome
@@ -133,9 +133,9 @@ def replace(
 
 
 def _client(config: Path | None, redis_url: str | None) -> Client:
-    from fillstream.cli.target import find_desk
+    from fillstream.cli.target import find_target
 
-    return find_desk(config, redis_url).client()
+    return find_target(config, redis_url).client()
 
 
 def _named(order: str, by_client_id: bool) -> dict[str, Any]:

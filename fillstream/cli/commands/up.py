@@ -14,8 +14,8 @@ import typer
 
 from fillstream.cli.commands import RUN
 from fillstream.cli.options import Config, ServerUrl
-from fillstream.cli.render import console, print_table
 from fillstream.stack.running import BASE_PORT, REDIS_PORT, safe_url
+from fillstream.tools.render import console, print_table
 
 if TYPE_CHECKING:
     from fillstream.stack.stack import LocalStack

@@ -100,7 +100,7 @@ def _side(side: int) -> int:
     return integer("side", side, int(Side.BUY), int(Side.SELL))
 
 
-class Engine:
+class CoreEngine:
     """The books of one symbol partition.
 
     `max_orders` (orders, 1 to 2^30) is how many client orders may rest at a time; one more is rejected with
@@ -134,7 +134,7 @@ class Engine:
         self.cancel.__doc__ = _CANCEL
 
     def __reduce_ex__(self, protocol: object) -> Never:
-        raise TypeError("An Engine cannot be copied or pickled: snapshot() gives its state, restore() takes it.")
+        raise TypeError("A CoreEngine cannot be copied or pickled: snapshot() gives its state, restore() takes it.")
 
     def process(self, frame: bytes | bytearray | memoryview, now_ms: int) -> bytes:
         """Set the clock to `now_ms` (since 1970 UTC), execute a frame of commands, return the reports.
@@ -355,7 +355,7 @@ class Engine:
 
     def _refused(self, snapshot: memoryview) -> str:
         """Say why bytes are no snapshot for this engine. Each begins with a magic word, the last of it its version."""
-        magic, own = bytes(snapshot[:_MAGIC_BYTES]), Engine(1).snapshot()[:_MAGIC_BYTES]
+        magic, own = bytes(snapshot[:_MAGIC_BYTES]), CoreEngine(1).snapshot()[:_MAGIC_BYTES]
         version, read = magic[_MAGIC_NAME:], own[_MAGIC_NAME:].decode()
         if magic[:_MAGIC_NAME] == own[:_MAGIC_NAME] and magic != own and version.isdigit():
             theirs = version.decode()

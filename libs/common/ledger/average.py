@@ -41,7 +41,7 @@ class Position:
         quantity: lots, long positive, short negative.
         cash: tick-lots that fills moved, sold positive; the exact sum of -lots * ticks.
         cost, denominator: what the open quantity cost, signed as it, in tick-lots: cost / denominator, lowest terms.
-        fees: paid so far, in the instrument's money; see `Instrument.fee`.
+        fees: paid so far, in the instrument's money; see `InstrumentLedger.fee`.
     """
 
     quantity: int = 0
@@ -93,7 +93,7 @@ class Position:
         return self.cash + self.open_cost
 
 
-class Instrument:
+class InstrumentLedger:
     """An instrument's units, its mark, and every account's position in it.
 
     Args:

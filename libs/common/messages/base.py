@@ -18,7 +18,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from fillstream.libs.common.messages.codes import MAX_DIGITS, NAME, OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.codes import NAME, OrderType, Side, TimeInForce
+from fillstream.libs.common.values.money import MAX_DIGITS
 
 VERSION = 1
 

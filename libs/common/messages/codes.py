@@ -13,8 +13,6 @@ MAX_SIGNAL_BYTES = 65_536
 """A signal's fields together may not be larger (bytes)."""
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
 """Symbols, accounts, strategies, currencies."""
-MAX_DIGITS = 24
-"""Digits, before and after the point together, of a price or a quantity."""
 
 
 class Side(StrEnum):

@@ -1,20 +1,99 @@
-"""Names of the streams and the partition of an account or a symbol.
+"""Names of the streams, the keys that Redis keeps them under, and the partition of an account or a symbol.
 
-Flows in: an account or symbol name and the partition counts. Flows out: stream keys. Never talks to Redis.
+Flows in: an account or symbol name and the partition counts. Flows out: names and keys. Never talks to Redis, and never
+knows who reads or writes a stream: `messages.stages` does.
 
-The braces are Redis Cluster hash tags. Every key may carry the prefix `messaging.topic_prefix`.
+A stream has a **name**, the same on every desk (`events.0`, `commands.SIM.0`), which folds send to and the output hash
+covers; and a **key**, which is the name with the desk's prefix `messaging.topic_prefix` and a Redis Cluster hash tag:
+`events.{a0}`, `commands.SIM.{s0}`. Partitions of accounts and of symbols have nothing to do with each other, so their
+tags differ.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
 
-KINDS = ("signals", "orders", "commands", "events", "positions", "market", "dead")
-"""The desk's streams; all but the first and the last have partitions."""
+PartitionedBy = Literal["account", "symbol"]
+
+SIM: Final = "SIM"
+"""The simulated venue that every desk has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of stream.
+
+    Attributes:
+        name: what every stream of it begins with.
+        partitioned_by: whose partitions it has, a stream each; None when there is one.
+        per_venue: whether every venue has its own.
+        lossy: whether it is cut by length and may lose entries.
+    """
+
+    name: str
+    partitioned_by: PartitionedBy | None = None
+    per_venue: bool = False
+    lossy: bool = False
+
+
+KINDS: Final[dict[str, Kind]] = {
+    each.name: each
+    for each in (
+        Kind("signals"),
+        Kind("orders", "account"),
+        Kind("commands", "symbol", per_venue=True),
+        Kind("events", "account"),
+        Kind("positions", "account"),
+        Kind("market", "symbol", lossy=True),
+        Kind("dead"),
+    )
+}
+"""The desk's streams, in the order in which a signal meets them."""
 
 ORDER_ID_COUNTER_BITS = 48
 """An order id is `account partition << 48 | counter`: unique without talking to anybody, routable by itself."""
+_VENUE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+_FREE = re.compile(r"[a-z_]+")
+
+
+def stream_name(kind: str, partition: int | None = None, venue: str | None = None) -> str:
+    """Return the name of a stream: `signals`, `events.0`, `commands.SIM.0`.
+
+    Raises:
+        ValueError: the kind has partitions or venues and none is named, or the other way round.
+    """
+    rest = [venue, None if partition is None else str(partition)]
+    name = ".".join([kind, *(part for part in rest if part is not None)])
+    tagged(name)
+    return name
+
+
+@lru_cache(maxsize=4096)
+def tagged(name: str) -> str:
+    """Return a stream's name with the hash tag of its partition: `events.0` is kept at `events.{a0}`.
+
+    Raises:
+        ValueError: it is no name of a stream; a key is none.
+    """
+    kind_name, *rest = name.split(".")
+    kind = KINDS.get(kind_name)
+    if kind is None:
+        if rest or not _FREE.fullmatch(name):
+            raise ValueError(f"stream: {name} must begin with one of {', '.join(KINDS)}, or be a word alone")
+        return name
+    shape = [*(["VENUE"] if kind.per_venue else []), *(["PARTITION"] if kind.partitioned_by else [])]
+    fits = len(rest) == len(shape)
+    fits = fits and (not kind.per_venue or _VENUE.fullmatch(rest[0]) is not None)
+    fits = fits and (not kind.partitioned_by or (rest[-1].isascii() and rest[-1].isdigit()))
+    if not fits:
+        raise ValueError(f"stream: {name} must be {'.'.join([kind.name, *shape])}")
+    if kind.partitioned_by is None:
+        return name
+    return ".".join([kind.name, *rest[:-1], f"{{{kind.partitioned_by[0]}{int(rest[-1])}}}"])
 
 
 def stable_partition(name: str, count: int) -> int:
@@ -50,55 +129,100 @@ def low_water_key(stream: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """How many partitions there are, and what every stream is called.
+    """How many partitions and venues there are, and the key of every stream.
 
     Args:
         account_partitions: count of orders.{a}, events.{a} and positions.{a}.
-        symbol_partitions: count of commands.{s} and market.{s}.
+        symbol_partitions: count of market.{s}, and of commands.<VENUE>.{s} of each venue.
         prefix: put before every key, for several desks on one Redis.
+        venues: the simulated ones, each with its own books.
     """
 
     account_partitions: int = 1
     symbol_partitions: int = 1
     prefix: str = ""
+    venues: tuple[str, ...] = (SIM,)
+
+    def key(self, name: str) -> str:
+        """Return the key of the stream of that name.
+
+        Raises:
+            ValueError: it is no name.
+        """
+        return self.prefix + tagged(name)
+
+    def partitions(self, by: PartitionedBy | None) -> int:
+        """Return how many partitions there are of accounts or of symbols; 1 of what has none."""
+        match by:
+            case "account":
+                return self.account_partitions
+            case "symbol":
+                return self.symbol_partitions
+            case None:
+                return 1
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names of every stream of a kind."""
+        what = KINDS[kind]
+        venues = self.venues if what.per_venue else (None,)
+        partitions = range(self.partitions(what.partitioned_by)) if what.partitioned_by else (None,)
+        return [stream_name(kind, partition, venue) for venue in venues for partition in partitions]
 
     @property
     def signals(self) -> str:
         """What clients publish."""
-        return f"{self.prefix}signals"
+        return self.key("signals")
 
     @property
     def dead(self) -> str:
         """Entries nobody could use, whole, with the reason."""
-        return f"{self.prefix}dead"
+        return self.key("dead")
 
     def orders(self, partition: int) -> str:
         """Return the one inbox of account partition `partition`: instructions, reports, ticks, configuration."""
-        return f"{self.prefix}orders.{{{partition}}}"
+        return self.key(stream_name("orders", partition))
 
     def events(self, partition: int) -> str:
         """Return the public journal of account partition `partition`."""
-        return f"{self.prefix}events.{{{partition}}}"
+        return self.key(stream_name("events", partition))
 
     def positions(self, partition: int) -> str:
         """Return the stream of position changes of account partition `partition`."""
-        return f"{self.prefix}positions.{{{partition}}}"
+        return self.key(stream_name("positions", partition))
 
-    def commands(self, partition: int) -> str:
-        """Return the one inbox of symbol partition `partition`: command frames and quotes."""
-        return f"{self.prefix}commands.{{{partition}}}"
+    def commands(self, venue: str, partition: int) -> str:
+        """Return the one inbox of a venue's symbol partition `partition`: command frames and quotes."""
+        return self.key(stream_name("commands", partition, venue))
 
     def market(self, partition: int) -> str:
         """Return the lossy stream of depth and trades of symbol partition `partition`."""
-        return f"{self.prefix}market.{{{partition}}}"
+        return self.key(stream_name("market", partition))
 
-    def checkpoint(self, stage: str, partition: int) -> str:
-        """Return the hash that holds a stage's epoch, checkpoint and output hash."""
-        return f"{self.prefix}checkpoint.{stage}.{{{partition}}}"
+    def checkpoint(self, stage: str, inbox: str) -> str:
+        """Return the hash that holds a stage's epoch, checkpoint and output hash; it has its inbox's hash tag.
 
-    def status(self, stage: str, partition: int) -> str:
-        """Return the hash a live stage refreshes about once a second, for `fillstream status`."""
-        return f"{self.prefix}status.{stage}.{{{partition}}}"
+        Args:
+            stage: the stage's name.
+            inbox: the name of the stream it reads.
+        """
+        return self._beside("checkpoint", stage, inbox)
+
+    def status(self, process: str, inbox: str | None = None) -> str:
+        """Return the hash a live process refreshes about once a second, for `fillstream status`.
+
+        Args:
+            process: the stage's name, or another reader's.
+            inbox: the name of the stage's stream; None of a reader of many.
+        """
+        return self._beside("status", process, inbox)
+
+    def durability(self, process: str, inbox: str | None = None) -> str:
+        """Return the key that a process writes to wait for the server's disk; arguments as of `status`."""
+        return self._beside("durability", process, inbox)
+
+    def _beside(self, what: str, process: str, inbox: str | None) -> str:
+        _, *place = tagged(inbox).split(".") if inbox else ("",)
+        return self.prefix + ".".join([what, process, *place])
 
     def account_partition(self, account: str) -> int:
         """Return the partition that owns `account`."""

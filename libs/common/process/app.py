@@ -17,7 +17,7 @@ from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -27,11 +27,17 @@ from faststream.specification import AsyncAPI
 from prometheus_client import CollectorRegistry, make_asgi_app
 
 from fillstream.libs.common.messages.base import VERSION
+from fillstream.libs.common.messages.contracts import CONTRACTS
+from fillstream.libs.common.messages.stages import STAGES, ReaderSpec, StageSpec, outputs
+from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.process_log import set_up_log
 from fillstream.libs.common.process.settings import Settings, SettingsError, load_settings
 from fillstream.libs.common.runtime.exit_codes import EXIT_SETTINGS, PARTITION_VARIABLE
 from fillstream.libs.common.runtime.metrics import StageMetrics
-from fillstream.libs.common.runtime.worker import Role, Worker
+from fillstream.libs.common.runtime.options import Address, Retention, StageOptions
+from fillstream.libs.common.runtime.role import Role, role_of
+from fillstream.libs.common.runtime.stage import Stage
+from fillstream.libs.common.runtime.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +59,30 @@ class Description:
     text: str
     reads: Sequence[Channel]
     writes: Sequence[Channel]
+
+
+def describe_stage(spec: StageSpec, partition: int, topology: Topology) -> Description:
+    """Return what the map and the contracts say of a stage's partition."""
+    inbox = next(
+        name for name in topology.names(spec.inbox.name) if not spec.partitioned_by or name.endswith(f".{partition}")
+    )
+    return Description(
+        f"Fillstream {spec.name}",
+        spec.text,
+        _channels([inbox], topology),
+        _channels(outputs(spec, partition, topology), topology),
+    )
+
+
+def describe_reader(spec: ReaderSpec, topology: Topology) -> Description:
+    """Return what the map and the contracts say of a reader of public streams."""
+    names = [name for kind in spec.reads for name in topology.names(kind)]
+    return Description(f"Fillstream {spec.name}", spec.text, _channels(names, topology), [])
+
+
+def _channels(names: Sequence[str], topology: Topology) -> list[Channel]:
+    contracts = [(name, CONTRACTS[name.split(".")[0]]) for name in names]
+    return [Channel(topology.key(name), contract.model, contract.text) for name, contract in contracts]
 
 
 def describe(about: Description, redis_url: str) -> AsyncAPI:
@@ -121,17 +151,40 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
     )
 
 
-def main(program: str, role_of: Callable[[Settings, int], tuple[Role, Description]]) -> None:
-    """Run one partition of a stage until SIGTERM, with the settings that the environment names.
+def main(name: str, make: Callable[[Settings, int], Stage]) -> None:
+    """Run one partition of a stage of the map until SIGTERM, with the settings that the environment names.
 
     Args:
-        program: shown by `--help`.
-        role_of: makes the stage from the settings and the partition.
+        name: the stage's.
+        make: makes the fold from the settings and the partition.
+
+    Exit codes: see `run`.
+    """
+    spec = STAGES[name]
+
+    def role(settings: Settings, partition: int) -> tuple[Role, Description]:
+        topology = settings.topology()
+        count = topology.partitions(spec.partitioned_by)
+        if partition >= count:
+            raise SettingsError([f"--partition: {partition} is none of the {name} stage's, 0 to {count - 1}"])
+        about = describe_stage(spec, partition, topology)
+        return role_of(make(settings, partition), topology, settings.archivists), about
+
+    run(name, " ".join(spec.command), role)
+
+
+def run(name: str, command: str, make: Callable[[Settings, int], tuple[Role, Description]]) -> None:
+    """Run one partition of any stage until SIGTERM, with the settings that the environment names.
+
+    Args:
+        name: the stage's, which the lines of its log carry.
+        command: what stands behind `python -m`, shown by `--help`.
+        make: makes the stage with its place from the settings and the partition.
 
     Exit codes: 0 asked to stop; 70 crashed (start again); 71 cannot recover (needs a person); 72 fenced by a newer
     process; 78 settings refused.
     """
-    parser = ArgumentParser(prog=f"python -m services.{program}")
+    parser = ArgumentParser(prog=f"python -m {command}")
     parser.add_argument(
         "--partition",
         type=int,
@@ -139,11 +192,35 @@ def main(program: str, role_of: Callable[[Settings, int], tuple[Role, Descriptio
         help=f"the partition this process owns (default: ${PARTITION_VARIABLE}, else 0)",
     )
     partition = parser.parse_args(sys.argv[1:]).partition
-    settings = settings_or_exit(program.rpartition(" ")[2])
-    role, about = role_of(settings, partition)
+    settings = settings_or_exit(name)
+    try:
+        role, about = make(settings, partition)
+    except SettingsError as error:
+        refuse(error)
     metrics = StageMetrics(role.stage, feeds=bool(role.downstream))
-    worker = Worker(role, settings, metrics, when_live=tune_collector)
+    worker = Worker(role, options_of(settings), metrics, when_live=tune_collector)
     serve_app(build_app(about, worker, metrics, settings), settings)
+
+
+def options_of(settings: Settings) -> StageOptions:
+    """Return what a stage's process is told of the settings."""
+    messaging, database = settings.messaging, settings.database
+    return StageOptions(
+        redis_url=settings.redis_url,
+        topology=settings.topology(),
+        data_dir=database.data_dir,
+        address=address_of(settings),
+        max_batch=messaging.max_batch,
+        max_downstream_lag=messaging.max_downstream_lag,
+        snapshot_every_entries=database.snapshot_every_entries,
+        snapshot_every_s=database.snapshot_every_s,
+        retention=Retention(messaging.retention_s, messaging.retention_memory_share, messaging.max_memory_bytes),
+    )
+
+
+def address_of(settings: Settings) -> Address:
+    """Return where this process serves HTTP."""
+    return Address(settings.service.host, settings.service.port, settings.service.url)
 
 
 def tune_collector() -> None:
@@ -168,11 +245,16 @@ def settings_or_exit(service: str) -> Settings:
         settings = load_settings()
         settings.require_supported()
     except SettingsError as error:
-        for problem in error.problems:
-            logger.critical("%s", problem)
-        sys.exit(EXIT_SETTINGS)
+        refuse(error)
     set_up_log(service, settings.order_params.log_level)
     return settings
+
+
+def refuse(error: SettingsError) -> NoReturn:
+    """End the process with a sentence for each problem of its settings."""
+    for problem in error.problems:
+        logger.critical("%s", problem)
+    sys.exit(EXIT_SETTINGS)
 
 
 def serve_app(app: AsgiFastStream, settings: Settings) -> None:

@@ -35,10 +35,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
-from fillstream.libs.common.messages.codes import MAX_DIGITS, NAME, OrderType, TimeInForce
+from fillstream.libs.common.messages.codes import NAME, OrderType, TimeInForce
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.marked_yaml import KeyPath, MarkedYaml, dotted, read_marked
 from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, REDIS_VARIABLE
+from fillstream.libs.common.values.money import MAX_DIGITS
 
 ENV_PREFIX = "FILLSTREAM_"
 ENV_NESTING = "__"

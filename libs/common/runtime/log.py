@@ -187,18 +187,21 @@ class RedisLog:
 
     Args:
         client: from `connect`, for this stage alone.
-        topology: names of the streams.
+        topology: what makes keys of the streams' names.
         stage: the stage's name; also the name of its consumer group.
-        partition: the stage's partition.
-        inbox: key of the stream it reads.
+        inbox: name of the stream it reads.
+
+    Attributes:
+        inbox: key of that stream.
     """
 
-    def __init__(self, client: redis.Redis, topology: Topology, stage: str, partition: int, inbox: str) -> None:
+    def __init__(self, client: redis.Redis, topology: Topology, stage: str, inbox: str) -> None:
         self.client = client
         self._raw: Any = client
-        self.inbox = inbox
+        self._key_of = topology.key
+        self.inbox = topology.key(inbox)
         self.group = stage
-        self.checkpoint_key = topology.checkpoint(stage, partition)
+        self.checkpoint_key = topology.checkpoint(stage, inbox)
         self._dead = topology.dead
         self._epoch = 0
         self._committed = "0-0"
@@ -306,12 +309,12 @@ class RedisLog:
         args: list[Any] = [self.group, self._epoch, self._committed, first, last, len(batch), out.digest]
         args += (poison_id, poison_text)
         for stream, (kind, payloads) in out.by_stream.items():
-            keys.append(stream)
+            keys.append(self._key_of(stream))
             items = payloads if kind == b"data" else _frames(payloads)
             args += (len(keys), kind, 0, len(items))
             args += items
         for stream, lossy in out.lossy.items():
-            keys.append(stream)
+            keys.append(self._key_of(stream))
             args += (len(keys), b"data", LOSSY_MAXLEN, len(lossy))
             args += lossy
         if out.dead:

@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from fillstream.libs.common.runtime.exit_codes import RESTARTS_VARIABLE
-from fillstream.libs.common.runtime.stage import Family, Stage
+from fillstream.libs.common.runtime.stage import Family, Stage, latencies_of
 from fillstream.libs.common.runtime.trim import Kept
 
 COMMIT_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -67,9 +67,7 @@ class ProcessMetrics:
             "lag_entries", "Entries appended to what it reads, lossy streams aside, but not committed."
         ).labels(**self.labels)
         self._paused = (
-            self.gauge("reader_paused", "1 while reading waits for a stage downstream, in analytics for the writer.")
-            if waits
-            else None
+            self.gauge("reader_paused", "1 while reading waits for what stands behind it.") if waits else None
         )
         self.paused(False)
         if RESTARTS_VARIABLE in os.environ:
@@ -155,7 +153,7 @@ class StageMetrics(ProcessMetrics, Collector):
         )
         self._latency = (
             self.histogram("order_latency_seconds", "Log time from a signal to its fill.", LATENCY_BUCKETS)
-            if stage.latencies_ms is not None
+            if latencies_of(stage) is not None
             else None
         )
         self._downstream_lag = (

@@ -22,7 +22,15 @@ from fillstream.libs.common.messages.topology import id_key
 from fillstream.libs.common.runtime.log import Checkpoint, Log, Moved
 from fillstream.libs.common.runtime.release import Notes, order_of, own_since, ranges, running
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
-from fillstream.libs.common.runtime.stage import EMPTY_DIGEST, Entry, Inconsistent, Outputs, Stage
+from fillstream.libs.common.runtime.stage import (
+    EMPTY_DIGEST,
+    Entry,
+    Inconsistent,
+    Outputs,
+    Stage,
+    configuration_of,
+    latencies_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +120,7 @@ class Runner:
         self._set_lost_aside(claimed)
         if claimed.suspect and id_key(claimed.suspect) > id_key(claimed.id):
             self._suspect = claimed.suspect
-        configuration = self.stage.configuration()
+        configuration = configuration_of(self.stage)
         if configuration is not None:
             self.log.append(configuration)
 
@@ -220,8 +228,9 @@ class Runner:
             self.entries += 1
             self.replayed += 1
             self.out.clear()
-        if self.stage.latencies_ms is not None:
-            self.stage.latencies_ms.clear()
+        latencies_ms = latencies_of(self.stage)
+        if latencies_ms is not None:
+            latencies_ms.clear()
 
     # ---------------------------------------------------------------------------------------------------- live
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import orjson
 
@@ -40,6 +40,14 @@ class Outputs:
 
     Three kinds: `event` (one JSON document, one stream entry), `record` (64-byte records; consecutive ones of a
     batch share a stream entry, so the hash runs over records, not over entries) and `market` (lossy, not hashed).
+
+    A stream goes by its name (`events.0`, `commands.SIM.0`), and so do hash and dead letters; the log makes a key of it
+    when it commits. The same desk under another prefix has the same hash.
+
+    Args:
+        stage: the stage's name.
+        inbox: the name of the stream it reads.
+        digest: the hash so far.
     """
 
     __slots__ = ("_entry", "_inbox", "_stage", "_unsealed", "by_stream", "dead", "digest", "lossy", "reasons")
@@ -73,16 +81,16 @@ class Outputs:
         self._entry = entry
 
     def event(self, stream: str, message: dict[str, Any]) -> None:
-        """Append one JSON message to a stream."""
+        """Append one JSON message to the stream of that name."""
         payload = orjson.dumps(message)
         self._append(stream, b"data", payload)
 
     def record(self, stream: str, records: bytes) -> None:
-        """Append 64-byte records to a stream."""
+        """Append 64-byte records to the stream of that name."""
         self._append(stream, b"frame", records)
 
     def market(self, stream: str, message: dict[str, Any]) -> None:
-        """Append one message to a lossy stream: it may be dropped, and no hash covers it."""
+        """Append one message to the lossy stream of that name: it may be dropped, and no hash covers it."""
         self.lossy.setdefault(stream, []).append(orjson.dumps(message))
 
     def bad(self, reason: str, text: str, raw: Mapping[bytes, bytes] | None = None) -> None:
@@ -143,7 +151,7 @@ class Family:
 
 
 class Stage(Protocol):
-    """A pure fold with its state. `name` and `inbox` say who it is and what it reads."""
+    """A pure fold with its state. `name` says who it is, `inbox` is the name of the stream it reads."""
 
     name: str
     partition: int
@@ -152,14 +160,6 @@ class Stage(Protocol):
     """How often the runtime appends a `tick` entry to the inbox to make time pass; None for never."""
     families: tuple[Family, ...]
     """What `gauges` counts."""
-
-    @property
-    def latencies_ms(self) -> list[int] | None:
-        """Log milliseconds from signal to fill of the fills just folded; None where no fill is seen.
-
-        The runtime drains it, no decision reads it.
-        """
-        ...
 
     def fold(self, entry: Entry, out: Outputs) -> None:
         """Apply one entry to the state and send what follows from it.
@@ -177,10 +177,33 @@ class Stage(Protocol):
         """Replace the state by a snapshot's."""
         ...
 
+    def gauges(self) -> Mapping[str, Mapping[str, int]]:
+        """Return counts of the state for metrics: a family's name, then label value, then count."""
+        ...
+
+
+@runtime_checkable
+class Configured(Protocol):
+    """What a stage can besides, whose decisions depend on configuration: it enters through the inbox."""
+
     def configuration(self) -> dict[bytes, bytes] | None:
         """Return the entry to append to the inbox when the state does not have this process's configuration yet."""
         ...
 
-    def gauges(self) -> Mapping[str, Mapping[str, int]]:
-        """Return counts of the state for metrics: a family's name, then label value, then count."""
-        ...
+
+@runtime_checkable
+class TimesFills(Protocol):
+    """What a stage can besides, that sees fills."""
+
+    latencies_ms: list[int]
+    """Log milliseconds from signal to fill of the fills just folded. The runtime drains it, no decision reads it."""
+
+
+def configuration_of(stage: Stage) -> dict[bytes, bytes] | None:
+    """Return the entry that a stage wants in its inbox before it goes on; None of one that is not configured."""
+    return stage.configuration() if isinstance(stage, Configured) else None
+
+
+def latencies_of(stage: Stage) -> list[int] | None:
+    """Return the list in which a stage leaves how long fills took; None of one that sees no fill."""
+    return stage.latencies_ms if isinstance(stage, TimesFills) else None

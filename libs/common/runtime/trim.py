@@ -24,7 +24,7 @@ from typing import Any, Protocol, cast
 import redis
 
 from fillstream.libs.common.messages.topology import id_key, id_ms, low_water_key
-from fillstream.libs.common.process.settings import Messaging
+from fillstream.libs.common.runtime.options import Retention
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class Trimmer:
         client: a connection that nobody else uses.
         owner: the stage's name, under which its snapshots hold its inbox.
         trims: stream key to the readers that must have left a mark there.
-        messaging: retention and memory.
+        retention: of entries, and of memory.
         watched: told what happens.
     """
 
@@ -159,13 +159,13 @@ class Trimmer:
         client: redis.Redis,
         owner: str,
         trims: Mapping[str, Sequence[str]],
-        messaging: Messaging,
+        retention: Retention,
         watched: Watched,
     ) -> None:
         self._client: Any = client
         self._owner = owner
         self._trims = trims
-        self._messaging = messaging
+        self._retention = retention
         self._watched = watched
         self._one_at_a_time = threading.Lock()
         self._next_sweep = 0.0
@@ -192,7 +192,7 @@ class Trimmer:
     def _sweep(self, excess: float) -> None:
         seconds, microseconds = self._client.time()
         now_ms = seconds * 1000 + microseconds // 1000
-        old_ms = now_ms - self._messaging.retention_s * 1000
+        old_ms = now_ms - self._retention.retention_s * 1000
         holders = set()
         for stream, readers in self._trims.items():
             kept = look(self._client, stream, readers)
@@ -215,8 +215,8 @@ class Trimmer:
                 self._refused = str(error)
                 logger.warning("INFO memory refused, messaging.retention_memory_share has no effect: %s", error)
             return 0.0
-        used, limit = int(info["used_memory"]), memory_limit(int(info.get("maxmemory", 0)), self._messaging)
-        wanted = limit * self._messaging.retention_memory_share
+        used, limit = int(info["used_memory"]), memory_limit(int(info.get("maxmemory", 0)), self._retention)
+        wanted = limit * self._retention.retention_memory_share
         pressed = 0 < wanted < used
         if pressed != self._pressed:
             self._pressed = pressed
@@ -225,6 +225,6 @@ class Trimmer:
         return float(1 - wanted / used) if pressed else 0.0
 
 
-def memory_limit(maxmemory: int, messaging: Messaging) -> int:
+def memory_limit(maxmemory: int, retention: Retention) -> int:
     """Return how many bytes the server may use: its own limit or the configured one, the lower; 0 for no limit."""
-    return min((limit for limit in (maxmemory, messaging.max_memory_bytes) if limit), default=0)
+    return min((limit for limit in (maxmemory, retention.max_memory_bytes) if limit), default=0)

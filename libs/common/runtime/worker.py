@@ -13,22 +13,22 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import redis
 
 from fillstream.libs.common.messages.topology import id_ms
-from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.runtime.durability import Durability, NotDurable
-from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_FENCED, RESTARTS_VARIABLE
+from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_FENCED
+from fillstream.libs.common.runtime.heartbeat import put_status
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
+from fillstream.libs.common.runtime.options import StageOptions
+from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import RecoveryError, Runner
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
-from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Stage
+from fillstream.libs.common.runtime.stage import Entry, Inconsistent, latencies_of
 from fillstream.libs.common.runtime.trim import LOOK_S, Trimmer
 from fillstream.libs.common.runtime.waiting import wait_for_redis
 
@@ -36,38 +36,10 @@ logger = logging.getLogger(__name__)
 
 IDLE_BLOCK_MS = 1000
 HEARTBEAT_S = 1.0
-STATUS_TTL_S = 86_400
 PAUSE_S = 0.05
 LAG_CHECK_S = 0.25
 SQUEEZED_SHARE = 0.1
 """The share of its time that a stage takes snapshots, at most, to let its inbox be trimmed while memory is short."""
-
-
-@dataclass(frozen=True, slots=True)
-class Downstream:
-    """A stage that this one feeds; its lag holds this one back.
-
-    Only forward edges count: the engine's answers to the orders stage do not, or each could wait for the other.
-    """
-
-    stream: str
-    stage: str
-    partition: int
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A stage with its place in the house: whom it feeds, and who else reads the streams it trims.
-
-    Attributes:
-        stage: the fold.
-        downstream: whose lag holds it back.
-        trims: stream key to the readers that must have left a low-water mark there.
-    """
-
-    stage: Stage
-    downstream: Sequence[Downstream]
-    trims: Mapping[str, Sequence[str]]
 
 
 class SnapshotWriter(threading.Thread):
@@ -77,21 +49,21 @@ class SnapshotWriter(threading.Thread):
         store: where to.
         role: whose.
         log: the role's inbox, where each snapshot leaves a mark.
-        settings: retention and the Redis to ask.
+        options: retention and the Redis to ask.
         metrics: told about failures, and what the streams keep.
     """
 
     def __init__(
-        self, store: SnapshotStore, role: Role, log: RedisLog, settings: Settings, metrics: StageMetrics
+        self, store: SnapshotStore, role: Role, log: RedisLog, options: StageOptions, metrics: StageMetrics
     ) -> None:
         super().__init__(name="snapshots", daemon=True)
         self._store = store
         self._log = log
         self._metrics = metrics
-        self._client = connect(settings.redis_url)
-        stage, prefix = role.stage, settings.messaging.topic_prefix
-        self._durability = Durability(self._client, f"{prefix}durability.{stage.name}.{{{stage.partition}}}")
-        self.trimmer = Trimmer(connect(settings.redis_url), stage.name, role.trims, settings.messaging, metrics)
+        self._client = connect(options.redis_url)
+        stage = role.stage
+        self._durability = Durability(self._client, options.topology.durability(stage.name, stage.inbox))
+        self.trimmer = Trimmer(connect(options.redis_url), stage.name, role.trims, options.retention, metrics)
         self._trim_error = ""
         self._wanted: Snapshot | None = None
         self._wake = threading.Condition()
@@ -180,22 +152,23 @@ class Worker(threading.Thread):
 
     Args:
         role: the stage and its neighbours.
-        settings: where Redis is, how large a batch may be, how often to snapshot.
+        options: where Redis is, how large a batch may be, how often to snapshot.
         metrics: told after each commit.
         when_live: called once, in this thread, when the state is rebuilt.
     """
 
     def __init__(
-        self, role: Role, settings: Settings, metrics: StageMetrics, when_live: Callable[[], None] = lambda: None
+        self, role: Role, options: StageOptions, metrics: StageMetrics, when_live: Callable[[], None] = lambda: None
     ) -> None:
         super().__init__(name=f"{role.stage.name}-{role.stage.partition}", daemon=True)
         self.role = role
         self._when_live = when_live
         self.ready = threading.Event()
         self._stop_asked = threading.Event()
-        self._settings = settings
+        self._options = options
         self._metrics = metrics
-        self._topology = settings.topology()
+        self._latencies_ms = latencies_of(role.stage)
+        self._status_key = options.topology.status(role.stage.name, role.stage.inbox)
         self._state = "starting"
         self._started_at = time.monotonic()
         self._last_error = ""
@@ -226,15 +199,15 @@ class Worker(threading.Thread):
     def _open(self) -> bool:
         """Connect, however long the server takes to be there; return False when asked to stop before it was."""
         stage = self.role.stage
-        client = connect(self._settings.redis_url)
+        client = connect(self._options.redis_url)
         if not wait_for_redis(client, self._stop_asked):
             return False
-        self._aside = connect(self._settings.redis_url)
-        self._log = RedisLog(client, self._topology, stage.name, stage.partition, stage.inbox)
-        folder = Path(self._settings.database.data_dir) / "snapshots" / f"{stage.name}-{stage.partition}"
+        self._aside = connect(self._options.redis_url)
+        self._log = RedisLog(client, self._options.topology, stage.name, stage.inbox)
+        folder = self._options.data_dir / "snapshots" / f"{stage.name}-{stage.partition}"
         self._store = SnapshotStore(folder, stage.name, stage.partition)
         self._runner = Runner(stage, self._log, self._store)
-        self._writer = SnapshotWriter(self._store, self.role, self._log, self._settings, self._metrics)
+        self._writer = SnapshotWriter(self._store, self.role, self._log, self._options, self._metrics)
         self._writer.try_to_trim()  # memory may be what ended the process before
         self._writer.start()
         return True
@@ -265,7 +238,7 @@ class Worker(threading.Thread):
     # -------------------------------------------------------------------------------------------------- serving
 
     def _serve(self) -> None:
-        log, runner, max_batch = self._log, self._runner, self._settings.messaging.max_batch
+        log, runner, max_batch = self._log, self._runner, self._options.max_batch
         while not self._stop_asked.is_set():
             block_ms = self._between_batches()
             if self._held_back():
@@ -305,7 +278,7 @@ class Worker(threading.Thread):
             self._next_lag_check = now + LAG_CHECK_S
             self._downstream_lag = self._lag_of_downstream()
             self._metrics.downstream_lag(self._downstream_lag)
-        limit = self._settings.messaging.max_downstream_lag
+        limit = self._options.max_downstream_lag
         held = self._downstream_lag > limit
         if held != (self._state == "paused"):
             self._state = "paused" if held else "live"
@@ -323,7 +296,7 @@ class Worker(threading.Thread):
         pipe = self._aside.pipeline(transaction=False)
         for each in self.role.downstream:
             pipe.xinfo_stream(each.stream)
-            pipe.hget(self._topology.checkpoint(each.stage, each.partition), "entries")
+            pipe.hget(each.checkpoint, "entries")
         replies = pipe.execute(raise_on_error=False)
         lags = [0]
         for info, done in zip(replies[::2], replies[1::2], strict=True):
@@ -335,32 +308,30 @@ class Worker(threading.Thread):
         return max(lags)
 
     def _count(self, batch: Sequence[Entry], seconds: float) -> None:
-        metrics, runner = self._metrics, self._runner
+        metrics, runner, key_of = self._metrics, self._runner, self._options.topology.key
         metrics.entries_in(self._log.inbox, len(batch))
         metrics.batch.observe(len(batch))
         metrics.commit.observe(self._log.commit_seconds)
         metrics.fold.observe((seconds - runner.commit_seconds) / len(batch))
         for stream, (_, payloads) in runner.out.by_stream.items():
-            metrics.entries_out(stream, len(payloads))
+            metrics.entries_out(key_of(stream), len(payloads))
         for stream, messages in runner.out.lossy.items():
-            metrics.entries_out(stream, len(messages))
+            metrics.entries_out(key_of(stream), len(messages))
         for reason in runner.out.reasons:
             metrics.dead(reason)
-        latencies = self.role.stage.latencies_ms
-        if latencies:
-            metrics.filled_after(latencies)
-            latencies.clear()
+        if self._latencies_ms:
+            metrics.filled_after(self._latencies_ms)
+            self._latencies_ms.clear()
 
     # ------------------------------------------------------------------------------------------------ snapshots
 
     def _maybe_snapshot(self, now: float) -> None:
         at, entries = self._snapshot_due
         new = self._runner.entries - entries
-        database = self._settings.database
-        every_s = float(database.snapshot_every_s)
+        every_s = float(self._options.snapshot_every_s)
         if self._writer.trimmer.held_by_snapshots:
             every_s = min(every_s, max(HEARTBEAT_S, self._snapshot_took_s / SQUEEZED_SHARE))
-        due = new >= database.snapshot_every_entries or (new > 0 and now - at >= every_s)
+        due = new >= self._options.snapshot_every_entries or (new > 0 and now - at >= every_s)
         if not self._writer.busy and due:
             self._log.settle()
             self._snapshot_due = (now, self._runner.entries)
@@ -405,22 +376,10 @@ class Worker(threading.Thread):
         )
 
     def _inbox_entries_added(self) -> int:
-        return _entries_added(cast(Any, self._aside.xinfo_stream(self.role.stage.inbox)))
+        return _entries_added(cast(Any, self._aside.xinfo_stream(self._log.inbox)))
 
     def _put_status(self, **fields: Any) -> None:
-        key = self._topology.status(self.role.stage.name, self.role.stage.partition)
-        fields |= {
-            "pid": os.getpid(),
-            "host": self._settings.service.host,
-            "port": self._settings.service.port,
-            "url": self._settings.service.url,
-            "restarts": os.environ.get(RESTARTS_VARIABLE, "0"),
-            "at_ms": int(time.time() * 1000),
-        }
-        pipe = self._aside.pipeline(transaction=False)
-        pipe.hset(key, mapping=cast(Any, fields))
-        pipe.expire(key, STATUS_TTL_S)
-        pipe.execute()
+        put_status(self._aside, self._status_key, self._options.address, **fields)
 
     def _die(self, error: BaseException) -> None:
         """End the process with one line that says why; nothing here may keep it alive."""

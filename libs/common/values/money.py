@@ -13,8 +13,8 @@ from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from math import ceil, floor
 
-from fillstream.libs.common.messages.codes import MAX_DIGITS
-
+MAX_DIGITS = 24
+"""Digits, before and after the point together, of a price or a quantity."""
 AVG_PX_DECIMALS = 12
 """Decimals that a mean price is given with at most (contracts, `avg_px`)."""
 FEE_DECIMALS = 8

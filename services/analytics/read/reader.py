@@ -17,8 +17,9 @@ from typing import Any
 
 import redis
 
-from fillstream.libs.common.messages.topology import Topology
-from fillstream.services.analytics.metrics import AnalyticsMetrics
+from fillstream.libs.common.messages.stages import READERS
+from fillstream.libs.common.messages.topology import KINDS, Topology
+from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
 from fillstream.services.analytics.read.extent import (
     Extent,
     behind,
@@ -43,7 +44,7 @@ BLOCK_MS = 1_000
 PAUSE_S = 0.05
 """Between reads that did not fill up: analytics stands behind the hot path and leaves it the processor."""
 LOOK_S = 1.0
-LOSSY = frozenset({"market"})
+LOSSY = frozenset(name for name, kind in KINDS.items() if kind.lossy)
 """Kinds of streams that are cut by length: what was skipped there is only counted."""
 
 
@@ -53,13 +54,7 @@ class LogLost(Exception):
 
 def public_streams(topology: Topology) -> dict[str, str]:
     """Return the streams that analytics reads, by key, with the kind of each."""
-    streams = {topology.signals: "signals", topology.dead: "dead"}
-    for partition in range(topology.account_partitions):
-        streams[topology.events(partition)] = "events"
-        streams[topology.positions(partition)] = "positions"
-    for partition in range(topology.symbol_partitions):
-        streams[topology.market(partition)] = "market"
-    return streams
+    return {topology.key(name): kind for kind in READERS[STAGE].reads for name in topology.names(kind)}
 
 
 class Reader:

@@ -26,6 +26,7 @@ from fillstream.services.analytics.decode.entries import (
     POSITION_EVENTS,
     Batch,
     Decoder,
+    Messages,
     RawEntry,
     decode_messages,
     undecodable_rows,
@@ -98,19 +99,18 @@ class Waiting:
         return taken
 
 
-def decoder_of(kind: str) -> Decoder:
-    """Return what decodes a stream of this kind, see `reader.public_streams`."""
-    match kind:
-        case "signals":
-            return decode_signals
-        case "market":
-            return decode_market
-        case "events":
-            return lambda stream, entries, batch: decode_messages(EVENTS, stream, entries, batch)
-        case "positions":
-            return lambda stream, entries, batch: decode_messages(POSITION_EVENTS, stream, entries, batch)
-        case _:
-            return lambda stream, entries, batch: decode_messages(DEAD_LETTERS, stream, entries, batch)
+def _messages_into(table: Messages) -> Decoder:
+    return lambda stream, entries, batch: decode_messages(table, stream, entries, batch)
+
+
+DECODERS: dict[str, Decoder] = {
+    "signals": decode_signals,
+    "dead": _messages_into(DEAD_LETTERS),
+    "events": _messages_into(EVENTS),
+    "positions": _messages_into(POSITION_EVENTS),
+    "market": decode_market,
+}
+"""What decodes the streams of each kind that the map says analytics reads."""
 
 
 class Writer:
@@ -138,7 +138,7 @@ class Writer:
     ) -> None:
         self._store = store
         self._client = client
-        self._decoders = {stream: decoder_of(kind) for stream, kind in streams.items()}
+        self._decoders = {stream: DECODERS[kind] for stream, kind in streams.items()}
         self._marked = frozenset(stream for stream, kind in streams.items() if kind not in lossy)
         self._durability = Durability(client, marker)
         self._metrics = metrics

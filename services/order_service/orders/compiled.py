@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
 from fillstream.services.order_service.orders.config import Account, Instrument
 
@@ -50,7 +50,7 @@ class Terms:
         self.maker_fee = Factor(multiply(self.value, instrument.maker_fee_bps, _PER_BPS), FEE_DECIMALS)
         self.taker_fee = Factor(multiply(self.value, instrument.taker_fee_bps, _PER_BPS), FEE_DECIMALS)
         self.partition = topology.symbol_partition(symbol)
-        self.commands = topology.commands(self.partition)
+        self.commands = stream_name("commands", self.partition, SIM)
         self.exec_prefix = f"{self.partition}-"
 
 

@@ -1,8 +1,8 @@
 """The orders stage: validates instructions, holds every order's state, routes to the venue, writes the journal.
 
 Flows in: `orders.{a}`: instructions of the signals stage, frames of reports, ticks, configuration. Flows out: events in
-`events.{a}`, command records in `commands.{s}`, and to `dead` what nobody can use. Never knows more of a venue than
-the records of `native/include/fillstream.h`; never looks at a clock: now is the entry's millisecond.
+`events.{a}`, command records in `commands.<VENUE>.{s}`, and to `dead` what nobody can use. Never knows more of a venue
+than the records of `native/include/fillstream.h`; never looks at a clock: now is the entry's millisecond.
 
 Every instruction has one visible answer: an event (OrderReceived, OrderRejected, OrderCancelRequested, …) or a dead
 letter. This module only dispatches:
@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import Topology, stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
@@ -53,10 +53,10 @@ class OrdersStage:
 
     def __init__(self, topology: Topology, partition: int, config: DeskConfig) -> None:
         self.partition = partition
-        self.inbox = topology.orders(partition)
+        self.inbox = stream_name("orders", partition)
         self.latencies_ms: list[int] = []
         self._topology = topology
-        self._events = topology.events(partition)
+        self._events = stream_name("events", partition)
         self._config_json = config.to_json()
         self._take(State(topology, partition))
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.topology import Topology, partition_of_order_id
+from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
 from fillstream.libs.common.messages.wire import decode, shorten
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.services.order_service.signals.encode import instruction_of, status_request_of
@@ -37,13 +37,12 @@ class SignalsStage:
     name = "signals"
     partition = 0
     tick_ms: int | None = None
-    latencies_ms: list[int] | None = None
     families = FAMILIES
 
     def __init__(self, topology: Topology) -> None:
-        self.inbox = topology.signals
+        self.inbox = stream_name("signals")
         self._topology = topology
-        self._streams = [topology.orders(a) for a in range(topology.account_partitions)]
+        self._streams = topology.names("orders")
         self._seen = SeenSignals()
         self._accepted = 0
         self._duplicate = 0
@@ -96,10 +95,6 @@ class SignalsStage:
     def restore(self, data: bytes) -> None:
         """Replace the state by a snapshot's."""
         self._seen, self._accepted, self._duplicate = load(data)
-
-    def configuration(self) -> None:
-        """Return nothing: no decision here depends on configuration but the count of partitions."""
-        return
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many signals became instructions, came again, and are remembered."""

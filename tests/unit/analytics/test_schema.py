@@ -45,7 +45,7 @@ from fillstream.services.analytics.read.extent import (
 )
 from fillstream.services.analytics.schema import EVENTS_TABLE, JOURNAL, POSITIONS, SchemaError, migrate
 from fillstream.services.analytics.sinks.store import Gap, Offset, Store
-from fillstream.services.analytics.sinks.writer import Waiting, decoder_of
+from fillstream.services.analytics.sinks.writer import DECODERS, Waiting
 from tests.support.messages import sample
 
 RawEntry = list[Any]
@@ -57,7 +57,7 @@ def entry(number: int, data: bytes | dict[str, Any]) -> RawEntry:
 
 def events(*entries: RawEntry) -> Batch:
     batch = Batch()
-    decode_messages(EVENTS, "events.{0}", entries, batch)
+    decode_messages(EVENTS, "events.{a0}", entries, batch)
     return batch
 
 
@@ -76,7 +76,7 @@ def ask(store: Store, sql: str) -> list[tuple[Any, ...]]:
 
 def put(store: Store, kind: str, stream: str, *entries: RawEntry) -> None:
     batch = Batch()
-    decoder_of(kind)(stream, entries, batch)
+    DECODERS[kind](stream, entries, batch)
     assert not batch.undecodable, batch.undecodable
     store.commit(batch.tables, {}, [])
 
@@ -343,7 +343,7 @@ def test_trades_and_depth_come_out_level_by_level() -> None:
     depth = sample_market("Depth", bids=[["65000.1", "2"]], asks=[])
     huge = sample_market("Depth", bids=[["1e-20", "2"]], asks=[])
     batch = Batch()
-    decode_market("market.{0}", [entry(1, trades), entry(2, depth), entry(3, huge), entry(4, b"{}")], batch)
+    decode_market("market.{s0}", [entry(1, trades), entry(2, depth), entry(3, huge), entry(4, b"{}")], batch)
     assert [(row["trade_number"], row["price"], row["quantity"], row["side"]) for row in rows(batch, "trades")] == [
         (1, Decimal("65000.1"), Decimal("0.5"), "BUY"),
         (2, Decimal("65000.2"), Decimal(1), "SELL"),
@@ -386,7 +386,7 @@ def test_orders_show_the_latest_state_and_why_an_order_ended(store: Store) -> No
     put(
         store,
         "events",
-        "events.{0}",
+        "events.{a0}",
         event(OrderReceived, 1, "1", ord_status="PendingNew", price="10", signal_id="s-1"),
         event(OrderAccepted, 2, "1", ord_status="New"),
         event(OrderCancelRequested, 3, "1", ord_status="PendingCancel"),
@@ -416,7 +416,7 @@ def test_positions_show_the_newest_of_each_account_and_symbol(store: Store) -> N
     put(
         store,
         "positions",
-        "positions.{0}",
+        "positions.{a0}",
         position(1, "A", position="3", avg_px="10", mark_px="11"),
         position(2, "B", position="-1"),
         position(3, "A", position="0", avg_px=None, mark_px=None),

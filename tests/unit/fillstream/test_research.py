@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fillstream
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import Side
 
 numpy = pytest.importorskip("numpy", reason="numpy is the optional extra `research`")
@@ -20,11 +20,11 @@ def test_arrays_are_frames() -> None:
     commands["order_id"], commands["price"], commands["qty"] = [1, 2, 3], 100, 5
     commands["account"], commands["type"], commands["ord_type"], commands["tif"] = 1, 1, 2, 1
     commands["side"] = [1, 1, 2]
-    reports = research.process(Engine(), commands)
+    reports = research.process(CoreEngine(), commands)
     assert reports["type"].tolist() == [1, 1, 1, 3, 3]
     assert reports["match_id"].tolist() == [0, 0, 0, 1, 1]
     with pytest.raises(ValueError, match="1-dimensional of commands"):
-        research.process(Engine(), reports)
+        research.process(CoreEngine(), reports)
 
 
 def test_arrays_of_many_fills_are_answered_in_full() -> None:
@@ -32,7 +32,7 @@ def test_arrays_of_many_fills_are_answered_in_full() -> None:
     commands["order_id"], commands["price"], commands["qty"] = numpy.arange(1, 502), 100, 1
     commands["account"], commands["type"], commands["ord_type"], commands["tif"] = 1, 1, 2, 1
     commands["side"] = Side.SELL
-    engine = Engine()
+    engine = CoreEngine()
     assert len(research.process(engine, commands[:500])) == 500
     commands["side"], commands["qty"] = Side.BUY, 500
     before = engine.snapshot()
@@ -46,7 +46,7 @@ def test_arrays_of_many_fills_are_answered_in_full() -> None:
 
 
 def test_what_is_no_array_of_commands_is_named_and_the_way_is_shown() -> None:
-    engine, commands = research.Engine(), research.commands(2)
+    engine, commands = research.CoreEngine(), research.commands(2)
     not_arrays: list[Any] = [[1, 2], None, bytes(64), commands[0]]
     for array in not_arrays:
         with pytest.raises(
@@ -60,12 +60,12 @@ def test_what_is_no_array_of_commands_is_named_and_the_way_is_shown() -> None:
             research.process(engine, array)
     with pytest.raises(TypeError, match=r"^out is b'.*, and must be an array of reports, as numpy\.empty"):
         research.process(engine, commands, out=bytes(64))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"^engine is <fillstream\.Engine.*, and must be a research\.Engine"):
+    with pytest.raises(TypeError, match=r"^engine is <fillstream\.Engine.*, and must be a research\.CoreEngine"):
         research.process(fillstream.Engine(), commands)  # type: ignore[arg-type]
     for count in (-1, 1.5, "x", 2**40):
         with pytest.raises((TypeError, ValueError), match=r"^count is "):
             research.commands(count)  # type: ignore[arg-type]
-    assert engine.snapshot() == research.Engine().snapshot()
+    assert engine.snapshot() == research.CoreEngine().snapshot()
 
 
 def test_equal_types_and_strides_are_taken() -> None:
@@ -75,7 +75,7 @@ def test_equal_types_and_strides_are_taken() -> None:
     equal = commands.view(numpy.dtype(commands.dtype.descr))
     assert equal.dtype is not commands.dtype
     for array, expected in ((equal, [1, 2, 3, 4]), (commands[::-2], [4, 2])):
-        assert research.process(research.Engine(), array)["order_id"].tolist() == expected
+        assert research.process(research.CoreEngine(), array)["order_id"].tolist() == expected
 
 
 def test_it_is_there_when_it_is_asked_for() -> None:

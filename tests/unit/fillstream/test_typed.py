@@ -36,6 +36,11 @@ trade: Trade = OrderManagement().place_trade("JPM", Side.BUY, 22)
 book = fillstream.OrderBook("JPM", on_order_update=lambda update: print(update.client_id))
 book.add("BUY", 1, 1, "z", display=1, stp="DECREMENT")
 print(fillstream.research.process(fillstream.CoreEngine(), fillstream.research.commands(3)))
+
+
+def buy(stack: fillstream.LocalStack) -> str:
+    with fillstream.Client(stack.redis_url) as desk:
+        return desk.signal("AAPL", "BUY", 100)
 """
 
 WRONG = {
@@ -49,6 +54,8 @@ WRONG = {
     "fillstream.Engine(on_trade_confirmation=5)": "arg-type",
     'fillstream.OrderManagement().add_order("1", "JPM", "BUY", 20, 20)': "arg-type",
     "fillstream.Sdie": "attr-defined",
+    "fillstream.Client(5)": "arg-type",
+    "fillstream.LocalStack(data_dir=5)": "arg-type",
     'text: str = engine.cancel_order("a").filled': "assignment",
 }
 
@@ -77,6 +84,23 @@ def test_types_come_with_the_installed_packages(tmp_path: Path) -> None:
     found = dict(re.findall(r"^wrong\.py:(\d+): error: .*\[([a-z-]+)\]$", checked.stdout, re.MULTILINE))
     assert found == {str(4 + n): code for n, code in enumerate(WRONG.values())}, checked.stdout + checked.stderr
     assert "right.py" not in checked.stdout
+
+
+def test_the_core_is_one_class_under_one_name_and_no_engine_for_people() -> None:
+    assert fillstream.research.CoreEngine is fillstream.CoreEngine
+    assert not hasattr(fillstream.research, "Engine")
+
+
+def test_a_book_needs_no_redis_and_a_client_no_c_engine() -> None:
+    heavy = ["fillstream.native._core", "redis"]
+    script = f"import sys, fillstream; fillstream.NAME; print([each for each in {heavy} if each in sys.modules])"
+    told = {
+        name: subprocess.run(
+            [sys.executable, "-c", script.replace("NAME", name)], capture_output=True, text=True, check=True
+        ).stdout
+        for name in ("OrderBook", "Client")
+    }
+    assert told == {"OrderBook": "['fillstream.native._core']\n", "Client": "['redis']\n"}
 
 
 def test_every_public_name_is_there_and_listed() -> None:

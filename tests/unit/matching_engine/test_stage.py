@@ -47,7 +47,7 @@ class Venue:
     def fold(self, fields: dict[bytes, bytes]) -> list[frames.Report]:
         self.out.begin(Entry(f"{self.ms}-0", self.ms, fields))
         self.stage.fold(Entry(f"{self.ms}-0", self.ms, fields), self.out)
-        _, sent = self.out.by_stream.pop("orders.{0}", (b"", []))
+        _, sent = self.out.by_stream.pop("orders.0", (b"", []))
         return [frames.Report._make(r) for frame in sent for r in frames.reports(frame)]
 
     def command(self, *records: bytes) -> list[frames.Report]:
@@ -99,7 +99,7 @@ def test_an_order_of_every_account_partition_is_answered_there_and_one_beyond_is
     orders = [order(n + 1, partition=n) for n in range(count)]
     venue.command(*orders)
     sent = {stream: b"".join(payloads) for stream, (_, payloads) in venue.out.by_stream.items()}
-    told = {0: 1} | {n: next(frames.reports(sent[f"orders.{{{n}}}"]))[0] for n in range(1, count)}
+    told = {0: 1} | {n: next(frames.reports(sent[f"orders.{n}"]))[0] for n in range(1, count)}
     assert told == {n: n + 1 for n in range(count)}
     for partition in {count, 255, 256, 511, 512, 65_533}:
         if partition >= count:
@@ -119,7 +119,7 @@ def test_each_trade_is_published_once_in_order_with_the_side_that_took() -> None
     sell = {"side": int(Side.SELL), "qty": 4}
     unlisted = [altered(order(n, account=n), symbol=2, **terms) for n, terms in ((5, {}), (6, sell))]
     venue.command(order(1), altered(order(2, account=2), **sell), *unlisted, altered(order(3, account=3), **sell))
-    (message,) = [m for m in map(orjson.loads, venue.out.lossy["market.{0}"]) if m["type"] == "Trades"]
+    (message,) = [m for m in map(orjson.loads, venue.out.lossy["market.0"]) if m["type"] == "Trades"]
     assert (message["symbol"], message["time"]) == ("AAPL", NOON_MS)
     assert message["trades"] == [[1, "150.00", "4", "SELL"], [3, "150.00", "4", "SELL"]]
 
@@ -158,7 +158,7 @@ def test_what_the_engine_refuses_of_a_feed_is_in_dead_and_the_rest_of_its_frame_
     assert raw == record
     assert letter["reason"] == reason
     assert words in letter["text"]
-    assert letter["stream"] == "commands.{0}"
+    assert letter["stream"] == "commands.SIM.0"
 
 
 TICKS = f"must be from -{MAX_PRICE} to {MAX_PRICE} ticks"

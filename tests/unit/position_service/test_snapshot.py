@@ -9,14 +9,14 @@ from typing import Any
 import orjson
 import pytest
 
-from fillstream.libs.common.ledger.average import Instrument, Position
+from fillstream.libs.common.ledger.average import InstrumentLedger, Position
 from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.position_service.snapshot import Books, dump, load
 
 
 @pytest.fixture
 def kept() -> dict[str, Any]:
-    instrument = Instrument("AAPL", "USD", tick_size=Decimal("0.01"), lot_size=Decimal(1), multiplier=Decimal(1))
+    instrument = InstrumentLedger("AAPL", "USD", tick_size=Decimal("0.01"), lot_size=Decimal(1), multiplier=Decimal(1))
     instrument.set_mark(37_001)
     instrument.positions = {"b": Position(quantity=-3, cash=2**70, fees=5), "a": Position(cost=1, denominator=3)}
     document: dict[str, Any] = orjson.loads(dump(Books(7, 5, {"opened": 2}, {"AAPL": instrument})))

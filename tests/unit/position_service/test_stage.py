@@ -9,18 +9,18 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.positions import position_message
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Outputs, Stage
+from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Outputs, Stage, configuration_of
 from fillstream.services.position_service.stage import PositionStage
 
 TOPOLOGY = Topology(account_partitions=2)
 T0 = 1_700_000_000_000
 
 
-class Desk:
+class PositionsDesk:
     """A position stage behind a journal whose events keep their contracts."""
 
     def __init__(self) -> None:
-        self.stage = PositionStage(TOPOLOGY, 1)
+        self.stage = PositionStage(1)
         self.seq = 0
         self.dead: list[dict[str, Any]] = []
 
@@ -37,7 +37,7 @@ class Desk:
         out.begin(entry)
         self.stage.fold(entry, out)
         self.dead += [orjson.loads(letter[b"data"]) for letter in out.dead]
-        assert set(out.by_stream) <= {TOPOLOGY.positions(1)}
+        assert set(out.by_stream) <= {"positions.1"}
         messages = [orjson.loads(payload) for _, payloads in out.by_stream.values() for payload in payloads]
         for message in messages:
             model = position_message.validate_python(message)
@@ -81,19 +81,19 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    desk = Desk()
+def desk() -> PositionsDesk:
+    desk = PositionsDesk()
     desk.define()
     return desk
 
 
 def test_the_stage_has_the_shape_of_a_stage() -> None:
-    stage: Stage = PositionStage(Topology(prefix="dev_"), 3)
-    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("positions", 3, "dev_events.{3}", None)
-    assert stage.configuration() is None
+    stage: Stage = PositionStage(3)
+    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("positions", 3, "events.3", None)
+    assert configuration_of(stage) is None
 
 
-def test_a_fill_becomes_a_position_with_all_its_money(desk: Desk) -> None:
+def test_a_fill_becomes_a_position_with_all_its_money(desk: PositionsDesk) -> None:
     desk.quote("9.99", "10.02")
     assert desk.fill("SELL", "10", "10.00", fee="0.25") == {
         "type": "PositionChanged",
@@ -118,7 +118,7 @@ def test_a_fill_becomes_a_position_with_all_its_money(desk: Desk) -> None:
     }
 
 
-def test_accounts_and_symbols_are_apart(desk: Desk) -> None:
+def test_accounts_and_symbols_are_apart(desk: PositionsDesk) -> None:
     desk.define("MSFT")
     assert desk.fill("BUY", "1", "5.00")["change"] == "opened"
     assert desk.fill("BUY", "1", "5.00", account="beta")["change"] == "opened"
@@ -144,14 +144,14 @@ def test_accounts_and_symbols_are_apart(desk: Desk) -> None:
     ],
 )
 def test_the_mark_is_the_mid_else_the_last_trade_else_the_one_side(
-    desk: Desk, quote: tuple[str | None, str | None, str | None], mark: str
+    desk: PositionsDesk, quote: tuple[str | None, str | None, str | None], mark: str
 ) -> None:
     desk.fill("BUY", "1", "5.00")
     [message] = desk.quote(*quote)
     assert (message["type"], message["mark_px"]) == ("PositionMarked", mark)
 
 
-def test_only_open_positions_whose_mark_moved_are_marked(desk: Desk) -> None:
+def test_only_open_positions_whose_mark_moved_are_marked(desk: PositionsDesk) -> None:
     desk.define("MSFT")
     desk.fill("BUY", "1", "5.00")
     desk.fill("BUY", "1", "5.00", account="beta")
@@ -163,16 +163,16 @@ def test_only_open_positions_whose_mark_moved_are_marked(desk: Desk) -> None:
     assert desk.fill("BUY", "1", "5.00", account="gamma")["mark_px"] == "5.01"
 
 
-def test_other_events_are_skipped(desk: Desk) -> None:
+def test_other_events_are_skipped(desk: PositionsDesk) -> None:
     assert desk.put("OrderAccepted", **desk.order("BUY")) == []
     assert desk.fill("BUY", "1", "5.00")["seq"] == 1
 
 
 @pytest.mark.parametrize("seq", [1, 3, 10])
-def test_a_gap_or_a_repeat_in_the_journal_stops_the_service(desk: Desk, seq: int) -> None:
+def test_a_gap_or_a_repeat_in_the_journal_stops_the_service(desk: PositionsDesk, seq: int) -> None:
     data = b'{"type":"OrderAccepted","v":1,"seq":%d,"time":5}' % seq
     before = desk.stage.snapshot()
-    with pytest.raises(Inconsistent, match=rf"events\.\{{1\}} 5-0: seq {seq} must be 2, the one after the last"):
+    with pytest.raises(Inconsistent, match=rf"events\.1 5-0: seq {seq} must be 2, the one after the last"):
         desk.fold(Entry("5-0", 5, {b"data": data}))
     assert desk.stage.snapshot() == before
 
@@ -190,7 +190,7 @@ def test_a_gap_or_a_repeat_in_the_journal_stops_the_service(desk: Desk, seq: int
     ],
     ids=["nothing", "another field", "empty", "no type", "no text", "another version", "no number"],
 )
-def test_what_is_no_event_is_bad_and_changes_nothing(desk: Desk, fields: dict[bytes, bytes]) -> None:
+def test_what_is_no_event_is_bad_and_changes_nothing(desk: PositionsDesk, fields: dict[bytes, bytes]) -> None:
     before = desk.stage.snapshot()
     with pytest.raises(BadEntry, match="must begin with") as caught:
         desk.fold(Entry("5-0", 5, fields))
@@ -210,14 +210,14 @@ def test_what_is_no_event_is_bad_and_changes_nothing(desk: Desk, fields: dict[by
     ],
     ids=str,
 )
-def test_a_fill_that_does_not_fit_its_instrument_stops_the_service(desk: Desk, fields: dict[str, str]) -> None:
+def test_a_fill_that_does_not_fit_its_instrument_stops_the_service(desk: PositionsDesk, fields: dict[str, str]) -> None:
     before = desk.stage.snapshot()
     with pytest.raises(Inconsistent, match=r"event 2: .* must be"):
         desk.fill("BUY", "1", "5.00", **fields)
     assert desk.stage.snapshot() == before
 
 
-def test_a_finer_or_coarser_grid_keeps_every_position(desk: Desk) -> None:
+def test_a_finer_or_coarser_grid_keeps_every_position(desk: PositionsDesk) -> None:
     desk.fill("BUY", "10", "5.01", fee="0.1")
     desk.quote("5.00", "5.01")
     for tick, lot in (("0.005", "0.1"), ("0.05", "1"), ("0.01", "3")):
@@ -227,7 +227,7 @@ def test_a_finer_or_coarser_grid_keeps_every_position(desk: Desk) -> None:
     assert (message["mark_px"], message["avg_px"], message["fees"]) == ("5.005", "5.010", "0.1")
 
 
-def test_another_worth_is_refused_while_there_are_positions(desk: Desk) -> None:
+def test_another_worth_is_refused_while_there_are_positions(desk: PositionsDesk) -> None:
     desk.define(multiplier="10")
     assert desk.dead == [], "nothing is counted in it yet"
     desk.fill("BUY", "1", "5.00")
@@ -240,20 +240,20 @@ def test_another_worth_is_refused_while_there_are_positions(desk: Desk) -> None:
     assert desk.fill("SELL", "1", "6.00")["realized_pnl"] == "10", "the journal goes on, the old terms count"
 
 
-def test_defining_an_instrument_again_keeps_its_mark(desk: Desk) -> None:
+def test_defining_an_instrument_again_keeps_its_mark(desk: PositionsDesk) -> None:
     desk.quote("5.00", "5.02")
     desk.define()
     assert desk.fill("BUY", "1", "5.00")["mark_px"] == "5.01"
 
 
-def test_a_snapshot_is_the_whole_state_even_beyond_64_bits(desk: Desk) -> None:
+def test_a_snapshot_is_the_whole_state_even_beyond_64_bits(desk: PositionsDesk) -> None:
     desk.define("BIG", tick_size="0.00000001", lot_size="0.00000001")
     for i in range(9):
         desk.fill("BUY" if i % 3 else "SELL", f"{i + 1}000000000", "99999999999.01", symbol="BIG", account=f"a{i}")
         desk.fill("BUY", f"{2 * i + 1}", "5.00")
         desk.fill("SELL", "1", "5.03")
     desk.quote("5.00", "5.01")
-    other = Desk()
+    other = PositionsDesk()
     other.stage.restore(desk.stage.snapshot())
     other.seq = desk.seq
     assert other.stage.snapshot() == desk.stage.snapshot()

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import UNDONE, Engine, Level, Walk
+from fillstream.libs.common.engine.core import UNDONE, CoreEngine, Level, Walk
 from fillstream.libs.common.engine.frames import OrdType, ReportType, Side
 
 
 def test_plain_calls_are_answered_in_full_whatever_the_buffer() -> None:
-    engine = Engine(output_reports=3)
+    engine = CoreEngine(output_reports=3)
     for order_id in range(1, 6):
         assert engine.submit(order_id, 1, 0, Side.SELL, 100, 1) == 1
     count = engine.submit(9, 2, 0, Side.BUY, 100, 5)
@@ -31,7 +31,7 @@ def test_reports_written_into_the_callers_memory_are_those_of_process(
         for i in range(1, 6)
     )
     buy = frames.new_order(9, 2, 0, 0, side=Side.BUY, ord_type=OrdType.LIMIT, tif=1, price=100, qty=3)
-    one, other, out = Engine(), Engine(), bytearray(records * 64)
+    one, other, out = CoreEngine(), CoreEngine(), bytearray(records * 64)
     for frame, now_ms in ((sells, 5), (buy, 8), (b"", 20)):
         answers, rest = b"", kind(frame)
         while True:
@@ -48,9 +48,9 @@ def test_reports_written_into_the_callers_memory_are_those_of_process(
         other.process_into(b"", -1, out)
 
 
-def unfinished() -> Engine:
+def unfinished() -> CoreEngine:
     """An engine with reports of a command that nobody has fetched yet."""
-    engine = Engine()
+    engine = CoreEngine()
     for order_id in range(1, 5):
         engine.submit(order_id, 1, 0, Side.BUY, 1, 1)
     sell = frames.new_order(50, 2, 0, 0, side=Side.SELL, ord_type=OrdType.LIMIT, tif=1, price=1, qty=3)
@@ -59,7 +59,7 @@ def unfinished() -> Engine:
 
 
 def test_while_reports_are_to_be_fetched_the_state_is_not_to_be_had() -> None:
-    whole = Engine().snapshot()
+    whole = CoreEngine().snapshot()
     engine = unfinished()
     assert engine.submit(99, 1, 0, 1, 1, 1) == UNDONE == engine.cancel(1, 1)
     calls: dict[str, Callable[[], object]] = {
@@ -80,10 +80,10 @@ def test_while_reports_are_to_be_fetched_the_state_is_not_to_be_had() -> None:
 @pytest.mark.parametrize("count", [-1, 8193, 10**5, 2**62])
 def test_answers_that_no_call_gave_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match=f"count is {count}, and must be between 0 and 8192"):
-        Engine().answers(count)
+        CoreEngine().answers(count)
 
 
-QUERIES: dict[str, Callable[[Engine, Any], object]] = {
+QUERIES: dict[str, Callable[[CoreEngine, Any], object]] = {
     "symbol": lambda engine, value: engine.best(value),
     "levels": lambda engine, value: engine.depth(0, 1, value),
     "orders": lambda engine, value: engine.queue(0, 1, value),
@@ -91,14 +91,14 @@ QUERIES: dict[str, Callable[[Engine, Any], object]] = {
     "side": lambda engine, value: engine.depth(0, value),
     "order_id": lambda engine, value: engine.find(value),
     "price": lambda engine, value: engine.cumulative(0, 1, value),
-    "max_orders": lambda _, value: Engine(value),
-    "output_reports": lambda _, value: Engine(1, value),
+    "max_orders": lambda _, value: CoreEngine(value),
+    "output_reports": lambda _, value: CoreEngine(1, value),
 }
 
 
 @pytest.mark.parametrize("field", QUERIES)
 def test_a_query_names_what_it_cannot_use(field: str) -> None:
-    engine = Engine()
+    engine = CoreEngine()
     for value in (2**70, -(2**70), *([] if field == "price" else [-1])):
         with pytest.raises(ValueError, match=f"^{field} is .*, and must be between "):
             QUERIES[field](engine, value)
@@ -108,7 +108,7 @@ def test_a_query_names_what_it_cannot_use(field: str) -> None:
 
 
 def test_queries_make_room_for_what_there_is_alone() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     engine.process(frames.quote(0, 9, 5, 11, 6), 0)
     engine.submit(1, 1, 0, Side.BUY, 8, 1)
     assert engine.depth(0, Side.BUY, 2**30) == [Level(9, 5, 1), Level(8, 1, 1)]
@@ -118,13 +118,13 @@ def test_queries_make_room_for_what_there_is_alone() -> None:
 
 
 def test_reserve_names_its_limit() -> None:
-    Engine().reserve(1000)
+    CoreEngine().reserve(1000)
     with pytest.raises(ValueError, match="orders is -1, and must be between 0 and 1073741824"):
-        Engine().reserve(-1)
+        CoreEngine().reserve(-1)
 
 
 def test_bound_calls_say_what_they_do() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     assert "order_id, account, symbol, side, price, qty" in str(engine.submit.__doc__)
     assert "cancel one order" in str(engine.cancel.__doc__)
 
@@ -132,4 +132,4 @@ def test_bound_calls_say_what_they_do() -> None:
 def test_an_engine_is_not_copied() -> None:
     for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match=r"cannot be copied or pickled: snapshot\(\) gives its state"):
-            attempt(Engine())
+            attempt(CoreEngine())

@@ -3,7 +3,7 @@
 import pytest
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine, Level
+from fillstream.libs.common.engine.core import CoreEngine, Level
 from fillstream.libs.common.engine.frames import MAX_QTY, OrdType, Reason, Report, ReportType, Side, Tif
 
 MAX_SIDE_QTY = 2**63 - 1
@@ -18,26 +18,26 @@ def replace(order_id: int, price: int, qty: int) -> bytes:
     return frames.replace(order_id, 1, 0, 0, price=price, qty=qty)
 
 
-def told(engine: Engine, frame: bytes) -> list[Report]:
+def told(engine: CoreEngine, frame: bytes) -> list[Report]:
     answers = [Report._make(r) for r in frames.reports(engine.process(frame, 0))]
     engine.validate()
     return answers
 
 
-def last_word(engine: Engine, frame: bytes) -> tuple[ReportType, Reason]:
+def last_word(engine: CoreEngine, frame: bytes) -> tuple[ReportType, Reason]:
     report = told(engine, frame)[-1]
     return ReportType(report.type), Reason(report.reason)
 
 
-def makers(engine: Engine, taker: bytes) -> list[tuple[int, int]]:
+def makers(engine: CoreEngine, taker: bytes) -> list[tuple[int, int]]:
     """(order id, quantity) of each order the taker trades with."""
     fills = [r for r in told(engine, taker) if r.type == ReportType.FILLED]
     return [(r.order_id, r.qty) for r in fills if r.flags & frames.ReportFlag.MAKER]
 
 
 @pytest.fixture
-def two_bids() -> Engine:
-    engine = Engine()
+def two_bids() -> CoreEngine:
+    engine = CoreEngine()
     engine.process(limit(1, Side.BUY, 100, 5) + limit(2, Side.BUY, 100, 5), 0)
     return engine
 
@@ -47,17 +47,17 @@ def two_bids() -> Engine:
     [(100, 4, 1), (100, 5, 1), (100, 6, 2)],
     ids=["quantity down keeps the place", "nothing changed keeps it", "quantity up loses it"],
 )
-def test_replace_and_the_place_in_the_queue(two_bids: Engine, price: int, qty: int, first: int) -> None:
+def test_replace_and_the_place_in_the_queue(two_bids: CoreEngine, price: int, qty: int, first: int) -> None:
     assert last_word(two_bids, replace(1, price, qty)) == (ReportType.REPLACED, Reason.NONE)
     assert makers(two_bids, limit(9, Side.SELL, 100, 1))[0][0] == first
 
 
-def test_price_away_and_back_loses_the_place(two_bids: Engine) -> None:
+def test_price_away_and_back_loses_the_place(two_bids: CoreEngine) -> None:
     told(two_bids, replace(1, 99, 5) + replace(1, 100, 5))
     assert makers(two_bids, limit(9, Side.SELL, 100, 10)) == [(2, 5), (1, 5)]
 
 
-def test_fills_count_towards_a_new_total(two_bids: Engine) -> None:
+def test_fills_count_towards_a_new_total(two_bids: CoreEngine) -> None:
     told(two_bids, limit(9, Side.SELL, 100, 3))
     [replaced] = told(two_bids, replace(1, 100, 4))
     assert (replaced.qty, replaced.leaves) == (4, 1)
@@ -70,13 +70,13 @@ def test_fills_count_towards_a_new_total(two_bids: Engine) -> None:
     )
 
 
-def test_a_replaced_order_may_take_at_the_makers_price(two_bids: Engine) -> None:
+def test_a_replaced_order_may_take_at_the_makers_price(two_bids: CoreEngine) -> None:
     told(two_bids, limit(3, Side.SELL, 103, 2, account=2))
     assert makers(two_bids, replace(1, 105, 9)) == [(3, 2)]
     assert two_bids.best(0) == (Level(105, 7, 1), None)
 
 
-def test_fill_or_kill_takes_all_or_touches_nothing(two_bids: Engine) -> None:
+def test_fill_or_kill_takes_all_or_touches_nothing(two_bids: CoreEngine) -> None:
     before = two_bids.snapshot()
     killed = last_word(two_bids, limit(9, Side.SELL, 100, 11, Tif.FOK))
     assert killed == (ReportType.CANCELED, Reason.FOK_KILLED)
@@ -85,7 +85,7 @@ def test_fill_or_kill_takes_all_or_touches_nothing(two_bids: Engine) -> None:
 
 
 def test_no_more_orders_rest_than_the_engine_is_made_for() -> None:
-    engine = Engine(max_orders=2)
+    engine = CoreEngine(max_orders=2)
     told(engine, limit(1, Side.BUY, 100, 5) + limit(2, Side.BUY, 100, 5) + frames.quote(0, 98, 1, 102, 1))
     assert last_word(engine, limit(3, Side.BUY, 100, 5)) == (ReportType.REJECTED, Reason.CAPACITY)
     assert makers(engine, limit(3, Side.SELL, 100, 1, Tif.IOC)) == [(1, 1)]  # what never rests, may come
@@ -94,7 +94,7 @@ def test_no_more_orders_rest_than_the_engine_is_made_for() -> None:
 
 
 def test_no_more_lots_rest_on_a_side_than_a_sum_can_hold() -> None:
-    engine, count = Engine(), MAX_SIDE_QTY // MAX_QTY
+    engine, count = CoreEngine(), MAX_SIDE_QTY // MAX_QTY
     rest = MAX_SIDE_QTY % MAX_QTY
     told(engine, b"".join(limit(n, Side.SELL, 100, MAX_QTY) for n in range(1, count + 1)))
     over = (ReportType.REJECTED, Reason.CAPACITY)
@@ -112,13 +112,13 @@ def test_no_more_lots_rest_on_a_side_than_a_sum_can_hold() -> None:
     told(engine, replace(count, 102, MAX_QTY - 1) + limit(99999, Side.SELL, 103, 1))
     too_much = last_word(engine, replace(count, 102, MAX_QTY))
     assert too_much == (ReportType.REPLACE_REJECTED, Reason.CAPACITY)
-    restored = Engine()
+    restored = CoreEngine()
     restored.restore(engine.snapshot())
     assert restored.state_hash() == engine.state_hash()
 
 
 def test_a_print_takes_from_clients_never_from_the_house() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     told(engine, frames.quote(0, 100, 5, 103, 5) + limit(1, Side.BUY, 100, 5) + limit(2, Side.BUY, 101, 2))
     assert makers(engine, frames.print_trade(0, Side.SELL, 100, 4)) == [(2, 2), (1, 2)]
     assert engine.best(0)[0] == Level(100, 8, 2)
@@ -127,7 +127,7 @@ def test_a_print_takes_from_clients_never_from_the_house() -> None:
 
 
 def test_a_crossed_quote_is_refused_and_the_former_one_stands() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     told(engine, frames.quote(0, 99, 5, 101, 5))
     [refused] = told(engine, frames.quote(0, 100, 5, 100, 5))
     assert (refused.type, refused.reason) == (ReportType.REJECTED, Reason.BAD_PRICE)
@@ -136,7 +136,7 @@ def test_a_crossed_quote_is_refused_and_the_former_one_stands() -> None:
 
 
 def test_the_clock_never_goes_back() -> None:
-    engine = Engine()
+    engine = CoreEngine()
     order = frames.new_order(1, 1, 0, 0, side=1, ord_type=2, tif=Tif.DAY, price=1, qty=1, expiry_ms=50)
     engine.process(order, 49)
     engine.process(b"", 10)

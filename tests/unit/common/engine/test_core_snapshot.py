@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import Engine
+from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import OrdType, Side, Tif
 
 FIRST_ORDER = 19  # words before the first order of the fixture
@@ -29,7 +29,7 @@ def order(order_id: int, side: int, price: int, qty: int = 5, expiry_ms: int = 0
 
 @pytest.fixture
 def snapshot() -> bytes:
-    engine = Engine()
+    engine = CoreEngine()
     orders = [order(1, Side.BUY, 98), order(2, Side.BUY, 99), order(3, Side.BUY, 99, expiry_ms=50)]
     engine.process(b"".join(orders) + order(4, Side.SELL, 101) + frames.quote(7, 97, 3, 100, 4), 10)
     engine.process(order(5, Side.SELL, 99, qty=7), 10)
@@ -55,7 +55,7 @@ def sealed(body: list[int]) -> bytes:
 
 def refused(snapshot: bytes) -> bool:
     """Whether the engine refuses the bytes and stays as it was; if it takes them, it is in good order."""
-    engine = Engine()
+    engine = CoreEngine()
     engine.process(order(9, Side.BUY, 50), 1)
     before = engine.snapshot()
     try:
@@ -75,7 +75,7 @@ def test_the_forgers_hash_is_the_engines(snapshot: bytes) -> None:
 
 
 def test_layout_is_the_documented_one(snapshot: bytes) -> None:
-    engine = Engine()
+    engine = CoreEngine()
     engine.restore(snapshot)
     magic, clock_ms, matches, books, symbol, session, reference, low, high, *rest = words(snapshot)
     price, qty, volume, trades, turnover_low, turnover_high, bids, asks, sell_stops, buy_stops, *orders = rest
@@ -100,7 +100,7 @@ def test_truncated_or_extended_bytes_are_refused(snapshot: bytes) -> None:
 def test_another_versions_snapshot_is_refused_with_both_versions(snapshot: bytes) -> None:
     older = snapshot[:6] + b"01" + snapshot[8:]
     with pytest.raises(ValueError, match=r"400 bytes are no snapshot of version 02: this engine cannot read 01\."):
-        Engine().restore(older)
+        CoreEngine().restore(older)
 
 
 def test_every_flipped_bit_is_refused(snapshot: bytes) -> None:
@@ -151,9 +151,9 @@ def test_noise_is_refused() -> None:
 def test_limits_are_named() -> None:
     for bad in (0, -1, 2**30 + 1, 2**64):
         with pytest.raises(ValueError, match=f"max_orders is {bad}, and must be between 1 and 1073741824"):
-            Engine(bad)
+            CoreEngine(bad)
     for bad in (-1, 2**64):
         with pytest.raises(ValueError, match=f"now_ms is {bad}"):
-            Engine().process(b"", bad)
+            CoreEngine().process(b"", bad)
     with pytest.raises(ValueError, match="63 bytes"):
-        Engine().process(bytes(63), 0)
+        CoreEngine().process(bytes(63), 0)

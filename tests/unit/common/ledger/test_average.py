@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import pytest
 
-from fillstream.libs.common.ledger.average import COST_DECIMALS, MAX_COST_DENOMINATOR, Instrument, Position
+from fillstream.libs.common.ledger.average import COST_DECIMALS, MAX_COST_DENOMINATOR, InstrumentLedger, Position
 
 
 @dataclass
@@ -73,17 +73,17 @@ CASES = [
 ]
 
 
-def instrument(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Instrument:
-    return Instrument("X", "USD", tick_size=Decimal(tick), lot_size=Decimal(lot), multiplier=Decimal(multiplier))
+def instrument(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> InstrumentLedger:
+    return InstrumentLedger("X", "USD", tick_size=Decimal(tick), lot_size=Decimal(lot), multiplier=Decimal(multiplier))
 
 
-def mark(at: Instrument, price: str) -> None:
+def mark(at: InstrumentLedger, price: str) -> None:
     ticks = at.price.units(price)
     assert ticks is not None
     at.set_mark(2 * ticks)
 
 
-def trade(at: Instrument, position: Position, side: str, quantity: str, price: str, fee: str) -> str:
+def trade(at: InstrumentLedger, position: Position, side: str, quantity: str, price: str, fee: str) -> str:
     lots, ticks, paid = at.lot.units(quantity), at.price.units(price), at.fee(fee)
     assert lots is not None and ticks is not None and paid is not None
     position.fees += paid

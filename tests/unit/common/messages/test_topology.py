@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fillstream.libs.common.messages.topology import (
+    KINDS,
     Topology,
     id_key,
     id_ms,
@@ -14,19 +15,54 @@ from fillstream.libs.common.messages.topology import (
 )
 
 
-def test_every_stream_has_its_name_with_the_prefix_before_it() -> None:
+def test_every_streams_key_is_its_name_with_the_prefix_and_the_hash_tag_of_its_partition() -> None:
     at = Topology(prefix="desk1:")
     assert [at.signals, at.dead] == ["desk1:signals", "desk1:dead"]
-    assert [name(2) for name in (at.orders, at.events, at.positions, at.commands, at.market)] == [
-        "desk1:orders.{2}", "desk1:events.{2}", "desk1:positions.{2}", "desk1:commands.{2}", "desk1:market.{2}",
+    assert [of(2) for of in (at.orders, at.events, at.positions, at.market)] == [
+        "desk1:orders.{a2}", "desk1:events.{a2}", "desk1:positions.{a2}", "desk1:market.{s2}",
     ]  # fmt: skip
-    assert at.checkpoint("orders", 2) == "desk1:checkpoint.orders.{2}"
-    assert at.status("orders", 2) == "desk1:status.orders.{2}"
+    assert at.commands("SIM", 2) == "desk1:commands.SIM.{s2}"
+
+
+def test_partitions_of_accounts_and_of_symbols_share_no_hash_tag() -> None:
+    at = Topology()
+    tags = {kind: at.key(at.names(kind)[0]).partition("{")[2] for kind, what in KINDS.items() if what.partitioned_by}
+    assert tags == dict.fromkeys(("orders", "events", "positions"), "a0}") | dict.fromkeys(
+        ("commands", "market"), "s0}"
+    )
+
+
+def test_what_a_stage_keeps_beside_its_inbox_has_the_tag_of_its_inbox() -> None:
+    at = Topology(prefix="desk1:")
+    assert at.checkpoint("orders", "orders.2") == "desk1:checkpoint.orders.{a2}"
+    assert at.status("engine", "commands.SIM.1") == "desk1:status.engine.SIM.{s1}"
+    assert at.durability("positions", "events.0") == "desk1:durability.positions.{a0}"
+    assert at.checkpoint("signals", "signals") == "desk1:checkpoint.signals"
+    assert at.status("analytics") == "desk1:status.analytics"
+
+
+def test_every_venue_has_commands_of_its_own() -> None:
+    at = Topology(symbol_partitions=2, venues=("SIM", "OTHER"))
+    assert at.names("commands") == ["commands.SIM.0", "commands.SIM.1", "commands.OTHER.0", "commands.OTHER.1"]
+    assert at.names("market") == ["market.0", "market.1"]
+    assert at.names("signals") == ["signals"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "events", "events.{a0}", "events.0.0", "events.-1", "events.x", "events.\u0661", "signals.0", "commands.0",
+        "commands.SIM", "commands.sim.0", "commands.S{M.0", "p:events.0", "other.0", "{a0}", "",
+    ],
+)  # fmt: skip
+def test_a_key_or_half_a_name_is_no_name(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^stream: .* must "):
+        Topology().key(name)
 
 
 def test_by_default_there_is_one_partition_and_no_prefix() -> None:
     at = Topology()
-    assert (at.signals, at.orders(0)) == ("signals", "orders.{0}")
+    assert (at.signals, at.orders(0)) == ("signals", "orders.{a0}")
     assert (at.account_partition("default"), at.symbol_partition("AAPL")) == (0, 0)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fillstream.libs.common.messages.stages import PROGRAMS, STAGES, Program, StageSpec
 from fillstream.libs.common.process.process_log import set_up_log
 from fillstream.libs.common.process.settings import SettingsError
 
@@ -99,17 +100,28 @@ def test_what_ends_a_thread_or_the_process_is_a_line_too() -> None:
     assert lines[2]["exception"].startswith("Traceback")
 
 
-@pytest.mark.parametrize(
-    "module", ["order_service signals", "order_service orders", "matching_engine", "position_service", "analytics"]
-)
-def test_settings_that_are_refused_are_lines_as_well(module: str) -> None:
-    name, *more = module.split()
-    code, lines = lines_of("", "-m", f"fillstream.services.{name}", *more, FILLSTREAM_SERVICE__PORT="0")
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_settings_that_are_refused_are_lines_as_well(program: Program) -> None:
+    code, lines = lines_of("", "-m", *program.command, FILLSTREAM_SERVICE__PORT="0")
     assert code == 78
     assert [each["message"] for each in lines] == [
         "environment FILLSTREAM_SERVICE__PORT: service.port: its value is below 1"
     ]
-    assert lines[0]["service"] == (more or [name])[0]
+    assert lines[0]["service"] == program.name
+
+
+@pytest.mark.parametrize("spec", STAGES.values(), ids=lambda spec: spec.name)
+def test_help_shows_the_command_that_was_typed(spec: StageSpec) -> None:
+    words = (sys.executable, "-m", *spec.command, "--help")
+    told = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
+    assert f"usage: python -m {' '.join(spec.command)} [-h] [--partition PARTITION]\n" in told.stdout
+
+
+def test_a_partition_that_the_stage_does_not_have_is_refused() -> None:
+    code, lines = lines_of("", "-m", *STAGES["engine"].command, "--partition", "3")
+    assert (code, [each["message"] for each in lines]) == (
+        78, ["--partition: 3 is none of the engine stage's, 0 to 0"],
+    )  # fmt: skip
 
 
 def test_the_feed_says_so_as_well() -> None:

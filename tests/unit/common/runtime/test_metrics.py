@@ -8,13 +8,13 @@ from importlib.metadata import version
 import pytest
 from prometheus_client.metrics_core import Metric
 
+from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.libs.common.runtime.metrics import RESTARTS_VARIABLE, StageMetrics
 from fillstream.libs.common.runtime.stage import Family
-from fillstream.tools.registry import ROLES
 from tests.support.adder import Adder
 from tests.support.exposed import ours, page, registries
 
-ROLE_NAMES = (*ROLES, "analytics")
+ROLE_NAMES = tuple(each.name for each in PROGRAMS)
 
 
 @pytest.fixture

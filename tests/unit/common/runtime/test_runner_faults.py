@@ -179,7 +179,7 @@ class HandOver(MemoryLog):
 
 def hand_over(desk: AdderDesk, former: Runner, stage: Adder) -> Runner:
     """Start `stage` as a rolling update does; `former` commits all that waits while the new one looks for its place."""
-    log = HandOver(desk.redis, Topology(), stage.name, 0, INBOX)
+    log = HandOver(desk.redis, Topology(), stage.name, INBOX)
     log.former = former
     runner = Runner(stage, log, desk.snapshots)
     runner.recover()

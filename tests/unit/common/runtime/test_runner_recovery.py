@@ -113,7 +113,7 @@ def test_a_read_waits_as_long_as_it_is_told_and_takes_one_entry_while_a_suspect_
     desk.send("1", "13", "2")
     with pytest.raises(FoldFailed):
         drain(desk.start(Adder(bug=b"13")))
-    runner = Runner(Adder(), Asked(desk.redis, Topology(), "adder", 0, INBOX), desk.snapshots)
+    runner = Runner(Adder(), Asked(desk.redis, Topology(), "adder", INBOX), desk.snapshots)
     runner.recover()
     for _ in range(3):
         runner.step(runner.read(500, 1000))
@@ -202,7 +202,7 @@ def test_any_part_of_the_checkpoint_that_does_not_agree_stops_the_start(field: s
     desk.send("1", "2")
     drain(desk.start())
     with pytest.raises(RecoveryError):
-        Runner(Adder(), Moved(desk.redis, Topology(), "adder", 0, INBOX), desk.snapshots).recover()
+        Runner(Adder(), Moved(desk.redis, Topology(), "adder", INBOX), desk.snapshots).recover()
 
 
 def test_what_was_folded_again_is_no_news() -> None:

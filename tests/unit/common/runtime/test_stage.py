@@ -11,11 +11,11 @@ from fillstream.libs.common.runtime.stage import EMPTY_DIGEST, Entry, Outputs
 
 
 def sent() -> Outputs:
-    out = Outputs("orders", "orders.{0}")
+    out = Outputs("orders", "orders.0")
     out.begin(Entry("5-1", 5, {b"x": b"\xff"}))
-    out.event("events.{0}", {"seq": 1})
-    out.record("commands.{0}", b"r" * 64)
-    out.market("market.{0}", {"lossy": True})
+    out.event("events.0", {"seq": 1})
+    out.record("commands.SIM.0", b"r" * 64)
+    out.market("market.0", {"lossy": True})
     return out
 
 
@@ -27,7 +27,7 @@ def test_the_hash_over_what_was_sent_is_this_one_for_ever() -> None:
     """A replay of an older log by a newer version compares with what the older one wrote."""
     out = sent()
     out.seal()
-    assert out.digest == hashed(EMPTY_DIGEST, b"events.{0}", b'{"seq":1}', b"commands.{0}", b"r" * 64)
+    assert out.digest == hashed(EMPTY_DIGEST, b"events.0", b'{"seq":1}', b"commands.SIM.0", b"r" * 64)
     first = out.digest
     out.seal()
     assert out.digest == first, "nothing more was sent"
@@ -36,20 +36,20 @@ def test_the_hash_over_what_was_sent_is_this_one_for_ever() -> None:
     out.seal()
     assert out.digest == hashed(first, b"dead", b"data", b"raw:x", letter[b"data"], b"\xff")
     assert letter[b"data"] == (
-        b'{"type":"DeadLetter","v":1,"time":5,"stage":"orders","stream":"orders.{0}","entry_id":"5-1",'
+        b'{"type":"DeadLetter","v":1,"time":5,"stage":"orders","stream":"orders.0","entry_id":"5-1",'
         b'"reason":"bad_value","text":"x: is no number"}'
     )
 
 
 def test_what_was_sent_is_kept_by_stream_until_it_is_cleared_and_the_hash_runs_on() -> None:
     out = sent()
-    out.event("events.{0}", {"seq": 2})
+    out.event("events.0", {"seq": 2})
     out.bad("bad_value", "x: is no number", {b"part": b"y"})
     assert out.by_stream == {
-        "events.{0}": (b"data", [b'{"seq":1}', b'{"seq":2}']),
-        "commands.{0}": (b"frame", [b"r" * 64]),
+        "events.0": (b"data", [b'{"seq":1}', b'{"seq":2}']),
+        "commands.SIM.0": (b"frame", [b"r" * 64]),
     }
-    assert (out.lossy, out.reasons) == ({"market.{0}": [b'{"lossy":true}']}, ["bad_value"])
+    assert (out.lossy, out.reasons) == ({"market.0": [b'{"lossy":true}']}, ["bad_value"])
     assert out.dead[0][b"raw:part"] == b"y"
     out.seal()
     digest = out.digest
@@ -59,19 +59,19 @@ def test_what_was_sent_is_kept_by_stream_until_it_is_cleared_and_the_hash_runs_o
 
 def test_a_stream_carries_events_or_records_and_not_both() -> None:
     out = sent()
-    with pytest.raises(AssertionError, match=r"events.\{0\} carries b'data' entries, not b'frame'"):
-        out.record("events.{0}", b"r" * 64)
+    with pytest.raises(AssertionError, match=r"events\.0 carries b'data' entries, not b'frame'"):
+        out.record("events.0", b"r" * 64)
 
 
 def test_a_fork_goes_on_alone() -> None:
     out = sent()
     out.bad("bad_value", "one")
     twin = out.fork()
-    twin.event("events.{0}", {"seq": 2})
-    twin.market("market.{0}", {})
+    twin.event("events.0", {"seq": 2})
+    twin.market("market.0", {})
     twin.bad("bad_value", "two")
-    assert [len(each.by_stream["events.{0}"][1]) for each in (out, twin)] == [1, 2]
-    assert [len(each.lossy["market.{0}"]) for each in (out, twin)] == [1, 2]
+    assert [len(each.by_stream["events.0"][1]) for each in (out, twin)] == [1, 2]
+    assert [len(each.lossy["market.0"]) for each in (out, twin)] == [1, 2]
     assert [(len(each.dead), len(each.reasons)) for each in (out, twin)] == [(1, 1), (2, 2)]
     again = sent()
     again.bad("bad_value", "one")

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from fillstream.libs.common.messages.topology import low_water_key
-from fillstream.libs.common.process.settings import Messaging
+from fillstream.libs.common.runtime.options import Retention
 from fillstream.libs.common.runtime.trim import Kept, Trimmer, cut, look, memory_limit, trim
 
 NOW_S = 1_000
@@ -26,34 +26,34 @@ class Stream:
         self.left = 28
 
     def exists(self, stream: str) -> int:
-        assert stream == "events.{0}"
+        assert stream == "events.{a0}"
         return int(self.there)
 
     def hgetall(self, key: str) -> dict[bytes, bytes]:
-        assert key == low_water_key("events.{0}") == "events.{0}.low"
+        assert key == low_water_key("events.{a0}") == "events.{a0}.low"
         return {reader.encode(): mark.encode() for reader, mark in self.marks.items()}
 
     def time(self) -> tuple[int, int]:
         return NOW_S, 999_999
 
     def xinfo_groups(self, stream: str) -> list[dict[str, Any]]:
-        assert stream == "events.{0}"
+        assert stream == "events.{a0}"
         return [
             {"name": name.encode(), "last-delivered-id": last.encode(), "pending": 3 if oldest else 0}
             for name, (last, oldest) in self.groups.items()
         ]
 
     def xinfo_stream(self, stream: str) -> dict[str, Any]:
-        assert stream == "events.{0}"
+        assert stream == "events.{a0}"
         return {"last-generated-id": b"999999-0", "first-entry": (b"1-0", {})}
 
     def xpending(self, stream: str, group: bytes) -> dict[str, Any]:
-        assert stream == "events.{0}"
+        assert stream == "events.{a0}"
         oldest = self.groups[group.decode()][1]
         return {"pending": 3, "min": oldest.encode()} if oldest else {"pending": 0, "min": None}
 
     def xtrim(self, stream: str, minid: str, approximate: bool) -> int:
-        assert stream == "events.{0}"
+        assert stream == "events.{a0}"
         assert approximate, "to cut a node of the stream in two costs the server time"
         assert self.trimmed_to in (None, minid)
         self.trimmed_to, self.left = minid, max(0, self.left - 7)
@@ -61,7 +61,7 @@ class Stream:
 
 
 def trimmed(stream: Any, *readers: str, retention_s: int = 0) -> str | None:
-    went = trim(stream, "events.{0}", readers, retention_s)
+    went = trim(stream, "events.{a0}", readers, retention_s)
     assert went == (0 if stream.trimmed_to is None else 21), "again and again, as one call drops so many at most"
     return None if stream.trimmed_to is None else str(stream.trimmed_to)
 
@@ -101,7 +101,7 @@ def test_a_stream_that_is_not_there_yet_is_left_alone() -> None:
 
 
 def of_a_hundred_seconds(**needs: str) -> Kept:
-    return Kept("events.{0}", 100_000, 200_000, needs)
+    return Kept("events.{a0}", 100_000, 200_000, needs)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_what_the_server_uses_too_much_goes_from_the_oldest_on(excess: float, ol
 
 def test_a_burst_within_one_millisecond_can_be_cut() -> None:
     stream: Any = Stream({})
-    cut(stream, Kept("events.{0}", 100_000, 100_000, {}), 0, 0.5)
+    cut(stream, Kept("events.{a0}", 100_000, 100_000, {}), 0, 0.5)
     assert stream.trimmed_to == "100001-0"
 
 
@@ -141,13 +141,13 @@ def test_nothing_goes_that_somebody_needs_and_who_it_is_is_told() -> None:
 
 def test_what_a_stream_keeps_and_for_whom() -> None:
     stream: Any = Stream({"positions": "50-0"}, {"positions": ("40-0", None), "a user's": ("45-0", "30-1")})
-    found = look(stream, "events.{0}", ["positions", "analytics"])
-    assert found == Kept("events.{0}", 1, 999_999, {"positions": "40-0", "analytics": "0-0", "a user's": "30-1"})
+    found = look(stream, "events.{a0}", ["positions", "analytics"])
+    assert found == Kept("events.{a0}", 1, 999_999, {"positions": "40-0", "analytics": "0-0", "a user's": "30-1"})
 
 
 @pytest.mark.parametrize(("maxmemory", "configured", "limit"), [(0, 0, 0), (9, 0, 9), (0, 7, 7), (9, 7, 7), (5, 7, 5)])
 def test_the_lower_limit_counts_and_none_is_none(maxmemory: int, configured: int, limit: int) -> None:
-    assert memory_limit(maxmemory, Messaging(type="redis", max_memory_bytes=configured)) == limit
+    assert memory_limit(maxmemory, Retention(0, Decimal("0.5"), configured)) == limit
 
 
 class Server(Stream):
@@ -187,17 +187,21 @@ class Seen:
 
 
 def trimmer(server: Any, seen: Seen) -> Trimmer:
-    messaging = Messaging(type="redis", retention_s=600, retention_memory_share=Decimal("0.5"))
-    return Trimmer(server, "orders", {"events.{0}": ("orders",)}, messaging, seen)
+    retention = Retention(retention_s=600, retention_memory_share=Decimal("0.5"), max_memory_bytes=0)
+    return Trimmer(server, "orders", {"events.{a0}": ("orders",)}, retention, seen)
 
 
 def test_a_sweep_trims_by_age_and_tells_what_is_kept() -> None:
     server, seen = Server(used=40, maxmemory=100, orders="900000-0"), Seen()
     trimmer(server, seen).sweep()
     assert server.trimmed_to == "400000-0"
-    assert seen.went == [("events.{0}", 21)]
+    assert seen.went == [("events.{a0}", 21)]
     [(kept, sizes, now_ms)] = seen.kept
-    assert ([each.needs for each in kept], sizes, now_ms) == ([{"orders": "900000-0"}], {"events.{0}": 4096}, 1_000_000)
+    assert ([each.needs for each in kept], sizes, now_ms) == (
+        [{"orders": "900000-0"}],
+        {"events.{a0}": 4096},
+        1_000_000,
+    )
 
 
 def test_the_next_sweep_is_not_due_at_once_unless_asked_for_or_memory_is_short() -> None:

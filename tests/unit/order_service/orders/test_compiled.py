@@ -13,5 +13,5 @@ from fillstream.services.order_service.orders.config import Instrument
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BTCUSDT", "ES"])
 def test_a_symbols_commands_go_to_the_partition_that_has_its_book(symbol: str) -> None:
-    terms = Terms(symbol, Instrument(1, Decimal("0.01"), Decimal(1)), Topology(symbol_partitions=7, prefix="d:"))
-    assert terms.commands == f"d:commands.{{{stable_partition(symbol, 7)}}}"
+    terms = Terms(symbol, Instrument(1, Decimal("0.01"), Decimal(1)), Topology(symbol_partitions=7))
+    assert terms.commands == f"commands.SIM.{stable_partition(symbol, 7)}"

@@ -11,7 +11,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
 from fillstream.libs.common.messages.topology import Topology, order_id_of
-from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
+from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of, latencies_of
 from fillstream.services.order_service.signals import seen
 from fillstream.services.order_service.signals.seen import IDEMPOTENCY_MS
 from fillstream.services.order_service.signals.stage import SignalsStage
@@ -21,7 +21,7 @@ BUY = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
 CONTRACTS = {"NewOrder": NewOrder, "CancelOrder": CancelOrder, "ReplaceOrder": ReplaceOrder}
 
 
-class Desk:
+class SignalsDesk:
     """A signals stage with its outputs; time is the caller's."""
 
     def __init__(self, partitions: int = 1) -> None:
@@ -32,7 +32,7 @@ class Desk:
     def put(self, fields: dict[bytes, bytes], ms: int = T0) -> tuple[str, dict[str, Any]]:
         """Fold one entry; return the stream and the instruction, which keeps the contract."""
         self.count += 1
-        out = Outputs("signals", self.topology.signals)
+        out = Outputs("signals", self.stage.inbox)
         entry = Entry(f"{ms}-{self.count}", ms, fields)
         out.begin(entry)
         self.stage.fold(entry, out)
@@ -75,17 +75,17 @@ def check(instruction: dict[str, Any], ms: int) -> None:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk() -> SignalsDesk:
+    return SignalsDesk()
 
 
 def test_the_stage_has_the_shape_of_a_stage() -> None:
     stage: Stage = SignalsStage(Topology(prefix="dev_"))
-    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("signals", 0, "dev_signals", None)
-    assert stage.configuration() is None
+    assert (stage.name, stage.partition, stage.inbox, stage.tick_ms) == ("signals", 0, "signals", None)
+    assert configuration_of(stage) is None
 
 
-def test_the_shortest_signal_becomes_an_order_with_every_field(desk: Desk) -> None:
+def test_the_shortest_signal_becomes_an_order_with_every_field(desk: SignalsDesk) -> None:
     assert desk.flat(BUY) == {
         "type": "NewOrder",
         "v": 1,
@@ -104,11 +104,11 @@ def test_the_shortest_signal_becomes_an_order_with_every_field(desk: Desk) -> No
     }
 
 
-def test_an_instruction_begins_with_its_type_and_version(desk: Desk) -> None:
+def test_an_instruction_begins_with_its_type_and_version(desk: SignalsDesk) -> None:
     assert list(desk.flat(BUY))[:2] == ["type", "v"]
 
 
-def test_a_full_signal_keeps_what_it_says_with_exact_numbers(desk: Desk) -> None:
+def test_a_full_signal_keeps_what_it_says_with_exact_numbers(desk: SignalsDesk) -> None:
     instruction = desk.json(
         '{"signal_id": "s1", "symbol": "BTCUSDT", "side": "sell", "quantity": 0.10, "price": 6.012345e4, '
         '"order_type": "limit", "time_in_force": "ioc", "account": "alpha", "strategy": "momo", "confidence": 0.830}'
@@ -119,14 +119,14 @@ def test_a_full_signal_keeps_what_it_says_with_exact_numbers(desk: Desk) -> None
     assert instruction["confidence"] == "0.83"
 
 
-def test_a_cancel_and_an_amendment_pass_through(desk: Desk) -> None:
+def test_a_cancel_and_an_amendment_pass_through(desk: SignalsDesk) -> None:
     cancel = desk.flat({"type": "CancelOrder", "order_id": 7})
     assert (cancel["type"], cancel["order_id"], cancel["orig_client_order_id"]) == ("CancelOrder", "7", None)
     replace = desk.flat({"type": "ReplaceOrder", "orig_client_order_id": "c1", "price": "-0.50"})
     assert (replace["type"], replace["quantity"], replace["price"]) == ("ReplaceOrder", None, "-0.5")
 
 
-def test_a_null_counts_as_absent(desk: Desk) -> None:
+def test_a_null_counts_as_absent(desk: SignalsDesk) -> None:
     assert desk.json(BUY | {"account": None, "signal_id": None, "price": None})["account"] == DEFAULT_ACCOUNT
     assert desk.refuses({b"data": b'{"symbol": null}'})[0] == "missing_field"
 
@@ -135,11 +135,11 @@ def test_a_null_counts_as_absent(desk: Desk) -> None:
 
 
 def test_orders_go_to_their_accounts_partition_and_commands_on_orders_to_the_orders() -> None:
-    desk = Desk(partitions=4)
+    desk = SignalsDesk(partitions=4)
     accounts = {desk.topology.account_partition(f"a{i}"): f"a{i}" for i in range(40)}
     assert set(accounts) == {0, 1, 2, 3}
     for partition, account in accounts.items():
-        inbox = desk.topology.orders(partition)
+        inbox = f"orders.{partition}"
         order = BUY | {"account": account}
         assert desk.put({k.encode(): v.encode() for k, v in order.items()})[0] == inbox
         by_name = {b"type": b"CancelOrder", b"account": account.encode(), b"orig_client_order_id": b"c"}
@@ -153,7 +153,7 @@ def test_orders_go_to_their_accounts_partition_and_commands_on_orders_to_the_ord
 
 def test_an_order_id_of_a_partition_that_is_not_there_is_refused() -> None:
     number = order_id_of(4, 1)
-    assert Desk(partitions=4).refuses({"type": "CancelOrder", "order_id": number}) == (
+    assert SignalsDesk(partitions=4).refuses({"type": "CancelOrder", "order_id": number}) == (
         "unknown_partition",
         f"order_id: {number} is of account partition 4, this desk has 0 to 3",
     )
@@ -162,7 +162,7 @@ def test_an_order_id_of_a_partition_that_is_not_there_is_refused() -> None:
 # --------------------------------------------------------------------------------------------------- idempotency
 
 
-def test_the_same_signal_again_is_answered_and_not_repeated(desk: Desk) -> None:
+def test_the_same_signal_again_is_answered_and_not_repeated(desk: SignalsDesk) -> None:
     assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "NewOrder"
     assert desk.json('{"symbol":"AAPL","side":"buy","quantity":1e2,"signal_id":"s1"}', T0 + 5) == {
         "type": "ReportStatus",
@@ -181,34 +181,34 @@ def test_the_same_signal_again_is_answered_and_not_repeated(desk: Desk) -> None:
 
 
 def test_every_repetition_is_counted() -> None:
-    desk = Desk()
+    desk = SignalsDesk()
     for _ in range(4):
         desk.flat({**BUY, "signal_id": "again"})
     assert desk.stage.gauges()["signals"] == {"accepted": 1, "duplicate": 3}
-    assert desk.stage.latencies_ms is None, "a signal is no fill"
+    assert latencies_of(desk.stage) is None, "a signal is no fill"
 
 
-def test_a_cancel_by_number_again_asks_for_the_state_of_that_order(desk: Desk) -> None:
+def test_a_cancel_by_number_again_asks_for_the_state_of_that_order(desk: SignalsDesk) -> None:
     cancel = {"type": "CancelOrder", "signal_id": "c1", "order_id": "7"}
     desk.flat(cancel)
     again = desk.flat(cancel)
     assert (again["type"], again["order_id"], again["client_order_id"]) == ("ReportStatus", "7", None)
 
 
-def test_a_cancel_again_asks_for_the_state_of_the_order_it_named(desk: Desk) -> None:
+def test_a_cancel_again_asks_for_the_state_of_the_order_it_named(desk: SignalsDesk) -> None:
     cancel = {"type": "CancelOrder", "signal_id": "c1", "orig_client_order_id": "o1"}
     desk.flat(cancel)
     assert desk.flat(cancel)["client_order_id"] == "o1"
 
 
-def test_the_entrys_id_serves_when_a_signal_has_none(desk: Desk) -> None:
+def test_the_entrys_id_serves_when_a_signal_has_none(desk: SignalsDesk) -> None:
     first = desk.flat(BUY)
     assert desk.flat(BUY)["type"] == "NewOrder", "two signals without an id are two signals"
     assert desk.flat(BUY | {"signal_id": first["signal_id"]})["type"] == "ReportStatus"
 
 
 @pytest.mark.parametrize("change", [{"quantity": "101"}, {"side": "SELL"}, {"account": "b"}, {"client_order_id": "x"}])
-def test_the_same_id_with_another_content_is_refused(desk: Desk, change: dict[str, str]) -> None:
+def test_the_same_id_with_another_content_is_refused(desk: SignalsDesk, change: dict[str, str]) -> None:
     desk.flat(BUY | {"signal_id": "s1"})
     assert desk.refuses(BUY | {"signal_id": "s1"} | change) == (
         "duplicate_signal_id",
@@ -217,7 +217,7 @@ def test_the_same_id_with_another_content_is_refused(desk: Desk, change: dict[st
     assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "ReportStatus", "the first one still stands"
 
 
-def test_an_id_is_remembered_for_a_day_of_log_time(desk: Desk) -> None:
+def test_an_id_is_remembered_for_a_day_of_log_time(desk: SignalsDesk) -> None:
     signal = BUY | {"signal_id": "s1"}
     desk.flat(signal)
     assert desk.flat(signal, T0 + IDEMPOTENCY_MS - 1)["type"] == "ReportStatus"
@@ -225,14 +225,16 @@ def test_an_id_is_remembered_for_a_day_of_log_time(desk: Desk) -> None:
     assert len(desk.stage._seen) == 1
 
 
-def test_forgetting_costs_what_is_forgotten(desk: Desk) -> None:
+def test_forgetting_costs_what_is_forgotten(desk: SignalsDesk) -> None:
     for i in range(50):
         desk.flat(BUY | {"signal_id": f"s{i}"}, T0 + i)
     desk.flat(BUY, T0 + IDEMPOTENCY_MS + 9)
     assert desk.stage.gauges()["signals_remembered"][""] == 50 - 10 + 1
 
 
-def test_beyond_the_limit_the_oldest_id_is_forgotten_and_counted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_the_oldest_id_is_forgotten_and_counted(
+    desk: SignalsDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(seen, "MAX_REMEMBERED", 3)
     for i in range(4):
         desk.flat(BUY | {"signal_id": f"s{i}"})
@@ -245,10 +247,10 @@ def test_beyond_the_limit_the_oldest_id_is_forgotten_and_counted(desk: Desk, mon
     }
 
 
-def test_a_snapshot_is_the_whole_state(desk: Desk) -> None:
+def test_a_snapshot_is_the_whole_state(desk: SignalsDesk) -> None:
     for i in range(20):
         desk.flat(BUY | {"signal_id": f"s{i}"}, T0 + i)
-    other = Desk()
+    other = SignalsDesk()
     other.stage.restore(desk.stage.snapshot())
     assert other.stage.snapshot() == desk.stage.snapshot()
     assert other.stage.gauges() == desk.stage.gauges()
@@ -256,8 +258,8 @@ def test_a_snapshot_is_the_whole_state(desk: Desk) -> None:
     assert other.flat(BUY | {"signal_id": "s3", "quantity": 1}, T0 + IDEMPOTENCY_MS + 3)["type"] == "NewOrder"
 
 
-def test_an_empty_snapshot_is_one_too(desk: Desk) -> None:
-    other = Desk()
+def test_an_empty_snapshot_is_one_too(desk: SignalsDesk) -> None:
+    other = SignalsDesk()
     other.stage.restore(desk.stage.snapshot())
     assert other.stage.snapshot() == desk.stage.snapshot()
 
@@ -307,7 +309,9 @@ PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
     ],
     ids=askable,
 )
-def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(desk: Desk, change: dict[str, str], text: str) -> None:
+def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(
+    desk: SignalsDesk, change: dict[str, str], text: str
+) -> None:
     assert desk.refuses(BUY | change) == ("bad_value", text)
 
 
@@ -335,7 +339,7 @@ def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(desk: Desk, chan
     ],
     ids=askable,
 )
-def test_a_bad_document_gets_a_sentence(desk: Desk, document: str, reason: str, text: str) -> None:
+def test_a_bad_document_gets_a_sentence(desk: SignalsDesk, document: str, reason: str, text: str) -> None:
     signal = json.dumps(BUY)[:-1] + ", " + document[1:]
     for name in ("quantity", "symbol"):
         if f'"{name}"' in document:
@@ -343,7 +347,7 @@ def test_a_bad_document_gets_a_sentence(desk: Desk, document: str, reason: str, 
     assert desk.refuses({b"data": signal.encode()}) == (reason, text)
 
 
-def test_a_missing_field_is_named(desk: Desk) -> None:
+def test_a_missing_field_is_named(desk: SignalsDesk) -> None:
     assert desk.refuses({"symbol": "A", "side": "BUY"}) == (
         "missing_field",
         "quantity: is missing, a NewOrder needs it",
@@ -354,7 +358,7 @@ def test_a_missing_field_is_named(desk: Desk) -> None:
     )
 
 
-def test_every_cause_is_told_and_thousands_are_counted(desk: Desk) -> None:
+def test_every_cause_is_told_and_thousands_are_counted(desk: SignalsDesk) -> None:
     reason, text = desk.refuses({**BUY, "qty": "5", "tif": "DAY", "side": "HOLD"})
     assert reason == "bad_value"
     assert text.startswith("side: 'HOLD' must be BUY or SELL; 'qty': a NewOrder has no such field; it has v, type,")
@@ -372,11 +376,11 @@ def test_every_cause_is_told_and_thousands_are_counted(desk: Desk) -> None:
         ({"type": "ReplaceOrder", "order_id": "1", "quantity": "0"}, "quantity: '0' must be above 0"),
     ],
 )
-def test_bad_cancels_and_amendments(desk: Desk, signal: dict[str, str], text: str) -> None:
+def test_bad_cancels_and_amendments(desk: SignalsDesk, signal: dict[str, str], text: str) -> None:
     assert desk.refuses(signal) == ("bad_value", text)
 
 
-def test_ten_megabytes_broken_text_and_noise_leave_the_next_signal_unharmed(desk: Desk) -> None:
+def test_ten_megabytes_broken_text_and_noise_leave_the_next_signal_unharmed(desk: SignalsDesk) -> None:
     assert desk.refuses({b"data": b'{"a": "' + b"x" * 10_000_000 + b'"}'})[0] == "too_large"
     assert desk.refuses({b"symbol": b"\xc3\x28", b"side": b"BUY"})[0] == "bad_utf8"
     assert desk.refuses({b"data": bytes(range(256))})[0] == "bad_utf8"
@@ -384,7 +388,7 @@ def test_ten_megabytes_broken_text_and_noise_leave_the_next_signal_unharmed(desk
     assert desk.flat(BUY)["quantity"] == "100"
 
 
-def test_a_quantity_at_the_limit_of_digits_is_exact(desk: Desk) -> None:
+def test_a_quantity_at_the_limit_of_digits_is_exact(desk: SignalsDesk) -> None:
     quantity = "123456789012.345678901234"
     assert desk.json(f'{{"symbol": "A", "side": "BUY", "quantity": {quantity}}}')["quantity"] == quantity
     assert Decimal(desk.flat(BUY | {"quantity": "1e23"})["quantity"]) == 10**23

@@ -23,10 +23,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from fillstream.libs.common.runtime.exit_codes.settings import Settings, load_settings
+from fillstream.libs.common.process.settings import Settings, load_settings
 from tests.conftest import until
-from tests.deploy.files import CONFIG, ROOT, compose
-from tests.deploy.units import UNITS, port_variable
+from tests.support.deploy.files import CONFIG, ROOT, compose
+from tests.support.deploy.units import UNITS, port_variable
 
 SWITCH = "FILLSTREAM_DEPLOY_TEST"
 """Building images and starting nine containers is not part of `make test`; `make docker-check` sets this to 1."""

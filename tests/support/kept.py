@@ -1,8 +1,9 @@
 """What a release left behind, read back: the logs of a desk, where its stages stood, snapshots, a database, hashes.
 
-A folder of `kept/` is a release. The newest is the one this tree is: its bytes are compared, and until it is released a
-step that changes them on purpose keeps it anew, by `python -m tests.upgrade.keep`, and says why. The others are written
-for ever: this tree reads what they wrote. To make a release is to raise the version and to keep one folder more.
+A folder of `tests/upgrade/kept/` is a release. The newest is the one this tree is: its bytes are compared, and until it
+is released a step that changes them on purpose keeps it anew, by `python -m tests.upgrade.keep`, and says why. The
+others are written for ever: this tree reads what they wrote. To make a release is to raise the version and to keep one
+folder more.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from fillstream.libs.common.runtime.snapshots import SnapshotStore
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
 from tests.support.memory_log import MemoryLog, MemorySnapshots
 from tests.support.simulated_desk import SimulatedDesk
+from tests.support.tree import ROOT
 
-FOLDER = Path(__file__).parent / "kept"
+FOLDER = ROOT / "tests" / "upgrade" / "kept"
 RELEASES = sorted((path.name for path in FOLDER.iterdir() if path.is_dir()), key=order_of)
 CURRENT = RELEASES[-1]
 """The release whose bytes this tree keeps."""
@@ -49,7 +51,7 @@ def hashes(desk: SimulatedDesk) -> dict[str, str]:
     """Return the output hash of every stage partition."""
     checkpoints = desk.redis.checkpoints
     return {
-        of_stage(stage): checkpoints[desk.topology.checkpoint(stage.name, stage.partition)].digest.hex()
+        of_stage(stage): checkpoints[desk.topology.checkpoint(stage.name, stage.inbox)].digest.hex()
         for stage in (slot.make() for slot in desk.slots)
     }
 
@@ -104,7 +106,7 @@ class Kept:
         for slot in desk.slots:
             stage = slot.make()
             stands = self.stands()[of_stage(stage)]
-            desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.partition)] = Checkpoint(
+            desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.inbox)] = Checkpoint(
                 1, stands["id"], bytes.fromhex(stands["digest"]), int(stands["entries"]), notes=dict(notes)
             )
         return desk

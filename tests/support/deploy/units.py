@@ -4,7 +4,9 @@ compared with this list, nothing missing and nothing more."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+
+from fillstream.libs.common.messages.stages import PROGRAMS
+from fillstream.libs.common.messages.topology import PartitionedBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Unit:
     name: str
     program: tuple[str, ...]
     port: int
-    partitioned_by: Literal["account", "symbol"] | None = None
+    partitioned_by: PartitionedBy | None
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -41,10 +43,5 @@ def port_variable(name: str) -> str:
     return f"FILLSTREAM_{name.upper().replace('-', '_')}_PORT"
 
 
-UNITS = (
-    Unit("signals", ("fillstream.services.order_service", "signals"), 8004),
-    Unit("orders", ("fillstream.services.order_service", "orders"), 8005, "account"),
-    Unit("engine", ("fillstream.services.matching_engine",), 8006, "symbol"),
-    Unit("positions", ("fillstream.services.position_service",), 8007, "account"),
-    Unit("analytics", ("fillstream.services.analytics",), 8008),
-)
+UNITS = tuple(Unit(each.name, each.command, each.port, each.partitioned_by) for each in PROGRAMS)
+"""Every program of the map."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.files import ROOT
+from tests.support.deploy.files import ROOT
 
 K8S = ROOT / "k8s"
 BASE = K8S / "base"

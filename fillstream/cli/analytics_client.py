@@ -18,7 +18,7 @@ TIMEOUT_S = 60.0
 Parameter = str | int | Sequence[str] | None
 
 
-class Queries:
+class AnalyticsClient:
     """A connection to analytics.
 
     Args:
@@ -28,7 +28,7 @@ class Queries:
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
 
-    def __enter__(self) -> Queries:
+    def __enter__(self) -> AnalyticsClient:
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""The files of the deployment, read; the tests beside this module change none of them."""
+"""The files of the deployment, read; the tests change none of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.support.tree import ROOT
+
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "Dockerfile"
 PROMETHEUS = ROOT / "deploy" / "prometheus.yml"

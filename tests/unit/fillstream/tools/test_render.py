@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fillstream.cli.render import print_table, wrapped
+from fillstream.tools.render import print_table, wrapped
 
 COLUMNS = ("time", "account", "order_id", "symbol", "avg_px", "fees")
 ROWS = [
