@@ -7,17 +7,13 @@ from fillstream.libs.common.messages.venue import Frame
 from fillstream.libs.common.process.app import Channel, Description
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.runtime.worker import Role
-from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
 
 
 def role(settings: Settings, partition: int) -> tuple[Role, Description]:
     """Return the engine of symbol partition `partition` with its neighbours, and what its page says."""
     topology = settings.topology()
-    listings = {
-        each.id: Listing(symbol, Scale(each.tick_size), Scale(each.lot_size))
-        for symbol, each in settings.instruments.items()
-    }
+    listings = {each.id: Listing(symbol, each) for symbol, each in settings.instruments.items()}
     stage = EngineStage(topology, partition, listings)
     # The engine is never held back: the orders stage already waits for it, and two that wait for each other stop.
     place = Role(stage, downstream=(), trims={stage.inbox: (stage.name,)})

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
-from fillstream.libs.common.ledger.average import Instrument, Position
+from fillstream.libs.common.ledger.average import Holdings, Position
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import VERSION
+from fillstream.libs.common.messages.reference import InstrumentUnits
+from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.money import Scale
@@ -51,7 +53,7 @@ class PositionStage:
         self._stream = topology.positions(partition)
         self._read = 0
         self._sent = 0
-        self._instruments: dict[str, Instrument] = {}
+        self._holdings: dict[str, Holdings] = {}
         self._fills = {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
 
     def fold(self, entry: Entry, out: Outputs) -> None:
@@ -84,87 +86,88 @@ class PositionStage:
 
         The event stays in the sequence even if it is refused, hence `out.bad` and not BadEntry.
         """
-        symbol, currency, multiplier = event["symbol"], event["currency"], Decimal(event["multiplier"])
-        tick_size, lot_size = Decimal(event["tick_size"]), Decimal(event["lot_size"])
-        known = self._instruments.get(symbol)
+        symbol = event["symbol"]
+        try:
+            units = InstrumentUnits.out_of(event)
+        except ValidationError as error:
+            raise Inconsistent(f"event {event['seq']}: {symbol}: {sentences(error)}") from None
+        known = self._holdings.get(symbol)
         if known is None:
-            self._instruments[symbol] = Instrument(
-                symbol, currency, tick_size=tick_size, lot_size=lot_size, multiplier=multiplier
-            )
+            self._holdings[symbol] = Holdings(symbol, units)
             return
-        if (currency, multiplier) != (known.currency, known.multiplier) and known.positions:
+        before = known.units
+        if (units.currency, units.multiplier) != (before.currency, before.multiplier) and known.positions:
             out.bad(
                 "terms_changed",
-                f"{symbol}: currency {currency} and multiplier {multiplier} must stay {known.currency} and "
-                f"{known.multiplier}, positions are counted in them; the old terms stay",
+                f"{symbol}: currency {units.currency} and multiplier {units.multiplier} must stay {before.currency} "
+                f"and {before.multiplier}, positions are counted in them; the old terms stay",
             )
             return
-        known.currency, known.multiplier = currency, multiplier
-        known.regrid(tick_size, lot_size)
+        known.recount(units)
 
     def _filled(self, event: Message, ms: int, out: Outputs) -> None:
-        instrument = self._instrument(event)
-        lots = _units(event, "last_qty", instrument.lot)
-        ticks = _units(event, "last_px", instrument.price)
-        fee = instrument.fee(event["fee"])
-        if fee is None or lots <= 0 or event["currency"] != instrument.currency:
+        holdings = self._holdings_of(event)
+        lots = _units(event, "last_qty", holdings.lot)
+        ticks = _units(event, "last_px", holdings.price)
+        fee = holdings.fee(event["fee"])
+        if fee is None or lots <= 0 or event["currency"] != holdings.units.currency:
             raise Inconsistent(
                 f"event {event['seq']}: last_qty {event['last_qty']} must be above 0, fee {event['fee']} must have at "
-                f"most {instrument.decimals} decimals, currency {event['currency']} must be {instrument.currency}"
+                f"most {holdings.decimals} decimals, currency {event['currency']} must be {holdings.units.currency}"
             )
         if event["side"] == "SELL":
             lots = -lots
         account = event["account"]
-        position = instrument.positions.get(account)
+        position = holdings.positions.get(account)
         if position is None:
-            position = instrument.positions[account] = Position()
+            position = holdings.positions[account] = Position()
         change = position.fill(lots, ticks)
         position.fees += fee
         self._fills[change] += 1
-        message = self._message("PositionChanged", ms, account, instrument, position)
+        message = self._message("PositionChanged", ms, account, holdings, position)
         message["change"] = change
         message["order_id"] = event["order_id"]
         message["exec_id"] = event["exec_id"]
-        message["last_qty"] = instrument.lot.text(lots)
+        message["last_qty"] = holdings.lot.text(lots)
         message["last_px"] = event["last_px"]
         out.event(self._stream, message)
 
     def _quoted(self, event: Message, ms: int, out: Outputs) -> None:
-        instrument = self._instrument(event)
-        mark = _mark_of(event, instrument.price)
-        if mark is None or mark == instrument.mark:
+        holdings = self._holdings_of(event)
+        mark = _mark_of(event, holdings.price)
+        if mark is None or mark == holdings.mark:
             return
-        instrument.set_mark(mark)
-        for account, position in instrument.positions.items():
+        holdings.set_mark(mark)
+        for account, position in holdings.positions.items():
             if position.quantity:
-                out.event(self._stream, self._message("PositionMarked", ms, account, instrument, position))
+                out.event(self._stream, self._message("PositionMarked", ms, account, holdings, position))
 
-    def _instrument(self, event: Message) -> Instrument:
-        instrument = self._instruments.get(event["symbol"])
-        if instrument is None:
+    def _holdings_of(self, event: Message) -> Holdings:
+        holdings = self._holdings.get(event["symbol"])
+        if holdings is None:
             raise Inconsistent(f"event {event['seq']}: symbol {event['symbol']} must be defined before it is used")
-        return instrument
+        return holdings
 
-    def _message(self, kind: str, ms: int, account: str, instrument: Instrument, position: Position) -> Message:
+    def _message(self, kind: str, ms: int, account: str, holdings: Holdings, position: Position) -> Message:
         """Return what both kinds of message say; counts it as sent."""
         self._sent += 1
-        money = instrument.money
-        realized = instrument.realized(position)
-        unrealized = instrument.unrealized(position, realized)
+        money = holdings.money
+        realized = holdings.realized(position)
+        unrealized = holdings.unrealized(position, realized)
         return {
             "type": kind,
             "v": VERSION,
             "seq": self._sent,
             "time": ms,
             "account": account,
-            "symbol": instrument.symbol,
-            "currency": instrument.currency,
-            "position": instrument.lot.text(position.quantity),
-            "avg_px": instrument.average(position),
+            "symbol": holdings.symbol,
+            "currency": holdings.units.currency,
+            "position": holdings.lot.text(position.quantity),
+            "avg_px": holdings.average(position),
             "realized_pnl": money(realized),
             "fees": money(position.fees),
-            "cash": money(instrument.cash(position)),
-            "mark_px": instrument.mark_text,
+            "cash": money(holdings.cash(position)),
+            "mark_px": holdings.mark_text,
             "unrealized_pnl": None if unrealized is None else money(unrealized),
         }
 
@@ -177,7 +180,7 @@ class PositionStage:
                 "read": self._read,
                 "sent": self._sent,
                 "fills": self._fills,
-                "instruments": [_dump(instrument) for instrument in self._instruments.values()],
+                "instruments": [_dump(each) for each in self._holdings.values()],
             }
         )
 
@@ -187,7 +190,7 @@ class PositionStage:
         self._read = state["read"]
         self._sent = state["sent"]
         self._fills = state["fills"]
-        self._instruments = {dumped["symbol"]: _load(dumped) for dumped in state["instruments"]}
+        self._holdings = {dumped["symbol"]: _load(dumped) for dumped in state["instruments"]}
 
     def configuration(self) -> None:
         """Return nothing: terms of instruments come in the journal."""
@@ -195,7 +198,7 @@ class PositionStage:
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many positions are open and flat, and what fills did."""
-        quantities = [p.quantity for i in self._instruments.values() for p in i.positions.values()]
+        quantities = [p.quantity for i in self._holdings.values() for p in i.positions.values()]
         flat = quantities.count(0)
         return {"positions": {"open": len(quantities) - flat, "flat": flat}, "position_changes": self._fills}
 
@@ -219,31 +222,22 @@ def _mark_of(quote: Message, grid: Scale) -> int | None:
     return None if ask is None else 2 * _units(quote, "ask_px", grid)
 
 
-def _dump(instrument: Instrument) -> Message:
+def _dump(holdings: Holdings) -> Message:
     return {
-        "symbol": instrument.symbol,
-        "currency": instrument.currency,
-        "tick_size": str(instrument.price.step),
-        "lot_size": str(instrument.lot.step),
-        "multiplier": str(instrument.multiplier),
-        "mark": None if instrument.mark is None else str(instrument.mark),
+        "symbol": holdings.symbol,
+        **holdings.units.values(),
+        "mark": None if holdings.mark is None else str(holdings.mark),
         "positions": [
             [account, str(p.quantity), str(p.cash), str(p.cost), str(p.denominator), str(p.fees)]
-            for account, p in instrument.positions.items()
+            for account, p in holdings.positions.items()
         ],
     }
 
 
-def _load(dumped: Message) -> Instrument:
-    instrument = Instrument(
-        dumped["symbol"],
-        dumped["currency"],
-        tick_size=Decimal(dumped["tick_size"]),
-        lot_size=Decimal(dumped["lot_size"]),
-        multiplier=Decimal(dumped["multiplier"]),
-    )
+def _load(dumped: Message) -> Holdings:
+    holdings = Holdings(dumped["symbol"], InstrumentUnits.out_of(dumped))
     if dumped["mark"] is not None:
-        instrument.set_mark(int(dumped["mark"]))
+        holdings.set_mark(int(dumped["mark"]))
     for account, *numbers in dumped["positions"]:
-        instrument.positions[account] = Position(*map(int, numbers))
-    return instrument
+        holdings.positions[account] = Position(*map(int, numbers))
+    return holdings

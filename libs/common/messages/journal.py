@@ -9,8 +9,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId
+from fillstream.libs.common.messages.base import VERSION, Id, Message, Name, Number, OrderId
 from fillstream.libs.common.messages.codes import OrderType, OrdStatus, Side, TimeInForce
+from fillstream.libs.common.messages.reference import (
+    AccountFields,
+    AccountId,
+    AccountTerms,
+    InstrumentFields,
+    InstrumentId,
+    InstrumentTerms,
+)
 
 
 class Event(Message):
@@ -152,30 +160,39 @@ class OrderStatusReported(OrderEvent):
     text: str
 
 
-class InstrumentDefined(Event):
+class InstrumentDefined(InstrumentFields, Event):
     """Terms of an instrument that decisions after this event use."""
+
+    model_config = Event.model_config
 
     type: Literal["InstrumentDefined"] = "InstrumentDefined"
     symbol: Name
-    instrument_id: int
-    tick_size: Number
-    lot_size: Number
-    multiplier: Number
-    currency: Name
-    maker_fee_bps: Number
-    taker_fee_bps: Number
+    instrument_id: InstrumentId
 
 
-class AccountDefined(Event):
+class AccountDefined(AccountFields, Event):
     """Limits of an account that decisions after this event use."""
+
+    model_config = Event.model_config
 
     type: Literal["AccountDefined"] = "AccountDefined"
     account: Name
-    account_id: int
-    max_order_value: Number
-    max_daily_orders: int
-    min_order_size: Number
-    max_slippage_bps: Number
+    account_id: AccountId
+
+
+def instrument_defined(seq: int, ms: int, symbol: str, terms: InstrumentTerms) -> dict[str, Any]:
+    """Return InstrumentDefined as the journal has it."""
+    return _defined("InstrumentDefined", seq, ms, {"symbol": symbol, "instrument_id": terms.id}, terms.values())
+
+
+def account_defined(seq: int, ms: int, name: str, terms: AccountTerms) -> dict[str, Any]:
+    """Return AccountDefined as the journal has it."""
+    return _defined("AccountDefined", seq, ms, {"account": name, "account_id": terms.id}, terms.values())
+
+
+def _defined(kind: str, seq: int, ms: int, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    del values["id"]
+    return {"type": kind, "v": VERSION, "seq": seq, "time": ms, **named, **values}
 
 
 class QuoteUpdated(Event):

@@ -22,7 +22,8 @@ from fillstream.libs.common.messages.base import (
     Price,
     exact_number,
 )
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, MAX_DIGITS, OrderType
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrderType
+from fillstream.libs.common.values.money import MAX_DIGITS
 
 
 class NewOrder(Message):

@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from fillstream.libs.common.messages.base import VERSION
-from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Quote, Terms
-from fillstream.services.order_service.orders.config import Account, Instrument
 from fillstream.services.order_service.orders.order import FINAL, Order
 
 Event = dict[str, Any]
@@ -189,40 +187,6 @@ def status_reported(seq: int, ms: int, order: Order | Remembered, signal_id: str
     event["signal_id"] = signal_id
     event["text"] = text
     return event
-
-
-def instrument_defined(seq: int, ms: int, symbol: str, instrument: Instrument) -> Event:
-    """InstrumentDefined."""
-    return {
-        "type": "InstrumentDefined",
-        "v": VERSION,
-        "seq": seq,
-        "time": ms,
-        "symbol": symbol,
-        "instrument_id": instrument.id,
-        "tick_size": canonical(instrument.tick_size),
-        "lot_size": canonical(instrument.lot_size),
-        "multiplier": canonical(instrument.multiplier),
-        "currency": instrument.currency,
-        "maker_fee_bps": canonical(instrument.maker_fee_bps),
-        "taker_fee_bps": canonical(instrument.taker_fee_bps),
-    }
-
-
-def account_defined(seq: int, ms: int, name: str, account: Account) -> Event:
-    """AccountDefined."""
-    return {
-        "type": "AccountDefined",
-        "v": VERSION,
-        "seq": seq,
-        "time": ms,
-        "account": name,
-        "account_id": account.id,
-        "max_order_value": canonical(account.max_order_value),
-        "max_daily_orders": account.max_daily_orders,
-        "min_order_size": canonical(account.min_order_size),
-        "max_slippage_bps": canonical(account.max_slippage_bps),
-    }
 
 
 def quote_updated(seq: int, ms: int, terms: Terms, quote: Quote) -> Event:

@@ -18,6 +18,7 @@ from sys import intern
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, TimeInForce
+from fillstream.libs.common.messages.journal import account_defined, instrument_defined
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.libs.common.values.money import Scale, parse, plain
@@ -393,9 +394,9 @@ class OrdersStage:
             raise BadEntry("bad_config", f"config: {error}") from None
         symbols, accounts = self._state.configure(config)
         for symbol in symbols:
-            out.event(self._events, journal.instrument_defined(self._seq(), ms, symbol, config.instruments[symbol]))
+            out.event(self._events, instrument_defined(self._seq(), ms, symbol, config.instruments[symbol]))
         for name in accounts:
-            out.event(self._events, journal.account_defined(self._seq(), ms, name, config.accounts[name]))
+            out.event(self._events, account_defined(self._seq(), ms, name, config.accounts[name]))
 
     def _catch_up(self, configured: Entry, out: Outputs) -> None:
         """Decide on what came before the desk's first configuration, as if it had come with it, in its order."""

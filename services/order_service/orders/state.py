@@ -17,18 +17,16 @@ from typing import Any
 import orjson
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.config import DAY_MS, Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
 from fillstream.services.order_service.orders.journal import Remembered
 from fillstream.services.order_service.orders.order import FINAL, Amendment, Order
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
 SNAPSHOT_VERSION = 2
-
-_FIXED_TERMS = ("id", "tick_size", "lot_size", "multiplier", "currency")
-"""Terms that ticks and lots in books, orders and positions were counted in."""
 
 
 class State:
@@ -58,8 +56,8 @@ class State:
         self.configured = False
         self.waiting: list[tuple[str, bytes, bytes]] = []
         self.config = DeskConfig()
-        self.instruments: dict[str, Instrument] = {}
-        self.accounts: dict[str, Account] = {}
+        self.instruments: dict[str, InstrumentTerms] = {}
+        self.accounts: dict[str, AccountTerms] = {}
         self.terms: dict[str, Terms] = {}
         self.symbols: dict[int, str] = {}
         self.orders: dict[int, Order | bytes] = {}
@@ -99,7 +97,7 @@ class State:
         self._limits.clear()
         return symbols, accounts
 
-    def _define(self, symbol: str, instrument: Instrument) -> None:
+    def _define(self, symbol: str, instrument: InstrumentTerms) -> None:
         self.instruments[symbol] = instrument
         self.terms[symbol] = Terms(symbol, instrument, self._topology)
         self.symbols[instrument.id] = symbol
@@ -115,7 +113,7 @@ class State:
             owner = self.symbols.get(item.id, symbol)
             if owner != symbol:
                 raise BadEntry("instrument_changed", f"instruments.{symbol}.id: {item.id} is {owner}'s for good")
-            for name in _FIXED_TERMS if known else ():
+            for name in item.fixed() if known else ():
                 old, new = getattr(known, name), getattr(item, name)
                 if old != new:
                     raise BadEntry(

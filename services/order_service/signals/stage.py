@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.codes import IDEMPOTENCY_MS
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id
-from fillstream.libs.common.messages.wire import decode, shorten
+from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
+from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.signals.encode import instruction_of, status_request_of
 
-IDEMPOTENCY_MS = 24 * 3600 * 1000
-"""How long, in log time, a signal_id is remembered (milliseconds)."""
 MAX_REMEMBERED = 4_000_000
 """At most this many signal_ids are remembered, the oldest go first; each takes about 250 bytes of memory."""
 

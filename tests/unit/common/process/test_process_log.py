@@ -107,7 +107,7 @@ def test_settings_that_are_refused_are_lines_as_well(module: str) -> None:
     code, lines = lines_of("", "-m", f"fillstream.services.{name}", *more, FILLSTREAM_SERVICE__PORT="0")
     assert code == 78
     assert [each["message"] for each in lines] == [
-        "environment FILLSTREAM_SERVICE__PORT: service.port: its value is below 1"
+        "environment FILLSTREAM_SERVICE__PORT: service.port: its value must be at least 1"
     ]
     assert lines[0]["service"] == (more or [name])[0]
 

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from fillstream.libs.common.messages.codes import CXL_REJ_REASON, ORD_REJ_REASON, CancelRejectReason, RejectReason
+from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.libs.common.messages.reference import AccountTerms
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.config import Account, Instrument
 from fillstream.services.order_service.orders.rules import (
     check_collar,
     check_daily_orders,
@@ -18,17 +18,18 @@ from fillstream.services.order_service.orders.rules import (
     price_required,
     protection_price,
 )
+from tests.support.terms import instrument
 
 D = Decimal
 
 
 def terms_of(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Terms:
-    return Terms("AAPL", Instrument(1, D(tick), D(lot), D(multiplier)), Topology())
+    return Terms("AAPL", instrument(1, D(tick), D(lot), D(multiplier)), Topology())
 
 
 def limits_of(terms: Terms, **limits: object) -> Limits:
     fields = {"max_order_value": D(1000), "max_daily_orders": 50, "min_order_size": D(10), "max_slippage_bps": D(10)}
-    return Limits(Account(1, **fields | limits), terms, Quote())  # type: ignore[arg-type]
+    return Limits(AccountTerms(id=1, **fields | limits), terms, Quote())  # type: ignore[arg-type]
 
 
 def quote_of(bid: int, ask: int, bid_qty: int = 1, ask_qty: int = 1) -> Quote:
@@ -167,8 +168,3 @@ def test_the_days_orders_are_limited() -> None:
         RejectReason.MAX_DAILY_ORDERS,
         "account: 50 orders were accepted today (UTC), max_daily_orders is 50",
     )
-
-
-def test_every_reason_has_its_number_in_fix() -> None:
-    assert set(ORD_REJ_REASON) == set(RejectReason)
-    assert set(CXL_REJ_REASON) == set(CancelRejectReason)
