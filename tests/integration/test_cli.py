@@ -690,6 +690,8 @@ def test_doctor_looks_at_everything_and_says_how_to_get_what_is_not_there(
     assert found["Redis"]["verdict"] == "ok"
     assert found["durable log"]["verdict"] == "warning"
     assert "CONFIG SET appendonly yes" in found["durable log"]["how"]
+    assert found["settings"]["verdict"] == "warning"
+    assert "order_params.rate_limit_orders" in found["settings"]["found"]
     client.config_set("appendonly", "yes")
     client.config_set("appendfsync", "always")
     found = {each["what"]: each for each in json.loads(run("doctor", "--json").stdout)}
@@ -706,7 +708,17 @@ def test_doctor_in_a_container_looks_at_what_matters_there(
     monkeypatch.setenv("FILLSTREAM_CONTAINER", "1")
     monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path))
     found = {each["what"]: each for each in json.loads(run("doctor", "--json").stdout)}
-    wanted = {"configuration", "Python", "C core", "hiredis", "analytics", "data folder", "Redis", "durable log"}
+    wanted = {
+        "configuration",
+        "settings",
+        "Python",
+        "C core",
+        "hiredis",
+        "analytics",
+        "data folder",
+        "Redis",
+        "durable log",
+    }
     assert set(found) == wanted
     assert str(tmp_path) in found["data folder"]["found"]
 
@@ -736,7 +748,7 @@ def test_config_says_which_is_in_force_and_makes_a_copy_to_change(run: Run, tmp_
     assert "is there already" in run("config", "--copy-to", str(mine), code=Exit.NO).stderr
     (mine / "local.yaml").write_text((mine / "local.yaml").read_text().replace("port: 8004", "port: 80040"))
     assert (
-        "local.yaml:9: service.port: 80040 is above"
+        "local.yaml:9: service.port: 80040 must be at most 65535"
         in run("config", "--config", str(mine / "local.yaml"), code=Exit.SETTINGS).stderr
     )
 

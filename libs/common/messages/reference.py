@@ -11,10 +11,10 @@ What the hot path needs of a term it compiles (`order_service.orders.compiled`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
@@ -197,11 +197,18 @@ def canonical_json(fields: Mapping[str, Any]) -> bytes:
     return orjson.dumps(written(fields), option=orjson.OPT_SORT_KEYS)
 
 
-def two_with_one_id(items: Mapping[str, InstrumentTerms] | Mapping[str, AccountTerms]) -> tuple[str, str] | None:
-    """Return the first name whose number an earlier one has, and that one; None when every number is unique."""
+class Numbered(Protocol):
+    """What has a number of its own."""
+
+    @property
+    def id(self) -> int:
+        """The number, unique among its kind."""
+
+
+def with_anothers_id(items: Mapping[str, Numbered]) -> Iterator[tuple[str, str]]:
+    """Yield each name whose number an earlier one has, and that one."""
     owners: dict[int, str] = {}
     for name, item in items.items():
         owner = owners.setdefault(item.id, name)
         if owner != name:
-            return name, owner
-    return None
+            yield name, owner

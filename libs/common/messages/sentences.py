@@ -74,7 +74,7 @@ def rule(code: str, limits: Mapping[str, Any]) -> str:
         case "json_invalid":
             return "must be one JSON document"
         case "union_tag_invalid":
-            return f"type {shorten(limits['tag'])} is none of {limits['expected_tags']}".replace("'", "")
+            return f"type {shorten(limits['tag'])} must be one of {limits['expected_tags'].replace(chr(39), '')}"
         case "union_tag_not_found":
             return "type is missing"
     return f"is not valid ({code})"

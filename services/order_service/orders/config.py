@@ -29,7 +29,7 @@ from fillstream.libs.common.messages.reference import (
     Milliseconds,
     Terms,
     canonical_json,
-    two_with_one_id,
+    with_anothers_id,
 )
 from fillstream.libs.common.messages.sentences import sentences
 
@@ -79,9 +79,7 @@ class DeskConfig(Terms):
     @model_validator(mode="after")
     def _numbers_are_unique(self) -> Self:
         for where, items in (("instruments", self.instruments), ("accounts", self.accounts)):
-            two = two_with_one_id(items)
-            if two is not None:
-                name, owner = two
+            for name, owner in with_anothers_id(items):
                 raise ValueError(f"{where}.{name}.id: must be unique, {items[name].id} is {owner}'s")
         return self
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
 from fillstream.libs.common.messages.base import Name
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, with_anothers_id
 from fillstream.libs.common.process.marked_yaml import MarkedYaml, read_marked
 from fillstream.libs.common.process.settings.model import (
     ACCOUNT_SECTIONS,
@@ -115,9 +115,8 @@ def _load_named(path: Path, kind: type[Named], what: str, problems: list[str]) -
         return {}, document
     if not named:
         problems.append(f"{document.path}:1: has nothing in it; at least {what} is needed")
-    owners: dict[int, str] = {}
-    for name, each in named.items():
-        owner = owners.setdefault(each.id, name)
-        if owner != name:
-            problems.append(f"{document.at((name, 'id'))}: {name}.id: must be unique, {each.id} is {owner}'s")
+    problems.extend(
+        f"{document.at((name, 'id'))}: {name}.id: must be unique, {named[name].id} is {owner}'s"
+        for name, owner in with_anothers_id(named)
+    )
     return named, document
