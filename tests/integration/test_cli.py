@@ -265,14 +265,14 @@ def test_two_signals_without_an_id_are_two_signals(run: Run, client: redis.Redis
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["AAPL", "HOLD", "1"], "side: input should be 'BUY' or 'SELL', got 'HOLD'"),
-        (["AAPL", "BUY", "0"], "quantity: input should be greater than 0, got '0'"),
-        (["AAPL", "BUY", "NaN"], "quantity: input should be a finite number, got 'NaN'"),
-        (["AA PL", "BUY", "1"], "symbol: string should match pattern"),
+        (["AAPL", "HOLD", "1"], "side: 'HOLD' must be BUY or SELL"),
+        (["AAPL", "BUY", "0"], "quantity: '0' must be above 0"),
+        (["AAPL", "BUY", "NaN"], "quantity: 'NaN' must be a finite number"),
+        (["AA PL", "BUY", "1"], "symbol: 'AA PL' must match"),
         (["AAPL", "BUY", "1", "--type", "LIMIT"], "price: a LIMIT order needs one"),
         (["AAPL", "BUY", "1", "--type", "MARKET", "--limit", "1"], "price: a MARKET order has none, got 1"),
-        (["AAPL", "BUY", "-5"], "quantity: input should be greater than 0, got '-5'"),
-        (["AAPL", "BUY", "-.5", "--limit", "1"], "quantity: input should be greater than 0, got '-.5'"),
+        (["AAPL", "BUY", "-5"], "quantity: '-5' must be above 0"),
+        (["AAPL", "BUY", "-.5", "--limit", "1"], "quantity: '-.5' must be above 0"),
     ],
 )
 def test_a_signal_that_the_desk_would_not_take_is_refused_before_it_is_sent(

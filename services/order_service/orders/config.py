@@ -32,6 +32,7 @@ from fillstream.libs.common.messages.reference import (
     with_anothers_id,
 )
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.values.naming import shorten
 
 __all__ = ["DAY_MS", "DeskConfig"]
 
@@ -98,8 +99,11 @@ class DeskConfig(Terms):
             document = orjson.loads(data)
         except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
             raise ValueError(f"must be JSON, {len(data)} bytes are not") from None
-        if not isinstance(document, dict) or not document.keys() >= set(REQUIRED):
-            raise ValueError(f"must be a JSON object with {' and '.join(REQUIRED)}")
+        if not isinstance(document, dict):
+            raise ValueError(f"must be a JSON object, got {shorten(document)}")
+        for name in REQUIRED:
+            if name not in document:
+                raise ValueError(f"{name}: is missing, a configuration has {' and '.join(REQUIRED)}")
         try:
             return cls.model_validate(document)
         except ValidationError as error:
