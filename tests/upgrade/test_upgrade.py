@@ -18,6 +18,7 @@ import pytest
 from fillstream.libs.common.messages.codes import OrdStatus
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.services.analytics.sinks.store import Store
+from tests.support.hostile import refusals
 from tests.support.interpreters import PYTHONS, interpreter
 from tests.support.memory_log import MemoryLog, MemorySnapshots
 from tests.support.simulated_desk import SimulatedDesk
@@ -103,8 +104,9 @@ def test_every_releases_database_opens_and_agrees_with_its_log(release: str, tmp
 
 HASHES = """\
 import json, sys
+from tests.support.hostile import refusals
 from tests.upgrade import kept
-print(json.dumps({seed: kept.hashes(kept.played(seed)) for seed in kept.SEEDS}))
+print(json.dumps([{seed: kept.hashes(kept.played(seed)) for seed in kept.SEEDS}, refusals()]))
 """
 
 
@@ -113,4 +115,6 @@ def test_every_python_gives_the_same_bytes(version: str, tmp_path: Path) -> None
     python = interpreter(version, tmp_path)
     told = subprocess.run([python, "-c", HASHES], cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout) == NOW.seeds()
+    hashes, refused = json.loads(told.stdout)
+    assert hashes == NOW.seeds()
+    assert refused == refusals()

@@ -13,6 +13,7 @@ from fillstream.libs.common.messages.codes import OrderType
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
+from tests.support.hostile import refusals
 from tests.support.orders import CONFIG, D, OrdersDesk, new_order, report
 from tests.support.terms import account, but, instrument
 
@@ -409,3 +410,12 @@ def test_a_name_nobody_can_have_is_refused_in_a_short_sentence(desk: OrdersDesk,
         letter = desk.dead_letter({b"config": orjson.dumps({**document, kind: {name: item}})})
         assert letter["reason"] == "bad_config"
         assert len(letter["text"]) < 300
+
+
+def test_whatever_a_configuration_holds_the_refusal_is_short_and_ascii() -> None:
+    said = refusals()
+    assert len(said) > 500
+    for each in said:
+        assert each.isascii() and each.isprintable(), each
+        assert len(each) < 500
+        assert "pydantic" not in each and "is not valid (" not in each, each
