@@ -80,7 +80,7 @@ def said_of(model: type[BaseModel], name: str, key: str) -> Any:
     return extra.get(key) if isinstance(extra, dict) else None
 
 
-class Terms(BaseModel):
+class ReferenceData(BaseModel):
     """What instruments and accounts have in common: frozen, and without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -104,7 +104,7 @@ class Terms(BaseModel):
         return {name: written(getattr(self, name)) for name in type(self).model_fields}
 
 
-class InstrumentUnits(Terms):
+class InstrumentUnits(ReferenceData):
     """What prices and quantities of an instrument are counted in, and what they are worth."""
 
     tick_size: Annotated[
@@ -141,7 +141,7 @@ class InstrumentTerms(InstrumentFields):
     id: InstrumentId
 
 
-class AccountFields(Terms):
+class AccountFields(ReferenceData):
     """An account's terms without its number, which events call `account_id`. Values are in the instrument's currency.
 
     A limit without a section of its own has its default in `account_limits`.
@@ -184,7 +184,7 @@ def written(value: Any) -> Any:
             return canonical(value)
         case StrEnum():
             return value.value
-        case Terms():
+        case ReferenceData():
             return value.values()
         case Mapping():
             return {key: written(each) for key, each in value.items()}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.journal import AccountDefined, Event, InstrumentDefined, OrderFilled
 from fillstream.libs.common.messages.positions import PositionEvent
-from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, Terms
+from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
 _SAME = ("client_order_id", "account", "symbol", "side")
@@ -114,7 +114,7 @@ def _latency() -> str:
     )
 
 
-def _newest(event: type[Event], name: str, number: str, terms: type[Terms]) -> str:
+def _newest(event: type[Event], name: str, number: str, terms: type[ReferenceData]) -> str:
     """One row an instrument or account: its name, its number and its terms as they were defined last."""
     kind = event.model_fields["type"].default
     names = ", ".join((name, number, *terms.model_fields, "time", "log_stream"))

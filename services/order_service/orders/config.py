@@ -27,7 +27,7 @@ from fillstream.libs.common.messages.reference import (
     AccountTerms,
     InstrumentTerms,
     Milliseconds,
-    Terms,
+    ReferenceData,
     canonical_json,
     with_anothers_id,
 )
@@ -49,7 +49,7 @@ def _text(value: Any) -> Any:
     return value
 
 
-class DeskConfig(Terms):
+class DeskConfig(ReferenceData):
     """Everything a decision of the orders stage depends on.
 
     Raises:

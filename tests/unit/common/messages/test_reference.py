@@ -19,7 +19,7 @@ from fillstream.libs.common.messages.reference import (
     AccountTerms,
     InstrumentTerms,
     InstrumentUnits,
-    Terms,
+    ReferenceData,
     canonical_json,
 )
 from fillstream.libs.common.process.settings import load_settings
@@ -31,7 +31,7 @@ D = Decimal
 
 
 @pytest.mark.parametrize("model", [InstrumentTerms, AccountTerms])
-def test_every_term_says_what_it_means_and_has_a_bound(model: type[Terms]) -> None:
+def test_every_term_says_what_it_means_and_has_a_bound(model: type[ReferenceData]) -> None:
     for name, field in model.model_fields.items():
         assert field.description, name
         assert field.metadata, f"{name} is bounded"
