@@ -43,8 +43,10 @@ def written_number(value: Any) -> Any:
     return exact_number(value)
 
 
-Whole = Annotated[int, BeforeValidator(written_number)]
-Money = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(written_number)]
+WRITTEN = BeforeValidator(written_number)
+"""Last in an annotation: what comes before it is then a bound of the number itself, for JSON schemas as well."""
+Whole = Annotated[int, WRITTEN]
+Money = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), WRITTEN]
 Milliseconds = Annotated[Whole, Field(ge=0, le=MAX_MS)]
 
 
@@ -55,9 +57,7 @@ def about(
     fix: str = "",
     fixed: bool = False,
     section: str = "",
-    gt: int | None = None,
-    ge: int | None = None,
-    le: int | None = None,
+    **bounds: Any,
 ) -> Any:
     """Return what a field says about itself.
 
@@ -67,11 +67,16 @@ def about(
         fix: FIX's number and name for it, where there is one.
         fixed: whether ticks and lots in books, orders and positions were counted in it, so that it may not change.
         section: of the configuration file, where the default of an account that sets none stands.
-        gt, ge, le: what its value is above, at least, at most.
+        bounds: `gt`, `ge`, `le`: what its value is above, at least, at most.
     """
     said: dict[str, JsonValue] = {UNIT: unit, FIX: fix, FIXED: fixed, SECTION: section}
     said = {key: value for key, value in said.items() if value}
-    return Field(description=text, json_schema_extra=said, gt=gt, ge=ge, le=le)
+    return Field(description=text, json_schema_extra=said, **bounds)
+
+
+def amount(text: str, **more: Any) -> Any:
+    """Return what a Decimal says about itself; see `about`."""
+    return about(text, max_digits=MAX_DIGITS, allow_inf_nan=False, **more)
 
 
 def said_of(model: type[BaseModel], name: str, key: str) -> Any:
@@ -108,15 +113,20 @@ class InstrumentUnits(ReferenceData):
     """What prices and quantities of an instrument are counted in, and what they are worth."""
 
     tick_size: Annotated[
-        Money, about("prices are multiples of it", unit="currency", fix="969 MinPriceIncrement", fixed=True, gt=0)
+        Decimal,
+        amount("prices are multiples of it", unit="currency", fix="969 MinPriceIncrement", fixed=True, gt=0),
+        WRITTEN,
     ]
-    lot_size: Annotated[Money, about("quantities are multiples of it", fix="561 RoundLot", fixed=True, gt=0)]
+    lot_size: Annotated[
+        Decimal, amount("quantities are multiples of it", fix="561 RoundLot", fixed=True, gt=0), WRITTEN
+    ]
     multiplier: Annotated[
-        Money,
-        about(
+        Decimal,
+        amount(
             "money per unit of price and quantity; 1 for shares and spot",
             unit="currency", fix="231 ContractMultiplier", fixed=True, gt=0,
         ),
+        WRITTEN,
     ] = Decimal(1)  # fmt: skip
     currency: Annotated[Name, about("of prices, values and fees", fix="15 Currency", fixed=True)] = "USD"
 
@@ -125,14 +135,18 @@ class InstrumentFields(InstrumentUnits):
     """An instrument's terms without its number, which events call `instrument_id`. Negative fees are rebates."""
 
     maker_fee_bps: Annotated[
-        Money, about("fee of a fill that rested in the book, of the traded value", unit="bps", ge=-BPS, le=BPS)
+        Decimal,
+        amount("fee of a fill that rested in the book, of the traded value", unit="bps", ge=-BPS, le=BPS),
+        WRITTEN,
     ] = Decimal(0)
     taker_fee_bps: Annotated[
-        Money, about("fee of a fill that took from the book, of the traded value", unit="bps", ge=-BPS, le=BPS)
+        Decimal,
+        amount("fee of a fill that took from the book, of the traded value", unit="bps", ge=-BPS, le=BPS),
+        WRITTEN,
     ] = Decimal(0)
 
 
-InstrumentId = Annotated[Whole, about("the symbol's number in records, unique", fixed=True, ge=1, le=MAX_SYMBOL)]
+InstrumentId = Annotated[int, about("the symbol's number in records, unique", fixed=True, ge=1, le=MAX_SYMBOL), WRITTEN]
 
 
 class InstrumentTerms(InstrumentFields):
@@ -147,19 +161,25 @@ class AccountFields(ReferenceData):
     A limit without a section of its own has its default in `account_limits`.
     """
 
-    max_order_value: Annotated[Money, about("price times quantity times multiplier of one order, at most", gt=0)]
+    max_order_value: Annotated[
+        Decimal, amount("price times quantity times multiplier of one order, at most", gt=0), WRITTEN
+    ]
     max_daily_orders: Annotated[
-        Whole, about("orders accepted in one UTC day of log time, at most", ge=0, le=MAX_DAILY_ORDERS)
+        int, about("orders accepted in one UTC day of log time, at most", ge=0, le=MAX_DAILY_ORDERS), WRITTEN
     ]
     min_order_size: Annotated[
-        Money, about("the value of an order, at least: what exchanges call minimum notional", ge=0)
+        Decimal, amount("the value of an order, at least: what exchanges call minimum notional", ge=0), WRITTEN
     ] = Decimal(0)
     max_slippage_bps: Annotated[
-        Money, about("how far through the touch a price may reach", unit="bps", section="order_params", ge=0, le=BPS)
+        Decimal,
+        amount("how far through the touch a price may reach", unit="bps", section="order_params", ge=0, le=BPS),
+        WRITTEN,
     ] = Decimal(10)
 
 
-AccountId = Annotated[Whole, about("the account's number in records, unique", fixed=True, ge=1, le=MAX_ACCOUNT_ID)]
+AccountId = Annotated[
+    int, about("the account's number in records, unique", fixed=True, ge=1, le=MAX_ACCOUNT_ID), WRITTEN
+]
 
 
 class AccountTerms(AccountFields):

@@ -37,6 +37,12 @@ def test_every_term_says_what_it_means_and_has_a_bound(model: type[ReferenceData
         assert field.metadata, f"{name} is bounded"
 
 
+@pytest.mark.parametrize("event", [InstrumentDefined, AccountDefined])
+def test_pages_about_the_events_show_the_bounds(event: type[InstrumentDefined | AccountDefined]) -> None:
+    for name, shown in event.model_json_schema()["properties"].items():
+        assert not shown.keys() & {"gt", "ge", "lt", "le"}, f"{name}: a bound in the words of JSON schemas"
+
+
 def test_what_ticks_and_lots_were_counted_in_is_said_by_the_fields_themselves() -> None:
     assert set(InstrumentTerms.fixed()) == {"id", "tick_size", "lot_size", "multiplier", "currency"}
     assert set(AccountTerms.fixed()) == {"id"}
