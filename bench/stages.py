@@ -15,12 +15,12 @@ from typing import Any
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.codes import OrderType, TimeInForce
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.messages.stages import STAGES
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of
-from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
-from fillstream.services.order_service.orders.config import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.signals.stage import SignalsStage
 from fillstream.services.position_service.stage import PositionStage
@@ -28,14 +28,19 @@ from fillstream.services.position_service.stage import PositionStage
 BATCH = 500
 START_MS = 1_700_000_000_000
 TOPOLOGY = Topology()
+INSTRUMENT = InstrumentTerms(id=1, tick_size=Decimal("0.01"), lot_size=Decimal(1), taker_fee_bps=Decimal("0.35"))
 CONFIG = DeskConfig(
-    instruments={"AAPL": Instrument(1, Decimal("0.01"), Decimal(1), Decimal(1), "USD", Decimal(0), Decimal("0.35"))},
-    accounts={"bench": Account(1, Decimal(10**12), 10**9, Decimal(0), Decimal(50))},
+    instruments={"AAPL": INSTRUMENT},
+    accounts={
+        "bench": AccountTerms(
+            id=1, max_order_value=Decimal(10**12), max_daily_orders=10**9, max_slippage_bps=Decimal(50)
+        )
+    },
     default_order_type=OrderType.MARKET,
     default_time_in_force=TimeInForce.GTC,
 )
 QUOTE = frames.quote(1, 15_000, 10**14, 15_002, 10**14)
-LISTINGS = {1: Listing("AAPL", Scale(Decimal("0.01")), Scale(Decimal(1)))}
+LISTINGS = {1: Listing("AAPL", INSTRUMENT)}
 
 
 def signal(n: int) -> dict[bytes, bytes]:

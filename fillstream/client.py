@@ -209,6 +209,7 @@ class Client:
     def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
         from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
 
+        from fillstream.libs.common.messages.sentences import sentence  # noqa: PLC0415
         from fillstream.libs.common.messages.signals import SIGNALS  # noqa: PLC0415
 
         signal_id = signal_id or str(uuid.uuid4())
@@ -219,7 +220,7 @@ class Client:
         try:
             SIGNALS[kind].model_validate({name: value for name, value in fields.items() if value is not None})
         except ValidationError as error:
-            raise ValueError("\n".join(_sentence(dict(each)) for each in error.errors(include_url=False))) from None
+            raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
         pipe = self._raw.pipeline(transaction=False)  # one round trip
         pipe.xrevrange(self.topology.events(self.topology.account_partition(account)), count=1)
         pipe.xrevrange(self.topology.dead, count=1)
@@ -319,12 +320,3 @@ def _concerns(event: dict[str, Any], outcome: Outcome, sent: _Sent, signals: str
     if event.get("signal_id") == outcome.signal_id:
         return True
     return outcome.order_id is not None and event.get("order_id") == outcome.order_id
-
-
-def _sentence(error: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "value_error":
-        text = str(error["ctx"]["error"])
-        return f"{where}: {text}" if where else text
-    message: str = error["msg"]
-    return f"{where}: {message[0].lower()}{message[1:]}, got {error['input']!r}"

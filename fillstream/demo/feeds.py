@@ -12,7 +12,6 @@ import gzip
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ import redis
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import Command, CommandType, Side
+from fillstream.libs.common.messages.reference import InstrumentTerms
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.values.money import Scale
 
@@ -64,18 +64,20 @@ class Moment(NamedTuple):
     record: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class Listed:
-    """An instrument as a feed needs it: its number, and how its decimals become ticks and lots."""
+    """An instrument's terms as a feed needs them: its number, and how its decimals become ticks and lots."""
 
-    id: int
-    ticks: Scale
-    lots: Scale
+    __slots__ = ("id", "lots", "ticks")
+
+    def __init__(self, terms: InstrumentTerms) -> None:
+        self.id = terms.id
+        self.ticks = Scale(terms.tick_size)
+        self.lots = Scale(terms.lot_size)
 
 
-def listed(instruments: Mapping[str, Any]) -> dict[str, Listed]:
+def listed(instruments: Mapping[str, InstrumentTerms]) -> dict[str, Listed]:
     """Return what feeds need of the settings' instruments, by symbol."""
-    return {s: Listed(each.id, Scale(each.tick_size), Scale(each.lot_size)) for s, each in instruments.items()}
+    return {symbol: Listed(terms) for symbol, terms in instruments.items()}
 
 
 # ---------------------------------------------------------------------------------------------------- sources

@@ -68,6 +68,7 @@ def examine_container(settings: Settings, redis_url: str) -> list[Finding]:
     has_analytics = importlib.util.find_spec(ANALYTICS_LIBRARIES[0]) is not None
     return [
         Finding("ok", "configuration", f"{default_path()}, environment {settings.environment}"),
+        _settings(settings),
         _python(),
         _core(),
         _hiredis(),
@@ -88,10 +89,11 @@ def _data_dir(folder: Path) -> Finding:
     return Finding("ok", what, f"{folder}, {free / 2**30:.1f} GiB free")
 
 
-def examine(redis_url: str, running: bool) -> list[Finding]:
+def examine(settings: Settings, redis_url: str, running: bool) -> list[Finding]:
     """Return everything that was looked for on a person's machine.
 
     Args:
+        settings: what a desk here would be told.
         redis_url: the desk's Redis.
         running: whether a local stack runs: its ports are taken then, and should be.
     """
@@ -102,11 +104,20 @@ def examine(redis_url: str, running: bool) -> list[Finding]:
         _hiredis(),
         _valkey(),
         _analytics(),
+        _settings(settings),
         *_server(redis_url),
         *([] if running else _ports()),
         _program("docker", ["docker", "--version"], "for docker compose: https://docs.docker.com/engine/install"),
         _program("kubectl", ["kubectl", "version", "--client"], "for k8s/: https://kubernetes.io/docs/tasks/tools"),
     ]
+
+
+def _settings(settings: Settings) -> Finding:
+    what, idle = "settings", settings.without_effect
+    if not idle:
+        return Finding("ok", what, "every one that is set has an effect")
+    how = "nothing reads them yet: do not rely on them, and leave them out where the file need not carry them"
+    return Finding("warning", what, f"without effect: {', '.join(idle)}", how)
 
 
 def _python() -> Finding:

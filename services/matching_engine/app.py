@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.process.settings import Settings
-from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
 
 
 def engine(settings: Settings, partition: int, venue: str = SIM) -> EngineStage:
     """Return the engine of a simulated venue's symbol partition."""
-    listings = {
-        each.id: Listing(symbol, Scale(each.tick_size), Scale(each.lot_size))
-        for symbol, each in settings.instruments.items()
-    }
+    listings = {each.id: Listing(symbol, each) for symbol, each in settings.instruments.items()}
     return EngineStage(settings.topology(), partition, listings, venue)
 
 

@@ -29,6 +29,7 @@ from fillstream.libs.common.engine.frames import (
     struct_of_some,
 )
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.libs.common.values.money import Scale
@@ -86,10 +87,10 @@ class Listing:
 
     __slots__ = ("price", "qty", "symbol")
 
-    def __init__(self, symbol: str, ticks: Scale, lots: Scale) -> None:
+    def __init__(self, symbol: str, units: InstrumentUnits) -> None:
         self.symbol = symbol
-        self.price = lru_cache(TEXTS_KEPT)(ticks.text)
-        self.qty = lru_cache(TEXTS_KEPT)(lots.text)
+        self.price = lru_cache(TEXTS_KEPT)(Scale(units.tick_size).text)
+        self.qty = lru_cache(TEXTS_KEPT)(Scale(units.lot_size).text)
 
 
 class EngineStage:

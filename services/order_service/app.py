@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.runtime.stage import Stage
-from fillstream.services.order_service.orders.config import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.signals.stage import SignalsStage
 
@@ -15,24 +15,13 @@ def desk_config(settings: Settings) -> DeskConfig:
     """Return what decisions depend on, as it will travel through the inbox."""
     params = settings.order_params
     return DeskConfig(
-        instruments={
-            symbol: Instrument(
-                each.id, each.tick_size, each.lot_size, each.multiplier, each.currency,
-                each.maker_fee_bps, each.taker_fee_bps,
-            )
-            for symbol, each in settings.instruments.items()
-        },
-        accounts={
-            name: Account(
-                each.id, each.max_order_value, each.max_daily_orders, each.min_order_size, each.max_slippage_bps
-            )
-            for name, each in settings.accounts.items()
-        },
+        instruments=dict(settings.instruments),
+        accounts=dict(settings.accounts),
         default_order_type=params.default_order_type,
         default_time_in_force=params.time_in_force,
         retention_ms=settings.order_cache.ttl * 1000 if settings.order_cache.enabled else 0,
         max_quote_age_ms=settings.execution.max_quote_age_ms,
-    )  # fmt: skip
+    )
 
 
 def signals(settings: Settings, partition: int) -> SignalsStage:

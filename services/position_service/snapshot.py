@@ -13,18 +13,18 @@ that is added with a default needs no more; what changes a shape raises `VERSION
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
 from typing import Final
 
 import orjson
 
-from fillstream.libs.common.ledger.average import InstrumentLedger, Position
+from fillstream.libs.common.ledger.average import Holdings, Position
+from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 
 VERSION = 2
 
 _KEYS: Final = ("version", "read", "sent", "fills", "instruments")
-_TERMS: Final = ("symbol", "currency", "tick_size", "lot_size", "multiplier", "mark", "positions")
+_TERMS: Final = ("symbol", *InstrumentUnits.model_fields, "mark", "positions")
 _POSITION: Final = tuple(each.name for each in fields(Position))
 
 
@@ -36,7 +36,7 @@ class Books:
         read: number of the journal's last event.
         sent: number of the last message sent.
         fills: what fills did to positions, counted.
-        instruments: with their positions, by symbol.
+        holdings: of every instrument, by symbol.
     """
 
     read: int = 0
@@ -44,7 +44,7 @@ class Books:
     fills: dict[str, int] = field(
         default_factory=lambda: {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
     )
-    instruments: dict[str, InstrumentLedger] = field(default_factory=dict)
+    holdings: dict[str, Holdings] = field(default_factory=dict)
 
 
 def dump(books: Books) -> bytes:
@@ -55,22 +55,19 @@ def dump(books: Books) -> bytes:
             "read": books.read,
             "sent": books.sent,
             "fills": books.fills,
-            "instruments": [_instrument(each) for each in books.instruments.values()],
+            "instruments": [_holdings(each) for each in books.holdings.values()],
         }
     )
 
 
-def _instrument(instrument: InstrumentLedger) -> Document:
+def _holdings(holdings: Holdings) -> Document:
     return {
-        "symbol": instrument.symbol,
-        "currency": instrument.currency,
-        "tick_size": str(instrument.price.step),
-        "lot_size": str(instrument.lot.step),
-        "multiplier": str(instrument.multiplier),
-        "mark": None if instrument.mark is None else str(instrument.mark),
+        "symbol": holdings.symbol,
+        **holdings.units.values(),
+        "mark": None if holdings.mark is None else str(holdings.mark),
         "positions": [
             {"account": account, **{name: str(getattr(position, name)) for name in _POSITION}}
-            for account, position in instrument.positions.items()
+            for account, position in holdings.positions.items()
         ],
     }
 
@@ -87,26 +84,20 @@ def load(data: bytes) -> Books:
     # 0.1.0 wrote no version: its was the first.
     document = upcast("positions snapshot", document, document.get("version", 1), VERSION, UPCASTS)
     check_names("positions snapshot", document, _KEYS, _KEYS)
-    instruments = {each["symbol"]: _load_instrument(each) for each in document["instruments"]}
-    return Books(document["read"], document["sent"], document["fills"], instruments)
+    holdings = {each["symbol"]: _load_holdings(each) for each in document["instruments"]}
+    return Books(document["read"], document["sent"], document["fills"], holdings)
 
 
-def _load_instrument(record: Document) -> InstrumentLedger:
+def _load_holdings(record: Document) -> Holdings:
     check_names("instrument", record, _TERMS, _TERMS)
-    instrument = InstrumentLedger(
-        record["symbol"],
-        record["currency"],
-        tick_size=Decimal(record["tick_size"]),
-        lot_size=Decimal(record["lot_size"]),
-        multiplier=Decimal(record["multiplier"]),
-    )
+    holdings = Holdings(record["symbol"], InstrumentUnits.out_of(record))
     if record["mark"] is not None:
-        instrument.set_mark(int(record["mark"]))
+        holdings.set_mark(int(record["mark"]))
     for each in record["positions"]:
         check_names("Position", each, ("account", *_POSITION), ("account", "quantity"))
         account = each.pop("account")
-        instrument.positions[account] = Position(**{name: int(value) for name, value in each.items()})
-    return instrument
+        holdings.positions[account] = Position(**{name: int(value) for name, value in each.items()})
+    return holdings
 
 
 _V1_POSITION = ("account", "quantity", "cash", "cost", "denominator", "fees")

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
-from fillstream.libs.common.ledger.average import InstrumentLedger, Position
+from fillstream.libs.common.ledger.average import Holdings, Position
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import VERSION
+from fillstream.libs.common.messages.reference import InstrumentUnits
+from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.money import Scale
@@ -81,87 +83,88 @@ class PositionStage:
 
         The event stays in the sequence even if it is refused, hence `out.bad` and not BadEntry.
         """
-        symbol, currency, multiplier = event["symbol"], event["currency"], Decimal(event["multiplier"])
-        tick_size, lot_size = Decimal(event["tick_size"]), Decimal(event["lot_size"])
-        known = self._books.instruments.get(symbol)
+        symbol = event["symbol"]
+        try:
+            units = InstrumentUnits.out_of(event)
+        except ValidationError as error:
+            raise Inconsistent(f"event {event['seq']}: {symbol}: {sentences(error)}") from None
+        known = self._books.holdings.get(symbol)
         if known is None:
-            self._books.instruments[symbol] = InstrumentLedger(
-                symbol, currency, tick_size=tick_size, lot_size=lot_size, multiplier=multiplier
-            )
+            self._books.holdings[symbol] = Holdings(symbol, units)
             return
-        if (currency, multiplier) != (known.currency, known.multiplier) and known.positions:
+        before = known.units
+        if (units.currency, units.multiplier) != (before.currency, before.multiplier) and known.positions:
             out.bad(
                 "terms_changed",
-                f"{symbol}: currency {currency} and multiplier {multiplier} must stay {known.currency} and "
-                f"{known.multiplier}, positions are counted in them; the old terms stay",
+                f"{symbol}: currency {units.currency} and multiplier {units.multiplier} must stay {before.currency} "
+                f"and {before.multiplier}, positions are counted in them; the old terms stay",
             )
             return
-        known.currency, known.multiplier = currency, multiplier
-        known.regrid(tick_size, lot_size)
+        known.recount(units)
 
     def _filled(self, event: Message, ms: int, out: Outputs) -> None:
-        instrument = self._instrument(event)
-        lots = _units(event, "last_qty", instrument.lot)
-        ticks = _units(event, "last_px", instrument.price)
-        fee = instrument.fee(event["fee"])
-        if fee is None or lots <= 0 or event["currency"] != instrument.currency:
+        holdings = self._holdings_of(event)
+        lots = _units(event, "last_qty", holdings.lot)
+        ticks = _units(event, "last_px", holdings.price)
+        fee = holdings.fee(event["fee"])
+        if fee is None or lots <= 0 or event["currency"] != holdings.units.currency:
             raise Inconsistent(
                 f"event {event['seq']}: last_qty {event['last_qty']} must be above 0, fee {event['fee']} must have at "
-                f"most {instrument.decimals} decimals, currency {event['currency']} must be {instrument.currency}"
+                f"most {holdings.decimals} decimals, currency {event['currency']} must be {holdings.units.currency}"
             )
         if event["side"] == "SELL":
             lots = -lots
         account = event["account"]
-        position = instrument.positions.get(account)
+        position = holdings.positions.get(account)
         if position is None:
-            position = instrument.positions[account] = Position()
+            position = holdings.positions[account] = Position()
         change = position.fill(lots, ticks)
         position.fees += fee
         self._books.fills[change] += 1
-        message = self._message("PositionChanged", ms, account, instrument, position)
+        message = self._message("PositionChanged", ms, account, holdings, position)
         message["change"] = change
         message["order_id"] = event["order_id"]
         message["exec_id"] = event["exec_id"]
-        message["last_qty"] = instrument.lot.text(lots)
+        message["last_qty"] = holdings.lot.text(lots)
         message["last_px"] = event["last_px"]
         out.event(self._stream, message)
 
     def _quoted(self, event: Message, ms: int, out: Outputs) -> None:
-        instrument = self._instrument(event)
-        mark = _mark_of(event, instrument.price)
-        if mark is None or mark == instrument.mark:
+        holdings = self._holdings_of(event)
+        mark = _mark_of(event, holdings.price)
+        if mark is None or mark == holdings.mark:
             return
-        instrument.set_mark(mark)
-        for account, position in instrument.positions.items():
+        holdings.set_mark(mark)
+        for account, position in holdings.positions.items():
             if position.quantity:
-                out.event(self._stream, self._message("PositionMarked", ms, account, instrument, position))
+                out.event(self._stream, self._message("PositionMarked", ms, account, holdings, position))
 
-    def _instrument(self, event: Message) -> InstrumentLedger:
-        instrument = self._books.instruments.get(event["symbol"])
-        if instrument is None:
+    def _holdings_of(self, event: Message) -> Holdings:
+        holdings = self._books.holdings.get(event["symbol"])
+        if holdings is None:
             raise Inconsistent(f"event {event['seq']}: symbol {event['symbol']} must be defined before it is used")
-        return instrument
+        return holdings
 
-    def _message(self, kind: str, ms: int, account: str, instrument: InstrumentLedger, position: Position) -> Message:
+    def _message(self, kind: str, ms: int, account: str, holdings: Holdings, position: Position) -> Message:
         """Return what both kinds of message say; counts it as sent."""
         self._books.sent += 1
-        money = instrument.money
-        realized = instrument.realized(position)
-        unrealized = instrument.unrealized(position, realized)
+        money = holdings.money
+        realized = holdings.realized(position)
+        unrealized = holdings.unrealized(position, realized)
         return {
             "type": kind,
             "v": VERSION,
             "seq": self._books.sent,
             "time": ms,
             "account": account,
-            "symbol": instrument.symbol,
-            "currency": instrument.currency,
-            "position": instrument.lot.text(position.quantity),
-            "avg_px": instrument.average(position),
+            "symbol": holdings.symbol,
+            "currency": holdings.units.currency,
+            "position": holdings.lot.text(position.quantity),
+            "avg_px": holdings.average(position),
             "realized_pnl": money(realized),
             "fees": money(position.fees),
-            "cash": money(instrument.cash(position)),
-            "mark_px": instrument.mark_text,
+            "cash": money(holdings.cash(position)),
+            "mark_px": holdings.mark_text,
             "unrealized_pnl": None if unrealized is None else money(unrealized),
         }
 
@@ -177,7 +180,7 @@ class PositionStage:
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many positions are open and flat, and what fills did."""
-        quantities = [p.quantity for i in self._books.instruments.values() for p in i.positions.values()]
+        quantities = [p.quantity for i in self._books.holdings.values() for p in i.positions.values()]
         flat = quantities.count(0)
         return {"positions": {"open": len(quantities) - flat, "flat": flat}, "position_changes": self._books.fills}
 

@@ -223,8 +223,13 @@ CASES = [
         "wrong_partition",
         r"partition: 5 must be one of",
     ),
-    inbox("a deep configuration", {"config": DEEP}, "bad_config", r"config: configuration: must be a JSON object"),
-    inbox("an empty configuration", {"config": b"{}"}, "bad_config", r"configuration: must have exactly the keys"),
+    inbox("a deep configuration", {"config": DEEP}, "bad_config", r"config: must be a JSON object, got a list"),
+    inbox(
+        "an empty configuration",
+        {"config": b"{}"},
+        "bad_config",
+        r"config: instruments: is missing, a ",
+    ),
     inbox("a torn configuration", {"config": b'{"accounts":'}, "bad_config", r"config: "),
     # Somebody writes to the engine's inbox.
     command("a torn frame", NOISE(65), "torn_frame", r"frame: 65 bytes are not a whole number of 64"),

@@ -266,14 +266,14 @@ def test_two_signals_without_an_id_are_two_signals(run: Run, client: redis.Redis
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["AAPL", "HOLD", "1"], "side: input should be 'BUY' or 'SELL', got 'HOLD'"),
-        (["AAPL", "BUY", "0"], "quantity: input should be greater than 0, got '0'"),
-        (["AAPL", "BUY", "NaN"], "quantity: input should be a finite number, got 'NaN'"),
-        (["AA PL", "BUY", "1"], "symbol: string should match pattern"),
+        (["AAPL", "HOLD", "1"], "side: 'HOLD' must be BUY or SELL"),
+        (["AAPL", "BUY", "0"], "quantity: '0' must be above 0"),
+        (["AAPL", "BUY", "NaN"], "quantity: 'NaN' must be a finite number"),
+        (["AA PL", "BUY", "1"], "symbol: 'AA PL' must match"),
         (["AAPL", "BUY", "1", "--type", "LIMIT"], "price: a LIMIT order needs one"),
         (["AAPL", "BUY", "1", "--type", "MARKET", "--limit", "1"], "price: a MARKET order has none, got 1"),
-        (["AAPL", "BUY", "-5"], "quantity: input should be greater than 0, got '-5'"),
-        (["AAPL", "BUY", "-.5", "--limit", "1"], "quantity: input should be greater than 0, got '-.5'"),
+        (["AAPL", "BUY", "-5"], "quantity: '-5' must be above 0"),
+        (["AAPL", "BUY", "-.5", "--limit", "1"], "quantity: '-.5' must be above 0"),
     ],
 )
 def test_a_signal_that_the_desk_would_not_take_is_refused_before_it_is_sent(
@@ -694,6 +694,8 @@ def test_doctor_looks_at_everything_and_says_how_to_get_what_is_not_there(
     assert found["Redis"]["verdict"] == "ok"
     assert found["durable log"]["verdict"] == "warning"
     assert "CONFIG SET appendonly yes" in found["durable log"]["how"]
+    assert found["settings"]["verdict"] == "warning"
+    assert "order_params.rate_limit_orders" in found["settings"]["found"]
     client.config_set("appendonly", "yes")
     client.config_set("appendfsync", "always")
     found = {each["what"]: each for each in json.loads(run("doctor", "--json").stdout)}
@@ -710,7 +712,17 @@ def test_doctor_in_a_container_looks_at_what_matters_there(
     monkeypatch.setenv("FILLSTREAM_CONTAINER", "1")
     monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path))
     found = {each["what"]: each for each in json.loads(run("doctor", "--json").stdout)}
-    wanted = {"configuration", "Python", "C core", "hiredis", "analytics", "data folder", "Redis", "durable log"}
+    wanted = {
+        "configuration",
+        "settings",
+        "Python",
+        "C core",
+        "hiredis",
+        "analytics",
+        "data folder",
+        "Redis",
+        "durable log",
+    }
     assert set(found) == wanted
     assert str(tmp_path) in found["data folder"]["found"]
 
@@ -740,7 +752,7 @@ def test_config_says_which_is_in_force_and_makes_a_copy_to_change(run: Run, tmp_
     assert "is there already" in run("config", "--copy-to", str(mine), code=Exit.NO).stderr
     (mine / "local.yaml").write_text((mine / "local.yaml").read_text().replace("port: 8004", "port: 80040"))
     assert (
-        "local.yaml:9: service.port: 80040 is above"
+        "local.yaml:9: service.port: 80040 must be at most 65535"
         in run("config", "--config", str(mine / "local.yaml"), code=Exit.SETTINGS).stderr
     )
 

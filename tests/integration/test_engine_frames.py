@@ -15,15 +15,15 @@ from fillstream.libs.common.engine.frames import PARTITION_ALL, OrdType, Report,
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import READ_AHEAD_FROM, Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.runner import Runner
-from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
 from tests.support.memory_log import MemorySnapshots
 from tests.support.simulated_desk import CENT, SHARE
+from tests.support.terms import instrument
 
 PER_FRAME = 400
 FRAMES = 80
 TOPOLOGY = Topology(account_partitions=2)
-LISTINGS = {number: Listing(f"S{number}", Scale(CENT), Scale(SHARE)) for number in (1, 2)}
+LISTINGS = {number: Listing(f"S{number}", instrument(number, CENT, SHARE)) for number in (1, 2)}
 UNLISTED = 3
 
 

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from fillstream.demo import feeds
-from fillstream.demo.feeds import REPEAT_S, ROUND_NS, Listed, Moment, last_mids, listed, publish, synthetic
+from fillstream.demo.feeds import REPEAT_S, ROUND_NS, Moment, last_mids, listed, publish, synthetic
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.process.settings import load_settings
@@ -203,7 +203,7 @@ def test_without_a_place_to_go_on_from_a_seed_makes_the_market_it_always_made() 
 
 
 def test_where_the_market_stands_is_read_from_the_last_quotes_with_two_sides(client: redis.Redis) -> None:
-    aapl = Listed(1, INSTRUMENTS["AAPL"].ticks, INSTRUMENTS["AAPL"].lots)
+    aapl = INSTRUMENTS["AAPL"]
     for frame in (
         frames.quote(1, 10, 5, 20, 5) + frames.quote(1, 100, 5, 104, 5) + frames.print_trade(1, 1, 7, 7),
         frames.quote(1, 50, 5, 0, 0),  # no ask: no mid

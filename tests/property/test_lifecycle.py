@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Terms
-from fillstream.services.order_service.orders.config import Instrument
 from fillstream.services.order_service.orders.order import FINAL, Amendment, Order, Refusal
 from tests.support.orders import D
+from tests.support.terms import instrument
 
-TERMS = Terms("AAPL", Instrument(1, D("0.01"), D(1)), Topology())
+TERMS = Terms("AAPL", instrument(1, D("0.01"), D(1)), Topology())
 
 TRANSITIONS = {
     "PendingNew": {"New", "PartiallyFilled", "Filled", "Rejected", "PendingCancel", "PendingReplace", "Canceled"},

@@ -17,7 +17,7 @@ from fillstream.services.order_service.orders.stage import OrdersStage
 from tests.support.orders import CONFIG, OrdersDesk, new_order, report, request
 
 # Short lives, so that scripts of a few minutes see orders leave the state.
-SHORT = DeskConfig(CONFIG.instruments, CONFIG.accounts, retention_ms=500, idempotency_ms=2_000)
+SHORT = DeskConfig(instruments=CONFIG.instruments, accounts=CONFIG.accounts, retention_ms=500, idempotency_ms=2_000)
 
 # What an order needs to reach the venue comes most often: most of what can happen, happens after that.
 names = st.sampled_from(["AAPL"] * 6 + ["BTCUSDT", "ES", "MSFT"])

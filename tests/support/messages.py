@@ -27,8 +27,10 @@ def _value(name: str, annotation: Any, number: int) -> Any:
         return 1
     if name == "time":
         return 1_700_000_000_000 + number
-    if name in ("order_id", "seq", "instrument_id", "account_id", "max_daily_orders"):
-        return str(number) if name == "order_id" else number
+    if name == "order_id":
+        return str(number)
+    if annotation is int:
+        return number
     if get_origin(annotation) is Literal:
         return get_args(annotation)[0]
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):

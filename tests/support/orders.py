@@ -15,8 +15,9 @@ from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs
-from fillstream.services.order_service.orders.config import DAY_MS, Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
+from tests.support.terms import account, instrument
 
 NOON_MS = 19_700 * DAY_MS + DAY_MS // 2
 FINAL = {"Filled", "Canceled", "Rejected", "Expired"}
@@ -24,13 +25,13 @@ D = Decimal
 
 CONFIG = DeskConfig(
     instruments={
-        "AAPL": Instrument(1, D("0.01"), D(1), maker_fee_bps=D("-0.2"), taker_fee_bps=D("0.5")),
-        "BTCUSDT": Instrument(2, D("0.10"), D("0.00001"), currency="USDT", taker_fee_bps=D("4.5")),
-        "ES": Instrument(3, D("0.25"), D(1), multiplier=D(50)),
+        "AAPL": instrument(1, D("0.01"), D(1), maker_fee_bps=D("-0.2"), taker_fee_bps=D("0.5")),
+        "BTCUSDT": instrument(2, D("0.10"), D("0.00001"), currency="USDT", taker_fee_bps=D("4.5")),
+        "ES": instrument(3, D("0.25"), D(1), multiplier=D(50)),
     },
     accounts={
-        "default": Account(1, D(100_000), 50, D(10), D(100)),
-        "other": Account(2, D(1_000_000), 1_000, D(0), D(50)),
+        "default": account(1, D(100_000), 50, D(10), D(100)),
+        "other": account(2, D(1_000_000), 1_000, D(0), D(50)),
     },
 )
 SYMBOL_IDS = {"AAPL": 1, "BTCUSDT": 2, "ES": 3}

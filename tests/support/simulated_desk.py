@@ -22,26 +22,26 @@ from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import Fenced
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.stage import Stage
-from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
-from fillstream.services.order_service.orders.config import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.signals.stage import SignalsStage
 from fillstream.services.position_service.stage import PositionStage
 from fillstream.tools.audit import Audit, audit
 from fillstream.tools.replay import Replay, replay
 from tests.support.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
+from tests.support.terms import account, instrument
 
 CENT, SHARE = Decimal("0.01"), Decimal(1)
 SYMBOLS = {"AAPL": 1, "MSFT": 2, "SPY": 3}
 ACCOUNTS = ("default", "alpha", "beta")
 CONFIG = DeskConfig(
     instruments={
-        symbol: Instrument(number, CENT, SHARE, SHARE, "USD", Decimal("-0.1"), Decimal("0.35"))
+        symbol: instrument(number, CENT, SHARE, maker_fee_bps=Decimal("-0.1"), taker_fee_bps=Decimal("0.35"))
         for symbol, number in SYMBOLS.items()
     },
     accounts={
-        name: Account(number, Decimal(1_000_000), 10_000, Decimal(10), Decimal(100))
+        name: account(number, Decimal(1_000_000), 10_000, Decimal(10), Decimal(100))
         for number, name in enumerate(ACCOUNTS, start=1)
     },
     default_order_type=OrderType.MARKET,
@@ -75,7 +75,7 @@ class SimulatedDesk:
         self.dice = random.Random(seed)
         self.redis = MemoryRedis()
         self.topology = Topology(accounts, symbols, prefix)
-        listings = {number: Listing(symbol, Scale(CENT), Scale(SHARE)) for symbol, number in SYMBOLS.items()}
+        listings = {each.id: Listing(symbol, each) for symbol, each in CONFIG.instruments.items()}
         t = self.topology
         self.slots = [Slot(lambda: SignalsStage(t))]
         for a in range(accounts):

@@ -21,6 +21,7 @@ from fillstream.libs.common.runtime.runner import RecoveryError, Runner
 from fillstream.libs.common.runtime.stage import configuration_of
 from fillstream.services.analytics.sinks.store import Store
 from tests.support import kept
+from tests.support.hostile import refusals
 from tests.support.interpreters import PYTHONS, interpreter
 from tests.support.kept import Kept
 from tests.support.memory_log import MemoryLog, MemorySnapshots
@@ -169,7 +170,8 @@ def test_every_releases_database_opens_and_agrees_with_its_log(release: str, tmp
 HASHES = """\
 import json, sys
 from tests.support import kept
-print(json.dumps({seed: kept.hashes(kept.played(seed)) for seed in kept.SEEDS}))
+from tests.support.hostile import refusals
+print(json.dumps([{seed: kept.hashes(kept.played(seed)) for seed in kept.SEEDS}, refusals()]))
 """
 
 
@@ -178,4 +180,6 @@ def test_every_python_gives_the_same_bytes(version: str, tmp_path: Path) -> None
     python = interpreter(version, tmp_path)
     told = subprocess.run([python, "-c", HASHES], cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout) == NOW.seeds()
+    hashes, refused = json.loads(told.stdout)
+    assert hashes == NOW.seeds()
+    assert refused == refusals()

@@ -35,7 +35,7 @@ def doctor(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
     if in_container():
         findings = examine_container(desk.settings, desk.redis_url)
     else:
-        findings = examine(desk.redis_url, running=desk.told is not None)
+        findings = examine(desk.settings, desk.redis_url, running=desk.told is not None)
     if json:
         as_json([asdict(each) for each in findings])
     else:

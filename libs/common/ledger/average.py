@@ -19,7 +19,8 @@ from fractions import Fraction
 from math import gcd
 from typing import Literal
 
-from fillstream.libs.common.values.money import Scale, fixed, half_even, multiply
+from fillstream.libs.common.messages.reference import InstrumentUnits
+from fillstream.libs.common.values.money import Scale, fixed, half_even, multiply, units_of
 
 Change = Literal["opened", "increased", "reduced", "closed", "flipped"]
 
@@ -41,7 +42,7 @@ class Position:
         quantity: lots, long positive, short negative.
         cash: tick-lots that fills moved, sold positive; the exact sum of -lots * ticks.
         cost, denominator: what the open quantity cost, signed as it, in tick-lots: cost / denominator, lowest terms.
-        fees: paid so far, in the instrument's money; see `InstrumentLedger.fee`.
+        fees: paid so far, in the instrument's money; see `Holdings.fee`.
     """
 
     quantity: int = 0
@@ -93,15 +94,16 @@ class Position:
         return self.cash + self.open_cost
 
 
-class InstrumentLedger:
-    """An instrument's units, its mark, and every account's position in it.
+class Holdings:
+    """What all accounts hold of one instrument: its units, its mark, and every account's position in it.
 
     Args:
-        symbol, currency: as the journal names them.
-        tick_size, lot_size, multiplier: positive Decimals; one tick-lot is worth their product.
+        symbol: as the journal names it.
+        units: one tick-lot is worth tick size times lot size times multiplier, of the currency.
 
     Attributes:
-        price, lot: grids that every price and quantity so far is a multiple of.
+        units: every price and quantity so far is a multiple of their tick and lot size; see `recount`.
+        price, lot: their grids.
         decimals: of money; enough that every tick-lot, and half of one, is a whole number of them.
         half_tick_lot: money of half a tick-lot.
         mark: in half ticks, since a mid is one; None before the first quote.
@@ -109,46 +111,35 @@ class InstrumentLedger:
         positions: by account, in the order of their first fills.
     """
 
-    __slots__ = (
-        "currency",
-        "decimals",
-        "half_tick_lot",
-        "lot",
-        "mark",
-        "mark_text",
-        "multiplier",
-        "positions",
-        "price",
-        "symbol",
-    )
+    __slots__ = ("decimals", "half_tick_lot", "lot", "mark", "mark_text", "positions", "price", "symbol", "units")
 
-    def __init__(
-        self, symbol: str, currency: str, *, tick_size: Decimal, lot_size: Decimal, multiplier: Decimal
-    ) -> None:
+    def __init__(self, symbol: str, units: InstrumentUnits) -> None:
         self.symbol = symbol
-        self.currency = currency
-        self.multiplier = multiplier
         self.positions: dict[str, Position] = {}
         self.mark: int | None = None
         self.mark_text: str | None = None
-        self._measure(tick_size, lot_size)
+        self._measure(units)
 
-    def _measure(self, tick_size: Decimal, lot_size: Decimal) -> None:
-        self.price = Scale(tick_size)
-        self.lot = Scale(lot_size)
-        half = Fraction(multiply(tick_size, lot_size, self.multiplier)) / 2
+    def _measure(self, units: InstrumentUnits) -> None:
+        self.units = units
+        self.price = Scale(units.tick_size)
+        self.lot = Scale(units.lot_size)
+        half = Fraction(multiply(units.tick_size, units.lot_size, units.multiplier)) / 2
         self.decimals = MONEY_DECIMALS
         while (half * 10**self.decimals).denominator != 1:
             self.decimals += 1
         self.half_tick_lot = int(half * 10**self.decimals)
 
-    def regrid(self, tick_size: Decimal, lot_size: Decimal) -> None:
-        """Count in steps that old and new sizes are both multiples of; every position and the mark keep their value."""
-        tick, lot = _common_step(self.price.step, tick_size), _common_step(self.lot.step, lot_size)
+    def recount(self, units: InstrumentUnits) -> None:
+        """Count in steps that old and new sizes are both multiples of; every position and the mark keep their value.
+
+        Currency and multiplier are taken as they are: who changes them has no positions here.
+        """
+        tick, lot = _common_step(self.price.step, units.tick_size), _common_step(self.lot.step, units.lot_size)
         ticks = int(Fraction(self.price.step) / Fraction(tick))
         lots = int(Fraction(self.lot.step) / Fraction(lot))
         decimals = self.decimals
-        self._measure(tick, lot)
+        self._measure(units.model_copy(update={"tick_size": tick, "lot_size": lot}))
         for position in self.positions.values():
             position.quantity *= lots
             position.cash *= ticks * lots
@@ -168,13 +159,12 @@ class InstrumentLedger:
             self.mark_text = self.price.text(ticks)
 
     def fee(self, text: str) -> int | None:
-        """Return a fee's text as money, None when it has more decimals than money has."""
-        whole, _, part = text.partition(".")
-        missing = self.decimals - len(part)
-        if missing >= 0 and "E" not in text and "e" not in text:
-            return _shift(int(whole + part), missing)
-        units = Fraction(text) * _shift(1, self.decimals)
-        return units.numerator if units.denominator == 1 else None
+        """Return a fee's text as money, None when it has more decimals than money has.
+
+        Raises:
+            ValueError: the text is no decimal number.
+        """
+        return units_of(text, self.decimals)
 
     # What follows is a position's money; realized is rounded once, and unrealized is what is left of the exact total.
 

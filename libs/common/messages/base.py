@@ -18,8 +18,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from fillstream.libs.common.messages.codes import NAME, OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.codes import OrderType, Side, TimeInForce
 from fillstream.libs.common.values.money import MAX_DIGITS
+from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID
 
 VERSION = 1
 
@@ -39,14 +40,14 @@ def exact_number(value: Any) -> Any:
 
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
-Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+Id = Annotated[str, StringConstraints(pattern=ID)]
 Amount = Annotated[Decimal, Field(gt=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
 Price = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
 Number = Annotated[Decimal, Field(allow_inf_nan=False)]
 AnySide = Annotated[Side, BeforeValidator(_upper)]
 AnyOrderType = Annotated[OrderType, BeforeValidator(_upper)]
 AnyTimeInForce = Annotated[TimeInForce, BeforeValidator(_upper)]
-OrderId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,18}$")]
+OrderId = Annotated[str, StringConstraints(pattern=ORDER_ID)]
 
 
 class Message(BaseModel):

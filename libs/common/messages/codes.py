@@ -7,12 +7,16 @@ load the models of every message.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 DEFAULT_ACCOUNT = "default"
 MAX_SIGNAL_BYTES = 65_536
 """A signal's fields together may not be larger (bytes)."""
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
-"""Symbols, accounts, strategies, currencies."""
+VENUE = "SIM"
+"""Where orders go."""
+IDEMPOTENCY_MS = 24 * 3600 * 1000
+"""How long, in log time, a signal_id and a client_order_id are remembered at least (milliseconds): one window, as the
+first becomes the second where a signal has none."""
 
 
 class Side(StrEnum):
@@ -38,6 +42,12 @@ class TimeInForce(StrEnum):
     FOK = "FOK"
 
 
+DEFAULT_ORDER_TYPE = OrderType.MARKET
+"""Of a signal with neither order_type nor price, where the settings name none."""
+DEFAULT_TIME_IN_FORCE = TimeInForce.GTC
+"""Of a signal without time_in_force, where the settings name none."""
+
+
 class OrdStatus(StrEnum):
     """FIX 39, by name."""
 
@@ -52,80 +62,69 @@ class OrdStatus(StrEnum):
     EXPIRED = "Expired"
 
 
-class RejectReason(StrEnum):
-    """Why an order was refused (`OrderRejected.reason`); ORD_REJ_REASON has FIX 103's number for each."""
+class Reason(StrEnum):
+    """A reason: a stable code in snake case, FIX's number for it, and what it means.
 
-    UNKNOWN_SYMBOL = "unknown_symbol"
-    UNKNOWN_ACCOUNT = "unknown_account"
-    OFF_TICK = "off_tick"
-    OFF_LOT = "off_lot"
-    QUANTITY_TOO_LARGE = "quantity_too_large"
-    PRICE_TOO_LARGE = "price_too_large"
-    PRICE_NOT_POSITIVE = "price_not_positive"
-    PRICE_REQUIRED = "price_required"
-    NO_QUOTE = "no_quote"
-    STALE_QUOTE = "stale_quote"
-    PRICE_COLLAR = "price_collar"
-    MIN_ORDER_SIZE = "min_order_size"
-    MAX_ORDER_VALUE = "max_order_value"
-    MAX_DAILY_ORDERS = "max_daily_orders"
-    VENUE_CAPACITY = "venue_capacity"
-    VENUE_EXPIRED = "venue_expired"
-    VENUE_OTHER = "venue_other"
+    Attributes:
+        fix: the number in the FIX field that the class names, None where FIX has the field left out.
+        text: the meaning, in general; the message that carries the reason has a sentence about the very case.
+    """
+
+    fix: int | None
+    text: str
+
+    def __new__(cls, code: str, fix: int | None, text: str) -> Self:
+        """Make one of its code, number and meaning."""
+        reason = str.__new__(cls, code)
+        reason._value_ = code
+        reason.fix = fix
+        reason.text = text
+        return reason
 
 
-ORD_REJ_REASON: dict[RejectReason, int] = {
-    RejectReason.UNKNOWN_SYMBOL: 1,
-    RejectReason.UNKNOWN_ACCOUNT: 15,
-    RejectReason.OFF_TICK: 18,
-    RejectReason.OFF_LOT: 13,
-    RejectReason.QUANTITY_TOO_LARGE: 13,
-    RejectReason.PRICE_TOO_LARGE: 3,
-    RejectReason.PRICE_NOT_POSITIVE: 99,
-    RejectReason.PRICE_REQUIRED: 99,
-    RejectReason.NO_QUOTE: 99,
-    RejectReason.STALE_QUOTE: 99,
-    RejectReason.PRICE_COLLAR: 3,
-    RejectReason.MIN_ORDER_SIZE: 13,
-    RejectReason.MAX_ORDER_VALUE: 3,
-    RejectReason.MAX_DAILY_ORDERS: 3,
-    RejectReason.VENUE_CAPACITY: 0,
-    RejectReason.VENUE_EXPIRED: 4,
-    RejectReason.VENUE_OTHER: 99,
-}
-"""FIX 103 OrdRejReason."""
+class RejectReason(Reason):
+    """Why an order was refused (`OrderRejected.reason`): FIX 103 OrdRejReason."""
+
+    UNKNOWN_SYMBOL = "unknown_symbol", 1, "the desk has no such instrument"
+    UNKNOWN_ACCOUNT = "unknown_account", 15, "the desk has no such account"
+    OFF_TICK = "off_tick", 18, "the price is no multiple of the instrument's tick size"
+    OFF_LOT = "off_lot", 13, "the quantity is no multiple of the instrument's lot size"
+    QUANTITY_TOO_LARGE = "quantity_too_large", 13, "the quantity is more than a venue takes"
+    PRICE_TOO_LARGE = "price_too_large", 3, "the price is more than a venue takes"
+    PRICE_NOT_POSITIVE = "price_not_positive", 99, "the price is not above 0"
+    PRICE_REQUIRED = "price_required", 99, "orders are LIMIT here by default, and a LIMIT order needs a price"
+    NO_QUOTE = "no_quote", 99, "a market order has no quote that bounds its price"
+    STALE_QUOTE = "stale_quote", 99, "the quote that the order would reach is too old"
+    PRICE_COLLAR = "price_collar", 3, "the price is further through the touch than the account's max_slippage_bps"
+    MIN_ORDER_SIZE = "min_order_size", 13, "the order's value is below the account's min_order_size"
+    MAX_ORDER_VALUE = "max_order_value", 3, "the order's value is above the account's max_order_value"
+    MAX_DAILY_ORDERS = "max_daily_orders", 3, "the account had its max_daily_orders accepted today"
+    VENUE_CAPACITY = "venue_capacity", 0, "the venue has no room for another order"
+    VENUE_EXPIRED = "venue_expired", 4, "the order's time in force had ended when it reached the venue"
+    VENUE_OTHER = "venue_other", 99, "the venue refused the order for a reason of its own"
 
 
-class CancelRejectReason(StrEnum):
-    """Why a cancel or an amendment changed nothing; an amendment may also break one of RejectReason's rules."""
+class CancelRejectReason(Reason):
+    """Why a cancel or an amendment changed nothing: FIX 102 CxlRejReason.
 
-    TOO_LATE = "too_late"
-    UNKNOWN_ORDER = "unknown_order"
-    ALREADY_PENDING = "already_pending"
-    BELOW_FILLED = "below_filled"
-    MARKET_ORDER = "market_order"
-    VENUE_CAPACITY = "venue_capacity"
-    VENUE_OTHER = "venue_other"
+    An amendment may also break one of RejectReason's rules.
+    """
 
-
-CXL_REJ_REASON: dict[CancelRejectReason, int] = {
-    CancelRejectReason.TOO_LATE: 0,
-    CancelRejectReason.UNKNOWN_ORDER: 1,
-    CancelRejectReason.ALREADY_PENDING: 3,
-    CancelRejectReason.BELOW_FILLED: 99,
-    CancelRejectReason.MARKET_ORDER: 2,
-    CancelRejectReason.VENUE_CAPACITY: 2,
-    CancelRejectReason.VENUE_OTHER: 99,
-}
-"""FIX 102 CxlRejReason."""
+    TOO_LATE = "too_late", 0, "the order is finished already"
+    UNKNOWN_ORDER = "unknown_order", 1, "the account has no such order, or it was forgotten"
+    ALREADY_PENDING = "already_pending", 3, "a cancel or an amendment of the order is on its way already"
+    BELOW_FILLED = "below_filled", 99, "the new quantity is below what is filled already"
+    MARKET_ORDER = "market_order", 2, "a market order cannot be amended"
+    VENUE_CAPACITY = "venue_capacity", 2, "the venue has no room for the amended order"
+    VENUE_OTHER = "venue_other", 99, "the venue refused the request for a reason of its own"
 
 
-class CancelReason(StrEnum):
-    """Why an order was taken off the book (`OrderCanceled.reason`)."""
+class CancelReason(Reason):
+    """Why an order was taken off the book (`OrderCanceled.reason`): FIX 378 ExecRestatementReason, if unasked for."""
 
-    REQUESTED = "requested"
-    IOC_REMAINDER = "ioc_remainder"
-    FOK_KILLED = "fok_killed"
-    NO_LIQUIDITY = "no_liquidity"
-    REPLACED_BELOW_FILLED = "replaced_below_filled"
-    VENUE_OTHER = "venue_other"
+    REQUESTED = "requested", None, "the account asked for it"
+    IOC_REMAINDER = "ioc_remainder", 8, "what an IOC order found no one for at once"
+    FOK_KILLED = "fok_killed", 8, "a FOK order could not trade whole"
+    NO_LIQUIDITY = "no_liquidity", 8, "what a market order found no one for"
+    REPLACED_BELOW_FILLED = "replaced_below_filled", 8, "the amended quantity was filled already"
+    VENUE_OTHER = "venue_other", 99, "the venue took the order off for a reason of its own"

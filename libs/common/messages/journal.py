@@ -11,6 +11,12 @@ from pydantic import Field, TypeAdapter
 
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId
 from fillstream.libs.common.messages.codes import OrderType, OrdStatus, Side, TimeInForce
+from fillstream.libs.common.messages.reference import (
+    AccountFields,
+    AccountId,
+    InstrumentFields,
+    InstrumentId,
+)
 
 
 class Event(Message):
@@ -152,30 +158,24 @@ class OrderStatusReported(OrderEvent):
     text: str
 
 
-class InstrumentDefined(Event):
+class InstrumentDefined(InstrumentFields, Event):
     """Terms of an instrument that decisions after this event use."""
+
+    model_config = Event.model_config
 
     type: Literal["InstrumentDefined"] = "InstrumentDefined"
     symbol: Name
-    instrument_id: int
-    tick_size: Number
-    lot_size: Number
-    multiplier: Number
-    currency: Name
-    maker_fee_bps: Number
-    taker_fee_bps: Number
+    instrument_id: InstrumentId
 
 
-class AccountDefined(Event):
+class AccountDefined(AccountFields, Event):
     """Limits of an account that decisions after this event use."""
+
+    model_config = Event.model_config
 
     type: Literal["AccountDefined"] = "AccountDefined"
     account: Name
-    account_id: int
-    max_order_value: Number
-    max_daily_orders: int
-    min_order_size: Number
-    max_slippage_bps: Number
+    account_id: AccountId
 
 
 class QuoteUpdated(Event):

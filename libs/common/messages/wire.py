@@ -25,12 +25,11 @@ from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import MAX_SIGNAL_BYTES
+from fillstream.libs.common.values.naming import shorten
 
 DOCUMENT_FIELDS = (b"data", b"__data__")
 MAX_OPENINGS = 32
 """A document may open no more objects and lists than this (a signal opens one, FastStream's message two)."""
-SHOWN_CHARACTERS = 80
-"""A sentence shows at most this many characters of a value."""
 
 FASTSTREAM_MAGIC = b"\x89BIN\r\n\x1a\n"
 FASTSTREAM_VERSION = 1
@@ -38,18 +37,6 @@ _ENVELOPE = struct.Struct(">8sHIIH")
 
 # Possessive, so that hostile quotes cost linear time; the closing quote is optional for the same reason.
 _STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-
-
-def shorten(value: Any) -> str:
-    """Return a value as a sentence shows it: ASCII, at most SHOWN_CHARACTERS of it, the same on every Python."""
-    if isinstance(value, str):
-        return ascii(value) if len(value) <= SHOWN_CHARACTERS else ascii(value[:SHOWN_CHARACTERS]) + "..."
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    text = str(value)
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
 
 
 def encode_signal(signal: Mapping[str, Any]) -> dict[str, str]:

@@ -237,6 +237,8 @@ def tune_collector() -> None:
 def settings_or_exit(service: str) -> Settings:
     """Return the settings, with the log set up as they say; end the process with a sentence when they are refused.
 
+    What is set without an effect is named in one line: who limits a rate would believe it to be limited.
+
     Args:
         service: the name that this process's log lines carry.
     """
@@ -247,6 +249,8 @@ def settings_or_exit(service: str) -> Settings:
     except SettingsError as error:
         refuse(error)
     set_up_log(service, settings.order_params.log_level)
+    if settings.without_effect:
+        logger.warning("settings that are set, and have no effect yet: %s", ", ".join(settings.without_effect))
     return settings
 
 

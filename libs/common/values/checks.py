@@ -11,19 +11,18 @@ from enum import Enum
 from operator import index
 from typing import Any, TypeVar
 
+from fillstream.libs.common.values.naming import cut, shorten
+
 _E = TypeVar("_E", bound=Enum)
 _C = TypeVar("_C", bound=Callable[..., Any])
 
-_MOST_CHARS = 80
-_MOST_BITS = 256
-
 
 def shown(value: object) -> str:
-    """Return a value as an error quotes it: short, whatever it is."""
-    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-        return f"an integer of {value.bit_length()} bits"
-    text = repr(value)
-    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}..."
+    """Return a value as an error quotes it: as `shorten`, but Python's own way for what is neither text nor int.
+
+    Who passed a Decimal where an integer is wanted is not helped by seeing digits.
+    """
+    return shorten(value) if isinstance(value, str | int) else cut(ascii(value))
 
 
 def integer(field: str, value: object, low: int, high: int) -> int:

@@ -13,6 +13,8 @@ from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from math import ceil, floor
 
+from fillstream.libs.common.values.naming import shorten
+
 MAX_DIGITS = 24
 """Digits, before and after the point together, of a price or a quantity."""
 AVG_PX_DECIMALS = 12
@@ -36,16 +38,30 @@ def parse(text: str) -> Decimal:
     try:
         number = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"must be a decimal number, got {text!r}") from None
+        raise ValueError(f"must be a decimal number, got {shorten(text)}") from None
     if not number.is_finite():
-        raise ValueError(f"must be a finite number, got {text!r}")
+        raise ValueError(f"must be a finite number, got {shorten(text)}")
     _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int), "a finite number's exponent is an int"
     decimals = max(0, -exponent)
     whole = max(0, len(digits) + exponent)
     if whole + decimals > MAX_DIGITS:
-        raise ValueError(f"must be a number of at most {MAX_DIGITS} digits, got {text!r}")
+        raise ValueError(f"must be a number of at most {MAX_DIGITS} digits, got {shorten(text)}")
     return number
+
+
+def units_of(text: str, decimals: int) -> int | None:
+    """Return the number `text` writes in units of 10**-`decimals`, None when it has more decimals than that.
+
+    Raises:
+        ValueError: no decimal number. Any count of digits will do: sums and fees have more than what people write.
+    """
+    whole, _, part = text.partition(".")
+    missing = decimals - len(part)
+    if missing >= 0 and "E" not in text and "e" not in text:
+        return int(whole + part) * 10**missing  # type: ignore[no-any-return]
+    units: Fraction = Fraction(text) * 10**decimals
+    return units.numerator if units.denominator == 1 else None
 
 
 def plain(number: Decimal) -> str:

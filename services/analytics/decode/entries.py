@@ -27,6 +27,7 @@ from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.positions import position_message
+from fillstream.libs.common.messages.sentences import sentences
 from fillstream.services.analytics.decode.columns import LAST_MS, fits, money, times
 from fillstream.services.analytics.schema import (
     DEAD_TABLE,
@@ -166,7 +167,7 @@ def _decode_alone(kind: Messages, stream: str, entry: RawEntry, batch: Batch) ->
     try:
         message = kind.contract.validate_json(_payload(entry))
     except ValidationError as error:
-        batch.undecodable.append(Undecodable(entry, "bad_message", sentence(error)))
+        batch.undecodable.append(Undecodable(entry, "bad_message", sentences(error)[:TEXT_CHARACTERS]))
         return
     document = message.model_dump(mode="json")
     problems = []
@@ -193,14 +194,6 @@ def _has_room(column: Column, value: Any) -> bool:
             return fits(value)
         case _:
             return True
-
-
-def sentence(error: ValidationError) -> str:
-    """Return what is first wrong with a message: the field, the value and the rule."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "data"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: {ascii(first['input'])[:80]}: {first['msg']}{more}"[:TEXT_CHARACTERS]
 
 
 # ----------------------------------------------------------------------------------------------------- JSON to Arrow

@@ -14,8 +14,9 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from fillstream.libs.common.messages.market import Depth, Trades, market_message
+from fillstream.libs.common.messages.sentences import sentences
 from fillstream.services.analytics.decode.columns import LAST_MS, fits, times
-from fillstream.services.analytics.decode.entries import DATA, Batch, RawEntry, Undecodable, envelope, sentence
+from fillstream.services.analytics.decode.entries import DATA, TEXT_CHARACTERS, Batch, RawEntry, Undecodable, envelope
 from fillstream.services.analytics.schema import DEPTH_TABLE, MONEY, MONEY_ARROW, TRADES_TABLE
 
 LARGEST_INTEGER = 2**63 - 1
@@ -34,7 +35,7 @@ def decode_market(stream: str, entries: Sequence[RawEntry], batch: Batch) -> Non
         try:
             message = market_message.validate_json(flat[1])
         except ValidationError as error:
-            batch.undecodable.append(Undecodable(entry, "bad_message", sentence(error)))
+            batch.undecodable.append(Undecodable(entry, "bad_message", sentences(error)[:TEXT_CHARACTERS]))
             continue
         problem = _out_of_range(message)
         if problem:

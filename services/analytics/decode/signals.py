@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.note import is_note
-from fillstream.libs.common.messages.wire import decode, shorten
+from fillstream.libs.common.messages.wire import decode
+from fillstream.libs.common.values.naming import shorten
 from fillstream.services.analytics.decode.columns import money
 from fillstream.services.analytics.decode.entries import Batch, RawEntry, envelope, raw_fields
 from fillstream.services.analytics.schema import ENVELOPE, MONEY, SIGNALS_TABLE

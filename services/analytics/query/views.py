@@ -10,8 +10,9 @@ milliseconds.
 
 from __future__ import annotations
 
-from fillstream.libs.common.messages.journal import OrderFilled
+from fillstream.libs.common.messages.journal import AccountDefined, Event, InstrumentDefined, OrderFilled
 from fillstream.libs.common.messages.positions import PositionEvent
+from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
 _SAME = ("client_order_id", "account", "symbol", "side")
@@ -30,15 +31,9 @@ def views() -> dict[str, str]:
         "positions": _positions(),
         "rejects": _rejects(),
         "latency": _latency(),
-        "instruments": _newest("InstrumentDefined", "symbol", _INSTRUMENT),
-        "accounts": _newest("AccountDefined", "account", _ACCOUNT),
+        "instruments": _newest(InstrumentDefined, "symbol", "instrument_id", InstrumentFields),
+        "accounts": _newest(AccountDefined, "account", "account_id", AccountFields),
     }
-
-
-_INSTRUMENT = (
-    "symbol, instrument_id, tick_size, lot_size, multiplier, currency, maker_fee_bps, taker_fee_bps, time, log_stream"
-)
-_ACCOUNT = "account, account_id, max_order_value, max_daily_orders, min_order_size, max_slippage_bps, time, log_stream"
 
 
 def _orders() -> str:
@@ -119,8 +114,11 @@ def _latency() -> str:
     )
 
 
-def _newest(kind: str, key: str, names: str) -> str:
+def _newest(event: type[Event], name: str, number: str, terms: type[ReferenceData]) -> str:
+    """One row an instrument or account: its name, its number and its terms as they were defined last."""
+    kind = event.model_fields["type"].default
+    names = ", ".join((name, number, *terms.model_fields, "time", "log_stream"))
     return (
         f"SELECT {names} FROM events WHERE type = '{kind}' "  # noqa: S608 - names of our own
-        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY time DESC, seq DESC) = 1"
+        f"QUALIFY row_number() OVER (PARTITION BY {name} ORDER BY time DESC, seq DESC) = 1"
     )

@@ -8,9 +8,9 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
-from fillstream.services.order_service.orders.config import Account, Instrument
 
 _PER_BPS = Decimal("0.0001")
 
@@ -40,7 +40,7 @@ class Terms:
         "value",
     )
 
-    def __init__(self, symbol: str, instrument: Instrument, topology: Topology) -> None:
+    def __init__(self, symbol: str, instrument: InstrumentTerms, topology: Topology) -> None:
         self.symbol = symbol
         self.id = instrument.id
         self.currency = instrument.currency
@@ -95,7 +95,7 @@ class Limits:
         "terms",
     )
 
-    def __init__(self, account: Account, terms: Terms, quote: Quote) -> None:
+    def __init__(self, account: AccountTerms, terms: Terms, quote: Quote) -> None:
         self.terms = terms
         self.quote = quote
         self.account = account

@@ -12,10 +12,9 @@ from typing import Any
 
 from fillstream.libs.common.messages.base import VERSION
 from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData
 from fillstream.libs.common.runtime.stage import Outputs
-from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Quote, Terms
-from fillstream.services.order_service.orders.config import Account, Instrument
 from fillstream.services.order_service.orders.decode import New
 from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
 from fillstream.services.order_service.orders.state import State
@@ -164,33 +163,19 @@ class Journal:
 
     # ------------------------------------------------------- reference data and market
 
-    def instrument_defined(self, symbol: str, instrument: Instrument) -> None:
+    def instrument_defined(self, symbol: str, terms: InstrumentTerms) -> None:
         """InstrumentDefined."""
-        event = self._head("InstrumentDefined")
-        event |= {
-            "symbol": symbol,
-            "instrument_id": instrument.id,
-            "tick_size": canonical(instrument.tick_size),
-            "lot_size": canonical(instrument.lot_size),
-            "multiplier": canonical(instrument.multiplier),
-            "currency": instrument.currency,
-            "maker_fee_bps": canonical(instrument.maker_fee_bps),
-            "taker_fee_bps": canonical(instrument.taker_fee_bps),
-        }
-        self.out.event(self._stream, event)
+        self._defined("InstrumentDefined", {"symbol": symbol, "instrument_id": terms.id}, terms)
 
-    def account_defined(self, name: str, account: Account) -> None:
+    def account_defined(self, name: str, terms: AccountTerms) -> None:
         """AccountDefined."""
-        event = self._head("AccountDefined")
-        event |= {
-            "account": name,
-            "account_id": account.id,
-            "max_order_value": canonical(account.max_order_value),
-            "max_daily_orders": account.max_daily_orders,
-            "min_order_size": canonical(account.min_order_size),
-            "max_slippage_bps": canonical(account.max_slippage_bps),
-        }
-        self.out.event(self._stream, event)
+        self._defined("AccountDefined", {"account": name, "account_id": terms.id}, terms)
+
+    def _defined(self, kind: str, named: Event, terms: ReferenceData) -> None:
+        """Tell terms: their number goes by a name of its own beside those of events."""
+        values = terms.values()
+        del values["id"]
+        self.out.event(self._stream, self._head(kind) | named | values)
 
     def quote_updated(self, terms: Terms, quote: Quote) -> None:
         """QuoteUpdated."""

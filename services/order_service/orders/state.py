@@ -16,18 +16,16 @@ from collections.abc import Iterator
 import orjson
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.config import DAY_MS, Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
 from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
 MAX_SHARED = 4096
 """So many texts are looked for when an order comes that may have the same; beyond, all are forgotten at once."""
-
-_FIXED_TERMS = ("id", "tick_size", "lot_size", "multiplier", "currency")
-"""Terms that ticks and lots in books, orders and positions were counted in."""
 
 
 class State:
@@ -57,8 +55,8 @@ class State:
         self.configured = False
         self.waiting: list[tuple[str, bytes, bytes]] = []
         self.config = DeskConfig()
-        self.instruments: dict[str, Instrument] = {}
-        self.accounts: dict[str, Account] = {}
+        self.instruments: dict[str, InstrumentTerms] = {}
+        self.accounts: dict[str, AccountTerms] = {}
         self.terms: dict[str, Terms] = {}
         self.symbols: dict[int, str] = {}
         self.orders: dict[int, Order | bytes] = {}
@@ -99,7 +97,7 @@ class State:
         self._limits.clear()
         return symbols, accounts
 
-    def define(self, symbol: str, instrument: Instrument) -> None:
+    def define(self, symbol: str, instrument: InstrumentTerms) -> None:
         """Take an instrument's terms; live orders of it go on under them."""
         self.instruments[symbol] = instrument
         self.terms[symbol] = Terms(symbol, instrument, self._topology)
@@ -116,7 +114,7 @@ class State:
             owner = self.symbols.get(item.id, symbol)
             if owner != symbol:
                 raise BadEntry("instrument_changed", f"instruments.{symbol}.id: {item.id} is {owner}'s for good")
-            for name in _FIXED_TERMS if known else ():
+            for name in item.fixed() if known else ():
                 old, new = getattr(known, name), getattr(item, name)
                 if old != new:
                     raise BadEntry(

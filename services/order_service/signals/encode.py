@@ -18,12 +18,10 @@ from pydantic import ValidationError
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import VERSION, Message
+from fillstream.libs.common.messages.sentences import MOST_CAUSES, rule
 from fillstream.libs.common.messages.signals import SIGNALS, NewOrder
-from fillstream.libs.common.messages.wire import shorten
 from fillstream.libs.common.values.money import canonical
-
-MOST_CAUSES = 10
-"""A refusal names so many things that are wrong; a signal of 64 KiB may have thousands."""
+from fillstream.libs.common.values.naming import shorten
 
 
 def _holds_decimal(annotation: Any) -> bool:
@@ -110,40 +108,11 @@ def _sentence(kind: str, model: type[Message], error: dict[str, Any]) -> tuple[s
     if not loc:
         if error["type"] == "value_error":
             return "bad_value", str(context["error"])
-        return "unknown_field", f"a field's name: {shorten(str(error['input']))} {_rule(error['type'], context)}"
+        return "unknown_field", f"a field's name: {shorten(str(error['input']))} {rule(error['type'], context)}"
     field = str(loc[0])
     if field not in model.model_fields:
         known = ", ".join(model.model_fields)
         return "unknown_field", f"{shorten(field)}: a {kind} has no such field; it has {known}"
     if error["type"] == "missing":
         return "missing_field", f"{field}: is missing, a {kind} needs it"
-    return "bad_value", f"{field}: {shorten(error['input'])} {_rule(error['type'], context)}"
-
-
-def _rule(code: str, context: dict[str, Any]) -> str:
-    match code:
-        case "value_error":
-            return str(context["error"])
-        case "enum" | "literal_error":
-            return f"must be {str(context['expected']).replace(chr(39), '')}"
-        case "string_pattern_mismatch":
-            return f"must match {context['pattern']}"
-        case "string_type":
-            return "must be a string"
-        case "string_unicode":
-            return "must be text without lone surrogates"
-        case "greater_than":
-            return f"must be above {context['gt']}"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}"
-        case "decimal_max_digits":
-            return f"has too many digits, at most {context['max_digits']}"
-        case "finite_number":
-            return "must be a finite number"
-        case "decimal_parsing" | "decimal_type":
-            return "must be a decimal number"
-        case "int_parsing" | "int_type" | "int_from_float":
-            return "must be a whole number"
-    return f"is not valid ({code})"
+    return "bad_value", f"{field}: {shorten(error['input'])} {rule(error['type'], context)}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
-IDEMPOTENCY_MS = 24 * 3600 * 1000
-"""How long, in log time, a signal_id is remembered (milliseconds)."""
+from fillstream.libs.common.messages.codes import IDEMPOTENCY_MS
+
 MAX_REMEMBERED = 4_000_000
 """At most this many signal_ids are remembered, the oldest go first; each takes about 250 bytes of memory."""
 

@@ -13,11 +13,13 @@ from typing import Any
 import orjson
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.codes import IDEMPOTENCY_MS
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
-from fillstream.libs.common.messages.wire import decode, shorten
+from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
+from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.signals.encode import instruction_of, status_request_of
-from fillstream.services.order_service.signals.seen import CONTENT_BYTES, IDEMPOTENCY_MS, KEY_BYTES, SeenSignals
+from fillstream.services.order_service.signals.seen import CONTENT_BYTES, KEY_BYTES, SeenSignals
 from fillstream.services.order_service.signals.snapshot import Signals, dump, load
 
 FAMILIES: tuple[Family, ...] = (

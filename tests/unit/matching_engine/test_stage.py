@@ -27,9 +27,9 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs
-from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.stage import EngineStage, Listing
 from tests.support.simulated_desk import CENT, SHARE
+from tests.support.terms import instrument
 
 NOON_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
@@ -40,7 +40,7 @@ class Venue:
 
     def __init__(self, account_partitions: int = 1) -> None:
         topology = Topology(account_partitions)
-        self.stage = EngineStage(topology, 0, {1: Listing("AAPL", Scale(CENT), Scale(SHARE))})
+        self.stage = EngineStage(topology, 0, {1: Listing("AAPL", instrument(1, CENT, SHARE))})
         self.out = Outputs(self.stage.name, self.stage.inbox)
         self.ms = NOON_MS
 

@@ -9,14 +9,15 @@ from typing import Any
 import orjson
 import pytest
 
-from fillstream.libs.common.ledger.average import InstrumentLedger, Position
+from fillstream.libs.common.ledger.average import Holdings, Position
+from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.position_service.snapshot import Books, dump, load
 
 
 @pytest.fixture
 def kept() -> dict[str, Any]:
-    instrument = InstrumentLedger("AAPL", "USD", tick_size=Decimal("0.01"), lot_size=Decimal(1), multiplier=Decimal(1))
+    instrument = Holdings("AAPL", InstrumentUnits(tick_size=Decimal("0.01"), lot_size=Decimal(1)))
     instrument.set_mark(37_001)
     instrument.positions = {"b": Position(quantity=-3, cash=2**70, fees=5), "a": Position(cost=1, denominator=3)}
     document: dict[str, Any] = orjson.loads(dump(Books(7, 5, {"opened": 2}, {"AAPL": instrument})))
@@ -26,8 +27,8 @@ def kept() -> dict[str, Any]:
 def test_what_was_dumped_is_loaded_by_name_in_the_books_order(kept: dict[str, Any]) -> None:
     books = load(orjson.dumps(kept))
     assert orjson.loads(dump(books)) == kept
-    assert list(books.instruments["AAPL"].positions) == ["b", "a"], "marks are told in this order"
-    assert books.instruments["AAPL"].positions["b"] == Position(-3, 2**70, 0, 1, 5)
+    assert list(books.holdings["AAPL"].positions) == ["b", "a"], "marks are told in this order"
+    assert books.holdings["AAPL"].positions["b"] == Position(-3, 2**70, 0, 1, 5)
 
 
 def test_what_0_1_0_wrote_is_loaded(kept: dict[str, Any]) -> None:
@@ -41,7 +42,7 @@ def test_what_0_1_0_wrote_is_loaded(kept: dict[str, Any]) -> None:
 
 def test_a_field_with_a_default_is_missing_in_an_older_snapshot(kept: dict[str, Any]) -> None:
     del kept["instruments"][0]["positions"][0]["fees"]
-    assert load(orjson.dumps(kept)).instruments["AAPL"].positions["b"].fees == 0
+    assert load(orjson.dumps(kept)).holdings["AAPL"].positions["b"].fees == 0
 
 
 @pytest.mark.parametrize(

@@ -260,3 +260,15 @@ def test_a_snapshot_is_the_whole_state_even_beyond_64_bits(desk: PositionsDesk) 
     assert other.stage.gauges() == desk.stage.gauges()
     assert other.fill("SELL", "3", "5.05") == desk.fill("SELL", "3", "5.05")
     assert other.quote("5.00", "5.02") == desk.quote("5.00", "5.02")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [("tick_size", "0", "AAPL: tick_size: '0' must be above 0"), ("currency", "U S", "currency: 'U S' must match")],
+)
+def test_terms_that_are_none_stop_the_stage(field: str, value: str, words: str) -> None:
+    terms = {"tick_size": "0.01", "lot_size": "1", "multiplier": "1", "currency": "USD", field: value}
+    event = {"type": "InstrumentDefined", "v": 1, "seq": 1, "time": T0, "symbol": "AAPL", "instrument_id": 1, **terms}
+    with pytest.raises(Inconsistent, match="event 1: ") as stopped:
+        PositionsDesk().fold(Entry(f"{T0}-0", T0, {b"data": orjson.dumps(event)}))
+    assert words in str(stopped.value)

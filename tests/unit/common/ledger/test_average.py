@@ -12,7 +12,13 @@ from fractions import Fraction
 
 import pytest
 
-from fillstream.libs.common.ledger.average import COST_DECIMALS, MAX_COST_DENOMINATOR, InstrumentLedger, Position
+from fillstream.libs.common.ledger.average import (
+    COST_DECIMALS,
+    MAX_COST_DENOMINATOR,
+    Holdings,
+    Position,
+)
+from fillstream.libs.common.messages.reference import InstrumentUnits
 
 
 @dataclass
@@ -73,17 +79,21 @@ CASES = [
 ]
 
 
-def instrument(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> InstrumentLedger:
-    return InstrumentLedger("X", "USD", tick_size=Decimal(tick), lot_size=Decimal(lot), multiplier=Decimal(multiplier))
+def units(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> InstrumentUnits:
+    return InstrumentUnits(tick_size=Decimal(tick), lot_size=Decimal(lot), multiplier=Decimal(multiplier))
 
 
-def mark(at: InstrumentLedger, price: str) -> None:
+def instrument(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Holdings:
+    return Holdings("X", units(tick, lot, multiplier))
+
+
+def mark(at: Holdings, price: str) -> None:
     ticks = at.price.units(price)
     assert ticks is not None
     at.set_mark(2 * ticks)
 
 
-def trade(at: InstrumentLedger, position: Position, side: str, quantity: str, price: str, fee: str) -> str:
+def trade(at: Holdings, position: Position, side: str, quantity: str, price: str, fee: str) -> str:
     lots, ticks, paid = at.lot.units(quantity), at.price.units(price), at.fee(fee)
     assert lots is not None and ticks is not None and paid is not None
     position.fees += paid
@@ -209,7 +219,7 @@ def test_a_new_grid_changes_no_value(tick: str, lot: str) -> None:
         return [Decimal(text) for text in texts]
 
     before = values()
-    at.regrid(Decimal(tick), Decimal(lot))
+    at.recount(units(tick, lot, str(at.units.multiplier)))
     assert values() == before
     assert at.price.units(tick) is not None and at.price.units("0.01") is not None
     assert at.lot.units(lot) is not None and at.lot.units("1") is not None

@@ -12,8 +12,9 @@ from faststream.redis.parser import BinaryMessageFormatV1
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import MAX_SIGNAL_BYTES
-from fillstream.libs.common.messages.wire import DOCUMENT_FIELDS, MAX_OPENINGS, decode, encode_signal, shorten
+from fillstream.libs.common.messages.wire import DOCUMENT_FIELDS, MAX_OPENINGS, decode, encode_signal
 from fillstream.libs.common.values.money import canonical
+from fillstream.libs.common.values.naming import shorten
 
 SIGNAL = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
 

@@ -105,7 +105,7 @@ def test_settings_that_are_refused_are_lines_as_well(program: Program) -> None:
     code, lines = lines_of("", "-m", *program.command, FILLSTREAM_SERVICE__PORT="0")
     assert code == 78
     assert [each["message"] for each in lines] == [
-        "environment FILLSTREAM_SERVICE__PORT: service.port: its value is below 1"
+        "environment FILLSTREAM_SERVICE__PORT: service.port: its value must be at least 1"
     ]
     assert lines[0]["service"] == program.name
 

@@ -220,8 +220,8 @@ def test_an_ipv6_host_becomes_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("FILLSTREAM_SERVICE__PORT", "high", "service.port: its value is not a whole number"),
-        ("FILLSTREAM_SERVICE__PORT", "0", "service.port: its value is below 1"),
+        ("FILLSTREAM_SERVICE__PORT", "high", "service.port: its value must be a whole number"),
+        ("FILLSTREAM_SERVICE__PORT", "0", "service.port: its value must be at least 1"),
         ("FILLSTREAM_SERVICE__PROT", "1", "service.prot: unknown key; did you mean port?"),
         ("FILLSTREAM_SERVCE__PORT", "1", "there is no section servce; did you mean service?"),
         ("REDIS_URL", "http://:secret@x", "messaging.url: its value is not redis://host:port/db"),
@@ -308,14 +308,14 @@ def test_a_variable_is_substituted(
 def test_a_doubled_dollar_is_the_text_itself(folder: Path) -> None:
     edit(folder / "local.yaml", 'topic_prefix: ""', "topic_prefix: $${x}")
     (problem,) = problems_of(folder / "local.yaml")
-    assert "messaging.topic_prefix: ${x} does not match" in problem
+    assert "messaging.topic_prefix: '${x}' must match" in problem
 
 
 def test_a_substituted_value_is_never_shown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT_", "s3cret")
     edit(folder / "local.yaml", "port: 8004", "port: ${PORT_}")
     (problem,) = problems_of(folder / "local.yaml")
-    assert problem.endswith("service.port: its value is not a whole number")
+    assert problem.endswith("service.port: its value must be a whole number")
 
 
 # -------------------------------------------------------------------------------------------------- what is refused
@@ -324,38 +324,38 @@ def test_a_substituted_value_is_never_shown(folder: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("max_order_value: 1000", "max_order_value: -5", "account_limits.max_order_value: -5 is not greater than 0"),
-        ("max_order_value: 1000", "max_order_value: .nan", "account_limits.max_order_value: .nan is not a finite"),
-        ("max_order_value: 1000", "max_order_value: NaN", "account_limits.max_order_value: NaN is not a finite"),
+        ("max_order_value: 1000", "max_order_value: -5", "account_limits.max_order_value: -5 must be above 0"),
+        ("max_order_value: 1000", "max_order_value: .nan", "account_limits.max_order_value: '.nan' must be a decimal"),
+        ("max_order_value: 1000", "max_order_value: NaN", "account_limits.max_order_value: 'NaN' must be a finite"),
         ("max_order_value: 1000", "max_order_value: true", "account_limits.max_order_value: True must be a number"),
-        ("max_order_value: 1000", "max_order_value: 1e400", "account_limits.max_order_value: 1e400: decimal input"),
-        ("max_daily_orders: 50", "max_daily_orders: 1.5", "account_limits.max_daily_orders: 1.5 is not a whole number"),
-        ("max_daily_orders: 50", "max_daily_orders: 0x10", "account_limits.max_daily_orders: 0x10 is not a whole"),
-        ("max_daily_orders: 50", "max_daily_orders: 1:30", "account_limits.max_daily_orders: 1:30 is not a whole"),
-        ("max_daily_orders: 50", "max_daily_orders: [1]", "account_limits.max_daily_orders: list is not a whole"),
-        ("slippage: 0.0005", "slippage: 1", "execution.simulation.slippage: 1 is not less than 1"),
-        ("delay_ms: 100\n  #", "delay_ms: -1\n  #", "execution.simulation.delay_ms: -1 is below 0"),
-        ("mode: simulation", "mode: paper", "execution.mode: paper is not one of 'simulation', 'quantconnect' or"),
-        ("max_slippage_bps: 10", "max_slippage_bps: 10001", "order_params.max_slippage_bps: 10001 is above 10000"),
-        ("time_in_force: GTC", "time_in_force: GTD", "order_params.time_in_force: GTD is not one of 'DAY', 'GTC'"),
-        ("default_order_type: market", "default_order_type: stop", "order_params.default_order_type: STOP is not"),
-        ("log_level: INFO", "log_level: loud", "order_params.log_level: LOUD is not one of 'DEBUG'"),
-        ("port: 6379", "port: 65536", "messaging.port: 65536 is above 65535"),
-        ("host: localhost\n  port: 6379", "host: a b\n  port: 6379", "messaging.host: a b does not match"),
-        ("enabled: true", "enabled: maybe", "order_cache.enabled: maybe is neither true nor false"),
+        ("max_order_value: 1000", "max_order_value: 1e400", "account_limits.max_order_value: '1e400' has too many"),
+        ("max_daily_orders: 50", "max_daily_orders: 1.5", "account_limits.max_daily_orders: '1.5' must be a whole"),
+        ("max_daily_orders: 50", "max_daily_orders: 0x10", "account_limits.max_daily_orders: '0x10' must be a whole"),
+        ("max_daily_orders: 50", "max_daily_orders: 1:30", "account_limits.max_daily_orders: '1:30' must be a whole"),
+        ("max_daily_orders: 50", "max_daily_orders: [1]", "account_limits.max_daily_orders: a list must be a whole"),
+        ("slippage: 0.0005", "slippage: 1", "execution.simulation.slippage: 1 must be below 1"),
+        ("delay_ms: 100\n  #", "delay_ms: -1\n  #", "execution.simulation.delay_ms: -1 must be at least 0"),
+        ("mode: simulation", "mode: paper", "execution.mode: 'paper' must be simulation, quantconnect or direct"),
+        ("max_slippage_bps: 10", "max_slippage_bps: 10001", "order_params.max_slippage_bps: 10001 must be at most"),
+        ("time_in_force: GTC", "time_in_force: GTD", "order_params.time_in_force: 'GTD' must be DAY, GTC, IOC or FOK"),
+        ("default_order_type: market", "default_order_type: stop", "order_params.default_order_type: 'STOP' must be"),
+        ("log_level: INFO", "log_level: loud", "order_params.log_level: 'LOUD' must be DEBUG, INFO"),
+        ("port: 6379", "port: 65536", "messaging.port: 65536 must be at most 65535"),
+        ("host: localhost\n  port: 6379", "host: a b\n  port: 6379", "messaging.host: 'a b' must match"),
+        ("enabled: true", "enabled: maybe", "order_cache.enabled: 'maybe' must be true or false"),
         ("ttl: 3600", "tlt: 3600", "order_cache.tlt: unknown key; did you mean ttl?"),
         ("ttl: 3600", "zzzzzzz: 3600", "order_cache.zzzzzzz: unknown key; known: enabled, ttl"),
-        ("exchanges: []", "exchanges: [ok, 'no good']", "execution.direct.exchanges.1: no good does not match"),
-        ("share: 0.6", "share: 0", "messaging.retention_memory_share: 0 is not greater than 0"),
-        ("share: 0.6", "share: 1", "messaging.retention_memory_share: 1 is not less than 1"),
-        ("bytes: 0", "bytes: -1", "messaging.max_memory_bytes: -1 is below 0"),
+        ("exchanges: []", "exchanges: [ok, 'no good']", "execution.direct.exchanges.1: 'no good' must match"),
+        ("share: 0.6", "share: 0", "messaging.retention_memory_share: 0 must be above 0"),
+        ("share: 0.6", "share: 1", "messaging.retention_memory_share: 1 must be below 1"),
+        ("bytes: 0", "bytes: -1", "messaging.max_memory_bytes: -1 must be at least 0"),
         (
             "bytes: 0",
             "bytes: 1125899906842625",
-            "messaging.max_memory_bytes: 1125899906842625 is above 1125899906842624",
+            "messaging.max_memory_bytes: 1125899906842625 must be at most 1125899906842624",
         ),
-        ("max_batch: 500", "max_batch: 0", "messaging.max_batch: 0 is below 1"),
-        ("account_partitions: 1", "account_partitions: 9999", "messaging.account_partitions: 9999 is above 1024"),
+        ("max_batch: 500", "max_batch: 0", "messaging.max_batch: 0 must be at least 1"),
+        ("account_partitions: 1", "account_partitions: 9999", "messaging.account_partitions: 9999 must be at most"),
         ("max_batch: 500", "max_batch: *x", "*x: aliases are not supported; write the value"),
         ("max_batch: 500", "max_batch: 'x", "not valid YAML: "),
         ("max_batch: 500", "port: 1", "messaging.port: is there twice, first on line"),
@@ -387,28 +387,33 @@ def test_everything_wrong_is_told_at_once(folder: Path) -> None:
     edit(folder / "accounts.yaml", "id: 2", "id: 1")
     problems = problems_of(folder / "local.yaml")
     assert [problem.split(": ", 1)[1] for problem in problems] == [
-        "service.port: x is not a whole number",
-        "order_cache.ttl: -1 is below 0",
-        "ETHUSDT.lot_size: 0 is not greater than 0",
-        "conservative.id: 1 is default's already",
+        "service.port: 'x' must be a whole number",
+        "order_cache.ttl: -1 must be at least 0",
+        "ETHUSDT.lot_size: 0 must be above 0",
+        "conservative.id: must be unique, 1 is default's",
     ]
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "sentence"),
     [
-        ("instruments.yaml", "id: 5", "id: 4", "ETHUSDT.id: 4 is BTCUSDT's already"),
-        ("instruments.yaml", "id: 5", "id: 65536", "ETHUSDT.id: 65536 is above 65535"),
-        ("instruments.yaml", "id: 5", "id: 0", "ETHUSDT.id: 0 is below 1"),
-        ("instruments.yaml", "ETHUSDT:", "'E T':", "E T: E T does not match"),
+        ("instruments.yaml", "id: 5", "id: 4", "ETHUSDT.id: must be unique, 4 is BTCUSDT's"),
+        ("instruments.yaml", "id: 5", "id: 65536", "ETHUSDT.id: 65536 must be at most 65535"),
+        ("instruments.yaml", "id: 5", "id: 0", "ETHUSDT.id: 0 must be at least 1"),
+        ("instruments.yaml", "ETHUSDT:", "'E T':", "E T: 'E T' must match"),
         (
             "instruments.yaml",
             "lot_size: 0.0001\n",
             "lot: 0.0001\n",
             "ETHUSDT.lot: unknown key; known: currency, id, lot_size",
         ),
-        ("accounts.yaml", "max_slippage_bps: 50", "max_slippage_bps: x", "demo.max_slippage_bps: x is not a finite"),
-        ("accounts.yaml", "id: 3", "id: 4294967296", "demo.id: 4294967296 is above 4294967295"),
+        (
+            "accounts.yaml",
+            "max_slippage_bps: 50",
+            "max_slippage_bps: x",
+            "demo.max_slippage_bps: 'x' must be a decimal number",
+        ),
+        ("accounts.yaml", "id: 3", "id: 4294967296", "demo.id: 4294967296 must be at most 4294967295"),
     ],
 )
 def test_a_bad_instrument_or_account_is_refused(folder: Path, file: str, old: str, new: str, sentence: str) -> None:
@@ -422,7 +427,8 @@ def test_limits_that_no_order_can_meet_are_refused(folder: Path) -> None:
     edit(folder / "local.yaml", "min_order_size: 10 ", "min_order_size: 1001 ")
     (problem,) = problems_of(folder / "local.yaml")
     assert re.match(
-        r"config/accounts\.yaml:\d+: conservative\.min_order_size: 1001 is above its max_order_value 1000: ", problem
+        r"config/accounts\.yaml:\d+: conservative\.min_order_size: 1001 must be at most max_order_value, 1000: ",
+        problem,
     )
 
 
@@ -436,7 +442,7 @@ def test_limits_that_no_order_can_meet_are_refused(folder: Path) -> None:
         (b"a: 1\n---\nb: 2\n", "not valid YAML"),
         (b"a: [" * 3000, "not valid YAML"),
         (b"#" * 1_000_001, "larger than 1000000 bytes"),
-        (b"service: 1\n", ":1: service: 1 is not a mapping of keys to values"),
+        (b"service: 1\n", ":1: service: 1 must be a mapping of keys to values"),
     ],
 )
 def test_a_file_that_is_no_configuration_is_refused(folder: Path, content: bytes, sentence: str) -> None:

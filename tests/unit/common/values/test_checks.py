@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from enum import Enum
 
 import pytest
@@ -19,14 +20,27 @@ class Side(Enum):
 @pytest.mark.parametrize(
     ("value", "quoted"),
     [
-        ("x" * 78, "'" + "x" * 78 + "'"),
-        ("x" * 79, "'" + "x" * 79 + "..."),
+        ("x" * 80, "'" + "x" * 80 + "'"),
+        ("x" * 81, "'" + "x" * 80 + "'..."),
         (2**256 - 1, str(2**256 - 1)),
         (2**256, "an integer of 257 bits"),
         (-(2**300), "an integer of 301 bits"),
         (None, "None"),
+        (Decimal("1.50"), "Decimal('1.50')"),
+        ("\U0001fae8", "'\\U0001fae8'"),
+        (["\U0001fae8"], "['\\U0001fae8']"),
     ],
-    ids=["just fits", "too long", "a large integer", "one larger", "a negative one", "nothing"],
+    ids=[
+        "just fits",
+        "too long",
+        "a large integer",
+        "one larger",
+        "a negative one",
+        "nothing",
+        "a number's kind",
+        "what Python 3.12 would print and 3.11 not",
+        "the same in a list",
+    ],
 )
 def test_a_value_is_quoted_short_whatever_it_is(value: object, quoted: str) -> None:
     assert shown(value) == quoted

@@ -18,6 +18,7 @@ from fillstream.libs.common.values.money import (
     parse,
     plain,
     ratio,
+    units_of,
 )
 
 STEPS = [Decimal(s) for s in ("1", "0.01", "0.25", "0.00000100", "5", "1E+1", "0.05", "0.02", "2.5", "0.125", "100")]
@@ -182,3 +183,23 @@ def test_products_are_exact_beyond_the_default_precision() -> None:
         "1.000000000000000002000000000000000001"
     )
     assert plain(Decimal("1E+2")) == "100"
+
+
+@settings(max_examples=300)
+@given(st.decimals(allow_nan=False, allow_infinity=False), st.integers(0, 30))
+def test_a_number_is_so_many_units_or_has_more_decimals(number: Decimal, decimals: int) -> None:
+    exact = Fraction(number) * 10**decimals
+    expected = exact.numerator if exact.denominator == 1 else None
+    assert units_of(str(number), decimals) == expected
+    assert units_of(plain(number), decimals) == expected
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.x", "--1", "1.2.3", "NaN"])
+def test_what_is_no_number_has_no_units(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        units_of(text, 2)
+
+
+def test_a_number_that_is_refused_is_shown_the_same_on_every_python() -> None:
+    with pytest.raises(ValueError, match=r"must be a decimal number, got '\\U0001fae8'"):
+        parse("\U0001fae8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import orjson
@@ -12,9 +11,11 @@ from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import ReportType
 from fillstream.libs.common.messages.codes import OrderType
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.services.order_service.orders.config import Account, DeskConfig, Instrument
+from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
+from tests.support.hostile import refusals
 from tests.support.orders import CONFIG, D, OrdersDesk, new_order, report
+from tests.support.terms import account, but, instrument
 
 
 @pytest.fixture
@@ -83,8 +84,8 @@ def test_decisions_wait_for_the_configuration_of_the_inbox() -> None:
 
 def test_only_what_changed_is_defined_again(desk: OrdersDesk) -> None:
     desk.new(price="185.00")
-    terms = dataclasses.replace(CONFIG.instruments["AAPL"], taker_fee_bps=D(1))
-    config = dataclasses.replace(CONFIG, instruments={**CONFIG.instruments, "AAPL": terms})
+    terms = but(CONFIG.instruments["AAPL"], taker_fee_bps=D(1))
+    config = but(CONFIG, instruments={**CONFIG.instruments, "AAPL": terms})
     [event] = desk.fold({b"config": config.to_json()})
     assert (event["type"], event["symbol"], event["taker_fee_bps"]) == ("InstrumentDefined", "AAPL", "1")
     assert desk.fill(100)["fee"] == "1.85000000"
@@ -92,7 +93,7 @@ def test_only_what_changed_is_defined_again(desk: OrdersDesk) -> None:
 
 def test_an_instrument_that_is_gone_takes_no_orders_but_its_orders_live_on(desk: OrdersDesk) -> None:
     desk.new(price="185.00")
-    assert desk.fold({b"config": dataclasses.replace(CONFIG, instruments={}).to_json()}) == []
+    assert desk.fold({b"config": but(CONFIG, instruments={}).to_json()}) == []
     assert desk.new(price="185.00", signal_id="s2")["reason"] == "unknown_symbol"
     assert desk.replace(order_id="1", price="184.00")["reason"] == "unknown_symbol"
     assert desk.fill(40)["ord_status"] == "PartiallyFilled"
@@ -110,17 +111,17 @@ def test_an_instrument_that_is_gone_takes_no_orders_but_its_orders_live_on(desk:
     ],
 )
 def test_what_ticks_and_lots_are_counted_in_stays(desk: OrdersDesk, change: dict[str, Any], words: str) -> None:
-    terms = dataclasses.replace(CONFIG.instruments["AAPL"], **change)
-    letter = desk.dead_letter({b"config": dataclasses.replace(CONFIG, instruments={"AAPL": terms}).to_json()})
+    terms = but(CONFIG.instruments["AAPL"], **change)
+    letter = desk.dead_letter({b"config": but(CONFIG, instruments={"AAPL": terms}).to_json()})
     assert letter["reason"] == "instrument_changed"
     assert words in letter["text"]
 
 
 def test_numbers_of_instruments_and_accounts_are_never_given_again(desk: OrdersDesk) -> None:
-    config = dataclasses.replace(CONFIG, instruments={"MSFT": Instrument(1, D("0.01"), D(1))})
+    config = but(CONFIG, instruments={"MSFT": instrument(1, D("0.01"), D(1))})
     assert "1 is AAPL's for good" in desk.dead_letter({b"config": config.to_json()})["text"]
-    for accounts in ({"new": Account(1, D(1), 1)}, {"default": Account(7, D(1), 1)}):
-        config = dataclasses.replace(CONFIG, accounts=accounts)
+    for accounts in ({"new": account(1, D(1), 1)}, {"default": account(7, D(1), 1)}):
+        config = but(CONFIG, accounts=accounts)
         assert desk.dead_letter({b"config": config.to_json()})["reason"] == "account_changed"
 
 
@@ -132,15 +133,15 @@ def test_a_broken_configuration_goes_to_dead(desk: OrdersDesk, data: bytes) -> N
 def test_accounts_of_other_partitions_are_not_this_ones() -> None:
     topology = Topology(account_partitions=2)
     partition = topology.account_partition("default")
-    accounts = {f"a{i}": Account(i + 2, D(1000), 5) for i in range(8)} | {"default": Account(1, D(1000), 5)}
-    config = dataclasses.replace(CONFIG, accounts=accounts)
+    accounts = {f"a{i}": account(i + 2, D(1000), 5) for i in range(8)} | {"default": account(1, D(1000), 5)}
+    config = but(CONFIG, accounts=accounts)
     desk = OrdersDesk(config, topology, partition)
     defined = {event["account"] for event in desk.events if event["type"] == "AccountDefined"}
     assert defined == {name for name in accounts if topology.account_partition(name) == partition}
     stranger = next(name for name in accounts if name not in defined)
     letter = desk.dead_letter({b"data": orjson.dumps(new_order(account=stranger, price="185.00"))})
     assert letter["reason"] == "wrong_partition"
-    config = dataclasses.replace(config, default_order_type=OrderType.LIMIT)
+    config = but(config, default_order_type=OrderType.LIMIT)
     assert desk.fold({b"config": config.to_json()}) == []
 
 
@@ -288,37 +289,80 @@ def test_an_amendment_to_nothing_goes_to_dead(desk: OrdersDesk) -> None:
 
 
 def test_configurations_are_equal_as_bytes_however_numbers_are_written() -> None:
-    one = DeskConfig({"A": Instrument(1, D("0.010"), D("1.0"))}, {"a": Account(1, D("1E+3"), 5)})
-    two = DeskConfig({"A": Instrument(1, D("0.01"), D(1))}, {"a": Account(1, D(1000), 5)})
+    one = DeskConfig(instruments={"A": instrument(1, D("0.010"), D("1.0"))}, accounts={"a": account(1, D("1E+3"), 5)})
+    two = DeskConfig(instruments={"A": instrument(1, D("0.01"), D(1))}, accounts={"a": account(1, D(1000), 5)})
     assert one.to_json() == two.to_json()
     assert DeskConfig.from_json(one.to_json()) == two
     assert DeskConfig.from_json(CONFIG.to_json()) == CONFIG
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("kind", "name", "field", "value", "words"),
     [
-        (lambda: Instrument(-1, D(1), D(1)), "id: must be a whole number from 0 to 65535, got -1"),
-        (lambda: Instrument(1, D(0), D(1)), "tick_size: must be above 0"),
-        (lambda: Instrument(1, D(1), D("NaN")), "lot_size: must be above 0"),
-        (lambda: Instrument(1, D(1), D(1), currency="U S"), "currency: must match"),
-        (lambda: Instrument(1, D(1), D(1), taker_fee_bps=D(10_001)), "taker_fee_bps: must be a number from"),
-        (lambda: Account(0, D(1), 1), "id: must be a whole number from 1"),
-        (lambda: Account(1, D(-1), 1), "max_order_value: must be a number at least 0, got -1"),
-        (lambda: Account(1, D("1e99"), 1), "max_order_value: must be a number of at most 24 digits"),
-        (lambda: Account(1, D(1), 1, D(1), D("Infinity")), "max_slippage_bps: must be a number from 0 to 10000"),
-        (lambda: DeskConfig(accounts={"a b": Account(1, D(1), 1)}), "accounts: must match"),
-        (
-            lambda: DeskConfig(accounts={n: Account(1, D(1), 1) for n in "ab"}),
-            "accounts.b.id: must be unique, 1 is a's",
-        ),
-        (lambda: DeskConfig(retention_ms=-1), "retention_ms: must be a whole number"),
+        ("instruments", "AAPL", "id", -1, "-1 must be at least 1"),
+        ("instruments", "AAPL", "id", 0, "0 must be at least 1"),
+        ("instruments", "AAPL", "id", 65536, "65536 must be at most 65535"),
+        ("instruments", "AAPL", "tick_size", "0", "'0' must be above 0"),
+        ("instruments", "AAPL", "lot_size", "NaN", "'NaN' must be a finite number"),
+        ("instruments", "AAPL", "lot_size", "x", "'x' must be a decimal number"),
+        ("instruments", "AAPL", "lot_size", 0.5, "0.5 must be a number written as text or digits"),
+        ("instruments", "AAPL", "currency", "U S", "'U S' must match "),
+        ("instruments", "AAPL", "taker_fee_bps", "10001", "'10001' must be at most 10000"),
+        ("instruments", "AAPL", "colour", 1, "is no field here"),
+        ("accounts", "default", "id", 0, "0 must be at least 1"),
+        ("accounts", "default", "id", "1_0", "'1_0' must be a decimal number in the digits 0 to 9"),
+        ("accounts", "default", "max_order_value", "-1", "'-1' must be above 0"),
+        ("accounts", "default", "max_order_value", "1e99", "'1e99' has too many digits, at most 24"),
+        ("accounts", "default", "max_daily_orders", True, "True must be a number written"),
+        ("accounts", "default", "max_slippage_bps", "Infinity", "'Infinity' must be a finite number"),
+        ("accounts", "default", "min_order_size", "100001", "100001 must be at most max_order_value, 100000"),
     ],
 )
-def test_a_configuration_out_of_bounds_is_refused_with_a_sentence(make: Any, words: str) -> None:
-    with pytest.raises(ValueError, match="must") as raised:
-        make()
-    assert words in str(raised.value)
+def test_a_configuration_out_of_bounds_is_refused_with_a_sentence(
+    desk: OrdersDesk, kind: str, name: str, field: str, value: Any, words: str
+) -> None:
+    document = orjson.loads(CONFIG.to_json())
+    document[kind][name][field] = value
+    letter = desk.dead_letter({b"config": orjson.dumps(document)})
+    assert letter["reason"] == "bad_config"
+    assert letter["text"].startswith(f"config: {kind}.{name}.{field}: {words}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"accounts": {"a b": {}}}, "accounts.'a b': 'a b' must match "),
+        ({"instruments": {"A": {"tick_size": "1", "lot_size": "1"}}}, "instruments.A.id: is missing"),
+        ({"retention_ms": -1}, "retention_ms: -1 must be at least 0"),
+        ({"retention_ms": 10**15}, "retention_ms: 1000000000000000 must be at most 315360000000"),
+        ({"venue": "no venue"}, "venue: 'no venue' must match "),
+        ({"default_order_type": "STOP"}, "default_order_type: 'STOP' must be MARKET or LIMIT"),
+        ({"default_time_in_force": "GTD"}, "default_time_in_force: 'GTD' must be DAY, GTC, IOC or FOK"),
+        ({"default_time_in_force": None}, "default_time_in_force: None must be a string"),
+        ({"what": 1}, "what: is no field here"),
+    ],
+)
+def test_a_desk_out_of_bounds_is_refused_with_a_sentence(desk: OrdersDesk, changes: dict[str, Any], words: str) -> None:
+    letter = desk.dead_letter({b"config": orjson.dumps(orjson.loads(CONFIG.to_json()) | changes)})
+    assert letter["reason"] == "bad_config"
+    assert letter["text"].startswith(f"config: {words}")
+
+
+@pytest.mark.parametrize("kind", ["instruments", "accounts"])
+def test_a_number_stands_for_one_instrument_and_one_account(desk: OrdersDesk, kind: str) -> None:
+    document = orjson.loads(CONFIG.to_json())
+    [(one, first), (other, _), *_] = sorted(document[kind].items())
+    document[kind][other]["id"] = first["id"]
+    letter = desk.dead_letter({b"config": orjson.dumps(document)})
+    assert letter["text"] == f"config: {kind}.{other}.id: must be unique, {first['id']} is {one}'s"
+
+
+def test_a_log_from_before_a_limit_was_decided_without_it() -> None:
+    document = orjson.loads(CONFIG.to_json())
+    del document["max_quote_age_ms"], document["accounts"]["other"]["min_order_size"]
+    config = DeskConfig.from_json(orjson.dumps(document))
+    assert config.max_quote_age_ms == 0
+    assert config.accounts["other"].min_order_size == 0
 
 
 def nested(depth: int) -> str:
@@ -366,3 +410,12 @@ def test_a_name_nobody_can_have_is_refused_in_a_short_sentence(desk: OrdersDesk,
         letter = desk.dead_letter({b"config": orjson.dumps({**document, kind: {name: item}})})
         assert letter["reason"] == "bad_config"
         assert len(letter["text"]) < 300
+
+
+def test_whatever_a_configuration_holds_the_refusal_is_short_and_ascii() -> None:
+    said = refusals()
+    assert len(said) > 500
+    for each in said:
+        assert each.isascii() and each.isprintable(), each
+        assert len(each) < 500
+        assert "pydantic" not in each and "is not valid (" not in each, each

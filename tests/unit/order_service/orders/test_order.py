@@ -5,11 +5,11 @@ import pytest
 from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Terms
-from fillstream.services.order_service.orders.config import Instrument
 from fillstream.services.order_service.orders.order import Amendment, Order, Refusal
 from tests.support.orders import D
+from tests.support.terms import instrument
 
-TERMS = Terms("AAPL", Instrument(1, D("0.01"), D(1)), Topology())
+TERMS = Terms("AAPL", instrument(1, D("0.01"), D(1)), Topology())
 
 
 def order(*, filled: int = 0, acknowledged: bool = True) -> Order:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from fillstream.libs.common.engine.frames import CommandType, Reason, ReportType
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Outputs
-from fillstream.services.order_service.orders.config import Account
 from fillstream.services.order_service.orders.stage import OrdersStage
 from tests.support.orders import CONFIG, D, OrdersDesk
+from tests.support.terms import account, but
 
 
 @pytest.fixture
@@ -197,7 +195,7 @@ def test_a_snapshot_is_the_whole_state(desk: OrdersDesk) -> None:
 
 
 def test_money_beyond_64_bits_survives_a_snapshot() -> None:
-    config = dataclasses.replace(CONFIG, accounts={"default": Account(1, D(10**23), 5)})
+    config = but(CONFIG, accounts={"default": account(1, D(10**23), 5)})
     desk = OrdersDesk(config)
     desk.new(quantity="1000000000000000", price="1000000.00")
     desk.fill(10**15, price=10**8)

@@ -6,16 +6,20 @@ from decimal import Decimal
 import pytest
 
 from fillstream.libs.common.messages.codes import (
-    CXL_REJ_REASON,
-    ORD_REJ_REASON,
     CancelRejectReason,
     OrderType,
     RejectReason,
 )
+from fillstream.libs.common.messages.reference import AccountTerms
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.config import Account, Instrument
-from fillstream.services.order_service.orders.rules import AMEND, NEW, Draft, Rule, Rules
+from fillstream.services.order_service.orders.rules import (
+    AMEND,
+    NEW,
+    Draft,
+    Rule,
+    Rules,
+)
 from fillstream.services.order_service.orders.rules.activity import max_daily_orders
 from fillstream.services.order_service.orders.rules.grid import (
     on_lot,
@@ -28,17 +32,18 @@ from fillstream.services.order_service.orders.rules.grid import (
 from fillstream.services.order_service.orders.rules.market import has_quote, protection_price, within_collar
 from fillstream.services.order_service.orders.rules.value import max_order_value, min_order_size
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
+from tests.support.terms import instrument
 
 D = Decimal
 
 
 def terms_of(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Terms:
-    return Terms("AAPL", Instrument(1, D(tick), D(lot), D(multiplier)), Topology())
+    return Terms("AAPL", instrument(1, D(tick), D(lot), D(multiplier)), Topology())
 
 
 def limits_of(terms: Terms, **limits: object) -> Limits:
     fields = {"max_order_value": D(1000), "max_daily_orders": 50, "min_order_size": D(10), "max_slippage_bps": D(10)}
-    return Limits(Account(1, **fields | limits), terms, Quote())  # type: ignore[arg-type]
+    return Limits(AccountTerms(id=1, **fields | limits), terms, Quote())  # type: ignore[arg-type]
 
 
 def quote_of(bid: int, ask: int, bid_qty: int = 1, ask_qty: int = 1) -> Quote:
@@ -248,8 +253,3 @@ def example_desk() -> OrdersDesk:
     desk.ms += 1_001
     desk.quote(18_499, 18_501)
     return desk
-
-
-def test_every_reason_has_its_number_in_fix() -> None:
-    assert set(ORD_REJ_REASON) == set(RejectReason)
-    assert set(CXL_REJ_REASON) == set(CancelRejectReason)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import orjson
@@ -13,8 +12,9 @@ from fillstream.libs.common.engine.frames import CommandType, OrdType, Reason, R
 from fillstream.libs.common.messages.codes import OrderType
 from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.services.order_service.orders import state
-from fillstream.services.order_service.orders.config import DAY_MS, Account
+from fillstream.services.order_service.orders.config import DAY_MS
 from tests.support.orders import CONFIG, NOON_MS, D, OrdersDesk, report
+from tests.support.terms import account, but
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_an_order_that_breaks_a_rule_is_rejected_and_not_routed(
     assert desk.stage.gauges()["rejects"] == {reason: 1}
 
 
-FRESH = dataclasses.replace(CONFIG, max_quote_age_ms=10_000)
+FRESH = but(CONFIG, max_quote_age_ms=10_000)
 
 
 @pytest.mark.parametrize(
@@ -163,13 +163,13 @@ def test_a_restored_stage_knows_how_old_a_quote_is() -> None:
 
 
 def test_an_order_without_price_is_rejected_where_limit_is_the_default() -> None:
-    desk = OrdersDesk(dataclasses.replace(CONFIG, default_order_type=OrderType.LIMIT))
+    desk = OrdersDesk(but(CONFIG, default_order_type=OrderType.LIMIT))
     event = desk.new(order_type=None)
     assert (event["type"], event["reason"], event["order_type"]) == ("OrderRejected", "price_required", "LIMIT")
 
 
 def test_the_days_limit_counts_accepted_orders_by_utc_day() -> None:
-    config = dataclasses.replace(CONFIG, accounts={"default": Account(1, D(100_000), 2)})
+    config = but(CONFIG, accounts={"default": account(1, D(100_000), 2)})
     desk = OrdersDesk(config)
     quantities = {"a": "100", "b": "0.5", "c": "100", "d": "100"}
     outcomes = [desk.new(signal_id=s, price="1", quantity=q)["type"] for s, q in quantities.items()]
@@ -254,7 +254,7 @@ def test_an_order_whose_cancel_the_venue_has_not_answered_stays(desk: OrdersDesk
 
 
 def test_a_retention_of_nothing_lets_go_at_the_next_tick() -> None:
-    desk = OrdersDesk(dataclasses.replace(CONFIG, retention_ms=0))
+    desk = OrdersDesk(but(CONFIG, retention_ms=0))
     desk.new(price="185.00")
     desk.cancel(order_id="1")
     desk.fill(100)

@@ -1,0 +1,122 @@
+"""From files and variables to settings.
+
+Flows in: the file that CONFIG_PATH names, instruments.yaml and accounts.yaml beside it, FILLSTREAM_ and REDIS_URL
+variables. Flows out: `Settings`, or `SettingsError` with everything that is wrong with them.
+
+Later wins: the defaults of `model`, the file, REDIS_URL (for `messaging.url`), then FILLSTREAM_SECTION__KEY.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_settings import SettingsError as EnvironmentUnreadable
+
+from fillstream.libs.common.messages.base import Name
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, with_anothers_id
+from fillstream.libs.common.process.marked_yaml import MarkedYaml, read_marked
+from fillstream.libs.common.process.settings.model import (
+    ACCOUNT_SECTIONS,
+    AccountEntry,
+    Settings,
+    SettingsError,
+)
+from fillstream.libs.common.process.settings.sentences import sentences, unknown_variables, variable_of
+from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, REDIS_VARIABLE
+
+DEFAULT_PATH = Path(__file__).parents[4] / "config" / "local.yaml"
+"""Used without CONFIG_PATH: the one that came with this package, which in a checkout is config/local.yaml."""
+
+
+def default_path() -> Path:
+    """Return the file that is used without an argument: CONFIG_PATH's, else `DEFAULT_PATH`."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named) if named else DEFAULT_PATH
+
+
+def companions(path: Path) -> tuple[Path, Path]:
+    """Return the files beside a configuration file that belong to it: instruments and accounts."""
+    return path.with_name("instruments.yaml"), path.with_name("accounts.yaml")
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Return the settings of `path` (default: `default_path()`), with instruments.yaml and accounts.yaml beside it.
+
+    Raises:
+        SettingsError: everything that is wrong with them.
+    """
+    path = path or default_path()
+    problems: list[str] = []
+    settings = _load_document(path, problems)
+    instruments, _ = _load_named(companions(path)[0], InstrumentTerms, "an instrument", problems)
+    entries, document = _load_named(companions(path)[1], AccountEntry, "an account", problems)
+    if settings is None or problems:
+        raise SettingsError(problems)
+    accounts = {}
+    for name, entry in entries.items():
+        try:
+            accounts[name] = _with_limits(entry, settings)
+        except ValidationError as error:
+            problems.extend(sentences(error, document, AccountTerms, within=(name,)))
+    if problems:
+        raise SettingsError(problems)
+    settings._instruments, settings._accounts = instruments, accounts
+    return settings
+
+
+def _with_limits(entry: AccountEntry, settings: Settings) -> AccountTerms:
+    """Return an account with the limits that count for it: its own, else those of the file's sections."""
+    values = {
+        name: value
+        for section in ACCOUNT_SECTIONS
+        for name, value in getattr(settings, section)
+        if name in AccountTerms.model_fields
+    }
+    return AccountTerms(**values | {name: value for name, value in entry if value is not None})
+
+
+# ------------------------------------------------------------------------------------------------------- reading
+
+
+def _load_document(path: Path, problems: list[str]) -> Settings | None:
+    document = read_marked(path, os.environ, lambda where: variable_of(where) is not None)
+    problems.extend(document.problems)
+    problems.extend(unknown_variables())
+    if document.problems:
+        return None
+    tree = document.tree
+    if os.environ.get(REDIS_VARIABLE) and isinstance(tree.get("messaging"), dict):
+        tree["messaging"]["url"] = os.environ[REDIS_VARIABLE]
+    try:
+        return Settings(**tree)
+    except ValidationError as error:
+        problems.extend(sentences(error, document, Settings, variable_of))
+    except EnvironmentUnreadable as error:
+        # pydantic-settings' own words quote no value.
+        problems.append(f"environment: {error}")
+    return None
+
+
+Named = TypeVar("Named", InstrumentTerms, AccountEntry)
+
+
+def _load_named(path: Path, kind: type[Named], what: str, problems: list[str]) -> tuple[dict[str, Named], MarkedYaml]:
+    document = read_marked(path, os.environ)
+    problems.extend(document.problems)
+    if document.problems:
+        return {}, document
+    try:
+        named: dict[str, Named] = TypeAdapter(dict[Name, kind]).validate_python(document.tree)  # type: ignore[valid-type]
+    except ValidationError as error:
+        problems.extend(sentences(error, document, kind))
+        return {}, document
+    if not named:
+        problems.append(f"{document.path}:1: has nothing in it; at least {what} is needed")
+    problems.extend(
+        f"{document.at((name, 'id'))}: {name}.id: must be unique, {named[name].id} is {owner}'s"
+        for name, owner in with_anothers_id(named)
+    )
+    return named, document

@@ -1,0 +1,408 @@
+"""What a process may be told: the sections of the file, each key with its bound and its default.
+
+Flows in: plain values of a file and of variables. Flows out: frozen `Settings`. Never reads either; never shows a
+secret's value; never lets a float near money.
+
+The keys are those of the original documents; what was added to them has a default. Limits of accounts are defined by
+`AccountTerms` alone: the sections that have their defaults are derived from it. A key that is understood, but read by
+nobody yet, is marked `NO_EFFECT` where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    StringConstraints,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from fillstream.libs.common.messages.base import Name
+from fillstream.libs.common.messages.codes import DEFAULT_ORDER_TYPE, DEFAULT_TIME_IN_FORCE, OrderType, TimeInForce
+from fillstream.libs.common.messages.reference import (
+    MAX_MS,
+    SECTION,
+    AccountTerms,
+    InstrumentTerms,
+    Milliseconds,
+    Money,
+    Whole,
+    said_of,
+)
+from fillstream.libs.common.messages.topology import Topology
+
+ENV_PREFIX = "FILLSTREAM_"
+ENV_NESTING = "__"
+URL_SCHEMES = ("redis", "rediss", "unix")
+A_REDIS_URL = "redis://host:port/db, rediss://… or unix:///path/to/socket"
+MAX_PARTITIONS = 1024
+MAX_MEMORY_BYTES = 1 << 50
+
+
+class SettingsError(Exception):
+    """The settings cannot be used.
+
+    Attributes:
+        problems: one sentence each, most of them `file:line: key: what is wrong`.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class NoEffect:
+    """Marks a key that is understood and checked, but that nothing reads yet."""
+
+
+NO_EFFECT = NoEffect()
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _blank_is_none(value: Any) -> Any:
+    """Compose hands a variable on that nobody has set as an empty one."""
+    return None if value == "" else value
+
+
+Port = Annotated[Whole, Field(ge=1, le=65535)]
+Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,253}$")]
+
+
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised here, not bound
+"""Hosts to listen on that are no address to open."""
+
+
+class Section(BaseModel):
+    """One mapping of the file: frozen, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+class Service(Section):
+    """Where this process serves health, readiness, metrics and its pages.
+
+    Attributes:
+        host, port: what it listens on.
+        public_url: where people open that, when it is elsewhere: a container's port on the host, a Service's name.
+    """
+
+    host: Host
+    port: Port
+    public_url: Annotated[str | None, BeforeValidator(_blank_is_none)] = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_http_url(cls, url: str | None) -> str | None:
+        if url is not None and not is_http_url(url):
+            raise ValueError("is not http://host:port or https://host:port")
+        return url
+
+    @property
+    def url(self) -> str:
+        """Where people open what is served here."""
+        if self.public_url is not None:
+            return self.public_url.rstrip("/")
+        host = "127.0.0.1" if self.host in WILDCARDS else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+class Database(Section):
+    """Where this process keeps what it rebuilds from, and how often it does."""
+
+    type: Literal["duckdb", "bigquery", "none"]
+    path: Path = Path("data/order_management.duckdb")
+    project: Annotated[str | None, NO_EFFECT] = None
+    dataset: Annotated[str | None, NO_EFFECT] = None
+    data_dir: Path = Path("data")
+    snapshot_every_entries: Annotated[Whole, Field(ge=1, le=1_000_000_000)] = 50_000
+    snapshot_every_s: Annotated[Whole, Field(ge=1, le=86_400)] = 60
+
+
+def is_http_url(text: str) -> bool:
+    """Whether a browser could open what the text names."""
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return usable and parts.scheme in {"http", "https"}
+
+
+def is_redis_url(text: str) -> bool:
+    """Whether a client could connect to what the text names."""
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.path) if parts.scheme == "unix" else bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return usable and parts.scheme in URL_SCHEMES
+
+
+class Messaging(Section):
+    """The server that the streams live on, and how they are divided.
+
+    Attributes:
+        host, port, password: where it is. With `tls_ca_file` it is spoken to by TLS.
+        url: all of that in one, instead: overrides them.
+        tls_ca_file: who vouches for the server's certificate; without, a rediss:// URL trusts whom the system trusts.
+    """
+
+    type: Literal["redis", "pubsub"]
+    host: Host = "localhost"
+    port: Port = 6379
+    project: Annotated[str | None, NO_EFFECT] = None
+    topic_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/-]{0,64}$")] = ""
+    url: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
+    password: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
+    tls_ca_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = None
+    account_partitions: Annotated[Whole, Field(ge=1, le=MAX_PARTITIONS)] = 1
+    symbol_partitions: Annotated[Whole, Field(ge=1, le=MAX_PARTITIONS)] = 1
+    retention_s: Annotated[Whole, Field(ge=0, le=MAX_MS // 1000)] = 86_400
+    retention_memory_share: Annotated[Money, Field(gt=0, lt=1)] = Decimal("0.6")
+    max_memory_bytes: Annotated[Whole, Field(ge=0, le=MAX_MEMORY_BYTES)] = 0
+    max_batch: Annotated[Whole, Field(ge=1, le=5000)] = 500
+    max_downstream_lag: Annotated[Whole, Field(ge=1, le=1_000_000_000)] = 100_000
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not is_redis_url(url.get_secret_value()):
+            raise ValueError(f"is not {A_REDIS_URL}")
+        return url
+
+    @field_validator("tls_ca_file")
+    @classmethod
+    def _is_there(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.is_file():
+            raise ValueError("is not a file")
+        return file
+
+    @model_validator(mode="after")
+    def _does_not_trust_in_vain(self) -> Self:
+        url = self.url.get_secret_value() if self.url is not None else "rediss:"
+        if self.tls_ca_file is not None and urlsplit(url).scheme != "rediss":
+            raise ValueError("has a tls_ca_file, but a url that is not rediss://…, so nothing would be encrypted")
+        return self
+
+
+class Simulation(Section):
+    """How the venue SIM falls short of the ideal: not at all so far, it fills at the book's prices, at once."""
+
+    slippage: Annotated[Money, Field(ge=0, lt=1), NO_EFFECT] = Decimal("0.0005")
+    delay_ms: Annotated[Milliseconds, NO_EFFECT] = 100
+
+
+class QuantConnect(Section):
+    """Credentials of the QuantConnect integration."""
+
+    api_key: Annotated[SecretStr, NO_EFFECT]
+    project_id: Annotated[str, NO_EFFECT]
+
+
+class Direct(Section):
+    """Exchanges that are connected directly."""
+
+    exchanges: Annotated[tuple[Name, ...], NO_EFFECT] = ()
+
+
+class Execution(Section):
+    """Which venue orders go to, and how old the quote may be that an order reaches (0: no limit)."""
+
+    mode: Literal["simulation", "quantconnect", "direct"]
+    max_quote_age_ms: Milliseconds = 30_000
+    simulation: Simulation = Simulation()
+    quantconnect: QuantConnect | None = None
+    direct: Direct = Direct()
+
+
+def _has_its_default_in(section: str) -> dict[str, Any]:
+    """Return the fields of an account whose defaults stand in a section, as that section's own."""
+    return {
+        name: (field.annotation, copy(field))
+        for name, field in AccountTerms.model_fields.items()
+        if name != "id" and (said_of(AccountTerms, name, SECTION) or ACCOUNT_LIMITS) == section
+    }
+
+
+ACCOUNT_LIMITS, ORDER_PARAMS = "account_limits", "order_params"
+ACCOUNT_SECTIONS = (ACCOUNT_LIMITS, ORDER_PARAMS)
+
+if TYPE_CHECKING:  # made from AccountTerms, and read by the names of its fields only
+
+    class _AccountParams(Section):
+        pass
+
+    class AccountLimits(Section):
+        """Limits of every account that sets none of its own."""
+
+    class AccountEntry(Section):
+        """One account as accounts.yaml has it: what is absent comes from the sections with the defaults."""
+
+        id: int
+else:
+    _AccountParams = create_model("_AccountParams", __base__=Section, **_has_its_default_in(ORDER_PARAMS))
+    AccountLimits = create_model(
+        "AccountLimits",
+        __base__=Section,
+        __doc__="Limits of every account that sets none of its own.",
+        **_has_its_default_in(ACCOUNT_LIMITS),
+    )
+    AccountEntry = create_model(
+        "AccountEntry",
+        __base__=Section,
+        __doc__="One account as accounts.yaml has it: what is absent comes from the sections with the defaults.",
+        **{
+            name: (field.annotation, copy(field))
+            if name == "id"
+            else (Annotated[field.annotation, *field.metadata] | None, None)
+            for name, field in AccountTerms.model_fields.items()
+        },
+    )
+
+
+class OrderCache(Section):
+    """How long a finished order stays in memory (seconds)."""
+
+    enabled: bool = True
+    ttl: Annotated[Whole, Field(ge=0, le=MAX_MS // 1000)] = 3600
+
+
+class OrderParams(_AccountParams):
+    """What an order gets that does not say otherwise."""
+
+    default_order_type: Annotated[OrderType, BeforeValidator(_upper)] = DEFAULT_ORDER_TYPE
+    time_in_force: Annotated[TimeInForce, BeforeValidator(_upper)] = DEFAULT_TIME_IN_FORCE
+    retry_attempts: Annotated[Whole, Field(ge=0, le=1000), NO_EFFECT] = 3
+    retry_delay_ms: Annotated[Milliseconds, NO_EFFECT] = 100
+    execution_timeout_ms: Annotated[Milliseconds, NO_EFFECT] = 5000
+    rate_limit_orders: Annotated[Whole, Field(ge=1, le=1_000_000_000), NO_EFFECT] = 10
+    rate_limit_window_ms: Annotated[Milliseconds, Field(ge=1), NO_EFFECT] = 1000
+    track_execution_metrics: Annotated[bool, NO_EFFECT] = True
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = "INFO"
+
+
+class Settings(BaseSettings):
+    """Everything a process is told. Made by `load_settings`.
+
+    Attributes:
+        environment: a name for people: `local`, `development`.
+        service, database, messaging, execution, account_limits, order_cache, order_params: sections of the file.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_NESTING,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    environment: Name
+    service: Service
+    database: Database
+    messaging: Messaging
+    execution: Execution
+    account_limits: AccountLimits
+    order_cache: OrderCache = OrderCache()
+    order_params: OrderParams = OrderParams()
+    _instruments: dict[str, InstrumentTerms] = PrivateAttr(default_factory=dict)
+    _accounts: dict[str, AccountTerms] = PrivateAttr(default_factory=dict)
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """What was set, in the file or by a variable, and has no effect yet: keys, as the file nests them."""
+        return tuple(_set_without_effect(self))
+
+    @property
+    def instruments(self) -> Mapping[str, InstrumentTerms]:
+        """Terms by symbol."""
+        return self._instruments
+
+    @property
+    def accounts(self) -> Mapping[str, AccountTerms]:
+        """Limits by account name, `account_limits` filled in where an account sets none."""
+        return self._accounts
+
+    @property
+    def redis_url(self) -> str:
+        """Where the streams are. May carry a password: do not print it."""
+        messaging, file = self.messaging, self.messaging.tls_ca_file
+        if messaging.url is not None:
+            url = messaging.url.get_secret_value()
+        else:
+            password = messaging.password.get_secret_value() if messaging.password is not None else ""
+            who = f":{quote(password, safe='')}@" if password else ""
+            host = f"[{messaging.host}]" if ":" in messaging.host else quote(messaging.host)
+            url = f"{'rediss' if file else 'redis'}://{who}{host}:{messaging.port}/0"
+        if file is None:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={quote(str(file.absolute()))}"
+
+    @property
+    def archivists(self) -> tuple[str, ...]:
+        """Who must have stored an entry before a log loses it: analytics, unless this desk runs none."""
+        return () if self.database.type == "none" else ("analytics",)
+
+    def topology(self) -> Topology:
+        """Return the names of the streams and their partition counts."""
+        messaging = self.messaging
+        return Topology(messaging.account_partitions, messaging.symbol_partitions, messaging.topic_prefix)
+
+    def require_supported(self) -> None:
+        """Refuse what is understood but not built.
+
+        Raises:
+            SettingsError: saying what is available.
+        """
+        chosen = (
+            ("database.type", self.database.type, ("duckdb", "none")),
+            ("messaging.type", self.messaging.type, ("redis",)),
+            ("execution.mode", self.execution.mode, ("simulation",)),
+        )
+        problems = [
+            f"{key}: {value} is not built into this version; available: {', '.join(available)}"
+            for key, value, available in chosen
+            if value not in available
+        ]
+        if problems:
+            raise SettingsError(problems)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the environment before the file, and nothing else beside them."""
+        return env_settings, init_settings
+
+
+def _set_without_effect(section: BaseModel, prefix: str = "") -> Iterator[str]:
+    for name, field in type(section).model_fields.items():
+        if name not in section.model_fields_set:
+            continue
+        value = getattr(section, name)
+        if NO_EFFECT in field.metadata:
+            yield prefix + name
+        elif isinstance(value, BaseModel):
+            yield from _set_without_effect(value, f"{prefix}{name}.")
