@@ -50,7 +50,7 @@ class MarkedYaml:
         return f"{self.path}:1"
 
 
-def shown(path: Path) -> str:
+def relative(path: Path) -> str:
     """Return a path as a message names it: relative to the working directory where it lies inside."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
@@ -73,7 +73,7 @@ def read_marked(
         environ: where `${VAR}` and `${VAR:-default}` look; `$${` stands for `${` itself.
         overridden: whether a key's value will not be used anyway, so that its variables need not be set.
     """
-    found = MarkedYaml(shown(path))
+    found = MarkedYaml(relative(path))
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             found.problems.append(f"{found.path}: larger than {MAX_FILE_BYTES} bytes")
