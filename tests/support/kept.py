@@ -20,8 +20,8 @@ from tests.support.tree import ROOT
 
 FOLDER = ROOT / "tests" / "upgrade" / "kept"
 RELEASES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
-CURRENT = RELEASES[-1]
-"""The release whose bytes this tree keeps."""
+CURRENT = RELEASES[-1] if RELEASES else ""
+"""The release whose bytes this tree keeps; none while the only one is kept anew."""
 SEEDS = range(20)
 STEPS = 300
 KEPT_SEED, KEPT_STEPS, KEPT_ACCOUNTS, KEPT_SYMBOLS = 2026, 2_500, 2, 2
