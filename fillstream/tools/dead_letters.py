@@ -86,20 +86,16 @@ def redrive(
         again: even if it was appended again before.
 
     Raises:
-        CannotRedrive: it was before, or its fields cannot be set.
+        CannotRedrive: it was before, its fields cannot be set, or its stream is none of this desk's.
     """
     fields = changed(it, changes, topology)
     raw: Any = client
     stream = it.letter["stream"]
-    reply = raw.eval(
-        _APPEND_AND_MARK,
-        2,
-        topology.key(stream),
-        redriven_key(topology),
-        it.id,
-        "again" if again else "",
-        *_flat(fields),
-    )
+    try:
+        keys = topology.key(stream), redriven_key(topology)
+    except ValueError as error:
+        raise CannotRedrive(f"{it.id}: cannot go back: {error}") from None
+    reply = raw.eval(_APPEND_AND_MARK, len(keys), *keys, it.id, "again" if again else "", *_flat(fields))
     if reply[0] == b"MARKED":
         raise CannotRedrive(f"{it.id} was re-driven before, as {reply[1].decode()} of {stream}; see --again")
     return str(reply[1].decode())

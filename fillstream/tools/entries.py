@@ -31,13 +31,16 @@ def every_stream(topology: Topology) -> list[Stream]:
 
 
 def find_streams(name: str, topology: Topology) -> list[Stream]:
-    """Return the streams that a person means: of a kind, `events`; one by its name, `events.0`, or by its key.
+    """Return the streams that a person means: of a kind, `events`; of a name, `events.0`, `commands.SIM.0`, or a part
+    of it, `commands.0`, every venue's; of a key.
 
     Raises:
         KeyError: the desk has no such stream.
     """
     known = every_stream(topology)
-    found = [stream for stream in known if name in (stream.kind, stream.name, stream.key)]
+    kind, *parts = name.split(".")
+    found = [stream for stream in known if name == stream.key]
+    found = found or [each for each in known if kind == each.kind and {*parts} <= {*each.name.split(".")[1:]}]
     if not found:
         raise KeyError(name)
     return found

@@ -205,7 +205,7 @@ def test_a_batch_that_was_committed_already_is_refused(desk: tuple[MakeLog, Stre
 def test_a_checkpoint_without_notes_is_of_the_release_that_left_none(client: redis.Redis, redis_url: str) -> None:
     client.hset(TOPOLOGY.checkpoint("stage", 0), mapping={"epoch": 3, "id": "5-0", "entries": 1, "digest": b"\1" * 16})
     made = connect(redis_url)
-    log = RedisLog(made, TOPOLOGY, "stage", 0, INBOX)
+    log = RedisLog(made, TOPOLOGY, "stage", INBOX)
     with pytest.raises(Moved, match=r"0\.1\.0 has decided up to 5-0"):
         log.claim("0.2.0", "4-0")
     assert list(log.claim("0.2.0", "5-0").notes.values()) == [Note("0.2.0", "5-0")]

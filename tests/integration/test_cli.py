@@ -645,18 +645,24 @@ def test_a_signal_is_redriven_with_fields_set_in_whatever_shape_it_came(
 
 def test_an_instruction_is_redriven_with_fields_set_inside_its_document(run: Run, client: redis.Redis) -> None:
     inbox = TOPOLOGY.orders(0)
-    letter_id = bury(client, {b"data": b'{"type":"NewOrder","price":"1"}'}, stream=inbox)
+    letter_id = bury(client, {b"data": b'{"type":"NewOrder","price":"1"}'}, stream="orders.0")
     run("dead", "redrive", letter_id, "--set", "price=2")
     ((_, fields),) = cast(Any, client.xrange(inbox))
     assert json.loads(fields[b"data"]) == {"type": "NewOrder", "price": "2"}
+
+
+def test_a_letter_of_a_stream_that_the_desk_does_not_have_is_not_redriven(run: Run, client: redis.Redis) -> None:
+    letter_id = bury(client, {b"data": b"{}"}, stream="orders.{0}")
+    told = run("dead", "redrive", letter_id, code=Exit.NO).stderr
+    assert f"{letter_id}: cannot go back: stream: orders.{{0}} must be orders.PARTITION" in told
 
 
 @pytest.mark.parametrize(
     ("raw", "stream", "sentence"),
     [
         ({b"data": b"{"}, "signals", "its fields cannot be set: data: '{' is not one JSON document; publish a new"),
-        ({b"frame": b"x"}, "commands.SIM.{s0}", "a frame of 64-byte records has no fields to set"),
-        ({b"data": b"{"}, "orders.{a0}", "its fields cannot be set: data is not JSON"),
+        ({b"frame": b"x"}, "commands.SIM.0", "a frame of 64-byte records has no fields to set"),
+        ({b"data": b"{"}, "orders.0", "its fields cannot be set: data is not JSON"),
         ({b"data": b'{"side": [1]}'}, "signals", "side: a list must be text or a number; set it as well"),
     ],
 )
@@ -665,7 +671,7 @@ def test_what_cannot_be_repaired_is_refused_and_not_marked(
 ) -> None:
     letter_id = bury(client, raw, stream=stream)
     assert sentence in run("dead", "redrive", letter_id, "--set", "price=1", code=Exit.NO).stderr
-    assert client.xlen(stream) == 0
+    assert client.xlen(TOPOLOGY.key(stream)) == 0
     assert json.loads(run("dead", "--json").stdout)[0]["redriven_as"] is None
 
 

@@ -78,7 +78,7 @@ def fold(stage: SignalsStage, fields: dict[bytes, bytes], ms: int = 1000, number
         out.bad(error.reason, error.text)
         return error
     [(stream, (_, [payload]))] = out.by_stream.items()
-    assert stream in {TOPOLOGY.orders(0), TOPOLOGY.orders(1), TOPOLOGY.orders(2)}
+    assert stream in TOPOLOGY.names("orders")
     instruction: dict[str, Any] = orjson.loads(payload)
     model = CONTRACTS[instruction["type"]]
     contract = {**instruction}

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fillstream.libs.common.messages.topology import KINDS, SIM, Topology, stream_name
 from fillstream.libs.common.runtime.log import Checkpoint
 from fillstream.libs.common.runtime.release import BEGINNING, UNNOTED, Note, order_of
 from fillstream.libs.common.runtime.runner import Runner
@@ -64,6 +66,15 @@ def lines(desk: SimulatedDesk) -> Iterator[dict[str, object]]:
             yield {"stream": stream, "id": entry.id, "fields": fields}
 
 
+def key_of(release: str, stream: str) -> str:
+    """Return the key that a stream has today: 0.1.0 had no venue in it, and one kind of hash tag."""
+    found = re.fullmatch(r"(\w+)\.\{(\d+)\}", stream)
+    if release != UNNOTED or found is None:
+        return stream
+    kind, partition = found[1], int(found[2])
+    return Topology().key(stream_name(kind, partition, SIM if KINDS[kind].per_venue else None))
+
+
 class _Refolding(MemoryLog):
     """A log whose stage changes nothing in the inboxes that are there already."""
 
@@ -73,7 +84,7 @@ class _Refolding(MemoryLog):
         """The configuration is in the log, where the release appended it."""
 
     def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
-        out.by_stream = {stream: sent for stream, sent in out.by_stream.items() if stream not in self.fixed}
+        out.by_stream = {name: sent for name, sent in out.by_stream.items() if self._key_of(name) not in self.fixed}
         super().commit(batch, out, quarantined)
 
 
@@ -101,7 +112,7 @@ class Kept:
                 told = json.loads(line)
                 fields = {name.encode("latin-1"): value.encode("latin-1") for name, value in told["fields"].items()}
                 entry = Entry(told["id"], int(told["id"].partition("-")[0]), fields)
-                desk.redis.streams.setdefault(told["stream"], []).append(entry)
+                desk.redis.streams.setdefault(key_of(self.release, told["stream"]), []).append(entry)
         notes = {} if self.release == UNNOTED else {BEGINNING: Note(self.release, BEGINNING)}
         for slot in desk.slots:
             stage = slot.make()
@@ -119,10 +130,10 @@ class Kept:
         old = self.desk()
         desk = SimulatedDesk(0, KEPT_ACCOUNTS, KEPT_SYMBOLS)
         stages = sorted((slot.make() for slot in desk.slots), key=lambda stage: stage.name == "positions")
-        inboxes = {stage.inbox for stage in stages if stage.name != "positions"}
+        inboxes = {desk.topology.key(stage.inbox) for stage in stages if stage.name != "positions"}
         desk.redis.streams = {stream: old.redis.streams[stream] for stream in inboxes}
         for stage in stages:
-            log = _Refolding(desk.redis, desk.topology, stage.name, stage.partition, stage.inbox)
+            log = _Refolding(desk.redis, desk.topology, stage.name, stage.inbox)
             log.fixed = inboxes
             runner = Runner(stage, log, MemorySnapshots())
             runner.recover()

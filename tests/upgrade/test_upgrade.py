@@ -121,17 +121,17 @@ def test_this_release_takes_over_where_an_older_one_stopped_cleanly(release: str
     snapshot = files.load(snapshot_id)
     snapshots = MemorySnapshots()
     snapshots.save(snapshot)
-    log = MemoryLog(desk.redis, desk.topology, stage.name, stage.partition, stage.inbox)
+    log = MemoryLog(desk.redis, desk.topology, stage.name, stage.inbox)
     refusal = f"the newest usable snapshot stands at {snapshot_id}.*Start {release}, stop it cleanly"
     with pytest.raises(RecoveryError, match=refusal):
         Runner(stage, log, snapshots).recover()
     # As if it had been stopped there: what follows was not committed, and this release decides it.
-    stands = desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.partition)]
+    stands = desk.redis.checkpoints[desk.topology.checkpoint(stage.name, stage.inbox)]
     stands.id, stands.entries, stands.digest = snapshot.id, snapshot.entries, snapshot.digest
     [fresh] = [each for each in (slot.make() for slot in desk.slots) if kept.of_stage(each) == name]
     runner = Runner(fresh, log, snapshots)
     runner.recover()
-    waiting = len(desk.redis.streams[stage.inbox])
+    waiting = len(desk.redis.streams[desk.topology.key(stage.inbox)])
     while batch := runner.read(1, 0):
         desk.redis.now_ms = max(desk.redis.now_ms, batch[0].ms)
         runner.step(batch)

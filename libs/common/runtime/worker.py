@@ -204,7 +204,9 @@ class Worker(threading.Thread):
             return False
         self._aside = connect(self._options.redis_url)
         self._log = RedisLog(client, self._options.topology, stage.name, stage.inbox)
-        folder = self._options.data_dir / "snapshots" / f"{stage.name}-{stage.partition}"
+        # By what it reads: the engines of two venues have partitions of the same number.
+        place = stage.inbox.split(".")[1:] or [str(stage.partition)]
+        folder = self._options.data_dir / "snapshots" / "-".join([stage.name, *place])
         self._store = SnapshotStore(folder, stage.name, stage.partition)
         self._runner = Runner(stage, self._log, self._store)
         self._writer = SnapshotWriter(self._store, self.role, self._log, self._options, self._metrics)

@@ -101,7 +101,7 @@ def test_an_old_release_that_still_runs_is_left_alone(desk: AdderDesk) -> None:
             return super().claim(release, at)
 
     stage = Adder()
-    log = Racing(desk.redis, Topology(), "adder", 0, INBOX)
+    log = Racing(desk.redis, Topology(), "adder", INBOX)
     with pytest.raises(RecoveryError, match=r"0\.2\.0 decided up to .* it still runs\. Start 0\.2\.0, stop it"):
         Runner(stage, log, desk.snapshots, NEW).recover()
     desk.send("4")

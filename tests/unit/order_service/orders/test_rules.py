@@ -1,6 +1,5 @@
 """The rules an order meets before it is routed: each with its reason and a sentence that names value and limit."""
 
-import dataclasses
 from decimal import Decimal
 
 import pytest
@@ -32,7 +31,7 @@ from fillstream.services.order_service.orders.rules.grid import (
 from fillstream.services.order_service.orders.rules.market import has_quote, protection_price, within_collar
 from fillstream.services.order_service.orders.rules.value import max_order_value, min_order_size
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
-from tests.support.terms import instrument
+from tests.support.terms import but, instrument
 
 D = Decimal
 
@@ -241,8 +240,8 @@ def test_the_example_of_each_rule_of_amendments_breaks_it(rule: Rule) -> None:
 
 def example_desk() -> OrdersDesk:
     """Return the desk that the rules' examples are told of: every rule with a limit has one, and quotes are there."""
-    idle = dataclasses.replace(CONFIG.accounts["default"], id=3, max_daily_orders=0)
-    config = dataclasses.replace(
+    idle = but(CONFIG.accounts["default"], id=3, max_daily_orders=0)
+    config = but(
         CONFIG,
         accounts={**CONFIG.accounts, "idle": idle},
         max_quote_age_ms=1_000,
