@@ -22,7 +22,10 @@ from typing import Any, cast
 import orjson
 import redis
 
+from fillstream.libs.common.messages.base import Models, upcast
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.messages.wire import encode_signal
@@ -32,6 +35,7 @@ Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""
 
 FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
+_READ: Models = {**EVENTS, "DeadLetter": DeadLetter}
 REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "DeadLetter"}
 QUIET_S = 0.2
 """An order that works on the book and has no news for this long has settled there."""
@@ -260,7 +264,7 @@ class Client:
                 for _, fields in entries:
                     if is_note(fields):
                         continue
-                    event = orjson.loads(fields[b"data"])
+                    event = upcast(orjson.loads(fields[b"data"]), _READ)
                     if _concerns(event, outcome, sent, self.topology.signals):
                         outcome.add(event)
                         heard = time.monotonic()

@@ -26,11 +26,11 @@ from faststream.redis import RedisBroker, StreamSub
 from faststream.specification import AsyncAPI
 from prometheus_client import CollectorRegistry, make_asgi_app
 
-from fillstream.libs.common.messages.base import VERSION
 from fillstream.libs.common.process.process_log import set_up_log
 from fillstream.libs.common.process.settings import Settings, SettingsError, load_settings
 from fillstream.libs.common.runtime.exit_codes import EXIT_SETTINGS, PARTITION_VARIABLE
 from fillstream.libs.common.runtime.metrics import StageMetrics
+from fillstream.libs.common.runtime.release import running
 from fillstream.libs.common.runtime.worker import Role, Worker
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def describe(about: Description, redis_url: str) -> AsyncAPI:
         broker.subscriber(stream=StreamSub(channel.stream), title=channel.stream, description=channel.text)(consume)
     for channel in about.writes:
         broker.publisher(stream=channel.stream, title=channel.stream, description=channel.text, schema=channel.model)
-    return AsyncAPI(broker, title=about.title, version=f"{VERSION}.0.0", description=about.text)
+    return AsyncAPI(broker, title=about.title, version=running(), description=about.text)
 
 
 def docs_page() -> AsyncAPIRoute:
