@@ -63,7 +63,9 @@ class PositionStage:
             Inconsistent: an event is missing or came twice, a fill or quote does not fit its instrument, or one is of a
                 version that this release does not read.
         """
-        payload = entry.fields.get(b"data", b"")
+        payload = entry.fields.get(b"data")
+        if payload is None:
+            raise BadEntry("not_an_event", "data: is missing, an event is one JSON object in it")
         try:
             kind, v, seq = head_of(payload)
         except Unreadable as error:

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, REDIS_VARIABLE
-from fillstream.stack.stack.running import ANALYTICS_PORT, BASE_PORT, REDIS_PORT
-from fillstream.stack.stack.stack import port_is_free
+from fillstream.stack.running import ANALYTICS_PORT, BASE_PORT, REDIS_PORT
+from fillstream.stack.stack import port_is_free
 from tests.conftest import until
 from tests.deploy.files import ROOT
 
