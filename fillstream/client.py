@@ -261,7 +261,7 @@ class Client:
                 for _, fields in entries:
                     if is_note(fields):
                         continue
-                    event = orjson.loads(fields[b"data"])
+                    event = _read(fields[b"data"])
                     if _concerns(event, outcome, sent, self.topology.signals):
                         outcome.add(event)
                         heard = time.monotonic()
@@ -298,6 +298,15 @@ class Client:
     def redis(self) -> redis.Redis:
         """The connection itself."""
         return self._redis
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    """Return an event or a dead letter, of whatever version it was written."""
+    from fillstream.libs.common.messages.base import upcast  # noqa: PLC0415 - who only publishes needs no event's model
+    from fillstream.libs.common.messages.dead import DeadLetter  # noqa: PLC0415
+    from fillstream.libs.common.messages.journal import EVENTS  # noqa: PLC0415
+
+    return upcast(orjson.loads(data), {**EVENTS, "DeadLetter": DeadLetter})
 
 
 def _id_of(entries: list[tuple[bytes, Any]]) -> str:

@@ -25,7 +25,11 @@ import orjson
 
 from fillstream.libs.common.engine.frames import REPORT, Report, ReportFlag, ReportType, Side
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.base import Models, upcast
+from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.note import is_note
+from fillstream.libs.common.messages.positions import POSITION_MESSAGES
 from fillstream.libs.common.messages.topology import Topology, id_ms, stream_name
 from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.runtime.log import RedisLog, connect
@@ -36,6 +40,7 @@ from fillstream.tools.replay import Replay, replay
 
 PAGE = 5000
 SIGNALS = stream_name("signals")
+_READ: Models = {**EVENTS, **POSITION_MESSAGES, "DeadLetter": DeadLetter}
 
 
 @dataclass(slots=True)
@@ -312,7 +317,7 @@ def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms
         for entry_id, fields in source.entries(topology.events(partition)):
             if is_note(fields):
                 continue
-            event = orjson.loads(fields[b"data"])
+            event = upcast(orjson.loads(fields[b"data"]), EVENTS)
             if event["type"] == "OrderReceived" and event["signal_id"] in signal_ms:
                 waiting[event["order_id"]] = signal_ms[event["signal_id"]]
                 signal_of[event["order_id"]] = event["signal_id"]
@@ -335,4 +340,4 @@ def _compare(found: Audit, what: str, of: str, expected: Counter[str], actual: C
 def _messages(source: Source, stream: str) -> Iterator[dict[str, Any]]:
     for _, fields in source.entries(stream):
         if not is_note(fields):
-            yield orjson.loads(fields[b"data"])
+            yield upcast(orjson.loads(fields[b"data"]), _READ)

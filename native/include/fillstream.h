@@ -19,7 +19,7 @@
 #define FILLSTREAM_H
 
 #define FS_VERSION_MAJOR 0
-#define FS_VERSION_MINOR 1
+#define FS_VERSION_MINOR 2
 #define FS_VERSION_PATCH 0
 
 #include <stddef.h>

@@ -29,6 +29,7 @@ from fillstream.libs.common.engine.frames import (
     struct_of_some,
 )
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
@@ -210,7 +211,8 @@ class EngineStage:
                 by_symbol.setdefault(symbol, []).append(trade)
             at = takes.find(1, at + 1)
         for number, trades in by_symbol.items():
-            message = {"type": "Trades", "v": 1, "time": ms, "symbol": self._listings[number].symbol, "trades": trades}
+            symbol = self._listings[number].symbol
+            message = {"type": "Trades", "v": Trades.VERSION, "time": ms, "symbol": symbol, "trades": trades}
             out.market(self._market, message)
 
     def _publish_depth(self, ms: int, out: Outputs) -> None:
@@ -224,7 +226,7 @@ class EngineStage:
                 self._market,
                 {
                     "type": "Depth",
-                    "v": 1,
+                    "v": Depth.VERSION,
                     "time": ms,
                     "symbol": listing.symbol,
                     "bids": self._levels(listing, number, Side.BUY),

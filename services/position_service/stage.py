@@ -7,7 +7,6 @@ when the journal has a gap.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,12 +15,15 @@ from pydantic import ValidationError
 
 from fillstream.libs.common.ledger.average import Holdings, Position
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.base import VERSION
+from fillstream.libs.common.messages.base import Models, head_of, upcast
+from fillstream.libs.common.messages.journal import InstrumentDefined, OrderFilled, QuoteUpdated
+from fillstream.libs.common.messages.positions import PositionChanged, PositionMarked
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.money import Scale
+from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.position_service.snapshot import Books, dump, load
 
 FAMILIES: tuple[Family, ...] = (
@@ -29,8 +31,9 @@ FAMILIES: tuple[Family, ...] = (
     Family("position_changes", "What fills did to positions.", "change", True),
 )
 
-_HEAD = re.compile(rb'\{"type":"(\w+)","v":1,"seq":([1-9]\d{0,17}),')
-"""How every event begins (contracts.Event); most events are of no interest, and nothing more of them is read."""
+_BOOKED: Models = {"OrderFilled": OrderFilled, "QuoteUpdated": QuoteUpdated, "InstrumentDefined": InstrumentDefined}
+"""The events that change the books. Most are of no interest, and nothing but the head of them is read."""
+_KINDS: Models = {"PositionChanged": PositionChanged, "PositionMarked": PositionMarked}
 
 Message = dict[str, Any]
 
@@ -57,26 +60,43 @@ class PositionStage:
 
         Raises:
             BadEntry: not_an_event.
-            Inconsistent: an event is missing or came twice, or a fill or quote does not fit its instrument.
+            Inconsistent: an event is missing or came twice, a fill or quote does not fit its instrument, or one is of a
+                version that this release does not read.
         """
-        payload = entry.fields.get(b"data", b"")
-        head = _HEAD.match(payload)
-        if head is None:
-            raise BadEntry("not_an_event", f'data: must begin with {{"type":...,"v":{VERSION},"seq":..., of an event')
-        seq = int(head[2])
+        payload = entry.fields.get(b"data")
+        if payload is None:
+            raise BadEntry("not_an_event", "data: is missing, an event is one JSON object in it")
+        try:
+            kind, v, seq = head_of(payload)
+        except Unreadable as error:
+            raise BadEntry("not_an_event", f"data: {error}") from None
+        if seq is None:
+            raise BadEntry("not_an_event", "data: seq: is missing, an event has one")
         due = self._books.read + 1
         if seq != due:
             raise Inconsistent(f"{self.inbox} {entry.id}: seq {seq} must be {due}, the one after the last")
-        match head[1]:
-            case b"OrderFilled":
-                self._filled(orjson.loads(payload), entry.ms, out)
-            case b"QuoteUpdated":
-                self._quoted(orjson.loads(payload), entry.ms, out)
-            case b"InstrumentDefined":
-                self._defined(orjson.loads(payload), out)
+        model = _BOOKED.get(kind)
+        if model is not None:
+            event = orjson.loads(payload)
+            if v != model.VERSION:
+                event = self._raised(event, entry)
+            match kind:
+                case "OrderFilled":
+                    self._filled(event, entry.ms, out)
+                case "QuoteUpdated":
+                    self._quoted(event, entry.ms, out)
+                case "InstrumentDefined":
+                    self._defined(event, out)
         self._books.read = seq
 
     # ------------------------------------------------------------------------------------------------ the events
+
+    def _raised(self, event: Message, entry: Entry) -> Message:
+        """Return an event of another version as today's. To bury one would let the books stand still in silence."""
+        try:
+            return upcast(event, _BOOKED)
+        except Unreadable as error:
+            raise Inconsistent(f"{self.inbox} {entry.id}: {error}; a newer one wrote the journal") from error
 
     def _defined(self, event: Message, out: Outputs) -> None:
         """Take an instrument's terms. Once there are positions, another grid is counted in, another worth refused.
@@ -153,7 +173,7 @@ class PositionStage:
         unrealized = holdings.unrealized(position, realized)
         return {
             "type": kind,
-            "v": VERSION,
+            "v": _KINDS[kind].VERSION,
             "seq": self._books.sent,
             "time": ms,
             "account": account,

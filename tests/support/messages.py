@@ -13,7 +13,9 @@ from fillstream.libs.common.messages.base import Message
 
 def sample(model: type[Message], number: int = 1, **values: Any) -> dict[str, Any]:
     """Return a message of `model` as a stage writes it: every field present, decimals as text."""
-    message = {name: _value(name, field.annotation, number) for name, field in model.model_fields.items()}
+    message = {
+        name: _value(name, field.annotation, number, model.VERSION) for name, field in model.model_fields.items()
+    }
     return {**message, **values}
 
 
@@ -22,9 +24,9 @@ def payload(message: dict[str, Any]) -> dict[str, bytes]:
     return {"data": orjson.dumps(message)}
 
 
-def _value(name: str, annotation: Any, number: int) -> Any:
+def _value(name: str, annotation: Any, number: int, version: int) -> Any:
     if name == "v":
-        return 1
+        return version
     if name == "time":
         return 1_700_000_000_000 + number
     if name == "order_id":
@@ -39,4 +41,4 @@ def _value(name: str, annotation: Any, number: int) -> Any:
         return f"{number}.{len(name):02d}5"
     if annotation is str:
         return f"{name}-{number}"
-    return _value(name, next(each for each in get_args(annotation) if each is not type(None)), number)
+    return _value(name, next(each for each in get_args(annotation) if each is not type(None)), number, version)

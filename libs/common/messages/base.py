@@ -1,7 +1,8 @@
 """What every message keeps to: its head, its version, and the types its fields are made of.
 
-Flows in: decoded fields. Flows out: validated values. Never does I/O, never converts to floats: prices and quantities
-are Decimal here and strings in JSON.
+Flows in: decoded fields, or a message's bytes of which only the head is wanted. Flows out: validated values, heads, and
+messages of older versions as today's. Never does I/O, never converts to floats: prices and quantities are Decimal here
+and strings in JSON.
 
 Names are FIX 4.4's in snake case where FIX has one (`cum_qty` 14, `leaves_qty` 151, `avg_px` 6, `last_px` 31,
 `last_qty` 32, `time_in_force` 59, `ord_status` 39, `exec_id` 17); `quantity` is OrderQty (38), `order_type` OrdType
@@ -9,20 +10,91 @@ Names are FIX 4.4's in snake case where FIX has one (`cum_qty` 14, `leaves_qty` 
 caused the message, UTC since 1970.
 
 The hot path writes events as plain dicts with these very keys; tests and the simulation validate every one.
+
+A message's head is its `type`, its `v` and, in streams that count, its `seq`. `v` is the version of its type. To change
+what a type says, other than by a new field with a default, raise it beside the step that leads there:
+
+    class OrderExpired(OrderEvent):
+        v: int = of_version(2)
+        UPCASTS = {1: upcast_order_expired_v1_v2}
+
+Readers take every version there was: models by themselves, who reads plain dicts by `upcast`. A version above is
+refused in a sentence, since what is not understood cannot be left out.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, NamedTuple, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema, core_schema
 
 from fillstream.libs.common.messages.codes import OrderType, Side, TimeInForce
+from fillstream.libs.common.values import versions
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID
+from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts
 
 VERSION = 1
+"""The version of a type that never changed."""
+
+
+class Head(NamedTuple):
+    """What every message begins with; `seq` is None in a stream that does not count."""
+
+    type: str
+    v: int
+    seq: int | None
+
+
+_WRITTEN = re.compile(rb'\{"type":"(\w+","v":[1-9]\d{0,8}),"seq":([1-9]\d{0,17})[,}]')
+"""A head as the hot path writes it. Nothing more of the message is read then: most are of no interest to a reader."""
+_LARGEST = 10**18
+
+
+@lru_cache(maxsize=256)
+def _type_and_version(written: bytes) -> tuple[str, int]:
+    """Return what stands before `seq` in such a head; there are few, and they come again and again."""
+    kind, _, v = written.partition(b'","v":')
+    return kind.decode(), int(v)
+
+
+def head_of(payload: bytes) -> Head:
+    """Return the head of a message, whatever the order of its keys.
+
+    Args:
+        payload: one JSON object.
+
+    Raises:
+        Unreadable: it is none, or its type, v or seq are not what they must be.
+    """
+    found = _WRITTEN.match(payload)
+    if found is not None:
+        return tuple.__new__(Head, (*_type_and_version(found[1]), int(found[2])))
+    try:
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
+        raise Unreadable(f"must be a JSON object with type, v and seq, {len(payload)} bytes are not") from None
+    if type(document) is not dict:
+        raise Unreadable("must be a JSON object with type, v and seq, and is another JSON value")
+    kind, v, seq = document.get("type"), document.get("v"), document.get("seq")
+    if type(kind) is not str or not kind:
+        raise Unreadable("type: must be the name of a message")
+    if type(v) is not int or not 0 < v < _LARGEST:
+        raise Unreadable("v: must be a whole number from 1")
+    if seq is not None and (type(seq) is not int or not 0 < seq < _LARGEST):
+        raise Unreadable("seq: must be a whole number from 1")
+    return Head(kind, v, seq)
+
+
+def of_version(version: int) -> Any:
+    """Return the field `v` of a type in this version."""
+    return Field(default=version, ge=1, le=version)
 
 
 def _upper(value: Any) -> Any:
@@ -55,4 +127,71 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    v: int = Field(default=VERSION, ge=VERSION, le=VERSION)
+    VERSION: ClassVar[int] = VERSION
+    """Today's, which `v` says too."""
+    UPCASTS: ClassVar[Upcasts] = {}
+    """From every older version to the next."""
+
+    v: int = of_version(VERSION)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Take over the version that the class gives its `v`."""
+        cls.VERSION = cls.model_fields["v"].default
+        steps = list(range(min(cls.UPCASTS, default=cls.VERSION), cls.VERSION))
+        assert sorted(cls.UPCASTS) == steps, f"{cls.__name__}: a step from each version to the next"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Raise older versions before they are validated. A type that has none pays nothing for it."""
+        schema = handler(source)
+        function: Any = schema.get("function")
+        if not cls.UPCASTS or (function and function.get("function") == cls._raised):  # an adapter asks once more
+            return schema
+        return core_schema.no_info_before_validator_function(cls._raised, schema)
+
+    @classmethod
+    def _raised(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or fields.get("v") in (None, cls.VERSION):
+            return fields
+        v = fields["v"]
+        version = int(v) if isinstance(v, str) and v.isascii() and v.isdecimal() and len(v) < 9 else v
+        return _raise(cls, dict(fields), version)
+
+
+def type_of(model: type[Message]) -> str:
+    """Return what the `type` of a model's messages says."""
+    name: str = get_args(model.model_fields["type"].annotation)[0]
+    return name
+
+
+def _raise(model: type[Message], document: Document, version: object) -> Document:
+    document = versions.upcast(type_of(model), document, version, model.VERSION, model.UPCASTS)
+    document["v"] = model.VERSION
+    return document
+
+
+Models = Mapping[str, type[Message]]
+"""By `type`."""
+
+
+def by_type(union: Any) -> dict[str, type[Message]]:
+    """Return the models of an annotated union by what their `type` says."""
+    models: tuple[type[Message], ...] = get_args(get_args(union)[0])
+    return {type_of(model): model for model in models}
+
+
+def upcast(document: Document, models: Models) -> Document:
+    """Return a message as this release writes it; one of another type than those of `models` as it is.
+
+    Args:
+        document: the decoded message; it may be changed.
+        models: those the caller reads, by type.
+
+    Raises:
+        Unreadable: a version of its type that this release does not read; the sentence names all three.
+    """
+    model = models.get(document.get("type", ""))
+    if model is None or document.get("v") == model.VERSION:
+        return document
+    return _raise(model, document, document.get("v"))

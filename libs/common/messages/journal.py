@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId
+from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, by_type
 from fillstream.libs.common.messages.codes import OrderType, OrdStatus, Side, TimeInForce
 from fillstream.libs.common.messages.reference import (
     AccountFields,
@@ -210,3 +210,6 @@ JournalEvent = Annotated[
 ]
 
 journal_event: TypeAdapter[Any] = TypeAdapter(JournalEvent)
+
+EVENTS = by_type(JournalEvent)
+"""By `type`."""

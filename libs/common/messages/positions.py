@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId
+from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, by_type
 
 
 class PositionEvent(Message):
@@ -49,3 +49,6 @@ class PositionMarked(PositionEvent):
 PositionMessage = Annotated[PositionChanged | PositionMarked, Field(discriminator="type")]
 
 position_message: TypeAdapter[Any] = TypeAdapter(PositionMessage)
+
+POSITION_MESSAGES = by_type(PositionMessage)
+"""By `type`."""

@@ -26,7 +26,6 @@ from faststream.redis import RedisBroker, StreamSub
 from faststream.specification import AsyncAPI
 from prometheus_client import CollectorRegistry, make_asgi_app
 
-from fillstream.libs.common.messages.base import VERSION
 from fillstream.libs.common.messages.contracts import CONTRACTS
 from fillstream.libs.common.messages.stages import STAGES, ReaderSpec, StageSpec, outputs
 from fillstream.libs.common.messages.topology import Topology
@@ -35,6 +34,7 @@ from fillstream.libs.common.process.settings import Settings, SettingsError, loa
 from fillstream.libs.common.runtime.exit_codes import EXIT_SETTINGS, PARTITION_VARIABLE
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import Address, Retention, StageOptions
+from fillstream.libs.common.runtime.release import running
 from fillstream.libs.common.runtime.role import Role, role_of
 from fillstream.libs.common.runtime.stage import Stage
 from fillstream.libs.common.runtime.worker import Worker
@@ -102,7 +102,7 @@ def describe(about: Description, redis_url: str) -> AsyncAPI:
         broker.subscriber(stream=StreamSub(channel.stream), title=channel.stream, description=channel.text)(consume)
     for channel in about.writes:
         broker.publisher(stream=channel.stream, title=channel.stream, description=channel.text, schema=channel.model)
-    return AsyncAPI(broker, title=about.title, version=f"{VERSION}.0.0", description=about.text)
+    return AsyncAPI(broker, title=about.title, version=running(), description=about.text)
 
 
 def docs_page() -> AsyncAPIRoute:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import orjson
 
 from fillstream.libs.common.messages.bad_entry import pack_raw
+from fillstream.libs.common.messages.dead import DeadLetter
 
 DIGEST_BYTES = 16
 EMPTY_DIGEST = bytes(DIGEST_BYTES)
@@ -99,7 +100,7 @@ class Outputs:
         assert entry is not None, "begin() names the entry first"
         letter = {
             "type": "DeadLetter",
-            "v": 1,
+            "v": DeadLetter.VERSION,
             "time": entry.ms,
             "stage": self._stage,
             "stream": self._inbox,

@@ -33,12 +33,15 @@ def upcast(what: str, document: Document, version: object, newest: int, steps: U
         steps: from every older version that can be read to the next.
 
     Raises:
-        Unreadable: the version is none of those.
+        Unreadable: the version is none of those, or the document is not as that version was.
     """
     if type(version) is not int or (version != newest and version not in steps):
         raise Unreadable(f"{what}: version {version} must be {_versions(newest, steps)}, which this release reads")
-    for step in range(version, newest):
-        document = steps[step](document)
+    try:
+        for step in range(version, newest):
+            document = steps[step](document)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Unreadable(f"{what}: is not as version {version} was: {type(error).__name__}: {error}") from error
     return document
 
 

@@ -21,13 +21,14 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 from pydantic import TypeAdapter, ValidationError
 
+from fillstream.libs.common.messages import journal
 from fillstream.libs.common.messages.bad_entry import unpack_raw
-from fillstream.libs.common.messages.base import VERSION
+from fillstream.libs.common.messages.base import Models, head_of, upcast
 from fillstream.libs.common.messages.dead import DeadLetter
-from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.note import is_note
-from fillstream.libs.common.messages.positions import position_message
+from fillstream.libs.common.messages.positions import POSITION_MESSAGES, position_message
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.analytics.decode.columns import LAST_MS, fits, money, times
 from fillstream.services.analytics.schema import (
     DEAD_TABLE,
@@ -88,12 +89,14 @@ class Messages:
 
     Attributes:
         table: where they go.
+        models: by type; each knows the version it is read in.
         shapes: what each type of message must and may carry.
         contract: validates one message, for the sentence.
         raw: whether the entry's other fields are the dead letter's.
     """
 
     table: Table
+    models: Models
     shapes: dict[str, Shape]
     contract: TypeAdapter[Any]
     raw: bool = False
@@ -104,9 +107,11 @@ class Messages:
         return tuple(c for c in self.table.columns if c not in ENVELOPE and c.sql != FIELDS)
 
 
-EVENTS = Messages(EVENTS_TABLE, shapes_of(JOURNAL), journal_event)
-POSITION_EVENTS = Messages(POSITIONS_TABLE, shapes_of(POSITIONS), position_message)
-DEAD_LETTERS = Messages(DEAD_TABLE, shapes_of([DeadLetter]), TypeAdapter(DeadLetter), raw=True)
+EVENTS = Messages(EVENTS_TABLE, journal.EVENTS, shapes_of(JOURNAL), journal.journal_event)
+POSITION_EVENTS = Messages(POSITIONS_TABLE, POSITION_MESSAGES, shapes_of(POSITIONS), position_message)
+DEAD_LETTERS = Messages(
+    DEAD_TABLE, {"DeadLetter": DeadLetter}, shapes_of([DeadLetter]), TypeAdapter(DeadLetter), raw=True
+)
 
 
 def decode_messages(kind: Messages, stream: str, entries: Sequence[RawEntry], batch: Batch) -> None:
@@ -145,7 +150,14 @@ def _no_message(flat: Sequence[bytes] | None) -> str:
 def _decode_part(kind: Messages, stream: str, entries: Sequence[RawEntry], batch: Batch) -> None:
     try:
         payloads = [_payload(entry) for entry in entries]
-        batch.add(kind.table.name, _rows(kind, stream, entries, payloads))
+        try:
+            rows = _rows(kind, stream, entries, payloads)
+        except (_Refused, pa.ArrowException):
+            raised = [_raised(kind, payload) for payload in payloads]
+            if raised == payloads:
+                raise
+            rows = _rows(kind, stream, entries, raised)
+        batch.add(kind.table.name, rows)
         return
     except (_Refused, pa.ArrowException, UnicodeDecodeError):
         if len(entries) == 1:
@@ -154,6 +166,18 @@ def _decode_part(kind: Messages, stream: str, entries: Sequence[RawEntry], batch
     middle = len(entries) // 2
     _decode_part(kind, stream, entries[:middle], batch)
     _decode_part(kind, stream, entries[middle:], batch)
+
+
+def _raised(kind: Messages, payload: bytes) -> bytes:
+    """Return a message of an older version as today's, any other as it is: what is wrong with that is found later."""
+    try:
+        head = head_of(payload)
+        model = kind.models.get(head.type)
+        if model is None or head.v >= model.VERSION:
+            return payload
+        return orjson.dumps(upcast(orjson.loads(payload), kind.models))
+    except (Unreadable, orjson.JSONDecodeError):
+        return payload
 
 
 def _payload(entry: RawEntry) -> bytes:
@@ -167,6 +191,10 @@ def _decode_alone(kind: Messages, stream: str, entry: RawEntry, batch: Batch) ->
     try:
         message = kind.contract.validate_json(_payload(entry))
     except ValidationError as error:
+        newer = _newer(kind, _payload(entry))
+        if newer is not None:
+            batch.undecodable.append(Undecodable(entry, "bad_message", newer))
+            return
         batch.undecodable.append(Undecodable(entry, "bad_message", sentences(error)[:TEXT_CHARACTERS]))
         return
     document = message.model_dump(mode="json")
@@ -182,6 +210,18 @@ def _decode_alone(kind: Messages, stream: str, entry: RawEntry, batch: Batch) ->
         batch.add(kind.table.name, _rows(kind, stream, [entry], [orjson.dumps(document)], strict=False))
     except (_Refused, pa.ArrowException, UnicodeDecodeError) as error:
         batch.undecodable.append(Undecodable(entry, "bad_message", f"data: {error}"[:TEXT_CHARACTERS]))
+
+
+def _newer(kind: Messages, payload: bytes) -> str | None:
+    """Return what is to be said of a message whose version this release does not read; None for any other."""
+    try:
+        head = head_of(payload)
+    except Unreadable:
+        return None
+    model = kind.models.get(head.type)
+    if model is None or head.v <= model.VERSION:
+        return None
+    return f"v: {head.v} of {head.type} must be at most {model.VERSION}, which this release reads: a newer one wrote it"
 
 
 def _has_room(column: Column, value: Any) -> bool:
@@ -273,9 +313,6 @@ def _check_shapes(kind: Messages, parsed: pa.Table) -> None:
     A null stands for absent in both directions: it is what the column holds either way.
     """
     rows = parsed.num_rows
-    versions = parsed.column("v")
-    if versions.null_count or not pc.all(pc.equal(versions, VERSION)).as_py():
-        raise _Refused("v")
     out_of_time = pc.or_(pc.less(parsed.column("time"), 0), pc.greater(parsed.column("time"), LAST_MS))
     if pc.any(out_of_time).as_py():
         raise _Refused("time")
@@ -286,6 +323,11 @@ def _check_shapes(kind: Messages, parsed: pa.Table) -> None:
         shape = kind.shapes.get(name) if name is not None else None
         if shape is None:
             raise _Refused("type")
+        versions = parsed.column("v")
+        if own_rows != rows:
+            versions = versions.filter(pc.equal(parsed.column("type"), name))
+        if versions.null_count or not pc.all(pc.equal(versions, kind.models[name].VERSION)).as_py():
+            raise _Refused("v")
         own = mixed if own_rows == rows else mixed.filter(pc.equal(parsed.column("type"), name))
         own_nulls = {column: own.column(column).null_count for column in mixed.column_names}
         for column, total in nulls.items():

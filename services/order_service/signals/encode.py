@@ -17,9 +17,9 @@ from typing import Any, cast, get_args
 from pydantic import ValidationError
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.base import VERSION, Message
+from fillstream.libs.common.messages.base import Message
 from fillstream.libs.common.messages.sentences import MOST_CAUSES, rule
-from fillstream.libs.common.messages.signals import SIGNALS, NewOrder
+from fillstream.libs.common.messages.signals import SIGNALS, NewOrder, ReportStatus
 from fillstream.libs.common.values.money import canonical
 from fillstream.libs.common.values.naming import shorten
 
@@ -58,7 +58,7 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
     except ValidationError as error:
         raise _refusal(cast("str", kind), model, error) from None
     # vars() and not model_dump(): it is several times faster, and the contract's fields are all plain values.
-    instruction: dict[str, Any] = {"type": kind, "v": VERSION}
+    instruction: dict[str, Any] = {"type": kind, "v": model.VERSION}
     instruction.update(vars(signal))
     for name in _DECIMALS[kind]:
         value = instruction[name]
@@ -75,7 +75,7 @@ def status_request_of(instruction: dict[str, Any]) -> dict[str, Any]:
     """Return the ReportStatus that answers a signal which came before with the same content, without signal_time."""
     return {
         "type": "ReportStatus",
-        "v": VERSION,
+        "v": ReportStatus.VERSION,
         "signal_id": instruction["signal_id"],
         "account": instruction["account"],
         "order_id": instruction.get("order_id"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import orjson
@@ -14,8 +15,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from fillstream.libs.common.messages.base import Message
+from fillstream.libs.common.messages.base import Message, of_version
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import (
     OrderAccepted,
@@ -30,6 +32,7 @@ from fillstream.libs.common.messages.journal import (
 from fillstream.libs.common.messages.market import market_message
 from fillstream.libs.common.messages.positions import PositionChanged, PositionMarked
 from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.libs.common.values.versions import Upcasts
 from fillstream.services.analytics import schema
 from fillstream.services.analytics.decode.columns import fits, money
 from fillstream.services.analytics.decode.entries import DEAD_LETTERS, EVENTS, POSITION_EVENTS, Batch, decode_messages
@@ -223,6 +226,46 @@ def test_a_bad_entry_is_kept_whole_with_a_sentence_and_stops_nothing() -> None:
     assert [row["log_id"] for row in rows(batch, "events")] == ["1700000000000-1", "1700000000000-2"]
     assert [each.entry for each in batch.undecodable] == entries
     assert all(each.reason == "bad_message" and each.text for each in batch.undecodable)
+
+
+def test_a_message_of_a_version_above_is_kept_with_what_this_release_reads() -> None:
+    batch = events(entry(1, sample(OrderFilled, 1, v=2)), entry(2, sample(OrderFilled, 2)))
+    assert [each.text for each in batch.undecodable] == [
+        "v: 2 of OrderFilled must be at most 1, which this release reads: a newer one wrote it"
+    ]
+
+
+def test_messages_of_an_older_version_are_rows_as_todays_are() -> None:
+    def upcast_v1_v2(message: dict[str, Any]) -> dict[str, Any]:
+        message["last_px"] = message.pop("px")
+        return message
+
+    class Filled2(OrderFilled):
+        v: int = of_version(2)
+        UPCASTS: ClassVar[Upcasts] = {1: upcast_v1_v2}
+
+    kind = replace(EVENTS, models={**EVENTS.models, "OrderFilled": Filled2}, contract=TypeAdapter(Filled2))
+    old = [sample(OrderFilled, number) for number in (1, 2)]
+    for message in old:
+        message["px"] = message.pop("last_px")
+    torn = dict(old[0])
+    del torn["px"]
+    batch = Batch()
+    messages = [*old, sample(Filled2, 3), sample(OrderAccepted, 4), torn]
+    decode_messages(kind, "events.{0}", [entry(number, each) for number, each in enumerate(messages, 1)], batch)
+    found = [(row["v"], row["last_px"]) for row in rows(batch, "events")]
+    expected = [Decimal(sample(OrderFilled, number)["last_px"]) for number in (1, 2, 3)]
+    assert found == [(2, expected[0]), (2, expected[1]), (2, expected[2]), (1, None)]
+    [undecodable] = batch.undecodable
+    assert "OrderFilled: is not as version 1 was: KeyError: 'px'" in undecodable.text
+
+
+def test_a_releases_note_is_no_message_and_no_signal() -> None:
+    note: RawEntry = [b"1700000000000-1", [b"release", b"0.3.0", b"after", b"1700000000000-0"]]
+    batch = events(note, entry(2, sample(OrderFilled, 2)))
+    decode_signals("signals", [note], batch)
+    assert [row["log_id"] for row in rows(batch, "events")] == ["1700000000000-2"]
+    assert (batch.undecodable, rows(batch, "signals")) == ([], [])
 
 
 def test_what_becomes_of_an_entry_does_not_depend_on_its_neighbours() -> None:

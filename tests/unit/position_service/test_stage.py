@@ -1,19 +1,26 @@
 """The position stage as a specification: which events it books, what it says, and when it stops."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.journal import journal_event
+from fillstream.libs.common.messages.base import of_version
+from fillstream.libs.common.messages.journal import OrderFilled, journal_event
 from fillstream.libs.common.messages.positions import position_message
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Outputs, Stage, configuration_of
+from fillstream.libs.common.values.versions import Upcasts
+from fillstream.services.position_service import stage
 from fillstream.services.position_service.stage import PositionStage
 
 TOPOLOGY = Topology(account_partitions=2)
 T0 = 1_700_000_000_000
+FILL = {
+    "exec_id": "0-2-B", "last_qty": "5", "last_px": "5.00", "liquidity": "TAKER", "fee": "0", "currency": "USD",
+    "strategy": None,
+}  # fmt: skip
 
 
 class PositionsDesk:
@@ -177,6 +184,51 @@ def test_a_gap_or_a_repeat_in_the_journal_stops_the_service(desk: PositionsDesk,
     assert desk.stage.snapshot() == before
 
 
+def test_the_order_of_an_events_keys_is_nobodys_business(desk: PositionsDesk) -> None:
+    """The contract's own JSON begins with `v`, the hot path's with `type`."""
+    event = {"v": 1, "seq": 2, "time": 5, "type": "OrderFilled", **desk.order("BUY"), **FILL}
+    message = journal_event.validate_python(event).model_dump_json()
+    assert message.startswith('{"v":1,"seq":2,')
+    [changed] = desk.fold(Entry("5-0", 5, {b"data": message.encode()}))
+    assert (changed["type"], changed["last_qty"]) == ("PositionChanged", "5")
+
+
+@pytest.mark.parametrize("kind", ["OrderFilled", "QuoteUpdated", "InstrumentDefined"])
+def test_an_event_of_a_version_above_stops_the_service_and_is_not_buried(desk: PositionsDesk, kind: str) -> None:
+    data = orjson.dumps({"type": kind, "v": 2, "seq": 2, "time": 5})
+    before = desk.stage.snapshot()
+    with pytest.raises(Inconsistent) as stopped:
+        desk.fold(Entry("5-0", 5, {b"data": data}))
+    assert str(stopped.value) == (
+        f"events.1 5-0: {kind}: version 2 must be 1, which this release reads; a newer one wrote the journal"
+    )
+    assert desk.stage.snapshot() == before
+
+
+def test_a_version_above_of_an_event_that_is_not_booked_is_nobodys_business(desk: PositionsDesk) -> None:
+    data = orjson.dumps({"type": "OrderAccepted", "v": 2, "seq": 2, "time": 5})
+    assert desk.fold(Entry("5-0", 5, {b"data": data})) == []
+
+
+def test_an_event_of_an_older_version_is_booked_as_todays(desk: PositionsDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def upcast_v1_v2(event: dict[str, Any]) -> dict[str, Any]:
+        event["last_px"] = event.pop("px")
+        return event
+
+    class Filled2(OrderFilled):
+        v: int = of_version(2)
+        UPCASTS: ClassVar[Upcasts] = {1: upcast_v1_v2}
+
+    monkeypatch.setitem(stage._BOOKED, "OrderFilled", Filled2)  # type: ignore[arg-type]
+    fill = {"px" if name == "last_px" else name: value for name, value in FILL.items()}
+    old = {"type": "OrderFilled", "v": 1, "seq": 2, "time": 5, **desk.order("BUY"), **fill}
+    [changed] = desk.fold(Entry("5-0", 5, {b"data": orjson.dumps(old)}))
+    assert changed["last_px"] == "5.00"
+    now = {"type": "OrderFilled", "v": 2, "seq": 3, "time": 5, **desk.order("BUY"), **FILL}
+    [changed] = desk.fold(Entry("5-1", 5, {b"data": orjson.dumps(now)}))
+    assert changed["position"] == "10"
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -185,14 +237,28 @@ def test_a_gap_or_a_repeat_in_the_journal_stops_the_service(desk: PositionsDesk,
         {b"data": b""},
         {b"data": b"{}"},
         {b"data": b"\xff\x00"},
-        {b"data": b'{"type":"OrderFilled","v":2,"seq":2,'},
-        {b"data": b'{"type":"OrderFilled","v":1,"seq":-2,'},
+        {b"data": b"[]"},
+        {b"data": b'{"type":"OrderFilled","v":0,"seq":2}'},
+        {b"data": b'{"type":"OrderFilled","v":true,"seq":2}'},
+        {b"data": b'{"type":"OrderFilled","v":1,"seq":-2}'},
+        {b"data": b'{"type":"OrderFilled","v":1}'},
     ],
-    ids=["nothing", "another field", "empty", "no type", "no text", "another version", "no number"],
+    ids=[
+        "nothing",
+        "another field",
+        "empty",
+        "no type",
+        "no text",
+        "a list",
+        "no version",
+        "a flag",
+        "below",
+        "no seq",
+    ],
 )
 def test_what_is_no_event_is_bad_and_changes_nothing(desk: PositionsDesk, fields: dict[bytes, bytes]) -> None:
     before = desk.stage.snapshot()
-    with pytest.raises(BadEntry, match="must begin with") as caught:
+    with pytest.raises(BadEntry, match=r"^data: (.* )?(must be|is missing)") as caught:
         desk.fold(Entry("5-0", 5, fields))
     assert caught.value.reason == "not_an_event"
     assert desk.stage.snapshot() == before

@@ -34,6 +34,12 @@ def test_a_version_that_nobody_knows_is_refused(version: object) -> None:
     assert str(refused.value) == f"letter: version {version} must be 1 to 3, which this release reads"
 
 
+def test_a_document_that_is_not_as_its_version_was_is_refused() -> None:
+    with pytest.raises(Unreadable) as refused:
+        upcast("letter", {"name": "a"}, 1, 3, STEPS)
+    assert str(refused.value) == "letter: is not as version 1 was: KeyError: 'nom'"
+
+
 def test_where_there_is_one_version_only_the_sentence_says_so() -> None:
     with pytest.raises(Unreadable, match="letter: version 2 must be 1, which this release reads"):
         upcast("letter", {}, 2, 1, {})
