@@ -5,8 +5,9 @@ problems, each a sentence. Never uses a service's code: an error in a service's 
 
 What is done again:
 - each event of an order: whose it is stays, cum_qty is the sum of its fills so far, leaves_qty what is left by its
-  state, avg_px the mean of its fills, its quantity only an amendment's to change;
-- each fee: the size of the traded value times the basis points of its liquidity, half to even to 8 decimals;
+  state, avg_px the mean of its fills, its quantity only an amendment's or the venue's to change;
+- each fee: the size of the traded value times the basis points of its liquidity, half to even to 8 decimals; or the
+  commission that the venue said, 0 beside one in another currency;
 - each message of a position: the running sum of its fills, fees and cash; the mean entry price by what the fill did;
   realized and unrealized P&L against cash, mean and mark.
 """
@@ -103,7 +104,7 @@ class Books:
         what = f"event {event['seq']} of order {event['order_id']}"
         for name, known in order.whose.items():
             self._expect(what, name, event[name], known)
-        if event["type"] == "OrderReplaced":
+        if event["type"] in ("OrderReplaced", "OrderRestated"):
             order.quantity = Decimal(event["quantity"])
         elif event["type"] == "OrderFilled":
             self._filled(what, order, event)
@@ -131,6 +132,10 @@ class Books:
             self._expect(what, "symbol", event["symbol"], "one that was defined before")
             return
         self._expect(what, "currency", event["currency"], terms["currency"])
+        if event.get("commission") is not None:
+            same = event["comm_currency"] == event["currency"]
+            self._expect(what, "fee", fee, Decimal(event["commission"]) if same else Decimal(0))
+            return
         bps = Decimal(terms["maker_fee_bps" if event["liquidity"] == "MAKER" else "taker_fee_bps"])
         owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
         self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))

@@ -169,7 +169,9 @@ def _read_inbox(
     """Gather the instructions by signal_id and the engine's fills by exec_id from one orders inbox."""
     for _, fields in source.entries(topology.orders(partition)):
         if b"data" in fields:
-            instructions[orjson.loads(fields[b"data"])["signal_id"]] += 1
+            document = orjson.loads(fields[b"data"])
+            if document["type"] != "VenueReport":
+                instructions[document["signal_id"]] += 1
         for raw in REPORT.iter_unpack(fields.get(b"frame", b"")):
             report = Report._make(raw)
             if report.type == ReportType.FILLED and not report.flags & ReportFlag.HOUSE:

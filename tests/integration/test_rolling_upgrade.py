@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from fillstream.cli.app import app
 from fillstream.cli.exit_codes import Exit
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.libs.common.runtime import log, runner, worker
 from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER
@@ -52,7 +53,7 @@ class Desk:
     def start(self, release: str) -> Worker:
         self.install(release)
         stage = SignalsStage(TOPOLOGY)
-        self.worker = Worker(Role(stage, (), {}), self.settings, StageMetrics(stage, feeds=False))
+        self.worker = Worker(Role(stage, (), {}), options_of(self.settings), StageMetrics(stage, feeds=False))
         self.worker.start()
         assert self.worker.ready.wait(timeout=30)
         return self.worker
@@ -74,7 +75,7 @@ class Desk:
     def refused(self, release: str) -> str:
         """Start a release that must not: return what it says; it ends with 71 and left nothing."""
         self.install(release)
-        before = {key: self.client.dump(key) for key in (TOPOLOGY.checkpoint("signals", 0), TOPOLOGY.signals)}
+        before = {key: self.client.dump(key) for key in (TOPOLOGY.checkpoint("signals", "signals"), TOPOLOGY.signals)}
         ended: list[int] = []
 
         def end(code: int) -> None:
@@ -82,13 +83,13 @@ class Desk:
 
         self.monkeypatch.setattr(worker.os, "_exit", end)
         stage = SignalsStage(TOPOLOGY)
-        refused = Worker(Role(stage, (), {}), self.settings, StageMetrics(stage, feeds=False))
+        refused = Worker(Role(stage, (), {}), options_of(self.settings), StageMetrics(stage, feeds=False))
         refused.run()
         refused._writer.stop()
         assert ended == [EXIT_CANNOT_RECOVER]
         after = {key: self.client.dump(key) for key in before}
         assert after == before, "nothing was claimed and nothing noted"
-        status: Any = self.client.hgetall(TOPOLOGY.status("signals", 0))
+        status: Any = self.client.hgetall(TOPOLOGY.status("signals", "signals"))
         assert status[b"state"] == b"crashed"
         return str(status[b"last_error"].decode())
 
@@ -110,7 +111,7 @@ class Desk:
         return [(fields[b"release"], fields[b"after"]) for _, fields in entries if b"release" in fields]
 
     def committed(self) -> str:
-        found: Any = self.client.hget(TOPOLOGY.checkpoint("signals", 0), "id")
+        found: Any = self.client.hget(TOPOLOGY.checkpoint("signals", "signals"), "id")
         return str(found.decode())
 
 

@@ -113,6 +113,10 @@ def exact_number(value: Any) -> Any:
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Id = Annotated[str, StringConstraints(pattern=ID)]
+VenueId = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,64}$")]
+"""What a venue calls its orders and trades: printable ASCII, whatever else it may be."""
+ExecId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,90}$")]
+"""What a venue calls a trade; with the venue's name before it an Id."""
 Amount = Annotated[Decimal, Field(gt=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
 Price = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
 Number = Annotated[Decimal, Field(allow_inf_nan=False)]

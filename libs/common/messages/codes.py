@@ -62,6 +62,14 @@ class OrdStatus(StrEnum):
     EXPIRED = "Expired"
 
 
+class TradingSession(StrEnum):
+    """What a venue does with an instrument's orders: FIX 340 TradSesStatus, by what it means here."""
+
+    CONTINUOUS = "CONTINUOUS"
+    AUCTION = "AUCTION"
+    HALTED = "HALTED"
+
+
 class Reason(StrEnum):
     """A reason: a stable code in snake case, FIX's number for it, and what it means.
 
@@ -100,6 +108,10 @@ class RejectReason(Reason):
     MAX_ORDER_VALUE = "max_order_value", 3, "the order's value is above the account's max_order_value"
     MAX_DAILY_ORDERS = "max_daily_orders", 3, "the account had its max_daily_orders accepted today"
     VENUE_CAPACITY = "venue_capacity", 0, "the venue has no room for another order"
+    VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this order"
+    VENUE_BANDS = "venue_bands", 3, "the price is outside the venue's bands for the instrument"
+    VENUE_WOULD_TRADE = "venue_would_trade", 99, "the order is post-only, and it would have traded"
+    VENUE_DUPLICATE = "venue_duplicate", 6, "the venue has an order of this id already"
     VENUE_EXPIRED = "venue_expired", 4, "the order's time in force had ended when it reached the venue"
     VENUE_OTHER = "venue_other", 99, "the venue refused the order for a reason of its own"
 
@@ -116,6 +128,8 @@ class CancelRejectReason(Reason):
     BELOW_FILLED = "below_filled", 99, "the new quantity is below what is filled already"
     MARKET_ORDER = "market_order", 2, "a market order cannot be amended"
     VENUE_CAPACITY = "venue_capacity", 2, "the venue has no room for the amended order"
+    VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this request"
+    VENUE_BANDS = "venue_bands", 2, "the new price is outside the venue's bands for the instrument"
     VENUE_OTHER = "venue_other", 99, "the venue refused the request for a reason of its own"
 
 
@@ -127,4 +141,13 @@ class CancelReason(Reason):
     FOK_KILLED = "fok_killed", 8, "a FOK order could not trade whole"
     NO_LIQUIDITY = "no_liquidity", 8, "what a market order found no one for"
     REPLACED_BELOW_FILLED = "replaced_below_filled", 8, "the amended quantity was filled already"
+    SELF_TRADE = "self_trade", 8, "it would have traded with an order of its own account"
+    MASS_CANCEL = "mass_cancel", None, "all orders of the account were canceled at once"
     VENUE_OTHER = "venue_other", 99, "the venue took the order off for a reason of its own"
+
+
+class RestatementReason(Reason):
+    """Why a venue changed an order without being asked (`OrderRestated.reason`): FIX 378 ExecRestatementReason."""
+
+    SELF_TRADE = "self_trade", 5, "less is open: the rest would have traded with an order of its own account"
+    VENUE_OTHER = "venue_other", 99, "the venue changed the order for a reason of its own"

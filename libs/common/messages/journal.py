@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, by_type
-from fillstream.libs.common.messages.codes import OrderType, OrdStatus, Side, TimeInForce
+from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, VenueId, by_type
+from fillstream.libs.common.messages.codes import OrderType, OrdStatus, Side, TimeInForce, TradingSession
 from fillstream.libs.common.messages.reference import (
     AccountFields,
     AccountId,
@@ -39,6 +39,9 @@ class OrderEvent(Event):
     cum_qty: Number
     leaves_qty: Number
     avg_px: Number | None = Field(description="mean fill price, null before the first fill; at most 12 decimals")
+    venue_order_id: VenueId | None = Field(default=None, description="the venue's own id for the order (FIX 37)")
+    venue_time: int | None = Field(default=None, ge=0, description="milliseconds since 1970, by the venue (FIX 60)")
+    venue_text: str | None = Field(default=None, description="the venue's own words (FIX 58)")
 
 
 class OrderReceived(OrderEvent):
@@ -75,7 +78,11 @@ class OrderAccepted(OrderEvent):
 
 
 class OrderFilled(OrderEvent):
-    """One trade (ExecType F). `fee` is in `currency`, positive when paid."""
+    """One trade (ExecType F). `fee` is in `currency`, positive when paid.
+
+    A venue that reports its commission in the instrument's currency says the fee with it. One in another currency is
+    told beside a fee of 0, until positions keep fees of other currencies.
+    """
 
     type: Literal["OrderFilled"] = "OrderFilled"
     exec_id: Id = Field(description="unique per fill: symbol partition, trade number and side")
@@ -85,6 +92,8 @@ class OrderFilled(OrderEvent):
     fee: Number
     currency: Name
     strategy: Name | None
+    commission: Number | None = Field(default=None, description="as the venue says, positive when paid (FIX 12)")
+    comm_currency: Name | None = Field(default=None, description="of the commission (FIX 479); see `fee`")
 
 
 class OrderCancelRequested(OrderEvent):
@@ -150,6 +159,22 @@ class OrderExpired(OrderEvent):
     type: Literal["OrderExpired"] = "OrderExpired"
 
 
+class OrderTriggered(OrderEvent):
+    """A dormant order came into the book: what it waited for has happened (ExecType L)."""
+
+    type: Literal["OrderTriggered"] = "OrderTriggered"
+    price: Number | None = Field(description="its limit from now on, null of a market order")
+
+
+class OrderRestated(OrderEvent):
+    """The venue changed the order without being asked (ExecType D); `quantity` is the new total."""
+
+    type: Literal["OrderRestated"] = "OrderRestated"
+    price: Number | None
+    reason: Name = Field(description="a stable code in snake case, one of RestatementReason")
+    text: str
+
+
 class OrderStatusReported(OrderEvent):
     """The answer to a signal or order that came again: the first one's state, unchanged (ExecType I)."""
 
@@ -190,6 +215,37 @@ class QuoteUpdated(Event):
     last_px: Number | None
 
 
+class SessionChanged(Event):
+    """A venue's session for an instrument is another, or has another reference price (FIX TradingSessionStatus)."""
+
+    type: Literal["SessionChanged"] = "SessionChanged"
+    venue: Name
+    symbol: Name
+    session: TradingSession
+    reference_px: Number | None = Field(description="that an auction's price is nearest to, all else being equal")
+
+
+class BandsChanged(Event):
+    """A venue's bands for an instrument: limits outside are refused. Both are null when there are none."""
+
+    type: Literal["BandsChanged"] = "BandsChanged"
+    venue: Name
+    symbol: Name
+    low_limit_px: Number | None = Field(description="the lowest limit that is taken (FIX 1148)")
+    high_limit_px: Number | None = Field(description="the highest limit that is taken (FIX 1149)")
+
+
+class OrdersMassCanceled(Event):
+    """A venue has done with a mass cancel (FIX OrderMassCancelReport); each order was reported before."""
+
+    type: Literal["OrdersMassCanceled"] = "OrdersMassCanceled"
+    venue: Name
+    account: Name | None = Field(description="null: of all accounts")
+    symbol: Name | None = Field(description="null: of all instruments")
+    side: Side | None = Field(description="null: of both sides")
+    total_affected_orders: int = Field(ge=0, description="FIX 533")
+
+
 JournalEvent = Annotated[
     OrderReceived
     | OrderRejected
@@ -202,7 +258,12 @@ JournalEvent = Annotated[
     | OrderReplaced
     | OrderReplaceRejected
     | OrderExpired
+    | OrderTriggered
+    | OrderRestated
     | OrderStatusReported
+    | OrdersMassCanceled
+    | SessionChanged
+    | BandsChanged
     | InstrumentDefined
     | AccountDefined
     | QuoteUpdated,

@@ -5,7 +5,84 @@ Flows in: entries of either. Flows out: validated models. Never decides what a r
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+
+from fillstream.libs.common.messages.base import (
+    Amount,
+    ExecId,
+    Message,
+    Name,
+    OrderId,
+    Price,
+    VenueId,
+    exact_number,
+)
+from fillstream.libs.common.values.money import MAX_DIGITS
+
+Quantity = Annotated[Decimal, Field(ge=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
+"""A quantity that may be nothing."""
+
+
+class ExecType(StrEnum):
+    """What a report says of an order: FIX 150's names; and the answers of OrderCancelReject (35=9), which has none."""
+
+    NEW = "New"
+    REJECTED = "Rejected"
+    TRADE = "Trade"
+    CANCELED = "Canceled"
+    REPLACED = "Replaced"
+    EXPIRED = "Expired"
+    RESTATED = "Restated"
+    TRIGGERED = "Triggered"
+    CANCEL_REJECTED = "CancelRejected"
+    REPLACE_REJECTED = "ReplaceRejected"
+
+
+class VenueReport(Message):
+    """A report of a venue that has ids, commissions and words of its own; the book's come as frames.
+
+    It stands as JSON in `data` of an entry of `orders.{a}`, and is applied once: a trade by its `exec_id`.
+    """
+
+    type: Literal["VenueReport"]
+    venue: Name
+    exec_type: ExecType
+    order_id: OrderId = Field(description="ours, which the venue has as the client's (FIX 11)")
+    venue_order_id: VenueId | None = Field(default=None, description="the venue's (FIX 37)")
+    exec_id: ExecId | None = Field(default=None, description="unique at the venue (FIX 17); a trade has one")
+    ref_exec_id: ExecId | None = Field(default=None, description="of the report that this one is about (FIX 19)")
+    last_qty: Amount | None = Field(default=None, description="of a trade (FIX 32)")
+    last_px: Price | None = Field(default=None, description="of a trade (FIX 31)")
+    quantity: Amount | None = Field(default=None, description="the total of a replaced or restated order (FIX 38)")
+    price: Price | None = Field(default=None, description="of a replaced, restated or triggered order (FIX 44)")
+    cum_qty: Quantity | None = Field(default=None, description="filled in all, as the venue has it (FIX 14)")
+    leaves_qty: Quantity | None = Field(default=None, description="open, as the venue has it (FIX 151)")
+    liquidity: Literal["MAKER", "TAKER"] | None = Field(default=None, description="of a trade (FIX 851)")
+    commission: Price | None = Field(default=None, description="of a trade, positive when paid (FIX 12)")
+    comm_currency: Name | None = Field(default=None, description="of the commission (FIX 479)")
+    restatement_reason: int | None = Field(default=None, ge=0, le=999, description="FIX 378")
+    text: str | None = Field(default=None, max_length=512, description="the venue's own words (FIX 58)")
+    venue_time: int | None = Field(default=None, ge=0, lt=1 << 63, description="ms since 1970, by the venue (FIX 60)")
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> VenueReport:
+        for name in _NEEDED.get(self.exec_type, ()):
+            if getattr(self, name) is None:
+                raise ValueError(f"{name}: a {self.exec_type} report needs one")
+        if (self.commission is None) != (self.comm_currency is None):
+            raise ValueError("comm_currency: commission and its currency come together")
+        return self
+
+
+_NEEDED = {
+    ExecType.TRADE: ("exec_id", "last_qty", "last_px"),
+    ExecType.REPLACED: ("quantity",),
+    ExecType.RESTATED: ("quantity",),
+}
 
 
 class Frame(BaseModel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
+from fillstream.libs.common.messages.codes import TradingSession
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
@@ -57,10 +58,11 @@ class Terms:
 class Quote:
     """The market of one instrument as last reported: ticks and lots, quantity 0 for a side that is not there.
 
-    `at_ms` is when a quote came last, an unchanged one included: it says that the feed lives.
+    `at_ms` is when a quote came last, an unchanged one included: it says that the feed lives. `session` is the venue's
+    for the instrument; `low` and `high` are its bands (ticks), None without.
     """
 
-    __slots__ = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
+    __slots__ = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "high", "last", "low", "session")
 
     def __init__(self) -> None:
         self.bid = 0
@@ -69,6 +71,9 @@ class Quote:
         self.ask_qty = 0
         self.last: int | None = None
         self.at_ms = 0
+        self.session = TradingSession.CONTINUOUS.value
+        self.low: int | None = None
+        self.high: int | None = None
 
 
 class Limits:

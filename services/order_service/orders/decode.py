@@ -16,22 +16,27 @@ from operator import itemgetter
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
+from pydantic import ValidationError
 
 from fillstream.libs.common.messages import signals
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.base import VERSION, Message
+from fillstream.libs.common.messages.base import Message, Models, type_of, upcast
 from fillstream.libs.common.messages.codes import OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import parse
+from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID, shorten
+from fillstream.libs.common.values.versions import Unreadable
 
-_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}")
+_ID = re.compile(ID)
+_NAME = re.compile(NAME)
 _CONFIDENCE = re.compile(r"0(\.[0-9]{1,22})?|1(\.0{1,22})?")
 """How a confidence is usually written; `parse` reads the rest."""
-_ORDER_ID = re.compile(r"[1-9][0-9]{0,18}")
+_ORDER_ID = re.compile(ORDER_ID)
 _SIDES = frozenset(side.value for side in Side)
 _ORDER_TYPES = frozenset(kind.value for kind in OrderType)
 _TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
-_SHOWN = 80
+_VENUE_REPORT = type_of(VenueReport)
 
 
 class New(NamedTuple):
@@ -85,10 +90,14 @@ class Status(NamedTuple):
 
 Instruction = New | Cancel | Replace | Status
 
+INSTRUCTIONS: Models = {**signals.SIGNALS, "ReportStatus": signals.ReportStatus}
+"""Their contracts, by type."""
+
 
 class _Kind(NamedTuple):
     """How one type of instruction is read."""
 
+    version: int
     keys: frozenset[str]
     values: Callable[[dict[str, Any]], tuple[Any, ...]]
     make: Callable[[tuple[Any, ...]], Instruction]
@@ -98,7 +107,7 @@ def _kind(shape: Any, model: type[Message]) -> _Kind:
     keys = frozenset((*model.model_fields, "signal_time"))
     assert keys == {*shape._fields, "type", "v"}, f"{model.__name__}: the contract has other fields than {shape}"
     # Not shape._make: it is Python's own code around the same call, and an instruction is made for every signal.
-    return _Kind(keys, itemgetter(*shape._fields), partial(tuple.__new__, shape))
+    return _Kind(model.VERSION, keys, itemgetter(*shape._fields), partial(tuple.__new__, shape))
 
 
 _KINDS = {
@@ -109,8 +118,8 @@ _KINDS = {
 }
 
 
-def decode(data: bytes) -> Instruction:
-    """Return the instruction in `data`.
+def decode(data: bytes) -> Instruction | VenueReport:
+    """Return the instruction or the venue's report in `data`, of whatever version it was written.
 
     Raises:
         BadEntry: bad_json, unknown_type, missing_field, unknown_field or bad_value.
@@ -120,30 +129,54 @@ def decode(data: bytes) -> Instruction:
     except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
         raise BadEntry("bad_json", f"data: must be JSON, {len(data)} bytes are not") from None
     if type(document) is not dict:
-        raise BadEntry("bad_json", f"data: must be a JSON object, got {_shown(document)}")
+        raise BadEntry("bad_json", f"data: must be a JSON object, got {shorten(document)}")
     name = document.get("type")
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise BadEntry("unknown_type", f"type: must be one of {', '.join(_KINDS)}, got {_shown(name)}")
+        if name == _VENUE_REPORT:
+            return _venue_report(document)
+        known = ", ".join((*_KINDS, _VENUE_REPORT))
+        raise BadEntry("unknown_type", f"type: must be one of {known}, got {shorten(name)}")
+    version = document.get("v")
+    if version != kind.version or type(version) is not int:
+        document = _raised(document, INSTRUCTIONS)
     try:
-        version = document["v"]
         values = kind.values(document)
     except KeyError as error:
         raise BadEntry("missing_field", f"{error.args[0]}: is missing, a {name} instruction has every field") from None
     if len(document) != len(kind.keys):
         odd = next(key for key in document if key not in kind.keys)
-        raise BadEntry("unknown_field", f"{_shown(odd)}: a {name} instruction has no such field")
-    if version != VERSION or type(version) is not int:
-        raise BadEntry("bad_value", f"v: must be {VERSION}, got {_shown(version)}")
+        raise BadEntry("unknown_field", f"{shorten(odd)}: a {name} instruction has no such field")
     wish = kind.make(values)
     time = wish.signal_time
     if type(time) is not int or not 0 <= time < 1 << 63:
-        raise BadEntry("bad_value", f"signal_time: must be milliseconds since 1970, got {_shown(time)}")
+        raise BadEntry("bad_value", f"signal_time: must be milliseconds since 1970, got {shorten(time)}")
     if type(wish) is New:
         _check_new(wish)
     else:
         _check_request(wish)  # type: ignore[arg-type]
     return wish
+
+
+def _raised(document: dict[str, Any], models: Models) -> dict[str, Any]:
+    """Return an older release's message as this one writes it."""
+    if "v" not in document:
+        raise BadEntry("missing_field", f"v: is missing, a {document['type']} has every field")
+    if type(document["v"]) is not int:
+        raise BadEntry("bad_value", f"v: must be a whole number, got {shorten(document['v'])}")
+    try:
+        return upcast(document, models)
+    except Unreadable as error:
+        raise BadEntry("bad_value", f"v: {error}") from None
+
+
+def _venue_report(document: dict[str, Any]) -> VenueReport:
+    try:
+        return VenueReport.model_validate(document)
+    except ValidationError as error:
+        raise BadEntry("bad_report", sentences(error)) from None
+    except Unreadable as error:
+        raise BadEntry("bad_value", f"v: {error}") from None
 
 
 def _check_new(wish: New) -> None:
@@ -170,7 +203,7 @@ def _check_new(wish: New) -> None:
     if kind == "LIMIT" and price is None:
         raise BadEntry("bad_value", "price: a LIMIT order needs one")
     if kind == "MARKET" and price is not None:
-        raise BadEntry("bad_value", f"price: a MARKET order has none, got {_shown(price)}")
+        raise BadEntry("bad_value", f"price: a MARKET order has none, got {shorten(price)}")
 
 
 def _check_request(wish: Cancel | Replace | Status) -> None:
@@ -179,7 +212,7 @@ def _check_request(wish: Cancel | Replace | Status) -> None:
     _check_name("account", wish.account)
     client, named = client_name(wish)
     if wish.order_id is not None and (type(wish.order_id) is not str or not _ORDER_ID.fullmatch(wish.order_id)):
-        raise BadEntry("bad_value", f"order_id: must match {_ORDER_ID.pattern}, got {_shown(wish.order_id)}")
+        raise BadEntry("bad_value", f"order_id: must match {_ORDER_ID.pattern}, got {shorten(wish.order_id)}")
     if named is not None:
         _check_id(client, named)
     elif wish.order_id is None:
@@ -202,12 +235,12 @@ def client_name(wish: Cancel | Replace | Status) -> tuple[str, str | None]:
 
 def _check_id(name: str, value: Any) -> None:
     if type(value) is not str or not _ID.fullmatch(value):
-        raise BadEntry("bad_value", f"{name}: must match {_ID.pattern}, got {_shown(value)}")
+        raise BadEntry("bad_value", f"{name}: must match {_ID.pattern}, got {shorten(value)}")
 
 
 def _check_name(name: str, value: Any) -> None:
     if type(value) is not str or not _is_name(value):
-        raise BadEntry("bad_value", f"{name}: must match {_NAME.pattern}, got {_shown(value)}")
+        raise BadEntry("bad_value", f"{name}: must match {_NAME.pattern}, got {shorten(value)}")
 
 
 @lru_cache(maxsize=4096)
@@ -217,13 +250,13 @@ def _is_name(text: str) -> bool:
 
 
 def _refuse_code(name: str, value: Any, allowed: frozenset[str]) -> NoReturn:
-    raise BadEntry("bad_value", f"{name}: must be one of {', '.join(sorted(allowed))}, got {_shown(value)}")
+    raise BadEntry("bad_value", f"{name}: must be one of {', '.join(sorted(allowed))}, got {shorten(value)}")
 
 
 def _check_text(name: str, value: Any) -> None:
     """A number is text. What the text says is checked where it is turned into units."""
     if type(value) is not str:
-        raise BadEntry("bad_value", f"{name}: must be a number as text, got {_shown(value)}")
+        raise BadEntry("bad_value", f"{name}: must be a number as text, got {shorten(value)}")
 
 
 def _check_confidence(value: Any) -> None:
@@ -235,12 +268,4 @@ def _check_confidence(value: Any) -> None:
     except ValueError as error:
         raise BadEntry("bad_value", f"confidence: {error}") from None
     if not 0 <= number <= 1:
-        raise BadEntry("bad_value", f"confidence: must be from 0 to 1, got {_shown(value)}")
-
-
-def _shown(value: Any) -> str:
-    """Return a value as text that is short enough for a sentence; a container only as its kind, it may be deep."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "an array"
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise BadEntry("bad_value", f"confidence: must be from 0 to 1, got {shorten(value)}")

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fillstream.libs.common.messages.base import VERSION
-from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason
+from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason, RestatementReason
+from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
@@ -20,6 +20,9 @@ from fillstream.services.order_service.orders.order import FINAL, Order, Remembe
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
+
+_V = {kind: model.VERSION for kind, model in EVENTS.items()}
+"""The version of each type of event."""
 
 
 class Journal:
@@ -32,9 +35,10 @@ class Journal:
     Attributes:
         ms: now, the millisecond of the entry that causes what follows.
         out: where that goes.
+        said: what a venue says beside it, put into the events of orders; None but while its report is taken.
     """
 
-    __slots__ = ("_state", "_stream", "ms", "out")
+    __slots__ = ("_state", "_stream", "ms", "out", "said")
 
     out: Outputs
 
@@ -42,6 +46,7 @@ class Journal:
         self._stream = stream
         self._state = state
         self.ms = 0
+        self.said: Event | None = None
 
     # --------------------------------------------------------- orders, by validation
 
@@ -130,16 +135,25 @@ class Journal:
         self.out.event(self._stream, event)
 
     def filled(self, order: Order, price: int, lots: int, match_id: int, maker: bool) -> None:
-        """OrderFilled. The fee, in the instrument's currency, is of the value's size: a negative price is no rebate."""
+        """OrderFilled, of a venue whose trades are numbered, and whose fees are the desk's to know.
+
+        The fee, in the instrument's currency, is of the value's size: a negative price is no rebate.
+        """
+        terms = order.terms
+        fee = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
+        self.traded(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", maker, fee)
+
+    def traded(self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: str) -> None:
+        """OrderFilled; `fee` in the instrument's currency."""
         terms = order.terms
         liquidity = "MAKER" if maker else "TAKER"
         self._state.fills[liquidity] += 1
         event = self._of_order("OrderFilled", order)
-        event["exec_id"] = f"{terms.exec_prefix}{match_id}-{order.side[0]}"
+        event["exec_id"] = exec_id
         event["last_qty"] = terms.lot.text(lots)
         event["last_px"] = terms.price.text(price)
         event["liquidity"] = liquidity
-        event["fee"] = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
+        event["fee"] = fee
         event["currency"] = terms.currency
         event["strategy"] = order.strategy
         self.out.event(self._stream, event)
@@ -161,7 +175,55 @@ class Journal:
         """OrderExpired."""
         self.out.event(self._stream, self._of_order("OrderExpired", order))
 
+    def triggered(self, order: Order, price: int | None) -> None:
+        """OrderTriggered; `price` is its limit in ticks, None where it has none."""
+        event = self._of_order("OrderTriggered", order)
+        event["price"] = None if price is None else order.terms.price.text(price)
+        self.out.event(self._stream, event)
+
+    def restated(self, order: Order, reason: RestatementReason, text: str) -> None:
+        """OrderRestated."""
+        event = self._of_order("OrderRestated", order)
+        event["price"] = order.terms.price.text(order.price) if order.priced else None
+        event["reason"] = reason.value
+        event["text"] = text
+        self.out.event(self._stream, event)
+
+    def mass_canceled(self, venue: str, account: str | None, symbol: str | None, side: str | None, orders: int) -> None:
+        """OrdersMassCanceled; None: of all."""
+        event = self._head("OrdersMassCanceled")
+        event |= {
+            "venue": venue,
+            "account": account,
+            "symbol": symbol,
+            "side": side,
+            "total_affected_orders": orders,
+        }
+        self.out.event(self._stream, event)
+
     # ------------------------------------------------------- reference data and market
+
+    def session_changed(self, venue: str, terms: Terms, quote: Quote, reference: int | None) -> None:
+        """SessionChanged; `reference` in ticks."""
+        event = self._head("SessionChanged")
+        event |= {
+            "venue": venue,
+            "symbol": terms.symbol,
+            "session": quote.session,
+            "reference_px": None if reference is None else terms.price.text(reference),
+        }
+        self.out.event(self._stream, event)
+
+    def bands_changed(self, venue: str, terms: Terms, quote: Quote) -> None:
+        """BandsChanged."""
+        event = self._head("BandsChanged")
+        event |= {
+            "venue": venue,
+            "symbol": terms.symbol,
+            "low_limit_px": None if quote.low is None else terms.price.text(quote.low),
+            "high_limit_px": None if quote.high is None else terms.price.text(quote.high),
+        }
+        self.out.event(self._stream, event)
 
     def instrument_defined(self, symbol: str, terms: InstrumentTerms) -> None:
         """InstrumentDefined."""
@@ -197,7 +259,7 @@ class Journal:
         """Return how every event begins, with the next number."""
         state = self._state
         state.seq += 1
-        return {"type": kind, "v": VERSION, "seq": state.seq, "time": self.ms}
+        return {"type": kind, "v": _V[kind], "seq": state.seq, "time": self.ms}
 
     def _of_order(self, kind: str, order: Order) -> Event:
         """Return what every event of an order says, once its status is counted."""
@@ -215,9 +277,9 @@ class Journal:
             filled, leaves = quantity, lot.zero
         else:
             filled, leaves = lot.text(cum), lot.text(order.leaves)
-        return {
+        event = {
             "type": kind,
-            "v": VERSION,
+            "v": _V[kind],
             "seq": state.seq,
             "time": self.ms,
             "order_id": str(order.order_id),
@@ -231,6 +293,9 @@ class Journal:
             "leaves_qty": leaves,
             "avg_px": terms.price.mean(order.notional, cum) if cum else None,
         }
+        if self.said is not None:
+            event |= self.said
+        return event
 
     def _of_remembered(self, kind: str, order: Remembered) -> Event:
         event = self._head(kind)

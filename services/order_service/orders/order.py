@@ -74,7 +74,9 @@ class Order:
         received_ms: when it was validated.
         cum: lots filled.
         notional: sum over fills of ticks times lots.
-        last_match: the number of the last trade applied.
+        last_match: the number of the last trade applied, of venues whose trades are numbered.
+        exec_ids: of the trades applied, of the others.
+        venue_order_id: what the venue calls the order, once it has said so.
         acknowledged: the venue has accepted it.
         cancel_signal: the signal whose cancel is pending.
         amendment: pending.
@@ -105,6 +107,8 @@ class Order:
     cancel_signal: str | None = None
     amendment: Amendment | None = None
     finished_ms: int = 0
+    exec_ids: tuple[str, ...] = ()
+    venue_order_id: str | None = None
     counted: str = field(default=PENDING_NEW, init=False)
 
     @property
@@ -150,13 +154,28 @@ class Order:
 
     def fill(self, price: int, lots: int, match_id: int) -> Refusal | None:
         """A trade of `lots` at `price` ticks. One made before a cancel or an expiry may come after it."""
-        if lots <= 0:
-            return Refusal("bad_quantity", f"qty: a fill of order {self.order_id} must be above 0 lots, got {lots}")
         if match_id <= self.last_match:
             return Refusal(
                 "repeated_trade",
                 f"match_id: order {self.order_id} has trade {self.last_match} already, {match_id} must be above it",
             )
+        refusal = self._trade(price, lots)
+        if refusal is None:
+            self.last_match = match_id
+        return refusal
+
+    def fill_once(self, price: int, lots: int, exec_id: str) -> Refusal | None:
+        """A trade by the id that a venue outside gave it: such ids have no order, and a venue may tell one again."""
+        if exec_id in self.exec_ids:
+            return Refusal("repeated_trade", f"exec_id: order {self.order_id} has trade {exec_id} already")
+        refusal = self._trade(price, lots)
+        if refusal is None:
+            self.exec_ids = (*self.exec_ids, exec_id)
+        return refusal
+
+    def _trade(self, price: int, lots: int) -> Refusal | None:
+        if lots <= 0:
+            return Refusal("bad_quantity", f"qty: a fill of order {self.order_id} must be above 0 lots, got {lots}")
         cum = self.cum + lots
         if cum > self.quantity or self.status == REJECTED:
             return Refusal(
@@ -166,7 +185,6 @@ class Order:
             )
         self.cum = cum
         self.notional += price * lots
-        self.last_match = match_id
         if self.status not in FINAL:
             if cum == self.quantity:
                 self.status = FILLED
@@ -176,13 +194,39 @@ class Order:
 
     def cancel(self, reason: int) -> Refusal | None:
         """The venue took the order off its book; `reason` is an fs_reason."""
+        refusal = self.cancel_by(reason == _REQUESTED)
+        if refusal is None and reason == _REPLACED_BELOW_FILLED:
+            self.amendment = None
+        return refusal
+
+    def cancel_by(self, requested: bool) -> Refusal | None:
+        """The venue took the order off its book, because it was `requested` or for a reason of its own."""
         if self.status in FINAL:
             return self._unexpected("a cancel")
-        if reason == _REQUESTED:
+        if requested:
             self.cancel_signal = None
-        elif reason == _REPLACED_BELOW_FILLED:
-            self.amendment = None
         self.status = CANCELED
+        return None
+
+    def trigger(self) -> Refusal | None:
+        """What a dormant order waited for has happened: it is in the book now. Its status says nothing about that."""
+        if self.status in FINAL:
+            return self._unexpected("a trigger")
+        return None
+
+    def restate(self, quantity: int, price: int | None = None) -> Refusal | None:
+        """The venue changed a working order's total quantity (lots), or its price (ticks), without being asked."""
+        if self.status in FINAL:
+            return self._unexpected("a restatement")
+        if quantity <= self.cum:
+            return Refusal(
+                "overfill",
+                f"qty: a restated total of {quantity} lots must be above the {self.cum} lots of order {self.order_id} "
+                "filled",
+            )
+        self.quantity = quantity
+        if price is not None:
+            self.price = price
         return None
 
     def expire(self) -> Refusal | None:

@@ -16,34 +16,52 @@ from fillstream.libs.common.engine.frames import (
     Report,
     ReportFlag,
     ReportType,
+    Session,
     Side,
 )
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason
+from fillstream.libs.common.messages.codes import (
+    CancelReason,
+    CancelRejectReason,
+    RejectReason,
+    RestatementReason,
+    TradingSession,
+)
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
 
 _ACCEPTED, _FILLED = int(ReportType.ACCEPTED), int(ReportType.FILLED)
-_QUOTED, _PRINTED = int(ReportType.QUOTED), int(ReportType.PRINTED)
+_AUCTION = int(Session.AUCTION)
+_SESSION_NAME = {int(Session[each.name]): each.value for each in TradingSession}
 _MAKER, _TAKER = int(ReportFlag.MAKER), int(ReportFlag.TAKER)
 _UNKNOWN_ORDER = int(Reason.UNKNOWN_ORDER)
 _SIDE_NAME = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
 
 _REJECTED_BECAUSE = {
     int(Reason.CAPACITY): RejectReason.VENUE_CAPACITY,
+    int(Reason.SESSION): RejectReason.VENUE_SESSION,
+    int(Reason.OUTSIDE_BANDS): RejectReason.VENUE_BANDS,
+    int(Reason.WOULD_TRADE): RejectReason.VENUE_WOULD_TRADE,
+    int(Reason.DUPLICATE_ID): RejectReason.VENUE_DUPLICATE,
     int(Reason.EXPIRED): RejectReason.VENUE_EXPIRED,
 }
 _REFUSED_BECAUSE = {
     _UNKNOWN_ORDER: CancelRejectReason.UNKNOWN_ORDER,
     int(Reason.CAPACITY): CancelRejectReason.VENUE_CAPACITY,
+    int(Reason.SESSION): CancelRejectReason.VENUE_SESSION,
+    int(Reason.OUTSIDE_BANDS): CancelRejectReason.VENUE_BANDS,
 }
 _CANCELED_BECAUSE = {
     int(Reason.REQUESTED): (CancelReason.REQUESTED, "canceled as requested"),
     int(Reason.IOC_REMAINDER): (CancelReason.IOC_REMAINDER, "time_in_force: what IOC found no one for"),
     int(Reason.FOK_KILLED): (CancelReason.FOK_KILLED, "time_in_force: FOK, and not all of it could trade"),
     int(Reason.NO_LIQUIDITY): (CancelReason.NO_LIQUIDITY, "order_type: what MARKET found no one for"),
+    int(Reason.SELF_TRADE): (CancelReason.SELF_TRADE, "it would have traded with an order of the same account"),
+    int(Reason.MASS_CANCEL): (CancelReason.MASS_CANCEL, "canceled with all others"),
     int(Reason.REPLACED_BELOW_FILLED): (
         CancelReason.REPLACED_BELOW_FILLED,
         "quantity: the amended total was filled already",
@@ -59,11 +77,15 @@ class Reports:
         journal: told about it.
         partition: of the accounts; reports are for it or for all.
         latencies_ms: the log time from signal to fill of each fill is appended.
+        venue: whose reports they are.
     """
 
-    __slots__ = ("_handlers", "_journal", "_latencies_ms", "_partitions", "_state")
+    __slots__ = ("_handlers", "_journal", "_latencies_ms", "_of_market", "_partitions", "_state", "_venue")
 
-    def __init__(self, state: State, journal: Journal, partition: int, latencies_ms: list[int]) -> None:
+    def __init__(
+        self, state: State, journal: Journal, partition: int, latencies_ms: list[int], venue: str = SIM
+    ) -> None:
+        self._venue = venue
         self._state = state
         self._journal = journal
         self._partitions = (partition, PARTITION_ALL)
@@ -75,6 +97,15 @@ class Reports:
             int(ReportType.REPLACED): self._replaced,
             int(ReportType.REPLACE_REJECTED): self._replace_rejected,
             int(ReportType.EXPIRED): self._expired,
+            int(ReportType.TRIGGERED): self._triggered,
+            int(ReportType.REDUCED): self._reduced,
+        }
+        self._of_market: dict[int, Callable[[Report], Refusal | None]] = {
+            int(ReportType.QUOTED): self._quoted,
+            int(ReportType.PRINTED): self._printed,
+            int(ReportType.SESSION_SET): self._session_set,
+            int(ReportType.BANDS_SET): self._bands_set,
+            int(ReportType.MASS_CANCELED): self._mass_canceled,
         }
 
     def fold(self, frame: bytes, out: Outputs) -> None:
@@ -97,10 +128,8 @@ class Reports:
         order_id, price, qty, _, _, match_id, account, symbol, kind, side, reason, flags, partition, _ = record
         if partition not in self._partitions:
             return Refusal("wrong_partition", f"partition: {partition} must be one of {self._partitions}")
-        if kind == _QUOTED:
-            return self._quoted(Report._make(record))
-        if kind == _PRINTED:
-            return self._printed(symbol, price)
+        if kind in self._of_market:
+            return self._of_market[kind](Report._make(record))
         order = self._state.orders.get(order_id)
         if type(order) is not Order:
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
@@ -120,9 +149,12 @@ class Reports:
 
     # ----------------------------------------------------------------- market
 
+    def _quote(self, symbol: int) -> Quote | None:
+        """Return the market of an instrument, by its number."""
+        return self._state.quotes.get(symbol)
+
     def _quoted(self, report: Report) -> Refusal | None:
-        state = self._state
-        quote = state.quotes.get(report.symbol)
+        state, quote = self._state, self._quote(report.symbol)
         if quote is None:
             return _unknown_symbol(report.symbol)
         bid, bid_qty, ask, ask_qty = report.price, report.qty, report.leaves, report.aux
@@ -134,14 +166,47 @@ class Reports:
             state.moved[state.symbols[report.symbol]] = None
         return None
 
-    def _printed(self, symbol: int, price: int) -> Refusal | None:
-        state = self._state
-        quote = state.quotes.get(symbol)
+    def _printed(self, report: Report) -> Refusal | None:
+        state, quote = self._state, self._quote(report.symbol)
         if quote is None:
-            return _unknown_symbol(symbol)
-        if quote.last != price:
-            quote.last = price
-            state.moved[state.symbols[symbol]] = None
+            return _unknown_symbol(report.symbol)
+        if quote.last != report.price:
+            quote.last = report.price
+            state.moved[state.symbols[report.symbol]] = None
+        return None
+
+    def _session_set(self, report: Report) -> Refusal | None:
+        state, quote = self._state, self._quote(report.symbol)
+        if quote is None:
+            return _unknown_symbol(report.symbol)
+        session = _SESSION_NAME.get(report.aux)
+        if session is None:
+            return Refusal("bad_record", f"aux: {report.aux} is no session")
+        quote.session = session
+        reference = report.price if report.aux == _AUCTION else None
+        self._journal.session_changed(self._venue, state.terms[state.symbols[report.symbol]], quote, reference)
+        return None
+
+    def _bands_set(self, report: Report) -> Refusal | None:
+        state, quote = self._state, self._quote(report.symbol)
+        if quote is None:
+            return _unknown_symbol(report.symbol)
+        if report.aux not in (0, 1) or (report.aux and report.price > report.leaves):
+            return Refusal("bad_record", f"aux: bands of {report.price} to {report.leaves}, {report.aux}, are none")
+        quote.low, quote.high = (report.price, report.leaves) if report.aux else (None, None)
+        self._journal.bands_changed(self._venue, state.terms[state.symbols[report.symbol]], quote)
+        return None
+
+    def _mass_canceled(self, report: Report) -> Refusal | None:
+        """Tell the end of a mass cancel. Number 0 is no account and no instrument: it was of all of them."""
+        state = self._state
+        account = state.account_named(report.account)
+        if report.account and account is None:
+            return Refusal("unknown_account", f"account: {report.account} is no account of this partition")
+        if report.symbol and report.symbol not in state.symbols:
+            return _unknown_symbol(report.symbol)
+        symbol, side = state.symbols.get(report.symbol), _SIDE_NAME.get(report.side)
+        self._journal.mass_canceled(self._venue, account, symbol, side, report.qty)
         return None
 
     # ----------------------------------------------------------------- orders
@@ -187,6 +252,25 @@ class Reports:
         refusal = order.replace(report.price, report.qty)
         if refusal is None:
             self._journal.replaced(order)
+        return refusal
+
+    def _triggered(self, order: Order, report: Report) -> Refusal | None:
+        refusal = order.trigger()
+        if refusal is None:
+            self._journal.triggered(order, report.price or None)
+        return refusal
+
+    def _reduced(self, order: Order, report: Report) -> Refusal | None:
+        """The venue took some of the order off, so that it does not trade with its own account's."""
+        if report.qty <= 0 or report.leaves != order.leaves - report.qty:
+            return Refusal(
+                "bad_quantity",
+                f"leaves: {report.leaves} of order {order.order_id} after {report.qty} were taken off {order.leaves}",
+            )
+        refusal = order.restate(order.quantity - report.qty)
+        if refusal is None:
+            text = f"quantity: {order.terms.lot.text(report.qty)} would have traded with an order of the same account"
+            self._journal.restated(order, RestatementReason.SELF_TRADE, text)
         return refusal
 
     def _cancel_rejected(self, order: Order, report: Report) -> Refusal | None:

@@ -89,6 +89,7 @@ _WRITE: Final[dict[str, Callable[[Any], Any]]] = {
     "terms": lambda terms: terms.symbol,
     "notional": str,  # may pass 64 bits, where JSON's integers end
     "amendment": lambda amendment: amendment and amendment._asdict(),
+    "exec_ids": list,
 }
 
 
@@ -160,7 +161,11 @@ def _load_amendment(record: Document | None) -> Amendment | None:
     return Amendment(**record)
 
 
-_READ: Final[dict[str, Callable[[Any], Any]]] = {"notional": int, "amendment": _load_amendment}
+_READ: Final[dict[str, Callable[[Any], Any]]] = {
+    "notional": int,
+    "amendment": _load_amendment,
+    "exec_ids": tuple,
+}
 
 
 def _load_remembered(table: Document) -> list[Remembered]:

@@ -8,6 +8,7 @@ Every instruction has one visible answer: an event (OrderReceived, OrderRejected
 letter. This module only dispatches:
 
     data   -> decode -> requests -> rules -> order, state -> journal, commands
+                     -> venue_reports ------> order, state -> journal
     frame  -> reports ----------------------> order, state -> journal
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import Topology, stream_name
+from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
@@ -26,6 +28,7 @@ from fillstream.services.order_service.orders.reports import Reports
 from fillstream.services.order_service.orders.requests import Requests
 from fillstream.services.order_service.orders.snapshot import dump, load
 from fillstream.services.order_service.orders.state import State
+from fillstream.services.order_service.orders.venue_reports import VenueReports
 
 TICK_MS = 250
 
@@ -66,6 +69,7 @@ class OrdersStage:
         self._commands = Commands(self.partition)
         self._requests = Requests(state, self._journal, self._commands, self._topology, self.partition)
         self._reports = Reports(state, self._journal, self.partition, self.latencies_ms)
+        self._venue_reports = VenueReports(state, self._journal, self.latencies_ms)
 
     # ------------------------------------------------------------------- fold
 
@@ -86,7 +90,8 @@ class OrdersStage:
             journal.ms = entry.ms
             journal.out = self._commands.out = out
             if kind == b"data":
-                return self._requests.take(decode(value))
+                wish = decode(value)
+                return self._venue_reports.take(wish) if isinstance(wish, VenueReport) else self._requests.take(wish)
             if kind == b"frame":
                 return self._reports.fold(value, out)
             if kind == b"tick":

@@ -153,6 +153,10 @@ class State:
         """An order that reaches the quote is refused when that is older; 0 is no limit."""
         return self.config.max_quote_age_ms
 
+    def account_named(self, number: int) -> str | None:
+        """Return the account of this partition that has a number in records; rare, and accounts are few."""
+        return next((name for name, terms in self.accounts.items() if terms.id == number), None)
+
     # ----------------------------------------------------------------- orders
 
     @property

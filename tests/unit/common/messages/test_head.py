@@ -16,10 +16,11 @@ from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
 from fillstream.libs.common.messages.signals import SIGNALS, ReportStatus
+from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.versions import Unreadable, Upcasts
 
 COUNTED = [*EVENTS.values(), *POSITION_MESSAGES.values()]
-EVERY: list[type[Message]] = [*COUNTED, *SIGNALS.values(), ReportStatus, DeadLetter, Trades, Depth]
+EVERY: list[type[Message]] = [*COUNTED, *SIGNALS.values(), ReportStatus, VenueReport, DeadLetter, Trades, Depth]
 
 
 def subclasses(model: type[Message]) -> set[type[Message]]:

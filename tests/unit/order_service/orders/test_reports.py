@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.frames import Reason, ReportFlag, ReportType
+from fillstream.libs.common.engine.frames import PARTITION_ALL, Reason, ReportFlag, ReportType, Session
 from tests.support.orders import CONFIG, OrdersDesk, report
 
 
@@ -75,7 +76,7 @@ def test_orders_that_the_venue_refused_are_counted_by_reason(desk: OrdersDesk) -
     [
         (Reason.CAPACITY, "venue_capacity", "capacity"),
         (Reason.UNKNOWN_ORDER, "unknown_order", "unknown order"),
-        (Reason.OUTSIDE_BANDS, "venue_other", "outside bands"),
+        (Reason.OUTSIDE_BANDS, "venue_bands", "outside bands"),
         (200, "venue_other", "reason 200"),
     ],
 )
@@ -96,7 +97,94 @@ def test_requests_that_the_venue_refused_are_told_and_counted_by_reason(
 
 
 def test_a_cancel_that_nobody_asked_for_is_told_with_the_venues_word(desk: OrdersDesk) -> None:
-    assert desk.canceled(reason=Reason.SELF_TRADE)["text"] == "canceled by the venue: self trade"
+    event = desk.canceled(reason=77)
+    assert (event["reason"], event["text"]) == ("venue_other", "canceled by the venue: reason 77")
+
+
+@pytest.mark.parametrize("reason", [Reason.SELF_TRADE, Reason.MASS_CANCEL])
+def test_a_cancel_by_the_venues_rules_has_a_reason_of_its_own(desk: OrdersDesk, reason: Reason) -> None:
+    assert desk.canceled(reason=reason)["reason"] == reason.name.lower()
+
+
+# --------------------------------------------------------------- every type of report that the header has
+
+
+def market(kind: ReportType, **fields: int) -> bytes:
+    """Return a report that every partition hears."""
+    return report(kind, **{"account": 0, "side": 0, "partition": PARTITION_ALL, **fields})
+
+
+def test_a_halt_an_auction_and_their_end_are_told(desk: OrdersDesk) -> None:
+    told = [
+        desk.one({b"frame": market(ReportType.SESSION_SET, price=price, aux=session)})
+        for session, price in ((Session.HALTED, 0), (Session.AUCTION, 18_500), (Session.CONTINUOUS, 0))
+    ]
+    assert [(each["type"], each["venue"], each["symbol"]) for each in told] == [("SessionChanged", "SIM", "AAPL")] * 3
+    assert [(each["session"], each["reference_px"]) for each in told] == [
+        ("HALTED", None), ("AUCTION", "185.00"), ("CONTINUOUS", None),
+    ]  # fmt: skip
+
+
+def test_bands_are_told_and_that_there_are_none(desk: OrdersDesk) -> None:
+    told = desk.one({b"frame": market(ReportType.BANDS_SET, price=17_000, leaves=20_000, aux=1)})
+    assert (told["type"], told["low_limit_px"], told["high_limit_px"]) == ("BandsChanged", "170.00", "200.00")
+    told = desk.one({b"frame": market(ReportType.BANDS_SET)})
+    assert (told["low_limit_px"], told["high_limit_px"]) == (None, None)
+
+
+@pytest.mark.parametrize("kind", [ReportType.SESSION_SET, ReportType.BANDS_SET])
+@pytest.mark.parametrize("fields", [{"symbol": 99}, {"aux": 7}, {"aux": 1, "price": 2, "leaves": 1, "symbol": 99}])
+def test_a_session_or_bands_that_cannot_be_are_refused(
+    desk: OrdersDesk, kind: ReportType, fields: dict[str, int]
+) -> None:
+    assert desk.refused(market(kind, **fields))["reason"] in {"unknown_symbol", "bad_record"}
+
+
+def test_the_end_of_a_mass_cancel_is_told_with_how_many_it_was(desk: OrdersDesk) -> None:
+    told = desk.report(ReportType.MASS_CANCELED, 0, qty=3, symbol=0, side=0)
+    assert (told["type"], told["account"], told["symbol"], told["side"]) == (
+        "OrdersMassCanceled",
+        "default",
+        None,
+        None,
+    )
+    assert told["total_affected_orders"] == 3
+    told = desk.report(ReportType.MASS_CANCELED, 0, account=0, symbol=1, side=2)
+    assert (told["account"], told["symbol"], told["side"]) == (None, "AAPL", "SELL")
+    assert desk.refused(report(ReportType.MASS_CANCELED, account=77))["reason"] == "unknown_account"
+
+
+def test_a_dormant_order_that_came_in_is_told(desk: OrdersDesk) -> None:
+    desk.accept()
+    told = desk.report(ReportType.TRIGGERED, price=18_400, qty=100)
+    assert (told["type"], told["ord_status"], told["price"]) == ("OrderTriggered", "New", "184.00")
+    desk.canceled()
+    assert desk.refused(report(ReportType.TRIGGERED, 1))["reason"] == "unexpected_report"
+
+
+def test_an_order_that_was_reduced_is_told_with_its_new_total(desk: OrdersDesk) -> None:
+    desk.accept()
+    desk.fill(30)
+    told = desk.report(ReportType.REDUCED, qty=50, leaves=20)
+    assert (told["type"], told["reason"], told["quantity"], told["leaves_qty"]) == (
+        "OrderRestated", "self_trade", "50", "20",
+    )  # fmt: skip
+    assert desk.fill(20)["ord_status"] == "Filled"
+    assert desk.refused(report(ReportType.REDUCED, 1, qty=1, leaves=0))["reason"] == "bad_quantity"
+
+
+@pytest.mark.parametrize(("qty", "leaves"), [(0, 100), (-1, 101), (50, 51), (100, 0), (101, -1)])
+def test_a_reduction_that_does_not_add_up_is_refused(desk: OrdersDesk, qty: int, leaves: int) -> None:
+    desk.accept()
+    assert desk.refused(report(ReportType.REDUCED, 1, qty=qty, leaves=leaves))["reason"] in {"bad_quantity", "overfill"}
+
+
+@pytest.mark.parametrize("kind", ReportType, ids=lambda kind: kind.name)
+def test_no_type_of_report_is_buried_as_one_that_does_not_exist(desk: OrdersDesk, kind: ReportType) -> None:
+    """An order and an instrument that are there: whatever is refused then is refused for what the report says."""
+    desk.fold({b"frame": report(kind, 1, qty=1, flags=ReportFlag.TAKER, match_id=1)})
+    for letter in desk.dead:
+        assert orjson.loads(letter[b"data"])["text"] != f"type: {int(kind)} is no report type"
 
 
 @pytest.mark.parametrize("kind", [ReportType.REJECTED, ReportType.EXPIRED, ReportType.REPLACED])
