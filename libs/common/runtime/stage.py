@@ -83,8 +83,7 @@ class Outputs:
 
     def event(self, stream: str, message: dict[str, Any]) -> None:
         """Append one JSON message to the stream of that name."""
-        payload = orjson.dumps(message)
-        self._append(stream, b"data", payload)
+        self._append(stream, b"data", orjson.dumps(message))
 
     def record(self, stream: str, records: bytes) -> None:
         """Append 64-byte records to the stream of that name."""

@@ -81,6 +81,7 @@ class Limits:
 
     Attributes:
         terms, quote: the instrument's.
+        name: the account's, the one text that all its orders share.
         account: the limits as configured, for sentences.
         account_id: the account's number in records.
         least, most: ticks times lots of one order.
@@ -96,11 +97,13 @@ class Limits:
         "least",
         "max_daily_orders",
         "most",
+        "name",
         "quote",
         "terms",
     )
 
-    def __init__(self, account: AccountTerms, terms: Terms, quote: Quote) -> None:
+    def __init__(self, name: str, account: AccountTerms, terms: Terms, quote: Quote) -> None:
+        self.name = name
         self.terms = terms
         self.quote = quote
         self.account = account

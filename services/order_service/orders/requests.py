@@ -25,6 +25,9 @@ from fillstream.services.order_service.orders.state import State
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _IOC, _FOK, _DAY = TimeInForce.IOC.value, TimeInForce.FOK.value, TimeInForce.DAY.value
 
+_ONE = {each.value: each.value for each in (*OrderType, *TimeInForce)}
+"""The one text of a code that all orders share."""
+
 
 class Requests:
     """The part of the fold that takes instructions.
@@ -121,19 +124,19 @@ class Requests:
 
     def _made(self, wish: New, draft: Draft) -> Order:
         """Return the order of a draft that no rule refuses."""
-        client_order_id, shared = wish.client_order_id, self._state.shared
+        client_order_id, strategy = wish.client_order_id, wish.strategy
         return Order(
             self._state.next_order_id,
             client_order_id if wish.signal_id == client_order_id else wish.signal_id,
             client_order_id,
-            shared(wish.account),
+            draft.limits.name,
             draft.limits.account_id,
             draft.terms,
-            None if wish.strategy is None else shared(wish.strategy),
+            None if strategy is None else self._state.shared(strategy),
             wish.confidence,
             "BUY" if draft.buy else "SELL",
-            shared(draft.order_type),
-            shared(draft.time_in_force),
+            _ONE[draft.order_type],
+            _ONE[draft.time_in_force],
             draft.lots,
             draft.ticks,
             wish.signal_time,

@@ -15,6 +15,7 @@ letter. This module only dispatches:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import Topology, stream_name
@@ -22,7 +23,7 @@ from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
-from fillstream.services.order_service.orders.decode import decode
+from fillstream.services.order_service.orders.decode import Instruction, decode
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.reports import Reports
 from fillstream.services.order_service.orders.requests import Requests
@@ -91,7 +92,9 @@ class OrdersStage:
             journal.out = self._commands.out = out
             if kind == b"data":
                 wish = decode(value)
-                return self._venue_reports.take(wish) if isinstance(wish, VenueReport) else self._requests.take(wish)
+                if type(wish) is VenueReport:  # not isinstance: of a pydantic model it takes longer than the dispatch
+                    return self._venue_reports.take(wish)
+                return self._requests.take(cast("Instruction", wish))
             if kind == b"frame":
                 return self._reports.fold(value, out)
             if kind == b"tick":

@@ -140,7 +140,7 @@ class State:
         if symbol not in self.config.instruments or not self.knows(account):
             return None
         terms = self.terms[symbol]
-        found = Limits(self.config.accounts[account], terms, self.quotes[terms.id])
+        found = Limits(account, self.config.accounts[account], terms, self.quotes[terms.id])
         self._limits.setdefault(account, {})[symbol] = found
         return found
 
@@ -179,12 +179,10 @@ class State:
 
     def add(self, order: Order) -> None:
         """Take an order that goes to the venue; it counts against its account's day."""
-        self._take(order.order_id, order.account, order.client_order_id, order)
-        self.statuses[order.status] = self.statuses.get(order.status, 0) + 1
-        self.daily[order.account] = (
-            order.received_ms // DAY_MS,
-            self.accepted_on(order.account, order.received_ms) + 1,
-        )
+        account, statuses, status = order.account, self.statuses, order.status
+        self._take(order.order_id, account, order.client_order_id, order)
+        statuses[status] = statuses.get(status, 0) + 1
+        self.daily[account] = (order.received_ms // DAY_MS, self.accepted_on(account, order.received_ms) + 1)
 
     def remember(self, refused: Remembered) -> None:
         """Take an order that validation refused."""
@@ -196,7 +194,10 @@ class State:
         assert order_id == self.next_order_id, "order ids are given out in order"
         self.counter += 1
         self.orders[order_id] = record
-        self.clients.setdefault(account, {})[client_order_id] = order_id
+        clients = self.clients.get(account)
+        if clients is None:
+            clients = self.clients[account] = {}
+        clients[client_order_id] = order_id
 
     def find(self, order_id: int) -> Order | Remembered | None:
         """Return an order, or what is remembered of it."""

@@ -42,7 +42,7 @@ def terms_of(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Terms
 
 def limits_of(terms: Terms, **limits: object) -> Limits:
     fields = {"max_order_value": D(1000), "max_daily_orders": 50, "min_order_size": D(10), "max_slippage_bps": D(10)}
-    return Limits(AccountTerms(id=1, **fields | limits), terms, Quote())  # type: ignore[arg-type]
+    return Limits("default", AccountTerms(id=1, **fields | limits), terms, Quote())  # type: ignore[arg-type]
 
 
 def quote_of(bid: int, ask: int, bid_qty: int = 1, ask_qty: int = 1) -> Quote:
