@@ -3,9 +3,11 @@
 import contextlib
 import io
 import re
+from pathlib import Path
 
 import pytest
 
+from tests.support.tables import TABLES, written
 from tests.support.tree import ROOT
 
 README = ROOT / "README.md"
@@ -29,3 +31,8 @@ def test_an_example_prints_what_its_comments_say(example: str) -> None:
     with contextlib.redirect_stdout(printed):
         exec(compile(example, str(README), "exec"), {})
     assert printed.getvalue().splitlines() == re.findall(r"# (.+)$", example, re.MULTILINE)
+
+
+@pytest.mark.parametrize("file", TABLES, ids=lambda file: file.name)
+def test_the_tables_of_a_document_are_those_of_the_code(file: Path) -> None:
+    assert file.read_text() == written(file), "python -m tests.support.tables"

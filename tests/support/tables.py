@@ -1,0 +1,69 @@
+"""`python -m tests.support.tables`: the tables of documents that are made from the code, written where they stand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from fillstream.services.order_service.orders.rules import AMEND, NEW, Rule
+from tests.support.tree import ROOT
+
+README = ROOT / "README.md"
+
+
+def rules() -> str:
+    """Return the rules of orders, and those that only amendments meet, in the order of their precedence."""
+    only_amendments = [rule for rule in AMEND if rule not in NEW]
+    rows = ["| what must hold | else | FIX | set by |", "|---|---|---|---|"]
+    rows += [_row(rule) for rule in NEW]
+    rows += ["| *and of an amendment:* | | | |", *(_row(rule) for rule in only_amendments)]
+    return "\n".join(rows)
+
+
+def _row(rule: Rule) -> str:
+    limit = f"`{rule.limit}`" if rule.limit else ""
+    return f"| {rule.meaning} | `{rule.reason.value}` | {rule.reason.fix} | {limit} |"
+
+
+HOUSE = ("libs/common", "services", "fillstream")
+
+
+def house() -> str:
+    """Return the folders of the code with what their packages say of themselves, and the files in each."""
+    rows = ["| folder | what is in it | its files |", "|---|---|---|"]
+    for top in HOUSE:
+        for package in sorted(ROOT.joinpath(top).rglob("__init__.py")):
+            folder = package.parent.relative_to(ROOT)
+            if any(ROOT.joinpath(*folder.parts[:depth]).is_symlink() for depth in range(1, len(folder.parts) + 1)):
+                continue  # the same folder by its name in Python
+            said = ast.get_docstring(ast.parse(package.read_text()))
+            assert said, f"{folder}: its __init__.py says what is in it"
+            files = sorted(each.stem for each in package.parent.glob("*.py") if not each.stem.startswith("__"))
+            rows.append(f"| `{folder}/` | {' '.join(said.split(chr(10) * 2)[0].split())} | {', '.join(files)} |")
+    return "\n".join(rows)
+
+
+TABLES = {README: {"rules": rules}, ROOT / "ARCHITECTURE.md": {"house": house}}
+
+
+def written(file: Path) -> str:
+    """Return a document with its tables as the code has them."""
+    text = file.read_text()
+    for name, make in TABLES[file].items():
+        begin, end = f"<!-- {name}: made by python -m tests.support.tables -->", f"<!-- /{name} -->"
+        table = f"{begin}\n{make()}\n{end}"
+        pattern = re.compile(rf"{re.escape(begin)}\n.*?{re.escape(end)}", re.DOTALL)
+        text, count = pattern.subn(lambda _, made=table: made, text)
+        assert count == 1, f"{name}: {count} places for it"
+    return text
+
+
+def main() -> None:
+    """Write the tables."""
+    for file in TABLES:
+        file.write_text(written(file))
+
+
+if __name__ == "__main__":
+    main()
