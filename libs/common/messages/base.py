@@ -27,8 +27,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
-from typing import Annotated, Any, ClassVar, NamedTuple, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints
@@ -44,28 +43,31 @@ VERSION = 1
 """The version of a type that never changed."""
 
 
-class Head(NamedTuple):
-    """What every message begins with; `seq` is None in a stream that does not count."""
-
-    type: str
-    v: int
-    seq: int | None
-
-
-_WRITTEN = re.compile(rb'\{"type":"(\w+","v":[1-9]\d{0,8}),"seq":([1-9]\d{0,17})[,}]')
-"""A head as the hot path writes it. Nothing more of the message is read then: most are of no interest to a reader."""
-_LARGEST = 10**18
-
-
-@lru_cache(maxsize=256)
-def _type_and_version(written: bytes) -> tuple[str, int]:
-    """Return what stands before `seq` in such a head; there are few, and they come again and again."""
-    kind, _, v = written.partition(b'","v":')
-    return kind.decode(), int(v)
+_WRITTEN = re.compile(rb'\{"type":"(\w+)","v":([1-9]\d{0,8})')
+"""How the hot path begins a head; `,"seq":` and its digits follow."""
+_SEQ = b',"seq":'
+_MOST_BEFORE_SEQ = 100
+_MOST_DIGITS = 18
+_MOST_KNOWN = 256
+_LARGEST = 10**_MOST_DIGITS
+_ZERO = ord("0")
+_known: dict[bytes, tuple[str, int]] = {}
+"""Type and version by what stands before `seq` in heads read so far: there are few, and they come again and again."""
 
 
-def head_of(payload: bytes) -> Head:
-    """Return the head of a message, whatever the order of its keys.
+def _known_as(before: bytes) -> tuple[str, int] | None:
+    """Return the type and version that the hot path's bytes before `seq` say, None when they are not its."""
+    found = _WRITTEN.fullmatch(before)
+    if found is None:
+        return None
+    said = found[1].decode(), int(found[2])
+    if len(_known) < _MOST_KNOWN:
+        _known[before] = said
+    return said
+
+
+def head_of(payload: bytes) -> tuple[str, int, int | None]:
+    """Return a message's type, version and number (None in a stream that does not count), in any order of its keys.
 
     Args:
         payload: one JSON object.
@@ -73,9 +75,14 @@ def head_of(payload: bytes) -> Head:
     Raises:
         Unreadable: it is none, or its type, v or seq are not what they must be.
     """
-    found = _WRITTEN.match(payload)
-    if found is not None:
-        return tuple.__new__(Head, (*_type_and_version(found[1]), int(found[2])))
+    at = payload.find(_SEQ, 0, _MOST_BEFORE_SEQ)
+    if at > 0:
+        before, start = payload[:at], at + len(_SEQ)
+        said = _known.get(before) or _known_as(before)
+        end = payload.find(b",", start, start + _MOST_DIGITS + 1)
+        digits = payload[start:end]
+        if said is not None and end > 0 and digits.isdigit() and digits[0] != _ZERO:
+            return said[0], said[1], int(digits)
     try:
         document = orjson.loads(payload)
     except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
@@ -89,7 +96,16 @@ def head_of(payload: bytes) -> Head:
         raise Unreadable("v: must be a whole number from 1")
     if seq is not None and (type(seq) is not int or not 0 < seq < _LARGEST):
         raise Unreadable("seq: must be a whole number from 1")
-    return Head(kind, v, seq)
+    return kind, v, seq
+
+
+def head_of_next(payload: bytes, seq: int) -> tuple[str, int] | None:
+    """Return type and version of a message that the hot path wrote with this number; None of any other: see `head_of`.
+
+    For whoever reads a stream that counts, where the next number is known: a third of the time.
+    """
+    at = payload.find(b',"seq":%d,' % seq, 0, _MOST_BEFORE_SEQ)
+    return _known.get(payload[:at]) if at > 0 else None
 
 
 def of_version(version: int) -> Any:

@@ -171,9 +171,9 @@ def _decode_part(kind: Messages, stream: str, entries: Sequence[RawEntry], batch
 def _raised(kind: Messages, payload: bytes) -> bytes:
     """Return a message of an older version as today's, any other as it is: what is wrong with that is found later."""
     try:
-        head = head_of(payload)
-        model = kind.models.get(head.type)
-        if model is None or head.v >= model.VERSION:
+        name, v, _ = head_of(payload)
+        model = kind.models.get(name)
+        if model is None or v >= model.VERSION:
             return payload
         return orjson.dumps(upcast(orjson.loads(payload), kind.models))
     except (Unreadable, orjson.JSONDecodeError):
@@ -215,13 +215,13 @@ def _decode_alone(kind: Messages, stream: str, entry: RawEntry, batch: Batch) ->
 def _newer(kind: Messages, payload: bytes) -> str | None:
     """Return what is to be said of a message whose version this release does not read; None for any other."""
     try:
-        head = head_of(payload)
+        name, v, _ = head_of(payload)
     except Unreadable:
         return None
-    model = kind.models.get(head.type)
-    if model is None or head.v <= model.VERSION:
+    model = kind.models.get(name)
+    if model is None or v <= model.VERSION:
         return None
-    return f"v: {head.v} of {head.type} must be at most {model.VERSION}, which this release reads: a newer one wrote it"
+    return f"v: {v} of {name} must be at most {model.VERSION}, which this release reads: a newer one wrote it"
 
 
 def _has_room(column: Column, value: Any) -> bool:

@@ -220,6 +220,7 @@ def test_an_event_of_an_older_version_is_booked_as_todays(desk: PositionsDesk, m
         UPCASTS: ClassVar[Upcasts] = {1: upcast_v1_v2}
 
     monkeypatch.setitem(stage._BOOKED, "OrderFilled", Filled2)  # type: ignore[arg-type]
+    monkeypatch.setitem(stage._VERSIONS, "OrderFilled", 2)
     fill = {"px" if name == "last_px" else name: value for name, value in FILL.items()}
     old = {"type": "OrderFilled", "v": 1, "seq": 2, "time": 5, **desk.order("BUY"), **fill}
     [changed] = desk.fold(Entry("5-0", 5, {b"data": orjson.dumps(old)}))

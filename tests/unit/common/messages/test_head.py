@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from fillstream.libs.common.messages.base import Head, Message, head_of, of_version, type_of, upcast
+from fillstream.libs.common.messages.base import Message, head_of, head_of_next, of_version, type_of, upcast
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.market import Depth, Trades
@@ -45,7 +45,7 @@ def test_the_head_is_the_same_in_every_order_of_the_keys(model: type[Message]) -
     first = [name for name in ("type", "v", "seq") if name in of_model]
     of_writer = [*first, *(name for name in of_model if name not in first)]
     for order in (of_model, of_writer, of_model[::-1], ["zz", *of_writer]):
-        assert head_of(written(model, order)) == Head(type_of(model), model.VERSION, seq)
+        assert head_of(written(model, order)) == (type_of(model), model.VERSION, seq)
 
 
 @pytest.mark.parametrize("model", EVERY, ids=type_of)
@@ -94,9 +94,9 @@ def test_the_short_way_and_the_long_way_find_the_same(
     if more_seq:
         items = [(name, value) for name, value in items if name != "seq"]
     order.shuffle(items)
-    assert head_of(orjson.dumps(dict(items))) == Head(kind, v, seq)
+    assert head_of(orjson.dumps(dict(items))) == (kind, v, seq)
     short = {"type": kind, "v": v, "seq": seq or 1, **{n: x for n, x in more.items() if n not in ("type", "v", "seq")}}
-    assert head_of(orjson.dumps(short)) == Head(kind, v, seq or 1)
+    assert head_of(orjson.dumps(short)) == (kind, v, seq or 1)
 
 
 # ------------------------------------------------------------------------------------------------ a type that changed
@@ -192,3 +192,22 @@ def test_a_field_with_a_default_needs_no_version() -> None:
         lots: int = Field(default=0)
 
     assert Wider.model_validate({"v": 1, "px": 5}).lots == 0
+
+
+@pytest.mark.parametrize("model", COUNTED, ids=type_of)
+def test_the_next_head_is_found_once_its_type_was_met_and_no_other_is(model: type[Message]) -> None:
+    payload = orjson.dumps({"type": type_of(model), "v": model.VERSION, "seq": 12, "time": 1})
+    head_of(payload)
+    assert head_of_next(payload, 12) == (type_of(model), model.VERSION)
+    assert [head_of_next(payload, seq) for seq in (1, 2, 120, 11)] == [None] * 4
+    assert head_of_next(payload.replace(b"12", b"12.0"), 12) is None
+
+
+@pytest.mark.parametrize(
+    "tail", [b"12x", b"1_2,", b"+1,", b" 1,", b"01,", b"1e3,", b'"1",', b"1234567890123456789,", b"12"]
+)
+def test_a_number_that_is_none_is_never_read_as_one(tail: bytes) -> None:
+    start = b'{"type":"OrderFilled","v":1,"seq":'
+    head_of(start + b"1}")
+    with pytest.raises(Unreadable):
+        head_of(start + tail)
