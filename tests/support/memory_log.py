@@ -102,8 +102,8 @@ class MemoryLog:
     def settle(self) -> None:
         """Every commit here is known at once."""
 
-    def append(self, fields: dict[bytes, bytes]) -> None:
-        self.redis.add(self.inbox, fields)
+    def append(self, fields: dict[bytes, bytes]) -> str:
+        return self.redis.add(self.inbox, fields)
 
     def suspect(self, entry_id: str) -> None:
         self.redis.checkpoints[self._key].suspect = entry_id
