@@ -32,6 +32,19 @@ class MemoryRedis:
         return entries[-1].id
 
 
+class MemoryClock:
+    """See `libs.common.runtime.ticker.Clock`."""
+
+    def __init__(self, redis: MemoryRedis) -> None:
+        self._redis = redis
+
+    def look(self) -> None:
+        """It is never wrong."""
+
+    def until_ms(self, due_ms: int) -> int:
+        return max(0, due_ms - self._redis.now_ms)
+
+
 class MemoryLog:
     """See `libs.common.runtime.log.Log`."""
 

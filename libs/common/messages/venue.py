@@ -5,7 +5,18 @@ Flows in: entries of either. Flows out: validated models. Never decides what a r
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel
+
+from fillstream.libs.common.messages.topology import SIM
+
+_EXPIRE_ORDERS: Final = frozenset((SIM,))
+
+
+def expires_orders(venue: str) -> bool:
+    """Say whether a venue takes an order off by itself at the expiry it was given; else the desk cancels it then."""
+    return venue in _EXPIRE_ORDERS
 
 
 class Frame(BaseModel):

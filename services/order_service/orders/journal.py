@@ -22,6 +22,26 @@ from fillstream.services.order_service.orders.state import State
 Event = dict[str, Any]
 
 
+class Stamped:
+    """Where the events go that a timer causes: each says when that was due.
+
+    Args:
+        out: where they go on to.
+        due_ms: the timer's.
+    """
+
+    __slots__ = ("_due_ms", "_out")
+
+    def __init__(self, out: Outputs, due_ms: int) -> None:
+        self._out = out
+        self._due_ms = due_ms
+
+    def event(self, stream: str, message: Event) -> None:
+        """Append one event to the stream of that name."""
+        message["due_time"] = self._due_ms
+        self._out.event(stream, message)
+
+
 class Journal:
     """Writes the events that one entry causes after another.
 
@@ -36,7 +56,7 @@ class Journal:
 
     __slots__ = ("_state", "_stream", "ms", "out")
 
-    out: Outputs
+    out: Outputs | Stamped
 
     def __init__(self, stream: str, state: State) -> None:
         self._stream = stream
@@ -158,8 +178,11 @@ class Journal:
         self.out.event(self._stream, event)
 
     def expired(self, order: Order) -> None:
-        """OrderExpired."""
-        self.out.event(self._stream, self._of_order("OrderExpired", order))
+        """OrderExpired: due when its time in force ended, if the venue did not end it before."""
+        event = self._of_order("OrderExpired", order)
+        if 0 < order.expiry_ms <= self.ms:
+            event["due_time"] = order.expiry_ms
+        self.out.event(self._stream, event)
 
     # ------------------------------------------------------- reference data and market
 
