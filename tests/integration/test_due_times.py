@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 import redis
 
@@ -19,8 +20,11 @@ from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.stage import Stage
 from fillstream.libs.common.runtime.worker import Worker
 from fillstream.services.matching_engine.stage import EngineStage
+from fillstream.services.order_service.orders.stage import OrdersStage
+from fillstream.services.order_service.orders.state import QUOTES_EVERY_MS
 from fillstream.tools.replay import replay
 from tests.conftest import until
+from tests.support.orders import CONFIG, report
 
 TOPOLOGY = Topology()
 SOON_MS = 50
@@ -92,3 +96,29 @@ def test_orders_expire_when_they_are_due_and_not_at_the_next_entry(
     assert all(b"tick" in fields for _, fields in entries[1:])  # type: ignore[index]
     assert len(entries) <= 1 + 2 * 3, "a tick for each time, early ones once more"  # type: ignore[arg-type]
     replayed_as_committed(redis_url, EngineStage(TOPOLOGY, 0, {}))
+
+
+def test_quotes_are_told_when_they_are_due_and_an_idle_desk_is_left_alone(
+    client: redis.Redis, redis_url: str, run: Callable[[Stage], Worker]
+) -> None:
+    run(OrdersStage(TOPOLOGY, 0, CONFIG))
+    inbox, events = TOPOLOGY.orders(0), TOPOLOGY.events(0)
+    late_ms = []
+    for bid in (18_490, 18_480, 18_470):
+        quoted = report(ReportType.QUOTED, price=bid, qty=1, leaves=18_500, aux=1, account=0, side=0, partition=65_535)
+        moved_ms = id_ms(client.xadd(inbox, {"frame": quoted}).decode())  # type: ignore[union-attr]
+        found: list[dict[str, int]] = []
+
+        def told(moved_ms: int = moved_ms, found: list[dict[str, int]] = found) -> bool:
+            for _, fields in client.xrange(events, min=moved_ms):  # type: ignore[union-attr]
+                event = orjson.loads(fields[b"data"])
+                if event["type"] == "QuoteUpdated" and event["due_time"] == moved_ms + QUOTES_EVERY_MS:
+                    found.append(event)
+            return bool(found)
+
+        until(told, "the quote to be told")
+        late_ms.append(found[0]["time"] - found[0]["due_time"])
+    assert min(late_ms) >= 0
+    assert min(late_ms) <= SOON_MS
+    assert client.xlen(inbox) <= 1 + 3 * 3, "the configuration, three quotes, a tick each, early ones once more"
+    replayed_as_committed(redis_url, OrdersStage(TOPOLOGY, 0, CONFIG))
