@@ -211,7 +211,7 @@ def test_more_ticks_in_between_change_nothing_but_when_it_is_told(script: list[A
         begun = len(desk.entries)
         desk.quote(18490, 18500)
         for step_ms, entry in script:
-            desk.ms += step_ms
+            desk.ms += 10 * step_ms
             desk.fold(fields_of(entry, desk))
         desk.ms += 60_000
         desk.tick(0)
