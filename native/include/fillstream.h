@@ -371,6 +371,10 @@ size_t fs_reports_select(const void *reports, size_t n, uint16_t partition, void
 /* Number of client orders resting or dormant. */
 uint32_t fs_orders(const fs_engine *engine);
 
+/* The soonest expiry of any order, resting or dormant: an FS_TIME of that millisecond is the next to expire one.
+ * 0: no order has an expiry. */
+uint64_t fs_due(const fs_engine *engine);
+
 /* Best bid and best ask of a symbol. */
 void fs_best(const fs_engine *engine, uint32_t symbol, fs_level *bid, fs_level *ask);
 

@@ -3,6 +3,8 @@
 
 uint32_t fs_orders(const fs_engine *engine) { return client_count(engine); }
 
+uint64_t fs_due(const fs_engine *engine) { return engine->heap_count ? expiry_of(engine, engine->heap[0]) : 0; }
+
 size_t fs_depth(const fs_engine *engine, uint32_t symbol, uint8_t side, fs_level *levels, size_t n) {
     struct book *book = book_of(engine, symbol);
     if (!book || !is_side(side)) return 0;

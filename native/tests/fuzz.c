@@ -233,7 +233,7 @@ static void query(const struct input *in, const fs_command *c) {
     fs_resting orders[2][5 + 5 + 1];
     fs_last last[2];
     fs_walk walk[2];
-    int64_t numbers[2][5];
+    int64_t numbers[2][6];
     memset(levels, 0, sizeof levels);
     memset(orders, 0, sizeof orders);
     for (int i = 0; i < 2; i++) {
@@ -245,6 +245,7 @@ static void query(const struct input *in, const fs_command *c) {
         (void)fs_queue(e, c->symbol, c->side, 0, orders[i], (uint64_t)c->qty % 6);
         (void)fs_queue(e, c->symbol, c->side, 1, orders[i] + 5, (uint64_t)c->qty % 6);
         (void)fs_find(e, c->order_id, &orders[i][10]);
+        numbers[i][5] = (int64_t)fs_due(e);
         fs_last_trade(e, c->symbol, &last[i]);
         fs_cost(e, c->symbol, c->side, c->qty, &walk[i]);
     }

@@ -63,16 +63,19 @@ static fs_command order(uint64_t id) {
 /* Every order is accepted or refused for want of memory, and what was accepted is there. */
 static void fill(fs_engine *engine, unsigned long site) {
     uint32_t accepted = 0;
+    uint64_t due = 0;
     for (uint64_t id = 1; id <= ORDERS; id++) {
         fs_command c = order(id);
         fs_report report;
         size_t consumed;
         if (fs_process(engine, &c, 1, &consumed, &report, 1) != 1 || consumed != 1) must_not("each is answered", site);
         fs_process(engine, NULL, 0, &consumed, &report, 1);
+        if (report.type == FS_ACCEPTED && c.time_ms) due = c.time_ms;
         if (report.type == FS_ACCEPTED) accepted++;
         else if (report.reason != FS_REASON_CAPACITY) must_not("only capacity is a reason", site);
     }
     if (fs_orders(engine) != accepted) must_not("what was accepted rests", site);
+    if (fs_due(engine) != due) must_not("what was accepted with an expiry is due then, and nothing else", site);
     if (fs_validate(engine)) must_not(fs_validate(engine), site);
 }
 
@@ -80,10 +83,11 @@ static void restore(fs_engine *engine, unsigned long site) {
     size_t size = fs_snapshot_size(engine);
     void *bytes = malloc(size);
     if (!bytes || fs_snapshot_save(engine, bytes, size) != size) must_not("a snapshot is written", site);
-    uint64_t hash = fs_state_hash(engine);
+    uint64_t hash = fs_state_hash(engine), due = fs_due(engine);
     int status = fs_restore(engine, bytes, size);
     if (status != FS_OK && status != FS_NO_MEMORY) must_not("a restore works or runs out of memory", site);
     if (fs_state_hash(engine) != hash || fs_validate(engine)) must_not("a failed restore changes nothing", site);
+    if (fs_due(engine) != due) must_not("nor does it change what is due", site);
     free(bytes);
 }
 

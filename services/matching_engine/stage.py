@@ -39,7 +39,7 @@ from fillstream.services.matching_engine.refusals import refusal_of
 FAMILIES: tuple[Family, ...] = (Family("resting_orders", "Client orders that rest in the books."),)
 
 TICK_MS = 1000
-"""How often the engine's clock moves when nothing else comes in: expiry is at most this late."""
+"""How often the engine's clock moves when nothing else comes in; for expiries an entry of their own comes."""
 DEPTH_LEVELS = 10
 DEPTH_EVERY_MS = 100
 """A symbol's depth is published at most this often (log time)."""
@@ -145,6 +145,11 @@ class EngineStage:
             self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
         if self._changed:
             self._publish_depth(entry.ms, out)
+
+    @property
+    def due_ms(self) -> int | None:
+        """When the next order expires. See `libs.common.runtime.stage.Timed`."""
+        return self._engine.due()
 
     def _check_commands(self, frame: bytes, ms: int) -> None:
         """Refuse commands for account partitions that are not there, and FS_TIME ahead of the log, which is the clock.

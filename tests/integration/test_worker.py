@@ -96,6 +96,36 @@ def test_ticks_make_time_pass_on_a_quiet_inbox(client: redis.Redis, start: Any) 
     until(lambda: stage.total >= 3000, "three ticks")
 
 
+def test_an_entry_comes_when_the_stage_has_something_due(client: redis.Redis, start: Any) -> None:
+    class Timed(Adder):
+        """Wants an entry at three times, by the clock of the server."""
+
+        def __init__(self, times: list[int]) -> None:
+            super().__init__()
+            self.times = times
+            self.late_ms: list[int] = []
+            self.early = 0
+
+        @property
+        def due_ms(self) -> int | None:
+            return self.times[0] if self.times else None
+
+        def fold(self, entry: Any, out: Any) -> None:
+            if not self.times or entry.ms < self.times[0]:
+                self.early += 1
+                return
+            self.late_ms.append(entry.ms - self.times.pop(0))
+
+    seconds, microseconds = client.time()  # type: ignore[misc]
+    now_ms = seconds * 1000 + microseconds // 1000
+    stage = Timed([now_ms - 5, now_ms + 400, now_ms + 407, now_ms + 650])
+    start(stage)
+    until(lambda: not stage.times, "an entry for each")
+    assert min(stage.late_ms) >= 0
+    assert min(stage.late_ms[1:]) <= 50, "without it a regular entry would have to come first, and none does"
+    assert client.xlen(INBOX) <= 4 + stage.early, "one each, and one more for each early one"
+
+
 def test_snapshots_are_written_behind_it_and_the_log_is_trimmed_below_the_oldest(
     client: redis.Redis, start: Any, tmp_path: Path
 ) -> None:

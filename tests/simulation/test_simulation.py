@@ -12,7 +12,12 @@ from decimal import Decimal
 import orjson
 import pytest
 
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.runtime.stage import Entry
+from fillstream.libs.common.runtime.ticker import TICK
+from fillstream.services.order_service.orders.config import day_end
+from fillstream.services.order_service.orders.state import QUOTES_EVERY_MS
 from fillstream.tools.audit import audit
 from tests.support.simulated_desk import SimulatedDesk
 
@@ -61,6 +66,57 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     one.run(steps=500)
     two.run(steps=500)
     assert one.redis.streams == two.redis.streams
+
+
+def test_a_desk_left_alone_does_what_is_due_at_its_millisecond_and_sleeps_in_between() -> None:
+    desk = SimulatedDesk(1)
+    midnight_ms = day_end(desk.redis.now_ms)
+    desk.redis.now_ms = midnight_ms - 5_123
+    desk.settle()
+    commands, events, inbox = desk.topology.commands(SIM, 0), desk.topology.events(0), desk.topology.orders(0)
+    desk.redis.add(commands, {b"frame": frames.quote(1, 14_990, 100, 15_010, 100)})
+    order = {"signal_id": "s1", "symbol": "AAPL", "side": "BUY", "quantity": "5", "price": "149.95"}
+    for tif in ("DAY", "GTC"):
+        fields = {**order, "signal_id": tif, "account": "alpha", "time_in_force": tif}
+        desk.redis.add(desk.topology.signals, {name.encode(): value.encode() for name, value in fields.items()})
+    desk.pass_time(60_000)
+    told = [orjson.loads(entry.fields[b"data"]) for entry in desk.redis.streams[events]]
+    due = [(event["type"], event["due_time"], event["time"]) for event in told if "due_time" in event]
+    assert due == [
+        ("QuoteUpdated", midnight_ms - 5_123 + QUOTES_EVERY_MS, midnight_ms - 5_123 + QUOTES_EVERY_MS),
+        ("OrderExpired", midnight_ms, midnight_ms),
+    ]
+    [expired] = [event for event in told if event["type"] == "OrderExpired"]
+    assert expired["client_order_id"] == "DAY"
+    ticks = [entry.ms for entry in desk.redis.streams[commands] if entry.fields == TICK]
+    assert midnight_ms in ticks
+    assert len(ticks) <= 4, "a regular one as often as the desk is looked at here, and one for what was due"
+    assert len([entry for entry in desk.redis.streams[inbox] if entry.fields == TICK]) <= 4
+    assert all(desk.replay(slot.make()).agrees for slot in desk.slots), "the entries are all that a replay needs"
+    assert desk.audit().agrees
+
+
+def test_a_stage_that_died_before_a_due_time_does_what_was_due_when_it_is_back() -> None:
+    told = {}
+    for dies in (False, True):
+        desk = SimulatedDesk(1)
+        desk.settle()
+        began_ms = desk.redis.now_ms
+        desk.redis.add(desk.topology.commands(SIM, 0), {b"frame": frames.quote(1, 14_990, 100, 15_010, 100)})
+        desk.settle()
+        if dies:
+            for slot in desk.slots:
+                assert slot.runner is not None
+                slot.snapshots.save(slot.runner.snapshot())
+                desk.crash(slot)
+            desk.redis.now_ms += 10_000
+        desk.pass_time(1_000)
+        last = desk.redis.streams[desk.topology.events(0)][-1]
+        told[dies] = orjson.loads(last.fields[b"data"])
+        assert (told[dies]["type"], told[dies]["due_time"]) == ("QuoteUpdated", began_ms + QUOTES_EVERY_MS)
+        assert all(desk.replay(slot.make()).agrees for slot in desk.slots)
+    assert told[True].pop("time") == told[False].pop("time") + 10_000 - QUOTES_EVERY_MS
+    assert told[True] == told[False]
 
 
 @pytest.fixture(scope="module")

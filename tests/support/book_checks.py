@@ -47,6 +47,7 @@ def compare_queries(engine: CoreEngine, naive: NaiveBook, symbol: int, prices: I
         other = Side.SELL if side == Side.BUY else Side.BUY
         for qty in (min(sum(o.leaves for o in queue) // 2 or 1, MAX_QTY), MAX_QTY):
             assert engine.cost(symbol, other, qty) == views.cost(naive, symbol, other, qty)
+    assert engine.due() == min((o.expiry_ms for o in naive.live() if o.expiry_ms), default=None)
     assert engine.last(symbol) == views.last(naive, symbol)
     assert engine.vwap(symbol) == views.vwap(naive, symbol)
     assert engine.session(symbol) == naive.rules_of(symbol).session

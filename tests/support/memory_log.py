@@ -32,6 +32,19 @@ class MemoryRedis:
         return entries[-1].id
 
 
+class MemoryClock:
+    """See `libs.common.runtime.ticker.Clock`."""
+
+    def __init__(self, redis: MemoryRedis) -> None:
+        self._redis = redis
+
+    def look(self) -> None:
+        """It is never wrong."""
+
+    def until_ms(self, due_ms: int) -> int:
+        return max(0, due_ms - self._redis.now_ms)
+
+
 class MemoryLog:
     """See `libs.common.runtime.log.Log`."""
 
@@ -102,8 +115,8 @@ class MemoryLog:
     def settle(self) -> None:
         """Every commit here is known at once."""
 
-    def append(self, fields: dict[bytes, bytes]) -> None:
-        self.redis.add(self.inbox, fields)
+    def append(self, fields: dict[bytes, bytes]) -> str:
+        return self.redis.add(self.inbox, fields)
 
     def suspect(self, entry_id: str) -> None:
         self.redis.checkpoints[self._key].suspect = entry_id

@@ -21,7 +21,8 @@ from fillstream.libs.common.messages.positions import position_message
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import Fenced
 from fillstream.libs.common.runtime.runner import Runner
-from fillstream.libs.common.runtime.stage import Stage
+from fillstream.libs.common.runtime.stage import Stage, due_of
+from fillstream.libs.common.runtime.ticker import TICK, Ticker
 from fillstream.services.matching_engine.stage import EngineStage, Listing
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
@@ -29,7 +30,7 @@ from fillstream.services.order_service.signals.stage import SignalsStage
 from fillstream.services.position_service.stage import PositionStage
 from fillstream.tools.audit import Audit, audit
 from fillstream.tools.replay import Replay, replay
-from tests.support.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
+from tests.support.memory_log import MemoryClock, MemoryLog, MemoryRedis, MemorySnapshots
 from tests.support.terms import account, instrument
 
 CENT, SHARE = Decimal("0.01"), Decimal(1)
@@ -68,6 +69,7 @@ class Slot:
     snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
     runner: Runner | None = None
     zombie: Runner | None = None
+    ticker: Ticker | None = None
 
 
 class SimulatedDesk:
@@ -114,15 +116,36 @@ class SimulatedDesk:
             moving = False
             for slot in self.slots:
                 runner = slot.runner or self.start(slot)
+                self.tick(slot)
                 while batch := runner.read(500, 0):
                     runner.step(batch)
                     moving = True
+
+    def pass_time(self, ms: int) -> None:
+        """Let the desk run by itself: from one thing that is due to the next, and nothing happens in between."""
+        until_ms = self.redis.now_ms + ms
+        self.settle()
+        while True:
+            due = [due_of(slot.runner.stage) for slot in self.slots if slot.runner]
+            soonest = min((each for each in due if each is not None), default=until_ms)
+            if soonest >= until_ms:
+                break
+            self.redis.now_ms = max(self.redis.now_ms, soonest)
+            self.settle()
+        self.redis.now_ms = until_ms
+        self.settle()
+
+    def tick(self, slot: Slot) -> None:
+        """Append the ticks that a worker would."""
+        assert slot.runner is not None and slot.ticker is not None
+        slot.ticker.tick(slot.runner.position)
 
     def start(self, slot: Slot) -> Runner:
         stage = slot.make()
         log = MemoryLog(self.redis, self.topology, stage.name, stage.inbox)
         slot.runner = Runner(stage, log, slot.snapshots)
         slot.runner.recover()
+        slot.ticker = Ticker(stage, log.append, MemoryClock(self.redis), lambda: self.redis.now_ms / 1000)
         return slot.runner
 
     def stage_step(self, slot: Slot) -> None:
@@ -144,8 +167,9 @@ class SimulatedDesk:
             return
         if self.dice.random() < 0.05 and runner.position != "0-0":
             slot.snapshots.save(runner.snapshot())
-        if runner.stage.tick_ms is not None and self.dice.random() < 0.2:
-            runner.log.append({b"tick": b"1"})
+        self.tick(slot)
+        if runner.stage.tick_ms is not None and self.dice.random() < 0.1:
+            runner.log.append(TICK)  # that of a process which died, or one that came early
         batch = runner.read(self.dice.choice((1, 2, 7, 500)), 0)
         if not batch:
             return

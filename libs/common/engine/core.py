@@ -232,6 +232,10 @@ class CoreEngine:
         """Return the number of client orders resting."""
         return int(lib.fs_orders(self._engine))
 
+    def due(self) -> int | None:
+        """Return the soonest expiry (ms since 1970) of all orders, None when none has one."""
+        return int(lib.fs_due(self._engine)) or None
+
     def best(self, symbol: int) -> tuple[Level | None, Level | None]:
         """Return the best bid and the best ask of a symbol, None where a side is empty."""
         lib.fs_best(self._engine, _symbol(symbol), self._level, self._level + 1)

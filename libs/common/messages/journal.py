@@ -24,6 +24,11 @@ class Event(Message):
 
     seq: int = Field(ge=1)
     time: int = Field(ge=0, description="milliseconds since 1970, UTC, of the log entry that caused it")
+    due_time: int | None = Field(
+        default=None,
+        ge=0,
+        description="of what a time caused and not the entry: when that was due, at `time` or before",
+    )
 
 
 class OrderEvent(Event):
@@ -204,7 +209,7 @@ class AccountDefined(AccountFields, Event):
 
 
 class QuoteUpdated(Event):
-    """The market as this partition last saw it, at most once a tick for each symbol that changed."""
+    """The market as this partition last saw it: 250 ms after a first symbol's changed, once for each that did."""
 
     type: Literal["QuoteUpdated"] = "QuoteUpdated"
     symbol: Name

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
@@ -21,6 +21,7 @@ from fillstream.libs.common.messages.base import (
     VenueId,
     exact_number,
 )
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.money import MAX_DIGITS
 
 Quantity = Annotated[Decimal, Field(ge=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
@@ -83,6 +84,13 @@ _NEEDED = {
     ExecType.REPLACED: ("quantity",),
     ExecType.RESTATED: ("quantity",),
 }
+
+_EXPIRE_ORDERS: Final = frozenset((SIM,))
+
+
+def expires_orders(venue: str) -> bool:
+    """Say whether a venue takes an order off by itself at the expiry it was given; else the desk cancels it then."""
+    return venue in _EXPIRE_ORDERS
 
 
 class Frame(BaseModel):

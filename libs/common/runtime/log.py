@@ -152,8 +152,8 @@ class Log(Protocol):
         """Return once the last commit is known to have happened; raises what `commit` raises."""
         ...
 
-    def append(self, fields: dict[bytes, bytes]) -> None:
-        """Append an entry to the inbox (ticks, configuration)."""
+    def append(self, fields: dict[bytes, bytes]) -> str:
+        """Append an entry to the inbox (ticks, configuration); return its id."""
         ...
 
     def suspect(self, entry_id: str) -> None:
@@ -333,9 +333,9 @@ class RedisLog:
         if not more_follows:
             self.settle()
 
-    def append(self, fields: dict[bytes, bytes]) -> None:
+    def append(self, fields: dict[bytes, bytes]) -> str:
         """See `Log.append`."""
-        self.client.xadd(self.inbox, cast(Any, fields))
+        return cast(bytes, self.client.xadd(self.inbox, cast(Any, fields))).decode()
 
     def suspect(self, entry_id: str) -> None:
         """See `Log.suspect`."""

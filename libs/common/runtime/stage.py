@@ -18,6 +18,8 @@ from fillstream.libs.common.messages.dead import DeadLetter
 
 DIGEST_BYTES = 16
 EMPTY_DIGEST = bytes(DIGEST_BYTES)
+MOST_OUTPUTS = 2_000
+"""So many outputs, about, one entry's timers send: the others wait for the next entry, which comes at once."""
 
 
 class Inconsistent(Exception):
@@ -163,7 +165,7 @@ class Stage(Protocol):
     partition: int
     inbox: str
     tick_ms: int | None
-    """How often the runtime appends a `tick` entry to the inbox to make time pass; None for never."""
+    """How often the runtime appends a `tick` entry to the inbox to make time pass; None for never. See `Timed` too."""
     families: tuple[Family, ...]
     """What `gauges` counts."""
 
@@ -203,6 +205,26 @@ class TimesFills(Protocol):
 
     latencies_ms: list[int]
     """Log milliseconds from signal to fill of the fills just folded. The runtime drains it, no decision reads it."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """What a stage can besides, that has something to do at a time."""
+
+    @property
+    def due_ms(self) -> int | None:
+        """When the first thing is due (log milliseconds), None for nothing.
+
+        The fold does what is due at an entry's millisecond or before, in (due, id) order, before it takes the entry.
+        The runtime sees to it that an entry comes then. What is not later than the last entry is what that one left
+        undone, so as not to send more than `MOST_OUTPUTS`: it is due at once.
+        """
+        ...
+
+
+def due_of(stage: Stage) -> int | None:
+    """Return when a stage wants an entry at the latest; None of one that does not."""
+    return stage.due_ms if isinstance(stage, Timed) else None
 
 
 def configuration_of(stage: Stage) -> dict[bytes, bytes] | None:

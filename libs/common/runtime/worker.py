@@ -27,14 +27,15 @@ from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import RecoveryError, Runner
+from fillstream.libs.common.runtime.server_clock import ServerClock
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
 from fillstream.libs.common.runtime.stage import Entry, Inconsistent, latencies_of
+from fillstream.libs.common.runtime.ticker import Ticker
 from fillstream.libs.common.runtime.trim import LOOK_S, Trimmer
 from fillstream.libs.common.runtime.waiting import wait_for_redis
 
 logger = logging.getLogger(__name__)
 
-IDLE_BLOCK_MS = 1000
 HEARTBEAT_S = 1.0
 PAUSE_S = 0.05
 LAG_CHECK_S = 0.25
@@ -173,7 +174,6 @@ class Worker(threading.Thread):
         self._started_at = time.monotonic()
         self._last_error = ""
         self._rate_from = (time.monotonic(), 0)
-        self._next_tick = 0.0
         self._next_heartbeat = 0.0
         self._next_lag_check = 0.0
         self._snapshot_due = (time.monotonic(), 0)
@@ -209,6 +209,8 @@ class Worker(threading.Thread):
         folder = self._options.data_dir / "snapshots" / "-".join([stage.name, *place])
         self._store = SnapshotStore(folder, stage.name, stage.partition)
         self._runner = Runner(stage, self._log, self._store)
+        self._clock = ServerClock.of(self._aside)
+        self._ticker = Ticker(stage, self._log.append, self._clock)
         self._writer = SnapshotWriter(self._store, self.role, self._log, self._options, self._metrics)
         self._writer.try_to_trim()  # memory may be what ended the process before
         self._writer.start()
@@ -264,14 +266,9 @@ class Worker(threading.Thread):
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_S
             self._heartbeat(now)
+            self._clock.look()
             self._maybe_snapshot(now)
-        tick_ms = self.role.stage.tick_ms
-        if tick_ms is None:
-            return IDLE_BLOCK_MS
-        if now >= self._next_tick:
-            self._next_tick = now + tick_ms / 1000
-            self._log.append({b"tick": b"1"})
-        return max(1, int((self._next_tick - now) * 1000))
+        return self._ticker.tick(self._runner.position)
 
     def _held_back(self) -> bool:
         """Whether reading waits because a stage downstream is too far behind; looks a few times a second at most."""

@@ -95,6 +95,16 @@ uint32_t lb_clients(const struct listbook *book) {
     return clients;
 }
 
+/* The soonest expiry, 0 without one. */
+uint64_t lb_due(const struct listbook *book) {
+    uint64_t soonest = 0;
+    for (const struct listed_symbol *symbol = book->symbols; symbol; symbol = symbol->next)
+        for (int i = 0; i < LISTS; i++)
+            for (const struct listed *order = symbol->lists[i]; order; order = order->next)
+                if (order->expiry_ms && (!soonest || order->expiry_ms < soonest)) soonest = order->expiry_ms;
+    return soonest;
+}
+
 /* Lots of one side, dormant ones too. */
 int64_t lb_open_qty(const struct listed_symbol *symbol, uint8_t side, bool house_too) {
     int64_t qty = 0;

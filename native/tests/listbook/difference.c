@@ -113,6 +113,7 @@ const char *lb_difference(struct listbook *book, const fs_engine *engine, uint32
     fs_last last;
     fs_last_trade(engine, symbol, &last);
     SAME(fs_orders(engine) == lb_clients(book), "fs_orders");
+    SAME(fs_due(engine) == lb_due(book), "fs_due");
     SAME(!memcmp(&last, &listed->last, sizeof last), "fs_last_trade");
     SAME(fs_indicative(engine, symbol, &cross_price, &cross_qty) == listed->session, "fs_indicative's session");
     SAME(cross_price == expected_price && cross_qty == expected_qty, "fs_indicative");

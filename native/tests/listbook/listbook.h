@@ -77,6 +77,7 @@ void lb_put(struct listed_symbol *symbol, struct listed *order);
 void lb_pull(struct listed_symbol *symbol, struct listed *order);
 struct listed *lb_find(const struct listbook *book, uint64_t id);
 uint32_t lb_clients(const struct listbook *book);
+uint64_t lb_due(const struct listbook *book);
 int64_t lb_open_qty(const struct listed_symbol *symbol, uint8_t side, bool house_too);
 void lb_free_list(struct listed *order);
 fs_report *lb_report(struct listbook *book);

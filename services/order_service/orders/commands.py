@@ -33,8 +33,8 @@ class Commands:
     def __init__(self, partition: int) -> None:
         self._partition = partition
 
-    def new(self, order: Order, expiry_ms: int) -> None:
-        """FS_NEW, of a limit order: a market order's price is as far as it may go. `expiry_ms` 0: it has none."""
+    def new(self, order: Order) -> None:
+        """FS_NEW, of a limit order: a market order's price is as far as it may go."""
         terms = order.terms
         record = frames.new_order(
             order.order_id,
@@ -46,7 +46,7 @@ class Commands:
             tif=_TIF_CODE[order.time_in_force],
             price=order.price,
             qty=order.quantity,
-            expiry_ms=expiry_ms,
+            expiry_ms=order.expiry_ms,
         )
         self.out.record(terms.commands, record)
 

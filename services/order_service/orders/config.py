@@ -34,7 +34,7 @@ from fillstream.libs.common.messages.reference import (
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.values.naming import shorten
 
-__all__ = ["DAY_MS", "DeskConfig"]
+__all__ = ["DAY_MS", "DeskConfig", "day_end"]
 
 MOST_CAUSES = 2
 """A refusal of a configuration names so many things that are wrong with it: it stays short."""
@@ -47,6 +47,11 @@ def _text(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError("must be a string")
     return value
+
+
+def day_end(ms: int) -> int:
+    """Return when the UTC day of a millisecond ends, and DAY orders that came in it."""
+    return (ms // DAY_MS + 1) * DAY_MS
 
 
 class DeskConfig(ReferenceData):

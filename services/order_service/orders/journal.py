@@ -25,6 +25,26 @@ _V = {kind: model.VERSION for kind, model in EVENTS.items()}
 """The version of each type of event."""
 
 
+class Stamped:
+    """Where the events go that a timer causes: each says when that was due.
+
+    Args:
+        out: where they go on to.
+        due_ms: the timer's.
+    """
+
+    __slots__ = ("_due_ms", "_out")
+
+    def __init__(self, out: Outputs, due_ms: int) -> None:
+        self._out = out
+        self._due_ms = due_ms
+
+    def event(self, stream: str, message: Event) -> None:
+        """Append one event to the stream of that name."""
+        message["due_time"] = self._due_ms
+        self._out.event(stream, message)
+
+
 class Journal:
     """Writes the events that one entry causes after another.
 
@@ -40,7 +60,7 @@ class Journal:
 
     __slots__ = ("_state", "_stream", "ms", "out", "said")
 
-    out: Outputs
+    out: Outputs | Stamped
 
     def __init__(self, stream: str, state: State) -> None:
         self._stream = stream
@@ -172,8 +192,11 @@ class Journal:
         self.out.event(self._stream, event)
 
     def expired(self, order: Order) -> None:
-        """OrderExpired."""
-        self.out.event(self._stream, self._of_order("OrderExpired", order))
+        """OrderExpired: due when its time in force ended, if the venue did not end it before."""
+        event = self._of_order("OrderExpired", order)
+        if 0 < order.expiry_ms <= self.ms:
+            event["due_time"] = order.expiry_ms
+        self.out.event(self._stream, event)
 
     def triggered(self, order: Order, price: int | None) -> None:
         """OrderTriggered; `price` is its limit in ticks, None where it has none."""

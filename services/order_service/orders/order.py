@@ -81,6 +81,7 @@ class Order:
         cancel_signal: the signal whose cancel is pending.
         amendment: pending.
         finished_ms: when the status became final; 0 while working.
+        expiry_ms: when its time in force ends; 0 for never.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
     """
 
@@ -109,6 +110,7 @@ class Order:
     finished_ms: int = 0
     exec_ids: tuple[str, ...] = ()
     venue_order_id: str | None = None
+    expiry_ms: int = 0
     counted: str = field(default=PENDING_NEW, init=False)
 
     @property
@@ -120,6 +122,11 @@ class Order:
     def leaves(self) -> int:
         """Lots still open at the venue."""
         return 0 if self.status in FINAL else self.quantity - self.cum
+
+    @property
+    def expiry_signal(self) -> str:
+        """What the desk's own cancel goes by, when the time in force ended at a venue that does not see to it."""
+        return f"expiry-{self.order_id}"
 
     # --------------------------------------------------------------- requests
 
@@ -235,6 +242,13 @@ class Order:
             return self._unexpected("an expiry")
         self.status = EXPIRED
         return None
+
+    def cancel_at_expiry(self) -> Refusal | None:
+        """The venue took the order off its book because the desk asked for it when the time in force ended."""
+        refusal = self.expire()
+        if refusal is None:
+            self.cancel_signal = None
+        return refusal
 
     def refuse_cancel(self) -> Refusal | None:
         """The venue refused the pending cancel."""

@@ -38,7 +38,7 @@ _ACCEPTED, _FILLED = int(ReportType.ACCEPTED), int(ReportType.FILLED)
 _AUCTION = int(Session.AUCTION)
 _SESSION_NAME = {int(Session[each.name]): each.value for each in TradingSession}
 _MAKER, _TAKER = int(ReportFlag.MAKER), int(ReportFlag.TAKER)
-_UNKNOWN_ORDER = int(Reason.UNKNOWN_ORDER)
+_UNKNOWN_ORDER, _REQUESTED = int(Reason.UNKNOWN_ORDER), int(Reason.REQUESTED)
 _SIDE_NAME = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
 
 _REJECTED_BECAUSE = {
@@ -163,7 +163,7 @@ class Reports:
         quote.at_ms = self._journal.ms
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
-            state.moved[state.symbols[report.symbol]] = None
+            state.move(report.symbol, quote.at_ms)
         return None
 
     def _printed(self, report: Report) -> Refusal | None:
@@ -172,7 +172,7 @@ class Reports:
             return _unknown_symbol(report.symbol)
         if quote.last != report.price:
             quote.last = report.price
-            state.moved[state.symbols[report.symbol]] = None
+            state.move(report.symbol, self._journal.ms)
         return None
 
     def _session_set(self, report: Report) -> Refusal | None:
@@ -236,6 +236,11 @@ class Reports:
         return refusal
 
     def _canceled(self, order: Order, report: Report) -> Refusal | None:
+        if report.reason == _REQUESTED and order.cancel_signal == order.expiry_signal:
+            refusal = order.cancel_at_expiry()
+            if refusal is None:
+                self._journal.expired(order)
+            return refusal
         refusal = order.cancel(report.reason)
         if refusal is None:
             other = CancelReason.VENUE_OTHER, f"canceled by the venue: {_name(report.reason)}"

@@ -11,16 +11,17 @@ from decimal import Decimal
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason, TimeInForce
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.venue import expires_orders
 from fillstream.libs.common.values.money import Scale, parse, plain
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
-from fillstream.services.order_service.orders.config import DAY_MS
+from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.decode import Cancel, Instruction, New, Replace, Status, client_name
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, REJECTED, Amendment, Order, Remembered
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.rules.market import protection_price, value_price
-from fillstream.services.order_service.orders.state import State
+from fillstream.services.order_service.orders.state import EXPIRY, State
 
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _IOC, _FOK, _DAY = TimeInForce.IOC.value, TimeInForce.FOK.value, TimeInForce.DAY.value
@@ -78,7 +79,9 @@ class Requests:
         order = self._made(wish, draft)
         state.add(order)
         self._journal.received(order, state.config.venue)
-        self._commands.new(order, (draft.ms // DAY_MS + 1) * DAY_MS if draft.time_in_force == _DAY else 0)
+        self._commands.new(order)
+        if order.expiry_ms and not expires_orders(state.config.venue):
+            state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
         return None
 
     def _draft(self, wish: New) -> Draft:
@@ -141,6 +144,7 @@ class Requests:
             draft.ticks,
             wish.signal_time,
             draft.ms,
+            expiry_ms=day_end(draft.ms) if draft.time_in_force == _DAY else 0,
         )
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:

@@ -8,6 +8,7 @@ states; or the state again. Never decides anything about what it carries, never 
     config, defined                                    the configuration in force, and every term ever defined
     orders [{record: "Order", ...}]                    by the names of `Order`
     remembered {record: "Remembered", names, rows}     names once, rows in their order: there may be millions
+    timers [{due_ms, id, what}]                        in the order in which they fire
     quotes [{instrument, ...}], moved, daily {account: {day, count}}, statuses, rejects, cancel_rejects, fills
 
 To add a field with a default to `Order`, `Remembered` or `Quote` is enough: an older snapshot has none and loads. A
@@ -24,17 +25,32 @@ from typing import Any, Final
 
 import orjson
 
+from fillstream.libs.common.messages.codes import TimeInForce
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.timers import Timer, Timers
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 from fillstream.services.order_service.orders.compiled import Quote
-from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.config import DeskConfig, day_end
 from fillstream.services.order_service.orders.order import FINAL, Amendment, Order, Remembered
-from fillstream.services.order_service.orders.state import State
+from fillstream.services.order_service.orders.state import QUOTES, State
 
 VERSION = 3
+_DAY: Final = TimeInForce.DAY.value
 
 _PLAIN: Final = ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills")
-_KEYS: Final = (*_PLAIN, "version", "waiting", "config", "defined", "orders", "remembered", "quotes", "moved", "daily")
+_NEEDED: Final = (
+    *_PLAIN,
+    "version",
+    "waiting",
+    "config",
+    "defined",
+    "orders",
+    "remembered",
+    "quotes",
+    "moved",
+    "daily",
+)
+_KEYS: Final = (*_NEEDED, "timers")
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
 _QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
 _ORDER: Final = tuple(field.name for field in fields(Order) if field.init)
@@ -72,6 +88,7 @@ def dump(state: State) -> bytes:
             for number, quote in sorted(state.quotes.items())
         ],
         "moved": [*state.moved],
+        "timers": state.timers.dump(),
         "daily": {account: {"day": day, "count": count} for account, (day, count) in state.daily.items()},
     }
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
@@ -106,7 +123,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     if not isinstance(document, dict):
         raise Unreadable(f"orders snapshot: must be an object with named fields, got {type(document).__name__}")
     document = upcast("orders snapshot", document, document.get("version"), VERSION, UPCASTS)
-    check_names("orders snapshot", document, _KEYS, _KEYS)
+    check_names("orders snapshot", document, _KEYS, _NEEDED)
     state = State(topology, partition)
     for name in _PLAIN:
         setattr(state, name, document[name])
@@ -122,9 +139,17 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
         for name, value in each.items():
             setattr(quote, name, value)
     state.moved = dict.fromkeys(document["moved"])
+    state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     _load_records(document, state)
     return state
+
+
+def _timers_before(state: State) -> Timers:
+    """Return the timers of a state from before there were any: moved quotes were told by the next tick."""
+    if not state.moved:
+        return Timers()
+    return Timers([Timer(max(quote.at_ms for quote in state.quotes.values()), 0, QUOTES)])
 
 
 def _load_records(document: Document, state: State) -> None:
@@ -151,6 +176,8 @@ def _load_order(record: Document, state: State) -> Order:
     if symbol not in state.terms:
         raise Unreadable(f"Order {record['order_id']}: terms {symbol} must be an instrument that is defined")
     record["terms"] = state.terms[symbol]
+    if record["time_in_force"] == _DAY:  # an older record does not say when that ends
+        record.setdefault("expiry_ms", day_end(record["received_ms"]))
     return Order(**record)
 
 

@@ -10,6 +10,7 @@ letter. This module only dispatches:
     data   -> decode -> requests -> rules -> order, state -> journal, commands
                      -> venue_reports ------> order, state -> journal
     frame  -> reports ----------------------> order, state -> journal
+    time   -> due, before any of them ------> order, state -> journal, commands
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.decode import Instruction, decode
+from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.reports import Reports
 from fillstream.services.order_service.orders.requests import Requests
@@ -31,7 +33,8 @@ from fillstream.services.order_service.orders.snapshot import dump, load
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.venue_reports import VenueReports
 
-TICK_MS = 250
+TICK_MS = 1000
+"""How often time passes when nothing else comes in, for what is past its retention; what is due gets its own entry."""
 
 FAMILIES: tuple[Family, ...] = (
     Family("orders", "All orders received so far, by their status now: one that is filled can reopen.", "ord_status"),
@@ -69,18 +72,22 @@ class OrdersStage:
         self._journal = Journal(self._events, state)
         self._commands = Commands(self.partition)
         self._requests = Requests(state, self._journal, self._commands, self._topology, self.partition)
+        self._due = Due(state, self._journal, self._commands)
         self._reports = Reports(state, self._journal, self.partition, self.latencies_ms)
         self._venue_reports = VenueReports(state, self._journal, self.latencies_ms)
 
     # ------------------------------------------------------------------- fold
 
     def fold(self, entry: Entry, out: Outputs) -> None:
-        """Apply one entry of the inbox.
+        """Do what is due by the time of an entry of the inbox, then apply it.
 
         Raises:
             BadEntry: bad_entry for none of the known fields; else see `decode`, `Requests.take`, `Reports.fold` and
                 `State.configure`.
         """
+        soonest = self._state.timers.soonest
+        if soonest is not None and soonest <= entry.ms:
+            self._due.fire(entry.ms, out)
         fields = entry.fields
         if len(fields) == 1:
             [(kind, value)] = fields.items()
@@ -98,20 +105,12 @@ class OrdersStage:
             if kind == b"frame":
                 return self._reports.fold(value, out)
             if kind == b"tick":
-                return self._tick(entry.ms)
+                return self._state.sweep(entry.ms)
             if kind == b"config":
                 self._configure(value)
                 return self._catch_up(entry, out)
         names = ", ".join(sorted(repr(name) for name in fields))
         raise BadEntry("bad_entry", f"fields: must be one of data, frame, tick and config alone, got {names[:200]}")
-
-    def _tick(self, ms: int) -> None:
-        state = self._state
-        state.sweep(ms)
-        for symbol in state.moved:
-            terms = state.terms[symbol]
-            self._journal.quote_updated(terms, state.quotes[terms.id])
-        state.moved.clear()
 
     def _configure(self, data: bytes) -> None:
         try:
@@ -137,6 +136,11 @@ class OrdersStage:
         out.begin(configured)
 
     # -------------------------------------------------------- for the runtime
+
+    @property
+    def due_ms(self) -> int | None:
+        """When the first timer is due. See `libs.common.runtime.stage.Timed`."""
+        return self._state.timers.soonest
 
     def snapshot(self) -> bytes:
         """Return the whole state as canonical JSON."""

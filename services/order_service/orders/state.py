@@ -18,12 +18,19 @@ import orjson
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.messages.topology import Topology, order_id_of
+from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
 from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
+SWEEP_AT_ONCE = 1_000
+"""At most so many records leave the state at one entry; the others soon after."""
+QUOTES_EVERY_MS = 250
+"""Quotes that moved are told this long after the first of them did."""
+QUOTES, EXPIRY, SWEEP = "quotes", "expiry", "sweep"
+"""What timers are for; `due` does it. The first and the last are the stage's, with the id 0; expiry has the order's."""
 MAX_SHARED = 4096
 """So many texts are looked for when an order comes that may have the same; beyond, all are forgotten at once."""
 
@@ -40,6 +47,7 @@ class State:
         orders: by order id, in its order.
         quotes: by the instrument's number.
         moved: symbols whose quote changed since it was last told, in the order they first did.
+        timers: what is to be done at a time; nothing of a plain order.
         statuses: orders that are in a working status now, and that ever reached a final one.
         rejects, cancel_rejects: by reason.
         fills: by liquidity.
@@ -64,6 +72,7 @@ class State:
         self.finished: deque[tuple[int, int]] = deque()
         self.quotes: dict[int, Quote] = {}
         self.moved: dict[str, None] = {}
+        self.timers = Timers()
         self.daily: dict[str, tuple[int, int]] = {}
         self.statuses: dict[str, int] = {}
         self.rejects: dict[str, int] = {}
@@ -232,11 +241,19 @@ class State:
 
     # ------------------------------------------------------------------- time
 
+    def move(self, instrument: int, ms: int) -> None:
+        """Note that an instrument's quote changed, to be told soon."""
+        if not self.moved:
+            self.timers.add(ms + QUOTES_EVERY_MS, 0, QUOTES)
+        self.moved[self.symbols[instrument]] = None
+
     def sweep(self, ms: int) -> None:
-        """Let go of what is past its retention, in time proportional to what goes."""
+        """Let go of what is past its retention, `SWEEP_AT_ONCE` records at most; a timer goes on with the others."""
         horizon = ms - self.config.retention_ms
         awaited: list[tuple[int, int]] = []
-        while self.finished and self.finished[0][0] <= horizon:
+        room = SWEEP_AT_ONCE
+        while room and self.finished and self.finished[0][0] <= horizon:
+            room -= 1
             finished_ms, order_id = self.finished.popleft()
             order = self.orders.get(order_id)
             if not (isinstance(order, Order) and order.status in FINAL and order.finished_ms == finished_ms):
@@ -247,27 +264,36 @@ class State:
                 order.finished_ms = ms
                 awaited.append((ms, order_id))
         self.finished += awaited
-        self._forget(ms - self.config.idempotency_ms)
+        room = self._forget(ms - self.config.idempotency_ms, room)
+        if not room:
+            self.timers.add(ms + 1, 0, SWEEP)
 
     def _retire(self, order: Order) -> None:
+        if order.expiry_ms:
+            self.timers.cancel(order.order_id, EXPIRY)
         if order.order_id <= order_id_of(self._partition, self.forgotten):
             self._drop(order.order_id, order.account, order.client_order_id)
         else:
             self.orders[order.order_id] = orjson.dumps([*Remembered.of(order)])
             self.remembered += 1
 
-    def _forget(self, horizon: int) -> None:
-        """Pass over the oldest order ids received up to `horizon`; an order still in the state goes when it retires."""
-        while self.forgotten < self.counter:
+    def _forget(self, horizon: int, room: int) -> int:
+        """Pass over the oldest order ids received up to `horizon`; an order still in the state goes when it retires.
+
+        Returns what is left of the `room`, the ids to pass over at most.
+        """
+        while room and self.forgotten < self.counter:
             order_id = order_id_of(self._partition, self.forgotten + 1)
             record = self.find(order_id)
             assert record is not None, "what is not forgotten has a record"
             if record.received_ms > horizon and self.remembered <= MAX_REMEMBERED:
-                return
+                break
             if isinstance(record, Remembered):
                 self._drop(order_id, record.account, record.client_order_id)
                 self.remembered -= 1
             self.forgotten += 1
+            room -= 1
+        return room
 
     def _drop(self, order_id: int, account: str, client_order_id: str) -> None:
         del self.orders[order_id]

@@ -109,6 +109,11 @@ class VenueReports:
         return refusal
 
     def _canceled(self, order: Order, report: VenueReport) -> Refusal | None:
+        if order.cancel_signal == order.expiry_signal:  # the desk's own, as the venue does not see to it
+            refusal = order.cancel_at_expiry()
+            if refusal is None:
+                self._journal.expired(order)
+            return refusal
         asked = order.cancel_signal is not None
         refusal = order.cancel_by(asked)
         if refusal is None and asked:

@@ -26,7 +26,7 @@ from fillstream.libs.common.engine.frames import (
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.libs.common.runtime.stage import Entry, Outputs, Timed
 from fillstream.services.matching_engine.stage import EngineStage, Listing
 from tests.support.simulated_desk import CENT, SHARE
 from tests.support.terms import instrument
@@ -82,6 +82,21 @@ def test_nobody_makes_time_pass_but_the_log(ahead_ms: int) -> None:
     assert venue.stage.gauges() == {"resting_orders": {"": 1}}
     venue.ms += DAY_MS // 2
     assert [r.type for r in venue.fold({b"tick": b"1"})] == [ReportType.EXPIRED]
+
+
+def test_what_expires_does_so_at_its_millisecond_and_before_the_entry_of_that_time() -> None:
+    venue = Venue()
+    venue.command(order(2, expiry_ms=NOON_MS + 9), order(1, expiry_ms=NOON_MS + 9), order(3, expiry_ms=NOON_MS + 8))
+    assert isinstance(venue.stage, Timed)
+    assert venue.stage.due_ms == NOON_MS + 8
+    venue.ms = NOON_MS + 7
+    assert venue.fold({b"tick": b"1"}) == [], "early: nothing changes"
+    assert venue.stage.due_ms == NOON_MS + 8
+    venue.ms = NOON_MS + 9
+    taker = altered(order(4, account=2), side=int(Side.SELL))
+    told = [(r.type, r.order_id) for r in venue.command(taker)]
+    assert told == [*((ReportType.EXPIRED, n) for n in (3, 1, 2)), (ReportType.ACCEPTED, 4)], "it met nobody"
+    assert venue.stage.due_ms is None
 
 
 @pytest.mark.parametrize("partition", [1, 77, frames.PARTITION_NONE, frames.PARTITION_ALL])

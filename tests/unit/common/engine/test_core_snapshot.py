@@ -157,3 +157,23 @@ def test_limits_are_named() -> None:
             CoreEngine().process(b"", bad)
     with pytest.raises(ValueError, match="63 bytes"):
         CoreEngine().process(bytes(63), 0)
+
+
+def test_what_is_due_is_the_soonest_expiry_and_stands_in_the_snapshot() -> None:
+    engine = CoreEngine()
+    assert engine.due() is None
+    engine.process(order(1, Side.BUY, 98) + order(2, Side.BUY, 99, expiry_ms=70), 0)
+    assert engine.due() == 70
+    engine.process(order(3, Side.BUY, 97, expiry_ms=50) + order(4, Side.BUY, 97, expiry_ms=2**64 - 1), 0)
+    assert engine.due() == 50
+    twin = CoreEngine()
+    twin.restore(engine.snapshot())
+    for each in (engine, twin):
+        each.process(b"", 49)
+        assert each.due() == 50
+        each.process(b"", 50)
+        assert each.due() == 70
+        each.process(frames.cancel(2, 1, 0, 0), 50)
+        assert each.due() == 2**64 - 1
+        each.process(frames.cancel(4, 1, 0, 0), 50)
+        assert each.due() is None

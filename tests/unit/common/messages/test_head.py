@@ -206,8 +206,6 @@ def test_the_next_head_is_found_once_its_type_was_met_and_no_other_is(model: typ
 @pytest.mark.parametrize(
     "tail", [b"12x", b"1_2,", b"+1,", b" 1,", b"01,", b"1e3,", b'"1",', b"1234567890123456789,", b"12"]
 )
-    "tail", [b"12x", b"1_2,", b"+1,", b" 1,", b"01,", b"1e3,", b'"1",', b"1234567890123456789,", b"12"]
-)
 def test_a_number_that_is_none_is_never_read_as_one(tail: bytes) -> None:
     start = b'{"type":"OrderFilled","v":1,"seq":'
     head_of(start + b"1}")

@@ -1,0 +1,89 @@
+"""What the orders stage does at a time, before it takes the entry that brought the time.
+
+Flows in: timers of the state that are due. Flows out: events, each with its `due_time`, and commands. Never looks at a
+clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, which comes at once, goes on.
+
+    quotes  tells the quotes that moved, QUOTES_EVERY_MS after the first of them did
+    expiry  an order's time in force ended, at a venue that does not see to it: cancel it there
+    sweep   lets go of more of what is past its retention than the tick before could
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+
+from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
+from fillstream.libs.common.runtime.timers import Timer
+from fillstream.services.order_service.orders.commands import Commands
+from fillstream.services.order_service.orders.journal import Journal, Stamped
+from fillstream.services.order_service.orders.order import FINAL, Order
+from fillstream.services.order_service.orders.state import EXPIRY, QUOTES, SWEEP, State
+
+EXPIRY_AGAIN_MS = 10_000
+"""An order whose time is over and that the venue has not taken off is looked at again after so long."""
+
+
+class Due:
+    """The part of the fold that fires timers.
+
+    Args:
+        state: whose timers they are.
+        journal, commands: where what they cause goes.
+    """
+
+    __slots__ = ("_commands", "_handlers", "_journal", "_state")
+
+    def __init__(self, state: State, journal: Journal, commands: Commands) -> None:
+        self._state = state
+        self._journal = journal
+        self._commands = commands
+        self._handlers: dict[str, Callable[[Timer, int], int]] = {
+            QUOTES: self._quotes,
+            EXPIRY: self._expiry,
+            SWEEP: self._sweep,
+        }
+
+    def fire(self, ms: int, out: Outputs) -> None:
+        """Do what is due at `ms` or before, in (due, id) order, and seal it: the entry itself may yet be a bad one."""
+        timers, journal = self._state.timers, self._journal
+        journal.ms = ms
+        self._commands.out = out
+        room = MOST_OUTPUTS
+        while room > 0 and (timer := timers.pop(ms)) is not None:
+            journal.out = Stamped(out, timer.due_ms)
+            room -= self._handlers[timer.what](timer, room)
+        out.seal()
+
+    # Each returns how much it sent, 1 at least.
+
+    def _quotes(self, timer: Timer, room: int) -> int:
+        state = self._state
+        told = [*islice(state.moved, room)]
+        for symbol in told:
+            del state.moved[symbol]
+            terms = state.terms[symbol]
+            self._journal.quote_updated(terms, state.quotes[terms.id])
+        if state.moved:
+            state.timers.add(timer.due_ms, timer.id, QUOTES)
+        return max(1, len(told))
+
+    def _expiry(self, timer: Timer, room: int) -> int:
+        """Cancel an order. Until it is done it is looked at again: the venue may refuse, or its client's own cancel."""
+        order = self._state.orders[timer.id]
+        assert isinstance(order, Order), "a timer goes with its order"
+        working = order.status not in FINAL
+        if not working and order.amendment is None:  # which could open it once more
+            return 1
+        passed = (self._journal.ms - timer.due_ms) // EXPIRY_AGAIN_MS
+        self._state.timers.add(timer.due_ms + (passed + 1) * EXPIRY_AGAIN_MS, timer.id, EXPIRY)
+        if not working or order.cancel_signal is not None:
+            return 1
+        order.request_cancel(order.expiry_signal)
+        self._journal.cancel_requested(order, order.expiry_signal)
+        self._commands.cancel(order)
+        return 2
+
+    def _sweep(self, timer: Timer, room: int) -> int:
+        self._state.sweep(self._journal.ms)
+        return 1
