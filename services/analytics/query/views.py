@@ -32,7 +32,7 @@ def views() -> dict[str, str]:
         "rejects": _rejects(),
         "latency": _latency(),
         "instruments": _newest(InstrumentDefined, "symbol", "instrument_id", InstrumentFields),
-        "accounts": _newest(AccountDefined, "account", "account_id", AccountFields),
+        "accounts": _newest(AccountDefined, "account", "account_id", AccountFields, ("overridden",)),
     }
 
 
@@ -114,10 +114,10 @@ def _latency() -> str:
     )
 
 
-def _newest(event: type[Event], name: str, number: str, terms: type[ReferenceData]) -> str:
+def _newest(event: type[Event], name: str, number: str, terms: type[ReferenceData], more: tuple[str, ...] = ()) -> str:
     """One row an instrument or account: its name, its number and its terms as they were defined last."""
     kind = event.model_fields["type"].default
-    names = ", ".join((name, number, *terms.model_fields, "time", "log_stream"))
+    names = ", ".join((name, number, *terms.model_fields, *more, "time", "log_stream"))
     return (
         f"SELECT {names} FROM events WHERE type = '{kind}' "  # noqa: S608 - names of our own
         f"QUALIFY row_number() OVER (PARTITION BY {name} ORDER BY time DESC, seq DESC) = 1"

@@ -8,6 +8,8 @@ states; or the state again. Never decides anything about what it carries, never 
     config, defined                                    the configuration in force, and every term ever defined
     orders [{record: "Order", ...}]                    by the names of `Order`
     remembered {record: "Remembered", names, rows}     names once, rows in their order: there may be millions
+    overrides {account: {field: value}}                what operators set, in text or digits
+    controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{instrument, ...}], moved, daily {account: {day, count}}, statuses, rejects, cancel_rejects, fills
 
 To add a field with a default to `Order`, `Remembered` or `Quote` is enough: an older snapshot has none and loads. A
@@ -29,14 +31,18 @@ from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts
 from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.order import FINAL, Amendment, Order, Remembered
+from fillstream.services.order_service.orders.overrides import Answered
 from fillstream.services.order_service.orders.state import State
 
 VERSION = 3
 
 _PLAIN: Final = ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills")
 _KEYS: Final = (*_PLAIN, "version", "waiting", "config", "defined", "orders", "remembered", "quotes", "moved", "daily")
+_SINCE_0_2: Final = ("overrides", "controls")
+"""Written when there are any: a desk without controls has the bytes it always had."""
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
 _QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
+_CONTROL: Final = ("control_id", *Answered._fields)
 _ORDER: Final = tuple(field.name for field in fields(Order) if field.init)
 _ORDER_KNOWN: Final = frozenset(_ORDER)
 _ORDER_NEEDED: Final = tuple(
@@ -74,6 +80,11 @@ def dump(state: State) -> bytes:
         "moved": [*state.moved],
         "daily": {account: {"day": day, "count": count} for account, (day, count) in state.daily.items()},
     }
+    if state.overrides:
+        document["overrides"] = state.overrides
+    if state.controls:
+        rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
+        document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
@@ -105,7 +116,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     if not isinstance(document, dict):
         raise Unreadable(f"orders snapshot: must be an object with named fields, got {type(document).__name__}")
     document = upcast("orders snapshot", document, document.get("version"), VERSION, UPCASTS)
-    check_names("orders snapshot", document, _KEYS, _KEYS)
+    check_names("orders snapshot", document, (*_KEYS, *_SINCE_0_2), _KEYS)
     state = State(topology, partition)
     for name in _PLAIN:
         setattr(state, name, document[name])
@@ -122,8 +133,20 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
             setattr(quote, name, value)
     state.moved = dict.fromkeys(document["moved"])
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
+    state.overrides = document.get("overrides", {})
+    if "controls" in document:
+        state.controls = _load_controls(document["controls"])
     _load_records(document, state)
     return state
+
+
+def _load_controls(table: Document) -> dict[str, Answered]:
+    if table["record"] != "Answered":
+        raise Unreadable(f"orders snapshot: record {table['record']} must be Answered among controls")
+    names = table["names"]
+    check_names("Answered", dict.fromkeys(names), _CONTROL, _CONTROL)
+    answered = [dict(zip(names, row, strict=True)) for row in table["rows"]]
+    return {each.pop("control_id"): Answered(**each) for each in answered}
 
 
 def _load_records(document: Document, state: State) -> None:

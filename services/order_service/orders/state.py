@@ -21,6 +21,7 @@ from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
 from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
+from fillstream.services.order_service.orders.overrides import Answered, Overrides, check_overrides, with_overrides
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
@@ -39,6 +40,8 @@ class State:
         terms: of every instrument ever defined, by symbol; `symbols` has the numbers' symbols.
         orders: by order id, in its order.
         quotes: by the instrument's number.
+        overrides: what operators set of this partition's accounts, by account, whether the file has it now or not.
+        controls: by control_id, in the order they came; see `controls`.
         moved: symbols whose quote changed since it was last told, in the order they first did.
         statuses: orders that are in a working status now, and that ever reached a final one.
         rejects, cancel_rejects: by reason.
@@ -64,6 +67,8 @@ class State:
         self.finished: deque[tuple[int, int]] = deque()
         self.quotes: dict[int, Quote] = {}
         self.moved: dict[str, None] = {}
+        self.overrides: dict[str, Overrides] = {}
+        self.controls: dict[str, Answered] = {}
         self.daily: dict[str, tuple[int, int]] = {}
         self.statuses: dict[str, int] = {}
         self.rejects: dict[str, int] = {}
@@ -78,9 +83,11 @@ class State:
         """Take a configuration; return the symbols and this partition's accounts that are new or changed, sorted.
 
         Raises:
-            BadEntry: instrument_changed or account_changed, for a change of what is fixed; nothing has changed then.
+            BadEntry: instrument_changed or account_changed, for a change of what is fixed; override_conflict, where an
+                override cannot stand beside a new value. Nothing has changed then.
         """
         self._check_fixed(config)
+        check_overrides(config.accounts, self.overrides)
         topology, partition = self._topology, self._partition
         symbols = [s for s, item in sorted(config.instruments.items()) if self.instruments.get(s) != item]
         accounts = [
@@ -140,13 +147,24 @@ class State:
         if symbol not in self.config.instruments or not self.knows(account):
             return None
         terms = self.terms[symbol]
-        found = Limits(self.config.accounts[account], terms, self.quotes[terms.id])
+        found = Limits(self.effective(account), terms, self.quotes[terms.id])
         self._limits.setdefault(account, {})[symbol] = found
         return found
 
     def knows(self, account: str) -> bool:
         """Say whether an account is configured and of this partition."""
         return account in self.config.accounts and account in self.accounts
+
+    def effective(self, account: str) -> AccountTerms:
+        """Return the terms that decisions use of an account that is known: the file's, overrides before them."""
+        return with_overrides(self.config.accounts[account], self.overrides.get(account, {}))
+
+    def override(self, account: str, overrides: Overrides) -> None:
+        """Let these overrides of an account, and no others, count from now on."""
+        self.overrides.pop(account, None)
+        if overrides:
+            self.overrides[account] = overrides
+        self._limits.pop(account, None)
 
     @property
     def max_quote_age_ms(self) -> int:
