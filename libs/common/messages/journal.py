@@ -39,6 +39,9 @@ class OrderEvent(Event):
     cum_qty: Number
     leaves_qty: Number
     avg_px: Number | None = Field(description="mean fill price, null before the first fill; at most 12 decimals")
+    parent_id: OrderId | None = Field(default=None, description="the order that made it; absent of most")
+    group_id: Id | None = Field(default=None, description="a family that the client named; absent of most")
+    position_id: Id | None = Field(default=None, description="the position, by the client's name; absent of most")
 
 
 class OrderReceived(OrderEvent):

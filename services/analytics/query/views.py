@@ -13,9 +13,10 @@ from __future__ import annotations
 from fillstream.libs.common.messages.journal import AccountDefined, Event, InstrumentDefined, OrderFilled
 from fillstream.libs.common.messages.positions import PositionEvent
 from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData
+from fillstream.libs.common.messages.signals import LINKS
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
-_SAME = ("client_order_id", "account", "symbol", "side")
+_SAME = ("client_order_id", "account", "symbol", "side", *LINKS)
 _AS_RECEIVED = ("signal_id", "order_type", "time_in_force", "strategy", "confidence", "venue")
 
 

@@ -248,7 +248,7 @@ class Journal:
             filled, leaves = quantity, lot.zero
         else:
             filled, leaves = lot.text(cum), lot.text(order.leaves)
-        return {
+        event = {
             "type": kind,
             "v": VERSION,
             "seq": state.seq,
@@ -264,6 +264,9 @@ class Journal:
             "leaves_qty": leaves,
             "avg_px": terms.price.mean(order.notional, cum) if cum else None,
         }
+        if order.links is not None:
+            event |= order.links.told()
+        return event
 
     def _of_remembered(self, kind: str, order: Remembered) -> Event:
         event = self._head(kind)
@@ -279,6 +282,8 @@ class Journal:
             "leaves_qty": "0",
             "avg_px": order.avg_px,
         }
+        if order.links is not None:
+            event |= order.links.told()
         return event
 
     def _request_rejected(

@@ -138,6 +138,7 @@ class Requests:
             draft.ticks,
             wish.signal_time,
             draft.ms,
+            links=wish.links,
         )
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:
@@ -157,6 +158,7 @@ class Requests:
             "0",
             None,
             draft.ms,
+            wish.links,
         )
         state.remember(refused)
         assert isinstance(broken.reason, RejectReason), "rules of new orders refuse orders"

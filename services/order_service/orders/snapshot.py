@@ -8,6 +8,7 @@ states; or the state again. Never decides anything about what it carries, never 
     config, defined                                    the configuration in force, and every term ever defined
     orders [{record: "Order", ...}]                    by the names of `Order`
     remembered {record: "Remembered", names, rows}     names once, rows in their order: there may be millions
+    remembered_linked                                  the same, of those with links
     overrides {account: {field: value}}                what operators set, in text or digits
     controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{instrument, ...}], moved, daily {account: {day, count}}, statuses, rejects, cancel_rejects, fills
@@ -30,7 +31,7 @@ from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.config import DeskConfig
-from fillstream.services.order_service.orders.order import FINAL, Amendment, Order, Remembered
+from fillstream.services.order_service.orders.order import FINAL, Amendment, Links, Order, Remembered, is_linked
 from fillstream.services.order_service.orders.overrides import Answered
 from fillstream.services.order_service.orders.state import State
 
@@ -38,8 +39,8 @@ VERSION = 3
 
 _PLAIN: Final = ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills")
 _KEYS: Final = (*_PLAIN, "version", "waiting", "config", "defined", "orders", "remembered", "quotes", "moved", "daily")
-_SINCE_0_2: Final = ("overrides", "controls")
-"""Written when there are any: a desk without controls has the bytes it always had."""
+_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked")
+"""Written when there are any: a desk without controls and links has the bytes it always had."""
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
 _QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
 _CONTROL: Final = ("control_id", *Answered._fields)
@@ -51,6 +52,7 @@ _ORDER_NEEDED: Final = tuple(
     if field.init and field.default is MISSING and field.default_factory is MISSING
 )
 _REMEMBERED: Final = Remembered._fields
+_REMEMBERED_PLAIN: Final = tuple(name for name in _REMEMBERED if name != "links")
 _REMEMBERED_NEEDED: Final = tuple(name for name in _REMEMBERED if name not in Remembered._field_defaults)
 
 
@@ -70,8 +72,8 @@ def dump(state: State) -> bytes:
         "orders": orjson.Fragment(orjson.dumps([_order(o) for _, o in records if isinstance(o, Order)])),
         "remembered": {
             "record": "Remembered",
-            "names": _REMEMBERED,
-            "rows": [orjson.Fragment(record) for _, record in records if isinstance(record, bytes)],
+            "names": _REMEMBERED_PLAIN,
+            "rows": [orjson.Fragment(r) for _, r in records if isinstance(r, bytes) and not is_linked(r)],
         },
         "quotes": [
             {"instrument": number, **{name: getattr(quote, name) for name in _QUOTE}}
@@ -80,6 +82,9 @@ def dump(state: State) -> bytes:
         "moved": [*state.moved],
         "daily": {account: {"day": day, "count": count} for account, (day, count) in state.daily.items()},
     }
+    linked = [orjson.Fragment(r) for _, r in records if isinstance(r, bytes) and is_linked(r)]
+    if linked:
+        document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": linked}
     if state.overrides:
         document["overrides"] = state.overrides
     if state.controls:
@@ -92,6 +97,8 @@ def _order(order: Order) -> Document:
     record = {name: getattr(order, name) for name in _ORDER}
     for name, write in _WRITE.items():
         record[name] = write(record[name])
+    if record["links"] is None:
+        del record["links"]
     record["record"] = "Order"
     return record
 
@@ -100,6 +107,7 @@ _WRITE: Final[dict[str, Callable[[Any], Any]]] = {
     "terms": lambda terms: terms.symbol,
     "notional": str,  # may pass 64 bits, where JSON's integers end
     "amendment": lambda amendment: amendment and amendment._asdict(),
+    "links": lambda links: links and links._asdict(),
 }
 
 
@@ -154,8 +162,9 @@ def _load_records(document: Document, state: State) -> None:
     for each in document["orders"]:
         order = _load_order(each, state)
         records[order.order_id] = order
-    for remembered in _load_remembered(document["remembered"]):
-        records[remembered.order_id] = remembered
+    for table in ("remembered", "remembered_linked"):
+        for remembered in _load_remembered(document[table]) if table in document else ():
+            records[remembered.order_id] = remembered
     for order_id, record in sorted(records.items()):
         state.put(order_id, record)
     state.finished = deque(sorted((o.finished_ms, o.order_id) for o in state.live() if o.status in FINAL))
@@ -183,7 +192,16 @@ def _load_amendment(record: Document | None) -> Amendment | None:
     return Amendment(**record)
 
 
-_READ: Final[dict[str, Callable[[Any], Any]]] = {"notional": int, "amendment": _load_amendment}
+def _load_links(record: Document) -> Links:
+    check_names("Links", record, Links._fields, Links._fields)
+    return Links(**record)
+
+
+_READ: Final[dict[str, Callable[[Any], Any]]] = {
+    "notional": int,
+    "amendment": _load_amendment,
+    "links": _load_links,
+}
 
 
 def _load_remembered(table: Document) -> list[Remembered]:
@@ -191,9 +209,10 @@ def _load_remembered(table: Document) -> list[Remembered]:
         raise Unreadable(f"orders snapshot: record {table['record']} must be Remembered among remembered orders")
     names = table["names"]
     check_names("Remembered", dict.fromkeys(names), _REMEMBERED, _REMEMBERED_NEEDED)
-    if tuple(names) == _REMEMBERED:
-        return [Remembered._make(row) for row in table["rows"]]
-    return [Remembered(**dict(zip(names, row, strict=True))) for row in table["rows"]]
+    if tuple(names) == _REMEMBERED_PLAIN:
+        return [Remembered(*row) for row in table["rows"]]
+    rows = [dict(zip(names, row, strict=True)) for row in table["rows"]]
+    return [Remembered(**{**row, "links": Links(*row["links"]) if row.get("links") else None}) for row in rows]
 
 
 # ------------------------------------------------------------------------------------------------------ older versions

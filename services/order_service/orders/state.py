@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-import orjson
-
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.messages.topology import Topology, order_id_of
@@ -202,7 +200,7 @@ class State:
 
     def remember(self, refused: Remembered) -> None:
         """Take an order that validation refused."""
-        self._take(refused.order_id, refused.account, refused.client_order_id, orjson.dumps([*refused]))
+        self._take(refused.order_id, refused.account, refused.client_order_id, refused.to_json())
         self.remembered += 1
         self.statuses[refused.status] = self.statuses.get(refused.status, 0) + 1
 
@@ -266,7 +264,7 @@ class State:
         if order.order_id <= order_id_of(self._partition, self.forgotten):
             self._drop(order.order_id, order.account, order.client_order_id)
         else:
-            self.orders[order.order_id] = orjson.dumps([*Remembered.of(order)])
+            self.orders[order.order_id] = Remembered.of(order).to_json()
             self.remembered += 1
 
     def _forget(self, horizon: int) -> None:
@@ -297,7 +295,7 @@ class State:
             record.counted = record.status
             self.orders[order_id] = record
         else:
-            self.orders[order_id] = orjson.dumps([*record])
+            self.orders[order_id] = record.to_json()
         self.clients.setdefault(record.account, {})[record.client_order_id] = order_id
         if isinstance(record, Remembered):
             self.remembered += 1
