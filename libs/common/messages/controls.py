@@ -7,12 +7,12 @@ Whoever may append to `signals` may ask for trades, no more. A control is append
 partition itself, by the Redis user `operator`; one for the whole desk goes to every partition under the same id. Each
 names who wants it, a reason and a `control_id`: the same one again changes nothing.
 
-To add a kind is to add a class here and to `CONTROLS`, and its handler in `order_service.orders.controls`.
+To add a kind is to add a class here and to `AnyControl`, and its handler in `order_service.orders.controls`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import orjson
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, create_model, model_validator
@@ -127,7 +127,8 @@ class ResetLimits(OfAccount):
         return LIMITS if self.fields is None else self.fields
 
 
-CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in (SetLimits, ResetLimits)}
+AnyControl = SetLimits | ResetLimits
+CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get_args(AnyControl)}
 """By `type`."""
 
 
