@@ -219,6 +219,8 @@ class SimulatedDesk:
             "account": dice.choice(ACCOUNTS) if dice.random() < 0.97 else "nobody",
             "time_in_force": dice.choice(("GTC", "GTC", "IOC", "FOK", "DAY")),
         }
+        if self.operator is not None and self.operator.random() < 0.1:
+            fields |= {"group_id": f"g{self.operator.randrange(5)}", "position_id": "p1"}
         if dice.random() < 0.7:
             ticks = self._mid[symbol] + dice.randrange(-40, 41)
             fields["price"] = f"{ticks / 100:.2f}" if dice.random() < 0.97 else f"{ticks / 100:.2f}5"
