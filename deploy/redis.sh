@@ -3,9 +3,12 @@
 #
 #   redis.sh serve       start the server: redis.conf beside this file, and what the environment says
 #   redis.sh cli …       redis-cli, with the password and TLS of this server
+#   redis.sh users       print the users that the environment has passwords of, for a server elsewhere
 #   redis.sh ping        exit 0 when it answers: LOADING and NOAUTH are answers, too, and only PONG counts
 #
 # FILLSTREAM_REDIS_PASSWORD: asked of everybody; none when empty. FILLSTREAM_REDIS_MAXMEMORY: 768mb when empty.
+# FILLSTREAM_REDIS_CLIENT_PASSWORD, FILLSTREAM_REDIS_OPERATOR_PASSWORD: of the users `client`, who may append to signals
+# alone, and `operator`, who may append to the inboxes of accounts alone; without one there is no such user.
 # /tls: when it is a folder, the server speaks TLS alone, with redis.crt, redis.key and ca.crt in it.
 set -eu
 
@@ -53,14 +56,39 @@ check_volume() {
     echo "$here" > "$mark"
 }
 
+one_line() {
+    case $2 in *'
+'*) refuse "$1: it has more than one line" ;; esac
+}
+
+# NAME VARIABLE PASSWORD KEYS: a user who may append to those keys, and read the public streams. The file has only the
+# password's hash in it.
+write_user() {
+    [ -n "$3" ] || return 0
+    one_line "$2" "$3"
+    prefix=${FILLSTREAM_MESSAGING__TOPIC_PREFIX:-}
+    echo "user $1 on #$(printf '%s' "$3" | sha256sum | cut -d ' ' -f 1) %W~$prefix$4 %R~${prefix}signals" \
+        "%R~${prefix}events.* %R~${prefix}positions.* %R~${prefix}market.* %R~${prefix}dead %R~${prefix}status.*" \
+        "-@all +@connection -@dangerous +xadd +xread +xrange +xrevrange +xlen +hgetall"
+}
+
+write_users() {
+    client=${FILLSTREAM_REDIS_CLIENT_PASSWORD:-} operator=${FILLSTREAM_REDIS_OPERATOR_PASSWORD:-}
+    write_user client FILLSTREAM_REDIS_CLIENT_PASSWORD "$client" signals
+    write_user operator FILLSTREAM_REDIS_OPERATOR_PASSWORD "$operator" 'orders.{a*}'
+    if [ -n "$client$operator" ] && [ -z "${FILLSTREAM_REDIS_PASSWORD:-}" ]; then
+        echo "redis.sh: FILLSTREAM_REDIS_PASSWORD is empty: whoever connects without a name may do everything" >&2
+    fi
+}
+
 write_conf() {
     echo "include $conf"
     echo "maxmemory ${FILLSTREAM_REDIS_MAXMEMORY:-768mb}"
     if [ -n "${FILLSTREAM_REDIS_PASSWORD:-}" ]; then
-        case $FILLSTREAM_REDIS_PASSWORD in *'
-'*) refuse "FILLSTREAM_REDIS_PASSWORD: it has more than one line" ;; esac
+        one_line FILLSTREAM_REDIS_PASSWORD "$FILLSTREAM_REDIS_PASSWORD"
         printf 'requirepass "%s"\n' "$(printf '%s' "$FILLSTREAM_REDIS_PASSWORD" | sed 's/[\\"]/\\&/g')"
     fi
+    write_users
     if [ -d /tls ]; then
         for file in redis.crt redis.key ca.crt; do
             [ -f "/tls/$file" ] || refuse "FILLSTREAM_REDIS_TLS_DIR: there is no $file in it"
@@ -94,6 +122,7 @@ cli() {
 case ${1:-} in
     serve) serve ;;
     cli) shift; cli "$@" ;;
+    users) write_users ;;
     ping) [ "$(cli ping)" = PONG ] ;;
-    *) refuse "usage: redis.sh serve | cli … | ping" ;;
+    *) refuse "usage: redis.sh serve | cli … | users | ping" ;;
 esac

@@ -24,7 +24,7 @@ import redis
 
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
 from fillstream.libs.common.messages.note import is_note
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import Topology, stream_name
 from fillstream.libs.common.messages.wire import encode_signal
 from fillstream.libs.common.runtime.log import connect
 
@@ -35,6 +35,7 @@ FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXP
 REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "DeadLetter"}
 QUIET_S = 0.2
 """An order that works on the book and has no news for this long has settled there."""
+CONTROL_ANSWERS = {"ControlApplied", "ControlRejected", "ControlReported"}
 REMEMBERED = 10_000
 """Signals whose place in the streams a client remembers."""
 
@@ -84,6 +85,23 @@ class Outcome:
         status = event.get("ord_status")
         self.ord_status = OrdStatus(status) if status else self.ord_status
         self.reason, self.text = event.get("reason") or self.reason, event.get("text") or self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a partition said to a control.
+
+    Attributes:
+        control_id: of the control.
+        refusal: a stable code why it changed nothing, None when it took effect, now or when it came first.
+        text: what it did, or why it did nothing, in a sentence.
+        events: the answer and what it changed, oldest first; or the dead letter.
+    """
+
+    control_id: str
+    refusal: str | None
+    text: str
+    events: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +156,8 @@ class Client:
         client_order_id: str | None = None,
         strategy: str | None = None,
         confidence: Amount | None = None,
+        group_id: str | None = None,
+        position_id: str | None = None,
     ) -> str:
         """Publish a signal to trade and return its signal_id.
 
@@ -150,6 +170,7 @@ class Client:
             signal_id: makes it safe to send again: the desk answers an equal one with the first one's state.
             client_order_id: your name for the order; by default the signal_id.
             strategy, confidence: kept with the order, for your own reports.
+            group_id, position_id: your names for what it belongs to, on all its events.
 
         Raises:
             ValueError: a value that the desk would not take; one sentence a field.
@@ -168,6 +189,8 @@ class Client:
             time_in_force=time_in_force,
             strategy=strategy,
             confidence=confidence,
+            group_id=group_id,
+            position_id=position_id,
         )
 
     def cancel(
@@ -230,6 +253,75 @@ class Client:
         while len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
         return signal_id
+
+    # ------------------------------------------------------------------------------------------------- controls
+
+    def control(
+        self,
+        kind: str,
+        account: str,
+        *,
+        who: str,
+        reason: str,
+        control_id: str | None = None,
+        timeout_s: float = 5.0,
+        **more: Any,
+    ) -> Answer:
+        """Tell the desk something about an account, as its operator, and wait for the answer.
+
+        The URL's user must be one that may append to `orders.*`: `operator`, where users have passwords.
+
+        Args:
+            kind: the control's type, `SetLimits` or `ResetLimits`.
+            account: whose.
+            who, reason: kept in the journal.
+            control_id: makes it safe to send again: the desk answers an equal one with what the first one did.
+            timeout_s: how long to wait.
+            more: the control's own fields: `limits={"max_order_value": "5000"}`.
+
+        Raises:
+            ValueError: a value that the desk would not take; one sentence a field.
+            NoAnswer: nothing was heard in time. The control is in the stream all the same.
+            redis.exceptions.RedisError: the server did not take it; send it again with the same control_id.
+        """
+        from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
+
+        from fillstream.libs.common.messages.controls import CONTROL, CONTROLS, canonical_control  # noqa: PLC0415
+        from fillstream.libs.common.messages.sentences import sentence  # noqa: PLC0415
+
+        if kind not in CONTROLS:
+            raise ValueError(f"type: {kind!r} must be one of {', '.join(CONTROLS)}")
+        control_id = control_id or str(uuid.uuid4())
+        fields = {"control_id": control_id, "who": who, "reason": reason, "account": account, **more}
+        try:
+            control = CONTROLS[kind].model_validate(fields)
+        except ValidationError as error:
+            raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
+        partition = self.topology.account_partition(account)
+        inbox, events = stream_name("orders", partition), self.topology.events(partition)
+        pipe = self._raw.pipeline(transaction=False)
+        pipe.xrevrange(events, count=1)
+        pipe.xrevrange(self.topology.dead, count=1)
+        pipe.xadd(self.topology.key(inbox), {CONTROL: canonical_control(control)})
+        last_event, last_dead, entry_id = pipe.execute()
+        at = {events: _id_of(last_event), self.topology.dead: _id_of(last_dead)}
+        return self._answered(control_id, (inbox, entry_id.decode()), at, timeout_s)
+
+    def _answered(self, control_id: str, entry: tuple[str, str], at: dict[str, str], timeout_s: float) -> Answer:
+        """Read on from `at` until a control is answered; what it changed was committed with the answer."""
+        deadline = time.monotonic() + timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            heard: list[dict[str, Any]] = []
+            for stream, entries in self._raw.xread(at, count=1000, block=max(1, int(left * 1000))) or []:
+                at[stream.decode()] = entries[-1][0].decode()
+                heard += [_read(fields[b"data"]) for _, fields in entries if not is_note(fields)]
+            for number, event in enumerate(heard):
+                if event["type"] == "DeadLetter" and (event["stream"], event["entry_id"]) == entry:
+                    return Answer(control_id, event["reason"], event["text"], [event])
+                if event["type"] in CONTROL_ANSWERS and event["control_id"] == control_id:
+                    changed = [each for each in heard[number + 1 :] if each["type"] == "AccountDefined"][:1]
+                    return Answer(control_id, event.get("refusal"), event["text"], [event, *changed])
+        raise NoAnswer(f"nothing was heard of control {control_id} in {timeout_s:g} s; `fillstream status` tells why")
 
     # --------------------------------------------------------------------------------------------------- events
 

@@ -23,7 +23,7 @@ class TakesNumbers(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def _redis_url(text: str | None) -> str | None:
+def redis_url_of(text: str | None) -> str | None:
     """Refuse what is no URL of a Redis without repeating it: it may have a password."""
     if text is None:
         return None
@@ -48,7 +48,7 @@ RedisUrl = Annotated[
     str | None,
     typer.Option(
         "--redis-url",
-        callback=_redis_url,
+        callback=redis_url_of,
         help="Redis of the desk.  \\[default: $REDIS_URL, else the running local stack, else the file's]",
     ),
 ]
@@ -57,7 +57,7 @@ ServerUrl = Annotated[
     typer.Option(
         "--redis-url",
         envvar=REDIS_VARIABLE,
-        callback=_redis_url,
+        callback=redis_url_of,
         help="A Redis or Valkey to use, instead of an embedded one.",
     ),
 ]

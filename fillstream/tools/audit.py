@@ -5,6 +5,7 @@ and problems, each a sentence. Never trusts a service's memory: only what is in 
 
 What must hold:
 - every entry of `signals` has one outcome: an instruction, or a dead letter; every instruction one answer;
+- every control has one answer in its partition's journal, or is dead;
 - each partition's journal counts from 1 without a gap or a repeat, and so do its positions;
 - each fill report of the engine is one OrderFilled with the same price and quantity, and the other way round;
 - each event and each position adds up, see `fillstream.tools.arithmetic`; each fill is booked once;
@@ -26,8 +27,9 @@ import orjson
 from fillstream.libs.common.engine.frames import REPORT, Report, ReportFlag, ReportType, Side
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Models, upcast
+from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.dead import DeadLetter
-from fillstream.libs.common.messages.journal import EVENTS
+from fillstream.libs.common.messages.journal import EVENTS, ControlEvent
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
 from fillstream.libs.common.messages.topology import Topology, id_ms, stream_name
@@ -40,6 +42,7 @@ from fillstream.tools.replay import Replay, replay
 
 PAGE = 5000
 SIGNALS = stream_name("signals")
+CONTROL_ANSWERS = frozenset(name for name, model in EVENTS.items() if issubclass(model, ControlEvent))
 _READ: Models = {**EVENTS, **POSITION_MESSAGES, "DeadLetter": DeadLetter}
 
 
@@ -54,6 +57,7 @@ class Audit:
     rejects: Counter[str] = field(default_factory=Counter)
     events: int = 0
     fills: int = 0
+    controls: int = 0
     positions: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     latencies_ms: dict[str, int] = field(default_factory=dict)
     """By signal_id of orders that could trade as they came: from the signal's entry to the journal entry of the first
@@ -131,9 +135,12 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
             resting[stage.partition] = stage.gauges()["resting_orders"][""]
     instructions: Counter[str] = Counter()
     reports: dict[str, Report] = {}
+    controls: dict[str, str] = {}
     for partition in range(topology.account_partitions):
-        _read_inbox(source, topology, partition, instructions, reports)
+        _read_inbox(source, topology, partition, instructions, reports, controls)
     _check_signals(found, source, topology, dead, instructions, signal_ms)
+    _check_controls(found, source, topology, dead, controls)
+    dead = [letter for letter in dead if _place(letter["stream"], letter["entry_id"]) not in controls]
     _check_journal(found, source, topology, dead, instructions, reports, resting)
     _measure_latency(found, source, topology, signal_ms)
     return found
@@ -165,9 +172,15 @@ def _read_inbox(
     partition: int,
     instructions: Counter[str],
     reports: dict[str, Report],
+    controls: dict[str, str],
 ) -> None:
-    """Gather the instructions by signal_id and the engine's fills by exec_id from one orders inbox."""
-    for _, fields in source.entries(topology.orders(partition)):
+    """Gather instructions by signal_id, the engine's fills by exec_id and controls by entry from one orders inbox."""
+    name = stream_name("orders", partition)
+    for entry_id, fields in source.entries(topology.orders(partition)):
+        if CONTROL in fields:
+            found = orjson.loads(fields[CONTROL]) if _is_json(fields[CONTROL]) else None
+            control_id = found.get("control_id") if isinstance(found, dict) else None
+            controls[_place(name, entry_id)] = f"{name} {control_id}"
         if b"data" in fields:
             document = orjson.loads(fields[b"data"])
             if document["type"] != "VenueReport":
@@ -248,6 +261,36 @@ def _check_journal(
     working = sum(count for state, count in found.orders_by_state.items() if state in WORKING)
     if resting and sum(resting.values()) != working:
         found.problems.append(f"{sum(resting.values())} orders rest in the books, {working} work by the journal")
+
+
+def _check_controls(
+    found: Audit, source: Source, topology: Topology, dead: list[dict[str, Any]], controls: dict[str, str]
+) -> None:
+    """Every control has one answer in its partition's journal, or is dead."""
+    places = Counter(_place(letter["stream"], letter["entry_id"]) for letter in dead)
+    for place in controls.keys() & places.keys():
+        if places[place] > 1:
+            found.problems.append(f"control at {place}: {places[place]} dead letters, expected 1")
+    expected = Counter(control for place, control in controls.items() if place not in places)
+    answers: Counter[str] = Counter()
+    for partition in range(topology.account_partitions):
+        for event in _messages(source, topology.events(partition)):
+            if event["type"] in CONTROL_ANSWERS:
+                answers[f"{stream_name('orders', partition)} {event['control_id']}"] += 1
+    _compare(found, "control", "answers", expected, answers)
+    found.controls = len(controls)
+
+
+def _place(stream: str, entry_id: str) -> str:
+    return f"{stream} {entry_id}"
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _numbered(found: Audit, source: Source, stream: str) -> Iterator[dict[str, Any]]:

@@ -40,6 +40,7 @@ FORMAT = 1
 
 ARROW_OF: dict[str, pa.DataType] = {
     "VARCHAR": pa.string(),
+    "VARCHAR[]": pa.list_(pa.string()),
     "BIGINT": pa.int64(),
     "BLOB": pa.binary(),
     TIME: pa.timestamp("ms"),
@@ -117,7 +118,7 @@ def sql_type(name: str, annotation: Any) -> str:
         return "VARCHAR"
     found = {sql_type(name, inner) for inner in get_args(annotation) if _is_type(inner)}
     if len(found) == 1:
-        return found.pop()
+        return found.pop() + ("[]" if get_origin(annotation) is list else "")
     raise TypeError(f"{name}: no column type for {annotation}")
 
 

@@ -218,6 +218,8 @@ def test_a_password_is_an_optional_reference_and_nowhere_a_value(name: str) -> N
 
     if name == "redis":
         wanted = {"FILLSTREAM_REDIS_PASSWORD": reference("password")}
+        for user in ("client", "operator"):
+            wanted[f"FILLSTREAM_REDIS_{user.upper()}_PASSWORD"] = reference(f"{user}-password")
     else:
         wanted = {"FILLSTREAM_MESSAGING__PASSWORD": reference("password"), "REDIS_URL": reference("url")}
     found = {key: value for key, value in environment(name).items() if "PASSWORD" in key or key == "REDIS_URL"}

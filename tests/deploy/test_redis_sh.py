@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -111,6 +112,25 @@ def test_a_password_is_told_in_the_file_and_however_it_is_written(container: Con
     assert done.returncode == 0
     assert container.conf[1:] == ["maxmemory 2gb", 'requirepass "a \\"b\\" \\\\c $d"']
     assert container.run("cli", "XLEN", "signals", FILLSTREAM_REDIS_PASSWORD="x y").stdout == "x y XLEN signals\n"
+
+
+def test_users_appear_with_their_passwords_of_which_only_the_hash_is_told(container: Container) -> None:
+    done = container.run("serve", FILLSTREAM_REDIS_PASSWORD="all", FILLSTREAM_REDIS_OPERATOR_PASSWORD="secret word")
+    assert (done.returncode, done.stderr) == (0, "")
+    [user] = [line for line in container.conf if line.startswith("user ")]
+    assert user.startswith(f"user operator on #{hashlib.sha256(b'secret word').hexdigest()} %W~orders.{{a*}} ")
+    both = {"FILLSTREAM_REDIS_CLIENT_PASSWORD": "c", "FILLSTREAM_REDIS_OPERATOR_PASSWORD": "o"}
+    told = container.run("users", **both, FILLSTREAM_MESSAGING__TOPIC_PREFIX="desk:")
+    assert [line.split()[1] for line in told.stdout.splitlines()] == ["client", "operator"]
+    assert " %W~desk:signals %R~desk:signals %R~desk:events.* " in told.stdout
+    assert "FILLSTREAM_REDIS_PASSWORD is empty: whoever connects without a name may do everything" in told.stderr
+    assert container.run("users", FILLSTREAM_REDIS_PASSWORD="all").stdout == ""
+
+
+def test_a_users_password_of_two_lines_is_refused(container: Container) -> None:
+    refused = container.run("serve", FILLSTREAM_REDIS_CLIENT_PASSWORD="a\nb")
+    assert refused.returncode == 78
+    assert "FILLSTREAM_REDIS_CLIENT_PASSWORD: it has more than one line" in refused.stderr
 
 
 def test_a_password_of_two_lines_is_refused(container: Container) -> None:

@@ -201,7 +201,7 @@ CASES = [
     inbox("NaN in an instruction", instruction(quantity="NaN"), "bad_value", r"quantity: must be a finite number"),
     inbox("a number for a text", instruction(quantity=5), "bad_value", r"quantity: must be a number as text, got 5"),
     inbox("a torn frame of reports", {"frame": NOISE(63)}, "bad_frame", r"frame: .* records of 64 bytes, got 63"),
-    inbox("an unknown field", {"date": b"1"}, "bad_entry", r"fields: must be one of data, frame, tick and config"),
+    inbox("an unknown field", {"date": b"1"}, "bad_entry", r"fields: must be one of data, frame, tick, config and"),
     inbox("a report for nobody", {"frame": told(ReportType.ACCEPTED, 0)}, "unknown_order", r"order 0 was never given"),
     inbox(
         "a report of no type",

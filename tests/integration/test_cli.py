@@ -187,7 +187,7 @@ def test_it_says_its_version(run: Run) -> None:
 
 def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
     promised = {"up", "demo", "signal", "cancel", "replace", "feed", "orders", "order", "fills", "positions", "status",
-                "tail", "dead", "sql", "doctor"}  # fmt: skip
+                "tail", "dead", "sql", "doctor", "limits"}  # fmt: skip
     assert promised <= {path[0] for path in COMMANDS}
     text = run("--help").stdout
     for path in COMMANDS:

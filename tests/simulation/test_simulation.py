@@ -28,9 +28,9 @@ CHUNK = 50
 
 @pytest.mark.parametrize("first", range(0, len(SEEDS), CHUNK))
 def test_the_books_agree_after_any_schedule_of_crashes(first: int) -> None:
-    crashes = fills = 0
+    crashes = fills = controls = 0
     for seed in SEEDS[first : first + CHUNK]:
-        desk = SimulatedDesk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2)
+        desk = SimulatedDesk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2, controls=True)
         try:
             desk.run(steps=300)
             found = desk.audit()
@@ -38,13 +38,13 @@ def test_the_books_agree_after_any_schedule_of_crashes(first: int) -> None:
             raise AssertionError(f"seed {seed}: SIMULATION_SEED={seed} shows it again") from error
         assert found.agrees, f"seed {seed}: {found.problems[:5]}; SIMULATION_SEED={seed} shows it again"
         assert found.signals == desk.sent
-        crashes, fills = crashes + desk.crashes, fills + found.fills
-    assert ONE or (crashes > CHUNK and fills > CHUNK), "the schedules crash and trade, or they prove nothing"
+        crashes, fills, controls = crashes + desk.crashes, fills + found.fills, controls + found.controls
+    assert ONE or min(crashes, fills, controls) > CHUNK, "the schedules crash, trade and control, or prove nothing"
 
 
 def test_every_public_message_keeps_its_contract() -> None:
     for seed in range(20):
-        desk = SimulatedDesk(seed, accounts=2, symbols=2)
+        desk = SimulatedDesk(seed, accounts=2, symbols=2, controls=True)
         desk.run(steps=600)
         desk.check_contracts()
 
@@ -128,7 +128,21 @@ def quiet() -> SimulatedDesk:
     return desk
 
 
-def falsified(desk: SimulatedDesk, stream: str, change: Callable[[list[Entry]], None]) -> str:
+def test_the_audit_notices_a_control_without_an_answer_and_an_answer_without_a_control() -> None:
+    desk = SimulatedDesk(5, controls=True)
+    desk.run(steps=600)
+    assert desk.audit().agrees
+    events = desk.redis.streams["events.{a0}"]
+    control_id = orjson.loads(events[where(events, "ControlApplied", 0)].fields[b"data"])["control_id"]
+    inbox = desk.redis.streams["orders.{a0}"]
+    at = next(n for n, entry in enumerate(inbox) if b'"%s"' % control_id.encode() in entry.fields.get(b"control", b""))
+    told = f"control orders.0 {control_id}: "
+    assert told in falsified(desk, "orders.{a0}", lambda entries: entries.pop(at))
+    twice = Entry(f"{inbox[-1].ms}-9999", inbox[-1].ms, inbox[at].fields)
+    assert told in falsified(desk, "orders.{a0}", lambda entries: entries.append(twice))
+
+
+def falsified(desk: SimulatedDesk, stream: str, change: Callable[[list[Entry]], object]) -> str:
     """Return what the audit says when a stream's entries are changed behind everybody's back."""
     kept = desk.redis.streams[stream]
     desk.redis.streams[stream] = [*kept]

@@ -29,7 +29,7 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return version
     if name == "time":
         return 1_700_000_000_000 + number
-    if name == "order_id":
+    if name in ("order_id", "parent_id"):
         return str(number)
     if annotation is int:
         return number
@@ -37,6 +37,8 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return get_args(annotation)[0]
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return next(iter(annotation)).value
+    if get_origin(annotation) is list:
+        return [_value(name, get_args(annotation)[0], number, version)]
     if annotation is Decimal:
         return f"{number}.{len(name):02d}5"
     if annotation is str:

@@ -77,6 +77,11 @@ def request(kind: str, **fields: Any) -> dict[str, Any]:
     return document | fields
 
 
+def control(kind: str, **fields: Any) -> dict[str, Any]:
+    head = {"type": kind, "v": 1, "control_id": "c1", "who": "desk.head", "reason": "earnings tonight"}
+    return {**head, "account": "default", **fields}
+
+
 def report(
     kind: ReportType,
     order_id: int = 0,
@@ -104,6 +109,7 @@ class OrdersDesk:
     def __init__(self, config: DeskConfig = CONFIG, topology: Topology | None = None, partition: int = 0) -> None:
         self.topology = topology or Topology()
         self.partition = partition
+        self.config = config
         self.stage = OrdersStage(self.topology, partition, config)
         self.out = Outputs(self.stage.name, self.stage.inbox)
         self.ms = NOON_MS
@@ -206,6 +212,25 @@ class OrdersDesk:
             partition=frames.PARTITION_ALL,
         )
         assert {event["type"] for event in self.fold({b"frame": record})} <= {"QuoteUpdated"}
+
+    def control(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
+        return self.fold({b"control": orjson.dumps(control(kind, **fields))})
+
+    def set_limits(self, control_id: str = "c1", account: str = "default", **limits: Any) -> list[dict[str, Any]]:
+        return self.control("SetLimits", control_id=control_id, account=account, limits=limits)
+
+    def reset_limits(self, control_id: str = "c2", *fields: str, account: str = "default") -> list[dict[str, Any]]:
+        return self.control(
+            "ResetLimits", control_id=control_id, account=account, **({"fields": fields} if fields else {})
+        )
+
+    def restarted(self, config: DeskConfig | None = None) -> dict[bytes, bytes] | None:
+        """Start the stage again from its snapshot, perhaps with another file; return what it offers to its inbox."""
+        twin = OrdersStage(self.topology, self.partition, config or self.config)
+        twin.restore(self.stage.snapshot())
+        assert twin.snapshot() == self.stage.snapshot()
+        self.stage = twin
+        return twin.configuration()
 
     def tick(self, ms: int = QUOTES_EVERY_MS) -> list[dict[str, Any]]:
         self.ms += ms

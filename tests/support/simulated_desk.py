@@ -61,6 +61,15 @@ GARBAGE = (
 )
 
 
+OVERRIDES: tuple[tuple[str, tuple[str | int, ...]], ...] = (
+    ("max_order_value", ("500", "20000", "2000000.50", "0")),
+    ("max_daily_orders", (0, 5, 10_000)),
+    ("min_order_size", ("0", "5000", "1500000")),
+    ("max_slippage_bps", ("0", "5", "250")),
+)
+"""What an operator may set; a `max_order_value` of 0 and some pairs are refused."""
+
+
 @dataclass
 class Slot:
     """A place where one stage partition runs, or does not at the moment."""
@@ -73,8 +82,12 @@ class Slot:
 
 
 class SimulatedDesk:
-    def __init__(self, seed: int, accounts: int = 1, symbols: int = 1, prefix: str = "") -> None:
+    def __init__(
+        self, seed: int, accounts: int = 1, symbols: int = 1, prefix: str = "", controls: bool = False
+    ) -> None:
         self.dice = random.Random(seed)
+        self.operator = random.Random(f"operator {seed}") if controls else None
+        self.told: list[tuple[str, bytes]] = []
         self.redis = MemoryRedis()
         self.topology = Topology(accounts, symbols, prefix)
         listings = {each.id: Listing(symbol, each) for symbol, each in CONFIG.instruments.items()}
@@ -98,6 +111,8 @@ class SimulatedDesk:
             self.redis.now_ms += self.dice.choice((0, 0, 1, 1, 2, 5, 50, 400))
             if self.dice.random() < 0.002:
                 self.redis.now_ms += 86_400_000
+            if self.operator is not None and self.operator.random() < 0.03:
+                self.control(self.operator)
             choice = self.dice.random()
             if choice < 0.30:
                 self.client()
@@ -228,6 +243,8 @@ class SimulatedDesk:
             "account": dice.choice(ACCOUNTS) if dice.random() < 0.97 else "nobody",
             "time_in_force": dice.choice(("GTC", "GTC", "IOC", "FOK", "DAY")),
         }
+        if self.operator is not None and self.operator.random() < 0.1:
+            fields |= {"group_id": f"g{self.operator.randrange(5)}", "position_id": "p1"}
         if dice.random() < 0.7:
             ticks = self._mid[symbol] + dice.randrange(-40, 41)
             fields["price"] = f"{ticks / 100:.2f}" if dice.random() < 0.97 else f"{ticks / 100:.2f}5"
@@ -249,6 +266,26 @@ class SimulatedDesk:
             if dice.random() < 0.5:
                 fields["price"] = f"{(self._mid['AAPL'] + dice.randrange(-40, 41)) / 100:.2f}"
         return {name.encode(): value.encode() for name, value in fields.items()}
+
+    def control(self, dice: random.Random) -> None:
+        """Set or reset limits as an operator would: mostly sensible, sometimes again, sometimes nonsense."""
+        kind = dice.random()
+        if kind < 0.15 and self.told:
+            account, data = dice.choice(self.told)
+        else:
+            account = dice.choice(ACCOUNTS) if kind < 0.95 else "nobody"
+            # Now and then an id that came before, with another content.
+            number = dice.randrange(len(self.told)) if kind < 0.2 and self.told else len(self.told)
+            document = {"v": 1, "control_id": f"k{number}", "who": "operator", "reason": "a test", "account": account}
+            if dice.random() < 0.3:
+                fields = dice.choice((None, ["max_order_value"], ["max_daily_orders", "min_order_size"]))
+                document |= {"type": "ResetLimits", **({"fields": fields} if fields else {})}
+            else:
+                name, values = dice.choice(OVERRIDES)
+                document |= {"type": "SetLimits", "limits": {name: dice.choice(values)}}
+            data = orjson.dumps(document) if dice.random() < 0.97 else b"{"
+            self.told.append((account, data))
+        self.redis.add(self.topology.orders(self.topology.account_partition(account)), {b"control": data})
 
     def feed(self) -> None:
         """Quote one symbol, or print a trade, as a market-data feed would."""

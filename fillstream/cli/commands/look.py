@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -47,6 +48,9 @@ POSITION_SPARE = ("currency", "cash", "mark_px")
 HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "price", "avg_px")
 """What can be missed most where there is no room; see `fillstream.tools.render.print_table`."""
 
+LINKS = ("parent_id", "group_id", "position_id")
+"""Shown where an order has one."""
+
 OnlyAccount = Annotated[str | None, typer.Option("--account", "-a", help="Of this account only.")]
 OnlySymbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Of this symbol only.")]
 
@@ -85,7 +89,8 @@ def orders(
     """
     where = {"account": account, "symbol": symbol, "status": state, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:
-        show("orders", ORDER_COLUMNS, ask.rows("/orders", where), json, ORDER_SPARE)
+        rows = ask.rows("/orders", where)
+        show("orders", _with_links(ORDER_COLUMNS, rows), rows, json, ORDER_SPARE)
 
 
 def order(
@@ -115,7 +120,15 @@ def order(
         out = console()
         out.print(f"order {order_id}: {text}", markup=False, style="bold")
         out.print(f"account {first.get('account')}, client_order_id {first.get('client_order_id')}", markup=False)
+        links = ", ".join(f"{name} {first[name]}" for name in LINKS if first.get(name) is not None)
+        if links:
+            out.print(links, markup=False)
     show("", HISTORY_COLUMNS, rows, json, HISTORY_SPARE)
+
+
+def _with_links(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return columns with those of `LINKS` that some row has."""
+    return [*columns, *(name for name in LINKS if any(row.get(name) is not None for row in rows))]
 
 
 def _id_of(ask: AnalyticsClient, client_order_id: str, account: str) -> str:
@@ -145,7 +158,8 @@ def fills(
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:
-        show("fills", FILL_COLUMNS, ask.rows("/fills", where), json, FILL_SPARE)
+        rows = ask.rows("/fills", where)
+        show("fills", _with_links(FILL_COLUMNS, rows), rows, json, FILL_SPARE)
 
 
 def positions(

@@ -46,6 +46,12 @@ def signal(
     ] = None,
     strategy: Annotated[str | None, typer.Option("--strategy", help="Kept with the order.")] = None,
     confidence: Annotated[str | None, typer.Option("--confidence", help="0 to 1; kept with the order.")] = None,
+    group_id: Annotated[
+        str | None, typer.Option("--group", help="group_id: your name for what it belongs to; on all its events.")
+    ] = None,
+    position_id: Annotated[
+        str | None, typer.Option("--position", help="position_id: your name for the position; on all its events.")
+    ] = None,
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
@@ -75,6 +81,8 @@ def signal(
                 client_order_id=client_order_id,
                 strategy=strategy,
                 confidence=confidence,
+                group_id=group_id,
+                position_id=position_id,
             )
         )
         _answer(client, sent, timeout if wait else None, json)

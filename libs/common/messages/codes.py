@@ -133,6 +133,13 @@ class CancelRejectReason(Reason):
     VENUE_OTHER = "venue_other", 99, "the venue refused the request for a reason of its own"
 
 
+class ControlRejectReason(Reason):
+    """Why a control changed nothing (`ControlRejected.refusal`). FIX has no number for it."""
+
+    DUPLICATE_CONTROL_ID = "duplicate_control_id", None, "the control_id came before with another content"
+    NO_ORDER_COULD_PASS = "no_order_could_pass", None, "the account's limits would contradict one another"
+
+
 class CancelReason(Reason):
     """Why an order was taken off the book (`OrderCanceled.reason`): FIX 378 ExecRestatementReason, if unasked for."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fillstream.libs.common.messages.controls import AnyControl
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import JournalEvent
 from fillstream.libs.common.messages.market import MarketMessage
@@ -32,9 +33,9 @@ class Contract:
 CONTRACTS: Final[dict[str, Contract]] = {
     "signals": Contract(Signal, "What clients publish: orders, cancels and amendments, in many shapes."),
     "orders": Contract(
-        Signal | ReportStatus | VenueReport | Frame,
+        Signal | ReportStatus | VenueReport | AnyControl | Frame,
         "The inbox of an account partition: instructions, decimals as strings; reports of venues, as frames of "
-        "fs_report records or as JSON.",
+        "fs_report records or as JSON; and an operator's controls.",
     ),
     "commands": Contract(Frame, "Frames of fs_command records (native/include/fillstream.h)."),
     "events": Contract(JournalEvent, "The journal of an account partition: every change of every order, in order."),

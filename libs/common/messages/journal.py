@@ -44,6 +44,9 @@ class OrderEvent(Event):
     cum_qty: Number
     leaves_qty: Number
     avg_px: Number | None = Field(description="mean fill price, null before the first fill; at most 12 decimals")
+    parent_id: OrderId | None = Field(default=None, description="the order that made it; absent of most")
+    group_id: Id | None = Field(default=None, description="a family that the client named; absent of most")
+    position_id: Id | None = Field(default=None, description="the position, by the client's name; absent of most")
     venue_order_id: VenueId | None = Field(default=None, description="the venue's own id for the order (FIX 37)")
     venue_time: int | None = Field(default=None, ge=0, description="milliseconds since 1970, by the venue (FIX 60)")
     venue_text: str | None = Field(default=None, description="the venue's own words (FIX 58)")
@@ -199,13 +202,47 @@ class InstrumentDefined(InstrumentFields, Event):
 
 
 class AccountDefined(AccountFields, Event):
-    """Limits of an account that decisions after this event use."""
+    """Limits of an account that decisions after this event use, overrides included."""
 
     model_config = Event.model_config
 
     type: Literal["AccountDefined"] = "AccountDefined"
     account: Name
     account_id: AccountId
+    overridden: list[Name] | None = Field(
+        default=None, description="limits that an operator's override gives, not the file; absent when there are none"
+    )
+
+
+class ControlEvent(Event):
+    """What every answer to a control says."""
+
+    control_id: Id
+    control: Name = Field(description="the control's type")
+    who: Name
+    reason: str = Field(description="in the operator's words")
+    account: Name | None = Field(description="null for one that is about the whole desk")
+    text: str = Field(description="what it did, or why it did nothing, in a sentence")
+
+
+class ControlApplied(ControlEvent):
+    """A control took effect. What it changed follows in events of its own."""
+
+    type: Literal["ControlApplied"] = "ControlApplied"
+
+
+class ControlRejected(ControlEvent):
+    """A control changed nothing."""
+
+    type: Literal["ControlRejected"] = "ControlRejected"
+    refusal: Name = Field(description="a stable code in snake case, one of ControlRejectReason")
+
+
+class ControlReported(ControlEvent):
+    """The answer to a control that came again: what the first one did; nothing has changed."""
+
+    type: Literal["ControlReported"] = "ControlReported"
+    refusal: Name | None = Field(description="of the first one, null when it took effect")
 
 
 class QuoteUpdated(Event):
@@ -271,6 +308,9 @@ JournalEvent = Annotated[
     | BandsChanged
     | InstrumentDefined
     | AccountDefined
+    | ControlApplied
+    | ControlRejected
+    | ControlReported
     | QuoteUpdated,
     Field(discriminator="type"),
 ]

@@ -47,6 +47,10 @@ def rule(code: str, limits: Mapping[str, Any]) -> str:
             return f"must match {limits['pattern']}"
         case "string_type":
             return "must be a string"
+        case "string_too_short":
+            return f"must have at least {limits['min_length']} characters"
+        case "string_too_long":
+            return f"must have at most {limits['max_length']} characters"
         case "string_unicode":
             return "must be text without lone surrogates"
         case "greater_than":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fillstream.libs.common.messages.base import (
     Amount,
@@ -53,6 +53,10 @@ class NewOrder(Message):
         ]
         | None
     ) = None
+    group_id: Id | None = Field(default=None, description="a family of orders that the client names")
+    position_id: Id | None = Field(
+        default=None, description="the position that it opens or closes, by the client's name"
+    )
 
     @model_validator(mode="after")
     def _price_fits_type(self) -> NewOrder:
@@ -109,10 +113,23 @@ SIGNALS: dict[str, type[Message]] = {
 """By `type`."""
 
 
-#
+LINKS = ("parent_id", "group_id", "position_id")
+"""What ties an order to others. An instruction has them in one key, `links`, which a plain order does without."""
+
+
+class Links(BaseModel):
+    """The families of an order: the one that made it, which only a stage says, and those that the client names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parent_id: OrderId | None = Field(default=None, description="an order of the same account")
+    group_id: Id | None = None
+    position_id: Id | None = None
+
+
 # NewOrder, CancelOrder and ReplaceOrder go on with every field present (null where absent), decimals as strings,
-# `signal_id` and `client_order_id` filled in, and `signal_time` (ms) added. A signal that came before, with the same
-# content, becomes a ReportStatus instead.
+# `signal_id` and `client_order_id` filled in, and `signal_time` (ms) added; but for
+# `links`, see above. A signal that came before, with the same content, becomes a ReportStatus instead.
 
 
 class ReportStatus(Message):

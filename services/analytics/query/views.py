@@ -13,9 +13,10 @@ from __future__ import annotations
 from fillstream.libs.common.messages.journal import AccountDefined, Event, InstrumentDefined, OrderFilled
 from fillstream.libs.common.messages.positions import PositionEvent
 from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData
+from fillstream.libs.common.messages.signals import LINKS
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
-_SAME = ("client_order_id", "account", "symbol", "side")
+_SAME = ("client_order_id", "account", "symbol", "side", *LINKS)
 _AS_RECEIVED = ("signal_id", "order_type", "time_in_force", "strategy", "confidence", "venue")
 
 
@@ -32,7 +33,7 @@ def views() -> dict[str, str]:
         "rejects": _rejects(),
         "latency": _latency(),
         "instruments": _newest(InstrumentDefined, "symbol", "instrument_id", InstrumentFields),
-        "accounts": _newest(AccountDefined, "account", "account_id", AccountFields),
+        "accounts": _newest(AccountDefined, "account", "account_id", AccountFields, ("overridden",)),
     }
 
 
@@ -114,10 +115,10 @@ def _latency() -> str:
     )
 
 
-def _newest(event: type[Event], name: str, number: str, terms: type[ReferenceData]) -> str:
+def _newest(event: type[Event], name: str, number: str, terms: type[ReferenceData], more: tuple[str, ...] = ()) -> str:
     """One row an instrument or account: its name, its number and its terms as they were defined last."""
     kind = event.model_fields["type"].default
-    names = ", ".join((name, number, *terms.model_fields, "time", "log_stream"))
+    names = ", ".join((name, number, *terms.model_fields, *more, "time", "log_stream"))
     return (
         f"SELECT {names} FROM events WHERE type = '{kind}' "  # noqa: S608 - names of our own
         f"QUALIFY row_number() OVER (PARTITION BY {name} ORDER BY time DESC, seq DESC) = 1"

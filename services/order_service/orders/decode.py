@@ -27,6 +27,7 @@ from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import parse
 from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID, shorten
 from fillstream.libs.common.values.versions import Unreadable
+from fillstream.services.order_service.orders.order import Links
 
 _ID = re.compile(ID)
 _NAME = re.compile(NAME)
@@ -37,6 +38,9 @@ _SIDES = frozenset(side.value for side in Side)
 _ORDER_TYPES = frozenset(kind.value for kind in OrderType)
 _TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
 _VENUE_REPORT = type_of(VenueReport)
+_LINKS = "links"
+"""The one key that an instruction may lack."""
+_PLAIN: Any = object()
 
 
 class New(NamedTuple):
@@ -54,6 +58,7 @@ class New(NamedTuple):
     strategy: str | None
     confidence: str | None
     signal_time: int
+    links: Links | None
 
 
 class Cancel(NamedTuple):
@@ -104,10 +109,11 @@ class _Kind(NamedTuple):
 
 
 def _kind(shape: Any, model: type[Message]) -> _Kind:
-    keys = frozenset((*model.model_fields, "signal_time"))
-    assert keys == {*shape._fields, "type", "v"}, f"{model.__name__}: the contract has other fields than {shape}"
+    keys = frozenset((*model.model_fields, "signal_time")).difference(signals.LINKS)
+    fields = [name for name in shape._fields if name != _LINKS]
+    assert keys == {*fields, "type", "v"}, f"{model.__name__}: the contract has other fields than {shape}"
     # Not shape._make: it is Python's own code around the same call, and an instruction is made for every signal.
-    return _Kind(model.VERSION, keys, itemgetter(*shape._fields), partial(tuple.__new__, shape))
+    return _Kind(model.VERSION, keys, itemgetter(*fields), partial(tuple.__new__, shape))
 
 
 _KINDS = {
@@ -116,6 +122,7 @@ _KINDS = {
     "ReplaceOrder": _kind(Replace, signals.ReplaceOrder),
     "ReportStatus": _kind(Status, signals.ReportStatus),
 }
+_NEW = _KINDS["NewOrder"]
 
 
 def decode(data: bytes) -> Instruction | VenueReport:
@@ -144,9 +151,14 @@ def decode(data: bytes) -> Instruction | VenueReport:
         values = kind.values(document)
     except KeyError as error:
         raise BadEntry("missing_field", f"{error.args[0]}: is missing, a {name} instruction has every field") from None
+    links = document.pop(_LINKS, _PLAIN) if len(document) > len(kind.keys) else _PLAIN
     if len(document) != len(kind.keys):
         odd = next(key for key in document if key not in kind.keys)
         raise BadEntry("unknown_field", f"{shorten(odd)}: a {name} instruction has no such field")
+    if kind is _NEW:
+        values = (*values, None if links is _PLAIN else _links(links))
+    elif links is not _PLAIN:
+        raise BadEntry("unknown_field", f"{_LINKS}: a {name} instruction has no such field")
     wish = kind.make(values)
     time = wish.signal_time
     if type(time) is not int or not 0 <= time < 1 << 63:
@@ -181,7 +193,7 @@ def _venue_report(document: dict[str, Any]) -> VenueReport:
 
 def _check_new(wish: New) -> None:
     """Raise BadEntry unless every field has its contract's type."""
-    signal, client, account, symbol, side, quantity, kind, price, tif, strategy, confidence, _ = wish
+    signal, client, account, symbol, side, quantity, kind, price, tif, strategy, confidence, _, _ = wish
     _check_id("signal_id", signal)
     if client != signal:
         _check_id("client_order_id", client)
@@ -204,6 +216,30 @@ def _check_new(wish: New) -> None:
         raise BadEntry("bad_value", "price: a LIMIT order needs one")
     if kind == "MARKET" and price is not None:
         raise BadEntry("bad_value", f"price: a MARKET order has none, got {shorten(price)}")
+
+
+def _links(said: Any) -> Links:
+    """Return the families of an order; whoever says them says at least one."""
+    if type(said) is not dict:
+        raise BadEntry("bad_value", f"{_LINKS}: must be an object, got {shorten(said)}")
+    odd = next((key for key in said if key not in Links._fields), None)
+    if odd is not None:
+        raise BadEntry("unknown_field", f"{_LINKS}: {shorten(odd)} is none of {', '.join(Links._fields)}")
+    links = Links(*map(said.get, Links._fields))
+    if links == _NO_LINKS:
+        raise BadEntry(
+            "bad_value", f"{_LINKS}: names none of {', '.join(Links._fields)}; a plain order has no {_LINKS}"
+        )
+    if links.parent_id is not None and (type(links.parent_id) is not str or not _ORDER_ID.fullmatch(links.parent_id)):
+        raise BadEntry("bad_value", f"parent_id: must match {_ORDER_ID.pattern}, got {shorten(links.parent_id)}")
+    if links.group_id is not None:
+        _check_id("group_id", links.group_id)
+    if links.position_id is not None:
+        _check_id("position_id", links.position_id)
+    return links
+
+
+_NO_LINKS = Links(None, None, None)
 
 
 def _check_request(wish: Cancel | Replace | Status) -> None:

@@ -8,9 +8,17 @@ Plain dicts because a pydantic model costs more than ten times as much; tests va
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason, RestatementReason
+from fillstream.libs.common.messages.codes import (
+    CancelReason,
+    CancelRejectReason,
+    ControlRejectReason,
+    RejectReason,
+    RestatementReason,
+)
+from fillstream.libs.common.messages.controls import Control
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData
 from fillstream.libs.common.runtime.stage import Outputs
@@ -252,9 +260,40 @@ class Journal:
         """InstrumentDefined."""
         self._defined("InstrumentDefined", {"symbol": symbol, "instrument_id": terms.id}, terms)
 
-    def account_defined(self, name: str, terms: AccountTerms) -> None:
-        """AccountDefined."""
-        self._defined("AccountDefined", {"account": name, "account_id": terms.id}, terms)
+    def account_defined(self, name: str, terms: AccountTerms, overridden: Collection[str] = ()) -> None:
+        """AccountDefined, with the terms that count and the names of those that are overridden."""
+        named: Event = {"account": name, "account_id": terms.id}
+        if overridden:
+            named["overridden"] = [*overridden]
+        self._defined("AccountDefined", named, terms)
+
+    def control_applied(self, control: Control, text: str) -> None:
+        """ControlApplied."""
+        self.out.event(self._stream, self._of_control("ControlApplied", control, text))
+
+    def control_rejected(self, control: Control, refusal: ControlRejectReason, text: str) -> None:
+        """ControlRejected."""
+        event = self._of_control("ControlRejected", control, text)
+        event["refusal"] = refusal.value
+        self.out.event(self._stream, event)
+
+    def control_reported(self, control: Control, refusal: str | None, text: str) -> None:
+        """ControlReported, with the first one's refusal, None when it took effect."""
+        event = self._of_control("ControlReported", control, text)
+        event["refusal"] = refusal
+        self.out.event(self._stream, event)
+
+    def _of_control(self, kind: str, control: Control, text: str) -> Event:
+        event = self._head(kind)
+        event |= {
+            "control_id": control.control_id,
+            "control": control.kind,
+            "who": control.who,
+            "reason": control.reason,
+            "account": control.of_account,
+            "text": text,
+        }
+        return event
 
     def _defined(self, kind: str, named: Event, terms: ReferenceData) -> None:
         """Tell terms: their number goes by a name of its own beside those of events."""
@@ -318,6 +357,8 @@ class Journal:
         }
         if self.said is not None:
             event |= self.said
+        if order.links is not None:
+            event |= order.links.told()
         return event
 
     def _of_remembered(self, kind: str, order: Remembered) -> Event:
@@ -334,6 +375,8 @@ class Journal:
             "leaves_qty": "0",
             "avg_px": order.avg_px,
         }
+        if order.links is not None:
+            event |= order.links.told()
         return event
 
     def _request_rejected(

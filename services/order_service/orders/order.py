@@ -59,6 +59,23 @@ class Amendment(NamedTuple):
     price: int
 
 
+class Links(NamedTuple):
+    """What ties an order to others; at least one is set.
+
+    Attributes:
+        parent_id: the order of the same account that made it.
+        group_id, position_id: families that the client names.
+    """
+
+    parent_id: str | None
+    group_id: str | None
+    position_id: str | None
+
+    def told(self) -> dict[str, str]:
+        """Return those that are set, as an event says them."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+
 @dataclass(slots=True)
 class Order:
     """One order that passed validation.
@@ -82,6 +99,7 @@ class Order:
         amendment: pending.
         finished_ms: when the status became final; 0 while working.
         expiry_ms: when its time in force ends; 0 for never.
+        links: its families; None of a plain order.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
     """
 
@@ -111,6 +129,7 @@ class Order:
     exec_ids: tuple[str, ...] = ()
     venue_order_id: str | None = None
     expiry_ms: int = 0
+    links: Links | None = None
     counted: str = field(default=PENDING_NEW, init=False)
 
     @property
@@ -322,11 +341,20 @@ class Remembered(NamedTuple):
     cum_qty: str
     avg_px: str | None
     received_ms: int
+    links: Links | None = None
+
+    def to_json(self) -> bytes:
+        """Return it as a JSON list, which ends with a list only where it has links: see `is_linked`."""
+        plain = self[:-1]
+        return orjson.dumps([*plain] if self.links is None else [*plain, [*self.links]])
 
     @classmethod
     def load(cls, data: bytes) -> Remembered:
-        """Return what `orjson.dumps` wrote of one."""
-        return cls._make(orjson.loads(data))
+        """Return what `to_json` wrote of one."""
+        values = orjson.loads(data)
+        if len(values) == len(cls._fields):
+            values[-1] = Links(*values[-1])
+        return cls(*values)
 
     @classmethod
     def of(cls, order: Order) -> Remembered:
@@ -343,4 +371,10 @@ class Remembered(NamedTuple):
             terms.lot.text(order.cum),
             terms.price.mean(order.notional, order.cum) if order.cum else None,
             order.received_ms,
+            order.links,
         )
+
+
+def is_linked(record: bytes) -> bool:
+    """Say whether the JSON of a `Remembered` has links, without reading it: there may be millions."""
+    return record.endswith(b"]]")

@@ -145,6 +145,7 @@ class Requests:
             wish.signal_time,
             draft.ms,
             expiry_ms=day_end(draft.ms) if draft.time_in_force == _DAY else 0,
+            links=wish.links,
         )
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:
@@ -164,6 +165,7 @@ class Requests:
             "0",
             None,
             draft.ms,
+            wish.links,
         )
         state.remember(refused)
         assert isinstance(broken.reason, RejectReason), "rules of new orders refuse orders"

@@ -9,6 +9,9 @@ states; or the state again. Never decides anything about what it carries, never 
     orders [{record: "Order", ...}]                    by the names of `Order`
     remembered {record: "Remembered", names, rows}     names once, rows in their order: there may be millions
     timers [{due_ms, id, what}]                        in the order in which they fire
+    remembered_linked                                  the same, of those with links
+    overrides {account: {field: value}}                what operators set, in text or digits
+    controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{instrument, ...}], moved, daily {account: {day, count}}, statuses, rejects, cancel_rejects, fills
 
 To add a field with a default to `Order`, `Remembered` or `Quote` is enough: an older snapshot has none and loads. A
@@ -31,7 +34,8 @@ from fillstream.libs.common.runtime.timers import Timer, Timers
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.config import DeskConfig, day_end
-from fillstream.services.order_service.orders.order import FINAL, Amendment, Order, Remembered
+from fillstream.services.order_service.orders.order import FINAL, Amendment, Links, Order, Remembered, is_linked
+from fillstream.services.order_service.orders.overrides import Answered
 from fillstream.services.order_service.orders.state import QUOTES, State
 
 VERSION = 3
@@ -50,9 +54,12 @@ _NEEDED: Final = (
     "moved",
     "daily",
 )
-_KEYS: Final = (*_NEEDED, "timers")
+_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked")
+"""Written when there are any: a desk without controls and links has the bytes it always had."""
+_KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
 _QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
+_CONTROL: Final = ("control_id", *Answered._fields)
 _ORDER: Final = tuple(field.name for field in fields(Order) if field.init)
 _ORDER_KNOWN: Final = frozenset(_ORDER)
 _ORDER_NEEDED: Final = tuple(
@@ -61,6 +68,7 @@ _ORDER_NEEDED: Final = tuple(
     if field.init and field.default is MISSING and field.default_factory is MISSING
 )
 _REMEMBERED: Final = Remembered._fields
+_REMEMBERED_PLAIN: Final = tuple(name for name in _REMEMBERED if name != "links")
 _REMEMBERED_NEEDED: Final = tuple(name for name in _REMEMBERED if name not in Remembered._field_defaults)
 
 
@@ -80,8 +88,8 @@ def dump(state: State) -> bytes:
         "orders": orjson.Fragment(orjson.dumps([_order(o) for _, o in records if isinstance(o, Order)])),
         "remembered": {
             "record": "Remembered",
-            "names": _REMEMBERED,
-            "rows": [orjson.Fragment(record) for _, record in records if isinstance(record, bytes)],
+            "names": _REMEMBERED_PLAIN,
+            "rows": [orjson.Fragment(r) for _, r in records if isinstance(r, bytes) and not is_linked(r)],
         },
         "quotes": [
             {"instrument": number, **{name: getattr(quote, name) for name in _QUOTE}}
@@ -91,6 +99,14 @@ def dump(state: State) -> bytes:
         "timers": state.timers.dump(),
         "daily": {account: {"day": day, "count": count} for account, (day, count) in state.daily.items()},
     }
+    linked = [orjson.Fragment(r) for _, r in records if isinstance(r, bytes) and is_linked(r)]
+    if linked:
+        document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": linked}
+    if state.overrides:
+        document["overrides"] = state.overrides
+    if state.controls:
+        rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
+        document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
@@ -98,6 +114,8 @@ def _order(order: Order) -> Document:
     record = {name: getattr(order, name) for name in _ORDER}
     for name, write in _WRITE.items():
         record[name] = write(record[name])
+    if record["links"] is None:
+        del record["links"]
     record["record"] = "Order"
     return record
 
@@ -107,6 +125,7 @@ _WRITE: Final[dict[str, Callable[[Any], Any]]] = {
     "notional": str,  # may pass 64 bits, where JSON's integers end
     "amendment": lambda amendment: amendment and amendment._asdict(),
     "exec_ids": list,
+    "links": lambda links: links and links._asdict(),
 }
 
 
@@ -141,6 +160,9 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.moved = dict.fromkeys(document["moved"])
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
+    state.overrides = document.get("overrides", {})
+    if "controls" in document:
+        state.controls = _load_controls(document["controls"])
     _load_records(document, state)
     return state
 
@@ -152,13 +174,23 @@ def _timers_before(state: State) -> Timers:
     return Timers([Timer(max(quote.at_ms for quote in state.quotes.values()), 0, QUOTES)])
 
 
+def _load_controls(table: Document) -> dict[str, Answered]:
+    if table["record"] != "Answered":
+        raise Unreadable(f"orders snapshot: record {table['record']} must be Answered among controls")
+    names = table["names"]
+    check_names("Answered", dict.fromkeys(names), _CONTROL, _CONTROL)
+    answered = [dict(zip(names, row, strict=True)) for row in table["rows"]]
+    return {each.pop("control_id"): Answered(**each) for each in answered}
+
+
 def _load_records(document: Document, state: State) -> None:
     records: dict[int, Order | Remembered] = {}
     for each in document["orders"]:
         order = _load_order(each, state)
         records[order.order_id] = order
-    for remembered in _load_remembered(document["remembered"]):
-        records[remembered.order_id] = remembered
+    for table in ("remembered", "remembered_linked"):
+        for remembered in _load_remembered(document[table]) if table in document else ():
+            records[remembered.order_id] = remembered
     for order_id, record in sorted(records.items()):
         state.put(order_id, record)
     state.finished = deque(sorted((o.finished_ms, o.order_id) for o in state.live() if o.status in FINAL))
@@ -188,9 +220,15 @@ def _load_amendment(record: Document | None) -> Amendment | None:
     return Amendment(**record)
 
 
+def _load_links(record: Document) -> Links:
+    check_names("Links", record, Links._fields, Links._fields)
+    return Links(**record)
+
+
 _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "notional": int,
     "amendment": _load_amendment,
+    "links": _load_links,
     "exec_ids": tuple,
 }
 
@@ -200,9 +238,10 @@ def _load_remembered(table: Document) -> list[Remembered]:
         raise Unreadable(f"orders snapshot: record {table['record']} must be Remembered among remembered orders")
     names = table["names"]
     check_names("Remembered", dict.fromkeys(names), _REMEMBERED, _REMEMBERED_NEEDED)
-    if tuple(names) == _REMEMBERED:
-        return [Remembered._make(row) for row in table["rows"]]
-    return [Remembered(**dict(zip(names, row, strict=True))) for row in table["rows"]]
+    if tuple(names) == _REMEMBERED_PLAIN:
+        return [Remembered(*row) for row in table["rows"]]
+    rows = [dict(zip(names, row, strict=True)) for row in table["rows"]]
+    return [Remembered(**{**row, "links": Links(*row["links"]) if row.get("links") else None}) for row in rows]
 
 
 # ------------------------------------------------------------------------------------------------------ older versions

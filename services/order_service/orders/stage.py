@@ -1,8 +1,8 @@
 """The orders stage: validates instructions, holds every order's state, routes to the venue, writes the journal.
 
-Flows in: `orders.{a}`: instructions of the signals stage, frames of reports, ticks, configuration. Flows out: events in
-`events.{a}`, command records in `commands.<VENUE>.{s}`, and to `dead` what nobody can use. Never knows more of a venue
-than the records of `native/include/fillstream.h`; never looks at a clock: now is the entry's millisecond.
+Flows in: `orders.{a}`: instructions of the signals stage, frames of reports, ticks, configuration, controls. Flows out:
+events in `events.{a}`, command records in `commands.<VENUE>.{s}`, and to `dead` what nobody can use. Never knows more
+of a venue than the records of `native/include/fillstream.h`; never looks at a clock: now is the entry's millisecond.
 
 Every instruction has one visible answer: an event (OrderReceived, OrderRejected, OrderCancelRequested, …) or a dead
 letter. This module only dispatches:
@@ -11,6 +11,7 @@ letter. This module only dispatches:
                      -> venue_reports ------> order, state -> journal
     frame  -> reports ----------------------> order, state -> journal
     time   -> due, before any of them ------> order, state -> journal, commands
+    control -> controls ----------------------------> state -> journal
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from collections.abc import Mapping
 from typing import cast
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.topology import Topology, stream_name
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.controls import Controls
 from fillstream.services.order_service.orders.decode import Instruction, decode
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal import Journal
@@ -73,6 +76,7 @@ class OrdersStage:
         self._commands = Commands(self.partition)
         self._requests = Requests(state, self._journal, self._commands, self._topology, self.partition)
         self._due = Due(state, self._journal, self._commands)
+        self._controls = Controls(state, self._journal, self._topology, self.partition)
         self._reports = Reports(state, self._journal, self.partition, self.latencies_ms)
         self._venue_reports = VenueReports(state, self._journal, self.latencies_ms)
 
@@ -82,8 +86,8 @@ class OrdersStage:
         """Do what is due by the time of an entry of the inbox, then apply it.
 
         Raises:
-            BadEntry: bad_entry for none of the known fields; else see `decode`, `Requests.take`, `Reports.fold` and
-                `State.configure`.
+            BadEntry: bad_entry for none of the known fields; else see `decode`, `Requests.take`, `Reports.fold`,
+                `Controls.take` and `State.configure`.
         """
         soonest = self._state.timers.soonest
         if soonest is not None and soonest <= entry.ms:
@@ -91,7 +95,7 @@ class OrdersStage:
         fields = entry.fields
         if len(fields) == 1:
             [(kind, value)] = fields.items()
-            if not self._state.configured and kind in (b"data", b"frame"):
+            if not self._state.configured and kind in (b"data", b"frame", CONTROL):
                 self._state.waiting.append((entry.id, kind, value))
                 return None
             journal = self._journal
@@ -106,11 +110,15 @@ class OrdersStage:
                 return self._reports.fold(value, out)
             if kind == b"tick":
                 return self._state.sweep(entry.ms)
+            if kind == CONTROL:
+                return self._controls.take(value)
             if kind == b"config":
                 self._configure(value)
                 return self._catch_up(entry, out)
         names = ", ".join(sorted(repr(name) for name in fields))
-        raise BadEntry("bad_entry", f"fields: must be one of data, frame, tick and config alone, got {names[:200]}")
+        raise BadEntry(
+            "bad_entry", f"fields: must be one of data, frame, tick, config and control alone, got {names[:200]}"
+        )
 
     def _configure(self, data: bytes) -> None:
         try:
@@ -121,7 +129,7 @@ class OrdersStage:
         for symbol in symbols:
             self._journal.instrument_defined(symbol, config.instruments[symbol])
         for name in accounts:
-            self._journal.account_defined(name, config.accounts[name])
+            self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
 
     def _catch_up(self, configured: Entry, out: Outputs) -> None:
         """Decide on what came before the desk's first configuration, as if it had come with it, in its order."""

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-import orjson
-
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.messages.topology import Topology, order_id_of
@@ -22,6 +20,7 @@ from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
 from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
+from fillstream.services.order_service.orders.overrides import Answered, Overrides, check_overrides, with_overrides
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
@@ -46,6 +45,8 @@ class State:
         terms: of every instrument ever defined, by symbol; `symbols` has the numbers' symbols.
         orders: by order id, in its order.
         quotes: by the instrument's number.
+        overrides: what operators set of this partition's accounts, by account, whether the file has it now or not.
+        controls: by control_id, in the order they came; see `controls`.
         moved: symbols whose quote changed since it was last told, in the order they first did.
         timers: what is to be done at a time; nothing of a plain order.
         statuses: orders that are in a working status now, and that ever reached a final one.
@@ -73,6 +74,8 @@ class State:
         self.quotes: dict[int, Quote] = {}
         self.moved: dict[str, None] = {}
         self.timers = Timers()
+        self.overrides: dict[str, Overrides] = {}
+        self.controls: dict[str, Answered] = {}
         self.daily: dict[str, tuple[int, int]] = {}
         self.statuses: dict[str, int] = {}
         self.rejects: dict[str, int] = {}
@@ -87,9 +90,11 @@ class State:
         """Take a configuration; return the symbols and this partition's accounts that are new or changed, sorted.
 
         Raises:
-            BadEntry: instrument_changed or account_changed, for a change of what is fixed; nothing has changed then.
+            BadEntry: instrument_changed or account_changed, for a change of what is fixed; override_conflict, where an
+                override cannot stand beside a new value. Nothing has changed then.
         """
         self._check_fixed(config)
+        check_overrides(config.accounts, self.overrides)
         topology, partition = self._topology, self._partition
         symbols = [s for s, item in sorted(config.instruments.items()) if self.instruments.get(s) != item]
         accounts = [
@@ -149,13 +154,24 @@ class State:
         if symbol not in self.config.instruments or not self.knows(account):
             return None
         terms = self.terms[symbol]
-        found = Limits(account, self.config.accounts[account], terms, self.quotes[terms.id])
+        found = Limits(account, self.effective(account), terms, self.quotes[terms.id])
         self._limits.setdefault(account, {})[symbol] = found
         return found
 
     def knows(self, account: str) -> bool:
         """Say whether an account is configured and of this partition."""
         return account in self.config.accounts and account in self.accounts
+
+    def effective(self, account: str) -> AccountTerms:
+        """Return the terms that decisions use of an account that is known: the file's, overrides before them."""
+        return with_overrides(self.config.accounts[account], self.overrides.get(account, {}))
+
+    def override(self, account: str, overrides: Overrides) -> None:
+        """Let these overrides of an account, and no others, count from now on."""
+        self.overrides.pop(account, None)
+        if overrides:
+            self.overrides[account] = overrides
+        self._limits.pop(account, None)
 
     @property
     def max_quote_age_ms(self) -> int:
@@ -195,7 +211,7 @@ class State:
 
     def remember(self, refused: Remembered) -> None:
         """Take an order that validation refused."""
-        self._take(refused.order_id, refused.account, refused.client_order_id, orjson.dumps([*refused]))
+        self._take(refused.order_id, refused.account, refused.client_order_id, refused.to_json())
         self.remembered += 1
         self.statuses[refused.status] = self.statuses.get(refused.status, 0) + 1
 
@@ -274,7 +290,7 @@ class State:
         if order.order_id <= order_id_of(self._partition, self.forgotten):
             self._drop(order.order_id, order.account, order.client_order_id)
         else:
-            self.orders[order.order_id] = orjson.dumps([*Remembered.of(order)])
+            self.orders[order.order_id] = Remembered.of(order).to_json()
             self.remembered += 1
 
     def _forget(self, horizon: int, room: int) -> int:
@@ -310,7 +326,7 @@ class State:
             record.counted = record.status
             self.orders[order_id] = record
         else:
-            self.orders[order_id] = orjson.dumps([*record])
+            self.orders[order_id] = record.to_json()
         self.clients.setdefault(record.account, {})[record.client_order_id] = order_id
         if isinstance(record, Remembered):
             self.remembered += 1

@@ -18,10 +18,17 @@ from pydantic import ValidationError
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Message
+from fillstream.libs.common.messages.controls import CONTROL, CONTROLS
 from fillstream.libs.common.messages.sentences import MOST_CAUSES, rule
 from fillstream.libs.common.messages.signals import SIGNALS, NewOrder, ReportStatus
 from fillstream.libs.common.values.money import canonical
 from fillstream.libs.common.values.naming import shorten
+
+_CONTROL = CONTROL.decode()
+_NO_SIGNAL = (
+    "is a control, and no signal asks for one: the Redis user operator appends it to orders.{a} "
+    "(`fillstream limits` does)"
+)
 
 
 def _holds_decimal(annotation: Any) -> bool:
@@ -51,6 +58,8 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
     kind = fields.get("type", "NewOrder")
     model = SIGNALS.get(kind) if isinstance(kind, str) else None
     if model is None:
+        if isinstance(kind, str) and kind in CONTROLS:
+            raise BadEntry("unknown_type", f"type: {shorten(kind)} {_NO_SIGNAL}")
         *known, last = SIGNALS
         raise BadEntry("unknown_type", f"type: {shorten(kind)} must be {', '.join(known)} or {last}")
     try:
@@ -66,8 +75,12 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
             instruction[name] = canonical(value)
     if instruction["signal_id"] is None:
         instruction["signal_id"] = entry_id
-    if model is NewOrder and instruction["client_order_id"] is None:
-        instruction["client_order_id"] = instruction["signal_id"]
+    if model is NewOrder:
+        if instruction["client_order_id"] is None:
+            instruction["client_order_id"] = instruction["signal_id"]
+        group_id, position_id = instruction.pop("group_id"), instruction.pop("position_id")
+        if group_id is not None or position_id is not None:
+            instruction["links"] = {"parent_id": None, "group_id": group_id, "position_id": position_id}
     return instruction
 
 
@@ -110,6 +123,13 @@ def _sentence(kind: str, model: type[Message], error: dict[str, Any]) -> tuple[s
             return "bad_value", str(context["error"])
         return "unknown_field", f"a field's name: {shorten(str(error['input']))} {rule(error['type'], context)}"
     field = str(loc[0])
+    if field == "parent_id":
+        return "unknown_field", (
+            "parent_id: is not a signal's to give: the desk writes it into the orders that an order makes; "
+            "group_id and position_id are yours to choose"
+        )
+    if field == _CONTROL:
+        return "unknown_field", f"{_CONTROL}: {_NO_SIGNAL}"
     if field not in model.model_fields:
         known = ", ".join(model.model_fields)
         return "unknown_field", f"{shorten(field)}: a {kind} has no such field; it has {known}"

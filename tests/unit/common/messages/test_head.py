@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fillstream.libs.common.messages.base import Message, head_of, head_of_next, of_version, type_of, upcast
+from fillstream.libs.common.messages.controls import CONTROLS
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.market import Depth, Trades
@@ -20,7 +21,16 @@ from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.versions import Unreadable, Upcasts
 
 COUNTED = [*EVENTS.values(), *POSITION_MESSAGES.values()]
-EVERY: list[type[Message]] = [*COUNTED, *SIGNALS.values(), ReportStatus, VenueReport, DeadLetter, Trades, Depth]
+EVERY: list[type[Message]] = [
+    *COUNTED,
+    *SIGNALS.values(),
+    *CONTROLS.values(),
+    ReportStatus,
+    VenueReport,
+    DeadLetter,
+    Trades,
+    Depth,
+]
 
 
 def subclasses(model: type[Message]) -> set[type[Message]]:

@@ -9,7 +9,7 @@ import pytest
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
-from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.messages.signals import LINKS, CancelOrder, Links, NewOrder, ReplaceOrder, ReportStatus
 from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of, latencies_of
 from fillstream.services.order_service.signals import seen
@@ -69,8 +69,13 @@ def check(instruction: dict[str, Any], ms: int) -> None:
         assert set(instruction) == set(ReportStatus.model_fields)
         return
     model = CONTRACTS[instruction["type"]]
-    assert set(instruction) == {*model.model_fields, "signal_time"}
-    model.model_validate({name: value for name, value in instruction.items() if name != "signal_time"})
+    links = instruction.get("links", {})
+    assert set(instruction) - {"links"} == {*model.model_fields, "signal_time"} - {*LINKS}
+    if "links" in instruction:
+        Links.model_validate(links)
+        assert any(links.values()), "a plain order has none"
+    signal = {**instruction, **{name: value for name, value in links.items() if value is not None}}
+    model.model_validate({name: value for name, value in signal.items() if name not in ("signal_time", "links")})
     assert not any(isinstance(value, float) for value in instruction.values())
 
 
@@ -334,7 +339,8 @@ def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(
             '{"qty": 5}',
             "unknown_field",
             "'qty': a NewOrder has no such field; it has v, type, signal_id, client_order_id, account, symbol, side, "
-            "quantity, order_type, price, time_in_force, strategy, confidence",
+            "quantity, order_type, price, time_in_force, strategy, confidence, "
+            "group_id, position_id",
         ),
     ],
     ids=askable,
@@ -392,3 +398,49 @@ def test_a_quantity_at_the_limit_of_digits_is_exact(desk: SignalsDesk) -> None:
     quantity = "123456789012.345678901234"
     assert desk.json(f'{{"symbol": "A", "side": "BUY", "quantity": {quantity}}}')["quantity"] == quantity
     assert Decimal(desk.flat(BUY | {"quantity": "1e23"})["quantity"]) == 10**23
+
+
+# ------------------------------------------------------------------------------------------- families, and controls
+
+
+def test_a_plain_order_has_no_links(desk: SignalsDesk) -> None:
+    assert "links" not in desk.flat(BUY)
+
+
+def test_a_signal_may_name_its_group_and_its_position(desk: SignalsDesk) -> None:
+    instruction = desk.flat(BUY | {"group_id": "basket-7", "position_id": "p1"})
+    assert instruction["links"] == {"parent_id": None, "group_id": "basket-7", "position_id": "p1"}
+    assert desk.flat(BUY | {"group_id": "basket-7"})["links"]["position_id"] is None
+
+
+def test_the_same_id_in_another_group_is_another_signal(desk: SignalsDesk) -> None:
+    desk.flat(BUY | {"signal_id": "s1", "group_id": "a"})
+    reason, _ = desk.refuses(BUY | {"signal_id": "s1", "group_id": "b"})
+    assert reason == "duplicate_signal_id"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "sentence"),
+    [
+        ({**BUY, "parent_id": "7"}, "unknown_field", "parent_id: is not a signal's to give: the desk writes it into"),
+        ({**BUY, "group_id": "a b"}, "bad_value", "group_id: 'a b' must match"),
+        (
+            {"type": "CancelOrder", "order_id": "1", "group_id": "a"},
+            "unknown_field",
+            "'group_id': a CancelOrder has no",
+        ),
+        ({"type": "SetLimits", "who": "me"}, "unknown_type", "type: 'SetLimits' is a control, and no signal asks for"),
+        ({"type": "ResetLimits"}, "unknown_type", "type: 'ResetLimits' is a control, and no signal asks for one: the"),
+        (
+            {**BUY, "control": "{}"},
+            "unknown_field",
+            "control: is a control, and no signal asks for one: the Redis user",
+        ),
+    ],
+)
+def test_what_is_not_a_clients_to_say_is_refused_in_a_sentence(
+    desk: SignalsDesk, fields: dict[str, str], reason: str, sentence: str
+) -> None:
+    said = desk.refuses(fields)
+    assert said[0] == reason
+    assert sentence in said[1]

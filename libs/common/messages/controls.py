@@ -1,0 +1,170 @@
+"""Controls: what an operator tells the desk, in the field `control` of an entry of `orders.{a}`.
+
+Flows in: the field's bytes. Flows out: a validated model, or `BadEntry`. Never decides whether a control takes effect:
+that is the orders stage's.
+
+Whoever may append to `signals` may ask for trades, no more. A control is appended to the inbox of the account's
+partition itself, by the Redis user `operator`; one for the whole desk goes to every partition under the same id. Each
+names who wants it, a reason and a `control_id`: the same one again changes nothing.
+
+To add a kind is to add a class here and to `AnyControl`, and its handler in `order_service.orders.controls`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+
+import orjson
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, create_model, model_validator
+
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.base import Id, Message, Name, type_of
+from fillstream.libs.common.messages.reference import FIXED, AccountFields, ReferenceData, said_of, written
+from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.values.naming import shorten
+from fillstream.libs.common.values.versions import Unreadable
+
+CONTROL = b"control"
+"""The field of the entry."""
+MAX_REASON = 500
+MAX_CONTROL_BYTES = 65_536
+"""A control may not be larger (bytes)."""
+LIMITS: Final = tuple(name for name in AccountFields.model_fields if not said_of(AccountFields, name, FIXED))
+"""What of an account's terms may be overridden."""
+MOST_CAUSES = 5
+
+
+def _limit(name: str) -> Any:
+    """Return an account's term as one that may be left out: with its own type, bounds and meaning."""
+    field = AccountFields.model_fields[name]
+    own: Any = Annotated
+    return own[(field.annotation, *field.metadata)], Field(default=None, description=field.description)
+
+
+def _is_limit(name: str) -> str:
+    if name not in LIMITS:
+        raise ValueError(f"must be one of {', '.join(LIMITS)}")
+    return name
+
+
+def _names_some(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("must name at least one, or be left out to reset all")
+    return names
+
+
+LimitName = Annotated[Name, AfterValidator(_is_limit)]
+
+if TYPE_CHECKING:
+    LimitValues = ReferenceData
+else:
+    LimitValues = create_model(
+        "LimitValues",
+        __base__=ReferenceData,
+        __doc__="Any of an account's limits; what is not there stays as it is.",
+        **{name: _limit(name) for name in LIMITS},
+    )
+
+
+class Control(Message):
+    """What every control says: who wants it and why, under an id that makes it safe to send again."""
+
+    control_id: Id
+    who: Name
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_REASON)] = Field(
+        description="in the operator's words"
+    )
+
+    @property
+    def kind(self) -> str:
+        """What its `type` says."""
+        return type_of(type(self))
+
+    @property
+    def of_account(self) -> str | None:
+        """The account it is about, None of one for the whole desk."""
+        return None
+
+
+class OfAccount(Control):
+    """A control about one account."""
+
+    account: Name
+
+    @property
+    def of_account(self) -> str | None:
+        """The account it is about."""
+        return self.account
+
+
+class SetLimits(OfAccount):
+    """Override limits of an account. They go before the file's values until they are reset."""
+
+    type: Literal["SetLimits"] = "SetLimits"
+    limits: LimitValues
+
+    @model_validator(mode="after")
+    def _sets_something(self) -> SetLimits:
+        if not self.values:
+            raise ValueError(f"limits: name at least one of {', '.join(LIMITS)}")
+        return self
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The limits that it names, as JSON has them, in the order of the terms."""
+        return {name: written(getattr(self.limits, name)) for name in LIMITS if name in self.limits.model_fields_set}
+
+
+class ResetLimits(OfAccount):
+    """Let the file's values count again: of the named limits, or of all when `fields` is absent."""
+
+    type: Literal["ResetLimits"] = "ResetLimits"
+    fields: Annotated[tuple[LimitName, ...], AfterValidator(_names_some)] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The limits that it resets."""
+        return LIMITS if self.fields is None else self.fields
+
+
+AnyControl = SetLimits | ResetLimits
+CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get_args(AnyControl)}
+"""By `type`."""
+
+
+def read_control(data: bytes) -> Control:
+    """Return the control in an entry's field.
+
+    Raises:
+        BadEntry: too_large, bad_json, unknown_type, missing_field, unknown_field or bad_value.
+    """
+    if len(data) > MAX_CONTROL_BYTES:
+        raise BadEntry("too_large", f"control: has {len(data)} bytes, at most {MAX_CONTROL_BYTES} are taken")
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
+        raise BadEntry("bad_json", f"control: must be JSON, {len(data)} bytes are not") from None
+    if not isinstance(document, dict):
+        raise BadEntry("bad_json", f"control: must be a JSON object, got {shorten(document)}")
+    kind = document.get("type")
+    model = CONTROLS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise BadEntry("unknown_type", f"control.type: {shorten(kind)} must be one of {', '.join(CONTROLS)}")
+    try:
+        return model.model_validate(document)
+    except Unreadable as error:
+        raise BadEntry("bad_value", f"control: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]["type"]
+        raise BadEntry(_REASONS.get(first, "bad_value"), sentences(error, MOST_CAUSES)) from None
+
+
+_REASONS = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
+
+
+def canonical_control(control: Control) -> bytes:
+    """Return a control as JSON: equal ones give equal bytes, however their numbers were written."""
+    fields = {name: written(value) for name, value in control if value is not None}
+    if isinstance(control, SetLimits):
+        fields["limits"] = control.values
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)

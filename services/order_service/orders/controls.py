@@ -1,0 +1,175 @@
+"""Controls: what an operator tells this partition, and what becomes of it.
+
+Flows in: the bytes of an entry's `control`. Flows out: an event that answers it, events of what it changed, and the
+changed state. Never judges an order: rules read what a control left in the state.
+
+Every control has one visible answer: ControlApplied, ControlRejected, ControlReported for one that came before, or a
+dead letter. To add a kind is a class in `messages.controls` and a handler in `HANDLERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.codes import ControlRejectReason
+from fillstream.libs.common.messages.controls import (
+    LIMITS,
+    Control,
+    ResetLimits,
+    SetLimits,
+    canonical_control,
+    read_control,
+)
+from fillstream.libs.common.messages.reference import written
+from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.services.order_service.orders.journal import Journal
+from fillstream.services.order_service.orders.overrides import Answered, Overrides, with_overrides
+from fillstream.services.order_service.orders.state import State
+
+MAX_CONTROLS = 10_000
+"""At most this many control_ids are remembered, the oldest go first; each takes about 500 bytes."""
+CONTENT_BYTES = 8
+NO_ORDER_COULD_PASS, DUPLICATE = ControlRejectReason.NO_ORDER_COULD_PASS, ControlRejectReason.DUPLICATE_CONTROL_ID
+
+
+class Effect(NamedTuple):
+    """What a control did: a sentence, and the accounts whose terms it changed."""
+
+    text: str
+    accounts: tuple[str, ...] = ()
+
+
+class Refused(Exception):
+    """Raised by a handler before it changed anything: the control is answered with a ControlRejected."""
+
+    def __init__(self, refusal: ControlRejectReason, text: str) -> None:
+        super().__init__(text)
+        self.refusal = refusal
+        self.text = text
+
+
+class Controls:
+    """The part of the fold that takes controls.
+
+    Args:
+        state: changed by what is taken.
+        journal: where the answer goes.
+        topology: says whose partition an account is.
+        partition: of the accounts.
+    """
+
+    __slots__ = ("_journal", "_partition", "_state", "_topology")
+
+    def __init__(self, state: State, journal: Journal, topology: Topology, partition: int) -> None:
+        self._state = state
+        self._journal = journal
+        self._topology = topology
+        self._partition = partition
+
+    def take(self, data: bytes) -> None:
+        """Do what a control says, or say why not.
+
+        Raises:
+            BadEntry: see `read_control`; wrong_partition or unknown_account for an account that is not known here.
+        """
+        control = read_control(data)
+        state, journal = self._state, self._journal
+        content = blake2b(canonical_control(control), digest_size=CONTENT_BYTES).hexdigest()
+        first = state.controls.get(control.control_id)
+        if first is not None and first.ms > self._horizon():
+            return self._again(control, content, first)
+        self._check_account(control.of_account)
+        try:
+            effect = HANDLERS[type(control)](state, control)
+        except Refused as refused:
+            self._remember(control, Answered(journal.ms, content, refused.refusal.value, refused.text))
+            return journal.control_rejected(control, refused.refusal, refused.text)
+        self._remember(control, Answered(journal.ms, content, None, effect.text))
+        journal.control_applied(control, effect.text)
+        for account in effect.accounts:
+            journal.account_defined(account, state.effective(account), state.overrides.get(account, ()))
+        return None
+
+    def _again(self, control: Control, content: str, first: Answered) -> None:
+        if first.content == content:
+            text = f"control_id: {control.control_id} came before, and nothing has changed now; then: {first.text}"
+            return self._journal.control_reported(control, first.refusal, text)
+        text = f"control_id: {control.control_id} came before with another content; an id stands for one control"
+        return self._journal.control_rejected(control, DUPLICATE, text)
+
+    def _check_account(self, account: str | None) -> None:
+        if account is None or self._state.knows(account):
+            return
+        owner = self._topology.account_partition(account)
+        if owner != self._partition:
+            text = f"account: {account} is of partition {owner}, this is {self._partition}"
+            raise BadEntry("wrong_partition", text)
+        raise BadEntry("unknown_account", f"account: {account} is no account of this desk")
+
+    def _remember(self, control: Control, answered: Answered) -> None:
+        """Remember an answer; let go of ids past the window, and of the oldest beyond `MAX_CONTROLS`."""
+        controls, horizon = self._state.controls, self._horizon()
+        gone: list[str] = []
+        for control_id, each in controls.items():
+            if each.ms > horizon and len(controls) - len(gone) < MAX_CONTROLS:
+                break
+            gone.append(control_id)
+        for control_id in gone:
+            del controls[control_id]
+        controls[control.control_id] = answered
+
+    def _horizon(self) -> int:
+        """Return the millisecond up to which what came is forgotten."""
+        return self._journal.ms - self._state.config.idempotency_ms
+
+
+# ------------------------------------------------------------------------------------------------------------ handlers
+
+
+def _set_limits(state: State, control: SetLimits) -> Effect:
+    before = state.overrides.get(control.account, {})
+    return _override(state, control.account, {**before, **control.values})
+
+
+def _reset_limits(state: State, control: ResetLimits) -> Effect:
+    before = state.overrides.get(control.account, {})
+    return _override(state, control.account, {name: before[name] for name in before if name not in control.names})
+
+
+def _override(state: State, account: str, overrides: Overrides) -> Effect:
+    """Let overrides count, and tell what changed: the value that counts now, and the file's where it is another."""
+    file, before = state.config.accounts[account], state.effective(account)
+    overrides = {name: overrides[name] for name in LIMITS if name in overrides}
+    try:
+        after = with_overrides(file, overrides)
+    except ValidationError as error:
+        raise Refused(NO_ORDER_COULD_PASS, sentences(error)) from None
+    known = state.overrides.get(account, {})
+    changed = [
+        f"{name}: {_said(after, name)}, before {_said(before, name)}; {_source(name, overrides, _said(file, name))}"
+        for name in LIMITS
+        if (name in overrides) != (name in known) or _said(after, name) != _said(before, name)
+    ]
+    if not changed:
+        return Effect(f"account: {account} has these limits already")
+    state.override(account, overrides)
+    return Effect("; ".join(changed), (account,))
+
+
+def _said(terms: Any, name: str) -> str:
+    return str(written(getattr(terms, name)))
+
+
+def _source(name: str, overrides: Overrides, file: str) -> str:
+    return f"the file says {file}" if name in overrides else "as the file says"
+
+
+Handler = Callable[[State, Any], Effect]
+HANDLERS: Final[dict[type[Control], Handler]] = {SetLimits: _set_limits, ResetLimits: _reset_limits}
+"""By the control's class; every one of `messages.controls.CONTROLS` is here."""

@@ -1,0 +1,156 @@
+"""Controls on a desk that runs: the command, the journal, the rules, and a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import redis
+from click.testing import Result
+from typer.testing import CliRunner
+
+from fillstream.cli.app import app
+from fillstream.cli.exit_codes import Exit
+from fillstream.client import Client, NoAnswer
+from fillstream.libs.common.messages.controls import LIMITS
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.stack.stack import LocalStack
+from tests.conftest import until
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with LocalStack(tmp_path_factory.mktemp("desk"), base_port=0, redis_port=0) as stack:
+        stack.wait_ready()
+        yield stack
+
+
+@pytest.fixture
+def run(desk: LocalStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    monkeypatch.setenv("REDIS_URL", desk.redis_url)
+    monkeypatch.setenv("FILLSTREAM_ANALYTICS_URL", desk.url("analytics"))
+    monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def fillstream(*arguments: str, code: Exit = Exit.OK) -> Result:
+        result = CliRunner().invoke(app, list(arguments))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, f"{result.exit_code}: {result.stdout}{result.stderr}"
+        return result
+
+    return fillstream
+
+
+def shown(run: Run, account: str) -> dict[str, Any]:
+    [row] = orjson.loads(run("limits", "show", account, "--json").stdout)
+    return dict(row)
+
+
+def test_limits_are_set_shown_kept_over_a_crash_and_reset(run: Run, desk: LocalStack) -> None:
+    until(lambda: "default" in run("limits", "show").stdout, "analytics")
+    file = shown(run, "default")
+    assert file["overridden"] == []
+    said = run("limits", "set", "default", "max_order_value=1", "min_order_size=0", "--reason", "a test", "--who", "me")
+    assert said.stdout.startswith("max_order_value: 1, before ")
+    until(lambda: shown(run, "default")["overridden"] == ["max_order_value", "min_order_size"], "analytics")
+    table = run("limits", "show").stdout
+    assert "max_order_value, min_order_size" in table
+
+    orders = desk.processes["orders"]
+    killed = orders.pid
+    orders.kill()
+    until(lambda: orders.pid not in (None, killed), "the orders stage again")
+    refused = run("signal", "AAPL", "BUY", "1", "--limit", "100", "--wait", "--timeout", "20", code=Exit.NO)
+    assert "max_order_value" in refused.stdout
+
+    answer = orjson.loads(run("limits", "reset", "default", "--reason", "done", "--json").stdout)
+    assert [event["type"] for event in answer["events"]] == ["ControlApplied", "AccountDefined"]
+    assert {name: answer["events"][1][name] for name in LIMITS} == {name: file[name] for name in LIMITS}
+    until(lambda: shown(run, "default") == file, "analytics")
+
+
+def test_the_same_id_again_says_what_the_first_did(run: Run) -> None:
+    words = ("limits", "set", "demo", "max_daily_orders=7", "--reason", "a test", "--who", "me", "--id", "once")
+    first, again = run(*words).stdout.strip(), run(*words).stdout.strip()
+    assert again == f"control_id: once came before, and nothing has changed now; then: {first}"
+    other = run(*words[:3], "max_daily_orders=8", *words[4:], code=Exit.NO)
+    assert "came before with another content" in other.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("set", "default", "max_loss=1"), Exit.USAGE, "limits.max_loss: is no field here"),
+        (("set", "default", "max_order_value=-1"), Exit.USAGE, "limits.max_order_value: '-1' must be above 0"),
+        (("set", "default", "max_order_value"), Exit.USAGE, "max_order_value: is not NAME=VALUE"),
+        (("set", "default", "a=1", "a=2"), Exit.USAGE, "a: is given twice"),
+        (("reset", "default", "max_loss"), Exit.USAGE, "fields.0: 'max_loss' must be one of max_order_value"),
+        (("set", "nobody", "max_daily_orders=1"), Exit.NO, "account: nobody is no account of this desk"),
+        (("set", "default", "max_order_value=1", "min_order_size=2"), Exit.NO, "no order could pass"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(run: Run, words: tuple[str, ...], code: Exit, sentence: str) -> None:
+    result = run("limits", *words, "--reason", "a test", code=code)
+    assert sentence in result.stdout + result.stderr
+
+
+def test_an_account_that_is_not_there_is_4(run: Run) -> None:
+    assert "nobody is none of this desk" in run("limits", "show", "nobody'--", code=Exit.NOT_FOUND).stderr.replace(
+        "'--", ""
+    )
+
+
+def test_a_control_that_comes_as_a_signal_is_refused(run: Run, desk: LocalStack) -> None:
+    with Client(desk.redis_url) as client:
+        raw: Any = client.redis
+        entry_id = raw.xadd(client.topology.signals, {"type": "SetLimits", "account": "default"}).decode()
+
+        def letter() -> str:
+            return next(
+                (told["text"] for _, fields in raw.xrange(client.topology.dead)
+                 if (told := orjson.loads(fields[b"data"]))["entry_id"] == entry_id), "",
+            )  # fmt: skip
+
+        until(lambda: letter() != "", "the dead letter")
+        assert letter().startswith(
+            "type: 'SetLimits' is a control, and no signal asks for one: the Redis user operator"
+        )
+
+
+def test_an_order_in_a_group_says_so_wherever_it_is_looked_at(run: Run) -> None:
+    run("signal", "AAPL", "BUY", "1", "--id", "in-a-group", "--group", "g7", "--wait", "--timeout", "20", code=Exit.NO)
+    rows = until_rows(run)
+    assert (rows[0]["group_id"], rows[0]["parent_id"]) == ("g7", None)
+    assert "group_id g7" in run("order", "in-a-group").stdout
+    assert "group_id" in run("orders").stdout
+
+
+def until_rows(run: Run) -> list[dict[str, Any]]:
+    query = "SELECT * FROM orders WHERE client_order_id = 'in-a-group'"
+    until(lambda: orjson.loads(run("sql", query, "--json").stdout)["rows"] != [], "analytics")
+    answer = orjson.loads(run("sql", query, "--json").stdout)
+    names = [column["name"] for column in answer["columns"]]
+    return [dict(zip(names, row, strict=True)) for row in answer["rows"]]
+
+
+def test_the_operators_own_url_goes_before_the_desks_and_a_named_desk_before_both(
+    run: Run, desk: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("limits", "reset", "default", "--reason", "a test")
+    monkeypatch.setenv("FILLSTREAM_OPERATOR_URL", "redis://127.0.0.1:1")
+    assert "127.0.0.1:1" in run(*words, code=Exit.UNREACHABLE).stderr
+    run(*words, "--redis-url", desk.redis_url)
+    run(*words, "--operator-url", desk.redis_url)
+
+
+def test_a_control_that_nobody_answers_is_told(redis_url: str) -> None:
+    with Client(redis_url, Topology()) as client, pytest.raises(NoAnswer, match="nothing was heard of control c1"):
+        client.control("ResetLimits", "default", who="me", reason="a test", control_id="c1", timeout_s=0.2)
+    with redis.Redis.from_url(redis_url) as reader:
+        assert reader.xlen(Topology().orders(0)) == 1

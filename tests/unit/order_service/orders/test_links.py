@@ -1,0 +1,115 @@
+"""Families of orders: what ties an order to others is on all its events, and a plain order has none of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from fillstream.libs.common.messages.signals import LINKS
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.services.order_service.orders.order import Links, Remembered, is_linked
+from fillstream.services.order_service.orders.snapshot import load
+from tests.support.orders import CONFIG, OrdersDesk, new_order
+
+FAMILY = {"parent_id": "7", "group_id": "basket-7", "position_id": None}
+TOLD = {"parent_id": "7", "group_id": "basket-7"}
+
+
+@pytest.fixture
+def desk() -> OrdersDesk:
+    desk = OrdersDesk()
+    desk.quote(18490, 18500)
+    return desk
+
+
+def told(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: event[name] for name in LINKS if name in event}
+
+
+def test_every_event_of_an_order_says_its_families(desk: OrdersDesk) -> None:
+    events = [desk.new(price="185.00", links=FAMILY), desk.accept(), desk.fill(40)]
+    events += [desk.cancel(orig_client_order_id="s1"), desk.canceled(), desk.status(client_order_id="s1")]
+    assert [event["type"] for event in events] == [
+        "OrderReceived", "OrderAccepted", "OrderFilled", "OrderCancelRequested", "OrderCanceled", "OrderStatusReported",
+    ]  # fmt: skip
+    assert [told(event) for event in events] == [TOLD] * 6
+
+
+def test_a_plain_order_has_no_word_of_it(desk: OrdersDesk) -> None:
+    assert told(desk.new(price="185.00")) == {}
+    assert told(desk.new(price="185.00", symbol="NOPE", signal_id="s2")) == {}
+    document = orjson.loads(desk.stage.snapshot())
+    assert "links" not in document["orders"][0]
+    assert "links" not in document["remembered"]["names"]
+    assert "remembered_linked" not in document
+
+
+def test_a_refused_order_and_one_that_left_the_state_say_their_families_too(desk: OrdersDesk) -> None:
+    refused = desk.new(price="185.00", symbol="NOPE", links=FAMILY)
+    assert (refused["type"], told(refused)) == ("OrderRejected", TOLD)
+    assert told(desk.status(client_order_id="s1")) == TOLD
+    desk.new(price="185.00", signal_id="s2", links={**FAMILY, "parent_id": None})
+    desk.canceled(2)
+    desk.tick(CONFIG.retention_ms)
+    assert told(desk.status(client_order_id="s2")) == {"group_id": "basket-7"}
+
+
+def test_a_snapshot_keeps_the_families_of_live_and_of_remembered_orders(desk: OrdersDesk) -> None:
+    desk.new(price="185.00", signal_id="s1", links=FAMILY)
+    desk.new(price="185.00", signal_id="s2", symbol="NOPE", links=FAMILY)
+    desk.new(price="185.00", signal_id="s3", symbol="NOPE")
+    before = desk.stage.snapshot()
+    assert desk.restarted() is None
+    assert desk.stage.snapshot() == before
+    for client in ("s1", "s2"):
+        assert told(desk.status(client_order_id=client)) == TOLD
+    assert told(desk.status(client_order_id="s3")) == {}
+
+
+def test_the_order_of_names_is_nobodys_business(desk: OrdersDesk) -> None:
+    desk.new(price="185.00", symbol="NOPE", links=FAMILY)
+    document = orjson.loads(desk.stage.snapshot())
+    table = document["remembered_linked"]
+    table["names"], table["rows"] = table["names"][::-1], [row[::-1] for row in table["rows"]]
+    order = load(orjson.dumps(document), Topology(), 0).find_client("default", "s1")
+    assert isinstance(order, Remembered)
+    assert order.links == Links("7", "basket-7", None)
+
+
+def test_a_remembered_orders_json_shows_whether_it_is_linked() -> None:
+    plain = Remembered(1, "]]", "a]]", "AAPL", "BUY", "Filled", "1", "1", None, 5)
+    linked = plain._replace(links=Links(None, None, "p"))
+    assert [is_linked(each.to_json()) for each in (plain, linked)] == [False, True]
+    assert [Remembered.load(each.to_json()) for each in (plain, linked)] == [plain, linked]
+
+
+@pytest.mark.parametrize(
+    ("links", "reason", "sentence"),
+    [
+        ({"parent_id": 7}, "bad_value", "parent_id: must match ^[1-9][0-9]{0,18}$, got 7"),
+        ({"parent_id": "07"}, "bad_value", "parent_id: must match ^[1-9][0-9]{0,18}$, got '07'"),
+        ({"group_id": "a b"}, "bad_value", "group_id: must match"),
+        ({"position_id": []}, "bad_value", "position_id: must match"),
+        ({"basket": "x"}, "unknown_field", "links: 'basket' is none of parent_id, group_id, position_id"),
+        ({}, "bad_value", "links: names none of parent_id, group_id, position_id; a plain order has no links"),
+        ("basket", "bad_value", "links: must be an object, got 'basket'"),
+        (None, "bad_value", "links: must be an object, got None"),
+    ],
+)
+def test_links_that_are_none_are_refused_in_a_sentence(
+    desk: OrdersDesk, links: Any, reason: str, sentence: str
+) -> None:
+    letter = desk.dead_letter({b"data": orjson.dumps(new_order(price="185.00", links=links))})
+    assert letter["reason"] == reason
+    assert letter["text"].startswith(sentence)
+
+
+def test_a_cancel_has_no_links_and_an_odd_key_beside_them_is_told(desk: OrdersDesk) -> None:
+    cancel = {"type": "CancelOrder", "v": 1, "signal_id": "r1", "account": "default", "order_id": "1",
+              "orig_client_order_id": None, "signal_time": 5, "links": FAMILY}  # fmt: skip
+    assert desk.dead_letter({b"data": orjson.dumps(cancel)})["reason"] == "unknown_field"
+    document = new_order(price="185.00", links=FAMILY, odd=1)
+    letter = desk.dead_letter({b"data": orjson.dumps(document)})
+    assert letter["reason"] == "unknown_field"
