@@ -30,7 +30,9 @@ from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
+from fillstream.libs.common.messages.stages import label_of
 from fillstream.libs.common.messages.topology import Topology, id_ms, stream_name
+from fillstream.libs.common.messages.venue import reporting_venue
 from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.runtime.log import RedisLog, connect
 from fillstream.libs.common.runtime.runner import FoldFailed
@@ -124,11 +126,11 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
     dead = list(_messages(source, topology.dead))
     found.dead.update(letter["reason"] for letter in dead)
     signal_ms: dict[str, int] = {}
-    resting: dict[int, int] = {}
+    resting: dict[str, int] = {}
     for stage in stages:
         same = _check_replay(found, source, stage)
         if stage.name == "engine" and same:
-            resting[stage.partition] = stage.gauges()["resting_orders"][""]
+            resting[stage.inbox] = stage.gauges()["resting_orders"][""]
     instructions: Counter[str] = Counter()
     reports: dict[str, Report] = {}
     for partition in range(topology.account_partitions):
@@ -144,7 +146,7 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
 
 def _check_replay(found: Audit, source: Source, stage: Stage) -> bool:
     """Note where a log folds to other bytes; return whether the stage has the state it had."""
-    name = f"{stage.name} {stage.partition}"
+    name = f"{label_of(stage.name, stage.inbox)} {stage.partition}"
     try:
         result = source.replay(stage)
     except (Inconsistent, FoldFailed) as error:
@@ -166,15 +168,16 @@ def _read_inbox(
     instructions: Counter[str],
     reports: dict[str, Report],
 ) -> None:
-    """Gather the instructions by signal_id and the engine's fills by exec_id from one orders inbox."""
+    """Gather the instructions by signal_id and the engines' fills, by venue and number, from one orders inbox."""
     for _, fields in source.entries(topology.orders(partition)):
         if b"data" in fields:
             instructions[orjson.loads(fields[b"data"])["signal_id"]] += 1
-        for raw in REPORT.iter_unpack(fields.get(b"frame", b"")):
-            report = Report._make(raw)
-            if report.type == ReportType.FILLED and not report.flags & ReportFlag.HOUSE:
-                side = "B" if report.side == Side.BUY else "S"
-                reports[f"{report.match_id}-{side}-{report.order_id}"] = report
+        for name, frame in fields.items():
+            venue = reporting_venue(name)
+            for report in map(Report._make, REPORT.iter_unpack(frame)) if venue else ():
+                if report.type == ReportType.FILLED and not report.flags & ReportFlag.HOUSE:
+                    side = "B" if report.side == Side.BUY else "S"
+                    reports[f"{venue}-{report.match_id}-{side}-{report.order_id}"] = report
 
 
 def _check_signals(
@@ -212,7 +215,7 @@ def _check_journal(
     dead: list[dict[str, Any]],
     instructions: Counter[str],
     reports: dict[str, Report],
-    resting: dict[int, int],
+    resting: dict[str, int],
 ) -> None:
     books = Books()
     answers: Counter[str] = Counter()
@@ -228,7 +231,8 @@ def _check_journal(
                 if event["type"] == "OrderRejected":
                     found.rejects[event["reason"]] += 1
                 elif event["type"] == "OrderFilled":
-                    key = f"{event['exec_id'].split('-', 1)[1]}-{event['order_id']}"
+                    number, side = event["exec_id"].split("-")[-2:]
+                    key = f"{event['venue']}-{number}-{side}-{event['order_id']}"
                     if key in fills:
                         found.problems.append(f"fill {event['exec_id']} of order {event['order_id']} happened twice")
                     fills[key] = event

@@ -130,7 +130,7 @@ class OrdersDesk:
         fresh: list[dict[str, Any]] = []
         for stream, (kind, payloads) in self.out.by_stream.items():
             if kind == b"frame":
-                assert stream.startswith("commands.SIM.")
+                assert stream.startswith("commands.")
                 for payload in payloads:
                     self.commands += [frames.Command._make(c) for c in frames.commands(payload)]
             else:
@@ -176,7 +176,7 @@ class OrdersDesk:
         before = len(self.dead)
         self.fold({b"frame": b"".join(records)})
         assert len(self.dead) == before + 1
-        assert self.dead[-1][b"raw:frame"] in records
+        assert self.dead[-1][b"raw:frame.SIM"] in records
         letter: dict[str, Any] = orjson.loads(self.dead[-1][b"data"])
         return letter
 

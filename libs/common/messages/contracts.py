@@ -13,7 +13,7 @@ from fillstream.libs.common.messages.journal import JournalEvent
 from fillstream.libs.common.messages.market import MarketMessage
 from fillstream.libs.common.messages.positions import PositionMessage
 from fillstream.libs.common.messages.signals import ReportStatus, Signal
-from fillstream.libs.common.messages.venue import Frame
+from fillstream.libs.common.messages.venue import Frame, ReportFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Contract:
 CONTRACTS: Final[dict[str, Contract]] = {
     "signals": Contract(Signal, "What clients publish: orders, cancels and amendments, in many shapes."),
     "orders": Contract(
-        Signal | ReportStatus | Frame,
-        "The inbox of an account partition: instructions, decimals as strings, and frames of fs_report records.",
+        Signal | ReportStatus | ReportFrame,
+        "The inbox of an account partition: instructions, decimals as strings, and venues' frames of fs_report.",
     ),
     "commands": Contract(Frame, "Frames of fs_command records (native/include/fillstream.h)."),
     "events": Contract(JournalEvent, "The journal of an account partition: every change of every order, in order."),

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fillstream.libs.common.messages.base import VERSION
 from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData
+from fillstream.libs.common.messages.journal import EVENTS
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New
@@ -20,6 +20,8 @@ from fillstream.services.order_service.orders.order import FINAL, Order, Remembe
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
+
+_VERSIONS = {kind: model.VERSION for kind, model in EVENTS.items()}
 
 
 class Journal:
@@ -45,11 +47,11 @@ class Journal:
 
     # --------------------------------------------------------- orders, by validation
 
-    def received(self, order: Order, venue: str) -> None:
+    def received(self, order: Order) -> None:
         """OrderReceived."""
         event = self._of_order("OrderReceived", order)
         _add_wishes(event, order)
-        event["venue"] = venue
+        event["venue"] = order.venue
         self.out.event(self._stream, event)
 
     def refused(
@@ -136,6 +138,7 @@ class Journal:
         self._state.fills[liquidity] += 1
         event = self._of_order("OrderFilled", order)
         event["exec_id"] = f"{terms.exec_prefix}{match_id}-{order.side[0]}"
+        event["venue"] = order.venue
         event["last_qty"] = terms.lot.text(lots)
         event["last_px"] = terms.price.text(price)
         event["liquidity"] = liquidity
@@ -163,19 +166,23 @@ class Journal:
 
     # ------------------------------------------------------- reference data and market
 
-    def instrument_defined(self, symbol: str, terms: InstrumentTerms) -> None:
-        """InstrumentDefined."""
-        self._defined("InstrumentDefined", {"symbol": symbol, "instrument_id": terms.id}, terms)
+    def venue_defined(self, name: str, terms: VenueTerms) -> None:
+        """VenueDefined."""
+        self.out.event(self._stream, self._head("VenueDefined") | {"venue": name} | terms.values())
+
+    def instrument_defined(self, symbol: str, terms: InstrumentTerms, home: str) -> None:
+        """InstrumentDefined, with the venue that marks it: where it names none, that is the desk's."""
+        self._defined("InstrumentDefined", {"symbol": symbol, "instrument_id": terms.id}, terms, venue=home)
 
     def account_defined(self, name: str, terms: AccountTerms) -> None:
         """AccountDefined."""
         self._defined("AccountDefined", {"account": name, "account_id": terms.id}, terms)
 
-    def _defined(self, kind: str, named: Event, terms: ReferenceData) -> None:
+    def _defined(self, kind: str, named: Event, terms: ReferenceData, **more: str) -> None:
         """Tell terms: their number goes by a name of its own beside those of events."""
         values = terms.values()
         del values["id"]
-        self.out.event(self._stream, self._head(kind) | named | values)
+        self.out.event(self._stream, self._head(kind) | named | values | more)
 
     def quote_updated(self, terms: Terms, quote: Quote) -> None:
         """QuoteUpdated."""
@@ -183,6 +190,7 @@ class Journal:
         event = self._head("QuoteUpdated")
         event |= {
             "symbol": terms.symbol,
+            "venue": terms.venue,
             "bid_px": price.text(quote.bid) if quote.bid_qty else None,
             "bid_qty": lot.text(quote.bid_qty),
             "ask_px": price.text(quote.ask) if quote.ask_qty else None,
@@ -197,7 +205,7 @@ class Journal:
         """Return how every event begins, with the next number."""
         state = self._state
         state.seq += 1
-        return {"type": kind, "v": VERSION, "seq": state.seq, "time": self.ms}
+        return {"type": kind, "v": _VERSIONS[kind], "seq": state.seq, "time": self.ms}
 
     def _of_order(self, kind: str, order: Order) -> Event:
         """Return what every event of an order says, once its status is counted."""
@@ -217,7 +225,7 @@ class Journal:
             filled, leaves = lot.text(cum), lot.text(order.leaves)
         return {
             "type": kind,
-            "v": VERSION,
+            "v": _VERSIONS[kind],
             "seq": state.seq,
             "time": self.ms,
             "order_id": str(order.order_id),

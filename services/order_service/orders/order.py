@@ -24,6 +24,7 @@ import orjson
 
 from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.messages.codes import OrderType, OrdStatus
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.compiled import Terms
 
 PENDING_NEW = OrdStatus.PENDING_NEW.value
@@ -66,7 +67,7 @@ class Order:
     Args:
         order_id: see `libs.common.messages.topology.order_id_of`.
         signal_id, client_order_id, account, account_id, strategy, confidence: whose it is and why.
-        terms: of its instrument.
+        terms: of its instrument, at its venue.
         side, order_type, time_in_force: FIX's, by the contracts' names; a market order is IOC or FOK.
         quantity: lots, all versions' fills included.
         price: ticks; a market order's is the bound it may trade through to.
@@ -79,6 +80,7 @@ class Order:
         cancel_signal: the signal whose cancel is pending.
         amendment: pending.
         finished_ms: when the status became final; 0 while working.
+        venue: where it went, for good; orders of 0.1.0 went to SIM.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
     """
 
@@ -105,6 +107,7 @@ class Order:
     cancel_signal: str | None = None
     amendment: Amendment | None = None
     finished_ms: int = 0
+    venue: str = SIM
     counted: str = field(default=PENDING_NEW, init=False)
 
     @property

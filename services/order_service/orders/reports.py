@@ -20,7 +20,9 @@ from fillstream.libs.common.engine.frames import (
 )
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason
+from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
@@ -52,19 +54,23 @@ _CANCELED_BECAUSE = {
 
 
 class Reports:
-    """The part of the fold that takes reports.
+    """The part of the fold that takes the reports of one venue.
 
     Args:
         state: changed by what the reports say.
         journal: told about it.
         partition: of the accounts; reports are for it or for all.
         latencies_ms: the log time from signal to fill of each fill is appended.
+        venue: who reports.
     """
 
-    __slots__ = ("_handlers", "_journal", "_latencies_ms", "_partitions", "_state")
+    __slots__ = ("_field", "_handlers", "_journal", "_latencies_ms", "_partitions", "_quotes", "_state", "_venue")
 
-    def __init__(self, state: State, journal: Journal, partition: int, latencies_ms: list[int]) -> None:
+    def __init__(self, state: State, journal: Journal, partition: int, latencies_ms: list[int], venue: str) -> None:
         self._state = state
+        self._venue = venue
+        self._field = reports_field(venue)
+        self._quotes = state.quotes[venue]
         self._journal = journal
         self._partitions = (partition, PARTITION_ALL)
         self._latencies_ms = latencies_ms
@@ -91,7 +97,7 @@ class Reports:
             refusal = self._apply(record)
             if refusal is not None:
                 start = index * RECORD_BYTES
-                out.bad(refusal.reason, refusal.text, {b"frame": frame[start : start + RECORD_BYTES]})
+                out.bad(refusal.reason, refusal.text, {self._field: frame[start : start + RECORD_BYTES]})
 
     def _apply(self, record: tuple[int, ...]) -> Refusal | None:
         order_id, price, qty, _, _, match_id, account, symbol, kind, side, reason, flags, partition, _ = record
@@ -106,6 +112,8 @@ class Reports:
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
             because = f"; the venue says {_name(reason)}" if reason else ""
             return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
+        if order.venue != self._venue:
+            return Refusal("wrong_venue", f"order_id: order {order_id} is at {order.venue}, not at {self._venue}")
         # An answer to a cancel or an amendment has no side.
         if symbol != order.terms.id or account != order.account_id or _SIDE_NAME.get(side, order.side) != order.side:
             return _mismatch(order, Report._make(record))
@@ -120,9 +128,15 @@ class Reports:
 
     # ----------------------------------------------------------------- market
 
+    def _quote(self, symbol: int) -> Quote | None:
+        """Return the quote of the instrument of that number here."""
+        return self._quotes.get(symbol)
+
+    def _moved(self, symbol: int) -> None:
+        self._state.moved[self._venue, self._state.symbols[symbol]] = None
+
     def _quoted(self, report: Report) -> Refusal | None:
-        state = self._state
-        quote = state.quotes.get(report.symbol)
+        quote = self._quote(report.symbol)
         if quote is None:
             return _unknown_symbol(report.symbol)
         bid, bid_qty, ask, ask_qty = report.price, report.qty, report.leaves, report.aux
@@ -131,17 +145,16 @@ class Reports:
         quote.at_ms = self._journal.ms
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
-            state.moved[state.symbols[report.symbol]] = None
+            self._moved(report.symbol)
         return None
 
     def _printed(self, symbol: int, price: int) -> Refusal | None:
-        state = self._state
-        quote = state.quotes.get(symbol)
+        quote = self._quote(symbol)
         if quote is None:
             return _unknown_symbol(symbol)
         if quote.last != price:
             quote.last = price
-            state.moved[state.symbols[symbol]] = None
+            self._moved(symbol)
         return None
 
     # ----------------------------------------------------------------- orders

@@ -74,7 +74,7 @@ class Requests:
             return self._refuse(wish, draft, broken)
         order = self._made(wish, draft)
         state.add(order)
-        self._journal.received(order, state.config.venue)
+        self._journal.received(order)
         self._commands.new(order, (draft.ms // DAY_MS + 1) * DAY_MS if draft.time_in_force == _DAY else 0)
         return None
 
@@ -108,6 +108,8 @@ class Requests:
         state = self._state
         limits = state.limits(draft.account, draft.symbol)
         if limits is not None:
+            if draft.order is not None and draft.order.venue != limits.terms.venue:
+                limits = state.limits_at(draft.order.venue, limits.account, draft.symbol)
             draft.limits, draft.terms, draft.quote = limits, limits.terms, limits.quote
             return True
         draft.account_known = state.knows(draft.account)
@@ -138,6 +140,7 @@ class Requests:
             draft.ticks,
             wish.signal_time,
             draft.ms,
+            venue=draft.terms.venue,
         )
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:
