@@ -109,6 +109,7 @@ class OrdersDesk:
         self.entries: list[Entry] = []
         self.events: list[dict[str, Any]] = []
         self.commands: list[frames.Command] = []
+        self.sent_to: list[str] = []
         self.dead: list[dict[bytes, bytes]] = []
         self.matches = 0
         configuration = self.stage.configuration()
@@ -131,6 +132,7 @@ class OrdersDesk:
         for stream, (kind, payloads) in self.out.by_stream.items():
             if kind == b"frame":
                 assert stream.startswith("commands.")
+                self.sent_to.append(stream)
                 for payload in payloads:
                     self.commands += [frames.Command._make(c) for c in frames.commands(payload)]
             else:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import orjson
 
@@ -255,6 +256,11 @@ class SimulatedDesk:
     def entries(self, stream: str) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         for entry in self.redis.streams.get(stream, []):
             yield entry.id, entry.fields
+
+    def journal(self, partition: int) -> Iterator[dict[str, Any]]:
+        for _, fields in self.entries(self.topology.events(partition)):
+            if b"data" in fields:
+                yield orjson.loads(fields[b"data"])
 
     def replay(self, stage: Stage) -> Replay:
         return replay(MemoryLog(self.redis, self.topology, stage.name, stage.inbox), stage)

@@ -184,7 +184,7 @@ def name_at(name: str, venue: str | None) -> str:
 def label_of(stage: str, inbox: str) -> str:
     """Return what a stage's process is called, partitions aside, by its inbox: the label `stage` of metrics."""
     kind, *parts = inbox.split(".")
-    return name_at(stage, parts[0] if KINDS[kind].per_venue else None)
+    return name_at(stage, parts[0] if kind in KINDS and KINDS[kind].per_venue else None)
 
 
 def process_name(place: Place) -> str:

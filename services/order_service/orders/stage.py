@@ -1,8 +1,8 @@
 """The orders stage: validates instructions, holds every order's state, routes to the venue, writes the journal.
 
 Flows in: `orders.{a}`: instructions of the signals stage, frames of venues' reports, ticks, configuration. Flows out:
-events in `events.{a}`, command records in `commands.<VENUE>.{s}`, and to `dead` what nobody can use. Never knows more of a venue
-than the records of `native/include/fillstream.h`; never looks at a clock: now is the entry's millisecond.
+events in `events.{a}`, command records in `commands.<VENUE>.{s}`, and to `dead` what nobody can use. Never knows more
+of a venue than the records of `native/include/fillstream.h`; never looks at a clock: now is the entry's millisecond.
 
 Every instruction has one visible answer: an event (OrderReceived, OrderRejected, OrderCancelRequested, …) or a dead
 letter. This module only dispatches:
