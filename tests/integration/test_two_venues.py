@@ -1,4 +1,4 @@
-"""Two simulated venues of one desk as processes of their own: each with its books, its quotes and its place everywhere."""
+"""Two simulated venues of one desk as processes of their own: each with its books, its quotes and its place."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in CONFIG_FILES:
         shutil.copy(CONFIG / name, folder / name)
     local, instruments = folder / "local.yaml", folder / "instruments.yaml"
-    venues = "execution:\n  venues: {SIM: {}, SIM2: {taker_fee_bps: 1}}\n"
-    local.write_text(local.read_text().replace("execution:\n", venues))
+    local.write_text(local.read_text().replace("    SIM: {}\n", "    SIM: {}\n    SIM2: {taker_fee_bps: 1}\n"))
     instruments.write_text(instruments.read_text().replace("MSFT:\n", "MSFT:\n  venue: SIM2\n"))
     return local
 
@@ -103,16 +102,8 @@ def test_each_engine_has_its_own_process_state_pages_and_metrics(stack: LocalSta
 
 def test_the_command_replays_one_venues_engine(stack: LocalStack, config: Path, filled: dict[str, Any]) -> None:
     def replayed(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [
-            sys.executable,
-            "-m",
-            "fillstream",
-            "replay",
-            "--redis-url",
-            stack.redis_url,
-            "--config",
-            str(config),
-        ]
+        command = [sys.executable, "-m", "fillstream", "replay", "--redis-url", stack.redis_url]
+        command += ["--config", str(config)]
         return subprocess.run([*command, *words], capture_output=True, text=True, check=False)
 
     told = replayed("--stage", "engine", "--venue", "SIM2", "--json")
