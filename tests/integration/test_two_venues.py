@@ -111,3 +111,28 @@ def test_the_command_replays_one_venues_engine(stack: LocalStack, config: Path, 
     assert (json.loads(told.stdout)["inbox"], json.loads(told.stdout)["agrees"]) == ("commands.SIM2.0", True)
     assert "must be one of SIM, SIM2, got SIM9" in replayed("--stage", "engine", "--venue", "SIM9").stderr
     assert "there is one orders stage for all venues" in replayed("--venue", "SIM2").stderr
+
+
+def test_a_feed_quotes_the_venue_that_is_named(stack: LocalStack, config: Path, tmp_path: Path) -> None:
+    quotes = tmp_path / "quotes.csv"
+    quotes.write_text("time_ns,symbol,bid_px,bid_qty,ask_px,ask_qty\n0,MSFT,420.10,5,420.12,5\n")
+    topology = stack.settings.topology()
+
+    def fed(venue: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "fillstream", "feed", str(quotes), "--venue", venue]
+        command += ["--redis-url", stack.redis_url, "--config", str(config)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    with redis.Redis.from_url(stack.redis_url, protocol=2) as client:
+
+        def quoted(venue: str) -> int:
+            entries: Any = client.xrange(topology.commands(venue, 0))
+            return sum(b"frame" in fields for _, fields in entries)
+
+        before = {venue: quoted(venue) for venue in topology.venues}
+        told = fed("SIM2")
+        assert told.returncode == 0, told.stderr
+        assert {venue: quoted(venue) - count for venue, count in before.items()} == {"SIM": 0, "SIM2": 1}
+    refused = fed("SIM9")
+    assert refused.returncode != 0
+    assert "venue: must be one of SIM, SIM2, got SIM9" in refused.stderr
