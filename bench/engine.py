@@ -33,11 +33,12 @@ from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import RECORD_BYTES, offset_of
 from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.libs.common.messages.topology import SIM, Topology
+from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.log import BATCH_BYTES, FRAME_BYTES
 from fillstream.stack.stack import LocalStack
 
 T = Topology()
-INBOX, ANSWERS = T.commands(SIM, 0), T.orders(0)
+INBOX, ANSWERS, REPORTS = T.commands(SIM, 0), T.orders(0), reports_field(SIM)
 CHECKPOINT = T.checkpoint("engine", "commands.SIM.0")
 LISTED = 1
 """The flow trades a symbol that no desk lists; as this one, it is published as well."""
@@ -83,8 +84,8 @@ def answered(client: redis.Redis) -> tuple[str, int, int]:
     running, size, count, after = blake2b(digest_size=16), 0, 0, "-"
     while page := cast(Any, client.xrange(ANSWERS, after, count=16)):
         for _, fields in page:
-            running.update(fields[b"frame"])
-            size += len(fields[b"frame"])
+            running.update(fields[REPORTS])
+            size += len(fields[REPORTS])
         count += len(page)
         after = f"({page[-1][0].decode()}"
     return running.hexdigest(), size, count

@@ -31,7 +31,12 @@ REFUSED_PAUSE_S = 5.0
 
 
 def run(
-    client: redis.Redis, topology: Topology, moments: Iterator[Moment], speed: float | None, heartbeat: Path | None
+    client: redis.Redis,
+    topology: Topology,
+    moments: Iterator[Moment],
+    speed: float | None,
+    heartbeat: Path | None,
+    venue: str,
 ) -> int:
     """Publish a market until it ends; return how many records went out.
 
@@ -41,6 +46,7 @@ def run(
         moments: the market.
         speed: 1 for real time; None for as fast as possible.
         heartbeat: a file to touch after each append, for a health check.
+        venue: which hears it.
 
     Raises:
         Stop: the market cannot be read.
@@ -50,7 +56,7 @@ def run(
     with _sigterm_as_ctrl_c():
         try:
             wait_for_redis(client)
-            publish(client, topology, moments, speed, tally.add, partial(_outlast, client))
+            publish(client, topology, moments, speed, tally.add, partial(_outlast, client), venue)
         except FeedError as error:
             raise Stop(Exit.USAGE, str(error)) from error
         except KeyboardInterrupt:
@@ -60,13 +66,18 @@ def run(
 
 
 def going_on(
-    client: redis.Redis, topology: Topology, instruments: Mapping[str, Listed], starts_at: Mapping[str, str], seed: int
+    client: redis.Redis,
+    topology: Topology,
+    instruments: Mapping[str, Listed],
+    starts_at: Mapping[str, str],
+    seed: int,
+    venue: str,
 ) -> Iterator[Moment]:
-    """Yield a synthetic market without end that begins where the desk's last quotes stand."""
+    """Yield a synthetic market without end that begins where the venue's last quotes stand."""
     while True:
         wait_for_redis(client)
         try:
-            stands_at = last_mids(client, topology, instruments)
+            stands_at = last_mids(client, topology, instruments, venue)
             break
         except UNREACHABLE as error:
             logger.warning("Redis went away: %s", error)

@@ -28,7 +28,7 @@ from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.messages.codes import OrdStatus
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.stages import READERS, places
-from fillstream.libs.common.messages.topology import KINDS, Topology, low_water_key
+from fillstream.libs.common.messages.topology import KINDS, SIM, Topology, low_water_key
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.values.money import canonical
 from fillstream.stack.extras import how_to_get
@@ -200,6 +200,7 @@ def play(
     speed: float | None,
     console: Console,
     has_analytics: bool = True,
+    venue: str = SIM,
 ) -> None:
     """Publish a market and the signals of a busy client, and show what happens.
 
@@ -213,6 +214,7 @@ def play(
         speed: 1 for real time; None for as fast as the desk keeps up.
         console: where to show it.
         has_analytics: whether analytics runs, and is waited for.
+        venue: which hears the market.
     """
     desk = RunningDesk(url, settings, has_analytics)
     watcher = Watcher(url, desk.topology)
@@ -220,7 +222,7 @@ def play(
     try:
         with _Show(watcher.seen, moments, signals, console) as shown:
             client = _BusyClient(desk, traffic, signals, moments, shown)
-            publish(desk.client, desk.topology, client.watching(market), speed, client.after)
+            publish(desk.client, desk.topology, client.watching(market), speed, client.after, venue=venue)
             desk.wait_quiet()
             client.probe()
             desk.wait_quiet()

@@ -1,4 +1,4 @@
-"""Market data for the venue SIM: from a Binance capture, from a CSV file, or made up from a seed.
+"""Market data for a simulated venue: from a Binance capture, from a CSV file, or made up from a seed.
 
 Flows in: a file or a seed, and the instruments. Flows out: `Moment`s, each a 64-byte command record for one symbol
 partition; `publish` appends them to the engine's inbox as frames. Prices become ticks and quantities lots exactly; what
@@ -206,6 +206,7 @@ def publish(
     speed: float | None = None,
     sent: Callable[[int], None] = lambda records: None,
     outlast: Callable[[redis.exceptions.RedisError], None] | None = None,
+    venue: str = SIM,
 ) -> int:
     """Append a feed to the engine's inboxes as frames; return how many records went out.
 
@@ -218,13 +219,14 @@ def publish(
         outlast: called when an append fails; returns when to go on. The frame that failed is not sent again: it may
             have arrived, and a print that arrives twice trades twice; the next quote replaces a lost one. The feed goes
             on at its pace from there, without a burst of what would have been due meanwhile. None raises the error.
+        venue: which hears it.
 
     At a pace, quotes are repeated while nothing else is due for `REPEAT_S`: that the market stands still is news, too.
 
     Raises:
         redis.exceptions.RedisError: the server went away, and nothing outlasts that.
     """
-    return _Publishing(client, topology, speed, sent, outlast).run(moments)
+    return _Publishing(client, topology, speed, sent, outlast, venue).run(moments)
 
 
 class _Publishing:
@@ -237,12 +239,14 @@ class _Publishing:
         speed: float | None,
         sent: Callable[[int], None],
         outlast: Callable[[redis.exceptions.RedisError], None] | None,
+        venue: str,
     ) -> None:
         self._client = client
         self._topology = topology
         self._speed = speed
         self._sent = sent
         self._outlast = outlast
+        self._venue = venue
         self._waiting: dict[int, list[bytes]] = {}
         self._quotes: dict[str, bytes] = {}
         self._total = 0
@@ -284,7 +288,7 @@ class _Publishing:
         was_away = False
         for partition, records in self._waiting.items():
             try:
-                self._client.xadd(self._topology.commands(SIM, partition), {"frame": b"".join(records)})
+                self._client.xadd(self._topology.commands(self._venue, partition), {"frame": b"".join(records)})
             except redis.exceptions.RedisError as error:
                 if self._outlast is None:
                     raise
@@ -297,18 +301,21 @@ class _Publishing:
         return was_away
 
 
-def last_mids(client: redis.Redis, topology: Topology, instruments: Mapping[str, Listed]) -> dict[str, int]:
-    """Return where the desk's last quotes stand: the mid by symbol, in whole ticks; without those not quoted lately.
+def last_mids(
+    client: redis.Redis, topology: Topology, instruments: Mapping[str, Listed], venue: str = SIM
+) -> dict[str, int]:
+    """Return where a venue's last quotes stand: the mid by symbol, in whole ticks; without those not quoted lately.
 
     Args:
         client: a connection.
         topology: names of the streams.
         instruments: whose quotes to look for, among the last `LOOKED_BACK` entries of each engine's inbox.
+        venue: whose.
     """
     symbols = {one.id: symbol for symbol, one in instruments.items()}
     mids: dict[str, int] = {}
     for partition in range(topology.symbol_partitions):
-        entries: Any = client.xrevrange(topology.commands(SIM, partition), count=LOOKED_BACK)
+        entries: Any = client.xrevrange(topology.commands(venue, partition), count=LOOKED_BACK)
         for _, fields in entries:
             for one in reversed(_two_sided_quotes(fields.get(b"frame", b""))):
                 if one.symbol in symbols:

@@ -32,7 +32,12 @@ import redis
 from fillstream.libs.common.messages.stages import places, process_name
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.settings import default_path, load_settings
-from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, PARTITION_VARIABLE, REDIS_VARIABLE
+from fillstream.libs.common.runtime.exit_codes import (
+    CONFIG_VARIABLE,
+    PARTITION_VARIABLE,
+    REDIS_VARIABLE,
+    VENUE_VARIABLE,
+)
 from fillstream.libs.common.runtime.log import connect
 from fillstream.stack.extras import has_analytics, how_to_get, server_program
 from fillstream.stack.reaper import GRACE_S
@@ -81,7 +86,8 @@ class LocalStack:
         settings: as the services see them, apart from host, port and Redis.
         redis_url: where the streams are.
         has_analytics: whether analytics is one of the processes.
-        processes: by name: `valkey`, and every stage and reader by its own, `orders`; further partitions as `orders-1`.
+        processes: by name: `valkey`, and every stage and reader by its own, `orders`; further partitions as `orders-1`,
+            further simulated venues as `engine-SIM2`.
 
     Raises:
         SettingsError: the settings are refused.
@@ -213,8 +219,8 @@ class LocalStack:
         logs = self.data_dir / "logs"
         if self.embedded:
             yield Spec(VALKEY, self._valkey_command(), bare_environment(), logs / "valkey.log", stop_rank=2)
-        for (name, command, partition), port in zip(self._services, self._ports[1:], strict=True):
-            environ = self._service_environment(port, partition)
+        for (name, command, partition, venue), port in zip(self._services, self._ports[1:], strict=True):
+            environ = self._service_environment(port, partition, venue)
             yield Spec(name, (*PYTHON, *command), environ, logs / f"{name}.log", port=port)
         for name, extra in self._more.items():
             yield Spec(name, tuple(extra), self._service_environment(0, 0), logs / f"{name}.log", stop_rank=0)
@@ -229,7 +235,7 @@ class LocalStack:
             *self._redis_args,
         )
 
-    def _service_environment(self, port: int, partition: int) -> dict[str, str]:
+    def _service_environment(self, port: int, partition: int, venue: str | None = None) -> dict[str, str]:
         own = {
             **ALLOCATOR,
             "PYTHONPATH": _python_path(),
@@ -243,6 +249,8 @@ class LocalStack:
         }
         if not self.has_analytics:
             own["FILLSTREAM_DATABASE__TYPE"] = "none"
+        if venue is not None:
+            own[VENUE_VARIABLE] = venue
         if port:
             own["FILLSTREAM_SERVICE__PORT"] = str(port)
         return {**bare_environment(), **own, **self._environ}
@@ -255,10 +263,14 @@ def _python_path() -> str:
     return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), "" if installed else home]))
 
 
-def _services(topology: Topology) -> Iterator[tuple[str, tuple[str, ...], int]]:
-    """Yield name, module with arguments, and partition of every service: all first partitions, then the others."""
-    for place in sorted(places(topology), key=lambda place: place.partition > 0):
-        yield process_name(place, topology), place.program.command, place.partition
+def _services(topology: Topology) -> Iterator[tuple[str, tuple[str, ...], int, str | None]]:
+    """Yield name, module with arguments, partition and venue of every service.
+
+    First those that every desk has, on the ports that it always had: first partitions, at the first venue.
+    """
+    others = {place: place.partition > 0 or place.venue not in (None, topology.venues[0]) for place in places(topology)}
+    for place in sorted(others, key=others.__getitem__):
+        yield process_name(place), place.program.command, place.partition, place.venue
 
 
 # ----------------------------------------------------------------------------------------------- the data directory

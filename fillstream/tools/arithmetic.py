@@ -6,8 +6,8 @@ problems, each a sentence. Never uses a service's code: an error in a service's 
 What is done again:
 - each event of an order: whose it is stays, cum_qty is the sum of its fills so far, leaves_qty what is left by its
   state, avg_px the mean of its fills, its quantity only an amendment's or the venue's to change;
-- each fee: the size of the traded value times the basis points of its liquidity, half to even to 8 decimals; or the
-  commission that the venue said, 0 beside one in another currency;
+- each fee: the size of the traded value times the basis points of its liquidity, the venue's where it has its own,
+  half to even to 8 decimals; or the commission that the venue said, 0 beside one in another currency;
 - each message of a position: the running sum of its fills, fees and cash; the mean entry price by what the fill did;
   realized and unrealized P&L against cash, mean and mark.
 """
@@ -67,6 +67,7 @@ class Books:
 
     orders: dict[str, TracedOrder] = field(default_factory=dict)
     instruments: dict[str, Event] = field(default_factory=dict)
+    venues: dict[str, Event] = field(default_factory=dict)
     fills: dict[tuple[str, str], Event] = field(default_factory=dict)
     holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
     _found: dict[str, list[str]] = field(default_factory=dict)
@@ -94,6 +95,8 @@ class Books:
         """Take the next event of a journal."""
         if event["type"] == "InstrumentDefined":
             self.instruments[event["symbol"]] = event
+        elif event["type"] == "VenueDefined":
+            self.venues[event["venue"]] = event
         if "leaves_qty" not in event:
             self._refused(event)
             return
@@ -136,7 +139,9 @@ class Books:
             same = event["comm_currency"] == event["currency"]
             self._expect(what, "fee", fee, Decimal(event["commission"]) if same else Decimal(0))
             return
-        bps = Decimal(terms["maker_fee_bps" if event["liquidity"] == "MAKER" else "taker_fee_bps"])
+        rate = "maker_fee_bps" if event["liquidity"] == "MAKER" else "taker_fee_bps"
+        at_venue = self.venues.get(event["venue"], {}).get(rate)
+        bps = Decimal(terms[rate] if at_venue is None else at_venue)
         owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
         self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))
 

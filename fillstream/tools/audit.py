@@ -32,7 +32,9 @@ from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS, ControlEvent
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
+from fillstream.libs.common.messages.stages import label_of
 from fillstream.libs.common.messages.topology import Topology, id_ms, stream_name
+from fillstream.libs.common.messages.venue import reporting_venue
 from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.runtime.log import RedisLog, connect
 from fillstream.libs.common.runtime.runner import FoldFailed
@@ -128,11 +130,11 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
     dead = list(_messages(source, topology.dead))
     found.dead.update(letter["reason"] for letter in dead)
     signal_ms: dict[str, int] = {}
-    resting: dict[int, int] = {}
+    resting: dict[str, int] = {}
     for stage in stages:
         same = _check_replay(found, source, stage)
         if stage.name == "engine" and same:
-            resting[stage.partition] = stage.gauges()["resting_orders"][""]
+            resting[stage.inbox] = stage.gauges()["resting_orders"][""]
     instructions: Counter[str] = Counter()
     reports: dict[str, Report] = {}
     controls: dict[str, str] = {}
@@ -151,7 +153,7 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
 
 def _check_replay(found: Audit, source: Source, stage: Stage) -> bool:
     """Note where a log folds to other bytes; return whether the stage has the state it had."""
-    name = f"{stage.name} {stage.partition}"
+    name = f"{label_of(stage.name, stage.inbox)} {stage.partition}"
     try:
         result = source.replay(stage)
     except (Inconsistent, FoldFailed) as error:
@@ -174,7 +176,7 @@ def _read_inbox(
     reports: dict[str, Report],
     controls: dict[str, str],
 ) -> None:
-    """Gather instructions by signal_id, the engine's fills by exec_id and controls by entry from one orders inbox."""
+    """Gather instructions by signal_id, venues' fills, and controls by entry, from an orders inbox."""
     name = stream_name("orders", partition)
     for entry_id, fields in source.entries(topology.orders(partition)):
         if CONTROL in fields:
@@ -185,11 +187,12 @@ def _read_inbox(
             document = orjson.loads(fields[b"data"])
             if document["type"] != "VenueReport":
                 instructions[document["signal_id"]] += 1
-        for raw in REPORT.iter_unpack(fields.get(b"frame", b"")):
-            report = Report._make(raw)
-            if report.type == ReportType.FILLED and not report.flags & ReportFlag.HOUSE:
-                side = "B" if report.side == Side.BUY else "S"
-                reports[f"{report.match_id}-{side}-{report.order_id}"] = report
+        for part, frame in fields.items():
+            venue = reporting_venue(part)
+            for report in map(Report._make, REPORT.iter_unpack(frame)) if venue else ():
+                if report.type == ReportType.FILLED and not report.flags & ReportFlag.HOUSE:
+                    side = "B" if report.side == Side.BUY else "S"
+                    reports[f"{venue}-{report.match_id}-{side}-{report.order_id}"] = report
 
 
 def _check_signals(
@@ -227,7 +230,7 @@ def _check_journal(
     dead: list[dict[str, Any]],
     instructions: Counter[str],
     reports: dict[str, Report],
-    resting: dict[int, int],
+    resting: dict[str, int],
 ) -> None:
     books = Books()
     answers: Counter[str] = Counter()
@@ -243,7 +246,8 @@ def _check_journal(
                 if event["type"] == "OrderRejected":
                     found.rejects[event["reason"]] += 1
                 elif event["type"] == "OrderFilled":
-                    key = f"{event['exec_id'].split('-', 1)[1]}-{event['order_id']}"
+                    number, side = event["exec_id"].split("-")[-2:]
+                    key = f"{event['venue']}-{number}-{side}-{event['order_id']}"
                     if key in fills:
                         found.problems.append(f"fill {event['exec_id']} of order {event['order_id']} happened twice")
                     fills[key] = event

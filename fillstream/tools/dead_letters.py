@@ -16,6 +16,7 @@ import redis
 from fillstream.libs.common.messages import wire
 from fillstream.libs.common.messages.bad_entry import BadEntry, unpack_raw
 from fillstream.libs.common.messages.topology import Topology, stream_name
+from fillstream.libs.common.messages.venue import reporting_venue
 
 PAGE = 1000
 SIGNALS = stream_name("signals")
@@ -131,7 +132,7 @@ def changed(it: Letter, changes: Mapping[str, str], topology: Topology) -> dict[
         except TypeError as error:
             raise CannotRedrive(f"{it.id}: {error}; set it as well") from None
         return {name.encode(): value.encode() for name, value in flat.items()}
-    if b"frame" in it.raw:
+    if any(reporting_venue(name) for name in it.raw):
         raise CannotRedrive(f"{it.id}: a frame of 64-byte records has no fields to set")
     if b"data" in it.raw:
         try:

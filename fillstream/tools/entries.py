@@ -14,6 +14,7 @@ import orjson
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.topology import KINDS, Topology
+from fillstream.libs.common.messages.venue import reporting_venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,9 @@ def is_tick(fields: Mapping[bytes, bytes]) -> bool:
 def read_entry(kind: str | None, entry_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
     """Return an entry as a dict: `id`, and its message's fields, its frame's records, or its raw fields as text."""
     shown: dict[str, Any] = {"id": entry_id}
-    if b"frame" in fields:
-        return shown | {"records": _records(kind, fields[b"frame"])}
+    for name, frame in fields.items():
+        if (venue := reporting_venue(name)) is not None:
+            return shown | ({"venue": venue} if kind == "orders" else {}) | {"records": _records(kind, frame)}
     if b"data" in fields:
         try:
             message = orjson.loads(fields[b"data"])

@@ -14,7 +14,7 @@ from fillstream.libs.common.messages.stages import STAGES, places
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.runtime.stage import Stage
 
-Make = Callable[[Settings, int], Stage]
+Make = Callable[..., Stage]
 
 
 def partitions(settings: Settings, stage: str) -> int:
@@ -26,20 +26,22 @@ def partitions(settings: Settings, stage: str) -> int:
     return settings.topology().partitions(STAGES[stage].partitioned_by)
 
 
-def fresh_stage(settings: Settings, stage: str, partition: int) -> Stage:
-    """Return a stage as its process would construct it.
+def fresh_stage(settings: Settings, stage: str, partition: int, venue: str | None = None) -> Stage:
+    """Return a stage as its process would construct it; at the desk's first simulated venue if there is one for each.
 
     Raises:
         KeyError: there is no stage of that name.
     """
     folds = cast(Mapping[str, Make], import_module(f"{STAGES[stage].module}.app").FOLDS)
-    return folds[stage](settings, partition)
+    if not STAGES[stage].inbox.per_venue:
+        return folds[stage](settings, partition)
+    return folds[stage](settings, partition, venue or settings.topology().venues[0])
 
 
 def all_stages(settings: Settings) -> list[Stage]:
     """Return every partition of every stage, fresh."""
     return [
-        fresh_stage(settings, place.program.name, place.partition)
+        fresh_stage(settings, place.program.name, place.partition, place.venue)
         for place in places(settings.topology())
         if place.inbox is not None
     ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from fillstream.libs.common.messages.stages import Place, places
+from fillstream.libs.common.messages.stages import Place, name_at, places
 from fillstream.libs.common.messages.topology import Topology
 
 SILENT_MS = 5000
@@ -24,6 +24,7 @@ class StageState:
     """One partition of a stage.
 
     Attributes:
+        stage: its name, with the venue's where that is not SIM: `engine-SIM2`.
         state: live, recovering, paused, stopping, crashed; `down` when it has been silent; `never started`.
         lag: entries of its inbox that it has not committed.
         entries_per_s: throughput of its last second.
@@ -83,7 +84,7 @@ def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageStat
         state = "down"
     age_s = _float(told, "snapshot_age_s")
     return StageState(
-        stage=stage,
+        stage=name_at(stage, place.venue),
         partition=place.partition,
         state=state,
         inbox=None if inbox is None else topology.key(inbox),

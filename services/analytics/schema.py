@@ -42,6 +42,7 @@ ARROW_OF: dict[str, pa.DataType] = {
     "VARCHAR": pa.string(),
     "VARCHAR[]": pa.list_(pa.string()),
     "BIGINT": pa.int64(),
+    "BOOLEAN": pa.bool_(),
     "BLOB": pa.binary(),
     TIME: pa.timestamp("ms"),
     MONEY: MONEY_ARROW,
@@ -112,6 +113,8 @@ def sql_type(name: str, annotation: Any) -> str:
         return MONEY
     if annotation is int:
         return "BIGINT"
+    if annotation is bool:
+        return "BOOLEAN"
     if annotation is str or (isinstance(annotation, type) and issubclass(annotation, StrEnum)):
         return "VARCHAR"
     if get_origin(annotation) is Literal:

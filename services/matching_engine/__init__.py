@@ -1,1 +1,1 @@
-"""The venue SIM: a price-time-priority book in C behind frames."""
+"""Simulated venues, SIM first: a price-time-priority book in C behind frames."""

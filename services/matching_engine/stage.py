@@ -32,6 +32,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
+from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.refusals import refusal_of
@@ -111,6 +112,8 @@ class EngineStage:
     def __init__(self, topology: Topology, partition: int, listings: Mapping[int, Listing], venue: str = SIM) -> None:
         self.partition = partition
         self.inbox = stream_name("commands", partition, venue)
+        self._venue = venue
+        self._field = reports_field(venue)
         self._answers = topology.names("orders")
         self._known_partitions = bytes(range(min(topology.account_partitions, 256)))
         self._market = stream_name("market", partition)
@@ -176,12 +179,12 @@ class EngineStage:
     def _answer(self, reports: bytes, out: Outputs) -> None:
         """Send to each account partition what it hears, uncopied where the only one hears all of it."""
         if len(self._answers) == 1 and _partitions_in(reports, _REPORT_PARTITION, b"\0"):
-            out.record(self._answers[0], reports)
+            out.record(self._answers[0], reports, self._field)
             return
         for partition, stream in enumerate(self._answers):
             heard = self._engine.select(reports, partition)
             if heard:
-                out.record(stream, heard)
+                out.record(stream, heard, self._field)
 
     def _bury_refused(self, frame: bytes, reports: bytes, out: Outputs) -> None:
         """Send what the engine refused of the house to `dead`, one by one: no account partition hears of it.
@@ -217,7 +220,8 @@ class EngineStage:
             at = takes.find(1, at + 1)
         for number, trades in by_symbol.items():
             symbol = self._listings[number].symbol
-            message = {"type": "Trades", "v": Trades.VERSION, "time": ms, "symbol": symbol, "trades": trades}
+            message = {"type": "Trades", "v": Trades.VERSION, "time": ms, "symbol": symbol, "venue": self._venue}
+            message["trades"] = trades
             out.market(self._market, message)
 
     def _publish_depth(self, ms: int, out: Outputs) -> None:
@@ -234,6 +238,7 @@ class EngineStage:
                     "v": Depth.VERSION,
                     "time": ms,
                     "symbol": listing.symbol,
+                    "venue": self._venue,
                     "bids": self._levels(listing, number, Side.BUY),
                     "asks": self._levels(listing, number, Side.SELL),
                 },

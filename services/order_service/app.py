@@ -20,6 +20,8 @@ def desk_config(settings: Settings) -> DeskConfig:
         default_order_type=params.default_order_type,
         default_time_in_force=params.time_in_force,
         retention_ms=settings.order_cache.ttl * 1000 if settings.order_cache.enabled else 0,
+        venue=settings.execution.venue,
+        venues=dict(settings.execution.venues),
         max_quote_age_ms=settings.execution.max_quote_age_ms,
     )
 

@@ -4,7 +4,7 @@ Flows in: a `Books`; or the bytes that this release or an older one wrote. Flows
 the books again. Never books anything, never guesses what it does not know.
 
     version, read, sent, fills
-    instruments [{symbol, currency, tick_size, lot_size, multiplier, mark, positions [{account, ...}]}]
+    instruments [{symbol, venue, currency, tick_size, lot_size, multiplier, mark, positions [{account, ...}]}]
 
 Integers that may pass 64 bits are text. Lists keep the order of the books: marks are told in it. A field of `Position`
 that is added with a default needs no more; what changes a shape raises `VERSION` and adds a step to `UPCASTS`.
@@ -19,6 +19,7 @@ import orjson
 
 from fillstream.libs.common.ledger.average import Holdings, Position
 from fillstream.libs.common.messages.reference import InstrumentUnits
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 
 VERSION = 2
@@ -37,6 +38,7 @@ class Books:
         sent: number of the last message sent.
         fills: what fills did to positions, counted.
         holdings: of every instrument, by symbol.
+        venues: whose quotes mark an instrument, by symbol.
     """
 
     read: int = 0
@@ -45,6 +47,7 @@ class Books:
         default_factory=lambda: {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
     )
     holdings: dict[str, Holdings] = field(default_factory=dict)
+    venues: dict[str, str] = field(default_factory=dict)
 
 
 def dump(books: Books) -> bytes:
@@ -55,14 +58,15 @@ def dump(books: Books) -> bytes:
             "read": books.read,
             "sent": books.sent,
             "fills": books.fills,
-            "instruments": [_holdings(each) for each in books.holdings.values()],
+            "instruments": [_holdings(each, books.venues[each.symbol]) for each in books.holdings.values()],
         }
     )
 
 
-def _holdings(holdings: Holdings) -> Document:
+def _holdings(holdings: Holdings, venue: str) -> Document:
     return {
         "symbol": holdings.symbol,
+        "venue": venue,
         **holdings.units.values(),
         "mark": None if holdings.mark is None else str(holdings.mark),
         "positions": [
@@ -85,11 +89,12 @@ def load(data: bytes) -> Books:
     document = upcast("positions snapshot", document, document.get("version", 1), VERSION, UPCASTS)
     check_names("positions snapshot", document, _KEYS, _KEYS)
     holdings = {each["symbol"]: _load_holdings(each) for each in document["instruments"]}
-    return Books(document["read"], document["sent"], document["fills"], holdings)
+    venues = {each["symbol"]: each.get("venue", SIM) for each in document["instruments"]}
+    return Books(document["read"], document["sent"], document["fills"], holdings, venues)
 
 
 def _load_holdings(record: Document) -> Holdings:
-    check_names("instrument", record, _TERMS, _TERMS)
+    check_names("instrument", record, ("venue", *_TERMS), _TERMS)
     holdings = Holdings(record["symbol"], InstrumentUnits.out_of(record))
     if record["mark"] is not None:
         holdings.set_mark(int(record["mark"]))

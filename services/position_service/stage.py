@@ -20,7 +20,7 @@ from fillstream.libs.common.messages.journal import InstrumentDefined, OrderFill
 from fillstream.libs.common.messages.positions import PositionChanged, PositionMarked
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.sentences import sentences
-from fillstream.libs.common.messages.topology import stream_name
+from fillstream.libs.common.messages.topology import SIM, stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.money import Scale
 from fillstream.libs.common.values.versions import Unreadable
@@ -114,6 +114,7 @@ class PositionStage:
             units = InstrumentUnits.out_of(event)
         except ValidationError as error:
             raise Inconsistent(f"event {event['seq']}: {symbol}: {sentences(error)}") from None
+        self._books.venues[symbol] = event.get("venue") or SIM
         known = self._books.holdings.get(symbol)
         if known is None:
             self._books.holdings[symbol] = Holdings(symbol, units)
@@ -157,6 +158,8 @@ class PositionStage:
 
     def _quoted(self, event: Message, ms: int, out: Outputs) -> None:
         holdings = self._holdings_of(event)
+        if event["venue"] != self._books.venues[holdings.symbol]:
+            return  # others quote it, too; an instrument has one mark
         mark = _mark_of(event, holdings.price)
         if mark is None or mark == holdings.mark:
             return

@@ -281,3 +281,14 @@ def test_a_real_server_knows_every_line_of_redis_conf(client: redis.Redis) -> No
 def test_prometheus_scrapes_every_unit_and_nobody_else_under_that_name() -> None:
     assert sorted(scraped()["fillstream"]) == sorted(f"{unit.name}:{unit.port}" for unit in UNITS)
     assert "depends_on" not in SERVICES["prometheus"], "it must be there when the services are not"
+
+
+def test_the_second_venue_that_the_comment_shows_is_an_engine_like_the_first() -> None:
+    text = COMPOSE.read_text()
+    shown = re.search(r"^  # engine-sim2:\n(?:  #   .*\n)+", text, re.MULTILINE)
+    assert shown
+    made = yaml.safe_load(text.replace(shown[0], shown[0].replace("  # ", "  ")))["services"]
+    own = yaml.safe_dump(made["engine-sim2"]).replace("engine-sim2", "engine").replace("8016", "8006")
+    first = yaml.safe_dump(SERVICES["engine"]).replace("${FILLSTREAM_ENGINE_PORT:-8006}", "8006")
+    assert yaml.safe_load(own.replace("- --venue\n- SIM2\n", "")) == yaml.safe_load(first)
+    assert "8016" not in text.replace(shown[0], ""), "a port of its own"

@@ -155,6 +155,29 @@ def test_the_service_more_that_the_readme_shows_is_whole(tmp_path: Path, name: s
     assert len(built) == len(build(BASE)) + 4
 
 
+def test_the_second_venue_that_the_readme_shows_is_an_engine_like_the_first(tmp_path: Path) -> None:
+    for folder in ("k8s", "config", "deploy"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    section = README.read_text().split("## A second simulated venue")[1].split("\n## ")[0]
+    shown = yaml.safe_load("".join(line[4:] for line in section.splitlines(keepends=True) if line.startswith("    ")))
+    base = tmp_path / "k8s" / "base"
+    shutil.copytree(base / "engine", base / "engine-sim2")
+    file = base / "engine-sim2" / "statefulset.yaml"
+    own = yaml.safe_load(file.read_text())
+    own["metadata"]["name"] = "engine-sim2"
+    own["spec"]["template"]["spec"]["containers"][0] |= shown
+    file.write_text(yaml.safe_dump(own))
+    kustomization = base / "kustomization.yaml"
+    kustomization.write_text(kustomization.read_text().replace("  - engine\n", "  - engine\n  - engine-sim2\n"))
+    built = build(base)
+    (second,) = [each for each in built if each["kind"] == "StatefulSet" and each["metadata"]["name"] == "engine-sim2"]
+    kubernetes_validate.validate(second, VERSIONS[-1], strict=True)
+    (made,) = second["spec"]["template"]["spec"]["containers"]
+    assert made["args"] == [*container("engine")["args"], "--venue", "SIM2"]
+    assert not {unit.port for unit in UNITS} & {made["ports"][0]["containerPort"]}
+    assert len(built) == len(build(BASE)) + 4
+
+
 # ------------------------------------------------------------------------------------------------ the units and redis
 
 

@@ -200,19 +200,23 @@ CASES = [
     inbox("an unknown instruction", {"data": b'{"type":"Sell"}'}, "unknown_type", r"got 'Sell'"),
     inbox("NaN in an instruction", instruction(quantity="NaN"), "bad_value", r"quantity: must be a finite number"),
     inbox("a number for a text", instruction(quantity=5), "bad_value", r"quantity: must be a number as text, got 5"),
-    inbox("a torn frame of reports", {"frame": NOISE(63)}, "bad_frame", r"frame: .* records of 64 bytes, got 63"),
-    inbox("an unknown field", {"date": b"1"}, "bad_entry", r"fields: must be one of data, frame, tick, config and"),
-    inbox("a report for nobody", {"frame": told(ReportType.ACCEPTED, 0)}, "unknown_order", r"order 0 was never given"),
+    inbox("a torn frame of reports", {"frame.SIM": NOISE(63)}, "bad_frame", r"frame: .* records of 64 bytes, got 63"),
+    inbox(
+        "an unknown field", {"date": b"1"}, "bad_entry", r"fields: must be one of data, frame.VENUE, tick, config and"
+    ),
+    inbox(
+        "a report for nobody", {"frame.SIM": told(ReportType.ACCEPTED, 0)}, "unknown_order", r"order 0 was never given"
+    ),
     inbox(
         "a report of no type",
-        {"frame": told(ReportType(1), 1, type=99, account=1, symbol=AAPL, side=1)},
+        {"frame.SIM": told(ReportType(1), 1, type=99, account=1, symbol=AAPL, side=1)},
         "bad_record",
         r"type: 99 is no report type",
     ),
     inbox(
         "a fill too many",
         {
-            "frame": told(
+            "frame.SIM": told(
                 ReportType.FILLED, 1, qty=9, match_id=999, account=1, symbol=AAPL, side=1, flags=ReportFlag.TAKER
             )
         },
@@ -221,7 +225,7 @@ CASES = [
     ),
     inbox(
         "another partition's report",
-        {"frame": told(ReportType.ACCEPTED, 1, partition=5)},
+        {"frame.SIM": told(ReportType.ACCEPTED, 1, partition=5)},
         "wrong_partition",
         r"partition: 5 must be one of",
     ),

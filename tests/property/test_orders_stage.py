@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from unittest.mock import patch
 
 import orjson
 from hypothesis import given, settings
@@ -12,9 +11,9 @@ from hypothesis import strategies as st
 from fillstream.libs.common.engine.frames import PARTITION_ALL, CommandType, Reason, ReportType
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import TimeInForce
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs
-from fillstream.services.order_service.orders import requests as orders_requests
 from fillstream.services.order_service.orders.config import DeskConfig, day_end
 from fillstream.services.order_service.orders.stage import OrdersStage
 from tests.support.orders import CONFIG, OrdersDesk, new_order, report, request
@@ -200,27 +199,29 @@ def without_time(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in event.items() if name != "time"} for event in events]
 
 
+CARELESS = but(DAILY, venues={SIM: VenueTerms(simulated=False, expires=False)})
+
+
 @settings(max_examples=150, deadline=None)
 @given(scripts, st.data())
 def test_more_ticks_in_between_change_nothing_but_when_it_is_told(script: list[Any], data: st.DataObject) -> None:
     """At a venue that leaves expiries to the desk, on a desk that lets go of nothing meanwhile."""
-    with patch.object(orders_requests, "expires_orders", lambda venue: False):
-        desk, ticked = OrdersDesk(DAILY), OrdersDesk(DAILY)
-        for each in (desk, ticked):
-            each.ms = day_end(each.ms) - 5_000
-        begun = len(desk.entries)
-        desk.quote(18490, 18500)
-        for step_ms, entry in script:
-            desk.ms += 10 * step_ms
-            desk.fold(fields_of(entry, desk))
-        desk.ms += 60_000
-        desk.tick(0)
-        for entry in desk.entries[begun:]:
-            for ms in data.draw(st.lists(st.integers(ticked.ms, entry.ms), max_size=2).map(sorted)):
-                ticked.ms = ms
-                ticked.tick(0)
-            ticked.ms = entry.ms
-            ticked.fold({**entry.fields})
+    desk, ticked = OrdersDesk(CARELESS), OrdersDesk(CARELESS)
+    for each in (desk, ticked):
+        each.ms = day_end(each.ms) - 5_000
+    begun = len(desk.entries)
+    desk.quote(18490, 18500)
+    for step_ms, entry in script:
+        desk.ms += 10 * step_ms
+        desk.fold(fields_of(entry, desk))
+    desk.ms += 60_000
+    desk.tick(0)
+    for entry in desk.entries[begun:]:
+        for ms in data.draw(st.lists(st.integers(ticked.ms, entry.ms), max_size=2).map(sorted)):
+            ticked.ms = ms
+            ticked.tick(0)
+        ticked.ms = entry.ms
+        ticked.fold({**entry.fields})
     assert without_time(ticked.events) == without_time(desk.events)
     assert ticked.commands == desk.commands
     for early, late in zip(ticked.events, desk.events, strict=True):

@@ -29,6 +29,10 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return version
     if name == "time":
         return 1_700_000_000_000 + number
+    if name == "venue":
+        return f"VENUE_{number}"
+    if annotation is bool:
+        return True
     if name in ("order_id", "parent_id"):
         return str(number)
     if annotation is int:

@@ -116,6 +116,7 @@ class OrdersDesk:
         self.entries: list[Entry] = []
         self.events: list[dict[str, Any]] = []
         self.commands: list[frames.Command] = []
+        self.sent_to: list[str] = []
         self.dead: list[dict[bytes, bytes]] = []
         self.matches = 0
         configuration = self.stage.configuration()
@@ -137,7 +138,8 @@ class OrdersDesk:
         fresh: list[dict[str, Any]] = []
         for stream, (kind, payloads) in self.out.by_stream.items():
             if kind == b"frame":
-                assert stream.startswith("commands.SIM.")
+                assert stream.startswith("commands.")
+                self.sent_to.append(stream)
                 for payload in payloads:
                     self.commands += [frames.Command._make(c) for c in frames.commands(payload)]
             else:
@@ -184,7 +186,7 @@ class OrdersDesk:
         before = len(self.dead)
         self.fold({b"frame": b"".join(records)})
         assert len(self.dead) == before + 1
-        assert self.dead[-1][b"raw:frame"] in records
+        assert self.dead[-1][b"raw:frame.SIM"] in records
         letter: dict[str, Any] = orjson.loads(self.dead[-1][b"data"])
         return letter
 

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import orjson
 
@@ -18,6 +19,7 @@ from fillstream.libs.common.messages.codes import OrderType, TimeInForce
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.market import market_message
 from fillstream.libs.common.messages.positions import position_message
+from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import Fenced
 from fillstream.libs.common.runtime.runner import Runner
@@ -31,7 +33,7 @@ from fillstream.services.position_service.stage import PositionStage
 from fillstream.tools.audit import Audit, audit
 from fillstream.tools.replay import Replay, replay
 from tests.support.memory_log import MemoryClock, MemoryLog, MemoryRedis, MemorySnapshots
-from tests.support.terms import account, instrument
+from tests.support.terms import account, but, instrument
 
 CENT, SHARE = Decimal("0.01"), Decimal(1)
 SYMBOLS = {"AAPL": 1, "MSFT": 2, "SPY": 3}
@@ -50,6 +52,13 @@ CONFIG = DeskConfig(
     retention_ms=5_000,
     max_quote_age_ms=60_000,
 )
+TWO_VENUES = but(
+    CONFIG,
+    instruments=dict(CONFIG.instruments) | {"MSFT": but(CONFIG.instruments["MSFT"], venue="SIM2")},
+    accounts=dict(CONFIG.accounts) | {"beta": but(CONFIG.accounts["beta"], venue="SIM2")},
+    venues={SIM: VenueTerms(), "SIM2": VenueTerms(taker_fee_bps=Decimal("1.5"))},
+)
+"""MSFT is traded at the second venue, and so is whatever beta trades; everything else at SIM."""
 GARBAGE = (
     {b"data": b"{not json"},
     {b"\xff": b"\xfe"},
@@ -83,21 +92,28 @@ class Slot:
 
 class SimulatedDesk:
     def __init__(
-        self, seed: int, accounts: int = 1, symbols: int = 1, prefix: str = "", controls: bool = False
+        self,
+        seed: int,
+        accounts: int = 1,
+        symbols: int = 1,
+        prefix: str = "",
+        controls: bool = False,
+        config: DeskConfig = CONFIG,
     ) -> None:
         self.dice = random.Random(seed)
         self.operator = random.Random(f"operator {seed}") if controls else None
         self.told: list[tuple[str, bytes]] = []
         self.redis = MemoryRedis()
-        self.topology = Topology(accounts, symbols, prefix)
-        listings = {each.id: Listing(symbol, each) for symbol, each in CONFIG.instruments.items()}
+        self.topology = Topology(accounts, symbols, prefix, tuple(config.venues))
+        listings = {each.id: Listing(symbol, each) for symbol, each in config.instruments.items()}
         t = self.topology
         self.slots = [Slot(lambda: SignalsStage(t))]
         for a in range(accounts):
-            self.slots.append(Slot(lambda a=a: OrdersStage(t, a, CONFIG)))  # type: ignore[misc]
+            self.slots.append(Slot(lambda a=a: OrdersStage(t, a, config)))  # type: ignore[misc]
             self.slots.append(Slot(lambda a=a: PositionStage(a)))  # type: ignore[misc]
-        for s in range(symbols):
-            self.slots.append(Slot(lambda s=s: EngineStage(t, s, listings)))  # type: ignore[misc]
+        for v in t.venues:
+            for s in range(symbols):
+                self.slots.append(Slot(lambda s=s, v=v: EngineStage(t, s, listings, v)))  # type: ignore[misc]
         self.sent = 0
         self.crashes = 0
         self._used: list[dict[bytes, bytes]] = []
@@ -296,13 +312,20 @@ class SimulatedDesk:
         else:
             self._mid[symbol] = mid = max(100, self._mid[symbol] + dice.randrange(-10, 11))
             record = frames.quote(number, mid - 2, dice.randrange(0, 300), mid + 2, dice.randrange(0, 300))
-        self.redis.add(self.topology.commands(SIM, self.topology.symbol_partition(symbol)), {b"frame": record})
+        venues = self.topology.venues
+        venue = dice.choice(venues) if len(venues) > 1 else SIM
+        self.redis.add(self.topology.commands(venue, self.topology.symbol_partition(symbol)), {b"frame": record})
 
     # -------------------------------------------------------------------------------------------- the judgment
 
     def entries(self, stream: str) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         for entry in self.redis.streams.get(stream, []):
             yield entry.id, entry.fields
+
+    def journal(self, partition: int) -> Iterator[dict[str, Any]]:
+        for _, fields in self.entries(self.topology.events(partition)):
+            if b"data" in fields:
+                yield orjson.loads(fields[b"data"])
 
     def replay(self, stage: Stage) -> Replay:
         return replay(MemoryLog(self.redis, self.topology, stage.name, stage.inbox), stage)

@@ -15,6 +15,7 @@ import typer
 from fillstream.cli.commands import RUN
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, RedisUrl
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.tools.render import as_json, console
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ Speed = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="The same seed makes the same market and the same signals.")]
 
 
+Venue = Annotated[str, typer.Option("--venue", help="The simulated venue that is quoted.")]
+
+
 class Source(StrEnum):
     """Kinds of market data besides CSV files."""
 
@@ -60,6 +64,7 @@ def feed(
     speed: Speed = None,
     seed: Seed = 1,
     count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after so many quotes and trades.")] = None,
+    venue: Venue = SIM,
     heartbeat: Annotated[
         Path | None, typer.Option("--heartbeat", help="Touch this file after each append, for a health check.")
     ] = None,
@@ -67,7 +72,7 @@ def feed(
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """Quote the market to the venue SIM, so that orders find somebody to trade with.
+    """Quote the market to a simulated venue, so that orders find somebody to trade with.
 
     \b
     fillstream feed synthetic --speed 1              until Ctrl-C or SIGTERM
@@ -84,14 +89,15 @@ def feed(
     endless = source == Source.SYNTHETIC and count is None
     with as_a_service("feed"):
         desk = find_target(config, redis_url)
+        _check_venue(venue, desk.topology)
         instruments = listed(desk.settings.instruments)
         with desk.client() as client:
             if endless:
-                moments = going_on(client.redis, desk.topology, _quoted(instruments), STARTS_AT, seed)
+                moments = going_on(client.redis, desk.topology, _quoted(instruments), STARTS_AT, seed, venue)
             else:
                 moments = islice(_moments(source, capture, instruments, seed), count)
             speed = 1.0 if endless and speed is None else speed
-            records = run(client.redis, desk.topology, moments, speed, heartbeat)
+            records = run(client.redis, desk.topology, moments, speed, heartbeat, venue)
     if json:
         as_json({"records": records})
     else:
@@ -112,6 +118,7 @@ def demo(
     ] = None,
     signals: Annotated[int, typer.Option("--signals", min=1, help="How many the client publishes.")] = DEMO_SIGNALS,
     seed: Seed = 1,
+    venue: Venue = SIM,
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Keep everything here.  \\[default: a folder that is removed]")
     ] = None,
@@ -136,10 +143,11 @@ def demo(
     out = Console(stderr=True, highlight=False) if json else console()
     with tempfile.TemporaryDirectory(prefix="fillstream-demo-") as scratch:
         stack = LocalStack(data_dir or Path(scratch), base_port=0, redis_port=0, config=config)
+        _check_venue(venue, stack.settings.topology())
         market, moments = _demo_market(stack.settings, capture, seed)
         if capture is None and speed is None:
             speed = DEMO_SPEED
-        result = _played(stack, market, moments, signals, seed, speed, out)
+        result = _played(stack, market, moments, signals, seed, speed, venue, out)
     if json:
         as_json(result)
     else:
@@ -155,6 +163,7 @@ def _played(
     signals: int,
     seed: int,
     speed: float | None,
+    venue: str,
     out: Console,
 ) -> dict[str, Any]:
     """Start the stack, let the market and a client run, stop it; return the summary."""
@@ -169,7 +178,8 @@ def _played(
         out.print(f"the desk is up: Redis at {stack.redis_url}, {len(stack.processes)} processes")
         began = time.monotonic()
         try:
-            play(stack.redis_url, stack.settings, market, moments, traffic, signals, speed, out, stack.has_analytics)
+            with_analytics = stack.has_analytics
+            play(stack.redis_url, stack.settings, market, moments, traffic, signals, speed, out, with_analytics, venue)
         except FeedError as error:
             raise Stop(Exit.USAGE, str(error)) from error
         except DemoError as error:
@@ -179,6 +189,11 @@ def _played(
             stored = analytics_counts(stack.url("analytics")) if stack.has_analytics else None
             found = judge(stack.redis_url, stack.settings, stored)
     return summary(found, stored, seconds)
+
+
+def _check_venue(venue: str, topology: Topology) -> None:
+    if venue not in topology.venues:
+        raise Stop(Exit.NOT_FOUND, f"venue: must be one of {', '.join(topology.venues)}, got {venue}")
 
 
 def _quoted(instruments: dict[str, Listed]) -> dict[str, Listed]:

@@ -10,7 +10,7 @@ import typer
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, RedisUrl
-from fillstream.libs.common.messages.stages import STAGES
+from fillstream.libs.common.messages.stages import STAGES, label_of
 from fillstream.tools.render import as_json, console
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ def replay(
         str, typer.Option("--stage", "-s", click_type=click.Choice(list(STAGES)), help="Whose log.")
     ] = "orders",
     partition: Annotated[int, typer.Option("--partition", "-p", min=0, help="Which partition of it.")] = 0,
+    venue: Annotated[
+        str | None, typer.Option("--venue", help="Whose engine, of a desk with several simulated venues.")
+    ] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="ID", help="Stop after this entry.")] = None,
     json: AsJson = False,
     redis_url: RedisUrl = None,
@@ -36,6 +39,7 @@ def replay(
 
     \b
     fillstream replay --stage orders
+    fillstream replay --stage engine --venue SIM2
     fillstream replay --stage positions --until 1723161600000-0 --json
 
     Nothing is written: a live stage does not notice. With --json the whole state is there, as it was at that moment.
@@ -53,7 +57,11 @@ def replay(
     count = partitions(desk.settings, stage)
     if partition >= count:
         raise Stop(Exit.NOT_FOUND, f"partition: {stage} has 0 to {count - 1}, got {partition}")
-    folded = fresh_stage(desk.settings, stage, partition)
+    if venue is not None and not STAGES[stage].inbox.per_venue:
+        raise Stop(Exit.USAGE, f"venue: there is one {stage} stage for all venues, got {venue}")
+    if venue is not None and venue not in desk.topology.venues:
+        raise Stop(Exit.NOT_FOUND, f"venue: must be one of {', '.join(desk.topology.venues)}, got {venue}")
+    folded = fresh_stage(desk.settings, stage, partition, venue)
     client = connect(desk.redis_url)
     try:
         log = RedisLog(client, desk.topology, folded.name, folded.inbox)
@@ -73,6 +81,7 @@ def replay(
 def _as_dict(result: Replay) -> dict[str, object]:
     return {
         "stage": result.stage.name,
+        "inbox": result.stage.inbox,
         "partition": result.stage.partition,
         "upto": result.upto,
         "entries": result.entries,
@@ -104,7 +113,8 @@ def _show(result: Replay) -> None:
             out.print(f"  {family}{' ' if name else ''}{name}: {count:,}", markup=False)
     for each in result.decided if result.foreign else ():
         out.print(f"  entries after {each.after} up to {each.upto} were decided by {each.release}", markup=False)
-    where = f"{result.stage.name} {result.stage.partition}, {result.entries:,} entries up to {result.upto}"
+    name = label_of(result.stage.name, result.stage.inbox)
+    where = f"{name} {result.stage.partition}, {result.entries:,} entries up to {result.upto}"
     match result.agrees:
         case True:
             out.print(f"[green]the output hash agrees[/]: {where}: {result.digest.hex()}")

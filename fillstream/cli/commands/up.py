@@ -14,6 +14,7 @@ import typer
 
 from fillstream.cli.commands import RUN
 from fillstream.cli.options import Config, ServerUrl
+from fillstream.libs.common.messages.stages import name_at
 from fillstream.stack.running import BASE_PORT, REDIS_PORT, safe_url
 from fillstream.tools.render import console, print_table
 
@@ -24,7 +25,7 @@ LOOK_S = 0.2
 
 
 class Feed(StrEnum):
-    """Which market the venue SIM plays."""
+    """Which market the simulated venues play."""
 
     NONE = "none"
     SYNTHETIC = "synthetic"
@@ -64,8 +65,12 @@ def up(
     from fillstream.libs.common.process.settings import load_settings
     from fillstream.stack.stack import PYTHON, LocalStack
 
-    more = {} if feed is Feed.NONE else {"feed": (*PYTHON, "fillstream", "feed", feed.value, "--speed", "1")}
-    place = data_dir or load_settings(config).database.data_dir
+    settings = load_settings(config)
+    more = {
+        name_at("feed", venue): (*PYTHON, "fillstream", "feed", feed.value, "--speed", "1", "--venue", venue)
+        for venue in (settings.topology().venues if feed is not Feed.NONE else ())
+    }
+    place = data_dir or settings.database.data_dir
     stack = LocalStack(place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more)
     out = console()
     with _Interrupts() as interrupts, stack:
@@ -116,7 +121,7 @@ def _show(stack: LocalStack, out: Any) -> None:
     print_table(out, "the desk is up", ("what", "where", "pid", "log"), rows)
     out.print(f"data and logs: {stack.data_dir}", markup=False, soft_wrap=True)
     out.print("every service: /health /ready /metrics /docs", markup=False)
-    if "feed" in stack.processes:
+    if any(name.startswith("feed") for name in stack.processes):
         out.print("the market is made up (--feed none for none)", style="yellow")
     if not stack.has_analytics and stack.settings.database.type != "none":
         text = f"analytics is not installed: no orders, fills, positions and SQL to read; {how_to_get('analytics')}"

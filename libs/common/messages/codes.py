@@ -12,7 +12,6 @@ from typing import Self
 DEFAULT_ACCOUNT = "default"
 MAX_SIGNAL_BYTES = 65_536
 """A signal's fields together may not be larger (bytes)."""
-VENUE = "SIM"
 """Where orders go."""
 IDEMPOTENCY_MS = 24 * 3600 * 1000
 """How long, in log time, a signal_id and a client_order_id are remembered at least (milliseconds): one window, as the

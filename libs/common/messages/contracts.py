@@ -14,7 +14,7 @@ from fillstream.libs.common.messages.journal import JournalEvent
 from fillstream.libs.common.messages.market import MarketMessage
 from fillstream.libs.common.messages.positions import PositionMessage
 from fillstream.libs.common.messages.signals import ReportStatus, Signal
-from fillstream.libs.common.messages.venue import Frame, VenueReport
+from fillstream.libs.common.messages.venue import Frame, ReportFrame, VenueReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Contract:
 CONTRACTS: Final[dict[str, Contract]] = {
     "signals": Contract(Signal, "What clients publish: orders, cancels and amendments, in many shapes."),
     "orders": Contract(
-        Signal | ReportStatus | VenueReport | AnyControl | Frame,
+        Signal | ReportStatus | VenueReport | AnyControl | ReportFrame,
         "The inbox of an account partition: instructions, decimals as strings; reports of venues, as frames of "
         "fs_report records or as JSON; and an operator's controls.",
     ),

@@ -5,18 +5,21 @@ Flows in: what the orders stage decided. Flows out: validated models. Never orde
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter
 
-from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, VenueId, by_type
+from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, VenueId, by_type, of_version
 from fillstream.libs.common.messages.codes import OrderType, OrdStatus, Side, TimeInForce, TradingSession
 from fillstream.libs.common.messages.reference import (
     AccountFields,
     AccountId,
     InstrumentFields,
     InstrumentId,
+    VenueTerms,
 )
+from fillstream.libs.common.messages.venue import at_sim
+from fillstream.libs.common.values.versions import Upcasts
 
 
 class Event(Message):
@@ -92,8 +95,11 @@ class OrderFilled(OrderEvent):
     told beside a fee of 0, until positions keep fees of other currencies.
     """
 
+    UPCASTS: ClassVar[Upcasts] = {1: at_sim}
+    v: int = of_version(2)
     type: Literal["OrderFilled"] = "OrderFilled"
-    exec_id: Id = Field(description="unique per fill: symbol partition, trade number and side")
+    exec_id: Id = Field(description="unique per fill: venue, symbol partition, trade number and side")
+    venue: Name
     last_qty: Number
     last_px: Number
     liquidity: Literal["MAKER", "TAKER"]
@@ -191,8 +197,17 @@ class OrderStatusReported(OrderEvent):
     text: str
 
 
+class VenueDefined(VenueTerms, Event):
+    """Terms of a venue that decisions after this event use. SIM has the defaults until it is defined."""
+
+    model_config = Event.model_config
+
+    type: Literal["VenueDefined"] = "VenueDefined"
+    venue: Name
+
+
 class InstrumentDefined(InstrumentFields, Event):
-    """Terms of an instrument that decisions after this event use."""
+    """Terms of an instrument that decisions after this event use; `venue` is the one whose quotes mark it."""
 
     model_config = Event.model_config
 
@@ -246,10 +261,13 @@ class ControlReported(ControlEvent):
 
 
 class QuoteUpdated(Event):
-    """The market as this partition last saw it: 250 ms after a first symbol's changed, once for each that did."""
+    """A venue's market as this partition last saw it: 250 ms after a first one changed, once for each that did."""
 
+    UPCASTS: ClassVar[Upcasts] = {1: at_sim}
+    v: int = of_version(2)
     type: Literal["QuoteUpdated"] = "QuoteUpdated"
     symbol: Name
+    venue: Name
     bid_px: Number | None
     bid_qty: Number
     ask_px: Number | None
@@ -306,6 +324,7 @@ JournalEvent = Annotated[
     | OrdersMassCanceled
     | SessionChanged
     | BandsChanged
+    | VenueDefined
     | InstrumentDefined
     | AccountDefined
     | ControlApplied

@@ -1,6 +1,6 @@
-"""What the desk trades and for whom: the one definition of an instrument's and an account's terms.
+"""What the desk trades, for whom and where: the one definition of an instrument's, an account's and a venue's terms.
 
-Flows in: instruments.yaml and accounts.yaml by way of the settings, or a configuration entry of an inbox. Flows out:
+Flows in: what the settings say of instruments, accounts and venues, or a configuration entry of an inbox. Flows out:
 frozen models, and their values as canonical JSON has them. Never reads a file, never decides anything.
 
 Everything else is derived from the fields here: the settings' sections, the configuration entry, the events
@@ -17,10 +17,11 @@ from enum import StrEnum
 from typing import Annotated, Any, Protocol, Self
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
 from fillstream.libs.common.messages.base import Name, exact_number
+from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 
 MAX_ACCOUNT_ID = 0xFFFF_FFFF
@@ -109,6 +110,33 @@ class ReferenceData(BaseModel):
         return {name: written(getattr(self, name)) for name in type(self).model_fields}
 
 
+VenueName = Annotated[str, StringConstraints(pattern=f"^{VENUE_NAME.pattern}$")]
+Bps = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=-BPS, le=BPS), WRITTEN]
+
+
+def _own_venue(of: str, otherwise: str, fix: str) -> Any:
+    return about(f"where orders {of} go, one of execution.venues; without one {otherwise}", fix=fix, fixed=True)
+
+
+class VenueTerms(ReferenceData):
+    """What is known of a venue. Its fees go before an instrument's."""
+
+    simulated: Annotated[bool, about("whether an engine of this desk is the venue, with books of its own")] = True
+    expires: Annotated[bool, about("whether it takes an order off by itself when its time in force ends")] = True
+    maker_fee_bps: Annotated[
+        Bps | None, about("fee of a fill that rested in its book; null: the instrument's", unit="bps")
+    ] = None
+    taker_fee_bps: Annotated[
+        Bps | None, about("fee of a fill that took from its book; null: the instrument's", unit="bps")
+    ] = None
+
+    @model_validator(mode="after")
+    def _the_engine_expires_orders(self) -> Self:
+        if self.simulated and not self.expires:
+            raise ValueError("expires: must be true of a simulated venue, its engine expires orders by itself")
+        return self
+
+
 class InstrumentUnits(ReferenceData):
     """What prices and quantities of an instrument are counted in, and what they are worth."""
 
@@ -144,6 +172,7 @@ class InstrumentFields(InstrumentUnits):
         amount("fee of a fill that took from the book, of the traded value", unit="bps", ge=-BPS, le=BPS),
         WRITTEN,
     ] = Decimal(0)
+    venue: Annotated[VenueName | None, _own_venue("in it", "the desk's", "207 SecurityExchange")] = None
 
 
 InstrumentId = Annotated[int, about("the symbol's number in records, unique", fixed=True, ge=1, le=MAX_SYMBOL), WRITTEN]
@@ -175,6 +204,7 @@ class AccountFields(ReferenceData):
         amount("how far through the touch a price may reach", unit="bps", section="order_params", ge=0, le=BPS),
         WRITTEN,
     ] = Decimal(10)
+    venue: Annotated[VenueName | None, _own_venue("of it", "the instrument's", "100 ExDestination")] = None
 
 
 AccountId = Annotated[

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from fillstream.libs.common.messages.topology import KINDS, Kind, PartitionedBy, Topology
+from fillstream.libs.common.messages.topology import KINDS, SIM, Kind, PartitionedBy, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +176,21 @@ def places(topology: Topology) -> Iterator[Place]:
         yield Place(reader, None)
 
 
-def process_name(place: Place, topology: Topology) -> str:
+def name_at(name: str, venue: str | None) -> str:
+    """Return what a program is called that there is for each venue: `engine` at SIM, `engine-OTHER` at another."""
+    return name if venue in (None, SIM) else f"{name}-{venue}"
+
+
+def label_of(stage: str, inbox: str) -> str:
+    """Return what a stage's process is called, partitions aside, by its inbox: the label `stage` of metrics."""
+    kind, *parts = inbox.split(".")
+    return name_at(stage, parts[0] if kind in KINDS and KINDS[kind].per_venue else None)
+
+
+def process_name(place: Place) -> str:
     """Return what a process is called on one machine: `orders`, `orders-1`, `engine-OTHER` for another venue."""
-    other = place.venue if place.venue and place.venue != topology.venues[0] else None
-    parts = [place.program.name, other, str(place.partition) if place.partition else None]
-    return "-".join(part for part in parts if part)
+    name = name_at(place.program.name, place.venue)
+    return f"{name}-{place.partition}" if place.partition else name
 
 
 def outputs(spec: StageSpec, partition: int, topology: Topology) -> list[str]:

@@ -56,7 +56,8 @@ KINDS: Final[dict[str, Kind]] = {
 
 ORDER_ID_COUNTER_BITS = 48
 """An order id is `account partition << 48 | counter`: unique without talking to anybody, routable by itself."""
-_VENUE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+VENUE_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+"""What a venue may be called: its name is a part of names of streams, and of exec ids."""
 _FREE = re.compile(r"[a-z_]+")
 
 
@@ -87,7 +88,7 @@ def tagged(name: str) -> str:
         return name
     shape = [*(["VENUE"] if kind.per_venue else []), *(["PARTITION"] if kind.partitioned_by else [])]
     fits = len(rest) == len(shape)
-    fits = fits and (not kind.per_venue or _VENUE.fullmatch(rest[0]) is not None)
+    fits = fits and (not kind.per_venue or VENUE_NAME.fullmatch(rest[0]) is not None)
     fits = fits and (not kind.partitioned_by or (rest[-1].isascii() and rest[-1].isdigit()))
     if not fits:
         raise ValueError(f"stream: {name} must be {'.'.join([kind.name, *shape])}")

@@ -23,6 +23,7 @@ from fillstream.libs.common.messages.base import (
 )
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.money import MAX_DIGITS
+from fillstream.libs.common.values.versions import Document
 
 Quantity = Annotated[Decimal, Field(ge=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
 """A quantity that may be nothing."""
@@ -85,15 +86,35 @@ _NEEDED = {
     ExecType.RESTATED: ("quantity",),
 }
 
-_EXPIRE_ORDERS: Final = frozenset((SIM,))
+FRAME: Final = b"frame"
+"""The field of an entry that holds commands. In an inbox of orders it is how reports of SIM came until 0.2.0."""
+_REPORTS: Final = FRAME + b"."
 
 
-def expires_orders(venue: str) -> bool:
-    """Say whether a venue takes an order off by itself at the expiry it was given; else the desk cancels it then."""
-    return venue in _EXPIRE_ORDERS
+def reports_field(venue: str) -> bytes:
+    """Return the field of an entry that holds a venue's reports: `frame.SIM`. It says who reports."""
+    return _REPORTS + venue.encode()
+
+
+def reporting_venue(field: bytes) -> str | None:
+    """Return the venue whose reports an entry's field holds; None of any other field."""
+    if field == FRAME:
+        return SIM
+    return field.removeprefix(_REPORTS).decode(errors="replace") if field.startswith(_REPORTS) else None
+
+
+def at_sim(document: Document) -> Document:
+    """Say where a message is from: 0.1.0 had one venue, and did not name it."""
+    return {**document, "venue": SIM}
 
 
 class Frame(BaseModel):
-    """An entry between the orders stage and the engine: 64-byte records (native/include/fillstream.h), no JSON."""
+    """Commands for a venue: 64-byte records (native/include/fillstream.h), no JSON."""
 
     frame: bytes
+
+
+class ReportFrame(BaseModel):
+    """What a venue answers, likewise: the field is `frame.` and the venue's name."""
+
+    frame: bytes = Field(alias=reports_field(SIM).decode())

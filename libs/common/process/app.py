@@ -27,11 +27,11 @@ from faststream.specification import AsyncAPI
 from prometheus_client import CollectorRegistry, make_asgi_app
 
 from fillstream.libs.common.messages.contracts import CONTRACTS
-from fillstream.libs.common.messages.stages import STAGES, ReaderSpec, StageSpec, outputs
+from fillstream.libs.common.messages.stages import STAGES, ReaderSpec, StageSpec, label_of, outputs, places
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.process_log import set_up_log
 from fillstream.libs.common.process.settings import Settings, SettingsError, load_settings
-from fillstream.libs.common.runtime.exit_codes import EXIT_SETTINGS, PARTITION_VARIABLE
+from fillstream.libs.common.runtime.exit_codes import EXIT_SETTINGS, PARTITION_VARIABLE, VENUE_VARIABLE
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import Address, Retention, StageOptions
 from fillstream.libs.common.runtime.release import running
@@ -61,13 +61,15 @@ class Description:
     writes: Sequence[Channel]
 
 
-def describe_stage(spec: StageSpec, partition: int, topology: Topology) -> Description:
-    """Return what the map and the contracts say of a stage's partition."""
+def describe_stage(spec: StageSpec, partition: int, topology: Topology, venue: str | None = None) -> Description:
+    """Return what the map and the contracts say of a stage's partition, at a venue where there is one for each."""
     inbox = next(
-        name for name in topology.names(spec.inbox.name) if not spec.partitioned_by or name.endswith(f".{partition}")
+        place.inbox
+        for place in places(topology)
+        if place.program is spec and place.partition == partition and venue in (None, place.venue) and place.inbox
     )
     return Description(
-        f"Fillstream {spec.name}",
+        f"Fillstream {label_of(spec.name, inbox)}",
         spec.text,
         _channels([inbox], topology),
         _channels(outputs(spec, partition, topology), topology),
@@ -151,35 +153,43 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
     )
 
 
-def main(name: str, make: Callable[[Settings, int], Stage]) -> None:
+def main(name: str, make: Callable[..., Stage]) -> None:
     """Run one partition of a stage of the map until SIGTERM, with the settings that the environment names.
 
     Args:
         name: the stage's.
-        make: makes the fold from the settings and the partition.
+        make: makes the fold from the settings and the partition, and the venue where there is a stage for each.
 
     Exit codes: see `run`.
     """
     spec = STAGES[name]
 
-    def role(settings: Settings, partition: int) -> tuple[Role, Description]:
+    def role(settings: Settings, partition: int, venue: str = "") -> tuple[Role, Description]:
         topology = settings.topology()
         count = topology.partitions(spec.partitioned_by)
         if partition >= count:
             raise SettingsError([f"--partition: {partition} is none of the {name} stage's, 0 to {count - 1}"])
-        about = describe_stage(spec, partition, topology)
-        return role_of(make(settings, partition), topology, settings.archivists), about
+        if not spec.inbox.per_venue:
+            about = describe_stage(spec, partition, topology)
+            return role_of(make(settings, partition), topology, settings.archivists), about
+        venue = venue or topology.venues[0]
+        if venue not in topology.venues:
+            known = f"those of execution.venues are {', '.join(topology.venues)}"
+            raise SettingsError([f"--venue: {venue} must be a simulated venue of this desk, {known}"])
+        about = describe_stage(spec, partition, topology, venue)
+        return role_of(make(settings, partition, venue), topology, settings.archivists), about
 
-    run(name, " ".join(spec.command), role)
+    run(name, " ".join(spec.command), role, per_venue=spec.inbox.per_venue)
 
 
-def run(name: str, command: str, make: Callable[[Settings, int], tuple[Role, Description]]) -> None:
+def run(name: str, command: str, make: Callable[..., tuple[Role, Description]], *, per_venue: bool = False) -> None:
     """Run one partition of any stage until SIGTERM, with the settings that the environment names.
 
     Args:
         name: the stage's, which the lines of its log carry.
         command: what stands behind `python -m`, shown by `--help`.
         make: makes the stage with its place from the settings and the partition.
+        per_venue: whether there is one for each simulated venue; `make` is told which, and "" is the desk's first.
 
     Exit codes: 0 asked to stop; 70 crashed (start again); 71 cannot recover (needs a person); 72 fenced by a newer
     process; 78 settings refused.
@@ -191,10 +201,16 @@ def run(name: str, command: str, make: Callable[[Settings, int], tuple[Role, Des
         default=int(os.environ.get(PARTITION_VARIABLE, "0")),
         help=f"the partition this process owns (default: ${PARTITION_VARIABLE}, else 0)",
     )
-    partition = parser.parse_args(sys.argv[1:]).partition
+    if per_venue:
+        parser.add_argument(
+            "--venue",
+            default=os.environ.get(VENUE_VARIABLE, ""),
+            help=f"the simulated venue this process is (default: ${VENUE_VARIABLE}, else the desk's first)",
+        )
+    asked = parser.parse_args(sys.argv[1:])
     settings = settings_or_exit(name)
     try:
-        role, about = make(settings, partition)
+        role, about = make(settings, asked.partition, *([asked.venue] if per_venue else []))
     except SettingsError as error:
         refuse(error)
     metrics = StageMetrics(role.stage, feeds=bool(role.downstream))

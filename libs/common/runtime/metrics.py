@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fillstream.libs.common.messages.stages import label_of
 from fillstream.libs.common.runtime.exit_codes import RESTARTS_VARIABLE
 from fillstream.libs.common.runtime.stage import Family, Stage, latencies_of
 from fillstream.libs.common.runtime.trim import Kept
@@ -139,7 +140,7 @@ class StageMetrics(ProcessMetrics, Collector):
     """
 
     def __init__(self, stage: Stage, feeds: bool) -> None:
-        super().__init__(stage.name, stage.partition, waits=feeds)
+        super().__init__(label_of(stage.name, stage.inbox), stage.partition, waits=feeds)
         self._entries_out = self.counter("entries_out_total", "Payloads appended, by stream.", "stream")
         self._dead = self.counter("dead_letters_total", "Entries sent to `dead`, by reason.", "reason")
         self.batch = self.histogram("batch_entries", "Entries in a batch, committed at once.", BATCH_BUCKETS).labels(

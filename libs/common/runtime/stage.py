@@ -15,6 +15,7 @@ import orjson
 
 from fillstream.libs.common.messages.bad_entry import pack_raw
 from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.venue import FRAME
 
 DIGEST_BYTES = 16
 EMPTY_DIGEST = bytes(DIGEST_BYTES)
@@ -93,9 +94,9 @@ class Outputs:
         sent[1].append(payload)  # the same in one step less: most that is sent goes this way
         self._unsealed += (stream.encode(), payload)
 
-    def record(self, stream: str, records: bytes) -> None:
-        """Append 64-byte records to the stream of that name."""
-        self._append(stream, b"frame", records)
+    def record(self, stream: str, records: bytes, field: bytes = FRAME) -> None:
+        """Append 64-byte records to the stream of that name; `field` of its entries says whose they are."""
+        self._append(stream, field, records)
 
     def market(self, stream: str, message: dict[str, Any]) -> None:
         """Append one message to the lossy stream of that name: it may be dropped, and no hash covers it."""

@@ -101,6 +101,7 @@ def _head(messages: Sequence[Trades | Depth]) -> list[pa.Array]:
         pa.array([message.v for message in messages], pa.int64()),
         times([message.time for message in messages]),
         pa.array([message.symbol for message in messages], pa.string()),
+        pa.array([message.venue for message in messages], pa.string()),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the rules and the journal need of an instrument, an account and the market, compiled from the configuration.
+"""What the rules and the journal need of an instrument at a venue, an account and the market, compiled.
 
 Flows in: configured Decimals. Flows out: grids, factors and limits as integers. Never decides anything.
 """
@@ -9,20 +9,26 @@ from decimal import Decimal
 from fractions import Fraction
 
 from fillstream.libs.common.messages.codes import TradingSession
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
 
 _PER_BPS = Decimal("0.0001")
+_NOTHING_OF_ITS_OWN = VenueTerms()
 
 
 class Terms:
-    """An instrument as the hot path needs it.
+    """An instrument at one venue, as the hot path needs it.
+
+    Args:
+        symbol, instrument: which.
+        topology: where a symbol's book is.
+        venue, at_venue: where, and on which terms.
 
     Attributes:
         price, lot: the grids of its prices and quantities.
         value: money per tick times lot.
-        maker_fee, taker_fee: money of a fee, from ticks times lots.
+        maker_fee, taker_fee: money of a fee, from ticks times lots; the venue's where it has its own.
         partition, commands: where its book is, and the stream that leads there.
         exec_prefix: how the exec_ids of its fills begin.
     """
@@ -39,24 +45,36 @@ class Terms:
         "symbol",
         "taker_fee",
         "value",
+        "venue",
     )
 
-    def __init__(self, symbol: str, instrument: InstrumentTerms, topology: Topology) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        instrument: InstrumentTerms,
+        topology: Topology,
+        venue: str = SIM,
+        at_venue: VenueTerms = _NOTHING_OF_ITS_OWN,
+    ) -> None:
+        maker_bps, taker_bps = at_venue.maker_fee_bps, at_venue.taker_fee_bps
+        maker_bps = instrument.maker_fee_bps if maker_bps is None else maker_bps
+        taker_bps = instrument.taker_fee_bps if taker_bps is None else taker_bps
         self.symbol = symbol
+        self.venue = venue
         self.id = instrument.id
         self.currency = instrument.currency
         self.price = Scale(instrument.tick_size)
         self.lot = Scale(instrument.lot_size)
         self.value = multiply(instrument.tick_size, instrument.lot_size, instrument.multiplier)
-        self.maker_fee = Factor(multiply(self.value, instrument.maker_fee_bps, _PER_BPS), FEE_DECIMALS)
-        self.taker_fee = Factor(multiply(self.value, instrument.taker_fee_bps, _PER_BPS), FEE_DECIMALS)
+        self.maker_fee = Factor(multiply(self.value, maker_bps, _PER_BPS), FEE_DECIMALS)
+        self.taker_fee = Factor(multiply(self.value, taker_bps, _PER_BPS), FEE_DECIMALS)
         self.partition = topology.symbol_partition(symbol)
-        self.commands = stream_name("commands", self.partition, SIM)
-        self.exec_prefix = f"{self.partition}-"
+        self.commands = stream_name("commands", self.partition, venue)
+        self.exec_prefix = f"{venue}-{self.partition}-"
 
 
 class Quote:
-    """The market of one instrument as last reported: ticks and lots, quantity 0 for a side that is not there.
+    """The market of an instrument at a venue as last reported: ticks and lots, quantity 0 for a side that is not there.
 
     `at_ms` is when a quote came last, an unchanged one included: it says that the feed lives. `session` is the venue's
     for the instrument; `low` and `high` are its bands (ticks), None without.
@@ -80,7 +98,7 @@ class Limits:
     """An account's limits on one instrument, in ticks times lots.
 
     Attributes:
-        terms, quote: the instrument's.
+        terms, quote: the instrument's, at the venue that its orders go to.
         name: the account's, the one text that all its orders share.
         account: the limits as configured, for sentences.
         account_id: the account's number in records.

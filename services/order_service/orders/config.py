@@ -18,7 +18,6 @@ from fillstream.libs.common.messages.codes import (
     DEFAULT_ORDER_TYPE,
     DEFAULT_TIME_IN_FORCE,
     IDEMPOTENCY_MS,
-    VENUE,
     OrderType,
     TimeInForce,
 )
@@ -28,10 +27,13 @@ from fillstream.libs.common.messages.reference import (
     InstrumentTerms,
     Milliseconds,
     ReferenceData,
+    VenueName,
+    VenueTerms,
     canonical_json,
     with_anothers_id,
 )
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.naming import shorten
 
 __all__ = ["DAY_MS", "DeskConfig", "day_end"]
@@ -75,7 +77,11 @@ class DeskConfig(ReferenceData):
     idempotency_ms: Annotated[Milliseconds, Field(description="a client_order_id is remembered at least this long")] = (
         IDEMPOTENCY_MS
     )
-    venue: Annotated[Name, Field(description="where orders go")] = VENUE
+    venue: Annotated[VenueName, Field(description="where orders go whose account and instrument name none")] = SIM
+    venues: Annotated[dict[VenueName, VenueTerms], Field(description="by name")] = Field(
+        default_factory=lambda: {SIM: VenueTerms()}
+    )
+    """A log from before there were several is of SIM alone."""
     max_quote_age_ms: Annotated[
         Milliseconds,
         Field(description="an order that reaches the quote is refused when that is older; 0 is no limit"),
@@ -88,6 +94,24 @@ class DeskConfig(ReferenceData):
             for name, owner in with_anothers_id(items):
                 raise ValueError(f"{where}.{name}.id: must be unique, {items[name].id} is {owner}'s")
         return self
+
+    @model_validator(mode="after")
+    def _venues_are_there(self) -> Self:
+        named = {"venue": self.venue}
+        named |= {f"instruments.{name}.venue": item.venue for name, item in self.instruments.items() if item.venue}
+        named |= {f"accounts.{name}.venue": item.venue for name, item in self.accounts.items() if item.venue}
+        for where, venue in named.items():
+            if venue not in self.venues:
+                raise ValueError(f"{where}: {venue} must be one of the venues {', '.join(self.venues)}")
+        return self
+
+    def home_of(self, instrument: InstrumentTerms) -> str:
+        """Return the venue of an instrument, whose quotes mark it: its own, else the desk's."""
+        return instrument.venue or self.venue
+
+    def venue_of(self, account: AccountTerms, instrument: InstrumentTerms) -> str:
+        """Return where an account's orders in an instrument go: the account's venue, else the instrument's."""
+        return account.venue or self.home_of(instrument)
 
     def to_json(self) -> bytes:
         """Return the canonical JSON: sorted keys, Decimals as plain text without superfluous zeros."""

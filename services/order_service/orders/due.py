@@ -60,10 +60,10 @@ class Due:
     def _quotes(self, timer: Timer, room: int) -> int:
         state = self._state
         told = [*islice(state.moved, room)]
-        for symbol in told:
-            del state.moved[symbol]
-            terms = state.terms[symbol]
-            self._journal.quote_updated(terms, state.quotes[terms.id])
+        for venue, symbol in told:
+            del state.moved[venue, symbol]
+            terms = state.terms[venue][symbol]
+            self._journal.quote_updated(terms, state.quotes[venue][terms.id])
         if state.moved:
             state.timers.add(timer.due_ms, timer.id, QUOTES)
         return max(1, len(told))

@@ -20,7 +20,7 @@ from fillstream.libs.common.messages.codes import (
 )
 from fillstream.libs.common.messages.controls import Control
 from fillstream.libs.common.messages.journal import EVENTS
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New
@@ -78,11 +78,11 @@ class Journal:
 
     # --------------------------------------------------------- orders, by validation
 
-    def received(self, order: Order, venue: str) -> None:
+    def received(self, order: Order) -> None:
         """OrderReceived."""
         event = self._of_order("OrderReceived", order)
         _add_wishes(event, order)
-        event["venue"] = venue
+        event["venue"] = order.venue
         self.out.event(self._stream, event)
 
     def refused(
@@ -178,6 +178,7 @@ class Journal:
         self._state.fills[liquidity] += 1
         event = self._of_order("OrderFilled", order)
         event["exec_id"] = exec_id
+        event["venue"] = order.venue
         event["last_qty"] = terms.lot.text(lots)
         event["last_px"] = terms.price.text(price)
         event["liquidity"] = liquidity
@@ -256,9 +257,13 @@ class Journal:
         }
         self.out.event(self._stream, event)
 
-    def instrument_defined(self, symbol: str, terms: InstrumentTerms) -> None:
-        """InstrumentDefined."""
-        self._defined("InstrumentDefined", {"symbol": symbol, "instrument_id": terms.id}, terms)
+    def venue_defined(self, name: str, terms: VenueTerms) -> None:
+        """VenueDefined."""
+        self.out.event(self._stream, self._head("VenueDefined") | {"venue": name} | terms.values())
+
+    def instrument_defined(self, symbol: str, terms: InstrumentTerms, home: str) -> None:
+        """InstrumentDefined, with the venue that marks it: where it names none, that is the desk's."""
+        self._defined("InstrumentDefined", {"symbol": symbol, "instrument_id": terms.id}, terms, venue=home)
 
     def account_defined(self, name: str, terms: AccountTerms, overridden: Collection[str] = ()) -> None:
         """AccountDefined, with the terms that count and the names of those that are overridden."""
@@ -295,11 +300,11 @@ class Journal:
         }
         return event
 
-    def _defined(self, kind: str, named: Event, terms: ReferenceData) -> None:
+    def _defined(self, kind: str, named: Event, terms: ReferenceData, **more: str) -> None:
         """Tell terms: their number goes by a name of its own beside those of events."""
         values = terms.values()
         del values["id"]
-        self.out.event(self._stream, self._head(kind) | named | values)
+        self.out.event(self._stream, self._head(kind) | named | values | more)
 
     def quote_updated(self, terms: Terms, quote: Quote) -> None:
         """QuoteUpdated."""
@@ -307,6 +312,7 @@ class Journal:
         event = self._head("QuoteUpdated")
         event |= {
             "symbol": terms.symbol,
+            "venue": terms.venue,
             "bid_px": price.text(quote.bid) if quote.bid_qty else None,
             "bid_qty": lot.text(quote.bid_qty),
             "ask_px": price.text(quote.ask) if quote.ask_qty else None,

@@ -24,6 +24,7 @@ import orjson
 
 from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.messages.codes import OrderType, OrdStatus
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.compiled import Terms
 
 PENDING_NEW = OrdStatus.PENDING_NEW.value
@@ -83,7 +84,7 @@ class Order:
     Args:
         order_id: see `libs.common.messages.topology.order_id_of`.
         signal_id, client_order_id, account, account_id, strategy, confidence: whose it is and why.
-        terms: of its instrument.
+        terms: of its instrument, at its venue.
         side, order_type, time_in_force: FIX's, by the contracts' names; a market order is IOC or FOK.
         quantity: lots, all versions' fills included.
         price: ticks; a market order's is the bound it may trade through to.
@@ -100,6 +101,7 @@ class Order:
         finished_ms: when the status became final; 0 while working.
         expiry_ms: when its time in force ends; 0 for never.
         links: its families; None of a plain order.
+        venue: where it went, for good; orders of 0.1.0 went to SIM.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
     """
 
@@ -130,6 +132,7 @@ class Order:
     venue_order_id: str | None = None
     expiry_ms: int = 0
     links: Links | None = None
+    venue: str = SIM
     counted: str = field(default=PENDING_NEW, init=False)
 
     @property

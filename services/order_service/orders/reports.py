@@ -27,9 +27,9 @@ from fillstream.libs.common.messages.codes import (
     RestatementReason,
     TradingSession,
 )
-from fillstream.libs.common.messages.topology import SIM
+from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Outputs
-from fillstream.services.order_service.orders.compiled import Quote
+from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
@@ -70,23 +70,33 @@ _CANCELED_BECAUSE = {
 
 
 class Reports:
-    """The part of the fold that takes reports.
+    """The part of the fold that takes the reports of one venue.
 
     Args:
         state: changed by what the reports say.
         journal: told about it.
         partition: of the accounts; reports are for it or for all.
         latencies_ms: the log time from signal to fill of each fill is appended.
-        venue: whose reports they are.
+        venue: who reports.
     """
 
-    __slots__ = ("_handlers", "_journal", "_latencies_ms", "_of_market", "_partitions", "_state", "_venue")
+    __slots__ = (
+        "_field",
+        "_handlers",
+        "_journal",
+        "_latencies_ms",
+        "_of_market",
+        "_partitions",
+        "_quotes",
+        "_state",
+        "_venue",
+    )
 
-    def __init__(
-        self, state: State, journal: Journal, partition: int, latencies_ms: list[int], venue: str = SIM
-    ) -> None:
-        self._venue = venue
+    def __init__(self, state: State, journal: Journal, partition: int, latencies_ms: list[int], venue: str) -> None:
         self._state = state
+        self._venue = venue
+        self._field = reports_field(venue)
+        self._quotes = state.quotes[venue]
         self._journal = journal
         self._partitions = (partition, PARTITION_ALL)
         self._latencies_ms = latencies_ms
@@ -122,7 +132,7 @@ class Reports:
             refusal = self._apply(record)
             if refusal is not None:
                 start = index * RECORD_BYTES
-                out.bad(refusal.reason, refusal.text, {b"frame": frame[start : start + RECORD_BYTES]})
+                out.bad(refusal.reason, refusal.text, {self._field: frame[start : start + RECORD_BYTES]})
 
     def _apply(self, record: tuple[int, ...]) -> Refusal | None:
         order_id, price, qty, _, _, match_id, account, symbol, kind, side, reason, flags, partition, _ = record
@@ -135,6 +145,8 @@ class Reports:
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
             because = f"; the venue says {_name(reason)}" if reason else ""
             return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
+        if order.venue != self._venue:
+            return Refusal("wrong_venue", f"order_id: order {order_id} is at {order.venue}, not at {self._venue}")
         # An answer to a cancel or an amendment has no side.
         if symbol != order.terms.id or account != order.account_id or _SIDE_NAME.get(side, order.side) != order.side:
             return _mismatch(order, Report._make(record))
@@ -150,8 +162,11 @@ class Reports:
     # ----------------------------------------------------------------- market
 
     def _quote(self, symbol: int) -> Quote | None:
-        """Return the market of an instrument, by its number."""
-        return self._state.quotes.get(symbol)
+        """Return the market of the instrument of that number here."""
+        return self._quotes.get(symbol)
+
+    def _terms(self, symbol: int) -> Terms:
+        return self._state.terms[self._venue][self._state.symbols[symbol]]
 
     def _quoted(self, report: Report) -> Refusal | None:
         state, quote = self._state, self._quote(report.symbol)
@@ -163,7 +178,7 @@ class Reports:
         quote.at_ms = self._journal.ms
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
-            state.move(report.symbol, quote.at_ms)
+            state.move(self._venue, report.symbol, quote.at_ms)
         return None
 
     def _printed(self, report: Report) -> Refusal | None:
@@ -172,11 +187,11 @@ class Reports:
             return _unknown_symbol(report.symbol)
         if quote.last != report.price:
             quote.last = report.price
-            state.move(report.symbol, self._journal.ms)
+            state.move(self._venue, report.symbol, self._journal.ms)
         return None
 
     def _session_set(self, report: Report) -> Refusal | None:
-        state, quote = self._state, self._quote(report.symbol)
+        quote = self._quote(report.symbol)
         if quote is None:
             return _unknown_symbol(report.symbol)
         session = _SESSION_NAME.get(report.aux)
@@ -184,17 +199,17 @@ class Reports:
             return Refusal("bad_record", f"aux: {report.aux} is no session")
         quote.session = session
         reference = report.price if report.aux == _AUCTION else None
-        self._journal.session_changed(self._venue, state.terms[state.symbols[report.symbol]], quote, reference)
+        self._journal.session_changed(self._venue, self._terms(report.symbol), quote, reference)
         return None
 
     def _bands_set(self, report: Report) -> Refusal | None:
-        state, quote = self._state, self._quote(report.symbol)
+        quote = self._quote(report.symbol)
         if quote is None:
             return _unknown_symbol(report.symbol)
         if report.aux not in (0, 1) or (report.aux and report.price > report.leaves):
             return Refusal("bad_record", f"aux: bands of {report.price} to {report.leaves}, {report.aux}, are none")
         quote.low, quote.high = (report.price, report.leaves) if report.aux else (None, None)
-        self._journal.bands_changed(self._venue, state.terms[state.symbols[report.symbol]], quote)
+        self._journal.bands_changed(self._venue, self._terms(report.symbol), quote)
         return None
 
     def _mass_canceled(self, report: Report) -> Refusal | None:

@@ -11,7 +11,6 @@ from decimal import Decimal
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason, TimeInForce
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.messages.venue import expires_orders
 from fillstream.libs.common.values.money import Scale, parse, plain
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
@@ -78,9 +77,9 @@ class Requests:
             return self._refuse(wish, draft, broken)
         order = self._made(wish, draft)
         state.add(order)
-        self._journal.received(order, state.config.venue)
+        self._journal.received(order)
         self._commands.new(order)
-        if order.expiry_ms and not expires_orders(state.config.venue):
+        if order.expiry_ms and not state.venues[order.venue].expires:
             state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
         return None
 
@@ -114,6 +113,8 @@ class Requests:
         state = self._state
         limits = state.limits(draft.account, draft.symbol)
         if limits is not None:
+            if draft.order is not None and draft.order.venue != limits.terms.venue:
+                limits = state.limits_at(draft.order.venue, draft.account, limits.account, draft.symbol)
             draft.limits, draft.terms, draft.quote = limits, limits.terms, limits.quote
             return True
         draft.account_known = state.knows(draft.account)
@@ -146,6 +147,7 @@ class Requests:
             draft.ms,
             expiry_ms=day_end(draft.ms) if draft.time_in_force == _DAY else 0,
             links=wish.links,
+            venue=draft.terms.venue,
         )
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:

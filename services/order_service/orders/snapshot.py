@@ -12,7 +12,8 @@ states; or the state again. Never decides anything about what it carries, never 
     remembered_linked                                  the same, of those with links
     overrides {account: {field: value}}                what operators set, in text or digits
     controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
-    quotes [{instrument, ...}], moved, daily {account: {day, count}}, statuses, rejects, cancel_rejects, fills
+    quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
+    statuses, rejects, cancel_rejects, fills           counts
 
 To add a field with a default to `Order`, `Remembered` or `Quote` is enough: an older snapshot has none and loads. A
 field with a type of its own joins `_WRITE` and `_READ`. What changes the meaning or the shape of what is there raises
@@ -29,7 +30,7 @@ from typing import Any, Final
 import orjson
 
 from fillstream.libs.common.messages.codes import TimeInForce
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.timers import Timer, Timers
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 from fillstream.services.order_service.orders.compiled import Quote
@@ -38,7 +39,7 @@ from fillstream.services.order_service.orders.order import FINAL, Amendment, Lin
 from fillstream.services.order_service.orders.overrides import Answered
 from fillstream.services.order_service.orders.state import QUOTES, State
 
-VERSION = 3
+VERSION = 4
 _DAY: Final = TimeInForce.DAY.value
 
 _PLAIN: Final = ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills")
@@ -84,7 +85,7 @@ def dump(state: State) -> bytes:
         "statuses": {status: count for status, count in state.statuses.items() if count},
         "waiting": [{"id": i, "field": field.decode(), "value": value.hex()} for i, field, value in state.waiting],
         "config": state.config.to_json().decode(),
-        "defined": DeskConfig(instruments=state.instruments, accounts=state.accounts).to_json().decode(),
+        "defined": _defined(state).to_json().decode(),
         "orders": orjson.Fragment(orjson.dumps([_order(o) for _, o in records if isinstance(o, Order)])),
         "remembered": {
             "record": "Remembered",
@@ -92,10 +93,11 @@ def dump(state: State) -> bytes:
             "rows": [orjson.Fragment(r) for _, r in records if isinstance(r, bytes) and not is_linked(r)],
         },
         "quotes": [
-            {"instrument": number, **{name: getattr(quote, name) for name in _QUOTE}}
-            for number, quote in sorted(state.quotes.items())
+            {"venue": venue, "instrument": number, **{name: getattr(quote, name) for name in _QUOTE}}
+            for venue, quotes in sorted(state.quotes.items())
+            for number, quote in sorted(quotes.items())
         ],
-        "moved": [*state.moved],
+        "moved": [{"venue": venue, "symbol": symbol} for venue, symbol in state.moved],
         "timers": state.timers.dump(),
         "daily": {account: {"day": day, "count": count} for account, (day, count) in state.daily.items()},
     }
@@ -108,6 +110,10 @@ def dump(state: State) -> bytes:
         rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
         document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def _defined(state: State) -> DeskConfig:
+    return DeskConfig(instruments=state.instruments, accounts=state.accounts, venues=state.venues)
 
 
 def _order(order: Order) -> Document:
@@ -150,14 +156,16 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.config = DeskConfig.from_json(document["config"].encode())
     defined = DeskConfig.from_json(document["defined"].encode())
     state.accounts = dict(defined.accounts)
+    for name, venue in defined.venues.items():
+        state.define_venue(name, venue)
     for symbol, instrument in defined.instruments.items():
         state.define(symbol, instrument)
     for each in document["quotes"]:
-        check_names("quote", each, ("instrument", *_QUOTE), ("instrument", *_QUOTE_V3))
-        quote = state.quotes[each.pop("instrument")]
+        check_names("quote", each, ("venue", "instrument", *_QUOTE), ("venue", "instrument", *_QUOTE_V3))
+        quote = state.quotes[each.pop("venue")][each.pop("instrument")]
         for name, value in each.items():
             setattr(quote, name, value)
-    state.moved = dict.fromkeys(document["moved"])
+    state.moved = {(each["venue"], each["symbol"]): None for each in document["moved"]}
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     state.overrides = document.get("overrides", {})
@@ -171,7 +179,7 @@ def _timers_before(state: State) -> Timers:
     """Return the timers of a state from before there were any: moved quotes were told by the next tick."""
     if not state.moved:
         return Timers()
-    return Timers([Timer(max(quote.at_ms for quote in state.quotes.values()), 0, QUOTES)])
+    return Timers([Timer(max(quote.at_ms for quotes in state.quotes.values() for quote in quotes.values()), 0, QUOTES)])
 
 
 def _load_controls(table: Document) -> dict[str, Answered]:
@@ -204,10 +212,10 @@ def _load_order(record: Document, state: State) -> Order:
     for name, read in _READ.items():
         if name in record:
             record[name] = read(record[name])
-    symbol = record["terms"]
-    if symbol not in state.terms:
-        raise Unreadable(f"Order {record['order_id']}: terms {symbol} must be an instrument that is defined")
-    record["terms"] = state.terms[symbol]
+    symbol, venue = record["terms"], record.get("venue", SIM)
+    if symbol not in state.terms.get(venue, {}):
+        raise Unreadable(f"Order {record['order_id']}: terms {symbol} must be defined, and so must venue {venue}")
+    record["terms"] = state.terms[venue][symbol]
     if record["time_in_force"] == _DAY:  # an older record does not say when that ends
         record.setdefault("expiry_ms", day_end(record["received_ms"]))
     return Order(**record)
@@ -279,5 +287,13 @@ def upcast_v2_v3(document: Document) -> Document:
     return document
 
 
-UPCASTS: Upcasts = {2: upcast_v2_v3}
+def upcast_v3_v4(document: Document) -> Document:
+    """Say whose quotes they are: there was one venue."""
+    document["version"] = 4
+    document["quotes"] = [{"venue": SIM, **quote} for quote in document["quotes"]]
+    document["moved"] = [{"venue": SIM, "symbol": symbol} for symbol in document["moved"]]
+    return document
+
+
+UPCASTS: Upcasts = {2: upcast_v2_v3, 3: upcast_v3_v4}
 """No release wrote version 1."""

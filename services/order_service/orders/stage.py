@@ -1,6 +1,6 @@
 """The orders stage: validates instructions, holds every order's state, routes to the venue, writes the journal.
 
-Flows in: `orders.{a}`: instructions of the signals stage, frames of reports, ticks, configuration, controls. Flows out:
+Flows in: `orders.{a}`: instructions, venues' reports, ticks, configuration, controls. Flows out:
 events in `events.{a}`, command records in `commands.<VENUE>.{s}`, and to `dead` what nobody can use. Never knows more
 of a venue than the records of `native/include/fillstream.h`; never looks at a clock: now is the entry's millisecond.
 
@@ -9,7 +9,7 @@ letter. This module only dispatches:
 
     data   -> decode -> requests -> rules -> order, state -> journal, commands
                      -> venue_reports ------> order, state -> journal
-    frame  -> reports ----------------------> order, state -> journal
+    frame.VENUE -> reports -----------------> order, state -> journal
     time   -> due, before any of them ------> order, state -> journal, commands
     control -> controls ----------------------------> state -> journal
 """
@@ -21,9 +21,10 @@ from typing import cast
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.controls import CONTROL
-from fillstream.libs.common.messages.topology import Topology, stream_name
-from fillstream.libs.common.messages.venue import VenueReport
+from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
+from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
+from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.controls import Controls
@@ -77,8 +78,15 @@ class OrdersStage:
         self._requests = Requests(state, self._journal, self._commands, self._topology, self.partition)
         self._due = Due(state, self._journal, self._commands)
         self._controls = Controls(state, self._journal, self._topology, self.partition)
-        self._reports = Reports(state, self._journal, self.partition, self.latencies_ms)
         self._venue_reports = VenueReports(state, self._journal, self.latencies_ms)
+        self._hear()
+
+    def _hear(self) -> None:
+        """Listen to every venue of the desk; 0.1.0 had only SIM, whose reports' field names nobody."""
+        made = {
+            v: Reports(self._state, self._journal, self.partition, self.latencies_ms, v) for v in self._state.venues
+        }
+        self._reports = {reports_field(venue): reports for venue, reports in made.items()} | {FRAME: made[SIM]}
 
     # ------------------------------------------------------------------- fold
 
@@ -95,7 +103,7 @@ class OrdersStage:
         fields = entry.fields
         if len(fields) == 1:
             [(kind, value)] = fields.items()
-            if not self._state.configured and kind in (b"data", b"frame", CONTROL):
+            if not self._state.configured and (kind in (b"data", CONTROL) or reporting_venue(kind) is not None):
                 self._state.waiting.append((entry.id, kind, value))
                 return None
             journal = self._journal
@@ -106,8 +114,9 @@ class OrdersStage:
                 if type(wish) is VenueReport:  # not isinstance: of a pydantic model it takes longer than the dispatch
                     return self._venue_reports.take(wish)
                 return self._requests.take(cast("Instruction", wish))
-            if kind == b"frame":
-                return self._reports.fold(value, out)
+            reports = self._reports.get(kind)
+            if reports is not None:
+                return reports.fold(value, out)
             if kind == b"tick":
                 return self._state.sweep(entry.ms)
             if kind == CONTROL:
@@ -115,19 +124,26 @@ class OrdersStage:
             if kind == b"config":
                 self._configure(value)
                 return self._catch_up(entry, out)
+            if (venue := reporting_venue(kind)) is not None:
+                known = ", ".join(self._state.venues)
+                raise BadEntry("unknown_venue", f"frame: {shorten(venue)} must be a venue of this desk, one of {known}")
         names = ", ".join(sorted(repr(name) for name in fields))
-        raise BadEntry(
-            "bad_entry", f"fields: must be one of data, frame, tick, config and control alone, got {names[:200]}"
-        )
+        text = f"fields: must be one of data, frame.VENUE, tick, config and control alone, got {names[:200]}"
+        raise BadEntry("bad_entry", text)
 
     def _configure(self, data: bytes) -> None:
         try:
             config = DeskConfig.from_json(data)
         except ValueError as error:
             raise BadEntry("bad_config", f"config: {error}") from None
-        symbols, accounts = self._state.configure(config)
+        venues, symbols, accounts = self._state.configure(config)
+        if venues:
+            self._hear()
+        for name in venues:
+            self._journal.venue_defined(name, config.venues[name])
         for symbol in symbols:
-            self._journal.instrument_defined(symbol, config.instruments[symbol])
+            instrument = config.instruments[symbol]
+            self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
         for name in accounts:
             self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
 
@@ -174,6 +190,9 @@ class OrdersStage:
             "cancel_rejects": state.cancel_rejects,
             "fills": state.fills,
             "quote_timestamp_seconds": {
-                state.symbols[number]: quote.at_ms // 1000 for number, quote in state.quotes.items() if quote.at_ms
+                state.symbols[number] if venue == SIM else f"{state.symbols[number]} at {venue}": quote.at_ms // 1000
+                for venue, quotes in state.quotes.items()
+                for number, quote in quotes.items()
+                if quote.at_ms
             },
         }

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Iterator
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
-from fillstream.libs.common.messages.topology import Topology, order_id_of
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.topology import SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
@@ -42,12 +42,13 @@ class State:
         counter: of the last order id given out.
         config: decisions use it; `configured` says that it came through the inbox.
         waiting: entries that came before the first configuration: id, field and value.
-        terms: of every instrument ever defined, by symbol; `symbols` has the numbers' symbols.
+        venues: every one ever defined; SIM needs no definition.
+        terms: of every instrument ever defined, by venue and symbol; `symbols` has the numbers' symbols.
         orders: by order id, in its order.
-        quotes: by the instrument's number.
+        quotes: by venue and the instrument's number.
         overrides: what operators set of this partition's accounts, by account, whether the file has it now or not.
         controls: by control_id, in the order they came; see `controls`.
-        moved: symbols whose quote changed since it was last told, in the order they first did.
+        moved: venues and symbols whose quote changed since it was last told, in the order they first did.
         timers: what is to be done at a time; nothing of a plain order.
         statuses: orders that are in a working status now, and that ever reached a final one.
         rejects, cancel_rejects: by reason.
@@ -66,13 +67,14 @@ class State:
         self.config = DeskConfig()
         self.instruments: dict[str, InstrumentTerms] = {}
         self.accounts: dict[str, AccountTerms] = {}
-        self.terms: dict[str, Terms] = {}
+        self.venues: dict[str, VenueTerms] = {SIM: VenueTerms()}
+        self.terms: dict[str, dict[str, Terms]] = {SIM: {}}
         self.symbols: dict[int, str] = {}
         self.orders: dict[int, Order | bytes] = {}
         self.clients: dict[str, dict[str, int]] = {}
         self.finished: deque[tuple[int, int]] = deque()
-        self.quotes: dict[int, Quote] = {}
-        self.moved: dict[str, None] = {}
+        self.quotes: dict[str, dict[int, Quote]] = {SIM: {}}
+        self.moved: dict[tuple[str, str], None] = {}
         self.timers = Timers()
         self.overrides: dict[str, Overrides] = {}
         self.controls: dict[str, Answered] = {}
@@ -86,8 +88,10 @@ class State:
 
     # ---------------------------------------------------------- configuration
 
-    def configure(self, config: DeskConfig) -> tuple[list[str], list[str]]:
-        """Take a configuration; return the symbols and this partition's accounts that are new or changed, sorted.
+    def configure(self, config: DeskConfig) -> tuple[list[str], list[str], list[str]]:
+        """Take a configuration; return the venues, symbols and this partition's accounts new or changed, sorted.
+
+        An instrument that names no venue has changed, too, when the desk's is another.
 
         Raises:
             BadEntry: instrument_changed or account_changed, for a change of what is fixed; override_conflict, where an
@@ -96,7 +100,12 @@ class State:
         self._check_fixed(config)
         check_overrides(config.accounts, self.overrides)
         topology, partition = self._topology, self._partition
-        symbols = [s for s, item in sorted(config.instruments.items()) if self.instruments.get(s) != item]
+        venues = [name for name, item in sorted(config.venues.items()) if self.venues.get(name) != item]
+        symbols = [
+            s
+            for s, item in sorted(config.instruments.items())
+            if self.instruments.get(s) != item or self.config.home_of(item) != config.home_of(item)
+        ]
         accounts = [
             name
             for name, item in sorted(config.accounts.items())
@@ -104,22 +113,37 @@ class State:
         ]
         self.config = config
         self.configured = True
+        for name in venues:
+            self.define_venue(name, config.venues[name])
         for symbol in symbols:
             self.define(symbol, config.instruments[symbol])
+        if venues or symbols:
+            for order in self.live():  # they go on under the new terms
+                order.terms = self.terms[order.venue][order.terms.symbol]
         for name in accounts:
             self.accounts[name] = config.accounts[name]
         self._limits.clear()
-        return symbols, accounts
+        return venues, symbols, accounts
+
+    def define_venue(self, name: str, venue: VenueTerms) -> None:
+        """Take a venue's terms: every instrument may be traded there, and has a quote of its own there."""
+        self.venues[name] = venue
+        self.terms.setdefault(name, {})
+        self.quotes.setdefault(name, {})
+        for symbol in self.instruments:
+            self._compile(symbol, name)
 
     def define(self, symbol: str, instrument: InstrumentTerms) -> None:
-        """Take an instrument's terms; live orders of it go on under them."""
+        """Take an instrument's terms, at every venue."""
         self.instruments[symbol] = instrument
-        self.terms[symbol] = Terms(symbol, instrument, self._topology)
         self.symbols[instrument.id] = symbol
-        self.quotes.setdefault(instrument.id, Quote())
-        for order in self.live():
-            if order.terms.symbol == symbol:
-                order.terms = self.terms[symbol]
+        for name in self.venues:
+            self._compile(symbol, name)
+
+    def _compile(self, symbol: str, venue: str) -> None:
+        instrument = self.instruments[symbol]
+        self.terms[venue][symbol] = Terms(symbol, instrument, self._topology, venue, self.venues[venue])
+        self.quotes[venue].setdefault(instrument.id, Quote())
 
     def _check_fixed(self, config: DeskConfig) -> None:
         numbers = {item.id: name for name, item in self.accounts.items()}
@@ -128,14 +152,12 @@ class State:
             owner = self.symbols.get(item.id, symbol)
             if owner != symbol:
                 raise BadEntry("instrument_changed", f"instruments.{symbol}.id: {item.id} is {owner}'s for good")
-            for name in item.fixed() if known else ():
-                old, new = getattr(known, name), getattr(item, name)
-                if old != new:
-                    raise BadEntry(
-                        "instrument_changed",
-                        f"instruments.{symbol}.{name}: {new} cannot replace {old}: orders, books and positions are "
-                        "counted in it; define a new symbol",
-                    )
+            for name, new, old in self._changes_of_fixed(known, item, config) if known else ():
+                raise BadEntry(
+                    "instrument_changed",
+                    f"instruments.{symbol}.{name}: {new} cannot replace {old}: orders, books and positions are "
+                    "counted in it; define a new symbol",
+                )
         for account, limits in config.accounts.items():
             before = self.accounts.get(account)
             owner = numbers.get(limits.id, account)
@@ -145,18 +167,44 @@ class State:
                     f"accounts.{account}.id: {limits.id} must be the account's own for good; "
                     f"{owner} has {limits.id if owner != account else before and before.id}",
                 )
+            for name, new, old in self._changes_of_fixed(before, limits, config) if before else ():
+                text = f"accounts.{account}.{name}: {new} cannot replace {old}: it is the account's own for good"
+                raise BadEntry("account_changed", text)
+
+    def _changes_of_fixed(
+        self, before: ReferenceData, after: ReferenceData, config: DeskConfig
+    ) -> Iterator[tuple[str, object, object]]:
+        """Yield name, new and old value of what changed and must not.
+
+        The desk's venue is no term: what names none follows it, and may come to name the one that it has had so far.
+        """
+        for name in before.fixed():
+            old, new = getattr(before, name), getattr(after, name)
+            if name == "venue" and old != new:
+                old, new = old or self.config.venue, new or config.venue
+            if old != new:
+                yield name, new, old
 
     def limits(self, account: str, symbol: str) -> Limits | None:
-        """Return the limits of an account of this partition on an instrument, None unless both are configured."""
+        """Return the limits of an account of this partition on an instrument, None unless both are configured.
+
+        They are those at the venue that orders go to now; `limits_at` has those of an order that went to another.
+        """
         of_account = self._limits.get(account)
         if of_account is not None and (found := of_account.get(symbol)) is not None:
             return found
-        if symbol not in self.config.instruments or not self.knows(account):
+        instrument = self.config.instruments.get(symbol)
+        if instrument is None or not self.knows(account):
             return None
-        terms = self.terms[symbol]
-        found = Limits(account, self.effective(account), terms, self.quotes[terms.id])
+        limits = self.effective(account)
+        found = self.limits_at(self.config.venue_of(limits, instrument), account, limits, symbol)
         self._limits.setdefault(account, {})[symbol] = found
         return found
+
+    def limits_at(self, venue: str, name: str, account: AccountTerms, symbol: str) -> Limits:
+        """Return what an account's limits are on an instrument at a venue."""
+        terms = self.terms[venue][symbol]
+        return Limits(name, account, terms, self.quotes[venue][terms.id])
 
     def knows(self, account: str) -> bool:
         """Say whether an account is configured and of this partition."""
@@ -257,11 +305,11 @@ class State:
 
     # ------------------------------------------------------------------- time
 
-    def move(self, instrument: int, ms: int) -> None:
-        """Note that an instrument's quote changed, to be told soon."""
+    def move(self, venue: str, instrument: int, ms: int) -> None:
+        """Note that an instrument's quote at a venue changed, to be told soon."""
         if not self.moved:
             self.timers.add(ms + QUOTES_EVERY_MS, 0, QUOTES)
-        self.moved[self.symbols[instrument]] = None
+        self.moved[venue, self.symbols[instrument]] = None
 
     def sweep(self, ms: int) -> None:
         """Let go of what is past its retention, `SWEEP_AT_ONCE` records at most; a timer goes on with the others."""

@@ -57,11 +57,9 @@ class VenueReports:
         if type(order) is not Order:
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
             raise BadEntry("unknown_order", f"order_id: order {report.order_id} {known}; {_words(report)}")
-        venue = self._venue_of(order)
-        if report.venue != venue:
-            raise BadEntry(
-                "wrong_venue", f"venue: order {report.order_id} is at {venue}, the report is of {report.venue}"
-            )
+        if report.venue != order.venue:
+            text = f"venue: order {report.order_id} is at {order.venue}, the report is of {report.venue}"
+            raise BadEntry("wrong_venue", text)
         journal, known_as = self._journal, order.venue_order_id
         if report.venue_order_id is not None:
             order.venue_order_id = report.venue_order_id
@@ -73,9 +71,6 @@ class VenueReports:
         if refusal is not None:
             order.venue_order_id = known_as
             raise BadEntry(refusal.reason, refusal.text)
-
-    def _venue_of(self, order: Order) -> str:
-        return self._state.config.venue
 
     # ------------------------------------------------------------ what it does
 

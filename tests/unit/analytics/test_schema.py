@@ -212,7 +212,7 @@ def test_a_bad_entry_is_kept_whole_with_a_sentence_and_stops_nothing() -> None:
         "a row number of its own": orjson.dumps({**good, "#": 0}),
         "an unknown field": orjson.dumps({**good, "zz": 1}),
         "an unknown type": orjson.dumps({**good, "type": "OrderPainted"}),
-        "another version": orjson.dumps({**good, "v": 2}),
+        "another version": orjson.dumps({**good, "v": 3}),
         "a required field null": orjson.dumps({**good, "last_qty": None}),
         "a field of another type": orjson.dumps({**good, "price": "1"}),
         "a time before the epoch": orjson.dumps({**good, "time": -1}),
@@ -229,35 +229,35 @@ def test_a_bad_entry_is_kept_whole_with_a_sentence_and_stops_nothing() -> None:
 
 
 def test_a_message_of_a_version_above_is_kept_with_what_this_release_reads() -> None:
-    batch = events(entry(1, sample(OrderFilled, 1, v=2)), entry(2, sample(OrderFilled, 2)))
+    batch = events(entry(1, sample(OrderFilled, 1, v=3)), entry(2, sample(OrderFilled, 2)))
     assert [each.text for each in batch.undecodable] == [
-        "v: 2 of OrderFilled must be at most 1, which this release reads: a newer one wrote it"
+        "v: 3 of OrderFilled must be at most 2, which this release reads: a newer one wrote it"
     ]
 
 
 def test_messages_of_an_older_version_are_rows_as_todays_are() -> None:
-    def upcast_v1_v2(message: dict[str, Any]) -> dict[str, Any]:
+    def upcast_v2_v3(message: dict[str, Any]) -> dict[str, Any]:
         message["last_px"] = message.pop("px")
         return message
 
-    class Filled2(OrderFilled):
-        v: int = of_version(2)
-        UPCASTS: ClassVar[Upcasts] = {1: upcast_v1_v2}
+    class Filled3(OrderFilled):
+        v: int = of_version(3)
+        UPCASTS: ClassVar[Upcasts] = {**OrderFilled.UPCASTS, 2: upcast_v2_v3}
 
-    kind = replace(EVENTS, models={**EVENTS.models, "OrderFilled": Filled2}, contract=TypeAdapter(Filled2))
+    kind = replace(EVENTS, models={**EVENTS.models, "OrderFilled": Filled3}, contract=TypeAdapter(Filled3))
     old = [sample(OrderFilled, number) for number in (1, 2)]
     for message in old:
         message["px"] = message.pop("last_px")
     torn = dict(old[0])
     del torn["px"]
     batch = Batch()
-    messages = [*old, sample(Filled2, 3), sample(OrderAccepted, 4), torn]
+    messages = [*old, sample(Filled3, 3), sample(OrderAccepted, 4), torn]
     decode_messages(kind, "events.{0}", [entry(number, each) for number, each in enumerate(messages, 1)], batch)
     found = [(row["v"], row["last_px"]) for row in rows(batch, "events")]
     expected = [Decimal(sample(OrderFilled, number)["last_px"]) for number in (1, 2, 3)]
-    assert found == [(2, expected[0]), (2, expected[1]), (2, expected[2]), (1, None)]
+    assert found == [(3, expected[0]), (3, expected[1]), (3, expected[2]), (1, None)]
     [undecodable] = batch.undecodable
-    assert "OrderFilled: is not as version 1 was: KeyError: 'px'" in undecodable.text
+    assert "OrderFilled: is not as version 2 was: KeyError: 'px'" in undecodable.text
 
 
 def test_a_releases_note_is_no_message_and_no_signal() -> None:

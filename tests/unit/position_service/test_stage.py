@@ -7,7 +7,7 @@ import pytest
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import of_version
-from fillstream.libs.common.messages.journal import OrderFilled, journal_event
+from fillstream.libs.common.messages.journal import EVENTS, OrderFilled, journal_event
 from fillstream.libs.common.messages.positions import position_message
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Outputs, Stage, configuration_of
@@ -18,8 +18,8 @@ from fillstream.services.position_service.stage import PositionStage
 TOPOLOGY = Topology(account_partitions=2)
 T0 = 1_700_000_000_000
 FILL = {
-    "exec_id": "0-2-B", "last_qty": "5", "last_px": "5.00", "liquidity": "TAKER", "fee": "0", "currency": "USD",
-    "strategy": None,
+    "exec_id": "SIM-0-2-B", "venue": "SIM", "last_qty": "5", "last_px": "5.00", "liquidity": "TAKER", "fee": "0",
+    "currency": "USD", "strategy": None,
 }  # fmt: skip
 
 
@@ -35,7 +35,7 @@ class PositionsDesk:
         """Fold one event; return the messages it caused, each checked against its contract."""
         self.seq += 1
         ms = T0 + self.seq
-        event = {"type": kind, "v": 1, "seq": self.seq, "time": ms, **fields}
+        event = {"type": kind, "v": EVENTS[kind].VERSION, "seq": self.seq, "time": ms, **fields}
         journal_event.validate_python(event)
         return self.fold(Entry(f"{ms}-0", ms, {b"data": orjson.dumps(event)}))
 
@@ -72,7 +72,8 @@ class PositionsDesk:
 
     def fill(self, side: str, quantity: str, price: str, fee: str = "0", **fields: Any) -> dict[str, Any]:
         execution = {
-            "exec_id": f"0-{self.seq}-B",
+            "exec_id": f"SIM-0-{self.seq}-B",
+            "venue": "SIM",
             "last_qty": quantity,
             "last_px": price,
             "liquidity": "TAKER",
@@ -83,8 +84,11 @@ class PositionsDesk:
         [message] = self.put("OrderFilled", **self.order(side, **(execution | fields)))
         return message
 
-    def quote(self, bid: str | None, ask: str | None, last: str | None = None) -> list[dict[str, Any]]:
-        return self.put("QuoteUpdated", symbol="AAPL", bid_px=bid, bid_qty="1", ask_px=ask, ask_qty="1", last_px=last)
+    def quote(
+        self, bid: str | None, ask: str | None, last: str | None = None, venue: str = "SIM"
+    ) -> list[dict[str, Any]]:
+        sides = {"bid_px": bid, "bid_qty": "1", "ask_px": ask, "ask_qty": "1"}
+        return self.put("QuoteUpdated", symbol="AAPL", venue=venue, last_px=last, **sides)
 
 
 @pytest.fixture
@@ -119,7 +123,7 @@ def test_a_fill_becomes_a_position_with_all_its_money(desk: PositionsDesk) -> No
         "unrealized_pnl": "-0.05",
         "change": "opened",
         "order_id": "7",
-        "exec_id": "0-2-B",
+        "exec_id": "SIM-0-2-B",
         "last_qty": "-10",
         "last_px": "10.00",
     }
@@ -186,21 +190,24 @@ def test_a_gap_or_a_repeat_in_the_journal_stops_the_service(desk: PositionsDesk,
 
 def test_the_order_of_an_events_keys_is_nobodys_business(desk: PositionsDesk) -> None:
     """The contract's own JSON begins with `v`, the hot path's with `type`."""
-    event = {"v": 1, "seq": 2, "time": 5, "type": "OrderFilled", **desk.order("BUY"), **FILL}
+    event = {"v": 2, "seq": 2, "time": 5, "type": "OrderFilled", **desk.order("BUY"), **FILL}
     message = journal_event.validate_python(event).model_dump_json()
-    assert message.startswith('{"v":1,"seq":2,')
+    assert message.startswith('{"v":2,"seq":2,')
     [changed] = desk.fold(Entry("5-0", 5, {b"data": message.encode()}))
     assert (changed["type"], changed["last_qty"]) == ("PositionChanged", "5")
 
 
 @pytest.mark.parametrize("kind", ["OrderFilled", "QuoteUpdated", "InstrumentDefined"])
 def test_an_event_of_a_version_above_stops_the_service_and_is_not_buried(desk: PositionsDesk, kind: str) -> None:
-    data = orjson.dumps({"type": kind, "v": 2, "seq": 2, "time": 5})
+    today = EVENTS[kind].VERSION
+    data = orjson.dumps({"type": kind, "v": today + 1, "seq": 2, "time": 5})
     before = desk.stage.snapshot()
     with pytest.raises(Inconsistent) as stopped:
         desk.fold(Entry("5-0", 5, {b"data": data}))
+    oldest = "1" if today == 1 else f"1 to {today}"
     assert str(stopped.value) == (
-        f"events.1 5-0: {kind}: version 2 must be 1, which this release reads; a newer one wrote the journal"
+        f"events.1 5-0: {kind}: version {today + 1} must be {oldest}, which this release reads; "
+        "a newer one wrote the journal"
     )
     assert desk.stage.snapshot() == before
 
@@ -211,21 +218,21 @@ def test_a_version_above_of_an_event_that_is_not_booked_is_nobodys_business(desk
 
 
 def test_an_event_of_an_older_version_is_booked_as_todays(desk: PositionsDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def upcast_v1_v2(event: dict[str, Any]) -> dict[str, Any]:
+    def upcast_v2_v3(event: dict[str, Any]) -> dict[str, Any]:
         event["last_px"] = event.pop("px")
         return event
 
-    class Filled2(OrderFilled):
-        v: int = of_version(2)
-        UPCASTS: ClassVar[Upcasts] = {1: upcast_v1_v2}
+    class Filled3(OrderFilled):
+        v: int = of_version(3)
+        UPCASTS: ClassVar[Upcasts] = {**OrderFilled.UPCASTS, 2: upcast_v2_v3}
 
-    monkeypatch.setitem(stage._BOOKED, "OrderFilled", Filled2)  # type: ignore[arg-type]
-    monkeypatch.setitem(stage._VERSIONS, "OrderFilled", 2)
+    monkeypatch.setitem(stage._BOOKED, "OrderFilled", Filled3)  # type: ignore[arg-type]
+    monkeypatch.setitem(stage._VERSIONS, "OrderFilled", 3)
     fill = {"px" if name == "last_px" else name: value for name, value in FILL.items()}
-    old = {"type": "OrderFilled", "v": 1, "seq": 2, "time": 5, **desk.order("BUY"), **fill}
+    old = {"type": "OrderFilled", "v": 2, "seq": 2, "time": 5, **desk.order("BUY"), **fill}
     [changed] = desk.fold(Entry("5-0", 5, {b"data": orjson.dumps(old)}))
     assert changed["last_px"] == "5.00"
-    now = {"type": "OrderFilled", "v": 2, "seq": 3, "time": 5, **desk.order("BUY"), **FILL}
+    now = {"type": "OrderFilled", "v": 3, "seq": 3, "time": 5, **desk.order("BUY"), **FILL}
     [changed] = desk.fold(Entry("5-1", 5, {b"data": orjson.dumps(now)}))
     assert changed["position"] == "10"
 
@@ -339,3 +346,14 @@ def test_terms_that_are_none_stop_the_stage(field: str, value: str, words: str) 
     with pytest.raises(Inconsistent, match="event 1: ") as stopped:
         PositionsDesk().fold(Entry(f"{T0}-0", T0, {b"data": orjson.dumps(event)}))
     assert words in str(stopped.value)
+
+
+def test_an_instrument_is_marked_by_its_own_venues_quotes_alone(desk: PositionsDesk) -> None:
+    desk.define("AAPL", venue="SIM2")
+    desk.fill("BUY", "10", "10.00")
+    assert desk.quote("9.00", "9.02") == [], "SIM quotes it, too, and is not where it is traded"
+    [marked] = desk.quote("10.10", "10.12", venue="SIM2")
+    assert (marked["mark_px"], marked["unrealized_pnl"]) == ("10.11", "1.1")
+    again = PositionStage(1)
+    again.restore(desk.stage.snapshot())
+    assert again.snapshot() == desk.stage.snapshot()

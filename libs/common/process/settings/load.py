@@ -9,6 +9,7 @@ Later wins: the defaults of `model`, the file, REDIS_URL (for `messaging.url`), 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,10 +52,12 @@ def load_settings(path: Path | None = None) -> Settings:
     path = path or default_path()
     problems: list[str] = []
     settings = _load_document(path, problems)
-    instruments, _ = _load_named(companions(path)[0], InstrumentTerms, "an instrument", problems)
+    instruments, listing = _load_named(companions(path)[0], InstrumentTerms, "an instrument", problems)
     entries, document = _load_named(companions(path)[1], AccountEntry, "an account", problems)
     if settings is None or problems:
         raise SettingsError(problems)
+    problems.extend(_unknown_venues(instruments, listing, settings))
+    problems.extend(_unknown_venues(entries, document, settings))
     accounts = {}
     for name, entry in entries.items():
         try:
@@ -65,6 +68,17 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(problems)
     settings._instruments, settings._accounts = instruments, accounts
     return settings
+
+
+def _unknown_venues(
+    named: Mapping[str, InstrumentTerms | AccountEntry], document: MarkedYaml, settings: Settings
+) -> Iterator[str]:
+    """Yield a sentence for each instrument or account at a venue that this desk does not have."""
+    execution = settings.execution
+    for name, entry in named.items():
+        if entry.venue is not None and entry.venue not in execution.venues:
+            at, known = document.at((name, "venue")), execution.venue_names
+            yield f"{at}: {name}.venue: {entry.venue} must be one of execution.venues, {known}"
 
 
 def _with_limits(entry: AccountEntry, settings: Settings) -> AccountTerms:

@@ -34,16 +34,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from fillstream.libs.common.messages.base import Name
 from fillstream.libs.common.messages.codes import DEFAULT_ORDER_TYPE, DEFAULT_TIME_IN_FORCE, OrderType, TimeInForce
 from fillstream.libs.common.messages.reference import (
+    FIXED,
     MAX_MS,
     SECTION,
     AccountTerms,
     InstrumentTerms,
     Milliseconds,
     Money,
+    VenueName,
+    VenueTerms,
     Whole,
     said_of,
 )
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology
 
 ENV_PREFIX = "FILLSTREAM_"
 ENV_NESTING = "__"
@@ -74,6 +77,11 @@ NO_EFFECT = NoEffect()
 
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
+
+
+def _empty_is_default(value: Any) -> Any:
+    """`SIM2:` with nothing behind it is a venue of which nothing is said."""
+    return {} if value is None else value
 
 
 def _blank_is_none(value: Any) -> Any:
@@ -203,7 +211,7 @@ class Messaging(Section):
 
 
 class Simulation(Section):
-    """How the venue SIM falls short of the ideal: not at all so far, it fills at the book's prices, at once."""
+    """How simulated venues fall short of the ideal: not at all so far, they fill at the book's prices, at once."""
 
     slippage: Annotated[Money, Field(ge=0, lt=1), NO_EFFECT] = Decimal("0.0005")
     delay_ms: Annotated[Milliseconds, NO_EFFECT] = 100
@@ -223,13 +231,33 @@ class Direct(Section):
 
 
 class Execution(Section):
-    """Which venue orders go to, and how old the quote may be that an order reaches (0: no limit)."""
+    """Which venues there are, which one orders go to, how old the quote may be that an order reaches (0: no limit).
+
+    Attributes:
+        venue: of orders whose account and instrument name none.
+        venues: by name; every simulated one has engines and books of its own.
+    """
 
     mode: Literal["simulation", "quantconnect", "direct"]
+    venue: VenueName = SIM
+    venues: dict[VenueName, Annotated[VenueTerms, BeforeValidator(_empty_is_default)]] = Field(
+        default_factory=lambda: {SIM: VenueTerms()}
+    )
     max_quote_age_ms: Milliseconds = 30_000
     simulation: Simulation = Simulation()
     quantconnect: QuantConnect | None = None
     direct: Direct = Direct()
+
+    @model_validator(mode="after")
+    def _venue_is_there(self) -> Self:
+        if self.venue not in self.venues:
+            raise ValueError(f"venue: {self.venue} must be one of execution.venues, {self.venue_names}")
+        return self
+
+    @property
+    def venue_names(self) -> str:
+        """The venues, for sentences."""
+        return ", ".join(self.venues) or "and there is none"
 
 
 def _has_its_default_in(section: str) -> dict[str, Any]:
@@ -237,7 +265,8 @@ def _has_its_default_in(section: str) -> dict[str, Any]:
     return {
         name: (field.annotation, copy(field))
         for name, field in AccountTerms.model_fields.items()
-        if name != "id" and (said_of(AccountTerms, name, SECTION) or ACCOUNT_LIMITS) == section
+        if not said_of(AccountTerms, name, FIXED)
+        and (said_of(AccountTerms, name, SECTION) or ACCOUNT_LIMITS) == section
     }
 
 
@@ -256,6 +285,7 @@ if TYPE_CHECKING:  # made from AccountTerms, and read by the names of its fields
         """One account as accounts.yaml has it: what is absent comes from the sections with the defaults."""
 
         id: int
+        venue: VenueName | None
 else:
     _AccountParams = create_model("_AccountParams", __base__=Section, **_has_its_default_in(ORDER_PARAMS))
     AccountLimits = create_model(
@@ -270,7 +300,7 @@ else:
         __doc__="One account as accounts.yaml has it: what is absent comes from the sections with the defaults.",
         **{
             name: (field.annotation, copy(field))
-            if name == "id"
+            if said_of(AccountTerms, name, FIXED)
             else (Annotated[field.annotation, *field.metadata] | None, None)
             for name, field in AccountTerms.model_fields.items()
         },
@@ -361,9 +391,11 @@ class Settings(BaseSettings):
         return () if self.database.type == "none" else ("analytics",)
 
     def topology(self) -> Topology:
-        """Return the names of the streams and their partition counts."""
+        """Return the names of the streams, their partition counts, and the simulated venues, SIM first."""
         messaging = self.messaging
-        return Topology(messaging.account_partitions, messaging.symbol_partitions, messaging.topic_prefix)
+        simulated = [name for name, venue in self.execution.venues.items() if venue.simulated]
+        venues = tuple(sorted(simulated, key=lambda name: name != SIM))
+        return Topology(messaging.account_partitions, messaging.symbol_partitions, messaging.topic_prefix, venues)
 
     def require_supported(self) -> None:
         """Refuse what is understood but not built.
@@ -380,6 +412,11 @@ class Settings(BaseSettings):
             f"{key}: {value} is not built into this version; available: {', '.join(available)}"
             for key, value, available in chosen
             if value not in available
+        ]
+        problems += [
+            f"execution.venues.{name}.simulated: false is not built into this version; available: true"
+            for name, venue in self.execution.venues.items()
+            if not venue.simulated
         ]
         if problems:
             raise SettingsError(problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated, get_args, get_origin
 
 import orjson
 import pytest
@@ -18,6 +19,7 @@ from fillstream.libs.common.messages.reference import (
     InstrumentTerms,
     InstrumentUnits,
     ReferenceData,
+    VenueTerms,
     canonical_json,
 )
 from fillstream.libs.common.messages.topology import Topology
@@ -32,11 +34,12 @@ from tests.support.terms import account, but, instrument
 D = Decimal
 
 
-@pytest.mark.parametrize("model", [InstrumentTerms, AccountTerms])
+@pytest.mark.parametrize("model", [InstrumentTerms, AccountTerms, VenueTerms])
 def test_every_term_says_what_it_means_and_has_a_bound(model: type[ReferenceData]) -> None:
     for name, field in model.model_fields.items():
         assert field.description, name
-        assert field.metadata, f"{name} is bounded"
+        within = [each for each in get_args(field.annotation) if get_origin(each) is Annotated]
+        assert field.metadata or within or field.annotation is bool, f"{name} is bounded"
 
 
 @pytest.mark.parametrize("event", [InstrumentDefined, AccountDefined])
@@ -46,8 +49,8 @@ def test_pages_about_the_events_show_the_bounds(event: type[InstrumentDefined | 
 
 
 def test_what_ticks_and_lots_were_counted_in_is_said_by_the_fields_themselves() -> None:
-    assert set(InstrumentTerms.fixed()) == {"id", "tick_size", "lot_size", "multiplier", "currency"}
-    assert set(AccountTerms.fixed()) == {"id"}
+    assert set(InstrumentTerms.fixed()) == {"id", "tick_size", "lot_size", "multiplier", "currency", "venue"}
+    assert set(AccountTerms.fixed()) == {"id", "venue"}
 
 
 def test_equal_terms_give_equal_bytes_however_their_numbers_were_written() -> None:
@@ -66,12 +69,12 @@ def test_the_events_carry_every_term_as_the_entry_of_the_inbox_does() -> None:
     out = Outputs("orders", "orders.0")
     journal = Journal("events.0", State(Topology(), 0))
     journal.ms, journal.out = 4, out
-    journal.instrument_defined("ES", terms)
+    journal.instrument_defined("ES", terms, "SIM2")
     journal.account_defined("alpha", limits)
     defined, named = map(orjson.loads, out.by_stream["events.0"][1])
     assert defined == {"type": "InstrumentDefined", "v": 1, "seq": 1, "time": 4, "symbol": "ES", "instrument_id": 7} | {
         name: value for name, value in terms.values().items() if name != "id"
-    }
+    } | {"venue": "SIM2"}, "the venue that marks it: the desk's where it names none"
     assert isinstance(journal_event.validate_python(defined), InstrumentDefined)
     assert InstrumentUnits.out_of(defined) == InstrumentUnits.out_of(dict(terms))
     assert [*named] == ["type", "v", "seq", "time", "account", "account_id", *[n for n in limits.values() if n != "id"]]
@@ -82,7 +85,7 @@ def test_the_settings_and_analytics_name_every_term() -> None:
     settings = load_settings()
     assert set(AccountEntry.model_fields) == set(AccountTerms.model_fields)
     defaults = set(type(settings.account_limits).model_fields) | set(type(settings.order_params).model_fields)
-    assert set(AccountTerms.model_fields) - {"id"} <= defaults
+    assert set(AccountTerms.model_fields) - set(AccountTerms.fixed()) == defaults & set(AccountTerms.model_fields)
     asked = views()
     for view, model in (("instruments", InstrumentTerms), ("accounts", AccountTerms)):
         columns = asked[view].removeprefix("SELECT ").partition(" FROM ")[0].split(", ")

@@ -99,7 +99,7 @@ def test_a_log_keeps_what_its_stage_and_its_readers_need() -> None:
 
 def test_there_is_a_process_for_every_partition_and_every_simulated_venue() -> None:
     topology = Topology(account_partitions=2, venues=("SIM", "OTHER"))
-    assert [process_name(place, topology) for place in places(topology)] == [
+    assert [process_name(place) for place in places(topology)] == [
         "signals", "orders", "orders-1", "engine", "engine-OTHER", "positions", "positions-1", "analytics",
     ]  # fmt: skip
     [other] = [place for place in places(topology) if place.venue == "OTHER"]

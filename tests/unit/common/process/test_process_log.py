@@ -114,12 +114,22 @@ def test_settings_that_are_refused_are_lines_as_well(program: Program) -> None:
 def test_help_shows_the_command_that_was_typed(spec: StageSpec) -> None:
     words = (sys.executable, "-m", *spec.command, "--help")
     told = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
-    assert f"usage: python -m {' '.join(spec.command)} [-h] [--partition PARTITION]\n" in told.stdout
+    venue = " [--venue VENUE]" if spec.inbox.per_venue else ""
+    assert f"usage: python -m {' '.join(spec.command)} [-h] [--partition PARTITION]{venue}\n" in told.stdout
 
 
 def test_a_partition_that_the_stage_does_not_have_is_refused() -> None:
     code, lines = lines_of("", "-m", *STAGES["engine"].command, "--partition", "3")
     assert (code, lines[-1]["message"]) == (78, "--partition: 3 is none of the engine stage's, 0 to 0")
+
+
+@pytest.mark.parametrize("words", [("--venue", "SIM3"), ()])
+def test_a_venue_that_the_desk_does_not_have_is_refused(words: tuple[str, ...]) -> None:
+    """By the argument or the variable: without books it would answer nobody, for good."""
+    told = {} if words else {"FILLSTREAM_VENUE": "SIM3"}
+    code, lines = lines_of("", "-m", *STAGES["engine"].command, *words, **told)
+    sentence = "--venue: SIM3 must be a simulated venue of this desk, those of execution.venues are SIM"
+    assert (code, lines[-1]["message"]) == (78, sentence)
 
 
 def test_the_feed_says_so_as_well() -> None:

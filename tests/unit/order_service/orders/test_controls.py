@@ -39,8 +39,9 @@ def test_every_kind_of_control_has_its_handler() -> None:
     assert set(controls.HANDLERS) == set(CONTROLS.values())
 
 
-def test_what_may_be_overridden_is_an_accounts_terms_but_its_number() -> None:
-    assert {*LIMITS} == {*AccountTerms.model_fields} - {"id"}
+def test_what_may_be_overridden_is_an_accounts_terms_but_those_that_are_its_own_for_good() -> None:
+    assert {*LIMITS} == {*AccountTerms.model_fields} - {*AccountTerms.fixed()}
+    assert {"id", "venue"} <= {*AccountTerms.fixed()}
 
 
 def test_an_override_is_told_and_the_rules_keep_to_it_at_once(desk: OrdersDesk) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from fillstream.libs.common.engine.frames import CommandType, Reason, ReportFlag, ReportType
 from fillstream.libs.common.messages.journal import journal_event
+from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM
-from fillstream.libs.common.messages.venue import expires_orders
 from fillstream.libs.common.runtime.stage import Timed
-from fillstream.services.order_service.orders import due, requests, state
+from fillstream.services.order_service.orders import due, state
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
 from fillstream.services.order_service.orders.due import EXPIRY_AGAIN_MS
 from fillstream.services.order_service.orders.stage import TICK_MS, OrdersStage
@@ -24,19 +24,22 @@ MIDNIGHT_MS = NOON_MS + DAY_MS // 2
 DAY = {"price": "185.00", "time_in_force": "DAY"}
 
 
-@pytest.fixture
-def desk() -> OrdersDesk:
-    made = OrdersDesk()
+def prepared(config: DeskConfig) -> OrdersDesk:
+    made = OrdersDesk(config)
     made.quote(18490, 18500)
     made.tick()
     return made
 
 
 @pytest.fixture
-def careless(desk: OrdersDesk, monkeypatch: pytest.MonkeyPatch) -> OrdersDesk:
+def desk() -> OrdersDesk:
+    return prepared(CONFIG)
+
+
+@pytest.fixture
+def careless() -> OrdersDesk:
     """A desk at a venue that leaves expiries to whoever sent the order."""
-    monkeypatch.setattr(requests, "expires_orders", lambda venue: False)
-    return desk
+    return prepared(but(CONFIG, venues={SIM: VenueTerms(simulated=False, expires=False)}))
 
 
 def told(events: list[dict[str, Any]]) -> list[tuple[str, int | None]]:
@@ -109,11 +112,6 @@ def test_more_quotes_than_one_entry_may_send_go_on_at_once(monkeypatch: pytest.M
 
 
 # --------------------------------------------------------------------------------------------------------------- expiry
-
-
-def test_the_simulated_venue_expires_orders_and_another_does_not() -> None:
-    assert expires_orders(SIM)
-    assert not expires_orders("NYSE")
 
 
 def test_an_expiry_that_the_venue_reports_was_due_when_the_day_ended(desk: OrdersDesk) -> None:

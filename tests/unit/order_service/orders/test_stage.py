@@ -293,7 +293,7 @@ def test_from_acceptance_to_filled(desk: OrdersDesk) -> None:
     assert desk.accept()["ord_status"] == "New"
     first = desk.fill(40, price=18499, flags=ReportFlag.MAKER)
     assert (first["ord_status"], first["cum_qty"], first["leaves_qty"]) == ("PartiallyFilled", "40", "60")
-    assert (first["exec_id"], first["liquidity"], first["fee"]) == ("0-1-B", "MAKER", "-0.14799200")
+    assert (first["exec_id"], first["liquidity"], first["fee"]) == ("SIM-0-1-B", "MAKER", "-0.14799200")
     assert desk.stage.gauges()["fills"] == {"MAKER": 1, "TAKER": 0}
     last = desk.fill(60, price=18500)
     assert (last["ord_status"], last["leaves_qty"], last["avg_px"]) == ("Filled", "0", "184.996")
@@ -328,7 +328,7 @@ def test_both_sides_of_a_self_trade_are_told_apart(desk: OrdersDesk) -> None:
         report(ReportType.FILLED, i, qty=10, price=18500, match_id=7, side=i, flags=3 - i, symbol=1) for i in (1, 2)
     ]
     events = desk.fold({b"frame": b"".join(trade)})
-    assert [event["exec_id"] for event in events] == ["0-7-B", "0-7-S"]
+    assert [event["exec_id"] for event in events] == ["SIM-0-7-B", "SIM-0-7-S"]
 
 
 def test_an_unusable_record_goes_to_dead_and_the_others_through(desk: OrdersDesk) -> None:
@@ -338,7 +338,7 @@ def test_an_unusable_record_goes_to_dead_and_the_others_through(desk: OrdersDesk
     fill = report(ReportType.FILLED, 1, qty=100, price=18500, match_id=1, flags=1)
     letter = desk.refused(good, bad, fill)
     assert (letter["reason"], letter["stage"]) == ("unknown_order", "orders")
-    assert desk.dead[-1][b"raw:frame"] == bad
+    assert desk.dead[-1][b"raw:frame.SIM"] == bad
     assert "order 99" in letter["text"]
     assert types_of(desk.events[-2:]) == ["OrderAccepted", "OrderFilled"]
 

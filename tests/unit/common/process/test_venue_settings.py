@@ -1,0 +1,119 @@
+"""Which venues a configuration has, who goes where, and the sentence for a venue that is not there."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from fillstream.libs.common.process.settings import DEFAULT_PATH, SettingsError, load_settings
+from fillstream.libs.common.process.settings.model import AccountLimits
+from fillstream.services.order_service.app import desk_config
+from fillstream.stack.stack import LocalStack
+from fillstream.tools.registry import all_stages
+
+TWO = "    SIM2: {taker_fee_bps: 2.5}\n    SIM:\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a copy of config/, where SIM2 is a venue as well."""
+    made = tmp_path / "config"
+    made.mkdir()
+    for each in DEFAULT_PATH.parent.glob("*.yaml"):
+        (made / each.name).write_text(each.read_text())
+    monkeypatch.chdir(tmp_path)
+    edit(made / "local.yaml", "    SIM: {}\n", TWO)
+    return made
+
+
+def edit(file: Path, old: str, new: str) -> int:
+    """Replace `old` once and return the line it stood on."""
+    text = file.read_text()
+    assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
+    file.write_text(text.replace(old, new))
+    return text[: text.index(old)].count("\n") + 1
+
+
+def problems_of(folder: Path) -> list[str]:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(folder / "local.yaml").require_supported()
+    return refused.value.problems
+
+
+def test_a_desk_has_sim_alone_unless_it_says_otherwise() -> None:
+    settings = load_settings()
+    assert (settings.execution.venue, settings.topology().venues) == ("SIM", ("SIM",))
+    assert "venue" not in AccountLimits.model_fields, "where orders go is no limit with a default for all"
+
+
+def test_the_venues_reach_the_inbox_and_the_map_sim_first(folder: Path) -> None:
+    edit(folder / "instruments.yaml", "MSFT:\n", "MSFT:\n  venue: SIM2\n")
+    edit(folder / "accounts.yaml", "demo: ", "demo: \n  venue: SIM2\n#")
+    settings = load_settings(folder / "local.yaml")
+    settings.require_supported()
+    assert settings.topology().venues == ("SIM", "SIM2")
+    config = desk_config(settings)
+    assert config.venues["SIM2"].taker_fee_bps == Decimal("2.5")
+    assert config.venues["SIM"].taker_fee_bps is None
+    assert (config.instruments["MSFT"].venue, config.accounts["demo"].venue) == ("SIM2", "SIM2")
+    assert [stage.inbox for stage in all_stages(settings) if stage.name == "engine"] == [
+        "commands.SIM.0",
+        "commands.SIM2.0",
+    ]
+
+
+def test_a_local_stack_has_an_engine_for_each_behind_the_ports_that_it_always_had(folder: Path, tmp_path: Path) -> None:
+    one = LocalStack(tmp_path / "one", base_port=20_000, redis_port=19_999)
+    two = LocalStack(tmp_path / "two", base_port=20_000, redis_port=19_999, config=folder / "local.yaml")
+    ports = {name: each.spec.port for name, each in two.processes.items() if each.spec.port}
+    assert ports == {n: e.spec.port for n, e in one.processes.items() if e.spec.port} | {
+        "engine-SIM2": 20_000 + len(ports) - 1
+    }
+    assert two.processes["engine-SIM2"].spec.environ["FILLSTREAM_VENUE"] == "SIM2"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "sentence"),
+    [
+        (
+            "instruments.yaml",
+            "MSFT:\n",
+            "MSFT:\n  venue: SIM3\n",
+            "MSFT.venue: SIM3 must be one of execution.venues, SIM2, SIM",
+        ),
+        (
+            "accounts.yaml",
+            "demo: ",
+            "demo: \n  venue: X\n#",
+            "demo.venue: X must be one of execution.venues, SIM2, SIM",
+        ),
+        (
+            "local.yaml",
+            "  venue: SIM ",
+            "\n  venue: SIM3 ",
+            "execution.venue: SIM3 must be one of execution.venues, SIM2, SIM",
+        ),
+        ("local.yaml", TWO, "\n    sim2: {}\n", "execution.venues.sim2: 'sim2' must match"),
+        ("local.yaml", TWO, "\n    SIM: {fee: 1}\n", "execution.venues.SIM.fee: unknown key"),
+        (
+            "local.yaml",
+            TWO,
+            "\n    SIM: {expires: false}\n",
+            "execution.venues.SIM.expires: must be true of a simulated venue, its engine expires orders by itself",
+        ),
+    ],
+)
+def test_a_venue_that_makes_no_sense_is_refused_where_it_stands(
+    folder: Path, file: str, old: str, new: str, sentence: str
+) -> None:
+    line = edit(folder / file, old, new) + 1
+    assert [each for each in problems_of(folder) if each.startswith(f"config/{file}:{line}: {sentence}")]
+
+
+def test_a_venue_that_is_no_simulated_one_is_not_built(folder: Path) -> None:
+    edit(folder / "local.yaml", TWO, "    SIM: {}\n    NYSE: {simulated: false, expires: true}\n")
+    assert problems_of(folder) == [
+        "execution.venues.NYSE.simulated: false is not built into this version; available: true"
+    ]
