@@ -44,7 +44,7 @@ def of_stage(stage: Stage) -> str:
 
 def played(seed: int) -> SimulatedDesk:
     """Return a desk after the schedule of a seed, whose hashes are kept."""
-    desk = SimulatedDesk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2)
+    desk = SimulatedDesk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2, controls=True)
     desk.run(STEPS)
     return desk
 
