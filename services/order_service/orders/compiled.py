@@ -104,6 +104,7 @@ class Limits:
         account_id: the account's number in records.
         least, most: ticks times lots of one order.
         max_daily_orders: orders accepted in one UTC day.
+        max_quote_age_ms: an order that reaches the quote is refused when that is older; 0 is no limit.
     """
 
     __slots__ = (
@@ -114,13 +115,15 @@ class Limits:
         "account_id",
         "least",
         "max_daily_orders",
+        "max_quote_age_ms",
         "most",
         "name",
         "quote",
         "terms",
     )
 
-    def __init__(self, name: str, account: AccountTerms, terms: Terms, quote: Quote) -> None:
+    def __init__(self, name: str, account: AccountTerms, terms: Terms, quote: Quote, max_quote_age_ms: int = 0) -> None:
+        self.max_quote_age_ms = max_quote_age_ms
         self.name = name
         self.terms = terms
         self.quote = quote

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, NoReturn
 
@@ -38,6 +38,9 @@ _SIDES = frozenset(side.value for side in Side)
 _ORDER_TYPES = frozenset(kind.value for kind in OrderType)
 _TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
 _VENUE_REPORT = type_of(VenueReport)
+_MOST_NAMES = 4096
+_names: dict[str, None] = {}
+"""Texts that were found to be names: a desk has few, and orders say the same ones again and again."""
 _LINKS = "links"
 """The one key that an instruction may lack."""
 _PLAIN: Any = object()
@@ -138,28 +141,29 @@ def decode(data: bytes) -> Instruction | VenueReport:
     if type(document) is not dict:
         raise BadEntry("bad_json", f"data: must be a JSON object, got {shorten(document)}")
     name = document.get("type")
-    kind = _KINDS.get(name) if isinstance(name, str) else None
+    kind = _KINDS.get(name) if type(name) is str else None
     if kind is None:
         if name == _VENUE_REPORT:
             return _venue_report(document)
         known = ", ".join((*_KINDS, _VENUE_REPORT))
         raise BadEntry("unknown_type", f"type: must be one of {known}, got {shorten(name)}")
+    own, keys, values_of, make = kind
     version = document.get("v")
-    if version != kind.version or type(version) is not int:
+    if version != own or type(version) is not int:
         document = _raised(document, INSTRUCTIONS)
     try:
-        values = kind.values(document)
+        values = values_of(document)
     except KeyError as error:
         raise BadEntry("missing_field", f"{error.args[0]}: is missing, a {name} instruction has every field") from None
-    links = document.pop(_LINKS, _PLAIN) if len(document) > len(kind.keys) else _PLAIN
-    if len(document) != len(kind.keys):
-        odd = next(key for key in document if key not in kind.keys)
+    links = document.pop(_LINKS, _PLAIN) if len(document) > len(keys) else _PLAIN
+    if len(document) != len(keys):
+        odd = next(key for key in document if key not in keys)
         raise BadEntry("unknown_field", f"{shorten(odd)}: a {name} instruction has no such field")
     if kind is _NEW:
         values = (*values, None if links is _PLAIN else _links(links))
     elif links is not _PLAIN:
         raise BadEntry("unknown_field", f"{_LINKS}: a {name} instruction has no such field")
-    wish = kind.make(values)
+    wish = make(values)
     time = wish.signal_time
     if type(time) is not int or not 0 <= time < 1 << 63:
         raise BadEntry("bad_value", f"signal_time: must be milliseconds since 1970, got {shorten(time)}")
@@ -197,9 +201,11 @@ def _check_new(wish: New) -> None:
     _check_id("signal_id", signal)
     if client != signal:
         _check_id("client_order_id", client)
-    _check_name("account", account)
-    _check_name("symbol", symbol)
-    if strategy is not None:
+    if type(account) is not str or account not in _names:
+        _check_name("account", account)
+    if type(symbol) is not str or symbol not in _names:
+        _check_name("symbol", symbol)
+    if strategy is not None and (type(strategy) is not str or strategy not in _names):
         _check_name("strategy", strategy)
     if type(side) is not str or side not in _SIDES:
         _refuse_code("side", side, _SIDES)
@@ -275,14 +281,10 @@ def _check_id(name: str, value: Any) -> None:
 
 
 def _check_name(name: str, value: Any) -> None:
-    if type(value) is not str or not _is_name(value):
+    if type(value) is not str or not _NAME.fullmatch(value):
         raise BadEntry("bad_value", f"{name}: must match {_NAME.pattern}, got {shorten(value)}")
-
-
-@lru_cache(maxsize=4096)
-def _is_name(text: str) -> bool:
-    """Say whether `text` is a name. A desk has few, so most answers are remembered."""
-    return _NAME.fullmatch(text) is not None
+    if len(_names) < _MOST_NAMES:
+        _names[value] = None
 
 
 def _refuse_code(name: str, value: Any, allowed: frozenset[str]) -> NoReturn:

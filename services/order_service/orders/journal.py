@@ -24,7 +24,7 @@ from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTe
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New
-from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
+from fillstream.services.order_service.orders.order import FINAL, PRICELESS, Order, Remembered
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
@@ -415,7 +415,7 @@ def _add_wishes(event: Event, order: Order) -> None:
     """Add what the client asked for. A market order's price is null: its bound is the desk's, not the client's."""
     event["signal_id"] = order.signal_id
     event["order_type"] = order.order_type
-    event["price"] = order.terms.price.text(order.price) if order.priced else None
+    event["price"] = None if order.order_type in PRICELESS else order.terms.price.text(order.price)
     event["time_in_force"] = order.time_in_force
     event["strategy"] = order.strategy
     event["confidence"] = order.confidence

@@ -39,7 +39,7 @@ EXPIRED = OrdStatus.EXPIRED.value
 FINAL = frozenset((FILLED, CANCELED, REJECTED, EXPIRED))
 """No more than late fills and answers to what is still pending can come."""
 
-_PRICELESS = frozenset({OrderType.MARKET.value})
+PRICELESS = frozenset({OrderType.MARKET.value})
 """Types without a price of the client's."""
 _REQUESTED = int(Reason.REQUESTED)
 _REPLACED_BELOW_FILLED = int(Reason.REPLACED_BELOW_FILLED)
@@ -138,7 +138,7 @@ class Order:
     @property
     def priced(self) -> bool:
         """Whether its price is the client's."""
-        return self.order_type not in _PRICELESS
+        return self.order_type not in PRICELESS
 
     @property
     def leaves(self) -> int:

@@ -6,7 +6,9 @@ what must hold is a list in `rules`, and what may happen to an order next stands
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason, TimeInForce
@@ -15,7 +17,7 @@ from fillstream.libs.common.values.money import Scale, parse, plain
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import day_end
-from fillstream.services.order_service.orders.decode import Cancel, Instruction, New, Replace, Status, client_name
+from fillstream.services.order_service.orders.decode import Cancel, New, Replace, Status, client_name
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, REJECTED, Amendment, Order, Remembered
 from fillstream.services.order_service.orders.rules import Draft, Reject
@@ -48,21 +50,13 @@ class Requests:
         self._topology = topology
         self._partition = partition
 
-    def take(self, wish: Instruction) -> None:
-        """Do what is asked for, or say why not.
+    @property
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """What takes each kind of instruction: it does what is asked for, or says why not.
 
-        Raises:
-            BadEntry: bad_value for a number that is none; wrong_partition for another partition's account.
+        Each raises BadEntry: bad_value for a number that is none; wrong_partition for another partition's account.
         """
-        match wish:
-            case New():
-                self._new(wish)
-            case Cancel():
-                self._cancel(wish)
-            case Replace():
-                self._replace(wish)
-            case Status():
-                self._status(wish)
+        return {New: self._new, Cancel: self._cancel, Replace: self._replace, Status: self._status}
 
     # -------------------------------------------------------------- new orders
 
@@ -93,8 +87,9 @@ class Requests:
         draft.ms = self._journal.ms
         draft.account, draft.symbol, draft.buy = wish.account, wish.symbol, wish.side == "BUY"
         draft.quantity, draft.price = wish.quantity, wish.price
-        kind = wish.order_type or (_LIMIT if wish.price is not None else config.default_order_type.value)
-        tif = wish.time_in_force or config.default_time_in_force.value
+        # `_value_`, as `value` is a function of Python's, and this is done for every order.
+        kind = wish.order_type or (_LIMIT if wish.price is not None else config.default_order_type._value_)
+        tif = wish.time_in_force or config.default_time_in_force._value_
         draft.order_type = kind
         draft.time_in_force = _IOC if kind == _MARKET and tif != _FOK else tif
         if not self._find_limits(draft):

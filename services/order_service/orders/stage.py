@@ -16,8 +16,8 @@ letter. This module only dispatches:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.controls import CONTROL
@@ -28,7 +28,7 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.controls import Controls
-from fillstream.services.order_service.orders.decode import Instruction, decode
+from fillstream.services.order_service.orders.decode import decode
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.reports import Reports
@@ -78,7 +78,10 @@ class OrdersStage:
         self._requests = Requests(state, self._journal, self._commands, self._topology, self.partition)
         self._due = Due(state, self._journal, self._commands)
         self._controls = Controls(state, self._journal, self._topology, self.partition)
-        self._venue_reports = VenueReports(state, self._journal, self.latencies_ms)
+        self._wishes: dict[type, Callable[[Any], None]] = {
+            **self._requests.handlers,
+            VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
+        }
         self._hear()
 
     def _hear(self) -> None:
@@ -94,7 +97,7 @@ class OrdersStage:
         """Do what is due by the time of an entry of the inbox, then apply it.
 
         Raises:
-            BadEntry: bad_entry for none of the known fields; else see `decode`, `Requests.take`, `Reports.fold`,
+            BadEntry: bad_entry for none of the known fields; else see `decode`, `Requests.handlers`, `Reports.fold`,
                 `Controls.take` and `State.configure`.
         """
         soonest = self._state.timers.soonest
@@ -111,9 +114,7 @@ class OrdersStage:
             journal.out = self._commands.out = out
             if kind == b"data":
                 wish = decode(value)
-                if type(wish) is VenueReport:  # not isinstance: of a pydantic model it takes longer than the dispatch
-                    return self._venue_reports.take(wish)
-                return self._requests.take(cast("Instruction", wish))
+                return self._wishes[type(wish)](wish)
             reports = self._reports.get(kind)
             if reports is not None:
                 return reports.fold(value, out)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
-from fillstream.libs.common.messages.topology import SIM, Topology, order_id_of
+from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
@@ -204,7 +204,7 @@ class State:
     def limits_at(self, venue: str, name: str, account: AccountTerms, symbol: str) -> Limits:
         """Return what an account's limits are on an instrument at a venue."""
         terms = self.terms[venue][symbol]
-        return Limits(name, account, terms, self.quotes[venue][terms.id])
+        return Limits(name, account, terms, self.quotes[venue][terms.id], self.config.max_quote_age_ms)
 
     def knows(self, account: str) -> bool:
         """Say whether an account is configured and of this partition."""
@@ -220,11 +220,6 @@ class State:
         if overrides:
             self.overrides[account] = overrides
         self._limits.pop(account, None)
-
-    @property
-    def max_quote_age_ms(self) -> int:
-        """An order that reaches the quote is refused when that is older; 0 is no limit."""
-        return self.config.max_quote_age_ms
 
     def account_named(self, number: int) -> str | None:
         """Return the account of this partition that has a number in records; rare, and accounts are few."""
@@ -255,7 +250,9 @@ class State:
         account, statuses, status = order.account, self.statuses, order.status
         self._take(order.order_id, account, order.client_order_id, order)
         statuses[status] = statuses.get(status, 0) + 1
-        self.daily[account] = (order.received_ms // DAY_MS, self.accepted_on(account, order.received_ms) + 1)
+        today = order.received_ms // DAY_MS
+        day, count = self.daily.get(account, (today, 0))
+        self.daily[account] = (today, count + 1 if day == today else 1)
 
     def remember(self, refused: Remembered) -> None:
         """Take an order that validation refused."""
@@ -264,8 +261,8 @@ class State:
         self.statuses[refused.status] = self.statuses.get(refused.status, 0) + 1
 
     def _take(self, order_id: int, account: str, client_order_id: str, record: Order | bytes) -> None:
-        assert order_id == self.next_order_id, "order ids are given out in order"
-        self.counter += 1
+        counter = self.counter = self.counter + 1
+        assert order_id == self._partition << ORDER_ID_COUNTER_BITS | counter, "order ids are given out in order"
         self.orders[order_id] = record
         clients = self.clients.get(account)
         if clients is None:

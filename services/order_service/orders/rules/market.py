@@ -58,7 +58,7 @@ def within_collar(draft: Draft, view: View) -> str | None:
 )
 def fresh_quote(draft: Draft, view: View) -> str | None:
     """The quote that an order reaches is at most max_quote_age_ms old: it is judged by it, and filled at it."""
-    limit_ms = view.max_quote_age_ms
+    limit_ms = draft.limits.max_quote_age_ms
     if not limit_ms or not draft.riskier:
         return None
     quote = draft.quote

@@ -22,11 +22,6 @@ PRICED = ALL - MARKET
 class View(Protocol):
     """What rules may ask of the state."""
 
-    @property
-    def max_quote_age_ms(self) -> int:
-        """An order that reaches the quote is refused when that is older; 0 is no limit."""
-        ...
-
     def accepted_on(self, account: str, ms: int) -> int:
         """Return how many orders of an account were accepted so far in the UTC day of `ms`."""
         ...
@@ -119,12 +114,12 @@ class Rules(tuple[Rule, ...]):
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         # Chosen once for each type, so that no order pays for a rule that is not about it.
-        self._checks = {kind: tuple((each.check, each) for each in self if kind in each.order_types) for kind in ALL}
+        self._checks = {kind: tuple(each.check for each in self if kind in each.order_types) for kind in ALL}
 
     def first_broken(self, draft: Draft, view: View) -> Reject | None:
         """Return what the first rule that is broken says, None when all hold."""
-        for check, broken in self._checks[draft.order_type]:
+        for check in self._checks[draft.order_type]:
             text = check(draft, view)
             if text is not None:
-                return Reject(broken.reason, text)
+                return Reject(next(each.reason for each in self if each.check is check), text)
         return None

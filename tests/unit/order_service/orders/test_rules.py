@@ -54,9 +54,8 @@ def quote_of(bid: int, ask: int, bid_qty: int = 1, ask_qty: int = 1) -> Quote:
 class View:
     """A state of which a test says what matters."""
 
-    def __init__(self, accepted: int = 0, max_quote_age_ms: int = 0) -> None:
+    def __init__(self, accepted: int = 0) -> None:
         self.accepted = accepted
-        self.max_quote_age_ms = max_quote_age_ms
 
     def accepted_on(self, account: str, ms: int) -> int:
         return self.accepted
