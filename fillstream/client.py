@@ -31,6 +31,7 @@ from fillstream.libs.common.runtime.log import connect
 Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""
 
+SIGNALS = stream_name("signals")
 FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
 REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "DeadLetter"}
 QUIET_S = 0.2
@@ -354,7 +355,7 @@ class Client:
                     if is_note(fields):
                         continue
                     event = _read(fields[b"data"])
-                    if _concerns(event, outcome, sent, self.topology.signals):
+                    if _concerns(event, outcome, sent):
                         outcome.add(event)
                         heard = time.monotonic()
         if not outcome.events:
@@ -415,9 +416,9 @@ def _is_requested(outcome: Outcome) -> bool:
     return outcome.events[-1]["type"] in {"OrderCancelRequested", "OrderReplaceRequested"}
 
 
-def _concerns(event: dict[str, Any], outcome: Outcome, sent: _Sent, signals: str) -> bool:
+def _concerns(event: dict[str, Any], outcome: Outcome, sent: _Sent) -> bool:
     if event["type"] == "DeadLetter":
-        return bool(event["stream"] == signals and event["entry_id"] == sent.entry_id)
+        return bool(event["stream"] == SIGNALS and event["entry_id"] == sent.entry_id)
     if event.get("signal_id") == outcome.signal_id:
         return True
     return outcome.order_id is not None and event.get("order_id") == outcome.order_id

@@ -15,6 +15,7 @@ What is done again:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -49,6 +50,7 @@ class TracedOrder:
     filled: Decimal = Decimal(0)
     notional: Decimal = Decimal(0)
     ord_status: str = ""
+    venue: str = ""
 
 
 @dataclass(slots=True)
@@ -85,6 +87,10 @@ class Books:
         """Return how many orders ended in each state."""
         return Counter(order.ord_status for order in self.orders.values())
 
+    def working_at(self, venues: Collection[str]) -> int:
+        """Return how many orders work at one of these venues."""
+        return sum(order.ord_status in WORKING and order.venue in venues for order in self.orders.values())
+
     def _expect(self, what: str, kind: str, told: Any, expected: Any) -> None:
         if told != expected:
             self._found.setdefault(kind, []).append(f"{what}: {kind} is {told}, expected {expected}")
@@ -105,6 +111,7 @@ class Books:
             order = TracedOrder({name: event[name] for name in WHOSE}, Decimal(event["quantity"]))
             self.orders[event["order_id"]] = order
         what = f"event {event['seq']} of order {event['order_id']}"
+        order.venue = event.get("venue") or order.venue
         for name, known in order.whose.items():
             self._expect(what, name, event[name], known)
         if event["type"] in ("OrderReplaced", "OrderRestated"):

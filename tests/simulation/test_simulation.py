@@ -19,7 +19,7 @@ from fillstream.libs.common.runtime.ticker import TICK
 from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.state import QUOTES_EVERY_MS
 from fillstream.tools.audit import audit
-from tests.support.simulated_desk import TWO_VENUES, SimulatedDesk
+from tests.support.simulated_desk import OUTSIDE, TWO_VENUES, SimulatedDesk
 
 ONE = os.environ.get("SIMULATION_SEED")
 SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000"))))
@@ -274,3 +274,63 @@ def test_a_log_that_folds_to_something_else_is_noticed(quiet: SimulatedDesk) -> 
     finally:
         quiet.redis.streams["orders.{a0}"] = kept
     assert "output hash" in problems or "cannot be folded again" in problems
+
+
+def outside() -> tuple[SimulatedDesk, Callable[..., None]]:
+    """Return a desk with an order at a venue outside, and how that venue reports."""
+    desk = SimulatedDesk(1, config=OUTSIDE)
+    signal = {
+        "signal_id": "s",
+        "symbol": "AAPL",
+        "side": "BUY",
+        "quantity": "100",
+        "price": "150.00",
+        "time_in_force": "DAY",
+    }
+    desk.redis.add("signals", {name.encode(): value.encode() for name, value in signal.items()})
+    desk.sent += 1
+    desk.settle()
+
+    def report(exec_type: str, **more: str) -> None:
+        document = {"type": "VenueReport", "v": 1, "venue": "OUT", "exec_type": exec_type, "order_id": "1", **more}
+        desk.redis.add("orders.{a0}", {b"data": orjson.dumps(document)})
+        desk.settle()
+
+    return desk, report
+
+
+def commanded(desk: SimulatedDesk) -> list[frames.Command]:
+    entries = desk.redis.streams["commands.OUT.{s0}"]
+    return [frames.Command._make(each) for entry in entries for each in frames.commands(entry.fields[b"frame"])]
+
+
+def test_an_order_at_a_venue_outside_goes_through_its_life_and_the_books_agree() -> None:
+    desk, report = outside()
+    [command] = commanded(desk)
+    assert (command.order_id, command.type) == (1, frames.CommandType.NEW)
+    report("New", venue_order_id="X 1")
+    report("Trade", exec_id="T-1", last_qty="40", last_px="149.99", commission="0.25", comm_currency="USD")
+    report("Trade", exec_id="T-2", last_qty="10", last_px="149.98", liquidity="MAKER")
+    desk.pass_time(86_400_000)
+    assert commanded(desk)[-1].type == frames.CommandType.CANCEL, "the venue does not see to the day's end"
+    report("Canceled")
+    events = [event["type"] for event in desk.journal(0) if event.get("order_id") == "1"]
+    assert events == [
+        "OrderReceived", "OrderAccepted", "OrderFilled", "OrderFilled", "OrderCancelRequested", "OrderExpired",
+    ]  # fmt: skip
+    found = desk.audit()
+    assert found.problems == []
+    assert found.fills == 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"last_px": "149.98"}, {"last_qty": "41"}, {"liquidity": "MAKER"}, {"exec_id": "T-9"}, {"order_id": "2"}]
+)
+def test_the_audit_sees_a_trade_that_the_venue_reported_otherwise(wrong: dict[str, str]) -> None:
+    desk, report = outside()
+    report("Trade", exec_id="T-1", last_qty="40", last_px="149.99")
+    assert desk.audit().problems == []
+    entry = desk.redis.streams["orders.{a0}"][-1]
+    said = orjson.loads(entry.fields[b"data"])
+    desk.redis.streams["orders.{a0}"][-1] = Entry(entry.id, entry.ms, {b"data": orjson.dumps(said | wrong)})
+    assert any("fill" in problem for problem in desk.audit().problems)

@@ -59,6 +59,12 @@ TWO_VENUES = but(
     venues={SIM: VenueTerms(), "SIM2": VenueTerms(taker_fee_bps=Decimal("1.5"))},
 )
 """MSFT is traded at the second venue, and so is whatever beta trades; everything else at SIM."""
+OUTSIDE = but(
+    CONFIG,
+    instruments=dict(CONFIG.instruments) | {"AAPL": but(CONFIG.instruments["AAPL"], venue="OUT")},
+    venues={SIM: VenueTerms(), "OUT": VenueTerms(simulated=False, expires=False)},
+)
+"""AAPL is traded at a venue that no engine of the desk is."""
 GARBAGE = (
     {b"data": b"{not json"},
     {b"\xff": b"\xfe"},
@@ -104,7 +110,8 @@ class SimulatedDesk:
         self.operator = random.Random(f"operator {seed}") if controls else None
         self.told: list[tuple[str, bytes]] = []
         self.redis = MemoryRedis()
-        self.topology = Topology(accounts, symbols, prefix, tuple(config.venues))
+        simulated = tuple(name for name, venue in config.venues.items() if venue.simulated)
+        self.topology = Topology(accounts, symbols, prefix, simulated)
         listings = {each.id: Listing(symbol, each) for symbol, each in config.instruments.items()}
         t = self.topology
         self.slots = [Slot(lambda: SignalsStage(t))]
