@@ -12,6 +12,7 @@ import redis
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import OrdType, Report, ReportType, Side, Tif
 from fillstream.libs.common.messages.topology import SIM, Topology, id_ms
+from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import load_settings
 from fillstream.libs.common.runtime.log import RedisLog, connect
@@ -82,7 +83,7 @@ def test_orders_expire_when_they_are_due_and_not_at_the_next_entry(
 
     def all_expired() -> bool:
         for entry_id, fields in client.xrange(TOPOLOGY.orders(0)):  # type: ignore[union-attr]
-            for record in map(Report._make, frames.reports(fields[b"frame"])):
+            for record in map(Report._make, frames.reports(fields[reports_field(SIM)])):
                 if record.type == ReportType.EXPIRED:
                     expired.setdefault(record.order_id, id_ms(entry_id.decode()))
         return len(expired) == len(expiries)

@@ -13,6 +13,7 @@ from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import PARTITION_ALL, OrdType, Report, ReportFlag, ReportType, Side, Tif
 from fillstream.libs.common.messages.topology import SIM, Topology
+from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.log import READ_AHEAD_FROM, Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.services.matching_engine.stage import EngineStage, Listing
@@ -78,7 +79,7 @@ def test_many_commands_are_answered_as_the_book_answers_them_through_any_change_
 
     expected = book(sent)
     for partition in range(2):
-        answered = b"".join(fields[b"frame"] for _, fields in entries(client, TOPOLOGY.orders(partition)))
+        answered = b"".join(fields[reports_field(SIM)] for _, fields in entries(client, TOPOLOGY.orders(partition)))
         heard = [r for r in expected if r.partition in (partition, PARTITION_ALL)]
         assert [Report._make(r) for r in frames.reports(answered)] == heard
     assert published(client) == tape(expected)

@@ -110,7 +110,8 @@ def _without_repeats(told: list[tuple[str, str]]) -> Iterator[str]:
     """Yield the sentences; which fields there are is said once."""
     known_said = False
     for reason, text in told:
-        yield text.partition("; it has ")[0] if known_said and reason == "unknown_field" else text
+        again = known_said and reason == "unknown_field"
+        yield f"{text.partition(': a ')[0]}: no such field" if again else text
         known_said = known_said or reason == "unknown_field"
 
 
