@@ -10,7 +10,7 @@ import typer
 from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AsJson, ByClientId, Config, Order, RedisUrl, TakesNumbers, is_order_id
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrderType
 from fillstream.tools.render import as_json, console, print_table, time_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def signal(
     side: Annotated[str, typer.Argument(help="BUY or SELL.")],
     quantity: Annotated[str, typer.Argument(metavar="QTY", help="How many; exact, as you write it.")],
     order_type: Annotated[
-        str | None, typer.Option("--type", help="MARKET or LIMIT.  \\[default: LIMIT with --limit, else the desk's]")
+        str | None,
+        typer.Option("--type", help=f"{' or '.join(OrderType)}.  \\[default: LIMIT with --limit, else the desk's]"),
     ] = None,
     limit: Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="Price of a limit order.")] = None,
     tif: Annotated[str | None, typer.Option("--tif", help="GTC, DAY, IOC or FOK.  \\[default: the desk's]")] = None,

@@ -26,10 +26,27 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """FIX 40."""
+    """FIX 40.
 
-    MARKET = "MARKET"
-    LIMIT = "LIMIT"
+    Attributes:
+        priced: whether its price is the client's, who must give one.
+    """
+
+    priced: bool
+
+    def __new__(cls, code: str, priced: bool) -> Self:
+        """Make one of its code and what it is."""
+        kind = str.__new__(cls, code)
+        kind._value_ = code
+        kind.priced = priced
+        return kind
+
+    MARKET = "MARKET", False
+    LIMIT = "LIMIT", True
+
+
+PRICELESS = frozenset(kind.value for kind in OrderType if not kind.priced)
+"""Types without a price of the client's."""
 
 
 class TimeInForce(StrEnum):

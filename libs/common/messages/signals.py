@@ -22,7 +22,7 @@ from fillstream.libs.common.messages.base import (
     Price,
     exact_number,
 )
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrderType
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.values.money import MAX_DIGITS
 
 
@@ -60,10 +60,11 @@ class NewOrder(Message):
 
     @model_validator(mode="after")
     def _price_fits_type(self) -> NewOrder:
-        if self.order_type is OrderType.LIMIT and self.price is None:
-            raise ValueError("price: a LIMIT order needs one")
-        if self.order_type is OrderType.MARKET and self.price is not None:
-            raise ValueError(f"price: a MARKET order has none, got {self.price}")
+        kind = self.order_type
+        if kind is not None and kind.priced and self.price is None:
+            raise ValueError(f"price: a {kind} order needs one")
+        if kind is not None and not kind.priced and self.price is not None:
+            raise ValueError(f"price: a {kind} order has none, got {self.price}")
         return self
 
 

@@ -7,13 +7,16 @@ Never decides anything, and knows of a venue no more than its name.
 from __future__ import annotations
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.messages.codes import TimeInForce
+from fillstream.libs.common.messages.codes import OrderType, TimeInForce
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.order import Order
 
 _SIDE_CODE = {side.name: int(side) for side in frames.Side}
 _TIF_CODE = {tif.value: int(frames.Tif[tif.name]) for tif in TimeInForce}
-_FS_LIMIT = int(frames.OrdType.LIMIT)
+_TYPE_CODE = {kind.value: int(frames.OrdType[kind.name]) for kind in OrderType} | {
+    OrderType.MARKET.value: int(frames.OrdType.LIMIT)
+}
+"""A market order is a limit order at the price that bounds it."""
 
 
 class Commands:
@@ -34,7 +37,7 @@ class Commands:
         self._partition = partition
 
     def new(self, order: Order) -> None:
-        """FS_NEW, of a limit order: a market order's price is as far as it may go."""
+        """FS_NEW; a market order's price is as far as it may go."""
         terms = order.terms
         record = frames.new_order(
             order.order_id,
@@ -42,7 +45,7 @@ class Commands:
             terms.id,
             self._partition,
             side=_SIDE_CODE[order.side],
-            ord_type=_FS_LIMIT,
+            ord_type=_TYPE_CODE[order.order_type],
             tif=_TIF_CODE[order.time_in_force],
             price=order.price,
             qty=order.quantity,

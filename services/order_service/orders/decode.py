@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from fillstream.libs.common.messages import signals
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Message, Models, type_of, upcast
-from fillstream.libs.common.messages.codes import OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.codes import PRICELESS, OrderType, Side, TimeInForce
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import parse
@@ -218,10 +218,13 @@ def _check_new(wish: New) -> None:
         _check_text("price", price)
     if confidence is not None:
         _check_confidence(confidence)
-    if kind == "LIMIT" and price is None:
-        raise BadEntry("bad_value", "price: a LIMIT order needs one")
-    if kind == "MARKET" and price is not None:
-        raise BadEntry("bad_value", f"price: a MARKET order has none, got {shorten(price)}")
+    if kind is not None and (price is None) != (kind in PRICELESS):
+        raise BadEntry(
+            "bad_value",
+            f"price: a {kind} order needs one"
+            if price is None
+            else f"price: a {kind} order has none, got {shorten(price)}",
+        )
 
 
 def _links(said: Any) -> Links:

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Any
 
 from fillstream.libs.common.messages.codes import (
+    PRICELESS,
     CancelReason,
     CancelRejectReason,
     ControlRejectReason,
@@ -24,7 +25,7 @@ from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTe
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New
-from fillstream.services.order_service.orders.order import FINAL, PRICELESS, Order, Remembered
+from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import orjson
 
 from fillstream.libs.common.engine.frames import Reason
-from fillstream.libs.common.messages.codes import OrderType, OrdStatus
+from fillstream.libs.common.messages.codes import PRICELESS, OrdStatus
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.compiled import Terms
 
@@ -39,8 +39,6 @@ EXPIRED = OrdStatus.EXPIRED.value
 FINAL = frozenset((FILLED, CANCELED, REJECTED, EXPIRED))
 """No more than late fills and answers to what is still pending can come."""
 
-PRICELESS = frozenset({OrderType.MARKET.value})
-"""Types without a price of the client's."""
 _REQUESTED = int(Reason.REQUESTED)
 _REPLACED_BELOW_FILLED = int(Reason.REPLACED_BELOW_FILLED)
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason, TimeInForce
+from fillstream.libs.common.messages.codes import PRICELESS, CancelRejectReason, OrderType, RejectReason, TimeInForce
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import Scale, parse, plain
 from fillstream.services.order_service.orders import rules
@@ -96,7 +96,7 @@ class Requests:
             return draft
         terms, quote = draft.terms, draft.quote
         draft.lots = _lots(terms.lot, wish.quantity)
-        if kind == _MARKET:
+        if kind in PRICELESS:
             draft.ticks = protection_price(draft.limits, quote, draft.buy)
         elif wish.price is not None:
             draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)

@@ -6,15 +6,15 @@ Protection and valuation stand here too: how far a market order may go, and what
 from __future__ import annotations
 
 from fillstream.libs.common.engine.frames import MAX_PRICE
-from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.libs.common.messages.codes import PRICELESS, RejectReason
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Limits, Quote
-from fillstream.services.order_service.orders.rules.rule import MARKET, PRICED, Draft, View, rule
+from fillstream.services.order_service.orders.rules.rule import PRICED, Draft, View, rule
 
 
 @rule(
     RejectReason.NO_QUOTE,
-    order_types=MARKET,
+    order_types=PRICELESS,
     example={"order_type": "MARKET", "symbol": "ES"},
 )
 def has_quote(draft: Draft, view: View) -> str | None:
@@ -22,7 +22,7 @@ def has_quote(draft: Draft, view: View) -> str | None:
     if draft.ticks:
         return None
     side = "ask" if draft.buy else "bid"
-    return f"order_type: MARKET needs a quote to bound its price, {draft.terms.symbol} has no {side} yet"
+    return f"order_type: {draft.order_type} needs a quote to bound its price, {draft.terms.symbol} has no {side} yet"
 
 
 @rule(

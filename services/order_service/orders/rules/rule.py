@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason
+from fillstream.libs.common.messages.codes import PRICELESS, CancelRejectReason, OrderType, RejectReason
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.order import Order
 
 ALL = frozenset(kind.value for kind in OrderType)
-MARKET = frozenset({OrderType.MARKET.value})
-"""Types without a price of the client's."""
-PRICED = ALL - MARKET
+PRICED = ALL - PRICELESS
 
 
 class View(Protocol):
