@@ -9,11 +9,12 @@ from decimal import Decimal
 from fractions import Fraction
 
 from fillstream.libs.common.messages.codes import TradingSession
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.reference import UNIT, AccountTerms, InstrumentTerms, VenueTerms, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
 
 _PER_BPS = Decimal("0.0001")
+_QUANTITIES = tuple(name for name in AccountTerms.model_fields if said_of(AccountTerms, name, UNIT) == "quantity")
 _NOTHING_OF_ITS_OWN = VenueTerms()
 
 
@@ -103,6 +104,7 @@ class Limits:
         account: the limits as configured, for sentences.
         account_id: the account's number in records.
         least, most: ticks times lots of one order.
+        lots: limits that are quantities, by name.
         max_daily_orders: orders accepted in one UTC day.
         max_quote_age_ms: an order that reaches the quote is refused when that is older; 0 is no limit.
     """
@@ -114,6 +116,7 @@ class Limits:
         "account",
         "account_id",
         "least",
+        "lots",
         "max_daily_orders",
         "max_quote_age_ms",
         "most",
@@ -131,6 +134,7 @@ class Limits:
         self.account_id = account.id
         self.least = at_least(account.min_order_size, terms.value)
         self.most = at_most(account.max_order_value, terms.value)
+        self.lots = {name: at_most(getattr(account, name), terms.lot.step) for name in _QUANTITIES}
         self.max_daily_orders = account.max_daily_orders
         slippage = Fraction(account.max_slippage_bps) * Fraction(_PER_BPS)
         self._per = slippage.denominator

@@ -17,3 +17,6 @@ def max_daily_orders(draft: Draft, view: View) -> str | None:
     if accepted < limit:
         return None
     return f"account: {accepted} orders were accepted today (UTC), max_daily_orders is {limit}"
+
+
+NEW = (max_daily_orders,)

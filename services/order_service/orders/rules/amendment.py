@@ -46,3 +46,7 @@ def not_below_filled(draft: Draft, view: View) -> str | None:
 def _amended(draft: Draft) -> Order:
     assert draft.order is not None, "rules of amendments see an order"
     return draft.order
+
+
+FIRST = (nothing_pending, not_market)
+LAST = (not_below_filled,)

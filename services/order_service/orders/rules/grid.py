@@ -74,3 +74,7 @@ def price_within_venue(draft: Draft, view: View) -> str | None:
     if draft.ticks <= MAX_PRICE:
         return None
     return f"price: {draft.price} is more than {draft.terms.price.text(MAX_PRICE)}, what a venue takes"
+
+
+NEW = (on_lot, quantity_within_venue, price_given, on_tick, price_positive, price_within_venue)
+AMEND = tuple(each for each in NEW if each is not price_given)

@@ -24,3 +24,6 @@ def known_account(draft: Draft, view: View) -> str | None:
 def known_symbol(draft: Draft, view: View) -> str | None:
     """The desk has the instrument."""
     return None if draft.symbol_known else f"symbol: {draft.symbol} is not an instrument of this desk"
+
+
+NEW = AMEND = (known_account, known_symbol)

@@ -96,3 +96,7 @@ def value_price(quote: Quote, buy: bool, ticks: int) -> int:
     above: else a price below the bid, as a market order's always is, would hide a part of what is sold.
     """
     return ticks if buy or not quote.bid_qty else max(ticks, quote.bid)
+
+
+NEW = (has_quote, within_collar, fresh_quote)
+AMEND = (within_collar, fresh_quote)

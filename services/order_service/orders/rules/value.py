@@ -39,3 +39,6 @@ def max_order_value(draft: Draft, view: View) -> str | None:
 
 def _value(draft: Draft) -> str:
     return f"{canonical(multiply(Decimal(draft.worth), draft.terms.value))} {draft.terms.currency}"
+
+
+NEW = AMEND = (min_order_size, max_order_value)
