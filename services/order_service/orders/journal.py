@@ -322,6 +322,10 @@ class Journal:
         }
         self.out.event(self._stream, event)
 
+    def told(self, kind: str, **fields: Any) -> None:
+        """Write an event that is not an order's: its fields as they are, numbers as text."""
+        self.out.event(self._stream, self._head(kind) | fields)
+
     # ------------------------------------------------------------- what events share
 
     def _head(self, kind: str) -> Event:
