@@ -165,7 +165,7 @@ class Client:
         Args:
             symbol, side, quantity: what to do: BUY or SELL so many.
             price: of a limit order; without one the order goes to market.
-            order_type: one of codes.OrderType; by default what the price says.
+            order_type: LIMIT with a price, MARKET without; by default what the price says.
             time_in_force: DAY, GTC, IOC or FOK; by default the desk's.
             account: whose order it is.
             signal_id: makes it safe to send again: the desk answers an equal one with the first one's state.

@@ -35,6 +35,8 @@ MAX_MS = 3650 * DAY_MS
 
 FIXED, UNIT, FIX, SECTION = "fixed", "unit", "fix", "section"
 """Keys of what a field says about itself beside its bounds; see `about`."""
+VALUE, QUANTITY = "value in the instrument's currency", "quantity"
+"""Units of limits that are compiled for each instrument: `max_…` is at most so much, `min_…` at least."""
 
 
 def written_number(value: Any) -> Any:
@@ -191,13 +193,15 @@ class AccountFields(ReferenceData):
     """
 
     max_order_value: Annotated[
-        Decimal, amount("price times quantity times multiplier of one order, at most", gt=0), WRITTEN
+        Decimal, amount("price times quantity times multiplier of one order, at most", unit=VALUE, gt=0), WRITTEN
     ]
     max_daily_orders: Annotated[
         int, about("orders accepted in one UTC day of log time, at most", ge=0, le=MAX_DAILY_ORDERS), WRITTEN
     ]
     min_order_size: Annotated[
-        Decimal, amount("the value of an order, at least: what exchanges call minimum notional", ge=0), WRITTEN
+        Decimal,
+        amount("the value of an order, at least: what exchanges call minimum notional", unit=VALUE, ge=0),
+        WRITTEN,
     ] = Decimal(0)
     max_slippage_bps: Annotated[
         Decimal,

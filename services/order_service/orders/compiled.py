@@ -5,16 +5,24 @@ Flows in: configured Decimals. Flows out: grids, factors and limits as integers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 
 from fillstream.libs.common.messages.codes import TradingSession
-from fillstream.libs.common.messages.reference import UNIT, AccountTerms, InstrumentTerms, VenueTerms, said_of
+from fillstream.libs.common.messages.reference import (
+    QUANTITY,
+    UNIT,
+    VALUE,
+    AccountTerms,
+    InstrumentTerms,
+    VenueTerms,
+    said_of,
+)
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
 
 _PER_BPS = Decimal("0.0001")
-_QUANTITIES = tuple(name for name in AccountTerms.model_fields if said_of(AccountTerms, name, UNIT) == "quantity")
 _NOTHING_OF_ITS_OWN = VenueTerms()
 
 
@@ -95,6 +103,14 @@ class Quote:
         self.high: int | None = None
 
 
+_UNITS: dict[str, Callable[[Terms], Decimal]] = {
+    VALUE: lambda terms: terms.value,
+    QUANTITY: lambda terms: terms.lot.step,
+}
+_BOUNDS = {name: unit for name in AccountTerms.model_fields if (unit := said_of(AccountTerms, name, UNIT)) in _UNITS}
+"""Limits that are so many units of an instrument, with what they are in."""
+
+
 class Limits:
     """An account's limits on one instrument, in ticks times lots.
 
@@ -103,8 +119,7 @@ class Limits:
         name: the account's, the one text that all its orders share.
         account: the limits as configured, for sentences.
         account_id: the account's number in records.
-        least, most: ticks times lots of one order.
-        lots: limits that are quantities, by name.
+        bounds: limits by name, in ticks times lots where they are values, in lots where they are quantities.
         max_daily_orders: orders accepted in one UTC day.
         max_quote_age_ms: an order that reaches the quote is refused when that is older; 0 is no limit.
     """
@@ -115,11 +130,9 @@ class Limits:
         "_sell",
         "account",
         "account_id",
-        "least",
-        "lots",
+        "bounds",
         "max_daily_orders",
         "max_quote_age_ms",
-        "most",
         "name",
         "quote",
         "terms",
@@ -132,9 +145,10 @@ class Limits:
         self.quote = quote
         self.account = account
         self.account_id = account.id
-        self.least = at_least(account.min_order_size, terms.value)
-        self.most = at_most(account.max_order_value, terms.value)
-        self.lots = {name: at_most(getattr(account, name), terms.lot.step) for name in _QUANTITIES}
+        self.bounds = {
+            name: (at_least if name.startswith("min_") else at_most)(getattr(account, name), _UNITS[unit](terms))
+            for name, unit in _BOUNDS.items()
+        }
         self.max_daily_orders = account.max_daily_orders
         slippage = Fraction(account.max_slippage_bps) * Fraction(_PER_BPS)
         self._per = slippage.denominator

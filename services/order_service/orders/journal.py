@@ -224,43 +224,30 @@ class Journal:
 
     def mass_canceled(self, venue: str, account: str | None, symbol: str | None, side: str | None, orders: int) -> None:
         """OrdersMassCanceled; None: of all."""
-        event = self._head("OrdersMassCanceled")
-        event |= {
-            "venue": venue,
-            "account": account,
-            "symbol": symbol,
-            "side": side,
-            "total_affected_orders": orders,
-        }
-        self.out.event(self._stream, event)
+        self.told(
+            "OrdersMassCanceled",
+            venue=venue,
+            account=account,
+            symbol=symbol,
+            side=side,
+            total_affected_orders=orders,
+        )
 
     # ------------------------------------------------------- reference data and market
 
     def session_changed(self, venue: str, terms: Terms, quote: Quote, reference: int | None) -> None:
         """SessionChanged; `reference` in ticks."""
-        event = self._head("SessionChanged")
-        event |= {
-            "venue": venue,
-            "symbol": terms.symbol,
-            "session": quote.session,
-            "reference_px": None if reference is None else terms.price.text(reference),
-        }
-        self.out.event(self._stream, event)
+        px = None if reference is None else terms.price.text(reference)
+        self.told("SessionChanged", venue=venue, symbol=terms.symbol, session=quote.session, reference_px=px)
 
     def bands_changed(self, venue: str, terms: Terms, quote: Quote) -> None:
         """BandsChanged."""
-        event = self._head("BandsChanged")
-        event |= {
-            "venue": venue,
-            "symbol": terms.symbol,
-            "low_limit_px": None if quote.low is None else terms.price.text(quote.low),
-            "high_limit_px": None if quote.high is None else terms.price.text(quote.high),
-        }
-        self.out.event(self._stream, event)
+        low, high = (None if ticks is None else terms.price.text(ticks) for ticks in (quote.low, quote.high))
+        self.told("BandsChanged", venue=venue, symbol=terms.symbol, low_limit_px=low, high_limit_px=high)
 
     def venue_defined(self, name: str, terms: VenueTerms) -> None:
         """VenueDefined."""
-        self.out.event(self._stream, self._head("VenueDefined") | {"venue": name} | terms.values())
+        self.told("VenueDefined", venue=name, **terms.values())
 
     def instrument_defined(self, symbol: str, terms: InstrumentTerms, home: str) -> None:
         """InstrumentDefined, with the venue that marks it: where it names none, that is the desk's."""

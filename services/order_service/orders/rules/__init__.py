@@ -4,7 +4,7 @@ Flows in: a draft and a view of the state. Flows out: None, or the first rule th
 changes anything, never looks at a clock. Every comparison is between integers: `compiled.Limits` has turned limits in
 money into the fewest and the most ticks times lots that are inside them.
 
-A rule is a function in one of the files beside this one, and in the list at that file's end; the lists below join those.
+A rule is a function in one of the files beside this one, and in the list at that file's end; these lists join those.
 README's table of rules and the test of each rule are made from them.
 """
 

@@ -17,7 +17,7 @@ from fillstream.services.order_service.orders.rules.rule import Draft, View, rul
 def min_order_size(draft: Draft, view: View) -> str | None:
     """An order's value is at least the account's min_order_size."""
     limits = draft.limits
-    if draft.worth >= limits.least:
+    if draft.worth >= limits.bounds["min_order_size"]:
         return None
     least = canonical(limits.account.min_order_size)
     return f"quantity: an order value of {_value(draft)} is below min_order_size {least}"
@@ -31,7 +31,7 @@ def min_order_size(draft: Draft, view: View) -> str | None:
 def max_order_value(draft: Draft, view: View) -> str | None:
     """An order's value is at most the account's max_order_value."""
     limits = draft.limits
-    if draft.worth <= limits.most:
+    if draft.worth <= limits.bounds["max_order_value"]:
         return None
     most = canonical(limits.account.max_order_value)
     return f"quantity: an order value of {_value(draft)} is above max_order_value {most}"
