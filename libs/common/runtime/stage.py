@@ -96,7 +96,12 @@ class Outputs:
 
     def record(self, stream: str, records: bytes, field: bytes = FRAME) -> None:
         """Append 64-byte records to the stream of that name; `field` of its entries says whose they are."""
-        self._append(stream, field, records)
+        sent = self.by_stream.get(stream)
+        if sent is None or sent[0] != field:
+            self._append(stream, field, records)
+            return
+        sent[1].append(records)
+        self._unsealed += (stream.encode(), records)
 
     def market(self, stream: str, message: dict[str, Any]) -> None:
         """Append one message to the lossy stream of that name: it may be dropped, and no hash covers it."""

@@ -163,17 +163,8 @@ class Journal:
         event["text"] = text
         self.out.event(self._stream, event)
 
-    def filled(self, order: Order, price: int, lots: int, match_id: int, maker: bool) -> None:
-        """OrderFilled, of a venue whose trades are numbered, and whose fees are the desk's to know.
-
-        The fee, in the instrument's currency, is of the value's size: a negative price is no rebate.
-        """
-        terms = order.terms
-        fee = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
-        self.traded(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", maker, fee)
-
-    def traded(self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: str) -> None:
-        """OrderFilled; `fee` in the instrument's currency."""
+    def filled(self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: str) -> None:
+        """OrderFilled, at `price` ticks; `fee` in the instrument's currency."""
         terms = order.terms
         liquidity = "MAKER" if maker else "TAKER"
         self._state.fills[liquidity] += 1
@@ -324,7 +315,8 @@ class Journal:
     def _of_order(self, kind: str, order: Order) -> Event:
         """Return what every event of an order says, once its status is counted."""
         state = self._state
-        if order.status != order.counted:
+        status = order.status
+        if status != order.counted:
             state.changed(order, self.ms)
         state.seq += 1
         terms = order.terms
@@ -332,7 +324,7 @@ class Journal:
         cum = order.cum
         quantity = lot.text(order.quantity)
         if not cum:
-            filled, leaves = lot.zero, lot.zero if order.status in FINAL else quantity
+            filled, leaves = lot.zero, lot.zero if status in FINAL else quantity
         elif cum == order.quantity:
             filled, leaves = quantity, lot.zero
         else:
@@ -347,7 +339,7 @@ class Journal:
             "account": order.account,
             "symbol": terms.symbol,
             "side": order.side,
-            "ord_status": order.status,
+            "ord_status": status,
             "quantity": quantity,
             "cum_qty": filled,
             "leaves_qty": leaves,

@@ -118,6 +118,9 @@ class Order:
     price: int
     signal_time: int
     received_ms: int
+    expiry_ms: int = 0
+    links: Links | None = None
+    venue: str = SIM
     status: str = PENDING_NEW
     cum: int = 0
     notional: int = 0
@@ -128,9 +131,6 @@ class Order:
     finished_ms: int = 0
     exec_ids: tuple[str, ...] = ()
     venue_order_id: str | None = None
-    expiry_ms: int = 0
-    links: Links | None = None
-    venue: str = SIM
     counted: str = field(default=PENDING_NEW, init=False)
 
     @property
@@ -186,21 +186,6 @@ class Order:
                 "repeated_trade",
                 f"match_id: order {self.order_id} has trade {self.last_match} already, {match_id} must be above it",
             )
-        refusal = self._trade(price, lots)
-        if refusal is None:
-            self.last_match = match_id
-        return refusal
-
-    def fill_once(self, price: int, lots: int, exec_id: str) -> Refusal | None:
-        """A trade by the id that a venue outside gave it: such ids have no order, and a venue may tell one again."""
-        if exec_id in self.exec_ids:
-            return Refusal("repeated_trade", f"exec_id: order {self.order_id} has trade {exec_id} already")
-        refusal = self._trade(price, lots)
-        if refusal is None:
-            self.exec_ids = (*self.exec_ids, exec_id)
-        return refusal
-
-    def _trade(self, price: int, lots: int) -> Refusal | None:
         if lots <= 0:
             return Refusal("bad_quantity", f"qty: a fill of order {self.order_id} must be above 0 lots, got {lots}")
         cum = self.cum + lots
@@ -212,12 +197,22 @@ class Order:
             )
         self.cum = cum
         self.notional += price * lots
+        self.last_match = match_id
         if self.status not in FINAL:
             if cum == self.quantity:
                 self.status = FILLED
             else:
                 self._work()
         return None
+
+    def fill_once(self, price: int, lots: int, exec_id: str) -> Refusal | None:
+        """A trade by the id that a venue outside gave it: such ids have no order, and a venue may tell one again."""
+        if exec_id in self.exec_ids:
+            return Refusal("repeated_trade", f"exec_id: order {self.order_id} has trade {exec_id} already")
+        refusal = self.fill(price, lots, self.last_match + 1)
+        if refusal is None:
+            self.exec_ids = (*self.exec_ids, exec_id)
+        return refusal
 
     def cancel(self, reason: int) -> Refusal | None:
         """The venue took the order off its book; `reason` is an fs_reason."""

@@ -235,8 +235,10 @@ class Reports:
             return Refusal("bad_record", f"flags: {flags} must say either maker or taker")
         refusal = order.fill(price, lots, match_id)
         if refusal is None:
-            journal = self._journal
-            journal.filled(order, price, lots, match_id, role == _MAKER)
+            journal, terms, maker = self._journal, order.terms, role == _MAKER
+            # Of the value's size: a negative price is no rebate.
+            fee = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
+            journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", maker, fee)
             self._latencies_ms.append(journal.ms - order.signal_time)
         return refusal
 

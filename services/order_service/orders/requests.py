@@ -140,9 +140,9 @@ class Requests:
             draft.ticks,
             wish.signal_time,
             draft.ms,
-            expiry_ms=day_end(draft.ms) if draft.time_in_force == _DAY else 0,
-            links=wish.links,
-            venue=draft.terms.venue,
+            day_end(draft.ms) if draft.time_in_force == _DAY else 0,
+            wish.links,
+            draft.terms.venue,
         )
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:

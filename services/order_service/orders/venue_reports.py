@@ -97,7 +97,7 @@ class VenueReports:
                 assert self._journal.said is not None, "take() has begun it"
                 self._journal.said["commission"] = canonical(report.commission)
                 self._journal.said["comm_currency"] = report.comm_currency
-            self._journal.traded(
+            self._journal.filled(
                 order, ticks, lots, f"{report.venue}-{report.exec_id}", report.liquidity == "MAKER", fee
             )
             self._latencies_ms.append(self._journal.ms - order.signal_time)
