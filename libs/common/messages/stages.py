@@ -81,13 +81,7 @@ class StageSpec(Program):
 
 @dataclass(frozen=True, slots=True)
 class ReaderSpec(Program):
-    """A process that reads public streams behind the stages, and holds none of them back.
-
-    Attributes:
-        holds_trimming: whether a log keeps every entry that it has not left its mark behind.
-    """
-
-    holds_trimming: bool
+    """A process that reads public streams behind the stages, and holds none of them back."""
 
 
 STAGES: Final[dict[str, StageSpec]] = {
@@ -139,7 +133,6 @@ READERS: Final[dict[str, ReaderSpec]] = {
             text="Every event of every public stream in one DuckDB file, and SQL over it: POST /query, GET /orders, "
             "/orders/{order_id}, /fills, /positions.",
             reads=("signals", "dead", "events", "positions", "market"),
-            holds_trimming=True,
         ),
     )
 }
@@ -230,7 +223,7 @@ def trims(spec: StageSpec, inbox: str, topology: Topology, present: Collection[s
         spec: the stage.
         inbox: the stream that the process reads.
         topology: the desk's.
-        present: which readers that hold trimming this desk has.
+        present: which readers this desk has.
     """
     held_by = {
         kind: tuple(each.name for each in READERS.values() if kind in each.reads and each.name in present)

@@ -138,11 +138,11 @@ class Reports:
         order_id, price, qty, _, _, match_id, account, symbol, kind, side, reason, flags, partition, _ = record
         if partition not in self._partitions:
             return Refusal("wrong_partition", f"partition: {partition} must be one of {self._partitions}")
+        of_market = self._of_market.get(kind) if kind > _FILLED else None
+        if of_market is not None:  # whatever its order_id is, it says nothing
+            return of_market(Report._make(record))
         order = self._state.orders.get(order_id)
         if type(order) is not Order:
-            of_market = self._of_market.get(kind)
-            if of_market is not None:
-                return of_market(Report._make(record))
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
             because = f"; the venue says {_name(reason)}" if reason else ""
             return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
@@ -157,8 +157,6 @@ class Reports:
             return self._accepted(order)
         handler = self._handlers.get(kind)
         if handler is None:
-            if kind in self._of_market:  # whose order_id says nothing, whatever it is
-                return self._of_market[kind](Report._make(record))
             return Refusal("bad_record", f"type: {kind} is no report type")
         return handler(order, Report._make(record))
 

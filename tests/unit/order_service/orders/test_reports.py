@@ -154,6 +154,12 @@ def test_the_end_of_a_mass_cancel_is_told_with_how_many_it_was(desk: OrdersDesk)
     assert desk.refused(report(ReportType.MASS_CANCELED, account=77))["reason"] == "unknown_account"
 
 
+def test_what_is_told_of_the_market_is_taken_whatever_order_it_seems_to_name(desk: OrdersDesk) -> None:
+    told = desk.one({b"frame": market(ReportType.SESSION_SET, order_id=1, symbol=2, aux=Session.HALTED)})
+    assert (told["type"], told["symbol"]) == ("SessionChanged", "BTCUSDT")
+    assert desk.report(ReportType.MASS_CANCELED, 1, qty=2, symbol=0, side=0)["total_affected_orders"] == 2
+
+
 def test_a_dormant_order_that_came_in_is_told(desk: OrdersDesk) -> None:
     desk.accept()
     told = desk.report(ReportType.TRIGGERED, price=18_400, qty=100)
