@@ -70,6 +70,16 @@ AnalyticsUrl = Annotated[
         help="Where analytics answers HTTP.",
     ),
 ]
+OPERATOR_VARIABLE = "FILLSTREAM_OPERATOR_URL"
+OperatorUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--operator-url",
+        callback=redis_url_of,
+        help=f"Redis of the desk, as its user `operator`.  \\[default: ${OPERATOR_VARIABLE}, else as --redis-url]",
+    ),
+]
+Who = Annotated[str | None, typer.Option("--who", help="Who wants it.  \\[default: your login's name]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many rows.")]
 Account = Annotated[str, typer.Option("--account", "-a", help="Whose order it is.")]
@@ -77,6 +87,16 @@ Order = Annotated[str, typer.Argument(help="The order's number, or your client_o
 ByClientId = Annotated[
     bool, typer.Option("--by-client-id", help="ORDER is a client_order_id, though it looks like a number.")
 ]
+
+
+def login() -> str:
+    """Return the name that this person logged in with; `operator` for a container's user, who has none."""
+    import getpass  # noqa: PLC0415 - few commands need it
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"
 
 
 def is_order_id(order: str, by_client_id: bool) -> bool:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import redis
 
 from fillstream.cli.exit_codes import Exit, Stop
+from fillstream.cli.options import OPERATOR_VARIABLE, redis_url_of
 from fillstream.client import Client
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.settings import Settings, load_settings
@@ -100,6 +101,29 @@ def find_target(config: Path | None, redis_url: str | None) -> Target:
     if not told:
         return Target(settings, settings.redis_url, None)
     return Target(settings, str(told["redis_url"]), told)
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where an operator tells the desk something.
+
+    Attributes:
+        url: of its Redis.
+        topology: names of its streams.
+    """
+
+    url: str
+    topology: Topology
+
+
+def urls_of(operator_url: str | None, redis_url: str | None, config: Path | None) -> Urls:
+    """Return the desk as options and environment name it to an operator.
+
+    Whoever names a Redis on the command line means that desk, and not the one that the environment has an operator of.
+    """
+    target = find_target(config, redis_url)
+    named = operator_url or (None if redis_url else redis_url_of(os.environ.get(OPERATOR_VARIABLE) or None))
+    return Urls(named or target.redis_url, target.topology)
 
 
 def _same_server(one: str, other: str) -> bool:

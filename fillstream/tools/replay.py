@@ -62,6 +62,12 @@ class _NoSnapshots:
     def set_aside(self, snapshot_id: str) -> None:
         raise SnapshotError(f"{snapshot_id}: a replay uses none")
 
+    def desk(self) -> str:
+        return ""
+
+    def belong_to(self, desk: str) -> None:
+        raise SnapshotError(f"{desk}: a replay leaves nothing behind")
+
 
 def replay(log: Log, stage: Stage, until: str | None = None) -> Replay:
     """Fold the log of `stage`, as constructed, from its first entry.

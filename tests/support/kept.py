@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fillstream.libs.common.messages.topology import KINDS, SIM, Topology, stream_name
-from fillstream.libs.common.runtime.log import Checkpoint
+from fillstream.libs.common.runtime.checkpoint import Checkpoint
 from fillstream.libs.common.runtime.release import BEGINNING, UNNOTED, Note, order_of
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.snapshots import SnapshotStore

@@ -10,7 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fillstream.libs.common.messages.topology import Topology, id_key
-from fillstream.libs.common.runtime.log import Checkpoint, Fenced, Gap, Moved
+from fillstream.libs.common.runtime.checkpoint import Checkpoint
+from fillstream.libs.common.runtime.continuity import (
+    DeskMarker,
+    Extent,
+    Story,
+    Volume,
+    checkpoint_gone,
+    judge,
+    judge_inbox,
+    judge_topology,
+)
+from fillstream.libs.common.runtime.log import DeskChanged, Fenced, Gap, Moved
 from fillstream.libs.common.runtime.release import BEGINNING, Note, ranges, running
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
 from fillstream.libs.common.runtime.stage import Entry, Outputs
@@ -21,6 +32,9 @@ class MemoryRedis:
     now_ms: int = 1_700_000_000_000
     streams: dict[str, list[Entry]] = field(default_factory=dict)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    added: dict[str, int] = field(default_factory=dict)
+    newest: dict[str, str] = field(default_factory=dict)
+    marker: DeskMarker | None = None
 
     def add(self, stream: str, fields: dict[bytes, bytes]) -> str:
         entries = self.streams.setdefault(stream, [])
@@ -29,7 +43,26 @@ class MemoryRedis:
             ms, seq = id_key(entries[-1].id)
             seq += 1
         entries.append(Entry(f"{ms}-{seq}", ms, dict(fields)))
+        self.added[stream] = self.added.get(stream, 0) + 1
+        self.newest[stream] = entries[-1].id
         return entries[-1].id
+
+    def delete(self, stream: str, *places: int) -> None:
+        """Lose entries of a stream, by their places, as XDEL and XTRIM do; what was ever appended still counts."""
+        self.streams[stream] = [each for place, each in enumerate(self.streams[stream]) if place not in places]
+
+    def forget(self, stream: str) -> None:
+        """Lose a stream as a whole, as DEL does."""
+        for kept in (self.streams, self.added, self.newest):
+            kept.pop(stream, None)
+
+    def extent(self, stream: str, after: str = BEGINNING) -> Extent | None:
+        """Return what a stream says of itself; None of one that is not there."""
+        if stream not in self.added:
+            return None
+        entries = self.streams.get(stream, [])
+        following = next((each.id for each in entries if id_key(each.id) > id_key(after)), "")
+        return Extent(self.added[stream], len(entries), self.newest[stream], following)
 
 
 class MemoryClock:
@@ -54,16 +87,42 @@ class MemoryLog:
         self.inbox = topology.key(inbox)
         self._dead = topology.dead
         self._key = topology.checkpoint(stage, inbox)
+        self._name = inbox
+        self._topology = topology
         self._epoch = 0
         self._committed = "0-0"
 
     def checkpoint(self) -> Checkpoint:
         found = self.redis.checkpoints.get(self._key, Checkpoint())
-        return replace(found, poisoned=dict(found.poisoned), notes=dict(found.notes))
+        return replace(found, poisoned=dict(found.poisoned), notes=dict(found.notes), sent=dict(found.sent))
 
-    def claim(self, release: str | None = None, at: str = "") -> Checkpoint:
-        checkpoint = self.redis.checkpoints.setdefault(self._key, Checkpoint())
+    def look(self) -> Story:
+        redis, known = self.redis, self.checkpoint()
+        exists = self._key in redis.checkpoints
+        outputs = {key: self._had(key) for key in known.sent}
+        extent = redis.extent(self.inbox, known.id)
+        judge_topology(self._topology, redis.marker)
+        return Story(self._key, self._name, redis.marker, known if exists else None, extent, outputs)
+
+    def _had(self, key: str) -> int | None:
+        extent = self.redis.extent(key)
+        return extent.added if extent else None
+
+    def claim(self, release: str | None = None, at: str = "", desk: str | None = None) -> Checkpoint:
+        redis, topology = self.redis, self._topology
+        known = redis.marker.id if redis.marker else ""
+        if desk is not None and desk != known:
+            raise DeskChanged
+        checkpoint = redis.checkpoints.get(self._key, Checkpoint())
         self._note(checkpoint, release or running(), at)
+        redis.checkpoints[self._key] = checkpoint
+        if redis.marker is None:
+            counts = (topology.account_partitions, topology.symbol_partitions)
+            redis.marker = DeskMarker(f"desk {redis.now_ms}", redis.now_ms, *counts)
+        redis.marker = replace(redis.marker, stages=redis.marker.stages | {self._key})
+        checkpoint.desk = redis.marker.id
+        redis.added.setdefault(self.inbox, 0)
+        redis.newest.setdefault(self.inbox, BEGINNING)
         checkpoint.epoch += 1
         self._epoch, self._committed = checkpoint.epoch, checkpoint.id
         return self.checkpoint()
@@ -91,13 +150,17 @@ class MemoryLog:
                 yield entry
 
     def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
-        checkpoint = self.redis.checkpoints[self._key]
-        if checkpoint.epoch != self._epoch:
-            raise Fenced(f"epoch {self._epoch}, claimed by {checkpoint.epoch}")
+        checkpoint = self._own()
+        judge_inbox(self._name, checkpoint, self.redis.extent(self.inbox, checkpoint.id))
         follows = next(self.between(self._committed, "9999999999999999-0"), None)
         if checkpoint.id != self._committed or follows is None or follows.id != batch[0].id:
             raise Gap(f"read {batch[0].id} after {self._committed}, the checkpoint is {checkpoint.id}")
+        read = checkpoint.entries + checkpoint.lost + len(batch)
+        if self.redis.newest[self.inbox] == batch[-1].id and self.redis.added[self.inbox] != read:
+            lost = replace(checkpoint, entries=checkpoint.entries + len(batch), id=batch[-1].id)
+            judge_inbox(self._name, lost, self.redis.extent(self.inbox, lost.id))
         for stream, (kind, payloads) in out.by_stream.items():
+            checkpoint.sent.setdefault(self._key_of(stream), 0)
             for payload in payloads if kind == b"data" else [b"".join(payloads)]:
                 self.redis.add(self._key_of(stream), {kind: payload})
         for stream, lossy in out.lossy.items():
@@ -111,6 +174,20 @@ class MemoryLog:
         if quarantined:
             checkpoint.poisoned[quarantined[0]] = quarantined[1]
             checkpoint.suspect = ""
+
+    def _own(self) -> Checkpoint:
+        if self._key not in self.redis.checkpoints:
+            raise checkpoint_gone(self.look())
+        checkpoint = self.redis.checkpoints[self._key]
+        if checkpoint.epoch != self._epoch:
+            raise Fenced(f"epoch {self._epoch}, claimed by {checkpoint.epoch}")
+        return checkpoint
+
+    def watch(self) -> None:
+        checkpoint = self._own()
+        judge(self.look(), Volume())
+        for key in checkpoint.sent:
+            checkpoint.sent[key] = self._had(key) or 0
 
     def settle(self) -> None:
         """Every commit here is known at once."""
@@ -127,6 +204,7 @@ class MemorySnapshots:
 
     def __init__(self) -> None:
         self.saved: dict[str, Snapshot] = {}
+        self.owner = ""
 
     def save(self, snapshot: Snapshot) -> None:
         self.saved[snapshot.id] = snapshot
@@ -141,3 +219,9 @@ class MemorySnapshots:
 
     def set_aside(self, snapshot_id: str) -> None:
         del self.saved[snapshot_id]
+
+    def desk(self) -> str:
+        return self.owner
+
+    def belong_to(self, desk: str) -> None:
+        self.owner = desk

@@ -1,4 +1,4 @@
-"""`python -m tests.support.tables`: the tables of documents that are made from the code, written where they stand."""
+"""`python -m tests.support.tables`: what documents have from the code, tables and the runbook, written where it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import ast
 import re
 from pathlib import Path
 
+from fillstream.libs.common.runtime.continuity import RUNBOOK, Page
 from fillstream.services.order_service.orders.rules import AMEND, NEW, Rule
+from fillstream.tools.runbook import PAGES, markdown
 from tests.support.tree import ROOT
 
 README = ROOT / "README.md"
@@ -59,10 +61,33 @@ def written(file: Path) -> str:
     return text
 
 
+def runbook() -> dict[Path, str]:
+    """Return the pages of the runbook by their files, with the list of them."""
+    folder = ROOT / RUNBOOK
+    rows = "\n".join(f"- [{page.value}]({page.value}.md): {PAGES[page].title}." for page in Page)
+    pages = {folder / f"{page.value}.md": markdown(page) for page in Page}
+    return {folder / "README.md": INTRODUCTION.format(rows=rows), **pages}
+
+
+INTRODUCTION = """# When a stage stops for a person
+
+A stage that would have to guess ends with exit code 71, says why in one sentence, and changes nothing. Nobody starts it
+again by himself on one machine; Compose and Kubernetes do, and it stops again. `fillstream recover` lists what stopped,
+and each sentence names its page here:
+
+{rows}
+
+These pages are made from `fillstream/tools/runbook.py` by `python -m tests.support.tables`.
+"""
+
+
 def main() -> None:
-    """Write the tables."""
+    """Write the tables and the runbook."""
     for file in TABLES:
         file.write_text(written(file))
+    for file, text in runbook().items():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from fillstream.libs.common.messages.codes import OrdStatus
+from fillstream.libs.common.runtime.continuity import RecoveryError
 from fillstream.libs.common.runtime.release import running
-from fillstream.libs.common.runtime.runner import RecoveryError, Runner
+from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.stage import configuration_of
 from fillstream.services.analytics.sinks.store import Store
 from tests.support import kept

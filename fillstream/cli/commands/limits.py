@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AnalyticsUrl, AsJson, Config, RedisUrl, redis_url_of
+from fillstream.cli.options import (
+    OPERATOR_VARIABLE,
+    AnalyticsUrl,
+    AsJson,
+    Config,
+    OperatorUrl,
+    RedisUrl,
+    Who,
+    login,
+)
 from fillstream.tools.render import as_json, console, show
 
 if TYPE_CHECKING:
+    from fillstream.cli.target import Urls
     from fillstream.client import Answer
 
-OPERATOR_VARIABLE = "FILLSTREAM_OPERATOR_URL"
 SPARE = ("account_id", "max_slippage_bps", "min_order_size")
 
 AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Whose limits.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in your words; kept in the journal.")]
-Who = Annotated[str | None, typer.Option("--who", help="Who wants it.  \\[default: your login's name]")]
 ControlId = Annotated[
     str | None, typer.Option("--id", help="control_id: sending the same one again is safe.  \\[default: a new UUID]")
 ]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the answer.")]
-OperatorUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--operator-url",
-        callback=redis_url_of,
-        help=f"Redis of the desk, as its user `operator`.  \\[default: ${OPERATOR_VARIABLE}, else as --redis-url]",
-    ),
-]
 
 room = typer.Typer(no_args_is_help=True, help="Show, override and reset limits of accounts.")
 
@@ -104,7 +102,9 @@ def set_limits(
         if name in values:
             raise Stop(Exit.USAGE, f"{name}: is given twice")
         values[name] = value
-    urls = _Urls(operator_url, redis_url, config)
+    from fillstream.cli.target import urls_of
+
+    urls = urls_of(operator_url, redis_url, config)
     _answer(_told(urls, "SetLimits", account, who, reason, control_id, timeout, limits=values), json)
 
 
@@ -130,27 +130,14 @@ def reset_limits(
     fillstream limits reset default max_order_value --reason "back to normal"
     """
     more = {"fields": fields} if fields else {}
-    urls = _Urls(operator_url, redis_url, config)
+    from fillstream.cli.target import urls_of
+
+    urls = urls_of(operator_url, redis_url, config)
     _answer(_told(urls, "ResetLimits", account, who, reason, control_id, timeout, **more), json)
 
 
-class _Urls:
-    """The desk as options and environment name it.
-
-    Whoever names a Redis on the command line means that desk, and not the one that the environment has an operator of.
-    """
-
-    def __init__(self, operator_url: str | None, redis_url: str | None, config: Path | None) -> None:
-        from fillstream.cli.target import find_target
-
-        target = find_target(config, redis_url)
-        self.topology = target.topology
-        named = operator_url or (None if redis_url else redis_url_of(os.environ.get(OPERATOR_VARIABLE) or None))
-        self.url = named or target.redis_url
-
-
 def _told(
-    urls: _Urls, kind: str, account: str, who: str | None, reason: str, control_id: str | None, timeout: float,
+    urls: Urls, kind: str, account: str, who: str | None, reason: str, control_id: str | None, timeout: float,
     **more: Any,
 ) -> Answer:  # fmt: skip
     import redis
@@ -160,7 +147,7 @@ def _told(
     with Client(urls.url, urls.topology) as client:
         try:
             return client.control(
-                kind, account, who=who or _login(), reason=reason, control_id=control_id, timeout_s=timeout, **more
+                kind, account, who=who or login(), reason=reason, control_id=control_id, timeout_s=timeout, **more
             )
         except ValueError as error:
             raise Stop(Exit.USAGE, str(error)) from None
@@ -168,15 +155,6 @@ def _told(
             raise Stop(
                 Exit.NO, f"Redis: {error}; {OPERATOR_VARIABLE} or --operator-url names the user that may: operator"
             ) from None
-
-
-def _login() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user has no name
-        return "operator"
 
 
 def _answer(answer: Answer, json: bool) -> None:

@@ -27,6 +27,7 @@ from fillstream.libs.common.values.versions import Unreadable
 CONTROL = b"control"
 """The field of the entry."""
 MAX_REASON = 500
+MAX_LOSS = 2_000
 MAX_CONTROL_BYTES = 65_536
 """A control may not be larger (bytes)."""
 LIMITS: Final = tuple(name for name in AccountFields.model_fields if not said_of(AccountFields, name, FIXED))
@@ -127,7 +128,21 @@ class ResetLimits(OfAccount):
         return LIMITS if self.fields is None else self.fields
 
 
-AnyControl = SetLimits | ResetLimits
+class AcceptLoss(Control):
+    """What a person accepted so that a stage that had stopped could go on (`fillstream recover`).
+
+    It changes nothing: the stage itself acts on the acceptance, and sends this so that the journal has it.
+    """
+
+    type: Literal["AcceptLoss"] = "AcceptLoss"
+    stage: Name = Field(description="the process, as `orders` or `engine-SIM2`")
+    page: Name = Field(description="of the runbook, as `entries-lost`")
+    loss: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LOSS)] = Field(
+        description="the sentence with which the stage had stopped"
+    )
+
+
+AnyControl = SetLimits | ResetLimits | AcceptLoss
 CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get_args(AnyControl)}
 """By `type`."""
 

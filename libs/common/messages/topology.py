@@ -199,6 +199,16 @@ class Topology:
         """Return the lossy stream of depth and trades of symbol partition `partition`."""
         return self.key(stream_name("market", partition))
 
+    @property
+    def desk(self) -> str:
+        """The hash that says which desk this is: its id, its partition counts, and which stages were ever started."""
+        return self.prefix + "desk"
+
+    @property
+    def recover(self) -> str:
+        """The hash where a person's word waits for a stage that had stopped; a field for each checkpoint key."""
+        return self.prefix + "recover"
+
     def checkpoint(self, stage: str, inbox: str) -> str:
         """Return the hash that holds a stage's epoch, checkpoint and output hash; it has its inbox's hash tag.
 

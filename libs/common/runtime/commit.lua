@@ -4,16 +4,21 @@
 -- ARGV: 1 group, 2 epoch, 3 the checkpoint the batch was read after, 4 the batch's first id, 5 its last,
 --       6 how many entries, 7 output hash after it,
 --       8 `id` and 9 `text` of an entry this commit quarantines (or two empty strings),
+--       10 '1': count what the inbox has had (it takes longest where its first or last entry is large),
 --       then segments until the end:
 --         index into KEYS, field name ('' when every item is a whole entry), MAXLEN (0: keep all), how many items,
 --         then the items: a value each, or for whole entries the count of names and values, then those.
--- Returns 'OK', or {'FENCED', epoch} or {'GAP', checkpoint, id that follows it} having changed nothing; nor has an error.
+-- Returns 'OK', or, having changed nothing: {'FENCED', epoch}; {'GAP', checkpoint, id that follows it}; {'GONE'}: there
+-- is no checkpoint; {'ODD'}: entries were lost before they were read, or the stream is another. Nor has an error changed
+-- anything.
 
 local inbox, checkpoint = KEYS[1], KEYS[2]
 local after, first, last = ARGV[3], ARGV[4], ARGV[5]
 
-local stands = redis.call('HMGET', checkpoint, 'epoch', 'id')
-if stands[1] ~= ARGV[2] then return { 'FENCED', stands[1] or '' } end
+local stands = redis.call('HMGET', checkpoint, 'epoch', 'id', 'entries', 'lost')
+if not stands[1] then return { 'GONE' } end
+if stands[1] ~= ARGV[2] then return { 'FENCED', stands[1] } end
+local read = (tonumber(stands[3]) or 0) + (tonumber(stands[4]) or 0)
 
 -- The batch must begin right after the checkpoint: nothing skipped, nothing committed twice.
 local follows = redis.call('XRANGE', inbox, '(' .. after, '+', 'COUNT', 1)
@@ -22,12 +27,19 @@ if (stands[2] or '0-0') ~= after or next_id ~= first then
   return { 'GAP', stands[2] or '0-0', next_id }
 end
 
+-- What was trimmed or deleted unread leaves no hole to be seen. So entries are counted: no more were ever removed than
+-- were read, and once nothing follows the batch, all that were ever appended have been read.
+if ARGV[10] == '1' then
+  local added, length, newest = extent(inbox)
+  if added - length > read or (newest == last and added ~= read + ARGV[6]) then return { 'ODD' } end
+end
+
 -- The server does not undo what a failing script has written. What may fail, fails here: an output that is no stream
 -- (WRONGTYPE), a group that somebody destroyed (NOGROUP). Memory and disk the server checks at the first write only.
 for k = 3, #KEYS do redis.call('XLEN', KEYS[k]) end
 redis.call('XPENDING', inbox, ARGV[1])
 
-local i = 10
+local i = 11
 while i <= #ARGV do
   local key, field, maxlen, count = KEYS[tonumber(ARGV[i])], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   i = i + 4
@@ -47,9 +59,9 @@ while i <= #ARGV do
 end
 
 redis.call('HSET', checkpoint, 'id', last, 'digest', ARGV[7])
-local entries = redis.call('HINCRBY', checkpoint, 'entries', ARGV[6])
+redis.call('HINCRBY', checkpoint, 'entries', ARGV[6])
 -- The group's position is the acknowledgement that everybody else sees: XINFO GROUPS, trimming, dashboards.
-redis.call('XGROUP', 'SETID', inbox, ARGV[1], last, 'ENTRIESREAD', entries)
+redis.call('XGROUP', 'SETID', inbox, ARGV[1], last, 'ENTRIESREAD', read + ARGV[6])
 if ARGV[8] ~= '' then
   redis.call('HSET', checkpoint, 'poisoned:' .. ARGV[8], ARGV[9])
   redis.call('HDEL', checkpoint, 'suspect')

@@ -11,19 +11,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from importlib.resources import files
+from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
 from typing import Any, Protocol, cast
+from uuid import uuid4
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from fillstream.libs.common.messages.topology import Topology, low_water_key
-from fillstream.libs.common.runtime.release import BEGINNING, UNNOTED, Note, running
-from fillstream.libs.common.runtime.stage import EMPTY_DIGEST, Entry, Outputs
+from fillstream.libs.common.runtime.checkpoint import Checkpoint, parse_checkpoint
+from fillstream.libs.common.runtime.continuity import Story, Volume, checkpoint_gone, judge
+from fillstream.libs.common.runtime.look import look
+from fillstream.libs.common.runtime.lua import lua
+from fillstream.libs.common.runtime.release import UNNOTED, running
+from fillstream.libs.common.runtime.stage import Entry, Outputs
 
 LOSSY_MAXLEN = 10_000
 """About how many entries a lossy stream keeps."""
@@ -36,6 +40,8 @@ BATCH_BYTES = 4 * 1024 * 1024
 process, the connection and the server's script (bytes)."""
 FIRST_COUNT = 16
 """Entries asked for first, before anything is known of their size."""
+COUNT_EVERY_S = 0.02
+"""How often, at most, a commit counts what the inbox has had: 3 us, more where its first or last entry is large."""
 READ_AHEAD_FROM = 16
 """Entries in a batch from which the next one is asked for before this one is folded."""
 SOCKET_TIMEOUT_S = 15.0
@@ -44,6 +50,10 @@ SOCKET_TIMEOUT_S = 15.0
 
 class Fenced(Exception):
     """Another process has claimed this partition; this one must not write any more."""
+
+
+class DeskChanged(Exception):
+    """There is another desk than the claimer found: somebody made one meanwhile. Look again; nothing has changed."""
 
 
 class Moved(Exception):
@@ -62,29 +72,6 @@ class Moved(Exception):
 
 class Gap(Exception):
     """The batch does not begin right after the checkpoint: something would be skipped, or committed twice."""
-
-
-@dataclass(slots=True)
-class Checkpoint:
-    """Where a stage stands, as Redis holds it.
-
-    Attributes:
-        epoch: counts claims; a commit with an older one is refused.
-        id: the last entry committed.
-        digest: the running hash of all outputs up to there.
-        entries: how many entries were committed in all.
-        suspect: an entry that once ended the process; empty when none.
-        poisoned: entries that were quarantined, with the reason.
-        notes: which releases decided, see `release`.
-    """
-
-    epoch: int = 0
-    id: str = "0-0"
-    digest: bytes = EMPTY_DIGEST
-    entries: int = 0
-    suspect: str = ""
-    poisoned: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, Note] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +106,27 @@ class Log(Protocol):
         """Return where the stage stands, changing nothing."""
         ...
 
-    def claim(self, release: str | None = None, at: str = "") -> Checkpoint:
+    def look(self) -> Story:
+        """Return everything there is about the stage's partition, changing nothing.
+
+        Raises:
+            TopologyDiffers: the desk has other partition counts.
+        """
+        ...
+
+    def claim(self, release: str | None = None, at: str = "", desk: str | None = None) -> Checkpoint:
         """Take the fence, so that earlier owners can commit no more; return where the stage stands.
+
+        The first claim of all makes the desk.
 
         Args:
             release: that claims, None for the one that runs. It is noted when another decided before.
             at: where the claimer's state stands; empty when it has none yet.
+            desk: id of the desk that the claimer found, empty when it found none; None: it did not look.
 
         Raises:
             Moved: another release decided before, and the stage stands elsewhere. Nothing has changed.
+            DeskChanged: there is another desk by now. Nothing has changed.
         """
         ...
 
@@ -145,11 +144,22 @@ class Log(Protocol):
         Raises:
             Fenced: another process has claimed the partition.
             Gap: the batch does not begin right after the checkpoint.
+            RecoveryError: the inbox or the checkpoint is not what it was: entries are lost, or a key is gone.
         """
         ...
 
     def settle(self) -> None:
         """Return once the last commit is known to have happened; raises what `commit` raises."""
+        ...
+
+    def watch(self) -> None:
+        """Make sure that the partition is still this process's and its streams what they were.
+
+        No commit tells while nothing comes.
+
+        Raises:
+            Fenced, RecoveryError: see `commit`.
+        """
         ...
 
     def append(self, fields: dict[bytes, bytes]) -> str:
@@ -202,7 +212,11 @@ class RedisLog:
         self.inbox = topology.key(inbox)
         self.group = stage
         self.checkpoint_key = topology.checkpoint(stage, inbox)
+        self._name = inbox
+        self._topology = topology
         self._dead = topology.dead
+        self._sent_to: set[str] = set()
+        self._count_at = 0.0
         self._epoch = 0
         self._committed = "0-0"
         self._last_read = "0-0"
@@ -214,23 +228,33 @@ class RedisLog:
         # The library's own callbacks build a dict per entry and guess at types; the raw reply is all we need.
         client.set_response_callback("XRANGE", lambda reply, **_: reply)
         client.set_response_callback("HGETALL", lambda reply, **_: reply)
-        self._claim = client.script_load(_lua("claim.lua"))
-        self._commit = client.script_load(_lua("commit.lua"))
-        self._mark = client.script_load(_lua("mark.lua"))
+        self._claim = client.script_load(lua("claim.lua"))
+        self._commit = client.script_load(lua("commit.lua", "extent.lua"))
+        self._watch = client.script_load(lua("watch.lua", "extent.lua"))
+        self._mark = client.script_load(lua("mark.lua"))
 
     def checkpoint(self) -> Checkpoint:
         """See `Log.checkpoint`."""
         return parse_checkpoint(self._raw.execute_command("HGETALL", self.checkpoint_key))
 
-    def claim(self, release: str | None = None, at: str = "") -> Checkpoint:
+    def look(self) -> Story:
+        """See `Log.look`."""
+        return look(self.client, self._topology, self.group, self._name)
+
+    def claim(self, release: str | None = None, at: str = "", desk: str | None = None) -> Checkpoint:
         """See `Log.claim`."""
         self.settle()
         self._ahead = None
-        args = (self.group, release or running(), UNNOTED, at)
-        reply = cast(list[bytes], self.client.evalsha(self._claim, 2, self.inbox, self.checkpoint_key, *args))
+        keys = (self.inbox, self.checkpoint_key, self._topology.desk)
+        counts = (self._topology.account_partitions, self._topology.symbol_partitions)
+        args = (self.group, release or running(), UNNOTED, at, "*" if desk is None else desk, uuid4().hex, *counts)
+        reply = cast(list[bytes], self.client.evalsha(self._claim, len(keys), *keys, *args))
+        if reply[0] == b"CHANGED":
+            raise DeskChanged
         if reply[0] == b"MOVED":
             raise Moved(reply[1].decode(), reply[2].decode())
         claimed = parse_checkpoint(reply)
+        self._sent_to = set(claimed.sent)
         self._epoch = claimed.epoch
         self._committed = self._last_read = claimed.id
         return claimed
@@ -307,9 +331,15 @@ class RedisLog:
         poison_id, poison_text = quarantined or ("", "")
         first, last = batch[0].id, batch[-1].id
         args: list[Any] = [self.group, self._epoch, self._committed, first, last, len(batch), out.digest]
-        args += (poison_id, poison_text)
+        asked = perf_counter()
+        counts = asked >= self._count_at
+        if counts:
+            self._count_at = asked + COUNT_EVERY_S
+        args += (poison_id, poison_text, int(counts))
         for stream, (kind, payloads) in out.by_stream.items():
-            keys.append(self._key_of(stream))
+            key = self._key_of(stream)
+            keys.append(key)
+            self._sent_to.add(key)
             items = payloads if kind == b"data" else _frames(payloads)
             args += (len(keys), kind, 0, len(items))
             args += items
@@ -341,11 +371,12 @@ class RedisLog:
         """See `Log.suspect`."""
         self.client.hset(self.checkpoint_key, "suspect", entry_id)
 
-    def still_mine(self) -> None:
-        """Raise `Fenced` when another process has claimed the partition; asked while idle, as no commit tells then."""
-        current = self.client.hget(self.checkpoint_key, "epoch")
-        if current is None or int(cast(bytes, current)) != self._epoch:
-            raise Fenced(self._fenced_text(current))
+    def watch(self) -> None:
+        """See `Log.watch`."""
+        keys = (self.inbox, self.checkpoint_key, *sorted(self._sent_to))
+        reply: Any = self.client.evalsha(self._watch, len(keys), *keys, self._epoch)
+        if reply != b"OK":
+            self._refuse(reply)
 
     def mark(self, client: redis.Redis, entry_id: str) -> None:
         """Leave the stage's low-water mark on its inbox: it needs nothing below this id. For any thread.
@@ -363,39 +394,24 @@ class RedisLog:
             raise Fenced(self._fenced_text(reply[1]))
 
     def _refused(self, reply: list[Any], batch: Sequence[Entry]) -> None:
-        if reply[0] == b"FENCED":
-            raise Fenced(self._fenced_text(reply[1]))
+        self._refuse(reply)
         raise Gap(
             f"{self.inbox}: {len(batch)} entries from {batch[0].id} do not follow the checkpoint {reply[1].decode()};"
             f" {reply[2].decode() or 'nothing'} does"
         )
 
+    def _refuse(self, reply: list[Any]) -> None:
+        """Raise what a script's refusal means; return when everything but the batch is in order."""
+        if reply[0] == b"FENCED":
+            raise Fenced(self._fenced_text(reply[1]))
+        story = self.look()
+        if story.checkpoint is None:
+            raise checkpoint_gone(story)
+        judge(story, Volume())
+
     def _fenced_text(self, current: Any) -> str:
         owner = current.decode() if current else "none"
         return f"{self.inbox}: epoch {self._epoch} was fenced off, the partition is claimed by epoch {owner}"
-
-
-def parse_checkpoint(flat: Sequence[bytes]) -> Checkpoint:
-    """Read a checkpoint hash from its reply: names and values in turn."""
-    found = Checkpoint()
-    for name, value in zip(flat[::2], flat[1::2], strict=True):
-        match name:
-            case b"epoch":
-                found.epoch = int(value)
-            case b"id":
-                found.id = value.decode()
-            case b"digest":
-                found.digest = value
-            case b"entries":
-                found.entries = int(value)
-            case b"suspect":
-                found.suspect = value.decode()
-            case _ if name.startswith(b"poisoned:"):
-                found.poisoned[name[9:].decode()] = value.decode()
-            case _ if name.startswith(b"release:"):
-                release, _, after = value.decode().partition(" ")
-                found.notes[name[8:].decode()] = Note(release, after or BEGINNING)
-    return found
 
 
 def _page(reply: Any) -> list[Any]:
@@ -453,7 +469,3 @@ def _frames(records: list[bytes]) -> list[bytes]:
         size += len(record)
     frames.append(b"".join(records[start:]))
     return frames
-
-
-def _lua(name: str) -> str:
-    return files("fillstream.libs.common.runtime").joinpath(name).read_text()

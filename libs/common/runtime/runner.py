@@ -19,8 +19,11 @@ from typing import Protocol
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import id_key
-from fillstream.libs.common.runtime.log import Checkpoint, Log, Moved
-from fillstream.libs.common.runtime.release import Notes, order_of, own_since, ranges, running
+from fillstream.libs.common.runtime.acceptance import Repairs
+from fillstream.libs.common.runtime.checkpoint import Checkpoint
+from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Story, Volume, judge
+from fillstream.libs.common.runtime.log import DeskChanged, Log, Moved
+from fillstream.libs.common.runtime.release import BEGINNING, Notes, order_of, own_since, ranges, running
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
 from fillstream.libs.common.runtime.stage import (
     EMPTY_DIGEST,
@@ -49,13 +52,13 @@ class Snapshots(Protocol):
         """Return one, or raise `SnapshotError`."""
         ...
 
-    def set_aside(self, snapshot_id: str) -> None:
-        """Take one out of `ids()` for good."""
+    def desk(self) -> str:
+        """Return the id of the desk whose these are; empty when nothing says so."""
         ...
 
-
-class RecoveryError(Exception):
-    """The state cannot be rebuilt so that it agrees with what was committed. Says which entry, and what to do."""
+    def belong_to(self, desk: str) -> None:
+        """Remember the desk whose these are, from before the first snapshot on."""
+        ...
 
 
 class FoldFailed(Exception):
@@ -76,9 +79,17 @@ class Runner:
         log: its inbox and way out.
         snapshots: where to recover from.
         release: that decides; None for the one that runs.
+        repairs: what a person accepted, where somebody can.
     """
 
-    def __init__(self, stage: Stage, log: Log, snapshots: Snapshots, release: str | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        log: Log,
+        snapshots: Snapshots,
+        release: str | None = None,
+        repairs: Repairs | None = None,
+    ) -> None:
         self.release = release or running()
         self.stage = stage
         self.log = log
@@ -93,6 +104,9 @@ class Runner:
         self._poisoned: dict[str, str] = {}
         self._notes: Notes = {}
         self._passed_over: list[str] = []
+        self._desk = ""
+        self._repairs = repairs
+        self._passes_over = ""
 
     # ------------------------------------------------------------------------------------------------ recovery
 
@@ -100,29 +114,72 @@ class Runner:
         """Rebuild the state, prove that it is the one that was committed, and take the fence.
 
         Raises:
-            RecoveryError: the log or the snapshots do not lead to the committed output hash, or another release
-                decided what would have to be folded again.
+            RecoveryError: the desk, the log and the snapshots do not tell one story, or do not lead to the committed
+                output hash, or another release decided what would have to be folded again.
+            TopologyDiffers: the desk has other partition counts.
         """
-        found = self.log.checkpoint()
+        story = self._look()
+        found = story.checkpoint or Checkpoint()
         self._load(found)
         self._check_release(found)
+        self._check_reach(found, story)
         self._replay(found)
-        try:
-            claimed = self.log.claim(self.release, self.position)
-        except Moved as moved:
-            raise RecoveryError(
-                f"{self.stage.inbox}: {moved.release} decided up to {moved.upto} while this one, {self.release}, was"
-                f" starting at {self.position}: it still runs. {_hand_over(moved.release, self.release)}"
-            ) from moved
+        claimed = self._claim(story)
         # The former owner may have committed until the fence fell.
         self._check_release(claimed)
         self._replay(claimed)
-        self._set_lost_aside(claimed)
+        self._desk = claimed.desk
+        self.snapshots.belong_to(claimed.desk)
         if claimed.suspect and id_key(claimed.suspect) > id_key(claimed.id):
             self._suspect = claimed.suspect
+        self._tell_accepted()
         configuration = configuration_of(self.stage)
         if configuration is not None:
             self.log.append(configuration)
+
+    def _look(self) -> Story:
+        """Return what Redis tells of this stage, once it agrees with what the volume tells, or somebody accepted it."""
+        try:
+            return self._judged()
+        except RecoveryError as error:
+            accepted = self._repairs.accepted() if self._repairs else None
+            if self._repairs is None or accepted is None or (accepted.page, accepted.text) != (error.page, error.text):
+                raise
+            logger.warning("%s accepted, by %s: %s", accepted.page.value, accepted.who, accepted.text)
+            self._repairs.repair(error, self.log.look())
+            return self._judged()
+
+    def _tell_accepted(self) -> None:
+        """Tell the journal of what was accepted and acted on, if anything was."""
+        accepted = self._repairs.accepted() if self._repairs else None
+        if self._repairs is None or accepted is None:
+            return
+        if accepted.page == Page.JOURNAL_INCONSISTENT and id_key(accepted.entry) > id_key(self.position):
+            self._suspect = self._passes_over = accepted.entry
+        self._repairs.tell(accepted)
+
+    def _judged(self) -> Story:
+        # In this order: a former owner may leave a snapshot meanwhile, which must not look like lost entries.
+        try:
+            volume = Volume(self.snapshots.desk(), next(iter(self.snapshots.ids()), BEGINNING))
+        except SnapshotError as error:
+            raise RecoveryError(Page.OTHER_DESK, f"{self.stage.inbox}: {error}.") from error
+        story = self.log.look()
+        judge(story, volume)
+        return story
+
+    def _claim(self, story: Story) -> Checkpoint:
+        while True:
+            try:
+                return self.log.claim(self.release, self.position, story.marker.id if story.marker else "")
+            except DeskChanged:  # another stage, started at the same time, made the desk
+                story = self._look()
+            except Moved as moved:
+                raise RecoveryError(
+                    Page.OTHER_RELEASE,
+                    f"{self.stage.inbox}: {moved.release} decided up to {moved.upto} while this one, {self.release},"
+                    f" was starting at {self.position}: it still runs. {_hand_over(moved.release, self.release)}",
+                ) from moved
 
     def _load(self, checkpoint: Checkpoint) -> None:
         """Restore the newest snapshot that is not ahead of the checkpoint, or start from nothing."""
@@ -149,17 +206,34 @@ class Runner:
             return
         other = ranges(checkpoint.notes, since)[-1].release
         begins = f"the newest usable snapshot stands at {self.position}"
-        if self.position == "0-0":
+        if self.position == BEGINNING:
             begins = "there is no usable snapshot"
         if since == checkpoint.id:
             what_to_do = _hand_over(other, self.release)
         else:
             what_to_do = f"Bring back a snapshot of this stage at or after {since}: {self.release} began at one."
-        passed_over = "".join(f" Passed over: {each}." for each in self._passed_over)
         raise RecoveryError(
+            Page.OTHER_RELEASE,
             f"{self.stage.inbox}: {other} decided the entries up to {since}, and {begins}; {self.release} cannot fold"
-            f" again what {other} decided. {what_to_do}{passed_over}"
+            f" again what {other} decided. {what_to_do}{self._told_passed_over()}",
         )
+
+    def _check_reach(self, found: Checkpoint, story: Story) -> None:
+        """Refuse to fold a log again that begins behind where this state stands."""
+        removed = story.extent.removed if story.extent else 0
+        if self.position == found.id or removed <= self.entries + max(0, found.lost):
+            return
+        begins = f"the newest usable snapshot stands at {self.position}, entry {self.entries}"
+        if self.position == BEGINNING:
+            begins = "there is no usable snapshot"
+        raise RecoveryError(
+            Page.STATE_LOST,
+            f"{self.stage.inbox}: {begins}, and the first {removed} entries of the log are trimmed: nothing leads to"
+            f" {found.id}, where this stage stands.{self._told_passed_over()} Bring back a snapshot of this stage.",
+        )
+
+    def _told_passed_over(self) -> str:
+        return "".join(f" Passed over: {each}." for each in self._passed_over)
 
     def _restore(self, snapshot: Snapshot) -> None:
         if order_of(snapshot.release) > order_of(self.release):
@@ -175,18 +249,6 @@ class Runner:
             raise SnapshotError(
                 f"{snapshot.id}: this version cannot read its state: {type(error).__name__}: {error}"
             ) from error
-
-    def _set_lost_aside(self, claimed: Checkpoint) -> None:
-        """Take snapshots ahead of the checkpoint out of use: once the log has grown past their ids again, with other
-        entries, they would look like its own. Behind the fence nobody commits, so none can be ahead for another reason.
-        """
-        for snapshot_id in self.snapshots.ids():
-            if id_key(snapshot_id) > id_key(claimed.id):
-                logger.warning(
-                    "snapshot %s is ahead of checkpoint %s: Redis lost what it had acknowledged; set aside",
-                    snapshot_id, claimed.id,
-                )  # fmt: skip
-                self.snapshots.set_aside(snapshot_id)
 
     def know_poisoned(self, poisoned: dict[str, str]) -> None:
         """Decide on quarantined entries as the commit that quarantined them did: entry id to reason."""
@@ -204,20 +266,22 @@ class Runner:
                 self.replay(self.log.between(self.position, checkpoint.id))
             except FoldFailed as error:
                 raise RecoveryError(
+                    Page.OUTPUT_HASH,
                     f"{self.stage.inbox}: {error}. The entry was committed, so {self.release} could fold it once:"
-                    " the log, the configuration or this build is another"
+                    " the log, the configuration or this build is another.",
                 ) from error
         if (self.position, self.entries, self.out.digest) != (
             checkpoint.id,
             checkpoint.entries,
-            checkpoint.digest,
+            checkpoint.digest or self.out.digest,
         ):
             raise RecoveryError(
+                Page.OUTPUT_HASH,
                 f"{self.stage.inbox}: folding again up to {self.position} ({self.entries} entries) gives output hash"
                 f" {self.out.digest.hex()}, but {checkpoint.id} ({checkpoint.entries} entries) was committed with"
                 f" {checkpoint.digest.hex()}. {self.release} decided them: either this is another build of it (start"
                 " the one that wrote the log, stop it cleanly so that it leaves a snapshot, then start this one), or"
-                " entries were deleted or changed: compare with `fillstream replay`."
+                " entries were deleted or changed: compare with `fillstream replay`.",
             )
 
     def replay(self, entries: Iterable[Entry]) -> None:
@@ -280,12 +344,18 @@ class Runner:
             self._fold_one(entry)
         except FoldFailed as error:
             logger.error("quarantined after it ended the process twice: %s", error)
-            self.stage.restore(before)
-            self.out = sent
-            self._poisoned[entry.id] = str(error)
-            self._fold_one(entry)
-            return entry.id, str(error)
-        return None
+            text = str(error)
+        except RecoveryError as error:
+            if entry.id != self._passes_over:
+                raise
+            text = error.text
+        else:
+            return None
+        self.stage.restore(before)
+        self.out = sent
+        self._poisoned[entry.id] = text
+        self._fold_one(entry)
+        return entry.id, text
 
     def _fold_one(self, entry: Entry) -> None:
         out = self.out
@@ -302,7 +372,9 @@ class Runner:
             if out.unsealed:  # half of what it sent would stay: that is no bad entry, it is a bug
                 raise FoldFailed(entry.id, AssertionError("BadEntry after something was sent")) from bad
             out.bad(bad.reason, bad.text)
-        except (Inconsistent, MemoryError):  # neither is the entry's fault
+        except Inconsistent as error:
+            raise RecoveryError(Page.JOURNAL_INCONSISTENT, f"{error}.", entry.id) from error
+        except MemoryError:  # not the entry's fault
             raise
         except Exception as error:
             raise FoldFailed(entry.id, error) from error
@@ -310,7 +382,7 @@ class Runner:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands after the last commit, which the log has settled."""
-        return Snapshot(self.position, self.out.digest, self.entries, self.stage.snapshot(), self.release)
+        return Snapshot(self.position, self.out.digest, self.entries, self.stage.snapshot(), self.release, self._desk)
 
 
 def _hand_over(other: str, release: str) -> str:

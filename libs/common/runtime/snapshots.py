@@ -20,6 +20,8 @@ from fillstream.libs.common.runtime.release import UNNOTED
 
 FORMAT = 1
 KEEP = 3
+OWNER = "desk.json"
+"""The file that says whose a folder is: it is there before the first snapshot."""
 SUFFIX = ".snapshot"
 LOST_SUFFIX = ".lost"
 
@@ -38,6 +40,7 @@ class Snapshot:
         entries: how many entries were folded in all.
         state: the stage's own bytes.
         release: which wrote it.
+        desk: id of the desk that it is of; empty when an older release wrote it.
     """
 
     id: str
@@ -45,6 +48,7 @@ class Snapshot:
     entries: int
     state: bytes
     release: str = UNNOTED
+    desk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class _Header:
     bytes: int
     blake2b: str
     release: str = UNNOTED
+    desk: str = ""
 
 
 class SnapshotStore:
@@ -81,6 +86,35 @@ class SnapshotStore:
         """Return the stream ids of the snapshots there are, newest first."""
         return sorted((path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}")), key=id_key)[::-1]
 
+    def desk(self) -> str:
+        """Return the id of the desk whose these are; empty when nothing says so.
+
+        Raises:
+            SnapshotError: the file that says so cannot be read.
+        """
+        path = self.folder / OWNER
+        try:
+            return str(json.loads(path.read_bytes())["desk"])
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SnapshotError(f"{path}: does not say whose this folder is: {error}") from error
+
+    def belong_to(self, desk: str) -> None:
+        """Remember the desk whose these are, from before the first snapshot on."""
+        if self.desk() == desk:
+            return
+        beside = self.folder / f".{OWNER}.{os.getpid()}.tmp"
+        try:
+            with beside.open("wb") as file:
+                file.write(json.dumps({"desk": desk, "stage": self._stage, "partition": self._partition}).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            beside.rename(self.folder / OWNER)
+        finally:
+            beside.unlink(missing_ok=True)
+        self._sync_folder()
+
     def save(self, snapshot: Snapshot) -> None:
         """Write a snapshot durably and drop the oldest beyond `KEEP`.
 
@@ -90,6 +124,7 @@ class SnapshotStore:
         header = _Header(
             FORMAT, self._stage, self._partition, snapshot.id, snapshot.digest.hex(), snapshot.entries,
             len(snapshot.state), blake2b(snapshot.state, digest_size=16).hexdigest(), snapshot.release,
+            snapshot.desk,
         )  # fmt: skip
         beside = self.folder / f".{snapshot.id}.{os.getpid()}.tmp"
         try:
@@ -125,13 +160,22 @@ class SnapshotStore:
             raise SnapshotError(f"{path}: of {header.stage} {header.partition}, not of {self._stage} {self._partition}")
         if (len(state), blake2b(state, digest_size=16).hexdigest()) != (header.bytes, header.blake2b):
             raise SnapshotError(f"{path}: {len(state)} bytes do not hash to what the header says; damaged")
-        return Snapshot(header.id, bytes.fromhex(header.digest), header.entries, state, header.release)
+        return Snapshot(header.id, bytes.fromhex(header.digest), header.entries, state, header.release, header.desk)
 
     def set_aside(self, snapshot_id: str) -> None:
         """Rename one so that it counts no more; renamed back, it does again."""
         path = self.folder / f"{snapshot_id}{SUFFIX}"
         path.rename(path.with_name(path.name + LOST_SUFFIX))
         self._sync_folder()
+
+    def disown(self) -> None:
+        """Set all aside, and forget whose they are: this folder is another desk's from now on."""
+        for snapshot_id in self.ids():
+            self.set_aside(snapshot_id)
+        owner = self.folder / OWNER
+        if owner.exists():
+            owner.rename(owner.with_name(OWNER + LOST_SUFFIX))
+            self._sync_folder()
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self.folder, os.O_RDONLY)

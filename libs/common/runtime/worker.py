@@ -18,18 +18,26 @@ from typing import Any, cast
 
 import redis
 
+from fillstream.libs.common.messages.stages import label_of
 from fillstream.libs.common.messages.topology import id_ms
+from fillstream.libs.common.runtime.acceptance import Repairs
+from fillstream.libs.common.runtime.continuity import RecoveryError, TopologyDiffers
 from fillstream.libs.common.runtime.durability import Durability, NotDurable
-from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_FENCED
+from fillstream.libs.common.runtime.exit_codes import (
+    EXIT_CANNOT_RECOVER,
+    EXIT_CRASHED,
+    EXIT_FENCED,
+    EXIT_SETTINGS,
+)
 from fillstream.libs.common.runtime.heartbeat import put_status
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
 from fillstream.libs.common.runtime.role import Role
-from fillstream.libs.common.runtime.runner import RecoveryError, Runner
+from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.server_clock import ServerClock
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
-from fillstream.libs.common.runtime.stage import Entry, Inconsistent, latencies_of
+from fillstream.libs.common.runtime.stage import Entry, latencies_of
 from fillstream.libs.common.runtime.ticker import Ticker
 from fillstream.libs.common.runtime.trim import LOOK_S, Trimmer
 from fillstream.libs.common.runtime.waiting import wait_for_redis
@@ -208,7 +216,9 @@ class Worker(threading.Thread):
         place = stage.inbox.split(".")[1:] or [str(stage.partition)]
         folder = self._options.data_dir / "snapshots" / "-".join([stage.name, *place])
         self._store = SnapshotStore(folder, stage.name, stage.partition)
-        self._runner = Runner(stage, self._log, self._store)
+        process = label_of(stage.name, stage.inbox) + (f"-{stage.partition}" if stage.partition else "")
+        repairs = Repairs(self._aside, self._options.topology, stage.name, stage.inbox, process, self._store)
+        self._runner = Runner(stage, self._log, self._store, repairs=repairs)
         self._clock = ServerClock.of(self._aside)
         self._ticker = Ticker(stage, self._log.append, self._clock)
         self._writer = SnapshotWriter(self._store, self.role, self._log, self._options, self._metrics)
@@ -242,14 +252,13 @@ class Worker(threading.Thread):
     # -------------------------------------------------------------------------------------------------- serving
 
     def _serve(self) -> None:
-        log, runner, max_batch = self._log, self._runner, self._options.max_batch
+        runner, max_batch = self._runner, self._options.max_batch
         while not self._stop_asked.is_set():
             block_ms = self._between_batches()
             if self._held_back():
                 continue
             batch = runner.read(max_batch, block_ms)
             if not batch:
-                log.still_mine()
                 continue
             began = time.perf_counter()
             runner.step(batch)
@@ -265,6 +274,7 @@ class Worker(threading.Thread):
         now = time.monotonic()
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_S
+            self._log.watch()
             self._heartbeat(now)
             self._clock.look()
             self._maybe_snapshot(now)
@@ -372,6 +382,7 @@ class Worker(threading.Thread):
             snapshot_age_s=round(age, 1),
             downstream_lag=self._downstream_lag,
             last_error=self._writer.last_error or self._last_error,
+            page="",
         )
 
     def _inbox_entries_added(self) -> int:
@@ -387,13 +398,18 @@ class Worker(threading.Thread):
         match error:
             case Fenced():
                 code = EXIT_FENCED
-            case RecoveryError() | Inconsistent():
+            case RecoveryError():
                 code = EXIT_CANNOT_RECOVER
+            case TopologyDiffers():
+                code = EXIT_SETTINGS
             case _:
                 code = EXIT_CRASHED
         try:
             if not isinstance(error, Fenced):  # the status is the new owner's then
-                self._put_status(state="crashed", last_error=text)
+                why = {"page": "", "stopped_by": "", "stopped_at": ""}
+                if isinstance(error, RecoveryError):
+                    why = {"page": error.page.value, "stopped_by": error.text, "stopped_at": error.entry}
+                self._put_status(state="crashed", last_error=text, **why)
         except Exception as second:
             logger.critical("and Redis could not be told: %s", second)
         sys.stderr.flush()

@@ -19,6 +19,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import ControlRejectReason
 from fillstream.libs.common.messages.controls import (
     LIMITS,
+    AcceptLoss,
     Control,
     ResetLimits,
     SetLimits,
@@ -142,6 +143,10 @@ def _reset_limits(state: State, control: ResetLimits) -> Effect:
     return _override(state, control.account, {name: before[name] for name in before if name not in control.names})
 
 
+def _accept_loss(state: State, control: AcceptLoss) -> Effect:
+    return Effect(f"{control.stage}: {control.page} was accepted: {control.loss}")
+
+
 def _override(state: State, account: str, overrides: Overrides) -> Effect:
     """Let overrides count, and tell what changed: the value that counts now, and the file's where it is another."""
     file, before = state.config.accounts[account], state.effective(account)
@@ -171,5 +176,9 @@ def _source(name: str, overrides: Overrides, file: str) -> str:
 
 
 Handler = Callable[[State, Any], Effect]
-HANDLERS: Final[dict[type[Control], Handler]] = {SetLimits: _set_limits, ResetLimits: _reset_limits}
+HANDLERS: Final[dict[type[Control], Handler]] = {
+    SetLimits: _set_limits,
+    ResetLimits: _reset_limits,
+    AcceptLoss: _accept_loss,
+}
 """By the control's class; every one of `messages.controls.CONTROLS` is here."""

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tables import TABLES, written
+from fillstream.libs.common.runtime.acceptance import REPAIRS
+from fillstream.libs.common.runtime.continuity import RUNBOOK
+from fillstream.tools.runbook import PAGES
+from tests.support.tables import TABLES, runbook, written
 from tests.support.tree import ROOT
 
 README = ROOT / "README.md"
@@ -36,3 +39,12 @@ def test_an_example_prints_what_its_comments_say(example: str) -> None:
 @pytest.mark.parametrize("file", TABLES, ids=lambda file: file.name)
 def test_the_tables_of_a_document_are_those_of_the_code(file: Path) -> None:
     assert file.read_text() == written(file), "python -m tests.support.tables"
+
+
+def test_the_runbook_is_that_of_the_code_and_has_a_page_for_everything_that_stops_a_stage() -> None:
+    pages = runbook()
+    found = {each: each.read_text() for each in (ROOT / RUNBOOK).glob("*.md")}
+    assert found == pages, "python -m tests.support.tables"
+    assert {page for page, entry in PAGES.items() if entry.accepting} == set(REPAIRS), (
+        "what can be accepted, and only that"
+    )

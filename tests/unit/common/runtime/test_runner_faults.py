@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.log import Checkpoint, Fenced
-from fillstream.libs.common.runtime.runner import FoldFailed, RecoveryError, Runner
+from fillstream.libs.common.runtime.checkpoint import Checkpoint
+from fillstream.libs.common.runtime.continuity import Page, RecoveryError
+from fillstream.libs.common.runtime.log import Fenced
+from fillstream.libs.common.runtime.runner import FoldFailed, Runner
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError, SnapshotStore
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from tests.support.adder import INBOX, Adder, AdderDesk, drain
-from tests.support.memory_log import MemoryLog
+from tests.support.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
 
 
 def test_a_suspect_that_was_folded_slows_no_later_start() -> None:
@@ -30,7 +32,11 @@ def test_a_suspect_that_was_deleted_is_not_waited_for() -> None:
     desk.send("13", "1", "2", "3")
     with pytest.raises(FoldFailed):
         drain(desk.start(Adder(bug=b"13")))
-    del desk.redis.streams["numbers"][0]
+    desk.redis.delete(INBOX, 0)
+    with pytest.raises(RecoveryError, match="1 entry after 0-0 and before"):
+        desk.start()
+    (checkpoint,) = desk.redis.checkpoints.values()
+    checkpoint.lost = 1  # somebody accepts it
     runner = desk.start()
     runner.step(runner.read(500, 0))
     assert len(runner.read(500, 0)) == 2
@@ -106,21 +112,22 @@ def test_a_state_that_this_version_cannot_read_is_folded_again() -> None:
     assert desk.start().stage.total == 3  # type: ignore[attr-defined]
 
 
-def test_a_snapshot_of_what_redis_lost_is_not_used_once_the_log_has_passed_it() -> None:
+def test_a_snapshot_of_what_redis_lost_is_no_less_in_the_way_once_the_log_has_passed_it() -> None:
     desk = AdderDesk()
     desk.send("1", "2")
     runner = desk.start()
     drain(runner)
-    lost = runner.snapshot()
-    desk.redis.checkpoints.clear()
-    desk.redis.streams.clear()
-    desk.snapshots.save(lost)
-    drain(desk.start())  # Redis is as new
-    desk.redis.now_ms += 1000
+    desk.snapshots.save(runner.snapshot())
+    desk.redis = MemoryRedis(now_ms=desk.redis.now_ms + 1000)  # another server, as new
     desk.send("5")
+    for _ in range(2):
+        with pytest.raises(RecoveryError, match="knows no desk") as refused:
+            desk.start()
+        assert refused.value.page == Page.DESK_GONE
+    assert desk.redis.checkpoints == {}, "nothing was claimed"
+    desk.snapshots = MemorySnapshots()  # somebody gives it up
     drain(desk.start())
-    again = desk.start()
-    assert again.stage.total == 5  # type: ignore[attr-defined]
+    assert desk.sums() == [5]
 
 
 def test_what_is_set_aside_is_kept_under_another_name(tmp_path: Path) -> None:
@@ -172,9 +179,9 @@ class HandOver(MemoryLog):
 
     former: Runner
 
-    def claim(self, release: str | None = None, at: str = "") -> Checkpoint:
+    def claim(self, release: str | None = None, at: str = "", desk: str | None = None) -> Checkpoint:
         drain(self.former)
-        return super().claim(release, at)
+        return super().claim(release, at, desk)
 
 
 def hand_over(desk: AdderDesk, former: Runner, stage: Adder) -> Runner:

@@ -6,9 +6,10 @@ import pytest
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.log import Checkpoint
+from fillstream.libs.common.runtime.checkpoint import Checkpoint
+from fillstream.libs.common.runtime.continuity import RecoveryError
 from fillstream.libs.common.runtime.release import Note
-from fillstream.libs.common.runtime.runner import FoldFailed, RecoveryError, Runner
+from fillstream.libs.common.runtime.runner import FoldFailed, Runner
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.tools.replay import replay
 from tests.support.adder import INBOX, Adder, AdderDesk, drain
@@ -74,7 +75,7 @@ def test_without_a_snapshot_at_the_checkpoint_the_new_release_names_the_old_one(
     (checkpoint,) = desk.redis.checkpoints.values()
     with pytest.raises(RecoveryError) as refused:
         desk.start(release=NEW)
-    assert str(refused.value) == (
+    assert refused.value.text == (
         f"numbers: 0.2.0 decided the entries up to {checkpoint.id}, and there is no usable snapshot; 0.3.0 cannot fold"
         " again what 0.2.0 decided. Start 0.2.0, stop it cleanly so that it leaves a snapshot, then start 0.3.0."
     )
@@ -95,10 +96,10 @@ def test_an_old_release_that_still_runs_is_left_alone(desk: AdderDesk) -> None:
     running = desk.start(release=OLD)
 
     class Racing(MemoryLog):
-        def claim(self, release: str | None = None, at: str = "") -> Checkpoint:
+        def claim(self, release: str | None = None, at: str = "", desk_found: str | None = None) -> Checkpoint:
             desk.send("3")
             drain(running)
-            return super().claim(release, at)
+            return super().claim(release, at, desk_found)
 
     stage = Adder()
     log = Racing(desk.redis, Topology(), "adder", INBOX)

@@ -1,0 +1,22 @@
+-- Everything Redis holds about one stage's partition, at one moment; changes nothing.
+--
+-- KEYS: 1 the inbox, 2 the stage's checkpoint hash, 3 the desk's hash.
+-- Returns {the desk's hash flat, the checkpoint flat, {added, length, newest id, first id after the checkpoint or ''}
+-- of the inbox or {} without one, {output key, entries it has had or -1, ...} of the outputs the checkpoint names}.
+
+local inbox, checkpoint = KEYS[1], redis.call('HGETALL', KEYS[2])
+local id, outputs = '0-0', {}
+for i = 1, #checkpoint, 2 do
+  if checkpoint[i] == 'id' then id = checkpoint[i + 1] end
+  local key = string.match(checkpoint[i], '^sent:(.*)$')
+  if key then
+    outputs[#outputs + 1] = key
+    outputs[#outputs + 1] = extent(key) or -1
+  end
+end
+local found, added, length, newest = {}, extent(inbox)
+if added then
+  local follows = redis.call('XRANGE', inbox, '(' .. id, '+', 'COUNT', 1)
+  found = { added, length, newest, follows[1] and follows[1][1] or '' }
+end
+return { redis.call('HGETALL', KEYS[3]), checkpoint, found, outputs }
