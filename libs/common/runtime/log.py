@@ -343,7 +343,11 @@ class RedisLog:
 
     def still_mine(self) -> None:
         """Raise `Fenced` when another process has claimed the partition; asked while idle, as no commit tells then."""
-        current = self.client.hget(self.checkpoint_key, "epoch")
+        self.check_epoch(self.client)
+
+    def check_epoch(self, client: redis.Redis) -> None:
+        """Raise `Fenced` when another process has claimed the partition; with a connection of the calling thread's."""
+        current = client.hget(self.checkpoint_key, "epoch")
         if current is None or int(cast(bytes, current)) != self._epoch:
             raise Fenced(self._fenced_text(current))
 

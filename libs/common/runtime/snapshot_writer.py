@@ -14,6 +14,7 @@ import redis
 
 from fillstream.libs.common.messages.topology import id_ms
 from fillstream.libs.common.runtime.durability import Durability, NotDurable
+from fillstream.libs.common.runtime.forked import ChildFailed, Written
 from fillstream.libs.common.runtime.log import RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
@@ -47,12 +48,14 @@ class SnapshotWriter(threading.Thread):
         self._durability = Durability(self._client, options.topology.durability(stage.name, stage.inbox))
         self.trimmer = Trimmer(connect(options.redis_url), stage.name, role.trims, options.retention, metrics)
         self._trim_error = ""
-        self._wanted: Snapshot | None = None
+        self._wanted: Snapshot | Written | None = None
         self._wake = threading.Condition()
         self._stop_asked = False
         self.saved_at: float | None = None
         self.saved_id = ""
         self.saved_entries = 0
+        self.took_s = 0.0
+        """From the moment the last snapshot was taken until it was in its place."""
         self.last_error = ""
         self._broke: BaseException | None = None
 
@@ -63,8 +66,8 @@ class SnapshotWriter(threading.Thread):
             raise self._broke
         return self._wanted is not None
 
-    def submit(self, snapshot: Snapshot) -> None:
-        """Write `snapshot` as soon as it may be; only when not busy."""
+    def submit(self, snapshot: Snapshot | Written) -> None:
+        """Publish what a child writes, or write `snapshot`, as soon as it may be; only when not busy."""
         assert self._wanted is None, "one at a time: ask `busy` first"
         with self._wake:
             self._wanted = snapshot
@@ -95,10 +98,10 @@ class SnapshotWriter(threading.Thread):
         except BaseException as error:
             self._broke = error  # the worker asks whether this thread is busy, and ends the process
 
-    def _try_to_save(self, wanted: Snapshot) -> None:
+    def _try_to_save(self, wanted: Snapshot | Written) -> None:
         try:
             self.save(wanted)
-        except (OSError, NotDurable) as error:
+        except (OSError, NotDurable, ChildFailed) as error:
             # Known outcome: nothing was written, the older snapshot stands, the log keeps what is needed.
             self.last_error = f"snapshot {wanted.id} not written: {error}"
             logger.error(self.last_error)
@@ -119,11 +122,30 @@ class SnapshotWriter(threading.Thread):
         else:
             self._trim_error = ""
 
-    def save(self, snapshot: Snapshot) -> None:
-        """Wait until Redis is durable up to it, write it, and let the log be trimmed below the oldest kept."""
-        self._durability.wait(id_ms(snapshot.id))
-        self._store.save(snapshot)
+    def save(self, snapshot: Snapshot | Written) -> None:
+        """Wait until Redis is durable up to it, give it its place, and let the log be trimmed below the oldest kept.
+
+        Raises:
+            Fenced: another process has claimed the partition; nothing was published.
+            ChildFailed, NotDurable, OSError: it was not written; what was there before is untouched.
+        """
+        began = time.monotonic()
+        if isinstance(snapshot, Written):
+            began = snapshot.began
+            snapshot.wait()
+            beside = snapshot.beside
+        else:
+            beside = self._store.beside(snapshot.id)
+        try:
+            if not isinstance(snapshot, Written):
+                self._store.write(snapshot, beside)
+            self._durability.wait(id_ms(snapshot.id))
+            self._log.check_epoch(self._client)
+            self._store.publish(snapshot.id, beside)
+        finally:
+            beside.unlink(missing_ok=True)
         self.saved_at, self.saved_id, self.saved_entries = time.monotonic(), snapshot.id, snapshot.entries
+        self.took_s = self.saved_at - began
         self.last_error = ""
         self._log.mark(self._client, self._store.ids()[-1])
         self.try_to_trim(at_once=True)

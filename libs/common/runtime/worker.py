@@ -19,6 +19,7 @@ from typing import Any, cast
 import redis
 
 from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_FENCED
+from fillstream.libs.common.runtime.forked import Written, write_forked
 from fillstream.libs.common.runtime.heartbeat import put_status
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
@@ -27,7 +28,7 @@ from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import RecoveryError, Runner
 from fillstream.libs.common.runtime.server_clock import ServerClock
 from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
-from fillstream.libs.common.runtime.snapshots import SnapshotStore
+from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
 from fillstream.libs.common.runtime.stage import Entry, Inconsistent, latencies_of
 from fillstream.libs.common.runtime.ticker import Ticker
 from fillstream.libs.common.runtime.waiting import wait_for_redis
@@ -38,7 +39,8 @@ HEARTBEAT_S = 1.0
 PAUSE_S = 0.05
 LAG_CHECK_S = 0.25
 SQUEEZED_SHARE = 0.1
-"""The share of its time that a stage takes snapshots, at most, to let its inbox be trimmed while memory is short."""
+"""The share of its time that a stage stands still for snapshots, at most, to let its inbox be trimmed while memory is
+short."""
 
 
 class Worker(threading.Thread):
@@ -71,7 +73,8 @@ class Worker(threading.Thread):
         self._next_lag_check = 0.0
         self._snapshot_due = (time.monotonic(), 0)
         self._snapshot_from = 0
-        self._snapshot_took_s = 0.0
+        self._pause_s = 0.0
+        self._no_fork = ""
         self._downstream_lag = 0
 
     def stop(self) -> None:
@@ -222,15 +225,27 @@ class Worker(threading.Thread):
         new = self._runner.entries - entries
         every_s = float(self._options.snapshot_every_s)
         if self._writer.trimmer.held_by_snapshots:
-            every_s = min(every_s, max(HEARTBEAT_S, self._snapshot_took_s / SQUEEZED_SHARE))
+            every_s = min(every_s, max(HEARTBEAT_S, self._pause_s / SQUEEZED_SHARE, self._writer.took_s))
         due = new >= self._options.snapshot_every_entries or (new > 0 and now - at >= every_s)
         if not self._writer.busy and due:
             self._log.settle()
             self._snapshot_due = (now, self._runner.entries)
-            began = time.monotonic()
-            snapshot = self._runner.snapshot()
-            self._snapshot_took_s = time.monotonic() - began
-            self._writer.submit(snapshot)
+            began = time.perf_counter()
+            taken = self._take_snapshot()
+            self._pause_s = time.perf_counter() - began
+            self._metrics.snapshot_pause.observe(self._pause_s)
+            self._writer.submit(taken)
+
+    def _take_snapshot(self) -> Snapshot | Written:
+        """Leave it to a child process, however small the state: a fork takes a few milliseconds of this thread's."""
+        runner = self._runner
+        try:
+            return write_forked((runner.position, runner.entries), runner.snapshot, self._store)
+        except OSError as error:  # a limit on processes or memory: to stand still costs less than to be without
+            if str(error) != self._no_fork:
+                logger.warning("folding stands still during snapshots, no process can be made for them: %s", error)
+            self._no_fork = str(error)
+            return runner.snapshot()
 
     def _leave_snapshot(self) -> None:
         """Write a last snapshot before a clean stop, so that the next start, or the next version, folds nothing."""
