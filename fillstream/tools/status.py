@@ -76,8 +76,8 @@ def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageStat
     entries, lag = _int(told, "entries"), _int(told, "lag")
     if inbox is not None:
         # Not what the stage told last: it may have died since.
-        entries = int(raw.hget(topology.checkpoint(stage, inbox), "entries") or 0)
-        lag = _behind(raw, topology.key(inbox), entries)
+        read, lost = (int(each or 0) for each in raw.hmget(topology.checkpoint(stage, inbox), "entries", "lost"))
+        entries, lag = read, _behind(raw, topology.key(inbox), read + lost)
     at_ms = _int(told, "at_ms")
     state = told.get("state", "never started")
     if at_ms is not None and now_ms - at_ms > SILENT_MS and state != "crashed":

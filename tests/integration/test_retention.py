@@ -12,7 +12,7 @@ import redis
 from fillstream.libs.common.messages.topology import Topology, id_key, low_water_key
 from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
-from fillstream.libs.common.runtime import ticker, trim, worker
+from fillstream.libs.common.runtime import snapshot_writer, ticker, trim, worker
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.role import Role
@@ -188,7 +188,7 @@ def test_age_alone_decides_where_the_server_does_not_tell_its_memory(
 @pytest.fixture
 def start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Start stages that look at memory, and after themselves, fifty times a second."""
-    monkeypatch.setattr(worker, "LOOK_S", SOON_S)
+    monkeypatch.setattr(snapshot_writer, "LOOK_S", SOON_S)
     monkeypatch.setattr(worker, "HEARTBEAT_S", SOON_S)
     monkeypatch.setattr(ticker, "IDLE_MS", 10)
     running: list[Worker] = []

@@ -20,8 +20,9 @@ from fillstream.libs.common.runtime.log import BATCH_BYTES, READ_AHEAD_FROM, Red
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import Runner
+from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.stage import Outputs
-from fillstream.libs.common.runtime.worker import SnapshotWriter, Worker
+from fillstream.libs.common.runtime.worker import Worker
 from fillstream.services.analytics.metrics import AnalyticsMetrics
 from fillstream.services.analytics.read.reader import READ_BYTES, Reader
 from fillstream.services.analytics.sinks.writer import Waiting

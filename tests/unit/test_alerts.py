@@ -35,6 +35,8 @@ def exported() -> dict[str, set[str]]:
     for registry in registries().values():
         for name, family in page(registry).items():
             found.setdefault(name, set()).update(*(sample.labels for sample in family.samples))
+            if family.type == "histogram":
+                found |= {f"{name}_{part}": found[name] for part in ("bucket", "count", "sum")}
     return found
 
 

@@ -378,6 +378,14 @@ class RedisLog:
         if reply != b"OK":
             self._refuse(reply)
 
+    def check_epoch(self, client: redis.Redis) -> None:
+        """Raise `Fenced` when another process has claimed the partition; with a connection of the calling thread's."""
+        current = client.hget(self.checkpoint_key, "epoch")
+        if current is None:
+            raise checkpoint_gone(look(client, self._topology, self.group, self._name))
+        if int(cast(bytes, current)) != self._epoch:
+            raise Fenced(self._fenced_text(current))
+
     def mark(self, client: redis.Redis, entry_id: str) -> None:
         """Leave the stage's low-water mark on its inbox: it needs nothing below this id. For any thread.
 
@@ -387,9 +395,12 @@ class RedisLog:
 
         Raises:
             Fenced: another process has claimed the partition, whose snapshots may be older.
+            RecoveryError: there is no checkpoint any more.
         """
         keys = (self.checkpoint_key, low_water_key(self.inbox))
         reply: Any = client.evalsha(self._mark, len(keys), *keys, self._epoch, self.group, entry_id)
+        if reply == [b"GONE"]:
+            raise checkpoint_gone(look(client, self._topology, self.group, self._name))
         if reply != b"OK":
             raise Fenced(self._fenced_text(reply[1]))
 

@@ -26,6 +26,7 @@ from fillstream.libs.common.runtime.trim import Kept
 COMMIT_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 FOLD_BUCKETS = (2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2)
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+PAUSE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 LATENCY_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 # When a series was made would be a second one beside every counter and histogram; process_start_time_seconds says it.
@@ -165,6 +166,9 @@ class StageMetrics(ProcessMetrics, Collector):
         ).labels(**self.labels)
         self.snapshot_behind = self.gauge(
             "snapshot_behind_entries", "Entries committed since the newest durable snapshot: a start folds them again."
+        ).labels(**self.labels)
+        self.snapshot_pause = self.histogram(
+            "snapshot_pause_seconds", "How long folding stood still for a snapshot.", PAUSE_BUCKETS
         ).labels(**self.labels)
         self.snapshot_errors = self.counter("snapshot_errors_total", "Snapshots that could not be written.").labels(
             **self.labels

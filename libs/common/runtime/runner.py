@@ -104,6 +104,7 @@ class Runner:
         self._poisoned: dict[str, str] = {}
         self._notes: Notes = {}
         self._passed_over: list[str] = []
+        self.lost = 0
         self._desk = ""
         self._repairs = repairs
         self._passes_over = ""
@@ -128,7 +129,7 @@ class Runner:
         # The former owner may have committed until the fence fell.
         self._check_release(claimed)
         self._replay(claimed)
-        self._desk = claimed.desk
+        self._desk, self.lost = claimed.desk, claimed.lost
         self.snapshots.belong_to(claimed.desk)
         if claimed.suspect and id_key(claimed.suspect) > id_key(claimed.id):
             self._suspect = claimed.suspect

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -24,6 +25,8 @@ OWNER = "desk.json"
 """The file that says whose a folder is: it is there before the first snapshot."""
 SUFFIX = ".snapshot"
 LOST_SUFFIX = ".lost"
+PIECE_BYTES = 16 * 1024 * 1024
+"""Written at a time."""
 
 
 class SnapshotError(Exception):
@@ -115,26 +118,50 @@ class SnapshotStore:
             beside.unlink(missing_ok=True)
         self._sync_folder()
 
+    def beside(self, snapshot_id: str) -> Path:
+        """Return where a snapshot is written before it has its place: another file for each, which no reader sees."""
+        return self.folder / f".{snapshot_id}.{os.getpid()}.tmp"
+
     def save(self, snapshot: Snapshot) -> None:
         """Write a snapshot durably and drop the oldest beyond `KEEP`.
 
         Raises:
             OSError: it could not be written; what was there before is untouched.
         """
+        beside = self.beside(snapshot.id)
+        try:
+            self.write(snapshot, beside)
+            self.publish(snapshot.id, beside)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def write(self, snapshot: Snapshot, beside: Path, between: Callable[[], None] = lambda: None) -> None:
+        """Write a snapshot beside its place and sync it; `between` is called between pieces.
+
+        Raises:
+            OSError: it could not be written; a part of it may be there.
+        """
         header = _Header(
             FORMAT, self._stage, self._partition, snapshot.id, snapshot.digest.hex(), snapshot.entries,
             len(snapshot.state), blake2b(snapshot.state, digest_size=16).hexdigest(), snapshot.release,
             snapshot.desk,
         )  # fmt: skip
-        beside = self.folder / f".{snapshot.id}.{os.getpid()}.tmp"
-        try:
-            with beside.open("wb") as file:
-                file.write(json.dumps(asdict(header)).encode() + b"\n" + snapshot.state)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.rename(self.folder / f"{snapshot.id}{SUFFIX}")
-        finally:
-            beside.unlink(missing_ok=True)
+        state = memoryview(snapshot.state)
+        with beside.open("wb") as file:
+            file.write(json.dumps(asdict(header)).encode() + b"\n")
+            for start in range(0, len(state), PIECE_BYTES):
+                between()
+                file.write(state[start : start + PIECE_BYTES])
+            file.flush()
+            os.fsync(file.fileno())
+
+    def publish(self, snapshot_id: str, beside: Path) -> None:
+        """Give a file that `write` wrote its place, durably, and drop the oldest beyond `KEEP`.
+
+        Raises:
+            OSError: it could not be renamed; what was there before is untouched.
+        """
+        beside.rename(self.folder / f"{snapshot_id}{SUFFIX}")
         self._sync_folder()
         for old in self.ids()[KEEP:]:
             (self.folder / f"{old}{SUFFIX}").unlink()

@@ -19,16 +19,15 @@ from typing import Any, cast
 import redis
 
 from fillstream.libs.common.messages.stages import label_of
-from fillstream.libs.common.messages.topology import id_ms
 from fillstream.libs.common.runtime.acceptance import Repairs
 from fillstream.libs.common.runtime.continuity import RecoveryError, TopologyDiffers
-from fillstream.libs.common.runtime.durability import Durability, NotDurable
 from fillstream.libs.common.runtime.exit_codes import (
     EXIT_CANNOT_RECOVER,
     EXIT_CRASHED,
     EXIT_FENCED,
     EXIT_SETTINGS,
 )
+from fillstream.libs.common.runtime.forked import Written, write_forked
 from fillstream.libs.common.runtime.heartbeat import put_status
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
@@ -36,10 +35,10 @@ from fillstream.libs.common.runtime.options import StageOptions
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.server_clock import ServerClock
+from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
 from fillstream.libs.common.runtime.stage import Entry, latencies_of
 from fillstream.libs.common.runtime.ticker import Ticker
-from fillstream.libs.common.runtime.trim import LOOK_S, Trimmer
 from fillstream.libs.common.runtime.waiting import wait_for_redis
 
 logger = logging.getLogger(__name__)
@@ -48,112 +47,8 @@ HEARTBEAT_S = 1.0
 PAUSE_S = 0.05
 LAG_CHECK_S = 0.25
 SQUEEZED_SHARE = 0.1
-"""The share of its time that a stage takes snapshots, at most, to let its inbox be trimmed while memory is short."""
-
-
-class SnapshotWriter(threading.Thread):
-    """Writes snapshots behind the worker's back, never ahead of what Redis holds durably, and trims the logs.
-
-    Args:
-        store: where to.
-        role: whose.
-        log: the role's inbox, where each snapshot leaves a mark.
-        options: retention and the Redis to ask.
-        metrics: told about failures, and what the streams keep.
-    """
-
-    def __init__(
-        self, store: SnapshotStore, role: Role, log: RedisLog, options: StageOptions, metrics: StageMetrics
-    ) -> None:
-        super().__init__(name="snapshots", daemon=True)
-        self._store = store
-        self._log = log
-        self._metrics = metrics
-        self._client = connect(options.redis_url)
-        stage = role.stage
-        self._durability = Durability(self._client, options.topology.durability(stage.name, stage.inbox))
-        self.trimmer = Trimmer(connect(options.redis_url), stage.name, role.trims, options.retention, metrics)
-        self._trim_error = ""
-        self._wanted: Snapshot | None = None
-        self._wake = threading.Condition()
-        self._stop_asked = False
-        self.saved_at: float | None = None
-        self.saved_id = ""
-        self.saved_entries = 0
-        self.last_error = ""
-        self._broke: BaseException | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether a snapshot is still being written. Raises what ended the thread, if anything did."""
-        if self._broke is not None:
-            raise self._broke
-        return self._wanted is not None
-
-    def submit(self, snapshot: Snapshot) -> None:
-        """Write `snapshot` as soon as it may be; only when not busy."""
-        assert self._wanted is None, "one at a time: ask `busy` first"
-        with self._wake:
-            self._wanted = snapshot
-            self._wake.notify()
-
-    def stop(self) -> None:
-        """Write what was submitted and return once the thread has ended."""
-        with self._wake:
-            self._stop_asked = True
-            self._wake.notify()
-        self.join()
-
-    def run(self) -> None:
-        """Wait for snapshots and write them; trim meanwhile, as an idle stage writes none."""
-        try:
-            while True:
-                with self._wake:
-                    self._wake.wait_for(lambda: self._wanted is not None or self._stop_asked, timeout=LOOK_S)
-                    wanted = self._wanted
-                if wanted is None and self._stop_asked:
-                    return
-                if wanted is None:
-                    self.try_to_trim()
-                    continue
-                self._try_to_save(wanted)
-                with self._wake:
-                    self._wanted = None
-        except BaseException as error:
-            self._broke = error  # the worker asks whether this thread is busy, and ends the process
-
-    def _try_to_save(self, wanted: Snapshot) -> None:
-        try:
-            self.save(wanted)
-        except (OSError, NotDurable) as error:
-            # Known outcome: nothing was written, the older snapshot stands, the log keeps what is needed.
-            self.last_error = f"snapshot {wanted.id} not written: {error}"
-            logger.error(self.last_error)
-            self._metrics.snapshot_errors.inc()
-        except redis.exceptions.RedisError as error:
-            # The worker meets the same server and ends the process; a snapshot less is no loss.
-            logger.error("snapshot %s not written: %s", wanted.id, error)
-            self._metrics.snapshot_errors.inc()
-
-    def try_to_trim(self, at_once: bool = False) -> None:
-        """Trim what may go, if it is time to. Not to have trimmed harms nobody yet: what is wrong is logged, once."""
-        try:
-            self.trimmer.sweep(at_once)
-        except redis.exceptions.RedisError as error:
-            if str(error) != self._trim_error:
-                logger.error("not trimmed: %s", error)
-            self._trim_error = str(error)
-        else:
-            self._trim_error = ""
-
-    def save(self, snapshot: Snapshot) -> None:
-        """Wait until Redis is durable up to it, write it, and let the log be trimmed below the oldest kept."""
-        self._durability.wait(id_ms(snapshot.id))
-        self._store.save(snapshot)
-        self.saved_at, self.saved_id, self.saved_entries = time.monotonic(), snapshot.id, snapshot.entries
-        self.last_error = ""
-        self._log.mark(self._client, self._store.ids()[-1])
-        self.try_to_trim(at_once=True)
+"""The share of its time that a stage stands still for snapshots, at most, to let its inbox be trimmed while memory is
+short."""
 
 
 class Worker(threading.Thread):
@@ -186,7 +81,9 @@ class Worker(threading.Thread):
         self._next_lag_check = 0.0
         self._snapshot_due = (time.monotonic(), 0)
         self._snapshot_from = 0
-        self._snapshot_took_s = 0.0
+        self._has_snapshot = False
+        self._pause_s = 0.0
+        self._no_fork = ""
         self._downstream_lag = 0
 
     def stop(self) -> None:
@@ -235,6 +132,7 @@ class Worker(threading.Thread):
         self._metrics.recovery_seconds.set(time.monotonic() - began)
         self._snapshot_from = self._runner.entries - self._runner.replayed
         self._snapshot_due = (time.monotonic(), self._snapshot_from)
+        self._has_snapshot = bool(self._store.ids())
         self._state = "live"
         self._metrics.live.set(1)
         self._when_live()
@@ -305,7 +203,7 @@ class Worker(threading.Thread):
         pipe = self._aside.pipeline(transaction=False)
         for each in self.role.downstream:
             pipe.xinfo_stream(each.stream)
-            pipe.hget(each.checkpoint, "entries")
+            pipe.hmget(each.checkpoint, "entries", "lost")
         replies = pipe.execute(raise_on_error=False)
         lags = [0]
         for info, done in zip(replies[::2], replies[1::2], strict=True):
@@ -313,7 +211,7 @@ class Worker(threading.Thread):
                 continue  # nothing was ever appended
             if isinstance(info, Exception):
                 raise info
-            lags.append(_entries_added(info) - int(done or 0))
+            lags.append(_entries_added(info) - sum(int(each or 0) for each in done))
         return max(lags)
 
     def _count(self, batch: Sequence[Entry], seconds: float) -> None:
@@ -339,15 +237,30 @@ class Worker(threading.Thread):
         new = self._runner.entries - entries
         every_s = float(self._options.snapshot_every_s)
         if self._writer.trimmer.held_by_snapshots:
-            every_s = min(every_s, max(HEARTBEAT_S, self._snapshot_took_s / SQUEEZED_SHARE))
+            every_s = min(every_s, max(HEARTBEAT_S, self._pause_s / SQUEEZED_SHARE, self._writer.took_s))
         due = new >= self._options.snapshot_every_entries or (new > 0 and now - at >= every_s)
+        # The first one at once: until there is one, nothing but the whole log leads to this state.
+        due = due or (self._runner.entries > 0 and not self._has_snapshot)
         if not self._writer.busy and due:
+            self._has_snapshot = True
             self._log.settle()
             self._snapshot_due = (now, self._runner.entries)
-            began = time.monotonic()
-            snapshot = self._runner.snapshot()
-            self._snapshot_took_s = time.monotonic() - began
-            self._writer.submit(snapshot)
+            began = time.perf_counter()
+            taken = self._take_snapshot()
+            self._pause_s = time.perf_counter() - began
+            self._metrics.snapshot_pause.observe(self._pause_s)
+            self._writer.submit(taken)
+
+    def _take_snapshot(self) -> Snapshot | Written:
+        """Leave it to a child process, however small the state: a fork takes a few milliseconds of this thread's."""
+        runner = self._runner
+        try:
+            return write_forked((runner.position, runner.entries), runner.snapshot, self._store)
+        except OSError as error:  # a limit on processes or memory: to stand still costs less than to be without
+            if str(error) != self._no_fork:
+                logger.warning("folding stands still during snapshots, no process can be made for them: %s", error)
+            self._no_fork = str(error)
+            return runner.snapshot()
 
     def _leave_snapshot(self) -> None:
         """Write a last snapshot before a clean stop, so that the next start, or the next version, folds nothing."""
@@ -363,7 +276,7 @@ class Worker(threading.Thread):
         """Refresh the status hash and the gauges that need a look at Redis."""
         stage, metrics = self.role.stage, self._metrics
         entries = self._runner.entries
-        lag = max(0, self._inbox_entries_added() - entries) if now else 0
+        lag = max(0, self._inbox_entries_added() - entries - self._runner.lost) if now else 0
         then, counted = self._rate_from
         rate = (entries - counted) / (now - then) if now > then and counted else 0.0
         self._rate_from = (now, entries)

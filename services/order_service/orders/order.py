@@ -342,7 +342,9 @@ class Remembered(NamedTuple):
     def to_json(self) -> bytes:
         """Return it as a JSON list, which ends with a list only where it has links: see `is_linked`."""
         plain = self[:-1]
-        return orjson.dumps([*plain] if self.links is None else [*plain, [*self.links]])
+        text = orjson.dumps([*plain] if self.links is None else [*plain, [*self.links]])
+        # A copy: what orjson returns keeps the kilobytes that it began with for as long as the bytes live.
+        return b"".join((text, b""))
 
     @classmethod
     def load(cls, data: bytes) -> Remembered:

@@ -6,8 +6,8 @@ states; or the state again. Never decides anything about what it carries, never 
     version, seq, counter, forgotten, configured       numbers and flags of the state
     waiting [{id, field, value}]                       entries that wait for a configuration; value in hex
     config, defined                                    the configuration in force, and every term ever defined
-    orders [{record: "Order", ...}]                    by the names of `Order`
-    remembered {record: "Remembered", names, rows}     names once, rows in their order: there may be millions
+    orders {record: "Order", count, columns}           by the names of `Order`; see `columns`
+    remembered {record: "Remembered", names, rows}     names once, rows in their order, a line each
     timers [{due_ms, id, what}]                        in the order in which they fire
     remembered_linked                                  the same, of those with links
     overrides {account: {field: value}}                what operators set, in text or digits
@@ -15,32 +15,32 @@ states; or the state again. Never decides anything about what it carries, never 
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
 
+There may be millions of orders. So live ones are columns, and rows of remembered ones are never decoded on the way: no
+text in JSON has a line's end in it, so that the lines of the document can be told apart without.
+
 To add a field with a default to `Order`, `Remembered` or `Quote` is enough: an older snapshot has none and loads. A
-field with a type of its own joins `_WRITE` and `_READ`. What changes the meaning or the shape of what is there raises
-`VERSION` and adds a step to `UPCASTS`, and the snapshots in tests/upgrade/kept prove it.
+field with a type of its own joins `_WRITE` and `_READ` of `columns`. What changes the meaning or the shape of what is
+there raises `VERSION` and adds a step to `UPCASTS`, and the snapshots in tests/upgrade/kept prove it.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+from itertools import pairwise
 from typing import Any, Final
 
 import orjson
 
-from fillstream.libs.common.messages.codes import TimeInForce
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.timers import Timer, Timers
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
+from fillstream.services.order_service.orders.columns import columns_of, dump_orders, load_orders
 from fillstream.services.order_service.orders.compiled import Quote
-from fillstream.services.order_service.orders.config import DeskConfig, day_end
-from fillstream.services.order_service.orders.order import FINAL, Amendment, Links, Order, Remembered, is_linked
+from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.order import Links, Order, Remembered, is_linked
 from fillstream.services.order_service.orders.overrides import Answered
-from fillstream.services.order_service.orders.state import QUOTES, State
+from fillstream.services.order_service.orders.state import QUOTES, Kept, State
 
-VERSION = 4
-_DAY: Final = TimeInForce.DAY.value
+VERSION = 5
 
 _PLAIN: Final = ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills")
 _NEEDED: Final = (
@@ -61,15 +61,10 @@ _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
 _QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
 _CONTROL: Final = ("control_id", *Answered._fields)
-_ORDER: Final = tuple(field.name for field in fields(Order) if field.init)
-_ORDER_KNOWN: Final = frozenset(_ORDER)
-_ORDER_NEEDED: Final = tuple(
-    field.name
-    for field in fields(Order)
-    if field.init and field.default is MISSING and field.default_factory is MISSING
-)
 _REMEMBERED: Final = Remembered._fields
 _REMEMBERED_PLAIN: Final = tuple(name for name in _REMEMBERED if name != "links")
+_TABLES: Final = {"remembered": _REMEMBERED_PLAIN, "remembered_linked": _REMEMBERED}
+"""In the order in which a document has them, with the names of what is in their rows."""
 _REMEMBERED_NEEDED: Final = tuple(name for name in _REMEMBERED if name not in Remembered._field_defaults)
 
 
@@ -78,7 +73,8 @@ _REMEMBERED_NEEDED: Final = tuple(name for name in _REMEMBERED if name not in Re
 
 def dump(state: State) -> bytes:
     """Return the state as JSON; equal states give equal bytes."""
-    records = sorted(state.orders.items())
+    records = [record for _, record in sorted(state.orders.items())]
+    plain, linked = _remembered(records)
     document = {
         "version": VERSION,
         **{name: getattr(state, name) for name in _PLAIN},
@@ -86,12 +82,8 @@ def dump(state: State) -> bytes:
         "waiting": [{"id": i, "field": field.decode(), "value": value.hex()} for i, field, value in state.waiting],
         "config": state.config.to_json().decode(),
         "defined": _defined(state).to_json().decode(),
-        "orders": orjson.Fragment(orjson.dumps([_order(o) for _, o in records if isinstance(o, Order)])),
-        "remembered": {
-            "record": "Remembered",
-            "names": _REMEMBERED_PLAIN,
-            "rows": [orjson.Fragment(r) for _, r in records if isinstance(r, bytes) and not is_linked(r)],
-        },
+        "orders": dump_orders([record for record in records if isinstance(record, Order)]),
+        "remembered": {"record": "Remembered", "names": _REMEMBERED_PLAIN, "rows": _lines(plain)},
         "quotes": [
             {"venue": venue, "instrument": number, **{name: getattr(quote, name) for name in _QUOTE}}
             for venue, quotes in sorted(state.quotes.items())
@@ -101,9 +93,8 @@ def dump(state: State) -> bytes:
         "timers": state.timers.dump(),
         "daily": {account: {"day": day, "count": count} for account, (day, count) in state.daily.items()},
     }
-    linked = [orjson.Fragment(r) for _, r in records if isinstance(r, bytes) and is_linked(r)]
     if linked:
-        document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": linked}
+        document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": _lines(linked)}
     if state.overrides:
         document["overrides"] = state.overrides
     if state.controls:
@@ -116,23 +107,15 @@ def _defined(state: State) -> DeskConfig:
     return DeskConfig(instruments=state.instruments, accounts=state.accounts, venues=state.venues)
 
 
-def _order(order: Order) -> Document:
-    record = {name: getattr(order, name) for name in _ORDER}
-    for name, write in _WRITE.items():
-        record[name] = write(record[name])
-    if record["links"] is None:
-        del record["links"]
-    record["record"] = "Order"
-    return record
+def _remembered(records: list[Order | bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Return the rows of remembered orders without links, and of those with some."""
+    rows = [record for record in records if isinstance(record, bytes)]
+    return [row for row in rows if not is_linked(row)], [row for row in rows if is_linked(row)]
 
 
-_WRITE: Final[dict[str, Callable[[Any], Any]]] = {
-    "terms": lambda terms: terms.symbol,
-    "notional": str,  # may pass 64 bits, where JSON's integers end
-    "amendment": lambda amendment: amendment and amendment._asdict(),
-    "exec_ids": list,
-    "links": lambda links: links and links._asdict(),
-}
+def _lines(rows: list[bytes]) -> orjson.Fragment:
+    """Return rows as a list, a line each."""
+    return orjson.Fragment(b"".join((b"[\n", b",\n".join(rows), b"\n]")))
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
@@ -144,7 +127,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     Raises:
         Unreadable: of a version, a record or with a name that this release does not know.
     """
-    document = orjson.loads(data)
+    document, lines = _split(data)
     if not isinstance(document, dict):
         raise Unreadable(f"orders snapshot: must be an object with named fields, got {type(document).__name__}")
     document = upcast("orders snapshot", document, document.get("version"), VERSION, UPCASTS)
@@ -171,7 +154,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.overrides = document.get("overrides", {})
     if "controls" in document:
         state.controls = _load_controls(document["controls"])
-    _load_records(document, state)
+    _load_records(document, lines, state)
     return state
 
 
@@ -191,65 +174,48 @@ def _load_controls(table: Document) -> dict[str, Answered]:
     return {each.pop("control_id"): Answered(**each) for each in answered}
 
 
-def _load_records(document: Document, state: State) -> None:
-    records: dict[int, Order | Remembered] = {}
-    for each in document["orders"]:
-        order = _load_order(each, state)
-        records[order.order_id] = order
-    for table in ("remembered", "remembered_linked"):
-        for remembered in _load_remembered(document[table]) if table in document else ():
-            records[remembered.order_id] = remembered
-    for order_id, record in sorted(records.items()):
-        state.put(order_id, record)
-    state.finished = deque(sorted((o.finished_ms, o.order_id) for o in state.live() if o.status in FINAL))
+def _split(data: bytes) -> tuple[Any, dict[str, list[bytes]]]:
+    """Return the document without the rows that have a line of their own, and those, by table."""
+    lines = data.split(b"\n")
+    if len(lines) == 1:
+        return orjson.loads(data), {}
+    frame = [number for number, line in enumerate(lines) if line and not line.startswith(b"[")]
+    document = orjson.loads(b"".join([lines[number] for number in frame]))
+    rows = [[line.removesuffix(b",") for line in lines[above + 1 : below] if line] for above, below in pairwise(frame)]
+    return document, dict(zip(_TABLES, rows, strict=False))
 
 
-def _load_order(record: Document, state: State) -> Order:
-    kind = record.pop("record", None)
-    if kind != "Order":
-        raise Unreadable(f"orders snapshot: record {kind} must be Order among orders")
-    check_names("Order", record, _ORDER_KNOWN, _ORDER_NEEDED)
-    for name, read in _READ.items():
-        if name in record:
-            record[name] = read(record[name])
-    symbol, venue = record["terms"], record.get("venue", SIM)
-    if symbol not in state.terms.get(venue, {}):
-        raise Unreadable(f"Order {record['order_id']}: terms {symbol} must be defined, and so must venue {venue}")
-    record["terms"] = state.terms[venue][symbol]
-    if record["time_in_force"] == _DAY:  # an older record does not say when that ends
-        record.setdefault("expiry_ms", day_end(record["received_ms"]))
-    return Order(**record)
+def _load_records(document: Document, lines: dict[str, list[bytes]], state: State) -> None:
+    orders = load_orders(document["orders"], state.terms)
+    remembered: list[Kept] = []
+    for name, names in _TABLES.items():
+        if name not in document:
+            continue
+        table, rows = document[name], lines.get(name)
+        if table["record"] != "Remembered":
+            raise Unreadable(f"orders snapshot: record {table['record']} must be Remembered among remembered orders")
+        if rows is None or tuple(table["names"]) != names:
+            values = table["rows"] if rows is None else [orjson.loads(row) for row in rows]
+            rows = [each.to_json() for each in _load_remembered(table["names"], values)]
+        remembered += map(_kept, rows)
+    state.put_all(orders, remembered)
 
 
-def _load_amendment(record: Document | None) -> Amendment | None:
-    if record is None:
-        return None
-    check_names("Amendment", record, Amendment._fields, ("signal_id", "quantity", "price"))
-    return Amendment(**record)
+def _kept(row: bytes) -> Kept:
+    """Return whose a remembered order is, and its row, which is decoded only where a text in it is escaped."""
+    if b"\\" in row:
+        order_id, client_order_id, account, *_ = orjson.loads(row)
+        return order_id, client_order_id, account, row
+    head, client, _, account, _ = row.split(b'"', 4)
+    return int(head[1:-1]), client.decode(), account.decode(), row
 
 
-def _load_links(record: Document) -> Links:
-    check_names("Links", record, Links._fields, Links._fields)
-    return Links(**record)
-
-
-_READ: Final[dict[str, Callable[[Any], Any]]] = {
-    "notional": int,
-    "amendment": _load_amendment,
-    "links": _load_links,
-    "exec_ids": tuple,
-}
-
-
-def _load_remembered(table: Document) -> list[Remembered]:
-    if table["record"] != "Remembered":
-        raise Unreadable(f"orders snapshot: record {table['record']} must be Remembered among remembered orders")
-    names = table["names"]
+def _load_remembered(names: list[str], rows: list[list[Any]]) -> list[Remembered]:
     check_names("Remembered", dict.fromkeys(names), _REMEMBERED, _REMEMBERED_NEEDED)
     if tuple(names) == _REMEMBERED_PLAIN:
-        return [Remembered(*row) for row in table["rows"]]
-    rows = [dict(zip(names, row, strict=True)) for row in table["rows"]]
-    return [Remembered(**{**row, "links": Links(*row["links"]) if row.get("links") else None}) for row in rows]
+        return [Remembered(*row) for row in rows]
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    return [Remembered(**{**row, "links": Links(*row["links"]) if row.get("links") else None}) for row in found]
 
 
 # ------------------------------------------------------------------------------------------------------ older versions
@@ -295,5 +261,12 @@ def upcast_v3_v4(document: Document) -> Document:
     return document
 
 
-UPCASTS: Upcasts = {2: upcast_v2_v3, 3: upcast_v3_v4}
+def upcast_v4_v5(document: Document) -> Document:
+    """Turn the orders, which were written one by one, into columns."""
+    document["version"] = 5
+    document["orders"] = columns_of(document["orders"])
+    return document
+
+
+UPCASTS: Upcasts = {2: upcast_v2_v3, 3: upcast_v3_v4, 4: upcast_v4_v5}
 """No release wrote version 1."""

@@ -11,7 +11,7 @@ order is never forgotten, a finished one costs some 200 bytes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
@@ -32,6 +32,10 @@ QUOTES, EXPIRY, SWEEP = "quotes", "expiry", "sweep"
 """What timers are for; `due` does it. The first and the last are the stage's, with the id 0; expiry has the order's."""
 MAX_SHARED = 4096
 """So many texts are looked for when an order comes that may have the same; beyond, all are forgotten at once."""
+
+
+Kept = tuple[int, str, str, bytes]
+"""What a snapshot kept of a remembered order: its id, client_order_id and account, and the JSON of all of it."""
 
 
 class State:
@@ -365,13 +369,16 @@ class State:
 
     # --------------------------------------------------------------- snapshot
 
-    def put(self, order_id: int, record: Order | Remembered) -> None:
-        """Put back what a snapshot kept of an order; in the order of the ids."""
-        if isinstance(record, Order):
-            record.counted = record.status
-            self.orders[order_id] = record
-        else:
-            self.orders[order_id] = record.to_json()
-        self.clients.setdefault(record.account, {})[record.client_order_id] = order_id
-        if isinstance(record, Remembered):
-            self.remembered += 1
+    def put_all(self, orders: Sequence[Order], remembered: Sequence[Kept]) -> None:
+        """Put back what a snapshot kept of every order, live and remembered, each in the order of the ids."""
+        records: dict[int, Order | bytes] = {}
+        for order in orders:
+            order.counted = order.status
+            records[order.order_id] = order
+            self.clients.setdefault(order.account, {})[order.client_order_id] = order.order_id
+        for order_id, client_order_id, account, row in remembered:
+            records[order_id] = row
+            self.clients.setdefault(account, {})[client_order_id] = order_id
+        self.orders = dict(sorted(records.items())) if orders and remembered else records
+        self.remembered = len(remembered)
+        self.finished = deque(sorted((o.finished_ms, o.order_id) for o in orders if o.status in FINAL))

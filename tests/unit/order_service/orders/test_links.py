@@ -41,7 +41,8 @@ def test_a_plain_order_has_no_word_of_it(desk: OrdersDesk) -> None:
     assert told(desk.new(price="185.00")) == {}
     assert told(desk.new(price="185.00", symbol="NOPE", signal_id="s2")) == {}
     document = orjson.loads(desk.stage.snapshot())
-    assert "links" not in document["orders"][0]
+    assert document["orders"]["count"] == 1
+    assert "links" not in document["orders"]["columns"]
     assert "links" not in document["remembered"]["names"]
     assert "remembered_linked" not in document
 

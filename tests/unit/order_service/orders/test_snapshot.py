@@ -33,9 +33,15 @@ def kept() -> dict[str, Any]:
     desk.fill(40, order_id=2)
     desk.replace(orig_client_order_id="s2", quantity="90", price="185.00")
     document: dict[str, Any] = orjson.loads(desk.stage.snapshot())
-    assert [order["order_id"] for order in document["orders"]] == [2]
-    assert document["orders"][0]["amendment"]["quantity"] == 90
+    columns = document["orders"]["columns"]
+    assert columns["order_id"] == {"same": 2}
+    assert columns["amendment"]["same"]["quantity"] == 90
     return document
+
+
+def columns(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = document["orders"]["columns"]
+    return found
 
 
 def restored(document: dict[str, Any]) -> State:
@@ -54,7 +60,8 @@ def test_what_was_dumped_is_loaded_by_name(kept: dict[str, Any]) -> None:
 
 
 def test_the_order_of_names_is_nobodys_business(kept: dict[str, Any]) -> None:
-    kept["orders"] = [dict(reversed(order.items())) for order in kept["orders"]]
+    columns = kept["orders"]["columns"]
+    kept["orders"]["columns"] = dict(reversed(columns.items()))
     names, rows = kept["remembered"]["names"], kept["remembered"]["rows"]
     turned = {**kept, "remembered": {"record": "Remembered", "names": names[::-1], "rows": [row[::-1] for row in rows]}}
     assert dump(restored(turned)) == dump(restored(kept))
@@ -62,7 +69,7 @@ def test_the_order_of_names_is_nobodys_business(kept: dict[str, Any]) -> None:
 
 def test_a_field_with_a_default_is_missing_in_an_older_snapshot(kept: dict[str, Any]) -> None:
     """As every field will be that a later release adds."""
-    del kept["orders"][0]["finished_ms"]
+    del kept["orders"]["columns"]["finished_ms"]
     [order] = restored(kept).live()
     assert order.finished_ms == 0
 
@@ -70,15 +77,17 @@ def test_a_field_with_a_default_is_missing_in_an_older_snapshot(kept: dict[str, 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d.update(version=5), "orders snapshot: version 5 must be 2 to 4, which this release reads"),
-        (lambda d: d.pop("version"), "orders snapshot: version None must be 2 to 4, which this release reads"),
+        (lambda d: d.update(version=6), "orders snapshot: version 6 must be 2 to 5, which this release reads"),
+        (lambda d: d.pop("version"), "orders snapshot: version None must be 2 to 5, which this release reads"),
         (lambda d: d.update(groups=[]), "orders snapshot: groups is no field that this release knows"),
         (lambda d: d.pop("daily"), "orders snapshot: daily is missing"),
-        (lambda d: d["orders"][0].update(parent_id=1), "Order: parent_id is no field that this release knows"),
-        (lambda d: d["orders"][0].pop("price"), "Order: price is missing"),
-        (lambda d: d["orders"][0].update(terms="OLD"), "Order 2: terms OLD must be defined, and so must venue SIM"),
-        (lambda d: d["orders"][0].update(record="Parent"), "orders snapshot: record Parent must be Order"),
-        (lambda d: d["orders"][0]["amendment"].update(why=1), "Amendment: why is no field that this release knows"),
+        (lambda d: columns(d).update(parent_id={"same": 1}), "Order: parent_id is no field that this release knows"),
+        (lambda d: columns(d).pop("price"), "Order: price is missing"),
+        (lambda d: columns(d).update(terms={"same": "OLD"}), "Order 2: terms OLD must be defined, and so must venue"),
+        (lambda d: d["orders"].update(record="Parent"), "orders snapshot: record Parent must be Order"),
+        (lambda d: columns(d).update(price=[1, 2]), "Order: column price of 2 values must have 1, one for each order"),
+        (lambda d: columns(d).update(side={"all": 1}), "Order: column side of all must be a list, same, or codes and"),
+        (lambda d: columns(d)["amendment"]["same"].update(why=1), "Amendment: why is no field that this release knows"),
         (lambda d: d["remembered"].update(record="Kept"), "orders snapshot: record Kept must be Remembered"),
         (lambda d: d["remembered"]["names"].append("why"), "Remembered: why is no field that this release knows"),
         (lambda d: d["remembered"]["names"].remove("status"), "Remembered: status is missing"),
@@ -92,6 +101,68 @@ def test_what_this_release_does_not_know_is_refused_in_a_sentence(
     with pytest.raises(Unreadable) as refused:
         restored(kept)
     assert str(refused.value).startswith(sentence)
+
+
+GROUP = {"parent_id": None, "group_id": "g", "position_id": None}
+
+
+def busy_desk() -> OrdersDesk:
+    """Orders of every kind, in turns: live, remembered, with links, with texts that JSON escapes."""
+    desk = OrdersDesk()
+    desk.quote(18490, 18500)
+    desk.new(price="185.00", signal_id="live", strategy="mean")
+    desk.new(price="185.00", signal_id='quote"backslash\\],[', symbol="NOPE")
+    desk.new(price="184.00", signal_id="two", account="other", strategy="trend", side="SELL")
+    desk.new(
+        price="185.00",
+        signal_id="linked",
+        symbol="NOPE",
+        links={"parent_id": None, "group_id": 'g"]]', "position_id": None},
+    )
+    desk.new(price="185.00", signal_id="bound", links=GROUP)
+    desk.accept(1)
+    desk.fill(40, order_id=1, price=18500)
+    return desk
+
+
+def test_every_order_is_found_again_by_its_id_and_its_clients() -> None:
+    desk = busy_desk()
+    data = desk.stage.snapshot()
+    assert data.count(b"\n") == 4, "a line for each remembered order, and what stands around them"
+    state = load(data, Topology(), 0)
+    assert dump(state) == data
+    before = load(orjson.dumps(orjson.loads(data)), Topology(), 0)
+    assert dump(before) == data, "lines are only a faster way in"
+    assert [*state.orders] == [1, 2, 3, 4, 5]
+    for order_id in range(1, 6):
+        order = state.find(order_id)
+        assert order is not None
+        assert state.find_client(order.account, order.client_order_id) == order
+
+
+def test_orders_that_were_written_one_by_one_are_read_as_well() -> None:
+    """As 0.2.0 wrote them."""
+    data = busy_desk().stage.snapshot()
+    document = orjson.loads(data)
+    table, count = document["orders"]["columns"], document["orders"]["count"]
+    assert count == 3
+    rows: list[dict[str, Any]] = [{"record": "Order"} for _ in range(count)]
+    for name, column in table.items():
+        for number, row in enumerate(rows):
+            row[name] = value_of(column, number)
+            if name == "links" and row[name] is None:
+                del row[name]
+    older = {**document, "version": 4, "orders": rows}
+    assert dump(load(orjson.dumps(older), Topology(), 0)) == data
+    del rows[1]["side"]
+    with pytest.raises(Unreadable, match="is not as version 4 was: Unreadable: Order: side is missing"):
+        load(orjson.dumps(older), Topology(), 0)
+
+
+def value_of(column: Any, number: int) -> Any:
+    if isinstance(column, list):
+        return column[number]
+    return column["same"] if "same" in column else column["values"][column["codes"][number]]
 
 
 def test_a_snapshot_that_is_no_object_is_refused() -> None:

@@ -210,7 +210,7 @@ def test_a_finished_order_leaves_the_state_and_its_id_is_still_known(desk: Order
     desk.canceled()
     desk.tick(CONFIG.retention_ms)
     kept = orjson.loads(desk.stage.snapshot())
-    assert (kept["orders"], [row[0] for row in kept["remembered"]["rows"]]) == ([], [1])
+    assert (kept["orders"]["count"], [row[0] for row in kept["remembered"]["rows"]]) == (0, [1])
     again = desk.new(price="185.00", signal_id="s2", client_order_id="s1")
     assert (again["type"], again["ord_status"]) == ("OrderStatusReported", "Canceled")
     assert (again["cum_qty"], again["avg_px"]) == ("40", "184.00")
@@ -226,7 +226,7 @@ def test_after_the_idempotency_window_an_id_is_free_again(desk: OrdersDesk) -> N
     assert desk.new(price="185.00")["type"] == "OrderStatusReported"
     desk.tick(1)
     kept = orjson.loads(desk.stage.snapshot())
-    assert (kept["orders"], kept["remembered"]["rows"]) == ([], [])
+    assert (kept["orders"]["count"], kept["remembered"]["rows"]) == (0, [])
     assert desk.new(price="185.00")["order_id"] == "3"
 
 
