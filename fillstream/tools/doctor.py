@@ -24,6 +24,7 @@ import redis
 from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.libs.common.process.settings import Settings, default_path
 from fillstream.libs.common.runtime.log import connect
+from fillstream.libs.common.runtime.server_checks import DURABLE, doubts
 from fillstream.stack.extras import ANALYTICS_LIBRARIES, how_to_get, server_program
 from fillstream.stack.running import REDIS_PORT, safe_url
 from fillstream.stack.stack import port_is_free
@@ -178,27 +179,19 @@ def _server(url: str, needed: str | None = None) -> Iterable[Finding]:
             name = "Valkey" if "valkey_version" in about else "Redis"
             version = about.get("valkey_version") or about["redis_version"]
             yield Finding("ok", "Redis", f"{name} {version} at {safe_url(url)}")
-            yield _durability(raw)
+            yield from _doubts(client)
     except redis.exceptions.RedisError as error:
         how = needed or "`fillstream up` starts an embedded one; or set REDIS_URL"
         yield Finding("missing" if needed else "optional", "Redis", f"{safe_url(url)} does not answer: {error}", how)
 
 
-def _durability(raw: Any) -> Finding:
-    what = "durable log"
-    try:
-        found = raw.config_get("append*")
-    except redis.exceptions.ResponseError as error:
-        return Finding("warning", what, f"cannot be asked: {error}", "make sure of appendonly yes, appendfsync always")
-    only, fsync = found.get("appendonly"), found.get("appendfsync")
-    text = f"appendonly {only}, appendfsync {fsync}"
-    if only != "yes":
-        how = "redis-cli CONFIG SET appendonly yes: a crash of the server loses orders as it is"
-        return Finding("warning", what, text, how)
-    if fsync == "always":
-        return Finding("ok", what, text)
-    how = "redis-cli CONFIG SET appendfsync always: a power failure may lose the last second as it is"
-    return Finding("warning", what, text, how)
+def _doubts(client: redis.Redis) -> Iterable[Finding]:
+    """Yield what speaks against a server; that its log is durable, where nothing does."""
+    found = doubts(client)
+    if not any(each.what == DURABLE for each in found):
+        yield Finding("ok", DURABLE, "appendonly yes, appendfsync always")
+    for each in found:
+        yield Finding("missing" if each.refuses else "warning", each.what, each.found, each.how)
 
 
 def _ports() -> Iterable[Finding]:

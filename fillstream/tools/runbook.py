@@ -162,6 +162,16 @@ PAGES: Final[dict[Page, Entry]] = {
             "a backup, restored as a whole",
         ),
     ),
+    Page.TIME_AHEAD: Entry(
+        "An entry's id is far ahead of the server's clock",
+        "A client appended with an id of its own (`XADD signals 99999999999999-0 …`) instead of `*`. Every later entry"
+        " gets an id behind it, and with the largest id of all nobody can append any more. Ids are the log's time.",
+        "Nothing: every entry is there.",
+        ("find the client, and let it append with `*`",),
+        "The entry and those behind it get ids of now, in their order; all others stay as they are. It takes about a"
+        " second for half a million entries in the stream, while the server does nothing else. Groups of your own keep"
+        " their places, and forget what was pending.",
+    ),
 }
 
 

@@ -268,3 +268,37 @@ def test_a_group_that_somebody_destroyed_is_made_again_where_the_stage_stands(
     assert (group["last-delivered-id"].decode(), group["entries-read"]) == (claimed.id, 2)
     assert log.checkpoint().entries == 2
     desk.close()
+
+
+def test_an_id_that_somebody_chose_ahead_of_the_clock_is_told_before_anything_is_done_about_it(desk: Suffering) -> None:
+    desk.owner(1, read=1)
+    started(desk)()
+    if desk.client:
+        seconds, _ = desk.client.time()  # type: ignore[misc]
+        desk.client.xadd(INBOX, {"n": "2"}, id=f"{(seconds + 30) * 1000}-0")
+        started(desk)()
+        desk.client.xadd(INBOX, {"n": "3"}, id="18446744073709551615-18446744073709551615")
+    else:
+        desk.memory.now_ms += 90_000
+        desk.log().append({b"n": b"2"})
+        desk.memory.now_ms -= 60_000
+        started(desk)()
+        desk.memory.now_ms += 86_400_000
+        desk.log().append({b"n": b"3"})
+        desk.memory.now_ms -= 86_400_000
+    refused(started(desk), Page.TIME_AHEAD, "more than 60 s ahead of the server's clock")
+
+
+def test_a_log_that_is_ahead_since_the_clock_was_set_back_goes_on(desk: Suffering) -> None:
+    if desk.client:
+        desk.log().claim()
+        desk.client.xadd(INBOX, {"n": "1"}, id="99999999999999-0")
+    else:
+        desk.memory.now_ms = 99_999_999_999_999
+        desk.owner(1, read=0)
+        desk.memory.now_ms = 1_800_000_000_000
+    log = desk.log()
+    log.claim()
+    log.commit(log.read(1, 1), told())
+    log.append({b"n": b"2"})
+    started(desk)()

@@ -331,3 +331,36 @@ def test_a_log_that_no_longer_reaches_back_needs_a_snapshot(desk: Desk, recover:
     desk.stops(Page.STATE_LOST)
     code, text = recover("--accept", "signals", "--reason", "x")
     assert (code, "cannot be accepted" in text) == (1, True)
+
+
+@pytest.mark.parametrize("ahead", ["99999999999999-0", "18446744073709551615-18446744073709551615"])
+def test_entries_ahead_of_the_clock_get_ids_of_now_and_nothing_is_lost(
+    desk: Desk, recover: Recover, ahead: str
+) -> None:
+    desk.send(1, 2)
+    desk.start()
+    desk.raw.xgroup_create("signals", "mine", "0")
+    desk.raw.xreadgroup("mine", "me", {"signals": ">"}, count=1, noack=True)
+    desk.send(3)
+    desk.raw.xadd("signals", {"n": 4}, id=ahead)
+    if not ahead.startswith("1844"):
+        desk.send(5)
+    before = [entry_id for entry_id, _ in desk.raw.xrange("signals")]
+    desk.stops(Page.TIME_AHEAD)
+    desk.stops(Page.TIME_AHEAD)
+    assert desk.numbers() == [1, 2]
+    word = accept(recover)
+    desk.send(6) if not ahead.startswith("1844") else None
+    desk.start()
+    accepted(desk, word, Page.TIME_AHEAD)
+    desk.send(7)
+    desk.start()
+    now = [entry_id for entry_id, _ in desk.raw.xrange("signals")]
+    assert now[:3] == before[:3], "what is not ahead keeps its id"
+    assert desk.numbers() == ([1, 2, 3, 4, 7] if ahead.startswith("1844") else [1, 2, 3, 4, 5, 6, 7])
+    newest = int(now[-1].split(b"-")[0])
+    assert newest < 10_000_000_000_000, newest
+    stands = {each["name"]: each["last-delivered-id"] for each in desk.raw.xinfo_groups("signals")}
+    assert stands[b"mine"] == before[0], "a group of somebody else's keeps its place"
+    assert desk.raw.xinfo_stream("signals")["entries-added"] == len(now)
+    assert desk.raw.exists("signals.aside") == 0

@@ -102,7 +102,7 @@ class MemoryLog:
         outputs = {key: self._had(key) for key in known.sent}
         extent = redis.extent(self.inbox, known.id)
         judge_topology(self._topology, redis.marker)
-        return Story(self._key, self._name, redis.marker, known if exists else None, extent, outputs)
+        return Story(self._key, self._name, redis.marker, known if exists else None, extent, redis.now_ms, outputs)
 
     def _had(self, key: str) -> int | None:
         extent = self.redis.extent(key)

@@ -19,7 +19,8 @@ import redis
 
 from fillstream.libs.common.messages.controls import MAX_LOSS, AcceptLoss
 from fillstream.libs.common.messages.topology import Topology, id_key
-from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Story
+from fillstream.libs.common.runtime.continuity import MAX_AHEAD_MS, Page, RecoveryError, Story
+from fillstream.libs.common.runtime.lua import lua
 from fillstream.libs.common.runtime.release import BEGINNING, running
 
 COUNTED_AT_A_TIME = 1000
@@ -216,6 +217,12 @@ class Repairs:
         seconds, microseconds = cast(tuple[int, int], self._raw.time())
         return seconds * 1000 + microseconds // 1000
 
+    def _give_ids_of_now(self, story: Story) -> None:
+        # The slot of the stream's own key, where there are slots.
+        limit_ms = self._now_ms() + MAX_AHEAD_MS
+        script = lua("rebuild.lua", "extent.lua")
+        self._raw.eval(script, 2, self._inbox, f"{self._inbox}.aside", limit_ms)
+
     def _pass_over(self, story: Story) -> None:
         """The runner quarantines the entry when it comes to it."""
 
@@ -230,5 +237,6 @@ REPAIRS: Final[dict[Page, Callable[[Repairs, Story], None]]] = {
     Page.MARKER_GONE: Repairs._mark_again,
     Page.OTHER_DESK: Repairs._disown_snapshots,
     Page.OUTPUT_GONE: Repairs._forget_outputs,
+    Page.TIME_AHEAD: Repairs._give_ids_of_now,
 }
 """What can be accepted, and what a stage does then. What is not here needs a backup, a snapshot or another release."""

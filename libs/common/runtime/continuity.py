@@ -20,11 +20,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fillstream.libs.common.messages.topology import Topology, id_key
+from fillstream.libs.common.messages.topology import Topology, id_key, id_ms
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
 from fillstream.libs.common.runtime.release import BEGINNING
 
 RUNBOOK = "docs/runbook"
+MAX_AHEAD_MS = 60_000
+"""An entry's id may be so far ahead of the server's clock."""
 
 
 class Page(StrEnum):
@@ -42,6 +44,7 @@ class Page(StrEnum):
     OUTPUT_GONE = "output-gone"
     OUTPUT_HASH = "output-hash"
     STATE_LOST = "state-lost"
+    TIME_AHEAD = "time-ahead"
 
 
 class RecoveryError(Exception):
@@ -128,6 +131,7 @@ class Story:
         marker: of the desk; None when there is none.
         checkpoint: None when there is none.
         extent: of the inbox; None when there is no such stream.
+        now_ms: what the server's clock says.
         outputs: extents of the streams that the checkpoint says it has sent to; None of one that is not there.
     """
 
@@ -136,6 +140,7 @@ class Story:
     marker: DeskMarker | None = None
     checkpoint: Checkpoint | None = None
     extent: Extent | None = None
+    now_ms: int = 0
     outputs: Mapping[str, int | None] = field(default_factory=dict)
 
 
@@ -147,6 +152,7 @@ def judge(story: Story, volume: Volume) -> None:
     """
     _judge_desk(story, volume)
     _judge_checkpoint(story, volume)
+    judge_time(story)
     checkpoint = story.checkpoint
     if checkpoint is None:
         return
@@ -260,6 +266,37 @@ def entries_lost(inbox: str, lost: int, where: str) -> RecoveryError:
         f" {'was' if lost == 1 else 'were'} trimmed or deleted before this stage had read"
         f" {'it' if lost == 1 else 'them'} (XADD with MAXLEN, XTRIM or XDEL).",
     )
+
+
+def is_ahead(ms: int, now_ms: int, position: str) -> bool:
+    """Whether an id's milliseconds are too far ahead of the server's clock.
+
+    Where the log is ahead already, since the server's clock was set back, it goes on from where it is.
+
+    Args:
+        ms: of the id.
+        now_ms: what the server's clock says, or a little less.
+        position: the last id that was read.
+    """
+    return ms > max(now_ms, id_ms(position)) + MAX_AHEAD_MS
+
+
+def judge_time(story: Story) -> None:
+    """Return when no id of the inbox is far ahead of the server's clock.
+
+    The server gives ids of its own time. What is ahead was given one by whoever appended it, and would take the time of
+    the log along: expiries at once, and no memory of what came before.
+
+    Raises:
+        RecoveryError: one is.
+    """
+    position = story.checkpoint.id if story.checkpoint else BEGINNING
+    if story.extent is not None and is_ahead(id_ms(story.extent.last_id), story.now_ms, position):
+        raise RecoveryError(
+            Page.TIME_AHEAD,
+            f"{story.inbox}: an id is more than {MAX_AHEAD_MS // 1000} s ahead of the server's clock: whoever appended"
+            " that entry chose it. Nothing has been done about it, nor about what follows.",
+        )
 
 
 def judge_outputs(inbox: str, sent: Mapping[str, int], outputs: Mapping[str, int | None]) -> None:

@@ -2,7 +2,7 @@
 --
 -- KEYS: 1 the inbox, 2 the stage's checkpoint hash, 3 the desk's hash.
 -- Returns {the desk's hash flat, the checkpoint flat, {added, length, newest id, first id after the checkpoint or ''}
--- of the inbox or {} without one, {output key, entries it has had or -1, ...} of the outputs the checkpoint names}.
+-- of the inbox or {} without one, the server's clock in milliseconds, {output key, entries it has had or -1, ...} of the outputs the checkpoint names}.
 
 local inbox, checkpoint = KEYS[1], redis.call('HGETALL', KEYS[2])
 local id, outputs = '0-0', {}
@@ -19,4 +19,6 @@ if added then
   local follows = redis.call('XRANGE', inbox, '(' .. id, '+', 'COUNT', 1)
   found = { added, length, newest, follows[1] and follows[1][1] or '' }
 end
-return { redis.call('HGETALL', KEYS[3]), checkpoint, found, outputs }
+local now = redis.call('TIME')
+local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
+return { redis.call('HGETALL', KEYS[3]), checkpoint, found, now_ms, outputs }

@@ -58,9 +58,9 @@ def parse_story(key: str, inbox: str, reply: Any) -> Story:
     Args:
         key: of the checkpoint.
         inbox: name of the stream.
-        reply: four lists, see there.
+        reply: see there.
     """
-    desk, checkpoint, extent, sent = reply
+    desk, checkpoint, extent, now_ms, sent = reply
     outputs = {sent[i].decode(): None if sent[i + 1] < 0 else sent[i + 1] for i in range(0, len(sent), 2)}
     return Story(
         key,
@@ -68,6 +68,7 @@ def parse_story(key: str, inbox: str, reply: Any) -> Story:
         parse_marker(desk),
         parse_checkpoint(checkpoint) if checkpoint else None,
         Extent(extent[0], extent[1], extent[2].decode(), extent[3].decode()) if extent else None,
+        now_ms,
         outputs,
     )
 

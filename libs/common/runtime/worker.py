@@ -20,7 +20,7 @@ import redis
 
 from fillstream.libs.common.messages.stages import label_of
 from fillstream.libs.common.runtime.acceptance import Repairs
-from fillstream.libs.common.runtime.continuity import RecoveryError, TopologyDiffers
+from fillstream.libs.common.runtime.continuity import RecoveryError, TopologyDiffers, Volume, is_ahead, judge
 from fillstream.libs.common.runtime.exit_codes import (
     EXIT_CANNOT_RECOVER,
     EXIT_CRASHED,
@@ -34,6 +34,7 @@ from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import Runner
+from fillstream.libs.common.runtime.server_checks import ServerRefused, refuse_or_warn
 from fillstream.libs.common.runtime.server_clock import ServerClock
 from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
@@ -71,6 +72,7 @@ class Worker(threading.Thread):
         self._stop_asked = threading.Event()
         self._options = options
         self._metrics = metrics
+        self._aside = connect(options.redis_url)
         self._latencies_ms = latencies_of(role.stage)
         self._status_key = options.topology.status(role.stage.name, role.stage.inbox)
         self._state = "starting"
@@ -107,7 +109,7 @@ class Worker(threading.Thread):
         client = connect(self._options.redis_url)
         if not wait_for_redis(client, self._stop_asked):
             return False
-        self._aside = connect(self._options.redis_url)
+        refuse_or_warn(client)
         self._log = RedisLog(client, self._options.topology, stage.name, stage.inbox)
         # By what it reads: the engines of two venues have partitions of the same number.
         place = stage.inbox.split(".")[1:] or [str(stage.partition)]
@@ -158,6 +160,7 @@ class Worker(threading.Thread):
             batch = runner.read(max_batch, block_ms)
             if not batch:
                 continue
+            self._check_time(batch)
             began = time.perf_counter()
             runner.step(batch)
             self._count(batch, time.perf_counter() - began)
@@ -166,6 +169,11 @@ class Worker(threading.Thread):
         self._leave_snapshot()
         self._writer.stop()
         self._heartbeat(time.monotonic())
+
+    def _check_time(self, batch: Sequence[Entry]) -> None:
+        """Refuse ids that are ahead of the server's clock, once it has been asked."""
+        if is_ahead(batch[-1].ms, self._clock.now_us // 1000, self._runner.position):
+            judge(self._log.look(), Volume())
 
     def _between_batches(self) -> int:
         """Do what is due; return how many milliseconds the next read may wait."""
@@ -313,7 +321,7 @@ class Worker(threading.Thread):
                 code = EXIT_FENCED
             case RecoveryError():
                 code = EXIT_CANNOT_RECOVER
-            case TopologyDiffers():
+            case TopologyDiffers() | ServerRefused():
                 code = EXIT_SETTINGS
             case _:
                 code = EXIT_CRASHED
