@@ -6,6 +6,7 @@ A failing seed is named in the failure; `SIMULATION_SEED=n make test` runs just 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -63,6 +64,32 @@ def test_the_books_of_two_venues_side_by_side_agree(first: int) -> None:
                 numbers[venue].add(number)
     desk.check_contracts()
     assert ONE or numbers["SIM"] & numbers["SIM2"], "both venues count from 1, or this proves nothing"
+
+
+def test_no_oddity_of_a_market_makes_the_books_disagree() -> None:
+    """Locked, crossed and empty quotes, trades that are none: in `dead` where nobody can use them, and no error."""
+    refused: Counter[str] = Counter()
+    fills = 0
+    for seed in range(20):
+        desk = SimulatedDesk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2, odd_market=True)
+        desk.run(steps=600)
+        found = desk.audit()
+        assert found.agrees, f"seed {seed}: {found.problems[:5]}"
+        assert found.market_refused <= found.dead
+        refused, fills = refused + found.market_refused, fills + found.fills
+        desk.check_contracts()
+    assert {"crossed", "bad_qty", "bad_price", "bad_record", "price_not_positive"} <= refused.keys()
+    assert fills > 20
+
+
+def test_an_order_that_the_venue_cannot_read_is_still_an_error() -> None:
+    desk = SimulatedDesk(1)
+    desk.run(steps=100)
+    order = frames.new_order(5, 1, 1, 0, side=1, ord_type=2, tif=1, price=1, qty=1)
+    desk.redis.add(desk.topology.commands(SIM, 0), {b"frame": order[:-1]})
+    desk.settle()
+    [problem] = desk.audit().problems
+    assert problem.startswith("dead letter of commands.SIM.0 ")
 
 
 def test_every_public_message_keeps_its_contract() -> None:

@@ -140,7 +140,9 @@ class Reports:
             return Refusal("wrong_partition", f"partition: {partition} must be one of {self._partitions}")
         of_market = self._of_market.get(kind) if kind > _FILLED else None
         if of_market is not None:  # whatever its order_id is, it says nothing
-            return of_market(Report._make(record))
+            refusal = of_market(Report._make(record))
+            # All partitions hear of a market, and one is enough to tell what is wrong with it.
+            return refusal if partition != PARTITION_ALL or self._partitions[0] == 0 else None
         order = self._state.orders.get(order_id)
         if type(order) is not Order:
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
@@ -176,16 +178,33 @@ class Reports:
         bid, bid_qty, ask, ask_qty = report.price, report.qty, report.leaves, report.aux
         if bid_qty < 0 or ask_qty < 0:
             return Refusal("bad_quantity", f"qty: a quote's quantities must be 0 or more, got {bid_qty} and {ask_qty}")
+        refusal = None
+        if (bid <= 0 and bid_qty) or (ask <= 0 and ask_qty):
+            refusal = self._not_positive(report.symbol, f"{bid} and {ask} ticks")
+            if refusal is not None:  # and what stood before has gone all the same
+                bid = bid_qty = ask = ask_qty = 0
         quote.at_ms = self._journal.ms
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
             state.move(self._venue, report.symbol, quote.at_ms)
-        return None
+        return refusal
+
+    def _not_positive(self, symbol: int, prices: str) -> Refusal | None:
+        """Refuse prices at 0 and below of an instrument that has none; None of one that does."""
+        terms = self._terms(symbol)
+        if terms.negative_prices:
+            return None
+        return Refusal(
+            "price_not_positive",
+            f"price: of {terms.symbol} must be above 0, as it has no negative_prices, got {prices}",
+        )
 
     def _printed(self, report: Report) -> Refusal | None:
         state, quote = self._state, self._quote(report.symbol)
         if quote is None:
             return _unknown_symbol(report.symbol)
+        if report.price <= 0 and (refusal := self._not_positive(report.symbol, f"{report.price} ticks")) is not None:
+            return refusal
         if quote.last != report.price:
             quote.last = report.price
             state.move(self._venue, report.symbol, self._journal.ms)
@@ -199,6 +218,10 @@ class Reports:
         if session is None:
             return Refusal("bad_record", f"aux: {report.aux} is no session")
         quote.session = session
+        if report.aux == _AUCTION and quote.bid_qty and quote.ask_qty and quote.bid == quote.ask:
+            # The engine takes a locked quote out of an auction (fillstream.h).
+            quote.bid = quote.bid_qty = quote.ask = quote.ask_qty = 0
+            self._state.move(self._venue, report.symbol, self._journal.ms)
         reference = report.price if report.aux == _AUCTION else None
         self._journal.session_changed(self._venue, self._terms(report.symbol), quote, reference)
         return None

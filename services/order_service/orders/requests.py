@@ -97,7 +97,8 @@ class Requests:
         terms, quote = draft.terms, draft.quote
         draft.lots = _lots(terms.lot, wish.quantity)
         if kind in PRICELESS:
-            draft.ticks = protection_price(draft.limits, quote, draft.buy)
+            bound = protection_price(draft.limits, quote, draft.buy)
+            draft.bounded, draft.ticks = bound is not None, bound or 0
         elif wish.price is not None:
             draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
         draft.worth = value_price(quote, draft.buy, draft.ticks) * draft.lots
@@ -234,7 +235,9 @@ class Requests:
         draft.riskier = draft.ticks != order.price or draft.lots > order.quantity
         if self._find_limits(draft):
             quote = draft.quote
-            draft.worth = draft.lots * (value_price(quote, draft.buy, draft.ticks) if draft.riskier else draft.ticks)
+            draft.worth = draft.lots * (
+                value_price(quote, draft.buy, draft.ticks) if draft.riskier else abs(draft.ticks)
+            )
         draft.terms = terms
         return draft
 

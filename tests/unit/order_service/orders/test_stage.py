@@ -108,7 +108,7 @@ def test_order_ids_carry_the_partition() -> None:
         ({"quantity": "1000", "price": "185"}, "max_order_value", "185000 USD is above max_order_value 100000"),
         ({"quantity": "1000"}, "max_order_value", "186850 USD"),  # at the bound a market order may reach
         ({"price": "186.86"}, "price_collar", "price: 186.86 is above 186.85: the ask is 185.00"),
-        ({"symbol": "ES"}, "no_quote", "ES has no ask yet"),
+        ({"symbol": "ES"}, "no_quote", "ES has no ask now"),
     ],
 )
 def test_an_order_that_breaks_a_rule_is_rejected_and_not_routed(
