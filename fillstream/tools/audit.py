@@ -38,6 +38,7 @@ from fillstream.libs.common.engine.frames import (
 )
 from fillstream.libs.common.messages.bad_entry import BadEntry, unpack_raw
 from fillstream.libs.common.messages.base import Models, upcast
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS, ControlEvent
@@ -149,7 +150,7 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
     found.dead.update(letter["reason"] for letter, _ in letters)
     found.market_refused.update(letter["reason"] for letter, raw in letters if _is_of_market(letter, raw))
     dead = [letter for letter, raw in letters if not _is_of_market(letter, raw)]
-    signal_ms: dict[str, int] = {}
+    signal_ms: dict[tuple[str, str], int] = {}
     resting: dict[str, int] = {}
     for stage in stages:
         same = _check_replay(found, source, stage)
@@ -223,7 +224,7 @@ def _check_signals(
     topology: Topology,
     dead: list[dict[str, Any]],
     instructions: Counter[str],
-    signal_ms: dict[str, int],
+    signal_ms: dict[tuple[str, str], int],
 ) -> None:
     refused = Counter(letter["entry_id"] for letter in dead if letter["stream"] == SIGNALS)
     expected: Counter[str] = Counter()
@@ -236,12 +237,13 @@ def _check_signals(
                 found.problems.append(f"signal {entry_id}: {refused[entry_id]} dead letters, expected 1")
             continue
         try:
-            signal_id = str(decode(fields).get("signal_id") or entry_id)
+            signal = decode(fields)
         except BadEntry as bad:
             found.problems.append(f"signal {entry_id}: unreadable ({bad}), but not in {topology.dead}")
             continue
+        signal_id = str(signal.get("signal_id") or entry_id)
         expected[signal_id] += 1
-        signal_ms.setdefault(signal_id, id_ms(entry_id))
+        signal_ms.setdefault((str(signal.get("account") or DEFAULT_ACCOUNT), signal_id), id_ms(entry_id))
     _compare(found, "signal", "instructions", expected, instructions)
 
 
@@ -395,7 +397,7 @@ def _check_fills(found: Audit, fills: dict[str, dict[str, Any]], reports: dict[s
             )
 
 
-def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms: dict[str, int]) -> None:
+def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms: dict[tuple[str, str], int]) -> None:
     waiting: dict[str, int] = {}
     signal_of: dict[str, str] = {}
     for partition in range(topology.account_partitions):
@@ -403,9 +405,9 @@ def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms
             if is_note(fields):
                 continue
             event = upcast(orjson.loads(fields[b"data"]), EVENTS)
-            if event["type"] == "OrderReceived" and event["signal_id"] in signal_ms:
-                waiting[event["order_id"]] = signal_ms[event["signal_id"]]
-                signal_of[event["order_id"]] = event["signal_id"]
+            if event["type"] == "OrderReceived" and (of := (event["account"], event["signal_id"])) in signal_ms:
+                waiting[event["order_id"]] = signal_ms[of]
+                signal_of[event["order_id"]] = of[1]
             elif event["type"] == "OrderReplaceRequested":
                 waiting.pop(event["order_id"], None)
             elif event["type"] == "OrderFilled":
