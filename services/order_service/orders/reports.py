@@ -34,11 +34,15 @@ from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
 
+_TYPE = Report._fields.index("type")
 _ACCEPTED, _FILLED = int(ReportType.ACCEPTED), int(ReportType.FILLED)
 _AUCTION = int(Session.AUCTION)
 _SESSION_NAME = {int(Session[each.name]): each.value for each in TradingSession}
 _MAKER, _TAKER = int(ReportFlag.MAKER), int(ReportFlag.TAKER)
 _UNKNOWN_ORDER, _REQUESTED = int(Reason.UNKNOWN_ORDER), int(Reason.REQUESTED)
+_MOST_AHEAD = 2**33
+"""A trade's number, twice, may be so much above the last one. No book of ours has more trades in between: that is a
+broken record, and what came behind it would never be believed again."""
 _SIDE_NAME = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
 
 _REJECTED_BECAUSE = {
@@ -131,6 +135,8 @@ class Reports:
         for index, record in enumerate(REPORT.iter_unpack(frame)):
             refusal = self._apply(record)
             if refusal is not None:
+                if record[_TYPE] == _FILLED:
+                    self._state.refuse_fill(refusal.reason)
                 start = index * RECORD_BYTES
                 out.bad(refusal.reason, refusal.text, {self._field: frame[start : start + RECORD_BYTES]})
 
@@ -150,8 +156,12 @@ class Reports:
             return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
         if order.venue != self._venue:
             return Refusal("wrong_venue", f"order_id: order {order_id} is at {order.venue}, not at {self._venue}")
-        # An answer to a cancel or an amendment has no side.
-        if symbol != order.terms.id or account != order.account_id or _SIDE_NAME.get(side, order.side) != order.side:
+        if (
+            symbol != order.terms.id
+            or account != order.account_id
+            # An answer to a cancel or an amendment has no side.
+            or (_SIDE_NAME.get(side) != order.side and (side or kind == _FILLED))
+        ):
             return _mismatch(order, Report._make(record))
         if kind == _FILLED:  # these two without a Report: nearly all that comes is one of them
             return self._filled(order, price, qty, match_id, flags)
@@ -254,14 +264,34 @@ class Reports:
         role = flags & (_MAKER | _TAKER)
         if role not in (_MAKER, _TAKER):
             return Refusal("bad_record", f"flags: {flags} must say either maker or taker")
+        terms, maker = order.terms, role == _MAKER
+        # Each book numbers its trades, and tells of the maker's side first: this number only goes up.
+        numbered, number = self._state.numbered, 2 * match_id + (not maker)
+        last = numbered.get(terms.commands, 1)  # trades are counted from 1
+        if not last < number < last + _MOST_AHEAD:
+            return self._out_of_sequence(order, match_id, last)
         refusal = order.fill(price, lots, match_id)
         if refusal is None:
-            journal, terms, maker = self._journal, order.terms, role == _MAKER
+            numbered[terms.commands] = number
+            journal = self._journal
             # Of the value's size: a negative price is no rebate.
             fee = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
             journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", maker, fee)
             self._latencies_ms.append(journal.ms - order.signal_time)
         return refusal
+
+    def _out_of_sequence(self, order: Order, match_id: int, last: int) -> Refusal:
+        if 0 < match_id <= order.last_match:
+            return Refusal(
+                "repeated_trade",
+                f"match_id: order {order.order_id} has trade {order.last_match} already, {match_id} must be above it",
+            )
+        side = "taker" if last % 2 else "maker"
+        return Refusal(
+            "out_of_sequence",
+            f"match_id: {match_id} must be above {last // 2}, the last that {self._venue} told of partition "
+            f"{order.terms.partition} (as {side}), by less than {_MOST_AHEAD // 2}",
+        )
 
     def _accepted(self, order: Order) -> Refusal | None:
         refusal = order.accept()

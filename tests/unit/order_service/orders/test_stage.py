@@ -324,9 +324,7 @@ def test_a_fee_is_of_the_values_size_so_that_a_negative_price_earns_no_rebate(de
 def test_both_sides_of_a_self_trade_are_told_apart(desk: OrdersDesk) -> None:
     desk.new(price="185.00", signal_id="a")
     desk.new(price="185.00", signal_id="b", side="SELL")
-    trade = [
-        report(ReportType.FILLED, i, qty=10, price=18500, match_id=7, side=i, flags=3 - i, symbol=1) for i in (1, 2)
-    ]
+    trade = [report(ReportType.FILLED, i, qty=10, price=18500, match_id=7, side=i, flags=i, symbol=1) for i in (1, 2)]
     events = desk.fold({b"frame": b"".join(trade)})
     assert [event["exec_id"] for event in events] == ["SIM-0-7-B", "SIM-0-7-S"]
 
