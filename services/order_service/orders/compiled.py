@@ -128,8 +128,9 @@ class Limits:
     """
 
     __slots__ = (
+        "_buy",
         "_per",
-        "_slippage",
+        "_sell",
         "account",
         "account_id",
         "bounds",
@@ -154,12 +155,13 @@ class Limits:
         self.max_daily_orders = account.max_daily_orders
         slippage = Fraction(account.max_slippage_bps) * Fraction(_PER_BPS)
         self._per = slippage.denominator
-        self._slippage = slippage.numerator
+        self._buy = self._per + slippage.numerator
+        self._sell = self._per - slippage.numerator
 
     def highest_buy(self, ask: int) -> int:
         """Return the highest price (ticks) a buyer may name: the ask and the slippage on its size, rounded down."""
-        return (ask * self._per + abs(ask) * self._slippage) // self._per
+        return ask * (self._buy if ask > 0 else self._sell) // self._per
 
     def lowest_sell(self, bid: int) -> int:
         """Return the lowest price (ticks) a seller may name: the bid less the slippage on its size, rounded up."""
-        return -((abs(bid) * self._slippage - bid * self._per) // self._per)
+        return -(-bid * (self._sell if bid > 0 else self._buy) // self._per)

@@ -182,16 +182,15 @@ class Order:
         self.status = REJECTED
         return None
 
-    def fill(self, price: int, lots: int, match_id: int) -> Refusal | None:
+    def fill(self, price: int, lots: int, match_id: int, limit: int | None = None) -> Refusal | None:
         """A trade of `lots` at `price` ticks. One made before a cancel or an expiry may come after it.
 
-        None is at a worse price than the order's: a venue that says so is not believed.
+        None is at a worse price than its `limit`, today's where none is given: a venue that says so is not believed.
         """
-        if (price > self.price) if self.side == "BUY" else (price < self.price):
-            return self._beyond(price, self.price)
-        return self._trade(price, lots, match_id)
-
-    def _trade(self, price: int, lots: int, match_id: int) -> Refusal | None:
+        if limit is None:
+            limit = self.price
+        if (price > limit) if self.side == "BUY" else (price < limit):
+            return self._beyond(price, limit)
         if match_id <= self.last_match:
             return Refusal(
                 "repeated_trade",
@@ -224,13 +223,7 @@ class Order:
         """
         if exec_id in self.exec_ids:
             return Refusal("repeated_trade", f"exec_id: order {self.order_id} has trade {exec_id} already")
-        if self.priced:
-            furthest = max if self.side == "BUY" else min
-            limits = [self.price, self.loosest, self.amendment and self.amendment.price]
-            limit = furthest(each for each in limits if each is not None)
-            if furthest(price, limit) != limit:
-                return self._beyond(price, limit)
-        refusal = self._trade(price, lots, self.last_match + 1)
+        refusal = self.fill(price, lots, self.last_match + 1, self._furthest() if self.priced else price)
         if refusal is None:
             self.exec_ids = (*self.exec_ids, exec_id)
         return refusal
@@ -327,6 +320,11 @@ class Order:
         if price != self.price:
             before = price if self.loosest is None else self.loosest
             self.loosest = (max if self.side == "BUY" else min)(before, price)
+
+    def _furthest(self) -> int:
+        """Return the limit (ticks) that allows most of those it has, had and may get."""
+        limits = [self.price, self.loosest, self.amendment and self.amendment.price]
+        return (max if self.side == "BUY" else min)(each for each in limits if each is not None)
 
     def _beyond(self, price: int, limit: int) -> Refusal:
         text = self.terms.price.text

@@ -89,6 +89,7 @@ class Reports:
         "_handlers",
         "_journal",
         "_latencies_ms",
+        "_numbered",
         "_of_market",
         "_partitions",
         "_quotes",
@@ -101,6 +102,7 @@ class Reports:
         self._venue = venue
         self._field = reports_field(venue)
         self._quotes = state.quotes[venue]
+        self._numbered = state.numbered
         self._journal = journal
         self._partitions = (partition, PARTITION_ALL)
         self._latencies_ms = latencies_ms
@@ -266,7 +268,7 @@ class Reports:
             return Refusal("bad_record", f"flags: {flags} must say either maker or taker")
         terms, maker = order.terms, role == _MAKER
         # Each book numbers its trades, and tells of the maker's side first: this number only goes up.
-        numbered, number = self._state.numbered, 2 * match_id + (not maker)
+        numbered, number = self._numbered, 2 * match_id + (not maker)
         last = numbered.get(terms.commands, 1)  # trades are counted from 1
         if not last < number < last + _MOST_AHEAD:
             return self._out_of_sequence(order, match_id, last)

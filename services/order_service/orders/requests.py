@@ -98,7 +98,10 @@ class Requests:
         draft.lots = _lots(terms.lot, wish.quantity)
         if kind in PRICELESS:
             bound = protection_price(draft.limits, quote, draft.buy)
-            draft.bounded, draft.ticks = bound is not None, bound or 0
+            if bound is None:
+                draft.bounded = False
+            else:
+                draft.ticks = bound
         elif wish.price is not None:
             draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
         draft.worth = value_price(quote, draft.buy, draft.ticks) * draft.lots

@@ -78,7 +78,7 @@ def price_positive(draft: Draft, view: View) -> str | None:
 )
 def price_within_venue(draft: Draft, view: View) -> str | None:
     """A price is at most FS_MAX_PRICE ticks (fillstream.h), what a venue takes, and at least as many below 0."""
-    if abs(draft.ticks) <= MAX_PRICE:
+    if -MAX_PRICE <= draft.ticks <= MAX_PRICE:
         return None
     side, most = ("more", MAX_PRICE) if draft.ticks > 0 else ("less", -MAX_PRICE)
     return f"price: {draft.price} is {side} than {draft.terms.price.text(most)}, what a venue takes"
