@@ -10,6 +10,7 @@ service's memory and never waits for a service to take a signal: the stream keep
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import uuid
 from collections import OrderedDict
@@ -24,7 +25,7 @@ import redis
 
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
 from fillstream.libs.common.messages.note import is_note
-from fillstream.libs.common.messages.topology import Topology, stream_name
+from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
 from fillstream.libs.common.messages.wire import encode_signal
 from fillstream.libs.common.runtime.log import connect
 
@@ -107,12 +108,25 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """Where to begin looking for a signal's events, and the signal's own entry."""
+    """Where to look for a signal's events, from where on, and the signal's own entry.
+
+    A request by order_id is answered in the partition of that order, which may be another than its account's; where the
+    order is another account's, in that one's name.
+    """
 
     account: str
+    order_id: str | None
     entry_id: str
     events_after: str
     dead_after: str
+
+    def partition(self, topology: Topology) -> int:
+        """Return whose journal the answer is in."""
+        if self.order_id is not None and (partition := partition_of_order_id(int(self.order_id))) < (
+            topology.account_partitions
+        ):
+            return partition
+        return topology.account_partition(self.account)
 
 
 class Client:
@@ -127,7 +141,7 @@ class Client:
         self.topology = topology or Topology()
         self._redis = connect(url)
         self._raw: Any = self._redis
-        self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._sent: OrderedDict[tuple[str, str | None], _Sent] = OrderedDict()
 
     def __enter__(self) -> Client:
         return self
@@ -245,13 +259,17 @@ class Client:
             SIGNALS[kind].model_validate({name: value for name, value in fields.items() if value is not None})
         except ValidationError as error:
             raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
+        sent = _Sent(account, more.get("order_id"), "", "0-0", "0-0")
         pipe = self._raw.pipeline(transaction=False)  # one round trip
-        pipe.xrevrange(self.topology.events(self.topology.account_partition(account)), count=1)
+        pipe.xrevrange(self.topology.events(sent.partition(self.topology)), count=1)
         pipe.xrevrange(self.topology.dead, count=1)
         pipe.xadd(self.topology.signals, encode_signal(fields))
         last_event, last_dead, entry_id = pipe.execute()
-        self._sent[signal_id] = _Sent(account, entry_id.decode(), _id_of(last_event), _id_of(last_dead))
-        while len(self._sent) > REMEMBERED:
+        sent = dataclasses.replace(
+            sent, entry_id=entry_id.decode(), events_after=_id_of(last_event), dead_after=_id_of(last_dead)
+        )
+        self._sent[signal_id, account] = self._sent[signal_id, None] = sent
+        while len(self._sent) > 2 * REMEMBERED:
             self._sent.popitem(last=False)
         return signal_id
 
@@ -326,7 +344,7 @@ class Client:
 
     # --------------------------------------------------------------------------------------------------- events
 
-    def wait_for(self, signal_id: str, *, timeout_s: float = 5.0, account: str = DEFAULT_ACCOUNT) -> Outcome:
+    def wait_for(self, signal_id: str, *, timeout_s: float = 5.0, account: str | None = None) -> Outcome:
         """Follow the journal until a signal is settled: refused, its order finished, or quietly working on the book.
 
         A cancel or an amendment is settled when the venue has answered it.
@@ -334,13 +352,14 @@ class Client:
         Args:
             signal_id: of the signal.
             timeout_s: how long to wait in all.
-            account: whose it is, needed only for a signal that this client did not send (the whole journal is read).
+            account: whose it is. By default whose this client sent it for last, and `default` where it did not: the
+                whole journal is read then.
 
         Raises:
             NoAnswer: nothing at all was heard in time. What was heard by then is returned otherwise.
         """
-        sent = self._sent.get(signal_id) or _Sent(account, "", "0-0", "0-0")
-        journal = self.topology.events(self.topology.account_partition(sent.account))
+        sent = self._sent.get((signal_id, account)) or _Sent(account or DEFAULT_ACCOUNT, None, "", "0-0", "0-0")
+        journal = self.topology.events(sent.partition(self.topology))
         at = {journal: sent.events_after, self.topology.dead: sent.dead_after}
         outcome = Outcome(signal_id)
         deadline, heard = time.monotonic() + timeout_s, time.monotonic()
@@ -419,6 +438,6 @@ def _is_requested(outcome: Outcome) -> bool:
 def _concerns(event: dict[str, Any], outcome: Outcome, sent: _Sent) -> bool:
     if event["type"] == "DeadLetter":
         return bool(event["stream"] == SIGNALS and event["entry_id"] == sent.entry_id)
-    if event.get("signal_id") == outcome.signal_id:
-        return True
+    if event.get("signal_id") == outcome.signal_id and (sent.order_id or event.get("account") == sent.account):
+        return True  # an id is its account's
     return outcome.order_id is not None and event.get("order_id") == outcome.order_id

@@ -382,6 +382,7 @@ def summary(found: Audit, stored: dict[str, int] | None, seconds: float) -> dict
         "seconds": round(seconds, 2),
         "signals": found.signals,
         "dead_letters": dict(found.dead),
+        "market_records_refused": dict(found.market_refused),
         "events": found.events,
         "fills": found.fills,
         "orders_by_state": dict(found.orders_by_state),
@@ -413,6 +414,10 @@ def _position(event: dict[str, Any]) -> dict[str, Any]:
     return {name: told[name] for name in POSITION_COLUMNS}
 
 
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
+
+
 POSITION_COLUMNS = (
     "account", "symbol", "position", "avg_px", "mark_px", "net_pnl", "net_realized_pnl", "unrealized_pnl", "fees",
     "cash", "currency",
@@ -427,10 +432,14 @@ def show(result: dict[str, Any], console: Console) -> None:
     console.print(table("orders by state", ("state", "orders"), counts))
     rows = [[row[column] for column in POSITION_COLUMNS] for row in result["positions"]]
     print_table(console, "positions", POSITION_COLUMNS, rows, spare=("currency", "cash", "mark_px"))
+    refused = result["market_records_refused"]
+    unreadable = sum(result["dead_letters"].values()) - sum(refused.values())
     console.print(
-        f"{result['signals']:,} signals, {sum(result['dead_letters'].values()):,} of them unreadable;"
+        f"{result['signals']:,} signals, {unreadable:,} of them unreadable;"
         f" {result['events']:,} events, {result['fills']:,} fills in {result['seconds']:.1f} s"
     )
+    if refused:
+        console.print(f"quotes and trades that the engine refused: {_counted(refused)} (`fillstream dead` has each)")
     console.print(
         f"from signal to fill, orders that trade as they come: one by one p50 {alone['p50']} ms, p99 {alone['p99']} ms;"
         f" in the burst p50 {burst['p50']} ms, p99 {burst['p99']} ms (log time)"

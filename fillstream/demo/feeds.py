@@ -20,7 +20,7 @@ import orjson
 import redis
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.frames import Command, CommandType, Side
+from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY, Command, CommandType, Side
 from fillstream.libs.common.messages.reference import InstrumentTerms
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.values.money import Scale
@@ -67,12 +67,13 @@ class Moment(NamedTuple):
 class Listed:
     """An instrument's terms as a feed needs them: its number, and how its decimals become ticks and lots."""
 
-    __slots__ = ("id", "lots", "ticks")
+    __slots__ = ("id", "lots", "negative_prices", "ticks")
 
     def __init__(self, terms: InstrumentTerms) -> None:
         self.id = terms.id
         self.ticks = Scale(terms.tick_size)
         self.lots = Scale(terms.lot_size)
+        self.negative_prices = terms.negative_prices
 
 
 def listed(instruments: Mapping[str, InstrumentTerms]) -> dict[str, Listed]:
@@ -86,10 +87,11 @@ def listed(instruments: Mapping[str, InstrumentTerms]) -> dict[str, Listed]:
 def binance(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment]:
     """Yield the bookTicker and trade messages of a Binance capture (lines of `local-ns JSON`, plain or gzip).
 
-    Other message types are passed over. Symbols that are not configured are refused.
+    Other message types are passed over, and so are trades with `X` NA, which Binance sends with price and quantity 0
+    now and then: nothing traded. Symbols that are not configured are refused.
 
     Raises:
-        FeedError: a line is not such a message, or its numbers are not whole ticks and lots.
+        FeedError: a line is not such a message, or its numbers are not whole ticks and lots, or none an engine takes.
     """
     for number, line in _lines(path):
         stamp, _, body = line.partition(b" ")
@@ -98,19 +100,15 @@ def binance(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment]:
             kind = "quote" if "u" in data and "A" in data else data.get("e")
             if kind == "quote":
                 one = _instrument(instruments, data["s"])
-                record = frames.quote(
-                    one.id,
-                    _units(one.ticks, data["b"], "b"),
-                    _units(one.lots, data["B"], "B"),
-                    _units(one.ticks, data["a"], "a"),
-                    _units(one.lots, data["A"], "A"),
-                )
+                record = _quote(one, data, ("b", "B", "a", "A"))
             elif kind == "trade":
+                if data.get("X") == "NA":
+                    continue
                 one = _instrument(instruments, data["s"])
                 # `m`: the buyer was the maker, so the seller came in (Binance spot API, trade streams).
                 side = Side.SELL if data["m"] else Side.BUY
-                price, quantity = _units(one.ticks, data["p"], "p"), _units(one.lots, data["q"], "q")
-                record = frames.print_trade(one.id, side, price, quantity)
+                quantity = _quantity(one, data["q"], "q", least=1)
+                record = frames.print_trade(one.id, side, _price(one, data["p"], "p"), quantity)
             else:
                 continue
             yield Moment(int(stamp), data["s"], record)
@@ -122,7 +120,8 @@ def quotes_csv(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment
     """Yield the quotes of a CSV file with the columns time_ns, symbol, bid_px, bid_qty, ask_px, ask_qty.
 
     Raises:
-        FeedError: a column is missing, or a row's numbers are not whole ticks and lots.
+        FeedError: a column is missing, or a row's numbers are not whole ticks and lots, or none an engine takes. A
+            locked or crossed quote is one, which says what the market was.
     """
     with path.open(newline="") as file:
         rows = csv.DictReader(file)
@@ -132,13 +131,7 @@ def quotes_csv(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment
         for row in rows:
             try:
                 one = _instrument(instruments, row["symbol"])
-                record = frames.quote(
-                    one.id,
-                    _units(one.ticks, row["bid_px"], "bid_px"),
-                    _units(one.lots, row["bid_qty"], "bid_qty"),
-                    _units(one.ticks, row["ask_px"], "ask_px"),
-                    _units(one.lots, row["ask_qty"], "ask_qty"),
-                )
+                record = _quote(one, row, ("bid_px", "bid_qty", "ask_px", "ask_qty"))
                 yield Moment(int(row["time_ns"]), row["symbol"], record)
             except (ValueError, TypeError) as error:
                 raise FeedError(f"{path}:{rows.line_num}: {error}") from error
@@ -342,6 +335,32 @@ def _instrument(instruments: Mapping[str, Listed], symbol: str) -> Listed:
     if symbol not in instruments:
         raise ValueError(f"symbol: {symbol} is not configured; instruments.yaml has {', '.join(sorted(instruments))}")
     return instruments[symbol]
+
+
+def _quote(one: Listed, values: Mapping[str, str], fields: tuple[str, str, str, str]) -> bytes:
+    """Return a quote as a record; `fields` are the names of bid, its quantity, ask, its quantity."""
+    sides = []
+    for price, quantity in (fields[:2], fields[2:]):
+        lots = _quantity(one, values[quantity], quantity, least=0)
+        # Of a side that is not there, the price says nothing.
+        sides += [_price(one, values[price], price) if lots else 0, lots]
+    return frames.quote(one.id, *sides)
+
+
+def _price(one: Listed, text: str, field: str) -> int:
+    ticks = _units(one.ticks, text, field)
+    if abs(ticks) > MAX_PRICE:
+        raise ValueError(f"{field}: {text} must be from -{MAX_PRICE} to {MAX_PRICE} ticks of {one.ticks.step}")
+    if ticks <= 0 and not one.negative_prices:
+        raise ValueError(f"{field}: {text} must be above 0, or the instrument have negative_prices")
+    return ticks
+
+
+def _quantity(one: Listed, text: str, field: str, *, least: int) -> int:
+    lots = _units(one.lots, text, field)
+    if not least <= lots <= MAX_QTY:
+        raise ValueError(f"{field}: {text} must be from {least} to {MAX_QTY} lots of {one.lots.step}")
+    return lots
 
 
 def _units(scale: Scale, text: str, field: str) -> int:

@@ -58,6 +58,7 @@ LEVELS: Final = 10
 _REFUSALS: Final = frozenset(map(int, (ReportType.REJECTED, ReportType.CANCEL_REJECTED, ReportType.REPLACE_REJECTED)))
 _STILL_LIVE: Final = frozenset({int(ReportType.CANCEL_REJECTED), int(ReportType.REPLACE_REJECTED)})
 _FILLED, _MASS_CANCELED = int(ReportType.FILLED), int(ReportType.MASS_CANCELED)
+_QUOTED: Final = int(ReportType.QUOTED)
 
 _T = TypeVar("_T")
 OnTrade = Callable[[TradeReport], object]
@@ -272,10 +273,13 @@ class Engine:
     def quote(
         self, symbol: str, bid: int | None = None, bid_qty: int = 0, ask: int | None = None, ask_qty: int = 0
     ) -> CommandResult:
-        """Put the house's quote in place of its former one; a side is a price and a quantity, or None and 0."""
+        """Put the house's quote in place of its former one; a side is a price and a quantity, or None and 0.
+
+        A locked quote (the bid is the ask) rests on both sides, and never trades with itself. A crossed one (the bid
+        is above the ask), or a locked one in an auction, withdraws the former and has no effect else: the market has
+        left what it was. The result's `reason` is CROSSED then.
+        """
         sides = [_quoted("bid", bid, bid_qty), _quoted("ask", ask, ask_qty)]
-        if bid is not None and ask is not None and bid >= ask:
-            raise ValueError(f"bid is {bid}, and must be below the ask, {ask}.")
         with self._lock:
             return self._execute(frames.quote(self._names.number_for(symbol), *sides[0], *sides[1]), symbol)
 
@@ -497,6 +501,8 @@ class Engine:
             if report.type in _REFUSALS:
                 reason = Reason(report.reason)
             else:
+                if report.type == _QUOTED:
+                    reason = Reason(report.reason)  # a crossed quote changes the book, too
                 if report.type != _MASS_CANCELED:
                     changed[report.symbol] = None
                 if order is not None and report.type == _FILLED:

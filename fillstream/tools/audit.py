@@ -5,6 +5,7 @@ and problems, each a sentence. Never trusts a service's memory: only what is in 
 
 What must hold:
 - every entry of `signals` has one outcome: an instruction, or a dead letter; every instruction one answer;
+- no entry of another stream than `signals` is dead, but what engines refuse of the market;
 - every control has one answer in its partition's journal, or is dead;
 - each partition's journal counts from 1 without a gap or a repeat, and so do its positions;
 - each fill report of the engine is one OrderFilled with the same price and quantity, and the other way round;
@@ -24,9 +25,20 @@ from typing import Any, Protocol
 
 import orjson
 
-from fillstream.libs.common.engine.frames import REPORT, Report, ReportFlag, ReportType, Side
-from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.engine.frames import (
+    COMMAND,
+    RECORD_BYTES,
+    REPORT,
+    Command,
+    CommandType,
+    Report,
+    ReportFlag,
+    ReportType,
+    Side,
+)
+from fillstream.libs.common.messages.bad_entry import BadEntry, unpack_raw
 from fillstream.libs.common.messages.base import Models, upcast
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS, ControlEvent
@@ -47,6 +59,8 @@ SIGNALS = stream_name("signals")
 Told = Report | dict[str, Any]
 """A trade as its venue reported it: a record of a frame, or a VenueReport."""
 CONTROL_ANSWERS = frozenset(name for name, model in EVENTS.items() if issubclass(model, ControlEvent))
+_OF_MARKET = frozenset((CommandType.QUOTE, CommandType.PRINT, CommandType.SESSION, CommandType.BANDS))
+_TOLD_OF_MARKET = frozenset((ReportType.QUOTED, ReportType.PRINTED, ReportType.SESSION_SET, ReportType.BANDS_SET))
 _READ: Models = {**EVENTS, **POSITION_MESSAGES, "DeadLetter": DeadLetter}
 
 
@@ -57,6 +71,9 @@ class Audit:
     problems: list[str] = field(default_factory=list)
     signals: int = 0
     dead: Counter[str] = field(default_factory=Counter)
+    market_refused: Counter[str] = field(default_factory=Counter)
+    """Those of `dead` that are quotes, prints, sessions and bands, which an engine or the orders stage refused: the
+    market's oddities, and no error of the books."""
     orders_by_state: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     events: int = 0
@@ -129,9 +146,11 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
         stages: fresh stages to fold the logs again with; none to leave that out.
     """
     found = Audit()
-    dead = list(_messages(source, topology.dead))
-    found.dead.update(letter["reason"] for letter in dead)
-    signal_ms: dict[str, int] = {}
+    letters = list(_letters(source, topology.dead))
+    found.dead.update(letter["reason"] for letter, _ in letters)
+    found.market_refused.update(letter["reason"] for letter, raw in letters if _is_of_market(letter, raw))
+    dead = [letter for letter, raw in letters if not _is_of_market(letter, raw)]
+    signal_ms: dict[tuple[str, str], int] = {}
     resting: dict[str, int] = {}
     for stage in stages:
         same = _check_replay(found, source, stage)
@@ -205,7 +224,7 @@ def _check_signals(
     topology: Topology,
     dead: list[dict[str, Any]],
     instructions: Counter[str],
-    signal_ms: dict[str, int],
+    signal_ms: dict[tuple[str, str], int],
 ) -> None:
     refused = Counter(letter["entry_id"] for letter in dead if letter["stream"] == SIGNALS)
     expected: Counter[str] = Counter()
@@ -218,12 +237,13 @@ def _check_signals(
                 found.problems.append(f"signal {entry_id}: {refused[entry_id]} dead letters, expected 1")
             continue
         try:
-            signal_id = str(decode(fields).get("signal_id") or entry_id)
+            signal = decode(fields)
         except BadEntry as bad:
             found.problems.append(f"signal {entry_id}: unreadable ({bad}), but not in {topology.dead}")
             continue
+        signal_id = str(signal.get("signal_id") or entry_id)
         expected[signal_id] += 1
-        signal_ms.setdefault(signal_id, id_ms(entry_id))
+        signal_ms.setdefault((str(signal.get("account") or DEFAULT_ACCOUNT), signal_id), id_ms(entry_id))
     _compare(found, "signal", "instructions", expected, instructions)
 
 
@@ -377,7 +397,7 @@ def _check_fills(found: Audit, fills: dict[str, dict[str, Any]], reports: dict[s
             )
 
 
-def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms: dict[str, int]) -> None:
+def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms: dict[tuple[str, str], int]) -> None:
     waiting: dict[str, int] = {}
     signal_of: dict[str, str] = {}
     for partition in range(topology.account_partitions):
@@ -385,9 +405,9 @@ def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms
             if is_note(fields):
                 continue
             event = upcast(orjson.loads(fields[b"data"]), EVENTS)
-            if event["type"] == "OrderReceived" and event["signal_id"] in signal_ms:
-                waiting[event["order_id"]] = signal_ms[event["signal_id"]]
-                signal_of[event["order_id"]] = event["signal_id"]
+            if event["type"] == "OrderReceived" and (of := (event["account"], event["signal_id"])) in signal_ms:
+                waiting[event["order_id"]] = signal_ms[of]
+                signal_of[event["order_id"]] = of[1]
             elif event["type"] == "OrderReplaceRequested":
                 waiting.pop(event["order_id"], None)
             elif event["type"] == "OrderFilled":
@@ -402,6 +422,29 @@ def _compare(found: Audit, what: str, of: str, expected: Counter[str], actual: C
         found.problems.append(f"{what} {key}: {actual[key]} {of}, expected {expected[key]}")
     if len(wrong) > MOST_PROBLEMS:
         found.problems.append(f"... and {len(wrong) - MOST_PROBLEMS} more {what}s with the wrong number of {of}")
+
+
+def _letters(source: Source, stream: str) -> Iterator[tuple[dict[str, Any], dict[bytes, bytes]]]:
+    """Yield what is in `dead`: each letter, and the fields of the entry that nobody could use."""
+    for _, fields in source.entries(stream):
+        if not is_note(fields):
+            yield upcast(orjson.loads(fields[b"data"]), _READ), unpack_raw(fields)
+
+
+def _is_of_market(letter: dict[str, Any], raw: Mapping[bytes, bytes]) -> bool:
+    """Say whether a dead letter is one record about the market: of a feed, or what an engine tells of one."""
+    fields = {reporting_venue(name): value for name, value in raw.items() if len(value) == RECORD_BYTES}
+    fields.pop(None, None)
+    if len(fields) != 1:
+        return False
+    [record] = fields.values()
+    match letter["stream"].partition(".")[0]:
+        case "commands":
+            return Command._make(COMMAND.unpack(record)).type in _OF_MARKET
+        case "orders":
+            return Report._make(REPORT.unpack(record)).type in _TOLD_OF_MARKET
+        case _:
+            return False
 
 
 def _messages(source: Source, stream: str) -> Iterator[dict[str, Any]]:

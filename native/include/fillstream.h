@@ -154,8 +154,9 @@ enum fs_reason {
     FS_REASON_OUTSIDE_BANDS = 26,  /* a limit price outside the symbol's bands, a market-to-limit's too */
     FS_REASON_WOULD_TRADE = 27,    /* post-only, and it would trade */
     FS_REASON_BAD_DISPLAY = 28,    /* an FS_NEW's display not in 1..qty; more than FS_MAX_TIPS of it open */
-    FS_REASON_BAD_STOP = 29        /* stop price not in -FS_MAX_PRICE..FS_MAX_PRICE; offset not in 1..FS_MAX_PRICE
+    FS_REASON_BAD_STOP = 29,       /* stop price not in -FS_MAX_PRICE..FS_MAX_PRICE; offset not in 1..FS_MAX_PRICE
                                       ticks, 1..9999 bp */
+    FS_REASON_CROSSED = 30         /* FS_QUOTED: the bid is above the ask, or at it in FS_AUCTION: neither stands */
 };
 
 enum fs_report_flag {
@@ -240,13 +241,15 @@ typedef struct fs_report {
  *   display, offset, flags, stp and partition stand. A dormant order's price is its limit (ignored for a stop
  *   without one); a new stop price or more quantity loses its place among the stops.
  * - FS_QUOTE: FS_QUOTED (an absent side as 0/0), then fills of the bid, then of the ask; or FS_REJECTED
- *   (the former quote stands). The house's orders queue by time like any other.
+ *   (the former quote stands). The house's orders queue by time like any other. A locked quote (the bid is the
+ *   ask) rests on both sides and never trades with itself. A crossed one says that the market has left the
+ *   former: FS_QUOTED with both sides absent and FS_REASON_CROSSED, as a locked one in FS_AUCTION.
  * - FS_PRINT: FS_PRINTED, then fills; or FS_REJECTED.
  * - FS_TIME: FS_EXPIRED for each order due, by expiry and then order_id; nothing when there is none. The
  *   clock never goes back.
  * - FS_MASS_CANCEL: FS_CANCELED for each order, by symbol; bids, asks, sell stops, buy stops; nearest
  *   the market first, oldest first; then FS_MASS_CANCELED. Or FS_REJECTED.
- * - FS_SESSION, FS_BANDS: their echo, or FS_REJECTED. Into FS_CONTINUOUS: the uncross, with the reference that
+ * - FS_SESSION, FS_BANDS: their echo, or FS_REJECTED. Into FS_AUCTION: a locked quote is withdrawn. Into FS_CONTINUOUS: the uncross, with the reference that
  *   the last FS_AUCTION named, then stops. FS_HALTED keeps a reference; after an uncross it is 0.
  * - Anything else: FS_REJECTED, FS_REASON_BAD_RECORD.
  * Every trade is two FS_FILLED reports, maker then taker, at the maker's price; in an uncross buyer then

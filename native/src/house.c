@@ -1,6 +1,10 @@
 /* house.c: the house's commands: quotes, prints, time, sessions and bands. */
 #include "internal.h"
 
+static bool both_at_one_price(const fs_command *c) {
+    return c->type == FS_QUOTE && c->qty && c->aux_qty && c->price == c->aux_price;
+}
+
 static void line_up_house(fs_engine *e, const fs_command *c, uint8_t side, int64_t price, int64_t qty) {
     if (!qty) return; /* no such side; its price was not checked */
     uint32_t slot = house_take(e);
@@ -13,7 +17,8 @@ static void line_up_house(fs_engine *e, const fs_command *c, uint8_t side, int64
     bool collects = e->books[c->symbol]->session == FS_AUCTION, print = c->type == FS_PRINT;
     uint64_t reach = collects ? NO_PRICE : key_in(other_ladder(e->books[c->symbol], side), price);
     struct taker *taker = line_up(e, slot, reach, price, print ? REMAINDER_VANISHES : REMAINDER_RESTS);
-    taker->clients_only = print;
+    taker->is_print = print;
+    taker->clients_only = print || both_at_one_price(c);
 }
 
 static void put_echo(fs_engine *e, const fs_command *c, fs_report echo) {
@@ -40,8 +45,14 @@ static uint8_t check_quote(const fs_command *c) {
     if ((c->qty && bad_qty(c->qty)) || (c->aux_qty && bad_qty(c->aux_qty))) return FS_REASON_BAD_QTY;
     if (c->qty && bad_price(c->price)) return FS_REASON_BAD_PRICE;
     if (c->aux_qty && bad_price(c->aux_price)) return FS_REASON_BAD_PRICE;
-    if (c->qty && c->aux_qty && c->price >= c->aux_price) return FS_REASON_BAD_PRICE;
     return FS_REASON_NONE;
+}
+
+/* Whether a quote cannot stand in a book: its bid is above its ask or, in an auction, at it, as an uncross
+ * would have the house trade with itself. */
+static bool crosses_itself(const struct book *book, const fs_command *c) {
+    if (!c->qty || !c->aux_qty) return false;
+    return c->price > c->aux_price || (c->price == c->aux_price && book->session == FS_AUCTION);
 }
 
 static uint8_t check_quote_state(const fs_engine *e, const fs_command *c) {
@@ -61,14 +72,18 @@ internal noinline void begin_quote(fs_engine *e, const fs_command *c) {
         refuse(e, c, FS_REJECTED, reason);
         return;
     }
+    struct book *book = e->books[c->symbol];
+    withdraw_house(e, &book->ladders[BIDS]);
+    withdraw_house(e, &book->ladders[ASKS]);
+    if (crosses_itself(book, c)) {
+        put_echo(e, c, (fs_report){.type = FS_QUOTED, .reason = FS_REASON_CROSSED});
+        return;
+    }
     put_echo(e, c, (fs_report){.type = FS_QUOTED,
                                .price = c->qty ? c->price : 0,
                                .qty = c->qty,
                                .leaves = c->aux_qty ? c->aux_price : 0,
                                .aux = c->aux_qty});
-    struct book *book = e->books[c->symbol];
-    withdraw_house(e, &book->ladders[BIDS]);
-    withdraw_house(e, &book->ladders[ASKS]);
     line_up_house(e, c, FS_BUY, c->price, c->qty);
     line_up_house(e, c, FS_SELL, c->aux_price, c->aux_qty);
 }
@@ -113,6 +128,14 @@ static uint8_t check_control(const fs_engine *e, const fs_command *c, uint8_t hi
     return e->books[c->symbol] ? FS_REASON_NONE : FS_REASON_CAPACITY;
 }
 
+/* The house's two orders at one price are in no auction. */
+static void withdraw_locked(fs_engine *e, struct book *book) {
+    struct ladder *bids = &book->ladders[BIDS], *asks = &book->ladders[ASKS];
+    if (!bids->house || !asks->house || limit_of(e, bids->house) != limit_of(e, asks->house)) return;
+    withdraw_house(e, bids);
+    withdraw_house(e, asks);
+}
+
 internal noinline void begin_control(fs_engine *e, const fs_command *c) {
     uint8_t reason = check_control(e, c, c->type == FS_SESSION ? FS_HALTED : 1);
     if (reason) {
@@ -121,7 +144,10 @@ internal noinline void begin_control(fs_engine *e, const fs_command *c) {
     }
     struct book *book = e->books[c->symbol];
     if (c->type == FS_SESSION) {
-        if (c->flags == FS_AUCTION) book->reference = c->price;
+        if (c->flags == FS_AUCTION) {
+            book->reference = c->price;
+            withdraw_locked(e, book);
+        }
         put_echo(e, c, (fs_report){.type = FS_SESSION_SET, .price = book->reference, .aux = c->flags});
         begin_session(e, c, book);
         return;

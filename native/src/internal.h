@@ -177,7 +177,8 @@ struct taker {
     uint64_t reach;       /* the worst key of the other side that it trades with */
     int64_t price;
     uint32_t slot;
-    bool clients_only;    /* passes over the house: a print */
+    bool clients_only;    /* passes over the house: a print, or a quote whose bid is its ask */
+    bool is_print;
     uint8_t remainder;    /* enum remainder */
     uint8_t cancel_cause; /* fs_reason, if REMAINDER_CANCELED */
 };

@@ -134,7 +134,7 @@ static always_inline void trade(fs_engine *e, struct book *book, struct ladder *
     put_fill(e, incoming, price, qty, FS_FLAG_TAKER);
     incoming->filled += qty;
     incoming->leaves -= qty;
-    if (taker->clients_only) return; /* a print has been noted whole */
+    if (taker->is_print) return; /* a print has been noted whole */
     note_trade(book, price, qty);
     if (book->ladders[SELL_STOPS].levels | book->ladders[BUY_STOPS].levels) e->work |= WORK_STOPS;
 }
@@ -181,7 +181,7 @@ static noinline void prevent(fs_engine *e, struct ladder *l, struct taker *taker
 /* ------------------------------------------------------------------ makers */
 
 /* The order that trades next: the oldest at the best price within reach, leaving out all-or-none
- * orders above `leaves` and, for a print, the house. */
+ * orders above `leaves` and, for a print or a locked quote, the house. */
 static noinline uint32_t first_of_many(const fs_engine *e, const struct ladder *l, uint64_t reach, int64_t leaves,
                                        bool clients_only) {
     for (uint32_t at = l->best; at && e->levels[at].key <= reach; at = e->levels[at].worse)

@@ -140,12 +140,14 @@ static bool lags(const fs_engine *e, const struct ladder *l, int64_t last) {
     return false;
 }
 
-/* Prices cross in a running book only around all-or-none orders. */
+/* Prices cross in a running book only around all-or-none orders; the house's own may meet. */
 static bool crossed_wrongly(const fs_engine *e, const struct book *book) {
     if (book->session != FS_CONTINUOUS || !idle(e)) return false;
     const struct ladder *bids = &book->ladders[BIDS], *asks = &book->ladders[ASKS];
     uint32_t bid = first_in_auction(e, bids, ANY_PRICE), ask = first_in_auction(e, asks, ANY_PRICE);
-    return bid && ask && limit_of(e, bid) >= limit_of(e, ask);
+    if (!bid || !ask) return false;
+    int64_t buys = limit_of(e, bid), sells = limit_of(e, ask);
+    return buys > sells || (buys == sells && !(bid == bids->house && ask == asks->house));
 }
 
 static const char *check_tape(const fs_last *last) {

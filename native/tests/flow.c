@@ -143,6 +143,7 @@ fs_command likely_command(const struct scene *scene) {
     case FS_QUOTE:
         c.price = likely_price(scene, FS_BUY);
         c.qty = (int64_t)below(9);
+        if (!below(6)) c.aux_price = c.price; /* locked */
         break;
     case FS_TIME: c.time_ms = scene->now_ms; break;
     case FS_MASS_CANCEL: make_mass_cancel(&c); break;

@@ -30,8 +30,13 @@ def refusal_of(command: Command, reason: int) -> tuple[str, str]:
             text = f"qty: must be from 1 to {MAX_QTY} lots, got {command.qty}"
         case Reason.BAD_PRICE if quote:
             text = (
-                f"price, aux_price: must be from -{MAX_PRICE} to {MAX_PRICE} ticks and the bid below the ask, "
+                f"price, aux_price: must be from -{MAX_PRICE} to {MAX_PRICE} ticks, "
                 f"got {command.price} and {command.aux_price}"
+            )
+        case Reason.CROSSED:
+            text = (
+                "price, aux_price: the bid must not be above the ask, nor at it in an auction, "
+                f"got {command.price} and {command.aux_price}; the former quote is withdrawn"
             )
         case Reason.BAD_PRICE if bands:
             text = (

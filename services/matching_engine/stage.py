@@ -21,6 +21,7 @@ from fillstream.libs.common.engine.frames import (
     REPORT,
     Command,
     CommandType,
+    Reason,
     Report,
     ReportFlag,
     ReportType,
@@ -52,6 +53,7 @@ assert sys.byteorder == "little", "frames are little-endian and are looked into 
 _COMMAND_TYPE: Final = offset_of("fs_command", "type")
 _COMMAND_PARTITION: Final = offset_of("fs_command", "partition")
 _REPORT_TYPE: Final = offset_of("fs_report", "type")
+_REPORT_REASON: Final = offset_of("fs_report", "reason")
 _REPORT_FLAGS: Final = offset_of("fs_report", "flags")
 _REPORT_PARTITION: Final = offset_of("fs_report", "partition")
 _SYMBOL_WORD: Final = offset_of("fs_report", "symbol") // 4
@@ -61,6 +63,8 @@ _TAKES: Final = bytes(bool(flags & ReportFlag.TAKER) for flags in range(256))
 """To a report's flags: 1 for a fill of its taker, which every trade has once."""
 _SIDES: Final = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
 _REJECTED: Final = int(ReportType.REJECTED)
+_QUOTED: Final = int(ReportType.QUOTED)
+_CROSSED: Final = int(Reason.CROSSED)
 _TIME: Final = int(CommandType.TIME)
 _FEED_COMMANDS: Final = {int(CommandType.QUOTE), int(CommandType.PRINT)}
 _ECHOED: Final = _FEED_COMMANDS | {int(CommandType.SESSION), int(CommandType.BANDS)}
@@ -189,9 +193,12 @@ class EngineStage:
     def _bury_refused(self, frame: bytes, reports: bytes, out: Outputs) -> None:
         """Send what the engine refused of the house to `dead`, one by one: no account partition hears of it.
 
-        Each such command has one answer, in its order: an echo or a rejection.
+        Each such command has one answer, in its order: an echo or a rejection. A crossed quote has both in one: the
+        echo says to all that there is no quote.
         """
-        if _REJECTED not in reports[_REPORT_TYPE::RECORD_BYTES]:
+        types = reports[_REPORT_TYPE::RECORD_BYTES]
+        crossed = _QUOTED in types and _CROSSED in reports[_REPORT_REASON::RECORD_BYTES]
+        if _REJECTED not in types and not crossed:
             return
         records = map(Report._make, REPORT.iter_unpack(reports))
         answers = [
@@ -202,7 +209,7 @@ class EngineStage:
         ]
         commands = [c for c in map(Command._make, COMMAND.iter_unpack(frame)) if _house_answered(c)]
         for command, report in zip(commands, answers, strict=True):
-            if report.type == ReportType.REJECTED:
+            if report.type == ReportType.REJECTED or report.reason == Reason.CROSSED:
                 reason, text = refusal_of(command, report.reason)
                 out.bad(reason, text, {b"frame": COMMAND.pack(*command)})
 

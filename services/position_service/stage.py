@@ -222,12 +222,18 @@ def _units(event: Message, name: str, grid: Scale) -> int:
 
 
 def _mark_of(quote: Message, grid: Scale) -> int | None:
-    """Return the mark in half ticks: the mid of bid and ask, else the last trade, else the one side there is."""
-    bid, ask, last = quote["bid_px"], quote["ask_px"], quote["last_px"]
+    """Return the mark in half ticks: the mid of bid and ask, else the last trade, held to the one side there is.
+
+    The last trade may be old, the side stands now: nobody sells below a bid or buys above an ask. Without a trade the
+    side itself is the mark.
+    """
+    bid, ask, last = (
+        None if quote[name] is None else _units(quote, name, grid) for name in ("bid_px", "ask_px", "last_px")
+    )
     if bid is not None and ask is not None:
-        return _units(quote, "bid_px", grid) + _units(quote, "ask_px", grid)
-    if last is not None:
-        return 2 * _units(quote, "last_px", grid)
+        return bid + ask
     if bid is not None:
-        return 2 * _units(quote, "bid_px", grid)
-    return None if ask is None else 2 * _units(quote, "ask_px", grid)
+        return 2 * (bid if last is None else max(last, bid))
+    if ask is not None:
+        return 2 * (ask if last is None else min(last, ask))
+    return None if last is None else 2 * last

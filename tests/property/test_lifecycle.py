@@ -96,7 +96,7 @@ def test_the_quantity_rules_hold_under_any_interleaving(quantity: int, script: l
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)), min_size=1, max_size=8))
 def test_the_mean_price_is_that_of_all_fills(fills: list[tuple[int, int]]) -> None:
     total = sum(size for _, size in fills)
-    order = Order(1, "s", "c", "a", 1, TERMS, None, None, "BUY", "LIMIT", "GTC", total, 10, 0, 0)
+    order = Order(1, "s", "c", "a", 1, TERMS, None, None, "BUY", "LIMIT", "GTC", total, 10**6, 0, 0)
     for number, (price, size) in enumerate(fills, 1):
         assert order.fill(price, size, number) is None
     assert order.status == "Filled"

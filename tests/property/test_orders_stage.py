@@ -300,7 +300,10 @@ def test_any_record_is_applied_or_goes_to_dead(noise: bytes, kind: int, partitio
     for one in (noise, record):
         desk.fold({b"frame": one})
     market = kind in (ReportType.QUOTED, ReportType.PRINTED)
-    if len(desk.dead) == 2:
+    reasons = [orjson.loads(letter[b"data"])["reason"] for letter in desk.dead]
+    if "price_not_positive" in reasons:
+        assert kind == ReportType.QUOTED or desk.stage.snapshot() == before, "a quote that is none takes one away"
+    elif len(desk.dead) == 2:
         assert desk.stage.snapshot() == before
     else:
         assert market or len(desk.events) > 6, "what is no market data and not dead is an event"

@@ -169,7 +169,7 @@ def test_each_id_has_one_outcome_and_a_snapshot_changes_nothing(
             again = fold(restored, fields, ms, number)
             assert type(again) is type(result)
             assert restored.snapshot() == stage.snapshot()
-        name = signal.get("signal_id", f"{ms}-{number}")
+        name = (signal.get("account", "default"), signal.get("signal_id", f"{ms}-{number}"))
         before = first.get(name)
         if before is None or before[1] <= ms - day:
             assert isinstance(result, dict) and result["type"] != "ReportStatus"

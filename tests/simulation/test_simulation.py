@@ -6,6 +6,8 @@ A failing seed is named in the failure; `SIMULATION_SEED=n make test` runs just 
 from __future__ import annotations
 
 import os
+import random
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -19,7 +21,7 @@ from fillstream.libs.common.runtime.ticker import TICK
 from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.state import QUOTES_EVERY_MS
 from fillstream.tools.audit import audit
-from tests.support.simulated_desk import OUTSIDE, TWO_VENUES, SimulatedDesk
+from tests.support.simulated_desk import OUTSIDE, SYMBOLS, TWO_VENUES, SimulatedDesk
 
 ONE = os.environ.get("SIMULATION_SEED")
 SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000"))))
@@ -63,6 +65,66 @@ def test_the_books_of_two_venues_side_by_side_agree(first: int) -> None:
                 numbers[venue].add(number)
     desk.check_contracts()
     assert ONE or numbers["SIM"] & numbers["SIM2"], "both venues count from 1, or this proves nothing"
+
+
+def test_no_oddity_of_a_market_makes_the_books_disagree() -> None:
+    """Locked, crossed and empty quotes, trades that are none: in `dead` where nobody can use them, and no error."""
+    refused: Counter[str] = Counter()
+    fills = 0
+    for seed in range(20):
+        desk = SimulatedDesk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2, odd_market=True)
+        desk.run(steps=600)
+        found = desk.audit()
+        assert found.agrees, f"seed {seed}: {found.problems[:5]}"
+        assert found.market_refused <= found.dead
+        refused, fills = refused + found.market_refused, fills + found.fills
+        desk.check_contracts()
+    assert {"crossed", "bad_qty", "bad_price", "bad_record", "price_not_positive"} <= refused.keys()
+    assert fills > 20
+
+
+def test_sessions_bands_and_mass_cancels_are_heard_by_every_partition_and_dead_in_none() -> None:
+    heard: Counter[str] = Counter()
+    for seed in range(20):
+        desk = SimulatedDesk(seed, accounts=3, symbols=2)
+        dice = random.Random(seed)
+        for _ in range(12):
+            desk.run(steps=50)
+            symbol = dice.choice(list(SYMBOLS))
+            number, partition = SYMBOLS[symbol], desk.topology.symbol_partition(symbol)
+            record = dice.choice(
+                (
+                    frames.session(number, frames.Session.AUCTION, 15_000),
+                    frames.session(number, frames.Session.HALTED),
+                    frames.session(number, frames.Session.CONTINUOUS),
+                    frames.bands(number, 14_000, 16_000),
+                    frames.bands(number),
+                    frames.mass_cancel(0, number, 0),
+                    frames.mass_cancel(0, None, 1),
+                )
+            )
+            desk.redis.add(desk.topology.commands(SIM, partition), {b"frame": record})
+        desk.settle()
+        found = desk.audit()
+        assert found.agrees, f"seed {seed}: {found.problems[:5]}"
+        letters = [orjson.loads(fields[b"data"]) for _, fields in desk.entries(desk.topology.dead)]
+        assert [each for each in letters if each["stream"].startswith("orders")] == []
+        for a in range(3):
+            heard.update(f"{event['type']} {a}" for event in desk.journal(a))
+        desk.check_contracts()
+    for kind in ("SessionChanged", "BandsChanged"):
+        assert {f"{kind} {a}" for a in range(3)} <= heard.keys()
+    assert heard["OrdersMassCanceled 0"], "told to the partition that it was asked for"
+
+
+def test_an_order_that_the_venue_cannot_read_is_still_an_error() -> None:
+    desk = SimulatedDesk(1)
+    desk.run(steps=100)
+    order = frames.new_order(5, 1, 1, 0, side=1, ord_type=2, tif=1, price=1, qty=1)
+    desk.redis.add(desk.topology.commands(SIM, 0), {b"frame": order[:-1]})
+    desk.settle()
+    [problem] = desk.audit().problems
+    assert problem.startswith("dead letter of commands.SIM.0 ")
 
 
 def test_every_public_message_keeps_its_contract() -> None:

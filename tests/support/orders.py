@@ -69,7 +69,7 @@ def request(kind: str, **fields: Any) -> dict[str, Any]:
         "signal_time": NOON_MS - 5,
     }
     if kind == "ReportStatus":
-        document["client_order_id"] = None
+        document |= {"v": 2, "client_order_id": None, "request": None}
     else:
         document["orig_client_order_id"] = None
     if kind == "ReplaceOrder":

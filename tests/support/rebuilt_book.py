@@ -90,6 +90,9 @@ class RebuiltBook:
             case ReportType.SESSION_SET:
                 self._comes_in(None)
                 self.sessions[r.symbol] = r.aux
+                house = [o for o in self.resting if not o.id and o.symbol == r.symbol]
+                if r.aux == Session.AUCTION and len(house) == 2 and house[0].price == house[1].price:
+                    self.resting = [o for o in self.resting if o not in house]  # a locked quote is in no auction
             case ReportType.BANDS_SET:
                 self.bands[r.symbol] = (r.aux, r.price, r.leaves)
 

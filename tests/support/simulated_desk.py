@@ -85,6 +85,26 @@ OVERRIDES: tuple[tuple[str, tuple[str | int, ...]], ...] = (
 """What an operator may set; a `max_order_value` of 0 and some pairs are refused."""
 
 
+def odd(record: bytes, dice: random.Random) -> bytes:
+    """Return a quote or a print as markets have them now and then: locked, crossed, of no size, of no price."""
+    if dice.random() < 0.7:
+        return record
+    command = frames.Command._make(frames.COMMAND.unpack(record))
+    changes: list[dict[str, int]] = [
+        {"qty": -1},
+        {"qty": frames.MAX_QTY + 1},
+        {"price": 2**62},
+        {"price": -3},
+        {"stp": 9},
+    ]
+    if command.type == frames.CommandType.QUOTE:
+        locked = {"aux_price": command.price}
+        changes += [locked, locked, locked, {"aux_price": command.price - 1}, {"price": 0, "aux_qty": 0}]
+    else:
+        changes.append({"qty": 0, "price": 0})
+    return frames.COMMAND.pack(*command._replace(**dice.choice(changes)))
+
+
 @dataclass
 class Slot:
     """A place where one stage partition runs, or does not at the moment."""
@@ -105,9 +125,11 @@ class SimulatedDesk:
         prefix: str = "",
         controls: bool = False,
         config: DeskConfig = CONFIG,
+        odd_market: bool = False,
     ) -> None:
         self.dice = random.Random(seed)
         self.operator = random.Random(f"operator {seed}") if controls else None
+        self.oddities = random.Random(f"oddities {seed}") if odd_market else None
         self.told: list[tuple[str, bytes]] = []
         self.redis = MemoryRedis()
         simulated = tuple(name for name, venue in config.venues.items() if venue.simulated)
@@ -319,6 +341,8 @@ class SimulatedDesk:
         else:
             self._mid[symbol] = mid = max(100, self._mid[symbol] + dice.randrange(-10, 11))
             record = frames.quote(number, mid - 2, dice.randrange(0, 300), mid + 2, dice.randrange(0, 300))
+        if self.oddities is not None:
+            record = odd(record, self.oddities)
         venues = self.topology.venues
         venue = dice.choice(venues) if len(venues) > 1 else SIM
         self.redis.add(self.topology.commands(venue, self.topology.symbol_partition(symbol)), {b"frame": record})

@@ -122,6 +122,11 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
     "a feed that died": ({'fillstream_quote_timestamp_seconds{symbol="AAPL"}': "0+60x10 600x50"}, {"QuotesStale"}),
     "a feed that quotes": ({'fillstream_quote_timestamp_seconds{symbol="AAPL"}': "0+60x60"}, set()),
     "held back": ({'fillstream_reader_paused{stage="orders"}': "1x60"}, {"ReaderPaused"}),
+    "a fill that nobody believes": (
+        {'fillstream_fills_refused_total{stage="orders", reason="beyond_limit"}': "0x30 1x30",
+         'fillstream_fills_refused_total{stage="orders", reason="overfill"}': "0x60"},
+        {"FillRefused"},
+    ),
     "behind": (
         {'fillstream_lag_entries{stage="orders"}': "60000x60", 'fillstream_lag_entries{stage="analytics"}': "60000x60"},
         {"StageBehind"},

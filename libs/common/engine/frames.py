@@ -143,6 +143,7 @@ class Reason(IntEnum):
     WOULD_TRADE = lib.FS_REASON_WOULD_TRADE
     BAD_DISPLAY = lib.FS_REASON_BAD_DISPLAY
     BAD_STOP = lib.FS_REASON_BAD_STOP
+    CROSSED = lib.FS_REASON_CROSSED
 
 
 class ReportFlag(IntFlag):

@@ -175,6 +175,9 @@ class InstrumentFields(InstrumentUnits):
         WRITTEN,
     ] = Decimal(0)
     venue: Annotated[VenueName | None, _own_venue("in it", "the desk's", "207 SecurityExchange")] = None
+    negative_prices: Annotated[
+        bool, about("whether quotes, orders and trades at 0 and below are prices, as of spreads and power, or mistakes")
+    ] = False
 
 
 InstrumentId = Annotated[int, about("the symbol's number in records, unique", fixed=True, ge=1, le=MAX_SYMBOL), WRITTEN]

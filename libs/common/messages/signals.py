@@ -6,7 +6,7 @@ Flows in: decoded fields. Flows out: validated models. Never judges what depends
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -21,9 +21,11 @@ from fillstream.libs.common.messages.base import (
     OrderId,
     Price,
     exact_number,
+    of_version,
 )
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.values.money import MAX_DIGITS
+from fillstream.libs.common.values.versions import Document, Upcasts
 
 
 class NewOrder(Message):
@@ -133,10 +135,23 @@ class Links(BaseModel):
 # `links`, see above. A signal that came before, with the same content, becomes a ReportStatus instead.
 
 
-class ReportStatus(Message):
-    """Tell the state of the order that an earlier, equal signal named; changes nothing."""
+def upcast_report_status_v1_v2(document: Document) -> Document:
+    """Until 0.2.0 it did not say what had been asked for."""
+    return {**document, "request": None}
 
+
+class ReportStatus(Message):
+    """Tell the state of the order that an earlier, equal signal named; changes nothing.
+
+    `request` is that signal's type, null where an older release did not say: where there is no such order, its answer
+    is the one that a request of that kind gets.
+    """
+
+    UPCASTS: ClassVar[Upcasts] = {1: upcast_report_status_v1_v2}
+
+    v: int = of_version(2)
     type: Literal["ReportStatus"] = "ReportStatus"
+    request: Literal["NewOrder", "CancelOrder", "ReplaceOrder"] | None
     signal_id: Id
     account: Name
     order_id: OrderId | None

@@ -41,7 +41,7 @@ static uint8_t why_not_quote(const fs_command *c) {
     if (c->symbol > FS_MAX_SYMBOL) return FS_REASON_BAD_SYMBOL;
     if ((c->qty && lb_bad_qty(c->qty)) || (c->aux_qty && lb_bad_qty(c->aux_qty))) return FS_REASON_BAD_QTY;
     if ((c->qty && lb_bad_price(c->price)) || (c->aux_qty && lb_bad_price(c->aux_price))) return FS_REASON_BAD_PRICE;
-    return c->qty && c->aux_qty && c->price >= c->aux_price ? FS_REASON_BAD_PRICE : FS_REASON_NONE;
+    return FS_REASON_NONE;
 }
 
 static uint8_t why_not_quote_now(const struct listed_symbol *symbol, const fs_command *c) {
@@ -70,6 +70,11 @@ static void quote_side(struct listbook *book, struct listed_symbol *symbol, stru
     lb_come_in(book, symbol, order, true);
 }
 
+static bool is_crossed(const struct listed_symbol *symbol, const fs_command *c) {
+    if (!c->qty || !c->aux_qty || c->price < c->aux_price) return false;
+    return c->price > c->aux_price || symbol->session == FS_AUCTION;
+}
+
 static void quote(struct listbook *book, const fs_command *c) {
     uint8_t reason = why_not_quote(c);
     struct listed_symbol *symbol = reason ? NULL : lb_symbol(book, c->symbol);
@@ -79,6 +84,12 @@ static void quote(struct listbook *book, const fs_command *c) {
         return;
     }
     fs_report *report = echo(book, c, FS_QUOTED);
+    if (is_crossed(symbol, c)) {
+        report->reason = FS_REASON_CROSSED;
+        withdraw(symbol, LIST_BIDS);
+        withdraw(symbol, LIST_ASKS);
+        return;
+    }
     report->price = c->qty ? c->price : 0;
     report->qty = c->qty;
     report->leaves = c->aux_qty ? c->aux_price : 0;
@@ -123,6 +134,19 @@ static uint8_t why_not_control(const fs_command *c, uint8_t highest_flag) {
     return ((bands || auction) && lb_bad_price(c->price)) || bad_bands ? FS_REASON_BAD_PRICE : FS_REASON_NONE;
 }
 
+static struct listed *house_on(struct listed_symbol *symbol, int list) {
+    struct listed *order = symbol->lists[list];
+    while (order && !lb_house(order)) order = order->next;
+    return order;
+}
+
+static void withdraw_locked(struct listed_symbol *symbol) {
+    const struct listed *bid = house_on(symbol, LIST_BIDS), *ask = house_on(symbol, LIST_ASKS);
+    if (!bid || !ask || bid->price != ask->price) return;
+    withdraw(symbol, LIST_BIDS);
+    withdraw(symbol, LIST_ASKS);
+}
+
 static void session(struct listbook *book, const fs_command *c) {
     uint8_t reason = why_not_control(c, FS_HALTED);
     if (reason) {
@@ -131,7 +155,10 @@ static void session(struct listbook *book, const fs_command *c) {
     }
     struct listed_symbol *symbol = lb_symbol(book, c->symbol);
     fs_report *report = echo(book, c, FS_SESSION_SET);
-    if (c->flags == FS_AUCTION) symbol->reference = c->price;
+    if (c->flags == FS_AUCTION) {
+        symbol->reference = c->price;
+        withdraw_locked(symbol);
+    }
     report->price = symbol->reference;
     report->aux = c->flags;
     bool begins = symbol->session != FS_CONTINUOUS && c->flags == FS_CONTINUOUS;

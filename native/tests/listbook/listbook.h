@@ -89,7 +89,7 @@ static inline bool lb_house(const struct listed *order) { return !order->id; }
 static inline int64_t lb_least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* match.c: trades, stops, auctions */
-struct listed *lb_first_maker(const struct listed_symbol *symbol, const struct listed *taker, bool is_print);
+struct listed *lb_first_maker(const struct listed_symbol *symbol, const struct listed *taker);
 const struct listed *lb_first_partner(const struct listed_symbol *symbol, const struct listed *taker);
 bool lb_would_trade(const struct listed_symbol *symbol, const struct listed *order);
 void lb_take(struct listbook *book, struct listed_symbol *symbol, struct listed *taker, bool is_print);

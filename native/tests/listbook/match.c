@@ -12,12 +12,13 @@ static bool trades_at(const struct listed *taker, int64_t price) {
 
 static bool all_or_none(const struct listed *order) { return order->flags & FS_ALL_OR_NONE; }
 
-/* The order that the taker comes to next: the oldest at the best price. */
-struct listed *lb_first_maker(const struct listed_symbol *symbol, const struct listed *taker, bool is_print) {
+/* The order that the taker comes to next: the oldest at the best price. The house
+ * does not trade with itself. */
+struct listed *lb_first_maker(const struct listed_symbol *symbol, const struct listed *taker) {
     struct listed *maker = symbol->lists[taker->side == FS_BUY ? LIST_ASKS : LIST_BIDS];
     for (; maker && trades_at(taker, maker->price); maker = maker->next) {
         if (all_or_none(maker) && maker->leaves > taker->leaves) continue;
-        if (!(is_print && lb_house(maker))) return maker;
+        if (!(lb_house(taker) && lb_house(maker))) return maker;
     }
     return NULL;
 }
@@ -123,7 +124,7 @@ static void prevent(struct listbook *book, struct listed_symbol *symbol, struct 
 /* The taker trades with all it can. */
 void lb_take(struct listbook *book, struct listed_symbol *symbol, struct listed *taker, bool is_print) {
     while (taker->leaves) {
-        struct listed *maker = lb_first_maker(symbol, taker, is_print);
+        struct listed *maker = lb_first_maker(symbol, taker);
         if (!maker) return;
         if (prevented(taker, maker))
             prevent(book, symbol, taker, maker);
@@ -163,7 +164,7 @@ static bool would_fill(const struct listed_symbol *symbol, const struct listed *
 
 /* Whether an order that came in now would trade at all, and an all-or-none one whole. */
 bool lb_would_trade(const struct listed_symbol *symbol, const struct listed *order) {
-    return all_or_none(order) ? would_fill(symbol, order) : lb_first_maker(symbol, order, false) != NULL;
+    return all_or_none(order) ? would_fill(symbol, order) : lb_first_maker(symbol, order) != NULL;
 }
 
 /* A new, triggered or replaced order, which stands in no list, trades and then rests, or not. */

@@ -10,6 +10,7 @@ milliseconds.
 
 from __future__ import annotations
 
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.journal import AccountDefined, Event, InstrumentDefined, OrderFilled
 from fillstream.libs.common.messages.positions import PositionEvent
 from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData
@@ -96,8 +97,9 @@ def _latency() -> str:
     A signal without a signal_id has its entry's id instead; of signals that came again the first counts.
     """
     return (
-        "WITH signaled AS ("
-        "SELECT coalesce(signal_id, log_id) AS signal_id, min(log_time) AS signaled FROM signals GROUP BY ALL"
+        "WITH signaled AS ("  # noqa: S608 - names of our own
+        f"SELECT coalesce(account, '{DEFAULT_ACCOUNT}') AS account, coalesce(signal_id, log_id) AS signal_id, "
+        "min(log_time) AS signaled FROM signals GROUP BY ALL"
         "), journal AS ("
         "SELECT order_id, any_value(account) AS account, any_value(symbol) AS symbol, "
         "arg_min(signal_id, seq) FILTER (type = 'OrderReceived') AS signal_id, "
@@ -111,7 +113,7 @@ def _latency() -> str:
         "date_diff('millisecond', signaled, accepted) AS accepted_ms, "
         "date_diff('millisecond', signaled, first_filled) AS first_fill_ms, "
         "date_diff('millisecond', signaled, last_filled) AS last_fill_ms "
-        "FROM journal LEFT JOIN signaled USING (signal_id) WHERE received IS NOT NULL"
+        "FROM journal LEFT JOIN signaled USING (account, signal_id) WHERE received IS NOT NULL"
     )
 
 

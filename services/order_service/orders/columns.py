@@ -73,8 +73,9 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
 def dump_orders(orders: Sequence[Order]) -> Document:
     """Return orders, in the order of their ids, as columns."""
     columns = {name: _column(name, [*map(attrgetter(name), orders)]) for name in _NAMES} if orders else {}
-    if columns.get("links") == {"same": None}:
-        del columns["links"]
+    for name in ("links", "loosest"):  # few orders have any, and older releases know neither
+        if columns.get(name) == {"same": None}:
+            del columns[name]
     return {"record": "Order", "count": len(orders), "columns": columns}
 
 

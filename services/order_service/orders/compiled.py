@@ -40,6 +40,7 @@ class Terms:
         maker_fee, taker_fee: money of a fee, from ticks times lots; the venue's where it has its own.
         partition, commands: where its book is, and the stream that leads there.
         exec_prefix: how the exec_ids of its fills begin.
+        negative_prices: 0 and below are prices, too.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Terms:
         "id",
         "lot",
         "maker_fee",
+        "negative_prices",
         "partition",
         "price",
         "symbol",
@@ -80,6 +82,7 @@ class Terms:
         self.partition = topology.symbol_partition(symbol)
         self.commands = stream_name("commands", self.partition, venue)
         self.exec_prefix = f"{venue}-{self.partition}-"
+        self.negative_prices = instrument.negative_prices
 
 
 class Quote:
@@ -156,9 +159,9 @@ class Limits:
         self._sell = self._per - slippage.numerator
 
     def highest_buy(self, ask: int) -> int:
-        """Return the highest price (ticks) a buyer may name: the ask and the slippage on it, rounded down."""
-        return ask * self._buy // self._per
+        """Return the highest price (ticks) a buyer may name: the ask and the slippage on its size, rounded down."""
+        return ask * (self._buy if ask > 0 else self._sell) // self._per
 
     def lowest_sell(self, bid: int) -> int:
-        """Return the lowest price (ticks) a seller may name: the bid less the slippage, rounded up."""
-        return -(-bid * self._sell // self._per)
+        """Return the lowest price (ticks) a seller may name: the bid less the slippage on its size, rounded up."""
+        return -(-bid * (self._sell if bid > 0 else self._buy) // self._per)

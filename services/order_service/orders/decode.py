@@ -87,12 +87,13 @@ class Replace(NamedTuple):
 
 
 class Status(NamedTuple):
-    """A ReportStatus: the signal came before."""
+    """A ReportStatus: the signal came before, and was a `request` of that type."""
 
     signal_id: str
     account: str
     order_id: str | None
     client_order_id: str | None
+    request: str | None
     signal_time: int
 
 
@@ -262,6 +263,14 @@ def _check_request(wish: Cancel | Replace | Status) -> None:
         _check_id(client, named)
     elif wish.order_id is None:
         raise BadEntry("bad_value", f"order_id: name the order by order_id or by {client}, both are null")
+    if (
+        type(wish) is Status
+        and wish.request is not None
+        and (type(wish.request) is not str or wish.request not in signals.SIGNALS)
+    ):
+        raise BadEntry(
+            "bad_value", f"request: must be one of {', '.join(signals.SIGNALS)}, got {shorten(wish.request)}"
+        )
     if type(wish) is Replace:
         if wish.quantity is not None:
             _check_text("quantity", wish.quantity)

@@ -93,6 +93,8 @@ class Order:
         last_match: the number of the last trade applied, of venues whose trades are numbered.
         exec_ids: of the trades applied, of the others.
         venue_order_id: what the venue calls the order, once it has said so.
+        loosest: the furthest limit (ticks) that it had and has no more, None while there is none. Of venues alone whose
+            reports may overtake each other.
         acknowledged: the venue has accepted it.
         cancel_signal: the signal whose cancel is pending.
         amendment: pending.
@@ -131,6 +133,7 @@ class Order:
     finished_ms: int = 0
     exec_ids: tuple[str, ...] = ()
     venue_order_id: str | None = None
+    loosest: int | None = None
     counted: str = field(default=PENDING_NEW, init=False)
 
     @property
@@ -179,8 +182,15 @@ class Order:
         self.status = REJECTED
         return None
 
-    def fill(self, price: int, lots: int, match_id: int) -> Refusal | None:
-        """A trade of `lots` at `price` ticks. One made before a cancel or an expiry may come after it."""
+    def fill(self, price: int, lots: int, match_id: int, limit: int | None = None) -> Refusal | None:
+        """A trade of `lots` at `price` ticks. One made before a cancel or an expiry may come after it.
+
+        None is at a worse price than its `limit`, today's where none is given: a venue that says so is not believed.
+        """
+        if limit is None:
+            limit = self.price
+        if (price > limit) if self.side == "BUY" else (price < limit):
+            return self._beyond(price, limit)
         if match_id <= self.last_match:
             return Refusal(
                 "repeated_trade",
@@ -206,10 +216,14 @@ class Order:
         return None
 
     def fill_once(self, price: int, lots: int, exec_id: str) -> Refusal | None:
-        """A trade by the id that a venue outside gave it: such ids have no order, and a venue may tell one again."""
+        """A trade by the id that a venue outside gave it: such ids have no order, and a venue may tell one again.
+
+        Its reports may overtake each other: a trade at the limit before an amendment, or at the one that is asked for,
+        is as good as one at today's. What it makes of a market order is its own.
+        """
         if exec_id in self.exec_ids:
             return Refusal("repeated_trade", f"exec_id: order {self.order_id} has trade {exec_id} already")
-        refusal = self.fill(price, lots, self.last_match + 1)
+        refusal = self.fill(price, lots, self.last_match + 1, self._furthest() if self.priced else price)
         if refusal is None:
             self.exec_ids = (*self.exec_ids, exec_id)
         return refusal
@@ -300,6 +314,25 @@ class Order:
         self.amendment = None
         self._work()
         return None
+
+    def had_limit(self, price: int) -> None:
+        """Its limit (ticks) was another until now, and trades that were made at it may still be told."""
+        if price != self.price:
+            before = price if self.loosest is None else self.loosest
+            self.loosest = (max if self.side == "BUY" else min)(before, price)
+
+    def _furthest(self) -> int:
+        """Return the limit (ticks) that allows most of those it has, had and may get."""
+        limits = [self.price, self.loosest, self.amendment and self.amendment.price]
+        return (max if self.side == "BUY" else min)(each for each in limits if each is not None)
+
+    def _beyond(self, price: int, limit: int) -> Refusal:
+        text = self.terms.price.text
+        side = "above" if self.side == "BUY" else "below"
+        return Refusal(
+            "beyond_limit",
+            f"price: a fill of order {self.order_id} at {text(price)} is {side} its limit of {text(limit)}",
+        )
 
     def _work(self) -> None:
         """Set a working order's status by FIX's precedence; leave a finished one's."""

@@ -34,11 +34,15 @@ from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
 
+_TYPE = Report._fields.index("type")
 _ACCEPTED, _FILLED = int(ReportType.ACCEPTED), int(ReportType.FILLED)
 _AUCTION = int(Session.AUCTION)
 _SESSION_NAME = {int(Session[each.name]): each.value for each in TradingSession}
 _MAKER, _TAKER = int(ReportFlag.MAKER), int(ReportFlag.TAKER)
 _UNKNOWN_ORDER, _REQUESTED = int(Reason.UNKNOWN_ORDER), int(Reason.REQUESTED)
+_MOST_AHEAD = 2**33
+"""A trade's number, twice, may be so much above the last one. No book of ours has more trades in between: that is a
+broken record, and what came behind it would never be believed again."""
 _SIDE_NAME = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
 
 _REJECTED_BECAUSE = {
@@ -85,6 +89,7 @@ class Reports:
         "_handlers",
         "_journal",
         "_latencies_ms",
+        "_numbered",
         "_of_market",
         "_partitions",
         "_quotes",
@@ -97,6 +102,7 @@ class Reports:
         self._venue = venue
         self._field = reports_field(venue)
         self._quotes = state.quotes[venue]
+        self._numbered = state.numbered
         self._journal = journal
         self._partitions = (partition, PARTITION_ALL)
         self._latencies_ms = latencies_ms
@@ -131,6 +137,8 @@ class Reports:
         for index, record in enumerate(REPORT.iter_unpack(frame)):
             refusal = self._apply(record)
             if refusal is not None:
+                if record[_TYPE] == _FILLED:
+                    self._state.refuse_fill(refusal.reason)
                 start = index * RECORD_BYTES
                 out.bad(refusal.reason, refusal.text, {self._field: frame[start : start + RECORD_BYTES]})
 
@@ -140,7 +148,9 @@ class Reports:
             return Refusal("wrong_partition", f"partition: {partition} must be one of {self._partitions}")
         of_market = self._of_market.get(kind) if kind > _FILLED else None
         if of_market is not None:  # whatever its order_id is, it says nothing
-            return of_market(Report._make(record))
+            refusal = of_market(Report._make(record))
+            # All partitions hear of a market, and one is enough to tell what is wrong with it.
+            return refusal if partition != PARTITION_ALL or self._partitions[0] == 0 else None
         order = self._state.orders.get(order_id)
         if type(order) is not Order:
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
@@ -148,8 +158,12 @@ class Reports:
             return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
         if order.venue != self._venue:
             return Refusal("wrong_venue", f"order_id: order {order_id} is at {order.venue}, not at {self._venue}")
-        # An answer to a cancel or an amendment has no side.
-        if symbol != order.terms.id or account != order.account_id or _SIDE_NAME.get(side, order.side) != order.side:
+        if (
+            symbol != order.terms.id
+            or account != order.account_id
+            # An answer to a cancel or an amendment has no side.
+            or (_SIDE_NAME.get(side) != order.side and (side or kind == _FILLED))
+        ):
             return _mismatch(order, Report._make(record))
         if kind == _FILLED:  # these two without a Report: nearly all that comes is one of them
             return self._filled(order, price, qty, match_id, flags)
@@ -176,16 +190,33 @@ class Reports:
         bid, bid_qty, ask, ask_qty = report.price, report.qty, report.leaves, report.aux
         if bid_qty < 0 or ask_qty < 0:
             return Refusal("bad_quantity", f"qty: a quote's quantities must be 0 or more, got {bid_qty} and {ask_qty}")
+        refusal = None
+        if (bid <= 0 and bid_qty) or (ask <= 0 and ask_qty):
+            refusal = self._not_positive(report.symbol, f"{bid} and {ask} ticks")
+            if refusal is not None:  # and what stood before has gone all the same
+                bid = bid_qty = ask = ask_qty = 0
         quote.at_ms = self._journal.ms
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
             state.move(self._venue, report.symbol, quote.at_ms)
-        return None
+        return refusal
+
+    def _not_positive(self, symbol: int, prices: str) -> Refusal | None:
+        """Refuse prices at 0 and below of an instrument that has none; None of one that does."""
+        terms = self._terms(symbol)
+        if terms.negative_prices:
+            return None
+        return Refusal(
+            "price_not_positive",
+            f"price: of {terms.symbol} must be above 0, as it has no negative_prices, got {prices}",
+        )
 
     def _printed(self, report: Report) -> Refusal | None:
         state, quote = self._state, self._quote(report.symbol)
         if quote is None:
             return _unknown_symbol(report.symbol)
+        if report.price <= 0 and (refusal := self._not_positive(report.symbol, f"{report.price} ticks")) is not None:
+            return refusal
         if quote.last != report.price:
             quote.last = report.price
             state.move(self._venue, report.symbol, self._journal.ms)
@@ -199,6 +230,10 @@ class Reports:
         if session is None:
             return Refusal("bad_record", f"aux: {report.aux} is no session")
         quote.session = session
+        if report.aux == _AUCTION and quote.bid_qty and quote.ask_qty and quote.bid == quote.ask:
+            # The engine takes a locked quote out of an auction (fillstream.h).
+            quote.bid = quote.bid_qty = quote.ask = quote.ask_qty = 0
+            self._state.move(self._venue, report.symbol, self._journal.ms)
         reference = report.price if report.aux == _AUCTION else None
         self._journal.session_changed(self._venue, self._terms(report.symbol), quote, reference)
         return None
@@ -231,14 +266,34 @@ class Reports:
         role = flags & (_MAKER | _TAKER)
         if role not in (_MAKER, _TAKER):
             return Refusal("bad_record", f"flags: {flags} must say either maker or taker")
+        terms, maker = order.terms, role == _MAKER
+        # Each book numbers its trades, and tells of the maker's side first: this number only goes up.
+        numbered, number = self._numbered, 2 * match_id + (not maker)
+        last = numbered.get(terms.commands, 1)  # trades are counted from 1
+        if not last < number < last + _MOST_AHEAD:
+            return self._out_of_sequence(order, match_id, last)
         refusal = order.fill(price, lots, match_id)
         if refusal is None:
-            journal, terms, maker = self._journal, order.terms, role == _MAKER
+            numbered[terms.commands] = number
+            journal = self._journal
             # Of the value's size: a negative price is no rebate.
             fee = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
             journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", maker, fee)
             self._latencies_ms.append(journal.ms - order.signal_time)
         return refusal
+
+    def _out_of_sequence(self, order: Order, match_id: int, last: int) -> Refusal:
+        if 0 < match_id <= order.last_match:
+            return Refusal(
+                "repeated_trade",
+                f"match_id: order {order.order_id} has trade {order.last_match} already, {match_id} must be above it",
+            )
+        side = "taker" if last % 2 else "maker"
+        return Refusal(
+            "out_of_sequence",
+            f"match_id: {match_id} must be above {last // 2}, the last that {self._venue} told of partition "
+            f"{order.terms.partition} (as {side}), by less than {_MOST_AHEAD // 2}",
+        )
 
     def _accepted(self, order: Order) -> Refusal | None:
         refusal = order.accept()

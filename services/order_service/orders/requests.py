@@ -97,7 +97,11 @@ class Requests:
         terms, quote = draft.terms, draft.quote
         draft.lots = _lots(terms.lot, wish.quantity)
         if kind in PRICELESS:
-            draft.ticks = protection_price(draft.limits, quote, draft.buy)
+            bound = protection_price(draft.limits, quote, draft.buy)
+            if bound is None:
+                draft.bounded = False
+            else:
+                draft.ticks = bound
         elif wish.price is not None:
             draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
         draft.worth = value_price(quote, draft.buy, draft.ticks) * draft.lots
@@ -182,10 +186,10 @@ class Requests:
     # --------------------------------------------- cancels, amendments, status
 
     def _cancel(self, wish: Cancel) -> None:
-        order = self._named(wish)
+        order, account = self._named(wish)
         refused = self._journal.cancel_rejected
         if order is None:
-            return refused(wish.signal_id, wish.account, None, CancelRejectReason.UNKNOWN_ORDER, _unknown(wish))
+            return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, _unknown(wish))
         if isinstance(order, Remembered) or order.status in FINAL:
             return refused(wish.signal_id, wish.account, order, CancelRejectReason.TOO_LATE, _too_late(order))
         if order.cancel_signal is not None:
@@ -197,10 +201,10 @@ class Requests:
         return None
 
     def _replace(self, wish: Replace) -> None:
-        order = self._named(wish)
+        order, account = self._named(wish)
         refused = self._journal.replace_rejected
         if order is None:
-            return refused(wish.signal_id, wish.account, None, CancelRejectReason.UNKNOWN_ORDER, _unknown(wish))
+            return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, _unknown(wish))
         if isinstance(order, Remembered) or order.status in FINAL:
             return refused(wish.signal_id, wish.account, order, CancelRejectReason.TOO_LATE, _too_late(order))
         draft = self._amended(wish, order)
@@ -234,27 +238,36 @@ class Requests:
         draft.riskier = draft.ticks != order.price or draft.lots > order.quantity
         if self._find_limits(draft):
             quote = draft.quote
-            draft.worth = draft.lots * (value_price(quote, draft.buy, draft.ticks) if draft.riskier else draft.ticks)
+            draft.worth = draft.lots * (
+                value_price(quote, draft.buy, draft.ticks) if draft.riskier else abs(draft.ticks)
+            )
         draft.terms = terms
         return draft
 
     def _status(self, wish: Status) -> None:
-        order = self._named(wish)
+        order, account = self._named(wish)
         if order is None:
-            reason = CancelRejectReason.UNKNOWN_ORDER
-            return self._journal.cancel_rejected(wish.signal_id, wish.account, None, reason, _unknown(wish))
+            amends = wish.request == "ReplaceOrder"
+            refused = self._journal.replace_rejected if amends else self._journal.cancel_rejected
+            return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, _unknown(wish))
         text = f"signal_id: {wish.signal_id} came before; this is the state of the order it named"
         return self._journal.status_reported(order, wish.signal_id, text)
 
-    def _named(self, wish: Cancel | Replace | Status) -> Order | Remembered | None:
-        """Return the account's order that a request names; another account's is as unknown."""
+    def _named(self, wish: Cancel | Replace | Status) -> tuple[Order | Remembered | None, str]:
+        """Return the account's order that a request names, and whose the answer is; another account's is as unknown.
+
+        A request by order_id comes to the order's partition, which may be another than its account's. An account is in
+        one partition's journal alone, so the answer is of the account that has the order.
+        """
         state = self._state
         if wish.order_id is None:
             _, client = client_name(wish)
             assert client is not None, "decode() refuses a request that names nothing"
-            return state.find_client(wish.account, client)
+            return state.find_client(wish.account, client), wish.account
         order = state.find(int(wish.order_id))
-        return order if order is not None and order.account == wish.account else None
+        if order is None:
+            return None, wish.account
+        return (order if order.account == wish.account else None), order.account
 
 
 def _ticks(scale: Scale, text: str) -> tuple[bool, int]:

@@ -14,6 +14,7 @@ states; or the state again. Never decides anything about what it carries, never 
     controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
+    numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
 
 There may be millions of orders. So live ones are columns, and rows of remembered ones are never decoded on the way: no
 text in JSON has a line's end in it, so that the lines of the document can be told apart without.
@@ -55,7 +56,7 @@ _NEEDED: Final = (
     "moved",
     "daily",
 )
-_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked")
+_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked", "numbered")
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
@@ -95,6 +96,8 @@ def dump(state: State) -> bytes:
     }
     if linked:
         document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": _lines(linked)}
+    if state.numbered:
+        document["numbered"] = state.numbered
     if state.overrides:
         document["overrides"] = state.overrides
     if state.controls:
@@ -152,6 +155,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     state.overrides = document.get("overrides", {})
+    state.numbered = document.get("numbered", {})
     if "controls" in document:
         state.controls = _load_controls(document["controls"])
     _load_records(document, lines, state)

@@ -57,6 +57,10 @@ class State:
         statuses: orders that are in a working status now, and that ever reached a final one.
         rejects, cancel_rejects: by reason.
         fills: by liquidity.
+        fills_refused: fills that a venue told and that changed nothing, by reason. In no snapshot: what is not believed
+            is no part of the state.
+        numbered: of each book's last fill, by the stream of its commands: twice the trade's number, and 1 more of a
+            taker. It only goes up.
     """
 
     def __init__(self, topology: Topology, partition: int) -> None:
@@ -87,6 +91,8 @@ class State:
         self.rejects: dict[str, int] = {}
         self.cancel_rejects: dict[str, int] = {}
         self.fills: dict[str, int] = {"MAKER": 0, "TAKER": 0}
+        self.fills_refused: dict[str, int] = {}
+        self.numbered: dict[str, int] = {}
         self._limits: dict[str, dict[str, Limits]] = {}
         self._shared: dict[str, str] = {}
 
@@ -303,6 +309,10 @@ class State:
         if status in FINAL:
             order.finished_ms = ms
             self.finished.append((ms, order.order_id))
+
+    def refuse_fill(self, reason: str) -> None:
+        """Count a fill that a venue told and nobody believes."""
+        self.fills_refused[reason] = self.fills_refused.get(reason, 0) + 1
 
     # ------------------------------------------------------------------- time
 

@@ -53,12 +53,23 @@ class VenueReports:
         Raises:
             BadEntry: unknown_order, wrong_venue, off_grid, or why `order` refuses it; nothing has changed then.
         """
+        try:
+            self._apply(report)
+        except BadEntry as bad:
+            if report.exec_type is ExecType.TRADE:
+                self._state.refuse_fill(bad.reason)
+            raise
+
+    def _apply(self, report: VenueReport) -> None:
         order = self._state.orders.get(int(report.order_id))
         if type(order) is not Order:
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
             raise BadEntry("unknown_order", f"order_id: order {report.order_id} {known}; {_words(report)}")
         if report.venue != order.venue:
             text = f"venue: order {report.order_id} is at {order.venue}, the report is of {report.venue}"
+            raise BadEntry("wrong_venue", text)
+        if self._state.venues[order.venue].simulated:
+            text = f"venue: {report.venue} is an engine of this desk, which reports by frames and never like this"
             raise BadEntry("wrong_venue", text)
         journal, known_as = self._journal, order.venue_order_id
         if report.venue_order_id is not None:
@@ -123,8 +134,10 @@ class VenueReports:
         price = order.amendment.price if order.amendment is not None else order.price
         if report.price is not None:
             price = _units("price", order.terms.price, report.price)
+        before = order.price
         refusal = order.replace(price, lots)
         if refusal is None:
+            order.had_limit(before)
             self._journal.replaced(order)
         return refusal
 
@@ -138,8 +151,10 @@ class VenueReports:
         assert report.quantity is not None, "validated"
         lots = _units("quantity", order.terms.lot, report.quantity)
         price = None if report.price is None else _units("price", order.terms.price, report.price)
+        before = order.price
         refusal = order.restate(lots, price)
         if refusal is None:
+            order.had_limit(before)
             self._journal.restated(order, RestatementReason.VENUE_OTHER, f"restated by the venue: {_words(report)}")
         return refusal
 

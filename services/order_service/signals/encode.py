@@ -89,6 +89,7 @@ def status_request_of(instruction: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "ReportStatus",
         "v": ReportStatus.VERSION,
+        "request": instruction["type"],
         "signal_id": instruction["signal_id"],
         "account": instruction["account"],
         "order_id": instruction.get("order_id"),

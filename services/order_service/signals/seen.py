@@ -22,16 +22,22 @@ VALUE_BYTES = MS_BYTES + CONTENT_BYTES
 class SeenSignals:
     """The signal_ids of the last IDEMPOTENCY_MS with their contents, as digests, in the order they came.
 
+    Attributes:
+        forgotten_early: how many went before their time.
+        unscoped: how many of the oldest are digests of a signal_id alone, as releases until 0.2.0 made them; what came
+            since is the account's and the id's.
+
     `_first` maps the id's digest to 8 bytes of time (big endian ms) and 8 bytes of content digest: one small object an
     id. The deque keeps the order, because taking the first key out of a large dict is slow.
     """
 
-    __slots__ = ("_first", "_order", "forgotten_early")
+    __slots__ = ("_first", "_order", "forgotten_early", "unscoped")
 
     def __init__(self) -> None:
         self._first: dict[bytes, bytes] = {}
         self._order: deque[bytes] = deque()
         self.forgotten_early = 0
+        self.unscoped = 0
 
     def __len__(self) -> int:
         return len(self._order)
@@ -53,10 +59,14 @@ class SeenSignals:
     def _forget(self, now_ms: int) -> None:
         order, first = self._order, self._first
         while order and _ms_of(first[order[0]]) <= now_ms - IDEMPOTENCY_MS:
-            del first[order.popleft()]
+            self._drop_oldest()
         if len(order) >= MAX_REMEMBERED:
-            del first[order.popleft()]
+            self._drop_oldest()
             self.forgotten_early += 1
+
+    def _drop_oldest(self) -> None:
+        del self._first[self._order.popleft()]
+        self.unscoped -= self.unscoped > 0
 
     def dump(self) -> bytes:
         """Return all keys in order, then all values in order."""

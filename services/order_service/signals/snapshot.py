@@ -3,7 +3,8 @@
 Flows in: a `Seen` and two counts; or the bytes that this release or an older one wrote. Flows out: bytes, equal for
 equal states; or the state again. Never decides what is remembered, never guesses what it does not know.
 
-    {version, accepted, duplicate, forgotten_early, seen {count, key_bytes, ms_bytes, content_bytes}} newline
+    {version, accepted, duplicate, forgotten_early,
+     seen {count, unscoped, key_bytes, ms_bytes, content_bytes}} newline
     count keys of key_bytes                       in the order they came
     count values of ms_bytes and content_bytes    in the same order: time in big endian ms, digest of the content
 
@@ -20,7 +21,7 @@ import orjson
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 from fillstream.services.order_service.signals.seen import CONTENT_BYTES, KEY_BYTES, MS_BYTES, VALUE_BYTES, SeenSignals
 
-VERSION = 2
+VERSION = 3
 
 _KEYS: Final = ("version", "accepted", "duplicate", "forgotten_early", "seen")
 _WIDTHS: Final = {"key_bytes": KEY_BYTES, "ms_bytes": MS_BYTES, "content_bytes": CONTENT_BYTES}
@@ -41,7 +42,7 @@ def dump(state: Signals) -> bytes:
         "accepted": state.accepted,
         "duplicate": state.duplicate,
         "forgotten_early": state.seen.forgotten_early,
-        "seen": {"count": len(state.seen), **_WIDTHS},
+        "seen": {"count": len(state.seen), "unscoped": state.seen.unscoped, **_WIDTHS},
     }
     return orjson.dumps(head) + b"\n" + state.seen.dump()
 
@@ -60,7 +61,7 @@ def load(data: bytes) -> Signals:
     head = upcast("signals snapshot", head, head.get("version", 1), VERSION, UPCASTS)
     check_names("signals snapshot", head, _KEYS, _KEYS)
     table = head["seen"]
-    check_names("seen", table, ("count", *_WIDTHS), tuple(_WIDTHS))
+    check_names("seen", table, ("count", "unscoped", *_WIDTHS), ("unscoped", *_WIDTHS))
     for name, width in _WIDTHS.items():
         if table[name] != width:
             raise Unreadable(f"signals snapshot: {name} {table[name]} must be {width}")
@@ -71,6 +72,7 @@ def load(data: bytes) -> Signals:
     if table.get("count", len(seen)) != len(seen):
         raise Unreadable(f"signals snapshot: count {table['count']} must be {len(seen)}, the digests that follow")
     seen.forgotten_early = head["forgotten_early"]
+    seen.unscoped = len(seen) if table["unscoped"] is None else table["unscoped"]
     return Signals(seen, head["accepted"], head["duplicate"])
 
 
@@ -81,4 +83,11 @@ def upcast_v1_v2(head: Document) -> Document:
     return head
 
 
-UPCASTS: Upcasts = {1: upcast_v1_v2}
+def upcast_v2_v3(head: Document) -> Document:
+    """Say that the digests are of signal_ids alone, all of them: since then an id is its account's."""
+    head["version"] = 3
+    head["seen"] = {**head["seen"], "unscoped": None}
+    return head
+
+
+UPCASTS: Upcasts = {1: upcast_v1_v2, 2: upcast_v2_v3}

@@ -54,14 +54,17 @@ class SignalsStage:
 
         Raises:
             BadEntry: see `decode` and `instruction_of`; unknown_partition when an order_id is of no partition here;
-                duplicate_signal_id when the id came before with another content.
+                duplicate_signal_id when the account's id came before with another content.
         """
         instruction = instruction_of(decode(entry.fields), entry.id)
         stream = self._destination(instruction)
         signal_id: str = instruction["signal_id"]
-        key = blake2b(signal_id.encode(), digest_size=KEY_BYTES).digest()
+        # An id is its account's. Neither has a space in it, so no two pairs are one text.
+        key = _digest(f"{instruction['account']} {signal_id}")
         content = blake2b(orjson.dumps(instruction), digest_size=CONTENT_BYTES).digest()
         first = self._seen.content_of(key, entry.ms)
+        if first is None and self._seen.unscoped:
+            first = self._seen.content_of(_digest(signal_id), entry.ms)
         if first is None:
             self._seen.remember(key, content, entry.ms)
             self._accepted += 1
@@ -72,7 +75,7 @@ class SignalsStage:
             raise BadEntry(
                 "duplicate_signal_id",
                 f"signal_id: {shorten(signal_id)} came before with another content; "
-                f"an id stands for one signal for {IDEMPOTENCY_MS // 3_600_000} hours",
+                f"an id stands for one signal of an account for {IDEMPOTENCY_MS // 3_600_000} hours",
             )
         instruction["signal_time"] = entry.ms
         out.event(stream, instruction)
@@ -105,3 +108,7 @@ class SignalsStage:
             "signals_remembered": {"": len(self._seen)},
             "signals_forgotten_early": {"": self._seen.forgotten_early},
         }
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=KEY_BYTES).digest()

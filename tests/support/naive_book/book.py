@@ -192,12 +192,22 @@ class NaiveBook(Matching):
         if reason:
             self._refuse(c, ReportType.REJECTED, reason)
             return
+        self._withdraw(c.symbol)
+        auction = self.rules_of(c.symbol).session == Session.AUCTION
+        if c.qty and c.aux_qty and (c.price > c.aux_price or (c.price == c.aux_price and auction)):
+            self._note("crossed quote")
+            self._echo(ReportType.QUOTED, c, reason=Reason.CROSSED)
+            return
+        if c.qty and c.aux_qty and c.price == c.aux_price:
+            self._note("locked quote")
         self._echo(ReportType.QUOTED, c, price=bid.price, qty=bid.leaves, leaves=ask.price, aux=ask.leaves)
-        self.resting = [o for o in self.resting if not (o.house and o.symbol == c.symbol)]
         for order in (bid, ask):
             if order.leaves:
                 self._come_in(order, True)
         self._trigger(c.symbol)
+
+    def _withdraw(self, symbol: int) -> None:
+        self.resting = [o for o in self.resting if not (o.house and o.symbol == symbol)]
 
     def _why_not_quote(self, c: Command, bid: Order, ask: Order) -> int:
         if c.flags or c.stp:
@@ -207,8 +217,6 @@ class NaiveBook(Matching):
         if not 0 <= c.qty <= MAX_QTY or not 0 <= c.aux_qty <= MAX_QTY:
             return Reason.BAD_QTY
         if max(abs(bid.price), abs(ask.price)) > MAX_PRICE:
-            return Reason.BAD_PRICE
-        if c.qty and c.aux_qty and c.price >= c.aux_price:
             return Reason.BAD_PRICE
         if self.rules_of(c.symbol).session == Session.HALTED:
             return Reason.SESSION
@@ -292,6 +300,10 @@ class NaiveBook(Matching):
         rules = self.rules_of(c.symbol)
         if c.flags == Session.AUCTION:
             rules.reference = c.price
+            house = {o.side: o.price for o in self.resting if o.house and o.symbol == c.symbol}
+            if len(house) == 2 and house[Side.BUY] == house[Side.SELL]:
+                self._note("locked quote into an auction")
+                self._withdraw(c.symbol)
         self._echo(ReportType.SESSION_SET, c, price=rules.reference, aux=c.flags)
         begins = rules.session != Session.CONTINUOUS and c.flags == Session.CONTINUOUS
         rules.session = c.flags

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from fillstream.libs.common.engine.frames import (
+    PARTITION_NONE,
     OrderFlag,
     Reason,
     Report,
@@ -74,13 +75,13 @@ class Matching:
         own = [o for o in self.dormant if (o.symbol, o.side) == (symbol, side)]
         return sorted(own, key=lambda o: o.stop if side == Side.BUY else -o.stop)  # type: ignore[operator]
 
-    def _makers(self, taker: Order, is_print: bool = False) -> list[Order]:
-        """Return the orders that `taker` may trade with now, in the order in which it does."""
+    def _makers(self, taker: Order) -> list[Order]:
+        """Return the orders that `taker` may trade with now, in that order: the house none of its own."""
         return [
             o
             for o in self.queue(taker.symbol, Side.SELL if taker.side == Side.BUY else Side.BUY)
             if taker.trades_at(o.price)
-            if not (is_print and o.house)
+            if not (taker.house and taker.partition == PARTITION_NONE and o.house)
             if not (o.aon and o.leaves > taker.leaves)
         ]
 
@@ -105,7 +106,7 @@ class Matching:
 
     def take(self, taker: Order, is_print: bool = False) -> None:
         while taker.leaves:
-            makers = self._makers(taker, is_print)
+            makers = self._makers(taker)
             if not makers:
                 return
             maker = makers[0]

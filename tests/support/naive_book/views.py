@@ -59,7 +59,7 @@ def cost(book: NaiveBook, symbol: int, side: int, qty: int) -> Walk:
     """Return what a market order of nobody would trade: let it come to a copy of the other side."""
     makers = book.queue(symbol, Side.SELL if side == Side.BUY else Side.BUY)
     other = NaiveBook(resting=[replace(o) for o in makers])
-    other.take(Order(0, 0, PARTITION_NONE, symbol, side, 0, qty, limited=False))
+    other.take(Order(0, 0, 0, symbol, side, 0, qty, limited=False))
     fills = [r for r in other.out if r.flags & ReportFlag.TAKER]
     return Walk(sum(r.qty for r in fills), fills[-1].price if fills else 0, sum(r.qty * r.price for r in fills))
 

@@ -147,10 +147,28 @@ def test_a_feed_may_leave_anything_in_the_partition_of_a_quote() -> None:
 GOOD = frames.quote(1, 100, 5, 102, 5)
 
 
+def test_a_crossed_quote_is_in_dead_and_takes_the_former_one_away() -> None:
+    venue, crossed = Venue(), frames.quote(1, 103, 5, 102, 5)
+    told = venue.command(GOOD, crossed, order(1))
+    quoted = [(r.qty, r.aux) for r in told if r.type == ReportType.QUOTED]
+    assert quoted == [(5, 5), (0, 0)], "heard by all"
+    assert not [r for r in told if r.type == ReportType.FILLED], "a buyer far above does not meet the old ask"
+    ((letter, raw),) = venue.letters()
+    assert raw == crossed
+    assert letter["reason"] == "crossed"
+    assert letter["text"].endswith("got 103 and 102; the former quote is withdrawn")
+
+
+def test_a_locked_quote_is_a_quote() -> None:
+    venue = Venue()
+    told = venue.command(frames.quote(1, 102, 5, 102, 5), order(1))
+    assert [r.qty for r in told if r.type == ReportType.FILLED and r.partition == 0] == [5]
+    assert venue.letters() == []
+
+
 @pytest.mark.parametrize(
     ("record", "reason", "words"),
     [
-        (frames.quote(1, 102, 5, 102, 5), "bad_price", "the bid below the ask, got 102 and 102"),
         (frames.quote(1, MAX_PRICE + 1, 5, 0, 0), "bad_price", f"got {MAX_PRICE + 1} and 0"),
         (frames.quote(1, -(2**63), 5, 0, 0), "bad_price", f"got {-(2**63)} and 0"),
         (frames.quote(1, 100, 5, 102, -1), "bad_qty", "aux_qty: must be from 0 to 1000000000000000 lots, got 5 and -1"),

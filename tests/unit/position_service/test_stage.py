@@ -148,13 +148,17 @@ def test_accounts_and_symbols_are_apart(desk: PositionsDesk) -> None:
     [
         (("10.00", "10.04", "9.00"), "10.02"),
         (("10.00", "10.01", None), "10.005"),
-        (("10.00", None, "9.00"), "9.00"),
+        (("10.00", None, "9.00"), "10.00"),  # somebody bids that: the trade is older
+        (("10.00", None, "11.00"), "11.00"),
         ((None, "10.04", "9.00"), "9.00"),
+        ((None, "10.04", "12.00"), "10.04"),
+        ((None, "-0.04", "0.00"), "-0.04"),
+        ((None, None, "9.00"), "9.00"),
         ((None, "10.04", None), "10.04"),
         (("10.00", None, None), "10.00"),
     ],
 )
-def test_the_mark_is_the_mid_else_the_last_trade_else_the_one_side(
+def test_the_mark_is_the_mid_else_the_last_trade_held_to_the_one_side(
     desk: PositionsDesk, quote: tuple[str | None, str | None, str | None], mark: str
 ) -> None:
     desk.fill("BUY", "1", "5.00")

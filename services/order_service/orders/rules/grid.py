@@ -58,10 +58,17 @@ def on_tick(draft: Draft, view: View) -> str | None:
     return f"price: {draft.price} is not a multiple of {terms.symbol}'s tick size {terms.price.step}"
 
 
-@rule(RejectReason.PRICE_NOT_POSITIVE, order_types=PRICED, example={"price": "-0.01"})
+@rule(
+    RejectReason.PRICE_NOT_POSITIVE,
+    limit="instruments.SYMBOL.negative_prices",
+    order_types=PRICED,
+    example={"price": "-0.01"},
+)
 def price_positive(draft: Draft, view: View) -> str | None:
-    """A price is above 0."""
-    return None if draft.ticks > 0 or draft.price is None else f"price: {draft.price} must be above 0"
+    """A price is above 0, but in an instrument with negative_prices."""
+    if draft.ticks > 0 or draft.price is None or draft.terms.negative_prices:
+        return None
+    return f"price: {draft.price} must be above 0, {draft.terms.symbol} has no negative_prices"
 
 
 @rule(
@@ -70,10 +77,11 @@ def price_positive(draft: Draft, view: View) -> str | None:
     example={"price": "46116860184273879.04"},
 )
 def price_within_venue(draft: Draft, view: View) -> str | None:
-    """A price is at most FS_MAX_PRICE ticks (fillstream.h), what a venue takes."""
-    if draft.ticks <= MAX_PRICE:
+    """A price is at most FS_MAX_PRICE ticks (fillstream.h), what a venue takes, and at least as many below 0."""
+    if -MAX_PRICE <= draft.ticks <= MAX_PRICE:
         return None
-    return f"price: {draft.price} is more than {draft.terms.price.text(MAX_PRICE)}, what a venue takes"
+    side, most = ("more", MAX_PRICE) if draft.ticks > 0 else ("less", -MAX_PRICE)
+    return f"price: {draft.price} is {side} than {draft.terms.price.text(most)}, what a venue takes"
 
 
 NEW = (on_lot, quantity_within_venue, price_given, on_tick, price_positive, price_within_venue)

@@ -19,10 +19,10 @@ from fillstream.services.order_service.orders.rules.rule import PRICED, Draft, V
 )
 def has_quote(draft: Draft, view: View) -> str | None:
     """A market order has a quote on the other side, which bounds its price."""
-    if draft.ticks:
+    if draft.bounded:
         return None
     side = "ask" if draft.buy else "bid"
-    return f"order_type: {draft.order_type} needs a quote to bound its price, {draft.terms.symbol} has no {side} yet"
+    return f"order_type: {draft.order_type} needs a quote to bound its price, {draft.terms.symbol} has no {side} now"
 
 
 @rule(
@@ -76,26 +76,34 @@ def is_marketable(quote: Quote, buy: bool, ticks: int) -> bool:
     return bool(quote.ask_qty) and ticks >= quote.ask if buy else bool(quote.bid_qty) and ticks <= quote.bid
 
 
-def protection_price(limits: Limits, quote: Quote, buy: bool) -> int:
-    """Return how far (ticks, above 0) a market order may trade; 0 without a usable quote on the other side.
+def protection_price(limits: Limits, quote: Quote, buy: bool) -> int | None:
+    """Return how far (ticks) a market order may trade; None without a quote on the other side.
 
-    Rounded to the less aggressive side, so a market order never pays more than a limit order might.
+    Rounded to the less aggressive side, so a market order never pays more than a limit order might. Above 0, but in an
+    instrument with negative prices: slippage of all of a price is no reason to sell for nothing.
     """
     if buy:
-        bound = limits.highest_buy(quote.ask) if quote.ask_qty else 0
-        return min(bound, MAX_PRICE) if bound > 0 else 0
-    if not quote.bid_qty or quote.bid <= 0:
-        return 0
-    return max(limits.lowest_sell(quote.bid), 1)
+        return min(limits.highest_buy(quote.ask), MAX_PRICE) if quote.ask_qty else None
+    if not quote.bid_qty:
+        return None
+    return max(limits.lowest_sell(quote.bid), -MAX_PRICE if limits.terms.negative_prices else 1)
 
 
 def value_price(quote: Quote, buy: bool, ticks: int) -> int:
-    """Return the price (ticks) that an order is valued at.
+    """Return the price (ticks, without its sign) that an order is valued at: the larger of what it may trade at.
 
     A buyer pays its own price at most. A seller's own price is only the least it gets, so the bid counts when that is
-    above: else a price below the bid, as a market order's always is, would hide a part of what is sold.
+    above: else a price below the bid, as a market order's always is, would hide a part of what is sold. Below 0 it is
+    the other way round: a buyer is paid, and the more the lower the ask is.
     """
-    return ticks if buy or not quote.bid_qty else max(ticks, quote.bid)
+    bid, ask = quote.bid, quote.ask
+    if buy:
+        if ticks >= 0 <= ask:  # nearly always, as for a seller
+            return ticks
+        return max(abs(ticks), -ask) if quote.ask_qty and ask < ticks else abs(ticks)
+    if ticks >= 0:
+        return bid if bid > ticks and quote.bid_qty else ticks
+    return max(-ticks, bid) if quote.bid_qty else -ticks
 
 
 NEW = (has_quote, within_collar, fresh_quote)

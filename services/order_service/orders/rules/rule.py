@@ -39,12 +39,13 @@ class Draft:
         limits, terms, quote: the account's on the instrument, the instrument's, the market's.
         lots: of `quantity`; 0 when that is not on the grid.
         on_tick: `price` is on the grid.
-        ticks: of the price; of a market order as far as it may go, 0 when nothing bounds it.
+        ticks: of the price; of a market order as far as it may go.
+        bounded: `ticks` are so; False of a market order that nothing bounds.
         riskier: more is at risk than before. Of an amendment, a new price or more quantity.
-        worth: ticks times lots that the order is valued at; 0 while either is not known.
+        worth: ticks, without their sign, times lots that the order is valued at; 0 while either is not known.
     """
 
-    account_known = symbol_known = on_tick = riskier = True
+    account_known = symbol_known = on_tick = bounded = riskier = True
     order: Order | None = None
     ticks = worth = 0
     ms: int

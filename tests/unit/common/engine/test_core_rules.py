@@ -4,7 +4,7 @@ import pytest
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.core import CoreEngine, Level
-from fillstream.libs.common.engine.frames import MAX_QTY, OrdType, Reason, Report, ReportType, Side, Tif
+from fillstream.libs.common.engine.frames import MAX_QTY, OrdType, Reason, Report, ReportType, Session, Side, Tif
 
 MAX_SIDE_QTY = 2**63 - 1
 
@@ -126,13 +126,51 @@ def test_a_print_takes_from_clients_never_from_the_house() -> None:
     assert last == (100, 4, 4, 1)  # the print itself: its fills are part of it
 
 
-def test_a_crossed_quote_is_refused_and_the_former_one_stands() -> None:
+def test_a_crossed_quote_says_that_the_former_one_has_gone() -> None:
     engine = CoreEngine()
     told(engine, frames.quote(0, 99, 5, 101, 5))
-    [refused] = told(engine, frames.quote(0, 100, 5, 100, 5))
-    assert (refused.type, refused.reason) == (ReportType.REJECTED, Reason.BAD_PRICE)
-    assert refused.partition == frames.PARTITION_NONE
-    assert engine.best(0) == (Level(99, 5, 1), Level(101, 5, 1))
+    [echo] = told(engine, frames.quote(0, 101, 5, 100, 5))
+    assert (echo.type, echo.reason) == (ReportType.QUOTED, Reason.CROSSED)
+    assert (echo.price, echo.qty, echo.leaves, echo.aux, echo.partition) == (0, 0, 0, 0, frames.PARTITION_ALL)
+    assert engine.best(0) == (None, None)
+
+
+def test_a_locked_quote_trades_with_clients_on_both_sides_and_never_with_itself() -> None:
+    engine = CoreEngine()
+    told(engine, frames.quote(0, 99, 5, 101, 5))
+    [echo] = told(engine, frames.quote(0, 101, 5, 101, 7))
+    assert (echo.type, echo.reason, echo.price, echo.leaves) == (ReportType.QUOTED, Reason.NONE, 101, 101)
+    assert engine.best(0) == (Level(101, 5, 1), Level(101, 7, 1))
+    assert engine.validate() is None
+    assert engine.last(0) is None, "nothing traded"
+    for order_id, side, left in ((1, Side.SELL, (Level(101, 3, 1), Level(101, 7, 1))), (2, Side.BUY, None)):
+        order = frames.new_order(order_id, 1, 0, 0, side=side, ord_type=2, tif=Tif.DAY, price=101, qty=2)
+        fills = [r for r in told(engine, order) if r.type == ReportType.FILLED and r.order_id == order_id]
+        assert [(r.price, r.qty) for r in fills] == [(101, 2)]
+        assert engine.best(0) == (left or (Level(101, 3, 1), Level(101, 5, 1)))
+    restored = CoreEngine()
+    restored.restore(engine.snapshot())
+    assert restored.best(0) == engine.best(0)
+
+
+def test_a_locked_quote_meets_the_client_who_was_there_first_and_not_the_house() -> None:
+    engine = CoreEngine()
+    told(engine, frames.new_order(1, 1, 0, 0, side=Side.SELL, ord_type=2, tif=Tif.DAY, price=100, qty=2))
+    fills = [r for r in told(engine, frames.quote(0, 100, 5, 100, 5)) if r.type == ReportType.FILLED]
+    assert [(r.order_id, r.qty) for r in fills] == [(1, 2), (0, 2)]
+    assert engine.best(0) == (Level(100, 3, 1), Level(100, 5, 1))
+
+
+def test_a_locked_quote_is_in_no_auction() -> None:
+    """An uncross would have the house trade with itself."""
+    engine = CoreEngine()
+    told(engine, frames.quote(0, 100, 5, 100, 5))
+    told(engine, frames.session(0, Session.AUCTION, 100))
+    assert engine.best(0) == (None, None)
+    [echo] = told(engine, frames.quote(0, 100, 5, 100, 5))
+    assert (echo.type, echo.reason) == (ReportType.QUOTED, Reason.CROSSED)
+    told(engine, frames.quote(0, 99, 5, 100, 5))
+    assert [r.type for r in told(engine, frames.session(0, Session.CONTINUOUS))] == [ReportType.SESSION_SET]
 
 
 def test_the_clock_never_goes_back() -> None:

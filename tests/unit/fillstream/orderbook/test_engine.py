@@ -161,13 +161,18 @@ def test_a_quote_is_the_houses_and_trades_with_clients(engine: fillstream.Engine
     engine.quote("X")
     assert [order.client_id for order in engine.queue("X", Side.SELL)] == ["s"]
     for wrong, sentence in (
-        ((5, 1, 5, 1), "bid is 5, and must be below the ask, 5"),
         ((None, 1, 5, 1), "bid is None, and bid_qty 1: a side has both"),
         ((5, 0, 6, 1), "bid_qty is 0, and must be between 1 and"),
         ((5, 1, 2**62, 1), "ask is 4611686018427387904, and must be between"),
     ):
         with pytest.raises(ValueError, match=f"^{sentence}"):
             engine.quote("X", *wrong)
+    assert engine.quote("X", 99, 3, 99, 4) == CommandResult(Reason.NONE, (), ()), "locked: it stands on both sides"
+    assert engine.best("X") == (Level(99, 3, 1), Level(99, 4, 1))
+    assert engine.submit_order("X", "SELL", None, 1, "hit").trades[0].price == 99
+    assert engine.submit_order("X", "BUY", None, 1, "lift").trades[0].price == 99
+    assert engine.quote("X", 99, 3, 98, 4) == CommandResult(Reason.CROSSED, (), ())
+    assert [level and level.price for level in engine.best("X")] == [98, 100], "what the market has left trades no more"
     engine.set_session("X", "HALTED")
     assert engine.quote("X", 5, 1) == CommandResult(Reason.SESSION, (), ())
 
@@ -284,7 +289,7 @@ def test_what_is_refused_takes_no_symbols_number(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(TypeError):
             engine.submit_order(f"S{n}", "BUY", 1.5, 1, "y")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="bid is"):
-            engine.quote(f"S{n}", 1, 1, 1, 1)
+            engine.quote(f"S{n}", None, 1, 1, 1)
     assert engine.cancel_order("x").status is Status.CANCELED
     assert engine.submit_order("REAL", "BUY", 1, 1, "y").status is Status.WORKING
     assert engine.symbols() == ("A", "REAL")

@@ -47,9 +47,9 @@ def test_a_fill_may_come_before_the_acknowledgement() -> None:
 def test_fills_add_up_to_filled() -> None:
     made = order(filled=40)
     assert (made.status, made.cum, made.leaves) == ("PartiallyFilled", 40, 60)
-    assert made.fill(18600, 60, 2) is None
+    assert made.fill(18400, 60, 2) is None
     assert (made.status, made.cum, made.leaves) == ("Filled", 100, 0)
-    assert made.notional == 40 * 18500 + 60 * 18600
+    assert made.notional == 40 * 18500 + 60 * 18400
 
 
 def test_a_fill_beyond_leaves_changes_nothing() -> None:

@@ -231,3 +231,15 @@ def test_a_frame_is_one_or_more_whole_records(desk: OrdersDesk, size: int) -> No
         "bad_frame",
         f"frame: must be one or more records of 64 bytes, got {size} bytes",
     )
+
+
+def test_a_locked_quote_goes_into_an_auction_with_neither_side(desk: OrdersDesk) -> None:
+    desk.quote(18500, 18500)
+    desk.tick()
+    session = report(
+        ReportType.SESSION_SET, price=18500, aux=int(frames.Session.AUCTION), account=0, side=0,
+        partition=frames.PARTITION_ALL,
+    )  # fmt: skip
+    desk.fold({b"frame": session})
+    [told] = [event for event in desk.tick() if event["type"] == "QuoteUpdated"]
+    assert (told["bid_px"], told["ask_px"]) == (None, None)

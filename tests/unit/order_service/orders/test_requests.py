@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from fillstream.libs.common.engine.frames import CommandType, Reason, ReportType
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.support.orders import CONFIG, D, OrdersDesk
+from tests.support.orders import CONFIG, D, OrdersDesk, request
 from tests.support.terms import account, but
 
 
@@ -187,7 +188,8 @@ def test_a_snapshot_is_the_whole_state(desk: OrdersDesk) -> None:
     twin.restore(desk.stage.snapshot())
     assert twin.snapshot() == desk.stage.snapshot()
     assert twin.gauges() == {k: {n: c for n, c in v.items() if c} for k, v in desk.stage.gauges().items()} | {
-        "fills": {"MAKER": 0, "TAKER": 2}
+        "fills": {"MAKER": 0, "TAKER": 2},
+        "fills_refused": twin.gauges()["fills_refused"],
     }
     assert twin.configuration() is None
     desk.stage, desk.out = twin, Outputs(twin.name, twin.inbox, desk.out.digest)
@@ -233,3 +235,32 @@ def test_an_amended_sale_is_worth_at_least_what_the_bid_pays_unless_it_only_beco
     assert (more["type"], more["reason"]) == ("OrderReplaceRejected", "max_order_value")
     assert "100896.5 USD is above" in more["text"]
     assert desk.replace(order_id="1", quantity="539", signal_id="less")["type"] == "OrderReplaceRequested"
+
+
+@pytest.mark.parametrize(
+    ("request_type", "answer"),
+    [
+        ("ReplaceOrder", "OrderReplaceRejected"),
+        ("CancelOrder", "OrderCancelRejected"),
+        ("NewOrder", "OrderCancelRejected"),
+        (None, "OrderCancelRejected"),
+    ],
+)
+def test_a_repeated_request_about_no_order_is_answered_as_what_it_is(request_type: str | None, answer: str) -> None:
+    desk = OrdersDesk()
+    event = desk.status(client_order_id="never", request=request_type)
+    assert (event["type"], event["reason"]) == (answer, "unknown_order")
+
+
+def test_what_an_older_release_asked_is_answered_as_it_answered() -> None:
+    old = {
+        name: value for name, value in request("ReportStatus", client_order_id="x", v=1).items() if name != "request"
+    }
+    assert OrdersDesk().instruct(old)["type"] == "OrderCancelRejected"
+
+
+def test_a_repeated_request_of_an_unknown_type_is_told_so() -> None:
+    desk = OrdersDesk()
+    for wrong in ("Buy", 7, ["CancelOrder"]):
+        letter = desk.dead_letter({b"data": orjson.dumps(request("ReportStatus", client_order_id="x", request=wrong))})
+        assert letter["text"].startswith("request: must be one of NewOrder, CancelOrder, ReplaceOrder, got ")

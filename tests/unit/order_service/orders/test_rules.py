@@ -170,16 +170,13 @@ def test_a_market_orders_bound_is_rounded_to_the_less_aggressive_tick() -> None:
 
 
 def test_a_market_order_without_a_price_to_bound_it_has_none() -> None:
-    assert protection_price(LIMITS, quote_of(10000, 0, ask_qty=0), True) == 0
-    assert protection_price(LIMITS, quote_of(0, 10000, bid_qty=0), False) == 0
-    assert protection_price(LIMITS, quote_of(-5, -1), True) == 0
-    assert protection_price(LIMITS, quote_of(-5, -1), False) == 0
-    assert protection_price(LIMITS, quote_of(0, 1), False) == 0, "a bid of 0 bounds nothing"
-    assert protection_price(LIMITS, quote_of(9990, 10000, ask_qty=0), True) == 0, "the ask is what it was once"
+    assert protection_price(LIMITS, quote_of(10000, 0, ask_qty=0), True) is None
+    assert protection_price(LIMITS, quote_of(0, 10000, bid_qty=0), False) is None
+    assert protection_price(LIMITS, quote_of(9990, 10000, ask_qty=0), True) is None, "the ask is what it was once"
     needs = "order_type: MARKET needs a quote to bound its price, AAPL has no"
-    market = {"order_type": "MARKET", "price": None, "ticks": 0}
-    assert has_quote.check(draft_of(**market), VIEW) == f"{needs} ask yet"
-    assert has_quote.check(draft_of(**market, buy=False), VIEW) == f"{needs} bid yet"
+    market = {"order_type": "MARKET", "price": None, "bounded": False}
+    assert has_quote.check(draft_of(**market), VIEW) == f"{needs} ask now"
+    assert has_quote.check(draft_of(**market, buy=False), VIEW) == f"{needs} bid now"
 
 
 def test_a_market_order_at_the_least_price_there_is_has_a_bound() -> None:

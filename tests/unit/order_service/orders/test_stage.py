@@ -108,7 +108,7 @@ def test_order_ids_carry_the_partition() -> None:
         ({"quantity": "1000", "price": "185"}, "max_order_value", "185000 USD is above max_order_value 100000"),
         ({"quantity": "1000"}, "max_order_value", "186850 USD"),  # at the bound a market order may reach
         ({"price": "186.86"}, "price_collar", "price: 186.86 is above 186.85: the ask is 185.00"),
-        ({"symbol": "ES"}, "no_quote", "ES has no ask yet"),
+        ({"symbol": "ES"}, "no_quote", "ES has no ask now"),
     ],
 )
 def test_an_order_that_breaks_a_rule_is_rejected_and_not_routed(
@@ -324,9 +324,7 @@ def test_a_fee_is_of_the_values_size_so_that_a_negative_price_earns_no_rebate(de
 def test_both_sides_of_a_self_trade_are_told_apart(desk: OrdersDesk) -> None:
     desk.new(price="185.00", signal_id="a")
     desk.new(price="185.00", signal_id="b", side="SELL")
-    trade = [
-        report(ReportType.FILLED, i, qty=10, price=18500, match_id=7, side=i, flags=3 - i, symbol=1) for i in (1, 2)
-    ]
+    trade = [report(ReportType.FILLED, i, qty=10, price=18500, match_id=7, side=i, flags=i, symbol=1) for i in (1, 2)]
     events = desk.fold({b"frame": b"".join(trade)})
     assert [event["exec_id"] for event in events] == ["SIM-0-7-B", "SIM-0-7-S"]
 

@@ -8,13 +8,19 @@ import orjson
 import pytest
 
 from fillstream.libs.common.engine.frames import Reason, ReportType
+from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.messages.venue import ExecType
-from tests.support.orders import OrdersDesk
+from tests.support.orders import CONFIG, OrdersDesk
+from tests.support.terms import but
+
+OUTSIDE = but(CONFIG, venues={SIM: VenueTerms(simulated=False)})
+"""A desk whose one venue no engine of it is."""
 
 
 @pytest.fixture
 def desk() -> OrdersDesk:
-    desk = OrdersDesk()
+    desk = OrdersDesk(OUTSIDE)
     desk.new(price="185.00")
     return desk
 

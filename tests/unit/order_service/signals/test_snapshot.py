@@ -35,17 +35,23 @@ def test_what_was_dumped_is_loaded(kept: bytes) -> None:
     assert dump(Signals(seen, accepted, duplicate)) == kept
 
 
+OLD_WIDTHS = {"key_bytes": 16, "ms_bytes": 8, "content_bytes": 8}
+
+
 def test_what_0_1_0_wrote_is_loaded(kept: bytes) -> None:
-    assert dump(load(changed(kept, version=None, seen=None))) == kept
+    document = orjson.loads(kept.partition(b"\n")[0])
+    unscoped = changed(kept, seen={**document["seen"], "unscoped": 3})
+    assert dump(load(changed(kept, version=None, seen=None))) == unscoped
+    assert dump(load(changed(kept, version=2, seen={"count": 3, **OLD_WIDTHS}))) == unscoped
 
 
-WIDTHS = {"key_bytes": 16, "ms_bytes": 8, "content_bytes": 8}
+WIDTHS = {"unscoped": 0, **OLD_WIDTHS}
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"version": 3}, "signals snapshot: version 3 must be 1 to 2, which this release reads"),
+        ({"version": 4}, "signals snapshot: version 4 must be 1 to 3, which this release reads"),
         ({"late": 1}, "signals snapshot: late is no field that this release knows"),
         ({"seen": {"count": 3, **WIDTHS, "key_bytes": 20}}, "signals snapshot: key_bytes 20 must be 16"),
         ({"seen": {"count": 4, **WIDTHS}}, "signals snapshot: count 4 must be 3, the digests that follow"),

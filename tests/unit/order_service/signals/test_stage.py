@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -13,7 +14,9 @@ from fillstream.libs.common.messages.signals import LINKS, CancelOrder, Links, N
 from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of, latencies_of
 from fillstream.services.order_service.signals import seen
+from fillstream.services.order_service.signals.encode import instruction_of
 from fillstream.services.order_service.signals.seen import IDEMPOTENCY_MS
+from fillstream.services.order_service.signals.snapshot import Signals, dump
 from fillstream.services.order_service.signals.stage import SignalsStage
 
 T0 = 1_700_000_000_000
@@ -171,7 +174,8 @@ def test_the_same_signal_again_is_answered_and_not_repeated(desk: SignalsDesk) -
     assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "NewOrder"
     assert desk.json('{"symbol":"AAPL","side":"buy","quantity":1e2,"signal_id":"s1"}', T0 + 5) == {
         "type": "ReportStatus",
-        "v": 1,
+        "v": 2,
+        "request": "NewOrder",
         "signal_id": "s1",
         "account": DEFAULT_ACCOUNT,
         "order_id": None,
@@ -198,6 +202,7 @@ def test_a_cancel_by_number_again_asks_for_the_state_of_that_order(desk: Signals
     desk.flat(cancel)
     again = desk.flat(cancel)
     assert (again["type"], again["order_id"], again["client_order_id"]) == ("ReportStatus", "7", None)
+    assert again["request"] == "CancelOrder"
 
 
 def test_a_cancel_again_asks_for_the_state_of_the_order_it_named(desk: SignalsDesk) -> None:
@@ -212,14 +217,41 @@ def test_the_entrys_id_serves_when_a_signal_has_none(desk: SignalsDesk) -> None:
     assert desk.flat(BUY | {"signal_id": first["signal_id"]})["type"] == "ReportStatus"
 
 
-@pytest.mark.parametrize("change", [{"quantity": "101"}, {"side": "SELL"}, {"account": "b"}, {"client_order_id": "x"}])
+@pytest.mark.parametrize("change", [{"quantity": "101"}, {"side": "SELL"}, {"client_order_id": "x"}])
 def test_the_same_id_with_another_content_is_refused(desk: SignalsDesk, change: dict[str, str]) -> None:
     desk.flat(BUY | {"signal_id": "s1"})
     assert desk.refuses(BUY | {"signal_id": "s1"} | change) == (
         "duplicate_signal_id",
-        "signal_id: 's1' came before with another content; an id stands for one signal for 24 hours",
+        "signal_id: 's1' came before with another content; an id stands for one signal of an account for 24 hours",
     )
     assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "ReportStatus", "the first one still stands"
+
+
+def test_an_id_is_its_accounts(desk: SignalsDesk) -> None:
+    for account in ("alice", "bob"):
+        assert desk.flat(BUY | {"signal_id": "1", "account": account})["type"] == "NewOrder"
+    for account in ("alice", "bob"):
+        assert desk.flat(BUY | {"signal_id": "1", "account": account})["type"] == "ReportStatus"
+    assert desk.refuses(BUY | {"signal_id": "1", "account": "bob", "side": "SELL"})[0] == "duplicate_signal_id"
+
+
+def test_what_an_older_release_remembered_is_known_by_the_id_alone_for_its_day(desk: SignalsDesk) -> None:
+    """Its digests are of ids without accounts, and cannot be made anew."""
+    signal = BUY | {"signal_id": "1", "account": "alice"}
+    content = blake2b(orjson.dumps(instruction_of(dict(signal), "1-0")), digest_size=seen.CONTENT_BYTES).digest()
+    old = seen.SeenSignals()
+    old.remember(blake2b(b"1", digest_size=seen.KEY_BYTES).digest(), content, T0)
+    head, _, digests = dump(Signals(old, 1, 0)).partition(b"\n")
+    widths = {"count": 1, "key_bytes": 16, "ms_bytes": 8, "content_bytes": 8}
+    document = {**orjson.loads(head), "version": 2, "seen": widths}
+    desk.stage.restore(orjson.dumps(document) + b"\n" + digests)
+    assert desk.flat(signal, T0 + 1)["type"] == "ReportStatus", "nothing is done twice"
+    assert desk.refuses(signal | {"account": "bob"})[0] == "duplicate_signal_id"
+    other = SignalsDesk()
+    other.stage.restore(desk.stage.snapshot())
+    assert other.flat(signal, T0 + 2)["type"] == "ReportStatus", "a snapshot of this release keeps which they are"
+    assert other.flat(signal | {"account": "bob"}, T0 + IDEMPOTENCY_MS)["type"] == "NewOrder"
+    assert other.stage._seen.unscoped == 0
 
 
 def test_an_id_is_remembered_for_a_day_of_log_time(desk: SignalsDesk) -> None:
