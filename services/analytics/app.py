@@ -36,6 +36,7 @@ from fillstream.libs.common.runtime.log import connect
 from fillstream.libs.common.runtime.waiting import wait_for_redis
 from fillstream.services.analytics.ingest import Ingest, exit_code_of
 from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
+from fillstream.services.analytics.numbers import TooFine, scales_of
 from fillstream.services.analytics.query.api import DEFAULT_LIMIT, MAX_RUNNING, Answer, Queries, QueryError
 from fillstream.services.analytics.read.reader import accept_gaps, public_streams
 from fillstream.services.analytics.schema import SchemaError
@@ -207,9 +208,10 @@ def build(settings: Settings) -> App:
     Raises:
         StoreError: the database file cannot be opened.
         SchemaError: it has tables that this version cannot write.
+        TooFine: an instrument is counted in steps that no column holds.
     """
     metrics = AnalyticsMetrics()
-    store = Store(settings.database.path)
+    store = Store(settings.database.path, scales_of(settings.instruments, settings.execution.venues.values()))
     queries = Queries(store.cursor, metrics.queried)
     ingest = Ingest(settings, store, metrics, queries.interrupt)
     # FastStream's own connection: it says whether Redis answers, while the reader's is busy.
@@ -248,6 +250,9 @@ def serve() -> None:
     os.nice(NICENESS)
     try:
         app = build(settings)
+    except TooFine as error:
+        logger.critical("%s", error)
+        sys.exit(EXIT_SETTINGS)
     except (StoreError, SchemaError) as error:
         logger.critical("analytics ends: %s", " ".join(str(error).split()))
         sys.exit(exit_code_of(error))
