@@ -8,15 +8,18 @@ in `undecodable` with the sentence that says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
+from fillstream.libs.common.messages.topology import id_key
 from fillstream.services.analytics.numbers import PRECISION, Number, Scales
 from fillstream.services.analytics.query.views import views
 from fillstream.services.analytics.schema import (
     FORMAT,
     GAPS,
+    GAPS_NUMBERS,
+    JOURNALS,
     LEVELS,
     OFFSETS,
     SCHEMA_FORMAT,
@@ -27,8 +30,11 @@ from fillstream.services.analytics.schema import (
     SchemaError,
     Table,
 )
+from fillstream.services.analytics.sinks.numbering import NUMBERED, Hole, Numbered, holes
 
 REBUILD = "move the file away to have it made again from the streams, or start the version that wrote it"
+ID_ORDER = "split_part(log_id, '-', 1)::UBIGINT, split_part(log_id, '-', 2)::UBIGINT"
+PAGE_ROWS = 10_000
 _NEW = "being_brought_up"
 _DECIMAL = re.compile(rf"DECIMAL\({PRECISION},(\d+)\)")
 _LEVELS = re.compile(rf"STRUCT\(price {_DECIMAL.pattern}, quantity {_DECIMAL.pattern}\)\[\]")
@@ -50,8 +56,11 @@ def migrate(connection: duckdb.DuckDBPyConnection, wanted: Scales) -> Scales:
     """
     connection.execute("BEGIN TRANSACTION")
     try:
-        for statement in (SCHEMA_FORMAT, OFFSETS, GAPS):
+        was_there = _types(connection, "journals")
+        for statement in (SCHEMA_FORMAT, OFFSETS, GAPS, JOURNALS):
             connection.execute(statement)
+        for name in GAPS_NUMBERS:
+            connection.execute(f"ALTER TABLE gaps ADD COLUMN IF NOT EXISTS {name} BIGINT")
         found = _format_of(connection)
         scales = wanted if found == _FIRST_FORMAT else wanted.at_least(_scales_of(connection))
         for name in views():
@@ -60,6 +69,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, wanted: Scales) -> Scales:
             connection.execute(f'ALTER TABLE gaps ALTER "time" TYPE {TIME}')
         for table in (UNDECODABLE_TABLE, *(each for each in TABLES if each is not UNDECODABLE_TABLE)):
             _bring_up(connection, table, scales)
+        if not was_there:
+            _number(connection)
         for name, query in views().items():
             connection.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
         connection.execute("DELETE FROM schema_format")
@@ -69,6 +80,52 @@ def migrate(connection: duckdb.DuckDBPyConnection, wanted: Scales) -> Scales:
         connection.execute("ROLLBACK")
         raise
     return scales
+
+
+def _number(connection: duckdb.DuckDBPyConnection) -> None:
+    """Look once through the journals of a file that did not watch their numbers: what is missing, where they end."""
+    for table in NUMBERED:
+        rows = connection.execute(
+            f"SELECT log_stream, log_id, seq FROM {table} WHERE seq IS NOT NULL "  # noqa: S608 - names of our own
+            f"ORDER BY log_stream, {ID_ORDER}"
+        )
+        stands: dict[str, Numbered] = {}
+        found: list[Hole] = []
+        while page := rows.fetchmany(PAGE_ROWS):
+            for stream, entry_id, seq in page:
+                more, stands[stream] = holes(stream, stands.get(stream, Numbered()), [(entry_id, seq)])
+                found += more
+        note_numbering(connection, found, stands)
+
+
+def note_numbering(
+    connection: duckdb.DuckDBPyConnection, found: Sequence[Hole], stands: Mapping[str, Numbered]
+) -> None:
+    """Note holes, each on the gap that it was noticed as before, or as one of its own, and where the journals stand."""
+    for hole in found:
+        noticed = connection.execute(
+            "SELECT rowid, after_id, upto_id FROM gaps WHERE stream = ? AND from_seq IS NULL", [hole.stream]
+        ).fetchall()
+        within = [
+            row
+            for row, after_id, upto_id in noticed
+            if id_key(hole.after_id) <= id_key(after_id) and id_key(upto_id) < id_key(hole.upto_id)
+        ]
+        if within and hole.entries:
+            connection.execute(
+                "UPDATE gaps SET from_seq = ?, upto_seq = ? WHERE rowid = ?", [hole.from_seq, hole.upto_seq, within[-1]]
+            )
+            continue
+        numbers = [hole.from_seq, hole.upto_seq] if hole.entries else [None, None]
+        connection.execute(
+            "INSERT INTO gaps VALUES (?, ?, ?, ?, now()::TIMESTAMP, ?, ?, ?)",
+            [hole.stream, hole.after_id, hole.upto_id, hole.entries, hole.text, *numbers],
+        )
+    for stream, last in stands.items():
+        connection.execute(
+            "INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq, id = excluded.id",
+            [stream, last.seq, last.id],
+        )
 
 
 def _format_of(connection: duckdb.DuckDBPyConnection) -> int:

@@ -231,9 +231,14 @@ OFFSETS = "CREATE TABLE IF NOT EXISTS offsets (stream VARCHAR PRIMARY KEY, id VA
 """Where each stream has been read to, committed with the rows: the last id, and how many entries it had up to there."""
 GAPS = (
     "CREATE TABLE IF NOT EXISTS gaps "
-    '(stream VARCHAR, after_id VARCHAR, upto_id VARCHAR, entries BIGINT, "time" TIMESTAMP, "text" VARCHAR)'
+    '(stream VARCHAR, after_id VARCHAR, upto_id VARCHAR, entries BIGINT, "time" TIMESTAMP, "text" VARCHAR, '
+    "from_seq BIGINT, upto_seq BIGINT)"
 )
 """What the log no longer had when analytics got there, each with the sentence that said so."""
+GAPS_NUMBERS = ("from_seq", "upto_seq")
+"""Which of a journal's numbers are missing, null of other streams and where nothing came behind the gap yet."""
+JOURNALS = "CREATE TABLE IF NOT EXISTS journals (stream VARCHAR PRIMARY KEY, seq BIGINT, id VARCHAR)"
+"""The last row of each stream that numbers its events, committed with it."""
 SCHEMA_FORMAT = "CREATE TABLE IF NOT EXISTS schema_format (format BIGINT)"
 
-INTERNAL_TABLES = ("offsets", "gaps", "schema_format")
+INTERNAL_TABLES = ("offsets", "gaps", "journals", "schema_format")

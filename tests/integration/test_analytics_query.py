@@ -57,6 +57,7 @@ def test_sql_over_http_is_answered_with_columns_and_rows(stored: Process) -> Non
         ],
         "rows": [["2.075", 2, "2023-11-14T22:13:20.002Z", "inf"]],
         "truncated": False,
+        "incomplete": [],
     }
     assert stored.query("SELECT * FROM range(5)", limit=3).json()["truncated"] is True
 

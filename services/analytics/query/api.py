@@ -1,8 +1,8 @@
 """Questions to the database, answered as JSON.
 
-Flows in: SQL with a row limit. Flows out: `{"columns": [{"name", "type"}], "rows": [[...]], "truncated": bool}`. Never
-changes the database, never runs longer or answers with more than its limits, never turns a number into a nearby one:
-decimals are text, and so are integers that a double does not hold.
+Flows in: SQL with a row limit. Flows out: `{"columns": [{"name", "type"}], "rows": [[...]], "truncated": bool,
+"incomplete": [sentence, ...]}`. Never changes the database, never runs longer or answers with more than its limits,
+never turns a number into a nearby one: decimals are text, and so are integers that a double does not hold.
 """
 
 from __future__ import annotations
@@ -59,11 +59,12 @@ class QueryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Columns as (name, DuckDB type), rows in order, and whether there were more."""
+    """Columns as (name, DuckDB type), rows in order, whether there were more, and what may be missing, in sentences."""
 
     columns: list[tuple[str, str]]
     rows: list[list[Any]]
     truncated: bool
+    incomplete: Sequence[str] = ()
 
     def json(self) -> bytes:
         """Return the answer as the API gives it."""
@@ -72,6 +73,7 @@ class Answer:
                 "columns": [{"name": name, "type": kind} for name, kind in self.columns],
                 "rows": self.rows,
                 "truncated": self.truncated,
+                "incomplete": list(self.incomplete),
             }
         )
 

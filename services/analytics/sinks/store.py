@@ -14,9 +14,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from fillstream.services.analytics.migration import migrate
+from fillstream.services.analytics.migration import migrate, note_numbering
 from fillstream.services.analytics.numbers import Scales
+from fillstream.services.analytics.query.incomplete import Missing
 from fillstream.services.analytics.schema import TABLES
+from fillstream.services.analytics.sinks.numbering import NUMBERED, Hole, Numbered, holes
 
 MEMORY_LIMIT = "512MB"
 """DuckDB's memory, for the writer and all queries together."""
@@ -103,6 +105,10 @@ class Store:
         scales: what its numbers must have room for.
         memory_limit: as DuckDB writes sizes.
 
+    Attributes:
+        scales: the decimals of its numbers.
+        missing: what the log no longer had, by stream; renewed by a commit that notices more.
+
     Raises:
         StoreError: it cannot be opened now; another start may.
         Damaged: it cannot be opened at all.
@@ -131,6 +137,11 @@ class Store:
             self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
             self._connection.execute("SET lock_configuration = true")
             self.scales = migrate(self._connection, scales or Scales())
+            self.missing = self._missing()
+            self._journals = {
+                stream: Numbered(seq, entry_id)
+                for stream, seq, entry_id in self._connection.execute("SELECT * FROM journals").fetchall()
+            }
         except duckdb.Error as error:
             told = _first_line(error)
             if any(sign in told.lower() for sign in PASSING):
@@ -159,15 +170,18 @@ class Store:
         """
         connection = self._connection
         rows = 0
+        gaps = list(gaps)
+        found, stands = self._numbering(tables)
         try:
             connection.execute("BEGIN TRANSACTION")
             for name, parts in tables.items():
                 rows += self._append(name, pa.concat_tables(parts))
             for gap in gaps:
                 connection.execute(
-                    "INSERT INTO gaps VALUES (?, ?, ?, ?, epoch_ms(?::BIGINT), ?)",
+                    "INSERT INTO gaps VALUES (?, ?, ?, ?, epoch_ms(?::BIGINT), ?, NULL, NULL)",
                     [gap.stream, gap.after_id, gap.upto_id, gap.entries, gap.noticed_ms, gap.text],
                 )
+            note_numbering(connection, found, stands)
             for stream, offset in offsets.items():
                 connection.execute(
                     "INSERT INTO offsets VALUES (?, ?, ?) "
@@ -175,6 +189,9 @@ class Store:
                     [stream, offset.id, offset.entries],
                 )
             connection.execute("COMMIT")
+            self._journals.update(stands)
+            if gaps or found:
+                self.missing = self._missing()
         except duckdb.Error as error:
             self._roll_back()
             if isinstance(error, duckdb.OutOfMemoryException):
@@ -186,6 +203,30 @@ class Store:
                 "Redis and are read again at the next start. If the disk is full, make room"
             ) from error
         return rows
+
+    def _numbering(self, tables: Mapping[str, list[pa.Table]]) -> tuple[list[Hole], dict[str, Numbered]]:
+        """Return what is missing between rows that are to be appended, and where their journals stand with them."""
+        found: list[Hole] = []
+        stands: dict[str, Numbered] = {}
+        for name in NUMBERED:
+            for part in tables.get(name, []):
+                # A decoder's part is of one stream.
+                stream = part.column("log_stream")[0].as_py()
+                rows = zip(part.column("log_id").to_pylist(), part.column("seq").to_pylist(), strict=True)
+                last = stands.get(stream) or self._journals.get(stream, Numbered())
+                more, stands[stream] = holes(stream, last, rows)
+                found += more
+        return found, stands
+
+    def _missing(self) -> tuple[Missing, ...]:
+        rows = self._connection.execute(
+            "SELECT stream, sum(entries)::BIGINT, count(*), min(from_seq), max(upto_seq), "
+            "strftime(min(\"time\"), '%Y-%m-%dT%H:%M:%SZ') FROM gaps GROUP BY stream ORDER BY stream"
+        ).fetchall()
+        return tuple(
+            Missing(stream, entries, gaps, None if low is None else (low, high), since)
+            for stream, entries, gaps, low, high, since in rows
+        )
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of its own to the same database, for one thread."""

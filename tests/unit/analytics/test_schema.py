@@ -499,7 +499,7 @@ def test_rows_and_offsets_are_committed_together_or_not_at_all(store: Store) -> 
     store.commit(batch.tables, {"s": Offset("5-1", 9)}, [gap])
     assert store.offsets() == {"s": Offset("5-1", 9)}
 
-    wrong = {"events": [pa.table({"no_such_column": [1]})]}
+    wrong = {"trades": [pa.table({"no_such_column": [1]})]}
     with pytest.raises(Exception, match="nothing is lost"):
         store.commit({**batch.tables, **wrong}, {"s": Offset("6-1", 10)}, [])
 
