@@ -1,21 +1,45 @@
 """Questions to analytics over HTTP.
 
-Flows in: SQL, or the name of a page. Flows out: rows as plain dicts, decimals as analytics wrote them. Never retries.
+Flows in: SQL, or the name of a page. Flows out: rows as plain dicts, decimals as analytics wrote them, and what may be
+missing. Never retries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any
 
 import httpx
 
 from fillstream.cli.exit_codes import Exit, Stop
+from fillstream.tools.render import printable
 
 TIMEOUT_S = 60.0
 
 Parameter = str | int | Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What analytics answered.
+
+    Attributes:
+        columns: names, no two alike, and DuckDB types, in order.
+        rows: by the columns' names.
+        truncated: whether there are more rows.
+        incomplete: a sentence for each stream of which analytics has not seen everything.
+    """
+
+    columns: list[dict[str, str]]
+    rows: list[dict[str, Any]]
+    truncated: bool
+    incomplete: list[str]
+
+    def json(self) -> dict[str, Any]:
+        """Return it as every command with --json prints it."""
+        return asdict(self)
 
 
 class AnalyticsClient:
@@ -36,10 +60,8 @@ class AnalyticsClient:
     ) -> None:
         self._http.close()
 
-    def rows(
-        self, path: str, params: Mapping[str, str | int | Sequence[str] | None] | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the rows of a page: `/orders`, `/fills`, `/positions`, `/orders/{id}`.
+    def find(self, path: str, params: Mapping[str, Parameter] | None = None) -> Found:
+        """Return what a page has: `/orders`, `/fills`, `/positions`, `/orders/{id}`.
 
         Args:
             path: the page.
@@ -50,16 +72,11 @@ class AnalyticsClient:
             httpx.TransportError: it does not answer.
         """
         given = {name: value for name, value in (params or {}).items() if value is not None}
-        answer = self._answer(self._http.get(path, params=given))
-        names = [column["name"] for column in answer["columns"]]
-        return [dict(zip(names, row, strict=True)) for row in answer["rows"]]
+        return _found(self._answer(self._http.get(path, params=given)))
 
-    def sql(self, text: str, limit: int) -> dict[str, Any]:
-        """Return `columns` (name, type), `rows` (lists) and `truncated` of a query.
-
-        Raises: as `rows`.
-        """
-        return self._answer(self._http.post("/query", json={"sql": text, "limit": limit}))
+    def sql(self, text: str, limit: int) -> Found:
+        """Return what a query found. Raises as `find`."""
+        return _found(self._answer(self._http.post("/query", json={"sql": text, "limit": limit})))
 
     @staticmethod
     def _answer(response: httpx.Response) -> dict[str, Any]:
@@ -73,4 +90,23 @@ class AnalyticsClient:
             str(body.get("error") or body.get("detail") or response.text) if isinstance(body, dict) else response.text
         )
         code = Exit.NOT_FOUND if response.status_code == httpx.codes.NOT_FOUND else Exit.NO
+        incomplete = body.get("incomplete", ()) if isinstance(body, dict) else ()
+        text = "\n".join((text.strip(), *(f"incomplete: {printable(str(each))}" for each in incomplete)))
         raise Stop(code, text.strip() or f"analytics answered {response.status_code}")
+
+
+def _found(answer: Mapping[str, Any]) -> Found:
+    columns = [dict(column) for column in answer["columns"]]
+    seen: dict[str, int] = {}
+    for column in columns:
+        name = column["name"]
+        seen[name] = seen.get(name, 0) + 1
+        while seen[name] > 1 and f"{name}_{seen[name]}" in seen:
+            seen[name] += 1
+        if seen[name] > 1:
+            column["name"] = f"{name}_{seen[name]}"
+            seen[column["name"]] = 1
+    names = [column["name"] for column in columns]
+    rows = [dict(zip(names, row, strict=True)) for row in answer["rows"]]
+    # An analytics of 0.1.0 does not tell.
+    return Found(columns, rows, bool(answer["truncated"]), list(answer.get("incomplete", ())))

@@ -18,7 +18,8 @@ import redis
 import typer
 
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.demo.feeds import FeedError, Listed, Moment, last_mids, publish, synthetic
+from fillstream.demo.feeds import Listed, Moment, last_mids, publish, synthetic
+from fillstream.demo.market_files import FeedError
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.process_log import log_format, set_up_log
 from fillstream.libs.common.process.settings import SettingsError
@@ -58,7 +59,8 @@ def run(
             wait_for_redis(client)
             publish(client, topology, moments, speed, tally.add, partial(_outlast, client), venue)
         except FeedError as error:
-            raise Stop(Exit.USAGE, str(error)) from error
+            told = f"{error}; {tally.records:,} quotes and trades before it are published"
+            raise Stop(Exit.USAGE, told) from error
         except KeyboardInterrupt:
             logger.info("the feed was asked to stop, after %d quotes and trades", tally.records)
             raise typer.Exit(Exit.OK) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +37,12 @@ def redis_url_of(text: str | None) -> str | None:
 
 def _http_url(text: str | None) -> str | None:
     if text is not None and not text.startswith(("http://", "https://")):
+        if ".duckdb" in text or os.path.exists(text):  # noqa: PTH110 - any text, URLs and what is no path included
+            raise typer.BadParameter(
+                f"{text} is a file, and this takes http://host:port: only one process may open a DuckDB file, and "
+                "while the desk runs that is analytics; leave the option out to ask it. When the desk has stopped, any "
+                "DuckDB opens the file (SET TimeZone = 'UTC' first)"
+            )
         raise typer.BadParameter(f"{text} is not http://host:port")
     return text
 

@@ -2,28 +2,34 @@
 
 Flows in: a file or a seed, and the instruments. Flows out: `Moment`s, each a 64-byte command record for one symbol
 partition; `publish` appends them to the engine's inbox as frames. Prices become ticks and quantities lots exactly; what
-is not a whole tick or lot is refused with its line. Never invents a price it was not given (`synthetic` aside).
+is not a whole tick or lot is refused with its line. Sizes are rounded down to lots where that is asked for. Never
+invents a price it was not given (`synthetic` aside).
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from itertools import count, islice
+from math import floor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 import redis
 
+from fillstream.demo.market_files import EndsEarly, FeedError, Reading, binary_lines, text_lines
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY, Command, CommandType, Side
 from fillstream.libs.common.messages.reference import InstrumentTerms
 from fillstream.libs.common.messages.topology import SIM, Topology
-from fillstream.libs.common.values.money import Scale
+from fillstream.libs.common.values.money import MAX_DIGITS, Scale
+from fillstream.libs.common.values.naming import shorten
 
 FRAME_RECORDS = 100
 """Records in a frame when the feed runs as fast as it can."""
@@ -40,14 +46,12 @@ PRINTS = 0.3
 REPEAT_S = 10.0
 """A paced market that stands still for so long has its quotes repeated (seconds): well below the age at which a quote
 is taken for a dead feed's. What was traded against them is there again, as where others quote the same price."""
+MAX_SIZE_CHARACTERS = 400
+"""Of a size that is to be rounded: binary floats written out have up to 327 digits before or behind the point."""
 CSV_COLUMNS = ("time_ns", "symbol", "bid_px", "bid_qty", "ask_px", "ask_qty")
 
 
 _TYPE = frames.offset_of("fs_command", "type")
-
-
-class FeedError(Exception):
-    """A feed that cannot be read: names the file, the line, the field and the value."""
 
 
 class Moment(NamedTuple):
@@ -84,57 +88,97 @@ def listed(instruments: Mapping[str, InstrumentTerms]) -> dict[str, Listed]:
 # ---------------------------------------------------------------------------------------------------- sources
 
 
-def binance(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment]:
+def binance(path: Path, instruments: Mapping[str, Listed], reading: Reading | None = None) -> Iterator[Moment]:
     """Yield the bookTicker and trade messages of a Binance capture (lines of `local-ns JSON`, plain or gzip).
 
-    Other message types are passed over, and so are trades with `X` NA, which Binance sends with price and quantity 0
-    now and then: nothing traded. Symbols that are not configured are refused.
+    They may be wrapped as combined streams have them (`{"stream": …, "data": {…}}`) or not. Other messages, answers to
+    requests, snapshots and blank lines are passed over and counted, and so are trades with `X` NA, which Binance sends
+    with price and quantity 0 now and then: nothing traded. Symbols that are not configured are refused.
 
     Raises:
-        FeedError: a line is not such a message, or its numbers are not whole ticks and lots, or none an engine takes.
+        EndsEarly: the file is cut off, or damaged from somewhere on; everything before was yielded.
+        FeedError: a line is no message, or its numbers are not whole ticks and lots, or none an engine takes.
     """
-    for number, line in _lines(path):
-        stamp, _, body = line.partition(b" ")
+    reading = reading or Reading()
+    for number, line in binary_lines(path):
         try:
-            data = orjson.loads(body)["data"]
-            kind = "quote" if "u" in data and "A" in data else data.get("e")
-            if kind == "quote":
-                one = _instrument(instruments, data["s"])
-                record = _quote(one, data, ("b", "B", "a", "A"))
-            elif kind == "trade":
-                if data.get("X") == "NA":
-                    continue
-                one = _instrument(instruments, data["s"])
-                # `m`: the buyer was the maker, so the seller came in (Binance spot API, trade streams).
-                side = Side.SELL if data["m"] else Side.BUY
-                quantity = _quantity(one, data["q"], "q", least=1)
-                record = frames.print_trade(one.id, side, _price(one, data["p"], "p"), quantity)
-            else:
-                continue
-            yield Moment(int(stamp), data["s"], record)
-        except (ValueError, KeyError, TypeError) as error:
-            raise FeedError(f"{path}:{number}: {type(error).__name__}: {error}") from error
+            moment = _binance_moment(line, instruments, reading)
+        except orjson.JSONDecodeError as error:
+            told = f"{path}:{number}: must be a time in nanoseconds, a space and JSON: {error}"
+            if line.endswith(b"\n"):
+                raise FeedError(told) from error
+            raise EndsEarly(f"{told}; it ends in the middle of a line") from error
+        except ValueError as error:
+            raise FeedError(f"{path}:{number}: {error}") from error
+        if moment is not None:
+            yield moment
 
 
-def quotes_csv(path: Path, instruments: Mapping[str, Listed]) -> Iterator[Moment]:
-    """Yield the quotes of a CSV file with the columns time_ns, symbol, bid_px, bid_qty, ask_px, ask_qty.
+def _binance_moment(line: bytes, instruments: Mapping[str, Listed], reading: Reading) -> Moment | None:
+    """Return what a line of a capture says of the market, None when it says nothing."""
+    if not line.strip():
+        reading.passed_over["blank"] += 1
+        return None
+    stamp, _, body = line.partition(b" ")
+    message = orjson.loads(body)
+    time_ns = _time_ns(stamp.decode(errors="replace"), "time")
+    data = message.get("data", message) if isinstance(message, dict) else message
+    if not isinstance(data, dict):
+        reading.passed_over["other"] += 1
+        return None
+    if "u" in data and "A" in data:
+        one = _instrument(instruments, _text(_field(data, "s"), "s"))
+        bid, ask = _side(one, data, "b", "B", reading), _side(one, data, "a", "A", reading)
+        return Moment(time_ns, data["s"], frames.quote(one.id, *bid, *ask))
+    if data.get("e") == "trade" and data.get("X") == "NA":
+        reading.passed_over["trade that is none"] += 1
+        return None
+    if data.get("e") == "trade":
+        one = _instrument(instruments, _text(_field(data, "s"), "s"))
+        # `m`: the buyer was the maker, so the seller came in (Binance spot API, trade streams).
+        side = Side.SELL if _field(data, "m") else Side.BUY
+        price, quantity = _price(one, _field(data, "p"), "p"), _size(one, _field(data, "q"), "q", reading, least=1)
+        if reading.round_sizes and not quantity:
+            reading.passed_over["trade below a lot"] += 1
+            return None
+        return Moment(time_ns, data["s"], frames.print_trade(one.id, side, price, quantity))
+    reading.passed_over[_kind_of(data)] += 1
+    return None
+
+
+def _kind_of(data: Mapping[str, Any]) -> str:
+    """Return what to call a message that is no quote and no trade."""
+    if isinstance(data.get("e"), str):
+        return ascii(data["e"])[1:-1][:40]
+    if "lastUpdateId" in data:
+        return "snapshot"
+    return "answer" if "id" in data or "result" in data or "error" in data else "other"
+
+
+def quotes_csv(path: Path, instruments: Mapping[str, Listed], reading: Reading | None = None) -> Iterator[Moment]:
+    """Yield the quotes of a CSV file, plain or gzip: time_ns, symbol, bid_px, bid_qty, ask_px, ask_qty.
 
     Raises:
+        EndsEarly: it is packed, and cut off or damaged; every whole line before was yielded.
         FeedError: a column is missing, or a row's numbers are not whole ticks and lots, or none an engine takes. A
             locked or crossed quote is one, which says what the market was.
     """
-    with path.open(newline="") as file:
-        rows = csv.DictReader(file)
+    reading = reading or Reading()
+    rows = csv.DictReader(text_lines(path))
+    try:
         missing = [column for column in CSV_COLUMNS if column not in (rows.fieldnames or ())]
         if missing:
             raise FeedError(f"{path}:1: columns {missing} are missing; a quotes file has {', '.join(CSV_COLUMNS)}")
         for row in rows:
-            try:
-                one = _instrument(instruments, row["symbol"])
-                record = _quote(one, row, ("bid_px", "bid_qty", "ask_px", "ask_qty"))
-                yield Moment(int(row["time_ns"]), row["symbol"], record)
-            except (ValueError, TypeError) as error:
-                raise FeedError(f"{path}:{rows.line_num}: {error}") from error
+            one = _instrument(instruments, _field(row, "symbol"))
+            bid = _side(one, row, "bid_px", "bid_qty", reading)
+            ask = _side(one, row, "ask_px", "ask_qty", reading)
+            time_ns = _time_ns(_field(row, "time_ns"), "time_ns")
+            yield Moment(time_ns, row["symbol"], frames.quote(one.id, *bid, *ask))
+    except ValueError as error:
+        raise FeedError(f"{path}:{rows.line_num}: {error}") from error
+    except csv.Error as error:  # of the line that it could not take apart
+        raise FeedError(f"{path}:{rows.line_num + 1}: {error}") from error
 
 
 def synthetic(
@@ -187,6 +231,23 @@ def _walk(number: int, mid: int, dice: random.Random) -> tuple[int, bytes]:
     half = dice.randrange(1, 1 + width)
     bid_qty, ask_qty = dice.randrange(100, 5_000), dice.randrange(100, 5_000)
     return mid, frames.quote(number, mid - half, bid_qty, mid + half, ask_qty)
+
+
+def proven(make: Callable[[], Iterator[Moment]], reading: Reading) -> Iterator[Moment]:
+    """Return the moments of a file that was read once to its end before: what is wrong with one is told first.
+
+    Args:
+        make: reads it.
+        reading: counts from here on.
+
+    Raises:
+        FeedError: a line of it is refused. A file that ends early is none of these: it is good up to there.
+    """
+    with suppress(EndsEarly):
+        for _ in make():
+            pass
+    reading.passed_over.clear()
+    return make()
 
 
 # ------------------------------------------------------------------------------------------------- publishing
@@ -246,6 +307,15 @@ class _Publishing:
 
     def run(self, moments: Iterator[Moment]) -> int:
         """Append every moment; return how many records went out."""
+        try:
+            self._append(moments)
+        except FeedError:
+            self._flush()  # what was read before is good
+            raise
+        self._flush()
+        return self._total
+
+    def _append(self, moments: Iterator[Moment]) -> None:
         began_s, first_ns = time.monotonic(), None
         for moment in moments:
             if self._speed is not None:
@@ -258,8 +328,6 @@ class _Publishing:
             self._put(moment.symbol, moment.record)
             if sum(map(len, self._waiting.values())) >= FRAME_RECORDS and self._flush():
                 began_s, first_ns = time.monotonic(), moment.time_ns
-        self._flush()
-        return self._total
 
     def _put(self, symbol: str, record: bytes) -> None:
         self._waiting.setdefault(self._topology.symbol_partition(symbol), []).append(record)
@@ -326,9 +394,11 @@ def _two_sided_quotes(frame: bytes) -> list[Command]:
 # ---------------------------------------------------------------------------------------------------- reading
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        yield from enumerate(file, start=1)
+def _field(row: Mapping[str, Any], name: str) -> Any:
+    value = row.get(name)
+    if value is None:
+        raise ValueError(f"{name}: is missing")
+    return value
 
 
 def _instrument(instruments: Mapping[str, Listed], symbol: str) -> Listed:
@@ -337,18 +407,26 @@ def _instrument(instruments: Mapping[str, Listed], symbol: str) -> Listed:
     return instruments[symbol]
 
 
-def _quote(one: Listed, values: Mapping[str, str], fields: tuple[str, str, str, str]) -> bytes:
-    """Return a quote as a record; `fields` are the names of bid, its quantity, ask, its quantity."""
-    sides = []
-    for price, quantity in (fields[:2], fields[2:]):
-        lots = _quantity(one, values[quantity], quantity, least=0)
-        # Of a side that is not there, the price says nothing.
-        sides += [_price(one, values[price], price) if lots else 0, lots]
-    return frames.quote(one.id, *sides)
+def _time_ns(text: str, field: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < MAX_DIGITS):
+        raise ValueError(f"{field}: {shorten(text)} is no whole number of nanoseconds since 1970")
+    return int(text)
 
 
-def _price(one: Listed, text: str, field: str) -> int:
-    ticks = _units(one.ticks, text, field)
+def _side(one: Listed, row: Mapping[str, Any], price: str, size: str, reading: Reading) -> tuple[int, int]:
+    """Return one side of a quote, in ticks and lots; 0 and 0 where rounding leaves no lot of it."""
+    lots = _size(one, _field(row, size), size, reading)
+    # Of a side that is not there, the price says nothing.
+    return (_price(one, _field(row, price), price), lots) if lots else (0, 0)
+
+
+def _price(one: Listed, text: Any, field: str) -> int:
+    ticks = one.ticks.units(_text(text, field))
+    if ticks is None:
+        raise ValueError(
+            f"{field}: {text} is not a whole multiple of tick_size {one.ticks.step}; a price is never rounded "
+            "(--round-sizes is about sizes): write it with the digits that the venue gave"
+        )
     if abs(ticks) > MAX_PRICE:
         raise ValueError(f"{field}: {text} must be from -{MAX_PRICE} to {MAX_PRICE} ticks of {one.ticks.step}")
     if ticks <= 0 and not one.negative_prices:
@@ -356,11 +434,38 @@ def _price(one: Listed, text: str, field: str) -> int:
     return ticks
 
 
-def _quantity(one: Listed, text: str, field: str, *, least: int) -> int:
-    lots = _units(one.lots, text, field)
-    if not least <= lots <= MAX_QTY:
+def _size(one: Listed, text: Any, field: str, reading: Reading, least: int = 0) -> int:
+    if reading.round_sizes:
+        lots: int | None = _rounded_down(one.lots, _text(text, field), field)
+    else:
+        lots = one.lots.units(_text(text, field))
+    if lots is None:
+        raise ValueError(
+            f"{field}: {text} is not a whole multiple of lot_size {one.lots.step}; --round-sizes rounds sizes down to "
+            "whole lots"
+        )
+    if not (0 if reading.round_sizes else least) <= lots <= MAX_QTY:
         raise ValueError(f"{field}: {text} must be from {least} to {MAX_QTY} lots of {one.lots.step}")
     return lots
+
+
+def _rounded_down(lots: Scale, text: str, field: str) -> int:
+    """Return the whole lots in a size, whatever noise of binary floats is at its end."""
+    try:
+        size = Decimal(text) if len(text) <= MAX_SIZE_CHARACTERS else None
+    except InvalidOperation:
+        size = None
+    if size is None or not size.is_finite() or size < 0 or size.adjusted() > MAX_DIGITS:
+        raise ValueError(
+            f"{field}: {shorten(text)} is no size: a number of at most {MAX_DIGITS} digits before the point"
+        )
+    return floor(Fraction(size) / Fraction(lots.step))
+
+
+def _text(value: Any, field: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{field}: {shorten(value)} must be text: a number of JSON may have lost digits already")
+    return value
 
 
 def _units(scale: Scale, text: str, field: str) -> int:

@@ -11,10 +11,11 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import orjson
@@ -36,7 +37,9 @@ from fillstream.libs.common.runtime.log import connect
 from fillstream.libs.common.runtime.waiting import wait_for_redis
 from fillstream.services.analytics.ingest import Ingest, exit_code_of
 from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
+from fillstream.services.analytics.numbers import TooFine, scales_of
 from fillstream.services.analytics.query.api import DEFAULT_LIMIT, MAX_RUNNING, Answer, Queries, QueryError
+from fillstream.services.analytics.query.incomplete import sentences
 from fillstream.services.analytics.read.reader import accept_gaps, public_streams
 from fillstream.services.analytics.schema import SchemaError
 from fillstream.services.analytics.sinks.store import Offset, Store, StoreError
@@ -51,26 +54,38 @@ MAX_WAITING_QUERIES = 32
 MAX_DATA_BYTES = 3 * 1024**3
 """Writable memory this process may map: about twice what it maps under load, most of which it never touches."""
 ORDER_PATH = "/orders/"
+NOT_FOUND = 404
 REDIS_WAIT_S = 30.0
 """`accept-gaps` is typed by a person, who is told when Redis does not answer."""
 
 Handler = Callable[[], Answer]
 
-LISTS: dict[str, tuple[str, Mapping[str, str]]] = {
-    "orders": (
+
+class List(NamedTuple):
+    """A list: its query, which parameter filters which column, and the kind of stream that it comes from."""
+
+    query: str
+    filters: Mapping[str, str]
+    kind: str
+
+
+LISTS = {
+    "orders": List(
         "SELECT * FROM orders {where} ORDER BY received DESC, length(order_id) DESC, order_id DESC",
         {"account": "account", "symbol": "symbol", "status": "ord_status", "client_order_id": "client_order_id"},
+        "events",
     ),
-    "fills": (
+    "fills": List(
         "SELECT * FROM fills {where} ORDER BY time DESC, log_stream, seq DESC",
         {"account": "account", "symbol": "symbol", "order_id": "order_id"},
+        "events",
     ),
-    "positions": (
+    "positions": List(
         "SELECT * FROM positions {where} ORDER BY account, symbol",
         {"account": "account", "symbol": "symbol"},
+        "positions",
     ),
 }
-"""Each list: its query, and which parameter filters which column."""
 HISTORY = "SELECT * FROM events WHERE order_id = ? ORDER BY seq"
 
 
@@ -90,10 +105,12 @@ class Api:
 
     Args:
         queries: answers.
+        incomplete: returns what an answer from these kinds of streams (None: any) may lack, in sentences.
     """
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, incomplete: Callable[[Collection[str] | None], list[str]]) -> None:
         self._queries = queries
+        self._incomplete = incomplete
         self._pool = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="query")
         self._asked = 0
 
@@ -103,12 +120,12 @@ class Api:
         @post
         async def query(request: Request) -> AsgiResponse:
             """Answer one SELECT: `{"sql": ..., "limit": 1000}`, as JSON."""
-            return await self._answer(lambda: self._query(request))
+            return await self._answer(lambda: self._query(request), None)
 
         @get
         async def history(scope: Any) -> AsgiResponse:
             """Answer with every event of one order, oldest first."""
-            return await self._answer(lambda: self._history(scope["order_id"]))
+            return await self._answer(lambda: self._history(scope["order_id"]), {"events"})
 
         return [
             ("/query", query),
@@ -118,9 +135,9 @@ class Api:
 
     def _list_route(self, name: str) -> Any:
         async def listed(request: Request) -> AsgiResponse:
-            return await self._answer(lambda: self._list(name, request.query_params))
+            return await self._answer(lambda: self._list(name, request.query_params), {LISTS[name].kind})
 
-        filters = ", ".join((*LISTS[name][1], "limit"))
+        filters = ", ".join((*LISTS[name].filters, "limit"))
         text = f"List {name}, newest first where they have a time; filters: {filters}."
         return get(listed, description=f"{text} A filter that is repeated has alternatives.")
 
@@ -146,11 +163,11 @@ class Api:
     async def _history(self, order_id: str) -> Answer:
         answer = await self._in_thread(lambda: self._queries.select(HISTORY, [order_id]))
         if not answer.rows:
-            raise QueryError(404, f"order_id: {order_id[:40]} is no order analytics has seen")
+            raise QueryError(NOT_FOUND, f"order_id: {order_id[:40]} is no order analytics has seen")
         return _without_empty_columns(answer)
 
     async def _list(self, name: str, parameters: Mapping[str, list[str]]) -> Answer:
-        query, filters = LISTS[name]
+        query, filters, _ = LISTS[name]
         limit = DEFAULT_LIMIT
         conditions, values = [], []
         for parameter, given in parameters.items():
@@ -173,11 +190,14 @@ class Api:
         finally:
             self._asked -= 1
 
-    async def _answer(self, run: Callable[[], Awaitable[Answer]]) -> AsgiResponse:
+    async def _answer(self, run: Callable[[], Awaitable[Answer]], kinds: Collection[str] | None) -> AsgiResponse:
         try:
-            answer = await run()
+            answer = replace(await run(), incomplete=self._incomplete(kinds))
         except QueryError as error:
-            return _json(orjson.dumps({"error": error.text}), error.status)
+            told: dict[str, Any] = {"error": error.text}
+            if error.status == NOT_FOUND and (incomplete := self._incomplete(kinds)):
+                told["incomplete"] = incomplete  # it may have been there
+            return _json(orjson.dumps(told), error.status)
         # A large answer takes a while to write down; the event loop serves probes meanwhile.
         return _json(await asyncio.to_thread(answer.json), 200)
 
@@ -194,11 +214,8 @@ def _whole(text: str) -> int:
 
 def _without_empty_columns(answer: Answer) -> Answer:
     kept = [index for index in range(len(answer.columns)) if any(row[index] is not None for row in answer.rows)]
-    return Answer(
-        [answer.columns[index] for index in kept],
-        [[row[index] for index in kept] for row in answer.rows],
-        answer.truncated,
-    )
+    columns = [answer.columns[index] for index in kept]
+    return replace(answer, columns=columns, rows=[[row[index] for index in kept] for row in answer.rows])
 
 
 def build(settings: Settings) -> App:
@@ -207,10 +224,12 @@ def build(settings: Settings) -> App:
     Raises:
         StoreError: the database file cannot be opened.
         SchemaError: it has tables that this version cannot write.
+        TooFine: an instrument is counted in steps that no column holds.
     """
     metrics = AnalyticsMetrics()
-    store = Store(settings.database.path)
+    store = Store(settings.database.path, scales_of(settings.instruments, settings.execution.venues.values()))
     queries = Queries(store.cursor, metrics.queried)
+    streams = public_streams(settings.topology())
     ingest = Ingest(settings, store, metrics, queries.interrupt)
     # FastStream's own connection: it says whether Redis answers, while the reader's is busy.
     broker = RedisBroker(settings.redis_url, logger=logger)
@@ -229,7 +248,7 @@ def build(settings: Settings) -> App:
         asyncapi_path=docs_page(),
         asgi_routes=[
             *probes(broker, ingest.ready, metrics.registry),
-            *Api(queries).routes(),
+            *Api(queries, lambda kinds: sentences(store.missing, streams, kinds)).routes(),
         ],
     )
 
@@ -248,6 +267,9 @@ def serve() -> None:
     os.nice(NICENESS)
     try:
         app = build(settings)
+    except TooFine as error:
+        logger.critical("%s", error)
+        sys.exit(EXIT_SETTINGS)
     except (StoreError, SchemaError) as error:
         logger.critical("analytics ends: %s", " ".join(str(error).split()))
         sys.exit(exit_code_of(error))

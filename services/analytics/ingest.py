@@ -26,7 +26,7 @@ from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
 from fillstream.services.analytics.read.extent import Extent
 from fillstream.services.analytics.read.reader import LOSSY, LogLost, Reader, public_streams
 from fillstream.services.analytics.schema import SchemaError
-from fillstream.services.analytics.sinks.store import Store, StoreError
+from fillstream.services.analytics.sinks.store import Damaged, Store, StoreError
 from fillstream.services.analytics.sinks.writer import Waiting, Writer
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def tell(client: redis.Redis, settings: Settings, **fields: Any) -> None:
 def exit_code_of(error: BaseException) -> int:
     """Return the code to end with: whether another start may help, or a person has to."""
     match error:
-        case LogLost() | SchemaError():
+        case LogLost() | SchemaError() | Damaged():
             return EXIT_CANNOT_RECOVER
         case _:
             return EXIT_CRASHED

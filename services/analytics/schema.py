@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
-import duckdb
 import pyarrow as pa
 
 from fillstream.libs.common.messages.base import Message
@@ -25,18 +25,16 @@ from fillstream.libs.common.messages.journal import JournalEvent
 from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.positions import PositionMessage
 from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder
-from fillstream.services.analytics.query.views import views
+from fillstream.services.analytics.numbers import PRECISION, Number, Scales, number_of
 
-MONEY_PRECISION = 38
-MONEY_SCALE = 12
-MONEY_WHOLE_DIGITS = MONEY_PRECISION - MONEY_SCALE
-MONEY = f"DECIMAL({MONEY_PRECISION},{MONEY_SCALE})"
-MONEY_ARROW = pa.decimal128(MONEY_PRECISION, MONEY_SCALE)
-"""Prices, quantities and money: 26 digits before the point (a signal has at most 24 in all), 12 after it, as many as a
-mean price is given with. What does not fit is null in its row, and whole in `undecodable`."""
-TIME = "TIMESTAMP_MS"
-FORMAT = 1
-"""Counts changes of the tables that are more than new columns."""
+TIME = "TIMESTAMP"
+"""Microseconds, of which a message's time has thousands: `epoch_ms` and others know nothing of TIMESTAMP_MS."""
+FORMAT = 2
+"""Counts changes of the tables that are more than new columns. 1 (0.1.0) had one scale for every number, and
+TIMESTAMP_MS; its files are brought up."""
+FIELDS = "STRUCT(name BLOB, value BLOB)[]"
+LEVELS = "levels"
+"""Of a book: a list of prices and quantities."""
 
 ARROW_OF: dict[str, pa.DataType] = {
     "VARCHAR": pa.string(),
@@ -44,15 +42,9 @@ ARROW_OF: dict[str, pa.DataType] = {
     "BIGINT": pa.int64(),
     "BOOLEAN": pa.bool_(),
     "BLOB": pa.binary(),
-    TIME: pa.timestamp("ms"),
-    MONEY: MONEY_ARROW,
-    f"STRUCT(price {MONEY}, quantity {MONEY})[]": pa.list_(
-        pa.struct([("price", MONEY_ARROW), ("quantity", MONEY_ARROW)])
-    ),
-    "STRUCT(name BLOB, value BLOB)[]": pa.list_(pa.struct([("name", pa.binary()), ("value", pa.binary())])),
+    TIME: pa.timestamp("us"),
+    FIELDS: pa.list_(pa.struct([("name", pa.binary()), ("value", pa.binary())])),
 }
-LEVELS = f"STRUCT(price {MONEY}, quantity {MONEY})[]"
-FIELDS = "STRUCT(name BLOB, value BLOB)[]"
 
 
 class SchemaError(Exception):
@@ -61,15 +53,32 @@ class SchemaError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name and its DuckDB type."""
+    """A column: its name and what it holds, a DuckDB type, a kind of number, or LEVELS."""
 
     name: str
-    sql: str
+    kind: str
 
     @property
-    def arrow(self) -> pa.DataType:
-        """The Arrow type that DuckDB takes in without a conversion."""
-        return ARROW_OF[self.sql]
+    def number(self) -> Number | None:
+        """The kind of number it holds, None when it holds none."""
+        return self.kind if isinstance(self.kind, Number) else None
+
+    def sql(self, scales: Scales) -> str:
+        """Return its DuckDB type."""
+        if self.number is not None:
+            return scales.sql(self.number)
+        if self.kind == LEVELS:
+            return f"STRUCT(price {scales.sql(Number.PRICE)}, quantity {scales.sql(Number.QUANTITY)})[]"
+        return self.kind
+
+    def arrow(self, scales: Scales) -> pa.DataType:
+        """Return the Arrow type that DuckDB takes in without a conversion."""
+        if self.number is not None:
+            return pa.decimal128(PRECISION, scales.of(self.number))
+        if self.kind == LEVELS:
+            parts = [Column(each.value, each) for each in (Number.PRICE, Number.QUANTITY)]
+            return pa.list_(pa.struct([(part.name, part.arrow(scales)) for part in parts]))
+        return ARROW_OF[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +88,19 @@ class Table:
     name: str
     columns: tuple[Column, ...]
 
-    @property
-    def arrow(self) -> pa.Schema:
-        """The schema of the batches appended to it."""
-        return pa.schema([(column.name, column.arrow) for column in self.columns])
+    def arrow(self, scales: Scales) -> pa.Schema:
+        """Return the schema of the batches appended to it."""
+        return _arrow_schema(self, scales)
 
-    def create(self) -> str:
+    def create(self, scales: Scales, name: str = "") -> str:
         """Return the statement that makes it."""
-        columns = ", ".join(f'"{column.name}" {column.sql}' for column in self.columns)
-        return f"CREATE TABLE {self.name} ({columns})"
+        columns = ", ".join(f'"{column.name}" {column.sql(scales)}' for column in self.columns)
+        return f"CREATE TABLE {name or self.name} ({columns})"
+
+
+@cache
+def _arrow_schema(table: Table, scales: Scales) -> pa.Schema:
+    return pa.schema([(column.name, column.arrow(scales)) for column in table.columns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +114,8 @@ class Shape:
 ENVELOPE = (Column("log_stream", "VARCHAR"), Column("log_id", "VARCHAR"), Column("log_time", TIME))
 
 
-def sql_type(name: str, annotation: Any) -> str:
-    """Return the DuckDB type of a contract's field; optional or not makes no difference to it.
+def kind_of(name: str, annotation: Any) -> str:
+    """Return what the column of a contract's field holds; optional or not makes no difference to it.
 
     Raises:
         TypeError: no column type is known for it.
@@ -110,7 +123,7 @@ def sql_type(name: str, annotation: Any) -> str:
     if name == "time":
         return TIME
     if annotation is Decimal:
-        return MONEY
+        return number_of(name)
     if annotation is int:
         return "BIGINT"
     if annotation is bool:
@@ -119,9 +132,10 @@ def sql_type(name: str, annotation: Any) -> str:
         return "VARCHAR"
     if get_origin(annotation) is Literal:
         return "VARCHAR"
-    found = {sql_type(name, inner) for inner in get_args(annotation) if _is_type(inner)}
+    found = {kind_of(name, inner) for inner in get_args(annotation) if _is_type(inner)}
     if len(found) == 1:
-        return found.pop() + ("[]" if get_origin(annotation) is list else "")
+        kind = found.pop()
+        return f"{kind}[]" if get_origin(annotation) is list else kind
     raise TypeError(f"{name}: no column type for {annotation}")
 
 
@@ -143,9 +157,9 @@ def columns_of(models: Iterable[type[Message]], skip: Sequence[str] = ()) -> tup
         for name, field in model.model_fields.items():
             if name in skip:
                 continue
-            column = Column(name, sql_type(name, field.annotation))
+            column = Column(name, kind_of(name, field.annotation))
             if found.setdefault(name, column) != column:
-                raise TypeError(f"{name}: {column.sql} in {model.__name__}, {found[name].sql} before")
+                raise TypeError(f"{name}: {column.kind} in {model.__name__}, {found[name].kind} before")
     return tuple(found.values())
 
 
@@ -186,8 +200,8 @@ TRADES_TABLE = Table(
         *ENVELOPE,
         *columns_of([Trades], skip=["trades"]),
         Column("trade_number", "BIGINT"),
-        Column("price", MONEY),
-        Column("quantity", MONEY),
+        Column("price", Number.PRICE),
+        Column("quantity", Number.QUANTITY),
         Column("side", "VARCHAR"),
     ),
 )
@@ -217,61 +231,14 @@ OFFSETS = "CREATE TABLE IF NOT EXISTS offsets (stream VARCHAR PRIMARY KEY, id VA
 """Where each stream has been read to, committed with the rows: the last id, and how many entries it had up to there."""
 GAPS = (
     "CREATE TABLE IF NOT EXISTS gaps "
-    '(stream VARCHAR, after_id VARCHAR, upto_id VARCHAR, entries BIGINT, "time" TIMESTAMP_MS, "text" VARCHAR)'
+    '(stream VARCHAR, after_id VARCHAR, upto_id VARCHAR, entries BIGINT, "time" TIMESTAMP, "text" VARCHAR, '
+    "from_seq BIGINT, upto_seq BIGINT)"
 )
 """What the log no longer had when analytics got there, each with the sentence that said so."""
+GAPS_NUMBERS = ("from_seq", "upto_seq")
+"""Which of a journal's numbers are missing, null of other streams and where nothing came behind the gap yet."""
+JOURNALS = "CREATE TABLE IF NOT EXISTS journals (stream VARCHAR PRIMARY KEY, seq BIGINT, id VARCHAR)"
+"""The last row of each stream that numbers its events, committed with it."""
 SCHEMA_FORMAT = "CREATE TABLE IF NOT EXISTS schema_format (format BIGINT)"
 
-INTERNAL_TABLES = ("offsets", "gaps", "schema_format")
-
-
-def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables, or add what a newer contract has more, and define the views anew; all of it or nothing.
-
-    Raises:
-        SchemaError: the file is of another format, or has a column of another type.
-    """
-    connection.execute("BEGIN TRANSACTION")
-    try:
-        for statement in (SCHEMA_FORMAT, OFFSETS, GAPS):
-            connection.execute(statement)
-        _check_format(connection)
-        for table in TABLES:
-            _bring_up(connection, table)
-        for name, query in views().items():
-            connection.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def _check_format(connection: duckdb.DuckDBPyConnection) -> None:
-    row = connection.execute("SELECT max(format) FROM schema_format").fetchone()
-    found = row[0] if row else None
-    if found is None:
-        connection.execute("INSERT INTO schema_format VALUES (?)", [FORMAT])
-    elif found != FORMAT:
-        raise SchemaError(f"schema_format: the file has format {found}, this version writes {FORMAT}; {REBUILD}")
-
-
-REBUILD = "move the file away to have it made again from the streams, or start the version that wrote it"
-
-
-def _bring_up(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    rows = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal", [table.name]
-    ).fetchall()
-    if not rows:
-        connection.execute(table.create())
-        return
-    # Which names inside a STRUCT DuckDB prints in quotes is its own affair.
-    there = {name: sql.replace('"', "") for name, sql in rows}
-    for column in table.columns:
-        if column.name not in there:
-            connection.execute(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {column.sql}')
-        elif there[column.name] != column.sql:
-            raise SchemaError(
-                f"{table.name}.{column.name}: the file has {there[column.name]}, this version writes {column.sql}; "
-                f"{REBUILD}"
-            )
+INTERNAL_TABLES = ("offsets", "gaps", "journals", "schema_format")

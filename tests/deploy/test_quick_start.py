@@ -41,7 +41,7 @@ def stack() -> Iterator[ComposeStack]:
 
 def fills(stack: ComposeStack) -> dict[str, Any]:
     found = json.loads(stack.execute("signals", "fillstream", "fills", "--json"))
-    return {each["order_id"]: (each["symbol"], each["side"], each["last_qty"]) for each in found}
+    return {each["order_id"]: (each["symbol"], each["side"], each["last_qty"]) for each in found["rows"]}
 
 
 def frames_sent(stack: ComposeStack) -> int:

@@ -100,7 +100,7 @@ def test_the_first_signal(desk: dict[str, str]) -> None:
 
     def fills() -> list[tuple[str, str, str]]:
         found = json.loads(typed("fillstream fills --json"))
-        return sorted((each["symbol"], each["side"], each["last_qty"]) for each in found)
+        return sorted((each["symbol"], each["side"], each["last_qty"]) for each in found["rows"])
 
     typed(publish)
     [python] = blocks("Your first signal", "python")
@@ -110,7 +110,8 @@ def test_the_first_signal(desk: dict[str, str]) -> None:
     told = typed("\n".join(rest))
     assert "OrderFilled" in told
     until(lambda: fills() == [("AAPL", "BUY", "100"), ("AAPL", "BUY", "100"), ("AAPL", "SELL", "50")], "three fills")
-    states = {each["client_order_id"]: each["ord_status"] for each in json.loads(typed("fillstream orders --json"))}
+    orders = json.loads(typed("fillstream orders --json"))["rows"]
+    states = {each["client_order_id"]: each["ord_status"] for each in orders}
     assert states["exit-1"] == "Canceled"
 
 
@@ -130,6 +131,6 @@ def test_the_first_signal_in_javascript(desk: dict[str, str], tmp_path: Path) ->
 
     def orders() -> list[tuple[str, str]]:
         told = subprocess.run(command, cwd=desk["PWD"], env=desk, capture_output=True, text=True, check=True).stdout
-        return [(each["order_type"], each["price"]) for each in json.loads(told)]
+        return [(each["order_type"], each["price"]) for each in json.loads(told)["rows"]]
 
     until(lambda: orders() == [("LIMIT", "185.5")], "the order")

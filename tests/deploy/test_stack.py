@@ -189,7 +189,7 @@ def test_the_fill_is_a_position_and_a_row(stack: ComposeStack) -> None:
 
 def test_the_command_in_a_container_knows_its_desk(stack: ComposeStack) -> None:
     fills = json.loads(stack.execute("signals", "fillstream", "fills", "--json"))
-    assert [each["symbol"] for each in fills] == [SYMBOL]
+    assert [each["symbol"] for each in fills["rows"]] == [SYMBOL]
 
 
 def test_prometheus_sees_every_unit(stack: ComposeStack) -> None:

@@ -210,7 +210,69 @@ def test_a_new_database_begins_where_the_log_does_and_says_so(analytics: Process
     analytics.wait_ready()
     until(lambda: committed(client, EVENTS), "the entries to be stored")
     assert analytics.value("SELECT count(*) FROM events") == 4
-    assert analytics.query("SELECT stream, after_id, entries FROM gaps").json()["rows"] == [[EVENTS, "0-0", 6]]
+    asked = "SELECT stream, after_id, entries, from_seq, upto_seq FROM missing"
+    assert analytics.query(asked).json()["rows"] == [[EVENTS, "0-0", 6, 1, 6]]
+
+
+def pages(analytics: Process) -> dict[str, list[str]]:
+    """Return what each page says that it may lack."""
+    told = {
+        path: httpx.get(f"{analytics.url}{path}", trust_env=False).json()["incomplete"]
+        for path in ("/orders", "/fills", "/positions", "/orders/1")
+    }
+    return {**told, "/query": analytics.query("SELECT 1").json()["incomplete"]}
+
+
+def test_a_database_made_again_after_trimming_says_with_every_answer_what_it_lacks(
+    analytics: Process, client: redis.Redis
+) -> None:
+    store_some(analytics, client, range(1, 11))
+    feed(client, range(11, 21))
+    analytics.start()
+    analytics.wait_ready()
+    until(lambda: committed(client, EVENTS) and committed(client, POSITIONS), "the entries to be stored")
+    assert pages(analytics) == {path: [] for path in ("/orders", "/fills", "/positions", "/orders/1", "/query")}
+    assert analytics.stop() == 0
+    analytics.database.unlink()
+    client.xtrim(EVENTS, maxlen=8, approximate=False)
+    client.xtrim(POSITIONS, maxlen=5, approximate=False)
+    feed(client, range(21, 23))
+
+    analytics.start()
+    analytics.wait_ready()
+    until(lambda: committed(client, EVENTS) and committed(client, POSITIONS), "the entries to be stored")
+    told = pages(analytics)
+    [events], [positions] = told["/orders"], told["/positions"]
+    assert events.startswith(f"{EVENTS}: 12 entries are missing, among seq 1 to 12, noticed ")
+    assert positions.startswith(f"{POSITIONS}: 15 entries are missing, among seq 1 to 15, noticed ")
+    assert (told["/fills"], told["/orders/1"]) == ([events], [events])
+    assert told["/query"] == [events, positions]
+    assert analytics.stop() == 0
+    analytics.start()
+    analytics.wait_ready()
+    assert pages(analytics) == told, "and after a restart"
+
+
+def test_what_was_lost_while_it_was_away_is_told_once_it_is_accepted(analytics: Process, client: redis.Redis) -> None:
+    """Its claim on the log was given up, or somebody trimmed: it knows where it stood, and what came since is gone."""
+    store_some(analytics, client, range(1, 11))
+    feed(client, range(11, 31))
+    client.hdel(low_water_key(EVENTS), "analytics")
+    client.xtrim(EVENTS, maxlen=0, approximate=False)
+    analytics.start()
+    assert analytics.ends() == 71
+    assert f"{EVENTS}: 20 entries after" in analytics.last_words()
+    analytics.start("-m", "fillstream.services.analytics", "accept-gaps")
+    assert analytics.ends() == 0
+    analytics.start()
+    analytics.wait_ready()
+    [before] = pages(analytics)["/orders"]
+    assert before.startswith(f"{EVENTS}: 20 entries are missing, noticed ")
+    raw: Any = client
+    raw.xadd(EVENTS, fill(31))
+    until(lambda: committed(client, EVENTS), "the entry to be stored")
+    [behind] = pages(analytics)["/orders"]
+    assert behind.startswith(f"{EVENTS}: 20 entries are missing, among seq 11 to 30, noticed ")
 
 
 def test_a_server_that_goes_away_ends_the_process(analytics: Process, client: redis.Redis) -> None:

@@ -52,11 +52,12 @@ def test_sql_over_http_is_answered_with_columns_and_rows(stored: Process) -> Non
         "columns": [
             {"name": "last_px", "type": "DECIMAL(38,12)"},
             {"name": "seq", "type": "BIGINT"},
-            {"name": "time", "type": "TIMESTAMP_MS"},
+            {"name": "time", "type": "TIMESTAMP"},
             {"name": "inf", "type": "DOUBLE"},
         ],
         "rows": [["2.075", 2, "2023-11-14T22:13:20.002Z", "inf"]],
         "truncated": False,
+        "incomplete": [],
     }
     assert stored.query("SELECT * FROM range(5)", limit=3).json()["truncated"] is True
 

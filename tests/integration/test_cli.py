@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -369,6 +369,7 @@ def test_the_client_follows_a_stream(redis_url: str, client: redis.Redis) -> Non
 class Analytics(http.server.BaseHTTPRequestHandler):
     """Answers as the contract of the query API says; remembers what it was asked."""
 
+    incomplete: ClassVar[list[str]] = []
     asked: list[Any]
 
     def do_GET(self) -> None:
@@ -377,7 +378,8 @@ class Analytics(http.server.BaseHTTPRequestHandler):
         if "never-sent" in at.query:
             self._send(200, self._answer(["order_id"], []))
         elif at.path == "/orders/99":
-            self._send(404, {"error": "order_id: 99 is no order analytics has seen"})
+            missing = {"incomplete": self.incomplete} if self.incomplete else {}
+            self._send(404, {"error": "order_id: 99 is no order analytics has seen", **missing})
         else:
             names = ["order_id", "symbol", "side", "quantity", "ord_status"]
             self._send(200, self._answer(names, [["7", "AAPL", "BUY", "100", "Filled"]]))
@@ -392,7 +394,8 @@ class Analytics(http.server.BaseHTTPRequestHandler):
 
     @staticmethod
     def _answer(names: list[str], rows: list[list[Any]], truncated: bool = False) -> dict[str, Any]:
-        return {"columns": [{"name": name, "type": "VARCHAR"} for name in names], "rows": rows, "truncated": truncated}
+        columns = [{"name": name, "type": "VARCHAR"} for name in names]
+        return {"columns": columns, "rows": rows, "truncated": truncated, "incomplete": Analytics.incomplete}
 
     def _send(self, status: int, body: Any) -> None:
         data = json.dumps(body).encode()
@@ -420,10 +423,44 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 @pytest.mark.parametrize("command", ["orders", "fills", "positions"])
 def test_lists_are_filtered_by_analytics_and_shown(run: Run, asked: list[Any], command: str) -> None:
-    rows = json.loads(run(command, "--account", "demo", "--symbol", "AAPL", "--limit", "5", "--json").stdout)
+    found = json.loads(run(command, "--account", "demo", "--symbol", "AAPL", "--limit", "5", "--json").stdout)
     assert asked == [(f"/{command}", {"account": "demo", "symbol": "AAPL", "limit": "5"})]
-    assert rows == [{"order_id": "7", "symbol": "AAPL", "side": "BUY", "quantity": "100", "ord_status": "Filled"}]
+    row = {"order_id": "7", "symbol": "AAPL", "side": "BUY", "quantity": "100", "ord_status": "Filled"}
+    columns = [{"name": name, "type": "VARCHAR"} for name in row]
+    assert found == {"columns": columns, "rows": [row], "truncated": False, "incomplete": []}
     assert "AAPL" in run(command).stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("orders",), ("fills",), ("positions",), ("order", "7"), ("sql", "SELECT 1")], ids=lambda words: words[0]
+)
+def test_what_analytics_has_not_seen_is_told_beside_every_answer(
+    run: Run, asked: list[Any], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    sentence = "events.{a0}: 6 entries are missing, noticed 2026-11-28T00:00:00Z: orders are missing\x1b[2J"
+    monkeypatch.setattr(Analytics, "incomplete", [sentence])
+    found = run(*words)
+    assert found.stderr == "incomplete: events.{a0}: 6 entries are missing, noticed 2026-11-28T00:00:00Z: orders are " \
+        "missing\\x1b[2J\n"  # fmt: skip
+    assert json.loads(run(*words, "--json").stdout)["incomplete"] == [sentence]
+    unseen = run("order", "99", code=Exit.NOT_FOUND).stderr
+    assert unseen == f"order_id: 99 is no order analytics has seen\n{found.stderr}"
+
+
+def test_the_database_file_is_no_address_and_the_sentence_says_why(run: Run, tmp_path: Path) -> None:
+    for given in (tmp_path / "order_management.duckdb", tmp_path / "a.duckdb.wal"):
+        given.write_bytes(b"")
+        told = run("sql", "SELECT 1", "--analytics-url", str(given), code=Exit.USAGE).stderr
+        assert "only one process may open a DuckDB file" in " ".join(told.replace("│", " ").split())
+    assert "is not http://host:port" in run("sql", "SELECT 1", "--analytics-url", "here", code=Exit.USAGE).stderr
+
+
+def test_columns_of_one_name_are_told_apart(run: Run, asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Analytics._answer(["a", "a", "a_2", "a"], [["1", "2", "3", "4"]])
+    monkeypatch.setattr(Analytics, "_answer", staticmethod(lambda *_, **__: answer))
+    found = json.loads(run("sql", "SELECT 1", "--json").stdout)
+    assert [column["name"] for column in found["columns"]] == [*found["rows"][0]]
+    assert [*found["rows"][0].values()] == ["1", "2", "3", "4"]
 
 
 def test_orders_of_one_state(run: Run, asked: list[Any]) -> None:
@@ -456,7 +493,10 @@ def test_sql_is_answered_exactly_and_says_when_it_was_cut_off(run: Run, asked: l
     assert "12345678901234567890" in text
     assert "1 row, and more: see --limit" in text
     assert asked == [("/query", {"sql": "SELECT 1", "limit": 1})]
-    assert json.loads(run("sql", "SELECT 1", "--json").stdout)["truncated"] is True
+    assert json.loads(run("sql", "SELECT 1", "--json").stdout) == {
+        "columns": [{"name": "n", "type": "VARCHAR"}], "rows": [{"n": "12345678901234567890"}],
+        "truncated": True, "incomplete": [],
+    }  # fmt: skip
     assert run("sql", "DROP TABLE x", code=Exit.NO).stderr == "sql: only SELECT is answered\n"
 
 

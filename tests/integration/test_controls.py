@@ -134,9 +134,8 @@ def test_an_order_in_a_group_says_so_wherever_it_is_looked_at(run: Run) -> None:
 def until_rows(run: Run) -> list[dict[str, Any]]:
     query = "SELECT * FROM orders WHERE client_order_id = 'in-a-group'"
     until(lambda: orjson.loads(run("sql", query, "--json").stdout)["rows"] != [], "analytics")
-    answer = orjson.loads(run("sql", query, "--json").stdout)
-    names = [column["name"] for column in answer["columns"]]
-    return [dict(zip(names, row, strict=True)) for row in answer["rows"]]
+    rows: list[dict[str, Any]] = orjson.loads(run("sql", query, "--json").stdout)["rows"]
+    return rows
 
 
 def test_the_operators_own_url_goes_before_the_desks_and_a_named_desk_before_both(

@@ -63,7 +63,7 @@ def show_limits(
     one = "" if account is None else " WHERE account = '{}'".format(account.replace("'", "''"))
     query = f"SELECT {', '.join(columns)} FROM accounts{one} ORDER BY account"  # noqa: S608 - the name is quoted
     with AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url)) as ask:
-        rows: list[dict[str, Any]] = [dict(zip(columns, row, strict=True)) for row in ask.sql(query, 100_000)["rows"]]
+        rows = ask.sql(query, 100_000).rows
     if account is not None and not rows:
         raise Stop(Exit.NOT_FOUND, f"account: {account} is none of this desk; `fillstream limits show` lists them")
     for row in rows:

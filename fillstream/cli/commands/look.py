@@ -25,7 +25,7 @@ from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
 from fillstream.tools.render import as_json, console, print_table, printable, show
 
 if TYPE_CHECKING:
-    from fillstream.cli.analytics_client import AnalyticsClient
+    from fillstream.cli.analytics_client import AnalyticsClient, Found
 
 ORDER_COLUMNS = (
     "received", "order_id", "account", "symbol", "side", "quantity", "order_type", "price", "time_in_force",
@@ -85,12 +85,12 @@ def orders(
 
     \b
     fillstream orders --state New --state PartiallyFilled
-    fillstream orders --account demo --json | jq '.[].avg_px'
+    fillstream orders --account demo --json | jq '.rows[].avg_px'
     """
     where = {"account": account, "symbol": symbol, "status": state, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:
-        rows = ask.rows("/orders", where)
-        show("orders", _with_links(ORDER_COLUMNS, rows), rows, json, ORDER_SPARE)
+        found = ask.find("/orders", where)
+    _show("orders", _with_links(ORDER_COLUMNS, found.rows), found, json, ORDER_SPARE)
 
 
 def order(
@@ -112,9 +112,9 @@ def order(
     """
     with _analytics(config, redis_url, analytics_url) as ask:
         order_id = order if is_order_id(order, by_client_id) else _id_of(ask, order, account)
-        rows = ask.rows(f"/orders/{order_id}")
+        found = ask.find(f"/orders/{order_id}")
     if not json:
-        first = rows[0]
+        first = found.rows[0]
         terms = [first.get(name) for name in ("side", "quantity", "symbol", "order_type", "price", "time_in_force")]
         text = " ".join(str(term) for term in terms if term is not None)
         out = console()
@@ -123,7 +123,23 @@ def order(
         links = ", ".join(f"{name} {first[name]}" for name in LINKS if first.get(name) is not None)
         if links:
             out.print(links, markup=False)
-    show("", HISTORY_COLUMNS, rows, json, HISTORY_SPARE)
+    _show("", HISTORY_COLUMNS, found, json, HISTORY_SPARE)
+
+
+def _show(title: str, columns: Sequence[str], found: Found, json: bool, spare: Sequence[str]) -> None:
+    """Print what was found: all of it as JSON, or a table, and what may be missing on standard error."""
+    _tell(found)
+    if json:
+        as_json(found.json())
+        return
+    show(title, columns, found.rows, json, spare)
+    if found.truncated:
+        console().print("[dim]and more: see --limit[/]")
+
+
+def _tell(found: Found) -> None:
+    for sentence in found.incomplete:
+        typer.echo(f"incomplete: {printable(sentence)}", err=True)
 
 
 def _with_links(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -132,14 +148,15 @@ def _with_links(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> li
 
 
 def _id_of(ask: AnalyticsClient, client_order_id: str, account: str) -> str:
-    found = ask.rows("/orders", {"client_order_id": client_order_id, "account": account, "limit": 1})
-    if not found:
+    found = ask.find("/orders", {"client_order_id": client_order_id, "account": account, "limit": 1})
+    if not found.rows:
+        _tell(found)
         raise Stop(
             Exit.NOT_FOUND,
             f"account {account} has no order with client_order_id {printable(client_order_id)};"
             " `fillstream orders` lists them",
         )
-    return str(found[0]["order_id"])
+    return str(found.rows[0]["order_id"])
 
 
 def fills(
@@ -158,8 +175,8 @@ def fills(
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:
-        rows = ask.rows("/fills", where)
-        show("fills", _with_links(FILL_COLUMNS, rows), rows, json, FILL_SPARE)
+        found = ask.find("/fills", where)
+    _show("fills", _with_links(FILL_COLUMNS, found.rows), found, json, FILL_SPARE)
 
 
 def positions(
@@ -181,7 +198,8 @@ def positions(
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:
-        show("positions", POSITION_COLUMNS, ask.rows("/positions", where), json, POSITION_SPARE)
+        found = ask.find("/positions", where)
+    _show("positions", POSITION_COLUMNS, found, json, POSITION_SPARE)
 
 
 def sql(
@@ -197,15 +215,20 @@ def sql(
     \b
     fillstream sql "SELECT symbol, sum(last_qty * last_px) FROM fills GROUP BY ALL"
     fillstream sql "SELECT reason, count(*) FROM rejects GROUP BY ALL"
+    fillstream sql "SELECT * FROM missing"
     fillstream sql "SHOW TABLES"
+
+    Times are UTC. --json has columns, rows by their names, whether there are more (truncated), and what analytics has
+    not seen (incomplete), as that of every command that asks it.
     """
     with _analytics(config, redis_url, analytics_url) as ask:
-        answer = ask.sql(query, limit)
+        found = ask.sql(query, limit)
+    _tell(found)
     if json:
-        as_json(answer)
+        as_json(found.json())
         return
     out = console()
-    print_table(out, "", [column["name"] for column in answer["columns"]], answer["rows"])
-    count = len(answer["rows"])
-    more = ", and more: see --limit" if answer["truncated"] else ""
+    print_table(out, "", [column["name"] for column in found.columns], [[*row.values()] for row in found.rows])
+    count = len(found.rows)
+    more = ", and more: see --limit" if found.truncated else ""
     out.print(f"[dim]{count} row{'' if count == 1 else 's'}{more}[/]")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fillstream.demo.feeds import Listed, Moment
+    from fillstream.demo.market_files import Reading
     from fillstream.libs.common.process.settings import Settings
     from fillstream.stack.stack import LocalStack
 
@@ -59,12 +60,17 @@ def register(app: typer.Typer) -> None:
 
 
 def feed(
-    source: Annotated[str, typer.Argument(metavar="binance|synthetic|QUOTES.csv", help="Where the market comes from.")],
+    source: Annotated[
+        str, typer.Argument(metavar="binance|synthetic|QUOTES.csv[.gz]", help="Where the market comes from.")
+    ],
     capture: Annotated[Path | None, typer.Argument(help="For binance: the capture, plain or gzip.")] = None,
     speed: Speed = None,
     seed: Seed = 1,
     count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after so many quotes and trades.")] = None,
     venue: Venue = SIM,
+    round_sizes: Annotated[
+        bool, typer.Option("--round-sizes", help="Round sizes that are no whole lots down; prices never are.")
+    ] = False,
     heartbeat: Annotated[
         Path | None, typer.Option("--heartbeat", help="Touch this file after each append, for a health check.")
     ] = None,
@@ -79,13 +85,19 @@ def feed(
     fillstream feed binance btcusdt.gz               a capture, as fast as possible
     fillstream feed quotes.csv                       time_ns,symbol,bid_px,bid_qty,ask_px,ask_qty
 
+    A file is read once before anything is published: what is wrong with a line, or a symbol that the desk does not
+    have, is told first. Of a file that is cut off, what stands before is published, and the exit code is 2. Messages of
+    a capture that are no quotes and no trades are passed over and counted.
+
     When Redis is not there, or goes away, it waits and then goes on at its pace. A synthetic market without --count has
     no end, quotes every symbol at once and goes on where the desk's last quotes stand.
     """
     from fillstream.cli.feeding import as_a_service, going_on, run
     from fillstream.cli.target import find_target
     from fillstream.demo.feeds import listed
+    from fillstream.demo.market_files import Reading
 
+    reading = Reading(round_sizes)
     endless = source == Source.SYNTHETIC and count is None
     with as_a_service("feed"):
         desk = find_target(config, redis_url)
@@ -95,13 +107,16 @@ def feed(
             if endless:
                 moments = going_on(client.redis, desk.topology, _quoted(instruments), STARTS_AT, seed, venue)
             else:
-                moments = islice(_moments(source, capture, instruments, seed), count)
+                moments = _moments(source, capture, instruments, seed, reading, count)
             speed = 1.0 if endless and speed is None else speed
             records = run(client.redis, desk.topology, moments, speed, heartbeat, venue)
     if json:
-        as_json({"records": records})
+        as_json({"records": records, "passed_over": dict(reading.passed_over)})
     else:
-        console().print(f"{records:,} quotes and trades published")
+        out = console()
+        out.print(f"{records:,} quotes and trades published")
+        if reading.passed_over:
+            out.print(f"passed over: {reading}", markup=False)
 
 
 def demo(
@@ -168,7 +183,8 @@ def _played(
 ) -> dict[str, Any]:
     """Start the stack, let the market and a client run, stop it; return the summary."""
     from fillstream.demo.demo import DemoError, analytics_counts, judge, play, summary
-    from fillstream.demo.feeds import FeedError, listed
+    from fillstream.demo.feeds import listed
+    from fillstream.demo.market_files import FeedError
     from fillstream.demo.traffic import Traffic
 
     traffic = Traffic(listed(stack.settings.instruments), ACCOUNT, seed)
@@ -201,23 +217,34 @@ def _quoted(instruments: dict[str, Listed]) -> dict[str, Listed]:
     return {symbol: one for symbol, one in instruments.items() if symbol in STARTS_AT}
 
 
-def _moments(source: str, capture: Path | None, instruments: dict[str, Listed], seed: int) -> Iterator[Moment]:
-    from fillstream.demo.feeds import binance, quotes_csv, synthetic
+def _moments(
+    source: str, capture: Path | None, instruments: dict[str, Listed], seed: int, reading: Reading, count: int | None
+) -> Iterator[Moment]:
+    from fillstream.demo.feeds import binance, proven, quotes_csv, synthetic
+    from fillstream.demo.market_files import FeedError
 
     if source == Source.SYNTHETIC:
-        return synthetic(_quoted(instruments), STARTS_AT, seed)
+        return islice(synthetic(_quoted(instruments), STARTS_AT, seed), count)
     if source == Source.BINANCE:
         if capture is None:
             raise Stop(Exit.USAGE, "capture: `fillstream feed binance` needs the file of a capture")
-        return binance(_there(capture), instruments)
-    if source.endswith(".csv"):
-        return quotes_csv(_there(Path(source)), instruments)
-    raise Stop(Exit.USAGE, f"source: {source!r} is none of binance, synthetic and a file that ends with .csv")
+        read, file = binance, _there(capture)
+    elif source.lower().endswith((".csv", ".csv.gz")):
+        read, file = quotes_csv, _there(Path(source))
+    else:
+        raise Stop(
+            Exit.USAGE, f"source: {source!r} is none of binance, synthetic and a file that ends with .csv or .csv.gz"
+        )
+    try:
+        return proven(lambda: islice(read(file, instruments, reading), count), reading)
+    except FeedError as error:
+        raise Stop(Exit.USAGE, f"{error}; nothing is published") from error
 
 
 def _demo_market(settings: Settings, capture: Path | None, seed: int) -> tuple[Iterator[Moment], int]:
     """Return the market and how many moments it has."""
-    from fillstream.demo.feeds import FeedError, binance, listed, synthetic
+    from fillstream.demo.feeds import binance, listed, synthetic
+    from fillstream.demo.market_files import FeedError
 
     instruments = listed(settings.instruments)
     if capture is None:

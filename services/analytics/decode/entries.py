@@ -29,14 +29,15 @@ from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES, position_message
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.values.versions import Unreadable
-from fillstream.services.analytics.decode.columns import LAST_MS, fits, money, times
+from fillstream.services.analytics.decode.columns import LAST_MS, fits, numbers, times
+from fillstream.services.analytics.numbers import Scales
 from fillstream.services.analytics.schema import (
+    ARROW_OF,
     DEAD_TABLE,
     ENVELOPE,
     EVENTS_TABLE,
     FIELDS,
     JOURNAL,
-    MONEY,
     POSITIONS,
     POSITIONS_TABLE,
     TIME,
@@ -68,8 +69,15 @@ class Undecodable:
 
 @dataclass(slots=True)
 class Batch:
-    """What the entries of one stream became."""
+    """What the entries of one stream became.
 
+    Attributes:
+        scales: of the database that it is for.
+        tables: rows to append, by table.
+        undecodable: what is not, or not wholly, in its table.
+    """
+
+    scales: Scales = field(default_factory=Scales)
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
     undecodable: list[Undecodable] = field(default_factory=list)
 
@@ -104,7 +112,7 @@ class Messages:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns that come from the message itself."""
-        return tuple(c for c in self.table.columns if c not in ENVELOPE and c.sql != FIELDS)
+        return tuple(c for c in self.table.columns if c not in ENVELOPE and c.kind != FIELDS)
 
 
 EVENTS = Messages(EVENTS_TABLE, journal.EVENTS, shapes_of(JOURNAL), journal.journal_event)
@@ -151,12 +159,12 @@ def _decode_part(kind: Messages, stream: str, entries: Sequence[RawEntry], batch
     try:
         payloads = [_payload(entry) for entry in entries]
         try:
-            rows = _rows(kind, stream, entries, payloads)
+            rows = _rows(kind, stream, entries, payloads, batch.scales)
         except (_Refused, pa.ArrowException):
             raised = [_raised(kind, payload) for payload in payloads]
             if raised == payloads:
                 raise
-            rows = _rows(kind, stream, entries, raised)
+            rows = _rows(kind, stream, entries, raised, batch.scales)
         batch.add(kind.table.name, rows)
         return
     except (_Refused, pa.ArrowException, UnicodeDecodeError):
@@ -201,13 +209,13 @@ def _decode_alone(kind: Messages, stream: str, entry: RawEntry, batch: Batch) ->
     problems = []
     for column in kind.columns:
         value = getattr(message, column.name, None)
-        if value is not None and not _has_room(column, value):
+        if value is not None and not _has_room(column, value, batch.scales):
             document[column.name] = None
-            problems.append(f"{column.name}: {str(value)[:80]} does not fit {column.sql}")
+            problems.append(f"{column.name}: {str(value)[:80]} does not fit {column.sql(batch.scales)}")
     if problems:
         batch.undecodable.append(Undecodable(entry, "out_of_range", "; ".join(problems)))
     try:
-        batch.add(kind.table.name, _rows(kind, stream, [entry], [orjson.dumps(document)], strict=False))
+        batch.add(kind.table.name, _rows(kind, stream, [entry], [orjson.dumps(document)], batch.scales, strict=False))
     except (_Refused, pa.ArrowException, UnicodeDecodeError) as error:
         batch.undecodable.append(Undecodable(entry, "bad_message", f"data: {error}"[:TEXT_CHARACTERS]))
 
@@ -224,14 +232,14 @@ def _newer(kind: Messages, payload: bytes) -> str | None:
     return f"v: {v} of {name} must be at most {model.VERSION}, which this release reads: a newer one wrote it"
 
 
-def _has_room(column: Column, value: Any) -> bool:
-    match column.sql:
+def _has_room(column: Column, value: Any, scales: Scales) -> bool:
+    if column.number is not None:
+        return fits(value, scales.of(column.number))
+    match column.kind:
         case "BIGINT":
             return -(2**63) <= value < 2**63  # type: ignore[no-any-return]
-        case _ if column.sql == TIME:
+        case _ if column.kind == TIME:
             return 0 <= value <= LAST_MS  # type: ignore[no-any-return]
-        case _ if column.sql == MONEY:
-            return fits(value)
         case _:
             return True
 
@@ -240,7 +248,12 @@ def _has_room(column: Column, value: Any) -> bool:
 
 
 def _rows(
-    kind: Messages, stream: str, entries: Sequence[RawEntry], payloads: Sequence[bytes], strict: bool = True
+    kind: Messages,
+    stream: str,
+    entries: Sequence[RawEntry],
+    payloads: Sequence[bytes],
+    scales: Scales,
+    strict: bool = True,
 ) -> pa.Table:
     """Return one row an entry.
 
@@ -249,6 +262,7 @@ def _rows(
         stream: the key of the stream.
         entries: for their ids.
         payloads: their messages.
+        scales: of the database's numbers.
         strict: whether a message that lacks a field of its type is refused; one whose number was left out is not.
 
     Raises:
@@ -259,26 +273,30 @@ def _rows(
         _check_shapes(kind, parsed)
     columns = envelope(stream, entries)
     for column in kind.table.columns[len(ENVELOPE) :]:
-        if column.sql == FIELDS:
+        if column.kind == FIELDS:
             columns.append(raw_fields([unpack(entry[1]) for entry in entries]))
             continue
         values = parsed.column(column.name)
         values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
-        if column.sql == MONEY:
-            values, bad = money(values)
+        if column.number is not None:
+            values, bad = numbers(values, scales.of(column.number))
             if bad:
                 raise _Refused(column.name)
-        elif column.sql == TIME:
-            values = values.cast(pa.timestamp("ms"))
+        elif column.kind == TIME:
+            values = values.cast(pa.timestamp("ms")).cast(pa.timestamp("us"))
         columns.append(values)
-    return pa.table(columns, schema=kind.table.arrow)
+    return pa.table(columns, schema=kind.table.arrow(scales))
 
 
 def _parse_schema(kind: Messages) -> pa.Schema:
-    """Money is read as text: Arrow's own conversion to decimals is not to be trusted, see `columns`."""
-    as_read = {MONEY: pa.string(), TIME: pa.int64()}
-    columns = [(column.name, as_read.get(column.sql, column.arrow)) for column in kind.columns]
-    return pa.schema([(ROW, pa.int64()), *columns])
+    """Numbers are read as text: Arrow's own conversion to decimals is not to be trusted, see `columns`."""
+    return pa.schema([(ROW, pa.int64()), *((column.name, _as_read(column)) for column in kind.columns)])
+
+
+def _as_read(column: Column) -> pa.DataType:
+    if column.number is not None:
+        return pa.string()
+    return pa.int64() if column.kind == TIME else ARROW_OF[column.kind]
 
 
 _PARSE_OPTIONS = {
@@ -374,7 +392,7 @@ def undecodable_rows(stream: str, found: Sequence[Undecodable]) -> pa.Table:
             pa.array([each.text for each in found], pa.string()),
             raw_fields(whole),
         ],
-        schema=UNDECODABLE_TABLE.arrow,
+        schema=UNDECODABLE_TABLE.arrow(Scales()),  # it has no numbers
     )
 
 

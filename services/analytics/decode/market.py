@@ -17,7 +17,8 @@ from fillstream.libs.common.messages.market import Depth, Trades, market_message
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.services.analytics.decode.columns import LAST_MS, fits, times
 from fillstream.services.analytics.decode.entries import DATA, TEXT_CHARACTERS, Batch, RawEntry, Undecodable, envelope
-from fillstream.services.analytics.schema import DEPTH_TABLE, MONEY, MONEY_ARROW, TRADES_TABLE
+from fillstream.services.analytics.numbers import Number, Scales
+from fillstream.services.analytics.schema import DEPTH_TABLE, TRADES_TABLE
 
 LARGEST_INTEGER = 2**63 - 1
 
@@ -37,7 +38,7 @@ def decode_market(stream: str, entries: Sequence[RawEntry], batch: Batch) -> Non
         except ValidationError as error:
             batch.undecodable.append(Undecodable(entry, "bad_message", sentences(error)[:TEXT_CHARACTERS]))
             continue
-        problem = _out_of_range(message)
+        problem = _out_of_range(message, batch.scales)
         if problem:
             batch.undecodable.append(Undecodable(entry, "out_of_range", problem))
         elif isinstance(message, Trades):
@@ -45,44 +46,48 @@ def decode_market(stream: str, entries: Sequence[RawEntry], batch: Batch) -> Non
         else:
             depths.append((entry, message))
     if trades:
-        batch.add(TRADES_TABLE.name, _trades(stream, trades))
+        batch.add(TRADES_TABLE.name, _trades(stream, trades, batch.scales))
     if depths:
-        batch.add(DEPTH_TABLE.name, _depths(stream, depths))
+        batch.add(DEPTH_TABLE.name, _depths(stream, depths, batch.scales))
 
 
-def _out_of_range(message: Trades | Depth) -> str | None:
+def _out_of_range(message: Trades | Depth, scales: Scales) -> str | None:
     if not 0 <= message.time <= LAST_MS:
         return f"time: {message.time} is not between 0 and {LAST_MS} ms"
-    numbers: list[Decimal] = []
+    levels: list[tuple[Decimal, Decimal]] = []
     if isinstance(message, Trades):
         for number, price, quantity, _ in message.trades:
             if abs(number) > LARGEST_INTEGER:
                 return f"trades: trade number {number} does not fit BIGINT"
-            numbers += (price, quantity)
+            levels.append((price, quantity))
     else:
-        for level in (*message.bids, *message.asks):
-            numbers += level
-    misfit = next((number for number in numbers if not fits(number)), None)
-    return None if misfit is None else f"{message.type}: {str(misfit)[:80]} does not fit {MONEY}"
+        levels += (*message.bids, *message.asks)
+    for level in levels:
+        for kind, value in zip((Number.PRICE, Number.QUANTITY), level, strict=True):
+            if not fits(value, scales.of(kind)):
+                return f"{message.type}: {str(value)[:80]} does not fit {scales.sql(kind)}"
+    return None
 
 
-def _trades(stream: str, found: Sequence[tuple[RawEntry, Trades]]) -> pa.Table:
+def _trades(stream: str, found: Sequence[tuple[RawEntry, Trades]], scales: Scales) -> pa.Table:
+    schema = TRADES_TABLE.arrow(scales)
     rows = [(entry, message, trade) for entry, message in found for trade in message.trades]
     return pa.table(
         [
             *envelope(stream, [entry for entry, _, _ in rows]),
             *_head([message for _, message, _ in rows]),
             pa.array([trade[0] for _, _, trade in rows], pa.int64()),
-            pa.array([trade[1] for _, _, trade in rows], MONEY_ARROW),
-            pa.array([trade[2] for _, _, trade in rows], MONEY_ARROW),
+            pa.array([trade[1] for _, _, trade in rows], schema.field("price").type),
+            pa.array([trade[2] for _, _, trade in rows], schema.field("quantity").type),
             pa.array([str(trade[3]) for _, _, trade in rows], pa.string()),
         ],
-        schema=TRADES_TABLE.arrow,
+        schema=schema,
     )
 
 
-def _depths(stream: str, found: Sequence[tuple[RawEntry, Depth]]) -> pa.Table:
-    levels = DEPTH_TABLE.arrow.field("bids").type
+def _depths(stream: str, found: Sequence[tuple[RawEntry, Depth]], scales: Scales) -> pa.Table:
+    schema = DEPTH_TABLE.arrow(scales)
+    levels = schema.field("bids").type
     messages = [message for _, message in found]
     return pa.table(
         [
@@ -91,7 +96,7 @@ def _depths(stream: str, found: Sequence[tuple[RawEntry, Depth]]) -> pa.Table:
             pa.array([_levels(message.bids) for message in messages], levels),
             pa.array([_levels(message.asks) for message in messages], levels),
         ],
-        schema=DEPTH_TABLE.arrow,
+        schema=schema,
     )
 
 

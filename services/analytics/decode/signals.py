@@ -17,9 +17,9 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.values.naming import shorten
-from fillstream.services.analytics.decode.columns import money
+from fillstream.services.analytics.decode.columns import numbers
 from fillstream.services.analytics.decode.entries import Batch, RawEntry, envelope, raw_fields
-from fillstream.services.analytics.schema import ENVELOPE, MONEY, SIGNALS_TABLE
+from fillstream.services.analytics.schema import ENVELOPE, SIGNALS_TABLE
 
 COLUMNS = tuple(c for c in SIGNALS_TABLE.columns if c not in ENVELOPE and c.name not in ("problem", "fields"))
 NAMES = frozenset(column.name for column in COLUMNS)
@@ -35,19 +35,20 @@ def decode_signals(stream: str, entries: Sequence[RawEntry], batch: Batch) -> No
     for column in COLUMNS:
         name = column.name
         values = [signal.get(name) for signal in found]
-        if column.sql == "BIGINT":
+        if column.kind == "BIGINT":
             columns.append(_integers(name, values, problems))
             continue
         text = pa.array([_text(name, value, row, problems) for row, value in enumerate(values)], pa.string())
-        if column.sql == MONEY:
-            text, bad = money(text)
+        if column.number is not None:
+            text, bad = numbers(text, batch.scales.of(column.number))
+            room = column.sql(batch.scales)
             for row in bad:
-                problems.setdefault(row, []).append(f"{name}: {shorten(values[row])} is no number that fits {MONEY}")
+                problems.setdefault(row, []).append(f"{name}: {shorten(values[row])} is no number that fits {room}")
         columns.append(text)
     columns.append(pa.array(["; ".join(problems[row]) if row in problems else None for row in range(len(entries))]))
     columns[-1] = columns[-1].cast(pa.string())
     columns.append(raw_fields(_pairs(entry) if row in problems else None for row, entry in enumerate(entries)))
-    batch.add(SIGNALS_TABLE.name, pa.table(columns, schema=SIGNALS_TABLE.arrow))
+    batch.add(SIGNALS_TABLE.name, pa.table(columns, schema=SIGNALS_TABLE.arrow(batch.scales)))
 
 
 def _pairs(entry: RawEntry) -> list[tuple[bytes, bytes]]:

@@ -1,8 +1,8 @@
 """Questions to the database, answered as JSON.
 
-Flows in: SQL with a row limit. Flows out: `{"columns": [{"name", "type"}], "rows": [[...]], "truncated": bool}`. Never
-changes the database, never runs longer or answers with more than its limits, never turns a number into a nearby one:
-decimals are text, and so are integers that a double does not hold.
+Flows in: SQL with a row limit. Flows out: `{"columns": [{"name", "type"}], "rows": [[...]], "truncated": bool,
+"incomplete": [sentence, ...]}`. Never changes the database, never runs longer or answers with more than its limits,
+never turns a number into a nearby one: decimals are text, and so are integers that a double does not hold.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import orjson
 
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.analytics.query.sql_guard import Refused, check
+from fillstream.services.analytics.sinks.store import is_damage
 
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 100_000
@@ -35,6 +36,9 @@ PAGE_BYTES = 4 * 1024 * 1024
 """Rows are fetched at most so many, and about so large, at a time."""
 EXACT_INTEGER = 2**53
 """JSON readers keep whole numbers below it exact."""
+DAMAGED = (
+    "stop analytics, move the file and its .wal away and start again: it is made from the streams, as far as they reach"
+)
 ZONED = "TIMESTAMP WITH TIME ZONE"
 """DuckDB's name of a type that is shown in the session's zone: every time in the tables is a UTC TIMESTAMP."""
 
@@ -55,11 +59,12 @@ class QueryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Columns as (name, DuckDB type), rows in order, and whether there were more."""
+    """Columns as (name, DuckDB type), rows in order, whether there were more, and what may be missing, in sentences."""
 
     columns: list[tuple[str, str]]
     rows: list[list[Any]]
     truncated: bool
+    incomplete: Sequence[str] = ()
 
     def json(self) -> bytes:
         """Return the answer as the API gives it."""
@@ -68,6 +73,7 @@ class Answer:
                 "columns": [{"name": name, "type": kind} for name, kind in self.columns],
                 "rows": self.rows,
                 "truncated": self.truncated,
+                "incomplete": list(self.incomplete),
             }
         )
 
@@ -102,7 +108,8 @@ class Queries:
             limit: rows at most, 1 to MAX_LIMIT.
 
         Raises:
-            QueryError: 400 refused or wrong, 408 took too long, 503 no turn in time or no memory.
+            QueryError: 400 refused or wrong, 408 took too long, 500 the file is damaged, 503 no turn in time or no
+                memory.
         """
         return self._timed(sql, [], limit, guarded=True)
 
@@ -123,7 +130,7 @@ class Queries:
             answer = self._in_turn(sql, values, limit, guarded)
             outcome = "ok"
         except QueryError as error:
-            outcome = {400: "refused", 408: "timeout", 503: "busy"}[error.status]
+            outcome = {400: "refused", 408: "timeout", 500: "failed", 503: "busy"}[error.status]
             raise
         else:
             return answer
@@ -160,7 +167,12 @@ class Queries:
             raise QueryError(408, f"the query took longer than {self._timeout_s:g} s and was ended") from None
         except (duckdb.OutOfMemoryException, MemoryError) as error:
             raise QueryError(503, f"the query needs more memory than there is: {error}") from None
-        except (duckdb.Error, ValueError, RuntimeError) as error:
+        except duckdb.Error as error:
+            if is_damage(error):
+                text = str(error).strip().partition("\n")[0]
+                raise QueryError(500, f"the database file is damaged: {text}; {DAMAGED}") from None
+            raise QueryError(400, f"sql: {str(error).strip()}") from None
+        except (ValueError, RuntimeError) as error:
             raise QueryError(400, f"sql: {str(error).strip()}") from None
         finally:
             with self._lock:

@@ -32,6 +32,7 @@ def views() -> dict[str, str]:
         "fills": _fills(),
         "positions": _positions(),
         "rejects": _rejects(),
+        "missing": _missing(),
         "latency": _latency(),
         "instruments": _newest(InstrumentDefined, "symbol", "instrument_id", InstrumentFields),
         "accounts": _newest(AccountDefined, "account", "account_id", AccountFields, ("overridden",)),
@@ -89,6 +90,11 @@ def _rejects() -> str:
         "reason, text, log_stream, log_id FROM events "
         "WHERE type IN ('OrderRejected', 'OrderCancelRejected', 'OrderReplaceRejected')"
     )
+
+
+def _missing() -> str:
+    """One row a gap: entries that are not in the tables, and since when that is known."""
+    return 'SELECT stream, after_id, upto_id, from_seq, upto_seq, entries, "time" AS since, "text" FROM gaps'
 
 
 def _latency() -> str:

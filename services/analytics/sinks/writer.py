@@ -187,7 +187,7 @@ class Writer:
         """Add the entries' rows to `tables`; return the reasons of those that were undecodable."""
         if not entries:
             return []
-        batch = Batch()
+        batch = Batch(self._store.scales)
         self._decoders[stream](stream, entries, batch)
         if batch.undecodable:
             first = batch.undecodable[0]

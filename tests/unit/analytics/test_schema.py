@@ -34,10 +34,13 @@ from fillstream.libs.common.messages.positions import PositionChanged, PositionM
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.libs.common.values.versions import Upcasts
 from fillstream.services.analytics import schema
-from fillstream.services.analytics.decode.columns import fits, money
+from fillstream.services.analytics.decode.columns import fits, numbers
 from fillstream.services.analytics.decode.entries import DEAD_LETTERS, EVENTS, POSITION_EVENTS, Batch, decode_messages
 from fillstream.services.analytics.decode.market import decode_market
 from fillstream.services.analytics.decode.signals import decode_signals
+from fillstream.services.analytics.migration import migrate
+from fillstream.services.analytics.numbers import Scales
+from fillstream.services.analytics.query.views import views
 from fillstream.services.analytics.read.extent import (
     Extent,
     before,
@@ -46,7 +49,7 @@ from fillstream.services.analytics.read.extent import (
     deleted_unread,
     trimmed_unread,
 )
-from fillstream.services.analytics.schema import EVENTS_TABLE, JOURNAL, POSITIONS, SchemaError, migrate
+from fillstream.services.analytics.schema import EVENTS_TABLE, JOURNAL, POSITIONS, SchemaError
 from fillstream.services.analytics.sinks.store import Gap, Offset, Store
 from fillstream.services.analytics.sinks.writer import DECODERS, Waiting
 from tests.support.messages import sample
@@ -136,7 +139,7 @@ def test_money_is_kept_exactly_or_refused() -> None:
         "x": False,
         "": False,
     }.items():
-        column, bad = money(pa.array([text]))
+        column, bad = numbers(pa.array([text]), 12)
         assert (bad == []) is kept, text
         assert column[0].as_py() == (Decimal(text) if kept else None), text
 
@@ -145,7 +148,7 @@ def test_money_is_kept_exactly_or_refused() -> None:
 @settings(max_examples=200, deadline=None)
 def test_money_never_rounds(values: list[Any]) -> None:
     texts = [None if value is None else str(value) for value in values]
-    column, bad = money(pa.array(texts, pa.string()))
+    column, bad = numbers(pa.array(texts, pa.string()), 12)
     for row, text in enumerate(texts):
         if text is None:
             assert column[row].as_py() is None
@@ -158,7 +161,7 @@ def test_money_never_rounds(values: list[Any]) -> None:
 
 def _fits_text(text: str) -> bool:
     try:
-        return fits(Decimal(text))
+        return fits(Decimal(text), 12)
     except ArithmeticError:
         return False
 
@@ -166,7 +169,7 @@ def _fits_text(text: str) -> bool:
 def test_a_newer_contract_adds_its_columns_to_an_older_file(tmp_path: Path) -> None:
     path = tmp_path / "analytics.duckdb"
     connection = duckdb.connect(path)
-    migrate(connection)
+    migrate(connection, Scales())
     connection.execute("DROP VIEW orders")
     connection.execute("ALTER TABLE position_events DROP COLUMN realized_pnl")
     connection.close()
@@ -188,8 +191,8 @@ def test_a_newer_contract_adds_its_columns_to_an_older_file(tmp_path: Path) -> N
 def test_a_file_that_cannot_be_written_is_refused_with_what_to_do(tmp_path: Path, change: str, says: str) -> None:
     path = tmp_path / "analytics.duckdb"
     connection = duckdb.connect(path)
-    migrate(connection)
-    for view in schema.views():
+    migrate(connection, Scales())
+    for view in views():
         connection.execute(f"DROP VIEW {view}")
     connection.execute(change)
     connection.close()
@@ -498,7 +501,7 @@ def test_rows_and_offsets_are_committed_together_or_not_at_all(store: Store) -> 
     store.commit(batch.tables, {"s": Offset("5-1", 9)}, [gap])
     assert store.offsets() == {"s": Offset("5-1", 9)}
 
-    wrong = {"events": [pa.table({"no_such_column": [1]})]}
+    wrong = {"trades": [pa.table({"no_such_column": [1]})]}
     with pytest.raises(Exception, match="nothing is lost"):
         store.commit({**batch.tables, **wrong}, {"s": Offset("6-1", 10)}, [])
 
