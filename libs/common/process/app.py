@@ -230,6 +230,7 @@ def options_of(settings: Settings) -> StageOptions:
         max_downstream_lag=messaging.max_downstream_lag,
         snapshot_every_entries=database.snapshot_every_entries,
         snapshot_every_s=database.snapshot_every_s,
+        copy_every_s=database.copy_every_s,
         retention=Retention(messaging.retention_s, messaging.retention_memory_share, messaging.max_memory_bytes),
     )
 

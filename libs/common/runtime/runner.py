@@ -41,6 +41,11 @@ MAX_CAUSE_CHARACTERS = 100
 class Snapshots(Protocol):
     """Where snapshots are read from: a `SnapshotStore`, or a dict in the simulation."""
 
+    @property
+    def where(self) -> str:
+        """Where they are, as the end of a sentence that says that none is usable."""
+        ...
+
     def ids(self) -> list[str]:
         """Return the ids there are, newest first."""
         ...
@@ -150,16 +155,19 @@ class Runner:
         other = ranges(checkpoint.notes, since)[-1].release
         begins = f"the newest usable snapshot stands at {self.position}"
         if self.position == "0-0":
-            begins = "there is no usable snapshot"
+            begins = f"there is no usable snapshot in {self.snapshots.where}"
         if since == checkpoint.id:
             what_to_do = _hand_over(other, self.release)
         else:
             what_to_do = f"Bring back a snapshot of this stage at or after {since}: {self.release} began at one."
-        passed_over = "".join(f" Passed over: {each}." for each in self._passed_over)
         raise RecoveryError(
             f"{self.stage.inbox}: {other} decided the entries up to {since}, and {begins}; {self.release} cannot fold"
-            f" again what {other} decided. {what_to_do}{passed_over}"
+            f" again what {other} decided. {what_to_do}{self._told_of_snapshots()}"
         )
+
+    def _told_of_snapshots(self) -> str:
+        """Return what is to be said of snapshots that could not be used."""
+        return "".join(f" Passed over: {each}." for each in self._passed_over)
 
     def _restore(self, snapshot: Snapshot) -> None:
         if order_of(snapshot.release) > order_of(self.release):
@@ -202,10 +210,10 @@ class Runner:
         if self.position != checkpoint.id:
             try:
                 self.replay(self.log.between(self.position, checkpoint.id))
-            except FoldFailed as error:
+            except (FoldFailed, Inconsistent) as error:
                 raise RecoveryError(
                     f"{self.stage.inbox}: {error}. The entry was committed, so {self.release} could fold it once:"
-                    " the log, the configuration or this build is another"
+                    f" the log, the configuration or this build is another.{self._began_at()}"
                 ) from error
         if (self.position, self.entries, self.out.digest) != (
             checkpoint.id,
@@ -218,7 +226,17 @@ class Runner:
                 f" {checkpoint.digest.hex()}. {self.release} decided them: either this is another build of it (start"
                 " the one that wrote the log, stop it cleanly so that it leaves a snapshot, then start this one), or"
                 " entries were deleted or changed: compare with `fillstream replay`."
+                f"{self._began_at() if self.entries != checkpoint.entries else self._told_of_snapshots()}"
             )
+
+    def _began_at(self) -> str:
+        """Return what is to be said of a start without a snapshot: of a log that was trimmed it cannot succeed."""
+        if self.entries > self.replayed:
+            return self._told_of_snapshots()
+        return (
+            f" Folding began with the first entry of the log, as there is no usable snapshot in {self.snapshots.where};"
+            f" of a log that was trimmed that cannot succeed.{self._told_of_snapshots()}"
+        )
 
     def replay(self, entries: Iterable[Entry]) -> None:
         """Fold entries that were committed before, sending nothing."""

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import redis
 
+from fillstream.libs.common.runtime.copies import JoinedSnapshots, SnapshotCopy
 from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_FENCED
 from fillstream.libs.common.runtime.forked import Written, write_forked
 from fillstream.libs.common.runtime.heartbeat import put_status
@@ -104,7 +105,11 @@ class Worker(threading.Thread):
         place = stage.inbox.split(".")[1:] or [str(stage.partition)]
         folder = self._options.data_dir / "snapshots" / "-".join([stage.name, *place])
         self._store = SnapshotStore(folder, stage.name, stage.partition)
-        self._runner = Runner(stage, self._log, self._store)
+        copy = SnapshotCopy(
+            self._aside, self._log, self._options.topology.copy(stage.name, stage.inbox), self._store,
+            self._options.retention,
+        )  # fmt: skip
+        self._runner = Runner(stage, self._log, JoinedSnapshots(self._store, copy))
         self._clock = ServerClock.of(self._aside)
         self._ticker = Ticker(stage, self._log.append, self._clock)
         self._writer = SnapshotWriter(self._store, self.role, self._log, self._options, self._metrics)
@@ -253,7 +258,7 @@ class Worker(threading.Thread):
             return
         while self._writer.busy:
             time.sleep(0.01)
-        self._writer.save(self._runner.snapshot())
+        self._writer.leave(self._runner.snapshot())
 
     # ---------------------------------------------------------------------------------------------- telling it
 
@@ -269,6 +274,7 @@ class Worker(threading.Thread):
         age = time.monotonic() - saved_at if saved_at else -1.0
         metrics.lag.set(lag)
         metrics.snapshot_age.set(time.monotonic() - (saved_at or self._started_at))
+        metrics.copy_age.set(time.monotonic() - (self._writer.copied_at or self._started_at))
         metrics.snapshot_behind.set(entries - (self._writer.saved_entries or self._snapshot_from))
         metrics.state(stage.gauges())
         self._put_status(
@@ -278,6 +284,7 @@ class Worker(threading.Thread):
             entries_per_s=round(rate, 1),
             snapshot_id=self._writer.saved_id,
             snapshot_age_s=round(age, 1),
+            copy_id=self._writer.copied_id,
             downstream_lag=self._downstream_lag,
             last_error=self._writer.last_error or self._last_error,
         )
