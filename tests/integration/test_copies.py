@@ -207,11 +207,11 @@ def test_the_one_before_stands_until_the_next_is_read_back(
     true_hset = client.hset
 
     def broken(key: str, name: str, value: bytes) -> Any:
-        return true_hset(key, name, value[:-1] if name.endswith("/1") else value)
+        return true_hset(key, name, value[:-1] if name.endswith("/0") else value)
 
     with monkeypatch.context() as wire:
         wire.setattr(client, "hset", broken)
-        with pytest.raises(CopyFailed, match=r"6-0 not copied: the copy at copy.adder in Redis: chunk 2 .*damaged"):
+        with pytest.raises(CopyFailed, match=r"6-0 not copied: the copy at copy.adder in Redis: chunk 1 .*damaged"):
             copy.write("6-0")
     assert (copy.ids(), copy.load("5-0")) == (["5-0"], first)
     assert client.hlen(KEY) == 2, "what was not verified is gone"
