@@ -20,6 +20,7 @@ from typing import Protocol
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import id_key
 from fillstream.libs.common.runtime.log import Checkpoint, Log, Moved
+from fillstream.libs.common.runtime.progress import Progress
 from fillstream.libs.common.runtime.release import Notes, order_of, own_since, ranges, running
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
 from fillstream.libs.common.runtime.stage import (
@@ -98,6 +99,7 @@ class Runner:
         self._poisoned: dict[str, str] = {}
         self._notes: Notes = {}
         self._passed_over: list[str] = []
+        self.progress = Progress(lambda: self.replayed)
 
     # ------------------------------------------------------------------------------------------------ recovery
 
@@ -134,8 +136,10 @@ class Runner:
         for snapshot_id in self.snapshots.ids():
             if id_key(snapshot_id) > id_key(checkpoint.id):
                 continue
+            self.progress.say(f"reading snapshot {snapshot_id}")
             try:
                 snapshot = self.snapshots.load(snapshot_id)
+                self.progress.say(f"restoring snapshot {snapshot_id} of {len(snapshot.state)} bytes")
                 self._restore(snapshot)
             except SnapshotError as error:
                 logger.warning("snapshot skipped: %s", error)
@@ -208,6 +212,7 @@ class Runner:
         self.know_poisoned(checkpoint.poisoned)
         self.know_notes(checkpoint.notes)
         if self.position != checkpoint.id:
+            self.progress.fold(checkpoint.entries - self.entries)
             try:
                 self.replay(self.log.between(self.position, checkpoint.id))
             except (FoldFailed, Inconsistent) as error:

@@ -8,12 +8,14 @@ A batch is whatever waits when the last commit returns: one entry when idle, `ma
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import redis
@@ -25,6 +27,7 @@ from fillstream.libs.common.runtime.heartbeat import put_status
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
+from fillstream.libs.common.runtime.progress import telling
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import RecoveryError, Runner
 from fillstream.libs.common.runtime.server_clock import ServerClock
@@ -82,6 +85,11 @@ class Worker(threading.Thread):
         """Ask the thread to finish its batch, leave a snapshot and return."""
         self._stop_asked.set()
 
+    @property
+    def progress(self) -> str:
+        """What it does until it is ready; for any thread."""
+        return self._runner.progress.told.progress if self._state != "starting" else "waiting for Redis"
+
     def run(self) -> None:
         """Recover and serve until asked to stop. Ends the whole process when anything is unknown."""
         try:
@@ -121,7 +129,12 @@ class Worker(threading.Thread):
         self._state = "recovering"
         self._heartbeat(0)
         began = time.monotonic()
-        self._runner.recover()
+        gc.disable()  # a million orders are made, and none is garbage
+        try:
+            with telling(self._runner.progress, partial(self._put_status, state=self._state)):
+                self._runner.recover()
+        finally:
+            gc.enable()
         self._metrics.replayed.set(self._runner.replayed)
         self._metrics.recovery_seconds.set(time.monotonic() - began)
         self._snapshot_from = self._runner.entries - self._runner.replayed
@@ -280,6 +293,7 @@ class Worker(threading.Thread):
         self._put_status(
             state=self._state,
             lag=lag,
+            progress="",
             entries=entries,
             entries_per_s=round(rate, 1),
             snapshot_id=self._writer.saved_id,
