@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import http.client
 import os
 import socket
 import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -40,6 +39,7 @@ from fillstream.libs.common.runtime.exit_codes import (
 )
 from fillstream.libs.common.runtime.log import connect
 from fillstream.stack.extras import has_analytics, how_to_get, server_program
+from fillstream.stack.progress import PROGRESS_S, StackProgress, is_ready
 from fillstream.stack.reaper import GRACE_S
 from fillstream.stack.running import ANALYTICS, BASE_PORT, REDIS_PORT, lock_file, running_stack, safe_url, state_file
 from fillstream.stack.supervisor import Spec, Supervised, Supervisor, bare_environment
@@ -185,20 +185,33 @@ class LocalStack:
         """Stop everything cleanly: services first, Valkey last. Safe to call twice."""
         self._held.close()
 
-    def wait_ready(self, timeout_s: float = READY_S) -> None:
-        """Return once every service has recovered and is consuming.
+    def wait_ready(self, timeout_s: float = READY_S, tell: Callable[[str], None] = lambda text: None) -> None:
+        """Return once every service has recovered and is consuming, however long that takes while it goes on.
+
+        Args:
+            timeout_s: how long nothing may go on.
+            tell: called with what the desk is doing, about once a second where that has changed.
 
         Raises:
-            StackError: one needs a person, or does not get ready in time.
+            StackError: one needs a person, or nothing went on for `timeout_s`.
         """
-        deadline = time.monotonic() + timeout_s
+        progress = StackProgress(self.redis_url)
+        deadline, look_at, said = time.monotonic() + timeout_s, time.monotonic() + PROGRESS_S, ""
         while True:
             failed = [each for each in self.processes.values() if each.state == "failed"]
-            waiting = [each for each in self.processes.values() if not _is_ready(each)]
-            if failed or (waiting and time.monotonic() > deadline):
+            waiting = [each for each in self.processes.values() if not is_ready(each)]
+            now = time.monotonic()
+            if failed or (waiting and now > deadline):
                 raise StackError("\n".join(_complaint(each) for each in failed or waiting))
             if not waiting:
                 return
+            if now >= look_at:
+                look_at = now + PROGRESS_S
+                if progress.went_on(waiting):
+                    deadline = now + timeout_s
+                if progress.text != said:
+                    said = progress.text
+                    tell(said)
             time.sleep(0.02)
 
     def _tell(self) -> None:
@@ -378,20 +391,6 @@ def _check_server(url: str) -> None:
             client.ping()
         except redis.exceptions.RedisError as error:
             raise ServerDown(f"{safe_url(url)} does not answer: {error}") from error
-
-
-def _is_ready(each: Supervised) -> bool:
-    if each.state != "running":
-        return False
-    if each.spec.port is None:
-        return True
-    with (
-        suppress(OSError, http.client.HTTPException),
-        closing(http.client.HTTPConnection("127.0.0.1", each.spec.port, timeout=2)) as connection,
-    ):
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    return False
 
 
 def _complaint(each: Supervised) -> str:

@@ -53,6 +53,8 @@ class Replay:
 class _NoSnapshots:
     """A replay starts from nothing, so that it proves the whole log."""
 
+    where = "use"
+
     def ids(self) -> list[str]:
         return []
 

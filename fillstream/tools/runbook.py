@@ -154,7 +154,8 @@ PAGES: Final[dict[Page, Entry]] = {
     ),
     Page.STATE_LOST: Entry(
         "The snapshots of a stage are gone, and its log no longer begins at the beginning",
-        "The stage's volume was lost, or every snapshot on it is damaged, and the log before it is trimmed.",
+        "The stage's volume was lost, or every snapshot on it is damaged, and so is their copy in Redis; the"
+        " log before them is trimmed.",
         "The state of this stage: of orders, which work and what accounts have used of their limits; of the engine, its"
         " books; of positions, the positions.",
         (

@@ -25,6 +25,7 @@ class StageState:
 
     Attributes:
         stage: its name, with the venue's where that is not SIM: `engine-SIM2`.
+        progress: what a stage that is recovering does, and how far it is; None of others.
         state: live, recovering, paused, stopping, crashed; `down` when it has been silent; `never started`.
         lag: entries of its inbox that it has not committed.
         entries_per_s: throughput of its last second.
@@ -46,6 +47,7 @@ class StageState:
     pid: int | None
     url: str | None
     last_error: str | None
+    progress: str | None
     at_ms: int | None
 
     @property
@@ -97,6 +99,7 @@ def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageStat
         pid=_int(told, "pid"),
         url=address_of(told),
         last_error=told.get("last_error") or None,
+        progress=told.get("progress") or None if state == "recovering" else None,
         at_ms=at_ms,
     )
 

@@ -202,6 +202,8 @@ class MemoryLog:
 class MemorySnapshots:
     """See `libs.common.runtime.runner.Snapshots`."""
 
+    where = "memory"
+
     def __init__(self) -> None:
         self.saved: dict[str, Snapshot] = {}
         self.owner = ""

@@ -74,5 +74,7 @@ def _show(found: list[StageState]) -> None:
         who = f"{each.stage} {each.partition}"
         if each.state in {"down", "crashed"} and each.at_ms is not None:
             out.print(f"{who}: last heard of {ago(each.at_ms)} ago", markup=False, style="red")
+        if each.progress:
+            out.print(f"{who}: {each.progress}", markup=False)
         if each.last_error:
             out.print(f"{who}: {each.last_error}", markup=False, style="red")

@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import nullcontext
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,8 +75,8 @@ def up(
     stack = LocalStack(place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more)
     out = console()
     with _Interrupts() as interrupts, stack:
-        with out.status("starting") if out.is_terminal else nullcontext():
-            stack.wait_ready()
+        with out.status("starting") if out.is_terminal else nullcontext() as shown:
+            stack.wait_ready(tell=shown.update if shown else partial(_say, out))
         interrupts.is_up = True
         _show(stack, out)
         _watch(stack, interrupts.stop, out)
@@ -85,6 +86,11 @@ def up(
             text = f"{name} did not stop cleanly: {each.reason}; it recovers at the next start; see {each.spec.log}"
             out.print(text, markup=False, style="yellow")
     out.print("stopped")
+
+
+def _say(out: Any, text: str) -> None:
+    out.print(text, markup=False, soft_wrap=True)
+    sys.stdout.flush()
 
 
 class _Interrupts:

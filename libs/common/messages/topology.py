@@ -231,6 +231,10 @@ class Topology:
         """Return the key that a process writes to wait for the server's disk; arguments as of `status`."""
         return self._beside("durability", process, inbox)
 
+    def copy(self, stage: str, inbox: str) -> str:
+        """Return the hash that holds the copy of a stage's newest snapshot; arguments as of `checkpoint`."""
+        return self._beside("copy", stage, inbox)
+
     def _beside(self, what: str, process: str, inbox: str | None) -> str:
         _, *place = tagged(inbox).split(".") if inbox else ("",)
         return self.prefix + ".".join([what, process, *place])

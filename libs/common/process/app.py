@@ -112,8 +112,20 @@ def docs_page() -> AsyncAPIRoute:
     return AsyncAPIRoute("/docs", try_it_out_path=None)
 
 
-def probes(broker: RedisBroker, is_ready: threading.Event, registry: CollectorRegistry) -> list[tuple[str, Any]]:
-    """Return what every service answers: /health (the process is up), /ready (recovered and consuming), /metrics."""
+def probes(
+    broker: RedisBroker,
+    is_ready: threading.Event,
+    registry: CollectorRegistry,
+    progress: Callable[[], str] = lambda: "recovering",
+) -> list[tuple[str, Any]]:
+    """Return what every service answers: /health (the process is up), /ready (recovered and consuming), /metrics.
+
+    Args:
+        broker: whose connection says whether Redis answers.
+        is_ready: whether the service has recovered.
+        registry: of its metrics.
+        progress: says how far it is, which is the text of /ready until then.
+    """
 
     @get
     async def health(scope: Any) -> AsgiResponse:
@@ -125,7 +137,8 @@ def probes(broker: RedisBroker, is_ready: threading.Event, registry: CollectorRe
         """Answer whether the service has recovered and is consuming."""
         if is_ready.is_set() and await broker.ping(timeout=1.0):
             return AsgiResponse(b"ready\n", status_code=200)
-        return AsgiResponse(b"recovering\n", status_code=503)
+        text = "Redis does not answer" if is_ready.is_set() else progress()
+        return AsgiResponse(f"{text}\n".encode(), status_code=503)
 
     return [("/health", health), ("/ready", ready), ("/metrics", make_asgi_app(registry))]
 
@@ -149,7 +162,7 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
         lifespan=lifespan,
         specification=describe(about, settings.redis_url),
         asyncapi_path=docs_page(),
-        asgi_routes=probes(broker, worker.ready, metrics.registry),
+        asgi_routes=probes(broker, worker.ready, metrics.registry, lambda: worker.progress),
     )
 
 
@@ -215,6 +228,7 @@ def run(name: str, command: str, make: Callable[..., tuple[Role, Description]], 
         refuse(error)
     metrics = StageMetrics(role.stage, feeds=bool(role.downstream))
     worker = Worker(role, options_of(settings), metrics, when_live=tune_collector)
+    gc.collect()  # what the imports left; once there is a state it would take long
     serve_app(build_app(about, worker, metrics, settings), settings)
 
 
@@ -230,6 +244,7 @@ def options_of(settings: Settings) -> StageOptions:
         max_downstream_lag=messaging.max_downstream_lag,
         snapshot_every_entries=database.snapshot_every_entries,
         snapshot_every_s=database.snapshot_every_s,
+        copy_every_s=database.copy_every_s,
         retention=Retention(messaging.retention_s, messaging.retention_memory_share, messaging.max_memory_bytes),
     )
 
@@ -240,12 +255,11 @@ def address_of(settings: Settings) -> Address:
 
 
 def tune_collector() -> None:
-    """Keep the garbage collector off the state.
+    """Keep the garbage collector off the state, which was rebuilt without it.
 
     Folds make no reference cycles; walking a state of a million orders to look for some would cost more than the folds.
     What start-up made is set aside, and only young objects are looked at: the libraries' cycles die young.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 1_000_000)
 

@@ -232,6 +232,7 @@ class RedisLog:
         self._commit = client.script_load(lua("commit.lua", "extent.lua"))
         self._watch = client.script_load(lua("watch.lua", "extent.lua"))
         self._mark = client.script_load(lua("mark.lua"))
+        self._copy = client.script_load(lua("copy.lua"))
 
     def checkpoint(self) -> Checkpoint:
         """See `Log.checkpoint`."""
@@ -385,6 +386,27 @@ class RedisLog:
             raise checkpoint_gone(look(client, self._topology, self.group, self._name))
         if int(cast(bytes, current)) != self._epoch:
             raise Fenced(self._fenced_text(current))
+
+    @property
+    def epoch(self) -> int:
+        """Which claim of the partition is this one's."""
+        return self._epoch
+
+    def publish_copy(self, client: redis.Redis, key: str, generation: str, header: str) -> None:
+        """Let a verified copy of a snapshot count, and drop every other; see `copies`. For any thread.
+
+        Args:
+            client: a connection that the calling thread may use.
+            key: of the copy.
+            generation: whose chunks stay.
+            header: of that generation; empty to leave it as it is.
+
+        Raises:
+            Fenced: another process has claimed the partition, and has a copy of its own.
+        """
+        reply: Any = client.evalsha(self._copy, 2, self.checkpoint_key, key, self._epoch, generation, header)
+        if reply != b"OK":
+            raise Fenced(self._fenced_text(reply[1]))
 
     def mark(self, client: redis.Redis, entry_id: str) -> None:
         """Leave the stage's low-water mark on its inbox: it needs nothing below this id. For any thread.

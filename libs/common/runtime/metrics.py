@@ -167,6 +167,10 @@ class StageMetrics(ProcessMetrics, Collector):
         self.snapshot_behind = self.gauge(
             "snapshot_behind_entries", "Entries committed since the newest durable snapshot: a start folds them again."
         ).labels(**self.labels)
+        self.copy_age = self.gauge(
+            "snapshot_copy_age_seconds",
+            "Time since this process copied a snapshot off its volume and read it back, or since its start.",
+        ).labels(**self.labels)
         self.snapshot_pause = self.histogram(
             "snapshot_pause_seconds", "How long folding stood still for a snapshot.", PAUSE_BUCKETS
         ).labels(**self.labels)

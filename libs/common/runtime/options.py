@@ -48,6 +48,7 @@ class StageOptions:
         max_batch: entries folded and committed at once, at most.
         max_downstream_lag: entries that a stage it feeds may be behind before it stops reading.
         snapshot_every_entries, snapshot_every_s: a snapshot is due after so many entries, or so many seconds.
+        copy_every_s: a snapshot is copied off its volume after so many seconds, or at once where trimming waits for it.
         retention: of the logs it trims.
     """
 
@@ -59,4 +60,5 @@ class StageOptions:
     max_downstream_lag: int
     snapshot_every_entries: int
     snapshot_every_s: int
+    copy_every_s: int
     retention: Retention

@@ -23,6 +23,7 @@ from fillstream.libs.common.runtime.acceptance import Repairs
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
 from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Story, Volume, judge
 from fillstream.libs.common.runtime.log import DeskChanged, Log, Moved
+from fillstream.libs.common.runtime.progress import Progress
 from fillstream.libs.common.runtime.release import BEGINNING, Notes, order_of, own_since, ranges, running
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
 from fillstream.libs.common.runtime.stage import (
@@ -43,6 +44,11 @@ MAX_CAUSE_CHARACTERS = 100
 
 class Snapshots(Protocol):
     """Where snapshots are read from: a `SnapshotStore`, or a dict in the simulation."""
+
+    @property
+    def where(self) -> str:
+        """Where they are, as the end of a sentence that says that none is usable."""
+        ...
 
     def ids(self) -> list[str]:
         """Return the ids there are, newest first."""
@@ -108,6 +114,7 @@ class Runner:
         self._desk = ""
         self._repairs = repairs
         self._passes_over = ""
+        self.progress = Progress(lambda: self.replayed)
 
     # ------------------------------------------------------------------------------------------------ recovery
 
@@ -187,8 +194,10 @@ class Runner:
         for snapshot_id in self.snapshots.ids():
             if id_key(snapshot_id) > id_key(checkpoint.id):
                 continue
+            self.progress.say(f"reading snapshot {snapshot_id}")
             try:
                 snapshot = self.snapshots.load(snapshot_id)
+                self.progress.say(f"restoring snapshot {snapshot_id} of {len(snapshot.state)} bytes")
                 self._restore(snapshot)
             except SnapshotError as error:
                 logger.warning("snapshot skipped: %s", error)
@@ -208,7 +217,7 @@ class Runner:
         other = ranges(checkpoint.notes, since)[-1].release
         begins = f"the newest usable snapshot stands at {self.position}"
         if self.position == BEGINNING:
-            begins = "there is no usable snapshot"
+            begins = f"there is no usable snapshot in {self.snapshots.where}"
         if since == checkpoint.id:
             what_to_do = _hand_over(other, self.release)
         else:
@@ -216,7 +225,7 @@ class Runner:
         raise RecoveryError(
             Page.OTHER_RELEASE,
             f"{self.stage.inbox}: {other} decided the entries up to {since}, and {begins}; {self.release} cannot fold"
-            f" again what {other} decided. {what_to_do}{self._told_passed_over()}",
+            f" again what {other} decided. {what_to_do}{self._told_of_snapshots()}",
         )
 
     def _check_reach(self, found: Checkpoint, story: Story) -> None:
@@ -226,14 +235,15 @@ class Runner:
             return
         begins = f"the newest usable snapshot stands at {self.position}, entry {self.entries}"
         if self.position == BEGINNING:
-            begins = "there is no usable snapshot"
+            begins = f"there is no usable snapshot in {self.snapshots.where}"
         raise RecoveryError(
             Page.STATE_LOST,
             f"{self.stage.inbox}: {begins}, and the first {removed} entries of the log are trimmed: nothing leads to"
-            f" {found.id}, where this stage stands.{self._told_passed_over()} Bring back a snapshot of this stage.",
+            f" {found.id}, where this stage stands.{self._told_of_snapshots()} Bring back a snapshot of this stage.",
         )
 
-    def _told_passed_over(self) -> str:
+    def _told_of_snapshots(self) -> str:
+        """Return what is to be said of snapshots that could not be used."""
         return "".join(f" Passed over: {each}." for each in self._passed_over)
 
     def _restore(self, snapshot: Snapshot) -> None:
@@ -263,13 +273,14 @@ class Runner:
         self.know_poisoned(checkpoint.poisoned)
         self.know_notes(checkpoint.notes)
         if self.position != checkpoint.id:
+            self.progress.fold(checkpoint.entries - self.entries)
             try:
                 self.replay(self.log.between(self.position, checkpoint.id))
-            except FoldFailed as error:
+            except (FoldFailed, Inconsistent) as error:
                 raise RecoveryError(
                     Page.OUTPUT_HASH,
                     f"{self.stage.inbox}: {error}. The entry was committed, so {self.release} could fold it once:"
-                    " the log, the configuration or this build is another.",
+                    f" the log, the configuration or this build is another.{self._began_at()}",
                 ) from error
         if (self.position, self.entries, self.out.digest) != (
             checkpoint.id,
@@ -282,8 +293,18 @@ class Runner:
                 f" {self.out.digest.hex()}, but {checkpoint.id} ({checkpoint.entries} entries) was committed with"
                 f" {checkpoint.digest.hex()}. {self.release} decided them: either this is another build of it (start"
                 " the one that wrote the log, stop it cleanly so that it leaves a snapshot, then start this one), or"
-                " entries were deleted or changed: compare with `fillstream replay`.",
+                " entries were deleted or changed: compare with `fillstream replay`."
+                f"{self._began_at() if self.entries != checkpoint.entries else self._told_of_snapshots()}",
             )
+
+    def _began_at(self) -> str:
+        """Return what is to be said of a start without a snapshot: of a log that was trimmed it cannot succeed."""
+        if self.entries > self.replayed:
+            return self._told_of_snapshots()
+        return (
+            f" Folding began with the first entry of the log, as there is no usable snapshot in {self.snapshots.where};"
+            f" of a log that was trimmed that cannot succeed.{self._told_of_snapshots()}"
+        )
 
     def replay(self, entries: Iterable[Entry]) -> None:
         """Fold entries that were committed before, sending nothing."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import Any, cast
 
 import redis
 
 from fillstream.libs.common.messages.topology import id_ms
+from fillstream.libs.common.runtime.copies import CopyFailed, SnapshotCopy, oldest_needed
 from fillstream.libs.common.runtime.durability import Durability, NotDurable
 from fillstream.libs.common.runtime.forked import ChildFailed, Written
 from fillstream.libs.common.runtime.log import RedisLog, connect
@@ -37,13 +39,27 @@ class SnapshotWriter(threading.Thread):
     """
 
     def __init__(
-        self, store: SnapshotStore, role: Role, log: RedisLog, options: StageOptions, metrics: StageMetrics
+        self,
+        store: SnapshotStore,
+        role: Role,
+        log: RedisLog,
+        options: StageOptions,
+        metrics: StageMetrics,
     ) -> None:
         super().__init__(name="snapshots", daemon=True)
         self._store = store
         self._log = log
         self._metrics = metrics
         self._client = connect(options.redis_url)
+        self._copy = SnapshotCopy(
+            self._client, log, options.topology.copy(role.stage.name, role.stage.inbox), store, options.retention
+        )
+        self._last = False
+        self._copy_at_risk = False
+        """Whether a crash of the server may take the newest copy away, which has taken the place of the one before."""
+        self._copy_every_s = options.copy_every_s
+        self.copied_at: float | None = None
+        self.copied_id = ""
         stage = role.stage
         self._durability = Durability(self._client, options.topology.durability(stage.name, stage.inbox))
         self.trimmer = Trimmer(connect(options.redis_url), stage.name, role.trims, options.retention, metrics)
@@ -122,6 +138,11 @@ class SnapshotWriter(threading.Thread):
         else:
             self._trim_error = ""
 
+    def leave(self, snapshot: Snapshot) -> None:
+        """Save a snapshot before a clean stop, with a copy: the next start may have another volume."""
+        self._last = True
+        self.save(snapshot)
+
     def save(self, snapshot: Snapshot | Written) -> None:
         """Wait until Redis is durable up to it, give it its place, and let the log be trimmed below the oldest kept.
 
@@ -145,7 +166,29 @@ class SnapshotWriter(threading.Thread):
         finally:
             beside.unlink(missing_ok=True)
         self.saved_at, self.saved_id, self.saved_entries = time.monotonic(), snapshot.id, snapshot.entries
-        self.took_s = self.saved_at - began
         self.last_error = ""
-        self._log.mark(self._client, self._store.ids()[-1])
+        self._copy_if_due(snapshot.id)
+        needed = oldest_needed(self._store.ids(), self._copy.ids())
+        if needed is not None and not self._copy_at_risk:
+            self._log.mark(self._client, needed)
+        self.took_s = time.monotonic() - began
         self.try_to_trim(at_once=True)
+
+    def _copy_if_due(self, snapshot_id: str) -> None:
+        """Copy a snapshot off the volume if it is time to; not to have done so harms nobody yet: the log stays."""
+        now = time.monotonic()
+        waited = self._copy_every_s if self.copied_at is None else now - self.copied_at
+        if waited < self._copy_every_s and not self.trimmer.held_by_snapshots and not self._last:
+            return
+        try:
+            self._copy.write(snapshot_id)
+            self._copy_at_risk = True
+            seconds, _ = cast(Any, self._client.time())
+            self._durability.wait(seconds * 1000)
+            self._copy_at_risk = False
+        except (CopyFailed, NotDurable, OSError, redis.exceptions.RedisError) as error:
+            self.last_error = f"{error}"
+            logger.error("%s", error)
+            self._metrics.snapshot_errors.inc()
+        else:
+            self.copied_at, self.copied_id = time.monotonic(), snapshot_id

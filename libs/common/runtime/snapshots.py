@@ -85,6 +85,11 @@ class SnapshotStore:
         for left_by_a_kill in folder.glob(".*.tmp"):
             left_by_a_kill.unlink(missing_ok=True)
 
+    @property
+    def where(self) -> str:
+        """Where they are, for sentences."""
+        return str(self.folder)
+
     def ids(self) -> list[str]:
         """Return the stream ids of the snapshots there are, newest first."""
         return sorted((path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}")), key=id_key)[::-1]
@@ -172,11 +177,24 @@ class SnapshotStore:
         Raises:
             SnapshotError: the file is not a snapshot of this stage, or not whole.
         """
-        path = self.folder / f"{snapshot_id}{SUFFIX}"
+        path = self.path(snapshot_id)
         try:
-            head, _, state = path.read_bytes().partition(b"\n")
+            content = path.read_bytes()
         except OSError as error:
             raise SnapshotError(f"{path}: cannot be read: {error}") from error
+        return self.parse(str(path), content)
+
+    def path(self, snapshot_id: str) -> Path:
+        """Return where a snapshot has its place."""
+        return self.folder / f"{snapshot_id}{SUFFIX}"
+
+    def parse(self, path: str, content: bytes) -> Snapshot:
+        """Return what the bytes of a snapshot's file say; `path` is where they are from, for sentences.
+
+        Raises:
+            SnapshotError: they are not a snapshot of this stage, or not whole.
+        """
+        head, _, state = content.partition(b"\n")
         try:
             header = _Header(**json.loads(head))
         except (ValueError, TypeError) as error:

@@ -8,12 +8,14 @@ A batch is whatever waits when the last commit returns: one entry when idle, `ma
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import redis
@@ -21,6 +23,7 @@ import redis
 from fillstream.libs.common.messages.stages import label_of
 from fillstream.libs.common.runtime.acceptance import Repairs
 from fillstream.libs.common.runtime.continuity import RecoveryError, TopologyDiffers, Volume, is_ahead, judge
+from fillstream.libs.common.runtime.copies import JoinedSnapshots, SnapshotCopy
 from fillstream.libs.common.runtime.exit_codes import (
     EXIT_CANNOT_RECOVER,
     EXIT_CRASHED,
@@ -32,6 +35,7 @@ from fillstream.libs.common.runtime.heartbeat import put_status
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
+from fillstream.libs.common.runtime.progress import telling
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.server_checks import ServerRefused, refuse_or_warn
@@ -92,6 +96,11 @@ class Worker(threading.Thread):
         """Ask the thread to finish its batch, leave a snapshot and return."""
         self._stop_asked.set()
 
+    @property
+    def progress(self) -> str:
+        """What it does until it is ready; for any thread."""
+        return self._runner.progress.told.progress if self._state != "starting" else "waiting for Redis"
+
     def run(self) -> None:
         """Recover and serve until asked to stop. Ends the whole process when anything is unknown."""
         try:
@@ -115,9 +124,14 @@ class Worker(threading.Thread):
         place = stage.inbox.split(".")[1:] or [str(stage.partition)]
         folder = self._options.data_dir / "snapshots" / "-".join([stage.name, *place])
         self._store = SnapshotStore(folder, stage.name, stage.partition)
+        copy = SnapshotCopy(
+            self._aside, self._log, self._options.topology.copy(stage.name, stage.inbox), self._store,
+            self._options.retention,
+        )  # fmt: skip
+        snapshots = JoinedSnapshots(self._store, copy)
         process = label_of(stage.name, stage.inbox) + (f"-{stage.partition}" if stage.partition else "")
-        repairs = Repairs(self._aside, self._options.topology, stage.name, stage.inbox, process, self._store)
-        self._runner = Runner(stage, self._log, self._store, repairs=repairs)
+        repairs = Repairs(self._aside, self._options.topology, stage.name, stage.inbox, process, snapshots)
+        self._runner = Runner(stage, self._log, snapshots, repairs=repairs)
         self._clock = ServerClock.of(self._aside)
         self._ticker = Ticker(stage, self._log.append, self._clock)
         self._writer = SnapshotWriter(self._store, self.role, self._log, self._options, self._metrics)
@@ -129,7 +143,12 @@ class Worker(threading.Thread):
         self._state = "recovering"
         self._heartbeat(0)
         began = time.monotonic()
-        self._runner.recover()
+        gc.disable()  # a million orders are made, and none is garbage
+        try:
+            with telling(self._runner.progress, partial(self._put_status, state=self._state)):
+                self._runner.recover()
+        finally:
+            gc.enable()
         self._metrics.replayed.set(self._runner.replayed)
         self._metrics.recovery_seconds.set(time.monotonic() - began)
         self._snapshot_from = self._runner.entries - self._runner.replayed
@@ -276,7 +295,7 @@ class Worker(threading.Thread):
             return
         while self._writer.busy:
             time.sleep(0.01)
-        self._writer.save(self._runner.snapshot())
+        self._writer.leave(self._runner.snapshot())
 
     # ---------------------------------------------------------------------------------------------- telling it
 
@@ -292,15 +311,18 @@ class Worker(threading.Thread):
         age = time.monotonic() - saved_at if saved_at else -1.0
         metrics.lag.set(lag)
         metrics.snapshot_age.set(time.monotonic() - (saved_at or self._started_at))
+        metrics.copy_age.set(time.monotonic() - (self._writer.copied_at or self._started_at))
         metrics.snapshot_behind.set(entries - (self._writer.saved_entries or self._snapshot_from))
         metrics.state(stage.gauges())
         self._put_status(
             state=self._state,
             lag=lag,
+            progress="",
             entries=entries,
             entries_per_s=round(rate, 1),
             snapshot_id=self._writer.saved_id,
             snapshot_age_s=round(age, 1),
+            copy_id=self._writer.copied_id,
             downstream_lag=self._downstream_lag,
             last_error=self._writer.last_error or self._last_error,
             page="",

@@ -141,6 +141,7 @@ class Database(Section):
     data_dir: Path = Path("data")
     snapshot_every_entries: Annotated[Whole, Field(ge=1, le=1_000_000_000)] = 50_000
     snapshot_every_s: Annotated[Whole, Field(ge=1, le=86_400)] = 60
+    copy_every_s: Annotated[Whole, Field(ge=1, le=86_400)] = 300
 
 
 def is_http_url(text: str) -> bool:

@@ -186,7 +186,8 @@ def test_a_build_that_breaks_on_what_was_committed_is_told_so() -> None:
         desk.start(Adder(bug=b"13"))
     assert refused.value.text == (
         f"numbers: entry {entry.id}: ZeroDivisionError: bug. The entry was committed, so {running()} could fold it"
-        " once: the log, the configuration or this build is another."
+        " once: the log, the configuration or this build is another. Folding began with the first entry of the log, as"
+        " there is no usable snapshot in memory; of a log that was trimmed that cannot succeed."
     )
 
 

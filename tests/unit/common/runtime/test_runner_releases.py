@@ -76,8 +76,9 @@ def test_without_a_snapshot_at_the_checkpoint_the_new_release_names_the_old_one(
     with pytest.raises(RecoveryError) as refused:
         desk.start(release=NEW)
     assert refused.value.text == (
-        f"numbers: 0.2.0 decided the entries up to {checkpoint.id}, and there is no usable snapshot; 0.3.0 cannot fold"
-        " again what 0.2.0 decided. Start 0.2.0, stop it cleanly so that it leaves a snapshot, then start 0.3.0."
+        f"numbers: 0.2.0 decided the entries up to {checkpoint.id}, and there is no usable snapshot in memory; 0.3.0"
+        " cannot fold again what 0.2.0 decided."
+        " Start 0.2.0, stop it cleanly so that it leaves a snapshot, then start 0.3.0."
     )
     assert (checkpoint.epoch, len(inbox(desk))) == (1, 2), "nothing was claimed and nothing noted"
     assert desk.start(release=OLD).replayed == 2, "as it says"
