@@ -68,7 +68,7 @@ write_user() {
     one_line "$2" "$3"
     prefix=${FILLSTREAM_MESSAGING__TOPIC_PREFIX:-}
     echo "user $1 on #$(printf '%s' "$3" | sha256sum | cut -d ' ' -f 1) %W~$prefix$4 %R~${prefix}signals" \
-        "%R~${prefix}events.* %R~${prefix}positions.* %R~${prefix}market.* %R~${prefix}dead %R~${prefix}status.*" \
+        "%R~${prefix}events.* %R~${prefix}positions.* %R~${prefix}market.* %R~${prefix}dead %R~${prefix}status.* %R~${prefix}desk" \
         "-@all +@connection -@dangerous +xadd +xread +xrange +xrevrange +xlen +hgetall"
 }
 

@@ -11,6 +11,7 @@ service's memory and never waits for a service to take a signal: the stream keep
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 import uuid
 from collections import OrderedDict
@@ -28,6 +29,8 @@ from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
 from fillstream.libs.common.messages.wire import encode_signal
 from fillstream.libs.common.runtime.log import connect
+
+logger = logging.getLogger(__name__)
 
 Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""
@@ -141,6 +144,7 @@ class Client:
         self.topology = topology or Topology()
         self._redis = connect(url)
         self._raw: Any = self._redis
+        self._is_checked = False
         self._sent: OrderedDict[tuple[str, str | None], _Sent] = OrderedDict()
 
     def __enter__(self) -> Client:
@@ -154,6 +158,18 @@ class Client:
     def close(self) -> None:
         """Close the connection."""
         self._redis.close()
+
+    def _check_desk(self) -> None:
+        """Make sure, once, that the desk has this client's partition counts: it would look for answers elsewhere."""
+        if self._is_checked:
+            return
+        from fillstream.libs.common.runtime.look import read_marker  # noqa: PLC0415 - only who publishes waits for it
+
+        try:
+            read_marker(self._redis, self.topology)
+        except redis.exceptions.NoPermissionError as error:
+            logger.warning("the desk's partition counts are not compared with this client's: %s", error)
+        self._is_checked = True
 
     # ------------------------------------------------------------------------------------------------- commands
 
@@ -189,6 +205,7 @@ class Client:
 
         Raises:
             ValueError: a value that the desk would not take; one sentence a field.
+            TopologyDiffers: the desk has other partition counts than `topology`.
             redis.exceptions.RedisError: the server did not take it; send it again with the same signal_id.
         """
         return self._publish(
@@ -259,6 +276,7 @@ class Client:
             SIGNALS[kind].model_validate({name: value for name, value in fields.items() if value is not None})
         except ValidationError as error:
             raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
+        self._check_desk()
         sent = _Sent(account, more.get("order_id"), "", "0-0", "0-0")
         pipe = self._raw.pipeline(transaction=False)  # one round trip
         pipe.xrevrange(self.topology.events(sent.partition(self.topology)), count=1)
@@ -316,6 +334,7 @@ class Client:
             control = CONTROLS[kind].model_validate(fields)
         except ValidationError as error:
             raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
+        self._check_desk()
         partition = self.topology.account_partition(account)
         inbox, events = stream_name("orders", partition), self.topology.events(partition)
         pipe = self._raw.pipeline(transaction=False)

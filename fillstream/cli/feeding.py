@@ -23,6 +23,7 @@ from fillstream.demo.market_files import FeedError
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.process_log import log_format, set_up_log
 from fillstream.libs.common.process.settings import SettingsError
+from fillstream.libs.common.runtime.look import read_marker
 from fillstream.libs.common.runtime.waiting import UNREACHABLE, wait_for_redis
 
 logger = logging.getLogger(__name__)
@@ -51,12 +52,14 @@ def run(
 
     Raises:
         Stop: the market cannot be read.
+        TopologyDiffers: the desk has other partition counts.
         typer.Exit: it was asked to stop, by Ctrl-C or SIGTERM.
     """
     tally = _Tally(heartbeat)
     with _sigterm_as_ctrl_c():
         try:
             wait_for_redis(client)
+            read_marker(client, topology)
             publish(client, topology, moments, speed, tally.add, partial(_outlast, client), venue)
         except FeedError as error:
             told = f"{error}; {tally.records:,} quotes and trades before it are published"

@@ -12,13 +12,14 @@ import redis
 from fillstream.cli.exit_codes import Exit
 from fillstream.client import NoAnswer
 from fillstream.libs.common.process.settings import SettingsError
+from fillstream.libs.common.runtime.continuity import TopologyDiffers
 from fillstream.stack.stack import ServerDown, StackError
 
 
 def sentence_of(error: Exception) -> tuple[Exit, str] | None:
     """Return how the command ends and what it says, None where only a stack trace helps."""
     match error:
-        case SettingsError():
+        case SettingsError() | TopologyDiffers():
             return Exit.SETTINGS, str(error)
         case ServerDown():
             return Exit.UNREACHABLE, str(error)

@@ -18,9 +18,11 @@ import redis
 
 from fillstream.libs.common.process.app import address_of
 from fillstream.libs.common.process.settings import Settings
-from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED
+from fillstream.libs.common.runtime.continuity import TopologyDiffers
+from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_SETTINGS
 from fillstream.libs.common.runtime.heartbeat import put_status
 from fillstream.libs.common.runtime.log import connect
+from fillstream.libs.common.runtime.look import read_marker
 from fillstream.libs.common.runtime.waiting import wait_for_redis
 from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
 from fillstream.services.analytics.read.extent import Extent
@@ -80,6 +82,7 @@ class Ingest:
         client = connect(self._settings.redis_url)
         if not wait_for_redis(client, self._stop_asked):
             return
+        read_marker(client, self._topology)
         self._writer = Writer(
             self._store,
             connect(self._settings.redis_url),
@@ -143,6 +146,8 @@ def exit_code_of(error: BaseException) -> int:
     match error:
         case LogLost() | SchemaError() | Damaged():
             return EXIT_CANNOT_RECOVER
+        case TopologyDiffers():
+            return EXIT_SETTINGS
         case _:
             return EXIT_CRASHED
 

@@ -9,6 +9,7 @@ import redis
 
 from fillstream.client import Client
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id
+from fillstream.libs.common.runtime.continuity import TopologyDiffers
 from fillstream.libs.common.runtime.log import RedisLog, connect
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.services.order_service.orders.config import DeskConfig
@@ -82,3 +83,15 @@ def test_one_signal_id_of_two_accounts_is_two_signals(redis_url: str, settle: Se
         assert len({outcome.order_id for outcome in found}) == 2
         assert desk.wait_for("1", timeout_s=0.5).order_id == found[1].order_id, "whose it was sent for last"
     assert not connect(redis_url).exists(TOPOLOGY.dead)
+
+
+def test_whoever_has_other_partition_counts_is_refused(redis_url: str) -> None:
+    with connect(redis_url) as own:
+        RedisLog(own, Topology(), "signals", "signals").claim()
+    with Client(redis_url, Topology(account_partitions=2)) as other:
+        with pytest.raises(TopologyDiffers, match=r"messaging\.account_partitions: 2 must be 1"):
+            other.signal("AAPL", "BUY", 1)
+        with pytest.raises(TopologyDiffers):
+            other.control("ResetLimits", "default", who="me", reason="x")
+    with Client(redis_url) as same:
+        assert same.signal("AAPL", "BUY", 1, signal_id="s1") == "s1"
