@@ -223,16 +223,49 @@ class RedisLog:
         self._link: Any = client.connection_pool.get_connection()
         self._awaited: deque[_Awaited] = deque()
         self._ahead: list[Any] | None = None
+        self._unknown = 0
         self._portion = _Portion()
         self.commit_seconds = 0.0
         # The library's own callbacks build a dict per entry and guess at types; the raw reply is all we need.
         client.set_response_callback("XRANGE", lambda reply, **_: reply)
         client.set_response_callback("HGETALL", lambda reply, **_: reply)
+        self._load_scripts()
+
+    def _load_scripts(self) -> None:
+        client = self.client
         self._claim = client.script_load(lua("claim.lua"))
         self._commit = client.script_load(lua("commit.lua", "extent.lua"))
         self._watch = client.script_load(lua("watch.lua", "extent.lua"))
         self._mark = client.script_load(lua("mark.lua"))
         self._copy = client.script_load(lua("copy.lua"))
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether a commit was sent whose outcome is not known."""
+        return self._unknown > 0
+
+    def reconnect(self) -> None:
+        """Begin again with new connections, where a commit's outcome is not in doubt.
+
+        Raises:
+            Fenced: another process has claimed the partition meanwhile.
+            Gap: the server has lost what it had acknowledged.
+            RecoveryError: something else is not what it was.
+        """
+        assert not self.is_uncertain, "start again instead: recovery finds out"
+        self.client.connection_pool.disconnect(inuse_connections=True)
+        self._awaited.clear()
+        self._ahead = None
+        self._link.connect()
+        self._load_scripts()
+        story = self.look()
+        judge(story, Volume())
+        if story.checkpoint is None:
+            raise checkpoint_gone(story)
+        if story.checkpoint.epoch != self._epoch:
+            raise Fenced(self._fenced_text(str(story.checkpoint.epoch).encode()))
+        if story.checkpoint.id != self._committed:
+            raise Gap(f"{self.inbox}: {self._committed} was committed, and the checkpoint is {story.checkpoint.id}")
 
     def checkpoint(self) -> Checkpoint:
         """See `Log.checkpoint`."""
@@ -303,6 +336,7 @@ class RedisLog:
         if awaited.batch is None:
             self._ahead = _page(reply)
             return
+        self._unknown -= 1
         self.commit_seconds = perf_counter() - awaited.asked
         if reply != b"OK":
             self._refused(reply, awaited.batch)
@@ -358,6 +392,7 @@ class RedisLog:
         more_follows = self._ahead or any(each.batch is None for each in self._awaited)
         while any(each.batch is not None for each in self._awaited):
             self._receive()
+        self._unknown += 1
         self._ask("EVALSHA", self._commit, len(keys), *keys, *args)
         self._awaited.append(_Awaited(batch, perf_counter()))
         self._committed = last

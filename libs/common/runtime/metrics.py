@@ -177,6 +177,9 @@ class StageMetrics(ProcessMetrics, Collector):
         self.snapshot_errors = self.counter("snapshot_errors_total", "Snapshots that could not be written.").labels(
             **self.labels
         )
+        self.reconnects = self.counter(
+            "reconnects_total", "Times that a lost connection to Redis was made again with nothing under way."
+        ).labels(**self.labels)
         self.replayed = self.gauge("replayed_entries", "Entries folded again at the last start.").labels(**self.labels)
         self.recovery_seconds = self.gauge(
             "recovery_seconds", "How long the last start took to rebuild the state."

@@ -44,7 +44,7 @@ from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
 from fillstream.libs.common.runtime.stage import Entry, latencies_of
 from fillstream.libs.common.runtime.ticker import Ticker
-from fillstream.libs.common.runtime.waiting import wait_for_redis
+from fillstream.libs.common.runtime.waiting import UNREACHABLE, wait_for_redis
 
 logger = logging.getLogger(__name__)
 
@@ -171,12 +171,15 @@ class Worker(threading.Thread):
     # -------------------------------------------------------------------------------------------------- serving
 
     def _serve(self) -> None:
-        runner, max_batch = self._runner, self._options.max_batch
+        runner = self._runner
         while not self._stop_asked.is_set():
-            block_ms = self._between_batches()
-            if self._held_back():
+            try:
+                batch = self._next_batch()
+            except UNREACHABLE as error:
+                if self._log.is_uncertain:
+                    raise
+                self._reconnect(error)
                 continue
-            batch = runner.read(max_batch, block_ms)
             if not batch:
                 continue
             self._check_time(batch)
@@ -188,6 +191,27 @@ class Worker(threading.Thread):
         self._leave_snapshot()
         self._writer.stop()
         self._heartbeat(time.monotonic())
+
+    def _next_batch(self) -> list[Entry]:
+        """Do what is due and return what waits. At most a commit is under way meanwhile."""
+        block_ms = self._between_batches()
+        if self._held_back():
+            return []
+        return self._runner.read(self._options.max_batch, block_ms)
+
+    def _reconnect(self, error: Exception) -> None:
+        """Wait for the server and go on: everything that was committed is known, and the state is what it was.
+
+        A tick that was on its way may have arrived; one too many changes nothing.
+        """
+        logger.warning("the connection to Redis was lost with nothing under way: %s", error)
+        self._state = "reconnecting"
+        if wait_for_redis(self._log.client, self._stop_asked):
+            self._log.reconnect()
+            self._aside.connection_pool.disconnect()
+            self._state = "live"
+            self._metrics.reconnects.inc()
+            logger.info("%s %d goes on at %s", self.role.stage.name, self.role.stage.partition, self._runner.position)
 
     def _check_time(self, batch: Sequence[Entry]) -> None:
         """Refuse ids that are ahead of the server's clock, once it has been asked."""
