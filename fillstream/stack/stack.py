@@ -244,7 +244,9 @@ class LocalStack:
             *("--port", str(self._ports[0]), "--bind", "127.0.0.1"),
             *("--unixsocket", str(self.socket), "--unixsocketperm", "700"),
             *("--dir", str(self.data_dir / VALKEY), "--pidfile", str(self.data_dir / VALKEY / "valkey.pid")),
-            *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--auto-aof-rewrite-min-size", "1gb"),
+            *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--auto-aof-rewrite-min-size", "64mb"),
+            *("--auto-aof-rewrite-percentage", "50"),
+            *("--proto-max-bulk-len", "8mb", "--client-query-buffer-limit", "64mb"),
             *self._redis_args,
         )
 

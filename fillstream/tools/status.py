@@ -14,9 +14,10 @@ import redis
 
 from fillstream.libs.common.messages.stages import Place, name_at, places
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.heartbeat import IDLE_S
 
-SILENT_MS = 5000
-"""A live stage tells about itself every second; one that was silent for longer is down."""
+SILENT_MS = round(2 * IDLE_S * 1000)
+"""A live process tells about itself every `IDLE_S` at least; one that was silent for longer is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageStat
     if at_ms is not None and now_ms - at_ms > SILENT_MS and state != "crashed":
         state = "down"
     age_s = _float(told, "snapshot_age_s")
+    if age_s is not None and age_s >= 0 and at_ms is not None:
+        age_s = round(age_s + max(0, now_ms - at_ms) / 1000, 1)
     return StageState(
         stage=name_at(stage, place.venue),
         partition=place.partition,

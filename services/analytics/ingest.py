@@ -20,7 +20,7 @@ from fillstream.libs.common.process.app import address_of
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.runtime.continuity import TopologyDiffers
 from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_SETTINGS
-from fillstream.libs.common.runtime.heartbeat import put_status
+from fillstream.libs.common.runtime.heartbeat import Heartbeat, put_status
 from fillstream.libs.common.runtime.log import connect
 from fillstream.libs.common.runtime.look import read_marker
 from fillstream.libs.common.runtime.waiting import wait_for_redis
@@ -96,6 +96,7 @@ class Ingest:
         self._writer.mark(list(self._streams))
         self._reader = Reader(client, self._streams, self._store.offsets(), self._waiting, self._metrics)
         self._aside = connect(self._settings.redis_url)
+        self._heartbeat = Heartbeat(self._aside, self._topology.status(STAGE), address_of(self._settings))
         self._writer_thread.start()
         self._reader.run(self._stop_asked, self._beat)
         self._waiting.close()
@@ -120,9 +121,7 @@ class Ingest:
         then, counted = self._rate_from
         rate = (entries - counted) / (now - then) if counted and now > then else 0.0
         self._rate_from = (now, entries)
-        tell(
-            self._aside,
-            self._settings,
+        self._heartbeat.beat(
             state="paused" if self._reader.paused else "live",
             lag=lag,
             entries=entries,

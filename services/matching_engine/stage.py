@@ -40,7 +40,7 @@ from fillstream.services.matching_engine.refusals import refusal_of
 
 FAMILIES: tuple[Family, ...] = (Family("resting_orders", "Client orders that rest in the books."),)
 
-TICK_MS = 1000
+TICK_MS = 15_000
 """How often the engine's clock moves when nothing else comes in; for expiries an entry of their own comes."""
 DEPTH_LEVELS = 10
 DEPTH_EVERY_MS = 100

@@ -31,7 +31,7 @@ from fillstream.libs.common.runtime.exit_codes import (
     EXIT_SETTINGS,
 )
 from fillstream.libs.common.runtime.forked import Written, write_forked
-from fillstream.libs.common.runtime.heartbeat import put_status
+from fillstream.libs.common.runtime.heartbeat import Heartbeat, put_status
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
@@ -79,6 +79,7 @@ class Worker(threading.Thread):
         self._aside = connect(options.redis_url)
         self._latencies_ms = latencies_of(role.stage)
         self._status_key = options.topology.status(role.stage.name, role.stage.inbox)
+        self._beat = Heartbeat(self._aside, self._status_key, options.address)
         self._state = "starting"
         self._started_at = time.monotonic()
         self._last_error = ""
@@ -338,7 +339,7 @@ class Worker(threading.Thread):
         metrics.copy_age.set(time.monotonic() - (self._writer.copied_at or self._started_at))
         metrics.snapshot_behind.set(entries - (self._writer.saved_entries or self._snapshot_from))
         metrics.state(stage.gauges())
-        self._put_status(
+        self._beat.beat(
             state=self._state,
             lag=lag,
             progress="",

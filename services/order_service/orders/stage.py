@@ -37,7 +37,7 @@ from fillstream.services.order_service.orders.snapshot import dump, load
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.venue_reports import VenueReports
 
-TICK_MS = 1000
+TICK_MS = 15_000
 """How often time passes when nothing else comes in, for what is past its retention; what is due gets its own entry."""
 
 FAMILIES: tuple[Family, ...] = (
