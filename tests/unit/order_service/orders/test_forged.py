@@ -66,9 +66,7 @@ def refused(desk: OrdersDesk, record: bytes) -> str:
 )
 def test_a_fill_that_cannot_be_is_not_booked(desk: OrdersDesk, record: bytes, reason: str) -> None:
     assert refused(desk, record) == reason
-    assert desk.one({b"frame": fill(match_id=1)})["cum_qty"] == "10", (
-        "what the venue tells is"
-    )
+    assert desk.one({b"frame": fill(match_id=1)})["cum_qty"] == "10", "what the venue tells is"
 
 
 def test_the_sentence_names_the_price_and_the_limit(desk: OrdersDesk) -> None:
