@@ -131,7 +131,7 @@ class Outputs:
         if sent is None:
             self.by_stream[stream] = (kind, [payload])
         else:
-            assert sent[0] == kind, f"{stream} carries {sent[0]!r} entries, not {kind!r}"
+            assert sent[0] == kind, f"{stream} carries {sent[0]!a} entries, not {kind!a}"
             sent[1].append(payload)
         self._unsealed += (stream.encode(), payload)
 

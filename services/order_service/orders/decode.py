@@ -305,7 +305,7 @@ def _refuse_code(name: str, value: Any, allowed: frozenset[str]) -> NoReturn:
 
 def _check_text(name: str, value: Any) -> None:
     """A number is text. What the text says is checked where it is turned into units."""
-    if type(value) is not str:
+    if type(value) is not str or not value.isascii():  # which letters are digits depends on the Python that runs
         raise BadEntry("bad_value", f"{name}: must be a number as text, got {shorten(value)}")
 
 

@@ -132,7 +132,7 @@ class OrdersStage:
             if (venue := reporting_venue(kind)) is not None:
                 known = ", ".join(self._state.venues)
                 raise BadEntry("unknown_venue", f"frame: {shorten(venue)} must be a venue of this desk, one of {known}")
-        names = ", ".join(sorted(repr(name) for name in fields))
+        names = ", ".join(sorted(map(ascii, fields)))
         text = f"fields: must be one of data, frame.VENUE, tick, config and control alone, got {names[:200]}"
         raise BadEntry("bad_entry", text)
 
