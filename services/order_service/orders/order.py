@@ -96,6 +96,7 @@ class Order:
         loosest: the furthest limit (ticks) that it had and has no more, None while there is none. Of venues alone whose
             reports may overtake each other.
         acknowledged: the venue has accepted it.
+        amended: the venue has taken an amendment.
         cancel_signal: the signal whose cancel is pending.
         amendment: pending.
         finished_ms: when the status became final; 0 while working.
@@ -134,6 +135,7 @@ class Order:
     exec_ids: tuple[str, ...] = ()
     venue_order_id: str | None = None
     loosest: int | None = None
+    amended: bool = False
     counted: str = field(default=PENDING_NEW, init=False)
 
     @property
@@ -145,6 +147,10 @@ class Order:
     def leaves(self) -> int:
         """Lots still open at the venue."""
         return 0 if self.status in FINAL else self.quantity - self.cum
+
+    def is_first(self, lots: int) -> bool:
+        """Whether a fill of so many lots, as taker, that was applied just now says how soon it traded as it came."""
+        return self.cum == lots and not self.amended
 
     @property
     def expiry_signal(self) -> str:
@@ -297,6 +303,7 @@ class Order:
                 f"qty: a new total of {quantity} lots is below the {self.cum} lots of order {self.order_id} filled",
             )
         self.amendment = None
+        self.amended = True
         self.quantity = quantity
         self.price = price
         if quantity == self.cum:

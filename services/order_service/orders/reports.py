@@ -28,7 +28,7 @@ from fillstream.libs.common.messages.codes import (
     TradingSession,
 )
 from fillstream.libs.common.messages.venue import reports_field
-from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.libs.common.runtime.stage import Latencies, Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
@@ -80,7 +80,7 @@ class Reports:
         state: changed by what the reports say.
         journal: told about it.
         partition: of the accounts; reports are for it or for all.
-        latencies_ms: the log time from signal to fill of each fill is appended.
+        latencies_ms: how long it took from signal to acknowledgement and to the first fill is appended.
         venue: who reports.
     """
 
@@ -97,7 +97,7 @@ class Reports:
         "_venue",
     )
 
-    def __init__(self, state: State, journal: Journal, partition: int, latencies_ms: list[int], venue: str) -> None:
+    def __init__(self, state: State, journal: Journal, partition: int, latencies_ms: Latencies, venue: str) -> None:
         self._state = state
         self._venue = venue
         self._field = reports_field(venue)
@@ -279,7 +279,8 @@ class Reports:
             # Of the value's size: a negative price is no rebate.
             fee = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
             journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", maker, fee)
-            self._latencies_ms.append(journal.ms - order.signal_time)
+            if not maker and order.is_first(lots):
+                self._latencies_ms.first_filled.append(journal.ms - order.signal_time)
         return refusal
 
     def _out_of_sequence(self, order: Order, match_id: int, last: int) -> Refusal:
@@ -299,6 +300,7 @@ class Reports:
         refusal = order.accept()
         if refusal is None:
             self._journal.accepted(order)
+            self._latencies_ms.acknowledged.append(self._journal.ms - order.signal_time)
         return refusal
 
     def _rejected(self, order: Order, report: Report) -> Refusal | None:

@@ -63,6 +63,8 @@ _QUOTE: Final = tuple(sorted(Quote.__slots__))
 _QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
 _CONTROL: Final = ("control_id", *Answered._fields)
 _ORDER: Final = tuple(field.name for field in fields(Order) if field.init)
+_RARE: Final = ("links", "loosest", "amended")
+"""Fields of few orders, written where they say something."""
 _ORDER_KNOWN: Final = frozenset(_ORDER)
 _ORDER_NEEDED: Final = tuple(
     field.name
@@ -123,8 +125,8 @@ def _order(order: Order) -> Document:
     record = {name: getattr(order, name) for name in _ORDER}
     for name, write in _WRITE.items():
         record[name] = write(record[name])
-    for name in ("links", "loosest"):
-        if record[name] is None:
+    for name in _RARE:
+        if record[name] in (None, False):
             del record[name]
     record["record"] = "Order"
     return record
