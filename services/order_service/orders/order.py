@@ -148,10 +148,6 @@ class Order:
         """Lots still open at the venue."""
         return 0 if self.status in FINAL else self.quantity - self.cum
 
-    def is_first(self, lots: int) -> bool:
-        """Whether a fill of so many lots, as taker, that was applied just now says how soon it traded as it came."""
-        return self.cum == lots and not self.amended
-
     @property
     def expiry_signal(self) -> str:
         """What the desk's own cancel goes by, when the time in force ended at a venue that does not see to it."""

@@ -85,10 +85,11 @@ class Reports:
     """
 
     __slots__ = (
+        "_acknowledged_ms",
         "_field",
+        "_first_filled_ms",
         "_handlers",
         "_journal",
-        "_latencies_ms",
         "_numbered",
         "_of_market",
         "_partitions",
@@ -105,7 +106,8 @@ class Reports:
         self._numbered = state.numbered
         self._journal = journal
         self._partitions = (partition, PARTITION_ALL)
-        self._latencies_ms = latencies_ms
+        self._acknowledged_ms = latencies_ms.acknowledged
+        self._first_filled_ms = latencies_ms.first_filled
         self._handlers: dict[int, Callable[[Order, Report], Refusal | None]] = {
             int(ReportType.REJECTED): self._rejected,
             int(ReportType.CANCELED): self._canceled,
@@ -279,8 +281,8 @@ class Reports:
             # Of the value's size: a negative price is no rebate.
             fee = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
             journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", maker, fee)
-            if not maker and order.is_first(lots):
-                self._latencies_ms.first_filled.append(journal.ms - order.signal_time)
+            if not maker and order.cum == lots and not order.amended:
+                self._first_filled_ms.append(journal.ms - order.signal_time)
         return refusal
 
     def _out_of_sequence(self, order: Order, match_id: int, last: int) -> Refusal:
@@ -299,8 +301,9 @@ class Reports:
     def _accepted(self, order: Order) -> Refusal | None:
         refusal = order.accept()
         if refusal is None:
-            self._journal.accepted(order)
-            self._latencies_ms.acknowledged.append(self._journal.ms - order.signal_time)
+            journal = self._journal
+            journal.accepted(order)
+            self._acknowledged_ms.append(journal.ms - order.signal_time)
         return refusal
 
     def _rejected(self, order: Order, report: Report) -> Refusal | None:

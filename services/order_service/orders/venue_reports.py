@@ -113,7 +113,7 @@ class VenueReports:
             self._journal.filled(
                 order, ticks, lots, f"{report.venue}-{report.exec_id}", report.liquidity == "MAKER", fee
             )
-            if report.liquidity != "MAKER" and order.is_first(lots):
+            if report.liquidity != "MAKER" and order.cum == lots and not order.amended:
                 self._latencies_ms.first_filled.append(self._journal.ms - order.signal_time)
         return refusal
 
