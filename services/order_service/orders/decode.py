@@ -214,8 +214,9 @@ def _check_new(wish: New) -> None:
         _refuse_code("order_type", kind, _ORDER_TYPES)
     if tif is not None and (type(tif) is not str or tif not in _TIMES_IN_FORCE):
         _refuse_code("time_in_force", tif, _TIMES_IN_FORCE)
-    _check_text("quantity", quantity)
-    if price is not None:
+    if type(quantity) is not str or not quantity.isascii():
+        _check_text("quantity", quantity)
+    if price is not None and (type(price) is not str or not price.isascii()):
         _check_text("price", price)
     if confidence is not None:
         _check_confidence(confidence)

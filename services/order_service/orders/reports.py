@@ -40,6 +40,7 @@ _AUCTION = int(Session.AUCTION)
 _SESSION_NAME = {int(Session[each.name]): each.value for each in TradingSession}
 _MAKER, _TAKER = int(ReportFlag.MAKER), int(ReportFlag.TAKER)
 _UNKNOWN_ORDER, _REQUESTED = int(Reason.UNKNOWN_ORDER), int(Reason.REQUESTED)
+_ROLES, _TAKES = _MAKER | _TAKER, {_MAKER: 0, _TAKER: 1}
 _MOST_AHEAD = 2**33
 """A trade's number, twice, may be so much above the last one. No book of ours has more trades in between: that is a
 broken record, and what came behind it would never be believed again."""
@@ -265,12 +266,12 @@ class Reports:
     # ----------------------------------------------------------------- orders
 
     def _filled(self, order: Order, price: int, lots: int, match_id: int, flags: int) -> Refusal | None:
-        role = flags & (_MAKER | _TAKER)
-        if role not in (_MAKER, _TAKER):
+        takes = _TAKES.get(flags & _ROLES)
+        if takes is None:
             return Refusal("bad_record", f"flags: {flags} must say either maker or taker")
-        terms, maker = order.terms, role == _MAKER
+        terms = order.terms
         # Each book numbers its trades, and tells of the maker's side first: this number only goes up.
-        numbered, number = self._numbered, 2 * match_id + (not maker)
+        numbered, number = self._numbered, 2 * match_id + takes
         last = numbered.get(terms.commands, 1)  # trades are counted from 1
         if not last < number < last + _MOST_AHEAD:
             return self._out_of_sequence(order, match_id, last)
@@ -279,9 +280,9 @@ class Reports:
             numbered[terms.commands] = number
             journal = self._journal
             # Of the value's size: a negative price is no rebate.
-            fee = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
-            journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", maker, fee)
-            if not maker and order.cum == lots and not order.amended:
+            fee = (terms.taker_fee if takes else terms.maker_fee).text(abs(price * lots))
+            journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", not takes, fee)
+            if takes and order.cum == lots and order.loosest is None:  # it traded as it came
                 self._first_filled_ms.append(journal.ms - order.signal_time)
         return refusal
 

@@ -63,7 +63,7 @@ _QUOTE: Final = tuple(sorted(Quote.__slots__))
 _QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
 _CONTROL: Final = ("control_id", *Answered._fields)
 _ORDER: Final = tuple(field.name for field in fields(Order) if field.init)
-_RARE: Final = ("links", "loosest", "amended")
+_RARE: Final = ("links", "loosest")
 """Fields of few orders, written where they say something."""
 _ORDER_KNOWN: Final = frozenset(_ORDER)
 _ORDER_NEEDED: Final = tuple(
@@ -126,7 +126,7 @@ def _order(order: Order) -> Document:
     for name, write in _WRITE.items():
         record[name] = write(record[name])
     for name in _RARE:
-        if record[name] in (None, False):
+        if record[name] is None:
             del record[name]
     record["record"] = "Order"
     return record

@@ -113,7 +113,7 @@ class VenueReports:
             self._journal.filled(
                 order, ticks, lots, f"{report.venue}-{report.exec_id}", report.liquidity == "MAKER", fee
             )
-            if report.liquidity != "MAKER" and order.cum == lots and not order.amended:
+            if report.liquidity != "MAKER" and order.cum == lots and order.loosest is None:
                 self._latencies_ms.first_filled.append(self._journal.ms - order.signal_time)
         return refusal
 
@@ -137,10 +137,8 @@ class VenueReports:
         price = order.amendment.price if order.amendment is not None else order.price
         if report.price is not None:
             price = _units("price", order.terms.price, report.price)
-        before = order.price
         refusal = order.replace(price, lots)
         if refusal is None:
-            order.had_limit(before)
             self._journal.replaced(order)
         return refusal
 
@@ -154,10 +152,8 @@ class VenueReports:
         assert report.quantity is not None, "validated"
         lots = _units("quantity", order.terms.lot, report.quantity)
         price = None if report.price is None else _units("price", order.terms.price, report.price)
-        before = order.price
         refusal = order.restate(lots, price)
         if refusal is None:
-            order.had_limit(before)
             self._journal.restated(order, RestatementReason.VENUE_OTHER, f"restated by the venue: {_words(report)}")
         return refusal
 
