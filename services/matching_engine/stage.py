@@ -138,7 +138,7 @@ class EngineStage:
         if frame is None:
             if b"tick" not in entry.fields:
                 names = [name[:40] for name in sorted(entry.fields)[:8]]
-                raise BadEntry("not_a_frame", f"frame: missing; the entry's fields are {names!r}")
+                raise BadEntry("not_a_frame", f"frame: missing; the entry's fields are {names!a}")
             frame = b""
         elif len(frame) % RECORD_BYTES or not frame:
             raise BadEntry("torn_frame", f"frame: {len(frame)} bytes are not a whole number of {RECORD_BYTES}")

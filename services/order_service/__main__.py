@@ -7,5 +7,5 @@ from fillstream.services.order_service.app import FOLDS
 
 stage = sys.argv.pop(1) if len(sys.argv) > 1 else ""
 if stage not in FOLDS:
-    sys.exit(f"usage: python -m fillstream.services.order_service {{{'|'.join(FOLDS)}}} [--partition N], got {stage!r}")
+    sys.exit(f"usage: python -m fillstream.services.order_service {{{'|'.join(FOLDS)}}} [--partition N], got {stage!a}")
 main(stage, FOLDS[stage])

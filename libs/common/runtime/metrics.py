@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from fillstream.libs.common.messages.stages import label_of
 from fillstream.libs.common.runtime.exit_codes import RESTARTS_VARIABLE
-from fillstream.libs.common.runtime.stage import Family, Stage, latencies_of
+from fillstream.libs.common.runtime.stage import Family, Latencies, Stage, latencies_of
 from fillstream.libs.common.runtime.trim import Kept
 
 COMMIT_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -28,6 +28,7 @@ FOLD_BUCKETS = (2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2)
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 PAUSE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 LATENCY_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+LIFE_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600, 3_600, 4 * 3_600, 86_400, 7 * 86_400)
 
 # When a series was made would be a second one beside every counter and histogram; process_start_time_seconds says it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -153,11 +154,7 @@ class StageMetrics(ProcessMetrics, Collector):
         self.fold = self.histogram("fold_seconds", "Fold time of an entry, mean of its batch.", FOLD_BUCKETS).labels(
             **self.labels
         )
-        self._latency = (
-            self.histogram("order_latency_seconds", "Log time from a signal to its fill.", LATENCY_BUCKETS)
-            if latencies_of(stage) is not None
-            else None
-        )
+        self._latencies = self._orders() if latencies_of(stage) is not None else None
         self._downstream_lag = (
             self.gauge("downstream_lag_entries", "The largest lag of the stages this one feeds.") if feeds else None
         )
@@ -201,12 +198,26 @@ class StageMetrics(ProcessMetrics, Collector):
         """Count one dead letter."""
         self._dead.labels(**self.labels, reason=reason).inc()
 
-    def filled_after(self, latencies_ms: Iterable[int]) -> None:
-        """Take note of how long fills took; only of a stage that measures it."""
-        assert self._latency is not None, "the stage said that it sees no fill"
-        latency = self._latency.labels(**self.labels)
-        for milliseconds in latencies_ms:
-            latency.observe(milliseconds / 1000)
+    def _orders(self) -> dict[str, Histogram]:
+        """Return the histograms of how long orders take, by the names of `Latencies`."""
+        told = "Log time from an order's signal to"
+        return {
+            "acknowledged": self.histogram(
+                "order_acknowledged_seconds", f"{told} the venue's acknowledgement.", LATENCY_BUCKETS
+            ),
+            "first_filled": self.histogram(
+                "order_first_fill_seconds", f"{told} its first fill, where it traded as it came.", LATENCY_BUCKETS
+            ),
+            "ended": self.histogram("order_ended_seconds", f"{told} its end, resting included.", LIFE_BUCKETS),
+        }
+
+    def filled_after(self, latencies_ms: Latencies) -> None:
+        """Take note of how long orders took; only of a stage that measures it."""
+        assert self._latencies is not None, "the stage said that it sees no fill"
+        for name, histogram in self._latencies.items():
+            observed = histogram.labels(**self.labels)
+            for milliseconds in getattr(latencies_ms, name):
+                observed.observe(milliseconds / 1000)
 
     def downstream_lag(self, entries: int) -> None:
         """Tell the largest lag of the stages this one feeds; nothing where it feeds none."""

@@ -131,7 +131,7 @@ class Outputs:
         if sent is None:
             self.by_stream[stream] = (kind, [payload])
         else:
-            assert sent[0] == kind, f"{stream} carries {sent[0]!r} entries, not {kind!r}"
+            assert sent[0] == kind, f"{stream} carries {sent[0]!a} entries, not {kind!a}"
             sent[1].append(payload)
         self._unsealed += (stream.encode(), payload)
 
@@ -205,12 +205,38 @@ class Configured(Protocol):
         ...
 
 
+class Latencies:
+    """How long orders took that were just folded, in log milliseconds from their signals. No decision reads it.
+
+    Attributes:
+        acknowledged: until the venue acknowledged them.
+        first_filled: until the first fill of those that traded as they came: the others wait for somebody else.
+        ended: until nothing more could happen to them, however long they rested.
+    """
+
+    __slots__ = ("acknowledged", "ended", "first_filled")
+
+    def __init__(self) -> None:
+        self.acknowledged: list[int] = []
+        self.first_filled: list[int] = []
+        self.ended: list[int] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.acknowledged or self.first_filled or self.ended)
+
+    def clear(self) -> None:
+        """Forget them: the runtime has told them."""
+        self.acknowledged.clear()
+        self.first_filled.clear()
+        self.ended.clear()
+
+
 @runtime_checkable
 class TimesFills(Protocol):
     """What a stage can besides, that sees fills."""
 
-    latencies_ms: list[int]
-    """Log milliseconds from signal to fill of the fills just folded. The runtime drains it, no decision reads it."""
+    latencies_ms: Latencies
+    """Of what was folded since the runtime drained it; the same object for good."""
 
 
 @runtime_checkable
@@ -238,6 +264,6 @@ def configuration_of(stage: Stage) -> dict[bytes, bytes] | None:
     return stage.configuration() if isinstance(stage, Configured) else None
 
 
-def latencies_of(stage: Stage) -> list[int] | None:
-    """Return the list in which a stage leaves how long fills took; None of one that sees no fill."""
+def latencies_of(stage: Stage) -> Latencies | None:
+    """Return where a stage leaves how long orders took; None of one that sees no fill."""
     return stage.latencies_ms if isinstance(stage, TimesFills) else None

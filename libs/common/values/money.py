@@ -36,7 +36,8 @@ def parse(text: str) -> Decimal:
     if len(text) > 4 * MAX_DIGITS:
         raise ValueError(f"must be a number of at most {MAX_DIGITS} digits, got {len(text)} characters")
     try:
-        number = Decimal(text)
+        # Digits of other scripts are digits to some Pythons and none to others: their Unicode tables differ.
+        number = Decimal(text if text.isascii() else "")
     except InvalidOperation:
         raise ValueError(f"must be a decimal number, got {shorten(text)}") from None
     if not number.is_finite():

@@ -31,6 +31,8 @@ _FIELDS: Final = tuple(field for field in fields(Order) if field.init)
 _NAMES: Final = tuple(field.name for field in _FIELDS)
 _NEEDED: Final = tuple(f.name for f in _FIELDS if f.default is MISSING and f.default_factory is MISSING)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if field.default is not MISSING}
+_RARE: Final = ("links", "loosest")
+"""Fields of few orders, written where they say something: older releases know neither."""
 _CODED: Final = frozenset(
     ("account", "terms", "strategy", "confidence", "side", "order_type", "time_in_force", "venue", "status")
 )
@@ -73,7 +75,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
 def dump_orders(orders: Sequence[Order]) -> Document:
     """Return orders, in the order of their ids, as columns."""
     columns = {name: _column(name, [*map(attrgetter(name), orders)]) for name in _NAMES} if orders else {}
-    for name in ("links", "loosest"):  # few orders have any, and older releases know neither
+    for name in _RARE:
         if columns.get(name) == {"same": None}:
             del columns[name]
     return {"record": "Order", "count": len(orders), "columns": columns}

@@ -214,8 +214,9 @@ def _check_new(wish: New) -> None:
         _refuse_code("order_type", kind, _ORDER_TYPES)
     if tif is not None and (type(tif) is not str or tif not in _TIMES_IN_FORCE):
         _refuse_code("time_in_force", tif, _TIMES_IN_FORCE)
-    _check_text("quantity", quantity)
-    if price is not None:
+    if type(quantity) is not str or not quantity.isascii():
+        _check_text("quantity", quantity)
+    if price is not None and (type(price) is not str or not price.isascii()):
         _check_text("price", price)
     if confidence is not None:
         _check_confidence(confidence)
@@ -305,7 +306,7 @@ def _refuse_code(name: str, value: Any, allowed: frozenset[str]) -> NoReturn:
 
 def _check_text(name: str, value: Any) -> None:
     """A number is text. What the text says is checked where it is turned into units."""
-    if type(value) is not str:
+    if type(value) is not str or not value.isascii():  # which letters are digits depends on the Python that runs
         raise BadEntry("bad_value", f"{name}: must be a number as text, got {shorten(value)}")
 
 

@@ -93,8 +93,8 @@ class Order:
         last_match: the number of the last trade applied, of venues whose trades are numbered.
         exec_ids: of the trades applied, of the others.
         venue_order_id: what the venue calls the order, once it has said so.
-        loosest: the furthest limit (ticks) that it had and has no more, None while there is none. Of venues alone whose
-            reports may overtake each other.
+        loosest: the furthest limit (ticks) that it had before the venue changed it, None of one that was never changed.
+            Trades at it may still be told by a venue whose reports may overtake each other.
         acknowledged: the venue has accepted it.
         cancel_signal: the signal whose cancel is pending.
         amendment: pending.
@@ -262,7 +262,7 @@ class Order:
             )
         self.quantity = quantity
         if price is not None:
-            self.price = price
+            self._reprice(price)
         return None
 
     def expire(self) -> Refusal | None:
@@ -298,7 +298,7 @@ class Order:
             )
         self.amendment = None
         self.quantity = quantity
-        self.price = price
+        self._reprice(price)
         if quantity == self.cum:
             self.status = FILLED
         else:
@@ -315,11 +315,10 @@ class Order:
         self._work()
         return None
 
-    def had_limit(self, price: int) -> None:
-        """Its limit (ticks) was another until now, and trades that were made at it may still be told."""
-        if price != self.price:
-            before = price if self.loosest is None else self.loosest
-            self.loosest = (max if self.side == "BUY" else min)(before, price)
+    def _reprice(self, price: int) -> None:
+        before = self.price if self.loosest is None else self.loosest
+        self.loosest = (max if self.side == "BUY" else min)(before, self.price)
+        self.price = price
 
     def _furthest(self) -> int:
         """Return the limit (ticks) that allows most of those it has, had and may get."""

@@ -28,7 +28,7 @@ from fillstream.libs.common.messages.codes import (
     TradingSession,
 )
 from fillstream.libs.common.messages.venue import reports_field
-from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.libs.common.runtime.stage import Latencies, Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
@@ -40,6 +40,7 @@ _AUCTION = int(Session.AUCTION)
 _SESSION_NAME = {int(Session[each.name]): each.value for each in TradingSession}
 _MAKER, _TAKER = int(ReportFlag.MAKER), int(ReportFlag.TAKER)
 _UNKNOWN_ORDER, _REQUESTED = int(Reason.UNKNOWN_ORDER), int(Reason.REQUESTED)
+_ROLES, _TAKES = _MAKER | _TAKER, {_MAKER: 0, _TAKER: 1}
 _MOST_AHEAD = 2**33
 """A trade's number, twice, may be so much above the last one. No book of ours has more trades in between: that is a
 broken record, and what came behind it would never be believed again."""
@@ -80,15 +81,16 @@ class Reports:
         state: changed by what the reports say.
         journal: told about it.
         partition: of the accounts; reports are for it or for all.
-        latencies_ms: the log time from signal to fill of each fill is appended.
+        latencies_ms: how long it took from signal to acknowledgement and to the first fill is appended.
         venue: who reports.
     """
 
     __slots__ = (
+        "_acknowledged_ms",
         "_field",
+        "_first_filled_ms",
         "_handlers",
         "_journal",
-        "_latencies_ms",
         "_numbered",
         "_of_market",
         "_partitions",
@@ -97,7 +99,7 @@ class Reports:
         "_venue",
     )
 
-    def __init__(self, state: State, journal: Journal, partition: int, latencies_ms: list[int], venue: str) -> None:
+    def __init__(self, state: State, journal: Journal, partition: int, latencies_ms: Latencies, venue: str) -> None:
         self._state = state
         self._venue = venue
         self._field = reports_field(venue)
@@ -105,7 +107,8 @@ class Reports:
         self._numbered = state.numbered
         self._journal = journal
         self._partitions = (partition, PARTITION_ALL)
-        self._latencies_ms = latencies_ms
+        self._acknowledged_ms = latencies_ms.acknowledged
+        self._first_filled_ms = latencies_ms.first_filled
         self._handlers: dict[int, Callable[[Order, Report], Refusal | None]] = {
             int(ReportType.REJECTED): self._rejected,
             int(ReportType.CANCELED): self._canceled,
@@ -263,12 +266,12 @@ class Reports:
     # ----------------------------------------------------------------- orders
 
     def _filled(self, order: Order, price: int, lots: int, match_id: int, flags: int) -> Refusal | None:
-        role = flags & (_MAKER | _TAKER)
-        if role not in (_MAKER, _TAKER):
+        takes = _TAKES.get(flags & _ROLES)
+        if takes is None:
             return Refusal("bad_record", f"flags: {flags} must say either maker or taker")
-        terms, maker = order.terms, role == _MAKER
+        terms = order.terms
         # Each book numbers its trades, and tells of the maker's side first: this number only goes up.
-        numbered, number = self._numbered, 2 * match_id + (not maker)
+        numbered, number = self._numbered, 2 * match_id + takes
         last = numbered.get(terms.commands, 1)  # trades are counted from 1
         if not last < number < last + _MOST_AHEAD:
             return self._out_of_sequence(order, match_id, last)
@@ -277,9 +280,10 @@ class Reports:
             numbered[terms.commands] = number
             journal = self._journal
             # Of the value's size: a negative price is no rebate.
-            fee = (terms.maker_fee if maker else terms.taker_fee).text(abs(price * lots))
-            journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", maker, fee)
-            self._latencies_ms.append(journal.ms - order.signal_time)
+            fee = (terms.taker_fee if takes else terms.maker_fee).text(abs(price * lots))
+            journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", not takes, fee)
+            if takes and order.cum == lots and order.loosest is None:  # it traded as it came
+                self._first_filled_ms.append(journal.ms - order.signal_time)
         return refusal
 
     def _out_of_sequence(self, order: Order, match_id: int, last: int) -> Refusal:
@@ -298,7 +302,9 @@ class Reports:
     def _accepted(self, order: Order) -> Refusal | None:
         refusal = order.accept()
         if refusal is None:
-            self._journal.accepted(order)
+            journal = self._journal
+            journal.accepted(order)
+            self._acknowledged_ms.append(journal.ms - order.signal_time)
         return refusal
 
     def _rejected(self, order: Order, report: Report) -> Refusal | None:

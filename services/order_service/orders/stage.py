@@ -23,7 +23,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
-from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
+from fillstream.libs.common.runtime.stage import Entry, Family, Latencies, Outputs
 from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
@@ -69,7 +69,7 @@ class OrdersStage:
     def __init__(self, topology: Topology, partition: int, config: DeskConfig) -> None:
         self.partition = partition
         self.inbox = stream_name("orders", partition)
-        self.latencies_ms: list[int] = []
+        self.latencies_ms = Latencies()
         self._topology = topology
         self._events = stream_name("events", partition)
         self._config_json = config.to_json()
@@ -77,6 +77,7 @@ class OrdersStage:
 
     def _take(self, state: State) -> None:
         self._state = state
+        state.ended_ms = self.latencies_ms.ended
         self._journal = Journal(self._events, state)
         self._commands = Commands(self.partition)
         self._requests = Requests(state, self._journal, self._commands, self._topology, self.partition)
@@ -132,7 +133,7 @@ class OrdersStage:
             if (venue := reporting_venue(kind)) is not None:
                 known = ", ".join(self._state.venues)
                 raise BadEntry("unknown_venue", f"frame: {shorten(venue)} must be a venue of this desk, one of {known}")
-        names = ", ".join(sorted(repr(name) for name in fields))
+        names = ", ".join(sorted(map(ascii, fields)))
         text = f"fields: must be one of data, frame.VENUE, tick, config and control alone, got {names[:200]}"
         raise BadEntry("bad_entry", text)
 

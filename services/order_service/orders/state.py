@@ -59,6 +59,7 @@ class State:
         fills: by liquidity.
         fills_refused: fills that a venue told and that changed nothing, by reason. In no snapshot: what is not believed
             is no part of the state.
+        ended_ms: how long orders took from their signals until they were done; see `Latencies`.
         numbered: of each book's last fill, by the stream of its commands: twice the trade's number, and 1 more of a
             taker. It only goes up.
     """
@@ -93,6 +94,7 @@ class State:
         self.fills: dict[str, int] = {"MAKER": 0, "TAKER": 0}
         self.fills_refused: dict[str, int] = {}
         self.numbered: dict[str, int] = {}
+        self.ended_ms: list[int] = []
         self._limits: dict[str, dict[str, Limits]] = {}
         self._shared: dict[str, str] = {}
 
@@ -309,6 +311,7 @@ class State:
         if status in FINAL:
             order.finished_ms = ms
             self.finished.append((ms, order.order_id))
+            self.ended_ms.append(ms - order.signal_time)
 
     def refuse_fill(self, reason: str) -> None:
         """Count a fill that a venue told and nobody believes."""

@@ -13,6 +13,7 @@ from typing import Any
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason, RestatementReason
 from fillstream.libs.common.messages.venue import ExecType, VenueReport
+from fillstream.libs.common.runtime.stage import Latencies
 from fillstream.libs.common.values.money import FEE_DECIMALS, Scale, canonical
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
@@ -25,12 +26,12 @@ class VenueReports:
     Args:
         state: changed by what the reports say.
         journal: told about it.
-        latencies_ms: the log time from signal to fill of each fill is appended.
+        latencies_ms: how long it took from signal to acknowledgement and to the first fill is appended.
     """
 
     __slots__ = ("_handlers", "_journal", "_latencies_ms", "_state")
 
-    def __init__(self, state: State, journal: Journal, latencies_ms: list[int]) -> None:
+    def __init__(self, state: State, journal: Journal, latencies_ms: Latencies) -> None:
         self._state = state
         self._journal = journal
         self._latencies_ms = latencies_ms
@@ -89,6 +90,7 @@ class VenueReports:
         refusal = order.accept()
         if refusal is None:
             self._journal.accepted(order)
+            self._latencies_ms.acknowledged.append(self._journal.ms - order.signal_time)
         return refusal
 
     def _rejected(self, order: Order, report: VenueReport) -> Refusal | None:
@@ -111,7 +113,8 @@ class VenueReports:
             self._journal.filled(
                 order, ticks, lots, f"{report.venue}-{report.exec_id}", report.liquidity == "MAKER", fee
             )
-            self._latencies_ms.append(self._journal.ms - order.signal_time)
+            if report.liquidity != "MAKER" and order.cum == lots and order.loosest is None:
+                self._latencies_ms.first_filled.append(self._journal.ms - order.signal_time)
         return refusal
 
     def _canceled(self, order: Order, report: VenueReport) -> Refusal | None:
@@ -134,10 +137,8 @@ class VenueReports:
         price = order.amendment.price if order.amendment is not None else order.price
         if report.price is not None:
             price = _units("price", order.terms.price, report.price)
-        before = order.price
         refusal = order.replace(price, lots)
         if refusal is None:
-            order.had_limit(before)
             self._journal.replaced(order)
         return refusal
 
@@ -151,10 +152,8 @@ class VenueReports:
         assert report.quantity is not None, "validated"
         lots = _units("quantity", order.terms.lot, report.quantity)
         price = None if report.price is None else _units("price", order.terms.price, report.price)
-        before = order.price
         refusal = order.restate(lots, price)
         if refusal is None:
-            order.had_limit(before)
             self._journal.restated(order, RestatementReason.VENUE_OTHER, f"restated by the venue: {_words(report)}")
         return refusal
 

@@ -124,6 +124,23 @@ def test_a_fold_knows_no_clock_no_randomness_and_no_io(path: Path) -> None:
     assert calls & {"open", "print", "input", "hash", "id"} == set()
 
 
+def _shown_by_repr(path: Path) -> Iterator[int]:
+    """Yield the lines where a value is shown by `repr`, by name or as `!r`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.FormattedValue(conversion=114) | ast.Call(func=ast.Name(id="repr")):
+                yield node.lineno
+            case ast.Call(args=[*arguments]) if any(isinstance(a, ast.Name) and a.id == "repr" for a in arguments):
+                yield node.lineno
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.parts[len(ROOT.parts)] in ("libs", "services")])
+def test_no_sentence_depends_on_the_python_that_runs(path: Path) -> None:
+    """What `repr` escapes depends on its Unicode tables, and sentences in `dead` are hashed: `shorten`, or `!a`."""
+    lines = path.read_text().splitlines()
+    assert [n for n in _shown_by_repr(path) if "isinstance(value, float)" not in lines[n - 1]] == []
+
+
 def test_every_stages_fold_is_among_those_that_are_looked_at() -> None:
     assert len([path for path in FOLDS if path.name == "stage.py"]) == len(STAGES) + 1
     assert {each.module.rpartition(".")[2] for each in PROGRAMS} == set(SERVICES), "every service is on the map"

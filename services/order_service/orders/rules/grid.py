@@ -6,6 +6,8 @@ from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.services.order_service.orders.rules.rule import PRICED, Draft, View, rule
 
+_LEAST_PRICE = -MAX_PRICE
+
 
 @rule(
     RejectReason.OFF_LOT,
@@ -78,9 +80,9 @@ def price_positive(draft: Draft, view: View) -> str | None:
 )
 def price_within_venue(draft: Draft, view: View) -> str | None:
     """A price is at most FS_MAX_PRICE ticks (fillstream.h), what a venue takes, and at least as many below 0."""
-    if -MAX_PRICE <= draft.ticks <= MAX_PRICE:
+    if _LEAST_PRICE <= draft.ticks <= MAX_PRICE:
         return None
-    side, most = ("more", MAX_PRICE) if draft.ticks > 0 else ("less", -MAX_PRICE)
+    side, most = ("more", MAX_PRICE) if draft.ticks > 0 else ("less", _LEAST_PRICE)
     return f"price: {draft.price} is {side} than {draft.terms.price.text(most)}, what a venue takes"
 
 

@@ -96,11 +96,12 @@ def value_price(quote: Quote, buy: bool, ticks: int) -> int:
     above: else a price below the bid, as a market order's always is, would hide a part of what is sold. Below 0 it is
     the other way round: a buyer is paid, and the more the lower the ask is.
     """
-    bid, ask = quote.bid, quote.ask
     if buy:
+        ask = quote.ask
         if ticks >= 0 <= ask:  # nearly always, as for a seller
             return ticks
         return max(abs(ticks), -ask) if quote.ask_qty and ask < ticks else abs(ticks)
+    bid = quote.bid
     if ticks >= 0:
         return bid if bid > ticks and quote.bid_qty else ticks
     return max(-ticks, bid) if quote.bid_qty else -ticks

@@ -60,7 +60,9 @@ def test_the_process_and_its_build_are_there(pages: dict[str, dict[str, Metric]]
 
 def test_what_does_not_apply_is_not_exposed(pages: dict[str, dict[str, Metric]]) -> None:
     only = {
-        "fillstream_order_latency_seconds": {"orders"},
+        "fillstream_order_acknowledged_seconds": {"orders"},
+        "fillstream_order_first_fill_seconds": {"orders"},
+        "fillstream_order_ended_seconds": {"orders"},
         "fillstream_downstream_lag_entries": {"signals", "orders"},
         "fillstream_reader_paused": {"signals", "orders", "analytics"},
         "fillstream_rejects_total": {"orders"},

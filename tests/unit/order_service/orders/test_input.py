@@ -13,7 +13,7 @@ from fillstream.libs.common.messages.codes import OrderType
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.support.hostile import refusals
+from tests.support.hostile import letters, refusals
 from tests.support.orders import CONFIG, D, OrdersDesk, new_order, report
 from tests.support.terms import account, but, instrument
 
@@ -419,3 +419,19 @@ def test_whatever_a_configuration_holds_the_refusal_is_short_and_ascii() -> None
         assert each.isascii() and each.isprintable(), each
         assert len(each) < 500
         assert "pydantic" not in each and "is not valid (" not in each, each
+
+
+def test_no_dead_letter_shows_a_text_as_one_python_alone_prints_it() -> None:
+    """Every Python gives the same: tests/upgrade compares them."""
+    said = letters()
+    assert len(said) > 1_000
+    assert [text for text in said if not text.isascii() or len(text) > 1_000] == []
+
+
+@pytest.mark.parametrize("number", ["\u0663", "\U00011f53", "1\u0663", "\uff11"])
+@pytest.mark.parametrize("field", ["quantity", "price", "confidence"])
+def test_digits_of_other_scripts_are_none(desk: OrdersDesk, field: str, number: str) -> None:
+    """U+11F53 is a digit to Python 3.12 and none to 3.11: an order that one fills another buries."""
+    document = new_order(**{"price": "185.00", field: number})
+    letter = desk.dead_letter({b"data": orjson.dumps(document)})
+    assert letter["text"] == f"{field}: must be a number as text, got {number!a}"

@@ -304,7 +304,42 @@ def test_from_acceptance_to_filled(desk: OrdersDesk) -> None:
         "mean-rev",
     )
     assert (last["fee"], last["currency"]) == ("0.55500000", "USD")
-    assert desk.stage.latencies_ms == [5, 5]
+    assert desk.stage.latencies_ms.first_filled == [], "it rested: the first fill was somebody else's doing"
+    assert desk.stage.latencies_ms.ended == [5]
+
+
+def test_how_long_an_order_took_is_told_apart(desk: OrdersDesk) -> None:
+    desk.new(price="185.00")
+    desk.accept()
+    told = desk.stage.latencies_ms
+    desk.ms += 3
+    desk.fill(40)
+    desk.ms += 1_000_000
+    desk.fill(40)
+    desk.fill(20)
+    assert (told.acknowledged, told.first_filled, told.ended) == ([5], [8], [1_000_008])
+    told.clear()
+    assert not told
+
+
+def test_an_order_that_was_amended_did_not_trade_as_it_came(desk: OrdersDesk) -> None:
+    desk.new(price="184.00")
+    desk.accept()
+    desk.replace(order_id="1", price="185.00")
+    desk.report(ReportType.REPLACED, price=18500, qty=100)
+    desk.restarted()
+    desk.fill(100)
+    told = desk.stage.latencies_ms
+    assert (told.first_filled, told.ended) == ([], [5])
+
+
+def test_what_a_stage_tells_its_worker_stays_the_same_object_over_a_restore(desk: OrdersDesk) -> None:
+    told = desk.stage.latencies_ms
+    desk.new(price="185.00")
+    desk.stage.restore(desk.stage.snapshot())
+    assert desk.stage.latencies_ms is told
+    desk.fill(100)
+    assert (told.first_filled, told.ended) == ([5], [5])
 
 
 def test_a_fee_is_of_the_value_with_the_multiplier(desk: OrdersDesk) -> None:
