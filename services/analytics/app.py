@@ -16,21 +16,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import parse_qs
 
 import orjson
-from faststream.asgi import AsgiFastStream, AsgiResponse, Request, get, post
+from faststream.asgi import AsgiResponse, Request, get, post
+from faststream.asgi.request import ClientDisconnectError
 from faststream.redis import RedisBroker
 
 from fillstream.libs.common.messages.stages import READERS
 from fillstream.libs.common.process.app import (
     describe,
     describe_reader,
-    docs_page,
     probes,
     serve_app,
     settings_or_exit,
 )
+from fillstream.libs.common.process.http import ServiceApp
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.runtime.exit_codes import EXIT_SETTINGS
 from fillstream.libs.common.runtime.log import connect
@@ -89,14 +90,14 @@ LISTS = {
 HISTORY = "SELECT * FROM events WHERE order_id = ? ORDER BY seq"
 
 
-class App(AsgiFastStream):
+class App(ServiceApp):
     """Routes `/orders/{id}` as well, which FastStream's exact paths cannot."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
         if scope["type"] == "http" and scope["path"].startswith(ORDER_PATH):
             order_id = scope["path"][len(ORDER_PATH) :]
-            scope = {**scope, "path": f"{ORDER_PATH}{{order_id}}", "order_id": unquote(order_id)}
+            scope = {**scope, "path": f"{ORDER_PATH}{{order_id}}", "order_id": order_id}
         await super().__call__(scope, receive, send)
 
 
@@ -134,8 +135,8 @@ class Api:
         ]
 
     def _list_route(self, name: str) -> Any:
-        async def listed(request: Request) -> AsgiResponse:
-            return await self._answer(lambda: self._list(name, request.query_params), {LISTS[name].kind})
+        async def listed(scope: Any) -> AsgiResponse:
+            return await self._answer(lambda: self._list(name, _parameters(scope)), {LISTS[name].kind})
 
         filters = ", ".join((*LISTS[name].filters, "limit"))
         text = f"List {name}, newest first where they have a time; filters: {filters}."
@@ -145,10 +146,13 @@ class Api:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise QueryError(400, "content-type: must be application/json")
         body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_BODY_BYTES:
-                raise QueryError(413, f"body: more than {MAX_BODY_BYTES} bytes")
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > MAX_BODY_BYTES:
+                    raise QueryError(413, f"body: more than {MAX_BODY_BYTES} bytes")
+        except ClientDisconnectError:
+            raise QueryError(400, "body: the connection ended within it") from None
         try:
             asked = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -206,6 +210,11 @@ def _json(body: bytes, status: int) -> AsgiResponse:
     return AsgiResponse(body, status, {"content-type": "application/json", "content-length": str(len(body))})
 
 
+def _parameters(scope: Any) -> dict[str, list[str]]:
+    """Return the parameters of a request; FastStream's own reading of them fails on text that is not ASCII."""
+    return parse_qs(scope.get("query_string", b"").decode("latin-1"), errors="replace")
+
+
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise QueryError(400, f"limit: {text[:40]} is not a whole number")
@@ -244,9 +253,8 @@ def build(settings: Settings) -> App:
         broker,
         logger=logger,
         lifespan=lifespan,
-        specification=describe(describe_reader(READERS[STAGE], settings.topology()), settings.redis_url),
-        asyncapi_path=docs_page(),
-        asgi_routes=[
+        about=describe(describe_reader(READERS[STAGE], settings.topology()), settings.redis_url),
+        routes=[
             *probes(broker, ingest.ready, metrics.registry),
             *Api(queries, lambda kinds: sentences(store.missing, streams, kinds)).routes(),
         ],

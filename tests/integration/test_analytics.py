@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.services.analytics.sinks.store import Store
 from tests.conftest import until
 from tests.support.analytics import Process, committed
+from tests.support.deploy.files import CONFIG, CONFIG_FILES
 from tests.support.messages import payload, sample
 
 EVENTS = "events.{a0}"
@@ -281,6 +283,22 @@ def test_a_server_that_goes_away_ends_the_process(analytics: Process, client: re
     client.client_kill_filter(_type="normal", skipme=True)
     assert analytics.ends() == 70
     assert analytics.last_words().startswith("analytics ends: ConnectionError")
+
+
+def test_an_instrument_that_no_column_holds_is_refused_at_the_start(
+    analytics: Process, client: redis.Redis, tmp_path: Path
+) -> None:
+    for name in CONFIG_FILES:
+        shutil.copy(CONFIG / name, tmp_path / name)
+    with (tmp_path / "instruments.yaml").open("a") as file:
+        file.write("WEIBTC: {id: 99, tick_size: 1e-13, lot_size: 1e-18, currency: BTC}\n")
+    analytics.configure(tmp_path / "local.yaml")
+    analytics.start()
+    assert analytics.ends() == 78
+    said = analytics.log.read_text()
+    assert "instruments.WEIBTC: half a tick times a lot times the multiplier has 32 decimals" in said
+    assert "analytics holds at most 24" in said
+    assert not analytics.database.exists()
 
 
 def test_a_database_that_another_process_writes_is_refused(analytics: Process) -> None:

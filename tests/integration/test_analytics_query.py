@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -229,3 +230,57 @@ def test_the_writer_may_end_the_queries_that_run(store: Store) -> None:
     until(ended, "the query to be ended")
     thread.join()
     assert (caught[0].status, outcomes) == (503, ["busy"])
+
+
+def test_whatever_is_asked_over_http_is_answered_with_a_sentence(stored: Process) -> None:
+    def ask(method: str, path: str, **more: Any) -> httpx.Response:
+        return httpx.request(method, f"{stored.url}{path}", trust_env=False, timeout=30, **more)
+
+    as_json = {"content-type": "application/json"}
+    hostile: list[tuple[str, str, int, dict[str, Any]]] = [
+        ("GET", "/orders/", 404, {}),
+        ("GET", "/orders/%2531", 404, {}),
+        ("GET", "/orders/..%2f..%2fetc", 404, {}),
+        ("GET", "/orders/%00", 404, {}),
+        ("GET", "/orders/%ff", 404, {}),
+        ("GET", "/orders/" + "9" * 30_000, 404, {}),
+        ("DELETE", "/orders/1", 405, {}),
+        ("POST", "/orders", 405, {"content": b"x" * 20_000_000}),
+        ("GET", "/orders?limit=-1", 400, {}),
+        ("GET", "/orders?limit=%D9%A1", 400, {}),
+        ("GET", "/orders?limit=99999999999999999999", 400, {}),
+        ("GET", "/orders?%00=%00", 400, {}),
+        ("GET", "/nope?" + "a=b&" * 5_000, 404, {}),
+        ("GET", "/query", 405, {}),
+        ("POST", "/query", 413, {"content": b"[" * 20_000_000, "headers": as_json}),
+        ("POST", "/query", 400, {"content": b"[" * 200_000, "headers": as_json}),
+        ("POST", "/query", 400, {"content": b'{"sql":"SELECT \xff"}', "headers": as_json}),
+        ("POST", "/query", 400, {"content": b'{"sql":"SELECT \\u0000"}', "headers": as_json}),
+        ("POST", "/query", 400, {"json": {"sql": "SELECT " + "(" * 10_000 + "1" + ")" * 10_000}}),
+        ("POST", "/query", 400, {"json": {"sql": "SELECT 1", "limit": 10**400}}),
+        ("POST", "/query", 400, {"json": {"sql": ""}}),
+    ]
+    for method, path, status, more in hostile:
+        answer = ask(method, path, **more)
+        assert (answer.status_code, [*answer.json()]) == (status, ["error"]), (method, path[:60], answer.text[:300])
+        assert len(answer.json()["error"]) < 2_000
+    assert ask("GET", "/orders?account=%00").json()["rows"] == []
+    log = stored.log.read_text()
+    assert "Traceback" not in log
+    assert "Exception occurred" not in log
+    assert stored.value("SELECT count(*) FROM events") == 2
+
+
+def test_a_client_that_hangs_up_within_its_body_is_no_fault_of_ours(stored: Process) -> None:
+    with socket.create_connection(("127.0.0.1", stored.port)) as connection:
+        connection.sendall(
+            b"POST /query HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"
+        )
+    assert stored.value("SELECT 1") == 1
+    assert "Traceback" not in stored.log.read_text()
+
+
+def test_its_front_page_and_its_document_name_what_it_answers(stored: Process) -> None:
+    told = httpx.get(stored.url, trust_env=False).json()
+    assert told["name"] == "Fillstream analytics"
+    assert {"/query", "/orders", "/orders/{order_id}", "/fills", "/positions", "/docs"} <= set(told["addresses"])

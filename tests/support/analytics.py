@@ -34,6 +34,10 @@ class Process:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
+    def configure(self, path: Path) -> None:
+        """Use another configuration file from the next start on."""
+        self._environment["CONFIG_PATH"] = str(path)
+
     def start(self, *command: str) -> None:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

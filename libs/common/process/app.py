@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import uvicorn
-from faststream.asgi import AsgiFastStream, AsgiResponse, AsyncAPIRoute, get
+from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.redis import RedisBroker, StreamSub
 from faststream.specification import AsyncAPI
 from prometheus_client import CollectorRegistry, make_asgi_app
@@ -29,6 +29,7 @@ from prometheus_client import CollectorRegistry, make_asgi_app
 from fillstream.libs.common.messages.contracts import CONTRACTS
 from fillstream.libs.common.messages.stages import STAGES, ReaderSpec, StageSpec, label_of, outputs, places
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.http import ServiceApp
 from fillstream.libs.common.process.process_log import set_up_log
 from fillstream.libs.common.process.settings import Settings, SettingsError, load_settings
 from fillstream.libs.common.runtime.exit_codes import EXIT_SETTINGS, PARTITION_VARIABLE, VENUE_VARIABLE
@@ -107,11 +108,6 @@ def describe(about: Description, redis_url: str) -> AsyncAPI:
     return AsyncAPI(broker, title=about.title, version=running(), description=about.text)
 
 
-def docs_page() -> AsyncAPIRoute:
-    """Return the AsyncAPI page to read: without FastStream's `/docs/try`, which lets anybody who reads it publish."""
-    return AsyncAPIRoute("/docs", try_it_out_path=None)
-
-
 def probes(
     broker: RedisBroker,
     is_ready: threading.Event,
@@ -143,7 +139,7 @@ def probes(
     return [("/health", health), ("/ready", ready), ("/metrics", make_asgi_app(registry))]
 
 
-def build_app(about: Description, worker: Worker, metrics: StageMetrics, settings: Settings) -> AsgiFastStream:
+def build_app(about: Description, worker: Worker, metrics: StageMetrics, settings: Settings) -> ServiceApp:
     """Return the app that starts and stops `worker` with its own life."""
 
     # FastStream's own connection: it says whether Redis answers, while the worker's is busy reading.
@@ -156,13 +152,12 @@ def build_app(about: Description, worker: Worker, metrics: StageMetrics, setting
         worker.stop()
         worker.join()
 
-    return AsgiFastStream(
+    return ServiceApp(
         broker,
+        about=describe(about, settings.redis_url),
+        routes=probes(broker, worker.ready, metrics.registry, lambda: worker.progress),
         logger=logger,
         lifespan=lifespan,
-        specification=describe(about, settings.redis_url),
-        asyncapi_path=docs_page(),
-        asgi_routes=probes(broker, worker.ready, metrics.registry, lambda: worker.progress),
     )
 
 

@@ -105,6 +105,8 @@ def check(sql: str, connection: duckdb.DuckDBPyConnection) -> None:
 def _only_statement(sql: str, connection: duckdb.DuckDBPyConnection) -> duckdb.Statement:
     try:
         statements = connection.extract_statements(sql)
+    except duckdb.InterruptException:
+        raise  # it was ended, not refused
     except duckdb.Error as error:
         raise Refused(f"sql: {str(error).strip()}") from None
     if len(statements) != 1:
@@ -118,6 +120,8 @@ def _tree(sql: str, connection: duckdb.DuckDBPyConnection) -> Any:
     try:
         row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
         tree = orjson.loads(row[0]) if row else None
+    except duckdb.InterruptException:
+        raise
     except (duckdb.Error, orjson.JSONDecodeError) as error:
         raise Refused(f"sql: cannot be looked into: {str(error).strip()}") from None
     if not isinstance(tree, dict) or tree.get("error") is not False:
