@@ -117,11 +117,12 @@ class RunningDesk:
         """Return how many entries the slowest stage is behind."""
         pipe = self.client.pipeline(transaction=False)
         for stage, inbox in self._inboxes:
-            pipe.hget(self.topology.checkpoint(stage, inbox), "entries")
+            pipe.hmget(self.topology.checkpoint(stage, inbox), "entries", "lost")
             pipe.xinfo_stream(self.topology.key(inbox))
         replies = pipe.execute()
         return max(
-            int(info["entries-added"]) - int(done or 0) for done, info in zip(replies[::2], replies[1::2], strict=True)
+            int(info["entries-added"]) - sum(int(each or 0) for each in done)
+            for done, info in zip(replies[::2], replies[1::2], strict=True)
         )
 
     def analytics_lag(self) -> int:

@@ -36,12 +36,13 @@ class Load:
     A client that does not know whether its XADD arrived can only repeat it: that is what signal_id is for.
     """
 
-    def __init__(self, stack: LocalStack, seed: int, accounts: tuple[str, ...] = ("demo",)) -> None:
+    def __init__(self, stack: LocalStack, seed: int, accounts: tuple[str, ...] = ("demo",), tag: str = "") -> None:
         instruments = {s: one for s, one in listed(stack.settings.instruments).items() if s in STARTS_AT}
         self._client = redis.Redis.from_url(stack.redis_url, socket_timeout=5)
         self._topology = stack.settings.topology()
         self._market = synthetic(instruments, STARTS_AT, seed)
         self._traffic = [Traffic(instruments, account, seed) for account in accounts]
+        self._tag = tag
         self.sent = 0
 
     def run(self, signals: int, at: dict[int, Callable[[], None]]) -> None:
@@ -55,7 +56,10 @@ class Load:
                     traffic.see(moment)
                 stream = self._topology.commands(SIM, self._topology.symbol_partition(moment.symbol))
                 self._add(stream, {"frame": moment.record})
-            self._add(self._topology.signals, self._traffic[n % len(self._traffic)].next())
+            fields = self._traffic[n % len(self._traffic)].next()
+            if self._tag and "signal_id" in fields:  # of another client than one of the same seed
+                fields = {**fields, "signal_id": f"{self._tag}{fields['signal_id']}"}
+            self._add(self._topology.signals, fields)
             self.sent += 1
 
     def _add(self, stream: str, fields: dict[str, Any]) -> None:

@@ -187,6 +187,8 @@ class Worker(threading.Thread):
             began = time.perf_counter()
             runner.step(batch)
             self._count(batch, time.perf_counter() - began)
+            if not self._has_snapshot:
+                self._maybe_snapshot(time.monotonic())
         self._log.settle()
         self._state = "stopping"
         self._leave_snapshot()
