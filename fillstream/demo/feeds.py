@@ -415,9 +415,10 @@ def _time_ns(text: str, field: str) -> int:
 
 def _side(one: Listed, row: Mapping[str, Any], price: str, size: str, reading: Reading) -> tuple[int, int]:
     """Return one side of a quote, in ticks and lots; 0 and 0 where rounding leaves no lot of it."""
+    told = _field(row, price)
     lots = _size(one, _field(row, size), size, reading)
     # Of a side that is not there, the price says nothing.
-    return (_price(one, _field(row, price), price), lots) if lots else (0, 0)
+    return (_price(one, told, price), lots) if lots else (0, 0)
 
 
 def _price(one: Listed, text: Any, field: str) -> int:

@@ -15,7 +15,7 @@ import redis
 
 from fillstream.libs.common.messages.stages import Place, places, process_name
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.acceptance import REPAIRS, Acceptance
+from fillstream.libs.common.runtime.acceptance import Acceptance, can_be_accepted
 from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Volume, judge
 from fillstream.libs.common.runtime.look import look
 
@@ -26,6 +26,7 @@ class Stopped:
 
     Attributes:
         process: what it is called, as `orders` or `engine-SIM2`.
+        stage: which stage of the map it is.
         page: of the runbook.
         text: the sentence with which it stopped, or would stop.
         entry: the entry that it stopped at, where there is one.
@@ -33,6 +34,7 @@ class Stopped:
     """
 
     process: str
+    stage: str
     page: Page
     text: str
     entry: str
@@ -41,7 +43,7 @@ class Stopped:
     @property
     def can_be_accepted(self) -> bool:
         """Whether the stage could go on without what is lost."""
-        return self.page in REPAIRS
+        return can_be_accepted(self.page, self.stage)
 
 
 def stopped(client: redis.Redis, topology: Topology) -> list[Stopped]:
@@ -67,7 +69,7 @@ def _stopped(client: redis.Redis, topology: Topology) -> Iterator[Stopped]:
         if found is not None:
             word = raw.hget(topology.recover, topology.checkpoint(place.program.name, place.inbox))
             waits = Acceptance.load(word) if word else None
-            yield Stopped(process_name(place), found.page, found.text, found.entry, waits)
+            yield Stopped(process_name(place), place.program.name, found.page, found.text, found.entry, waits)
 
 
 def _told(raw: Any, topology: Topology, place: Place) -> RecoveryError | None:

@@ -162,6 +162,9 @@ PAGES: Final[dict[Page, Entry]] = {
             "the volume of before: snapshots are files `ID.snapshot` in the data folder, one folder a stage",
             "a backup, restored as a whole",
         ),
+        "Of the signals stage alone, whose state is the memory of which signals came before: it begins with what it has"
+        " of it, and hears a signal that is sent again as a new one; the orders stage still knows its client_order_id."
+        " Of any other stage it cannot be accepted: there is nothing that it could go on with.",
     ),
     Page.TIME_AHEAD: Entry(
         "An entry's id is far ahead of the server's clock",

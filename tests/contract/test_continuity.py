@@ -214,10 +214,10 @@ def test_a_stage_that_was_never_started_may_begin_beside_others_and_not_before_i
 def test_an_inbox_that_is_gone_is_not_an_empty_one(desk: Suffering) -> None:
     log = desk.owner(1, 2, read=2)
     desk.forget(INBOX)
-    refused(started(desk), Page.INBOX_GONE, "the stream is gone")
+    refused(started(desk), Page.INBOX_GONE, "2 entries up to", "is gone, or another")
     refused(log.watch, Page.INBOX_GONE)
     log.append({b"n": b"3"})
-    refused(started(desk), Page.INBOX_GONE, "has had 1 entries")
+    refused(started(desk), Page.INBOX_GONE, "is gone, or another")
     refused(log.watch, Page.INBOX_GONE)
 
 
@@ -226,7 +226,7 @@ def test_an_output_that_is_gone_is_missed(desk: Suffering) -> None:
     log.watch()
     judge(desk.log().look(), Volume())
     desk.forget("out")
-    refused(log.watch, Page.OUTPUT_GONE, "out, which this stage writes, had had 1 entries and now is gone")
+    refused(log.watch, Page.OUTPUT_GONE, "out, which this stage writes, had had 1 entries and is gone, or another")
     refused(started(desk), Page.OUTPUT_GONE)
     log.append({b"n": b"3"})
     log.commit(log.read(1, 1), told())

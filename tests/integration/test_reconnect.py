@@ -16,8 +16,8 @@ import redis
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.continuity import RecoveryError
 from fillstream.libs.common.runtime.log import Fenced, Gap, RedisLog, connect
+from fillstream.libs.common.runtime.stage import Outputs
 from tests.conftest import free_port, until
-from tests.contract.test_continuity import told
 from tests.support.adder import INBOX
 from tests.support.servers import Server
 
@@ -28,6 +28,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made.start()
     yield made
     made.kill()
+
+
+def told(event: str = "a") -> Outputs:
+    out = Outputs("adder", INBOX)
+    out.event("sums", {"event": event})
+    return out
 
 
 def cut(url: str) -> None:

@@ -329,8 +329,22 @@ def test_a_log_that_no_longer_reaches_back_needs_a_snapshot(desk: Desk, recover:
     desk.store.set_aside(newest)
     desk.raw.xtrim("signals", maxlen=0, approximate=False)
     desk.stops(Page.STATE_LOST)
-    code, text = recover("--accept", "signals", "--reason", "x")
+    accept(recover)
+    again = desk.start()
+    assert again.replayed == 0, "with no memory of what came before, which is all that is lost of the signals stage"
+    desk.send(7)
+    desk.start()
+    assert desk.numbers() == [1, 2, 3, 7]
+
+
+def test_of_any_other_stage_a_lost_state_cannot_be_accepted(recover: Recover, redis_url: str) -> None:
+    with connect(redis_url) as client:
+        told = {"page": "state-lost", "stopped_by": "orders.0: gone.", "stopped_at": ""}
+        status = TOPOLOGY.status("orders", "orders.0")
+        put_status(client, status, Address("127.0.0.1", 1, ""), state="crashed", **told)
+    code, text = recover("--accept", "orders", "--reason", "x")
     assert (code, "cannot be accepted" in text) == (1, True)
+    assert "It cannot be accepted" in recover()[1]
 
 
 @pytest.mark.parametrize("ahead", ["99999999999999-0", "18446744073709551615-18446744073709551615"])

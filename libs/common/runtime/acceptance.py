@@ -24,6 +24,13 @@ from fillstream.libs.common.runtime.lua import lua
 from fillstream.libs.common.runtime.release import BEGINNING, running
 
 COUNTED_AT_A_TIME = 1000
+FORGETFUL: Final = frozenset({"signals"})
+"""Stages whose state is a memory of what came before, and nothing that anybody holds or owes."""
+
+
+def can_be_accepted(page: Page, stage: str) -> bool:
+    """Whether a stage could go on without what is lost."""
+    return page in REPAIRS and (page != Page.STATE_LOST or stage in FORGETFUL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,11 @@ class Acceptance:
             loss=self.text[:MAX_LOSS],
         )  # fmt: skip
         return orjson.dumps(told.model_dump(mode="json", exclude_none=True))
+
+    def covers(self, error: RecoveryError) -> bool:
+        """Whether it is what was accepted: the very sentence. Who gave a desk up takes another that was begun since."""
+        begun_since = (self.page, error.page) == (Page.DESK_GONE, Page.OTHER_DESK)
+        return begun_since or (self.page, self.text) == (error.page, error.text)
 
     @classmethod
     def load(cls, data: bytes) -> Acceptance:
@@ -120,10 +132,9 @@ class Repairs:
         Raises:
             RecoveryError: nothing that could be accepted helps; says what would.
         """
-        repair = REPAIRS.get(error.page)
-        if repair is None:
+        if not can_be_accepted(error.page, self._stage):
             raise error
-        repair(self, story)
+        REPAIRS[error.page](self, story)
 
     def tell(self, acceptance: Acceptance) -> None:
         """Tell the journal of every account partition, and forget the word; told twice after a crash, it says so."""
@@ -223,8 +234,8 @@ class Repairs:
         script = lua("rebuild.lua", "extent.lua")
         self._raw.eval(script, 2, self._inbox, f"{self._inbox}.aside", limit_ms)
 
-    def _pass_over(self, story: Story) -> None:
-        """The runner quarantines the entry when it comes to it."""
+    def _leave_it_to_the_runner(self, story: Story) -> None:
+        """It quarantines an entry when it comes to it, and begins with what state it has."""
 
 
 REPAIRS: Final[dict[Page, Callable[[Repairs, Story], None]]] = {
@@ -232,11 +243,12 @@ REPAIRS: Final[dict[Page, Callable[[Repairs, Story], None]]] = {
     Page.DESK_GONE: Repairs._disown_snapshots,
     Page.ENTRIES_LOST: Repairs._count_as_lost,
     Page.INBOX_GONE: Repairs._count_as_lost,
-    Page.JOURNAL_INCONSISTENT: Repairs._pass_over,
+    Page.JOURNAL_INCONSISTENT: Repairs._leave_it_to_the_runner,
     Page.LOG_REWOUND: Repairs._set_newer_aside,
     Page.MARKER_GONE: Repairs._mark_again,
     Page.OTHER_DESK: Repairs._disown_snapshots,
     Page.OUTPUT_GONE: Repairs._forget_outputs,
+    Page.STATE_LOST: Repairs._leave_it_to_the_runner,
     Page.TIME_AHEAD: Repairs._give_ids_of_now,
 }
 """What can be accepted, and what a stage does then. What is not here needs a backup, a snapshot or another release."""

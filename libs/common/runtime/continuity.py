@@ -240,11 +240,10 @@ def judge_inbox(inbox: str, checkpoint: Checkpoint, extent: Extent | None) -> No
     """
     read = checkpoint.entries + checkpoint.lost
     if extent is None or extent.added < read or id_key(extent.last_id) < id_key(checkpoint.id):
-        what = "is gone" if extent is None else f"has had {extent.added} entries up to {extent.last_id}"
         raise RecoveryError(
             Page.INBOX_GONE,
-            f"{inbox}: {read} entries up to {checkpoint.id} were read, and the stream {what}: it was deleted, or the"
-            " server was started from an older file.",
+            f"{inbox}: {read} entries up to {checkpoint.id} were read, and the stream is gone, or another of that name:"
+            " it was deleted, or the server was started from an older file.",
         )
     lost = max(extent.removed - read, 0 if extent.following else extent.added - read)
     if lost > 0:
@@ -313,9 +312,8 @@ def judge_outputs(inbox: str, sent: Mapping[str, int], outputs: Mapping[str, int
     for key, had in sent.items():
         added = outputs.get(key)
         if added is None or added < had:
-            what = "is gone" if added is None else f"has had {added}"
             raise RecoveryError(
                 Page.OUTPUT_GONE,
-                f"{inbox}: {key}, which this stage writes, had had {had} entries and now {what}: it was deleted, or the"
-                " server was started from an older file.",
+                f"{inbox}: {key}, which this stage writes, had had {had} entries and is gone, or another of that name:"
+                " it was deleted, or the server was started from an older file.",
             )

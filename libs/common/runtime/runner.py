@@ -114,6 +114,8 @@ class Runner:
         self._desk = ""
         self._repairs = repairs
         self._passes_over = ""
+        self.is_settled = True
+        self.was_repaired = False
         self.progress = Progress(lambda: self.replayed)
 
     # ------------------------------------------------------------------------------------------------ recovery
@@ -130,7 +132,12 @@ class Runner:
         found = story.checkpoint or Checkpoint()
         self._load(found)
         self._check_release(found)
-        self._check_reach(found, story)
+        try:
+            self._check_reach(found, story)
+        except RecoveryError as error:
+            self._repair(error)
+            # With what state there is, at the checkpoint: what it does not remember, nobody can tell it.
+            self.position, self.entries, self.out.digest = found.id, found.entries, found.digest
         self._replay(found)
         claimed = self._claim(story)
         # The former owner may have committed until the fence fell.
@@ -150,12 +157,17 @@ class Runner:
         try:
             return self._judged()
         except RecoveryError as error:
-            accepted = self._repairs.accepted() if self._repairs else None
-            if self._repairs is None or accepted is None or (accepted.page, accepted.text) != (error.page, error.text):
-                raise
-            logger.warning("%s accepted, by %s: %s", accepted.page.value, accepted.who, accepted.text)
-            self._repairs.repair(error, self.log.look())
+            self._repair(error)
             return self._judged()
+
+    def _repair(self, error: RecoveryError) -> None:
+        """Do what a person's word asks for; without one, raise the error."""
+        accepted = self._repairs.accepted() if self._repairs else None
+        if self._repairs is None or accepted is None or not accepted.covers(error):
+            raise error
+        logger.warning("%s accepted, by %s: %s", accepted.page.value, accepted.who, accepted.text)
+        self._repairs.repair(error, self.log.look())
+        self.was_repaired = True
 
     def _tell_accepted(self) -> None:
         """Tell the journal of what was accepted and acted on, if anything was."""
@@ -331,6 +343,7 @@ class Runner:
             FoldFailed: the fold broke on an entry; it is marked, and quarantined if it does so again.
             Fenced, Gap: see `Log.commit`.
         """
+        self.is_settled = False
         self.out.clear()
         quarantined = None
         try:
@@ -353,6 +366,7 @@ class Runner:
         self.commit_seconds = perf_counter() - began
         self.position = batch[-1].id
         self.entries += len(batch)
+        self.is_settled = True
 
     def _fold_suspect(self, entry: Entry) -> tuple[str, str] | None:
         """Fold the entry that ended the process before, with a copy of the state at hand.

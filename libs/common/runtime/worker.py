@@ -36,6 +36,7 @@ from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
 from fillstream.libs.common.runtime.progress import telling
+from fillstream.libs.common.runtime.release import BEGINNING
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.server_checks import ServerRefused, refuse_or_warn
@@ -107,7 +108,7 @@ class Worker(threading.Thread):
         try:
             if self._open():
                 self._recover()
-                self._serve()
+                self._serve_or_leave_state()
         except BaseException as error:
             self._die(error)
 
@@ -154,6 +155,8 @@ class Worker(threading.Thread):
         self._metrics.recovery_seconds.set(time.monotonic() - began)
         self._snapshot_from = self._runner.entries - self._runner.replayed
         self._snapshot_due = (time.monotonic(), self._snapshot_from)
+        if self._runner.was_repaired and self._runner.position != BEGINNING:  # nothing else leads to this state
+            self._store.save(self._runner.snapshot())
         self._has_snapshot = bool(self._store.ids())
         self._state = "live"
         self._metrics.live.set(1)
@@ -190,10 +193,20 @@ class Worker(threading.Thread):
             if not self._has_snapshot:
                 self._maybe_snapshot(time.monotonic())
         self._log.settle()
+        self._log.watch()
         self._state = "stopping"
         self._leave_snapshot()
         self._writer.stop()
         self._heartbeat(time.monotonic())
+
+    def _serve_or_leave_state(self) -> None:
+        """Serve. When the log is not what it was, nothing else may lead to the state of this process: leave it."""
+        try:
+            self._serve()
+        except RecoveryError:
+            if self._runner.is_settled and not self._log.is_uncertain and self._runner.position != BEGINNING:
+                self._store.save(self._runner.snapshot())
+            raise
 
     def _next_batch(self) -> list[Entry]:
         """Do what is due and return what waits. At most a commit is under way meanwhile."""
