@@ -159,7 +159,7 @@ CASES = [
         price="199",
     ),
     signal("too large a value", REJECTED, "max_order_value", r"value of 1000100 USD is above max", quantity="10001"),
-    signal("nothing to bound it", REJECTED, "no_quote", r"MSFT has no ask yet", symbol="MSFT", price=None),
+    signal("nothing to bound it", REJECTED, "no_quote", r"MSFT has no ask now", symbol="MSFT", price=None),
     signal(
         "digits of elsewhere", "dead", "bad_value", r"quantity: '\\u0665' must be .* digits 0 to 9", quantity="\u0665"
     ),
@@ -243,7 +243,7 @@ CASES = [
     command(
         "an order for all", stranger(7 << 40, partition=65_535), "wrong_partition", r"partition: 65535 is no account"
     ),
-    command("a crossed quote", frames.quote(AAPL, 19_000, 5, 19_000, 5), "bad_price", r"the bid below the ask, got"),
+    command("a crossed quote", frames.quote(AAPL, 19_001, 5, 19_000, 5), "crossed", r"bid must not be above the ask"),
     command("a quote of -1 lots", frames.quote(AAPL, 19_000, -1, 0, 0), "bad_qty", r"lots, got -1 and 0"),
     command("a quote of too many", frames.quote(AAPL, 19_000, MAX_QTY + 1, 0, 0), "bad_qty", r"got 1000000000000001"),
     command("a quote out of range", frames.quote(AAPL, -(2**63), 1, 0, 0), "bad_price", r"got -9223372036854775808"),

@@ -261,7 +261,7 @@ class BookMachine(TwoBooks):
 
     @rule(symbol=symbols, bid=ticks, spread=spreads, bid_lots=st.integers(0, 6), ask_lots=st.integers(0, 6))
     def quote(self, symbol: int, bid: int, spread: int, bid_lots: int, ask_lots: int) -> None:
-        sizes, ask = (0, *self.domain.lots), TICKS[min(TICKS.index(bid) + spread, len(TICKS) - 1)]
+        sizes, ask = (0, *self.domain.lots), TICKS[max(0, min(TICKS.index(bid) + spread, len(TICKS) - 1))]
         prices = {"price": self.domain.prices[bid], "aux_price": self.domain.prices[ask]}
         self.venue(CommandType.QUOTE, symbol, qty=sizes[bid_lots], aux_qty=sizes[ask_lots], **prices)
 
@@ -385,7 +385,9 @@ WORTH_SEEING = {
     "all-or-none passed over",
     "all-or-none rested across the market",
     "all-or-none sat out an uncross",
+    "crossed quote",
     "iceberg refreshed",
+    "locked quote",
     "stop triggered",
     "stops cascaded",
     "trailing stop moved",

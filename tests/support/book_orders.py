@@ -95,7 +95,8 @@ sides = st.sampled_from(["BUY", "SELL"])
 lasting = st.sampled_from(["GTC", "GTC", "GTC", "DAY", "GTD"])
 any_tif = st.sampled_from(["GTC", *Tif.__members__])
 kinds = st.sampled_from(["", "", "ALL_OR_NONE", "ICEBERG", "POST_ONLY", "STOP"])
-spreads = st.sampled_from([1, 1, 2, 3, 0])
+spreads = st.sampled_from([1, 1, 2, 3, 0, -1])
+"""In ticks that a machine knows: 0 is a locked quote, -1 a crossed one."""
 cancel_or_replace = st.sampled_from(["CANCEL", "REPLACE"])
 line = {  # how commands reach the engine
     "frame": st.sampled_from([1, 1, 1, 2, 9]),  # commands
