@@ -25,6 +25,7 @@ import redis
 
 from bench.end_to_end import T, client, desk
 from bench.stages import CONFIG, LISTINGS, QUOTE, TOPOLOGY, Pipe, fold
+from fillstream.libs.common.messages.stages import STAGES
 from fillstream.libs.common.runtime.copies import packed
 from fillstream.libs.common.runtime.forked import write_forked
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
@@ -55,19 +56,19 @@ def resting(n: int) -> dict[bytes, bytes]:
     }  # fmt: skip
 
 
-def stage_named(name: str) -> Stage:
-    """Return a fresh stage."""
-    made: dict[str, Stage] = {
-        "signals": SignalsStage(TOPOLOGY),
-        "orders": OrdersStage(TOPOLOGY, 0, CONFIG),
-        "engine": EngineStage(TOPOLOGY, 0, LISTINGS),
-    }
-    return made[name]
+def fresh() -> dict[str, Stage]:
+    """Return the stages that hold orders, empty, by name."""
+    made: tuple[Stage, ...] = (
+        SignalsStage(TOPOLOGY),
+        OrdersStage(TOPOLOGY, 0, CONFIG),
+        EngineStage(TOPOLOGY, 0, LISTINGS),
+    )
+    return {stage.name: stage for stage in made}
 
 
 def build(orders: int, folder: Path) -> None:
     """Fold so many orders through the stages, and leave a snapshot of each."""
-    stages = {name: stage_named(name) for name in ("signals", "orders", "engine")}
+    stages = fresh()
     outs = {name: Outputs(name, stage.inbox) for name, stage in stages.items()}
     pipe = Pipe()
 
@@ -105,7 +106,7 @@ def own_mb(pid: int) -> float:
 
 def measure(name: str, folder: Path) -> dict[str, float]:
     """Restore a stage from its snapshot, take some more of it, and return what that cost."""
-    store, stage = SnapshotStore(folder / name, name, 0), stage_named(name)
+    store, stage = SnapshotStore(folder / name, name, 0), fresh()[name]
     gc.collect()
     gc.disable()
     began = time.perf_counter()
@@ -162,7 +163,7 @@ def recovered(orders: int) -> dict[str, Any]:
             time.sleep(0.5)
         assert publisher.returncode == 0, "the publisher failed"
         found: dict[str, Any] = {"orders": orders, "killed": {}}
-        for killed in (["orders"], ["signals", "orders", "engine", "positions"]):
+        for killed in ([OrdersStage.name], [*STAGES]):
             label = killed[0] if len(killed) == 1 else "all stages"
             found["killed"][label] = live_again(stack, killed)
         return found
@@ -195,7 +196,7 @@ def run(quick: bool) -> dict[str, Any]:
     for orders in sizes:
         with tempfile.TemporaryDirectory(prefix="fillstream-bench-") as folder:
             build(orders, Path(folder))
-            for name in ("signals", "orders", "engine"):
+            for name in fresh():
                 command = [sys.executable, "-m", "bench.snapshots", name, folder]
                 told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                 table.setdefault(name, {})[str(orders)] = json.loads(told)
