@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, end_to_end, engine, memory, stages
+from bench import book, end_to_end, engine, memory, snapshots, stages
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -87,11 +87,30 @@ def show_memory(result: dict[str, Any]) -> None:
         console.print(f"0.6 of 768 MB keep a day of {rate} signals/s beside it: {name}")
 
 
+def show_snapshots(result: dict[str, Any]) -> None:
+    table = Table(title="snapshots of a state of so many orders (medians)", title_justify="left")
+    measured = ("pause ms", "in the thread", "written s", "read s", "restored s", "parent MB", "child's own MB")
+    for heading in ("state", *measured, "MB", "copy MB"):
+        table.add_column(heading, justify="left" if heading == "state" else "right")
+    for name, sizes in result["stages"].items():
+        for orders, row in sizes.items():
+            table.add_row(
+                f"{name}, {int(orders):,}", *(str(row[key]) for key in (
+                    "pause_ms", "in_thread_ms", "written_s", "read_s", "restored_s", "parent_mb", "child_own_mb",
+                )), f"{row['bytes'] / 1e6:.1f}", f"{row['copy_bytes'] / 1e6:.1f}",
+            )  # fmt: skip
+    console.print(table)
+    recovery = result["recovery"]
+    for killed, row in recovery["killed"].items():
+        console.print(f"{recovery['orders']:,} orders held, {killed} killed: live again after {row['live_after_s']} s")
+
+
 BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
     "stages": (stages.run, show_stages),
     "end_to_end": (end_to_end.run, show_end_to_end),
     "engine": (engine.run, show_engine),
     "memory": (memory.run, show_memory),
+    "snapshots": (snapshots.run, show_snapshots),
     "book": (book.run, lambda result: None),  # prints as it goes
 }
 

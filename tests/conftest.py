@@ -138,7 +138,7 @@ def start_redis(program: str, port: int, folder: Path, *more: str) -> subprocess
     """Start a server on loopback, append-only file and all, and return once it answers."""
     process = subprocess.Popen(
         [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "",
-         "--appendonly", "yes", "--appendfsync", "everysec", "--proto-max-bulk-len", "8mb", *more],
+         "--appendonly", "yes", "--appendfsync", "everysec", *more],
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     with redis.Redis(port=port) as probe:

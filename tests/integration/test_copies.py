@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -17,11 +18,13 @@ from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.libs.common.runtime.copies import CHUNK_BYTES, CopyFailed, JoinedSnapshots, SnapshotCopy
 from fillstream.libs.common.runtime.durability import Durability, NotDurable
+from fillstream.libs.common.runtime.forked import write_forked
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import Retention
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import RecoveryError, Runner
+from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError, SnapshotStore
 from fillstream.libs.common.runtime.worker import Worker
 from tests.conftest import until
@@ -174,6 +177,34 @@ def test_a_copy_that_a_crash_may_take_away_moves_no_mark(
     client.set("unstuck", 1)
     send(client, 200)
     until(lambda: client.exists(low_water_key(INBOX)), "the next copy, which is safe")
+
+
+def test_who_was_fenced_off_publishes_no_snapshot(
+    client: redis.Redis, log: RedisLog, store: SnapshotStore, settings: Settings, redis_url: str
+) -> None:
+    stage = Adder()
+    writer = SnapshotWriter(store, Role(stage, (), {}), log, options_of(settings), StageMetrics(stage, feeds=False))
+    writer.save(Snapshot("5-0", bytes(16), 5, b"1"))
+    owner = RedisLog(connect(redis_url), Topology(), "adder", INBOX)
+    owner.claim()
+    late = Snapshot("6-0", bytes(16), 6, b"2")
+    for snapshot in (late, write_forked((late.id, late.entries), lambda: late, store)):
+        with pytest.raises(Fenced, match="epoch 1 was fenced off, the partition is claimed by epoch 2"):
+            writer.save(snapshot)
+    assert [path.name for path in store.folder.iterdir()] == ["5-0.snapshot"]
+    assert client.hget(low_water_key(INBOX), "adder") == b"5-0"
+
+
+def test_where_no_process_can_be_made_the_thread_writes_the_snapshot(
+    client: redis.Redis, start: Callable[[Adder], Worker], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refused() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refused)
+    start(Adder())
+    send(client, 200)
+    until(lambda: [*(tmp_path / "snapshots" / "adder-0").glob("*.snapshot")], "a snapshot all the same")
 
 
 # ------------------------------------------------------------------------------------------------------ one copy

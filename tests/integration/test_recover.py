@@ -64,6 +64,8 @@ class Desk:
         status: dict[str, Any] = {"state": "live", "page": ""}
         try:
             runner.recover()
+            if runner.was_repaired and runner.entries:
+                self.store.save(runner.snapshot())
             while batch := runner.read(500, 1):
                 runner.step(batch)
             runner.log.settle()

@@ -146,16 +146,18 @@ def test_the_old_one_stopped_and_the_new_one_started_nothing_is_lost_or_doubled(
     assert head["release"] == NEW
 
 
-def test_an_old_one_that_was_killed_has_to_be_started_and_stopped_first(desk: Desk) -> None:
+def test_an_old_one_that_was_killed_has_to_be_started_and_stopped_first(desk: Desk, tmp_path: Path) -> None:
     desk.start(OLD)
     desk.signal(5)
     desk.await_all()
     desk.kill()
     upto = desk.committed()
-    assert desk.refused(NEW) == (
-        f"RecoveryError: signals: {OLD} decided the entries up to {upto}, and there is no usable snapshot; {NEW} cannot"
-        f" fold again what {OLD} decided. Start {OLD}, stop it cleanly so that it leaves a snapshot, then start {NEW}."
-    )
+    refused = desk.refused(NEW)
+    assert refused.startswith(f"RecoveryError: signals: {OLD} decided the entries up to {upto}, and ")
+    assert (
+        f"; {NEW} cannot fold again what {OLD} decided. Start {OLD}, stop it cleanly so that it leaves a snapshot, then"
+        f" start {NEW}."
+    ) in refused
     desk.start(OLD)
     desk.stop()
     desk.signal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import redis
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
+from fillstream.libs.common.runtime.continuity import Page, RecoveryError
 from fillstream.libs.common.runtime.durability import Durability, NotDurable
 from fillstream.libs.common.runtime.log import BATCH_BYTES, READ_AHEAD_FROM, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
@@ -294,13 +296,13 @@ def test_a_snapshot_writer_that_breaks_ends_the_process(
     assert isinstance(worker.deaths[0], ZeroDivisionError)  # type: ignore[attr-defined]
 
 
-def test_after_the_server_was_emptied_old_snapshots_are_not_taken_for_new_ones(
+def test_after_the_server_was_emptied_nothing_begins_until_the_old_desk_is_given_up(
     client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaths: list[BaseException] = []
     monkeypatch.setattr(Worker, "_die", lambda self, error: deaths.append(error))
 
-    def run(count: int, stops: bool) -> Adder:
+    def run(count: int) -> Adder:
         stage = Adder()
         worker = Worker(Role(stage, (), {}), options_of(settings), StageMetrics(stage, feeds=False))
         worker.start()
@@ -311,15 +313,22 @@ def test_after_the_server_was_emptied_old_snapshots_are_not_taken_for_new_ones(
         until(lambda: client.xlen("sums") == total + count, "the entries to be folded")
         worker.stop()
         worker.join(timeout=30)
-        if not stops:  # as kill -9 would have left it: without the last snapshot
-            newest = max((tmp_path / "snapshots" / "adder-0").glob("*.snapshot"))
-            newest.unlink()
         return stage
 
-    assert run(25, stops=True).total == 25
+    assert run(25).total == 25
     client.flushall()
-    assert run(5, stops=False).total == 5
-    assert run(5, stops=True).total == 10
+    stage = Adder()
+    worker = Worker(Role(stage, (), {}), options_of(settings), StageMetrics(stage, feeds=False))
+    worker.start()
+    until(lambda: deaths, "the worker to refuse")
+    worker.join(timeout=30)
+    (death,) = deaths
+    assert isinstance(death, RecoveryError) and death.page == Page.DESK_GONE
+    assert client.keys("checkpoint.*") == []
+    deaths.clear()
+    shutil.rmtree(tmp_path / "snapshots")
+    assert run(5).total == 5
+    assert run(5).total == 10
 
 
 # -------------------------------------------------------------------------------------------------------- lost replies

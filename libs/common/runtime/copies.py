@@ -160,7 +160,7 @@ class SnapshotCopy:
             redis.exceptions.RedisError: the server did not answer, or refused.
         """
         content = self._store.path(snapshot_id).read_bytes()
-        chunks = [*_packed(content)]
+        chunks = [*packed(content)]
         total = sum(map(len, chunks))
         generation = f"{snapshot_id}.{self._log.epoch}"
         self._drop_others()
@@ -206,7 +206,7 @@ class SnapshotCopy:
         self._log.publish_copy(self._client, self._key, generation, header)
 
 
-def _packed(content: bytes) -> Iterator[bytes]:
+def packed(content: bytes) -> Iterator[bytes]:
     """Yield the compressed bytes in chunks of `CHUNK_BYTES`, the last one shorter."""
     packer, pending, view = zlib.compressobj(LEVEL), bytearray(), memoryview(content)
     for start in range(0, len(view), PIECE_BYTES):
