@@ -168,6 +168,8 @@ class Runner:
         logger.warning("%s accepted, by %s: %s", accepted.page.value, accepted.who, accepted.text)
         self._repairs.repair(error, self.log.look())
         self.was_repaired = True
+        if accepted.page != Page.STATE_LOST:  # that one counts once the stage is live
+            self._repairs.tell(accepted)
 
     def _tell_accepted(self) -> None:
         """Tell the journal of what was accepted and acted on, if anything was."""
