@@ -107,12 +107,15 @@ class Kept:
     def desk(self) -> SimulatedDesk:
         """Return the desk of its logs: nobody runs, and every stage stands where it stood."""
         desk = SimulatedDesk(0, KEPT_ACCOUNTS, KEPT_SYMBOLS)
+        streams: dict[str, list[Entry]] = {}
         with gzip.open(self.folder / "log.jsonl.gz", "rt", encoding="utf-8") as file:
             for line in file:
                 told = json.loads(line)
                 fields = {name.encode("latin-1"): value.encode("latin-1") for name, value in told["fields"].items()}
                 entry = Entry(told["id"], int(told["id"].partition("-")[0]), fields)
-                desk.redis.streams.setdefault(key_of(self.release, told["stream"]), []).append(entry)
+                streams.setdefault(key_of(self.release, told["stream"]), []).append(entry)
+        for stream, entries in streams.items():
+            desk.redis.hold(stream, entries)
         notes = {} if self.release == UNNOTED else {BEGINNING: Note(self.release, BEGINNING)}
         for slot in desk.slots:
             stage = slot.make()
@@ -131,7 +134,8 @@ class Kept:
         desk = SimulatedDesk(0, KEPT_ACCOUNTS, KEPT_SYMBOLS)
         stages = sorted((slot.make() for slot in desk.slots), key=lambda stage: stage.name == "positions")
         inboxes = {desk.topology.key(stage.inbox) for stage in stages if stage.name != "positions"}
-        desk.redis.streams = {stream: old.redis.streams[stream] for stream in inboxes}
+        for stream in inboxes:
+            desk.redis.hold(stream, old.redis.streams[stream])
         for stage in stages:
             log = _Refolding(desk.redis, desk.topology, stage.name, stage.inbox)
             log.fixed = inboxes

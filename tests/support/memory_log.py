@@ -47,6 +47,13 @@ class MemoryRedis:
         self.newest[stream] = entries[-1].id
         return entries[-1].id
 
+    def hold(self, stream: str, entries: list[Entry]) -> None:
+        """Have a stream of these entries, one at least, and no other that there ever was."""
+        self.streams[stream] = entries
+        self.added[stream] = len(entries)
+        self.newest[stream] = entries[-1].id
+        self.now_ms = max(self.now_ms, entries[-1].ms)
+
     def delete(self, stream: str, *places: int) -> None:
         """Lose entries of a stream, by their places, as XDEL and XTRIM do; what was ever appended still counts."""
         self.streams[stream] = [each for place, each in enumerate(self.streams[stream]) if place not in places]
