@@ -39,6 +39,10 @@ _V = {"PositionChanged": PositionChanged.VERSION, "PositionMarked": PositionMark
 Message = dict[str, Any]
 
 
+ANY_SEQ = -2
+"""The number of the last event where some after it were lost, and their loss was accepted."""
+
+
 class PositionStage:
     """The fold of `events.{partition}`.
 
@@ -68,7 +72,8 @@ class PositionStage:
         if payload is None:
             raise BadEntry("not_an_event", "data: is missing, an event is one JSON object in it")
         seq = self._books.read + 1
-        kind, v = head_of_next(payload, seq) or self._head(payload, seq, entry)
+        head = head_of_next(payload, seq)
+        kind, v, seq = (*head, seq) if head else self._head(payload, seq, entry)
         version = _VERSIONS.get(kind)
         if version is not None:
             event = orjson.loads(payload)
@@ -85,17 +90,21 @@ class PositionStage:
 
     # ------------------------------------------------------------------------------------------------ the events
 
-    def _head(self, payload: bytes, due: int, entry: Entry) -> tuple[str, int]:
-        """Return type and version of an event that is not as the hot path writes it, or not the one that is due."""
+    def after_loss(self) -> None:
+        """See `libs.common.runtime.stage.Losable`: the next event may have any number."""
+        self._books.read = ANY_SEQ
+
+    def _head(self, payload: bytes, due: int, entry: Entry) -> tuple[str, int, int]:
+        """Return type, version and number of an event that is not as the hot path writes it, or not the one due."""
         try:
             kind, v, seq = head_of(payload)
         except Unreadable as error:
             raise BadEntry("not_an_event", f"data: {error}") from None
         if seq is None:
             raise BadEntry("not_an_event", "data: seq: is missing, an event has one")
-        if seq != due:
+        if seq != due and self._books.read != ANY_SEQ:
             raise Inconsistent(f"{self.inbox} {entry.id}: seq {seq} must be {due}, the one after the last")
-        return kind, v
+        return kind, v, seq
 
     def _raised(self, event: Message, entry: Entry) -> Message:
         """Return an event of another version as today's. To bury one would let the books stand still in silence."""

@@ -39,8 +39,8 @@ class MemoryRedis:
     def add(self, stream: str, fields: dict[bytes, bytes]) -> str:
         entries = self.streams.setdefault(stream, [])
         ms, seq = self.now_ms, 0
-        if entries and id_key(entries[-1].id) >= (ms, seq):
-            ms, seq = id_key(entries[-1].id)
+        if id_key(self.newest.get(stream, BEGINNING)) >= (ms, seq):
+            ms, seq = id_key(self.newest[stream])
             seq += 1
         entries.append(Entry(f"{ms}-{seq}", ms, dict(fields)))
         self.added[stream] = self.added.get(stream, 0) + 1
@@ -101,7 +101,9 @@ class MemoryLog:
 
     def checkpoint(self) -> Checkpoint:
         found = self.redis.checkpoints.get(self._key, Checkpoint())
-        return replace(found, poisoned=dict(found.poisoned), notes=dict(found.notes), sent=dict(found.sent))
+        return replace(
+            found, poisoned=dict(found.poisoned), notes=dict(found.notes), sent=dict(found.sent), gaps=set(found.gaps)
+        )
 
     def look(self) -> Story:
         redis, known = self.redis, self.checkpoint()
@@ -189,6 +191,11 @@ class MemoryLog:
         if checkpoint.epoch != self._epoch:
             raise Fenced(f"epoch {self._epoch}, claimed by {checkpoint.epoch}")
         return checkpoint
+
+    def missing(self) -> int:
+        checkpoint = self.checkpoint()
+        unread = sum(1 for _ in self.between(checkpoint.id, "9999999999999999-0"))
+        return self.redis.added[self.inbox] - unread - checkpoint.entries - checkpoint.lost
 
     def watch(self) -> None:
         checkpoint = self._own()

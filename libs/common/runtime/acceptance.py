@@ -156,7 +156,8 @@ class Repairs:
             self._raw.execute_command("XSETID", self._inbox, after, "ENTRIESADDED", added)
         added = int(self._raw.xinfo_stream(self._inbox)["entries-added"])
         unread = sum(1 for _ in self._after(after))
-        self._raw.hset(self._checkpoint, "lost", added - unread - story.checkpoint.entries)
+        fields = {"lost": added - unread - story.checkpoint.entries, f"gap:{after}": self._now_ms()}
+        self._raw.hset(self._checkpoint, mapping=fields)
 
     def _after(self, after: str) -> Iterator[str]:
         while page := self._raw.xrange(self._inbox, f"({after}", "+", COUNTED_AT_A_TIME):

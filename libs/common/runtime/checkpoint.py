@@ -28,6 +28,7 @@ class Checkpoint:
         desk: id of the desk that it is of; empty when an older release left it.
         lost: entries of the inbox that nobody read and whose loss somebody accepted; `entries` and these are as many
             as were ever appended up to `id`.
+        gaps: ids after which the next entry that was there followed a loss that somebody accepted.
         sent: how many entries each stream that the stage writes has had, when it last looked, by key.
     """
 
@@ -40,6 +41,7 @@ class Checkpoint:
     notes: dict[str, Note] = field(default_factory=dict)
     desk: str = ""
     lost: int = 0
+    gaps: set[str] = field(default_factory=set)
     sent: dict[str, int] = field(default_factory=dict)
 
 
@@ -64,6 +66,8 @@ def parse_checkpoint(flat: Sequence[bytes]) -> Checkpoint:
                 found.lost = int(value)
             case b"suspect":
                 found.suspect = value.decode()
+            case _ if name.startswith(b"gap:"):
+                found.gaps.add(name[4:].decode())
             case _ if name.startswith(b"sent:"):
                 found.sent[name[5:].decode()] = int(value)
             case _ if name.startswith(b"poisoned:"):

@@ -310,8 +310,7 @@ def judge_outputs(inbox: str, sent: Mapping[str, int], outputs: Mapping[str, int
         RecoveryError: one is gone, or an older one.
     """
     for key, had in sent.items():
-        added = outputs.get(key)
-        if added is None or added < had:
+        if (outputs.get(key) or 0) < had:
             raise RecoveryError(
                 Page.OUTPUT_GONE,
                 f"{inbox}: {key}, which this stage writes, had had {had} entries and is gone, or another of that name:"

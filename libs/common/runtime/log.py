@@ -152,6 +152,10 @@ class Log(Protocol):
         """Return once the last commit is known to have happened; raises what `commit` raises."""
         ...
 
+    def missing(self) -> int:
+        """Return how many entries were lost unread, counting all that are there; slow, and exact."""
+        ...
+
     def watch(self) -> None:
         """Make sure that the partition is still this process's and its streams what they were.
 
@@ -442,6 +446,14 @@ class RedisLog:
         reply: Any = client.evalsha(self._copy, 2, self.checkpoint_key, key, self._epoch, generation, header)
         if reply != b"OK":
             raise Fenced(self._fenced_text(reply[1]))
+
+    def missing(self) -> int:
+        """See `Log.missing`."""
+        story = self.look()
+        if story.checkpoint is None or story.extent is None:
+            return 0
+        unread = sum(1 for _ in self.between(story.checkpoint.id, story.extent.last_id))
+        return story.extent.added - unread - story.checkpoint.entries - story.checkpoint.lost
 
     def mark(self, client: redis.Redis, entry_id: str) -> None:
         """Leave the stage's low-water mark on its inbox: it needs nothing below this id. For any thread.

@@ -21,7 +21,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import id_key
 from fillstream.libs.common.runtime.acceptance import Repairs
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
-from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Story, Volume, judge
+from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Story, Volume, entries_lost, judge
 from fillstream.libs.common.runtime.log import DeskChanged, Log, Moved
 from fillstream.libs.common.runtime.progress import Progress
 from fillstream.libs.common.runtime.release import BEGINNING, Notes, order_of, own_since, ranges, running
@@ -30,6 +30,7 @@ from fillstream.libs.common.runtime.stage import (
     EMPTY_DIGEST,
     Entry,
     Inconsistent,
+    Losable,
     Outputs,
     Stage,
     configuration_of,
@@ -109,6 +110,7 @@ class Runner:
         self._suspect = ""
         self._poisoned: dict[str, str] = {}
         self._notes: Notes = {}
+        self._gaps: set[str] = set()
         self._passed_over: list[str] = []
         self.lost = 0
         self._desk = ""
@@ -243,17 +245,23 @@ class Runner:
         )
 
     def _check_reach(self, found: Checkpoint, story: Story) -> None:
-        """Refuse to fold a log again that begins behind where this state stands."""
+        """Refuse to fold a log again that has not every entry from where this state stands."""
         removed = story.extent.removed if story.extent else 0
-        if self.position == found.id or removed <= self.entries + max(0, found.lost):
+        if self.position == found.id or removed <= self.entries:
+            return
+        # So many are gone that some may be of those to be folded; now it is worth counting them.
+        wanted = found.entries - self.entries
+        present = sum(1 for _ in self.log.between(self.position, found.id))
+        if present >= wanted:
             return
         begins = f"the newest usable snapshot stands at {self.position}, entry {self.entries}"
         if self.position == BEGINNING:
             begins = f"there is no usable snapshot in {self.snapshots.where}"
         raise RecoveryError(
             Page.STATE_LOST,
-            f"{self.stage.inbox}: {begins}, and the first {removed} entries of the log are trimmed: nothing leads to"
-            f" {found.id}, where this stage stands.{self._told_of_snapshots()} Bring back a snapshot of this stage.",
+            f"{self.stage.inbox}: {begins}, and of the {wanted} entries from there to {found.id}, where"
+            f" this stage stands, {wanted - present} are trimmed or deleted.{self._told_of_snapshots()} Bring back a"
+            " snapshot of this stage.",
         )
 
     def _told_of_snapshots(self) -> str:
@@ -286,6 +294,7 @@ class Runner:
     def _replay(self, checkpoint: Checkpoint) -> None:
         self.know_poisoned(checkpoint.poisoned)
         self.know_notes(checkpoint.notes)
+        self._gaps = checkpoint.gaps
         if self.position != checkpoint.id:
             self.progress.fold(checkpoint.entries - self.entries)
             try:
@@ -323,6 +332,7 @@ class Runner:
     def replay(self, entries: Iterable[Entry]) -> None:
         """Fold entries that were committed before, sending nothing."""
         for entry in entries:
+            self._mind_gap()
             self._fold_one(entry)
             self.position = entry.id
             self.entries += 1
@@ -348,6 +358,7 @@ class Runner:
         self.is_settled = False
         self.out.clear()
         quarantined = None
+        self._mind_gap()
         try:
             for entry in batch:
                 if entry.id == self._suspect:
@@ -358,9 +369,22 @@ class Runner:
             self.log.settle()  # who was fenced off accuses nobody
             self.log.suspect(error.entry_id)
             raise
+        except RecoveryError as error:
+            raise self._told_by_the_log(error) from error
         if self._suspect and id_key(batch[-1].id) > id_key(self._suspect):
             self._suspect = ""  # somebody deleted it
         self._commit(batch, quarantined)
+
+    def _mind_gap(self) -> None:
+        """Tell the stage of entries that were lost between where it stands and the next one."""
+        if self._gaps and self.position in self._gaps and isinstance(self.stage, Losable):
+            self.stage.after_loss()
+
+    def _told_by_the_log(self, error: RecoveryError) -> RecoveryError:
+        """Return why an entry contradicts the state: the ones that were lost before it, where some were."""
+        self.log.settle()
+        missing = self.log.missing()
+        return entries_lost(self.stage.inbox, missing, f"after {self.position}") if missing > 0 else error
 
     def _commit(self, batch: Sequence[Entry], quarantined: tuple[str, str] | None = None) -> None:
         began = perf_counter()

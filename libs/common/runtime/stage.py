@@ -254,6 +254,15 @@ class Timed(Protocol):
         ...
 
 
+@runtime_checkable
+class Losable(Protocol):
+    """What a stage can besides, whose entries are numbered by whoever writes them."""
+
+    def after_loss(self) -> None:
+        """Let the next entry have any number: what was before it is lost, and a person accepted that."""
+        ...
+
+
 def due_of(stage: Stage) -> int | None:
     """Return when a stage wants an entry at the latest; None of one that does not."""
     return stage.due_ms if isinstance(stage, Timed) else None
