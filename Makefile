@@ -82,8 +82,8 @@ upgrade: develop ## write constraints.txt anew: the newest of everything, for Py
 soak: develop ## long campaigns: 20 000 simulated desks, 5 million commands against the list book, crash tests with more kills
 	$(MAKE) -C native versus
 	BOOK_RUNS=5000 $(BIN)/python -m pytest tests/property/test_book.py
-	SIMULATION_SEEDS=20000 $(BIN)/python -m pytest tests/simulation
-	CRASH_SIGNALS=10000 CRASH_KILLS=25 $(BIN)/python -m pytest tests/crash
+	SIMULATION_SEEDS=20000 LOSS_SEEDS=3000 $(BIN)/python -m pytest tests/simulation
+	CRASH_SIGNALS=10000 CRASH_KILLS=25 FAULT_SIGNALS=2000 $(BIN)/python -m pytest tests/crash
 
 bench: develop ## measure: each stage, end to end, and the floor; writes bench/results/
 	$(BIN)/python -m bench

@@ -4,8 +4,10 @@ guess stops and says why, sends nothing meanwhile, and goes on after a person's 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,3 +177,51 @@ def test_volumes_that_are_another_desks(desk: SufferingDesk, tmp_path: Path) -> 
     for file in desk.data.rglob("desk.json"):
         file.write_text(file.read_text().replace('"desk": "feed', '"desk": "'))
     goes_on(desk)
+
+
+def _may_write(pid: int, size: int) -> None:
+    """Let no file of a process grow beyond a size: to it, that is a full disk."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_under_the_server(desk: SufferingDesk) -> None:
+    """It ends at the write that does not fit; what it had answered is there when it is started again."""
+    with desk.started() as stack:
+        stack.wait_ready()
+        desk.load(stack, SIGNALS)
+        pid = desk.server.pid
+        assert pid is not None
+        largest = max(file.stat().st_size for file in desk.server.folder.rglob("*.aof"))
+        _may_write(pid, largest + 20_000)
+
+        def come_back() -> None:
+            until(lambda: desk.server.pid is None, "the disk to be full", timeout_s=60)
+            desk.restart_server()
+
+        operator = threading.Thread(target=come_back)
+        operator.start()
+        desk.load(stack, SIGNALS)  # a client that sends again what was not answered
+        operator.join()
+        stack.wait_ready()
+    goes_on(desk)
+    assert desk.wrong_positions() == []
+
+
+def test_a_full_disk_under_the_snapshots(desk: SufferingDesk) -> None:
+    """It is told, folding goes on, and the log has everything."""
+    with desk.started() as stack:
+        stack.wait_ready()
+        pid = stack.processes["orders"].pid
+        assert pid is not None
+        _may_write(pid, 100)
+        desk.load(stack, SIGNALS)
+        status = "status.orders.{a0}"
+        until(lambda: b"not written" in desk.client.hget(status, "last_error"), "the status to say so")
+        assert desk.client.hget(status, "state") == b"live"
+        assert stack.processes["orders"].restarts == 0
+        stack.processes["orders"].kill()
+        until(lambda: stack.processes["orders"].restarts == 1, "the supervisor")
+        stack.wait_ready()
+        desk.load(stack, SIGNALS)
+    goes_on(desk)
+    assert desk.wrong_positions() == []

@@ -31,6 +31,11 @@ class Server:
         self._process = start_redis(self.program, self.port, self.folder)
         return redis.Redis(port=self.port)
 
+    @property
+    def pid(self) -> int | None:
+        """Of the server; None when it has ended."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
