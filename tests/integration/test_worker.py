@@ -25,6 +25,7 @@ def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path))
     monkeypatch.setenv("FILLSTREAM_DATABASE__SNAPSHOT_EVERY_ENTRIES", "100")
+    monkeypatch.setenv("FILLSTREAM_DATABASE__COPY_EVERY_S", "1")
     monkeypatch.setenv("FILLSTREAM_MESSAGING__RETENTION_S", "0")
     monkeypatch.setenv("FILLSTREAM_MESSAGING__MAX_DOWNSTREAM_LAG", "50")
     return load_settings()

@@ -42,6 +42,10 @@ from fillstream.libs.common.runtime.worker import Worker
 
 logger = logging.getLogger(__name__)
 
+SWITCH_S = 0.0005
+"""How long a thread keeps the interpreter once another wants it. The fold wants it after every reply of the server, and
+would wait for up to Python's 5 ms while a page of metrics is written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:

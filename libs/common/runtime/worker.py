@@ -16,9 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
-
-import redis
+from typing import Any
 
 from fillstream.libs.common.messages.stages import label_of
 from fillstream.libs.common.runtime.acceptance import Repairs
@@ -32,6 +30,7 @@ from fillstream.libs.common.runtime.exit_codes import (
 )
 from fillstream.libs.common.runtime.forked import Written, write_forked
 from fillstream.libs.common.runtime.heartbeat import Heartbeat, put_status
+from fillstream.libs.common.runtime.housekeeping import HEARTBEAT_S, Housekeeping
 from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
@@ -49,9 +48,7 @@ from fillstream.libs.common.runtime.waiting import UNREACHABLE, wait_for_redis
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_S = 1.0
 PAUSE_S = 0.05
-LAG_CHECK_S = 0.25
 SQUEEZED_SHARE = 0.1
 """The share of its time that a stage stands still for snapshots, at most, to let its inbox be trimmed while memory is
 short."""
@@ -84,15 +81,12 @@ class Worker(threading.Thread):
         self._state = "starting"
         self._started_at = time.monotonic()
         self._last_error = ""
-        self._rate_from = (time.monotonic(), 0)
-        self._next_heartbeat = 0.0
-        self._next_lag_check = 0.0
+        self._next_look = 0.0
         self._snapshot_due = (time.monotonic(), 0)
         self._snapshot_from = 0
         self._has_snapshot = False
         self._pause_s = 0.0
         self._no_fork = ""
-        self._downstream_lag = 0
 
     def stop(self) -> None:
         """Ask the thread to finish its batch, leave a snapshot and return."""
@@ -143,7 +137,7 @@ class Worker(threading.Thread):
 
     def _recover(self) -> None:
         self._state = "recovering"
-        self._heartbeat(0)
+        self._put_status(**self._recovering())
         began = time.monotonic()
         gc.disable()  # a million orders are made, and none is garbage
         try:
@@ -159,6 +153,10 @@ class Worker(threading.Thread):
             self._store.save(self._runner.snapshot())
         self._has_snapshot = bool(self._store.ids())
         self._state = "live"
+        self._keeping = Housekeeping(
+            self._aside, self._log, self._clock, tuple(self.role.downstream), self._metrics, self._beat, self._said
+        )
+        self._keeping.start()
         self._metrics.live.set(1)
         self._when_live()
         self.ready.set()
@@ -193,11 +191,12 @@ class Worker(threading.Thread):
             if not self._has_snapshot:
                 self._maybe_snapshot(time.monotonic())
         self._log.settle()
-        self._log.watch()
         self._state = "stopping"
         self._leave_snapshot()
         self._writer.stop()
-        self._heartbeat(time.monotonic())
+        self._measure()
+        self._keeping.stop()
+        self._keeping.check()
 
     def _serve_or_leave_state(self) -> None:
         """Serve. When the log is not what it was, nothing else may lead to the state of this process: leave it."""
@@ -236,50 +235,26 @@ class Worker(threading.Thread):
 
     def _between_batches(self) -> int:
         """Do what is due; return how many milliseconds the next read may wait."""
+        self._keeping.check()
         now = time.monotonic()
-        if now >= self._next_heartbeat:
-            self._next_heartbeat = now + HEARTBEAT_S
-            self._log.watch()
-            self._heartbeat(now)
-            self._clock.look()
+        if now >= self._next_look:
+            self._next_look = now + HEARTBEAT_S
+            self._measure()
             self._maybe_snapshot(now)
         return self._ticker.tick(self._runner.position)
 
     def _held_back(self) -> bool:
-        """Whether reading waits because a stage downstream is too far behind; looks a few times a second at most."""
-        now = time.monotonic()
-        if now >= self._next_lag_check:
-            self._next_lag_check = now + LAG_CHECK_S
-            self._downstream_lag = self._lag_of_downstream()
-            self._metrics.downstream_lag(self._downstream_lag)
-        limit = self._options.max_downstream_lag
-        held = self._downstream_lag > limit
+        """Whether reading waits because a stage downstream is too far behind."""
+        lag, limit = self._keeping.downstream_lag, self._options.max_downstream_lag
+        held = lag > limit
         if held != (self._state == "paused"):
             self._state = "paused" if held else "live"
             self._metrics.paused(held)
             what = "reading paused" if held else "reading again"
-            logger.warning("%s: downstream lag %d, limit %d", what, self._downstream_lag, limit)
+            logger.warning("%s: downstream lag %d, limit %d", what, lag, limit)
         if held:
             self._stop_asked.wait(PAUSE_S)
         return held
-
-    def _lag_of_downstream(self) -> int:
-        """Return the largest lag downstream: entries ever appended to a stream less those its stage has committed."""
-        if not self.role.downstream:
-            return 0
-        pipe = self._aside.pipeline(transaction=False)
-        for each in self.role.downstream:
-            pipe.xinfo_stream(each.stream)
-            pipe.hmget(each.checkpoint, "entries", "lost")
-        replies = pipe.execute(raise_on_error=False)
-        lags = [0]
-        for info, done in zip(replies[::2], replies[1::2], strict=True):
-            if isinstance(info, redis.exceptions.ResponseError) and "no such key" in str(info):
-                continue  # nothing was ever appended
-            if isinstance(info, Exception):
-                raise info
-            lags.append(_entries_added(info) - sum(int(each or 0) for each in done))
-        return max(lags)
 
     def _count(self, batch: Sequence[Entry], seconds: float) -> None:
         metrics, runner, key_of = self._metrics, self._runner, self._options.topology.key
@@ -339,37 +314,32 @@ class Worker(threading.Thread):
 
     # ---------------------------------------------------------------------------------------------- telling it
 
-    def _heartbeat(self, now: float) -> None:
-        """Refresh the status hash and the gauges that need a look at Redis."""
-        stage, metrics = self.role.stage, self._metrics
-        entries = self._runner.entries
-        lag = max(0, self._inbox_entries_added() - entries - self._runner.lost) if now else 0
-        then, counted = self._rate_from
-        rate = (entries - counted) / (now - then) if now > then and counted else 0.0
-        self._rate_from = (now, entries)
-        saved_at = self._writer.saved_at
-        age = time.monotonic() - saved_at if saved_at else -1.0
-        metrics.lag.set(lag)
-        metrics.snapshot_age.set(time.monotonic() - (saved_at or self._started_at))
-        metrics.copy_age.set(time.monotonic() - (self._writer.copied_at or self._started_at))
+    def _measure(self) -> None:
+        """Refresh the gauges of the state, which this thread alone may look at."""
+        metrics, entries = self._metrics, self._runner.entries
+        now = time.monotonic()
+        metrics.snapshot_age.set(now - (self._writer.saved_at or self._started_at))
+        metrics.copy_age.set(now - (self._writer.copied_at or self._started_at))
         metrics.snapshot_behind.set(entries - (self._writer.saved_entries or self._snapshot_from))
-        metrics.state(stage.gauges())
-        self._beat.beat(
-            state=self._state,
-            lag=lag,
-            progress="",
-            entries=entries,
-            entries_per_s=round(rate, 1),
-            snapshot_id=self._writer.saved_id,
-            snapshot_age_s=round(age, 1),
-            copy_id=self._writer.copied_id,
-            downstream_lag=self._downstream_lag,
-            last_error=self._writer.last_error or self._last_error,
-            page="",
-        )
+        metrics.state(self.role.stage.gauges())
 
-    def _inbox_entries_added(self) -> int:
-        return _entries_added(cast(Any, self._aside.xinfo_stream(self._log.inbox)))
+    def _said(self) -> dict[str, Any]:
+        """Return what there is to say of this stage, for `Housekeeping`."""
+        saved_at = self._writer.saved_at
+        return {
+            "state": self._state,
+            "progress": "",
+            "entries": self._runner.entries,
+            "lost": self._runner.lost,
+            "snapshot_id": self._writer.saved_id,
+            "snapshot_age_s": round(time.monotonic() - saved_at if saved_at else -1.0, 1),
+            "copy_id": self._writer.copied_id,
+            "last_error": self._writer.last_error or self._last_error,
+            "page": "",
+        }
+
+    def _recovering(self) -> dict[str, Any]:
+        return {name: value for name, value in self._said().items() if name != "lost"}
 
     def _put_status(self, **fields: Any) -> None:
         put_status(self._aside, self._status_key, self._options.address, **fields)
@@ -397,8 +367,3 @@ class Worker(threading.Thread):
             logger.critical("and Redis could not be told: %s", second)
         sys.stderr.flush()
         os._exit(code)
-
-
-def _entries_added(info: dict[str, Any]) -> int:
-    """Return how many entries were ever appended, from XINFO STREAM's answer."""
-    return int(info["entries-added"])
