@@ -8,11 +8,11 @@ import typer
 
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AsJson, Config, Limit, RedisUrl
+from fillstream.cli.options import OPERATOR_VARIABLE, AsJson, Config, Limit, OperatorUrl, RedisUrl
 from fillstream.tools.render import as_json, console, print_table, printable, time_of
 
 if TYPE_CHECKING:
-    from fillstream.cli.target import Target
+    from fillstream.client import Client
     from fillstream.tools.dead_letters import Letter
 
 COLUMNS = ("id", "time", "stage", "stream", "entry_id", "reason", "text", "redriven_as")
@@ -72,7 +72,8 @@ def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, 
     from fillstream.cli.target import find_target
     from fillstream.tools.entries import text_of
 
-    it = _find(find_target(config, redis_url), letter_id)
+    with find_target(config, redis_url).client() as client:
+        it = _find(client, letter_id)
     if json:
         as_json(_as_dict(it))
         return
@@ -92,6 +93,7 @@ def again(
     ] = None,
     once_more: Annotated[bool, typer.Option("--again", help="Even if it was re-driven before.")] = False,
     json: AsJson = False,
+    operator_url: OperatorUrl = None,
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
@@ -101,16 +103,25 @@ def again(
     fillstream dead redrive 1763692800000-0                     # as it came
     fillstream dead redrive 1763692800000-0 --set side=BUY --set price=190.25
     """
-    from fillstream.cli.target import find_target
+    import redis
+
+    from fillstream.cli.target import urls_of
+    from fillstream.client import Client
     from fillstream.tools.dead_letters import CannotRedrive, redrive
 
-    desk = find_target(config, redis_url)
-    it = _find(desk, letter_id)
-    with desk.client() as client:
+    urls = urls_of(operator_url, redis_url, config)
+    with Client(urls.url, urls.topology) as client:
+        it = _find(client, letter_id)
         try:
-            new_id = redrive(client.redis, desk.topology, it, _changes(changes or []), once_more)
+            new_id = redrive(client.redis, urls.topology, it, _changes(changes or []), once_more)
         except CannotRedrive as error:
             raise Stop(Exit.NO, str(error)) from None
+        except redis.exceptions.NoPermissionError as error:
+            raise Stop(
+                Exit.NO,
+                f"{it.letter['stream']}: Redis: {error}; {OPERATOR_VARIABLE} or --operator-url names the user that may"
+                " append to inboxes: operator",
+            ) from None
     if json:
         as_json({"id": it.id, "stream": it.letter["stream"], "redriven_as": new_id})
     else:
@@ -127,11 +138,10 @@ def _changes(given: list[str]) -> dict[str, str]:
     return changes
 
 
-def _find(desk: Target, letter_id: str) -> Letter:
+def _find(client: Client, letter_id: str) -> Letter:
     from fillstream.tools.dead_letters import letter
 
-    with desk.client() as client:
-        it = letter(client.redis, desk.topology, letter_id)
+    it = letter(client.redis, client.topology, letter_id)
     if it is None:
         raise Stop(Exit.NOT_FOUND, f"there is no dead letter {printable(letter_id)}; `fillstream dead` lists them")
     return it
