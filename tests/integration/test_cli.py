@@ -35,7 +35,7 @@ from fillstream.demo.feeds import Moment
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages import wire
-from fillstream.libs.common.messages.bad_entry import pack_raw
+from fillstream.libs.common.messages.bad_entry import HEAD_BYTES, digest_of, pack_raw
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder
@@ -665,6 +665,21 @@ def test_a_letter_is_redriven_byte_for_byte_once(run: Run, client: redis.Redis) 
     assert client.xlen("signals") == 1
     run("dead", "redrive", letter_id, "--again")
     assert client.xlen("signals") == 2
+
+
+def test_an_entry_that_was_too_large_is_shown_by_its_beginning_and_goes_nowhere(run: Run, client: redis.Redis) -> None:
+    raw = {b"symbol": b"AAPL", b"side": b"B" * 600_000}
+    letter_id = bury(client, raw)
+    told = json.loads(run("dead", "show", letter_id, "--json").stdout)
+    assert told["cut"] == {"bytes": 600_014, "fields": 2, "blake2b": digest_of(raw)}
+    assert told["raw"] == {"symbol": "AAPL", "side": "B" * (HEAD_BYTES - 14)}
+    assert "the beginning of its entry of 600014 bytes in 2 fields" in " ".join(
+        run("dead", "show", letter_id).stdout.split()
+    )
+    for changes in ([], ["--set", "side=BUY"], ["--again"]):
+        refused = run("dead", "redrive", letter_id, *changes, code=Exit.NO).stderr
+        assert f"{letter_id}: of an entry of 600014 bytes `dead` has the first 4096" in refused
+    assert client.exists("signals", "dead.redriven") == 0
 
 
 @pytest.mark.parametrize(

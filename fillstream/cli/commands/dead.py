@@ -37,7 +37,7 @@ def dead(
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """List the newest dead letters: entries nobody could use, whole, with the reason.
+    """List the newest dead letters: entries nobody could use, with the reason; whole up to 512 KiB.
 
     \b
     fillstream dead
@@ -82,7 +82,12 @@ def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, 
     about = {**_columns(it), "time": time_of(it.letter["time"])}
     told = [(name, about[name]) for name in COLUMNS if name not in ("reason", "text")]
     print_table(out, "", ("what", "value"), told)
-    print_table(out, "its entry", ("field", "value"), [(text_of(k), text_of(v)) for k, v in it.raw.items()])
+    title = "its entry"
+    if it.cut is not None:
+        title = (
+            f"the beginning of its entry of {it.cut.bytes} bytes in {it.cut.fields} fields, BLAKE2b {it.cut.blake2b}"
+        )
+    print_table(out, title, ("field", "value"), [(text_of(k), text_of(v)) for k, v in it.raw.items()])
 
 
 @room.command(name="redrive")
@@ -156,4 +161,10 @@ def _as_dict(it: Letter) -> dict[str, Any]:
     from fillstream.tools.entries import read_entry, text_of
 
     entry = read_entry(None, it.letter["entry_id"], it.raw)
-    return {**_columns(it), "raw": {text_of(name): text_of(value) for name, value in it.raw.items()}, "entry": entry}
+    cut = None if it.cut is None else {"bytes": it.cut.bytes, "fields": it.cut.fields, "blake2b": it.cut.blake2b}
+    return {
+        **_columns(it),
+        "cut": cut,
+        "raw": {text_of(name): text_of(value) for name, value in it.raw.items()},
+        "entry": entry,
+    }

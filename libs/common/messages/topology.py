@@ -181,7 +181,7 @@ class Topology:
 
     @property
     def dead(self) -> str:
-        """Entries nobody could use, with the reason."""
+        """Entries nobody could use, with the reason: `messages.bad_entry`."""
         return self.key("dead")
 
     def orders(self, partition: int) -> str:
