@@ -125,7 +125,7 @@ def changed(it: Letter, changes: Mapping[str, str], topology: Topology) -> dict[
     """
     if it.cut is not None:
         raise CannotRedrive(
-            f"{it.id}: of an entry of {it.cut.bytes} bytes `dead` has the first {HEAD_BYTES} and the digest"
+            f"{it.id}: of an entry of {it.cut.size} bytes `dead` has the first {HEAD_BYTES} and the digest"
             f" {it.cut.blake2b}: it cannot go back; have it published again, smaller"
         )
     if not changes:

@@ -403,7 +403,7 @@ def test_every_dead_letter_has_the_entry_whole_or_says_how_large_it_was(desk: Ou
             if size <= MAX_RAW_BYTES:
                 assert (carried[at], cut[at]) == (sent, None), case.what
             else:
-                assert (cut[at].bytes, cut[at].blake2b) == (size, digest_of(sent)), case.what
+                assert (cut[at].size, cut[at].blake2b) == (size, digest_of(sent)), case.what
     assert [each for each in cut.values() if each is not None], "some are as large, or this proves less"
 
 

@@ -85,7 +85,7 @@ def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, 
     title = "its entry"
     if it.cut is not None:
         title = (
-            f"the beginning of its entry of {it.cut.bytes} bytes in {it.cut.fields} fields, BLAKE2b {it.cut.blake2b}"
+            f"the beginning of its entry of {it.cut.size} bytes in {it.cut.fields} fields, BLAKE2b {it.cut.blake2b}"
         )
     print_table(out, title, ("field", "value"), [(text_of(k), text_of(v)) for k, v in it.raw.items()])
 
@@ -161,7 +161,7 @@ def _as_dict(it: Letter) -> dict[str, Any]:
     from fillstream.tools.entries import read_entry, text_of
 
     entry = read_entry(None, it.letter["entry_id"], it.raw)
-    cut = None if it.cut is None else {"bytes": it.cut.bytes, "fields": it.cut.fields, "blake2b": it.cut.blake2b}
+    cut = None if it.cut is None else {"bytes": it.cut.size, "fields": it.cut.fields, "blake2b": it.cut.blake2b}
     return {
         **_columns(it),
         "cut": cut,

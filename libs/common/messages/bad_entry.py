@@ -44,13 +44,13 @@ class Cut:
     """What a dead letter says of an entry that was too large to go along.
 
     Attributes:
-        bytes: of all names and values.
+        size: of all names and values (bytes).
         fields: how many there were.
         blake2b: of all of them, see `digest_of`, in hex.
         head: the first names and values, the last one of them cut where `HEAD_BYTES` were full.
     """
 
-    bytes: int
+    size: int
     fields: int
     blake2b: str
     head: dict[bytes, bytes]

@@ -115,7 +115,7 @@ def test_of_a_larger_one_the_beginning_goes_with_its_size_and_digest(fields: dic
     packed = pack_raw(fields)
     cut = cut_of(packed)
     assert cut is not None
-    assert cut.bytes == sum(len(name) + len(value) for name, value in fields.items()) > MAX_RAW_BYTES
+    assert cut.size == sum(len(name) + len(value) for name, value in fields.items()) > MAX_RAW_BYTES
     assert (cut.fields, cut.blake2b) == (len(fields), digest_of(fields))
     assert sum(len(name) + len(value) for name, value in packed.items()) < 2 * HEAD_BYTES
     assert len(packed) <= 103, "a Lua call takes only so many"
