@@ -84,9 +84,7 @@ def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, 
     print_table(out, "", ("what", "value"), told)
     title = "its entry"
     if it.cut is not None:
-        title = (
-            f"the beginning of its entry of {it.cut.size} bytes in {it.cut.fields} fields, BLAKE2b {it.cut.blake2b}"
-        )
+        title = f"the beginning of its entry of {it.cut.size} bytes in {it.cut.fields} fields, BLAKE2b {it.cut.blake2b}"
     print_table(out, title, ("field", "value"), [(text_of(k), text_of(v)) for k, v in it.raw.items()])
 
 
