@@ -15,7 +15,7 @@ import redis
 
 from fillstream.libs.common.messages import wire
 from fillstream.libs.common.messages.bad_entry import HEAD_BYTES, BadEntry, Cut, cut_of, unpack_raw
-from fillstream.libs.common.messages.topology import Topology, stream_name
+from fillstream.libs.common.messages.topology import Topology, id_key, stream_name
 from fillstream.libs.common.messages.venue import reporting_venue
 
 PAGE = 1000
@@ -104,7 +104,17 @@ def redrive(
     reply = raw.eval(_APPEND_AND_MARK, len(keys), *keys, it.id, "again" if again else "", *_flat(fields))
     if reply[0] == b"MARKED":
         raise CannotRedrive(f"{it.id} was re-driven before, as {reply[1].decode()} of {stream}; see --again")
+    _forget_marks(raw, topology)
     return str(reply[1].decode())
+
+
+def _forget_marks(raw: Any, topology: Topology) -> None:
+    """Drop the marks of letters that are trimmed: they would outlast them for ever."""
+    oldest = raw.xrange(topology.dead, count=1)
+    first = id_key(oldest[0][0].decode()) if oldest else None
+    gone = [mark for mark in raw.hkeys(redriven_key(topology)) if first is None or id_key(mark.decode()) < first]
+    if gone:
+        raw.hdel(redriven_key(topology), *gone)
 
 
 # Both or neither: a letter that was appended again without a mark would be appended a third time.

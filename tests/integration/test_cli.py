@@ -539,6 +539,39 @@ def test_status_counts_the_lag_of_a_stage_that_is_down_and_says_what_it_said_las
     assert "orders 0: disk full" in text
 
 
+def test_status_and_doctor_name_who_keeps_a_stream_and_who_is_waited_for_no_more(run: Run, client: redis.Redis) -> None:
+    for stage in STAGES:
+        live(client, stage)
+    for day in range(1, 8):
+        client.xadd(TOPOLOGY.signals, {"a": "b"}, id=f"{day * 86_400_000}-0")
+    for name, at in (("backtest", 2), ("other", 6), ("gone", 1)):
+        client.xgroup_create(TOPOLOGY.signals, name, f"{at * 86_400_000}-0")
+    client.hset("signals.low", mapping={each: f"{7 * 86_400_000}-0" for each in ("signals", "analytics")})
+    client.hset("signals.lapsed", "gone", json.dumps({"need": "86400000-0", "at_ms": 1, "why": "it is 9 s behind"}))
+    told = json.loads(run("status", "--json").stdout)
+    assert {each["reader"]: (each["kind"], each["held_s"], each["lapsed"]) for each in told[0]["holds"]} == {
+        "signals": ("stage", 0, None), "analytics": ("reader", 0, None), "backtest": ("group", 5 * 86_400, None),
+        "other": ("group", 86_400, None), "gone": ("group", 0, "it is 9 s behind"),
+    }  # fmt: skip
+    assert all(each["holds"] == [] for each in told[1:]), "there is no other stream"
+    lines = [line for line in run("status").stdout.splitlines() if "XGROUP DESTROY" in line]
+    assert len(lines) == 2, "other holds a day, which is kept anyway"
+    assert "signals: group backtest holds 120.0 h, which cannot be trimmed; let it read on" in lines[0]
+    assert "signals: group gone was away too long and is waited for no more: it is 9 s behind" in lines[1]
+    found = [each for each in json.loads(run("doctor", "--json").stdout) if each["what"] == "streams"]
+    assert [each["verdict"] for each in found] == ["warning"] * 2
+    assert found[0]["how"].endswith("XGROUP DESTROY signals backtest, or HDEL signals.low backtest")
+
+
+def test_marks_of_letters_that_are_trimmed_go_with_the_next_one(run: Run, client: redis.Redis) -> None:
+    first, second, third = (bury(client, {b"a": b"%d" % n}) for n in range(3))
+    run("dead", "redrive", first)
+    run("dead", "redrive", second)
+    client.xtrim("dead", minid=second, approximate=False)
+    run("dead", "redrive", third)
+    assert {mark.decode() for mark in cast(Any, client.hkeys("dead.redriven"))} == {second, third}
+
+
 def test_status_of_a_desk_that_was_never_started(run: Run) -> None:
     found = json.loads(run("status", "--json", code=Exit.NO).stdout)
     assert {each["state"] for each in found} == {"never started"}

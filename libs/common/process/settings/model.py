@@ -189,6 +189,8 @@ class Messaging(Section):
     retention_s: Annotated[Whole, Field(ge=0, le=MAX_MS // 1000)] = 86_400
     retention_memory_share: Annotated[Money, Field(gt=0, lt=1)] = Decimal("0.6")
     max_memory_bytes: Annotated[Whole, Field(ge=0, le=MAX_MEMORY_BYTES)] = 0
+    max_reader_lag_s: Annotated[Whole, Field(ge=0, le=MAX_MS // 1000)] = 604_800
+    max_reader_memory_share: Annotated[Money, Field(gt=0, le=1)] = Decimal("0.8")
     max_batch: Annotated[Whole, Field(ge=1, le=5000)] = 500
     max_downstream_lag: Annotated[Whole, Field(ge=1, le=1_000_000_000)] = 100_000
 
