@@ -14,6 +14,7 @@ from fillstream.libs.common.messages.access import USERS
 from fillstream.libs.common.messages.stages import PROGRAMS, STAGES
 from fillstream.libs.common.messages.topology import Topology, lapsed_key, low_water_key
 from fillstream.stack.stack import LocalStack
+from fillstream.tools.dead_letters import CannotRedrive, letters, redrive
 from fillstream.tools.recover import accept, stopped
 from fillstream.tools.status import states
 from tests.conftest import until
@@ -141,7 +142,7 @@ def test_a_whole_desk_runs_with_every_service_as_its_own_user(tmp_path: Path, mo
     told = {
         "MESSAGING__TOPIC_PREFIX": "our/desk:", "MESSAGING__ACCOUNT_PARTITIONS": "2",
         "MESSAGING__SYMBOL_PARTITIONS": "2", "MESSAGING__RETENTION_S": "0", "DATABASE__SNAPSHOT_EVERY_S": "1",
-        "DATABASE__COPY_EVERY_S": "1", "DATABASE__SNAPSHOT_EVERY_ENTRIES": "50",
+        "DATABASE__COPY_EVERY_S": "1", "DATABASE__SNAPSHOT_EVERY_ENTRIES": "50", "MESSAGING__MAX_READER_LAG_S": "1",
     }  # fmt: skip
     environ = {f"FILLSTREAM_{name}": value for name, value in told.items()}
     for name, value in environ.items():
@@ -159,12 +160,27 @@ def test_a_whole_desk_runs_with_every_service_as_its_own_user(tmp_path: Path, mo
         with desk() as stack:
             stack.wait_ready()
             topology = stack.settings.topology()
+            admin.xgroup_create(topology.signals, "backtest", "0")
             Load(stack, seed=7, accounts=("demo", "default", "a")).run(150, {})
             seen = server.as_user("operator")
             until(lambda: all(each.is_live and not each.lag for each in states(seen, topology)), "a quiet desk")
             with Client(server.url("client"), topology) as client:
                 outcome = client.wait_for(client.signal("AAPL", "BUY", 1))
                 assert outcome.events
+            client = server.as_user("client")
+            bad = client.xadd(topology.signals, {"symbol": "AAPL", "side": "HOLD"}).decode()
+            [it] = until(
+                lambda: [each for each in letters(operator, topology, 9) if each.letter["entry_id"] == bad], "it"
+            )
+            changes = {"side": "BUY", "quantity": "1"}
+            with pytest.raises(NoPermissionError):
+                redrive(client, topology, it, changes)
+            assert redrive(operator, topology, it, changes)
+            with pytest.raises(CannotRedrive, match="was re-driven before"):
+                redrive(operator, topology, it, changes)
+            admin.acl_log_reset()  # of what the client tried
+            until(lambda: "backtest" in [hold.reader for each in states(seen, topology) for hold in each.holds
+                                         if hold.lapsed], "a claim to lapse")  # fmt: skip
             trimmed = until(
                 lambda: [each for each in map(topology.key, ("signals", "orders.0", "commands.SIM.0"))
                          if admin.xinfo_stream(each)["max-deleted-entry-id"] or _first(admin, each)],

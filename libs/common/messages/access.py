@@ -110,7 +110,7 @@ def _stage(spec: StageSpec) -> User:
         (
             Grant(SCRIPTS, keys=(inbox, f"{inbox}.aside", *marks, checkpoint, copy, DESK, *outputs)),
             Grant(("xadd", "xgroup", "xsetid", *ENTRIES, *COUNTS), keys=(inbox,)),
-            Grant(("xtrim", *COUNTS), keys=trimmed),
+            Grant(("xtrim", "xrange", *COUNTS), keys=trimmed),
             # Entries ahead of the clock: the stream is made again beside its old one.
             Grant(("rename", "del", "xrange"), keys=(inbox, f"{inbox}.aside")),
             Grant(("xadd", "xlen", *COUNTS), keys=outputs),
