@@ -110,6 +110,7 @@ def _stage(spec: StageSpec) -> User:
         (
             Grant(SCRIPTS, keys=(inbox, f"{inbox}.aside", *marks, checkpoint, copy, DESK, *outputs)),
             Grant(("xadd", "xgroup", "xsetid", *ENTRIES, *COUNTS), keys=(inbox,)),
+            # With the first entry that a reader has not read.
             Grant(("xtrim", "xrange", *COUNTS), keys=trimmed),
             # Entries ahead of the clock: the stream is made again beside its old one.
             Grant(("rename", "del", "xrange"), keys=(inbox, f"{inbox}.aside")),
