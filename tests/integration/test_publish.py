@@ -72,13 +72,13 @@ def test_a_client_may_call_it_and_could_append_past_it(tmp_path: Path, caplog: p
         assert load_functions(signals)
         assert client.fcall(FUNCTION, 1, SIGNALS, "a", "b")
         assert client.xadd(SIGNALS, {"a": "b"}, maxlen=1, approximate=False)
-        with pytest.raises(redis.exceptions.ResponseError, match=r"No permissions|NOPERM"):
+        with pytest.raises(redis.exceptions.NoPermissionError):
             client.fcall(FUNCTION, 1, Topology().orders(0), "a", "b")
         admin.acl_setuser(
             "strict", enabled=True, passwords=["+s"], keys=["signals"], categories=["-@all"], commands=["+fcall"]
         )
         with redis.Redis(port=server.port, username="strict", password="s") as strict, pytest.raises(
-            redis.exceptions.ResponseError, match="ACL failure"
+            redis.exceptions.ResponseError, match=r"ACL failure|can't run this command"
         ):  # fmt: skip
             strict.fcall(FUNCTION, 1, SIGNALS, "a", "b")
         assert not load_functions(server.as_user("orders"))

@@ -13,6 +13,7 @@ from fillstream.client import Client
 from fillstream.libs.common.messages.access import USERS
 from fillstream.libs.common.messages.stages import PROGRAMS, STAGES
 from fillstream.libs.common.messages.topology import Topology, lapsed_key, low_water_key
+from fillstream.libs.common.runtime.continuity import Page
 from fillstream.stack.stack import LocalStack
 from fillstream.tools.dead_letters import CannotRedrive, letters, redrive
 from fillstream.tools.recover import accept, stopped
@@ -22,6 +23,7 @@ from tests.support.busy_desk import Load
 from tests.support.users import NOBODY, PASSWORDS, ServerOfUsers, server_of_users
 
 DESK = Topology(account_partitions=4)
+PROGRAM = {each.name: each for each in PROGRAMS}
 As = Callable[[str], redis.Redis]
 
 
@@ -120,9 +122,21 @@ def test_each_is_refused_what_is_not_its_own(user: As, name: str, command: str) 
         user(name).execute_command(*command.split())
 
 
+@pytest.mark.parametrize("name", [*STAGES, "analytics"])
+def test_services_may_wait_for_the_disk_and_stages_delete_nothing_of_their_own_either(user: As, name: str) -> None:
+    try:
+        user(name).execute_command("WAITAOF", 0, 0, 1)
+    except redis.exceptions.ResponseError as error:
+        assert "unknown command" in str(error), "of Redis 7.0"
+    for stream in map(DESK.key, DESK.names(PROGRAM[name].reads[0])):
+        for command in (["DEL", stream], ["XDEL", stream, "1-0"], ["SET", stream, "x"]):
+            with pytest.raises(NoPermissionError):
+                user(name).execute_command(*command)
+
+
 def test_a_script_may_do_no_more_than_its_caller(user: As) -> None:
     script = "return redis.call('XTRIM', KEYS[1], 'MAXLEN', 0)"
-    with pytest.raises(redis.exceptions.ResponseError, match="ACL failure"):
+    with pytest.raises(redis.exceptions.ResponseError, match=r"ACL failure|can't run this command"):
         user("operator").eval(script, 1, DESK.signals)
 
 
@@ -142,7 +156,7 @@ def test_a_whole_desk_runs_with_every_service_as_its_own_user(tmp_path: Path, mo
     told = {
         "MESSAGING__TOPIC_PREFIX": "our/desk:", "MESSAGING__ACCOUNT_PARTITIONS": "2",
         "MESSAGING__SYMBOL_PARTITIONS": "2", "MESSAGING__RETENTION_S": "0", "DATABASE__SNAPSHOT_EVERY_S": "1",
-        "DATABASE__COPY_EVERY_S": "1", "DATABASE__SNAPSHOT_EVERY_ENTRIES": "50", "MESSAGING__MAX_READER_LAG_S": "1",
+        "DATABASE__COPY_EVERY_S": "1", "DATABASE__SNAPSHOT_EVERY_ENTRIES": "50", "MESSAGING__MAX_READER_LAG_S": "5",
     }  # fmt: skip
     environ = {f"FILLSTREAM_{name}": value for name, value in told.items()}
     for name, value in environ.items():
@@ -150,7 +164,6 @@ def test_a_whole_desk_runs_with_every_service_as_its_own_user(tmp_path: Path, mo
     with server_of_users(tmp_path / "redis", "our/desk:") as server:
         users = {each.name: server.url(each.name) for each in PROGRAMS}
         operator, admin = server.as_user("operator"), server.as_user(NOBODY)
-        operator.set_response_callback("HGETALL", lambda reply, **_: reply)
 
         def desk() -> LocalStack:
             return LocalStack(
@@ -187,6 +200,8 @@ def test_a_whole_desk_runs_with_every_service_as_its_own_user(tmp_path: Path, mo
                 "trimming",
             )  # fmt: skip
             assert trimmed
+        environ.pop("FILLSTREAM_MESSAGING__MAX_READER_LAG_S")  # analytics is away for longer than that below
+        monkeypatch.delenv("FILLSTREAM_MESSAGING__MAX_READER_LAG_S")
         # What has stopped is accepted by the operator, and the stage does its repairs as its own user.
         admin.delete(topology.desk)
         [*found] = [one for one in stopped(operator, topology) if one.can_be_accepted]
@@ -196,6 +211,14 @@ def test_a_whole_desk_runs_with_every_service_as_its_own_user(tmp_path: Path, mo
         with desk() as stack:
             stack.wait_ready()
             assert {name for name, each in stack.processes.items() if each.restarts} == set()
+        # And of a stream whose ids are ahead of the clock, the stage makes another.
+        admin.xadd(topology.signals, {"symbol": "AAPL"}, id=f"{2**60}-0")
+        [ahead] = stopped(operator, topology)
+        assert (ahead.process, ahead.page) == ("signals", Page.TIME_AHEAD)
+        accept(operator, topology, ahead, "me", "a trial")
+        with desk() as stack:
+            stack.wait_ready()
+            assert Client(server.url("client"), topology).signal("AAPL", "BUY", 1)
         assert server.refusals() == []
 
 

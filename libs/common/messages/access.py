@@ -28,8 +28,11 @@ ENTRIES: Final = ("xread", "xrange", "xrevrange", "xlen")
 COUNTS: Final = ("exists", "xinfo|stream", "xinfo|groups", "xpending", "memory|usage")
 SCRIPTS: Final = ("evalsha", "eval", "eval_ro")
 HASHES: Final = ("hget", "hmget", "hgetall", "hexists", "hkeys", "hset", "hsetnx", "hdel", "hincrby", "expire", "set")
-ABOUT_THE_SERVER: Final = ("info", "time", "config|get", "script|load", "waitaof")
-"""What a service asks of the server. CONFIG GET shows no password: deploy/redis.sh tells the server hashes alone."""
+ABOUT_THE_SERVER: Final = ("info", "time", "config|get", "script|load")
+"""What a service asks of the server, besides WAITAOF, which Redis 7.0 does not know and which is of @connection.
+
+CONFIG GET shows no password: deploy/redis.sh tells the server hashes alone.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,8 @@ def _stage(spec: StageSpec) -> User:
             # With the first entry that a reader has not read.
             Grant(("xtrim", "xrange", *COUNTS), keys=trimmed),
             # Entries ahead of the clock: the stream is made again beside its old one.
-            Grant(("rename", "del", "xrange"), keys=(inbox, f"{inbox}.aside")),
+            Grant(("rename",), keys=(inbox, f"{inbox}.aside")),
+            Grant(("del", "xrange"), keys=(f"{inbox}.aside",)),
             Grant(("xadd", "xlen", *COUNTS), keys=outputs),
             Grant(HASHES, keys=(*hashes, *marks, *(lapsed_key(each) for each in trimmed))),
             Grant(("hget", "hgetall", "hset", "hsetnx"), keys=(DESK,)),
