@@ -7,12 +7,13 @@
 #   redis.sh ping        exit 0 when it answers: LOADING and NOAUTH are answers, too, and only PONG counts
 #
 # FILLSTREAM_REDIS_PASSWORD: asked of everybody; none when empty. FILLSTREAM_REDIS_MAXMEMORY: 768mb when empty.
-# FILLSTREAM_REDIS_CLIENT_PASSWORD, FILLSTREAM_REDIS_OPERATOR_PASSWORD: of the users `client`, who may append to signals
-# alone, and `operator`, who may append to the inboxes of accounts alone; without one there is no such user.
+# FILLSTREAM_REDIS_<NAME>_PASSWORD: of the user of that name in users.acl beside this file: CLIENT, OPERATOR, FEED, and a
+# service each, SIGNALS, ORDERS, ENGINE, POSITIONS, ANALYTICS; without one there is no such user.
 # /tls: when it is a folder, the server speaks TLS alone, with redis.crt, redis.key and ca.crt in it.
 set -eu
 
 conf=$(dirname "$0")/redis.conf
+users=$(dirname "$0")/users.acl
 own=/tmp/redis.conf    # in memory; no command line and no process list shows what is in it
 mark=/data/fillstream-server
 
@@ -61,22 +62,29 @@ one_line() {
 '*) refuse "$1: it has more than one line" ;; esac
 }
 
-# NAME VARIABLE PASSWORD KEYS: a user who may append to those keys, and read the public streams. The file has only the
-# password's hash in it.
+# NAME VARIABLE PASSWORD RULES: a user. The file has only the password's hash in it.
 write_user() {
-    [ -n "$3" ] || return 0
     one_line "$2" "$3"
-    prefix=${FILLSTREAM_MESSAGING__TOPIC_PREFIX:-}
-    echo "user $1 on #$(printf '%s' "$3" | sha256sum | cut -d ' ' -f 1) %W~$prefix$4 %R~${prefix}signals" \
-        "%R~${prefix}events.* %R~${prefix}positions.* %R~${prefix}market.* %R~${prefix}dead %R~${prefix}status.* %R~${prefix}desk" \
-        "-@all +@connection -@dangerous +xadd +xread +xrange +xrevrange +xlen +hgetall"
+    printf 'user %s on #%s %s\n' "$1" "$(printf '%s' "$3" | sha256sum | cut -d ' ' -f 1)" "$4"
 }
 
+# Those of users.acl whose passwords are given.
 write_users() {
-    client=${FILLSTREAM_REDIS_CLIENT_PASSWORD:-} operator=${FILLSTREAM_REDIS_OPERATOR_PASSWORD:-}
-    write_user client FILLSTREAM_REDIS_CLIENT_PASSWORD "$client" signals
-    write_user operator FILLSTREAM_REDIS_OPERATOR_PASSWORD "$operator" 'orders.{a*}'
-    if [ -n "$client$operator" ] && [ -z "${FILLSTREAM_REDIS_PASSWORD:-}" ]; then
+    named=
+    if [ -n "${FILLSTREAM_REDIS_PASSWORD:-}" ]; then
+        # Not as requirepass, which CONFIG GET shows to every service that may ask for the configuration.
+        write_user default FILLSTREAM_REDIS_PASSWORD "$FILLSTREAM_REDIS_PASSWORD" '~* &* +@all'
+    fi
+    while read -r name rules; do
+        case $name in '#'* | '') continue ;; esac
+        variable=FILLSTREAM_REDIS_$(echo "$name" | tr '[:lower:]' '[:upper:]')_PASSWORD
+        eval "password=\${$variable:-}"
+        [ -n "$password" ] || continue
+        named="$named $name"
+        write_user "$name" "$variable" "$password" \
+            "$(echo "$rules" | sed "s|PREFIX|${FILLSTREAM_MESSAGING__TOPIC_PREFIX:-}|g")"
+    done < "$users"
+    if [ -n "$named" ] && [ -z "${FILLSTREAM_REDIS_PASSWORD:-}" ]; then
         echo "redis.sh: FILLSTREAM_REDIS_PASSWORD is empty: whoever connects without a name may do everything" >&2
     fi
 }
@@ -84,10 +92,6 @@ write_users() {
 write_conf() {
     echo "include $conf"
     echo "maxmemory ${FILLSTREAM_REDIS_MAXMEMORY:-768mb}"
-    if [ -n "${FILLSTREAM_REDIS_PASSWORD:-}" ]; then
-        one_line FILLSTREAM_REDIS_PASSWORD "$FILLSTREAM_REDIS_PASSWORD"
-        printf 'requirepass "%s"\n' "$(printf '%s' "$FILLSTREAM_REDIS_PASSWORD" | sed 's/[\\"]/\\&/g')"
-    fi
     write_users
     if [ -d /tls ]; then
         for file in redis.crt redis.key ca.crt; do

@@ -79,6 +79,8 @@ class LocalStack:
         environ: more environment for the services (this process's own is theirs anyway).
         more: processes to keep running besides, by name: command and arguments (a feed).
         redis_args: more arguments for the embedded Valkey.
+        users: the URL of Redis that a program goes by as a user of its own, by the program's name; the others go by
+            `redis_url`.
         without: services that are not started (a bench leaves analytics out). Analytics is left out, too, where what
             it needs is not installed.
 
@@ -104,6 +106,7 @@ class LocalStack:
         environ: Mapping[str, str] | None = None,
         more: Mapping[str, Sequence[str]] | None = None,
         redis_args: Sequence[str] = (),
+        users: Mapping[str, str] | None = None,
         without: Collection[str] = (),
     ) -> None:
         self.data_dir = data_dir.resolve()
@@ -122,6 +125,7 @@ class LocalStack:
         self._environ = environ or {}
         self._redis_args = redis_args
         self._more = more or {}
+        self._users = users or {}
         self._supervisor = Supervisor(self._specs())
         self._held = ExitStack()
 
@@ -233,10 +237,10 @@ class LocalStack:
         if self.embedded:
             yield Spec(VALKEY, self._valkey_command(), bare_environment(), logs / "valkey.log", stop_rank=2)
         for (name, command, partition, venue), port in zip(self._services, self._ports[1:], strict=True):
-            environ = self._service_environment(port, partition, venue)
+            environ = self._service_environment(name, port, partition, venue)
             yield Spec(name, (*PYTHON, *command), environ, logs / f"{name}.log", port=port)
         for name, extra in self._more.items():
-            yield Spec(name, tuple(extra), self._service_environment(0, 0), logs / f"{name}.log", stop_rank=0)
+            yield Spec(name, tuple(extra), self._service_environment(name, 0, 0), logs / f"{name}.log", stop_rank=0)
 
     def _valkey_command(self) -> tuple[str, ...]:
         return (
@@ -250,13 +254,13 @@ class LocalStack:
             *self._redis_args,
         )
 
-    def _service_environment(self, port: int, partition: int, venue: str | None = None) -> dict[str, str]:
+    def _service_environment(self, name: str, port: int, partition: int, venue: str | None = None) -> dict[str, str]:
         own = {
             **ALLOCATOR,
             "PYTHONPATH": _python_path(),
             "PYTHONUNBUFFERED": "1",
             CONFIG_VARIABLE: str(self.config),
-            REDIS_VARIABLE: self.redis_url,
+            REDIS_VARIABLE: self._users.get(name.partition("-")[0], self.redis_url),
             PARTITION_VARIABLE: str(partition),
             "FILLSTREAM_SERVICE__HOST": "127.0.0.1",
             "FILLSTREAM_DATABASE__DATA_DIR": str(self.data_dir),

@@ -14,8 +14,8 @@ import orjson
 import redis
 
 from fillstream.libs.common.messages import wire
-from fillstream.libs.common.messages.bad_entry import BadEntry, unpack_raw
-from fillstream.libs.common.messages.topology import Topology, stream_name
+from fillstream.libs.common.messages.bad_entry import HEAD_BYTES, BadEntry, Cut, cut_of, unpack_raw
+from fillstream.libs.common.messages.topology import Topology, id_key, stream_name
 from fillstream.libs.common.messages.venue import reporting_venue
 
 PAGE = 1000
@@ -33,14 +33,16 @@ class Letter:
     Attributes:
         id: of its own entry in `dead`.
         letter: the DeadLetter message.
-        raw: the fields of the entry that nobody could use, byte for byte.
+        raw: the fields of the entry that nobody could use, byte for byte; the head of one that was too large.
         redriven_as: the id of the entry it was appended again as; None when it was not.
+        cut: what is known of an entry that was too large to go along; None of one that is there whole.
     """
 
     id: str
     letter: dict[str, Any]
     raw: dict[bytes, bytes]
     redriven_as: str | None
+    cut: Cut | None = None
 
 
 def redriven_key(topology: Topology) -> str:
@@ -71,7 +73,9 @@ def letter(client: redis.Redis, topology: Topology, letter_id: str) -> Letter | 
 
 
 def _letter(entry_id: bytes, fields: Mapping[bytes, bytes], mark: bytes | None) -> Letter:
-    return Letter(entry_id.decode(), orjson.loads(fields[b"data"]), unpack_raw(fields), mark.decode() if mark else None)
+    cut = cut_of(fields)
+    raw = unpack_raw(fields) if cut is None else cut.head
+    return Letter(entry_id.decode(), orjson.loads(fields[b"data"]), raw, mark.decode() if mark else None, cut)
 
 
 def redrive(
@@ -87,7 +91,8 @@ def redrive(
         again: even if it was appended again before.
 
     Raises:
-        CannotRedrive: it was before, its fields cannot be set, or its stream is none of this desk's.
+        CannotRedrive: it was before, it is not there whole, its fields cannot be set, or its stream is none of this
+            desk's.
     """
     fields = changed(it, changes, topology)
     raw: Any = client
@@ -99,7 +104,17 @@ def redrive(
     reply = raw.eval(_APPEND_AND_MARK, len(keys), *keys, it.id, "again" if again else "", *_flat(fields))
     if reply[0] == b"MARKED":
         raise CannotRedrive(f"{it.id} was re-driven before, as {reply[1].decode()} of {stream}; see --again")
+    _forget_marks(raw, topology)
     return str(reply[1].decode())
+
+
+def _forget_marks(raw: Any, topology: Topology) -> None:
+    """Drop the marks of letters that are trimmed: they would outlast them for ever."""
+    oldest = raw.xrange(topology.dead, count=1)
+    first = id_key(oldest[0][0].decode()) if oldest else None
+    gone = [mark for mark in raw.hkeys(redriven_key(topology)) if first is None or id_key(mark.decode()) < first]
+    if gone:
+        raw.hdel(redriven_key(topology), *gone)
 
 
 # Both or neither: a letter that was appended again without a mark would be appended a third time.
@@ -116,8 +131,13 @@ def changed(it: Letter, changes: Mapping[str, str], topology: Topology) -> dict[
     """Return a letter's entry with fields set: a signal's become flat fields, a JSON document's are set inside it.
 
     Raises:
-        CannotRedrive: the entry cannot be read, or holds a frame.
+        CannotRedrive: the entry cannot be read, is not there whole, or holds a frame.
     """
+    if it.cut is not None:
+        raise CannotRedrive(
+            f"{it.id}: of an entry of {it.cut.size} bytes `dead` has the first {HEAD_BYTES} and the digest"
+            f" {it.cut.blake2b}: it cannot go back; have it published again, smaller"
+        )
     if not changes:
         return it.raw
     if it.letter["stream"] == SIGNALS:

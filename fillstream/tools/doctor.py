@@ -21,13 +21,14 @@ from typing import Any, Literal
 
 import redis
 
-from fillstream.libs.common.messages.stages import PROGRAMS
+from fillstream.libs.common.messages.stages import PROGRAMS, places
 from fillstream.libs.common.process.settings import Settings, default_path
 from fillstream.libs.common.runtime.log import connect
 from fillstream.libs.common.runtime.server_checks import DURABLE, doubts
 from fillstream.stack.extras import ANALYTICS_LIBRARIES, how_to_get, server_program
 from fillstream.stack.running import REDIS_PORT, safe_url
 from fillstream.stack.stack import port_is_free
+from fillstream.tools.holds import holds
 
 PYTHON = (3, 11)
 VERSION_S = 10.0
@@ -75,7 +76,9 @@ def examine_container(settings: Settings, redis_url: str) -> list[Finding]:
         _hiredis(),
         *([_analytics()] if has_analytics else []),
         _data_dir(settings.database.data_dir),
-        *_server(redis_url, needed="is its container up, and REDIS_URL, or messaging.host and password, right?"),
+        *_server(
+            settings, redis_url, needed="is its container up, and REDIS_URL, or messaging.host and password, right?"
+        ),
     ]
 
 
@@ -106,7 +109,7 @@ def examine(settings: Settings, redis_url: str, running: bool) -> list[Finding]:
         _valkey(),
         _analytics(),
         _settings(settings),
-        *_server(redis_url),
+        *_server(settings, redis_url),
         *([] if running else _ports()),
         _program("docker", ["docker", "--version"], "for docker compose: https://docs.docker.com/engine/install"),
         _program("kubectl", ["kubectl", "version", "--client"], "for k8s/: https://kubernetes.io/docs/tasks/tools"),
@@ -170,7 +173,7 @@ def _analytics() -> Finding:
     return Finding("ok", "analytics", f"DuckDB {importlib.metadata.version('duckdb')}")
 
 
-def _server(url: str, needed: str | None = None) -> Iterable[Finding]:
+def _server(settings: Settings, url: str, needed: str | None = None) -> Iterable[Finding]:
     """Yield how the server is; `needed` is what to look at when it does not answer and nothing else will do."""
     try:
         with connect(url) as client:
@@ -180,6 +183,7 @@ def _server(url: str, needed: str | None = None) -> Iterable[Finding]:
             version = about.get("valkey_version") or about["redis_version"]
             yield Finding("ok", "Redis", f"{name} {version} at {safe_url(url)}")
             yield from _doubts(client)
+            yield from _holds(client, settings)
     except redis.exceptions.RedisError as error:
         how = needed or "`fillstream up` starts an embedded one; or set REDIS_URL"
         yield Finding("missing" if needed else "optional", "Redis", f"{safe_url(url)} does not answer: {error}", how)
@@ -192,6 +196,19 @@ def _doubts(client: redis.Redis) -> Iterable[Finding]:
         yield Finding("ok", DURABLE, "appendonly yes, appendfsync always")
     for each in found:
         yield Finding("missing" if each.refuses else "warning", each.what, each.found, each.how)
+
+
+def _holds(client: redis.Redis, settings: Settings) -> Iterable[Finding]:
+    """Yield who keeps the streams of the desk there for long, if anybody does."""
+    topology = settings.topology()
+    try:
+        found = [hold for place in places(topology) for hold in holds(client, topology, place, settings.archivists)]
+    except redis.exceptions.ResponseError as error:
+        yield Finding("warning", "streams", f"cannot be looked at: {error}", "ask as the user operator")
+        return
+    for hold in found:
+        if hold.is_long(settings.messaging.retention_s):
+            yield Finding("warning", "streams", hold.text, hold.way_on)
 
 
 def _ports() -> Iterable[Finding]:

@@ -6,8 +6,8 @@ Flows in: status and checkpoint hashes, the streams' own counts. Flows out: `Sta
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import redis
@@ -15,6 +15,7 @@ import redis
 from fillstream.libs.common.messages.stages import Place, name_at, places
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.heartbeat import IDLE_S
+from fillstream.tools.holds import Hold, holds
 
 SILENT_MS = round(2 * IDLE_S * 1000)
 """A live process tells about itself every `IDLE_S` at least; one that was silent for longer is down."""
@@ -33,6 +34,7 @@ class StageState:
         snapshot_age_s: since its last snapshot; None without one.
         url: where people open its pages and metrics.
         at_ms: when it told this.
+        holds: who keeps the streams that it trims from being trimmed.
     """
 
     stage: str
@@ -50,6 +52,7 @@ class StageState:
     last_error: str | None
     progress: str | None
     at_ms: int | None
+    holds: tuple[Hold, ...] = ()
 
     @property
     def is_live(self) -> bool:
@@ -61,8 +64,13 @@ class StageState:
         return asdict(self)
 
 
-def states(client: redis.Redis, topology: Topology) -> list[StageState]:
+def states(client: redis.Redis, topology: Topology, present: Collection[str] = ()) -> list[StageState]:
     """Return the state of every stage.
+
+    Args:
+        client: a connection.
+        topology: the desk's.
+        present: readers that hold trimming though they have left no mark yet.
 
     Raises:
         redis.exceptions.RedisError: the server does not answer.
@@ -70,7 +78,10 @@ def states(client: redis.Redis, topology: Topology) -> list[StageState]:
     raw: Any = client
     seconds, microseconds = raw.time()  # the server's clock: this machine's may be another
     now_ms = seconds * 1000 + microseconds // 1000
-    return [_state(raw, topology, place, now_ms) for place in places(topology)]
+    return [
+        replace(_state(raw, topology, place, now_ms), holds=tuple(holds(client, topology, place, present)))
+        for place in places(topology)
+    ]
 
 
 def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageState:

@@ -11,6 +11,7 @@ import pytest
 import redis
 import yaml
 
+from fillstream.libs.common.messages.access import USERS, variable_of
 from fillstream.libs.common.process.settings import load_settings
 from tests.support.deploy.files import COMPOSE, CONFIG, ROOT, compose, scraped
 from tests.support.deploy.units import UNITS, Unit, port_variable
@@ -107,6 +108,20 @@ def test_a_password_and_a_certificate_reach_whoever_connects(tmp_path: Path, mon
         "REDIS_PASSWORD": 'p@ss/"word',
         "REDIS_EXPORTER_TLS_CA_CERT_FILE": "/run/fillstream/ca.crt",
     }
+
+
+def test_a_service_whose_user_has_a_password_is_that_user_and_redis_knows_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = {"FILLSTREAM_REDIS_PASSWORD": "all", **{variable_of(name): f"{name}-1" for name in USERS}}
+    for name in OURS:
+        for key, value in SERVICES[name]["environment"].items():
+            monkeypatch.setenv(key, substituted(value, **given))
+        assert load_settings(CONFIG / "local.yaml").redis_url == f"redis://{name}:{name}-1@redis:6379/0"
+    told = {key: substituted(value, **given) for key, value in SERVICES["redis"]["environment"].items()}
+    assert {key: value for key, value in told.items() if "PASSWORD" in key} == given
+    folder = "/usr/local/etc/redis"
+    assert f"./deploy/users.acl:{folder}/users.acl:ro" in SERVICES["redis"]["volumes"]
 
 
 def test_a_redis_elsewhere_goes_before_the_one_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from fillstream.libs.common.messages.access import USERS
 from fillstream.libs.common.process.settings import Settings, load_settings
 from tests.support.deploy.files import CONFIG, CONFIG_FILES, ROOT, compose, document
 from tests.support.deploy.kustomized import BASE, DEMO, K8S, LOCAL, README, build, of_kind, workloads
@@ -241,10 +242,16 @@ def test_a_password_is_an_optional_reference_and_nowhere_a_value(name: str) -> N
 
     if name == "redis":
         wanted = {"FILLSTREAM_REDIS_PASSWORD": reference("password")}
-        for user in ("client", "operator"):
+        for user in USERS:
             wanted[f"FILLSTREAM_REDIS_{user.upper()}_PASSWORD"] = reference(f"{user}-password")
     else:
-        wanted = {"FILLSTREAM_MESSAGING__PASSWORD": reference("password"), "REDIS_URL": reference("url")}
+        wanted = {
+            "FILLSTREAM_MESSAGING__PASSWORD": reference("password"),
+            "FILLSTREAM_MESSAGING__USER_PASSWORD": reference(f"{name}-password"),
+            "REDIS_URL": reference("url"),
+        }
+        assert environment(name)["FILLSTREAM_MESSAGING__USERNAME"] == name
+        assert name in USERS
     found = {key: value for key, value in environment(name).items() if "PASSWORD" in key or key == "REDIS_URL"}
     assert found == wanted
     assert not of_kind("Secret")
@@ -459,7 +466,7 @@ def test_a_folder_builds_what_the_base_has_with_versions_in_one_namespace(folder
 @pytest.mark.parametrize("folder", [BASE, DEMO], ids=lambda folder: folder.name)
 def test_a_configmap_holds_the_very_bytes_of_the_files_and_pods_mount_it_by_its_hash(folder: Path) -> None:
     maps = {name.rpartition("-")[0]: each for name, each in of_kind("ConfigMap", folder).items()}
-    files = ("redis.conf", "redis.sh")
+    files = ("redis.conf", "redis.sh", "users.acl")
     assert {name: each["data"] for name, each in maps.items()} == {
         "fillstream-config": {name: (CONFIG / name).read_text() for name in CONFIG_FILES},
         "fillstream-redis-conf": {name: (ROOT / "deploy" / name).read_text() for name in files},

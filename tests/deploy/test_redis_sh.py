@@ -27,6 +27,7 @@ class Container:
             (folder / name).mkdir()
         moved = re.sub(r"(?<![\w.$/])/(data|tls|tmp)\b", rf"{folder}/\1", SCRIPT)
         (folder / "redis.sh").write_text(moved)
+        (folder / "users.acl").write_bytes((ROOT / "deploy" / "users.acl").read_bytes())
         self._program("redis-cli", 'echo "$REDISCLI_AUTH $*"')
 
     def _program(self, name: str, text: str) -> None:
@@ -107,24 +108,32 @@ def test_a_volume_from_before_the_mark_tells_by_its_own_header(
     assert container.run("serve", version=version).returncode == code
 
 
-def test_a_password_is_told_in_the_file_and_however_it_is_written(container: Container) -> None:
-    done = container.run("serve", FILLSTREAM_REDIS_PASSWORD='a "b" \\c $d', FILLSTREAM_REDIS_MAXMEMORY="2gb")
+def hashed(password: str) -> str:
+    return hashlib.sha256(password.encode()).hexdigest()
+
+
+def test_a_password_is_told_as_its_hash_however_it_is_written(container: Container) -> None:
+    odd = 'a "b" \\c $d'
+    done = container.run("serve", FILLSTREAM_REDIS_PASSWORD=odd, FILLSTREAM_REDIS_MAXMEMORY="2gb")
     assert done.returncode == 0
-    assert container.conf[1:] == ["maxmemory 2gb", 'requirepass "a \\"b\\" \\\\c $d"']
+    assert container.conf[1:] == ["maxmemory 2gb", f"user default on #{hashed(odd)} ~* &* +@all"]
     assert container.run("cli", "XLEN", "signals", FILLSTREAM_REDIS_PASSWORD="x y").stdout == "x y XLEN signals\n"
 
 
 def test_users_appear_with_their_passwords_of_which_only_the_hash_is_told(container: Container) -> None:
     done = container.run("serve", FILLSTREAM_REDIS_PASSWORD="all", FILLSTREAM_REDIS_OPERATOR_PASSWORD="secret word")
     assert (done.returncode, done.stderr) == (0, "")
-    [user] = [line for line in container.conf if line.startswith("user ")]
-    assert user.startswith(f"user operator on #{hashlib.sha256(b'secret word').hexdigest()} %W~orders.{{a*}} ")
-    both = {"FILLSTREAM_REDIS_CLIENT_PASSWORD": "c", "FILLSTREAM_REDIS_OPERATOR_PASSWORD": "o"}
-    told = container.run("users", **both, FILLSTREAM_MESSAGING__TOPIC_PREFIX="desk:")
-    assert [line.split()[1] for line in told.stdout.splitlines()] == ["client", "operator"]
-    assert " %W~desk:signals %R~desk:signals %R~desk:events.* " in told.stdout
+    default, user = [line for line in container.conf if line.startswith("user ")]
+    assert default == f"user default on #{hashed('all')} ~* &* +@all"
+    assert user.startswith(f"user operator on #{hashed('secret word')} -@all +@connection -@dangerous ")
+    some = {"FILLSTREAM_REDIS_CLIENT_PASSWORD": "c", "FILLSTREAM_REDIS_ORDERS_PASSWORD": "o"}
+    told = container.run("users", **some, FILLSTREAM_MESSAGING__TOPIC_PREFIX="our/desk:")
+    assert [line.split()[1] for line in told.stdout.splitlines()] == ["orders", "client"]
+    assert " %R~our/desk:events.{a*} " in told.stdout
+    assert "PREFIX" not in told.stdout
     assert "FILLSTREAM_REDIS_PASSWORD is empty: whoever connects without a name may do everything" in told.stderr
-    assert container.run("users", FILLSTREAM_REDIS_PASSWORD="all").stdout == ""
+    alone = container.run("users", FILLSTREAM_REDIS_PASSWORD="all").stdout
+    assert [line.split()[1] for line in alone.splitlines()] == ["default"]
 
 
 def test_a_users_password_of_two_lines_is_refused(container: Container) -> None:

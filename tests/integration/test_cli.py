@@ -35,7 +35,7 @@ from fillstream.demo.feeds import Moment
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages import wire
-from fillstream.libs.common.messages.bad_entry import pack_raw
+from fillstream.libs.common.messages.bad_entry import HEAD_BYTES, digest_of, pack_raw
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder
@@ -539,6 +539,39 @@ def test_status_counts_the_lag_of_a_stage_that_is_down_and_says_what_it_said_las
     assert "orders 0: disk full" in text
 
 
+def test_status_and_doctor_name_who_keeps_a_stream_and_who_is_waited_for_no_more(run: Run, client: redis.Redis) -> None:
+    for stage in STAGES:
+        live(client, stage)
+    for day in range(1, 8):
+        client.xadd(TOPOLOGY.signals, {"a": "b"}, id=f"{day * 86_400_000}-0")
+    for name, at in (("backtest", 2), ("other", 6), ("gone", 1)):
+        client.xgroup_create(TOPOLOGY.signals, name, f"{at * 86_400_000}-0")
+    client.hset("signals.low", mapping={each: f"{7 * 86_400_000}-0" for each in ("signals", "analytics")})
+    client.hset("signals.lapsed", "gone", json.dumps({"need": "86400000-0", "at_ms": 1, "why": "it is 9 s behind"}))
+    told = json.loads(run("status", "--json").stdout)
+    assert {each["reader"]: (each["kind"], each["held_s"], each["lapsed"]) for each in told[0]["holds"]} == {
+        "signals": ("stage", 0, None), "analytics": ("reader", 0, None), "backtest": ("group", 5 * 86_400, None),
+        "other": ("group", 86_400, None), "gone": ("group", 0, "it is 9 s behind"),
+    }  # fmt: skip
+    assert all(each["holds"] == [] for each in told[1:]), "there is no other stream"
+    lines = [line for line in run("status").stdout.splitlines() if "XGROUP DESTROY" in line]
+    assert len(lines) == 2, "other holds a day, which is kept anyway"
+    assert "signals: group backtest holds 120.0 h, which cannot be trimmed; let it read on" in lines[0]
+    assert "signals: group gone was away too long and is waited for no more: it is 9 s behind" in lines[1]
+    found = [each for each in json.loads(run("doctor", "--json").stdout) if each["what"] == "streams"]
+    assert [each["verdict"] for each in found] == ["warning"] * 2
+    assert found[0]["how"].endswith("XGROUP DESTROY signals backtest, or HDEL signals.low backtest")
+
+
+def test_marks_of_letters_that_are_trimmed_go_with_the_next_one(run: Run, client: redis.Redis) -> None:
+    first, second, third = (bury(client, {b"a": b"%d" % n}) for n in range(3))
+    run("dead", "redrive", first)
+    run("dead", "redrive", second)
+    client.xtrim("dead", minid=second, approximate=False)
+    run("dead", "redrive", third)
+    assert {mark.decode() for mark in cast(Any, client.hkeys("dead.redriven"))} == {second, third}
+
+
 def test_status_of_a_desk_that_was_never_started(run: Run) -> None:
     found = json.loads(run("status", "--json", code=Exit.NO).stdout)
     assert {each["state"] for each in found} == {"never started"}
@@ -665,6 +698,21 @@ def test_a_letter_is_redriven_byte_for_byte_once(run: Run, client: redis.Redis) 
     assert client.xlen("signals") == 1
     run("dead", "redrive", letter_id, "--again")
     assert client.xlen("signals") == 2
+
+
+def test_an_entry_that_was_too_large_is_shown_by_its_beginning_and_goes_nowhere(run: Run, client: redis.Redis) -> None:
+    raw = {b"symbol": b"AAPL", b"side": b"B" * 600_000}
+    letter_id = bury(client, raw)
+    told = json.loads(run("dead", "show", letter_id, "--json").stdout)
+    assert told["cut"] == {"bytes": 600_014, "fields": 2, "blake2b": digest_of(raw)}
+    assert told["raw"] == {"symbol": "AAPL", "side": "B" * (HEAD_BYTES - 14)}
+    assert "the beginning of its entry of 600014 bytes in 2 fields" in " ".join(
+        run("dead", "show", letter_id).stdout.split()
+    )
+    for changes in ([], ["--set", "side=BUY"], ["--again"]):
+        refused = run("dead", "redrive", letter_id, *changes, code=Exit.NO).stderr
+        assert f"{letter_id}: of an entry of 600014 bytes `dead` has the first 4096" in refused
+    assert client.exists("signals", "dead.redriven") == 0
 
 
 @pytest.mark.parametrize(

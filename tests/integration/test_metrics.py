@@ -31,6 +31,8 @@ QUIET = {
     "fillstream_skipped_entries_total": "an error",
     "fillstream_signals_forgotten_early_total": "takes four million signals in a day",
     "fillstream_restarts_total": "nothing crashed",
+    "fillstream_stream_claim_lapsed": "a reader that was away for days",
+    "fillstream_reconnects_total": "a lost connection",
     "fillstream_stream_held_seconds": "nobody is behind on a quiet desk",
     "fillstream_trimmed_entries_total": "takes a day, or a full server",
     "fillstream_replayed_entries": "a first start has nothing to fold again",

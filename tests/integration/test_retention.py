@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from prometheus_client import generate_latest
 
-from fillstream.libs.common.messages.topology import Topology, id_key, low_water_key
+from fillstream.libs.common.messages.topology import Topology, id_key, lapsed_key, low_water_key
 from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.libs.common.runtime import snapshot_writer, ticker, trim, worker
@@ -270,3 +272,34 @@ def test_a_mark_moves_on_a_full_server_as_trimming_waits_for_it(client: redis.Re
         client.set("one", "more")
     log.mark(client, "5-0")
     assert client.hget(low_water_key(INBOX), "adder") == b"5-0"
+
+
+def test_a_forgotten_group_holds_a_stream_so_long_and_no_longer(client: redis.Redis, settings: Settings) -> None:
+    """Entries of the last hundred minutes, a group that read the first one only, a stage that is well."""
+    options = options_of(settings)
+    seconds, _ = client.time()  # type: ignore[misc]
+    for minute in range(100, 0, -1):
+        for n in range(100):
+            client.xadd(INBOX, {"text": TEXT}, id=f"{(seconds - 60 * minute) * 1000 + n}-0")
+    client.xgroup_create(INBOX, "backtest", f"{(seconds - 6_000) * 1000}-0")
+    newest = client.xinfo_stream(INBOX)["last-generated-id"].decode()  # type: ignore[index]
+    client.hset(low_water_key(INBOX), "orders", newest)
+
+    def sweep(most_s: int) -> tuple[int, bool]:
+        """Return how many entries are left, and whether the metrics tell of a lapsed claim."""
+        retention = replace(options.retention, retention_s=60, max_reader_lag_s=most_s)
+        told = StageMetrics(Adder(), feeds=False)
+        Trimmer(client, "orders", {INBOX: ("orders",)}, retention, told).sweep()
+        page = generate_latest(told.registry).decode()
+        assert 'reader="backtest"' in page
+        return int(client.xlen(INBOX)), "claim_lapsed{" in page  # type: ignore[arg-type]
+
+    assert sweep(6_100) == (10_000, False)
+    left, lapsed = sweep(5_900)
+    assert left < 300, "a minute, and up to a node of the stream"
+    assert lapsed
+    assert client.hkeys(lapsed_key(INBOX)) == [b"backtest"]
+    [(_, entries)] = client.xreadgroup("backtest", "me", {INBOX: ">"}, count=1)  # type: ignore[misc]
+    client.xack(INBOX, "backtest", entries[0][0])
+    assert sweep(5_900) == (left, False)
+    assert client.exists(lapsed_key(INBOX)) == 0, "it reads again, and counts again"

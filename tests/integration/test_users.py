@@ -1,68 +1,66 @@
-"""Who may append where: the users of deploy/redis.sh, on a real server."""
+"""Who may do what: the users of deploy/users.acl on a real server, and a whole desk whose services are such users."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from redis.exceptions import NoPermissionError
 
-from fillstream.libs.common.messages.topology import Topology
-from tests.conftest import free_port, until
-from tests.support.servers import server_program
-from tests.support.tree import ROOT
+from fillstream.client import Client
+from fillstream.libs.common.messages.access import USERS
+from fillstream.libs.common.messages.stages import PROGRAMS, STAGES
+from fillstream.libs.common.messages.topology import Topology, lapsed_key, low_water_key
+from fillstream.libs.common.runtime.continuity import Page
+from fillstream.stack.stack import LocalStack
+from fillstream.tools.dead_letters import CannotRedrive, letters, redrive
+from fillstream.tools.recover import accept, stopped
+from fillstream.tools.status import states
+from tests.conftest import until
+from tests.support.busy_desk import Load
+from tests.support.users import NOBODY, PASSWORDS, ServerOfUsers, server_of_users
 
-DESK = Topology()
-PASSWORDS = {"client": "c l", "operator": 'o"p\\'}
+DESK = Topology(account_partitions=4)
+PROGRAM = {each.name: each for each in PROGRAMS}
 As = Callable[[str], redis.Redis]
 
 
 @pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[As]:
-    """Return who connects as one of the users; the services' has no name."""
-    folder = tmp_path_factory.mktemp("redis")
-    told = subprocess.run(
-        ["sh", str(ROOT / "deploy/redis.sh"), "users"],
-        env={"PATH": os.environ["PATH"]}
-        | {f"FILLSTREAM_REDIS_{name.upper()}_PASSWORD": password for name, password in PASSWORDS.items()},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    port, conf = free_port(), Path(folder) / "redis.conf"
-    conf.write_text(f'bind 127.0.0.1\nport {port}\nrequirepass "all"\nsave ""\ndir {folder}\n{told.stdout}')
-    server = subprocess.Popen([server_program(), str(conf)], stdout=subprocess.DEVNULL)
-    made: list[redis.Redis] = []
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerOfUsers]:
+    with server_of_users(tmp_path_factory.mktemp("redis")) as made:
+        yield made
 
-    def connect(name: str) -> redis.Redis:
-        password = PASSWORDS.get(name, "all")
-        made.append(redis.Redis(port=port, username=name or None, password=password))
-        return made[-1]
 
-    def answers() -> bool:
-        try:
-            return bool(connect("").ping())
-        except redis.ConnectionError:
-            return False
-
-    try:
-        until(answers, "the server")
-        yield connect
-    finally:
-        for each in made:
-            each.close()
-        server.terminate()
-        server.wait(timeout=10)
+@pytest.fixture(scope="module")
+def user(server: ServerOfUsers) -> As:
+    return server.as_user
 
 
 STREAMS = [
     DESK.signals, DESK.orders(0), DESK.orders(3), DESK.events(0), DESK.positions(0), DESK.market(0), DESK.dead,
-    DESK.commands("SIM", 0), DESK.checkpoint("orders", "orders.0"), f"{DESK.orders(0)}.low",
-    DESK.status("orders", "orders.0"),
+    DESK.commands("SIM", 0), DESK.checkpoint("orders", "orders.0"), low_water_key(DESK.orders(0)),
+    lapsed_key(DESK.orders(0)), DESK.status("orders", "orders.0"), DESK.recover, DESK.desk,
 ]  # fmt: skip
-MAY_APPEND = {"client": {DESK.signals}, "operator": {DESK.orders(0), DESK.orders(3)}, "": {*STREAMS}}
+ORDERS = {DESK.orders(0), DESK.orders(3)}
+"""Any stage may tell the journal there of a loss that was accepted."""
+MAY_APPEND: dict[str, set[str]] = {
+    "client": {DESK.signals},
+    "operator": {DESK.signals, *ORDERS, DESK.commands("SIM", 0)},
+    "feed": {DESK.commands("SIM", 0)},
+    "analytics": set(),
+    NOBODY: {*STREAMS},
+    **{
+        name: ORDERS | {DESK.key(each) for kind in (*spec.reads, *spec.writes) for each in DESK.names(kind)}
+        for name, spec in STAGES.items()
+    },
+}
 PUBLIC = [DESK.signals, DESK.events(0), DESK.positions(0), DESK.market(0), DESK.dead]
+
+
+def test_everybody_of_the_map_is_a_user() -> None:
+    assert {each.name for each in PROGRAMS} | {"feed", "client", "operator"} == set(USERS)
 
 
 @pytest.mark.parametrize("name", MAY_APPEND)
@@ -71,30 +69,160 @@ def test_each_user_may_append_to_its_own_streams_and_to_no_other(user: As, name:
     if stream in MAY_APPEND[name]:
         assert user(name).xadd(stream, {"a": "b"})
     else:
-        with pytest.raises(redis.exceptions.NoPermissionError):
+        with pytest.raises(NoPermissionError):
             user(name).xadd(stream, {"a": "b"})
 
 
-@pytest.mark.parametrize("name", PASSWORDS)
-def test_each_user_reads_the_public_streams_and_no_inbox_of_the_venue(user: As, name: str) -> None:
+@pytest.mark.parametrize("name", ["client", "operator"])
+def test_people_read_the_public_streams(user: As, name: str) -> None:
     for stream in PUBLIC:
         user(name).xrevrange(stream, count=1)
         user(name).xread({stream: "0-0"}, count=1)
+    user(name).hgetall(DESK.status("analytics"))
     assert user(name).ping()
-    with pytest.raises(redis.exceptions.NoPermissionError):
-        user(name).xrange(DESK.commands("SIM", 0), count=1)
 
 
-@pytest.mark.parametrize("name", PASSWORDS)
-@pytest.mark.parametrize("command", ["FLUSHALL", "CONFIG GET *", "DEL signals", "XTRIM signals MAXLEN 0", "ACL LIST"])
-def test_nobody_else_may_do_harm(user: As, name: str, command: str) -> None:
-    with pytest.raises(redis.exceptions.NoPermissionError):
+def test_a_client_sees_nothing_of_the_inside(user: As) -> None:
+    for stream in (DESK.commands("SIM", 0), DESK.orders(0)):
+        with pytest.raises(NoPermissionError):
+            user("client").xrange(stream, count=1)
+    with pytest.raises(NoPermissionError):
+        user("client").hgetall(DESK.checkpoint("orders", "orders.0"))
+
+
+@pytest.mark.parametrize("name", [name for name in PASSWORDS if name])
+@pytest.mark.parametrize(
+    "command",
+    ["FLUSHALL", "FLUSHDB", "CONFIG SET maxmemory 1", "ACL LIST", "KEYS *", "SHUTDOWN", "MONITOR",
+     "FUNCTION FLUSH", "REPLICAOF a 1", "DEL desk", "DEL dead", "XDEL signals 1-0", "HSET status.other a b"],
+)  # fmt: skip
+def test_nobody_with_a_name_may_do_harm(user: As, name: str, command: str) -> None:
+    with pytest.raises(NoPermissionError):
         user(name).execute_command(*command.split())
 
 
-def test_a_wrong_password_is_refused(user: As) -> None:
-    port = user("").connection_pool.connection_kwargs["port"]
-    with redis.Redis(port=port, username="operator", password="all") as other, pytest.raises(
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("client", "CONFIG GET *"), ("client", "XTRIM signals MAXLEN 0"), ("client", "DEL signals"),
+        ("client", "FUNCTION LIST"), ("client", "XGROUP CREATE signals mine 0"), ("client", "XADD orders.{a0} * a b"),
+        ("client", "HSET recover checkpoint.signals x"), ("client", "EVAL return{} 0"),
+        ("operator", "XTRIM signals MAXLEN 0"), ("operator", "HSET checkpoint.signals id 0-0"),
+        ("operator", "XADD events.{a0} * a b"), ("operator", "HSET signals.low analytics 9-9"),
+        ("orders", "XADD signals * a b"), ("orders", "XTRIM signals MAXLEN 0"), ("orders", "XTRIM dead MAXLEN 0"),
+        ("orders", "HSET checkpoint.signals id 0-0"), ("orders", "XTRIM events.{a0} MAXLEN 0"),
+        ("engine", "XADD events.{a0} * a b"), ("engine", "HSET checkpoint.orders.{a0} id 0-0"),
+        ("positions", "XADD commands.SIM.{s0} * a b"), ("signals", "XADD events.{a0} * a b"),
+        ("analytics", "XTRIM events.{a0} MAXLEN 0"), ("analytics", "HSET desk id x"),
+        ("feed", "XADD signals * a b"), ("feed", "XREVRANGE events.{a0} + - COUNT 1"),
+    ],
+)  # fmt: skip
+def test_each_is_refused_what_is_not_its_own(user: As, name: str, command: str) -> None:
+    with pytest.raises(NoPermissionError):
+        user(name).execute_command(*command.split())
+
+
+@pytest.mark.parametrize("name", [*STAGES, "analytics"])
+def test_services_may_wait_for_the_disk_and_stages_delete_nothing_of_their_own_either(user: As, name: str) -> None:
+    try:
+        user(name).execute_command("WAITAOF", 0, 0, 1)
+    except redis.exceptions.ResponseError as error:
+        assert "unknown command" in str(error), "of Redis 7.0"
+    for stream in map(DESK.key, DESK.names(PROGRAM[name].reads[0])):
+        for command in (["DEL", stream], ["XDEL", stream, "1-0"], ["SET", stream, "x"]):
+            with pytest.raises(NoPermissionError):
+                user(name).execute_command(*command)
+
+
+def test_a_script_may_do_no_more_than_its_caller(user: As) -> None:
+    script = "return redis.call('XTRIM', KEYS[1], 'MAXLEN', 0)"
+    with pytest.raises(redis.exceptions.ResponseError, match=r"ACL failure|can't run this command"):
+        user("operator").eval(script, 1, DESK.signals)
+
+
+def test_no_password_is_shown_to_who_may_ask_for_the_configuration(user: As) -> None:
+    assert user("orders").config_get("requirepass") == {"requirepass": ""}
+
+
+def test_a_wrong_password_is_refused(server: ServerOfUsers) -> None:
+    with redis.Redis(port=server.port, username="operator", password="all") as other, pytest.raises(
         redis.exceptions.AuthenticationError
     ):  # fmt: skip
         other.ping()
+
+
+def test_a_whole_desk_runs_with_every_service_as_its_own_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two partitions of each kind, a prefix, snapshots, copies, trimming all the time, a restart, an accepted loss."""
+    told = {
+        "MESSAGING__TOPIC_PREFIX": "our/desk:", "MESSAGING__ACCOUNT_PARTITIONS": "2",
+        "MESSAGING__SYMBOL_PARTITIONS": "2", "MESSAGING__RETENTION_S": "0", "DATABASE__SNAPSHOT_EVERY_S": "1",
+        "DATABASE__COPY_EVERY_S": "1", "DATABASE__SNAPSHOT_EVERY_ENTRIES": "50", "MESSAGING__MAX_READER_LAG_S": "5",
+    }  # fmt: skip
+    environ = {f"FILLSTREAM_{name}": value for name, value in told.items()}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with server_of_users(tmp_path / "redis", "our/desk:") as server:
+        users = {each.name: server.url(each.name) for each in PROGRAMS}
+        operator, admin = server.as_user("operator"), server.as_user(NOBODY)
+
+        def desk() -> LocalStack:
+            return LocalStack(
+                tmp_path / "data", redis_url=server.url(NOBODY), base_port=0, environ=environ, users=users
+            )
+
+        with desk() as stack:
+            stack.wait_ready()
+            topology = stack.settings.topology()
+            admin.xgroup_create(topology.signals, "backtest", "0")
+            Load(stack, seed=7, accounts=("demo", "default", "a")).run(150, {})
+            seen = server.as_user("operator")
+            until(lambda: all(each.is_live and not each.lag for each in states(seen, topology)), "a quiet desk")
+            with Client(server.url("client"), topology) as client:
+                outcome = client.wait_for(client.signal("AAPL", "BUY", 1))
+                assert outcome.events
+            client = server.as_user("client")
+            bad = client.xadd(topology.signals, {"symbol": "AAPL", "side": "HOLD"}).decode()
+            [it] = until(
+                lambda: [each for each in letters(operator, topology, 9) if each.letter["entry_id"] == bad], "it"
+            )
+            changes = {"side": "BUY", "quantity": "1"}
+            with pytest.raises(NoPermissionError):
+                redrive(client, topology, it, changes)
+            assert redrive(operator, topology, it, changes)
+            with pytest.raises(CannotRedrive, match="was re-driven before"):
+                redrive(operator, topology, it, changes)
+            admin.acl_log_reset()  # of what the client tried
+            until(lambda: "backtest" in [hold.reader for each in states(seen, topology) for hold in each.holds
+                                         if hold.lapsed], "a claim to lapse")  # fmt: skip
+            trimmed = until(
+                lambda: [each for each in map(topology.key, ("signals", "orders.0", "commands.SIM.0"))
+                         if admin.xinfo_stream(each)["max-deleted-entry-id"] or _first(admin, each)],
+                "trimming",
+            )  # fmt: skip
+            assert trimmed
+        environ.pop("FILLSTREAM_MESSAGING__MAX_READER_LAG_S")  # analytics is away for longer than that below
+        monkeypatch.delenv("FILLSTREAM_MESSAGING__MAX_READER_LAG_S")
+        # What has stopped is accepted by the operator, and the stage does its repairs as its own user.
+        admin.delete(topology.desk)
+        [*found] = [one for one in stopped(operator, topology) if one.can_be_accepted]
+        assert found
+        for one in found:
+            accept(operator, topology, one, "me", "a trial")
+        with desk() as stack:
+            stack.wait_ready()
+            assert {name for name, each in stack.processes.items() if each.restarts} == set()
+        # And of a stream whose ids are ahead of the clock, the stage makes another.
+        admin.xadd(topology.signals, {"symbol": "AAPL"}, id=f"{2**60}-0")
+        [ahead] = stopped(operator, topology)
+        assert (ahead.process, ahead.page) == ("signals", Page.TIME_AHEAD)
+        accept(operator, topology, ahead, "me", "a trial")
+        with desk() as stack:
+            stack.wait_ready()
+            assert Client(server.url("client"), topology).signal("AAPL", "BUY", 1)
+        assert server.refusals() == []
+
+
+def _first(client: redis.Redis, stream: str) -> bool:
+    """Whether entries went from a stream's beginning."""
+    info = client.xinfo_stream(stream)
+    return bool(info["entries-added"] > info["length"])

@@ -1,4 +1,4 @@
-"""`python -m tests.support.tables`: what documents have from the code, tables and the runbook, written where it is."""
+"""`python -m tests.support.tables`: what documents and deploy/users.acl have from the code, written where it is."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import ast
 import re
 from pathlib import Path
 
+from fillstream.libs.common.messages import access
 from fillstream.libs.common.runtime.continuity import RUNBOOK, Page
 from fillstream.services.order_service.orders.rules import AMEND, NEW, Rule
 from fillstream.tools.runbook import PAGES, markdown
 from tests.support.tree import ROOT
 
 README = ROOT / "README.md"
+USERS = ROOT / "deploy" / "users.acl"
 
 
 def rules() -> str:
@@ -61,6 +63,18 @@ def written(file: Path) -> str:
     return text
 
 
+def users() -> str:
+    """Return deploy/users.acl."""
+    return "\n".join([*USERS_HEAD, *access.lines(), ""])
+
+
+USERS_HEAD = (
+    "# Who may do what in Redis, a user a line: its name and its rules. redis.sh makes those of them whose passwords",
+    "# it is given, with messaging.topic_prefix in place of PREFIX. docs/controls.md tells it in words. Made from",
+    "# libs/common/messages/access.py by `python -m tests.support.tables`.",
+)
+
+
 def runbook() -> dict[Path, str]:
     """Return the pages of the runbook by their files, with the list of them."""
     folder = ROOT / RUNBOOK
@@ -82,10 +96,10 @@ These pages are made from `fillstream/tools/runbook.py` by `python -m tests.supp
 
 
 def main() -> None:
-    """Write the tables and the runbook."""
+    """Write the tables, the runbook and the users."""
     for file in TABLES:
         file.write_text(written(file))
-    for file, text in runbook().items():
+    for file, text in {**runbook(), USERS: users()}.items():
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
 

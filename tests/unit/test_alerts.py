@@ -101,6 +101,19 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
         {**HELD, f"fillstream_stream_bytes{{{WHERE}}}": "100x60", **memory("400x60", 768)},
         {"ReaderHoldsStream analytics"},
     ),
+    "somebody was away for long": (
+        {f'fillstream_stream_held_seconds{{{WHERE}, reader="backtest"}}': "500000x60"},
+        {"ReaderLosesItsClaimSoon backtest"},
+    ),
+    "somebody was away for too long": (
+        {f'fillstream_stream_claim_lapsed{{{WHERE}, reader="backtest"}}': "1x60"},
+        {"ReaderLostItsClaim backtest"},
+    ),
+    "much that nobody can use": (
+        {'fillstream_stream_bytes{stage="signals", stream="desk:dead"}': "70x60",
+         'fillstream_stream_bytes{stage="signals", stream="signals"}': "700x60"},
+        {"DeadLettersPileUp"},
+    ),
     "somebody holds little": (
         {**HELD, f"fillstream_stream_bytes{{{WHERE}}}": "10x60", **memory("400x60", 768)},
         set(),

@@ -8,11 +8,11 @@ import typer
 
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AsJson, Config, Limit, RedisUrl
+from fillstream.cli.options import OPERATOR_VARIABLE, AsJson, Config, Limit, OperatorUrl, RedisUrl
 from fillstream.tools.render import as_json, console, print_table, printable, time_of
 
 if TYPE_CHECKING:
-    from fillstream.cli.target import Target
+    from fillstream.client import Client
     from fillstream.tools.dead_letters import Letter
 
 COLUMNS = ("id", "time", "stage", "stream", "entry_id", "reason", "text", "redriven_as")
@@ -37,7 +37,7 @@ def dead(
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """List the newest dead letters: entries nobody could use, whole, with the reason.
+    """List the newest dead letters: entries nobody could use, with the reason; whole up to 512 KiB.
 
     \b
     fillstream dead
@@ -72,7 +72,8 @@ def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, 
     from fillstream.cli.target import find_target
     from fillstream.tools.entries import text_of
 
-    it = _find(find_target(config, redis_url), letter_id)
+    with find_target(config, redis_url).client() as client:
+        it = _find(client, letter_id)
     if json:
         as_json(_as_dict(it))
         return
@@ -81,7 +82,10 @@ def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, 
     about = {**_columns(it), "time": time_of(it.letter["time"])}
     told = [(name, about[name]) for name in COLUMNS if name not in ("reason", "text")]
     print_table(out, "", ("what", "value"), told)
-    print_table(out, "its entry", ("field", "value"), [(text_of(k), text_of(v)) for k, v in it.raw.items()])
+    title = "its entry"
+    if it.cut is not None:
+        title = f"the beginning of its entry of {it.cut.size} bytes in {it.cut.fields} fields, BLAKE2b {it.cut.blake2b}"
+    print_table(out, title, ("field", "value"), [(text_of(k), text_of(v)) for k, v in it.raw.items()])
 
 
 @room.command(name="redrive")
@@ -92,6 +96,7 @@ def again(
     ] = None,
     once_more: Annotated[bool, typer.Option("--again", help="Even if it was re-driven before.")] = False,
     json: AsJson = False,
+    operator_url: OperatorUrl = None,
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
@@ -101,16 +106,25 @@ def again(
     fillstream dead redrive 1763692800000-0                     # as it came
     fillstream dead redrive 1763692800000-0 --set side=BUY --set price=190.25
     """
-    from fillstream.cli.target import find_target
+    import redis
+
+    from fillstream.cli.target import urls_of
+    from fillstream.client import Client
     from fillstream.tools.dead_letters import CannotRedrive, redrive
 
-    desk = find_target(config, redis_url)
-    it = _find(desk, letter_id)
-    with desk.client() as client:
+    urls = urls_of(operator_url, redis_url, config)
+    with Client(urls.url, urls.topology) as client:
+        it = _find(client, letter_id)
         try:
-            new_id = redrive(client.redis, desk.topology, it, _changes(changes or []), once_more)
+            new_id = redrive(client.redis, urls.topology, it, _changes(changes or []), once_more)
         except CannotRedrive as error:
             raise Stop(Exit.NO, str(error)) from None
+        except redis.exceptions.NoPermissionError as error:
+            raise Stop(
+                Exit.NO,
+                f"{it.letter['stream']}: Redis: {error}; {OPERATOR_VARIABLE} or --operator-url names the user that may"
+                " append to inboxes: operator",
+            ) from None
     if json:
         as_json({"id": it.id, "stream": it.letter["stream"], "redriven_as": new_id})
     else:
@@ -127,11 +141,10 @@ def _changes(given: list[str]) -> dict[str, str]:
     return changes
 
 
-def _find(desk: Target, letter_id: str) -> Letter:
+def _find(client: Client, letter_id: str) -> Letter:
     from fillstream.tools.dead_letters import letter
 
-    with desk.client() as client:
-        it = letter(client.redis, desk.topology, letter_id)
+    it = letter(client.redis, client.topology, letter_id)
     if it is None:
         raise Stop(Exit.NOT_FOUND, f"there is no dead letter {printable(letter_id)}; `fillstream dead` lists them")
     return it
@@ -146,4 +159,10 @@ def _as_dict(it: Letter) -> dict[str, Any]:
     from fillstream.tools.entries import read_entry, text_of
 
     entry = read_entry(None, it.letter["entry_id"], it.raw)
-    return {**_columns(it), "raw": {text_of(name): text_of(value) for name, value in it.raw.items()}, "entry": entry}
+    cut = None if it.cut is None else {"bytes": it.cut.size, "fields": it.cut.fields, "blake2b": it.cut.blake2b}
+    return {
+        **_columns(it),
+        "cut": cut,
+        "raw": {text_of(name): text_of(value) for name, value in it.raw.items()},
+        "entry": entry,
+    }

@@ -33,6 +33,9 @@ def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
     fillstream status
     fillstream status --json | jq '.[] | select(.state != "live")'
 
+    Who keeps a stream from being trimmed for long, and who is waited for no more, is named below the table; all of them
+    are in --json, as `holds` of the stage that trims the stream.
+
     Lag is counted from the streams, so it is right for a stage that is down too. The exit code is 1 when a stage is
     not live.
     """
@@ -41,16 +44,16 @@ def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
 
     desk = find_target(config, redis_url)
     with desk.client() as client:
-        found = states(client.redis, desk.topology)
+        found = states(client.redis, desk.topology, desk.settings.archivists)
     if json:
         as_json([each.as_dict() for each in found])
     else:
-        _show(found)
+        _show(found, desk.settings.messaging.retention_s)
     if not all(each.is_live for each in found):
         raise typer.Exit(Exit.NO)
 
 
-def _show(found: list[StageState]) -> None:
+def _show(found: list[StageState], retention_s: int) -> None:
     from fillstream.tools.status import ago
 
     rows = [
@@ -78,3 +81,5 @@ def _show(found: list[StageState]) -> None:
             out.print(f"{who}: {each.progress}", markup=False)
         if each.last_error:
             out.print(f"{who}: {each.last_error}", markup=False, style="red")
+    for hold in (hold for each in found for hold in each.holds if hold.is_long(retention_s)):
+        out.print(f"{hold.text}; {hold.way_on}", markup=False, style="red" if hold.lapsed else "yellow", soft_wrap=True)

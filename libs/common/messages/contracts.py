@@ -41,5 +41,5 @@ CONTRACTS: Final[dict[str, Contract]] = {
     "events": Contract(JournalEvent, "The journal of an account partition: every change of every order, in order."),
     "positions": Contract(PositionMessage, "Every change of every position, and marks of the open ones."),
     "market": Contract(MarketMessage, "Trades and the best levels of a symbol partition; lossy."),
-    "dead": Contract(DeadLetter, "Entries nobody could use, whole, with the reason."),
+    "dead": Contract(DeadLetter, "Entries nobody could use, with the reason; whole up to 512 KiB."),
 }

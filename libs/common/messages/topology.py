@@ -128,6 +128,11 @@ def low_water_key(stream: str) -> str:
     return f"{stream}.low"
 
 
+def lapsed_key(stream: str) -> str:
+    """Return the hash of readers of `stream` that were away too long and hold it no more."""
+    return f"{stream}.lapsed"
+
+
 @dataclass(frozen=True, slots=True)
 class Topology:
     """How many partitions and venues there are, and the key of every stream.
@@ -176,7 +181,7 @@ class Topology:
 
     @property
     def dead(self) -> str:
-        """Entries nobody could use, whole, with the reason."""
+        """Entries nobody could use, with the reason: `messages.bad_entry`."""
         return self.key("dead")
 
     def orders(self, partition: int) -> str:

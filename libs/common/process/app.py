@@ -244,7 +244,13 @@ def options_of(settings: Settings) -> StageOptions:
         snapshot_every_entries=database.snapshot_every_entries,
         snapshot_every_s=database.snapshot_every_s,
         copy_every_s=database.copy_every_s,
-        retention=Retention(messaging.retention_s, messaging.retention_memory_share, messaging.max_memory_bytes),
+        retention=Retention(
+            messaging.retention_s,
+            messaging.retention_memory_share,
+            messaging.max_memory_bytes,
+            messaging.max_reader_lag_s,
+            messaging.max_reader_memory_share,
+        ),
     )
 
 

@@ -31,7 +31,9 @@ def look(client: redis.Redis, topology: Topology, stage: str, inbox: str) -> Sto
     """
     raw: Any = client
     key = topology.checkpoint(stage, inbox)
-    reply = raw.eval(lua("look.lua", "extent.lua"), 3, topology.key(inbox), key, topology.desk)
+    script = lua("look.lua", "extent.lua")
+    # Read-only, so that whoever may only read may look.
+    reply = raw.execute_command("EVAL_RO", script, 3, topology.key(inbox), key, topology.desk)
     story = parse_story(key, inbox, reply)
     judge_topology(topology, story.marker)
     return story

@@ -19,9 +19,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from fillstream.libs.common.messages.stages import label_of
+from fillstream.libs.common.runtime.claims import Kept
 from fillstream.libs.common.runtime.exit_codes import RESTARTS_VARIABLE
 from fillstream.libs.common.runtime.stage import Family, Latencies, Stage, latencies_of
-from fillstream.libs.common.runtime.trim import Kept
 
 COMMIT_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 FOLD_BUCKETS = (2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2)
@@ -119,12 +119,17 @@ class _Streams(Collector):
             "Log time at a stream's end that a reader has yet to let go: nothing of it is trimmed.",
             "reader",
         )
+        lapsed = self._gauge(
+            "stream_claim_lapsed", "1 while a reader that was away too long holds a stream no more.", "reader"
+        )
         for each in kept:
             bytes_.add_metric([*values, each.stream], sizes[each.stream])
             age.add_metric([*values, each.stream], max(0, now_ms - each.first_ms) / 1000)
             for reader, held_ms in each.held_ms.items():
                 held.add_metric([*values, each.stream, reader], held_ms / 1000)
-        return bytes_, age, held
+            for reader in each.lapsed:
+                lapsed.add_metric([*values, each.stream, reader], 1)
+        return bytes_, age, held, lapsed
 
     def describe(self) -> Iterable[Metric]:
         return self.collect()

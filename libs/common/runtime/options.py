@@ -20,11 +20,15 @@ class Retention:
         retention_s: entries younger than this stay (seconds), while there is memory.
         retention_memory_share: of the server's memory, above which they go all the same (0 to 1).
         max_memory_bytes: what the server may use, where it has no limit of its own or a higher one; 0 for no limit.
+        max_reader_lag_s: how far behind a reader that is no stage may be before it is waited for no more; 0: no limit.
+        max_reader_memory_share: of the server's memory, above which it is not waited for either.
     """
 
     retention_s: int
     retention_memory_share: Decimal
     max_memory_bytes: int
+    max_reader_lag_s: int = 0
+    max_reader_memory_share: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)

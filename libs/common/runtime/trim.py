@@ -2,6 +2,7 @@
 
 Flows in: the low-water marks that readers leave beside a stream, the positions of every consumer group on it, ours or a
 user's, and how much memory the server uses. Flows out: XTRIM MINID. Never trims by length (that drops unread entries).
+A reader that is no stage and was away for too long is waited for no more: `claims`.
 
 How old is old enough gives way. While the server uses more than a share of its memory, entries younger than
 `messaging.retention_s` go as well, the oldest first, each time the part of a stream that the server uses too much. What
@@ -18,12 +19,13 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import redis
 
+from fillstream.libs.common.messages.stages import STAGES
 from fillstream.libs.common.messages.topology import id_key, id_ms, low_water_key
+from fillstream.libs.common.runtime.claims import Claims, Kept, told_lapses
 from fillstream.libs.common.runtime.options import Retention
 
 logger = logging.getLogger(__name__)
@@ -33,31 +35,6 @@ LOOK_S = 1.0
 SWEEP_S = 10.0
 """How often streams are trimmed that nobody presses for."""
 NOTHING_READ = "0-0"
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a stream keeps, and for whom.
-
-    Attributes:
-        stream: its key.
-        first_ms: of the oldest entry; the last one's when it is empty.
-        last_ms: of the newest entry there ever was.
-        needs: the id below which each reader needs nothing, by the reader's name.
-    """
-
-    stream: str
-    first_ms: int
-    last_ms: int
-    needs: Mapping[str, str]
-
-    @property
-    def held_ms(self) -> dict[str, int]:
-        """The log time that each reader still needs of the stream."""
-        return {
-            reader: max(0, self.last_ms - max(id_ms(entry_id), self.first_ms))
-            for reader, entry_id in self.needs.items()
-        }
 
 
 def look(client: redis.Redis, stream: str, readers: Iterable[str]) -> Kept | None:
@@ -82,10 +59,11 @@ def look(client: redis.Redis, stream: str, readers: Iterable[str]) -> Kept | Non
         # A stage's own group goes by its name, and is never behind its mark.
         positions += [needs[name]] if name in needs else []
         needs[name] = min(positions, key=id_key)
+    lapsed = {reader: lapse for reader, lapse in told_lapses(client, stream).items() if needs.get(reader) == lapse.need}
     info: dict[str, Any] = cast(Any, client.xinfo_stream(stream))
     last_ms = id_ms(info["last-generated-id"].decode())
     first = info["first-entry"]
-    return Kept(stream, id_ms(first[0].decode()) if first else last_ms, last_ms, needs)
+    return Kept(stream, id_ms(first[0].decode()) if first else last_ms, last_ms, needs, {}).without(lapsed)
 
 
 def cut(client: redis.Redis, kept: Kept, old_ms: int, excess: float = 0.0) -> tuple[int, str | None]:
@@ -168,8 +146,10 @@ class Trimmer:
         self._retention = retention
         self._watched = watched
         self._one_at_a_time = threading.Lock()
+        self._claims = Claims(client, retention)
         self._next_sweep = 0.0
         self._pressed = False
+        self._full = ""
         self._refused = ""
         self.held_by_snapshots = False
         """Whether memory is short and a newer snapshot would let entries go."""
@@ -197,6 +177,7 @@ class Trimmer:
         for stream, readers in self._trims.items():
             kept = look(self._client, stream, readers)
             if kept is not None:
+                kept = self._claims.judge(kept, [each for each in readers if each in STAGES], now_ms, self._full)
                 dropped, holder = cut(self._client, kept, old_ms, excess)
                 self._watched.trimmed(stream, dropped)
                 holders.add(holder)
@@ -218,6 +199,10 @@ class Trimmer:
         used, limit = int(info["used_memory"]), memory_limit(int(info.get("maxmemory", 0)), self._retention)
         wanted = limit * self._retention.retention_memory_share
         pressed = 0 < wanted < used
+        most = self._retention.max_reader_memory_share
+        self._full = f"Redis uses {used} of {limit} bytes, above messaging.max_reader_memory_share ({most})"
+        if not pressed or used <= limit * most:
+            self._full = ""
         if pressed != self._pressed:
             self._pressed = pressed
             what = "keeping less than messaging.retention_s" if pressed else "keeping messaging.retention_s again"

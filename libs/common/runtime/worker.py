@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from fillstream.libs.common.messages.stages import label_of
+from fillstream.libs.common.messages.topology import stream_name
 from fillstream.libs.common.runtime.acceptance import Repairs
 from fillstream.libs.common.runtime.continuity import RecoveryError, TopologyDiffers, Volume, is_ahead, judge
 from fillstream.libs.common.runtime.copies import JoinedSnapshots, SnapshotCopy
@@ -35,6 +36,7 @@ from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import StageOptions
 from fillstream.libs.common.runtime.progress import telling
+from fillstream.libs.common.runtime.publish import load_functions
 from fillstream.libs.common.runtime.release import BEGINNING
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import Runner
@@ -48,6 +50,7 @@ from fillstream.libs.common.runtime.waiting import UNREACHABLE, wait_for_redis
 
 logger = logging.getLogger(__name__)
 
+SIGNALS = stream_name("signals")
 PAUSE_S = 0.05
 SQUEEZED_SHARE = 0.1
 """The share of its time that a stage stands still for snapshots, at most, to let its inbox be trimmed while memory is
@@ -115,6 +118,8 @@ class Worker(threading.Thread):
         if not wait_for_redis(client, self._stop_asked):
             return False
         refuse_or_warn(client)
+        if stage.inbox == SIGNALS:  # who reads signals brings the function that publishes them
+            load_functions(client)
         self._log = RedisLog(client, self._options.topology, stage.name, stage.inbox)
         # By what it reads: the engines of two venues have partitions of the same number.
         place = stage.inbox.split(".")[1:] or [str(stage.partition)]

@@ -22,7 +22,7 @@ import pyarrow.json as pj
 from pydantic import TypeAdapter, ValidationError
 
 from fillstream.libs.common.messages import journal
-from fillstream.libs.common.messages.bad_entry import unpack_raw
+from fillstream.libs.common.messages.bad_entry import cut_of, unpack_raw
 from fillstream.libs.common.messages.base import Models, head_of, upcast
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.note import is_note
@@ -368,10 +368,14 @@ def envelope(stream: str, entries: Sequence[RawEntry]) -> list[pa.Array]:
 
 
 def unpack(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """Return the fields of the entry that a dead letter carries; all but `data` when they are not as one packs them."""
+    """Return the fields of the entry that a dead letter carries.
+
+    All but `data` when they are not as one packs them, or the entry was too large: its head, size and digest then.
+    """
     pairs = [(name, value) for name, value in zip(flat[::2], flat[1::2], strict=True) if name != DATA]
     try:
-        return list(unpack_raw(dict(pairs)).items())
+        letter = dict(pairs)
+        return pairs if cut_of(letter) else list(unpack_raw(letter).items())
     except (ValueError, TypeError, AttributeError):
         return pairs
 

@@ -168,7 +168,8 @@ class Reader:
             raise LogLost(
                 f"{text}. To go on without them, noted in table gaps: "
                 "python -m fillstream.services.analytics accept-gaps. "
-                "Trimming respects analytics' low-water marks: look for another XTRIM or MAXLEN"
+                "Trimming respects analytics' low-water marks for messaging.max_reader_lag_s and until memory is nearly"
+                " full: `fillstream status` says whether it did; if so, look for another XTRIM or MAXLEN"
             )
         self._metrics.skipped(stream, count)
         self.read[stream] = upto

@@ -10,7 +10,7 @@ import pytest
 from fillstream.libs.common.runtime.acceptance import REPAIRS
 from fillstream.libs.common.runtime.continuity import RUNBOOK
 from fillstream.tools.runbook import PAGES
-from tests.support.tables import TABLES, runbook, written
+from tests.support.tables import TABLES, USERS, runbook, users, written
 from tests.support.tree import ROOT
 
 README = ROOT / "README.md"
@@ -48,3 +48,7 @@ def test_the_runbook_is_that_of_the_code_and_has_a_page_for_everything_that_stop
     assert {page for page, entry in PAGES.items() if entry.accepting} == set(REPAIRS), (
         "what can be accepted, and only that"
     )
+
+
+def test_the_users_are_those_of_the_map() -> None:
+    assert USERS.read_text() == users(), "python -m tests.support.tables"

@@ -169,6 +169,7 @@ class Messaging(Section):
 
     Attributes:
         host, port, password: where it is. With `tls_ca_file` it is spoken to by TLS.
+        username, user_password: who this process is there, when the user has a password; the default user otherwise.
         url: all of that in one, instead: overrides them.
         tls_ca_file: who vouches for the server's certificate; without, a rediss:// URL trusts whom the system trusts.
     """
@@ -180,12 +181,16 @@ class Messaging(Section):
     topic_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/-]{0,64}$")] = ""
     url: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
     password: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
+    username: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    user_password: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
     tls_ca_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = None
     account_partitions: Annotated[Whole, Field(ge=1, le=MAX_PARTITIONS)] = 1
     symbol_partitions: Annotated[Whole, Field(ge=1, le=MAX_PARTITIONS)] = 1
     retention_s: Annotated[Whole, Field(ge=0, le=MAX_MS // 1000)] = 86_400
     retention_memory_share: Annotated[Money, Field(gt=0, lt=1)] = Decimal("0.6")
     max_memory_bytes: Annotated[Whole, Field(ge=0, le=MAX_MEMORY_BYTES)] = 0
+    max_reader_lag_s: Annotated[Whole, Field(ge=0, le=MAX_MS // 1000)] = 604_800
+    max_reader_memory_share: Annotated[Money, Field(gt=0, le=1)] = Decimal("0.8")
     max_batch: Annotated[Whole, Field(ge=1, le=5000)] = 500
     max_downstream_lag: Annotated[Whole, Field(ge=1, le=1_000_000_000)] = 100_000
 
@@ -202,6 +207,21 @@ class Messaging(Section):
         if file is not None and not file.is_file():
             raise ValueError("is not a file")
         return file
+
+    @model_validator(mode="after")
+    def _has_a_name_for_its_password(self) -> Self:
+        if self.user_password is not None and not self.username:
+            raise ValueError("has a user_password, but no username, whose it would be")
+        return self
+
+    @property
+    def credentials(self) -> str:
+        """What a URL has before the host; empty without a password."""
+        name, password = self.username, self.user_password
+        if password is None:
+            name, password = "", self.password
+        secret = password.get_secret_value() if password is not None else ""
+        return f"{quote(name, safe='')}:{quote(secret, safe='')}@" if secret else ""
 
     @model_validator(mode="after")
     def _does_not_trust_in_vain(self) -> Self:
@@ -378,10 +398,8 @@ class Settings(BaseSettings):
         if messaging.url is not None:
             url = messaging.url.get_secret_value()
         else:
-            password = messaging.password.get_secret_value() if messaging.password is not None else ""
-            who = f":{quote(password, safe='')}@" if password else ""
             host = f"[{messaging.host}]" if ":" in messaging.host else quote(messaging.host)
-            url = f"{'rediss' if file else 'redis'}://{who}{host}:{messaging.port}/0"
+            url = f"{'rediss' if file else 'redis'}://{messaging.credentials}{host}:{messaging.port}/0"
         if file is None:
             return url
         return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={quote(str(file.absolute()))}"

@@ -529,6 +529,18 @@ def test_where_people_open_a_service_is_a_url(url: str, monkeypatch: pytest.Monk
         load_settings()
 
 
+def test_a_process_whose_user_has_a_password_goes_by_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__PASSWORD", "all")
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__USERNAME", "orders")
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__USER_PASSWORD", "")
+    assert load_settings().redis_url == "redis://:all@localhost:6379/0", "as compose hands it on when nobody set it"
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__USER_PASSWORD", "o@o")
+    assert load_settings().redis_url == "redis://orders:o%40o@localhost:6379/0"
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__USERNAME", "")
+    with pytest.raises(SettingsError, match="user_password, but no username"):
+        load_settings()
+
+
 def test_a_password_is_written_into_the_url_as_a_url_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FILLSTREAM_MESSAGING__PASSWORD", "a@b/c:d e")
     assert load_settings().redis_url == "redis://:a%40b%2Fc%3Ad%20e@localhost:6379/0"

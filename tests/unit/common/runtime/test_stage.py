@@ -6,7 +6,15 @@ from hashlib import blake2b
 
 import pytest
 
-from fillstream.libs.common.messages.bad_entry import MAX_RAW_FIELDS, pack_raw, unpack_raw
+from fillstream.libs.common.messages.bad_entry import (
+    HEAD_BYTES,
+    MAX_RAW_BYTES,
+    MAX_RAW_FIELDS,
+    cut_of,
+    digest_of,
+    pack_raw,
+    unpack_raw,
+)
 from fillstream.libs.common.runtime.stage import EMPTY_DIGEST, Entry, Outputs
 
 
@@ -85,3 +93,40 @@ def test_an_entry_comes_back_from_dead_byte_for_byte_however_many_fields_it_has(
     packed = pack_raw(fields)
     assert unpack_raw({b"data": b"{}", **packed}) == fields
     assert len(packed) == (count if count <= 1000 else 1), "a Lua call takes only so many"
+
+
+def test_an_entry_of_the_largest_size_goes_to_dead_whole() -> None:
+    fields = {b"data": b"x" * (MAX_RAW_BYTES - 4)}
+    assert unpack_raw(pack_raw(fields)) == fields
+    assert cut_of(pack_raw(fields)) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {b"data": b"x" * MAX_RAW_BYTES},
+        {b"n" * MAX_RAW_BYTES: b"v"},
+        {b"a": b"1", b"b" * 4000: b"y" * MAX_RAW_BYTES, b"c": b"z"},
+        {b"%d" % n: b"v" * 4 for n in range(100_000)},
+        {b"": b"x" * MAX_RAW_BYTES, b"more": b""},
+    ],
+)
+def test_of_a_larger_one_the_beginning_goes_with_its_size_and_digest(fields: dict[bytes, bytes]) -> None:
+    packed = pack_raw(fields)
+    cut = cut_of(packed)
+    assert cut is not None
+    assert cut.size == sum(len(name) + len(value) for name, value in fields.items()) > MAX_RAW_BYTES
+    assert (cut.fields, cut.blake2b) == (len(fields), digest_of(fields))
+    assert sum(len(name) + len(value) for name, value in packed.items()) < 2 * HEAD_BYTES
+    assert len(packed) <= 103, "a Lua call takes only so many"
+    kept = list(cut.head.items())
+    assert kept[:-1] == list(fields.items())[: len(kept) - 1], "whole, but for the last"
+    for whole, head in zip(list(fields.items())[len(kept) - 1], kept[-1], strict=True):
+        assert whole.startswith(head)
+    assert unpack_raw(packed) == {}
+
+
+def test_the_digest_tells_what_is_a_name_and_what_a_value() -> None:
+    told = [digest_of(each) for each in ({b"ab": b"c"}, {b"a": b"bc"}, {b"abc": b""}, {b"a": b"b", b"c": b""})]
+    assert len({*told}) == 4
+    assert digest_of({b"ab": b"c"}) == "4826ed043ab3cdec576d8541fa5d5a80", "published: it may not change"

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.libs.common.messages.topology import low_water_key
+from fillstream.libs.common.messages.topology import lapsed_key, low_water_key
+from fillstream.libs.common.runtime.claims import Kept, Lapse
 from fillstream.libs.common.runtime.options import Retention
-from fillstream.libs.common.runtime.trim import Kept, Trimmer, cut, look, memory_limit, trim
+from fillstream.libs.common.runtime.trim import Trimmer, cut, look, memory_limit, trim
 
 NOW_S = 1_000
 
@@ -22,6 +23,9 @@ class Stream:
         self.marks = marks
         self.groups = groups or {}
         self.trimmed_to: str | None = None
+        self.lapsed: dict[bytes, bytes] = {}
+        self.unread: dict[str, str] = {}
+        """The first entry behind an id, where that is asked for."""
         self.there = True
         self.left = 28
 
@@ -30,8 +34,23 @@ class Stream:
         return int(self.there)
 
     def hgetall(self, key: str) -> dict[bytes, bytes]:
+        if key == lapsed_key("events.{a0}"):
+            return dict(self.lapsed)
         assert key == low_water_key("events.{a0}") == "events.{a0}.low"
         return {reader.encode(): mark.encode() for reader, mark in self.marks.items()}
+
+    def hset(self, key: str, reader: str, told: bytes) -> None:
+        assert key == lapsed_key("events.{a0}")
+        self.lapsed[reader.encode()] = told
+
+    def hdel(self, key: str, reader: str) -> None:
+        assert key == lapsed_key("events.{a0}")
+        del self.lapsed[reader.encode()]
+
+    def xrange(self, stream: str, after: str, upto: str, count: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        assert (stream, after[0], upto, count) == ("events.{a0}", "(", "+", 1)
+        first = self.unread.get(after[1:])
+        return [(first.encode(), {})] if first else []
 
     def time(self) -> tuple[int, int]:
         return NOW_S, 999_999
@@ -101,7 +120,7 @@ def test_a_stream_that_is_not_there_yet_is_left_alone() -> None:
 
 
 def of_a_hundred_seconds(**needs: str) -> Kept:
-    return Kept("events.{a0}", 100_000, 200_000, needs)
+    return Kept("events.{a0}", 100_000, 200_000, needs, {})
 
 
 @pytest.mark.parametrize(
@@ -122,7 +141,7 @@ def test_what_the_server_uses_too_much_goes_from_the_oldest_on(excess: float, ol
 
 def test_a_burst_within_one_millisecond_can_be_cut() -> None:
     stream: Any = Stream({})
-    cut(stream, Kept("events.{a0}", 100_000, 100_000, {}), 0, 0.5)
+    cut(stream, Kept("events.{a0}", 100_000, 100_000, {}, {}), 0, 0.5)
     assert stream.trimmed_to == "100001-0"
 
 
@@ -142,7 +161,7 @@ def test_nothing_goes_that_somebody_needs_and_who_it_is_is_told() -> None:
 def test_what_a_stream_keeps_and_for_whom() -> None:
     stream: Any = Stream({"positions": "50-0"}, {"positions": ("40-0", None), "a user's": ("45-0", "30-1")})
     found = look(stream, "events.{a0}", ["positions", "analytics"])
-    assert found == Kept("events.{a0}", 1, 999_999, {"positions": "40-0", "analytics": "0-0", "a user's": "30-1"})
+    assert found == Kept("events.{a0}", 1, 999_999, {"positions": "40-0", "analytics": "0-0", "a user's": "30-1"}, {})
 
 
 @pytest.mark.parametrize(("maxmemory", "configured", "limit"), [(0, 0, 0), (9, 0, 9), (0, 7, 7), (9, 7, 7), (5, 7, 5)])
@@ -186,8 +205,9 @@ class Seen:
         self.kept.append((kept, sizes, now_ms))
 
 
-def trimmer(server: Any, seen: Seen) -> Trimmer:
-    retention = Retention(retention_s=600, retention_memory_share=Decimal("0.5"), max_memory_bytes=0)
+def trimmer(server: Any, seen: Seen, most_s: int = 0) -> Trimmer:
+    share = Decimal("0.8")
+    retention = Retention(600, Decimal("0.5"), 0, max_reader_lag_s=most_s, max_reader_memory_share=share)
     return Trimmer(server, "orders", {"events.{a0}": ("orders",)}, retention, seen)
 
 
@@ -251,3 +271,84 @@ def test_where_memory_may_not_be_asked_for_age_alone_counts(caplog: pytest.LogCa
     made.sweep(at_once=True)
     assert server.trimmed_to == "400000-0"
     assert caplog.text.count("INFO memory refused") == 1
+
+
+# ---------------------------------------------------------------------------------------------- readers that are away
+
+
+def test_a_reader_that_is_too_far_behind_is_waited_for_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    server, seen = Server(used=40, maxmemory=100, orders="900000-0", analytics="50000-0"), Seen()
+    server.unread = {"50000-0": "60000-0"}
+    made = trimmer(server, seen, most_s=940)
+    made.sweep()
+    assert server.trimmed_to == "50000-0", "940 s behind, and no more"
+    made = trimmer(server, seen, most_s=939)
+    server.trimmed_to = None
+    made.sweep()
+    assert server.trimmed_to == "400000-0"
+    assert "analytics loses its claim at 50000-0" in caplog.text
+    assert "it is 940 s behind, and messaging.max_reader_lag_s is 939" in caplog.text
+    kept = look(server, "events.{a0}", ["orders"])
+    assert kept is not None
+    assert kept.needs == {"orders": "900000-0"}
+    why = "it is 940 s behind, and messaging.max_reader_lag_s is 939"
+    assert kept.lapsed == {"analytics": Lapse("50000-0", 1_000_000, why)}
+    made.sweep(at_once=True)
+    assert caplog.text.count("loses its claim") == 1, "it is said once"
+
+
+def test_a_claim_counts_again_once_its_reader_has_moved() -> None:
+    server, seen = Server(used=40, maxmemory=100, orders="900000-0", analytics="50000-0"), Seen()
+    server.unread = {"50000-0": "60000-0"}
+    trimmer(server, seen, most_s=100).sweep()
+    server.marks["analytics"] = "390000-0"
+    server.trimmed_to = None
+    trimmer(server, seen, most_s=900).sweep()
+    assert server.trimmed_to == "390000-0"
+    assert server.lapsed == {}
+
+
+def test_what_is_known_of_a_group_that_was_destroyed_is_forgotten() -> None:
+    server, seen = Server(used=40, maxmemory=100, orders="900000-0"), Seen()
+    server.groups, server.unread = {"backtest": ("50000-0", None)}, {"50000-0": "60000-0"}
+    trimmer(server, seen, most_s=100).sweep()
+    assert [*server.lapsed] == [b"backtest"]
+    server.groups = {}
+    trimmer(server, seen, most_s=100).sweep()
+    assert server.lapsed == {}
+
+
+def test_a_stage_is_waited_for_however_long_and_nobody_loses_what_it_holds_as_well() -> None:
+    server, seen = Server(used=250, maxmemory=100, orders="50000-0", analytics="50000-0"), Seen()
+    server.unread = {"50000-0": "60000-0"}
+    trimmer(server, seen, most_s=1).sweep()
+    assert (server.trimmed_to, server.lapsed) == ("50000-0", {})
+
+
+def test_on_a_quiet_stream_the_newest_entry_is_no_lag() -> None:
+    """It had read everything, nothing came for ten minutes, and then one entry."""
+    server, seen = Server(used=40, maxmemory=100, orders="900000-0", analytics="50000-0"), Seen()
+    server.unread = {"50000-0": "999999-0"}
+    trimmer(server, seen, most_s=100).sweep()
+    assert (server.trimmed_to, server.lapsed) == ("50000-0", {})
+
+
+@pytest.mark.parametrize(
+    ("used", "unread_ms", "lapses"), [(81, 939_000, True), (80, 939_000, False), (81, 941_000, False)]
+)
+def test_when_memory_is_nearly_full_a_minute_is_too_long(used: int, unread_ms: int, lapses: bool) -> None:
+    server, seen = Server(used=used, maxmemory=100, orders="990000-0", analytics="900000-0"), Seen()
+    server.unread = {"900000-0": f"{unread_ms}-0"}
+    trimmer(server, seen).sweep()
+    assert [*server.lapsed] == ([b"analytics"] if lapses else [])
+    if lapses:
+        assert (
+            b"Redis uses 81 of 100 bytes, above messaging.max_reader_memory_share (0.8)" in server.lapsed[b"analytics"]
+        )
+
+
+def test_an_id_ahead_of_the_clock_makes_nobody_late() -> None:
+    server, seen = Server(used=40, maxmemory=100, orders="999000-0", analytics="999000-0"), Seen()
+    server.unread = {"999000-0": "18446744073709551615-0"}
+    trimmer(server, seen, most_s=100).sweep()
+    assert server.lapsed == {}
