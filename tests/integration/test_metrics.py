@@ -20,7 +20,6 @@ SERVICES = tuple(each.name for each in PROGRAMS)
 AAPL = 1
 PATIENCE_S = 15.0
 QUIET = {
-    "fillstream_reconnects_total": "no connection breaks here",
     "fillstream_lag_entries": "nobody is behind on a quiet desk",
     "fillstream_stream_lag_entries": "nobody is behind on a quiet desk",
     "fillstream_downstream_lag_entries": "nobody is behind on a quiet desk",

@@ -88,7 +88,7 @@ class SnapshotCopy:
     @property
     def where(self) -> str:
         """Where it is, for sentences."""
-        return f"the copy at {self._key} in Redis"
+        return _where(self._key)
 
     # ------------------------------------------------------------------------------------------------- reading
 
@@ -121,32 +121,10 @@ class SnapshotCopy:
             self._client.hdel(self._key, HEADER)
 
     def _header(self) -> _Header:
-        raw = self._client.hget(self._key, HEADER)
-        if raw is None:
-            raise SnapshotError(f"{self.where} is not there any more")
-        try:
-            header = _Header(**json.loads(raw))
-            id_key(header.id)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise SnapshotError(f"{self.where}: no header: {error}") from error
-        if header.format != FORMAT:
-            raise SnapshotError(f"{self.where}: format {header.format}, this version reads {FORMAT}")
-        return header
+        return _header_at(self._client, self._key)
 
     def _read(self, header: _Header) -> bytes:
-        unpacked, pieces = zlib.decompressobj(), []
-        for number in range(header.chunks):
-            chunk = self._client.hget(self._key, f"{header.generation}/{number}")
-            if chunk is None:
-                raise SnapshotError(f"{self.where}: chunk {number} of {header.chunks} is missing; damaged")
-            try:
-                pieces.append(unpacked.decompress(chunk))
-            except zlib.error as error:
-                raise SnapshotError(f"{self.where}: chunk {number} of {header.chunks}: {error}; damaged") from error
-        content = b"".join(pieces)
-        if (len(content), blake2b(content, digest_size=16).hexdigest()) != (header.size, header.blake2b):
-            raise SnapshotError(f"{self.where}: {len(content)} bytes do not hash to what its header says; damaged")
-        return content
+        return _content_at(self._client, self._key, header)
 
     # ------------------------------------------------------------------------------------------------- writing
 
@@ -161,15 +139,10 @@ class SnapshotCopy:
         """
         content = self._store.path(snapshot_id).read_bytes()
         chunks = [*packed(content)]
-        total = sum(map(len, chunks))
-        generation = f"{snapshot_id}.{self._log.epoch}"
         self._drop_others()
-        self._check_room(total)
-        seconds, microseconds = self._client.time()
-        header = _Header(
-            FORMAT, snapshot_id, generation, len(chunks), total, len(content),
-            blake2b(content, digest_size=16).hexdigest(), seconds * 1000 + microseconds // 1000,
-        )  # fmt: skip
+        self._check_room(sum(map(len, chunks)))
+        header = _header_of(self._client, snapshot_id, self._log.epoch, chunks, content)
+        generation = header.generation
         try:
             for number, chunk in enumerate(chunks):
                 self._client.hset(self._key, f"{generation}/{number}", chunk)
@@ -217,6 +190,82 @@ def packed(content: bytes) -> Iterator[bytes]:
     pending += packer.flush()
     for start in range(0, len(pending), CHUNK_BYTES):
         yield bytes(pending[start : start + CHUNK_BYTES])
+
+
+def _where(key: str) -> str:
+    return f"the copy at {key} in Redis"
+
+
+def _header_of(client: Any, snapshot_id: str, epoch: int, chunks: Sequence[bytes], content: bytes) -> _Header:
+    seconds, microseconds = client.time()
+    return _Header(
+        FORMAT, snapshot_id, f"{snapshot_id}.{epoch}", len(chunks), sum(map(len, chunks)), len(content),
+        blake2b(content, digest_size=16).hexdigest(), seconds * 1000 + microseconds // 1000,
+    )  # fmt: skip
+
+
+def _header_at(client: Any, key: str) -> _Header:
+    raw = client.hget(key, HEADER)
+    if raw is None:
+        raise SnapshotError(f"{_where(key)} is not there any more")
+    try:
+        header = _Header(**json.loads(raw))
+        id_key(header.id)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SnapshotError(f"{_where(key)}: no header: {error}") from error
+    if header.format != FORMAT:
+        raise SnapshotError(f"{_where(key)}: format {header.format}, this version reads {FORMAT}")
+    return header
+
+
+def _content_at(client: Any, key: str, header: _Header) -> bytes:
+    unpacked, pieces = zlib.decompressobj(), []
+    for number in range(header.chunks):
+        chunk = client.hget(key, f"{header.generation}/{number}")
+        if chunk is None:
+            raise SnapshotError(f"{_where(key)}: chunk {number} of {header.chunks} is missing; damaged")
+        try:
+            pieces.append(unpacked.decompress(chunk))
+        except zlib.error as error:
+            raise SnapshotError(f"{_where(key)}: chunk {number} of {header.chunks}: {error}; damaged") from error
+    content = b"".join(pieces)
+    if (len(content), blake2b(content, digest_size=16).hexdigest()) != (header.size, header.blake2b):
+        raise SnapshotError(f"{_where(key)}: {len(content)} bytes do not hash to what its header says; damaged")
+    return content
+
+
+def read_copy(client: redis.Redis, key: str) -> tuple[str, bytes] | None:
+    """Return where a copy stands and the bytes of its snapshot's file; None where there is none.
+
+    Args:
+        client: a connection.
+        key: see `Topology.copy`.
+
+    Raises:
+        SnapshotError: it is not whole, or was replaced meanwhile.
+    """
+    raw: Any = client
+    if not raw.hexists(key, HEADER):
+        return None
+    header = _header_at(raw, key)
+    return header.id, _content_at(raw, key, header)
+
+
+def put_copy(client: redis.Redis, key: str, snapshot_id: str, content: bytes) -> None:
+    """Leave a copy where none is, of a desk that does not run.
+
+    Args:
+        client: a connection.
+        key: see `Topology.copy`.
+        snapshot_id: where it stands.
+        content: the bytes of its file.
+    """
+    raw: Any = client
+    chunks = [*packed(content)]
+    header = _header_of(raw, snapshot_id, 0, chunks, content)
+    for number, chunk in enumerate(chunks):
+        raw.hset(key, f"{header.generation}/{number}", chunk)
+    raw.hset(key, HEADER, json.dumps(asdict(header)))
 
 
 class JoinedSnapshots:

@@ -154,6 +154,23 @@ class Runner:
         if configuration is not None:
             self.log.append(configuration)
 
+    def prove(self) -> Checkpoint:
+        """Rebuild the state up to the checkpoint and compare the output hash; takes nothing and changes nothing.
+
+        Returns: the checkpoint.
+
+        Raises:
+            RecoveryError: as `recover` does, whatever somebody accepted.
+            TopologyDiffers: the desk has other partition counts.
+        """
+        story = self._judged()
+        found = story.checkpoint or Checkpoint()
+        self._load(found)
+        self._check_release(found)
+        self._check_reach(found, story)
+        self._replay(found)
+        return found
+
     def _look(self) -> Story:
         """Return what Redis tells of this stage, once it agrees with what the volume tells, or somebody accepted it."""
         try:

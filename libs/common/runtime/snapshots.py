@@ -68,6 +68,43 @@ class _Header:
     desk: str = ""
 
 
+def folder_of(data_dir: Path, stage: str, inbox: str) -> Path:
+    """Return the folder of a stage partition's snapshots: `snapshots/orders-0`, `snapshots/engine-SIM-0`.
+
+    Args:
+        data_dir: of the process.
+        stage: its name.
+        inbox: the name of the stream it reads: the engines of two venues have partitions of the same number.
+    """
+    return data_dir / "snapshots" / "-".join([stage, *(inbox.split(".")[1:] or ["0"])])
+
+
+def parse_snapshot(path: str, content: bytes, stage: str, partition: int) -> Snapshot:
+    """Return what the bytes of a snapshot's file say.
+
+    Args:
+        path: where they are from, for sentences.
+        content: the bytes.
+        stage: whose it must be.
+        partition: likewise.
+
+    Raises:
+        SnapshotError: they are not a snapshot of this stage, or not whole.
+    """
+    head, _, state = content.partition(b"\n")
+    try:
+        header = _Header(**json.loads(head))
+    except (ValueError, TypeError) as error:
+        raise SnapshotError(f"{path}: no snapshot header: {error}") from error
+    if header.format != FORMAT:
+        raise SnapshotError(f"{path}: format {header.format}, this version reads {FORMAT}")
+    if (header.stage, header.partition) != (stage, partition):
+        raise SnapshotError(f"{path}: of {header.stage} {header.partition}, not of {stage} {partition}")
+    if (len(state), blake2b(state, digest_size=16).hexdigest()) != (header.bytes, header.blake2b):
+        raise SnapshotError(f"{path}: {len(state)} bytes do not hash to what the header says; damaged")
+    return Snapshot(header.id, bytes.fromhex(header.digest), header.entries, state, header.release, header.desk)
+
+
 class SnapshotStore:
     """The snapshots of one stage partition, in a folder of their own.
 
@@ -189,23 +226,8 @@ class SnapshotStore:
         return self.folder / f"{snapshot_id}{SUFFIX}"
 
     def parse(self, path: str, content: bytes) -> Snapshot:
-        """Return what the bytes of a snapshot's file say; `path` is where they are from, for sentences.
-
-        Raises:
-            SnapshotError: they are not a snapshot of this stage, or not whole.
-        """
-        head, _, state = content.partition(b"\n")
-        try:
-            header = _Header(**json.loads(head))
-        except (ValueError, TypeError) as error:
-            raise SnapshotError(f"{path}: no snapshot header: {error}") from error
-        if header.format != FORMAT:
-            raise SnapshotError(f"{path}: format {header.format}, this version reads {FORMAT}")
-        if (header.stage, header.partition) != (self._stage, self._partition):
-            raise SnapshotError(f"{path}: of {header.stage} {header.partition}, not of {self._stage} {self._partition}")
-        if (len(state), blake2b(state, digest_size=16).hexdigest()) != (header.bytes, header.blake2b):
-            raise SnapshotError(f"{path}: {len(state)} bytes do not hash to what the header says; damaged")
-        return Snapshot(header.id, bytes.fromhex(header.digest), header.entries, state, header.release, header.desk)
+        """See `parse_snapshot`: of this stage."""
+        return parse_snapshot(path, content, self._stage, self._partition)
 
     def set_aside(self, snapshot_id: str) -> None:
         """Rename one so that it counts no more; renamed back, it does again."""

@@ -24,8 +24,9 @@ from typing import Any, Protocol, cast
 import redis
 
 from fillstream.libs.common.messages.stages import STAGES
-from fillstream.libs.common.messages.topology import id_key, id_ms, low_water_key
+from fillstream.libs.common.messages.topology import id_key, id_ms
 from fillstream.libs.common.runtime.claims import Claims, Kept, told_lapses
+from fillstream.libs.common.runtime.holds import marks_of
 from fillstream.libs.common.runtime.options import Retention
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def look(client: redis.Redis, stream: str, readers: Iterable[str]) -> Kept | Non
     """
     if not client.exists(stream):  # a reader may leave its mark before the first entry
         return None
-    raw: dict[bytes, bytes] = cast(Any, client.hgetall(low_water_key(stream)))
+    raw = marks_of(client, stream)
     needs = {reader: NOTHING_READ for reader in readers}
     needs |= {reader.decode(): mark.decode() for reader, mark in raw.items()}
     groups: list[dict[str, Any]] = cast(Any, client.xinfo_groups(stream))

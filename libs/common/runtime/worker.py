@@ -43,7 +43,7 @@ from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.server_checks import ServerRefused, refuse_or_warn
 from fillstream.libs.common.runtime.server_clock import ServerClock
 from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
-from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore
+from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore, folder_of
 from fillstream.libs.common.runtime.stage import Entry, latencies_of
 from fillstream.libs.common.runtime.ticker import Ticker
 from fillstream.libs.common.runtime.waiting import UNREACHABLE, wait_for_redis
@@ -121,9 +121,7 @@ class Worker(threading.Thread):
         if stage.inbox == SIGNALS:  # who reads signals brings the function that publishes them
             load_functions(client)
         self._log = RedisLog(client, self._options.topology, stage.name, stage.inbox)
-        # By what it reads: the engines of two venues have partitions of the same number.
-        place = stage.inbox.split(".")[1:] or [str(stage.partition)]
-        folder = self._options.data_dir / "snapshots" / "-".join([stage.name, *place])
+        folder = folder_of(self._options.data_dir, stage.name, stage.inbox)
         self._store = SnapshotStore(folder, stage.name, stage.partition)
         copy = SnapshotCopy(
             self._aside, self._log, self._options.topology.copy(stage.name, stage.inbox), self._store,
