@@ -358,7 +358,11 @@ class Outcome:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     folder: Path = tmp_path_factory.mktemp("bad-input")
-    with running(folder) as stack, redis.Redis.from_url(stack.redis_url) as client:
+    # A server elsewhere may take fields as large as it likes.
+    with (
+        running(folder, redis_args=("--proto-max-bulk-len", "64mb")) as stack,
+        redis.Redis.from_url(stack.redis_url) as client,
+    ):
         outcome = Outcome(stack, client)
         outcome.publish()
         yield outcome

@@ -39,6 +39,7 @@ def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path))
     monkeypatch.setenv("FILLSTREAM_DATABASE__SNAPSHOT_EVERY_ENTRIES", "100")
+    monkeypatch.setenv("FILLSTREAM_DATABASE__COPY_EVERY_S", "1")
     monkeypatch.setenv("FILLSTREAM_MESSAGING__RETENTION_S", "0")
     return load_settings()
 
@@ -100,6 +101,17 @@ def saved(store: SnapshotStore, ms: int, state: bytes) -> Snapshot:
     return snapshot
 
 
+def fill(client: redis.Redis, folder: Path) -> None:
+    """Send 5 000 entries, with a snapshot after each fifth: enough that the first one has gone."""
+    store = SnapshotStore(folder / "snapshots" / "adder-0", "adder", 0)
+    for _ in range(5):
+        send(client, 1_000)
+        until(
+            lambda: store.ids()[:1] == [client.xinfo_stream(INBOX)["last-generated-id"].decode()],  # type: ignore[index]
+            "a snapshot at the end",
+        )
+
+
 # ------------------------------------------------------------------------------------------------- a lost volume
 
 
@@ -107,7 +119,7 @@ def test_a_stage_whose_folder_is_lost_goes_on_from_the_copy(
     client: redis.Redis, start: Callable[[Adder], Worker], tmp_path: Path
 ) -> None:
     worker = start(Adder())
-    send(client, 5_000)
+    fill(client, tmp_path)
     until(lambda: client.xlen(INBOX) < 5_000, "the log to be trimmed below the copy")
     stop(worker)
     shutil.rmtree(tmp_path / "snapshots")
@@ -121,7 +133,7 @@ def test_a_damaged_copy_and_a_lost_folder_are_told_by_both_their_names(
     client: redis.Redis, start: Callable[[Adder], Worker], tmp_path: Path, log: RedisLog
 ) -> None:
     worker = start(Adder())
-    send(client, 5_000)
+    fill(client, tmp_path)
     until(lambda: client.xlen(INBOX) < 5_000, "the log to be trimmed below the copy")
     stop(worker)
     shutil.rmtree(tmp_path / "snapshots")

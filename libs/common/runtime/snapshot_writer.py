@@ -106,6 +106,7 @@ class SnapshotWriter(threading.Thread):
                 if wanted is None and self._stop_asked:
                     return
                 if wanted is None:
+                    self._try_to_let_go()
                     self.try_to_trim()
                     continue
                 self._try_to_save(wanted)
@@ -167,19 +168,37 @@ class SnapshotWriter(threading.Thread):
             beside.unlink(missing_ok=True)
         self.saved_at, self.saved_id, self.saved_entries = time.monotonic(), snapshot.id, snapshot.entries
         self.last_error = ""
-        self._copy_if_due(snapshot.id)
-        needed = oldest_needed(self._store.ids(), self._copy.ids())
-        if needed is not None and not self._copy_at_risk:
-            self._log.mark(self._client, needed)
+        self._let_go()
         self.took_s = time.monotonic() - began
         self.try_to_trim(at_once=True)
 
-    def _copy_if_due(self, snapshot_id: str) -> None:
-        """Copy a snapshot off the volume if it is time to; not to have done so harms nobody yet: the log stays."""
-        now = time.monotonic()
-        waited = self._copy_every_s if self.copied_at is None else now - self.copied_at
-        if waited < self._copy_every_s and not self.trimmer.held_by_snapshots and not self._last:
+    def _let_go(self) -> None:
+        """Copy the newest snapshot off the volume if it is time to, and let go of the log below what is kept."""
+        if self._copy_is_due:
+            self._copy_newest(self.saved_id)
+        needed = oldest_needed(self._store.ids(), self._copy.ids())
+        if needed is not None and not self._copy_at_risk:
+            self._log.mark(self._client, needed)
+
+    @property
+    def _copy_is_due(self) -> bool:
+        if not self.saved_id or self.copied_id == self.saved_id:
+            return False
+        waited = self._copy_every_s if self.copied_at is None else time.monotonic() - self.copied_at
+        return waited >= self._copy_every_s or self.trimmer.held_by_snapshots or self._last
+
+    def _try_to_let_go(self) -> None:
+        """Copy what a stage that went quiet left uncopied."""
+        if not self._copy_is_due:
             return
+        try:
+            self._let_go()
+        except redis.exceptions.RedisError as error:
+            logger.error("snapshot %s not copied: %s", self.saved_id, error)
+            self._metrics.snapshot_errors.inc()
+
+    def _copy_newest(self, snapshot_id: str) -> None:
+        """Copy a snapshot off the volume; not to have done so harms nobody yet: the log stays."""
         try:
             self._copy.write(snapshot_id)
             self._copy_at_risk = True
