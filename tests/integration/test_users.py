@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 import redis
 from redis.exceptions import NoPermissionError
@@ -13,11 +16,12 @@ from fillstream.client import Client
 from fillstream.libs.common.messages.access import USERS
 from fillstream.libs.common.messages.stages import PROGRAMS, STAGES
 from fillstream.libs.common.messages.topology import Topology, lapsed_key, low_water_key
+from fillstream.libs.common.process.settings import load_settings
 from fillstream.libs.common.runtime.continuity import Page
 from fillstream.stack.stack import LocalStack
 from fillstream.tools.dead_letters import CannotRedrive, letters, redrive
 from fillstream.tools.recover import accept, stopped
-from fillstream.tools.status import states
+from fillstream.tools.status import StageState, states
 from tests.conftest import until
 from tests.support.busy_desk import Load
 from tests.support.users import NOBODY, PASSWORDS, ServerOfUsers, server_of_users
@@ -151,78 +155,109 @@ def test_a_wrong_password_is_refused(server: ServerOfUsers) -> None:
         other.ping()
 
 
-def test_a_whole_desk_runs_with_every_service_as_its_own_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two partitions of each kind, a prefix, snapshots, copies, trimming all the time, a restart, an accepted loss."""
+class DeskOfUsers:
+    """A whole desk whose services are users of their own, on a server of its own."""
+
+    def __init__(self, folder: Path, server: ServerOfUsers, environ: dict[str, str]) -> None:
+        self.environ = environ
+        self.operator, self.client, self.admin = (server.as_user(name) for name in ("operator", "client", NOBODY))
+        self.server = server
+        self._folder = folder
+        self.topology = load_settings().topology()
+
+    @contextmanager
+    def running(self) -> Iterator[LocalStack]:
+        """Run every service."""
+        users = {each.name: self.server.url(each.name) for each in PROGRAMS}
+        with LocalStack(
+            self._folder, redis_url=self.server.url(NOBODY), base_port=0, environ=self.environ, users=users
+        ) as stack:
+            stack.wait_ready()
+            yield stack
+
+    def states(self) -> list[StageState]:
+        """Return how it is, as the operator sees it."""
+        return states(self.operator, self.topology)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing waits to be read."""
+        return all(each.is_live and not each.lag for each in self.states())
+
+    def was_trimmed(self, name: str) -> bool:
+        """Whether entries went from a stream's beginning."""
+        info: Any = self.admin.xinfo_stream(self.topology.key(name))
+        return bool(info["entries-added"] > info["length"])
+
+    def has_lapsed(self, reader: str) -> bool:
+        """Whether the claim of a reader counts no more."""
+        return any(hold.reader == reader and hold.lapsed for each in self.states() for hold in each.holds)
+
+    def accept_everything(self) -> list[tuple[str, Page]]:
+        """Accept, as the operator, what has stopped every stage."""
+        found = [one for one in stopped(self.operator, self.topology) if one.can_be_accepted]
+        for one in found:
+            accept(self.operator, self.topology, one, "me", "a trial")
+        return [(one.process, one.page) for one in found]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeskOfUsers]:
+    """Yield a desk with two partitions of each kind and a prefix, which takes snapshots and trims all the time."""
     told = {
         "MESSAGING__TOPIC_PREFIX": "our/desk:", "MESSAGING__ACCOUNT_PARTITIONS": "2",
         "MESSAGING__SYMBOL_PARTITIONS": "2", "MESSAGING__RETENTION_S": "0", "DATABASE__SNAPSHOT_EVERY_S": "1",
-        "DATABASE__COPY_EVERY_S": "1", "DATABASE__SNAPSHOT_EVERY_ENTRIES": "50", "MESSAGING__MAX_READER_LAG_S": "5",
+        "DATABASE__COPY_EVERY_S": "1", "DATABASE__SNAPSHOT_EVERY_ENTRIES": "50",
     }  # fmt: skip
     environ = {f"FILLSTREAM_{name}": value for name, value in told.items()}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     with server_of_users(tmp_path / "redis", "our/desk:") as server:
-        users = {each.name: server.url(each.name) for each in PROGRAMS}
-        operator, admin = server.as_user("operator"), server.as_user(NOBODY)
-
-        def desk() -> LocalStack:
-            return LocalStack(
-                tmp_path / "data", redis_url=server.url(NOBODY), base_port=0, environ=environ, users=users
-            )
-
-        with desk() as stack:
-            stack.wait_ready()
-            topology = stack.settings.topology()
-            admin.xgroup_create(topology.signals, "backtest", "0")
-            Load(stack, seed=7, accounts=("demo", "default", "a")).run(150, {})
-            seen = server.as_user("operator")
-            until(lambda: all(each.is_live and not each.lag for each in states(seen, topology)), "a quiet desk")
-            with Client(server.url("client"), topology) as client:
-                outcome = client.wait_for(client.signal("AAPL", "BUY", 1))
-                assert outcome.events
-            client = server.as_user("client")
-            bad = client.xadd(topology.signals, {"symbol": "AAPL", "side": "HOLD"}).decode()
-            [it] = until(
-                lambda: [each for each in letters(operator, topology, 9) if each.letter["entry_id"] == bad], "it"
-            )
-            changes = {"side": "BUY", "quantity": "1"}
-            with pytest.raises(NoPermissionError):
-                redrive(client, topology, it, changes)
-            assert redrive(operator, topology, it, changes)
-            with pytest.raises(CannotRedrive, match="was re-driven before"):
-                redrive(operator, topology, it, changes)
-            admin.acl_log_reset()  # of what the client tried
-            until(lambda: "backtest" in [hold.reader for each in states(seen, topology) for hold in each.holds
-                                         if hold.lapsed], "a claim to lapse")  # fmt: skip
-            trimmed = until(
-                lambda: [each for each in map(topology.key, ("signals", "orders.0", "commands.SIM.0"))
-                         if admin.xinfo_stream(each)["max-deleted-entry-id"] or _first(admin, each)],
-                "trimming",
-            )  # fmt: skip
-            assert trimmed
-        environ.pop("FILLSTREAM_MESSAGING__MAX_READER_LAG_S")  # analytics is away for longer than that below
-        monkeypatch.delenv("FILLSTREAM_MESSAGING__MAX_READER_LAG_S")
-        # What has stopped is accepted by the operator, and the stage does its repairs as its own user.
-        admin.delete(topology.desk)
-        [*found] = [one for one in stopped(operator, topology) if one.can_be_accepted]
-        assert found
-        for one in found:
-            accept(operator, topology, one, "me", "a trial")
-        with desk() as stack:
-            stack.wait_ready()
-            assert {name for name, each in stack.processes.items() if each.restarts} == set()
-        # And of a stream whose ids are ahead of the clock, the stage makes another.
-        admin.xadd(topology.signals, {"symbol": "AAPL"}, id=f"{2**60}-0")
-        [ahead] = stopped(operator, topology)
-        assert (ahead.process, ahead.page) == ("signals", Page.TIME_AHEAD)
-        accept(operator, topology, ahead, "me", "a trial")
-        with desk() as stack:
-            stack.wait_ready()
-            assert Client(server.url("client"), topology).signal("AAPL", "BUY", 1)
-        assert server.refusals() == []
+        yield DeskOfUsers(tmp_path / "data", server, environ)
 
 
-def _first(client: redis.Redis, stream: str) -> bool:
-    """Whether entries went from a stream's beginning."""
-    info = client.xinfo_stream(stream)
-    return bool(info["entries-added"] > info["length"])
+def test_a_whole_desk_runs_with_every_service_as_its_own_user(desk: DeskOfUsers) -> None:
+    desk.environ["FILLSTREAM_MESSAGING__MAX_READER_LAG_S"] = "5"
+    desk.admin.xgroup_create(desk.topology.signals, "backtest", "0", mkstream=True)
+    with desk.running() as stack:
+        Load(stack, seed=7, accounts=("demo", "default", "a")).run(150, {})
+        until(desk.is_quiet, "a quiet desk")
+        with Client(desk.server.url("client"), desk.topology) as client:
+            assert client.wait_for(client.signal("AAPL", "BUY", 1)).events
+        until(lambda: desk.has_lapsed("backtest"), "a claim to lapse")
+        # A node of a stream at a time, and an account's partition may have less.
+        for names in (["signals"], ["orders.0", "orders.1"], ["commands.SIM.0"], ["events.0", "events.1"]):
+            until(lambda names=names: any(map(desk.was_trimmed, names)), f"{names} to be trimmed")  # type: ignore[misc]
+        assert {name for name, each in stack.processes.items() if each.restarts} == set()
+    assert desk.server.refusals() == []
+
+
+def test_the_operator_accepts_what_stopped_a_desk_and_each_stage_repairs_what_is_its_own(desk: DeskOfUsers) -> None:
+    with desk.running() as stack:
+        Load(stack, seed=7).run(50, {})
+        until(desk.is_quiet, "a quiet desk")
+    desk.admin.delete(desk.topology.desk)
+    assert {page for _, page in desk.accept_everything()} == {Page.MARKER_GONE}
+    with desk.running() as stack:
+        until(desk.is_quiet, "a quiet desk")
+    # Of a stream whose ids are ahead of the clock, the stage makes another.
+    desk.admin.xadd(desk.topology.signals, {"symbol": "AAPL"}, id=f"{2**60}-0")
+    assert desk.accept_everything() == [("signals", Page.TIME_AHEAD)]
+    with desk.running() as stack, Client(desk.server.url("client"), desk.topology) as client:
+        assert client.wait_for(client.signal("AAPL", "BUY", 1)).events
+    assert desk.server.refusals() == []
+
+
+def test_the_operator_sends_dead_letters_again_and_a_client_may_not(desk: DeskOfUsers) -> None:
+    for stream in ("signals", "orders.1", "commands.SIM.0", "events.0"):
+        told = orjson.dumps({"stream": stream, "reason": "bad_value", "text": "side: must be BUY or SELL"})
+        desk.admin.xadd(desk.topology.dead, {"data": told, "raw:side": "HOLD"})
+    *inboxes, journal = letters(desk.operator, desk.topology, 9)
+    for it in inboxes:
+        with pytest.raises(NoPermissionError):
+            redrive(desk.client, desk.topology, it, {})
+        assert redrive(desk.operator, desk.topology, it, {})
+        with pytest.raises(CannotRedrive, match="was re-driven before"):
+            redrive(desk.operator, desk.topology, it, {})
+        assert desk.admin.xlen(desk.topology.key(it.letter["stream"])) == 1
+    with pytest.raises(NoPermissionError):
+        redrive(desk.operator, desk.topology, journal, {})
