@@ -11,6 +11,9 @@ from typing import Final
 
 from fillstream.libs.common.runtime.continuity import Page
 
+_RESTORE: Final = "`fillstream restore DIR` on an empty server makes the whole desk of that moment (docs/backup.md)"
+_BACKUP: Final = f"a backup: {_RESTORE}"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -40,7 +43,7 @@ PAGES: Final[dict[Page, Entry]] = {
         "Nothing yet, if only this key went. Its output hash is: the next fold cannot be compared with what was"
         " committed.",
         (
-            "a backup of before the deletion, restored as a whole, if nothing of worth has happened since",
+            f"a backup of before the deletion, if nothing of worth has happened since: {_RESTORE}",
             "the stage's consumer group on its inbox, which moved along with the checkpoint: accept",
         ),
         "The checkpoint is made again from the stage's consumer group and its snapshots. The output hash begins anew.",
@@ -54,7 +57,7 @@ PAGES: Final[dict[Page, Entry]] = {
         (
             "the right server: look at REDIS_URL, messaging.host and the server's `dir` and `appendonly`",
             "the server's own files: stop it, put `appendonlydir` back, start it",
-            "a backup, restored as a whole",
+            _BACKUP,
         ),
         "A new desk begins on this server with nothing. The old snapshots are set aside (`*.lost`), not deleted. Orders"
         " that work at a venue outside are not known to it.",
@@ -67,7 +70,7 @@ PAGES: Final[dict[Page, Entry]] = {
         " Of `commands…`: orders that the desk believes to be at the venue. Of `orders…`: answers of the venue, fills"
         " included. Of `events…`: what positions are made of, so that they are wrong from here on.",
         (
-            "a backup that still has them, restored as a whole",
+            f"a backup that still has them: {_RESTORE}",
             "for signals: the clients, which may publish the same signal_id again without harm",
             "for the others: nobody has them. Compare with the venue, then accept and correct",
         ),
@@ -78,7 +81,7 @@ PAGES: Final[dict[Page, Entry]] = {
         "Somebody deleted or renamed the stream, the server evicted it, or it was started from an older file.",
         "Every entry that was not read, and the log that recovery folds again: only snapshots are left.",
         (
-            "the server's own files, or a backup, restored as a whole",
+            f"the server's own files, or a backup: {_RESTORE}",
             "for signals: the clients, which may publish the same signal_id again without harm",
         ),
         "The stage goes on with what is in the stream now. It can recover only from a snapshot at its checkpoint: stop"
@@ -104,7 +107,7 @@ PAGES: Final[dict[Page, Entry]] = {
         " forgot.",
         (
             "the newer append-only file: stop everything, put it back, start again",
-            "a newer backup, restored as a whole",
+            f"a newer backup: {_RESTORE}",
         ),
         "Snapshots of what is lost are set aside (`*.lost`), and the stage goes on from where Redis stands. Accept for"
         " every stage that says so; analytics' database may hold rows of the lost time.",
@@ -135,7 +138,7 @@ PAGES: Final[dict[Page, Entry]] = {
         "Somebody deleted or renamed it, the server evicted it, or it was started from an older file.",
         "What the stage behind had not read, and the history that analytics had not read.",
         (
-            "the server's own files, or a backup, restored as a whole",
+            f"the server's own files, or a backup: {_RESTORE}",
             "analytics' database, for the history: `fillstream sql`",
         ),
         "The stage writes on to a new stream. The stage that reads it stops as well (inbox-gone) and needs a word of"
@@ -160,7 +163,7 @@ PAGES: Final[dict[Page, Entry]] = {
         " books; of positions, the positions.",
         (
             "the volume of before: snapshots are files `ID.snapshot` in the data folder, one folder a stage",
-            "a backup, restored as a whole",
+            _BACKUP,
         ),
         "Of the signals stage alone, whose state is the memory of which signals came before: it begins with what it has"
         " of it, and hears a signal that is sent again as a new one; the orders stage still knows its client_order_id."
