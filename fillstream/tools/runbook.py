@@ -25,6 +25,7 @@ class Entry:
         lost: what is lost, or may be.
         sources: from where it can be had again, the best first.
         accepting: what the stage does when the loss is accepted; empty where that helps nothing.
+        analytics: what it is when analytics stops there, and its way on; empty where it never does.
     """
 
     title: str
@@ -32,6 +33,7 @@ class Entry:
     lost: str
     sources: tuple[str, ...]
     accepting: str = ""
+    analytics: str = ""
 
 
 PAGES: Final[dict[Page, Entry]] = {
@@ -61,6 +63,12 @@ PAGES: Final[dict[Page, Entry]] = {
         ),
         "A new desk begins on this server with nothing. The old snapshots are set aside (`*.lost`), not deleted. Orders"
         " that work at a venue outside are not known to it.",
+        analytics=(
+            "Its database has rows of a desk, and this Redis knows none. With the right server, or a backup restored, "
+            "it goes on by itself. Where a new desk begins, move its file away (`database.path`, and the `.wal` "
+            "beside it) and start it again. It is made anew from the streams, as far back as they reach, and tells "
+            "what they no longer have."
+        ),
     ),
     Page.ENTRIES_LOST: Entry(
         "Entries were trimmed or deleted before the stage had read them",
@@ -75,6 +83,10 @@ PAGES: Final[dict[Page, Entry]] = {
             "for the others: nobody has them. Compare with the venue, then accept and correct",
         ),
         "The stage counts them as lost, goes on with the next one that is there, and the journal says so.",
+        analytics=(
+            "Entries went before it had read them. `python -m fillstream.services.analytics accept-gaps` notes them "
+            "in the table `gaps`, and it goes on behind them; every answer says what it lacks."
+        ),
     ),
     Page.INBOX_GONE: Entry(
         "The stream that a stage reads is gone, or not the one it was",
@@ -111,6 +123,12 @@ PAGES: Final[dict[Page, Entry]] = {
         ),
         "Snapshots of what is lost are set aside (`*.lost`), and the stage goes on from where Redis stands. Accept for"
         " every stage that says so; analytics' database may hold rows of the lost time.",
+        analytics=(
+            "It has read more than Redis has: its database has rows of what the log does not know any more. When the "
+            "stages go on from where Redis stands, move its file away (`database.path`, and the `.wal` beside it) and "
+            "start it again. It is made anew from the streams, as far back as they reach, and tells what they no "
+            "longer have."
+        ),
     ),
     Page.MARKER_GONE: Entry(
         "The key `desk` is gone",
@@ -118,6 +136,7 @@ PAGES: Final[dict[Page, Entry]] = {
         "The desk's name and its partition counts, which the checkpoints and the settings still have.",
         ("the stages' checkpoints: accept",),
         "The marker is made again from this stage's checkpoint and the partition counts of its settings.",
+        analytics="It waits for nobody: start it again when the marker is there.",
     ),
     Page.OTHER_DESK: Entry(
         "The volume of a stage is of another desk",
@@ -126,6 +145,11 @@ PAGES: Final[dict[Page, Entry]] = {
         "Nothing yet: nothing was written.",
         ("the right volume", "the right REDIS_URL and messaging.topic_prefix"),
         "The volume's snapshots are set aside (`*.lost`), and the stage recovers from the log, as far as it reaches.",
+        analytics=(
+            "Its database has rows of another desk, and rows of two are never mixed. Name the right Redis or the "
+            "right file; for a new desk, move its file away (`database.path`, and the `.wal` beside it) and start it "
+            "again. It is made anew from the streams, as far back as they reach, and tells what they no longer have."
+        ),
     ),
     Page.OTHER_RELEASE: Entry(
         "Another release decided what this one would have to fold again",
@@ -189,6 +213,7 @@ def markdown(page: Page) -> str:
     way_on = "It cannot be accepted: there is nothing that the stage could go on with."
     if entry.accepting:
         way_on = f"{entry.accepting}\n\n{_ACCEPTING}"
+    of_analytics = f"\n## When it is analytics that stops\n\n{entry.analytics}\n" if entry.analytics else ""
     return f"""# {entry.title}
 
 *{page.value}: a stage ended with exit code 71 and has changed nothing.*
@@ -208,7 +233,7 @@ def markdown(page: Page) -> str:
 ## Accepting it
 
 {way_on}
-"""
+{of_analytics}"""
 
 
 _ACCEPTING = """```sh
