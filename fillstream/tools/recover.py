@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import redis
 
-from fillstream.libs.common.messages.stages import Place, places, process_name
+from fillstream.libs.common.messages.stages import STAGES, Place, places, process_name
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.acceptance import Acceptance, can_be_accepted
 from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Volume, judge
@@ -42,8 +42,8 @@ class Stopped:
 
     @property
     def can_be_accepted(self) -> bool:
-        """Whether the stage could go on without what is lost."""
-        return can_be_accepted(self.page, self.stage)
+        """Whether the stage could go on without what is lost; a reader's way on is in its sentence."""
+        return self.stage in STAGES and can_be_accepted(self.page, self.stage)
 
 
 def stopped(client: redis.Redis, topology: Topology) -> list[Stopped]:
@@ -64,6 +64,10 @@ def _stopped(client: redis.Redis, topology: Topology) -> Iterator[Stopped]:
     raw: Any = client
     for place in places(topology):
         if place.inbox is None:
+            reader = _told(raw, topology, place)
+            if reader is not None:
+                name = process_name(place)
+                yield Stopped(name, place.program.name, reader.page, reader.text, reader.entry, None)
             continue
         found = _told(raw, topology, place) or _judged(client, topology, place)
         if found is not None:

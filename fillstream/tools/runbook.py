@@ -11,6 +11,9 @@ from typing import Final
 
 from fillstream.libs.common.runtime.continuity import Page
 
+_RESTORE: Final = "`fillstream restore DIR` on an empty server makes the whole desk of that moment (docs/backup.md)"
+_BACKUP: Final = f"a backup: {_RESTORE}"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -22,6 +25,7 @@ class Entry:
         lost: what is lost, or may be.
         sources: from where it can be had again, the best first.
         accepting: what the stage does when the loss is accepted; empty where that helps nothing.
+        analytics: what it is when analytics stops there, and its way on; empty where it never does.
     """
 
     title: str
@@ -29,6 +33,7 @@ class Entry:
     lost: str
     sources: tuple[str, ...]
     accepting: str = ""
+    analytics: str = ""
 
 
 PAGES: Final[dict[Page, Entry]] = {
@@ -40,7 +45,7 @@ PAGES: Final[dict[Page, Entry]] = {
         "Nothing yet, if only this key went. Its output hash is: the next fold cannot be compared with what was"
         " committed.",
         (
-            "a backup of before the deletion, restored as a whole, if nothing of worth has happened since",
+            f"a backup of before the deletion, if nothing of worth has happened since: {_RESTORE}",
             "the stage's consumer group on its inbox, which moved along with the checkpoint: accept",
         ),
         "The checkpoint is made again from the stage's consumer group and its snapshots. The output hash begins anew.",
@@ -54,10 +59,16 @@ PAGES: Final[dict[Page, Entry]] = {
         (
             "the right server: look at REDIS_URL, messaging.host and the server's `dir` and `appendonly`",
             "the server's own files: stop it, put `appendonlydir` back, start it",
-            "a backup, restored as a whole",
+            _BACKUP,
         ),
         "A new desk begins on this server with nothing. The old snapshots are set aside (`*.lost`), not deleted. Orders"
         " that work at a venue outside are not known to it.",
+        analytics=(
+            "Its database has rows of a desk, and this Redis knows none. With the right server, or a backup restored, "
+            "it goes on by itself. Where a new desk begins, move its file away (`database.path`, and the `.wal` "
+            "beside it) and start it again. It is made anew from the streams, as far back as they reach, and tells "
+            "what they no longer have."
+        ),
     ),
     Page.ENTRIES_LOST: Entry(
         "Entries were trimmed or deleted before the stage had read them",
@@ -67,18 +78,22 @@ PAGES: Final[dict[Page, Entry]] = {
         " Of `commands…`: orders that the desk believes to be at the venue. Of `orders…`: answers of the venue, fills"
         " included. Of `events…`: what positions are made of, so that they are wrong from here on.",
         (
-            "a backup that still has them, restored as a whole",
+            f"a backup that still has them: {_RESTORE}",
             "for signals: the clients, which may publish the same signal_id again without harm",
             "for the others: nobody has them. Compare with the venue, then accept and correct",
         ),
         "The stage counts them as lost, goes on with the next one that is there, and the journal says so.",
+        analytics=(
+            "Entries went before it had read them. `python -m fillstream.services.analytics accept-gaps` notes them "
+            "in the table `gaps`, and it goes on behind them; every answer says what it lacks."
+        ),
     ),
     Page.INBOX_GONE: Entry(
         "The stream that a stage reads is gone, or not the one it was",
         "Somebody deleted or renamed the stream, the server evicted it, or it was started from an older file.",
         "Every entry that was not read, and the log that recovery folds again: only snapshots are left.",
         (
-            "the server's own files, or a backup, restored as a whole",
+            f"the server's own files, or a backup: {_RESTORE}",
             "for signals: the clients, which may publish the same signal_id again without harm",
         ),
         "The stage goes on with what is in the stream now. It can recover only from a snapshot at its checkpoint: stop"
@@ -104,10 +119,16 @@ PAGES: Final[dict[Page, Entry]] = {
         " forgot.",
         (
             "the newer append-only file: stop everything, put it back, start again",
-            "a newer backup, restored as a whole",
+            f"a newer backup: {_RESTORE}",
         ),
         "Snapshots of what is lost are set aside (`*.lost`), and the stage goes on from where Redis stands. Accept for"
         " every stage that says so; analytics' database may hold rows of the lost time.",
+        analytics=(
+            "It has read more than Redis has: its database has rows of what the log does not know any more. When the "
+            "stages go on from where Redis stands, move its file away (`database.path`, and the `.wal` beside it) and "
+            "start it again. It is made anew from the streams, as far back as they reach, and tells what they no "
+            "longer have."
+        ),
     ),
     Page.MARKER_GONE: Entry(
         "The key `desk` is gone",
@@ -115,6 +136,7 @@ PAGES: Final[dict[Page, Entry]] = {
         "The desk's name and its partition counts, which the checkpoints and the settings still have.",
         ("the stages' checkpoints: accept",),
         "The marker is made again from this stage's checkpoint and the partition counts of its settings.",
+        analytics="It waits for nobody: start it again when the marker is there.",
     ),
     Page.OTHER_DESK: Entry(
         "The volume of a stage is of another desk",
@@ -123,6 +145,11 @@ PAGES: Final[dict[Page, Entry]] = {
         "Nothing yet: nothing was written.",
         ("the right volume", "the right REDIS_URL and messaging.topic_prefix"),
         "The volume's snapshots are set aside (`*.lost`), and the stage recovers from the log, as far as it reaches.",
+        analytics=(
+            "Its database has rows of another desk, and rows of two are never mixed. Name the right Redis or the "
+            "right file; for a new desk, move its file away (`database.path`, and the `.wal` beside it) and start it "
+            "again. It is made anew from the streams, as far back as they reach, and tells what they no longer have."
+        ),
     ),
     Page.OTHER_RELEASE: Entry(
         "Another release decided what this one would have to fold again",
@@ -135,7 +162,7 @@ PAGES: Final[dict[Page, Entry]] = {
         "Somebody deleted or renamed it, the server evicted it, or it was started from an older file.",
         "What the stage behind had not read, and the history that analytics had not read.",
         (
-            "the server's own files, or a backup, restored as a whole",
+            f"the server's own files, or a backup: {_RESTORE}",
             "analytics' database, for the history: `fillstream sql`",
         ),
         "The stage writes on to a new stream. The stage that reads it stops as well (inbox-gone) and needs a word of"
@@ -160,7 +187,7 @@ PAGES: Final[dict[Page, Entry]] = {
         " books; of positions, the positions.",
         (
             "the volume of before: snapshots are files `ID.snapshot` in the data folder, one folder a stage",
-            "a backup, restored as a whole",
+            _BACKUP,
         ),
         "Of the signals stage alone, whose state is the memory of which signals came before: it begins with what it has"
         " of it, and hears a signal that is sent again as a new one; the orders stage still knows its client_order_id."
@@ -186,6 +213,7 @@ def markdown(page: Page) -> str:
     way_on = "It cannot be accepted: there is nothing that the stage could go on with."
     if entry.accepting:
         way_on = f"{entry.accepting}\n\n{_ACCEPTING}"
+    of_analytics = f"\n## When it is analytics that stops\n\n{entry.analytics}\n" if entry.analytics else ""
     return f"""# {entry.title}
 
 *{page.value}: a stage ended with exit code 71 and has changed nothing.*
@@ -205,7 +233,7 @@ def markdown(page: Page) -> str:
 ## Accepting it
 
 {way_on}
-"""
+{of_analytics}"""
 
 
 _ACCEPTING = """```sh

@@ -22,11 +22,11 @@ from fillstream.libs.common.runtime.continuity import TopologyDiffers
 from fillstream.libs.common.runtime.exit_codes import EXIT_CANNOT_RECOVER, EXIT_CRASHED, EXIT_SETTINGS
 from fillstream.libs.common.runtime.heartbeat import Heartbeat, put_status
 from fillstream.libs.common.runtime.log import connect
-from fillstream.libs.common.runtime.look import read_marker
 from fillstream.libs.common.runtime.waiting import wait_for_redis
 from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
+from fillstream.services.analytics.read.desk import LogLost, Owner
 from fillstream.services.analytics.read.extent import Extent
-from fillstream.services.analytics.read.reader import LOSSY, LogLost, Reader, public_streams
+from fillstream.services.analytics.read.reader import LOSSY, Reader, public_streams
 from fillstream.services.analytics.schema import SchemaError
 from fillstream.services.analytics.sinks.store import Damaged, Store, StoreError
 from fillstream.services.analytics.sinks.writer import Waiting, Writer
@@ -82,7 +82,8 @@ class Ingest:
         client = connect(self._settings.redis_url)
         if not wait_for_redis(client, self._stop_asked):
             return
-        read_marker(client, self._topology)
+        owner = Owner(client, self._topology, list(self._streams), self._store)
+        owner.check()
         self._writer = Writer(
             self._store,
             connect(self._settings.redis_url),
@@ -94,7 +95,7 @@ class Ingest:
         )
         # A mark that an earlier database left must not let go of what this one has yet to read.
         self._writer.mark(list(self._streams))
-        self._reader = Reader(client, self._streams, self._store.offsets(), self._waiting, self._metrics)
+        self._reader = Reader(client, self._streams, self._store.offsets(), self._waiting, self._metrics, owner)
         self._aside = connect(self._settings.redis_url)
         self._heartbeat = Heartbeat(self._aside, self._topology.status(STAGE), address_of(self._settings))
         self._writer_thread.start()
@@ -128,6 +129,7 @@ class Ingest:
             entries_per_s=round(rate, 1),
             commit_age_s=round(self._metrics.commit_age_s, 1),
             last_error="",
+            page="",
         )
         if not self.ready.is_set():
             self._metrics.live.set(1)
@@ -159,7 +161,8 @@ def die(settings: Settings, error: BaseException) -> None:
         logger.error("unexpected", exc_info=error)
     logger.critical("analytics ends: %s", " ".join(text.split()))
     try:
-        tell(connect(settings.redis_url), settings, state="crashed", last_error=text)
+        why = {"page": error.page.value, "stopped_by": error.text} if isinstance(error, LogLost) else {"page": ""}
+        tell(connect(settings.redis_url), settings, state="crashed", last_error=text, **why)
     except Exception as second:
         logger.critical("and Redis could not be told: %s", second)
     sys.stderr.flush()

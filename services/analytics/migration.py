@@ -16,6 +16,7 @@ from fillstream.libs.common.messages.topology import id_key
 from fillstream.services.analytics.numbers import PRECISION, Number, Scales
 from fillstream.services.analytics.query.views import views
 from fillstream.services.analytics.schema import (
+    DESK,
     FORMAT,
     GAPS,
     GAPS_NUMBERS,
@@ -57,7 +58,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, wanted: Scales) -> Scales:
     connection.execute("BEGIN TRANSACTION")
     try:
         was_there = _types(connection, "journals")
-        for statement in (SCHEMA_FORMAT, OFFSETS, GAPS, JOURNALS):
+        for statement in (SCHEMA_FORMAT, DESK, OFFSETS, GAPS, JOURNALS):
             connection.execute(statement)
         for name in GAPS_NUMBERS:
             connection.execute(f"ALTER TABLE gaps ADD COLUMN IF NOT EXISTS {name} BIGINT")

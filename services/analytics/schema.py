@@ -237,6 +237,8 @@ GAPS = (
 """What the log no longer had when analytics got there, each with the sentence that said so."""
 GAPS_NUMBERS = ("from_seq", "upto_seq")
 """Which of a journal's numbers are missing, null of other streams and where nothing came behind the gap yet."""
+DESK = "CREATE TABLE IF NOT EXISTS desk (id VARCHAR)"
+"""Whose rows these are: the desk's id, committed with the first rows; none in a file of 0.2.0 and before."""
 JOURNALS = "CREATE TABLE IF NOT EXISTS journals (stream VARCHAR PRIMARY KEY, seq BIGINT, id VARCHAR)"
 """The last row of each stream that numbers its events, committed with it."""
 SCHEMA_FORMAT = "CREATE TABLE IF NOT EXISTS schema_format (format BIGINT)"

@@ -343,3 +343,17 @@ def test_any_entries_come_back_from_a_file_as_they_were(told: list[tuple[int, in
         path.write_bytes(content[:-9])
         with pytest.raises(Damaged):
             [*records.read(path)]
+
+
+def test_a_server_that_the_settings_name_is_the_one_that_is_asked(
+    desk: LittleDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container: nobody names a URL, and the host of the settings is another machine."""
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__HOST", "127.0.1.1")
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__PORT", "1")
+    monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "data" / "valkey").mkdir()
+    code, _, text = run("backup", tmp_path / "backup")
+    assert code == 3, text
+    assert "127.0.1.1:1" in text
+    assert not (tmp_path / "backup").exists()

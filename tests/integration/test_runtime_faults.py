@@ -26,7 +26,9 @@ from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.runtime.worker import Worker
 from fillstream.services.analytics.metrics import AnalyticsMetrics
+from fillstream.services.analytics.read.desk import Owner
 from fillstream.services.analytics.read.reader import READ_BYTES, Reader
+from fillstream.services.analytics.sinks.store import Store
 from fillstream.services.analytics.sinks.writer import Waiting
 from tests.conftest import until
 from tests.support.adder import INBOX, Adder
@@ -225,12 +227,14 @@ def test_an_entry_larger_than_a_batch_may_be_comes_alone(client: redis.Redis, lo
     assert lengths == [[1], [2 * BATCH_BYTES], [1]]
 
 
-def test_analytics_takes_large_entries_a_few_at_a_time(client: redis.Redis, redis_url: str) -> None:
+def test_analytics_takes_large_entries_a_few_at_a_time(client: redis.Redis, redis_url: str, tmp_path: Path) -> None:
     send(client, 40)
     for _ in range(100):
         send(client, 1, 1024 * 1024)
     waiting = Waiting()
-    reader = Reader(connect(redis_url), {INBOX: "signals"}, {}, waiting, AnalyticsMetrics())
+    own = connect(redis_url)
+    owner = Owner(own, Topology(), [INBOX], Store(tmp_path / "rows.duckdb"))
+    reader = Reader(own, {INBOX: "signals"}, {}, waiting, AnalyticsMetrics(), owner)
     while reader.read[INBOX].entries < 140:
         reader.read_once()
         assert sum(len(raw[1][1]) for chunk in waiting.take() for raw in chunk.entries if raw[1]) <= 2 * READ_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from fillstream.tools.backup.folder import Manifest
     from fillstream.tools.backup.restore import Proof
 
+VALKEY = "valkey"
+"""The folder of the embedded server, in the data folder of a local desk."""
+LOCAL = ("localhost", "127.0.0.1", "::1")
 WAIT_S = 60.0
 """How long a server may take to load its log."""
 
@@ -65,10 +69,10 @@ def backup(
     home = _home(desk, data_dir)
     sources = Sources(
         home,
-        (home / desk.settings.database.path.name if home else desk.settings.database.path),
+        _database(desk, home),
         [each for each in (file, *companions(file)) if each.exists()],
     )
-    with _server(desk, home, json) as client:
+    with _server(desk, _stopped_at(desk, home), json) as client:
         try:
             manifest = back_up(client, desk.topology, folder, sources, _tells(json))
         except (BackupFailed, Damaged) as error:
@@ -91,14 +95,16 @@ def restore(
     fillstream restore backups/monday --data-dir data-new && fillstream up --data-dir data-new
     fillstream restore /mnt/backups/2026-01-05 --redis-url redis://redis:6379/0
 
-    A server that has a desk is refused. Without --redis-url, an embedded one is started in the data folder for as
+    A server that has a desk is refused. Where nobody names one, an embedded one is started in the data folder for as
     long. The exit code is 0 when every stage is proved, and 1 when something does not fit, which is said.
     """
     from fillstream.cli.target import find_target
     from fillstream.libs.common.runtime.server_checks import ServerRefused
+    from fillstream.stack.extras import has_analytics
     from fillstream.tools.backup.records import Damaged
     from fillstream.tools.backup.restore import NotRestored, Places, check_topology, opened, prove
     from fillstream.tools.backup.restore import restore as put_back
+    from fillstream.tools.doctor import CONTAINER_VARIABLE
 
     desk = find_target(config, redis_url)
     tell = _tells(json)
@@ -106,9 +112,11 @@ def restore(
         tell("comparing every file with the manifest")
         manifest = opened(folder)
         check_topology(desk.topology, manifest)
-        home = _home(desk, data_dir) if data_dir or not desk.was_named else None
-        where = Places(home, home / desk.settings.database.path.name if home else None)
-        with _server(desk, home, json) as client:
+        home = _home(desk, data_dir)
+        is_container = os.environ.get(CONTAINER_VARIABLE) == "1"
+        takes_database = home is not None or (is_container and has_analytics())
+        where = Places(home, _database(desk, home) if takes_database else None)
+        with _server(desk, home if _is_of_this_machine(desk) and not desk.told else None, json) as client:
             put_back(client, desk.settings, folder, manifest, where, tell)
             proofs = [*prove(client, desk.settings, folder, manifest, tell)]
     except (NotRestored, Damaged, ServerRefused) as error:
@@ -120,22 +128,30 @@ def restore(
         raise typer.Exit(Exit.NO)
 
 
+def _is_of_this_machine(desk: Target) -> bool:
+    """Whether the desk is `fillstream up`'s, or would be: nobody named another server."""
+    return desk.told is not None or (not desk.was_named and desk.settings.messaging.host in LOCAL)
+
+
 def _home(desk: Target, data_dir: Path | None) -> Path | None:
     """Return the data folder of the desk, where it is on this machine."""
-    if data_dir is not None:
-        return data_dir
-    return None if desk.was_named and not desk.told else desk.settings.database.data_dir
+    return data_dir or (desk.settings.database.data_dir if _is_of_this_machine(desk) else None)
+
+
+def _database(desk: Target, home: Path | None) -> Path:
+    """Return where analytics has its file, if that is on this machine."""
+    return home / desk.settings.database.path.name if home else desk.settings.database.path
 
 
 @contextmanager
 def _server(desk: Target, home: Path | None, json: bool) -> Iterator[redis.Redis]:
-    """Yield a connection to the desk's server; to one that is started for as long where a local desk is stopped."""
+    """Yield a connection to the desk's server, or to one that is started for as long in the folder of a local desk."""
     from fillstream.libs.common.messages.stages import places, process_name
     from fillstream.libs.common.runtime.log import connect
     from fillstream.libs.common.runtime.waiting import wait_for_redis
     from fillstream.stack.stack import LocalStack
 
-    if desk.was_named or desk.told or home is None:
+    if home is None:
         with connect(desk.redis_url) as client:
             client.ping()
             yield client
@@ -148,6 +164,12 @@ def _server(desk: Target, home: Path | None, json: bool) -> Iterator[redis.Redis
     ):
         wait_for_redis(client, limit_s=WAIT_S)
         yield client
+
+
+def _stopped_at(desk: Target, home: Path | None) -> Path | None:
+    """Return the data folder of a local desk that is stopped, whose server has to be started; None of another desk."""
+    stopped = desk.told is None and _is_of_this_machine(desk)
+    return home if stopped and home is not None and (home / VALKEY).is_dir() else None
 
 
 def _tells(json: bool) -> Callable[[str], None]:

@@ -86,6 +86,7 @@ def _accept(
 
 
 def _explain(found: list[Stopped]) -> None:
+    from fillstream.libs.common.messages.stages import STAGES
     from fillstream.tools.runbook import PAGES
 
     out = console()
@@ -100,8 +101,10 @@ def _explain(found: list[Stopped]) -> None:
             lines.append(f"{each.waits.who} has accepted it ({each.waits.reason}): start {each.process} again")
         elif each.can_be_accepted:
             lines += [f"Accepting it: {page.accepting}", f'  fillstream recover --accept {each.process} --reason "…"']
-        else:
+        elif each.stage in STAGES:
             lines.append("It cannot be accepted: there is nothing that the stage could go on with.")
+        elif page.analytics:
+            lines.append(f"Analytics: {page.analytics}")
         out.print("\n".join(f"  {line}" if line else "" for line in lines), markup=False, soft_wrap=True)
 
 

@@ -196,7 +196,7 @@ class Repairs:
             raise RecoveryError(
                 Page.CHECKPOINT_GONE,
                 f"{self._name}: {self._checkpoint} is gone, and so is the consumer group {self._stage} of"
-                f" {self._inbox}, which tells where it stood. Restore a backup.",
+                f" {self._inbox}, which tells where it stood. Restore a backup (`fillstream restore`).",
             )
         at, entries = stands
         fields: dict[str, Any] = {

@@ -3,7 +3,7 @@
 Flows in: a state's bytes with the stream id it stands at and the output hash there. Flows out: the same, checked.
 Never touches Redis; never overwrites a file in place.
 
-One file a snapshot: a line of JSON (what it is, where it stands, a hash of the rest), then the state. It is written
+One file a snapshot: a line of JSON (what it is, where it stands, a hash of all that), then the state. It is written
 beside its place, synced and renamed. The newest few are kept, so that one unreadable file costs a longer fold, no more.
 """
 
@@ -11,20 +11,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import blake2b
 from pathlib import Path
 
 from fillstream.libs.common.messages.topology import id_key
 from fillstream.libs.common.runtime.release import UNNOTED
 
-FORMAT = 1
+FORMAT = 2
+"""Its hash covers the header as well."""
+_FIRST_FORMAT = 1
+"""Of 0.1.0 and 0.2.0: the hash is of the state alone."""
 KEEP = 3
 OWNER = "desk.json"
 """The file that says whose a folder is: it is there before the first snapshot."""
 SUFFIX = ".snapshot"
 LOST_SUFFIX = ".lost"
+_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
+_DIGEST = re.compile(r"([0-9a-f]{2})*", re.ASCII)
 PIECE_BYTES = 16 * 1024 * 1024
 """Written at a time."""
 
@@ -94,15 +100,45 @@ def parse_snapshot(path: str, content: bytes, stage: str, partition: int) -> Sna
     head, _, state = content.partition(b"\n")
     try:
         header = _Header(**json.loads(head))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise SnapshotError(f"{path}: no snapshot header: {error}") from error
-    if header.format != FORMAT:
+    if header.format not in (_FIRST_FORMAT, FORMAT):
         raise SnapshotError(f"{path}: format {header.format}, this version reads {FORMAT}")
+    if problem := _misfit(header):
+        raise SnapshotError(f"{path}: no snapshot header: {problem}")
     if (header.stage, header.partition) != (stage, partition):
         raise SnapshotError(f"{path}: of {header.stage} {header.partition}, not of {stage} {partition}")
-    if (len(state), blake2b(state, digest_size=16).hexdigest()) != (header.bytes, header.blake2b):
+    if (len(state), _hash(header, state)) != (header.bytes, header.blake2b):
         raise SnapshotError(f"{path}: {len(state)} bytes do not hash to what the header says; damaged")
+    if header.format != _FIRST_FORMAT and _dumped(header) != head:
+        raise SnapshotError(f"{path}: its header is not as it was written; damaged")
     return Snapshot(header.id, bytes.fromhex(header.digest), header.entries, state, header.release, header.desk)
+
+
+def _misfit(header: _Header) -> str:
+    """Return which field is not what it must be; nothing when all are."""
+    for each in fields(header):
+        value = getattr(header, each.name)
+        if type(value).__name__ != each.type:
+            return f"{each.name}: {value!r} is no {each.type}"
+    if not _ID.fullmatch(header.id):
+        return f"id: {header.id!r} is no id of an entry"
+    if not _DIGEST.fullmatch(header.digest):
+        return f"digest: {header.digest!r} is no output hash"
+    return ""
+
+
+def _dumped(header: _Header) -> bytes:
+    return json.dumps(asdict(header)).encode()
+
+
+def _hash(header: _Header, state: bytes) -> str:
+    """Return what a file hashes to: header and state; of the first format, the state alone."""
+    digest = blake2b(digest_size=16)
+    if header.format != _FIRST_FORMAT:
+        digest.update(_dumped(replace(header, blake2b="")) + b"\n")
+    digest.update(state)
+    return digest.hexdigest()
 
 
 class SnapshotStore:
@@ -185,12 +221,12 @@ class SnapshotStore:
         """
         header = _Header(
             FORMAT, self._stage, self._partition, snapshot.id, snapshot.digest.hex(), snapshot.entries,
-            len(snapshot.state), blake2b(snapshot.state, digest_size=16).hexdigest(), snapshot.release,
-            snapshot.desk,
+            len(snapshot.state), "", snapshot.release, snapshot.desk,
         )  # fmt: skip
+        header = replace(header, blake2b=_hash(header, snapshot.state))
         state = memoryview(snapshot.state)
         with beside.open("wb") as file:
-            file.write(json.dumps(asdict(header)).encode() + b"\n")
+            file.write(_dumped(header) + b"\n")
             for start in range(0, len(state), PIECE_BYTES):
                 between()
                 file.write(state[start : start + PIECE_BYTES])
@@ -219,7 +255,10 @@ class SnapshotStore:
             content = path.read_bytes()
         except OSError as error:
             raise SnapshotError(f"{path}: cannot be read: {error}") from error
-        return self.parse(str(path), content)
+        found = self.parse(str(path), content)
+        if found.id != snapshot_id:
+            raise SnapshotError(f"{path}: stands at {found.id}, which is not its name; damaged, or renamed")
+        return found
 
     def path(self, snapshot_id: str) -> Path:
         """Return where a snapshot has its place."""

@@ -19,7 +19,9 @@ import redis
 
 from fillstream.libs.common.messages.stages import READERS
 from fillstream.libs.common.messages.topology import KINDS, Topology
+from fillstream.libs.common.runtime.continuity import Page
 from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
+from fillstream.services.analytics.read.desk import AWAY, LogLost, Owner
 from fillstream.services.analytics.read.extent import (
     Extent,
     behind,
@@ -48,10 +50,6 @@ LOSSY = frozenset(name for name, kind in KINDS.items() if kind.lossy)
 """Kinds of streams that are cut by length: what was skipped there is only counted."""
 
 
-class LogLost(Exception):
-    """The log does not hold what is to be read, or what was read: a person must decide."""
-
-
 def public_streams(topology: Topology) -> dict[str, str]:
     """Return the streams that analytics reads, by key, with the kind of each."""
     return {topology.key(name): kind for kind in READERS[STAGE].reads for name in topology.names(kind)}
@@ -66,6 +64,7 @@ class Reader:
         stored: the offsets in the database; a stream without one was never read.
         waiting: where the chunks go.
         metrics: told what was skipped and whether reading is held back.
+        owner: says whose the streams are.
     """
 
     def __init__(
@@ -75,8 +74,10 @@ class Reader:
         stored: Mapping[str, Offset],
         waiting: Waiting,
         metrics: AnalyticsMetrics,
+        owner: Owner,
     ) -> None:
         self._client = client
+        self._owner = owner
         # The library's own callback builds a dict per entry; the raw reply is all we need.
         client.set_response_callback("XREAD", lambda reply, **_: reply)
         self._streams = streams
@@ -98,6 +99,7 @@ class Reader:
             LogLost: see there.
             redis.exceptions.RedisError: the server went away; the next start reads from the offset.
         """
+        self._owner.check()
         self._check_anchors()
         next_look = 0.0
         while not stop.is_set():
@@ -112,8 +114,9 @@ class Reader:
         """Compare the log with what was read of it, and return what it holds.
 
         Raises:
-            LogLost: entries are gone that nobody may drop unread, or Redis has lost what was read.
+            LogLost: entries are gone that nobody may drop unread, Redis has lost what was read, or is another desk's.
         """
+        self._owner.check()
         extents = {}
         for stream, kind in self._streams.items():
             extent, read = extent_of(self._client, stream), self.read[stream]
@@ -122,11 +125,12 @@ class Reader:
             if problem and kind in LOSSY:
                 self.read[stream] = continue_at(extent)
             elif problem:
-                raise LogLost(_lost(stream, problem))
+                raise _lost(stream, problem)
             elif count := trimmed_unread(extent, read):
                 self._skip(stream, continue_at(extent), count, "trimmed")
             elif count := deleted_unread(extent, read):
                 self._skip(stream, Offset(extent.last_id, extent.added), count, "deleted one by one")
+        self._owner.adopt()
         return extents
 
     def read_once(self) -> bool:
@@ -138,6 +142,7 @@ class Reader:
         )  # fmt: skip
         if not reply:
             return True  # it waited already
+        self._owner.check()  # what came may be of a desk that has begun since the last look
         chunks, size = [], 0
         for key, entries in reply:
             stream = key.decode()
@@ -158,7 +163,7 @@ class Reader:
             if stream in self._streams and self._streams[stream] not in LOSSY:
                 problem = check_anchor(self._client, stream, extent_of(self._client, stream), offset)
                 if problem:
-                    raise LogLost(_lost(stream, problem))
+                    raise _lost(stream, problem)
 
     def _skip(self, stream: str, upto: Offset, count: int, how: str) -> None:
         read = self.read[stream]
@@ -166,10 +171,11 @@ class Reader:
         lossy = self._streams[stream] in LOSSY
         if how == "trimmed" and stream in self._stored and not lossy:
             raise LogLost(
+                Page.ENTRIES_LOST,
                 f"{text}. To go on without them, noted in table gaps: "
                 "python -m fillstream.services.analytics accept-gaps. "
                 "Trimming respects analytics' low-water marks for messaging.max_reader_lag_s and until memory is nearly"
-                " full: `fillstream status` says whether it did; if so, look for another XTRIM or MAXLEN"
+                " full: `fillstream status` says whether it did; if so, look for another XTRIM or MAXLEN.",
             )
         self._metrics.skipped(stream, count)
         self.read[stream] = upto
@@ -186,10 +192,10 @@ class Reader:
         return full
 
 
-def _lost(stream: str, problem: str) -> str:
-    return (
-        f"{stream}: {problem}. Restore Redis' append-only file; or, if what it has now is the truth, move the database "
-        "file away and start again: it is made anew from the streams"
+def _lost(stream: str, problem: str) -> LogLost:
+    return LogLost(
+        Page.LOG_REWOUND,
+        f"{stream}: {problem}. Restore Redis' append-only file; or, if what it has now is the truth, {AWAY}.",
     )
 
 

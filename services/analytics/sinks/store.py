@@ -107,6 +107,7 @@ class Store:
 
     Attributes:
         scales: the decimals of its numbers.
+        desk: id of the desk whose rows these are; empty while nothing says so.
         missing: what the log no longer had, by stream; renewed by a commit that notices more.
 
     Raises:
@@ -138,6 +139,8 @@ class Store:
             self._connection.execute("SET lock_configuration = true")
             self.scales = migrate(self._connection, scales or Scales())
             self.missing = self._missing()
+            self.desk = "".join(found for (found,) in self._connection.execute("SELECT id FROM desk").fetchall())
+            self._noted = self.desk
             self._journals = {
                 stream: Numbered(seq, entry_id)
                 for stream, seq, entry_id in self._connection.execute("SELECT * FROM journals").fetchall()
@@ -160,6 +163,10 @@ class Store:
             raise self._damaged(error) from error
         return {stream: Offset(entry_id, entries) for stream, entry_id, entries in rows}
 
+    def belong_to(self, desk: str) -> None:
+        """Take the rows to be of this desk, from the next commit on; for any thread."""
+        self.desk = desk
+
     def commit(self, tables: Mapping[str, list[pa.Table]], offsets: Mapping[str, Offset], gaps: Iterable[Gap]) -> int:
         """Append the tables' rows and move the offsets: all of it or nothing. Return the number of rows.
 
@@ -171,9 +178,13 @@ class Store:
         connection = self._connection
         rows = 0
         gaps = list(gaps)
+        desk = self.desk
         found, stands = self._numbering(tables)
         try:
             connection.execute("BEGIN TRANSACTION")
+            if desk != self._noted:
+                connection.execute("DELETE FROM desk")
+                connection.execute("INSERT INTO desk VALUES (?)", [desk])
             for name, parts in tables.items():
                 rows += self._append(name, pa.concat_tables(parts))
             for gap in gaps:
@@ -189,6 +200,7 @@ class Store:
                     [stream, offset.id, offset.entries],
                 )
             connection.execute("COMMIT")
+            self._noted = desk
             self._journals.update(stands)
             if gaps or found:
                 self.missing = self._missing()

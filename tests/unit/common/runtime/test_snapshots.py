@@ -73,14 +73,18 @@ def rewritten(path: Path, **changed: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": 2}, "format 2, this version reads 1"),
+        ({"format": 3}, "format 3, this version reads 2"),
+        ({"release": "9.9.9"}, "10 bytes do not hash to what the header says; damaged"),
+        ({"entries": "5"}, "no snapshot header: entries: '5' is no int"),
+        ({"digest": "0g"}, "no snapshot header: digest: '0g' is no output hash"),
+        ({"id": "5"}, "no snapshot header: id: '5' is no id of an entry"),
         ({"stage": "signals"}, "of signals 0, not of orders 0"),
         ({"partition": 1}, "of orders 1, not of orders 0"),
         ({"bytes": 11}, "10 bytes do not hash to what the header says; damaged"),
         ({"blake2b": "00" * 16}, "10 bytes do not hash to what the header says; damaged"),
         ({"more": 1}, "no snapshot header: "),
     ],
-    ids=["format", "stage", "partition", "length", "hash", "field"],
+    ids=["format", "release", "entries", "digest", "id", "stage", "partition", "length", "hash", "field"],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_path(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
     store = SnapshotStore(tmp_path, "orders", 0)
