@@ -297,6 +297,24 @@ def test_where_no_snapshot_is_left_of_a_trimmed_log_there_is_no_backup(desk: Lit
     assert again[0] == 0, "the volume has one"
 
 
+def test_right_after_an_upgrade_a_snapshot_of_the_release_before_is_not_enough(
+    desk: LittleDesk, tmp_path: Path
+) -> None:
+    desk.trade(20)
+    desk.snapshot()
+    desk.trade(20)
+    key = desk.topology.checkpoint("orders", "orders.0")
+    with redis.Redis.from_url(desk.url) as client:
+        raw: Any = client
+        stands = raw.hget(key, "id").decode()
+        raw.hset(key, f"release:{stands}1", f"9.9.9 {stands}")
+    code, _, text = run("backup", tmp_path / "backup", "--redis-url", desk.url)
+    assert code == 1
+    assert f"and 9.9.9 decides from {stands} on: it could not start from there" in text
+    desk.snapshot()
+    assert run("backup", tmp_path / "again", "--redis-url", desk.url)[0] == 0
+
+
 def test_a_folder_that_is_not_empty_and_a_server_without_a_desk_are_refused(
     desk: LittleDesk, empty: Server, tmp_path: Path
 ) -> None:

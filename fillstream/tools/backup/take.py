@@ -24,7 +24,7 @@ from fillstream.libs.common.runtime.checkpoint import Checkpoint
 from fillstream.libs.common.runtime.copies import read_copy
 from fillstream.libs.common.runtime.holds import HOLD_MS, hold, release
 from fillstream.libs.common.runtime.look import read_marker
-from fillstream.libs.common.runtime.release import running
+from fillstream.libs.common.runtime.release import BEGINNING, UNNOTED, own_since, running
 from fillstream.libs.common.runtime.snapshots import SUFFIX, Snapshot, SnapshotError, folder_of, parse_snapshot
 from fillstream.tools.backup import records
 from fillstream.tools.backup.database import copy_database
@@ -195,6 +195,8 @@ def _lacking(topology: Topology, moment: Moment, found: dict[str, _Found]) -> st
         snapshot = found[key].snapshot if key in found else None
         if snapshot is not None and id_key(snapshot.id) > id_key(checkpoint.id):
             return f"{process_name(place)}: its snapshot is at {snapshot.id}, and it stands at {checkpoint.id}"
+        if foreign := _decided_elsewhere(checkpoint, snapshot.id if snapshot else BEGINNING):
+            return f"{process_name(place)}: {foreign}"
         if _reaches(checkpoint, snapshot.entries if snapshot else 0, end.added - end.length):
             continue
         begins = f"newest whole snapshot is at {snapshot.id}" if snapshot else "snapshot is nowhere to be found"
@@ -204,6 +206,19 @@ def _lacking(topology: Topology, moment: Moment, found: dict[str, _Found]) -> st
             " missing or damaged: --data-dir names the folder of its snapshots"
         )
     return ""
+
+
+def _decided_elsewhere(checkpoint: Checkpoint, at: str) -> str:
+    """Return a sentence when the release that decides now could not fold again what follows the snapshot."""
+    decides = checkpoint.notes[max(checkpoint.notes, key=id_key)].release if checkpoint.notes else UNNOTED
+    since = own_since(checkpoint.notes, checkpoint.id, decides)
+    if id_key(at) >= id_key(since):
+        return ""
+    return (
+        f"its newest whole snapshot is at {at}, and {decides} decides from {since} on: it could not start from there."
+        " Wait until its copy in Redis is newer (database.copy_every_s), or name the folder of its snapshots with"
+        " --data-dir"
+    )
 
 
 def _reaches(checkpoint: Checkpoint, folded: int, removed: int) -> bool:

@@ -120,11 +120,11 @@ def _misfit(header: _Header) -> str:
     for each in fields(header):
         value = getattr(header, each.name)
         if type(value).__name__ != each.type:
-            return f"{each.name}: {value!r} is no {each.type}"
+            return f"{each.name}: {value!a} is no {each.type}"
     if not _ID.fullmatch(header.id):
-        return f"id: {header.id!r} is no id of an entry"
+        return f"id: {header.id!a} is no id of an entry"
     if not _DIGEST.fullmatch(header.digest):
-        return f"digest: {header.digest!r} is no output hash"
+        return f"digest: {header.digest!a} is no output hash"
     return ""
 
 
