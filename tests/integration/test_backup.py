@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from fillstream.cli.app import app
 from fillstream.libs.common.messages.topology import Topology, id_key, low_water_key
 from fillstream.libs.common.process.settings import Settings, load_settings
+from fillstream.libs.common.runtime.continuity import RecoveryError
 from fillstream.libs.common.runtime.copies import put_copy
 from fillstream.libs.common.runtime.holds import BACKUP, hold, marks_of, release
 from fillstream.libs.common.runtime.log import RedisLog, connect
@@ -28,7 +29,7 @@ from fillstream.libs.common.runtime.trim import trim
 from fillstream.tools.audit import RedisSource, audit
 from fillstream.tools.backup import records
 from fillstream.tools.backup.folder import read_keys, read_manifest, write_keys, write_manifest
-from fillstream.tools.backup.moment import take
+from fillstream.tools.backup.moment import finish_stream, take
 from fillstream.tools.backup.records import Damaged, file_digest
 from fillstream.tools.registry import all_stages
 from tests.support.busy_desk import Load
@@ -257,6 +258,28 @@ def test_a_server_that_is_not_empty_is_refused_and_left_as_it_was(desk: LittleDe
     assert code == 1
     assert "this Redis is not empty" in text
     assert desk.ends() == before
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_of_a_restore_that_was_interrupted_no_stage_starts(
+    desk: LittleDesk, backup: Path, empty: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    left = [None] * after
+
+    def interrupted(*arguments: Any) -> None:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        finish_stream(*arguments)
+
+    monkeypatch.setattr("fillstream.tools.backup.restore.finish_stream", interrupted)
+    done = CliRunner().invoke(app, ["restore", str(backup), "--redis-url", empty.url])
+    assert done.exit_code != 0
+    for stage in all_stages(desk.settings):
+        with connect(empty.url) as own:
+            store = SnapshotStore(folder_of(tmp_path / "new", stage.name, stage.inbox), stage.name, stage.partition)
+            with pytest.raises(RecoveryError, match=r"the key `desk` is gone|marker-gone"):
+                Runner(stage, RedisLog(own, desk.topology, stage.name, stage.inbox), store).recover()
 
 
 def test_settings_of_another_desk_are_refused(

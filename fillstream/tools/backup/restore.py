@@ -4,7 +4,7 @@ Flows in: a backup's folder, a connection to a server without a desk. Flows out:
 folding its log again leads to the output hash that it had committed. Never overwrites anything.
 
 Every file is compared with the manifest before anything is written, what was written is read back, and the marker that
-makes it a desk is written last: a restore that was interrupted leaves no desk that could be started.
+makes it a desk is written last, behind the checkpoints: of a restore that was interrupted no stage starts.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from fillstream.libs.common.runtime.snapshots import (
     folder_of,
     parse_snapshot,
 )
+from fillstream.stack.running import ANALYTICS
 from fillstream.tools.backup import records
 from fillstream.tools.backup.folder import Manifest, SavedStage, check_files, read_keys, read_manifest
 from fillstream.tools.backup.moment import Pairs, copy_keys, finish_stream, hash_keys, stages, stream_names, take
@@ -117,6 +118,10 @@ def restore(
     _check_empty(client, topology)
     _check_places(where, manifest)
     raw: Any = client
+    hashes = read_keys(folder)
+    marker = hashes.pop(topology.desk)
+    # First: a stage that is started meanwhile finds its checkpoint and no marker, and stops.
+    _put_hashes(raw, topology, hashes, keeps_readers=bool(manifest.database and where.database))
     for stream in manifest.streams:
         tell(f"{stream.name}: {stream.entries.count} entries")
         key = topology.key(stream.name)
@@ -134,11 +139,11 @@ def restore(
         if found != stream.entries:
             raise Damaged(f"{stream.name}: the server does not give back what was written")
     _put_files(topology, folder, manifest, where)
-    _put_hashes(raw, topology, read_keys(folder), keeps_readers=bool(manifest.database and where.database))
     now = take(client, topology)
     for stream in manifest.streams:
         if now.streams.get(stream.name) is None or now.streams[stream.name].added != stream.end.added:
             raise Damaged(f"{stream.name}: the server does not say of the stream what was written")
+    raw.hset(topology.desk, mapping=dict(marker))
 
 
 def check_topology(topology: Topology, manifest: Manifest) -> None:
@@ -224,15 +229,13 @@ def _put_files(topology: Topology, folder: Path, manifest: Manifest, where: Plac
 
 
 def _put_hashes(raw: Any, topology: Topology, hashes: dict[str, Pairs], keeps_readers: bool) -> None:
-    """Write the small hashes, the marker last. Marks of readers go where what they have read is not there any more."""
+    """Write the small hashes. Marks of readers go where what they have read is not there any more."""
     marks = {low_water_key(topology.key(name)) for name in stream_names(topology)}
-    for key in sorted(hashes, key=lambda each: each == topology.desk):
-        pairs = hashes[key]
-        if key in marks:
-            kept = {name.encode() for name in STAGES}
-            pairs = [(name, value) for name, value in pairs if name in kept or (keeps_readers and name == b"analytics")]
-        if pairs:
-            raw.hset(key, mapping=dict(pairs))
+    readers = {*STAGES, *([ANALYTICS] if keeps_readers else [])}
+    for key, pairs in hashes.items():
+        kept = [(name, value) for name, value in pairs if key not in marks or name.decode("latin-1") in readers]
+        if kept:
+            raw.hset(key, mapping=dict(kept))
 
 
 # -------------------------------------------------------------------------------------------------------- the proof
