@@ -67,7 +67,7 @@ def desk(analytics: bool, fsync: str) -> Iterator[tuple[str, LocalStack]]:
         arguments = ("--appendfsync", fsync)
         with LocalStack(Path(folder), base_port=0, redis_port=0, redis_args=arguments, without=without) as stack:
             stack.wait_ready()
-            redis.Redis.from_url(stack.redis_url).xadd(T.commands(SIM, 0), {"frame": QUOTE})
+            quote(redis.Redis.from_url(stack.redis_url))
             yield stack.redis_url, stack
 
 
@@ -84,6 +84,11 @@ def paused(stack: LocalStack) -> Iterator[None]:
             each.kill(signal.SIGCONT)
 
 
+def quote(server: redis.Redis) -> None:
+    """Tell the market: what is older than `execution.max_quote_age_ms` is no market any more."""
+    server.xadd(T.commands(SIM, 0), {"frame": QUOTE})
+
+
 def booked(events: redis.Redis) -> int:
     """Return how many position changes there are; quotes add marks, one at most here."""
     return events.xlen(T.positions(0))
@@ -92,6 +97,7 @@ def booked(events: redis.Redis) -> int:
 def throughput(url: str, stack: LocalStack, signals: int) -> dict[str, Any]:
     """Flood the desk with `signals` market orders; return the rate and the CPU each process spent a signal."""
     watch = redis.Redis.from_url(url)
+    quote(watch)
     before, cpu = booked(watch), cpu_seconds(stack)
     publisher = client(url, T.signals, 0, signals, SIGNAL)
     assert publisher.stdout is not None
@@ -131,6 +137,7 @@ def latency(url: str, rate: float, seconds: float) -> dict[str, Any]:
     """Publish at a steady rate; return percentiles from XADD to the position event in another process."""
     watch: Any = redis.Redis.from_url(url)
     count = int(rate * seconds)
+    quote(watch)
     last = watch.xrevrange(T.positions(0), count=1)
     start = last[0][0].decode() if last else "0-0"
     journal = watch.xrevrange(T.events(0), count=1)[0][0].decode()
