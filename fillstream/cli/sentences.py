@@ -27,6 +27,9 @@ def sentence_of(error: Exception) -> tuple[Exit, str] | None:
             return Exit.NO, str(error)
         case NoAnswer():
             return Exit.NO_ANSWER, str(error)
+        case redis.exceptions.NoPermissionError():
+            text = f"Redis: {_clause(error)}: name a user that may, operator for one, by --redis-url (docs/controls.md)"
+            return Exit.NO, text
         case redis.exceptions.RedisError():
             text = f"Redis: {_clause(error)}; is the desk up? `fillstream up` starts one, --redis-url names one"
             return Exit.UNREACHABLE, text
