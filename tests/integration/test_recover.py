@@ -48,6 +48,7 @@ class Desk:
         self.client = connect(url)
         self.raw: Any = self.client
         self.store = SnapshotStore(folder, "signals", 0)
+        self.make: Callable[[], Sequenced] = Sequenced
         self._opened: list[redis.Redis] = [self.client]
 
     def close(self) -> None:
@@ -58,7 +59,7 @@ class Desk:
         """Recover, and fold what is there; tell why not, as the worker does."""
         own, aside = connect(self.url), connect(self.url)
         self._opened += [own, aside]
-        stage = Sequenced()
+        stage = self.make()
         repairs = Repairs(aside, TOPOLOGY, stage.name, stage.inbox, "signals", self.store)
         runner = Runner(stage, RedisLog(own, TOPOLOGY, stage.name, stage.inbox), self.store, repairs=repairs)
         status: dict[str, Any] = {"state": "live", "page": ""}
@@ -366,7 +367,8 @@ def test_entries_ahead_of_the_clock_get_ids_of_now_and_nothing_is_lost(
     desk.stops(Page.TIME_AHEAD)
     assert desk.numbers() == [1, 2]
     word = accept(recover)
-    desk.send(6) if not ahead.startswith("1844") else None
+    if not ahead.startswith("1844"):
+        desk.send(6)
     desk.start()
     accepted(desk, word, Page.TIME_AHEAD)
     desk.send(7)
@@ -380,3 +382,69 @@ def test_entries_ahead_of_the_clock_get_ids_of_now_and_nothing_is_lost(
     assert stands[b"mine"] == before[0], "a group of somebody else's keeps its place"
     assert desk.raw.xinfo_stream("signals")["entries-added"] == len(now)
     assert desk.raw.exists("signals.aside") == 0
+
+
+@pytest.mark.parametrize("what", ["wide", "aside"])
+def test_ids_that_cannot_be_mended_are_left_as_they_are(desk: Desk, recover: Recover, what: str) -> None:
+    desk.send(1)
+    desk.start()
+    if what == "wide":
+        desk.raw.execute_command("XADD", "signals", "*", "n", "2", *[str(word) for word in range(9_000)])
+    else:
+        desk.raw.set("signals.aside", "somebody's")
+    desk.raw.xadd("signals", {"n": 4}, id="99999999999999-0")
+    before = desk.raw.execute_command("XRANGE", "signals", "-", "+")
+    desk.stops(Page.TIME_AHEAD)
+    accept(recover)
+    why = {"wide": "too many fields", "aside": r"signals\.aside is there already"}[what]
+    with pytest.raises(RecoveryError, match=why):
+        desk.start()
+    assert desk.raw.execute_command("XRANGE", "signals", "-", "+") == before
+    assert desk.numbers() == [1]
+
+
+@pytest.mark.parametrize("grown", [0, 1])
+def test_an_older_inbox_that_has_its_group_is_gone_on_from(desk: Desk, recover: Recover, grown: int) -> None:
+    desk.send(1)
+    desk.start()
+    older = desk.raw.dump("signals")
+    desk.send(2)
+    desk.store.save(desk.start().snapshot())
+    desk.raw.restore("signals", 0, older, replace=True)
+    desk.send(*range(3, 3 + grown))  # as many as there were: the next commit sees it
+    desk.stops(Page.INBOX_GONE)
+    accept(recover)
+    desk.send(4)
+    desk.start()
+    assert desk.numbers() == [1, 2, *range(3, 3 + grown), 4]
+
+
+class Counted(Sequenced):
+    """As `Sequenced`, where each number must follow the last one, as events of a journal do."""
+
+    def fold(self, entry: Entry, out: Outputs) -> None:
+        number = int(entry.fields[b"n"])
+        if self.total >= 0 and number != self.total + 1:
+            raise Inconsistent(f"{self.inbox} {entry.id}: n {number} must be {self.total + 1}")
+        self.total = number
+        out.event("orders.0", {"n": number})
+
+    def after_loss(self) -> None:
+        self.total = -1
+
+
+def test_a_loss_among_numbered_entries_is_told_as_one_and_gone_past(desk: Desk, recover: Recover) -> None:
+    desk.make = Counted
+    desk.send(1, 2)
+    desk.store.save(desk.start().snapshot())
+    desk.send(3, 4, 5)
+    lost = desk.raw.xrange("signals")[2][0]
+    desk.raw.xdel("signals", lost)
+    desk.stops(Page.ENTRIES_LOST)  # and not that entry 4 contradicts what the stage knows
+    accept(recover)
+    desk.start()
+    assert desk.numbers() == [1, 2, 4, 5]
+    again = desk.start()
+    assert again.replayed == 2, "and a replay knows of it"
+    desk.send(7)
+    desk.stops(Page.JOURNAL_INCONSISTENT)

@@ -12,8 +12,10 @@ import redis
 from fillstream.libs.common.messages.topology import low_water_key
 from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
+from fillstream.libs.common.runtime.continuity import Page, RecoveryError
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.role import Downstream, Role
+from fillstream.libs.common.runtime.snapshots import SnapshotStore
 from fillstream.libs.common.runtime.trim import trim
 from fillstream.libs.common.runtime.worker import Worker
 from tests.conftest import until
@@ -191,3 +193,24 @@ def test_what_everybody_is_past_is_trimmed(client: redis.Redis) -> None:
 def test_a_stream_that_has_no_entry_yet_is_left_alone(client: redis.Redis) -> None:
     client.hset(low_water_key("stream"), "one", "0-0")
     assert trim(client, "stream", ("one",), retention_s=0) == 0
+
+
+def test_when_the_log_is_not_what_it_was_the_state_is_left_for_the_next_start(
+    client: redis.Redis, start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else may lead to it: the client that cut the log has cut what was read as well."""
+    deaths: list[BaseException] = []
+    monkeypatch.setattr(Worker, "_die", lambda self, error: deaths.append(error))
+    start()
+    send(client, 30)
+    until(lambda: client.xlen("sums") == 30, "the entries to be folded")
+    pipe = client.pipeline(transaction=True)
+    pipe.xadd(INBOX, {"n": "1"})
+    pipe.xtrim(INBOX, maxlen=0, approximate=False)
+    pipe.execute()
+    until(lambda: deaths, "it to be seen")
+    assert isinstance(deaths[0], RecoveryError) and deaths[0].page == Page.ENTRIES_LOST
+    store = SnapshotStore(tmp_path / "snapshots" / "adder-0", "adder", 0)
+    stands = client.hget("checkpoint.adder", "id").decode()  # type: ignore[union-attr]
+    assert store.ids()[0] == stands
+    assert store.load(stands).entries == 30

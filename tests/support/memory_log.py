@@ -18,6 +18,7 @@ from fillstream.libs.common.runtime.continuity import (
     Volume,
     checkpoint_gone,
     judge,
+    judge_count,
     judge_inbox,
     judge_topology,
 )
@@ -192,10 +193,12 @@ class MemoryLog:
             raise Fenced(f"epoch {self._epoch}, claimed by {checkpoint.epoch}")
         return checkpoint
 
-    def missing(self) -> int:
-        checkpoint = self.checkpoint()
-        unread = sum(1 for _ in self.between(checkpoint.id, "9999999999999999-0"))
-        return self.redis.added[self.inbox] - unread - checkpoint.entries - checkpoint.lost
+    def count_again(self) -> None:
+        checkpoint, extent = self.checkpoint(), self.redis.extent(self.inbox)
+        if extent is not None:
+            judge_count(
+                self._name, checkpoint, extent, sum(1 for _ in self.between(checkpoint.id, "9999999999999999-0"))
+            )
 
     def watch(self) -> None:
         checkpoint = self._own()

@@ -149,9 +149,10 @@ class Repairs:
         """Let `entries` and `lost` be as many as were ever appended and are not to be read."""
         assert story.checkpoint is not None
         after = story.checkpoint.id
+        if story.extent is None:
+            self._raw.execute_command("XGROUP", "CREATE", self._inbox, self._stage, "0", "MKSTREAM")
         if story.extent is None or id_key(story.extent.last_id) < id_key(after):
             # What comes next must have an id that the stage has not passed.
-            self._raw.execute_command("XGROUP", "CREATE", self._inbox, self._stage, "0", "MKSTREAM")
             added = story.extent.added if story.extent else 0
             self._raw.execute_command("XSETID", self._inbox, after, "ENTRIESADDED", added)
         added = int(self._raw.xinfo_stream(self._inbox)["entries-added"])
@@ -230,10 +231,23 @@ class Repairs:
         return seconds * 1000 + microseconds // 1000
 
     def _give_ids_of_now(self, story: Story) -> None:
+        """See rebuild.lua.
+
+        Raises:
+            RecoveryError: it changed nothing, and says why.
+        """
         # The slot of the stream's own key, where there are slots.
         limit_ms = self._now_ms() + MAX_AHEAD_MS
         script = lua("rebuild.lua", "extent.lua")
-        self._raw.eval(script, 2, self._inbox, f"{self._inbox}.aside", limit_ms)
+        aside = f"{self._inbox}.aside"
+        found = self._raw.eval(script, 2, self._inbox, aside, limit_ms)
+        if found == b"ASIDE":
+            why = f"{aside} is there already, and is nobody's: look at it, and delete it."
+        elif isinstance(found, bytes):
+            why = f"entry {found.decode()} has too many fields to be written again: delete it (XDEL) if it was read."
+        else:
+            return
+        raise RecoveryError(Page.TIME_AHEAD, f"{self._name}: the ids cannot be mended, {why} Nothing has changed.")
 
     def _leave_it_to_the_runner(self, story: Story) -> None:
         """It quarantines an entry when it comes to it, and begins with what state it has."""

@@ -240,15 +240,40 @@ def judge_inbox(inbox: str, checkpoint: Checkpoint, extent: Extent | None) -> No
     """
     read = checkpoint.entries + checkpoint.lost
     if extent is None or extent.added < read or id_key(extent.last_id) < id_key(checkpoint.id):
-        raise RecoveryError(
-            Page.INBOX_GONE,
-            f"{inbox}: {read} entries up to {checkpoint.id} were read, and the stream is gone, or another of that name:"
-            " it was deleted, or the server was started from an older file.",
-        )
+        raise _inbox_gone(inbox, checkpoint)
     lost = max(extent.removed - read, 0 if extent.following else extent.added - read)
     if lost > 0:
         before = f"before {extent.following}" if extent.following else f"up to {extent.last_id}"
         raise entries_lost(inbox, lost, f"after {checkpoint.id} and {before}")
+
+
+def _inbox_gone(inbox: str, checkpoint: Checkpoint) -> RecoveryError:
+    return RecoveryError(
+        Page.INBOX_GONE,
+        f"{inbox}: {checkpoint.entries + checkpoint.lost} entries up to {checkpoint.id} were read, and the stream is"
+        " gone, or another of that name: it was deleted, or the server was started from an older file.",
+    )
+
+
+def judge_count(inbox: str, checkpoint: Checkpoint, extent: Extent, unread: int) -> None:
+    """Return when what was read and what is there to be read are all that was ever appended.
+
+    Sees what `judge_inbox` cannot: one entry deleted among others, an older stream that has grown again.
+
+    Args:
+        inbox: name of the stream.
+        checkpoint: of its reader.
+        extent: of the stream.
+        unread: how many entries are there after the checkpoint, counted.
+
+    Raises:
+        RecoveryError: they are not.
+    """
+    missing = extent.added - unread - checkpoint.entries - checkpoint.lost
+    if missing > 0:
+        raise entries_lost(inbox, missing, f"after {checkpoint.id}")
+    if missing < 0:
+        raise _inbox_gone(inbox, checkpoint)
 
 
 def entries_lost(inbox: str, lost: int, where: str) -> RecoveryError:

@@ -23,7 +23,7 @@ from redis.retry import Retry
 
 from fillstream.libs.common.messages.topology import Topology, low_water_key
 from fillstream.libs.common.runtime.checkpoint import Checkpoint, parse_checkpoint
-from fillstream.libs.common.runtime.continuity import Story, Volume, checkpoint_gone, judge
+from fillstream.libs.common.runtime.continuity import Story, Volume, checkpoint_gone, judge, judge_count
 from fillstream.libs.common.runtime.look import look
 from fillstream.libs.common.runtime.lua import lua
 from fillstream.libs.common.runtime.release import UNNOTED, running
@@ -152,8 +152,12 @@ class Log(Protocol):
         """Return once the last commit is known to have happened; raises what `commit` raises."""
         ...
 
-    def missing(self) -> int:
-        """Return how many entries were lost unread, counting all that are there; slow, and exact."""
+    def count_again(self) -> None:
+        """Make sure that every entry that was ever appended was read or is there; counts all that are: slow, and exact.
+
+        Raises:
+            RecoveryError: see `judge_count`.
+        """
         ...
 
     def watch(self) -> None:
@@ -447,13 +451,12 @@ class RedisLog:
         if reply != b"OK":
             raise Fenced(self._fenced_text(reply[1]))
 
-    def missing(self) -> int:
-        """See `Log.missing`."""
+    def count_again(self) -> None:
+        """See `Log.count_again`."""
         story = self.look()
-        if story.checkpoint is None or story.extent is None:
-            return 0
-        unread = sum(1 for _ in self.between(story.checkpoint.id, story.extent.last_id))
-        return story.extent.added - unread - story.checkpoint.entries - story.checkpoint.lost
+        if story.checkpoint is not None and story.extent is not None:
+            unread = sum(1 for _ in self.between(story.checkpoint.id, story.extent.last_id))
+            judge_count(self._name, story.checkpoint, story.extent, unread)
 
     def mark(self, client: redis.Redis, entry_id: str) -> None:
         """Leave the stage's low-water mark on its inbox: it needs nothing below this id. For any thread.
@@ -475,9 +478,10 @@ class RedisLog:
 
     def _refused(self, reply: list[Any], batch: Sequence[Entry]) -> None:
         self._refuse(reply)
+        stands, follows = (each.decode() for each in reply[1:]) if len(reply) == 3 else (self._committed, "")
         raise Gap(
-            f"{self.inbox}: {len(batch)} entries from {batch[0].id} do not follow the checkpoint {reply[1].decode()};"
-            f" {reply[2].decode() or 'nothing'} does"
+            f"{self.inbox}: {len(batch)} entries from {batch[0].id} do not follow the checkpoint {stands};"
+            f" {follows or 'nothing'} does"
         )
 
     def _refuse(self, reply: list[Any]) -> None:
@@ -488,6 +492,8 @@ class RedisLog:
         if story.checkpoint is None:
             raise checkpoint_gone(story)
         judge(story, Volume())
+        if reply[0] == b"ODD":
+            self.count_again()
 
     def _fenced_text(self, current: Any) -> str:
         owner = current.decode() if current else "none"

@@ -4,10 +4,22 @@
 --
 -- KEYS: 1 the stream, 2 where it waits meanwhile.
 -- ARGV: 1 the largest millisecond that an id may have.
--- Returns how many entries got another id. Groups keep their places; what was pending in a group is pending no more.
+-- Returns how many entries got another id; or, having changed nothing, the id of an entry with more fields than a script
+-- can append, or 'ASIDE' when something waits there already. Groups keep their places; what was pending in a group is pending no more.
 
 local stream, aside, last = KEYS[1], KEYS[2], ARGV[1] .. '-18446744073709551615'
 if redis.call('EXISTS', stream) == 0 then return 0 end
+if redis.call('EXISTS', aside) == 1 then return 'ASIDE' end
+-- The server does not undo what a failing script has done, so what may fail is looked for first.
+local seen = '-'
+while true do
+  local page = redis.call('XRANGE', stream, seen, '+', 'COUNT', 1000)
+  for _, entry in ipairs(page) do
+    if #entry[2] > 7000 then return entry[1] end
+    seen = '(' .. entry[1]
+  end
+  if #page < 1000 or seen == '(18446744073709551615-18446744073709551615' then break end
+end
 local ahead = redis.call('XRANGE', stream, '(' .. last, '+')
 local added = extent(stream)
 local groups = redis.call('XINFO', 'GROUPS', stream)

@@ -21,7 +21,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import id_key
 from fillstream.libs.common.runtime.acceptance import Repairs
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
-from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Story, Volume, entries_lost, judge
+from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Story, Volume, judge
 from fillstream.libs.common.runtime.log import DeskChanged, Log, Moved
 from fillstream.libs.common.runtime.progress import Progress
 from fillstream.libs.common.runtime.release import BEGINNING, Notes, order_of, own_since, ranges, running
@@ -174,10 +174,18 @@ class Runner:
     def _look(self) -> Story:
         """Return what Redis tells of this stage, once it agrees with what the volume tells, or somebody accepted it."""
         try:
-            return self._judged()
+            story = self._judged()
+            self._look_for_hole()
         except RecoveryError as error:
             self._repair(error)
-            return self._judged()
+            story = self._judged()
+        return story
+
+    def _look_for_hole(self) -> None:
+        """Raise what was accepted and only a count of all entries shows, so that it is acted on."""
+        accepted = self._repairs.accepted() if self._repairs else None
+        if accepted is not None and accepted.page in (Page.ENTRIES_LOST, Page.INBOX_GONE):
+            self.log.count_again()
 
     def _repair(self, error: RecoveryError) -> None:
         """Do what a person's word asks for; without one, raise the error."""
@@ -400,8 +408,11 @@ class Runner:
     def _told_by_the_log(self, error: RecoveryError) -> RecoveryError:
         """Return why an entry contradicts the state: the ones that were lost before it, where some were."""
         self.log.settle()
-        missing = self.log.missing()
-        return entries_lost(self.stage.inbox, missing, f"after {self.position}") if missing > 0 else error
+        try:
+            self.log.count_again()
+        except RecoveryError as told:
+            return told
+        return error
 
     def _commit(self, batch: Sequence[Entry], quarantined: tuple[str, str] | None = None) -> None:
         began = perf_counter()
