@@ -199,8 +199,8 @@ PAGES: Final[dict[Page, Entry]] = {
         " gets an id behind it, and with the largest id of all nobody can append any more. Ids are the log's time.",
         "Nothing: every entry is there.",
         ("find the client, and let it append with `*`",),
-        "The entry and those behind it get ids of now, in their order; all others stay as they are. It takes about a"
-        " second for half a million entries in the stream, while the server does nothing else. Groups of your own keep"
+        "The entry and those behind it get ids of now, in their order; all others stay as they are. The server"
+        " does nothing else meanwhile: a stream of many entries takes seconds. Groups of your own keep"
         " their places, and forget what was pending.",
     ),
 }
