@@ -117,7 +117,7 @@ def _stage(spec: StageSpec) -> User:
             Grant(("xtrim", "xrange", *COUNTS), keys=trimmed),
             # Entries ahead of the clock: the stream is made again beside its old one.
             Grant(("rename",), keys=(inbox, f"{inbox}.aside")),
-            Grant(("del", "xrange"), keys=(f"{inbox}.aside",)),
+            Grant(("del", "exists", "xrange"), keys=(f"{inbox}.aside",)),
             Grant(("xadd", "xlen", *COUNTS), keys=outputs),
             Grant(HASHES, keys=(*hashes, *marks, *(lapsed_key(each) for each in trimmed))),
             Grant(("hget", "hgetall", "hset", "hsetnx"), keys=(DESK,)),
