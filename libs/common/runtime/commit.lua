@@ -18,7 +18,8 @@ local after, first, last = ARGV[3], ARGV[4], ARGV[5]
 local stands = redis.call('HMGET', checkpoint, 'epoch', 'id', 'entries', 'lost')
 if not stands[1] then return { 'GONE' } end
 if stands[1] ~= ARGV[2] then return { 'FENCED', stands[1] } end
-local read = (tonumber(stands[3]) or 0) + (tonumber(stands[4]) or 0)
+local entries = tonumber(stands[3]) or 0
+local read = entries + (tonumber(stands[4]) or 0)
 
 -- The batch must begin right after the checkpoint: nothing skipped, nothing committed twice.
 local follows = redis.call('XRANGE', inbox, '(' .. after, '+', 'COUNT', 1)
@@ -58,8 +59,7 @@ while i <= #ARGV do
   end
 end
 
-redis.call('HSET', checkpoint, 'id', last, 'digest', ARGV[7])
-redis.call('HINCRBY', checkpoint, 'entries', ARGV[6])
+redis.call('HSET', checkpoint, 'id', last, 'digest', ARGV[7], 'entries', entries + ARGV[6])
 -- The group's position is the acknowledgement that everybody else sees: XINFO GROUPS, trimming, dashboards.
 redis.call('XGROUP', 'SETID', inbox, ARGV[1], last, 'ENTRIESREAD', read + ARGV[6])
 if ARGV[8] ~= '' then
