@@ -140,6 +140,26 @@ def test_nothing_to_recover(desk: Desk, recover: Recover) -> None:
     assert (code, "signals has not stopped for a person" in text) == (4, True)
 
 
+def test_a_server_without_a_desk_is_not_said_to_be_in_order(desk: Desk, recover: Recover) -> None:
+    desk.send(1)
+    desk.start()
+    desk.raw.flushall()
+    code, text = recover()
+    assert (code, "this Redis knows no desk" in text, "can go on" in text) == (1, True, False)
+    assert recover("--json") == (1, [])
+
+
+def test_a_key_that_somebody_wrote_over_is_named(desk: Desk, recover: Recover) -> None:
+    desk.send(1)
+    desk.start()
+    for key in ("events.{a0}", "checkpoint.signals", "status.positions.{a0}", "recover", "desk"):
+        desk.raw.delete(key)
+        desk.raw.set(key, "x")
+        code, text = recover()
+        assert (code, f"Redis: {key}: must be a " in text) == (1, True), text
+        desk.raw.delete(key)
+
+
 def test_entries_lost_are_accepted_and_the_rest_is_read(desk: Desk, recover: Recover) -> None:
     desk.send(1, 2)
     desk.store.save(desk.start().snapshot())
