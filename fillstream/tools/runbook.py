@@ -203,7 +203,7 @@ PAGES: Final[dict[Page, Entry]] = {
         ("find the client, and let it append with `*`",),
         "The entry and those behind it get ids of now, in their order; all others stay as they are. The server"
         " does nothing else meanwhile: a stream of many entries takes seconds. Groups of your own keep"
-        " their places, and forget what was pending.",
+        " their places, and forget what was pending. Analytics waits before the entry, and reads it under its new id.",
     ),
 }
 
