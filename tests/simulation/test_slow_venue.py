@@ -56,7 +56,7 @@ def mass_cancel(desk: SimulatedDesk, dice: random.Random) -> None:
 @pytest.mark.parametrize("first", range(0, len(SEEDS), CHUNK))
 def test_the_books_agree_after_any_schedule_of_crashes(first: int) -> None:
     crashes = fills = 0
-    seen: Counter[str] = Counter()
+    seen: Counter[str | None] = Counter()
     for seed in SEEDS[first : first + CHUNK]:
         desk = slow_desk(seed, controls=True)
         dice = random.Random(seed)
@@ -73,8 +73,12 @@ def test_the_books_agree_after_any_schedule_of_crashes(first: int) -> None:
         assert not [stage for _, stage in engines(desk) if stage.gauges()["delayed_commands"][""]]
         crashes, fills = crashes + desk.crashes, fills + found.fills
         for a in range(desk.topology.account_partitions):
-            seen.update(each.get("reason") or each["type"] for each in desk.journal(a))
-    assert ONE or min(crashes, fills, seen["venue_other"], seen["mass_cancel"], seen["OrdersMassCanceled"]) > 20, seen
+            seen.update(
+                told for each in desk.journal(a) for told in (each.get("reason") or each["type"], each.get("text"))
+            )
+    by_lot = seen["the venue refused the order: reject rate"]
+    assert seen["venue_other"] == by_lot
+    assert ONE or min(crashes, fills, by_lot, seen["mass_cancel"], seen["OrdersMassCanceled"]) > 20, seen
 
 
 def test_a_snapshot_with_commands_on_their_way_is_recovered_from_and_they_arrive() -> None:
