@@ -10,14 +10,26 @@ README's table of rules and the test of each rule are made from them.
 
 from __future__ import annotations
 
-from fillstream.services.order_service.orders.rules import activity, amendment, grid, identity, market, value
+from fillstream.services.order_service.orders.rules import activity, amendment, grid, identity, market, special, value
 from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, Rules, View
 
 NEW = Rules((*identity.NEW, *grid.NEW, *market.NEW, *value.NEW, *activity.NEW))
 """Of a new order, first things first."""
 
+SPECIAL = Rules(special.FIRST)
+"""Of a new order that is not plain, before the others: they need it in integers."""
+
+SHOWN = Rules(special.LAST)
+"""Of the same, once its size is known."""
+
+STOP = Rules((special.stop_on_tick, special.stop_in_range))
+"""Of an amendment of a stop price."""
+
+ON_TICK = Rules((grid.on_tick,))
+"""Of a new order whose size would be counted at its price."""
+
 AMEND = Rules((*amendment.FIRST, *grid.AMEND, *amendment.LAST, *identity.AMEND, *market.AMEND, *value.AMEND))
 """Of an amendment."""
 
 
-__all__ = ["AMEND", "NEW", "Draft", "Reject", "Rule", "Rules", "View"]
+__all__ = ["AMEND", "NEW", "ON_TICK", "SHOWN", "SPECIAL", "STOP", "Draft", "Reject", "Rule", "Rules", "View"]
