@@ -55,11 +55,15 @@ _NEW, _QUOTE, _MASS = int(CommandType.NEW), int(CommandType.QUOTE), int(CommandT
 _CLIENTS: Final = {_NEW, int(CommandType.CANCEL), int(CommandType.REPLACE)}
 _REJECTED, _CANCELED = int(ReportType.REJECTED), int(ReportType.CANCELED)
 _MASS_CANCELED: Final = int(ReportType.MASS_CANCELED)
-_BY_LOT, _MASS_CANCEL = int(Reason.REJECT_RATE), int(Reason.MASS_CANCEL)
+_BY_LOT, _CAPACITY, _MASS_CANCEL = int(Reason.REJECT_RATE), int(Reason.CAPACITY), int(Reason.MASS_CANCEL)
 _SIDES: Final = {int(Side.BUY), int(Side.SELL)}
 _TRAILING, _MARKET, _STOP = int(OrdType.TRAILING_STOP), int(OrdType.MARKET), int(OrdType.STOP)
 _DRAW_BITS: Final = 64
 _NAMES: Final = ("config", "draws", "queue")
+
+
+MOST_DELAYED = 1 << 17
+"""Commands on their way, at most: a new order beyond that is refused at once (FS_REASON_CAPACITY), a cancel never."""
 
 
 class Draws:
@@ -156,8 +160,15 @@ class Simulation:
 
         Yields: the commands of one time as they came, and the reports that they gave.
         """
+        refused = []
         for at in range(0, len(frame), RECORD_BYTES):
-            self._accept(frame[at : at + RECORD_BYTES], ms)
+            record = frame[at : at + RECORD_BYTES]
+            if record[_TYPE] == _NEW and len(self._queue) >= MOST_DELAYED:
+                refused.append(_refusal(record, _CAPACITY))
+            else:
+                self._accept(record, ms)
+        if refused:
+            yield b"", b"".join(refused)
         done = 0
         while (soonest := self._queue.soonest) is not None and soonest <= ms and done < MOST_OUTPUTS:
             run = []
@@ -183,7 +194,7 @@ class Simulation:
         for waiting in run:
             record, kind = waiting.record, waiting.record[_TYPE]
             if kind == _NEW and self._is_refused(waiting.account):
-                reports += (engine.process(b"".join(ready), ms), _refusal(record))
+                reports += (engine.process(b"".join(ready), ms), _refusal(record, _BY_LOT))
                 ready.clear()
             elif kind == _MASS:
                 reports += (engine.process(b"".join(ready), ms), self._mass_cancel(engine, waiting, ms))
@@ -280,10 +291,10 @@ def _is_meant(record: bytes, mass: Command) -> bool:
     return mass.account in (0, order.account) and mass.side in (0, order.side)
 
 
-def _refusal(record: bytes) -> bytes:
+def _refusal(record: bytes, reason: int) -> bytes:
     """Return FS_REJECTED of a new order, as the header has it."""
     order = Command._make(COMMAND.unpack(record))
-    return _report(_REJECTED, order, order.price, _BY_LOT)
+    return _report(_REJECTED, order, order.price, reason)
 
 
 def _cancellation(record: bytes) -> bytes:

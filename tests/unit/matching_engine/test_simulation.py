@@ -16,6 +16,7 @@ from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation,
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Configured, Entry, Outputs, configuration_of
 from fillstream.libs.common.values.versions import Unreadable
+from fillstream.services.matching_engine import simulation
 from fillstream.services.matching_engine.stage import EngineStage, Listing
 from tests.support.simulated_desk import CENT, SHARE
 from tests.support.terms import instrument
@@ -207,6 +208,16 @@ def test_a_halted_book_refuses_what_arrives_and_lets_cancels_through() -> None:
     venue.command(order(2), cancel(1))
     venue.command(frames.session(1, Session.HALTED))
     assert venue.wait(100) == [(ReportType.REJECTED, 2), (ReportType.CANCELED, 1)]
+
+
+def test_so_many_commands_are_on_their_way_at_most_and_a_cancel_always_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation, "MOST_DELAYED", 2)
+    venue = Venue(SLOW)
+    [refusal] = venue.command(order(1), cancel(1), order(2), cancel(1))
+    assert (refusal.type, refusal.order_id, refusal.reason) == (ReportType.REJECTED, 2, Reason.CAPACITY)
+    assert venue.delayed == 3
+    assert venue.out.dead == []
+    assert venue.wait(100) == [(ReportType.ACCEPTED, 1), (ReportType.CANCELED, 1), (ReportType.CANCEL_REJECTED, 1)]
 
 
 # -------------------------------------------------------------------------------------------------- mass cancel
