@@ -20,6 +20,7 @@ from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.market import market_message
 from fillstream.libs.common.messages.positions import position_message
 from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.libs.common.messages.simulation import IDEAL, SimulationConfig
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import Fenced
 from fillstream.libs.common.runtime.runner import Runner
@@ -126,6 +127,7 @@ class SimulatedDesk:
         controls: bool = False,
         config: DeskConfig = CONFIG,
         odd_market: bool = False,
+        simulation: SimulationConfig = IDEAL,
     ) -> None:
         self.dice = random.Random(seed)
         self.operator = random.Random(f"operator {seed}") if controls else None
@@ -142,7 +144,7 @@ class SimulatedDesk:
             self.slots.append(Slot(lambda a=a: PositionStage(a)))  # type: ignore[misc]
         for v in t.venues:
             for s in range(symbols):
-                self.slots.append(Slot(lambda s=s, v=v: EngineStage(t, s, listings, v)))  # type: ignore[misc]
+                self.slots.append(Slot(lambda s=s, v=v: EngineStage(t, s, listings, v, simulation)))  # type: ignore[misc]
         self.sent = 0
         self.crashes = 0
         self._used: list[dict[bytes, bytes]] = []
