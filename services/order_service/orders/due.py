@@ -5,6 +5,7 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
 
     quotes  tells the quotes that moved, QUOTES_EVERY_MS after the first of them did
     expiry  an order's time in force ended, at a venue that does not see to it: cancel it there
+    day     an account's day begins: what it made before counts no more against its daily loss limit
     sweep   lets go of more of what is past its retention than the tick before could
 """
 
@@ -18,7 +19,7 @@ from fillstream.libs.common.runtime.timers import Timer
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.journal import Journal, Stamped
 from fillstream.services.order_service.orders.order import FINAL, Order
-from fillstream.services.order_service.orders.state import EXPIRY, QUOTES, SWEEP, State
+from fillstream.services.order_service.orders.state import DAY, EXPIRY, QUOTES, SWEEP, State
 
 EXPIRY_AGAIN_MS = 10_000
 """An order whose time is over and that the venue has not taken off is looked at again after so long."""
@@ -42,6 +43,7 @@ class Due:
             QUOTES: self._quotes,
             EXPIRY: self._expiry,
             SWEEP: self._sweep,
+            DAY: self._day,
         }
 
     def fire(self, ms: int, out: Outputs) -> None:
@@ -83,6 +85,10 @@ class Due:
         self._journal.cancel_requested(order, order.expiry_signal)
         self._commands.cancel(order)
         return 2
+
+    def _day(self, timer: Timer, room: int) -> int:
+        self._state.begin_day(timer.id, self._journal.ms)
+        return 1
 
     def _sweep(self, timer: Timer, room: int) -> int:
         self._state.sweep(self._journal.ms)

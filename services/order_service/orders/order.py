@@ -18,7 +18,7 @@ must not wait for the venue's "too late" to know that nothing is left. The same 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -26,6 +26,9 @@ from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.messages.codes import PRICELESS, OrdStatus
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.compiled import Terms
+
+if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.holdings import Holding
 
 PENDING_NEW = OrdStatus.PENDING_NEW.value
 NEW = OrdStatus.NEW.value
@@ -103,6 +106,8 @@ class Order:
         links: its families; None of a plain order.
         venue: where it went, for good; orders of 0.1.0 went to SIM.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
+        holding: what its account holds of its instrument; like the next two no part of a snapshot; see `holdings`.
+        open_lots, open_price: what is counted there of it: how much it may still trade, and at what price (ticks).
     """
 
     order_id: int
@@ -135,6 +140,9 @@ class Order:
     venue_order_id: str | None = None
     loosest: int | None = None
     counted: str = field(default=PENDING_NEW, init=False)
+    holding: Holding | None = field(default=None, init=False, repr=False, compare=False)
+    open_lots: int = field(default=0, init=False, repr=False, compare=False)
+    open_price: int = field(default=0, init=False, repr=False, compare=False)
 
     @property
     def priced(self) -> bool:

@@ -10,13 +10,47 @@ README's table of rules and the test of each rule are made from them.
 
 from __future__ import annotations
 
-from fillstream.services.order_service.orders.rules import activity, amendment, grid, identity, market, value
+from fillstream.services.order_service.orders.rules import (
+    activity,
+    amendment,
+    exposure,
+    grid,
+    identity,
+    market,
+    permission,
+    position,
+    value,
+)
 from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, Rules, View
 
-NEW = Rules((*identity.NEW, *grid.NEW, *market.NEW, *value.NEW, *activity.NEW))
+NEW = Rules(
+    (
+        *identity.NEW,
+        *grid.NEW,
+        *permission.NEW,
+        *market.NEW,
+        *value.NEW,
+        *activity.NEW,
+        *position.NEW,
+        *exposure.NEW,
+    )
+)
 """Of a new order, first things first."""
 
-AMEND = Rules((*amendment.FIRST, *grid.AMEND, *amendment.LAST, *identity.AMEND, *market.AMEND, *value.AMEND))
+AMEND = Rules(
+    (
+        *amendment.FIRST,
+        *grid.AMEND,
+        *amendment.LAST,
+        *identity.AMEND,
+        *permission.AMEND,
+        *market.AMEND,
+        *value.AMEND,
+        *activity.AMEND,
+        *position.AMEND,
+        *exposure.AMEND,
+    )
+)
 """Of an amendment."""
 
 

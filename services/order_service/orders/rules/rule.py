@@ -7,11 +7,16 @@ its value and the limit, or None. Never changes either, never looks at a clock: 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple, Protocol
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fillstream.libs.common.messages.codes import PRICELESS, CancelRejectReason, OrderType, RejectReason
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.order import Order
+
+if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.holdings import Holdings
+    from fillstream.services.order_service.orders.valuation import Sums
 
 ALL = frozenset(kind.value for kind in OrderType)
 PRICED = ALL - PRICELESS
@@ -20,8 +25,13 @@ PRICED = ALL - PRICELESS
 class View(Protocol):
     """What rules may ask of the state."""
 
+    @property
+    def holdings(self) -> Holdings:
+        """What accounts hold; of the draft's own account and instrument its limits say where."""
+        ...
+
     def accepted_on(self, account: str, ms: int) -> int:
-        """Return how many orders of an account were accepted so far in the UTC day of `ms`."""
+        """Return how many orders of an account were accepted so far in its day of `ms`."""
         ...
 
 
@@ -43,10 +53,12 @@ class Draft:
         bounded: `ticks` are so; False of a market order that nothing bounds.
         riskier: more is at risk than before. Of an amendment, a new price or more quantity.
         worth: ticks, without their sign, times lots that the order is valued at; 0 while either is not known.
+        sums: of the account with the order, once a rule has counted them; see `valuation`.
     """
 
     account_known = symbol_known = on_tick = bounded = riskier = True
     order: Order | None = None
+    sums: Sums | None = None
     ticks = worth = 0
     ms: int
     account: str
@@ -63,6 +75,12 @@ class Draft:
 
 
 Check = Callable[[Draft, View], str | None]
+When = Callable[[Limits], bool]
+
+
+def always(limits: Limits) -> bool:
+    """Say that a rule is about every order."""
+    return True
 
 
 class Rule(NamedTuple):
@@ -75,6 +93,7 @@ class Rule(NamedTuple):
         order_types: that it is about.
         meaning: what must hold, in one sentence: the function's docstring.
         example: fields of a signal that breaks it; a null is a field that is left out.
+        when: whether it is about orders under these limits. An account that has no such limit pays nothing for it.
     """
 
     reason: RejectReason | CancelRejectReason
@@ -83,6 +102,7 @@ class Rule(NamedTuple):
     order_types: Collection[str]
     meaning: str
     example: Mapping[str, str | None]
+    when: When
 
 
 class Reject(NamedTuple):
@@ -98,12 +118,13 @@ def rule(
     limit: str = "",
     order_types: Collection[str] = ALL,
     example: Mapping[str, str | None],
+    when: When = always,
 ) -> Callable[[Check], Rule]:
     """Make a rule of the function below, whose docstring says what it means."""
 
     def made(check: Check) -> Rule:
         assert check.__doc__, "a rule says what it means"
-        return Rule(reason, check, limit, order_types, check.__doc__, example)
+        return Rule(reason, check, limit, order_types, check.__doc__, example, when)
 
     return made
 
@@ -112,13 +133,28 @@ class Rules(tuple[Rule, ...]):
     """Rules in the order of their precedence."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        # Chosen once for each type, so that no order pays for a rule that is not about it.
-        self._checks = {kind: tuple(each.check for each in self if kind in each.order_types) for kind in ALL}
+        # Chosen once for each type, and again for an account's limits on an instrument, so that no order pays for a
+        # rule that is not about it.
+        self._rules = {kind: tuple(each for each in self if kind in each.order_types) for kind in ALL}
+        number = next(_numbers)
+        self._keys = {kind: f"{number} {kind}" for kind in ALL}
 
     def first_broken(self, draft: Draft, view: View) -> Reject | None:
         """Return what the first rule that is broken says, None when all hold."""
-        for check in self._checks[draft.order_type]:
+        kind = draft.order_type
+        if draft.symbol_known:
+            limits = draft.limits
+            checks = limits.checks.get(self._keys[kind])
+            if checks is None:
+                checks = tuple(each.check for each in self._rules[kind] if each.when(limits))
+                limits.checks[self._keys[kind]] = checks
+        else:
+            checks = tuple(each.check for each in self._rules[kind])
+        for check in checks:
             text = check(draft, view)
             if text is not None:
                 return Reject(next(each.reason for each in self if each.check is check), text)
         return None
+
+
+_numbers = count()
