@@ -37,14 +37,14 @@ class Number(StrEnum):
     AMOUNT = "amount"
 
 
-PRICES = frozenset({"price", "new_price", "tick_size"})
-QUANTITIES = frozenset({"quantity", "new_quantity", "position", "lot_size"})
+PRICES = frozenset({"price", "new_price", "tick_size", "trailing_offset", "stop_loss", "take_profit", "trailing_stop"})
+QUANTITIES = frozenset({"quantity", "new_quantity", "position", "lot_size", "display_quantity"})
 RATIOS = frozenset({"multiplier", "maker_fee_bps", "taker_fee_bps"})
 
 
 def number_of(name: str) -> Number:
     """Return what the number in a contract's field is, by the field's name; what is no factor is an amount."""
-    if name in PRICES or name.endswith("_px"):
+    if name in PRICES or name.endswith(("_px", "stop_price")):
         return Number.PRICE
     if name in QUANTITIES or name.endswith("_qty"):
         return Number.QUANTITY

@@ -340,7 +340,10 @@ def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis) -
     ((_, fields),) = cast(Any, client.xrange("signals"))
     message = ReplaceOrder.model_validate(wire.decode(fields))
     assert (message.order_id, str(message.quantity), str(message.price)) == ("42", "80", "190.95")
-    assert "an amendment changes quantity, price or both" in run("replace", "42", code=Exit.USAGE).stderr
+    assert (
+        "an amendment changes quantity, price, stop_price or several of them"
+        in run("replace", "42", code=Exit.USAGE).stderr
+    )
 
 
 def test_the_client_refuses_floats_and_follows_signals_it_did_not_send(redis_url: str, client: redis.Redis) -> None:

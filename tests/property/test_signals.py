@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.signals import LINKS, CancelOrder, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.messages.signals import LINKS, SPECIAL, CancelOrder, NewOrder, ReplaceOrder, ReportStatus
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.messages.wire import FASTSTREAM_MAGIC, encode_signal
 from fillstream.libs.common.runtime.stage import Entry, Outputs
@@ -22,7 +22,7 @@ CONTRACTS = {
     "ReportStatus": ReportStatus,
 }
 TOPOLOGY = Topology(account_partitions=3)
-MAX_SENTENCE = 1_000
+MAX_SENTENCE = 1_500
 
 SPECIMENS = [
     *("BUY", "SELL", "buy", "LIMIT", "MARKET", "GTC", "IOC", "AAPL", "NewOrder", "CancelOrder", "ReplaceOrder"),
@@ -84,10 +84,11 @@ def fold(stage: SignalsStage, fields: dict[bytes, bytes], ms: int = 1000, number
     contract = {**instruction}
     if model is not ReportStatus:
         assert contract.pop("signal_time") == ms
-    links = contract.pop("links", {})
-    assert set(contract) == set(model.model_fields) - {*LINKS}
+    links, special = contract.pop("links", {}), contract.pop("special", {})
+    assert set(contract) == set(model.model_fields) - {*LINKS, *SPECIAL}
+    assert all(special.values())
     assert not links or any(links.values())
-    model.model_validate({**contract, **{name: value for name, value in links.items() if value is not None}})
+    model.model_validate({**contract, **{name: value for name, value in links.items() if value is not None}, **special})
     return instruction
 
 

@@ -27,14 +27,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, get_args
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+)
 from pydantic_core import CoreSchema, core_schema
 
-from fillstream.libs.common.messages.codes import OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.codes import OrderType, SelfTrade, Side, TimeInForce, TrailingOffset, TriggerPrice
 from fillstream.libs.common.values import versions
+from fillstream.libs.common.values.moments import FORM, LAST_MS, milliseconds
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts
@@ -118,6 +128,27 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) and value.isascii() else value
 
 
+def exact_time(value: Any) -> Any:
+    """Return milliseconds since 1970: of digits, or of ISO 8601 text that says its zone; what is finer is cut off."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        moment = milliseconds(value)
+        if moment is None:
+            raise ValueError(f"must be milliseconds since 1970, or a time as {FORM}, with its zone")
+        return moment
+    if isinstance(value, bool | float):
+        raise ValueError(f"must be milliseconds since 1970, or a time as {FORM}, with its zone")
+    return value
+
+
+def exact_flag(value: Any) -> Any:
+    """Return a yes or no, which Redis has as text alone."""
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
 def exact_number(value: Any) -> Any:
     """Refuse what is a number to Python alone; a JSON float becomes the decimal that was written, not its neighbour."""
     if isinstance(value, bool):
@@ -137,8 +168,33 @@ Amount = Annotated[Decimal, Field(gt=0, max_digits=MAX_DIGITS, allow_inf_nan=Fal
 Price = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
 Number = Annotated[Decimal, Field(allow_inf_nan=False)]
 AnySide = Annotated[Side, BeforeValidator(_upper)]
+Flag = Annotated[bool, BeforeValidator(exact_flag)]
+Time = Annotated[int, Field(ge=0, le=LAST_MS), BeforeValidator(exact_time)]
+"""Milliseconds since 1970, UTC; as text also ISO 8601 with its zone."""
 AnyOrderType = Annotated[OrderType, BeforeValidator(_upper)]
 AnyTimeInForce = Annotated[TimeInForce, BeforeValidator(_upper)]
+
+
+def _one_of(*allowed: StrEnum) -> AfterValidator:
+    *most, last = allowed
+
+    def check(value: Any) -> Any:
+        if value not in allowed:
+            raise ValueError(f"must be {', '.join(most)} or {last}")
+        return value
+
+    return AfterValidator(check)
+
+
+PlainOrderType = Annotated[AnyOrderType, _one_of(OrderType.MARKET, OrderType.LIMIT)]
+"""What an order may be that does not say it."""
+PlainTimeInForce = Annotated[
+    AnyTimeInForce, _one_of(TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
+]
+"""How long an order may be in force that does not say it."""
+AnyTriggerPrice = Annotated[TriggerPrice, BeforeValidator(_upper)]
+AnyTrailingOffset = Annotated[TrailingOffset, BeforeValidator(_upper)]
+AnySelfTrade = Annotated[SelfTrade, BeforeValidator(_upper)]
 OrderId = Annotated[str, StringConstraints(pattern=ORDER_ID)]
 
 

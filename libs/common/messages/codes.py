@@ -30,23 +30,36 @@ class OrderType(StrEnum):
 
     Attributes:
         priced: whether its price is the client's, who must give one.
+        stopped: whether it waits for a price, the client's `stop_price` (FIX 99).
     """
 
     priced: bool
+    stopped: bool
 
-    def __new__(cls, code: str, priced: bool) -> Self:
+    def __new__(cls, code: str, priced: bool, stopped: bool) -> Self:
         """Make one of its code and what it is."""
         kind = str.__new__(cls, code)
         kind._value_ = code
         kind.priced = priced
+        kind.stopped = stopped
         return kind
 
-    MARKET = "MARKET", False
-    LIMIT = "LIMIT", True
+    MARKET = "MARKET", False, False
+    LIMIT = "LIMIT", True, False
+    STOP = "STOP", False, True
+    STOP_LIMIT = "STOP_LIMIT", True, True
+    TRAILING_STOP = "TRAILING_STOP", False, False
+    MARKET_TO_LIMIT = "MARKET_TO_LIMIT", False, False
+    MARKET_IF_TOUCHED = "MARKET_IF_TOUCHED", False, True
+    LIMIT_IF_TOUCHED = "LIMIT_IF_TOUCHED", True, True
 
 
 PRICELESS = frozenset(kind.value for kind in OrderType if not kind.priced)
 """Types without a price of the client's."""
+PLAIN_TYPES = frozenset((OrderType.MARKET.value, OrderType.LIMIT.value))
+"""Types that need no more than a price: what an order may be that does not say its type."""
+RESTING_TYPES = (OrderType.LIMIT.value, OrderType.STOP_LIMIT.value, OrderType.LIMIT_IF_TOUCHED.value)
+"""Types that may rest in a book with a limit of the client's."""
 
 
 class TimeInForce(StrEnum):
@@ -54,8 +67,40 @@ class TimeInForce(StrEnum):
 
     DAY = "DAY"
     GTC = "GTC"
+    GTD = "GTD"
     IOC = "IOC"
     FOK = "FOK"
+
+
+RESTING_TIMES = frozenset((TimeInForce.DAY.value, TimeInForce.GTC.value, TimeInForce.GTD.value))
+"""Times in force of orders that may rest."""
+
+
+class TriggerPrice(StrEnum):
+    """Which price an order waits for: FIX 1107 TriggerPriceType."""
+
+    LAST = "LAST"
+    BID_ASK = "BID_ASK"
+    MID = "MID"
+
+
+class TrailingOffset(StrEnum):
+    """What a trailing stop's distance is counted in: FIX 836 PegOffsetType."""
+
+    PRICE = "PRICE"
+    TICKS = "TICKS"
+    BPS = "BPS"
+    PERCENT = "PERCENT"
+
+
+class SelfTrade(StrEnum):
+    """What happens instead of a trade between two orders of one account: FIX 2964 SelfMatchPreventionInstruction."""
+
+    NONE = "NONE"
+    CANCEL_RESTING = "CANCEL_RESTING"
+    CANCEL_INCOMING = "CANCEL_INCOMING"
+    CANCEL_BOTH = "CANCEL_BOTH"
+    DECREMENT = "DECREMENT"
 
 
 DEFAULT_ORDER_TYPE = OrderType.MARKET
@@ -84,6 +129,7 @@ class OrdStatus(StrEnum):
     CANCELED = "Canceled"
     REJECTED = "Rejected"
     EXPIRED = "Expired"
+    SUSPENDED = "Suspended"
 
 
 class TradingSession(StrEnum):
@@ -124,6 +170,15 @@ class RejectReason(Reason):
     QUANTITY_TOO_LARGE = "quantity_too_large", 13, "the quantity is more than a venue takes"
     PRICE_TOO_LARGE = "price_too_large", 3, "the price is more than a venue takes"
     PRICE_NOT_POSITIVE = "price_not_positive", 99, "the price is not above 0"
+    STOP_OFF_TICK = "stop_off_tick", 18, "the stop price or a trailing offset is no multiple of the tick size"
+    STOP_OUT_OF_RANGE = "stop_out_of_range", 99, "the stop price or the trailing offset is not one that a venue takes"
+    BAD_DISPLAY = "bad_display", 13, "the display is off the lot, above the quantity, or too small a part of it"
+    EXPIRE_TIME_PASSED = "expire_time_passed", 4, "the expire_time has passed already"
+    SIZE_ZERO = "size_zero", 13, "what was asked for buys less than one lot"
+    SIZE_UNKNOWN = "size_unknown", 99, "what the size depends on is not known: a quote, a stop, the account's equity"
+    NOTHING_TO_REDUCE = "nothing_to_reduce", 99, "reduce-only, and what is held less what works already is too little"
+    WRONG_SIDE = "wrong_side", 99, "a protective price is on the wrong side of the entry"
+    VENUE_UNKNOWN = "venue_unknown", 99, "the desk has no such venue, or the order's type is not to be had there"
     PRICE_REQUIRED = "price_required", 99, "orders are LIMIT here by default, and a LIMIT order needs a price"
     NO_QUOTE = "no_quote", 99, "a market order has no quote that bounds its price"
     STALE_QUOTE = "stale_quote", 99, "the quote that the order would reach is too old"
@@ -174,6 +229,8 @@ class CancelRejectReason(Reason):
     ALREADY_PENDING = "already_pending", 3, "a cancel or an amendment of the order is on its way already"
     BELOW_FILLED = "below_filled", 99, "the new quantity is below what is filled already"
     MARKET_ORDER = "market_order", 2, "a market order cannot be amended"
+    NO_PRICE = "no_price", 2, "an order of this type has no price that could be amended"
+    NOT_WAITING = "not_waiting", 2, "the order waits for no stop price, or no more"
     VENUE_CAPACITY = "venue_capacity", 2, "the venue has no room for the amended order"
     VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this request"
     VENUE_BANDS = "venue_bands", 2, "the new price is outside the venue's bands for the instrument"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter
 
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, VenueId, by_type, of_version
-from fillstream.libs.common.messages.codes import OrderType, OrdStatus, Side, TimeInForce, TradingSession
+from fillstream.libs.common.messages.codes import OrderType, OrdStatus, Side, TimeInForce, TradingSession, TriggerPrice
 from fillstream.libs.common.messages.reference import (
     AccountFields,
     AccountId,
@@ -18,6 +18,7 @@ from fillstream.libs.common.messages.reference import (
     InstrumentId,
     VenueTerms,
 )
+from fillstream.libs.common.messages.signals import SpecialTerms
 from fillstream.libs.common.messages.venue import at_sim
 from fillstream.libs.common.values.versions import Upcasts
 
@@ -55,8 +56,10 @@ class OrderEvent(Event):
     venue_text: str | None = Field(default=None, description="the venue's own words (FIX 58)")
 
 
-class OrderReceived(OrderEvent):
-    """Validated and sent to the venue (ExecType A)."""
+class OrderReceived(SpecialTerms, OrderEvent):
+    """Validated, and sent to the venue unless an OrderSuspended follows (ExecType A)."""
+
+    model_config = Event.model_config
 
     type: Literal["OrderReceived"] = "OrderReceived"
     signal_id: Id
@@ -65,11 +68,13 @@ class OrderReceived(OrderEvent):
     time_in_force: TimeInForce
     strategy: Name | None
     confidence: Number | None
-    venue: Name
+    venue: Name  # where it goes, whether the client said so or not
 
 
-class OrderRejected(OrderEvent):
+class OrderRejected(SpecialTerms, OrderEvent):
     """Refused by validation or by the venue (ExecType 8)."""
+
+    model_config = Event.model_config
 
     type: Literal["OrderRejected"] = "OrderRejected"
     signal_id: Id
@@ -86,6 +91,16 @@ class OrderAccepted(OrderEvent):
     """Acknowledged by the venue (ExecType 0)."""
 
     type: Literal["OrderAccepted"] = "OrderAccepted"
+    price: Number | None = Field(default=None, description="the limit that a market-to-limit order got")
+
+
+class OrderSuspended(OrderEvent):
+    """Held by the desk, not eligible for trading until its time or its price has come (ExecType 9)."""
+
+    type: Literal["OrderSuspended"] = "OrderSuspended"
+    effective_time: int | None = Field(default=None, description="of one that waits for a time (FIX 168)")
+    stop_price: Number | None = Field(default=None, description="of one that waits for a price (FIX 99)")
+    trigger_price_type: TriggerPrice | None = Field(default=None, description="which price that is (FIX 1107)")
 
 
 class OrderFilled(OrderEvent):
@@ -145,6 +160,7 @@ class OrderReplaceRequested(OrderEvent):
     signal_id: Id
     new_quantity: Number
     new_price: Number | None
+    new_stop_price: Number | None = Field(default=None, description="absent where it stays or there is none")
 
 
 class OrderReplaced(OrderEvent):
@@ -152,6 +168,7 @@ class OrderReplaced(OrderEvent):
 
     type: Literal["OrderReplaced"] = "OrderReplaced"
     price: Number | None
+    stop_price: Number | None = Field(default=None, description="of one that waits for a price, or did")
 
 
 class OrderReplaceRejected(Event):
@@ -174,7 +191,7 @@ class OrderExpired(OrderEvent):
 
 
 class OrderTriggered(OrderEvent):
-    """A dormant order came into the book: what it waited for has happened (ExecType L)."""
+    """A dormant or suspended order came into the book: what it waited for has happened (ExecType L)."""
 
     type: Literal["OrderTriggered"] = "OrderTriggered"
     price: Number | None = Field(description="its limit from now on, null of a market order")
@@ -310,6 +327,7 @@ JournalEvent = Annotated[
     OrderReceived
     | OrderRejected
     | OrderAccepted
+    | OrderSuspended
     | OrderFilled
     | OrderCancelRequested
     | OrderCanceled

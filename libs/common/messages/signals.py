@@ -6,35 +6,44 @@ Flows in: decoded fields. Flows out: validated models. Never judges what depends
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fillstream.libs.common.messages.base import (
     Amount,
     AnyOrderType,
+    AnySelfTrade,
     AnySide,
     AnyTimeInForce,
+    AnyTrailingOffset,
+    AnyTriggerPrice,
+    Flag,
     Id,
     Message,
     Name,
     OrderId,
     Price,
+    Time,
     exact_number,
     of_version,
 )
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.codes import (
+    DEFAULT_ACCOUNT,
+    PLAIN_TYPES,
+    RESTING_TIMES,
+    RESTING_TYPES,
+    OrderType,
+    TimeInForce,
+)
+from fillstream.libs.common.messages.reference import MAX_MS, VenueName
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.versions import Document, Upcasts
 
 
-class NewOrder(Message):
-    """A signal to trade.
-
-    Without `signal_id` the stream entry's id serves; `client_order_id` defaults to the signal_id. Without
-    `order_type` a price makes it LIMIT, else the desk's `order_params.default_order_type` counts; without
-    `time_in_force` the desk's `order_params.time_in_force`.
-    """
+class PlainOrder(Message):
+    """What most signals to trade say. `NewOrder` has all that one may say; this has the part that costs little."""
 
     type: Literal["NewOrder"] = "NewOrder"
     signal_id: Id | None = None
@@ -61,12 +70,140 @@ class NewOrder(Message):
     )
 
     @model_validator(mode="after")
-    def _price_fits_type(self) -> NewOrder:
+    def _price_fits_type(self) -> Self:
         kind = self.order_type
         if kind is not None and kind.priced and self.price is None:
             raise ValueError(f"price: a {kind} order needs one")
         if kind is not None and not kind.priced and self.price is not None:
             raise ValueError(f"price: a {kind} order has none, got {self.price}")
+        if self.time_in_force is TimeInForce.GTD or (kind is not None and kind.value not in PLAIN_TYPES):
+            check_special(kind or OrderType.MARKET, self.time_in_force, self)  # it has none of what it needs
+        return self
+
+
+class SpecialTerms(BaseModel):
+    """What an order may say beyond a plain one. Text and numbers as everywhere: exact, by FIX's names.
+
+    Instructions have what is set of it in one key, `special`, which a plain order does without; the events
+    OrderReceived and OrderRejected have it among their own fields.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    venue: VenueName | None = Field(default=None, description="where it is to go (FIX 100 ExDestination)")
+    stop_price: Price | None = Field(
+        default=None, description="the price that a stop or if-touched order waits for (FIX 99 StopPx)"
+    )
+    trigger_price_type: AnyTriggerPrice | None = Field(
+        default=None, description="which price it waits for, the last trade's by default (FIX 1107 TriggerPriceType)"
+    )
+    trailing_offset: Amount | None = Field(
+        default=None, description="how far a trailing stop stays behind (FIX 211 PegOffsetValue)"
+    )
+    trailing_offset_type: AnyTrailingOffset | None = Field(
+        default=None, description="what that is counted in, PRICE by default (FIX 836 PegOffsetType)"
+    )
+    expire_time: Time | None = Field(
+        default=None, description="when a GTD order ends, ms since 1970 or ISO 8601 (FIX 126 ExpireTime)"
+    )
+    display_quantity: Amount | None = Field(
+        default=None, description="of an iceberg: how much of it is shown at a time (FIX 1138 DisplayQty)"
+    )
+    post_only: Flag | None = Field(default=None, description="rejected if it would trade as it comes (FIX 18=6)")
+    all_or_none: Flag | None = Field(default=None, description="trades whole or not at all (FIX 18=G)")
+    reduce_only: Flag | None = Field(default=None, description="never opens or turns a position (FIX 18=E)")
+    self_trade_prevention: AnySelfTrade | None = Field(
+        default=None, description="instead of a trade with an order of its own account (FIX 2964)"
+    )
+    notional: Amount | None = Field(
+        default=None, description="size as money in the instrument's currency, at most (FIX 152 CashOrderQty)"
+    )
+    risk_amount: Amount | None = Field(
+        default=None, description="size so that this much money is lost when stop_loss is hit, at most"
+    )
+    effective_time: Time | None = Field(
+        default=None, description="not before this time, ms since 1970 or ISO 8601 (FIX 168 EffectiveTime)"
+    )
+    effective_after_ms: Annotated[int, Field(ge=1, le=MAX_MS), BeforeValidator(exact_number)] | None = Field(
+        default=None, description="not before so many milliseconds after the signal"
+    )
+    stop_loss: Price | None = Field(default=None, description="where the position is to be closed at a loss")
+    take_profit: Price | None = Field(default=None, description="where the position is to be closed at a profit")
+    trailing_stop: Amount | None = Field(
+        default=None, description="how far (price) a stop is to stay behind the position's best price"
+    )
+
+
+SPECIAL: tuple[str, ...] = tuple(SpecialTerms.model_fields)
+SIZES = ("notional", "risk_amount")
+"""What a size may be given as instead of a quantity."""
+
+
+def check_special(kind: OrderType, tif: TimeInForce | None, order: Any) -> None:
+    """Check what an order's type and its other words say of one another; no state is needed for it.
+
+    Args:
+        kind: of the order.
+        tif: None where the desk's default counts, which is one that may rest.
+        order: with the fields of `SpecialTerms`, or with none of them.
+
+    Raises:
+        ValueError: a sentence that begins with the field.
+    """
+    of = partial(getattr, order)
+    _check_pair(kind.stopped, of("stop_price", None), "stop_price", kind)
+    trails = kind is OrderType.TRAILING_STOP
+    _check_pair(trails, of("trailing_offset", None), "trailing_offset", kind)
+    rests = tif is None or tif.value in RESTING_TIMES
+    if (tif is TimeInForce.GTD) != (of("expire_time", None) is not None):
+        raise ValueError("expire_time: comes with time_in_force GTD, and a GTD order needs one")
+    if not rests and (kind.stopped or trails):
+        raise ValueError(f"time_in_force: a {kind} order waits, it may not be {tif}")
+    if of("trailing_offset_type", None) and not trails:
+        raise ValueError(f"trailing_offset_type: a {kind} order has no offset")
+    if of("trigger_price_type", None) and not kind.stopped:
+        raise ValueError(f"trigger_price_type: a {kind} order waits for no price")
+    for name in ("post_only", "all_or_none", "display_quantity"):
+        kinds = [each for each in RESTING_TYPES if name == "display_quantity" or each != OrderType.STOP_LIMIT]
+        if of(name, None) and (kind.value not in kinds or not rests):
+            this = f"{kind} {tif}" if tif else kind
+            raise ValueError(f"{name}: is for orders that may rest, {', '.join(kinds)}; this is {this}")
+    if of("all_or_none", None) and of("display_quantity", None):
+        raise ValueError("display_quantity: an all_or_none order has none")
+    if of("effective_time", None) and of("effective_after_ms", None):
+        raise ValueError("effective_after_ms: name effective_time or effective_after_ms, not both")
+
+
+def _check_pair(needed: bool, value: object, name: str, kind: OrderType) -> None:
+    if needed and value is None:
+        raise ValueError(f"{name}: a {kind} order needs one")
+    if not needed and value is not None:
+        raise ValueError(f"{name}: a {kind} order has none, got {value}")
+
+
+class NewOrder(SpecialTerms, PlainOrder):
+    """A signal to trade.
+
+    Without `signal_id` the stream entry's id serves; `client_order_id` defaults to the signal_id. Without
+    `order_type` a price makes it LIMIT, else the desk's `order_params.default_order_type` counts; without
+    `time_in_force` the desk's `order_params.time_in_force`. The size is `quantity`, or one of `notional` and
+    `risk_amount`, rounded down to the lot.
+    """
+
+    model_config = Message.model_config
+
+    quantity: Amount | None = None  # type: ignore[assignment]  # a plain order has one
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        said = [name for name in ("quantity", *SIZES) if getattr(self, name) is not None]
+        if len(said) != 1:
+            names = ", ".join(("quantity", *SIZES))
+            raise ValueError(f"quantity: give exactly one of {names}; got {', '.join(said) or 'none'}")
+        if self.risk_amount is not None and self.stop_loss is None:
+            raise ValueError("risk_amount: needs a stop_loss, the size follows from its distance")
+        kind = OrderType.LIMIT if self.price is not None else OrderType.MARKET
+        check_special(self.order_type or kind, self.time_in_force, self)
         return self
 
 
@@ -87,7 +224,10 @@ class CancelOrder(Message):
 
 
 class ReplaceOrder(Message):
-    """Amend an order: `quantity` is the new total, fills so far included (FIX); what is absent stays."""
+    """Amend an order: `quantity` is the new total, fills so far included (FIX); what is absent stays.
+
+    `stop_price` is for orders that wait for one still.
+    """
 
     type: Literal["ReplaceOrder"]
     signal_id: Id | None = None
@@ -96,13 +236,14 @@ class ReplaceOrder(Message):
     orig_client_order_id: Id | None = None
     quantity: Amount | None = None
     price: Price | None = None
+    stop_price: Price | None = None
 
     @model_validator(mode="after")
     def _names_one_order_and_a_change(self) -> ReplaceOrder:
         if (self.order_id is None) == (self.orig_client_order_id is None):
             raise ValueError("order_id: name the order by exactly one of order_id and orig_client_order_id")
-        if self.quantity is None and self.price is None:
-            raise ValueError("quantity: an amendment changes quantity, price or both")
+        if self.quantity is None and self.price is None and self.stop_price is None:
+            raise ValueError("quantity: an amendment changes quantity, price, stop_price or several of them")
         return self
 
 

@@ -25,14 +25,15 @@ from fillstream.libs.common.values.versions import Document, Unreadable, check_n
 from fillstream.services.order_service.orders.compiled import Terms
 from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.order import Amendment, Links, Order
+from fillstream.services.order_service.orders.special import Special, said_by
 
 _DAY: Final = TimeInForce.DAY.value
 _FIELDS: Final = tuple(field for field in fields(Order) if field.init)
 _NAMES: Final = tuple(field.name for field in _FIELDS)
 _NEEDED: Final = tuple(f.name for f in _FIELDS if f.default is MISSING and f.default_factory is MISSING)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if field.default is not MISSING}
-_RARE: Final = ("links", "loosest")
-"""Fields of few orders, written where they say something: older releases know neither."""
+_RARE: Final = ("links", "loosest", "special", "held", "came")
+"""Fields of few orders, written where they say something: older releases know none of them."""
 _CODED: Final = frozenset(
     ("account", "terms", "strategy", "confidence", "side", "order_type", "time_in_force", "venue", "status")
 )
@@ -41,10 +42,18 @@ _CODED: Final = frozenset(
 _WRITE: Final[dict[str, Callable[[Any], Any]]] = {
     "terms": lambda terms: terms.symbol,
     "notional": str,  # may pass 64 bits, where JSON's integers end
-    "amendment": lambda amendment: amendment and amendment._asdict(),
+    "amendment": lambda amendment: amendment and _dump_amendment(amendment),
     "exec_ids": list,
     "links": lambda links: links and links._asdict(),
+    "special": lambda special: special and said_by(special),
 }
+
+
+def _dump_amendment(amendment: Amendment) -> Document:
+    record = amendment._asdict()
+    if amendment.stop is None:  # of most; older releases do not know it
+        del record["stop"]
+    return record
 
 
 def _load_amendment(record: Document | None) -> Amendment | None:
@@ -61,11 +70,19 @@ def _load_links(record: Document | None) -> Links | None:
     return Links(**record)
 
 
+def _load_special(record: Document | None) -> Special | None:
+    if record is None:
+        return None
+    check_names("Special", record, Special._fields, ())
+    return Special(**record)
+
+
 _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "notional": int,
     "amendment": _load_amendment,
     "links": _load_links,
     "exec_ids": tuple,
+    "special": _load_special,
 }
 
 
@@ -76,7 +93,7 @@ def dump_orders(orders: Sequence[Order]) -> Document:
     """Return orders, in the order of their ids, as columns."""
     columns = {name: _column(name, [*map(attrgetter(name), orders)]) for name in _NAMES} if orders else {}
     for name in _RARE:
-        if columns.get(name) == {"same": None}:
+        if columns.get(name) in ({"same": None}, {"same": False}):
             del columns[name]
     return {"record": "Order", "count": len(orders), "columns": columns}
 

@@ -10,13 +10,15 @@ from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.codes import OrderType, TimeInForce
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.order import Order
+from fillstream.services.order_service.orders.special import BY_DESK, Special
 
 _SIDE_CODE = {side.name: int(side) for side in frames.Side}
 _TIF_CODE = {tif.value: int(frames.Tif[tif.name]) for tif in TimeInForce}
-_TYPE_CODE = {kind.value: int(frames.OrdType[kind.name]) for kind in OrderType} | {
-    OrderType.MARKET.value: int(frames.OrdType.LIMIT)
+_LIMIT, _IOC, _NEW_STOP = int(frames.OrdType.LIMIT), int(frames.Tif.IOC), int(frames.ReplaceFlag.NEW_STOP)
+_TYPE_CODE = {kind.value: int(frames.OrdType[kind.name]) for kind in OrderType if kind.value not in BY_DESK} | {
+    kind: _LIMIT for kind in (OrderType.MARKET.value, *BY_DESK)
 }
-"""A market order is a limit order at the price that bounds it."""
+"""A market order is a limit order at the price that bounds it; for an if-touched one the desk waits."""
 
 
 class Commands:
@@ -38,6 +40,8 @@ class Commands:
 
     def new(self, order: Order) -> None:
         """FS_NEW; a market order's price is as far as it may go."""
+        if order.special is not None:
+            return self._special(order, order.special)
         terms = order.terms
         record = frames.new_order(
             order.order_id,
@@ -50,6 +54,33 @@ class Commands:
             price=order.price,
             qty=order.quantity,
             expiry_ms=order.expiry_ms,
+        )
+        self.out.record(terms.commands, record)
+
+    def _special(self, order: Order, special: Special) -> None:
+        """FS_NEW of an order that is not plain. One whose price has come is what it waited to be: limit or market."""
+        terms, kind, tif = order.terms, _TYPE_CODE[order.order_type], _TIF_CODE[order.time_in_force]
+        came = special.needs_desk(order.order_type)
+        if came:
+            kind, tif = _LIMIT, tif if order.priced else _IOC
+        stop = 0 if came or special.stop is None else special.stop
+        shown = special.display if special.display is not None else special.offset
+        # Where the type has no limit, and none of the desk's, the engine wants none.
+        record = frames.new_order(
+            order.order_id,
+            order.account_id,
+            terms.id,
+            self._partition,
+            side=_SIDE_CODE[order.side],
+            ord_type=kind,
+            tif=tif,
+            price=order.price if kind == _LIMIT or order.priced else 0,
+            qty=order.quantity,
+            expiry_ms=order.expiry_ms,
+            stop_price=stop,
+            display_or_offset=shown or 0,
+            flags=special.flags,
+            stp=special.stp,
         )
         self.out.record(terms.commands, record)
 
@@ -69,5 +100,7 @@ class Commands:
             self._partition,
             price=amendment.price,
             qty=amendment.quantity,
+            flags=0 if amendment.stop is None else _NEW_STOP,
+            stop_price=amendment.stop or 0,
         )
         self.out.record(terms.commands, record)

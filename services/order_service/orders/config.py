@@ -13,13 +13,11 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from fillstream.libs.common.messages.base import Name
+from fillstream.libs.common.messages.base import Name, PlainOrderType, PlainTimeInForce
 from fillstream.libs.common.messages.codes import (
     DEFAULT_ORDER_TYPE,
     DEFAULT_TIME_IN_FORCE,
     IDEMPOTENCY_MS,
-    OrderType,
-    TimeInForce,
 )
 from fillstream.libs.common.messages.reference import (
     DAY_MS,
@@ -66,10 +64,10 @@ class DeskConfig(ReferenceData):
     instruments: Annotated[dict[Name, InstrumentTerms], Field(description="by symbol")] = Field(default_factory=dict)
     accounts: Annotated[dict[Name, AccountTerms], Field(description="by name")] = Field(default_factory=dict)
     default_order_type: Annotated[
-        OrderType, BeforeValidator(_text), Field(description="of a signal with neither order_type nor price")
+        PlainOrderType, BeforeValidator(_text), Field(description="of a signal with neither order_type nor price")
     ] = DEFAULT_ORDER_TYPE
     default_time_in_force: Annotated[
-        TimeInForce, BeforeValidator(_text), Field(description="of a signal without time_in_force")
+        PlainTimeInForce, BeforeValidator(_text), Field(description="of a signal without time_in_force")
     ] = DEFAULT_TIME_IN_FORCE
     retention_ms: Annotated[Milliseconds, Field(description="a finished order stays in the state this long")] = (
         3_600_000

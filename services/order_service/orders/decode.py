@@ -21,8 +21,9 @@ from pydantic import ValidationError
 from fillstream.libs.common.messages import signals
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Message, Models, type_of, upcast
-from fillstream.libs.common.messages.codes import PRICELESS, OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.codes import PLAIN_TYPES, PRICELESS, OrderType, Side, TimeInForce
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.signals import SpecialTerms
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import parse
 from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID, shorten
@@ -35,14 +36,17 @@ _CONFIDENCE = re.compile(r"0(\.[0-9]{1,22})?|1(\.0{1,22})?")
 """How a confidence is usually written; `parse` reads the rest."""
 _ORDER_ID = re.compile(ORDER_ID)
 _SIDES = frozenset(side.value for side in Side)
-_ORDER_TYPES = frozenset(kind.value for kind in OrderType)
+_TYPES = {kind.value: kind for kind in OrderType}
+_ORDER_TYPES = frozenset(_TYPES)
 _TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
 _VENUE_REPORT = type_of(VenueReport)
+_GTD = TimeInForce.GTD.value
 _MOST_NAMES = 4096
 _names: dict[str, None] = {}
 """Texts that were found to be names: a desk has few, and orders say the same ones again and again."""
-_LINKS = "links"
-"""The one key that an instruction may lack."""
+_LINKS, _SPECIAL = "links", "special"
+"""The keys that an instruction may lack."""
+_RARE = (_LINKS, _SPECIAL)
 _PLAIN: Any = object()
 
 
@@ -62,6 +66,7 @@ class New(NamedTuple):
     confidence: str | None
     signal_time: int
     links: Links | None
+    special: SpecialTerms | None
 
 
 class Cancel(NamedTuple):
@@ -75,7 +80,7 @@ class Cancel(NamedTuple):
 
 
 class Replace(NamedTuple):
-    """A ReplaceOrder: `quantity` is the new total; null stays as it is."""
+    """A ReplaceOrder: `quantity` is the new total; null stays as it is. `special` may have a stop_price."""
 
     signal_id: str
     account: str
@@ -84,6 +89,7 @@ class Replace(NamedTuple):
     quantity: str | None
     price: str | None
     signal_time: int
+    special: SpecialTerms | None
 
 
 class Status(NamedTuple):
@@ -113,8 +119,8 @@ class _Kind(NamedTuple):
 
 
 def _kind(shape: Any, model: type[Message]) -> _Kind:
-    keys = frozenset((*model.model_fields, "signal_time")).difference(signals.LINKS)
-    fields = [name for name in shape._fields if name != _LINKS]
+    keys = frozenset((*model.model_fields, "signal_time")).difference(signals.LINKS, signals.SPECIAL)
+    fields = [name for name in shape._fields if name not in _RARE]
     assert keys == {*fields, "type", "v"}, f"{model.__name__}: the contract has other fields than {shape}"
     # Not shape._make: it is Python's own code around the same call, and an instruction is made for every signal.
     return _Kind(model.VERSION, keys, itemgetter(*fields), partial(tuple.__new__, shape))
@@ -126,7 +132,8 @@ _KINDS = {
     "ReplaceOrder": _kind(Replace, signals.ReplaceOrder),
     "ReportStatus": _kind(Status, signals.ReportStatus),
 }
-_NEW = _KINDS["NewOrder"]
+_NEW, _REPLACE = _KINDS["NewOrder"], _KINDS["ReplaceOrder"]
+_MAY_BE_SPECIAL = (_NEW, _REPLACE)
 
 
 def decode(data: bytes) -> Instruction | VenueReport:
@@ -156,14 +163,18 @@ def decode(data: bytes) -> Instruction | VenueReport:
         values = values_of(document)
     except KeyError as error:
         raise BadEntry("missing_field", f"{error.args[0]}: is missing, a {name} instruction has every field") from None
-    links = document.pop(_LINKS, _PLAIN) if len(document) > len(keys) else _PLAIN
-    if len(document) != len(keys):
-        odd = next(key for key in document if key not in keys)
-        raise BadEntry("unknown_field", f"{shorten(odd)}: a {name} instruction has no such field")
+    if len(document) == len(keys):
+        links = special = None
+    else:
+        links = _links(document.pop(_LINKS)) if _LINKS in document and kind is _NEW else None
+        special = _special(document.pop(_SPECIAL)) if _SPECIAL in document and kind in _MAY_BE_SPECIAL else None
+        if len(document) != len(keys):
+            odd = next(key for key in document if key not in keys)
+            raise BadEntry("unknown_field", f"{shorten(odd)}: a {name} instruction has no such field")
     if kind is _NEW:
-        values = (*values, None if links is _PLAIN else _links(links))
-    elif links is not _PLAIN:
-        raise BadEntry("unknown_field", f"{_LINKS}: a {name} instruction has no such field")
+        values = (*values, links, special)
+    elif kind is _REPLACE:
+        values = (*values, special)
     wish = make(values)
     time = wish.signal_time
     if type(time) is not int or not 0 <= time < 1 << 63:
@@ -198,7 +209,7 @@ def _venue_report(document: dict[str, Any]) -> VenueReport:
 
 def _check_new(wish: New) -> None:
     """Raise BadEntry unless every field has its contract's type."""
-    signal, client, account, symbol, side, quantity, kind, price, tif, strategy, confidence, _, _ = wish
+    signal, client, account, symbol, side, quantity, kind, price, tif, strategy, confidence, _, _, special = wish
     _check_id("signal_id", signal)
     if client != signal:
         _check_id("client_order_id", client)
@@ -214,12 +225,14 @@ def _check_new(wish: New) -> None:
         _refuse_code("order_type", kind, _ORDER_TYPES)
     if tif is not None and (type(tif) is not str or tif not in _TIMES_IN_FORCE):
         _refuse_code("time_in_force", tif, _TIMES_IN_FORCE)
-    if type(quantity) is not str or not quantity.isascii():
+    if (type(quantity) is not str or not quantity.isascii()) and not (quantity is None and _is_sized(special)):
         _check_text("quantity", quantity)
     if price is not None and (type(price) is not str or not price.isascii()):
         _check_text("price", price)
     if confidence is not None:
         _check_confidence(confidence)
+    if special is not None or tif == _GTD or (kind is not None and kind not in PLAIN_TYPES):
+        _check_special(wish)
     if kind is not None and (price is None) != (kind in PRICELESS):
         raise BadEntry(
             "bad_value",
@@ -227,6 +240,32 @@ def _check_new(wish: New) -> None:
             if price is None
             else f"price: a {kind} order has none, got {shorten(price)}",
         )
+
+
+def _special(said: Any) -> SpecialTerms:
+    """Return what an order says beyond a plain one: at least something."""
+    if type(said) is not dict or not said:
+        raise BadEntry("bad_value", f"{_SPECIAL}: must be an object with something in it, got {shorten(said)}")
+    try:
+        return SpecialTerms.model_validate(said)
+    except ValidationError as error:
+        raise BadEntry("bad_value", f"{_SPECIAL}: {sentences(error)}") from None
+
+
+def _is_sized(special: SpecialTerms | None) -> bool:
+    return special is not None and any(getattr(special, name) is not None for name in signals.SIZES)
+
+
+def _check_special(wish: New) -> None:
+    """Raise BadEntry unless type, time in force and what is special fit one another."""
+    kind = wish.order_type or (OrderType.LIMIT if wish.price is not None else OrderType.MARKET)
+    tif = None if wish.time_in_force is None else TimeInForce(wish.time_in_force)
+    try:
+        signals.check_special(_TYPES[kind], tif, wish.special)
+    except ValueError as error:
+        raise BadEntry("bad_value", str(error)) from None
+    if wish.quantity is not None and _is_sized(wish.special):
+        raise BadEntry("bad_value", f"quantity: {', '.join(signals.SIZES)} are instead of it")
 
 
 def _links(said: Any) -> Links:
@@ -277,8 +316,10 @@ def _check_request(wish: Cancel | Replace | Status) -> None:
             _check_text("quantity", wish.quantity)
         if wish.price is not None:
             _check_text("price", wish.price)
-        if wish.quantity is None and wish.price is None:
-            raise BadEntry("bad_value", "quantity: an amendment changes quantity, price or both")
+        if wish.quantity is None and wish.price is None and wish.special is None:
+            raise BadEntry("bad_value", "quantity: an amendment changes quantity, price, stop_price or several of them")
+        if wish.special is not None and wish.special.model_fields_set != {"stop_price"}:
+            raise BadEntry("unknown_field", f"{_SPECIAL}: an amendment may say a stop_price in it, and no more")
 
 
 def client_name(wish: Cancel | Replace | Status) -> tuple[str, str | None]:

@@ -6,6 +6,8 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
     quotes  tells the quotes that moved, QUOTES_EVERY_MS after the first of them did
     expiry  an order's time in force ended, at a venue that does not see to it: cancel it there
     day     an account's day begins: what it made before counts no more against its daily loss limit
+    release an order's time has come: it goes to its venue, or waits for its price from now on
+    touch   a market reached more held orders than one entry lets go
     sweep   lets go of more of what is past its retention than the tick before could
 """
 
@@ -17,9 +19,10 @@ from itertools import islice
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
 from fillstream.libs.common.runtime.timers import Timer
 from fillstream.services.order_service.orders.commands import Commands
+from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal, Stamped
 from fillstream.services.order_service.orders.order import FINAL, Order
-from fillstream.services.order_service.orders.state import DAY, EXPIRY, QUOTES, SWEEP, State
+from fillstream.services.order_service.orders.state import DAY, EXPIRY, QUOTES, RELEASE, SWEEP, TOUCH, State
 
 EXPIRY_AGAIN_MS = 10_000
 """An order whose time is over and that the venue has not taken off is looked at again after so long."""
@@ -31,17 +34,20 @@ class Due:
     Args:
         state: whose timers they are.
         journal, commands: where what they cause goes.
+        desk: has the orders that are held.
     """
 
-    __slots__ = ("_commands", "_handlers", "_journal", "_state")
+    __slots__ = ("_commands", "_desk", "_handlers", "_journal", "_state")
 
-    def __init__(self, state: State, journal: Journal, commands: Commands) -> None:
+    def __init__(self, state: State, journal: Journal, commands: Commands, desk: Desk) -> None:
+        self._desk = desk
         self._state = state
         self._journal = journal
         self._commands = commands
         self._handlers: dict[str, Callable[[Timer, int], int]] = {
             QUOTES: self._quotes,
             EXPIRY: self._expiry,
+            RELEASE: self._release,
             SWEEP: self._sweep,
             DAY: self._day,
         }
@@ -54,7 +60,7 @@ class Due:
         room = MOST_OUTPUTS
         while room > 0 and (timer := timers.pop(ms)) is not None:
             journal.out = Stamped(out, timer.due_ms)
-            room -= self._handlers[timer.what](timer, room)
+            room -= self._handlers.get(timer.what, self._touch)(timer, room)
         out.seal()
 
     # Each returns how much it sent, 1 at least.
@@ -77,6 +83,9 @@ class Due:
         working = order.status not in FINAL
         if not working and order.amendment is None:  # which could open it once more
             return 1
+        if order.is_held:
+            self._desk.expire(order)
+            return 1
         passed = (self._journal.ms - timer.due_ms) // EXPIRY_AGAIN_MS
         self._state.timers.add(timer.due_ms + (passed + 1) * EXPIRY_AGAIN_MS, timer.id, EXPIRY)
         if not working or order.cancel_signal is not None:
@@ -89,6 +98,16 @@ class Due:
     def _day(self, timer: Timer, room: int) -> int:
         self._state.begin_day(timer.id, self._journal.ms)
         return 1
+
+    def _release(self, timer: Timer, room: int) -> int:
+        order = self._state.orders[timer.id]
+        assert isinstance(order, Order), "a timer goes with its order"
+        self._desk.time_came(order)
+        return 2
+
+    def _touch(self, timer: Timer, room: int) -> int:
+        assert timer.what.startswith(TOUCH), f"nobody does {timer.what}"
+        return max(1, 2 * self._desk.moved(timer.what.removeprefix(TOUCH), timer.id))
 
     def _sweep(self, timer: Timer, room: int) -> int:
         self._state.sweep(self._journal.ms)

@@ -21,17 +21,20 @@ from heapq import heapify, heappop, heappush
 from math import ceil
 from typing import Any
 
+from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.ledger.average import Position
-from fillstream.libs.common.messages.codes import PRICELESS, AccountType, TimeInForce
+from fillstream.libs.common.messages.codes import PRICELESS, AccountType, OrderType, TimeInForce
 from fillstream.libs.common.messages.reference import BPS, AccountTerms, InstrumentTerms
 from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote
 from fillstream.services.order_service.orders.order import CANCELED, EXPIRED, FINAL, REJECTED, Order
+from fillstream.services.order_service.orders.special import Special
 
 FEE_UNITS: int = 10 ** (MONEY_DECIMALS - FEE_DECIMALS)
 _GONE = frozenset((CANCELED, REJECTED, EXPIRED))
 """What a pending amendment does not open again."""
 _AT_ONCE = frozenset((TimeInForce.IOC.value, TimeInForce.FOK.value))
+_LIMIT = OrderType.LIMIT.value
 _SLACK = 64
 MINUTE_MS = 60_000
 MAX_RECENT = 100_000
@@ -167,6 +170,8 @@ class Holding(Position):
         status = order.status
         lots = 0 if status in FINAL else order.quantity - order.cum
         price = order.price
+        if price >= MAX_PRICE or price <= -MAX_PRICE:
+            price = waits_at(order.special, price)
         amendment = order.amendment
         if amendment is not None and status not in _GONE:
             lots = max(lots, amendment.quantity - order.cum)
@@ -185,7 +190,8 @@ class Holding(Position):
             self.sells += lots - was
             self.sell_value += value
             ladder = self.asks
-        if ladder is not None and order.time_in_force not in _AT_ONCE and order.order_type not in PRICELESS:
+        # Of the others none rests before it has come, and then only some do.
+        if ladder is not None and order.order_type == _LIMIT and order.time_in_force not in _AT_ONCE:
             if lots:
                 ladder.add(price)
             if was:
@@ -313,10 +319,7 @@ class Account:
             return
         recent = self.recent
         key = duplicate_key(
-            order.terms.symbol,
-            order.side == "BUY",
-            order.quantity,
-            order.price if order.order_type not in PRICELESS else None,
+            order.terms.symbol, order.side == "BUY", order.order_type, order.quantity, order.price, order.special
         )
         recent.pop(key, None)
         recent[key] = ms
@@ -329,9 +332,21 @@ class Account:
             holding.opening = holding.pnl
 
 
-def duplicate_key(symbol: str, buy: bool, lots: int, ticks: int | None) -> tuple[str, bool, int, int | None]:
-    """Return what two orders of an account have in common when one is a duplicate; `ticks` None without a price."""
-    return symbol, buy, lots, ticks
+def duplicate_key(
+    symbol: str, buy: bool, order_type: str, lots: int, ticks: int, special: Special | None
+) -> tuple[Any, ...]:
+    """Return what two orders of an account have in common when one is a duplicate.
+
+    Of an order without a price its `ticks` say nothing: they are where the market was.
+    """
+    price = None if order_type in PRICELESS else ticks
+    waits = (None, None) if special is None else (special.stop, special.offset)
+    return symbol, buy, order_type, lots, price, *waits
+
+
+def waits_at(special: Special | None, ticks: int) -> int:
+    """Return the price (ticks) that an order counts with which has no limit before its stop: that one, else `ticks`."""
+    return ticks if special is None or special.stop is None else special.stop
 
 
 def needs_sums(terms: AccountTerms) -> bool:

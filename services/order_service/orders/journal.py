@@ -17,20 +17,29 @@ from fillstream.libs.common.messages.codes import (
     CancelReason,
     CancelRejectReason,
     ControlRejectReason,
+    OrderType,
     RejectReason,
     RestatementReason,
 )
 from fillstream.libs.common.messages.controls import Control
 from fillstream.libs.common.messages.journal import EVENTS
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.reference import (
+    AccountTerms,
+    InstrumentTerms,
+    ReferenceData,
+    VenueTerms,
+    written,
+)
+from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New
-from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
+from fillstream.services.order_service.orders.order import FINAL, FOR_TIME, Order, Remembered
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
+_MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 
 _V = {kind: model.VERSION for kind, model in EVENTS.items()}
 """The version of each type of event."""
@@ -81,11 +90,14 @@ class Journal:
 
     # --------------------------------------------------------- orders, by validation
 
-    def received(self, order: Order) -> None:
-        """OrderReceived."""
+    def received(self, order: Order, said: SpecialTerms | None = None) -> None:
+        """OrderReceived, with what was `said` beyond a plain order."""
         event = self._of_order("OrderReceived", order)
         _add_wishes(event, order)
         event["venue"] = order.venue
+        if said is not None:
+            event |= _special(said)
+            event["venue"] = order.venue
         self.out.event(self._stream, event)
 
     def refused(
@@ -104,6 +116,8 @@ class Journal:
         event["confidence"] = wish.confidence
         event["reason"] = reason.value
         event["text"] = text
+        if wish.special is not None:
+            event |= _special(wish.special)
         self.out.event(self._stream, event)
 
     # ------------------------------------------------------------------ requests
@@ -124,7 +138,9 @@ class Journal:
         event = self._of_order("OrderReplaceRequested", order)
         event["signal_id"] = amendment.signal_id
         event["new_quantity"] = terms.lot.text(amendment.quantity)
-        event["new_price"] = terms.price.text(amendment.price)
+        event["new_price"] = terms.price.text(amendment.price) if order.priced else None
+        if amendment.stop is not None:
+            event["new_stop_price"] = terms.price.text(amendment.stop)
         self.out.event(self._stream, event)
 
     def cancel_rejected(
@@ -154,9 +170,25 @@ class Journal:
 
     # -------------------------------------------------------- orders, by the venue
 
-    def accepted(self, order: Order) -> None:
-        """OrderAccepted."""
-        self.out.event(self._stream, self._of_order("OrderAccepted", order))
+    def accepted(self, order: Order, got: int = 0) -> None:
+        """OrderAccepted; a market-to-limit order's with the price it got."""
+        event = self._of_order("OrderAccepted", order)
+        if order.order_type == _MARKET_TO_LIMIT and got:
+            event["price"] = order.terms.price.text(order.price)
+        self.out.event(self._stream, event)
+
+    def suspended(self, order: Order) -> None:
+        """OrderSuspended: the desk holds it."""
+        special, terms = order.special, order.terms
+        assert special is not None, "a plain order is not held"
+        event = self._of_order("OrderSuspended", order)
+        if order.held == FOR_TIME:
+            event["effective_time"] = special.effective_ms
+        else:
+            assert special.stop is not None, "it waits for a price"
+            event["stop_price"] = terms.price.text(special.stop)
+            event["trigger_price_type"] = special.trigger
+        self.out.event(self._stream, event)
 
     def rejected(self, order: Order, reason: RejectReason, text: str) -> None:
         """OrderRejected by the venue."""
@@ -198,7 +230,9 @@ class Journal:
     def replaced(self, order: Order) -> None:
         """OrderReplaced."""
         event = self._of_order("OrderReplaced", order)
-        event["price"] = order.terms.price.text(order.price)
+        event["price"] = order.terms.price.text(order.price) if order.priced else None
+        if order.special is not None and order.special.stop is not None:
+            event["stop_price"] = order.terms.price.text(order.special.stop)
         self.out.event(self._stream, event)
 
     def expired(self, order: Order) -> None:
@@ -408,6 +442,11 @@ class Journal:
             "text": text,
         }
         self.out.event(self._stream, event)
+
+
+def _special(said: SpecialTerms) -> Event:
+    """Return what an order says beyond a plain one, as JSON has it."""
+    return {name: written(getattr(said, name)) for name in SPECIAL if getattr(said, name) is not None}
 
 
 def _add_wishes(event: Event, order: Order) -> None:

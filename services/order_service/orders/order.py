@@ -26,6 +26,7 @@ from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.messages.codes import PRICELESS, OrdStatus
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.compiled import Terms
+from fillstream.services.order_service.orders.special import Special
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.holdings import Holding
@@ -39,8 +40,12 @@ PENDING_REPLACE = OrdStatus.PENDING_REPLACE.value
 CANCELED = OrdStatus.CANCELED.value
 REJECTED = OrdStatus.REJECTED.value
 EXPIRED = OrdStatus.EXPIRED.value
+SUSPENDED = OrdStatus.SUSPENDED.value
 FINAL = frozenset((FILLED, CANCELED, REJECTED, EXPIRED))
 """No more than late fills and answers to what is still pending can come."""
+
+FOR_TIME, FOR_PRICE, RELEASED = "time", "price", "released"
+"""What an order is held for, and that it is so no more."""
 
 _REQUESTED = int(Reason.REQUESTED)
 _REPLACED_BELOW_FILLED = int(Reason.REPLACED_BELOW_FILLED)
@@ -54,11 +59,12 @@ class Refusal(NamedTuple):
 
 
 class Amendment(NamedTuple):
-    """An amendment on its way to the venue. `quantity` is the new total in lots, `price` in ticks."""
+    """An amendment on its way to the venue. `quantity` is the new total in lots, `price` and `stop` are in ticks."""
 
     signal_id: str
     quantity: int
     price: int
+    stop: int | None = None
 
 
 class Links(NamedTuple):
@@ -88,7 +94,7 @@ class Order:
         terms: of its instrument, at its venue.
         side, order_type, time_in_force: FIX's, by the contracts' names; a market order is IOC or FOK.
         quantity: lots, all versions' fills included.
-        price: ticks; a market order's is the bound it may trade through to.
+        price: ticks; a market order's is the bound it may trade through to, and a stop's without one as far as can be.
         signal_time: when the signal came (ms); the latency to a fill counts from here.
         received_ms: when it was validated.
         cum: lots filled.
@@ -105,6 +111,9 @@ class Order:
         expiry_ms: when its time in force ends; 0 for never.
         links: its families; None of a plain order.
         venue: where it went, for good; orders of 0.1.0 went to SIM.
+        special: what it has beyond a plain order, None of one.
+        came: the price that it waited for has come.
+        held: what the desk holds it for, RELEASED once it did, None of one that went to the venue as it came.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
         holding: what its account holds of its instrument; like the next two no part of a snapshot; see `holdings`.
         open_lots, open_price: what is counted there of it: how much it may still trade, and at what price (ticks).
@@ -139,6 +148,9 @@ class Order:
     exec_ids: tuple[str, ...] = ()
     venue_order_id: str | None = None
     loosest: int | None = None
+    special: Special | None = None
+    held: str | None = None
+    came: bool = False
     counted: str = field(default=PENDING_NEW, init=False)
     holding: Holding | None = field(default=None, init=False, repr=False, compare=False)
     open_lots: int = field(default=0, init=False, repr=False, compare=False)
@@ -155,9 +167,30 @@ class Order:
         return 0 if self.status in FINAL else self.quantity - self.cum
 
     @property
+    def is_held(self) -> bool:
+        """Whether it waits in the desk, and no venue knows it."""
+        return self.held is not None and self.held != RELEASED
+
+    @property
     def expiry_signal(self) -> str:
         """What the desk's own cancel goes by, when the time in force ended at a venue that does not see to it."""
         return f"expiry-{self.order_id}"
+
+    # ------------------------------------------------------------ in the desk
+
+    def hold(self, what: str) -> None:
+        """It waits in the desk for a time or a price."""
+        assert self.status == PENDING_NEW and not self.acknowledged
+        self.held = what
+        self._work()
+
+    def release(self, price: int) -> None:
+        """It goes to the venue, with this limit or bound (ticks)."""
+        assert self.is_held and self.status not in FINAL
+        self.came = self.came or self.held == FOR_PRICE
+        self.held = RELEASED
+        self.price = price
+        self._work()
 
     # --------------------------------------------------------------- requests
 
@@ -175,11 +208,16 @@ class Order:
 
     # ---------------------------------------------------------------- reports
 
-    def accept(self) -> Refusal | None:
-        """The venue acknowledged the order, perhaps after it reported a trade or after a cancel was sent."""
+    def accept(self, price: int = 0) -> Refusal | None:
+        """The venue acknowledged the order, perhaps after it reported a trade or after a cancel was sent.
+
+        A market-to-limit order has got its `price` (ticks), 0 where it found none.
+        """
         if self.acknowledged or self.status == REJECTED:
             return self._unexpected("an acknowledgement")
         self.acknowledged = True
+        if price:
+            self.price = price
         self._work()
         return None
 
@@ -256,6 +294,7 @@ class Order:
         """What a dormant order waited for has happened: it is in the book now. Its status says nothing about that."""
         if self.status in FINAL:
             return self._unexpected("a trigger")
+        self.came = True
         return None
 
     def restate(self, quantity: int, price: int | None = None) -> Refusal | None:
@@ -304,6 +343,8 @@ class Order:
                 "overfill",
                 f"qty: a new total of {quantity} lots is below the {self.cum} lots of order {self.order_id} filled",
             )
+        if self.amendment.stop is not None and self.special is not None:
+            self.special = self.special._replace(stop=self.amendment.stop)
         self.amendment = None
         self.quantity = quantity
         self._reprice(price)
@@ -351,8 +392,10 @@ class Order:
             self.status = PENDING_REPLACE
         elif self.cum:
             self.status = PARTIALLY_FILLED
-        else:
+        elif self.held is None:
             self.status = NEW if self.acknowledged else PENDING_NEW
+        else:
+            self.status = NEW if self.held == RELEASED else SUSPENDED
 
     def _unexpected(self, what: str) -> Refusal:
         pending = "a cancel" if self.cancel_signal else "an amendment" if self.amendment else "nothing"

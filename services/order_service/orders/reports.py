@@ -23,6 +23,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import (
     CancelReason,
     CancelRejectReason,
+    OrderType,
     RejectReason,
     RestatementReason,
     TradingSession,
@@ -30,10 +31,12 @@ from fillstream.libs.common.messages.codes import (
 from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Latencies, Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
+from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
 
+_MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 _TYPE = Report._fields.index("type")
 _ACCEPTED, _FILLED = int(ReportType.ACCEPTED), int(ReportType.FILLED)
 _AUCTION = int(Session.AUCTION)
@@ -80,6 +83,7 @@ class Reports:
     Args:
         state: changed by what the reports say.
         journal: told about it.
+        desk: lets go of orders that waited for what the market is now.
         partition: of the accounts; reports are for it or for all.
         latencies_ms: how long it took from signal to acknowledgement and to the first fill is appended.
         venue: who reports.
@@ -87,6 +91,7 @@ class Reports:
 
     __slots__ = (
         "_acknowledged_ms",
+        "_desk",
         "_field",
         "_first_filled_ms",
         "_handlers",
@@ -99,7 +104,10 @@ class Reports:
         "_venue",
     )
 
-    def __init__(self, state: State, journal: Journal, partition: int, latencies_ms: Latencies, venue: str) -> None:
+    def __init__(
+        self, state: State, journal: Journal, desk: Desk, partition: int, latencies_ms: Latencies, venue: str
+    ) -> None:
+        self._desk = desk
         self._state = state
         self._venue = venue
         self._field = reports_field(venue)
@@ -161,6 +169,8 @@ class Reports:
             return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
         if order.venue != self._venue:
             return Refusal("wrong_venue", f"order_id: order {order_id} is at {order.venue}, not at {self._venue}")
+        if order.held is not None and order.is_held:
+            return Refusal("unexpected_report", f"order_id: order {order_id} waits in the desk, no venue has it")
         if (
             symbol != order.terms.id
             or account != order.account_id
@@ -171,7 +181,7 @@ class Reports:
         if kind == _FILLED:  # these two without a Report: nearly all that comes is one of them
             return self._filled(order, price, qty, match_id, flags)
         if kind == _ACCEPTED:
-            return self._accepted(order)
+            return self._accepted(order, price)
         handler = self._handlers.get(kind)
         if handler is None:
             return Refusal("bad_record", f"type: {kind} is no report type")
@@ -202,6 +212,8 @@ class Reports:
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
             state.move(self._venue, report.symbol, quote.at_ms)
+            if state.triggers:
+                self._desk.moved(self._venue, report.symbol)
         return refusal
 
     def _not_positive(self, symbol: int, prices: str) -> Refusal | None:
@@ -223,6 +235,8 @@ class Reports:
         if quote.last != report.price:
             quote.last = report.price
             state.move(self._venue, report.symbol, self._journal.ms)
+            if state.triggers:
+                self._desk.moved(self._venue, report.symbol)
         return None
 
     def _session_set(self, report: Report) -> Refusal | None:
@@ -239,6 +253,8 @@ class Reports:
             self._state.move(self._venue, report.symbol, self._journal.ms)
         reference = report.price if report.aux == _AUCTION else None
         self._journal.session_changed(self._venue, self._terms(report.symbol), quote, reference)
+        if self._state.triggers:
+            self._desk.moved(self._venue, report.symbol)
         return None
 
     def _bands_set(self, report: Report) -> Refusal | None:
@@ -299,11 +315,11 @@ class Reports:
             f"{order.terms.partition} (as {side}), by less than {_MOST_AHEAD // 2}",
         )
 
-    def _accepted(self, order: Order) -> Refusal | None:
-        refusal = order.accept()
+    def _accepted(self, order: Order, price: int) -> Refusal | None:
+        refusal = order.accept(price if order.order_type == _MARKET_TO_LIMIT else 0)
         if refusal is None:
             journal = self._journal
-            journal.accepted(order)
+            journal.accepted(order, price)
             self._acknowledged_ms.append(journal.ms - order.signal_time)
         return refusal
 
@@ -333,7 +349,8 @@ class Reports:
         return refusal
 
     def _replaced(self, order: Order, report: Report) -> Refusal | None:
-        refusal = order.replace(report.price, report.qty)
+        # Of an order without a limit the report says something else there, or nothing.
+        refusal = order.replace(report.price if order.priced else order.price, report.qty)
         if refusal is None:
             self._journal.replaced(order)
         return refusal

@@ -11,20 +11,38 @@ from decimal import Decimal
 from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.codes import PRICELESS, CancelRejectReason, OrderType, RejectReason, TimeInForce
+from fillstream.libs.common.messages.codes import (
+    PRICELESS,
+    CancelReason,
+    CancelRejectReason,
+    OrderType,
+    RejectReason,
+    TimeInForce,
+)
+from fillstream.libs.common.messages.signals import SIZES, SpecialTerms
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.values.money import Scale, parse, plain
+from fillstream.libs.common.values.money import Scale, canonical, parse, plain
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.decode import Cancel, New, Replace, Status, client_name
+from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, REJECTED, Amendment, Order, Remembered
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.rules.market import protection_price, value_price
+from fillstream.services.order_service.orders.special import (
+    compiled,
+    entry_price,
+    lots_for,
+    trailed,
+    units,
+    widest,
+)
 from fillstream.services.order_service.orders.state import EXPIRY, State
 
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
+_MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 _IOC, _FOK, _DAY = TimeInForce.IOC.value, TimeInForce.FOK.value, TimeInForce.DAY.value
 
 _ONE = {each.value: each.value for each in (*OrderType, *TimeInForce)}
@@ -37,13 +55,17 @@ class Requests:
     Args:
         state: changed by what is taken.
         journal, commands: where the answer and what the venue must do go.
+        desk: holds what is not to go to a venue yet.
         topology: says whose partition an account is.
         partition: of the accounts.
     """
 
-    __slots__ = ("_commands", "_journal", "_partition", "_state", "_topology")
+    __slots__ = ("_commands", "_desk", "_journal", "_partition", "_state", "_topology")
 
-    def __init__(self, state: State, journal: Journal, commands: Commands, topology: Topology, partition: int) -> None:
+    def __init__(
+        self, state: State, journal: Journal, commands: Commands, desk: Desk, topology: Topology, partition: int
+    ) -> None:
+        self._desk = desk
         self._state = state
         self._journal = journal
         self._commands = commands
@@ -66,12 +88,14 @@ class Requests:
         if ids is not None and (order_id := ids.get(wish.client_order_id)) is not None:
             return self._repeat(wish, order_id)
         draft = self._draft(wish)
-        broken = rules.NEW.first_broken(draft, state)
+        broken = draft.broken or rules.NEW.first_broken(draft, state)
         if broken is not None:
             return self._refuse(wish, draft, broken)
         order = self._made(wish, draft)
         state.add(order)
-        self._journal.received(order)
+        self._journal.received(order, wish.special)
+        if order.special is not None and self._desk.holds(order):
+            return None
         self._commands.new(order)
         if order.expiry_ms and not state.venues[order.venue].expires:
             state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
@@ -92,9 +116,13 @@ class Requests:
         tif = wish.time_in_force or config.default_time_in_force._value_
         draft.order_type = kind
         draft.time_in_force = _IOC if kind == _MARKET and tif != _FOK else tif
+        draft.said = wish.special
         if not self._find_limits(draft):
             return draft
+        if wish.special is not None:
+            return self._special_draft(draft, wish, wish.special)
         terms, quote = draft.terms, draft.quote
+        assert wish.quantity is not None, "decode() refuses a plain order without one"
         draft.lots = _lots(terms.lot, wish.quantity)
         if kind in PRICELESS:
             bound = protection_price(draft.limits, quote, draft.buy)
@@ -105,6 +133,46 @@ class Requests:
         elif wish.price is not None:
             draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
         draft.worth = value_price(quote, draft.buy, draft.ticks) * draft.lots
+        return draft
+
+    def _special_draft(self, draft: Draft, wish: New, said: SpecialTerms) -> Draft:
+        """Return the draft of an order that is not plain; what its own rules refuse is `broken`."""
+        if said.venue is not None and said.venue != draft.terms.venue and said.venue in self._state.venues:
+            limits = self._state.limits_at(said.venue, draft.account, draft.limits.account, draft.symbol)
+            draft.limits, draft.terms, draft.quote = limits, limits.terms, limits.quote
+        terms, quote, kind = draft.terms, draft.quote, draft.order_type
+        ticks = None
+        if wish.price is not None:
+            draft.on_tick, ticks = _ticks(terms.price, wish.price)
+            ticks = ticks if draft.on_tick else None
+        stop = units(terms.price, said.stop_price)
+        draft.entry = entry_price(kind, ticks, stop, quote, draft.buy)
+        draft.broken = rules.SPECIAL.first_broken(draft, self._state)
+        if draft.broken is not None:
+            return draft
+        if not draft.on_tick and wish.quantity is None:  # there is no size then that other rules could judge
+            draft.broken = rules.ON_TICK.first_broken(draft, self._state)
+            return draft
+        draft.special = special = compiled(said, terms, wish.signal_time)
+        if wish.quantity is not None:
+            draft.lots = _lots(terms.lot, wish.quantity)
+        else:
+            assert draft.entry is not None, "a rule sees to it"
+            draft.lots = lots_for(said, terms, draft.entry)
+            draft.quantity = terms.lot.text(draft.lots)
+        valued = ticks
+        if kind in (_MARKET, _MARKET_TO_LIMIT):
+            bound = valued = protection_price(draft.limits, quote, draft.buy)
+            draft.bounded, draft.ticks = bound is not None, bound or 0
+        elif ticks is not None:
+            draft.ticks = ticks
+        elif kind in PRICELESS:
+            draft.ticks, valued = widest(draft.buy), draft.entry
+            draft.bounded = valued is not None
+            if special.offset is not None and valued is not None:
+                valued = trailed(valued, special, draft.buy)
+        draft.worth = value_price(quote, draft.buy, valued or 0) * draft.lots
+        draft.broken = rules.SHOWN.first_broken(draft, self._state)
         return draft
 
     def _find_limits(self, draft: Draft) -> bool:
@@ -128,7 +196,7 @@ class Requests:
     def _made(self, wish: New, draft: Draft) -> Order:
         """Return the order of a draft that no rule refuses."""
         client_order_id, strategy = wish.client_order_id, wish.strategy
-        return Order(
+        order = Order(
             self._state.next_order_id,
             client_order_id if wish.signal_id == client_order_id else wish.signal_id,
             client_order_id,
@@ -148,11 +216,16 @@ class Requests:
             wish.links,
             draft.terms.venue,
         )
+        if draft.special is not None:
+            order.special = draft.special
+            assert draft.said is not None, "it is what was said in integers"
+            order.expiry_ms = draft.said.expire_time or order.expiry_ms
+        return order
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:
         state = self._state
-        quantity = _number("quantity", wish.quantity)
-        if quantity <= 0:
+        quantity = _number("quantity", draft.quantity or "0")  # 0 of a size in money that was never counted
+        if wish.quantity is not None and quantity <= 0:
             raise BadEntry("bad_value", f"quantity: {wish.quantity} must be above 0")
         price = None if wish.price is None else plain(_number("price", wish.price))
         refused = Remembered(
@@ -179,7 +252,7 @@ class Requests:
         symbol, quantity = _symbol_and_quantity(first)
         text = (
             f"client_order_id: {wish.client_order_id} was used before, for {first.side} {quantity} {symbol}; "
-            f"this signal ({wish.side} {_number('quantity', wish.quantity)} {wish.symbol}) changed nothing"
+            f"this signal ({wish.side} {_size(wish)} {wish.symbol}) changed nothing"
         )
         self._journal.status_reported(first, wish.signal_id, text)
 
@@ -197,6 +270,8 @@ class Requests:
             return refused(wish.signal_id, wish.account, order, CancelRejectReason.ALREADY_PENDING, text)
         order.request_cancel(wish.signal_id)
         self._journal.cancel_requested(order, wish.signal_id)
+        if order.is_held:
+            return self._desk.cancel(order, CancelReason.REQUESTED, "canceled as requested, before it went to a venue")
         self._commands.cancel(order)
         return None
 
@@ -209,10 +284,16 @@ class Requests:
             return refused(wish.signal_id, wish.account, order, CancelRejectReason.TOO_LATE, _too_late(order))
         draft = self._amended(wish, order)
         broken = rules.AMEND.first_broken(draft, self._state)
+        if broken is None and draft.said is not None:
+            broken = rules.STOP.first_broken(draft, self._state)
         if broken is not None:
             return refused(wish.signal_id, wish.account, order, broken.reason, broken.text)
-        order.request_replace(Amendment(wish.signal_id, draft.lots, draft.ticks))
+        stop = None if draft.said is None else units(order.terms.price, draft.said.stop_price)
+        price = draft.ticks if order.priced else order.price
+        order.request_replace(Amendment(wish.signal_id, draft.lots, price, stop))
         self._journal.replace_requested(order)
+        if order.is_held:
+            return self._desk.replace(order)
         self._commands.replace(order)
         return None
 
@@ -226,16 +307,20 @@ class Requests:
         draft.ms, draft.order = self._journal.ms, order
         draft.account, draft.symbol, draft.buy = order.account, terms.symbol, order.side == "BUY"
         draft.order_type, draft.time_in_force = order.order_type, order.time_in_force
-        draft.price = wish.price
+        draft.price, draft.said = wish.price, wish.special
         if wish.price is None:
-            draft.ticks = order.price
+            draft.ticks = order.price if order.priced else _waits_at(order)
         else:
             draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
         if wish.quantity is None:
             draft.lots, draft.quantity = order.quantity, terms.lot.text(order.quantity)
         else:
             draft.lots, draft.quantity = _lots(terms.lot, wish.quantity), wish.quantity
-        draft.riskier = draft.ticks != order.price or draft.lots > order.quantity
+        draft.riskier = (
+            (wish.price is not None and draft.ticks != order.price)
+            or draft.lots > order.quantity
+            or wish.special is not None
+        )
         if self._find_limits(draft):
             quote = draft.quote
             draft.worth = draft.lots * (
@@ -270,6 +355,16 @@ class Requests:
         return (order if order.account == wish.account else None), order.account
 
 
+def _waits_at(order: Order) -> int:
+    """Return the price (ticks) that an order without a limit is valued at: the one it waits for, or it got."""
+    special = order.special
+    if special is None or order.came:
+        return order.price
+    if special.stop is not None:
+        return special.stop
+    return order.price if special.offset is None else 0
+
+
 def _ticks(scale: Scale, text: str) -> tuple[bool, int]:
     """Return whether a price is on the tick, and its ticks."""
     try:
@@ -295,6 +390,15 @@ def _number(name: str, text: str) -> Decimal:
         return parse(text)
     except ValueError as error:
         raise BadEntry("bad_value", f"{name}: {error}") from None
+
+
+def _size(wish: New) -> str:
+    """Return the size that is asked for, for a sentence."""
+    if wish.quantity is not None:
+        return str(_number("quantity", wish.quantity))
+    assert wish.special is not None, "a size is a quantity or special"
+    name = next(name for name in SIZES if getattr(wish.special, name) is not None)
+    return f"{name} {canonical(getattr(wish.special, name))}"
 
 
 def _symbol_and_quantity(order: Order | Remembered) -> tuple[str, str]:

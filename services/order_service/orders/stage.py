@@ -10,6 +10,7 @@ letter. This module only dispatches:
     data   -> decode -> requests -> rules -> order, state -> journal, commands
                      -> venue_reports ------> order, state -> journal
     frame.VENUE -> reports -----------------> order, state -> journal
+    frame.VENUE, time -> desk, for what was held -> order, state -> journal, commands
     time   -> due, before any of them ------> order, state -> journal, commands
     control -> controls ----------------------------> state -> journal
 """
@@ -29,6 +30,7 @@ from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.controls import Controls
 from fillstream.services.order_service.orders.decode import decode
+from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.reports import Reports
@@ -80,8 +82,9 @@ class OrdersStage:
         state.ended_ms = self.latencies_ms.ended
         self._journal = Journal(self._events, state)
         self._commands = Commands(self.partition)
-        self._requests = Requests(state, self._journal, self._commands, self._topology, self.partition)
-        self._due = Due(state, self._journal, self._commands)
+        self._desk = Desk(state, self._journal, self._commands)
+        self._requests = Requests(state, self._journal, self._commands, self._desk, self._topology, self.partition)
+        self._due = Due(state, self._journal, self._commands, self._desk)
         self._controls = Controls(state, self._journal, self._topology, self.partition)
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
@@ -92,7 +95,8 @@ class OrdersStage:
     def _hear(self) -> None:
         """Listen to every venue of the desk; 0.1.0 had only SIM, whose reports' field names nobody."""
         made = {
-            v: Reports(self._state, self._journal, self.partition, self.latencies_ms, v) for v in self._state.venues
+            v: Reports(self._state, self._journal, self._desk, self.partition, self.latencies_ms, v)
+            for v in self._state.venues
         }
         self._reports = {reports_field(venue): reports for venue, reports in made.items()} | {FRAME: made[SIM]}
 

@@ -21,8 +21,9 @@ from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
 from fillstream.services.order_service.orders.holdings import Holdings
-from fillstream.services.order_service.orders.order import FINAL, Order, Remembered
+from fillstream.services.order_service.orders.order import FINAL, FOR_PRICE, Order, Remembered
 from fillstream.services.order_service.orders.overrides import Answered, Overrides, check_overrides, with_overrides
+from fillstream.services.order_service.orders.triggers import Triggers
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
@@ -30,8 +31,11 @@ SWEEP_AT_ONCE = 1_000
 """At most so many records leave the state at one entry; the others soon after."""
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
-QUOTES, EXPIRY, SWEEP, DAY = "quotes", "expiry", "sweep", "day"
-"""What timers are for; `due` does it. Expiry has the order's id, a day its account's; the others are the stage's, 0."""
+QUOTES, EXPIRY, RELEASE, SWEEP, DAY = "quotes", "expiry", "release", "sweep", "day"
+"""What timers are for; `due` does it. Quotes and sweep are the stage's, with the id 0, a day has its account's number;
+the others have an order's."""
+TOUCH = "touch "
+"""And the venue's name; the id is an instrument's number: a market has reached more orders than one entry lets go."""
 MAX_SHARED = 4096
 """So many texts are looked for when an order comes that may have the same; beyond, all are forgotten at once."""
 
@@ -56,6 +60,7 @@ class State:
         controls: by control_id, in the order they came; see `controls`.
         moved: venues and symbols whose quote changed since it was last told, in the order they first did.
         timers: what is to be done at a time; nothing of a plain order.
+        triggers: orders that wait in the desk for a price; it follows from the orders, and is in no snapshot.
         statuses: orders that are in a working status now, and that ever reached a final one.
         rejects, cancel_rejects: by reason.
         fills: by liquidity.
@@ -88,6 +93,7 @@ class State:
         self.quotes: dict[str, dict[int, Quote]] = {SIM: {}}
         self.moved: dict[tuple[str, str], None] = {}
         self.timers = Timers()
+        self.triggers = Triggers()
         self.overrides: dict[str, Overrides] = {}
         self.controls: dict[str, Answered] = {}
         self.daily: dict[str, tuple[int, int]] = {}
@@ -442,6 +448,8 @@ class State:
         for order in orders:
             order.counted = order.status
             order.holding = self.holdings.holding(order.account, order.terms.symbol)
+            if order.held == FOR_PRICE and order.status not in FINAL:
+                self.triggers.arm(order)
             records[order.order_id] = order
             self.clients.setdefault(order.account, {})[order.client_order_id] = order.order_id
         for order_id, client_order_id, account, row in remembered:

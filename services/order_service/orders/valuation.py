@@ -10,7 +10,8 @@ larger of what is held with all working purchases, and with all working sales.
 
 from __future__ import annotations
 
-from fillstream.services.order_service.orders.holdings import FEE_UNITS, Holding, Holdings
+from fillstream.libs.common.engine.frames import MAX_PRICE
+from fillstream.services.order_service.orders.holdings import FEE_UNITS, Holding, Holdings, waits_at
 from fillstream.services.order_service.orders.rules.rule import Draft
 
 
@@ -111,11 +112,13 @@ def sums_of(draft: Draft, holdings: Holdings) -> Sums:
 
 def _value_added(draft: Draft) -> int:
     """Return what a purchase may cost beyond what is reserved of it, in ticks times lots."""
-    order = draft.order
+    order, ticks = draft.order, draft.ticks
+    if abs(ticks) >= MAX_PRICE:
+        ticks = waits_at(draft.special, ticks)
     if order is None:
-        return draft.lots * abs(draft.ticks)
+        return draft.lots * abs(ticks)
     lots = max(draft.lots - order.cum, order.open_lots)
-    return max(0, lots * max(abs(draft.ticks), abs(order.open_price)) - order.open_lots * abs(order.open_price))
+    return max(0, lots * max(abs(ticks), abs(order.open_price)) - order.open_lots * abs(order.open_price))
 
 
 def covered(holding: Holding, sells: int) -> bool:

@@ -69,6 +69,8 @@ class VenueReports:
         if report.venue != order.venue:
             text = f"venue: order {report.order_id} is at {order.venue}, the report is of {report.venue}"
             raise BadEntry("wrong_venue", text)
+        if order.is_held:
+            raise BadEntry("unexpected_report", f"order_id: order {report.order_id} waits in the desk, no venue has it")
         if self._state.venues[order.venue].simulated:
             text = f"venue: {report.venue} is an engine of this desk, which reports by frames and never like this"
             raise BadEntry("wrong_venue", text)

@@ -20,7 +20,14 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Message
 from fillstream.libs.common.messages.controls import CONTROL, CONTROLS
 from fillstream.libs.common.messages.sentences import MOST_CAUSES, rule
-from fillstream.libs.common.messages.signals import SIGNALS, NewOrder, ReportStatus
+from fillstream.libs.common.messages.signals import (
+    SIGNALS,
+    SPECIAL,
+    NewOrder,
+    PlainOrder,
+    ReplaceOrder,
+    ReportStatus,
+)
 from fillstream.libs.common.values.money import canonical
 from fillstream.libs.common.values.naming import shorten
 
@@ -35,10 +42,12 @@ def _holds_decimal(annotation: Any) -> bool:
     return annotation is Decimal or any(map(_holds_decimal, get_args(annotation)))
 
 
-_DECIMALS = {
-    kind: [name for name, field in model.model_fields.items() if _holds_decimal(field.annotation)]
-    for kind, model in SIGNALS.items()
+_DECIMALS: dict[type[Message], list[str]] = {
+    model: [name for name, field in model.model_fields.items() if _holds_decimal(field.annotation)]
+    for model in cast("tuple[type[Message], ...]", (*SIGNALS.values(), PlainOrder))
 }
+_PLAIN = frozenset(PlainOrder.model_fields)
+"""Most signals say no more than this, and are not made to pay for what others may say."""
 
 
 def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
@@ -62,14 +71,15 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
             raise BadEntry("unknown_type", f"type: {shorten(kind)} {_NO_SIGNAL}")
         *known, last = SIGNALS
         raise BadEntry("unknown_type", f"type: {shorten(kind)} must be {', '.join(known)} or {last}")
+    reads = PlainOrder if model is NewOrder and fields.keys() <= _PLAIN else model
     try:
-        signal = model.__pydantic_validator__.validate_python(fields)
+        signal = reads.__pydantic_validator__.validate_python(fields)
     except ValidationError as error:
         raise _refusal(cast("str", kind), model, error) from None
     # vars() and not model_dump(): it is several times faster, and the contract's fields are all plain values.
     instruction: dict[str, Any] = {"type": kind, "v": model.VERSION}
     instruction.update(vars(signal))
-    for name in _DECIMALS[kind]:
+    for name in _DECIMALS[reads]:
         value = instruction[name]
         if value is not None:
             instruction[name] = canonical(value)
@@ -81,6 +91,11 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
         group_id, position_id = instruction.pop("group_id"), instruction.pop("position_id")
         if group_id is not None or position_id is not None:
             instruction["links"] = {"parent_id": None, "group_id": group_id, "position_id": position_id}
+    if reads is NewOrder or reads is ReplaceOrder:
+        # Falsy is what says nothing: null, and a flag that is false.
+        special = {name: value for name in SPECIAL if name in instruction and (value := instruction.pop(name))}
+        if special:
+            instruction["special"] = special
     return instruction
 
 

@@ -31,8 +31,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from fillstream.libs.common.messages.base import Name
-from fillstream.libs.common.messages.codes import DEFAULT_ORDER_TYPE, DEFAULT_TIME_IN_FORCE, OrderType, TimeInForce
+from fillstream.libs.common.messages.base import Name, PlainOrderType, PlainTimeInForce
+from fillstream.libs.common.messages.codes import DEFAULT_ORDER_TYPE, DEFAULT_TIME_IN_FORCE
 from fillstream.libs.common.messages.reference import (
     FIXED,
     MAX_MS,
@@ -339,8 +339,8 @@ class OrderCache(Section):
 class OrderParams(_AccountParams):
     """What an order gets that does not say otherwise."""
 
-    default_order_type: Annotated[OrderType, BeforeValidator(_upper)] = DEFAULT_ORDER_TYPE
-    time_in_force: Annotated[TimeInForce, BeforeValidator(_upper)] = DEFAULT_TIME_IN_FORCE
+    default_order_type: PlainOrderType = DEFAULT_ORDER_TYPE
+    time_in_force: PlainTimeInForce = DEFAULT_TIME_IN_FORCE
     retry_attempts: Annotated[Whole, Field(ge=0, le=1000), NO_EFFECT] = 3
     retry_delay_ms: Annotated[Milliseconds, NO_EFFECT] = 100
     execution_timeout_ms: Annotated[Milliseconds, NO_EFFECT] = 5000

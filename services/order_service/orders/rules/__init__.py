@@ -19,6 +19,7 @@ from fillstream.services.order_service.orders.rules import (
     market,
     permission,
     position,
+    special,
     value,
 )
 from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, Rules, View
@@ -37,6 +38,18 @@ NEW = Rules(
 )
 """Of a new order, first things first."""
 
+SPECIAL = Rules(special.FIRST)
+"""Of a new order that is not plain, before the others: they need it in integers."""
+
+SHOWN = Rules(special.LAST)
+"""Of the same, once its size is known."""
+
+STOP = Rules((special.stop_on_tick, special.stop_in_range))
+"""Of an amendment of a stop price."""
+
+ON_TICK = Rules((grid.on_tick,))
+"""Of a new order whose size would be counted at its price."""
+
 AMEND = Rules(
     (
         *amendment.FIRST,
@@ -54,4 +67,4 @@ AMEND = Rules(
 """Of an amendment."""
 
 
-__all__ = ["AMEND", "NEW", "Draft", "Reject", "Rule", "Rules", "View"]
+__all__ = ["AMEND", "NEW", "ON_TICK", "SHOWN", "SPECIAL", "STOP", "Draft", "Reject", "Rule", "Rules", "View"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fillstream.libs.common.messages.codes import PRICELESS, RejectReason
+from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.services.order_service.orders.holdings import duplicate_key
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
@@ -45,8 +45,8 @@ def max_orders_per_window(draft: Draft, view: View) -> str | None:
 def not_a_duplicate(draft: Draft, view: View) -> str | None:
     """No order of the same account, symbol, side, quantity and price was taken within duplicate_window_ms."""
     limits = draft.limits
-    price = None if draft.order_type in PRICELESS else draft.ticks
-    last_ms = limits.holding.account.recent.get(duplicate_key(draft.symbol, draft.buy, draft.lots, price))
+    key = duplicate_key(draft.symbol, draft.buy, draft.order_type, draft.lots, draft.ticks, draft.special)
+    last_ms = limits.holding.account.recent.get(key)
     window_ms = limits.account.duplicate_window_ms
     if last_ms is None or last_ms <= draft.ms - window_ms:
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from fillstream.libs.common.messages.codes import CancelRejectReason
+from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType
 from fillstream.services.order_service.orders.order import Order
-from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+from fillstream.services.order_service.orders.rules.rule import ALL, PRICED, Draft, View, rule
+
+_MARKET = OrderType.MARKET.value
 
 
 @rule(
@@ -27,7 +29,7 @@ def nothing_pending(draft: Draft, view: View) -> str | None:
 def not_market(draft: Draft, view: View) -> str | None:
     """A market order is not amended."""
     order = _amended(draft)
-    return None if order.priced else f"order_id: order {order.order_id} is a market order"
+    return f"order_id: order {order.order_id} is a market order" if order.order_type == _MARKET else None
 
 
 @rule(
@@ -43,10 +45,36 @@ def not_below_filled(draft: Draft, view: View) -> str | None:
     return f"quantity: {draft.quantity} is below the {filled} of order {order.order_id} filled already"
 
 
+@rule(
+    CancelRejectReason.NO_PRICE,
+    order_types=ALL - PRICED - {_MARKET},
+    example={"price": "180.00"},
+)
+def has_price(draft: Draft, view: View) -> str | None:
+    """Only an order that has a price of the client's gets another."""
+    if draft.price is None:
+        return None
+    return f"price: order {_amended(draft).order_id} is {draft.order_type}, which has none"
+
+
+@rule(
+    CancelRejectReason.NOT_WAITING,
+    example={"stop_price": "195.00"},
+)
+def still_waits(draft: Draft, view: View) -> str | None:
+    """Only an order that waits for a stop price gets another."""
+    if draft.said is None:
+        return None
+    order = _amended(draft)
+    if order.special is not None and order.special.stop is not None and not order.came:
+        return None
+    return f"stop_price: order {order.order_id} ({draft.order_type}) waits for none"
+
+
 def _amended(draft: Draft) -> Order:
     assert draft.order is not None, "rules of amendments see an order"
     return draft.order
 
 
-FIRST = (nothing_pending, not_market)
+FIRST = (nothing_pending, not_market, has_price, still_waits)
 LAST = (not_below_filled,)

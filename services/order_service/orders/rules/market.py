@@ -6,15 +6,18 @@ Protection and valuation stand here too: how far a market order may go, and what
 from __future__ import annotations
 
 from fillstream.libs.common.engine.frames import MAX_PRICE
-from fillstream.libs.common.messages.codes import PRICELESS, RejectReason
+from fillstream.libs.common.messages.codes import OrderType, RejectReason
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Limits, Quote
-from fillstream.services.order_service.orders.rules.rule import PRICED, Draft, View, rule
+from fillstream.services.order_service.orders.rules.rule import IMMEDIATE, Draft, View, rule
+
+BOUNDED = (OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.value, OrderType.TRAILING_STOP.value)
+"""Types that are nothing without a market: it bounds their price, or they follow it."""
 
 
 @rule(
     RejectReason.NO_QUOTE,
-    order_types=PRICELESS,
+    order_types=BOUNDED,
     example={"order_type": "MARKET", "symbol": "ES"},
 )
 def has_quote(draft: Draft, view: View) -> str | None:
@@ -28,7 +31,7 @@ def has_quote(draft: Draft, view: View) -> str | None:
 @rule(
     RejectReason.PRICE_COLLAR,
     limit="accounts.NAME.max_slippage_bps",
-    order_types=PRICED,  # a market order's price is the bound itself
+    order_types=(OrderType.LIMIT.value,),  # a market order's price is the bound itself; the others wait for theirs
     example={"price": "999.00"},
 )
 def within_collar(draft: Draft, view: View) -> str | None:
@@ -55,6 +58,7 @@ def within_collar(draft: Draft, view: View) -> str | None:
     RejectReason.STALE_QUOTE,
     limit="execution.max_quote_age_ms",
     when=lambda limits: limits.max_quote_age_ms > 0,
+    order_types=IMMEDIATE,
     example={"price": "60000.1", "quantity": "0.1", "symbol": "BTCUSDT"},
 )
 def fresh_quote(draft: Draft, view: View) -> str | None:
@@ -76,6 +80,7 @@ def fresh_quote(draft: Draft, view: View) -> str | None:
     RejectReason.SELF_CROSS,
     limit="accounts.NAME.refuse_self_cross",
     when=lambda limits: limits.account.refuse_self_cross,
+    order_types=IMMEDIATE,
     example={"account": "selfish", "price": "185.00"},
 )
 def not_against_itself(draft: Draft, view: View) -> str | None:

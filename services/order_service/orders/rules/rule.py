@@ -11,8 +11,10 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fillstream.libs.common.messages.codes import PRICELESS, CancelRejectReason, OrderType, RejectReason
+from fillstream.libs.common.messages.signals import SpecialTerms
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.order import Order
+from fillstream.services.order_service.orders.special import Special
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.holdings import Holdings
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 ALL = frozenset(kind.value for kind in OrderType)
 PRICED = ALL - PRICELESS
+IMMEDIATE = frozenset((OrderType.MARKET.value, OrderType.LIMIT.value, OrderType.MARKET_TO_LIMIT.value))
+"""Types that may trade as they come; the others wait for a price."""
 
 
 class View(Protocol):
@@ -45,12 +49,16 @@ class Draft:
         order: that is to be amended; None for a new one.
         buy: its side.
         order_type, time_in_force: by the contracts' names.
-        quantity, price: as asked for, for sentences; `price` None where there is none.
+        quantity, price: as asked for, for sentences; None where there is none.
         limits, terms, quote: the account's on the instrument, the instrument's, the market's.
         lots: of `quantity`; 0 when that is not on the grid.
         on_tick: `price` is on the grid.
         ticks: of the price; of a market order as far as it may go.
         bounded: `ticks` are so; False of a market order that nothing bounds.
+        said: what is asked for beyond a plain order, None of one.
+        entry: the price (ticks) at which such an order would enter, None where none is known.
+        special: `said` in integers, once the rules about it hold.
+        broken: the first of those that does not.
         riskier: more is at risk than before. Of an amendment, a new price or more quantity.
         worth: ticks, without their sign, times lots that the order is valued at; 0 while either is not known.
         sums: of the account with the order, once a rule has counted them; see `valuation`.
@@ -59,6 +67,10 @@ class Draft:
     account_known = symbol_known = on_tick = bounded = riskier = True
     order: Order | None = None
     sums: Sums | None = None
+    said: SpecialTerms | None = None
+    special: Special | None = None
+    entry: int | None = None
+    broken: Reject | None = None
     ticks = worth = 0
     ms: int
     account: str
@@ -66,7 +78,7 @@ class Draft:
     buy: bool
     order_type: str
     time_in_force: str
-    quantity: str
+    quantity: str | None
     price: str | None
     limits: Limits
     terms: Terms

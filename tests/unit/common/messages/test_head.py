@@ -16,7 +16,7 @@ from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
-from fillstream.libs.common.messages.signals import SIGNALS, ReportStatus
+from fillstream.libs.common.messages.signals import SIGNALS, PlainOrder, ReportStatus
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.versions import Unreadable, Upcasts
 
@@ -39,7 +39,7 @@ def subclasses(model: type[Message]) -> set[type[Message]]:
 
 def test_every_message_of_the_house_is_among_these() -> None:
     of_the_house = {each for each in subclasses(Message) if each.__module__.startswith("fillstream.libs")}
-    assert {each for each in of_the_house if "type" in each.model_fields} == set(EVERY)
+    assert {each for each in of_the_house if "type" in each.model_fields} == {*EVERY, PlainOrder}
 
 
 def written(model: type[Message], order: list[str]) -> bytes:

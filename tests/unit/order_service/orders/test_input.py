@@ -184,7 +184,7 @@ def test_an_entry_nobody_can_use_goes_to_dead_whole(desk: OrdersDesk, fields: di
         ({"strategy": "-"}, "strategy: must match"),
         ({"side": "HOLD"}, "side: must be one of BUY, SELL, got 'HOLD'"),
         ({"side": None}, "side: must be one of"),
-        ({"order_type": "STOP"}, "order_type: must be one of LIMIT, MARKET"),
+        ({"order_type": "STOP"}, "stop_price: a STOP order needs one"),
         ({"order_type": {}}, "order_type: must be one of"),
         ({"time_in_force": 1}, "time_in_force: must be one of"),
         ({"quantity": 5}, "quantity: must be a number as text, got 5"),
@@ -261,7 +261,7 @@ def test_a_confidence_may_be_written_in_any_way(desk: OrdersDesk, confidence: st
                 "price": None,
                 "signal_time": 1,
             },
-            "an amendment changes quantity, price or both",
+            "an amendment changes quantity, price, stop_price or several of them",
         ),
     ],
 )

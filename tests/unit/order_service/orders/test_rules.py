@@ -11,6 +11,7 @@ from fillstream.libs.common.messages.codes import (
     RejectReason,
 )
 from fillstream.libs.common.messages.reference import AccountTerms
+from fillstream.libs.common.messages.signals import SPECIAL
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.holdings import Account, Holding, Holdings, Instrument
@@ -229,12 +230,16 @@ def test_the_example_of_each_rule_of_amendments_breaks_it(rule: Rule) -> None:
     desk = example_desk()
     if rule.reason is CancelRejectReason.MARKET_ORDER:
         desk.new(order_type="MARKET", time_in_force="FOK")
+    elif rule.reason is CancelRejectReason.NO_PRICE:
+        desk.new(order_type="MARKET_TO_LIMIT")
     else:
         desk.new(price="185.00")
         desk.fill(40)
     if rule.reason is CancelRejectReason.ALREADY_PENDING:
         desk.cancel(signal_id="c1", order_id="1")
-    event = desk.replace(order_id="1", **rule.example)
+    said = {name: rule.example[name] for name in rule.example if name in SPECIAL}
+    plain = {name: value for name, value in rule.example.items() if name not in SPECIAL}
+    event = desk.replace(order_id="1", **plain, **({"special": said} if said else {}))
     assert (event["type"], event["reason"]) == ("OrderReplaceRejected", rule.reason.value), event
 
 

@@ -10,7 +10,16 @@ import pytest
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
-from fillstream.libs.common.messages.signals import LINKS, CancelOrder, Links, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.messages.signals import (
+    LINKS,
+    SPECIAL,
+    CancelOrder,
+    Links,
+    NewOrder,
+    ReplaceOrder,
+    ReportStatus,
+    SpecialTerms,
+)
 from fillstream.libs.common.messages.topology import Topology, order_id_of
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of, latencies_of
 from fillstream.services.order_service.signals import seen
@@ -72,13 +81,17 @@ def check(instruction: dict[str, Any], ms: int) -> None:
         assert set(instruction) == set(ReportStatus.model_fields)
         return
     model = CONTRACTS[instruction["type"]]
-    links = instruction.get("links", {})
-    assert set(instruction) - {"links"} == {*model.model_fields, "signal_time"} - {*LINKS}
+    links, special = instruction.get("links", {}), instruction.get("special", {})
+    assert set(instruction) - {"links", "special"} == {*model.model_fields, "signal_time"} - {*LINKS, *SPECIAL}
     if "links" in instruction:
         Links.model_validate(links)
         assert any(links.values()), "a plain order has none"
-    signal = {**instruction, **{name: value for name, value in links.items() if value is not None}}
-    model.model_validate({name: value for name, value in signal.items() if name not in ("signal_time", "links")})
+    if "special" in instruction:
+        SpecialTerms.model_validate(special)
+        assert all(special.values()), "what is not said is not there"
+    signal = {**instruction, **{name: value for name, value in links.items() if value is not None}, **special}
+    added = ("signal_time", "links", "special")
+    model.model_validate({name: value for name, value in signal.items() if name not in added})
     assert not any(isinstance(value, float) for value in instruction.values())
 
 
@@ -333,8 +346,30 @@ PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
         ({"symbol": "A\n"}, f"symbol: 'A\\n' {PATTERN}"),
         ({"account": ""}, f"account: '' {PATTERN}"),
         ({"signal_id": "ü"}, "signal_id: '\\xfc' must match ^[\\x21-\\x7e]{1,128}$"),
-        ({"order_type": "STOP"}, "order_type: 'STOP' must be MARKET or LIMIT"),
-        ({"time_in_force": "GTD"}, "time_in_force: 'GTD' must be DAY, GTC, IOC or FOK"),
+        (
+            {"order_type": "HIDDEN"},
+            "order_type: 'HIDDEN' must be MARKET, LIMIT, STOP, STOP_LIMIT, TRAILING_STOP, MARKET_TO_LIMIT, "
+            "MARKET_IF_TOUCHED or LIMIT_IF_TOUCHED",
+        ),
+        ({"order_type": "STOP"}, "stop_price: a STOP order needs one"),
+        ({"order_type": "TRAILING_STOP"}, "trailing_offset: a TRAILING_STOP order needs one"),
+        ({"order_type": "LIMIT", "price": 1, "stop_price": 1}, "stop_price: a LIMIT order has none, got 1"),
+        ({"time_in_force": "GTX"}, "time_in_force: 'GTX' must be DAY, GTC, GTD, IOC or FOK"),
+        ({"time_in_force": "GTD"}, "expire_time: comes with time_in_force GTD, and a GTD order needs one"),
+        ({"expire_time": "1"}, "expire_time: comes with time_in_force GTD, and a GTD order needs one"),
+        (
+            {"time_in_force": "GTD", "expire_time": "tomorrow"},
+            "expire_time: 'tomorrow' must be milliseconds since 1970, or a time as 2026-11-28T21:00:00Z, with its zone",
+        ),
+        ({"post_only": "yes"}, "post_only: 'yes' must be true or false"),
+        ({"post_only": "true"}, "post_only: is for orders that may rest, LIMIT, LIMIT_IF_TOUCHED; this is MARKET"),
+        ({"notional": "5"}, "quantity: give exactly one of quantity, notional, risk_amount; got quantity, notional"),
+        (
+            {"order_type": "STOP", "stop_price": "1", "time_in_force": "IOC"},
+            "time_in_force: a STOP order waits, it may not be IOC",
+        ),
+        ({"trailing_offset_type": "bps"}, "trailing_offset_type: a MARKET order has no offset"),
+        ({"effective_after_ms": "0"}, "effective_after_ms: '0' must be at least 1"),
         ({"confidence": "1.1"}, "confidence: '1.1' must be at most 1"),
         ({"confidence": "-0.1"}, "confidence: '-0.1' must be at least 0"),
         ({"confidence": "1e-999999"}, "confidence: '1e-999999' has too many digits, at most 24"),
@@ -372,7 +407,7 @@ def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(
             "unknown_field",
             "'qty': a NewOrder has no such field; it has v, type, signal_id, client_order_id, account, symbol, side, "
             "quantity, order_type, price, time_in_force, strategy, confidence, "
-            "group_id, position_id",
+            "group_id, position_id, " + ", ".join(SPECIAL),
         ),
     ],
     ids=askable,
@@ -410,7 +445,10 @@ def test_every_cause_is_told_and_thousands_are_counted(desk: SignalsDesk) -> Non
     [
         ({"type": "CancelOrder"}, "order_id: name the order by exactly one of order_id and orig_client_order_id"),
         ({"type": "CancelOrder", "order_id": "0"}, "order_id: '0' must match ^[1-9][0-9]{0,18}$"),
-        ({"type": "ReplaceOrder", "order_id": "1"}, "quantity: an amendment changes quantity, price or both"),
+        (
+            {"type": "ReplaceOrder", "order_id": "1"},
+            "quantity: an amendment changes quantity, price, stop_price or several of them",
+        ),
         ({"type": "ReplaceOrder", "order_id": "1", "quantity": "0"}, "quantity: '0' must be above 0"),
     ],
 )
