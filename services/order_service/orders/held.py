@@ -4,6 +4,7 @@ Flows in: a partition's `Holdings`; or what `dump_held` wrote, or nothing, as be
 the other way round. Never says how many orders work: that is counted anew from the orders.
 
     holdings {record: "Holding", names, rows}      what was ever traded, a row an account and symbol; numbers as text
+    marks {symbol: half ticks}                     where a limit needs them
     held {account: {cash, unknown, sent, recent}}  what else is known of an account, each where there is any
 
 A snapshot of a desk with fills that has no `holdings` is of a release that kept none. What its accounts hold is unknown
@@ -33,6 +34,8 @@ def dump_held(state: State) -> Document:
             for account, symbol, holding in state.holdings.positions()
         ]
         found["holdings"] = {"record": "Holding", "names": _NAMES, "rows": rows}
+    if state.holdings.marking:
+        found["marks"] = {s: each.mark for s, each in sorted(state.holdings.instruments.items())}
     held = {name: said for name, account in sorted(state.holdings.accounts.items()) if (said := _said(account))}
     if held:
         found["held"] = held
@@ -64,6 +67,10 @@ def load_held(document: Document, state: State) -> None:
     elif sum(state.fills.values()):
         for name in state.accounts:
             holdings.account(name).known = False
+    if "marks" in document:
+        holdings.marking = True
+        for symbol, mark in document["marks"].items():
+            holdings.instruments[symbol].mark = mark
     for name, said in document.get("held", {}).items():
         check_names("held", said, _ACCOUNT, ())
         account = holdings.account(name)

@@ -208,7 +208,11 @@ class Journal:
         liquidity = "MAKER" if maker else "TAKER"
         self._state.fills[liquidity] += 1
         assert order.holding is not None, "it was taken"
-        order.holding.traded(order, price, lots, fee)
+        holding = order.holding
+        if holding.kept:
+            holding.spend(order, price, lots, fee)
+        holding.fill(lots if order.side == "BUY" else -lots, price)
+        holding.fees += fee
         event = self._of_order("OrderFilled", order)
         event["exec_id"] = exec_id
         event["venue"] = order.venue

@@ -10,9 +10,14 @@ larger of what is held with all working purchases, and with all working sales.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fillstream.libs.common.engine.frames import MAX_PRICE
+from fillstream.libs.common.messages.codes import AccountType
 from fillstream.services.order_service.orders.holdings import FEE_UNITS, Holding, Holdings, waits_at
 from fillstream.services.order_service.orders.rules.rule import Draft
+
+MAX_TIME_MS = 1 << 62
 
 
 class Sums:
@@ -26,20 +31,24 @@ class Sums:
         net_before: that of the two which the order changes, as it is without the order.
         equity: cash, and all that was made at today's marks.
         today: what was made since the day began.
+        mark, per_lot, per_fee: of the order's instrument: its mark in half ticks, money of a half tick of a lot with
+            the highest fee, and of a fee's unit, in the account's currency, rounded up.
+        until_ms: up to when this would be counted alike, if nothing happens to the account and no mark moves.
         spends: the most that a purchase takes beyond what is reserved of it, in ticks times lots.
         free: cash that no working purchase may still take, this order's included, fees at their highest.
     """
 
     __slots__ = (
-        "equity", "free", "gross", "longest", "missing", "net_before", "sector", "shortest", "spends", "symbol",
-        "today", "worse",
+        "equity", "free", "gross", "longest", "mark", "missing", "net_before", "per_fee", "per_lot", "sector",
+        "shortest", "spends", "symbol", "today", "until_ms", "worse",
     )  # fmt: skip
 
     def __init__(self, cash: int) -> None:
         self.missing: str | None = None
         self.worse = False
         self.symbol = self.sector = self.gross = self.longest = self.shortest = self.net_before = self.today = 0
-        self.spends = 0
+        self.spends = self.mark = self.per_lot = self.per_fee = 0
+        self.until_ms = MAX_TIME_MS
         self.equity = self.free = cash
 
 
@@ -83,8 +92,16 @@ def sums_of(draft: Draft, holdings: Holdings) -> Sums:
             if rate is None:
                 sums.missing = instrument.currency
                 return sums
-            numerator, denominator = rate
+            numerator, denominator, until_ms = rate
+            sums.until_ms = min(sums.until_ms, until_ms)
             unit *= numerator
+        if instrument.mark is None:  # what it is valued at changes with every order and fill
+            sums.until_ms = 0
+        fee, per = instrument.fee
+        if holding is own:
+            sums.mark = mark
+            sums.per_lot = -(-unit * (per + fee) // (per * denominator))
+            sums.per_fee = -(-numerator // denominator)
         size = unit * abs(mark)
         worth = -(-size * max(longest, -shortest, 0) // denominator)  # rounded up
         sums.gross += worth
@@ -104,10 +121,77 @@ def sums_of(draft: Draft, holdings: Holdings) -> Sums:
         sums.free += cash // denominator
         if buying:
             value = 2 * buying * unit
-            fee, per = instrument.fee
             sums.free += -(value * (per + fee)) // (per * denominator)
     sums.net_before = (sums.longest if draft.buy else sums.shortest) - sums.net_before
     return sums
+
+
+# ------------------------------------------------------------------------------------------ without counting it all
+
+
+def fits(draft: Draft, holdings: Holdings) -> bool:
+    """Say whether a new order is for sure within all limits in its account's currency, by what the last count left.
+
+    An order adds to no sum more than its lots at the larger of its price and the mark; what its fills then cost beyond
+    the mark is taken off as they come. So it needs no new count while no mark has moved, nothing but orders and their
+    fills has happened to the account, and what is left is enough. A count would say the same.
+    """
+    holding = draft.limits.holding
+    account = holding.account
+    if (
+        account.room <= 0
+        or draft.order is not None
+        or holding.checked != account.check
+        or account.version != holdings.version
+        or draft.ms > account.until_ms
+    ):
+        return False
+    mark = holding.at
+    cost = draft.lots * (abs(mark) + abs(2 * draft.ticks - mark)) * holding.per_lot
+    if cost > account.room:
+        return False
+    account.room -= cost
+    return True
+
+
+def remember(draft: Draft, sums: Sums, holdings: Holdings) -> None:
+    """Remember what a count left of all limits, the order that it was for included; it passed them."""
+    holding = draft.limits.holding
+    account = holding.account
+    if sums.missing is not None or draft.order is not None:
+        account.room = -1
+        return
+    room = min(_left(draft, sums))
+    goes_on = account.room > 0 and account.version == holdings.version and draft.ms <= account.until_ms
+    if goes_on and holding.checked != account.check:
+        account.room = min(account.room, room)
+        account.until_ms = min(account.until_ms, sums.until_ms)
+    else:
+        account.check += 1
+        account.room, account.version, account.until_ms = room, holdings.version, sums.until_ms
+    holding.checked = account.check
+    holding.at, holding.per_lot, holding.per_fee = sums.mark, sums.per_lot, sums.per_fee
+
+
+def _left(draft: Draft, sums: Sums) -> Iterator[int]:
+    """Yield the money that each limit leaves."""
+    bounds, account = draft.limits.bounds, draft.limits.account
+    for name, value in (
+        ("max_symbol_exposure", sums.symbol),
+        ("max_sector_exposure", sums.sector),
+        ("max_gross_exposure", sums.gross),
+        ("max_net_exposure", sums.longest),
+        ("max_net_exposure", -sums.shortest),
+        ("max_daily_loss", -sums.today),
+    ):
+        if name in bounds:
+            yield bounds[name] - value
+    if account.account_type is AccountType.CASH:
+        # Sales are held against holdings and not against money, so that nothing is for sure of them.
+        yield sums.free if draft.buy else -1
+    elif account.account_type is AccountType.MARGIN:
+        numerator, denominator = account.initial_margin.as_integer_ratio()
+        yield sums.equity + -sums.gross * numerator // denominator
 
 
 def _value_added(draft: Draft) -> int:
