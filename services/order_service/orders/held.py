@@ -5,7 +5,7 @@ the other way round. Never says how many orders work: that is counted anew from 
 
     holdings {record: "Holding", names, rows}      what was ever traded, a row an account and symbol; numbers as text
     marks {symbol: half ticks}                     where a limit needs them
-    held {account: {cash, unknown, sent, recent}}  what else is known of an account, each where there is any
+    held {account: {cash, unknown, sent, …}}       what else is known of an account, each where there is any
 
 A snapshot of a desk with fills that has no `holdings` is of a release that kept none. What its accounts hold is unknown
 then, and stays so until it is reconciled: it is not guessed, and no limit that depends on it lets an order pass.
@@ -22,7 +22,7 @@ from fillstream.services.order_service.orders.state import State
 
 _NUMBERS: Final = ("quantity", "cash", "cost", "denominator", "fees", "opening")
 _NAMES: Final = ("account", "symbol", *_NUMBERS)
-_ACCOUNT: Final = ("cash", "unknown", "sent", "recent")
+_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "older", "turns_ms")
 
 
 def dump_held(state: State) -> Document:
@@ -52,6 +52,10 @@ def _said(account: Account) -> Document:
         said["sent"] = [*account.sent]
     if account.recent:
         said["recent"] = [[*key, ms] for key, ms in account.recent.items()]
+    if account.older:
+        said["older"] = [[*key, ms] for key, ms in account.older.items()]
+    if account.turns_ms:
+        said["turns_ms"] = account.turns_ms
     return said
 
 
@@ -78,6 +82,8 @@ def load_held(document: Document, state: State) -> None:
         account.known = not said.get("unknown", False)
         account.sent = deque(said.get("sent", ()))
         account.recent = {tuple(key): ms for *key, ms in said.get("recent", ())}
+        account.older = {tuple(key): ms for *key, ms in said.get("older", ())}
+        account.turns_ms = said.get("turns_ms", 0)
 
 
 def _load_rows(table: Document, state: State) -> None:

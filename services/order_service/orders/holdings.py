@@ -38,7 +38,7 @@ _LIMIT = OrderType.LIMIT.value
 _SLACK = 64
 MINUTE_MS = 60_000
 MAX_RECENT = 100_000
-"""So many orders of an account are compared with a new one that may be their duplicate, the newest."""
+"""So many orders of an account are compared at least with a new one that may be their duplicate, the newest."""
 
 
 class Ladder:
@@ -54,6 +54,9 @@ class Ladder:
         self._sign = sign
         self._counts: dict[int, int] = {}
         self._heap: list[int] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
 
     def add(self, price: int) -> None:
         """An order rests at a price."""
@@ -143,7 +146,7 @@ class Holding(Position):
         bids, asks: prices of its resting orders, None unless the account refuses to cross itself.
         opening: P&L when the account's day began, in money; see `Account`.
         checked: the account's check (`Account.check`) that this holding was part of.
-        at, per_lot, per_fee: with which mark, at what money a half tick of a lot and at how many units a fee's unit.
+        at, per_lot, per_fee: with which mark, at what money a half tick of a lot and a unit of a fee.
     """
 
     __slots__ = (
@@ -172,7 +175,9 @@ class Holding(Position):
         if lots > order.open_lots or self.checked != account.check:  # the first where its end was told before
             account.room = -1
         elif account.room > 0:
-            account.room -= lots * abs(2 * ticks - self.at) * self.per_lot + max(fee, 0) * FEE_UNITS * self.per_fee
+            account.room -= lots * abs(2 * ticks - self.at) * self.per_lot
+            if fee > 0:
+                account.room -= fee * self.per_fee
 
     def recount(self, order: Order) -> None:
         """Count what an order may still do, after anything happened to it. The account is `kept`."""
@@ -263,7 +268,9 @@ class Account:
         daily: what its holdings had made when its day began is remembered.
         busy: its orders are remembered for a while; so are the next two.
         sent: when its newest orders and amendments were taken (ms), as many as its rate limit.
-        recent: when an order like this came last (ms), by what makes it a duplicate, the oldest first.
+        recent: when an order like this came last (ms), by what makes it a duplicate; `older` is of the window before,
+            and both are let go of a window at a time.
+        turns_ms: when that happens next.
         open_orders: orders that may still trade, counted while `kept`.
         day_begins_ms: after midnight UTC.
         room, check, version, until_ms: money that all limits in its currency leave for sure since the last exact
@@ -273,7 +280,7 @@ class Account:
 
     __slots__ = (
         "busy", "cash", "check", "crossing", "daily", "day_begins_ms", "holdings", "kept", "known", "name",
-        "open_orders", "recent", "room", "sent", "terms", "until_ms", "version",
+        "older", "open_orders", "recent", "room", "sent", "terms", "turns_ms", "until_ms", "version",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -285,6 +292,8 @@ class Account:
         self.kept = self.crossing = self.daily = self.busy = False
         self.sent: deque[int] = deque()
         self.recent: dict[tuple[Any, ...], int] = {}
+        self.older: dict[tuple[Any, ...], int] = {}
+        self.turns_ms = 0
         self.open_orders = 0
         self.day_begins_ms = 0
         self.room, self.check, self.version, self.until_ms = -1, 1, 0, 0
@@ -310,7 +319,7 @@ class Account:
         elif self.sent.maxlen != most:
             self.sent = deque(self.sent, most)
         if not terms.duplicate_window_ms:
-            self.recent.clear()
+            self.recent, self.older = {}, {}
 
     def _start(self, orders: Iterable[Order]) -> None:
         """Count what works from nothing."""
@@ -331,19 +340,26 @@ class Account:
     def took_order(self, order: Order) -> None:
         """Note an order that may be repeated by mistake. The account is `busy`."""
         ms = order.received_ms
-        self.took(ms)
+        if self.sent.maxlen is not None:
+            self.sent.append(ms)
         assert self.terms is not None, "it is busy because of them"
         window_ms = self.terms.duplicate_window_ms
         if not window_ms:
             return
-        recent = self.recent
         key = duplicate_key(
             order.terms.symbol, order.side == "BUY", order.order_type, order.quantity, order.price, order.special
         )
-        recent.pop(key, None)
-        recent[key] = ms
-        while (oldest := next(iter(recent))) and (recent[oldest] <= ms - window_ms or len(recent) > MAX_RECENT):
-            del recent[oldest]
+        if ms >= self.turns_ms or len(self.recent) >= MAX_RECENT:
+            # Of a longer pause nothing is left at all; of one that was shortened meanwhile, more than is needed.
+            self.older = self.recent if ms < self.turns_ms + window_ms else {}
+            self.recent = {}
+            self.turns_ms = ms + window_ms
+        self.recent[key] = ms
+
+    def last_like(self, key: tuple[Any, ...]) -> int | None:
+        """Return when an order like this came last (ms), None when none is remembered."""
+        found = self.recent.get(key)
+        return self.older.get(key) if found is None else found
 
     def opens(self) -> None:
         """Begin a day: what was made so far counts no more against its loss limit."""

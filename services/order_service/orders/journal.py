@@ -365,13 +365,22 @@ class Journal:
         status = order.status
         if status != order.counted:
             state.changed(order, self.ms)
-        holding = order.holding
-        if holding is not None and holding.kept:
-            holding.recount(order)
         state.seq += 1
         terms = order.terms
         lot = terms.lot
         cum = order.cum
+        holding = order.holding
+        if (
+            holding is not None
+            and holding.kept
+            # Most events change none of these, and a call costs more than the look.
+            and (
+                order.open_lots != (0 if status in FINAL else order.quantity - cum)
+                or order.price != order.open_price
+                or order.amendment is not None
+            )
+        ):
+            holding.recount(order)
         quantity = lot.text(order.quantity)
         if not cum:
             filled, leaves = lot.zero, lot.zero if status in FINAL else quantity

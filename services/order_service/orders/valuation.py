@@ -101,7 +101,7 @@ def sums_of(draft: Draft, holdings: Holdings) -> Sums:
         if holding is own:
             sums.mark = mark
             sums.per_lot = -(-unit * (per + fee) // (per * denominator))
-            sums.per_fee = -(-numerator // denominator)
+            sums.per_fee = -(-FEE_UNITS * numerator // denominator)
         size = unit * abs(mark)
         worth = -(-size * max(longest, -shortest, 0) // denominator)  # rounded up
         sums.gross += worth
@@ -139,8 +139,7 @@ def fits(draft: Draft, holdings: Holdings) -> bool:
     holding = draft.limits.holding
     account = holding.account
     if (
-        account.room <= 0
-        or draft.order is not None
+        draft.order is not None
         or holding.checked != account.check
         or account.version != holdings.version
         or draft.ms > account.until_ms
