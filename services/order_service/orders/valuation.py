@@ -143,6 +143,8 @@ def fits(draft: Draft, holdings: Holdings) -> bool:
         or holding.checked != account.check
         or account.version != holdings.version
         or draft.ms > account.until_ms
+        # A sale of a cash account is held against what it holds, and not against money.
+        or (not draft.buy and draft.limits.account.account_type is AccountType.CASH)
     ):
         return False
     mark = holding.at
@@ -186,8 +188,7 @@ def _left(draft: Draft, sums: Sums) -> Iterator[int]:
         if name in bounds:
             yield bounds[name] - value
     if account.account_type is AccountType.CASH:
-        # Sales are held against holdings and not against money, so that nothing is for sure of them.
-        yield sums.free if draft.buy else -1
+        yield sums.free
     elif account.account_type is AccountType.MARGIN:
         numerator, denominator = account.initial_margin.as_integer_ratio()
         yield sums.equity + -sums.gross * numerator // denominator
