@@ -38,7 +38,18 @@ class Number(StrEnum):
 
 
 PRICES = frozenset({"price", "new_price", "tick_size", "trailing_offset", "stop_loss", "take_profit", "trailing_stop"})
-QUANTITIES = frozenset({"quantity", "new_quantity", "position", "lot_size", "display_quantity"})
+QUANTITIES = frozenset(
+    {
+        "quantity",
+        "new_quantity",
+        "position",
+        "lot_size",
+        "display_quantity",
+        "max_order_quantity",
+        "min_order_quantity",
+        "max_position",
+    }
+)
 RATIOS = frozenset({"multiplier", "maker_fee_bps", "taker_fee_bps"})
 
 

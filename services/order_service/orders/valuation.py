@@ -64,66 +64,74 @@ def sums_of(draft: Draft, holdings: Holdings) -> Sums:
     own = limits.holding
     account = own.account
     sums = Sums(account.cash)
-    more = added(draft)
-    buys, sells = (more, 0) if draft.buy else (0, more)
     currency = limits.account.currency
     for holding in account.holdings.values():
         quantity = holding.quantity
         longest, shortest = quantity + holding.buys, quantity - holding.sells
-        mark = holding.valued_at
-        buying = holding.buy_value
-        if holding is own:
-            before = max(longest, -shortest, 0)
-            longest += buys
-            shortest -= sells
-            sums.worse = max(longest, -shortest, 0) > before
-            if not mark and draft.lots:  # nobody quotes it, and nothing of it is held or works
-                mark = 2 * draft.worth // draft.lots
-            if draft.buy:
-                sums.spends = _value_added(draft)
-                buying += sums.spends
-        elif not (longest or shortest or holding.cash or holding.fees):
+        if holding is not own and not (longest or shortest or holding.cash or holding.fees or holding.opening):
             continue
         instrument = holding.instrument
-        unit = instrument.half_tick_lot
-        numerator = denominator = 1
+        over = under = 1
         if instrument.currency != currency:
             rate = holdings.rate(instrument.currency, currency, draft.ms, limits.max_quote_age_ms)
             if rate is None:
                 sums.missing = instrument.currency
                 return sums
-            numerator, denominator, until_ms = rate
+            over, under, until_ms = rate
             sums.until_ms = min(sums.until_ms, until_ms)
-            unit *= numerator
         if instrument.mark is None:  # what it is valued at changes with every order and fill
             sums.until_ms = 0
-        fee, per = instrument.fee
+        unit, mark = instrument.half_tick_lot * over, holding.valued_at
         if holding is own:
-            sums.mark = mark
-            sums.per_lot = -(-unit * (per + fee) // (per * denominator))
-            sums.per_fee = -(-FEE_UNITS * numerator // denominator)
+            mark = mark or _price_asked(draft)
+            longest, shortest = _with_order(draft, sums, longest, shortest)
+            _weigh(draft, sums, mark, unit, over, under)
         size = unit * abs(mark)
-        worth = -(-size * max(longest, -shortest, 0) // denominator)  # rounded up
+        worth = -(-size * max(longest, -shortest, 0) // under)  # rounded up
         sums.gross += worth
         if holding is own:
             sums.symbol = worth
-            change = buys if draft.buy else -sells
-            sums.net_before = -(-size * change // denominator)
         if instrument.sector is not None and instrument.sector == own.instrument.sector:
             sums.sector += worth
-        sums.longest += -(-size * longest // denominator)
-        sums.shortest += size * shortest // denominator
-        fees = holding.fees * FEE_UNITS * numerator
-        cash = 2 * holding.cash * unit - fees
-        made = (cash + quantity * mark * unit) // denominator
+        sums.longest += -(-size * longest // under)
+        sums.shortest += size * shortest // under
+        cash = 2 * holding.cash * unit - holding.fees * FEE_UNITS * over
+        made = (cash + quantity * mark * unit) // under
         sums.equity += made
-        sums.today += made - holding.opening * numerator // denominator
-        sums.free += cash // denominator
-        if buying:
-            value = 2 * buying * unit
-            sums.free += -(value * (per + fee)) // (per * denominator)
+        sums.today += made - holding.opening * over // under
+        sums.free += cash // under
+        if buying := holding.buy_value + (sums.spends if holding is own else 0):
+            fee, per = instrument.fee
+            sums.free += -(2 * buying * unit * (per + fee)) // (per * under)
     sums.net_before = (sums.longest if draft.buy else sums.shortest) - sums.net_before
     return sums
+
+
+def _price_asked(draft: Draft) -> int:
+    """Return what the order is valued at a lot, in half ticks: nobody quotes it, and nothing of it is held or works."""
+    return 2 * draft.worth // draft.lots if draft.lots else 0
+
+
+def _with_order(draft: Draft, sums: Sums, longest: int, shortest: int) -> tuple[int, int]:
+    """Return what the position may become with the order, and note what that changes."""
+    more, before = added(draft), max(longest, -shortest, 0)
+    if draft.buy:
+        longest += more
+        sums.spends = _value_added(draft)
+    else:
+        shortest -= more
+    sums.worse = max(longest, -shortest, 0) > before
+    return longest, shortest
+
+
+def _weigh(draft: Draft, sums: Sums, mark: int, unit: int, over: int, under: int) -> None:
+    """Note what a lot more of the order's instrument is worth, and all lots that the order adds."""
+    fee, per = draft.limits.holding.instrument.fee
+    sums.mark = mark
+    sums.per_lot = -(-unit * (per + fee) // (per * under))
+    sums.per_fee = -(-FEE_UNITS * over // under)
+    more = added(draft) if draft.buy else -added(draft)
+    sums.net_before = -(-unit * abs(mark) * more // under)
 
 
 # ------------------------------------------------------------------------------------------ without counting it all

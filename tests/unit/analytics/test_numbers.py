@@ -160,6 +160,8 @@ def test_every_number_of_a_contract_is_of_one_kind() -> None:
     assert amounts == {
         "confidence", "fee", "commission", "fees", "cash", "realized_pnl", "unrealized_pnl", "max_order_value",
         "min_order_size", "max_slippage_bps", "notional", "risk_amount",
+        "max_symbol_exposure", "max_sector_exposure", "max_gross_exposure", "max_net_exposure", "max_daily_loss",
+        "initial_margin",
     }  # fmt: skip
     assert [number_of(name) for name in ("new_price", "bid_px", "cum_qty", "position", "multiplier")] == [
         Number.PRICE, Number.PRICE, Number.QUANTITY, Number.QUANTITY, Number.RATIO,
