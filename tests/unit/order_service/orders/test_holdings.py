@@ -169,7 +169,6 @@ def rated(desk: OrdersDesk) -> None:
 
 
 def _quoted(**fields: int) -> bytes:
-    from tests.support.orders import report
 
     return report(ReportType.QUOTED, partition=0xFFFF, **fields)
 
