@@ -70,20 +70,11 @@ def signal(
     order_type: Type = None,
     limit: Limit = None,
     tif: Tif = None,
-    stop: StopPrice = None,
-    trigger: Trigger = None,
-    trail: Trail = None,
-    at: At = None,
-    after_ms: AfterMs = None,
-    expire: Expire = None,
-    notional: Notional = None,
-    risk: Risk = None,
-    display: Display = None,
-    stop_loss: StopLoss = None,
-    take_profit: TakeProfit = None,
-    post_only: PostOnly = False,
-    all_or_none: AllOrNone = False,
-    reduce_only: ReduceOnly = False,
+    stop: StopPrice = None, trigger: Trigger = None, trail: Trail = None,
+    at: At = None, after_ms: AfterMs = None, expire: Expire = None,
+    notional: Notional = None, risk: Risk = None, display: Display = None,
+    stop_loss: StopLoss = None, take_profit: TakeProfit = None,
+    post_only: PostOnly = False, all_or_none: AllOrNone = False, reduce_only: ReduceOnly = False,
     self_trade: SelfTradePrevention = None,
     venue: Venue = None,
     account: Account = DEFAULT_ACCOUNT,
@@ -98,7 +89,7 @@ def signal(
     json: AsJson = False,
     redis_url: RedisUrl = None,
     config: Config = None,
-) -> None:
+) -> None:  # fmt: skip
     """Publish a signal to trade.
 
     \b
