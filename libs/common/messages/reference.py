@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
 from fillstream.libs.common.messages.base import Name, exact_number
-from fillstream.libs.common.messages.codes import AccountType
+from fillstream.libs.common.messages.codes import AccountType, SelfTrade
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 
@@ -304,6 +304,10 @@ class AccountFields(ReferenceData):
     reduce_only_symbols: Annotated[
         Symbols, about("instruments in which it may do no more than reduce what it holds", rare=True)
     ] = ()
+    self_trade_prevention: Annotated[
+        SelfTrade,
+        about("instead of a trade between two of its own orders, where an order says nothing", fix="2964", rare=True),
+    ] = SelfTrade.NONE
     refuse_self_cross: Annotated[
         bool, about("whether an order that would trade with a resting one of its own is refused", rare=True)
     ] = False

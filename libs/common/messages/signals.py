@@ -84,6 +84,12 @@ class PlainOrder(Message):
         return self
 
 
+Percent = Annotated[
+    Decimal, Field(gt=0, le=1000, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)
+]
+"""Of equity; above 100 with borrowed money."""
+
+
 class SpecialTerms(BaseModel):
     """What an order may say beyond a plain one. Text and numbers as everywhere: exact, by FIX's names.
 
@@ -124,6 +130,12 @@ class SpecialTerms(BaseModel):
     risk_amount: Amount | None = Field(
         default=None, description="size so that this much money is lost when stop_loss is hit, at most"
     )
+    equity_percent: Percent | None = Field(
+        default=None, description="size as a share of the account's equity, at most (FIX 516 OrderPercent)"
+    )
+    risk_percent: Percent | None = Field(
+        default=None, description="size so that this share of the account's equity is lost when stop_loss is hit"
+    )
     effective_time: Time | None = Field(
         default=None, description="not before this time, ms since 1970 or ISO 8601 (FIX 168 EffectiveTime)"
     )
@@ -142,7 +154,7 @@ Probability = Annotated[
 ]
 
 SPECIAL: tuple[str, ...] = tuple(SpecialTerms.model_fields)
-SIZES = ("notional", "risk_amount")
+SIZES = ("notional", "risk_amount", "equity_percent", "risk_percent")
 """What a size may be given as instead of a quantity."""
 
 
@@ -193,8 +205,8 @@ class NewOrder(SpecialTerms, PlainOrder):
 
     Without `signal_id` the stream entry's id serves; `client_order_id` defaults to the signal_id. Without
     `order_type` a price makes it LIMIT, else the desk's `order_params.default_order_type` counts; without
-    `time_in_force` the desk's `order_params.time_in_force`. The size is `quantity`, or one of `notional` and
-    `risk_amount`, rounded down to the lot.
+    `time_in_force` the desk's `order_params.time_in_force`. The size is `quantity`, or one of `notional`,
+    `risk_amount`, `equity_percent` and `risk_percent`, rounded down to the lot.
     """
 
     model_config = Message.model_config
@@ -207,8 +219,9 @@ class NewOrder(SpecialTerms, PlainOrder):
         if len(said) != 1:
             names = ", ".join(("quantity", *SIZES))
             raise ValueError(f"quantity: give exactly one of {names}; got {', '.join(said) or 'none'}")
-        if self.risk_amount is not None and self.stop_loss is None:
-            raise ValueError("risk_amount: needs a stop_loss, the size follows from its distance")
+        for name in ("risk_amount", "risk_percent"):
+            if getattr(self, name) is not None and self.stop_loss is None:
+                raise ValueError(f"{name}: needs a stop_loss, the size follows from its distance")
         kind = OrderType.LIMIT if self.price is not None else OrderType.MARKET
         check_special(self.order_type or kind, self.time_in_force, self)
         return self

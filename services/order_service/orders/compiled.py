@@ -143,6 +143,7 @@ class Limits:
         account_id: the account's number in records.
         bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
             lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
+        self_trade: what happens instead of a trade with an own order, None where they trade.
         max_daily_orders: orders accepted in one UTC day.
         max_quote_age_ms: an order that reaches the quote is refused when that is older; 0 is no limit.
         holding: what the account holds of the instrument, at whatever venue.
@@ -162,6 +163,7 @@ class Limits:
         "max_quote_age_ms",
         "name",
         "quote",
+        "self_trade",
         "terms",
     )
 
@@ -181,6 +183,8 @@ class Limits:
             for name, unit in _BOUNDS.items()
             if (limit := getattr(account, name)) is not None
         }
+        prevented = account.self_trade_prevention.value
+        self.self_trade = None if prevented == "NONE" else prevented
         self.max_daily_orders = account.max_daily_orders
         slippage = Fraction(account.max_slippage_bps) * Fraction(_PER_BPS)
         self._per = slippage.denominator

@@ -456,12 +456,17 @@ class Holdings:
         if instrument.base_currency is not None:
             self.rates[instrument.base_currency, instrument.currency] = instrument
 
-    def watch(self, name: str, terms: AccountTerms, orders: Iterable[Order]) -> Account:
-        """Let an account's terms count from now on; see `Account.watch`."""
-        if not self.marking and needs_sums(terms):
+    def start_marking(self) -> None:
+        """Keep marks from now on: somebody counts with them."""
+        if not self.marking:
             self.marking = True
             for instrument in self.instruments.values():
                 instrument.mark = instrument.marked
+
+    def watch(self, name: str, terms: AccountTerms, orders: Iterable[Order]) -> Account:
+        """Let an account's terms count from now on; see `Account.watch`."""
+        if needs_sums(terms):
+            self.start_marking()
         account = self.account(name)
         account.watch(terms, orders)
         return account

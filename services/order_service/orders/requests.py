@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
@@ -21,9 +23,10 @@ from fillstream.libs.common.messages.codes import (
 )
 from fillstream.libs.common.messages.signals import SIZES, SpecialTerms
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.values.money import Scale, canonical, parse, plain
+from fillstream.libs.common.values.money import Scale, canonical, multiply, parse, plain
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
+from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT
 from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.decode import (
     Cancel,
@@ -41,6 +44,7 @@ from fillstream.services.order_service.orders.order import FINAL, REJECTED, Amen
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.rules.market import protection_price, value_price
 from fillstream.services.order_service.orders.special import (
+    Special,
     compiled,
     entry_price,
     lots_for,
@@ -49,6 +53,7 @@ from fillstream.services.order_service.orders.special import (
     widest,
 )
 from fillstream.services.order_service.orders.state import EXPIRY, State
+from fillstream.services.order_service.orders.valuation import equity_of
 
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
@@ -150,6 +155,8 @@ class Requests:
         elif wish.price is not None:
             draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
         draft.worth = value_price(quote, draft.buy, draft.ticks) * draft.lots
+        if draft.limits.self_trade is not None:
+            draft.special = Special(self_trade=draft.limits.self_trade)
         return draft
 
     def _special_draft(self, draft: Draft, wish: New, said: SpecialTerms) -> Draft:
@@ -164,18 +171,19 @@ class Requests:
             ticks = ticks if draft.on_tick else None
         stop = units(terms.price, said.stop_price)
         draft.entry = entry_price(kind, ticks, stop, quote, draft.buy)
+        draft.sized = self._sized(draft, said)
         draft.broken = rules.SPECIAL.first_broken(draft, self._state)
         if draft.broken is not None:
             return draft
         if not draft.on_tick and wish.quantity is None:  # there is no size then that other rules could judge
             draft.broken = rules.ON_TICK.first_broken(draft, self._state)
             return draft
-        draft.special = special = compiled(said, terms, wish.signal_time)
+        draft.special = special = compiled(said, terms, wish.signal_time, draft.limits.self_trade)
         if wish.quantity is not None:
             draft.lots = _lots(terms.lot, wish.quantity)
         else:
-            assert draft.entry is not None, "a rule sees to it"
-            draft.lots = lots_for(said, terms, draft.entry)
+            assert draft.entry is not None and draft.sized is not None, "rules see to it"
+            draft.lots = lots_for(draft.sized, terms, draft.entry)
             draft.quantity = terms.lot.text(draft.lots)
         valued = ticks
         if kind in (_MARKET, _MARKET_TO_LIMIT):
@@ -193,6 +201,21 @@ class Requests:
             self._state.count_working(draft.limits.name)
         draft.broken = rules.SHOWN.first_broken(draft, self._state)
         return draft
+
+    def _sized(self, draft: Draft, said: SpecialTerms) -> SpecialTerms | None:
+        """Return what was said, a share of equity as the money it is now, rounded down; None where nobody knows it."""
+        draft.lots = 0
+        if said.equity_percent is None and said.risk_percent is None:
+            return said
+        self._state.holdings.start_marking()
+        equity = equity_of(draft, self._state.holdings)
+        if equity is None:
+            return None
+        percent = said.equity_percent if said.risk_percent is None else said.risk_percent
+        assert percent is not None, "one of both is there"
+        units = max(0, floor(equity * Fraction(percent) * 10**MONEY_DECIMALS / 100))
+        name = "notional" if said.risk_percent is None else "risk_amount"
+        return said.model_copy(update={name: multiply(Decimal(units), MONEY_UNIT)})
 
     def _find_limits(self, draft: Draft) -> bool:
         """Put into the draft what the account may do in the instrument; False unless both are configured here."""
@@ -242,8 +265,8 @@ class Requests:
         order.holding = draft.limits.holding
         if draft.special is not None:
             order.special = draft.special
-            assert draft.said is not None, "it is what was said in integers"
-            order.expiry_ms = draft.said.expire_time or order.expiry_ms
+            if draft.said is not None:
+                order.expiry_ms = draft.said.expire_time or order.expiry_ms
         return order
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:

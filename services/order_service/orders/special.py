@@ -73,13 +73,14 @@ def said_by(order: Special) -> dict[str, object]:
     return {name: value for name, value in order._asdict().items() if value != Special._field_defaults[name]}
 
 
-def compiled(said: SpecialTerms, terms: Terms, ms: int) -> Special:
+def compiled(said: SpecialTerms, terms: Terms, ms: int, of_account: str | None) -> Special:
     """Return what a client said in integers; every number of it is on its grid, the rules have seen to that.
 
     Args:
         said: by the client.
         terms: of the instrument.
         ms: when the signal came: a delay counts from here.
+        of_account: what the account prevents where the order says nothing.
     """
     offset, in_bps = None, False
     if said.trailing_offset is not None:
@@ -95,7 +96,7 @@ def compiled(said: SpecialTerms, terms: Terms, ms: int) -> Special:
         post_only=bool(said.post_only),
         all_or_none=bool(said.all_or_none),
         reduce_only=bool(said.reduce_only),
-        self_trade=None if self_trade is None or self_trade.value == "NONE" else self_trade.value,
+        self_trade=of_account if self_trade is None else None if self_trade.value == "NONE" else self_trade.value,
         effective_ms=said.effective_time or (ms + said.effective_after_ms if said.effective_after_ms else 0),
         stop_loss=units(price, said.stop_loss),
         take_profit=units(price, said.take_profit),

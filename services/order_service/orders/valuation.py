@@ -11,9 +11,11 @@ larger of what is held with all working purchases, and with all working sales.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.messages.codes import AccountType
+from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
 from fillstream.services.order_service.orders.holdings import FEE_UNITS, Holding, Holdings, waits_at
 from fillstream.services.order_service.orders.rules.rule import Draft
 
@@ -50,6 +52,25 @@ class Sums:
         self.spends = self.mark = self.per_lot = self.per_fee = 0
         self.until_ms = MAX_TIME_MS
         self.equity = self.free = cash
+
+
+def equity_of(draft: Draft, holdings: Holdings) -> Fraction | None:
+    """Return an account's equity in the currency of the draft's instrument; None where a rate or positions are missing.
+
+    The draft asks for nothing yet: its `lots` are 0.
+    """
+    limits = draft.limits
+    if not limits.holding.account.known:
+        return None
+    sums = sums_of(draft, holdings)
+    if sums.missing is not None:
+        return None
+    equity = Fraction(sums.equity, 10**MONEY_DECIMALS)
+    own, its = limits.account.currency, limits.terms.currency
+    if own == its:
+        return equity
+    rate = holdings.rate(own, its, draft.ms, limits.max_quote_age_ms)
+    return None if rate is None else equity * rate[0] / rate[1]
 
 
 def added(draft: Draft) -> int:

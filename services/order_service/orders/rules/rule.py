@@ -56,6 +56,7 @@ class Draft:
         ticks: of the price; of a market order as far as it may go.
         bounded: `ticks` are so; False of a market order that nothing bounds.
         said: what is asked for beyond a plain order, None of one.
+        sized: `said` with sizes in money where it has shares of equity; None where that is not known.
         entry: the price (ticks) at which such an order would enter, None where none is known.
         special: `said` in integers, once the rules about it hold.
         broken: the first of those that does not.
@@ -68,6 +69,7 @@ class Draft:
     order: Order | None = None
     sums: Sums | None = None
     said: SpecialTerms | None = None
+    sized: SpecialTerms | None = None
     special: Special | None = None
     entry: int | None = None
     broken: Reject | None = None

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_TIPS
 from fillstream.libs.common.messages.codes import RejectReason
-from fillstream.libs.common.messages.signals import SpecialTerms
+from fillstream.libs.common.messages.signals import SIZES, SpecialTerms
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
@@ -130,7 +130,14 @@ def not_expired(draft: Draft, view: View) -> str | None:
     example={"symbol": "ES", "order_type": "MARKET", "quantity": None, "notional": "10000"},
 )
 def size_known(draft: Draft, view: View) -> str | None:
-    """A size in money has a price that it is counted at: the order's own, the one it waits for, or the market's."""
+    """A size in money has a price that it is counted at: its own, the one it waits for, the market's; and an equity."""
+    if draft.quantity is None and draft.sized is None:
+        said = _said(draft)
+        name = "equity_percent" if said.equity_percent is not None else "risk_percent"
+        return (
+            f"{name}: the equity of {draft.account} in {draft.terms.currency} is not known: its positions, or a fresh "
+            "rate of a currency, are missing"
+        )
     if draft.quantity is not None or draft.entry is not None or not draft.on_tick:
         return None
     return f"notional: {draft.terms.symbol} has no price now that a size in money could be counted at"
@@ -164,14 +171,15 @@ def size_of_a_lot(draft: Draft, view: View) -> str | None:
     """A size in money buys one lot at least; it is rounded down to the lot."""
     if draft.quantity is not None or draft.entry is None:
         return None
-    said, terms = _said(draft), draft.terms
-    if lots_for(said, terms, draft.entry):
+    said, terms, sized = _said(draft), draft.terms, draft.sized
+    assert sized is not None, "the rule before sees to it"
+    if lots_for(sized, terms, draft.entry):
         return None
-    name = "notional" if said.notional is not None else "risk_amount"
+    name = next(each for each in SIZES if getattr(said, each) is not None)
     at = f"at {terms.price.text(draft.entry)}"
-    if said.stop_loss is not None and name == "risk_amount":
+    if said.stop_loss is not None and name.startswith("risk"):
         at += f" with stop_loss {canonical(said.stop_loss)}"
-    return f"{name}: {canonical(getattr(said, name))} is less than one lot of {terms.symbol}, {terms.lot.step}, {at}"
+    return f"{name}: {canonical(getattr(said, name))} buys less than one lot of {terms.symbol}, {terms.lot.step}, {at}"
 
 
 @rule(

@@ -8,7 +8,14 @@ from typing import Annotated, get_args, get_origin
 import orjson
 import pytest
 
-from fillstream.libs.common.messages.codes import AccountType, CancelReason, CancelRejectReason, Reason, RejectReason
+from fillstream.libs.common.messages.codes import (
+    AccountType,
+    CancelReason,
+    CancelRejectReason,
+    Reason,
+    RejectReason,
+    SelfTrade,
+)
 from fillstream.libs.common.messages.journal import (
     AccountDefined,
     InstrumentDefined,
@@ -39,7 +46,7 @@ def test_every_term_says_what_it_means_and_has_a_bound(model: type[ReferenceData
     for name, field in model.model_fields.items():
         assert field.description, name
         within = [each for each in get_args(field.annotation) if get_origin(each) is Annotated]
-        assert field.metadata or within or field.annotation in (bool, AccountType), f"{name} is bounded"
+        assert field.metadata or within or field.annotation in (bool, AccountType, SelfTrade), f"{name} is bounded"
 
 
 @pytest.mark.parametrize("event", [InstrumentDefined, AccountDefined])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
 
 from fillstream.libs.common.engine.frames import Command, CommandType, OrderFlag, OrdType, ReportType, Session, Stp, Tif
-from fillstream.libs.common.messages.codes import CancelRejectReason, RejectReason
+from fillstream.libs.common.messages.codes import CancelRejectReason, RejectReason, SelfTrade
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.rules import Rule
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.support.orders import NOON_MS, OrdersDesk, new_order, report, request
+from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order, report, request
+from tests.support.terms import but
 
 
 @pytest.fixture
@@ -355,6 +357,42 @@ def test_a_size_in_money_is_rounded_down_to_the_lot(
     (received,) = special(desk, kind, price=price, quantity=None, **said)
     assert received["quantity"] == quantity == str(last(desk).qty)
     assert {name: received[name] for name in said} == said
+
+
+def test_a_share_of_equity_is_counted_at_todays_marks(desk: OrdersDesk) -> None:
+    desk.stage._state.holdings.adjust("default", Decimal(10_000))
+    (received,) = special(desk, "LIMIT", price="184.00", quantity=None, equity_percent="10")
+    assert (received["quantity"], received["equity_percent"]) == ("5", "10")
+    desk.fill(5, price=18_400)
+    desk.quote(20_399, 20_401)  # a mark of 204: 100 more, once it is told
+    desk.ms += 300
+    desk.fold({b"tick": b""})
+    (received,) = special(desk, "LIMIT", price="202.00", quantity=None, signal_id="s2", equity_percent="20")
+    assert received["quantity"] == "9", "20 % of 10 100 is 2 020 less the fee: 10 lots but for that"
+    (risked,) = special(
+        desk, "LIMIT", price="202.00", quantity=None, signal_id="s3", risk_percent="1", stop_loss="201.00"
+    )
+    assert risked["quantity"] == "100"
+
+
+def test_a_share_of_an_equity_that_nobody_knows_is_refused(desk: OrdersDesk) -> None:
+    (nothing,) = special(desk, "LIMIT", price="184.00", quantity=None, equity_percent="10")
+    assert nothing["text"] == "equity_percent: 10 buys less than one lot of AAPL, 1, at 184.00"
+    desk.stage._state.holdings.account("default").known = False
+    (unknown,) = special(desk, "LIMIT", price="184.00", quantity=None, signal_id="s2", equity_percent="10")
+    assert (unknown["reason"], unknown["text"].partition(":")[0]) == ("size_unknown", "equity_percent")
+
+
+def test_an_account_may_prevent_self_trades_of_all_its_orders() -> None:
+    prevents = but(CONFIG.accounts["default"], self_trade_prevention=SelfTrade.CANCEL_BOTH)
+    desk = OrdersDesk(but(CONFIG, accounts={**CONFIG.accounts, "default": prevents}))
+    desk.quote(18_499, 18_501)
+    desk.new(price="185.00")
+    assert last(desk).stp == Stp.CANCEL_BOTH
+    special(desk, "LIMIT", price="185.00", signal_id="s2", post_only=True)
+    assert last(desk).stp == Stp.CANCEL_BOTH
+    special(desk, "LIMIT", price="185.00", signal_id="s3", self_trade_prevention="NONE")
+    assert last(desk).stp == Stp.NONE
 
 
 # ------------------------------------------------------------------------------------------------- rules

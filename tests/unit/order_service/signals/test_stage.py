@@ -371,7 +371,11 @@ PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
         ),
         ({"post_only": "yes"}, "post_only: 'yes' must be true or false"),
         ({"post_only": "true"}, "post_only: is for orders that may rest, LIMIT, LIMIT_IF_TOUCHED; this is MARKET"),
-        ({"notional": "5"}, "quantity: give exactly one of quantity, notional, risk_amount; got quantity, notional"),
+        (
+            {"notional": "5"},
+            "quantity: give exactly one of quantity, notional, risk_amount, equity_percent, risk_percent; "
+            "got quantity, notional",
+        ),
         (
             {"order_type": "STOP", "stop_price": "1", "time_in_force": "IOC"},
             "time_in_force: a STOP order waits, it may not be IOC",
