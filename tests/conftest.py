@@ -26,6 +26,9 @@ from tests.support.versions import place_of, server_named, versions
 # For runs of thousands of test runs: `make mutants`. Few examples, always the same.
 hypothesis.settings.register_profile("mutants", max_examples=25, derandomize=True, deadline=None, database=None)
 
+# Tests wait for no venue: config/local.yaml has simulated ones take 100 ms. Who tests that says so.
+os.environ.setdefault("FILLSTREAM_EXECUTION__SIMULATION__ENABLED", "false")
+
 SERVER = pytest.StashKey[str]()
 """Which server the tests of this session talked to."""
 

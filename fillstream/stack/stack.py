@@ -57,6 +57,8 @@ these it keeps some. The Dockerfile sets the same."""
 
 PYTHON = (sys.executable, "-P", "-m")
 """Runs a module that is installed, whatever lies in the folder that a person stands in."""
+IDEAL_VENUES = {"FILLSTREAM_EXECUTION__SIMULATION__ENABLED": "false"}
+"""Environment of a desk whose simulated venues fill at once, at the book's prices, whatever the file says of them."""
 
 
 class StackError(Exception):

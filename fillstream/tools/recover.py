@@ -14,10 +14,11 @@ from uuid import uuid4
 import redis
 
 from fillstream.libs.common.messages.stages import STAGES, Place, places, process_name
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import KINDS, Topology
 from fillstream.libs.common.runtime.acceptance import Acceptance, can_be_accepted
 from fillstream.libs.common.runtime.continuity import Page, RecoveryError, Volume, judge
 from fillstream.libs.common.runtime.look import look
+from fillstream.libs.common.runtime.server_checks import refuse_overwritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,14 @@ def stopped(client: redis.Redis, topology: Topology) -> list[Stopped]:
 
     Raises:
         TopologyDiffers: the settings have other partition counts than the desk.
+        ServerRefused: a key of the desk holds something else.
         redis.exceptions.RedisError: the server does not answer.
     """
+    held = [place for place in places(topology) if place.inbox is not None]
+    checkpoints = [topology.checkpoint(each.program.name, str(each.inbox)) for each in held]
+    statuses = [_status(topology, each) for each in places(topology)]
+    streams = [topology.key(name) for kind in KINDS for name in topology.names(kind)]
+    refuse_overwritten(client, streams, [topology.desk, topology.recover, *checkpoints, *statuses])
     return list(_stopped(client, topology))
 
 

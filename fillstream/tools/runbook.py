@@ -40,8 +40,8 @@ PAGES: Final[dict[Page, Entry]] = {
     Page.CHECKPOINT_GONE: Entry(
         "A stage was live before, and its checkpoint is gone",
         "Somebody deleted the key `checkpoint.STAGE…`, or the server evicted it (`maxmemory-policy` is not"
-        " `noeviction`). The stage does not know any more up to where it has acted: from the beginning, it would send"
-        " every order again.",
+        " `noeviction`), or put an older one in its place. The stage does not know any more up to where it has acted:"
+        " from there, or from the beginning, it would send orders again.",
         "Nothing yet, if only this key went. Its output hash is: the next fold cannot be compared with what was"
         " committed.",
         (
@@ -132,16 +132,18 @@ PAGES: Final[dict[Page, Entry]] = {
     ),
     Page.MARKER_GONE: Entry(
         "The key `desk` is gone",
-        "Somebody deleted it, or the server evicted it (`maxmemory-policy` is not `noeviction`): then look for others.",
+        "Somebody deleted it, or the server evicted it (`maxmemory-policy` is not `noeviction`): then look for others."
+        " Or a restore was interrupted, which writes the marker last: begin that again with an empty server.",
         "The desk's name and its partition counts, which the checkpoints and the settings still have.",
         ("the stages' checkpoints: accept",),
-        "The marker is made again from this stage's checkpoint and the partition counts of its settings.",
+        "The marker is made again from this stage's checkpoint (or its volume, where that is gone as well: the stage"
+        " stops again then, at checkpoint-gone) and the partition counts of its settings.",
         analytics="It waits for nobody: start it again when the marker is there.",
     ),
     Page.OTHER_DESK: Entry(
         "The volume of a stage is of another desk",
-        "Volumes were mixed up, REDIS_URL or messaging.topic_prefix names another desk, or the server was made anew"
-        " while a volume was not mounted.",
+        "Volumes were mixed up, of two desks or of two stages, REDIS_URL or messaging.topic_prefix names another desk,"
+        " or the server was made anew while a volume was not mounted.",
         "Nothing yet: nothing was written.",
         ("the right volume", "the right REDIS_URL and messaging.topic_prefix"),
         "The volume's snapshots are set aside (`*.lost`), and the stage recovers from the log, as far as it reaches.",
@@ -201,7 +203,7 @@ PAGES: Final[dict[Page, Entry]] = {
         ("find the client, and let it append with `*`",),
         "The entry and those behind it get ids of now, in their order; all others stay as they are. The server"
         " does nothing else meanwhile: a stream of many entries takes seconds. Groups of your own keep"
-        " their places, and forget what was pending.",
+        " their places, and forget what was pending. Analytics waits before the entry, and reads it under its new id.",
     ),
 }
 

@@ -156,7 +156,8 @@ enum fs_reason {
     FS_REASON_BAD_DISPLAY = 28,    /* an FS_NEW's display not in 1..qty; more than FS_MAX_TIPS of it open */
     FS_REASON_BAD_STOP = 29,       /* stop price not in -FS_MAX_PRICE..FS_MAX_PRICE; offset not in 1..FS_MAX_PRICE
                                       ticks, 1..9999 bp */
-    FS_REASON_CROSSED = 30         /* FS_QUOTED: the bid is above the ask, or at it in FS_AUCTION: neither stands */
+    FS_REASON_CROSSED = 30,        /* FS_QUOTED: the bid is above the ask, or at it in FS_AUCTION: neither stands */
+    FS_REASON_REJECT_RATE = 31     /* never this engine's: a simulated venue before it refused an FS_NEW by lot */
 };
 
 enum fs_report_flag {

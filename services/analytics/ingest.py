@@ -128,7 +128,7 @@ class Ingest:
             entries=entries,
             entries_per_s=round(rate, 1),
             commit_age_s=round(self._metrics.commit_age_s, 1),
-            last_error="",
+            last_error=self._reader.waits_for,
             page="",
         )
         if not self.ready.is_set():

@@ -10,7 +10,7 @@ from fillstream.services.matching_engine.stage import EngineStage, Listing
 def engine(settings: Settings, partition: int, venue: str = SIM) -> EngineStage:
     """Return the engine of a simulated venue's symbol partition."""
     listings = {each.id: Listing(symbol, each) for symbol, each in settings.instruments.items()}
-    return EngineStage(settings.topology(), partition, listings, venue)
+    return EngineStage(settings.topology(), partition, listings, venue, settings.simulation_of(venue))
 
 
 FOLDS = {"engine": engine}

@@ -1,9 +1,10 @@
 """A simulated venue as a stage: command frames in, report frames out, depth and trades on the side.
 
-Flows in: frames of commands (orders, cancels, quotes, prints) and ticks. Flows out: frames of reports to the inbox of
-each account partition; `Trades` and `Depth` to the lossy market stream. No order ever becomes a Python object here:
-the bytes of an entry go into C and bytes come back; only trades and the best levels are looked at, to publish them, and
-what the engine refused of a feed, which no account hears of, to send it to `dead`.
+Flows in: frames of commands (orders, cancels, quotes, prints), ticks, and how the venue falls short of the ideal.
+Flows out: frames of reports to the inbox of each account partition; `Trades` and `Depth` to the lossy market stream. No
+order ever becomes a Python object here: the bytes of an entry go into C and bytes come back; only trades and the best
+levels are looked at, to publish them, and what the engine refused of a feed, which no account hears of, to send it to
+`dead`. Where a `config` entry says that the venue is not ideal, `simulation` stands before the C engine.
 """
 
 from __future__ import annotations
@@ -32,13 +33,19 @@ from fillstream.libs.common.engine.frames import (
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.reference import InstrumentUnits
+from fillstream.libs.common.messages.simulation import IDEAL, SimulationConfig
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.libs.common.values.money import Scale
 from fillstream.services.matching_engine.refusals import refusal_of
+from fillstream.services.matching_engine.simulation import Simulation
+from fillstream.services.matching_engine.snapshot import dump, load
 
-FAMILIES: tuple[Family, ...] = (Family("resting_orders", "Client orders that rest in the books."),)
+FAMILIES: tuple[Family, ...] = (
+    Family("resting_orders", "Client orders that rest in the books."),
+    Family("delayed_commands", "Clients' commands on their way to the books (execution.simulation.delay_ms)."),
+)
 
 TICK_MS = 15_000
 """How often the engine's clock moves when nothing else comes in; for expiries an entry of their own comes."""
@@ -107,13 +114,22 @@ class EngineStage:
         partition: the symbol partition.
         listings: instrument number to how it is shown; a symbol without one trades but is not published.
         venue: whose commands it executes.
+        config: how this process's configuration has the venue fall short of the ideal one; `configuration()` offers it
+            to the inbox, decisions use what came back.
     """
 
     name = "engine"
     tick_ms: int | None = TICK_MS
     families = FAMILIES
 
-    def __init__(self, topology: Topology, partition: int, listings: Mapping[int, Listing], venue: str = SIM) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        partition: int,
+        listings: Mapping[int, Listing],
+        venue: str = SIM,
+        config: SimulationConfig = IDEAL,
+    ) -> None:
         self.partition = partition
         self.inbox = stream_name("commands", partition, venue)
         self._venue = venue
@@ -123,6 +139,8 @@ class EngineStage:
         self._market = stream_name("market", partition)
         self._listings = listings
         self._engine = CoreEngine()
+        self._config = IDEAL if config.is_ideal else config
+        self._simulation: Simulation | None = None  # of an ideal venue there is none
         # What has changed since it was last shown. Not part of the state: the market stream is lossy.
         self._changed: set[int] = set()
         self._shown_ms: dict[int, int] = {}
@@ -132,18 +150,19 @@ class EngineStage:
 
         Raises:
             BadEntry: neither a tick nor a frame of whole records; wrong_partition or clock_ahead for one that would do
-                what nobody hears of, or make time pass that has not passed.
+                what nobody hears of, or make time pass that has not passed; bad_config for what is no configuration.
         """
         frame = entry.fields.get(b"frame")
         if frame is None:
             if b"tick" not in entry.fields:
-                names = [name[:40] for name in sorted(entry.fields)[:8]]
-                raise BadEntry("not_a_frame", f"frame: missing; the entry's fields are {names!a}")
+                return self._configure(entry, out)
             frame = b""
         elif len(frame) % RECORD_BYTES or not frame:
             raise BadEntry("torn_frame", f"frame: {len(frame)} bytes are not a whole number of {RECORD_BYTES}")
         else:
             self._check_commands(frame, entry.ms)
+        if self._simulation is not None:
+            return self._simulate(self._simulation, frame, entry.ms, out)
         reports = self._engine.process(frame, entry.ms)
         if reports:
             self._bury_refused(frame, reports, out)
@@ -152,11 +171,57 @@ class EngineStage:
             self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
         if self._changed:
             self._publish_depth(entry.ms, out)
+        return None
+
+    def _simulate(self, simulation: Simulation, frame: bytes, ms: int, out: Outputs) -> None:
+        """Execute what has reached the book of a venue that is not ideal; tell of it as the fold does."""
+        for commands, reports in simulation.process(self._engine, frame, ms):
+            if reports:
+                self._bury_refused(commands, reports, out)
+                self._answer(reports, out)
+                self._publish_trades(reports, ms, out)
+                self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
+        if self._changed:
+            self._publish_depth(ms, out)
+        if simulation.is_over:
+            self._simulation = None
+
+    def _configure(self, entry: Entry, out: Outputs) -> None:
+        """Let time pass, then go by another configuration. An ideal one ends the simulation once all has arrived."""
+        data = entry.fields.get(b"config")
+        if data is None:
+            names = [name[:40] for name in sorted(entry.fields)[:8]]
+            raise BadEntry("not_a_frame", f"frame: missing; the entry's fields are {names!a}")
+        try:
+            config = SimulationConfig.from_json(data)
+        except ValueError as error:
+            raise BadEntry("bad_config", f"config: {error}") from None
+        self.fold(Entry(entry.id, entry.ms, {b"tick": b"1"}), out)
+        if self._simulation is None:
+            if not config.is_ideal:
+                self._simulation = Simulation(config, self._venue, self.partition)
+        else:
+            self._simulation.configure(config)
+            if self._simulation.is_over:
+                self._simulation = None
 
     @property
     def due_ms(self) -> int | None:
-        """When the next order expires. See `libs.common.runtime.stage.Timed`."""
-        return self._engine.due()
+        """When the next order expires or the next command arrives. See `libs.common.runtime.stage.Timed`."""
+        expires = self._engine.due()
+        if self._simulation is None:
+            return expires
+        arrives = self._simulation.due_ms
+        if expires is None or arrives is None:
+            return expires if arrives is None else arrives
+        return min(expires, arrives)
+
+    def configuration(self) -> dict[bytes, bytes] | None:
+        """Return the entry that brings this process's configuration, unless the state has it; see `Configured`."""
+        has = IDEAL if self._simulation is None else self._simulation.config
+        if has == self._config or (has.is_ideal and self._config.is_ideal):
+            return None
+        return {b"config": self._config.to_json()}
 
     def _check_commands(self, frame: bytes, ms: int) -> None:
         """Refuse commands for account partitions that are not there, and FS_TIME ahead of the log, which is the clock.
@@ -256,13 +321,14 @@ class EngineStage:
         return [(listing.price(level.price), listing.qty(level.qty)) for level in levels]
 
     def snapshot(self) -> bytes:
-        """See `Stage.snapshot`."""
-        return self._engine.snapshot()
+        """Return the engine's bytes; of a venue that is not ideal, see `snapshot`."""
+        return dump(self._engine, self._simulation)
 
     def restore(self, data: bytes) -> None:
         """See `Stage.restore`. Raises ValueError for bytes that are no snapshot of an engine."""
-        self._engine.restore(data)
+        self._simulation = load(data, self._engine, self._venue, self.partition)
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
-        """Return the number of resting client orders."""
-        return {"resting_orders": {"": self._engine.orders()}}
+        """Return the number of resting client orders, and of commands that have not reached the book."""
+        delayed = 0 if self._simulation is None else self._simulation.waiting
+        return {"resting_orders": {"": self._engine.orders()}, "delayed_commands": {"": delayed}}

@@ -4,6 +4,7 @@ new desk."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -78,6 +79,15 @@ class Suffering:
             self.memory.checkpoints.pop(key, None)
             if key == "desk":
                 self.memory.marker = None
+
+    def kept_checkpoint(self) -> Callable[[], object]:
+        """Keep the checkpoint; return what puts it in the place of a later one."""
+        key = "checkpoint.stage"
+        if self.client:
+            client, kept = self.client, self.client.dump(key)
+            return lambda: client.restore(key, 0, kept, replace=True)
+        memory, older = self.memory, replace(self.memory.checkpoints[key])
+        return lambda: memory.checkpoints.update({key: older})
 
     def flush(self) -> None:
         self.forget(INBOX, "out", "desk", "checkpoint.stage")
@@ -175,6 +185,28 @@ def test_a_checkpoint_that_is_gone_is_no_new_stage(desk: Suffering) -> None:
     refused(started(desk), Page.CHECKPOINT_GONE, "checkpoint.stage is gone", "a second time")
     refused(log.watch, Page.CHECKPOINT_GONE)
     refused(lambda: log.commit(log.read(10, 1), told()) or log.settle(), Page.CHECKPOINT_GONE)
+
+
+def test_an_older_checkpoint_does_not_agree_with_the_group(desk: Suffering) -> None:
+    log = desk.owner(*range(5), read=2)
+    put_back = desk.kept_checkpoint()
+    log.commit(log.read(2, 1), told())
+    log.settle()
+    put_back()
+    refused(started(desk), Page.CHECKPOINT_GONE, "checkpoint.stage stands at", "the consumer group", "XGROUP SETID")
+
+
+def test_a_desk_whose_marker_and_checkpoint_are_gone_was_here_all_the_same(desk: Suffering) -> None:
+    desk.owner(*range(5), read=2)
+    desk.forget("desk", "checkpoint.stage")
+    refused(started(desk), Page.MARKER_GONE, "the key `desk` is gone, and so is checkpoint.stage")
+    refused(started(desk, Volume("a desk", "5-0")), Page.MARKER_GONE)
+
+
+def test_a_group_that_has_read_nothing_is_no_stage_that_was_live(desk: Suffering) -> None:
+    desk.owner(*range(5), read=0)
+    desk.forget("desk", "checkpoint.stage")
+    started(desk)()
 
 
 def test_a_server_that_was_flushed_is_no_newer_owner(desk: Suffering) -> None:

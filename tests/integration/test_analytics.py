@@ -18,6 +18,7 @@ import redis
 from fillstream.libs.common.messages.journal import OrderFilled
 from fillstream.libs.common.messages.positions import PositionChanged
 from fillstream.libs.common.messages.topology import id_key, low_water_key
+from fillstream.libs.common.runtime.lua import lua
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.services.analytics.sinks.store import Store
 from tests.conftest import until
@@ -188,6 +189,28 @@ def test_a_log_shorter_than_what_was_read_stops_it(analytics: Process, client: r
         raw.xadd(EVENTS, fill(1))
     analytics.start()
     assert analytics.ends() == 71
+
+
+def test_an_id_ahead_of_the_clock_is_waited_before_until_it_is_mended(analytics: Process, client: redis.Redis) -> None:
+    def says() -> Any:
+        return client.hget("status.analytics", "last_error")
+
+    analytics.start()
+    feed(client, range(1, 4))
+    until(lambda: committed(client, "signals"), "what is of now")
+    order = {"symbol": "AAPL", "side": "BUY", "quantity": "9", "signal_id": "ahead"}
+    client.xadd("signals", order, id="99999999999999-0")  # type: ignore[arg-type]
+    client.xadd(EVENTS, fill(4))  # type: ignore[arg-type]
+    until(lambda: b"signals: waits before 99999999999999-0" in (says() or b""), "it to say so")
+    until(lambda: committed(client, EVENTS), "the other streams, which go on")
+    mark: Any = client.hget(low_water_key("signals"), "analytics")
+    assert mark.decode() == ids(client, "signals")[-2]
+    # As the signals stage does when somebody accepts it.
+    client.eval(lua("rebuild.lua", "extent.lua"), 2, "signals", "signals.aside", int(time.time() * 1000) + 60_000)  # type: ignore[arg-type]
+    until(lambda: committed(client, "signals"), "the entry, under its new id")
+    until(lambda: says() == b"", "it to say no more")
+    assert analytics.stop() == 0
+    assert sorted(stored(analytics.database, "signals")) == ids(client, "signals")
 
 
 def test_trimming_below_its_marks_is_no_loss(analytics: Process, client: redis.Redis) -> None:

@@ -16,6 +16,8 @@ import redis
 from fillstream.libs.common.messages.topology import Topology, low_water_key
 from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
+from fillstream.libs.common.runtime.acceptance import Repairs
+from fillstream.libs.common.runtime.continuity import Page, Story, Volume, judge
 from fillstream.libs.common.runtime.copies import CHUNK_BYTES, CopyFailed, JoinedSnapshots, SnapshotCopy
 from fillstream.libs.common.runtime.durability import Durability, NotDurable
 from fillstream.libs.common.runtime.forked import write_forked
@@ -336,3 +338,19 @@ def test_both_are_read_as_one(copy: SnapshotCopy, store: SnapshotStore) -> None:
         both.load("6-0")
     both.set_aside("5-0")
     assert (both.ids(), copy.ids()) == (["6-0"], [])
+
+
+def test_who_begins_a_new_desk_sets_the_copy_of_the_old_one_aside_as_well(
+    client: redis.Redis, copy: SnapshotCopy, store: SnapshotStore
+) -> None:
+    """A server may have lost all but the copies: as long as one counts, the stage is told of a desk that is gone."""
+    both, nothing = JoinedSnapshots(store, copy), Story("checkpoint.adder", INBOX)
+    saved(store, 5, b"five")
+    store.belong_to("desk")
+    copy.write("5-0")
+    with pytest.raises(RecoveryError) as error:
+        judge(nothing, Volume(both.desk(), both.ids()[0]))
+    assert error.value.page == Page.DESK_GONE
+    Repairs(client, Topology(), "adder", INBOX, "adder", both).repair(error.value, nothing)
+    assert both.ids() == []
+    judge(nothing, Volume(both.desk()))

@@ -37,6 +37,7 @@ QUIET = {
     "fillstream_replayed_entries": "a first start has nothing to fold again",
     "fillstream_snapshot_behind_entries": "0 right after a snapshot",
     "fillstream_fills_refused_total": "no fill is forged here",
+    "fillstream_delayed_commands": "an ideal venue delays nothing",
     "fillstream_dead_letters_total": "only the signals stage gets a bad entry here",
 }
 """Families that may be empty or 0 after the run below, and why."""

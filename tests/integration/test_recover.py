@@ -71,6 +71,7 @@ class Desk:
                 runner.step(batch)
             runner.log.settle()
             runner.log.watch()
+            status["lost"] = runner.lost
         except RecoveryError as error:
             told = {"page": error.page.value, "stopped_by": error.text, "stopped_at": error.entry}
             status = {"state": "crashed", **told}
@@ -139,6 +140,26 @@ def test_nothing_to_recover(desk: Desk, recover: Recover) -> None:
     assert (code, "signals has not stopped for a person" in text) == (4, True)
 
 
+def test_a_server_without_a_desk_is_not_said_to_be_in_order(desk: Desk, recover: Recover) -> None:
+    desk.send(1)
+    desk.start()
+    desk.raw.flushall()
+    code, text = recover()
+    assert (code, "this Redis knows no desk" in text, "can go on" in text) == (1, True, False)
+    assert recover("--json") == (1, [])
+
+
+def test_a_key_that_somebody_wrote_over_is_named(desk: Desk, recover: Recover) -> None:
+    desk.send(1)
+    desk.start()
+    for key in ("events.{a0}", "checkpoint.signals", "status.positions.{a0}", "recover", "desk"):
+        desk.raw.delete(key)
+        desk.raw.set(key, "x")
+        code, text = recover()
+        assert (code, f"Redis: {key}: must be a " in text) == (1, True), text
+        desk.raw.delete(key)
+
+
 def test_entries_lost_are_accepted_and_the_rest_is_read(desk: Desk, recover: Recover) -> None:
     desk.send(1, 2)
     desk.store.save(desk.start().snapshot())
@@ -190,6 +211,75 @@ def test_a_checkpoint_is_made_again_from_the_group(desk: Desk, recover: Recover)
     desk.send(4)
     desk.start()
     assert desk.numbers() == [1, 2, 3, 4], "nothing was sent a second time"
+
+
+def test_an_older_checkpoint_that_was_put_back_is_gone_on_from_the_group(desk: Desk, recover: Recover) -> None:
+    desk.send(1, 2)
+    desk.store.save(desk.start().snapshot())
+    older = desk.raw.dump("checkpoint.signals")
+    desk.send(3, 4)
+    desk.start()
+    desk.raw.restore("checkpoint.signals", 0, older, replace=True)
+    desk.stops(Page.CHECKPOINT_GONE)
+    assert desk.numbers() == [1, 2, 3, 4]
+    word = accept(recover)
+    assert desk.start().replayed == 2
+    accepted(desk, word, Page.CHECKPOINT_GONE)
+    desk.send(5)
+    desk.start()
+    assert desk.numbers() == [1, 2, 3, 4, 5], "nothing was sent a second time"
+
+
+def test_a_checkpoint_is_made_again_after_a_loss_that_was_accepted(desk: Desk, recover: Recover) -> None:
+    desk.send(1, 2)
+    desk.store.save(desk.start().snapshot())
+    desk.send(*range(3, 10))
+    desk.raw.xtrim("signals", maxlen=3, approximate=False)
+    desk.stops(Page.ENTRIES_LOST)
+    accept(recover)
+    desk.start()
+    desk.raw.delete("checkpoint.signals")
+    desk.stops(Page.CHECKPOINT_GONE)
+    accept(recover)
+    again = desk.start()
+    assert (again.entries, again.lost) == (5, 4)
+    desk.store.save(again.snapshot())
+    desk.raw.hdel("status.signals", "lost")  # the snapshot knows as well
+    desk.raw.delete("checkpoint.signals")
+    desk.stops(Page.CHECKPOINT_GONE)
+    accept(recover)
+    again = desk.start()
+    assert (again.entries, again.lost) == (5, 4)
+    desk.send(10)
+    desk.start()
+    assert desk.numbers() == [1, 2, 7, 8, 9, 10]
+
+
+def test_entries_that_were_read_and_are_missed_are_no_accepted_loss(desk: Desk, recover: Recover) -> None:
+    desk.send(1, 2)
+    desk.store.save(desk.start().snapshot())
+    desk.send(*range(3, 10))
+    desk.start()
+    desk.raw.xtrim("signals", maxlen=2, approximate=False)
+    desk.raw.delete("checkpoint.signals")
+    desk.stops(Page.CHECKPOINT_GONE)
+    accept(recover)
+    desk.stops(Page.STATE_LOST)
+
+
+def test_a_marker_and_a_checkpoint_are_made_again_one_after_the_other(desk: Desk, recover: Recover) -> None:
+    desk.send(1, 2)
+    desk.store.save(desk.start().snapshot())
+    known = desk.raw.hget("desk", "id")
+    desk.raw.delete("desk", "checkpoint.signals")
+    desk.stops(Page.MARKER_GONE)
+    accept(recover)
+    desk.stops(Page.CHECKPOINT_GONE)
+    assert desk.raw.hget("desk", "id") == known
+    accept(recover)
+    desk.send(3)
+    desk.start()
+    assert desk.numbers() == [1, 2, 3], "nothing was sent a second time"
 
 
 def test_without_the_group_no_word_helps(desk: Desk, recover: Recover) -> None:

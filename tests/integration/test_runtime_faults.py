@@ -22,6 +22,7 @@ from fillstream.libs.common.runtime.log import BATCH_BYTES, READ_AHEAD_FROM, Red
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import Runner
+from fillstream.libs.common.runtime.server_checks import ServerRefused
 from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.runtime.worker import Worker
@@ -73,6 +74,24 @@ def test_an_output_of_the_wrong_type_leaves_nothing_of_the_batch(client: redis.R
     before = everything(client)
     with pytest.raises(redis.exceptions.ResponseError, match="WRONGTYPE"):
         log.commit(log.read(10, 1), outputs(first=["a"], second=["b"]))
+    assert everything(client) == before
+
+
+@pytest.mark.parametrize("full", ["second", "dead"])
+def test_an_output_to_which_nothing_can_be_appended_leaves_nothing_of_the_batch(
+    client: redis.Redis, log: RedisLog, full: str
+) -> None:
+    client.xadd(full, {"a": "b"}, id="18446744073709551615-18446744073709551615")
+    send(client, 1)
+    before = everything(client)
+    batch, out = log.read(10, 1), outputs(first=["a"])
+    if full == "dead":
+        out.begin(batch[0])
+        out.bad("poisoned", "a trial")
+    else:
+        out.event(full, {"event": "b"})
+    with pytest.raises(ServerRefused, match=f"Redis: {full}: somebody gave its newest entry the largest id"):
+        log.commit(batch, out)
     assert everything(client) == before
 
 

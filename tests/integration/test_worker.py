@@ -12,7 +12,9 @@ import redis
 from fillstream.libs.common.messages.topology import low_water_key
 from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
+from fillstream.libs.common.runtime import worker
 from fillstream.libs.common.runtime.continuity import Page, RecoveryError
+from fillstream.libs.common.runtime.exit_codes import EXIT_SETTINGS
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.role import Downstream, Role
 from fillstream.libs.common.runtime.snapshots import SnapshotStore
@@ -214,3 +216,29 @@ def test_when_the_log_is_not_what_it_was_the_state_is_left_for_the_next_start(
     stands = client.hget("checkpoint.adder", "id").decode()  # type: ignore[union-attr]
     assert store.ids()[0] == stands
     assert store.load(stands).entries == 30
+
+
+@pytest.mark.parametrize("key", [INBOX, "dead", "checkpoint.adder", "copy.adder", "status.adder", "recover", "desk"])
+def test_a_key_that_somebody_wrote_over_is_named_and_nothing_is_tried(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(worker.os, "_exit", ended.append)
+    client.set(key, "x")
+    refused = Worker(Role(Adder(), (), {}), options_of(settings), StageMetrics(Adder(), feeds=False))
+    refused.run()
+    assert ended == [EXIT_SETTINGS]
+    assert f"Redis: {key}: must be a " in caplog.text
+    assert client.get(key) == b"x"
+
+
+def test_a_stage_goes_on_while_the_checkpoint_of_the_next_one_is_written_over(client: redis.Redis, start: Any) -> None:
+    live = start(downstream=[Downstream("sums", "checkpoint.next")])
+    send(client, 10)
+    until(lambda: client.xlen("sums") == 10, "the first entries")
+    client.set("checkpoint.next", "x")
+    looked = client.hget("status.adder", "at_ms")
+    until(lambda: client.hget("status.adder", "at_ms") != looked, "another look", timeout_s=30)
+    send(client, 10)
+    until(lambda: client.xlen("sums") == 20, "the next entries")
+    assert live.worker.is_alive()

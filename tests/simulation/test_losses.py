@@ -101,14 +101,14 @@ class Losing:
     def flushes(self) -> Expected:
         started = [inbox for inbox in self.stages if self.stands(inbox) is not None]
         redis = self.desk.redis
-        for kept in (redis.streams, redis.added, redis.newest, redis.checkpoints):
+        for kept in (redis.streams, redis.added, redis.newest, redis.groups, redis.checkpoints):
             kept.clear()
         redis.marker = None
         return dict.fromkeys(started, Page.DESK_GONE)
 
     def is_started_from_an_older_file(self) -> Expected:
         redis, older, expected = self.desk.redis, self.older, {}
-        for name in ("streams", "checkpoints", "added", "newest", "marker"):
+        for name in ("streams", "checkpoints", "added", "newest", "groups", "marker"):
             setattr(redis, name, getattr(older, name))
         for slot in self.desk.slots:
             slot.runner = None  # each had a connection to the server

@@ -14,6 +14,7 @@ from fillstream.libs.common.runtime.checkpoint import Checkpoint
 from fillstream.libs.common.runtime.continuity import (
     DeskMarker,
     Extent,
+    GroupPosition,
     Story,
     Volume,
     checkpoint_gone,
@@ -35,6 +36,7 @@ class MemoryRedis:
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     added: dict[str, int] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, GroupPosition] = field(default_factory=dict)
     marker: DeskMarker | None = None
 
     def add(self, stream: str, fields: dict[bytes, bytes]) -> str:
@@ -61,7 +63,7 @@ class MemoryRedis:
 
     def forget(self, stream: str) -> None:
         """Lose a stream as a whole, as DEL does."""
-        for kept in (self.streams, self.added, self.newest):
+        for kept in (self.streams, self.added, self.newest, self.groups):
             kept.pop(stream, None)
 
     def extent(self, stream: str, after: str = BEGINNING) -> Extent | None:
@@ -112,7 +114,10 @@ class MemoryLog:
         outputs = {key: self._had(key) for key in known.sent}
         extent = redis.extent(self.inbox, known.id)
         judge_topology(self._topology, redis.marker)
-        return Story(self._key, self._name, redis.marker, known if exists else None, extent, redis.now_ms, outputs)
+        stands = redis.groups.get(self.inbox)
+        return Story(
+            self._key, self._name, redis.marker, known if exists else None, extent, redis.now_ms, outputs, stands
+        )
 
     def _had(self, key: str) -> int | None:
         extent = self.redis.extent(key)
@@ -133,6 +138,7 @@ class MemoryLog:
         checkpoint.desk = redis.marker.id
         redis.added.setdefault(self.inbox, 0)
         redis.newest.setdefault(self.inbox, BEGINNING)
+        redis.groups.setdefault(self.inbox, GroupPosition(checkpoint.id, checkpoint.entries + checkpoint.lost))
         checkpoint.epoch += 1
         self._epoch, self._committed = checkpoint.epoch, checkpoint.id
         return self.checkpoint()
@@ -181,6 +187,7 @@ class MemoryLog:
         checkpoint.id = self._committed = batch[-1].id
         checkpoint.digest = out.digest
         checkpoint.entries += len(batch)
+        self.redis.groups[self.inbox] = GroupPosition(checkpoint.id, checkpoint.entries + checkpoint.lost)
         if quarantined:
             checkpoint.poisoned[quarantined[0]] = quarantined[1]
             checkpoint.suspect = ""

@@ -148,16 +148,16 @@ def demo(
 
     Starts an embedded Valkey and every service as its own process on free ports, publishes signals with XADD as any
     client would, waits until all is quiet, and then proves from the streams alone that everything adds up. The exit
-    code is 1 when anything does not.
+    code is 1 when anything does not. Its venues are ideal, whatever execution.simulation says: it measures the desk.
     """
     from rich.console import Console
 
     from fillstream.demo.demo import show
-    from fillstream.stack.stack import LocalStack
+    from fillstream.stack.stack import IDEAL_VENUES, LocalStack
 
     out = Console(stderr=True, highlight=False) if json else console()
     with tempfile.TemporaryDirectory(prefix="fillstream-demo-") as scratch:
-        stack = LocalStack(data_dir or Path(scratch), base_port=0, redis_port=0, config=config)
+        stack = LocalStack(data_dir or Path(scratch), base_port=0, redis_port=0, config=config, environ=IDEAL_VENUES)
         _check_venue(venue, stack.settings.topology())
         market, moments = _demo_market(stack.settings, capture, seed)
         if capture is None and speed is None:

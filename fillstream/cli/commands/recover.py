@@ -39,11 +39,13 @@ def recover(
     fillstream recover --accept orders --reason "test signals, nobody misses them"
 
     What is accepted is one sentence. The stage acts on it when it is started again, and the journal has it, with who
-    and why. The exit code is 0 when nothing is wrong, and 1 when something is.
+    and why. The exit code is 0 when nothing is wrong, and 1 when something is, or there is no desk at all.
     """
     from fillstream.cli.target import urls_of
     from fillstream.libs.common.runtime.continuity import TopologyDiffers
     from fillstream.libs.common.runtime.log import connect
+    from fillstream.libs.common.runtime.look import read_marker
+    from fillstream.libs.common.runtime.server_checks import ServerRefused
     from fillstream.tools.recover import stopped
 
     urls = urls_of(operator_url, redis_url, config)
@@ -52,15 +54,29 @@ def recover(
             found = stopped(client, urls.topology)
         except TopologyDiffers as error:
             raise Stop(Exit.USAGE, str(error)) from None
+        except ServerRefused as error:
+            raise Stop(Exit.NO, str(error)) from None
         if accept is not None:
             _accept(client, urls.topology, found, accept, who or login(), reason, json)
             return
+        is_no_desk = not found and read_marker(client, urls.topology) is None
     if json:
         as_json([_as_dict(each) for each in found])
-    else:
+    elif not is_no_desk:
         _explain(found)
+    if is_no_desk:
+        raise Stop(Exit.NO, _no_desk(urls.topology.prefix))
     if found:
         raise typer.Exit(Exit.NO)
+
+
+def _no_desk(prefix: str) -> str:
+    under = f" under the prefix {prefix}" if prefix else ""
+    return (
+        f"this Redis knows no desk{under}: none was ever started here, or it was flushed, lost its files, or is another"
+        " server. Only the stages' volumes tell: start them, and those that know a desk stop"
+        " (docs/runbook/desk-gone.md), while those that know none begin a new one"
+    )
 
 
 def _accept(

@@ -144,6 +144,7 @@ class Reason(IntEnum):
     BAD_DISPLAY = lib.FS_REASON_BAD_DISPLAY
     BAD_STOP = lib.FS_REASON_BAD_STOP
     CROSSED = lib.FS_REASON_CROSSED
+    REJECT_RATE = lib.FS_REASON_REJECT_RATE
 
 
 class ReportFlag(IntFlag):

@@ -118,7 +118,8 @@ def _stage(spec: StageSpec) -> User:
             # Entries ahead of the clock: the stream is made again beside its old one.
             Grant(("rename",), keys=(inbox, f"{inbox}.aside")),
             Grant(("del", "exists", "xrange"), keys=(f"{inbox}.aside",)),
-            Grant(("xadd", "xlen", *COUNTS), keys=outputs),
+            # With a look whether anything can be appended at all.
+            Grant(("xadd", "xlen", "xrange", *COUNTS), keys=outputs),
             Grant(HASHES, keys=(*hashes, *marks, *(lapsed_key(each) for each in trimmed))),
             Grant(("hget", "hgetall", "hset", "hsetnx"), keys=(DESK,)),
             Grant(("hget", "hdel"), keys=(RECOVER,)),

@@ -10,18 +10,23 @@ from anywhere, while snapshots are on volumes that only the stage can reach.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol, cast
+from uuid import uuid4
 
 import orjson
 import redis
 
 from fillstream.libs.common.messages.controls import MAX_LOSS, AcceptLoss
 from fillstream.libs.common.messages.topology import Topology, id_key
-from fillstream.libs.common.runtime.continuity import MAX_AHEAD_MS, Page, RecoveryError, Story
+from fillstream.libs.common.runtime.continuity import MAX_AHEAD_MS, GroupPosition, Page, RecoveryError, Story
 from fillstream.libs.common.runtime.lua import lua
 from fillstream.libs.common.runtime.release import BEGINNING, running
+from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError
+
+logger = logging.getLogger(__name__)
 
 COUNTED_AT_A_TIME = 1000
 FORGETFUL: Final = frozenset({"signals"})
@@ -85,7 +90,15 @@ class Snapshots(Protocol):
     """What is done to a stage's snapshots."""
 
     def ids(self) -> list[str]:
-        """Return the ids there are."""
+        """Return the ids there are, newest first."""
+        ...
+
+    def load(self, snapshot_id: str) -> Snapshot:
+        """Return one, or raise `SnapshotError`."""
+        ...
+
+    def desk(self) -> str:
+        """Return the id of the desk whose these are; empty when nothing says so."""
         ...
 
     def set_aside(self, snapshot_id: str) -> None:
@@ -173,9 +186,10 @@ class Repairs:
                 self._raw.hdel(self._checkpoint, f"sent:{key}")
 
     def _mark_again(self, story: Story) -> None:
-        assert story.checkpoint is not None
+        # Without a checkpoint the volume knows whose it is; without either, nobody does, and any name will do.
+        desk = story.checkpoint.desk if story.checkpoint else self._snapshots.desk() or uuid4().hex
         counts = {name: getattr(self._topology, name) for name in ("account_partitions", "symbol_partitions")}
-        fields = {"id": story.checkpoint.desk, "born_ms": self._now_ms(), "release": running(), **counts}
+        fields = {"id": desk, "born_ms": self._now_ms(), "release": running(), **counts}
         self._raw.hset(self._topology.desk, mapping=fields)
 
     def _set_newer_aside(self, story: Story) -> None:
@@ -187,34 +201,55 @@ class Repairs:
     def _disown_snapshots(self, story: Story) -> None:
         self._snapshots.disown()
 
+    def _begin_anew(self, story: Story) -> None:
+        self._snapshots.disown()
+        for snapshot_id in self._snapshots.ids():  # its copy in Redis, where that alone is left of the desk that was
+            self._snapshots.set_aside(snapshot_id)
+
     def _rebuild_checkpoint(self, story: Story) -> None:
         """Make the checkpoint again from the stage's consumer group, which moved along with it.
 
         The output hash is lost with it: whoever folds the log again has nothing to compare it with, once.
         """
-        stands = self._group()
-        if stands is None or story.marker is None:
+        group, old = story.has_read, story.checkpoint
+        if group is None or group.read is None or story.marker is None:
             raise RecoveryError(
                 Page.CHECKPOINT_GONE,
                 f"{self._name}: {self._checkpoint} is gone, and so is the consumer group {self._stage} of"
                 f" {self._inbox}, which tells where it stood. Restore a backup (`fillstream restore`).",
             )
-        at, entries = stands
+        since, lost = self._lost(story, group)
         fields: dict[str, Any] = {
-            "epoch": self._now_ms(), "id": at, "entries": entries, "desk": story.marker.id, "release": running(),
-            f"release:{BEGINNING}": f"{running()} {BEGINNING}",
+            "epoch": self._now_ms(), "id": group.at, "entries": group.read - lost, "lost": lost,
+            "desk": story.marker.id,
         }  # fmt: skip
+        if lost:
+            fields[f"gap:{since}"] = self._now_ms()  # it may be right behind the snapshot
+        if old is None:
+            fields |= {"release": running(), f"release:{BEGINNING}": f"{running()} {BEGINNING}"}
         for entry_id, text in self._poisoned():
             fields[f"poisoned:{entry_id}"] = text
+        self._raw.hdel(self._checkpoint, "digest", "suspect")  # of an older checkpoint; until the next call it stands
         self._raw.hset(self._checkpoint, mapping=fields)
 
-    def _group(self) -> tuple[str, int] | None:
-        if not self._raw.exists(self._inbox):
-            return None
-        for group in self._raw.xinfo_groups(self._inbox):
-            if group["name"].decode() == self._stage and group["entries-read"] is not None:
-                return group["last-delivered-id"].decode(), int(group["entries-read"])
-        return None
+    def _lost(self, story: Story, group: GroupPosition) -> tuple[str, int]:
+        """Return the newest whole snapshot up to where the group stands, and how many entries up to there nobody read.
+
+        Not counted in the stream: what was trimmed after it was read is no accepted loss, and has to be missed.
+        """
+        assert group.read is not None
+        told = self._raw.hget(self._topology.status(self._stage, self._name), "lost")
+        lost = max(story.checkpoint.lost if story.checkpoint else 0, int(told or 0))
+        for snapshot_id in self._snapshots.ids():
+            if id_key(snapshot_id) > id_key(group.at):
+                continue
+            try:
+                snapshot = self._snapshots.load(snapshot_id)
+            except SnapshotError as error:
+                logger.warning("snapshot skipped: %s", error)
+                continue
+            return snapshot_id, group.read - snapshot.entries if snapshot_id == group.at else lost
+        return BEGINNING, lost
 
     def _poisoned(self) -> Iterator[tuple[str, str]]:
         """Yield the entries of this inbox that were quarantined, with the reason, from the dead letters."""
@@ -255,7 +290,7 @@ class Repairs:
 
 REPAIRS: Final[dict[Page, Callable[[Repairs, Story], None]]] = {
     Page.CHECKPOINT_GONE: Repairs._rebuild_checkpoint,
-    Page.DESK_GONE: Repairs._disown_snapshots,
+    Page.DESK_GONE: Repairs._begin_anew,
     Page.ENTRIES_LOST: Repairs._count_as_lost,
     Page.INBOX_GONE: Repairs._count_as_lost,
     Page.JOURNAL_INCONSISTENT: Repairs._leave_it_to_the_runner,

@@ -9,8 +9,8 @@
 --         index into KEYS, field name ('' when every item is a whole entry), MAXLEN (0: keep all), how many items,
 --         then the items: a value each, or for whole entries the count of names and values, then those.
 -- Returns 'OK', or, having changed nothing: {'FENCED', epoch}; {'GAP', checkpoint, id that follows it}; {'GONE'}: there
--- is no checkpoint; {'ODD'}: entries were lost before they were read, or the stream is another. Nor has an error changed
--- anything.
+-- is no checkpoint; {'ODD'}: entries were lost before they were read, or the stream is another; {'FULL', key}: nothing can
+-- be appended to that output. Nor has an error changed anything.
 
 local inbox, checkpoint = KEYS[1], KEYS[2]
 local after, first, last = ARGV[3], ARGV[4], ARGV[5]
@@ -36,8 +36,12 @@ if ARGV[10] == '1' then
 end
 
 -- The server does not undo what a failing script has written. What may fail, fails here: an output that is no stream
--- (WRONGTYPE), a group that somebody destroyed (NOGROUP). Memory and disk the server checks at the first write only.
-for k = 3, #KEYS do redis.call('XLEN', KEYS[k]) end
+-- (WRONGTYPE), one whose newest entry has the largest id of all, a group that somebody destroyed (NOGROUP). Memory and disk
+-- the server checks at the first write only.
+local largest = '18446744073709551615-18446744073709551615'
+for k = 3, #KEYS do
+  if #redis.call('XRANGE', KEYS[k], largest, largest) > 0 then return { 'FULL', KEYS[k] } end
+end
 redis.call('XPENDING', inbox, ARGV[1])
 
 local i = 11

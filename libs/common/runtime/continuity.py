@@ -90,6 +90,19 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPosition:
+    """Where a stage's consumer group stands on its inbox: every commit moves it along with the checkpoint.
+
+    Attributes:
+        at: the last entry that was read.
+        read: how many entries of the inbox lie up to there, lost ones included; None where the server does not know.
+    """
+
+    at: str
+    read: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeskMarker:
     """A desk as its Redis knows it.
 
@@ -133,6 +146,7 @@ class Story:
         extent: of the inbox; None when there is no such stream.
         now_ms: what the server's clock says.
         outputs: extents of the streams that the checkpoint says it has sent to; None of one that is not there.
+        group: the stage's, on the inbox; None when there is none.
     """
 
     key: str
@@ -142,6 +156,12 @@ class Story:
     extent: Extent | None = None
     now_ms: int = 0
     outputs: Mapping[str, int | None] = field(default_factory=dict)
+    group: GroupPosition | None = None
+
+    @property
+    def has_read(self) -> GroupPosition | None:
+        """The group, where it tells that the stage was live here: it has passed an entry."""
+        return self.group if self.group is not None and self.group.at != BEGINNING else None
 
 
 def judge(story: Story, volume: Volume) -> None:
@@ -187,6 +207,12 @@ def _judge_desk(story: Story, volume: Volume) -> None:
     marker, checkpoint = story.marker, story.checkpoint
     told_by_checkpoint = checkpoint.desk if checkpoint else ""
     if marker is None:
+        if checkpoint is None and story.has_read is not None:
+            raise RecoveryError(
+                Page.MARKER_GONE,
+                f"{story.inbox}: the key `desk` is gone, and so is {story.key}, and the stage's consumer group"
+                f" stands at {story.has_read.at}: the desk was here, and they were deleted or evicted.",
+            )
         if checkpoint is None and (volume.desk or volume.newest != BEGINNING):
             known = f"desk {volume.desk}" if volume.desk else "a desk"
             raise RecoveryError(
@@ -210,9 +236,17 @@ def _judge_desk(story: Story, volume: Volume) -> None:
 
 
 def _judge_checkpoint(story: Story, volume: Volume) -> None:
-    if story.checkpoint is not None or story.marker is None:
+    stands, group = story.checkpoint, story.has_read
+    if stands is not None and group is not None and id_key(group.at) > id_key(stands.id):
+        raise RecoveryError(
+            Page.CHECKPOINT_GONE,
+            f"{story.inbox}: {story.key} stands at {stands.id}, and the consumer group, which moves along with it, at"
+            f" {group.at}: an older checkpoint was put in its place, or somebody moved the group (then move it back:"
+            f" XGROUP SETID). From the older one the stage would act on entries a second time.",
+        )
+    if stands is not None or story.marker is None:
         return
-    if story.key in story.marker.stages or volume.newest != BEGINNING:
+    if story.key in story.marker.stages or volume.newest != BEGINNING or group is not None:
         raise checkpoint_gone(story, volume)
 
 

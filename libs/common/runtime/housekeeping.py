@@ -131,6 +131,10 @@ class Housekeeping(threading.Thread):
                 continue  # nothing was ever appended
             if isinstance(info, Exception):
                 raise info
+            if isinstance(done, redis.exceptions.ResponseError) and str(done).startswith("WRONGTYPE"):
+                continue  # somebody wrote over it; the stage behind refuses to start, and names it
+            if isinstance(done, Exception):
+                raise done
             lags.append(_entries_added(info) - sum(int(each or 0) for each in done))
         return max(lags)
 

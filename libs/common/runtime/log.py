@@ -27,6 +27,7 @@ from fillstream.libs.common.runtime.continuity import Story, Volume, checkpoint_
 from fillstream.libs.common.runtime.look import look
 from fillstream.libs.common.runtime.lua import lua
 from fillstream.libs.common.runtime.release import UNNOTED, running
+from fillstream.libs.common.runtime.server_checks import ServerRefused
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 
 LOSSY_MAXLEN = 10_000
@@ -488,6 +489,11 @@ class RedisLog:
         """Raise what a script's refusal means; return when everything but the batch is in order."""
         if reply[0] == b"FENCED":
             raise Fenced(self._fenced_text(reply[1]))
+        if reply[0] == b"FULL":
+            raise ServerRefused(
+                f"Redis: {reply[1].decode()}: somebody gave its newest entry the largest id there is, and nothing can"
+                " be appended any more: where a stage reads it, `fillstream recover` mends the ids; else rename it"
+            )
         story = self.look()
         if story.checkpoint is None:
             raise checkpoint_gone(story)

@@ -12,7 +12,7 @@ import redis
 
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.checkpoint import parse_checkpoint
-from fillstream.libs.common.runtime.continuity import DeskMarker, Extent, Story, judge_topology
+from fillstream.libs.common.runtime.continuity import DeskMarker, Extent, GroupPosition, Story, judge_topology
 from fillstream.libs.common.runtime.lua import lua
 
 
@@ -33,7 +33,7 @@ def look(client: redis.Redis, topology: Topology, stage: str, inbox: str) -> Sto
     key = topology.checkpoint(stage, inbox)
     script = lua("look.lua", "extent.lua")
     # Read-only, so that whoever may only read may look.
-    reply = raw.execute_command("EVAL_RO", script, 3, topology.key(inbox), key, topology.desk)
+    reply = raw.execute_command("EVAL_RO", script, 3, topology.key(inbox), key, topology.desk, stage)
     story = parse_story(key, inbox, reply)
     judge_topology(topology, story.marker)
     return story
@@ -62,7 +62,7 @@ def parse_story(key: str, inbox: str, reply: Any) -> Story:
         inbox: name of the stream.
         reply: see there.
     """
-    desk, checkpoint, extent, now_ms, sent = reply
+    desk, checkpoint, extent, now_ms, sent, group = reply
     outputs = {sent[i].decode(): None if sent[i + 1] < 0 else sent[i + 1] for i in range(0, len(sent), 2)}
     return Story(
         key,
@@ -72,6 +72,7 @@ def parse_story(key: str, inbox: str, reply: Any) -> Story:
         Extent(extent[0], extent[1], extent[2].decode(), extent[3].decode()) if extent else None,
         now_ms,
         outputs,
+        GroupPosition(group[0].decode(), None if group[1] == b"" else int(group[1])) if group else None,
     )
 
 

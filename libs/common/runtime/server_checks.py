@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,6 +78,46 @@ def refuse_or_warn(client: redis.Redis) -> None:
     refused = [each.text for each in found if each.refuses]
     if refused:
         raise ServerRefused(". ".join(refused))
+
+
+def overwritten(client: redis.Redis, streams: Iterable[str], hashes: Iterable[str]) -> list[str]:
+    """Return a sentence for each key that is there and is not what the desk keeps there.
+
+    Args:
+        client: a connection.
+        streams: keys of streams.
+        hashes: keys of hashes.
+
+    Raises:
+        redis.exceptions.RedisError: the server does not answer, or refuses.
+    """
+    raw: Any = client
+    found = []
+    asked: list[tuple[str, str, tuple[str, ...]]]
+    asked = [(key, "a stream", ("XLEN", key)) for key in streams]
+    asked += [(key, "a hash", ("HGET", key, "")) for key in hashes]
+    for key, kind, command in asked:
+        try:
+            raw.execute_command(*command)
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            found.append(
+                f"Redis: {key}: must be {kind}; somebody wrote over it (SET, RENAME, RESTORE): look at it, rename or"
+                " delete it, and the stages say what is lost"
+            )
+    return found
+
+
+def refuse_overwritten(client: redis.Redis, streams: Iterable[str], hashes: Iterable[str]) -> None:
+    """Return when every key is what it must be, or is not there; see `overwritten`.
+
+    Raises:
+        ServerRefused: one is not.
+    """
+    found = overwritten(client, streams, hashes)
+    if found:
+        raise ServerRefused(". ".join(found))
 
 
 def _of_info(raw: Any) -> Iterator[Doubt]:

@@ -10,6 +10,7 @@ beside its place, synced and renamed. The newest few are kept, so that one unrea
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from pathlib import Path
 
 from fillstream.libs.common.messages.topology import id_key
 from fillstream.libs.common.runtime.release import UNNOTED
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 2
 """Its hash covers the header as well."""
@@ -141,6 +144,11 @@ def _hash(header: _Header, state: bytes) -> str:
     return digest.hexdigest()
 
 
+def _is_named(path: Path) -> bool:
+    """Whether a file has the name of a snapshot; a person may leave copies of other names."""
+    return _ID.fullmatch(path.name.removesuffix(SUFFIX)) is not None
+
+
 class SnapshotStore:
     """The snapshots of one stage partition, in a folder of their own.
 
@@ -157,6 +165,9 @@ class SnapshotStore:
         folder.mkdir(parents=True, exist_ok=True)
         for left_by_a_kill in folder.glob(".*.tmp"):
             left_by_a_kill.unlink(missing_ok=True)
+        for path in folder.glob(f"*{SUFFIX}"):
+            if not _is_named(path):
+                logger.warning("%s: its name is no id of an entry, so it is no snapshot of this folder", path)
 
     @property
     def where(self) -> str:
@@ -165,30 +176,36 @@ class SnapshotStore:
 
     def ids(self) -> list[str]:
         """Return the stream ids of the snapshots there are, newest first."""
-        return sorted((path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}")), key=id_key)[::-1]
+        found = (path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}") if _is_named(path))
+        return sorted(found, key=id_key)[::-1]
 
     def desk(self) -> str:
         """Return the id of the desk whose these are; empty when nothing says so.
 
         Raises:
-            SnapshotError: the file that says so cannot be read.
+            SnapshotError: the file that says so cannot be read, or is of another place: volumes were mixed up.
         """
         path = self.folder / OWNER
         try:
-            return str(json.loads(path.read_bytes())["desk"])
+            told = json.loads(path.read_bytes())
+            desk, place = str(told["desk"]), str(told.get("place", self.folder.name))
         except FileNotFoundError:
             return ""
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SnapshotError(f"{path}: does not say whose this folder is: {error}") from error
+        if place != self.folder.name:
+            raise SnapshotError(f"{self.folder}: the volume is of {place}, and mounted as {self.folder.name}")
+        return desk
 
     def belong_to(self, desk: str) -> None:
         """Remember the desk whose these are, from before the first snapshot on."""
         if self.desk() == desk:
             return
+        told = {"desk": desk, "stage": self._stage, "partition": self._partition, "place": self.folder.name}
         beside = self.folder / f".{OWNER}.{os.getpid()}.tmp"
         try:
             with beside.open("wb") as file:
-                file.write(json.dumps({"desk": desk, "stage": self._stage, "partition": self._partition}).encode())
+                file.write(json.dumps(told).encode())
                 file.flush()
                 os.fsync(file.fileno())
             beside.rename(self.folder / OWNER)

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fillstream.libs.common.messages.stages import label_of
-from fillstream.libs.common.messages.topology import stream_name
+from fillstream.libs.common.messages.stages import STAGES, label_of
+from fillstream.libs.common.messages.topology import low_water_key, stream_name
 from fillstream.libs.common.runtime.acceptance import Repairs
 from fillstream.libs.common.runtime.continuity import RecoveryError, TopologyDiffers, Volume, is_ahead, judge
 from fillstream.libs.common.runtime.copies import JoinedSnapshots, SnapshotCopy
@@ -40,7 +40,7 @@ from fillstream.libs.common.runtime.publish import load_functions
 from fillstream.libs.common.runtime.release import BEGINNING
 from fillstream.libs.common.runtime.role import Role
 from fillstream.libs.common.runtime.runner import Runner
-from fillstream.libs.common.runtime.server_checks import ServerRefused, refuse_or_warn
+from fillstream.libs.common.runtime.server_checks import ServerRefused, refuse_or_warn, refuse_overwritten
 from fillstream.libs.common.runtime.server_clock import ServerClock
 from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore, folder_of
@@ -118,6 +118,7 @@ class Worker(threading.Thread):
         if not wait_for_redis(client, self._stop_asked):
             return False
         refuse_or_warn(client)
+        refuse_overwritten(client, *self._keys())
         if stage.inbox == SIGNALS:  # who reads signals brings the function that publishes them
             load_functions(client)
         self._log = RedisLog(client, self._options.topology, stage.name, stage.inbox)
@@ -137,6 +138,15 @@ class Worker(threading.Thread):
         self._writer.try_to_trim()  # memory may be what ended the process before
         self._writer.start()
         return True
+
+    def _keys(self) -> tuple[list[str], list[str]]:
+        """Return the keys of the streams that it reads and writes, and of the hashes that tell of it."""
+        topology, name, inbox = self._options.topology, self.role.stage.name, self.role.stage.inbox
+        written = STAGES[name].writes if name in STAGES else ()
+        streams = {inbox, "dead", *(each for kind in written for each in topology.names(kind))}
+        hashes = [topology.checkpoint(name, inbox), topology.copy(name, inbox), self._status_key]
+        hashes += [low_water_key(topology.key(inbox)), topology.recover, topology.desk]
+        return sorted(map(topology.key, streams)), hashes
 
     def _recover(self) -> None:
         self._state = "recovering"

@@ -2,7 +2,8 @@
 
 Flows in: XREAD of the streams, XINFO once a second. Flows out: chunks for the writer. Never runs further ahead of the
 writer than `writer.MAX_WAITING`, never passes over an entry in silence: what the log lost before it was read stops the
-service, or is written down where that cannot be.
+service, or is written down where that cannot be. Never takes an entry whose id somebody chose ahead of the clock: it
+waits before it, as the stage that mends the ids gives it another one.
 
 One plain synchronous XREAD for all streams: no consumer group is needed, as the offsets live in DuckDB.
 """
@@ -18,8 +19,8 @@ from typing import Any
 import redis
 
 from fillstream.libs.common.messages.stages import READERS
-from fillstream.libs.common.messages.topology import KINDS, Topology
-from fillstream.libs.common.runtime.continuity import Page
+from fillstream.libs.common.messages.topology import KINDS, Topology, id_ms
+from fillstream.libs.common.runtime.continuity import MAX_AHEAD_MS, Page, is_ahead
 from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
 from fillstream.services.analytics.read.desk import AWAY, LogLost, Owner
 from fillstream.services.analytics.read.extent import (
@@ -87,6 +88,12 @@ class Reader:
         self._count = FIRST_COUNT
         self.read = {stream: stored.get(stream, Offset()) for stream in streams}
         self.paused = False
+        self._ahead: dict[str, str] = {}
+
+    @property
+    def waits_for(self) -> str:
+        """Says what it waits for before entries that are ahead of the clock; empty when there are none."""
+        return " ".join(self._ahead.values())
 
     def run(self, stop: threading.Event, beat: Callable[[Mapping[str, Extent]], None]) -> None:
         """Read until asked to stop.
@@ -144,12 +151,17 @@ class Reader:
             return True  # it waited already
         self._owner.check()  # what came may be of a desk that has begun since the last look
         chunks, size = [], 0
-        for key, entries in reply:
+        for key, page in reply:
             stream = key.decode()
+            entries = self._of_now(stream, page)
+            if not entries:
+                continue
             size += sum(sum(map(len, entry[1])) for entry in entries if entry[1])
             upto = Offset(entries[-1][0].decode(), self.read[stream].entries + len(entries))
             self.read[stream] = upto
             chunks.append(Chunk(stream, entries, upto))
+        if not chunks:
+            return False
         self._waiting.put(chunks, size)
         counts = [len(chunk.entries) for chunk in chunks]
         filled = max(counts) == self._count
@@ -157,6 +169,24 @@ class Reader:
         larger = 2 * self._count if filled else self._count
         self._count = max(1, min(READ_COUNT, larger, READ_BYTES // (mean * len(self._streams))))
         return filled
+
+    def _of_now(self, stream: str, entries: list[Any]) -> list[Any]:
+        """Return the entries before the first that is ahead of the server's clock."""
+        position = self.read[stream].id
+        found = entries
+        if id_ms(entries[-1][0].decode()) > id_ms(position) + MAX_AHEAD_MS:  # or it cannot be
+            seconds, _ = self._client.time()
+            is_of_now = [not is_ahead(id_ms(each[0].decode()), seconds * 1000, position) for each in entries]
+            found = entries[: is_of_now.index(False)] if False in is_of_now else entries
+        if len(found) == len(entries):
+            self._ahead.pop(stream, None)
+        elif stream not in self._ahead:
+            self._ahead[stream] = (
+                f"{stream}: waits before {entries[len(found)][0].decode()}, an id ahead of the server's clock"
+                f" ({Page.TIME_AHEAD.value})."
+            )
+            logger.warning("%s", self._ahead[stream])
+        return found
 
     def _check_anchors(self) -> None:
         for stream, offset in self._stored.items():

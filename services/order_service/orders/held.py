@@ -22,7 +22,7 @@ from fillstream.services.order_service.orders.state import State
 
 _NUMBERS: Final = ("quantity", "cash", "cost", "denominator", "fees", "opening")
 _NAMES: Final = ("account", "symbol", *_NUMBERS)
-_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "older", "turns_ms")
+_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "older", "turns_ms", "reduces")
 
 
 def dump_held(state: State) -> Document:
@@ -48,6 +48,8 @@ def _said(account: Account) -> Document:
         said["cash"] = str(account.cash)
     if not account.known:
         said["unknown"] = True
+    if account.reduces:
+        said["reduces"] = True
     if account.sent:
         said["sent"] = [*account.sent]
     if account.recent:
@@ -80,6 +82,7 @@ def load_held(document: Document, state: State) -> None:
         account = holdings.account(name)
         account.cash = int(said.get("cash", 0))
         account.known = not said.get("unknown", False)
+        account.reduces = said.get("reduces", False)
         account.sent = deque(said.get("sent", ()))
         account.recent = {tuple(key): ms for *key, ms in said.get("recent", ())}
         account.older = {tuple(key): ms for *key, ms in said.get("older", ())}

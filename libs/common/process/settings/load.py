@@ -27,6 +27,7 @@ from fillstream.libs.common.process.settings.model import (
 )
 from fillstream.libs.common.process.settings.sentences import sentences, unknown_variables, variable_of
 from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, REDIS_VARIABLE
+from fillstream.libs.common.values.naming import cut
 
 DEFAULT_PATH = Path(__file__).parents[4] / "config" / "local.yaml"
 """Used without CONFIG_PATH: the one that came with this package, which in a checkout is config/local.yaml."""
@@ -64,6 +65,12 @@ def load_settings(path: Path | None = None) -> Settings:
             accounts[name] = _with_limits(entry, settings)
         except ValidationError as error:
             problems.extend(sentences(error, document, AccountTerms, within=(name,)))
+    if problems:
+        raise SettingsError(problems)
+    for name in settings.execution.simulation.accounts:
+        if name not in accounts:
+            known = cut(", ".join(accounts))
+            problems.append(f"execution.simulation.accounts: {name} must be an account of accounts.yaml, {known}")
     if problems:
         raise SettingsError(problems)
     settings._instruments, settings._accounts = instruments, accounts

@@ -47,6 +47,7 @@ from fillstream.libs.common.messages.reference import (
     own_type,
     said_of,
 )
+from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig, VenueSimulation
 from fillstream.libs.common.messages.topology import SIM, Topology
 
 ENV_PREFIX = "FILLSTREAM_"
@@ -232,11 +233,39 @@ class Messaging(Section):
         return self
 
 
-class Simulation(Section):
-    """How simulated venues fall short of the ideal: not at all so far, they fill at the book's prices, at once."""
+def _overrides(name: str, terms: type[BaseModel], text: str) -> type[Section]:
+    """Return a section with the fields of `terms`, of which any may be absent: what else counts, counts then."""
+    fields: dict[str, Any] = {
+        key: (Annotated[field.annotation, *field.metadata] | None, None) for key, field in terms.model_fields.items()
+    }
+    return create_model(name, __base__=Section, __doc__=text, **fields)
 
-    slippage: Annotated[Money, Field(ge=0, lt=1), NO_EFFECT] = Decimal("0.0005")
-    delay_ms: Annotated[Milliseconds, NO_EFFECT] = 100
+
+class _SimulationTerms(Section):
+    enabled: bool = True
+
+
+_OF_VENUE = "How one venue falls short, where it is not as all do."
+_OF_ACCOUNT = "What happens to one account's commands at every simulated venue, where it is not what happens to all."
+
+if TYPE_CHECKING:  # made from the terms in libs/common/messages/simulation.py, and read by the names of their fields
+
+    class Simulation(_SimulationTerms):
+        """How simulated venues fall short of the ideal."""
+
+        slippage: Decimal = Decimal(0)
+        delay_ms: int = 0
+        venues: dict[VenueName, Section] = {}
+        accounts: dict[Name, Section] = {}
+else:
+    Simulation = create_model(
+        "Simulation",
+        __base__=_SimulationTerms,
+        __doc__="How simulated venues fall short of the ideal: not at all, while nothing is said or it is not enabled.",
+        **{name: (field.annotation, copy(field)) for name, field in VenueSimulation.model_fields.items()},
+        venues=(dict[VenueName, _overrides("OfVenue", VenueSimulation, _OF_VENUE)], Field(default_factory=dict)),
+        accounts=(dict[Name, _overrides("OfAccount", AccountSimulation, _OF_ACCOUNT)], Field(default_factory=dict)),
+    )
 
 
 class QuantConnect(Section):
@@ -258,6 +287,7 @@ class Execution(Section):
     Attributes:
         venue: of orders whose account and instrument name none.
         venues: by name; every simulated one has engines and books of its own.
+        simulation: how those fall short of the ideal.
     """
 
     mode: Literal["simulation", "quantconnect", "direct"]
@@ -274,6 +304,11 @@ class Execution(Section):
     def _venue_is_there(self) -> Self:
         if self.venue not in self.venues:
             raise ValueError(f"venue: {self.venue} must be one of execution.venues, {self.venue_names}")
+        simulated = [name for name, venue in self.venues.items() if venue.simulated]
+        for name in self.simulation.venues:
+            if name not in simulated:
+                known = ", ".join(simulated) or "and there is none"
+                raise ValueError(f"simulation.venues: {name} must be a simulated one of execution.venues, {known}")
         return self
 
     @property
@@ -417,6 +452,20 @@ class Settings(BaseSettings):
         venues = tuple(sorted(simulated, key=lambda name: name != SIM))
         return Topology(messaging.account_partitions, messaging.symbol_partitions, messaging.topic_prefix, venues)
 
+    def simulation_of(self, venue: str) -> SimulationConfig:
+        """Return how a simulated venue falls short of the ideal: an account's own terms go before the venue's."""
+        simulation = self.execution.simulation
+        if not simulation.enabled:
+            return IDEAL
+        terms = {name: getattr(simulation, name) for name in VenueSimulation.model_fields}
+        terms |= _said(simulation.venues.get(venue))
+        common = {name: terms[name] for name in AccountSimulation.model_fields}
+        own = {name: AccountSimulation(**common | _said(each)) for name, each in simulation.accounts.items()}
+        accounts = {
+            str(self.accounts[name].id): each for name, each in own.items() if each != AccountSimulation(**common)
+        }
+        return SimulationConfig(**terms, accounts=accounts)
+
     def require_supported(self) -> None:
         """Refuse what is understood but not built.
 
@@ -452,6 +501,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the environment before the file, and nothing else beside them."""
         return env_settings, init_settings
+
+
+def _said(section: Section | None) -> dict[str, Any]:
+    """Return what a section says, without what it leaves open."""
+    return {} if section is None else {name: value for name, value in section if value is not None}
 
 
 def _set_without_effect(section: BaseModel, prefix: str = "") -> Iterator[str]:

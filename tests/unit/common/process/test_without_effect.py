@@ -57,7 +57,7 @@ def test_a_key_is_read_by_somebody_or_marked(key: str) -> None:
 def test_the_marked_are_those_of_the_documents_that_wait_for_their_part() -> None:
     assert {key for key, marked in KEYS.items() if marked} == {
         "database.project", "database.dataset", "messaging.project",
-        "execution.simulation.slippage", "execution.simulation.delay_ms", "execution.direct.exchanges",
+        "execution.direct.exchanges",
         "execution.quantconnect.api_key", "execution.quantconnect.project_id",
         "order_params.retry_attempts", "order_params.retry_delay_ms", "order_params.execution_timeout_ms",
         "order_params.rate_limit_orders", "order_params.rate_limit_window_ms", "order_params.track_execution_metrics",
@@ -93,10 +93,10 @@ def test_what_the_file_or_a_variable_set_is_named_in_one_line(
 ) -> None:
     file.write_text(file.read_text() + "order_params: {retry_attempts: 3, log_level: info}\n")
     monkeypatch.setenv("FILLSTREAM_ORDER_PARAMS__RATE_LIMIT_ORDERS", "5")
-    monkeypatch.setenv("FILLSTREAM_EXECUTION__SIMULATION__DELAY_MS", "5")
+    monkeypatch.setenv("FILLSTREAM_EXECUTION__DIRECT__EXCHANGES", '["bybit"]')
     app.settings_or_exit("orders")
     [line] = capsys.readouterr().err.splitlines()
     assert line.endswith(
-        "settings that are set, and have no effect yet: execution.simulation.delay_ms, "
+        "settings that are set, and have no effect yet: execution.direct.exchanges, "
         "order_params.retry_attempts, order_params.rate_limit_orders"
     )

@@ -10,7 +10,7 @@ import pytest
 
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
-from fillstream.libs.common.runtime.continuity import RecoveryError
+from fillstream.libs.common.runtime.continuity import GroupPosition, RecoveryError
 from fillstream.libs.common.runtime.release import running
 from fillstream.libs.common.runtime.runner import FoldFailed, Runner
 from fillstream.libs.common.runtime.snapshots import Snapshot
@@ -50,6 +50,7 @@ def test_behind_a_snapshot_of_what_redis_lost_the_one_at_the_checkpoint_is_used(
         desk.snapshots.save(each)
     (checkpoint,) = desk.redis.checkpoints.values()
     checkpoint.id, checkpoint.entries, checkpoint.digest = second.id, 2, second.digest  # Redis lost a commit
+    desk.redis.groups = dict.fromkeys(desk.redis.groups, GroupPosition(second.id, 2))
     with pytest.raises(RecoveryError, match=f"a snapshot at {third.id}, and Redis says that it stands at {second.id}"):
         desk.start()
     desk.snapshots.set_aside(third.id)  # somebody accepts it

@@ -45,6 +45,28 @@ def test_another_stages_file_is_refused(tmp_path: Path) -> None:
         SnapshotStore(tmp_path, "orders", 1).load("5-0")
 
 
+def test_a_file_that_a_person_copied_beside_them_is_no_snapshot(tmp_path: Path) -> None:
+    SnapshotStore(tmp_path, "orders", 0).save(snapshot(5))
+    for name in ("copy of 5-0.snapshot", "5-0 (1).snapshot", ".snapshot"):
+        (tmp_path / name).write_bytes((tmp_path / "5-0.snapshot").read_bytes())
+    store = SnapshotStore(tmp_path, "orders", 0)
+    assert store.ids() == ["5-0"]
+    for ms in range(6, 6 + KEEP):
+        store.save(snapshot(ms))
+    assert len(store.ids()) == KEEP
+
+
+def test_a_volume_that_was_mounted_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
+    SnapshotStore(tmp_path / "engine-SIM-0", "engine", 0).belong_to("desk")
+    (tmp_path / "engine-SIM-0").rename(tmp_path / "engine-SIM2-0")
+    store = SnapshotStore(tmp_path / "engine-SIM2-0", "engine", 0)
+    with pytest.raises(SnapshotError, match="the volume is of engine-SIM-0, and mounted as engine-SIM2-0"):
+        store.desk()
+    store.disown()
+    store.belong_to("desk")
+    assert store.desk() == "desk"
+
+
 def test_a_failed_write_leaves_the_older_ones_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SnapshotStore(tmp_path, "orders", 0)
     store.save(snapshot(5))

@@ -1,0 +1,52 @@
+"""The state of an engine stage as bytes, and back: the C engine's own, and before them what a simulation remembers.
+
+Flows in: an engine and its simulation, if it has one; or the bytes that this release or an older one wrote. Flows out:
+bytes, equal for equal states; or the same again. Never decides anything.
+
+    an ideal venue   the C engine's bytes alone (native/src/snapshot.c), as every release before wrote them
+    any other        one line of JSON, {"version", "config", "draws", "queue": [{due_ms, account, record}]}, then those
+
+What changes the shape of the line raises `VERSION` and adds a step to `UPCASTS`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from fillstream.libs.common.engine.core import CoreEngine
+from fillstream.libs.common.values.versions import Unreadable, Upcasts, upcast
+from fillstream.services.matching_engine.simulation import Simulation
+
+VERSION = 1
+UPCASTS: Upcasts = {}
+_LINE: Final = b"{"
+"""With this begins a line of JSON; the C engine's bytes begin with a word of their own."""
+
+
+def dump(engine: CoreEngine, simulation: Simulation | None) -> bytes:
+    """Return the state as bytes."""
+    book = engine.snapshot()
+    if simulation is None:
+        return book
+    return orjson.dumps({"version": VERSION, **simulation.dump()}) + b"\n" + book
+
+
+def load(data: bytes, engine: CoreEngine, venue: str, partition: int) -> Simulation | None:
+    """Put the books that `dump` wrote in place of the engine's, and return the simulation, if there is one.
+
+    Raises:
+        ValueError: these bytes are none, or of a version that this release does not know; the engine is as it was.
+    """
+    if not data.startswith(_LINE):
+        engine.restore(data)
+        return None
+    line, _, book = data.partition(b"\n")
+    document = orjson.loads(line)
+    if not isinstance(document, dict):
+        raise Unreadable(f"engine snapshot: must be an object with named fields, got {type(document).__name__}")
+    document = upcast("engine snapshot", document, document.pop("version", None), VERSION, UPCASTS)
+    simulation = Simulation.load(document, venue, partition)
+    engine.restore(book)
+    return simulation
