@@ -71,8 +71,24 @@ def test_limits_are_set_shown_kept_over_a_crash_and_reset(run: Run, desk: LocalS
 
     answer = orjson.loads(run("limits", "reset", "default", "--reason", "done", "--json").stdout)
     assert [event["type"] for event in answer["events"]] == ["ControlApplied", "AccountDefined"]
-    assert {name: answer["events"][1][name] for name in LIMITS} == {name: file[name] for name in LIMITS}
+    told = answer["events"][1]
+    assert {name: told[name] for name in LIMITS if name in told} == {
+        name: file[name] for name in LIMITS if name in told
+    }
     until(lambda: shown(run, "default") == file, "analytics")
+
+
+def test_a_limit_is_lifted_by_null_and_a_list_has_commas(run: Run) -> None:
+    table = run("limits", "show").stdout
+    assert not any(name in table for name in ("max_position", "may_short", "restricted")), "nobody has set them"
+    words = ("limits", "set", "conservative", "max_position=5", "restricted_symbols=MSFT,AAPL", "--reason", "a test")
+    assert "restricted_symbols: AAPL,MSFT, before null" in run(*words).stdout.replace("\n", " ")
+    until(lambda: shown(run, "conservative")["restricted_symbols"] == ["AAPL", "MSFT"], "analytics")
+    refused = run("signal", "AAPL", "BUY", "1", "--limit", "100", "-a", "conservative", "--wait", code=Exit.NO)
+    assert "restricted_symbol" in refused.stdout
+    until(lambda: "AAPL, MSFT" in run("limits", "show", "conservative").stdout, "analytics")
+    said = run("limits", "set", "conservative", "max_position=null", "--reason", "a test").stdout
+    assert said.startswith("max_position: null, before 5")
 
 
 def test_the_same_id_again_says_what_the_first_did(run: Run) -> None:

@@ -6,7 +6,6 @@ that the stage uses: positions and cash from fills, what works from the orders' 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -21,6 +20,7 @@ from fillstream.libs.common.messages.reference import AccountTerms
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
+from tests.support.naive_account import NaiveAccount
 from tests.support.orders import FINAL, OrdersDesk, control, new_order, report, request
 from tests.support.terms import instrument
 
@@ -48,89 +48,9 @@ def desk_config(**limits: Any) -> DeskConfig:
     )
 
 
-class Naive:
-    """What an account holds and what works, from the journal alone: every event from the start, at every question."""
-
-    def __init__(self, events: list[dict[str, Any]]) -> None:
-        self.position: dict[str, Fraction] = {}
-        self.cash = Fraction(0)
-        self.fees = Fraction(0)
-        self.orders: dict[str, dict[str, Any]] = {}
-        for event in events:
-            self._take(event)
-
-    def _take(self, event: dict[str, Any]) -> None:
-        kind = event["type"]
-        if kind in ("OrderReplaceRejected", "OrderCancelRejected"):
-            order = self.orders.get(event["order_id"] or "")
-            if order and order["pending"] and order["pending"]["signal_id"] == event["signal_id"]:
-                order["pending"] = None
-            return
-        if "order_id" not in event:
-            return
-        if kind == "OrderReceived":
-            self.orders[event["order_id"]] = {"pending": None, "price": event["price"], **event}
-        order = self.orders.get(event["order_id"])
-        if order is None:
-            return
-        order.update({name: event[name] for name in ("ord_status", "quantity", "cum_qty", "leaves_qty")})
-        if kind == "OrderReplaceRequested":
-            order["pending"] = event
-        if kind == "OrderReplaced":
-            order["pending"] = None
-        if kind in ("OrderReplaced", "OrderRestated"):
-            order["price"] = event["price"]
-        if kind == "OrderCanceled" and event["reason"] == "replaced_below_filled":
-            order["pending"] = None
-        if kind == "OrderFilled":
-            lots = Fraction(event["last_qty"]) * (1 if event["side"] == "BUY" else -1)
-            self.position[event["symbol"]] = self.position.get(event["symbol"], Fraction(0)) + lots
-            self.cash -= lots * Fraction(event["last_px"]) * MULTIPLIER[event["symbol"]]
-            self.fees += Fraction(event["fee"])
-
-    def working(self) -> Iterator[tuple[dict[str, Any], Fraction, Fraction]]:
-        """Yield each order that may still trade, with how much at most and at what price at worst."""
-        for order in self.orders.values():
-            pending = order["pending"] if order["ord_status"] not in ("Canceled", "Rejected", "Expired") else None
-            left = Fraction(0 if order["ord_status"] in FINAL else order["leaves_qty"])
-            price = Fraction(order["price"])
-            if pending is not None:
-                left = max(left, Fraction(pending["new_quantity"]) - Fraction(order["cum_qty"]))
-                worse = max if order["side"] == "BUY" else min
-                price = worse(price, Fraction(pending["new_price"]))
-            if left > 0:
-                yield order, left, price
-
-    def worst(self, symbol: str) -> tuple[Fraction, Fraction]:
-        """Return the position with all that may be bought, and with all that may be sold."""
-        buys = sum((left for order, left, _ in self.of(symbol, "BUY")), Fraction(0))
-        sells = sum((left for order, left, _ in self.of(symbol, "SELL")), Fraction(0))
-        held = self.position.get(symbol, Fraction(0))
-        return held + buys, held - sells
-
-    def of(self, symbol: str, side: str) -> Iterator[tuple[dict[str, Any], Fraction, Fraction]]:
-        return (each for each in self.working() if each[0]["symbol"] == symbol and each[0]["side"] == side)
-
-    def exposure(self, symbol: str) -> Fraction:
-        longest, shortest = self.worst(symbol)
-        return max(longest, -shortest, Fraction(0)) * Fraction(MARKS[symbol]) * MULTIPLIER[symbol]
-
-    def equity(self, deposited: int) -> Fraction:
-        held = sum(
-            (lots * Fraction(MARKS[symbol]) * MULTIPLIER[symbol] for symbol, lots in self.position.items()), Fraction(0)
-        )
-        return deposited + self.cash + held - self.fees
-
-    def reserved(self) -> Fraction:
-        """Return the cash that purchases may still take, with their fees."""
-        return sum(
-            (
-                left * price * MULTIPLIER[order["symbol"]] * (1 + Fraction(FEE))
-                for order, left, price in self.working()
-                if order["side"] == "BUY"
-            ),
-            Fraction(0),
-        )
+def exposure(naive: NaiveAccount, symbol: str) -> Fraction:
+    longest, shortest = naive.worst(symbol)
+    return max(longest, -shortest, Fraction(0)) * Fraction(MARKS[symbol]) * MULTIPLIER[symbol]
 
 
 symbols = st.sampled_from(["AAPL", "AAPL", "MSFT", "ES"])
@@ -246,7 +166,7 @@ DEPOSITED = {"cash": 450_000, "margin": 50_000, "all": 100_000}
 
 def check(player: Player, name: str) -> None:
     """Compare what is kept with what the events say, and that with the limits."""
-    naive, limits = Naive(player.desk.events), LIMITED[name]
+    naive, limits = NaiveAccount(MULTIPLIER, player.desk.events), LIMITED[name]
     account = player.holdings.account("default")
     for symbol, holding in account.holdings.items():
         assert holding.quantity == naive.position.get(symbol, 0)
@@ -265,18 +185,18 @@ def check(player: Player, name: str) -> None:
     if limits.get("may_short") is False or name == "cash":
         assert all(shortest >= 0 for _, shortest in worst.values())
     if "max_symbol_exposure" in limits:
-        assert all(naive.exposure(symbol) <= limits["max_symbol_exposure"] for symbol in MARKS)
-    gross = sum((naive.exposure(symbol) for symbol in MARKS), Fraction(0))
+        assert all(exposure(naive, symbol) <= limits["max_symbol_exposure"] for symbol in MARKS)
+    gross = sum((exposure(naive, symbol) for symbol in MARKS), Fraction(0))
     if "max_gross_exposure" in limits:
         assert gross <= limits["max_gross_exposure"]
     if "max_sector_exposure" in limits:
-        assert naive.exposure("AAPL") + naive.exposure("MSFT") <= limits["max_sector_exposure"]
+        assert exposure(naive, "AAPL") + exposure(naive, "MSFT") <= limits["max_sector_exposure"]
     if "max_net_exposure" in limits:
         value = {symbol: Fraction(mark) * MULTIPLIER[symbol] for symbol, mark in MARKS.items()}
         assert sum(worst[symbol][0] * value[symbol] for symbol in MARKS) <= limits["max_net_exposure"]
         assert -sum(worst[symbol][1] * value[symbol] for symbol in MARKS) <= limits["max_net_exposure"]
     if name == "cash":
-        assert DEPOSITED["cash"] + naive.cash - naive.fees - naive.reserved() >= 0
+        assert DEPOSITED["cash"] + naive.cash - naive.fees - naive.reserved(Fraction(FEE)) >= 0
 
 
 @pytest.mark.parametrize("name", [name for name in LIMITED if name != "later"])

@@ -69,8 +69,18 @@ def show_limits(
     for row in rows:
         row["overridden"] = row["overridden"] or []
     if not json:
+        from fillstream.libs.common.messages.reference import AccountTerms, written
+
+        # Most desks set few of them, and a table of all is wider than a screen.
+        off: dict[str, tuple[Any, ...]] = {
+            name: (None, written(default), []) for name, default in AccountTerms.rare().items()
+        }
+        unset = {name for name in columns if name in off and all(row[name] in off[name] for row in rows)}
+        columns = [name for name in columns if name not in unset]
         for row in rows:
-            row["overridden"] = ", ".join(row["overridden"]) or None
+            for name, value in row.items():
+                if isinstance(value, list):
+                    row[name] = ", ".join(value) or None
     show("limits", columns, rows, json, SPARE)
 
 
@@ -91,17 +101,19 @@ def set_limits(
 
     \b
     fillstream limits set default max_order_value=5000 max_daily_orders=20 --reason "earnings tonight"
+    fillstream limits set default max_position=100 restricted_symbols=TSLA,GME --reason "new trader"
+    fillstream limits set default max_position=null --reason "no limit, whatever the file says"
 
     The exit code is 1 when it was refused, and 5 when nothing was heard in time.
     """
-    values = {}
+    values: dict[str, str | None] = {}
     for each in limits:
         name, is_one, value = each.partition("=")
         if not is_one or not name or not value:
             raise Stop(Exit.USAGE, f"{each}: is not NAME=VALUE, as in max_order_value=5000")
         if name in values:
             raise Stop(Exit.USAGE, f"{name}: is given twice")
-        values[name] = value
+        values[name] = None if value == "null" else value
     from fillstream.cli.target import urls_of
 
     urls = urls_of(operator_url, redis_url, config)

@@ -168,7 +168,10 @@ def _override(state: State, account: str, overrides: Overrides) -> Effect:
 
 
 def _said(terms: Any, name: str) -> str:
-    return str(written(getattr(terms, name)))
+    value = written(getattr(terms, name))
+    if isinstance(value, tuple):
+        return ",".join(value) or "null"
+    return "null" if value is None else str(value)
 
 
 def _source(name: str, overrides: Overrides, file: str) -> str:

@@ -185,7 +185,9 @@ class Holding(Position):
         lots = 0 if status in FINAL else order.quantity - order.cum
         price = order.price
         amendment = order.amendment
-        if lots == order.open_lots and amendment is None and (not lots or price == order.open_price):
+        if amendment is None and -MAX_PRICE < price < MAX_PRICE:  # as nearly always
+            if lots != order.open_lots or (lots and price != order.open_price):
+                self._count(order, lots, price)
             return
         if price >= MAX_PRICE or price <= -MAX_PRICE:
             price = waits_at(order.special, price)
@@ -383,8 +385,9 @@ def duplicate_key(
     Of an order without a price its `ticks` say nothing: they are where the market was.
     """
     price = None if order_type in PRICELESS else ticks
-    waits = (None, None) if special is None else (special.stop, special.offset)
-    return symbol, buy, order_type, lots, price, *waits
+    if special is None:
+        return symbol, buy, order_type, lots, price
+    return symbol, buy, order_type, lots, price, special.stop, special.offset
 
 
 def waits_at(special: Special | None, ticks: int) -> int:

@@ -167,8 +167,10 @@ def fits(draft: Draft, holdings: Holdings) -> bool:
     """
     holding = draft.limits.holding
     account = holding.account
+    room = account.room
     if (
-        draft.order is not None
+        room <= 0
+        or draft.order is not None
         or holding.checked != account.check
         or account.version != holdings.version
         or draft.ms > account.until_ms
@@ -178,9 +180,9 @@ def fits(draft: Draft, holdings: Holdings) -> bool:
         return False
     mark = holding.at
     cost = draft.lots * (abs(mark) + abs(2 * draft.ticks - mark)) * holding.per_lot
-    if cost > account.room:
+    if cost > room:
         return False
-    account.room -= cost
+    account.room = room - cost
     return True
 
 

@@ -7,9 +7,25 @@ from fillstream.services.order_service.orders.holdings import duplicate_key
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 
+def _holds(draft: Draft, view: View) -> str | None:
+    """Say None where all rules below hold."""
+    limits, ms = draft.limits, draft.ms
+    terms, held = limits.account, limits.holding.account
+    sent = held.sent
+    if sent and len(sent) == terms.max_orders_per_window and sent[0] > ms - terms.order_window_ms:
+        return "look"
+    if terms.duplicate_window_ms:
+        key = duplicate_key(draft.symbol, draft.buy, draft.order_type, draft.lots, draft.ticks, draft.special)
+        last_ms = held.last_like(key)
+        if last_ms is not None and last_ms > ms - terms.duplicate_window_ms:
+            return "look"
+    return None if draft.order or view.accepted_on(draft.account, ms) < limits.max_daily_orders else "look"
+
+
 @rule(
     RejectReason.MAX_DAILY_ORDERS,
     limit="accounts.NAME.max_daily_orders",
+    screen=_holds,
     example={"account": "idle", "price": "185.00"},
 )
 def max_daily_orders(draft: Draft, view: View) -> str | None:
@@ -25,6 +41,7 @@ def max_daily_orders(draft: Draft, view: View) -> str | None:
     RejectReason.MAX_ORDERS_PER_WINDOW,
     limit="accounts.NAME.max_orders_per_window",
     when=lambda limits: limits.account.max_orders_per_window is not None,
+    screen=_holds,
     example={"account": "slow", "price": "185.00"},
 )
 def max_orders_per_window(draft: Draft, view: View) -> str | None:
@@ -40,6 +57,7 @@ def max_orders_per_window(draft: Draft, view: View) -> str | None:
     RejectReason.DUPLICATE_ORDER,
     limit="accounts.NAME.duplicate_window_ms",
     when=lambda limits: limits.account.duplicate_window_ms > 0,
+    screen=_holds,
     example={"account": "twice", "price": "185.00"},
 )
 def not_a_duplicate(draft: Draft, view: View) -> str | None:

@@ -21,7 +21,7 @@ def _sums(draft: Draft, view: View) -> Sums:
 def _holds(draft: Draft, view: View) -> str | None:
     """Say None where all rules below hold; they are looked at only where the last count leaves a doubt."""
     limits = draft.limits
-    if limits.holding.account.room > 0 and fits(draft, view.holdings):
+    if fits(draft, view.holdings):
         return None
     checks = limits.checks.get(_HELD)
     if checks is None:
