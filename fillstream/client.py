@@ -36,7 +36,7 @@ Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""
 
 SIGNALS = stream_name("signals")
-FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
+FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED, OrdStatus.CALCULATED}
 REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "DeadLetter"}
 QUIET_S = 0.2
 """An order that works on the book and has no news for this long has settled there."""
@@ -81,7 +81,7 @@ class Outcome:
     @property
     def working(self) -> bool:
         """Whether the venue has answered and the order works on the book."""
-        return self.ord_status in {OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED}
+        return self.ord_status in {OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.STOPPED}
 
     def add(self, event: dict[str, Any]) -> None:
         """Take over what an event says."""

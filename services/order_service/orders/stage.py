@@ -48,10 +48,16 @@ FAMILIES: tuple[Family, ...] = (
     Family("cancel_rejects", "Cancels and amendments rejected, by reason.", "reason", True),
     Family("fills", "Fills, by liquidity.", "liquidity", True),
     Family("fills_refused", "Fills that a venue told and that are not believed, by reason.", "reason", True),
+    Family(
+        "overfills", "Fills beyond an order's quantity that were taken as the venue's truth, by venue.", "venue", True
+    ),
+    Family("trade_changes", "Trades that venues took back or corrected.", "change", True),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
 
-_NONE_REFUSED = dict.fromkeys(("beyond_limit", "out_of_sequence", "overfill", "repeated_trade", "unknown_order"), 0)
+_NONE_REFUSED = dict.fromkeys(
+    ("beyond_limit", "out_of_sequence", "overfill", "repeated_trade", "unknown_execution", "unknown_order"), 0
+)
 """Shown from the start: an alarm sees a first one only where there was a 0 before."""
 
 
@@ -200,6 +206,8 @@ class OrdersStage:
             "cancel_rejects": state.cancel_rejects,
             "fills": state.fills,
             "fills_refused": {**_NONE_REFUSED, **state.fills_refused},
+            "overfills": {**dict.fromkeys(state.venues, 0), **state.overfills},
+            "trade_changes": state.trade_changes,
             "quote_timestamp_seconds": {
                 state.symbols[number] if venue == SIM else f"{state.symbols[number]} at {venue}": quote.at_ms // 1000
                 for venue, quotes in state.quotes.items()
