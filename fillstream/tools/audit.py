@@ -59,6 +59,8 @@ PAGE = 5000
 SIGNALS = stream_name("signals")
 Told = Report | dict[str, Any]
 """A trade as its venue reported it: a record of a frame, or a VenueReport."""
+NO_ORDER = frozenset(("SignalRefused", "PredictionReceived"))
+"""Answers to signals that no order came of."""
 CONTROL_ANSWERS = frozenset(name for name, model in EVENTS.items() if issubclass(model, ControlEvent))
 LEGS = {"TradeBusted": 1, "TradeCorrected": 2}
 """How many trades a position books of it: one the other way, and what it is instead."""
@@ -364,6 +366,9 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
         pending.pop(("OrderCancel", event["order_id"]), None)
     signal_id = event.get("signal_id")
     if signal_id is None:
+        return
+    if event["type"] in NO_ORDER:
+        answers[signal_id] += 1
         return
     stem = event["type"].removesuffix("Received").removesuffix("Requested").removesuffix("Rejected")
     key = (stem, str(event["order_id"]))

@@ -3,8 +3,8 @@
 Flows in: `events.{a}`. Flows out: PositionChanged for every fill and PositionMarked for every open position whose mark
 moved, in `positions.{a}`. A bust is booked as a trade the other way, a correction as that and the trade it is now:
 quantity, cash and fees are as if the wrong trade had never been, and so is the sum of realized and unrealized P&L; how
-these two share it is not, as the mean cost went through both (to recount it from the fills is a later issue). Never looks at
-orders, limits or anything but fills, quotes and instruments; never goes on when the journal has a gap.
+these two share it is not, as the mean cost went through both (to recount it from the fills is a later issue). Never
+looks at orders, limits or anything but fills, quotes and instruments; never goes on when the journal has a gap.
 """
 
 from __future__ import annotations
