@@ -214,7 +214,7 @@ class Books:
         told = None if event["avg_px"] is None else Decimal(event["avg_px"])
         if told is None or mean is None or abs(told - mean) > ROUNDED:
             self._expect(what, "avg_px", told, mean)
-        if event["type"] == "OrderStatusReported":
+        if event["type"] in ("OrderStatusReported", "OrderUnanswered"):
             self._expect(what, "ord_status", status, order.ord_status)
         elif event["type"] in STATUS_AFTER:
             self._expect(what, "ord_status", status, STATUS_AFTER[event["type"]])

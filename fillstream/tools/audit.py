@@ -365,7 +365,7 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
     elif event["type"] == "OrderCanceled" and event["reason"] == "requested":
         pending.pop(("OrderCancel", event["order_id"]), None)
     signal_id = event.get("signal_id")
-    if signal_id is None:
+    if signal_id is None or event["type"] == "OrderUnanswered":
         return
     if event["type"] in NO_ORDER:
         answers[signal_id] += 1

@@ -157,6 +157,15 @@ class OrderFilled(OrderEvent):
     )
 
 
+class OrderUnanswered(OrderEvent):
+    """The venue has not answered a request in time. The state stays until the venue says; nothing is sent again."""
+
+    type: Literal["OrderUnanswered"] = "OrderUnanswered"
+    signal_id: Id = Field(description="of the request")
+    request: Literal["NewOrder", "CancelOrder", "ReplaceOrder"]
+    text: str
+
+
 class TradeChange(Event):
     """What a venue changed of a trade that it had told: all that books need, whether the order is still known or not.
 
@@ -436,6 +445,7 @@ JournalEvent = Annotated[
     | OrderStopped
     | OrderDoneForDay
     | OrderCalculated
+    | OrderUnanswered
     | TradeBusted
     | TradeCorrected
     | OrderCancelRequested

@@ -275,6 +275,13 @@ class Journal:
     def _said_of(self, kind: str, order: Order, **more: Any) -> None:
         self.out.event(self._stream, self._of_order(kind, order) | more)
 
+    def unanswered(self, order: Order, request: str, signal_id: str | None, timeout_ms: int) -> None:
+        """OrderUnanswered: the venue owes the answer to what was asked by `signal_id`, None of the order itself."""
+        stays = f"order {order.order_id} stays {order.status}"
+        text = f"{request}: {order.venue} has not answered for {timeout_ms} ms; {stays}"
+        signal_id = order.signal_id if signal_id is None else signal_id
+        self._said_of("OrderUnanswered", order, signal_id=signal_id, request=request, text=text)
+
     def trade_changed(self, whose: Order | Remembered | Event, change: Event, *legs: Leg) -> None:
         """TradeBusted, or TradeCorrected where it has an old quantity; what is held follows, leg by leg.
 

@@ -16,6 +16,7 @@ states; or the state again. Never decides anything about what it carries, never 
     statuses, rejects, cancel_rejects, fills           counts
     numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
     holdings, held                                     what accounts hold; see `held`
+    awaited {sent, late}                               what venues have not answered; see `awaited`
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
 There may be millions of orders. So live ones are columns, and rows of remembered ones are never decoded on the way: no
@@ -60,7 +61,7 @@ _NEEDED: Final = (
     "moved",
     "daily",
 )
-_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked", "numbered", "holdings", "held", "busted")
+_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked", "numbered", "holdings", "held", "busted", "awaited")
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
@@ -102,6 +103,8 @@ def dump(state: State) -> bytes:
         document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": _lines(linked)}
     if state.busted:
         document["busted"] = [*state.busted]
+    if (awaited := state.awaited.dump()) is not None:
+        document["awaited"] = awaited
     if state.numbered:
         document["numbered"] = state.numbered
     if state.overrides:
@@ -163,6 +166,9 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     state.overrides = document.get("overrides", {})
     state.numbered = document.get("numbered", {})
+    state.awaited.timeout_ms = state.config.execution_timeout_ms
+    if "awaited" in document:
+        state.awaited.load(document["awaited"])
     state.busted = dict.fromkeys(document.get("busted", ()))
     if "controls" in document:
         state.controls = _load_controls(document["controls"])

@@ -18,6 +18,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
 from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
+from fillstream.services.order_service.orders.awaited import Awaited
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
 from fillstream.services.order_service.orders.holdings import Holdings
@@ -63,6 +64,7 @@ class State:
         controls: by control_id, in the order they came; see `controls`.
         moved: venues and symbols whose quote changed since it was last told, in the order they first did.
         timers: what is to be done at a time; nothing of a plain order.
+        awaited: what venues have not answered, where there is a timeout.
         triggers: orders that wait in the desk for a price; it follows from the orders, and is in no snapshot.
         statuses: orders that are in a working status now, and that ever reached a final one.
         rejects, cancel_rejects: by reason.
@@ -101,6 +103,7 @@ class State:
         self.moved: dict[tuple[str, str], None] = {}
         self.timers = Timers()
         self.triggers = Triggers()
+        self.awaited = Awaited(self)
         self.overrides: dict[str, Overrides] = {}
         self.controls: dict[str, Answered] = {}
         self.daily: dict[str, tuple[int, int]] = {}
@@ -145,6 +148,7 @@ class State:
         ]
         self.config = config
         self.configured = True
+        self.awaited.configure(config.execution_timeout_ms)
         for name in venues:
             self.define_venue(name, config.venues[name])
         for symbol in symbols:
