@@ -181,10 +181,9 @@ def _check(report: VenueReport, whose: dict[str, str], terms: Terms | None, fill
     for name, value in known.items():
         said = getattr(report, name)
         if said is not None and (said != value if name in _WHOSE else Fraction(said) != Fraction(value)):
-            what = f"what trade {report.ref_exec_id} of order {report.order_id} has"
-            raise BadEntry(
-                "bad_value", f"{name}: {said if name in _WHOSE else canonical(said)} must be {value}, {what}"
-            )
+            written = said if name in _WHOSE else canonical(said)
+            what = f"as trade {report.ref_exec_id} of order {report.order_id} has it"
+            raise BadEntry("bad_value", f"{name}: {written} must be {value}, {what}")
 
 
 def _forgotten(report: VenueReport) -> Event:
