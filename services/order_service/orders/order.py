@@ -285,11 +285,11 @@ class Order:
         self.notional += price * lots
         self.last_match = match_id
         if self.status not in FINAL:
+            if self.standing is not None and self.standing != SUSPENDED:  # it was promised, or is late
+                self.standing = None
             if cum >= self.quantity:
                 self.status = FILLED
             else:
-                if self.standing != SUSPENDED:  # a trade ends the others: it was promised, or is late
-                    self.standing = None
                 self._work()
         return None
 
