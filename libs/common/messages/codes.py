@@ -266,6 +266,7 @@ class CancelReason(Reason):
     NO_LIQUIDITY = "no_liquidity", 8, "what a market order found no one for"
     REPLACED_BELOW_FILLED = "replaced_below_filled", 8, "the amended quantity was filled already"
     SELF_TRADE = "self_trade", 8, "it would have traded with an order of its own account"
+    NOT_RELEASED = "not_released", 99, "when its time came, a rule about the market refused the order"
     MASS_CANCEL = "mass_cancel", None, "all orders of the account were canceled at once"
     TRADING_HALT = "trading_halt", 6, "the venue took the order off because the instrument is halted"
     SYSTEM_FAILURE = "system_failure", 7, "the venue took the order off because a system failed"

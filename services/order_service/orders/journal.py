@@ -35,7 +35,7 @@ from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New, Prediction
-from fillstream.services.order_service.orders.order import CLOSED, FOR_TIME, Order
+from fillstream.services.order_service.orders.order import CLOSED, FINAL, FOR_TIME, Order
 from fillstream.services.order_service.orders.remembered import Remembered
 from fillstream.services.order_service.orders.state import State
 
@@ -226,7 +226,11 @@ class Journal:
         liquidity = "MAKER" if maker else "TAKER"
         self._state.fills[liquidity] += 1
         assert order.holding is not None, "it was taken"
-        order.holding.traded(order, price, lots, fee)
+        holding = order.holding
+        if holding.kept:
+            holding.spend(order, price, lots, fee)
+        holding.fill(lots if order.side == "BUY" else -lots, price)
+        holding.fees += fee
         event = self._of_order("OrderFilled", order)
         event["exec_id"] = exec_id
         event["venue"] = order.venue
@@ -448,13 +452,22 @@ class Journal:
         status = order.status
         if status != order.counted:
             state.changed(order, self.ms)
-        holding = order.holding
-        if holding is not None and holding.kept:
-            holding.recount(order)
         state.seq += 1
         terms = order.terms
         lot = terms.lot
         cum = order.cum
+        holding = order.holding
+        if (
+            holding is not None
+            and holding.kept
+            # Most events change none of these, and a call costs more than the look.
+            and (
+                order.open_lots != (0 if status in FINAL else order.quantity - cum)
+                or order.price != order.open_price
+                or order.amendment is not None
+            )
+        ):
+            holding.recount(order)
         quantity = lot.text(order.quantity)
         if not cum:
             filled, leaves = lot.zero, lot.zero if status in CLOSED else quantity

@@ -15,7 +15,7 @@ states; or the state again. Never decides anything about what it carries, never 
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
     numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
-    holdings, held                                     what accounts hold; see `held`
+    holdings, held, marks                              what accounts hold; see `held`
     awaited {sent, late}                               what venues have not answered; see `awaited`
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
@@ -61,7 +61,9 @@ _NEEDED: Final = (
     "moved",
     "daily",
 )
-_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked", "numbered", "holdings", "held", "busted", "awaited")
+_SINCE_0_2: Final = (
+    "overrides", "controls", "remembered_linked", "numbered", "holdings", "held", "marks", "busted", "awaited",
+)  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))

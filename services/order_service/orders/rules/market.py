@@ -36,8 +36,8 @@ def has_quote(draft: Draft, view: View) -> str | None:
 )
 def within_collar(draft: Draft, view: View) -> str | None:
     """A price reaches at most max_slippage_bps through the touch; without a quote on that side anything goes."""
-    if not draft.riskier:
-        return None
+    if not draft.riskier or (draft.special is not None and draft.special.effective_ms > draft.ms):
+        return None  # of an order for later the market is asked when it goes
     quote, limits, ticks = draft.quote, draft.limits, draft.ticks
     if draft.buy:
         if not quote.ask_qty or ticks <= limits.highest_buy(quote.ask):
@@ -87,7 +87,9 @@ def not_against_itself(draft: Draft, view: View) -> str | None:
     """Where the account says so, no order reaches a price at which another of its own rests on the other side."""
     holding, buy, ticks = draft.limits.holding, draft.buy, draft.ticks
     ladder = holding.asks if buy else holding.bids
-    best = None if ladder is None else ladder.best
+    if ladder is None or not ladder:
+        return None
+    best = ladder.best
     if best is None or not draft.riskier or (ticks < best if buy else ticks > best):
         return None
     side, text = ("sale", draft.terms.price.text) if buy else ("purchase", draft.terms.price.text)
