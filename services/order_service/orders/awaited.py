@@ -3,16 +3,16 @@
 Flows in: what was sent, and when. Flows out: what nobody answered in time. Never says how an order stands: it stays as
 it is until the venue says, and nothing is sent again.
 
-All wait the same time, so that what was sent first is due first: one queue, and one timer for its head. Each new one
-passes over two that were answered meanwhile, so that the queue is about as long as what is not. Without a timeout there
-is nothing of all this, and a plain order pays for one look at a number.
+All wait the same time, so that what was sent first is due first: one queue, and one timer for its head. Once it is no
+more short, each new one passes over two that were answered meanwhile, so that it is about as long as what is not.
+Without a timeout there is nothing of all this, and a plain order pays for one look at a number.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fillstream.libs.common.values.versions import Document, check_names
 from fillstream.services.order_service.orders.order import FINAL, Order
@@ -23,21 +23,14 @@ if TYPE_CHECKING:
 UNANSWERED: Final = "unanswered"
 """What the one timer is for; its id is 0."""
 NEW, CANCEL, REPLACE = "NewOrder", "CancelOrder", "ReplaceOrder"
+FEW = 256
+"""A queue of so many is left to the timer."""
 _PASSED_OVER = 2
 
 
-class Request(NamedTuple):
-    """Something that was sent to a venue.
-
-    Attributes:
-        due_ms: when its answer is late.
-        order_id: of the order.
-        signal_id: of the cancel or amendment, None of the order itself.
-    """
-
-    due_ms: int
-    order_id: int
-    signal_id: str | None
+Request = tuple[int, int, str | None]
+"""Something that was sent: when its answer is late (ms), the order's id, and the signal's id of a cancel or an
+amendment, None of the order itself. Plain, as every order makes one."""
 
 
 def request_waits(order: object, signal_id: str | None) -> str | None:
@@ -78,9 +71,9 @@ class Awaited:
         if not longer:
             return
         self.timeout_ms = timeout_ms
-        self.sent = deque(each._replace(due_ms=each.due_ms + longer) for each in self.sent) if timeout_ms else deque()
+        self.sent = deque((due_ms + longer, order, by) for due_ms, order, by in self.sent) if timeout_ms else deque()
         if self.sent:
-            self._state.timers.add(self.sent[0].due_ms, 0, UNANSWERED)
+            self._state.timers.add(self.sent[0][0], 0, UNANSWERED)
         else:
             self.late.clear()
             self._state.timers.cancel(0, UNANSWERED)
@@ -88,13 +81,18 @@ class Awaited:
     def add(self, ms: int, order_id: int, signal_id: str | None) -> None:
         """Something is sent at `ms`. There is a timeout."""
         sent, orders = self.sent, self._state.orders
-        for _ in range(_PASSED_OVER):
-            if not sent or request_waits(orders.get(sent[0].order_id), sent[0].signal_id):
-                break
-            sent.popleft()
-        request = Request(ms + self.timeout_ms, order_id, signal_id)
-        sent.append(request)
-        self._state.timers.add_once(request.due_ms, 0, UNANSWERED)
+        due_ms = ms + self.timeout_ms
+        if not sent:
+            self._state.timers.add_once(due_ms, 0, UNANSWERED)
+        elif len(sent) > FEW:
+            for _ in range(_PASSED_OVER):
+                _, first_id, of_signal = sent[0]
+                first = orders.get(first_id)
+                acknowledged = of_signal is None and type(first) is Order and first.acknowledged  # nearly always
+                if not acknowledged and request_waits(first, of_signal) is not None:
+                    break
+                sent.popleft()
+        sent.append((due_ms, order_id, signal_id))
 
     def due(self, ms: int, room: int) -> Iterator[tuple[Order, str, str | None]]:
         """Yield orders that were not answered by `ms`, at most so many, with what was sent; the timer goes on.
@@ -105,19 +103,19 @@ class Awaited:
         self._forget_answered()
         sent = self.sent
         while sent and room:
-            request = sent[0]
-            order = self._state.orders.get(request.order_id)
-            waits = request_waits(order, request.signal_id)
-            if waits is not None and request.due_ms > ms:
+            due_ms, order_id, signal_id = sent[0]
+            order = self._state.orders.get(order_id)
+            waits = request_waits(order, signal_id)
+            if waits is not None and due_ms > ms:
                 break
             sent.popleft()
             room -= 1
             if waits is not None:
                 assert isinstance(order, Order), "nobody else waits"
-                self.late[request.order_id, request.signal_id] = None
-                yield order, waits, request.signal_id
+                self.late[order_id, signal_id] = None
+                yield order, waits, signal_id
         if sent:
-            self._state.timers.add(max(ms, sent[0].due_ms), 0, UNANSWERED)
+            self._state.timers.add(max(ms, sent[0][0]), 0, UNANSWERED)
 
     def unanswered(self) -> dict[str, int]:
         """Return how many answers are late now, by what was sent."""
@@ -148,5 +146,5 @@ class Awaited:
             Unreadable: a name that this release does not know.
         """
         check_names("awaited", document, ("sent", "late"), ("sent", "late"))
-        self.sent = deque(Request(*row) for row in document["sent"])
+        self.sent = deque((due_ms, order_id, signal_id) for due_ms, order_id, signal_id in document["sent"])
         self.late = {(order_id, signal_id): None for order_id, signal_id in document["late"]}
