@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 from fillstream.libs.common.messages.journal import TradeBusted, TradeCorrected
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM
-from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
 from fillstream.services.order_service.orders.holdings import Holding
 from fillstream.services.order_service.orders.order import Order
 from fillstream.services.position_service.stage import PositionStage
 from fillstream.tools.arithmetic import PRECISION, Books
+from fillstream.tools.audit import audit
+from fillstream.tools.replay import Replay
 from tests.support.orders import CONFIG, OrdersDesk
 from tests.support.terms import but
 
@@ -375,3 +378,50 @@ def test_late_trades_in_any_order_are_booked_once_and_the_status_stays(desk: Ord
     assert reason_of(desk, trade("T-1", 10))[0] == "repeated_trade"
     assert (event["cum_qty"], event["leaves_qty"]) == ("30", "0")
     assert agrees(desk)["position"] == "30"
+
+
+# ----------------------------------------------------------------------------------------------------- the audit
+
+
+class Streams:
+    """What a desk's streams hold, for the audit: the journal of `desk`, and positions booked from it."""
+
+    def __init__(self, desk: OrdersDesk) -> None:
+        stage, out = PositionStage(0), Outputs("positions", "events.0")
+        for number, event in enumerate(desk.events):
+            entry = Entry(f"{event['time']}-{number}", event["time"], {b"data": orjson.dumps(event)})
+            out.begin(entry)
+            stage.fold(entry, out)
+            out.seal()
+        messages = [each for _, payloads in out.by_stream.values() for each in payloads]
+        names = desk.topology
+        self._streams: dict[str, list[tuple[str, dict[bytes, bytes]]]] = {
+            names.signals: [("1-0", {b"signal_id": b"s1", b"symbol": b"AAPL", b"side": b"BUY", b"quantity": b"100"})],
+            names.orders(0): [(entry.id, {**entry.fields}) for entry in desk.entries],
+            names.events(0): [("1-0", {b"data": orjson.dumps(event)}) for event in desk.events],
+            names.positions(0): [("1-0", {b"data": each}) for each in messages],
+        }
+
+    def entries(self, stream: str) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
+        return iter(self._streams.get(stream, ()))
+
+    def replay(self, stage: Stage) -> Replay:
+        raise NotImplementedError("nothing is folded again here")
+
+
+def test_the_audit_books_a_bust_once_and_a_correction_twice(desk: OrdersDesk) -> None:
+    desk.one(trade("T-1", 40))
+    desk.one(trade("T-2", 40))
+    desk.one(bust("T-1", "B-1"))
+    desk.one(correct("T-2", 30, "183.00", "B-2"))
+    found = audit(Streams(desk), desk.topology)
+    assert found.problems == []
+    assert (found.fills, found.positions["default", "AAPL"]["position"]) == (2, "30")
+
+
+def test_the_audit_tells_a_bust_that_takes_back_more_than_there_was(desk: OrdersDesk) -> None:
+    desk.one(trade("T-1", 40))
+    event = desk.one(bust("T-1", "B-1"))
+    event["last_qty"] = "41"
+    problems = audit(Streams(desk), desk.topology).problems
+    assert f"event {event['seq']} of order 1: last_qty is 41, expected 40" in problems
