@@ -36,7 +36,7 @@ Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""
 
 SIGNALS = stream_name("signals")
-FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
+FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED, OrdStatus.CALCULATED}
 REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "SignalRefused", "DeadLetter"}
 SETTLED = {"PredictionReceived"}
 """Nothing more comes of what these answer."""
@@ -83,7 +83,9 @@ class Outcome:
     @property
     def working(self) -> bool:
         """Whether the venue has answered and the order works on the book, or the desk holds it."""
-        return self.ord_status in {OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.SUSPENDED}
+        return self.ord_status in {
+            OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.STOPPED, OrdStatus.SUSPENDED,
+        }  # fmt: skip
 
     def add(self, event: dict[str, Any]) -> None:
         """Take over what an event says."""

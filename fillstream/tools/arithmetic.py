@@ -6,6 +6,7 @@ problems, each a sentence. Never uses a service's code: an error in a service's 
 What is done again:
 - each event of an order: whose it is stays, cum_qty is the sum of its fills so far, leaves_qty what is left by its
   state, avg_px the mean of its fills, its quantity only an amendment's or the venue's to change;
+- each bust and each correction names a fill, takes back what that was, and is booked as such: a trade the other way;
 - each fee: the size of the traded value times the basis points of its liquidity, the venue's where it has its own,
   half to even to 8 decimals; or the commission that the venue said, 0 beside one in another currency;
 - each message of a position: the running sum of its fills, fees and cash; the mean entry price by what the fill did;
@@ -18,14 +19,14 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 Event = dict[str, Any]
 
-WORKING = {"PendingNew", "New", "PartiallyFilled", "PendingCancel", "PendingReplace"}
+WORKING = {"PendingNew", "New", "PartiallyFilled", "PendingCancel", "PendingReplace", "Stopped"}
 """At a venue, or on the way to it."""
 OPEN = WORKING | {"Suspended"}
-"""And those that the desk holds: they have leaves, too."""
+"""And those that the desk or the venue holds: they have leaves, too."""
 STATUS_AFTER = {
     "OrderReceived": "PendingNew",
     "OrderRejected": "Rejected",
@@ -66,6 +67,16 @@ class Holding:
     avg_px: Decimal = Decimal(0)
 
 
+class Leg(NamedTuple):
+    """A trade as positions are to book it: what was sold, and what is taken back of a purchase, is below 0."""
+
+    account: str
+    symbol: str
+    signed: Decimal
+    price: Decimal
+    fee: Decimal
+
+
 @dataclass(slots=True)
 class Books:
     """What the events say, added up. Decimals are computed in the caller's context: see PRECISION."""
@@ -74,6 +85,7 @@ class Books:
     instruments: dict[str, Event] = field(default_factory=dict)
     venues: dict[str, Event] = field(default_factory=dict)
     fills: dict[tuple[str, str], Event] = field(default_factory=dict)
+    legs: dict[tuple[str, str], list[Leg]] = field(default_factory=dict)
     holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
     _found: dict[str, list[str]] = field(default_factory=dict)
 
@@ -109,6 +121,9 @@ class Books:
         if "leaves_qty" not in event:
             self._refused(event)
             return
+        if event["client_order_id"] is None:  # of an order that was forgotten: nothing but the trade is known
+            self._trade_changed(f"event {event['seq']} of order {event['order_id']}", None, event)
+            return
         order = self.orders.get(event["order_id"])
         if order is None:
             order = TracedOrder({name: event[name] for name in WHOSE}, Decimal(event["quantity"]))
@@ -121,6 +136,8 @@ class Books:
             order.quantity = Decimal(event["quantity"])
         elif event["type"] == "OrderFilled":
             self._filled(what, order, event)
+        elif event["type"] in ("TradeBusted", "TradeCorrected"):
+            self._trade_changed(what, order, event)
         self._follow(what, order, event)
 
     def _refused(self, event: Event) -> None:
@@ -140,6 +157,7 @@ class Books:
         order.filled += quantity
         order.notional += quantity * price
         self.fills[event["exec_id"], event["order_id"]] = event
+        self._book(event, 1, quantity, price, fee)
         terms = self.instruments.get(event["symbol"])
         if terms is None:
             self._expect(what, "symbol", event["symbol"], "one that was defined before")
@@ -155,6 +173,37 @@ class Books:
         owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
         self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))
 
+    def _book(self, event: Event, sign: int, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
+        signed = quantity * sign if event["side"] == "BUY" else -quantity * sign
+        leg = Leg(event["account"], event["symbol"], signed, price, fee * sign)
+        self.legs.setdefault((event["exec_id"], event["order_id"]), []).append(leg)
+
+    def _trade_changed(self, what: str, order: TracedOrder | None, event: Event) -> None:
+        """Take back what a fill was as it stands now, and book what it is instead."""
+        key = event["ref_exec_id"], event["order_id"]
+        corrected = event["type"] == "TradeCorrected"
+        names = ("old_qty", "old_px", "old_fee") if corrected else ("last_qty", "last_px", "fee")
+        was = [Decimal(event[name]) for name in names]
+        fill = self.fills.get(key)
+        if fill is None:
+            self._expect(what, "ref_exec_id", event["ref_exec_id"], "a fill of that order that stands")
+            return
+        for name, told, known in zip(names, was, ("last_qty", "last_px", "fee"), strict=True):
+            if name != "fee":  # of an order that left the state the fee is reckoned anew
+                self._expect(what, name, told, Decimal(fill[known]))
+        self._book(event, -1, *was)
+        quantity, notional = -was[0], -was[0] * was[1]
+        if corrected:
+            now = Decimal(event["last_qty"]), Decimal(event["last_px"]), Decimal(event["fee"])
+            self._book(event, 1, *now)
+            quantity, notional = quantity + now[0], notional + now[0] * now[1]
+            self.fills[key] = {**fill, **{name: event[name] for name in ("last_qty", "last_px", "fee")}}
+        else:
+            del self.fills[key]
+        if order is not None:
+            order.filled += quantity
+            order.notional += notional
+
     def _follow(self, what: str, order: TracedOrder, event: Event) -> None:
         status, cum = event["ord_status"], Decimal(event["cum_qty"])
         self._expect(what, "quantity", Decimal(event["quantity"]), order.quantity)
@@ -165,13 +214,19 @@ class Books:
         told = None if event["avg_px"] is None else Decimal(event["avg_px"])
         if told is None or mean is None or abs(told - mean) > ROUNDED:
             self._expect(what, "avg_px", told, mean)
-        if event["type"] == "OrderStatusReported":
+        if event["type"] in ("OrderStatusReported", "OrderUnanswered"):
             self._expect(what, "ord_status", status, order.ord_status)
         elif event["type"] in STATUS_AFTER:
             self._expect(what, "ord_status", status, STATUS_AFTER[event["type"]])
-        elif not _is_possible(status, cum, order.quantity):
+        elif not _is_possible(status, cum, order.quantity, self._overfill(order, event)):
             self._expect(what, "ord_status", status, f"a state for {cum} of {order.quantity} filled")
         order.ord_status = status
+
+    def _overfill(self, order: TracedOrder, event: Event) -> Decimal:
+        """Return how much an order may be filled beyond its quantity."""
+        lots = self.venues.get(order.venue, {}).get("max_overfill_lots", 0)
+        terms = self.instruments.get(event["symbol"])
+        return lots * Decimal(terms["lot_size"]) if lots and terms else Decimal(0)
 
     # ------------------------------------------------------------------------------------------------ the positions
 
@@ -195,12 +250,11 @@ class Books:
         self._profit(what, holding, message, multiplier)
 
     def _changed(self, what: str, holding: Holding, message: Event, multiplier: Decimal) -> None:
-        fill = self.fills.get((message["exec_id"], message["order_id"]))
-        if fill is None or (fill["account"], fill["symbol"]) != (message["account"], message["symbol"]):
+        legs = self.legs.get((message["exec_id"], message["order_id"]))
+        if not legs or legs[0][:2] != (message["account"], message["symbol"]):
             self._expect(what, "exec_id", message["exec_id"], "a fill of that account and symbol")
             return
-        quantity, price, fee = Decimal(fill["last_qty"]), Decimal(fill["last_px"]), Decimal(fill["fee"])
-        signed = quantity if fill["side"] == "BUY" else -quantity
+        _, _, signed, price, fee = legs.pop(0)
         self._expect(what, "last_qty", Decimal(message["last_qty"]), signed)
         self._expect(what, "last_px", Decimal(message["last_px"]), price)
         before = holding.position
@@ -231,10 +285,12 @@ class Books:
             self._expect(what, "unrealized_pnl", None if told is None else Decimal(told), total - realized)
 
 
-def _is_possible(status: str, cum: Decimal, quantity: Decimal) -> bool:
+def _is_possible(status: str, cum: Decimal, quantity: Decimal, overfill: Decimal) -> bool:
+    if not 0 <= cum <= quantity + overfill:
+        return False
     match status:
         case "Filled":
-            return cum == quantity
+            return cum >= quantity
         case "PartiallyFilled":
             return 0 < cum < quantity
         case "PendingNew" | "New" | "Rejected":

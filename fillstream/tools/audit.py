@@ -9,7 +9,8 @@ What must hold:
 - every control has one answer in its partition's journal, or is dead;
 - each partition's journal counts from 1 without a gap or a repeat, and so do its positions;
 - each fill report of the engine is one OrderFilled with the same price and quantity, and the other way round;
-- each event and each position adds up, see `fillstream.tools.arithmetic`; each fill is booked once;
+- each event and each position adds up, see `fillstream.tools.arithmetic`; each fill is booked once, and so are
+  each bust and each correction;
 - the engine's book, folded again, holds as many orders as the journal has working;
 - every stage, folded again from its first entry, gives the output hash that was committed, if this release decided
   all of it: bytes are equal within a release, the books whoever folds.
@@ -61,6 +62,8 @@ Told = Report | dict[str, Any]
 NO_ORDER = frozenset(("SignalRefused", "PredictionReceived"))
 """Answers to signals that no order came of."""
 CONTROL_ANSWERS = frozenset(name for name, model in EVENTS.items() if issubclass(model, ControlEvent))
+LEGS = {"TradeBusted": 1, "TradeCorrected": 2}
+"""How many trades a position books of it: one the other way, and what it is instead."""
 _OF_MARKET = frozenset((CommandType.QUOTE, CommandType.PRINT, CommandType.SESSION, CommandType.BANDS))
 _TOLD_OF_MARKET = frozenset((ReportType.QUOTED, ReportType.PRINTED, ReportType.SESSION_SET, ReportType.BANDS_SET))
 _READ: Models = {**EVENTS, **POSITION_MESSAGES, "DeadLetter": DeadLetter}
@@ -271,6 +274,8 @@ def _check_journal(
                 books.event(event)
                 if event["type"] == "OrderRejected":
                     found.rejects[event["reason"]] += 1
+                elif event["type"] in LEGS:
+                    booked[f"{event['exec_id']}/{event['order_id']}"] += LEGS[event["type"]]
                 elif event["type"] == "OrderFilled":
                     key = _outside(event["exec_id"], event["order_id"])
                     if key not in reports:
@@ -360,7 +365,7 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
     elif event["type"] == "OrderCanceled" and event["reason"] == "requested":
         pending.pop(("OrderCancel", event["order_id"]), None)
     signal_id = event.get("signal_id")
-    if signal_id is None:
+    if signal_id is None or event["type"] == "OrderUnanswered":
         return
     if event["type"] in NO_ORDER:
         answers[signal_id] += 1

@@ -1,8 +1,10 @@
 """The position stage: fills and quotes of one account partition's journal become positions with their P&L.
 
 Flows in: `events.{a}`. Flows out: PositionChanged for every fill and PositionMarked for every open position whose mark
-moved, in `positions.{a}`. Never looks at orders, limits or anything but fills, quotes and instruments; never goes on
-when the journal has a gap.
+moved, in `positions.{a}`. A bust is booked as a trade the other way, a correction as that and the trade it is now:
+quantity, cash and fees are as if the wrong trade had never been, and so is the sum of realized and unrealized P&L; how
+these two share it is not, as the mean cost went through both (to recount it from the fills is a later issue). Never
+looks at orders, limits or anything but fills, quotes and instruments; never goes on when the journal has a gap.
 """
 
 from __future__ import annotations
@@ -16,7 +18,13 @@ from pydantic import ValidationError
 from fillstream.libs.common.ledger.average import Holdings, Position
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Models, head_of, head_of_next, upcast
-from fillstream.libs.common.messages.journal import InstrumentDefined, OrderFilled, QuoteUpdated
+from fillstream.libs.common.messages.journal import (
+    InstrumentDefined,
+    OrderFilled,
+    QuoteUpdated,
+    TradeBusted,
+    TradeCorrected,
+)
 from fillstream.libs.common.messages.positions import PositionChanged, PositionMarked
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.sentences import sentences
@@ -31,7 +39,13 @@ FAMILIES: tuple[Family, ...] = (
     Family("position_changes", "What fills did to positions.", "change", True),
 )
 
-_BOOKED: Models = {"OrderFilled": OrderFilled, "QuoteUpdated": QuoteUpdated, "InstrumentDefined": InstrumentDefined}
+_BOOKED: Models = {
+    "OrderFilled": OrderFilled,
+    "QuoteUpdated": QuoteUpdated,
+    "InstrumentDefined": InstrumentDefined,
+    "TradeBusted": TradeBusted,
+    "TradeCorrected": TradeCorrected,
+}
 """The events that change the books. Most are of no interest, and nothing but the head of them is read."""
 _VERSIONS = {kind: model.VERSION for kind, model in _BOOKED.items()}
 _V = {"PositionChanged": PositionChanged.VERSION, "PositionMarked": PositionMarked.VERSION}
@@ -81,6 +95,12 @@ class PositionStage:
                 event = self._raised(event, entry)
             match kind:
                 case "OrderFilled":
+                    self._filled(event, entry.ms, out)
+                case "TradeBusted":
+                    self._filled(event, entry.ms, out, back=True)
+                case "TradeCorrected":
+                    old = {"last_qty": event["old_qty"], "last_px": event["old_px"], "fee": event["old_fee"]}
+                    self._filled(event | old, entry.ms, out, back=True)
                     self._filled(event, entry.ms, out)
                 case "QuoteUpdated":
                     self._quoted(event, entry.ms, out)
@@ -138,7 +158,7 @@ class PositionStage:
             return
         known.recount(units)
 
-    def _filled(self, event: Message, ms: int, out: Outputs) -> None:
+    def _filled(self, event: Message, ms: int, out: Outputs, back: bool = False) -> None:
         holdings = self._holdings_of(event)
         lots = _units(event, "last_qty", holdings.lot)
         ticks = _units(event, "last_px", holdings.price)
@@ -148,6 +168,8 @@ class PositionStage:
                 f"event {event['seq']}: last_qty {event['last_qty']} must be above 0, fee {event['fee']} must have at "
                 f"most {holdings.decimals} decimals, currency {event['currency']} must be {holdings.units.currency}"
             )
+        if back:
+            lots, fee = -lots, -fee
         if event["side"] == "SELL":
             lots = -lots
         account = event["account"]

@@ -34,6 +34,10 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return 1_700_000_000_000 + number
     if name == "venue":
         return f"VENUE_{number}"
+    if name == "simulated":
+        return False  # one that an engine is may have less
+    if name == "initial_margin":
+        return "0.5"
     if annotation is bool:
         return True
     if name in ("order_id", "parent_id"):

@@ -151,6 +151,23 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
          'fillstream_fills_refused_total{stage="orders", reason="overfill"}': "0x60"},
         {"FillRefused"},
     ),
+    "a venue that does not answer": (
+        {'fillstream_unanswered_requests{stage="orders", request="CancelOrder"}': "0x54 1x5"},
+        {"VenueDoesNotAnswer"},
+    ),
+    "a venue that answered": (
+        {'fillstream_unanswered_requests{stage="orders", request="NewOrder"}': "1x20 0x40"},
+        set(),
+    ),
+    "more filled than ordered": (
+        {'fillstream_overfills_total{stage="orders", venue="BYBIT"}': "0x30 1x30",
+         'fillstream_overfills_total{stage="orders", venue="SIM"}': "0x60"},
+        {"OrderOverfilled"},
+    ),
+    "a trade taken back": (
+        {'fillstream_trade_changes_total{stage="orders", change="busted"}': "0x30 1x30"},
+        {"TradeTakenBack"},
+    ),
     "behind": (
         {'fillstream_lag_entries{stage="orders"}': "60000x60", 'fillstream_lag_entries{stage="analytics"}': "60000x60"},
         {"StageBehind"},

@@ -138,6 +138,9 @@ class OrdStatus(StrEnum):
     REJECTED = "Rejected"
     EXPIRED = "Expired"
     SUSPENDED = "Suspended"
+    DONE_FOR_DAY = "DoneForDay"
+    STOPPED = "Stopped"
+    CALCULATED = "Calculated"
 
 
 class TradingSession(StrEnum):
@@ -265,6 +268,10 @@ class CancelReason(Reason):
     SELF_TRADE = "self_trade", 8, "it would have traded with an order of its own account"
     NOT_RELEASED = "not_released", 99, "when its time came, a rule about the market refused the order"
     MASS_CANCEL = "mass_cancel", None, "all orders of the account were canceled at once"
+    TRADING_HALT = "trading_halt", 6, "the venue took the order off because the instrument is halted"
+    SYSTEM_FAILURE = "system_failure", 7, "the venue took the order off because a system failed"
+    MARKET_OPTION = "market_option", 8, "the venue took the order off, as it may"
+    NOT_BEST = "not_best", 9, "the venue took the order off because it was not the best"
     VENUE_OTHER = "venue_other", 99, "the venue took the order off for a reason of its own"
 
 
@@ -272,4 +279,13 @@ class RestatementReason(Reason):
     """Why a venue changed an order without being asked (`OrderRestated.reason`): FIX 378 ExecRestatementReason."""
 
     SELF_TRADE = "self_trade", 5, "less is open: the rest would have traded with an order of its own account"
+    CORPORATE_ACTION = "corporate_action", 0, "a dividend, a split or another act of the issuer changed it"
+    GT_RENEWAL = "gt_renewal", 1, "it is in force for another day: one that was done for the day works again"
+    VERBAL_CHANGE = "verbal_change", 2, "somebody changed it by word of mouth"
+    REPRICING = "repricing", 3, "the venue gave it another price"
+    BROKER_OPTION = "broker_option", 4, "the broker changed it, as it may"
+    PARTIAL_DECLINE = "partial_decline", 5, "part of its quantity was declined"
+    MARKET_OPTION = "market_option", 8, "the venue changed it, as it may"
+    WAREHOUSE_RECAP = "warehouse_recap", 10, "it is told again, as every day"
+    PEG_REFRESH = "peg_refresh", 11, "the price that it follows moved"
     VENUE_OTHER = "venue_other", 99, "the venue changed the order for a reason of its own"

@@ -88,19 +88,48 @@ class OrderRejected(SpecialTerms, OrderEvent):
 
 
 class OrderAccepted(OrderEvent):
-    """Acknowledged by the venue (ExecType 0)."""
+    """Acknowledged by the venue (ExecType 0); once more when a suspended, stopped or done order works again."""
 
     type: Literal["OrderAccepted"] = "OrderAccepted"
     price: Number | None = Field(default=None, description="the limit that a market-to-limit order got")
 
 
 class OrderSuspended(OrderEvent):
-    """Held by the desk, not eligible for trading until its time or its price has come (ExecType 9)."""
+    """Not eligible for trading until it is released (ExecType 9).
+
+    The desk holds one until its time or its price has come, and says which; of others the venue has said so in `text`.
+    """
 
     type: Literal["OrderSuspended"] = "OrderSuspended"
     effective_time: int | None = Field(default=None, description="of one that waits for a time (FIX 168)")
     stop_price: Number | None = Field(default=None, description="of one that waits for a price (FIX 99)")
     trigger_price_type: TriggerPrice | None = Field(default=None, description="which price that is (FIX 1107)")
+    text: str | None = Field(default=None, description="of one that the venue suspended")
+
+
+class OrderStopped(OrderEvent):
+    """The venue guarantees a price; the trade is still to come (ExecType 7)."""
+
+    type: Literal["OrderStopped"] = "OrderStopped"
+    last_qty: Number | None = Field(description="what is guaranteed, null where the venue does not say (FIX 32)")
+    last_px: Number | None = Field(description="the price, null likewise (FIX 31)")
+    text: str
+
+
+class OrderDoneForDay(OrderEvent):
+    """The venue trades no more of it today (ExecType 3); one that is good till canceled comes back."""
+
+    type: Literal["OrderDoneForDay"] = "OrderDoneForDay"
+    text: str
+
+
+class OrderCalculated(OrderEvent):
+    """The venue has reckoned what a finished order costs (ExecType B). Fees are booked with trades, not by this."""
+
+    type: Literal["OrderCalculated"] = "OrderCalculated"
+    commission: Number | None = Field(default=None, description="of the whole order, as the venue says (FIX 12)")
+    comm_currency: Name | None = Field(default=None, description="of the commission (FIX 479)")
+    text: str
 
 
 class OrderFilled(OrderEvent):
@@ -123,6 +152,66 @@ class OrderFilled(OrderEvent):
     strategy: Name | None
     commission: Number | None = Field(default=None, description="as the venue says, positive when paid (FIX 12)")
     comm_currency: Name | None = Field(default=None, description="of the commission (FIX 479); see `fee`")
+    text: str | None = Field(
+        default=None, description="of a fill beyond the order's quantity: how far; absent of others"
+    )
+
+
+class OrderUnanswered(OrderEvent):
+    """The venue has not answered a request in time. The state stays until the venue says; nothing is sent again."""
+
+    type: Literal["OrderUnanswered"] = "OrderUnanswered"
+    signal_id: Id = Field(description="of the request")
+    request: Literal["NewOrder", "CancelOrder", "ReplaceOrder"]
+    text: str
+
+
+class TradeChange(Event):
+    """What a venue changed of a trade that it had told: all that books need, whether the order is still known or not.
+
+    `fee` is in `currency`. Of an order that was forgotten, its own fields are null; the trade's are as the report says.
+    """
+
+    order_id: OrderId
+    client_order_id: Id | None
+    account: Name
+    symbol: Name
+    side: Side
+    ord_status: OrdStatus | None
+    quantity: Number | None
+    cum_qty: Number | None = Field(description="after it")
+    leaves_qty: Number | None
+    avg_px: Number | None
+    parent_id: OrderId | None = Field(default=None, description="as OrderFilled has it, and so the next five")
+    group_id: Id | None = None
+    position_id: Id | None = None
+    venue_order_id: VenueId | None = None
+    venue_time: int | None = Field(default=None, ge=0)
+    venue_text: str | None = None
+    exec_id: Id = Field(description="its own: venue, and the venue's id of the change (FIX 17)")
+    ref_exec_id: Id = Field(description="the exec_id of the OrderFilled that it changes (FIX 19)")
+    venue: Name
+    last_qty: Number
+    last_px: Number
+    fee: Number
+    currency: Name
+    strategy: Name | None
+    text: str
+
+
+class TradeBusted(TradeChange):
+    """A trade was taken back (ExecType H): `last_qty`, `last_px` and `fee` are what it was."""
+
+    type: Literal["TradeBusted"] = "TradeBusted"
+
+
+class TradeCorrected(TradeChange):
+    """A trade was changed (ExecType G): `last_qty`, `last_px` and `fee` are what it is now."""
+
+    type: Literal["TradeCorrected"] = "TradeCorrected"
+    old_qty: Number = Field(description="what it was until now; so are old_px and old_fee")
+    old_px: Number
+    old_fee: Number
 
 
 class OrderCancelRequested(OrderEvent):
@@ -353,6 +442,12 @@ JournalEvent = Annotated[
     | OrderAccepted
     | OrderSuspended
     | OrderFilled
+    | OrderStopped
+    | OrderDoneForDay
+    | OrderCalculated
+    | OrderUnanswered
+    | TradeBusted
+    | TradeCorrected
     | OrderCancelRequested
     | OrderCanceled
     | OrderCancelRejected

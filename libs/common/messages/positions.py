@@ -30,7 +30,10 @@ class PositionEvent(Message):
 
 
 class PositionChanged(PositionEvent):
-    """A fill changed the position."""
+    """A fill changed the position, or a bust or a correction of one, whose own `exec_id` it is then.
+
+    A correction is two of them: what the trade was, taken back, and what it is.
+    """
 
     type: Literal["PositionChanged"] = "PositionChanged"
     change: Literal["opened", "increased", "reduced", "closed", "flipped"]

@@ -153,6 +153,10 @@ _RARE: dict[type[ReferenceData], Mapping[str, Any]] = {}
 """What `ReferenceData.rare` found: a configuration may have ten thousand accounts."""
 
 
+MAX_OVERFILL_LOTS = 1_000_000_000
+"""The most that a venue may be believed to fill of an order beyond its quantity."""
+
+
 VenueName = Annotated[str, StringConstraints(pattern=f"^{VENUE_NAME.pattern}$")]
 Bps = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=-BPS, le=BPS), WRITTEN]
 Positive = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0), WRITTEN]
@@ -178,10 +182,23 @@ class VenueTerms(ReferenceData):
         Bps | None, about("fee of a fill that took from its book; null: the instrument's", unit="bps")
     ] = None
 
+    max_overfill_lots: Annotated[
+        int,
+        about(
+            "what an order may be filled beyond its quantity, taken as the venue's truth and alarmed; more is refused",
+            unit="lots", ge=0, le=MAX_OVERFILL_LOTS, rare=True,
+        ),
+        WRITTEN,
+    ] = 0  # fmt: skip
+
     @model_validator(mode="after")
     def _the_engine_expires_orders(self) -> Self:
         if self.simulated and not self.expires:
             raise ValueError("expires: must be true of a simulated venue, its engine expires orders by itself")
+        if self.simulated and self.max_overfill_lots:
+            raise ValueError(
+                f"max_overfill_lots: {self.max_overfill_lots} must be 0 of a simulated venue, its engine fills no more"
+            )
         return self
 
 

@@ -21,6 +21,7 @@ from fillstream.libs.common.messages.base import (
     VenueId,
     exact_number,
 )
+from fillstream.libs.common.messages.codes import Side
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.versions import Document
@@ -30,7 +31,11 @@ Quantity = Annotated[Decimal, Field(ge=0, max_digits=MAX_DIGITS, allow_inf_nan=F
 
 
 class ExecType(StrEnum):
-    """What a report says of an order: FIX 150's names; and the answers of OrderCancelReject (35=9), which has none."""
+    """What a report says of an order: FIX 150's names; and the answers of OrderCancelReject (35=9), which has none.
+
+    PendingNew, PendingCancel, PendingReplace and OrderStatus are not among them: they change nothing that a desk does
+    not know by itself, and an adapter keeps them to itself.
+    """
 
     NEW = "New"
     REJECTED = "Rejected"
@@ -40,6 +45,12 @@ class ExecType(StrEnum):
     EXPIRED = "Expired"
     RESTATED = "Restated"
     TRIGGERED = "Triggered"
+    STOPPED = "Stopped"
+    SUSPENDED = "Suspended"
+    DONE_FOR_DAY = "DoneForDay"
+    CALCULATED = "Calculated"
+    TRADE_CANCEL = "TradeCancel"
+    TRADE_CORRECT = "TradeCorrect"
     CANCEL_REJECTED = "CancelRejected"
     REPLACE_REJECTED = "ReplaceRejected"
 
@@ -47,7 +58,9 @@ class ExecType(StrEnum):
 class VenueReport(Message):
     """A report of a venue that has ids, commissions and words of its own; the book's come as frames.
 
-    It stands as JSON in `data` of an entry of `orders.{a}`, and is applied once: a trade by its `exec_id`.
+    It stands as JSON in `data` of an entry of `orders.{a}`, and is applied once: a trade, a bust (TradeCancel) and a
+    correction (TradeCorrect) by its `exec_id`. A bust or correction names the trade in `ref_exec_id`; with `account`,
+    `symbol`, `side`, `last_qty` and `last_px` a bust can be booked when the order has long been forgotten.
     """
 
     type: Literal["VenueReport"]
@@ -57,8 +70,11 @@ class VenueReport(Message):
     venue_order_id: VenueId | None = Field(default=None, description="the venue's (FIX 37)")
     exec_id: ExecId | None = Field(default=None, description="unique at the venue (FIX 17); a trade has one")
     ref_exec_id: ExecId | None = Field(default=None, description="of the report that this one is about (FIX 19)")
-    last_qty: Amount | None = Field(default=None, description="of a trade (FIX 32)")
-    last_px: Price | None = Field(default=None, description="of a trade (FIX 31)")
+    account: Name | None = Field(default=None, description="whose order it is (FIX 1)")
+    symbol: Name | None = Field(default=None, description="of the order (FIX 55)")
+    side: Side | None = Field(default=None, description="of the order (FIX 54)")
+    last_qty: Amount | None = Field(default=None, description="of a trade, or guaranteed of a stopped order (FIX 32)")
+    last_px: Price | None = Field(default=None, description="of a trade, or guaranteed of a stopped order (FIX 31)")
     quantity: Amount | None = Field(default=None, description="the total of a replaced or restated order (FIX 38)")
     price: Price | None = Field(default=None, description="of a replaced, restated or triggered order (FIX 44)")
     cum_qty: Quantity | None = Field(default=None, description="filled in all, as the venue has it (FIX 14)")
@@ -84,6 +100,8 @@ _NEEDED = {
     ExecType.TRADE: ("exec_id", "last_qty", "last_px"),
     ExecType.REPLACED: ("quantity",),
     ExecType.RESTATED: ("quantity",),
+    ExecType.TRADE_CANCEL: ("exec_id", "ref_exec_id"),
+    ExecType.TRADE_CORRECT: ("exec_id", "ref_exec_id", "last_qty", "last_px"),
 }
 
 FRAME: Final = b"frame"

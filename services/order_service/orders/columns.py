@@ -24,7 +24,7 @@ from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.versions import Document, Unreadable, check_names
 from fillstream.services.order_service.orders.compiled import Terms
 from fillstream.services.order_service.orders.config import day_end
-from fillstream.services.order_service.orders.order import Amendment, Links, Order
+from fillstream.services.order_service.orders.order import Amendment, Fill, Links, Order
 from fillstream.services.order_service.orders.special import Special, said_by
 
 _DAY: Final = TimeInForce.DAY.value
@@ -32,7 +32,7 @@ _FIELDS: Final = tuple(field for field in fields(Order) if field.init)
 _NAMES: Final = tuple(field.name for field in _FIELDS)
 _NEEDED: Final = tuple(f.name for f in _FIELDS if f.default is MISSING and f.default_factory is MISSING)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if field.default is not MISSING}
-_RARE: Final = ("links", "loosest", "special", "held", "came")
+_RARE: Final = ("links", "loosest", "special", "held", "came", "fills", "standing")
 """Fields of few orders, written where they say something: older releases know none of them."""
 _CODED: Final = frozenset(
     ("account", "terms", "strategy", "confidence", "side", "order_type", "time_in_force", "venue", "status")
@@ -46,6 +46,7 @@ _WRITE: Final[dict[str, Callable[[Any], Any]]] = {
     "exec_ids": list,
     "links": lambda links: links and links._asdict(),
     "special": lambda special: special and said_by(special),
+    "fills": lambda fills: [fill._asdict() for fill in fills],
 }
 
 
@@ -77,12 +78,19 @@ def _load_special(record: Document | None) -> Special | None:
     return Special(**record)
 
 
+def _load_fills(records: list[Document]) -> tuple[Fill, ...]:
+    for record in records:
+        check_names("Fill", record, Fill._fields, Fill._fields)
+    return tuple(Fill(**record) for record in records)
+
+
 _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "notional": int,
     "amendment": _load_amendment,
     "links": _load_links,
     "exec_ids": tuple,
     "special": _load_special,
+    "fills": _load_fills,
 }
 
 
@@ -93,7 +101,7 @@ def dump_orders(orders: Sequence[Order]) -> Document:
     """Return orders, in the order of their ids, as columns."""
     columns = {name: _column(name, [*map(attrgetter(name), orders)]) for name in _NAMES} if orders else {}
     for name in _RARE:
-        if columns.get(name) in ({"same": None}, {"same": False}):
+        if columns.get(name) in ({"same": None}, {"same": False}, {"same": []}):
             del columns[name]
     return {"record": "Order", "count": len(orders), "columns": columns}
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.codes import OrderType, TimeInForce
 from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.services.order_service.orders.awaited import Awaited
+from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import Order
 from fillstream.services.order_service.orders.special import BY_DESK, Special
 
@@ -26,20 +28,26 @@ class Commands:
 
     Args:
         partition: of the accounts: whoever answers an order answers there.
+        journal: knows what time it is.
+        awaited: notes what is to be answered in time.
 
     Attributes:
         out: where what follows goes.
     """
 
-    __slots__ = ("_partition", "out")
+    __slots__ = ("_awaited", "_journal", "_partition", "out")
 
     out: Outputs
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, journal: Journal, awaited: Awaited) -> None:
         self._partition = partition
+        self._journal = journal
+        self._awaited = awaited
 
     def new(self, order: Order) -> None:
         """FS_NEW; a market order's price is as far as it may go."""
+        if self._awaited.timeout_ms:
+            self._awaited.add(self._journal.ms, order.order_id, None)
         if order.special is not None:
             return self._special(order, order.special)
         terms = order.terms
@@ -86,6 +94,8 @@ class Commands:
 
     def cancel(self, order: Order) -> None:
         """FS_CANCEL."""
+        if self._awaited.timeout_ms:
+            self._awaited.add(self._journal.ms, order.order_id, order.cancel_signal)
         terms = order.terms
         self.out.record(terms.commands, frames.cancel(order.order_id, order.account_id, terms.id, self._partition))
 
@@ -93,6 +103,8 @@ class Commands:
         """FS_REPLACE, as the order's pending amendment has it."""
         amendment, terms = order.amendment, order.terms
         assert amendment is not None, "request_replace() comes first"
+        if self._awaited.timeout_ms:
+            self._awaited.add(self._journal.ms, order.order_id, amendment.signal_id)
         record = frames.replace(
             order.order_id,
             order.account_id,

@@ -52,6 +52,7 @@ class Terms:
         negative_prices: 0 and below are prices, too.
         min_lots, max_lots: of one order, None without a limit.
         halted: no orders are taken in it for now.
+        max_overfill: lots that the venue may fill of an order beyond its quantity.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Terms:
         "lot",
         "maker_fee",
         "max_lots",
+        "max_overfill",
         "min_lots",
         "negative_prices",
         "partition",
@@ -101,6 +103,7 @@ class Terms:
         self.min_lots = None if least is None else at_least(least, lot)
         self.max_lots = None if most is None else at_most(most, lot)
         self.halted = instrument.halted
+        self.max_overfill = at_venue.max_overfill_lots
 
 
 class Quote:

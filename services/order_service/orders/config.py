@@ -27,6 +27,7 @@ from fillstream.libs.common.messages.reference import (
     ReferenceData,
     VenueName,
     VenueTerms,
+    about,
     canonical_json,
     with_anothers_id,
 )
@@ -85,6 +86,14 @@ class DeskConfig(ReferenceData):
         Field(description="an order that reaches the quote is refused when that is older; 0 is no limit"),
     ] = 0
     """A log from before there was this limit was decided without it."""
+
+    execution_timeout_ms: Annotated[
+        Milliseconds,
+        about(
+            "a venue that has not answered a request for so long is late, which is told; 0: never", unit="ms", rare=True
+        ),
+    ] = 0
+    """A log from before there was this timeout was decided without it."""
 
     @model_validator(mode="after")
     def _numbers_are_unique(self) -> Self:

@@ -7,6 +7,7 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
     expiry  an order's time in force ended, at a venue that does not see to it: cancel it there
     day     an account's day begins: what it made before counts no more against its daily loss limit
     release an order's time has come: it goes to its venue, or waits for its price from now on
+    unanswered  a venue has not answered in time: this is told, and nothing else is done
     touch   a market reached more held orders than one entry lets go
     sweep   lets go of more of what is past its retention than the tick before could
 """
@@ -18,6 +19,7 @@ from itertools import islice
 
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
 from fillstream.libs.common.runtime.timers import Timer
+from fillstream.services.order_service.orders.awaited import UNANSWERED
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal, Stamped
@@ -50,6 +52,7 @@ class Due:
             RELEASE: self._release,
             SWEEP: self._sweep,
             DAY: self._day,
+            UNANSWERED: self._unanswered,
         }
 
     def fire(self, ms: int, out: Outputs) -> None:
@@ -110,6 +113,13 @@ class Due:
     def _touch(self, timer: Timer, room: int) -> int:
         assert timer.what.startswith(TOUCH), f"nobody does {timer.what}"
         return max(1, 2 * self._desk.moved(timer.what.removeprefix(TOUCH), timer.id))
+
+    def _unanswered(self, timer: Timer, room: int) -> int:
+        told = 0
+        for order, request, signal_id in self._state.awaited.due(self._journal.ms, room):
+            told += 1
+            self._journal.unanswered(order, request, signal_id, self._state.awaited.timeout_ms)
+        return max(1, told)
 
     def _sweep(self, timer: Timer, room: int) -> int:
         self._state.sweep(self._journal.ms)

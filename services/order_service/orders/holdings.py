@@ -27,12 +27,10 @@ from fillstream.libs.common.messages.codes import PRICELESS, AccountType, OrderT
 from fillstream.libs.common.messages.reference import BPS, AccountTerms, InstrumentTerms
 from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote
-from fillstream.services.order_service.orders.order import CANCELED, EXPIRED, FINAL, REJECTED, Order
+from fillstream.services.order_service.orders.order import FINAL, GONE, Order
 from fillstream.services.order_service.orders.special import Special
 
 FEE_UNITS: int = 10 ** (MONEY_DECIMALS - FEE_DECIMALS)
-_GONE = frozenset((CANCELED, REJECTED, EXPIRED))
-"""What a pending amendment does not open again."""
 _AT_ONCE = frozenset((TimeInForce.IOC.value, TimeInForce.FOK.value))
 _LIMIT = OrderType.LIMIT.value
 _SLACK = 64
@@ -179,6 +177,12 @@ class Holding(Position):
             if fee > 0:
                 account.room -= fee * self.per_fee
 
+    def untraded(self, buy: bool, ticks: int, lots: int, fee: int) -> None:
+        """Take a fill back: quantity, cash and fees are as if it had never been, the mean cost as by a trade back."""
+        self.fill(-lots if buy else lots, ticks)
+        self.fees -= fee
+        self.account.room = -1  # what was counted with it is no more
+
     def recount(self, order: Order) -> None:
         """Count what an order may still do, after anything happened to it. The account is `kept`."""
         status = order.status
@@ -191,7 +195,7 @@ class Holding(Position):
             return
         if price >= MAX_PRICE or price <= -MAX_PRICE:
             price = waits_at(order.special, price)
-        if amendment is not None and status not in _GONE:
+        if amendment is not None and status not in GONE:
             lots = max(lots, amendment.quantity - order.cum)
             price = (max if order.side == "BUY" else min)(price, amendment.price)
         if lots != order.open_lots or (lots and price != order.open_price):

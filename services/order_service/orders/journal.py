@@ -35,10 +35,13 @@ from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New, Prediction
-from fillstream.services.order_service.orders.order import FINAL, FOR_TIME, Order, Remembered
+from fillstream.services.order_service.orders.order import CLOSED, FINAL, FOR_TIME, Order
+from fillstream.services.order_service.orders.remembered import Remembered
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
+Leg = tuple[int, int, int]
+"""What is taken back of a trade: ticks, lots (below 0: what is booked), and the fee in units of 10**-FEE_DECIMALS."""
 _PREDICTED = frozenset(EVENTS["PredictionReceived"].model_fields)
 _MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 
@@ -237,7 +240,76 @@ class Journal:
         event["fee"] = fixed(fee, FEE_DECIMALS) if said is None else said
         event["currency"] = terms.currency
         event["strategy"] = order.strategy
+        if order.cum > order.quantity:
+            event["text"] = self._overfilled(order)
         self.out.event(self._stream, event)
+
+    def _overfilled(self, order: Order) -> str:
+        counts, terms = self._state.overfills, order.terms
+        counts[order.venue] = counts.get(order.venue, 0) + 1
+        lot = terms.lot.text
+        return (
+            f"last_qty: order {order.order_id} of {lot(order.quantity)} is filled to {lot(order.cum)}, the venue's "
+            f"truth within max_overfill_lots {terms.max_overfill}"
+        )
+
+    def suspended_by_venue(self, order: Order, text: str) -> None:
+        """OrderSuspended: the venue holds it."""
+        self._said_of("OrderSuspended", order, text=text)
+
+    def stopped(self, order: Order, text: str, lots: int | None, price: int | None) -> None:
+        """OrderStopped, with what is guaranteed (lots, ticks), None where the venue does not say."""
+        terms = order.terms
+        self._said_of(
+            "OrderStopped",
+            order,
+            last_qty=None if lots is None else terms.lot.text(lots),
+            last_px=None if price is None else terms.price.text(price),
+            text=text,
+        )
+
+    def done_for_day(self, order: Order, text: str) -> None:
+        """OrderDoneForDay."""
+        self._said_of("OrderDoneForDay", order, text=text)
+
+    def calculated(self, order: Order, text: str) -> None:
+        """OrderCalculated."""
+        self._said_of("OrderCalculated", order, text=text)
+
+    def _said_of(self, kind: str, order: Order, **more: Any) -> None:
+        self.out.event(self._stream, self._of_order(kind, order) | more)
+
+    def unanswered(self, order: Order, request: str, signal_id: str | None, timeout_ms: int) -> None:
+        """OrderUnanswered: the venue owes the answer to what was asked by `signal_id`, None of the order itself."""
+        stays = f"order {order.order_id} stays {order.status}"
+        text = f"{request}: {order.venue} has not answered for {timeout_ms} ms; {stays}"
+        signal_id = order.signal_id if signal_id is None else signal_id
+        self._said_of("OrderUnanswered", order, signal_id=signal_id, request=request, text=text)
+
+    def trade_changed(self, whose: Order | Remembered | Event, change: Event, *legs: Leg) -> None:
+        """TradeBusted, or TradeCorrected where it has an old quantity; what is held follows, leg by leg.
+
+        Args:
+            whose: the order after it, or what an event says of one that is forgotten.
+            change: what the event says of the trade.
+            legs: what is taken back, and what is booked in its place.
+        """
+        kind = "TradeCorrected" if "old_qty" in change else "TradeBusted"
+        self._state.trade_changes["corrected" if "old_qty" in change else "busted"] += 1
+        if isinstance(whose, Order):
+            assert whose.holding is not None, "it was taken"
+            holding, buy = whose.holding, whose.side == "BUY"
+        else:
+            said = whose if isinstance(whose, dict) else whose._asdict()
+            holding, buy = self._state.holdings.holding(said["account"], said["symbol"]), said["side"] == "BUY"
+        for leg in legs:
+            holding.untraded(buy, *leg)
+        if isinstance(whose, Order):
+            event = self._of_order(kind, whose)
+        else:
+            event = self._head(kind) | whose if isinstance(whose, dict) else self._of_remembered(kind, whose)
+            event |= self.said or {}
+        self.out.event(self._stream, event | change)
 
     def canceled(self, order: Order, reason: CancelReason, text: str) -> None:
         """OrderCanceled."""
@@ -398,7 +470,7 @@ class Journal:
             holding.recount(order)
         quantity = lot.text(order.quantity)
         if not cum:
-            filled, leaves = lot.zero, lot.zero if status in FINAL else quantity
+            filled, leaves = lot.zero, lot.zero if status in CLOSED else quantity
         elif cum == order.quantity:
             filled, leaves = quantity, lot.zero
         else:

@@ -3,13 +3,15 @@
 Flows in: requests (cancel, amend) and the venue's reports, as plain integers of ticks and lots. Flows out: the order
 itself, changed, or a Refusal that says why nothing changed. Never knows time, streams, money or limits.
 
-The transitions are FIX 4.4's order state change matrices. A report is refused only when it would break the quantity
-rules or answers nothing that was asked:
+The transitions are FIX 4.4's order state change matrices (docs/order-states.md). A report is refused only when it would
+break the quantity rules or answers nothing that was asked:
 
-- a working order's leaves are its quantity less what is filled; a finished order's are 0;
-- cum never exceeds quantity, and changes by fills alone; the average price covers all versions of the order;
+- a working order's leaves are its quantity less what is filled; a finished order's are 0, and one's done for the day;
+- cum exceeds quantity by no more than the venue's terms allow, and changes by fills, busts and corrections alone; the
+  average price covers all versions of the order;
 - an amendment takes effect only when the venue says so, until then the old parameters stand;
-- every trade is applied once: trade numbers reach an order in increasing order.
+- every trade is applied once: trade numbers reach an order in increasing order, ids of venues outside are kept. Every
+  bust and every correction names the trade that it changes.
 
 While a cancel is pending the status is PendingCancel, but a full fill shows Filled at once: an order management system
 must not wait for the venue's "too late" to know that nothing is left. The same holds for PendingReplace.
@@ -19,8 +21,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
-
-import orjson
 
 from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.messages.codes import PRICELESS, OrdStatus
@@ -41,8 +41,17 @@ CANCELED = OrdStatus.CANCELED.value
 REJECTED = OrdStatus.REJECTED.value
 EXPIRED = OrdStatus.EXPIRED.value
 SUSPENDED = OrdStatus.SUSPENDED.value
-FINAL = frozenset((FILLED, CANCELED, REJECTED, EXPIRED))
-"""No more than late fills and answers to what is still pending can come."""
+STOPPED = OrdStatus.STOPPED.value
+DONE_FOR_DAY = OrdStatus.DONE_FOR_DAY.value
+CALCULATED = OrdStatus.CALCULATED.value
+FINAL = frozenset((FILLED, CANCELED, REJECTED, EXPIRED, CALCULATED))
+"""No more than late fills, busts, corrections and answers to what is still pending can come."""
+CLOSED = FINAL | {DONE_FOR_DAY}
+"""Nothing is open: leaves are 0."""
+GONE = FINAL - {FILLED}
+"""What an amendment does not open again, and no bust."""
+STANDINGS = frozenset((STOPPED, SUSPENDED, DONE_FOR_DAY))
+"""What a venue may make of a working order without ending it."""
 
 FOR_TIME, FOR_PRICE, RELEASED = "time", "price", "released"
 """What an order is held for, and that it is so no more."""
@@ -56,6 +65,24 @@ class Refusal(NamedTuple):
 
     reason: str
     text: str
+
+
+class Fill(NamedTuple):
+    """A trade as the order has it, at a venue whose trades have ids: what a bust takes back.
+
+    Attributes:
+        exec_id: the venue's, as it first told the trade.
+        ticks, lots, fee: price, quantity, and the fee in units of 10**-FEE_DECIMALS.
+        last_id: of its newest correction, the exec_id without one: a venue may name either.
+        maker: it rested in the venue's book.
+    """
+
+    exec_id: str
+    ticks: int
+    lots: int
+    fee: int
+    last_id: str
+    maker: bool
 
 
 class Amendment(NamedTuple):
@@ -100,7 +127,9 @@ class Order:
         cum: lots filled.
         notional: sum over fills of ticks times lots.
         last_match: the number of the last trade applied, of venues whose trades are numbered.
-        exec_ids: of the trades applied, of the others.
+        exec_ids: of the trades, busts and corrections applied, of the others.
+        fills: the trades of those that stand, in the order they came.
+        standing: what such a venue made of the working order, one of STANDINGS; None of most.
         venue_order_id: what the venue calls the order, once it has said so.
         loosest: the furthest limit (ticks) that it had before the venue changed it, None of one that was never changed.
             Trades at it may still be told by a venue whose reports may overtake each other.
@@ -151,6 +180,8 @@ class Order:
     special: Special | None = None
     held: str | None = None
     came: bool = False
+    fills: tuple[Fill, ...] = ()
+    standing: str | None = None
     counted: str = field(default=PENDING_NEW, init=False)
     holding: Holding | None = field(default=None, init=False, repr=False, compare=False)
     open_lots: int = field(default=0, init=False, repr=False, compare=False)
@@ -164,7 +195,7 @@ class Order:
     @property
     def leaves(self) -> int:
         """Lots still open at the venue."""
-        return 0 if self.status in FINAL else self.quantity - self.cum
+        return 0 if self.status in CLOSED else self.quantity - self.cum
 
     @property
     def is_held(self) -> bool:
@@ -211,10 +242,13 @@ class Order:
     def accept(self, price: int = 0) -> Refusal | None:
         """The venue acknowledged the order, perhaps after it reported a trade or after a cancel was sent.
 
-        A market-to-limit order has got its `price` (ticks), 0 where it found none.
+        A market-to-limit order has got its `price` (ticks), 0 where it found none. A second one says that an order
+        that was suspended, stopped or done for the day works again.
         """
-        if self.acknowledged or self.status == REJECTED:
+        if self.status == REJECTED or (self.acknowledged and (self.standing is None or self.status in FINAL)):
             return self._unexpected("an acknowledgement")
+        if self.acknowledged:
+            self.standing = None
         self.acknowledged = True
         if price:
             self.price = price
@@ -245,23 +279,21 @@ class Order:
         if lots <= 0:
             return Refusal("bad_quantity", f"qty: a fill of order {self.order_id} must be above 0 lots, got {lots}")
         cum = self.cum + lots
-        if cum > self.quantity or self.status == REJECTED:
-            return Refusal(
-                "overfill",
-                f"qty: a fill of {lots} lots is beyond what order {self.order_id} ({self.status}) has left: "
-                f"{self.cum} of {self.quantity} lots are filled",
-            )
+        if cum > self.quantity + self.terms.max_overfill or self.status == REJECTED:
+            return self._overfill(f"a fill of {lots} lots")
         self.cum = cum
         self.notional += price * lots
         self.last_match = match_id
         if self.status not in FINAL:
-            if cum == self.quantity:
+            if self.standing is not None and self.standing != SUSPENDED:  # it was promised, or is late
+                self.standing = None
+            if cum >= self.quantity:
                 self.status = FILLED
             else:
                 self._work()
         return None
 
-    def fill_once(self, price: int, lots: int, exec_id: str) -> Refusal | None:
+    def fill_once(self, price: int, lots: int, exec_id: str, fee: int = 0, maker: bool = False) -> Refusal | None:
         """A trade by the id that a venue outside gave it: such ids have no order, and a venue may tell one again.
 
         Its reports may overtake each other: a trade at the limit before an amendment, or at the one that is asked for,
@@ -272,7 +304,67 @@ class Order:
         refusal = self.fill(price, lots, self.last_match + 1, self._furthest() if self.priced else price)
         if refusal is None:
             self.exec_ids = (*self.exec_ids, exec_id)
+            self.fills = (*self.fills, Fill(exec_id, price, lots, fee, exec_id, maker))
         return refusal
+
+    def traded(self, ref_exec_id: str) -> Fill | None:
+        """Return the trade that stands under an id, its own or its newest correction's."""
+        return next((fill for fill in self.fills if ref_exec_id in (fill.exec_id, fill.last_id)), None)
+
+    def bust(self, ref_exec_id: str, exec_id: str) -> Refusal | None:
+        """The venue took a trade back. A filled order works again; one that ended otherwise stays as it ended."""
+        fill = self.traded(ref_exec_id)
+        refusal = self._unchangeable(ref_exec_id, exec_id, fill)
+        if refusal is not None:
+            return refusal
+        assert fill is not None, "just looked"
+        self.fills = tuple(each for each in self.fills if each is not fill)
+        self._recount(-fill.lots, -fill.ticks * fill.lots, exec_id)
+        return None
+
+    def correct(self, ref_exec_id: str, exec_id: str, price: int, lots: int, fee: int = 0) -> Refusal | None:
+        """The venue changed a trade to `lots` at `price` ticks. Limits and what may be filled hold as for a trade."""
+        fill = self.traded(ref_exec_id)
+        refusal = self._unchangeable(ref_exec_id, exec_id, fill)
+        if refusal is not None:
+            return refusal
+        assert fill is not None, "just looked"
+        limit = self._furthest() if self.priced else price
+        if (price > limit) if self.side == "BUY" else (price < limit):
+            return self._beyond(price, limit)
+        if self.cum - fill.lots + lots > self.quantity + self.terms.max_overfill:
+            return self._overfill(f"a correction of {fill.lots} to {lots} lots")
+        changed = Fill(fill.exec_id, price, lots, fee, exec_id, fill.maker)
+        self.fills = tuple(changed if each is fill else each for each in self.fills)
+        self._recount(lots - fill.lots, price * lots - fill.ticks * fill.lots, exec_id)
+        return None
+
+    def _unchangeable(self, ref_exec_id: str, exec_id: str, fill: Fill | None) -> Refusal | None:
+        if exec_id in self.exec_ids:
+            return Refusal("repeated_trade", f"exec_id: order {self.order_id} has {exec_id} already")
+        if fill is None:
+            known = "was busted or corrected since" if ref_exec_id in self.exec_ids else "was never told"
+            return Refusal("unknown_execution", f"ref_exec_id: trade {ref_exec_id} of order {self.order_id} {known}")
+        return None
+
+    def _recount(self, lots: int, notional: int, exec_id: str) -> None:
+        """Add to what is filled, and let the status follow where the order can still trade, or could."""
+        self.exec_ids = (*self.exec_ids, exec_id)
+        self.cum += lots
+        self.notional += notional
+        if self.status in GONE:
+            return
+        if self.cum >= self.quantity:
+            self.status = FILLED
+        elif self.status == FILLED:
+            self._reopen()
+        else:
+            self._work()
+
+    def _reopen(self) -> None:
+        self.status = NEW
+        self.finished_ms = 0
+        self._work()
 
     def cancel(self, reason: int) -> Refusal | None:
         """The venue took the order off its book; `reason` is an fs_reason."""
@@ -295,21 +387,50 @@ class Order:
         if self.status in FINAL:
             return self._unexpected("a trigger")
         self.came = True
+        if self.standing is not None:
+            self.standing = None
+            self._work()
         return None
 
-    def restate(self, quantity: int, price: int | None = None) -> Refusal | None:
-        """The venue changed a working order's total quantity (lots), or its price (ticks), without being asked."""
+    def stand(self, standing: str) -> Refusal | None:
+        """The venue made one of STANDINGS of a working order. What is pending goes before it, and comes to it after."""
+        assert standing in STANDINGS
+        if self.status in FINAL or self.standing == standing:
+            return self._unexpected(f"{standing} of an order that is so, or ended,")
+        self.standing = standing
+        self._work()
+        return None
+
+    def calculate(self) -> Refusal | None:
+        """Commission and settlement are known of an order that trades no more today. A canceled one stays so."""
+        if self.status not in CLOSED or self.status in (REJECTED, CALCULATED):
+            return self._unexpected("a calculation")
+        if self.status in (FILLED, DONE_FOR_DAY):
+            self.status = CALCULATED
+        return None
+
+    def restate(self, quantity: int, price: int | None = None, renewed: bool = False) -> Refusal | None:
+        """The venue changed a working order's total quantity (lots), or its price (ticks), without being asked.
+
+        A total of what is filled fills the order. One that was done for the day works again when it is `renewed`.
+        """
         if self.status in FINAL:
             return self._unexpected("a restatement")
-        if quantity <= self.cum:
+        if quantity < self.cum or quantity <= 0:
             return Refusal(
                 "overfill",
-                f"qty: a restated total of {quantity} lots must be above the {self.cum} lots of order {self.order_id} "
-                "filled",
+                f"qty: a restated total of {quantity} lots must not be below the {self.cum} lots of order "
+                f"{self.order_id} filled",
             )
         self.quantity = quantity
         if price is not None:
             self._reprice(price)
+        if renewed and self.standing == DONE_FOR_DAY:
+            self.standing = None
+        if quantity == self.cum:
+            self.status = FILLED
+        else:
+            self._work()
         return None
 
     def expire(self) -> Refusal | None:
@@ -335,14 +456,18 @@ class Order:
         return None
 
     def replace(self, price: int, quantity: int) -> Refusal | None:
-        """The venue took the pending amendment. An order filled meanwhile reopens if its quantity went up."""
-        if self.amendment is None or self.status in (CANCELED, REJECTED, EXPIRED):
+        """The venue took the pending amendment. An order filled meanwhile reopens if its quantity went up.
+
+        A new total at or below what is filled is what is filled (FIX, order state change matrices C).
+        """
+        if self.amendment is None or self.status in GONE:
             return self._unexpected("a replacement")
-        if quantity < self.cum or quantity <= 0:
+        if quantity <= 0:
             return Refusal(
                 "overfill",
                 f"qty: a new total of {quantity} lots is below the {self.cum} lots of order {self.order_id} filled",
             )
+        quantity = max(quantity, self.cum)
         if self.amendment.stop is not None and self.special is not None:
             self.special = self.special._replace(stop=self.amendment.stop)
         self.amendment = None
@@ -351,9 +476,7 @@ class Order:
         if quantity == self.cum:
             self.status = FILLED
         else:
-            self.status = NEW
-            self.finished_ms = 0
-            self._work()
+            self._reopen()
         return None
 
     def refuse_replace(self) -> Refusal | None:
@@ -374,6 +497,15 @@ class Order:
         limits = [self.price, self.loosest, self.amendment and self.amendment.price]
         return (max if self.side == "BUY" else min)(each for each in limits if each is not None)
 
+    def _overfill(self, what: str) -> Refusal:
+        more = self.terms.max_overfill
+        bound = f", and {more} more are taken as the venue's truth" if more else ""
+        return Refusal(
+            "overfill",
+            f"qty: {what} is beyond what order {self.order_id} ({self.status}) has left: "
+            f"{self.cum} of {self.quantity} lots are filled{bound}",
+        )
+
     def _beyond(self, price: int, limit: int) -> Refusal:
         text = self.terms.price.text
         side = "above" if self.side == "BUY" else "below"
@@ -390,10 +522,12 @@ class Order:
             self.status = PENDING_CANCEL
         elif self.amendment is not None:
             self.status = PENDING_REPLACE
+        elif self.standing is not None:
+            self.status = self.standing
         elif self.cum:
             self.status = PARTIALLY_FILLED
         elif self.held is None:
-            self.status = NEW if self.acknowledged else PENDING_NEW
+            self.status = NEW if self.acknowledged or self.exec_ids else PENDING_NEW
         else:
             self.status = NEW if self.held == RELEASED else SUSPENDED
 
@@ -405,57 +539,3 @@ class Order:
             f"type: {what} makes no sense: order {self.order_id} is {self.status}, {acknowledged}, has {pending} "
             f"pending and {self.cum} of {self.quantity} lots filled",
         )
-
-
-class Remembered(NamedTuple):
-    """What stays of an order that left the state, or that validation refused: enough to tell its status."""
-
-    order_id: int
-    client_order_id: str
-    account: str
-    symbol: str
-    side: str
-    status: str
-    quantity: str
-    cum_qty: str
-    avg_px: str | None
-    received_ms: int
-    links: Links | None = None
-
-    def to_json(self) -> bytes:
-        """Return it as a JSON list, which ends with a list only where it has links: see `is_linked`."""
-        plain = self[:-1]
-        text = orjson.dumps([*plain] if self.links is None else [*plain, [*self.links]])
-        # A copy: what orjson returns keeps the kilobytes that it began with for as long as the bytes live.
-        return b"".join((text, b""))
-
-    @classmethod
-    def load(cls, data: bytes) -> Remembered:
-        """Return what `to_json` wrote of one."""
-        values = orjson.loads(data)
-        if len(values) == len(cls._fields):
-            values[-1] = Links(*values[-1])
-        return cls(*values)
-
-    @classmethod
-    def of(cls, order: Order) -> Remembered:
-        """Return what stays of a finished order."""
-        terms = order.terms
-        return cls(
-            order.order_id,
-            order.client_order_id,
-            order.account,
-            terms.symbol,
-            order.side,
-            order.status,
-            terms.lot.text(order.quantity),
-            terms.lot.text(order.cum),
-            terms.price.mean(order.notional, order.cum) if order.cum else None,
-            order.received_ms,
-            order.links,
-        )
-
-
-def is_linked(record: bytes) -> bool:
-    """Say whether the JSON of a `Remembered` has links, without reading it: there may be millions."""
-    return record.endswith(b"]]")

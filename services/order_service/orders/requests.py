@@ -40,7 +40,8 @@ from fillstream.services.order_service.orders.decode import (
 )
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal
-from fillstream.services.order_service.orders.order import FINAL, REJECTED, Amendment, Order, Remembered
+from fillstream.services.order_service.orders.order import FINAL, REJECTED, Amendment, Order
+from fillstream.services.order_service.orders.remembered import Remembered
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.rules.market import protection_price, value_price
 from fillstream.services.order_service.orders.special import (

@@ -16,6 +16,8 @@ states; or the state again. Never decides anything about what it carries, never 
     statuses, rejects, cancel_rejects, fills           counts
     numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
     holdings, held, marks                              what accounts hold; see `held`
+    awaited {sent, late}                               what venues have not answered; see `awaited`
+    busted [venue and id]                              trades taken back of orders that left, the oldest first
 
 There may be millions of orders. So live ones are columns, and rows of remembered ones are never decoded on the way: no
 text in JSON has a line's end in it, so that the lines of the document can be told apart without.
@@ -39,8 +41,9 @@ from fillstream.services.order_service.orders.columns import columns_of, dump_or
 from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.held import dump_held, load_held
-from fillstream.services.order_service.orders.order import Links, Order, Remembered, is_linked
+from fillstream.services.order_service.orders.order import Links, Order
 from fillstream.services.order_service.orders.overrides import Answered
+from fillstream.services.order_service.orders.remembered import Remembered, is_linked
 from fillstream.services.order_service.orders.state import QUOTES, Kept, State
 
 VERSION = 5
@@ -58,7 +61,9 @@ _NEEDED: Final = (
     "moved",
     "daily",
 )
-_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked", "numbered", "holdings", "held", "marks")
+_SINCE_0_2: Final = (
+    "overrides", "controls", "remembered_linked", "numbered", "holdings", "held", "marks", "busted", "awaited",
+)  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
@@ -98,6 +103,10 @@ def dump(state: State) -> bytes:
     }
     if linked:
         document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": _lines(linked)}
+    if state.busted:
+        document["busted"] = [*state.busted]
+    if (awaited := state.awaited.dump()) is not None:
+        document["awaited"] = awaited
     if state.numbered:
         document["numbered"] = state.numbered
     if state.overrides:
@@ -159,6 +168,10 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     state.overrides = document.get("overrides", {})
     state.numbered = document.get("numbered", {})
+    state.awaited.timeout_ms = state.config.execution_timeout_ms
+    if "awaited" in document:
+        state.awaited.load(document["awaited"])
+    state.busted = dict.fromkeys(document.get("busted", ()))
     if "controls" in document:
         state.controls = _load_controls(document["controls"])
     load_held(document, state)

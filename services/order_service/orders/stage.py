@@ -48,10 +48,19 @@ FAMILIES: tuple[Family, ...] = (
     Family("cancel_rejects", "Cancels and amendments rejected, by reason.", "reason", True),
     Family("fills", "Fills, by liquidity.", "liquidity", True),
     Family("fills_refused", "Fills that a venue told and that are not believed, by reason.", "reason", True),
+    Family(
+        "overfills", "Fills beyond an order's quantity that were taken as the venue's truth, by venue.", "venue", True
+    ),
+    Family("trade_changes", "Trades that venues took back or corrected.", "change", True),
+    Family(
+        "unanswered_requests", "Requests that a venue has not answered in execution_timeout_ms, by kind.", "request"
+    ),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
 
-_NONE_REFUSED = dict.fromkeys(("beyond_limit", "out_of_sequence", "overfill", "repeated_trade", "unknown_order"), 0)
+_NONE_REFUSED = dict.fromkeys(
+    ("beyond_limit", "out_of_sequence", "overfill", "repeated_trade", "unknown_execution", "unknown_order"), 0
+)
 """Shown from the start: an alarm sees a first one only where there was a 0 before."""
 
 
@@ -81,7 +90,7 @@ class OrdersStage:
         self._state = state
         state.ended_ms = self.latencies_ms.ended
         self._journal = Journal(self._events, state)
-        self._commands = Commands(self.partition)
+        self._commands = Commands(self.partition, self._journal, state.awaited)
         self._desk = Desk(state, self._journal, self._commands)
         self._requests = Requests(state, self._journal, self._commands, self._desk, self._topology, self.partition)
         self._due = Due(state, self._journal, self._commands, self._desk)
@@ -200,6 +209,9 @@ class OrdersStage:
             "cancel_rejects": state.cancel_rejects,
             "fills": state.fills,
             "fills_refused": {**_NONE_REFUSED, **state.fills_refused},
+            "overfills": {**dict.fromkeys(state.venues, 0), **state.overfills},
+            "trade_changes": state.trade_changes,
+            "unanswered_requests": state.awaited.unanswered(),
             "quote_timestamp_seconds": {
                 state.symbols[number] if venue == SIM else f"{state.symbols[number]} at {venue}": quote.at_ms // 1000
                 for venue, quotes in state.quotes.items()

@@ -18,15 +18,19 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
 from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
+from fillstream.services.order_service.orders.awaited import Awaited
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
 from fillstream.services.order_service.orders.holdings import Holdings
-from fillstream.services.order_service.orders.order import FINAL, FOR_PRICE, Order, Remembered
+from fillstream.services.order_service.orders.order import FINAL, FOR_PRICE, Order
 from fillstream.services.order_service.orders.overrides import Answered, Overrides, check_overrides, with_overrides
+from fillstream.services.order_service.orders.remembered import Remembered
 from fillstream.services.order_service.orders.triggers import Triggers
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
+MAX_BUSTED = 100_000
+"""So many ids of trades that were taken back are remembered beyond their orders; the oldest go first."""
 SWEEP_AT_ONCE = 1_000
 """At most so many records leave the state at one entry; the others soon after."""
 QUOTES_EVERY_MS = 250
@@ -60,12 +64,17 @@ class State:
         controls: by control_id, in the order they came; see `controls`.
         moved: venues and symbols whose quote changed since it was last told, in the order they first did.
         timers: what is to be done at a time; nothing of a plain order.
+        awaited: what venues have not answered, where there is a timeout.
         triggers: orders that wait in the desk for a price; it follows from the orders, and is in no snapshot.
         statuses: orders that are in a working status now, and that ever reached a final one.
         rejects, cancel_rejects: by reason.
         fills: by liquidity.
         fills_refused: fills that a venue told and that changed nothing, by reason. In no snapshot: what is not believed
             is no part of the state.
+        overfills: fills beyond an order's quantity, by venue; trade_changes: busts and corrections. In no snapshot,
+            likewise: they are there for alarms, and the journal has them.
+        busted: trades that were taken back, and the reports that did so, of orders that have left the state: venue and
+            id, the oldest first. An order that has not left knows its own.
         ended_ms: how long orders took from their signals until they were done; see `Latencies`.
         numbered: of each book's last fill, by the stream of its commands: twice the trade's number, and 1 more of a
             taker. It only goes up.
@@ -94,6 +103,7 @@ class State:
         self.moved: dict[tuple[str, str], None] = {}
         self.timers = Timers()
         self.triggers = Triggers()
+        self.awaited = Awaited(self)
         self.overrides: dict[str, Overrides] = {}
         self.controls: dict[str, Answered] = {}
         self.daily: dict[str, tuple[int, int]] = {}
@@ -102,6 +112,9 @@ class State:
         self.cancel_rejects: dict[str, int] = {}
         self.fills: dict[str, int] = {"MAKER": 0, "TAKER": 0}
         self.fills_refused: dict[str, int] = {}
+        self.overfills: dict[str, int] = {}
+        self.trade_changes = {"busted": 0, "corrected": 0}
+        self.busted: dict[str, None] = {}
         self.numbered: dict[str, int] = {}
         self.ended_ms: list[int] = []
         self.holdings = Holdings()
@@ -135,6 +148,7 @@ class State:
         ]
         self.config = config
         self.configured = True
+        self.awaited.configure(config.execution_timeout_ms)
         for name in venues:
             self.define_venue(name, config.venues[name])
         for symbol in symbols:
@@ -351,6 +365,11 @@ class State:
         record = self.orders.get(order_id)
         return Remembered.load(record) if isinstance(record, bytes) else record
 
+    def remembers(self, order_id: int) -> Remembered | None:
+        """Return what is remembered of an order that left the state, None where nothing is."""
+        record = self.orders.get(order_id)
+        return Remembered.load(record) if isinstance(record, bytes) else None
+
     def find_client(self, account: str, client_order_id: str) -> Order | Remembered | None:
         """Return the order that an account gave this id."""
         order_id = self.clients.get(account, {}).get(client_order_id)
@@ -382,6 +401,24 @@ class State:
     def refuse_fill(self, reason: str) -> None:
         """Count a fill that a venue told and nobody believes."""
         self.fills_refused[reason] = self.fills_refused.get(reason, 0) + 1
+
+    def was_forgotten(self, order_id: int) -> bool:
+        """Say whether an order id was given out here and is remembered no more."""
+        first, last = (order_id_of(self._partition, number) for number in (1, self.forgotten))
+        return first <= order_id <= last and order_id not in self.orders
+
+    def replace_remembered(self, before: Remembered, after: Remembered) -> None:
+        """Remember an order otherwise than before."""
+        self.orders[after.order_id] = after.to_json()
+        self.statuses[before.status] -= 1
+        self.statuses[after.status] = self.statuses.get(after.status, 0) + 1
+
+    def took_back(self, venue: str, *ids: str) -> None:
+        """Remember ids of a venue's trades and reports that must not change an order once more that left the state."""
+        for each in ids:
+            self.busted[f"{venue} {each}"] = None
+        while len(self.busted) > MAX_BUSTED:
+            del self.busted[next(iter(self.busted))]
 
     # ------------------------------------------------------------------- time
 
@@ -415,6 +452,9 @@ class State:
     def _retire(self, order: Order) -> None:
         if order.expiry_ms:
             self.timers.cancel(order.order_id, EXPIRY)
+        if len(order.exec_ids) != len(order.fills):
+            stand = {fill.exec_id for fill in order.fills}
+            self.took_back(order.venue, *(each for each in order.exec_ids if each not in stand))
         if order.order_id <= order_id_of(self._partition, self.forgotten):
             self._drop(order.order_id, order.account, order.client_order_id)
         else:

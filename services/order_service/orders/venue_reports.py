@@ -7,17 +7,32 @@ report that keeps the quantity rules of `order`; never trusts one about an order
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
-from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason, RestatementReason
 from fillstream.libs.common.messages.venue import ExecType, VenueReport
 from fillstream.libs.common.runtime.stage import Latencies
-from fillstream.libs.common.values.money import FEE_DECIMALS, Scale, canonical, units_of
+from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.journal import Journal
-from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
+from fillstream.services.order_service.orders.order import (
+    DONE_FOR_DAY,
+    FINAL,
+    STOPPED,
+    SUSPENDED,
+    Order,
+    Refusal,
+)
+from fillstream.services.order_service.orders.remembered import Remembered
+from fillstream.services.order_service.orders.said import (
+    beside,
+    canceled_because,
+    fee_of,
+    restated_because,
+    units_of_report,
+    words,
+)
 from fillstream.services.order_service.orders.state import State
+from fillstream.services.order_service.orders.trade_changes import CHANGES, TradeChanges
 
 
 class VenueReports:
@@ -29,12 +44,13 @@ class VenueReports:
         latencies_ms: how long it took from signal to acknowledgement and to the first fill is appended.
     """
 
-    __slots__ = ("_handlers", "_journal", "_latencies_ms", "_state")
+    __slots__ = ("_changes", "_handlers", "_journal", "_latencies_ms", "_state")
 
     def __init__(self, state: State, journal: Journal, latencies_ms: Latencies) -> None:
         self._state = state
         self._journal = journal
         self._latencies_ms = latencies_ms
+        self._changes = TradeChanges(state, journal)
         self._handlers: dict[ExecType, Callable[[Order, VenueReport], Refusal | None]] = {
             ExecType.NEW: self._accepted,
             ExecType.REJECTED: self._rejected,
@@ -44,6 +60,12 @@ class VenueReports:
             ExecType.EXPIRED: self._expired,
             ExecType.RESTATED: self._restated,
             ExecType.TRIGGERED: self._triggered,
+            ExecType.STOPPED: self._stopped,
+            ExecType.SUSPENDED: self._suspended,
+            ExecType.DONE_FOR_DAY: self._done_for_day,
+            ExecType.CALCULATED: self._calculated,
+            ExecType.TRADE_CANCEL: self._changes.busted,
+            ExecType.TRADE_CORRECT: self._changes.corrected,
             ExecType.CANCEL_REJECTED: self._cancel_rejected,
             ExecType.REPLACE_REJECTED: self._replace_rejected,
         }
@@ -57,15 +79,24 @@ class VenueReports:
         try:
             self._apply(report)
         except BadEntry as bad:
-            if report.exec_type is ExecType.TRADE:
+            if report.exec_type is ExecType.TRADE or report.exec_type in CHANGES:
                 self._state.refuse_fill(bad.reason)
             raise
+
+    def _late(self, report: VenueReport, record: Remembered | None) -> None:
+        self._journal.said = beside(report.venue_order_id, report)
+        try:
+            self._changes.late(report, record)
+        finally:
+            self._journal.said = None
 
     def _apply(self, report: VenueReport) -> None:
         order = self._state.orders.get(int(report.order_id))
         if type(order) is not Order:
+            if report.exec_type in CHANGES:
+                return self._late(report, self._state.remembers(int(report.order_id)))
             known = "left the state" if order is not None else "was never given out here, or is forgotten"
-            raise BadEntry("unknown_order", f"order_id: order {report.order_id} {known}; {_words(report)}")
+            raise BadEntry("unknown_order", f"order_id: order {report.order_id} {known}; {words(report)}")
         if report.venue != order.venue:
             text = f"venue: order {report.order_id} is at {order.venue}, the report is of {report.venue}"
             raise BadEntry("wrong_venue", text)
@@ -77,7 +108,7 @@ class VenueReports:
         journal, known_as = self._journal, order.venue_order_id
         if report.venue_order_id is not None:
             order.venue_order_id = report.venue_order_id
-        journal.said = _said(order, report)
+        journal.said = beside(order.venue_order_id, report)
         try:
             refusal = self._handlers[report.exec_type](order, report)
         finally:
@@ -85,6 +116,7 @@ class VenueReports:
         if refusal is not None:
             order.venue_order_id = known_as
             raise BadEntry(refusal.reason, refusal.text)
+        return None
 
     # ------------------------------------------------------------ what it does
 
@@ -98,22 +130,20 @@ class VenueReports:
     def _rejected(self, order: Order, report: VenueReport) -> Refusal | None:
         refusal = order.reject()
         if refusal is None:
-            self._journal.rejected(order, RejectReason.VENUE_OTHER, f"the venue refused the order: {_words(report)}")
+            self._journal.rejected(order, RejectReason.VENUE_OTHER, f"the venue refused the order: {words(report)}")
         return refusal
 
     def _traded(self, order: Order, report: VenueReport) -> Refusal | None:
         assert report.last_qty is not None and report.last_px is not None and report.exec_id is not None, "validated"
-        lots = _units("last_qty", order.terms.lot, report.last_qty)
-        ticks = _units("last_px", order.terms.price, report.last_px)
-        fee = _fee_of(order, report, abs(ticks * lots))
-        refusal = order.fill_once(ticks, lots, report.exec_id)
+        lots = units_of_report("last_qty", order.terms.lot, report.last_qty)
+        ticks = units_of_report("last_px", order.terms.price, report.last_px)
+        fee, said = fee_of(order.terms, report, abs(ticks * lots), report.liquidity == "MAKER")
+        refusal = order.fill_once(ticks, lots, report.exec_id, fee, report.liquidity == "MAKER")
         if refusal is None:
             if report.commission is not None:
-                assert self._journal.said is not None, "take() has begun it"
-                self._journal.said["commission"] = canonical(report.commission)
-                self._journal.said["comm_currency"] = report.comm_currency
+                self._say_commission(report)
             self._journal.filled(
-                order, ticks, lots, f"{report.venue}-{report.exec_id}", report.liquidity == "MAKER", *fee
+                order, ticks, lots, f"{report.venue}-{report.exec_id}", report.liquidity == "MAKER", fee, said
             )
             if report.liquidity != "MAKER" and order.cum == lots and order.loosest is None:
                 self._latencies_ms.first_filled.append(self._journal.ms - order.signal_time)
@@ -130,15 +160,15 @@ class VenueReports:
         if refusal is None and asked:
             self._journal.canceled(order, CancelReason.REQUESTED, "canceled as requested")
         elif refusal is None:
-            self._journal.canceled(order, CancelReason.VENUE_OTHER, f"canceled by the venue: {_words(report)}")
+            self._journal.canceled(order, canceled_because(report), f"canceled by the venue: {words(report)}")
         return refusal
 
     def _replaced(self, order: Order, report: VenueReport) -> Refusal | None:
         assert report.quantity is not None, "validated"
-        lots = _units("quantity", order.terms.lot, report.quantity)
+        lots = units_of_report("quantity", order.terms.lot, report.quantity)
         price = order.amendment.price if order.amendment is not None else order.price
         if report.price is not None:
-            price = _units("price", order.terms.price, report.price)
+            price = units_of_report("price", order.terms.price, report.price)
         refusal = order.replace(price, lots)
         if refusal is None:
             self._journal.replaced(order)
@@ -152,19 +182,54 @@ class VenueReports:
 
     def _restated(self, order: Order, report: VenueReport) -> Refusal | None:
         assert report.quantity is not None, "validated"
-        lots = _units("quantity", order.terms.lot, report.quantity)
-        price = None if report.price is None else _units("price", order.terms.price, report.price)
-        refusal = order.restate(lots, price)
+        lots = units_of_report("quantity", order.terms.lot, report.quantity)
+        price = None if report.price is None else units_of_report("price", order.terms.price, report.price)
+        reason = restated_because(report)
+        refusal = order.restate(lots, price, reason is RestatementReason.GT_RENEWAL)
         if refusal is None:
-            self._journal.restated(order, RestatementReason.VENUE_OTHER, f"restated by the venue: {_words(report)}")
+            self._journal.restated(order, reason, f"restated by the venue: {words(report)}")
         return refusal
 
     def _triggered(self, order: Order, report: VenueReport) -> Refusal | None:
-        price = None if report.price is None else _units("price", order.terms.price, report.price)
+        price = None if report.price is None else units_of_report("price", order.terms.price, report.price)
         refusal = order.trigger()
         if refusal is None:
             self._journal.triggered(order, price)
         return refusal
+
+    def _stopped(self, order: Order, report: VenueReport) -> Refusal | None:
+        terms = order.terms
+        lots = None if report.last_qty is None else units_of_report("last_qty", terms.lot, report.last_qty)
+        price = None if report.last_px is None else units_of_report("last_px", terms.price, report.last_px)
+        refusal = order.stand(STOPPED)
+        if refusal is None:
+            self._journal.stopped(order, f"stopped by the venue: {words(report)}", lots, price)
+        return refusal
+
+    def _suspended(self, order: Order, report: VenueReport) -> Refusal | None:
+        refusal = order.stand(SUSPENDED)
+        if refusal is None:
+            self._journal.suspended_by_venue(order, f"suspended by the venue: {words(report)}")
+        return refusal
+
+    def _done_for_day(self, order: Order, report: VenueReport) -> Refusal | None:
+        refusal = order.stand(DONE_FOR_DAY)
+        if refusal is None:
+            self._journal.done_for_day(order, f"done for the day by the venue: {words(report)}")
+        return refusal
+
+    def _calculated(self, order: Order, report: VenueReport) -> Refusal | None:
+        refusal = order.calculate()
+        if refusal is None:
+            if report.commission is not None:
+                self._say_commission(report)
+            self._journal.calculated(order, f"calculated by the venue: {words(report)}")
+        return refusal
+
+    def _say_commission(self, report: VenueReport) -> None:
+        assert self._journal.said is not None and report.commission is not None, "take() has begun it"
+        self._journal.said["commission"] = canonical(report.commission)
+        self._journal.said["comm_currency"] = report.comm_currency
 
     def _cancel_rejected(self, order: Order, report: VenueReport) -> Refusal | None:
         signal_id = order.cancel_signal
@@ -183,56 +248,8 @@ class VenueReports:
         return refusal
 
 
-def _said(order: Order, report: VenueReport) -> dict[str, Any]:
-    """Return what the venue says beside what happened, as the events of orders have it."""
-    said: dict[str, Any] = {}
-    if order.venue_order_id is not None:
-        said["venue_order_id"] = order.venue_order_id
-    if report.venue_time is not None:
-        said["venue_time"] = report.venue_time
-    if report.text is not None:
-        said["venue_text"] = report.text
-    return said
-
-
-def _words(report: VenueReport) -> str:
-    """Return the venue's words for a sentence; its number for a restatement where it has none."""
-    if report.text:
-        return f"it says {report.text!a}"
-    if report.restatement_reason is not None:
-        return f"it says ExecRestatementReason {report.restatement_reason}"
-    return "it does not say why"
-
-
 def _why_refused(order: Order, report: VenueReport) -> tuple[CancelRejectReason, str]:
     if order.status in FINAL:
         text = f"order_id: order {order.order_id} was {order.status} before the request reached the venue"
         return CancelRejectReason.TOO_LATE, text
-    return CancelRejectReason.VENUE_OTHER, f"the venue refused the request: {_words(report)}"
-
-
-def _fee_of(order: Order, report: VenueReport, units: int) -> tuple[int, str | None]:
-    """Return a trade's fee in 10**-FEE_DECIMALS of the instrument's currency, and as it was said if it was.
-
-    It is the venue's commission, else what the desk's terms say.
-
-    A commission in another currency is told by itself, and the fee is 0.
-    """
-    terms = order.terms
-    if report.commission is None:
-        return (terms.maker_fee if report.liquidity == "MAKER" else terms.taker_fee).scaled(units), None
-    if report.comm_currency != terms.currency:
-        return 0, "0"
-    said = canonical(report.commission)
-    fee = units_of(said, FEE_DECIMALS)
-    if fee is None:
-        decimals = len(said.partition(".")[2])
-        raise BadEntry("bad_value", f"commission: {said} has {decimals} decimals, at most {FEE_DECIMALS}")
-    return fee, said
-
-
-def _units(name: str, grid: Scale, number: Decimal) -> int:
-    units = grid.units(canonical(number))
-    if units is None:
-        raise BadEntry("off_grid", f"{name}: {canonical(number)} is not a multiple of {grid.step}")
-    return units
+    return CancelRejectReason.VENUE_OTHER, f"the venue refused the request: {words(report)}"

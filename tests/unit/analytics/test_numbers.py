@@ -159,7 +159,7 @@ def test_every_number_of_a_contract_is_of_one_kind() -> None:
     amounts = {column.name for table in TABLES for column in table.columns if column.number is Number.AMOUNT}
     assert amounts == {
         "confidence", "probability_down", "probability_up",
-        "fee", "commission", "fees", "cash", "realized_pnl", "unrealized_pnl", "max_order_value",
+        "fee", "old_fee", "commission", "fees", "cash", "realized_pnl", "unrealized_pnl", "max_order_value",
         "min_order_size", "max_slippage_bps", "notional", "risk_amount", "equity_percent", "risk_percent",
         "max_daily_loss", "max_gross_exposure", "max_net_exposure", "max_sector_exposure", "max_symbol_exposure",
     }  # fmt: skip

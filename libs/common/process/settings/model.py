@@ -378,7 +378,7 @@ class OrderParams(_AccountParams):
     time_in_force: PlainTimeInForce = DEFAULT_TIME_IN_FORCE
     retry_attempts: Annotated[Whole, Field(ge=0, le=1000), NO_EFFECT] = 3
     retry_delay_ms: Annotated[Milliseconds, NO_EFFECT] = 100
-    execution_timeout_ms: Annotated[Milliseconds, NO_EFFECT] = 5000
+    execution_timeout_ms: Milliseconds = 5000
     rate_limit_orders: Annotated[Whole, Field(ge=1, le=1_000_000_000), NO_EFFECT] = 10
     rate_limit_window_ms: Annotated[Milliseconds, Field(ge=1), NO_EFFECT] = 1000
     track_execution_metrics: Annotated[bool, NO_EFFECT] = True

@@ -59,7 +59,7 @@ def test_the_marked_are_those_of_the_documents_that_wait_for_their_part() -> Non
         "database.project", "database.dataset", "messaging.project",
         "execution.direct.exchanges",
         "execution.quantconnect.api_key", "execution.quantconnect.project_id",
-        "order_params.retry_attempts", "order_params.retry_delay_ms", "order_params.execution_timeout_ms",
+        "order_params.retry_attempts", "order_params.retry_delay_ms",
         "order_params.rate_limit_orders", "order_params.rate_limit_window_ms", "order_params.track_execution_metrics",
     }  # fmt: skip
     assert not any(KEYS.get(f"account_limits.{name}") for name in AccountTerms.model_fields)

@@ -9,7 +9,8 @@ import pytest
 
 from fillstream.libs.common.messages.signals import LINKS
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.services.order_service.orders.order import Links, Remembered, is_linked
+from fillstream.services.order_service.orders.order import Links
+from fillstream.services.order_service.orders.remembered import Remembered, is_linked
 from fillstream.services.order_service.orders.snapshot import load
 from tests.support.orders import CONFIG, OrdersDesk, new_order
 

@@ -179,11 +179,11 @@ def test_the_venue_cancels_an_order_amended_below_what_is_filled() -> None:
     assert (made.status, made.amendment) == ("Canceled", None)
 
 
-def test_an_amendment_below_what_is_filled_breaks_the_quantity_rules() -> None:
+def test_an_amendment_below_what_is_filled_is_one_to_what_is_filled() -> None:
     made = order(filled=40)
     made.request_replace(Amendment("r1", 41, 18500))
-    assert refusal_of(made.replace(18500, 39)) == "overfill"
-    assert made.status == "PendingReplace"
+    assert made.replace(18500, 39) is None
+    assert (made.status, made.quantity, made.leaves) == ("Filled", 40, 0)
 
 
 def test_a_refused_amendment_leaves_the_old_parameters() -> None:

@@ -189,7 +189,9 @@ def test_a_snapshot_is_the_whole_state(desk: OrdersDesk) -> None:
     assert twin.snapshot() == desk.stage.snapshot()
     assert twin.gauges() == {k: {n: c for n, c in v.items() if c} for k, v in desk.stage.gauges().items()} | {
         "fills": {"MAKER": 0, "TAKER": 2},
-        "fills_refused": twin.gauges()["fills_refused"],
+        **{
+            each: twin.gauges()[each] for each in ("fills_refused", "overfills", "trade_changes", "unanswered_requests")
+        },
     }
     assert twin.configuration() is None
     desk.stage, desk.out = twin, Outputs(twin.name, twin.inbox, desk.out.digest)

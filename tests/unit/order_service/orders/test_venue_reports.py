@@ -113,15 +113,16 @@ def test_expiry_trigger_and_restatement(desk: OrdersDesk) -> None:
     desk.one(said("New"))
     assert desk.one(said("Triggered", price="185.00"))["type"] == "OrderTriggered"
     event = desk.one(said("Restated", quantity="80", restatement_reason=5))
-    assert (event["type"], event["quantity"], event["reason"]) == ("OrderRestated", "80", "venue_other")
+    assert (event["type"], event["quantity"], event["reason"]) == ("OrderRestated", "80", "partial_decline")
     assert event["text"] == "restated by the venue: it says ExecRestatementReason 5"
     assert desk.one(said("Expired"))["ord_status"] == "Expired"
 
 
 @pytest.mark.parametrize("exec_type", ExecType)
 def test_every_kind_of_report_is_taken_or_refused_by_the_orders_rules(desk: OrdersDesk, exec_type: ExecType) -> None:
-    desk.fold(said(exec_type, exec_id="1", last_qty="1", last_px="1", quantity="100"))
-    assert all(orjson.loads(each[b"data"])["reason"] == "unexpected_report" for each in desk.dead)
+    desk.fold(said(exec_type, exec_id="1", last_qty="1", last_px="1", quantity="100", ref_exec_id="0"))
+    refused = "unknown_execution" if exec_type in ("TradeCancel", "TradeCorrect") else "unexpected_report"
+    assert all(orjson.loads(each[b"data"])["reason"] == refused for each in desk.dead)
 
 
 @pytest.mark.parametrize(
