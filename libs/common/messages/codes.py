@@ -109,6 +109,14 @@ DEFAULT_TIME_IN_FORCE = TimeInForce.GTC
 """Of a signal without time_in_force, where the settings name none."""
 
 
+class AccountType(StrEnum):
+    """What an account's orders are paid with."""
+
+    NONE = "none"
+    CASH = "cash"
+    MARGIN = "margin"
+
+
 class OrdStatus(StrEnum):
     """FIX 39, by name."""
 
@@ -178,6 +186,29 @@ class RejectReason(Reason):
     MIN_ORDER_SIZE = "min_order_size", 13, "the order's value is below the account's min_order_size"
     MAX_ORDER_VALUE = "max_order_value", 3, "the order's value is above the account's max_order_value"
     MAX_DAILY_ORDERS = "max_daily_orders", 3, "the account had its max_daily_orders accepted today"
+    MAX_ORDER_QUANTITY = "max_order_quantity", 3, "the quantity is above the instrument's max_order_quantity"
+    MIN_ORDER_QUANTITY = "min_order_quantity", 13, "the quantity is below the instrument's min_order_quantity"
+    INSTRUMENT_HALTED = "instrument_halted", 2, "the desk takes no orders in the instrument for now"
+    RESTRICTED_SYMBOL = "restricted_symbol", 0, "the account may not trade the instrument"
+    REDUCE_ONLY_SYMBOL = "reduce_only_symbol", 0, "the account may only reduce what it holds of the instrument"
+    SHORT_NOT_ALLOWED = "short_not_allowed", 0, "the account would sell more than it holds, and may not"
+    SELF_CROSS = "self_cross", 99, "the order would trade with a resting one of its own account"
+    POSITION_UNKNOWN = (
+        "position_unknown",
+        99,
+        "a limit needs the account's positions, unknown since an upgrade",
+    )
+    MAX_POSITION = "max_position", 3, "the position could pass the account's max_position"
+    MAX_OPEN_ORDERS = "max_open_orders", 3, "the account has its max_open_orders at work"
+    NO_FX_RATE = "no_fx_rate", 99, "a limit in the account's currency needs a rate that is not there, or is too old"
+    MAX_SYMBOL_EXPOSURE = "max_symbol_exposure", 3, "the exposure could pass the account's max_symbol_exposure"
+    MAX_SECTOR_EXPOSURE = "max_sector_exposure", 3, "the exposure could pass the account's max_sector_exposure"
+    MAX_GROSS_EXPOSURE = "max_gross_exposure", 3, "the exposure could pass the account's max_gross_exposure"
+    MAX_NET_EXPOSURE = "max_net_exposure", 3, "the exposure could pass the account's max_net_exposure"
+    MAX_DAILY_LOSS = "max_daily_loss", 3, "the account has lost its max_daily_loss today, and this does not only reduce"
+    BUYING_POWER = "buying_power", 3, "the account has not the cash, the holdings or the margin for the order"
+    DUPLICATE_ORDER = "duplicate_order", 6, "the account sent the same order within its duplicate_window_ms"
+    MAX_ORDERS_PER_WINDOW = "max_orders_per_window", 3, "the account had its max_orders_per_window in order_window_ms"
     VENUE_CAPACITY = "venue_capacity", 0, "the venue has no room for another order"
     VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this order"
     VENUE_BANDS = "venue_bands", 3, "the price is outside the venue's bands for the instrument"

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Id, Message, Name, type_of
-from fillstream.libs.common.messages.reference import FIXED, AccountFields, ReferenceData, said_of, written
+from fillstream.libs.common.messages.reference import FIXED, AccountFields, ReferenceData, own_type, said_of, written
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.values.naming import shorten
 from fillstream.libs.common.values.versions import Unreadable
@@ -38,8 +38,7 @@ MOST_CAUSES = 5
 def _limit(name: str) -> Any:
     """Return an account's term as one that may be left out: with its own type, bounds and meaning."""
     field = AccountFields.model_fields[name]
-    own: Any = Annotated
-    return own[(field.annotation, *field.metadata)], Field(default=None, description=field.description)
+    return own_type(field), Field(default=None, description=field.description)
 
 
 def _is_limit(name: str) -> str:

@@ -18,9 +18,11 @@ from typing import Annotated, Any, Protocol, Self
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
 from fillstream.libs.common.messages.base import Name, exact_number
+from fillstream.libs.common.messages.codes import AccountType
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 
@@ -30,13 +32,20 @@ MAX_DAILY_ORDERS = 1_000_000_000
 BPS = 10_000
 """Basis points in the whole."""
 DAY_MS = 86_400_000
+MINUTES_A_DAY = 1_440
 MAX_MS = 3650 * DAY_MS
 """Ten years: the longest that anything here may take (milliseconds)."""
 
-FIXED, UNIT, FIX, SECTION = "fixed", "unit", "fix", "section"
+FIXED, UNIT, FIX, SECTION, RARE = "fixed", "unit", "fix", "section", "rare"
 """Keys of what a field says about itself beside its bounds; see `about`."""
 VALUE, QUANTITY = "value in the instrument's currency", "quantity"
 """Units of limits that are compiled for each instrument: `max_…` is at most so much, `min_…` at least."""
+ACCOUNT_VALUE = "value in the account's currency"
+"""Unit of limits over several instruments."""
+MAX_WINDOW_MS = 3_600_000
+"""An hour: the longest window in which an account's orders are compared or counted (milliseconds)."""
+MAX_ORDERS = 1_000_000
+"""The most that a limit of orders in a window, or open at a time, may be."""
 
 
 def written_number(value: Any) -> Any:
@@ -60,6 +69,7 @@ def about(
     fix: str = "",
     fixed: bool = False,
     section: str = "",
+    rare: bool = False,
     **bounds: Any,
 ) -> Any:
     """Return what a field says about itself.
@@ -70,9 +80,10 @@ def about(
         fix: FIX's number and name for it, where there is one.
         fixed: whether ticks and lots in books, orders and positions were counted in it, so that it may not change.
         section: of the configuration file, where the default of an account that sets none stands.
+        rare: whether it is said where it is set, and left out where it has its default: most have none.
         bounds: `gt`, `ge`, `le`: what its value is above, at least, at most.
     """
-    said: dict[str, JsonValue] = {UNIT: unit, FIX: fix, FIXED: fixed, SECTION: section}
+    said: dict[str, JsonValue] = {UNIT: unit, FIX: fix, FIXED: fixed, SECTION: section, RARE: rare}
     said = {key: value for key, value in said.items() if value}
     return Field(description=text, json_schema_extra=said, **bounds)
 
@@ -82,10 +93,25 @@ def amount(text: str, **more: Any) -> Any:
     return about(text, max_digits=MAX_DIGITS, allow_inf_nan=False, **more)
 
 
+def own_type(field: FieldInfo) -> Any:
+    """Return a field's type with the bounds it has."""
+    own: Any = Annotated
+    return own[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+
+
 def said_of(model: type[BaseModel], name: str, key: str) -> Any:
-    """Return what a field says about itself under FIXED, UNIT, FIX or SECTION; None when it says nothing."""
+    """Return what a field says about itself under FIXED, UNIT, FIX, SECTION or RARE; None when it says nothing."""
     extra = model.model_fields[name].json_schema_extra
     return extra.get(key) if isinstance(extra, dict) else None
+
+
+def _symbols(value: Any) -> Any:
+    """Return a list of names, or text with commas between, sorted: equal lists are equal terms."""
+    if isinstance(value, str):
+        value = [name for name in value.split(",") if name]
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return tuple(sorted(set(value)))
+    return value
 
 
 class ReferenceData(BaseModel):
@@ -107,13 +133,33 @@ class ReferenceData(BaseModel):
         """
         return cls.model_validate({name: fields[name] for name in cls.model_fields if name in fields})
 
+    @classmethod
+    def rare(cls) -> Mapping[str, Any]:
+        """Return the defaults of the fields that are left out where they have them."""
+        found = _RARE.get(cls)
+        if found is None:
+            found = {name: field.default for name, field in cls.model_fields.items() if said_of(cls, name, RARE)}
+            _RARE[cls] = found
+        return found
+
     def values(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {name: written(getattr(self, name)) for name in type(self).model_fields}
+        """Return the fields as JSON has them, without the rare ones that have their default."""
+        rare, nothing = self.rare(), object()
+        said = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: written(value) for name, value in said.items() if value != rare.get(name, nothing)}
+
+
+_RARE: dict[type[ReferenceData], Mapping[str, Any]] = {}
+"""What `ReferenceData.rare` found: a configuration may have ten thousand accounts."""
 
 
 VenueName = Annotated[str, StringConstraints(pattern=f"^{VENUE_NAME.pattern}$")]
 Bps = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=-BPS, le=BPS), WRITTEN]
+Positive = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0), WRITTEN]
+Orders = Annotated[int, Field(ge=1, le=MAX_ORDERS), WRITTEN]
+MAX_SYMBOLS = 10_000
+Symbols = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
+"""Names of instruments, sorted, each once; in text with commas between."""
 
 
 def _own_venue(of: str, otherwise: str, fix: str) -> Any:
@@ -178,6 +224,22 @@ class InstrumentFields(InstrumentUnits):
     negative_prices: Annotated[
         bool, about("whether quotes, orders and trades at 0 and below are prices, as of spreads and power, or mistakes")
     ] = False
+    max_order_quantity: Annotated[
+        Positive | None,
+        about("the quantity of one order, at most; null: no limit", unit=QUANTITY, fix="1140 MaxTradeVol", rare=True),
+    ] = None
+    min_order_quantity: Annotated[
+        Positive | None,
+        about("the quantity of one order, at least; null: no limit", unit=QUANTITY, fix="562 MinTradeVol", rare=True),
+    ] = None
+    halted: Annotated[
+        bool, about("whether the desk takes no orders in it for now, but amendments that take risk away", rare=True)
+    ] = False
+    sector: Annotated[Name | None, about("that max_sector_exposure counts it in; null: none", rare=True)] = None
+    base_currency: Annotated[
+        Name | None,
+        about("of which one unit is traded: its price is then the rate to its currency", fixed=True, rare=True),
+    ] = None
 
 
 InstrumentId = Annotated[int, about("the symbol's number in records, unique", fixed=True, ge=1, le=MAX_SYMBOL), WRITTEN]
@@ -187,6 +249,16 @@ class InstrumentTerms(InstrumentFields):
     """Terms of one symbol (FIX 55)."""
 
     id: InstrumentId
+
+    @model_validator(mode="after")
+    def _some_quantity_can_pass(self) -> Self:
+        least, most = self.min_order_quantity, self.max_order_quantity
+        if least is not None and most is not None and least > most:
+            raise ValueError(
+                f"min_order_quantity: {canonical(least)} must be at most max_order_quantity, {canonical(most)}: no "
+                "order could pass"
+            )
+        return self
 
 
 class AccountFields(ReferenceData):
@@ -212,6 +284,94 @@ class AccountFields(ReferenceData):
         WRITTEN,
     ] = Decimal(10)
     venue: Annotated[VenueName | None, _own_venue("of it", "the instrument's", "100 ExDestination")] = None
+    currency: Annotated[
+        Name, about("of its cash, equity, exposures and losses", fix="15 Currency", fixed=True, rare=True)
+    ] = "USD"
+    max_open_orders: Annotated[
+        Orders | None, about("orders that may still trade at a time, at most; null: no limit", rare=True)
+    ] = None
+    max_position: Annotated[
+        Positive | None,
+        about(
+            "what is held of an instrument, long or short, with all that works on a side, at most; null: no limit",
+            unit=QUANTITY, rare=True,
+        ),
+    ] = None  # fmt: skip
+    may_short: Annotated[
+        bool, about("whether it may sell more than it holds, with all its working sales", rare=True)
+    ] = True
+    restricted_symbols: Annotated[Symbols, about("instruments that it may not trade", rare=True)] = ()
+    reduce_only_symbols: Annotated[
+        Symbols, about("instruments in which it may do no more than reduce what it holds", rare=True)
+    ] = ()
+    refuse_self_cross: Annotated[
+        bool, about("whether an order that would trade with a resting one of its own is refused", rare=True)
+    ] = False
+    duplicate_window_ms: Annotated[
+        int,
+        about(
+            "an order of the same symbol, side, quantity and price as one so short before is refused; 0: none is",
+            unit="ms", ge=0, le=MAX_WINDOW_MS, rare=True,
+        ),
+        WRITTEN,
+    ] = 0  # fmt: skip
+    max_orders_per_window: Annotated[
+        Orders | None, about("orders and amendments taken in order_window_ms, at most; null: no limit", rare=True)
+    ] = None
+    order_window_ms: Annotated[
+        int,
+        about("that max_orders_per_window counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
+        WRITTEN,
+    ] = 1_000
+    max_symbol_exposure: Annotated[
+        Positive | None,
+        about(
+            "what is held of an instrument at its mark, with all working orders of one side, at most; null: no limit",
+            unit=ACCOUNT_VALUE, rare=True,
+        ),
+    ] = None  # fmt: skip
+    max_sector_exposure: Annotated[
+        Positive | None,
+        about("the same over all instruments of a sector, longs and shorts added; null: no limit",
+              unit=ACCOUNT_VALUE, rare=True),
+    ] = None  # fmt: skip
+    max_gross_exposure: Annotated[
+        Positive | None,
+        about("the same over all instruments, longs and shorts added; null: no limit", unit=ACCOUNT_VALUE, rare=True),
+    ] = None
+    max_net_exposure: Annotated[
+        Positive | None,
+        about(
+            "the same over all instruments, shorts taken off longs, with all that works on a side; null: no limit",
+            unit=ACCOUNT_VALUE, rare=True,
+        ),
+    ] = None  # fmt: skip
+    max_daily_loss: Annotated[
+        Positive | None,
+        about(
+            "what was lost since the day began, fees and open positions at their marks counted, before orders may do "
+            "no more than reduce; null: no limit",
+            unit=ACCOUNT_VALUE, rare=True,
+        ),
+    ] = None  # fmt: skip
+    account_type: Annotated[
+        AccountType,
+        about("what its orders are paid with: cash it has, a margin on its equity, or none of the desk's business",
+              rare=True),
+    ] = AccountType.NONE  # fmt: skip
+    initial_margin: Annotated[
+        Decimal,
+        amount("the share of its exposure that a margin account must have in equity", gt=0, le=1, rare=True),
+        WRITTEN,
+    ] = Decimal("0.5")
+    day_begins_minutes: Annotated[
+        int,
+        about(
+            "minutes after midnight UTC at which its day begins, for limits of a day; below 0 it is the evening before",
+            unit="minutes", ge=-MINUTES_A_DAY // 2, lt=MINUTES_A_DAY, rare=True,
+        ),
+        WRITTEN,
+    ] = 0  # fmt: skip
 
 
 AccountId = Annotated[

@@ -55,6 +55,11 @@ class Timers:
         heappush(self._heap, Timer(due_ms, id, what))
         self._settle()
 
+    def add_once(self, due_ms: int, id: int, what: str) -> None:
+        """Arm a timer, unless there is one of the same id for the same."""
+        if (id, what) not in self._due:
+            self.add(due_ms, id, what)
+
     def cancel(self, id: int, what: str) -> None:
         """Let go of a timer; nothing happens when there is none."""
         if self._due.pop((id, what), None) is not None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from fillstream.libs.common.messages.codes import TradingSession
 from fillstream.libs.common.messages.reference import (
+    ACCOUNT_VALUE,
     QUANTITY,
     UNIT,
     VALUE,
@@ -22,6 +24,13 @@ from fillstream.libs.common.messages.reference import (
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
 
+if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.holdings import Holding
+
+MONEY_DECIMALS = 18
+"""Money of accounts is counted in units of 10**-18. What a tick-lot is worth is rounded up there, so that an exposure
+is never understated: only grids of more than 18 decimals are rounded at all."""
+MONEY_UNIT = Decimal(1).scaleb(-MONEY_DECIMALS)
 _PER_BPS = Decimal("0.0001")
 _NOTHING_OF_ITS_OWN = VenueTerms()
 
@@ -41,15 +50,20 @@ class Terms:
         partition, commands: where its book is, and the stream that leads there.
         exec_prefix: how the exec_ids of its fills begin.
         negative_prices: 0 and below are prices, too.
+        min_lots, max_lots: of one order, None without a limit.
+        halted: no orders are taken in it for now.
     """
 
     __slots__ = (
         "commands",
         "currency",
         "exec_prefix",
+        "halted",
         "id",
         "lot",
         "maker_fee",
+        "max_lots",
+        "min_lots",
         "negative_prices",
         "partition",
         "price",
@@ -83,6 +97,10 @@ class Terms:
         self.commands = stream_name("commands", self.partition, venue)
         self.exec_prefix = f"{venue}-{self.partition}-"
         self.negative_prices = instrument.negative_prices
+        least, most, lot = instrument.min_order_quantity, instrument.max_order_quantity, instrument.lot_size
+        self.min_lots = None if least is None else at_least(least, lot)
+        self.max_lots = None if most is None else at_most(most, lot)
+        self.halted = instrument.halted
 
 
 class Quote:
@@ -109,9 +127,10 @@ class Quote:
 _UNITS: dict[str, Callable[[Terms], Decimal]] = {
     VALUE: lambda terms: terms.value,
     QUANTITY: lambda terms: terms.lot.step,
+    ACCOUNT_VALUE: lambda terms: MONEY_UNIT,
 }
 _BOUNDS = {name: unit for name in AccountTerms.model_fields if (unit := said_of(AccountTerms, name, UNIT)) in _UNITS}
-"""Limits that are so many units of an instrument, with what they are in."""
+"""Limits that are so many units of an instrument, or of money, with what they are in."""
 
 
 class Limits:
@@ -122,9 +141,12 @@ class Limits:
         name: the account's, the one text that all its orders share.
         account: the limits as configured, for sentences.
         account_id: the account's number in records.
-        bounds: limits by name, in ticks times lots where they are values, in lots where they are quantities.
+        bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
+            lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
         max_daily_orders: orders accepted in one UTC day.
         max_quote_age_ms: an order that reaches the quote is refused when that is older; 0 is no limit.
+        holding: what the account holds of the instrument, at whatever venue.
+        checks: of the rules that these limits need, by their list and the order's type; see `rules.rule.Rules`.
     """
 
     __slots__ = (
@@ -134,6 +156,8 @@ class Limits:
         "account",
         "account_id",
         "bounds",
+        "checks",
+        "holding",
         "max_daily_orders",
         "max_quote_age_ms",
         "name",
@@ -141,7 +165,11 @@ class Limits:
         "terms",
     )
 
-    def __init__(self, name: str, account: AccountTerms, terms: Terms, quote: Quote, max_quote_age_ms: int = 0) -> None:
+    def __init__(
+        self, name: str, account: AccountTerms, terms: Terms, quote: Quote, holding: Holding, max_quote_age_ms: int = 0
+    ) -> None:
+        self.holding = holding
+        self.checks: dict[str, tuple[Any, ...]] = {}
         self.max_quote_age_ms = max_quote_age_ms
         self.name = name
         self.terms = terms
@@ -149,8 +177,9 @@ class Limits:
         self.account = account
         self.account_id = account.id
         self.bounds = {
-            name: (at_least if name.startswith("min_") else at_most)(getattr(account, name), _UNITS[unit](terms))
+            name: (at_least if name.startswith("min_") else at_most)(limit, _UNITS[unit](terms))
             for name, unit in _BOUNDS.items()
+            if (limit := getattr(account, name)) is not None
         }
         self.max_daily_orders = account.max_daily_orders
         slippage = Fraction(account.max_slippage_bps) * Fraction(_PER_BPS)

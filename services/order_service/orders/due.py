@@ -5,6 +5,7 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
 
     quotes  tells the quotes that moved, QUOTES_EVERY_MS after the first of them did
     expiry  an order's time in force ended, at a venue that does not see to it: cancel it there
+    day     an account's day begins: what it made before counts no more against its daily loss limit
     release an order's time has come: it goes to its venue, or waits for its price from now on
     touch   a market reached more held orders than one entry lets go
     sweep   lets go of more of what is past its retention than the tick before could
@@ -21,7 +22,7 @@ from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal, Stamped
 from fillstream.services.order_service.orders.order import FINAL, Order
-from fillstream.services.order_service.orders.state import EXPIRY, QUOTES, RELEASE, SWEEP, TOUCH, State
+from fillstream.services.order_service.orders.state import DAY, EXPIRY, QUOTES, RELEASE, SWEEP, TOUCH, State
 
 EXPIRY_AGAIN_MS = 10_000
 """An order whose time is over and that the venue has not taken off is looked at again after so long."""
@@ -48,6 +49,7 @@ class Due:
             EXPIRY: self._expiry,
             RELEASE: self._release,
             SWEEP: self._sweep,
+            DAY: self._day,
         }
 
     def fire(self, ms: int, out: Outputs) -> None:
@@ -92,6 +94,10 @@ class Due:
         self._journal.cancel_requested(order, order.expiry_signal)
         self._commands.cancel(order)
         return 2
+
+    def _day(self, timer: Timer, room: int) -> int:
+        self._state.begin_day(timer.id, self._journal.ms)
+        return 1
 
     def _release(self, timer: Timer, room: int) -> int:
         order = self._state.orders[timer.id]

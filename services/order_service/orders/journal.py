@@ -1,7 +1,8 @@
 """The one writer of the journal: a partition's events, numbered and stamped, with the keys of the contracts' models.
 
 Flows in: an order after what happened to it, and what the event adds. Flows out: events in `events.{a}`, numbers as
-text. Never decides anything; of an order it changes no more than how its status is counted.
+text. Never decides anything; of an order it changes no more than how it is counted: its status, and what is held and
+works of its account. As nothing happens to an order without an event, nothing is left out there.
 
 Plain dicts because a pydantic model costs more than ten times as much; tests validate every one against the contracts.
 """
@@ -31,6 +32,7 @@ from fillstream.libs.common.messages.reference import (
 )
 from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
 from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New
 from fillstream.services.order_service.orders.order import FINAL, FOR_TIME, Order, Remembered
@@ -130,6 +132,9 @@ class Journal:
         """OrderReplaceRequested, of the order's pending amendment."""
         amendment, terms = order.amendment, order.terms
         assert amendment is not None, "request_replace() comes first"
+        assert order.holding is not None, "it was taken"
+        if order.holding.account.busy:
+            order.holding.account.took(self.ms)
         event = self._of_order("OrderReplaceRequested", order)
         event["signal_id"] = amendment.signal_id
         event["new_quantity"] = terms.lot.text(amendment.quantity)
@@ -195,18 +200,22 @@ class Journal:
         event["text"] = text
         self.out.event(self._stream, event)
 
-    def filled(self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: str) -> None:
-        """OrderFilled, at `price` ticks; `fee` in the instrument's currency."""
+    def filled(
+        self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: int, said: str | None = None
+    ) -> None:
+        """OrderFilled, at `price` ticks; `fee` in 10**-FEE_DECIMALS of the currency, written as it was `said`."""
         terms = order.terms
         liquidity = "MAKER" if maker else "TAKER"
         self._state.fills[liquidity] += 1
+        assert order.holding is not None, "it was taken"
+        order.holding.traded(order, price, lots, fee)
         event = self._of_order("OrderFilled", order)
         event["exec_id"] = exec_id
         event["venue"] = order.venue
         event["last_qty"] = terms.lot.text(lots)
         event["last_px"] = terms.price.text(price)
         event["liquidity"] = liquidity
-        event["fee"] = fee
+        event["fee"] = fixed(fee, FEE_DECIMALS) if said is None else said
         event["currency"] = terms.currency
         event["strategy"] = order.strategy
         self.out.event(self._stream, event)
@@ -352,6 +361,9 @@ class Journal:
         status = order.status
         if status != order.counted:
             state.changed(order, self.ms)
+        holding = order.holding
+        if holding is not None and holding.kept:
+            holding.recount(order)
         state.seq += 1
         terms = order.terms
         lot = terms.lot
@@ -413,8 +425,11 @@ class Journal:
         text: str,
     ) -> None:
         state = self._state
-        if isinstance(order, Order) and order.status != order.counted:
-            state.changed(order, self.ms)
+        if isinstance(order, Order):
+            if order.status != order.counted:
+                state.changed(order, self.ms)
+            if order.holding is not None and order.holding.kept:
+                order.holding.recount(order)
         state.cancel_rejects[reason.value] = state.cancel_rejects.get(reason.value, 0) + 1
         event = self._head(kind)
         event |= {

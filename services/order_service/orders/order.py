@@ -18,7 +18,7 @@ must not wait for the venue's "too late" to know that nothing is left. The same 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -27,6 +27,9 @@ from fillstream.libs.common.messages.codes import PRICELESS, OrdStatus
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.compiled import Terms
 from fillstream.services.order_service.orders.special import Special
+
+if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.holdings import Holding
 
 PENDING_NEW = OrdStatus.PENDING_NEW.value
 NEW = OrdStatus.NEW.value
@@ -112,6 +115,8 @@ class Order:
         came: the price that it waited for has come.
         held: what the desk holds it for, RELEASED once it did, None of one that went to the venue as it came.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
+        holding: what its account holds of its instrument; like the next two no part of a snapshot; see `holdings`.
+        open_lots, open_price: what is counted there of it: how much it may still trade, and at what price (ticks).
     """
 
     order_id: int
@@ -147,6 +152,9 @@ class Order:
     held: str | None = None
     came: bool = False
     counted: str = field(default=PENDING_NEW, init=False)
+    holding: Holding | None = field(default=None, init=False, repr=False, compare=False)
+    open_lots: int = field(default=0, init=False, repr=False, compare=False)
+    open_price: int = field(default=0, init=False, repr=False, compare=False)
 
     @property
     def priced(self) -> bool:

@@ -296,7 +296,7 @@ class Reports:
             numbered[terms.commands] = number
             journal = self._journal
             # Of the value's size: a negative price is no rebate.
-            fee = (terms.taker_fee if takes else terms.maker_fee).text(abs(price * lots))
+            fee = (terms.taker_fee if takes else terms.maker_fee).scaled(abs(price * lots))
             journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", not takes, fee)
             if takes and order.cum == lots and order.loosest is None:  # it traded as it came
                 self._first_filled_ms.append(journal.ms - order.signal_time)

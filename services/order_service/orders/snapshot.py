@@ -15,6 +15,7 @@ states; or the state again. Never decides anything about what it carries, never 
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
     numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
+    holdings, held                                     what accounts hold; see `held`
 
 There may be millions of orders. So live ones are columns, and rows of remembered ones are never decoded on the way: no
 text in JSON has a line's end in it, so that the lines of the document can be told apart without.
@@ -37,6 +38,7 @@ from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts
 from fillstream.services.order_service.orders.columns import columns_of, dump_orders, load_orders
 from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.held import dump_held, load_held
 from fillstream.services.order_service.orders.order import Links, Order, Remembered, is_linked
 from fillstream.services.order_service.orders.overrides import Answered
 from fillstream.services.order_service.orders.state import QUOTES, Kept, State
@@ -56,7 +58,7 @@ _NEEDED: Final = (
     "moved",
     "daily",
 )
-_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked", "numbered")
+_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked", "numbered", "holdings", "held")
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
@@ -103,6 +105,7 @@ def dump(state: State) -> bytes:
     if state.controls:
         rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
         document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
+    document |= dump_held(state)
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
@@ -158,7 +161,9 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.numbered = document.get("numbered", {})
     if "controls" in document:
         state.controls = _load_controls(document["controls"])
+    load_held(document, state)
     _load_records(document, lines, state)
+    state.watch_all()
     return state
 
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
 from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
+from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
+from fillstream.services.order_service.orders.holdings import Holdings
 from fillstream.services.order_service.orders.order import FINAL, FOR_PRICE, Order, Remembered
 from fillstream.services.order_service.orders.overrides import Answered, Overrides, check_overrides, with_overrides
 from fillstream.services.order_service.orders.triggers import Triggers
@@ -29,9 +31,9 @@ SWEEP_AT_ONCE = 1_000
 """At most so many records leave the state at one entry; the others soon after."""
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
-QUOTES, EXPIRY, RELEASE, SWEEP = "quotes", "expiry", "release", "sweep"
-"""What timers are for; `due` does it. The first and the last are the stage's, with the id 0; the others have an
-order's."""
+QUOTES, EXPIRY, RELEASE, SWEEP, DAY = "quotes", "expiry", "release", "sweep", "day"
+"""What timers are for; `due` does it. Quotes and sweep are the stage's, with the id 0, a day has its account's number;
+the others have an order's."""
 TOUCH = "touch "
 """And the venue's name; the id is an instrument's number: a market has reached more orders than one entry lets go."""
 MAX_SHARED = 4096
@@ -67,6 +69,7 @@ class State:
         ended_ms: how long orders took from their signals until they were done; see `Latencies`.
         numbered: of each book's last fill, by the stream of its commands: twice the trade's number, and 1 more of a
             taker. It only goes up.
+        holdings: what every account of this partition holds, and what may come of what works.
     """
 
     def __init__(self, topology: Topology, partition: int) -> None:
@@ -101,6 +104,7 @@ class State:
         self.fills_refused: dict[str, int] = {}
         self.numbered: dict[str, int] = {}
         self.ended_ms: list[int] = []
+        self.holdings = Holdings()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._shared: dict[str, str] = {}
 
@@ -141,6 +145,7 @@ class State:
         for name in accounts:
             self.accounts[name] = config.accounts[name]
         self._limits.clear()
+        self.watch_all()
         return venues, symbols, accounts
 
     def define_venue(self, name: str, venue: VenueTerms) -> None:
@@ -161,7 +166,15 @@ class State:
     def _compile(self, symbol: str, venue: str) -> None:
         instrument = self.instruments[symbol]
         self.terms[venue][symbol] = Terms(symbol, instrument, self._topology, venue, self.venues[venue])
-        self.quotes[venue].setdefault(instrument.id, Quote())
+        quote = self.quotes[venue].setdefault(instrument.id, Quote())
+        if venue == self.config.home_of(instrument):
+            self.holdings.define(symbol, instrument, quote, self._highest_fee(instrument))
+
+    def _highest_fee(self, instrument: InstrumentTerms) -> Decimal:
+        """Return the most that a fill of it may cost at any venue (bps)."""
+        fees = [instrument.maker_fee_bps, instrument.taker_fee_bps]
+        fees += [fee for v in self.venues.values() for fee in (v.maker_fee_bps, v.taker_fee_bps) if fee is not None]
+        return max(fees)
 
     def _check_fixed(self, config: DeskConfig) -> None:
         numbers = {item.id: name for name, item in self.accounts.items()}
@@ -222,7 +235,8 @@ class State:
     def limits_at(self, venue: str, name: str, account: AccountTerms, symbol: str) -> Limits:
         """Return what an account's limits are on an instrument at a venue."""
         terms = self.terms[venue][symbol]
-        return Limits(name, account, terms, self.quotes[venue][terms.id], self.config.max_quote_age_ms)
+        holding = self.holdings.holding(name, symbol)
+        return Limits(name, account, terms, self.quotes[venue][terms.id], holding, self.config.max_quote_age_ms)
 
     def knows(self, account: str) -> bool:
         """Say whether an account is configured and of this partition."""
@@ -238,6 +252,39 @@ class State:
         if overrides:
             self.overrides[account] = overrides
         self._limits.pop(account, None)
+        self.watch(account)
+
+    def watch_all(self) -> None:
+        """Do so for every account: one may come back as it was before the file lost it."""
+        for name in self.accounts:
+            if name in self.config.accounts:
+                self.watch(name)
+
+    def watch(self, account: str) -> None:
+        """Let what is held and works be counted as the terms that count of an account of this partition need it."""
+        terms = self.effective(account)
+        held = self.holdings.account(account)
+        held.watch(terms, self._orders_of(account))
+        if held.daily:
+            self.timers.add_once(0, terms.id, DAY)  # the day begins before the next entry is taken
+        else:
+            self.timers.cancel(terms.id, DAY)
+
+    def begin_day(self, number: int, ms: int) -> None:
+        """Begin the day of the account of that number; the next one gets a timer."""
+        name = self.account_named(number)
+        assert name is not None, "an account's number is its own for good"
+        held = self.holdings.accounts[name]
+        held.opens()
+        begins = held.day_begins_ms
+        self.timers.add(day_end(ms - begins) + begins, number, DAY)
+
+    def _orders_of(self, account: str) -> Iterator[Order]:
+        """Yield an account's orders that have not left the state."""
+        for order_id in self.clients.get(account, {}).values():
+            order = self.orders[order_id]
+            if isinstance(order, Order):
+                yield order
 
     def account_named(self, number: int) -> str | None:
         """Return the account of this partition that has a number in records; rare, and accounts are few."""
@@ -268,9 +315,15 @@ class State:
         account, statuses, status = order.account, self.statuses, order.status
         self._take(order.order_id, account, order.client_order_id, order)
         statuses[status] = statuses.get(status, 0) + 1
-        today = order.received_ms // DAY_MS
+        holding = order.holding = self.holdings.holding(account, order.terms.symbol)
+        held = holding.account
+        today = (order.received_ms - held.day_begins_ms) // DAY_MS
         day, count = self.daily.get(account, (today, 0))
         self.daily[account] = (today, count + 1 if day == today else 1)
+        if holding.kept:
+            holding.recount(order)
+        if held.busy:
+            held.took_order(order)
 
     def remember(self, refused: Remembered) -> None:
         """Take an order that validation refused."""
@@ -302,9 +355,10 @@ class State:
         return (order for order in self.orders.values() if isinstance(order, Order))
 
     def accepted_on(self, account: str, ms: int) -> int:
-        """Return how many orders of an account were accepted so far in the UTC day of `ms`."""
+        """Return how many orders of an account were accepted so far in its day of `ms`."""
         day, count = self.daily.get(account, (0, 0))
-        return count if day == ms // DAY_MS else 0
+        held = self.holdings.accounts.get(account)
+        return count if day == (ms - (held.day_begins_ms if held else 0)) // DAY_MS else 0
 
     def changed(self, order: Order, ms: int) -> None:
         """Count an order's change of status. A final status once reached stays counted, unless the order reopens."""
@@ -393,6 +447,7 @@ class State:
         records: dict[int, Order | bytes] = {}
         for order in orders:
             order.counted = order.status
+            order.holding = self.holdings.holding(order.account, order.terms.symbol)
             if order.held == FOR_PRICE and order.status not in FINAL:
                 self.triggers.arm(order)
             records[order.order_id] = order

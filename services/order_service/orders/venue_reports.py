@@ -14,7 +14,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, RejectReason, RestatementReason
 from fillstream.libs.common.messages.venue import ExecType, VenueReport
 from fillstream.libs.common.runtime.stage import Latencies
-from fillstream.libs.common.values.money import FEE_DECIMALS, Scale, canonical
+from fillstream.libs.common.values.money import FEE_DECIMALS, Scale, canonical, units_of
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
@@ -113,7 +113,7 @@ class VenueReports:
                 self._journal.said["commission"] = canonical(report.commission)
                 self._journal.said["comm_currency"] = report.comm_currency
             self._journal.filled(
-                order, ticks, lots, f"{report.venue}-{report.exec_id}", report.liquidity == "MAKER", fee
+                order, ticks, lots, f"{report.venue}-{report.exec_id}", report.liquidity == "MAKER", *fee
             )
             if report.liquidity != "MAKER" and order.cum == lots and order.loosest is None:
                 self._latencies_ms.first_filled.append(self._journal.ms - order.signal_time)
@@ -211,21 +211,24 @@ def _why_refused(order: Order, report: VenueReport) -> tuple[CancelRejectReason,
     return CancelRejectReason.VENUE_OTHER, f"the venue refused the request: {_words(report)}"
 
 
-def _fee_of(order: Order, report: VenueReport, units: int) -> str:
-    """Return a trade's fee in the instrument's currency: the venue's commission, else what the desk's terms say.
+def _fee_of(order: Order, report: VenueReport, units: int) -> tuple[int, str | None]:
+    """Return a trade's fee in 10**-FEE_DECIMALS of the instrument's currency, and as it was said if it was.
+
+    It is the venue's commission, else what the desk's terms say.
 
     A commission in another currency is told by itself, and the fee is 0.
     """
     terms = order.terms
     if report.commission is None:
-        return (terms.maker_fee if report.liquidity == "MAKER" else terms.taker_fee).text(units)
+        return (terms.maker_fee if report.liquidity == "MAKER" else terms.taker_fee).scaled(units), None
     if report.comm_currency != terms.currency:
-        return "0"
-    fee = canonical(report.commission)
-    decimals = len(fee.partition(".")[2])
-    if decimals > FEE_DECIMALS:
-        raise BadEntry("bad_value", f"commission: {fee} has {decimals} decimals, at most {FEE_DECIMALS}")
-    return fee
+        return 0, "0"
+    said = canonical(report.commission)
+    fee = units_of(said, FEE_DECIMALS)
+    if fee is None:
+        decimals = len(said.partition(".")[2])
+        raise BadEntry("bad_value", f"commission: {said} has {decimals} decimals, at most {FEE_DECIMALS}")
+    return fee, said
 
 
 def _units(name: str, grid: Scale, number: Decimal) -> int:

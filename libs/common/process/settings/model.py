@@ -44,6 +44,7 @@ from fillstream.libs.common.messages.reference import (
     VenueName,
     VenueTerms,
     Whole,
+    own_type,
     said_of,
 )
 from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig, VenueSimulation
@@ -357,7 +358,7 @@ else:
         **{
             name: (field.annotation, copy(field))
             if said_of(AccountTerms, name, FIXED)
-            else (Annotated[field.annotation, *field.metadata] | None, None)
+            else (own_type(field) | None, None)
             for name, field in AccountTerms.model_fields.items()
         },
     )

@@ -10,10 +10,32 @@ README's table of rules and the test of each rule are made from them.
 
 from __future__ import annotations
 
-from fillstream.services.order_service.orders.rules import activity, amendment, grid, identity, market, special, value
+from fillstream.services.order_service.orders.rules import (
+    activity,
+    amendment,
+    exposure,
+    grid,
+    identity,
+    market,
+    permission,
+    position,
+    special,
+    value,
+)
 from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, Rules, View
 
-NEW = Rules((*identity.NEW, *grid.NEW, *market.NEW, *value.NEW, *activity.NEW))
+NEW = Rules(
+    (
+        *identity.NEW,
+        *grid.NEW,
+        *permission.NEW,
+        *market.NEW,
+        *value.NEW,
+        *activity.NEW,
+        *position.NEW,
+        *exposure.NEW,
+    )
+)
 """Of a new order, first things first."""
 
 SPECIAL = Rules(special.FIRST)
@@ -28,7 +50,20 @@ STOP = Rules((special.stop_on_tick, special.stop_in_range))
 ON_TICK = Rules((grid.on_tick,))
 """Of a new order whose size would be counted at its price."""
 
-AMEND = Rules((*amendment.FIRST, *grid.AMEND, *amendment.LAST, *identity.AMEND, *market.AMEND, *value.AMEND))
+AMEND = Rules(
+    (
+        *amendment.FIRST,
+        *grid.AMEND,
+        *amendment.LAST,
+        *identity.AMEND,
+        *permission.AMEND,
+        *market.AMEND,
+        *value.AMEND,
+        *activity.AMEND,
+        *position.AMEND,
+        *exposure.AMEND,
+    )
+)
 """Of an amendment."""
 
 

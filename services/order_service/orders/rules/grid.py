@@ -34,6 +34,38 @@ def quantity_within_venue(draft: Draft, view: View) -> str | None:
 
 
 @rule(
+    RejectReason.MIN_ORDER_QUANTITY,
+    limit="instruments.SYMBOL.min_order_quantity",
+    when=lambda limits: limits.terms.min_lots is not None,
+    example={"symbol": "LIMITED", "quantity": "4", "price": "10.00"},
+)
+def min_order_quantity(draft: Draft, view: View) -> str | None:
+    """A quantity is at least the instrument's min_order_quantity."""
+    least = draft.terms.min_lots
+    if least is None or draft.lots >= least:
+        return None
+    return f"quantity: {draft.quantity} is below {draft.terms.symbol}'s min_order_quantity {_lots(draft, least)}"
+
+
+@rule(
+    RejectReason.MAX_ORDER_QUANTITY,
+    limit="instruments.SYMBOL.max_order_quantity",
+    when=lambda limits: limits.terms.max_lots is not None,
+    example={"symbol": "LIMITED", "quantity": "21", "price": "10.00"},
+)
+def max_order_quantity(draft: Draft, view: View) -> str | None:
+    """A quantity is at most the instrument's max_order_quantity; an amendment may always ask for less."""
+    most = draft.terms.max_lots
+    if most is None or draft.lots <= most or not draft.riskier:
+        return None
+    return f"quantity: {draft.quantity} is above {draft.terms.symbol}'s max_order_quantity {_lots(draft, most)}"
+
+
+def _lots(draft: Draft, lots: int) -> str:
+    return draft.terms.lot.text(lots)
+
+
+@rule(
     RejectReason.PRICE_REQUIRED,
     limit="order_params.default_order_type",
     order_types=PRICED,
@@ -86,5 +118,14 @@ def price_within_venue(draft: Draft, view: View) -> str | None:
     return f"price: {draft.price} is {side} than {draft.terms.price.text(most)}, what a venue takes"
 
 
-NEW = (on_lot, quantity_within_venue, price_given, on_tick, price_positive, price_within_venue)
+NEW = (
+    on_lot,
+    quantity_within_venue,
+    min_order_quantity,
+    max_order_quantity,
+    price_given,
+    on_tick,
+    price_positive,
+    price_within_venue,
+)
 AMEND = tuple(each for each in NEW if each is not price_given)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.services.order_service.orders.compiled import Limits
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+
+
+def _never(limits: Limits) -> bool:
+    """Say that whoever has limits is known: only an order without them is looked at."""
+    return False
 
 
 @rule(
     RejectReason.UNKNOWN_ACCOUNT,
     limit="accounts",
+    when=_never,
     example={"account": "nobody"},
 )
 def known_account(draft: Draft, view: View) -> str | None:
@@ -19,6 +26,7 @@ def known_account(draft: Draft, view: View) -> str | None:
 @rule(
     RejectReason.UNKNOWN_SYMBOL,
     limit="instruments",
+    when=_never,
     example={"symbol": "NONE"},
 )
 def known_symbol(draft: Draft, view: View) -> str | None:

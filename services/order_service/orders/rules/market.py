@@ -57,13 +57,14 @@ def within_collar(draft: Draft, view: View) -> str | None:
 @rule(
     RejectReason.STALE_QUOTE,
     limit="execution.max_quote_age_ms",
+    when=lambda limits: limits.max_quote_age_ms > 0,
     order_types=IMMEDIATE,
     example={"price": "60000.1", "quantity": "0.1", "symbol": "BTCUSDT"},
 )
 def fresh_quote(draft: Draft, view: View) -> str | None:
     """The quote that an order reaches is at most max_quote_age_ms old: it is judged by it, and filled at it."""
     limit_ms = draft.limits.max_quote_age_ms
-    if not limit_ms or not draft.riskier:
+    if not draft.riskier:
         return None
     quote = draft.quote
     age_ms = draft.ms - quote.at_ms
@@ -73,6 +74,24 @@ def fresh_quote(draft: Draft, view: View) -> str | None:
         f"symbol: {draft.terms.symbol}'s newest quote is {age_ms / 1000:.1f} s old, max_quote_age_ms is {limit_ms}: "
         "does its feed run?"
     )
+
+
+@rule(
+    RejectReason.SELF_CROSS,
+    limit="accounts.NAME.refuse_self_cross",
+    when=lambda limits: limits.account.refuse_self_cross,
+    order_types=IMMEDIATE,
+    example={"account": "selfish", "price": "185.00"},
+)
+def not_against_itself(draft: Draft, view: View) -> str | None:
+    """Where the account says so, no order reaches a price at which another of its own rests on the other side."""
+    holding, buy, ticks = draft.limits.holding, draft.buy, draft.ticks
+    ladder = holding.asks if buy else holding.bids
+    best = None if ladder is None else ladder.best
+    if best is None or not draft.riskier or (ticks < best if buy else ticks > best):
+        return None
+    side, text = ("sale", draft.terms.price.text) if buy else ("purchase", draft.terms.price.text)
+    return f"price: {text(ticks)} reaches a {side} of account {draft.account} itself, which rests at {text(best)}"
 
 
 def is_marketable(quote: Quote, buy: bool, ticks: int) -> bool:
@@ -111,5 +130,5 @@ def value_price(quote: Quote, buy: bool, ticks: int) -> int:
     return max(-ticks, bid) if quote.bid_qty else -ticks
 
 
-NEW = (has_quote, within_collar, fresh_quote)
-AMEND = (within_collar, fresh_quote)
+NEW = (has_quote, within_collar, fresh_quote, not_against_itself)
+AMEND = (within_collar, fresh_quote, not_against_itself)

@@ -7,13 +7,18 @@ its value and the limit, or None. Never changes either, never looks at a clock: 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple, Protocol
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fillstream.libs.common.messages.codes import PRICELESS, CancelRejectReason, OrderType, RejectReason
 from fillstream.libs.common.messages.signals import SpecialTerms
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.order import Order
 from fillstream.services.order_service.orders.special import Special
+
+if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.holdings import Holdings
+    from fillstream.services.order_service.orders.valuation import Sums
 
 ALL = frozenset(kind.value for kind in OrderType)
 PRICED = ALL - PRICELESS
@@ -24,8 +29,13 @@ IMMEDIATE = frozenset((OrderType.MARKET.value, OrderType.LIMIT.value, OrderType.
 class View(Protocol):
     """What rules may ask of the state."""
 
+    @property
+    def holdings(self) -> Holdings:
+        """What accounts hold; of the draft's own account and instrument its limits say where."""
+        ...
+
     def accepted_on(self, account: str, ms: int) -> int:
-        """Return how many orders of an account were accepted so far in the UTC day of `ms`."""
+        """Return how many orders of an account were accepted so far in its day of `ms`."""
         ...
 
 
@@ -51,10 +61,12 @@ class Draft:
         broken: the first of those that does not.
         riskier: more is at risk than before. Of an amendment, a new price or more quantity.
         worth: ticks, without their sign, times lots that the order is valued at; 0 while either is not known.
+        sums: of the account with the order, once a rule has counted them; see `valuation`.
     """
 
     account_known = symbol_known = on_tick = bounded = riskier = True
     order: Order | None = None
+    sums: Sums | None = None
     said: SpecialTerms | None = None
     special: Special | None = None
     entry: int | None = None
@@ -75,6 +87,12 @@ class Draft:
 
 
 Check = Callable[[Draft, View], str | None]
+When = Callable[[Limits], bool]
+
+
+def always(limits: Limits) -> bool:
+    """Say that a rule is about every order."""
+    return True
 
 
 class Rule(NamedTuple):
@@ -87,6 +105,7 @@ class Rule(NamedTuple):
         order_types: that it is about.
         meaning: what must hold, in one sentence: the function's docstring.
         example: fields of a signal that breaks it; a null is a field that is left out.
+        when: whether it is about orders under these limits. An account that has no such limit pays nothing for it.
     """
 
     reason: RejectReason | CancelRejectReason
@@ -95,6 +114,7 @@ class Rule(NamedTuple):
     order_types: Collection[str]
     meaning: str
     example: Mapping[str, str | None]
+    when: When
 
 
 class Reject(NamedTuple):
@@ -110,12 +130,13 @@ def rule(
     limit: str = "",
     order_types: Collection[str] = ALL,
     example: Mapping[str, str | None],
+    when: When = always,
 ) -> Callable[[Check], Rule]:
     """Make a rule of the function below, whose docstring says what it means."""
 
     def made(check: Check) -> Rule:
         assert check.__doc__, "a rule says what it means"
-        return Rule(reason, check, limit, order_types, check.__doc__, example)
+        return Rule(reason, check, limit, order_types, check.__doc__, example, when)
 
     return made
 
@@ -124,13 +145,28 @@ class Rules(tuple[Rule, ...]):
     """Rules in the order of their precedence."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        # Chosen once for each type, so that no order pays for a rule that is not about it.
-        self._checks = {kind: tuple(each.check for each in self if kind in each.order_types) for kind in ALL}
+        # Chosen once for each type, and again for an account's limits on an instrument, so that no order pays for a
+        # rule that is not about it.
+        self._rules = {kind: tuple(each for each in self if kind in each.order_types) for kind in ALL}
+        number = next(_numbers)
+        self._keys = {kind: f"{number} {kind}" for kind in ALL}
 
     def first_broken(self, draft: Draft, view: View) -> Reject | None:
         """Return what the first rule that is broken says, None when all hold."""
-        for check in self._checks[draft.order_type]:
+        kind = draft.order_type
+        if draft.symbol_known:
+            limits = draft.limits
+            checks = limits.checks.get(self._keys[kind])
+            if checks is None:
+                checks = tuple(each.check for each in self._rules[kind] if each.when(limits))
+                limits.checks[self._keys[kind]] = checks
+        else:
+            checks = tuple(each.check for each in self._rules[kind])
+        for check in checks:
             text = check(draft, view)
             if text is not None:
                 return Reject(next(each.reason for each in self if each.check is check), text)
         return None
+
+
+_numbers = count()

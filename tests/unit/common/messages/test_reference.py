@@ -8,7 +8,7 @@ from typing import Annotated, get_args, get_origin
 import orjson
 import pytest
 
-from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, Reason, RejectReason
+from fillstream.libs.common.messages.codes import AccountType, CancelReason, CancelRejectReason, Reason, RejectReason
 from fillstream.libs.common.messages.journal import (
     AccountDefined,
     InstrumentDefined,
@@ -39,7 +39,7 @@ def test_every_term_says_what_it_means_and_has_a_bound(model: type[ReferenceData
     for name, field in model.model_fields.items():
         assert field.description, name
         within = [each for each in get_args(field.annotation) if get_origin(each) is Annotated]
-        assert field.metadata or within or field.annotation is bool, f"{name} is bounded"
+        assert field.metadata or within or field.annotation in (bool, AccountType), f"{name} is bounded"
 
 
 @pytest.mark.parametrize("event", [InstrumentDefined, AccountDefined])
@@ -49,8 +49,16 @@ def test_pages_about_the_events_show_the_bounds(event: type[InstrumentDefined | 
 
 
 def test_what_ticks_and_lots_were_counted_in_is_said_by_the_fields_themselves() -> None:
-    assert set(InstrumentTerms.fixed()) == {"id", "tick_size", "lot_size", "multiplier", "currency", "venue"}
-    assert set(AccountTerms.fixed()) == {"id", "venue"}
+    assert set(InstrumentTerms.fixed()) == {
+        "id",
+        "tick_size",
+        "lot_size",
+        "multiplier",
+        "currency",
+        "venue",
+        "base_currency",
+    }
+    assert set(AccountTerms.fixed()) == {"id", "venue", "currency"}
 
 
 def test_equal_terms_give_equal_bytes_however_their_numbers_were_written() -> None:

@@ -11,6 +11,7 @@ from fillstream.libs.common.engine.frames import ReportType
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.holdings import Account, Holding, Instrument
 from fillstream.services.order_service.orders.rules.market import protection_price, value_price
 from tests.support.orders import OrdersDesk, report
 from tests.support.terms import account, instrument
@@ -27,7 +28,8 @@ def desk_of(negative_prices: bool) -> OrdersDesk:
 
 def limits_of(slippage_bps: int, negative_prices: bool = True) -> Limits:
     terms = Terms("CLK0", instrument(1, D("0.01"), D(1), negative_prices=negative_prices), Topology())
-    return Limits("a", account(1, D(10_000_000), 50, D(0), D(slippage_bps)), terms, Quote())
+    holding = Holding(Account("a"), Instrument(terms.symbol))
+    return Limits("a", account(1, D(10_000_000), 50, D(0), D(slippage_bps)), terms, Quote(), holding)
 
 
 def quote_of(bid: int, ask: int) -> Quote:

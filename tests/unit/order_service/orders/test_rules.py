@@ -1,6 +1,7 @@
 """The rules an order meets before it is routed: each with its reason and a sentence that names value and limit."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from fillstream.libs.common.messages.reference import AccountTerms
 from fillstream.libs.common.messages.signals import SPECIAL
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
+from fillstream.services.order_service.orders.holdings import Account, Holding, Holdings, Instrument
 from fillstream.services.order_service.orders.rules import (
     AMEND,
     NEW,
@@ -43,7 +45,8 @@ def terms_of(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Terms
 
 def limits_of(terms: Terms, **limits: object) -> Limits:
     fields = {"max_order_value": D(1000), "max_daily_orders": 50, "min_order_size": D(10), "max_slippage_bps": D(10)}
-    return Limits("default", AccountTerms(id=1, **fields | limits), terms, Quote())  # type: ignore[arg-type]
+    account = AccountTerms(id=1, **fields | limits)
+    return Limits("default", account, terms, Quote(), Holding(Account("default"), Instrument(terms.symbol)))
 
 
 def quote_of(bid: int, ask: int, bid_qty: int = 1, ask_qty: int = 1) -> Quote:
@@ -57,6 +60,7 @@ class View:
 
     def __init__(self, accepted: int = 0) -> None:
         self.accepted = accepted
+        self.holdings = Holdings()
 
     def accepted_on(self, account: str, ms: int) -> int:
         return self.accepted
@@ -215,7 +219,7 @@ def test_no_reason_stands_twice_in_a_list(rules: Rules) -> None:
 
 @pytest.mark.parametrize("rule", NEW, ids=lambda rule: rule.reason.value)
 def test_the_example_of_each_rule_breaks_it_and_no_other_before_it(rule: Rule) -> None:
-    desk = example_desk()
+    desk = busy_desk()
     event = desk.new(**rule.example)
     assert (event["type"], event["reason"]) == ("OrderRejected", rule.reason.value), event
     assert event["text"].partition(": ")[0] in {"account", "symbol", "quantity", "price", "order_type"}
@@ -241,15 +245,58 @@ def test_the_example_of_each_rule_of_amendments_breaks_it(rule: Rule) -> None:
 
 def example_desk() -> OrdersDesk:
     """Return the desk that the rules' examples are told of: every rule with a limit has one, and quotes are there."""
-    idle = but(CONFIG.accounts["default"], id=3, max_daily_orders=0)
+    accounts = {
+        name: but(CONFIG.accounts["default"], id=number, **limits)
+        for number, (name, limits) in enumerate(EXAMPLES.items(), start=3)
+    }
+    instruments = {
+        "AAPL": but(CONFIG.instruments["AAPL"], sector="tech"),
+        "HALT": instrument(4, D("0.01"), D(1), halted=True),
+        "LIMITED": instrument(5, D("0.01"), D(1), min_order_quantity=D(5), max_order_quantity=D(20)),
+    }
     config = but(
         CONFIG,
-        accounts={**CONFIG.accounts, "idle": idle},
+        instruments={**CONFIG.instruments, **instruments},
+        accounts={**CONFIG.accounts, **accounts},
         max_quote_age_ms=1_000,
         default_order_type=OrderType.LIMIT,
     )
     desk = OrdersDesk(config)
+    desk.stage._state.holdings.account("unknown").known = False
     desk.quote(600_000, 600_001, symbol="BTCUSDT")
     desk.ms += 1_001
     desk.quote(18_499, 18_501)
     return desk
+
+
+def busy_desk() -> OrdersDesk:
+    """Return the same once its accounts have done what the examples of rules about the past and the present need."""
+    desk = example_desk()
+    for account in ("one", "slow", "twice"):
+        assert desk.new(signal_id=account, account=account, price="185.00")["type"] == "OrderReceived"
+    resting = desk.new(signal_id="selfish", account="selfish", side="SELL", price="185.00")
+    assert resting["type"] == "OrderReceived"
+    bought = desk.new(signal_id="losing", account="losing", quantity="1", price="186.00")
+    desk.fill(1, 18_600, int(bought["order_id"]), account=desk.config.accounts["losing"].id)
+    return desk
+
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "idle": {"max_daily_orders": 0},
+    "restricted": {"restricted_symbols": ["AAPL"]},
+    "reducing": {"reduce_only_symbols": ["AAPL"]},
+    "long": {"may_short": False},
+    "selfish": {"refuse_self_cross": True},
+    "slow": {"max_orders_per_window": 1},
+    "twice": {"duplicate_window_ms": 500},
+    "unknown": {"max_position": D(10)},
+    "small": {"max_position": D(10)},
+    "one": {"max_open_orders": 1},
+    "symbol": {"max_symbol_exposure": D(2_000)},
+    "sector": {"max_sector_exposure": D(2_000)},
+    "gross": {"max_gross_exposure": D(2_000)},
+    "net": {"max_net_exposure": D(2_000)},
+    "losing": {"max_daily_loss": D(1)},
+    "cash": {"account_type": "cash"},
+}
+"""The accounts of the rules' examples, with what each has that `default` has not."""

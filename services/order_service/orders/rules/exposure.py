@@ -1,0 +1,174 @@
+"""Rules about all that an account is exposed to, in its own currency: what it may hold, lose and pay for."""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.codes import AccountType, RejectReason
+from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.holdings import money, needs_sums
+from fillstream.services.order_service.orders.rules.permission import reduces
+from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+from fillstream.services.order_service.orders.valuation import Sums, added, covered, sums_of
+
+
+def _sums(draft: Draft, view: View) -> Sums:
+    """Return the sums with the order, counted once for all rules that look at them."""
+    sums = draft.sums
+    if sums is None:
+        sums = draft.sums = sums_of(draft, view.holdings)
+    return sums
+
+
+@rule(
+    RejectReason.NO_FX_RATE,
+    limit="instruments.SYMBOL.base_currency",
+    when=lambda limits: needs_sums(limits.account),
+    example={"account": "gross", "symbol": "BTCUSDT", "quantity": "0.001", "price": "59000.0"},
+)
+def has_fx_rate(draft: Draft, view: View) -> str | None:
+    """An instrument in another currency than its account's has a fresh rate, where a limit is in the account's."""
+    missing = _sums(draft, view).missing
+    if missing is None or reduces(draft):
+        return None
+    currency = draft.limits.account.currency
+    return (
+        f"symbol: account {draft.account} is in {currency}, and no instrument with a fresh quote tells what "
+        f"1 {missing} is worth in {currency}"
+    )
+
+
+@rule(
+    RejectReason.MAX_SYMBOL_EXPOSURE,
+    limit="accounts.NAME.max_symbol_exposure",
+    when=lambda limits: limits.account.max_symbol_exposure is not None,
+    example={"account": "symbol", "price": "185.00", "quantity": "11"},
+)
+def max_symbol_exposure(draft: Draft, view: View) -> str | None:
+    """What is held of an instrument at its mark, with all working orders of one side, is within max_symbol_exposure."""
+    sums = _sums(draft, view)
+    return _within(draft, sums, "max_symbol_exposure", sums.symbol, f"in {draft.terms.symbol}")
+
+
+@rule(
+    RejectReason.MAX_SECTOR_EXPOSURE,
+    limit="accounts.NAME.max_sector_exposure",
+    when=lambda limits: limits.account.max_sector_exposure is not None and limits.holding.instrument.sector is not None,
+    example={"account": "sector", "price": "185.00", "quantity": "11"},
+)
+def max_sector_exposure(draft: Draft, view: View) -> str | None:
+    """The same over all instruments of its sector, longs and shorts added, is within max_sector_exposure."""
+    sums = _sums(draft, view)
+    return _within(draft, sums, "max_sector_exposure", sums.sector, f"in {draft.limits.holding.instrument.sector}")
+
+
+@rule(
+    RejectReason.MAX_GROSS_EXPOSURE,
+    limit="accounts.NAME.max_gross_exposure",
+    when=lambda limits: limits.account.max_gross_exposure is not None,
+    example={"account": "gross", "price": "185.00", "quantity": "11"},
+)
+def max_gross_exposure(draft: Draft, view: View) -> str | None:
+    """The same over all instruments, longs and shorts added, is within max_gross_exposure."""
+    sums = _sums(draft, view)
+    return _within(draft, sums, "max_gross_exposure", sums.gross, "in all")
+
+
+def _within(draft: Draft, sums: Sums, name: str, value: int, where: str) -> str | None:
+    if not sums.worse or sums.missing is not None or value <= draft.limits.bounds[name]:
+        return None
+    return f"quantity: {draft.quantity} could make the exposure {where} {_money(value, draft)}; {_limit(name, draft)}"
+
+
+@rule(
+    RejectReason.MAX_NET_EXPOSURE,
+    limit="accounts.NAME.max_net_exposure",
+    when=lambda limits: limits.account.max_net_exposure is not None,
+    example={"account": "net", "price": "185.00", "quantity": "11"},
+)
+def max_net_exposure(draft: Draft, view: View) -> str | None:
+    """Shorts taken off longs, with all working orders of one side, it is within max_net_exposure, long or short."""
+    sums = _sums(draft, view)
+    after = sums.longest if draft.buy else -sums.shortest
+    before = sums.net_before if draft.buy else -sums.net_before
+    if after <= draft.limits.bounds["max_net_exposure"] or after <= before or sums.missing is not None:
+        return None
+    way = "long" if draft.buy else "short"
+    return (
+        f"quantity: {draft.quantity} could make the net exposure {_money(after, draft)} {way}; "
+        f"{_limit('max_net_exposure', draft)}"
+    )
+
+
+@rule(
+    RejectReason.MAX_DAILY_LOSS,
+    limit="accounts.NAME.max_daily_loss",
+    when=lambda limits: limits.account.max_daily_loss is not None,
+    example={"account": "losing", "price": "185.00"},
+)
+def max_daily_loss(draft: Draft, view: View) -> str | None:
+    """Once an account has lost max_daily_loss in its day, by today's marks, its orders only reduce what is held."""
+    sums = _sums(draft, view)
+    if -sums.today < draft.limits.bounds["max_daily_loss"] or sums.missing is not None or reduces(draft):
+        return None
+    return f"account: {draft.account} lost {_money(-sums.today, draft)} today; {_limit('max_daily_loss', draft)}"
+
+
+@rule(
+    RejectReason.BUYING_POWER,
+    limit="accounts.NAME.account_type",
+    when=lambda limits: limits.account.account_type is not AccountType.NONE,
+    example={"account": "cash", "price": "185.00"},
+)
+def buying_power(draft: Draft, view: View) -> str | None:
+    """A cash account has the cash and the holdings for all that works, a margin account the equity for its margin."""
+    sums = _sums(draft, view)
+    if sums.missing is not None:
+        return None
+    if draft.limits.account.account_type is AccountType.MARGIN:
+        return _margin(draft, sums)
+    if not draft.buy:
+        more, holding = added(draft), draft.limits.holding
+        if not more or covered(holding, more):
+            return None
+        held, sold = draft.terms.lot.text(holding.quantity), draft.terms.lot.text(holding.sells)
+        return (
+            f"quantity: {draft.quantity} is more than cash account {draft.account} holds, {held}, less what its orders "
+            f"sell already, {sold}"
+        )
+    if sums.free >= 0 or not sums.spends:
+        return None
+    return (
+        f"quantity: {draft.quantity} lacks {_money(-sums.free, draft)}: with all its working purchases, cash account "
+        f"{draft.account} could spend more than it has"
+    )
+
+
+def _margin(draft: Draft, sums: Sums) -> str | None:
+    account = draft.limits.account
+    share = account.initial_margin
+    numerator, denominator = share.as_integer_ratio()
+    if not sums.worse or sums.gross * numerator <= sums.equity * denominator:
+        return None
+    needed = -(-sums.gross * numerator // denominator)
+    return (
+        f"quantity: {draft.quantity} could need a margin of {_money(needed, draft)} ({canonical(share)} of an exposure "
+        f"of {_money(sums.gross, draft)}), the equity of {draft.account} is {_money(sums.equity, draft)}"
+    )
+
+
+def _money(units: int, draft: Draft) -> str:
+    return f"{canonical(money(units))} {draft.limits.account.currency}"
+
+
+def _limit(name: str, draft: Draft) -> str:
+    return f"{name} is {canonical(getattr(draft.limits.account, name))}"
+
+
+NEW = AMEND = (
+    has_fx_rate,
+    max_symbol_exposure,
+    max_sector_exposure,
+    max_gross_exposure,
+    max_net_exposure,
+    max_daily_loss,
+    buying_power,
+)

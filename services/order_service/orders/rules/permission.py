@@ -1,0 +1,77 @@
+"""Rules about what may be traded at all, and on which side."""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+from fillstream.services.order_service.orders.valuation import added, covered
+
+
+@rule(
+    RejectReason.INSTRUMENT_HALTED,
+    limit="instruments.SYMBOL.halted",
+    when=lambda limits: limits.terms.halted,
+    example={"symbol": "HALT", "price": "1.00"},
+)
+def not_halted(draft: Draft, view: View) -> str | None:
+    """The instrument is not halted by the desk; an amendment that only takes quantity away is taken."""
+    if not draft.riskier:
+        return None
+    return f"symbol: {draft.terms.symbol} is halted by this desk"
+
+
+@rule(
+    RejectReason.RESTRICTED_SYMBOL,
+    limit="accounts.NAME.restricted_symbols",
+    when=lambda limits: limits.terms.symbol in limits.account.restricted_symbols,
+    example={"account": "restricted", "price": "185.00"},
+)
+def not_restricted(draft: Draft, view: View) -> str | None:
+    """The instrument is none of the account's restricted_symbols; less quantity is always taken."""
+    if not draft.riskier:
+        return None
+    return f"symbol: {draft.terms.symbol} is one of the restricted_symbols of account {draft.account}"
+
+
+@rule(
+    RejectReason.REDUCE_ONLY_SYMBOL,
+    limit="accounts.NAME.reduce_only_symbols",
+    when=lambda limits: limits.terms.symbol in limits.account.reduce_only_symbols,
+    example={"account": "reducing", "price": "185.00"},
+)
+def reduces_if_it_must(draft: Draft, view: View) -> str | None:
+    """In one of the account's reduce_only_symbols an order, with those that work, only reduces what is held."""
+    if reduces(draft):
+        return None
+    held = draft.terms.lot.text(draft.limits.holding.quantity)
+    return (
+        f"symbol: {draft.terms.symbol} is one of the reduce_only_symbols of account {draft.account}, which holds {held}"
+    )
+
+
+@rule(
+    RejectReason.SHORT_NOT_ALLOWED,
+    limit="accounts.NAME.may_short",
+    when=lambda limits: not limits.account.may_short,
+    example={"account": "long", "side": "SELL", "price": "185.00"},
+)
+def short_if_it_may(draft: Draft, view: View) -> str | None:
+    """Without may_short an account sells no more than it holds, with all its working sales."""
+    if draft.buy or not (more := added(draft)) or covered(draft.limits.holding, more):
+        return None
+    holding, lot = draft.limits.holding, draft.terms.lot
+    return (
+        f"quantity: {draft.quantity} is more than account {draft.account} holds, {lot.text(holding.quantity)}, less "
+        f"what its orders sell already, {lot.text(holding.sells)}; its may_short is false"
+    )
+
+
+def reduces(draft: Draft) -> bool:
+    """Say whether an order and all that work on its side can do no more than reduce what is held."""
+    more, holding = added(draft), draft.limits.holding
+    if not more:
+        return True
+    return holding.longest + more <= 0 if draft.buy else covered(holding, more)
+
+
+NEW = AMEND = (not_halted, not_restricted, reduces_if_it_must, short_if_it_may)

@@ -1,0 +1,66 @@
+"""Rules about how much an account may hold of one instrument, and how many orders may work."""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.holdings import needs_positions
+from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+from fillstream.services.order_service.orders.valuation import added
+
+
+@rule(
+    RejectReason.POSITION_UNKNOWN,
+    when=lambda limits: needs_positions(limits.account),
+    example={"account": "unknown", "price": "185.00"},
+)
+def position_known(draft: Draft, view: View) -> str | None:
+    """A limit that needs the account's positions finds them: kept since its first fill, or reconciled."""
+    if draft.limits.holding.account.known or not added(draft):
+        return None
+    return (
+        f"account: what {draft.account} holds is not known since this desk was upgraded, and it has limits that need "
+        "it; reconcile it, or reset them"
+    )
+
+
+@rule(
+    RejectReason.MAX_POSITION,
+    limit="accounts.NAME.max_position",
+    when=lambda limits: limits.account.max_position is not None,
+    example={"account": "small", "price": "185.00", "quantity": "11"},
+)
+def max_position(draft: Draft, view: View) -> str | None:
+    """What is held of an instrument, with all working orders of one side, stays within max_position, long or short."""
+    limits = draft.limits
+    holding, more = limits.holding, added(draft)
+    after = holding.quantity + holding.buys + more if draft.buy else holding.sells + more - holding.quantity
+    if after <= limits.bounds["max_position"] or not more:
+        return None
+    most, lot = limits.account.max_position, draft.terms.lot
+    assert most is not None, "the rule is about those that have one"
+    way = "long" if draft.buy else "short"
+    return (
+        f"quantity: {draft.quantity} could make the position {lot.text(after)} {way}, with all orders that work; "
+        f"max_position is {canonical(most)}"
+    )
+
+
+@rule(
+    RejectReason.MAX_OPEN_ORDERS,
+    limit="accounts.NAME.max_open_orders",
+    when=lambda limits: limits.account.max_open_orders is not None,
+    example={"account": "one", "price": "185.00"},
+)
+def max_open_orders(draft: Draft, view: View) -> str | None:
+    """At most max_open_orders orders of an account work at a time."""
+    limits = draft.limits
+    most, open_orders = limits.account.max_open_orders, limits.holding.account.open_orders
+    assert most is not None, "the rule is about those that have one"
+    if open_orders < most:
+        return None
+    return f"account: {open_orders} orders of {draft.account} work, max_open_orders is {most}"
+
+
+AMEND = (position_known, max_position)
+NEW = (*AMEND, max_open_orders)
