@@ -23,6 +23,9 @@ from typing import Any
 Event = dict[str, Any]
 
 WORKING = {"PendingNew", "New", "PartiallyFilled", "PendingCancel", "PendingReplace"}
+"""At a venue, or on the way to it."""
+OPEN = WORKING | {"Suspended"}
+"""And those that the desk holds: they have leaves, too."""
 STATUS_AFTER = {
     "OrderReceived": "PendingNew",
     "OrderRejected": "Rejected",
@@ -128,7 +131,7 @@ class Books:
         what = f"event {event['seq']} of order {event['order_id']}"
         for name in ("account", "client_order_id"):
             self._expect(what, name, event[name], order.whose[name])
-        if order.ord_status not in WORKING:
+        if order.ord_status not in OPEN:
             self._expect(what, "ord_status", event["ord_status"], order.ord_status)
         order.ord_status = event["ord_status"]
 
@@ -156,7 +159,7 @@ class Books:
         status, cum = event["ord_status"], Decimal(event["cum_qty"])
         self._expect(what, "quantity", Decimal(event["quantity"]), order.quantity)
         self._expect(what, "cum_qty", cum, order.filled)
-        left = order.quantity - cum if status in WORKING else Decimal(0)
+        left = order.quantity - cum if status in OPEN else Decimal(0)
         self._expect(what, f"leaves_qty of {status}", Decimal(event["leaves_qty"]), left)
         mean = order.notional / order.filled if order.filled else None
         told = None if event["avg_px"] is None else Decimal(event["avg_px"])

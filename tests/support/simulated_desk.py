@@ -106,6 +106,48 @@ def odd(record: bytes, dice: random.Random) -> bytes:
     return frames.COMMAND.pack(*command._replace(**dice.choice(changes)))
 
 
+def make_special(fields: dict[str, str], mid: int, now_ms: int, dice: random.Random) -> None:
+    """Make a plain order's fields those of one that is not: mostly ones that fit, now and then some that do not."""
+
+    def near(most: int = 60) -> str:
+        return f"{(mid + dice.randrange(-most, most + 1)) / 100:.2f}"
+
+    kind = dice.choice(SPECIAL_KINDS)
+    fields["order_type"] = kind
+    rests = fields["time_in_force"] not in ("IOC", "FOK")
+    if kind in ("LIMIT", "STOP_LIMIT", "LIMIT_IF_TOUCHED"):
+        fields["price"] = near()
+    else:
+        fields.pop("price", None)
+    if kind in ("STOP", "STOP_LIMIT", "MARKET_IF_TOUCHED", "LIMIT_IF_TOUCHED"):
+        fields["stop_price"] = near()
+        if dice.random() < 0.5:
+            fields["trigger_price_type"] = dice.choice(("LAST", "BID_ASK", "MID"))
+    if kind == "TRAILING_STOP":
+        fields["trailing_offset"], fields["trailing_offset_type"] = dice.choice(
+            (("0.25", "PRICE"), ("30", "TICKS"), ("20", "BPS"), ("0.2", "PERCENT"))
+        )
+    if kind != "LIMIT" and not rests and dice.random() < 0.95:
+        fields["time_in_force"], rests = "GTC", True
+    if rests and dice.random() < 0.15:
+        fields["time_in_force"], fields["expire_time"] = "GTD", str(now_ms + dice.choice((-1, 50, 2_000, 100_000)))
+    if kind.startswith("LIMIT") and rests and dice.random() < 0.4:
+        name, value = dice.choice((("post_only", "true"), ("all_or_none", "true"), ("display_quantity", "5")))
+        fields[name] = value
+    if dice.random() < 0.2:
+        fields["self_trade_prevention"] = dice.choice(("CANCEL_RESTING", "CANCEL_INCOMING", "CANCEL_BOTH", "DECREMENT"))
+    if dice.random() < 0.15:
+        fields["effective_after_ms"] = str(dice.choice((1, 300, 5_000)))
+    if dice.random() < 0.1:
+        del fields["quantity"]
+        fields["notional"] = str(dice.choice((10, 900, 40_000)))
+
+
+SPECIAL_KINDS = (
+    "LIMIT", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "MARKET_TO_LIMIT", "MARKET_IF_TOUCHED", "LIMIT_IF_TOUCHED",
+)  # fmt: skip
+
+
 @dataclass
 class Slot:
     """A place where one stage partition runs, or does not at the moment."""
@@ -127,11 +169,13 @@ class SimulatedDesk:
         controls: bool = False,
         config: DeskConfig = CONFIG,
         odd_market: bool = False,
+        specials: bool = False,
         simulation: SimulationConfig = IDEAL,
     ) -> None:
         self.dice = random.Random(seed)
         self.operator = random.Random(f"operator {seed}") if controls else None
         self.oddities = random.Random(f"oddities {seed}") if odd_market else None
+        self.specials = random.Random(f"specials {seed}") if specials else None
         self.told: list[tuple[str, bytes]] = []
         self.redis = MemoryRedis()
         simulated = tuple(name for name, venue in config.venues.items() if venue.simulated)
@@ -295,6 +339,8 @@ class SimulatedDesk:
         if dice.random() < 0.7:
             ticks = self._mid[symbol] + dice.randrange(-40, 41)
             fields["price"] = f"{ticks / 100:.2f}" if dice.random() < 0.97 else f"{ticks / 100:.2f}5"
+        if self.specials is not None and self.specials.random() < 0.6:
+            make_special(fields, self._mid.get(symbol, 15_000), self.redis.now_ms, self.specials)
         return {name.encode(): value.encode() for name, value in fields.items()}
 
     def change(self) -> dict[bytes, bytes]:
@@ -312,6 +358,8 @@ class SimulatedDesk:
             fields["quantity"] = str(dice.choice((1, 10, 90, 300)))
             if dice.random() < 0.5:
                 fields["price"] = f"{(self._mid['AAPL'] + dice.randrange(-40, 41)) / 100:.2f}"
+            if self.specials is not None and self.specials.random() < 0.4:
+                fields["stop_price"] = f"{(self._mid['AAPL'] + self.specials.randrange(-60, 61)) / 100:.2f}"
         return {name.encode(): value.encode() for name, value in fields.items()}
 
     def control(self, dice: random.Random) -> None:
