@@ -140,6 +140,14 @@ class TradingSession(StrEnum):
     HALTED = "HALTED"
 
 
+class TradingState(StrEnum):
+    """What an account, or the whole desk, may do."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
 class Reason(StrEnum):
     """A reason: a stable code in snake case, FIX's number for it, and what it means.
 
@@ -165,6 +173,8 @@ class RejectReason(Reason):
 
     UNKNOWN_SYMBOL = "unknown_symbol", 1, "the desk has no such instrument"
     UNKNOWN_ACCOUNT = "unknown_account", 15, "the desk has no such account"
+    TRADING_HALTED = "trading_halted", 0, "the desk or the account is HALTED: it takes nothing new"
+    TRADING_REDUCING = "trading_reducing", 0, "the desk or the account is REDUCING, and this does not only reduce"
     OFF_TICK = "off_tick", 18, "the price is no multiple of the instrument's tick size"
     OFF_LOT = "off_lot", 13, "the quantity is no multiple of the instrument's lot size"
     QUANTITY_TOO_LARGE = "quantity_too_large", 13, "the quantity is more than a venue takes"
@@ -226,6 +236,9 @@ class CancelRejectReason(Reason):
 
     TOO_LATE = "too_late", 0, "the order is finished already"
     UNKNOWN_ORDER = "unknown_order", 1, "the account has no such order, or it was forgotten"
+    UNKNOWN_ACCOUNT = "unknown_account", 99, "the desk has no such account"
+    UNKNOWN_SYMBOL = "unknown_symbol", 99, "the desk has no such instrument"
+    DUPLICATE_REQUEST = "duplicate_request", 6, "the same request came before, and was done then"
     ALREADY_PENDING = "already_pending", 3, "a cancel or an amendment of the order is on its way already"
     BELOW_FILLED = "below_filled", 99, "the new quantity is below what is filled already"
     MARKET_ORDER = "market_order", 2, "a market order cannot be amended"
@@ -254,6 +267,7 @@ class CancelReason(Reason):
     REPLACED_BELOW_FILLED = "replaced_below_filled", 8, "the amended quantity was filled already"
     SELF_TRADE = "self_trade", 8, "it would have traded with an order of its own account"
     MASS_CANCEL = "mass_cancel", None, "all orders of the account were canceled at once"
+    TRADING_HALTED = "trading_halted", 6, "its time or price came while the desk or the account might not send it"
     VENUE_OTHER = "venue_other", 99, "the venue took the order off for a reason of its own"
 
 

@@ -18,7 +18,7 @@ import orjson
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, create_model, model_validator
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.base import Id, Message, Name, type_of
+from fillstream.libs.common.messages.base import Flag, Id, Message, Name, type_of
 from fillstream.libs.common.messages.reference import FIXED, AccountFields, ReferenceData, own_type, said_of, written
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.values.naming import shorten
@@ -97,6 +97,17 @@ class OfAccount(Control):
         return self.account
 
 
+class OfAccountOrDesk(Control):
+    """A control about one account, or without one about the whole desk: then each partition gets it."""
+
+    account: Name | None = Field(default=None, description="null: the whole desk")
+
+    @property
+    def of_account(self) -> str | None:
+        """The account it is about, None for the whole desk."""
+        return self.account
+
+
 class SetLimits(OfAccount):
     """Override limits of an account. They go before the file's values until they are reset."""
 
@@ -141,7 +152,34 @@ class AcceptLoss(Control):
     )
 
 
-AnyControl = SetLimits | ResetLimits | AcceptLoss
+class Halt(OfAccountOrDesk):
+    """Take nothing new from now on, and unless `cancel` is false take off what works: the kill switch.
+
+    Cancels go through, and so does an amendment that only takes quantity away. What the desk itself holds is not sent
+    when its time or price comes, but canceled.
+    """
+
+    type: Literal["Halt"] = "Halt"
+    cancel: Flag = Field(default=True, description="whether everything that works is canceled, too")
+    keep_protective: Flag = Field(
+        default=False,
+        description="whether reduce-only orders and stops against what is held stay, and go when their price comes",
+    )
+
+
+class Reduce(OfAccountOrDesk):
+    """Take only what reduces from now on: with all that works on its side, no more than is held."""
+
+    type: Literal["Reduce"] = "Reduce"
+
+
+class Resume(OfAccountOrDesk):
+    """Take everything again. An account of a desk that is halted itself waits for the desk."""
+
+    type: Literal["Resume"] = "Resume"
+
+
+AnyControl = SetLimits | ResetLimits | AcceptLoss | Halt | Reduce | Resume
 CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get_args(AnyControl)}
 """By `type`."""
 

@@ -11,17 +11,28 @@ from __future__ import annotations
 from fillstream.libs.common.messages.codes import CancelReason, OrderType, TradingSession
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders.commands import Commands
+from fillstream.services.order_service.orders.holdings import Holding
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FOR_PRICE, FOR_TIME, Order
 from fillstream.services.order_service.orders.rules.market import protection_price
 from fillstream.services.order_service.orders.special import widest
+from fillstream.services.order_service.orders.standing import ACTIVE, HALTED, Standing
 from fillstream.services.order_service.orders.state import EXPIRY, RELEASE, TOUCH, State
 from fillstream.services.order_service.orders.triggers import half_ticks, waits_for_rise
 
 MOST_RELEASED = MOST_OUTPUTS // 4
 """At most so many orders go at one entry, an event and a command each; the others at the next, which comes at once."""
 _CONTINUOUS = TradingSession.CONTINUOUS.value
+_STOPS = frozenset((OrderType.STOP.value, OrderType.STOP_LIMIT.value, OrderType.TRAILING_STOP.value))
 _MARKET_TYPES = frozenset((OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.value))
+
+
+def is_protective(order: Order) -> bool:
+    """Say whether an order only closes what its account holds: reduce-only, or a stop on the other side."""
+    holding = order.holding
+    assert holding is not None, "it was taken"
+    against = holding.quantity > 0 if order.side == "SELL" else holding.quantity < 0
+    return against and (order.order_type in _STOPS or (order.special is not None and order.special.reduce_only))
 
 
 class Desk:
@@ -107,11 +118,33 @@ class Desk:
             self._release(order)
 
     def _release(self, order: Order) -> None:
+        assert order.holding is not None, "it was taken"
+        standing = order.holding.account.standing
+        if standing.state != ACTIVE.state and not self._may_go(order, order.holding, standing):
+            text = f"account: {order.account} is {standing.state}, or the whole desk, now that the order could go"
+            self._forget_times(order)  # and nothing else: no order is armed whose price has come
+            order.cancel_by(requested=True)
+            return self._journal.canceled(order, CancelReason.TRADING_HALTED, text)
         order.release(self._bound(order))
         self._journal.triggered(order, order.price if order.priced else None)
         if order.expiry_ms and self._state.venues[order.venue].expires:
             self._state.timers.cancel(order.order_id, EXPIRY)
         self._commands.new(order)
+        return None
+
+    def _may_go(self, order: Order, holding: Holding, standing: Standing) -> bool:
+        """Whether an order may go to its venue though not all may: it only closes what is held."""
+        if standing.state == HALTED:
+            return standing.keeps and is_protective(order)
+        held = -holding.quantity if order.side == "BUY" else holding.quantity
+        if order.leaves > held:
+            return False
+        works = sum(
+            each.leaves
+            for each in self._state.orders_of(order.account)
+            if each.holding is holding and each.side == order.side and not each.is_held
+        )
+        return works + order.leaves <= held
 
     def _bound(self, order: Order) -> int:
         """Return the limit (ticks) of an order that goes now: its own, or what the account's slippage allows from here.
@@ -164,5 +197,8 @@ class Desk:
     def _let_go(self, order: Order) -> None:
         if order.held == FOR_PRICE:
             self._state.triggers.disarm(order)
+        self._forget_times(order)
+
+    def _forget_times(self, order: Order) -> None:
         self._state.timers.cancel(order.order_id, RELEASE)
         self._state.timers.cancel(order.order_id, EXPIRY)

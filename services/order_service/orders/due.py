@@ -8,6 +8,7 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
     day     an account's day begins: what it made before counts no more against its daily loss limit
     release an order's time has come: it goes to its venue, or waits for its price from now on
     touch   a market reached more held orders than one entry lets go
+    mass    a mass cancel had more to send than one entry may
     sweep   lets go of more of what is past its retention than the tick before could
 """
 
@@ -21,8 +22,9 @@ from fillstream.libs.common.runtime.timers import Timer
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal, Stamped
+from fillstream.services.order_service.orders.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.order import FINAL, Order
-from fillstream.services.order_service.orders.state import DAY, EXPIRY, QUOTES, RELEASE, SWEEP, TOUCH, State
+from fillstream.services.order_service.orders.state import DAY, EXPIRY, MASS, QUOTES, RELEASE, SWEEP, TOUCH, State
 
 EXPIRY_AGAIN_MS = 10_000
 """An order whose time is over and that the venue has not taken off is looked at again after so long."""
@@ -35,11 +37,15 @@ class Due:
         state: whose timers they are.
         journal, commands: where what they cause goes.
         desk: has the orders that are held.
+        mass_cancels: goes on with what one entry could not send.
     """
 
-    __slots__ = ("_commands", "_desk", "_handlers", "_journal", "_state")
+    __slots__ = ("_commands", "_desk", "_handlers", "_journal", "_mass_cancels", "_state")
 
-    def __init__(self, state: State, journal: Journal, commands: Commands, desk: Desk) -> None:
+    def __init__(
+        self, state: State, journal: Journal, commands: Commands, desk: Desk, mass_cancels: MassCancels
+    ) -> None:
+        self._mass_cancels = mass_cancels
         self._desk = desk
         self._state = state
         self._journal = journal
@@ -48,6 +54,7 @@ class Due:
             QUOTES: self._quotes,
             EXPIRY: self._expiry,
             RELEASE: self._release,
+            MASS: self._mass,
             SWEEP: self._sweep,
             DAY: self._day,
         }
@@ -108,6 +115,9 @@ class Due:
     def _touch(self, timer: Timer, room: int) -> int:
         assert timer.what.startswith(TOUCH), f"nobody does {timer.what}"
         return max(1, 2 * self._desk.moved(timer.what.removeprefix(TOUCH), timer.id))
+
+    def _mass(self, timer: Timer, room: int) -> int:
+        return self._mass_cancels.go_on(room)
 
     def _sweep(self, timer: Timer, room: int) -> int:
         self._state.sweep(self._journal.ms)

@@ -29,6 +29,7 @@ from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote
 from fillstream.services.order_service.orders.order import CANCELED, EXPIRED, FINAL, REJECTED, Order
 from fillstream.services.order_service.orders.special import Special
+from fillstream.services.order_service.orders.standing import ACTIVE, REDUCING, Standing
 
 FEE_UNITS: int = 10 ** (MONEY_DECIMALS - FEE_DECIMALS)
 _GONE = frozenset((CANCELED, REJECTED, EXPIRED))
@@ -244,6 +245,7 @@ class Account:
         known: the positions are all there were. False of one that traded before a release that kept none: until it is
             reconciled, a limit that needs them has no answer.
         terms: those that count, None before the first.
+        standing: what it may do: the stricter of its own and the desk's.
         kept: its working orders are counted.
         crossing: the prices of its resting orders are, too.
         daily: what its holdings had made when its day began is remembered.
@@ -256,7 +258,7 @@ class Account:
 
     __slots__ = (
         "busy", "cash", "crossing", "daily", "day_begins_ms", "holdings", "kept", "known", "name", "open_orders",
-        "recent", "sent", "terms",
+        "recent", "sent", "standing", "terms",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -265,6 +267,7 @@ class Account:
         self.cash = 0
         self.known = True
         self.terms: AccountTerms | None = None
+        self.standing: Standing = ACTIVE
         self.kept = self.crossing = self.daily = self.busy = False
         self.sent: deque[int] = deque()
         self.recent: dict[tuple[Any, ...], int] = {}
@@ -279,6 +282,7 @@ class Account:
         self.daily = terms.max_daily_loss is not None
         self.day_begins_ms = terms.day_begins_minutes * MINUTE_MS
         self.kept = self.crossing or terms.max_open_orders is not None or needs_positions(terms)
+        self.kept = self.kept or self.standing.state == REDUCING
         self.busy = terms.duplicate_window_ms > 0 or terms.max_orders_per_window is not None
         self._keep_sent(terms)
         if (self.kept, self.crossing) != before:

@@ -35,7 +35,9 @@ from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New
+from fillstream.services.order_service.orders.meant import Done, Meant
 from fillstream.services.order_service.orders.order import FINAL, FOR_TIME, Order, Remembered
+from fillstream.services.order_service.orders.standing import Standing
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
@@ -308,6 +310,34 @@ class Journal:
         """ControlReported, with the first one's refusal, None when it took effect."""
         event = self._of_control("ControlReported", control, text)
         event["refusal"] = refusal
+        self.out.event(self._stream, event)
+
+    def trading_state_changed(self, control: Control, old: Standing, new: Standing) -> None:
+        """TradingStateChanged."""
+        self.told(
+            "TradingStateChanged",
+            control_id=control.control_id,
+            who=control.who,
+            reason=control.reason,
+            account=control.of_account,
+            old_state=old.state,
+            new_state=new.state,
+            keep_protective=new.keeps,
+        )
+
+    def mass_cancel_requested(
+        self, done: Done, meant: Meant, *, control_id: str | None = None, signal_id: str | None = None
+    ) -> None:
+        """MassCancelRequested, asked for by a control or a signal. Only a halt tells what is bare."""
+        event = self._head("MassCancelRequested")
+        if control_id is not None:
+            event["control_id"] = control_id
+        if signal_id is not None:
+            event["signal_id"] = signal_id
+        event |= meant._asdict()
+        event |= {"working_orders": done.working, "held_orders": done.held, "kept_orders": done.kept}
+        if control_id is not None and done.bare_positions:
+            event |= {"bare_positions": done.bare_positions, "bare": done.bare}
         self.out.event(self._stream, event)
 
     def _of_control(self, kind: str, control: Control, text: str) -> Event:

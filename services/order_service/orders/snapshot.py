@@ -15,6 +15,8 @@ states; or the state again. Never decides anything about what it carries, never 
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
     numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
+    trading {desk, accounts {account: {...}}}          what they may do, of those that are not ACTIVE
+    canceling [[...]]                                  what of mass cancels is still to be sent
     holdings, held                                     what accounts hold; see `held`
 
 There may be millions of orders. So live ones are columns, and rows of remembered ones are never decoded on the way: no
@@ -27,6 +29,7 @@ there raises `VERSION` and adds a step to `UPCASTS`, and the snapshots in tests/
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import pairwise
 from typing import Any, Final
 
@@ -41,6 +44,7 @@ from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.held import dump_held, load_held
 from fillstream.services.order_service.orders.order import Links, Order, Remembered, is_linked
 from fillstream.services.order_service.orders.overrides import Answered
+from fillstream.services.order_service.orders.standing import ACTIVE, Standing
 from fillstream.services.order_service.orders.state import QUOTES, Kept, State
 
 VERSION = 5
@@ -58,7 +62,16 @@ _NEEDED: Final = (
     "moved",
     "daily",
 )
-_SINCE_0_2: Final = ("overrides", "controls", "remembered_linked", "numbered", "holdings", "held")
+_SINCE_0_2: Final = (
+    "overrides",
+    "controls",
+    "remembered_linked",
+    "numbered",
+    "trading",
+    "canceling",
+    "holdings",
+    "held",
+)
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
@@ -105,6 +118,11 @@ def dump(state: State) -> bytes:
     if state.controls:
         rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
         document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
+    if state.standings or state.standing != ACTIVE:
+        accounts = {account: standing._asdict() for account, standing in state.standings.items()}
+        document["trading"] = {"desk": state.standing._asdict(), "accounts": accounts}
+    if state.canceling:
+        document["canceling"] = [*state.canceling]
     document |= dump_held(state)
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
@@ -161,6 +179,9 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.numbered = document.get("numbered", {})
     if "controls" in document:
         state.controls = _load_controls(document["controls"])
+    if "trading" in document:
+        _load_trading(document["trading"], state)
+    state.canceling = deque(tuple(each) for each in document.get("canceling", ()))
     load_held(document, state)
     _load_records(document, lines, state)
     state.watch_all()
@@ -181,6 +202,14 @@ def _load_controls(table: Document) -> dict[str, Answered]:
     check_names("Answered", dict.fromkeys(names), _CONTROL, _CONTROL)
     answered = [dict(zip(names, row, strict=True)) for row in table["rows"]]
     return {each.pop("control_id"): Answered(**each) for each in answered}
+
+
+def _load_trading(trading: Document, state: State) -> None:
+    check_names("trading", trading, ("desk", "accounts"), ("desk", "accounts"))
+    for each in (trading["desk"], *trading["accounts"].values()):
+        check_names("Standing", each, Standing._fields, Standing._fields)
+    state.standing = Standing(**trading["desk"])
+    state.standings = {account: Standing(**each) for account, each in trading["accounts"].items()}
 
 
 def _split(data: bytes) -> tuple[Any, dict[str, list[bytes]]]:

@@ -33,14 +33,19 @@ from fillstream.services.order_service.orders.decode import decode
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal import Journal
+from fillstream.services.order_service.orders.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.reports import Reports
 from fillstream.services.order_service.orders.requests import Requests
 from fillstream.services.order_service.orders.snapshot import dump, load
+from fillstream.services.order_service.orders.standing import SEVERITY
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.venue_reports import VenueReports
 
 TICK_MS = 15_000
 """How often time passes when nothing else comes in, for what is past its retention; what is due gets its own entry."""
+
+DESK = "*"
+"""The whole desk, beside accounts."""
 
 FAMILIES: tuple[Family, ...] = (
     Family("orders", "All orders received so far, by their status now: one that is filled can reopen.", "ord_status"),
@@ -48,6 +53,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("cancel_rejects", "Cancels and amendments rejected, by reason.", "reason", True),
     Family("fills", "Fills, by liquidity.", "liquidity", True),
     Family("fills_refused", "Fills that a venue told and that are not believed, by reason.", "reason", True),
+    Family("trading_state", f"{DESK} is the desk, others accounts not ACTIVE: 0 ACTIVE, 1 REDUCING, 2 HALTED.", "of"),
+    Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
 
@@ -84,8 +91,9 @@ class OrdersStage:
         self._commands = Commands(self.partition)
         self._desk = Desk(state, self._journal, self._commands)
         self._requests = Requests(state, self._journal, self._commands, self._desk, self._topology, self.partition)
-        self._due = Due(state, self._journal, self._commands, self._desk)
-        self._controls = Controls(state, self._journal, self._topology, self.partition)
+        mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
+        self._due = Due(state, self._journal, self._commands, self._desk, mass_cancels)
+        self._controls = Controls(state, self._journal, mass_cancels, self._topology, self.partition)
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
@@ -194,7 +202,10 @@ class OrdersStage:
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return orders by status, refusals by reason, fills by liquidity, and the time of each symbol's last quote."""
         state = self._state
+        standings = {DESK: state.standing, **state.standings}
         return {
+            "trading_state": {name: SEVERITY[each.state] for name, each in standings.items()},
+            "bare_positions": {name: each.bare for name, each in standings.items()},
             "orders": state.statuses,
             "rejects": state.rejects,
             "cancel_rejects": state.cancel_rejects,

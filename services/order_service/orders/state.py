@@ -23,6 +23,7 @@ from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, 
 from fillstream.services.order_service.orders.holdings import Holdings
 from fillstream.services.order_service.orders.order import FINAL, FOR_PRICE, Order, Remembered
 from fillstream.services.order_service.orders.overrides import Answered, Overrides, check_overrides, with_overrides
+from fillstream.services.order_service.orders.standing import ACTIVE, Standing, stricter
 from fillstream.services.order_service.orders.triggers import Triggers
 
 MAX_REMEMBERED = 2_000_000
@@ -31,9 +32,9 @@ SWEEP_AT_ONCE = 1_000
 """At most so many records leave the state at one entry; the others soon after."""
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
-QUOTES, EXPIRY, RELEASE, SWEEP, DAY = "quotes", "expiry", "release", "sweep", "day"
-"""What timers are for; `due` does it. Quotes and sweep are the stage's, with the id 0, a day has its account's number;
-the others have an order's."""
+QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS = "quotes", "expiry", "release", "sweep", "day", "mass"
+"""What timers are for; `due` does it. Quotes, sweep and mass are the stage's, with the id 0, a day has its account's
+number; the others have an order's."""
 TOUCH = "touch "
 """And the venue's name; the id is an instrument's number: a market has reached more orders than one entry lets go."""
 MAX_SHARED = 4096
@@ -69,6 +70,8 @@ class State:
         ended_ms: how long orders took from their signals until they were done; see `Latencies`.
         numbered: of each book's last fill, by the stream of its commands: twice the trade's number, and 1 more of a
             taker. It only goes up.
+        standing: what the desk may do; `standings` has those of accounts that are not ACTIVE.
+        canceling: what of mass cancels is still to be sent, in its order; see `mass_cancels`.
         holdings: what every account of this partition holds, and what may come of what works.
     """
 
@@ -104,6 +107,9 @@ class State:
         self.fills_refused: dict[str, int] = {}
         self.numbered: dict[str, int] = {}
         self.ended_ms: list[int] = []
+        self.standing: Standing = ACTIVE
+        self.standings: dict[str, Standing] = {}
+        self.canceling: deque[tuple[str | int, ...]] = deque()
         self.holdings = Holdings()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._shared: dict[str, str] = {}
@@ -264,11 +270,31 @@ class State:
         """Let what is held and works be counted as the terms that count of an account of this partition need it."""
         terms = self.effective(account)
         held = self.holdings.account(account)
-        held.watch(terms, self._orders_of(account))
+        held.standing = self.standing_of(account)
+        held.watch(terms, self.orders_of(account))
         if held.daily:
             self.timers.add_once(0, terms.id, DAY)  # the day begins before the next entry is taken
         else:
             self.timers.cancel(terms.id, DAY)
+
+    def standing_of(self, account: str) -> Standing:
+        """Return what an account may do: the stricter of its own standing and the desk's."""
+        return stricter(self.standings.get(account, ACTIVE), self.standing)
+
+    def stand(self, account: str | None, standing: Standing) -> None:
+        """Let an account, or the whole desk, stand so from now on."""
+        if account is None:
+            self.standing = standing
+        else:
+            self.standings.pop(account, None)
+            if standing != ACTIVE:
+                self.standings[account] = standing
+        for name in self.accounts if account is None else (account,):
+            self._limits.pop(name, None)
+            if name in self.config.accounts:
+                self.watch(name)
+            else:  # its file has lost it, and its orders may work still
+                self.holdings.account(name).standing = self.standing_of(name)
 
     def begin_day(self, number: int, ms: int) -> None:
         """Begin the day of the account of that number; the next one gets a timer."""
@@ -279,7 +305,7 @@ class State:
         begins = held.day_begins_ms
         self.timers.add(day_end(ms - begins) + begins, number, DAY)
 
-    def _orders_of(self, account: str) -> Iterator[Order]:
+    def orders_of(self, account: str) -> Iterator[Order]:
         """Yield an account's orders that have not left the state."""
         for order_id in self.clients.get(account, {}).values():
             order = self.orders[order_id]

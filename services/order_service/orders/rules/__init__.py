@@ -20,6 +20,7 @@ from fillstream.services.order_service.orders.rules import (
     permission,
     position,
     special,
+    trading,
     value,
 )
 from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, Rules, View
@@ -27,6 +28,7 @@ from fillstream.services.order_service.orders.rules.rule import Draft, Reject, R
 NEW = Rules(
     (
         *identity.NEW,
+        *trading.NEW,
         *grid.NEW,
         *permission.NEW,
         *market.NEW,
@@ -56,6 +58,7 @@ AMEND = Rules(
         *grid.AMEND,
         *amendment.LAST,
         *identity.AMEND,
+        *trading.AMEND,
         *permission.AMEND,
         *market.AMEND,
         *value.AMEND,

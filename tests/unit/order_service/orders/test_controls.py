@@ -134,7 +134,7 @@ def test_limits_that_no_order_could_pass_are_refused_and_remembered_as_such(desk
 @pytest.mark.parametrize(
     ("fields", "reason", "sentence"),
     [
-        ({"type": "Halt"}, "unknown_type", "control.type: 'Halt' must be one of SetLimits, ResetLimits"),
+        ({"type": "Stop"}, "unknown_type", "control.type: 'Stop' must be one of SetLimits, ResetLimits"),
         ({"who": None}, "missing_field", "who: is missing"),
         ({"reason": None}, "missing_field", "reason: is missing"),
         ({"reason": " "}, "bad_value", "reason: ' ' must have at least 1 characters"),

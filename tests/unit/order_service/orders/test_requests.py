@@ -190,6 +190,8 @@ def test_a_snapshot_is_the_whole_state(desk: OrdersDesk) -> None:
     assert twin.gauges() == {k: {n: c for n, c in v.items() if c} for k, v in desk.stage.gauges().items()} | {
         "fills": {"MAKER": 0, "TAKER": 2},
         "fills_refused": twin.gauges()["fills_refused"],
+        "trading_state": {"*": 0},
+        "bare_positions": {"*": 0},
     }
     assert twin.configuration() is None
     desk.stage, desk.out = twin, Outputs(twin.name, twin.inbox, desk.out.digest)

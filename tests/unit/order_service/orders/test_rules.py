@@ -263,6 +263,8 @@ def example_desk() -> OrdersDesk:
     )
     desk = OrdersDesk(config)
     desk.stage._state.holdings.account("unknown").known = False
+    desk.control("Halt", control_id="halt", account="halted")
+    desk.control("Reduce", control_id="reduce", account="winding")
     desk.quote(600_000, 600_001, symbol="BTCUSDT")
     desk.ms += 1_001
     desk.quote(18_499, 18_501)
@@ -283,6 +285,8 @@ def busy_desk() -> OrdersDesk:
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "idle": {"max_daily_orders": 0},
+    "halted": {},
+    "winding": {},
     "restricted": {"restricted_symbols": ["AAPL"]},
     "reducing": {"reduce_only_symbols": ["AAPL"]},
     "long": {"may_short": False},
