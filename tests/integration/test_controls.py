@@ -100,6 +100,42 @@ def test_what_cannot_be_is_refused_in_a_sentence(run: Run, words: tuple[str, ...
     assert sentence in result.stdout + result.stderr
 
 
+def test_an_account_is_halted_reduces_and_is_resumed(run: Run) -> None:
+    resting = run("signal", "AAPL", "BUY", "1", "--limit", "1", "--account", "demo", "--wait", "--id", "rests")
+    assert "New" in resting.stdout
+    answer = orjson.loads(run("halt", "demo", "--reason", "a test", "--who", "me", "--json").stdout)
+    assert [event["type"] for event in answer["events"]] == [
+        "ControlApplied", "TradingStateChanged", "MassCancelRequested",
+    ]  # fmt: skip
+    assert answer["events"][2]["working_orders"] == 1
+    canceled = "SELECT ord_status FROM orders WHERE client_order_id = 'rests'"
+    until(lambda: '"Canceled"' in run("sql", canceled, "--json").stdout, "the order canceled")
+    new = ("signal", "AAPL", "BUY", "1", "--limit", "1", "--account", "demo", "--wait")
+    assert "trading_halted" in run(*new, code=Exit.NO).stdout
+    assert "REDUCING, before HALTED" in run("reduce", "demo", "--reason", "a test").stdout
+    assert "trading_reducing" in run(*new, code=Exit.NO).stdout
+    assert "ACTIVE, before REDUCING; everything is taken again" in run("resume", "demo", "--reason", "a test").stdout
+    run(*new)
+    assert run("halt", "--all", "--no-cancel", "--reason", "a test").stdout.startswith("desk: HALTED, before ACTIVE")
+    assert "trading_halted" in run(*new, code=Exit.NO).stdout
+    assert "desk: ACTIVE" in run("resume", "--all", "--reason", "a test").stdout
+
+
+@pytest.mark.parametrize("words", [("halt",), ("reduce", "demo", "--all"), ("resume",)])
+def test_whom_it_is_about_is_said_once(run: Run, words: tuple[str, ...]) -> None:
+    assert "with --all, and not both" in run(*words, "--reason", "a test", code=Exit.USAGE).stderr
+
+
+def test_a_desk_of_several_partitions_is_halted_in_each(redis_url: str) -> None:
+    topology = Topology(3)
+    with Client(redis_url, topology) as client, pytest.raises(NoAnswer):
+        client.control("Halt", None, who="me", reason="a test", control_id="all", timeout_s=0.2)
+    with redis.Redis.from_url(redis_url) as reader:
+        for partition in range(3):
+            [(_, fields)] = reader.xrange(topology.orders(partition))
+            assert orjson.loads(fields[b"control"])["control_id"] == "all"
+
+
 def test_an_account_that_is_not_there_is_4(run: Run) -> None:
     assert "nobody is none of this desk" in run("limits", "show", "nobody'--", code=Exit.NOT_FOUND).stderr.replace(
         "'--", ""
