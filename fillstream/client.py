@@ -335,6 +335,10 @@ class Client:
         except ValidationError as error:
             raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
         self._check_desk()
+        return self._tell_all(control_id, account, {CONTROL: canonical_control(control)}, timeout_s)
+
+    def _tell_all(self, control_id: str, account: str | None, fields: Any, timeout_s: float) -> Answer:
+        """Append a control to the inbox of its account's partition, or to all, and wait for every answer."""
         one = None if account is None else self.topology.account_partition(account)
         partitions = [*range(self.topology.account_partitions)] if one is None else [one]
         inboxes = [stream_name("orders", partition) for partition in partitions]
@@ -343,7 +347,7 @@ class Client:
         for stream in (*journals, self.topology.dead):
             pipe.xrevrange(stream, count=1)
         for inbox in inboxes:
-            pipe.xadd(self.topology.key(inbox), {CONTROL: canonical_control(control)})
+            pipe.xadd(self.topology.key(inbox), fields)
         last = pipe.execute()
         dead_after, deadline = _id_of(last[len(journals)]), time.monotonic() + timeout_s
         answers = []

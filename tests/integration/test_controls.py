@@ -121,6 +121,15 @@ def test_an_account_is_halted_reduces_and_is_resumed(run: Run) -> None:
     assert "desk: ACTIVE" in run("resume", "--all", "--reason", "a test").stdout
 
 
+def test_cash_is_put_in_and_taken_out(run: Run) -> None:
+    said = run("adjust", "demo", "deposit", "100.25", "--reason", "a test", "--id", "paid")
+    assert said.stdout.startswith("DEPOSIT: 100.25 USD; account demo was given 100.25")
+    assert "came before" in run("adjust", "demo", "deposit", "100.25", "--reason", "a test", "--id", "paid").stdout
+    answer = orjson.loads(run("adjust", "demo", "funding", "-0.25", "--reason", "a test", "--json").stdout)
+    assert (answer["events"][1]["amount"], answer["events"][1]["cash"]) == ("-0.25", "100")
+    assert "must be above 0" in run("adjust", "demo", "deposit", "-1", "--reason", "a test", code=Exit.USAGE).stderr
+
+
 @pytest.mark.parametrize("words", [("halt",), ("reduce", "demo", "--all"), ("resume",)])
 def test_whom_it_is_about_is_said_once(run: Run, words: tuple[str, ...]) -> None:
     assert "with --all, and not both" in run(*words, "--reason", "a test", code=Exit.USAGE).stderr

@@ -148,6 +148,16 @@ class TradingState(StrEnum):
     HALTED = "HALTED"
 
 
+class Adjustment(StrEnum):
+    """Why an account's cash changes without a trade."""
+
+    DEPOSIT = "DEPOSIT"
+    WITHDRAWAL = "WITHDRAWAL"
+    DIVIDEND = "DIVIDEND"
+    FUNDING = "FUNDING"
+    FX_MARK = "FX_MARK"
+
+
 class Reason(StrEnum):
     """A reason: a stable code in snake case, FIX's number for it, and what it means.
 
@@ -254,6 +264,8 @@ class ControlRejectReason(Reason):
     """Why a control changed nothing (`ControlRejected.refusal`). FIX has no number for it."""
 
     DUPLICATE_CONTROL_ID = "duplicate_control_id", None, "the control_id came before with another content"
+    UNKNOWN_SYMBOL = "unknown_symbol", None, "the desk has no such instrument"
+    WRONG_CURRENCY = "wrong_currency", None, "the amount is in another currency than the account's"
     NO_ORDER_COULD_PASS = "no_order_could_pass", None, "the account's limits would contradict one another"
 
 

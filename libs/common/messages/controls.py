@@ -12,15 +12,26 @@ To add a kind is to add a class here and to `AnyControl`, and its handler in `or
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import orjson
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.base import Flag, Id, Message, Name, type_of
+from fillstream.libs.common.messages.base import Flag, Id, Message, Name, exact_number, type_of
+from fillstream.libs.common.messages.codes import Adjustment
 from fillstream.libs.common.messages.reference import FIXED, AccountFields, ReferenceData, own_type, said_of, written
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 from fillstream.libs.common.values.naming import shorten
 from fillstream.libs.common.values.versions import Unreadable
 
@@ -33,6 +44,12 @@ MAX_CONTROL_BYTES = 65_536
 LIMITS: Final = tuple(name for name in AccountFields.model_fields if not said_of(AccountFields, name, FIXED))
 """What of an account's terms may be overridden."""
 MOST_CAUSES = 5
+MONEY_DECIMALS = 18
+"""Money of accounts has at most so many decimals."""
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) and value.isascii() else value
 
 
 def _limit(name: str) -> Any:
@@ -179,7 +196,37 @@ class Resume(OfAccountOrDesk):
     type: Literal["Resume"] = "Resume"
 
 
-AnyControl = SetLimits | ResetLimits | AcceptLoss | Halt | Reduce | Resume
+class AdjustAccount(OfAccount):
+    """Put cash into an account, or take it out, without a trade. Limits on equity and buying power stand on it."""
+
+    type: Literal["AdjustAccount"] = "AdjustAccount"
+    adjustment: Annotated[Adjustment, BeforeValidator(_upper)] = Field(description="what it is for")
+    amount: Annotated[
+        Decimal,
+        Field(max_digits=MAX_DIGITS, allow_inf_nan=False),
+        BeforeValidator(exact_number),
+    ] = Field(description="above 0 of a deposit and of a withdrawal; of the others below 0 what is paid")
+    currency: Name | None = Field(default=None, description="the account's, which is meant where none is said")
+    symbol: Name | None = Field(default=None, description="the instrument that paid, or was paid for")
+
+    @model_validator(mode="after")
+    def _amount_fits(self) -> AdjustAccount:
+        one_way = self.adjustment in (Adjustment.DEPOSIT, Adjustment.WITHDRAWAL)
+        exponent = self.amount.as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -MONEY_DECIMALS:
+            raise ValueError(f"amount: {canonical(self.amount)} must have at most {MONEY_DECIMALS} decimals")
+        if not self.amount or (one_way and self.amount < 0):
+            rule = "above 0" if one_way else "other than 0"
+            raise ValueError(f"amount: {canonical(self.amount)} must be {rule}, it is a {self.adjustment}")
+        return self
+
+    @property
+    def cash(self) -> Decimal:
+        """What the account has more, below 0 what it has less."""
+        return -self.amount if self.adjustment is Adjustment.WITHDRAWAL else self.amount
+
+
+AnyControl = SetLimits | ResetLimits | AcceptLoss | Halt | Reduce | Resume | AdjustAccount
 CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get_args(AnyControl)}
 """By `type`."""
 

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, VenueId, by_type, of_version
 from fillstream.libs.common.messages.codes import (
+    Adjustment,
     OrderType,
     OrdStatus,
     Side,
@@ -323,6 +324,21 @@ class MassCancelRequested(Event):
     )
 
 
+class AccountAdjusted(Event):
+    """An account has more or less cash, without a trade."""
+
+    type: Literal["AccountAdjusted"] = "AccountAdjusted"
+    control_id: Id
+    who: Name
+    reason: str = Field(description="in the operator's words")
+    account: Name
+    adjustment: Adjustment
+    amount: Number = Field(description="what it has more, below 0 what it has less")
+    currency: Name = Field(description="the account's")
+    symbol: Name | None = Field(description="the instrument that paid, or was paid for")
+    cash: Number = Field(description="all that was put in so far, less what was taken out")
+
+
 class QuoteUpdated(Event):
     """A venue's market as this partition last saw it: 250 ms after a first one changed, once for each that did."""
 
@@ -396,6 +412,7 @@ JournalEvent = Annotated[
     | ControlReported
     | TradingStateChanged
     | MassCancelRequested
+    | AccountAdjusted
     | QuoteUpdated,
     Field(discriminator="type"),
 ]

@@ -20,6 +20,7 @@ from fillstream.libs.common.messages.codes import ControlRejectReason
 from fillstream.libs.common.messages.controls import (
     LIMITS,
     AcceptLoss,
+    AdjustAccount,
     Control,
     Halt,
     OfAccountOrDesk,
@@ -33,6 +34,7 @@ from fillstream.libs.common.messages.controls import (
 from fillstream.libs.common.messages.reference import written
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.meant import Meant
@@ -256,6 +258,24 @@ def _stand(room: Room, control: OfAccountOrDesk, new: Standing, told: str) -> Ef
     return Effect(text, then=lambda: room.journal.trading_state_changed(control, old, new))
 
 
+def _adjust_account(room: Room, control: AdjustAccount) -> Effect:
+    own = room.state.effective(control.account).currency
+    if control.currency not in (None, own):
+        text = f"currency: {control.currency} must be {own}, the account's"
+        raise Refused(ControlRejectReason.WRONG_CURRENCY, text)
+    if control.symbol is not None and control.symbol not in room.state.instruments:
+        text = f"symbol: {control.symbol} is no instrument of this desk"
+        raise Refused(ControlRejectReason.UNKNOWN_SYMBOL, text)
+    cash = room.state.holdings.adjust(control.account, control.cash)
+    told = f"{control.adjustment}: {canonical(control.cash)} {own}; "
+    told += f"account {control.account} was given {canonical(cash)}"
+
+    def then() -> None:
+        room.journal.account_adjusted(control, own, cash)
+
+    return Effect(told, then=then)
+
+
 Handler = Callable[[Room, Any], Effect]
 HANDLERS: Final[dict[type[Control], Handler]] = {
     SetLimits: _set_limits,
@@ -264,5 +284,6 @@ HANDLERS: Final[dict[type[Control], Handler]] = {
     Halt: _halt,
     Reduce: _reduce,
     Resume: _resume,
+    AdjustAccount: _adjust_account,
 }
 """By the control's class; every one of `messages.controls.CONTROLS` is here."""

@@ -10,6 +10,7 @@ Plain dicts because a pydantic model costs more than ten times as much; tests va
 from __future__ import annotations
 
 from collections.abc import Collection
+from decimal import Decimal
 from typing import Any
 
 from fillstream.libs.common.messages.codes import (
@@ -21,7 +22,7 @@ from fillstream.libs.common.messages.codes import (
     RejectReason,
     RestatementReason,
 )
-from fillstream.libs.common.messages.controls import Control
+from fillstream.libs.common.messages.controls import AdjustAccount, Control
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.reference import (
     AccountTerms,
@@ -32,7 +33,7 @@ from fillstream.libs.common.messages.reference import (
 )
 from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
 from fillstream.libs.common.runtime.stage import Outputs
-from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
+from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New
 from fillstream.services.order_service.orders.meant import Done, Meant
@@ -323,6 +324,21 @@ class Journal:
             old_state=old.state,
             new_state=new.state,
             keep_protective=new.keeps,
+        )
+
+    def account_adjusted(self, control: AdjustAccount, currency: str, cash: Decimal) -> None:
+        """AccountAdjusted; `cash` is all that was put in so far."""
+        self.told(
+            "AccountAdjusted",
+            control_id=control.control_id,
+            who=control.who,
+            reason=control.reason,
+            account=control.account,
+            adjustment=control.adjustment.value,
+            amount=canonical(control.cash),
+            currency=currency,
+            symbol=control.symbol,
+            cash=canonical(cash),
         )
 
     def mass_cancel_requested(

@@ -159,7 +159,7 @@ def test_every_number_of_a_contract_is_of_one_kind() -> None:
     amounts = {column.name for table in TABLES for column in table.columns if column.number is Number.AMOUNT}
     assert amounts == {
         "confidence", "fee", "commission", "fees", "cash", "realized_pnl", "unrealized_pnl", "max_order_value",
-        "min_order_size", "max_slippage_bps", "notional", "risk_amount",
+        "min_order_size", "max_slippage_bps", "notional", "risk_amount", "amount",
     }  # fmt: skip
     assert [number_of(name) for name in ("new_price", "bid_px", "cum_qty", "position", "multiplier")] == [
         Number.PRICE, Number.PRICE, Number.QUANTITY, Number.QUANTITY, Number.RATIO,
