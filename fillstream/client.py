@@ -37,7 +37,9 @@ Amount = Decimal | int | str
 
 SIGNALS = stream_name("signals")
 FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
-REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "DeadLetter"}
+REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "SignalRefused", "DeadLetter"}
+SETTLED = {"PredictionReceived"}
+"""Nothing more comes of what these answer."""
 QUIET_S = 0.2
 """An order that works on the book and has no news for this long has settled there."""
 CONTROL_ANSWERS = {"ControlApplied", "ControlRejected", "ControlReported"}
@@ -76,12 +78,12 @@ class Outcome:
     @property
     def final(self) -> bool:
         """Whether nothing more can happen to it."""
-        return self.refused or self.ord_status in FINAL
+        return self.refused or self.ord_status in FINAL or any(event["type"] in SETTLED for event in self.events)
 
     @property
     def working(self) -> bool:
-        """Whether the venue has answered and the order works on the book."""
-        return self.ord_status in {OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED}
+        """Whether the venue has answered and the order works on the book, or the desk holds it."""
+        return self.ord_status in {OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.SUSPENDED}
 
     def add(self, event: dict[str, Any]) -> None:
         """Take over what an event says."""

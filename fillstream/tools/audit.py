@@ -58,6 +58,8 @@ PAGE = 5000
 SIGNALS = stream_name("signals")
 Told = Report | dict[str, Any]
 """A trade as its venue reported it: a record of a frame, or a VenueReport."""
+NO_ORDER = frozenset(("SignalRefused", "PredictionReceived"))
+"""Answers to signals that no order came of."""
 CONTROL_ANSWERS = frozenset(name for name, model in EVENTS.items() if issubclass(model, ControlEvent))
 _OF_MARKET = frozenset((CommandType.QUOTE, CommandType.PRINT, CommandType.SESSION, CommandType.BANDS))
 _TOLD_OF_MARKET = frozenset((ReportType.QUOTED, ReportType.PRINTED, ReportType.SESSION_SET, ReportType.BANDS_SET))
@@ -359,6 +361,9 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
         pending.pop(("OrderCancel", event["order_id"]), None)
     signal_id = event.get("signal_id")
     if signal_id is None:
+        return
+    if event["type"] in NO_ORDER:
+        answers[signal_id] += 1
         return
     stem = event["type"].removesuffix("Received").removesuffix("Requested").removesuffix("Rejected")
     key = (stem, str(event["order_id"]))

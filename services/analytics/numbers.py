@@ -38,8 +38,9 @@ class Number(StrEnum):
 
 
 PRICES = frozenset({"price", "new_price", "tick_size", "trailing_offset", "stop_loss", "take_profit", "trailing_stop"})
-QUANTITIES = frozenset({"quantity", "new_quantity", "position", "lot_size", "display_quantity"})
-RATIOS = frozenset({"multiplier", "maker_fee_bps", "taker_fee_bps"})
+_LIMITS = ("max_order_quantity", "min_order_quantity", "max_position")
+QUANTITIES = frozenset({"quantity", "new_quantity", "position", "lot_size", "display_quantity", *_LIMITS})
+RATIOS = frozenset({"multiplier", "maker_fee_bps", "taker_fee_bps", "initial_margin"})
 
 
 def number_of(name: str) -> Number:

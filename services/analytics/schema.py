@@ -24,7 +24,7 @@ from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import JournalEvent
 from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.positions import PositionMessage
-from fillstream.libs.common.messages.signals import CancelOrder, NewOrder, ReplaceOrder
+from fillstream.libs.common.messages.signals import SIGNALS
 from fillstream.services.analytics.numbers import PRECISION, Number, Scales, number_of
 
 TIME = "TIMESTAMP"
@@ -186,7 +186,7 @@ SIGNALS_TABLE = Table(
     "signals",
     (
         *ENVELOPE,
-        *columns_of([NewOrder, CancelOrder, ReplaceOrder]),
+        *columns_of(SIGNALS.values()),
         Column("problem", "VARCHAR"),
         Column("fields", FIELDS),
     ),

@@ -9,7 +9,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.signals import LINKS, SPECIAL, CancelOrder, NewOrder, ReplaceOrder, ReportStatus
+from fillstream.libs.common.messages.signals import (
+    LINKS,
+    SPECIAL,
+    CancelOrder,
+    NewOrder,
+    RefuseSignal,
+    ReplaceOrder,
+    ReportStatus,
+)
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.messages.wire import FASTSTREAM_MAGIC, encode_signal
 from fillstream.libs.common.runtime.stage import Entry, Outputs
@@ -80,6 +88,10 @@ def fold(stage: SignalsStage, fields: dict[bytes, bytes], ms: int = 1000, number
     [(stream, (_, [payload]))] = out.by_stream.items()
     assert stream in TOPOLOGY.names("orders")
     instruction: dict[str, Any] = orjson.loads(payload)
+    if instruction["type"] == "RefuseSignal":
+        RefuseSignal.model_validate(instruction)
+        assert 0 < len(instruction["text"]) < MAX_SENTENCE and instruction["text"].isascii()
+        return BadEntry(instruction["reason"], instruction["text"])
     model = CONTRACTS[instruction["type"]]
     contract = {**instruction}
     if model is not ReportStatus:

@@ -10,6 +10,9 @@ import orjson
 
 from fillstream.libs.common.messages.base import Message
 
+SHARES = ("confidence", "probability_up", "probability_down", "initial_margin")
+"""Numbers that are 1 at most."""
+
 
 def sample(model: type[Message], number: int = 1, **values: Any) -> dict[str, Any]:
     """Return a message of `model` as a stage writes it: every field present, decimals as text."""
@@ -43,6 +46,8 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return next(iter(annotation)).value
     if get_origin(annotation) is list:
         return [_value(name, get_args(annotation)[0], number, version)]
+    if annotation is Decimal and name in SHARES:
+        return f"0.{number}{len(name):02d}5"
     if annotation is Decimal:
         return f"{number}.{len(name):02d}5"
     if annotation is str:

@@ -42,7 +42,15 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from fillstream.libs.common.messages.codes import OrderType, SelfTrade, Side, TimeInForce, TrailingOffset, TriggerPrice
+from fillstream.libs.common.messages.codes import (
+    OrderType,
+    PredictedMove,
+    SelfTrade,
+    Side,
+    TimeInForce,
+    TrailingOffset,
+    TriggerPrice,
+)
 from fillstream.libs.common.values import versions
 from fillstream.libs.common.values.moments import FORM, LAST_MS, milliseconds
 from fillstream.libs.common.values.money import MAX_DIGITS
@@ -194,6 +202,7 @@ PlainTimeInForce = Annotated[
 """How long an order may be in force that does not say it."""
 AnyTriggerPrice = Annotated[TriggerPrice, BeforeValidator(_upper)]
 AnyTrailingOffset = Annotated[TrailingOffset, BeforeValidator(_upper)]
+AnyMove = Annotated[PredictedMove, BeforeValidator(_upper)]
 AnySelfTrade = Annotated[SelfTrade, BeforeValidator(_upper)]
 OrderId = Annotated[str, StringConstraints(pattern=ORDER_ID)]
 

@@ -93,6 +93,14 @@ class TrailingOffset(StrEnum):
     PERCENT = "PERCENT"
 
 
+class PredictedMove(StrEnum):
+    """What a prediction says to do, as document 002 has it."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+    SHORT = "SHORT"
+
+
 class SelfTrade(StrEnum):
     """What happens instead of a trade between two orders of one account: FIX 2964 SelfMatchPreventionInstruction."""
 
@@ -196,6 +204,7 @@ class RejectReason(Reason):
     EXPIRE_TIME_PASSED = "expire_time_passed", 4, "the expire_time has passed already"
     SIZE_ZERO = "size_zero", 13, "what was asked for buys less than one lot"
     SIZE_UNKNOWN = "size_unknown", 99, "what the size depends on is not known: a quote, a stop, the account's equity"
+    DUPLICATE_SIGNAL = "duplicate_signal", 6, "the signal came before, and nothing came of it"
     NOTHING_TO_REDUCE = "nothing_to_reduce", 99, "reduce-only, and what is held less what works already is too little"
     WRONG_SIDE = "wrong_side", 99, "a protective price is on the wrong side of the entry"
     VENUE_UNKNOWN = "venue_unknown", 99, "the desk has no such venue, or the order's type is not to be had there"
@@ -253,6 +262,7 @@ class CancelRejectReason(Reason):
     BELOW_FILLED = "below_filled", 99, "the new quantity is below what is filled already"
     MARKET_ORDER = "market_order", 2, "a market order cannot be amended"
     NO_PRICE = "no_price", 2, "an order of this type has no price that could be amended"
+    ONLY_REDUCES = "only_reduces", 2, "the order is reduce-only, and the amended one would open a position"
     NOT_WAITING = "not_waiting", 2, "the order waits for no stop price, or no more"
     VENUE_CAPACITY = "venue_capacity", 2, "the venue has no room for the amended order"
     VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this request"

@@ -27,7 +27,7 @@ from fillstream.libs.common.messages.reference import (
     InstrumentId,
     VenueTerms,
 )
-from fillstream.libs.common.messages.signals import SpecialTerms
+from fillstream.libs.common.messages.signals import PredictedFields, SpecialTerms
 from fillstream.libs.common.messages.venue import at_sim
 from fillstream.libs.common.values.versions import Upcasts
 
@@ -223,6 +223,30 @@ class OrderStatusReported(OrderEvent):
     text: str
 
 
+class SignalRefused(Event):
+    """Nothing came of a signal of an account: what was wrong with it, all of it at once (FIX BusinessMessageReject)."""
+
+    type: Literal["SignalRefused"] = "SignalRefused"
+    signal: str = Field(description="its type, as the client wrote it")
+    signal_id: Id
+    account: Name
+    entry_id: str | None = Field(default=None, description="of the entry of `signals` that was refused as it came")
+    reason: Name = Field(description="a stable code in snake case")
+    text: str = Field(description="a sentence naming the fields, their values and limits")
+
+
+class PredictionReceived(PredictedFields, Event):
+    """A model's prediction, as it came. By itself it trades nothing: rules make orders of predictions."""
+
+    model_config = Event.model_config
+
+    type: Literal["PredictionReceived"] = "PredictionReceived"
+    signal_id: Id
+    account: Name
+    symbol: Name
+    signal_time: int = Field(ge=0, description="ms since 1970, when the signal came")
+
+
 class VenueDefined(VenueTerms, Event):
     """Terms of a venue that decisions after this event use. SIM has the defaults until it is defined."""
 
@@ -402,6 +426,8 @@ JournalEvent = Annotated[
     | OrderRestated
     | OrderStatusReported
     | OrdersMassCanceled
+    | SignalRefused
+    | PredictionReceived
     | SessionChanged
     | BandsChanged
     | VenueDefined

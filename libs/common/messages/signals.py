@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from fillstream.libs.common.messages.base import (
     Amount,
+    AnyMove,
     AnyOrderType,
     AnySelfTrade,
     AnySide,
@@ -24,6 +25,8 @@ from fillstream.libs.common.messages.base import (
     Message,
     Name,
     OrderId,
+    PlainOrderType,
+    PlainTimeInForce,
     Price,
     Time,
     exact_number,
@@ -133,6 +136,10 @@ class SpecialTerms(BaseModel):
         default=None, description="how far (price) a stop is to stay behind the position's best price"
     )
 
+
+Probability = Annotated[
+    Decimal, Field(ge=0, le=1, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)
+]
 
 SPECIAL: tuple[str, ...] = tuple(SpecialTerms.model_fields)
 SIZES = ("notional", "risk_amount")
@@ -247,12 +254,69 @@ class ReplaceOrder(Message):
         return self
 
 
-Signal = NewOrder | CancelOrder | ReplaceOrder
+class ClosePosition(Message):
+    """Close what an account holds of an instrument, or `quantity` of it (FIX 77 PositionEffect C).
+
+    A reduce-only order comes of it, on the side and of the size that what is held, less what closes it already, asks
+    for: a market order, or a limit order where there is a price.
+    """
+
+    type: Literal["ClosePosition"]
+    signal_id: Id | None = None
+    client_order_id: Id | None = None
+    account: Name = DEFAULT_ACCOUNT
+    symbol: Name
+    quantity: Amount | None = None
+    order_type: PlainOrderType | None = None
+    price: Price | None = None
+    time_in_force: PlainTimeInForce | None = None
+    strategy: Name | None = None
+
+    @model_validator(mode="after")
+    def _price_fits_type(self) -> Self:
+        if self.order_type is not None:
+            _check_pair(self.order_type.priced, self.price, "price", self.order_type)
+        return self
+
+
+class PredictedFields(BaseModel):
+    """What a prediction says beside whose it is and of what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    move: AnyMove = Field(description="what it says to do; document 002 calls it signal")
+    confidence: Probability | None = None
+    price: Price | None = Field(default=None, description="of the instrument when the prediction was made")
+    probability_up: Probability | None = Field(default=None, description="that the price rises")
+    probability_down: Probability | None = Field(default=None, description="that it falls")
+    horizon_ms: Annotated[int, Field(ge=1, le=MAX_MS), BeforeValidator(exact_number)] | None = Field(
+        default=None, description="how far ahead it looks (milliseconds)"
+    )
+    predictor: Name | None = Field(default=None, description="which model made it")
+    predictor_version: Name | None = None
+    predicted_time: Time | None = Field(default=None, description="when it was made, ms since 1970 or ISO 8601")
+    strategy: Name | None = None
+
+
+class Prediction(PredictedFields, Message):
+    """A model's prediction (document 002's PredictionSignalEvent). It is journaled, and trades nothing by itself."""
+
+    model_config = Message.model_config
+
+    type: Literal["Prediction"]
+    signal_id: Id | None = None
+    account: Name = DEFAULT_ACCOUNT
+    symbol: Name
+
+
+Signal = NewOrder | CancelOrder | ReplaceOrder | ClosePosition | Prediction
 
 SIGNALS: dict[str, type[Message]] = {
     "NewOrder": NewOrder,
     "CancelOrder": CancelOrder,
     "ReplaceOrder": ReplaceOrder,
+    "ClosePosition": ClosePosition,
+    "Prediction": Prediction,
 }
 """By `type`."""
 
@@ -281,6 +345,19 @@ def upcast_report_status_v1_v2(document: Document) -> Document:
     return {**document, "request": None}
 
 
+class RefuseSignal(Message):
+    """Tell an account of a signal that no instruction could be made of."""
+
+    type: Literal["RefuseSignal"] = "RefuseSignal"
+    request: str = Field(max_length=64, description="the signal's type")
+    signal_id: Id
+    account: Name
+    entry_id: str = Field(description="of the signal's entry")
+    reason: Name
+    text: str
+    signal_time: int
+
+
 class ReportStatus(Message):
     """Tell the state of the order that an earlier, equal signal named; changes nothing.
 
@@ -292,7 +369,7 @@ class ReportStatus(Message):
 
     v: int = of_version(2)
     type: Literal["ReportStatus"] = "ReportStatus"
-    request: Literal["NewOrder", "CancelOrder", "ReplaceOrder"] | None
+    request: Literal["NewOrder", "CancelOrder", "ReplaceOrder", "ClosePosition", "Prediction"] | None
     signal_id: Id
     account: Name
     order_id: OrderId | None

@@ -92,6 +92,52 @@ class Replace(NamedTuple):
     special: SpecialTerms | None
 
 
+class Close(NamedTuple):
+    """A ClosePosition: null stays the desk's to say."""
+
+    signal_id: str
+    client_order_id: str
+    account: str
+    symbol: str
+    quantity: str | None
+    order_type: str | None
+    price: str | None
+    time_in_force: str | None
+    strategy: str | None
+    signal_time: int
+
+
+class Prediction(NamedTuple):
+    """A Prediction: numbers as text."""
+
+    signal_id: str
+    account: str
+    symbol: str
+    move: str
+    confidence: str | None
+    price: str | None
+    probability_up: str | None
+    probability_down: str | None
+    horizon_ms: int | None
+    predictor: str | None
+    predictor_version: str | None
+    predicted_time: int | None
+    strategy: str | None
+    signal_time: int
+
+
+class Refused(NamedTuple):
+    """A RefuseSignal."""
+
+    request: str
+    signal_id: str
+    account: str
+    entry_id: str
+    reason: str
+    text: str
+    signal_time: int
+
+
 class Status(NamedTuple):
     """A ReportStatus: the signal came before, and was a `request` of that type."""
 
@@ -103,9 +149,13 @@ class Status(NamedTuple):
     signal_time: int
 
 
-Instruction = New | Cancel | Replace | Status
+Instruction = New | Cancel | Replace | Close | Prediction | Refused | Status
 
-INSTRUCTIONS: Models = {**signals.SIGNALS, "ReportStatus": signals.ReportStatus}
+INSTRUCTIONS: Models = {
+    **signals.SIGNALS,
+    "RefuseSignal": signals.RefuseSignal,
+    "ReportStatus": signals.ReportStatus,
+}
 """Their contracts, by type."""
 
 
@@ -130,9 +180,14 @@ _KINDS = {
     "NewOrder": _kind(New, signals.NewOrder),
     "CancelOrder": _kind(Cancel, signals.CancelOrder),
     "ReplaceOrder": _kind(Replace, signals.ReplaceOrder),
+    "ClosePosition": _kind(Close, signals.ClosePosition),
+    "Prediction": _kind(Prediction, signals.Prediction),
+    "RefuseSignal": _kind(Refused, signals.RefuseSignal),
     "ReportStatus": _kind(Status, signals.ReportStatus),
 }
 _NEW, _REPLACE = _KINDS["NewOrder"], _KINDS["ReplaceOrder"]
+_BY_MODEL = tuple(_KINDS[name] for name in ("ClosePosition", "Prediction", "RefuseSignal"))
+"""Rare kinds, which their models check: that costs more than what the others have, and is less to read."""
 _MAY_BE_SPECIAL = (_NEW, _REPLACE)
 
 
@@ -181,9 +236,21 @@ def decode(data: bytes) -> Instruction | VenueReport:
         raise BadEntry("bad_value", f"signal_time: must be milliseconds since 1970, got {shorten(time)}")
     if type(wish) is New:
         _check_new(wish)
+    elif kind in _BY_MODEL:
+        _check_by_model(str(name), document)
     else:
         _check_request(wish)  # type: ignore[arg-type]
     return wish
+
+
+def _check_by_model(name: str, document: dict[str, Any]) -> None:
+    """Raise BadEntry unless an instruction of a rare kind is as its contract says."""
+    model = INSTRUCTIONS[name]
+    contract = {key: value for key, value in document.items() if key in model.model_fields}
+    try:
+        model.model_validate(contract)
+    except ValidationError as error:
+        raise BadEntry("bad_value", f"{name}: {sentences(error)}") from None
 
 
 def _raised(document: dict[str, Any], models: Models) -> dict[str, Any]:

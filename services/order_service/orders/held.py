@@ -4,7 +4,7 @@ Flows in: a partition's `Holdings`; or what `dump_held` wrote, or nothing, as be
 the other way round. Never says how many orders work: that is counted anew from the orders.
 
     holdings {record: "Holding", names, rows}      what was ever traded, a row an account and symbol; numbers as text
-    held {account: {cash, unknown, sent, recent}}  what else is known of an account, each where there is any
+    held {account: {cash, unknown, sent, recent, reduces}}  what else is known of an account, each where there is any
 
 A snapshot of a desk with fills that has no `holdings` is of a release that kept none. What its accounts hold is unknown
 then, and stays so until it is reconciled: it is not guessed, and no limit that depends on it lets an order pass.
@@ -21,7 +21,7 @@ from fillstream.services.order_service.orders.state import State
 
 _NUMBERS: Final = ("quantity", "cash", "cost", "denominator", "fees", "opening")
 _NAMES: Final = ("account", "symbol", *_NUMBERS)
-_ACCOUNT: Final = ("cash", "unknown", "sent", "recent")
+_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "reduces")
 
 
 def dump_held(state: State) -> Document:
@@ -45,6 +45,8 @@ def _said(account: Account) -> Document:
         said["cash"] = str(account.cash)
     if not account.known:
         said["unknown"] = True
+    if account.reduces:
+        said["reduces"] = True
     if account.sent:
         said["sent"] = [*account.sent]
     if account.recent:
@@ -69,6 +71,7 @@ def load_held(document: Document, state: State) -> None:
         account = holdings.account(name)
         account.cash = int(said.get("cash", 0))
         account.known = not said.get("unknown", False)
+        account.reduces = said.get("reduces", False)
         account.sent = deque(said.get("sent", ()))
         account.recent = {tuple(key): ms for *key, ms in said.get("recent", ())}
 

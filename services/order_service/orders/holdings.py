@@ -204,6 +204,12 @@ class Holding(Position):
         order.open_lots, order.open_price = lots, price
 
     @property
+    def reducible(self) -> int:
+        """Lots that may still be closed, less what works on that side already: above 0 to sell, below 0 to buy."""
+        quantity = self.quantity
+        return max(0, quantity - self.sells) if quantity > 0 else min(0, quantity + self.buys)
+
+    @property
     def longest(self) -> int:
         """The position (lots) once every working purchase has traded, and no sale."""
         return self.quantity + self.buys
@@ -247,6 +253,7 @@ class Account:
         terms: those that count, None before the first.
         standing: what it may do: the stricter of its own and the desk's.
         kept: its working orders are counted.
+        reduces: they are since it asked for something that only reduces, whatever its terms need.
         crossing: the prices of its resting orders are, too.
         daily: what its holdings had made when its day began is remembered.
         busy: its orders are remembered for a while; so are the next two.
@@ -258,7 +265,7 @@ class Account:
 
     __slots__ = (
         "busy", "cash", "crossing", "daily", "day_begins_ms", "holdings", "kept", "known", "name", "open_orders",
-        "recent", "sent", "standing", "terms",
+        "recent", "reduces", "sent", "standing", "terms",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -268,7 +275,7 @@ class Account:
         self.known = True
         self.terms: AccountTerms | None = None
         self.standing: Standing = ACTIVE
-        self.kept = self.crossing = self.daily = self.busy = False
+        self.kept = self.crossing = self.daily = self.busy = self.reduces = False
         self.sent: deque[int] = deque()
         self.recent: dict[tuple[Any, ...], int] = {}
         self.open_orders = 0
@@ -281,7 +288,7 @@ class Account:
         self.crossing = terms.refuse_self_cross
         self.daily = terms.max_daily_loss is not None
         self.day_begins_ms = terms.day_begins_minutes * MINUTE_MS
-        self.kept = self.crossing or terms.max_open_orders is not None or needs_positions(terms)
+        self.kept = self.reduces or self.crossing or terms.max_open_orders is not None or needs_positions(terms)
         self.kept = self.kept or self.standing.state == REDUCING
         self.busy = terms.duplicate_window_ms > 0 or terms.max_orders_per_window is not None
         self._keep_sent(terms)

@@ -35,13 +35,14 @@ from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
 from fillstream.services.order_service.orders.compiled import Quote, Terms
-from fillstream.services.order_service.orders.decode import New
+from fillstream.services.order_service.orders.decode import New, Prediction
 from fillstream.services.order_service.orders.meant import Done, Meant
 from fillstream.services.order_service.orders.order import FINAL, FOR_TIME, Order, Remembered
 from fillstream.services.order_service.orders.standing import Standing
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
+_PREDICTED = frozenset(EVENTS["PredictionReceived"].model_fields)
 _MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 
 _V = {kind: model.VERSION for kind, model in EVENTS.items()}
@@ -162,6 +163,20 @@ class Journal:
     ) -> None:
         """OrderReplaceRejected; without an order its fields are null."""
         self._request_rejected("OrderReplaceRejected", signal_id, account, order, reason, text)
+
+    def signal_refused(
+        self, signal: str, signal_id: str, account: str, reason: str, text: str, entry_id: str | None = None
+    ) -> None:
+        """SignalRefused: nothing came of a signal."""
+        refused: Event = {"signal": signal, "signal_id": signal_id, "account": account, "reason": str(reason)}
+        if entry_id is not None:
+            refused["entry_id"] = entry_id
+        self.told("SignalRefused", **refused, text=text)
+
+    def prediction_received(self, wish: Prediction) -> None:
+        """PredictionReceived, with what it says."""
+        said = {name: value for name, value in wish._asdict().items() if value is not None and name in _PREDICTED}
+        self.told("PredictionReceived", **said)
 
     def status_reported(self, order: Order | Remembered, signal_id: str, text: str) -> None:
         """OrderStatusReported."""

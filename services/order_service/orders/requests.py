@@ -25,7 +25,16 @@ from fillstream.libs.common.values.money import Scale, canonical, parse, plain
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import day_end
-from fillstream.services.order_service.orders.decode import Cancel, New, Replace, Status, client_name
+from fillstream.services.order_service.orders.decode import (
+    Cancel,
+    Close,
+    New,
+    Prediction,
+    Refused,
+    Replace,
+    Status,
+    client_name,
+)
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FINAL, REJECTED, Amendment, Order, Remembered
@@ -78,7 +87,15 @@ class Requests:
 
         Each raises BadEntry: bad_value for a number that is none; wrong_partition for another partition's account.
         """
-        return {New: self._new, Cancel: self._cancel, Replace: self._replace, Status: self._status}
+        return {
+            New: self._new,
+            Cancel: self._cancel,
+            Replace: self._replace,
+            Close: self._close,
+            Prediction: self._journal.prediction_received,
+            Refused: self._refused,
+            Status: self._status,
+        }
 
     # -------------------------------------------------------------- new orders
 
@@ -172,6 +189,8 @@ class Requests:
             if special.offset is not None and valued is not None:
                 valued = trailed(valued, special, draft.buy)
         draft.worth = value_price(quote, draft.buy, valued or 0) * draft.lots
+        if special.reduce_only:
+            self._state.count_working(draft.limits.name)
         draft.broken = rules.SHOWN.first_broken(draft, self._state)
         return draft
 
@@ -184,13 +203,17 @@ class Requests:
                 limits = state.limits_at(draft.order.venue, draft.account, limits.account, draft.symbol)
             draft.limits, draft.terms, draft.quote = limits, limits.terms, limits.quote
             return True
-        draft.account_known = state.knows(draft.account)
+        draft.account_known = self._find_account(draft.account)
         draft.symbol_known = False
-        if not draft.account_known:
-            owner = self._topology.account_partition(draft.account)
-            if owner != self._partition:
-                text = f"account: {draft.account} is of partition {owner}, this is {self._partition}"
-                raise BadEntry("wrong_partition", text)
+        return False
+
+    def _find_account(self, account: str) -> bool:
+        """Say whether an account is configured here; one that is another partition's raises BadEntry."""
+        if self._state.knows(account):
+            return True
+        owner = self._topology.account_partition(account)
+        if owner != self._partition:
+            raise BadEntry("wrong_partition", f"account: {account} is of partition {owner}, this is {self._partition}")
         return False
 
     def _made(self, wish: New, draft: Draft) -> Order:
@@ -255,6 +278,60 @@ class Requests:
             f"this signal ({wish.side} {_size(wish)} {wish.symbol}) changed nothing"
         )
         self._journal.status_reported(first, wish.signal_id, text)
+
+    # ---------------------------------------------------- closing, predictions
+
+    def _close(self, wish: Close) -> None:
+        """Make the reduce-only order that closes a position, or a part of it: what is held less what closes already."""
+        state = self._state
+        ids = state.clients.get(wish.account)
+        if ids is not None and (order_id := ids.get(wish.client_order_id)) is not None:
+            first = state.find(order_id)
+            assert first is not None, "client ids lead to records"
+            return self._journal.status_reported(first, wish.signal_id, _used(wish.client_order_id, first))
+        found = self._closing(wish)
+        if isinstance(found, Reject):
+            assert isinstance(found.reason, RejectReason), "rules of new orders refuse a close"
+            return self._journal.signal_refused("ClosePosition", wish.signal_id, wish.account, found.reason, found.text)
+        side, quantity = found
+        order = New(
+            wish.signal_id, wish.client_order_id, wish.account, wish.symbol, side, quantity, wish.order_type,
+            wish.price, wish.time_in_force, wish.strategy, None, wish.signal_time, None, SpecialTerms(reduce_only=True),
+        )  # fmt: skip
+        return self._new(order)
+
+    def _closing(self, wish: Close) -> tuple[str, str] | Reject:
+        """Return the side and the quantity that close a position, or why nothing does."""
+        draft = Draft()
+        draft.account, draft.symbol, draft.ms = wish.account, wish.symbol, self._journal.ms
+        draft.order_type = _MARKET
+        if not self._find_limits(draft):
+            broken = rules.KNOWN.first_broken(draft, self._state)
+            assert broken is not None, "one of them is unknown"
+            return broken
+        self._state.count_working(wish.account)
+        holding, lot = draft.limits.holding, draft.terms.lot
+        if not holding.account.known:
+            text = f"account: what {wish.account} holds is not known since this desk was upgraded"
+            return Reject(RejectReason.NOTHING_TO_REDUCE, text)
+        lots = holding.reducible
+        if not lots:
+            held, works = lot.text(holding.quantity), lot.text(holding.sells if holding.quantity > 0 else holding.buys)
+            text = f"symbol: {wish.account} holds {held} {wish.symbol}, and {works} work to close it already"
+            return Reject(RejectReason.NOTHING_TO_REDUCE, text)
+        most = abs(lots)
+        if wish.quantity is not None:
+            asked = _lots(lot, wish.quantity)
+            if not asked:
+                text = f"quantity: {wish.quantity} is not a multiple of {wish.symbol}'s lot size {lot.step}"
+                return Reject(RejectReason.OFF_LOT, text)
+            most = min(most, asked)
+        return ("SELL" if lots > 0 else "BUY"), lot.text(most)
+
+    def _refused(self, wish: Refused) -> None:
+        """Tell an account of a signal that the signals stage could make no instruction of."""
+        self._find_account(wish.account)
+        self._journal.signal_refused(wish.request, wish.signal_id, wish.account, wish.reason, wish.text, wish.entry_id)
 
     # --------------------------------------------- cancels, amendments, status
 
@@ -331,6 +408,11 @@ class Requests:
 
     def _status(self, wish: Status) -> None:
         order, account = self._named(wish)
+        if order is None and wish.request in ("ClosePosition", "Prediction"):
+            text = f"signal_id: {wish.signal_id} came before, and no order came of it"
+            return self._journal.signal_refused(
+                wish.request, wish.signal_id, account, RejectReason.DUPLICATE_SIGNAL, text
+            )
         if order is None:
             amends = wish.request == "ReplaceOrder"
             refused = self._journal.replace_rejected if amends else self._journal.cancel_rejected
@@ -390,6 +472,14 @@ def _number(name: str, text: str) -> Decimal:
         return parse(text)
     except ValueError as error:
         raise BadEntry("bad_value", f"{name}: {error}") from None
+
+
+def _used(client_order_id: str, first: Order | Remembered) -> str:
+    symbol, quantity = _symbol_and_quantity(first)
+    return (
+        f"client_order_id: {client_order_id} was used before, for {first.side} {quantity} {symbol}; this signal "
+        "changed nothing"
+    )
 
 
 def _size(wish: New) -> str:

@@ -296,6 +296,13 @@ class State:
             else:  # its file has lost it, and its orders may work still
                 self.holdings.account(name).standing = self.standing_of(name)
 
+    def count_working(self, account: str) -> None:
+        """Let an account's working orders be counted from now on: it has asked for what only reduces."""
+        held = self.holdings.account(account)
+        if not held.reduces:
+            held.reduces = True
+            self.watch(account)
+
     def begin_day(self, number: int, ms: int) -> None:
         """Begin the day of the account of that number; the next one gets a timer."""
         name = self.account_named(number)

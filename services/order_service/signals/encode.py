@@ -10,6 +10,7 @@ pydantic's errors into sentences.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, cast, get_args
@@ -25,13 +26,17 @@ from fillstream.libs.common.messages.signals import (
     SPECIAL,
     NewOrder,
     PlainOrder,
+    RefuseSignal,
     ReplaceOrder,
     ReportStatus,
 )
 from fillstream.libs.common.values.money import canonical
-from fillstream.libs.common.values.naming import shorten
+from fillstream.libs.common.values.naming import ID, NAME, shorten
 
 _CONTROL = CONTROL.decode()
+_NAME, _ID = re.compile(NAME), re.compile(ID)
+MAX_KIND = 64
+"""So much is told of a type that is none."""
 _NO_SIGNAL = (
     "is a control, and no signal asks for one: the Redis user operator appends it to orders.{a} "
     "(`fillstream limits` does)"
@@ -85,9 +90,9 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
             instruction[name] = canonical(value)
     if instruction["signal_id"] is None:
         instruction["signal_id"] = entry_id
+    if "client_order_id" in instruction and instruction["client_order_id"] is None:
+        instruction["client_order_id"] = instruction["signal_id"]
     if model is NewOrder:
-        if instruction["client_order_id"] is None:
-            instruction["client_order_id"] = instruction["signal_id"]
         group_id, position_id = instruction.pop("group_id"), instruction.pop("position_id")
         if group_id is not None or position_id is not None:
             instruction["links"] = {"parent_id": None, "group_id": group_id, "position_id": position_id}
@@ -108,7 +113,43 @@ def status_request_of(instruction: dict[str, Any]) -> dict[str, Any]:
         "signal_id": instruction["signal_id"],
         "account": instruction["account"],
         "order_id": instruction.get("order_id"),
-        "client_order_id": instruction.get("client_order_id") or instruction.get("orig_client_order_id"),
+        "client_order_id": (
+            instruction.get("client_order_id")
+            or instruction.get("orig_client_order_id")
+            or (None if "order_id" in instruction else instruction["signal_id"])
+        ),
+    }
+
+
+def refusal_of(fields: dict[str, Any], entry_id: str, bad: BadEntry) -> dict[str, Any] | None:
+    """Return the RefuseSignal that tells an account what was wrong with its signal, without signal_time.
+
+    None where nobody can be told: without an account or with something else under its name, with a signal_id that is
+    none, and of controls, which no signal may ask for.
+
+    Args:
+        fields: decoded.
+        entry_id: of the signal; serves as `signal_id` when it has none.
+        bad: what was wrong.
+    """
+    account, kind, signal_id = fields.get("account"), fields.get("type", "NewOrder"), fields.get("signal_id")
+    if not isinstance(account, str) or not _NAME.fullmatch(account):
+        return None
+    if not isinstance(kind, str) or kind in CONTROLS or _CONTROL in fields:
+        return None
+    if signal_id is None:
+        signal_id = entry_id
+    elif not isinstance(signal_id, str) or not _ID.fullmatch(signal_id):
+        return None
+    return {
+        "type": "RefuseSignal",
+        "v": RefuseSignal.VERSION,
+        "request": ascii(kind)[1:-1][:MAX_KIND],
+        "signal_id": signal_id,
+        "account": account,
+        "entry_id": entry_id,
+        "reason": bad.reason,
+        "text": bad.text,
     }
 
 

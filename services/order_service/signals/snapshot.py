@@ -3,7 +3,7 @@
 Flows in: a `Seen` and two counts; or the bytes that this release or an older one wrote. Flows out: bytes, equal for
 equal states; or the state again. Never decides what is remembered, never guesses what it does not know.
 
-    {version, accepted, duplicate, forgotten_early,
+    {version, accepted, duplicate, forgotten_early, refused where there are any,
      seen {count, unscoped, key_bytes, ms_bytes, content_bytes}} newline
     count keys of key_bytes                       in the order they came
     count values of ms_bytes and content_bytes    in the same order: time in big endian ms, digest of the content
@@ -28,11 +28,12 @@ _WIDTHS: Final = {"key_bytes": KEY_BYTES, "ms_bytes": MS_BYTES, "content_bytes":
 
 
 class Signals(NamedTuple):
-    """All that the stage knows: what it remembers, and how many signals became instructions or came again."""
+    """All that the stage knows: what it remembers, and how many signals were accepted, came again, were refused."""
 
     seen: SeenSignals
     accepted: int
     duplicate: int
+    refused: int = 0
 
 
 def dump(state: Signals) -> bytes:
@@ -42,6 +43,7 @@ def dump(state: Signals) -> bytes:
         "accepted": state.accepted,
         "duplicate": state.duplicate,
         "forgotten_early": state.seen.forgotten_early,
+        **({"refused": state.refused} if state.refused else {}),
         "seen": {"count": len(state.seen), "unscoped": state.seen.unscoped, **_WIDTHS},
     }
     return orjson.dumps(head) + b"\n" + state.seen.dump()
@@ -59,7 +61,7 @@ def load(data: bytes) -> Signals:
         raise Unreadable(f"signals snapshot: must begin with an object, got {type(head).__name__}")
     # 0.1.0 wrote no version: its was the first.
     head = upcast("signals snapshot", head, head.get("version", 1), VERSION, UPCASTS)
-    check_names("signals snapshot", head, _KEYS, _KEYS)
+    check_names("signals snapshot", head, (*_KEYS, "refused"), _KEYS)
     table = head["seen"]
     check_names("seen", table, ("count", "unscoped", *_WIDTHS), ("unscoped", *_WIDTHS))
     for name, width in _WIDTHS.items():
@@ -73,7 +75,7 @@ def load(data: bytes) -> Signals:
         raise Unreadable(f"signals snapshot: count {table['count']} must be {len(seen)}, the digests that follow")
     seen.forgotten_early = head["forgotten_early"]
     seen.unscoped = len(seen) if table["unscoped"] is None else table["unscoped"]
-    return Signals(seen, head["accepted"], head["duplicate"])
+    return Signals(seen, head["accepted"], head["duplicate"], head.get("refused", 0))
 
 
 def upcast_v1_v2(head: Document) -> Document:

@@ -1,7 +1,8 @@
 """The signals stage: every signal becomes one instruction for the account partition that must act on it.
 
-Flows in: `signals`, in every shape `messages.wire` knows. Flows out: instructions in `orders.{a}`, and for a signal
-that came before a ReportStatus instead. Never knows instruments, limits or the state of an order.
+Flows in: `signals`, in every shape `messages.wire` knows. Flows out: instructions in `orders.{a}`, for a signal that
+came before a ReportStatus instead, and for one that is wrong but says whose it is a RefuseSignal. Never knows
+instruments, limits or the state of an order.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ from fillstream.libs.common.messages.topology import Topology, partition_of_orde
 from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.libs.common.values.naming import shorten
-from fillstream.services.order_service.signals.encode import instruction_of, status_request_of
+from fillstream.services.order_service.signals.encode import instruction_of, refusal_of, status_request_of
 from fillstream.services.order_service.signals.seen import CONTENT_BYTES, KEY_BYTES, SeenSignals
 from fillstream.services.order_service.signals.snapshot import Signals, dump, load
 
 FAMILIES: tuple[Family, ...] = (
-    Family("signals", "Signals by outcome: accepted became an instruction, duplicate came before.", "outcome", True),
+    Family(
+        "signals",
+        "Signals by outcome: accepted, duplicate came before, refused is told in the journal.",
+        "outcome",
+        True,
+    ),
     Family("signals_remembered", "Signal ids remembered, so that the same one again changes nothing."),
     Family("signals_forgotten_early", "Signal ids forgotten before their time: there were too many.", only_grows=True),
 )
@@ -48,37 +54,51 @@ class SignalsStage:
         self._seen = SeenSignals()
         self._accepted = 0
         self._duplicate = 0
+        self._refused = 0
 
     def fold(self, entry: Entry, out: Outputs) -> None:
-        """Send the entry's instruction, or a ReportStatus if the same signal came before.
+        """Send the entry's instruction; a ReportStatus if the same signal came before; or what was wrong with it.
 
         Raises:
-            BadEntry: see `decode` and `instruction_of`; unknown_partition when an order_id is of no partition here;
-                duplicate_signal_id when the account's id came before with another content.
+            BadEntry: of a signal that names no account which could be told: see `decode` and `instruction_of`;
+                unknown_partition when an order_id is of no partition here; duplicate_signal_id when the account's id
+                came before with another content.
         """
-        instruction = instruction_of(decode(entry.fields), entry.id)
-        stream = self._destination(instruction)
+        fields = decode(entry.fields)
+        try:
+            instruction = instruction_of(fields, entry.id)
+            stream = self._destination(instruction)
+            instruction = self._once(instruction, entry.ms)
+        except BadEntry as bad:
+            refused = refusal_of(fields, entry.id, bad)
+            if refused is None:
+                raise
+            instruction, stream = refused, self._streams[self._topology.account_partition(refused["account"])]
+            self._refused += 1
+        instruction["signal_time"] = entry.ms
+        out.event(stream, instruction)
+
+    def _once(self, instruction: dict[str, Any], ms: int) -> dict[str, Any]:
+        """Return the instruction, or a ReportStatus if the same signal came before."""
         signal_id: str = instruction["signal_id"]
         # An id is its account's. Neither has a space in it, so no two pairs are one text.
         key = _digest(f"{instruction['account']} {signal_id}")
         content = blake2b(orjson.dumps(instruction), digest_size=CONTENT_BYTES).digest()
-        first = self._seen.content_of(key, entry.ms)
+        first = self._seen.content_of(key, ms)
         if first is None and self._seen.unscoped:
-            first = self._seen.content_of(_digest(signal_id), entry.ms)
+            first = self._seen.content_of(_digest(signal_id), ms)
         if first is None:
-            self._seen.remember(key, content, entry.ms)
+            self._seen.remember(key, content, ms)
             self._accepted += 1
-        elif first == content:
-            instruction = status_request_of(instruction)
+            return instruction
+        if first == content:
             self._duplicate += 1
-        else:
-            raise BadEntry(
-                "duplicate_signal_id",
-                f"signal_id: {shorten(signal_id)} came before with another content; "
-                f"an id stands for one signal of an account for {IDEMPOTENCY_MS // 3_600_000} hours",
-            )
-        instruction["signal_time"] = entry.ms
-        out.event(stream, instruction)
+            return status_request_of(instruction)
+        raise BadEntry(
+            "duplicate_signal_id",
+            f"signal_id: {shorten(signal_id)} came before with another content; "
+            f"an id stands for one signal of an account for {IDEMPOTENCY_MS // 3_600_000} hours",
+        )
 
     def _destination(self, instruction: dict[str, Any]) -> str:
         order_id = instruction.get("order_id")
@@ -95,16 +115,16 @@ class SignalsStage:
 
     def snapshot(self) -> bytes:
         """Return the whole state; see `snapshot`."""
-        return dump(Signals(self._seen, self._accepted, self._duplicate))
+        return dump(Signals(self._seen, self._accepted, self._duplicate, self._refused))
 
     def restore(self, data: bytes) -> None:
         """Replace the state by a snapshot's."""
-        self._seen, self._accepted, self._duplicate = load(data)
+        self._seen, self._accepted, self._duplicate, self._refused = load(data)
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many signals became instructions, came again, and are remembered."""
         return {
-            "signals": {"accepted": self._accepted, "duplicate": self._duplicate},
+            "signals": {"accepted": self._accepted, "duplicate": self._duplicate, "refused": self._refused},
             "signals_remembered": {"": len(self._seen)},
             "signals_forgotten_early": {"": self._seen.forgotten_early},
         }

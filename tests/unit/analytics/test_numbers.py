@@ -158,8 +158,10 @@ def test_every_number_of_a_contract_is_of_one_kind() -> None:
     """What is a factor of a value is no amount: a new field's name is to say what it is."""
     amounts = {column.name for table in TABLES for column in table.columns if column.number is Number.AMOUNT}
     assert amounts == {
-        "confidence", "fee", "commission", "fees", "cash", "realized_pnl", "unrealized_pnl", "max_order_value",
+        "confidence", "probability_down", "probability_up",
+        "fee", "commission", "fees", "cash", "realized_pnl", "unrealized_pnl", "max_order_value",
         "min_order_size", "max_slippage_bps", "notional", "risk_amount", "amount",
+        "max_daily_loss", "max_gross_exposure", "max_net_exposure", "max_sector_exposure", "max_symbol_exposure",
     }  # fmt: skip
     assert [number_of(name) for name in ("new_price", "bid_px", "cum_qty", "position", "multiplier")] == [
         Number.PRICE, Number.PRICE, Number.QUANTITY, Number.QUANTITY, Number.RATIO,

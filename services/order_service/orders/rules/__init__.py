@@ -52,6 +52,9 @@ STOP = Rules((special.stop_on_tick, special.stop_in_range))
 ON_TICK = Rules((grid.on_tick,))
 """Of a new order whose size would be counted at its price."""
 
+KNOWN = Rules(identity.NEW)
+"""Of whoever asks for anything of an instrument."""
+
 AMEND = Rules(
     (
         *amendment.FIRST,
@@ -70,4 +73,4 @@ AMEND = Rules(
 """Of an amendment."""
 
 
-__all__ = ["AMEND", "NEW", "ON_TICK", "SHOWN", "SPECIAL", "STOP", "Draft", "Reject", "Rule", "Rules", "View"]
+__all__ = ["AMEND", "KNOWN", "NEW", "ON_TICK", "SHOWN", "SPECIAL", "STOP", "Draft", "Reject", "Rule", "Rules", "View"]

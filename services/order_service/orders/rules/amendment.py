@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType
 from fillstream.services.order_service.orders.order import Order
+from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import ALL, PRICED, Draft, View, rule
 
 _MARKET = OrderType.MARKET.value
@@ -71,10 +72,23 @@ def still_waits(draft: Draft, view: View) -> str | None:
     return f"stop_price: order {order.order_id} ({draft.order_type}) waits for none"
 
 
+@rule(
+    CancelRejectReason.ONLY_REDUCES,
+    example={"quantity": "500"},
+)
+def goes_on_reducing(draft: Draft, view: View) -> str | None:
+    """An amended reduce_only order can still do no more than close what is held."""
+    order = _amended(draft)
+    if order.special is None or not order.special.reduce_only or reduces(draft):
+        return None
+    held = draft.terms.lot.text(draft.limits.holding.quantity)
+    return f"quantity: order {order.order_id} is reduce_only, and {draft.account} holds {held} less what works"
+
+
 def _amended(draft: Draft) -> Order:
     assert draft.order is not None, "rules of amendments see an order"
     return draft.order
 
 
 FIRST = (nothing_pending, not_market, has_price, still_waits)
-LAST = (not_below_filled,)
+LAST = (not_below_filled, goes_on_reducing)

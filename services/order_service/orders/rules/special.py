@@ -11,6 +11,7 @@ from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_TIPS
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.signals import SpecialTerms
 from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 from fillstream.services.order_service.orders.special import (
     MAX_OFFSET_BPS,
@@ -173,6 +174,27 @@ def size_of_a_lot(draft: Draft, view: View) -> str | None:
     return f"{name}: {canonical(getattr(said, name))} is less than one lot of {terms.symbol}, {terms.lot.step}, {at}"
 
 
+@rule(
+    RejectReason.NOTHING_TO_REDUCE,
+    example={**_LIMIT, "reduce_only": "true"},
+)
+def only_reduces(draft: Draft, view: View) -> str | None:
+    """A reduce_only order, with all that work on its side, can do no more than close what is held."""
+    if not _said(draft).reduce_only:
+        return None
+    holding, lot = draft.limits.holding, draft.terms.lot
+    if not holding.account.known:
+        return f"reduce_only: what {draft.account} holds is not known since this desk was upgraded"
+    if reduces(draft):
+        return None
+    left = lot.text(abs(holding.reducible)) if (holding.quantity < 0) == draft.buy else lot.text(0)
+    return (
+        f"reduce_only: {draft.quantity} is more than the {left} of {draft.terms.symbol} that a "
+        f"{'buy' if draft.buy else 'sale'} can close: {draft.account} holds {lot.text(holding.quantity)}, less what "
+        "works"
+    )
+
+
 def _said(draft: Draft) -> SpecialTerms:
     assert draft.said is not None, "rules of special orders see what was said"
     return draft.said
@@ -183,5 +205,5 @@ def _counted_in(unit: str) -> str:
 
 
 FIRST = (known_venue, stop_on_tick, stop_in_range, not_expired, size_known, protection_on_its_side, size_of_a_lot)
-LAST = (display_fits,)
+LAST = (display_fits, only_reduces)
 NEW = (*FIRST, *LAST)

@@ -16,7 +16,7 @@ from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
-from fillstream.libs.common.messages.signals import SIGNALS, PlainOrder, ReportStatus
+from fillstream.libs.common.messages.signals import SIGNALS, PlainOrder, RefuseSignal, ReportStatus
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.versions import Unreadable, Upcasts
 
@@ -25,6 +25,7 @@ EVERY: list[type[Message]] = [
     *COUNTED,
     *SIGNALS.values(),
     *CONTROLS.values(),
+    RefuseSignal,
     ReportStatus,
     VenueReport,
     DeadLetter,

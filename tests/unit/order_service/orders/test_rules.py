@@ -232,6 +232,10 @@ def test_the_example_of_each_rule_of_amendments_breaks_it(rule: Rule) -> None:
         desk.new(order_type="MARKET", time_in_force="FOK")
     elif rule.reason is CancelRejectReason.NO_PRICE:
         desk.new(order_type="MARKET_TO_LIMIT")
+    elif rule.reason is CancelRejectReason.ONLY_REDUCES:
+        desk.new(price="185.00", signal_id="held")
+        desk.fill(100)
+        desk.new(price="186.00", side="SELL", quantity="50", special={"reduce_only": True})
     else:
         desk.new(price="185.00")
         desk.fill(40)
@@ -239,7 +243,8 @@ def test_the_example_of_each_rule_of_amendments_breaks_it(rule: Rule) -> None:
         desk.cancel(signal_id="c1", order_id="1")
     said = {name: rule.example[name] for name in rule.example if name in SPECIAL}
     plain = {name: value for name, value in rule.example.items() if name not in SPECIAL}
-    event = desk.replace(order_id="1", **plain, **({"special": said} if said else {}))
+    order_id = "2" if rule.reason is CancelRejectReason.ONLY_REDUCES else "1"
+    event = desk.replace(order_id=order_id, **plain, **({"special": said} if said else {}))
     assert (event["type"], event["reason"]) == ("OrderReplaceRejected", rule.reason.value), event
 
 

@@ -29,10 +29,12 @@ def changed(kept: bytes, **values: Any) -> bytes:
 
 
 def test_what_was_dumped_is_loaded(kept: bytes) -> None:
-    seen, accepted, duplicate = load(kept)
+    seen, accepted, duplicate, refused = load(kept)
     assert (accepted, duplicate, len(seen)) == (5, 2, 3)
     assert [seen.content_of(key, 2_000) for key in KEYS] == [b"content0", b"content1", b"content2"]
+    assert refused == 0
     assert dump(Signals(seen, accepted, duplicate)) == kept
+    assert load(dump(Signals(seen, accepted, duplicate, 7))).refused == 7
 
 
 OLD_WIDTHS = {"key_bytes": 16, "ms_bytes": 8, "content_bytes": 8}

@@ -16,18 +16,20 @@ from fillstream.libs.common.messages.signals import (
     CancelOrder,
     Links,
     NewOrder,
+    RefuseSignal,
     ReplaceOrder,
     ReportStatus,
     SpecialTerms,
 )
-from fillstream.libs.common.messages.topology import Topology, order_id_of
+from fillstream.libs.common.messages.topology import Topology, order_id_of, stream_name
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of, latencies_of
 from fillstream.services.order_service.signals import seen
 from fillstream.services.order_service.signals.encode import instruction_of
 from fillstream.services.order_service.signals.seen import IDEMPOTENCY_MS
-from fillstream.services.order_service.signals.snapshot import Signals, dump
+from fillstream.services.order_service.signals.snapshot import Signals, dump, load
 from fillstream.services.order_service.signals.stage import SignalsStage
 
+KINDS = "NewOrder, CancelOrder, ReplaceOrder, ClosePosition or Prediction"
 T0 = 1_700_000_000_000
 BUY = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
 CONTRACTS = {"NewOrder": NewOrder, "CancelOrder": CancelOrder, "ReplaceOrder": ReplaceOrder}
@@ -51,6 +53,11 @@ class SignalsDesk:
         [(stream, (kind, [payload]))] = out.by_stream.items()
         assert kind == b"data"
         instruction = orjson.loads(payload)
+        if instruction["type"] == "RefuseSignal":
+            RefuseSignal.model_validate(instruction)
+            assert instruction["entry_id"] == entry.id
+            assert stream == stream_name("orders", self.topology.account_partition(instruction["account"]))
+            raise BadEntry(instruction["reason"], instruction["text"])
         check(instruction, ms)
         return stream, instruction
 
@@ -69,7 +76,8 @@ class SignalsDesk:
                 self.put(fields, ms)
             else:
                 self.flat(fields, ms)
-        assert self.stage.snapshot() == before
+        after = load(self.stage.snapshot())
+        assert dump(after._replace(refused=load(before).refused)) == before
         return caught.value.reason, caught.value.text
 
 
@@ -196,7 +204,7 @@ def test_the_same_signal_again_is_answered_and_not_repeated(desk: SignalsDesk) -
         "signal_time": T0 + 5,
     }
     assert desk.stage.gauges() == {
-        "signals": {"accepted": 1, "duplicate": 1},
+        "signals": {"accepted": 1, "duplicate": 1, "refused": 0},
         "signals_remembered": {"": 1},
         "signals_forgotten_early": {"": 0},
     }
@@ -206,7 +214,7 @@ def test_every_repetition_is_counted() -> None:
     desk = SignalsDesk()
     for _ in range(4):
         desk.flat({**BUY, "signal_id": "again"})
-    assert desk.stage.gauges()["signals"] == {"accepted": 1, "duplicate": 3}
+    assert desk.stage.gauges()["signals"] == {"accepted": 1, "duplicate": 3, "refused": 0}
     assert latencies_of(desk.stage) is None, "a signal is no fill"
 
 
@@ -291,7 +299,7 @@ def test_beyond_the_limit_the_oldest_id_is_forgotten_and_counted(
     assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "ReportStatus"
     assert desk.flat(BUY | {"signal_id": "s0"})["type"] == "NewOrder"
     assert desk.stage.gauges() == {
-        "signals": {"accepted": 5, "duplicate": 1},
+        "signals": {"accepted": 5, "duplicate": 1, "refused": 0},
         "signals_remembered": {"": 3},
         "signals_forgotten_early": {"": 2},
     }
@@ -399,8 +407,16 @@ def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(
         ('{"symbol": {"a": 1}}', "bad_value", "symbol: an object must be a string"),
         ('{"symbol": "\\ud800"}', "bad_value", "symbol: '\\ud800' must be text without lone surrogates"),
         ('{"v": [1]}', "bad_value", "v: a list must be a whole number"),
-        ('{"type": ["NewOrder"]}', "unknown_type", "type: a list must be NewOrder, CancelOrder or ReplaceOrder"),
-        ('{"type": "Buy"}', "unknown_type", "type: 'Buy' must be NewOrder, CancelOrder or ReplaceOrder"),
+        (
+            '{"type": ["NewOrder"]}',
+            "unknown_type",
+            f"type: a list must be {KINDS}",
+        ),
+        (
+            '{"type": "Buy"}',
+            "unknown_type",
+            f"type: 'Buy' must be {KINDS}",
+        ),
         ('{"\\ud800": 5}', "unknown_field", "a field's name: '\\ud800' must be text without lone surrogates"),
         (
             '{"qty": 5}',
