@@ -38,7 +38,7 @@ Amount = Decimal | int | str
 SIGNALS = stream_name("signals")
 FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
 REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "SignalRefused", "DeadLetter"}
-SETTLED = {"PredictionReceived"}
+SETTLED = {"PredictionReceived", "MassCancelRequested"}
 """Nothing more comes of what these answer."""
 QUIET_S = 0.2
 """An order that works on the book and has no news for this long has settled there."""
@@ -262,6 +262,21 @@ class Client:
         return self._publish(
             "ReplaceOrder", account, signal_id, **_named(order_id, client_order_id), quantity=quantity, price=price
         )
+
+    def cancel_all(
+        self,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        symbol: str | None = None,
+        strategy: str | None = None,
+        side: str | None = None,
+        signal_id: str | None = None,
+    ) -> str:
+        """Ask for all orders of an account to be canceled, or those that are named; return the request's signal_id.
+
+        Raises: as `signal`.
+        """
+        return self._publish("CancelAll", account, signal_id, symbol=symbol, strategy=strategy, side=side)
 
     def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
         from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them

@@ -121,6 +121,24 @@ def test_an_account_is_halted_reduces_and_is_resumed(run: Run) -> None:
     assert "desk: ACTIVE" in run("resume", "--all", "--reason", "a test").stdout
 
 
+def test_a_client_cancels_all_its_orders_of_a_side(run: Run) -> None:
+    for side, price in (("BUY", "1"), ("SELL", "9999")):
+        resting = ("signal", "AAPL", side, "1", "--limit", price, "--account", "demo", "--strategy", "alpha")
+        run(*resting, "--id", f"{side}-rests", "--wait", "--timeout", "20")
+    said = orjson.loads(run("cancel-all", "--account", "demo", "--side", "BUY", "--wait", "--json").stdout)
+    assert said["events"][0]["type"] == "MassCancelRequested"
+    assert said["events"][0]["working_orders"] >= 1
+    states = "SELECT client_order_id, ord_status FROM orders WHERE client_order_id LIKE '%-rests' ORDER BY 1"
+
+    def of(*expected: str) -> bool:
+        return [row["ord_status"] for row in orjson.loads(run("sql", states, "--json").stdout)["rows"]] == [*expected]
+
+    until(lambda: of("Canceled", "New"), "the purchase canceled")
+    run("cancel-all", "--account", "demo", "--strategy", "alpha", "--wait")
+    until(lambda: of("Canceled", "Canceled"), "the sale canceled")
+    assert "SignalRefused" in run("cancel-all", "--symbol", "NONE", "--wait", code=Exit.NO).stdout
+
+
 def test_cash_is_put_in_and_taken_out(run: Run) -> None:
     said = run("adjust", "demo", "deposit", "100.25", "--reason", "a test", "--id", "paid")
     assert said.stdout.startswith("DEPOSIT: 100.25 USD; account demo was given 100.25")

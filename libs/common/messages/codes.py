@@ -255,9 +255,6 @@ class CancelRejectReason(Reason):
 
     TOO_LATE = "too_late", 0, "the order is finished already"
     UNKNOWN_ORDER = "unknown_order", 1, "the account has no such order, or it was forgotten"
-    UNKNOWN_ACCOUNT = "unknown_account", 99, "the desk has no such account"
-    UNKNOWN_SYMBOL = "unknown_symbol", 99, "the desk has no such instrument"
-    DUPLICATE_REQUEST = "duplicate_request", 6, "the same request came before, and was done then"
     ALREADY_PENDING = "already_pending", 3, "a cancel or an amendment of the order is on its way already"
     BELOW_FILLED = "below_filled", 99, "the new quantity is below what is filled already"
     MARKET_ORDER = "market_order", 2, "a market order cannot be amended"

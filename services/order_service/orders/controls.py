@@ -228,7 +228,7 @@ def _halt(room: Room, control: Halt) -> Effect:
         if effect.then is not None:
             effect.then()
         room.journal.mass_cancel_requested(done, meant, control_id=control.control_id)
-        room.mass_cancels.begin(meant, gone, kept, control.control_id)
+        room.mass_cancels.begin(meant, gone, kept)
 
     return effect._replace(then=then)
 

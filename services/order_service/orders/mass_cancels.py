@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fillstream.libs.common.messages.codes import CancelReason
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.codes import CancelReason, RejectReason
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders.commands import Commands
+from fillstream.services.order_service.orders.decode import All
 from fillstream.services.order_service.orders.desk import Desk, is_protective
 from fillstream.services.order_service.orders.holdings import Holding
 from fillstream.services.order_service.orders.journal import Journal
@@ -51,6 +53,31 @@ class MassCancels:
         self._topology = topology
         self._partition = partition
 
+    def take(self, wish: All) -> None:
+        """Do what a client's CancelAll asks for, or say why not.
+
+        Raises:
+            BadEntry: wrong_partition for another partition's account.
+        """
+        state = self._state
+        if not state.knows(wish.account):
+            owner = self._topology.account_partition(wish.account)
+            if owner != self._partition:
+                text = f"account: {wish.account} is of partition {owner}, this is {self._partition}"
+                raise BadEntry("wrong_partition", text)
+            text = f"account: {wish.account} is not an account of this desk"
+            return self._refuse(wish, RejectReason.UNKNOWN_ACCOUNT, text)
+        if wish.symbol is not None and wish.symbol not in state.instruments:
+            text = f"symbol: {wish.symbol} is not an instrument of this desk"
+            return self._refuse(wish, RejectReason.UNKNOWN_SYMBOL, text)
+        meant = Meant(wish.account, wish.symbol, wish.strategy, wish.side)
+        done, gone, kept = self.survey(meant, keep=False)
+        self._journal.mass_cancel_requested(done, meant, signal_id=wish.signal_id)
+        return self.begin(meant, gone, kept)
+
+    def _refuse(self, wish: All, reason: RejectReason, text: str) -> None:
+        self._journal.signal_refused("CancelAll", wish.signal_id, wish.account, reason, text)
+
     def survey(self, meant: Meant, keep: bool) -> tuple[Done, list[Order], list[Order]]:
         """Return what there is, the orders to cancel, and those to keep; changes nothing."""
         gone: list[Order] = []
@@ -65,25 +92,24 @@ class MassCancels:
         bare = [*self._bare(meant, kept)]
         return Done(len(gone) - held, held, len(kept), bare[:MOST_NAMED], len(bare)), gone, kept
 
-    def begin(self, meant: Meant, gone: list[Order], kept: list[Order], request_id: str) -> None:
+    def begin(self, meant: Meant, gone: list[Order], kept: list[Order]) -> None:
         """Cancel orders: as many at once as an entry may, the others from the next on.
 
         Args:
             meant: by whom they were chosen.
             gone, kept: as `survey` returned them.
-            request_id: what single cancels go by.
         """
         canceling = self._state.canceling
         singles: list[Order] = []
         if meant.strategy is not None:
             singles = [order for order in gone if not order.is_held]
         elif kept:
-            singles = self._around(gone, kept, request_id)
+            singles = self._around(gone, kept)
         else:
             for command in self._whole(meant, gone):
-                canceling.append((*command, request_id))
-        canceling.extend((order.order_id, request_id) for order in gone if order.is_held)
-        canceling.extend((order.order_id, request_id) for order in singles)
+                canceling.append(command)
+        canceling.extend((order.order_id,) for order in gone if order.is_held)
+        canceling.extend((order.order_id,) for order in singles)
         self.go_on(MOST_OUTPUTS)
 
     def go_on(self, room: int) -> int:
@@ -98,7 +124,7 @@ class MassCancels:
 
     def _next(self, first: str | int, *rest: str | int) -> int:
         if isinstance(first, str):
-            account, symbol, side, _ = rest
+            account, symbol, side = rest
             assert isinstance(account, int) and isinstance(symbol, int) and isinstance(side, int)
             self._commands.mass_cancel(first, account, symbol, side)
             return 1
@@ -110,9 +136,8 @@ class MassCancels:
             return 1
         if order.cancel_signal is not None:
             return 0
-        signal_id = str(rest[0])
-        order.request_cancel(signal_id)
-        self._journal.cancel_requested(order, signal_id)
+        order.request_cancel(order.mass_signal)
+        self._journal.cancel_requested(order, order.mass_signal)
         self._commands.cancel(order)
         return 2
 
@@ -169,7 +194,7 @@ class MassCancels:
         for stream, account in sorted({(o.terms.commands, o.account_id) for o in gone if not o.is_held}):
             yield stream, account, symbol, side
 
-    def _around(self, gone: list[Order], kept: list[Order], request_id: str) -> list[Order]:
+    def _around(self, gone: list[Order], kept: list[Order]) -> list[Order]:
         """Ask for all accounts, instruments and sides of which nothing is kept; return the orders beside what is."""
         keeping = {order.account_id for order in kept}
         groups = {(o.terms.commands, o.account_id, o.terms.id, o.side) for o in kept}
@@ -185,7 +210,7 @@ class MassCancels:
                 whole[terms.commands, order.account_id, terms.id, 1 if order.side == "BUY" else 2] = None
             else:
                 singles.append(order)
-        self._state.canceling.extend((*command, request_id) for command in whole)
+        self._state.canceling.extend(whole)
         return singles
 
 

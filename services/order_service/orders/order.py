@@ -176,6 +176,11 @@ class Order:
         """What the desk's own cancel goes by, when the time in force ended at a venue that does not see to it."""
         return f"expiry-{self.order_id}"
 
+    @property
+    def mass_signal(self) -> str:
+        """What the desk's own cancel goes by, of an order among many that no mass cancel of the venue's tells apart."""
+        return f"mass-{self.order_id}"
+
     # ------------------------------------------------------------ in the desk
 
     def hold(self, what: str) -> None:

@@ -408,7 +408,7 @@ class Requests:
 
     def _status(self, wish: Status) -> None:
         order, account = self._named(wish)
-        if order is None and wish.request in ("ClosePosition", "Prediction"):
+        if order is None and wish.request in ("ClosePosition", "CancelAll", "Prediction"):
             text = f"signal_id: {wish.signal_id} came before, and no order came of it"
             return self._journal.signal_refused(
                 wish.request, wish.signal_id, account, RejectReason.DUPLICATE_SIGNAL, text

@@ -29,7 +29,7 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.controls import Controls
-from fillstream.services.order_service.orders.decode import decode
+from fillstream.services.order_service.orders.decode import All, decode
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal import Journal
@@ -96,6 +96,7 @@ class OrdersStage:
         self._controls = Controls(state, self._journal, mass_cancels, self._topology, self.partition)
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
+            All: mass_cancels.take,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
         }
         self._hear()

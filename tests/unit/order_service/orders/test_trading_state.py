@@ -320,3 +320,94 @@ def test_a_stage_that_restarts_within_a_kill_says_the_same() -> None:
     twin = OrdersStage(sim.desk.topology, 0, MANY)
     twin.restore(sim.desk.stage.snapshot())
     assert twin.snapshot() == sim.desk.stage.snapshot()
+
+
+# --------------------------------------------------------------------------------------------------- a client's own way
+
+
+def cancel_all(**fields: Any) -> dict[bytes, bytes]:
+    document = {
+        "type": "CancelAll", "v": 1, "signal_id": "all", "account": "default", "symbol": None, "strategy": None,
+        "side": None, "signal_time": 1, **fields,
+    }  # fmt: skip
+    return {b"data": orjson.dumps(document)}
+
+
+def busy() -> DeskWithSim:
+    """Return a desk with resting orders of two accounts, two symbols, both sides and two strategies; one is held."""
+    sim = DeskWithSim(MANY)
+    sim.quote(18490, 18500)
+    for account in ("default", "other"):
+        for symbol, low, high in (("AAPL", "184.00", "190.00"), ("ES", "400.00", "1900.00")):
+            for side, price in (("BUY", low), ("SELL", high)):
+                for strategy in ("alpha", "beta"):
+                    name = f"{account}-{symbol}-{side}-{strategy}"
+                    fields = {"account": account, "symbol": symbol, "side": side, "strategy": strategy}
+                    sim.new(signal_id=name, price=price, quantity="1", **fields)
+    sim.fold(held_order(1, strategy="alpha"))
+    assert sim.resting == 16
+    return sim
+
+
+@pytest.mark.parametrize(
+    ("fields", "singles"),
+    [
+        ({}, 0),
+        ({"symbol": "AAPL"}, 0),
+        ({"side": "SELL"}, 0),
+        ({"symbol": "ES", "side": "BUY"}, 0),
+        ({"strategy": "alpha"}, 4),
+        ({"strategy": "alpha", "symbol": "AAPL", "side": "BUY"}, 1),
+        ({"strategy": "none"}, 0),
+        ({"account": "other"}, 0),
+    ],
+)
+def test_a_client_cancels_what_it_names_and_nothing_else(fields: dict[str, str], singles: int) -> None:
+    sim = busy()
+    before = {e["client_order_id"] for e in sim.desk.events if e["type"] == "OrderReceived"}
+    told = sim.fold(cancel_all(**fields))
+    mass = told[0]
+    gone = {e["client_order_id"] for e in told if e["type"] == "OrderCanceled"}
+    wanted = {"account": "default", **fields}
+
+    def is_meant(name: str) -> bool:
+        account, symbol, side, strategy = ("default-AAPL-BUY-alpha" if name == "h1" else name).split("-")
+        said = {"account": account, "symbol": symbol, "side": side, "strategy": strategy}
+        return all(said[key] == value for key, value in wanted.items())
+
+    assert gone == {name for name in before if is_meant(name)}
+    assert (mass["type"], mass["signal_id"]) == ("MassCancelRequested", "all")
+    assert mass["working_orders"] + mass["held_orders"] == len(gone)
+    assert kinds(told).count("OrderCancelRequested") == singles
+    assert sim.resting == 16 - mass["working_orders"]
+    ends = [e for e in told if e["type"] == "OrdersMassCanceled"]
+    assert bool(ends) == ("strategy" not in fields)
+    assert {e["account"] for e in ends} <= {wanted["account"]}
+
+
+def test_many_orders_of_a_strategy_are_canceled_so_many_an_entry() -> None:
+    sim = DeskWithSim(MANY)
+    sim.quote(18490, 18500)
+    for number in range(3_000):
+        sim.new(signal_id=f"s{number}", price="184.00", quantity="1", strategy="alpha")
+    sim.most_outputs = 0
+    sim.desk.fold(cancel_all(strategy="alpha"))
+    assert len(sim.desk.commands) - 3_000 == MOST_OUTPUTS // 2
+    assert sim.desk.stage.due_ms == sim.desk.ms
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"), [({"account": "nobody"}, "unknown_account"), ({"symbol": "NONE"}, "unknown_symbol")]
+)
+def test_a_cancel_of_all_that_is_about_nothing_is_refused(
+    desk: OrdersDesk, fields: dict[str, str], reason: str
+) -> None:
+    refused = desk.one(cancel_all(**fields))
+    assert (refused["type"], refused["signal"], refused["reason"]) == ("SignalRefused", "CancelAll", reason)
+    assert desk.commands == []
+
+
+def test_the_same_cancel_of_all_again_changes_nothing(desk: OrdersDesk) -> None:
+    desk.new(price="185.00")
+    told = desk.status(request="CancelAll", signal_id="all", client_order_id="all")
+    assert (told["type"], told["reason"]) == ("SignalRefused", "duplicate_signal")
