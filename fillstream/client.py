@@ -179,7 +179,7 @@ class Client:
         self,
         symbol: str,
         side: str,
-        quantity: Amount,
+        quantity: Amount | None = None,
         *,
         price: Amount | None = None,
         order_type: str | None = None,
@@ -191,19 +191,22 @@ class Client:
         confidence: Amount | None = None,
         group_id: str | None = None,
         position_id: str | None = None,
+        **special: Any,
     ) -> str:
         """Publish a signal to trade and return its signal_id.
 
         Args:
-            symbol, side, quantity: what to do: BUY or SELL so many.
-            price: of a limit order; without one the order goes to market.
-            order_type: LIMIT with a price, MARKET without; by default what the price says.
-            time_in_force: DAY, GTC, IOC or FOK; by default the desk's.
+            symbol, side, quantity: what to do: BUY or SELL so many; `notional` or `risk_amount` may be instead.
+            price: of an order with a limit; without one the order goes to market.
+            order_type: LIMIT with a price, MARKET without; by default what the price says. The others are named.
+            time_in_force: DAY, GTC, GTD, IOC or FOK; by default the desk's.
             account: whose order it is.
             signal_id: makes it safe to send again: the desk answers an equal one with the first one's state.
             client_order_id: your name for the order; by default the signal_id.
             strategy, confidence: kept with the order, for your own reports.
             group_id, position_id: your names for what it belongs to, on all its events.
+            special: what else an order may say: `stop_price`, `trailing_offset`, `expire_time`, `display_quantity`,
+                `post_only` and the other fields of `messages.signals.SpecialTerms`.
 
         Raises:
             ValueError: a value that the desk would not take; one sentence a field.
@@ -225,7 +228,51 @@ class Client:
             confidence=confidence,
             group_id=group_id,
             position_id=position_id,
+            **special,
         )
+
+    def close_position(
+        self,
+        symbol: str,
+        quantity: Amount | None = None,
+        *,
+        price: Amount | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+        client_order_id: str | None = None,
+        strategy: str | None = None,
+    ) -> str:
+        """Ask for a position to be closed, or `quantity` of it, by a reduce-only order; return the signal_id.
+
+        Args:
+            price: of a limit order; without one it goes to market.
+
+        Raises: as `signal`.
+        """
+        return self._publish(
+            "ClosePosition",
+            account,
+            signal_id,
+            client_order_id=client_order_id,
+            symbol=symbol,
+            quantity=quantity,
+            order_type=None if price is None else "LIMIT",
+            price=price,
+            strategy=strategy,
+        )
+
+    def predict(
+        self, symbol: str, move: str, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None, **said: Any
+    ) -> str:
+        """Publish a model's prediction, which is journaled and trades nothing by itself; return its signal_id.
+
+        Args:
+            symbol, move: of what, and what it says to do: BUY, SELL or SHORT.
+            said: `confidence`, `price`, `predictor` and the other fields of `messages.signals.PredictedFields`.
+
+        Raises: as `signal`.
+        """
+        return self._publish("Prediction", account, signal_id, symbol=symbol, move=move, **said)
 
     def cancel(
         self,
@@ -248,19 +295,27 @@ class Client:
         client_order_id: str | None = None,
         quantity: Amount | None = None,
         price: Amount | None = None,
+        stop_price: Amount | None = None,
         account: str = DEFAULT_ACCOUNT,
         signal_id: str | None = None,
     ) -> str:
-        """Ask for an order's total quantity, price or both to be changed; return the request's signal_id.
+        """Ask for an order's total quantity, price, stop price or several to be changed; return the signal_id.
 
         Args:
             quantity: the new total, what is filled so far included.
             price: the new limit.
+            stop_price: the price that it waits for from now on.
 
         Raises: as `signal`.
         """
         return self._publish(
-            "ReplaceOrder", account, signal_id, **_named(order_id, client_order_id), quantity=quantity, price=price
+            "ReplaceOrder",
+            account,
+            signal_id,
+            **_named(order_id, client_order_id),
+            quantity=quantity,
+            price=price,
+            stop_price=stop_price,
         )
 
     def cancel_all(

@@ -1,4 +1,4 @@
-"""Commands that publish: signal, cancel, cancel-all, replace."""
+"""Commands that publish: signal, close, cancel, cancel-all, replace, predict."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ import typer
 from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AsJson, ByClientId, Config, Order, RedisUrl, TakesNumbers, is_order_id
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrderType
+from fillstream.libs.common.messages.codes import (
+    DEFAULT_ACCOUNT,
+    OrderType,
+    PredictedMove,
+    SelfTrade,
+    TrailingOffset,
+    TriggerPrice,
+)
 from fillstream.tools.render import as_json, console, print_table, time_of
 
 if TYPE_CHECKING:
     from fillstream.client import Client, Outcome
 
+WAITS, SIZE, HOW = "What it waits for, and until when", "Size and protection", "How it trades"
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow the journal until the signal is settled.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="With --wait: seconds to wait.")]
 SignalId = Annotated[
@@ -26,20 +34,68 @@ SignalId = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (signal, cancel, cancel_all, replace):
+    for command in (signal, close, cancel, cancel_all, replace, predict):
         app.command(rich_help_panel=TRADE, cls=TakesNumbers)(command)
 
 
 def signal(
     symbol: Annotated[str, typer.Argument(help="What to trade: a symbol of instruments.yaml.")],
     side: Annotated[str, typer.Argument(help="BUY or SELL.")],
-    quantity: Annotated[str, typer.Argument(metavar="QTY", help="How many; exact, as you write it.")],
+    quantity: Annotated[
+        str | None, typer.Argument(metavar="[QTY]", help="How many; exact, as you write it. Or --notional, --risk.")
+    ] = None,
     order_type: Annotated[
         str | None,
-        typer.Option("--type", help=f"{' or '.join(OrderType)}.  \\[default: LIMIT with --limit, else the desk's]"),
+        typer.Option("--type", help=f"{', '.join(OrderType)}.  \\[default: LIMIT with --limit, else the desk's]"),
     ] = None,
     limit: Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="Price of a limit order.")] = None,
-    tif: Annotated[str | None, typer.Option("--tif", help="GTC, DAY, IOC or FOK.  \\[default: the desk's]")] = None,
+    tif: Annotated[str | None, typer.Option("--tif", help="DAY, GTC, GTD, IOC, FOK.  \\[default: the desk's]")] = None,
+    stop: Annotated[
+        str | None, typer.Option("--stop", metavar="PRICE", help="The price that it waits for.", rich_help_panel=WAITS)
+    ] = None,
+    trigger: Annotated[
+        str | None, typer.Option("--trigger", help=f"Which price: {', '.join(TriggerPrice)}.", rich_help_panel=WAITS)
+    ] = None,
+    trail: Annotated[
+        str | None,
+        typer.Option(
+            "--trail", metavar="OFFSET", help="Of a trailing stop: 1.50, 30ticks, 50bps or 0.5%.", rich_help_panel=WAITS
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="Not before: as 2026-11-28T21:00:00Z.", rich_help_panel=WAITS),
+    ] = None,
+    after_ms: Annotated[
+        int | None, typer.Option("--after-ms", min=1, help="Not before so many ms.", rich_help_panel=WAITS)
+    ] = None,
+    expire: Annotated[
+        str | None, typer.Option("--expire", metavar="TIME", help="When a GTD order ends.", rich_help_panel=WAITS)
+    ] = None,
+    notional: Annotated[
+        str | None, typer.Option("--notional", metavar="MONEY", help="The size in money.", rich_help_panel=SIZE)
+    ] = None,
+    risk: Annotated[
+        str | None,
+        typer.Option("--risk", metavar="MONEY", help="The size by what --stop-loss may cost.", rich_help_panel=SIZE),
+    ] = None,
+    display: Annotated[
+        str | None, typer.Option("--display", metavar="QTY", help="Of an iceberg.", rich_help_panel=SIZE)
+    ] = None,
+    stop_loss: Annotated[
+        str | None, typer.Option("--stop-loss", metavar="PRICE", help="Kept with the order.", rich_help_panel=SIZE)
+    ] = None,
+    take_profit: Annotated[
+        str | None, typer.Option("--take-profit", metavar="PRICE", help="Kept with the order.", rich_help_panel=SIZE)
+    ] = None,
+    post_only: Annotated[bool, typer.Option("--post-only", help="Never takes.", rich_help_panel=HOW)] = False,
+    all_or_none: Annotated[bool, typer.Option("--all-or-none", help="Whole or not.", rich_help_panel=HOW)] = False,
+    reduce_only: Annotated[bool, typer.Option("--reduce-only", help="Only closes.", rich_help_panel=HOW)] = False,
+    self_trade: Annotated[
+        str | None,
+        typer.Option("--self-trade", help=f"Instead of one: {', '.join(SelfTrade)}.", rich_help_panel=HOW),
+    ] = None,
+    venue: Annotated[str | None, typer.Option("--venue", help="Where it is to go.", rich_help_panel=HOW)] = None,
     account: Account = DEFAULT_ACCOUNT,
     signal_id: SignalId = None,
     client_order_id: Annotated[
@@ -65,6 +121,11 @@ def signal(
     fillstream signal AAPL BUY 100 --wait
     fillstream signal AAPL SELL 50 --limit 191.20 --tif DAY
     fillstream signal BTCUSDT BUY 0.015 --id rebalance-42     # safe to repeat
+    fillstream signal AAPL SELL 50 --stop 180 --tif DAY
+    fillstream signal AAPL SELL 50 --trail 0.5%
+    fillstream signal AAPL BUY --risk 250 --limit 185 --stop-loss 182.50
+
+    A --stop makes it STOP, with --limit STOP_LIMIT; --trail TRAILING_STOP; --expire GTD.
 
     With --wait the exit code is 1 when the order was refused, and 5 when nothing was heard in time.
     """
@@ -74,9 +135,9 @@ def signal(
                 symbol,
                 side,
                 quantity,
-                order_type=order_type,
+                order_type=order_type or _type_by(stop, trail, limit),
                 price=limit,
-                time_in_force=tif,
+                time_in_force=tif or ("GTD" if expire else None),
                 account=account,
                 signal_id=signal_id,
                 client_order_id=client_order_id,
@@ -84,8 +145,81 @@ def signal(
                 confidence=confidence,
                 group_id=group_id,
                 position_id=position_id,
+                stop_price=stop,
+                trigger_price_type=trigger,
+                **_trailing(trail),
+                effective_time=at,
+                effective_after_ms=after_ms,
+                expire_time=expire,
+                notional=notional,
+                risk_amount=risk,
+                display_quantity=display,
+                stop_loss=stop_loss,
+                take_profit=take_profit,
+                post_only=post_only or None,
+                all_or_none=all_or_none or None,
+                reduce_only=reduce_only or None,
+                self_trade_prevention=self_trade,
+                venue=venue,
             )
         )
+        _answer(client, sent, timeout if wait else None, json)
+
+
+def close(
+    symbol: Annotated[str, typer.Argument(help="Whose position: a symbol of instruments.yaml.")],
+    quantity: Annotated[str | None, typer.Argument(metavar="[QTY]", help="So much of it.  \\[default: all]")] = None,
+    limit: Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="Price of a limit order.")] = None,
+    account: Account = DEFAULT_ACCOUNT,
+    signal_id: SignalId = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", help="Kept with the order.")] = None,
+    wait: Wait = False,
+    timeout: Timeout = 5.0,
+    json: AsJson = False,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Close what an account holds of an instrument: a reduce-only order for what is not being closed already.
+
+    \b
+    fillstream close AAPL --wait
+    fillstream close AAPL 50 --limit 191.20 --account demo
+    """
+    with _client(config, redis_url) as client:
+        sent = _publish(
+            lambda: client.close_position(
+                symbol, quantity, price=limit, account=account, signal_id=signal_id, strategy=strategy
+            )
+        )
+        _answer(client, sent, timeout if wait else None, json)
+
+
+def predict(
+    symbol: Annotated[str, typer.Argument(help="Of what: a symbol of instruments.yaml.")],
+    move: Annotated[str, typer.Argument(help=f"{', '.join(PredictedMove)}.")],
+    confidence: Annotated[str | None, typer.Option("--confidence", help="0 to 1.")] = None,
+    price: Annotated[str | None, typer.Option("--price", help="When it was made.")] = None,
+    predictor: Annotated[str | None, typer.Option("--predictor", help="Which model made it.")] = None,
+    account: Account = DEFAULT_ACCOUNT,
+    signal_id: SignalId = None,
+    wait: Wait = False,
+    timeout: Timeout = 5.0,
+    json: AsJson = False,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Publish a model's prediction. It is journaled, and trades nothing by itself.
+
+    \b
+    fillstream predict AAPL BUY --confidence 0.83 --predictor lstm-7 --wait
+    """
+    with _client(config, redis_url) as client:
+        sent = _publish(
+            lambda: client.predict(
+                symbol, move, account=account, signal_id=signal_id, confidence=confidence, price=price,
+                predictor=predictor,
+            )
+        )  # fmt: skip
         _answer(client, sent, timeout if wait else None, json)
 
 
@@ -144,6 +278,7 @@ def replace(
         str | None, typer.Option("--qty", metavar="QTY", help="The new total, what is filled so far included.")
     ] = None,
     limit: Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="The new limit.")] = None,
+    stop: Annotated[str | None, typer.Option("--stop", metavar="PRICE", help="What it waits for now.")] = None,
     account: Account = DEFAULT_ACCOUNT,
     by_client_id: ByClientId = False,
     signal_id: SignalId = None,
@@ -153,7 +288,7 @@ def replace(
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """Ask for an order's quantity, price or both to be changed.
+    """Ask for an order's quantity, limit, stop price or several of them to be changed.
 
     \b
     fillstream replace 42 --limit 190.95 --wait
@@ -162,7 +297,12 @@ def replace(
     with _client(config, redis_url) as client:
         sent = _publish(
             lambda: client.replace(
-                **_named(order, by_client_id), quantity=quantity, price=limit, account=account, signal_id=signal_id
+                **_named(order, by_client_id),
+                quantity=quantity,
+                price=limit,
+                stop_price=stop,
+                account=account,
+                signal_id=signal_id,
             )
         )
         _answer(client, sent, timeout if wait else None, json)
@@ -172,6 +312,28 @@ def _client(config: Path | None, redis_url: str | None) -> Client:
     from fillstream.cli.target import find_target
 
     return find_target(config, redis_url).client()
+
+
+def _type_by(stop: str | None, trail: str | None, limit: str | None) -> str | None:
+    """Return the type that an order's prices say, None where they leave it to the desk."""
+    if trail is not None:
+        return OrderType.TRAILING_STOP.value
+    if stop is None:
+        return None
+    return (OrderType.STOP if limit is None else OrderType.STOP_LIMIT).value
+
+
+def _trailing(trail: str | None) -> dict[str, str]:
+    """Return an offset and what it is counted in: `1.50`, `30ticks`, `50bps`, `0.5%`."""
+    if trail is None:
+        return {}
+    for ending, unit in _TRAILS.items():
+        if trail.endswith(ending):
+            return {"trailing_offset": trail.removesuffix(ending), "trailing_offset_type": unit}
+    return {"trailing_offset": trail}
+
+
+_TRAILS = {"%": TrailingOffset.PERCENT.value, "bps": TrailingOffset.BPS.value, "ticks": TrailingOffset.TICKS.value}
 
 
 def _named(order: str, by_client_id: bool) -> dict[str, Any]:

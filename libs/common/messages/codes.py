@@ -285,6 +285,7 @@ class CancelReason(Reason):
     NO_LIQUIDITY = "no_liquidity", 8, "what a market order found no one for"
     REPLACED_BELOW_FILLED = "replaced_below_filled", 8, "the amended quantity was filled already"
     SELF_TRADE = "self_trade", 8, "it would have traded with an order of its own account"
+    NOT_RELEASED = "not_released", 99, "when its time came, a rule about the market refused the order"
     MASS_CANCEL = "mass_cancel", None, "all orders of the account were canceled at once"
     TRADING_HALTED = "trading_halted", 6, "its time or price came while the desk or the account might not send it"
     VENUE_OTHER = "venue_other", 99, "the venue took the order off for a reason of its own"

@@ -43,15 +43,15 @@ def encode_signal(signal: Mapping[str, Any]) -> dict[str, str]:
     """Return the flat fields to XADD for a signal; None is left out, a float goes as the digits Python prints.
 
     Raises:
-        TypeError: a value is neither text nor a number.
+        TypeError: a value is neither text nor a number nor a truth.
     """
     fields = {}
     for name, value in signal.items():
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-            raise TypeError(f"{name}: {shorten(value)} must be text or a number")
-        fields[name] = str(value)
+        if not isinstance(value, str | int | float | Decimal):
+            raise TypeError(f"{name}: {shorten(value)} must be text, a number, true or false")
+        fields[name] = str(value).lower() if isinstance(value, bool) else str(value)
     return fields
 
 

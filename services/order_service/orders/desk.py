@@ -1,7 +1,7 @@
 """Orders that the desk holds before a venue knows them: until a time, or until a price has come.
 
 Flows in: new orders, a market that moved, timers. Flows out: events, and the command once an order goes to its venue.
-Never judges an order again but for what it needs there: a bound.
+Judges an order again only by the market: a bound where it has none, the collar of one that waited for a time.
 
 What is held is Suspended (FIX 39=9): it counts and can be amended and canceled, both at once, since nobody else has it.
 """
@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import CancelReason, OrderType, TradingSession
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
+from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
+from fillstream.services.order_service.orders.compiled import Limits
 from fillstream.services.order_service.orders.holdings import Holding
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import FOR_PRICE, FOR_TIME, Order
+from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.market import protection_price
 from fillstream.services.order_service.orders.special import widest
 from fillstream.services.order_service.orders.standing import ACTIVE, HALTED, Standing
@@ -114,8 +117,27 @@ class Desk:
         assert order.special is not None, "it was held"
         if order.special.needs_desk(order.order_type):
             self._wait_for_price(order)
-        else:
+            return
+        broken = self._broken_now(order)
+        if broken is None:
             self._release(order)
+        else:
+            self.cancel(order, CancelReason.NOT_RELEASED, broken)
+
+    def _broken_now(self, order: Order) -> str | None:
+        """Return why the market does not let an order go now that was judged when it came; None where it does."""
+        draft = Draft()
+        draft.ms, draft.account, draft.symbol = self._journal.ms, order.account, order.terms.symbol
+        draft.buy, draft.order_type, draft.time_in_force = order.side == "BUY", order.order_type, order.time_in_force
+        draft.limits = limits = self._limits(order)
+        draft.terms, draft.quote, draft.ticks, draft.lots = limits.terms, limits.quote, order.price, order.quantity
+        broken = rules.RELEASED.first_broken(draft, self._state)
+        return None if broken is None else broken.text
+
+    def _limits(self, order: Order) -> Limits:
+        state = self._state
+        account = state.effective(order.account) if state.knows(order.account) else state.accounts[order.account]
+        return state.limits_at(order.venue, order.account, account, order.terms.symbol)
 
     def _release(self, order: Order) -> None:
         assert order.holding is not None, "it was taken"
@@ -153,13 +175,12 @@ class Desk:
         """
         if order.priced:
             return order.price
-        state, special, buy = self._state, order.special, order.side == "BUY"
+        special, buy = order.special, order.side == "BUY"
         assert special is not None, "it was held"
         by_desk = special.needs_desk(order.order_type)
         if not by_desk and order.order_type not in _MARKET_TYPES:
             return widest(buy)
-        account = state.effective(order.account) if state.knows(order.account) else state.accounts[order.account]
-        limits = state.limits_at(order.venue, order.account, account, order.terms.symbol)
+        limits = self._limits(order)
         bound = protection_price(limits, limits.quote, buy)
         if bound is not None:
             return bound

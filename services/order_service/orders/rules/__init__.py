@@ -52,6 +52,9 @@ STOP = Rules((special.stop_on_tick, special.stop_in_range))
 ON_TICK = Rules((grid.on_tick,))
 """Of a new order whose size would be counted at its price."""
 
+RELEASED = Rules((market.within_collar, market.fresh_quote))
+"""Of an order that the desk held for a time, when it goes."""
+
 KNOWN = Rules(identity.NEW)
 """Of whoever asks for anything of an instrument."""
 
@@ -73,4 +76,18 @@ AMEND = Rules(
 """Of an amendment."""
 
 
-__all__ = ["AMEND", "KNOWN", "NEW", "ON_TICK", "SHOWN", "SPECIAL", "STOP", "Draft", "Reject", "Rule", "Rules", "View"]
+__all__ = [
+    "AMEND",
+    "KNOWN",
+    "NEW",
+    "ON_TICK",
+    "RELEASED",
+    "SHOWN",
+    "SPECIAL",
+    "STOP",
+    "Draft",
+    "Reject",
+    "Rule",
+    "Rules",
+    "View",
+]

@@ -36,8 +36,8 @@ def has_quote(draft: Draft, view: View) -> str | None:
 )
 def within_collar(draft: Draft, view: View) -> str | None:
     """A price reaches at most max_slippage_bps through the touch; without a quote on that side anything goes."""
-    if not draft.riskier:
-        return None
+    if not draft.riskier or (draft.special is not None and draft.special.effective_ms > draft.ms):
+        return None  # of an order for later the market is asked when it goes
     quote, limits, ticks = draft.quote, draft.limits, draft.ticks
     if draft.buy:
         if not quote.ask_qty or ticks <= limits.highest_buy(quote.ask):

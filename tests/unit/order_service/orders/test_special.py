@@ -239,6 +239,20 @@ def test_an_order_for_later_goes_at_its_time(desk: OrdersDesk) -> None:
     assert last(desk).price == 18_500
 
 
+def test_the_market_is_asked_when_an_order_for_later_goes(desk: OrdersDesk) -> None:
+    at = NOON_MS + 60_000
+    for signal_id in ("s1", "s2"):
+        special(desk, "LIMIT", price="179", side="SELL", signal_id=signal_id, effective_time=at)
+        at += 60_000
+    desk.ms = at - 120_000
+    gone = [e for e in desk.fold({b"tick": b""}) if e["type"] != "QuoteUpdated"]
+    assert [(e["type"], e["reason"]) for e in gone] == [("OrderCanceled", "not_released")]
+    assert gone[0]["text"].startswith("price: 179.00 is below 183.15: the bid is 184.99")
+    quoted(desk, 17_998, 18_000)
+    desk.ms = at - 60_000
+    assert [e["type"] for e in desk.fold({b"tick": b""}) if e["type"] != "QuoteUpdated"] == ["OrderTriggered"]
+
+
 def test_a_delay_counts_from_the_signal(desk: OrdersDesk) -> None:
     _, suspended = special(desk, "LIMIT", price="185", effective_after_ms=1_000)
     assert suspended["effective_time"] == NOON_MS - 5 + 1_000
@@ -309,7 +323,7 @@ def test_a_market_that_reaches_many_lets_them_go_over_several_entries(desk: Orde
 
 def test_a_snapshot_has_what_is_held_and_it_goes_on_waiting(desk: OrdersDesk) -> None:
     special(desk, "MARKET_IF_TOUCHED", stop_price="180", trigger_price_type="MID")
-    special(desk, "LIMIT", price="185", signal_id="s2", effective_time=NOON_MS + 60_000, display_quantity="10")
+    special(desk, "LIMIT", price="180", signal_id="s2", effective_time=NOON_MS + 60_000, display_quantity="10")
     special(desk, "STOP", signal_id="s3", stop_price="190")
     data = desk.stage.snapshot()
     other = OrdersStage(desk.topology, desk.partition, desk.config)

@@ -1,0 +1,87 @@
+"""A desk of one's own to try things on, and a market that moves as it is told.
+
+`with a_desk() as (client, market)` starts Valkey and every stage in a folder that is thrown away; nothing else on this
+machine is touched. On a desk that runs already, a `Client` is all that a strategy needs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fillstream import Client, LocalStack
+from fillstream.client import Outcome
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.values.money import Scale
+from fillstream.stack.stack import IDEAL_VENUES
+
+PATIENCE_S = 20.0
+
+
+class Market:
+    """What a feed of market data would say."""
+
+    def __init__(self, stack: LocalStack, client: Client) -> None:
+        self._stack = stack
+        self._client = client
+
+    def quote(self, symbol: str, bid: str, ask: str, quantity: str = "1000") -> None:
+        """Say at what prices the house buys and sells, and how many."""
+        terms = self._stack.settings.instruments[symbol]
+        price, lot = Scale(terms.tick_size), Scale(terms.lot_size)
+        lots, low, high = lot.units(quantity), price.units(bid), price.units(ask)
+        assert lots is not None and low is not None and high is not None, "an example is on the grid"
+        topology = self._client.topology
+        stream = topology.commands("SIM", topology.symbol_partition(symbol))
+        self._client.redis.xadd(stream, {"frame": frames.quote(terms.id, low, lots, high, lots)})
+
+    def trade(self, symbol: str, price: str) -> None:
+        """Say that somebody traded there, on the real market."""
+        terms = self._stack.settings.instruments[symbol]
+        ticks = Scale(terms.tick_size).units(price)
+        assert ticks is not None, "an example is on the grid"
+        topology = self._client.topology
+        stream = topology.commands("SIM", topology.symbol_partition(symbol))
+        self._client.redis.xadd(stream, {"frame": frames.print_trade(terms.id, 1, ticks, 1)})
+
+
+@contextmanager
+def a_desk() -> Iterator[tuple[Client, Market]]:
+    """Run a desk, and yield a client of it and its market."""
+    with tempfile.TemporaryDirectory(prefix="fillstream-example-") as folder:
+        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_VENUES}
+        with LocalStack(Path(folder), base_port=0, redis_port=0, **more) as stack:
+            stack.wait_ready()
+            with Client(stack.redis_url) as client:
+                yield client, Market(stack, client)
+
+
+def told(client: Client, signal_id: str, *kinds: str, account: str = "default") -> list[dict[str, Any]]:
+    """Wait until the journal has told an event of each of these kinds of a signal's order; print and return all of it.
+
+    Raises:
+        TimeoutError: it has not, in `PATIENCE_S`.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        outcome: Outcome = client.wait_for(signal_id, account=account)
+        seen = [event["type"] for event in outcome.events]
+        if all(kind in seen for kind in kinds):
+            for event in outcome.events:
+                said = {name: event[name] for name in _SHOWN if event.get(name) is not None}
+                print(f"  {event['type']:22} {'  '.join(f'{name}={value}' for name, value in said.items())}")
+            return outcome.events
+        if outcome.final:
+            break
+    words = f"{outcome.reason}: {outcome.text}" if outcome.text else ", ".join(seen)
+    raise TimeoutError(f"signal {signal_id}: {', '.join(kinds)} expected, the journal told {words}")
+
+
+_SHOWN = (
+    "ord_status", "side", "quantity", "price", "stop_price", "last_qty", "last_px", "cum_qty", "leaves_qty", "reason",
+    "text",
+)  # fmt: skip
