@@ -382,7 +382,8 @@ class Client:
 
         Args:
             kind: the control's type: `SetLimits`, `Halt` …
-            account: whose; None for the whole desk: each partition gets it, and the answer is all of theirs.
+            account: whose; None for an order's, whose `order_id` is in `more`, and for the whole desk: each partition
+                gets it then, and the answer is all of theirs.
             who, reason: kept in the journal.
             control_id: makes it safe to send again: the desk answers an equal one with what the first one did.
             timeout_s: how long to wait.
@@ -401,17 +402,23 @@ class Client:
         if kind not in CONTROLS:
             raise ValueError(f"type: {kind!r} must be one of {', '.join(CONTROLS)}")
         control_id = control_id or str(uuid.uuid4())
-        fields = {"control_id": control_id, "who": who, "reason": reason, "account": account, **more}
+        fields = {"control_id": control_id, "who": who, "reason": reason, **more}
+        if account is not None:
+            fields["account"] = account
         try:
             control = CONTROLS[kind].model_validate(fields)
         except ValidationError as error:
             raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
         self._check_desk()
-        return self._tell_all(control_id, account, {CONTROL: canonical_control(control)}, timeout_s)
-
-    def _tell_all(self, control_id: str, account: str | None, fields: Any, timeout_s: float) -> Answer:
-        """Append a control to the inbox of its account's partition, or to all, and wait for every answer."""
         one = None if account is None else self.topology.account_partition(account)
+        if "order_id" in more:
+            one = partition_of_order_id(int(more["order_id"]))
+            if one >= self.topology.account_partitions:
+                raise ValueError(f"order_id: {more['order_id']} is of no account partition of this desk")
+        return self._tell_all(control_id, one, {CONTROL: canonical_control(control)}, timeout_s)
+
+    def _tell_all(self, control_id: str, one: int | None, fields: Any, timeout_s: float) -> Answer:
+        """Append a control to the inbox of one partition, or of all, and wait for every answer."""
         partitions = [*range(self.topology.account_partitions)] if one is None else [one]
         inboxes = [stream_name("orders", partition) for partition in partitions]
         journals = [self.topology.events(partition) for partition in partitions]

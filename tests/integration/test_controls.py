@@ -139,6 +139,25 @@ def test_a_client_cancels_all_its_orders_of_a_side(run: Run) -> None:
     assert "SignalRefused" in run("cancel-all", "--symbol", "NONE", "--wait", code=Exit.NO).stdout
 
 
+def test_orders_wait_for_a_yes_and_are_approved_or_refused(run: Run) -> None:
+    run("limits", "set", "demo", "approval_above=100", "--reason", "a test")
+    run("signal", "AAPL", "BUY", "200", "--limit", "1", "--account", "demo", "--id", "asks")
+    run("signal", "AAPL", "BUY", "300", "--limit", "1", "--account", "demo", "--id", "asks-more")
+
+    def waiting() -> list[dict[str, Any]]:
+        return [dict(row) for row in orjson.loads(run("approvals", "--json").stdout)]
+
+    until(lambda: [row["client_order_id"] for row in waiting()] == ["asks", "asks-more"], "both to wait")
+    assert "asks-more" in run("approvals").stdout
+    first, second = (row["order_id"] for row in waiting())
+    assert "amended to 150" in run("approve", first, "--quantity", "150", "--reason", "a test").stdout
+    assert "was refused" in run("refuse", second, "--reason", "a test").stdout
+    assert "waits here for an approval" in run("refuse", second, "--reason", "again", code=Exit.NO).stdout
+    until(lambda: waiting() == [], "none to wait")
+    assert "not_approved" in run("order", second).stdout
+    run("limits", "reset", "demo", "--reason", "a test")
+
+
 def test_cash_is_put_in_and_taken_out(run: Run) -> None:
     said = run("adjust", "demo", "deposit", "100.25", "--reason", "a test", "--id", "paid")
     assert said.stdout.startswith("DEPOSIT: 100.25 USD; account demo was given 100.25")

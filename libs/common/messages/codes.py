@@ -260,6 +260,7 @@ class CancelRejectReason(Reason):
     MARKET_ORDER = "market_order", 2, "a market order cannot be amended"
     NO_PRICE = "no_price", 2, "an order of this type has no price that could be amended"
     ONLY_REDUCES = "only_reduces", 2, "the order is reduce-only, and the amended one would open a position"
+    NEEDS_APPROVAL = "needs_approval", 99, "the amended order would need an approval: cancel it, and send a new one"
     NOT_WAITING = "not_waiting", 2, "the order waits for no stop price, or no more"
     VENUE_CAPACITY = "venue_capacity", 2, "the venue has no room for the amended order"
     VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this request"
@@ -271,6 +272,9 @@ class ControlRejectReason(Reason):
     """Why a control changed nothing (`ControlRejected.refusal`). FIX has no number for it."""
 
     DUPLICATE_CONTROL_ID = "duplicate_control_id", None, "the control_id came before with another content"
+    NOT_WAITING = "not_waiting", None, "no such order waits for an approval"
+    HALTED = "halted", None, "the desk or the account is HALTED: nothing is let go"
+    NOT_SMALLER = "not_smaller", None, "an approval may make an order smaller and its price less aggressive, no more"
     UNKNOWN_SYMBOL = "unknown_symbol", None, "the desk has no such instrument"
     WRONG_CURRENCY = "wrong_currency", None, "the amount is in another currency than the account's"
     NO_ORDER_COULD_PASS = "no_order_could_pass", None, "the account's limits would contradict one another"
@@ -287,6 +291,8 @@ class CancelReason(Reason):
     SELF_TRADE = "self_trade", 8, "it would have traded with an order of its own account"
     NOT_RELEASED = "not_released", 99, "when its time came, a rule about the market refused the order"
     MASS_CANCEL = "mass_cancel", None, "all orders of the account were canceled at once"
+    NOT_APPROVED = "not_approved", None, "a person refused the order"
+    APPROVAL_TIMEOUT = "approval_timeout", 4, "nobody approved or refused the order in time"
     TRADING_HALTED = "trading_halted", 6, "its time or price came while the desk or the account might not send it"
     VENUE_OTHER = "venue_other", 99, "the venue took the order off for a reason of its own"
 

@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.base import Flag, Id, Message, Name, exact_number, type_of
+from fillstream.libs.common.messages.base import Amount, Flag, Id, Message, Name, OrderId, Price, exact_number, type_of
 from fillstream.libs.common.messages.codes import Adjustment
 from fillstream.libs.common.messages.reference import FIXED, AccountFields, ReferenceData, own_type, said_of, written
 from fillstream.libs.common.messages.sentences import sentences
@@ -226,7 +226,27 @@ class AdjustAccount(OfAccount):
         return -self.amount if self.adjustment is Adjustment.WITHDRAWAL else self.amount
 
 
-AnyControl = SetLimits | ResetLimits | AcceptLoss | Halt | Reduce | Resume | AdjustAccount
+class OfOrder(Control):
+    """A control about one order that waits for a person's yes. It goes to the partition of the order's number."""
+
+    order_id: OrderId
+
+
+class Approve(OfOrder):
+    """Let an order go that waits for it, as it is, or smaller, or at a less aggressive price."""
+
+    type: Literal["Approve"] = "Approve"
+    quantity: Amount | None = Field(default=None, description="the new total, at most what was asked for")
+    price: Price | None = Field(default=None, description="of a buy at most, of a sell at least what was asked for")
+
+
+class Refuse(OfOrder):
+    """Cancel an order that waits for an approval."""
+
+    type: Literal["Refuse"] = "Refuse"
+
+
+AnyControl = SetLimits | ResetLimits | AcceptLoss | Halt | Reduce | Resume | AdjustAccount | Approve | Refuse
 CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get_args(AnyControl)}
 """By `type`."""
 

@@ -104,9 +104,10 @@ class OrderAccepted(OrderEvent):
 
 
 class OrderSuspended(OrderEvent):
-    """Held by the desk, not eligible for trading until its time or its price has come (ExecType 9)."""
+    """Held by the desk, not eligible for trading until its time, its price or a person's yes has come (ExecType 9)."""
 
     type: Literal["OrderSuspended"] = "OrderSuspended"
+    approval_time: int | None = Field(default=None, description="of one that waits for a yes: until when, in ms")
     effective_time: int | None = Field(default=None, description="of one that waits for a time (FIX 168)")
     stop_price: Number | None = Field(default=None, description="of one that waits for a price (FIX 99)")
     trigger_price_type: TriggerPrice | None = Field(default=None, description="which price that is (FIX 1107)")

@@ -364,6 +364,17 @@ class AccountFields(ReferenceData):
         amount("the share of its exposure that a margin account must have in equity", gt=0, le=1, rare=True),
         WRITTEN,
     ] = Decimal("0.5")
+    requires_approval: Annotated[bool, about("whether a person must approve each of its orders", rare=True)] = False
+    approval_above: Annotated[
+        Positive | None,
+        about("a person must approve an order whose value is above this; null: no limit", unit=VALUE, rare=True),
+    ] = None
+    approval_timeout_ms: Annotated[
+        int,
+        about("an order that nobody approved or refused for so long is canceled", unit="ms", ge=1, le=MAX_MS,
+              rare=True),
+        WRITTEN,
+    ] = 300_000  # fmt: skip
     day_begins_minutes: Annotated[
         int,
         about(

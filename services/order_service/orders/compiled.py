@@ -141,6 +141,7 @@ class Limits:
         name: the account's, the one text that all its orders share.
         account: the limits as configured, for sentences.
         account_id: the account's number in records.
+        approves: a person must approve orders, or those above a value.
         bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
             lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
         max_daily_orders: orders accepted in one UTC day.
@@ -155,6 +156,7 @@ class Limits:
         "_sell",
         "account",
         "account_id",
+        "approves",
         "bounds",
         "checks",
         "holding",
@@ -176,6 +178,7 @@ class Limits:
         self.quote = quote
         self.account = account
         self.account_id = account.id
+        self.approves = account.requires_approval or account.approval_above is not None
         self.bounds = {
             name: (at_least if name.startswith("min_") else at_most)(limit, _UNITS[unit](terms))
             for name, unit in _BOUNDS.items()
@@ -186,6 +189,10 @@ class Limits:
         self._per = slippage.denominator
         self._buy = self._per + slippage.numerator
         self._sell = self._per - slippage.numerator
+
+    def needs_approval(self, worth: int) -> bool:
+        """Say whether an order of so many ticks times lots waits for a person's yes. The account `approves`."""
+        return self.account.requires_approval or worth > self.bounds["approval_above"]
 
     def highest_buy(self, ask: int) -> int:
         """Return the highest price (ticks) a buyer may name: the ask and the slippage on its size, rounded down."""

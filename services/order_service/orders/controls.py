@@ -21,10 +21,12 @@ from fillstream.libs.common.messages.controls import (
     LIMITS,
     AcceptLoss,
     AdjustAccount,
+    Approve,
     Control,
     Halt,
     OfAccountOrDesk,
     Reduce,
+    Refuse,
     ResetLimits,
     Resume,
     SetLimits,
@@ -35,6 +37,8 @@ from fillstream.libs.common.messages.reference import written
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.approvals import Refused, let_go, smaller, take_off, waiting
+from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.meant import Meant
@@ -70,15 +74,7 @@ class Room(NamedTuple):
     state: State
     journal: Journal
     mass_cancels: MassCancels
-
-
-class Refused(Exception):
-    """Raised by a handler before it changed anything: the control is answered with a ControlRejected."""
-
-    def __init__(self, refusal: ControlRejectReason, text: str) -> None:
-        super().__init__(text)
-        self.refusal = refusal
-        self.text = text
+    desk: Desk
 
 
 class Controls:
@@ -88,6 +84,7 @@ class Controls:
         state: changed by what is taken.
         journal: where the answer goes.
         mass_cancels: takes off what works.
+        desk: has the orders that wait for an approval.
         topology: says whose partition an account is.
         partition: of the accounts.
     """
@@ -95,9 +92,15 @@ class Controls:
     __slots__ = ("_journal", "_partition", "_room", "_state", "_topology")
 
     def __init__(
-        self, state: State, journal: Journal, mass_cancels: MassCancels, topology: Topology, partition: int
+        self,
+        state: State,
+        journal: Journal,
+        mass_cancels: MassCancels,
+        desk: Desk,
+        topology: Topology,
+        partition: int,
     ) -> None:
-        self._room = Room(state, journal, mass_cancels)
+        self._room = Room(state, journal, mass_cancels, desk)
         self._state = state
         self._journal = journal
         self._topology = topology
@@ -276,6 +279,22 @@ def _adjust_account(room: Room, control: AdjustAccount) -> Effect:
     return Effect(told, then=then)
 
 
+def _approve(room: Room, control: Approve) -> Effect:
+    order = waiting(room.state, control)
+    amendment = smaller(order, control)
+    told = f"order {order.order_id} of account {order.account} was approved"
+    if amendment is not None:
+        price = f" at {order.terms.price.text(amendment.price)}" if order.priced else ""
+        told += f", amended to {order.terms.lot.text(amendment.quantity)}{price}"
+    return Effect(told, then=lambda: let_go(room.desk, order, amendment))
+
+
+def _refuse(room: Room, control: Refuse) -> Effect:
+    order = waiting(room.state, control)
+    told = f"order {order.order_id} of account {order.account} was refused"
+    return Effect(told, then=lambda: take_off(room.desk, order, control.who, control.reason))
+
+
 Handler = Callable[[Room, Any], Effect]
 HANDLERS: Final[dict[type[Control], Handler]] = {
     SetLimits: _set_limits,
@@ -285,5 +304,7 @@ HANDLERS: Final[dict[type[Control], Handler]] = {
     Reduce: _reduce,
     Resume: _resume,
     AdjustAccount: _adjust_account,
+    Approve: _approve,
+    Refuse: _refuse,
 }
 """By the control's class; every one of `messages.controls.CONTROLS` is here."""

@@ -1,4 +1,4 @@
-"""Orders that the desk holds before a venue knows them: until a time, or until a price has come.
+"""Orders that the desk holds before a venue knows them: until a person's yes, a time or a price has come.
 
 Flows in: new orders, a market that moved, timers. Flows out: events, and the command once an order goes to its venue.
 Judges an order again only by the market: a bound where it has none, the collar of one that waited for a time.
@@ -15,12 +15,12 @@ from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import Limits
 from fillstream.services.order_service.orders.holdings import Holding
 from fillstream.services.order_service.orders.journal import Journal
-from fillstream.services.order_service.orders.order import FOR_PRICE, FOR_TIME, Order
+from fillstream.services.order_service.orders.order import FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
 from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.market import protection_price
 from fillstream.services.order_service.orders.special import widest
 from fillstream.services.order_service.orders.standing import ACTIVE, HALTED, Standing
-from fillstream.services.order_service.orders.state import EXPIRY, RELEASE, TOUCH, State
+from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RELEASE, TOUCH, State
 from fillstream.services.order_service.orders.triggers import half_ticks, waits_for_rise
 
 MOST_RELEASED = MOST_OUTPUTS // 4
@@ -53,6 +53,30 @@ class Desk:
         self._journal = journal
         self._commands = commands
 
+    # --------------------------------------------------------------- approval
+
+    def asks(self, order: Order, draft: Draft) -> bool:
+        """Hold a new order that a person is to approve; False of any other."""
+        limits = draft.limits
+        if not limits.needs_approval(draft.worth):
+            return False
+        until = self._journal.ms + limits.account.approval_timeout_ms
+        self._hold(order, FOR_APPROVAL, until)
+        self._state.timers.add(until, order.order_id, APPROVAL)
+        return True
+
+    def approve(self, order: Order) -> None:
+        """Let an order go on that waited for a person's yes: it goes, or waits for its time or price from now on."""
+        self._state.timers.cancel(order.order_id, APPROVAL)
+        special = order.special
+        if special is not None and special.effective_ms > self._journal.ms:
+            order.held = FOR_TIME
+            self._journal.suspended(order)
+            self._state.timers.add(special.effective_ms, order.order_id, RELEASE)
+        else:
+            order.held = FOR_TIME
+            self.time_came(order)
+
     # ---------------------------------------------------------------- holding
 
     def holds(self, order: Order) -> bool:
@@ -68,9 +92,9 @@ class Desk:
             return True
         return False
 
-    def _hold(self, order: Order, what: str) -> None:
+    def _hold(self, order: Order, what: str, approval_ms: int | None = None) -> None:
         order.hold(what)
-        self._journal.suspended(order)
+        self._journal.suspended(order, approval_ms)
         if order.expiry_ms:
             self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
 
@@ -114,8 +138,7 @@ class Desk:
         """An order's time has come: it goes, or waits for its price from now on."""
         if order.held != FOR_TIME:
             return
-        assert order.special is not None, "it was held"
-        if order.special.needs_desk(order.order_type):
+        if order.special is not None and order.special.needs_desk(order.order_type):
             self._wait_for_price(order)
             return
         broken = self._broken_now(order)
@@ -176,15 +199,14 @@ class Desk:
         if order.priced:
             return order.price
         special, buy = order.special, order.side == "BUY"
-        assert special is not None, "it was held"
-        by_desk = special.needs_desk(order.order_type)
+        by_desk = special is not None and special.needs_desk(order.order_type)
         if not by_desk and order.order_type not in _MARKET_TYPES:
             return widest(buy)
         limits = self._limits(order)
         bound = protection_price(limits, limits.quote, buy)
         if bound is not None:
             return bound
-        if special.stop is None:
+        if special is None or special.stop is None:
             return order.price
         return limits.highest_buy(special.stop) if buy else limits.lowest_sell(special.stop)
 
@@ -222,4 +244,5 @@ class Desk:
 
     def _forget_times(self, order: Order) -> None:
         self._state.timers.cancel(order.order_id, RELEASE)
+        self._state.timers.cancel(order.order_id, APPROVAL)
         self._state.timers.cancel(order.order_id, EXPIRY)

@@ -8,6 +8,7 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
     day     an account's day begins: what it made before counts no more against its daily loss limit
     release an order's time has come: it goes to its venue, or waits for its price from now on
     touch   a market reached more held orders than one entry lets go
+    approval nobody approved or refused an order in time: it is canceled
     mass    a mass cancel had more to send than one entry may
     sweep   lets go of more of what is past its retention than the tick before could
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
+from fillstream.libs.common.messages.codes import CancelReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
 from fillstream.libs.common.runtime.timers import Timer
 from fillstream.services.order_service.orders.commands import Commands
@@ -24,7 +26,17 @@ from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal, Stamped
 from fillstream.services.order_service.orders.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.order import FINAL, Order
-from fillstream.services.order_service.orders.state import DAY, EXPIRY, MASS, QUOTES, RELEASE, SWEEP, TOUCH, State
+from fillstream.services.order_service.orders.state import (
+    APPROVAL,
+    DAY,
+    EXPIRY,
+    MASS,
+    QUOTES,
+    RELEASE,
+    SWEEP,
+    TOUCH,
+    State,
+)
 
 EXPIRY_AGAIN_MS = 10_000
 """An order whose time is over and that the venue has not taken off is looked at again after so long."""
@@ -54,6 +66,7 @@ class Due:
             QUOTES: self._quotes,
             EXPIRY: self._expiry,
             RELEASE: self._release,
+            APPROVAL: self._approval,
             MASS: self._mass,
             SWEEP: self._sweep,
             DAY: self._day,
@@ -115,6 +128,13 @@ class Due:
     def _touch(self, timer: Timer, room: int) -> int:
         assert timer.what.startswith(TOUCH), f"nobody does {timer.what}"
         return max(1, 2 * self._desk.moved(timer.what.removeprefix(TOUCH), timer.id))
+
+    def _approval(self, timer: Timer, room: int) -> int:
+        order = self._state.orders[timer.id]
+        assert isinstance(order, Order), "a timer goes with its order"
+        text = f"approval_timeout_ms: nobody approved or refused order {timer.id} by {timer.due_ms}"
+        self._desk.cancel(order, CancelReason.APPROVAL_TIMEOUT, text)
+        return 1
 
     def _mass(self, timer: Timer, room: int) -> int:
         return self._mass_cancels.go_on(room)

@@ -195,11 +195,15 @@ class Journal:
             event["price"] = order.terms.price.text(order.price)
         self.out.event(self._stream, event)
 
-    def suspended(self, order: Order) -> None:
-        """OrderSuspended: the desk holds it."""
+    def suspended(self, order: Order, approval_ms: int | None = None) -> None:
+        """OrderSuspended: the desk holds it, for a person's yes until `approval_ms`."""
         special, terms = order.special, order.terms
-        assert special is not None, "a plain order is not held"
         event = self._of_order("OrderSuspended", order)
+        if approval_ms is not None:
+            event["approval_time"] = approval_ms
+            self.out.event(self._stream, event)
+            return
+        assert special is not None, "a plain order waits for neither"
         if order.held == FOR_TIME:
             event["effective_time"] = special.effective_ms
         else:

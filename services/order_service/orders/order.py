@@ -44,7 +44,7 @@ SUSPENDED = OrdStatus.SUSPENDED.value
 FINAL = frozenset((FILLED, CANCELED, REJECTED, EXPIRED))
 """No more than late fills and answers to what is still pending can come."""
 
-FOR_TIME, FOR_PRICE, RELEASED = "time", "price", "released"
+FOR_TIME, FOR_PRICE, FOR_APPROVAL, RELEASED = "time", "price", "approval", "released"
 """What an order is held for, and that it is so no more."""
 
 _REQUESTED = int(Reason.REQUESTED)

@@ -111,6 +111,8 @@ class Requests:
         order = self._made(wish, draft)
         state.add(order)
         self._journal.received(order, wish.special)
+        if draft.limits.approves and self._desk.asks(order, draft):
+            return None
         if order.special is not None and self._desk.holds(order):
             return None
         self._commands.new(order)

@@ -93,7 +93,7 @@ class OrdersStage:
         self._requests = Requests(state, self._journal, self._commands, self._desk, self._topology, self.partition)
         mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
         self._due = Due(state, self._journal, self._commands, self._desk, mass_cancels)
-        self._controls = Controls(state, self._journal, mass_cancels, self._topology, self.partition)
+        self._controls = Controls(state, self._journal, mass_cancels, self._desk, self._topology, self.partition)
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
             All: mass_cancels.take,

@@ -33,6 +33,7 @@ SWEEP_AT_ONCE = 1_000
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
 QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS = "quotes", "expiry", "release", "sweep", "day", "mass"
+APPROVAL = "approval"
 """What timers are for; `due` does it. Quotes, sweep and mass are the stage's, with the id 0, a day has its account's
 number; the others have an order's."""
 TOUCH = "touch "

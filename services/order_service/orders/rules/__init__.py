@@ -13,6 +13,7 @@ from __future__ import annotations
 from fillstream.services.order_service.orders.rules import (
     activity,
     amendment,
+    approval,
     exposure,
     grid,
     identity,
@@ -71,6 +72,7 @@ AMEND = Rules(
         *activity.AMEND,
         *position.AMEND,
         *exposure.AMEND,
+        *approval.AMEND,
     )
 )
 """Of an amendment."""

@@ -239,6 +239,8 @@ def test_the_example_of_each_rule_of_amendments_breaks_it(rule: Rule) -> None:
     else:
         desk.new(price="185.00")
         desk.fill(40)
+    if rule.reason is CancelRejectReason.NEEDS_APPROVAL:
+        desk.set_limits(requires_approval=True)
     if rule.reason is CancelRejectReason.ALREADY_PENDING:
         desk.cancel(signal_id="c1", order_id="1")
     said = {name: rule.example[name] for name in rule.example if name in SPECIAL}
