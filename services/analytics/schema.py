@@ -135,7 +135,7 @@ def kind_of(name: str, annotation: Any) -> str:
     found = {kind_of(name, inner) for inner in get_args(annotation) if _is_type(inner)}
     if len(found) == 1:
         kind = found.pop()
-        return f"{kind}[]" if get_origin(annotation) is list else kind
+        return f"{kind}[]" if get_origin(annotation) in (list, tuple) else kind
     raise TypeError(f"{name}: no column type for {annotation}")
 
 

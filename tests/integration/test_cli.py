@@ -754,7 +754,7 @@ def test_a_letter_of_a_stream_that_the_desk_does_not_have_is_not_redriven(run: R
         ({b"data": b"{"}, "signals", "its fields cannot be set: data: '{' is not one JSON document; publish a new"),
         ({b"frame": b"x"}, "commands.SIM.0", "a frame of 64-byte records has no fields to set"),
         ({b"data": b"{"}, "orders.0", "its fields cannot be set: data is not JSON"),
-        ({b"data": b'{"side": [1]}'}, "signals", "side: a list must be text or a number; set it as well"),
+        ({b"data": b'{"side": [1]}'}, "signals", "side: a list must be text, a number, true or false; set it as well"),
     ],
 )
 def test_what_cannot_be_repaired_is_refused_and_not_marked(

@@ -44,7 +44,9 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return get_args(annotation)[0]
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return next(iter(annotation)).value
-    if get_origin(annotation) is list:
+    if name == "initial_margin":
+        return f"0.{number}45"
+    if get_origin(annotation) in (list, tuple):
         return [_value(name, get_args(annotation)[0], number, version)]
     if annotation is Decimal and name in SHARES:
         return f"0.{number}{len(name):02d}5"

@@ -10,20 +10,43 @@ import typer
 from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AsJson, ByClientId, Config, Order, RedisUrl, TakesNumbers, is_order_id
+from fillstream.cli.order_options import (
+    AfterMs,
+    AllOrNone,
+    At,
+    ClientOrderId,
+    Confidence,
+    Display,
+    Expire,
+    GroupId,
+    Limit,
+    Notional,
+    PositionId,
+    PostOnly,
+    ReduceOnly,
+    Risk,
+    SelfTradePrevention,
+    StopLoss,
+    StopPrice,
+    Strategy,
+    TakeProfit,
+    Tif,
+    Trail,
+    Trigger,
+    Type,
+    Venue,
+)
 from fillstream.libs.common.messages.codes import (
     DEFAULT_ACCOUNT,
     OrderType,
     PredictedMove,
-    SelfTrade,
     TrailingOffset,
-    TriggerPrice,
 )
 from fillstream.tools.render import as_json, console, print_table, time_of
 
 if TYPE_CHECKING:
     from fillstream.client import Client, Outcome
 
-WAITS, SIZE, HOW = "What it waits for, and until when", "Size and protection", "How it trades"
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow the journal until the signal is settled.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="With --wait: seconds to wait.")]
 SignalId = Annotated[
@@ -44,77 +67,29 @@ def signal(
     quantity: Annotated[
         str | None, typer.Argument(metavar="[QTY]", help="How many; exact, as you write it. Or --notional, --risk.")
     ] = None,
-    order_type: Annotated[
-        str | None,
-        typer.Option("--type", help=f"{', '.join(OrderType)}.  \\[default: LIMIT with --limit, else the desk's]"),
-    ] = None,
-    limit: Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="Price of a limit order.")] = None,
-    tif: Annotated[str | None, typer.Option("--tif", help="DAY, GTC, GTD, IOC, FOK.  \\[default: the desk's]")] = None,
-    stop: Annotated[
-        str | None, typer.Option("--stop", metavar="PRICE", help="The price that it waits for.", rich_help_panel=WAITS)
-    ] = None,
-    trigger: Annotated[
-        str | None, typer.Option("--trigger", help=f"Which price: {', '.join(TriggerPrice)}.", rich_help_panel=WAITS)
-    ] = None,
-    trail: Annotated[
-        str | None,
-        typer.Option(
-            "--trail", metavar="OFFSET", help="Of a trailing stop: 1.50, 30ticks, 50bps or 0.5%.", rich_help_panel=WAITS
-        ),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="TIME", help="Not before: as 2026-11-28T21:00:00Z.", rich_help_panel=WAITS),
-    ] = None,
-    after_ms: Annotated[
-        int | None, typer.Option("--after-ms", min=1, help="Not before so many ms.", rich_help_panel=WAITS)
-    ] = None,
-    expire: Annotated[
-        str | None, typer.Option("--expire", metavar="TIME", help="When a GTD order ends.", rich_help_panel=WAITS)
-    ] = None,
-    notional: Annotated[
-        str | None, typer.Option("--notional", metavar="MONEY", help="The size in money.", rich_help_panel=SIZE)
-    ] = None,
-    risk: Annotated[
-        str | None,
-        typer.Option("--risk", metavar="MONEY", help="The size by what --stop-loss may cost.", rich_help_panel=SIZE),
-    ] = None,
-    display: Annotated[
-        str | None, typer.Option("--display", metavar="QTY", help="Of an iceberg.", rich_help_panel=SIZE)
-    ] = None,
-    stop_loss: Annotated[
-        str | None, typer.Option("--stop-loss", metavar="PRICE", help="Kept with the order.", rich_help_panel=SIZE)
-    ] = None,
-    take_profit: Annotated[
-        str | None, typer.Option("--take-profit", metavar="PRICE", help="Kept with the order.", rich_help_panel=SIZE)
-    ] = None,
-    post_only: Annotated[bool, typer.Option("--post-only", help="Never takes.", rich_help_panel=HOW)] = False,
-    all_or_none: Annotated[bool, typer.Option("--all-or-none", help="Whole or not.", rich_help_panel=HOW)] = False,
-    reduce_only: Annotated[bool, typer.Option("--reduce-only", help="Only closes.", rich_help_panel=HOW)] = False,
-    self_trade: Annotated[
-        str | None,
-        typer.Option("--self-trade", help=f"Instead of one: {', '.join(SelfTrade)}.", rich_help_panel=HOW),
-    ] = None,
-    venue: Annotated[str | None, typer.Option("--venue", help="Where it is to go.", rich_help_panel=HOW)] = None,
+    order_type: Type = None,
+    limit: Limit = None,
+    tif: Tif = None,
+    stop: StopPrice = None, trigger: Trigger = None, trail: Trail = None,
+    at: At = None, after_ms: AfterMs = None, expire: Expire = None,
+    notional: Notional = None, risk: Risk = None, display: Display = None,
+    stop_loss: StopLoss = None, take_profit: TakeProfit = None,
+    post_only: PostOnly = False, all_or_none: AllOrNone = False, reduce_only: ReduceOnly = False,
+    self_trade: SelfTradePrevention = None,
+    venue: Venue = None,
     account: Account = DEFAULT_ACCOUNT,
     signal_id: SignalId = None,
-    client_order_id: Annotated[
-        str | None, typer.Option("--client-order-id", help="Your name for the order.  \\[default: the signal_id]")
-    ] = None,
-    strategy: Annotated[str | None, typer.Option("--strategy", help="Kept with the order.")] = None,
-    confidence: Annotated[str | None, typer.Option("--confidence", help="0 to 1; kept with the order.")] = None,
-    group_id: Annotated[
-        str | None, typer.Option("--group", help="group_id: your name for what it belongs to; on all its events.")
-    ] = None,
-    position_id: Annotated[
-        str | None, typer.Option("--position", help="position_id: your name for the position; on all its events.")
-    ] = None,
+    client_order_id: ClientOrderId = None,
+    strategy: Strategy = None,
+    confidence: Confidence = None,
+    group_id: GroupId = None,
+    position_id: PositionId = None,
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
     redis_url: RedisUrl = None,
     config: Config = None,
-) -> None:
+) -> None:  # fmt: skip
     """Publish a signal to trade.
 
     \b
@@ -132,37 +107,16 @@ def signal(
     with _client(config, redis_url) as client:
         sent = _publish(
             lambda: client.signal(
-                symbol,
-                side,
-                quantity,
-                order_type=order_type or _type_by(stop, trail, limit),
-                price=limit,
-                time_in_force=tif or ("GTD" if expire else None),
-                account=account,
-                signal_id=signal_id,
-                client_order_id=client_order_id,
-                strategy=strategy,
-                confidence=confidence,
-                group_id=group_id,
-                position_id=position_id,
-                stop_price=stop,
-                trigger_price_type=trigger,
-                **_trailing(trail),
-                effective_time=at,
-                effective_after_ms=after_ms,
-                expire_time=expire,
-                notional=notional,
-                risk_amount=risk,
-                display_quantity=display,
-                stop_loss=stop_loss,
-                take_profit=take_profit,
-                post_only=post_only or None,
-                all_or_none=all_or_none or None,
-                reduce_only=reduce_only or None,
-                self_trade_prevention=self_trade,
-                venue=venue,
+                symbol, side, quantity, order_type=order_type or _type_by(stop, trail, limit), price=limit,
+                time_in_force=tif or ("GTD" if expire else None), account=account, signal_id=signal_id,
+                client_order_id=client_order_id, strategy=strategy, confidence=confidence, group_id=group_id,
+                position_id=position_id, stop_price=stop, trigger_price_type=trigger, **_trailing(trail),
+                effective_time=at, effective_after_ms=after_ms, expire_time=expire, notional=notional,
+                risk_amount=risk, display_quantity=display, stop_loss=stop_loss, take_profit=take_profit,
+                post_only=post_only or None, all_or_none=all_or_none or None, reduce_only=reduce_only or None,
+                self_trade_prevention=self_trade, venue=venue,
             )
-        )
+        )  # fmt: skip
         _answer(client, sent, timeout if wait else None, json)
 
 

@@ -91,7 +91,9 @@ class Due:
         for venue, symbol in told:
             del state.moved[venue, symbol]
             terms = state.terms[venue][symbol]
-            self._journal.quote_updated(terms, state.quotes[venue][terms.id])
+            quote = state.quotes[venue][terms.id]
+            self._journal.quote_updated(terms, quote)
+            state.holdings.told(symbol, quote)
         if state.moved:
             state.timers.add(timer.due_ms, timer.id, QUOTES)
         return max(1, len(told))

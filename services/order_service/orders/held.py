@@ -4,7 +4,8 @@ Flows in: a partition's `Holdings`; or what `dump_held` wrote, or nothing, as be
 the other way round. Never says how many orders work: that is counted anew from the orders.
 
     holdings {record: "Holding", names, rows}      what was ever traded, a row an account and symbol; numbers as text
-    held {account: {cash, unknown, sent, recent, reduces}}  what else is known of an account, each where there is any
+    marks {symbol: half ticks}                     where a limit needs them
+    held {account: {cash, unknown, sent, …}}       what else is known of an account, each where there is any
 
 A snapshot of a desk with fills that has no `holdings` is of a release that kept none. What its accounts hold is unknown
 then, and stays so until it is reconciled: it is not guessed, and no limit that depends on it lets an order pass.
@@ -21,7 +22,7 @@ from fillstream.services.order_service.orders.state import State
 
 _NUMBERS: Final = ("quantity", "cash", "cost", "denominator", "fees", "opening")
 _NAMES: Final = ("account", "symbol", *_NUMBERS)
-_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "reduces")
+_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "older", "turns_ms", "reduces")
 
 
 def dump_held(state: State) -> Document:
@@ -33,6 +34,8 @@ def dump_held(state: State) -> Document:
             for account, symbol, holding in state.holdings.positions()
         ]
         found["holdings"] = {"record": "Holding", "names": _NAMES, "rows": rows}
+    if state.holdings.marking:
+        found["marks"] = {s: each.mark for s, each in sorted(state.holdings.instruments.items())}
     held = {name: said for name, account in sorted(state.holdings.accounts.items()) if (said := _said(account))}
     if held:
         found["held"] = held
@@ -51,6 +54,10 @@ def _said(account: Account) -> Document:
         said["sent"] = [*account.sent]
     if account.recent:
         said["recent"] = [[*key, ms] for key, ms in account.recent.items()]
+    if account.older:
+        said["older"] = [[*key, ms] for key, ms in account.older.items()]
+    if account.turns_ms:
+        said["turns_ms"] = account.turns_ms
     return said
 
 
@@ -66,6 +73,10 @@ def load_held(document: Document, state: State) -> None:
     elif sum(state.fills.values()):
         for name in state.accounts:
             holdings.account(name).known = False
+    if "marks" in document:
+        holdings.marking = True
+        for symbol, mark in document["marks"].items():
+            holdings.instruments[symbol].mark = mark
     for name, said in document.get("held", {}).items():
         check_names("held", said, _ACCOUNT, ())
         account = holdings.account(name)
@@ -74,6 +85,8 @@ def load_held(document: Document, state: State) -> None:
         account.reduces = said.get("reduces", False)
         account.sent = deque(said.get("sent", ()))
         account.recent = {tuple(key): ms for *key, ms in said.get("recent", ())}
+        account.older = {tuple(key): ms for *key, ms in said.get("older", ())}
+        account.turns_ms = said.get("turns_ms", 0)
 
 
 def _load_rows(table: Document, state: State) -> None:

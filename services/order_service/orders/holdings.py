@@ -39,7 +39,7 @@ _LIMIT = OrderType.LIMIT.value
 _SLACK = 64
 MINUTE_MS = 60_000
 MAX_RECENT = 100_000
-"""So many orders of an account are compared with a new one that may be their duplicate, the newest."""
+"""So many orders of an account are compared at least with a new one that may be their duplicate, the newest."""
 
 
 class Ladder:
@@ -55,6 +55,9 @@ class Ladder:
         self._sign = sign
         self._counts: dict[int, int] = {}
         self._heap: list[int] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
 
     def add(self, price: int) -> None:
         """An order rests at a price."""
@@ -94,9 +97,11 @@ class Instrument:
         tick: of its prices, as numerator and denominator: what a rate is counted in.
         fee: the highest that a fill may cost, as a share of its value: numerator and denominator.
         quote: the one that marks it, at its home venue.
+        mark: in half ticks, as the journal told it last: the one that the position service counts with, too. None
+            before the first, and while no account's limits need it.
     """
 
-    __slots__ = ("base_currency", "currency", "fee", "half_tick_lot", "quote", "sector", "symbol", "tick")
+    __slots__ = ("base_currency", "currency", "fee", "half_tick_lot", "mark", "quote", "sector", "symbol", "tick")
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
@@ -107,6 +112,7 @@ class Instrument:
         self.tick = (1, 1)
         self.fee = (0, 1)
         self.quote = Quote()
+        self.mark: int | None = None
 
     def define(self, terms: InstrumentTerms, quote: Quote, fee_bps: Decimal) -> None:
         """Take its terms, the quote that marks it, and the highest fee."""
@@ -118,8 +124,8 @@ class Instrument:
         self.quote = quote
 
     @property
-    def mark(self) -> int | None:
-        """The mark in half ticks: as the position service takes it, from the quote as it is now."""
+    def marked(self) -> int | None:
+        """The mark in half ticks that its quote gives now."""
         quote = self.quote
         if quote.bid_qty:
             if quote.ask_qty:
@@ -140,17 +146,20 @@ class Holding(Position):
         buy_value, sell_value: these, in ticks (without their sign) times lots of their orders' prices.
         bids, asks: prices of its resting orders, None unless the account refuses to cross itself.
         opening: P&L when the account's day began, in money; see `Account`.
+        checked: the account's check (`Account.check`) that this holding was part of.
+        at, per_lot, per_fee: with which mark, at what money a half tick of a lot and a unit of a fee.
     """
 
     __slots__ = (
-        "account", "asks", "bids", "buy_value", "buys", "instrument", "kept", "opening", "sell_value", "sells",
+        "account", "asks", "at", "bids", "buy_value", "buys", "checked", "instrument", "kept", "opening", "per_fee",
+        "per_lot", "sell_value", "sells",
     )  # fmt: skip
 
     def __init__(self, account: Account, instrument: Instrument) -> None:
         super().__init__()
         self.account = account
         self.instrument = instrument
-        self.opening = 0
+        self.opening = self.checked = self.at = self.per_lot = self.per_fee = 0
         self.clear()
 
     def clear(self) -> None:
@@ -161,19 +170,26 @@ class Holding(Position):
         self.bids = Ladder(-1) if account.crossing else None
         self.asks = Ladder(1) if account.crossing else None
 
-    def traded(self, order: Order, ticks: int, lots: int, fee: int) -> None:
-        """Book a fill of `lots` at `ticks`, and its fee in units of 10**-FEE_DECIMALS."""
-        self.fill(lots if order.side == "BUY" else -lots, ticks)
-        self.fees += fee
+    def spend(self, order: Order, ticks: int, lots: int, fee: int) -> None:
+        """Take what a fill costs off the account's room: what it is dearer than the mark, and its fee."""
+        account = self.account
+        if lots > order.open_lots or self.checked != account.check:  # the first where its end was told before
+            account.room = -1
+        elif account.room > 0:
+            account.room -= lots * abs(2 * ticks - self.at) * self.per_lot
+            if fee > 0:
+                account.room -= fee * self.per_fee
 
     def recount(self, order: Order) -> None:
         """Count what an order may still do, after anything happened to it. The account is `kept`."""
         status = order.status
         lots = 0 if status in FINAL else order.quantity - order.cum
         price = order.price
+        amendment = order.amendment
+        if lots == order.open_lots and amendment is None and (not lots or price == order.open_price):
+            return
         if price >= MAX_PRICE or price <= -MAX_PRICE:
             price = waits_at(order.special, price)
-        amendment = order.amendment
         if amendment is not None and status not in _GONE:
             lots = max(lots, amendment.quantity - order.cum)
             price = (max if order.side == "BUY" else min)(price, amendment.price)
@@ -197,10 +213,13 @@ class Holding(Position):
                 ladder.add(price)
             if was:
                 ladder.remove(at)
+        account = self.account
         if not was:
-            self.account.open_orders += 1
+            account.open_orders += 1
         elif not lots:
-            self.account.open_orders -= 1
+            account.open_orders -= 1
+        elif lots > was or value > 0:  # what no rule counted as that of a new order
+            account.room = -1
         order.open_lots, order.open_price = lots, price
 
     @property
@@ -258,14 +277,20 @@ class Account:
         daily: what its holdings had made when its day began is remembered.
         busy: its orders are remembered for a while; so are the next two.
         sent: when its newest orders and amendments were taken (ms), as many as its rate limit.
-        recent: when an order like this came last (ms), by what makes it a duplicate, the oldest first.
+        recent: when an order like this came last (ms), by what makes it a duplicate; `older` is of the window before,
+            and both are let go of a window at a time.
+        turns_ms: when that happens next.
         open_orders: orders that may still trade, counted while `kept`.
         day_begins_ms: after midnight UTC.
+        room, check, version, until_ms: money that all limits in its currency leave for sure since the last exact
+            check, the number of that, and for what and how long it is good; see `valuation`. No decision depends on
+            them.
     """
 
     __slots__ = (
-        "busy", "cash", "crossing", "daily", "day_begins_ms", "holdings", "kept", "known", "name", "open_orders",
-        "recent", "reduces", "sent", "standing", "terms",
+        "busy", "cash", "check", "crossing", "daily", "day_begins_ms", "holdings", "kept", "known", "name",
+        "older", "open_orders", "recent", "reduces", "room", "sent", "standing", "terms", "turns_ms", "until_ms",
+        "version",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -278,13 +303,17 @@ class Account:
         self.kept = self.crossing = self.daily = self.busy = self.reduces = False
         self.sent: deque[int] = deque()
         self.recent: dict[tuple[Any, ...], int] = {}
+        self.older: dict[tuple[Any, ...], int] = {}
+        self.turns_ms = 0
         self.open_orders = 0
         self.day_begins_ms = 0
+        self.room, self.check, self.version, self.until_ms = -1, 1, 0, 0
 
     def watch(self, terms: AccountTerms, orders: Iterable[Order]) -> None:
         """Take the terms that count from now on; `orders` are the account's that have not left the state."""
         before = (self.kept, self.crossing)
         self.terms = terms
+        self.room = -1
         self.crossing = terms.refuse_self_cross
         self.daily = terms.max_daily_loss is not None
         self.day_begins_ms = terms.day_begins_minutes * MINUTE_MS
@@ -302,7 +331,7 @@ class Account:
         elif self.sent.maxlen != most:
             self.sent = deque(self.sent, most)
         if not terms.duplicate_window_ms:
-            self.recent.clear()
+            self.recent, self.older = {}, {}
 
     def _start(self, orders: Iterable[Order]) -> None:
         """Count what works from nothing."""
@@ -323,22 +352,30 @@ class Account:
     def took_order(self, order: Order) -> None:
         """Note an order that may be repeated by mistake. The account is `busy`."""
         ms = order.received_ms
-        self.took(ms)
+        if self.sent.maxlen is not None:
+            self.sent.append(ms)
         assert self.terms is not None, "it is busy because of them"
         window_ms = self.terms.duplicate_window_ms
         if not window_ms:
             return
-        recent = self.recent
         key = duplicate_key(
             order.terms.symbol, order.side == "BUY", order.order_type, order.quantity, order.price, order.special
         )
-        recent.pop(key, None)
-        recent[key] = ms
-        while (oldest := next(iter(recent))) and (recent[oldest] <= ms - window_ms or len(recent) > MAX_RECENT):
-            del recent[oldest]
+        if ms >= self.turns_ms or len(self.recent) >= MAX_RECENT:
+            # Of a longer pause nothing is left at all; of one that was shortened meanwhile, more than is needed.
+            self.older = self.recent if ms < self.turns_ms + window_ms else {}
+            self.recent = {}
+            self.turns_ms = ms + window_ms
+        self.recent[key] = ms
+
+    def last_like(self, key: tuple[Any, ...]) -> int | None:
+        """Return when an order like this came last (ms), None when none is remembered."""
+        found = self.recent.get(key)
+        return self.older.get(key) if found is None else found
 
     def opens(self) -> None:
         """Begin a day: what was made so far counts no more against its loss limit."""
+        self.room = -1
         for holding in self.holdings.values():
             holding.opening = holding.pnl
 
@@ -384,14 +421,18 @@ class Holdings:
         accounts: by name.
         instruments: by symbol.
         rates: instruments that trade one currency for another, by both.
+        marking: some account's limits need marks.
+        version: counts changes of marks and terms.
     """
 
-    __slots__ = ("accounts", "instruments", "rates")
+    __slots__ = ("accounts", "instruments", "marking", "rates", "version")
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.instruments: dict[str, Instrument] = {}
         self.rates: dict[tuple[str, str], Instrument] = {}
+        self.marking = False
+        self.version = 0
 
     def account(self, name: str) -> Account:
         """Return an account's, and begin with nothing where there is none."""
@@ -414,11 +455,33 @@ class Holdings:
         if instrument is None:
             instrument = self.instruments[symbol] = Instrument(symbol)
         instrument.define(terms, quote, fee_bps)
+        if self.marking:
+            instrument.mark = instrument.marked
+        self.version += 1
         if instrument.base_currency is not None:
             self.rates[instrument.base_currency, instrument.currency] = instrument
 
-    def rate(self, currency: str, into: str, ms: int, max_age_ms: int) -> tuple[int, int] | None:
-        """Return what one unit of a currency is worth in another, as numerator and denominator, rounded nowhere.
+    def watch(self, name: str, terms: AccountTerms, orders: Iterable[Order]) -> Account:
+        """Let an account's terms count from now on; see `Account.watch`."""
+        if not self.marking and needs_sums(terms):
+            self.marking = True
+            for instrument in self.instruments.values():
+                instrument.mark = instrument.marked
+        account = self.account(name)
+        account.watch(terms, orders)
+        return account
+
+    def told(self, symbol: str, quote: Quote) -> None:
+        """Take the mark of an instrument where any limit needs it, as a quote is told that may be the one."""
+        if not self.marking:
+            return
+        instrument = self.instruments[symbol]
+        if instrument.quote is quote and (mark := instrument.marked) != instrument.mark:
+            instrument.mark = mark
+            self.version += 1
+
+    def rate(self, currency: str, into: str, ms: int, max_age_ms: int) -> tuple[int, int, int] | None:
+        """Return what one unit of a currency is worth in another, numerator and denominator, and until when (ms).
 
         It is the mark of the instrument that trades the one for the other. None without one, without a mark, with one
         that is no price of money (0 and below), and with a quote older than `max_age_ms` (0: however old).
@@ -432,8 +495,9 @@ class Holdings:
         if mark is None or mark <= 0 or (max_age_ms and ms - instrument.quote.at_ms > max_age_ms):
             return None
         numerator, denominator = instrument.tick
-        rate = mark * numerator, 2 * denominator
-        return (rate[1], rate[0]) if inverse else rate
+        until_ms = instrument.quote.at_ms + max_age_ms if max_age_ms else ms
+        over, under = mark * numerator, 2 * denominator
+        return (under, over, until_ms) if inverse else (over, under, until_ms)
 
     def adjust(self, name: str, cash: Decimal) -> Decimal:
         """Put money into an account, or take it out (below 0); return what was put in and taken out so far.
@@ -446,6 +510,7 @@ class Holdings:
             raise ValueError(f"cash: {cash} must have at most {MONEY_DECIMALS} decimals")
         account = self.account(name)
         account.cash += int(units)
+        account.room = -1
         return money(account.cash)
 
     def reconcile(self, name: str, held: Iterable[tuple[str, Position]]) -> None:
@@ -459,6 +524,7 @@ class Holdings:
         for symbol, position in held:
             _take(self.holding(name, symbol), position)
         account.known = True
+        account.room = -1
 
     def positions(self) -> Iterator[tuple[str, str, Holding]]:
         """Yield account, symbol and what is held, of all that ever traded, sorted."""

@@ -230,7 +230,11 @@ class Journal:
         liquidity = "MAKER" if maker else "TAKER"
         self._state.fills[liquidity] += 1
         assert order.holding is not None, "it was taken"
-        order.holding.traded(order, price, lots, fee)
+        holding = order.holding
+        if holding.kept:
+            holding.spend(order, price, lots, fee)
+        holding.fill(lots if order.side == "BUY" else -lots, price)
+        holding.fees += fee
         event = self._of_order("OrderFilled", order)
         event["exec_id"] = exec_id
         event["venue"] = order.venue
@@ -426,13 +430,22 @@ class Journal:
         status = order.status
         if status != order.counted:
             state.changed(order, self.ms)
-        holding = order.holding
-        if holding is not None and holding.kept:
-            holding.recount(order)
         state.seq += 1
         terms = order.terms
         lot = terms.lot
         cum = order.cum
+        holding = order.holding
+        if (
+            holding is not None
+            and holding.kept
+            # Most events change none of these, and a call costs more than the look.
+            and (
+                order.open_lots != (0 if status in FINAL else order.quantity - cum)
+                or order.price != order.open_price
+                or order.amendment is not None
+            )
+        ):
+            holding.recount(order)
         quantity = lot.text(order.quantity)
         if not cum:
             filled, leaves = lot.zero, lot.zero if status in FINAL else quantity

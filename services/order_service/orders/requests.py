@@ -241,6 +241,7 @@ class Requests:
             wish.links,
             draft.terms.venue,
         )
+        order.holding = draft.limits.holding
         if draft.special is not None:
             order.special = draft.special
             assert draft.said is not None, "it is what was said in integers"

@@ -17,7 +17,7 @@ states; or the state again. Never decides anything about what it carries, never 
     numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
     trading {desk, accounts {account: {...}}}          what they may do, of those that are not ACTIVE
     canceling [[...]]                                  what of mass cancels is still to be sent
-    holdings, held                                     what accounts hold; see `held`
+    holdings, held, marks                              what accounts hold; see `held`
 
 There may be millions of orders. So live ones are columns, and rows of remembered ones are never decoded on the way: no
 text in JSON has a line's end in it, so that the lines of the document can be told apart without.
@@ -63,15 +63,9 @@ _NEEDED: Final = (
     "daily",
 )
 _SINCE_0_2: Final = (
-    "overrides",
-    "controls",
-    "remembered_linked",
-    "numbered",
-    "trading",
-    "canceling",
-    "holdings",
-    "held",
-)
+    "overrides", "controls", "remembered_linked", "numbered", "trading", "canceling", "breakers", "holdings",
+    "held", "marks",
+)  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))

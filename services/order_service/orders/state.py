@@ -270,9 +270,8 @@ class State:
     def watch(self, account: str) -> None:
         """Let what is held and works be counted as the terms that count of an account of this partition need it."""
         terms = self.effective(account)
-        held = self.holdings.account(account)
-        held.standing = self.standing_of(account)
-        held.watch(terms, self.orders_of(account))
+        self.holdings.account(account).standing = self.standing_of(account)
+        held = self.holdings.watch(account, terms, self.orders_of(account))
         if held.daily:
             self.timers.add_once(0, terms.id, DAY)  # the day begins before the next entry is taken
         else:
@@ -349,13 +348,13 @@ class State:
         account, statuses, status = order.account, self.statuses, order.status
         self._take(order.order_id, account, order.client_order_id, order)
         statuses[status] = statuses.get(status, 0) + 1
-        holding = order.holding = self.holdings.holding(account, order.terms.symbol)
+        holding = order.holding
+        if holding is None:
+            holding = order.holding = self.holdings.holding(account, order.terms.symbol)
         held = holding.account
         today = (order.received_ms - held.day_begins_ms) // DAY_MS
         day, count = self.daily.get(account, (today, 0))
         self.daily[account] = (today, count + 1 if day == today else 1)
-        if holding.kept:
-            holding.recount(order)
         if held.busy:
             held.took_order(order)
 

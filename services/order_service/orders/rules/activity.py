@@ -46,7 +46,7 @@ def not_a_duplicate(draft: Draft, view: View) -> str | None:
     """No order of the same account, symbol, side, quantity and price was taken within duplicate_window_ms."""
     limits = draft.limits
     key = duplicate_key(draft.symbol, draft.buy, draft.order_type, draft.lots, draft.ticks, draft.special)
-    last_ms = limits.holding.account.recent.get(key)
+    last_ms = limits.holding.account.last_like(key)
     window_ms = limits.account.duplicate_window_ms
     if last_ms is None or last_ms <= draft.ms - window_ms:
         return None

@@ -7,7 +7,7 @@ from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.holdings import money, needs_sums
 from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
-from fillstream.services.order_service.orders.valuation import Sums, added, covered, sums_of
+from fillstream.services.order_service.orders.valuation import Sums, added, covered, fits, remember, sums_of
 
 
 def _sums(draft: Draft, view: View) -> Sums:
@@ -18,10 +18,29 @@ def _sums(draft: Draft, view: View) -> Sums:
     return sums
 
 
+def _holds(draft: Draft, view: View) -> str | None:
+    """Say None where all rules below hold; they are looked at only where the last count leaves a doubt."""
+    limits = draft.limits
+    if limits.holding.account.room > 0 and fits(draft, view.holdings):
+        return None
+    checks = limits.checks.get(_HELD)
+    if checks is None:
+        checks = limits.checks[_HELD] = tuple(each.check for each in NEW if each.when(limits))
+    for check in checks:
+        if check(draft, view) is not None:
+            return _HELD
+    remember(draft, _sums(draft, view), view.holdings)
+    return None
+
+
+_HELD = "exposure"
+
+
 @rule(
     RejectReason.NO_FX_RATE,
     limit="instruments.SYMBOL.base_currency",
     when=lambda limits: needs_sums(limits.account),
+    screen=_holds,
     example={"account": "gross", "symbol": "BTCUSDT", "quantity": "0.001", "price": "59000.0"},
 )
 def has_fx_rate(draft: Draft, view: View) -> str | None:
@@ -40,6 +59,7 @@ def has_fx_rate(draft: Draft, view: View) -> str | None:
     RejectReason.MAX_SYMBOL_EXPOSURE,
     limit="accounts.NAME.max_symbol_exposure",
     when=lambda limits: limits.account.max_symbol_exposure is not None,
+    screen=_holds,
     example={"account": "symbol", "price": "185.00", "quantity": "11"},
 )
 def max_symbol_exposure(draft: Draft, view: View) -> str | None:
@@ -52,6 +72,7 @@ def max_symbol_exposure(draft: Draft, view: View) -> str | None:
     RejectReason.MAX_SECTOR_EXPOSURE,
     limit="accounts.NAME.max_sector_exposure",
     when=lambda limits: limits.account.max_sector_exposure is not None and limits.holding.instrument.sector is not None,
+    screen=_holds,
     example={"account": "sector", "price": "185.00", "quantity": "11"},
 )
 def max_sector_exposure(draft: Draft, view: View) -> str | None:
@@ -64,6 +85,7 @@ def max_sector_exposure(draft: Draft, view: View) -> str | None:
     RejectReason.MAX_GROSS_EXPOSURE,
     limit="accounts.NAME.max_gross_exposure",
     when=lambda limits: limits.account.max_gross_exposure is not None,
+    screen=_holds,
     example={"account": "gross", "price": "185.00", "quantity": "11"},
 )
 def max_gross_exposure(draft: Draft, view: View) -> str | None:
@@ -82,6 +104,7 @@ def _within(draft: Draft, sums: Sums, name: str, value: int, where: str) -> str 
     RejectReason.MAX_NET_EXPOSURE,
     limit="accounts.NAME.max_net_exposure",
     when=lambda limits: limits.account.max_net_exposure is not None,
+    screen=_holds,
     example={"account": "net", "price": "185.00", "quantity": "11"},
 )
 def max_net_exposure(draft: Draft, view: View) -> str | None:
@@ -102,6 +125,7 @@ def max_net_exposure(draft: Draft, view: View) -> str | None:
     RejectReason.MAX_DAILY_LOSS,
     limit="accounts.NAME.max_daily_loss",
     when=lambda limits: limits.account.max_daily_loss is not None,
+    screen=_holds,
     example={"account": "losing", "price": "185.00"},
 )
 def max_daily_loss(draft: Draft, view: View) -> str | None:
@@ -116,6 +140,7 @@ def max_daily_loss(draft: Draft, view: View) -> str | None:
     RejectReason.BUYING_POWER,
     limit="accounts.NAME.account_type",
     when=lambda limits: limits.account.account_type is not AccountType.NONE,
+    screen=_holds,
     example={"account": "cash", "price": "185.00"},
 )
 def buying_power(draft: Draft, view: View) -> str | None:

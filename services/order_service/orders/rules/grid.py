@@ -33,10 +33,18 @@ def quantity_within_venue(draft: Draft, view: View) -> str | None:
     return f"quantity: {draft.quantity} is more than {draft.terms.lot.text(MAX_QTY)}, what a venue takes"
 
 
+def _within_quantities(draft: Draft, view: View) -> str | None:
+    """Say None where both rules below hold."""
+    terms, lots = draft.terms, draft.lots
+    least, most = terms.min_lots, terms.max_lots
+    return None if (least is None or lots >= least) and (most is None or lots <= most) else "look"
+
+
 @rule(
     RejectReason.MIN_ORDER_QUANTITY,
     limit="instruments.SYMBOL.min_order_quantity",
     when=lambda limits: limits.terms.min_lots is not None,
+    screen=_within_quantities,
     example={"symbol": "LIMITED", "quantity": "4", "price": "10.00"},
 )
 def min_order_quantity(draft: Draft, view: View) -> str | None:
@@ -51,6 +59,7 @@ def min_order_quantity(draft: Draft, view: View) -> str | None:
     RejectReason.MAX_ORDER_QUANTITY,
     limit="instruments.SYMBOL.max_order_quantity",
     when=lambda limits: limits.terms.max_lots is not None,
+    screen=_within_quantities,
     example={"symbol": "LIMITED", "quantity": "21", "price": "10.00"},
 )
 def max_order_quantity(draft: Draft, view: View) -> str | None:

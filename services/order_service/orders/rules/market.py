@@ -87,7 +87,9 @@ def not_against_itself(draft: Draft, view: View) -> str | None:
     """Where the account says so, no order reaches a price at which another of its own rests on the other side."""
     holding, buy, ticks = draft.limits.holding, draft.buy, draft.ticks
     ladder = holding.asks if buy else holding.bids
-    best = None if ladder is None else ladder.best
+    if ladder is None or not ladder:
+        return None
+    best = ladder.best
     if best is None or not draft.riskier or (ticks < best if buy else ticks > best):
         return None
     side, text = ("sale", draft.terms.price.text) if buy else ("purchase", draft.terms.price.text)

@@ -9,9 +9,25 @@ from fillstream.services.order_service.orders.rules.rule import Draft, View, rul
 from fillstream.services.order_service.orders.valuation import added
 
 
+def _holds(draft: Draft, view: View) -> str | None:
+    """Say None where all rules below hold."""
+    limits = draft.limits
+    holding, lots, bounds = limits.holding, draft.lots, limits.bounds
+    account = holding.account
+    if draft.order is not None or not account.known:
+        return "look"
+    if "max_position" in bounds:
+        after = holding.quantity + holding.buys + lots if draft.buy else holding.sells + lots - holding.quantity
+        if after > bounds["max_position"]:
+            return "look"
+    most = limits.account.max_open_orders
+    return None if most is None or account.open_orders < most else "look"
+
+
 @rule(
     RejectReason.POSITION_UNKNOWN,
     when=lambda limits: needs_positions(limits.account),
+    screen=_holds,
     example={"account": "unknown", "price": "185.00"},
 )
 def position_known(draft: Draft, view: View) -> str | None:
@@ -28,6 +44,7 @@ def position_known(draft: Draft, view: View) -> str | None:
     RejectReason.MAX_POSITION,
     limit="accounts.NAME.max_position",
     when=lambda limits: limits.account.max_position is not None,
+    screen=_holds,
     example={"account": "small", "price": "185.00", "quantity": "11"},
 )
 def max_position(draft: Draft, view: View) -> str | None:
@@ -50,6 +67,7 @@ def max_position(draft: Draft, view: View) -> str | None:
     RejectReason.MAX_OPEN_ORDERS,
     limit="accounts.NAME.max_open_orders",
     when=lambda limits: limits.account.max_open_orders is not None,
+    screen=_holds,
     example={"account": "one", "price": "185.00"},
 )
 def max_open_orders(draft: Draft, view: View) -> str | None:

@@ -106,6 +106,8 @@ class Rule(NamedTuple):
         meaning: what must hold, in one sentence: the function's docstring.
         example: fields of a signal that breaks it; a null is a field that is left out.
         when: whether it is about orders under these limits. An account that has no such limit pays nothing for it.
+        screen: says None where this rule holds for sure, and with it all others that have the same; else they are
+            looked at one by one.
     """
 
     reason: RejectReason | CancelRejectReason
@@ -115,6 +117,7 @@ class Rule(NamedTuple):
     meaning: str
     example: Mapping[str, str | None]
     when: When
+    screen: Check | None
 
 
 class Reject(NamedTuple):
@@ -131,12 +134,13 @@ def rule(
     order_types: Collection[str] = ALL,
     example: Mapping[str, str | None],
     when: When = always,
+    screen: Check | None = None,
 ) -> Callable[[Check], Rule]:
     """Make a rule of the function below, whose docstring says what it means."""
 
     def made(check: Check) -> Rule:
         assert check.__doc__, "a rule says what it means"
-        return Rule(reason, check, limit, order_types, check.__doc__, example, when)
+        return Rule(reason, check, limit, order_types, check.__doc__, example, when, screen)
 
     return made
 
@@ -158,15 +162,30 @@ class Rules(tuple[Rule, ...]):
             limits = draft.limits
             checks = limits.checks.get(self._keys[kind])
             if checks is None:
-                checks = tuple(each.check for each in self._rules[kind] if each.when(limits))
-                limits.checks[self._keys[kind]] = checks
+                checks = limits.checks[self._keys[kind]] = _screened(self._applied(draft))
         else:
             checks = tuple(each.check for each in self._rules[kind])
         for check in checks:
-            text = check(draft, view)
-            if text is not None:
-                return Reject(next(each.reason for each in self if each.check is check), text)
+            if check(draft, view) is not None:
+                return self._look(draft, view)
         return None
+
+    def _applied(self, draft: Draft) -> list[Rule]:
+        rules = self._rules[draft.order_type]
+        return [each for each in rules if each.when(draft.limits)] if draft.symbol_known else [*rules]
+
+    def _look(self, draft: Draft, view: View) -> Reject | None:
+        """Return what the first rule that is broken says: a screen may have seen what none of them does."""
+        for each in self._applied(draft):
+            text = each.check(draft, view)
+            if text is not None:
+                return Reject(each.reason, text)
+        return None
+
+
+def _screened(rules: Iterable[Rule]) -> tuple[Check, ...]:
+    """Return the checks of rules, with the screens, each once, of those that have one."""
+    return (*dict.fromkeys(each.check if each.screen is None else each.screen for each in rules),)
 
 
 _numbers = count()

@@ -33,6 +33,7 @@ from fillstream.services.order_service.orders.rules.grid import (
 )
 from fillstream.services.order_service.orders.rules.market import has_quote, protection_price, within_collar
 from fillstream.services.order_service.orders.rules.value import max_order_value, min_order_size
+from fillstream.services.order_service.orders.state import QUOTES_EVERY_MS
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 from tests.support.terms import but, instrument
 
@@ -287,6 +288,7 @@ def busy_desk() -> OrdersDesk:
     assert resting["type"] == "OrderReceived"
     bought = desk.new(signal_id="losing", account="losing", quantity="1", price="186.00")
     desk.fill(1, 18_600, int(bought["order_id"]), account=desk.config.accounts["losing"].id)
+    desk.tick(QUOTES_EVERY_MS)
     return desk
 
 
@@ -298,7 +300,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "reducing": {"reduce_only_symbols": ["AAPL"]},
     "long": {"may_short": False},
     "selfish": {"refuse_self_cross": True},
-    "slow": {"max_orders_per_window": 1},
+    "slow": {"max_orders_per_window": 1, "order_window_ms": 500},
     "twice": {"duplicate_window_ms": 500},
     "unknown": {"max_position": D(10)},
     "small": {"max_position": D(10)},
