@@ -166,6 +166,33 @@ class Adjustment(StrEnum):
     FX_MARK = "FX_MARK"
 
 
+class BreakerState(StrEnum):
+    """Of a circuit breaker: orders pass; none does; one may, to see whether it goes again."""
+
+    CLOSED = "CLOSED"
+    HALF_OPEN = "HALF_OPEN"
+    OPEN = "OPEN"
+
+
+class BreakerScope(StrEnum):
+    """Whose orders a circuit breaker stops."""
+
+    ACCOUNT = "ACCOUNT"
+    STRATEGY = "STRATEGY"
+    VENUE = "VENUE"
+
+
+class BreakerCause(StrEnum):
+    """Why a circuit breaker changed."""
+
+    REJECTS = "REJECTS"
+    ORDERS = "ORDERS"
+    LOSS = "LOSS"
+    COOLED_DOWN = "COOLED_DOWN"
+    PROBE_REJECTED = "PROBE_REJECTED"
+    PROBE_PASSED = "PROBE_PASSED"
+
+
 class Reason(StrEnum):
     """A reason: a stable code in snake case, FIX's number for it, and what it means.
 
@@ -193,6 +220,7 @@ class RejectReason(Reason):
     UNKNOWN_ACCOUNT = "unknown_account", 15, "the desk has no such account"
     TRADING_HALTED = "trading_halted", 0, "the desk or the account is HALTED: it takes nothing new"
     TRADING_REDUCING = "trading_reducing", 0, "the desk or the account is REDUCING, and this does not only reduce"
+    BREAKER_OPEN = "breaker_open", 0, "a circuit breaker of the account, the strategy or the venue is open"
     OFF_TICK = "off_tick", 18, "the price is no multiple of the instrument's tick size"
     OFF_LOT = "off_lot", 13, "the quantity is no multiple of the instrument's lot size"
     QUANTITY_TOO_LARGE = "quantity_too_large", 13, "the quantity is more than a venue takes"

@@ -12,6 +12,9 @@ from pydantic import Field, TypeAdapter
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, VenueId, by_type, of_version
 from fillstream.libs.common.messages.codes import (
     Adjustment,
+    BreakerCause,
+    BreakerScope,
+    BreakerState,
     OrderType,
     OrdStatus,
     Side,
@@ -349,6 +352,19 @@ class MassCancelRequested(Event):
     )
 
 
+class BreakerChanged(Event):
+    """A circuit breaker opened, lets one order try, or closed."""
+
+    type: Literal["BreakerChanged"] = "BreakerChanged"
+    scope: BreakerScope
+    account: Name | None = Field(description="null of a venue's")
+    name: Name = Field(description="the account's, the strategy's or the venue's")
+    old_state: BreakerState
+    new_state: BreakerState
+    cause: BreakerCause
+    text: str
+
+
 class AccountAdjusted(Event):
     """An account has more or less cash, without a trade."""
 
@@ -440,6 +456,7 @@ JournalEvent = Annotated[
     | TradingStateChanged
     | MassCancelRequested
     | AccountAdjusted
+    | BreakerChanged
     | QuoteUpdated,
     Field(discriminator="type"),
 ]

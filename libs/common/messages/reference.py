@@ -178,6 +178,18 @@ class VenueTerms(ReferenceData):
         Bps | None, about("fee of a fill that took from its book; null: the instrument's", unit="bps")
     ] = None
 
+    breaker_rejects: Annotated[
+        Orders | None,
+        about("orders that it refuses within breaker_window_ms before its breaker opens; null: none", rare=True),
+    ] = None
+    breaker_window_ms: Annotated[
+        int, about("that breaker_rejects counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
+    ] = 60_000
+    breaker_cooldown_ms: Annotated[
+        int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
+        WRITTEN,
+    ] = 60_000  # fmt: skip
+
     @model_validator(mode="after")
     def _the_engine_expires_orders(self) -> Self:
         if self.simulated and not self.expires:
@@ -375,6 +387,32 @@ class AccountFields(ReferenceData):
               rare=True),
         WRITTEN,
     ] = 300_000  # fmt: skip
+    breaker_rejects: Annotated[
+        Orders | None,
+        about("of its orders refused within breaker_window_ms before its breaker opens; null: none", rare=True),
+    ] = None
+    breaker_orders: Annotated[
+        Orders | None,
+        about("orders taken within breaker_window_ms before its breaker opens; null: none", rare=True),
+    ] = None
+    breaker_loss: Annotated[
+        Positive | None,
+        about("what it loses within breaker_window_ms, at marks, before its breaker opens; null: none",
+              unit=ACCOUNT_VALUE, rare=True),
+    ] = None  # fmt: skip
+    strategy_breaker_rejects: Annotated[
+        Orders | None, about("as breaker_rejects, of each strategy by itself; null: none", rare=True)
+    ] = None
+    strategy_breaker_orders: Annotated[
+        Orders | None, about("as breaker_orders, of each strategy by itself; null: none", rare=True)
+    ] = None
+    breaker_window_ms: Annotated[
+        int, about("that breakers count in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
+    ] = 60_000
+    breaker_cooldown_ms: Annotated[
+        int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
+        WRITTEN,
+    ] = 60_000  # fmt: skip
     day_begins_minutes: Annotated[
         int,
         about(

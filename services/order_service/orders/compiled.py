@@ -35,6 +35,10 @@ _PER_BPS = Decimal("0.0001")
 _NOTHING_OF_ITS_OWN = VenueTerms()
 
 
+_BREAKERS = tuple(name for name in AccountTerms.model_fields if "breaker_" in name and not name.endswith("_ms"))
+"""Terms that a circuit breaker opens by."""
+
+
 class Terms:
     """An instrument at one venue, as the hot path needs it.
 
@@ -52,9 +56,11 @@ class Terms:
         negative_prices: 0 and below are prices, too.
         min_lots, max_lots: of one order, None without a limit.
         halted: no orders are taken in it for now.
+        breaks: its venue has a circuit breaker.
     """
 
     __slots__ = (
+        "breaks",
         "commands",
         "currency",
         "exec_prefix",
@@ -101,6 +107,7 @@ class Terms:
         self.min_lots = None if least is None else at_least(least, lot)
         self.max_lots = None if most is None else at_most(most, lot)
         self.halted = instrument.halted
+        self.breaks = at_venue.breaker_rejects is not None
 
 
 class Quote:
@@ -141,6 +148,7 @@ class Limits:
         name: the account's, the one text that all its orders share.
         account: the limits as configured, for sentences.
         account_id: the account's number in records.
+        breaks: circuit breakers may stop its orders.
         approves: a person must approve orders, or those above a value.
         bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
             lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
@@ -158,6 +166,7 @@ class Limits:
         "account_id",
         "approves",
         "bounds",
+        "breaks",
         "checks",
         "holding",
         "max_daily_orders",
@@ -178,6 +187,7 @@ class Limits:
         self.quote = quote
         self.account = account
         self.account_id = account.id
+        self.breaks = terms.breaks or any(getattr(account, name) is not None for name in _BREAKERS)
         self.approves = account.requires_approval or account.approval_above is not None
         self.bounds = {
             name: (at_least if name.startswith("min_") else at_most)(limit, _UNITS[unit](terms))

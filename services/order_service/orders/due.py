@@ -9,6 +9,8 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
     release an order's time has come: it goes to its venue, or waits for its price from now on
     touch   a market reached more held orders than one entry lets go
     approval nobody approved or refused an order in time: it is canceled
+    breaker an open circuit breaker lets one order try, or that one's time is over
+    loss    what an account has made is noted, for its circuit breaker
     mass    a mass cancel had more to send than one entry may
     sweep   lets go of more of what is past its retention than the tick before could
 """
@@ -21,6 +23,7 @@ from itertools import islice
 from fillstream.libs.common.messages.codes import CancelReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
 from fillstream.libs.common.runtime.timers import Timer
+from fillstream.services.order_service.orders.breakers import Breakers
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal, Stamped
@@ -28,8 +31,10 @@ from fillstream.services.order_service.orders.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.order import FINAL, Order
 from fillstream.services.order_service.orders.state import (
     APPROVAL,
+    BREAKER,
     DAY,
     EXPIRY,
+    LOSS,
     MASS,
     QUOTES,
     RELEASE,
@@ -50,13 +55,21 @@ class Due:
         journal, commands: where what they cause goes.
         desk: has the orders that are held.
         mass_cancels: goes on with what one entry could not send.
+        breakers: open and close.
     """
 
-    __slots__ = ("_commands", "_desk", "_handlers", "_journal", "_mass_cancels", "_state")
+    __slots__ = ("_breakers", "_commands", "_desk", "_handlers", "_journal", "_mass_cancels", "_state")
 
     def __init__(
-        self, state: State, journal: Journal, commands: Commands, desk: Desk, mass_cancels: MassCancels
+        self,
+        state: State,
+        journal: Journal,
+        commands: Commands,
+        desk: Desk,
+        mass_cancels: MassCancels,
+        breakers: Breakers,
     ) -> None:
+        self._breakers = breakers
         self._mass_cancels = mass_cancels
         self._desk = desk
         self._state = state
@@ -68,6 +81,8 @@ class Due:
             RELEASE: self._release,
             APPROVAL: self._approval,
             MASS: self._mass,
+            BREAKER: self._breaker,
+            LOSS: self._loss,
             SWEEP: self._sweep,
             DAY: self._day,
         }
@@ -136,6 +151,14 @@ class Due:
         assert isinstance(order, Order), "a timer goes with its order"
         text = f"approval_timeout_ms: nobody approved or refused order {timer.id} by {timer.due_ms}"
         self._desk.cancel(order, CancelReason.APPROVAL_TIMEOUT, text)
+        return 1
+
+    def _breaker(self, timer: Timer, room: int) -> int:
+        self._breakers.cooled_down(timer.id)
+        return 1
+
+    def _loss(self, timer: Timer, room: int) -> int:
+        self._breakers.mark(timer.id)
         return 1
 
     def _mass(self, timer: Timer, room: int) -> int:

@@ -463,7 +463,7 @@ class Holdings:
 
     def watch(self, name: str, terms: AccountTerms, orders: Iterable[Order]) -> Account:
         """Let an account's terms count from now on; see `Account.watch`."""
-        if not self.marking and needs_sums(terms):
+        if not self.marking and (needs_sums(terms) or terms.breaker_loss is not None):
             self.marking = True
             for instrument in self.instruments.values():
                 instrument.mark = instrument.marked

@@ -9,7 +9,7 @@ Plain dicts because a pydantic model costs more than ten times as much; tests va
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
 
@@ -79,12 +79,14 @@ class Journal:
     Attributes:
         ms: now, the millisecond of the entry that causes what follows.
         out: where that goes.
+        on_rejected: hears of each order that a venue refused, once that is told.
         said: what a venue says beside it, put into the events of orders; None but while its report is taken.
     """
 
-    __slots__ = ("_state", "_stream", "ms", "out", "said")
+    __slots__ = ("_state", "_stream", "ms", "on_rejected", "out", "said")
 
     out: Outputs | Stamped
+    on_rejected: Callable[[Order], None]
 
     def __init__(self, stream: str, state: State) -> None:
         self._stream = stream
@@ -221,6 +223,8 @@ class Journal:
         event["reason"] = reason.value
         event["text"] = text
         self.out.event(self._stream, event)
+        if self._state.breakers:
+            self.on_rejected(order)
 
     def filled(
         self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: int, said: str | None = None

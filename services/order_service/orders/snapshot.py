@@ -16,6 +16,7 @@ states; or the state again. Never decides anything about what it carries, never 
     statuses, rejects, cancel_rejects, fills           counts
     numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
     trading {desk, accounts {account: {...}}}          what they may do, of those that are not ACTIVE
+    breakers {count, rows [{...}]}                     circuit breakers; see `tripping`
     canceling [[...]]                                  what of mass cancels is still to be sent
     holdings, held, marks                              what accounts hold; see `held`
 
@@ -46,6 +47,7 @@ from fillstream.services.order_service.orders.order import Links, Order, Remembe
 from fillstream.services.order_service.orders.overrides import Answered
 from fillstream.services.order_service.orders.standing import ACTIVE, Standing
 from fillstream.services.order_service.orders.state import QUOTES, Kept, State
+from fillstream.services.order_service.orders.tripping import Breaker
 
 VERSION = 5
 
@@ -115,6 +117,9 @@ def dump(state: State) -> bytes:
     if state.standings or state.standing != ACTIVE:
         accounts = {account: standing._asdict() for account, standing in state.standings.items()}
         document["trading"] = {"desk": state.standing._asdict(), "accounts": accounts}
+    if state.breakers:
+        breakers = [breaker.dump() for breaker in state.breakers.values()]
+        document["breakers"] = {"count": state.breaker_count, "rows": breakers}
     if state.canceling:
         document["canceling"] = [*state.canceling]
     document |= dump_held(state)
@@ -175,6 +180,10 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
         state.controls = _load_controls(document["controls"])
     if "trading" in document:
         _load_trading(document["trading"], state)
+    if "breakers" in document:
+        found = [Breaker.load(row) for row in document["breakers"]["rows"]]
+        state.breaker_count = document["breakers"]["count"]
+        state.breakers = {(each.scope, each.account, each.name): each for each in found}
     state.canceling = deque(tuple(each) for each in document.get("canceling", ()))
     load_held(document, state)
     _load_records(document, lines, state)

@@ -26,6 +26,7 @@ from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Latencies, Outputs
 from fillstream.libs.common.values.naming import shorten
+from fillstream.services.order_service.orders.breakers import Breakers, open_breakers
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.controls import Controls
@@ -54,6 +55,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("fills", "Fills, by liquidity.", "liquidity", True),
     Family("fills_refused", "Fills that a venue told and that are not believed, by reason.", "reason", True),
     Family("trading_state", f"{DESK} is the desk, others accounts not ACTIVE: 0 ACTIVE, 1 REDUCING, 2 HALTED.", "of"),
+    Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
@@ -90,9 +92,13 @@ class OrdersStage:
         self._journal = Journal(self._events, state)
         self._commands = Commands(self.partition)
         self._desk = Desk(state, self._journal, self._commands)
-        self._requests = Requests(state, self._journal, self._commands, self._desk, self._topology, self.partition)
+        breakers = Breakers(state, self._journal)
+        self._journal.on_rejected = breakers.rejected
+        self._requests = Requests(
+            state, self._journal, self._commands, self._desk, breakers, self._topology, self.partition
+        )
         mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
-        self._due = Due(state, self._journal, self._commands, self._desk, mass_cancels)
+        self._due = Due(state, self._journal, self._commands, self._desk, mass_cancels, breakers)
         self._controls = Controls(state, self._journal, mass_cancels, self._desk, self._topology, self.partition)
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
@@ -206,6 +212,7 @@ class OrdersStage:
         standings = {DESK: state.standing, **state.standings}
         return {
             "trading_state": {name: SEVERITY[each.state] for name, each in standings.items()},
+            "open_breakers": open_breakers(state.breakers.values()),
             "bare_positions": {name: each.bare for name, each in standings.items()},
             "orders": state.statuses,
             "rejects": state.rejects,

@@ -25,6 +25,7 @@ from fillstream.services.order_service.orders.order import FINAL, FOR_PRICE, Ord
 from fillstream.services.order_service.orders.overrides import Answered, Overrides, check_overrides, with_overrides
 from fillstream.services.order_service.orders.standing import ACTIVE, Standing, stricter
 from fillstream.services.order_service.orders.triggers import Triggers
+from fillstream.services.order_service.orders.tripping import Breaker
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
@@ -33,7 +34,8 @@ SWEEP_AT_ONCE = 1_000
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
 QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS = "quotes", "expiry", "release", "sweep", "day", "mass"
-APPROVAL = "approval"
+APPROVAL, BREAKER, LOSS = "approval", "breaker", "loss"
+"""An order's, a circuit breaker's by its number, an account's."""
 """What timers are for; `due` does it. Quotes, sweep and mass are the stage's, with the id 0, a day has its account's
 number; the others have an order's."""
 TOUCH = "touch "
@@ -72,6 +74,7 @@ class State:
         numbered: of each book's last fill, by the stream of its commands: twice the trade's number, and 1 more of a
             taker. It only goes up.
         standing: what the desk may do; `standings` has those of accounts that are not ACTIVE.
+        breakers: by scope, account and name, in the order they came to be; `breaker_count` were there so far.
         canceling: what of mass cancels is still to be sent, in its order; see `mass_cancels`.
         holdings: what every account of this partition holds, and what may come of what works.
     """
@@ -111,6 +114,8 @@ class State:
         self.standing: Standing = ACTIVE
         self.standings: dict[str, Standing] = {}
         self.canceling: deque[tuple[str | int, ...]] = deque()
+        self.breakers: dict[tuple[str, str, str], Breaker] = {}
+        self.breaker_count = 0
         self.holdings = Holdings()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._shared: dict[str, str] = {}
@@ -276,6 +281,10 @@ class State:
             self.timers.add_once(0, terms.id, DAY)  # the day begins before the next entry is taken
         else:
             self.timers.cancel(terms.id, DAY)
+        if terms.breaker_loss is not None:
+            self.timers.add_once(0, terms.id, LOSS)
+        else:
+            self.timers.cancel(terms.id, LOSS)
 
     def standing_of(self, account: str) -> Standing:
         """Return what an account may do: the stricter of its own standing and the desk's."""

@@ -14,6 +14,7 @@ from fillstream.services.order_service.orders.rules import (
     activity,
     amendment,
     approval,
+    breaker,
     exposure,
     grid,
     identity,
@@ -30,6 +31,7 @@ NEW = Rules(
     (
         *identity.NEW,
         *trading.NEW,
+        *breaker.NEW,
         *grid.NEW,
         *permission.NEW,
         *market.NEW,

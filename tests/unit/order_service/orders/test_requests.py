@@ -192,6 +192,7 @@ def test_a_snapshot_is_the_whole_state(desk: OrdersDesk) -> None:
         "fills_refused": twin.gauges()["fills_refused"],
         "trading_state": {"*": 0},
         "bare_positions": {"*": 0},
+        "open_breakers": {"account": 0, "strategy": 0, "venue": 0},
     }
     assert twin.configuration() is None
     desk.stage, desk.out = twin, Outputs(twin.name, twin.inbox, desk.out.digest)
