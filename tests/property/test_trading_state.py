@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from fillstream.libs.common.engine.frames import CommandType
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.property.test_orders_stage import fold_all
 from tests.support.desk_with_sim import DeskWithSim
-from tests.support.orders import CONFIG, control, new_order, request
+from tests.support.orders import CONFIG, control, fold_all, new_order, request
 from tests.support.terms import but
 
 GENEROUS = but(
