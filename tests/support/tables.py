@@ -8,19 +8,23 @@ from pathlib import Path
 
 from fillstream.libs.common.messages import access
 from fillstream.libs.common.runtime.continuity import RUNBOOK, Page
-from fillstream.services.order_service.orders.rules import AMEND, NEW, Rule
+from fillstream.services.order_service.orders.rules import AMEND, NEW, SHOWN, SPECIAL, Rule
 from fillstream.tools.runbook import PAGES, markdown
+from tests.support.reference import reference
 from tests.support.tree import ROOT
 
 README = ROOT / "README.md"
 USERS = ROOT / "deploy" / "users.acl"
+REFERENCE = ROOT / "docs" / "reference.md"
 
 
 def rules() -> str:
     """Return the rules of orders, and those that only amendments meet, in the order of their precedence."""
     only_amendments = [rule for rule in AMEND if rule not in NEW]
+    special = [*SPECIAL, *SHOWN]
     rows = ["| what must hold | else | FIX | set by |", "|---|---|---|---|"]
-    rows += [_row(rule) for rule in NEW]
+    rows += ["| *of an order that is not plain, first:* | | | |", *(_row(rule) for rule in special)]
+    rows += ["| *of every order:* | | | |", *(_row(rule) for rule in NEW)]
     rows += ["| *and of an amendment:* | | | |", *(_row(rule) for rule in only_amendments)]
     return "\n".join(rows)
 
@@ -99,7 +103,7 @@ def main() -> None:
     """Write the tables, the runbook and the users."""
     for file in TABLES:
         file.write_text(written(file))
-    for file, text in {**runbook(), USERS: users()}.items():
+    for file, text in {**runbook(), USERS: users(), REFERENCE: reference()}.items():
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
 

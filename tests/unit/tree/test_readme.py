@@ -10,7 +10,8 @@ import pytest
 from fillstream.libs.common.runtime.acceptance import REPAIRS
 from fillstream.libs.common.runtime.continuity import RUNBOOK
 from fillstream.tools.runbook import PAGES
-from tests.support.tables import TABLES, USERS, runbook, users, written
+from tests.support.reference import reference
+from tests.support.tables import REFERENCE, TABLES, USERS, runbook, users, written
 from tests.support.tree import ROOT
 
 README = ROOT / "README.md"
@@ -52,3 +53,7 @@ def test_the_runbook_is_that_of_the_code_and_has_a_page_for_everything_that_stop
 
 def test_the_users_are_those_of_the_map() -> None:
     assert USERS.read_text() == users(), "python -m tests.support.tables"
+
+
+def test_the_reference_is_that_of_the_contracts() -> None:
+    assert REFERENCE.read_text() == reference(), "python -m tests.support.tables"
