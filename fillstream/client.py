@@ -38,7 +38,7 @@ Amount = Decimal | int | str
 SIGNALS = stream_name("signals")
 FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED, OrdStatus.CALCULATED}
 REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "SignalRefused", "DeadLetter"}
-SETTLED = {"PredictionReceived"}
+SETTLED = {"PredictionReceived", "MassCancelRequested"}
 """Nothing more comes of what these answer."""
 QUIET_S = 0.2
 """An order that works on the book and has no news for this long has settled there."""
@@ -320,6 +320,21 @@ class Client:
             stop_price=stop_price,
         )
 
+    def cancel_all(
+        self,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        symbol: str | None = None,
+        strategy: str | None = None,
+        side: str | None = None,
+        signal_id: str | None = None,
+    ) -> str:
+        """Ask for all orders of an account to be canceled, or those that are named; return the request's signal_id.
+
+        Raises: as `signal`.
+        """
+        return self._publish("CancelAll", account, signal_id, symbol=symbol, strategy=strategy, side=side)
+
     def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
         from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
 
@@ -355,7 +370,7 @@ class Client:
     def control(
         self,
         kind: str,
-        account: str,
+        account: str | None,
         *,
         who: str,
         reason: str,
@@ -363,13 +378,14 @@ class Client:
         timeout_s: float = 5.0,
         **more: Any,
     ) -> Answer:
-        """Tell the desk something about an account, as its operator, and wait for the answer.
+        """Tell the desk something about an account or all of it, as its operator, and wait for the answer.
 
         The URL's user must be one that may append to `orders.*`: `operator`, where users have passwords.
 
         Args:
-            kind: the control's type, `SetLimits` or `ResetLimits`.
-            account: whose.
+            kind: the control's type: `SetLimits`, `Halt` …
+            account: whose; None for an order's, whose `order_id` is in `more`, and for the whole desk: each partition
+                gets it then, and the answer is all of theirs.
             who, reason: kept in the journal.
             control_id: makes it safe to send again: the desk answers an equal one with what the first one did.
             timeout_s: how long to wait.
@@ -388,25 +404,48 @@ class Client:
         if kind not in CONTROLS:
             raise ValueError(f"type: {kind!r} must be one of {', '.join(CONTROLS)}")
         control_id = control_id or str(uuid.uuid4())
-        fields = {"control_id": control_id, "who": who, "reason": reason, "account": account, **more}
+        fields = {"control_id": control_id, "who": who, "reason": reason, **more}
+        if account is not None:
+            fields["account"] = account
         try:
             control = CONTROLS[kind].model_validate(fields)
         except ValidationError as error:
             raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
         self._check_desk()
-        partition = self.topology.account_partition(account)
-        inbox, events = stream_name("orders", partition), self.topology.events(partition)
-        pipe = self._raw.pipeline(transaction=False)
-        pipe.xrevrange(events, count=1)
-        pipe.xrevrange(self.topology.dead, count=1)
-        pipe.xadd(self.topology.key(inbox), {CONTROL: canonical_control(control)})
-        last_event, last_dead, entry_id = pipe.execute()
-        at = {events: _id_of(last_event), self.topology.dead: _id_of(last_dead)}
-        return self._answered(control_id, (inbox, entry_id.decode()), at, timeout_s)
+        one = None if account is None else self.topology.account_partition(account)
+        if "order_id" in more:
+            one = partition_of_order_id(int(more["order_id"]))
+            if one >= self.topology.account_partitions:
+                raise ValueError(f"order_id: {more['order_id']} is of no account partition of this desk")
+        return self._tell_all(control_id, one, {CONTROL: canonical_control(control)}, timeout_s)
 
-    def _answered(self, control_id: str, entry: tuple[str, str], at: dict[str, str], timeout_s: float) -> Answer:
+    def _tell_all(self, control_id: str, one: int | None, fields: Any, timeout_s: float) -> Answer:
+        """Append a control to the inbox of one partition, or of all, and wait for every answer."""
+        partitions = [*range(self.topology.account_partitions)] if one is None else [one]
+        inboxes = [stream_name("orders", partition) for partition in partitions]
+        journals = [self.topology.events(partition) for partition in partitions]
+        pipe = self._raw.pipeline(transaction=False)
+        for stream in (*journals, self.topology.dead):
+            pipe.xrevrange(stream, count=1)
+        for inbox in inboxes:
+            pipe.xadd(self.topology.key(inbox), fields)
+        last = pipe.execute()
+        dead_after, deadline = _id_of(last[len(journals)]), time.monotonic() + timeout_s
+        answers = []
+        for number, inbox in enumerate(inboxes):
+            at = {journals[number]: _id_of(last[number]), self.topology.dead: dead_after}
+            entry = inbox, last[len(journals) + 1 + number].decode()
+            answers.append(self._answered(control_id, entry, at, deadline, timeout_s))
+        if len(answers) == 1:
+            return answers[0]
+        refusal = next((answer.refusal for answer in answers if answer.refusal), None)
+        text = "\n".join(f"partition {n}: {answer.text}" for n, answer in zip(partitions, answers, strict=True))
+        return Answer(control_id, refusal, text, [event for answer in answers for event in answer.events])
+
+    def _answered(
+        self, control_id: str, entry: tuple[str, str], at: dict[str, str], deadline: float, timeout_s: float
+    ) -> Answer:
         """Read on from `at` until a control is answered; what it changed was committed with the answer."""
-        deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
             heard: list[dict[str, Any]] = []
             for stream, entries in self._raw.xread(at, count=1000, block=max(1, int(left * 1000))) or []:
@@ -416,7 +455,9 @@ class Client:
                 if event["type"] == "DeadLetter" and (event["stream"], event["entry_id"]) == entry:
                     return Answer(control_id, event["reason"], event["text"], [event])
                 if event["type"] in CONTROL_ANSWERS and event["control_id"] == control_id:
-                    changed = [each for each in heard[number + 1 :] if each["type"] == "AccountDefined"][:1]
+                    behind = heard[number + 1 :]
+                    changed = [each for each in behind if each["type"] == "AccountDefined"][:1]
+                    changed += [each for each in behind if each.get("control_id") == control_id]
                     return Answer(control_id, event.get("refusal"), event["text"], [event, *changed])
         raise NoAnswer(f"nothing was heard of control {control_id} in {timeout_s:g} s; `fillstream status` tells why")
 

@@ -59,7 +59,7 @@ PAGE = 5000
 SIGNALS = stream_name("signals")
 Told = Report | dict[str, Any]
 """A trade as its venue reported it: a record of a frame, or a VenueReport."""
-NO_ORDER = frozenset(("SignalRefused", "PredictionReceived"))
+NO_ORDER = frozenset(("SignalRefused", "PredictionReceived", "MassCancelRequested"))
 """Answers to signals that no order came of."""
 CONTROL_ANSWERS = frozenset(name for name, model in EVENTS.items() if issubclass(model, ControlEvent))
 LEGS = {"TradeBusted": 1, "TradeCorrected": 2}
@@ -374,7 +374,7 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
     key = (stem, str(event["order_id"]))
     if event["type"].endswith(("Requested", "Received")):
         pending[key] = signal_id
-        if event.get("due_time") is not None:
+        if event.get("due_time") is not None or signal_id == f"mass-{event['order_id']}":
             return  # the desk asked this of the venue itself
     elif event["type"].endswith("Rejected") and pending.get(key) == signal_id:
         del pending[key]

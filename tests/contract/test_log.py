@@ -286,7 +286,10 @@ def test_the_log_can_be_read_again_between_any_two_ids(desk: tuple[MakeLog, Stre
     assert list(log.between(every[9].id, every[11].id)) == every[10:12]
 
 
-def test_more_records_than_one_entry_may_hold_are_split_at_a_record(client: redis.Redis, redis_url: str) -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_more_records_than_one_entry_may_hold_are_split_at_a_record(
+    client: redis.Redis, redis_url: str, at_once: bool
+) -> None:
     made = connect(redis_url)
     log = RedisLog(made, TOPOLOGY, "stage", INBOX)
     log.claim()
@@ -294,8 +297,9 @@ def test_more_records_than_one_entry_may_hold_are_split_at_a_record(client: redi
     batch = log.read(1, 1)
     out = Outputs("stage", INBOX)
     records = FRAME_BYTES // 64 + 1
-    for n in range(records):
-        out.record("commands.SIM.0", n.to_bytes(64, "little"))
+    sent = [n.to_bytes(64, "little") for n in range(records)]
+    for each in [b"".join(sent)] if at_once else sent:
+        out.record("commands.SIM.0", each)
     log.commit(batch, out)
     frames = [fields[b"frame"] for _, fields in client.xrange("commands.SIM.{s0}")]  # type: ignore[misc]
     assert [len(frame) for frame in frames] == [FRAME_BYTES, 64]

@@ -9,14 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fillstream.libs.common.engine.frames import PARTITION_ALL, CommandType, Reason, ReportType
-from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import TimeInForce
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM, Topology
-from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.config import DeskConfig, day_end
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.support.orders import CONFIG, OrdersDesk, new_order, report, request
+from tests.support.orders import CONFIG, OrdersDesk, fold_all, new_order, report, request
 from tests.support.terms import but
 
 # Short lives, so that scripts of a few minutes see orders leave the state.
@@ -156,17 +155,6 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=4,
 )
-
-
-def fold_all(stage: OrdersStage, log: list[Entry], out: Outputs) -> bytes:
-    for entry in log:
-        out.begin(entry)
-        try:
-            stage.fold(entry, out)
-        except BadEntry as bad:
-            out.bad(bad.reason, bad.text)
-        out.seal()
-    return out.digest
 
 
 @settings(max_examples=200, deadline=None)

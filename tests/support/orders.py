@@ -263,3 +263,15 @@ def check_quantities(event: dict[str, Any], overfill: int = 0) -> None:
         assert cum == 0
     if event["ord_status"] == "PartiallyFilled":
         assert 0 < cum < quantity
+
+
+def fold_all(stage: OrdersStage, log: list[Entry], out: Outputs) -> bytes:
+    """Fold a log and return the hash of all that was sent."""
+    for entry in log:
+        out.begin(entry)
+        try:
+            stage.fold(entry, out)
+        except BadEntry as bad:
+            out.bad(bad.reason, bad.text)
+        out.seal()
+    return out.digest

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from fillstream.cli.commands import REPAIR
+from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import (
-    OPERATOR_VARIABLE,
-    AnalyticsUrl,
-    AsJson,
-    Config,
-    OperatorUrl,
-    RedisUrl,
-    Who,
-    login,
-)
-from fillstream.tools.render import as_json, console, show
-
-if TYPE_CHECKING:
-    from fillstream.cli.target import Urls
-    from fillstream.client import Answer
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, OperatorUrl, RedisUrl, Who
+from fillstream.tools.render import show
 
 SPARE = ("account_id", "max_slippage_bps", "min_order_size")
 
 AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Whose limits.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, in your words; kept in the journal.")]
-ControlId = Annotated[
-    str | None, typer.Option("--id", help="control_id: sending the same one again is safe.  \\[default: a new UUID]")
-]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the answer.")]
 
 room = typer.Typer(no_args_is_help=True, help="Show, override and reset limits of accounts.")
 
@@ -114,10 +97,8 @@ def set_limits(
         if name in values:
             raise Stop(Exit.USAGE, f"{name}: is given twice")
         values[name] = None if value == "null" else value
-    from fillstream.cli.target import urls_of
-
-    urls = urls_of(operator_url, redis_url, config)
-    _answer(_told(urls, "SetLimits", account, who, reason, control_id, timeout, limits=values), json)
+    urls = (operator_url, redis_url, config)
+    tell("SetLimits", account, who, reason, control_id, timeout, json, urls, limits=values)
 
 
 @room.command(name="reset")
@@ -141,46 +122,5 @@ def reset_limits(
     fillstream limits reset default --reason "back to normal"
     fillstream limits reset default max_order_value --reason "back to normal"
     """
-    more = {"fields": fields} if fields else {}
-    from fillstream.cli.target import urls_of
-
-    urls = urls_of(operator_url, redis_url, config)
-    _answer(_told(urls, "ResetLimits", account, who, reason, control_id, timeout, **more), json)
-
-
-def _told(
-    urls: Urls, kind: str, account: str, who: str | None, reason: str, control_id: str | None, timeout: float,
-    **more: Any,
-) -> Answer:  # fmt: skip
-    import redis
-
-    from fillstream.client import Client
-
-    with Client(urls.url, urls.topology) as client:
-        try:
-            return client.control(
-                kind, account, who=who or login(), reason=reason, control_id=control_id, timeout_s=timeout, **more
-            )
-        except ValueError as error:
-            raise Stop(Exit.USAGE, str(error)) from None
-        except redis.exceptions.NoPermissionError as error:
-            raise Stop(
-                Exit.NO, f"Redis: {error}; {OPERATOR_VARIABLE} or --operator-url names the user that may: operator"
-            ) from None
-
-
-def _answer(answer: Answer, json: bool) -> None:
-    if json:
-        as_json(
-            {
-                "control_id": answer.control_id,
-                "refusal": answer.refusal,
-                "text": answer.text,
-                "events": answer.events,
-            }
-        )
-    else:
-        style = "red" if answer.refusal else "green"
-        console().print(answer.text, markup=False, style=style, soft_wrap=True)
-    if answer.refusal:
-        raise typer.Exit(Exit.NO)
+    urls = (operator_url, redis_url, config)
+    tell("ResetLimits", account, who, reason, control_id, timeout, json, urls, fields=fields or None)

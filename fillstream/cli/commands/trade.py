@@ -1,4 +1,4 @@
-"""Commands that publish: signal, close, cancel, replace, predict."""
+"""Commands that publish: signal, close, cancel, cancel-all, replace, predict."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SignalId = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (signal, close, cancel, replace, predict):
+    for command in (signal, close, cancel, cancel_all, replace, predict):
         app.command(rich_help_panel=TRADE, cls=TakesNumbers)(command)
 
 
@@ -196,6 +196,33 @@ def cancel(
     """
     with _client(config, redis_url) as client:
         sent = _publish(lambda: client.cancel(**_named(order, by_client_id), account=account, signal_id=signal_id))
+        _answer(client, sent, timeout if wait else None, json)
+
+
+def cancel_all(
+    account: Account = DEFAULT_ACCOUNT,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Of this instrument only.")] = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", help="Of this strategy only.")] = None,
+    side: Annotated[str | None, typer.Option("--side", help="BUY or SELL only.")] = None,
+    signal_id: SignalId = None,
+    wait: Wait = False,
+    timeout: Timeout = 5.0,
+    json: AsJson = False,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Ask for all orders of an account to be taken off the book, or some of them. New ones are taken as before.
+
+    \b
+    fillstream cancel-all --wait
+    fillstream cancel-all --account demo --symbol AAPL --side BUY
+    fillstream cancel-all --strategy mean-reversion --json
+
+    `fillstream halt` is the operator's way, which takes nothing new either.
+    """
+    about = {"symbol": symbol, "strategy": strategy, "side": side}
+    with _client(config, redis_url) as client:
+        sent = _publish(lambda: client.cancel_all(account=account, signal_id=signal_id, **about))
         _answer(client, sent, timeout if wait else None, json)
 
 

@@ -336,10 +336,15 @@ def set_time(now_ms: int) -> bytes:
     return _pack(0, 0, 0, 0, 0, now_ms, 0, 0, _TIME, 0, 0, 0, 0, 0, 0)
 
 
-def mass_cancel(account: int = 0, symbol: int | None = None, side: int = 0, order_id: int = 0) -> bytes:
-    """Return the record of FS_MASS_CANCEL: 0 and None stand for all. `order_id` only marks the answer."""
+def mass_cancel(
+    account: int = 0, symbol: int | None = None, side: int = 0, order_id: int = 0, partition: int = 0
+) -> bytes:
+    """Return the record of FS_MASS_CANCEL: 0 and None stand for all.
+
+    `order_id` only marks the answer, which goes to the account partition `partition`.
+    """
     flags = 0 if symbol is None else int(MassFlag.BY_SYMBOL)
-    return _pack(order_id, 0, 0, 0, 0, 0, account, symbol or 0, _MASS, side, 0, 0, flags, 0, 0)
+    return _pack(order_id, 0, 0, 0, 0, 0, account, symbol or 0, _MASS, side, 0, 0, flags, partition, 0)
 
 
 def session(symbol: int, state: int, reference: int = 0) -> bytes:

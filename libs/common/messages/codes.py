@@ -151,6 +151,51 @@ class TradingSession(StrEnum):
     HALTED = "HALTED"
 
 
+class TradingState(StrEnum):
+    """What an account, or the whole desk, may do."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+class Adjustment(StrEnum):
+    """Why an account's cash changes without a trade."""
+
+    DEPOSIT = "DEPOSIT"
+    WITHDRAWAL = "WITHDRAWAL"
+    DIVIDEND = "DIVIDEND"
+    FUNDING = "FUNDING"
+    FX_MARK = "FX_MARK"
+
+
+class BreakerState(StrEnum):
+    """Of a circuit breaker: orders pass; none does; one may, to see whether it goes again."""
+
+    CLOSED = "CLOSED"
+    HALF_OPEN = "HALF_OPEN"
+    OPEN = "OPEN"
+
+
+class BreakerScope(StrEnum):
+    """Whose orders a circuit breaker stops."""
+
+    ACCOUNT = "ACCOUNT"
+    STRATEGY = "STRATEGY"
+    VENUE = "VENUE"
+
+
+class BreakerCause(StrEnum):
+    """Why a circuit breaker changed."""
+
+    REJECTS = "REJECTS"
+    ORDERS = "ORDERS"
+    LOSS = "LOSS"
+    COOLED_DOWN = "COOLED_DOWN"
+    PROBE_REJECTED = "PROBE_REJECTED"
+    PROBE_PASSED = "PROBE_PASSED"
+
+
 class Reason(StrEnum):
     """A reason: a stable code in snake case, FIX's number for it, and what it means.
 
@@ -176,6 +221,9 @@ class RejectReason(Reason):
 
     UNKNOWN_SYMBOL = "unknown_symbol", 1, "the desk has no such instrument"
     UNKNOWN_ACCOUNT = "unknown_account", 15, "the desk has no such account"
+    TRADING_HALTED = "trading_halted", 0, "the desk or the account is HALTED: it takes nothing new"
+    TRADING_REDUCING = "trading_reducing", 0, "the desk or the account is REDUCING, and this does not only reduce"
+    BREAKER_OPEN = "breaker_open", 0, "a circuit breaker of the account, the strategy or the venue is open"
     OFF_TICK = "off_tick", 18, "the price is no multiple of the instrument's tick size"
     OFF_LOT = "off_lot", 13, "the quantity is no multiple of the instrument's lot size"
     QUANTITY_TOO_LARGE = "quantity_too_large", 13, "the quantity is more than a venue takes"
@@ -243,6 +291,7 @@ class CancelRejectReason(Reason):
     MARKET_ORDER = "market_order", 2, "a market order cannot be amended"
     NO_PRICE = "no_price", 2, "an order of this type has no price that could be amended"
     ONLY_REDUCES = "only_reduces", 2, "the order is reduce-only, and the amended one would open a position"
+    NEEDS_APPROVAL = "needs_approval", 99, "the amended order would need an approval: cancel it, and send a new one"
     NOT_WAITING = "not_waiting", 2, "the order waits for no stop price, or no more"
     VENUE_CAPACITY = "venue_capacity", 2, "the venue has no room for the amended order"
     VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this request"
@@ -254,6 +303,11 @@ class ControlRejectReason(Reason):
     """Why a control changed nothing (`ControlRejected.refusal`). FIX has no number for it."""
 
     DUPLICATE_CONTROL_ID = "duplicate_control_id", None, "the control_id came before with another content"
+    NOT_WAITING = "not_waiting", None, "no such order waits for an approval"
+    HALTED = "halted", None, "the desk or the account is HALTED: nothing is let go"
+    NOT_SMALLER = "not_smaller", None, "an approval may make an order smaller and its price less aggressive, no more"
+    UNKNOWN_SYMBOL = "unknown_symbol", None, "the desk has no such instrument"
+    WRONG_CURRENCY = "wrong_currency", None, "the amount is in another currency than the account's"
     NO_ORDER_COULD_PASS = "no_order_could_pass", None, "the account's limits would contradict one another"
 
 
@@ -272,6 +326,9 @@ class CancelReason(Reason):
     SYSTEM_FAILURE = "system_failure", 7, "the venue took the order off because a system failed"
     MARKET_OPTION = "market_option", 8, "the venue took the order off, as it may"
     NOT_BEST = "not_best", 9, "the venue took the order off because it was not the best"
+    NOT_APPROVED = "not_approved", None, "a person refused the order"
+    APPROVAL_TIMEOUT = "approval_timeout", 4, "nobody approved or refused the order in time"
+    TRADING_HALTED = "trading_halted", 6, "its time or price came while the desk or the account might not send it"
     VENUE_OTHER = "venue_other", 99, "the venue took the order off for a reason of its own"
 
 

@@ -12,15 +12,26 @@ To add a kind is to add a class here and to `AnyControl`, and its handler in `or
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import orjson
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.base import Id, Message, Name, type_of
+from fillstream.libs.common.messages.base import Amount, Flag, Id, Message, Name, OrderId, Price, exact_number, type_of
+from fillstream.libs.common.messages.codes import Adjustment
 from fillstream.libs.common.messages.reference import FIXED, AccountFields, ReferenceData, own_type, said_of, written
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 from fillstream.libs.common.values.naming import shorten
 from fillstream.libs.common.values.versions import Unreadable
 
@@ -33,6 +44,12 @@ MAX_CONTROL_BYTES = 65_536
 LIMITS: Final = tuple(name for name in AccountFields.model_fields if not said_of(AccountFields, name, FIXED))
 """What of an account's terms may be overridden."""
 MOST_CAUSES = 5
+MONEY_DECIMALS = 18
+"""Money of accounts has at most so many decimals."""
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) and value.isascii() else value
 
 
 def _limit(name: str) -> Any:
@@ -97,6 +114,17 @@ class OfAccount(Control):
         return self.account
 
 
+class OfAccountOrDesk(Control):
+    """A control about one account, or without one about the whole desk: then each partition gets it."""
+
+    account: Name | None = Field(default=None, description="null: the whole desk")
+
+    @property
+    def of_account(self) -> str | None:
+        """The account it is about, None for the whole desk."""
+        return self.account
+
+
 class SetLimits(OfAccount):
     """Override limits of an account. They go before the file's values until they are reset."""
 
@@ -141,7 +169,84 @@ class AcceptLoss(Control):
     )
 
 
-AnyControl = SetLimits | ResetLimits | AcceptLoss
+class Halt(OfAccountOrDesk):
+    """Take nothing new from now on, and unless `cancel` is false take off what works: the kill switch.
+
+    Cancels go through, and so does an amendment that only takes quantity away. What the desk itself holds is not sent
+    when its time or price comes, but canceled.
+    """
+
+    type: Literal["Halt"] = "Halt"
+    cancel: Flag = Field(default=True, description="whether everything that works is canceled, too")
+    keep_protective: Flag = Field(
+        default=False,
+        description="whether reduce-only orders and stops against what is held stay, and go when their price comes",
+    )
+
+
+class Reduce(OfAccountOrDesk):
+    """Take only what reduces from now on: with all that works on its side, no more than is held."""
+
+    type: Literal["Reduce"] = "Reduce"
+
+
+class Resume(OfAccountOrDesk):
+    """Take everything again. An account of a desk that is halted itself waits for the desk."""
+
+    type: Literal["Resume"] = "Resume"
+
+
+class AdjustAccount(OfAccount):
+    """Put cash into an account, or take it out, without a trade. Limits on equity and buying power stand on it."""
+
+    type: Literal["AdjustAccount"] = "AdjustAccount"
+    adjustment: Annotated[Adjustment, BeforeValidator(_upper)] = Field(description="what it is for")
+    amount: Annotated[
+        Decimal,
+        Field(max_digits=MAX_DIGITS, allow_inf_nan=False),
+        BeforeValidator(exact_number),
+    ] = Field(description="above 0 of a deposit and of a withdrawal; of the others below 0 what is paid")
+    currency: Name | None = Field(default=None, description="the account's, which is meant where none is said")
+    symbol: Name | None = Field(default=None, description="the instrument that paid, or was paid for")
+
+    @model_validator(mode="after")
+    def _amount_fits(self) -> AdjustAccount:
+        one_way = self.adjustment in (Adjustment.DEPOSIT, Adjustment.WITHDRAWAL)
+        exponent = self.amount.as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -MONEY_DECIMALS:
+            raise ValueError(f"amount: {canonical(self.amount)} must have at most {MONEY_DECIMALS} decimals")
+        if not self.amount or (one_way and self.amount < 0):
+            rule = "above 0" if one_way else "other than 0"
+            raise ValueError(f"amount: {canonical(self.amount)} must be {rule}, it is a {self.adjustment}")
+        return self
+
+    @property
+    def cash(self) -> Decimal:
+        """What the account has more, below 0 what it has less."""
+        return -self.amount if self.adjustment is Adjustment.WITHDRAWAL else self.amount
+
+
+class OfOrder(Control):
+    """A control about one order that waits for a person's yes. It goes to the partition of the order's number."""
+
+    order_id: OrderId
+
+
+class Approve(OfOrder):
+    """Let an order go that waits for it, as it is, or smaller, or at a less aggressive price."""
+
+    type: Literal["Approve"] = "Approve"
+    quantity: Amount | None = Field(default=None, description="the new total, at most what was asked for")
+    price: Price | None = Field(default=None, description="of a buy at most, of a sell at least what was asked for")
+
+
+class Refuse(OfOrder):
+    """Cancel an order that waits for an approval."""
+
+    type: Literal["Refuse"] = "Refuse"
+
+
+AnyControl = SetLimits | ResetLimits | AcceptLoss | Halt | Reduce | Resume | AdjustAccount | Approve | Refuse
 CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get_args(AnyControl)}
 """By `type`."""
 

@@ -10,7 +10,19 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter
 
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, VenueId, by_type, of_version
-from fillstream.libs.common.messages.codes import OrderType, OrdStatus, Side, TimeInForce, TradingSession, TriggerPrice
+from fillstream.libs.common.messages.codes import (
+    Adjustment,
+    BreakerCause,
+    BreakerScope,
+    BreakerState,
+    OrderType,
+    OrdStatus,
+    Side,
+    TimeInForce,
+    TradingSession,
+    TradingState,
+    TriggerPrice,
+)
 from fillstream.libs.common.messages.reference import (
     AccountFields,
     AccountId,
@@ -97,10 +109,12 @@ class OrderAccepted(OrderEvent):
 class OrderSuspended(OrderEvent):
     """Not eligible for trading until it is released (ExecType 9).
 
-    The desk holds one until its time or its price has come, and says which; of others the venue has said so in `text`.
+    The desk holds one until its time, its price or a person's yes has come, and says which; of others the venue has
+    said so in `text`.
     """
 
     type: Literal["OrderSuspended"] = "OrderSuspended"
+    approval_time: int | None = Field(default=None, description="of one that waits for a yes: until when, in ms")
     effective_time: int | None = Field(default=None, description="of one that waits for a time (FIX 168)")
     stop_price: Number | None = Field(default=None, description="of one that waits for a price (FIX 99)")
     trigger_price_type: TriggerPrice | None = Field(default=None, description="which price that is (FIX 1107)")
@@ -390,6 +404,72 @@ class ControlReported(ControlEvent):
     refusal: Name | None = Field(description="of the first one, null when it took effect")
 
 
+class TradingStateChanged(Event):
+    """What an account, or the whole desk, may do is another from here on. The stricter of the two counts."""
+
+    type: Literal["TradingStateChanged"] = "TradingStateChanged"
+    control_id: Id
+    who: Name
+    reason: str = Field(description="in the operator's words")
+    account: Name | None = Field(description="null: the whole desk")
+    old_state: TradingState
+    new_state: TradingState
+    keep_protective: bool = Field(description="of HALTED: protective orders stay, and go when their price comes")
+
+
+class MassCancelRequested(Event):
+    """Many orders are being canceled; none has an event of its own for the request. OrdersMassCanceled is the answer.
+
+    Orders that the desk holds are canceled at once. By strategy, and around what is kept, orders are canceled one by
+    one: those have their OrderCancelRequested.
+    """
+
+    type: Literal["MassCancelRequested"] = "MassCancelRequested"
+    control_id: Id | None = Field(default=None, description="of the control that asked for it")
+    signal_id: Id | None = Field(default=None, description="of the signal that asked for it")
+    account: Name | None = Field(description="null: of all accounts")
+    symbol: Name | None = Field(description="null: of all instruments")
+    strategy: Name | None = Field(description="null: of all strategies")
+    side: Side | None = Field(description="null: of both sides")
+    working_orders: int = Field(ge=0, description="at venues, to be canceled there")
+    held_orders: int = Field(ge=0, description="in the desk, canceled by it")
+    kept_orders: int = Field(ge=0, description="protective ones that stay")
+    bare_positions: int = Field(
+        default=0, ge=0, description="of a halt: open positions that no protective order covers whole any more"
+    )
+    bare: list[str] | None = Field(
+        default=None, description="the first of them: account, symbol and what is uncovered; absent without any"
+    )
+
+
+class BreakerChanged(Event):
+    """A circuit breaker opened, lets one order try, or closed."""
+
+    type: Literal["BreakerChanged"] = "BreakerChanged"
+    scope: BreakerScope
+    account: Name | None = Field(description="null of a venue's")
+    name: Name = Field(description="the account's, the strategy's or the venue's")
+    old_state: BreakerState
+    new_state: BreakerState
+    cause: BreakerCause
+    text: str
+
+
+class AccountAdjusted(Event):
+    """An account has more or less cash, without a trade."""
+
+    type: Literal["AccountAdjusted"] = "AccountAdjusted"
+    control_id: Id
+    who: Name
+    reason: str = Field(description="in the operator's words")
+    account: Name
+    adjustment: Adjustment
+    amount: Number = Field(description="what it has more, below 0 what it has less")
+    currency: Name = Field(description="the account's")
+    symbol: Name | None = Field(description="the instrument that paid, or was paid for")
+    cash: Number = Field(description="all that was put in so far, less what was taken out")
+
+
 class QuoteUpdated(Event):
     """A venue's market as this partition last saw it: 250 ms after a first one changed, once for each that did."""
 
@@ -469,6 +549,10 @@ JournalEvent = Annotated[
     | ControlApplied
     | ControlRejected
     | ControlReported
+    | TradingStateChanged
+    | MassCancelRequested
+    | AccountAdjusted
+    | BreakerChanged
     | QuoteUpdated,
     Field(discriminator="type"),
 ]

@@ -190,6 +190,17 @@ class VenueTerms(ReferenceData):
         ),
         WRITTEN,
     ] = 0  # fmt: skip
+    breaker_rejects: Annotated[
+        Orders | None,
+        about("orders that it refuses within breaker_window_ms before its breaker opens; null: none", rare=True),
+    ] = None
+    breaker_window_ms: Annotated[
+        int, about("that breaker_rejects counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
+    ] = 60_000
+    breaker_cooldown_ms: Annotated[
+        int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
+        WRITTEN,
+    ] = 60_000  # fmt: skip
 
     @model_validator(mode="after")
     def _the_engine_expires_orders(self) -> Self:
@@ -385,6 +396,43 @@ class AccountFields(ReferenceData):
         amount("the share of its exposure that a margin account must have in equity", gt=0, le=1, rare=True),
         WRITTEN,
     ] = Decimal("0.5")
+    requires_approval: Annotated[bool, about("whether a person must approve each of its orders", rare=True)] = False
+    approval_above: Annotated[
+        Positive | None,
+        about("a person must approve an order whose value is above this; null: no limit", unit=VALUE, rare=True),
+    ] = None
+    approval_timeout_ms: Annotated[
+        int,
+        about("an order that nobody approved or refused for so long is canceled", unit="ms", ge=1, le=MAX_MS,
+              rare=True),
+        WRITTEN,
+    ] = 300_000  # fmt: skip
+    breaker_rejects: Annotated[
+        Orders | None,
+        about("of its orders refused within breaker_window_ms before its breaker opens; null: none", rare=True),
+    ] = None
+    breaker_orders: Annotated[
+        Orders | None,
+        about("orders taken within breaker_window_ms before its breaker opens; null: none", rare=True),
+    ] = None
+    breaker_loss: Annotated[
+        Positive | None,
+        about("what it loses within breaker_window_ms, at marks, before its breaker opens; null: none",
+              unit=ACCOUNT_VALUE, rare=True),
+    ] = None  # fmt: skip
+    strategy_breaker_rejects: Annotated[
+        Orders | None, about("as breaker_rejects, of each strategy by itself; null: none", rare=True)
+    ] = None
+    strategy_breaker_orders: Annotated[
+        Orders | None, about("as breaker_orders, of each strategy by itself; null: none", rare=True)
+    ] = None
+    breaker_window_ms: Annotated[
+        int, about("that breakers count in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
+    ] = 60_000
+    breaker_cooldown_ms: Annotated[
+        int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
+        WRITTEN,
+    ] = 60_000  # fmt: skip
     day_begins_minutes: Annotated[
         int,
         about(

@@ -292,6 +292,17 @@ class ClosePosition(Message):
         return self
 
 
+class CancelAll(Message):
+    """Cancel an account's orders that work: all, or those of a symbol, strategy, side (FIX OrderMassCancelRequest)."""
+
+    type: Literal["CancelAll"]
+    signal_id: Id | None = None
+    account: Name = DEFAULT_ACCOUNT
+    symbol: Name | None = None
+    strategy: Name | None = None
+    side: AnySide | None = None
+
+
 class PredictedFields(BaseModel):
     """What a prediction says beside whose it is and of what."""
 
@@ -322,13 +333,14 @@ class Prediction(PredictedFields, Message):
     symbol: Name
 
 
-Signal = NewOrder | CancelOrder | ReplaceOrder | ClosePosition | Prediction
+Signal = NewOrder | CancelOrder | ReplaceOrder | ClosePosition | CancelAll | Prediction
 
 SIGNALS: dict[str, type[Message]] = {
     "NewOrder": NewOrder,
     "CancelOrder": CancelOrder,
     "ReplaceOrder": ReplaceOrder,
     "ClosePosition": ClosePosition,
+    "CancelAll": CancelAll,
     "Prediction": Prediction,
 }
 """By `type`."""
@@ -382,7 +394,7 @@ class ReportStatus(Message):
 
     v: int = of_version(2)
     type: Literal["ReportStatus"] = "ReportStatus"
-    request: Literal["NewOrder", "CancelOrder", "ReplaceOrder", "ClosePosition", "Prediction"] | None
+    request: Literal["NewOrder", "CancelOrder", "ReplaceOrder", "ClosePosition", "CancelAll", "Prediction"] | None
     signal_id: Id
     account: Name
     order_id: OrderId | None

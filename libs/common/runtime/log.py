@@ -551,7 +551,9 @@ def _with_repeats(flat: list[bytes]) -> dict[bytes, bytes]:
 
 
 def _frames(records: list[bytes]) -> list[bytes]:
-    """Join records into as few entries as `FRAME_BYTES` allows."""
+    """Join records into as few entries as `FRAME_BYTES` allows, and cut what is larger: a venue's answer may be."""
+    if any(len(record) > FRAME_BYTES for record in records):
+        records = [each[at : at + FRAME_BYTES] for each in records for at in range(0, len(each), FRAME_BYTES)]
     frames: list[bytes] = []
     size, start = 0, 0
     for index, record in enumerate(records):

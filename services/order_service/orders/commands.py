@@ -99,6 +99,10 @@ class Commands:
         terms = order.terms
         self.out.record(terms.commands, frames.cancel(order.order_id, order.account_id, terms.id, self._partition))
 
+    def mass_cancel(self, stream: str, account: int, symbol: int, side: int) -> None:
+        """FS_MASS_CANCEL to the books of a stream; numbers of account and instrument, 0 for all, and for both sides."""
+        self.out.record(stream, frames.mass_cancel(account, symbol or None, side, partition=self._partition))
+
     def replace(self, order: Order) -> None:
         """FS_REPLACE, as the order's pending amendment has it."""
         amendment, terms = order.amendment, order.terms

@@ -35,6 +35,10 @@ _PER_BPS = Decimal("0.0001")
 _NOTHING_OF_ITS_OWN = VenueTerms()
 
 
+_BREAKERS = tuple(name for name in AccountTerms.model_fields if "breaker_" in name and not name.endswith("_ms"))
+"""Terms that a circuit breaker opens by."""
+
+
 class Terms:
     """An instrument at one venue, as the hot path needs it.
 
@@ -53,9 +57,11 @@ class Terms:
         min_lots, max_lots: of one order, None without a limit.
         halted: no orders are taken in it for now.
         max_overfill: lots that the venue may fill of an order beyond its quantity.
+        breaks: its venue has a circuit breaker.
     """
 
     __slots__ = (
+        "breaks",
         "commands",
         "currency",
         "exec_prefix",
@@ -104,6 +110,7 @@ class Terms:
         self.max_lots = None if most is None else at_most(most, lot)
         self.halted = instrument.halted
         self.max_overfill = at_venue.max_overfill_lots
+        self.breaks = at_venue.breaker_rejects is not None
 
 
 class Quote:
@@ -144,6 +151,8 @@ class Limits:
         name: the account's, the one text that all its orders share.
         account: the limits as configured, for sentences.
         account_id: the account's number in records.
+        breaks: circuit breakers may stop its orders.
+        approves: a person must approve orders, or those above a value.
         bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
             lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
         self_trade: what happens instead of a trade with an own order, None where they trade.
@@ -159,7 +168,9 @@ class Limits:
         "_sell",
         "account",
         "account_id",
+        "approves",
         "bounds",
+        "breaks",
         "checks",
         "holding",
         "max_daily_orders",
@@ -181,6 +192,8 @@ class Limits:
         self.quote = quote
         self.account = account
         self.account_id = account.id
+        self.breaks = terms.breaks or any(getattr(account, name) is not None for name in _BREAKERS)
+        self.approves = account.requires_approval or account.approval_above is not None
         self.bounds = {
             name: (at_least if name.startswith("min_") else at_most)(limit, _UNITS[unit](terms))
             for name, unit in _BOUNDS.items()
@@ -193,6 +206,10 @@ class Limits:
         self._per = slippage.denominator
         self._buy = self._per + slippage.numerator
         self._sell = self._per - slippage.numerator
+
+    def needs_approval(self, worth: int) -> bool:
+        """Say whether an order of so many ticks times lots waits for a person's yes. The account `approves`."""
+        return self.account.requires_approval or worth > self.bounds["approval_above"]
 
     def highest_buy(self, ask: int) -> int:
         """Return the highest price (ticks) a buyer may name: the ask and the slippage on its size, rounded down."""

@@ -20,8 +20,15 @@ from fillstream.libs.common.messages.codes import ControlRejectReason
 from fillstream.libs.common.messages.controls import (
     LIMITS,
     AcceptLoss,
+    AdjustAccount,
+    Approve,
     Control,
+    Halt,
+    OfAccountOrDesk,
+    Reduce,
+    Refuse,
     ResetLimits,
+    Resume,
     SetLimits,
     canonical_control,
     read_control,
@@ -29,30 +36,45 @@ from fillstream.libs.common.messages.controls import (
 from fillstream.libs.common.messages.reference import written
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.approvals import Refused, let_go, smaller, take_off, waiting
+from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal
+from fillstream.services.order_service.orders.mass_cancels import MassCancels
+from fillstream.services.order_service.orders.meant import Meant
 from fillstream.services.order_service.orders.overrides import Answered, Overrides, with_overrides
+from fillstream.services.order_service.orders.standing import ACTIVE, HALTED, REDUCING, Standing
 from fillstream.services.order_service.orders.state import State
 
 MAX_CONTROLS = 10_000
 """At most this many control_ids are remembered, the oldest go first; each takes about 500 bytes."""
 CONTENT_BYTES = 8
+MOST_SAID = 3
+"""A sentence names so many bare positions; the event behind it has more."""
 NO_ORDER_COULD_PASS, DUPLICATE = ControlRejectReason.NO_ORDER_COULD_PASS, ControlRejectReason.DUPLICATE_CONTROL_ID
 
 
 class Effect(NamedTuple):
-    """What a control did: a sentence, and the accounts whose terms it changed."""
+    """What a control did.
+
+    Attributes:
+        text: the sentence that tells it.
+        accounts: whose terms it changed.
+        then: tells, behind the answer, what else it changed, and has it done.
+    """
 
     text: str
     accounts: tuple[str, ...] = ()
+    then: Callable[[], None] | None = None
 
 
-class Refused(Exception):
-    """Raised by a handler before it changed anything: the control is answered with a ControlRejected."""
+class Room(NamedTuple):
+    """What a handler works with."""
 
-    def __init__(self, refusal: ControlRejectReason, text: str) -> None:
-        super().__init__(text)
-        self.refusal = refusal
-        self.text = text
+    state: State
+    journal: Journal
+    mass_cancels: MassCancels
+    desk: Desk
 
 
 class Controls:
@@ -61,13 +83,24 @@ class Controls:
     Args:
         state: changed by what is taken.
         journal: where the answer goes.
+        mass_cancels: takes off what works.
+        desk: has the orders that wait for an approval.
         topology: says whose partition an account is.
         partition: of the accounts.
     """
 
-    __slots__ = ("_journal", "_partition", "_state", "_topology")
+    __slots__ = ("_journal", "_partition", "_room", "_state", "_topology")
 
-    def __init__(self, state: State, journal: Journal, topology: Topology, partition: int) -> None:
+    def __init__(
+        self,
+        state: State,
+        journal: Journal,
+        mass_cancels: MassCancels,
+        desk: Desk,
+        topology: Topology,
+        partition: int,
+    ) -> None:
+        self._room = Room(state, journal, mass_cancels, desk)
         self._state = state
         self._journal = journal
         self._topology = topology
@@ -87,7 +120,7 @@ class Controls:
             return self._again(control, content, first)
         self._check_account(control.of_account)
         try:
-            effect = HANDLERS[type(control)](state, control)
+            effect = HANDLERS[type(control)](self._room, control)
         except Refused as refused:
             self._remember(control, Answered(journal.ms, content, refused.refusal.value, refused.text))
             return journal.control_rejected(control, refused.refusal, refused.text)
@@ -95,6 +128,8 @@ class Controls:
         journal.control_applied(control, effect.text)
         for account in effect.accounts:
             journal.account_defined(account, state.effective(account), state.overrides.get(account, ()))
+        if effect.then is not None:
+            effect.then()
         return None
 
     def _again(self, control: Control, content: str, first: Answered) -> None:
@@ -133,17 +168,19 @@ class Controls:
 # ------------------------------------------------------------------------------------------------------------ handlers
 
 
-def _set_limits(state: State, control: SetLimits) -> Effect:
+def _set_limits(room: Room, control: SetLimits) -> Effect:
+    state = room.state
     before = state.overrides.get(control.account, {})
     return _override(state, control.account, {**before, **control.values})
 
 
-def _reset_limits(state: State, control: ResetLimits) -> Effect:
+def _reset_limits(room: Room, control: ResetLimits) -> Effect:
+    state = room.state
     before = state.overrides.get(control.account, {})
     return _override(state, control.account, {name: before[name] for name in before if name not in control.names})
 
 
-def _accept_loss(state: State, control: AcceptLoss) -> Effect:
+def _accept_loss(room: Room, control: AcceptLoss) -> Effect:
     return Effect(f"{control.stage}: {control.page} was accepted: {control.loss}")
 
 
@@ -178,10 +215,99 @@ def _source(name: str, overrides: Overrides, file: str) -> str:
     return f"the file says {file}" if name in overrides else "as the file says"
 
 
-Handler = Callable[[State, Any], Effect]
+def _halt(room: Room, control: Halt) -> Effect:
+    """Halt, and take off what works; again where it is HALTED already: what a venue brought back is taken off then."""
+    if not control.cancel:
+        return _stand(room, control, Standing(HALTED, control.keep_protective), "what works stays")
+    meant = Meant(control.account)
+    done, gone, kept = room.mass_cancels.survey(meant, control.keep_protective)
+    told = f"{done.working} orders at venues and {done.held} in the desk are canceled"
+    if control.keep_protective:
+        told += f", {done.kept} protective ones stay"
+    if done.bare_positions:
+        more = ", …" if done.bare_positions > MOST_SAID else ""
+        named = ", ".join(done.bare[:MOST_SAID])
+        told += f"; without a protective order that covers it: {done.bare_positions} positions ({named}{more})"
+    effect = _stand(room, control, Standing(HALTED, control.keep_protective, done.bare_positions), told)
+
+    def then() -> None:
+        if effect.then is not None:
+            effect.then()
+        room.journal.mass_cancel_requested(done, meant, control_id=control.control_id)
+        room.mass_cancels.begin(meant, gone, kept)
+
+    return effect._replace(then=then)
+
+
+def _reduce(room: Room, control: Reduce) -> Effect:
+    return _stand(room, control, Standing(REDUCING), "only what reduces is taken")
+
+
+def _resume(room: Room, control: Resume) -> Effect:
+    desk = room.state.standing
+    waits = control.account is not None and desk != ACTIVE
+    return _stand(room, control, ACTIVE, f"the desk is {desk.state} still" if waits else "everything is taken again")
+
+
+def _stand(room: Room, control: OfAccountOrDesk, new: Standing, told: str) -> Effect:
+    """Let an account or the desk stand so; what it was is told with it."""
+    state, account = room.state, control.account
+    old = state.standing if account is None else state.standings.get(account, ACTIVE)
+    whose = "desk" if account is None else f"account {account}"
+    if old.state == new.state:
+        text = f"{whose}: is {new.state} already; {told}"
+    else:
+        text = f"{whose}: {new.state}, before {old.state}; {told}"
+    state.stand(account, new)
+    if (old.state, old.keeps) == (new.state, new.keeps):
+        return Effect(text)
+    return Effect(text, then=lambda: room.journal.trading_state_changed(control, old, new))
+
+
+def _adjust_account(room: Room, control: AdjustAccount) -> Effect:
+    own = room.state.effective(control.account).currency
+    if control.currency not in (None, own):
+        text = f"currency: {control.currency} must be {own}, the account's"
+        raise Refused(ControlRejectReason.WRONG_CURRENCY, text)
+    if control.symbol is not None and control.symbol not in room.state.instruments:
+        text = f"symbol: {control.symbol} is no instrument of this desk"
+        raise Refused(ControlRejectReason.UNKNOWN_SYMBOL, text)
+    cash = room.state.holdings.adjust(control.account, control.cash)
+    told = f"{control.adjustment}: {canonical(control.cash)} {own}; "
+    told += f"account {control.account} was given {canonical(cash)}"
+
+    def then() -> None:
+        room.journal.account_adjusted(control, own, cash)
+
+    return Effect(told, then=then)
+
+
+def _approve(room: Room, control: Approve) -> Effect:
+    order = waiting(room.state, control)
+    amendment = smaller(order, control)
+    told = f"order {order.order_id} of account {order.account} was approved"
+    if amendment is not None:
+        price = f" at {order.terms.price.text(amendment.price)}" if order.priced else ""
+        told += f", amended to {order.terms.lot.text(amendment.quantity)}{price}"
+    return Effect(told, then=lambda: let_go(room.desk, order, amendment))
+
+
+def _refuse(room: Room, control: Refuse) -> Effect:
+    order = waiting(room.state, control)
+    told = f"order {order.order_id} of account {order.account} was refused"
+    return Effect(told, then=lambda: take_off(room.desk, order, control.who, control.reason))
+
+
+Handler = Callable[[Room, Any], Effect]
 HANDLERS: Final[dict[type[Control], Handler]] = {
     SetLimits: _set_limits,
     ResetLimits: _reset_limits,
     AcceptLoss: _accept_loss,
+    Halt: _halt,
+    Reduce: _reduce,
+    Resume: _resume,
+    AdjustAccount: _adjust_account,
+    Approve: _approve,
+    Refuse: _refuse,
 }
 """By the control's class; every one of `messages.controls.CONTROLS` is here."""

@@ -107,6 +107,17 @@ class Close(NamedTuple):
     signal_time: int
 
 
+class All(NamedTuple):
+    """A CancelAll: null is all of them."""
+
+    signal_id: str
+    account: str
+    symbol: str | None
+    strategy: str | None
+    side: str | None
+    signal_time: int
+
+
 class Prediction(NamedTuple):
     """A Prediction: numbers as text."""
 
@@ -149,7 +160,7 @@ class Status(NamedTuple):
     signal_time: int
 
 
-Instruction = New | Cancel | Replace | Close | Prediction | Refused | Status
+Instruction = New | Cancel | Replace | Close | All | Prediction | Refused | Status
 
 INSTRUCTIONS: Models = {
     **signals.SIGNALS,
@@ -181,12 +192,13 @@ _KINDS = {
     "CancelOrder": _kind(Cancel, signals.CancelOrder),
     "ReplaceOrder": _kind(Replace, signals.ReplaceOrder),
     "ClosePosition": _kind(Close, signals.ClosePosition),
+    "CancelAll": _kind(All, signals.CancelAll),
     "Prediction": _kind(Prediction, signals.Prediction),
     "RefuseSignal": _kind(Refused, signals.RefuseSignal),
     "ReportStatus": _kind(Status, signals.ReportStatus),
 }
 _NEW, _REPLACE = _KINDS["NewOrder"], _KINDS["ReplaceOrder"]
-_BY_MODEL = tuple(_KINDS[name] for name in ("ClosePosition", "Prediction", "RefuseSignal"))
+_BY_MODEL = tuple(_KINDS[name] for name in ("ClosePosition", "CancelAll", "Prediction", "RefuseSignal"))
 """Rare kinds, which their models check: that costs more than what the others have, and is less to read."""
 _MAY_BE_SPECIAL = (_NEW, _REPLACE)
 

@@ -1,4 +1,4 @@
-"""Orders that the desk holds before a venue knows them: until a time, or until a price has come.
+"""Orders that the desk holds before a venue knows them: until a person's yes, a time or a price has come.
 
 Flows in: new orders, a market that moved, timers. Flows out: events, and the command once an order goes to its venue.
 Judges an order again only by the market: a bound where it has none, the collar of one that waited for a time.
@@ -13,18 +13,29 @@ from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import Limits
+from fillstream.services.order_service.orders.holdings import Holding
 from fillstream.services.order_service.orders.journal import Journal
-from fillstream.services.order_service.orders.order import FOR_PRICE, FOR_TIME, Order
+from fillstream.services.order_service.orders.order import FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
 from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.market import protection_price
 from fillstream.services.order_service.orders.special import widest
-from fillstream.services.order_service.orders.state import EXPIRY, RELEASE, TOUCH, State
+from fillstream.services.order_service.orders.standing import ACTIVE, HALTED, Standing
+from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RELEASE, TOUCH, State
 from fillstream.services.order_service.orders.triggers import half_ticks, waits_for_rise
 
 MOST_RELEASED = MOST_OUTPUTS // 4
 """At most so many orders go at one entry, an event and a command each; the others at the next, which comes at once."""
 _CONTINUOUS = TradingSession.CONTINUOUS.value
+_STOPS = frozenset((OrderType.STOP.value, OrderType.STOP_LIMIT.value, OrderType.TRAILING_STOP.value))
 _MARKET_TYPES = frozenset((OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.value))
+
+
+def is_protective(order: Order) -> bool:
+    """Say whether an order only closes what its account holds: reduce-only, or a stop on the other side."""
+    holding = order.holding
+    assert holding is not None, "it was taken"
+    against = holding.quantity > 0 if order.side == "SELL" else holding.quantity < 0
+    return against and (order.order_type in _STOPS or (order.special is not None and order.special.reduce_only))
 
 
 class Desk:
@@ -42,6 +53,30 @@ class Desk:
         self._journal = journal
         self._commands = commands
 
+    # --------------------------------------------------------------- approval
+
+    def asks(self, order: Order, draft: Draft) -> bool:
+        """Hold a new order that a person is to approve; False of any other."""
+        limits = draft.limits
+        if not limits.needs_approval(draft.worth):
+            return False
+        until = self._journal.ms + limits.account.approval_timeout_ms
+        self._hold(order, FOR_APPROVAL, until)
+        self._state.timers.add(until, order.order_id, APPROVAL)
+        return True
+
+    def approve(self, order: Order) -> None:
+        """Let an order go on that waited for a person's yes: it goes, or waits for its time or price from now on."""
+        self._state.timers.cancel(order.order_id, APPROVAL)
+        special = order.special
+        if special is not None and special.effective_ms > self._journal.ms:
+            order.held = FOR_TIME
+            self._journal.suspended(order)
+            self._state.timers.add(special.effective_ms, order.order_id, RELEASE)
+        else:
+            order.held = FOR_TIME
+            self.time_came(order)
+
     # ---------------------------------------------------------------- holding
 
     def holds(self, order: Order) -> bool:
@@ -57,9 +92,9 @@ class Desk:
             return True
         return False
 
-    def _hold(self, order: Order, what: str) -> None:
+    def _hold(self, order: Order, what: str, approval_ms: int | None = None) -> None:
         order.hold(what)
-        self._journal.suspended(order)
+        self._journal.suspended(order, approval_ms)
         if order.expiry_ms:
             self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
 
@@ -103,8 +138,7 @@ class Desk:
         """An order's time has come: it goes, or waits for its price from now on."""
         if order.held != FOR_TIME:
             return
-        assert order.special is not None, "it was held"
-        if order.special.needs_desk(order.order_type):
+        if order.special is not None and order.special.needs_desk(order.order_type):
             self._wait_for_price(order)
             return
         broken = self._broken_now(order)
@@ -129,11 +163,33 @@ class Desk:
         return state.limits_at(order.venue, order.account, account, order.terms.symbol)
 
     def _release(self, order: Order) -> None:
+        assert order.holding is not None, "it was taken"
+        standing = order.holding.account.standing
+        if standing.state != ACTIVE.state and not self._may_go(order, order.holding, standing):
+            text = f"account: {order.account} is {standing.state}, or the whole desk, now that the order could go"
+            self._forget_times(order)  # and nothing else: no order is armed whose price has come
+            order.cancel_by(requested=True)
+            return self._journal.canceled(order, CancelReason.TRADING_HALTED, text)
         order.release(self._bound(order))
         self._journal.triggered(order, order.price if order.priced else None)
         if order.expiry_ms and self._state.venues[order.venue].expires:
             self._state.timers.cancel(order.order_id, EXPIRY)
         self._commands.new(order)
+        return None
+
+    def _may_go(self, order: Order, holding: Holding, standing: Standing) -> bool:
+        """Whether an order may go to its venue though not all may: it only closes what is held."""
+        if standing.state == HALTED:
+            return standing.keeps and is_protective(order)
+        held = -holding.quantity if order.side == "BUY" else holding.quantity
+        if order.leaves > held:
+            return False
+        works = sum(
+            each.leaves
+            for each in self._state.orders_of(order.account)
+            if each.holding is holding and each.side == order.side and not each.is_held
+        )
+        return works + order.leaves <= held
 
     def _bound(self, order: Order) -> int:
         """Return the limit (ticks) of an order that goes now: its own, or what the account's slippage allows from here.
@@ -143,15 +199,14 @@ class Desk:
         if order.priced:
             return order.price
         special, buy = order.special, order.side == "BUY"
-        assert special is not None, "it was held"
-        by_desk = special.needs_desk(order.order_type)
+        by_desk = special is not None and special.needs_desk(order.order_type)
         if not by_desk and order.order_type not in _MARKET_TYPES:
             return widest(buy)
         limits = self._limits(order)
         bound = protection_price(limits, limits.quote, buy)
         if bound is not None:
             return bound
-        if special.stop is None:
+        if special is None or special.stop is None:
             return order.price
         return limits.highest_buy(special.stop) if buy else limits.lowest_sell(special.stop)
 
@@ -185,5 +240,9 @@ class Desk:
     def _let_go(self, order: Order) -> None:
         if order.held == FOR_PRICE:
             self._state.triggers.disarm(order)
+        self._forget_times(order)
+
+    def _forget_times(self, order: Order) -> None:
         self._state.timers.cancel(order.order_id, RELEASE)
+        self._state.timers.cancel(order.order_id, APPROVAL)
         self._state.timers.cancel(order.order_id, EXPIRY)

@@ -9,6 +9,10 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
     release an order's time has come: it goes to its venue, or waits for its price from now on
     unanswered  a venue has not answered in time: this is told, and nothing else is done
     touch   a market reached more held orders than one entry lets go
+    approval nobody approved or refused an order in time: it is canceled
+    breaker an open circuit breaker lets one order try, or that one's time is over
+    loss    what an account has made is noted, for its circuit breaker
+    mass    a mass cancel had more to send than one entry may
     sweep   lets go of more of what is past its retention than the tick before could
 """
 
@@ -17,14 +21,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
+from fillstream.libs.common.messages.codes import CancelReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
 from fillstream.libs.common.runtime.timers import Timer
 from fillstream.services.order_service.orders.awaited import UNANSWERED
+from fillstream.services.order_service.orders.breakers import Breakers
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal, Stamped
+from fillstream.services.order_service.orders.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.order import FINAL, Order
-from fillstream.services.order_service.orders.state import DAY, EXPIRY, QUOTES, RELEASE, SWEEP, TOUCH, State
+from fillstream.services.order_service.orders.state import (
+    APPROVAL,
+    BREAKER,
+    DAY,
+    EXPIRY,
+    LOSS,
+    MASS,
+    QUOTES,
+    RELEASE,
+    SWEEP,
+    TOUCH,
+    State,
+)
 
 EXPIRY_AGAIN_MS = 10_000
 """An order whose time is over and that the venue has not taken off is looked at again after so long."""
@@ -37,11 +56,23 @@ class Due:
         state: whose timers they are.
         journal, commands: where what they cause goes.
         desk: has the orders that are held.
+        mass_cancels: goes on with what one entry could not send.
+        breakers: open and close.
     """
 
-    __slots__ = ("_commands", "_desk", "_handlers", "_journal", "_state")
+    __slots__ = ("_breakers", "_commands", "_desk", "_handlers", "_journal", "_mass_cancels", "_state")
 
-    def __init__(self, state: State, journal: Journal, commands: Commands, desk: Desk) -> None:
+    def __init__(
+        self,
+        state: State,
+        journal: Journal,
+        commands: Commands,
+        desk: Desk,
+        mass_cancels: MassCancels,
+        breakers: Breakers,
+    ) -> None:
+        self._breakers = breakers
+        self._mass_cancels = mass_cancels
         self._desk = desk
         self._state = state
         self._journal = journal
@@ -50,6 +81,10 @@ class Due:
             QUOTES: self._quotes,
             EXPIRY: self._expiry,
             RELEASE: self._release,
+            APPROVAL: self._approval,
+            MASS: self._mass,
+            BREAKER: self._breaker,
+            LOSS: self._loss,
             SWEEP: self._sweep,
             DAY: self._day,
             UNANSWERED: self._unanswered,
@@ -120,6 +155,24 @@ class Due:
             told += 1
             self._journal.unanswered(order, request, signal_id, self._state.awaited.timeout_ms)
         return max(1, told)
+
+    def _approval(self, timer: Timer, room: int) -> int:
+        order = self._state.orders[timer.id]
+        assert isinstance(order, Order), "a timer goes with its order"
+        text = f"approval_timeout_ms: nobody approved or refused order {timer.id} by {timer.due_ms}"
+        self._desk.cancel(order, CancelReason.APPROVAL_TIMEOUT, text)
+        return 1
+
+    def _breaker(self, timer: Timer, room: int) -> int:
+        self._breakers.cooled_down(timer.id)
+        return 1
+
+    def _loss(self, timer: Timer, room: int) -> int:
+        self._breakers.mark(timer.id)
+        return 1
+
+    def _mass(self, timer: Timer, room: int) -> int:
+        return self._mass_cancels.go_on(room)
 
     def _sweep(self, timer: Timer, room: int) -> int:
         self._state.sweep(self._journal.ms)

@@ -29,6 +29,7 @@ from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote
 from fillstream.services.order_service.orders.order import FINAL, GONE, Order
 from fillstream.services.order_service.orders.special import Special
+from fillstream.services.order_service.orders.standing import ACTIVE, REDUCING, Standing
 
 FEE_UNITS: int = 10 ** (MONEY_DECIMALS - FEE_DECIMALS)
 _AT_ONCE = frozenset((TimeInForce.IOC.value, TimeInForce.FOK.value))
@@ -275,6 +276,7 @@ class Account:
         known: the positions are all there were. False of one that traded before a release that kept none: until it is
             reconciled, a limit that needs them has no answer.
         terms: those that count, None before the first.
+        standing: what it may do: the stricter of its own and the desk's.
         kept: its working orders are counted.
         reduces: they are since it asked for something that only reduces, whatever its terms need.
         crossing: the prices of its resting orders are, too.
@@ -293,7 +295,8 @@ class Account:
 
     __slots__ = (
         "busy", "cash", "check", "crossing", "daily", "day_begins_ms", "holdings", "kept", "known", "name",
-        "older", "open_orders", "recent", "reduces", "room", "sent", "terms", "turns_ms", "until_ms", "version",
+        "older", "open_orders", "recent", "reduces", "room", "sent", "standing", "terms", "turns_ms", "until_ms",
+        "version",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -302,6 +305,7 @@ class Account:
         self.cash = 0
         self.known = True
         self.terms: AccountTerms | None = None
+        self.standing: Standing = ACTIVE
         self.kept = self.crossing = self.daily = self.busy = self.reduces = False
         self.sent: deque[int] = deque()
         self.recent: dict[tuple[Any, ...], int] = {}
@@ -320,6 +324,7 @@ class Account:
         self.daily = terms.max_daily_loss is not None
         self.day_begins_ms = terms.day_begins_minutes * MINUTE_MS
         self.kept = self.reduces or self.crossing or terms.max_open_orders is not None or needs_positions(terms)
+        self.kept = self.kept or self.standing.state == REDUCING
         self.busy = terms.duplicate_window_ms > 0 or terms.max_orders_per_window is not None
         self._keep_sent(terms)
         if (self.kept, self.crossing) != before:
@@ -472,7 +477,7 @@ class Holdings:
 
     def watch(self, name: str, terms: AccountTerms, orders: Iterable[Order]) -> Account:
         """Let an account's terms count from now on; see `Account.watch`."""
-        if needs_sums(terms):
+        if needs_sums(terms) or terms.breaker_loss is not None:
             self.start_marking()
         account = self.account(name)
         account.watch(terms, orders)

@@ -9,7 +9,8 @@ Plain dicts because a pydantic model costs more than ten times as much; tests va
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from decimal import Decimal
 from typing import Any
 
 from fillstream.libs.common.messages.codes import (
@@ -21,7 +22,7 @@ from fillstream.libs.common.messages.codes import (
     RejectReason,
     RestatementReason,
 )
-from fillstream.libs.common.messages.controls import Control
+from fillstream.libs.common.messages.controls import AdjustAccount, Control
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.reference import (
     AccountTerms,
@@ -32,11 +33,13 @@ from fillstream.libs.common.messages.reference import (
 )
 from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
 from fillstream.libs.common.runtime.stage import Outputs
-from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
+from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.decode import New, Prediction
+from fillstream.services.order_service.orders.meant import Done, Meant
 from fillstream.services.order_service.orders.order import CLOSED, FINAL, FOR_TIME, Order
 from fillstream.services.order_service.orders.remembered import Remembered
+from fillstream.services.order_service.orders.standing import Standing
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
@@ -79,12 +82,14 @@ class Journal:
     Attributes:
         ms: now, the millisecond of the entry that causes what follows.
         out: where that goes.
+        on_rejected: hears of each order that a venue refused, once that is told.
         said: what a venue says beside it, put into the events of orders; None but while its report is taken.
     """
 
-    __slots__ = ("_state", "_stream", "ms", "out", "said")
+    __slots__ = ("_state", "_stream", "ms", "on_rejected", "out", "said")
 
     out: Outputs | Stamped
+    on_rejected: Callable[[Order], None]
 
     def __init__(self, stream: str, state: State) -> None:
         self._stream = stream
@@ -195,11 +200,15 @@ class Journal:
             event["price"] = order.terms.price.text(order.price)
         self.out.event(self._stream, event)
 
-    def suspended(self, order: Order) -> None:
-        """OrderSuspended: the desk holds it."""
+    def suspended(self, order: Order, approval_ms: int | None = None) -> None:
+        """OrderSuspended: the desk holds it, for a person's yes until `approval_ms`."""
         special, terms = order.special, order.terms
-        assert special is not None, "a plain order is not held"
         event = self._of_order("OrderSuspended", order)
+        if approval_ms is not None:
+            event["approval_time"] = approval_ms
+            self.out.event(self._stream, event)
+            return
+        assert special is not None, "a plain order waits for neither"
         if order.held == FOR_TIME:
             event["effective_time"] = special.effective_ms
         else:
@@ -217,6 +226,8 @@ class Journal:
         event["reason"] = reason.value
         event["text"] = text
         self.out.event(self._stream, event)
+        if self._state.breakers:
+            self.on_rejected(order)
 
     def filled(
         self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: int, said: str | None = None
@@ -399,6 +410,49 @@ class Journal:
         """ControlReported, with the first one's refusal, None when it took effect."""
         event = self._of_control("ControlReported", control, text)
         event["refusal"] = refusal
+        self.out.event(self._stream, event)
+
+    def trading_state_changed(self, control: Control, old: Standing, new: Standing) -> None:
+        """TradingStateChanged."""
+        self.told(
+            "TradingStateChanged",
+            control_id=control.control_id,
+            who=control.who,
+            reason=control.reason,
+            account=control.of_account,
+            old_state=old.state,
+            new_state=new.state,
+            keep_protective=new.keeps,
+        )
+
+    def account_adjusted(self, control: AdjustAccount, currency: str, cash: Decimal) -> None:
+        """AccountAdjusted; `cash` is all that was put in so far."""
+        self.told(
+            "AccountAdjusted",
+            control_id=control.control_id,
+            who=control.who,
+            reason=control.reason,
+            account=control.account,
+            adjustment=control.adjustment.value,
+            amount=canonical(control.cash),
+            currency=currency,
+            symbol=control.symbol,
+            cash=canonical(cash),
+        )
+
+    def mass_cancel_requested(
+        self, done: Done, meant: Meant, *, control_id: str | None = None, signal_id: str | None = None
+    ) -> None:
+        """MassCancelRequested, asked for by a control or a signal. Only a halt tells what is bare."""
+        event = self._head("MassCancelRequested")
+        if control_id is not None:
+            event["control_id"] = control_id
+        if signal_id is not None:
+            event["signal_id"] = signal_id
+        event |= meant._asdict()
+        event |= {"working_orders": done.working, "held_orders": done.held, "kept_orders": done.kept}
+        if control_id is not None and done.bare_positions:
+            event |= {"bare_positions": done.bare_positions, "bare": done.bare}
         self.out.event(self._stream, event)
 
     def _of_control(self, kind: str, control: Control, text: str) -> Event:

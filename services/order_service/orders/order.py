@@ -53,7 +53,7 @@ GONE = FINAL - {FILLED}
 STANDINGS = frozenset((STOPPED, SUSPENDED, DONE_FOR_DAY))
 """What a venue may make of a working order without ending it."""
 
-FOR_TIME, FOR_PRICE, RELEASED = "time", "price", "released"
+FOR_TIME, FOR_PRICE, FOR_APPROVAL, RELEASED = "time", "price", "approval", "released"
 """What an order is held for, and that it is so no more."""
 
 _REQUESTED = int(Reason.REQUESTED)
@@ -206,6 +206,11 @@ class Order:
     def expiry_signal(self) -> str:
         """What the desk's own cancel goes by, when the time in force ended at a venue that does not see to it."""
         return f"expiry-{self.order_id}"
+
+    @property
+    def mass_signal(self) -> str:
+        """What the desk's own cancel goes by, of an order among many that no mass cancel of the venue's tells apart."""
+        return f"mass-{self.order_id}"
 
     # ------------------------------------------------------------ in the desk
 

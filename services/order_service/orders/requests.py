@@ -25,6 +25,7 @@ from fillstream.libs.common.messages.signals import SIZES, SpecialTerms
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import Scale, canonical, multiply, parse, plain
 from fillstream.services.order_service.orders import rules
+from fillstream.services.order_service.orders.breakers import Breakers
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT
 from fillstream.services.order_service.orders.config import day_end
@@ -70,16 +71,25 @@ class Requests:
     Args:
         state: changed by what is taken.
         journal, commands: where the answer and what the venue must do go.
+        breakers: are looked at, and count.
         desk: holds what is not to go to a venue yet.
         topology: says whose partition an account is.
         partition: of the accounts.
     """
 
-    __slots__ = ("_commands", "_desk", "_journal", "_partition", "_state", "_topology")
+    __slots__ = ("_breakers", "_commands", "_desk", "_journal", "_partition", "_state", "_topology")
 
     def __init__(
-        self, state: State, journal: Journal, commands: Commands, desk: Desk, topology: Topology, partition: int
+        self,
+        state: State,
+        journal: Journal,
+        commands: Commands,
+        desk: Desk,
+        breakers: Breakers,
+        topology: Topology,
+        partition: int,
     ) -> None:
+        self._breakers = breakers
         self._desk = desk
         self._state = state
         self._journal = journal
@@ -111,12 +121,18 @@ class Requests:
         if ids is not None and (order_id := ids.get(wish.client_order_id)) is not None:
             return self._repeat(wish, order_id)
         draft = self._draft(wish)
+        if draft.symbol_known and draft.limits.breaks:
+            self._breakers.look(draft, wish.strategy)
         broken = draft.broken or rules.NEW.first_broken(draft, state)
         if broken is not None:
             return self._refuse(wish, draft, broken)
         order = self._made(wish, draft)
         state.add(order)
         self._journal.received(order, wish.special)
+        if draft.breakers:
+            self._breakers.took(order, draft.breakers)
+        if draft.limits.approves and self._desk.asks(order, draft):
+            return None
         if order.special is not None and self._desk.holds(order):
             return None
         self._commands.new(order)
@@ -292,6 +308,8 @@ class Requests:
         state.remember(refused)
         assert isinstance(broken.reason, RejectReason), "rules of new orders refuse orders"
         self._journal.refused(refused, wish, draft.order_type, draft.time_in_force, price, broken.reason, broken.text)
+        if draft.breakers:
+            self._breakers.refused(draft.breakers, broken.reason)
 
     def _repeat(self, wish: New, order_id: int) -> None:
         """Answer a client_order_id that was used before; what it asks for now is not looked at."""
@@ -433,7 +451,7 @@ class Requests:
 
     def _status(self, wish: Status) -> None:
         order, account = self._named(wish)
-        if order is None and wish.request in ("ClosePosition", "Prediction"):
+        if order is None and wish.request in ("ClosePosition", "CancelAll", "Prediction"):
             text = f"signal_id: {wish.signal_id} came before, and no order came of it"
             return self._journal.signal_refused(
                 wish.request, wish.signal_id, account, RejectReason.DUPLICATE_SIGNAL, text

@@ -15,6 +15,9 @@ states; or the state again. Never decides anything about what it carries, never 
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
     numbered {commands stream: number}                 of a book's last fill: twice its trade's, 1 more of a taker
+    trading {desk, accounts {account: {...}}}          what they may do, of those that are not ACTIVE
+    breakers {count, rows [{...}]}                     circuit breakers; see `tripping`
+    canceling [[...]]                                  what of mass cancels is still to be sent
     holdings, held, marks                              what accounts hold; see `held`
     awaited {sent, late}                               what venues have not answered; see `awaited`
     busted [venue and id]                              trades taken back of orders that left, the oldest first
@@ -29,6 +32,7 @@ there raises `VERSION` and adds a step to `UPCASTS`, and the snapshots in tests/
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import pairwise
 from typing import Any, Final
 
@@ -44,7 +48,9 @@ from fillstream.services.order_service.orders.held import dump_held, load_held
 from fillstream.services.order_service.orders.order import Links, Order
 from fillstream.services.order_service.orders.overrides import Answered
 from fillstream.services.order_service.orders.remembered import Remembered, is_linked
+from fillstream.services.order_service.orders.standing import ACTIVE, Standing
 from fillstream.services.order_service.orders.state import QUOTES, Kept, State
+from fillstream.services.order_service.orders.tripping import Breaker
 
 VERSION = 5
 
@@ -62,7 +68,8 @@ _NEEDED: Final = (
     "daily",
 )
 _SINCE_0_2: Final = (
-    "overrides", "controls", "remembered_linked", "numbered", "holdings", "held", "marks", "busted", "awaited",
+    "overrides", "controls", "remembered_linked", "numbered", "trading", "canceling", "breakers", "holdings",
+    "held", "marks", "busted", "awaited",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -114,6 +121,14 @@ def dump(state: State) -> bytes:
     if state.controls:
         rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
         document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
+    if state.standings or state.standing != ACTIVE:
+        accounts = {account: standing._asdict() for account, standing in state.standings.items()}
+        document["trading"] = {"desk": state.standing._asdict(), "accounts": accounts}
+    if state.breakers:
+        breakers = [breaker.dump() for breaker in state.breakers.values()]
+        document["breakers"] = {"count": state.breaker_count, "rows": breakers}
+    if state.canceling:
+        document["canceling"] = [*state.canceling]
     document |= dump_held(state)
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
@@ -174,6 +189,13 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.busted = dict.fromkeys(document.get("busted", ()))
     if "controls" in document:
         state.controls = _load_controls(document["controls"])
+    if "trading" in document:
+        _load_trading(document["trading"], state)
+    if "breakers" in document:
+        found = [Breaker.load(row) for row in document["breakers"]["rows"]]
+        state.breaker_count = document["breakers"]["count"]
+        state.breakers = {(each.scope, each.account, each.name): each for each in found}
+    state.canceling = deque(tuple(each) for each in document.get("canceling", ()))
     load_held(document, state)
     _load_records(document, lines, state)
     state.watch_all()
@@ -194,6 +216,14 @@ def _load_controls(table: Document) -> dict[str, Answered]:
     check_names("Answered", dict.fromkeys(names), _CONTROL, _CONTROL)
     answered = [dict(zip(names, row, strict=True)) for row in table["rows"]]
     return {each.pop("control_id"): Answered(**each) for each in answered}
+
+
+def _load_trading(trading: Document, state: State) -> None:
+    check_names("trading", trading, ("desk", "accounts"), ("desk", "accounts"))
+    for each in (trading["desk"], *trading["accounts"].values()):
+        check_names("Standing", each, Standing._fields, Standing._fields)
+    state.standing = Standing(**trading["desk"])
+    state.standings = {account: Standing(**each) for account, each in trading["accounts"].items()}
 
 
 def _split(data: bytes) -> tuple[Any, dict[str, list[bytes]]]:

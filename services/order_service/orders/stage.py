@@ -26,21 +26,27 @@ from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Latencies, Outputs
 from fillstream.libs.common.values.naming import shorten
+from fillstream.services.order_service.orders.breakers import Breakers, open_breakers
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.controls import Controls
-from fillstream.services.order_service.orders.decode import decode
+from fillstream.services.order_service.orders.decode import All, decode
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal import Journal
+from fillstream.services.order_service.orders.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.reports import Reports
 from fillstream.services.order_service.orders.requests import Requests
 from fillstream.services.order_service.orders.snapshot import dump, load
+from fillstream.services.order_service.orders.standing import SEVERITY
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.venue_reports import VenueReports
 
 TICK_MS = 15_000
 """How often time passes when nothing else comes in, for what is past its retention; what is due gets its own entry."""
+
+DESK = "*"
+"""The whole desk, beside accounts."""
 
 FAMILIES: tuple[Family, ...] = (
     Family("orders", "All orders received so far, by their status now: one that is filled can reopen.", "ord_status"),
@@ -55,6 +61,9 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "unanswered_requests", "Requests that a venue has not answered in execution_timeout_ms, by kind.", "request"
     ),
+    Family("trading_state", f"{DESK} is the desk, others accounts not ACTIVE: 0 ACTIVE, 1 REDUCING, 2 HALTED.", "of"),
+    Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
+    Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
 
@@ -92,11 +101,17 @@ class OrdersStage:
         self._journal = Journal(self._events, state)
         self._commands = Commands(self.partition, self._journal, state.awaited)
         self._desk = Desk(state, self._journal, self._commands)
-        self._requests = Requests(state, self._journal, self._commands, self._desk, self._topology, self.partition)
-        self._due = Due(state, self._journal, self._commands, self._desk)
-        self._controls = Controls(state, self._journal, self._topology, self.partition)
+        breakers = Breakers(state, self._journal)
+        self._journal.on_rejected = breakers.rejected
+        self._requests = Requests(
+            state, self._journal, self._commands, self._desk, breakers, self._topology, self.partition
+        )
+        mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
+        self._due = Due(state, self._journal, self._commands, self._desk, mass_cancels, breakers)
+        self._controls = Controls(state, self._journal, mass_cancels, self._desk, self._topology, self.partition)
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
+            All: mass_cancels.take,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
         }
         self._hear()
@@ -203,7 +218,11 @@ class OrdersStage:
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return orders by status, refusals by reason, fills by liquidity, and the time of each symbol's last quote."""
         state = self._state
+        standings = {DESK: state.standing, **state.standings}
         return {
+            "trading_state": {name: SEVERITY[each.state] for name, each in standings.items()},
+            "open_breakers": open_breakers(state.breakers.values()),
+            "bare_positions": {name: each.bare for name, each in standings.items()},
             "orders": state.statuses,
             "rejects": state.rejects,
             "cancel_rejects": state.cancel_rejects,

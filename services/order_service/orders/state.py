@@ -25,7 +25,9 @@ from fillstream.services.order_service.orders.holdings import Holdings
 from fillstream.services.order_service.orders.order import FINAL, FOR_PRICE, Order
 from fillstream.services.order_service.orders.overrides import Answered, Overrides, check_overrides, with_overrides
 from fillstream.services.order_service.orders.remembered import Remembered
+from fillstream.services.order_service.orders.standing import ACTIVE, Standing, stricter
 from fillstream.services.order_service.orders.triggers import Triggers
+from fillstream.services.order_service.orders.tripping import Breaker
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""
@@ -35,9 +37,11 @@ SWEEP_AT_ONCE = 1_000
 """At most so many records leave the state at one entry; the others soon after."""
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
-QUOTES, EXPIRY, RELEASE, SWEEP, DAY = "quotes", "expiry", "release", "sweep", "day"
-"""What timers are for; `due` does it. Quotes and sweep are the stage's, with the id 0, a day has its account's number;
-the others have an order's."""
+QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS = "quotes", "expiry", "release", "sweep", "day", "mass"
+APPROVAL, BREAKER, LOSS = "approval", "breaker", "loss"
+"""An order's, a circuit breaker's by its number, an account's."""
+"""What timers are for; `due` does it. Quotes, sweep and mass are the stage's, with the id 0, a day has its account's
+number; the others have an order's."""
 TOUCH = "touch "
 """And the venue's name; the id is an instrument's number: a market has reached more orders than one entry lets go."""
 MAX_SHARED = 4096
@@ -78,6 +82,9 @@ class State:
         ended_ms: how long orders took from their signals until they were done; see `Latencies`.
         numbered: of each book's last fill, by the stream of its commands: twice the trade's number, and 1 more of a
             taker. It only goes up.
+        standing: what the desk may do; `standings` has those of accounts that are not ACTIVE.
+        breakers: by scope, account and name, in the order they came to be; `breaker_count` were there so far.
+        canceling: what of mass cancels is still to be sent, in its order; see `mass_cancels`.
         holdings: what every account of this partition holds, and what may come of what works.
     """
 
@@ -117,6 +124,11 @@ class State:
         self.busted: dict[str, None] = {}
         self.numbered: dict[str, int] = {}
         self.ended_ms: list[int] = []
+        self.standing: Standing = ACTIVE
+        self.standings: dict[str, Standing] = {}
+        self.canceling: deque[tuple[str | int, ...]] = deque()
+        self.breakers: dict[tuple[str, str, str], Breaker] = {}
+        self.breaker_count = 0
         self.holdings = Holdings()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._shared: dict[str, str] = {}
@@ -277,11 +289,35 @@ class State:
     def watch(self, account: str) -> None:
         """Let what is held and works be counted as the terms that count of an account of this partition need it."""
         terms = self.effective(account)
-        held = self.holdings.watch(account, terms, self._orders_of(account))
+        self.holdings.account(account).standing = self.standing_of(account)
+        held = self.holdings.watch(account, terms, self.orders_of(account))
         if held.daily:
             self.timers.add_once(0, terms.id, DAY)  # the day begins before the next entry is taken
         else:
             self.timers.cancel(terms.id, DAY)
+        if terms.breaker_loss is not None:
+            self.timers.add_once(0, terms.id, LOSS)
+        else:
+            self.timers.cancel(terms.id, LOSS)
+
+    def standing_of(self, account: str) -> Standing:
+        """Return what an account may do: the stricter of its own standing and the desk's."""
+        return stricter(self.standings.get(account, ACTIVE), self.standing)
+
+    def stand(self, account: str | None, standing: Standing) -> None:
+        """Let an account, or the whole desk, stand so from now on."""
+        if account is None:
+            self.standing = standing
+        else:
+            self.standings.pop(account, None)
+            if standing != ACTIVE:
+                self.standings[account] = standing
+        for name in self.accounts if account is None else (account,):
+            self._limits.pop(name, None)
+            if name in self.config.accounts:
+                self.watch(name)
+            else:  # its file has lost it, and its orders may work still
+                self.holdings.account(name).standing = self.standing_of(name)
 
     def count_working(self, account: str) -> None:
         """Let an account's working orders be counted from now on: it has asked for what only reduces."""
@@ -299,7 +335,7 @@ class State:
         begins = held.day_begins_ms
         self.timers.add(day_end(ms - begins) + begins, number, DAY)
 
-    def _orders_of(self, account: str) -> Iterator[Order]:
+    def orders_of(self, account: str) -> Iterator[Order]:
         """Yield an account's orders that have not left the state."""
         for order_id in self.clients.get(account, {}).values():
             order = self.orders[order_id]

@@ -13,6 +13,8 @@ from __future__ import annotations
 from fillstream.services.order_service.orders.rules import (
     activity,
     amendment,
+    approval,
+    breaker,
     exposure,
     grid,
     identity,
@@ -20,6 +22,7 @@ from fillstream.services.order_service.orders.rules import (
     permission,
     position,
     special,
+    trading,
     value,
 )
 from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, Rules, View
@@ -27,6 +30,8 @@ from fillstream.services.order_service.orders.rules.rule import Draft, Reject, R
 NEW = Rules(
     (
         *identity.NEW,
+        *trading.NEW,
+        *breaker.NEW,
         *grid.NEW,
         *permission.NEW,
         *market.NEW,
@@ -62,12 +67,14 @@ AMEND = Rules(
         *grid.AMEND,
         *amendment.LAST,
         *identity.AMEND,
+        *trading.AMEND,
         *permission.AMEND,
         *market.AMEND,
         *value.AMEND,
         *activity.AMEND,
         *position.AMEND,
         *exposure.AMEND,
+        *approval.AMEND,
     )
 )
 """Of an amendment."""

@@ -15,6 +15,7 @@ from fillstream.libs.common.messages.signals import SpecialTerms
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.order import Order
 from fillstream.services.order_service.orders.special import Special
+from fillstream.services.order_service.orders.tripping import Breaker
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.holdings import Holdings
@@ -60,6 +61,7 @@ class Draft:
         entry: the price (ticks) at which such an order would enter, None where none is known.
         special: `said` in integers, once the rules about it hold.
         broken: the first of those that does not.
+        breakers: the circuit breakers that concern a new order.
         riskier: more is at risk than before. Of an amendment, a new price or more quantity.
         worth: ticks, without their sign, times lots that the order is valued at; 0 while either is not known.
         sums: of the account with the order, once a rule has counted them; see `valuation`.
@@ -73,6 +75,7 @@ class Draft:
     special: Special | None = None
     entry: int | None = None
     broken: Reject | None = None
+    breakers: tuple[Breaker, ...] = ()
     ticks = worth = 0
     ms: int
     account: str

@@ -134,7 +134,7 @@ def test_limits_that_no_order_could_pass_are_refused_and_remembered_as_such(desk
 @pytest.mark.parametrize(
     ("fields", "reason", "sentence"),
     [
-        ({"type": "Halt"}, "unknown_type", "control.type: 'Halt' must be one of SetLimits, ResetLimits"),
+        ({"type": "Stop"}, "unknown_type", "control.type: 'Stop' must be one of SetLimits, ResetLimits"),
         ({"who": None}, "missing_field", "who: is missing"),
         ({"reason": None}, "missing_field", "reason: is missing"),
         ({"reason": " "}, "bad_value", "reason: ' ' must have at least 1 characters"),
@@ -178,6 +178,60 @@ def test_another_partitions_account_is_dead_with_its_partition() -> None:
     assert (letter["reason"], letter["text"]) == (
         "wrong_partition", f"account: {elsewhere} is of partition 1, this is 0",
     )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------- cash without a trade
+
+
+def test_cash_comes_and_goes_once_for_each_id_and_is_kept(desk: OrdersDesk) -> None:
+    first, adjusted = desk.control("AdjustAccount", adjustment="deposit", amount="1000.50")
+    assert first["text"] == "DEPOSIT: 1000.5 USD; account default was given 1000.5"
+    assert adjusted == {
+        "type": "AccountAdjusted", "v": 1, "seq": adjusted["seq"], "time": desk.ms, "control_id": "c1",
+        "who": "desk.head", "reason": "earnings tonight", "account": "default", "adjustment": "DEPOSIT",
+        "amount": "1000.5", "currency": "USD", "symbol": None, "cash": "1000.5",
+    }  # fmt: skip
+    [again] = desk.control("AdjustAccount", adjustment="DEPOSIT", amount="1000.5")
+    assert again["type"] == "ControlReported"
+    _, adjusted = desk.control("AdjustAccount", control_id="c2", adjustment="WITHDRAWAL", amount="0.000000000000000001")
+    assert (adjusted["amount"], adjusted["cash"]) == ("-0.000000000000000001", "1000.499999999999999999")
+    _, adjusted = desk.control("AdjustAccount", control_id="c3", adjustment="FUNDING", amount="-0.5", symbol="AAPL")
+    assert (adjusted["cash"], adjusted["symbol"]) == ("999.999999999999999999", "AAPL")
+    assert desk.restarted() is None
+    _, adjusted = desk.control("AdjustAccount", control_id="c4", adjustment="FX_MARK", amount="1")
+    assert adjusted["cash"] == "1000.999999999999999999"
+
+
+def test_buying_power_stands_on_it() -> None:
+    desk = OrdersDesk(with_default(account_type="cash"))
+    desk.quote(18490, 18500)
+    assert desk.new(price="185.00", quantity="1", signal_id="a")["reason"] == "buying_power"
+    desk.control("AdjustAccount", adjustment="DEPOSIT", amount="200")
+    assert desk.new(price="185.00", quantity="1", signal_id="b")["type"] == "OrderReceived"
+    assert desk.new(price="185.00", quantity="1", signal_id="c")["reason"] == "buying_power"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"adjustment": "DEPOSIT", "amount": "0"}, "amount: 0 must be above 0, it is a DEPOSIT"),
+        ({"adjustment": "WITHDRAWAL", "amount": "-1"}, "amount: -1 must be above 0, it is a WITHDRAWAL"),
+        ({"adjustment": "DIVIDEND", "amount": "0.0"}, "amount: 0 must be other than 0, it is a DIVIDEND"),
+        ({"adjustment": "DEPOSIT", "amount": "1e-19"}, "amount: 0.0000000000000000001 must have at most 18 decimals"),
+        ({"adjustment": "GIFT", "amount": "1"}, "adjustment: 'GIFT' must be DEPOSIT, WITHDRAWAL, "),
+    ],
+)
+def test_an_adjustment_that_makes_no_sense_is_dead(desk: OrdersDesk, fields: dict[str, Any], sentence: str) -> None:
+    letter = desk.dead_letter({b"control": orjson.dumps(control("AdjustAccount", **fields))})
+    assert letter["text"].startswith(sentence), letter["text"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"), [({"currency": "EUR"}, "wrong_currency"), ({"symbol": "NONE"}, "unknown_symbol")]
+)
+def test_an_adjustment_that_does_not_fit_is_refused(desk: OrdersDesk, fields: dict[str, Any], refusal: str) -> None:
+    [refused] = desk.control("AdjustAccount", adjustment="DEPOSIT", amount="1", **fields)
+    assert (refused["type"], refused["refusal"]) == ("ControlRejected", refusal)
 
 
 # --------------------------------------------------------------------------------------------- the file and overrides

@@ -192,6 +192,9 @@ def test_a_snapshot_is_the_whole_state(desk: OrdersDesk) -> None:
         **{
             each: twin.gauges()[each] for each in ("fills_refused", "overfills", "trade_changes", "unanswered_requests")
         },
+        "trading_state": {"*": 0},
+        "bare_positions": {"*": 0},
+        "open_breakers": {"account": 0, "strategy": 0, "venue": 0},
     }
     assert twin.configuration() is None
     desk.stage, desk.out = twin, Outputs(twin.name, twin.inbox, desk.out.digest)
@@ -266,5 +269,5 @@ def test_a_repeated_request_of_an_unknown_type_is_told_so() -> None:
     for wrong in ("Buy", 7, ["CancelOrder"]):
         letter = desk.dead_letter({b"data": orjson.dumps(request("ReportStatus", client_order_id="x", request=wrong))})
         assert letter["text"].startswith(
-            "request: must be one of NewOrder, CancelOrder, ReplaceOrder, ClosePosition, Prediction, got "
+            "request: must be one of NewOrder, CancelOrder, ReplaceOrder, ClosePosition, CancelAll, Prediction, got "
         )

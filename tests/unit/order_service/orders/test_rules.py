@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 
 from fillstream.libs.common.messages.codes import (
@@ -34,7 +35,7 @@ from fillstream.services.order_service.orders.rules.grid import (
 from fillstream.services.order_service.orders.rules.market import has_quote, protection_price, within_collar
 from fillstream.services.order_service.orders.rules.value import max_order_value, min_order_size
 from fillstream.services.order_service.orders.state import QUOTES_EVERY_MS
-from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
+from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order
 from tests.support.terms import but, instrument
 
 D = Decimal
@@ -240,6 +241,8 @@ def test_the_example_of_each_rule_of_amendments_breaks_it(rule: Rule) -> None:
     else:
         desk.new(price="185.00")
         desk.fill(40)
+    if rule.reason is CancelRejectReason.NEEDS_APPROVAL:
+        desk.set_limits(requires_approval=True)
     if rule.reason is CancelRejectReason.ALREADY_PENDING:
         desk.cancel(signal_id="c1", order_id="1")
     said = {name: rule.example[name] for name in rule.example if name in SPECIAL}
@@ -269,6 +272,8 @@ def example_desk() -> OrdersDesk:
     )
     desk = OrdersDesk(config)
     desk.stage._state.holdings.account("unknown").known = False
+    desk.control("Halt", control_id="halt", account="halted")
+    desk.control("Reduce", control_id="reduce", account="winding")
     desk.quote(600_000, 600_001, symbol="BTCUSDT")
     desk.ms += 1_001
     desk.quote(18_499, 18_501)
@@ -278,8 +283,9 @@ def example_desk() -> OrdersDesk:
 def busy_desk() -> OrdersDesk:
     """Return the same once its accounts have done what the examples of rules about the past and the present need."""
     desk = example_desk()
-    for account in ("one", "slow", "twice"):
-        assert desk.new(signal_id=account, account=account, price="185.00")["type"] == "OrderReceived"
+    for account in ("one", "slow", "twice", "tripped"):
+        told = desk.fold({b"data": orjson.dumps(new_order(signal_id=account, account=account, price="185.00"))})
+        assert "OrderReceived" in {event["type"] for event in told}
     resting = desk.new(signal_id="selfish", account="selfish", side="SELL", price="185.00")
     assert resting["type"] == "OrderReceived"
     bought = desk.new(signal_id="losing", account="losing", quantity="1", price="186.00")
@@ -290,6 +296,9 @@ def busy_desk() -> OrdersDesk:
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "idle": {"max_daily_orders": 0},
+    "halted": {},
+    "winding": {},
+    "tripped": {"breaker_orders": 1},
     "restricted": {"restricted_symbols": ["AAPL"]},
     "reducing": {"reduce_only_symbols": ["AAPL"]},
     "long": {"may_short": False},

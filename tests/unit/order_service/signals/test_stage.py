@@ -29,7 +29,7 @@ from fillstream.services.order_service.signals.seen import IDEMPOTENCY_MS
 from fillstream.services.order_service.signals.snapshot import Signals, dump, load
 from fillstream.services.order_service.signals.stage import SignalsStage
 
-KINDS = "NewOrder, CancelOrder, ReplaceOrder, ClosePosition or Prediction"
+KINDS = "NewOrder, CancelOrder, ReplaceOrder, ClosePosition, CancelAll or Prediction"
 T0 = 1_700_000_000_000
 BUY = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
 CONTRACTS = {"NewOrder": NewOrder, "CancelOrder": CancelOrder, "ReplaceOrder": ReplaceOrder}

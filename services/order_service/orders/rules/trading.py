@@ -1,0 +1,54 @@
+"""Rules about whether an account and the desk trade at all for now."""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.services.order_service.orders.compiled import Limits
+from fillstream.services.order_service.orders.rules.permission import reduces
+from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+from fillstream.services.order_service.orders.standing import HALTED, REDUCING
+from fillstream.services.order_service.orders.valuation import added
+
+
+def _is_halted(limits: Limits) -> bool:
+    return limits.holding.account.standing.state == HALTED
+
+
+def _is_reducing(limits: Limits) -> bool:
+    return limits.holding.account.standing.state == REDUCING
+
+
+@rule(
+    RejectReason.TRADING_HALTED,
+    limit="fillstream halt",
+    when=_is_halted,
+    example={"account": "halted", "price": "185.00"},
+)
+def trading(draft: Draft, view: View) -> str | None:
+    """Neither the desk nor the account is HALTED; an amendment that only takes quantity away is taken."""
+    if not draft.riskier:
+        return None
+    return f"account: {draft.account} is HALTED, or the whole desk: nothing new is taken until it is resumed"
+
+
+@rule(
+    RejectReason.TRADING_REDUCING,
+    limit="fillstream reduce",
+    when=_is_reducing,
+    example={"account": "winding", "price": "185.00"},
+)
+def only_reduces(draft: Draft, view: View) -> str | None:
+    """While desk or account are REDUCING, an order with those that work on its side only reduces what is held."""
+    holding = draft.limits.holding
+    if not added(draft) or (holding.account.known and reduces(draft)):
+        return None
+    if not holding.account.known:
+        return f"account: {draft.account} is REDUCING, and what it holds is not known until it is reconciled"
+    lot, works = draft.terms.lot, holding.buys if draft.buy else holding.sells
+    return (
+        f"quantity: {draft.quantity} does not only reduce: account {draft.account} is REDUCING, it holds "
+        f"{lot.text(holding.quantity)} and {lot.text(works)} work on that side"
+    )
+
+
+NEW = AMEND = (trading, only_reduces)

@@ -1,0 +1,61 @@
+"""One circuit breaker: what it has counted, and how it stands.
+
+Flows in: nothing by itself, `breakers` counts. Flows out: its fields; a snapshot's form and back. Never decides.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from fillstream.libs.common.messages.codes import BreakerState
+from fillstream.libs.common.values.versions import Document, check_names
+
+
+@dataclass(slots=True)
+class Breaker:
+    """A breaker of an account, a strategy of an account, or a venue.
+
+    Attributes:
+        number: its timer's.
+        scope: a `BreakerScope` by its name.
+        account: whose, empty of a venue's.
+        name: the account's, the strategy's or the venue's.
+        state: a `BreakerState` by its name.
+        probe: the order that tries while it is half open, 0 while none does.
+        rejects, orders: when they were (ms), as far as the window reaches back.
+        worths: what the account had made (money), and when (ms).
+    """
+
+    number: int
+    scope: str
+    account: str
+    name: str
+    state: str = BreakerState.CLOSED.value
+    probe: int = 0
+    rejects: deque[int] = field(default_factory=deque)
+    orders: deque[int] = field(default_factory=deque)
+    worths: deque[tuple[int, int]] = field(default_factory=deque)
+
+    def dump(self) -> Document:
+        """Return it by the names of its fields; money as text, which may pass 64 bits."""
+        return {
+            "number": self.number, "scope": self.scope, "account": self.account, "name": self.name,
+            "state": self.state, "probe": self.probe, "rejects": [*self.rejects], "orders": [*self.orders],
+            "worths": [[ms, str(worth)] for ms, worth in self.worths],
+        }  # fmt: skip
+
+    @classmethod
+    def load(cls, record: Document) -> Breaker:
+        """Return what `dump` wrote.
+
+        Raises:
+            Unreadable: it has other fields.
+        """
+        names = tuple(cls.__dataclass_fields__)
+        check_names("Breaker", record, names, names)
+        values: dict[str, Any] = dict(record)
+        values["rejects"], values["orders"] = deque(record["rejects"]), deque(record["orders"])
+        values["worths"] = deque((ms, int(worth)) for ms, worth in record["worths"])
+        return cls(**values)

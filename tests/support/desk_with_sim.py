@@ -1,0 +1,69 @@
+"""An orders stage and the books of SIM, wired together in memory: what one sends, the other folds at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.services.matching_engine.stage import EngineStage
+from fillstream.services.order_service.orders.config import DeskConfig
+from tests.support.orders import CONFIG, OrdersDesk, new_order
+
+
+class DeskWithSim:
+    """Entries go to the orders stage; its commands to one book of SIM, whose reports come back.
+
+    Attributes:
+        desk: the orders stage, which has all events.
+        entries: how many entries the orders stage took, by what settled.
+        most_outputs: of one entry of the orders stage.
+    """
+
+    def __init__(self, config: DeskConfig = CONFIG, topology: Topology | None = None) -> None:
+        self.desk = OrdersDesk(config, topology)
+        self.engine = EngineStage(self.desk.topology, 0, {})
+        self._out = Outputs(self.engine.name, self.engine.inbox)
+        self.most_outputs = 0
+
+    def fold(self, fields: dict[bytes, bytes]) -> list[dict[str, Any]]:
+        """Fold an entry, and all that follows from it until nothing is due; return the events."""
+        told: list[dict[str, Any]] = []
+        waiting = [fields]
+        while waiting:
+            sent = len(self.desk.commands)
+            fresh = self.desk.fold(waiting.pop(0))
+            commands = self.desk.commands[sent:]
+            told += fresh
+            self.most_outputs = max(self.most_outputs, len(fresh) + len(commands))
+            if commands:
+                waiting += self._execute(b"".join(frames.COMMAND.pack(*each) for each in commands))
+            due = self.desk.stage.due_ms
+            if not waiting and due is not None and due <= self.desk.ms:
+                waiting.append({b"tick": b"1"})
+        return told
+
+    def _execute(self, commands: bytes) -> list[dict[bytes, bytes]]:
+        entry = Entry(f"{self.desk.ms}-0", self.desk.ms, {b"frame": commands})
+        self._out.begin(entry)
+        self.engine.fold(entry, self._out)
+        self._out.seal()
+        _, reports = self._out.by_stream.pop("orders.0", (b"", []))
+        self._out.clear()
+        return [{b"frame.SIM": each} for each in reports]
+
+    def new(self, **fields: Any) -> list[dict[str, Any]]:
+        return self.fold({b"data": orjson.dumps(new_order(**fields))})
+
+    def quote(self, bid: int, ask: int, symbol: int = 1, qty: int = 100_000) -> None:
+        reports = self._execute(frames.quote(symbol, bid, qty, ask, qty))
+        for each in reports:
+            self.fold(each)
+
+    @property
+    def resting(self) -> int:
+        """Orders in the book."""
+        return self.engine.gauges()["resting_orders"][""]
