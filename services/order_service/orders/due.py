@@ -28,7 +28,7 @@ from fillstream.services.order_service.orders.awaited import UNANSWERED
 from fillstream.services.order_service.orders.breakers import Breakers
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.desk import Desk
-from fillstream.services.order_service.orders.journal import Journal, Stamped
+from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.order import FINAL, Order
 from fillstream.services.order_service.orders.state import (
@@ -44,6 +44,7 @@ from fillstream.services.order_service.orders.state import (
     TOUCH,
     State,
 )
+from fillstream.services.order_service.orders.telling import Stamped
 
 EXPIRY_AGAIN_MS = 10_000
 """An order whose time is over and that the venue has not taken off is looked at again after so long."""

@@ -17,11 +17,12 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.venue import ExecType, VenueReport
 from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
 from fillstream.services.order_service.orders.compiled import Terms
-from fillstream.services.order_service.orders.journal import Event, Journal
+from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.order import CANCELED, FILLED, FINAL, Fill, Order, Refusal
 from fillstream.services.order_service.orders.remembered import Remembered
 from fillstream.services.order_service.orders.said import fee_of, units_of_report, words
 from fillstream.services.order_service.orders.state import EXPIRY, State
+from fillstream.services.order_service.orders.telling import Event
 
 CHANGES = frozenset((ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT))
 _WHOSE = ("account", "symbol", "side")
