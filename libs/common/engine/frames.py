@@ -344,7 +344,7 @@ def mass_cancel(
     `order_id` only marks the answer, which goes to the account partition `partition`.
     """
     flags = 0 if symbol is None else int(MassFlag.BY_SYMBOL)
-    return _pack(order_id, 0, 0, 0, 0, 0, account, symbol or 0, _MASS, side, 0, 0, flags, partition, 0)
+    return _pack(order_id, 0, 0, 0, 0, 0, account, symbol or 0, _MASS, side, 0, 0, flags, 0, partition)
 
 
 def session(symbol: int, state: int, reference: int = 0) -> bytes:

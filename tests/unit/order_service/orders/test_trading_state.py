@@ -297,17 +297,16 @@ def test_a_held_order_that_does_not_only_reduce_is_not_sent_while_reducing() -> 
 
 
 def test_several_partitions_cancel_each_their_own_accounts_orders() -> None:
-    topology = Topology(2)
-    mine = [name for name in CONFIG.accounts if topology.account_partition(name) == 0]
-    partition = 0 if mine else 1
-    [account] = mine or [name for name in CONFIG.accounts if topology.account_partition(name) == 1][:1]
+    counts = (n for n in range(2, 20) if any(Topology(n).account_partition(name) for name in CONFIG.accounts))
+    topology = Topology(next(counts))
+    account, partition = next((name, at) for name in CONFIG.accounts if (at := topology.account_partition(name)))
     desk = OrdersDesk(topology=topology, partition=partition)
     desk.instruct(new_order(price="185.00", account=account))
     told = desk.fold(said("Halt", account=None))
     assert told[2]["working_orders"] == 1
     command = desk.commands[-1]
-    assert (command.type, command.account, command.partition) == (
-        CommandType.MASS_CANCEL, CONFIG.accounts[account].id, partition,
+    assert (command.type, command.account, command.partition, command.stp) == (
+        CommandType.MASS_CANCEL, CONFIG.accounts[account].id, partition, 0,
     )  # fmt: skip
 
 
