@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from fillstream.services.order_service.orders.order import FINAL, FOR_PRICE, FOR_TIME, Order
+from fillstream.services.order_service.orders.order import FINAL, FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.orders.state import State
 from tests.support.simulated_desk import TWO_VENUES, SimulatedDesk
@@ -56,6 +56,8 @@ def check_waiting(state: State, now_ms: int, seen: Counter[str]) -> None:
         assert order.status in ("Suspended", "PendingCancel", "PendingReplace"), order
         assert not order.cum and not order.acknowledged, "no venue has it"
         assert not order.expiry_ms or order.expiry_ms > now_ms
+        if order.held == FOR_APPROVAL:
+            continue
         special = order.special
         assert special is not None
         if order.held == FOR_TIME:
