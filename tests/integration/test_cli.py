@@ -204,6 +204,7 @@ def test_every_command_has_an_example(run: Run, command: tuple[str, ...]) -> Non
 def test_a_command_line_that_cannot_be_understood_is_2(run: Run) -> None:
     run("orders", "--colour", code=Exit.USAGE)
     run("sing", code=Exit.USAGE)
+    assert "'sing' is not one of signals, orders" in run("replay", "--stage", "sing", code=Exit.USAGE).stderr
 
 
 def test_up_on_a_redis_that_does_not_answer_says_so_with_the_code_for_it(run: Run, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from fillstream.cli.commands import LOOK
@@ -22,9 +21,15 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=LOOK)(replay)
 
 
+def _stage(name: str) -> str:
+    if name not in STAGES:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(STAGES)}")
+    return name
+
+
 def replay(
     stage: Annotated[
-        str, typer.Option("--stage", "-s", click_type=click.Choice(list(STAGES)), help="Whose log.")
+        str, typer.Option("--stage", "-s", parser=_stage, metavar=f"<{'|'.join(STAGES)}>", help="Whose log.")
     ] = "orders",
     partition: Annotated[int, typer.Option("--partition", "-p", min=0, help="Which partition of it.")] = 0,
     venue: Annotated[
