@@ -39,9 +39,9 @@ def adjust(
     \b
     fillstream adjust default deposit 100000 --reason "paid in" --id deposit-17
     fillstream adjust default dividend 24.50 --symbol AAPL --reason "quarterly dividend"
-    fillstream adjust default funding -- -3.75 --reason "perpetual funding" --json
+    fillstream adjust default funding --reason "perpetual funding" --json -- -3.75
 
-    Send it again with the same --id when in doubt: it counts once.
+    Send it again with the same --id when in doubt: it counts once. An amount below 0 comes last, behind `--`.
     """
     tell(
         "AdjustAccount",
