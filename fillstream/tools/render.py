@@ -27,7 +27,7 @@ GAP = 2
 """Columns between two columns of a table."""
 PROSE = {"text": 24, "found": 24, "how": 24, "log": 24, "value": 24}
 """Columns whose values may go on in the next line, and how narrow they may become."""
-TIMES = ("time", "received", "updated", "changed")
+TIMES = ("time", "received", "updated", "changed", "since", "until")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:")
 _PIECE = re.compile(r"[^/_,;:=&?-]+[/_,;:=&?-]*|[/_,;:=&?-]+")
 """A path, a URL or a pattern may go on in the next line behind each of these."""
@@ -128,6 +128,7 @@ def print_table(
         spare: headings that can be missed most, the first of them first; --json has them all.
     """
     grid = _columns(columns, rows)
+    whole = list(grid)
     missing: list[str] = []
     if not _fits(grid, out.width):
         title = _without_date(title, grid)
@@ -145,7 +146,8 @@ def print_table(
         _wrap_prose(grid, out.width)
         out.print(_table(title, grid))
     else:
-        _print_tall(out, title, grid)
+        _print_tall(out, title, whole)  # lines have room for all
+        return
     if missing:
         out.print(f"[dim]no room for {', '.join(missing)}: a wider terminal has it, and --json[/]")
 

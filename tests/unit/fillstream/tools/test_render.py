@@ -61,6 +61,11 @@ def test_what_cannot_fit_is_printed_a_line_for_each_value() -> None:
     ]  # fmt: skip
 
 
+def test_lines_have_room_for_the_spare_ones_too() -> None:
+    lines = printed(20, ("limit", "spare", "since"), [["x" * 30, "kept", "2025-11-21T02:40:00.123Z"]], ("spare",))
+    assert lines[-3:] == ["  limit  " + "x" * 30, "  spare  kept", "  since  02:40:00.123"]
+
+
 def test_prose_goes_on_in_the_next_line_and_nothing_of_it_is_lost() -> None:
     lines = printed(50, ("id", "text"), [["1763692800000-0", "side: 'HOLD' must be BUY or SELL, " * 2]])
     assert all(len(line) <= 50 for line in lines)
