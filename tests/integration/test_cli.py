@@ -480,6 +480,16 @@ def test_an_order_s_history_and_an_order_that_is_not_there(run: Run, asked: list
     assert [path for path, _ in asked] == ["/orders/7", "/orders/99"]
 
 
+def test_an_order_s_terms_besides_its_price_are_told_those_that_it_has(
+    run: Run, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = {"stop_price": "180", "trigger_price_type": None, "expire_time": 1795889700000, "reduce_only": True}
+    answer = Analytics._answer(["order_id", *terms], [["7", *terms.values()], ["7", "181", None, None, None]])
+    monkeypatch.setattr(Analytics, "_answer", staticmethod(lambda *_, **__: answer))
+    lines = run("order", "7").stdout.splitlines()
+    assert lines[2] == "stop_price 180, expire_time 2026-11-28 18:15:00.000, reduce_only"
+
+
 def test_an_order_goes_by_its_client_order_id_too(run: Run, asked: list[Any]) -> None:
     assert "order 7: BUY 100 AAPL" in run("order", "rebalance-42", "--account", "demo").stdout
     assert "order 7: BUY 100 AAPL" in run("order", "42", "--by-client-id").stdout

@@ -22,7 +22,7 @@ from fillstream.cli.options import (
     is_order_id,
 )
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
-from fillstream.tools.render import as_json, console, print_table, printable, show
+from fillstream.tools.render import as_json, console, print_table, printable, show, time_of
 
 if TYPE_CHECKING:
     from fillstream.cli.analytics_client import AnalyticsClient, Found
@@ -47,6 +47,13 @@ FILL_SPARE = ("exec_id", "currency", "liquidity")
 POSITION_SPARE = ("currency", "cash", "mark_px")
 HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "price", "avg_px")
 """What can be missed most where there is no room; see `fillstream.tools.render.print_table`."""
+
+TERMS = (
+    "stop_price", "trigger_price_type", "trailing_offset", "trailing_offset_type", "expire_time", "effective_time",
+    "effective_after_ms", "display_quantity", "post_only", "all_or_none", "reduce_only", "self_trade_prevention",
+    "notional", "risk_amount", "equity_percent", "risk_percent", "stop_loss", "take_profit", "trailing_stop",
+)  # fmt: skip
+"""What an order may have been asked for besides side, size, price and time in force."""
 
 LINKS = ("parent_id", "group_id", "position_id")
 """Shown where an order has one."""
@@ -120,9 +127,10 @@ def order(
         out = console()
         out.print(f"order {order_id}: {text}", markup=False, style="bold")
         out.print(f"account {first.get('account')}, client_order_id {first.get('client_order_id')}", markup=False)
-        links = ", ".join(f"{name} {first[name]}" for name in LINKS if first.get(name) is not None)
-        if links:
-            out.print(links, markup=False)
+        for names in (TERMS, LINKS):
+            told = ", ".join(_told(name, first[name]) for name in names if first.get(name) is not None)
+            if told:
+                out.print(told, markup=False)
     _show("", HISTORY_COLUMNS, found, json, HISTORY_SPARE)
 
 
@@ -145,6 +153,12 @@ def _tell(found: Found) -> None:
 def _with_links(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return columns with those of `LINKS` that some row has."""
     return [*columns, *(name for name in LINKS if any(row.get(name) is not None for row in rows))]
+
+
+def _told(name: str, value: Any) -> str:
+    if value is True:
+        return name
+    return f"{name} {time_of(value) if name in ('expire_time', 'effective_time') else value}"
 
 
 def _id_of(ask: AnalyticsClient, client_order_id: str, account: str) -> str:
