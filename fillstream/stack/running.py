@@ -19,6 +19,8 @@ BASE_PORT = PROGRAMS[0].port
 REDIS_PORT = 6379
 ANALYTICS = READERS["analytics"].name
 ANALYTICS_PORT = READERS["analytics"].port
+DATA_DIR_VARIABLE = "FILLSTREAM_DATABASE__DATA_DIR"
+"""By which every process of a stack, and whoever asks it, is told where its data is."""
 
 
 def state_file(data_dir: Path) -> Path:

@@ -41,7 +41,16 @@ from fillstream.libs.common.runtime.log import connect
 from fillstream.stack.extras import has_analytics, how_to_get, server_program
 from fillstream.stack.progress import PROGRESS_S, StackProgress, is_ready
 from fillstream.stack.reaper import GRACE_S
-from fillstream.stack.running import ANALYTICS, BASE_PORT, REDIS_PORT, lock_file, running_stack, safe_url, state_file
+from fillstream.stack.running import (
+    ANALYTICS,
+    BASE_PORT,
+    DATA_DIR_VARIABLE,
+    REDIS_PORT,
+    lock_file,
+    running_stack,
+    safe_url,
+    state_file,
+)
 from fillstream.stack.supervisor import Spec, Supervised, Supervisor, bare_environment
 
 VALKEY = "valkey"
@@ -265,7 +274,7 @@ class LocalStack:
             REDIS_VARIABLE: self._users.get(name.partition("-")[0], self.redis_url),
             PARTITION_VARIABLE: str(partition),
             "FILLSTREAM_SERVICE__HOST": "127.0.0.1",
-            "FILLSTREAM_DATABASE__DATA_DIR": str(self.data_dir),
+            DATA_DIR_VARIABLE: str(self.data_dir),
             "FILLSTREAM_DATABASE__PATH": str(self.data_dir / self.settings.database.path.name),
         }
         if not self.has_analytics:

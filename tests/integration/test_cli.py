@@ -908,6 +908,7 @@ def test_up_prints_where_everything_listens_and_ctrl_c_stops_all_of_it(tmp_path:
         assert told is not None
         for name, url in told["services"].items():
             assert re.search(rf"^{name} +{re.escape(url)} ", printed, re.MULTILINE)
+        assert f"in other terminals first: export FILLSTREAM_DATABASE__DATA_DIR={place}\n" in printed
         os.kill(desk.pid, signal.SIGINT)
         assert desk.wait(timeout=30) == 0
     assert running_stack(place) is None

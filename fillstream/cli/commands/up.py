@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ import typer
 from fillstream.cli.commands import RUN
 from fillstream.cli.options import Config, ServerUrl
 from fillstream.libs.common.messages.stages import name_at
-from fillstream.stack.running import BASE_PORT, REDIS_PORT, safe_url
+from fillstream.stack.running import BASE_PORT, DATA_DIR_VARIABLE, REDIS_PORT, safe_url
 from fillstream.tools.render import console, print_table
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def up(
             stack.wait_ready(tell=shown.update if shown else partial(_say, out))
         interrupts.is_up = True
         _show(stack, out)
+        if stack.data_dir.resolve() != settings.database.data_dir.resolve():
+            # Commands look for a running desk where the settings have its data, and would find another desk or none.
+            text = f"in other terminals first: export {DATA_DIR_VARIABLE}={shlex.quote(str(stack.data_dir.resolve()))}"
+            out.print(text, markup=False, soft_wrap=True)
+        out.print("try: fillstream signal AAPL BUY 100 --wait     Ctrl-C stops everything", style="dim", markup=False)
+        sys.stdout.flush()  # a file or a pipe is told at once, too
         _watch(stack, interrupts.stop, out)
         out.print("stopping: services first, Valkey last")
     for name, each in stack.processes.items():
@@ -132,8 +139,6 @@ def _show(stack: LocalStack, out: Any) -> None:
     if not stack.has_analytics and stack.settings.database.type != "none":
         text = f"analytics is not installed: no orders, fills, positions and SQL to read; {how_to_get('analytics')}"
         out.print(text, style="yellow", markup=False)
-    out.print("try: fillstream signal AAPL BUY 100 --wait     Ctrl-C stops everything", style="dim", markup=False)
-    sys.stdout.flush()  # a file or a pipe is told at once, too
 
 
 def _watch(stack: LocalStack, stop: threading.Event, out: Any) -> None:
