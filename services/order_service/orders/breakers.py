@@ -214,7 +214,8 @@ class Breakers:
         if breaker is None:
             if len(breakers) >= MOST_BREAKERS:
                 closed = (key for key, each in breakers.items() if each.state == BreakerState.CLOSED)
-                breakers.pop(next(closed, next(iter(breakers))))
+                gone = breakers.pop(next(closed, next(iter(breakers))))
+                self._state.timers.cancel(gone.number, BREAKER)  # where all are open, one goes whose time is to come
             self._state.breaker_count += 1
             breaker = breakers[key] = Breaker(self._state.breaker_count, scope, account, name)
         return breaker

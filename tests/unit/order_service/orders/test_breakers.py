@@ -185,6 +185,16 @@ def test_breakers_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["name"] for row in rows] == ["run3", "run4", "run5"]
 
 
+def test_one_that_makes_room_for_another_leaves_no_time_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breakers, "MOST_BREAKERS", 2)
+    desk = desk_of(strategy_breaker_orders=1)
+    for number in range(3):
+        assert changes(order(desk, f"s{number}", strategy=f"run{number}"))[0][2] == "OPEN"
+    desk.ms += COOLDOWN_MS
+    told = changes(desk.fold({b"tick": b"1"}))
+    assert told == [("STRATEGY", name, "HALF_OPEN", "COOLED_DOWN") for name in ("run1", "run2")]
+
+
 def test_a_snapshot_has_them_and_a_desk_without_has_no_byte_of_it() -> None:
     desk = desk_of(breaker_orders=3, breaker_loss=D(100), breaker_rejects=3)
     desk.fold({b"tick": b"1"})
