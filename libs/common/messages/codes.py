@@ -194,6 +194,7 @@ class BreakerCause(StrEnum):
     COOLED_DOWN = "COOLED_DOWN"
     PROBE_REJECTED = "PROBE_REJECTED"
     PROBE_PASSED = "PROBE_PASSED"
+    LIFTED = "LIFTED"
 
 
 class Reason(StrEnum):

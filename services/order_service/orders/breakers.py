@@ -42,6 +42,15 @@ def open_breakers(breakers: Iterable[Breaker]) -> dict[str, int]:
     return found
 
 
+def _has_any(terms: AccountTerms | VenueTerms, scope: str) -> bool:
+    """Whether terms have a limit that a breaker of this scope counts for."""
+    if isinstance(terms, VenueTerms):
+        return terms.breaker_rejects is not None
+    if scope == _STRATEGY:
+        return terms.strategy_breaker_rejects is not None or terms.strategy_breaker_orders is not None
+    return terms.breaker_rejects is not None or terms.breaker_orders is not None or terms.breaker_loss is not None
+
+
 class Breakers:
     """The part of the fold that opens and closes breakers.
 
@@ -62,11 +71,9 @@ class Breakers:
         """Put the breakers that concern a new order into its draft, as they stand now."""
         terms, venue = draft.limits.account, draft.terms.venue
         found = []
-        if terms.breaker_rejects is not None or terms.breaker_orders is not None or terms.breaker_loss is not None:
+        if _has_any(terms, _ACCOUNT):
             found.append(self._of(_ACCOUNT, draft.account, draft.account))
-        if strategy is not None and not (
-            terms.strategy_breaker_rejects is None and terms.strategy_breaker_orders is None
-        ):
+        if strategy is not None and _has_any(terms, _STRATEGY):
             found.append(self._of(_STRATEGY, draft.account, strategy))
         if draft.terms.breaks:
             found.append(self._of(_VENUE, "", venue))
@@ -173,6 +180,13 @@ class Breakers:
         self._settle(breaker)
         if breaker.probe:
             self._state.timers.add(self._journal.ms + self._cooldown(breaker), number, BREAKER)
+
+    def lift(self) -> None:
+        """Close the breakers that nothing counts for any more: no order would look at them, nor ever close them."""
+        for breaker in self._state.breakers.values():
+            if breaker.state != BreakerState.CLOSED and not _has_any(self._terms(breaker), breaker.scope):
+                text = "the limits that it counted for are off"
+                self._change(breaker, BreakerState.CLOSED, BreakerCause.LIFTED, text)
 
     def _settle(self, breaker: Breaker) -> None:
         """Close a breaker whose order that tries was acknowledged, or filled, or is done without a refusal."""

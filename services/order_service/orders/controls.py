@@ -38,6 +38,7 @@ from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.approvals import Refused, let_go, smaller, take_off, waiting
+from fillstream.services.order_service.orders.breakers import Breakers
 from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.journal import Journal
 from fillstream.services.order_service.orders.mass_cancels import MassCancels
@@ -85,11 +86,12 @@ class Controls:
         journal: where the answer goes.
         mass_cancels: takes off what works.
         desk: has the orders that wait for an approval.
+        breakers: are closed where a control takes their limits off.
         topology: says whose partition an account is.
         partition: of the accounts.
     """
 
-    __slots__ = ("_journal", "_partition", "_room", "_state", "_topology")
+    __slots__ = ("_breakers", "_journal", "_partition", "_room", "_state", "_topology")
 
     def __init__(
         self,
@@ -99,7 +101,9 @@ class Controls:
         desk: Desk,
         topology: Topology,
         partition: int,
+        breakers: Breakers,
     ) -> None:
+        self._breakers = breakers
         self._room = Room(state, journal, mass_cancels, desk)
         self._state = state
         self._journal = journal
@@ -128,6 +132,8 @@ class Controls:
         journal.control_applied(control, effect.text)
         for account in effect.accounts:
             journal.account_defined(account, state.effective(account), state.overrides.get(account, ()))
+        if effect.accounts:
+            self._breakers.lift()
         if effect.then is not None:
             effect.then()
         return None

@@ -108,7 +108,10 @@ class OrdersStage:
         )
         mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
         self._due = Due(state, self._journal, self._commands, self._desk, mass_cancels, breakers)
-        self._controls = Controls(state, self._journal, mass_cancels, self._desk, self._topology, self.partition)
+        self._breakers = breakers
+        self._controls = Controls(
+            state, self._journal, mass_cancels, self._desk, self._topology, self.partition, breakers
+        )
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
             All: mass_cancels.take,
@@ -180,6 +183,8 @@ class OrdersStage:
             self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
         for name in accounts:
             self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
+        if venues or accounts:
+            self._breakers.lift()
 
     def _catch_up(self, configured: Entry, out: Outputs) -> None:
         """Decide on what came before the desk's first configuration, as if it had come with it, in its order."""

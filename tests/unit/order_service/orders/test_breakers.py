@@ -176,6 +176,30 @@ def test_reduce_only_orders_pass_an_open_breaker() -> None:
     assert told[0]["type"] == "OrderReceived"
 
 
+LIFTED = [("ACCOUNT", "default", "CLOSED", "LIFTED")]
+
+
+def test_one_whose_limits_an_operator_takes_off_is_closed_and_leaves_no_time_behind() -> None:
+    desk = desk_of()
+    desk.set_limits("on", breaker_orders=1, breaker_rejects=5)
+    order(desk, "a")
+    assert changes(desk.reset_limits("one", "breaker_orders")) == [], "it counts what is refused still"
+    assert changes(desk.reset_limits("off")) == LIFTED
+    desk.ms += 2 * COOLDOWN_MS
+    assert changes(desk.fold({b"tick": b"1"})) == []
+    assert changes(desk.set_limits("again", breaker_orders=2)) == []
+    assert order(desk, "b")[0]["type"] == "OrderReceived"
+
+
+def test_one_whose_limits_a_new_file_leaves_out_is_closed_half_open_as_it_may_be() -> None:
+    desk = desk_of(breaker_orders=1)
+    order(desk, "a")
+    half_open(desk)
+    default = but(desk.config.accounts["default"], breaker_orders=None)
+    new = but(desk.config, accounts={**desk.config.accounts, "default": default})
+    assert changes(desk.fold({b"config": new.to_json()})) == LIFTED
+
+
 def test_breakers_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breakers, "MOST_BREAKERS", 3)
     desk = desk_of(strategy_breaker_orders=5)
