@@ -152,7 +152,7 @@ def predict(
     symbol: Annotated[str, typer.Argument(help="Of what: a symbol of instruments.yaml.")],
     move: Annotated[str, typer.Argument(help=f"{', '.join(PredictedMove)}.")],
     confidence: Annotated[str | None, typer.Option("--confidence", help="0 to 1.")] = None,
-    price: Annotated[str | None, typer.Option("--price", help="When it was made.")] = None,
+    price: Annotated[str | None, typer.Option("--price", help="The market's when it was made.")] = None,
     predictor: Annotated[str | None, typer.Option("--predictor", help="Which model made it.")] = None,
     account: Account = DEFAULT_ACCOUNT,
     signal_id: SignalId = None,

@@ -181,7 +181,7 @@ def check_special(kind: OrderType, tif: TimeInForce | None, order: Any) -> None:
     if of("trailing_offset_type", None) and not trails:
         raise ValueError(f"trailing_offset_type: a {kind} order has no offset")
     if of("trigger_price_type", None) and not kind.stopped:
-        raise ValueError(f"trigger_price_type: a {kind} order waits for no price")
+        raise ValueError(f"trigger_price_type: a {kind} order has no stop_price that it is for")
     for name in ("post_only", "all_or_none", "display_quantity"):
         kinds = [each for each in RESTING_TYPES if name == "display_quantity" or each != OrderType.STOP_LIMIT]
         if of(name, None) and (kind.value not in kinds or not rests):
