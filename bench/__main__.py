@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, end_to_end, engine, memory, snapshots, stages
+from bench import book, end_to_end, engine, memory, orders, snapshots, stages
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -93,9 +93,9 @@ def show_snapshots(result: dict[str, Any]) -> None:
     for heading in ("state", *measured, "MB", "copy MB"):
         table.add_column(heading, justify="left" if heading == "state" else "right")
     for name, sizes in result["stages"].items():
-        for orders, row in sizes.items():
+        for held, row in sizes.items():
             table.add_row(
-                f"{name}, {int(orders):,}", *(str(row[key]) for key in (
+                f"{name}, {int(held):,}", *(str(row[key]) for key in (
                     "pause_ms", "in_thread_ms", "written_s", "read_s", "restored_s", "parent_mb", "child_own_mb",
                 )), f"{row['bytes'] / 1e6:.1f}", f"{row['copy_bytes'] / 1e6:.1f}",
             )  # fmt: skip
@@ -105,8 +105,19 @@ def show_snapshots(result: dict[str, Any]) -> None:
         console.print(f"{recovery['orders']:,} orders held, {killed} killed: live again after {row['live_after_s']} s")
 
 
+def show_orders(result: dict[str, Any]) -> None:
+    table = Table(title="a plain order, acknowledged and filled, in the orders stage (medians)", title_justify="left")
+    for heading in ("desk", "CPU µs an order", "beside no limits", "CPU µs a quote", "likewise"):
+        table.add_column(heading, justify="left" if heading == "desk" else "right")
+    for name, row in result["variants"].items():
+        numbers = (f"{row[each]:.2f}" for each in ("cpu_us_per_order", "ratio", "cpu_us_per_quote", "quote_ratio"))
+        table.add_row(name, *numbers)
+    console.print(table)
+
+
 BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
     "stages": (stages.run, show_stages),
+    "orders": (orders.run, show_orders),
     "end_to_end": (end_to_end.run, show_end_to_end),
     "engine": (engine.run, show_engine),
     "memory": (memory.run, show_memory),

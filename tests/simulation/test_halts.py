@@ -11,9 +11,8 @@ import orjson
 import pytest
 
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.simulation.test_slow_venue import SLOW
-from tests.simulation.test_special import check_waiting
-from tests.support.simulated_desk import ACCOUNTS, TWO_VENUES, SimulatedDesk
+from tests.support.simulated_desk import ACCOUNTS, SLOW, TWO_VENUES, SimulatedDesk
+from tests.support.waiting import check_waiting
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000")) // 20 or 1
 CHUNK = 10

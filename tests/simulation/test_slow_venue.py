@@ -11,24 +11,14 @@ import orjson
 import pytest
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.messages.simulation import AccountSimulation, SimulationConfig
+from fillstream.libs.common.messages.simulation import SimulationConfig
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.matching_engine.stage import EngineStage
-from tests.support.simulated_desk import ACCOUNTS, SYMBOLS, TWO_VENUES, SimulatedDesk, Slot
+from tests.support.simulated_desk import ACCOUNTS, SLOW, SYMBOLS, TWO_VENUES, SimulatedDesk, Slot
 
 ONE = os.environ.get("SIMULATION_SEED")
 SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000")) // 5))
 CHUNK = 50
-SLOW = SimulationConfig(
-    delay_ms=100,
-    delay_spread_ms=80,
-    reject_rate=Decimal("0.1"),
-    slippage=Decimal("0.0005"),
-    fill_share=Decimal("0.6"),
-    fill_share_spread=Decimal("0.4"),
-    seed=1,
-    accounts={"2": AccountSimulation(delay_ms=3), "3": AccountSimulation(delay_ms=900, delay_spread_ms=900)},
-)
 
 
 def slow_desk(seed: int, **more: object) -> SimulatedDesk:

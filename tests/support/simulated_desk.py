@@ -20,7 +20,7 @@ from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.market import market_message
 from fillstream.libs.common.messages.positions import position_message
 from fillstream.libs.common.messages.reference import VenueTerms
-from fillstream.libs.common.messages.simulation import IDEAL, SimulationConfig
+from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import Fenced
 from fillstream.libs.common.runtime.runner import Runner
@@ -66,6 +66,17 @@ OUTSIDE = but(
     venues={SIM: VenueTerms(), "OUT": VenueTerms(simulated=False, expires=False)},
 )
 """AAPL is traded at a venue that no engine of the desk is."""
+SLOW = SimulationConfig(
+    delay_ms=100,
+    delay_spread_ms=80,
+    reject_rate=Decimal("0.1"),
+    slippage=Decimal("0.0005"),
+    fill_share=Decimal("0.6"),
+    fill_share_spread=Decimal("0.4"),
+    seed=1,
+    accounts={"2": AccountSimulation(delay_ms=3), "3": AccountSimulation(delay_ms=900, delay_spread_ms=900)},
+)
+"""A venue that is slow, refuses by lot and quotes worse than the market."""
 GARBAGE = (
     {b"data": b"{not json"},
     {b"\xff": b"\xfe"},

@@ -252,6 +252,7 @@ class RejectReason(Reason):
     INSTRUMENT_HALTED = "instrument_halted", 2, "the desk takes no orders in the instrument for now"
     RESTRICTED_SYMBOL = "restricted_symbol", 0, "the account may not trade the instrument"
     REDUCE_ONLY_SYMBOL = "reduce_only_symbol", 0, "the account may only reduce what it holds of the instrument"
+    STOP_REQUIRED = "stop_required", 99, "the account's entries need a stop_loss or a trailing_stop, and this has none"
     SHORT_NOT_ALLOWED = "short_not_allowed", 0, "the account would sell more than it holds, and may not"
     SELF_CROSS = "self_cross", 99, "the order would trade with a resting one of its own account"
     POSITION_UNKNOWN = (

@@ -328,6 +328,9 @@ class AccountFields(ReferenceData):
     may_short: Annotated[
         bool, about("whether it may sell more than it holds, with all its working sales", rare=True)
     ] = True
+    requires_stop: Annotated[
+        bool, about("whether an order that does not only reduce needs a stop_loss or a trailing_stop", rare=True)
+    ] = False
     restricted_symbols: Annotated[Symbols, about("instruments that it may not trade", rare=True)] = ()
     reduce_only_symbols: Annotated[
         Symbols, about("instruments in which it may do no more than reduce what it holds", rare=True)

@@ -418,7 +418,13 @@ def needs_sums(terms: AccountTerms) -> bool:
 
 def needs_positions(terms: AccountTerms) -> bool:
     """Say whether a limit of these terms counts what is held."""
-    return terms.max_position is not None or not terms.may_short or bool(terms.reduce_only_symbols) or needs_sums(terms)
+    return (
+        terms.max_position is not None
+        or not terms.may_short
+        or terms.requires_stop
+        or bool(terms.reduce_only_symbols)
+        or needs_sums(terms)
+    )
 
 
 class Holdings:

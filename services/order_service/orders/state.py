@@ -131,6 +131,7 @@ class State:
         self.breaker_count = 0
         self.holdings = Holdings()
         self._limits: dict[str, dict[str, Limits]] = {}
+        self._effective: dict[str, AccountTerms] = {}
         self._shared: dict[str, str] = {}
 
     # ---------------------------------------------------------- configuration
@@ -171,6 +172,7 @@ class State:
         for name in accounts:
             self.accounts[name] = config.accounts[name]
         self._limits.clear()
+        self._effective.clear()
         self.watch_all()
         return venues, symbols, accounts
 
@@ -270,13 +272,18 @@ class State:
 
     def effective(self, account: str) -> AccountTerms:
         """Return the terms that decisions use of an account that is known: the file's, overrides before them."""
-        return with_overrides(self.config.accounts[account], self.overrides.get(account, {}))
+        found = self._effective.get(account)
+        if found is None:
+            terms = with_overrides(self.config.accounts[account], self.overrides.get(account, {}))
+            found = self._effective[account] = terms
+        return found
 
     def override(self, account: str, overrides: Overrides) -> None:
         """Let these overrides of an account, and no others, count from now on."""
         self.overrides.pop(account, None)
         if overrides:
             self.overrides[account] = overrides
+        self._effective.pop(account, None)
         self._limits.pop(account, None)
         self.watch(account)
 

@@ -71,6 +71,11 @@ class Ladder:
             heap[:] = [(key, each) for each, key in waiting.items()]
             heapify(heap)
 
+    def is_reached(self, half: int) -> bool:
+        """Whether a price (half ticks) may reach an order: False is certain, as what is first may be disarmed."""
+        heap = self._heap
+        return bool(heap) and 2 * heap[0][0] <= (half if self.rising else -half)
+
     def reached(self, half: int) -> Iterator[int]:
         """Disarm and yield the orders that a price (half ticks) reaches."""
         heap, waiting = self._heap, self._waiting
@@ -85,10 +90,11 @@ class Ladder:
 class Armed:
     """The orders that wait for the market of one instrument at one venue."""
 
-    __slots__ = ("_ladders",)
+    __slots__ = ("_in_order", "_ladders")
 
     def __init__(self) -> None:
         self._ladders: dict[Key, Ladder] = {}
+        self._in_order: list[tuple[str, bool, Ladder]] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._ladders.values()))
@@ -99,6 +105,7 @@ class Armed:
         ladder = self._ladders.get(key)
         if ladder is None:
             ladder = self._ladders[key] = Ladder(rising=key[2])
+            self._sort()
         assert order.special is not None and order.special.stop is not None, "it waits for a price"
         ladder.add(order.order_id, order.special.stop)
 
@@ -109,10 +116,22 @@ class Armed:
         ladder.drop(order.order_id)
         if not ladder:
             del self._ladders[key]
+            self._sort()
+
+    def _sort(self) -> None:
+        self._in_order = [(key[0], key[1], ladder) for key, ladder in sorted(self._ladders.items())]
+
+    def are_reached(self, quote: Quote) -> bool:
+        """Whether a market may reach any: False is certain."""
+        for trigger, buy, ladder in self._in_order:
+            price = half_ticks(quote, trigger, buy)
+            if price is not None and ladder.is_reached(price):
+                return True
+        return False
 
     def reached(self, quote: Quote) -> Iterator[int]:
         """Disarm and yield the orders that a market reaches; whoever stops early leaves the others armed."""
-        for (trigger, buy, _), ladder in sorted(self._ladders.items()):
+        for trigger, buy, ladder in self._in_order:
             price = half_ticks(quote, trigger, buy)
             if price is not None:
                 yield from ladder.reached(price)
@@ -158,7 +177,7 @@ class Triggers:
     def reached(self, venue: str, instrument: int, quote: Quote, most: int) -> list[int]:
         """Disarm and return the orders that a market reaches, `most` of them at most."""
         armed = self._markets.get((venue, instrument))
-        if armed is None:
+        if armed is None or not armed.are_reached(quote):
             return []
         found = []
         for order_id in armed.reached(quote):

@@ -66,6 +66,22 @@ def short_if_it_may(draft: Draft, view: View) -> str | None:
     )
 
 
+@rule(
+    RejectReason.STOP_REQUIRED,
+    limit="accounts.NAME.requires_stop",
+    when=lambda limits: limits.account.requires_stop,
+    example={"account": "careful", "price": "185.00"},
+)
+def stop_given(draft: Draft, view: View) -> str | None:
+    """Risk first: where the account requires_stop, what opens a position says where it is to be closed at a loss."""
+    said = draft.said
+    if said is not None and (said.stop_loss is not None or said.trailing_stop is not None):
+        return None
+    if reduces(draft):
+        return None
+    return f"account: {draft.account} requires_stop, and this order has neither stop_loss nor trailing_stop"
+
+
 def reduces(draft: Draft) -> bool:
     """Say whether an order and all that work on its side can do no more than reduce what is held."""
     more, holding = added(draft), draft.limits.holding
@@ -74,4 +90,5 @@ def reduces(draft: Draft) -> bool:
     return holding.longest + more <= 0 if draft.buy else covered(holding, more)
 
 
-NEW = AMEND = (not_halted, not_restricted, reduces_if_it_must, short_if_it_may)
+AMEND = (not_halted, not_restricted, reduces_if_it_must, short_if_it_may)
+NEW = (*AMEND, stop_given)

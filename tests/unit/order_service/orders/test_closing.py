@@ -10,7 +10,8 @@ import pytest
 from fillstream.libs.common.engine.frames import Tif
 from fillstream.libs.common.messages.codes import CancelRejectReason, RejectReason
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.support.orders import NOON_MS, OrdersDesk, new_order, request
+from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order, request
+from tests.support.terms import but
 
 
 @pytest.fixture
@@ -167,3 +168,15 @@ def test_a_plain_order_pays_for_none_of_this() -> None:
         "type", "v", "signal_id", "client_order_id", "account", "symbol", "side", "quantity", "order_type", "price",
         "time_in_force", "strategy", "confidence", "signal_time",
     }  # fmt: skip
+
+
+def test_an_account_may_require_a_stop_of_what_opens_a_position_and_not_of_what_closes_it() -> None:
+    careful = but(CONFIG.accounts["default"], requires_stop=True)
+    desk = OrdersDesk(but(CONFIG, accounts={**CONFIG.accounts, "default": careful}))
+    desk.quote(18_499, 18_501)
+    assert desk.new(price="185.01")["reason"] == RejectReason.STOP_REQUIRED.value
+    desk.new(signal_id="s2", price="185.01", special={"stop_loss": "180"})
+    desk.fill(100, price=18_501, order_id=2)
+    assert desk.new(signal_id="s3", side="SELL", quantity="100", price="186")["type"] == "OrderReceived"
+    refused = desk.new(signal_id="s4", side="SELL", quantity="1", price="186")
+    assert refused["reason"] == RejectReason.STOP_REQUIRED.value

@@ -1,0 +1,43 @@
+"""What the desk holds for a time or a price, looked at order by order: who waits in vain, and whom nobody remembers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from fillstream.services.order_service.orders.order import FINAL, FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
+from fillstream.services.order_service.orders.state import State
+
+
+def check_waiting(state: State, now_ms: int, seen: Counter[str]) -> None:
+    """Compare what waits with what a look at every order finds, one by one."""
+    waiting = 0
+    for order in state.orders.values():
+        if not isinstance(order, Order) or not order.is_held or order.status in FINAL:
+            continue
+        assert order.status in ("Suspended", "PendingCancel", "PendingReplace"), order
+        assert not order.cum and not order.acknowledged, "no venue has it"
+        assert not order.expiry_ms or order.expiry_ms > now_ms
+        if order.held == FOR_APPROVAL:
+            continue
+        special = order.special
+        assert special is not None
+        if order.held == FOR_TIME:
+            assert special.effective_ms > now_ms
+            continue
+        assert order.held == FOR_PRICE and special.stop is not None
+        waiting += 1
+        quote = state.quotes[order.venue][order.terms.id]
+        bid, ask = (quote.bid if quote.bid_qty else None), (quote.ask if quote.ask_qty else None)
+        prices = {
+            "LAST": quote.last,
+            "BID_ASK": ask if order.side == "BUY" else bid,
+            "MID": None if bid is None or ask is None else (bid + ask) / 2,
+        }
+        price = prices[special.trigger]
+        if price is None:
+            continue
+        buys_low = order.order_type.endswith("IF_TOUCHED")
+        falls = (order.side == "BUY") == buys_low
+        assert price > special.stop if falls else price < special.stop, (order, prices)
+    assert len(state.triggers) == waiting
+    seen["waits for a price"] += waiting
