@@ -114,17 +114,19 @@ def command(what: str, frame: bytes, reason: str, sentence: str, by: str = "") -
 
 
 REJECTED = "OrderRejected"
+REFUSED = "SignalRefused"
+"""What a signal that says whose it is, and is none, is answered with."""
 CASES = [
     # What the issue names.
     signal("unknown symbol", REJECTED, "unknown_symbol", r"symbol: NOPE is not an instrument", symbol="NOPE"),
     signal("unknown account", REJECTED, "unknown_account", r"account: nobody is not an account", account="nobody"),
-    signal("wrong side", "dead", "bad_value", r"side: 'HOLD' must be BUY or SELL", side="HOLD"),
-    signal("negative quantity", "dead", "bad_value", r"quantity: '-5' must be above 0", quantity="-5"),
+    signal("wrong side", REFUSED, "bad_value", r"side: 'HOLD' must be BUY or SELL", side="HOLD"),
+    signal("negative quantity", REFUSED, "bad_value", r"quantity: '-5' must be above 0", quantity="-5"),
     signal("negative price", REJECTED, "price_not_positive", r"price: -1 must be above 0", price="-1"),
-    signal("zero quantity", "dead", "bad_value", r"quantity: '0' must be above 0", quantity="0"),
+    signal("zero quantity", REFUSED, "bad_value", r"quantity: '0' must be above 0", quantity="0"),
     signal("zero price", REJECTED, "price_not_positive", r"price: 0 must be above 0", price="0"),
-    signal("NaN", "dead", "bad_value", r"quantity: 'NaN' must be a finite number", quantity="NaN"),
-    signal("1e400", "dead", "bad_value", r"price: '1e400' has too many digits, at most 24", price="1e400"),
+    signal("NaN", REFUSED, "bad_value", r"quantity: 'NaN' must be a finite number", quantity="NaN"),
+    signal("1e400", REFUSED, "bad_value", r"price: '1e400' has too many digits, at most 24", price="1e400"),
     document(
         "1e400 in JSON", b'{"symbol":"AAPL","side":"BUY","quantity":1e400}', "bad_value", r"quantity: 1E\+400 has"
     ),
@@ -133,7 +135,7 @@ CASES = [
     document("binary noise", NOISE(500), "bad_utf8", r"data: byte 0x\w\w at offset \d+ is not UTF-8"),
     signal("off the tick", REJECTED, "off_tick", r"price: 100\.005 is not a multiple of AAPL's tick", price="100.005"),
     signal("off the lot", REJECTED, "off_lot", r"quantity: 1\.5 is not a multiple of AAPL's lot", quantity="1.5"),
-    signal("another content", "dead", "duplicate_signal_id", r"'done' came before with another", signal_id="done"),
+    signal("another content", REFUSED, "duplicate_signal_id", r"'done' came before with another", signal_id="done"),
     signal(
         "another order", "OrderStatusReported", "", r"client_order_id: done was used before", client_order_id="done"
     ),
@@ -161,17 +163,17 @@ CASES = [
     signal("too large a value", REJECTED, "max_order_value", r"value of 1000100 USD is above max", quantity="10001"),
     signal("nothing to bound it", REJECTED, "no_quote", r"MSFT has no ask now", symbol="MSFT", price=None),
     signal(
-        "digits of elsewhere", "dead", "bad_value", r"quantity: '\\u0665' must be .* digits 0 to 9", quantity="\u0665"
+        "digits of elsewhere", REFUSED, "bad_value", r"quantity: '\\u0665' must be .* digits 0 to 9", quantity="\u0665"
     ),
-    signal("separators", "dead", "bad_value", r"quantity: '1_000' must be .* without separators", quantity="1_000"),
-    signal("a long s", "dead", "bad_value", r"side: '\\u017fell' must be BUY or SELL", side="\u017fell"),
-    signal("a name that turns", "dead", "bad_value", r"symbol: '\\u202eLPAA' must match", symbol="\u202eLPAA"),
+    signal("separators", REFUSED, "bad_value", r"quantity: '1_000' must be .* without separators", quantity="1_000"),
+    signal("a long s", REFUSED, "bad_value", r"side: '\\u017fell' must be BUY or SELL", side="\u017fell"),
+    signal("a name that turns", REFUSED, "bad_value", r"symbol: '\\u202eLPAA' must match", symbol="\u202eLPAA"),
     Case("20000 fields", "signals", {f"f{n}": n for n in range(20_000)}, "dead", "too_large", r"signal: 197780 bytes"),
     Case(
         "9000 fields",
         "signals",
         {**BUY, **dict.fromkeys(range(9_000), 1)},
-        "dead",
+        REFUSED,
         "unknown_field",
         r"'0': a NewOrder has no such field; it has .*; '9': no such field; and 8990 more",
     ),
@@ -380,7 +382,10 @@ def test_bad_input_is_answered_with_a_sentence(desk: Outcome, case: Case) -> Non
         assert all(case.by in ("", each["stage"]) for each in letters)
         assert all(len(each["text"]) < 500 for each in letters)
         return
-    answers = [each for each in desk.events if each.get("signal_id") == case.fields["signal_id"]]
+    if case.where == REFUSED:
+        answers = [each for each in desk.events if each.get("entry_id") == desk.ids[case.what]]
+    else:
+        answers = [each for each in desk.events if each.get("signal_id") == case.fields["signal_id"]]
     assert [each["type"] for each in answers] == [case.where]
     assert answers[0].get("reason", "") == case.reason
     assert re.search(case.sentence, answers[0]["text"]), answers[0]["text"]

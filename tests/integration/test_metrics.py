@@ -37,6 +37,12 @@ QUIET = {
     "fillstream_replayed_entries": "a first start has nothing to fold again",
     "fillstream_snapshot_behind_entries": "0 right after a snapshot",
     "fillstream_fills_refused_total": "no fill is forged here",
+    "fillstream_overfills_total": "a simulated venue overfills nothing",
+    "fillstream_trade_changes_total": "a simulated venue takes no trade back",
+    "fillstream_unanswered_requests": "the venue answers",
+    "fillstream_trading_state": "0 is ACTIVE",
+    "fillstream_open_breakers": "no breaker has a limit here",
+    "fillstream_bare_positions": "nothing is halted",
     "fillstream_delayed_commands": "an ideal venue delays nothing",
     "fillstream_dead_letters_total": "only the signals stage gets a bad entry here",
 }

@@ -15,7 +15,7 @@ import redis
 
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.continuity import RecoveryError
-from fillstream.libs.common.runtime.log import Fenced, Gap, RedisLog, connect
+from fillstream.libs.common.runtime.log import Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.stage import Outputs
 from tests.conftest import free_port, until
 from tests.support.adder import INBOX
@@ -111,7 +111,7 @@ def test_a_server_that_lost_what_it_had_acknowledged_is_not_gone_on_with(server:
     with connect(server.url) as client:
         client.hset("checkpoint.adder", "id", "0-1")
         client.hset("checkpoint.adder", "entries", 0)
-    with pytest.raises(Gap, match="was committed, and the checkpoint is 0-1"):
+    with pytest.raises(RecoveryError, match=r"checkpoint.adder stands at 0-1, and the consumer group"):
         log.reconnect()
     with connect(server.url) as client:
         client.flushall()

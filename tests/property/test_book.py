@@ -37,6 +37,7 @@ from fillstream.libs.common.engine.frames import (
     MassFlag,
     OrderFlag,
     OrdType,
+    Reason,
     ReplaceFlag,
     ReportType,
     Session,
@@ -397,7 +398,7 @@ WORTH_SEEING = {
     "uncross traded",
     *(f"self-trade prevented: {stp.name}" for stp in Stp if stp),
     *REPORTS.values(),
-    *REASONS.values(),
+    *(name for reason, name in REASONS.items() if reason != Reason.REJECT_RATE),  # a venue gives it before the book
 }
 
 

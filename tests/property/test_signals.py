@@ -30,7 +30,7 @@ CONTRACTS = {
     "ReportStatus": ReportStatus,
 }
 TOPOLOGY = Topology(account_partitions=3)
-MAX_SENTENCE = 1_500
+MAX_SENTENCE = 1_000
 
 SPECIMENS = [
     *("BUY", "SELL", "buy", "LIMIT", "MARKET", "GTC", "IOC", "AAPL", "NewOrder", "CancelOrder", "ReplaceOrder"),

@@ -190,6 +190,8 @@ def _sentence(kind: str, model: type[Message], error: dict[str, Any]) -> tuple[s
         return "unknown_field", f"{_CONTROL}: {_NO_SIGNAL}"
     if field not in model.model_fields:
         known = ", ".join(model.model_fields)
+        if model is NewOrder:  # all of them are more than a sentence holds
+            known = f"{', '.join(PlainOrder.model_fields)} and what docs/orders.md adds"
         return "unknown_field", f"{shorten(field)}: a {kind} has no such field; it has {known}"
     if error["type"] == "missing":
         return "missing_field", f"{field}: is missing, a {kind} needs it"

@@ -431,7 +431,7 @@ def test_a_bad_value_gets_a_sentence_with_field_value_and_limit(
             "unknown_field",
             "'qty': a NewOrder has no such field; it has v, type, signal_id, client_order_id, account, symbol, side, "
             "quantity, order_type, price, time_in_force, strategy, confidence, "
-            "group_id, position_id, " + ", ".join(SPECIAL),
+            "group_id, position_id and what docs/orders.md adds",
         ),
     ],
     ids=askable,
