@@ -148,6 +148,14 @@ class RebuiltBook:
         order = self._order(r)
         order.filled += r.qty
         self._lose(order, r, resting=not takes)
+        if takes and r.flags & ReportFlag.HOUSE and r.side == Side.BUY:
+            self._ask_comes_after(r.symbol)
+
+    def _ask_comes_after(self, symbol: int) -> None:
+        """A quote's ask comes in once its bid has traded: behind an iceberg at its price that showed anew meanwhile."""
+        for ask in [o for o in self.resting if (o.id, o.symbol, o.side) == (0, symbol, Side.SELL)]:
+            self.resting.remove(ask)
+            self.resting.append(ask)
 
     def _lose(self, order: Heard, r: Report, *, resting: bool) -> None:
         """Lots leave an order, traded or taken off; `resting`: out of its tip, behind which the next may show."""
