@@ -44,6 +44,8 @@ from fillstream.libs.common.messages.reference import MAX_MS, VenueName
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.versions import Document, Upcasts
 
+_GTD = TimeInForce.GTD
+
 
 class PlainOrder(Message):
     """What most signals to trade say. `NewOrder` has all that one may say; this has the part that costs little."""
@@ -79,8 +81,9 @@ class PlainOrder(Message):
             raise ValueError(f"price: a {kind} order needs one")
         if kind is not None and not kind.priced and self.price is not None:
             raise ValueError(f"price: a {kind} order has none, got {self.price}")
-        if self.time_in_force is TimeInForce.GTD or (kind is not None and kind.value not in PLAIN_TYPES):
-            check_special(kind or OrderType.MARKET, self.time_in_force, self)  # it has none of what it needs
+        tif = self.time_in_force
+        if tif is _GTD or (kind is not None and kind not in PLAIN_TYPES):  # as texts: `value` takes longer than both
+            check_special(kind or OrderType.MARKET, tif, self)  # it has none of what it needs
         return self
 
 
