@@ -538,3 +538,41 @@ def test_what_is_not_a_clients_to_say_is_refused_in_a_sentence(
     said = desk.refuses(fields)
     assert said[0] == reason
     assert sentence in said[1]
+
+
+@pytest.mark.parametrize(
+    ("signal", "told"),
+    [
+        ({**BUY, "side": "HOLD", "account": "bob", "signal_id": "x"}, "x"),
+        ({**BUY, "side": "HOLD", "account": "bob"}, f"{T0}-1"),
+        ({"type": "Buy", "account": "bob", "signal_id": "x"}, "x"),
+        ({**BUY, "side": "HOLD"}, None),
+        ({**BUY, "side": "HOLD", "account": "b b"}, None),
+        ({**BUY, "account": "bob", "signal_id": "\u00fc"}, None),
+        ({"type": "Halt", "account": "bob"}, None),
+    ],
+    ids=askable,
+)
+def test_an_account_that_can_be_told_is_told_and_nothing_else_is_journaled(
+    signal: dict[str, Any], told: str | None
+) -> None:
+    stage, out = SignalsStage(Topology(account_partitions=3)), Outputs("signals", "signals")
+    entry = Entry(f"{T0}-1", T0, {name.encode(): value.encode() for name, value in signal.items()})
+    out.begin(entry)
+    if told is None:
+        with pytest.raises(BadEntry):
+            stage.fold(entry, out)
+        assert out.by_stream == {}
+        return
+    stage.fold(entry, out)
+    [(stream, (_, [payload]))] = out.by_stream.items()
+    refused = RefuseSignal.model_validate_json(payload)
+    assert stream == stream_name("orders", Topology(account_partitions=3).account_partition("bob"))
+    assert (refused.account, refused.signal_id, refused.entry_id) == ("bob", told, entry.id)
+    assert stage.gauges()["signals"] == {"accepted": 0, "duplicate": 0, "refused": 1}
+    good = Entry(f"{T0}-2", T0, {b"symbol": b"AAPL", b"side": b"BUY", b"quantity": b"1", b"account": b"bob",
+                                 b"signal_id": told.encode()})  # fmt: skip
+    out.clear()
+    out.begin(good)
+    stage.fold(good, out)
+    assert stage.gauges()["signals"]["accepted"] == 1, "the id is not used up"
