@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.runtime.stage import Entry, Outputs
-from fillstream.services.order_service.orders.order import Order
+from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.position_service.stage import PositionStage
 from fillstream.tools.arithmetic import PRECISION, Books
 from tests.support.orders import CONFIG, OrdersDesk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fillstream.services.order_service.orders.order import FINAL, FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
+from fillstream.services.order_service.orders.life.order import FINAL, FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
 from fillstream.services.order_service.orders.state import State
 
 

@@ -7,7 +7,7 @@ Whoever may append to `signals` may ask for trades, no more. A control is append
 partition itself, by the Redis user `operator`; one for the whole desk goes to every partition under the same id. Each
 names who wants it, a reason and a `control_id`: the same one again changes nothing.
 
-To add a kind is to add a class here and to `AnyControl`, and its handler in `order_service.orders.controls`.
+To add a kind is to add a class here and to `AnyControl`, and its handler in `order_service.orders.control.controls`.
 """
 
 from __future__ import annotations

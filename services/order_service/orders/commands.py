@@ -9,10 +9,10 @@ from __future__ import annotations
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.codes import OrderType, TimeInForce
 from fillstream.libs.common.runtime.stage import Outputs
-from fillstream.services.order_service.orders.awaited import Awaited
-from fillstream.services.order_service.orders.journal import Journal
-from fillstream.services.order_service.orders.order import Order
-from fillstream.services.order_service.orders.special import BY_DESK, Special
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.life.awaited import Awaited
+from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.life.special import BY_DESK, Special
 
 _SIDE_CODE = {side.name: int(side) for side in frames.Side}
 _TIF_CODE = {tif.value: int(frames.Tif[tif.name]) for tif in TimeInForce}

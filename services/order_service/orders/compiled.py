@@ -25,7 +25,7 @@ from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
 
 if TYPE_CHECKING:
-    from fillstream.services.order_service.orders.holdings import Holding
+    from fillstream.services.order_service.orders.holding.holdings import Holding
 
 MONEY_DECIMALS = 18
 """Money of accounts is counted in units of 10**-18. What a tick-lot is worth is rounded up there, so that an exposure

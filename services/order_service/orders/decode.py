@@ -28,7 +28,7 @@ from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import parse
 from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID, shorten
 from fillstream.libs.common.values.versions import Unreadable
-from fillstream.services.order_service.orders.order import Links
+from fillstream.services.order_service.orders.life.order import Links
 
 _ID = re.compile(ID)
 _NAME = re.compile(NAME)

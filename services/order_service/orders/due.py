@@ -24,13 +24,13 @@ from itertools import islice
 from fillstream.libs.common.messages.codes import CancelReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
 from fillstream.libs.common.runtime.timers import Timer
-from fillstream.services.order_service.orders.awaited import UNANSWERED
-from fillstream.services.order_service.orders.breakers import Breakers
 from fillstream.services.order_service.orders.commands import Commands
-from fillstream.services.order_service.orders.desk import Desk
-from fillstream.services.order_service.orders.journal import Journal
-from fillstream.services.order_service.orders.mass_cancels import MassCancels
-from fillstream.services.order_service.orders.order import FINAL, Order
+from fillstream.services.order_service.orders.control.breakers import Breakers
+from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.journal.telling import Stamped
+from fillstream.services.order_service.orders.life.awaited import UNANSWERED
+from fillstream.services.order_service.orders.life.order import FINAL, Order
 from fillstream.services.order_service.orders.state import (
     APPROVAL,
     BREAKER,
@@ -44,7 +44,7 @@ from fillstream.services.order_service.orders.state import (
     TOUCH,
     State,
 )
-from fillstream.services.order_service.orders.telling import Stamped
+from fillstream.services.order_service.orders.waiting.desk import Desk
 
 EXPIRY_AGAIN_MS = 10_000
 """An order whose time is over and that the venue has not taken off is looked at again after so long."""

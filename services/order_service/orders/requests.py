@@ -25,10 +25,10 @@ from fillstream.libs.common.messages.signals import SIZES, SpecialTerms
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import Scale, canonical, multiply, parse, plain
 from fillstream.services.order_service.orders import rules
-from fillstream.services.order_service.orders.breakers import Breakers
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT
 from fillstream.services.order_service.orders.config import day_end
+from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.decode import (
     Cancel,
     Close,
@@ -39,13 +39,11 @@ from fillstream.services.order_service.orders.decode import (
     Status,
     client_name,
 )
-from fillstream.services.order_service.orders.desk import Desk
-from fillstream.services.order_service.orders.journal import Journal
-from fillstream.services.order_service.orders.order import FINAL, REJECTED, Amendment, Order
-from fillstream.services.order_service.orders.remembered import Remembered
-from fillstream.services.order_service.orders.rules import Draft, Reject
-from fillstream.services.order_service.orders.rules.market import protection_price, value_price
-from fillstream.services.order_service.orders.special import (
+from fillstream.services.order_service.orders.holding.valuation import equity_of
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.life.order import FINAL, REJECTED, Amendment, Order
+from fillstream.services.order_service.orders.life.remembered import Remembered
+from fillstream.services.order_service.orders.life.special import (
     Special,
     compiled,
     entry_price,
@@ -54,8 +52,10 @@ from fillstream.services.order_service.orders.special import (
     units,
     widest,
 )
+from fillstream.services.order_service.orders.rules import Draft, Reject
+from fillstream.services.order_service.orders.rules.market import protection_price, value_price
 from fillstream.services.order_service.orders.state import EXPIRY, State
-from fillstream.services.order_service.orders.valuation import equity_of
+from fillstream.services.order_service.orders.waiting.desk import Desk
 
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value

@@ -26,21 +26,21 @@ from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Latencies, Outputs
 from fillstream.libs.common.values.naming import shorten
-from fillstream.services.order_service.orders.breakers import Breakers, open_breakers
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
-from fillstream.services.order_service.orders.controls import Controls
+from fillstream.services.order_service.orders.control.breakers import Breakers, open_breakers
+from fillstream.services.order_service.orders.control.controls import Controls
+from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
+from fillstream.services.order_service.orders.control.standing import SEVERITY
 from fillstream.services.order_service.orders.decode import All, decode
-from fillstream.services.order_service.orders.desk import Desk
 from fillstream.services.order_service.orders.due import Due
-from fillstream.services.order_service.orders.journal import Journal
-from fillstream.services.order_service.orders.mass_cancels import MassCancels
-from fillstream.services.order_service.orders.reports import Reports
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.keeping.snapshot import dump, load
+from fillstream.services.order_service.orders.reporting.reports import Reports
+from fillstream.services.order_service.orders.reporting.venue_reports import VenueReports
 from fillstream.services.order_service.orders.requests import Requests
-from fillstream.services.order_service.orders.snapshot import dump, load
-from fillstream.services.order_service.orders.standing import SEVERITY
 from fillstream.services.order_service.orders.state import State
-from fillstream.services.order_service.orders.venue_reports import VenueReports
+from fillstream.services.order_service.orders.waiting.desk import Desk
 
 TICK_MS = 15_000
 """How often time passes when nothing else comes in, for what is past its retention; what is due gets its own entry."""

@@ -18,16 +18,21 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
 from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
-from fillstream.services.order_service.orders.awaited import Awaited
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
-from fillstream.services.order_service.orders.holdings import Holdings
-from fillstream.services.order_service.orders.order import FINAL, FOR_PRICE, Order
-from fillstream.services.order_service.orders.overrides import Answered, Overrides, check_overrides, with_overrides
-from fillstream.services.order_service.orders.remembered import Remembered
-from fillstream.services.order_service.orders.standing import ACTIVE, Standing, stricter
-from fillstream.services.order_service.orders.triggers import Triggers
-from fillstream.services.order_service.orders.tripping import Breaker
+from fillstream.services.order_service.orders.control.overrides import (
+    Answered,
+    Overrides,
+    check_overrides,
+    with_overrides,
+)
+from fillstream.services.order_service.orders.control.standing import ACTIVE, Standing, stricter
+from fillstream.services.order_service.orders.control.tripping import Breaker
+from fillstream.services.order_service.orders.holding.holdings import Holdings
+from fillstream.services.order_service.orders.life.awaited import Awaited
+from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, Order
+from fillstream.services.order_service.orders.life.remembered import Remembered
+from fillstream.services.order_service.orders.waiting.triggers import Triggers
 
 MAX_REMEMBERED = 2_000_000
 """At most this many finished orders are remembered after they left the state; the oldest go first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import RejectReason
-from fillstream.services.order_service.orders.holdings import duplicate_key
+from fillstream.services.order_service.orders.holding.holdings import duplicate_key
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 

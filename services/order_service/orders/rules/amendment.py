@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType
-from fillstream.services.order_service.orders.order import Order
+from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import ALL, PRICED, Draft, View, rule
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import CancelRejectReason
-from fillstream.services.order_service.orders.order import FOR_APPROVAL
+from fillstream.services.order_service.orders.life.order import FOR_APPROVAL
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import AccountType, RejectReason
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.order_service.orders.holdings import money, needs_sums
+from fillstream.services.order_service.orders.holding.holdings import money, needs_sums
+from fillstream.services.order_service.orders.holding.valuation import Sums, added, covered, fits, remember, sums_of
 from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
-from fillstream.services.order_service.orders.valuation import Sums, added, covered, fits, remember, sums_of
 
 
 def _sums(draft: Draft, view: View) -> Sums:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.services.order_service.orders.holding.valuation import added, covered
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
-from fillstream.services.order_service.orders.valuation import added, covered
 
 
 @rule(

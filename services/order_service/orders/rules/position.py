@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.order_service.orders.holdings import needs_positions
+from fillstream.services.order_service.orders.holding.holdings import needs_positions
+from fillstream.services.order_service.orders.holding.valuation import added
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
-from fillstream.services.order_service.orders.valuation import added
 
 
 def _holds(draft: Draft, view: View) -> str | None:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from fillstream.libs.common.messages.codes import PRICELESS, CancelRejectReason, OrderType, RejectReason
 from fillstream.libs.common.messages.signals import SpecialTerms
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.order import Order
-from fillstream.services.order_service.orders.special import Special
-from fillstream.services.order_service.orders.tripping import Breaker
+from fillstream.services.order_service.orders.control.tripping import Breaker
+from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.life.special import Special
 
 if TYPE_CHECKING:
-    from fillstream.services.order_service.orders.holdings import Holdings
-    from fillstream.services.order_service.orders.valuation import Sums
+    from fillstream.services.order_service.orders.holding.holdings import Holdings
+    from fillstream.services.order_service.orders.holding.valuation import Sums
 
 ALL = frozenset(kind.value for kind in OrderType)
 PRICED = ALL - PRICELESS

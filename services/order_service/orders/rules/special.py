@@ -11,14 +11,14 @@ from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_TIPS
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.signals import SIZES, SpecialTerms
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.order_service.orders.rules.permission import reduces
-from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
-from fillstream.services.order_service.orders.special import (
+from fillstream.services.order_service.orders.life.special import (
     MAX_OFFSET_BPS,
     lots_for,
     offset_of,
     units,
 )
+from fillstream.services.order_service.orders.rules.permission import reduces
+from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 _LIMIT = {"order_type": "LIMIT", "price": "185.00"}
 _STOP = {"order_type": "STOP", "price": None, "stop_price": "190.00"}

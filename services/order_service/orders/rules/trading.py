@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.services.order_service.orders.compiled import Limits
+from fillstream.services.order_service.orders.control.standing import HALTED, REDUCING
+from fillstream.services.order_service.orders.holding.valuation import added
 from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
-from fillstream.services.order_service.orders.standing import HALTED, REDUCING
-from fillstream.services.order_service.orders.valuation import added
 
 
 def _is_halted(limits: Limits) -> bool:

@@ -34,7 +34,7 @@ from fillstream.libs.common.process.settings import load_settings
 from fillstream.libs.common.process.settings.model import AccountEntry
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.analytics.query.views import views
-from fillstream.services.order_service.orders.journal import Journal
+from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.state import State
 from tests.support.terms import account, but, instrument
 

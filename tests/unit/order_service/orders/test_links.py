@@ -9,9 +9,9 @@ import pytest
 
 from fillstream.libs.common.messages.signals import LINKS
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.services.order_service.orders.order import Links
-from fillstream.services.order_service.orders.remembered import Remembered, is_linked
-from fillstream.services.order_service.orders.snapshot import load
+from fillstream.services.order_service.orders.keeping.snapshot import load
+from fillstream.services.order_service.orders.life.order import Links
+from fillstream.services.order_service.orders.life.remembered import Remembered, is_linked
 from tests.support.orders import CONFIG, OrdersDesk, new_order
 
 FAMILY = {"parent_id": "7", "group_id": "basket-7", "position_id": None}

@@ -11,7 +11,7 @@ from fillstream.libs.common.engine.frames import ReportType
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DeskConfig
-from fillstream.services.order_service.orders.holdings import Account, Holding, Instrument
+from fillstream.services.order_service.orders.holding.holdings import Account, Holding, Instrument
 from fillstream.services.order_service.orders.rules.market import protection_price, value_price
 from tests.support.orders import OrdersDesk, report
 from tests.support.terms import account, instrument

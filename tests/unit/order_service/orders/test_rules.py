@@ -15,7 +15,7 @@ from fillstream.libs.common.messages.reference import AccountTerms
 from fillstream.libs.common.messages.signals import SPECIAL
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.holdings import Account, Holding, Holdings, Instrument
+from fillstream.services.order_service.orders.holding.holdings import Account, Holding, Holdings, Instrument
 from fillstream.services.order_service.orders.rules import (
     AMEND,
     NEW,

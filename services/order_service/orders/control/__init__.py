@@ -1,0 +1,1 @@
+"""What operators and circuit breakers decide about accounts and the desk."""

@@ -1,0 +1,252 @@
+"""Circuit breakers of accounts, strategies and venues: open when too much goes wrong, or too much goes on.
+
+Flows in: orders taken and refused, what accounts have made, times. Flows out: BreakerChanged; to a draft, the breakers
+that concern it. Never refuses an order itself: the rule in `rules.breaker` does.
+
+Closed, a breaker counts over log time. Open, nothing passes until its cool-down is over; then it is half open, and one
+order may try: once a venue has acknowledged it the breaker closes, and opens again where it was refused. Accounts and
+venues without such a term have none, and pay one look at a flag.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from fractions import Fraction
+
+from fillstream.libs.common.messages.codes import BreakerCause, BreakerScope, BreakerState, RejectReason
+from fillstream.libs.common.messages.reference import AccountTerms, VenueTerms
+from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
+from fillstream.services.order_service.orders.control.tripping import Breaker
+from fillstream.services.order_service.orders.holding.holdings import Account
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.life.order import PENDING_NEW, REJECTED, Order
+from fillstream.services.order_service.orders.rules import Draft
+from fillstream.services.order_service.orders.state import BREAKER, LOSS, State
+
+MOST_BREAKERS = 10_000
+"""So many are kept, the oldest closed ones go first: strategies may be named after runs."""
+LOOKS = 20
+"""What an account has made is noted so often in a window."""
+_ACCOUNT, _STRATEGY, _VENUE = (scope.value for scope in BreakerScope)
+_NOT_COUNTED = frozenset((RejectReason.BREAKER_OPEN, RejectReason.TRADING_HALTED, RejectReason.TRADING_REDUCING))
+"""The desk itself was told not to trade: no sign of anything that goes wrong."""
+
+
+def open_breakers(breakers: Iterable[Breaker]) -> dict[str, int]:
+    """Return how many are not closed, by their scope in small letters."""
+    found = {scope.value.lower(): 0 for scope in BreakerScope}
+    for breaker in breakers:
+        found[breaker.scope.lower()] += breaker.state != BreakerState.CLOSED
+    return found
+
+
+def _has_any(terms: AccountTerms | VenueTerms, scope: str) -> bool:
+    """Whether terms have a limit that a breaker of this scope counts for."""
+    if isinstance(terms, VenueTerms):
+        return terms.breaker_rejects is not None
+    if scope == _STRATEGY:
+        return terms.strategy_breaker_rejects is not None or terms.strategy_breaker_orders is not None
+    return terms.breaker_rejects is not None or terms.breaker_orders is not None or terms.breaker_loss is not None
+
+
+class Breakers:
+    """The part of the fold that opens and closes breakers.
+
+    Args:
+        state: has the breakers.
+        journal: where their changes go.
+    """
+
+    __slots__ = ("_journal", "_state")
+
+    def __init__(self, state: State, journal: Journal) -> None:
+        self._state = state
+        self._journal = journal
+
+    # ----------------------------------------------------------------- orders
+
+    def look(self, draft: Draft, strategy: str | None) -> None:
+        """Put the breakers that concern a new order into its draft, as they stand now."""
+        terms, venue = draft.limits.account, draft.terms.venue
+        found = []
+        if _has_any(terms, _ACCOUNT):
+            found.append(self._of(_ACCOUNT, draft.account, draft.account))
+        if strategy is not None and _has_any(terms, _STRATEGY):
+            found.append(self._of(_STRATEGY, draft.account, strategy))
+        if draft.terms.breaks:
+            found.append(self._of(_VENUE, "", venue))
+        for breaker in found:
+            self._settle(breaker)
+        draft.breakers = tuple(found)
+
+    def took(self, order: Order, breakers: tuple[Breaker, ...]) -> None:
+        """Count an order that was taken; where a breaker is half open, it is the one that tries."""
+        ms = self._journal.ms
+        for breaker in breakers:
+            if breaker.state == BreakerState.HALF_OPEN:
+                if not breaker.probe:
+                    breaker.probe = order.order_id
+                    self._state.timers.add(ms + self._cooldown(breaker), breaker.number, BREAKER)
+                continue
+            most = self._most(breaker, "orders")
+            if breaker.state == BreakerState.CLOSED and most is not None:
+                self._count(breaker, breaker.orders, most, BreakerCause.ORDERS, "orders were taken")
+
+    def refused(self, breakers: tuple[Breaker, ...], reason: object) -> None:
+        """Count an order that the desk's rules refused; a venue has nothing to do with it."""
+        if reason not in _NOT_COUNTED:
+            for breaker in breakers:
+                if breaker.scope != _VENUE:
+                    self._reject(breaker)
+
+    def rejected(self, order: Order) -> None:
+        """Count an order that its venue refused."""
+        keys = [(_ACCOUNT, order.account, order.account), (_VENUE, "", order.venue)]
+        if order.strategy is not None:
+            keys.append((_STRATEGY, order.account, order.strategy))
+        for key in keys:
+            breaker = self._state.breakers.get(key)
+            if breaker is None:
+                continue
+            if breaker.probe == order.order_id:
+                self._open(breaker, BreakerCause.PROBE_REJECTED, f"order {order.order_id}, which tried, was refused")
+            else:
+                self._reject(breaker)
+
+    def _reject(self, breaker: Breaker) -> None:
+        most = self._most(breaker, "rejects")
+        if breaker.state == BreakerState.CLOSED and most is not None:
+            self._count(breaker, breaker.rejects, most, BreakerCause.REJECTS, "orders were refused")
+
+    def _count(self, breaker: Breaker, times: deque[int], most: int, cause: BreakerCause, what: str) -> None:
+        """Note that it happened now; the `most`-th time within the window opens the breaker."""
+        ms, window_ms = self._journal.ms, self._window(breaker)
+        times.append(ms)
+        while times and (times[0] <= ms - window_ms or len(times) > most):
+            times.popleft()
+        if len(times) >= most:
+            self._open(breaker, cause, f"{most} {what} within {window_ms} ms")
+
+    # ------------------------------------------------------------------- loss
+
+    def mark(self, number: int) -> None:
+        """Note what an account has made so far, and open its breaker if it has lost too much within the window."""
+        state, ms = self._state, self._journal.ms
+        name = state.account_named(number)
+        assert name is not None, "an account's number is its own for good"
+        terms = state.effective(name)
+        assert terms.breaker_loss is not None, "the timer goes with the term"
+        breaker = self._of(_ACCOUNT, name, name)
+        made = self._made(state.holdings.account(name), terms)
+        if made is not None:
+            worths = breaker.worths
+            while worths and worths[0][0] <= ms - terms.breaker_window_ms:
+                worths.popleft()
+            worths.append((ms, made))
+            lost = max(worth for _, worth in worths) - made
+            if breaker.state == BreakerState.CLOSED and lost >= Fraction(terms.breaker_loss) * 10**MONEY_DECIMALS:
+                text = f"breaker_loss, {canonical(terms.breaker_loss)}, was lost within {terms.breaker_window_ms} ms"
+                self._open(breaker, BreakerCause.LOSS, text)
+        state.timers.add(ms + max(1, terms.breaker_window_ms // LOOKS), number, LOSS)
+
+    def _made(self, account: Account, terms: AccountTerms) -> int | None:
+        """Return all that an account has made, in its currency; None while a rate is missing."""
+        holdings, age_ms = self._state.holdings, self._state.config.max_quote_age_ms
+        made = 0
+        for holding in account.holdings.values():
+            if not (holding.quantity or holding.cash or holding.fees):
+                continue
+            currency = holding.instrument.currency
+            if currency == terms.currency:
+                made += holding.pnl
+                continue
+            rate = holdings.rate(currency, terms.currency, self._journal.ms, age_ms)
+            if rate is None:
+                return None
+            made += holding.pnl * rate[0] // rate[1]
+        return made
+
+    # ----------------------------------------------------------------- states
+
+    def cooled_down(self, number: int) -> None:
+        """The time of an open breaker is over, or that of the order that tries."""
+        breaker = next((each for each in self._state.breakers.values() if each.number == number), None)
+        assert breaker is not None, "a timer goes with its breaker"
+        if breaker.state == BreakerState.OPEN:
+            self._change(breaker, BreakerState.HALF_OPEN, BreakerCause.COOLED_DOWN, "one order may try")
+            return
+        self._settle(breaker)
+        if breaker.probe:
+            self._state.timers.add(self._journal.ms + self._cooldown(breaker), number, BREAKER)
+
+    def lift(self) -> None:
+        """Close the breakers that nothing counts for any more: no order would look at them, nor ever close them."""
+        for breaker in self._state.breakers.values():
+            if breaker.state != BreakerState.CLOSED and not _has_any(self._terms(breaker), breaker.scope):
+                text = "the limits that it counted for are off"
+                self._change(breaker, BreakerState.CLOSED, BreakerCause.LIFTED, text)
+
+    def _settle(self, breaker: Breaker) -> None:
+        """Close a breaker whose order that tries was acknowledged, or filled, or is done without a refusal."""
+        if not breaker.probe:
+            return
+        order = self._state.orders.get(breaker.probe)
+        if isinstance(order, Order) and (order.status == PENDING_NEW or order.is_held or order.status == REJECTED):
+            return
+        text = f"order {breaker.probe}, which tried, was taken by its venue"
+        self._change(breaker, BreakerState.CLOSED, BreakerCause.PROBE_PASSED, text)
+
+    def _open(self, breaker: Breaker, cause: BreakerCause, text: str) -> None:
+        cooldown_ms = self._cooldown(breaker)
+        self._change(breaker, BreakerState.OPEN, cause, f"{text}; one may try in {cooldown_ms} ms")
+        self._state.timers.add(self._journal.ms + cooldown_ms, breaker.number, BREAKER)
+
+    def _change(self, breaker: Breaker, new: BreakerState, cause: BreakerCause, text: str) -> None:
+        old, breaker.state, breaker.probe = breaker.state, new.value, 0
+        for counted in (breaker.rejects, breaker.orders, breaker.worths):
+            counted.clear()
+        if new is BreakerState.CLOSED:
+            self._state.timers.cancel(breaker.number, BREAKER)
+        self._journal.told(
+            "BreakerChanged",
+            scope=breaker.scope,
+            account=breaker.account or None,
+            name=breaker.name,
+            old_state=old,
+            new_state=new.value,
+            cause=cause.value,
+            text=text,
+        )
+
+    # ------------------------------------------------------------ which, terms
+
+    def _of(self, scope: str, account: str, name: str) -> Breaker:
+        breakers, key = self._state.breakers, (scope, account, name)
+        breaker = breakers.get(key)
+        if breaker is None:
+            if len(breakers) >= MOST_BREAKERS:
+                closed = (key for key, each in breakers.items() if each.state == BreakerState.CLOSED)
+                gone = breakers.pop(next(closed, next(iter(breakers))))
+                self._state.timers.cancel(gone.number, BREAKER)  # where all are open, one goes whose time is to come
+            self._state.breaker_count += 1
+            breaker = breakers[key] = Breaker(self._state.breaker_count, scope, account, name)
+        return breaker
+
+    def _terms(self, breaker: Breaker) -> AccountTerms | VenueTerms:
+        state = self._state
+        if breaker.scope == _VENUE:
+            return state.venues[breaker.name]
+        return state.effective(breaker.account) if state.knows(breaker.account) else state.accounts[breaker.account]
+
+    def _most(self, breaker: Breaker, what: str) -> int | None:
+        prefix = "strategy_" if breaker.scope == _STRATEGY else ""
+        most: int | None = getattr(self._terms(breaker), f"{prefix}breaker_{what}", None)
+        return most
+
+    def _window(self, breaker: Breaker) -> int:
+        return self._terms(breaker).breaker_window_ms
+
+    def _cooldown(self, breaker: Breaker) -> int:
+        return self._terms(breaker).breaker_cooldown_ms

@@ -1,0 +1,1 @@
+"""What accounts hold, and what their working orders may make of it."""

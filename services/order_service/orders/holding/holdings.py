@@ -1,0 +1,562 @@
+"""What each account holds, and what its working orders may make of that: kept from the very fills that are journaled.
+
+Flows in: orders after what happened to them, fills, cash that comes or goes, terms. Flows out: what rules ask for, of
+one position in one step, however many orders work. Never decides about an order, never emits anything.
+
+Positions are kept of every account, always: they come from all fills there ever were, and nobody could recount them.
+What works is kept of those accounts only whose terms need it (`Account.kept`): it is recounted from the orders when
+such a term comes, while orders of all other accounts pay for one look at a flag.
+
+A working order counts with the most that it may still become. While an amendment is pending, that is the larger of both
+quantities at the more expensive of both prices: the venue may fill either.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from heapq import heapify, heappop, heappush
+from math import ceil
+from typing import Any
+
+from fillstream.libs.common.engine.frames import MAX_PRICE
+from fillstream.libs.common.ledger.average import Position
+from fillstream.libs.common.messages.codes import PRICELESS, AccountType, OrderType, TimeInForce
+from fillstream.libs.common.messages.reference import BPS, AccountTerms, InstrumentTerms
+from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
+from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote
+from fillstream.services.order_service.orders.control.standing import ACTIVE, REDUCING, Standing
+from fillstream.services.order_service.orders.life.order import FINAL, GONE, Order
+from fillstream.services.order_service.orders.life.special import Special
+
+FEE_UNITS: int = 10 ** (MONEY_DECIMALS - FEE_DECIMALS)
+_AT_ONCE = frozenset((TimeInForce.IOC.value, TimeInForce.FOK.value))
+_LIMIT = OrderType.LIMIT.value
+_SLACK = 64
+MINUTE_MS = 60_000
+MAX_RECENT = 100_000
+"""So many orders of an account are compared at least with a new one that may be their duplicate, the newest."""
+
+
+class Ladder:
+    """The prices (ticks) at which orders of one side rest, and the best of them.
+
+    Args:
+        sign: 1 where the lowest is the best, as of sellers; -1 of buyers.
+    """
+
+    __slots__ = ("_counts", "_heap", "_sign")
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign
+        self._counts: dict[int, int] = {}
+        self._heap: list[int] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
+    def add(self, price: int) -> None:
+        """An order rests at a price."""
+        counts, key = self._counts, self._sign * price
+        count = counts.get(key, 0)
+        counts[key] = count + 1
+        if not count:
+            heappush(self._heap, key)
+            if len(self._heap) > 2 * len(counts) + _SLACK:
+                self._heap = [*counts]
+                heapify(self._heap)
+
+    def remove(self, price: int) -> None:
+        """One of the orders at a price rests there no more."""
+        key = self._sign * price
+        count = self._counts[key] - 1
+        if count:
+            self._counts[key] = count
+        else:
+            del self._counts[key]
+
+    @property
+    def best(self) -> int | None:
+        """The price that trades first, None where nothing rests."""
+        heap, counts = self._heap, self._counts
+        while heap and heap[0] not in counts:
+            heappop(heap)
+        return self._sign * heap[0] if heap else None
+
+
+class Instrument:
+    """What an instrument's positions are worth: one for all accounts, and changed as its terms change.
+
+    Attributes:
+        symbol, currency, sector, base_currency: as its terms have them.
+        half_tick_lot: money of half a tick-lot: a mid is in half ticks.
+        tick: of its prices, as numerator and denominator: what a rate is counted in.
+        fee: the highest that a fill may cost, as a share of its value: numerator and denominator.
+        quote: the one that marks it, at its home venue.
+        mark: in half ticks, as the journal told it last: the one that the position service counts with, too. None
+            before the first, and while no account's limits need it.
+    """
+
+    __slots__ = ("base_currency", "currency", "fee", "half_tick_lot", "mark", "quote", "sector", "symbol", "tick")
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        self.currency = ""
+        self.sector: str | None = None
+        self.base_currency: str | None = None
+        self.half_tick_lot = 0
+        self.tick = (1, 1)
+        self.fee = (0, 1)
+        self.quote = Quote()
+        self.mark: int | None = None
+
+    def define(self, terms: InstrumentTerms, quote: Quote, fee_bps: Decimal) -> None:
+        """Take its terms, the quote that marks it, and the highest fee."""
+        self.fee = (max(Fraction(fee_bps), Fraction(0)) / BPS).as_integer_ratio()
+        self.currency, self.sector, self.base_currency = terms.currency, terms.sector, terms.base_currency
+        half = multiply(terms.tick_size, terms.lot_size, terms.multiplier, Decimal("0.5"))
+        self.half_tick_lot = ceil(Fraction(half) * 10**MONEY_DECIMALS)
+        self.tick = Fraction(terms.tick_size).as_integer_ratio()
+        self.quote = quote
+
+    @property
+    def marked(self) -> int | None:
+        """The mark in half ticks that its quote gives now."""
+        quote = self.quote
+        if quote.bid_qty:
+            if quote.ask_qty:
+                return quote.bid + quote.ask
+            return 2 * (quote.bid if quote.last is None else max(quote.last, quote.bid))
+        if quote.ask_qty:
+            return 2 * (quote.ask if quote.last is None else min(quote.last, quote.ask))
+        return None if quote.last is None else 2 * quote.last
+
+
+class Holding(Position):
+    """One account's position in one instrument, and what works there.
+
+    Attributes:
+        account, instrument: whose, and of what.
+        kept: the account's: whether what works is counted.
+        buys, sells: lots that working orders may still buy and sell.
+        buy_value, sell_value: these, in ticks (without their sign) times lots of their orders' prices.
+        bids, asks: prices of its resting orders, None unless the account refuses to cross itself.
+        opening: P&L when the account's day began, in money; see `Account`.
+        checked: the account's check (`Account.check`) that this holding was part of.
+        at, per_lot, per_fee: with which mark, at what money a half tick of a lot and a unit of a fee.
+    """
+
+    __slots__ = (
+        "account", "asks", "at", "bids", "buy_value", "buys", "checked", "instrument", "kept", "opening", "per_fee",
+        "per_lot", "sell_value", "sells",
+    )  # fmt: skip
+
+    def __init__(self, account: Account, instrument: Instrument) -> None:
+        super().__init__()
+        self.account = account
+        self.instrument = instrument
+        self.opening = self.checked = self.at = self.per_lot = self.per_fee = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Count nothing that works."""
+        account = self.account
+        self.kept = account.kept
+        self.buys = self.sells = self.buy_value = self.sell_value = 0
+        self.bids = Ladder(-1) if account.crossing else None
+        self.asks = Ladder(1) if account.crossing else None
+
+    def spend(self, order: Order, ticks: int, lots: int, fee: int) -> None:
+        """Take what a fill costs off the account's room: what it is dearer than the mark, and its fee."""
+        account = self.account
+        if lots > order.open_lots or self.checked != account.check:  # the first where its end was told before
+            account.room = -1
+        elif account.room > 0:
+            account.room -= lots * abs(2 * ticks - self.at) * self.per_lot
+            if fee > 0:
+                account.room -= fee * self.per_fee
+
+    def untraded(self, buy: bool, ticks: int, lots: int, fee: int) -> None:
+        """Take a fill back: quantity, cash and fees are as if it had never been, the mean cost as by a trade back."""
+        self.fill(-lots if buy else lots, ticks)
+        self.fees -= fee
+        self.account.room = -1  # what was counted with it is no more
+
+    def recount(self, order: Order) -> None:
+        """Count what an order may still do, after anything happened to it. The account is `kept`."""
+        status = order.status
+        lots = 0 if status in FINAL else order.quantity - order.cum
+        price = order.price
+        amendment = order.amendment
+        if amendment is None and -MAX_PRICE < price < MAX_PRICE:  # as nearly always
+            if lots != order.open_lots or (lots and price != order.open_price):
+                self._count(order, lots, price)
+            return
+        if price >= MAX_PRICE or price <= -MAX_PRICE:
+            price = waits_at(order.special, price)
+        if amendment is not None and status not in GONE:
+            lots = max(lots, amendment.quantity - order.cum)
+            price = (max if order.side == "BUY" else min)(price, amendment.price)
+        if lots != order.open_lots or (lots and price != order.open_price):
+            self._count(order, lots, price)
+
+    def _count(self, order: Order, lots: int, price: int) -> None:
+        was, at = order.open_lots, order.open_price
+        value = lots * abs(price) - was * abs(at)
+        if order.side == "BUY":
+            self.buys += lots - was
+            self.buy_value += value
+            ladder = self.bids
+        else:
+            self.sells += lots - was
+            self.sell_value += value
+            ladder = self.asks
+        # Of the others none rests before it has come, and then only some do.
+        if ladder is not None and order.order_type == _LIMIT and order.time_in_force not in _AT_ONCE:
+            if lots:
+                ladder.add(price)
+            if was:
+                ladder.remove(at)
+        account = self.account
+        if not was:
+            account.open_orders += 1
+        elif not lots:
+            account.open_orders -= 1
+        elif lots > was or value > 0:  # what no rule counted as that of a new order
+            account.room = -1
+        order.open_lots, order.open_price = lots, price
+
+    @property
+    def reducible(self) -> int:
+        """Lots that may still be closed, less what works on that side already: above 0 to sell, below 0 to buy."""
+        quantity = self.quantity
+        return max(0, quantity - self.sells) if quantity > 0 else min(0, quantity + self.buys)
+
+    @property
+    def longest(self) -> int:
+        """The position (lots) once every working purchase has traded, and no sale."""
+        return self.quantity + self.buys
+
+    @property
+    def shortest(self) -> int:
+        """The position (lots) once every working sale has traded, and no purchase."""
+        return self.quantity - self.sells
+
+    @property
+    def valued_at(self) -> int:
+        """What a lot is valued at, in half ticks: the mark; without one what was paid or is asked for."""
+        mark = self.instrument.mark
+        if mark is not None:
+            return mark
+        if self.quantity:
+            return 2 * abs(self.cost) // (self.denominator * abs(self.quantity))
+        lots = self.buys + self.sells
+        return 2 * (self.buy_value + self.sell_value) // lots if lots else 0
+
+    @property
+    def pnl(self) -> int:
+        """All it has made so far, fees paid, at the mark: money of the instrument's currency."""
+        quantity = self.quantity
+        fees: int = self.fees * FEE_UNITS
+        half_ticks = 2 * self.cash
+        if quantity:
+            half_ticks += quantity * self.valued_at
+        return half_ticks * self.instrument.half_tick_lot - fees
+
+
+class Account:
+    """What one account holds and does.
+
+    Attributes:
+        name: the account's.
+        holdings: by symbol, of every instrument that it ever traded or asked for.
+        cash: money that was put in, less what was taken out.
+        known: the positions are all there were. False of one that traded before a release that kept none: until it is
+            reconciled, a limit that needs them has no answer.
+        terms: those that count, None before the first.
+        standing: what it may do: the stricter of its own and the desk's.
+        kept: its working orders are counted.
+        reduces: they are since it asked for something that only reduces, whatever its terms need.
+        crossing: the prices of its resting orders are, too.
+        daily: what its holdings had made when its day began is remembered.
+        busy: its orders are remembered for a while; so are the next two.
+        sent: when its newest orders and amendments were taken (ms), as many as its rate limit.
+        recent: when an order like this came last (ms), by what makes it a duplicate; `older` is of the window before,
+            and both are let go of a window at a time.
+        turns_ms: when that happens next.
+        open_orders: orders that may still trade, counted while `kept`.
+        day_begins_ms: after midnight UTC.
+        room, check, version, until_ms: money that all limits in its currency leave for sure since the last exact
+            check, the number of that, and for what and how long it is good; see `valuation`. No decision depends on
+            them.
+    """
+
+    __slots__ = (
+        "busy", "cash", "check", "crossing", "daily", "day_begins_ms", "holdings", "kept", "known", "name",
+        "older", "open_orders", "recent", "reduces", "room", "sent", "standing", "terms", "turns_ms", "until_ms",
+        "version",
+    )  # fmt: skip
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.holdings: dict[str, Holding] = {}
+        self.cash = 0
+        self.known = True
+        self.terms: AccountTerms | None = None
+        self.standing: Standing = ACTIVE
+        self.kept = self.crossing = self.daily = self.busy = self.reduces = False
+        self.sent: deque[int] = deque()
+        self.recent: dict[tuple[Any, ...], int] = {}
+        self.older: dict[tuple[Any, ...], int] = {}
+        self.turns_ms = 0
+        self.open_orders = 0
+        self.day_begins_ms = 0
+        self.room, self.check, self.version, self.until_ms = -1, 1, 0, 0
+
+    def watch(self, terms: AccountTerms, orders: Iterable[Order]) -> None:
+        """Take the terms that count from now on; `orders` are the account's that have not left the state."""
+        before = (self.kept, self.crossing)
+        self.terms = terms
+        self.room = -1
+        self.crossing = terms.refuse_self_cross
+        self.daily = terms.max_daily_loss is not None
+        self.day_begins_ms = terms.day_begins_minutes * MINUTE_MS
+        self.kept = self.reduces or self.crossing or terms.max_open_orders is not None or needs_positions(terms)
+        self.kept = self.kept or self.standing.state == REDUCING
+        self.busy = terms.duplicate_window_ms > 0 or terms.max_orders_per_window is not None
+        self._keep_sent(terms)
+        if (self.kept, self.crossing) != before:
+            self._start(orders)
+
+    def _keep_sent(self, terms: AccountTerms) -> None:
+        most = terms.max_orders_per_window
+        if most is None:
+            self.sent.clear()
+        elif self.sent.maxlen != most:
+            self.sent = deque(self.sent, most)
+        if not terms.duplicate_window_ms:
+            self.recent, self.older = {}, {}
+
+    def _start(self, orders: Iterable[Order]) -> None:
+        """Count what works from nothing."""
+        self.open_orders = 0
+        for holding in self.holdings.values():
+            holding.clear()
+        for order in orders:
+            order.open_lots = order.open_price = 0
+            if self.kept:
+                assert order.holding is not None, "it has one since it was taken"
+                order.holding.recount(order)
+
+    def took(self, ms: int) -> None:
+        """Note that an order or an amendment was taken. The account is `busy`."""
+        if self.sent.maxlen is not None:
+            self.sent.append(ms)
+
+    def took_order(self, order: Order) -> None:
+        """Note an order that may be repeated by mistake. The account is `busy`."""
+        ms = order.received_ms
+        if self.sent.maxlen is not None:
+            self.sent.append(ms)
+        assert self.terms is not None, "it is busy because of them"
+        window_ms = self.terms.duplicate_window_ms
+        if not window_ms:
+            return
+        key = duplicate_key(
+            order.terms.symbol, order.side == "BUY", order.order_type, order.quantity, order.price, order.special
+        )
+        if ms >= self.turns_ms or len(self.recent) >= MAX_RECENT:
+            # Of a longer pause nothing is left at all; of one that was shortened meanwhile, more than is needed.
+            self.older = self.recent if ms < self.turns_ms + window_ms else {}
+            self.recent = {}
+            self.turns_ms = ms + window_ms
+        self.recent[key] = ms
+
+    def last_like(self, key: tuple[Any, ...]) -> int | None:
+        """Return when an order like this came last (ms), None when none is remembered."""
+        found = self.recent.get(key)
+        return self.older.get(key) if found is None else found
+
+    def opens(self) -> None:
+        """Begin a day: what was made so far counts no more against its loss limit."""
+        self.room = -1
+        for holding in self.holdings.values():
+            holding.opening = holding.pnl
+
+
+def duplicate_key(
+    symbol: str, buy: bool, order_type: str, lots: int, ticks: int, special: Special | None
+) -> tuple[Any, ...]:
+    """Return what two orders of an account have in common when one is a duplicate.
+
+    Of an order without a price its `ticks` say nothing: they are where the market was.
+    """
+    price = None if order_type in PRICELESS else ticks
+    if special is None:
+        return symbol, buy, order_type, lots, price
+    return symbol, buy, order_type, lots, price, special.stop, special.offset
+
+
+def waits_at(special: Special | None, ticks: int) -> int:
+    """Return the price (ticks) that an order counts with which has no limit before its stop: that one, else `ticks`."""
+    return ticks if special is None or special.stop is None else special.stop
+
+
+def needs_sums(terms: AccountTerms) -> bool:
+    """Say whether a limit of these terms counts all that an account holds, in its currency."""
+    return (
+        terms.max_symbol_exposure is not None
+        or terms.max_sector_exposure is not None
+        or terms.max_gross_exposure is not None
+        or terms.max_net_exposure is not None
+        or terms.max_daily_loss is not None
+        or terms.account_type is not AccountType.NONE
+    )
+
+
+def needs_positions(terms: AccountTerms) -> bool:
+    """Say whether a limit of these terms counts what is held."""
+    return (
+        terms.max_position is not None
+        or not terms.may_short
+        or terms.requires_stop
+        or bool(terms.reduce_only_symbols)
+        or needs_sums(terms)
+    )
+
+
+class Holdings:
+    """What all accounts of a partition hold.
+
+    Attributes:
+        accounts: by name.
+        instruments: by symbol.
+        rates: instruments that trade one currency for another, by both.
+        marking: some account's limits need marks.
+        version: counts changes of marks and terms.
+    """
+
+    __slots__ = ("accounts", "instruments", "marking", "rates", "version")
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.instruments: dict[str, Instrument] = {}
+        self.rates: dict[tuple[str, str], Instrument] = {}
+        self.marking = False
+        self.version = 0
+
+    def account(self, name: str) -> Account:
+        """Return an account's, and begin with nothing where there is none."""
+        account = self.accounts.get(name)
+        if account is None:
+            account = self.accounts[name] = Account(name)
+        return account
+
+    def holding(self, name: str, symbol: str) -> Holding:
+        """Return what an account holds of an instrument, and begin with nothing where there is none."""
+        account = self.accounts.get(name) or self.account(name)
+        holding = account.holdings.get(symbol)
+        if holding is None:
+            holding = account.holdings[symbol] = Holding(account, self.instruments[symbol])
+        return holding
+
+    def define(self, symbol: str, terms: InstrumentTerms, quote: Quote, fee_bps: Decimal) -> None:
+        """Take an instrument's terms, the quote that marks it, and the highest fee at any venue."""
+        instrument = self.instruments.get(symbol)
+        if instrument is None:
+            instrument = self.instruments[symbol] = Instrument(symbol)
+        instrument.define(terms, quote, fee_bps)
+        if self.marking:
+            instrument.mark = instrument.marked
+        self.version += 1
+        if instrument.base_currency is not None:
+            self.rates[instrument.base_currency, instrument.currency] = instrument
+
+    def start_marking(self) -> None:
+        """Keep marks from now on: somebody counts with them."""
+        if not self.marking:
+            self.marking = True
+            for instrument in self.instruments.values():
+                instrument.mark = instrument.marked
+
+    def watch(self, name: str, terms: AccountTerms, orders: Iterable[Order]) -> Account:
+        """Let an account's terms count from now on; see `Account.watch`."""
+        if needs_sums(terms) or terms.breaker_loss is not None:
+            self.start_marking()
+        account = self.account(name)
+        account.watch(terms, orders)
+        return account
+
+    def told(self, symbol: str, quote: Quote) -> None:
+        """Take the mark of an instrument where any limit needs it, as a quote is told that may be the one."""
+        if not self.marking:
+            return
+        instrument = self.instruments[symbol]
+        if instrument.quote is quote and (mark := instrument.marked) != instrument.mark:
+            instrument.mark = mark
+            self.version += 1
+
+    def rate(self, currency: str, into: str, ms: int, max_age_ms: int) -> tuple[int, int, int] | None:
+        """Return what one unit of a currency is worth in another, numerator and denominator, and until when (ms).
+
+        It is the mark of the instrument that trades the one for the other. None without one, without a mark, with one
+        that is no price of money (0 and below), and with a quote older than `max_age_ms` (0: however old).
+        """
+        instrument, inverse = self.rates.get((currency, into)), False
+        if instrument is None:
+            instrument, inverse = self.rates.get((into, currency)), True
+        if instrument is None:
+            return None
+        mark = instrument.mark
+        if mark is None or mark <= 0 or (max_age_ms and ms - instrument.quote.at_ms > max_age_ms):
+            return None
+        numerator, denominator = instrument.tick
+        until_ms = instrument.quote.at_ms + max_age_ms if max_age_ms else ms
+        over, under = mark * numerator, 2 * denominator
+        return (under, over, until_ms) if inverse else (over, under, until_ms)
+
+    def adjust(self, name: str, cash: Decimal) -> Decimal:
+        """Put money into an account, or take it out (below 0); return what was put in and taken out so far.
+
+        Raises:
+            ValueError: more decimals than money has.
+        """
+        units = Fraction(cash) * 10**MONEY_DECIMALS
+        if units.denominator != 1:
+            raise ValueError(f"cash: {cash} must have at most {MONEY_DECIMALS} decimals")
+        account = self.account(name)
+        account.cash += int(units)
+        account.room = -1
+        return money(account.cash)
+
+    def reconcile(self, name: str, held: Iterable[tuple[str, Position]]) -> None:
+        """Take for the truth what somebody who knows says that an account holds; of other instruments it holds nothing.
+
+        Positions are in the instruments' ticks and lots, fees in units of 10**-FEE_DECIMALS.
+        """
+        account = self.account(name)
+        for holding in account.holdings.values():
+            _take(holding, Position())
+        for symbol, position in held:
+            _take(self.holding(name, symbol), position)
+        account.known = True
+        account.room = -1
+
+    def positions(self) -> Iterator[tuple[str, str, Holding]]:
+        """Yield account, symbol and what is held, of all that ever traded, sorted."""
+        for name, account in sorted(self.accounts.items()):
+            for symbol, holding in sorted(account.holdings.items()):
+                if holding.quantity or holding.cash or holding.fees or holding.opening:
+                    yield name, symbol, holding
+
+
+def _take(holding: Holding, position: Position) -> None:
+    holding.quantity, holding.cash, holding.fees = position.quantity, position.cash, position.fees
+    holding.cost, holding.denominator = position.cost, position.denominator
+
+
+def money(units: int) -> Decimal:
+    """Return money of accounts as an exact Decimal."""
+    return multiply(Decimal(units), MONEY_UNIT)

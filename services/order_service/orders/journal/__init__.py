@@ -1,0 +1,1 @@
+"""The events of an account partition: their one writer."""

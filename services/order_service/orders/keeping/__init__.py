@@ -1,0 +1,1 @@
+"""The state of the orders stage as bytes, and back."""

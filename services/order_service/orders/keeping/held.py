@@ -1,0 +1,100 @@
+"""What accounts hold as a snapshot has it, and back.
+
+Flows in: a partition's `Holdings`; or what `dump_held` wrote, or nothing, as before there was any. Flows out: the same,
+the other way round. Never says how many orders work: that is counted anew from the orders.
+
+    holdings {record: "Holding", names, rows}      what was ever traded, a row an account and symbol; numbers as text
+    marks {symbol: half ticks}                     where a limit needs them
+    held {account: {cash, unknown, sent, …}}       what else is known of an account, each where there is any
+
+A snapshot of a desk with fills that has no `holdings` is of a release that kept none. What its accounts hold is unknown
+then, and stays so until it is reconciled: it is not guessed, and no limit that depends on it lets an order pass.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+from fillstream.libs.common.values.versions import Document, Unreadable, check_names
+from fillstream.services.order_service.orders.holding.holdings import Account
+from fillstream.services.order_service.orders.state import State
+
+_NUMBERS: Final = ("quantity", "cash", "cost", "denominator", "fees", "opening")
+_NAMES: Final = ("account", "symbol", *_NUMBERS)
+_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "older", "turns_ms", "reduces")
+
+
+def dump_held(state: State) -> Document:
+    """Return the keys of a snapshot that there is something to say under."""
+    found: Document = {}
+    if sum(state.fills.values()):
+        rows = [
+            [account, symbol, *(str(getattr(holding, name)) for name in _NUMBERS)]
+            for account, symbol, holding in state.holdings.positions()
+        ]
+        found["holdings"] = {"record": "Holding", "names": _NAMES, "rows": rows}
+    if state.holdings.marking:
+        found["marks"] = {s: each.mark for s, each in sorted(state.holdings.instruments.items())}
+    held = {name: said for name, account in sorted(state.holdings.accounts.items()) if (said := _said(account))}
+    if held:
+        found["held"] = held
+    return found
+
+
+def _said(account: Account) -> Document:
+    said: Document = {}
+    if account.cash:
+        said["cash"] = str(account.cash)
+    if not account.known:
+        said["unknown"] = True
+    if account.reduces:
+        said["reduces"] = True
+    if account.sent:
+        said["sent"] = [*account.sent]
+    if account.recent:
+        said["recent"] = [[*key, ms] for key, ms in account.recent.items()]
+    if account.older:
+        said["older"] = [[*key, ms] for key, ms in account.older.items()]
+    if account.turns_ms:
+        said["turns_ms"] = account.turns_ms
+    return said
+
+
+def load_held(document: Document, state: State) -> None:
+    """Put back what `dump_held` wrote, into a state that has its instruments and counts.
+
+    Raises:
+        Unreadable: another record or a name that this release does not know.
+    """
+    holdings = state.holdings
+    if "holdings" in document:
+        _load_rows(document["holdings"], state)
+    elif sum(state.fills.values()):
+        for name in state.accounts:
+            holdings.account(name).known = False
+    if "marks" in document:
+        holdings.marking = True
+        for symbol, mark in document["marks"].items():
+            holdings.instruments[symbol].mark = mark
+    for name, said in document.get("held", {}).items():
+        check_names("held", said, _ACCOUNT, ())
+        account = holdings.account(name)
+        account.cash = int(said.get("cash", 0))
+        account.known = not said.get("unknown", False)
+        account.reduces = said.get("reduces", False)
+        account.sent = deque(said.get("sent", ()))
+        account.recent = {tuple(key): ms for *key, ms in said.get("recent", ())}
+        account.older = {tuple(key): ms for *key, ms in said.get("older", ())}
+        account.turns_ms = said.get("turns_ms", 0)
+
+
+def _load_rows(table: Document, state: State) -> None:
+    if table["record"] != "Holding":
+        raise Unreadable(f"orders snapshot: record {table['record']} must be Holding among holdings")
+    check_names("Holding", dict.fromkeys(table["names"]), _NAMES, _NAMES)
+    for row in table["rows"]:
+        values: dict[str, Any] = dict(zip(table["names"], row, strict=True))
+        holding = state.holdings.holding(values["account"], values["symbol"])
+        for name in _NUMBERS:
+            setattr(holding, name, int(values[name]))

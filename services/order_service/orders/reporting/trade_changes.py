@@ -1,0 +1,214 @@
+"""Busts and corrections: what a venue changes of trades that it told, however long ago.
+
+Flows in: validated reports, TradeCancel and TradeCorrect. Flows out: TradeBusted and TradeCorrected, with all that
+books need, and what accounts hold put right. Never changes a trade that nobody can name; never changes one twice.
+
+An order in the state knows its trades, and a bust needs no more than their id. Of an order that left it the report has
+to carry what the trade was; it does not work again, so that a Filled one is Canceled then. A correction of such a trade
+cannot be booked: nobody here knows any more what it was.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.venue import ExecType, VenueReport
+from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
+from fillstream.services.order_service.orders.compiled import Terms
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.journal.telling import Event
+from fillstream.services.order_service.orders.life.order import CANCELED, FILLED, FINAL, Fill, Order, Refusal
+from fillstream.services.order_service.orders.life.remembered import Remembered
+from fillstream.services.order_service.orders.reporting.said import fee_of, units_of_report, words
+from fillstream.services.order_service.orders.state import EXPIRY, State
+
+CHANGES = frozenset((ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT))
+_WHOSE = ("account", "symbol", "side")
+_TRADE = ("last_qty", "last_px")
+_MEAN_ERROR = Fraction(5, 10**13)
+"""How far a mean price that is told may lie from the exact one: it has 12 decimals."""
+
+
+class TradeChanges:
+    """The part of the fold that takes such reports.
+
+    Args:
+        state: changed by what they say.
+        journal: told about it.
+    """
+
+    __slots__ = ("_journal", "_state")
+
+    def __init__(self, state: State, journal: Journal) -> None:
+        self._state = state
+        self._journal = journal
+
+    # ------------------------------------------------------ of an order in the state
+
+    def busted(self, order: Order, report: VenueReport) -> Refusal | None:
+        """Take a trade back."""
+        assert report.ref_exec_id is not None and report.exec_id is not None, "validated"
+        fill = order.traded(report.ref_exec_id)
+        if fill is not None:
+            _check(report, _whose(order), order.terms, fill)
+        refusal = order.bust(report.ref_exec_id, report.exec_id)
+        if refusal is None:
+            assert fill is not None, "it was busted"
+            change = self._change(report, order.terms, fill, order.strategy)
+            self._watch_expiry(order)
+            self._journal.trade_changed(order, change, (fill.ticks, fill.lots, fill.fee))
+        return refusal
+
+    def corrected(self, order: Order, report: VenueReport) -> Refusal | None:
+        """Put a trade right."""
+        assert report.ref_exec_id is not None and report.exec_id is not None, "validated"
+        assert report.last_qty is not None and report.last_px is not None, "validated"
+        terms, fill = order.terms, order.traded(report.ref_exec_id)
+        if fill is not None:
+            _check(report, _whose(order), terms, None)
+        lots = units_of_report("last_qty", terms.lot, report.last_qty)
+        ticks = units_of_report("last_px", terms.price, report.last_px)
+        maker = fill is not None and fill.maker if report.liquidity is None else report.liquidity == "MAKER"
+        fee, said = fee_of(terms, report, abs(ticks * lots), maker)
+        refusal = order.correct(report.ref_exec_id, report.exec_id, ticks, lots, fee)
+        if refusal is None:
+            assert fill is not None, "it was corrected"
+            now = Fill(fill.exec_id, ticks, lots, fee, report.exec_id, maker)
+            change = self._change(report, terms, now, order.strategy)
+            if said is not None:
+                change["fee"] = said
+            change["old_qty"], change["old_px"] = terms.lot.text(fill.lots), terms.price.text(fill.ticks)
+            change["old_fee"] = fixed(fill.fee, FEE_DECIMALS)
+            self._watch_expiry(order)
+            legs = (fill.ticks, fill.lots, fill.fee), (ticks, -lots, -fee)
+            self._journal.trade_changed(order, change, *legs)
+        return refusal
+
+    def _watch_expiry(self, order: Order) -> None:
+        """See to it that an order which works again ends in its time, at a venue that leaves that to the desk."""
+        if order.expiry_ms and order.status not in FINAL and not self._state.venues[order.venue].expires:
+            self._state.timers.add_once(order.expiry_ms, order.order_id, EXPIRY)
+
+    # --------------------------------------------------------- of one that left it
+
+    def late(self, report: VenueReport, record: Remembered | None) -> None:
+        """Take a trade back of an order that left the state, or was forgotten altogether (None).
+
+        Raises:
+            BadEntry: unknown_order, unknown_venue, wrong_venue, unknown_account, unknown_symbol, missing_value,
+                bad_value, off_grid, repeated_trade: nothing has changed then.
+        """
+        state = self._state
+        order_id = int(report.order_id)
+        if record is None and not state.was_forgotten(order_id):
+            raise BadEntry("unknown_order", f"order_id: order {order_id} was never given out here; {words(report)}")
+        if report.exec_type is ExecType.TRADE_CORRECT:
+            text = f"ref_exec_id: order {order_id} left the state, and nobody knows what trade {report.ref_exec_id} was"
+            raise BadEntry("unknown_order", f"{text}: a TradeCancel of it that says so can be booked")
+        self._check_venue(report)
+        needed = _TRADE if record is not None else (*_WHOSE, *_TRADE)
+        missing = [name for name in needed if getattr(report, name) is None]
+        if missing:
+            left = "left the state" if record is not None else "was forgotten"
+            text = f"{missing[0]}: order {order_id} {left}, a TradeCancel of it must say {', '.join(needed)}"
+            raise BadEntry("missing_value", f"{text}, and does not say {', '.join(missing)}")
+        if record is not None:
+            _check(report, {"account": record.account, "symbol": record.symbol, "side": record.side}, None, None)
+        terms = self._terms(report, record)
+        assert report.last_qty is not None and report.last_px is not None, "just looked"
+        lots = units_of_report("last_qty", terms.lot, report.last_qty)
+        ticks = units_of_report("last_px", terms.price, report.last_px)
+        fee, said = fee_of(terms, report, abs(ticks * lots), report.liquidity == "MAKER")
+        assert report.ref_exec_id is not None and report.exec_id is not None, "validated"
+        for each in (report.exec_id, report.ref_exec_id):
+            if f"{report.venue} {each}" in state.busted:
+                raise BadEntry("repeated_trade", f"exec_id: order {order_id} has the bust of {each} already")
+        whose: Remembered | Event = _forgotten(report)
+        if record is not None:
+            whose = _without(record, terms, ticks, lots)
+            state.replace_remembered(record, whose)
+        state.took_back(report.venue, report.exec_id, report.ref_exec_id)
+        change = self._change(report, terms, Fill(report.ref_exec_id, ticks, lots, fee, report.exec_id, False), None)
+        if said is not None:
+            change["fee"] = said
+        self._journal.trade_changed(whose, change, (ticks, lots, fee))
+
+    def _check_venue(self, report: VenueReport) -> None:
+        terms = self._state.venues.get(report.venue)
+        if terms is None:
+            known = ", ".join(self._state.venues)
+            raise BadEntry("unknown_venue", f"venue: {report.venue} must be a venue of this desk, one of {known}")
+        if terms.simulated:
+            text = f"venue: {report.venue} is an engine of this desk, which reports by frames and never like this"
+            raise BadEntry("wrong_venue", text)
+
+    def _terms(self, report: VenueReport, record: Remembered | None) -> Terms:
+        account = report.account if record is None else record.account
+        if account not in self._state.accounts:
+            raise BadEntry("unknown_account", f"account: {account} is no account of this partition")
+        symbol = report.symbol if record is None else record.symbol
+        terms = self._state.terms[report.venue].get(symbol or "")
+        if terms is None:
+            raise BadEntry("unknown_symbol", f"symbol: {symbol} is no instrument of this desk")
+        return terms
+
+    def _change(self, report: VenueReport, terms: Terms, fill: Fill, strategy: str | None) -> Event:
+        venue = report.venue
+        done = "taken back" if report.exec_type is ExecType.TRADE_CANCEL else "corrected"
+        return {
+            "exec_id": f"{venue}-{report.exec_id}",
+            "ref_exec_id": f"{venue}-{fill.exec_id}",
+            "venue": venue,
+            "last_qty": terms.lot.text(fill.lots),
+            "last_px": terms.price.text(fill.ticks),
+            "fee": fixed(fill.fee, FEE_DECIMALS),
+            "currency": terms.currency,
+            "strategy": strategy,
+            "text": f"{done} by the venue: {words(report)}",
+        }
+
+
+def _whose(order: Order) -> dict[str, str]:
+    return {"account": order.account, "symbol": order.terms.symbol, "side": order.side}
+
+
+def _check(report: VenueReport, whose: dict[str, str], terms: Terms | None, fill: Fill | None) -> None:
+    """Refuse a report that says something else than what is known: it may name the wrong trade."""
+    known: dict[str, Any] = dict(whose)
+    if fill is not None and terms is not None:
+        known |= {"last_qty": terms.lot.text(fill.lots), "last_px": terms.price.text(fill.ticks)}
+    for name, value in known.items():
+        said = getattr(report, name)
+        if said is not None and (said != value if name in _WHOSE else Fraction(said) != Fraction(value)):
+            written = said if name in _WHOSE else canonical(said)
+            what = f"as trade {report.ref_exec_id} of order {report.order_id} has it"
+            raise BadEntry("bad_value", f"{name}: {written} must be {value}, {what}")
+
+
+def _forgotten(report: VenueReport) -> Event:
+    """Return what an event says of an order that nobody knows any more."""
+    nothing = dict.fromkeys(("ord_status", "quantity", "cum_qty", "leaves_qty", "avg_px"))
+    said = {"account": report.account, "symbol": report.symbol, "side": report.side and report.side.value}
+    return {"order_id": report.order_id, "client_order_id": None, **said, **nothing}
+
+
+def _without(record: Remembered, terms: Terms, ticks: int, lots: int) -> Remembered:
+    """Return what stays of an order without a trade."""
+    filled = terms.lot.units(record.cum_qty)
+    assert filled is not None, "written on its own grid"
+    if lots > filled:
+        text = f"last_qty: {terms.lot.text(lots)} is more than the {record.cum_qty} of order {record.order_id} filled"
+        raise BadEntry("bad_value", text)
+    tick = Fraction(terms.price.step)
+    if filled * _MEAN_ERROR / tick >= Fraction(1, 2):
+        text = f"order_id: the mean price of order {record.order_id} is told too coarsely to take a trade out of it"
+        raise BadEntry("bad_value", text)
+    notional = round(Fraction(record.avg_px or 0) / tick * filled) - ticks * lots
+    left = filled - lots
+    return record._replace(
+        status=CANCELED if record.status == FILLED else record.status,
+        cum_qty=terms.lot.text(left),
+        avg_px=terms.price.mean(notional, left) if left else None,
+    )

@@ -1,0 +1,248 @@
+"""Orders that the desk holds before a venue knows them: until a person's yes, a time or a price has come.
+
+Flows in: new orders, a market that moved, timers. Flows out: events, and the command once an order goes to its venue.
+Judges an order again only by the market: a bound where it has none, the collar of one that waited for a time.
+
+What is held is Suspended (FIX 39=9): it counts and can be amended and canceled, both at once, since nobody else has it.
+"""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.codes import CancelReason, OrderType, TradingSession
+from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
+from fillstream.services.order_service.orders import rules
+from fillstream.services.order_service.orders.commands import Commands
+from fillstream.services.order_service.orders.compiled import Limits
+from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, Standing
+from fillstream.services.order_service.orders.holding.holdings import Holding
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.life.order import FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
+from fillstream.services.order_service.orders.life.special import widest
+from fillstream.services.order_service.orders.rules import Draft
+from fillstream.services.order_service.orders.rules.market import protection_price
+from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RELEASE, TOUCH, State
+from fillstream.services.order_service.orders.waiting.triggers import half_ticks, waits_for_rise
+
+MOST_RELEASED = MOST_OUTPUTS // 4
+"""At most so many orders go at one entry, an event and a command each; the others at the next, which comes at once."""
+_CONTINUOUS = TradingSession.CONTINUOUS.value
+_STOPS = frozenset((OrderType.STOP.value, OrderType.STOP_LIMIT.value, OrderType.TRAILING_STOP.value))
+_MARKET_TYPES = frozenset((OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.value))
+
+
+def is_protective(order: Order) -> bool:
+    """Say whether an order only closes what its account holds: reduce-only, or a stop on the other side."""
+    holding = order.holding
+    assert holding is not None, "it was taken"
+    against = holding.quantity > 0 if order.side == "SELL" else holding.quantity < 0
+    return against and (order.order_type in _STOPS or (order.special is not None and order.special.reduce_only))
+
+
+class Desk:
+    """The part of the fold that holds orders.
+
+    Args:
+        state: whose orders they are.
+        journal, commands: where what becomes of them goes.
+    """
+
+    __slots__ = ("_commands", "_journal", "_state")
+
+    def __init__(self, state: State, journal: Journal, commands: Commands) -> None:
+        self._state = state
+        self._journal = journal
+        self._commands = commands
+
+    # --------------------------------------------------------------- approval
+
+    def asks(self, order: Order, draft: Draft) -> bool:
+        """Hold a new order that a person is to approve; False of any other."""
+        limits = draft.limits
+        if not limits.needs_approval(draft.worth):
+            return False
+        until = self._journal.ms + limits.account.approval_timeout_ms
+        self._hold(order, FOR_APPROVAL, until)
+        self._state.timers.add(until, order.order_id, APPROVAL)
+        return True
+
+    def approve(self, order: Order) -> None:
+        """Let an order go on that waited for a person's yes: it goes, or waits for its time or price from now on."""
+        self._state.timers.cancel(order.order_id, APPROVAL)
+        special = order.special
+        if special is not None and special.effective_ms > self._journal.ms:
+            order.held = FOR_TIME
+            self._journal.suspended(order)
+            self._state.timers.add(special.effective_ms, order.order_id, RELEASE)
+        else:
+            order.held = FOR_TIME
+            self.time_came(order)
+
+    # ---------------------------------------------------------------- holding
+
+    def holds(self, order: Order) -> bool:
+        """Hold a new order that is not to go to its venue at once; False of any other."""
+        special = order.special
+        assert special is not None, "a plain order goes at once"
+        if special.effective_ms > self._journal.ms:
+            self._hold(order, FOR_TIME)
+            self._state.timers.add(special.effective_ms, order.order_id, RELEASE)
+            return True
+        if special.needs_desk(order.order_type):
+            self._wait_for_price(order)
+            return True
+        return False
+
+    def _hold(self, order: Order, what: str, approval_ms: int | None = None) -> None:
+        order.hold(what)
+        self._journal.suspended(order, approval_ms)
+        if order.expiry_ms:
+            self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
+
+    def _wait_for_price(self, order: Order) -> None:
+        if order.held is None:
+            self._hold(order, FOR_PRICE)
+        else:
+            order.held = FOR_PRICE
+        if self._has_come(order):
+            self._release(order)
+        else:
+            self._state.triggers.arm(order)
+
+    def _has_come(self, order: Order) -> bool:
+        """Whether the price that an order waits for is there already, in a market that trades."""
+        special, quote = order.special, self._state.quotes[order.venue][order.terms.id]
+        assert special is not None and special.stop is not None, "it waits for a price"
+        price = half_ticks(quote, special.trigger, order.side == "BUY")
+        if price is None or quote.session != _CONTINUOUS:
+            return False
+        return price >= 2 * special.stop if waits_for_rise(order) else price <= 2 * special.stop
+
+    # -------------------------------------------------------------- releasing
+
+    def moved(self, venue: str, instrument: int) -> int:
+        """Let go of what a market that moved has reached; return how many orders that were."""
+        state = self._state
+        quote = state.quotes[venue][instrument]
+        if quote.session != _CONTINUOUS:
+            return 0
+        reached = state.triggers.reached(venue, instrument, quote, MOST_RELEASED)
+        for order_id in reached:
+            order = state.orders[order_id]
+            assert isinstance(order, Order), "an order that waits is in the state"
+            self._release(order)
+        if len(reached) == MOST_RELEASED:
+            state.timers.add(self._journal.ms, instrument, TOUCH + venue)
+        return len(reached)
+
+    def time_came(self, order: Order) -> None:
+        """An order's time has come: it goes, or waits for its price from now on."""
+        if order.held != FOR_TIME:
+            return
+        if order.special is not None and order.special.needs_desk(order.order_type):
+            self._wait_for_price(order)
+            return
+        broken = self._broken_now(order)
+        if broken is None:
+            self._release(order)
+        else:
+            self.cancel(order, CancelReason.NOT_RELEASED, broken)
+
+    def _broken_now(self, order: Order) -> str | None:
+        """Return why the market does not let an order go now that was judged when it came; None where it does."""
+        draft = Draft()
+        draft.ms, draft.account, draft.symbol = self._journal.ms, order.account, order.terms.symbol
+        draft.buy, draft.order_type, draft.time_in_force = order.side == "BUY", order.order_type, order.time_in_force
+        draft.limits = limits = self._limits(order)
+        draft.terms, draft.quote, draft.ticks, draft.lots = limits.terms, limits.quote, order.price, order.quantity
+        broken = rules.RELEASED.first_broken(draft, self._state)
+        return None if broken is None else broken.text
+
+    def _limits(self, order: Order) -> Limits:
+        state = self._state
+        account = state.effective(order.account) if state.knows(order.account) else state.accounts[order.account]
+        return state.limits_at(order.venue, order.account, account, order.terms.symbol)
+
+    def _release(self, order: Order) -> None:
+        assert order.holding is not None, "it was taken"
+        standing = order.holding.account.standing
+        if standing.state != ACTIVE.state and not self._may_go(order, order.holding, standing):
+            text = f"account: {order.account} is {standing.state}, or the whole desk, now that the order could go"
+            self._forget_times(order)  # and nothing else: no order is armed whose price has come
+            order.cancel_by(requested=True)
+            return self._journal.canceled(order, CancelReason.TRADING_HALTED, text)
+        order.release(self._bound(order))
+        self._journal.triggered(order, order.price if order.priced else None)
+        if order.expiry_ms and self._state.venues[order.venue].expires:
+            self._state.timers.cancel(order.order_id, EXPIRY)
+        self._commands.new(order)
+        return None
+
+    def _may_go(self, order: Order, holding: Holding, standing: Standing) -> bool:
+        """Whether an order may go to its venue though not all may: it only closes what is held."""
+        if standing.state == HALTED:
+            return standing.keeps and is_protective(order)
+        held = -holding.quantity if order.side == "BUY" else holding.quantity
+        if order.leaves > held:
+            return False
+        works = sum(
+            each.leaves
+            for each in self._state.orders_of(order.account)
+            if each.holding is holding and each.side == order.side and not each.is_held
+        )
+        return works + order.leaves <= held
+
+    def _bound(self, order: Order) -> int:
+        """Return the limit (ticks) of an order that goes now: its own, or what the account's slippage allows from here.
+
+        Without a market on the other side, from the price that it waited for: that it has come is known.
+        """
+        if order.priced:
+            return order.price
+        special, buy = order.special, order.side == "BUY"
+        by_desk = special is not None and special.needs_desk(order.order_type)
+        if not by_desk and order.order_type not in _MARKET_TYPES:
+            return widest(buy)
+        limits = self._limits(order)
+        bound = protection_price(limits, limits.quote, buy)
+        if bound is not None:
+            return bound
+        if special is None or special.stop is None:
+            return order.price
+        return limits.highest_buy(special.stop) if buy else limits.lowest_sell(special.stop)
+
+    # ----------------------------------------------------- requests and times
+
+    def cancel(self, order: Order, reason: CancelReason, text: str) -> None:
+        """Take an order off that no venue has."""
+        self._let_go(order)
+        order.cancel_by(requested=True)
+        self._journal.canceled(order, reason, text)
+
+    def expire(self, order: Order) -> None:
+        """The time in force of an order ended that no venue has."""
+        self._let_go(order)
+        order.cancel_signal = None
+        order.expire()
+        self._journal.expired(order)
+
+    def replace(self, order: Order) -> None:
+        """Let the pending amendment of an order take effect that no venue has."""
+        amendment = order.amendment
+        assert amendment is not None, "request_replace() comes first"
+        waits = order.held == FOR_PRICE
+        if waits:
+            self._state.triggers.disarm(order)
+        order.replace(amendment.price, amendment.quantity)
+        self._journal.replaced(order)
+        if waits:
+            self._wait_for_price(order)
+
+    def _let_go(self, order: Order) -> None:
+        if order.held == FOR_PRICE:
+            self._state.triggers.disarm(order)
+        self._forget_times(order)
+
+    def _forget_times(self, order: Order) -> None:
+        self._state.timers.cancel(order.order_id, RELEASE)
+        self._state.timers.cancel(order.order_id, APPROVAL)
+        self._state.timers.cancel(order.order_id, EXPIRY)
