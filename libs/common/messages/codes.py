@@ -236,6 +236,7 @@ class RejectReason(Reason):
     EXPIRE_TIME_PASSED = "expire_time_passed", 4, "the expire_time has passed already"
     SIZE_ZERO = "size_zero", 13, "what was asked for buys less than one lot"
     SIZE_UNKNOWN = "size_unknown", 99, "what the size depends on is not known: a quote, a stop, the account's equity"
+    TOO_MANY_IDS = "too_many_ids", 99, "more ids came in their window than can be remembered: a repeat would go unseen"
     DUPLICATE_SIGNAL = "duplicate_signal", 6, "the signal came before, and nothing came of it"
     NOTHING_TO_REDUCE = "nothing_to_reduce", 99, "reduce-only, and what is held less what works already is too little"
     WRONG_SIDE = "wrong_side", 99, "a protective price is on the wrong side of the entry"

@@ -64,6 +64,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("trading_state", f"{DESK} is the desk, others accounts not ACTIVE: 0 ACTIVE, 1 REDUCING, 2 HALTED.", "of"),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
+    Family("ids_remembered", "Ids that have to be remembered, so that the same one again changes nothing."),
+    Family("ids_capacity", "Ids that can be remembered; when there are so many, what is new is refused."),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
 
@@ -236,6 +238,8 @@ class OrdersStage:
             "overfills": {**dict.fromkeys(state.venues, 0), **state.overfills},
             "trade_changes": state.trade_changes,
             "unanswered_requests": state.awaited.unanswered(),
+            "ids_remembered": {"": state.counter - state.forgotten},
+            "ids_capacity": {"": state.capacity},
             "quote_timestamp_seconds": {
                 state.symbols[number] if venue == SIM else f"{state.symbols[number]} at {venue}": quote.at_ms // 1000
                 for venue, quotes in state.quotes.items()

@@ -164,9 +164,8 @@ class Reports:
             return refusal if partition != PARTITION_ALL or self._partitions[0] == 0 else None
         order = self._state.orders.get(order_id)
         if type(order) is not Order:
-            known = "left the state" if order is not None else "was never given out here, or is forgotten"
             because = f"; the venue says {_name(reason)}" if reason else ""
-            return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
+            return Refusal("unknown_order", f"order_id: order {order_id} {self._state.left(order_id)}{because}")
         if order.venue != self._venue:
             return Refusal("wrong_venue", f"order_id: order {order_id} is at {order.venue}, not at {self._venue}")
         if order.held is not None and order.is_held:
