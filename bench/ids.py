@@ -1,8 +1,8 @@
-"""What an id that has to be remembered costs: the table in C beside a dict of small objects, which it took the place of.
+"""What an id that has to be remembered costs: the table in C beside the dicts that it took the place of.
 
 Ten million finished orders, each with its client's id, as the orders stage remembers them for a day. Each side fills in
-a process of its own, so that memory is what the process grew by; CPU microseconds an id are of putting it in, finding it
-and letting it go, digests included.
+a process of its own, so that memory is what the process grew by; CPU microseconds an id are of putting it in, finding
+it and letting it go, digests included.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from fillstream.services.order_service.orders.life.remembered import RememberedOrders, Row
@@ -49,8 +50,7 @@ def client(number: int) -> str:
 
 def resident() -> int:
     """Return what this process has in memory (bytes)."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def weigh(make: Callable[[], Any], count: int) -> dict[str, float]:
