@@ -14,7 +14,7 @@ a calendar, and nothing is guessed.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, NamedTuple, Self
 
 import orjson
@@ -156,7 +156,7 @@ class Turn(NamedTuple):
 
 
 class Call(NamedTuple):
-    """When orders for an opening or a close are collected from, and when they trade; the same where there is no auction."""
+    """From when on orders for an opening or a close are collected, and when they trade; without an auction, at once."""
 
     call_ms: int
     trades_ms: int
@@ -273,15 +273,7 @@ class Hours:
         return next((turn.ms for turn in self.turns_after(ms) if turn.session in takes), None)
 
 
-def hours_of(calendars: Calendars, terms: Mapping[Any, InstrumentHours]) -> dict[Any, Hours]:
-    """Return when instruments trade, by what they go by; those whose calendar is not in the table are left out."""
-    made: dict[InstrumentHours, Hours] = {}
-    found = {}
-    for key, each in terms.items():
-        table = calendars.calendars.get(each.calendar)
-        if table is None:
-            continue
-        if each not in made:
-            made[each] = Hours(table, each.open_auction_ms, each.close_auction_ms)
-        found[key] = made[each]
-    return found
+def hours_of(calendars: Calendars, said: InstrumentHours) -> Hours | None:
+    """Return when an instrument trades; None where its calendar is not in the table."""
+    table = calendars.calendars.get(said.calendar)
+    return None if table is None else Hours(table, said.open_auction_ms, said.close_auction_ms)

@@ -28,7 +28,7 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError, ValueError):
-        raise ValueError(f"{name} is no time zone that this machine knows; they go by names like Europe/Zurich") from None
+        raise ValueError(f"{name} is no time zone that this machine knows, as Europe/Zurich is one") from None
 
 
 def midnight_ms(day: date) -> int:
@@ -62,11 +62,12 @@ def sessions_of(calendar: WeeklyCalendar, first: date, last: date) -> CalendarTa
             continue
         closes = calendar.half_days.get(day, calendar.closes)
         over = closes <= calendar.opens  # half days are not
-        row = [day.isoformat(), moment_ms(day, calendar.opens, zone), moment_ms(day + over * _DAY, closes, zone)]
+        opens_ms, closes_ms = moment_ms(day, calendar.opens, zone), moment_ms(day + over * _DAY, closes, zone)
+        row: list[Any] = [day.isoformat(), opens_ms, closes_ms]
         begins, ends = calendar.pause_from, calendar.pause_until
         if begins is not None and ends is not None and (over or ends < closes):
             row += [moment_ms(day, begins, zone), moment_ms(day, ends, zone)]
-        if from_ms <= row[1] < row[2] <= until_ms:
+        if from_ms <= opens_ms < closes_ms <= until_ms:
             rows.append(row)
     return CalendarTable(zone=calendar.zone, from_ms=from_ms, until_ms=until_ms, sessions=tuple(map(tuple, rows)))
 

@@ -20,6 +20,7 @@ states; or the state again. Never decides anything about what it carries, never 
     canceling [[...]]                                  what of mass cancels is still to be sent
     holdings, held, marks                              what accounts hold; see `held`
     awaited {sent, late}                               what venues have not answered; see `awaited`
+    calendars                                          that came last, as their entry has them
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
 There may be millions of orders. So live ones are columns, and rows of remembered ones are never decoded on the way: no
@@ -38,6 +39,7 @@ from typing import Any, Final
 
 import orjson
 
+from fillstream.libs.common.messages.calendar import Calendars
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.timers import Timer, Timers
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
@@ -69,7 +71,7 @@ _NEEDED: Final = (
 )
 _SINCE_0_2: Final = (
     "overrides", "controls", "remembered_linked", "numbered", "trading", "canceling", "breakers", "holdings",
-    "held", "marks", "busted", "awaited",
+    "held", "marks", "busted", "awaited", "calendars",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -110,6 +112,8 @@ def dump(state: State) -> bytes:
     }
     if linked:
         document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": _lines(linked)}
+    if not state.timetable.calendars.is_empty:
+        document["calendars"] = state.timetable.calendars.to_json().decode()
     if state.busted:
         document["busted"] = [*state.busted]
     if (awaited := state.awaited.dump()) is not None:
@@ -168,6 +172,8 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.waiting = [(each["id"], each["field"].encode(), bytes.fromhex(each["value"])) for each in document["waiting"]]
     state.config = DeskConfig.from_json(document["config"].encode())
     defined = DeskConfig.from_json(document["defined"].encode())
+    if "calendars" in document:
+        state.timetable.calendars = Calendars.from_json(document["calendars"].encode())
     state.accounts = dict(defined.accounts)
     for name, venue in defined.venues.items():
         state.define_venue(name, venue)

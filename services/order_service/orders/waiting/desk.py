@@ -8,7 +8,7 @@ What is held is Suspended (FIX 39=9): it counts and can be amended and canceled,
 
 from __future__ import annotations
 
-from fillstream.libs.common.messages.codes import CancelReason, OrderType, TradingSession
+from fillstream.libs.common.messages.codes import AUCTION_TIMES, CancelReason, OrderType, TimeInForce, TradingSession
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
@@ -18,6 +18,7 @@ from fillstream.services.order_service.orders.holding.holdings import Holding
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
 from fillstream.services.order_service.orders.life.special import widest
+from fillstream.services.order_service.orders.life.timing import expiry_ms, rests
 from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.market import protection_price
 from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RELEASE, TOUCH, State
@@ -25,6 +26,9 @@ from fillstream.services.order_service.orders.waiting.triggers import half_ticks
 
 MOST_RELEASED = MOST_OUTPUTS // 4
 """At most so many orders go at one entry, an event and a command each; the others at the next, which comes at once."""
+QUOTE_AGAIN_MS = 250
+"""An order that waits for the first quote of a session looks for it so often."""
+_DAY = TimeInForce.DAY.value
 _CONTINUOUS = TradingSession.CONTINUOUS.value
 _STOPS = frozenset((OrderType.STOP.value, OrderType.STOP_LIMIT.value, OrderType.TRAILING_STOP.value))
 _MARKET_TYPES = frozenset((OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.value))
@@ -136,7 +140,7 @@ class Desk:
 
     def time_came(self, order: Order) -> None:
         """An order's time has come: it goes, or waits for its price from now on."""
-        if order.held != FOR_TIME:
+        if order.held != FOR_TIME or self._waits_longer(order):
             return
         if order.special is not None and order.special.needs_desk(order.order_type):
             self._wait_for_price(order)
@@ -147,8 +151,38 @@ class Desk:
         else:
             self.cancel(order, CancelReason.NOT_RELEASED, broken)
 
+    def _waits_longer(self, order: Order) -> bool:
+        """Whether an order waits on: for its time, which calendars may have looked at too early, or for a session.
+
+        One that is to trade at once waits for the market's first quote as well: what was quoted before the close
+        stands no more. Its time in force ends with that session.
+        """
+        ms, terms, special, timers = self._journal.ms, order.terms, order.special, self._state.timers
+        if special is not None and special.effective_ms > ms:
+            timers.add(special.effective_ms, order.order_id, RELEASE)
+            return True
+        if terms.calendar is None or (special is not None and special.needs_desk(order.order_type)):
+            return False
+        if order.time_in_force in AUCTION_TIMES:
+            return ms >= order.expiry_ms  # too late, and its timer knows it
+        goes = None if terms.hours is None else terms.hours.takes_from(ms, rests(order.order_type, order.time_in_force))
+        if goes != ms:
+            if goes is not None:  # else the next calendars know it
+                timers.add(goes, order.order_id, RELEASE)
+                if order.time_in_force == _DAY:  # calendars may have moved the session
+                    order.expiry_ms = expiry_ms(terms, order.order_type, _DAY, goes, False)
+                    timers.add(order.expiry_ms, order.order_id, EXPIRY)
+            return True
+        quote = self._state.quotes[order.venue][terms.id]
+        if order.order_type in _MARKET_TYPES and not (quote.ask_qty if order.side == "BUY" else quote.bid_qty):
+            timers.add(ms + QUOTE_AGAIN_MS, order.order_id, RELEASE)
+            return True
+        return False
+
     def _broken_now(self, order: Order) -> str | None:
         """Return why the market does not let an order go now that was judged when it came; None where it does."""
+        if order.time_in_force in AUCTION_TIMES:  # the auction makes its own price
+            return None
         draft = Draft()
         draft.ms, draft.account, draft.symbol = self._journal.ms, order.account, order.terms.symbol
         draft.buy, draft.order_type, draft.time_in_force = order.side == "BUY", order.order_type, order.time_in_force
