@@ -45,7 +45,7 @@ NEW = Rules(
 )
 """Of a new order, first things first."""
 
-SPECIAL = Rules(special.FIRST)
+SPECIAL = Rules((*special.FIRST, *session.SPECIAL))
 """Of a new order that is not plain, before the others: they need it in integers."""
 
 SHOWN = Rules(special.LAST)

@@ -22,7 +22,7 @@ def _has_calendar(limits: Limits) -> bool:
 @rule(
     RejectReason.NO_AUCTION,
     limit="instruments.SYMBOL.open_auction_ms, close_auction_ms",
-    example={"order_type": "LIMIT", "price": "185.00", "time_in_force": "AT_THE_OPENING"},
+    example={"order_type": "LIMIT", "price": "185.00", "next_session": "true"},
 )
 def has_what_it_waits_for(draft: Draft, view: View) -> str | None:
     """An order for the next session has an instrument with a calendar, one for an auction an instrument with that."""
@@ -47,8 +47,6 @@ def known_session(draft: Draft, view: View) -> str | None:
     """The calendar of the instrument is known for now, and for the time that the order waits for or ends at."""
     terms, ms, special = draft.terms, draft.ms, draft.special
     hours = terms.hours
-    if draft.order is not None:
-        return None
     if hours is None:
         return f"symbol: the calendar {terms.calendar} of {terms.symbol} is not here yet, or the desk has it no more"
     until = text_of(hours.until_ms)
@@ -100,5 +98,6 @@ def _when(ms: int | None) -> str:
     return "a time that its calendar does not know yet" if ms is None else text_of(ms)
 
 
-NEW = (has_what_it_waits_for, known_session, in_session)
+SPECIAL = (has_what_it_waits_for,)
+NEW = (known_session, in_session)
 AMEND = (in_session,)
