@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 import pytest
 
+from fillstream.libs.common.messages.calendar import CALENDAR, Calendars, CalendarTable
 from fillstream.libs.common.messages.codes import (
     CancelRejectReason,
     OrderType,
     RejectReason,
 )
-from fillstream.libs.common.messages.calendar import CALENDAR, Calendars, CalendarTable
 from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms
 from fillstream.libs.common.messages.signals import SPECIAL
 from fillstream.libs.common.messages.topology import Topology
