@@ -220,7 +220,7 @@ class State:
             for terms in self.terms.values():
                 terms[symbol].hours = self.timetable.hours(instrument)
         for order in self.live():
-            if order.held == FOR_TIME and order.terms.calendar is not None:
+            if order.held == FOR_TIME and order.status not in FINAL and order.terms.calendar is not None:
                 self.timers.add(0, order.order_id, RELEASE)
         for account in self.accounts.values():
             if account.day_zone is not None and self.timers.due_ms(account.id, DAY) == LAST_MS:
