@@ -157,11 +157,11 @@ def test_a_stage_that_comes_back_late_makes_up_for_all_of_it_in_order(config: Si
     records = limit(1, Side.BUY, 100, 10), limit(2, Side.SELL, 100, 4, CLOSE)
     told = [], []  # type: ignore[var-annotated]
     for venue, into in zip((late, punctual), told, strict=True):
-        into += venue.at(OPEN - 200, *records)
+        into.extend(venue.at(OPEN - 200, *records))
     while (due := punctual.stage.due_ms) is not None and due <= CLOSE + 50:
         told[1].extend(punctual.at(due))
     for venue, into in zip((late, punctual), told, strict=True):
-        into += venue.at(CLOSE + 50)
+        into.extend(venue.at(CLOSE + 50))
     assert kinds(told[0]) == kinds(told[1])
     assert late.stage.snapshot() == punctual.stage.snapshot()
 
