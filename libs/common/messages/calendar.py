@@ -64,8 +64,8 @@ class CalendarTable(ReferenceData):
             if len(row) not in _ROW_LENGTHS or type(row[0]) is not str or any(type(ms) is not int for ms in row[1:]):
                 raise ValueError(f"sessions: {shorten(row)} must be a date, and 2 or 4 times in milliseconds")
             date, opens, closes, *pause = row
-            ordered = [before, opens, *pause, closes, self.until_ms]
-            if sorted(ordered) != ordered or opens == closes:
+            within = [opens, *pause, closes]
+            if sorted({*within}) != within or opens < before or closes > self.until_ms:
                 raise ValueError(f"sessions: {shorten(date)} must lie behind the one before, its break within it")
             before = closes
         return self
@@ -207,7 +207,7 @@ class Hours:
         if opening.call_ms < opening.trades_ms:
             turns.append(Turn(opening.call_ms, _AUCTION))
         turns.append(Turn(opening.trades_ms, _CONTINUOUS))
-        if pause and pause[0] < pause[1]:
+        if pause:
             resumes = pause[1]
             turns += (Turn(pause[0], _HALTED, True), Turn(resumes, _CONTINUOUS))
             self._starts.append(Call(resumes, resumes))
@@ -270,7 +270,8 @@ class Hours:
         takes = (_CONTINUOUS, _AUCTION) if rests else (_CONTINUOUS,)
         if self.session(ms) in takes:
             return ms
-        return next((turn.ms for turn in self.turns_after(ms) if turn.session in takes), None)
+        # By what it is then: several may change at one millisecond.
+        return next((turn.ms for turn in self.turns_after(ms) if self.session(turn.ms) in takes), None)
 
 
 def hours_of(calendars: Calendars, said: InstrumentHours) -> Hours | None:

@@ -160,12 +160,13 @@ class Source:
                 the metric calendar_ends_timestamp_seconds says for how long.
         """
         month = self._clock().replace(day=1)
-        if self._made is None:
-            self._made = (month, self._make(month))
-        elif self._made[0] != month and (self._maker is None or not self._maker.is_alive()):
+        made = self._made
+        if made is None:
+            made = self._made = (month, self._make(month))
+        elif made[0] != month and (self._maker is None or not self._maker.is_alive()):
             self._maker = threading.Thread(target=self._remake, args=(month,), name="calendars", daemon=True)
             self._maker.start()
-        return self._made[1]
+        return made[1]
 
     def _remake(self, month: date) -> None:
         try:
