@@ -135,7 +135,7 @@ def make_special(fields: dict[str, str], mid: int, now_ms: int, dice: random.Ran
     if kind in ("STOP", "STOP_LIMIT", "MARKET_IF_TOUCHED", "LIMIT_IF_TOUCHED"):
         fields["stop_price"] = near()
         if dice.random() < 0.5:
-            fields["trigger_price_type"] = dice.choice(("LAST", "BID_ASK", "MID"))
+            fields["trigger_price_type"] = dice.choice(("LAST", "BID_ASK", "MID", "MARK"))
     if kind == "TRAILING_STOP":
         fields["trailing_offset"], fields["trailing_offset_type"] = dice.choice(
             (("0.25", "PRICE"), ("30", "TICKS"), ("20", "BPS"), ("0.2", "PERCENT"))

@@ -29,9 +29,11 @@ def check_waiting(state: State, now_ms: int, seen: Counter[str]) -> None:
         waiting += 1
         quote = state.quotes[order.venue][order.terms.id]
         bid, ask = (quote.bid if quote.bid_qty else None), (quote.ask if quote.ask_qty else None)
+        mark = state.holdings.instruments[order.terms.symbol].mark
         prices = {
             "LAST": quote.last,
             "BID_ASK": ask if order.side == "BUY" else bid,
+            "MARK": mark and mark / 2,
             "MID": None if bid is None or ask is None else (bid + ask) / 2,
         }
         price = prices[special.trigger]

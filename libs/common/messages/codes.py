@@ -90,6 +90,7 @@ class TriggerPrice(StrEnum):
     LAST = "LAST"
     BID_ASK = "BID_ASK"
     MID = "MID"
+    MARK = "MARK"
 
 
 class TrailingOffset(StrEnum):

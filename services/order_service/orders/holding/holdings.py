@@ -23,6 +23,7 @@ from typing import Any
 
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.ledger.average import Position
+from fillstream.libs.common.ledger.mark import mark_of
 from fillstream.libs.common.messages.codes import PRICELESS, AccountType, OrderType, TimeInForce
 from fillstream.libs.common.messages.reference import BPS, DAY_MS, AccountTerms, InstrumentTerms
 from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
@@ -127,13 +128,7 @@ class Instrument:
     def marked(self) -> int | None:
         """The mark in half ticks that its quote gives now."""
         quote = self.quote
-        if quote.bid_qty:
-            if quote.ask_qty:
-                return quote.bid + quote.ask
-            return 2 * (quote.bid if quote.last is None else max(quote.last, quote.bid))
-        if quote.ask_qty:
-            return 2 * (quote.ask if quote.last is None else min(quote.last, quote.ask))
-        return None if quote.last is None else 2 * quote.last
+        return mark_of(quote.bid if quote.bid_qty else None, quote.ask if quote.ask_qty else None, quote.last)
 
 
 class Holding(Position):

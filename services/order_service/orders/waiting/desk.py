@@ -8,7 +8,14 @@ What is held is Suspended (FIX 39=9): it counts and can be amended and canceled,
 
 from __future__ import annotations
 
-from fillstream.libs.common.messages.codes import AUCTION_TIMES, CancelReason, OrderType, TimeInForce, TradingSession
+from fillstream.libs.common.messages.codes import (
+    AUCTION_TIMES,
+    CancelReason,
+    OrderType,
+    TimeInForce,
+    TradingSession,
+    TriggerPrice,
+)
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
@@ -22,13 +29,13 @@ from fillstream.services.order_service.orders.life.timing import expiry_ms, rest
 from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.market import protection_price
 from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RELEASE, TOUCH, State
-from fillstream.services.order_service.orders.waiting.triggers import half_ticks, waits_for_rise
+from fillstream.services.order_service.orders.waiting.triggers import MARKS, half_ticks, waits_for_rise
 
 MOST_RELEASED = MOST_OUTPUTS // 4
 """At most so many orders go at one entry, an event and a command each; the others at the next, which comes at once."""
 QUOTE_AGAIN_MS = 250
 """An order that waits for the first quote of a session looks for it so often."""
-_DAY = TimeInForce.DAY.value
+_DAY, _MARK = TimeInForce.DAY.value, TriggerPrice.MARK.value
 _CONTINUOUS = TradingSession.CONTINUOUS.value
 _STOPS = frozenset((OrderType.STOP.value, OrderType.STOP_LIMIT.value, OrderType.TRAILING_STOP.value))
 _MARKET_TYPES = frozenset((OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.value))
@@ -103,6 +110,8 @@ class Desk:
             self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
 
     def _wait_for_price(self, order: Order) -> None:
+        if order.special is not None and order.special.trigger == _MARK:
+            self._state.holdings.start_marking()
         if order.held is None:
             self._hold(order, FOR_PRICE)
         else:
@@ -116,26 +125,39 @@ class Desk:
         """Whether the price that an order waits for is there already, in a market that trades."""
         special, quote = order.special, self._state.quotes[order.venue][order.terms.id]
         assert special is not None and special.stop is not None, "it waits for a price"
-        price = half_ticks(quote, special.trigger, order.side == "BUY")
+        price = half_ticks(quote, special.trigger, order.side == "BUY", self._mark(order.terms.symbol))
         if price is None or quote.session != _CONTINUOUS:
             return False
         return price >= 2 * special.stop if waits_for_rise(order) else price <= 2 * special.stop
 
+    def _mark(self, symbol: str) -> int | None:
+        return self._state.holdings.instruments[symbol].mark
+
     # -------------------------------------------------------------- releasing
 
-    def moved(self, venue: str, instrument: int) -> int:
-        """Let go of what a market that moved has reached; return how many orders that were."""
+    def marked(self, instrument: int) -> int:
+        """Let go of what an instrument's mark has reached, as the journal just told it; return how many that were."""
+        return sum(self.moved(MARKS + venue, instrument) for venue in self._state.venues)
+
+    def moved(self, market: str, instrument: int) -> int:
+        """Let go of what a market that moved has reached; return how many orders that were.
+
+        Args:
+            market: a venue, or MARKS and a venue: of orders there that wait for the mark.
+            instrument: its number.
+        """
         state = self._state
-        quote = state.quotes[venue][instrument]
+        quote = state.quotes[market.removeprefix(MARKS)][instrument]
         if quote.session != _CONTINUOUS:
             return 0
-        reached = state.triggers.reached(venue, instrument, quote, MOST_RELEASED)
+        mark = self._mark(state.symbols[instrument])
+        reached = state.triggers.reached(market, instrument, quote, MOST_RELEASED, mark)
         for order_id in reached:
             order = state.orders[order_id]
             assert isinstance(order, Order), "an order that waits is in the state"
             self._release(order)
         if len(reached) == MOST_RELEASED:
-            state.timers.add(self._journal.ms, instrument, TOUCH + venue)
+            state.timers.add(self._journal.ms, instrument, TOUCH + market)
         return len(reached)
 
     def time_came(self, order: Order) -> None:
