@@ -28,6 +28,7 @@ from fillstream.libs.common.values.money import Scale, canonical, multiply, pars
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT
+from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.decode import (
     Cancel,
@@ -287,7 +288,7 @@ class Requests:
             draft.ticks,
             wish.signal_time,
             draft.ms,
-            expiry_ms(draft.terms, draft.order_type, _DAY, draft.ms, False) if draft.time_in_force == _DAY else 0,
+            0 if draft.time_in_force != _DAY else self._day_end(draft),
             wish.links,
             draft.terms.venue,
         )
@@ -296,6 +297,12 @@ class Requests:
             order.special = draft.special
             order.expiry_ms = self._special_expiry(draft, draft.special)
         return order
+
+    def _day_end(self, draft: Draft) -> int:
+        """Return when the day of an order ends: that of its instrument's session."""
+        if draft.terms.calendar is None:
+            return day_end(draft.ms)
+        return expiry_ms(draft.terms, draft.order_type, _DAY, draft.ms, False)
 
     def _special_expiry(self, draft: Draft, special: Special) -> int:
         """Return when the time in force of an order ends that is not plain."""

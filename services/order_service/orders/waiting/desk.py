@@ -185,12 +185,15 @@ class Desk:
             return True
         if terms.calendar is None or (special is not None and special.needs_desk(order.order_type)):
             return False
+        if order.expiry_ms and ms >= order.expiry_ms:
+            return True  # too late, and its timer knows it
         if order.time_in_force in AUCTION_TIMES:
-            return ms >= order.expiry_ms  # too late, and its timer knows it
+            return False
         goes = None if terms.hours is None else terms.hours.takes_from(ms, rests(order.order_type, order.time_in_force))
         if goes != ms:
             if goes is not None:  # else the next calendars know it
                 timers.add(goes, order.order_id, RELEASE)
+                self._journal.suspended(order, session_ms=goes)
                 if order.time_in_force == _DAY:  # calendars may have moved the session
                     order.expiry_ms = expiry_ms(terms, order.order_type, _DAY, goes, False)
                     timers.add(order.expiry_ms, order.order_id, EXPIRY)

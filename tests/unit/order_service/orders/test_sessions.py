@@ -15,7 +15,7 @@ from fillstream.libs.common.values.moments import text_of
 from fillstream.services.order_service.orders.config import DAY_MS
 from fillstream.services.order_service.orders.keeping.snapshot import dump
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order, report, request
+from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, control, new_order, report, request
 from tests.support.terms import but, instrument
 
 D = Decimal
@@ -191,8 +191,25 @@ def test_a_time_outside_sessions_is_the_beginning_of_the_next_one() -> None:
     desk = desk_at(12)
     ask(desk, special={"effective_time": MIDNIGHT + 20 * HOUR})
     desk.ms = MIDNIGHT + 20 * HOUR
+    [told] = desk.fold({b"tick": b"1"})
+    opens = MIDNIGHT + DAY_MS + 9 * HOUR - AUCTION
+    assert not desk.commands and desk.stage.due_ms == opens
+    assert (told["type"], told["effective_time"]) == ("OrderSuspended", opens)
+
+
+def test_what_a_person_approves_at_night_waits_for_the_session() -> None:
+    desk = desk_at(16)
+    desk.set_limits(requires_approval=True, approval_timeout_ms=86_400_000)
+    ask(desk, time_in_force="GTC")
+    desk.ms = MIDNIGHT + 20 * HOUR
+    approval = control("Approve", control_id="c2", order_id="1")
+    del approval["account"]
+    told = desk.fold({b"control": orjson.dumps(approval)})
+    assert told[-1]["effective_time"] == MIDNIGHT + DAY_MS + 9 * HOUR - AUCTION
+    assert not desk.commands
+    desk.ms = MIDNIGHT + DAY_MS + 9 * HOUR
     desk.fold({b"tick": b"1"})
-    assert not desk.commands and desk.stage.due_ms == MIDNIGHT + DAY_MS + 9 * HOUR - AUCTION
+    assert len(desk.commands) == 1
 
 
 def test_a_calendar_that_has_ended_is_told_and_not_guessed() -> None:
