@@ -167,6 +167,11 @@ def test_settings_become_what_each_stage_is_told(tmp_path: Path) -> None:
     assert engine.calendars == orders.calendars
 
 
+def test_exchanges_are_compiled_by_a_program_that_ends(tmp_path: Path) -> None:
+    found = settings(tmp_path, "", "TIMED: {id: 901, tick_size: 0.01, lot_size: 1, calendar: XNYS}\n")
+    assert for_orders(found, TODAY).calendars == by_library("XNYS")
+
+
 def test_without_calendars_nothing_is_compiled(tmp_path: Path) -> None:
     found = settings(tmp_path)
     assert for_orders(found, TODAY).is_empty and for_engine(found, TODAY, 0).is_empty
