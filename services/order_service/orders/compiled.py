@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from fillstream.libs.common.messages.calendar import Hours
 from fillstream.libs.common.messages.codes import TradingSession
 from fillstream.libs.common.messages.reference import (
     ACCOUNT_VALUE,
@@ -58,14 +59,18 @@ class Terms:
         halted: no orders are taken in it for now.
         max_overfill: lots that the venue may fill of an order beyond its quantity.
         breaks: its venue has a circuit breaker.
+        calendar: the name of it, None where it trades always.
+        hours: when it trades; None without a calendar, or while the table that came last does not have it.
     """
 
     __slots__ = (
         "breaks",
+        "calendar",
         "commands",
         "currency",
         "exec_prefix",
         "halted",
+        "hours",
         "id",
         "lot",
         "maker_fee",
@@ -111,6 +116,8 @@ class Terms:
         self.halted = instrument.halted
         self.max_overfill = at_venue.max_overfill_lots
         self.breaks = at_venue.breaker_rejects is not None
+        self.calendar = instrument.calendar
+        self.hours: Hours | None = None
 
 
 class Quote:

@@ -14,6 +14,7 @@ from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import (
+    AUCTION_TIMES,
     PRICELESS,
     CancelReason,
     CancelRejectReason,
@@ -52,14 +53,19 @@ from fillstream.services.order_service.orders.life.special import (
     units,
     widest,
 )
+from fillstream.services.order_service.orders.life.timing import effective_ms, expiry_ms
 from fillstream.services.order_service.orders.rules import Draft, Reject
-from fillstream.services.order_service.orders.rules.market import protection_price, value_price
+from fillstream.services.order_service.orders.rules.market import by_last, protection_price, value_price
 from fillstream.services.order_service.orders.state import EXPIRY, State
 from fillstream.services.order_service.orders.waiting.desk import Desk
 
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 _IOC, _FOK, _DAY = TimeInForce.IOC.value, TimeInForce.FOK.value, TimeInForce.DAY.value
+
+_OF_MARKET = AUCTION_TIMES | {_FOK}
+"""Times in force that a market order may have; with any other it is IOC."""
+_NOTHING_SPECIAL = SpecialTerms()
 
 _ONE = {each.value: each.value for each in (*OrderType, *TimeInForce)}
 """The one text of a code that all orders share."""
@@ -156,12 +162,12 @@ class Requests:
         kind = wish.order_type or (_LIMIT if wish.price is not None else config.default_order_type._value_)
         tif = wish.time_in_force or config.default_time_in_force._value_
         draft.order_type = kind
-        draft.time_in_force = _IOC if kind == _MARKET and tif != _FOK else tif
+        draft.time_in_force = _IOC if kind == _MARKET and tif not in _OF_MARKET else tif
         draft.said = wish.special
         if not self._find_limits(draft):
             return draft
-        if wish.special is not None:
-            return self._special_draft(draft, wish, wish.special)
+        if wish.special is not None or tif in AUCTION_TIMES:
+            return self._special_draft(draft, wish, wish.special or _NOTHING_SPECIAL)
         terms, quote = draft.terms, draft.quote
         assert wish.quantity is not None, "decode() refuses a plain order without one"
         draft.lots = _lots(terms.lot, wish.quantity)
@@ -183,6 +189,7 @@ class Requests:
         if said.venue is not None and said.venue != draft.terms.venue and said.venue in self._state.venues:
             limits = self._state.limits_at(said.venue, draft.account, draft.limits.account, draft.symbol)
             draft.limits, draft.terms, draft.quote = limits, limits.terms, limits.quote
+        draft.said = said
         terms, quote, kind = draft.terms, draft.quote, draft.order_type
         ticks = None
         if wish.price is not None:
@@ -197,7 +204,11 @@ class Requests:
         if not draft.on_tick and wish.quantity is None:  # there is no size then that other rules could judge
             draft.broken = rules.ON_TICK.first_broken(draft, self._state)
             return draft
-        draft.special = special = compiled(said, terms, wish.signal_time, draft.limits.self_trade)
+        special = compiled(said, terms, wish.signal_time, draft.limits.self_trade)
+        if terms.hours is not None:
+            tif, given = draft.time_in_force, special.effective_ms
+            special = special._replace(effective_ms=effective_ms(terms.hours, said, kind, tif, draft.ms, given))
+        draft.special = special
         if wish.quantity is not None:
             draft.lots = _lots(terms.lot, wish.quantity)
         else:
@@ -206,8 +217,10 @@ class Requests:
             draft.quantity = terms.lot.text(draft.lots)
         valued = ticks
         if kind in (_MARKET, _MARKET_TO_LIMIT):
-            bound = valued = protection_price(draft.limits, quote, draft.buy)
-            draft.bounded, draft.ticks = bound is not None, bound or 0
+            bound = protection_price(draft.limits, quote, draft.buy)
+            if bound is None and terms.calendar is not None:
+                bound = by_last(draft.limits, quote, draft.buy)  # it is closed: nobody quotes
+            valued, draft.bounded, draft.ticks = bound, bound is not None, bound or 0
         elif ticks is not None:
             draft.ticks = ticks
         elif kind in PRICELESS:
@@ -277,16 +290,28 @@ class Requests:
             draft.ticks,
             wish.signal_time,
             draft.ms,
-            day_end(draft.ms) if draft.time_in_force == _DAY else 0,
+            0 if draft.time_in_force != _DAY else self._day_end(draft),
             wish.links,
             draft.terms.venue,
         )
         order.holding = draft.limits.holding
         if draft.special is not None:
             order.special = draft.special
-            if draft.said is not None:
-                order.expiry_ms = draft.said.expire_time or order.expiry_ms
+            order.expiry_ms = self._special_expiry(draft, draft.special)
         return order
+
+    def _day_end(self, draft: Draft) -> int:
+        """Return when the day of an order ends: that of its instrument's session."""
+        if draft.terms.calendar is None:
+            return day_end(draft.ms)
+        return expiry_ms(draft.terms, draft.order_type, _DAY, draft.ms, False)
+
+    def _special_expiry(self, draft: Draft, special: Special) -> int:
+        """Return when the time in force of an order ends that is not plain."""
+        if draft.said is not None and draft.said.expire_time:
+            return draft.said.expire_time
+        goes = max(draft.ms, special.effective_ms) if draft.terms.calendar is not None else draft.ms
+        return expiry_ms(draft.terms, draft.order_type, draft.time_in_force, goes, goes > draft.ms)
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:
         state = self._state

@@ -15,11 +15,13 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.calendar import Calendars
+from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
 from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
+from fillstream.libs.common.values.moments import LAST_MS
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
+from fillstream.services.order_service.orders.config import DeskConfig, day_end
 from fillstream.services.order_service.orders.control.overrides import (
     Answered,
     Overrides,
@@ -29,8 +31,17 @@ from fillstream.services.order_service.orders.control.overrides import (
 from fillstream.services.order_service.orders.control.standing import ACTIVE, Standing, stricter
 from fillstream.services.order_service.orders.control.tripping import Breaker
 from fillstream.services.order_service.orders.holding.holdings import Holdings
+from fillstream.services.order_service.orders.hours import Timetable, day_of
 from fillstream.services.order_service.orders.life.awaited import Awaited
-from fillstream.services.order_service.orders.life.order import CANCELED, FILLED, FINAL, FOR_PRICE, REJECTED, Order
+from fillstream.services.order_service.orders.life.order import (
+    CANCELED,
+    FILLED,
+    FINAL,
+    FOR_PRICE,
+    FOR_TIME,
+    REJECTED,
+    Order,
+)
 from fillstream.services.order_service.orders.life.remembered import Remembered, RememberedOrders, Row
 from fillstream.services.order_service.orders.waiting.triggers import Triggers
 
@@ -90,6 +101,7 @@ class State:
         standing: what the desk may do; `standings` has those of accounts that are not ACTIVE.
         breakers: by scope, account and name, in the order they came to be; `breaker_count` were there so far.
         canceling: what of mass cancels is still to be sent, in its order; see `mass_cancels`.
+        timetable: when instruments trade, by the calendars that came last.
         holdings: what every account of this partition holds, and what may come of what works.
     """
 
@@ -136,6 +148,7 @@ class State:
         self.breakers: dict[tuple[str, str, str], Breaker] = {}
         self.breaker_count = 0
         self.holdings = Holdings()
+        self.timetable = Timetable()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._effective: dict[str, AccountTerms] = {}
         self._shared: dict[str, str] = {}
@@ -176,7 +189,10 @@ class State:
             for order in self.live():  # they go on under the new terms
                 order.terms = self.terms[order.venue][order.terms.symbol]
         for name in accounts:
-            self.accounts[name] = config.accounts[name]
+            before, after = self.accounts.get(name), config.accounts[name]
+            if before is not None and day_of(before) != day_of(after):
+                self.timers.cancel(after.id, DAY)  # another day begins now
+            self.accounts[name] = after
         self._limits.clear()
         self._effective.clear()
         self.watch_all()
@@ -199,10 +215,25 @@ class State:
 
     def _compile(self, symbol: str, venue: str) -> None:
         instrument = self.instruments[symbol]
-        self.terms[venue][symbol] = Terms(symbol, instrument, self._topology, venue, self.venues[venue])
+        terms = self.terms[venue][symbol] = Terms(symbol, instrument, self._topology, venue, self.venues[venue])
+        terms.hours = self.timetable.hours(instrument)
         quote = self.quotes[venue].setdefault(instrument.id, Quote())
         if venue == self.config.home_of(instrument):
             self.holdings.define(symbol, instrument, quote, self._highest_fee(instrument))
+
+    def take_calendars(self, calendars: Calendars) -> None:
+        """Go by other calendars from now on. What waits for a session is looked at again, and so are accounts' days."""
+        self.timetable.calendars = calendars
+        self.timetable.forget()
+        for symbol, instrument in self.instruments.items():
+            for terms in self.terms.values():
+                terms[symbol].hours = self.timetable.hours(instrument)
+        for order in self.live():
+            if order.held == FOR_TIME and order.status not in FINAL and order.terms.calendar is not None:
+                self.timers.add(0, order.order_id, RELEASE)
+        for account in self.accounts.values():
+            if account.day_zone is not None and self.timers.due_ms(account.id, DAY) == LAST_MS:
+                self.timers.add(0, account.id, DAY)
 
     def _highest_fee(self, instrument: InstrumentTerms) -> Decimal:
         """Return the most that a fill of it may cost at any venue (bps)."""
@@ -304,7 +335,7 @@ class State:
         terms = self.effective(account)
         self.holdings.account(account).standing = self.standing_of(account)
         held = self.holdings.watch(account, terms, self.orders_of(account))
-        if held.daily:
+        if held.daily or terms.day_zone is not None:
             self.timers.add_once(0, terms.id, DAY)  # the day begins before the next entry is taken
         else:
             self.timers.cancel(terms.id, DAY)
@@ -344,7 +375,13 @@ class State:
         name = self.account_named(number)
         assert name is not None, "an account's number is its own for good"
         held = self.holdings.accounts[name]
-        held.opens()
+        if held.daily:
+            held.opens()
+        terms = held.terms
+        if terms is not None and terms.day_zone is not None:
+            self.daily.pop(name, None)
+            self.timers.add(self.timetable.next_day(terms, ms), number, DAY)
+            return
         begins = held.day_begins_ms
         self.timers.add(day_end(ms - begins) + begins, number, DAY)
 
@@ -392,7 +429,7 @@ class State:
         if holding is None:
             holding = order.holding = self.holdings.holding(account, order.terms.symbol)
         held = holding.account
-        today = (order.received_ms - held.day_begins_ms) // DAY_MS
+        today = (order.received_ms - held.day_begins_ms) // held.day_ms
         day, count = self.daily.get(account, (today, 0))
         self.daily[account] = (today, count + 1 if day == today else 1)
         if held.busy:
@@ -452,7 +489,9 @@ class State:
         """Return how many orders of an account were accepted so far in its day of `ms`."""
         day, count = self.daily.get(account, (0, 0))
         held = self.holdings.accounts.get(account)
-        return count if day == (ms - (held.day_begins_ms if held else 0)) // DAY_MS else 0
+        if held is None:
+            return count if day == ms // DAY_MS else 0
+        return count if day == (ms - held.day_begins_ms) // held.day_ms else 0
 
     def changed(self, order: Order, ms: int) -> None:
         """Count an order's change of status. A final status once reached stays counted, unless the order reopens."""

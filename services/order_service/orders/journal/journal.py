@@ -179,12 +179,16 @@ class Journal(Telling):
             event["price"] = order.terms.price.text(order.price)
         self.out.event(self._stream, event)
 
-    def suspended(self, order: Order, approval_ms: int | None = None) -> None:
-        """OrderSuspended: the desk holds it, for a person's yes until `approval_ms`."""
+    def suspended(self, order: Order, approval_ms: int | None = None, session_ms: int | None = None) -> None:
+        """OrderSuspended: the desk holds it, for a yes until `approval_ms`, for a session from `session_ms`."""
         special, terms = order.special, order.terms
         event = self._of_order("OrderSuspended", order)
         if approval_ms is not None:
             event["approval_time"] = approval_ms
+            self.out.event(self._stream, event)
+            return
+        if session_ms is not None:
+            event["effective_time"] = session_ms
             self.out.event(self._stream, event)
             return
         assert special is not None, "a plain order waits for neither"

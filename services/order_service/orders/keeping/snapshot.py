@@ -19,6 +19,7 @@ states; or the state again. Never decides anything about what it carries, never 
     canceling [[...]]                                  what of mass cancels is still to be sent
     holdings, held, marks                              what accounts hold; see `held`
     awaited {sent, late}                               what venues have not answered; see `awaited`
+    calendars                                          that came last, as their entry has them
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
 There may be millions of orders. So live ones are columns, and remembered ones chunks of 4096 in base 64: no text in
@@ -39,6 +40,7 @@ from typing import Any, Final
 import orjson
 
 from fillstream.libs.common.engine.ids import DIGEST_BYTES, Ids
+from fillstream.libs.common.messages.calendar import Calendars
 from fillstream.libs.common.messages.topology import SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timer, Timers
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
@@ -68,8 +70,8 @@ _NEEDED: Final = (
     "daily",
 )
 _SINCE_0_2: Final = (
-    "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings",
-    "held", "marks", "busted", "awaited",
+    "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
+    "awaited", "calendars",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -108,6 +110,8 @@ def dump(state: State) -> bytes:
         "timers": state.timers.dump(),
         "daily": {account: {"day": day, "count": count} for account, (day, count) in state.daily.items()},
     }
+    if not state.timetable.calendars.is_empty:
+        document["calendars"] = state.timetable.calendars.to_json().decode()
     if state.busted:
         document["busted"] = [*state.busted]
     if (awaited := state.awaited.dump()) is not None:
@@ -161,6 +165,8 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.waiting = [(each["id"], each["field"].encode(), bytes.fromhex(each["value"])) for each in document["waiting"]]
     state.config = DeskConfig.from_json(document["config"].encode())
     defined = DeskConfig.from_json(document["defined"].encode())
+    if "calendars" in document:
+        state.timetable.calendars = Calendars.from_json(document["calendars"].encode())
     state.accounts = dict(defined.accounts)
     for name, venue in defined.venues.items():
         state.define_venue(name, venue)

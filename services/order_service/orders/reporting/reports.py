@@ -35,6 +35,7 @@ from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.desk import Desk
+from fillstream.services.order_service.orders.waiting.triggers import MARKS
 
 _MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 _TYPE = Report._fields.index("type")
@@ -254,6 +255,7 @@ class Reports:
         self._journal.session_changed(self._venue, self._terms(report.symbol), quote, reference)
         if self._state.triggers:
             self._desk.moved(self._venue, report.symbol)
+            self._desk.moved(MARKS + self._venue, report.symbol)
         return None
 
     def _bands_set(self, report: Report) -> Refusal | None:

@@ -381,7 +381,10 @@ PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
         ({"order_type": "STOP"}, "stop_price: a STOP order needs one"),
         ({"order_type": "TRAILING_STOP"}, "trailing_offset: a TRAILING_STOP order needs one"),
         ({"order_type": "LIMIT", "price": 1, "stop_price": 1}, "stop_price: a LIMIT order has none, got 1"),
-        ({"time_in_force": "GTX"}, "time_in_force: 'GTX' must be DAY, GTC, GTD, IOC or FOK"),
+        (
+            {"time_in_force": "GTX"},
+            "time_in_force: 'GTX' must be DAY, GTC, GTD, IOC, FOK, AT_THE_OPENING or AT_THE_CLOSE",
+        ),
         ({"time_in_force": "GTD"}, "expire_time: comes with time_in_force GTD, and a GTD order needs one"),
         ({"expire_time": "1"}, "expire_time: comes with time_in_force GTD, and a GTD order needs one"),
         (
