@@ -45,6 +45,9 @@ class Event(Message):
         ge=0,
         description="of what a time caused and not the entry: when that was due, at `time` or before",
     )
+    alias: Name | None = Field(
+        default=None, description="by which the signal or the control that caused it named its account; absent of most"
+    )
 
 
 class OrderEvent(Event):
@@ -373,6 +376,16 @@ class AccountDefined(AccountFields, Event):
     )
 
 
+class AliasDefined(Event):
+    """An alias points to another account from here on: what comes under its name is that account's."""
+
+    type: Literal["AliasDefined"] = "AliasDefined"
+    alias: Name
+    account: Name = Field(description="to which it points now")
+    old_account: Name | None = Field(description="to which it pointed before, null of one that was not there")
+    control_id: Id | None = Field(default=None, description="of the control that switched it; absent of the file's")
+
+
 class ControlEvent(Event):
     """What every answer to a control says."""
 
@@ -546,6 +559,7 @@ JournalEvent = Annotated[
     | VenueDefined
     | InstrumentDefined
     | AccountDefined
+    | AliasDefined
     | ControlApplied
     | ControlRejected
     | ControlReported

@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
 from fillstream.libs.common.messages.base import Name, exact_number
-from fillstream.libs.common.messages.codes import AccountType, SelfTrade
+from fillstream.libs.common.messages.codes import AccountMode, AccountType, SelfTrade
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 
@@ -312,6 +312,13 @@ class AccountFields(ReferenceData):
         WRITTEN,
     ] = Decimal(10)
     venue: Annotated[VenueName | None, _own_venue("of it", "the instrument's", "100 ExDestination")] = None
+    mode: Annotated[
+        AccountMode | None,
+        about(
+            "LIVE: its orders never go to a simulated venue; PAPER: never to another; null: as the venues are",
+            fixed=True, rare=True,
+        ),
+    ] = None  # fmt: skip
     currency: Annotated[
         Name, about("of its cash, equity, exposures and losses", fix="15 Currency", fixed=True, rare=True)
     ] = "USD"

@@ -104,11 +104,12 @@ def _latency() -> str:
     """
     return (
         "WITH signaled AS ("  # noqa: S608 - names of our own
-        f"SELECT coalesce(account, '{DEFAULT_ACCOUNT}') AS account, coalesce(signal_id, log_id) AS signal_id, "
+        f"SELECT coalesce(account, '{DEFAULT_ACCOUNT}') AS named, coalesce(signal_id, log_id) AS signal_id, "
         "min(log_time) AS signaled FROM signals GROUP BY ALL"
         "), journal AS ("
         "SELECT order_id, any_value(account) AS account, any_value(symbol) AS symbol, "
         "arg_min(signal_id, seq) FILTER (type = 'OrderReceived') AS signal_id, "
+        "arg_min(coalesce(alias, account), seq) FILTER (type = 'OrderReceived') AS named, "
         "min(log_time) FILTER (type = 'OrderReceived') AS received, "
         "min(log_time) FILTER (type = 'OrderAccepted') AS accepted, "
         "min(log_time) FILTER (type = 'OrderFilled') AS first_filled, "
@@ -119,7 +120,7 @@ def _latency() -> str:
         "date_diff('millisecond', signaled, accepted) AS accepted_ms, "
         "date_diff('millisecond', signaled, first_filled) AS first_fill_ms, "
         "date_diff('millisecond', signaled, last_filled) AS last_fill_ms "
-        "FROM journal LEFT JOIN signaled USING (account, signal_id) WHERE received IS NOT NULL"
+        "FROM journal LEFT JOIN signaled USING (named, signal_id) WHERE received IS NOT NULL"
     )
 
 

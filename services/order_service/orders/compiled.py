@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from fillstream.libs.common.messages.codes import TradingSession
+from fillstream.libs.common.messages.modes import mode_at
 from fillstream.libs.common.messages.reference import (
     ACCOUNT_VALUE,
     QUANTITY,
@@ -58,6 +59,7 @@ class Terms:
         halted: no orders are taken in it for now.
         max_overfill: lots that the venue may fill of an order beyond its quantity.
         breaks: its venue has a circuit breaker.
+        mode: what orders are that go there.
     """
 
     __slots__ = (
@@ -72,6 +74,7 @@ class Terms:
         "max_lots",
         "max_overfill",
         "min_lots",
+        "mode",
         "negative_prices",
         "partition",
         "price",
@@ -111,6 +114,7 @@ class Terms:
         self.halted = instrument.halted
         self.max_overfill = at_venue.max_overfill_lots
         self.breaks = at_venue.breaker_rejects is not None
+        self.mode = mode_at(at_venue)
 
 
 class Quote:

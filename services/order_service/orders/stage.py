@@ -7,7 +7,7 @@ of a venue than the records of `native/include/fillstream.h`; never looks at a c
 Every instruction has one visible answer: an event (OrderReceived, OrderRejected, OrderCancelRequested, …) or a dead
 letter. This module only dispatches:
 
-    data   -> decode -> requests -> rules -> order, state -> journal, commands
+    data   -> decode -> requests -> rules -> order, state -> journal, commands; what names an alias by way of by_alias
                      -> venue_reports ------> order, state -> journal
     frame.VENUE -> reports -----------------> order, state -> journal
     frame.VENUE, time -> desk, for what was held -> order, state -> journal, commands
@@ -29,6 +29,7 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.control.breakers import Breakers, open_breakers
+from fillstream.services.order_service.orders.control.by_alias import ByAlias
 from fillstream.services.order_service.orders.control.controls import Controls
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.standing import SEVERITY
@@ -117,6 +118,7 @@ class OrdersStage:
             All: mass_cancels.take,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
         }
+        self._by_alias = ByAlias(state, self._journal, self._wishes)
         self._hear()
 
     def _hear(self) -> None:
@@ -150,6 +152,8 @@ class OrdersStage:
             journal.out = self._commands.out = out
             if kind == b"data":
                 wish = decode(value)
+                if wish.account in self._state.aliases.points and not isinstance(wish, VenueReport):
+                    return self._by_alias.take(wish)
                 return self._wishes[type(wish)](wish)
             reports = self._reports.get(kind)
             if reports is not None:
@@ -173,6 +177,7 @@ class OrdersStage:
             config = DeskConfig.from_json(data)
         except ValueError as error:
             raise BadEntry("bad_config", f"config: {error}") from None
+        before = self._state.aliases.points
         venues, symbols, accounts = self._state.configure(config)
         if venues:
             self._hear()
@@ -183,6 +188,9 @@ class OrdersStage:
             self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
         for name in accounts:
             self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
+        for alias, account in self._state.aliases.points.items():
+            if account != before.get(alias):
+                self._journal.alias_defined(alias, account, before.get(alias))
         if venues or accounts:
             self._breakers.lift()
 

@@ -20,6 +20,7 @@ from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM,
 from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
+from fillstream.services.order_service.orders.control.aliases import Aliases
 from fillstream.services.order_service.orders.control.overrides import (
     Answered,
     Overrides,
@@ -71,6 +72,7 @@ class State:
         quotes: by venue and the instrument's number.
         overrides: what operators set of this partition's accounts, by account, whether the file has it now or not.
         controls: by control_id, in the order they came; see `controls`.
+        aliases: where they point; what was switched stands, the rest follows from the configuration.
         moved: venues and symbols whose quote changed since it was last told, in the order they first did.
         timers: what is to be done at a time; nothing of a plain order.
         awaited: what venues have not answered, where there is a timeout.
@@ -118,6 +120,7 @@ class State:
         self.awaited = Awaited(self)
         self.overrides: dict[str, Overrides] = {}
         self.controls: dict[str, Answered] = {}
+        self.aliases = Aliases()
         self.daily: dict[str, tuple[int, int]] = {}
         self.statuses: dict[str, int] = {}
         self.rejects: dict[str, int] = {}
@@ -152,6 +155,7 @@ class State:
         """
         self._check_fixed(config)
         check_overrides(config.accounts, self.overrides)
+        self.aliases.check(config, self.working)
         topology, partition = self._topology, self._partition
         venues = [name for name, item in sorted(config.venues.items()) if self.venues.get(name) != item]
         symbols = [
@@ -176,6 +180,7 @@ class State:
                 order.terms = self.terms[order.venue][order.terms.symbol]
         for name in accounts:
             self.accounts[name] = config.accounts[name]
+        self.aliases.configure(config, self.accounts)
         self._limits.clear()
         self._effective.clear()
         self.watch_all()
@@ -211,6 +216,12 @@ class State:
 
     def _check_fixed(self, config: DeskConfig) -> None:
         numbers = {item.id: name for name, item in self.accounts.items()}
+        for name, venue in config.venues.items() if self.configured else ():
+            if name in self.venues and self.venues[name].simulated != venue.simulated:
+                text = f"venues.{name}.simulated: {venue.simulated} must stay {self.venues[name].simulated}"
+                raise BadEntry(
+                    "venue_changed", f"{text}: accounts trade there for money, or for none; name a new venue"
+                )
         for symbol, item in config.instruments.items():
             known = self.instruments.get(symbol)
             owner = self.symbols.get(item.id, symbol)
@@ -240,12 +251,15 @@ class State:
     ) -> Iterator[tuple[str, object, object]]:
         """Yield name, new and old value of what changed and must not.
 
-        The desk's venue is no term: what names none follows it, and may come to name the one that it has had so far.
+        The desk's venue is no term: what names none follows it, and may come to name the one that it has had so far. So
+        does an account without a mode.
         """
         for name in before.fixed():
             old, new = getattr(before, name), getattr(after, name)
             if name == "venue" and old != new:
                 old, new = old or self.config.venue, new or config.venue
+            if name == "mode" and old is None and isinstance(before, AccountTerms):
+                old = new and self.config.mode_of(before)
             if old != new:
                 yield name, new, old
 
@@ -353,6 +367,10 @@ class State:
             order = self.orders[order_id]
             if isinstance(order, Order):
                 yield order
+
+    def working(self, account: str) -> int:
+        """Return how many orders of an account work, at venues or in the desk."""
+        return sum(order.status not in FINAL for order in self.orders_of(account))
 
     def account_named(self, number: int) -> str | None:
         """Return the account of this partition that has a number in records; rare, and accounts are few."""

@@ -391,6 +391,7 @@ class Settings(BaseSettings):
     Attributes:
         environment: a name for people: `local`, `development`.
         service, database, messaging, execution, account_limits, order_cache, order_params: sections of the file.
+        aliases: to which account each points, until an operator switches it.
     """
 
     model_config = SettingsConfigDict(
@@ -407,6 +408,7 @@ class Settings(BaseSettings):
     messaging: Messaging
     execution: Execution
     account_limits: AccountLimits
+    aliases: dict[Name, Name] = Field(default_factory=dict)
     order_cache: OrderCache = OrderCache()
     order_params: OrderParams = OrderParams()
     _instruments: dict[str, InstrumentTerms] = PrivateAttr(default_factory=dict)

@@ -58,6 +58,11 @@ class Journal(Telling):
         super().__init__(stream, state)
         self.said: Event | None = None
 
+    def named(self, alias: str | None) -> None:
+        """Put an alias into every event from now on: by it the account of what is taken was named. None: into none."""
+        self.alias = alias
+        self.said = None if alias is None else {"alias": alias}
+
     # --------------------------------------------------------- orders, by validation
 
     def received(self, order: Order, said: SpecialTerms | None = None) -> None:

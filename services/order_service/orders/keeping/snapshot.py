@@ -11,6 +11,7 @@ states; or the state again. Never decides anything about what it carries, never 
     timers [{due_ms, id, what}]                        in the order in which they fire
     remembered_linked                                  the same, of those with links
     overrides {account: {field: value}}                what operators set, in text or digits
+    switched {alias: account}                          where operators let aliases point
     controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
@@ -69,7 +70,7 @@ _NEEDED: Final = (
 )
 _SINCE_0_2: Final = (
     "overrides", "controls", "remembered_linked", "numbered", "trading", "canceling", "breakers", "holdings",
-    "held", "marks", "busted", "awaited",
+    "held", "marks", "busted", "awaited", "switched",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -118,6 +119,8 @@ def dump(state: State) -> bytes:
         document["numbered"] = state.numbered
     if state.overrides:
         document["overrides"] = state.overrides
+    if state.aliases.switched:
+        document["switched"] = state.aliases.switched
     if state.controls:
         rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
         document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
@@ -182,6 +185,8 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     state.overrides = document.get("overrides", {})
+    state.aliases.switched = document.get("switched", {})
+    state.aliases.configure(state.config, state.accounts)
     state.numbered = document.get("numbered", {})
     state.awaited.timeout_ms = state.config.execution_timeout_ms
     if "awaited" in document:
