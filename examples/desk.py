@@ -6,6 +6,7 @@ machine is touched. On a desk that runs already, a `Client` is all that a strate
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 from fillstream import Client, LocalStack
 from fillstream.client import Outcome
 from fillstream.libs.common.engine import frames
+from fillstream.libs.common.process.settings import default_path
 from fillstream.libs.common.values.money import Scale
 from fillstream.stack.stack import IDEAL_VENUES
 
@@ -29,14 +31,14 @@ class Market:
         self._stack = stack
         self._client = client
 
-    def quote(self, symbol: str, bid: str, ask: str, quantity: str = "1000") -> None:
-        """Say at what prices the house buys and sells, and how many."""
+    def quote(self, symbol: str, bid: str, ask: str, quantity: str = "1000", venue: str = "SIM") -> None:
+        """Say at what prices the house buys and sells at a venue, and how many."""
         terms = self._stack.settings.instruments[symbol]
         price, lot = Scale(terms.tick_size), Scale(terms.lot_size)
         lots, low, high = lot.units(quantity), price.units(bid), price.units(ask)
         assert lots is not None and low is not None and high is not None, "an example is on the grid"
         topology = self._client.topology
-        stream = topology.commands("SIM", topology.symbol_partition(symbol))
+        stream = topology.commands(venue, topology.symbol_partition(symbol))
         self._client.redis.xadd(stream, {"frame": frames.quote(terms.id, low, lots, high, lots)})
 
     def trade(self, symbol: str, price: str) -> None:
@@ -49,11 +51,32 @@ class Market:
         self._client.redis.xadd(stream, {"frame": frames.print_trade(terms.id, 1, ticks, 1)})
 
 
+def a_configuration(folder: Path) -> Path:
+    """Write a configuration, and return its file: the one that comes with Fillstream, and a name with two accounts."""
+    for file in default_path().parent.glob("*.yaml"):
+        shutil.copy(file, folder)
+    local, accounts = folder / "local.yaml", folder / "accounts.yaml"
+    text, one = local.read_text(), "    SIM: {}\n"
+    assert one in text, "local.yaml has one venue"
+    local.write_text(text.replace(one, f"{one}    SIM2: {{taker_fee_bps: 1}}\n") + "\naliases: {main: main@paper}\n")
+    accounts.write_text(
+        accounts.read_text() + "\nmain@paper: {id: 101, venue: SIM, mode: PAPER, max_order_value: 1000000}\n"
+        "main@live: {id: 102, venue: SIM2, max_order_value: 100000}\n"
+    )
+    return local
+
+
 @contextmanager
 def a_desk() -> Iterator[tuple[Client, Market]]:
     """Run a desk, and yield a client of it and its market."""
     with tempfile.TemporaryDirectory(prefix="fillstream-example-") as folder:
-        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_VENUES}
+        config = Path(folder, "config")
+        config.mkdir()
+        more: dict[str, Any] = {
+            "without": ("analytics",),
+            "environ": IDEAL_VENUES,
+            "config": a_configuration(config),
+        }
         with LocalStack(Path(folder), base_port=0, redis_port=0, **more) as stack:
             stack.wait_ready()
             with Client(stack.redis_url) as client:

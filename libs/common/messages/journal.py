@@ -377,11 +377,11 @@ class AccountDefined(AccountFields, Event):
 
 
 class AliasDefined(Event):
-    """An alias points to another account from here on: what comes under its name is that account's."""
+    """An alias points to another account from here on: what comes by its name is that account's."""
 
     type: Literal["AliasDefined"] = "AliasDefined"
     alias: Name
-    account: Name = Field(description="to which it points now")
+    account: Name | None = Field(description="to which it points now, null of one that the file has lost")
     old_account: Name | None = Field(description="to which it pointed before, null of one that was not there")
     control_id: Id | None = Field(default=None, description="of the control that switched it; absent of the file's")
 

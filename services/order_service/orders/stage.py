@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.codes import AccountMode
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
@@ -46,6 +47,8 @@ from fillstream.services.order_service.orders.waiting.desk import Desk
 TICK_MS = 15_000
 """How often time passes when nothing else comes in, for what is past its retention; what is due gets its own entry."""
 
+MOST_NOTED = 20
+"""So many aliases are told with the stage's status."""
 DESK = "*"
 """The whole desk, beside accounts."""
 
@@ -63,6 +66,9 @@ FAMILIES: tuple[Family, ...] = (
         "unanswered_requests", "Requests that a venue has not answered in execution_timeout_ms, by kind.", "request"
     ),
     Family("trading_state", f"{DESK} is the desk, others accounts not ACTIVE: 0 ACTIVE, 1 REDUCING, 2 HALTED.", "of"),
+    Family(
+        "live_aliases", "Aliases, by name: 1 that points to an account whose orders are for money, 0 to PAPER.", "alias"
+    ),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
@@ -188,9 +194,10 @@ class OrdersStage:
             self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
         for name in accounts:
             self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
-        for alias, account in self._state.aliases.points.items():
-            if account != before.get(alias):
-                self._journal.alias_defined(alias, account, before.get(alias))
+        after = self._state.aliases.points
+        for alias in sorted({*before, *after}):
+            if before.get(alias) != after.get(alias):
+                self._journal.alias_defined(alias, after.get(alias), before.get(alias))
         if venues or accounts:
             self._breakers.lift()
 
@@ -228,6 +235,15 @@ class OrdersStage:
             return None
         return {b"config": self._config_json}
 
+    def note(self) -> str:
+        """Return where aliases point, and how many accounts are LIVE."""
+        state = self._state
+        points = [f"alias {a} points to {state.with_mode(each)}" for a, each in [*state.aliases.points.items()]]
+        accounts = [*state.accounts]
+        live = sum(state.config.accounts[name].mode is AccountMode.LIVE for name in accounts if state.knows(name))
+        told = [*points[:MOST_NOTED], *(["…"] if len(points) > MOST_NOTED else [])]
+        return "; ".join([*told, *([f"{live} of {len(accounts)} accounts are LIVE"] if live else [])])
+
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return orders by status, refusals by reason, fills by liquidity, and the time of each symbol's last quote."""
         state = self._state
@@ -235,6 +251,10 @@ class OrdersStage:
         return {
             "trading_state": {name: SEVERITY[each.state] for name, each in standings.items()},
             "open_breakers": open_breakers(state.breakers.values()),
+            "live_aliases": {
+                alias: int(state.config.mode_of(state.config.accounts[account]) is not AccountMode.PAPER)
+                for alias, account in state.aliases.points.items()
+            },
             "bare_positions": {name: each.bare for name, each in standings.items()},
             "orders": state.statuses,
             "rejects": state.rejects,

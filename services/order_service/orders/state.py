@@ -297,6 +297,10 @@ class State:
             found = self._effective[account] = terms
         return found
 
+    def with_mode(self, account: str) -> str:
+        """Return an account's name with its mode, for sentences."""
+        return f"{account} ({self.config.mode_of(self.config.accounts[account]) or 'as its venues are'})"
+
     def override(self, account: str, overrides: Overrides) -> None:
         """Let these overrides of an account, and no others, count from now on."""
         self.overrides.pop(account, None)

@@ -59,7 +59,7 @@ class Aliases:
                 raise BadEntry(
                     "override_conflict",
                     f"aliases.{alias}: was switched to {account}, which must stay an account; switch it back first "
-                    f"(`fillstream switch {alias}`)",
+                    f"(`fillstream switch {alias} --reset`)",
                 )
             orders = {name: working(name) for name in (before, account)} if account != before else {}
             if any(orders.values()):

@@ -38,7 +38,6 @@ from fillstream.libs.common.messages.reference import written
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.meant import Meant
@@ -308,8 +307,8 @@ def _switch_alias(room: Room, control: SwitchAlias) -> Effect:
     state, old, alias = room.state, control.account, room.journal.alias
     if alias is None:
         raise Refused(ControlRejectReason.NO_ALIAS, f"account: {old} is an account, and no alias to be switched")
-    aliases, config = state.aliases, state.config
-    new = config.aliases[alias] if control.to is None else control.to
+    aliases = state.aliases
+    new = state.config.aliases[alias] if control.to is None else control.to
     if not state.knows(new) or new not in aliases.accounts[alias]:
         known = ", ".join(name for name in aliases.accounts[alias] if state.knows(name))
         raise Refused(ControlRejectReason.UNKNOWN_ACCOUNT, f"to: {new} must be an account of {alias}, one of {known}")
@@ -320,17 +319,13 @@ def _switch_alias(room: Room, control: SwitchAlias) -> Effect:
     if any(orders.values()):
         told = " and ".join(f"{count} orders of {name}" for name, count in orders.items() if count)
         raise Refused(ControlRejectReason.ORDERS_WORK, f"alias {alias}: {told} work; cancel them first")
-    told = f"alias {alias}: points to {_with_mode(config, new)}, before {_with_mode(config, old)}"
+    told = f"alias {alias}: points to {state.with_mode(new)}, before {state.with_mode(old)}"
     kept = sum(bool(holding.quantity) for holding in state.holdings.account(old).holdings.values())
     if kept:
         told += f", which keeps its {kept} open positions"
 
     aliases.switch(alias, new, control.to is None)
     return Effect(told, then=lambda: room.journal.alias_defined(alias, new, old, control.control_id))
-
-
-def _with_mode(config: DeskConfig, account: str) -> str:
-    return f"{account} ({config.mode_of(config.accounts[account]) or 'as its venues are'})"
 
 
 def _approve(room: Room, control: Approve) -> Effect:

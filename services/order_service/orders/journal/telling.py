@@ -104,7 +104,7 @@ class Telling:
             named["overridden"] = [*overridden]
         self._defined("AccountDefined", named, terms)
 
-    def alias_defined(self, alias: str, account: str, old: str | None, control_id: str | None = None) -> None:
+    def alias_defined(self, alias: str, account: str | None, old: str | None, control_id: str | None = None) -> None:
         """AliasDefined, by the file or by a control."""
         more = {} if control_id is None else {"control_id": control_id}
         self.told("AliasDefined", **{"alias": alias, "account": account, "old_account": old}, **more)

@@ -71,6 +71,11 @@ def test_where_an_alias_points_is_told_with_the_configuration_and_again_only_whe
     [told] = desk.fold({b"config": moved.to_json()})
     assert (told["type"], told["account"], told["old_account"]) == ("AliasDefined", LIVE, PAPER)
     assert desk.fold({b"config": moved.to_json()}) == []
+    [told] = desk.fold({b"config": but(ALIASED, aliases={}).to_json()})
+    assert (told["alias"], told["account"], told["old_account"]) == ("main", None, LIVE)
+    assert desk.new(account="main", price="185.00")["reason"] == "unknown_account"
+    desk.fold({b"config": ALIASED.to_json()})
+    assert desk.new(account="main", price="185.00", signal_id="s2")["account"] == PAPER, "whatever came by it before"
 
 
 def test_a_desk_without_aliases_writes_none() -> None:
