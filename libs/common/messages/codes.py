@@ -132,6 +132,13 @@ class AccountMode(StrEnum):
     PAPER = "PAPER"
 
 
+class FeeScope(StrEnum):
+    """What a venue's smallest and largest fee is of."""
+
+    ORDER = "ORDER"
+    FILL = "FILL"
+
+
 class OrdStatus(StrEnum):
     """FIX 39, by name."""
 

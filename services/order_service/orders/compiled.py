@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from fillstream.libs.common.ledger.fees import schedule_of
 from fillstream.libs.common.messages.codes import TradingSession
 from fillstream.libs.common.messages.modes import mode_at
 from fillstream.libs.common.messages.reference import (
@@ -60,6 +61,7 @@ class Terms:
         max_overfill: lots that the venue may fill of an order beyond its quantity.
         breaks: its venue has a circuit breaker.
         mode: what orders are that go there.
+        fees: what the venue charges where that is more than maker_fee and taker_fee; None where it is not.
     """
 
     __slots__ = (
@@ -67,6 +69,7 @@ class Terms:
         "commands",
         "currency",
         "exec_prefix",
+        "fees",
         "halted",
         "id",
         "lot",
@@ -115,6 +118,7 @@ class Terms:
         self.max_overfill = at_venue.max_overfill_lots
         self.breaks = at_venue.breaker_rejects is not None
         self.mode = mode_at(at_venue)
+        self.fees = schedule_of(instrument, at_venue)
 
 
 class Quote:

@@ -29,6 +29,7 @@ from fillstream.services.order_service.orders.control.overrides import (
 )
 from fillstream.services.order_service.orders.control.standing import ACTIVE, Standing, stricter
 from fillstream.services.order_service.orders.control.tripping import Breaker
+from fillstream.services.order_service.orders.holding.charging import Traded
 from fillstream.services.order_service.orders.holding.holdings import Holdings
 from fillstream.services.order_service.orders.life.awaited import Awaited
 from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, Order
@@ -93,6 +94,7 @@ class State:
         breakers: by scope, account and name, in the order they came to be; `breaker_count` were there so far.
         canceling: what of mass cancels is still to be sent, in its order; see `mass_cancels`.
         holdings: what every account of this partition holds, and what may come of what works.
+        traded: what accounts traded at venues whose fees depend on it.
     """
 
     def __init__(self, topology: Topology, partition: int) -> None:
@@ -138,6 +140,7 @@ class State:
         self.breakers: dict[tuple[str, str, str], Breaker] = {}
         self.breaker_count = 0
         self.holdings = Holdings()
+        self.traded = Traded()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._effective: dict[str, AccountTerms] = {}
         self._shared: dict[str, str] = {}
@@ -178,6 +181,8 @@ class State:
         if venues or symbols:
             for order in self.live():  # they go on under the new terms
                 order.terms = self.terms[order.venue][order.terms.symbol]
+            for name, account in self.holdings.accounts.items():  # what is reserved is by the fees of then
+                account.recount(self.orders_of(name))
         for name in accounts:
             self.accounts[name] = config.accounts[name]
         self.aliases.configure(config, self.accounts)
@@ -205,6 +210,9 @@ class State:
         instrument = self.instruments[symbol]
         self.terms[venue][symbol] = Terms(symbol, instrument, self._topology, venue, self.venues[venue])
         quote = self.quotes[venue].setdefault(instrument.id, Quote())
+        fees = self.terms[venue][symbol].fees
+        if fees is not None and fees.currency is not None:
+            self.holdings.start_marking()
         if venue == self.config.home_of(instrument):
             self.holdings.define(symbol, instrument, quote, self._highest_fee(instrument))
 

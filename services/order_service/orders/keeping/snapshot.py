@@ -11,6 +11,7 @@ states; or the state again. Never decides anything about what it carries, never 
     timers [{due_ms, id, what}]                        in the order in which they fire
     remembered_linked                                  the same, of those with links
     overrides {account: {field: value}}                what operators set, in text or digits
+    traded {account: {venue and currency: [[day, value]]}}   where a venue's fees depend on it
     switched {alias: account}                          where operators let aliases point
     controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
@@ -71,6 +72,7 @@ _NEEDED: Final = (
 _SINCE_0_2: Final = (
     "overrides", "controls", "remembered_linked", "numbered", "trading", "canceling", "breakers", "holdings",
     "held", "marks", "busted", "awaited", "switched",
+    "traded",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -119,6 +121,11 @@ def dump(state: State) -> bytes:
         document["numbered"] = state.numbered
     if state.overrides:
         document["overrides"] = state.overrides
+    if state.traded.days:
+        document["traded"] = {
+            account: {at: [[day, str(value)] for day, value in days.items()] for at, days in venues.items()}
+            for account, venues in state.traded.days.items()
+        }
     if state.aliases.switched:
         document["switched"] = state.aliases.switched
     if state.controls:
@@ -185,6 +192,9 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     state.overrides = document.get("overrides", {})
+    for account, venues in document.get("traded", {}).items():
+        days = {at: {int(day): int(value) for day, value in each} for at, each in venues.items()}
+        state.traded.days[account] = days
     state.aliases.switched = document.get("switched", {})
     state.aliases.configure(state.config, state.accounts)
     state.numbered = document.get("numbered", {})

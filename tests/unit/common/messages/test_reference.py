@@ -13,6 +13,7 @@ from fillstream.libs.common.messages.codes import (
     AccountType,
     CancelReason,
     CancelRejectReason,
+    FeeScope,
     Reason,
     RejectReason,
     SelfTrade,
@@ -42,7 +43,7 @@ from tests.support.terms import account, but, instrument
 D = Decimal
 
 
-BOUNDED = (bool, AccountType, SelfTrade, AccountMode | None)
+BOUNDED = (bool, AccountType, SelfTrade, FeeScope, AccountMode | None)
 """Types that have few values."""
 
 
