@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NamedTuple
 
+from fillstream.libs.common.messages.reference import VenueTerms
+
 Event = dict[str, Any]
 
 WORKING = {"PendingNew", "New", "PartiallyFilled", "PendingCancel", "PendingReplace", "Stopped"}
@@ -77,6 +79,8 @@ class Leg(NamedTuple):
     signed: Decimal
     price: Decimal
     fee: Decimal
+    paid: Decimal
+    """Of what was bought that paid the fee."""
 
 
 @dataclass(slots=True)
@@ -166,6 +170,8 @@ class Books:
             self._expect(what, "symbol", event["symbol"], "one that was defined before")
             return
         self._expect(what, "currency", event["currency"], terms["currency"])
+        if self._has_schedule(event["venue"]):
+            return
         if event.get("commission") is not None:
             same = event["comm_currency"] == event["currency"]
             self._expect(what, "fee", fee, Decimal(event["commission"]) if same else Decimal(0))
@@ -176,9 +182,15 @@ class Books:
         owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
         self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))
 
+    def _has_schedule(self, venue: str) -> bool:
+        """Say whether a venue's fees are more than basis points: they depend on an order's other fills, or on more."""
+        terms = self.venues.get(venue)
+        return terms is not None and VenueTerms.out_of(terms).has_schedule
+
     def _book(self, event: Event, sign: int, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
         signed = quantity * sign if event["side"] == "BUY" else -quantity * sign
-        leg = Leg(event["account"], event["symbol"], signed, price, fee * sign)
+        paid = Decimal(event.get("fee_qty") or 0)
+        leg = Leg(event["account"], event["symbol"], signed, price, fee * sign, paid)
         self.legs.setdefault((event["exec_id"], event["order_id"]), []).append(leg)
 
     def _trade_changed(self, what: str, order: TracedOrder | None, event: Event) -> None:
@@ -267,7 +279,7 @@ class Books:
         if not legs or legs[0][:2] != (message["account"], message["symbol"]):
             self._expect(what, "exec_id", message["exec_id"], "a fill of that account and symbol")
             return
-        _, _, signed, price, fee = legs.pop(0)
+        _, _, signed, price, fee, paid = legs.pop(0)
         self._expect(what, "last_qty", Decimal(message["last_qty"]), signed)
         self._expect(what, "last_px", Decimal(message["last_px"]), price)
         before = holding.position
@@ -276,6 +288,10 @@ class Books:
         holding.fees += fee
         change, mean = _entry(before, signed, price, holding.avg_px)
         self._expect(what, "change", message["change"], change)
+        if paid:
+            _, mean = _entry(holding.position, -paid, price, mean)
+            holding.position -= paid
+            holding.cash += paid * price * multiplier
         self._mean(what, holding, message, mean)
 
     def _mean(self, what: str, holding: Holding, message: Event, mean: Decimal) -> None:

@@ -45,6 +45,9 @@ class Event(Message):
         ge=0,
         description="of what a time caused and not the entry: when that was due, at `time` or before",
     )
+    alias: Name | None = Field(
+        default=None, description="by which the signal or the control that caused it named its account; absent of most"
+    )
 
 
 class OrderEvent(Event):
@@ -81,6 +84,10 @@ class OrderReceived(SpecialTerms, OrderEvent):
     strategy: Name | None
     confidence: Number | None
     venue: Name  # where it goes, whether the client said so or not
+    fee_estimate: Number | None = Field(
+        default=None,
+        description="of all of it as taker, in the instrument's currency; absent where fees are plain basis points",
+    )
 
 
 class OrderRejected(SpecialTerms, OrderEvent):
@@ -150,7 +157,8 @@ class OrderFilled(OrderEvent):
     """One trade (ExecType F). `fee` is in `currency`, positive when paid.
 
     A venue that reports its commission in the instrument's currency says the fee with it. One in another currency is
-    told beside a fee of 0, until positions keep fees of other currencies.
+    told beside a fee of 0. What a simulated venue charges in another currency is told so, too, and its worth at the
+    rate of the moment is in the fee; without a rate it is not, and `text` says so.
     """
 
     UPCASTS: ClassVar[Upcasts] = {1: at_sim}
@@ -166,8 +174,12 @@ class OrderFilled(OrderEvent):
     strategy: Name | None
     commission: Number | None = Field(default=None, description="as the venue says, positive when paid (FIX 12)")
     comm_currency: Name | None = Field(default=None, description="of the commission (FIX 479); see `fee`")
+    fee_qty: Number | None = Field(
+        default=None, description="how much less than last_qty is held: it paid the fee, or a part of it, at last_px"
+    )
     text: str | None = Field(
-        default=None, description="of a fill beyond the order's quantity: how far; absent of others"
+        default=None,
+        description="of a fill beyond the order's quantity: how far; of a fee without a rate; absent of others",
     )
 
 
@@ -383,6 +395,16 @@ class AccountDefined(AccountFields, Event):
     )
 
 
+class AliasDefined(Event):
+    """An alias points to another account from here on: what comes by its name is that account's."""
+
+    type: Literal["AliasDefined"] = "AliasDefined"
+    alias: Name
+    account: Name | None = Field(description="to which it points now, null of one that the file has lost")
+    old_account: Name | None = Field(description="to which it pointed before, null of one that was not there")
+    control_id: Id | None = Field(default=None, description="of the control that switched it; absent of the file's")
+
+
 class ControlEvent(Event):
     """What every answer to a control says."""
 
@@ -556,6 +578,7 @@ JournalEvent = Annotated[
     | VenueDefined
     | InstrumentDefined
     | AccountDefined
+    | AliasDefined
     | ControlApplied
     | ControlRejected
     | ControlReported

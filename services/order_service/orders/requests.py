@@ -40,6 +40,7 @@ from fillstream.services.order_service.orders.decode import (
     Status,
     client_name,
 )
+from fillstream.services.order_service.orders.holding.charging import estimate
 from fillstream.services.order_service.orders.holding.valuation import equity_of
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, Amendment, Order
@@ -136,7 +137,7 @@ class Requests:
             return self._refuse(wish, draft, broken)
         order = self._made(wish, draft)
         state.add(order)
-        self._journal.received(order, wish.special)
+        self._journal.received(order, wish.special, None if draft.terms.fees is None else self._fee(draft, order))
         if draft.breakers:
             self._breakers.took(order, draft.breakers)
         if draft.limits.approves and self._desk.asks(order, draft):
@@ -147,6 +148,15 @@ class Requests:
         if order.expiry_ms and not state.venues[order.venue].expires:
             state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
         return None
+
+    def _fee(self, draft: Draft, order: Order) -> str:
+        """Return what an order costs that trades whole, at the price it is valued at, as taker if it may take."""
+        state, terms = self._state, draft.terms
+        assert terms.fees is not None, "the caller looked"
+        tier = state.traded.tier(terms.fees, order.account, terms, draft.ms)
+        maker = order.special is not None and bool(order.special.post_only)
+        age_ms = state.config.max_quote_age_ms
+        return estimate(terms, state.holdings, tier, draft.worth, draft.lots, maker, draft.ms, age_ms)
 
     def _draft(self, wish: New) -> Draft:
         """Return the order that is asked for, in integers, with its type and time in force; nothing is judged yet.

@@ -22,6 +22,7 @@ from fillstream.libs.common.runtime.timers import Timers
 from fillstream.libs.common.values.moments import LAST_MS
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.config import DeskConfig, day_end
+from fillstream.services.order_service.orders.control.aliases import Aliases
 from fillstream.services.order_service.orders.control.overrides import (
     Answered,
     Overrides,
@@ -30,6 +31,7 @@ from fillstream.services.order_service.orders.control.overrides import (
 )
 from fillstream.services.order_service.orders.control.standing import ACTIVE, Standing, stricter
 from fillstream.services.order_service.orders.control.tripping import Breaker
+from fillstream.services.order_service.orders.holding.charging import Traded
 from fillstream.services.order_service.orders.holding.holdings import Holdings
 from fillstream.services.order_service.orders.hours import Timetable, day_of
 from fillstream.services.order_service.orders.life.awaited import Awaited
@@ -82,6 +84,7 @@ class State:
         quotes: by venue and the instrument's number.
         overrides: what operators set of this partition's accounts, by account, whether the file has it now or not.
         controls: by control_id, in the order they came; see `controls`.
+        aliases: where they point; what was switched stands, the rest follows from the configuration.
         moved: venues and symbols whose quote changed since it was last told, in the order they first did.
         timers: what is to be done at a time; nothing of a plain order.
         awaited: what venues have not answered, where there is a timeout.
@@ -103,6 +106,7 @@ class State:
         canceling: what of mass cancels is still to be sent, in its order; see `mass_cancels`.
         timetable: when instruments trade, by the calendars that came last.
         holdings: what every account of this partition holds, and what may come of what works.
+        traded: what accounts traded at venues whose fees depend on it.
     """
 
     def __init__(self, topology: Topology, partition: int) -> None:
@@ -131,6 +135,7 @@ class State:
         self.awaited = Awaited(self)
         self.overrides: dict[str, Overrides] = {}
         self.controls: dict[str, Answered] = {}
+        self.aliases = Aliases()
         self.daily: dict[str, tuple[int, int]] = {}
         self.statuses: dict[str, int] = {}
         self.rejects: dict[str, int] = {}
@@ -149,6 +154,7 @@ class State:
         self.breaker_count = 0
         self.holdings = Holdings()
         self.timetable = Timetable()
+        self.traded = Traded()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._effective: dict[str, AccountTerms] = {}
         self._shared: dict[str, str] = {}
@@ -166,6 +172,7 @@ class State:
         """
         self._check_fixed(config)
         check_overrides(config.accounts, self.overrides)
+        self.aliases.check(config, self.working)
         topology, partition = self._topology, self._partition
         venues = [name for name, item in sorted(config.venues.items()) if self.venues.get(name) != item]
         symbols = [
@@ -188,11 +195,14 @@ class State:
         if venues or symbols:
             for order in self.live():  # they go on under the new terms
                 order.terms = self.terms[order.venue][order.terms.symbol]
+            for name, account in self.holdings.accounts.items():  # what is reserved is by the fees of then
+                account.recount(self.orders_of(name))
         for name in accounts:
             before, after = self.accounts.get(name), config.accounts[name]
             if before is not None and day_of(before) != day_of(after):
                 self.timers.cancel(after.id, DAY)  # another day begins now
             self.accounts[name] = after
+        self.aliases.configure(config, self.accounts)
         self._limits.clear()
         self._effective.clear()
         self.watch_all()
@@ -218,6 +228,9 @@ class State:
         terms = self.terms[venue][symbol] = Terms(symbol, instrument, self._topology, venue, self.venues[venue])
         terms.hours = self.timetable.hours(instrument)
         quote = self.quotes[venue].setdefault(instrument.id, Quote())
+        fees = self.terms[venue][symbol].fees
+        if fees is not None and fees.currency is not None:
+            self.holdings.start_marking()
         if venue == self.config.home_of(instrument):
             self.holdings.define(symbol, instrument, quote, self._highest_fee(instrument))
 
@@ -243,6 +256,12 @@ class State:
 
     def _check_fixed(self, config: DeskConfig) -> None:
         numbers = {item.id: name for name, item in self.accounts.items()}
+        for name, venue in config.venues.items() if self.configured else ():
+            if name in self.venues and self.venues[name].simulated != venue.simulated:
+                text = f"venues.{name}.simulated: {venue.simulated} must stay {self.venues[name].simulated}"
+                raise BadEntry(
+                    "venue_changed", f"{text}: accounts trade there for money, or for none; name a new venue"
+                )
         for symbol, item in config.instruments.items():
             known = self.instruments.get(symbol)
             owner = self.symbols.get(item.id, symbol)
@@ -272,12 +291,15 @@ class State:
     ) -> Iterator[tuple[str, object, object]]:
         """Yield name, new and old value of what changed and must not.
 
-        The desk's venue is no term: what names none follows it, and may come to name the one that it has had so far.
+        The desk's venue is no term: what names none follows it, and may come to name the one that it has had so far. So
+        does an account without a mode.
         """
         for name in before.fixed():
             old, new = getattr(before, name), getattr(after, name)
             if name == "venue" and old != new:
                 old, new = old or self.config.venue, new or config.venue
+            if name == "mode" and old is None and isinstance(before, AccountTerms):
+                old = new and self.config.mode_of(before)
             if old != new:
                 yield name, new, old
 
@@ -314,6 +336,10 @@ class State:
             terms = with_overrides(self.config.accounts[account], self.overrides.get(account, {}))
             found = self._effective[account] = terms
         return found
+
+    def with_mode(self, account: str) -> str:
+        """Return an account's name with its mode, for sentences."""
+        return f"{account} ({self.config.mode_of(self.config.accounts[account]) or 'as its venues are'})"
 
     def override(self, account: str, overrides: Overrides) -> None:
         """Let these overrides of an account, and no others, count from now on."""
@@ -388,6 +414,10 @@ class State:
     def orders_of(self, account: str) -> Iterator[Order]:
         """Yield an account's orders that have not left the state."""
         return (self.orders[order_id] for order_id in self.clients.get(account, {}).values())
+
+    def working(self, account: str) -> int:
+        """Return how many orders of an account work, at venues or in the desk."""
+        return sum(order.status not in FINAL for order in self.orders_of(account))
 
     def account_named(self, number: int) -> str | None:
         """Return the account of this partition that has a number in records; rare, and accounts are few."""

@@ -27,6 +27,7 @@ from fillstream.libs.common.messages.reference import (
 from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.decode import New, Prediction
+from fillstream.services.order_service.orders.holding.charging import Cost
 from fillstream.services.order_service.orders.journal.telling import VERSION_OF, Event, Telling
 from fillstream.services.order_service.orders.life.order import CLOSED, FINAL, FOR_TIME, REJECTED, Order
 from fillstream.services.order_service.orders.life.remembered import Remembered
@@ -58,16 +59,23 @@ class Journal(Telling):
         super().__init__(stream, state)
         self.said: Event | None = None
 
+    def named(self, alias: str | None) -> None:
+        """Put an alias into every event from now on: by it the account of what is taken was named. None: into none."""
+        self.alias = alias
+        self.said = None if alias is None else {"alias": alias}
+
     # --------------------------------------------------------- orders, by validation
 
-    def received(self, order: Order, said: SpecialTerms | None = None) -> None:
-        """OrderReceived, with what was `said` beyond a plain order."""
+    def received(self, order: Order, said: SpecialTerms | None = None, fee: str | None = None) -> None:
+        """OrderReceived, with what was `said` beyond a plain order, and what its fee may be where that is told."""
         event = self._of_order("OrderReceived", order)
         _add_wishes(event, order)
         event["venue"] = order.venue
         if said is not None:
             event |= _special(said)
             event["venue"] = order.venue
+        if fee is not None:
+            event["fee_estimate"] = fee
         self.out.event(self._stream, event)
 
     def refused(
@@ -213,9 +221,13 @@ class Journal(Telling):
             self.on_rejected(order)
 
     def filled(
-        self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: int, said: str | None = None
-    ) -> None:
-        """OrderFilled, at `price` ticks; `fee` in 10**-FEE_DECIMALS of the currency, written as it was `said`."""
+        self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: int, said: str | None = None,
+        cost: Cost | None = None,
+    ) -> None:  # fmt: skip
+        """OrderFilled, at `price` ticks; `fee` in 10**-FEE_DECIMALS of the currency, written as it was `said`.
+
+        Of a fill by a fee schedule, `cost` says what more there is to it.
+        """
         terms = order.terms
         liquidity = "MAKER" if maker else "TAKER"
         self._state.fills[liquidity] += 1
@@ -236,6 +248,10 @@ class Journal(Telling):
         event["strategy"] = order.strategy
         if order.cum > order.quantity:
             event["text"] = self._overfilled(order)
+        if cost is not None:
+            if cost.lots:
+                holding.fill(-cost.lots, price)
+            event |= cost.told
         self.out.event(self._stream, event)
 
     def _overfilled(self, order: Order) -> str:

@@ -10,6 +10,8 @@ states; or the state again. Never decides anything about what it carries, never 
     remembered {chunks, …}                             orders that left the state: see `engine.ids`, a line a chunk
     timers [{due_ms, id, what}]                        in the order in which they fire
     overrides {account: {field: value}}                what operators set, in text or digits
+    traded {account: {venue and currency: [[day, value]]}}   where a venue's fees depend on it
+    switched {alias: account}                          where operators let aliases point
     controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
@@ -71,7 +73,7 @@ _NEEDED: Final = (
 )
 _SINCE_0_2: Final = (
     "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
-    "awaited", "calendars",
+    "awaited", "calendars", "switched", "traded",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -120,6 +122,13 @@ def dump(state: State) -> bytes:
         document["numbered"] = state.numbered
     if state.overrides:
         document["overrides"] = state.overrides
+    if state.traded.days:
+        document["traded"] = {
+            account: {at: [[day, str(value)] for day, value in days.items()] for at, days in venues.items()}
+            for account, venues in state.traded.days.items()
+        }
+    if state.aliases.switched:
+        document["switched"] = state.aliases.switched
     if state.controls:
         rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
         document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
@@ -181,6 +190,11 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     state.overrides = document.get("overrides", {})
+    for account, venues in document.get("traded", {}).items():
+        days = {at: {int(day): int(value) for day, value in each} for at, each in venues.items()}
+        state.traded.days[account] = days
+    state.aliases.switched = document.get("switched", {})
+    state.aliases.configure(state.config, state.accounts)
     state.numbered = document.get("numbered", {})
     state.awaited.timeout_ms = state.config.execution_timeout_ms
     if "awaited" in document:

@@ -71,7 +71,7 @@ class TradeChanges:
         lots = units_of_report("last_qty", terms.lot, report.last_qty)
         ticks = units_of_report("last_px", terms.price, report.last_px)
         maker = fill is not None and fill.maker if report.liquidity is None else report.liquidity == "MAKER"
-        fee, said = fee_of(terms, report, abs(ticks * lots), maker)
+        fee, said = fee_of(terms, report, ticks, lots, maker)
         refusal = order.correct(report.ref_exec_id, report.exec_id, ticks, lots, fee)
         if refusal is None:
             assert fill is not None, "it was corrected"
@@ -119,7 +119,7 @@ class TradeChanges:
         assert report.last_qty is not None and report.last_px is not None, "just looked"
         lots = units_of_report("last_qty", terms.lot, report.last_qty)
         ticks = units_of_report("last_px", terms.price, report.last_px)
-        fee, said = fee_of(terms, report, abs(ticks * lots), report.liquidity == "MAKER")
+        fee, said = fee_of(terms, report, ticks, lots, report.liquidity == "MAKER")
         assert report.ref_exec_id is not None and report.exec_id is not None, "validated"
         for each in (report.exec_id, report.ref_exec_id):
             if f"{report.venue} {each}" in state.busted:

@@ -137,7 +137,7 @@ class VenueReports:
         assert report.last_qty is not None and report.last_px is not None and report.exec_id is not None, "validated"
         lots = units_of_report("last_qty", order.terms.lot, report.last_qty)
         ticks = units_of_report("last_px", order.terms.price, report.last_px)
-        fee, said = fee_of(order.terms, report, abs(ticks * lots), report.liquidity == "MAKER")
+        fee, said = fee_of(order.terms, report, ticks, lots, report.liquidity == "MAKER")
         refusal = order.fill_once(ticks, lots, report.exec_id, fee, report.liquidity == "MAKER")
         if refusal is None:
             if report.commission is not None:
