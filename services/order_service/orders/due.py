@@ -31,6 +31,7 @@ from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.journal.telling import Stamped
 from fillstream.services.order_service.orders.life.awaited import UNANSWERED
 from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.retiring import sweep
 from fillstream.services.order_service.orders.state import (
     APPROVAL,
     BREAKER,
@@ -178,5 +179,5 @@ class Due:
         return self._mass_cancels.go_on(room)
 
     def _sweep(self, timer: Timer, room: int) -> int:
-        self._state.sweep(self._journal.ms)
+        sweep(self._state, self._journal.ms)
         return 1
