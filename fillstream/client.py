@@ -201,7 +201,7 @@ class Client:
             symbol, side, quantity: what to do: BUY or SELL so many; `notional` or `risk_amount` may be instead.
             price: of an order with a limit; without one the order goes to market.
             order_type: LIMIT with a price, MARKET without; by default what the price says. The others are named.
-            time_in_force: DAY, GTC, GTD, IOC or FOK; by default the desk's.
+            time_in_force: DAY, GTC, GTD, IOC, FOK, AT_THE_OPENING or AT_THE_CLOSE; by default the desk's.
             account: whose order it is.
             signal_id: makes it safe to send again: the desk answers an equal one with the first one's state.
             client_order_id: your name for the order; by default the signal_id.

@@ -29,6 +29,8 @@ WORKING = {"PendingNew", "New", "PartiallyFilled", "PendingCancel", "PendingRepl
 """At a venue, or on the way to it."""
 OPEN = WORKING | {"Suspended"}
 """And those that the desk or the venue holds: they have leaves, too."""
+UNCHANGED = ("OrderStatusReported", "OrderUnanswered")
+"""What tells a state, and changes none."""
 STATUS_AFTER = {
     "OrderReceived": "PendingNew",
     "OrderRejected": "Rejected",
@@ -125,8 +127,8 @@ class Books:
         if "leaves_qty" not in event:
             self._refused(event)
             return
-        if event["client_order_id"] is None:  # of an order that was forgotten: nothing but the trade is known
-            self._trade_changed(f"event {event['seq']} of order {event['order_id']}", None, event)
+        if event["quantity"] is None:
+            self._left(event)
             return
         order = self.orders.get(event["order_id"])
         if order is None:
@@ -151,7 +153,8 @@ class Books:
             return
         what = f"event {event['seq']} of order {event['order_id']}"
         for name in ("account", "client_order_id"):
-            self._expect(what, name, event[name], order.whose[name])
+            if event[name] is not None:  # null of one that left the state, and was named by its order_id
+                self._expect(what, name, event[name], order.whose[name])
         if order.ord_status not in OPEN:
             self._expect(what, "ord_status", event["ord_status"], order.ord_status)
         order.ord_status = event["ord_status"]
@@ -216,6 +219,16 @@ class Books:
             order.filled += quantity
             order.notional += notional
 
+    def _left(self, event: Event) -> None:
+        """Take an event of an order that left the state: of it nothing but the status was known, if that."""
+        what, order = f"event {event['seq']} of order {event['order_id']}", self.orders.get(event["order_id"])
+        if event["type"] in ("TradeBusted", "TradeCorrected"):
+            self._trade_changed(what, order, event)
+        if order is not None and event["ord_status"] is not None:
+            if event["type"] in UNCHANGED:
+                self._expect(what, "ord_status", event["ord_status"], order.ord_status)
+            order.ord_status = event["ord_status"]
+
     def _follow(self, what: str, order: TracedOrder, event: Event) -> None:
         status, cum = event["ord_status"], Decimal(event["cum_qty"])
         self._expect(what, "quantity", Decimal(event["quantity"]), order.quantity)
@@ -226,7 +239,7 @@ class Books:
         told = None if event["avg_px"] is None else Decimal(event["avg_px"])
         if told is None or mean is None or abs(told - mean) > ROUNDED:
             self._expect(what, "avg_px", told, mean)
-        if event["type"] in ("OrderStatusReported", "OrderUnanswered"):
+        if event["type"] in UNCHANGED:
             self._expect(what, "ord_status", status, order.ord_status)
         elif event["type"] in STATUS_AFTER:
             self._expect(what, "ord_status", status, STATUS_AFTER[event["type"]])

@@ -70,10 +70,18 @@ class TimeInForce(StrEnum):
     GTD = "GTD"
     IOC = "IOC"
     FOK = "FOK"
+    AT_THE_OPENING = "AT_THE_OPENING"
+    AT_THE_CLOSE = "AT_THE_CLOSE"
 
 
 RESTING_TIMES = frozenset((TimeInForce.DAY.value, TimeInForce.GTC.value, TimeInForce.GTD.value))
 """Times in force of orders that may rest."""
+
+
+AUCTION_TIMES = frozenset((TimeInForce.AT_THE_OPENING.value, TimeInForce.AT_THE_CLOSE.value))
+"""Times in force of orders that are for an auction alone."""
+NO_PLAIN_TIMES = AUCTION_TIMES | {TimeInForce.GTD.value}
+"""Times in force that say more than a plain order has."""
 
 
 class TriggerPrice(StrEnum):
@@ -82,6 +90,7 @@ class TriggerPrice(StrEnum):
     LAST = "LAST"
     BID_ASK = "BID_ASK"
     MID = "MID"
+    MARK = "MARK"
 
 
 class TrailingOffset(StrEnum):
@@ -251,6 +260,7 @@ class RejectReason(Reason):
     EXPIRE_TIME_PASSED = "expire_time_passed", 4, "the expire_time has passed already"
     SIZE_ZERO = "size_zero", 13, "what was asked for buys less than one lot"
     SIZE_UNKNOWN = "size_unknown", 99, "what the size depends on is not known: a quote, a stop, the account's equity"
+    TOO_MANY_IDS = "too_many_ids", 99, "more ids came in their window than can be remembered: a repeat would go unseen"
     DUPLICATE_SIGNAL = "duplicate_signal", 6, "the signal came before, and nothing came of it"
     NOTHING_TO_REDUCE = "nothing_to_reduce", 99, "reduce-only, and what is held less what works already is too little"
     WRONG_SIDE = "wrong_side", 99, "a protective price is on the wrong side of the entry"
@@ -265,6 +275,9 @@ class RejectReason(Reason):
     MAX_ORDER_QUANTITY = "max_order_quantity", 3, "the quantity is above the instrument's max_order_quantity"
     MIN_ORDER_QUANTITY = "min_order_quantity", 13, "the quantity is below the instrument's min_order_quantity"
     INSTRUMENT_HALTED = "instrument_halted", 2, "the desk takes no orders in the instrument for now"
+    OUTSIDE_SESSION = "outside_session", 2, "the instrument's session takes no such order now, and it waits for none"
+    CALENDAR_ENDED = "calendar_ended", 2, "the instrument's calendar is not known for the time that the order needs"
+    NO_AUCTION = "no_auction", 99, "the order waits for a session or an auction that the instrument does not have"
     RESTRICTED_SYMBOL = "restricted_symbol", 0, "the account may not trade the instrument"
     REDUCE_ONLY_SYMBOL = "reduce_only_symbol", 0, "the account may only reduce what it holds of the instrument"
     STOP_REQUIRED = "stop_required", 99, "the account's entries need a stop_loss or a trailing_stop, and this has none"

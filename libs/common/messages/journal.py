@@ -192,17 +192,15 @@ class OrderUnanswered(OrderEvent):
     text: str
 
 
-class TradeChange(Event):
-    """What a venue changed of a trade that it had told: all that books need, whether the order is still known or not.
+class LeftOrderEvent(Event):
+    """What is said of an order that may have left the memory: what nobody knows any more is null.
 
-    `fee` is in `currency`. Of an order that was forgotten, its own fields are null; the trade's are as the report says.
+    Everything that ever was of it is in the journal's past, and so in analytics.
     """
 
     order_id: OrderId
     client_order_id: Id | None
     account: Name
-    symbol: Name
-    side: Side
     ord_status: OrdStatus | None
     quantity: Number | None
     cum_qty: Number | None = Field(description="after it")
@@ -214,6 +212,16 @@ class TradeChange(Event):
     venue_order_id: VenueId | None = None
     venue_time: int | None = Field(default=None, ge=0)
     venue_text: str | None = None
+
+
+class TradeChange(LeftOrderEvent):
+    """What a venue changed of a trade that it had told: all that books need, whether the order is still known or not.
+
+    `fee` is in `currency`. The trade's fields are as the report says.
+    """
+
+    symbol: Name
+    side: Side
     exec_id: Id = Field(description="its own: venue, and the venue's id of the change (FIX 17)")
     ref_exec_id: Id = Field(description="the exec_id of the OrderFilled that it changes (FIX 19)")
     venue: Name
@@ -321,10 +329,12 @@ class OrderRestated(OrderEvent):
     text: str
 
 
-class OrderStatusReported(OrderEvent):
+class OrderStatusReported(LeftOrderEvent):
     """The answer to a signal or order that came again: the first one's state, unchanged (ExecType I)."""
 
     type: Literal["OrderStatusReported"] = "OrderStatusReported"
+    symbol: Name | None
+    side: Side
     signal_id: Id
     text: str
 

@@ -53,6 +53,8 @@ ACCOUNT_VALUE = "value in the account's currency"
 """Unit of limits over several instruments."""
 MAX_WINDOW_MS = 3_600_000
 """An hour: the longest window in which an account's orders are compared or counted (milliseconds)."""
+MAX_AUCTION_MS = 14_400_000
+"""Four hours: the longest that an auction collects orders (milliseconds)."""
 MAX_ORDERS = 1_000_000
 """The most that a limit of orders in a window, or open at a time, may be."""
 
@@ -170,6 +172,8 @@ VenueName = Annotated[str, StringConstraints(pattern=f"^{VENUE_NAME.pattern}$")]
 Bps = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=-BPS, le=BPS), WRITTEN]
 Positive = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0), WRITTEN]
 Orders = Annotated[int, Field(ge=1, le=MAX_ORDERS), WRITTEN]
+ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
+"""Of the IANA time zone database. Whether there is such a zone is for whoever compiles its days to say."""
 MAX_SYMBOLS = 10_000
 MAX_WINDOW_DAYS = 366
 Symbols = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
@@ -312,6 +316,22 @@ class InstrumentFields(InstrumentUnits):
         bool, about("whether the desk takes no orders in it for now, but amendments that take risk away", rare=True)
     ] = False
     sector: Annotated[Name | None, about("that max_sector_exposure counts it in; null: none", rare=True)] = None
+    calendar: Annotated[
+        Name | None,
+        about("when it trades: one of calendars, or an exchange of the library by its MIC; null: always",
+              fix="336 TradingSessionID", rare=True),
+    ] = None  # fmt: skip
+    open_auction_ms: Annotated[
+        int,
+        about("so long before a session opens a simulated venue collects orders for an auction; 0: it has none",
+              unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True),
+        WRITTEN,
+    ] = 0  # fmt: skip
+    close_auction_ms: Annotated[
+        int,
+        about("and so long before it closes", unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True),
+        WRITTEN,
+    ] = 0
     base_currency: Annotated[
         Name | None,
         about("of which one unit is traded: its price is then the rate to its currency", fixed=True, rare=True),
@@ -325,6 +345,13 @@ class InstrumentTerms(InstrumentFields):
     """Terms of one symbol (FIX 55)."""
 
     id: InstrumentId
+
+    @model_validator(mode="after")
+    def _auctions_have_sessions(self) -> Self:
+        for name in ("open_auction_ms", "close_auction_ms"):
+            if getattr(self, name) and self.calendar is None:
+                raise ValueError(f"{name}: {getattr(self, name)} needs a calendar, whose sessions it is for")
+        return self
 
     @model_validator(mode="after")
     def _some_quantity_can_pass(self) -> Self:
@@ -499,6 +526,10 @@ class AccountFields(ReferenceData):
         ),
         WRITTEN,
     ] = 0  # fmt: skip
+    day_zone: Annotated[
+        ZoneName | None,
+        about("whose midnight that is, Europe/Zurich, over its changes of clocks; null: UTC", rare=True),
+    ] = None
 
 
 AccountId = Annotated[

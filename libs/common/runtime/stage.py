@@ -94,6 +94,10 @@ class Outputs:
         sent[1].append(payload)  # the same in one step less: most that is sent goes this way
         self._unsealed += (stream.encode(), payload)
 
+    def written(self, stream: str, payload: bytes) -> None:
+        """Append one JSON message, as it is to stand there, to the stream of that name."""
+        self._append(stream, b"data", payload)
+
     def record(self, stream: str, records: bytes, field: bytes = FRAME) -> None:
         """Append 64-byte records to the stream of that name; `field` of its entries says whose they are."""
         sent = self.by_stream.get(stream)
@@ -205,6 +209,18 @@ class Configured(Protocol):
         ...
 
 
+@runtime_checkable
+class Calendared(Protocol):
+    """What a stage can besides, whose decisions depend on calendars: they enter through the inbox."""
+
+    def calendar(self) -> dict[bytes, bytes] | None:
+        """Return the entry to append to the inbox when the state does not have this process's calendars yet.
+
+        It is asked now and then, too: a process that runs for months compiles them anew before they end.
+        """
+        ...
+
+
 class Latencies:
     """How long orders took that were just folded, in log milliseconds from their signals. No decision reads it.
 
@@ -285,6 +301,11 @@ def due_of(stage: Stage) -> int | None:
 def configuration_of(stage: Stage) -> dict[bytes, bytes] | None:
     """Return the entry that a stage wants in its inbox before it goes on; None of one that is not configured."""
     return stage.configuration() if isinstance(stage, Configured) else None
+
+
+def calendar_of(stage: Stage) -> dict[bytes, bytes] | None:
+    """Return the entry with calendars that a stage wants in its inbox; None of one that has no use for them."""
+    return stage.calendar() if isinstance(stage, Calendared) else None
 
 
 def latencies_of(stage: Stage) -> Latencies | None:

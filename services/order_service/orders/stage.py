@@ -1,6 +1,6 @@
 """The orders stage: validates instructions, holds every order's state, routes to the venue, writes the journal.
 
-Flows in: `orders.{a}`: instructions, venues' reports, ticks, configuration, controls. Flows out:
+Flows in: `orders.{a}`: instructions, venues' reports, ticks, configuration, calendars, controls. Flows out:
 events in `events.{a}`, command records in `commands.<VENUE>.{s}`, and to `dead` what nobody can use. Never knows more
 of a venue than the records of `native/include/fillstream.h`; never looks at a clock: now is the entry's millisecond.
 
@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.codes import AccountMode
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
@@ -41,6 +42,7 @@ from fillstream.services.order_service.orders.keeping.snapshot import dump, load
 from fillstream.services.order_service.orders.reporting.reports import Reports
 from fillstream.services.order_service.orders.reporting.venue_reports import VenueReports
 from fillstream.services.order_service.orders.requests import Requests
+from fillstream.services.order_service.orders.retiring import sweep
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.desk import Desk
 
@@ -71,6 +73,9 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
+    Family("ids_remembered", "Ids that have to be remembered, so that the same one again changes nothing."),
+    Family("ids_capacity", "Ids that can be remembered; when there are so many, what is new is refused."),
+    Family("calendar_ends_timestamp_seconds", "Nothing is known of a calendar from then on (log time).", "calendar"),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
 
@@ -87,13 +92,21 @@ class OrdersStage:
         topology: the streams' names and where a symbol's book is.
         partition: of the accounts.
         config: this process's configuration; `configuration()` offers it to the inbox, decisions use what came back.
+        calendars: returns this process's calendars; likewise, by `calendar()`.
     """
 
     name = "orders"
     tick_ms: int | None = TICK_MS
     families = FAMILIES
 
-    def __init__(self, topology: Topology, partition: int, config: DeskConfig) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        partition: int,
+        config: DeskConfig,
+        calendars: Callable[[], Calendars] = lambda: NO_CALENDARS,
+    ) -> None:
+        self._calendars = calendars
         self.partition = partition
         self.inbox = stream_name("orders", partition)
         self.latencies_ms = Latencies()
@@ -165,9 +178,11 @@ class OrdersStage:
             if reports is not None:
                 return reports.fold(value, out)
             if kind == b"tick":
-                return self._state.sweep(entry.ms)
+                return sweep(self._state, entry.ms)
             if kind == CONTROL:
                 return self._controls.take(value)
+            if kind == CALENDAR:
+                return self._take_calendars(value)
             if kind == b"config":
                 self._configure(value)
                 return self._catch_up(entry, out)
@@ -175,7 +190,7 @@ class OrdersStage:
                 known = ", ".join(self._state.venues)
                 raise BadEntry("unknown_venue", f"frame: {shorten(venue)} must be a venue of this desk, one of {known}")
         names = ", ".join(sorted(map(ascii, fields)))
-        text = f"fields: must be one of data, frame.VENUE, tick, config and control alone, got {names[:200]}"
+        text = f"fields: must be one of data, frame.VENUE, tick, config, calendar and control alone, got {names[:200]}"
         raise BadEntry("bad_entry", text)
 
     def _configure(self, data: bytes) -> None:
@@ -200,6 +215,13 @@ class OrdersStage:
                 self._journal.alias_defined(alias, after.get(alias), before.get(alias))
         if venues or accounts:
             self._breakers.lift()
+
+    def _take_calendars(self, data: bytes) -> None:
+        try:
+            calendars = Calendars.from_json(data)
+        except ValueError as error:
+            raise BadEntry("bad_calendar", f"calendar: {error}") from None
+        self._state.take_calendars(calendars)
 
     def _catch_up(self, configured: Entry, out: Outputs) -> None:
         """Decide on what came before the desk's first configuration, as if it had come with it, in its order."""
@@ -235,6 +257,11 @@ class OrdersStage:
             return None
         return {b"config": self._config_json}
 
+    def calendar(self) -> dict[bytes, bytes] | None:
+        """Return the entry that brings this process's calendars, unless the state has them; see `Calendared`."""
+        calendars = self._calendars()
+        return None if calendars == self._state.timetable.calendars else {CALENDAR: calendars.to_json()}
+
     def note(self) -> str:
         """Return where aliases point, and how many accounts are LIVE."""
         state = self._state
@@ -264,6 +291,11 @@ class OrdersStage:
             "overfills": {**dict.fromkeys(state.venues, 0), **state.overfills},
             "trade_changes": state.trade_changes,
             "unanswered_requests": state.awaited.unanswered(),
+            "ids_remembered": {"": state.counter - state.forgotten},
+            "ids_capacity": {"": state.capacity},
+            "calendar_ends_timestamp_seconds": {
+                name: table.until_ms // 1000 for name, table in state.timetable.calendars.calendars.items()
+            },
             "quote_timestamp_seconds": {
                 state.symbols[number] if venue == SIM else f"{state.symbols[number]} at {venue}": quote.at_ms // 1000
                 for venue, quotes in state.quotes.items()

@@ -37,6 +37,7 @@ from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.desk import Desk
+from fillstream.services.order_service.orders.waiting.triggers import MARKS
 
 _MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 _TYPE = Report._fields.index("type")
@@ -166,9 +167,8 @@ class Reports:
             return refusal if partition != PARTITION_ALL or self._partitions[0] == 0 else None
         order = self._state.orders.get(order_id)
         if type(order) is not Order:
-            known = "left the state" if order is not None else "was never given out here, or is forgotten"
             because = f"; the venue says {_name(reason)}" if reason else ""
-            return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
+            return Refusal("unknown_order", f"order_id: order {order_id} {self._state.left(order_id)}{because}")
         if order.venue != self._venue:
             return Refusal("wrong_venue", f"order_id: order {order_id} is at {order.venue}, not at {self._venue}")
         if order.held is not None and order.is_held:
@@ -257,6 +257,7 @@ class Reports:
         self._journal.session_changed(self._venue, self._terms(report.symbol), quote, reference)
         if self._state.triggers:
             self._desk.moved(self._venue, report.symbol)
+            self._desk.moved(MARKS + self._venue, report.symbol)
         return None
 
     def _bands_set(self, report: Report) -> Refusal | None:

@@ -95,7 +95,7 @@ class VenueReports:
         if type(order) is not Order:
             if report.exec_type in CHANGES:
                 return self._late(report, self._state.remembers(int(report.order_id)))
-            known = "left the state" if order is not None else "was never given out here, or is forgotten"
+            known = self._state.left(int(report.order_id))
             raise BadEntry("unknown_order", f"order_id: order {report.order_id} {known}; {words(report)}")
         if report.venue != order.venue:
             text = f"venue: order {report.order_id} is at {order.venue}, the report is of {report.venue}"
