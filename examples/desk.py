@@ -33,14 +33,14 @@ class Market:
         self._stack = stack
         self._client = client
 
-    def quote(self, symbol: str, bid: str, ask: str, quantity: str = "1000") -> None:
-        """Say at what prices the house buys and sells, and how many."""
+    def quote(self, symbol: str, bid: str, ask: str, quantity: str = "1000", venue: str = "SIM") -> None:
+        """Say at what prices the house buys and sells at a venue, and how many."""
         terms = self._stack.settings.instruments[symbol]
         price, lot = Scale(terms.tick_size), Scale(terms.lot_size)
         lots, low, high = lot.units(quantity), price.units(bid), price.units(ask)
         assert lots is not None and low is not None and high is not None, "an example is on the grid"
         topology = self._client.topology
-        stream = topology.commands("SIM", topology.symbol_partition(symbol))
+        stream = topology.commands(venue, topology.symbol_partition(symbol))
         self._client.redis.xadd(stream, {"frame": frames.quote(terms.id, low, lots, high, lots)})
 
     def trade(self, symbol: str, price: str) -> None:
@@ -71,14 +71,20 @@ class Market:
 
 
 def _config(folder: Path) -> Path:
-    """Return a configuration that came with Fillstream, with one instrument more, which has sessions and auctions."""
-    for each in default_path().parent.glob("*.yaml"):
-        text = each.read_text()
-        if each.name == "instruments.yaml":
+    """Write the configuration that came with Fillstream and more: sessions, two venues, an alias."""
+    for file in default_path().parent.glob("*.yaml"):
+        text = file.read_text()
+        if file.name == "instruments.yaml":
             text += f"{TIMED}: {{id: 900, tick_size: 0.01, lot_size: 1, calendar: HOURS, {AUCTIONS}}}\n"
-        if each.name == "local.yaml":
+        elif file.name == "accounts.yaml":
+            text += "\nmain@paper: {id: 101, venue: SIM, mode: PAPER, max_order_value: 1000000}\n"
+            text += "main@live: {id: 102, venue: SIM2, max_order_value: 100000}\n"
+        elif file.name == "local.yaml":
+            one = "    SIM: {}\n"
+            assert one in text, "local.yaml has one venue"
+            text = text.replace(one, f"{one}    SIM2: {{taker_fee_bps: 1}}\n") + "\naliases: {main: main@paper}\n"
             text += "calendars:\n  HOURS: {zone: UTC, opens: '00:00', closes: '23:59'}\n"
-        folder.joinpath(each.name).write_text(text)
+        folder.joinpath(file.name).write_text(text)
     return folder / "local.yaml"
 
 
@@ -86,7 +92,9 @@ def _config(folder: Path) -> Path:
 def a_desk() -> Iterator[tuple[Client, Market]]:
     """Run a desk, and yield a client of it and its market."""
     with tempfile.TemporaryDirectory(prefix="fillstream-example-") as folder:
-        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_VENUES, "config": _config(Path(folder))}
+        config = Path(folder, "config")
+        config.mkdir()
+        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_VENUES, "config": _config(config)}
         with LocalStack(Path(folder), base_port=0, redis_port=0, **more) as stack:
             stack.wait_ready()
             with Client(stack.redis_url) as client:

@@ -557,6 +557,8 @@ def _is_requested(outcome: Outcome) -> bool:
 def _concerns(event: dict[str, Any], outcome: Outcome, sent: _Sent) -> bool:
     if event["type"] == "DeadLetter":
         return bool(event["stream"] == SIGNALS and event["entry_id"] == sent.entry_id)
-    if event.get("signal_id") == outcome.signal_id and (sent.order_id or event.get("account") == sent.account):
-        return True  # an id is its account's
+    if event.get("signal_id") == outcome.signal_id and (
+        sent.order_id or sent.account in (event.get("account"), event.get("alias"))
+    ):
+        return True  # an id is its account's, or its alias's
     return outcome.order_id is not None and event.get("order_id") == outcome.order_id

@@ -26,6 +26,7 @@ def desk_config(settings: Settings) -> DeskConfig:
         venues=dict(settings.execution.venues),
         max_quote_age_ms=settings.execution.max_quote_age_ms,
         execution_timeout_ms=params.execution_timeout_ms,
+        aliases=dict(settings.aliases),
     )
 
 

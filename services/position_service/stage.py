@@ -179,6 +179,8 @@ class PositionStage:
             position = holdings.positions[account] = Position()
         change = position.fill(lots, ticks)
         position.fees += fee
+        if event.get("fee_qty") is not None:  # a part of what was bought paid the fee, at the same price
+            position.fill(-_units(event, "fee_qty", holdings.lot), ticks)
         self._books.fills[change] += 1
         message = self._message("PositionChanged", ms, account, holdings, position)
         message["change"] = change

@@ -134,6 +134,20 @@ class AccountType(StrEnum):
     MARGIN = "margin"
 
 
+class AccountMode(StrEnum):
+    """What an account trades with: money at venues outside, or nothing at simulated ones."""
+
+    LIVE = "LIVE"
+    PAPER = "PAPER"
+
+
+class FeeScope(StrEnum):
+    """What a venue's smallest and largest fee is of."""
+
+    ORDER = "ORDER"
+    FILL = "FILL"
+
+
 class OrdStatus(StrEnum):
     """FIX 39, by name."""
 
@@ -231,6 +245,7 @@ class RejectReason(Reason):
 
     UNKNOWN_SYMBOL = "unknown_symbol", 1, "the desk has no such instrument"
     UNKNOWN_ACCOUNT = "unknown_account", 15, "the desk has no such account"
+    WRONG_MODE = "wrong_mode", 99, "the account is PAPER and the venue is not simulated, or it is LIVE and the venue is"
     TRADING_HALTED = "trading_halted", 0, "the desk or the account is HALTED: it takes nothing new"
     TRADING_REDUCING = "trading_reducing", 0, "the desk or the account is REDUCING, and this does not only reduce"
     BREAKER_OPEN = "breaker_open", 0, "a circuit breaker of the account, the strategy or the venue is open"
@@ -245,6 +260,7 @@ class RejectReason(Reason):
     EXPIRE_TIME_PASSED = "expire_time_passed", 4, "the expire_time has passed already"
     SIZE_ZERO = "size_zero", 13, "what was asked for buys less than one lot"
     SIZE_UNKNOWN = "size_unknown", 99, "what the size depends on is not known: a quote, a stop, the account's equity"
+    TOO_MANY_IDS = "too_many_ids", 99, "more ids came in their window than can be remembered: a repeat would go unseen"
     DUPLICATE_SIGNAL = "duplicate_signal", 6, "the signal came before, and nothing came of it"
     NOTHING_TO_REDUCE = "nothing_to_reduce", 99, "reduce-only, and what is held less what works already is too little"
     WRONG_SIDE = "wrong_side", 99, "a protective price is on the wrong side of the entry"
@@ -321,6 +337,9 @@ class ControlRejectReason(Reason):
     HALTED = "halted", None, "the desk or the account is HALTED: nothing is let go"
     NOT_SMALLER = "not_smaller", None, "an approval may make an order smaller and its price less aggressive, no more"
     UNKNOWN_SYMBOL = "unknown_symbol", None, "the desk has no such instrument"
+    UNKNOWN_ACCOUNT = "unknown_account", None, "the desk has no such account, or the alias no such account"
+    NO_ALIAS = "no_alias", None, "what is to be switched is an account, and no alias"
+    ORDERS_WORK = "orders_work", None, "an alias is not switched while orders of its accounts work or wait in the desk"
     WRONG_CURRENCY = "wrong_currency", None, "the amount is in another currency than the account's"
     NO_ORDER_COULD_PASS = "no_order_could_pass", None, "the account's limits would contradict one another"
 

@@ -17,12 +17,21 @@ from enum import StrEnum
 from typing import Annotated, Any, Protocol, Self
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
 from fillstream.libs.common.messages.base import Name, exact_number
-from fillstream.libs.common.messages.codes import AccountType, SelfTrade
+from fillstream.libs.common.messages.codes import AccountMode, AccountType, FeeScope, SelfTrade
+from fillstream.libs.common.messages.fee_tiers import Tiers
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 
@@ -166,8 +175,12 @@ Orders = Annotated[int, Field(ge=1, le=MAX_ORDERS), WRITTEN]
 ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 """Of the IANA time zone database. Whether there is such a zone is for whoever compiles its days to say."""
 MAX_SYMBOLS = 10_000
+MAX_WINDOW_DAYS = 366
 Symbols = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
 """Names of instruments, sorted, each once; in text with commas between."""
+
+
+Fee = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=0), WRITTEN]
 
 
 def _own_venue(of: str, otherwise: str, fix: str) -> Any:
@@ -186,6 +199,29 @@ class VenueTerms(ReferenceData):
         Bps | None, about("fee of a fill that took from its book; null: the instrument's", unit="bps")
     ] = None
 
+    fee_per_unit: Annotated[
+        Fee | None, about("besides, of each unit of a fill's quantity: a share, a contract; null: none", rare=True)
+    ] = None
+    min_fee: Annotated[Fee | None, about("of an order or a fill, at least; null: no limit", rare=True)] = None
+    max_fee: Annotated[Fee | None, about("of an order or a fill, at most; null: no limit", rare=True)] = None
+    fee_charged: Annotated[
+        FeeScope, about("whether min_fee and max_fee, and the rounding, are of an ORDER or of each FILL", rare=True)
+    ] = FeeScope.ORDER
+    fee_tiers: Annotated[
+        Tiers,
+        about("FROM:MAKER:TAKER, the bps from so much on that an account traded here in the window, in the "
+              "instrument's currency", rare=True),
+    ] = ()  # fmt: skip
+    fee_window_days: Annotated[
+        int,
+        about("UTC days before a fill's own that fee_tiers count", unit="days", ge=1, le=MAX_WINDOW_DAYS, rare=True),
+        WRITTEN,
+    ] = 30  # fmt: skip
+    fee_currency: Annotated[
+        Name | None,
+        about("of fee_per_unit, min_fee and max_fee; BASE: purchases pay in what they buy; null: the instrument's",
+              rare=True),
+    ] = None  # fmt: skip
     max_overfill_lots: Annotated[
         int,
         about(
@@ -205,6 +241,18 @@ class VenueTerms(ReferenceData):
         int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
         WRITTEN,
     ] = 60_000  # fmt: skip
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether its fees are more than basis points of maker and taker."""
+        said = (self.fee_per_unit, self.min_fee, self.max_fee, self.fee_currency)
+        return bool(self.fee_tiers) or any(each is not None for each in said)
+
+    @model_validator(mode="after")
+    def _some_fee_fits(self) -> Self:
+        if self.min_fee is not None and self.max_fee is not None and self.min_fee > self.max_fee:
+            raise ValueError(f"min_fee: {canonical(self.min_fee)} must be at most max_fee, {canonical(self.max_fee)}")
+        return self
 
     @model_validator(mode="after")
     def _the_engine_expires_orders(self) -> Self:
@@ -339,6 +387,13 @@ class AccountFields(ReferenceData):
         WRITTEN,
     ] = Decimal(10)
     venue: Annotated[VenueName | None, _own_venue("of it", "the instrument's", "100 ExDestination")] = None
+    mode: Annotated[
+        AccountMode | None,
+        about(
+            "LIVE: its orders never go to a simulated venue; PAPER: never to another; null: as the venues are",
+            fixed=True, rare=True,
+        ),
+    ] = None  # fmt: skip
     currency: Annotated[
         Name, about("of its cash, equity, exposures and losses", fix="15 Currency", fixed=True, rare=True)
     ] = "USD"

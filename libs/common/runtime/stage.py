@@ -279,6 +279,20 @@ class Losable(Protocol):
         ...
 
 
+@runtime_checkable
+class Noted(Protocol):
+    """What a stage can besides, that has something to say which people should see with its status."""
+
+    def note(self) -> str:
+        """Return it in a few words, empty for nothing. It may be asked while an entry is folded."""
+        ...
+
+
+def note_of(stage: Stage) -> str:
+    """Return what a stage says of itself beside figures."""
+    return stage.note() if isinstance(stage, Noted) else ""
+
+
 def due_of(stage: Stage) -> int | None:
     """Return when a stage wants an entry at the latest; None of one that does not."""
     return stage.due_ms if isinstance(stage, Timed) else None

@@ -44,7 +44,7 @@ from fillstream.libs.common.runtime.server_checks import ServerRefused, refuse_o
 from fillstream.libs.common.runtime.server_clock import ServerClock
 from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore, folder_of
-from fillstream.libs.common.runtime.stage import Entry, calendar_of, latencies_of
+from fillstream.libs.common.runtime.stage import Entry, calendar_of, latencies_of, note_of
 from fillstream.libs.common.runtime.ticker import Ticker
 from fillstream.libs.common.runtime.waiting import UNREACHABLE, wait_for_redis
 
@@ -356,6 +356,7 @@ class Worker(threading.Thread):
             "copy_id": self._writer.copied_id,
             "last_error": self._writer.last_error or self._last_error,
             "page": "",
+            "note": note_of(self.role.stage),
         }
 
     def _recovering(self) -> dict[str, Any]:

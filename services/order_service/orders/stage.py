@@ -7,7 +7,7 @@ of a venue than the records of `native/include/fillstream.h`; never looks at a c
 Every instruction has one visible answer: an event (OrderReceived, OrderRejected, OrderCancelRequested, …) or a dead
 letter. This module only dispatches:
 
-    data   -> decode -> requests -> rules -> order, state -> journal, commands
+    data   -> decode -> requests -> rules -> order, state -> journal, commands; what names an alias by way of by_alias
                      -> venue_reports ------> order, state -> journal
     frame.VENUE -> reports -----------------> order, state -> journal
     frame.VENUE, time -> desk, for what was held -> order, state -> journal, commands
@@ -22,6 +22,7 @@ from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
+from fillstream.libs.common.messages.codes import AccountMode
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
@@ -30,6 +31,7 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.control.breakers import Breakers, open_breakers
+from fillstream.services.order_service.orders.control.by_alias import ByAlias
 from fillstream.services.order_service.orders.control.controls import Controls
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.standing import SEVERITY
@@ -46,6 +48,8 @@ from fillstream.services.order_service.orders.waiting.desk import Desk
 TICK_MS = 15_000
 """How often time passes when nothing else comes in, for what is past its retention; what is due gets its own entry."""
 
+MOST_NOTED = 20
+"""So many aliases are told with the stage's status."""
 DESK = "*"
 """The whole desk, beside accounts."""
 
@@ -63,8 +67,13 @@ FAMILIES: tuple[Family, ...] = (
         "unanswered_requests", "Requests that a venue has not answered in execution_timeout_ms, by kind.", "request"
     ),
     Family("trading_state", f"{DESK} is the desk, others accounts not ACTIVE: 0 ACTIVE, 1 REDUCING, 2 HALTED.", "of"),
+    Family(
+        "live_aliases", "Aliases, by name: 1 that points to an account whose orders are for money, 0 to PAPER.", "alias"
+    ),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
+    Family("ids_remembered", "Ids that have to be remembered, so that the same one again changes nothing."),
+    Family("ids_capacity", "Ids that can be remembered; when there are so many, what is new is refused."),
     Family("calendar_ends_timestamp_seconds", "Nothing is known of a calendar from then on (log time).", "calendar"),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
@@ -127,6 +136,7 @@ class OrdersStage:
             All: mass_cancels.take,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
         }
+        self._by_alias = ByAlias(state, self._journal, self._wishes)
         self._hear()
 
     def _hear(self) -> None:
@@ -160,6 +170,8 @@ class OrdersStage:
             journal.out = self._commands.out = out
             if kind == b"data":
                 wish = decode(value)
+                if wish.account in self._state.aliases.points and not isinstance(wish, VenueReport):
+                    return self._by_alias.take(wish)
                 return self._wishes[type(wish)](wish)
             reports = self._reports.get(kind)
             if reports is not None:
@@ -185,6 +197,7 @@ class OrdersStage:
             config = DeskConfig.from_json(data)
         except ValueError as error:
             raise BadEntry("bad_config", f"config: {error}") from None
+        before = self._state.aliases.points
         venues, symbols, accounts = self._state.configure(config)
         if venues:
             self._hear()
@@ -195,6 +208,10 @@ class OrdersStage:
             self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
         for name in accounts:
             self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
+        after = self._state.aliases.points
+        for alias in sorted({*before, *after}):
+            if before.get(alias) != after.get(alias):
+                self._journal.alias_defined(alias, after.get(alias), before.get(alias))
         if venues or accounts:
             self._breakers.lift()
 
@@ -244,6 +261,15 @@ class OrdersStage:
         calendars = self._calendars()
         return None if calendars == self._state.timetable.calendars else {CALENDAR: calendars.to_json()}
 
+    def note(self) -> str:
+        """Return where aliases point, and how many accounts are LIVE."""
+        state = self._state
+        points = [f"alias {a} points to {state.with_mode(each)}" for a, each in [*state.aliases.points.items()]]
+        accounts = [*state.accounts]
+        live = sum(state.config.accounts[name].mode is AccountMode.LIVE for name in accounts if state.knows(name))
+        told = [*points[:MOST_NOTED], *(["…"] if len(points) > MOST_NOTED else [])]
+        return "; ".join([*told, *([f"{live} of {len(accounts)} accounts are LIVE"] if live else [])])
+
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return orders by status, refusals by reason, fills by liquidity, and the time of each symbol's last quote."""
         state = self._state
@@ -251,6 +277,10 @@ class OrdersStage:
         return {
             "trading_state": {name: SEVERITY[each.state] for name, each in standings.items()},
             "open_breakers": open_breakers(state.breakers.values()),
+            "live_aliases": {
+                alias: int(state.config.mode_of(state.config.accounts[account]) is not AccountMode.PAPER)
+                for alias, account in state.aliases.points.items()
+            },
             "bare_positions": {name: each.bare for name, each in standings.items()},
             "orders": state.statuses,
             "rejects": state.rejects,
@@ -260,6 +290,8 @@ class OrdersStage:
             "overfills": {**dict.fromkeys(state.venues, 0), **state.overfills},
             "trade_changes": state.trade_changes,
             "unanswered_requests": state.awaited.unanswered(),
+            "ids_remembered": {"": state.counter - state.forgotten},
+            "ids_capacity": {"": state.capacity},
             "calendar_ends_timestamp_seconds": {
                 name: table.until_ms // 1000 for name, table in state.timetable.calendars.calendars.items()
             },

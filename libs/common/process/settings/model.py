@@ -393,6 +393,7 @@ class Settings(BaseSettings):
         environment: a name for people: `local`, `development`.
         service, database, messaging, execution, account_limits, order_cache, order_params: sections of the file.
         calendars: by hand, by the name that instruments call them.
+        aliases: to which account each points, until an operator switches it.
     """
 
     model_config = SettingsConfigDict(
@@ -409,6 +410,7 @@ class Settings(BaseSettings):
     messaging: Messaging
     execution: Execution
     account_limits: AccountLimits
+    aliases: dict[Name, Name] = Field(default_factory=dict)
     order_cache: OrderCache = OrderCache()
     order_params: OrderParams = OrderParams()
     calendars: dict[Name, WeeklyCalendar] = Field(default_factory=dict)

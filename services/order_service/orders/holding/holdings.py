@@ -27,7 +27,7 @@ from fillstream.libs.common.ledger.mark import mark_of
 from fillstream.libs.common.messages.codes import PRICELESS, AccountType, OrderType, TimeInForce
 from fillstream.libs.common.messages.reference import BPS, DAY_MS, AccountTerms, InstrumentTerms
 from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
-from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote
+from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote, Terms
 from fillstream.services.order_service.orders.control.standing import ACTIVE, REDUCING, Standing
 from fillstream.services.order_service.orders.life.order import FINAL, GONE, Order
 from fillstream.services.order_service.orders.life.special import Special
@@ -202,6 +202,8 @@ class Holding(Position):
     def _count(self, order: Order, lots: int, price: int) -> None:
         was, at = order.open_lots, order.open_price
         value = lots * abs(price) - was * abs(at)
+        if order.terms.fees is not None:
+            value = reserved(order.terms, lots, price) - reserved(order.terms, was, at)
         if order.side == "BUY":
             self.buys += lots - was
             self.buy_value += value
@@ -351,6 +353,12 @@ class Account:
                 assert order.holding is not None, "it has one since it was taken"
                 order.holding.recount(order)
 
+    def recount(self, orders: Iterable[Order]) -> None:
+        """Count what works anew: terms have changed that it was counted by."""
+        if self.kept:
+            self.room = -1
+            self._start(orders)
+
     def took(self, ms: int) -> None:
         """Note that an order or an amendment was taken. The account is `busy`."""
         if self.sent.maxlen is not None:
@@ -385,6 +393,14 @@ class Account:
         self.room = -1
         for holding in self.holdings.values():
             holding.opening = holding.pnl
+
+
+def reserved(terms: Terms, lots: int, ticks: int) -> int:
+    """Return what a purchase may cost, in ticks times lots: the fees of a schedule included, at their highest."""
+    units = lots * abs(ticks)
+    if terms.fees is None or not lots:
+        return units
+    return units + terms.fees.in_units(terms.fees.at_most(units, lots).own)
 
 
 def duplicate_key(

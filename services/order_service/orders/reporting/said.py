@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from fillstream.libs.common.ledger.fees import NOTHING
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelReason, RestatementReason
 from fillstream.libs.common.messages.venue import VenueReport
@@ -59,10 +60,10 @@ def words(report: VenueReport) -> str:
     return "it does not say why"
 
 
-def fee_of(terms: Terms, report: VenueReport, units: int, maker: bool) -> tuple[int, str | None]:
+def fee_of(terms: Terms, report: VenueReport, ticks: int, lots: int, maker: bool) -> tuple[int, str | None]:
     """Return a trade's fee in 10**-FEE_DECIMALS of the instrument's currency, and as it was said if it was.
 
-    It is the venue's commission, else what the desk's terms say of so many ticks times lots.
+    It is the venue's commission, else what the desk's terms say of such a trade: of a fee schedule, by itself.
 
     A commission in another currency is told by itself, and the fee is 0.
 
@@ -70,6 +71,9 @@ def fee_of(terms: Terms, report: VenueReport, units: int, maker: bool) -> tuple[
         BadEntry: bad_value, more decimals than a fee has.
     """
     if report.commission is None:
+        units = abs(ticks * lots)
+        if terms.fees is not None:
+            return terms.fees.fill(NOTHING, units, lots, maker, 0).own, None
         return (terms.maker_fee if maker else terms.taker_fee).scaled(units), None
     if report.comm_currency != terms.currency:
         return 0, "0"

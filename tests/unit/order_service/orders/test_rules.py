@@ -310,6 +310,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "restricted": {"restricted_symbols": ["AAPL"]},
     "reducing": {"reduce_only_symbols": ["AAPL"]},
     "long": {"may_short": False},
+    "live": {"mode": "LIVE"},
     "careful": {"requires_stop": True},
     "selfish": {"refuse_self_cross": True},
     "slow": {"max_orders_per_window": 1, "order_window_ms": 500},

@@ -296,7 +296,7 @@ def test_beyond_the_limit_a_new_signal_is_refused_and_none_forgotten(
     for i in range(3):
         desk.flat(alice | {"signal_id": f"s{i}"}, T0 + i)
     assert desk.refuses(alice | {"signal_id": "s3"}) == (
-        "too_many_signals",
+        "too_many_ids",
         "signal_id: 3 ids came in 24 hours, the most that can be remembered; 's3' is taken when the oldest has gone",
     )
     cancel = {"type": "CancelOrder", "account": "alice", "signal_id": "c1", "orig_client_order_id": "s1"}
