@@ -24,6 +24,7 @@ from itertools import islice
 from fillstream.libs.common.messages.codes import CancelReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
 from fillstream.libs.common.runtime.timers import Timer
+from fillstream.services.order_service.orders.calendars import begin_day
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
@@ -139,7 +140,7 @@ class Due:
         return 2
 
     def _day(self, timer: Timer, room: int) -> int:
-        self._state.begin_day(timer.id, self._journal.ms)
+        begin_day(self._state, timer.id, self._journal.ms)
         return 1
 
     def _release(self, timer: Timer, room: int) -> int:

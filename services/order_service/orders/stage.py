@@ -28,6 +28,7 @@ from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Latencies, Outputs
 from fillstream.libs.common.values.naming import shorten
+from fillstream.services.order_service.orders.calendars import take_calendars
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.control.breakers import Breakers, open_breakers
@@ -220,7 +221,7 @@ class OrdersStage:
             calendars = Calendars.from_json(data)
         except ValueError as error:
             raise BadEntry("bad_calendar", f"calendar: {error}") from None
-        self._state.take_calendars(calendars)
+        take_calendars(self._state, calendars)
 
     def _catch_up(self, configured: Entry, out: Outputs) -> None:
         """Decide on what came before the desk's first configuration, as if it had come with it, in its order."""

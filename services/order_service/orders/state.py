@@ -14,14 +14,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.calendar import Calendars
-from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms, InstrumentTerms, VenueTerms
 from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
-from fillstream.libs.common.values.moments import LAST_MS
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.config import DeskConfig, day_end
+from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.control.aliases import Aliases
 from fillstream.services.order_service.orders.control.overrides import (
     Answered,
@@ -31,6 +28,7 @@ from fillstream.services.order_service.orders.control.overrides import (
 )
 from fillstream.services.order_service.orders.control.standing import ACTIVE, Standing, stricter
 from fillstream.services.order_service.orders.control.tripping import Breaker
+from fillstream.services.order_service.orders.fixed import check_fixed
 from fillstream.services.order_service.orders.holding.charging import Traded
 from fillstream.services.order_service.orders.holding.holdings import Holdings
 from fillstream.services.order_service.orders.hours import Timetable, day_of
@@ -40,7 +38,6 @@ from fillstream.services.order_service.orders.life.order import (
     FILLED,
     FINAL,
     FOR_PRICE,
-    FOR_TIME,
     REJECTED,
     Order,
 )
@@ -170,7 +167,7 @@ class State:
             BadEntry: instrument_changed or account_changed, for a change of what is fixed; override_conflict, where an
                 override cannot stand beside a new value. Nothing has changed then.
         """
-        self._check_fixed(config)
+        check_fixed(self, config)
         check_overrides(config.accounts, self.overrides)
         self.aliases.check(config, self.working)
         topology, partition = self._topology, self._partition
@@ -234,74 +231,11 @@ class State:
         if venue == self.config.home_of(instrument):
             self.holdings.define(symbol, instrument, quote, self._highest_fee(instrument))
 
-    def take_calendars(self, calendars: Calendars) -> None:
-        """Go by other calendars from now on. What waits for a session is looked at again, and so are accounts' days."""
-        self.timetable.calendars = calendars
-        self.timetable.forget()
-        for symbol, instrument in self.instruments.items():
-            for terms in self.terms.values():
-                terms[symbol].hours = self.timetable.hours(instrument)
-        for order in self.live():
-            if order.held == FOR_TIME and order.status not in FINAL and order.terms.calendar is not None:
-                self.timers.add(0, order.order_id, RELEASE)
-        for account in self.accounts.values():
-            if account.day_zone is not None and self.timers.due_ms(account.id, DAY) == LAST_MS:
-                self.timers.add(0, account.id, DAY)
-
     def _highest_fee(self, instrument: InstrumentTerms) -> Decimal:
         """Return the most that a fill of it may cost at any venue (bps)."""
         fees = [instrument.maker_fee_bps, instrument.taker_fee_bps]
         fees += [fee for v in self.venues.values() for fee in (v.maker_fee_bps, v.taker_fee_bps) if fee is not None]
         return max(fees)
-
-    def _check_fixed(self, config: DeskConfig) -> None:
-        numbers = {item.id: name for name, item in self.accounts.items()}
-        for name, venue in config.venues.items() if self.configured else ():
-            if name in self.venues and self.venues[name].simulated != venue.simulated:
-                text = f"venues.{name}.simulated: {venue.simulated} must stay {self.venues[name].simulated}"
-                raise BadEntry(
-                    "venue_changed", f"{text}: accounts trade there for money, or for none; name a new venue"
-                )
-        for symbol, item in config.instruments.items():
-            known = self.instruments.get(symbol)
-            owner = self.symbols.get(item.id, symbol)
-            if owner != symbol:
-                raise BadEntry("instrument_changed", f"instruments.{symbol}.id: {item.id} is {owner}'s for good")
-            for name, new, old in self._changes_of_fixed(known, item, config) if known else ():
-                raise BadEntry(
-                    "instrument_changed",
-                    f"instruments.{symbol}.{name}: {new} cannot replace {old}: orders, books and positions are "
-                    "counted in it; define a new symbol",
-                )
-        for account, limits in config.accounts.items():
-            before = self.accounts.get(account)
-            owner = numbers.get(limits.id, account)
-            if owner != account or (before and before.id != limits.id):
-                raise BadEntry(
-                    "account_changed",
-                    f"accounts.{account}.id: {limits.id} must be the account's own for good; "
-                    f"{owner} has {limits.id if owner != account else before and before.id}",
-                )
-            for name, new, old in self._changes_of_fixed(before, limits, config) if before else ():
-                text = f"accounts.{account}.{name}: {new} cannot replace {old}: it is the account's own for good"
-                raise BadEntry("account_changed", text)
-
-    def _changes_of_fixed(
-        self, before: ReferenceData, after: ReferenceData, config: DeskConfig
-    ) -> Iterator[tuple[str, object, object]]:
-        """Yield name, new and old value of what changed and must not.
-
-        The desk's venue is no term: what names none follows it, and may come to name the one that it has had so far. So
-        does an account without a mode.
-        """
-        for name in before.fixed():
-            old, new = getattr(before, name), getattr(after, name)
-            if name == "venue" and old != new:
-                old, new = old or self.config.venue, new or config.venue
-            if name == "mode" and old is None and isinstance(before, AccountTerms):
-                old = new and self.config.mode_of(before)
-            if old != new:
-                yield name, new, old
 
     def limits(self, account: str, symbol: str) -> Limits | None:
         """Return the limits of an account of this partition on an instrument, None unless both are configured.
@@ -395,21 +329,6 @@ class State:
         if not held.reduces:
             held.reduces = True
             self.watch(account)
-
-    def begin_day(self, number: int, ms: int) -> None:
-        """Begin the day of the account of that number; the next one gets a timer."""
-        name = self.account_named(number)
-        assert name is not None, "an account's number is its own for good"
-        held = self.holdings.accounts[name]
-        if held.daily:
-            held.opens()
-        terms = held.terms
-        if terms is not None and terms.day_zone is not None:
-            self.daily.pop(name, None)
-            self.timers.add(self.timetable.next_day(terms, ms), number, DAY)
-            return
-        begins = held.day_begins_ms
-        self.timers.add(day_end(ms - begins) + begins, number, DAY)
 
     def orders_of(self, account: str) -> Iterator[Order]:
         """Yield an account's orders that have not left the state."""
