@@ -24,7 +24,6 @@ from itertools import islice
 from fillstream.libs.common.messages.codes import CancelReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
 from fillstream.libs.common.runtime.timers import Timer
-from fillstream.services.order_service.orders.calendars import begin_day
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
@@ -32,6 +31,7 @@ from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.journal.telling import Stamped
 from fillstream.services.order_service.orders.life.awaited import UNANSWERED
 from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.retiring import sweep
 from fillstream.services.order_service.orders.state import (
     APPROVAL,
     BREAKER,
@@ -140,7 +140,7 @@ class Due:
         return 2
 
     def _day(self, timer: Timer, room: int) -> int:
-        begin_day(self._state, timer.id, self._journal.ms)
+        self._state.begin_day(timer.id, self._journal.ms)
         return 1
 
     def _release(self, timer: Timer, room: int) -> int:
@@ -179,5 +179,5 @@ class Due:
         return self._mass_cancels.go_on(room)
 
     def _sweep(self, timer: Timer, room: int) -> int:
-        self._state.sweep(self._journal.ms)
+        sweep(self._state, self._journal.ms)
         return 1

@@ -28,7 +28,6 @@ from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Latencies, Outputs
 from fillstream.libs.common.values.naming import shorten
-from fillstream.services.order_service.orders.calendars import take_calendars
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.control.breakers import Breakers, open_breakers
@@ -43,6 +42,7 @@ from fillstream.services.order_service.orders.keeping.snapshot import dump, load
 from fillstream.services.order_service.orders.reporting.reports import Reports
 from fillstream.services.order_service.orders.reporting.venue_reports import VenueReports
 from fillstream.services.order_service.orders.requests import Requests
+from fillstream.services.order_service.orders.retiring import sweep
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.desk import Desk
 
@@ -178,7 +178,7 @@ class OrdersStage:
             if reports is not None:
                 return reports.fold(value, out)
             if kind == b"tick":
-                return self._state.sweep(entry.ms)
+                return sweep(self._state, entry.ms)
             if kind == CONTROL:
                 return self._controls.take(value)
             if kind == CALENDAR:
@@ -221,7 +221,7 @@ class OrdersStage:
             calendars = Calendars.from_json(data)
         except ValueError as error:
             raise BadEntry("bad_calendar", f"calendar: {error}") from None
-        take_calendars(self._state, calendars)
+        self._state.take_calendars(calendars)
 
     def _catch_up(self, configured: Entry, out: Outputs) -> None:
         """Decide on what came before the desk's first configuration, as if it had come with it, in its order."""

@@ -14,11 +14,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from fillstream.libs.common.messages.calendar import Calendars
 from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms, InstrumentTerms, VenueTerms
 from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
+from fillstream.libs.common.values.moments import LAST_MS
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.config import DeskConfig, day_end
 from fillstream.services.order_service.orders.control.aliases import Aliases
 from fillstream.services.order_service.orders.control.overrides import (
     Answered,
@@ -38,6 +40,7 @@ from fillstream.services.order_service.orders.life.order import (
     FILLED,
     FINAL,
     FOR_PRICE,
+    FOR_TIME,
     REJECTED,
     Order,
 )
@@ -50,8 +53,6 @@ LEFT, FORGOTTEN = "left the state", "was forgotten"
 """What became of an order that was given out, for a sentence."""
 MAX_BUSTED = 100_000
 """So many ids of trades that were taken back are remembered beyond their orders; the oldest go first."""
-SWEEP_AT_ONCE = 1_000
-"""At most so many records leave the state at one entry; the others soon after."""
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
 QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS = "quotes", "expiry", "release", "sweep", "day", "mass"
@@ -108,7 +109,7 @@ class State:
 
     def __init__(self, topology: Topology, partition: int) -> None:
         self._topology = topology
-        self._partition = partition
+        self.partition = partition
         self.seq = 0
         self.counter = 0
         self.forgotten = 0
@@ -170,7 +171,7 @@ class State:
         check_fixed(self, config)
         check_overrides(config.accounts, self.overrides)
         self.aliases.check(config, self.working)
-        topology, partition = self._topology, self._partition
+        topology, partition = self._topology, self.partition
         venues = [name for name, item in sorted(config.venues.items()) if self.venues.get(name) != item]
         symbols = [
             s
@@ -230,6 +231,20 @@ class State:
             self.holdings.start_marking()
         if venue == self.config.home_of(instrument):
             self.holdings.define(symbol, instrument, quote, self._highest_fee(instrument))
+
+    def take_calendars(self, calendars: Calendars) -> None:
+        """Go by other calendars from now on. What waits for a session is looked at again, and so are accounts' days."""
+        self.timetable.calendars = calendars
+        self.timetable.forget()
+        for symbol, instrument in self.instruments.items():
+            for terms in self.terms.values():
+                terms[symbol].hours = self.timetable.hours(instrument)
+        for order in self.live():
+            if order.held == FOR_TIME and order.status not in FINAL and order.terms.calendar is not None:
+                self.timers.add(0, order.order_id, RELEASE)
+        for account in self.accounts.values():
+            if account.day_zone is not None and self.timers.due_ms(account.id, DAY) == LAST_MS:
+                self.timers.add(0, account.id, DAY)
 
     def _highest_fee(self, instrument: InstrumentTerms) -> Decimal:
         """Return the most that a fill of it may cost at any venue (bps)."""
@@ -330,6 +345,21 @@ class State:
             held.reduces = True
             self.watch(account)
 
+    def begin_day(self, number: int, ms: int) -> None:
+        """Begin the day of the account of that number; the next one gets a timer."""
+        name = self.account_named(number)
+        assert name is not None, "an account's number is its own for good"
+        held = self.holdings.accounts[name]
+        if held.daily:
+            held.opens()
+        terms = held.terms
+        if terms is not None and terms.day_zone is not None:
+            self.daily.pop(name, None)
+            self.timers.add(self.timetable.next_day(terms, ms), number, DAY)
+            return
+        begins = held.day_begins_ms
+        self.timers.add(day_end(ms - begins) + begins, number, DAY)
+
     def orders_of(self, account: str) -> Iterator[Order]:
         """Yield an account's orders that have not left the state."""
         return (self.orders[order_id] for order_id in self.clients.get(account, {}).values())
@@ -347,7 +377,7 @@ class State:
     @property
     def next_order_id(self) -> int:
         """The id that `add` or `remember` takes next."""
-        return order_id_of(self._partition, self.counter + 1)
+        return order_id_of(self.partition, self.counter + 1)
 
     def shared(self, text: str) -> str:
         """Return a text that equals `text`, the same one for all orders that have it: some 250 bytes less for each.
@@ -367,7 +397,7 @@ class State:
         account, statuses, status = order.account, self.statuses, order.status
         counter = self.counter = self.counter + 1
         order_id = order.order_id
-        assert order_id == self._partition << ORDER_ID_COUNTER_BITS | counter, "order ids are given out in order"
+        assert order_id == self.partition << ORDER_ID_COUNTER_BITS | counter, "order ids are given out in order"
         self.orders[order_id] = order
         clients = self.clients.get(account)
         if clients is None:
@@ -404,7 +434,7 @@ class State:
 
     def remembers(self, order_id: int) -> Remembered | None:
         """Return what is remembered of an order that left the state, None where nothing is."""
-        row = self.remembered.at(self._number(order_id))
+        row = self.remembered.at(self.number_of(order_id))
         return None if row is None else self._remembered(order_id, row)
 
     def find_client(self, account: str, client_order_id: str) -> Order | Remembered | None:
@@ -417,7 +447,7 @@ class State:
             return None
         row = self.remembered.at(number)
         assert row is not None, "a client's id leads to an order"
-        order_id = order_id_of(self._partition, number)
+        order_id = order_id_of(self.partition, number)
         return self._remembered(order_id, row)._replace(client_order_id=client_order_id, account=account)
 
     def _remembered(self, order_id: int, row: Row) -> Remembered:
@@ -425,9 +455,9 @@ class State:
         named = self.account_named(account) if account else None
         return Remembered(order_id, None, named, self.symbols.get(instrument), side, status, ms)
 
-    def _number(self, order_id: int) -> int:
+    def number_of(self, order_id: int) -> int:
         """Return which of this partition's orders, from 1, has that id; 0 for none."""
-        number = order_id - order_id_of(self._partition, 0)
+        number = order_id - order_id_of(self.partition, 0)
         return number if 0 < number <= self.counter else 0
 
     def live(self) -> Iterator[Order]:
@@ -461,13 +491,13 @@ class State:
 
     def left(self, order_id: int) -> str:
         """Say, for a sentence, what became of an order that is not in the state."""
-        if not self._number(order_id):
+        if not self.number_of(order_id):
             return "was never given out here"
         return LEFT if self.remembers(order_id) is not None else FORGOTTEN
 
     def take_fill_off(self, order_id: int) -> str | None:
         """Take a fill off an order that left the state: one that was Filled is Canceled now. Return its status."""
-        number = self._number(order_id)
+        number = self.number_of(order_id)
         row = self.remembered.at(number)
         if row is None:
             return None
@@ -492,62 +522,6 @@ class State:
         if not self.moved:
             self.timers.add(ms + QUOTES_EVERY_MS, 0, QUOTES)
         self.moved[venue, self.symbols[instrument]] = None
-
-    def sweep(self, ms: int) -> None:
-        """Let go of what is past its retention, `SWEEP_AT_ONCE` records at most; a timer goes on with the others."""
-        horizon = ms - self.config.retention_ms
-        awaited: list[tuple[int, int]] = []
-        room = SWEEP_AT_ONCE
-        while room and self.finished and self.finished[0][0] <= horizon:
-            room -= 1
-            finished_ms, order_id = self.finished.popleft()
-            order = self.orders.get(order_id)
-            if order is None or order.status not in FINAL or order.finished_ms != finished_ms:
-                continue
-            if order.cancel_signal is None and order.amendment is None:
-                self._retire(order)
-            else:  # the venue's answer is still on its way, and has to find the order
-                order.finished_ms = ms
-                awaited.append((ms, order_id))
-        self.finished += awaited
-        room = self._forget(ms - self.config.idempotency_ms, room)
-        if not room:
-            self.timers.add(ms + 1, 0, SWEEP)
-
-    def _retire(self, order: Order) -> None:
-        if order.expiry_ms:
-            self.timers.cancel(order.order_id, EXPIRY)
-        if len(order.exec_ids) != len(order.fills):
-            stand = {fill.exec_id for fill in order.fills}
-            self.took_back(order.venue, *(each for each in order.exec_ids if each not in stand))
-        account, client_order_id = order.account, order.client_order_id
-        del self.orders[order.order_id]
-        of_account = self.clients[account]
-        del of_account[client_order_id]
-        if not of_account:
-            del self.clients[account]
-        number = self._number(order.order_id)
-        if number > self.forgotten:
-            row = Row(order.status, order.side, order.received_ms, order.terms.id, order.account_id)
-            self.remembered.put(number, account, client_order_id, row)
-
-    def _forget(self, horizon: int, room: int) -> int:
-        """Pass over the oldest order ids received up to `horizon`; an order still in the state goes when it retires.
-
-        Returns what is left of the `room`, the ids to pass over at most.
-        """
-        before = self.forgotten
-        while room and self.forgotten < self.counter:
-            number = self.forgotten + 1
-            record = self.orders.get(order_id_of(self._partition, number)) or self.remembered.at(number)
-            assert record is not None, "what is not forgotten has a record"
-            if record.received_ms > horizon:
-                break
-            self.forgotten = number
-            room -= 1
-        if self.forgotten > before:
-            self.remembered.drop(self.forgotten + 1)
-        return room
 
     # --------------------------------------------------------------- snapshot
 
