@@ -5,6 +5,7 @@ bytes, equal for equal states; or the same again. Never decides anything.
 
     an ideal venue   the C engine's bytes alone (native/src/snapshot.c), as every release before wrote them
     any other        one line of JSON, {"version", "config", "draws", "queue": [{due_ms, account, record}]}, then those
+    while it tells   "asked": [{request_id, …}] in that line, alone of an ideal venue
 
 What changes the shape of the line raises `VERSION` and adds a step to `UPCASTS`.
 """
@@ -17,6 +18,7 @@ import orjson
 
 from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.values.versions import Unreadable, Upcasts, upcast
+from fillstream.services.matching_engine.mass_status import MassStatus
 from fillstream.services.matching_engine.simulation import Simulation
 
 VERSION = 1
@@ -25,21 +27,25 @@ _LINE: Final = b"{"
 """With this begins a line of JSON; the C engine's bytes begin with a word of their own."""
 
 
-def dump(engine: CoreEngine, simulation: Simulation | None) -> bytes:
+def dump(engine: CoreEngine, simulation: Simulation | None, asked: MassStatus) -> bytes:
     """Return the state as bytes."""
     book = engine.snapshot()
-    if simulation is None:
+    if simulation is None and not asked:
         return book
-    return orjson.dumps({"version": VERSION, **simulation.dump()}) + b"\n" + book
+    line = {"version": VERSION, **(simulation.dump() if simulation is not None else {})}
+    if asked:
+        line["asked"] = asked.dump()
+    return orjson.dumps(line) + b"\n" + book
 
 
-def load(data: bytes, engine: CoreEngine, venue: str, partition: int) -> Simulation | None:
-    """Put the books that `dump` wrote in place of the engine's, and return the simulation, if there is one.
+def load(data: bytes, engine: CoreEngine, asked: MassStatus, venue: str, partition: int) -> Simulation | None:
+    """Put the books and requests that `dump` wrote in place of those, and return the simulation, if there is one.
 
     Raises:
         ValueError: these bytes are none, or of a version that this release does not know; the engine is as it was.
     """
     if not data.startswith(_LINE):
+        asked.load([])
         engine.restore(data)
         return None
     line, _, book = data.partition(b"\n")
@@ -47,6 +53,8 @@ def load(data: bytes, engine: CoreEngine, venue: str, partition: int) -> Simulat
     if not isinstance(document, dict):
         raise Unreadable(f"engine snapshot: must be an object with named fields, got {type(document).__name__}")
     document = upcast("engine snapshot", document, document.pop("version", None), VERSION, UPCASTS)
-    simulation = Simulation.load(document, venue, partition)
+    waiting = document.pop("asked", [])
+    simulation = Simulation.load(document, venue, partition) if document or not waiting else None
     engine.restore(book)
+    asked.load(waiting)
     return simulation

@@ -1,7 +1,8 @@
 """A simulated venue as a stage: command frames in, report frames out, depth and trades on the side.
 
-Flows in: frames of commands (orders, cancels, quotes, prints), ticks, and how the venue falls short of the ideal.
-Flows out: frames of reports to the inbox of each account partition; `Trades` and `Depth` to the lossy market stream. No
+Flows in: frames of commands (orders, cancels, quotes, prints), requests to tell what is open, ticks, and how the venue
+falls short of the ideal. Flows out: frames of reports to the inbox of each account partition, and between them pages of
+what is open where it is asked for (`mass_status`); `Trades` and `Depth` to the lossy market stream. Of commands, no
 order ever becomes a Python object here: the bytes of an entry go into C and bytes come back; only trades and the best
 levels are looked at, to publish them, and what the engine refused of a feed, which no account hears of, to send it to
 `dead`. Where a `config` entry says that the venue is not ideal, `simulation` stands before the C engine.
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 
 from fillstream.libs.common.engine.core import CoreEngine, Level
@@ -32,12 +32,12 @@ from fillstream.libs.common.engine.frames import (
 )
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.market import Depth, Trades
-from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.simulation import IDEAL, SimulationConfig
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
-from fillstream.libs.common.values.money import Scale
+from fillstream.services.matching_engine.listing import Listing
+from fillstream.services.matching_engine.mass_status import MassStatus
 from fillstream.services.matching_engine.refusals import refusal_of
 from fillstream.services.matching_engine.simulation import Simulation
 from fillstream.services.matching_engine.snapshot import dump, load
@@ -52,9 +52,6 @@ TICK_MS = 15_000
 DEPTH_LEVELS = 10
 DEPTH_EVERY_MS = 100
 """A symbol's depth is published at most this often (log time)."""
-
-TEXTS_KEPT = 4096
-"""Prices and quantities of an instrument whose text is kept: most trades are at a few of each."""
 
 assert sys.byteorder == "little", "frames are little-endian and are looked into without conversion"
 _COMMAND_TYPE: Final = offset_of("fs_command", "type")
@@ -95,17 +92,6 @@ def _house_answered(command: Command) -> bool:
     return command.type in _ECHOED or (command.type == _TIME and bool(command.flags or command.stp))
 
 
-class Listing:
-    """How an instrument is shown: its symbol, and what makes decimals of its ticks (`price`) and lots (`qty`)."""
-
-    __slots__ = ("price", "qty", "symbol")
-
-    def __init__(self, symbol: str, units: InstrumentUnits) -> None:
-        self.symbol = symbol
-        self.price = lru_cache(TEXTS_KEPT)(Scale(units.tick_size).text)
-        self.qty = lru_cache(TEXTS_KEPT)(Scale(units.lot_size).text)
-
-
 class EngineStage:
     """The books of one symbol partition. See `libs.common.runtime.stage.Stage`.
 
@@ -141,6 +127,7 @@ class EngineStage:
         self._engine = CoreEngine()
         self._config = IDEAL if config.is_ideal else config
         self._simulation: Simulation | None = None  # of an ideal venue there is none
+        self._asked = MassStatus(venue, partition, self._answers, listings)
         # What has changed since it was last shown. Not part of the state: the market stream is lossy.
         self._changed: set[int] = set()
         self._shown_ms: dict[int, int] = {}
@@ -150,19 +137,21 @@ class EngineStage:
 
         Raises:
             BadEntry: neither a tick nor a frame of whole records; wrong_partition or clock_ahead for one that would do
-                what nobody hears of, or make time pass that has not passed; bad_config for what is no configuration.
+                what nobody hears of, or make time pass that has not passed; bad_config for what is no configuration;
+                see `MassStatus.ask` for what is no request.
         """
         frame = entry.fields.get(b"frame")
         if frame is None:
             if b"tick" not in entry.fields:
-                return self._configure(entry, out)
+                return self._rare(entry, out)
             frame = b""
         elif len(frame) % RECORD_BYTES or not frame:
             raise BadEntry("torn_frame", f"frame: {len(frame)} bytes are not a whole number of {RECORD_BYTES}")
         else:
             self._check_commands(frame, entry.ms)
         if self._simulation is not None:
-            return self._simulate(self._simulation, frame, entry.ms, out)
+            self._simulate(self._simulation, frame, entry.ms, out)
+            return self._tell(entry.ms, out) if self._asked else None
         reports = self._engine.process(frame, entry.ms)
         if reports:
             self._bury_refused(frame, reports, out)
@@ -171,7 +160,23 @@ class EngineStage:
             self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
         if self._changed:
             self._publish_depth(entry.ms, out)
-        return None
+        return self._tell(entry.ms, out) if self._asked else None
+
+    def _tell(self, ms: int, out: Outputs) -> None:
+        """Tell what is open, where somebody waits for it and all that came before has reached the book."""
+        due_ms = self._asked.due_ms
+        arrives_ms = None if self._simulation is None else self._simulation.due_ms
+        if due_ms is not None and due_ms <= ms and (arrives_ms is None or arrives_ms > due_ms):
+            self._asked.tell(self._engine, out)
+
+    def _rare(self, entry: Entry, out: Outputs) -> None:
+        """Take a request or a configuration."""
+        data = entry.fields.get(b"data")
+        if data is None or len(entry.fields) != 1:
+            return self._configure(entry, out)
+        latest_ms = None if self._simulation is None else self._simulation.latest_ms
+        self._asked.ask(data, entry.ms if latest_ms is None else max(entry.ms, latest_ms))
+        return self.fold(Entry(entry.id, entry.ms, {b"tick": b"1"}), out)
 
     def _simulate(self, simulation: Simulation, frame: bytes, ms: int, out: Outputs) -> None:
         """Execute what has reached the book of a venue that is not ideal; tell of it as the fold does."""
@@ -207,14 +212,12 @@ class EngineStage:
 
     @property
     def due_ms(self) -> int | None:
-        """When the next order expires or the next command arrives. See `libs.common.runtime.stage.Timed`."""
+        """When the next order expires, command arrives or page is told. See `libs.common.runtime.stage.Timed`."""
         expires = self._engine.due()
-        if self._simulation is None:
+        if self._simulation is None and not self._asked:
             return expires
-        arrives = self._simulation.due_ms
-        if expires is None or arrives is None:
-            return expires if arrives is None else arrives
-        return min(expires, arrives)
+        arrives = None if self._simulation is None else self._simulation.due_ms
+        return min((ms for ms in (expires, arrives, self._asked.due_ms) if ms is not None), default=None)
 
     def configuration(self) -> dict[bytes, bytes] | None:
         """Return the entry that brings this process's configuration, unless the state has it; see `Configured`."""
@@ -322,11 +325,11 @@ class EngineStage:
 
     def snapshot(self) -> bytes:
         """Return the engine's bytes; of a venue that is not ideal, see `snapshot`."""
-        return dump(self._engine, self._simulation)
+        return dump(self._engine, self._simulation, self._asked)
 
     def restore(self, data: bytes) -> None:
         """See `Stage.restore`. Raises ValueError for bytes that are no snapshot of an engine."""
-        self._simulation = load(data, self._engine, self._venue, self.partition)
+        self._simulation = load(data, self._engine, self._asked, self._venue, self.partition)
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return the number of resting client orders, and of commands that have not reached the book."""

@@ -285,9 +285,9 @@ class CoreEngine:
         return self._resting(order) if lib.fs_find(self._engine, number, order) else None
 
     def orders_after(self, partition: int, after: int, orders: int, account: int = 0) -> list[Resting]:
-        """Return up to `orders` (0 to 2^30) live client orders of an account partition, resting or dormant, by their ids.
+        """Return up to `orders` (0 to 2^30) live client orders of an account partition, resting or dormant.
 
-        Those with the lowest ids above `after`; of one account where its number is not 0.
+        Those with the lowest ids above `after`, in their order; of one account where its number is not 0.
         """
         room = self._room("orders", orders)
         out = ffi.new("fs_resting[]", room)
