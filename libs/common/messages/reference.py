@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
 from fillstream.libs.common.messages.base import Name, exact_number
-from fillstream.libs.common.messages.codes import AccountType, SelfTrade
+from fillstream.libs.common.messages.codes import AccountType, ExternalOrders, LostOrders, SelfTrade
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 
@@ -114,6 +114,10 @@ def _symbols(value: Any) -> Any:
     return value
 
 
+def _in_capitals(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) and value.isascii() else value
+
+
 class ReferenceData(BaseModel):
     """What instruments and accounts have in common: frozen, and without unknown fields."""
 
@@ -201,6 +205,37 @@ class VenueTerms(ReferenceData):
         int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
         WRITTEN,
     ] = 60_000  # fmt: skip
+
+    reconcile_every_ms: Annotated[
+        int,
+        about("it is asked for what it has so often, and that is compared; 0: only on demand", unit="ms", ge=0,
+              le=MAX_MS, rare=True),
+        WRITTEN,
+    ] = 0  # fmt: skip
+    reconcile_grace_ms: Annotated[
+        int,
+        about("an order that was sent so short before it was asked is never taken for lost", unit="ms", ge=0,
+              le=MAX_MS, rare=True),
+        WRITTEN,
+    ] = 10_000  # fmt: skip
+    external_orders: Annotated[
+        ExternalOrders,
+        BeforeValidator(_in_capitals),
+        about("what becomes of its orders that the desk never sent: LEAVE tells them, ADOPT makes them the desk's",
+              rare=True),
+    ] = ExternalOrders.LEAVE  # fmt: skip
+    lost_orders: Annotated[
+        LostOrders,
+        BeforeValidator(_in_capitals),
+        about("what becomes of the desk's orders that it does not have: LEAVE tells them, CANCEL ends them", rare=True),
+    ] = LostOrders.LEAVE
+
+    @model_validator(mode="after")
+    def _a_simulated_venue_has_no_orders_of_its_own(self) -> Self:
+        if self.simulated and self.external_orders is not ExternalOrders.LEAVE:
+            text = "a simulated venue has the desk's orders alone"
+            raise ValueError(f"external_orders: {self.external_orders} must be LEAVE, {text}")
+        return self
 
     @model_validator(mode="after")
     def _the_engine_expires_orders(self) -> Self:

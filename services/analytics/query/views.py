@@ -11,7 +11,8 @@ milliseconds.
 from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
-from fillstream.libs.common.messages.journal import AccountDefined, Event, InstrumentDefined, OrderFilled
+from fillstream.libs.common.messages.event import Event
+from fillstream.libs.common.messages.journal import AccountDefined, InstrumentDefined, OrderFilled
 from fillstream.libs.common.messages.positions import PositionEvent
 from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData
 from fillstream.libs.common.messages.signals import LINKS

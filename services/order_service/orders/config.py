@@ -95,6 +95,15 @@ class DeskConfig(ReferenceData):
     ] = 0
     """A log from before there was this timeout was decided without it."""
 
+    state_holdings_every_ms: Annotated[
+        Milliseconds,
+        about(
+            "what accounts hold is stated in the journal so often, where it changed, for others to compare; 0: never",
+            unit="ms", rare=True,
+        ),
+    ] = 0  # fmt: skip
+    """Likewise."""
+
     @model_validator(mode="after")
     def _numbers_are_unique(self) -> Self:
         for where, items in (("instruments", self.instruments), ("accounts", self.accounts)):

@@ -9,6 +9,7 @@ letter. This module only dispatches:
 
     data   -> decode -> requests -> rules -> order, state -> journal, commands
                      -> venue_reports ------> order, state -> journal
+                     -> reconciler ---------> order, state -> journal, commands
     frame.VENUE -> reports -----------------> order, state -> journal
     frame.VENUE, time -> desk, for what was held -> order, state -> journal, commands
     time   -> due, before any of them ------> order, state -> journal, commands
@@ -21,7 +22,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.codes import DifferenceKind
 from fillstream.libs.common.messages.controls import CONTROL
+from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Latencies, Outputs
@@ -29,13 +32,15 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.control.breakers import Breakers, open_breakers
-from fillstream.services.order_service.orders.control.controls import Controls
+from fillstream.services.order_service.orders.control.controls import Controls, Room
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.standing import SEVERITY
 from fillstream.services.order_service.orders.decode import All, decode
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.keeping.snapshot import dump, load
+from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
+from fillstream.services.order_service.orders.reconciling.stating import Stating
 from fillstream.services.order_service.orders.reporting.reports import Reports
 from fillstream.services.order_service.orders.reporting.venue_reports import VenueReports
 from fillstream.services.order_service.orders.requests import Requests
@@ -64,6 +69,13 @@ FAMILIES: tuple[Family, ...] = (
     Family("trading_state", f"{DESK} is the desk, others accounts not ACTIVE: 0 ACTIVE, 1 REDUCING, 2 HALTED.", "of"),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
+    Family(
+        "reconciliation_differences", "In what the desk and its venues differed, by what it was.", "difference", True
+    ),
+    Family(
+        "reconciliations_broken_off", "Reports of what a venue has that did not come whole, by venue.", "venue", True
+    ),
+    Family("reconciled_timestamp_seconds", "When a venue's report was compared whole last (log time).", "venue"),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
 
@@ -107,15 +119,21 @@ class OrdersStage:
             state, self._journal, self._commands, self._desk, breakers, self._topology, self.partition
         )
         mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
-        self._due = Due(state, self._journal, self._commands, self._desk, mass_cancels, breakers)
+        self._reconciler = Reconciler(state, self._journal, self._commands, self._topology, self.partition)
+        self._stating = Stating(state, self._journal)
+        self._due = Due(
+            state, self._journal, self._commands, self._desk, mass_cancels, breakers, self._reconciler, self._stating
+        )
         self._breakers = breakers
         self._controls = Controls(
-            state, self._journal, mass_cancels, self._desk, self._topology, self.partition, breakers
-        )
+            Room(state, self._journal, mass_cancels, self._desk, self._reconciler, self._stating),
+            self._topology, self.partition, breakers,
+        )  # fmt: skip
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
             All: mass_cancels.take,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
+            MassStatusReport: self._reconciler.take,
         }
         self._hear()
 
@@ -185,6 +203,8 @@ class OrdersStage:
             self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
         if venues or accounts:
             self._breakers.lift()
+        self._reconciler.configure()
+        self._stating.configure()
 
     def _catch_up(self, configured: Entry, out: Outputs) -> None:
         """Decide on what came before the desk's first configuration, as if it had come with it, in its order."""
@@ -235,6 +255,9 @@ class OrdersStage:
             "fills_refused": {**_NONE_REFUSED, **state.fills_refused},
             "overfills": {**dict.fromkeys(state.venues, 0), **state.overfills},
             "trade_changes": state.trade_changes,
+            "reconciliation_differences": {**dict.fromkeys(DifferenceKind, 0), **state.reconciling.differences},
+            "reconciliations_broken_off": {**dict.fromkeys(state.venues, 0), **state.reconciling.unreported},
+            "reconciled_timestamp_seconds": {v: ms // 1000 for v, ms in state.reconciling.compared_ms.items()},
             "unanswered_requests": state.awaited.unanswered(),
             "quote_timestamp_seconds": {
                 state.symbols[number] if venue == SIM else f"{state.symbols[number]} at {venue}": quote.at_ms // 1000

@@ -30,8 +30,9 @@ from fillstream.services.order_service.orders.control.standing import ACTIVE, St
 from fillstream.services.order_service.orders.control.tripping import Breaker
 from fillstream.services.order_service.orders.holding.holdings import Holdings
 from fillstream.services.order_service.orders.life.awaited import Awaited
-from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, Order
+from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, Order, is_exec_id
 from fillstream.services.order_service.orders.life.remembered import Remembered
+from fillstream.services.order_service.orders.reconciling.run import Reconciling
 from fillstream.services.order_service.orders.waiting.triggers import Triggers
 
 MAX_REMEMBERED = 2_000_000
@@ -91,6 +92,7 @@ class State:
         breakers: by scope, account and name, in the order they came to be; `breaker_count` were there so far.
         canceling: what of mass cancels is still to be sent, in its order; see `mass_cancels`.
         holdings: what every account of this partition holds, and what may come of what works.
+        reconciling: comparisons with venues, and what was stated for others to compare.
     """
 
     def __init__(self, topology: Topology, partition: int) -> None:
@@ -135,6 +137,7 @@ class State:
         self.breakers: dict[tuple[str, str, str], Breaker] = {}
         self.breaker_count = 0
         self.holdings = Holdings()
+        self.reconciling = Reconciling()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._effective: dict[str, AccountTerms] = {}
         self._shared: dict[str, str] = {}
@@ -393,6 +396,11 @@ class State:
         if held.busy:
             held.took_order(order)
 
+    def adopt(self, order: Order) -> None:
+        """Take an order that a venue had by itself: it counts against no day, and is nobody's duplicate."""
+        self._take(order.order_id, order.account, order.client_order_id, order)
+        self.statuses[order.status] = self.statuses.get(order.status, 0) + 1
+
     def remember(self, refused: Remembered) -> None:
         """Take an order that validation refused."""
         self._take(refused.order_id, refused.account, refused.client_order_id, refused.to_json())
@@ -502,7 +510,7 @@ class State:
             self.timers.cancel(order.order_id, EXPIRY)
         if len(order.exec_ids) != len(order.fills):
             stand = {fill.exec_id for fill in order.fills}
-            self.took_back(order.venue, *(each for each in order.exec_ids if each not in stand))
+            self.took_back(order.venue, *(each for each in order.exec_ids if each not in stand and is_exec_id(each)))
         if order.order_id <= order_id_of(self._partition, self.forgotten):
             self._drop(order.order_id, order.account, order.client_order_id)
         else:

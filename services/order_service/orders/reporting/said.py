@@ -11,6 +11,7 @@ from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelReason, RestatementReason
+from fillstream.libs.common.messages.mass_status import ReportedFill
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import FEE_DECIMALS, Scale, canonical, units_of
 from fillstream.services.order_service.orders.compiled import Terms
@@ -18,7 +19,7 @@ from fillstream.services.order_service.orders.compiled import Terms
 _RESTATED_BECAUSE = {
     each.fix: each
     for each in RestatementReason
-    if each not in (RestatementReason.SELF_TRADE, RestatementReason.VENUE_OTHER)
+    if each not in (RestatementReason.SELF_TRADE, RestatementReason.RECONCILED, RestatementReason.VENUE_OTHER)
 }
 _CANCELED_BECAUSE = {
     each.fix: each
@@ -59,7 +60,7 @@ def words(report: VenueReport) -> str:
     return "it does not say why"
 
 
-def fee_of(terms: Terms, report: VenueReport, units: int, maker: bool) -> tuple[int, str | None]:
+def fee_of(terms: Terms, report: VenueReport | ReportedFill, units: int, maker: bool) -> tuple[int, str | None]:
     """Return a trade's fee in 10**-FEE_DECIMALS of the instrument's currency, and as it was said if it was.
 
     It is the venue's commission, else what the desk's terms say of so many ticks times lots.
