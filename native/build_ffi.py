@@ -1,7 +1,7 @@
-"""Build `fillstream.native._core`: the C engine, and a binding whose declarations are read out of its header.
+"""Build `fillstream.native._core`: the C engine and the table of ids, and a binding made of their headers.
 
 setup.py names this file in `cffi_modules`, and setuptools runs it from the project's root; hence the
-relative sources. The header goes in, the extension comes out; nothing of the contract is written down here.
+relative sources. The headers go in, the extension comes out; nothing of the contract is written down here.
 """
 
 import re
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from cffi import FFI
 
-HEADER = Path(__file__).parent / "include" / "fillstream.h"
+INCLUDE = Path(__file__).parent / "include"
+HEADERS = ("fillstream.h", "ids.h")
 NATIVE = "fillstream/native"
-SOURCES = [f"{NATIVE}/src/fillstream.c", f"{NATIVE}/src/host.c"]  # the first includes the engine's others
-PARTS = sorted(f"{NATIVE}/src/{path.name}" for path in (HEADER.parents[1] / "src").glob("*.[ch]"))
+SOURCES = [f"{NATIVE}/src/{name}.c" for name in ("fillstream", "host", "ids")]  # the first includes the engine's others
+PARTS = sorted(f"{NATIVE}/src/{path.name}" for path in (INCLUDE.parent / "src").glob("*.[ch]"))
 
 
 def declarations(header: str) -> str:
@@ -25,13 +26,14 @@ def declarations(header: str) -> str:
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(declarations(HEADER.read_text(encoding="utf-8")))
+for header in HEADERS:
+    ffibuilder.cdef(declarations((INCLUDE / header).read_text(encoding="utf-8")))
 ffibuilder.set_source(
     "fillstream.native._core",
-    '#include "fillstream.h"',
+    "".join(f'#include "{header}"\n' for header in HEADERS),
     sources=SOURCES,
     include_dirs=[f"{NATIVE}/include"],
-    depends=[f"{NATIVE}/include/fillstream.h", *PARTS],
+    depends=[*(f"{NATIVE}/include/{header}" for header in HEADERS), *PARTS],
     extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden", "-pthread"],
     extra_link_args=["-pthread"],
 )

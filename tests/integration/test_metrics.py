@@ -28,7 +28,6 @@ QUIET = {
     "fillstream_snapshot_errors_total": "an error",
     "fillstream_undecodable_total": "an error",
     "fillstream_skipped_entries_total": "an error",
-    "fillstream_signals_forgotten_early_total": "takes four million signals in a day",
     "fillstream_restarts_total": "nothing crashed",
     "fillstream_stream_claim_lapsed": "a reader that was away for days",
     "fillstream_reconnects_total": "a lost connection",

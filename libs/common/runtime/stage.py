@@ -100,6 +100,10 @@ class Outputs:
         sent[1].append(payload)  # the same in one step less: most that is sent goes this way
         self._unsealed += (stream.encode(), payload)
 
+    def written(self, stream: str, payload: bytes) -> None:
+        """Append one JSON message, as it is to stand there, to the stream of that name."""
+        self._append(stream, b"data", payload)
+
     def record(self, stream: str, records: bytes, field: bytes = FRAME) -> None:
         """Append 64-byte records to the stream of that name; `field` of its entries says whose they are."""
         sent = self.by_stream.get(stream)

@@ -1,85 +1,119 @@
 """The signal_ids of a day, remembered as digests, so that the same signal again changes nothing.
 
-Flows in: digests of ids and contents with the time they came. Flows out: what came first under an id. Never knows what
-a signal is, never reads a clock.
+Flows in: digests of ids and contents with the time they came. Flows out: what came first under an id; that there is no
+room for another. Never knows what a signal is, never reads a clock, never forgets an id before its time.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from typing import Final
 
+from fillstream.libs.common.engine.ids import DIGEST_BYTES, NONE, UNDONE, Ids
 from fillstream.libs.common.messages.codes import IDEMPOTENCY_MS
 
-MAX_REMEMBERED = 4_000_000
-"""At most this many signal_ids are remembered, the oldest go first; each takes about 250 bytes of memory."""
+MAX_REMEMBERED = 10_000_000
+"""At most so many signal_ids are remembered, 40 bytes of memory each; a new signal beyond them is refused."""
+AT_ONCE = 1_000
+"""At most so many leave at one signal: after a quiet day there may be millions."""
 
-KEY_BYTES = 16
-CONTENT_BYTES = 8
-MS_BYTES = 8
-VALUE_BYTES = MS_BYTES + CONTENT_BYTES
+MS_BYTES: Final = 6
+"""Of a time in big endian milliseconds: until the year 10889."""
+CONTENT_BYTES: Final = 8
+VALUE_BYTES: Final = MS_BYTES + CONTENT_BYTES
+KEY_BYTES: Final = DIGEST_BYTES
+NEVER: Final = 1 << 62
+
+
+class Full(Exception):
+    """MAX_REMEMBERED ids are remembered, none of them old enough to go."""
 
 
 class SeenSignals:
     """The signal_ids of the last IDEMPOTENCY_MS with their contents, as digests, in the order they came.
 
-    Attributes:
-        forgotten_early: how many went before their time.
-        unscoped: how many of the oldest are digests of a signal_id alone, as releases until 0.2.0 made them; what came
-            since is the account's and the id's.
-
-    `_first` maps the id's digest to 8 bytes of time (big endian ms) and 8 bytes of content digest: one small object an
-    id. The deque keeps the order, because taking the first key out of a large dict is slow.
+    Args:
+        ids: digests of ids, each with its time and the digest of its content; None for none.
+        until: the position behind the last of them.
+        scoped_from: the first position whose digest is of an account's id; those before are of a signal_id alone, as
+            releases until 0.2.0 made them.
     """
 
-    __slots__ = ("_first", "_order", "forgotten_early", "unscoped")
+    __slots__ = ("_admit", "_first", "_oldest_ms", "ids", "scoped_from", "until")
 
-    def __init__(self) -> None:
-        self._first: dict[bytes, bytes] = {}
-        self._order: deque[bytes] = deque()
-        self.forgotten_early = 0
-        self.unscoped = 0
+    def __init__(self, ids: Ids | None = None, until: int = 0, scoped_from: int = 0) -> None:
+        self.ids = Ids(VALUE_BYTES) if ids is None else ids
+        self._admit = self.ids.admit
+        self.until = until
+        self.scoped_from = scoped_from
+        self._first = 0
+        self._oldest_ms = NEVER
+        self._look_up_oldest()
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self.ids)
+
+    @property
+    def unscoped(self) -> int:
+        """How many of the oldest are digests of a signal_id alone."""
+        return max(0, self.scoped_from - self._first)
 
     def content_of(self, key: bytes, now_ms: int) -> bytes | None:
         """Return the digest of what came first under `key`, None if nothing did in the last IDEMPOTENCY_MS."""
-        value = self._first.get(key)
-        if value is None or _ms_of(value) <= now_ms - IDEMPOTENCY_MS:
-            return None
-        return value[MS_BYTES:]
+        position = self.ids.find(key)
+        return None if position == NONE else self._unless_stale(position, now_ms)
 
-    def remember(self, key: bytes, content: bytes, now_ms: int) -> None:
-        """Add a key that `content_of` does not know, and forget what is too old."""
-        self._forget(now_ms)
-        assert key not in self._first, "content_of is asked first"
-        self._first[key] = now_ms.to_bytes(MS_BYTES) + content
-        self._order.append(key)
+    def admit(self, key: bytes, content: bytes, now_ms: int) -> bytes | None:
+        """Return what `content_of` does; where that is None the key is remembered from now on.
 
-    def _forget(self, now_ms: int) -> None:
-        order, first = self._order, self._first
-        while order and _ms_of(first[order[0]]) <= now_ms - IDEMPOTENCY_MS:
-            self._drop_oldest()
-        if len(order) >= MAX_REMEMBERED:
-            self._drop_oldest()
-            self.forgotten_early += 1
+        Raises:
+            Full: it is new, and no other can be remembered.
+        """
+        if self._oldest_ms <= now_ms - IDEMPOTENCY_MS:
+            self._forget(now_ms - IDEMPOTENCY_MS)
+        until = self.until
+        if until - self._first >= MAX_REMEMBERED:
+            found = self.content_of(key, now_ms)
+            if found is None:
+                raise Full
+            return found
+        value = now_ms.to_bytes(MS_BYTES) + content
+        position = self._admit(until, key, value)
+        if position != NONE:
+            if position <= UNDONE:
+                self.ids.put(until, key, value)  # says what is wrong
+            found = self._unless_stale(position, now_ms)
+            if found is not None:
+                return found
+            self.ids.forget(position)
+            self.ids.put(until, key, value)
+        self.until = until + 1
+        if self._oldest_ms == NEVER:
+            self._oldest_ms = now_ms
+        return None
 
-    def _drop_oldest(self) -> None:
-        del self._first[self._order.popleft()]
-        self.unscoped -= self.unscoped > 0
+    def _unless_stale(self, position: int, now_ms: int) -> bytes | None:
+        value = self.ids.at(position)
+        assert value is not None, "a digest leads to an id"
+        return value[MS_BYTES:] if _ms_of(value) > now_ms - IDEMPOTENCY_MS else None
 
-    def dump(self) -> bytes:
-        """Return all keys in order, then all values in order."""
-        return b"".join(self._order) + b"".join(map(self._first.__getitem__, self._order))
+    def _forget(self, horizon: int) -> None:
+        """Let go of the oldest that came up to `horizon`, AT_ONCE at most."""
+        first = self._first
+        last = min(first + AT_ONCE, self.until)
+        while first < last and ((value := self.ids.at(first)) is None or _ms_of(value) <= horizon):
+            first += 1
+        self.ids.drop(first)
+        self._look_up_oldest()
 
-    def load(self, data: bytes) -> None:
-        """Replace everything by what `dump` returned."""
-        count, rest = divmod(len(data), KEY_BYTES + VALUE_BYTES)
-        assert rest == 0, "a dump is whole keys and values"
-        keys = [data[i : i + KEY_BYTES] for i in range(0, count * KEY_BYTES, KEY_BYTES)]
-        values = [data[i : i + VALUE_BYTES] for i in range(count * KEY_BYTES, len(data), VALUE_BYTES)]
-        self._first = dict(zip(keys, values, strict=True))
-        self._order = deque(keys)
+    def _look_up_oldest(self) -> None:
+        self._first = self.ids.first
+        if self.scoped_from <= self._first:
+            self.scoped_from = 0  # the last of them has gone, and nobody looks for one any more
+        value = self.ids.at(self._first)
+        if self._first < self.until:
+            self._oldest_ms = 0 if value is None else _ms_of(value)
+        else:
+            self._oldest_ms = NEVER
 
 
 def _ms_of(value: bytes) -> int:

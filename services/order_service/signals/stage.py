@@ -13,14 +13,16 @@ from typing import Any
 
 import orjson
 
+from fillstream.libs.common.engine.ids import digest_of
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import IDEMPOTENCY_MS
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
 from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.libs.common.values.naming import shorten
+from fillstream.services.order_service.signals import seen
 from fillstream.services.order_service.signals.encode import instruction_of, refusal_of, status_request_of
-from fillstream.services.order_service.signals.seen import CONTENT_BYTES, KEY_BYTES, SeenSignals
+from fillstream.services.order_service.signals.seen import CONTENT_BYTES, SeenSignals
 from fillstream.services.order_service.signals.snapshot import Signals, dump, load
 
 FAMILIES: tuple[Family, ...] = (
@@ -30,9 +32,11 @@ FAMILIES: tuple[Family, ...] = (
         "outcome",
         True,
     ),
-    Family("signals_remembered", "Signal ids remembered, so that the same one again changes nothing."),
-    Family("signals_forgotten_early", "Signal ids forgotten before their time: there were too many.", only_grows=True),
+    Family("ids_remembered", "Signal ids remembered, so that the same one again changes nothing."),
+    Family("ids_capacity", "Signal ids that can be remembered; when there are so many, new signals are refused."),
 )
+
+HOURS = IDEMPOTENCY_MS // 3_600_000
 
 
 class SignalsStage:
@@ -62,42 +66,56 @@ class SignalsStage:
         Raises:
             BadEntry: of a signal that names no account which could be told: see `decode` and `instruction_of`;
                 unknown_partition when an order_id is of no partition here; duplicate_signal_id when the account's id
-                came before with another content.
+                came before with another content; too_many_signals when no other id can be remembered.
         """
         fields = decode(entry.fields)
         try:
             instruction = instruction_of(fields, entry.id)
             stream = self._destination(instruction)
-            instruction = self._once(instruction, entry.ms)
+            payload = orjson.dumps(instruction)
+            if not self._is_new(instruction, payload, entry.ms):
+                payload = orjson.dumps(status_request_of(instruction))
         except BadEntry as bad:
             refused = refusal_of(fields, entry.id, bad)
             if refused is None:
                 raise
-            instruction, stream = refused, self._streams[self._topology.account_partition(refused["account"])]
+            payload, stream = orjson.dumps(refused), self._streams[self._topology.account_partition(refused["account"])]
             self._refused += 1
-        instruction["signal_time"] = entry.ms
-        out.event(stream, instruction)
+        # What a signal says was written once for the digest of it: when it came is added to that.
+        out.written(stream, b'%b,"signal_time":%d}' % (payload[:-1], entry.ms))
 
-    def _once(self, instruction: dict[str, Any], ms: int) -> dict[str, Any]:
-        """Return the instruction, or a ReportStatus if the same signal came before."""
+    def _is_new(self, instruction: dict[str, Any], payload: bytes, ms: int) -> bool:
+        """Say whether a signal did not come before, with the same content.
+
+        Raises:
+            BadEntry: see `fold`.
+        """
         signal_id: str = instruction["signal_id"]
         # An id is its account's. Neither has a space in it, so no two pairs are one text.
-        key = _digest(f"{instruction['account']} {signal_id}")
-        content = blake2b(orjson.dumps(instruction), digest_size=CONTENT_BYTES).digest()
-        first = self._seen.content_of(key, ms)
-        if first is None and self._seen.unscoped:
-            first = self._seen.content_of(_digest(signal_id), ms)
+        key = digest_of(f"{instruction['account']} {signal_id}")
+        content = blake2b(payload, digest_size=CONTENT_BYTES).digest()
+        first = self._seen.content_of(digest_of(signal_id), ms) if self._seen.scoped_from else None
         if first is None:
-            self._seen.remember(key, content, ms)
+            try:
+                first = self._seen.admit(key, content, ms)
+            except seen.Full:
+                if instruction["type"] == "CancelOrder":  # takes risk away, and a second one finds nothing to cancel
+                    return True
+                raise BadEntry(
+                    "too_many_signals",
+                    f"signal_id: {seen.MAX_REMEMBERED} ids came in {HOURS} hours, the most that can be remembered; "
+                    f"{shorten(signal_id)} is taken when the oldest has gone",
+                ) from None
+        if first is None:
             self._accepted += 1
-            return instruction
+            return True
         if first == content:
             self._duplicate += 1
-            return status_request_of(instruction)
+            return False
         raise BadEntry(
             "duplicate_signal_id",
             f"signal_id: {shorten(signal_id)} came before with another content; "
-            f"an id stands for one signal of an account for {IDEMPOTENCY_MS // 3_600_000} hours",
+            f"an id stands for one signal of an account for {HOURS} hours",
         )
 
     def _destination(self, instruction: dict[str, Any]) -> str:
@@ -125,10 +143,6 @@ class SignalsStage:
         """Return how many signals became instructions, came again, and are remembered."""
         return {
             "signals": {"accepted": self._accepted, "duplicate": self._duplicate, "refused": self._refused},
-            "signals_remembered": {"": len(self._seen)},
-            "signals_forgotten_early": {"": self._seen.forgotten_early},
+            "ids_remembered": {"": len(self._seen)},
+            "ids_capacity": {"": seen.MAX_REMEMBERED},
         }
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode(), digest_size=KEY_BYTES).digest()

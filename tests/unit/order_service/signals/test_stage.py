@@ -26,7 +26,7 @@ from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configur
 from fillstream.services.order_service.signals import seen
 from fillstream.services.order_service.signals.encode import instruction_of
 from fillstream.services.order_service.signals.seen import IDEMPOTENCY_MS
-from fillstream.services.order_service.signals.snapshot import Signals, dump, load
+from fillstream.services.order_service.signals.snapshot import dump, load
 from fillstream.services.order_service.signals.stage import SignalsStage
 
 KINDS = "NewOrder, CancelOrder, ReplaceOrder, ClosePosition, CancelAll or Prediction"
@@ -205,8 +205,8 @@ def test_the_same_signal_again_is_answered_and_not_repeated(desk: SignalsDesk) -
     }
     assert desk.stage.gauges() == {
         "signals": {"accepted": 1, "duplicate": 1, "refused": 0},
-        "signals_remembered": {"": 1},
-        "signals_forgotten_early": {"": 0},
+        "ids_remembered": {"": 1},
+        "ids_capacity": {"": 10_000_000},
     }
 
 
@@ -260,12 +260,10 @@ def test_what_an_older_release_remembered_is_known_by_the_id_alone_for_its_day(d
     """Its digests are of ids without accounts, and cannot be made anew."""
     signal = BUY | {"signal_id": "1", "account": "alice"}
     content = blake2b(orjson.dumps(instruction_of(dict(signal), "1-0")), digest_size=seen.CONTENT_BYTES).digest()
-    old = seen.SeenSignals()
-    old.remember(blake2b(b"1", digest_size=seen.KEY_BYTES).digest(), content, T0)
-    head, _, digests = dump(Signals(old, 1, 0)).partition(b"\n")
     widths = {"count": 1, "key_bytes": 16, "ms_bytes": 8, "content_bytes": 8}
-    document = {**orjson.loads(head), "version": 2, "seen": widths}
-    desk.stage.restore(orjson.dumps(document) + b"\n" + digests)
+    document = {"version": 2, "accepted": 1, "duplicate": 0, "forgotten_early": 0, "seen": widths}
+    digest = blake2b(b"1", digest_size=seen.KEY_BYTES).digest()
+    desk.stage.restore(orjson.dumps(document) + b"\n" + digest + T0.to_bytes(8) + content)
     assert desk.flat(signal, T0 + 1)["type"] == "ReportStatus", "nothing is done twice"
     assert desk.refuses(signal | {"account": "bob"})[0] == "duplicate_signal_id"
     other = SignalsDesk()
@@ -287,22 +285,43 @@ def test_forgetting_costs_what_is_forgotten(desk: SignalsDesk) -> None:
     for i in range(50):
         desk.flat(BUY | {"signal_id": f"s{i}"}, T0 + i)
     desk.flat(BUY, T0 + IDEMPOTENCY_MS + 9)
-    assert desk.stage.gauges()["signals_remembered"][""] == 50 - 10 + 1
+    assert desk.stage.gauges()["ids_remembered"][""] == 50 - 10 + 1
 
 
-def test_beyond_the_limit_the_oldest_id_is_forgotten_and_counted(
+def test_beyond_the_limit_a_new_signal_is_refused_and_none_forgotten(
     desk: SignalsDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seen, "MAX_REMEMBERED", 3)
-    for i in range(4):
-        desk.flat(BUY | {"signal_id": f"s{i}"})
-    assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "ReportStatus"
-    assert desk.flat(BUY | {"signal_id": "s0"})["type"] == "NewOrder"
+    alice = BUY | {"account": "alice"}
+    for i in range(3):
+        desk.flat(alice | {"signal_id": f"s{i}"}, T0 + i)
+    assert desk.refuses(alice | {"signal_id": "s3"}) == (
+        "too_many_signals",
+        "signal_id: 3 ids came in 24 hours, the most that can be remembered; 's3' is taken when the oldest has gone",
+    )
+    cancel = {"type": "CancelOrder", "account": "alice", "signal_id": "c1", "orig_client_order_id": "s1"}
+    assert desk.flat(cancel, T0 + 4)["type"] == "CancelOrder", "it takes risk away"
+    assert desk.flat(alice | {"signal_id": "s0"}, T0 + 5)["type"] == "ReportStatus", "and s0 was not forgotten"
     assert desk.stage.gauges() == {
-        "signals": {"accepted": 5, "duplicate": 1, "refused": 0},
-        "signals_remembered": {"": 3},
-        "signals_forgotten_early": {"": 2},
+        "signals": {"accepted": 3, "duplicate": 1, "refused": 1},
+        "ids_remembered": {"": 3},
+        "ids_capacity": {"": 3},
     }
+    assert desk.flat(alice | {"signal_id": "s3"}, T0 + IDEMPOTENCY_MS)["type"] == "NewOrder"
+    assert len(desk.stage._seen) == 3
+
+
+def test_after_a_quiet_day_ids_go_in_portions(desk: SignalsDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen, "AT_ONCE", 4)
+    for i in range(10):
+        desk.flat(BUY | {"signal_id": f"s{i}"}, T0 + i)
+    later = T0 + 2 * IDEMPOTENCY_MS
+    for n, i in enumerate((9, 8, 7)):
+        assert desk.flat(BUY | {"signal_id": f"s{i}"}, later + n)["type"] == "NewOrder", "one that is stale is new"
+    assert len(desk.stage._seen) == 3
+    other = SignalsDesk()
+    other.stage.restore(desk.stage.snapshot())
+    assert other.flat(BUY | {"signal_id": "s9"}, later + 9)["type"] == "ReportStatus"
 
 
 def test_a_snapshot_is_the_whole_state(desk: SignalsDesk) -> None:
