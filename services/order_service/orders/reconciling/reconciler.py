@@ -24,6 +24,7 @@ An entry does not do much more than `MOST_OUTPUTS`: what is left at the end of a
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
@@ -75,6 +76,7 @@ MOST_TOLD: Final = 1_000
 """So many differences of one comparison are told each by itself; of all there is the number."""
 PATIENCE_MS: Final = 60_000
 """A report of which no page comes for so long has broken off."""
+_OURS: Final = re.compile(r"(\d{1,5})\.(\d{1,18})\..+")
 _BOTH: Final = "the desk has {}, {} has {}"
 
 
@@ -175,6 +177,8 @@ class Reconciler:
             BadEntry: unknown_venue, unknown_request, out_of_sequence or too_many; nothing has changed then.
         """
         run = self._run_of(report)
+        if run is None:
+            return
         run.page = report.page
         run.covers = tuple(dict.fromkeys((*run.covers, *report.covers)))
         if report.accounts is not None:
@@ -191,13 +195,16 @@ class Reconciler:
             run.ending = True
             self.go_on(run.number, MOST_TOLD)
 
-    def _run_of(self, report: MassStatusReport) -> Run:
+    def _run_of(self, report: MassStatusReport) -> Run | None:
+        """Return the comparison that a page is for; None of one that was given up, which VenueReconciled has said."""
         state = self._state
         if report.venue not in state.venues:
             known = ", ".join(state.venues)
             raise BadEntry("unknown_venue", f"venue: {report.venue} must be a venue of this desk, one of {known}")
         run = state.reconciling.runs.get(report.request_id)
         if run is None:
+            if self._was_asked(report.request_id):
+                return None
             if report.page != 1:
                 text = f"request_id: report {report.request_id} did not begin here, or it is done; page {report.page}"
                 raise BadEntry("unknown_request", text)
@@ -212,6 +219,11 @@ class Reconciler:
             text = f"page: {report.page} of report {report.request_id} must be {run.page + 1}, the one after the last"
             raise BadEntry("out_of_sequence", text)
         return run
+
+    def _was_asked(self, request_id: str) -> bool:
+        """Say whether a request of that id was made here. No report of a venue's own may have such an id."""
+        ours = _OURS.fullmatch(request_id)
+        return ours is not None and int(ours[1]) == self._partition and int(ours[2]) <= self._state.reconciling.count
 
     def _find(self, run: Run, row: Row) -> Order | Remembered | None:
         """Return the order that a row names: by our number, else by the venue's."""

@@ -338,7 +338,18 @@ def test_a_page_twice_or_one_too_far_is_dead_and_the_report_goes_on(desk: Orders
         assert letter["reason"] == "out_of_sequence"
         assert letter["text"].endswith("must be 2, the one after the last")
     assert kinds(desk.fold(page(request_id, 2))) == ["VenueReconciled"]
-    assert desk.dead_letter(page(request_id, 3))["reason"] == "unknown_request"
+    assert desk.fold(page(request_id, 3)) == [], "it is done"
+
+
+def test_an_answer_that_comes_when_nobody_waits_any_more_says_nothing(desk: OrdersDesk) -> None:
+    desk.ms += LATER_MS
+    request_id = ask(desk)
+    desk.new(signal_id="s2", price="184.00")
+    assert [each["complete"] for each in desk.tick(PATIENCE_MS)] == [False]
+    state = desk.stage.snapshot()
+    desk.ms += LATER_MS
+    assert desk.fold(page(request_id)) == [], "it knows of no order that was sent later"
+    assert (desk.stage.snapshot(), desk.dead) == (state, [])
 
 
 @pytest.mark.parametrize(
