@@ -14,7 +14,8 @@ import pytest
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.simulation import IDEAL
 from fillstream.libs.common.messages.topology import SIM
-from tests.support.simulated_desk import ACCOUNTS, CONFIG, SLOW, SimulatedDesk
+from tests.support.lossy_venue import LossyVenue
+from tests.support.simulated_desk import CONFIG, OUTSIDE, SLOW, SimulatedDesk
 from tests.support.terms import but
 
 ONE = os.environ.get("SIMULATION_SEED")
@@ -80,4 +81,100 @@ def test_a_desk_and_the_books_of_sim_never_differ(first: int, simulation: Any) -
             counts["positions"] += message["positions"]
         desk.check_contracts()
     assert ONE or min(counts[name] for name in ("whole", "orders", "positions")) > CHUNK, counts
-    assert len(ACCOUNTS) == 3
+
+
+# ------------------------------------------------------------------------------------------------------------- outside
+
+LOSSY = but(
+    OUTSIDE,
+    venues={
+        SIM: VenueTerms(),
+        "OUT": VenueTerms(
+            simulated=False, expires=False, reconcile_every_ms=5_000, reconcile_grace_ms=300, lost_orders="CANCEL",
+            external_orders="ADOPT",
+        ),
+    },
+    retention_ms=1_000_000_000,
+    state_holdings_every_ms=900,
+)  # fmt: skip
+"""AAPL is traded at a venue that is asked for what it has, and whose word is taken."""
+
+
+def lossy(seed: int) -> tuple[SimulatedDesk, LossyVenue]:
+    """Let a desk and a venue that cannot be relied upon trade; then all that is late comes, and the venue is asked."""
+    desk = SimulatedDesk(seed, accounts=1 + seed % 3, symbols=1 + seed % 2, config=LOSSY)
+    venue = LossyVenue(desk, seed, own=seed % 4 != 0)
+    for number in range(12):
+        desk.run(steps=25)
+        for _ in range(12):
+            venue.step()
+        if number % 3 == 0:
+            reconcile(desk, number)
+    desk.settle()
+    venue.calm()
+    for number in range(100, 104):
+        desk.pass_time(1_000)
+        reconcile(desk, number)
+        desk.settle()
+        venue.calm()
+        desk.settle()
+    return desk, venue
+
+
+def orders_of(desk: SimulatedDesk) -> dict[str, dict[str, Any]]:
+    """Return the newest event of each order."""
+    events = (e for a in range(desk.topology.account_partitions) for e in desk.journal(a))
+    return {event["order_id"]: event for event in events if event.get("leaves_qty") is not None}
+
+
+def check_agreement(desk: SimulatedDesk, venue: LossyVenue) -> None:
+    """What the journal says of every order and position is the venue's truth, and the last look found nothing."""
+    desks = orders_of(desk)
+    for order in venue.orders.values():
+        assert order.order_id is not None or not order.leaves, f"{order} was adopted, or had ended before"
+        if order.order_id is None:
+            continue
+        event = desks[str(order.order_id)]
+        if order.leaves or venue.way != "quantities":
+            assert int(event["cum_qty"]) == order.cum, (order, event)
+        assert int(event["leaves_qty"]) == order.leaves or event["ord_status"] == "PendingReplace", (order, event)
+    last = {e["request_id"]: e for e in told(desk, "VenueReconciled") if e.get("control_id") == "r103"}
+    assert all(event["complete"] for event in last.values()) and last
+    differences = [e for e in told(desk, "ReconciliationDifference") if e["request_id"] in last]
+    assert {each["difference"] for each in differences} <= {"position"}
+    told_of = {(each["account"], each["symbol"]): int(each["venue_has"]) for each in differences}
+    booked = {key: int(message["position"]) for key, message in desk.audit().positions.items() if key[1] == "AAPL"}
+    assert {key: lots for key, lots in (booked | told_of).items() if lots} == venue_holds(venue)
+    if venue.way != "quantities" and not venue.own:
+        assert told_of == {}
+
+
+def venue_holds(venue: LossyVenue) -> dict[tuple[str, str], int]:
+    return {key: lots for key, lots in venue.held().items() if lots}
+
+
+@pytest.mark.parametrize("first", range(0, len(SEEDS), CHUNK))
+def test_a_desk_agrees_with_a_venue_that_loses_repeats_and_delays_what_it_says(first: int) -> None:
+    seen: Counter[str] = Counter()
+    for seed in SEEDS[first : first + CHUNK]:
+        try:
+            desk, venue = lossy(seed)
+            found = desk.audit()
+            check_agreement(desk, venue)
+        except Exception as error:
+            raise AssertionError(again(seed)) from error
+        # What comes twice, or when it has been made up for, is dead, and nothing else.
+        problems = [each for each in found.problems if not each.startswith("dead letter of orders.")]
+        problems = [each for each in problems if not each.endswith("is not in the journal")]
+        assert problems == [], again(seed)
+        for event in told(desk, "ReconciliationDifference"):
+            seen[f"{event['difference']} {event['resolution']}"] += 1
+        seen["fills"] += found.fills
+        seen["lost"] += venue.lost
+        desk.check_contracts()
+    needed = (
+        "missed_fill booked", "missed_acceptance accepted", "lost_order canceled", "external_order adopted",
+        "missed_replacement accepted",
+    )  # fmt: skip
+    assert ONE or all(seen[name] for name in needed), seen
+    assert ONE or min(seen["fills"], seen["lost"]) > CHUNK

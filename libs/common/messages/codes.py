@@ -204,6 +204,8 @@ class DifferenceKind(StrEnum):
     """The venue has filled more than it told."""
     MISSED_ACCEPTANCE = "missed_acceptance"
     """The venue has the order, and its acknowledgement never came."""
+    MISSED_REPLACEMENT = "missed_replacement"
+    """The venue has it as it was to be amended, and never said so."""
     LOST_ORDER = "lost_order"
     """The desk takes it for open, and the venue does not have it."""
     EXTERNAL_ORDER = "external_order"
@@ -225,6 +227,8 @@ class Resolution(StrEnum):
     RESTATED = "restated"
     ADOPTED = "adopted"
     CANCELED = "canceled"
+    ENDED = "ended"
+    """As the venue says it ended."""
     TOLD = "told"
     """Nothing: a person is to look."""
 

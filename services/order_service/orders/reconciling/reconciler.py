@@ -11,7 +11,7 @@ since in whatever way, is in motion and is not compared. What stood still is com
     filled more                 the rest is booked, once the last page has brought the trades that have names
     filled less                 told: the desk takes no fill back that the venue has reported
     never acknowledged          it is now
-    another quantity or price   restated; an amendment that is on its way goes before
+    another quantity or price   restated; of one that is amended, as it was to be: amended
     on no page                  lost: told or canceled, as the venue's terms say
     not of the desk             external: told or adopted, likewise
     other positions             told, never booked
@@ -25,6 +25,7 @@ An entry does not do much more than `MOST_OUTPUTS`: what is left at the end of a
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Final
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
@@ -33,6 +34,7 @@ from fillstream.libs.common.messages.codes import (
     CancelRejectReason,
     DifferenceKind,
     LostOrders,
+    RejectReason,
     Resolution,
     RestatementReason,
 )
@@ -48,10 +50,9 @@ from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import (
-    CANCELED,
-    EXPIRED,
     FINAL,
     PENDING_NEW,
+    Amendment,
     Order,
     Refusal,
 )
@@ -277,6 +278,7 @@ class Reconciler:
             return
         before = run.expected.pop(order.order_id, None)
         if isinstance(order, Remembered) or order.status in FINAL or order.is_held:
+            self._ended(run, order, row)
             if row.ord_status in FINAL:
                 return
             if before is not None or (isinstance(order, Order) and order.finished_ms >= run.as_of):
@@ -291,13 +293,24 @@ class Reconciler:
             return
         self._compare(run, order, row, simulated)
 
+    def _ended(self, run: Run, order: Order | Remembered, row: ReportedOrder) -> None:
+        """Look for what an order that is done for the desk has filled unseen."""
+        if isinstance(order, Order):
+            cum = self._cum(order, row)
+            if cum > order.cum:
+                run.behind[order.order_id] = (cum, *_prices(row), None)
+        elif row.cum_qty is not None and row.cum_qty > Decimal(order.cum_qty):
+            its = canonical(row.cum_qty)
+            both = _BOTH.format(order.cum_qty, run.venue, its)
+            text = f"cum_qty: of order {order.order_id}, which has left the state, {both} filled"
+            self._tell(run, Found(DifferenceKind.MISSED_FILL, text, order.cum_qty, its, order, row))
+
     def _behind(self, run: Run, order: Order, row: ReportedOrder) -> None:
         """Note an order of which the venue has filled more, or that has ended there."""
         status = row.ord_status
         cum, ended = self._cum(order, row), status.value if status is not None and status in FINAL else None
         if cum > order.cum or ended is not None:
-            mean, last = (None if each is None else canonical(each) for each in (row.avg_px, row.last_px))
-            run.behind[order.order_id] = cum, mean, last, ended
+            run.behind[order.order_id] = (cum, *_prices(row), ended)
 
     def _cum(self, order: Order, row: ReportedOrder) -> int:
         lots = None if row.cum_qty is None else order.terms.lot.units(canonical(row.cum_qty))
@@ -320,8 +333,29 @@ class Reconciler:
             else:
                 self._tell(run, *_done(found, order.accept(), Resolution.ACCEPTED))
                 self._journal.accepted(order)
-        if order.amendment is None:  # else both are about to change
+        if order.amendment is None:
             self._terms(run, order, row, simulated)
+        else:  # both are about to change, or have changed
+            self._amended(run, order, order.amendment, row, simulated)
+
+    def _amended(self, run: Run, order: Order, amendment: Amendment, row: ReportedOrder, simulated: bool) -> None:
+        """See whether an order is as it was to be amended. One that is not may still be, when the request arrives."""
+        terms = order.terms
+        if row.quantity is None or terms.lot.units(canonical(row.quantity)) != amendment.quantity:
+            return
+        if order.priced and (row.price is None or terms.price.units(canonical(row.price)) != amendment.price):
+            return
+        if (amendment.quantity, amendment.price) == (order.quantity, order.price):
+            return  # a stop price alone is amended, which a report does not have
+        text = f"quantity: {run.venue} has order {order.order_id} as it was to be amended, and never said so"
+        desk, its = terms.lot.text(order.quantity), canonical(row.quantity)
+        found = Found(DifferenceKind.MISSED_REPLACEMENT, text, desk, its, order, row)
+        refusal = None if simulated else order.replace(amendment.price, amendment.quantity)
+        if simulated or refusal is not None:
+            self._tell(run, *_done(found, refusal, Resolution.TOLD))
+            return
+        self._tell(run, found, Resolution.ACCEPTED)
+        self._journal.replaced(order)
 
     def _terms(self, run: Run, order: Order, row: ReportedOrder, simulated: bool) -> None:
         """Compare quantity and price; what is not on the grid is no other quantity or price, and is told."""
@@ -425,15 +459,36 @@ class Reconciler:
             return sent
         text = f"order_id: order {order_id} is {order.status}, and {ended} by what {run.venue} has"
         found = Found(DifferenceKind.STATUS, text, order.status, ended, order)
-        if ended in (CANCELED, EXPIRED):
-            self._end(order, CancelReason.VENUE_OTHER, text)
-            return sent + self._tell(run, found, Resolution.CANCELED)
-        return sent + self._tell(run, found)
+        refusal = self._end_as(order, ended, text)
+        return sent + 2 + self._tell(run, *_done(found, refusal, Resolution.ENDED))
+
+    def _end_as(self, order: Order, ended: str, text: str) -> Refusal | None:
+        """End an order as its venue says; return why not."""
+        match ended:
+            case "Canceled":
+                self._end(order, CancelReason.VENUE_OTHER, text)
+                return None
+            case "Expired":
+                self._answer_amendment(order, text)
+                refusal = order.expire()
+                if refusal is None:
+                    self._journal.expired(order)
+                return refusal
+            case "Rejected":
+                self._answer_amendment(order, text)
+                refusal = order.reject()
+                if refusal is None:
+                    self._journal.rejected(order, RejectReason.VENUE_OTHER, text)
+                return refusal
+            case _:
+                return Refusal("unexpected_report", f"by what is filled of it, it is not {ended}")
 
     def _missing(self, run: Run, order_id: int, before: View) -> int:
         """Look at an order that no page had."""
         order, terms = self._state.orders.get(order_id), self._state.venues[run.venue]
         if "orders" not in run.covers or not isinstance(order, Order) or not run.is_about(order.account):
+            return 0
+        if view_of(order) == before and not order.leaves:  # the trades that filled it were told
             return 0
         if view_of(order) != before or self._is_young(run, order, terms.reconcile_grace_ms):
             run.in_motion += 1
@@ -456,15 +511,17 @@ class Reconciler:
 
     def _end(self, order: Order, reason: CancelReason, text: str) -> None:
         """End an order that the venue does not have any more, and what was asked for it."""
-        amendment = order.amendment
-        if amendment is not None:
-            order.refuse_replace()
-            self._journal.replace_rejected(
-                amendment.signal_id, order.account, order, CancelRejectReason.UNKNOWN_ORDER, text
-            )
+        self._answer_amendment(order, text)
         refusal = order.cancel_by(order.cancel_signal is not None)
         assert refusal is None, f"it works: {refusal}"
         self._journal.canceled(order, reason, text)
+
+    def _answer_amendment(self, order: Order, text: str) -> None:
+        amendment = order.amendment
+        if amendment is not None:
+            order.refuse_replace()
+            reason = CancelRejectReason.UNKNOWN_ORDER
+            self._journal.replace_rejected(amendment.signal_id, order.account, order, reason, text)
 
     def _compare_position(self, run: Run, key: str) -> int:
         account, symbol = key.split(" ")
@@ -507,11 +564,17 @@ class Reconciler:
         return 1
 
 
+def _prices(row: ReportedOrder) -> tuple[str | None, str | None]:
+    """Return the mean and the last price of what an order has filled, as its venue says them."""
+    mean, last = (None if each is None else canonical(each) for each in (row.avg_px, row.last_px))
+    return mean, last
+
+
 def _done(found: Found, refusal: Refusal | None, resolution: Resolution) -> tuple[Found, Resolution]:
     """Return what is told of something that was done about a difference, or refused."""
     if refusal is None:
         return found, resolution
-    return found._replace(text=f"{found.text}; not booked: {refusal.text}"), Resolution.TOLD
+    return found._replace(text=f"{found.text}; nothing is done: {refusal.text}"), Resolution.TOLD
 
 
 def _summary(run: Run) -> str:

@@ -120,10 +120,15 @@ def test_an_order_that_ended_meanwhile_is_no_difference_wherever_it_is(desk: Ord
         assert (reconciled["differences"], reconciled["in_motion"]) == (0, 1)
 
 
-def test_an_amendment_on_its_way_is_no_difference(desk: OrdersDesk) -> None:
-    desk.replace(signal_id="r1", order_id="1", quantity="50", price="184.00")
-    [reconciled] = compared(desk, orders=[row(quantity="50", cum_qty="0", price="184")])
-    assert reconciled["differences"] == 0
+def test_an_amendment_is_on_its_way_until_the_venue_has_the_order_as_it_was_to_be(desk: OrdersDesk) -> None:
+    desk.replace(signal_id="r0", order_id="1", quantity="50", price="184.00")
+    for still in ({"quantity": "100", "price": "185"}, {"quantity": "50"}, {"price": "184"}):
+        [reconciled] = compared(desk, orders=[row(cum_qty="0", **still)])
+        assert reconciled["differences"] == 0
+    events = compared(desk, orders=[row(quantity="50", cum_qty="0", price="184")])
+    assert kinds(events) == ["ReconciliationDifference", "OrderReplaced", "VenueReconciled"]
+    assert differences(events) == [("missed_replacement", "accepted")]
+    assert (events[1]["quantity"], events[1]["price"], events[1]["ord_status"]) == ("50", "184.00", "New")
 
 
 def test_an_order_in_the_desk_and_one_of_another_venue_are_not_expected() -> None:
@@ -213,7 +218,13 @@ def test_an_order_that_is_done_for_the_desk_and_open_at_the_venue_is_told(desk: 
 
 
 @pytest.mark.parametrize(
-    ("status", "resolution", "kind"), [("Canceled", "canceled", "OrderCanceled"), ("Rejected", "told", None)]
+    ("status", "resolution", "kind"),
+    [
+        ("Canceled", "ended", "OrderCanceled"),
+        ("Rejected", "ended", "OrderRejected"),
+        ("Expired", "ended", "OrderExpired"),
+        ("Filled", "told", None),
+    ],
 )
 def test_an_order_that_the_venue_says_has_ended_ends(
     desk: OrdersDesk, status: str, resolution: str, kind: str | None
