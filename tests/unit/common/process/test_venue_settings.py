@@ -13,7 +13,7 @@ from fillstream.services.order_service.app import desk_config
 from fillstream.stack.stack import LocalStack
 from fillstream.tools.registry import all_stages
 
-ONE = next(line for line in (DEFAULT_PATH.parent / "local.yaml").open() if line.startswith("    SIM: "))
+ONE = next(line for line in DEFAULT_PATH.with_name("local.yaml").read_text().splitlines(True) if "    SIM: " in line)
 TWO = "    SIM2: {taker_fee_bps: 2.5}\n    SIM:\n"
 
 
