@@ -3,6 +3,7 @@
 #
 #   docker build -t fillstream --target runtime .
 #   docker build -t fillstream-analytics --target analytics .
+#   docker build -t fillstream --target calendars .     instead of runtime: knows exchanges' calendars as well
 #   docker run --rm fillstream fillstream --help
 #   docker run --rm fillstream python -m fillstream.services.order_service signals
 #
@@ -50,6 +51,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python deploy/requirements.py --only analytics > /analytics.txt \
  && pip install --target /opt/analytics --require-hashes --only-binary :all: -c constraints.txt -r /analytics.txt
 
+# What compiles the calendars of exchanges, which brings pandas; those by hand need none of it.
+FROM build AS build-calendars
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python deploy/requirements.py --only calendars > /calendars.txt \
+ && pip install --target /opt/calendars --require-hashes --only-binary :all: -c constraints.txt -r /calendars.txt
+
 # --------------------------------------------------------------------------------------------------------- run
 FROM ${PYTHON_IMAGE} AS runtime
 # tini: reaps what a service leaves behind and hands on SIGTERM, on engines with and without `init: true`.
@@ -88,6 +95,11 @@ LABEL org.opencontainers.image.title="Fillstream" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+
+# ------------------------------------------------------------------------------------- run, with exchanges' calendars
+FROM runtime AS calendars
+COPY --from=build-calendars /opt/calendars /opt/calendars
+ENV PYTHONPATH=/opt/calendars
 
 # ------------------------------------------------------------------------------------------------- run analytics
 FROM runtime AS analytics

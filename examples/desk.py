@@ -16,10 +16,14 @@ from typing import Any
 from fillstream import Client, LocalStack
 from fillstream.client import Outcome
 from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.calendar import CALENDAR, Calendars, CalendarTable, InstrumentHours
+from fillstream.libs.common.messages.reference import DAY_MS
+from fillstream.libs.common.process.settings import default_path
 from fillstream.libs.common.values.money import Scale
 from fillstream.stack.stack import IDEAL_VENUES
 
 PATIENCE_S = 20.0
+TIMED, AUCTIONS = "TIMED", "open_auction_ms: 500, close_auction_ms: 500"
 
 
 class Market:
@@ -29,14 +33,14 @@ class Market:
         self._stack = stack
         self._client = client
 
-    def quote(self, symbol: str, bid: str, ask: str, quantity: str = "1000") -> None:
-        """Say at what prices the house buys and sells, and how many."""
+    def quote(self, symbol: str, bid: str, ask: str, quantity: str = "1000", venue: str = "SIM") -> None:
+        """Say at what prices the house buys and sells at a venue, and how many."""
         terms = self._stack.settings.instruments[symbol]
         price, lot = Scale(terms.tick_size), Scale(terms.lot_size)
         lots, low, high = lot.units(quantity), price.units(bid), price.units(ask)
         assert lots is not None and low is not None and high is not None, "an example is on the grid"
         topology = self._client.topology
-        stream = topology.commands("SIM", topology.symbol_partition(symbol))
+        stream = topology.commands(venue, topology.symbol_partition(symbol))
         self._client.redis.xadd(stream, {"frame": frames.quote(terms.id, low, lots, high, lots)})
 
     def trade(self, symbol: str, price: str) -> None:
@@ -48,12 +52,49 @@ class Market:
         stream = topology.commands("SIM", topology.symbol_partition(symbol))
         self._client.redis.xadd(stream, {"frame": frames.print_trade(terms.id, 1, ticks, 1)})
 
+    def sessions(self, *sessions: tuple[int, int]) -> None:
+        """Say when TIMED trades: from when to when (ms since 1970). A desk says so itself at its start, for 400 days.
+
+        Examples have no patience for real hours, so they write the entries themselves.
+        """
+        named = {each: getattr(self._stack.settings.instruments[TIMED], each) for each in InstrumentHours.model_fields}
+        first, last = sessions[0][0] - DAY_MS, sessions[-1][1] + DAY_MS
+        rows = tuple((str(number), *each) for number, each in enumerate(sessions, start=1))
+        table = CalendarTable(zone="UTC", from_ms=first, until_ms=last, sessions=rows)
+        calendars = Calendars(calendars={named["calendar"]: table})
+        number = str(self._stack.settings.instruments[TIMED].id)
+        topology, redis = self._client.topology, self._client.redis
+        books = calendars.model_copy(update={"instruments": {number: InstrumentHours(**named)}})
+        redis.xadd(topology.commands("SIM", topology.symbol_partition(TIMED)), {CALENDAR: books.to_json()})
+        for partition in range(topology.account_partitions):
+            redis.xadd(topology.orders(partition), {CALENDAR: calendars.to_json()})
+
+
+def _config(folder: Path) -> Path:
+    """Write the configuration that came with Fillstream and more: sessions, two venues, an alias."""
+    for file in default_path().parent.glob("*.yaml"):
+        text = file.read_text()
+        if file.name == "instruments.yaml":
+            text += f"{TIMED}: {{id: 900, tick_size: 0.01, lot_size: 1, calendar: HOURS, {AUCTIONS}}}\n"
+        elif file.name == "accounts.yaml":
+            text += "\nmain@paper: {id: 101, venue: SIM, mode: PAPER, max_order_value: 1000000}\n"
+            text += "main@live: {id: 102, venue: SIM2, max_order_value: 100000}\n"
+        elif file.name == "local.yaml":
+            one = "    SIM: {}\n"
+            assert one in text, "local.yaml has one venue"
+            text = text.replace(one, f"{one}    SIM2: {{taker_fee_bps: 1}}\n") + "\naliases: {main: main@paper}\n"
+            text += "calendars:\n  HOURS: {zone: UTC, opens: '00:00', closes: '23:59'}\n"
+        folder.joinpath(file.name).write_text(text)
+    return folder / "local.yaml"
+
 
 @contextmanager
 def a_desk() -> Iterator[tuple[Client, Market]]:
     """Run a desk, and yield a client of it and its market."""
     with tempfile.TemporaryDirectory(prefix="fillstream-example-") as folder:
-        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_VENUES}
+        config = Path(folder, "config")
+        config.mkdir()
+        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_VENUES, "config": _config(config)}
         with LocalStack(Path(folder), base_port=0, redis_port=0, **more) as stack:
             stack.wait_ready()
             with Client(stack.redis_url) as client:

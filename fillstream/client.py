@@ -201,7 +201,7 @@ class Client:
             symbol, side, quantity: what to do: BUY or SELL so many; `notional` or `risk_amount` may be instead.
             price: of an order with a limit; without one the order goes to market.
             order_type: LIMIT with a price, MARKET without; by default what the price says. The others are named.
-            time_in_force: DAY, GTC, GTD, IOC or FOK; by default the desk's.
+            time_in_force: DAY, GTC, GTD, IOC, FOK, AT_THE_OPENING or AT_THE_CLOSE; by default the desk's.
             account: whose order it is.
             signal_id: makes it safe to send again: the desk answers an equal one with the first one's state.
             client_order_id: your name for the order; by default the signal_id.
@@ -557,6 +557,8 @@ def _is_requested(outcome: Outcome) -> bool:
 def _concerns(event: dict[str, Any], outcome: Outcome, sent: _Sent) -> bool:
     if event["type"] == "DeadLetter":
         return bool(event["stream"] == SIGNALS and event["entry_id"] == sent.entry_id)
-    if event.get("signal_id") == outcome.signal_id and (sent.order_id or event.get("account") == sent.account):
-        return True  # an id is its account's
+    if event.get("signal_id") == outcome.signal_id and (
+        sent.order_id or sent.account in (event.get("account"), event.get("alias"))
+    ):
+        return True  # an id is its account's, or its alias's
     return outcome.order_id is not None and event.get("order_id") == outcome.order_id

@@ -28,6 +28,9 @@ Trail = Annotated[
 At = Annotated[
     str | None, typer.Option("--at", metavar="TIME", help="Not before: as 2026-11-28T21:00:00Z.", rich_help_panel=WAITS)
 ]
+NextSession = Annotated[
+    bool, typer.Option("--next-session", help="Not before the next session of its instrument.", rich_help_panel=WAITS)
+]
 AfterMs = Annotated[int | None, typer.Option("--after-ms", min=1, help="Not before so many ms.", rich_help_panel=WAITS)]
 Expire = Annotated[
     str | None, typer.Option("--expire", metavar="TIME", help="When a GTD order ends.", rich_help_panel=WAITS)
@@ -69,4 +72,7 @@ Type = Annotated[
     typer.Option("--type", help=f"{', '.join(OrderType)}.  \\[default: LIMIT with --limit, else the desk's]"),
 ]
 Limit = Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="Price of a limit order.")]
-Tif = Annotated[str | None, typer.Option("--tif", help="DAY, GTC, GTD, IOC, FOK.  \\[default: the desk's]")]
+Tif = Annotated[
+    str | None,
+    typer.Option("--tif", help="DAY, GTC, GTD, IOC, FOK, AT_THE_OPENING, AT_THE_CLOSE.  \\[default: the desk's]"),
+]

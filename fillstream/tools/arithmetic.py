@@ -21,12 +21,16 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NamedTuple
 
+from fillstream.libs.common.messages.reference import VenueTerms
+
 Event = dict[str, Any]
 
 WORKING = {"PendingNew", "New", "PartiallyFilled", "PendingCancel", "PendingReplace", "Stopped"}
 """At a venue, or on the way to it."""
 OPEN = WORKING | {"Suspended"}
 """And those that the desk or the venue holds: they have leaves, too."""
+UNCHANGED = ("OrderStatusReported", "OrderUnanswered")
+"""What tells a state, and changes none."""
 STATUS_AFTER = {
     "OrderReceived": "PendingNew",
     "OrderRejected": "Rejected",
@@ -75,6 +79,8 @@ class Leg(NamedTuple):
     signed: Decimal
     price: Decimal
     fee: Decimal
+    paid: Decimal
+    """Of what was bought that paid the fee."""
 
 
 @dataclass(slots=True)
@@ -121,8 +127,8 @@ class Books:
         if "leaves_qty" not in event:
             self._refused(event)
             return
-        if event["client_order_id"] is None:  # of an order that was forgotten: nothing but the trade is known
-            self._trade_changed(f"event {event['seq']} of order {event['order_id']}", None, event)
+        if event["quantity"] is None:
+            self._left(event)
             return
         order = self.orders.get(event["order_id"])
         if order is None:
@@ -147,7 +153,8 @@ class Books:
             return
         what = f"event {event['seq']} of order {event['order_id']}"
         for name in ("account", "client_order_id"):
-            self._expect(what, name, event[name], order.whose[name])
+            if event[name] is not None:  # null of one that left the state, and was named by its order_id
+                self._expect(what, name, event[name], order.whose[name])
         if order.ord_status not in OPEN:
             self._expect(what, "ord_status", event["ord_status"], order.ord_status)
         order.ord_status = event["ord_status"]
@@ -163,6 +170,8 @@ class Books:
             self._expect(what, "symbol", event["symbol"], "one that was defined before")
             return
         self._expect(what, "currency", event["currency"], terms["currency"])
+        if self._has_schedule(event["venue"]):
+            return
         if event.get("commission") is not None:
             same = event["comm_currency"] == event["currency"]
             self._expect(what, "fee", fee, Decimal(event["commission"]) if same else Decimal(0))
@@ -173,9 +182,15 @@ class Books:
         owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
         self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))
 
+    def _has_schedule(self, venue: str) -> bool:
+        """Say whether a venue's fees are more than basis points: they depend on an order's other fills, or on more."""
+        terms = self.venues.get(venue)
+        return terms is not None and VenueTerms.out_of(terms).has_schedule
+
     def _book(self, event: Event, sign: int, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
         signed = quantity * sign if event["side"] == "BUY" else -quantity * sign
-        leg = Leg(event["account"], event["symbol"], signed, price, fee * sign)
+        paid = Decimal(event.get("fee_qty") or 0)
+        leg = Leg(event["account"], event["symbol"], signed, price, fee * sign, paid)
         self.legs.setdefault((event["exec_id"], event["order_id"]), []).append(leg)
 
     def _trade_changed(self, what: str, order: TracedOrder | None, event: Event) -> None:
@@ -204,6 +219,16 @@ class Books:
             order.filled += quantity
             order.notional += notional
 
+    def _left(self, event: Event) -> None:
+        """Take an event of an order that left the state: of it nothing but the status was known, if that."""
+        what, order = f"event {event['seq']} of order {event['order_id']}", self.orders.get(event["order_id"])
+        if event["type"] in ("TradeBusted", "TradeCorrected"):
+            self._trade_changed(what, order, event)
+        if order is not None and event["ord_status"] is not None:
+            if event["type"] in UNCHANGED:
+                self._expect(what, "ord_status", event["ord_status"], order.ord_status)
+            order.ord_status = event["ord_status"]
+
     def _follow(self, what: str, order: TracedOrder, event: Event) -> None:
         status, cum = event["ord_status"], Decimal(event["cum_qty"])
         self._expect(what, "quantity", Decimal(event["quantity"]), order.quantity)
@@ -214,7 +239,7 @@ class Books:
         told = None if event["avg_px"] is None else Decimal(event["avg_px"])
         if told is None or mean is None or abs(told - mean) > ROUNDED:
             self._expect(what, "avg_px", told, mean)
-        if event["type"] in ("OrderStatusReported", "OrderUnanswered"):
+        if event["type"] in UNCHANGED:
             self._expect(what, "ord_status", status, order.ord_status)
         elif event["type"] in STATUS_AFTER:
             self._expect(what, "ord_status", status, STATUS_AFTER[event["type"]])
@@ -256,7 +281,7 @@ class Books:
         if not legs or legs[0][:2] != (message["account"], message["symbol"]):
             self._expect(what, "exec_id", message["exec_id"], "a fill of that account and symbol")
             return
-        _, _, signed, price, fee = legs.pop(0)
+        _, _, signed, price, fee, paid = legs.pop(0)
         self._expect(what, "last_qty", Decimal(message["last_qty"]), signed)
         self._expect(what, "last_px", Decimal(message["last_px"]), price)
         before = holding.position
@@ -265,6 +290,10 @@ class Books:
         holding.fees += fee
         change, mean = _entry(before, signed, price, holding.avg_px)
         self._expect(what, "change", message["change"], change)
+        if paid:
+            _, mean = _entry(holding.position, -paid, price, mean)
+            holding.position -= paid
+            holding.cash += paid * price * multiplier
         self._mean(what, holding, message, mean)
 
     def _mean(self, what: str, holding: Holding, message: Event, mean: Decimal) -> None:

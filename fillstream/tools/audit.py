@@ -416,6 +416,11 @@ def _check_fills(found: Audit, fills: dict[str, dict[str, Any]], reports: dict[s
             )
 
 
+def _named(event: dict[str, Any]) -> tuple[str, str]:
+    """Return an order's signal as its client sent it: by an account's name, or by an alias."""
+    return event.get("alias") or event["account"], event["signal_id"]
+
+
 def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms: dict[tuple[str, str], int]) -> None:
     waiting: dict[str, int] = {}
     signal_of: dict[str, str] = {}
@@ -424,7 +429,7 @@ def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms
             if is_note(fields):
                 continue
             event = upcast(orjson.loads(fields[b"data"]), EVENTS)
-            if event["type"] == "OrderReceived" and (of := (event["account"], event["signal_id"])) in signal_ms:
+            if event["type"] == "OrderReceived" and (of := _named(event)) in signal_ms:
                 waiting[event["order_id"]] = signal_ms[of]
                 signal_of[event["order_id"]] = of[1]
             elif event["type"] == "OrderReplaceRequested":

@@ -34,6 +34,7 @@ class StageState:
         snapshot_age_s: since its last snapshot; None without one.
         url: where people open its pages and metrics.
         at_ms: when it told this.
+        note: what it says beside figures: where aliases point, which accounts are live.
         holds: who keeps the streams that it trims from being trimmed.
     """
 
@@ -52,6 +53,7 @@ class StageState:
     last_error: str | None
     progress: str | None
     at_ms: int | None
+    note: str | None = None
     holds: tuple[Hold, ...] = ()
 
     @property
@@ -115,6 +117,7 @@ def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageStat
         last_error=told.get("last_error") or None,
         progress=told.get("progress") or None if state == "recovering" else None,
         at_ms=at_ms,
+        note=told.get("note") or None,
     )
 
 

@@ -72,17 +72,20 @@ class List(NamedTuple):
 
 LISTS = {
     "orders": List(
-        "SELECT * FROM orders {where} ORDER BY received DESC, length(order_id) DESC, order_id DESC",
+        "SELECT orders.*, modes.mode FROM orders LEFT JOIN modes USING (account) {where} "
+        "ORDER BY received DESC, length(order_id) DESC, order_id DESC",
         {"account": "account", "symbol": "symbol", "status": "ord_status", "client_order_id": "client_order_id"},
         "events",
     ),
     "fills": List(
-        "SELECT * FROM fills {where} ORDER BY time DESC, log_stream, seq DESC",
+        "SELECT fills.*, modes.mode FROM fills LEFT JOIN modes USING (account) {where} "
+        "ORDER BY time DESC, log_stream, seq DESC",
         {"account": "account", "symbol": "symbol", "order_id": "order_id"},
         "events",
     ),
     "positions": List(
-        "SELECT * FROM positions {where} ORDER BY account, symbol",
+        "SELECT positions.*, modes.mode FROM positions LEFT JOIN modes USING (account) {where} "
+        "ORDER BY account, symbol",
         {"account": "account", "symbol": "symbol"},
         "positions",
     ),

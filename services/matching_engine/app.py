@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fillstream.libs.common.messages.topology import SIM
+from fillstream.libs.common.process.calendars.source import Source, for_engine
 from fillstream.libs.common.process.settings import Settings
 from fillstream.services.matching_engine.listing import Listing
 from fillstream.services.matching_engine.stage import EngineStage
@@ -11,7 +12,8 @@ from fillstream.services.matching_engine.stage import EngineStage
 def engine(settings: Settings, partition: int, venue: str = SIM) -> EngineStage:
     """Return the engine of a simulated venue's symbol partition."""
     listings = {each.id: Listing(symbol, each) for symbol, each in settings.instruments.items()}
-    return EngineStage(settings.topology(), partition, listings, venue, settings.simulation_of(venue))
+    source = Source(lambda day: for_engine(settings, day, partition))
+    return EngineStage(settings.topology(), partition, listings, venue, settings.simulation_of(venue), source)
 
 
 FOLDS = {"engine": engine}

@@ -158,10 +158,13 @@ class Simulation:
 
     # ------------------------------------------------------------------- fold
 
-    def process(self, engine: CoreEngine, frame: bytes, ms: int) -> Iterator[tuple[bytes, bytes]]:
+    def process(
+        self, engine: CoreEngine, frame: bytes, ms: int, until_ms: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Take a frame of whole records, which may be empty, and execute what is due by `ms`, all at its own time.
 
         At most about `MOST_OUTPUTS` commands are executed; what is left is due at once, before anything that comes.
+        With `until_ms` only what is due by then is executed.
 
         Yields: the commands of one time as they came, and the reports that they gave.
         """
@@ -175,6 +178,7 @@ class Simulation:
         if refused:
             yield b"", b"".join(refused)
         done = 0
+        ms = ms if until_ms is None else until_ms
         while (soonest := self._queue.soonest) is not None and soonest <= ms and done < MOST_OUTPUTS:
             run = []
             while done < MOST_OUTPUTS and (waiting := self._queue.pop(soonest)) is not None:

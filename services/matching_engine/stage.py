@@ -1,8 +1,8 @@
 """A simulated venue as a stage: command frames in, report frames out, depth and trades on the side.
 
-Flows in: frames of commands (orders, cancels, quotes, prints), requests to tell what is open, ticks, and how the venue
-falls short of the ideal. Flows out: frames of reports to the inbox of each account partition, and between them pages of
-what is open where it is asked for (`mass_status`); `Trades` and `Depth` to the lossy market stream. Of commands, no
+Flows in: frames of commands (orders, cancels, quotes, prints), requests to tell what is open, ticks, calendars, how the
+venue is not ideal. Flows out: frames of reports to the inbox of each account partition, and between them pages of what
+is open where it is asked for (`mass_status`); `Trades` and `Depth` to the lossy market stream. Of commands, no
 order ever becomes a Python object here: the bytes of an entry go into C and bytes come back; only trades and the best
 levels are looked at, to publish them, and what the engine refused of a feed, which no account hears of, to send it to
 `dead`. Where a `config` entry says that the venue is not ideal, `simulation` stands before the C engine.
@@ -11,7 +11,7 @@ levels are looked at, to publish them, and what the engine refused of a feed, wh
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from fillstream.libs.common.engine.core import CoreEngine, Level
@@ -31,6 +31,7 @@ from fillstream.libs.common.engine.frames import (
     struct_of_some,
 )
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.simulation import IDEAL, SimulationConfig
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
@@ -39,12 +40,15 @@ from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.services.matching_engine.listing import Listing
 from fillstream.services.matching_engine.mass_status import MassStatus
 from fillstream.services.matching_engine.refusals import refusal_of
+from fillstream.services.matching_engine.sessions import Sessions
 from fillstream.services.matching_engine.simulation import Simulation
 from fillstream.services.matching_engine.snapshot import dump, load
 
 FAMILIES: tuple[Family, ...] = (
     Family("resting_orders", "Client orders that rest in the books."),
     Family("delayed_commands", "Clients' commands on their way to the books (execution.simulation.delay_ms)."),
+    Family("closed_market_data", "Quotes and prints that came while their market was closed.", "", True),
+    Family("calendar_ends_timestamp_seconds", "Nothing is known of a calendar from then on (log time).", "calendar"),
 )
 
 TICK_MS = 15_000
@@ -102,6 +106,7 @@ class EngineStage:
         venue: whose commands it executes.
         config: how this process's configuration has the venue fall short of the ideal one; `configuration()` offers it
             to the inbox, decisions use what came back.
+        calendars: returns this process's calendars, with the books that go by them; likewise, by `calendar()`.
     """
 
     name = "engine"
@@ -115,6 +120,7 @@ class EngineStage:
         listings: Mapping[int, Listing],
         venue: str = SIM,
         config: SimulationConfig = IDEAL,
+        calendars: Callable[[], Calendars] = lambda: NO_CALENDARS,
     ) -> None:
         self.partition = partition
         self.inbox = stream_name("commands", partition, venue)
@@ -128,6 +134,9 @@ class EngineStage:
         self._config = IDEAL if config.is_ideal else config
         self._simulation: Simulation | None = None  # of an ideal venue there is none
         self._asked = MassStatus(venue, partition, self._answers, listings)
+        self._calendars = calendars
+        self._sessions: Sessions | None = None  # of books that are always open there are none
+        self._left_out = 0  # is there to be seen, and no part of the state
         # What has changed since it was last shown. Not part of the state: the market stream is lossy.
         self._changed: set[int] = set()
         self._shown_ms: dict[int, int] = {}
@@ -151,18 +160,19 @@ class EngineStage:
             self._check_commands(frame, entry.ms)
         if self._simulation is not None:
             self._simulate(self._simulation, frame, entry.ms, out)
-            return self._tell(entry.ms, out) if self._asked else None
+            return self._answer_asked(entry.ms, out) if self._asked else None
+        if self._sessions is not None:
+            while (due := self._sessions.due_ms) is not None and due <= entry.ms:
+                records = self._sessions.turn(self._engine)
+                self._tell(records, self._engine.process(records, due - 1), entry.ms, out)
         reports = self._engine.process(frame, entry.ms)
         if reports:
-            self._bury_refused(frame, reports, out)
-            self._answer(reports, out)
-            self._publish_trades(reports, entry.ms, out)
-            self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
+            self._tell(frame, reports, entry.ms, out)
         if self._changed:
             self._publish_depth(entry.ms, out)
-        return self._tell(entry.ms, out) if self._asked else None
+        return self._answer_asked(entry.ms, out) if self._asked else None
 
-    def _tell(self, ms: int, out: Outputs) -> None:
+    def _answer_asked(self, ms: int, out: Outputs) -> None:
         """Tell what is open, where somebody waits for it and all that came before has reached the book."""
         due_ms = self._asked.due_ms
         arrives_ms = None if self._simulation is None else self._simulation.due_ms
@@ -178,21 +188,52 @@ class EngineStage:
         self._asked.ask(data, entry.ms if latest_ms is None else max(entry.ms, latest_ms))
         return self.fold(Entry(entry.id, entry.ms, {b"tick": b"1"}), out)
 
+    def _tell(self, commands: bytes, reports: bytes, ms: int, out: Outputs) -> None:
+        """Send to everybody what came of commands."""
+        self._bury_refused(commands, reports, ms, out)
+        self._answer(reports, out)
+        self._publish_trades(reports, ms, out)
+        self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
+
     def _simulate(self, simulation: Simulation, frame: bytes, ms: int, out: Outputs) -> None:
         """Execute what has reached the book of a venue that is not ideal; tell of it as the fold does."""
-        for commands, reports in simulation.process(self._engine, frame, ms):
-            if reports:
-                self._bury_refused(commands, reports, out)
-                self._answer(reports, out)
-                self._publish_trades(reports, ms, out)
-                self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
+        sessions, until_ms = self._sessions, ms
+        while sessions is not None and (due := sessions.due_ms) is not None and due <= ms:
+            self._tell_all(simulation.process(self._engine, b"", due - 1), ms, out)
+            if simulation.due_ms is not None and simulation.due_ms < due:  # it has more to do than one entry may
+                until_ms = due - 1
+                break
+            records = sessions.turn(self._engine)
+            self._tell(records, self._engine.process(records, due - 1), ms, out)
+        self._tell_all(simulation.process(self._engine, frame, ms, until_ms), ms, out)
         if self._changed:
             self._publish_depth(ms, out)
         if simulation.is_over:
             self._simulation = None
 
+    def _tell_all(self, executed: Iterable[tuple[bytes, bytes]], ms: int, out: Outputs) -> None:
+        for commands, reports in executed:
+            if reports:
+                self._tell(commands, reports, ms, out)
+
+    def _take_calendars(self, data: bytes, entry: Entry, out: Outputs) -> None:
+        """Let time pass, then go by other calendars; without any instrument there are no sessions."""
+        try:
+            calendars = Calendars.from_json(data)
+        except ValueError as error:
+            raise BadEntry("bad_calendar", f"calendar: {error}") from None
+        self.fold(Entry(entry.id, entry.ms, {b"tick": b"1"}), out)
+        sessions = self._sessions or Sessions()
+        records = sessions.take(calendars, entry.ms)
+        if records:
+            self._tell(records, self._engine.process(records, entry.ms), entry.ms, out)
+        self._sessions = None if calendars.is_empty else sessions
+
     def _configure(self, entry: Entry, out: Outputs) -> None:
         """Let time pass, then go by another configuration. An ideal one ends the simulation once all has arrived."""
+        data = entry.fields.get(CALENDAR)
+        if data is not None:
+            return self._take_calendars(data, entry, out)
         data = entry.fields.get(b"config")
         if data is None:
             names = [name[:40] for name in sorted(entry.fields)[:8]]
@@ -212,12 +253,12 @@ class EngineStage:
 
     @property
     def due_ms(self) -> int | None:
-        """When the next order expires, command arrives or page is told. See `libs.common.runtime.stage.Timed`."""
-        expires = self._engine.due()
-        if self._simulation is None and not self._asked:
-            return expires
-        arrives = None if self._simulation is None else self._simulation.due_ms
-        return min((ms for ms in (expires, arrives, self._asked.due_ms) if ms is not None), default=None)
+        """When an order expires, a command arrives, a session changes or a page is told. See `stage.Timed`."""
+        due = self._engine.due()
+        for room in (self._simulation, self._sessions, self._asked):
+            if room is not None and room.due_ms is not None:
+                due = room.due_ms if due is None else min(due, room.due_ms)
+        return due
 
     def configuration(self) -> dict[bytes, bytes] | None:
         """Return the entry that brings this process's configuration, unless the state has it; see `Configured`."""
@@ -225,6 +266,12 @@ class EngineStage:
         if has == self._config or (has.is_ideal and self._config.is_ideal):
             return None
         return {b"config": self._config.to_json()}
+
+    def calendar(self) -> dict[bytes, bytes] | None:
+        """Return the entry that brings this process's calendars, unless the state has them; see `Calendared`."""
+        calendars = self._calendars()
+        has = NO_CALENDARS if self._sessions is None else self._sessions.calendars
+        return None if calendars == has else {CALENDAR: calendars.to_json()}
 
     def _check_commands(self, frame: bytes, ms: int) -> None:
         """Refuse commands for account partitions that are not there, and FS_TIME ahead of the log, which is the clock.
@@ -258,8 +305,10 @@ class EngineStage:
             if heard:
                 out.record(stream, heard, self._field)
 
-    def _bury_refused(self, frame: bytes, reports: bytes, out: Outputs) -> None:
+    def _bury_refused(self, frame: bytes, reports: bytes, ms: int, out: Outputs) -> None:
         """Send what the engine refused of the house to `dead`, one by one: no account partition hears of it.
+
+        A feed that goes on while its market is closed by a calendar is nobody's mistake: that is counted.
 
         Each such command has one answer, in its order: an echo or a rejection. A crossed quote has both in one: the
         echo says to all that there is no quote.
@@ -278,8 +327,15 @@ class EngineStage:
         commands = [c for c in map(Command._make, COMMAND.iter_unpack(frame)) if _house_answered(c)]
         for command, report in zip(commands, answers, strict=True):
             if report.type == ReportType.REJECTED or report.reason == Reason.CROSSED:
+                if report.reason == Reason.SESSION and self._is_closed(command, ms):
+                    self._left_out += 1
+                    continue
                 reason, text = refusal_of(command, report.reason)
                 out.bad(reason, text, {b"frame": COMMAND.pack(*command)})
+
+    def _is_closed(self, command: Command, ms: int) -> bool:
+        closed = self._sessions is not None and self._sessions.is_closed(command.symbol, ms)
+        return closed and command.type in _FEED_COMMANDS
 
     def _publish_trades(self, reports: bytes, ms: int, out: Outputs) -> None:
         """Publish each trade once, from its taker's report, in order, one message a symbol."""
@@ -325,13 +381,19 @@ class EngineStage:
 
     def snapshot(self) -> bytes:
         """Return the engine's bytes; of a venue that is not ideal, see `snapshot`."""
-        return dump(self._engine, self._simulation, self._asked)
+        return dump(self._engine, self._simulation, self._sessions, self._asked)
 
     def restore(self, data: bytes) -> None:
         """See `Stage.restore`. Raises ValueError for bytes that are no snapshot of an engine."""
-        self._simulation = load(data, self._engine, self._asked, self._venue, self.partition)
+        self._simulation, self._sessions = load(data, self._engine, self._asked, self._venue, self.partition)
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return the number of resting client orders, and of commands that have not reached the book."""
         delayed = 0 if self._simulation is None else self._simulation.waiting
-        return {"resting_orders": {"": self._engine.orders()}, "delayed_commands": {"": delayed}}
+        tables = {} if self._sessions is None else self._sessions.calendars.calendars
+        return {
+            "resting_orders": {"": self._engine.orders()},
+            "delayed_commands": {"": delayed},
+            "closed_market_data": {"": self._left_out},
+            "calendar_ends_timestamp_seconds": {name: table.until_ms // 1000 for name, table in tables.items()},
+        }

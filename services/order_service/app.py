@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from fillstream.libs.common.process.calendars.source import Source, for_orders
 from fillstream.libs.common.process.settings import Settings
 from fillstream.libs.common.runtime.stage import Stage
 from fillstream.services.order_service.orders.config import DeskConfig
@@ -25,6 +27,7 @@ def desk_config(settings: Settings) -> DeskConfig:
         max_quote_age_ms=settings.execution.max_quote_age_ms,
         state_holdings_every_ms=settings.execution.state_holdings_every_ms,
         execution_timeout_ms=params.execution_timeout_ms,
+        aliases=dict(settings.aliases),
     )
 
 
@@ -35,7 +38,8 @@ def signals(settings: Settings, partition: int) -> SignalsStage:
 
 def orders(settings: Settings, partition: int) -> OrdersStage:
     """Return the orders stage of an account partition."""
-    return OrdersStage(settings.topology(), partition, desk_config(settings))
+    source = Source(partial(for_orders, settings))
+    return OrdersStage(settings.topology(), partition, desk_config(settings), source)
 
 
 FOLDS: Mapping[str, Callable[[Settings, int], Stage]] = {"signals": signals, "orders": orders}

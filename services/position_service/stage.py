@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from fillstream.libs.common.ledger.average import Holdings, Position
 from fillstream.libs.common.ledger.digest import MOST_ROWS, digest_of, money, row_of, size
+from fillstream.libs.common.ledger.mark import mark_of
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Models, head_of, head_of_next, upcast
 from fillstream.libs.common.messages.journal import (
@@ -187,6 +188,8 @@ class PositionStage:
             position = holdings.positions[account] = Position()
         change = position.fill(lots, ticks)
         position.fees += fee
+        if event.get("fee_qty") is not None:  # a part of what was bought paid the fee, at the same price
+            position.fill(-_units(event, "fee_qty", holdings.lot), ticks)
         self._books.fills[change] += 1
         message = self._message("PositionChanged", ms, account, holdings, position)
         message["change"] = change
@@ -303,18 +306,7 @@ def _units(event: Message, name: str, grid: Scale) -> int:
 
 
 def _mark_of(quote: Message, grid: Scale) -> int | None:
-    """Return the mark in half ticks: the mid of bid and ask, else the last trade, held to the one side there is.
-
-    The last trade may be old, the side stands now: nobody sells below a bid or buys above an ask. Without a trade the
-    side itself is the mark.
-    """
-    bid, ask, last = (
-        None if quote[name] is None else _units(quote, name, grid) for name in ("bid_px", "ask_px", "last_px")
+    """Return the mark in half ticks; see `libs.common.ledger.mark`."""
+    return mark_of(
+        *(None if quote[name] is None else _units(quote, name, grid) for name in ("bid_px", "ask_px", "last_px"))
     )
-    if bid is not None and ask is not None:
-        return bid + ask
-    if bid is not None:
-        return 2 * (bid if last is None else max(last, bid))
-    if ask is not None:
-        return 2 * (ask if last is None else min(last, ask))
-    return None if last is None else 2 * last

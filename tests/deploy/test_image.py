@@ -36,7 +36,9 @@ def test_every_stage_starts_from_one_pinned_image() -> None:
     assert instructions("FROM") == [
         "${PYTHON_IMAGE} AS build",
         "build AS build-analytics",
+        "build AS build-calendars",
         "${PYTHON_IMAGE} AS runtime",
+        "runtime AS calendars",
         "runtime AS analytics",
     ]
     assert re.search(r"^ARG PYTHON_IMAGE=python:3\.\d+-slim-\w+$", TEXT, re.MULTILINE)
@@ -62,7 +64,7 @@ def test_everything_is_installed_at_the_version_and_hash_of_the_constraints_file
     installs = [
         step for line in instructions("RUN") for step in line.split("&&") if re.search(r"\bpip .*install\b", step)
     ]
-    assert len(installs) == 5
+    assert len(installs) == 6
     for each in installs:
         assert re.search(
             r"--require-hashes .*-c constraints\.txt|--require-hashes -r /pip\.txt|--no-deps /wheels/", each
@@ -71,6 +73,7 @@ def test_everything_is_installed_at_the_version_and_hash_of_the_constraints_file
 
 def test_only_the_image_of_analytics_carries_what_analytics_needs() -> None:
     assert not any("analytics" in each for each in instructions("COPY", "runtime") + instructions("RUN", "build"))
+    assert instructions("COPY", "calendars") == ["--from=build-calendars /opt/calendars /opt/calendars"]
     assert instructions("COPY", "analytics") == ["--from=build-analytics /opt/analytics /opt/analytics"]
 
 

@@ -40,6 +40,7 @@ QUIET = {
     "fillstream_trade_changes_total": "a simulated venue takes no trade back",
     "fillstream_unanswered_requests": "the venue answers",
     "fillstream_trading_state": "0 is ACTIVE",
+    "fillstream_live_aliases": "there are no aliases here",
     "fillstream_open_breakers": "no breaker has a limit here",
     "fillstream_bare_positions": "nothing is halted",
     "fillstream_delayed_commands": "an ideal venue delays nothing",

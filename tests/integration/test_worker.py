@@ -101,6 +101,28 @@ def test_ticks_make_time_pass_on_a_quiet_inbox(client: redis.Redis, start: Any) 
     until(lambda: stage.total >= 3000, "three ticks")
 
 
+def test_calendars_are_offered_at_the_start_and_again_when_they_are_others(
+    client: redis.Redis, start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "CALENDAR_S", 0.05)
+
+    class Calendared(Adder):
+        wanted, has = b"one", b""
+
+        def calendar(self) -> dict[bytes, bytes] | None:
+            return None if self.has == self.wanted else {b"calendar": self.wanted}
+
+        def fold(self, entry: Any, out: Any) -> None:
+            self.has = entry.fields[b"calendar"]
+
+    stage = Calendared()
+    start(stage)
+    until(lambda: stage.has == b"one", "the calendars of its start")
+    stage.wanted = b"two"
+    until(lambda: stage.has == b"two", "those that were compiled since")
+    assert [fields for _, fields in client.xrange(INBOX)][-1] == {b"calendar": b"two"}
+
+
 def test_an_entry_comes_when_the_stage_has_something_due(client: redis.Redis, start: Any) -> None:
     class Timed(Adder):
         """Wants an entry at three times, by the clock of the server."""

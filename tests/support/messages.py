@@ -38,6 +38,10 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return False  # one that an engine is may have less
     if name == "initial_margin":
         return "0.5"
+    if name == "fee_tiers":
+        return [f"{number}000:0.5:2"]
+    if name == "min_fee":
+        return "0"  # at most max_fee
     if annotation is bool:
         return True
     if name in ("order_id", "parent_id"):

@@ -10,11 +10,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import orjson
 
 from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.calendar import NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.codes import OrderType, TimeInForce
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.market import market_message
@@ -134,7 +136,7 @@ def make_special(fields: dict[str, str], mid: int, now_ms: int, dice: random.Ran
     if kind in ("STOP", "STOP_LIMIT", "MARKET_IF_TOUCHED", "LIMIT_IF_TOUCHED"):
         fields["stop_price"] = near()
         if dice.random() < 0.5:
-            fields["trigger_price_type"] = dice.choice(("LAST", "BID_ASK", "MID"))
+            fields["trigger_price_type"] = dice.choice(("LAST", "BID_ASK", "MID", "MARK"))
     if kind == "TRAILING_STOP":
         fields["trailing_offset"], fields["trailing_offset_type"] = dice.choice(
             (("0.25", "PRICE"), ("30", "TICKS"), ("20", "BPS"), ("0.2", "PERCENT"))
@@ -183,6 +185,7 @@ class SimulatedDesk:
         odd_market: bool = False,
         specials: bool = False,
         simulation: SimulationConfig = IDEAL,
+        calendars: Callable[[int, int | None], Calendars] = lambda ms, symbols: NO_CALENDARS,
     ) -> None:
         self.dice = random.Random(seed)
         self.operator = random.Random(f"operator {seed}") if controls else None
@@ -196,11 +199,13 @@ class SimulatedDesk:
         t = self.topology
         self.slots = [Slot(lambda: SignalsStage(t))]
         for a in range(accounts):
-            self.slots.append(Slot(lambda a=a: OrdersStage(t, a, config)))  # type: ignore[misc]
+            of_orders = partial(OrdersStage, t, a, config, lambda: calendars(self.redis.now_ms, None))
+            self.slots.append(Slot(of_orders))
             self.slots.append(Slot(lambda a=a: PositionStage(a)))  # type: ignore[misc]
         for v in t.venues:
             for s in range(symbols):
-                self.slots.append(Slot(lambda s=s, v=v: EngineStage(t, s, listings, v, simulation)))  # type: ignore[misc]
+                hours = partial(lambda s: calendars(self.redis.now_ms, s), s)
+                self.slots.append(Slot(partial(EngineStage, t, s, listings, v, simulation, hours)))
         self.sent = 0
         self.crashes = 0
         self._used: list[dict[bytes, bytes]] = []

@@ -20,21 +20,24 @@ def check_waiting(state: State, now_ms: int, seen: Counter[str]) -> None:
         if order.held == FOR_APPROVAL:
             continue
         special = order.special
-        assert special is not None
         if order.held == FOR_TIME:
-            assert special.effective_ms > now_ms
+            timed = special is not None and special.effective_ms > now_ms
+            assert timed or order.terms.calendar is not None, "it waits for its time, or for a session"
             continue
+        assert special is not None
         assert order.held == FOR_PRICE and special.stop is not None
         waiting += 1
         quote = state.quotes[order.venue][order.terms.id]
         bid, ask = (quote.bid if quote.bid_qty else None), (quote.ask if quote.ask_qty else None)
+        mark = state.holdings.instruments[order.terms.symbol].mark
         prices = {
             "LAST": quote.last,
             "BID_ASK": ask if order.side == "BUY" else bid,
+            "MARK": mark and mark / 2,
             "MID": None if bid is None or ask is None else (bid + ask) / 2,
         }
         price = prices[special.trigger]
-        if price is None:
+        if price is None or quote.session != "CONTINUOUS":
             continue
         buys_low = order.order_type.endswith("IF_TOUCHED")
         falls = (order.side == "BUY") == buys_low

@@ -67,6 +67,65 @@ def show_limits(
     show("limits", columns, rows, json, SPARE)
 
 
+@room.command(name="get")
+def get_limits(
+    account: AccountName,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME…]", help="Which limits.  \\[default: those that are set]")
+    ] = None,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Tell of each limit of an account what counts, what the file says, and what an operator set before it.
+
+    \b
+    fillstream limits get default
+    fillstream limits get default max_order_value max_position
+    fillstream limits get default --json
+
+    The file is the configuration that this command reads; a desk that was started with another has other values in it.
+    --json has every limit, set or not.
+    """
+    from fillstream.cli.analytics_client import AnalyticsClient
+    from fillstream.cli.target import find_target
+    from fillstream.libs.common.messages.controls import LIMITS
+    from fillstream.libs.common.messages.reference import AccountTerms, written
+
+    for name in names or ():
+        if name not in LIMITS:
+            raise Stop(Exit.USAGE, f"{name}: is no limit; there are {', '.join(LIMITS)}")
+    target = find_target(config, redis_url)
+    quoted = account.replace("'", "''")
+    query = f"SELECT {', '.join(LIMITS)}, overridden FROM accounts WHERE account = '{quoted}'"  # noqa: S608 - it is quoted
+    with AnalyticsClient(target.analytics_url(analytics_url)) as ask:
+        found = ask.sql(query, 1).rows
+    if not found:
+        raise Stop(Exit.NOT_FOUND, f"account: {account} is none of this desk; `fillstream accounts` lists them")
+    [counts] = found
+    rare = {name: written(default) for name, default in AccountTerms.rare().items()}
+    file = target.settings.accounts.get(account)
+    rows = []
+    for name in names or LIMITS:
+        value = rare.get(name) if counts[name] is None and name in rare else counts[name]
+        is_overridden = name in (counts["overridden"] or ())
+        said = None if file is None else _said(written(getattr(file, name)))
+        row = {"limit": name, "value": _said(value), "file": said, "override": _said(value) if is_overridden else None}
+        if json or names or is_overridden or _said(value) != _said(rare.get(name)):
+            rows.append(row)
+    show(f"limits of {account}", ("limit", "value", "file", "override"), rows, json)
+
+
+def _said(value: Any) -> str | None:
+    """Return a limit as `limits set` takes it; None of one that is off."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value)) or None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else str(value)
+
+
 @room.command(name="set")
 def set_limits(
     account: AccountName,

@@ -21,7 +21,7 @@ from fillstream.cli.options import (
     RedisUrl,
     is_order_id,
 )
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, AccountMode, OrdStatus
 from fillstream.tools.render import as_json, console, print_table, printable, show, time_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ TERMS = (
 
 LINKS = ("parent_id", "group_id", "position_id")
 """Shown where an order has one."""
+
+PAPER = AccountMode.PAPER
 
 OnlyAccount = Annotated[str | None, typer.Option("--account", "-a", help="Of this account only.")]
 OnlySymbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Of this symbol only.")]
@@ -97,7 +99,7 @@ def orders(
     where = {"account": account, "symbol": symbol, "status": state, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/orders", where)
-    _show("orders", _with_links(ORDER_COLUMNS, found.rows), found, json, ORDER_SPARE)
+    _show("orders", _with_more(ORDER_COLUMNS, found.rows), found, json, ORDER_SPARE)
 
 
 def order(
@@ -150,6 +152,15 @@ def _tell(found: Found) -> None:
         typer.echo(f"incomplete: {printable(sentence)}", err=True)
 
 
+def _with_more(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return columns with those that few desks need: modes of accounts unless all are PAPER, aliases and links."""
+    more = [] if all(row.get("mode") in (None, PAPER) for row in rows) else ["mode"]
+    if any(row.get("alias") is not None for row in rows):
+        more = ["alias", "mode"]
+    at = columns.index("account") + 1
+    return _with_links([*columns[:at], *more, *columns[at:]], rows)
+
+
 def _with_links(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return columns with those of `LINKS` that some row has."""
     return [*columns, *(name for name in LINKS if any(row.get(name) is not None for row in rows))]
@@ -190,7 +201,7 @@ def fills(
     where = {"account": account, "symbol": symbol, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/fills", where)
-    _show("fills", _with_links(FILL_COLUMNS, found.rows), found, json, FILL_SPARE)
+    _show("fills", _with_more(FILL_COLUMNS, found.rows), found, json, FILL_SPARE)
 
 
 def positions(
@@ -213,7 +224,7 @@ def positions(
     where = {"account": account, "symbol": symbol, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/positions", where)
-    _show("positions", POSITION_COLUMNS, found, json, POSITION_SPARE)
+    _show("positions", _with_more(POSITION_COLUMNS, found.rows), found, json, POSITION_SPARE)
 
 
 def sql(

@@ -36,6 +36,8 @@ def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
     Who keeps a stream from being trimmed for long, and who is waited for no more, is named below the table; all of them
     are in --json, as `holds` of the stage that trims the stream.
 
+    Where aliases point, and how many accounts are LIVE, is below the table, too, and in --json as `note`.
+
     Lag is counted from the streams, so it is right for a stage that is down too. The exit code is 1 when a stage is
     not live.
     """
@@ -77,6 +79,8 @@ def _show(found: list[StageState], retention_s: int) -> None:
         who = f"{each.stage} {each.partition}"
         if each.state in {"down", "crashed"} and each.at_ms is not None:
             out.print(f"{who}: last heard of {ago(each.at_ms)} ago", markup=False, style="red")
+        if each.note:
+            out.print(f"{who}: {each.note}", markup=False, soft_wrap=True)
         if each.progress:
             out.print(f"{who}: {each.progress}", markup=False)
         if each.last_error:

@@ -20,6 +20,7 @@ from fillstream.cli.order_options import (
     Expire,
     GroupId,
     Limit,
+    NextSession,
     Notional,
     PositionId,
     PostOnly,
@@ -71,7 +72,7 @@ def signal(
     limit: Limit = None,
     tif: Tif = None,
     stop: StopPrice = None, trigger: Trigger = None, trail: Trail = None,
-    at: At = None, after_ms: AfterMs = None, expire: Expire = None,
+    at: At = None, after_ms: AfterMs = None, next_session: NextSession = False, expire: Expire = None,
     notional: Notional = None, risk: Risk = None, display: Display = None,
     stop_loss: StopLoss = None, take_profit: TakeProfit = None,
     post_only: PostOnly = False, all_or_none: AllOrNone = False, reduce_only: ReduceOnly = False,
@@ -98,6 +99,8 @@ def signal(
     fillstream signal BTCUSDT BUY 0.015 --id rebalance-42     # safe to repeat
     fillstream signal AAPL SELL 50 --stop 180 --tif DAY
     fillstream signal AAPL SELL 50 --trail 0.5%
+    fillstream signal AAPL BUY 100 --limit 185 --next-session
+    fillstream signal AAPL SELL 50 --tif AT_THE_CLOSE
     fillstream signal AAPL BUY --risk 250 --limit 185 --stop-loss 182.50
 
     A --stop makes it STOP, with --limit STOP_LIMIT; --trail TRAILING_STOP; --expire GTD.
@@ -111,7 +114,8 @@ def signal(
                 time_in_force=tif or ("GTD" if expire else None), account=account, signal_id=signal_id,
                 client_order_id=client_order_id, strategy=strategy, confidence=confidence, group_id=group_id,
                 position_id=position_id, stop_price=stop, trigger_price_type=trigger, **_trailing(trail),
-                effective_time=at, effective_after_ms=after_ms, expire_time=expire, notional=notional,
+                effective_time=at, effective_after_ms=after_ms,
+                next_session=next_session or None, expire_time=expire, notional=notional,
                 risk_amount=risk, display_quantity=display, stop_loss=stop_loss, take_profit=take_profit,
                 post_only=post_only or None, all_or_none=all_or_none or None, reduce_only=reduce_only or None,
                 self_trade_prevention=self_trade, venue=venue,

@@ -70,10 +70,18 @@ class TimeInForce(StrEnum):
     GTD = "GTD"
     IOC = "IOC"
     FOK = "FOK"
+    AT_THE_OPENING = "AT_THE_OPENING"
+    AT_THE_CLOSE = "AT_THE_CLOSE"
 
 
 RESTING_TIMES = frozenset((TimeInForce.DAY.value, TimeInForce.GTC.value, TimeInForce.GTD.value))
 """Times in force of orders that may rest."""
+
+
+AUCTION_TIMES = frozenset((TimeInForce.AT_THE_OPENING.value, TimeInForce.AT_THE_CLOSE.value))
+"""Times in force of orders that are for an auction alone."""
+NO_PLAIN_TIMES = AUCTION_TIMES | {TimeInForce.GTD.value}
+"""Times in force that say more than a plain order has."""
 
 
 class TriggerPrice(StrEnum):
@@ -82,6 +90,7 @@ class TriggerPrice(StrEnum):
     LAST = "LAST"
     BID_ASK = "BID_ASK"
     MID = "MID"
+    MARK = "MARK"
 
 
 class TrailingOffset(StrEnum):
@@ -123,6 +132,20 @@ class AccountType(StrEnum):
     NONE = "none"
     CASH = "cash"
     MARGIN = "margin"
+
+
+class AccountMode(StrEnum):
+    """What an account trades with: money at venues outside, or nothing at simulated ones."""
+
+    LIVE = "LIVE"
+    PAPER = "PAPER"
+
+
+class FeeScope(StrEnum):
+    """What a venue's smallest and largest fee is of."""
+
+    ORDER = "ORDER"
+    FILL = "FILL"
 
 
 class OrdStatus(StrEnum):
@@ -272,6 +295,7 @@ class RejectReason(Reason):
 
     UNKNOWN_SYMBOL = "unknown_symbol", 1, "the desk has no such instrument"
     UNKNOWN_ACCOUNT = "unknown_account", 15, "the desk has no such account"
+    WRONG_MODE = "wrong_mode", 99, "the account is PAPER and the venue is not simulated, or it is LIVE and the venue is"
     TRADING_HALTED = "trading_halted", 0, "the desk or the account is HALTED: it takes nothing new"
     TRADING_REDUCING = "trading_reducing", 0, "the desk or the account is REDUCING, and this does not only reduce"
     BREAKER_OPEN = "breaker_open", 0, "a circuit breaker of the account, the strategy or the venue is open"
@@ -286,6 +310,7 @@ class RejectReason(Reason):
     EXPIRE_TIME_PASSED = "expire_time_passed", 4, "the expire_time has passed already"
     SIZE_ZERO = "size_zero", 13, "what was asked for buys less than one lot"
     SIZE_UNKNOWN = "size_unknown", 99, "what the size depends on is not known: a quote, a stop, the account's equity"
+    TOO_MANY_IDS = "too_many_ids", 99, "more ids came in their window than can be remembered: a repeat would go unseen"
     DUPLICATE_SIGNAL = "duplicate_signal", 6, "the signal came before, and nothing came of it"
     NOTHING_TO_REDUCE = "nothing_to_reduce", 99, "reduce-only, and what is held less what works already is too little"
     WRONG_SIDE = "wrong_side", 99, "a protective price is on the wrong side of the entry"
@@ -300,6 +325,9 @@ class RejectReason(Reason):
     MAX_ORDER_QUANTITY = "max_order_quantity", 3, "the quantity is above the instrument's max_order_quantity"
     MIN_ORDER_QUANTITY = "min_order_quantity", 13, "the quantity is below the instrument's min_order_quantity"
     INSTRUMENT_HALTED = "instrument_halted", 2, "the desk takes no orders in the instrument for now"
+    OUTSIDE_SESSION = "outside_session", 2, "the instrument's session takes no such order now, and it waits for none"
+    CALENDAR_ENDED = "calendar_ended", 2, "the instrument's calendar is not known for the time that the order needs"
+    NO_AUCTION = "no_auction", 99, "the order waits for a session or an auction that the instrument does not have"
     RESTRICTED_SYMBOL = "restricted_symbol", 0, "the account may not trade the instrument"
     REDUCE_ONLY_SYMBOL = "reduce_only_symbol", 0, "the account may only reduce what it holds of the instrument"
     STOP_REQUIRED = "stop_required", 99, "the account's entries need a stop_loss or a trailing_stop, and this has none"
@@ -359,6 +387,9 @@ class ControlRejectReason(Reason):
     HALTED = "halted", None, "the desk or the account is HALTED: nothing is let go"
     NOT_SMALLER = "not_smaller", None, "an approval may make an order smaller and its price less aggressive, no more"
     UNKNOWN_SYMBOL = "unknown_symbol", None, "the desk has no such instrument"
+    UNKNOWN_ACCOUNT = "unknown_account", None, "the desk has no such account, or the alias no such account"
+    NO_ALIAS = "no_alias", None, "what is to be switched is an account, and no alias"
+    ORDERS_WORK = "orders_work", None, "an alias is not switched while orders of its accounts work or wait in the desk"
     WRONG_CURRENCY = "wrong_currency", None, "the amount is in another currency than the account's"
     UNKNOWN_VENUE = "unknown_venue", None, "the desk has no such venue"
     TOO_MANY = "too_many", None, "as many reports of venues are awaited as may be at a time"

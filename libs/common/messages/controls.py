@@ -234,6 +234,16 @@ class AdjustAccount(OfAccount):
         return -self.amount if self.adjustment is Adjustment.WITHDRAWAL else self.amount
 
 
+class SwitchAlias(OfAccount):
+    """Let an alias point to another of its accounts, `main` to `main@live`: refused while orders of either work.
+
+    Its `account` is the alias. What came by it before stays the account's that it pointed to.
+    """
+
+    type: Literal["SwitchAlias"] = "SwitchAlias"
+    to: Name | None = Field(default=None, description="the account; null: where the file says, until it says otherwise")
+
+
 class OfOrder(Control):
     """A control about one order that waits for a person's yes. It goes to the partition of the order's number."""
 
@@ -262,7 +272,17 @@ class Reconcile(OfAccountOrDesk):
 
 
 AnyControl = (
-    SetLimits | ResetLimits | AcceptLoss | Halt | Reduce | Resume | AdjustAccount | Approve | Refuse | Reconcile
+    SetLimits
+    | ResetLimits
+    | AcceptLoss
+    | Halt
+    | Reduce
+    | Resume
+    | AdjustAccount
+    | SwitchAlias
+    | Approve
+    | Refuse
+    | Reconcile
 )
 CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get_args(AnyControl)}
 """By `type`."""

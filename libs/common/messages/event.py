@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from fillstream.libs.common.messages.base import Message
+from fillstream.libs.common.messages.base import Message, Name
 
 
 class Event(Message):
@@ -19,4 +19,7 @@ class Event(Message):
         default=None,
         ge=0,
         description="of what a time caused and not the entry: when that was due, at `time` or before",
+    )
+    alias: Name | None = Field(
+        default=None, description="by which the signal or the control that caused it named its account; absent of most"
     )

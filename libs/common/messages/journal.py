@@ -77,6 +77,10 @@ class OrderReceived(SpecialTerms, OrderEvent):
     confidence: Number | None
     venue: Name  # where it goes, whether the client said so or not
     external: bool | None = Field(default=None, description="the venue had it, and no signal asked for it; else absent")
+    fee_estimate: Number | None = Field(
+        default=None,
+        description="of all of it as taker, in the instrument's currency; absent where fees are plain basis points",
+    )
 
 
 class OrderRejected(SpecialTerms, OrderEvent):
@@ -146,7 +150,8 @@ class OrderFilled(OrderEvent):
     """One trade (ExecType F). `fee` is in `currency`, positive when paid.
 
     A venue that reports its commission in the instrument's currency says the fee with it. One in another currency is
-    told beside a fee of 0, until positions keep fees of other currencies.
+    told beside a fee of 0. What a simulated venue charges in another currency is told so, too, and its worth at the
+    rate of the moment is in the fee; without a rate it is not, and `text` says so.
     """
 
     UPCASTS: ClassVar[Upcasts] = {1: at_sim}
@@ -162,8 +167,12 @@ class OrderFilled(OrderEvent):
     strategy: Name | None
     commission: Number | None = Field(default=None, description="as the venue says, positive when paid (FIX 12)")
     comm_currency: Name | None = Field(default=None, description="of the commission (FIX 479); see `fee`")
+    fee_qty: Number | None = Field(
+        default=None, description="how much less than last_qty is held: it paid the fee, or a part of it, at last_px"
+    )
     text: str | None = Field(
-        default=None, description="of a fill beyond the order's quantity: how far; of an inferred one: by what"
+        default=None,
+        description="of a fill beyond the order's quantity: how far; of a fee without a rate; of an inferred one: why",
     )
     inferred: bool | None = Field(
         default=None, description="the venue's report of it never came, its report of what it has says so; else absent"
@@ -179,17 +188,15 @@ class OrderUnanswered(OrderEvent):
     text: str
 
 
-class TradeChange(Event):
-    """What a venue changed of a trade that it had told: all that books need, whether the order is still known or not.
+class LeftOrderEvent(Event):
+    """What is said of an order that may have left the memory: what nobody knows any more is null.
 
-    `fee` is in `currency`. Of an order that was forgotten, its own fields are null; the trade's are as the report says.
+    Everything that ever was of it is in the journal's past, and so in analytics.
     """
 
     order_id: OrderId
     client_order_id: Id | None
     account: Name
-    symbol: Name
-    side: Side
     ord_status: OrdStatus | None
     quantity: Number | None
     cum_qty: Number | None = Field(description="after it")
@@ -201,6 +208,16 @@ class TradeChange(Event):
     venue_order_id: VenueId | None = None
     venue_time: int | None = Field(default=None, ge=0)
     venue_text: str | None = None
+
+
+class TradeChange(LeftOrderEvent):
+    """What a venue changed of a trade that it had told: all that books need, whether the order is still known or not.
+
+    `fee` is in `currency`. The trade's fields are as the report says.
+    """
+
+    symbol: Name
+    side: Side
     exec_id: Id = Field(description="its own: venue, and the venue's id of the change (FIX 17)")
     ref_exec_id: Id = Field(description="the exec_id of the OrderFilled that it changes (FIX 19)")
     venue: Name
@@ -308,10 +325,12 @@ class OrderRestated(OrderEvent):
     text: str
 
 
-class OrderStatusReported(OrderEvent):
+class OrderStatusReported(LeftOrderEvent):
     """The answer to a signal or order that came again: the first one's state, unchanged (ExecType I)."""
 
     type: Literal["OrderStatusReported"] = "OrderStatusReported"
+    symbol: Name | None
+    side: Side
     signal_id: Id
     text: str
 
@@ -370,6 +389,16 @@ class AccountDefined(AccountFields, Event):
     overridden: list[Name] | None = Field(
         default=None, description="limits that an operator's override gives, not the file; absent when there are none"
     )
+
+
+class AliasDefined(Event):
+    """An alias points to another account from here on: what comes by its name is that account's."""
+
+    type: Literal["AliasDefined"] = "AliasDefined"
+    alias: Name
+    account: Name | None = Field(description="to which it points now, null of one that the file has lost")
+    old_account: Name | None = Field(description="to which it pointed before, null of one that was not there")
+    control_id: Id | None = Field(default=None, description="of the control that switched it; absent of the file's")
 
 
 class ControlEvent(Event):
@@ -545,6 +574,7 @@ JournalEvent = Annotated[
     | VenueDefined
     | InstrumentDefined
     | AccountDefined
+    | AliasDefined
     | ControlApplied
     | ControlRejected
     | ControlReported

@@ -11,18 +11,34 @@ What the hot path needs of a term it compiles (`order_service.orders.compiled`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
-from fillstream.libs.common.messages.base import Name, exact_number
-from fillstream.libs.common.messages.codes import AccountType, ExternalOrders, LostOrders, SelfTrade
+from fillstream.libs.common.messages.base import AnyExternalOrders, AnyLostOrders, Name, exact_number
+from fillstream.libs.common.messages.codes import (
+    AccountMode,
+    AccountType,
+    ExternalOrders,
+    FeeScope,
+    LostOrders,
+    SelfTrade,
+)
+from fillstream.libs.common.messages.fee_tiers import Tiers
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 
@@ -44,6 +60,8 @@ ACCOUNT_VALUE = "value in the account's currency"
 """Unit of limits over several instruments."""
 MAX_WINDOW_MS = 3_600_000
 """An hour: the longest window in which an account's orders are compared or counted (milliseconds)."""
+MAX_AUCTION_MS = 14_400_000
+"""Four hours: the longest that an auction collects orders (milliseconds)."""
 MAX_ORDERS = 1_000_000
 """The most that a limit of orders in a window, or open at a time, may be."""
 
@@ -114,10 +132,6 @@ def _symbols(value: Any) -> Any:
     return value
 
 
-def _in_capitals(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) and value.isascii() else value
-
-
 class ReferenceData(BaseModel):
     """What instruments and accounts have in common: frozen, and without unknown fields."""
 
@@ -165,9 +179,15 @@ VenueName = Annotated[str, StringConstraints(pattern=f"^{VENUE_NAME.pattern}$")]
 Bps = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=-BPS, le=BPS), WRITTEN]
 Positive = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0), WRITTEN]
 Orders = Annotated[int, Field(ge=1, le=MAX_ORDERS), WRITTEN]
+ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
+"""Of the IANA time zone database. Whether there is such a zone is for whoever compiles its days to say."""
 MAX_SYMBOLS = 10_000
+MAX_WINDOW_DAYS = 366
 Symbols = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
 """Names of instruments, sorted, each once; in text with commas between."""
+
+
+Fee = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=0), WRITTEN]
 
 
 def _own_venue(of: str, otherwise: str, fix: str) -> Any:
@@ -186,6 +206,29 @@ class VenueTerms(ReferenceData):
         Bps | None, about("fee of a fill that took from its book; null: the instrument's", unit="bps")
     ] = None
 
+    fee_per_unit: Annotated[
+        Fee | None, about("besides, of each unit of a fill's quantity: a share, a contract; null: none", rare=True)
+    ] = None
+    min_fee: Annotated[Fee | None, about("of an order or a fill, at least; null: no limit", rare=True)] = None
+    max_fee: Annotated[Fee | None, about("of an order or a fill, at most; null: no limit", rare=True)] = None
+    fee_charged: Annotated[
+        FeeScope, about("whether min_fee and max_fee, and the rounding, are of an ORDER or of each FILL", rare=True)
+    ] = FeeScope.ORDER
+    fee_tiers: Annotated[
+        Tiers,
+        about("FROM:MAKER:TAKER, the bps from so much on that an account traded here in the window, in the "
+              "instrument's currency", rare=True),
+    ] = ()  # fmt: skip
+    fee_window_days: Annotated[
+        int,
+        about("UTC days before a fill's own that fee_tiers count", unit="days", ge=1, le=MAX_WINDOW_DAYS, rare=True),
+        WRITTEN,
+    ] = 30  # fmt: skip
+    fee_currency: Annotated[
+        Name | None,
+        about("of fee_per_unit, min_fee and max_fee; BASE: purchases pay in what they buy; null: the instrument's",
+              rare=True),
+    ] = None  # fmt: skip
     max_overfill_lots: Annotated[
         int,
         about(
@@ -207,40 +250,37 @@ class VenueTerms(ReferenceData):
     ] = 60_000  # fmt: skip
 
     reconcile_every_ms: Annotated[
-        int,
-        about("it is asked for what it has so often, and that is compared; 0: only on demand", unit="ms", ge=0,
-              le=MAX_MS, rare=True),
-        WRITTEN,
-    ] = 0  # fmt: skip
+        Milliseconds, about("it is asked for what it has so often; 0: only on demand", unit="ms", rare=True)
+    ] = 0
     reconcile_grace_ms: Annotated[
-        int,
-        about("an order that was sent so short before it was asked is never taken for lost", unit="ms", ge=0,
-              le=MAX_MS, rare=True),
-        WRITTEN,
-    ] = 10_000  # fmt: skip
+        Milliseconds, about("what was sent so short before it is asked is not taken for lost", unit="ms", rare=True)
+    ] = 10_000
     external_orders: Annotated[
-        ExternalOrders,
-        BeforeValidator(_in_capitals),
-        about("what becomes of its orders that the desk never sent: LEAVE tells them, ADOPT makes them the desk's",
-              rare=True),
-    ] = ExternalOrders.LEAVE  # fmt: skip
+        AnyExternalOrders,
+        about("LEAVE: its orders that nobody here sent are told; ADOPT: made the desk's", rare=True),
+    ] = ExternalOrders.LEAVE
     lost_orders: Annotated[
-        LostOrders,
-        BeforeValidator(_in_capitals),
-        about("what becomes of the desk's orders that it does not have: LEAVE tells them, CANCEL ends them", rare=True),
+        AnyLostOrders, about("LEAVE: orders of the desk that it does not have are told; CANCEL: they end", rare=True)
     ] = LostOrders.LEAVE
 
+    @property
+    def has_schedule(self) -> bool:
+        """Whether its fees are more than basis points of maker and taker."""
+        said = (self.fee_per_unit, self.min_fee, self.max_fee, self.fee_currency)
+        return bool(self.fee_tiers) or any(each is not None for each in said)
+
     @model_validator(mode="after")
-    def _a_simulated_venue_has_no_orders_of_its_own(self) -> Self:
-        if self.simulated and self.external_orders is not ExternalOrders.LEAVE:
-            text = "a simulated venue has the desk's orders alone"
-            raise ValueError(f"external_orders: {self.external_orders} must be LEAVE, {text}")
+    def _some_fee_fits(self) -> Self:
+        if self.min_fee is not None and self.max_fee is not None and self.min_fee > self.max_fee:
+            raise ValueError(f"min_fee: {canonical(self.min_fee)} must be at most max_fee, {canonical(self.max_fee)}")
         return self
 
     @model_validator(mode="after")
     def _the_engine_expires_orders(self) -> Self:
         if self.simulated and not self.expires:
             raise ValueError("expires: must be true of a simulated venue, its engine expires orders by itself")
+        if self.simulated and self.external_orders is not ExternalOrders.LEAVE:
+            raise ValueError("external_orders: must be LEAVE of a simulated venue, it has the desk's orders alone")
         if self.simulated and self.max_overfill_lots:
             raise ValueError(
                 f"max_overfill_lots: {self.max_overfill_lots} must be 0 of a simulated venue, its engine fills no more"
@@ -299,6 +339,22 @@ class InstrumentFields(InstrumentUnits):
         bool, about("whether the desk takes no orders in it for now, but amendments that take risk away", rare=True)
     ] = False
     sector: Annotated[Name | None, about("that max_sector_exposure counts it in; null: none", rare=True)] = None
+    calendar: Annotated[
+        Name | None,
+        about("when it trades: one of calendars, or an exchange of the library by its MIC; null: always",
+              fix="336 TradingSessionID", rare=True),
+    ] = None  # fmt: skip
+    open_auction_ms: Annotated[
+        int,
+        about("so long before a session opens a simulated venue collects orders for an auction; 0: it has none",
+              unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True),
+        WRITTEN,
+    ] = 0  # fmt: skip
+    close_auction_ms: Annotated[
+        int,
+        about("and so long before it closes", unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True),
+        WRITTEN,
+    ] = 0
     base_currency: Annotated[
         Name | None,
         about("of which one unit is traded: its price is then the rate to its currency", fixed=True, rare=True),
@@ -312,6 +368,13 @@ class InstrumentTerms(InstrumentFields):
     """Terms of one symbol (FIX 55)."""
 
     id: InstrumentId
+
+    @model_validator(mode="after")
+    def _auctions_have_sessions(self) -> Self:
+        for name in ("open_auction_ms", "close_auction_ms"):
+            if getattr(self, name) and self.calendar is None:
+                raise ValueError(f"{name}: {getattr(self, name)} needs a calendar, whose sessions it is for")
+        return self
 
     @model_validator(mode="after")
     def _some_quantity_can_pass(self) -> Self:
@@ -347,6 +410,13 @@ class AccountFields(ReferenceData):
         WRITTEN,
     ] = Decimal(10)
     venue: Annotated[VenueName | None, _own_venue("of it", "the instrument's", "100 ExDestination")] = None
+    mode: Annotated[
+        AccountMode | None,
+        about(
+            "LIVE: its orders never go to a simulated venue; PAPER: never to another; null: as the venues are",
+            fixed=True, rare=True,
+        ),
+    ] = None  # fmt: skip
     currency: Annotated[
         Name, about("of its cash, equity, exposures and losses", fix="15 Currency", fixed=True, rare=True)
     ] = "USD"
@@ -479,6 +549,10 @@ class AccountFields(ReferenceData):
         ),
         WRITTEN,
     ] = 0  # fmt: skip
+    day_zone: Annotated[
+        ZoneName | None,
+        about("whose midnight that is, Europe/Zurich, over its changes of clocks; null: UTC", rare=True),
+    ] = None
 
 
 AccountId = Annotated[
@@ -519,20 +593,3 @@ def written(value: Any) -> Any:
 def canonical_json(fields: Mapping[str, Any]) -> bytes:
     """Return fields as JSON: equal values give equal bytes, however their numbers were written."""
     return orjson.dumps(written(fields), option=orjson.OPT_SORT_KEYS)
-
-
-class Numbered(Protocol):
-    """What has a number of its own."""
-
-    @property
-    def id(self) -> int:
-        """The number, unique among its kind."""
-
-
-def with_anothers_id(items: Mapping[str, Numbered]) -> Iterator[tuple[str, str]]:
-    """Yield each name whose number an earlier one has, and that one."""
-    owners: dict[int, str] = {}
-    for name, item in items.items():
-        owner = owners.setdefault(item.id, name)
-        if owner != name:
-            yield name, owner

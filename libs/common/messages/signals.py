@@ -33,7 +33,9 @@ from fillstream.libs.common.messages.base import (
     of_version,
 )
 from fillstream.libs.common.messages.codes import (
+    AUCTION_TIMES,
     DEFAULT_ACCOUNT,
+    NO_PLAIN_TIMES,
     PLAIN_TYPES,
     RESTING_TIMES,
     RESTING_TYPES,
@@ -43,8 +45,6 @@ from fillstream.libs.common.messages.codes import (
 from fillstream.libs.common.messages.reference import MAX_MS, VenueName
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.versions import Document, Upcasts
-
-_GTD = TimeInForce.GTD
 
 
 class PlainOrder(Message):
@@ -82,7 +82,7 @@ class PlainOrder(Message):
         if kind is not None and not kind.priced and self.price is not None:
             raise ValueError(f"price: a {kind} order has none, got {self.price}")
         tif = self.time_in_force
-        if tif is _GTD or (kind is not None and kind not in PLAIN_TYPES):  # as texts: `value` takes longer than both
+        if tif in NO_PLAIN_TIMES or (kind is not None and kind not in PLAIN_TYPES):  # as texts: `value` takes longer
             check_special(kind or OrderType.MARKET, tif, self)  # it has none of what it needs
         return self
 
@@ -142,6 +142,9 @@ class SpecialTerms(BaseModel):
     effective_time: Time | None = Field(
         default=None, description="not before this time, ms since 1970 or ISO 8601 (FIX 168 EffectiveTime)"
     )
+    next_session: Flag | None = Field(
+        default=None, description="not before the next session of its instrument begins, or goes on after a break"
+    )
     effective_after_ms: Annotated[int, Field(ge=1, le=MAX_MS), BeforeValidator(exact_number)] | None = Field(
         default=None, description="not before so many milliseconds after the signal"
     )
@@ -181,6 +184,8 @@ def check_special(kind: OrderType, tif: TimeInForce | None, order: Any) -> None:
         raise ValueError("expire_time: comes with time_in_force GTD, and a GTD order needs one")
     if not rests and (kind.stopped or trails):
         raise ValueError(f"time_in_force: a {kind} order waits, it may not be {tif}")
+    if tif is not None and tif.value in AUCTION_TIMES and kind not in PLAIN_TYPES:
+        raise ValueError(f"time_in_force: {tif} is for {' and '.join(sorted(PLAIN_TYPES))} orders, this is {kind}")
     if of("trailing_offset_type", None) and not trails:
         raise ValueError(f"trailing_offset_type: a {kind} order has no offset")
     if of("trigger_price_type", None) and not kind.stopped:
@@ -194,6 +199,12 @@ def check_special(kind: OrderType, tif: TimeInForce | None, order: Any) -> None:
         raise ValueError("display_quantity: an all_or_none order has none")
     if of("effective_time", None) and of("effective_after_ms", None):
         raise ValueError("effective_after_ms: name effective_time or effective_after_ms, not both")
+    if of("next_session", None):
+        for name in ("effective_time", "effective_after_ms"):
+            if of(name, None):
+                raise ValueError(f"next_session: name next_session or {name}, not both")
+        if tif is not None and tif.value in AUCTION_TIMES:
+            raise ValueError(f"next_session: an order {tif} waits for its auction")
 
 
 def _check_pair(needed: bool, value: object, name: str, kind: OrderType) -> None:

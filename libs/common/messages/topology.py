@@ -56,6 +56,8 @@ KINDS: Final[dict[str, Kind]] = {
 
 ORDER_ID_COUNTER_BITS = 48
 """An order id is `account partition << 48 | counter`: unique without talking to anybody, routable by itself."""
+OWN: Final = "@"
+"""Between an alias and what tells its accounts apart: `main@paper` and `main@live` are two accounts of `main`."""
 VENUE_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 """What a venue may be called: its name is a part of names of streams, and of exec ids."""
 _FREE = re.compile(r"[a-z_]+")
@@ -100,6 +102,11 @@ def tagged(name: str) -> str:
 def stable_partition(name: str, count: int) -> int:
     """Return the partition, 0 to `count - 1`, that owns `name`: CRC-32 of its UTF-8 bytes modulo `count`."""
     return zlib.crc32(name.encode()) % count if count > 1 else 0
+
+
+def alias_of(account: str) -> str:
+    """Return the name by which an account may go, besides its own: what is before `@`, of others the whole name."""
+    return account.partition(OWN)[0]
 
 
 def order_id_of(partition: int, counter: int) -> int:
@@ -245,8 +252,10 @@ class Topology:
         return self.prefix + ".".join([what, process, *place])
 
     def account_partition(self, account: str) -> int:
-        """Return the partition that owns `account`."""
-        return stable_partition(account, self.account_partitions)
+        """Return the partition that owns `account`: `main@live` is where `main` is, and what is named by it."""
+        if self.account_partitions == 1:
+            return 0
+        return stable_partition(alias_of(account), self.account_partitions)
 
     def symbol_partition(self, symbol: str) -> int:
         """Return the partition that owns `symbol`."""

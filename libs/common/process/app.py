@@ -37,7 +37,7 @@ from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.libs.common.runtime.options import Address, Retention, StageOptions
 from fillstream.libs.common.runtime.release import running
 from fillstream.libs.common.runtime.role import Role, role_of
-from fillstream.libs.common.runtime.stage import Stage
+from fillstream.libs.common.runtime.stage import Stage, calendar_of
 from fillstream.libs.common.runtime.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -223,6 +223,7 @@ def run(name: str, command: str, make: Callable[..., tuple[Role, Description]], 
     settings = settings_or_exit(name)
     try:
         role, about = make(settings, asked.partition, *([asked.venue] if per_venue else []))
+        calendar_of(role.stage)  # compiled now, so that what is wrong with calendars is said before anything is done
     except SettingsError as error:
         refuse(error)
     metrics = StageMetrics(role.stage, feeds=bool(role.downstream))

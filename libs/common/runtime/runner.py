@@ -33,6 +33,7 @@ from fillstream.libs.common.runtime.stage import (
     Losable,
     Outputs,
     Stage,
+    calendar_of,
     configuration_of,
     latencies_of,
 )
@@ -150,9 +151,10 @@ class Runner:
         if claimed.suspect and id_key(claimed.suspect) > id_key(claimed.id):
             self._suspect = claimed.suspect
         self._tell_accepted()
-        configuration = configuration_of(self.stage)
-        if configuration is not None:
-            self.log.append(configuration)
+        # Calendars first: what waits for the very first configuration is decided with it.
+        for offered in (calendar_of(self.stage), configuration_of(self.stage)):
+            if offered is not None:
+                self.log.append(offered)
 
     def prove(self) -> Checkpoint:
         """Rebuild the state up to the checkpoint and compare the output hash; takes nothing and changes nothing.

@@ -223,6 +223,18 @@ class Configured(Protocol):
         ...
 
 
+@runtime_checkable
+class Calendared(Protocol):
+    """What a stage can besides, whose decisions depend on calendars: they enter through the inbox."""
+
+    def calendar(self) -> dict[bytes, bytes] | None:
+        """Return the entry to append to the inbox when the state does not have this process's calendars yet.
+
+        It is asked now and then, too: a process that runs for months compiles them anew before they end.
+        """
+        ...
+
+
 class Latencies:
     """How long orders took that were just folded, in log milliseconds from their signals. No decision reads it.
 
@@ -281,6 +293,20 @@ class Losable(Protocol):
         ...
 
 
+@runtime_checkable
+class Noted(Protocol):
+    """What a stage can besides, that has something to say which people should see with its status."""
+
+    def note(self) -> str:
+        """Return it in a few words, empty for nothing. It may be asked while an entry is folded."""
+        ...
+
+
+def note_of(stage: Stage) -> str:
+    """Return what a stage says of itself beside figures."""
+    return stage.note() if isinstance(stage, Noted) else ""
+
+
 def due_of(stage: Stage) -> int | None:
     """Return when a stage wants an entry at the latest; None of one that does not."""
     return stage.due_ms if isinstance(stage, Timed) else None
@@ -289,6 +315,11 @@ def due_of(stage: Stage) -> int | None:
 def configuration_of(stage: Stage) -> dict[bytes, bytes] | None:
     """Return the entry that a stage wants in its inbox before it goes on; None of one that is not configured."""
     return stage.configuration() if isinstance(stage, Configured) else None
+
+
+def calendar_of(stage: Stage) -> dict[bytes, bytes] | None:
+    """Return the entry with calendars that a stage wants in its inbox; None of one that has no use for them."""
+    return stage.calendar() if isinstance(stage, Calendared) else None
 
 
 def latencies_of(stage: Stage) -> Latencies | None:

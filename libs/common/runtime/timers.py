@@ -65,6 +65,10 @@ class Timers:
         if self._due.pop((id, what), None) is not None:
             self._settle()
 
+    def due_ms(self, id: int, what: str) -> int | None:
+        """Return when a timer is due, None where there is none."""
+        return self._due.get((id, what))
+
     def pop(self, ms: int) -> Timer | None:
         """Take out the first timer that is due at `ms` or before, None when none is."""
         if self.soonest is None or self.soonest > ms:

@@ -44,7 +44,7 @@ from fillstream.libs.common.runtime.server_checks import ServerRefused, refuse_o
 from fillstream.libs.common.runtime.server_clock import ServerClock
 from fillstream.libs.common.runtime.snapshot_writer import SnapshotWriter
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotStore, folder_of
-from fillstream.libs.common.runtime.stage import Entry, latencies_of
+from fillstream.libs.common.runtime.stage import Entry, calendar_of, latencies_of, note_of
 from fillstream.libs.common.runtime.ticker import Ticker
 from fillstream.libs.common.runtime.waiting import UNREACHABLE, wait_for_redis
 
@@ -52,6 +52,8 @@ logger = logging.getLogger(__name__)
 
 SIGNALS = stream_name("signals")
 PAUSE_S = 0.05
+CALENDAR_S = 600.0
+"""How often a stage is asked whether its calendars are new."""
 SQUEEZED_SHARE = 0.1
 """The share of its time that a stage stands still for snapshots, at most, to let its inbox be trimmed while memory is
 short."""
@@ -85,6 +87,7 @@ class Worker(threading.Thread):
         self._started_at = time.monotonic()
         self._last_error = ""
         self._next_look = 0.0
+        self._next_calendar = time.monotonic() + CALENDAR_S  # recovery has offered it
         self._snapshot_due = (time.monotonic(), 0)
         self._snapshot_from = 0
         self._has_snapshot = False
@@ -250,6 +253,10 @@ class Worker(threading.Thread):
         """Do what is due; return how many milliseconds the next read may wait."""
         self._keeping.check()
         now = time.monotonic()
+        if now >= self._next_calendar:
+            self._next_calendar = now + CALENDAR_S
+            if (calendar := calendar_of(self.role.stage)) is not None:
+                self._log.append(calendar)
         if now >= self._next_look:
             self._next_look = now + HEARTBEAT_S
             self._measure()
@@ -349,6 +356,7 @@ class Worker(threading.Thread):
             "copy_id": self._writer.copied_id,
             "last_error": self._writer.last_error or self._last_error,
             "page": "",
+            "note": note_of(self.role.stage),
         }
 
     def _recovering(self) -> dict[str, Any]:

@@ -32,6 +32,22 @@ def milliseconds(text: str) -> int | None:
     return ms if 0 <= ms <= LAST_MS else None
 
 
+def text_of(ms: int) -> str:
+    """Return a time as people write it, UTC, to the second where it is a whole one."""
+    days, rest = divmod(ms, 86_400_000)
+    # The other way round, see below: years begin with March.
+    days += 719_468
+    era, of_era = divmod(days, 146_097)
+    of_years = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * of_years + of_years // 4 - of_years // 100)
+    month = (5 * of_year + 2) // 153
+    day = of_year - (153 * month + 2) // 5 + 1
+    year, month = (era * 400 + of_years + (month >= 10), month + 3 if month < 10 else month - 9)
+    seconds, fraction = divmod(rest, 1000)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{year:04}-{month:02}-{day:02}T{clock}{f'.{fraction:03}' if fraction else ''}Z"
+
+
 def days_since_1970(year: int, month: int, day: int) -> int:
     """Return the day's number in the Gregorian calendar, 1970-01-01 being 0."""
     # Counted from March on, a leap day is the last of its year, and months' lengths are a straight line's.

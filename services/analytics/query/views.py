@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.event import Event
-from fillstream.libs.common.messages.journal import AccountDefined, InstrumentDefined, OrderFilled
+from fillstream.libs.common.messages.journal import AccountDefined, InstrumentDefined, OrderFilled, VenueDefined
 from fillstream.libs.common.messages.positions import PositionEvent
-from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData
+from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData, VenueTerms
 from fillstream.libs.common.messages.signals import LINKS
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
 _SAME = ("client_order_id", "account", "symbol", "side", *LINKS)
-_AS_RECEIVED = ("signal_id", "order_type", "time_in_force", "strategy", "confidence", "venue")
+_AS_RECEIVED = ("signal_id", "order_type", "time_in_force", "strategy", "confidence", "venue", "alias")
 
 
 NET_REALIZED = "(realized_pnl - fees)"
@@ -38,6 +38,9 @@ def views() -> dict[str, str]:
         "instruments": _newest(InstrumentDefined, "symbol", "instrument_id", InstrumentFields),
         "holdings_compared": _holdings_compared(),
         "accounts": _newest(AccountDefined, "account", "account_id", AccountFields, ("overridden",)),
+        "venues": _newest(VenueDefined, "venue", "", VenueTerms),
+        "aliases": _aliases(),
+        "modes": _modes(),
     }
 
 
@@ -125,11 +128,12 @@ def _latency() -> str:
     """
     return (
         "WITH signaled AS ("  # noqa: S608 - names of our own
-        f"SELECT coalesce(account, '{DEFAULT_ACCOUNT}') AS account, coalesce(signal_id, log_id) AS signal_id, "
+        f"SELECT coalesce(account, '{DEFAULT_ACCOUNT}') AS named, coalesce(signal_id, log_id) AS signal_id, "
         "min(log_time) AS signaled FROM signals GROUP BY ALL"
         "), journal AS ("
         "SELECT order_id, any_value(account) AS account, any_value(symbol) AS symbol, "
         "arg_min(signal_id, seq) FILTER (type = 'OrderReceived') AS signal_id, "
+        "arg_min(coalesce(alias, account), seq) FILTER (type = 'OrderReceived') AS named, "
         "min(log_time) FILTER (type = 'OrderReceived') AS received, "
         "min(log_time) FILTER (type = 'OrderAccepted') AS accepted, "
         "min(log_time) FILTER (type = 'OrderFilled') AS first_filled, "
@@ -140,14 +144,38 @@ def _latency() -> str:
         "date_diff('millisecond', signaled, accepted) AS accepted_ms, "
         "date_diff('millisecond', signaled, first_filled) AS first_fill_ms, "
         "date_diff('millisecond', signaled, last_filled) AS last_fill_ms "
-        "FROM journal LEFT JOIN signaled USING (account, signal_id) WHERE received IS NOT NULL"
+        "FROM journal LEFT JOIN signaled USING (named, signal_id) WHERE received IS NOT NULL"
+    )
+
+
+def _aliases() -> str:
+    """One row an alias: the account that it points to, since when, and the control that switched it, if one did."""
+    return (
+        "SELECT alias, account, control_id, time, log_stream FROM events WHERE type = 'AliasDefined' "
+        "QUALIFY row_number() OVER (PARTITION BY alias ORDER BY time DESC, seq DESC) = 1 AND account IS NOT NULL"
+    )
+
+
+def _modes() -> str:
+    """One row an account: LIVE or PAPER, and the alias that points to it.
+
+    Without a mode of its own it has that of the venues its orders go to; null where these differ. A venue that was
+    never defined has the defaults: it is simulated.
+    """
+    return (
+        "SELECT a.account, coalesce(a.mode, CASE WHEN a.venue IS NULL THEN d.mode "
+        "WHEN v.simulated IS FALSE THEN 'LIVE' ELSE 'PAPER' END) AS mode, l.alias "
+        "FROM accounts a LEFT JOIN venues v ON v.venue = a.venue LEFT JOIN aliases l ON l.account = a.account "
+        "CROSS JOIN (SELECT CASE WHEN bool_and(outside) THEN 'LIVE' WHEN NOT bool_or(outside) THEN 'PAPER' END AS mode "
+        "FROM (SELECT v.simulated IS FALSE AS outside FROM instruments i LEFT JOIN venues v ON v.venue = i.venue)) d"
     )
 
 
 def _newest(event: type[Event], name: str, number: str, terms: type[ReferenceData], more: tuple[str, ...] = ()) -> str:
-    """One row an instrument or account: its name, its number and its terms as they were defined last."""
+    """One row an instrument, account or venue: its name, its number and its terms as they were defined last."""
     kind = event.model_fields["type"].default
-    names = ", ".join((name, number, *terms.model_fields, *more, "time", "log_stream"))
+    named = (name, number) if number else (name,)
+    names = ", ".join((*named, *terms.model_fields, *more, "time", "log_stream"))
     return (
         f"SELECT {names} FROM events WHERE type = '{kind}' "  # noqa: S608 - names of our own
         f"QUALIFY row_number() OVER (PARTITION BY {name} ORDER BY time DESC, seq DESC) = 1"

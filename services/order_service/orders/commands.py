@@ -7,7 +7,7 @@ Never decides anything, and knows of a venue no more than its name.
 from __future__ import annotations
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.messages.codes import OrderType, TimeInForce
+from fillstream.libs.common.messages.codes import AUCTION_TIMES, OrderType, TimeInForce
 from fillstream.libs.common.messages.mass_status import AdoptOrder, ReportMassStatus
 from fillstream.libs.common.messages.topology import stream_name
 from fillstream.libs.common.runtime.stage import Outputs
@@ -17,7 +17,10 @@ from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.special import BY_DESK, Special
 
 _SIDE_CODE = {side.name: int(side) for side in frames.Side}
-_TIF_CODE = {tif.value: int(frames.Tif[tif.name]) for tif in TimeInForce}
+_TIF_CODE = {
+    tif.value: int(frames.Tif.DAY if tif.value in AUCTION_TIMES else frames.Tif[tif.name]) for tif in TimeInForce
+}
+"""What is for an auction goes when that collects orders, and expires when it has traded."""
 _LIMIT, _IOC, _NEW_STOP = int(frames.OrdType.LIMIT), int(frames.Tif.IOC), int(frames.ReplaceFlag.NEW_STOP)
 _TYPE_CODE = {kind.value: int(frames.OrdType[kind.name]) for kind in OrderType if kind.value not in BY_DESK} | {
     kind: _LIMIT for kind in (OrderType.MARKET.value, *BY_DESK)

@@ -10,7 +10,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from fillstream.libs.common.ledger.fees import schedule_of
+from fillstream.libs.common.messages.calendar import Hours
 from fillstream.libs.common.messages.codes import TradingSession
+from fillstream.libs.common.messages.modes import mode_at
 from fillstream.libs.common.messages.reference import (
     ACCOUNT_VALUE,
     QUANTITY,
@@ -58,20 +61,28 @@ class Terms:
         halted: no orders are taken in it for now.
         max_overfill: lots that the venue may fill of an order beyond its quantity.
         breaks: its venue has a circuit breaker.
+        calendar: the name of it, None where it trades always.
+        hours: when it trades; None without a calendar, or while the table that came last does not have it.
+        mode: what orders are that go there.
+        fees: what the venue charges where that is more than maker_fee and taker_fee; None where it is not.
     """
 
     __slots__ = (
         "breaks",
+        "calendar",
         "commands",
         "currency",
         "exec_prefix",
+        "fees",
         "halted",
+        "hours",
         "id",
         "lot",
         "maker_fee",
         "max_lots",
         "max_overfill",
         "min_lots",
+        "mode",
         "negative_prices",
         "partition",
         "price",
@@ -111,6 +122,10 @@ class Terms:
         self.halted = instrument.halted
         self.max_overfill = at_venue.max_overfill_lots
         self.breaks = at_venue.breaker_rejects is not None
+        self.calendar = instrument.calendar
+        self.hours: Hours | None = None
+        self.mode = mode_at(at_venue)
+        self.fees = schedule_of(instrument, at_venue)
 
 
 class Quote:

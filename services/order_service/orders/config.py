@@ -18,7 +18,10 @@ from fillstream.libs.common.messages.codes import (
     DEFAULT_ORDER_TYPE,
     DEFAULT_TIME_IN_FORCE,
     IDEMPOTENCY_MS,
+    AccountMode,
 )
+from fillstream.libs.common.messages.modes import mode_at, wrong_aliases, wrong_modes
+from fillstream.libs.common.messages.numbered import with_anothers_id
 from fillstream.libs.common.messages.reference import (
     DAY_MS,
     AccountTerms,
@@ -29,7 +32,6 @@ from fillstream.libs.common.messages.reference import (
     VenueTerms,
     about,
     canonical_json,
-    with_anothers_id,
 )
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import SIM
@@ -104,6 +106,12 @@ class DeskConfig(ReferenceData):
     ] = 0  # fmt: skip
     """Likewise."""
 
+    aliases: Annotated[
+        dict[Name, Name],
+        about("names that point to one of several accounts until an operator switches them, `main` to `main@paper`",
+              rare=True),
+    ] = {}  # noqa: RUF012 - pydantic gives each model its own  # fmt: skip
+
     @model_validator(mode="after")
     def _numbers_are_unique(self) -> Self:
         for where, items in (("instruments", self.instruments), ("accounts", self.accounts)):
@@ -120,6 +128,22 @@ class DeskConfig(ReferenceData):
             if venue not in self.venues:
                 raise ValueError(f"{where}: {venue} must be one of the venues {', '.join(self.venues)}")
         return self
+
+    @model_validator(mode="after")
+    def _aliases_and_modes_are_right(self) -> Self:
+        for alias, text in wrong_aliases(self.aliases, self.accounts):
+            raise ValueError(f"aliases.{alias}: {text}")
+        for account, text in wrong_modes(self.accounts, self.venues):
+            raise ValueError(f"accounts.{account}.mode: {text}")
+        return self
+
+    def mode_of(self, account: AccountTerms) -> AccountMode | None:
+        """Return an account's mode: its own, else that of the venues its orders go to; None where these differ."""
+        if account.mode is not None:
+            return account.mode
+        venues = {account.venue} if account.venue else {self.home_of(item) for item in self.instruments.values()}
+        modes = {mode_at(self.venues[name]) for name in venues}
+        return modes.pop() if len(modes) == 1 else None
 
     def home_of(self, instrument: InstrumentTerms) -> str:
         """Return the venue of an instrument, whose quotes mark it: its own, else the desk's."""

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from fillstream.libs.common.messages import signals
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Message, Models, type_of, upcast
-from fillstream.libs.common.messages.codes import PLAIN_TYPES, PRICELESS, OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.codes import NO_PLAIN_TIMES, PLAIN_TYPES, PRICELESS, OrderType, Side, TimeInForce
 from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.signals import SpecialTerms
@@ -43,7 +43,6 @@ _TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
 _REPORTS: dict[str, type[VenueReport] | type[MassStatusReport]] = {
     type_of(model): model for model in (VenueReport, MassStatusReport)
 }
-_GTD = TimeInForce.GTD.value
 _MOST_NAMES = 4096
 _names: dict[str, None] = {}
 """Texts that were found to be names: a desk has few, and orders say the same ones again and again."""
@@ -315,7 +314,7 @@ def _check_new(wish: New) -> None:
         _check_text("price", price)
     if confidence is not None:
         _check_confidence(confidence)
-    if special is not None or tif == _GTD or (kind is not None and kind not in PLAIN_TYPES):
+    if special is not None or tif in NO_PLAIN_TIMES or (kind is not None and kind not in PLAIN_TYPES):
         _check_special(wish)
     if kind is not None and (price is None) != (kind in PRICELESS):
         raise BadEntry(

@@ -122,16 +122,18 @@ class Due:
 
     def _quotes(self, timer: Timer, room: int) -> int:
         state = self._state
-        told = [*islice(state.moved, room)]
+        told, released = [*islice(state.moved, room)], 0
         for venue, symbol in told:
             del state.moved[venue, symbol]
             terms = state.terms[venue][symbol]
             quote = state.quotes[venue][terms.id]
             self._journal.quote_updated(terms, quote)
             state.holdings.told(symbol, quote)
+            if state.triggers:
+                released += self._desk.marked(terms.id)
         if state.moved:
             state.timers.add(timer.due_ms, timer.id, QUOTES)
-        return max(1, len(told))
+        return max(1, len(told) + 2 * released)
 
     def _expiry(self, timer: Timer, room: int) -> int:
         """Cancel an order. Until it is done it is looked at again: the venue may refuse, or its client's own cancel."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import (
+    AUCTION_TIMES,
     PRICELESS,
     CancelReason,
     CancelRejectReason,
@@ -39,9 +40,10 @@ from fillstream.services.order_service.orders.decode import (
     Status,
     client_name,
 )
+from fillstream.services.order_service.orders.holding.charging import estimate
 from fillstream.services.order_service.orders.holding.valuation import equity_of
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import FINAL, REJECTED, Amendment, Order
+from fillstream.services.order_service.orders.life.order import FINAL, Amendment, Order
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.life.special import (
     Special,
@@ -52,14 +54,19 @@ from fillstream.services.order_service.orders.life.special import (
     units,
     widest,
 )
+from fillstream.services.order_service.orders.life.timing import effective_ms, expiry_ms
 from fillstream.services.order_service.orders.rules import Draft, Reject
-from fillstream.services.order_service.orders.rules.market import protection_price, value_price
+from fillstream.services.order_service.orders.rules.market import by_last, protection_price, value_price
 from fillstream.services.order_service.orders.state import EXPIRY, State
 from fillstream.services.order_service.orders.waiting.desk import Desk
 
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 _IOC, _FOK, _DAY = TimeInForce.IOC.value, TimeInForce.FOK.value, TimeInForce.DAY.value
+
+_OF_MARKET = AUCTION_TIMES | {_FOK}
+"""Times in force that a market order may have; with any other it is IOC."""
+_NOTHING_SPECIAL = SpecialTerms()
 
 _ONE = {each.value: each.value for each in (*OrderType, *TimeInForce)}
 """The one text of a code that all orders share."""
@@ -117,9 +124,11 @@ class Requests:
 
     def _new(self, wish: New) -> None:
         state = self._state
-        ids = state.clients.get(wish.account)
-        if ids is not None and (order_id := ids.get(wish.client_order_id)) is not None:
-            return self._repeat(wish, order_id)
+        first = state.find_client(wish.account, wish.client_order_id)
+        if first is not None:
+            return self._repeat(wish, first)
+        if not state.has_room():
+            return self._full("NewOrder", wish)
         draft = self._draft(wish)
         if draft.symbol_known and draft.limits.breaks:
             self._breakers.look(draft, wish.strategy)
@@ -128,7 +137,7 @@ class Requests:
             return self._refuse(wish, draft, broken)
         order = self._made(wish, draft)
         state.add(order)
-        self._journal.received(order, wish.special)
+        self._journal.received(order, wish.special, None if draft.terms.fees is None else self._fee(draft, order))
         if draft.breakers:
             self._breakers.took(order, draft.breakers)
         if draft.limits.approves and self._desk.asks(order, draft):
@@ -139,6 +148,15 @@ class Requests:
         if order.expiry_ms and not state.venues[order.venue].expires:
             state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
         return None
+
+    def _fee(self, draft: Draft, order: Order) -> str:
+        """Return what an order costs that trades whole, at the price it is valued at, as taker if it may take."""
+        state, terms = self._state, draft.terms
+        assert terms.fees is not None, "the caller looked"
+        tier = state.traded.tier(terms.fees, order.account, terms, draft.ms)
+        maker = order.special is not None and bool(order.special.post_only)
+        age_ms = state.config.max_quote_age_ms
+        return estimate(terms, state.holdings, tier, draft.worth, draft.lots, maker, draft.ms, age_ms)
 
     def _draft(self, wish: New) -> Draft:
         """Return the order that is asked for, in integers, with its type and time in force; nothing is judged yet.
@@ -154,12 +172,12 @@ class Requests:
         kind = wish.order_type or (_LIMIT if wish.price is not None else config.default_order_type._value_)
         tif = wish.time_in_force or config.default_time_in_force._value_
         draft.order_type = kind
-        draft.time_in_force = _IOC if kind == _MARKET and tif != _FOK else tif
+        draft.time_in_force = _IOC if kind == _MARKET and tif not in _OF_MARKET else tif
         draft.said = wish.special
         if not self._find_limits(draft):
             return draft
-        if wish.special is not None:
-            return self._special_draft(draft, wish, wish.special)
+        if wish.special is not None or tif in AUCTION_TIMES:
+            return self._special_draft(draft, wish, wish.special or _NOTHING_SPECIAL)
         terms, quote = draft.terms, draft.quote
         assert wish.quantity is not None, "decode() refuses a plain order without one"
         draft.lots = _lots(terms.lot, wish.quantity)
@@ -181,6 +199,7 @@ class Requests:
         if said.venue is not None and said.venue != draft.terms.venue and said.venue in self._state.venues:
             limits = self._state.limits_at(said.venue, draft.account, draft.limits.account, draft.symbol)
             draft.limits, draft.terms, draft.quote = limits, limits.terms, limits.quote
+        draft.said = said
         terms, quote, kind = draft.terms, draft.quote, draft.order_type
         ticks = None
         if wish.price is not None:
@@ -195,7 +214,11 @@ class Requests:
         if not draft.on_tick and wish.quantity is None:  # there is no size then that other rules could judge
             draft.broken = rules.ON_TICK.first_broken(draft, self._state)
             return draft
-        draft.special = special = compiled(said, terms, wish.signal_time, draft.limits.self_trade)
+        special = compiled(said, terms, wish.signal_time, draft.limits.self_trade)
+        if terms.hours is not None:
+            tif, given = draft.time_in_force, special.effective_ms
+            special = special._replace(effective_ms=effective_ms(terms.hours, said, kind, tif, draft.ms, given))
+        draft.special = special
         if wish.quantity is not None:
             draft.lots = _lots(terms.lot, wish.quantity)
         else:
@@ -204,8 +227,10 @@ class Requests:
             draft.quantity = terms.lot.text(draft.lots)
         valued = ticks
         if kind in (_MARKET, _MARKET_TO_LIMIT):
-            bound = valued = protection_price(draft.limits, quote, draft.buy)
-            draft.bounded, draft.ticks = bound is not None, bound or 0
+            bound = protection_price(draft.limits, quote, draft.buy)
+            if bound is None and terms.calendar is not None:
+                bound = by_last(draft.limits, quote, draft.buy)  # it is closed: nobody quotes
+            valued, draft.bounded, draft.ticks = bound, bound is not None, bound or 0
         elif ticks is not None:
             draft.ticks = ticks
         elif kind in PRICELESS:
@@ -275,16 +300,28 @@ class Requests:
             draft.ticks,
             wish.signal_time,
             draft.ms,
-            day_end(draft.ms) if draft.time_in_force == _DAY else 0,
+            0 if draft.time_in_force != _DAY else self._day_end(draft),
             wish.links,
             draft.terms.venue,
         )
         order.holding = draft.limits.holding
         if draft.special is not None:
             order.special = draft.special
-            if draft.said is not None:
-                order.expiry_ms = draft.said.expire_time or order.expiry_ms
+            order.expiry_ms = self._special_expiry(draft, draft.special)
         return order
+
+    def _day_end(self, draft: Draft) -> int:
+        """Return when the day of an order ends: that of its instrument's session."""
+        if draft.terms.calendar is None:
+            return day_end(draft.ms)
+        return expiry_ms(draft.terms, draft.order_type, _DAY, draft.ms, False)
+
+    def _special_expiry(self, draft: Draft, special: Special) -> int:
+        """Return when the time in force of an order ends that is not plain."""
+        if draft.said is not None and draft.said.expire_time:
+            return draft.said.expire_time
+        goes = max(draft.ms, special.effective_ms) if draft.terms.calendar is not None else draft.ms
+        return expiry_ms(draft.terms, draft.order_type, draft.time_in_force, goes, goes > draft.ms)
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:
         state = self._state
@@ -292,46 +329,40 @@ class Requests:
         if wish.quantity is not None and quantity <= 0:
             raise BadEntry("bad_value", f"quantity: {wish.quantity} must be above 0")
         price = None if wish.price is None else plain(_number("price", wish.price))
-        refused = Remembered(
-            state.next_order_id,
-            wish.client_order_id,
-            wish.account,
-            wish.symbol,
-            wish.side,
-            REJECTED,
-            plain(quantity),
-            "0",
-            None,
-            draft.ms,
-            wish.links,
-        )
-        state.remember(refused)
+        order_id = state.refuse(wish.account, wish.client_order_id, wish.symbol, wish.side, draft.ms)
         assert isinstance(broken.reason, RejectReason), "rules of new orders refuse orders"
-        self._journal.refused(refused, wish, draft.order_type, draft.time_in_force, price, broken.reason, broken.text)
+        self._journal.refused(
+            order_id, wish, plain(quantity), draft.order_type, draft.time_in_force, price, broken.reason, broken.text
+        )
         if draft.breakers:
             self._breakers.refused(draft.breakers, broken.reason)
 
-    def _repeat(self, wish: New, order_id: int) -> None:
+    def _repeat(self, wish: New, first: Order | Remembered) -> None:
         """Answer a client_order_id that was used before; what it asks for now is not looked at."""
-        first = self._state.find(order_id)
-        assert first is not None, "client ids lead to records"
-        symbol, quantity = _symbol_and_quantity(first)
+        asked = f"{wish.side} {_size(wish)} {wish.symbol}"
+        text = f"{_used(wish.client_order_id, first)}; this signal ({asked}) changed nothing"
+        self._journal.status_reported(first, wish.account, wish.signal_id, text)
+
+    def _full(self, signal: str, wish: New | Close) -> None:
+        """Refuse an order that could not be remembered for as long as it has to be: a second one would be taken."""
+        hours = self._state.config.idempotency_ms // 3_600_000
         text = (
-            f"client_order_id: {wish.client_order_id} was used before, for {first.side} {quantity} {symbol}; "
-            f"this signal ({wish.side} {_size(wish)} {wish.symbol}) changed nothing"
+            f"client_order_id: {self._state.capacity} orders came to this partition in {hours} hours, the most that "
+            f"can be remembered; {wish.client_order_id} is taken when the oldest has gone"
         )
-        self._journal.status_reported(first, wish.signal_id, text)
+        self._journal.signal_refused(signal, wish.signal_id, wish.account, RejectReason.TOO_MANY_IDS, text)
 
     # ---------------------------------------------------- closing, predictions
 
     def _close(self, wish: Close) -> None:
         """Make the reduce-only order that closes a position, or a part of it: what is held less what closes already."""
         state = self._state
-        ids = state.clients.get(wish.account)
-        if ids is not None and (order_id := ids.get(wish.client_order_id)) is not None:
-            first = state.find(order_id)
-            assert first is not None, "client ids lead to records"
-            return self._journal.status_reported(first, wish.signal_id, _used(wish.client_order_id, first))
+        first = state.find_client(wish.account, wish.client_order_id)
+        if first is not None:
+            text = f"{_used(wish.client_order_id, first)}; this signal changed nothing"
+            return self._journal.status_reported(first, wish.account, wish.signal_id, text)
+        if not state.has_room():
+            return self._full("ClosePosition", wish)
         found = self._closing(wish)
         if isinstance(found, Reject):
             assert isinstance(found.reason, RejectReason), "rules of new orders refuse a close"
@@ -461,7 +492,7 @@ class Requests:
             refused = self._journal.replace_rejected if amends else self._journal.cancel_rejected
             return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, _unknown(wish))
         text = f"signal_id: {wish.signal_id} came before; this is the state of the order it named"
-        return self._journal.status_reported(order, wish.signal_id, text)
+        return self._journal.status_reported(order, account, wish.signal_id, text)
 
     def _named(self, wish: Cancel | Replace | Status) -> tuple[Order | Remembered | None, str]:
         """Return the account's order that a request names, and whose the answer is; another account's is as unknown.
@@ -477,7 +508,7 @@ class Requests:
         order = state.find(int(wish.order_id))
         if order is None:
             return None, wish.account
-        return (order if order.account == wish.account else None), order.account
+        return (order if order.account == wish.account else None), order.account or wish.account
 
 
 def _waits_at(order: Order) -> int:
@@ -518,11 +549,11 @@ def _number(name: str, text: str) -> Decimal:
 
 
 def _used(client_order_id: str, first: Order | Remembered) -> str:
-    symbol, quantity = _symbol_and_quantity(first)
-    return (
-        f"client_order_id: {client_order_id} was used before, for {first.side} {quantity} {symbol}; this signal "
-        "changed nothing"
-    )
+    if isinstance(first, Remembered):
+        what = f"{first.side} {first.symbol or 'of an unknown symbol'}, which is {first.status}"
+    else:
+        what = f"{first.side} {first.terms.lot.text(first.quantity)} {first.terms.symbol}"
+    return f"client_order_id: {client_order_id} was used before, for {what}"
 
 
 def _size(wish: New) -> str:
@@ -532,12 +563,6 @@ def _size(wish: New) -> str:
     assert wish.special is not None, "a size is a quantity or special"
     name = next(name for name in SIZES if getattr(wish.special, name) is not None)
     return f"{name} {canonical(getattr(wish.special, name))}"
-
-
-def _symbol_and_quantity(order: Order | Remembered) -> tuple[str, str]:
-    if isinstance(order, Remembered):
-        return order.symbol, order.quantity
-    return order.terms.symbol, order.terms.lot.text(order.quantity)
 
 
 def _too_late(order: Order | Remembered) -> str:

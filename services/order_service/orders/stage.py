@@ -1,13 +1,13 @@
 """The orders stage: validates instructions, holds every order's state, routes to the venue, writes the journal.
 
-Flows in: `orders.{a}`: instructions, venues' reports, ticks, configuration, controls. Flows out:
+Flows in: `orders.{a}`: instructions, venues' reports, ticks, configuration, calendars, controls. Flows out:
 events in `events.{a}`, command records in `commands.<VENUE>.{s}`, and to `dead` what nobody can use. Never knows more
 of a venue than the records of `native/include/fillstream.h`; never looks at a clock: now is the entry's millisecond.
 
 Every instruction has one visible answer: an event (OrderReceived, OrderRejected, OrderCancelRequested, …) or a dead
 letter. This module only dispatches:
 
-    data   -> decode -> requests -> rules -> order, state -> journal, commands
+    data   -> decode -> requests -> rules -> order, state -> journal, commands; what names an alias by way of by_alias
                      -> venue_reports ------> order, state -> journal
                      -> reconciler ---------> order, state -> journal, commands
     frame.VENUE -> reports -----------------> order, state -> journal
@@ -22,7 +22,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.codes import DifferenceKind
+from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
+from fillstream.libs.common.messages.codes import AccountMode, DifferenceKind
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
@@ -32,6 +33,7 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.control.breakers import Breakers, open_breakers
+from fillstream.services.order_service.orders.control.by_alias import ByAlias
 from fillstream.services.order_service.orders.control.controls import Controls, Room
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.standing import SEVERITY
@@ -50,6 +52,8 @@ from fillstream.services.order_service.orders.waiting.desk import Desk
 TICK_MS = 15_000
 """How often time passes when nothing else comes in, for what is past its retention; what is due gets its own entry."""
 
+MOST_NOTED = 20
+"""So many aliases are told with the stage's status."""
 DESK = "*"
 """The whole desk, beside accounts."""
 
@@ -67,6 +71,9 @@ FAMILIES: tuple[Family, ...] = (
         "unanswered_requests", "Requests that a venue has not answered in execution_timeout_ms, by kind.", "request"
     ),
     Family("trading_state", f"{DESK} is the desk, others accounts not ACTIVE: 0 ACTIVE, 1 REDUCING, 2 HALTED.", "of"),
+    Family(
+        "live_aliases", "Aliases, by name: 1 that points to an account whose orders are for money, 0 to PAPER.", "alias"
+    ),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
     Family(
@@ -76,6 +83,9 @@ FAMILIES: tuple[Family, ...] = (
         "reconciliations_broken_off", "Reports of what a venue has that did not come whole, by venue.", "venue", True
     ),
     Family("reconciled_timestamp_seconds", "When a venue's report was compared whole last (log time).", "venue"),
+    Family("ids_remembered", "Ids that have to be remembered, so that the same one again changes nothing."),
+    Family("ids_capacity", "Ids that can be remembered; when there are so many, what is new is refused."),
+    Family("calendar_ends_timestamp_seconds", "Nothing is known of a calendar from then on (log time).", "calendar"),
     Family("quote_timestamp_seconds", "When the newest quote came, an unchanged one too (log time).", "symbol"),
 )
 
@@ -92,13 +102,21 @@ class OrdersStage:
         topology: the streams' names and where a symbol's book is.
         partition: of the accounts.
         config: this process's configuration; `configuration()` offers it to the inbox, decisions use what came back.
+        calendars: returns this process's calendars; likewise, by `calendar()`.
     """
 
     name = "orders"
     tick_ms: int | None = TICK_MS
     families = FAMILIES
 
-    def __init__(self, topology: Topology, partition: int, config: DeskConfig) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        partition: int,
+        config: DeskConfig,
+        calendars: Callable[[], Calendars] = lambda: NO_CALENDARS,
+    ) -> None:
+        self._calendars = calendars
         self.partition = partition
         self.inbox = stream_name("orders", partition)
         self.latencies_ms = Latencies()
@@ -135,6 +153,7 @@ class OrdersStage:
             VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
             MassStatusReport: self._reconciler.take,
         }
+        self._by_alias = ByAlias(state, self._journal, self._wishes)
         self._hear()
 
     def _hear(self) -> None:
@@ -168,6 +187,9 @@ class OrdersStage:
             journal.out = self._commands.out = out
             if kind == b"data":
                 wish = decode(value)
+                points = self._state.aliases.points
+                if points and not isinstance(wish, VenueReport | MassStatusReport) and wish.account in points:
+                    return self._by_alias.take(wish)
                 return self._wishes[type(wish)](wish)
             reports = self._reports.get(kind)
             if reports is not None:
@@ -176,6 +198,8 @@ class OrdersStage:
                 return self._state.sweep(entry.ms)
             if kind == CONTROL:
                 return self._controls.take(value)
+            if kind == CALENDAR:
+                return self._take_calendars(value)
             if kind == b"config":
                 self._configure(value)
                 return self._catch_up(entry, out)
@@ -183,7 +207,7 @@ class OrdersStage:
                 known = ", ".join(self._state.venues)
                 raise BadEntry("unknown_venue", f"frame: {shorten(venue)} must be a venue of this desk, one of {known}")
         names = ", ".join(sorted(map(ascii, fields)))
-        text = f"fields: must be one of data, frame.VENUE, tick, config and control alone, got {names[:200]}"
+        text = f"fields: must be one of data, frame.VENUE, tick, config, calendar and control alone, got {names[:200]}"
         raise BadEntry("bad_entry", text)
 
     def _configure(self, data: bytes) -> None:
@@ -191,6 +215,7 @@ class OrdersStage:
             config = DeskConfig.from_json(data)
         except ValueError as error:
             raise BadEntry("bad_config", f"config: {error}") from None
+        before = self._state.aliases.points
         venues, symbols, accounts = self._state.configure(config)
         if venues:
             self._hear()
@@ -201,10 +226,21 @@ class OrdersStage:
             self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
         for name in accounts:
             self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
+        after = self._state.aliases.points
+        for alias in sorted({*before, *after}):
+            if before.get(alias) != after.get(alias):
+                self._journal.alias_defined(alias, after.get(alias), before.get(alias))
         if venues or accounts:
             self._breakers.lift()
         self._reconciler.configure()
         self._stating.configure()
+
+    def _take_calendars(self, data: bytes) -> None:
+        try:
+            calendars = Calendars.from_json(data)
+        except ValueError as error:
+            raise BadEntry("bad_calendar", f"calendar: {error}") from None
+        self._state.take_calendars(calendars)
 
     def _catch_up(self, configured: Entry, out: Outputs) -> None:
         """Decide on what came before the desk's first configuration, as if it had come with it, in its order."""
@@ -240,6 +276,20 @@ class OrdersStage:
             return None
         return {b"config": self._config_json}
 
+    def calendar(self) -> dict[bytes, bytes] | None:
+        """Return the entry that brings this process's calendars, unless the state has them; see `Calendared`."""
+        calendars = self._calendars()
+        return None if calendars == self._state.timetable.calendars else {CALENDAR: calendars.to_json()}
+
+    def note(self) -> str:
+        """Return where aliases point, and how many accounts are LIVE."""
+        state = self._state
+        points = [f"alias {a} points to {state.with_mode(each)}" for a, each in [*state.aliases.points.items()]]
+        accounts = [*state.accounts]
+        live = sum(state.config.accounts[name].mode is AccountMode.LIVE for name in accounts if state.knows(name))
+        told = [*points[:MOST_NOTED], *(["…"] if len(points) > MOST_NOTED else [])]
+        return "; ".join([*told, *([f"{live} of {len(accounts)} accounts are LIVE"] if live else [])])
+
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return orders by status, refusals by reason, fills by liquidity, and the time of each symbol's last quote."""
         state = self._state
@@ -247,6 +297,10 @@ class OrdersStage:
         return {
             "trading_state": {name: SEVERITY[each.state] for name, each in standings.items()},
             "open_breakers": open_breakers(state.breakers.values()),
+            "live_aliases": {
+                alias: int(state.config.mode_of(state.config.accounts[account]) is not AccountMode.PAPER)
+                for alias, account in state.aliases.points.items()
+            },
             "bare_positions": {name: each.bare for name, each in standings.items()},
             "orders": state.statuses,
             "rejects": state.rejects,
@@ -259,6 +313,11 @@ class OrdersStage:
             "reconciliations_broken_off": {**dict.fromkeys(state.venues, 0), **state.reconciling.unreported},
             "reconciled_timestamp_seconds": {v: ms // 1000 for v, ms in state.reconciling.compared_ms.items()},
             "unanswered_requests": state.awaited.unanswered(),
+            "ids_remembered": {"": state.counter - state.forgotten},
+            "ids_capacity": {"": state.capacity},
+            "calendar_ends_timestamp_seconds": {
+                name: table.until_ms // 1000 for name, table in state.timetable.calendars.calendars.items()
+            },
             "quote_timestamp_seconds": {
                 state.symbols[number] if venue == SIM else f"{state.symbols[number]} at {venue}": quote.at_ms // 1000
                 for venue, quotes in state.quotes.items()

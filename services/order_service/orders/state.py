@@ -4,8 +4,8 @@ Flows in: a configuration, orders and their changes, the time of a tick. Flows o
 order, never emits anything, never writes itself down: that is `snapshot`'s.
 
 An order's record is an `Order` until `retention_ms` after it finished. Then, and for an order that validation refused
-from the start, the JSON of a `Remembered` takes its place until its client_order_id is `idempotency_ms` old: a working
-order is never forgotten, a finished one costs some 200 bytes.
+from the start, 40 bytes take its place until its client_order_id is `idempotency_ms` old: a working order is never
+forgotten, no other one before its time.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.calendar import Calendars
+from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
 from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
+from fillstream.libs.common.values.moments import LAST_MS
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
-from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
+from fillstream.services.order_service.orders.config import DeskConfig, day_end
+from fillstream.services.order_service.orders.control.aliases import Aliases
 from fillstream.services.order_service.orders.control.overrides import (
     Answered,
     Overrides,
@@ -28,15 +31,28 @@ from fillstream.services.order_service.orders.control.overrides import (
 )
 from fillstream.services.order_service.orders.control.standing import ACTIVE, Standing, stricter
 from fillstream.services.order_service.orders.control.tripping import Breaker
+from fillstream.services.order_service.orders.holding.charging import Traded
 from fillstream.services.order_service.orders.holding.holdings import Holdings
+from fillstream.services.order_service.orders.hours import Timetable, day_of
 from fillstream.services.order_service.orders.life.awaited import Awaited
-from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, Order, is_exec_id
-from fillstream.services.order_service.orders.life.remembered import Remembered
+from fillstream.services.order_service.orders.life.order import (
+    CANCELED,
+    FILLED,
+    FINAL,
+    FOR_PRICE,
+    FOR_TIME,
+    REJECTED,
+    Order,
+    is_exec_id,
+)
+from fillstream.services.order_service.orders.life.remembered import Remembered, RememberedOrders, Row
 from fillstream.services.order_service.orders.reconciling.run import Reconciling
 from fillstream.services.order_service.orders.waiting.triggers import Triggers
 
-MAX_REMEMBERED = 2_000_000
-"""At most this many finished orders are remembered after they left the state; the oldest go first."""
+MAX_REMEMBERED = 10_000_000
+"""So many orders, working or remembered, may be as young as `idempotency_ms`; beyond, no new one is taken."""
+LEFT, FORGOTTEN = "left the state", "was forgotten"
+"""What became of an order that was given out, for a sentence."""
 MAX_BUSTED = 100_000
 """So many ids of trades that were taken back are remembered beyond their orders; the oldest go first."""
 SWEEP_AT_ONCE = 1_000
@@ -54,10 +70,6 @@ MAX_SHARED = 4096
 """So many texts are looked for when an order comes that may have the same; beyond, all are forgotten at once."""
 
 
-Kept = tuple[int, str, str, bytes]
-"""What a snapshot kept of a remembered order: its id, client_order_id and account, and the JSON of all of it."""
-
-
 class State:
     """The state of one account partition.
 
@@ -68,10 +80,13 @@ class State:
         waiting: entries that came before the first configuration: id, field and value.
         venues: every one ever defined; SIM needs no definition.
         terms: of every instrument ever defined, by venue and symbol; `symbols` has the numbers' symbols.
-        orders: by order id, in its order.
+        orders: those that have not left the state, by order id, in its order; `clients`: by account and client id.
+        remembered: those that have, and those that validation refused.
+        capacity: as many orders may be as young as they have to be remembered.
         quotes: by venue and the instrument's number.
         overrides: what operators set of this partition's accounts, by account, whether the file has it now or not.
         controls: by control_id, in the order they came; see `controls`.
+        aliases: where they point; what was switched stands, the rest follows from the configuration.
         moved: venues and symbols whose quote changed since it was last told, in the order they first did.
         timers: what is to be done at a time; nothing of a plain order.
         awaited: what venues have not answered, where there is a timeout.
@@ -91,8 +106,10 @@ class State:
         standing: what the desk may do; `standings` has those of accounts that are not ACTIVE.
         breakers: by scope, account and name, in the order they came to be; `breaker_count` were there so far.
         canceling: what of mass cancels is still to be sent, in its order; see `mass_cancels`.
+        timetable: when instruments trade, by the calendars that came last.
         holdings: what every account of this partition holds, and what may come of what works.
         reconciling: comparisons with venues, and what was stated for others to compare.
+        traded: what accounts traded at venues whose fees depend on it.
     """
 
     def __init__(self, topology: Topology, partition: int) -> None:
@@ -101,7 +118,8 @@ class State:
         self.seq = 0
         self.counter = 0
         self.forgotten = 0
-        self.remembered = 0
+        self.remembered = RememberedOrders()
+        self.capacity = MAX_REMEMBERED
         self.configured = False
         self.waiting: list[tuple[str, bytes, bytes]] = []
         self.config = DeskConfig()
@@ -110,7 +128,7 @@ class State:
         self.venues: dict[str, VenueTerms] = {SIM: VenueTerms()}
         self.terms: dict[str, dict[str, Terms]] = {SIM: {}}
         self.symbols: dict[int, str] = {}
-        self.orders: dict[int, Order | bytes] = {}
+        self.orders: dict[int, Order] = {}
         self.clients: dict[str, dict[str, int]] = {}
         self.finished: deque[tuple[int, int]] = deque()
         self.quotes: dict[str, dict[int, Quote]] = {SIM: {}}
@@ -120,6 +138,7 @@ class State:
         self.awaited = Awaited(self)
         self.overrides: dict[str, Overrides] = {}
         self.controls: dict[str, Answered] = {}
+        self.aliases = Aliases()
         self.daily: dict[str, tuple[int, int]] = {}
         self.statuses: dict[str, int] = {}
         self.rejects: dict[str, int] = {}
@@ -138,6 +157,8 @@ class State:
         self.breaker_count = 0
         self.holdings = Holdings()
         self.reconciling = Reconciling()
+        self.timetable = Timetable()
+        self.traded = Traded()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._effective: dict[str, AccountTerms] = {}
         self._shared: dict[str, str] = {}
@@ -155,6 +176,7 @@ class State:
         """
         self._check_fixed(config)
         check_overrides(config.accounts, self.overrides)
+        self.aliases.check(config, self.working)
         topology, partition = self._topology, self._partition
         venues = [name for name, item in sorted(config.venues.items()) if self.venues.get(name) != item]
         symbols = [
@@ -177,8 +199,14 @@ class State:
         if venues or symbols:
             for order in self.live():  # they go on under the new terms
                 order.terms = self.terms[order.venue][order.terms.symbol]
+            for name, account in self.holdings.accounts.items():  # what is reserved is by the fees of then
+                account.recount(self.orders_of(name))
         for name in accounts:
-            self.accounts[name] = config.accounts[name]
+            before, after = self.accounts.get(name), config.accounts[name]
+            if before is not None and day_of(before) != day_of(after):
+                self.timers.cancel(after.id, DAY)  # another day begins now
+            self.accounts[name] = after
+        self.aliases.configure(config, self.accounts)
         self._limits.clear()
         self._effective.clear()
         self.watch_all()
@@ -201,10 +229,28 @@ class State:
 
     def _compile(self, symbol: str, venue: str) -> None:
         instrument = self.instruments[symbol]
-        self.terms[venue][symbol] = Terms(symbol, instrument, self._topology, venue, self.venues[venue])
+        terms = self.terms[venue][symbol] = Terms(symbol, instrument, self._topology, venue, self.venues[venue])
+        terms.hours = self.timetable.hours(instrument)
         quote = self.quotes[venue].setdefault(instrument.id, Quote())
+        fees = self.terms[venue][symbol].fees
+        if fees is not None and fees.currency is not None:
+            self.holdings.start_marking()
         if venue == self.config.home_of(instrument):
             self.holdings.define(symbol, instrument, quote, self._highest_fee(instrument))
+
+    def take_calendars(self, calendars: Calendars) -> None:
+        """Go by other calendars from now on. What waits for a session is looked at again, and so are accounts' days."""
+        self.timetable.calendars = calendars
+        self.timetable.forget()
+        for symbol, instrument in self.instruments.items():
+            for terms in self.terms.values():
+                terms[symbol].hours = self.timetable.hours(instrument)
+        for order in self.live():
+            if order.held == FOR_TIME and order.status not in FINAL and order.terms.calendar is not None:
+                self.timers.add(0, order.order_id, RELEASE)
+        for account in self.accounts.values():
+            if account.day_zone is not None and self.timers.due_ms(account.id, DAY) == LAST_MS:
+                self.timers.add(0, account.id, DAY)
 
     def _highest_fee(self, instrument: InstrumentTerms) -> Decimal:
         """Return the most that a fill of it may cost at any venue (bps)."""
@@ -214,6 +260,12 @@ class State:
 
     def _check_fixed(self, config: DeskConfig) -> None:
         numbers = {item.id: name for name, item in self.accounts.items()}
+        for name, venue in config.venues.items() if self.configured else ():
+            if name in self.venues and self.venues[name].simulated != venue.simulated:
+                text = f"venues.{name}.simulated: {venue.simulated} must stay {self.venues[name].simulated}"
+                raise BadEntry(
+                    "venue_changed", f"{text}: accounts trade there for money, or for none; name a new venue"
+                )
         for symbol, item in config.instruments.items():
             known = self.instruments.get(symbol)
             owner = self.symbols.get(item.id, symbol)
@@ -243,12 +295,15 @@ class State:
     ) -> Iterator[tuple[str, object, object]]:
         """Yield name, new and old value of what changed and must not.
 
-        The desk's venue is no term: what names none follows it, and may come to name the one that it has had so far.
+        The desk's venue is no term: what names none follows it, and may come to name the one that it has had so far. So
+        does an account without a mode.
         """
         for name in before.fixed():
             old, new = getattr(before, name), getattr(after, name)
             if name == "venue" and old != new:
                 old, new = old or self.config.venue, new or config.venue
+            if name == "mode" and old is None and isinstance(before, AccountTerms):
+                old = new and self.config.mode_of(before)
             if old != new:
                 yield name, new, old
 
@@ -286,6 +341,10 @@ class State:
             found = self._effective[account] = terms
         return found
 
+    def with_mode(self, account: str) -> str:
+        """Return an account's name with its mode, for sentences."""
+        return f"{account} ({self.config.mode_of(self.config.accounts[account]) or 'as its venues are'})"
+
     def override(self, account: str, overrides: Overrides) -> None:
         """Let these overrides of an account, and no others, count from now on."""
         self.overrides.pop(account, None)
@@ -306,7 +365,7 @@ class State:
         terms = self.effective(account)
         self.holdings.account(account).standing = self.standing_of(account)
         held = self.holdings.watch(account, terms, self.orders_of(account))
-        if held.daily:
+        if held.daily or terms.day_zone is not None:
             self.timers.add_once(0, terms.id, DAY)  # the day begins before the next entry is taken
         else:
             self.timers.cancel(terms.id, DAY)
@@ -346,16 +405,23 @@ class State:
         name = self.account_named(number)
         assert name is not None, "an account's number is its own for good"
         held = self.holdings.accounts[name]
-        held.opens()
+        if held.daily:
+            held.opens()
+        terms = held.terms
+        if terms is not None and terms.day_zone is not None:
+            self.daily.pop(name, None)
+            self.timers.add(self.timetable.next_day(terms, ms), number, DAY)
+            return
         begins = held.day_begins_ms
         self.timers.add(day_end(ms - begins) + begins, number, DAY)
 
     def orders_of(self, account: str) -> Iterator[Order]:
         """Yield an account's orders that have not left the state."""
-        for order_id in self.clients.get(account, {}).values():
-            order = self.orders[order_id]
-            if isinstance(order, Order):
-                yield order
+        return (self.orders[order_id] for order_id in self.clients.get(account, {}).values())
+
+    def working(self, account: str) -> int:
+        """Return how many orders of an account work, at venues or in the desk."""
+        return sum(order.status not in FINAL for order in self.orders_of(account))
 
     def account_named(self, number: int) -> str | None:
         """Return the account of this partition that has a number in records; rare, and accounts are few."""
@@ -384,13 +450,20 @@ class State:
     def add(self, order: Order) -> None:
         """Take an order that goes to the venue; it counts against its account's day."""
         account, statuses, status = order.account, self.statuses, order.status
-        self._take(order.order_id, account, order.client_order_id, order)
+        counter = self.counter = self.counter + 1
+        order_id = order.order_id
+        assert order_id == self._partition << ORDER_ID_COUNTER_BITS | counter, "order ids are given out in order"
+        self.orders[order_id] = order
+        clients = self.clients.get(account)
+        if clients is None:
+            clients = self.clients[account] = {}
+        clients[order.client_order_id] = order_id
         statuses[status] = statuses.get(status, 0) + 1
         holding = order.holding
         if holding is None:
             holding = order.holding = self.holdings.holding(account, order.terms.symbol)
         held = holding.account
-        today = (order.received_ms - held.day_begins_ms) // DAY_MS
+        today = (order.received_ms - held.day_begins_ms) // held.day_ms
         day, count = self.daily.get(account, (today, 0))
         self.daily[account] = (today, count + 1 if day == today else 1)
         if held.busy:
@@ -398,48 +471,69 @@ class State:
 
     def adopt(self, order: Order) -> None:
         """Take an order that a venue had by itself: it counts against no day, and is nobody's duplicate."""
-        self._take(order.order_id, order.account, order.client_order_id, order)
+        assert order.order_id == self.next_order_id and order.holding is not None
+        self.counter += 1
+        self.orders[order.order_id] = order
+        self.clients.setdefault(order.account, {})[order.client_order_id] = order.order_id
         self.statuses[order.status] = self.statuses.get(order.status, 0) + 1
 
-    def remember(self, refused: Remembered) -> None:
-        """Take an order that validation refused."""
-        self._take(refused.order_id, refused.account, refused.client_order_id, refused.to_json())
-        self.remembered += 1
-        self.statuses[refused.status] = self.statuses.get(refused.status, 0) + 1
+    def has_room(self) -> bool:
+        """Say whether another order can be taken, and remembered for as long as it has to be."""
+        return self.counter - self.forgotten < self.capacity
 
-    def _take(self, order_id: int, account: str, client_order_id: str, record: Order | bytes) -> None:
-        counter = self.counter = self.counter + 1
-        assert order_id == self._partition << ORDER_ID_COUNTER_BITS | counter, "order ids are given out in order"
-        self.orders[order_id] = record
-        clients = self.clients.get(account)
-        if clients is None:
-            clients = self.clients[account] = {}
-        clients[client_order_id] = order_id
+    def refuse(self, account: str, client_order_id: str, symbol: str, side: str, ms: int) -> int:
+        """Remember an order that validation refused; return its id."""
+        terms, instrument = self.accounts.get(account), self.instruments.get(symbol)
+        row = Row(REJECTED, side, ms, instrument.id if instrument else 0, terms.id if terms else 0)
+        order_id = self.next_order_id
+        self.counter += 1
+        self.remembered.put(self.counter, account, client_order_id, row)
+        self.statuses[REJECTED] = self.statuses.get(REJECTED, 0) + 1
+        return order_id
 
     def find(self, order_id: int) -> Order | Remembered | None:
         """Return an order, or what is remembered of it."""
-        record = self.orders.get(order_id)
-        return Remembered.load(record) if isinstance(record, bytes) else record
+        return self.orders.get(order_id) or self.remembers(order_id)
 
     def remembers(self, order_id: int) -> Remembered | None:
         """Return what is remembered of an order that left the state, None where nothing is."""
-        record = self.orders.get(order_id)
-        return Remembered.load(record) if isinstance(record, bytes) else None
+        row = self.remembered.at(self._number(order_id))
+        return None if row is None else self._remembered(order_id, row)
 
     def find_client(self, account: str, client_order_id: str) -> Order | Remembered | None:
         """Return the order that an account gave this id."""
         order_id = self.clients.get(account, {}).get(client_order_id)
-        return None if order_id is None else self.find(order_id)
+        if order_id is not None:
+            return self.orders[order_id]
+        number = self.remembered.find(account, client_order_id) if self.remembered.count else None
+        if number is None:
+            return None
+        row = self.remembered.at(number)
+        assert row is not None, "a client's id leads to an order"
+        order_id = order_id_of(self._partition, number)
+        return self._remembered(order_id, row)._replace(client_order_id=client_order_id, account=account)
+
+    def _remembered(self, order_id: int, row: Row) -> Remembered:
+        status, side, ms, instrument, account = row
+        named = self.account_named(account) if account else None
+        return Remembered(order_id, None, named, self.symbols.get(instrument), side, status, ms)
+
+    def _number(self, order_id: int) -> int:
+        """Return which of this partition's orders, from 1, has that id; 0 for none."""
+        number = order_id - order_id_of(self._partition, 0)
+        return number if 0 < number <= self.counter else 0
 
     def live(self) -> Iterator[Order]:
         """Yield the orders that have not left the state, by order id."""
-        return (order for order in self.orders.values() if isinstance(order, Order))
+        return iter(self.orders.values())
 
     def accepted_on(self, account: str, ms: int) -> int:
         """Return how many orders of an account were accepted so far in its day of `ms`."""
         day, count = self.daily.get(account, (0, 0))
         held = self.holdings.accounts.get(account)
-        return count if day == (ms - (held.day_begins_ms if held else 0)) // DAY_MS else 0
+        if held is None:
+            return count if day == ms // DAY_MS else 0
+        return count if day == (ms - held.day_begins_ms) // held.day_ms else 0
 
     def changed(self, order: Order, ms: int) -> None:
         """Count an order's change of status. A final status once reached stays counted, unless the order reopens."""
@@ -458,16 +552,24 @@ class State:
         """Count a fill that a venue told and nobody believes."""
         self.fills_refused[reason] = self.fills_refused.get(reason, 0) + 1
 
-    def was_forgotten(self, order_id: int) -> bool:
-        """Say whether an order id was given out here and is remembered no more."""
-        first, last = (order_id_of(self._partition, number) for number in (1, self.forgotten))
-        return first <= order_id <= last and order_id not in self.orders
+    def left(self, order_id: int) -> str:
+        """Say, for a sentence, what became of an order that is not in the state."""
+        if not self._number(order_id):
+            return "was never given out here"
+        return LEFT if self.remembers(order_id) is not None else FORGOTTEN
 
-    def replace_remembered(self, before: Remembered, after: Remembered) -> None:
-        """Remember an order otherwise than before."""
-        self.orders[after.order_id] = after.to_json()
-        self.statuses[before.status] -= 1
-        self.statuses[after.status] = self.statuses.get(after.status, 0) + 1
+    def take_fill_off(self, order_id: int) -> str | None:
+        """Take a fill off an order that left the state: one that was Filled is Canceled now. Return its status."""
+        number = self._number(order_id)
+        row = self.remembered.at(number)
+        if row is None:
+            return None
+        if row.status == FILLED:
+            self.statuses[FILLED] -= 1
+            self.statuses[CANCELED] = self.statuses.get(CANCELED, 0) + 1
+            row = row._replace(status=CANCELED)
+            self.remembered.change(number, row)
+        return row.status
 
     def took_back(self, venue: str, *ids: str) -> None:
         """Remember ids of a venue's trades and reports that must not change an order once more that left the state."""
@@ -493,7 +595,7 @@ class State:
             room -= 1
             finished_ms, order_id = self.finished.popleft()
             order = self.orders.get(order_id)
-            if not (isinstance(order, Order) and order.status in FINAL and order.finished_ms == finished_ms):
+            if order is None or order.status not in FINAL or order.finished_ms != finished_ms:
                 continue
             if order.cancel_signal is None and order.amendment is None:
                 self._retire(order)
@@ -511,52 +613,45 @@ class State:
         if len(order.exec_ids) != len(order.fills):
             stand = {fill.exec_id for fill in order.fills}
             self.took_back(order.venue, *(each for each in order.exec_ids if each not in stand and is_exec_id(each)))
-        if order.order_id <= order_id_of(self._partition, self.forgotten):
-            self._drop(order.order_id, order.account, order.client_order_id)
-        else:
-            self.orders[order.order_id] = Remembered.of(order).to_json()
-            self.remembered += 1
+        account, client_order_id = order.account, order.client_order_id
+        del self.orders[order.order_id]
+        of_account = self.clients[account]
+        del of_account[client_order_id]
+        if not of_account:
+            del self.clients[account]
+        number = self._number(order.order_id)
+        if number > self.forgotten:
+            row = Row(order.status, order.side, order.received_ms, order.terms.id, order.account_id)
+            self.remembered.put(number, account, client_order_id, row)
 
     def _forget(self, horizon: int, room: int) -> int:
         """Pass over the oldest order ids received up to `horizon`; an order still in the state goes when it retires.
 
         Returns what is left of the `room`, the ids to pass over at most.
         """
+        before = self.forgotten
         while room and self.forgotten < self.counter:
-            order_id = order_id_of(self._partition, self.forgotten + 1)
-            record = self.find(order_id)
+            number = self.forgotten + 1
+            record = self.orders.get(order_id_of(self._partition, number)) or self.remembered.at(number)
             assert record is not None, "what is not forgotten has a record"
-            if record.received_ms > horizon and self.remembered <= MAX_REMEMBERED:
+            if record.received_ms > horizon:
                 break
-            if isinstance(record, Remembered):
-                self._drop(order_id, record.account, record.client_order_id)
-                self.remembered -= 1
-            self.forgotten += 1
+            self.forgotten = number
             room -= 1
+        if self.forgotten > before:
+            self.remembered.drop(self.forgotten + 1)
         return room
-
-    def _drop(self, order_id: int, account: str, client_order_id: str) -> None:
-        del self.orders[order_id]
-        of_account = self.clients[account]
-        del of_account[client_order_id]
-        if not of_account:
-            del self.clients[account]
 
     # --------------------------------------------------------------- snapshot
 
-    def put_all(self, orders: Sequence[Order], remembered: Sequence[Kept]) -> None:
+    def put_all(self, orders: Sequence[Order], remembered: RememberedOrders) -> None:
         """Put back what a snapshot kept of every order, live and remembered, each in the order of the ids."""
-        records: dict[int, Order | bytes] = {}
         for order in orders:
             order.counted = order.status
             order.holding = self.holdings.holding(order.account, order.terms.symbol)
             if order.held == FOR_PRICE and order.status not in FINAL:
                 self.triggers.arm(order)
-            records[order.order_id] = order
+            self.orders[order.order_id] = order
             self.clients.setdefault(order.account, {})[order.client_order_id] = order.order_id
-        for order_id, client_order_id, account, row in remembered:
-            records[order_id] = row
-            self.clients.setdefault(account, {})[client_order_id] = order_id
-        self.orders = dict(sorted(records.items())) if orders and remembered else records
-        self.remembered = len(remembered)
+        self.remembered = remembered
         self.finished = deque(sorted((o.finished_ms, o.order_id) for o in orders if o.status in FINAL))

@@ -15,7 +15,7 @@ import orjson
 
 from fillstream.libs.common.engine.ids import digest_of
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.codes import IDEMPOTENCY_MS
+from fillstream.libs.common.messages.codes import IDEMPOTENCY_MS, RejectReason
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
 from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
@@ -32,8 +32,8 @@ FAMILIES: tuple[Family, ...] = (
         "outcome",
         True,
     ),
-    Family("ids_remembered", "Signal ids remembered, so that the same one again changes nothing."),
-    Family("ids_capacity", "Signal ids that can be remembered; when there are so many, new signals are refused."),
+    Family("ids_remembered", "Ids that have to be remembered, so that the same one again changes nothing."),
+    Family("ids_capacity", "Ids that can be remembered; when there are so many, what is new is refused."),
 )
 
 HOURS = IDEMPOTENCY_MS // 3_600_000
@@ -66,7 +66,7 @@ class SignalsStage:
         Raises:
             BadEntry: of a signal that names no account which could be told: see `decode` and `instruction_of`;
                 unknown_partition when an order_id is of no partition here; duplicate_signal_id when the account's id
-                came before with another content; too_many_signals when no other id can be remembered.
+                came before with another content; too_many_ids when no other id can be remembered.
         """
         fields = decode(entry.fields)
         try:
@@ -102,7 +102,7 @@ class SignalsStage:
                 if instruction["type"] == "CancelOrder":  # takes risk away, and a second one finds nothing to cancel
                     return True
                 raise BadEntry(
-                    "too_many_signals",
+                    RejectReason.TOO_MANY_IDS,
                     f"signal_id: {seen.MAX_REMEMBERED} ids came in {HOURS} hours, the most that can be remembered; "
                     f"{shorten(signal_id)} is taken when the oldest has gone",
                 ) from None

@@ -39,7 +39,7 @@ batch = Batch(store.scales)
 def put(kind, ms, fields):
     DECODERS[kind](kind, [[b"%d-0" % ms, [each for pair in fields.items() for each in pair]]], batch)
 put("signals", now - 4, {b"signal_id": b"s", b"account": b"a"})
-received = sample(OrderReceived, 1, order_id="1", account="a", signal_id="s", time=now - 3)
+received = sample(OrderReceived, 1, order_id="1", account="a", alias=None, signal_id="s", time=now - 3)
 put("events", now - 3, {b"data": payload(received)["data"]})
 put("events", now - 2, {b"data": payload(sample(OrderAccepted, 2, order_id="1", time=now - 2))["data"]})
 put("positions", now - 1, {b"data": payload(sample(PositionChanged, 1, time=now - 1))["data"]})

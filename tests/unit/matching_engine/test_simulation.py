@@ -364,5 +364,5 @@ def test_an_older_snapshot_is_read_and_one_that_is_none_changes_nothing() -> Non
     engine = CoreEngine()
     engine.process(order(5), NOON_MS)
     venue.stage.restore(engine.snapshot())
-    assert venue.stage.gauges() == {"resting_orders": {"": 1}, "delayed_commands": {"": 0}}
+    assert venue.stage.gauges().items() >= {"resting_orders": {"": 1}, "delayed_commands": {"": 0}}.items()
     assert venue.stage.snapshot() == engine.snapshot()

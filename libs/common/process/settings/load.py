@@ -17,7 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
 from fillstream.libs.common.messages.base import Name
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, with_anothers_id
+from fillstream.libs.common.messages.modes import wrong_aliases, wrong_modes
+from fillstream.libs.common.messages.numbered import with_anothers_id
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.process.marked_yaml import MarkedYaml, read_marked
 from fillstream.libs.common.process.settings.model import (
     ACCOUNT_SECTIONS,
@@ -67,6 +69,9 @@ def load_settings(path: Path | None = None) -> Settings:
             problems.extend(sentences(error, document, AccountTerms, within=(name,)))
     if problems:
         raise SettingsError(problems)
+    problems.extend(f"aliases.{alias}: {text}" for alias, text in wrong_aliases(settings.aliases, accounts))
+    for name, text in wrong_modes(accounts, settings.execution.venues):
+        problems.append(f"{document.at((name, 'mode'))}: {name}.mode: {text}")
     for name in settings.execution.simulation.accounts:
         if name not in accounts:
             known = cut(", ".join(accounts))

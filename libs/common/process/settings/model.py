@@ -49,6 +49,7 @@ from fillstream.libs.common.messages.reference import (
 )
 from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig, VenueSimulation
 from fillstream.libs.common.messages.topology import SIM, Topology
+from fillstream.libs.common.process.settings.weekly import WeeklyCalendar
 
 ENV_PREFIX = "FILLSTREAM_"
 ENV_NESTING = "__"
@@ -394,6 +395,8 @@ class Settings(BaseSettings):
     Attributes:
         environment: a name for people: `local`, `development`.
         service, database, messaging, execution, account_limits, order_cache, order_params: sections of the file.
+        calendars: by hand, by the name that instruments call them.
+        aliases: to which account each points, until an operator switches it.
     """
 
     model_config = SettingsConfigDict(
@@ -410,8 +413,10 @@ class Settings(BaseSettings):
     messaging: Messaging
     execution: Execution
     account_limits: AccountLimits
+    aliases: dict[Name, Name] = Field(default_factory=dict)
     order_cache: OrderCache = OrderCache()
     order_params: OrderParams = OrderParams()
+    calendars: dict[Name, WeeklyCalendar] = Field(default_factory=dict)
     _instruments: dict[str, InstrumentTerms] = PrivateAttr(default_factory=dict)
     _accounts: dict[str, AccountTerms] = PrivateAttr(default_factory=dict)
 

@@ -31,6 +31,7 @@ from fillstream.libs.common.messages.controls import (
     ResetLimits,
     Resume,
     SetLimits,
+    SwitchAlias,
     canonical_control,
     read_control,
 )
@@ -112,8 +113,21 @@ class Controls:
             BadEntry: see `read_control`; wrong_partition or unknown_account for an account that is not known here.
         """
         control = read_control(data)
+        points = self._state.aliases.points
+        if control.of_account not in points:
+            return self._take(control, control)
+        # What an operator says of an alias is meant for the account that trades under it now.
+        alias = control.of_account
+        self._journal.named(alias)
+        try:
+            return self._take(control, control.model_copy(update={"account": points[alias]}))
+        finally:
+            self._journal.named(None)
+
+    def _take(self, said: Control, control: Control) -> None:
+        """Take a control as it was said, with the account that it is about."""
         state, journal = self._state, self._journal
-        content = blake2b(canonical_control(control), digest_size=CONTENT_BYTES).hexdigest()
+        content = blake2b(canonical_control(said), digest_size=CONTENT_BYTES).hexdigest()
         first = state.controls.get(control.control_id)
         if first is not None and first.ms > self._horizon():
             return self._again(control, content, first)
@@ -283,6 +297,32 @@ def _adjust_account(room: Room, control: AdjustAccount) -> Effect:
     return Effect(told, then=then)
 
 
+def _switch_alias(room: Room, control: SwitchAlias) -> Effect:
+    """Let an alias point elsewhere. `control` has the account that it points to; the journal knows the alias."""
+    state, old, alias = room.state, control.account, room.journal.alias
+    if alias is None:
+        raise Refused(ControlRejectReason.NO_ALIAS, f"account: {old} is an account, and no alias to be switched")
+    aliases = state.aliases
+    new = state.config.aliases[alias] if control.to is None else control.to
+    if not state.knows(new) or new not in aliases.accounts[alias]:
+        known = ", ".join(name for name in aliases.accounts[alias] if state.knows(name))
+        raise Refused(ControlRejectReason.UNKNOWN_ACCOUNT, f"to: {new} must be an account of {alias}, one of {known}")
+    if new == old:
+        aliases.switch(alias, new, control.to is None)
+        return Effect(f"alias {alias}: points to {new} already")
+    orders = {name: state.working(name) for name in (old, new)}
+    if any(orders.values()):
+        told = " and ".join(f"{count} orders of {name}" for name, count in orders.items() if count)
+        raise Refused(ControlRejectReason.ORDERS_WORK, f"alias {alias}: {told} work; cancel them first")
+    told = f"alias {alias}: points to {state.with_mode(new)}, before {state.with_mode(old)}"
+    kept = sum(bool(holding.quantity) for holding in state.holdings.account(old).holdings.values())
+    if kept:
+        told += f", which keeps its {kept} open positions"
+
+    aliases.switch(alias, new, control.to is None)
+    return Effect(told, then=lambda: room.journal.alias_defined(alias, new, old, control.control_id))
+
+
 def _approve(room: Room, control: Approve) -> Effect:
     order = waiting(room.state, control)
     amendment = smaller(order, control)
@@ -329,6 +369,7 @@ HANDLERS: Final[dict[type[Control], Handler]] = {
     Reduce: _reduce,
     Resume: _resume,
     AdjustAccount: _adjust_account,
+    SwitchAlias: _switch_alias,
     Approve: _approve,
     Refuse: _refuse,
     Reconcile: _reconcile,

@@ -23,10 +23,11 @@ from typing import Any
 
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.ledger.average import Position
+from fillstream.libs.common.ledger.mark import mark_of
 from fillstream.libs.common.messages.codes import PRICELESS, AccountType, OrderType, TimeInForce
-from fillstream.libs.common.messages.reference import BPS, AccountTerms, InstrumentTerms
+from fillstream.libs.common.messages.reference import BPS, DAY_MS, AccountTerms, InstrumentTerms
 from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
-from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote
+from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote, Terms
 from fillstream.services.order_service.orders.control.standing import ACTIVE, REDUCING, Standing
 from fillstream.services.order_service.orders.life.order import FINAL, GONE, Order
 from fillstream.services.order_service.orders.life.special import Special
@@ -36,6 +37,8 @@ _AT_ONCE = frozenset((TimeInForce.IOC.value, TimeInForce.FOK.value))
 _LIMIT = OrderType.LIMIT.value
 _SLACK = 64
 MINUTE_MS = 60_000
+ENDLESS_MS = 1 << 60
+"""A day that ends by a timer and not by itself."""
 MAX_RECENT = 100_000
 """So many orders of an account are compared at least with a new one that may be their duplicate, the newest."""
 
@@ -125,13 +128,7 @@ class Instrument:
     def marked(self) -> int | None:
         """The mark in half ticks that its quote gives now."""
         quote = self.quote
-        if quote.bid_qty:
-            if quote.ask_qty:
-                return quote.bid + quote.ask
-            return 2 * (quote.bid if quote.last is None else max(quote.last, quote.bid))
-        if quote.ask_qty:
-            return 2 * (quote.ask if quote.last is None else min(quote.last, quote.ask))
-        return None if quote.last is None else 2 * quote.last
+        return mark_of(quote.bid if quote.bid_qty else None, quote.ask if quote.ask_qty else None, quote.last)
 
 
 class Holding(Position):
@@ -205,6 +202,8 @@ class Holding(Position):
     def _count(self, order: Order, lots: int, price: int) -> None:
         was, at = order.open_lots, order.open_price
         value = lots * abs(price) - was * abs(at)
+        if order.terms.fees is not None:
+            value = reserved(order.terms, lots, price) - reserved(order.terms, was, at)
         if order.side == "BUY":
             self.buys += lots - was
             self.buy_value += value
@@ -287,16 +286,17 @@ class Account:
             and both are let go of a window at a time.
         turns_ms: when that happens next.
         open_orders: orders that may still trade, counted while `kept`.
-        day_begins_ms: after midnight UTC.
+        day_begins_ms: after midnight UTC; `day_ms` is how long a day is. One with a time zone has a day that ends by
+            a timer, and is counted as one that never does.
         room, check, version, until_ms: money that all limits in its currency leave for sure since the last exact
             check, the number of that, and for what and how long it is good; see `valuation`. No decision depends on
             them.
     """
 
     __slots__ = (
-        "busy", "cash", "check", "crossing", "daily", "day_begins_ms", "holdings", "kept", "known", "name",
-        "older", "open_orders", "recent", "reduces", "room", "sent", "standing", "terms", "turns_ms", "until_ms",
-        "version",
+        "busy", "cash", "check", "crossing", "daily", "day_begins_ms", "day_ms", "holdings", "kept", "known",
+        "name", "older", "open_orders", "recent", "reduces", "room", "sent", "standing", "terms", "turns_ms",
+        "until_ms", "version",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -313,6 +313,7 @@ class Account:
         self.turns_ms = 0
         self.open_orders = 0
         self.day_begins_ms = 0
+        self.day_ms = DAY_MS
         self.room, self.check, self.version, self.until_ms = -1, 1, 0, 0
 
     def watch(self, terms: AccountTerms, orders: Iterable[Order]) -> None:
@@ -322,7 +323,9 @@ class Account:
         self.room = -1
         self.crossing = terms.refuse_self_cross
         self.daily = terms.max_daily_loss is not None
-        self.day_begins_ms = terms.day_begins_minutes * MINUTE_MS
+        zoned = terms.day_zone is not None
+        self.day_begins_ms = 0 if zoned else terms.day_begins_minutes * MINUTE_MS
+        self.day_ms = ENDLESS_MS if zoned else DAY_MS
         self.kept = self.reduces or self.crossing or terms.max_open_orders is not None or needs_positions(terms)
         self.kept = self.kept or self.standing.state == REDUCING
         self.busy = terms.duplicate_window_ms > 0 or terms.max_orders_per_window is not None
@@ -349,6 +352,12 @@ class Account:
             if self.kept:
                 assert order.holding is not None, "it has one since it was taken"
                 order.holding.recount(order)
+
+    def recount(self, orders: Iterable[Order]) -> None:
+        """Count what works anew: terms have changed that it was counted by."""
+        if self.kept:
+            self.room = -1
+            self._start(orders)
 
     def took(self, ms: int) -> None:
         """Note that an order or an amendment was taken. The account is `busy`."""
@@ -384,6 +393,14 @@ class Account:
         self.room = -1
         for holding in self.holdings.values():
             holding.opening = holding.pnl
+
+
+def reserved(terms: Terms, lots: int, ticks: int) -> int:
+    """Return what a purchase may cost, in ticks times lots: the fees of a schedule included, at their highest."""
+    units = lots * abs(ticks)
+    if terms.fees is None or not lots:
+        return units
+    return units + terms.fees.in_units(terms.fees.at_most(units, lots).own)
 
 
 def duplicate_key(

@@ -16,7 +16,7 @@ from fractions import Fraction
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.messages.codes import AccountType
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
-from fillstream.services.order_service.orders.holding.holdings import FEE_UNITS, Holding, Holdings, waits_at
+from fillstream.services.order_service.orders.holding.holdings import FEE_UNITS, Holding, Holdings, reserved, waits_at
 from fillstream.services.order_service.orders.rules.rule import Draft
 
 MAX_TIME_MS = 1 << 62
@@ -170,6 +170,7 @@ def fits(draft: Draft, holdings: Holdings) -> bool:
     room = account.room
     if (
         room <= 0
+        or draft.terms.fees is not None  # they are no share of the value
         or draft.order is not None
         or holding.checked != account.check
         or account.version != holdings.version
@@ -231,9 +232,10 @@ def _value_added(draft: Draft) -> int:
     if abs(ticks) >= MAX_PRICE:
         ticks = waits_at(draft.special, ticks)
     if order is None:
-        return draft.lots * abs(ticks)
+        return reserved(draft.terms, draft.lots, ticks)
     lots = max(draft.lots - order.cum, order.open_lots)
-    return max(0, lots * max(abs(ticks), abs(order.open_price)) - order.open_lots * abs(order.open_price))
+    dearer = reserved(draft.terms, lots, max(abs(ticks), abs(order.open_price)))
+    return max(0, dearer - reserved(draft.terms, order.open_lots, order.open_price))
 
 
 def covered(holding: Holding, sells: int) -> bool:

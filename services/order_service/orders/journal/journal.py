@@ -27,8 +27,9 @@ from fillstream.libs.common.messages.reference import (
 from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.decode import New, Prediction
+from fillstream.services.order_service.orders.holding.charging import Cost
 from fillstream.services.order_service.orders.journal.telling import VERSION_OF, Event, Telling
-from fillstream.services.order_service.orders.life.order import CLOSED, FINAL, FOR_TIME, Order
+from fillstream.services.order_service.orders.life.order import CLOSED, FINAL, FOR_TIME, REJECTED, Order
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.state import State
 
@@ -58,16 +59,23 @@ class Journal(Telling):
         super().__init__(stream, state)
         self.said: Event | None = None
 
+    def named(self, alias: str | None) -> None:
+        """Put an alias into every event from now on: by it the account of what is taken was named. None: into none."""
+        self.alias = alias
+        self.said = None if alias is None else {"alias": alias}
+
     # --------------------------------------------------------- orders, by validation
 
-    def received(self, order: Order, said: SpecialTerms | None = None) -> None:
-        """OrderReceived, with what was `said` beyond a plain order."""
+    def received(self, order: Order, said: SpecialTerms | None = None, fee: str | None = None) -> None:
+        """OrderReceived, with what was `said` beyond a plain order, and what its fee may be where that is told."""
         event = self._of_order("OrderReceived", order)
         _add_wishes(event, order)
         event["venue"] = order.venue
         if said is not None:
             event |= _special(said)
             event["venue"] = order.venue
+        if fee is not None:
+            event["fee_estimate"] = fee
         self.out.event(self._stream, event)
 
     def adopted(self, order: Order) -> None:
@@ -79,13 +87,27 @@ class Journal(Telling):
         self.out.event(self._stream, event)
 
     def refused(
-        self, remembered: Remembered, wish: New, order_type: str, time_in_force: str, price: str | None,
+        self, order_id: int, wish: New, quantity: str, order_type: str, time_in_force: str, price: str | None,
         reason: RejectReason, text: str,
     ) -> None:  # fmt: skip
         """OrderRejected by validation: with the type and the time in force that the order got."""
         counts = self._state.rejects
         counts[reason.value] = counts.get(reason.value, 0) + 1
-        event = self._of_remembered("OrderRejected", remembered)
+        event = self._head("OrderRejected")
+        event |= {
+            "order_id": str(order_id),
+            "client_order_id": wish.client_order_id,
+            "account": wish.account,
+            "symbol": wish.symbol,
+            "side": wish.side,
+            "ord_status": REJECTED,
+            "quantity": quantity,
+            "cum_qty": "0",
+            "leaves_qty": "0",
+            "avg_px": None,
+        }
+        if wish.links is not None:
+            event |= wish.links.told()
         event["signal_id"] = wish.signal_id
         event["order_type"] = order_type
         event["price"] = price
@@ -152,10 +174,14 @@ class Journal(Telling):
         said = {name: value for name, value in wish._asdict().items() if value is not None and name in _PREDICTED}
         self.told("PredictionReceived", **said)
 
-    def status_reported(self, order: Order | Remembered, signal_id: str, text: str) -> None:
-        """OrderStatusReported."""
+    def status_reported(self, order: Order | Remembered, account: str, signal_id: str, text: str) -> None:
+        """OrderStatusReported, of an order of `account`: one that is refused as nobody's has none of its own."""
         kind = "OrderStatusReported"
-        event = self._of_order(kind, order) if isinstance(order, Order) else self._of_remembered(kind, order)
+        if isinstance(order, Order):
+            event = self._of_order(kind, order)
+        else:
+            event = self._head(kind) | of_left(str(order.order_id), account, order.symbol, order.side)
+            event["client_order_id"], event["ord_status"] = order.client_order_id, order.status
         event["signal_id"] = signal_id
         event["text"] = text
         self.out.event(self._stream, event)
@@ -169,12 +195,16 @@ class Journal(Telling):
             event["price"] = order.terms.price.text(order.price)
         self.out.event(self._stream, event)
 
-    def suspended(self, order: Order, approval_ms: int | None = None) -> None:
-        """OrderSuspended: the desk holds it, for a person's yes until `approval_ms`."""
+    def suspended(self, order: Order, approval_ms: int | None = None, session_ms: int | None = None) -> None:
+        """OrderSuspended: the desk holds it, for a yes until `approval_ms`, for a session from `session_ms`."""
         special, terms = order.special, order.terms
         event = self._of_order("OrderSuspended", order)
         if approval_ms is not None:
             event["approval_time"] = approval_ms
+            self.out.event(self._stream, event)
+            return
+        if session_ms is not None:
+            event["effective_time"] = session_ms
             self.out.event(self._stream, event)
             return
         assert special is not None, "a plain order waits for neither"
@@ -199,9 +229,13 @@ class Journal(Telling):
             self.on_rejected(order)
 
     def filled(
-        self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: int, said: str | None = None
-    ) -> None:
-        """OrderFilled, at `price` ticks; `fee` in 10**-FEE_DECIMALS of the currency, written as it was `said`."""
+        self, order: Order, price: int, lots: int, exec_id: str, maker: bool, fee: int, said: str | None = None,
+        cost: Cost | None = None,
+    ) -> None:  # fmt: skip
+        """OrderFilled, at `price` ticks; `fee` in 10**-FEE_DECIMALS of the currency, written as it was `said`.
+
+        Of a fill by a fee schedule, `cost` says what more there is to it.
+        """
         terms = order.terms
         liquidity = "MAKER" if maker else "TAKER"
         self._state.fills[liquidity] += 1
@@ -222,6 +256,10 @@ class Journal(Telling):
         event["strategy"] = order.strategy
         if order.cum > order.quantity:
             event["text"] = self._overfilled(order)
+        if cost is not None:
+            if cost.lots:
+                holding.fill(-cost.lots, price)
+            event |= cost.told
         self.out.event(self._stream, event)
 
     def _overfilled(self, order: Order) -> str:
@@ -266,7 +304,7 @@ class Journal(Telling):
         signal_id = order.signal_id if signal_id is None else signal_id
         self._said_of("OrderUnanswered", order, signal_id=signal_id, request=request, text=text)
 
-    def trade_changed(self, whose: Order | Remembered | Event, change: Event, *legs: Leg) -> None:
+    def trade_changed(self, whose: Order | Event, change: Event, *legs: Leg) -> None:
         """TradeBusted, or TradeCorrected where it has an old quantity; what is held follows, leg by leg.
 
         Args:
@@ -280,15 +318,14 @@ class Journal(Telling):
             assert whose.holding is not None, "it was taken"
             holding, buy = whose.holding, whose.side == "BUY"
         else:
-            said = whose if isinstance(whose, dict) else whose._asdict()
-            holding, buy = self._state.holdings.holding(said["account"], said["symbol"]), said["side"] == "BUY"
+            holding = self._state.holdings.holding(whose["account"], whose["symbol"])
+            buy = whose["side"] == "BUY"
         for leg in legs:
             holding.untraded(buy, *leg)
         if isinstance(whose, Order):
             event = self._of_order(kind, whose)
         else:
-            event = self._head(kind) | whose if isinstance(whose, dict) else self._of_remembered(kind, whose)
-            event |= self.said or {}
+            event = self._head(kind) | whose | (self.said or {})
         self.out.event(self._stream, event | change)
 
     def canceled(self, order: Order, reason: CancelReason, text: str) -> None:
@@ -391,24 +428,6 @@ class Journal(Telling):
             event |= order.links.told()
         return event
 
-    def _of_remembered(self, kind: str, order: Remembered) -> Event:
-        event = self._head(kind)
-        event |= {
-            "order_id": str(order.order_id),
-            "client_order_id": order.client_order_id,
-            "account": order.account,
-            "symbol": order.symbol,
-            "side": order.side,
-            "ord_status": order.status,
-            "quantity": order.quantity,
-            "cum_qty": order.cum_qty,
-            "leaves_qty": "0",
-            "avg_px": order.avg_px,
-        }
-        if order.links is not None:
-            event |= order.links.told()
-        return event
-
     def _request_rejected(
         self,
         kind: str,
@@ -436,6 +455,13 @@ class Journal(Telling):
             "text": text,
         }
         self.out.event(self._stream, event)
+
+
+def of_left(order_id: str, account: str | None, symbol: str | None, side: str | None) -> Event:
+    """Return what an event says of an order that left the state; its quantities are in the journal's past alone."""
+    nothing = dict.fromkeys(("ord_status", "quantity", "cum_qty", "leaves_qty", "avg_px"))
+    whose = {"account": account, "symbol": symbol, "side": side}
+    return {"order_id": order_id, "client_order_id": None, **whose, **nothing}
 
 
 def _special(said: SpecialTerms) -> Event:

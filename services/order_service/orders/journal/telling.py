@@ -57,9 +57,10 @@ class Telling:
     Attributes:
         ms: now, the millisecond of the entry that causes what follows.
         out: where that goes.
+        alias: by which the account of what is taken was named, put into every event; None but while it is.
     """
 
-    __slots__ = ("_state", "_stream", "ms", "out")
+    __slots__ = ("_state", "_stream", "alias", "ms", "out")
 
     out: Outputs | Stamped
 
@@ -67,12 +68,16 @@ class Telling:
         self._stream = stream
         self._state = state
         self.ms = 0
+        self.alias: str | None = None
 
     def _head(self, kind: str) -> Event:
         """Return how every event begins, with the next number."""
         state = self._state
         state.seq += 1
-        return {"type": kind, "v": VERSION_OF[kind], "seq": state.seq, "time": self.ms}
+        head = {"type": kind, "v": VERSION_OF[kind], "seq": state.seq, "time": self.ms}
+        if self.alias is not None:
+            head["alias"] = self.alias
+        return head
 
     # ------------------------------------------------------- reference data and market
 
@@ -100,6 +105,11 @@ class Telling:
         if overridden:
             named["overridden"] = [*overridden]
         self._defined("AccountDefined", named, terms)
+
+    def alias_defined(self, alias: str, account: str | None, old: str | None, control_id: str | None = None) -> None:
+        """AliasDefined, by the file or by a control."""
+        more = {} if control_id is None else {"control_id": control_id}
+        self.told("AliasDefined", **{"alias": alias, "account": account, "old_account": old}, **more)
 
     def control_applied(self, control: Control, text: str) -> None:
         """ControlApplied."""

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
+from fractions import Fraction
 from operator import attrgetter
 from typing import Any, Final
 
+from fillstream.libs.common.ledger.fees import Charged
 from fillstream.libs.common.messages.codes import TimeInForce
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.versions import Document, Unreadable, check_names
@@ -32,7 +34,7 @@ _FIELDS: Final = tuple(field for field in fields(Order) if field.init)
 _NAMES: Final = tuple(field.name for field in _FIELDS)
 _NEEDED: Final = tuple(f.name for f in _FIELDS if f.default is MISSING and f.default_factory is MISSING)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if field.default is not MISSING}
-_RARE: Final = ("links", "loosest", "special", "held", "came", "fills", "standing")
+_RARE: Final = ("links", "loosest", "special", "held", "came", "fills", "standing", "charged")
 """Fields of few orders, written where they say something: older releases know none of them."""
 _CODED: Final = frozenset(
     ("account", "terms", "strategy", "confidence", "side", "order_type", "time_in_force", "venue", "status")
@@ -47,6 +49,7 @@ _WRITE: Final[dict[str, Callable[[Any], Any]]] = {
     "links": lambda links: links and links._asdict(),
     "special": lambda special: special and said_by(special),
     "fills": lambda fills: [fill._asdict() for fill in fills],
+    "charged": lambda charged: charged and [*map(str, (*charged.raw.as_integer_ratio(), charged.fee))],
 }
 
 
@@ -84,6 +87,13 @@ def _load_fills(records: list[Document]) -> tuple[Fill, ...]:
     return tuple(Fill(**record) for record in records)
 
 
+def _load_charged(said: list[str] | None) -> Charged | None:
+    if said is None:
+        return None
+    numerator, denominator, fee = map(int, said)
+    return Charged(Fraction(numerator, denominator), fee)
+
+
 _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "notional": int,
     "amendment": _load_amendment,
@@ -91,6 +101,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "exec_ids": tuple,
     "special": _load_special,
     "fills": _load_fills,
+    "charged": _load_charged,
 }
 
 

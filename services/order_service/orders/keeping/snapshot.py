@@ -7,10 +7,11 @@ states; or the state again. Never decides anything about what it carries, never 
     waiting [{id, field, value}]                       entries that wait for a configuration; value in hex
     config, defined                                    the configuration in force, and every term ever defined
     orders {record: "Order", count, columns}           by the names of `Order`; see `columns`
-    remembered {record: "Remembered", names, rows}     names once, rows in their order, a line each
+    remembered {chunks, …}                             orders that left the state: see `engine.ids`, a line a chunk
     timers [{due_ms, id, what}]                        in the order in which they fire
-    remembered_linked                                  the same, of those with links
     overrides {account: {field: value}}                what operators set, in text or digits
+    traded {account: {venue and currency: [[day, value]]}}   where a venue's fees depend on it
+    switched {alias: account}                          where operators let aliases point
     controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
@@ -21,25 +22,29 @@ states; or the state again. Never decides anything about what it carries, never 
     holdings, held, marks                              what accounts hold; see `held`
     awaited {sent, late}                               what venues have not answered; see `awaited`
     reconciling {runs, count, stated, stating}         comparisons with venues; see `reconciling.run`
+    calendars                                          that came last, as their entry has them
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
-There may be millions of orders. So live ones are columns, and rows of remembered ones are never decoded on the way: no
-text in JSON has a line's end in it, so that the lines of the document can be told apart without.
+There may be millions of orders. So live ones are columns, and remembered ones chunks of 4096 in base 64: no text in
+JSON has a line's end in it, so that the lines of the document can be told apart before they are decoded.
 
-To add a field with a default to `Order`, `Remembered` or `Quote` is enough: an older snapshot has none and loads. A
+To add a field with a default to `Order` or `Quote` is enough: an older snapshot has none and loads. A
 field with a type of its own joins `_WRITE` and `_READ` of `columns`. What changes the meaning or the shape of what is
 there raises `VERSION` and adds a step to `UPCASTS`, and the snapshots in tests/upgrade/kept prove it.
 """
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections import deque
 from itertools import pairwise
 from typing import Any, Final
 
 import orjson
 
-from fillstream.libs.common.messages.topology import SIM, Topology
+from fillstream.libs.common.engine.ids import DIGEST_BYTES, Ids
+from fillstream.libs.common.messages.calendar import Calendars
+from fillstream.libs.common.messages.topology import SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timer, Timers
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 from fillstream.services.order_service.orders.compiled import Quote
@@ -49,11 +54,10 @@ from fillstream.services.order_service.orders.control.standing import ACTIVE, St
 from fillstream.services.order_service.orders.control.tripping import Breaker
 from fillstream.services.order_service.orders.keeping.columns import columns_of, dump_orders, load_orders
 from fillstream.services.order_service.orders.keeping.held import dump_held, load_held
-from fillstream.services.order_service.orders.life.order import Links, Order
-from fillstream.services.order_service.orders.life.remembered import Remembered, is_linked
-from fillstream.services.order_service.orders.state import QUOTES, Kept, State
+from fillstream.services.order_service.orders.life.remembered import PAYLOAD, STATUSES, RememberedOrders, Row
+from fillstream.services.order_service.orders.state import QUOTES, State
 
-VERSION = 5
+VERSION = 6
 
 _PLAIN: Final = ("seq", "counter", "forgotten", "configured", "statuses", "rejects", "cancel_rejects", "fills")
 _NEEDED: Final = (
@@ -69,19 +73,21 @@ _NEEDED: Final = (
     "daily",
 )
 _SINCE_0_2: Final = (
-    "overrides", "controls", "remembered_linked", "numbered", "trading", "canceling", "breakers", "holdings",
-    "held", "marks", "busted", "awaited", "reconciling",
+    "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
+    "awaited", "calendars", "switched", "traded", "reconciling",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
 _QUOTE: Final = tuple(sorted(Quote.__slots__))
 _QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
 _CONTROL: Final = ("control_id", *Answered._fields)
-_REMEMBERED: Final = Remembered._fields
-_REMEMBERED_PLAIN: Final = tuple(name for name in _REMEMBERED if name != "links")
-_TABLES: Final = {"remembered": _REMEMBERED_PLAIN, "remembered_linked": _REMEMBERED}
-"""In the order in which a document has them, with the names of what is in their rows."""
-_REMEMBERED_NEEDED: Final = tuple(name for name in _REMEMBERED if name not in Remembered._field_defaults)
+_REMEMBERED: Final = {"digest_bytes": DIGEST_BYTES, "payload_bytes": PAYLOAD, "statuses": [*STATUSES]}
+"""What the rows of remembered orders are made of."""
+_V5_REMEMBERED: Final = (
+    "order_id", "client_order_id", "account", "symbol", "side", "status", "quantity", "cum_qty", "avg_px",
+    "received_ms", "links",
+)  # fmt: skip
+_V5_TABLES: Final = ("remembered", "remembered_linked")
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
@@ -89,8 +95,6 @@ _REMEMBERED_NEEDED: Final = tuple(name for name in _REMEMBERED if name not in Re
 
 def dump(state: State) -> bytes:
     """Return the state as JSON; equal states give equal bytes."""
-    records = [record for _, record in sorted(state.orders.items())]
-    plain, linked = _remembered(records)
     document = {
         "version": VERSION,
         **{name: getattr(state, name) for name in _PLAIN},
@@ -98,8 +102,8 @@ def dump(state: State) -> bytes:
         "waiting": [{"id": i, "field": field.decode(), "value": value.hex()} for i, field, value in state.waiting],
         "config": state.config.to_json().decode(),
         "defined": _defined(state).to_json().decode(),
-        "orders": dump_orders([record for record in records if isinstance(record, Order)]),
-        "remembered": {"record": "Remembered", "names": _REMEMBERED_PLAIN, "rows": _lines(plain)},
+        "orders": dump_orders([order for _, order in sorted(state.orders.items())]),
+        "remembered": {**_REMEMBERED, "chunks": _chunks(state.remembered.ids)},
         "quotes": [
             {"venue": venue, "instrument": number, **{name: getattr(quote, name) for name in _QUOTE}}
             for venue, quotes in sorted(state.quotes.items())
@@ -109,8 +113,8 @@ def dump(state: State) -> bytes:
         "timers": state.timers.dump(),
         "daily": {account: {"day": day, "count": count} for account, (day, count) in state.daily.items()},
     }
-    if linked:
-        document["remembered_linked"] = {"record": "Remembered", "names": _REMEMBERED, "rows": _lines(linked)}
+    if not state.timetable.calendars.is_empty:
+        document["calendars"] = state.timetable.calendars.to_json().decode()
     if state.busted:
         document["busted"] = [*state.busted]
     if (awaited := state.awaited.dump()) is not None:
@@ -121,6 +125,13 @@ def dump(state: State) -> bytes:
         document["numbered"] = state.numbered
     if state.overrides:
         document["overrides"] = state.overrides
+    if state.traded.days:
+        document["traded"] = {
+            account: {at: [[day, str(value)] for day, value in days.items()] for at, days in venues.items()}
+            for account, venues in state.traded.days.items()
+        }
+    if state.aliases.switched:
+        document["switched"] = state.aliases.switched
     if state.controls:
         rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
         document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
@@ -140,14 +151,9 @@ def _defined(state: State) -> DeskConfig:
     return DeskConfig(instruments=state.instruments, accounts=state.accounts, venues=state.venues)
 
 
-def _remembered(records: list[Order | bytes]) -> tuple[list[bytes], list[bytes]]:
-    """Return the rows of remembered orders without links, and of those with some."""
-    rows = [record for record in records if isinstance(record, bytes)]
-    return [row for row in rows if not is_linked(row)], [row for row in rows if is_linked(row)]
-
-
-def _lines(rows: list[bytes]) -> orjson.Fragment:
-    """Return rows as a list, a line each."""
+def _chunks(ids: Ids) -> orjson.Fragment:
+    """Return the chunks of a table as a list, a line each: its number, and its bytes in base 64."""
+    rows = [b'[%d,"%b"]' % (number, b64encode(data)) for number, data in ids.chunks()]
     return orjson.Fragment(b"".join((b"[\n", b",\n".join(rows), b"\n]")))
 
 
@@ -171,6 +177,8 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.waiting = [(each["id"], each["field"].encode(), bytes.fromhex(each["value"])) for each in document["waiting"]]
     state.config = DeskConfig.from_json(document["config"].encode())
     defined = DeskConfig.from_json(document["defined"].encode())
+    if "calendars" in document:
+        state.timetable.calendars = Calendars.from_json(document["calendars"].encode())
     state.accounts = dict(defined.accounts)
     for name, venue in defined.venues.items():
         state.define_venue(name, venue)
@@ -185,6 +193,11 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
     state.overrides = document.get("overrides", {})
+    for account, venues in document.get("traded", {}).items():
+        days = {at: {int(day): int(value) for day, value in each} for at, each in venues.items()}
+        state.traded.days[account] = days
+    state.aliases.switched = document.get("switched", {})
+    state.aliases.configure(state.config, state.accounts)
     state.numbered = document.get("numbered", {})
     state.awaited.timeout_ms = state.config.execution_timeout_ms
     if "awaited" in document:
@@ -202,7 +215,8 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
         state.breakers = {(each.scope, each.account, each.name): each for each in found}
     state.canceling = deque(tuple(each) for each in document.get("canceling", ()))
     load_held(document, state)
-    _load_records(document, lines, state)
+    remembered = _load_remembered(document["remembered"], lines, state, partition)
+    state.put_all(load_orders(document["orders"], state.terms), remembered)
     state.watch_all()
     return state
 
@@ -231,48 +245,32 @@ def _load_trading(trading: Document, state: State) -> None:
     state.standings = {account: Standing(**each) for account, each in trading["accounts"].items()}
 
 
-def _split(data: bytes) -> tuple[Any, dict[str, list[bytes]]]:
-    """Return the document without the rows that have a line of their own, and those, by table."""
+def _split(data: bytes) -> tuple[Any, list[list[bytes]]]:
+    """Return the document without the rows that have a line of their own, and those, a list a table in their order."""
     lines = data.split(b"\n")
     if len(lines) == 1:
-        return orjson.loads(data), {}
+        return orjson.loads(data), []
     frame = [number for number, line in enumerate(lines) if line and not line.startswith(b"[")]
     document = orjson.loads(b"".join([lines[number] for number in frame]))
     rows = [[line.removesuffix(b",") for line in lines[above + 1 : below] if line] for above, below in pairwise(frame)]
-    return document, dict(zip(_TABLES, rows, strict=False))
+    return document, rows
 
 
-def _load_records(document: Document, lines: dict[str, list[bytes]], state: State) -> None:
-    orders = load_orders(document["orders"], state.terms)
-    remembered: list[Kept] = []
-    for name, names in _TABLES.items():
-        if name not in document:
-            continue
-        table, rows = document[name], lines.get(name)
-        if table["record"] != "Remembered":
-            raise Unreadable(f"orders snapshot: record {table['record']} must be Remembered among remembered orders")
-        if rows is None or tuple(table["names"]) != names:
-            values = table["rows"] if rows is None else [orjson.loads(row) for row in rows]
-            rows = [each.to_json() for each in _load_remembered(table["names"], values)]
-        remembered += map(_kept, rows)
-    state.put_all(orders, remembered)
-
-
-def _kept(row: bytes) -> Kept:
-    """Return whose a remembered order is, and its row, which is decoded only where a text in it is escaped."""
-    if b"\\" in row:
-        order_id, client_order_id, account, *_ = orjson.loads(row)
-        return order_id, client_order_id, account, row
-    head, client, _, account, _ = row.split(b'"', 4)
-    return int(head[1:-1]), client.decode(), account.decode(), row
-
-
-def _load_remembered(names: list[str], rows: list[list[Any]]) -> list[Remembered]:
-    check_names("Remembered", dict.fromkeys(names), _REMEMBERED, _REMEMBERED_NEEDED)
-    if tuple(names) == _REMEMBERED_PLAIN:
-        return [Remembered(*row) for row in rows]
-    found = [dict(zip(names, row, strict=True)) for row in rows]
-    return [Remembered(**{**row, "links": Links(*row["links"]) if row.get("links") else None}) for row in found]
+def _load_remembered(found: Document, lines: list[list[bytes]], state: State, partition: int) -> RememberedOrders:
+    if "tables" in found:
+        return _load_v5(found["tables"], lines, state, partition)
+    names = (*_REMEMBERED, "chunks")
+    check_names("remembered", found, names, names)
+    for name, value in _REMEMBERED.items():
+        if found[name] != value:
+            raise Unreadable(f"orders snapshot: {name} {found[name]} must be {value}")
+    ids = Ids(PAYLOAD, state.forgotten + 1)
+    for number, text in found["chunks"] or map(orjson.loads, lines[0] if lines else ()):
+        try:
+            ids.load(number, b64decode(text, validate=True))
+        except ValueError as error:
+            raise Unreadable(f"orders snapshot: remembered: {error}") from None
+    return RememberedOrders(ids)
 
 
 # ------------------------------------------------------------------------------------------------------ older versions
@@ -325,5 +323,29 @@ def upcast_v4_v5(document: Document) -> Document:
     return document
 
 
-UPCASTS: Upcasts = {2: upcast_v2_v3, 3: upcast_v3_v4, 4: upcast_v4_v5}
+def upcast_v5_v6(document: Document) -> Document:
+    """Put the tables of remembered orders together, the one of those with links last; their rows may be lines."""
+    document["version"] = 6
+    document["remembered"] = {"tables": [document.pop(name) for name in _V5_TABLES if name in document]}
+    return document
+
+
+def _load_v5(tables: list[Document], lines: list[list[bytes]], state: State, partition: int) -> RememberedOrders:
+    """Return the orders that a release until version 5 remembered, each with its quantities as JSON."""
+    remembered, before = RememberedOrders(Ids(PAYLOAD, state.forgotten + 1)), order_id_of(partition, 0)
+    for index, table in enumerate(tables):
+        if table["record"] != "Remembered":
+            raise Unreadable(f"orders snapshot: record {table['record']} must be Remembered among remembered orders")
+        names = table["names"]
+        check_names("Remembered", dict.fromkeys(names), _V5_REMEMBERED, _V5_REMEMBERED[:-1])
+        for row in table["rows"] or map(orjson.loads, lines[index] if lines else ()):
+            each = dict(zip(names, row, strict=True))
+            account, instrument = state.accounts.get(each["account"]), state.instruments.get(each["symbol"])
+            numbers = instrument.id if instrument else 0, account.id if account else 0
+            kept = Row(each["status"], each["side"], each["received_ms"], *numbers)
+            remembered.put(each["order_id"] - before, each["account"], each["client_order_id"], kept)
+    return remembered
+
+
+UPCASTS: Upcasts = {2: upcast_v2_v3, 3: upcast_v3_v4, 4: upcast_v4_v5, 5: upcast_v5_v6}
 """No release wrote version 1."""

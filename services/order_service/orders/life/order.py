@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fillstream.libs.common.engine.frames import Reason
+from fillstream.libs.common.ledger.fees import Charged
 from fillstream.libs.common.messages.codes import PRICELESS, OrdStatus
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.compiled import Terms
@@ -153,6 +154,7 @@ class Order:
         special: what it has beyond a plain order, None of one.
         came: the price that it waited for has come.
         held: what the desk holds it for, RELEASED once it did, None of one that went to the venue as it came.
+        charged: what its fills were charged, at a venue with a fee schedule; None before the first, and elsewhere.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
         holding: what its account holds of its instrument; like the next two no part of a snapshot; see `holdings`.
         open_lots, open_price: what is counted there of it: how much it may still trade, and at what price (ticks).
@@ -192,6 +194,7 @@ class Order:
     came: bool = False
     fills: tuple[Fill, ...] = ()
     standing: str | None = None
+    charged: Charged | None = None
     counted: str = field(default=PENDING_NEW, init=False)
     holding: Holding | None = field(default=None, init=False, repr=False, compare=False)
     open_lots: int = field(default=0, init=False, repr=False, compare=False)

@@ -29,6 +29,8 @@ def why_not(state: State, venue: str, row: ReportedOrder) -> str | None:
         if getattr(row, name) is None:
             return f"{name}: an order without one cannot be adopted"
     assert row.account is not None and row.symbol is not None and row.quantity is not None, "just looked"
+    if not state.has_room():
+        return f"order_id: the desk remembers {state.capacity} orders, which is the most, and takes no other"
     if not state.knows(row.account):
         return f"account: {row.account} is no account of this partition"
     terms = state.terms[venue].get(row.symbol)
@@ -57,7 +59,7 @@ def adopt(state: State, journal: Journal, commands: Commands, venue: str, row: R
     assert quantity is not None and price is not None, "see why_not"
     order_id, ms = state.next_order_id, journal.ms
     name = f"external-{order_id}"
-    while name in state.clients.get(row.account, {}):  # a client called one of its own so
+    while state.find_client(row.account, name) is not None:  # a client called one of its own so
         name += "-"
     limits = state.limits_at(venue, row.account, account, row.symbol)
     tif = TimeInForce.GTC if row.time_in_force is None else row.time_in_force

@@ -24,7 +24,7 @@ from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import TOLD, Fill, Order, Refusal
 from fillstream.services.order_service.orders.reconciling.run import Behind, Run, position_of
-from fillstream.services.order_service.orders.reporting.said import fee_of, units_of_report
+from fillstream.services.order_service.orders.reporting.said import fee_of, own_fee, units_of_report
 
 _INFERRED: Final = "inferred-"
 """So begins what a fill goes by that was inferred of a quantity."""
@@ -50,7 +50,7 @@ def book_told(run: Run, order: Order, fill: ReportedFill, journal: Journal) -> R
     lots = units_of_report("last_qty", terms.lot, fill.last_qty)
     ticks = units_of_report("last_px", terms.price, fill.last_px)
     maker = fill.liquidity == "MAKER"
-    fee, said = fee_of(terms, fill, abs(ticks * lots), maker)
+    fee, said = fee_of(terms, fill, ticks, lots, maker)
     trade = Fill(fill.exec_id, ticks, lots, fee, fill.exec_id, maker)
     refusal = fill_instead(order, trade, fill.cum_qty, journal)
     if refusal is None:
@@ -72,7 +72,7 @@ def book_missing(run: Run, order: Order, behind: Behind, journal: Journal) -> Re
     text = f"inferred: by report {run.request_id} {run.venue} has {lot(cum)} of order {order.order_id} filled"
     for ticks, lots in priced:
         exec_id = f"{_INFERRED}{order.order_id}-{len(order.exec_ids)}"
-        fee = order.terms.taker_fee.scaled(abs(ticks * lots))
+        fee = own_fee(order.terms, ticks, lots, maker=False)
         refusal = order.fill_once(ticks, lots, exec_id, fee)
         if refusal is not None:
             return refusal
@@ -176,7 +176,7 @@ def _take_back(order: Order, fill: Fill, lots: int) -> tuple[Any, ...]:
         refusal = order.bust(fill.last_id, exec_id)
         assert refusal is None, f"it stands: {refusal}"
         return {**change, "last_qty": terms.lot.text(fill.lots), "fee": fixed(fill.fee, FEE_DECIMALS)}, back
-    fee = terms.taker_fee.scaled(abs(fill.ticks * left))
+    fee = own_fee(terms, fill.ticks, left, maker=False)
     refusal = order.correct(fill.last_id, exec_id, fill.ticks, left, fee)
     assert refusal is None, f"it stood at that price, and gets smaller: {refusal}"
     change |= {"last_qty": terms.lot.text(left), "fee": fixed(fee, FEE_DECIMALS)}

@@ -25,7 +25,6 @@ An entry does not do much more than `MOST_OUTPUTS`: what is left at the end of a
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Final
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
@@ -294,16 +293,11 @@ class Reconciler:
         self._compare(run, order, row, simulated)
 
     def _ended(self, run: Run, order: Order | Remembered, row: ReportedOrder) -> None:
-        """Look for what an order that is done for the desk has filled unseen."""
+        """Look for what an order that is done for the desk has filled unseen; of one that left nobody knows."""
         if isinstance(order, Order):
             cum = self._cum(order, row)
             if cum > order.cum:
                 run.behind[order.order_id] = (cum, *_prices(row), None)
-        elif row.cum_qty is not None and row.cum_qty > Decimal(order.cum_qty):
-            its = canonical(row.cum_qty)
-            both = _BOTH.format(order.cum_qty, run.venue, its)
-            text = f"cum_qty: of order {order.order_id}, which has left the state, {both} filled"
-            self._tell(run, Found(DifferenceKind.MISSED_FILL, text, order.cum_qty, its, order, row))
 
     def _behind(self, run: Run, order: Order, row: ReportedOrder) -> None:
         """Note an order of which the venue has filled more, or that has ended there."""

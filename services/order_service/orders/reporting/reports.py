@@ -19,6 +19,7 @@ from fillstream.libs.common.engine.frames import (
     Session,
     Side,
 )
+from fillstream.libs.common.ledger.fees import FeeSchedule
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import (
     CancelReason,
@@ -31,10 +32,12 @@ from fillstream.libs.common.messages.codes import (
 from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Latencies, Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
+from fillstream.services.order_service.orders.holding.charging import Cost, charge
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, Order, Refusal
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.desk import Desk
+from fillstream.services.order_service.orders.waiting.triggers import MARKS
 
 _MARKET_TO_LIMIT = OrderType.MARKET_TO_LIMIT.value
 _TYPE = Report._fields.index("type")
@@ -164,9 +167,8 @@ class Reports:
             return refusal if partition != PARTITION_ALL or self._partitions[0] == 0 else None
         order = self._state.orders.get(order_id)
         if type(order) is not Order:
-            known = "left the state" if order is not None else "was never given out here, or is forgotten"
             because = f"; the venue says {_name(reason)}" if reason else ""
-            return Refusal("unknown_order", f"order_id: order {order_id} {known}{because}")
+            return Refusal("unknown_order", f"order_id: order {order_id} {self._state.left(order_id)}{because}")
         if order.venue != self._venue:
             return Refusal("wrong_venue", f"order_id: order {order_id} is at {order.venue}, not at {self._venue}")
         if order.held is not None and order.is_held:
@@ -255,6 +257,7 @@ class Reports:
         self._journal.session_changed(self._venue, self._terms(report.symbol), quote, reference)
         if self._state.triggers:
             self._desk.moved(self._venue, report.symbol)
+            self._desk.moved(MARKS + self._venue, report.symbol)
         return None
 
     def _bands_set(self, report: Report) -> Refusal | None:
@@ -294,13 +297,23 @@ class Reports:
         refusal = order.fill(price, lots, match_id)
         if refusal is None:
             numbered[terms.commands] = number
-            journal = self._journal
-            # Of the value's size: a negative price is no rebate.
-            fee = (terms.taker_fee if takes else terms.maker_fee).scaled(abs(price * lots))
-            journal.filled(order, price, lots, f"{terms.exec_prefix}{match_id}-{order.side[0]}", not takes, fee)
+            journal, cost = self._journal, None
+            if terms.fees is None:
+                # Of the value's size: a negative price is no rebate.
+                fee = (terms.taker_fee if takes else terms.maker_fee).scaled(abs(price * lots))
+            else:
+                cost = self._cost(order, terms.fees, price, lots, takes)
+                fee = cost.fee
+            exec_id = f"{terms.exec_prefix}{match_id}-{order.side[0]}"
+            journal.filled(order, price, lots, exec_id, not takes, fee, None, cost)
             if takes and order.cum == lots and order.loosest is None:  # it traded as it came
                 self._first_filled_ms.append(journal.ms - order.signal_time)
         return refusal
+
+    def _cost(self, order: Order, fees: FeeSchedule, price: int, lots: int, takes: int) -> Cost:
+        state, fill = self._state, (price, lots, not takes)
+        age_ms = state.config.max_quote_age_ms
+        return charge(order, fees, state.holdings, state.traded, fill, self._journal.ms, age_ms)
 
     def _out_of_sequence(self, order: Order, match_id: int, last: int) -> Refusal:
         if 0 < match_id <= order.last_match:

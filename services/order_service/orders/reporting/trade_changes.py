@@ -17,12 +17,12 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.venue import ExecType, VenueReport
 from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
 from fillstream.services.order_service.orders.compiled import Terms
-from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.journal.journal import Journal, of_left
 from fillstream.services.order_service.orders.journal.telling import Event
-from fillstream.services.order_service.orders.life.order import CANCELED, FILLED, FINAL, Fill, Order, Refusal
+from fillstream.services.order_service.orders.life.order import FINAL, Fill, Order, Refusal
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.reporting.said import fee_of, units_of_report, words
-from fillstream.services.order_service.orders.state import EXPIRY, State
+from fillstream.services.order_service.orders.state import EXPIRY, FORGOTTEN, State
 
 CHANGES = frozenset((ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT))
 _WHOSE = ("account", "symbol", "side")
@@ -71,7 +71,7 @@ class TradeChanges:
         lots = units_of_report("last_qty", terms.lot, report.last_qty)
         ticks = units_of_report("last_px", terms.price, report.last_px)
         maker = fill is not None and fill.maker if report.liquidity is None else report.liquidity == "MAKER"
-        fee, said = fee_of(terms, report, abs(ticks * lots), maker)
+        fee, said = fee_of(terms, report, ticks, lots, maker)
         refusal = order.correct(report.ref_exec_id, report.exec_id, ticks, lots, fee)
         if refusal is None:
             assert fill is not None, "it was corrected"
@@ -102,8 +102,8 @@ class TradeChanges:
         """
         state = self._state
         order_id = int(report.order_id)
-        if record is None and not state.was_forgotten(order_id):
-            raise BadEntry("unknown_order", f"order_id: order {order_id} was never given out here; {words(report)}")
+        if record is None and (left := state.left(order_id)) != FORGOTTEN:
+            raise BadEntry("unknown_order", f"order_id: order {order_id} {left}; {words(report)}")
         if report.exec_type is ExecType.TRADE_CORRECT:
             text = f"ref_exec_id: order {order_id} left the state, and nobody knows what trade {report.ref_exec_id} was"
             raise BadEntry("unknown_order", f"{text}: a TradeCancel of it that says so can be booked")
@@ -111,24 +111,24 @@ class TradeChanges:
         needed = _TRADE if record is not None else (*_WHOSE, *_TRADE)
         missing = [name for name in needed if getattr(report, name) is None]
         if missing:
-            left = "left the state" if record is not None else "was forgotten"
-            text = f"{missing[0]}: order {order_id} {left}, a TradeCancel of it must say {', '.join(needed)}"
-            raise BadEntry("missing_value", f"{text}, and does not say {', '.join(missing)}")
+            text = f"{missing[0]}: order {order_id} {state.left(order_id)}, a TradeCancel of it must say"
+            raise BadEntry("missing_value", f"{text} {', '.join(needed)}, and does not say {', '.join(missing)}")
         if record is not None:
             _check(report, {"account": record.account, "symbol": record.symbol, "side": record.side}, None, None)
         terms = self._terms(report, record)
         assert report.last_qty is not None and report.last_px is not None, "just looked"
         lots = units_of_report("last_qty", terms.lot, report.last_qty)
         ticks = units_of_report("last_px", terms.price, report.last_px)
-        fee, said = fee_of(terms, report, abs(ticks * lots), report.liquidity == "MAKER")
+        fee, said = fee_of(terms, report, ticks, lots, report.liquidity == "MAKER")
         assert report.ref_exec_id is not None and report.exec_id is not None, "validated"
         for each in (report.exec_id, report.ref_exec_id):
             if f"{report.venue} {each}" in state.busted:
                 raise BadEntry("repeated_trade", f"exec_id: order {order_id} has the bust of {each} already")
-        whose: Remembered | Event = _forgotten(report)
-        if record is not None:
-            whose = _without(record, terms, ticks, lots)
-            state.replace_remembered(record, whose)
+        if record is None:
+            whose = of_left(report.order_id, report.account, report.symbol, report.side and report.side.value)
+        else:
+            whose = of_left(report.order_id, record.account, record.symbol, record.side)
+            whose["ord_status"] = state.take_fill_off(order_id)
         state.took_back(report.venue, report.exec_id, report.ref_exec_id)
         change = self._change(report, terms, Fill(report.ref_exec_id, ticks, lots, fee, report.exec_id, False), None)
         if said is not None:
@@ -170,11 +170,11 @@ class TradeChanges:
         }
 
 
-def _whose(order: Order) -> dict[str, str]:
+def _whose(order: Order) -> dict[str, str | None]:
     return {"account": order.account, "symbol": order.terms.symbol, "side": order.side}
 
 
-def _check(report: VenueReport, whose: dict[str, str], terms: Terms | None, fill: Fill | None) -> None:
+def _check(report: VenueReport, whose: dict[str, str | None], terms: Terms | None, fill: Fill | None) -> None:
     """Refuse a report that says something else than what is known: it may name the wrong trade."""
     known: dict[str, Any] = dict(whose)
     if fill is not None and terms is not None:
@@ -185,30 +185,3 @@ def _check(report: VenueReport, whose: dict[str, str], terms: Terms | None, fill
             written = said if name in _WHOSE else canonical(said)
             what = f"as trade {report.ref_exec_id} of order {report.order_id} has it"
             raise BadEntry("bad_value", f"{name}: {written} must be {value}, {what}")
-
-
-def _forgotten(report: VenueReport) -> Event:
-    """Return what an event says of an order that nobody knows any more."""
-    nothing = dict.fromkeys(("ord_status", "quantity", "cum_qty", "leaves_qty", "avg_px"))
-    said = {"account": report.account, "symbol": report.symbol, "side": report.side and report.side.value}
-    return {"order_id": report.order_id, "client_order_id": None, **said, **nothing}
-
-
-def _without(record: Remembered, terms: Terms, ticks: int, lots: int) -> Remembered:
-    """Return what stays of an order without a trade."""
-    filled = terms.lot.units(record.cum_qty)
-    assert filled is not None, "written on its own grid"
-    if lots > filled:
-        text = f"last_qty: {terms.lot.text(lots)} is more than the {record.cum_qty} of order {record.order_id} filled"
-        raise BadEntry("bad_value", text)
-    tick = Fraction(terms.price.step)
-    if filled * _MEAN_ERROR / tick >= Fraction(1, 2):
-        text = f"order_id: the mean price of order {record.order_id} is told too coarsely to take a trade out of it"
-        raise BadEntry("bad_value", text)
-    notional = round(Fraction(record.avg_px or 0) / tick * filled) - ticks * lots
-    left = filled - lots
-    return record._replace(
-        status=CANCELED if record.status == FILLED else record.status,
-        cum_qty=terms.lot.text(left),
-        avg_px=terms.price.mean(notional, left) if left else None,
-    )

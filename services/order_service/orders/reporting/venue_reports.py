@@ -97,7 +97,7 @@ class VenueReports:
         if type(order) is not Order:
             if report.exec_type in CHANGES:
                 return self._late(report, self._state.remembers(int(report.order_id)))
-            known = "left the state" if order is not None else "was never given out here, or is forgotten"
+            known = self._state.left(int(report.order_id))
             raise BadEntry("unknown_order", f"order_id: order {report.order_id} {known}; {words(report)}")
         if report.venue != order.venue:
             text = f"venue: order {report.order_id} is at {order.venue}, the report is of {report.venue}"
@@ -139,7 +139,7 @@ class VenueReports:
         assert report.last_qty is not None and report.last_px is not None and report.exec_id is not None, "validated"
         lots = units_of_report("last_qty", order.terms.lot, report.last_qty)
         ticks = units_of_report("last_px", order.terms.price, report.last_px)
-        fee, said = fee_of(order.terms, report, abs(ticks * lots), report.liquidity == "MAKER")
+        fee, said = fee_of(order.terms, report, ticks, lots, report.liquidity == "MAKER")
         if knows(order, report.exec_id):
             heard(order, report.exec_id)  # a report of what the venue has was quicker, and it is booked
             return None

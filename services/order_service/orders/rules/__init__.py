@@ -21,6 +21,7 @@ from fillstream.services.order_service.orders.rules import (
     market,
     permission,
     position,
+    session,
     special,
     trading,
     value,
@@ -34,6 +35,7 @@ NEW = Rules(
         *breaker.NEW,
         *grid.NEW,
         *permission.NEW,
+        *session.NEW,
         *market.NEW,
         *value.NEW,
         *activity.NEW,
@@ -43,7 +45,7 @@ NEW = Rules(
 )
 """Of a new order, first things first."""
 
-SPECIAL = Rules(special.FIRST)
+SPECIAL = Rules((*special.FIRST, *session.SPECIAL))
 """Of a new order that is not plain, before the others: they need it in integers."""
 
 SHOWN = Rules(special.LAST)
@@ -69,6 +71,7 @@ AMEND = Rules(
         *identity.AMEND,
         *trading.AMEND,
         *permission.AMEND,
+        *session.AMEND,
         *market.AMEND,
         *value.AMEND,
         *activity.AMEND,

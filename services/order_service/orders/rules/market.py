@@ -114,6 +114,13 @@ def protection_price(limits: Limits, quote: Quote, buy: bool) -> int | None:
     return max(limits.lowest_sell(quote.bid), -MAX_PRICE if limits.terms.negative_prices else 1)
 
 
+def by_last(limits: Limits, quote: Quote, buy: bool) -> int | None:
+    """Return the same from the last trade, None before the first: for an order that waits for its market to open."""
+    if quote.last is None:
+        return None
+    return limits.highest_buy(quote.last) if buy else limits.lowest_sell(quote.last)
+
+
 def value_price(quote: Quote, buy: bool, ticks: int) -> int:
     """Return the price (ticks, without its sign) that an order is valued at: the larger of what it may trade at.
 

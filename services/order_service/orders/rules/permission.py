@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.libs.common.messages.codes import AccountMode, RejectReason
 from fillstream.services.order_service.orders.holding.valuation import added, covered
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+
+
+@rule(
+    RejectReason.WRONG_MODE,
+    limit="accounts.NAME.mode",
+    when=lambda limits: limits.account.mode is not None and limits.account.mode is not limits.terms.mode,
+    example={"account": "live", "price": "185.00"},
+)
+def right_mode(draft: Draft, view: View) -> str | None:
+    """A PAPER account's order goes to a simulated venue, and a LIVE account's never does."""
+    venue = f"{draft.terms.venue}, which {'is' if draft.terms.mode is AccountMode.PAPER else 'is not'} simulated"
+    return f"account: {draft.account} is {draft.limits.account.mode}, and its order would go to {venue}"
 
 
 @rule(
@@ -91,4 +103,4 @@ def reduces(draft: Draft) -> bool:
 
 
 AMEND = (not_halted, not_restricted, reduces_if_it_must, short_if_it_may)
-NEW = (*AMEND, stop_given)
+NEW = (right_mode, *AMEND, stop_given)

@@ -8,7 +8,14 @@ What is held is Suspended (FIX 39=9): it counts and can be amended and canceled,
 
 from __future__ import annotations
 
-from fillstream.libs.common.messages.codes import CancelReason, OrderType, TradingSession
+from fillstream.libs.common.messages.codes import (
+    AUCTION_TIMES,
+    CancelReason,
+    OrderType,
+    TimeInForce,
+    TradingSession,
+    TriggerPrice,
+)
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
@@ -18,13 +25,17 @@ from fillstream.services.order_service.orders.holding.holdings import Holding
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
 from fillstream.services.order_service.orders.life.special import widest
+from fillstream.services.order_service.orders.life.timing import expiry_ms, rests
 from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.market import protection_price
 from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RELEASE, TOUCH, State
-from fillstream.services.order_service.orders.waiting.triggers import half_ticks, waits_for_rise
+from fillstream.services.order_service.orders.waiting.triggers import MARKS, half_ticks, waits_for_rise
 
 MOST_RELEASED = MOST_OUTPUTS // 4
 """At most so many orders go at one entry, an event and a command each; the others at the next, which comes at once."""
+QUOTE_AGAIN_MS = 250
+"""An order that waits for the first quote of a session looks for it so often."""
+_DAY, _MARK = TimeInForce.DAY.value, TriggerPrice.MARK.value
 _CONTINUOUS = TradingSession.CONTINUOUS.value
 _STOPS = frozenset((OrderType.STOP.value, OrderType.STOP_LIMIT.value, OrderType.TRAILING_STOP.value))
 _MARKET_TYPES = frozenset((OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.value))
@@ -99,6 +110,8 @@ class Desk:
             self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
 
     def _wait_for_price(self, order: Order) -> None:
+        if order.special is not None and order.special.trigger == _MARK:
+            self._state.holdings.start_marking()
         if order.held is None:
             self._hold(order, FOR_PRICE)
         else:
@@ -112,31 +125,44 @@ class Desk:
         """Whether the price that an order waits for is there already, in a market that trades."""
         special, quote = order.special, self._state.quotes[order.venue][order.terms.id]
         assert special is not None and special.stop is not None, "it waits for a price"
-        price = half_ticks(quote, special.trigger, order.side == "BUY")
+        price = half_ticks(quote, special.trigger, order.side == "BUY", self._mark(order.terms.symbol))
         if price is None or quote.session != _CONTINUOUS:
             return False
         return price >= 2 * special.stop if waits_for_rise(order) else price <= 2 * special.stop
 
+    def _mark(self, symbol: str) -> int | None:
+        return self._state.holdings.instruments[symbol].mark
+
     # -------------------------------------------------------------- releasing
 
-    def moved(self, venue: str, instrument: int) -> int:
-        """Let go of what a market that moved has reached; return how many orders that were."""
+    def marked(self, instrument: int) -> int:
+        """Let go of what an instrument's mark has reached, as the journal just told it; return how many that were."""
+        return sum(self.moved(MARKS + venue, instrument) for venue in self._state.venues)
+
+    def moved(self, market: str, instrument: int) -> int:
+        """Let go of what a market that moved has reached; return how many orders that were.
+
+        Args:
+            market: a venue, or MARKS and a venue: of orders there that wait for the mark.
+            instrument: its number.
+        """
         state = self._state
-        quote = state.quotes[venue][instrument]
+        quote = state.quotes[market.removeprefix(MARKS)][instrument]
         if quote.session != _CONTINUOUS:
             return 0
-        reached = state.triggers.reached(venue, instrument, quote, MOST_RELEASED)
+        mark = self._mark(state.symbols[instrument])
+        reached = state.triggers.reached(market, instrument, quote, MOST_RELEASED, mark)
         for order_id in reached:
             order = state.orders[order_id]
             assert isinstance(order, Order), "an order that waits is in the state"
             self._release(order)
         if len(reached) == MOST_RELEASED:
-            state.timers.add(self._journal.ms, instrument, TOUCH + venue)
+            state.timers.add(self._journal.ms, instrument, TOUCH + market)
         return len(reached)
 
     def time_came(self, order: Order) -> None:
         """An order's time has come: it goes, or waits for its price from now on."""
-        if order.held != FOR_TIME:
+        if order.held != FOR_TIME or self._waits_longer(order):
             return
         if order.special is not None and order.special.needs_desk(order.order_type):
             self._wait_for_price(order)
@@ -147,8 +173,41 @@ class Desk:
         else:
             self.cancel(order, CancelReason.NOT_RELEASED, broken)
 
+    def _waits_longer(self, order: Order) -> bool:
+        """Whether an order waits on: for its time, which calendars may have looked at too early, or for a session.
+
+        One that is to trade at once waits for the market's first quote as well: what was quoted before the close
+        stands no more. Its time in force ends with that session.
+        """
+        ms, terms, special, timers = self._journal.ms, order.terms, order.special, self._state.timers
+        if special is not None and special.effective_ms > ms:
+            timers.add(special.effective_ms, order.order_id, RELEASE)
+            return True
+        if terms.calendar is None or (special is not None and special.needs_desk(order.order_type)):
+            return False
+        if order.expiry_ms and ms >= order.expiry_ms:
+            return True  # too late, and its timer knows it
+        if order.time_in_force in AUCTION_TIMES:
+            return False
+        goes = None if terms.hours is None else terms.hours.takes_from(ms, rests(order.order_type, order.time_in_force))
+        if goes != ms:
+            if goes is not None:  # else the next calendars know it
+                timers.add(goes, order.order_id, RELEASE)
+                self._journal.suspended(order, session_ms=goes)
+                if order.time_in_force == _DAY:  # calendars may have moved the session
+                    order.expiry_ms = expiry_ms(terms, order.order_type, _DAY, goes, False)
+                    timers.add(order.expiry_ms, order.order_id, EXPIRY)
+            return True
+        quote = self._state.quotes[order.venue][terms.id]
+        if order.order_type in _MARKET_TYPES and not (quote.ask_qty if order.side == "BUY" else quote.bid_qty):
+            timers.add(ms + QUOTE_AGAIN_MS, order.order_id, RELEASE)
+            return True
+        return False
+
     def _broken_now(self, order: Order) -> str | None:
         """Return why the market does not let an order go now that was judged when it came; None where it does."""
+        if order.time_in_force in AUCTION_TIMES:  # the auction makes its own price
+            return None
         draft = Draft()
         draft.ms, draft.account, draft.symbol = self._journal.ms, order.account, order.terms.symbol
         draft.buy, draft.order_type, draft.time_in_force = order.side == "BUY", order.order_type, order.time_in_force

@@ -19,7 +19,11 @@ from fillstream.services.order_service.orders.life.special import BY_DESK
 
 FEW = 64
 """A heap of so many is not worth cleaning."""
-_LAST, _MID = TriggerPrice.LAST.value, TriggerPrice.MID.value
+_LAST, _MID, _MARK = TriggerPrice.LAST.value, TriggerPrice.MID.value, TriggerPrice.MARK.value
+_BOTH_SIDES = frozenset((_LAST, _MID, _MARK))
+"""The last price, the mid and the mark are both sides'."""
+MARKS = "mark "
+"""Before a venue's name: orders there that wait for the mark, which is looked at when the journal tells it."""
 
 Key = tuple[str, bool, bool]
 """Which price, whether the buyer's, and whether it must rise."""
@@ -30,11 +34,14 @@ def waits_for_rise(order: Order) -> bool:
     return (order.side == "BUY") != (order.order_type in BY_DESK)
 
 
-def half_ticks(quote: Quote, trigger: str, buy: bool) -> int | None:
+def half_ticks(quote: Quote, trigger: str, buy: bool, mark: int | None = None) -> int | None:
     """Return a market's price that orders wait for, in half ticks as a mid is one; None where it has none now.
 
-    By bid and ask, a buyer looks at the ask and a seller at the bid: what it would trade at.
+    By bid and ask, a buyer looks at the ask and a seller at the bid: what it would trade at. The `mark` is the
+    instrument's, whatever the venue.
     """
+    if trigger == _MARK:
+        return mark
     if trigger == _LAST:
         return None if quote.last is None else 2 * quote.last
     if trigger == _MID:
@@ -121,18 +128,18 @@ class Armed:
     def _sort(self) -> None:
         self._in_order = [(key[0], key[1], ladder) for key, ladder in sorted(self._ladders.items())]
 
-    def are_reached(self, quote: Quote) -> bool:
+    def are_reached(self, quote: Quote, mark: int | None) -> bool:
         """Whether a market may reach any: False is certain."""
         for trigger, buy, ladder in self._in_order:
-            price = half_ticks(quote, trigger, buy)
+            price = half_ticks(quote, trigger, buy, mark)
             if price is not None and ladder.is_reached(price):
                 return True
         return False
 
-    def reached(self, quote: Quote) -> Iterator[int]:
+    def reached(self, quote: Quote, mark: int | None) -> Iterator[int]:
         """Disarm and yield the orders that a market reaches; whoever stops early leaves the others armed."""
         for trigger, buy, ladder in self._in_order:
-            price = half_ticks(quote, trigger, buy)
+            price = half_ticks(quote, trigger, buy, mark)
             if price is not None:
                 yield from ladder.reached(price)
 
@@ -140,8 +147,12 @@ class Armed:
 def _key(order: Order) -> Key:
     assert order.special is not None, "it waits for a price"
     trigger = order.special.trigger
-    # The last price and the mid are both sides'.
-    return trigger, order.side == "BUY" if trigger not in (_LAST, _MID) else False, waits_for_rise(order)
+    return trigger, order.side == "BUY" if trigger not in _BOTH_SIDES else False, waits_for_rise(order)
+
+
+def _market(order: Order) -> tuple[str, int]:
+    assert order.special is not None, "it waits for a price"
+    return MARKS + order.venue if order.special.trigger == _MARK else order.venue, order.terms.id
 
 
 class Triggers:
@@ -160,7 +171,7 @@ class Triggers:
 
     def arm(self, order: Order) -> None:
         """Have an order wait."""
-        market = order.venue, order.terms.id
+        market = _market(order)
         armed = self._markets.get(market)
         if armed is None:
             armed = self._markets[market] = Armed()
@@ -168,19 +179,19 @@ class Triggers:
 
     def disarm(self, order: Order) -> None:
         """Have an order that waits, wait no more."""
-        market = order.venue, order.terms.id
+        market = _market(order)
         armed = self._markets[market]
         armed.drop(order)
         if not armed:
             del self._markets[market]
 
-    def reached(self, venue: str, instrument: int, quote: Quote, most: int) -> list[int]:
-        """Disarm and return the orders that a market reaches, `most` of them at most."""
+    def reached(self, venue: str, instrument: int, quote: Quote, most: int, mark: int | None = None) -> list[int]:
+        """Disarm and return the orders that a market reaches, `most` of them at most; with MARKS, those by the mark."""
         armed = self._markets.get((venue, instrument))
-        if armed is None or not armed.are_reached(quote):
+        if armed is None or not armed.are_reached(quote, mark):
             return []
         found = []
-        for order_id in armed.reached(quote):
+        for order_id in armed.reached(quote, mark):
             found.append(order_id)
             if len(found) == most:
                 break

@@ -9,9 +9,11 @@ import orjson
 import pytest
 
 from fillstream.libs.common.messages.codes import (
+    AccountMode,
     AccountType,
     CancelReason,
     CancelRejectReason,
+    FeeScope,
     Reason,
     RejectReason,
     SelfTrade,
@@ -41,12 +43,16 @@ from tests.support.terms import account, but, instrument
 D = Decimal
 
 
+BOUNDED = (bool, AccountType, SelfTrade, FeeScope, AccountMode | None)
+"""Types that have few values."""
+
+
 @pytest.mark.parametrize("model", [InstrumentTerms, AccountTerms, VenueTerms])
 def test_every_term_says_what_it_means_and_has_a_bound(model: type[ReferenceData]) -> None:
     for name, field in model.model_fields.items():
         assert field.description, name
         within = [each for each in get_args(field.annotation) if get_origin(each) is Annotated]
-        assert field.metadata or within or field.annotation in (bool, AccountType, SelfTrade), f"{name} is bounded"
+        assert field.metadata or within or field.annotation in BOUNDED, f"{name} is bounded"
 
 
 @pytest.mark.parametrize("event", [InstrumentDefined, AccountDefined])
@@ -65,7 +71,7 @@ def test_what_ticks_and_lots_were_counted_in_is_said_by_the_fields_themselves() 
         "venue",
         "base_currency",
     }
-    assert set(AccountTerms.fixed()) == {"id", "venue", "currency"}
+    assert set(AccountTerms.fixed()) == {"id", "venue", "currency", "mode"}
 
 
 def test_equal_terms_give_equal_bytes_however_their_numbers_were_written() -> None:

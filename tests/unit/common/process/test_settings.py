@@ -405,7 +405,7 @@ def test_everything_wrong_is_told_at_once(folder: Path) -> None:
             "instruments.yaml",
             "lot_size: 0.0001\n",
             "lot: 0.0001\n",
-            "ETHUSDT.lot: unknown key; known: base_currency, currency, halted, id, lot_size",
+            "ETHUSDT.lot: unknown key; known: base_currency, calendar, close_auction_ms, currency, halted, id, lot_size",  # noqa: E501
         ),
         (
             "accounts.yaml",

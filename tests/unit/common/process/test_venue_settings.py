@@ -118,3 +118,32 @@ def test_a_venue_that_is_no_simulated_one_is_not_built(folder: Path) -> None:
     assert problems_of(folder) == [
         "execution.venues.NYSE.simulated: false is not built into this version; available: true"
     ]
+
+
+@pytest.mark.parametrize(
+    ("aliases", "accounts", "sentence"),
+    [
+        ("aliases: {main: main@paper}", "", "aliases.main: main@paper must be an account"),
+        ("aliases: {default: default}", "", "aliases.default: default is an account; an alias is a name of its own"),
+        ("", "x@live: {id: 77, venue: SIM, mode: LIVE}", "x@live.mode: LIVE contradicts its venue, SIM is simulated"),
+        ("", "x@live: {id: 77, mode: MAYBE}", "x@live.mode: 'MAYBE' must be"),
+    ],
+)
+def test_aliases_and_modes_that_contradict_are_refused_at_start(
+    folder: Path, aliases: str, accounts: str, sentence: str
+) -> None:
+    for name, more in (("local.yaml", aliases), ("accounts.yaml", accounts)):
+        file = folder / name
+        file.write_text(f"{file.read_text()}\n{more}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(folder / "local.yaml")
+    assert any(sentence in problem for problem in caught.value.problems), caught.value.problems
+
+
+def test_an_alias_and_its_accounts_reach_the_orders_stage(folder: Path) -> None:
+    local, accounts = folder / "local.yaml", folder / "accounts.yaml"
+    local.write_text(f"{local.read_text()}\naliases: {{main: main@paper}}\n")
+    accounts.write_text(f"{accounts.read_text()}\nmain@paper: {{id: 77, mode: PAPER}}\n")
+    config = desk_config(load_settings(local))
+    assert config.aliases == {"main": "main@paper"}
+    assert config.accounts["main@paper"].mode == "PAPER"

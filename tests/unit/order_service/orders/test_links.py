@@ -8,11 +8,7 @@ import orjson
 import pytest
 
 from fillstream.libs.common.messages.signals import LINKS
-from fillstream.libs.common.messages.topology import Topology
-from fillstream.services.order_service.orders.keeping.snapshot import load
-from fillstream.services.order_service.orders.life.order import Links
-from fillstream.services.order_service.orders.life.remembered import Remembered, is_linked
-from tests.support.orders import CONFIG, OrdersDesk, new_order
+from tests.support.orders import OrdersDesk, new_order
 
 FAMILY = {"parent_id": "7", "group_id": "basket-7", "position_id": None}
 TOLD = {"parent_id": "7", "group_id": "basket-7"}
@@ -44,47 +40,21 @@ def test_a_plain_order_has_no_word_of_it(desk: OrdersDesk) -> None:
     document = orjson.loads(desk.stage.snapshot())
     assert document["orders"]["count"] == 1
     assert "links" not in document["orders"]["columns"]
-    assert "links" not in document["remembered"]["names"]
-    assert "remembered_linked" not in document
 
 
-def test_a_refused_order_and_one_that_left_the_state_say_their_families_too(desk: OrdersDesk) -> None:
+def test_a_refused_order_says_its_families_once(desk: OrdersDesk) -> None:
     refused = desk.new(price="185.00", symbol="NOPE", links=FAMILY)
     assert (refused["type"], told(refused)) == ("OrderRejected", TOLD)
-    assert told(desk.status(client_order_id="s1")) == TOLD
-    desk.new(price="185.00", signal_id="s2", links={**FAMILY, "parent_id": None})
-    desk.canceled(2)
-    desk.tick(CONFIG.retention_ms)
-    assert told(desk.status(client_order_id="s2")) == {"group_id": "basket-7"}
+    assert told(desk.status(client_order_id="s1")) == {}, "what is remembered of it is its id and its status"
 
 
-def test_a_snapshot_keeps_the_families_of_live_and_of_remembered_orders(desk: OrdersDesk) -> None:
+def test_a_snapshot_keeps_the_families_of_live_orders(desk: OrdersDesk) -> None:
     desk.new(price="185.00", signal_id="s1", links=FAMILY)
     desk.new(price="185.00", signal_id="s2", symbol="NOPE", links=FAMILY)
-    desk.new(price="185.00", signal_id="s3", symbol="NOPE")
     before = desk.stage.snapshot()
     assert desk.restarted() is None
     assert desk.stage.snapshot() == before
-    for client in ("s1", "s2"):
-        assert told(desk.status(client_order_id=client)) == TOLD
-    assert told(desk.status(client_order_id="s3")) == {}
-
-
-def test_the_order_of_names_is_nobodys_business(desk: OrdersDesk) -> None:
-    desk.new(price="185.00", symbol="NOPE", links=FAMILY)
-    document = orjson.loads(desk.stage.snapshot())
-    table = document["remembered_linked"]
-    table["names"], table["rows"] = table["names"][::-1], [row[::-1] for row in table["rows"]]
-    order = load(orjson.dumps(document), Topology(), 0).find_client("default", "s1")
-    assert isinstance(order, Remembered)
-    assert order.links == Links("7", "basket-7", None)
-
-
-def test_a_remembered_orders_json_shows_whether_it_is_linked() -> None:
-    plain = Remembered(1, "]]", "a]]", "AAPL", "BUY", "Filled", "1", "1", None, 5)
-    linked = plain._replace(links=Links(None, None, "p"))
-    assert [is_linked(each.to_json()) for each in (plain, linked)] == [False, True]
-    assert [Remembered.load(each.to_json()) for each in (plain, linked)] == [plain, linked]
+    assert told(desk.status(client_order_id="s1")) == TOLD
 
 
 @pytest.mark.parametrize(

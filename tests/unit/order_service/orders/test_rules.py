@@ -6,12 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
+from fillstream.libs.common.messages.calendar import CALENDAR, Calendars, CalendarTable
 from fillstream.libs.common.messages.codes import (
     CancelRejectReason,
     OrderType,
     RejectReason,
 )
-from fillstream.libs.common.messages.reference import AccountTerms
+from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms
 from fillstream.libs.common.messages.signals import SPECIAL
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
@@ -262,6 +263,8 @@ def example_desk() -> OrdersDesk:
         "AAPL": but(CONFIG.instruments["AAPL"], sector="tech"),
         "HALT": instrument(4, D("0.01"), D(1), halted=True),
         "LIMITED": instrument(5, D("0.01"), D(1), min_order_quantity=D(5), max_order_quantity=D(20)),
+        "SHUT": instrument(6, D("0.01"), D(1), calendar="SHUT"),
+        "ENDED": instrument(7, D("0.01"), D(1), calendar="ENDED"),
     }
     config = but(
         CONFIG,
@@ -272,6 +275,11 @@ def example_desk() -> OrdersDesk:
     )
     desk = OrdersDesk(config)
     desk.stage._state.holdings.account("unknown").known = False
+    tomorrow = NOON_MS + DAY_MS
+    shut = CalendarTable(
+        zone="UTC", from_ms=NOON_MS, until_ms=tomorrow + DAY_MS, sessions=(("tomorrow", tomorrow, tomorrow + 1_000),)
+    )
+    desk.fold({CALENDAR: Calendars(calendars={"SHUT": shut}).to_json()})
     desk.control("Halt", control_id="halt", account="halted")
     desk.control("Reduce", control_id="reduce", account="winding")
     desk.quote(600_000, 600_001, symbol="BTCUSDT")
@@ -302,6 +310,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "restricted": {"restricted_symbols": ["AAPL"]},
     "reducing": {"reduce_only_symbols": ["AAPL"]},
     "long": {"may_short": False},
+    "live": {"mode": "LIVE"},
     "careful": {"requires_stop": True},
     "selfish": {"refuse_self_cross": True},
     "slow": {"max_orders_per_window": 1, "order_window_ms": 500},

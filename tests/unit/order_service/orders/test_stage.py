@@ -209,11 +209,17 @@ def test_a_finished_order_leaves_the_state_and_its_id_is_still_known(desk: Order
     desk.fill(40, price=18400)
     desk.canceled()
     desk.tick(CONFIG.retention_ms)
-    kept = orjson.loads(desk.stage.snapshot())
-    assert (kept["orders"]["count"], [row[0] for row in kept["remembered"]["rows"]]) == (0, [1])
+    kept = desk.stage._state
+    assert ([*kept.orders], kept.clients, kept.remembered.count) == ([], {}, 1)
     again = desk.new(price="185.00", signal_id="s2", client_order_id="s1")
     assert (again["type"], again["ord_status"]) == ("OrderStatusReported", "Canceled")
-    assert (again["cum_qty"], again["avg_px"]) == ("40", "184.00")
+    assert (again["order_id"], again["client_order_id"], again["symbol"], again["side"]) == ("1", "s1", "AAPL", "BUY")
+    assert (again["quantity"], again["cum_qty"], again["avg_px"]) == (None, None, None), "the journal's past has them"
+    assert again["text"] == (
+        "client_order_id: s1 was used before, for BUY AAPL, which is Canceled; "
+        "this signal (BUY 100 AAPL) changed nothing"
+    )
+    assert desk.status(order_id="1", signal_id="s1")["client_order_id"] is None, "nobody said it, and it is a digest"
     assert desk.cancel(orig_client_order_id="s1")["reason"] == "too_late"
     assert desk.refused(report(ReportType.FILLED, 1, qty=1))["reason"] == "unknown_order"
 
@@ -225,8 +231,8 @@ def test_after_the_idempotency_window_an_id_is_free_again(desk: OrdersDesk) -> N
     desk.tick(CONFIG.idempotency_ms - 1)
     assert desk.new(price="185.00")["type"] == "OrderStatusReported"
     desk.tick(1)
-    kept = orjson.loads(desk.stage.snapshot())
-    assert (kept["orders"]["count"], kept["remembered"]["rows"]) == (0, [])
+    kept = desk.stage._state
+    assert ([*kept.orders], kept.remembered.count) == ([], 0)
     assert desk.new(price="185.00")["order_id"] == "3"
 
 
@@ -276,13 +282,30 @@ def test_a_sale_is_worth_at_least_what_the_bid_pays(desk: OrdersDesk, price: dic
     assert desk.new(side="SELL", quantity="541", signal_id="s3", price="183.50")["type"] == "OrderReceived"
 
 
-def test_no_more_than_so_many_finished_orders_are_remembered(desk: OrdersDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "MAX_REMEMBERED", 2)
-    for name in "abcd":
-        desk.new(symbol="MSFT", signal_id=name)
-    desk.tick()
-    assert desk.new(symbol="MSFT", signal_id="c")["type"] == "OrderStatusReported"
+def test_beyond_the_limit_no_new_order_is_taken_and_none_forgotten(
+    desk: OrdersDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.stage._state, "capacity", 2)
+    assert desk.new(price="185.00", signal_id="a")["type"] == "OrderReceived"
     assert desk.new(symbol="MSFT", signal_id="b")["type"] == "OrderRejected"
+    refused = desk.new(price="185.00", signal_id="c")
+    assert (refused["type"], refused["signal"], refused["reason"]) == ("SignalRefused", "NewOrder", "too_many_ids")
+    assert refused["text"] == (
+        "client_order_id: 2 orders came to this partition in 24 hours, the most that can be remembered; "
+        "c is taken when the oldest has gone"
+    )
+    close = {
+        "type": "ClosePosition", "v": 1, "signal_id": "d", "client_order_id": "d", "account": "default",
+        "symbol": "AAPL", "quantity": None, "order_type": None, "price": None, "time_in_force": None,
+        "strategy": None, "signal_time": desk.ms,
+    }  # fmt: skip
+    assert desk.one({b"data": orjson.dumps(close)})["signal"] == "ClosePosition"
+    assert desk.new(symbol="MSFT", signal_id="b")["type"] == "OrderStatusReported", "it was not forgotten"
+    assert desk.cancel(orig_client_order_id="a")["type"] == "OrderCancelRequested", "risk can be taken away"
+    gauges = desk.stage.gauges()
+    assert (gauges["ids_remembered"], gauges["ids_capacity"]) == ({"": 2}, {"": 2})
+    desk.tick(CONFIG.idempotency_ms)
+    assert desk.new(price="185.00", signal_id="c")["type"] == "OrderReceived"
 
 
 # -------------------------------------------------------------------------------------------------------------- reports

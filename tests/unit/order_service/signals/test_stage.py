@@ -296,7 +296,7 @@ def test_beyond_the_limit_a_new_signal_is_refused_and_none_forgotten(
     for i in range(3):
         desk.flat(alice | {"signal_id": f"s{i}"}, T0 + i)
     assert desk.refuses(alice | {"signal_id": "s3"}) == (
-        "too_many_signals",
+        "too_many_ids",
         "signal_id: 3 ids came in 24 hours, the most that can be remembered; 's3' is taken when the oldest has gone",
     )
     cancel = {"type": "CancelOrder", "account": "alice", "signal_id": "c1", "orig_client_order_id": "s1"}
@@ -381,7 +381,10 @@ PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
         ({"order_type": "STOP"}, "stop_price: a STOP order needs one"),
         ({"order_type": "TRAILING_STOP"}, "trailing_offset: a TRAILING_STOP order needs one"),
         ({"order_type": "LIMIT", "price": 1, "stop_price": 1}, "stop_price: a LIMIT order has none, got 1"),
-        ({"time_in_force": "GTX"}, "time_in_force: 'GTX' must be DAY, GTC, GTD, IOC or FOK"),
+        (
+            {"time_in_force": "GTX"},
+            "time_in_force: 'GTX' must be DAY, GTC, GTD, IOC, FOK, AT_THE_OPENING or AT_THE_CLOSE",
+        ),
         ({"time_in_force": "GTD"}, "expire_time: comes with time_in_force GTD, and a GTD order needs one"),
         ({"expire_time": "1"}, "expire_time: comes with time_in_force GTD, and a GTD order needs one"),
         (

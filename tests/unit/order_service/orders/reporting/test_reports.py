@@ -217,7 +217,7 @@ def test_a_report_of_somebody_elses_order_says_what_differs(desk: OrdersDesk, si
 
 
 def test_a_report_of_an_order_that_is_not_known_here_is_told_with_the_venues_word(desk: OrdersDesk) -> None:
-    unknown = "order_id: order 99 was never given out here, or is forgotten"
+    unknown = "order_id: order 99 was never given out here"
     assert desk.refused(report(ReportType.ACCEPTED, 99))["text"] == unknown
     refused = report(ReportType.CANCEL_REJECTED, 99, reason=Reason.UNKNOWN_ORDER, side=0)
     letter = desk.refused(refused)

@@ -1,0 +1,126 @@
+"""Aliases on a desk that runs: the switch, what shows it, and a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from examples.desk import a_configuration
+from fillstream.cli.app import app
+from fillstream.cli.exit_codes import Exit
+from fillstream.client import Client
+from fillstream.stack.stack import IDEAL_VENUES, LocalStack
+from tests.conftest import until
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    config = a_configuration(tmp_path_factory.mktemp("config"))
+    folder = tmp_path_factory.mktemp("desk")
+    with LocalStack(folder, base_port=0, redis_port=0, config=config, environ=IDEAL_VENUES) as stack:
+        stack.wait_ready()
+        yield stack
+
+
+@pytest.fixture
+def run(desk: LocalStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    monkeypatch.setenv("REDIS_URL", desk.redis_url)
+    monkeypatch.setenv("CONFIG_PATH", str(desk.config))
+    monkeypatch.setenv("FILLSTREAM_ANALYTICS_URL", desk.url("analytics"))
+    monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def fillstream(*arguments: str, code: Exit = Exit.OK) -> Result:
+        result = CliRunner().invoke(app, list(arguments))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, f"{result.exit_code}: {result.stdout}{result.stderr}"
+        return result
+
+    return fillstream
+
+
+def rows(run: Run, *arguments: str) -> list[dict[str, Any]]:
+    found = orjson.loads(run(*arguments, "--json").stdout)
+    return list(found["rows"] if isinstance(found, dict) else found)
+
+
+def alias_of(run: Run) -> dict[str, str | None]:
+    return {row["account"]: row["alias"] for row in rows(run, "accounts") if row["account"].startswith("main")}
+
+
+def test_an_alias_is_switched_stays_so_over_a_crash_and_is_shown_everywhere(run: Run, desk: LocalStack) -> None:
+    until(lambda: alias_of(run) == {"main@live": None, "main@paper": "main"}, "analytics")
+    placed = orjson.loads(
+        run("signal", "AAPL", "BUY", "1", "--limit", "100", "-a", "main", "--id", "s1", "--wait", "--json").stdout
+    )
+    assert placed["events"][0]["account"] == "main@paper"
+    refused = run("switch", "main", "main@live", "--reason", "a test", code=Exit.NO)
+    assert "1 orders of main@paper work; cancel them first" in refused.stdout
+    run("cancel", "s1", "-a", "main", "--wait")
+    answer = orjson.loads(run("switch", "main", "main@live", "--reason", "go", "--id", "x", "--json").stdout)
+    assert [event["type"] for event in answer["events"]] == ["ControlApplied", "AliasDefined"]
+    assert answer["text"] == "alias main: points to main@live (PAPER), before main@paper (PAPER)"
+
+    orders = desk.processes["orders"]
+    killed = orders.pid
+    orders.kill()
+    until(lambda: orders.pid not in (None, killed), "the orders stage again")
+    with Client(desk.redis_url) as client:
+        outcome = client.wait_for(client.signal("AAPL", "BUY", 1, price="100", account="main"), timeout_s=20)
+    assert (outcome.events[0]["account"], outcome.events[0]["venue"]) == ("main@live", "SIM2")
+
+    until(lambda: alias_of(run) == {"main@live": "main", "main@paper": None}, "analytics")
+    until(lambda: len(rows(run, "orders")) == 2, "analytics")
+    assert [(row["account"], row["alias"], row["mode"]) for row in rows(run, "orders")] == [
+        ("main@live", "main", "PAPER"), ("main@paper", "main", "PAPER"),
+    ]  # fmt: skip
+    assert "alias" in run("orders").stdout
+    until(lambda: "alias main points to main@live (PAPER)" in run("status").stdout, "the status")
+    [orders_stage] = [each for each in rows(run, "status") if each["stage"] == "orders"]
+    assert orders_stage["note"] == "alias main points to main@live (PAPER)"
+    run("cancel-all", "--account", "main", "--wait")
+    until(lambda: {row["ord_status"] for row in rows(run, "orders")} == {"Canceled"}, "the cancel")
+    assert "points to main@paper" in run("switch", "main", "--reset", "--reason", "done").stdout
+    assert "not both" in run("switch", "main", "--reason", "x", code=Exit.USAGE).stderr
+
+
+def test_venues_and_their_terms_are_listed(run: Run) -> None:
+    until(lambda: len(rows(run, "venues")) == 2, "analytics")
+    sim, other = rows(run, "venues")
+    assert (sim["venue"], sim["mode"], sim["accounts"], sim["breaker"]) == ("SIM", "PAPER", ["main@paper"], None)
+    assert sim["instruments"] > 0
+    assert (other["venue"], other["instruments"], other["accounts"]) == ("SIM2", 0, ["main@live"])
+    assert (other["taker_fee_bps"], other["maker_fee_bps"], other["max_overfill_lots"]) == ("1", None, 0)
+    assert "main@live" in run("venues").stdout
+
+
+def test_a_limit_is_told_beside_the_files(run: Run) -> None:
+    until(lambda: "main@paper" in alias_of(run), "analytics")
+    run("limits", "set", "main@paper", "max_order_value=5000", "restricted_symbols=TSLA", "--reason", "a test")
+
+    def told() -> dict[str, Any]:
+        return {row["limit"]: row for row in rows(run, "limits", "get", "main@paper")}
+
+    until(lambda: told()["max_order_value"]["override"] is not None, "analytics")
+    assert told()["max_order_value"] == {
+        "limit": "max_order_value", "value": "5000", "file": "1000000", "override": "5000"
+    }  # fmt: skip
+    assert told()["restricted_symbols"]["value"] == "TSLA"
+    assert told()["max_daily_orders"] == {
+        "limit": "max_daily_orders", "value": "50", "file": "50", "override": None
+    }  # fmt: skip
+    assert told()["may_short"]["value"] == "true"
+    table = run("limits", "get", "main@paper").stdout
+    assert "restricted_symbols" in table and "may_short" not in table
+    assert "max_position" in run("limits", "get", "main@paper", "max_position").stdout
+    run("limits", "get", "nobody", code=Exit.NOT_FOUND)
+    run("limits", "get", "main@paper", "nothing", code=Exit.USAGE)
