@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, end_to_end, engine, ids, memory, orders, snapshots, stages
+from bench import book, end_to_end, engine, halt, ids, memory, orders, snapshots, stages
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -124,11 +124,23 @@ def show_ids(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_halt(result: dict[str, Any]) -> None:
+    table = Table(title=f"the kill switch beside {result['orders']:,} working orders (medians)", title_justify="left")
+    for heading in ("from the control's entry until", "ms"):
+        table.add_column(heading, justify="left" if heading.startswith("from") else "right")
+    table.add_row("the journal says that the desk is HALTED", f"{result['told_ms']:.0f}")
+    table.add_row("the venue is told to cancel all", f"{result['mass_cancel_ms']:.0f}")
+    table.add_row("every order is told as canceled", f"{result['journal_ms']:.0f}")
+    table.add_row("floor: as many entries to the server", f"{result['floor_ms']:.0f} ({result['ratio']:.2f})")
+    console.print(table)
+
+
 BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
     "stages": (stages.run, show_stages),
     "orders": (orders.run, show_orders),
     "end_to_end": (end_to_end.run, show_end_to_end),
     "engine": (engine.run, show_engine),
+    "halt": (halt.run, show_halt),
     "ids": (ids.run, show_ids),
     "memory": (memory.run, show_memory),
     "snapshots": (snapshots.run, show_snapshots),

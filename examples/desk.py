@@ -70,7 +70,7 @@ class Market:
             redis.xadd(topology.orders(partition), {CALENDAR: calendars.to_json()})
 
 
-def _config(folder: Path) -> Path:
+def a_configuration(folder: Path) -> Path:
     """Write the configuration that came with Fillstream and more: sessions, two venues, an alias."""
     for file in default_path().parent.glob("*.yaml"):
         text = file.read_text()
@@ -94,7 +94,7 @@ def a_desk() -> Iterator[tuple[Client, Market]]:
     with tempfile.TemporaryDirectory(prefix="fillstream-example-") as folder:
         config = Path(folder, "config")
         config.mkdir()
-        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_VENUES, "config": _config(config)}
+        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_VENUES, "config": a_configuration(config)}
         with LocalStack(Path(folder), base_port=0, redis_port=0, **more) as stack:
             stack.wait_ready()
             with Client(stack.redis_url) as client:

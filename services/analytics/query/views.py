@@ -41,6 +41,7 @@ def views() -> dict[str, str]:
         "venues": _newest(VenueDefined, "venue", "", VenueTerms),
         "aliases": _aliases(),
         "modes": _modes(),
+        "costs": _costs(),
     }
 
 
@@ -168,6 +169,41 @@ def _modes() -> str:
         "FROM accounts a LEFT JOIN venues v ON v.venue = a.venue LEFT JOIN aliases l ON l.account = a.account "
         "CROSS JOIN (SELECT CASE WHEN bool_and(outside) THEN 'LIVE' WHEN NOT bool_or(outside) THEN 'PAPER' END AS mode "
         "FROM (SELECT v.simulated IS FALSE AS outside FROM instruments i LEFT JOIN venues v ON v.venue = i.venue)) d"
+    )
+
+
+def _costs() -> str:
+    """One row an order that was received: what it was to cost, at the quote that it met, and what it did cost.
+
+    `notional` is at its price, or at the touch; `fee_estimate` is of all of it as taker, the desk's own where the venue
+    has a fee schedule, by plain basis points otherwise. `expected_slippage_bps` is half the spread, `slippage_bps` how
+    far beyond the mid its fills were; `volume_share` is its quantity in all that was traded on its UTC day.
+    """
+    bps = "(coalesce(v.taker_fee_bps, i.taker_fee_bps))"
+    estimate = f"coalesce(o.fee_estimate, TRY((o.notional * {bps})::DECIMAL(38, 14) * 0.0001::DECIMAL(5, 4)))"
+    sign = "CASE WHEN o.side = 'BUY' THEN 10000 ELSE -10000 END"
+    return (
+        "WITH met AS ("  # noqa: S608 - names of our own
+        "SELECT r.order_id, r.account, r.symbol, r.side, r.venue, r.quantity, r.price, r.time, r.fee_estimate, "
+        "q.bid_px, q.ask_px, TRY(r.quantity * abs(coalesce(r.price, CASE WHEN r.side = 'BUY' THEN q.ask_px "
+        "ELSE q.bid_px END)) * i.multiplier) AS notional, (q.bid_px + q.ask_px) / 2 AS mid "
+        "FROM (SELECT * FROM events WHERE type = 'OrderReceived') r "
+        "ASOF LEFT JOIN (SELECT log_stream, symbol, venue, seq, bid_px, ask_px FROM events "
+        "WHERE type = 'QuoteUpdated') q "
+        "ON r.log_stream = q.log_stream AND r.symbol = q.symbol AND r.venue = q.venue AND r.seq >= q.seq "
+        "LEFT JOIN instruments i ON i.symbol = r.symbol"
+        "), paid AS ("
+        "SELECT order_id, sum(fee) AS fees, sum(last_qty * last_px) / sum(last_qty) AS avg_px "
+        "FROM events WHERE type = 'OrderFilled' GROUP BY order_id"
+        "), volumes AS ("
+        "SELECT symbol, log_time::DATE AS day, sum(quantity) AS volume FROM trades GROUP BY ALL"
+        ") SELECT o.order_id, o.account, o.symbol, o.side, o.venue, o.time, o.quantity, o.price, o.bid_px, o.ask_px, "
+        f"o.notional, {estimate} AS fee_estimate, p.fees, "
+        "CASE WHEN o.mid > 0 THEN (o.ask_px - o.bid_px) / 2 / o.mid * 10000 END AS expected_slippage_bps, "
+        f"CASE WHEN o.mid > 0 THEN (p.avg_px - o.mid) / o.mid * ({sign}) END AS slippage_bps, "
+        "o.quantity / d.volume AS volume_share "
+        "FROM met o LEFT JOIN paid p USING (order_id) LEFT JOIN instruments i ON i.symbol = o.symbol "
+        "LEFT JOIN venues v ON v.venue = o.venue LEFT JOIN volumes d ON d.symbol = o.symbol AND d.day = o.time::DATE"
     )
 
 

@@ -38,8 +38,14 @@ _PER_BPS = Decimal("0.0001")
 _NOTHING_OF_ITS_OWN = VenueTerms()
 
 
-_BREAKERS = tuple(name for name in AccountTerms.model_fields if "breaker_" in name and not name.endswith("_ms"))
-"""Terms that a circuit breaker opens by."""
+OF_ACCOUNT, OF_STRATEGY, OF_VENUE = 1, 2, 4
+"""Whose circuit breakers there are."""
+_OPENS = tuple(name for name in AccountTerms.model_fields if "breaker_" in name and not name.endswith("_ms"))
+BREAKERS = {
+    OF_STRATEGY: tuple(name for name in _OPENS if name.startswith("strategy_")),
+    OF_ACCOUNT: tuple(name for name in _OPENS if not name.startswith("strategy_")),
+}
+"""Terms of an account that a circuit breaker opens by."""
 
 
 class Terms:
@@ -166,7 +172,7 @@ class Limits:
         name: the account's, the one text that all its orders share.
         account: the limits as configured, for sentences.
         account_id: the account's number in records.
-        breaks: circuit breakers may stop its orders.
+        breaks: whose circuit breakers may stop its orders: OF_ACCOUNT, OF_STRATEGY, OF_VENUE, or several in a sum.
         approves: a person must approve orders, or those above a value.
         bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
             lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
@@ -207,7 +213,10 @@ class Limits:
         self.quote = quote
         self.account = account
         self.account_id = account.id
-        self.breaks = terms.breaks or any(getattr(account, name) is not None for name in _BREAKERS)
+        self.breaks = OF_VENUE if terms.breaks else 0
+        for whose, names in BREAKERS.items():
+            if any(getattr(account, name) is not None for name in names):
+                self.breaks |= whose
         self.approves = account.requires_approval or account.approval_above is not None
         self.bounds = {
             name: (at_least if name.startswith("min_") else at_most)(limit, _UNITS[unit](terms))

@@ -37,6 +37,7 @@ from fillstream.services.order_service.orders.life.order import FINAL, Order
 from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
 from fillstream.services.order_service.orders.reconciling.run import RECONCILE, REPORTED, STATE_HOLDINGS
 from fillstream.services.order_service.orders.reconciling.stating import Stating
+from fillstream.services.order_service.orders.retiring import sweep
 from fillstream.services.order_service.orders.state import (
     APPROVAL,
     BREAKER,
@@ -203,5 +204,5 @@ class Due:
         return self._mass_cancels.go_on(room)
 
     def _sweep(self, timer: Timer, room: int) -> int:
-        self._state.sweep(self._journal.ms)
+        sweep(self._state, self._journal.ms)
         return 1

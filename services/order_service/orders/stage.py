@@ -46,6 +46,7 @@ from fillstream.services.order_service.orders.reconciling.stating import Stating
 from fillstream.services.order_service.orders.reporting.reports import Reports
 from fillstream.services.order_service.orders.reporting.venue_reports import VenueReports
 from fillstream.services.order_service.orders.requests import Requests
+from fillstream.services.order_service.orders.retiring import sweep
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.desk import Desk
 
@@ -195,7 +196,7 @@ class OrdersStage:
             if reports is not None:
                 return reports.fold(value, out)
             if kind == b"tick":
-                return self._state.sweep(entry.ms)
+                return sweep(self._state, entry.ms)
             if kind == CONTROL:
                 return self._controls.take(value)
             if kind == CALENDAR:

@@ -14,9 +14,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.calendar import Calendars
-from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms, InstrumentTerms, VenueTerms
 from fillstream.libs.common.messages.topology import ORDER_ID_COUNTER_BITS, SIM, Topology, order_id_of
 from fillstream.libs.common.runtime.timers import Timers
 from fillstream.libs.common.values.moments import LAST_MS
@@ -31,6 +30,7 @@ from fillstream.services.order_service.orders.control.overrides import (
 )
 from fillstream.services.order_service.orders.control.standing import ACTIVE, Standing, stricter
 from fillstream.services.order_service.orders.control.tripping import Breaker
+from fillstream.services.order_service.orders.fixed import check_fixed
 from fillstream.services.order_service.orders.holding.charging import Traded
 from fillstream.services.order_service.orders.holding.holdings import Holdings
 from fillstream.services.order_service.orders.hours import Timetable, day_of
@@ -43,7 +43,6 @@ from fillstream.services.order_service.orders.life.order import (
     FOR_TIME,
     REJECTED,
     Order,
-    is_exec_id,
 )
 from fillstream.services.order_service.orders.life.remembered import Remembered, RememberedOrders, Row
 from fillstream.services.order_service.orders.reconciling.run import Reconciling
@@ -55,8 +54,6 @@ LEFT, FORGOTTEN = "left the state", "was forgotten"
 """What became of an order that was given out, for a sentence."""
 MAX_BUSTED = 100_000
 """So many ids of trades that were taken back are remembered beyond their orders; the oldest go first."""
-SWEEP_AT_ONCE = 1_000
-"""At most so many records leave the state at one entry; the others soon after."""
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
 QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS = "quotes", "expiry", "release", "sweep", "day", "mass"
@@ -114,7 +111,7 @@ class State:
 
     def __init__(self, topology: Topology, partition: int) -> None:
         self._topology = topology
-        self._partition = partition
+        self.partition = partition
         self.seq = 0
         self.counter = 0
         self.forgotten = 0
@@ -174,10 +171,10 @@ class State:
             BadEntry: instrument_changed or account_changed, for a change of what is fixed; override_conflict, where an
                 override cannot stand beside a new value. Nothing has changed then.
         """
-        self._check_fixed(config)
+        check_fixed(self, config)
         check_overrides(config.accounts, self.overrides)
         self.aliases.check(config, self.working)
-        topology, partition = self._topology, self._partition
+        topology, partition = self._topology, self.partition
         venues = [name for name, item in sorted(config.venues.items()) if self.venues.get(name) != item]
         symbols = [
             s
@@ -257,55 +254,6 @@ class State:
         fees = [instrument.maker_fee_bps, instrument.taker_fee_bps]
         fees += [fee for v in self.venues.values() for fee in (v.maker_fee_bps, v.taker_fee_bps) if fee is not None]
         return max(fees)
-
-    def _check_fixed(self, config: DeskConfig) -> None:
-        numbers = {item.id: name for name, item in self.accounts.items()}
-        for name, venue in config.venues.items() if self.configured else ():
-            if name in self.venues and self.venues[name].simulated != venue.simulated:
-                text = f"venues.{name}.simulated: {venue.simulated} must stay {self.venues[name].simulated}"
-                raise BadEntry(
-                    "venue_changed", f"{text}: accounts trade there for money, or for none; name a new venue"
-                )
-        for symbol, item in config.instruments.items():
-            known = self.instruments.get(symbol)
-            owner = self.symbols.get(item.id, symbol)
-            if owner != symbol:
-                raise BadEntry("instrument_changed", f"instruments.{symbol}.id: {item.id} is {owner}'s for good")
-            for name, new, old in self._changes_of_fixed(known, item, config) if known else ():
-                raise BadEntry(
-                    "instrument_changed",
-                    f"instruments.{symbol}.{name}: {new} cannot replace {old}: orders, books and positions are "
-                    "counted in it; define a new symbol",
-                )
-        for account, limits in config.accounts.items():
-            before = self.accounts.get(account)
-            owner = numbers.get(limits.id, account)
-            if owner != account or (before and before.id != limits.id):
-                raise BadEntry(
-                    "account_changed",
-                    f"accounts.{account}.id: {limits.id} must be the account's own for good; "
-                    f"{owner} has {limits.id if owner != account else before and before.id}",
-                )
-            for name, new, old in self._changes_of_fixed(before, limits, config) if before else ():
-                text = f"accounts.{account}.{name}: {new} cannot replace {old}: it is the account's own for good"
-                raise BadEntry("account_changed", text)
-
-    def _changes_of_fixed(
-        self, before: ReferenceData, after: ReferenceData, config: DeskConfig
-    ) -> Iterator[tuple[str, object, object]]:
-        """Yield name, new and old value of what changed and must not.
-
-        The desk's venue is no term: what names none follows it, and may come to name the one that it has had so far. So
-        does an account without a mode.
-        """
-        for name in before.fixed():
-            old, new = getattr(before, name), getattr(after, name)
-            if name == "venue" and old != new:
-                old, new = old or self.config.venue, new or config.venue
-            if name == "mode" and old is None and isinstance(before, AccountTerms):
-                old = new and self.config.mode_of(before)
-            if old != new:
-                yield name, new, old
 
     def limits(self, account: str, symbol: str) -> Limits | None:
         """Return the limits of an account of this partition on an instrument, None unless both are configured.
@@ -432,7 +380,7 @@ class State:
     @property
     def next_order_id(self) -> int:
         """The id that `add` or `remember` takes next."""
-        return order_id_of(self._partition, self.counter + 1)
+        return order_id_of(self.partition, self.counter + 1)
 
     def shared(self, text: str) -> str:
         """Return a text that equals `text`, the same one for all orders that have it: some 250 bytes less for each.
@@ -452,7 +400,7 @@ class State:
         account, statuses, status = order.account, self.statuses, order.status
         counter = self.counter = self.counter + 1
         order_id = order.order_id
-        assert order_id == self._partition << ORDER_ID_COUNTER_BITS | counter, "order ids are given out in order"
+        assert order_id == self.partition << ORDER_ID_COUNTER_BITS | counter, "order ids are given out in order"
         self.orders[order_id] = order
         clients = self.clients.get(account)
         if clients is None:
@@ -497,7 +445,7 @@ class State:
 
     def remembers(self, order_id: int) -> Remembered | None:
         """Return what is remembered of an order that left the state, None where nothing is."""
-        row = self.remembered.at(self._number(order_id))
+        row = self.remembered.at(self.number_of(order_id))
         return None if row is None else self._remembered(order_id, row)
 
     def find_client(self, account: str, client_order_id: str) -> Order | Remembered | None:
@@ -510,7 +458,7 @@ class State:
             return None
         row = self.remembered.at(number)
         assert row is not None, "a client's id leads to an order"
-        order_id = order_id_of(self._partition, number)
+        order_id = order_id_of(self.partition, number)
         return self._remembered(order_id, row)._replace(client_order_id=client_order_id, account=account)
 
     def _remembered(self, order_id: int, row: Row) -> Remembered:
@@ -518,9 +466,9 @@ class State:
         named = self.account_named(account) if account else None
         return Remembered(order_id, None, named, self.symbols.get(instrument), side, status, ms)
 
-    def _number(self, order_id: int) -> int:
+    def number_of(self, order_id: int) -> int:
         """Return which of this partition's orders, from 1, has that id; 0 for none."""
-        number = order_id - order_id_of(self._partition, 0)
+        number = order_id - order_id_of(self.partition, 0)
         return number if 0 < number <= self.counter else 0
 
     def live(self) -> Iterator[Order]:
@@ -554,13 +502,13 @@ class State:
 
     def left(self, order_id: int) -> str:
         """Say, for a sentence, what became of an order that is not in the state."""
-        if not self._number(order_id):
+        if not self.number_of(order_id):
             return "was never given out here"
         return LEFT if self.remembers(order_id) is not None else FORGOTTEN
 
     def take_fill_off(self, order_id: int) -> str | None:
         """Take a fill off an order that left the state: one that was Filled is Canceled now. Return its status."""
-        number = self._number(order_id)
+        number = self.number_of(order_id)
         row = self.remembered.at(number)
         if row is None:
             return None
@@ -585,62 +533,6 @@ class State:
         if not self.moved:
             self.timers.add(ms + QUOTES_EVERY_MS, 0, QUOTES)
         self.moved[venue, self.symbols[instrument]] = None
-
-    def sweep(self, ms: int) -> None:
-        """Let go of what is past its retention, `SWEEP_AT_ONCE` records at most; a timer goes on with the others."""
-        horizon = ms - self.config.retention_ms
-        awaited: list[tuple[int, int]] = []
-        room = SWEEP_AT_ONCE
-        while room and self.finished and self.finished[0][0] <= horizon:
-            room -= 1
-            finished_ms, order_id = self.finished.popleft()
-            order = self.orders.get(order_id)
-            if order is None or order.status not in FINAL or order.finished_ms != finished_ms:
-                continue
-            if order.cancel_signal is None and order.amendment is None:
-                self._retire(order)
-            else:  # the venue's answer is still on its way, and has to find the order
-                order.finished_ms = ms
-                awaited.append((ms, order_id))
-        self.finished += awaited
-        room = self._forget(ms - self.config.idempotency_ms, room)
-        if not room:
-            self.timers.add(ms + 1, 0, SWEEP)
-
-    def _retire(self, order: Order) -> None:
-        if order.expiry_ms:
-            self.timers.cancel(order.order_id, EXPIRY)
-        if len(order.exec_ids) != len(order.fills):
-            stand = {fill.exec_id for fill in order.fills}
-            self.took_back(order.venue, *(each for each in order.exec_ids if each not in stand and is_exec_id(each)))
-        account, client_order_id = order.account, order.client_order_id
-        del self.orders[order.order_id]
-        of_account = self.clients[account]
-        del of_account[client_order_id]
-        if not of_account:
-            del self.clients[account]
-        number = self._number(order.order_id)
-        if number > self.forgotten:
-            row = Row(order.status, order.side, order.received_ms, order.terms.id, order.account_id)
-            self.remembered.put(number, account, client_order_id, row)
-
-    def _forget(self, horizon: int, room: int) -> int:
-        """Pass over the oldest order ids received up to `horizon`; an order still in the state goes when it retires.
-
-        Returns what is left of the `room`, the ids to pass over at most.
-        """
-        before = self.forgotten
-        while room and self.forgotten < self.counter:
-            number = self.forgotten + 1
-            record = self.orders.get(order_id_of(self._partition, number)) or self.remembered.at(number)
-            assert record is not None, "what is not forgotten has a record"
-            if record.received_ms > horizon:
-                break
-            self.forgotten = number
-            room -= 1
-        if self.forgotten > before:
-            self.remembered.drop(self.forgotten + 1)
-        return room
 
     # --------------------------------------------------------------- snapshot
 

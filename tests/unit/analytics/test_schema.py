@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from fillstream.libs.common.messages.base import Message, of_version
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import (
+    InstrumentDefined,
     OrderAccepted,
     OrderCancelRejected,
     OrderCancelRequested,
@@ -27,6 +28,8 @@ from fillstream.libs.common.messages.journal import (
     OrderReceived,
     OrderRejected,
     OrderReplaced,
+    QuoteUpdated,
+    VenueDefined,
     journal_event,
 )
 from fillstream.libs.common.messages.market import market_message
@@ -485,6 +488,28 @@ def test_latency_runs_from_the_signals_entry_to_the_fills(store: Store) -> None:
     put(store, "events", "e", *([b"%d-0" % ms, [b"data", orjson.dumps(event)]] for ms, event in journal))
     found = ask(store, "SELECT order_id, received_ms, first_fill_ms, last_fill_ms FROM latency ORDER BY order_id")
     assert found == [("1", 10, 12, 20), ("2", 5, None, None), ("3", 1, None, None)], "an id is its account's or alias's"
+
+
+def test_costs_are_what_an_order_was_to_cost_at_the_quote_it_met_and_what_it_did(store: Store) -> None:
+    order: dict[str, Any] = {"account": "a", "symbol": "A", "side": "BUY", "venue": "X", "quantity": "100"}
+    quote = {"symbol": "A", "venue": "X"}
+    journal = [
+        sample(VenueDefined, 1, venue="X", taker_fee_bps="10"),
+        sample(InstrumentDefined, 2, symbol="A", multiplier="2", taker_fee_bps="5"),
+        sample(QuoteUpdated, 3, bid_px="9.90", ask_px="10.10", **quote),
+        sample(OrderReceived, 4, order_id="1", price="10.00", fee_estimate=None, **order),
+        sample(OrderReceived, 5, order_id="2", price=None, fee_estimate="0.75", **order),
+        sample(QuoteUpdated, 6, bid_px="1", ask_px="3", **quote),
+        sample(OrderFilled, 7, order_id="1", last_qty="60", last_px="10.05", fee="1.2", **order),
+        sample(OrderFilled, 8, order_id="1", last_qty="40", last_px="10.05", fee="0.8", **order),
+    ]
+    put(store, "events", "e", *(entry(number, event) for number, event in enumerate(journal, start=1)))
+    found = ask(
+        store,
+        "SELECT order_id, notional::VARCHAR::DOUBLE, fee_estimate::VARCHAR::DOUBLE, fees::VARCHAR::DOUBLE, "
+        "round(expected_slippage_bps, 6), round(slippage_bps, 6) FROM costs ORDER BY order_id",
+    )
+    assert found == [("1", 2000.0, 2.0, 2.0, 100.0, 50.0), ("2", 2020.0, 0.75, None, 100.0, None)]
 
 
 def test_a_time_that_no_calendar_names_is_null(store: Store) -> None:

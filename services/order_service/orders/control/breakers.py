@@ -17,7 +17,7 @@ from fractions import Fraction
 from fillstream.libs.common.messages.codes import BreakerCause, BreakerScope, BreakerState, RejectReason
 from fillstream.libs.common.messages.reference import AccountTerms, VenueTerms
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
+from fillstream.services.order_service.orders.compiled import BREAKERS, MONEY_DECIMALS, OF_ACCOUNT, OF_STRATEGY
 from fillstream.services.order_service.orders.control.tripping import Breaker
 from fillstream.services.order_service.orders.holding.holdings import Account
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -30,6 +30,7 @@ MOST_BREAKERS = 10_000
 LOOKS = 20
 """What an account has made is noted so often in a window."""
 _ACCOUNT, _STRATEGY, _VENUE = (scope.value for scope in BreakerScope)
+_CLOSED, _HALF_OPEN = BreakerState.CLOSED.value, BreakerState.HALF_OPEN.value
 _NOT_COUNTED = frozenset((RejectReason.BREAKER_OPEN, RejectReason.TRADING_HALTED, RejectReason.TRADING_REDUCING))
 """The desk itself was told not to trade: no sign of anything that goes wrong."""
 
@@ -42,13 +43,12 @@ def open_breakers(breakers: Iterable[Breaker]) -> dict[str, int]:
     return found
 
 
-def _has_any(terms: AccountTerms | VenueTerms, scope: str) -> bool:
+def _counts_for_any(terms: AccountTerms | VenueTerms, scope: str) -> bool:
     """Whether terms have a limit that a breaker of this scope counts for."""
     if isinstance(terms, VenueTerms):
         return terms.breaker_rejects is not None
-    if scope == _STRATEGY:
-        return terms.strategy_breaker_rejects is not None or terms.strategy_breaker_orders is not None
-    return terms.breaker_rejects is not None or terms.breaker_orders is not None or terms.breaker_loss is not None
+    names = BREAKERS[OF_STRATEGY if scope == _STRATEGY else OF_ACCOUNT]
+    return any(getattr(terms, name) is not None for name in names)
 
 
 class Breakers:
@@ -69,29 +69,32 @@ class Breakers:
 
     def look(self, draft: Draft, strategy: str | None) -> None:
         """Put the breakers that concern a new order into its draft, as they stand now."""
-        terms, venue = draft.limits.account, draft.terms.venue
+        limits = draft.limits
+        whose, terms = limits.breaks, limits.account
+        if whose == OF_ACCOUNT:  # as most that have any
+            draft.breakers = (self._now(_ACCOUNT, draft.account, draft.account, terms),)
+            return
         found = []
-        if _has_any(terms, _ACCOUNT):
-            found.append(self._of(_ACCOUNT, draft.account, draft.account))
-        if strategy is not None and _has_any(terms, _STRATEGY):
-            found.append(self._of(_STRATEGY, draft.account, strategy))
+        if whose & OF_ACCOUNT:
+            found.append(self._now(_ACCOUNT, draft.account, draft.account, terms))
+        if strategy is not None and whose & OF_STRATEGY:
+            found.append(self._now(_STRATEGY, draft.account, strategy, terms))
         if draft.terms.breaks:
-            found.append(self._of(_VENUE, "", venue))
-        for breaker in found:
-            self._settle(breaker)
+            venue = draft.terms.venue
+            found.append(self._now(_VENUE, "", venue, self._state.venues[venue]))
         draft.breakers = tuple(found)
 
     def took(self, order: Order, breakers: tuple[Breaker, ...]) -> None:
         """Count an order that was taken; where a breaker is half open, it is the one that tries."""
         ms = self._journal.ms
         for breaker in breakers:
-            if breaker.state == BreakerState.HALF_OPEN:
+            if breaker.state == _HALF_OPEN:
                 if not breaker.probe:
                     breaker.probe = order.order_id
-                    self._state.timers.add(ms + self._cooldown(breaker), breaker.number, BREAKER)
+                    self._state.timers.add(ms + breaker.cooldown_ms, breaker.number, BREAKER)
                 continue
-            most = self._most(breaker, "orders")
-            if breaker.state == BreakerState.CLOSED and most is not None:
+            most = breaker.most_orders
+            if most is not None and breaker.state == _CLOSED:
                 self._count(breaker, breaker.orders, most, BreakerCause.ORDERS, "orders were taken")
 
     def refused(self, breakers: tuple[Breaker, ...], reason: object) -> None:
@@ -116,15 +119,17 @@ class Breakers:
                 self._reject(breaker)
 
     def _reject(self, breaker: Breaker) -> None:
-        most = self._most(breaker, "rejects")
-        if breaker.state == BreakerState.CLOSED and most is not None:
+        breaker.go_by(self._terms(breaker))
+        most = breaker.most_rejects
+        if breaker.state == _CLOSED and most is not None:
             self._count(breaker, breaker.rejects, most, BreakerCause.REJECTS, "orders were refused")
 
     def _count(self, breaker: Breaker, times: deque[int], most: int, cause: BreakerCause, what: str) -> None:
         """Note that it happened now; the `most`-th time within the window opens the breaker."""
-        ms, window_ms = self._journal.ms, self._window(breaker)
+        ms, window_ms = self._journal.ms, breaker.window_ms
         times.append(ms)
-        while times and (times[0] <= ms - window_ms or len(times) > most):
+        horizon = ms - window_ms
+        while times and (times[0] <= horizon or len(times) > most):
             times.popleft()
         if len(times) >= most:
             self._open(breaker, cause, f"{most} {what} within {window_ms} ms")
@@ -184,7 +189,7 @@ class Breakers:
     def lift(self) -> None:
         """Close the breakers that nothing counts for any more: no order would look at them, nor ever close them."""
         for breaker in self._state.breakers.values():
-            if breaker.state != BreakerState.CLOSED and not _has_any(self._terms(breaker), breaker.scope):
+            if breaker.state != BreakerState.CLOSED and not _counts_for_any(self._terms(breaker), breaker.scope):
                 text = "the limits that it counted for are off"
                 self._change(breaker, BreakerState.CLOSED, BreakerCause.LIFTED, text)
 
@@ -222,6 +227,15 @@ class Breakers:
 
     # ------------------------------------------------------------ which, terms
 
+    def _now(self, scope: str, account: str, name: str, terms: AccountTerms | VenueTerms) -> Breaker:
+        """Return a breaker as it stands now, by the terms that count now."""
+        breaker = self._state.breakers.get((scope, account, name)) or self._of(scope, account, name)
+        if breaker.terms is not terms:
+            breaker.go_by(terms)
+        if breaker.probe:
+            self._settle(breaker)
+        return breaker
+
     def _of(self, scope: str, account: str, name: str) -> Breaker:
         breakers, key = self._state.breakers, (scope, account, name)
         breaker = breakers.get(key)
@@ -239,14 +253,6 @@ class Breakers:
         if breaker.scope == _VENUE:
             return state.venues[breaker.name]
         return state.effective(breaker.account) if state.knows(breaker.account) else state.accounts[breaker.account]
-
-    def _most(self, breaker: Breaker, what: str) -> int | None:
-        prefix = "strategy_" if breaker.scope == _STRATEGY else ""
-        most: int | None = getattr(self._terms(breaker), f"{prefix}breaker_{what}", None)
-        return most
-
-    def _window(self, breaker: Breaker) -> int:
-        return self._terms(breaker).breaker_window_ms
 
     def _cooldown(self, breaker: Breaker) -> int:
         return self._terms(breaker).breaker_cooldown_ms

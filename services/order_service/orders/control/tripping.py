@@ -9,8 +9,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from fillstream.libs.common.messages.codes import BreakerState
+from fillstream.libs.common.messages.codes import BreakerScope, BreakerState
+from fillstream.libs.common.messages.reference import AccountTerms, ReferenceData, VenueTerms
 from fillstream.libs.common.values.versions import Document, check_names
+
+_STRATEGY = BreakerScope.STRATEGY.value
+_KEPT = ("number", "scope", "account", "name", "state", "probe", "rejects", "orders", "worths")
 
 
 @dataclass(slots=True)
@@ -26,6 +30,8 @@ class Breaker:
         probe: the order that tries while it is half open, 0 while none does.
         rejects, orders: when they were (ms), as far as the window reaches back.
         worths: what the account had made (money), and when (ms).
+        terms: what it goes by, an account's or a venue's, None before the first; the rest is of them: orders and
+            rejects that open it (None: none do), the window they are counted in, how long it stays open.
     """
 
     number: int
@@ -37,6 +43,19 @@ class Breaker:
     rejects: deque[int] = field(default_factory=deque)
     orders: deque[int] = field(default_factory=deque)
     worths: deque[tuple[int, int]] = field(default_factory=deque)
+    terms: ReferenceData | None = None
+    most_orders: int | None = None
+    most_rejects: int | None = None
+    window_ms: int = 0
+    cooldown_ms: int = 0
+
+    def go_by(self, terms: AccountTerms | VenueTerms) -> None:
+        """Take the terms that it counts for from now on."""
+        self.terms = terms
+        prefix = "strategy_" if self.scope == _STRATEGY else ""
+        self.most_orders = getattr(terms, f"{prefix}breaker_orders", None)
+        self.most_rejects = getattr(terms, f"{prefix}breaker_rejects")
+        self.window_ms, self.cooldown_ms = terms.breaker_window_ms, terms.breaker_cooldown_ms
 
     def dump(self) -> Document:
         """Return it by the names of its fields; money as text, which may pass 64 bits."""
@@ -53,7 +72,7 @@ class Breaker:
         Raises:
             Unreadable: it has other fields.
         """
-        names = tuple(cls.__dataclass_fields__)
+        names = _KEPT
         check_names("Breaker", record, names, names)
         values: dict[str, Any] = dict(record)
         values["rejects"], values["orders"] = deque(record["rejects"]), deque(record["orders"])

@@ -12,7 +12,7 @@ from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.runtime.stage import Timed
-from fillstream.services.order_service.orders import due, state
+from fillstream.services.order_service.orders import due, retiring
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
 from fillstream.services.order_service.orders.due import EXPIRY_AGAIN_MS
 from fillstream.services.order_service.orders.stage import TICK_MS, OrdersStage
@@ -227,7 +227,7 @@ def test_an_order_that_a_late_amendment_reopens_expires_too(careless: OrdersDesk
 
 
 def test_what_leaves_the_state_does_so_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "SWEEP_AT_ONCE", 10)
+    monkeypatch.setattr(retiring, "SWEEP_AT_ONCE", 10)
     desk = OrdersDesk(but(CONFIG, retention_ms=0))
     for n in range(25):
         desk.new(price="185.00", signal_id=f"s{n}")

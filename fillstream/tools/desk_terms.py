@@ -1,0 +1,103 @@
+"""Terms, quotes and what was traded, as analytics has them of a desk.
+
+Flows in: a function that asks in SQL. Flows out: models. Never sends anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.topology import SIM
+from fillstream.tools.preview import Market, Terms
+
+Ask = Callable[[str], list[dict[str, Any]]]
+Model = TypeVar("Model", bound=ReferenceData)
+
+STATES = ("HALTED", "REDUCING")
+"""The strictest first."""
+
+
+def terms_of(ask: Ask, symbol: str, named: str, venue: str | None) -> Terms:
+    """Return what the desk knows of whoever trades what and where.
+
+    Args:
+        ask: returns the rows of a query, by column.
+        symbol: of the instrument.
+        named: the account, or an alias of it.
+        venue: where the order says it goes, None where it does not.
+
+    Raises:
+        ValueError: there is no such instrument, account or venue.
+    """
+    aliases = {row["alias"]: row["account"] for row in ask("SELECT alias, account FROM aliases")}
+    account = aliases.get(named, named)
+    instrument = _model(InstrumentTerms, "instrument_id", _one(ask, "instruments", "symbol", symbol))
+    limits = _model(AccountTerms, "account_id", _one(ask, "accounts", "account", account))
+    venues = {SIM: VenueTerms()} | {row["venue"]: _known(VenueTerms, row) for row in ask("SELECT * FROM venues")}
+    at = venue or limits.venue or instrument.venue or SIM
+    if at not in venues:
+        raise ValueError(f"venue: {at} is no venue of this desk, {', '.join(venues)}")
+    quotes = ask(
+        "SELECT bid_px, bid_qty, ask_px, ask_qty, last_px FROM events WHERE type = 'QuoteUpdated' "  # noqa: S608
+        f"AND symbol = {_text(symbol)} AND venue = {_text(at)} ORDER BY time DESC, seq DESC LIMIT 1"
+    )
+    traded = ask(
+        "SELECT date_diff('day', f.time::DATE, current_date) AS day, "  # noqa: S608 - they are quoted
+        "sum(abs(f.last_qty * f.last_px) * i.multiplier)::VARCHAR AS value "
+        "FROM fills f JOIN instruments i USING (symbol) "
+        f"WHERE f.account = {_text(account)} AND f.venue = {_text(at)} AND f.currency = {_text(instrument.currency)} "
+        "AND f.time < current_date GROUP BY day"
+    )
+    return Terms(
+        symbol=symbol,
+        instrument=instrument,
+        account=account,
+        limits=limits,
+        venue=at,
+        venues=venues,
+        market=Market(**quotes[0]) if quotes else Market(),
+        traded={int(row["day"]): Decimal(row["value"]) for row in traded},
+        state=_state(ask, account),
+    )
+
+
+def volume_of(ask: Ask, symbol: str) -> Decimal | None:
+    """Return what was traded of an instrument in the last 24 hours, at all venues of the desk; None of nothing."""
+    query = (
+        f"SELECT sum(quantity) AS v FROM trades WHERE symbol = {_text(symbol)} AND log_time > now() - INTERVAL 24 HOUR"  # noqa: S608
+    )
+    [row] = ask(query)
+    return None if row["v"] is None else Decimal(str(row["v"]))
+
+
+def _state(ask: Ask, account: str) -> str:
+    rows = ask(
+        "SELECT account, new_state FROM events WHERE type = 'TradingStateChanged' "  # noqa: S608 - it is quoted
+        f"AND (account IS NULL OR account = {_text(account)}) "
+        "QUALIFY row_number() OVER (PARTITION BY account ORDER BY time DESC, seq DESC) = 1"
+    )
+    told = {row["new_state"] for row in rows}
+    return next((state for state in STATES if state in told), "ACTIVE")
+
+
+def _one(ask: Ask, view: str, name: str, value: str) -> dict[str, Any]:
+    rows = ask(f"SELECT * FROM {view} WHERE {name} = {_text(value)}")  # noqa: S608 - it is quoted
+    if not rows:
+        raise ValueError(f"{name}: {value} is none of this desk")
+    return rows[0]
+
+
+def _model(model: type[Model], number: str, row: Mapping[str, Any]) -> Model:
+    return _known(model, {**row, "id": row[number]})
+
+
+def _known(model: type[Model], row: Mapping[str, Any]) -> Model:
+    """Return terms of what a row says of them; what it does not say has its default."""
+    return model.out_of({name: value for name, value in row.items() if value is not None})
+
+
+def _text(value: str) -> str:
+    return "'{}'".format(value.replace("'", "''"))

@@ -1,0 +1,80 @@
+"""How orders leave the state: finished ones become 40 bytes, and those are forgotten when their day is over.
+
+Flows in: the state, and the time. Flows out: the state with less in it. Never lets go of what works, or of what a
+venue's answer still has to find.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fillstream.libs.common.messages.topology import order_id_of
+from fillstream.services.order_service.orders.life.order import FINAL, Order, is_exec_id
+from fillstream.services.order_service.orders.life.remembered import Row
+from fillstream.services.order_service.orders.state import EXPIRY, SWEEP
+
+if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.state import State
+
+SWEEP_AT_ONCE = 1_000
+"""At most so many records leave the state at one entry; the others soon after."""
+
+
+def sweep(state: State, ms: int) -> None:
+    """Let go of what is past its retention, `SWEEP_AT_ONCE` records at most; a timer goes on with the others."""
+    horizon = ms - state.config.retention_ms
+    awaited: list[tuple[int, int]] = []
+    room = SWEEP_AT_ONCE
+    finished = state.finished
+    while room and finished and finished[0][0] <= horizon:
+        room -= 1
+        finished_ms, order_id = finished.popleft()
+        order = state.orders.get(order_id)
+        if order is None or order.status not in FINAL or order.finished_ms != finished_ms:
+            continue
+        if order.cancel_signal is None and order.amendment is None:
+            _retire(state, order)
+        else:  # the venue's answer is still on its way, and has to find the order
+            order.finished_ms = ms
+            awaited.append((ms, order_id))
+    finished += awaited
+    room = _forget(state, ms - state.config.idempotency_ms, room)
+    if not room:
+        state.timers.add(ms + 1, 0, SWEEP)
+
+
+def _retire(state: State, order: Order) -> None:
+    if order.expiry_ms:
+        state.timers.cancel(order.order_id, EXPIRY)
+    if len(order.exec_ids) != len(order.fills):
+        stand = {fill.exec_id for fill in order.fills}
+        state.took_back(order.venue, *(each for each in order.exec_ids if each not in stand and is_exec_id(each)))
+    account, client_order_id = order.account, order.client_order_id
+    del state.orders[order.order_id]
+    of_account = state.clients[account]
+    del of_account[client_order_id]
+    if not of_account:
+        del state.clients[account]
+    number = state.number_of(order.order_id)
+    if number > state.forgotten:
+        row = Row(order.status, order.side, order.received_ms, order.terms.id, order.account_id)
+        state.remembered.put(number, account, client_order_id, row)
+
+
+def _forget(state: State, horizon: int, room: int) -> int:
+    """Pass over the oldest order ids received up to `horizon`; an order still in the state goes when it retires.
+
+    Returns what is left of the `room`, the ids to pass over at most.
+    """
+    before = state.forgotten
+    while room and state.forgotten < state.counter:
+        number = state.forgotten + 1
+        record = state.orders.get(order_id_of(state.partition, number)) or state.remembered.at(number)
+        assert record is not None, "what is not forgotten has a record"
+        if record.received_ms > horizon:
+            break
+        state.forgotten = number
+        room -= 1
+    if state.forgotten > before:
+        state.remembered.drop(state.forgotten + 1)
+    return room
