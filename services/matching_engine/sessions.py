@@ -21,7 +21,7 @@ from typing import Any, Final
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import Session
-from fillstream.libs.common.messages.calendar import NO_CALENDARS, Calendars, Hours, Turn, hours_of
+from fillstream.libs.common.messages.calendar import NO_CALENDARS, Calendars, Hours, hours_of
 from fillstream.libs.common.messages.codes import TradingSession
 from fillstream.libs.common.values.versions import Document, check_names
 
@@ -47,7 +47,7 @@ class Sessions:
         self.due_ms: int | None = None
         self._hours: dict[int, Hours] = {}
 
-    def take(self, calendars: Calendars, ms: int) -> bytes:
+    def take(self, engine: CoreEngine, calendars: Calendars, ms: int) -> bytes:
         """Go by other calendars; return what brings the books of instruments that they have otherwise now to that.
 
         A book that no calendar closes any more is open.
@@ -59,7 +59,7 @@ class Sessions:
         for number in sorted(numbers | {*self._hours}):
             was, now = _at(before.get(number), ms), _at(self._hours.get(number), ms)
             if was != now:
-                records.append(frames.session(number, now))
+                records.append(_records(engine, number, now))
         return b"".join(records)
 
     def _compile(self, calendars: Calendars) -> None:
@@ -86,7 +86,7 @@ class Sessions:
         due = self.due_ms
         assert due is not None, "something is due"
         records = [
-            _records(engine, number, turn)
+            _records(engine, number, _CODE[turn.session])
             for number, hours in sorted(self._hours.items())
             for turn in takewhile(lambda each: each.ms <= due, hours.turns_after(self.until_ms))
         ]
@@ -125,9 +125,8 @@ def _at(hours: Hours | None, ms: int) -> int:
     return _CODE[hours.session(ms)] if hours.knows(ms) else _HALTED
 
 
-def _records(engine: CoreEngine, number: int, turn: Turn) -> bytes:
-    """Return what brings a book to its next session."""
-    code = _CODE[turn.session]
+def _records(engine: CoreEngine, number: int, code: int) -> bytes:
+    """Return what brings a book to another session."""
     if code == _AUCTION:
         last = engine.last(number)
         return frames.session(number, _AUCTION, 0 if last is None else last.price)

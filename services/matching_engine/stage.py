@@ -224,7 +224,7 @@ class EngineStage:
             raise BadEntry("bad_calendar", f"calendar: {error}") from None
         self.fold(Entry(entry.id, entry.ms, {b"tick": b"1"}), out)
         sessions = self._sessions or Sessions()
-        records = sessions.take(calendars, entry.ms)
+        records = sessions.take(self._engine, calendars, entry.ms)
         if records:
             self._tell(records, self._engine.process(records, entry.ms), entry.ms, out)
         self._sessions = None if calendars.is_empty else sessions

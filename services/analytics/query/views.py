@@ -71,8 +71,18 @@ def _orders() -> str:
 
 
 def _fills() -> str:
-    names = ", ".join(name for name in OrderFilled.model_fields if name not in ("v", "type"))
-    return f"SELECT {names}, log_stream, log_id FROM events WHERE type = 'OrderFilled'"  # noqa: S608 - names of our own  # noqa: S608 - likewise
+    """One row a trade as it stands now: one that was taken back is none, one that was corrected is what it is now."""
+    changed = {name: f"coalesce(change.{name}, fill.{name}) AS {name}" for name in ("last_qty", "last_px", "fee")}
+    names = [name for name in OrderFilled.model_fields if name not in ("v", "type")]
+    columns = ", ".join(changed.get(name, f"fill.{name}") for name in names)
+    newest = ", ".join(f"arg_max({name}, seq) AS {name}" for name in ("type", *changed))
+    return (
+        f"SELECT {columns}, change.type IS NOT NULL AS corrected, fill.log_stream, fill.log_id "  # noqa: S608
+        f"FROM events fill LEFT JOIN (SELECT order_id, ref_exec_id, {newest} FROM events "
+        "WHERE type IN ('TradeBusted', 'TradeCorrected') GROUP BY order_id, ref_exec_id) change "
+        "ON change.order_id = fill.order_id AND change.ref_exec_id = fill.exec_id "
+        "WHERE fill.type = 'OrderFilled' AND change.type IS DISTINCT FROM 'TradeBusted'"
+    )
 
 
 def _positions() -> str:

@@ -199,7 +199,9 @@ def test_other_calendars_change_the_books_that_they_have_otherwise_now() -> None
     venue = Venue()
     venue.at(OPEN)
     closed = Calendars(calendars={"XTST": TABLE.model_copy(update={"sessions": ()})}, instruments={"1": HOURS})
-    assert kinds(venue.fold({CALENDAR: closed.to_json()})) == [(ReportType.SESSION_SET, Session.HALTED)]
+    venue.at(OPEN + 1, frames.quote(1, 99, 5, 101, 5))
+    told = kinds(venue.fold({CALENDAR: closed.to_json()}))
+    assert told == [(ReportType.QUOTED, 0), (ReportType.SESSION_SET, Session.HALTED)], "what was quoted goes with it"
     assert venue.stage.due_ms is None
     assert kinds(venue.fold({CALENDAR: closed.to_json()})) == []
     assert kinds(venue.fold({CALENDAR: Calendars().to_json()})) == [(ReportType.SESSION_SET, Session.CONTINUOUS)]
