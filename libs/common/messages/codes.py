@@ -295,6 +295,16 @@ class RejectReason(Reason):
     MAX_SECTOR_EXPOSURE = "max_sector_exposure", 3, "the exposure could pass the account's max_sector_exposure"
     MAX_GROSS_EXPOSURE = "max_gross_exposure", 3, "the exposure could pass the account's max_gross_exposure"
     MAX_NET_EXPOSURE = "max_net_exposure", 3, "the exposure could pass the account's max_net_exposure"
+    MAX_STRATEGY_GROSS_EXPOSURE = (
+        "max_strategy_gross_exposure",
+        3,
+        "the strategy's exposure could pass the account's max_strategy_gross_exposure",
+    )
+    MAX_STRATEGY_NET_EXPOSURE = (
+        "max_strategy_net_exposure",
+        3,
+        "the strategy's exposure could pass the account's max_strategy_net_exposure",
+    )
     MAX_DAILY_LOSS = "max_daily_loss", 3, "the account has lost its max_daily_loss today, and this does not only reduce"
     BUYING_POWER = "buying_power", 3, "the account has not the cash, the holdings or the margin for the order"
     DUPLICATE_ORDER = "duplicate_order", 6, "the account sent the same order within its duplicate_window_ms"

@@ -463,6 +463,16 @@ class AccountFields(ReferenceData):
             unit=ACCOUNT_VALUE, rare=True,
         ),
     ] = None  # fmt: skip
+    max_strategy_gross_exposure: Annotated[
+        Positive | None,
+        about("as max_gross_exposure, of each of its strategies by itself; null: no limit",
+              unit=ACCOUNT_VALUE, rare=True),
+    ] = None  # fmt: skip
+    max_strategy_net_exposure: Annotated[
+        Positive | None,
+        about("as max_net_exposure, of each of its strategies by itself; null: no limit",
+              unit=ACCOUNT_VALUE, rare=True),
+    ] = None  # fmt: skip
     max_daily_loss: Annotated[
         Positive | None,
         about(

@@ -235,6 +235,7 @@ class Journal(Telling):
         holding = order.holding
         if holding.kept:
             holding.spend(order, price, lots, fee)
+            holding.share_traded(order.strategy, lots if order.side == "BUY" else -lots, price)
         holding.fill(lots if order.side == "BUY" else -lots, price)
         holding.fees += fee
         event = self._of_order("OrderFilled", order)
@@ -251,6 +252,7 @@ class Journal(Telling):
         if cost is not None:
             if cost.lots:
                 holding.fill(-cost.lots, price)
+                holding.share_traded(order.strategy, -cost.lots, price)
             event |= cost.told
         self.out.event(self._stream, event)
 
@@ -312,8 +314,9 @@ class Journal(Telling):
         else:
             holding = self._state.holdings.holding(whose["account"], whose["symbol"])
             buy = whose["side"] == "BUY"
-        for leg in legs:
-            holding.untraded(buy, *leg)
+        for ticks, lots, fee in legs:
+            holding.untraded(buy, ticks, lots, fee)
+            holding.share_traded(change["strategy"], -lots if buy else lots, ticks)
         if isinstance(whose, Order):
             event = self._of_order(kind, whose)
         else:
