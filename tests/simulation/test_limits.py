@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from fillstream.services.order_service.orders.stage import OrdersStage
-from fillstream.services.position_service.stage import PositionStage
+from tests.support.both_stages import held_and_booked
 from tests.support.naive_account import NaiveAccount
 from tests.support.simulated_desk import CONFIG, SYMBOLS, SimulatedDesk
 from tests.support.terms import but
@@ -128,28 +128,20 @@ def test_no_limit_is_passed_and_every_stage_holds_the_same() -> None:
 
 def compare(desk: SimulatedDesk, naive: dict[str, NaiveAccount]) -> None:
     """Compare what the orders stage keeps with the journal, and with the full books of the position stage."""
-    books: dict[tuple[str, str], tuple[int, int, int]] = {}
-    held: dict[tuple[str, str], tuple[int, int, int]] = {}
     for slot in desk.slots:
         assert slot.runner is not None
         stage = slot.runner.stage
-        if isinstance(stage, PositionStage):
-            for symbol, holdings in stage._books.holdings.items():
-                for account, each in holdings.positions.items():
-                    books[account, symbol] = (each.quantity, each.cash, each.cost)
-        if isinstance(stage, OrdersStage):
-            for account, symbol, each in stage._state.holdings.positions():
-                held[account, symbol] = (each.quantity, each.cash, each.cost)
-            for account in stage._state.holdings.accounts.values():
-                if not account.kept:
-                    continue
-                assert account.open_orders == len([*naive[account.name].working()])
-                for symbol, each in account.holdings.items():
-                    assert each.buys == sum(left for _, left, _ in naive[account.name].of(symbol, "BUY"))
-                    assert each.sells == sum(left for _, left, _ in naive[account.name].of(symbol, "SELL"))
-                for strategy, symbol, share in account.shares or ():
-                    worst = naive[account.name].worst_of(strategy, symbol)
-                    assert (share.quantity + share.buys, share.quantity - share.sells) == worst
-    assert {key: found for key, found in held.items() if any(found)} == {
-        key: found for key, found in books.items() if any(found)
-    }
+        if not isinstance(stage, OrdersStage):
+            continue
+        for account in stage._state.holdings.accounts.values():
+            if not account.kept:
+                continue
+            own = naive[account.name]
+            assert account.open_orders == len([*own.working()])
+            for symbol, each in account.holdings.items():
+                assert each.buys == sum(left for _, left, _ in own.of(symbol, "BUY"))
+                assert each.sells == sum(left for _, left, _ in own.of(symbol, "SELL"))
+            for strategy, symbol, share in account.shares or ():
+                assert (share.quantity + share.buys, share.quantity - share.sells) == own.worst_of(strategy, symbol)
+    held, booked = held_and_booked(desk)
+    assert held == booked

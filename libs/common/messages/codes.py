@@ -183,13 +183,14 @@ class TradingState(StrEnum):
 
 
 class Adjustment(StrEnum):
-    """Why an account's cash changes without a trade."""
+    """Why an account's cash, or what it holds, changes without a trade."""
 
     DEPOSIT = "DEPOSIT"
     WITHDRAWAL = "WITHDRAWAL"
     DIVIDEND = "DIVIDEND"
     FUNDING = "FUNDING"
     FX_MARK = "FX_MARK"
+    SPLIT = "SPLIT"
 
 
 class BreakerState(StrEnum):
@@ -349,7 +350,10 @@ class ControlRejectReason(Reason):
     UNKNOWN_SYMBOL = "unknown_symbol", None, "the desk has no such instrument"
     UNKNOWN_ACCOUNT = "unknown_account", None, "the desk has no such account, or the alias no such account"
     NO_ALIAS = "no_alias", None, "what is to be switched is an account, and no alias"
-    ORDERS_WORK = "orders_work", None, "an alias is not switched while orders of its accounts work or wait in the desk"
+    ORDERS_WORK = "orders_work", None, "orders work or wait in the desk that a switch or a split would change"
+    FRACTION_LEFT = "fraction_left", None, "a split would leave a position that is no whole number of lots"
+    POSITION_UNKNOWN = "position_unknown", None, "what the account holds is unknown since an upgrade: reconcile it"
+    TOO_MANY_ACCOUNTS = "too_many_accounts", None, "more accounts hold the instrument than one control changes"
     WRONG_CURRENCY = "wrong_currency", None, "the amount is in another currency than the account's"
     NO_ORDER_COULD_PASS = "no_order_could_pass", None, "the account's limits would contradict one another"
 

@@ -43,13 +43,22 @@ class PositionChanged(PositionEvent):
     last_px: Number
 
 
+class PositionAdjusted(PositionEvent):
+    """A split changed the position: quantity and mean price, and nothing else."""
+
+    type: Literal["PositionAdjusted"] = "PositionAdjusted"
+    control_id: Id
+    ratio: str = Field(description="NEW:OLD")
+    old_position: Number = Field(description="before it")
+
+
 class PositionMarked(PositionEvent):
     """The market moved an open position's mark."""
 
     type: Literal["PositionMarked"] = "PositionMarked"
 
 
-PositionMessage = Annotated[PositionChanged | PositionMarked, Field(discriminator="type")]
+PositionMessage = Annotated[PositionChanged | PositionAdjusted | PositionMarked, Field(discriminator="type")]
 
 position_message: TypeAdapter[Any] = TypeAdapter(PositionMessage)
 

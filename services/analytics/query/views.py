@@ -83,7 +83,7 @@ def _positions() -> str:
     return (
         f"SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM ("  # noqa: S608
         f"SELECT account, symbol, {latest}, "
-        "max(time) FILTER (type = 'PositionChanged') AS changed, max(time) AS updated "
+        "max(time) FILTER (type <> 'PositionMarked') AS changed, max(time) AS updated "
         "FROM position_events GROUP BY account, symbol)"
     )
 

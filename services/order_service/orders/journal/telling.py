@@ -138,19 +138,22 @@ class Telling:
             keep_protective=new.keeps,
         )
 
-    def account_adjusted(self, control: AdjustAccount, currency: str, cash: Decimal) -> None:
-        """AccountAdjusted; `cash` is all that was put in so far."""
+    def account_adjusted(
+        self, control: AdjustAccount, account: str, currency: str, cash: Decimal, split: Event | None = None
+    ) -> None:
+        """AccountAdjusted; `cash` is all that was put in so far, `split` what one did."""
         self.told(
             "AccountAdjusted",
             control_id=control.control_id,
             who=control.who,
             reason=control.reason,
-            account=control.account,
+            account=account,
             adjustment=control.adjustment.value,
             amount=canonical(control.cash),
             currency=currency,
             symbol=control.symbol,
             cash=canonical(cash),
+            **(split or {}),
         )
 
     def mass_cancel_requested(
