@@ -19,7 +19,8 @@ from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTe
 from fillstream.libs.common.messages.stages import STAGES
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of
-from fillstream.services.matching_engine.stage import EngineStage, Listing
+from fillstream.services.matching_engine.listing import Listing
+from fillstream.services.matching_engine.stage import EngineStage
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.signals.stage import SignalsStage

@@ -153,7 +153,7 @@ class Books:
     def _refused(self, event: Event) -> None:
         """A refused request says whose order it names, and that nothing changed."""
         order = self.orders.get(event.get("order_id") or "")
-        if order is None:
+        if order is None or "ord_status" not in event:
             return
         what = f"event {event['seq']} of order {event['order_id']}"
         for name in ("account", "client_order_id"):
@@ -261,6 +261,8 @@ class Books:
 
     def position(self, message: Event) -> None:
         """Take the next message of a positions stream; all journals come first."""
+        if "symbol" not in message:
+            return  # what was compared, and no position
         key = (message["account"], message["symbol"])
         what = f"position message {message['seq']}, {key[0]} {key[1]}"
         terms = self.instruments.get(key[1])

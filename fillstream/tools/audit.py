@@ -8,7 +8,8 @@ What must hold:
 - no entry of another stream than `signals` is dead, but what engines refuse of the market;
 - every control has one answer in its partition's journal, or is dead;
 - each partition's journal counts from 1 without a gap or a repeat, and so do its positions;
-- each fill report of the engine is one OrderFilled with the same price and quantity, and the other way round;
+- each fill report of the engine is one OrderFilled with the same price and quantity, and the other way round; one that
+  an outside venue never reported says so (`inferred`);
 - each event and each position adds up, see `fillstream.tools.arithmetic`; each fill is booked once, and so are
   each bust, each correction and each split;
 - the engine's book, folded again, holds as many orders as the journal has working;
@@ -211,6 +212,8 @@ def _read_inbox(
             controls[_place(name, entry_id)] = f"{name} {control_id}"
         if b"data" in fields:
             document = orjson.loads(fields[b"data"])
+            if document["type"] == "MassStatusReport":
+                continue  # what the desk infers of it says so, and is in the journal alone
             if document["type"] != "VenueReport":
                 instructions[document["signal_id"]] += 1
             elif document["exec_type"] == ExecType.TRADE:
@@ -358,7 +361,12 @@ def _read_positions(found: Audit, source: Source, topology: Topology, books: Boo
                 changed[f"{message['exec_id']}/{message['order_id']}"] += 1
             elif message["type"] == "PositionAdjusted":
                 changed[_split_of(message)] += 1
-            found.positions[message["account"], message["symbol"]] = message
+            if message["type"] != "PositionsReconciled":
+                found.positions[message["account"], message["symbol"]] = message
+            elif message["differences"]:
+                differing = "; ".join(message["differing"][:MOST_PROBLEMS])
+                text = f"positions of {message['account']} are otherwise in the orders stage: {differing}"
+                found.problems.append(text)
     return changed
 
 
@@ -373,7 +381,7 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
     elif event["type"] == "OrderCanceled" and event["reason"] == "requested":
         pending.pop(("OrderCancel", event["order_id"]), None)
     signal_id = event.get("signal_id")
-    if signal_id is None or event["type"] == "OrderUnanswered":
+    if signal_id is None or event.get("external") or event["type"] == "OrderUnanswered":
         return
     if event["type"] in NO_ORDER:
         answers[signal_id] += 1
@@ -393,7 +401,8 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
 def _check_fills(found: Audit, fills: dict[str, dict[str, Any]], reports: dict[str, Told], books: Books) -> None:
     for key in sorted(reports.keys() - fills.keys())[:MOST_PROBLEMS]:
         found.problems.append(f"the engine's fill {key} is not in the journal")
-    for key in sorted(fills.keys() - reports.keys())[:MOST_PROBLEMS]:
+    unheard = (key for key in fills.keys() - reports.keys() if not fills[key].get("inferred"))
+    for key in sorted(unheard)[:MOST_PROBLEMS]:
         found.problems.append(f"the journal's fill {key} was never reported by the engine")
     for key in sorted(fills.keys() & reports.keys()):
         event, report = fills[key], reports[key]

@@ -390,6 +390,12 @@ size_t fs_depth(const fs_engine *engine, uint32_t symbol, uint8_t side, fs_level
 size_t fs_queue(const fs_engine *engine, uint32_t symbol, uint8_t side, int dormant, fs_resting *orders,
                 size_t n);
 
+/* Live client orders of an account partition, resting or dormant, with an id above `after`, in the order of their
+ * ids; `account` 0: of all accounts. Up to n, the lowest ids there are, so that `after` the last of them goes on.
+ * Looks at every live order once. Returns how many were written. */
+size_t fs_orders_after(const fs_engine *engine, uint16_t partition, uint32_t account, uint64_t after,
+                       fs_resting *orders, size_t n);
+
 /* The live order of an id. Returns 1, or 0 and blanks *order when there is none. */
 int fs_find(const fs_engine *engine, uint64_t order_id, fs_resting *order);
 

@@ -58,6 +58,41 @@ size_t fs_queue(const fs_engine *engine, uint32_t symbol, uint8_t side, int dorm
     return written;
 }
 
+/* Let a view sink in a heap of n whose first has the highest id. */
+static void sink(fs_resting *heap, size_t n, size_t at, fs_resting view) {
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && heap[child + 1].order_id > heap[child].order_id) child++;
+        if (heap[child].order_id <= view.order_id) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = view;
+}
+
+size_t fs_orders_after(const fs_engine *engine, uint16_t partition, uint32_t account, uint64_t after,
+                       fs_resting *orders, size_t n) {
+    size_t found = 0;
+    for (uint32_t slot = 1; n && slot < engine->order_used; slot++) {
+        const struct order *o = &engine->orders[slot];
+        if (o->id <= after || !o->level || !o->leaves || o->bits & BIT_HOUSE) continue; /* a free slot has id 0 */
+        if (o->partition != partition || (account && o->account != account)) continue;
+        if (found < n) {
+            orders[found++] = view_of(engine, slot);
+            if (found == n)
+                for (size_t at = n / 2; at--;) sink(orders, n, at, orders[at]);
+        } else if (o->id < orders[0].order_id) {
+            sink(orders, n, 0, view_of(engine, slot));
+        }
+    }
+    if (found < n)
+        for (size_t at = found / 2; at--;) sink(orders, found, at, orders[at]);
+    for (size_t left = found; left > 1; left--) { /* the highest goes last, again and again */
+        fs_resting last = orders[left - 1];
+        orders[left - 1] = orders[0];
+        sink(orders, left - 1, 0, last);
+    }
+    return found;
+}
+
 int fs_find(const fs_engine *engine, uint64_t order_id, fs_resting *order) {
     uint32_t slot = id_find(engine, order_id);
     *order = (fs_resting){0};

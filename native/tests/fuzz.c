@@ -227,6 +227,28 @@ static void same(const void *a, const void *b, size_t size) {
     must(!memcmp(a, b, size), "both engines answer a query alike");
 }
 
+/* A walk over all orders of a partition, few at a time, meets each live one once and in its place. */
+static void walk_orders(const fs_engine *e, const fs_command *c) {
+    fs_resting some[3], again;
+    size_t n, met = 0, all = 0;
+    uint64_t after = 0;
+    if (fs_orders(e) > FEW) return;
+    for (uint32_t partition = 0; partition <= UINT16_MAX; partition++) {
+        if (partition > 3 && partition < FS_PARTITION_ALL - 2u && partition != c->partition) continue;
+        for (after = 0; (n = fs_orders_after(e, (uint16_t)partition, 0, after, some, 3)); met += n)
+            for (size_t i = 0; i < n; after = some[i++].order_id) {
+                must(some[i].order_id > after && some[i].partition == partition && !some[i].house, "a walk goes on");
+                must(fs_find(e, some[i].order_id, &again) && !memcmp(&again, &some[i], sizeof again), "it meets orders");
+                all += some[i].account == c->account;
+            }
+        for (after = 0; c->account && (n = fs_orders_after(e, (uint16_t)partition, c->account, after, some, 1)); all--)
+            after = some[0].order_id;
+        if (c->account) must(!all, "a walk over an account's orders meets these");
+        all = 0;
+    }
+    must(met <= fs_orders(e), "a walk meets an order once");
+}
+
 static void query(const struct input *in, const fs_command *c) {
     const fs_engine *engines[] = {in->tight, in->roomy};
     fs_level levels[2][2 + 5];
@@ -254,6 +276,7 @@ static void query(const struct input *in, const fs_command *c) {
     same(&last[0], &last[1], sizeof *last);
     same(&walk[0], &walk[1], sizeof *walk);
     same(numbers[0], numbers[1], sizeof *numbers);
+    walk_orders(in->roomy, c);
     if (!in->lists || fs_orders(in->roomy) > FEW) return;
     const char *differs = lb_difference(in->lists, in->roomy, c->symbol, c->price, c->qty);
     must(!differs, differs);

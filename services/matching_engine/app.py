@@ -5,7 +5,8 @@ from __future__ import annotations
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.process.calendars.source import Source, for_engine
 from fillstream.libs.common.process.settings import Settings
-from fillstream.services.matching_engine.stage import EngineStage, Listing
+from fillstream.services.matching_engine.listing import Listing
+from fillstream.services.matching_engine.stage import EngineStage
 
 
 def engine(settings: Settings, partition: int, venue: str = SIM) -> EngineStage:

@@ -63,6 +63,11 @@ class CommandQueue:
         self.soonest = self._heap[0].due_ms if self._heap else None
         return waiting
 
+    @property
+    def latest(self) -> int | None:
+        """When the last one is due, None when none is on its way. Looks at all of them."""
+        return max((each.due_ms for each in self._heap), default=None)
+
     def take_out(self, is_meant: Callable[[Waiting], bool]) -> list[Waiting]:
         """Take out all that are meant, and return them in the order in which they came."""
         meant: list[Waiting] = []

@@ -147,6 +147,11 @@ class Simulation:
         return self._queue.soonest
 
     @property
+    def latest_ms(self) -> int | None:
+        """When the last command that is on its way reaches the book; None when none is."""
+        return self._queue.latest
+
+    @property
     def waiting(self) -> int:
         """How many commands are on their way."""
         return len(self._queue)

@@ -5,6 +5,7 @@ bytes, equal for equal states; or the same again. Never decides anything.
 
     an ideal venue   the C engine's bytes alone (native/src/snapshot.c), as every release before wrote them
     any other        one line of JSON, {"version", "config", "draws", "queue": [{due_ms, account, record}]}, then those
+    while it tells   "asked": [{request_id, …}] in that line, alone of an ideal venue
     with sessions    the line has "sessions": {calendars, until_ms}, and nothing else of a venue that is ideal
 
 What changes the shape of the line raises `VERSION` and adds a step to `UPCASTS`.
@@ -18,6 +19,7 @@ import orjson
 
 from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, upcast
+from fillstream.services.matching_engine.mass_status import MassStatus
 from fillstream.services.matching_engine.sessions import Sessions
 from fillstream.services.matching_engine.simulation import Simulation
 
@@ -27,26 +29,31 @@ _LINE: Final = b"{"
 """With this begins a line of JSON; the C engine's bytes begin with a word of their own."""
 
 
-def dump(engine: CoreEngine, simulation: Simulation | None, sessions: Sessions | None) -> bytes:
+def dump(engine: CoreEngine, simulation: Simulation | None, sessions: Sessions | None, asked: MassStatus) -> bytes:
     """Return the state as bytes."""
     book = engine.snapshot()
-    if simulation is None and sessions is None:
+    if simulation is None and sessions is None and not asked:
         return book
     document: Document = {"version": VERSION}
     if simulation is not None:
         document |= simulation.dump()
     if sessions is not None:
         document["sessions"] = sessions.dump()
+    if asked:
+        document["asked"] = asked.dump()
     return orjson.dumps(document) + b"\n" + book
 
 
-def load(data: bytes, engine: CoreEngine, venue: str, partition: int) -> tuple[Simulation | None, Sessions | None]:
-    """Put the books that `dump` wrote in place of the engine's; return the simulation and the sessions, if any.
+def load(
+    data: bytes, engine: CoreEngine, asked: MassStatus, venue: str, partition: int
+) -> tuple[Simulation | None, Sessions | None]:
+    """Put the books and requests that `dump` wrote in place of those; return the simulation and the sessions, if any.
 
     Raises:
         ValueError: these bytes are none, or of a version that this release does not know; the engine is as it was.
     """
     if not data.startswith(_LINE):
+        asked.load([])
         engine.restore(data)
         return None, None
     line, _, book = data.partition(b"\n")
@@ -54,8 +61,9 @@ def load(data: bytes, engine: CoreEngine, venue: str, partition: int) -> tuple[S
     if not isinstance(document, dict):
         raise Unreadable(f"engine snapshot: must be an object with named fields, got {type(document).__name__}")
     document = upcast("engine snapshot", document, document.pop("version", None), VERSION, UPCASTS)
-    said = document.pop("sessions", None)
+    said, waiting = document.pop("sessions", None), document.pop("asked", [])
     sessions = None if said is None else Sessions.load(said)
-    simulation = Simulation.load(document, venue, partition) if document or sessions is None else None
+    simulation = Simulation.load(document, venue, partition) if document or (sessions is None and not waiting) else None
     engine.restore(book)
+    asked.load(waiting)
     return simulation, sessions

@@ -1,7 +1,8 @@
 """A simulated venue as a stage: command frames in, report frames out, depth and trades on the side.
 
-Flows in: frames of commands (orders, cancels, quotes, prints), ticks, calendars, how the venue is not ideal.
-Flows out: frames of reports to the inbox of each account partition; `Trades` and `Depth` to the lossy market stream. No
+Flows in: frames of commands (orders, cancels, quotes, prints), requests to tell what is open, ticks, calendars, how the
+venue is not ideal. Flows out: frames of reports to the inbox of each account partition, and between them pages of what
+is open where it is asked for (`mass_status`); `Trades` and `Depth` to the lossy market stream. Of commands, no
 order ever becomes a Python object here: the bytes of an entry go into C and bytes come back; only trades and the best
 levels are looked at, to publish them, and what the engine refused of a feed, which no account hears of, to send it to
 `dead`. Where a `config` entry says that the venue is not ideal, `simulation` stands before the C engine.
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Final
 
 from fillstream.libs.common.engine.core import CoreEngine, Level
@@ -33,12 +33,12 @@ from fillstream.libs.common.engine.frames import (
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.market import Depth, Trades
-from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.simulation import IDEAL, SimulationConfig
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
-from fillstream.libs.common.values.money import Scale
+from fillstream.services.matching_engine.listing import Listing
+from fillstream.services.matching_engine.mass_status import MassStatus
 from fillstream.services.matching_engine.refusals import refusal_of
 from fillstream.services.matching_engine.sessions import Sessions
 from fillstream.services.matching_engine.simulation import Simulation
@@ -56,9 +56,6 @@ TICK_MS = 15_000
 DEPTH_LEVELS = 10
 DEPTH_EVERY_MS = 100
 """A symbol's depth is published at most this often (log time)."""
-
-TEXTS_KEPT = 4096
-"""Prices and quantities of an instrument whose text is kept: most trades are at a few of each."""
 
 assert sys.byteorder == "little", "frames are little-endian and are looked into without conversion"
 _COMMAND_TYPE: Final = offset_of("fs_command", "type")
@@ -99,17 +96,6 @@ def _house_answered(command: Command) -> bool:
     return command.type in _ECHOED or (command.type == _TIME and bool(command.flags or command.stp))
 
 
-class Listing:
-    """How an instrument is shown: its symbol, and what makes decimals of its ticks (`price`) and lots (`qty`)."""
-
-    __slots__ = ("price", "qty", "symbol")
-
-    def __init__(self, symbol: str, units: InstrumentUnits) -> None:
-        self.symbol = symbol
-        self.price = lru_cache(TEXTS_KEPT)(Scale(units.tick_size).text)
-        self.qty = lru_cache(TEXTS_KEPT)(Scale(units.lot_size).text)
-
-
 class EngineStage:
     """The books of one symbol partition. See `libs.common.runtime.stage.Stage`.
 
@@ -147,6 +133,7 @@ class EngineStage:
         self._engine = CoreEngine()
         self._config = IDEAL if config.is_ideal else config
         self._simulation: Simulation | None = None  # of an ideal venue there is none
+        self._asked = MassStatus(venue, partition, self._answers, listings)
         self._calendars = calendars
         self._sessions: Sessions | None = None  # of books that are always open there are none
         self._left_out = 0  # is there to be seen, and no part of the state
@@ -159,19 +146,21 @@ class EngineStage:
 
         Raises:
             BadEntry: neither a tick nor a frame of whole records; wrong_partition or clock_ahead for one that would do
-                what nobody hears of, or make time pass that has not passed; bad_config for what is no configuration.
+                what nobody hears of, or make time pass that has not passed; bad_config for what is no configuration;
+                see `MassStatus.ask` for what is no request.
         """
         frame = entry.fields.get(b"frame")
         if frame is None:
             if b"tick" not in entry.fields:
-                return self._configure(entry, out)
+                return self._rare(entry, out)
             frame = b""
         elif len(frame) % RECORD_BYTES or not frame:
             raise BadEntry("torn_frame", f"frame: {len(frame)} bytes are not a whole number of {RECORD_BYTES}")
         else:
             self._check_commands(frame, entry.ms)
         if self._simulation is not None:
-            return self._simulate(self._simulation, frame, entry.ms, out)
+            self._simulate(self._simulation, frame, entry.ms, out)
+            return self._answer_asked(entry.ms, out) if self._asked else None
         if self._sessions is not None:
             while (due := self._sessions.due_ms) is not None and due <= entry.ms:
                 records = self._sessions.turn(self._engine)
@@ -181,7 +170,23 @@ class EngineStage:
             self._tell(frame, reports, entry.ms, out)
         if self._changed:
             self._publish_depth(entry.ms, out)
-        return None
+        return self._answer_asked(entry.ms, out) if self._asked else None
+
+    def _answer_asked(self, ms: int, out: Outputs) -> None:
+        """Tell what is open, where somebody waits for it and all that came before has reached the book."""
+        due_ms = self._asked.due_ms
+        arrives_ms = None if self._simulation is None else self._simulation.due_ms
+        if due_ms is not None and due_ms <= ms and (arrives_ms is None or arrives_ms > due_ms):
+            self._asked.tell(self._engine, out)
+
+    def _rare(self, entry: Entry, out: Outputs) -> None:
+        """Take a request or a configuration."""
+        data = entry.fields.get(b"data")
+        if data is None or len(entry.fields) != 1:
+            return self._configure(entry, out)
+        latest_ms = None if self._simulation is None else self._simulation.latest_ms
+        self._asked.ask(data, entry.ms if latest_ms is None else max(entry.ms, latest_ms))
+        return self.fold(Entry(entry.id, entry.ms, {b"tick": b"1"}), out)
 
     def _tell(self, commands: bytes, reports: bytes, ms: int, out: Outputs) -> None:
         """Send to everybody what came of commands."""
@@ -248,9 +253,9 @@ class EngineStage:
 
     @property
     def due_ms(self) -> int | None:
-        """When the next order expires, the next command arrives or a session changes. See `stage.Timed`."""
+        """When an order expires, a command arrives, a session changes or a page is told. See `stage.Timed`."""
         due = self._engine.due()
-        for room in (self._simulation, self._sessions):
+        for room in (self._simulation, self._sessions, self._asked):
             if room is not None and room.due_ms is not None:
                 due = room.due_ms if due is None else min(due, room.due_ms)
         return due
@@ -376,11 +381,11 @@ class EngineStage:
 
     def snapshot(self) -> bytes:
         """Return the engine's bytes; of a venue that is not ideal, see `snapshot`."""
-        return dump(self._engine, self._simulation, self._sessions)
+        return dump(self._engine, self._simulation, self._sessions, self._asked)
 
     def restore(self, data: bytes) -> None:
         """See `Stage.restore`. Raises ValueError for bytes that are no snapshot of an engine."""
-        self._simulation, self._sessions = load(data, self._engine, self._venue, self.partition)
+        self._simulation, self._sessions = load(data, self._engine, self._asked, self._venue, self.partition)
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return the number of resting client orders, and of commands that have not reached the book."""

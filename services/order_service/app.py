@@ -25,6 +25,7 @@ def desk_config(settings: Settings) -> DeskConfig:
         venue=settings.execution.venue,
         venues=dict(settings.execution.venues),
         max_quote_age_ms=settings.execution.max_quote_age_ms,
+        state_holdings_every_ms=settings.execution.state_holdings_every_ms,
         execution_timeout_ms=params.execution_timeout_ms,
         aliases=dict(settings.aliases),
     )

@@ -3,7 +3,7 @@
 Flows in: a `Books`; or the bytes that this release or an older one wrote. Flows out: JSON, equal for equal states; or
 the books again. Never books anything, never guesses what it does not know.
 
-    version, read, sent, fills
+    version, read, sent, fills; differing where there are any
     instruments [{symbol, venue, currency, tick_size, lot_size, multiplier, mark, positions [{account, ...}]}]
 
 Integers that may pass 64 bits are text. Lists keep the order of the books: marks are told in it. A field of `Position`
@@ -39,6 +39,7 @@ class Books:
         fills: what fills did to positions, counted.
         holdings: of every instrument, by symbol.
         venues: whose quotes mark an instrument, by symbol.
+        differing: in how many positions the orders stage differed when it stated them last, by account.
     """
 
     read: int = 0
@@ -48,19 +49,21 @@ class Books:
     )
     holdings: dict[str, Holdings] = field(default_factory=dict)
     venues: dict[str, str] = field(default_factory=dict)
+    differing: dict[str, int] = field(default_factory=dict)
 
 
 def dump(books: Books) -> bytes:
     """Return the books as JSON."""
-    return orjson.dumps(
-        {
-            "version": VERSION,
-            "read": books.read,
-            "sent": books.sent,
-            "fills": books.fills,
-            "instruments": [_holdings(each, books.venues[each.symbol]) for each in books.holdings.values()],
-        }
-    )
+    document = {
+        "version": VERSION,
+        "read": books.read,
+        "sent": books.sent,
+        "fills": books.fills,
+        "instruments": [_holdings(each, books.venues[each.symbol]) for each in books.holdings.values()],
+    }
+    if books.differing:
+        document["differing"] = books.differing
+    return orjson.dumps(document)
 
 
 def _holdings(holdings: Holdings, venue: str) -> Document:
@@ -87,10 +90,11 @@ def load(data: bytes) -> Books:
         raise Unreadable(f"positions snapshot: must be an object with named fields, got {type(document).__name__}")
     # 0.1.0 wrote no version: its was the first.
     document = upcast("positions snapshot", document, document.get("version", 1), VERSION, UPCASTS)
-    check_names("positions snapshot", document, _KEYS, _KEYS)
+    check_names("positions snapshot", document, (*_KEYS, "differing"), _KEYS)
     holdings = {each["symbol"]: _load_holdings(each) for each in document["instruments"]}
     venues = {each["symbol"]: each.get("venue", SIM) for each in document["instruments"]}
-    return Books(document["read"], document["sent"], document["fills"], holdings, venues)
+    differing = document.get("differing", {})
+    return Books(document["read"], document["sent"], document["fills"], holdings, venues, differing)
 
 
 def _load_holdings(record: Document) -> Holdings:

@@ -1,11 +1,11 @@
 """The position stage: fills and quotes of one account partition's journal become positions with their P&L.
 
 Flows in: `events.{a}`. Flows out: PositionChanged for every fill, PositionAdjusted for every split and PositionMarked
-for every open position whose mark moved, in `positions.{a}`. A bust is booked as a trade the other way, a correction as
-that and the trade it is now: quantity, cash and fees are as if the wrong trade had never been, and so is the sum of
-realized and unrealized P&L; how these two share it is not, as the mean cost went through both (to recount it from the
-fills is a later issue). Never looks at orders, limits or anything but fills, splits, quotes and instruments; never goes
-on when the journal has a gap.
+for every open position whose mark moved, in `positions.{a}`; where the orders stage states what it holds,
+PositionsReconciled. A bust is booked as a trade the other way, a correction as that and the trade it is now: quantity,
+cash and fees are as if the wrong trade had never been, and so is the sum of realized and unrealized P&L; how these two
+share it is not, as the mean cost went through both (to recount it from the fills is a later issue). Never looks at
+orders, limits or anything but fills, splits, quotes and instruments; never goes on when the journal has a gap.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import orjson
 from pydantic import ValidationError
 
 from fillstream.libs.common.ledger.average import Holdings, Position
+from fillstream.libs.common.ledger.digest import MOST_ROWS, digest_of, money, row_of, size
 from fillstream.libs.common.ledger.mark import mark_of
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.base import Models, head_of, head_of_next, type_of, upcast
+from fillstream.libs.common.messages.base import Models, head_of, head_of_next, upcast
 from fillstream.libs.common.messages.controls import split_ratio
 from fillstream.libs.common.messages.journal import (
     AccountAdjusted,
@@ -29,7 +30,8 @@ from fillstream.libs.common.messages.journal import (
     TradeBusted,
     TradeCorrected,
 )
-from fillstream.libs.common.messages.positions import PositionAdjusted, PositionChanged, PositionMarked
+from fillstream.libs.common.messages.positions import POSITION_MESSAGES
+from fillstream.libs.common.messages.reconciliation import HoldingsStated
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import SIM, stream_name
@@ -41,6 +43,7 @@ from fillstream.services.position_service.snapshot import Books, dump, load
 FAMILIES: tuple[Family, ...] = (
     Family("positions", "Positions that are open and those that are flat again.", "state"),
     Family("position_changes", "What fills did to positions.", "change", True),
+    Family("position_differences", "Positions that the orders stage has otherwise, when they were compared last."),
 )
 
 _BOOKED: Models = {
@@ -50,10 +53,13 @@ _BOOKED: Models = {
     "TradeBusted": TradeBusted,
     "TradeCorrected": TradeCorrected,
     "AccountAdjusted": AccountAdjusted,
+    "HoldingsStated": HoldingsStated,
 }
 """The events that change the books. Most are of no interest, and nothing but the head of them is read."""
 _VERSIONS = {kind: model.VERSION for kind, model in _BOOKED.items()}
-_V = {type_of(model): model.VERSION for model in (PositionChanged, PositionAdjusted, PositionMarked)}
+_V = {kind: model.VERSION for kind, model in POSITION_MESSAGES.items()}
+MOST_DIFFERING = 100
+"""So many positions in which the orders stage and this one differ are told each by itself."""
 
 Message = dict[str, Any]
 
@@ -113,6 +119,8 @@ class PositionStage:
                     self._defined(event, out)
                 case "AccountAdjusted":
                     self._adjusted(event, entry.ms, out)
+                case "HoldingsStated":
+                    self._compared(event, entry.ms, out)
         self._books.read = seq
 
     # ------------------------------------------------------------------------------------------------ the events
@@ -229,6 +237,22 @@ class PositionStage:
             if position.quantity:
                 out.event(self._stream, self._message("PositionMarked", ms, account, holdings, position))
 
+    def _compared(self, event: Message, ms: int, out: Outputs) -> None:
+        """Compare what the orders stage holds of an account at this very event with what is booked here."""
+        books, account = self._books, event["account"]
+        found = (_row(holdings, account) for _, holdings in sorted(books.holdings.items()))
+        rows = [row for row in found if row is not None]
+        differing: list[str] = []
+        if digest_of(rows) != event["digest"]:
+            differing = _differing(event["held"], rows[:MOST_ROWS]) or ["beyond the first positions"]
+        books.differing.pop(account, None)
+        if differing:
+            books.differing[account] = len(differing)
+        books.sent += 1
+        message = {"type": "PositionsReconciled", "v": _V["PositionsReconciled"], "seq": books.sent, "time": ms}
+        message |= {"account": account, "event_seq": event["seq"], "positions": max(len(rows), event["positions"])}
+        out.event(self._stream, message | {"differences": len(differing), "differing": differing[:MOST_DIFFERING]})
+
     def _holdings_of(self, event: Message) -> Holdings:
         holdings = self._books.holdings.get(event["symbol"])
         if holdings is None:
@@ -272,7 +296,32 @@ class PositionStage:
         """Return how many positions are open and flat, and what fills did."""
         quantities = [p.quantity for i in self._books.holdings.values() for p in i.positions.values()]
         flat = quantities.count(0)
-        return {"positions": {"open": len(quantities) - flat, "flat": flat}, "position_changes": self._books.fills}
+        return {
+            "positions": {"open": len(quantities) - flat, "flat": flat},
+            "position_changes": self._books.fills,
+            "position_differences": {"": sum(self._books.differing.values())},
+        }
+
+
+def _row(holdings: Holdings, account: str) -> str | None:
+    """Return what an account holds of an instrument, as the orders stage states it."""
+    position = holdings.positions.get(account)
+    if position is None:
+        return None
+    decimals = holdings.decimals
+    cash, fees = money(holdings.cash(position), decimals), money(position.fees, decimals)
+    return row_of(holdings.symbol, size(position.quantity, holdings.lot.step), cash, fees)
+
+
+def _differing(stated: list[str], booked: list[str]) -> list[str]:
+    """Return the positions that are not the same in both, each with what both have."""
+    its, ours = ({row.split(" ", 1)[0]: row.split(" ", 1)[1] for row in rows} for rows in (stated, booked))
+    nothing = "0 0 0"
+    return [
+        f"{symbol} {its.get(symbol, nothing)} {ours.get(symbol, nothing)}"
+        for symbol in sorted(its.keys() | ours.keys())
+        if its.get(symbol) != ours.get(symbol)
+    ]
 
 
 def _units(event: Message, name: str, grid: Scale) -> int:

@@ -71,6 +71,25 @@ def test_a_commit_appends_acknowledges_and_moves_the_checkpoint_together(desk: t
     assert log.read(10, 1) == []
 
 
+def test_a_stream_that_carries_several_kinds_has_them_in_the_order_they_were_sent(
+    desk: tuple[MakeLog, Streams],
+) -> None:
+    make, stream = desk
+    log = make()
+    log.claim()
+    log.append({b"n": b"1"})
+    out = outputs("a")
+    out.record("out", b"r" * 64)
+    out.record("out", b"s" * 64)
+    out.event("out", {"event": "b"})
+    out.event("elsewhere", {"event": "c"})
+    log.commit(log.read(10, 1), out)
+    assert stream("out") == [
+        {b"data": b'{"event":"a"}'}, {b"frame": b"r" * 64 + b"s" * 64}, {b"data": b'{"event":"b"}'},
+    ]  # fmt: skip
+    assert stream("elsewhere") == [{b"data": b'{"event":"c"}'}]
+
+
 def test_the_first_release_of_a_partition_leaves_no_entry(desk: tuple[MakeLog, Streams]) -> None:
     make, stream = desk
     make().claim("0.2.0")

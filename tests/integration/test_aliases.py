@@ -15,6 +15,7 @@ from examples.desk import a_configuration
 from fillstream.cli.app import app
 from fillstream.cli.exit_codes import Exit
 from fillstream.client import Client
+from fillstream.libs.common.engine import frames
 from fillstream.stack.stack import IDEAL_VENUES, LocalStack
 from tests.conftest import until
 
@@ -124,3 +125,24 @@ def test_a_limit_is_told_beside_the_files(run: Run) -> None:
     assert "max_position" in run("limits", "get", "main@paper", "max_position").stdout
     run("limits", "get", "nobody", code=Exit.NOT_FOUND)
     run("limits", "get", "main@paper", "nothing", code=Exit.USAGE)
+
+
+def test_an_order_is_previewed_by_the_alias_and_nothing_is_sent(run: Run, desk: LocalStack) -> None:
+    until(lambda: "main@paper" in alias_of(run), "analytics")
+    with Client(desk.redis_url) as client:
+        client.redis.xadd("commands.SIM2.{s0}", {"frame": frames.quote(1, 18_498, 500, 18_502, 500)})
+    sent = len(rows(run, "orders"))
+
+    def told() -> dict[str, Any]:
+        words = ("preview", "AAPL", "BUY", "10", "--limit", "185.00", "--account", "main@live", "--json")
+        return dict(orjson.loads(run(*words).stdout))
+
+    until(lambda: told()["expected_slippage_bps"] is not None, "the quote")
+    found = told()
+    assert (found["account"], found["venue"], found["refused"]) == ("main@live", "SIM2", None)
+    assert (found["notional"], found["fee_estimate"]) == ("1850", "0.185"), "the venue's own basis point"
+    assert found["not_looked_at"] == ["max_daily_orders"]
+    refused = run("preview", "AAPL", "BUY", "10", "--limit", "185.005", "-a", "main", code=Exit.NO)
+    assert "off_tick" in refused.stdout and "main@paper at SIM" in refused.stdout
+    run("preview", "NOTHING", "BUY", "10", code=Exit.USAGE)
+    assert len(rows(run, "orders")) == sent

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import redis
 
-from fillstream.libs.common.messages.journal import OrderFilled, OrderReceived
+from fillstream.libs.common.messages.journal import OrderFilled, OrderReceived, TradeBusted, TradeCorrected
 from fillstream.libs.common.messages.positions import PositionChanged
 from fillstream.services.analytics.query.api import Queries, QueryError
 from fillstream.services.analytics.sinks.store import Store
@@ -61,6 +61,25 @@ def test_sql_over_http_is_answered_with_columns_and_rows(stored: Process) -> Non
         "incomplete": [],
     }
     assert stored.query("SELECT * FROM range(5)", limit=3).json()["truncated"] is True
+
+
+def test_fills_are_trades_as_they_stand_now(stored: Process, client: redis.Redis) -> None:
+    """One that was corrected twice is the last correction, one that was taken back is none; events have it all."""
+    raw: Any = client
+    whose = {"order_id": "1", "account": "acc", "symbol": "AAPL", "currency": "USD"}
+    fills = [sample(OrderFilled, n, exec_id=f"T-{n}", last_px="10", last_qty="5", **whose) for n in (3, 4, 5)]
+    changes = [
+        sample(TradeCorrected, 6, exec_id="C-1", ref_exec_id="T-3", last_px="11", last_qty="5", fee="0.1", **whose),
+        sample(TradeCorrected, 7, exec_id="C-2", ref_exec_id="T-3", last_px="12", last_qty="4", fee="0.2", **whose),
+        sample(TradeBusted, 8, exec_id="B-1", ref_exec_id="T-4", **whose),
+    ]
+    for event in (*fills, *changes):
+        raw.xadd(EVENTS, payload(event))
+    until(lambda: len(stored.query("SELECT seq FROM events").json()["rows"]) == 8, "the entries to be stored")
+    answer = stored.query(
+        "SELECT exec_id, last_px, last_qty, fee, corrected FROM fills WHERE exec_id LIKE 'T-%' ORDER BY seq"
+    ).json()
+    assert answer["rows"] == [["T-3", "12", "4", "0.2", True], ["T-5", "10", "5", fills[2]["fee"], False]]
 
 
 def test_each_page_answers_what_it_is_asked(stored: Process) -> None:

@@ -16,7 +16,8 @@ from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.log import READ_AHEAD_FROM, Fenced, RedisLog, connect
 from fillstream.libs.common.runtime.runner import Runner
-from fillstream.services.matching_engine.stage import EngineStage, Listing
+from fillstream.services.matching_engine.listing import Listing
+from fillstream.services.matching_engine.stage import EngineStage
 from tests.support.memory_log import MemorySnapshots
 from tests.support.simulated_desk import CENT, SHARE
 from tests.support.terms import instrument

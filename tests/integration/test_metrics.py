@@ -43,6 +43,8 @@ QUIET = {
     "fillstream_live_aliases": "there are no aliases here",
     "fillstream_open_breakers": "no breaker has a limit here",
     "fillstream_bare_positions": "nothing is halted",
+    "fillstream_calendar_ends_timestamp_seconds": "no instrument has a calendar here",
+    "fillstream_closed_market_data_total": "likewise",
     "fillstream_delayed_commands": "an ideal venue delays nothing",
     "fillstream_dead_letters_total": "only the signals stage gets a bad entry here",
 }

@@ -32,7 +32,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in CONFIG_FILES:
         shutil.copy(CONFIG / name, folder / name)
     local, instruments = folder / "local.yaml", folder / "instruments.yaml"
-    local.write_text(local.read_text().replace("    SIM: {}\n", "    SIM: {}\n    SIM2: {taker_fee_bps: 1}\n"))
+    local.write_text(local.read_text().replace("    SIM: ", "    SIM2: {taker_fee_bps: 1}\n    SIM: ", 1))
     instruments.write_text(instruments.read_text().replace("MSFT:\n", "MSFT:\n  venue: SIM2\n"))
     return local
 

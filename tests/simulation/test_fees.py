@@ -22,6 +22,7 @@ CHUNK = 10
 D = Decimal
 CHARGED = but(
     CONFIG,
+    state_holdings_every_ms=700,  # the audit sees to it that positions are the same
     instruments=dict(CONFIG.instruments)
     | {
         "MSFT": but(CONFIG.instruments["MSFT"], venue="SIM2", base_currency="COIN"),

@@ -85,6 +85,7 @@ class _Refolding(MemoryLog):
 
     def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
         out.by_stream = {name: sent for name, sent in out.by_stream.items() if self._key_of(name) not in self.fixed}
+        out.before = [sent for sent in out.before if self._key_of(sent[0]) not in self.fixed]
         super().commit(batch, out, quarantined)
 
 

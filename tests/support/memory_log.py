@@ -175,7 +175,7 @@ class MemoryLog:
         if self.redis.newest[self.inbox] == batch[-1].id and self.redis.added[self.inbox] != read:
             lost = replace(checkpoint, entries=checkpoint.entries + len(batch), id=batch[-1].id)
             judge_inbox(self._name, lost, self.redis.extent(self.inbox, lost.id))
-        for stream, (kind, payloads) in out.by_stream.items():
+        for stream, kind, payloads in out.runs:
             checkpoint.sent.setdefault(self._key_of(stream), 0)
             for payload in payloads if kind == b"data" else [b"".join(payloads)]:
                 self.redis.add(self._key_of(stream), {kind: payload})

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from pydantic import Field, TypeAdapter
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import Reason, ReportFlag, ReportType
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import journal_event
+from fillstream.libs.common.messages.mass_status import AdoptOrder, ReportMassStatus
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig
@@ -103,6 +105,11 @@ def report(
     )
 
 
+_request: TypeAdapter[ReportMassStatus | AdoptOrder] = TypeAdapter(
+    Annotated[ReportMassStatus | AdoptOrder, Field(discriminator="type")]
+)
+
+
 class OrdersDesk:
     """An orders stage with its outputs read back: `fold` returns the events that one entry caused."""
 
@@ -117,6 +124,7 @@ class OrdersDesk:
         self.events: list[dict[str, Any]] = []
         self.commands: list[frames.Command] = []
         self.sent_to: list[str] = []
+        self.requests: list[tuple[str, ReportMassStatus | AdoptOrder]] = []
         self.dead: list[dict[bytes, bytes]] = []
         self.matches = 0
         configuration = self.stage.configuration()
@@ -136,8 +144,10 @@ class OrdersDesk:
 
     def _read(self) -> list[dict[str, Any]]:
         fresh: list[dict[str, Any]] = []
-        for stream, (kind, payloads) in self.out.by_stream.items():
-            if kind == b"frame":
+        for stream, kind, payloads in self.out.runs:
+            if kind == b"data" and stream.startswith("commands."):
+                self.requests += [(stream, _request.validate_json(payload)) for payload in payloads]
+            elif kind == b"frame":
                 assert stream.startswith("commands.")
                 self.sent_to.append(stream)
                 for payload in payloads:

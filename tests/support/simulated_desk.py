@@ -28,7 +28,8 @@ from fillstream.libs.common.runtime.log import Fenced
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.stage import Stage, due_of
 from fillstream.libs.common.runtime.ticker import TICK, Ticker
-from fillstream.services.matching_engine.stage import EngineStage, Listing
+from fillstream.services.matching_engine.listing import Listing
+from fillstream.services.matching_engine.stage import EngineStage
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.signals.stage import SignalsStage

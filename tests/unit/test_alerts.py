@@ -168,6 +168,19 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
         {'fillstream_trade_changes_total{stage="orders", change="busted"}': "0x30 1x30"},
         {"TradeTakenBack"},
     ),
+    "a venue that differs": (
+        {'fillstream_reconciliation_differences_total{stage="orders", difference="lost_order"}': "0x30 2x30",
+         'fillstream_reconciliation_differences_total{stage="orders", difference="position"}': "0x60"},
+        {"VenueDiffers"},
+    ),
+    "a venue that does not say what it has": (
+        {'fillstream_reconciliations_broken_off_total{stage="orders", venue="BYBIT"}': "0x30 1x30"},
+        {"VenueNotReconciled"},
+    ),
+    "positions that two stages have otherwise": (
+        {'fillstream_position_differences{stage="positions"}': "0x30 1x30"},
+        {"PositionsDiffer"},
+    ),
     "behind": (
         {'fillstream_lag_entries{stage="orders"}': "60000x60", 'fillstream_lag_entries{stage="analytics"}': "60000x60"},
         {"StageBehind"},

@@ -284,6 +284,18 @@ class CoreEngine:
         order, number = ffi.new("fs_resting *"), integer("order_id", order_id, 0, (1 << 64) - 1)
         return self._resting(order) if lib.fs_find(self._engine, number, order) else None
 
+    def orders_after(self, partition: int, after: int, orders: int, account: int = 0) -> list[Resting]:
+        """Return up to `orders` (0 to 2^30) live client orders of an account partition, resting or dormant.
+
+        Those with the lowest ids above `after`, in their order; of one account where its number is not 0.
+        """
+        room = self._room("orders", orders)
+        out = ffi.new("fs_resting[]", room)
+        number, owner = integer("after", after, 0, (1 << 64) - 1), integer("account", account, 0, (1 << 32) - 1)
+        whose = integer("partition", partition, 0, (1 << 16) - 1)
+        count = lib.fs_orders_after(self._engine, whose, owner, number, out, room)
+        return [self._resting(out[i]) for i in range(count)]
+
     def queue(self, symbol: int, side: int, orders: int = 100, *, dormant: bool = False) -> list[Resting]:
         """Return up to `orders` (0 to 2^30) of one side as they would trade; `dormant`: its stops, nearest first."""
         room = self._room("orders", orders)

@@ -43,6 +43,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from fillstream.libs.common.messages.codes import (
+    ExternalOrders,
+    LostOrders,
     OrderType,
     PredictedMove,
     SelfTrade,
@@ -203,6 +205,8 @@ PlainTimeInForce = Annotated[
 AnyTriggerPrice = Annotated[TriggerPrice, BeforeValidator(_upper)]
 AnyTrailingOffset = Annotated[TrailingOffset, BeforeValidator(_upper)]
 AnyMove = Annotated[PredictedMove, BeforeValidator(_upper)]
+AnyExternalOrders = Annotated[ExternalOrders, BeforeValidator(_upper)]
+AnyLostOrders = Annotated[LostOrders, BeforeValidator(_upper)]
 AnySelfTrade = Annotated[SelfTrade, BeforeValidator(_upper)]
 OrderId = Annotated[str, StringConstraints(pattern=ORDER_ID)]
 

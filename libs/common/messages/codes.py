@@ -221,6 +221,56 @@ class BreakerCause(StrEnum):
     LIFTED = "LIFTED"
 
 
+class DifferenceKind(StrEnum):
+    """In what a desk and a venue do not agree."""
+
+    MISSED_FILL = "missed_fill"
+    """The venue has filled more than it told."""
+    MISSED_ACCEPTANCE = "missed_acceptance"
+    """The venue has the order, and its acknowledgement never came."""
+    MISSED_REPLACEMENT = "missed_replacement"
+    """The venue has it as it was to be amended, and never said so."""
+    LOST_ORDER = "lost_order"
+    """The desk takes it for open, and the venue does not have it."""
+    EXTERNAL_ORDER = "external_order"
+    """The venue has it, and the desk never sent it."""
+    CUM_QTY = "cum_qty"
+    """The desk has booked more fills than the venue has."""
+    QUANTITY = "quantity"
+    PRICE = "price"
+    STATUS = "status"
+    """The venue has it open, and for the desk it is finished or was never sent."""
+    POSITION = "position"
+
+
+class Resolution(StrEnum):
+    """What was done about a difference."""
+
+    BOOKED = "booked"
+    ACCEPTED = "accepted"
+    RESTATED = "restated"
+    ADOPTED = "adopted"
+    CANCELED = "canceled"
+    ENDED = "ended"
+    """As the venue says it ended."""
+    TOLD = "told"
+    """Nothing: a person is to look."""
+
+
+class ExternalOrders(StrEnum):
+    """What becomes of a venue's orders that the desk never sent."""
+
+    LEAVE = "LEAVE"
+    ADOPT = "ADOPT"
+
+
+class LostOrders(StrEnum):
+    """What becomes of orders that the desk takes for open and the venue does not have."""
+
+    LEAVE = "LEAVE"
+    CANCEL = "CANCEL"
+
+
 class Reason(StrEnum):
     """A reason: a stable code in snake case, FIX's number for it, and what it means.
 
@@ -355,6 +405,8 @@ class ControlRejectReason(Reason):
     POSITION_UNKNOWN = "position_unknown", None, "what the account holds is unknown since an upgrade: reconcile it"
     TOO_MANY_ACCOUNTS = "too_many_accounts", None, "more accounts hold the instrument than one control changes"
     WRONG_CURRENCY = "wrong_currency", None, "the amount is in another currency than the account's"
+    UNKNOWN_VENUE = "unknown_venue", None, "the desk has no such venue"
+    TOO_MANY = "too_many", None, "as many reports of venues are awaited as may be at a time"
     NO_ORDER_COULD_PASS = "no_order_could_pass", None, "the account's limits would contradict one another"
 
 
@@ -376,6 +428,7 @@ class CancelReason(Reason):
     NOT_APPROVED = "not_approved", None, "a person refused the order"
     APPROVAL_TIMEOUT = "approval_timeout", 4, "nobody approved or refused the order in time"
     TRADING_HALTED = "trading_halted", 6, "its time or price came while the desk or the account might not send it"
+    LOST = "lost", 99, "by its own report the venue does not have the order any more"
     VENUE_OTHER = "venue_other", 99, "the venue took the order off for a reason of its own"
 
 
@@ -392,4 +445,5 @@ class RestatementReason(Reason):
     MARKET_OPTION = "market_option", 8, "the venue changed it, as it may"
     WAREHOUSE_RECAP = "warehouse_recap", 10, "it is told again, as every day"
     PEG_REFRESH = "peg_refresh", 11, "the price that it follows moved"
+    RECONCILED = "reconciled", 99, "the venue has it so, by its own report of what is open"
     VENUE_OTHER = "venue_other", 99, "the venue changed the order for a reason of its own"

@@ -29,7 +29,15 @@ from pydantic import (
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Amount, Flag, Id, Message, Name, OrderId, Price, exact_number, type_of
 from fillstream.libs.common.messages.codes import Adjustment
-from fillstream.libs.common.messages.reference import FIXED, AccountFields, ReferenceData, own_type, said_of, written
+from fillstream.libs.common.messages.reference import (
+    FIXED,
+    AccountFields,
+    ReferenceData,
+    VenueName,
+    own_type,
+    said_of,
+    written,
+)
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 from fillstream.libs.common.values.naming import shorten
@@ -304,8 +312,25 @@ class Refuse(OfOrder):
     type: Literal["Refuse"] = "Refuse"
 
 
+class Reconcile(OfAccountOrDesk):
+    """Ask venues for what they have, compare it with the desk, and state what the desk holds for others to compare."""
+
+    type: Literal["Reconcile"] = "Reconcile"
+    venue: VenueName | None = Field(default=None, description="null: all of them")
+
+
 AnyControl = (
-    SetLimits | ResetLimits | AcceptLoss | Halt | Reduce | Resume | AdjustAccount | SwitchAlias | Approve | Refuse
+    SetLimits
+    | ResetLimits
+    | AcceptLoss
+    | Halt
+    | Reduce
+    | Resume
+    | AdjustAccount
+    | SwitchAlias
+    | Approve
+    | Refuse
+    | Reconcile
 )
 CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get_args(AnyControl)}
 """By `type`."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter
 
-from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, VenueId, by_type, of_version
+from fillstream.libs.common.messages.base import Id, Name, Number, OrderId, VenueId, by_type, of_version
 from fillstream.libs.common.messages.codes import (
     Adjustment,
     BreakerCause,
@@ -23,6 +23,13 @@ from fillstream.libs.common.messages.codes import (
     TradingState,
     TriggerPrice,
 )
+from fillstream.libs.common.messages.event import Event
+from fillstream.libs.common.messages.reconciliation import (
+    HoldingsStated,
+    MassStatusRequested,
+    ReconciliationDifference,
+    VenueReconciled,
+)
 from fillstream.libs.common.messages.reference import (
     AccountFields,
     AccountId,
@@ -33,21 +40,6 @@ from fillstream.libs.common.messages.reference import (
 from fillstream.libs.common.messages.signals import PredictedFields, SpecialTerms
 from fillstream.libs.common.messages.venue import at_sim
 from fillstream.libs.common.values.versions import Upcasts
-
-
-class Event(Message):
-    """Every entry of the journal: `seq` counts the partition's events from 1 without a gap."""
-
-    seq: int = Field(ge=1)
-    time: int = Field(ge=0, description="milliseconds since 1970, UTC, of the log entry that caused it")
-    due_time: int | None = Field(
-        default=None,
-        ge=0,
-        description="of what a time caused and not the entry: when that was due, at `time` or before",
-    )
-    alias: Name | None = Field(
-        default=None, description="by which the signal or the control that caused it named its account; absent of most"
-    )
 
 
 class OrderEvent(Event):
@@ -84,6 +76,7 @@ class OrderReceived(SpecialTerms, OrderEvent):
     strategy: Name | None
     confidence: Number | None
     venue: Name  # where it goes, whether the client said so or not
+    external: bool | None = Field(default=None, description="the venue had it, and no signal asked for it; else absent")
     fee_estimate: Number | None = Field(
         default=None,
         description="of all of it as taker, in the instrument's currency; absent where fees are plain basis points",
@@ -179,7 +172,10 @@ class OrderFilled(OrderEvent):
     )
     text: str | None = Field(
         default=None,
-        description="of a fill beyond the order's quantity: how far; of a fee without a rate; absent of others",
+        description="of a fill beyond the order's quantity: how far; of a fee without a rate; of an inferred one: why",
+    )
+    inferred: bool | None = Field(
+        default=None, description="the venue's report of it never came, its report of what it has says so; else absent"
     )
 
 
@@ -589,6 +585,10 @@ JournalEvent = Annotated[
     | MassCancelRequested
     | AccountAdjusted
     | BreakerChanged
+    | MassStatusRequested
+    | ReconciliationDifference
+    | VenueReconciled
+    | HoldingsStated
     | QuoteUpdated,
     Field(discriminator="type"),
 ]

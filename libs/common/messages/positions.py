@@ -58,7 +58,25 @@ class PositionMarked(PositionEvent):
     type: Literal["PositionMarked"] = "PositionMarked"
 
 
-PositionMessage = Annotated[PositionChanged | PositionAdjusted | PositionMarked, Field(discriminator="type")]
+class PositionsReconciled(Message):
+    """What the orders stage stated of an account was compared with the positions, at the same place of the journal."""
+
+    type: Literal["PositionsReconciled"] = "PositionsReconciled"
+    seq: int = Field(ge=1)
+    time: int = Field(ge=0)
+    account: Name
+    event_seq: int = Field(ge=1, description="of the HoldingsStated, in the journal")
+    positions: int = Field(ge=0, description="that were compared, flat ones included")
+    differences: int = Field(ge=0, description="positions in which both do not agree; 0: none")
+    differing: list[str] = Field(
+        description="of each, in the order of symbols: symbol, position, cash and fees by the orders stage, and by the "
+        "positions stage; at most 100"
+    )
+
+
+PositionMessage = Annotated[
+    PositionChanged | PositionAdjusted | PositionMarked | PositionsReconciled, Field(discriminator="type")
+]
 
 position_message: TypeAdapter[Any] = TypeAdapter(PositionMessage)
 

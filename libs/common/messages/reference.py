@@ -11,10 +11,10 @@ What the hot path needs of a term it compiles (`order_service.orders.compiled`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Self
 
 import orjson
 from pydantic import (
@@ -29,8 +29,15 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
-from fillstream.libs.common.messages.base import Name, exact_number
-from fillstream.libs.common.messages.codes import AccountMode, AccountType, FeeScope, SelfTrade
+from fillstream.libs.common.messages.base import AnyExternalOrders, AnyLostOrders, Name, exact_number
+from fillstream.libs.common.messages.codes import (
+    AccountMode,
+    AccountType,
+    ExternalOrders,
+    FeeScope,
+    LostOrders,
+    SelfTrade,
+)
 from fillstream.libs.common.messages.fee_tiers import Tiers
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
@@ -242,6 +249,20 @@ class VenueTerms(ReferenceData):
         WRITTEN,
     ] = 60_000  # fmt: skip
 
+    reconcile_every_ms: Annotated[
+        Milliseconds, about("it is asked for what it has so often; 0: only on demand", unit="ms", rare=True)
+    ] = 0
+    reconcile_grace_ms: Annotated[
+        Milliseconds, about("what was sent so short before it is asked is not taken for lost", unit="ms", rare=True)
+    ] = 10_000
+    external_orders: Annotated[
+        AnyExternalOrders,
+        about("LEAVE: its orders that nobody here sent are told; ADOPT: made the desk's", rare=True),
+    ] = ExternalOrders.LEAVE
+    lost_orders: Annotated[
+        AnyLostOrders, about("LEAVE: orders of the desk that it does not have are told; CANCEL: they end", rare=True)
+    ] = LostOrders.LEAVE
+
     @property
     def has_schedule(self) -> bool:
         """Whether its fees are more than basis points of maker and taker."""
@@ -258,6 +279,8 @@ class VenueTerms(ReferenceData):
     def _the_engine_expires_orders(self) -> Self:
         if self.simulated and not self.expires:
             raise ValueError("expires: must be true of a simulated venue, its engine expires orders by itself")
+        if self.simulated and self.external_orders is not ExternalOrders.LEAVE:
+            raise ValueError("external_orders: must be LEAVE of a simulated venue, it has the desk's orders alone")
         if self.simulated and self.max_overfill_lots:
             raise ValueError(
                 f"max_overfill_lots: {self.max_overfill_lots} must be 0 of a simulated venue, its engine fills no more"
@@ -580,20 +603,3 @@ def written(value: Any) -> Any:
 def canonical_json(fields: Mapping[str, Any]) -> bytes:
     """Return fields as JSON: equal values give equal bytes, however their numbers were written."""
     return orjson.dumps(written(fields), option=orjson.OPT_SORT_KEYS)
-
-
-class Numbered(Protocol):
-    """What has a number of its own."""
-
-    @property
-    def id(self) -> int:
-        """The number, unique among its kind."""
-
-
-def with_anothers_id(items: Mapping[str, Numbered]) -> Iterator[tuple[str, str]]:
-    """Yield each name whose number an earlier one has, and that one."""
-    owners: dict[int, str] = {}
-    for name, item in items.items():
-        owner = owners.setdefault(item.id, name)
-        if owner != name:
-            yield name, owner

@@ -60,7 +60,8 @@ class VenueReport(Message):
 
     It stands as JSON in `data` of an entry of `orders.{a}`, and is applied once: a trade, a bust (TradeCancel) and a
     correction (TradeCorrect) by its `exec_id`. A bust or correction names the trade in `ref_exec_id`; with `account`,
-    `symbol`, `side`, `last_qty` and `last_px` a bust can be booked when the order has long been forgotten.
+    `symbol`, `side`, `last_qty` and `last_px` a bust can be booked when the order has long been forgotten, and with
+    `ref_last_qty` and `ref_last_px` as well a correction.
     """
 
     type: Literal["VenueReport"]
@@ -75,6 +76,11 @@ class VenueReport(Message):
     side: Side | None = Field(default=None, description="of the order (FIX 54)")
     last_qty: Amount | None = Field(default=None, description="of a trade, or guaranteed of a stopped order (FIX 32)")
     last_px: Price | None = Field(default=None, description="of a trade, or guaranteed of a stopped order (FIX 31)")
+    ref_last_qty: Amount | None = Field(
+        default=None,
+        description="of a TradeCorrect: what the trade was; needed once its order left the desk",
+    )
+    ref_last_px: Price | None = Field(default=None, description="likewise")
     quantity: Amount | None = Field(default=None, description="the total of a replaced or restated order (FIX 38)")
     price: Price | None = Field(default=None, description="of a replaced, restated or triggered order (FIX 44)")
     cum_qty: Quantity | None = Field(default=None, description="filled in all, as the venue has it (FIX 14)")

@@ -380,12 +380,16 @@ class RedisLog:
         if counts:
             self._count_at = asked + COUNT_EVERY_S
         args += (poison_id, poison_text, int(counts))
-        for stream, (kind, payloads) in out.by_stream.items():
+        for stream, kind, payloads in out.runs:
             key = self._key_of(stream)
-            keys.append(key)
+            if out.before and key in keys:
+                place = keys.index(key) + 1
+            else:
+                keys.append(key)
+                place = len(keys)
             self._sent_to.add(key)
             items = payloads if kind == b"data" else _frames(payloads)
-            args += (len(keys), kind, 0, len(items))
+            args += (place, kind, 0, len(items))
             args += items
         for stream, lossy in out.lossy.items():
             keys.append(self._key_of(stream))

@@ -6,7 +6,7 @@ The same entries folded again give the same outputs, byte for byte; `Outputs.dig
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol, runtime_checkable
@@ -44,6 +44,7 @@ class Outputs:
 
     Three kinds: `event` (one JSON document, one stream entry), `record` (64-byte records; consecutive ones of a
     batch share a stream entry, so the hash runs over records, not over entries) and `market` (lossy, not hashed).
+    A stream may carry both of the first two: what was sent first stands first in it.
 
     A stream goes by its name (`events.0`, `commands.SIM.0`), and so do hash and dead letters; the log makes a key of it
     when it commits. The same desk under another prefix has the same hash.
@@ -54,7 +55,9 @@ class Outputs:
         digest: the hash so far.
     """
 
-    __slots__ = ("_entry", "_inbox", "_stage", "_unsealed", "by_stream", "dead", "digest", "lossy", "reasons")
+    __slots__ = (
+        "_entry", "_inbox", "_stage", "_unsealed", "before", "by_stream", "dead", "digest", "lossy", "reasons",
+    )  # fmt: skip
 
     def __init__(self, stage: str, inbox: str, digest: bytes = EMPTY_DIGEST) -> None:
         self._stage = stage
@@ -67,6 +70,8 @@ class Outputs:
     def clear(self) -> None:
         """Forget what was sent; the hash runs on."""
         self.by_stream: dict[str, tuple[bytes, list[bytes]]] = {}
+        # Of streams that carry several kinds of entries, what stands before what `by_stream` has. There are few.
+        self.before: list[tuple[str, bytes, list[bytes]]] = []
         self.dead: list[dict[bytes, bytes]] = []
         self.reasons: list[str] = []
         self.lossy: dict[str, list[bytes]] = {}
@@ -75,6 +80,7 @@ class Outputs:
         """Return a copy that goes on independently."""
         twin = Outputs(self._stage, self._inbox, self.digest)
         twin.by_stream = {stream: (kind, [*payloads]) for stream, (kind, payloads) in self.by_stream.items()}
+        twin.before = [(stream, kind, [*payloads]) for stream, kind, payloads in self.before]
         twin.dead, twin.reasons = [*self.dead], [*self.reasons]
         twin.lossy = {stream: [*payloads] for stream, payloads in self.lossy.items()}
         twin._entry, twin._unsealed = self._entry, [*self._unsealed]
@@ -132,12 +138,20 @@ class Outputs:
 
     def _append(self, stream: str, kind: bytes, payload: bytes) -> None:
         sent = self.by_stream.get(stream)
-        if sent is None:
-            self.by_stream[stream] = (kind, [payload])
-        else:
-            assert sent[0] == kind, f"{stream} carries {sent[0]!a} entries, not {kind!a}"
+        if sent is not None and sent[0] == kind:
             sent[1].append(payload)
+        else:
+            if sent is not None:
+                self.before.append((stream, *sent))
+            self.by_stream[stream] = (kind, [payload])
         self._unsealed += (stream.encode(), payload)
+
+    @property
+    def runs(self) -> Iterator[tuple[str, bytes, list[bytes]]]:
+        """Yield stream, field and payloads of what was sent to each, in its order: nearly always one run a stream."""
+        yield from self.before
+        for stream, (kind, payloads) in self.by_stream.items():
+            yield stream, kind, payloads
 
     @property
     def unsealed(self) -> bool:

@@ -282,7 +282,7 @@ class Worker(threading.Thread):
         metrics.batch.observe(len(batch))
         metrics.commit.observe(self._log.commit_seconds)
         metrics.fold.observe((seconds - runner.commit_seconds) / len(batch))
-        for stream, (_, payloads) in runner.out.by_stream.items():
+        for stream, _, payloads in runner.out.runs:
             metrics.entries_out(key_of(stream), len(payloads))
         for stream, messages in runner.out.lossy.items():
             metrics.entries_out(key_of(stream), len(messages))

@@ -11,7 +11,8 @@ milliseconds.
 from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
-from fillstream.libs.common.messages.journal import AccountDefined, Event, InstrumentDefined, OrderFilled, VenueDefined
+from fillstream.libs.common.messages.event import Event
+from fillstream.libs.common.messages.journal import AccountDefined, InstrumentDefined, OrderFilled, VenueDefined
 from fillstream.libs.common.messages.positions import PositionEvent
 from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData, VenueTerms
 from fillstream.libs.common.messages.signals import LINKS
@@ -35,6 +36,7 @@ def views() -> dict[str, str]:
         "missing": _missing(),
         "latency": _latency(),
         "instruments": _newest(InstrumentDefined, "symbol", "instrument_id", InstrumentFields),
+        "holdings_compared": _holdings_compared(),
         "accounts": _newest(AccountDefined, "account", "account_id", AccountFields, ("overridden",)),
         "venues": _newest(VenueDefined, "venue", "", VenueTerms),
         "aliases": _aliases(),
@@ -69,8 +71,18 @@ def _orders() -> str:
 
 
 def _fills() -> str:
-    names = ", ".join(name for name in OrderFilled.model_fields if name not in ("v", "type"))
-    return f"SELECT {names}, log_stream, log_id FROM events WHERE type = 'OrderFilled'"  # noqa: S608 - names of our own  # noqa: S608 - likewise
+    """One row a trade as it stands now: one that was taken back is none, one that was corrected is what it is now."""
+    changed = {name: f"coalesce(change.{name}, fill.{name}) AS {name}" for name in ("last_qty", "last_px", "fee")}
+    names = [name for name in OrderFilled.model_fields if name not in ("v", "type")]
+    columns = ", ".join(changed.get(name, f"fill.{name}") for name in names)
+    newest = ", ".join(f"arg_max({name}, seq) AS {name}" for name in ("type", *changed))
+    return (
+        f"SELECT {columns}, change.type IS NOT NULL AS corrected, fill.log_stream, fill.log_id "  # noqa: S608
+        f"FROM events fill LEFT JOIN (SELECT order_id, ref_exec_id, {newest} FROM events "
+        "WHERE type IN ('TradeBusted', 'TradeCorrected') GROUP BY order_id, ref_exec_id) change "
+        "ON change.order_id = fill.order_id AND change.ref_exec_id = fill.exec_id "
+        "WHERE fill.type = 'OrderFilled' AND change.type IS DISTINCT FROM 'TradeBusted'"
+    )
 
 
 def _positions() -> str:
@@ -84,7 +96,29 @@ def _positions() -> str:
         f"SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM ("  # noqa: S608
         f"SELECT account, symbol, {latest}, "
         "max(time) FILTER (type <> 'PositionMarked') AS changed, max(time) AS updated "
-        "FROM position_events GROUP BY account, symbol)"
+        "FROM position_events WHERE symbol IS NOT NULL GROUP BY account, symbol)"
+    )
+
+
+def _holdings_compared() -> str:
+    """One row an account and symbol: what the orders stage stated last, and what its fills and splits add up to."""
+    number = "DECIMAL(38, 18)"
+    return (
+        "WITH newest AS ("  # noqa: S608 - names of our own
+        "SELECT log_stream, account, seq, time, held FROM events WHERE type = 'HoldingsStated' "
+        "QUALIFY row_number() OVER (PARTITION BY account ORDER BY time DESC, seq DESC) = 1"
+        "), each_row AS (SELECT account, unnest(held) AS told FROM newest"
+        "), stated AS (SELECT account, split_part(told, ' ', 1) AS symbol, "
+        f"CAST(split_part(told, ' ', 2) AS {number}) AS stated FROM each_row"
+        "), booked AS (SELECT n.account, e.symbol, sum(CASE WHEN e.type = 'AccountAdjusted' "
+        "THEN e.position - e.old_position ELSE CASE WHEN e.side = 'BUY' THEN 1 ELSE -1 END * CASE e.type "
+        "WHEN 'OrderFilled' THEN e.last_qty WHEN 'TradeBusted' THEN -e.last_qty ELSE e.last_qty - e.old_qty END "
+        "- coalesce(e.fee_qty, 0) END) "
+        "AS booked FROM newest n JOIN events e ON e.log_stream = n.log_stream AND e.account = n.account "
+        "AND e.seq < n.seq WHERE e.type IN ('OrderFilled', 'TradeBusted', 'TradeCorrected') "
+        "OR (e.type = 'AccountAdjusted' AND e.old_position IS NOT NULL) GROUP BY ALL"
+        f") SELECT account, symbol, coalesce(stated, 0) AS stated, coalesce(CAST(booked AS {number}), 0) AS booked, "
+        "newest.time FROM stated FULL JOIN booked USING (account, symbol) JOIN newest USING (account)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The one writer of commands: what the orders stage sends to venues, as 64-byte records.
+"""The one writer of commands: what the orders stage sends to venues, as 64-byte records; what is no command, as JSON.
 
 Flows in: an order, and what is asked for it. Flows out: records in the stream of the venue that has the order's book.
 Never decides anything, and knows of a venue no more than its name.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.codes import AUCTION_TIMES, OrderType, TimeInForce
+from fillstream.libs.common.messages.mass_status import AdoptOrder, ReportMassStatus
+from fillstream.libs.common.messages.topology import stream_name
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.awaited import Awaited
@@ -101,6 +103,22 @@ class Commands:
             self._awaited.add(self._journal.ms, order.order_id, order.cancel_signal)
         terms = order.terms
         self.out.record(terms.commands, frames.cancel(order.order_id, order.account_id, terms.id, self._partition))
+
+    def ask(self, venue: str, book: int, request_id: str, account: str | None, number: int) -> None:
+        """ReportMassStatus to a book of a venue's; account and its number, None and 0 for all."""
+        request = {
+            "type": "ReportMassStatus", "v": ReportMassStatus.VERSION, "request_id": request_id,
+            "partition": self._partition, "account": account, "account_id": number,
+        }  # fmt: skip
+        self.out.event(stream_name("commands", book, venue), request)
+
+    def adopt(self, order: Order) -> None:
+        """AdoptOrder: what the venue calls it, and by what it goes from now on."""
+        adoption = {
+            "type": "AdoptOrder", "v": AdoptOrder.VERSION, "order_id": str(order.order_id),
+            "venue_order_id": order.venue_order_id, "account": order.account, "symbol": order.terms.symbol,
+        }  # fmt: skip
+        self.out.event(order.terms.commands, adoption)
 
     def mass_cancel(self, stream: str, account: int, symbol: int, side: int) -> None:
         """FS_MASS_CANCEL to the books of a stream; numbers of account and instrument, 0 for all, and for both sides."""

@@ -21,6 +21,7 @@ from fillstream.libs.common.messages.codes import (
     AccountMode,
 )
 from fillstream.libs.common.messages.modes import mode_at, wrong_aliases, wrong_modes
+from fillstream.libs.common.messages.numbered import with_anothers_id
 from fillstream.libs.common.messages.reference import (
     DAY_MS,
     AccountTerms,
@@ -31,7 +32,6 @@ from fillstream.libs.common.messages.reference import (
     VenueTerms,
     about,
     canonical_json,
-    with_anothers_id,
 )
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import SIM
@@ -96,6 +96,15 @@ class DeskConfig(ReferenceData):
         ),
     ] = 0
     """A log from before there was this timeout was decided without it."""
+
+    state_holdings_every_ms: Annotated[
+        Milliseconds,
+        about(
+            "what accounts hold is stated in the journal so often, where it changed, for others to compare; 0: never",
+            unit="ms", rare=True,
+        ),
+    ] = 0  # fmt: skip
+    """Likewise."""
 
     aliases: Annotated[
         dict[Name, Name],

@@ -22,6 +22,7 @@ from fillstream.libs.common.messages import signals
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Message, Models, type_of, upcast
 from fillstream.libs.common.messages.codes import NO_PLAIN_TIMES, PLAIN_TYPES, PRICELESS, OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.signals import SpecialTerms
 from fillstream.libs.common.messages.venue import VenueReport
@@ -39,7 +40,9 @@ _SIDES = frozenset(side.value for side in Side)
 _TYPES = {kind.value: kind for kind in OrderType}
 _ORDER_TYPES = frozenset(_TYPES)
 _TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
-_VENUE_REPORT = type_of(VenueReport)
+_REPORTS: dict[str, type[VenueReport] | type[MassStatusReport]] = {
+    type_of(model): model for model in (VenueReport, MassStatusReport)
+}
 _MOST_NAMES = 4096
 _names: dict[str, None] = {}
 """Texts that were found to be names: a desk has few, and orders say the same ones again and again."""
@@ -202,7 +205,7 @@ _BY_MODEL = tuple(_KINDS[name] for name in ("ClosePosition", "CancelAll", "Predi
 _MAY_BE_SPECIAL = (_NEW, _REPLACE)
 
 
-def decode(data: bytes) -> Instruction | VenueReport:
+def decode(data: bytes) -> Instruction | VenueReport | MassStatusReport:
     """Return the instruction or the venue's report in `data`, of whatever version it was written.
 
     Raises:
@@ -217,9 +220,9 @@ def decode(data: bytes) -> Instruction | VenueReport:
     name = document.get("type")
     kind = _KINDS.get(name) if type(name) is str else None
     if kind is None:
-        if name == _VENUE_REPORT:
-            return _venue_report(document)
-        known = ", ".join((*_KINDS, _VENUE_REPORT))
+        if type(name) is str and (model := _REPORTS.get(name)) is not None:
+            return _report(model, document)
+        known = ", ".join((*_KINDS, *_REPORTS))
         raise BadEntry("unknown_type", f"type: must be one of {known}, got {shorten(name)}")
     own, keys, values_of, make = kind
     version = document.get("v")
@@ -276,9 +279,11 @@ def _raised(document: dict[str, Any], models: Models) -> dict[str, Any]:
         raise BadEntry("bad_value", f"v: {error}") from None
 
 
-def _venue_report(document: dict[str, Any]) -> VenueReport:
+def _report(
+    model: type[VenueReport] | type[MassStatusReport], document: dict[str, Any]
+) -> VenueReport | MassStatusReport:
     try:
-        return VenueReport.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
         raise BadEntry("bad_report", sentences(error)) from None
     except Unreadable as error:

@@ -12,6 +12,9 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
     approval nobody approved or refused an order in time: it is canceled
     breaker an open circuit breaker lets one order try, or that one's time is over
     loss    what an account has made is noted, for its circuit breaker
+    reconcile  a venue is asked for what it has
+    reported   a comparison with a venue had more to do than one entry may, or its report broke off
+    state holdings  what accounts hold is stated, for others to compare
     mass    a mass cancel had more to send than one entry may
     sweep   lets go of more of what is past its retention than the tick before could
 """
@@ -31,6 +34,9 @@ from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.journal.telling import Stamped
 from fillstream.services.order_service.orders.life.awaited import UNANSWERED
 from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
+from fillstream.services.order_service.orders.reconciling.run import RECONCILE, REPORTED, STATE_HOLDINGS
+from fillstream.services.order_service.orders.reconciling.stating import Stating
 from fillstream.services.order_service.orders.retiring import sweep
 from fillstream.services.order_service.orders.state import (
     APPROVAL,
@@ -60,9 +66,13 @@ class Due:
         desk: has the orders that are held.
         mass_cancels: goes on with what one entry could not send.
         breakers: open and close.
+        reconciler, stating: compare, and state what is held.
     """
 
-    __slots__ = ("_breakers", "_commands", "_desk", "_handlers", "_journal", "_mass_cancels", "_state")
+    __slots__ = (
+        "_breakers", "_commands", "_desk", "_handlers", "_journal", "_mass_cancels", "_reconciler", "_state",
+        "_stating",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -72,8 +82,12 @@ class Due:
         desk: Desk,
         mass_cancels: MassCancels,
         breakers: Breakers,
+        reconciler: Reconciler,
+        stating: Stating,
     ) -> None:
         self._breakers = breakers
+        self._reconciler = reconciler
+        self._stating = stating
         self._mass_cancels = mass_cancels
         self._desk = desk
         self._state = state
@@ -90,6 +104,8 @@ class Due:
             SWEEP: self._sweep,
             DAY: self._day,
             UNANSWERED: self._unanswered,
+            REPORTED: self._reported,
+            STATE_HOLDINGS: self._state_holdings,
         }
 
     def fire(self, ms: int, out: Outputs) -> None:
@@ -100,7 +116,7 @@ class Due:
         room = MOST_OUTPUTS
         while room > 0 and (timer := timers.pop(ms)) is not None:
             journal.out = Stamped(out, timer.due_ms)
-            room -= self._handlers.get(timer.what, self._touch)(timer, room)
+            room -= self._handlers.get(timer.what, self._of_venue)(timer, room)
         out.seal()
 
     # Each returns how much it sent, 1 at least.
@@ -149,7 +165,16 @@ class Due:
         self._desk.time_came(order)
         return 2
 
-    def _touch(self, timer: Timer, room: int) -> int:
+    def _reported(self, timer: Timer, room: int) -> int:
+        return self._reconciler.go_on(timer.id, room)
+
+    def _state_holdings(self, timer: Timer, room: int) -> int:
+        return self._stating.time_came()
+
+    def _of_venue(self, timer: Timer, room: int) -> int:
+        """Do what a venue's timer is for, which has the venue's name."""
+        if timer.what.startswith(RECONCILE):
+            return self._reconciler.time_came(timer.what.removeprefix(RECONCILE))
         assert timer.what.startswith(TOUCH), f"nobody does {timer.what}"
         return max(1, 2 * self._desk.moved(timer.what.removeprefix(TOUCH), timer.id))
 

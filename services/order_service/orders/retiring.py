@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fillstream.libs.common.messages.topology import order_id_of
-from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.life.order import FINAL, Order, is_exec_id
 from fillstream.services.order_service.orders.life.remembered import Row
 from fillstream.services.order_service.orders.state import EXPIRY, SWEEP
 
@@ -48,7 +48,7 @@ def _retire(state: State, order: Order) -> None:
         state.timers.cancel(order.order_id, EXPIRY)
     if len(order.exec_ids) != len(order.fills):
         stand = {fill.exec_id for fill in order.fills}
-        state.took_back(order.venue, *(each for each in order.exec_ids if each not in stand))
+        state.took_back(order.venue, *(each for each in order.exec_ids if each not in stand and is_exec_id(each)))
     account, client_order_id = order.account, order.client_order_id
     del state.orders[order.order_id]
     of_account = state.clients[account]

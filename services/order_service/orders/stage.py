@@ -9,6 +9,7 @@ letter. This module only dispatches:
 
     data   -> decode -> requests -> rules -> order, state -> journal, commands; what names an alias by way of by_alias
                      -> venue_reports ------> order, state -> journal
+                     -> reconciler ---------> order, state -> journal, commands
     frame.VENUE -> reports -----------------> order, state -> journal
     frame.VENUE, time -> desk, for what was held -> order, state -> journal, commands
     time   -> due, before any of them ------> order, state -> journal, commands
@@ -22,8 +23,9 @@ from typing import Any
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
-from fillstream.libs.common.messages.codes import AccountMode
+from fillstream.libs.common.messages.codes import AccountMode, DifferenceKind
 from fillstream.libs.common.messages.controls import CONTROL
+from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Latencies, Outputs
@@ -32,13 +34,15 @@ from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.control.breakers import Breakers, open_breakers
 from fillstream.services.order_service.orders.control.by_alias import ByAlias
-from fillstream.services.order_service.orders.control.controls import Controls
+from fillstream.services.order_service.orders.control.controls import Controls, Room
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.standing import SEVERITY
 from fillstream.services.order_service.orders.decode import All, decode
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.keeping.snapshot import dump, load
+from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
+from fillstream.services.order_service.orders.reconciling.stating import Stating
 from fillstream.services.order_service.orders.reporting.reports import Reports
 from fillstream.services.order_service.orders.reporting.venue_reports import VenueReports
 from fillstream.services.order_service.orders.requests import Requests
@@ -73,6 +77,13 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
+    Family(
+        "reconciliation_differences", "In what the desk and its venues differed, by what it was.", "difference", True
+    ),
+    Family(
+        "reconciliations_broken_off", "Reports of what a venue has that did not come whole, by venue.", "venue", True
+    ),
+    Family("reconciled_timestamp_seconds", "When a venue's report was compared whole last (log time).", "venue"),
     Family("ids_remembered", "Ids that have to be remembered, so that the same one again changes nothing."),
     Family("ids_capacity", "Ids that can be remembered; when there are so many, what is new is refused."),
     Family("calendar_ends_timestamp_seconds", "Nothing is known of a calendar from then on (log time).", "calendar"),
@@ -127,15 +138,21 @@ class OrdersStage:
             state, self._journal, self._commands, self._desk, breakers, self._topology, self.partition
         )
         mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
-        self._due = Due(state, self._journal, self._commands, self._desk, mass_cancels, breakers)
+        self._reconciler = Reconciler(state, self._journal, self._commands, self._topology, self.partition)
+        self._stating = Stating(state, self._journal)
+        self._due = Due(
+            state, self._journal, self._commands, self._desk, mass_cancels, breakers, self._reconciler, self._stating
+        )
         self._breakers = breakers
         self._controls = Controls(
-            state, self._journal, mass_cancels, self._desk, self._topology, self.partition, breakers
-        )
+            Room(state, self._journal, mass_cancels, self._desk, self._reconciler, self._stating),
+            self._topology, self.partition, breakers,
+        )  # fmt: skip
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
             All: mass_cancels.take,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
+            MassStatusReport: self._reconciler.take,
         }
         self._by_alias = ByAlias(state, self._journal, self._wishes)
         self._hear()
@@ -171,7 +188,8 @@ class OrdersStage:
             journal.out = self._commands.out = out
             if kind == b"data":
                 wish = decode(value)
-                if wish.account in self._state.aliases.points and not isinstance(wish, VenueReport):
+                points = self._state.aliases.points
+                if points and not isinstance(wish, VenueReport | MassStatusReport) and wish.account in points:
                     return self._by_alias.take(wish)
                 return self._wishes[type(wish)](wish)
             reports = self._reports.get(kind)
@@ -215,6 +233,8 @@ class OrdersStage:
                 self._journal.alias_defined(alias, after.get(alias), before.get(alias))
         if venues or accounts:
             self._breakers.lift()
+        self._reconciler.configure()
+        self._stating.configure()
 
     def _take_calendars(self, data: bytes) -> None:
         try:
@@ -251,10 +271,13 @@ class OrdersStage:
         self._take(load(data, self._topology, self.partition))
 
     def configuration(self) -> dict[bytes, bytes] | None:
-        """Return the entry that brings this process's configuration, unless the state has it."""
+        """Return the entry that brings this process's configuration, unless the state has it.
+
+        Then, where venues are asked from time to time, one that asks them: a stage that was away may have missed much.
+        """
         state = self._state
         if state.configured and state.config.to_json() == self._config_json:
-            return None
+            return self._reconciler.at_start()
         return {b"config": self._config_json}
 
     def calendar(self) -> dict[bytes, bytes] | None:
@@ -290,6 +313,9 @@ class OrdersStage:
             "fills_refused": {**_NONE_REFUSED, **state.fills_refused},
             "overfills": {**dict.fromkeys(state.venues, 0), **state.overfills},
             "trade_changes": state.trade_changes,
+            "reconciliation_differences": {**dict.fromkeys(DifferenceKind, 0), **state.reconciling.differences},
+            "reconciliations_broken_off": {**dict.fromkeys(state.venues, 0), **state.reconciling.unreported},
+            "reconciled_timestamp_seconds": {v: ms // 1000 for v, ms in state.reconciling.compared_ms.items()},
             "unanswered_requests": state.awaited.unanswered(),
             "ids_remembered": {"": state.counter - state.forgotten},
             "ids_capacity": {"": state.capacity},

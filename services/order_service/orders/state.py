@@ -45,6 +45,7 @@ from fillstream.services.order_service.orders.life.order import (
     Order,
 )
 from fillstream.services.order_service.orders.life.remembered import Remembered, RememberedOrders, Row
+from fillstream.services.order_service.orders.reconciling.run import Reconciling
 from fillstream.services.order_service.orders.waiting.triggers import Triggers
 
 MAX_REMEMBERED = 10_000_000
@@ -104,6 +105,7 @@ class State:
         canceling: what of mass cancels is still to be sent, in its order; see `mass_cancels`.
         timetable: when instruments trade, by the calendars that came last.
         holdings: what every account of this partition holds, and what may come of what works.
+        reconciling: comparisons with venues, and what was stated for others to compare.
         traded: what accounts traded at venues whose fees depend on it.
     """
 
@@ -151,6 +153,7 @@ class State:
         self.breakers: dict[tuple[str, str, str], Breaker] = {}
         self.breaker_count = 0
         self.holdings = Holdings()
+        self.reconciling = Reconciling()
         self.timetable = Timetable()
         self.traded = Traded()
         self._limits: dict[str, dict[str, Limits]] = {}
@@ -413,6 +416,14 @@ class State:
         self.daily[account] = (today, count + 1 if day == today else 1)
         if held.busy:
             held.took_order(order)
+
+    def adopt(self, order: Order) -> None:
+        """Take an order that a venue had by itself: it counts against no day, and is nobody's duplicate."""
+        assert order.order_id == self.next_order_id and order.holding is not None
+        self.counter += 1
+        self.orders[order.order_id] = order
+        self.clients.setdefault(order.account, {})[order.client_order_id] = order.order_id
+        self.statuses[order.status] = self.statuses.get(order.status, 0) + 1
 
     def has_room(self) -> bool:
         """Say whether another order can be taken, and remembered for as long as it has to be."""

@@ -17,7 +17,8 @@ from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Configured, Entry, Outputs, configuration_of
 from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.matching_engine import simulation
-from fillstream.services.matching_engine.stage import EngineStage, Listing
+from fillstream.services.matching_engine.listing import Listing
+from fillstream.services.matching_engine.stage import EngineStage
 from tests.support.simulated_desk import CENT, SHARE
 from tests.support.terms import instrument
 

@@ -27,7 +27,8 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Timed
-from fillstream.services.matching_engine.stage import EngineStage, Listing
+from fillstream.services.matching_engine.listing import Listing
+from fillstream.services.matching_engine.stage import EngineStage
 from tests.support.simulated_desk import CENT, SHARE
 from tests.support.terms import instrument
 

@@ -140,6 +140,7 @@ def test_accounts_and_symbols_are_apart(desk: PositionsDesk) -> None:
     assert desk.stage.gauges() == {
         "positions": {"open": 2, "flat": 1},
         "position_changes": {"opened": 3, "increased": 1, "reduced": 0, "closed": 1, "flipped": 1},
+        "position_differences": {"": 0},
     }
 
 

@@ -18,7 +18,8 @@ from pydantic_settings import SettingsError as EnvironmentUnreadable
 
 from fillstream.libs.common.messages.base import Name
 from fillstream.libs.common.messages.modes import wrong_aliases, wrong_modes
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, with_anothers_id
+from fillstream.libs.common.messages.numbered import with_anothers_id
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.process.marked_yaml import MarkedYaml, read_marked
 from fillstream.libs.common.process.settings.model import (
     ACCOUNT_SECTIONS,

@@ -285,6 +285,8 @@ class Direct(Section):
 class Execution(Section):
     """Which venues there are, which one orders go to, how old the quote may be that an order reaches (0: no limit).
 
+    What accounts hold is stated in the journal every `state_holdings_every_ms`, where it changed (0: never).
+
     Attributes:
         venue: of orders whose account and instrument name none.
         venues: by name; every simulated one has engines and books of its own.
@@ -297,6 +299,7 @@ class Execution(Section):
         default_factory=lambda: {SIM: VenueTerms()}
     )
     max_quote_age_ms: Milliseconds = 30_000
+    state_holdings_every_ms: Milliseconds = 0
     simulation: Simulation = Simulation()
     quantconnect: QuantConnect | None = None
     direct: Direct = Direct()

@@ -25,6 +25,7 @@ from fillstream.libs.common.messages.controls import (
     Control,
     Halt,
     OfAccountOrDesk,
+    Reconcile,
     Reduce,
     Refuse,
     ResetLimits,
@@ -45,6 +46,8 @@ from fillstream.services.order_service.orders.control.meant import Meant
 from fillstream.services.order_service.orders.control.overrides import Answered, Overrides, with_overrides
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, REDUCING, Standing
 from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
+from fillstream.services.order_service.orders.reconciling.stating import Stating
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.approvals import Refused, let_go, smaller, take_off, waiting
 from fillstream.services.order_service.orders.waiting.desk import Desk
@@ -78,16 +81,15 @@ class Room(NamedTuple):
     journal: Journal
     mass_cancels: MassCancels
     desk: Desk
+    reconciler: Reconciler
+    stating: Stating
 
 
 class Controls:
     """The part of the fold that takes controls.
 
     Args:
-        state: changed by what is taken.
-        journal: where the answer goes.
-        mass_cancels: takes off what works.
-        desk: has the orders that wait for an approval.
+        room: what handlers work with: the state that is changed, the journal where the answer goes …
         breakers: are closed where a control takes their limits off.
         topology: says whose partition an account is.
         partition: of the accounts.
@@ -96,19 +98,12 @@ class Controls:
     __slots__ = ("_breakers", "_journal", "_partition", "_room", "_state", "_topology")
 
     def __init__(
-        self,
-        state: State,
-        journal: Journal,
-        mass_cancels: MassCancels,
-        desk: Desk,
-        topology: Topology,
-        partition: int,
-        breakers: Breakers,
-    ) -> None:
+        self, room: Room, topology: Topology, partition: int, breakers: Breakers
+    ) -> None:  # fmt: skip
         self._breakers = breakers
-        self._room = Room(state, journal, mass_cancels, desk)
-        self._state = state
-        self._journal = journal
+        self._room = room
+        self._state = room.state
+        self._journal = room.journal
         self._topology = topology
         self._partition = partition
 
@@ -351,6 +346,27 @@ def _refuse(room: Room, control: Refuse) -> Effect:
     return Effect(told, then=lambda: take_off(room.desk, order, control.who, control.reason))
 
 
+def _reconcile(room: Room, control: Reconcile) -> Effect:
+    venues = [*room.state.config.venues] if control.venue is None else [control.venue]
+    if venues[0] not in room.state.config.venues:
+        known = ", ".join(room.state.config.venues)
+        text = f"venue: {control.venue} must be a venue of this desk, one of {known}"
+        raise Refused(ControlRejectReason.UNKNOWN_VENUE, text)
+    if not room.reconciler.has_room(len(venues)):
+        text = f"venue: reports of {len(venues)} venues more cannot be awaited now, wait for those that are"
+        raise Refused(ControlRejectReason.TOO_MANY, text)
+    whose = "all accounts" if control.account is None else f"account {control.account}"
+
+    def then() -> None:
+        for venue in venues:
+            room.reconciler.ask(venue, control.account, control.control_id)
+        room.stating.demand(control.account)
+
+    return Effect(
+        f"{', '.join(venues)}: asked for what {whose} have there, and what the desk holds is stated", then=then
+    )
+
+
 Handler = Callable[[Room, Any], Effect]
 HANDLERS: Final[dict[type[Control], Handler]] = {
     SetLimits: _set_limits,
@@ -363,5 +379,6 @@ HANDLERS: Final[dict[type[Control], Handler]] = {
     SwitchAlias: _switch_alias,
     Approve: _approve,
     Refuse: _refuse,
+    Reconcile: _reconcile,
 }
 """By the control's class; every one of `messages.controls.CONTROLS` is here."""

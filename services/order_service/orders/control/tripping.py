@@ -52,9 +52,12 @@ class Breaker:
     def go_by(self, terms: AccountTerms | VenueTerms) -> None:
         """Take the terms that it counts for from now on."""
         self.terms = terms
-        prefix = "strategy_" if self.scope == _STRATEGY else ""
-        self.most_orders = getattr(terms, f"{prefix}breaker_orders", None)
-        self.most_rejects = getattr(terms, f"{prefix}breaker_rejects")
+        if isinstance(terms, VenueTerms):
+            self.most_orders, self.most_rejects = None, terms.breaker_rejects
+        elif self.scope == _STRATEGY:
+            self.most_orders, self.most_rejects = terms.strategy_breaker_orders, terms.strategy_breaker_rejects
+        else:
+            self.most_orders, self.most_rejects = terms.breaker_orders, terms.breaker_rejects
         self.window_ms, self.cooldown_ms = terms.breaker_window_ms, terms.breaker_cooldown_ms
 
     def dump(self) -> Document:

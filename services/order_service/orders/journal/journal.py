@@ -78,6 +78,14 @@ class Journal(Telling):
             event["fee_estimate"] = fee
         self.out.event(self._stream, event)
 
+    def adopted(self, order: Order) -> None:
+        """OrderReceived, of an order that the venue had and no signal asked for."""
+        event = self._of_order("OrderReceived", order)
+        _add_wishes(event, order)
+        event["venue"], event["external"] = order.venue, True
+        event["venue_order_id"] = order.venue_order_id
+        self.out.event(self._stream, event)
+
     def refused(
         self, order_id: int, wish: New, quantity: str, order_type: str, time_in_force: str, price: str | None,
         reason: RejectReason, text: str,

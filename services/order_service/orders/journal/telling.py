@@ -9,7 +9,7 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
-from fillstream.libs.common.messages.codes import ControlRejectReason
+from fillstream.libs.common.messages.codes import ControlRejectReason, Resolution
 from fillstream.libs.common.messages.controls import AdjustAccount, Control
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
@@ -18,6 +18,8 @@ from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.control.meant import Done, Meant
 from fillstream.services.order_service.orders.control.standing import Standing
+from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.reconciling.run import COUNTS, Found, Run
 from fillstream.services.order_service.orders.state import State
 
 Event = dict[str, Any]
@@ -155,6 +157,35 @@ class Telling:
             cash=canonical(cash),
             **(split or {}),
         )
+
+    def mass_status_requested(self, run: Run, book: int) -> None:
+        """MassStatusRequested, of a book of a venue's."""
+        by = {} if run.control_id is None else {"control_id": run.control_id}
+        self.told(
+            "MassStatusRequested", request_id=run.request_id, **by, venue=run.venue, symbol_partition=book,
+            account=run.account,
+        )  # fmt: skip
+
+    def difference(self, run: Run, found: Found, resolution: Resolution) -> None:
+        """ReconciliationDifference."""
+        order, row = found.order, found.row
+        symbol = order.terms.symbol if isinstance(order, Order) else order.symbol if order else found.symbol
+        at_venue = {} if row is None or row.venue_order_id is None else {"venue_order_id": row.venue_order_id}
+        self.told(
+            "ReconciliationDifference", request_id=run.request_id, venue=run.venue, difference=found.kind.value,
+            resolution=resolution.value, account=order.account if order else found.account, symbol=symbol,
+            order_id=str(order.order_id) if order else row.order_id if row else None, **at_venue,
+            desk_has=found.desk_has, venue_has=found.venue_has, text=found.text,
+        )  # fmt: skip
+
+    def venue_reconciled(self, run: Run, complete: bool, text: str) -> None:
+        """VenueReconciled."""
+        by = {} if run.control_id is None else {"control_id": run.control_id}
+        counts = {name: getattr(run, name) for name in COUNTS}
+        self.told(
+            "VenueReconciled", request_id=run.request_id, **by, venue=run.venue,
+            symbol_partition=run.symbol_partition, complete=complete, **counts, text=text,
+        )  # fmt: skip
 
     def mass_cancel_requested(
         self, done: Done, meant: Meant, *, control_id: str | None = None, signal_id: str | None = None

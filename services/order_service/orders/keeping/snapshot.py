@@ -21,6 +21,7 @@ states; or the state again. Never decides anything about what it carries, never 
     canceling [[...]]                                  what of mass cancels is still to be sent
     holdings, held, marks                              what accounts hold; see `held`
     awaited {sent, late}                               what venues have not answered; see `awaited`
+    reconciling {runs, count, stated, stating}         comparisons with venues; see `reconciling.run`
     calendars                                          that came last, as their entry has them
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
@@ -73,7 +74,7 @@ _NEEDED: Final = (
 )
 _SINCE_0_2: Final = (
     "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
-    "awaited", "calendars", "switched", "traded",
+    "awaited", "calendars", "switched", "traded", "reconciling",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -118,6 +119,8 @@ def dump(state: State) -> bytes:
         document["busted"] = [*state.busted]
     if (awaited := state.awaited.dump()) is not None:
         document["awaited"] = awaited
+    if (reconciling := state.reconciling.dump()) is not None:
+        document["reconciling"] = reconciling
     if state.numbered:
         document["numbered"] = state.numbered
     if state.overrides:
@@ -199,6 +202,8 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.awaited.timeout_ms = state.config.execution_timeout_ms
     if "awaited" in document:
         state.awaited.load(document["awaited"])
+    if "reconciling" in document:
+        state.reconciling.load(document["reconciling"])
     state.busted = dict.fromkeys(document.get("busted", ()))
     if "controls" in document:
         state.controls = _load_controls(document["controls"])

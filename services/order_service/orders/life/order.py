@@ -20,7 +20,7 @@ must not wait for the venue's "too late" to know that nothing is left. The same 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.ledger.fees import Charged
@@ -56,6 +56,16 @@ STANDINGS = frozenset((STOPPED, SUSPENDED, DONE_FOR_DAY))
 
 FOR_TIME, FOR_PRICE, FOR_APPROVAL, RELEASED = "time", "price", "approval", "released"
 """What an order is held for, and that it is so no more."""
+
+TOLD: Final = " "
+"""Before the exec id of a trade that was booked without its own report, among an order's: a note beside it. No venue's
+exec id has a blank."""
+
+
+def is_exec_id(text: str) -> bool:
+    """Say whether one of an order's `exec_ids` is a trade's or a report's, and no note beside one."""
+    return not text.startswith(TOLD)
+
 
 _REQUESTED = int(Reason.REQUESTED)
 _REPLACED_BELOW_FILLED = int(Reason.REPLACED_BELOW_FILLED)
@@ -128,7 +138,7 @@ class Order:
         cum: lots filled.
         notional: sum over fills of ticks times lots.
         last_match: the number of the last trade applied, of venues whose trades are numbered.
-        exec_ids: of the trades, busts and corrections applied, of the others.
+        exec_ids: of the trades, busts and corrections applied, of the others; beside some a note, see `TOLD`.
         fills: the trades of those that stand, in the order they came.
         standing: what such a venue made of the working order, one of STANDINGS; None of most.
         venue_order_id: what the venue calls the order, once it has said so.

@@ -12,6 +12,7 @@ from typing import Any
 from fillstream.libs.common.ledger.fees import NOTHING
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelReason, RestatementReason
+from fillstream.libs.common.messages.mass_status import ReportedFill
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import FEE_DECIMALS, Scale, canonical, units_of
 from fillstream.services.order_service.orders.compiled import Terms
@@ -19,7 +20,7 @@ from fillstream.services.order_service.orders.compiled import Terms
 _RESTATED_BECAUSE = {
     each.fix: each
     for each in RestatementReason
-    if each not in (RestatementReason.SELF_TRADE, RestatementReason.VENUE_OTHER)
+    if each not in (RestatementReason.SELF_TRADE, RestatementReason.RECONCILED, RestatementReason.VENUE_OTHER)
 }
 _CANCELED_BECAUSE = {
     each.fix: each
@@ -60,7 +61,9 @@ def words(report: VenueReport) -> str:
     return "it does not say why"
 
 
-def fee_of(terms: Terms, report: VenueReport, ticks: int, lots: int, maker: bool) -> tuple[int, str | None]:
+def fee_of(
+    terms: Terms, report: VenueReport | ReportedFill, ticks: int, lots: int, maker: bool
+) -> tuple[int, str | None]:
     """Return a trade's fee in 10**-FEE_DECIMALS of the instrument's currency, and as it was said if it was.
 
     It is the venue's commission, else what the desk's terms say of such a trade: of a fee schedule, by itself.
@@ -71,10 +74,7 @@ def fee_of(terms: Terms, report: VenueReport, ticks: int, lots: int, maker: bool
         BadEntry: bad_value, more decimals than a fee has.
     """
     if report.commission is None:
-        units = abs(ticks * lots)
-        if terms.fees is not None:
-            return terms.fees.fill(NOTHING, units, lots, maker, 0).own, None
-        return (terms.maker_fee if maker else terms.taker_fee).scaled(units), None
+        return own_fee(terms, ticks, lots, maker), None
     if report.comm_currency != terms.currency:
         return 0, "0"
     said = canonical(report.commission)
@@ -83,6 +83,14 @@ def fee_of(terms: Terms, report: VenueReport, ticks: int, lots: int, maker: bool
         decimals = len(said.partition(".")[2])
         raise BadEntry("bad_value", f"commission: {said} has {decimals} decimals, at most {FEE_DECIMALS}")
     return fee, said
+
+
+def own_fee(terms: Terms, ticks: int, lots: int, maker: bool) -> int:
+    """Return what a trade costs by the desk's own terms, in 10**-FEE_DECIMALS of the instrument's currency."""
+    units = abs(ticks * lots)
+    if terms.fees is not None:
+        return terms.fees.fill(NOTHING, units, lots, maker, 0).own
+    return (terms.maker_fee if maker else terms.taker_fee).scaled(units)
 
 
 def units_of_report(name: str, grid: Scale, number: Decimal) -> int:

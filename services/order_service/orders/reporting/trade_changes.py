@@ -4,12 +4,12 @@ Flows in: validated reports, TradeCancel and TradeCorrect. Flows out: TradeBuste
 books need, and what accounts hold put right. Never changes a trade that nobody can name; never changes one twice.
 
 An order in the state knows its trades, and a bust needs no more than their id. Of an order that left it the report has
-to carry what the trade was; it does not work again, so that a Filled one is Canceled then. A correction of such a trade
-cannot be booked: nobody here knows any more what it was.
+to carry what the trade was; it does not work again, so that a Filled one is Canceled then.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -21,14 +21,13 @@ from fillstream.services.order_service.orders.journal.journal import Journal, of
 from fillstream.services.order_service.orders.journal.telling import Event
 from fillstream.services.order_service.orders.life.order import FINAL, Fill, Order, Refusal
 from fillstream.services.order_service.orders.life.remembered import Remembered
-from fillstream.services.order_service.orders.reporting.said import fee_of, units_of_report, words
+from fillstream.services.order_service.orders.reporting.said import fee_of, own_fee, units_of_report, words
 from fillstream.services.order_service.orders.state import EXPIRY, FORGOTTEN, State
 
 CHANGES = frozenset((ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT))
 _WHOSE = ("account", "symbol", "side")
 _TRADE = ("last_qty", "last_px")
-_MEAN_ERROR = Fraction(5, 10**13)
-"""How far a mean price that is told may lie from the exact one: it has 12 decimals."""
+_CORRECTED = (*_TRADE, "ref_last_qty", "ref_last_px")
 
 
 class TradeChanges:
@@ -94,46 +93,54 @@ class TradeChanges:
     # --------------------------------------------------------- of one that left it
 
     def late(self, report: VenueReport, record: Remembered | None) -> None:
-        """Take a trade back of an order that left the state, or was forgotten altogether (None).
+        """Take a trade back, or put it right, of an order that left the state, or was forgotten altogether (None).
 
         Raises:
             BadEntry: unknown_order, unknown_venue, wrong_venue, unknown_account, unknown_symbol, missing_value,
                 bad_value, off_grid, repeated_trade: nothing has changed then.
         """
-        state = self._state
-        order_id = int(report.order_id)
+        state, order_id = self._state, int(report.order_id)
         if record is None and (left := state.left(order_id)) != FORGOTTEN:
             raise BadEntry("unknown_order", f"order_id: order {order_id} {left}; {words(report)}")
-        if report.exec_type is ExecType.TRADE_CORRECT:
-            text = f"ref_exec_id: order {order_id} left the state, and nobody knows what trade {report.ref_exec_id} was"
-            raise BadEntry("unknown_order", f"{text}: a TradeCancel of it that says so can be booked")
         self._check_venue(report)
-        needed = _TRADE if record is not None else (*_WHOSE, *_TRADE)
-        missing = [name for name in needed if getattr(report, name) is None]
-        if missing:
-            text = f"{missing[0]}: order {order_id} {state.left(order_id)}, a TradeCancel of it must say"
-            raise BadEntry("missing_value", f"{text} {', '.join(needed)}, and does not say {', '.join(missing)}")
+        corrects = report.exec_type is ExecType.TRADE_CORRECT
+        self._check_said(report, record, _CORRECTED if corrects else _TRADE)
         if record is not None:
             _check(report, {"account": record.account, "symbol": record.symbol, "side": record.side}, None, None)
         terms = self._terms(report, record)
-        assert report.last_qty is not None and report.last_px is not None, "just looked"
-        lots = units_of_report("last_qty", terms.lot, report.last_qty)
-        ticks = units_of_report("last_px", terms.price, report.last_px)
-        fee, said = fee_of(terms, report, ticks, lots, report.liquidity == "MAKER")
+        now, said = _trade(terms, report, report.last_qty, report.last_px, report)
+        was = _trade(terms, report, report.ref_last_qty, report.ref_last_px, None)[0] if corrects else now
         assert report.ref_exec_id is not None and report.exec_id is not None, "validated"
-        for each in (report.exec_id, report.ref_exec_id):
+        # A correction may be corrected, and taken back by its own id: that it came is told apart from what is no more.
+        told = f"{report.exec_id} corrected" if corrects else report.exec_id
+        for each in (told, report.ref_exec_id):
             if f"{report.venue} {each}" in state.busted:
-                raise BadEntry("repeated_trade", f"exec_id: order {order_id} has the bust of {each} already")
+                raise BadEntry("repeated_trade", f"exec_id: order {order_id} has the change {each} already")
         if record is None:
             whose = of_left(report.order_id, report.account, report.symbol, report.side and report.side.value)
         else:
             whose = of_left(report.order_id, record.account, record.symbol, record.side)
-            whose["ord_status"] = state.take_fill_off(order_id)
-        state.took_back(report.venue, report.exec_id, report.ref_exec_id)
-        change = self._change(report, terms, Fill(report.ref_exec_id, ticks, lots, fee, report.exec_id, False), None)
+            fewer = not corrects or now.lots < was.lots
+            whose["ord_status"] = state.take_fill_off(order_id) if fewer else record.status
+        state.took_back(report.venue, *((told,) if corrects else (told, report.ref_exec_id)))
+        change = self._change(report, terms, now, None)
         if said is not None:
             change["fee"] = said
-        self._journal.trade_changed(whose, change, (ticks, lots, fee))
+        if corrects:
+            change["old_qty"], change["old_px"] = terms.lot.text(was.lots), terms.price.text(was.ticks)
+            change["old_fee"] = fixed(was.fee, FEE_DECIMALS)
+            legs = (was.ticks, was.lots, was.fee), (now.ticks, -now.lots, -now.fee)
+            return self._journal.trade_changed(whose, change, *legs)
+        return self._journal.trade_changed(whose, change, (now.ticks, now.lots, now.fee))
+
+    def _check_said(self, report: VenueReport, record: Remembered | None, trade: tuple[str, ...]) -> None:
+        """Refuse a report that leaves out what nobody here knows any more."""
+        needed = trade if record is not None else (*_WHOSE, *trade)
+        missing = [name for name in needed if getattr(report, name) is None]
+        if missing:
+            left = self._state.left(int(report.order_id))
+            text = f"{missing[0]}: order {report.order_id} {left}, a {report.exec_type} of it must say"
+            raise BadEntry("missing_value", f"{text} {', '.join(needed)}, and does not say {', '.join(missing)}")
 
     def _check_venue(self, report: VenueReport) -> None:
         terms = self._state.venues.get(report.venue)
@@ -168,6 +175,24 @@ class TradeChanges:
             "strategy": strategy,
             "text": f"{done} by the venue: {words(report)}",
         }
+
+
+def _trade(
+    terms: Terms, report: VenueReport, qty: Decimal | None, px: Decimal | None, charged: VenueReport | None
+) -> tuple[Fill, str | None]:
+    """Return a trade of so many at such a price, and its fee as it was said if it was; without `charged` by the terms.
+
+    Raises:
+        BadEntry: off_grid, bad_value.
+    """
+    assert qty is not None and px is not None and report.ref_exec_id is not None, "just looked"
+    lots, ticks = units_of_report("last_qty", terms.lot, qty), units_of_report("last_px", terms.price, px)
+    maker, exec_id = report.liquidity == "MAKER", report.exec_id or ""
+    if charged is None:
+        fee, said = own_fee(terms, ticks, lots, maker), None
+    else:
+        fee, said = fee_of(terms, charged, ticks, lots, maker)
+    return Fill(report.ref_exec_id, ticks, lots, fee, exec_id, maker), said
 
 
 def _whose(order: Order) -> dict[str, str | None]:

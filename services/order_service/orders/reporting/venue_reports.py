@@ -19,10 +19,12 @@ from fillstream.services.order_service.orders.life.order import (
     FINAL,
     STOPPED,
     SUSPENDED,
+    Fill,
     Order,
     Refusal,
 )
 from fillstream.services.order_service.orders.life.remembered import Remembered
+from fillstream.services.order_service.orders.reconciling.missed import fill_instead, heard, knows
 from fillstream.services.order_service.orders.reporting.said import (
     beside,
     canceled_because,
@@ -138,7 +140,11 @@ class VenueReports:
         lots = units_of_report("last_qty", order.terms.lot, report.last_qty)
         ticks = units_of_report("last_px", order.terms.price, report.last_px)
         fee, said = fee_of(order.terms, report, ticks, lots, report.liquidity == "MAKER")
-        refusal = order.fill_once(ticks, lots, report.exec_id, fee, report.liquidity == "MAKER")
+        if knows(order, report.exec_id):
+            heard(order, report.exec_id)  # a report of what the venue has was quicker, and it is booked
+            return None
+        trade = Fill(report.exec_id, ticks, lots, fee, report.exec_id, report.liquidity == "MAKER")
+        refusal = fill_instead(order, trade, report.cum_qty, self._journal)
         if refusal is None:
             if report.commission is not None:
                 self._say_commission(report)

@@ -3,12 +3,13 @@
 import copy
 import pickle
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.core import UNDONE, CoreEngine, Level, Walk
+from fillstream.libs.common.engine.core import UNDONE, CoreEngine, Level, Resting, Walk
 from fillstream.libs.common.engine.frames import OrdType, ReportType, Side
 
 
@@ -91,6 +92,9 @@ QUERIES: dict[str, Callable[[CoreEngine, Any], object]] = {
     "side": lambda engine, value: engine.depth(0, value),
     "order_id": lambda engine, value: engine.find(value),
     "price": lambda engine, value: engine.cumulative(0, 1, value),
+    "after": lambda engine, value: engine.orders_after(0, value, 1),
+    "account": lambda engine, value: engine.orders_after(0, 0, 1, value),
+    "partition": lambda engine, value: engine.orders_after(value, 0, 1),
     "max_orders": lambda _, value: CoreEngine(value),
     "output_reports": lambda _, value: CoreEngine(1, value),
 }
@@ -115,6 +119,38 @@ def test_queries_make_room_for_what_there_is_alone() -> None:
     assert [order.house for order in engine.queue(0, Side.BUY, 2**30)] == [1, 0]
     assert (engine.depth(0, Side.BUY, 0), engine.queue(0, Side.BUY, 0)) == ([], [])
     assert engine.cost(7, Side.BUY, 1) == Walk(0, 0, 0)
+
+
+@pytest.mark.parametrize("some", [1, 2, 7, 1000])
+def test_a_walk_over_a_partitions_orders_meets_each_once_by_its_number(some: int) -> None:
+    dice, engine = Random(some), CoreEngine()
+    engine.process(frames.quote(1, 900, 5, 1100, 6), 0)
+    for number in dice.sample(range(1, 2**40), 400):
+        stop = dice.random() < 0.2
+        kind, price = (OrdType.STOP, 0) if stop else (OrdType.LIMIT, dice.randrange(950, 1050))
+        order = frames.new_order(
+            number, dice.randrange(1, 4), dice.randrange(1, 4), dice.randrange(3), side=dice.choice((1, 2)),
+            ord_type=kind, tif=frames.Tif.GTC, price=price, qty=dice.randrange(1, 9),
+            stop_price=dice.choice((10, 5000)) if stop else 0,
+        )  # fmt: skip
+        engine.process(order, 0)
+    live = [
+        order
+        for symbol in range(1, 4)
+        for side in Side
+        for dormant in (False, True)
+        for order in engine.queue(symbol, side, 1000, dormant=dormant)
+        if not order.house
+    ]
+    assert len(live) == engine.orders() > 50
+    assert {order.dormant for order in live} == {0, 1}
+    for partition in range(4):
+        for account in range(4):
+            met: list[Resting] = []
+            while found := engine.orders_after(partition, met[-1].order_id if met else 0, some, account):
+                met += found
+            mine = [o for o in live if o.partition == partition and account in (0, o.account)]
+            assert met == sorted(mine)
 
 
 def test_reserve_names_its_limit() -> None:

@@ -13,6 +13,7 @@ from fillstream.services.order_service.app import desk_config
 from fillstream.stack.stack import LocalStack
 from fillstream.tools.registry import all_stages
 
+ONE = next(line for line in DEFAULT_PATH.with_name("local.yaml").read_text().splitlines(True) if "    SIM: " in line)
 TWO = "    SIM2: {taker_fee_bps: 2.5}\n    SIM:\n"
 
 
@@ -24,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for each in DEFAULT_PATH.parent.glob("*.yaml"):
         (made / each.name).write_text(each.read_text())
     monkeypatch.chdir(tmp_path)
-    edit(made / "local.yaml", "    SIM: {}\n", TWO)
+    edit(made / "local.yaml", ONE, TWO)
     return made
 
 

@@ -65,10 +65,21 @@ def test_what_was_sent_is_kept_by_stream_until_it_is_cleared_and_the_hash_runs_o
     assert (out.by_stream, out.lossy, out.dead, out.reasons, out.digest) == ({}, {}, [], [], digest)
 
 
-def test_a_stream_carries_events_or_records_and_not_both() -> None:
+def test_a_stream_that_carries_events_and_records_has_them_in_the_order_they_were_sent() -> None:
     out = sent()
-    with pytest.raises(AssertionError, match=r"events\.0 carries b'data' entries, not b'frame'"):
-        out.record("events.0", b"r" * 64)
+    out.record("events.0", b"r" * 64)
+    out.event("events.0", {"seq": 2})
+    runs = [
+        ("events.0", b"data", [b'{"seq":1}']),
+        ("events.0", b"frame", [b"r" * 64]),
+        ("events.0", b"data", [b'{"seq":2}']),
+        ("commands.SIM.0", b"frame", [b"r" * 64]),
+    ]
+    assert [*out.runs] == runs
+    twin = out.fork()
+    out.clear()
+    assert [*out.runs] == []
+    assert [*twin.runs] == runs
 
 
 def test_a_fork_goes_on_alone() -> None:

@@ -190,7 +190,15 @@ def test_a_snapshot_is_the_whole_state(desk: OrdersDesk) -> None:
     assert twin.gauges() == {k: {n: c for n, c in v.items() if c} for k, v in desk.stage.gauges().items()} | {
         "fills": {"MAKER": 0, "TAKER": 2},
         **{
-            each: twin.gauges()[each] for each in ("fills_refused", "overfills", "trade_changes", "unanswered_requests")
+            each: twin.gauges()[each]
+            for each in (
+                "fills_refused",
+                "overfills",
+                "trade_changes",
+                "unanswered_requests",
+                "reconciliation_differences",
+                "reconciliations_broken_off",
+            )
         },
         "trading_state": {"*": 0},
         "bare_positions": {"*": 0},

@@ -275,6 +275,25 @@ def test_a_bust_of_an_order_that_was_forgotten_is_booked_likewise() -> None:
 
 
 @pytest.mark.parametrize("retention", [2_000, 20_000])
+def test_a_trade_of_an_order_that_left_is_corrected_by_what_the_report_says(retention: int) -> None:
+    desk = retired(retention=retention)
+    was = {"ref_last_qty": "30", "ref_last_px": "183.50", **WHOSE}
+    event = desk.one(correct("T-2", 20, "184.00", exec_id="C-1", **was))
+    TradeCorrected.model_validate(event)
+    assert [event[name] for name in ("last_qty", "last_px", "old_qty", "old_px")] == ["20", "184.00", "30", "183.50"]
+    assert event["ord_status"] == ("Canceled" if retention == 2_000 else None)
+    assert agrees(desk)["position"] == "90"
+    assert reason_of(desk, correct("T-2", 20, "184.00", exec_id="C-1", **was))[0] == "repeated_trade"
+    again = {"ref_last_qty": "20", "ref_last_px": "184.00", **WHOSE}
+    desk.one(correct("T-2", 25, "184.00", exec_id="C-2", **again))
+    assert agrees(desk)["position"] == "95"
+    desk.one(bust("T-2", "B-1", last_qty="25", last_px="184.00", **WHOSE))
+    assert agrees(desk)["position"] == "70"
+    assert reason_of(desk, correct("T-2", 1, "184.00", exec_id="C-3", **again))[0] == "repeated_trade"
+    assert desk.restarted() is None
+
+
+@pytest.mark.parametrize("retention", [2_000, 20_000])
 def test_a_trade_of_an_order_that_left_is_taken_back_once(retention: int) -> None:
     desk = retired(retention=retention)
     again = {"last_qty": "30", "last_px": "183.50", **WHOSE}
@@ -306,7 +325,9 @@ def test_what_was_taken_back_before_the_order_left_is_not_taken_back_again() -> 
         (20_000, bust("T-2", last_qty="30", last_px="1"), "missing_value",
          "account: order 1 was forgotten, a TradeCancel of it must say account, symbol, side, last_qty, last_px, and "
          "does not say account, symbol, side"),
-        (2_000, correct("T-2", 1, "184.00"), "unknown_order", "nobody knows what trade T-2 was: a TradeCancel of it"),
+        (2_000, correct("T-2", 1, "184.00"), "missing_value",
+         "ref_last_qty: order 1 left the state, a TradeCorrect of it must say last_qty, last_px, ref_last_qty, "
+         "ref_last_px, and does not say ref_last_qty, ref_last_px"),
         (2_000, bust("T-2", last_qty="1", last_px="1", account="other"), "bad_value", "account: other must be default"),
         (20_000, bust("T-2", last_qty="1", last_px="1", **{**WHOSE, "account": "x"}), "unknown_account", "account: x"),
         (20_000, bust("T-2", last_qty="1", last_px="1", **{**WHOSE, "symbol": "X"}), "unknown_symbol", "symbol: X"),
