@@ -29,16 +29,9 @@ from pydantic import (
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Amount, Flag, Id, Message, Name, OrderId, Price, exact_number, type_of
 from fillstream.libs.common.messages.codes import Adjustment
-from fillstream.libs.common.messages.reference import (
-    FIXED,
-    AccountFields,
-    ReferenceData,
-    VenueName,
-    own_type,
-    said_of,
-    written,
-)
+from fillstream.libs.common.messages.reference import AccountFields, VenueName
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.terms import FIXED, ReferenceData, own_type, said_of, written
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 from fillstream.libs.common.values.naming import shorten
 from fillstream.libs.common.values.versions import Unreadable

@@ -14,8 +14,9 @@ from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.event import Event
 from fillstream.libs.common.messages.journal import AccountDefined, InstrumentDefined, OrderFilled, VenueDefined
 from fillstream.libs.common.messages.positions import PositionEvent
-from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, VenueTerms
 from fillstream.libs.common.messages.signals import LINKS
+from fillstream.libs.common.messages.terms import ReferenceData
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
 _SAME = ("client_order_id", "account", "symbol", "side", *LINKS)

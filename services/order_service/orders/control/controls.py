@@ -35,8 +35,8 @@ from fillstream.libs.common.messages.controls import (
     canonical_control,
     read_control,
 )
-from fillstream.libs.common.messages.reference import written
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.control import splitting

@@ -21,10 +21,8 @@ from fillstream.libs.common.messages.codes import (
     RestatementReason,
 )
 from fillstream.libs.common.messages.journal import EVENTS
-from fillstream.libs.common.messages.reference import (
-    written,
-)
 from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
+from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.decode import New, Prediction
 from fillstream.services.order_service.orders.holding.charging import Cost

@@ -12,7 +12,8 @@ from typing import Any
 from fillstream.libs.common.messages.codes import ControlRejectReason, Resolution
 from fillstream.libs.common.messages.controls import AdjustAccount, Control
 from fillstream.libs.common.messages.journal import EVENTS
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.terms import ReferenceData
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Quote, Terms
