@@ -17,13 +17,8 @@ import orjson
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.reference import (
-    MAX_DAILY_ORDERS,
-    AccountTerms,
-    InstrumentTerms,
-    VenueTerms,
-    written,
-)
+from fillstream.libs.common.messages.reference import MAX_DAILY_ORDERS, AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.libs.common.values.money import Scale, fixed, half_even

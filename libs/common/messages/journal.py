@@ -484,7 +484,7 @@ class BreakerChanged(Event):
 
 
 class AccountAdjusted(Event):
-    """An account has more or less cash, without a trade."""
+    """An account has more or less cash, or a split changed what it holds, without a trade."""
 
     type: Literal["AccountAdjusted"] = "AccountAdjusted"
     control_id: Id
@@ -496,6 +496,9 @@ class AccountAdjusted(Event):
     currency: Name = Field(description="the account's")
     symbol: Name | None = Field(description="the instrument that paid, or was paid for")
     cash: Number = Field(description="all that was put in so far, less what was taken out")
+    ratio: str | None = Field(default=None, description="of a split: NEW:OLD; absent of cash")
+    old_position: Number | None = Field(default=None, description="of a split: what was held before it")
+    position: Number | None = Field(default=None, description="and what is held now, at the same total cost")
 
 
 class QuoteUpdated(Event):

@@ -14,16 +14,8 @@ from fillstream.libs.common.ledger.fees import schedule_of
 from fillstream.libs.common.messages.calendar import Hours
 from fillstream.libs.common.messages.codes import TradingSession
 from fillstream.libs.common.messages.modes import mode_at
-from fillstream.libs.common.messages.reference import (
-    ACCOUNT_VALUE,
-    QUANTITY,
-    UNIT,
-    VALUE,
-    AccountTerms,
-    InstrumentTerms,
-    VenueTerms,
-    said_of,
-)
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, QUANTITY, UNIT, VALUE, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
 

@@ -174,6 +174,8 @@ class Requests:
         draft.order_type = kind
         draft.time_in_force = _IOC if kind == _MARKET and tif not in _OF_MARKET else tif
         draft.said = wish.special
+        if wish.strategy is not None:
+            draft.strategy = wish.strategy
         if not self._find_limits(draft):
             return draft
         if wish.special is not None or tif in AUCTION_TIMES:
@@ -458,7 +460,7 @@ class Requests:
         draft.ms, draft.order = self._journal.ms, order
         draft.account, draft.symbol, draft.buy = order.account, terms.symbol, order.side == "BUY"
         draft.order_type, draft.time_in_force = order.order_type, order.time_in_force
-        draft.price, draft.said = wish.price, wish.special
+        draft.price, draft.said, draft.strategy = wish.price, wish.special, order.strategy
         if wish.price is None:
             draft.ticks = order.price if order.priced else _waits_at(order)
         else:

@@ -34,9 +34,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from fillstream.libs.common.messages.base import Name, PlainOrderType, PlainTimeInForce
 from fillstream.libs.common.messages.codes import DEFAULT_ORDER_TYPE, DEFAULT_TIME_IN_FORCE
 from fillstream.libs.common.messages.reference import (
-    FIXED,
     MAX_MS,
-    SECTION,
     AccountTerms,
     InstrumentTerms,
     Milliseconds,
@@ -44,10 +42,9 @@ from fillstream.libs.common.messages.reference import (
     VenueName,
     VenueTerms,
     Whole,
-    own_type,
-    said_of,
 )
 from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig, VenueSimulation
+from fillstream.libs.common.messages.terms import FIXED, SECTION, own_type, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.process.settings.weekly import WeeklyCalendar
 

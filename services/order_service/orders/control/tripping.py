@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fillstream.libs.common.messages.codes import BreakerScope, BreakerState
-from fillstream.libs.common.messages.reference import AccountTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.reference import AccountTerms, VenueTerms
+from fillstream.libs.common.messages.terms import ReferenceData
 from fillstream.libs.common.values.versions import Document, check_names
 
 _STRATEGY = BreakerScope.STRATEGY.value

@@ -21,10 +21,8 @@ from fillstream.libs.common.messages.codes import (
     RestatementReason,
 )
 from fillstream.libs.common.messages.journal import EVENTS
-from fillstream.libs.common.messages.reference import (
-    written,
-)
 from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
+from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.decode import New, Prediction
 from fillstream.services.order_service.orders.holding.charging import Cost
@@ -243,6 +241,7 @@ class Journal(Telling):
         holding = order.holding
         if holding.kept:
             holding.spend(order, price, lots, fee)
+            holding.share_traded(order.strategy, lots if order.side == "BUY" else -lots, price)
         holding.fill(lots if order.side == "BUY" else -lots, price)
         holding.fees += fee
         event = self._of_order("OrderFilled", order)
@@ -259,6 +258,7 @@ class Journal(Telling):
         if cost is not None:
             if cost.lots:
                 holding.fill(-cost.lots, price)
+                holding.share_traded(order.strategy, -cost.lots, price)
             event |= cost.told
         self.out.event(self._stream, event)
 
@@ -320,8 +320,9 @@ class Journal(Telling):
         else:
             holding = self._state.holdings.holding(whose["account"], whose["symbol"])
             buy = whose["side"] == "BUY"
-        for leg in legs:
-            holding.untraded(buy, *leg)
+        for ticks, lots, fee in legs:
+            holding.untraded(buy, ticks, lots, fee)
+            holding.share_traded(change["strategy"], -lots if buy else lots, ticks)
         if isinstance(whose, Order):
             event = self._of_order(kind, whose)
         else:
