@@ -273,10 +273,13 @@ class OrdersStage:
         self._take(load(data, self._topology, self.partition))
 
     def configuration(self) -> dict[bytes, bytes] | None:
-        """Return the entry that brings this process's configuration, unless the state has it."""
+        """Return the entry that brings this process's configuration, unless the state has it.
+
+        Then, where venues are asked from time to time, one that asks them: a stage that was away may have missed much.
+        """
         state = self._state
         if state.configured and state.config.to_json() == self._config_json:
-            return None
+            return self._reconciler.at_start()
         return {b"config": self._config_json}
 
     def calendar(self) -> dict[bytes, bytes] | None:

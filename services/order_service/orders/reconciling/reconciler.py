@@ -37,6 +37,7 @@ from fillstream.libs.common.messages.codes import (
     Resolution,
     RestatementReason,
 )
+from fillstream.libs.common.messages.controls import CONTROL, Reconcile, canonical_control
 from fillstream.libs.common.messages.mass_status import (
     MassStatusReport,
     ReportedFill,
@@ -102,13 +103,25 @@ class Reconciler:
     # ------------------------------------------------------------------ asking
 
     def configure(self) -> None:
-        """Ask venues from time to time that are to be; a new one at once."""
+        """Ask venues from time to time that are to be, for the first time at once."""
         timers, state = self._state.timers, self._state
         for name, venue in state.venues.items():
             if venue.reconcile_every_ms and name in state.config.venues:
-                timers.add_once(self._journal.ms, 0, RECONCILE + name)
+                timers.add(self._journal.ms, 0, RECONCILE + name)
             else:
                 timers.cancel(0, RECONCILE + name)
+
+    def at_start(self) -> dict[bytes, bytes] | None:
+        """Return the entry that asks all venues as a process begins; None where none is asked from time to time.
+
+        It changes nothing here: like every control it has to come through the inbox.
+        """
+        state = self._state
+        if not any(venue.reconcile_every_ms for venue in state.config.venues.values()):
+            return None
+        start = f"start-{self._partition}-{state.seq}"
+        control = Reconcile(type="Reconcile", control_id=start, who="orders", reason="the orders stage started")
+        return {CONTROL: canonical_control(control)}
 
     def time_came(self, venue: str) -> int:
         """Ask a venue again, unless it has not answered yet; return how much that sends."""

@@ -163,11 +163,21 @@ def test_the_report_of_all_that_was_inferred_takes_its_place(desk: OrdersDesk) -
 @pytest.mark.parametrize("cum", [None, "60"])
 def test_the_report_of_a_part_leaves_the_rest_inferred(desk: OrdersDesk, cum: str | None) -> None:
     infer(desk, avg_px="184.30")
-    events = desk.fold(trade("T-2", "20", "184.50", **({"cum_qty": cum} if cum else {})))
-    assert kinds(events) == ["TradeCorrected", "OrderFilled"]
-    assert (events[0]["old_qty"], events[0]["last_qty"], events[1]["cum_qty"]) == ("30", "10", "70")
+    # All 30 were at 184.70: if 20 of them were at 184.60, the other 10 were at 184.90.
+    events = desk.fold(trade("T-2", "20", "184.60", **({"cum_qty": cum} if cum else {})))
+    assert kinds(events) == ["TradeBusted", "OrderFilled", "OrderFilled"]
+    assert [each[1:] for each in filled(events)] == [(D(10), D("184.90")), (D(20), D("184.60"))]
+    assert [event.get("inferred") for event in events] == [None, True, None]
+    assert (events[2]["cum_qty"], events[2]["avg_px"]) == ("70", "184.30")
     events = desk.fold(trade("T-3", "10", "184.90"))
     assert (kinds(events), position(desk)) == (["TradeBusted", "OrderFilled"], 70)
+
+
+def test_where_what_is_left_would_have_no_price_that_could_be_it_keeps_the_one_it_had(desk: OrdersDesk) -> None:
+    infer(desk, avg_px="184.30")
+    events = desk.fold(trade("T-2", "20", "184.00"))  # and so 10 at 186.10, above the limit
+    assert [each[1:] for each in filled(events)] == [(D(10), D("184.70")), (D(20), D("184.00"))]
+    assert position(desk) == 70
 
 
 def test_a_trade_beyond_what_was_inferred_is_new_and_those_before_it_may_come_later(desk: OrdersDesk) -> None:

@@ -89,8 +89,21 @@ def test_a_venue_is_asked_from_time_to_time_where_its_terms_say_so() -> None:
     assert kinds(desk.tick(60_000)) == ["MassStatusRequested"]
 
 
+def test_a_stage_that_starts_asks_for_all_where_venues_are_asked_from_time_to_time() -> None:
+    desk = outside(reconcile_every_ms=60_000)
+    desk.tick(0)
+    offered = desk.restarted()
+    assert offered is not None
+    events = desk.fold(offered)
+    assert kinds(events)[:2] == ["ControlApplied", "MassStatusRequested"]
+    assert (events[0]["who"], events[0]["reason"]) == ("orders", "the orders stage started")
+    assert kinds(desk.fold(offered)) == ["ControlReported"], "two processes that start at once ask once"
+    assert desk.restarted(but(desk.config, retention_ms=1)) is not None
+
+
 def test_a_plain_desk_asks_nobody_and_keeps_nothing() -> None:
     desk = OrdersDesk()
+    assert desk.restarted() is None
     desk.tick(10_000_000)
     assert desk.requests == []
     assert b"reconciling" not in desk.stage.snapshot()
