@@ -58,6 +58,8 @@ MAX_WINDOW_MS = 3_600_000
 """An hour: the longest window in which an account's orders are compared or counted (milliseconds)."""
 MAX_AUCTION_MS = 14_400_000
 """Four hours: the longest that an auction collects orders (milliseconds)."""
+MAX_SLIPS = 1_000
+"""The most fills that a mean slippage is of, the newest."""
 MAX_ORDERS = 1_000_000
 """The most that a limit of orders in a window, or open at a time, may be."""
 
@@ -146,8 +148,21 @@ class VenueTerms(ReferenceData):
         Orders | None,
         about("orders that it refuses within breaker_window_ms before its breaker opens; null: none", rare=True),
     ] = None
+    breaker_errors: Annotated[
+        Orders | None,
+        about("requests that it does not answer in time and reports of its that nobody can use, within "
+              "breaker_window_ms before its breaker opens; null: none", rare=True),
+    ] = None  # fmt: skip
+    breaker_slippage_bps: Annotated[
+        Positive | None,
+        about("how far beyond the quote that its orders met their fills were in the mean of breaker_window_ms, before "
+              "its breaker opens; null: none", unit="bps", rare=True),
+    ] = None  # fmt: skip
+    breaker_slippage_fills: Annotated[
+        int, about("fills that breaker_slippage_bps needs at least", ge=1, le=MAX_SLIPS, rare=True), WRITTEN
+    ] = 10
     breaker_window_ms: Annotated[
-        int, about("that breaker_rejects counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
+        int, about("that its breaker counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
     ] = 60_000
     breaker_cooldown_ms: Annotated[
         int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
@@ -167,6 +182,12 @@ class VenueTerms(ReferenceData):
     lost_orders: Annotated[
         AnyLostOrders, about("LEAVE: orders of the desk that it does not have are told; CANCEL: they end", rare=True)
     ] = LostOrders.LEAVE
+
+    @property
+    def has_breaker(self) -> bool:
+        """Whether it has a circuit breaker."""
+        said = (self.breaker_rejects, self.breaker_errors, self.breaker_slippage_bps)
+        return any(each is not None for each in said)
 
     @property
     def has_schedule(self) -> bool:
@@ -443,6 +464,18 @@ class AccountFields(ReferenceData):
         about("what it loses within breaker_window_ms, at marks, before its breaker opens; null: none",
               unit=ACCOUNT_VALUE, rare=True),
     ] = None  # fmt: skip
+    breaker_slippage_bps: Annotated[
+        Positive | None,
+        about("how far beyond the quote that its orders met their fills were in the mean of breaker_window_ms, before "
+              "its breaker opens; null: none", unit="bps", rare=True),
+    ] = None  # fmt: skip
+    breaker_slippage_fills: Annotated[
+        int, about("fills that a slippage breaker needs at least", ge=1, le=MAX_SLIPS, rare=True), WRITTEN
+    ] = 10
+    strategy_breaker_slippage_bps: Annotated[
+        Positive | None,
+        about("as breaker_slippage_bps, of each strategy by itself; null: none", unit="bps", rare=True),
+    ] = None
     strategy_breaker_rejects: Annotated[
         Orders | None, about("as breaker_rejects, of each strategy by itself; null: none", rare=True)
     ] = None

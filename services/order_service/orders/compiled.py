@@ -32,7 +32,9 @@ _NOTHING_OF_ITS_OWN = VenueTerms()
 
 OF_ACCOUNT, OF_STRATEGY, OF_VENUE = 1, 2, 4
 """Whose circuit breakers there are."""
-_OPENS = tuple(name for name in AccountTerms.model_fields if "breaker_" in name and not name.endswith("_ms"))
+_OPENS = tuple(
+    name for name in AccountTerms.model_fields if "breaker_" in name and not name.endswith(("_ms", "_fills"))
+)
 BREAKERS = {
     OF_STRATEGY: tuple(name for name in _OPENS if name.startswith("strategy_")),
     OF_ACCOUNT: tuple(name for name in _OPENS if not name.startswith("strategy_")),
@@ -119,7 +121,7 @@ class Terms:
         self.max_lots = None if most is None else at_most(most, lot)
         self.halted = instrument.halted
         self.max_overfill = at_venue.max_overfill_lots
-        self.breaks = at_venue.breaker_rejects is not None
+        self.breaks = at_venue.has_breaker
         self.calendar = instrument.calendar
         self.hours: Hours | None = None
         self.mode = mode_at(at_venue)

@@ -139,7 +139,7 @@ class Requests:
         state.add(order)
         self._journal.received(order, wish.special, None if draft.terms.fees is None else self._fee(draft, order))
         if draft.breakers:
-            self._breakers.took(order, draft.breakers)
+            self._breakers.took(order, draft)
         if draft.limits.approves and self._desk.asks(order, draft):
             return None
         if order.special is not None and self._desk.holds(order):

@@ -20,6 +20,7 @@ from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import Limits
+from fillstream.services.order_service.orders.control.breakers import arrival_of
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, Standing
 from fillstream.services.order_service.orders.holding.holdings import Holding
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -229,6 +230,8 @@ class Desk:
             self._forget_times(order)  # and nothing else: no order is armed whose price has come
             order.cancel_by(requested=True)
             return self._journal.canceled(order, CancelReason.TRADING_HALTED, text)
+        if order.arrival is not None and order.held != FOR_PRICE:  # what it meets is the market of now
+            order.arrival = arrival_of(order, self._state.quotes[order.venue][order.terms.id])
         order.release(self._bound(order))
         self._journal.triggered(order, order.price if order.priced else None)
         if order.expiry_ms and self._state.venues[order.venue].expires:
