@@ -109,8 +109,8 @@ class OrderAccepted(OrderEvent):
 class OrderSuspended(OrderEvent):
     """Not eligible for trading until it is released (ExecType 9).
 
-    The desk holds one until its time, its price or a person's yes has come, and says which; of others the venue has
-    said so in `text`.
+    The desk holds one until its time, its price or a person's yes has come, and says which; one that waits for its
+    turn, since its account's rate_limit_orders went, says so in `text`. Of others the venue has said so there.
     """
 
     type: Literal["OrderSuspended"] = "OrderSuspended"
@@ -118,7 +118,7 @@ class OrderSuspended(OrderEvent):
     effective_time: int | None = Field(default=None, description="of one that waits for a time (FIX 168)")
     stop_price: Number | None = Field(default=None, description="of one that waits for a price (FIX 99)")
     trigger_price_type: TriggerPrice | None = Field(default=None, description="which price that is (FIX 1107)")
-    text: str | None = Field(default=None, description="of one that the venue suspended")
+    text: str | None = Field(default=None, description="of one that waits for its turn, or that the venue suspended")
 
 
 class OrderStopped(OrderEvent):

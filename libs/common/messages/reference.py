@@ -92,8 +92,6 @@ MAX_SYMBOLS = 10_000
 MAX_WINDOW_DAYS = 366
 Symbols = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
 """Names of instruments, sorted, each once; in text with commas between."""
-
-
 Fee = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=0), WRITTEN]
 
 
@@ -277,9 +275,7 @@ class InstrumentFields(InstrumentUnits):
         WRITTEN,
     ] = 0  # fmt: skip
     close_auction_ms: Annotated[
-        int,
-        about("and so long before it closes", unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True),
-        WRITTEN,
+        int, about("and so long before it closes", unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True), WRITTEN
     ] = 0
     base_currency: Annotated[
         Name | None,
@@ -335,6 +331,16 @@ class AccountFields(ReferenceData):
         amount("how far through the touch a price may reach", unit="bps", section="order_params", ge=0, le=BPS),
         WRITTEN,
     ] = Decimal(10)
+    rate_limit_orders: Annotated[
+        Orders | None,
+        about("new orders that go to venues in rate_limit_window_ms, at most, the others wait; null: no limit",
+              section="order_params", rare=True),
+    ] = None  # fmt: skip
+    rate_limit_window_ms: Annotated[
+        int,
+        about("rate_limit_orders are of", unit="ms", section="order_params", ge=1, le=MAX_WINDOW_MS, rare=True),
+        WRITTEN,
+    ] = 1_000
     venue: Annotated[VenueName | None, _own_venue("of it", "the instrument's", "100 ExDestination")] = None
     mode: Annotated[
         AccountMode | None,
@@ -385,9 +391,7 @@ class AccountFields(ReferenceData):
         Orders | None, about("orders and amendments taken in order_window_ms, at most; null: no limit", rare=True)
     ] = None
     order_window_ms: Annotated[
-        int,
-        about("that max_orders_per_window counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
-        WRITTEN,
+        int, about("that max_orders_per_window counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
     ] = 1_000
     max_symbol_exposure: Annotated[
         Positive | None,

@@ -168,6 +168,7 @@ class Limits:
         account_id: the account's number in records.
         breaks: whose circuit breakers may stop its orders: OF_ACCOUNT, OF_STRATEGY, OF_VENUE, or several in a sum.
         approves: a person must approve orders, or those above a value.
+        paces: so many of its orders go to venues in a window, and the others wait.
         bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
             lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
         self_trade: what happens instead of a trade with an own order, None where they trade.
@@ -191,6 +192,7 @@ class Limits:
         "max_daily_orders",
         "max_quote_age_ms",
         "name",
+        "paces",
         "quote",
         "self_trade",
         "terms",
@@ -212,6 +214,7 @@ class Limits:
             if any(getattr(account, name) is not None for name in names):
                 self.breaks |= whose
         self.approves = account.requires_approval or account.approval_above is not None
+        self.paces = account.rate_limit_orders is not None
         self.bounds = {
             name: (at_least if name.startswith("min_") else at_most)(limit, _UNITS[unit](terms))
             for name, unit in _BOUNDS.items()

@@ -144,6 +144,8 @@ class Requests:
             return None
         if order.special is not None and self._desk.holds(order):
             return None
+        if draft.limits.paces and self._desk.paces(order):
+            return None
         self._commands.new(order)
         if order.expiry_ms and not state.venues[order.venue].expires:
             state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
@@ -516,7 +518,7 @@ class Requests:
 def _waits_at(order: Order) -> int:
     """Return the price (ticks) that an order without a limit is valued at: the one it waits for, or it got."""
     special = order.special
-    if special is None or order.came:
+    if special is None or (order.came and not order.is_held):
         return order.price
     if special.stop is not None:
         return special.stop

@@ -75,6 +75,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "live_aliases", "Aliases, by name: 1 that points to an account whose orders are for money, 0 to PAPER.", "alias"
     ),
+    Family("queued_orders", "Orders that wait for their turn, as their account's rate_limit_orders has it.", "account"),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
     Family(
@@ -227,6 +228,7 @@ class OrdersStage:
             self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
         for name in accounts:
             self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
+            self._desk.terms_changed(name)
         after = self._state.aliases.points
         for alias in sorted({*before, *after}):
             if before.get(alias) != after.get(alias):
@@ -300,6 +302,11 @@ class OrdersStage:
         standings = {DESK: state.standing, **state.standings}
         return {
             "trading_state": {name: SEVERITY[each.state] for name, each in standings.items()},
+            "queued_orders": {
+                state.orders[next(iter(pace.waiting))].account: len(pace.waiting)
+                for pace in state.pacing.of.values()
+                if pace.waiting
+            },
             "open_breakers": open_breakers(state.breakers.values()),
             "live_aliases": {
                 alias: int(state.config.mode_of(state.config.accounts[account]) is not AccountMode.PAPER)

@@ -142,6 +142,7 @@ class Controls:
         journal.control_applied(control, effect.text)
         for account in effect.accounts:
             journal.account_defined(account, state.effective(account), state.overrides.get(account, ()))
+            self._room.desk.terms_changed(account)
         if effect.accounts:
             self._breakers.lift()
         if effect.then is not None:

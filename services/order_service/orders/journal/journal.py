@@ -195,6 +195,10 @@ class Journal(Telling):
             event["price"] = order.terms.price.text(order.price)
         self.out.event(self._stream, event)
 
+    def queued(self, order: Order, text: str) -> None:
+        """OrderSuspended: the desk holds it until it is its turn, as its account's rate has it."""
+        self._said_of("OrderSuspended", order, text=text)
+
     def suspended(self, order: Order, approval_ms: int | None = None, session_ms: int | None = None) -> None:
         """OrderSuspended: the desk holds it, for a yes until `approval_ms`, for a session from `session_ms`."""
         special, terms = order.special, order.terms

@@ -54,7 +54,7 @@ GONE = FINAL - {FILLED}
 STANDINGS = frozenset((STOPPED, SUSPENDED, DONE_FOR_DAY))
 """What a venue may make of a working order without ending it."""
 
-FOR_TIME, FOR_PRICE, FOR_APPROVAL, RELEASED = "time", "price", "approval", "released"
+FOR_TIME, FOR_PRICE, FOR_APPROVAL, FOR_RATE, RELEASED = "time", "price", "approval", "rate", "released"
 """What an order is held for, and that it is so no more."""
 
 TOLD: Final = " "
@@ -231,10 +231,16 @@ class Order:
     # ------------------------------------------------------------ in the desk
 
     def hold(self, what: str) -> None:
-        """It waits in the desk for a time or a price."""
+        """It waits in the desk: for a time, a price, a person's yes, or its turn."""
         assert self.status == PENDING_NEW and not self.acknowledged
         self.held = what
         self._work()
+
+    def queue(self) -> None:
+        """What it waited for in the desk has come; it waits on, for its turn."""
+        assert self.is_held
+        self.came = self.came or self.held == FOR_PRICE
+        self.held = FOR_RATE
 
     def release(self, price: int) -> None:
         """It goes to the venue, with this limit or bound (ticks)."""
