@@ -90,7 +90,9 @@ ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 """Of the IANA time zone database. Whether there is such a zone is for whoever compiles its days to say."""
 MAX_SYMBOLS = 10_000
 MAX_WINDOW_DAYS = 366
-Symbols = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
+"""Names, sorted, each once; in text with commas between."""
+Symbols = Names
 """Names of instruments, sorted, each once; in text with commas between."""
 Fee = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=0), WRITTEN]
 
@@ -341,6 +343,12 @@ class AccountFields(ReferenceData):
         about("rate_limit_orders are of", unit="ms", section="order_params", ge=1, le=MAX_WINDOW_MS, rare=True),
         WRITTEN,
     ] = 1_000
+    max_exit_slippage_bps: Annotated[
+        Decimal,
+        amount("the same of orders that only close what is held: an exit has to get out", unit="bps", ge=0, le=BPS,
+               rare=True),
+        WRITTEN,
+    ] = Decimal(BPS)  # fmt: skip
     venue: Annotated[VenueName | None, _own_venue("of it", "the instrument's", "100 ExDestination")] = None
     mode: Annotated[
         AccountMode | None,
@@ -449,6 +457,9 @@ class AccountFields(ReferenceData):
         Positive | None,
         about("a person must approve an order whose value is above this; null: no limit", unit=VALUE, rare=True),
     ] = None
+    approval_strategies: Annotated[
+        Names, about("strategies of whose orders a person must approve each", rare=True)
+    ] = ()
     approval_timeout_ms: Annotated[
         int,
         about("an order that nobody approved or refused for so long is canceled", unit="ms", ge=1, le=MAX_MS,

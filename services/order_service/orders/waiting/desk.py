@@ -71,7 +71,7 @@ class Desk:
     def asks(self, order: Order, draft: Draft) -> bool:
         """Hold a new order that a person is to approve; False of any other."""
         limits = draft.limits
-        if not limits.needs_approval(draft.worth):
+        if not limits.needs_approval(draft.worth, order.strategy):
             return False
         until = self._journal.ms + limits.account.approval_timeout_ms
         self._hold(order, FOR_APPROVAL, until)
@@ -214,6 +214,7 @@ class Desk:
         draft.ms, draft.account, draft.symbol = self._journal.ms, order.account, order.terms.symbol
         draft.buy, draft.order_type, draft.time_in_force = order.side == "BUY", order.order_type, order.time_in_force
         draft.limits = limits = self._limits(order)
+        draft.special = order.special
         draft.terms, draft.quote, draft.ticks, draft.lots = limits.terms, limits.quote, order.price, order.quantity
         broken = rules.RELEASED.first_broken(draft, self._state)
         return None if broken is None else broken.text
@@ -342,7 +343,8 @@ class Desk:
         return works + order.leaves <= held
 
     def _bound(self, order: Order) -> int:
-        """Return the limit (ticks) of an order that goes now: its own, or what the account's slippage allows from here.
+        """Return the limit (ticks) of an order that goes now: its own, or what the account's slippage allows from here:
+        that of an exit where it closes what is held.
 
         Without a market on the other side, from the price that it waited for: that it has come is known.
         """
@@ -353,12 +355,14 @@ class Desk:
         if not by_desk and order.order_type not in _MARKET_TYPES:
             return widest(buy)
         limits = self._limits(order)
-        bound = protection_price(limits, limits.quote, buy)
+        closes = is_protective(order) or (special is not None and special.reduce_only)
+        reach = limits.exits if closes else limits
+        bound = protection_price(reach, limits.quote, buy)
         if bound is not None:
             return bound
         if special is None or special.stop is None:
             return order.price
-        return limits.highest_buy(special.stop) if buy else limits.lowest_sell(special.stop)
+        return reach.bound(special.stop, buy)
 
     # ----------------------------------------------------- requests and times
 
