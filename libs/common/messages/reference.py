@@ -124,7 +124,9 @@ def said_of(model: type[BaseModel], name: str, key: str) -> Any:
 
 
 def _symbols(value: Any) -> Any:
-    """Return a list of names, or text with commas between, sorted: equal lists are equal terms."""
+    """Return a list of names, or text with commas between, sorted: equal lists are equal terms; null is none."""
+    if value is None:
+        return ()
     if isinstance(value, str):
         value = [name for name in value.split(",") if name]
     if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
