@@ -58,6 +58,8 @@ MAX_WINDOW_MS = 3_600_000
 """An hour: the longest window in which an account's orders are compared or counted (milliseconds)."""
 MAX_AUCTION_MS = 14_400_000
 """Four hours: the longest that an auction collects orders (milliseconds)."""
+MAX_SLIPS = 1_000
+"""The most fills that a mean slippage is of, the newest."""
 MAX_ORDERS = 1_000_000
 """The most that a limit of orders in a window, or open at a time, may be."""
 
@@ -68,7 +70,9 @@ Milliseconds = Annotated[Whole, Field(ge=0, le=MAX_MS)]
 
 
 def _symbols(value: Any) -> Any:
-    """Return a list of names, or text with commas between, sorted: equal lists are equal terms."""
+    """Return a list of names, or text with commas between, sorted: equal lists are equal terms; null is none."""
+    if value is None:
+        return ()
     if isinstance(value, str):
         value = [name for name in value.split(",") if name]
     if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
@@ -88,7 +92,9 @@ ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 """Of the IANA time zone database. Whether there is such a zone is for whoever compiles its days to say."""
 MAX_SYMBOLS = 10_000
 MAX_WINDOW_DAYS = 366
-Symbols = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
+"""Names, sorted, each once; in text with commas between."""
+Symbols = Names
 """Names of instruments, sorted, each once; in text with commas between."""
 Fee = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=0), WRITTEN]
 
@@ -144,8 +150,21 @@ class VenueTerms(ReferenceData):
         Orders | None,
         about("orders that it refuses within breaker_window_ms before its breaker opens; null: none", rare=True),
     ] = None
+    breaker_errors: Annotated[
+        Orders | None,
+        about("requests that it does not answer in time and reports of its that nobody can use, within "
+              "breaker_window_ms before its breaker opens; null: none", rare=True),
+    ] = None  # fmt: skip
+    breaker_slippage_bps: Annotated[
+        Positive | None,
+        about("how far beyond the quote that its orders met their fills were in the mean of breaker_window_ms, before "
+              "its breaker opens; null: none", unit="bps", rare=True),
+    ] = None  # fmt: skip
+    breaker_slippage_fills: Annotated[
+        int, about("fills that breaker_slippage_bps needs at least", ge=1, le=MAX_SLIPS, rare=True), WRITTEN
+    ] = 10
     breaker_window_ms: Annotated[
-        int, about("that breaker_rejects counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
+        int, about("that its breaker counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
     ] = 60_000
     breaker_cooldown_ms: Annotated[
         int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
@@ -165,6 +184,12 @@ class VenueTerms(ReferenceData):
     lost_orders: Annotated[
         AnyLostOrders, about("LEAVE: orders of the desk that it does not have are told; CANCEL: they end", rare=True)
     ] = LostOrders.LEAVE
+
+    @property
+    def has_breaker(self) -> bool:
+        """Whether it has a circuit breaker."""
+        said = (self.breaker_rejects, self.breaker_errors, self.breaker_slippage_bps)
+        return any(each is not None for each in said)
 
     @property
     def has_schedule(self) -> bool:
@@ -320,6 +345,12 @@ class AccountFields(ReferenceData):
         about("rate_limit_orders are of", unit="ms", section="order_params", ge=1, le=MAX_WINDOW_MS, rare=True),
         WRITTEN,
     ] = 1_000
+    max_exit_slippage_bps: Annotated[
+        Decimal,
+        amount("the same of orders that only close what is held: an exit has to get out", unit="bps", ge=0, le=BPS,
+               rare=True),
+        WRITTEN,
+    ] = Decimal(BPS)  # fmt: skip
     venue: Annotated[VenueName | None, _own_venue("of it", "the instrument's", "100 ExDestination")] = None
     mode: Annotated[
         AccountMode | None,
@@ -428,6 +459,9 @@ class AccountFields(ReferenceData):
         Positive | None,
         about("a person must approve an order whose value is above this; null: no limit", unit=VALUE, rare=True),
     ] = None
+    approval_strategies: Annotated[
+        Names, about("strategies of whose orders a person must approve each", rare=True)
+    ] = ()
     approval_timeout_ms: Annotated[
         int,
         about("an order that nobody approved or refused for so long is canceled", unit="ms", ge=1, le=MAX_MS,
@@ -447,6 +481,18 @@ class AccountFields(ReferenceData):
         about("what it loses within breaker_window_ms, at marks, before its breaker opens; null: none",
               unit=ACCOUNT_VALUE, rare=True),
     ] = None  # fmt: skip
+    breaker_slippage_bps: Annotated[
+        Positive | None,
+        about("how far beyond the quote that its orders met their fills were in the mean of breaker_window_ms, before "
+              "its breaker opens; null: none", unit="bps", rare=True),
+    ] = None  # fmt: skip
+    breaker_slippage_fills: Annotated[
+        int, about("fills that a slippage breaker needs at least", ge=1, le=MAX_SLIPS, rare=True), WRITTEN
+    ] = 10
+    strategy_breaker_slippage_bps: Annotated[
+        Positive | None,
+        about("as breaker_slippage_bps, of each strategy by itself; null: none", unit="bps", rare=True),
+    ] = None
     strategy_breaker_rejects: Annotated[
         Orders | None, about("as breaker_rejects, of each strategy by itself; null: none", rare=True)
     ] = None

@@ -186,6 +186,7 @@ class Due:
         for order, request, signal_id in self._state.awaited.due(self._journal.ms, room):
             told += 1
             self._journal.unanswered(order, request, signal_id, self._state.awaited.timeout_ms)
+            self._breakers.unanswered(order)
         return max(1, told)
 
     def _approval(self, timer: Timer, room: int) -> int:

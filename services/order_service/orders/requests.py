@@ -139,7 +139,7 @@ class Requests:
         state.add(order)
         self._journal.received(order, wish.special, None if draft.terms.fees is None else self._fee(draft, order))
         if draft.breakers:
-            self._breakers.took(order, draft.breakers)
+            self._breakers.took(order, draft)
         if draft.limits.approves and self._desk.asks(order, draft):
             return None
         if order.special is not None and self._desk.holds(order):
@@ -231,10 +231,12 @@ class Requests:
             draft.quantity = terms.lot.text(draft.lots)
         valued = ticks
         if kind in (_MARKET, _MARKET_TO_LIMIT):
-            bound = protection_price(draft.limits, quote, draft.buy)
-            if bound is None and terms.calendar is not None:
-                bound = by_last(draft.limits, quote, draft.buy)  # it is closed: nobody quotes
-            valued, draft.bounded, draft.ticks = bound, bound is not None, bound or 0
+            reach = draft.limits.exits if special.reduce_only else draft.limits
+            bound, valued = (protection_price(each, quote, draft.buy) for each in (reach, draft.limits))
+            if bound is None and (terms.calendar is not None or special.reduce_only):  # nobody quotes: it is closed
+                bound = by_last(reach, quote, draft.buy)
+                valued = by_last(draft.limits, quote, draft.buy)
+            draft.bounded, draft.ticks = bound is not None, bound or 0
         elif ticks is not None:
             draft.ticks = ticks
         elif kind in PRICELESS:

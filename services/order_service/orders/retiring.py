@@ -23,21 +23,27 @@ SWEEP_AT_ONCE = 1_000
 def sweep(state: State, ms: int) -> None:
     """Let go of what is past its retention, `SWEEP_AT_ONCE` records at most; a timer goes on with the others."""
     horizon = ms - state.config.retention_ms
-    awaited: list[tuple[int, int]] = []
+    awaited: list[int] = []
     room = SWEEP_AT_ONCE
     finished = state.finished
     while room and finished and finished[0][0] <= horizon:
-        room -= 1
-        finished_ms, order_id = finished.popleft()
-        order = state.orders.get(order_id)
-        if order is None or order.status not in FINAL or order.finished_ms != finished_ms:
-            continue
-        if order.cancel_signal is None and order.amendment is None:
-            _retire(state, order)
-        else:  # the venue's answer is still on its way, and has to find the order
-            order.finished_ms = ms
-            awaited.append((ms, order_id))
-    finished += awaited
+        finished_ms, order_ids = finished[0]
+        order_ids.sort(reverse=True)
+        while room and order_ids:
+            order_id = order_ids.pop()
+            order = state.orders.get(order_id)
+            if order is None or order.status not in FINAL or order.finished_ms != finished_ms:
+                continue  # it reopened; a restored state never knew, so this takes no room
+            room -= 1
+            if order.cancel_signal is None and order.amendment is None:
+                _retire(state, order)
+            else:  # the venue's answer is still on its way, and has to find the order
+                order.finished_ms = ms
+                awaited.append(order_id)
+        if not order_ids:
+            finished.popleft()
+    for order_id in awaited:
+        state.finishes(order_id, ms)
     room = _forget(state, ms - state.config.idempotency_ms, room)
     if not room:
         state.timers.add(ms + 1, 0, SWEEP)

@@ -134,7 +134,7 @@ class OrdersStage:
         self._commands = Commands(self.partition, self._journal, state.awaited)
         self._desk = Desk(state, self._journal, self._commands)
         breakers = Breakers(state, self._journal)
-        self._journal.on_rejected = breakers.rejected
+        self._journal.on_rejected, self._journal.on_filled = breakers.rejected, breakers.filled
         self._requests = Requests(
             state, self._journal, self._commands, self._desk, breakers, self._topology, self.partition
         )
@@ -152,7 +152,7 @@ class OrdersStage:
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
             All: mass_cancels.take,
-            VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
+            VenueReport: VenueReports(state, self._journal, self.latencies_ms, breakers).take,
             MassStatusReport: self._reconciler.take,
         }
         self._by_alias = ByAlias(state, self._journal, self._wishes)
@@ -161,7 +161,7 @@ class OrdersStage:
     def _hear(self) -> None:
         """Listen to every venue of the desk; 0.1.0 had only SIM, whose reports' field names nobody."""
         made = {
-            v: Reports(self._state, self._journal, self._desk, self.partition, self.latencies_ms, v)
+            v: Reports(self._state, self._journal, self._desk, self.partition, self.latencies_ms, v, self._breakers)
             for v in self._state.venues
         }
         self._reports = {reports_field(venue): reports for venue, reports in made.items()} | {FRAME: made[SIM]}

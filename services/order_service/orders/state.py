@@ -81,6 +81,8 @@ class State:
         orders: those that have not left the state, by order id, in its order; `clients`: by account and client id.
         remembered: those that have, and those that validation refused.
         capacity: as many orders may be as young as they have to be remembered.
+        finished: when orders ended, and which; those of one millisecond leave in the order of their ids, since a
+            restored state does not know in which they ended.
         quotes: by venue and the instrument's number.
         overrides: what operators set of this partition's accounts, by account, whether the file has it now or not.
         controls: by control_id, in the order they came; see `controls`.
@@ -129,7 +131,7 @@ class State:
         self.symbols: dict[int, str] = {}
         self.orders: dict[int, Order] = {}
         self.clients: dict[str, dict[str, int]] = {}
-        self.finished: deque[tuple[int, int]] = deque()
+        self.finished: deque[tuple[int, list[int]]] = deque()
         self.quotes: dict[str, dict[int, Quote]] = {SIM: {}}
         self.moved: dict[tuple[str, str], None] = {}
         self.timers = Timers()
@@ -500,8 +502,16 @@ class State:
         order.counted = status
         if status in FINAL:
             order.finished_ms = ms
-            self.finished.append((ms, order.order_id))
+            self.finishes(order.order_id, ms)
             self.ended_ms.append(ms - order.signal_time)
+
+    def finishes(self, order_id: int, ms: int) -> None:
+        """Note that an order leaves when `retention_ms` have passed after `ms`, which never goes back."""
+        finished = self.finished
+        if finished and finished[-1][0] == ms:
+            finished[-1][1].append(order_id)
+        else:
+            finished.append((ms, [order_id]))
 
     def refuse_fill(self, reason: str) -> None:
         """Count a fill that a venue told and nobody believes."""
@@ -553,4 +563,5 @@ class State:
             self.orders[order.order_id] = order
             self.clients.setdefault(order.account, {})[order.client_order_id] = order.order_id
         self.remembered = remembered
-        self.finished = deque(sorted((o.finished_ms, o.order_id) for o in orders if o.status in FINAL))
+        for finished_ms, order_id in sorted((o.finished_ms, o.order_id) for o in orders if o.status in FINAL):
+            self.finishes(order_id, finished_ms)

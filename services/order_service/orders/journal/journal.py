@@ -46,12 +46,14 @@ class Journal(Telling):
 
     Attributes:
         on_rejected: hears of each order that a venue refused, once that is told.
+        on_filled: hears of each fill as taker whose slippage counts, likewise, with its price (ticks).
         said: what a venue says beside it, put into the events of orders; None but while its report is taken.
     """
 
-    __slots__ = ("on_rejected", "said")
+    __slots__ = ("on_filled", "on_rejected", "said")
 
     on_rejected: Callable[[Order], None]
+    on_filled: Callable[[Order, int], None]
 
     def __init__(self, stream: str, state: State) -> None:
         super().__init__(stream, state)
@@ -265,6 +267,8 @@ class Journal(Telling):
                 holding.share_traded(order.strategy, -cost.lots, price)
             event |= cost.told
         self.out.event(self._stream, event)
+        if order.arrival is not None and not maker:
+            self.on_filled(order, price)
 
     def _overfilled(self, order: Order) -> str:
         counts, terms = self._state.overfills, order.terms

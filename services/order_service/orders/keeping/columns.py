@@ -34,7 +34,7 @@ _FIELDS: Final = tuple(field for field in fields(Order) if field.init)
 _NAMES: Final = tuple(field.name for field in _FIELDS)
 _NEEDED: Final = tuple(f.name for f in _FIELDS if f.default is MISSING and f.default_factory is MISSING)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if field.default is not MISSING}
-_RARE: Final = ("links", "loosest", "special", "held", "came", "fills", "standing", "charged")
+_RARE: Final = ("links", "loosest", "special", "held", "came", "fills", "standing", "charged", "arrival")
 """Fields of few orders, written where they say something: older releases know none of them."""
 _CODED: Final = frozenset(
     ("account", "terms", "strategy", "confidence", "side", "order_type", "time_in_force", "venue", "status")
@@ -48,9 +48,16 @@ _WRITE: Final[dict[str, Callable[[Any], Any]]] = {
     "exec_ids": list,
     "links": lambda links: links and links._asdict(),
     "special": lambda special: special and said_by(special),
-    "fills": lambda fills: [fill._asdict() for fill in fills],
+    "fills": lambda fills: [_dump_fill(fill) for fill in fills],
     "charged": lambda charged: charged and [*map(str, (*charged.raw.as_integer_ratio(), charged.fee))],
 }
+
+
+def _dump_fill(fill: Fill) -> Document:
+    record = fill._asdict()
+    if abs(fill.fee) >= 1 << 63:  # text where JSON's integers end
+        record["fee"] = str(fill.fee)
+    return record
 
 
 def _dump_amendment(amendment: Amendment) -> Document:
@@ -84,7 +91,7 @@ def _load_special(record: Document | None) -> Special | None:
 def _load_fills(records: list[Document]) -> tuple[Fill, ...]:
     for record in records:
         check_names("Fill", record, Fill._fields, Fill._fields)
-    return tuple(Fill(**record) for record in records)
+    return tuple(Fill(**{**record, "fee": int(record["fee"])}) for record in records)
 
 
 def _load_charged(said: list[str] | None) -> Charged | None:

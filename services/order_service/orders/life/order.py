@@ -155,6 +155,8 @@ class Order:
         came: the price that it waited for has come.
         held: what the desk holds it for, RELEASED once it did, None of one that went to the venue as it came.
         charged: what its fills were charged, at a venue with a fee schedule; None before the first, and elsewhere.
+        arrival: what its fills as taker are measured against (ticks) where a breaker counts slippage: the touch that it
+            met, or the price that it waits for; None of most.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
         holding: what its account holds of its instrument; like the next two no part of a snapshot; see `holdings`.
         open_lots, open_price: what is counted there of it: how much it may still trade, and at what price (ticks).
@@ -195,6 +197,7 @@ class Order:
     fills: tuple[Fill, ...] = ()
     standing: str | None = None
     charged: Charged | None = None
+    arrival: int | None = None
     counted: str = field(default=PENDING_NEW, init=False)
     holding: Holding | None = field(default=None, init=False, repr=False, compare=False)
     open_lots: int = field(default=0, init=False, repr=False, compare=False)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import PRICELESS, ExternalOrders, OrderType, TimeInForce
 from fillstream.libs.common.messages.mass_status import ReportedOrder
-from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.special import widest
+from fillstream.services.order_service.orders.reporting.said import lots_of_report, ticks_of_report
 from fillstream.services.order_service.orders.state import State
 
 _NEEDED = ("venue_order_id", "account", "symbol", "side", "quantity")
@@ -39,13 +40,15 @@ def why_not(state: State, venue: str, row: ReportedOrder) -> str | None:
     home = state.config.venue_of(state.effective(row.account), state.instruments[row.symbol])
     if home != venue:
         return f"account: {row.account} trades {row.symbol} at {home}, not at {venue}"
-    if terms.lot.units(canonical(row.quantity)) is None:
-        return f"quantity: {canonical(row.quantity)} is not a multiple of {terms.lot.step}"
     priced = _type_of(row) not in PRICELESS
     if priced and row.price is None:
         return f"price: a {_type_of(row)} order without one cannot be adopted"
-    if priced and row.price is not None and terms.price.units(canonical(row.price)) is None:
-        return f"price: {canonical(row.price)} is not a multiple of {terms.price.step}"
+    try:
+        lots_of_report("quantity", terms, row.quantity)
+        if priced and row.price is not None:
+            ticks_of_report("price", terms, row.price)
+    except BadEntry as bad:
+        return bad.text
     return None
 
 
@@ -54,9 +57,8 @@ def adopt(state: State, journal: Journal, commands: Commands, venue: str, row: R
     assert row.account is not None and row.symbol is not None and row.quantity is not None, "see why_not"
     assert row.side is not None and row.venue_order_id is not None, "see why_not"
     terms, account, kind = state.terms[venue][row.symbol], state.effective(row.account), _type_of(row)
-    quantity = terms.lot.units(canonical(row.quantity))
-    price = widest(row.side == "BUY") if kind in PRICELESS else terms.price.units(canonical(row.price or Decimal(0)))
-    assert quantity is not None and price is not None, "see why_not"
+    quantity = lots_of_report("quantity", terms, row.quantity)
+    price = widest(row.side == "BUY") if kind in PRICELESS else ticks_of_report("price", terms, row.price or Decimal(0))
     order_id, ms = state.next_order_id, journal.ms
     name = f"external-{order_id}"
     while state.find_client(row.account, name) is not None:  # a client called one of its own so

@@ -19,12 +19,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.messages.mass_status import ReportedFill
 from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
 from fillstream.services.order_service.orders.journal.journal import Journal, Leg
 from fillstream.services.order_service.orders.life.order import TOLD, Fill, Order, Refusal
 from fillstream.services.order_service.orders.reconciling.run import Behind, Run, position_of
-from fillstream.services.order_service.orders.reporting.said import fee_of, own_fee, units_of_report
+from fillstream.services.order_service.orders.reporting.said import fee_of, lots_of_report, own_fee, ticks_of_report
 
 Priced = list[tuple[int, int]]
 """Ticks, and lots at that price."""
@@ -49,8 +50,8 @@ def book_told(run: Run, order: Order, fill: ReportedFill, journal: Journal) -> R
         BadEntry: off_grid, bad_value: its numbers are none of the instrument's.
     """
     terms = order.terms
-    lots = units_of_report("last_qty", terms.lot, fill.last_qty)
-    ticks = units_of_report("last_px", terms.price, fill.last_px)
+    lots = lots_of_report("last_qty", terms, fill.last_qty)
+    ticks = ticks_of_report("last_px", terms, fill.last_px)
     maker, before = fill.liquidity == "MAKER", order.cum
     fee, said = fee_of(terms, fill, ticks, lots, maker)
     trade = Fill(fill.exec_id, ticks, lots, fee, fill.exec_id, maker)
@@ -109,6 +110,9 @@ def _infer(order: Order, priced: Priced, journal: Journal | None = None, text: s
         if ticks <= 0 and not order.terms.negative_prices:
             px = order.terms.price.text(ticks)
             return Refusal("beyond_limit", f"price: a fill of order {order.order_id} at {px} must be above 0")
+        if abs(ticks) > MAX_PRICE:
+            px, most = order.terms.price.text(ticks), order.terms.price.text(MAX_PRICE)
+            return Refusal("beyond_limit", f"price: a fill of order {order.order_id} at {px} is beyond {most}")
         exec_id = f"{_INFERRED}{order.order_id}-{len(order.exec_ids)}"
         fee = own_fee(order.terms, ticks, lots, maker=False)
         refusal = order.fill_once(ticks, lots, exec_id, fee)
@@ -151,7 +155,7 @@ def fill_instead(order: Order, trade: Fill, cum_qty: Decimal | None, journal: Jo
     inferred = _inferred_of(order)
     if not inferred or trade.exec_id in order.exec_ids:
         return _fill(order, trade)
-    new = 0 if cum_qty is None else max(0, units_of_report("cum_qty", order.terms.lot, cum_qty) - order.cum)
+    new = 0 if cum_qty is None else max(0, lots_of_report("cum_qty", order.terms, cum_qty) - order.cum)
     room = min(trade.lots - new, sum(fill.lots for fill in inferred))
     if room <= 0:
         return _fill(order, trade)

@@ -39,11 +39,11 @@ from fillstream.libs.common.messages.codes import (
 )
 from fillstream.libs.common.messages.controls import CONTROL, Reconcile, canonical_control
 from fillstream.libs.common.messages.mass_status import (
+    MOST_ACCOUNTS,
     MassStatusReport,
     ReportedFill,
     ReportedOrder,
     ReportedPosition,
-    Row,
 )
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import canonical
@@ -59,6 +59,7 @@ from fillstream.services.order_service.orders.life.order import (
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.reconciling.external import adopt, why_not
 from fillstream.services.order_service.orders.reconciling.missed import book_missing, book_told
+from fillstream.services.order_service.orders.reconciling.named import Named
 from fillstream.services.order_service.orders.reconciling.run import (
     RECONCILE,
     REPORTED,
@@ -69,6 +70,7 @@ from fillstream.services.order_service.orders.reconciling.run import (
     position_of,
     view_of,
 )
+from fillstream.services.order_service.orders.reporting.said import lots_said, ticks_said
 from fillstream.services.order_service.orders.state import State
 
 MOST_RUNS: Final = 64
@@ -91,11 +93,12 @@ class Reconciler:
         partition: of the accounts.
     """
 
-    __slots__ = ("_commands", "_journal", "_partition", "_state", "_topology")
+    __slots__ = ("_commands", "_journal", "_named", "_partition", "_state", "_topology")
 
     def __init__(self, state: State, journal: Journal, commands: Commands, topology: Topology, partition: int) -> None:
         self._state = state
         self._journal = journal
+        self._named = Named(state, "")  # each page has its own
         self._commands = commands
         self._topology = topology
         self._partition = partition
@@ -195,9 +198,10 @@ class Reconciler:
         run.page = report.page
         run.covers = tuple(dict.fromkeys((*run.covers, *report.covers)))
         if report.accounts is not None:
-            run.accounts = tuple(dict.fromkeys((*(run.accounts or ()), *report.accounts)))
+            run.accounts = (run.accounts or {}) | dict.fromkeys(report.accounts)
         self._wait(run)
         simulated = self._state.venues[run.venue].simulated
+        self._named = Named(self._state, run.venue)
         for fill in report.fills:
             self._fill(run, fill, simulated)
         for row in report.orders:
@@ -231,6 +235,9 @@ class Reconciler:
         if run.ending or report.page != run.page + 1:
             text = f"page: {report.page} of report {report.request_id} must be {run.page + 1}, the one after the last"
             raise BadEntry("out_of_sequence", text)
+        if report.accounts is not None and len((run.accounts or {}).keys() | report.accounts) > MOST_ACCOUNTS:
+            text = f"accounts: the pages of report {report.request_id} name more than {MOST_ACCOUNTS}"
+            raise BadEntry("too_many", text)
         return run
 
     def _was_asked(self, request_id: str) -> bool:
@@ -238,20 +245,11 @@ class Reconciler:
         ours = _OURS.fullmatch(request_id)
         return ours is not None and int(ours[1]) == self._partition and int(ours[2]) <= self._state.reconciling.count
 
-    def _find(self, run: Run, row: Row) -> Order | Remembered | None:
-        """Return the order that a row names: by our number, else by the venue's."""
-        if row.order_id is not None:
-            return self._state.find(int(row.order_id))
-        for order in self._state.live():
-            if order.venue_order_id == row.venue_order_id and order.venue == run.venue:
-                return order
-        return None
-
     # ------------------------------------------------------------------- fills
 
     def _fill(self, run: Run, fill: ReportedFill, simulated: bool) -> None:
         run.fills += 1
-        order = self._find(run, fill)
+        order = self._named.find(fill)
         if not isinstance(order, Order) or order.venue != run.venue:
             return  # of an order that is not the desk's, or has long been done: nobody could say what is missing
         if fill.exec_id in order.exec_ids or not run.is_about(order.account):
@@ -281,7 +279,7 @@ class Reconciler:
     # ------------------------------------------------------------------ orders
 
     def _order(self, run: Run, row: ReportedOrder, simulated: bool) -> None:
-        order = self._find(run, row)
+        order = self._named.find(row)
         if isinstance(order, Order) and not run.is_about(order.account):
             return
         run.orders += row.ord_status not in FINAL
@@ -320,7 +318,7 @@ class Reconciler:
             run.behind[order.order_id] = (cum, *_prices(row), ended)
 
     def _cum(self, order: Order, row: ReportedOrder) -> int:
-        lots = None if row.cum_qty is None else order.terms.lot.units(canonical(row.cum_qty))
+        lots = None if row.cum_qty is None else lots_said(order.terms, row.cum_qty)
         return order.cum if lots is None else lots
 
     def _compare(self, run: Run, order: Order, row: ReportedOrder, simulated: bool) -> None:
@@ -328,6 +326,10 @@ class Reconciler:
         if (cum := self._cum(order, row)) < order.cum:
             desk, its = terms.lot.text(order.cum), terms.lot.text(cum)
             text = f"cum_qty: of order {order.order_id} {_BOTH.format(desk, venue, its)} filled"
+            self._tell(run, Found(DifferenceKind.CUM_QTY, text, desk, its, order, row))
+        elif row.cum_qty is not None and lots_said(terms, row.cum_qty) is None:
+            desk, its = terms.lot.text(order.cum), canonical(row.cum_qty)
+            text = f"cum_qty: of order {order.order_id} {_BOTH.format(desk, venue, its)} filled; no order can"
             self._tell(run, Found(DifferenceKind.CUM_QTY, text, desk, its, order, row))
         self._behind(run, order, row)
         if row.ord_status in FINAL:
@@ -348,9 +350,9 @@ class Reconciler:
     def _amended(self, run: Run, order: Order, amendment: Amendment, row: ReportedOrder, simulated: bool) -> None:
         """See whether an order is as it was to be amended. One that is not may still be, when the request arrives."""
         terms = order.terms
-        if row.quantity is None or terms.lot.units(canonical(row.quantity)) != amendment.quantity:
+        if row.quantity is None or lots_said(terms, row.quantity) != amendment.quantity:
             return
-        if order.priced and (row.price is None or terms.price.units(canonical(row.price)) != amendment.price):
+        if order.priced and (row.price is None or ticks_said(terms, row.price) != amendment.price):
             return
         if (amendment.quantity, amendment.price) == (order.quantity, order.price):
             return  # a stop price alone is amended, which a report does not have
@@ -369,13 +371,13 @@ class Reconciler:
         terms, lots, ticks = order.terms, order.quantity, order.price
         said: list[Found] = []
         if row.quantity is not None:
-            lots = terms.lot.units(canonical(row.quantity)) or 0
+            lots = lots_said(terms, row.quantity) or 0
             if lots != order.quantity:
                 desk, its = terms.lot.text(order.quantity), canonical(row.quantity)
                 text = f"quantity: of order {order.order_id} {_BOTH.format(desk, run.venue, its)}"
                 said.append(Found(DifferenceKind.QUANTITY, text, desk, its, order, row))
         if row.price is not None and order.priced:
-            on_tick = terms.price.units(canonical(row.price))
+            on_tick = ticks_said(terms, row.price)
             if on_tick != order.price:
                 desk, its = terms.price.text(order.price), canonical(row.price)
                 text = f"price: of order {order.order_id} {_BOTH.format(desk, run.venue, its)}"
@@ -407,6 +409,7 @@ class Reconciler:
             self._tell(run, found._replace(text=f"{told}; {reason}" if reason else told))
             return
         order = adopt(self._state, self._journal, self._commands, run.venue, row)
+        self._named.add(order)
         self._tell(run, found._replace(order=order), Resolution.ADOPTED)
         self._behind(run, order, row)
 
@@ -416,7 +419,7 @@ class Reconciler:
         if not run.is_about(account):
             return
         terms = state.terms[run.venue].get(symbol)
-        lots = None if terms is None else terms.lot.units(canonical(position.quantity))
+        lots = None if terms is None else lots_said(terms, position.quantity)
         if lots is not None and self._is_held_at(run, account, symbol):
             run.reported[position_of(account, symbol)] = lots
         elif position.quantity:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY
 from fillstream.libs.common.ledger.fees import NOTHING
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import CancelReason, RestatementReason
@@ -93,13 +94,40 @@ def own_fee(terms: Terms, ticks: int, lots: int, maker: bool) -> int:
     return (terms.maker_fee if maker else terms.taker_fee).scaled(units)
 
 
-def units_of_report(name: str, grid: Scale, number: Decimal) -> int:
-    """Return a report's number in the grid's steps.
+def lots_of_report(name: str, terms: Terms, number: Decimal) -> int:
+    """Return a report's quantity in lots.
 
     Raises:
-        BadEntry: off_grid.
+        BadEntry: off_grid; bad_value, more than any venue has (FS_MAX_QTY).
     """
+    return _units_of_report(name, terms.lot, number, MAX_QTY)
+
+
+def ticks_of_report(name: str, terms: Terms, number: Decimal) -> int:
+    """Return a report's price in ticks.
+
+    Raises:
+        BadEntry: off_grid; bad_value, further from 0 than any venue has prices (FS_MAX_PRICE).
+    """
+    return _units_of_report(name, terms.price, number, MAX_PRICE)
+
+
+def _units_of_report(name: str, grid: Scale, number: Decimal, most: int) -> int:
     units = grid.units(canonical(number))
     if units is None:
         raise BadEntry("off_grid", f"{name}: {canonical(number)} is not a multiple of {grid.step}")
+    if abs(units) > most:
+        raise BadEntry("bad_value", f"{name}: {canonical(number)} is beyond {grid.text(most)}, which is the most")
     return units
+
+
+def lots_said(terms: Terms, number: Decimal) -> int | None:
+    """Return a quantity in lots; None of what no order and no position of the instrument can have."""
+    lots = terms.lot.units(canonical(number))
+    return None if lots is None or abs(lots) > MAX_QTY else lots
+
+
+def ticks_said(terms: Terms, number: Decimal) -> int | None:
+    """Return a price in ticks; None of what no order of the instrument can have."""
+    ticks = terms.price.units(canonical(number))
+    return None if ticks is None or abs(ticks) > MAX_PRICE else ticks

@@ -21,7 +21,13 @@ from fillstream.services.order_service.orders.journal.journal import Journal, of
 from fillstream.services.order_service.orders.journal.telling import Event
 from fillstream.services.order_service.orders.life.order import FINAL, Fill, Order, Refusal
 from fillstream.services.order_service.orders.life.remembered import Remembered
-from fillstream.services.order_service.orders.reporting.said import fee_of, own_fee, units_of_report, words
+from fillstream.services.order_service.orders.reporting.said import (
+    fee_of,
+    lots_of_report,
+    own_fee,
+    ticks_of_report,
+    words,
+)
 from fillstream.services.order_service.orders.state import EXPIRY, FORGOTTEN, State
 
 CHANGES = frozenset((ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT))
@@ -67,8 +73,8 @@ class TradeChanges:
         terms, fill = order.terms, order.traded(report.ref_exec_id)
         if fill is not None:
             _check(report, _whose(order), terms, None)
-        lots = units_of_report("last_qty", terms.lot, report.last_qty)
-        ticks = units_of_report("last_px", terms.price, report.last_px)
+        lots = lots_of_report("last_qty", terms, report.last_qty)
+        ticks = ticks_of_report("last_px", terms, report.last_px)
         maker = fill is not None and fill.maker if report.liquidity is None else report.liquidity == "MAKER"
         fee, said = fee_of(terms, report, ticks, lots, maker)
         refusal = order.correct(report.ref_exec_id, report.exec_id, ticks, lots, fee)
@@ -186,7 +192,7 @@ def _trade(
         BadEntry: off_grid, bad_value.
     """
     assert qty is not None and px is not None and report.ref_exec_id is not None, "just looked"
-    lots, ticks = units_of_report("last_qty", terms.lot, qty), units_of_report("last_px", terms.price, px)
+    lots, ticks = lots_of_report("last_qty", terms, qty), ticks_of_report("last_px", terms, px)
     maker, exec_id = report.liquidity == "MAKER", report.exec_id or ""
     if charged is None:
         fee, said = own_fee(terms, ticks, lots, maker), None

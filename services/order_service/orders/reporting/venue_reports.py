@@ -13,6 +13,7 @@ from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReas
 from fillstream.libs.common.messages.venue import ExecType, VenueReport
 from fillstream.libs.common.runtime.stage import Latencies
 from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import (
     DONE_FOR_DAY,
@@ -29,8 +30,9 @@ from fillstream.services.order_service.orders.reporting.said import (
     beside,
     canceled_because,
     fee_of,
+    lots_of_report,
     restated_because,
-    units_of_report,
+    ticks_of_report,
     words,
 )
 from fillstream.services.order_service.orders.reporting.trade_changes import CHANGES, TradeChanges
@@ -44,11 +46,13 @@ class VenueReports:
         state: changed by what the reports say.
         journal: told about it.
         latencies_ms: how long it took from signal to acknowledgement and to the first fill is appended.
+        breakers: count what nobody can use.
     """
 
-    __slots__ = ("_changes", "_handlers", "_journal", "_latencies_ms", "_state")
+    __slots__ = ("_breakers", "_changes", "_handlers", "_journal", "_latencies_ms", "_state")
 
-    def __init__(self, state: State, journal: Journal, latencies_ms: Latencies) -> None:
+    def __init__(self, state: State, journal: Journal, latencies_ms: Latencies, breakers: Breakers) -> None:
+        self._breakers = breakers
         self._state = state
         self._journal = journal
         self._latencies_ms = latencies_ms
@@ -83,7 +87,8 @@ class VenueReports:
         except BadEntry as bad:
             if report.exec_type is ExecType.TRADE or report.exec_type in CHANGES:
                 self._state.refuse_fill(bad.reason)
-            raise
+            if not self._breakers.unusable(report.venue, bad):
+                raise
 
     def _late(self, report: VenueReport, record: Remembered | None) -> None:
         self._journal.said = beside(report.venue_order_id, report)
@@ -137,8 +142,8 @@ class VenueReports:
 
     def _traded(self, order: Order, report: VenueReport) -> Refusal | None:
         assert report.last_qty is not None and report.last_px is not None and report.exec_id is not None, "validated"
-        lots = units_of_report("last_qty", order.terms.lot, report.last_qty)
-        ticks = units_of_report("last_px", order.terms.price, report.last_px)
+        lots = lots_of_report("last_qty", order.terms, report.last_qty)
+        ticks = ticks_of_report("last_px", order.terms, report.last_px)
         fee, said = fee_of(order.terms, report, ticks, lots, report.liquidity == "MAKER")
         if knows(order, report.exec_id):
             heard(order, report.exec_id)  # a report of what the venue has was quicker, and it is booked
@@ -171,10 +176,10 @@ class VenueReports:
 
     def _replaced(self, order: Order, report: VenueReport) -> Refusal | None:
         assert report.quantity is not None, "validated"
-        lots = units_of_report("quantity", order.terms.lot, report.quantity)
+        lots = lots_of_report("quantity", order.terms, report.quantity)
         price = order.amendment.price if order.amendment is not None else order.price
         if report.price is not None:
-            price = units_of_report("price", order.terms.price, report.price)
+            price = ticks_of_report("price", order.terms, report.price)
         refusal = order.replace(price, lots)
         if refusal is None:
             self._journal.replaced(order)
@@ -188,8 +193,8 @@ class VenueReports:
 
     def _restated(self, order: Order, report: VenueReport) -> Refusal | None:
         assert report.quantity is not None, "validated"
-        lots = units_of_report("quantity", order.terms.lot, report.quantity)
-        price = None if report.price is None else units_of_report("price", order.terms.price, report.price)
+        lots = lots_of_report("quantity", order.terms, report.quantity)
+        price = None if report.price is None else ticks_of_report("price", order.terms, report.price)
         reason = restated_because(report)
         refusal = order.restate(lots, price, reason is RestatementReason.GT_RENEWAL)
         if refusal is None:
@@ -197,7 +202,7 @@ class VenueReports:
         return refusal
 
     def _triggered(self, order: Order, report: VenueReport) -> Refusal | None:
-        price = None if report.price is None else units_of_report("price", order.terms.price, report.price)
+        price = None if report.price is None else ticks_of_report("price", order.terms, report.price)
         refusal = order.trigger()
         if refusal is None:
             self._journal.triggered(order, price)
@@ -205,8 +210,8 @@ class VenueReports:
 
     def _stopped(self, order: Order, report: VenueReport) -> Refusal | None:
         terms = order.terms
-        lots = None if report.last_qty is None else units_of_report("last_qty", terms.lot, report.last_qty)
-        price = None if report.last_px is None else units_of_report("last_px", terms.price, report.last_px)
+        lots = None if report.last_qty is None else lots_of_report("last_qty", terms, report.last_qty)
+        price = None if report.last_px is None else ticks_of_report("last_px", terms, report.last_px)
         refusal = order.stand(STOPPED)
         if refusal is None:
             self._journal.stopped(order, f"stopped by the venue: {words(report)}", lots, price)

@@ -21,6 +21,7 @@ from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import Limits
+from fillstream.services.order_service.orders.control.breakers import arrival_of
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, Standing
 from fillstream.services.order_service.orders.holding.holdings import Holding
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -70,7 +71,7 @@ class Desk:
     def asks(self, order: Order, draft: Draft) -> bool:
         """Hold a new order that a person is to approve; False of any other."""
         limits = draft.limits
-        if not limits.needs_approval(draft.worth):
+        if not limits.needs_approval(draft.worth, order.strategy):
             return False
         until = self._journal.ms + limits.account.approval_timeout_ms
         self._hold(order, FOR_APPROVAL, until)
@@ -213,6 +214,7 @@ class Desk:
         draft.ms, draft.account, draft.symbol = self._journal.ms, order.account, order.terms.symbol
         draft.buy, draft.order_type, draft.time_in_force = order.side == "BUY", order.order_type, order.time_in_force
         draft.limits = limits = self._limits(order)
+        draft.special = order.special
         draft.terms, draft.quote, draft.ticks, draft.lots = limits.terms, limits.quote, order.price, order.quantity
         broken = rules.RELEASED.first_broken(draft, self._state)
         return None if broken is None else broken.text
@@ -316,6 +318,8 @@ class Desk:
             self._forget_times(order)  # and nothing else: no order is armed whose price has come
             order.cancel_by(requested=True)
             return self._journal.canceled(order, CancelReason.TRADING_HALTED, text)
+        if order.arrival is not None and order.held != FOR_PRICE:  # what it meets is the market of now
+            order.arrival = arrival_of(order, self._state.quotes[order.venue][order.terms.id])
         order.release(self._bound(order))
         self._journal.triggered(order, order.price if order.priced else None)
         if order.expiry_ms and self._state.venues[order.venue].expires:
@@ -339,7 +343,8 @@ class Desk:
         return works + order.leaves <= held
 
     def _bound(self, order: Order) -> int:
-        """Return the limit (ticks) of an order that goes now: its own, or what the account's slippage allows from here.
+        """Return the limit (ticks) of an order that goes now: its own, or what the account's slippage allows from here:
+        that of an exit where it closes what is held.
 
         Without a market on the other side, from the price that it waited for: that it has come is known.
         """
@@ -350,12 +355,14 @@ class Desk:
         if not by_desk and order.order_type not in _MARKET_TYPES:
             return widest(buy)
         limits = self._limits(order)
-        bound = protection_price(limits, limits.quote, buy)
+        closes = is_protective(order) or (special is not None and special.reduce_only)
+        reach = limits.exits if closes else limits
+        bound = protection_price(reach, limits.quote, buy)
         if bound is not None:
             return bound
         if special is None or special.stop is None:
             return order.price
-        return limits.highest_buy(special.stop) if buy else limits.lowest_sell(special.stop)
+        return reach.bound(special.stop, buy)
 
     # ----------------------------------------------------- requests and times
 

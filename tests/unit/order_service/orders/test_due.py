@@ -11,7 +11,7 @@ from fillstream.libs.common.engine.frames import CommandType, Reason, ReportFlag
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM
-from fillstream.libs.common.runtime.stage import Timed
+from fillstream.libs.common.runtime.stage import Outputs, Timed
 from fillstream.services.order_service.orders import due, retiring
 from fillstream.services.order_service.orders.config import DAY_MS, DeskConfig, day_end
 from fillstream.services.order_service.orders.due import EXPIRY_AGAIN_MS
@@ -245,6 +245,45 @@ def test_what_leaves_the_state_does_so_in_portions(monkeypatch: pytest.MonkeyPat
         desk.fold({b"x": b""})
     assert left == [15, 5]
     assert orjson.loads(desk.stage.snapshot())["orders"]["count"] == 0
+
+
+def test_orders_that_ended_in_one_millisecond_leave_alike_with_and_without_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A restored state does not know in which order they ended, so nothing may hang on it."""
+    monkeypatch.setattr(retiring, "SWEEP_AT_ONCE", 2)
+    desk = OrdersDesk(but(CONFIG, retention_ms=0))
+    for n in range(5):
+        desk.new(price="185.00", signal_id=f"s{n}")
+    for order_id in (4, 2, 5, 1, 3):
+        desk.report(ReportType.CANCELED, order_id, reason=Reason.IOC_REMAINDER)
+    twin = OrdersStage(desk.topology, 0, desk.config)
+    twin.restore(desk.stage.snapshot())
+    out = Outputs(twin.name, twin.inbox)
+    desk.tick(TICK_MS)
+    while True:
+        out.begin(desk.entries[-1])
+        twin.fold(desk.entries[-1], out)
+        assert twin.snapshot() == desk.stage.snapshot()
+        if desk.stage.due_ms is None:
+            break
+        desk.tick(1)
+    assert len(desk.entries) > 13, "it took several portions"
+
+
+def test_an_order_that_reopened_takes_no_room_of_what_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retiring, "SWEEP_AT_ONCE", 2)
+    desk = OrdersDesk(but(CONFIG, retention_ms=0))
+    for n in range(3):
+        desk.new(price="185.00", signal_id=f"s{n}")
+    desk.accept(1)
+    desk.replace(order_id="1", quantity="150")
+    desk.fill(100)
+    assert desk.report(ReportType.REPLACED, price=18500, qty=150)["ord_status"] == "PartiallyFilled"
+    desk.report(ReportType.CANCELED, 2, reason=Reason.IOC_REMAINDER)
+    desk.report(ReportType.CANCELED, 3, reason=Reason.IOC_REMAINDER)
+    desk.tick(TICK_MS)
+    assert orjson.loads(desk.stage.snapshot())["orders"]["count"] == 1
 
 
 # ------------------------------------------------------------------------------------------------------ older snapshots
