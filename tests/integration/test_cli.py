@@ -336,8 +336,9 @@ def test_cancel_waits_for_the_venue_s_answer(run: Run, orders: Callable[..., Ord
     assert json.loads(run("cancel", "1", "-w", "--json").stdout)["ord_status"] == "Canceled"
 
 
-def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis) -> None:
-    run("replace", "42", "--qty", "80", "--limit", "190.95")
+@pytest.mark.parametrize("name", ["--quantity", "--qty"])
+def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis, name: str) -> None:
+    run("replace", "42", name, "80", "--limit", "190.95")
     ((_, fields),) = cast(Any, client.xrange("signals"))
     message = ReplaceOrder.model_validate(wire.decode(fields))
     assert (message.order_id, str(message.quantity), str(message.price)) == ("42", "80", "190.95")
@@ -465,6 +466,16 @@ def test_columns_of_one_name_are_told_apart(run: Run, asked: list[Any], monkeypa
     found = json.loads(run("sql", "SELECT 1", "--json").stdout)
     assert [column["name"] for column in found["columns"]] == [*found["rows"][0]]
     assert [*found["rows"][0].values()] == ["1", "2", "3", "4"]
+
+
+def test_orders_have_a_column_of_stop_prices_where_one_has_one(
+    run: Run, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["order_id", "symbol", "price", "stop_price"]
+    answers = [Analytics._answer(names, [["7", "AAPL", None, stop]]) for stop in (None, "185.50")]
+    for answer, shown in zip(answers, (False, True), strict=True):
+        monkeypatch.setattr(Analytics, "_answer", staticmethod(lambda *_, answer=answer, **__: answer))
+        assert ("185.50" in run("orders").stdout) is shown
 
 
 def test_orders_of_one_state(run: Run, asked: list[Any]) -> None:

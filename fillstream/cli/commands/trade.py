@@ -233,7 +233,8 @@ def cancel_all(
 def replace(
     order: Order,
     quantity: Annotated[
-        str | None, typer.Option("--qty", metavar="QTY", help="The new total, what is filled so far included.")
+        str | None,
+        typer.Option("--quantity", "--qty", metavar="QTY", help="The new total, what is filled so far included."),
     ] = None,
     limit: Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="The new limit.")] = None,
     stop: Annotated[str | None, typer.Option("--stop", metavar="PRICE", help="What it waits for now.")] = None,
@@ -250,7 +251,7 @@ def replace(
 
     \b
     fillstream replace 42 --limit 190.95 --wait
-    fillstream replace rebalance-42 --qty 80
+    fillstream replace rebalance-42 --quantity 80
     """
     with _client(config, redis_url) as client:
         sent = _publish(
