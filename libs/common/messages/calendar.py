@@ -31,6 +31,8 @@ from fillstream.libs.common.values.naming import shorten
 CALENDAR: Final = b"calendar"
 """The field of an inbox's entry."""
 VERSION = 1
+MOST_BYTES: Final = 4 << 20
+"""A table may not be larger: some 200 000 sessions, of which 400 days of an exchange are 280."""
 MOST_CAUSES = 2
 """A refusal of a table names so many things that are wrong with it."""
 
@@ -116,6 +118,8 @@ class Calendars(ReferenceData):
         Raises:
             ValueError: naming the field, its value and the limit.
         """
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"has {len(data)} bytes, at most {MOST_BYTES} are taken")
         try:
             document = orjson.loads(data)
         except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not

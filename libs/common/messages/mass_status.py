@@ -32,6 +32,8 @@ from fillstream.libs.common.messages.venue import Quantity
 
 MOST_ROWS: Final = 500
 """A page has at most so many of each: orders, trades, positions."""
+MOST_ACCOUNTS: Final = 10_000
+"""A report, on all its pages, names at most so many accounts that it is about."""
 MAX_PARTITIONS: Final = 65_533
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
@@ -142,7 +144,9 @@ class MassStatusReport(Message):
     page: int = Field(ge=1, lt=1 << 31)
     last_page: bool = Field(description="FIX 912 LastRptRequested")
     covers: tuple[Covered, ...] = Field(default=("orders",), min_length=1)
-    accounts: tuple[Name, ...] | None = Field(default=None, max_length=10_000, description="null: all of the partition")
+    accounts: tuple[Name, ...] | None = Field(
+        default=None, max_length=MOST_ACCOUNTS, description="null: all of the partition"
+    )
     as_of: Moment | None = Field(
         default=None, description="ms since 1970 when the venue looked, of a report that was not asked for (FIX 60)"
     )

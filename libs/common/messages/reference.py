@@ -70,7 +70,9 @@ Milliseconds = Annotated[Whole, Field(ge=0, le=MAX_MS)]
 
 
 def _symbols(value: Any) -> Any:
-    """Return a list of names, or text with commas between, sorted: equal lists are equal terms."""
+    """Return a list of names, or text with commas between, sorted: equal lists are equal terms; null is none."""
+    if value is None:
+        return ()
     if isinstance(value, str):
         value = [name for name in value.split(",") if name]
     if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):

@@ -39,6 +39,7 @@ from fillstream.libs.common.messages.codes import (
 )
 from fillstream.libs.common.messages.controls import CONTROL, Reconcile, canonical_control
 from fillstream.libs.common.messages.mass_status import (
+    MOST_ACCOUNTS,
     MassStatusReport,
     ReportedFill,
     ReportedOrder,
@@ -197,7 +198,7 @@ class Reconciler:
         run.page = report.page
         run.covers = tuple(dict.fromkeys((*run.covers, *report.covers)))
         if report.accounts is not None:
-            run.accounts = tuple(dict.fromkeys((*(run.accounts or ()), *report.accounts)))
+            run.accounts = (run.accounts or {}) | dict.fromkeys(report.accounts)
         self._wait(run)
         simulated = self._state.venues[run.venue].simulated
         self._named = Named(self._state, run.venue)
@@ -234,6 +235,9 @@ class Reconciler:
         if run.ending or report.page != run.page + 1:
             text = f"page: {report.page} of report {report.request_id} must be {run.page + 1}, the one after the last"
             raise BadEntry("out_of_sequence", text)
+        if report.accounts is not None and len((run.accounts or {}).keys() | report.accounts) > MOST_ACCOUNTS:
+            text = f"accounts: the pages of report {report.request_id} name more than {MOST_ACCOUNTS}"
+            raise BadEntry("too_many", text)
         return run
 
     def _was_asked(self, request_id: str) -> bool:

@@ -84,7 +84,7 @@ class Run:
     page: int = 0
     ending: bool = False
     covers: tuple[str, ...] = ()
-    accounts: tuple[str, ...] | None = None
+    accounts: dict[str, None] | None = None
     expected: dict[int, View] = field(default_factory=dict)
     behind: dict[int, Behind] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
@@ -104,6 +104,7 @@ class Run:
     def dump(self) -> Document:
         """Return it by the names of its fields."""
         found: Document = {name: getattr(self, name) for name in type(self).__dataclass_fields__}
+        found["accounts"] = None if self.accounts is None else [*self.accounts]
         found["expected"] = [[order_id, *view] for order_id, view in self.expected.items()]
         found["behind"] = [[order_id, *each] for order_id, each in self.behind.items()]
         return found
@@ -119,7 +120,7 @@ class Run:
         check_names("Run", record, names, names)
         values: dict[str, Any] = dict(record)
         values["covers"] = tuple(record["covers"])
-        values["accounts"] = None if record["accounts"] is None else tuple(record["accounts"])
+        values["accounts"] = None if record["accounts"] is None else dict.fromkeys(record["accounts"])
         values["expected"] = {order_id: tuple(view) for order_id, *view in record["expected"]}
         values["behind"] = {order_id: tuple(each) for order_id, *each in record["behind"]}
         return cls(**values)

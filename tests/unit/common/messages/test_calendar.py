@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from fillstream.libs.common.messages.calendar import Calendars, CalendarTable, Call, DayTable, Hours, Turn
+from fillstream.libs.common.messages.calendar import (
+    MOST_BYTES,
+    Calendars,
+    CalendarTable,
+    Call,
+    DayTable,
+    Hours,
+    Turn,
+)
 from fillstream.libs.common.values.moments import LAST_MS, milliseconds, text_of
 
 END = 1_000
@@ -105,6 +113,11 @@ def test_a_table_that_is_none_is_refused_in_a_sentence(sessions: list[Any], word
     text = {"v": 1, "calendars": {"X": {"zone": "UTC", "from_ms": 0, "until_ms": 1000, "sessions": sessions}}}
     with pytest.raises(ValueError, match=words):
         Calendars.from_json(orjson.dumps(text))
+
+
+def test_a_table_beyond_all_calendars_there_are_is_refused_unread() -> None:
+    with pytest.raises(ValueError, match=f"has {MOST_BYTES + 1} bytes, at most {MOST_BYTES} are taken"):
+        Calendars.from_json(b"[" * (MOST_BYTES + 1))
 
 
 @given(tables())

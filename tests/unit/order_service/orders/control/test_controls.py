@@ -17,7 +17,7 @@ from fillstream.services.order_service.orders.control import controls
 from fillstream.services.order_service.orders.keeping.snapshot import load
 from fillstream.services.order_service.orders.stage import OrdersStage
 from tests.support.orders import CONFIG, OrdersDesk, control, new_order
-from tests.support.terms import account
+from tests.support.terms import account, but
 
 D = Decimal
 
@@ -120,6 +120,17 @@ def test_ids_have_an_end_and_the_oldest_go_first(desk: OrdersDesk, monkeypatch: 
         desk.set_limits(f"c{number}", max_daily_orders=number)
     document = orjson.loads(desk.stage.snapshot())
     assert [row[0] for row in document["controls"]["rows"]] == ["c1", "c2", "c3"]
+
+
+def test_null_lifts_a_list_as_it_lifts_a_number() -> None:
+    desk = OrdersDesk(
+        but(CONFIG, accounts={"default": but(CONFIG.accounts["default"], restricted_symbols=("AAPL", "ES"))})
+    )
+    assert desk.new(price="185.00")["reason"] == "restricted_symbol"
+    applied, _ = desk.set_limits(restricted_symbols=None)
+    assert applied["text"] == "restricted_symbols: null, before AAPL,ES; the file says AAPL,ES"
+    assert desk.new(price="185.00", signal_id="s2")["type"] == "OrderReceived"
+    desk.restarted()
 
 
 def test_limits_that_no_order_could_pass_are_refused_and_remembered_as_such(desk: OrdersDesk) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from fillstream.libs.common.messages.mass_status import MOST_ROWS, ReportMassStatus
+from fillstream.libs.common.messages.mass_status import MOST_ACCOUNTS, MOST_ROWS, ReportMassStatus
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.services.order_service.orders.reconciling.reconciler import MOST_RUNS, MOST_TOLD, PATIENCE_MS
+from fillstream.services.order_service.orders.state import State
 from tests.support.orders import CONFIG, OrdersDesk
 from tests.support.reconciling import (
     LATER_MS,
@@ -394,6 +395,43 @@ def test_a_page_of_another_venue_and_more_reports_than_there_is_room_for_are_dea
     for number in range(MOST_RUNS - 1):
         desk.fold(page(f"theirs{number}", last=False))
     assert desk.dead_letter(page("more"))["reason"] == "too_many"
+
+
+def test_the_pages_of_a_report_name_so_many_accounts_and_no_more(desk: OrdersDesk) -> None:
+    request_id = ask(desk)
+    many = [f"a{number}" for number in range(MOST_ACCOUNTS)]
+    desk.fold(page(request_id, 1, last=False, accounts=many))
+    desk.fold(page(request_id, 2, last=False, accounts=many[:5]))
+    letter = desk.dead_letter(page(request_id, 3, last=False, accounts=["default"]))
+    assert letter["reason"] == "too_many"
+    assert letter["text"] == f"accounts: the pages of report {request_id} name more than {MOST_ACCOUNTS}"
+    desk.restarted()
+    assert kinds(desk.fold(page(request_id, 3))) == ["VenueReconciled"], "it goes on"
+
+
+def test_rows_by_the_venues_id_alone_do_not_cost_a_look_at_every_order_each(
+    desk: OrdersDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    live = State.live
+
+    def counting(state: State) -> Any:
+        nonlocal looks
+        looks += 1
+        return live(state)
+
+    request_id = ask(desk)
+    monkeypatch.setattr(State, "live", counting)
+    rows = [row(None, venue_order_id=f"V-{number}") for number in range(MOST_ROWS)]
+    desk.fold(page(request_id, last=False, orders=rows))
+    assert looks == 1
+
+
+def test_an_order_that_a_page_adopts_is_known_to_its_next_row() -> None:
+    desk = outside(external_orders="ADOPT")
+    theirs = {"account": "default", "symbol": "AAPL", "side": "BUY", "quantity": "5", "price": "180"}
+    found = compared(desk, orders=[row(None, venue_order_id=v, **theirs) for v in ("V-0", "V-1", "V-1")])
+    assert differences(found) == [("external_order", "adopted")] * 2
 
 
 def test_a_report_that_breaks_off_says_so_and_concludes_nothing(desk: OrdersDesk) -> None:
