@@ -24,7 +24,7 @@ import redis
 from bench.client import collect
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.topology import SIM, Topology
-from fillstream.stack.stack import IDEAL_VENUES, LocalStack
+from fillstream.stack.stack import IDEAL_DESK, LocalStack
 
 HOPS = 5
 """signals, orders, engine, orders again, positions."""
@@ -64,7 +64,7 @@ def desk(analytics: bool, fsync: str) -> Iterator[tuple[str, LocalStack]]:
     """Run a fresh desk: yields its Redis URL and the stack."""
     with tempfile.TemporaryDirectory(prefix="fillstream-bench-") as folder:
         without = () if analytics else ("analytics",)
-        more: dict[str, Any] = {"redis_args": ("--appendfsync", fsync), "without": without, "environ": IDEAL_VENUES}
+        more: dict[str, Any] = {"redis_args": ("--appendfsync", fsync), "without": without, "environ": IDEAL_DESK}
         with LocalStack(Path(folder), base_port=0, redis_port=0, **more) as stack:
             stack.wait_ready()
             quote(redis.Redis.from_url(stack.redis_url))

@@ -35,7 +35,7 @@ from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.log import BATCH_BYTES, FRAME_BYTES
-from fillstream.stack.stack import IDEAL_VENUES, LocalStack
+from fillstream.stack.stack import IDEAL_DESK, LocalStack
 
 T = Topology()
 INBOX, ANSWERS, REPORTS = T.commands(SIM, 0), T.orders(0), reports_field(SIM)
@@ -98,7 +98,7 @@ def answered(client: redis.Redis) -> tuple[str, int, int]:
 def venue() -> Iterator[tuple[redis.Redis, LocalStack]]:
     """Run a fresh server (fsync every second) and one matching engine: yields a client of the one, and both."""
     with tempfile.TemporaryDirectory(prefix="fillstream-bench-") as folder:
-        more: dict[str, Any] = {"redis_args": ("--appendfsync", "everysec"), "without": OTHERS, "environ": IDEAL_VENUES}
+        more: dict[str, Any] = {"redis_args": ("--appendfsync", "everysec"), "without": OTHERS, "environ": IDEAL_DESK}
         stack = LocalStack(Path(folder), base_port=0, redis_port=0, **more)
         with stack:
             stack.wait_ready()

@@ -20,7 +20,7 @@ from fillstream.libs.common.messages.calendar import CALENDAR, Calendars, Calend
 from fillstream.libs.common.messages.reference import DAY_MS
 from fillstream.libs.common.process.settings import default_path
 from fillstream.libs.common.values.money import Scale
-from fillstream.stack.stack import IDEAL_VENUES
+from fillstream.stack.stack import IDEAL_DESK
 
 PATIENCE_S = 20.0
 TIMED, AUCTIONS = "TIMED", "open_auction_ms: 500, close_auction_ms: 500"
@@ -94,7 +94,7 @@ def a_desk() -> Iterator[tuple[Client, Market]]:
     with tempfile.TemporaryDirectory(prefix="fillstream-example-") as folder:
         config = Path(folder, "config")
         config.mkdir()
-        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_VENUES, "config": a_configuration(config)}
+        more: dict[str, Any] = {"without": ("analytics",), "environ": IDEAL_DESK, "config": a_configuration(config)}
         with LocalStack(Path(folder), base_port=0, redis_port=0, **more) as stack:
             stack.wait_ready()
             with Client(stack.redis_url) as client:

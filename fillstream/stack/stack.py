@@ -66,8 +66,12 @@ these it keeps some. The Dockerfile sets the same."""
 
 PYTHON = (sys.executable, "-P", "-m")
 """Runs a module that is installed, whatever lies in the folder that a person stands in."""
-IDEAL_VENUES = {"FILLSTREAM_EXECUTION__SIMULATION__ENABLED": "false"}
-"""Environment of a desk whose simulated venues fill at once, at the book's prices, whatever the file says of them."""
+IDEAL_DESK = {
+    "FILLSTREAM_EXECUTION__SIMULATION__ENABLED": "false",
+    "FILLSTREAM_ORDER_PARAMS__RATE_LIMIT_ORDERS": "null",
+}
+"""Environment of a desk whose simulated venues fill at once, at the book's prices, and whose orders go as they come,
+whatever the configuration's file says; an account of accounts.yaml with a rate_limit_orders of its own keeps it."""
 
 
 class StackError(Exception):

@@ -9,6 +9,7 @@ What is done again:
 - each bust and each correction names a fill, takes back what that was, and is booked as such: a trade the other way;
 - each fee: the size of the traded value times the basis points of its liquidity, the venue's where it has its own,
   half to even to 8 decimals; or the commission that the venue said, 0 beside one in another currency;
+- each split: a position's quantity by its ratio, its mean price the other way round, and nothing else;
 - each message of a position: the running sum of its fills, fees and cash; the mean entry price by what the fill did;
   realized and unrealized P&L against cash, mean and mark.
 """
@@ -93,6 +94,7 @@ class Books:
     fills: dict[tuple[str, str], Event] = field(default_factory=dict)
     legs: dict[tuple[str, str], list[Leg]] = field(default_factory=dict)
     holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
+    splits: dict[tuple[str, str, str], Event] = field(default_factory=dict)
     _found: dict[str, list[str]] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
@@ -124,6 +126,8 @@ class Books:
             self.instruments[event["symbol"]] = event
         elif event["type"] == "VenueDefined":
             self.venues[event["venue"]] = event
+        elif event["type"] == "AccountAdjusted" and event.get("ratio") is not None:
+            self.splits[event["control_id"], event["account"], event["symbol"]] = event
         if "leaves_qty" not in event:
             self._refused(event)
             return
@@ -269,6 +273,8 @@ class Books:
         holding = self.holdings.setdefault(key, Holding())
         if message["type"] == "PositionChanged":
             self._changed(what, holding, message, multiplier)
+        elif message["type"] == "PositionAdjusted":
+            self._split(what, holding, message)
         else:
             self._mean(what, holding, message, holding.avg_px)
         self._expect(what, "currency", message["currency"], terms["currency"])
@@ -295,6 +301,22 @@ class Books:
             holding.position -= paid
             holding.cash += paid * price * multiplier
         self._mean(what, holding, message, mean)
+
+    def _split(self, what: str, holding: Holding, message: Event) -> None:
+        event = self.splits.pop((message["control_id"], message["account"], message["symbol"]), None)
+        if event is None:
+            self._expect(what, "control_id", message["control_id"], "a split of that account and symbol")
+            return
+        new, old = map(Decimal, event["ratio"].split(":"))
+        for name in ("ratio", "old_position"):
+            self._expect(what, name, message[name], event[name])
+        self._expect(what, "old_position", Decimal(message["old_position"]), holding.position)
+        holding.position = holding.position * new / old
+        self._expect(what, "position of the split", Decimal(event["position"]), holding.position)
+        told, mean = Decimal(message["avg_px"]), holding.avg_px * old / new
+        if abs(told - mean) > ROUNDED * (1 + old / new):
+            self._expect(what, "avg_px", told, mean)
+        holding.avg_px = told
 
     def _mean(self, what: str, holding: Holding, message: Event, mean: Decimal) -> None:
         told = None if message["avg_px"] is None else Decimal(message["avg_px"])

@@ -11,7 +11,7 @@ What must hold:
 - each fill report of the engine is one OrderFilled with the same price and quantity, and the other way round; one that
   an outside venue never reported says so (`inferred`);
 - each event and each position adds up, see `fillstream.tools.arithmetic`; each fill is booked once, and so are
-  each bust and each correction;
+  each bust, each correction and each split;
 - the engine's book, folded again, holds as many orders as the journal has working;
 - every stage, folded again from its first entry, gives the output hash that was committed, if this release decided
   all of it: bytes are equal within a release, the books whoever folds.
@@ -279,6 +279,8 @@ def _check_journal(
                     found.rejects[event["reason"]] += 1
                 elif event["type"] in LEGS:
                     booked[f"{event['exec_id']}/{event['order_id']}"] += LEGS[event["type"]]
+                elif event["type"] == "AccountAdjusted" and event.get("ratio") is not None:
+                    booked[_split_of(event)] += 1
                 elif event["type"] == "OrderFilled":
                     key = _outside(event["exec_id"], event["order_id"])
                     if key not in reports:
@@ -357,6 +359,8 @@ def _read_positions(found: Audit, source: Source, topology: Topology, books: Boo
             books.position(message)
             if message["type"] == "PositionChanged":
                 changed[f"{message['exec_id']}/{message['order_id']}"] += 1
+            elif message["type"] == "PositionAdjusted":
+                changed[_split_of(message)] += 1
             if message["type"] != "PositionsReconciled":
                 found.positions[message["account"], message["symbol"]] = message
             elif message["differences"]:
@@ -364,6 +368,10 @@ def _read_positions(found: Audit, source: Source, topology: Topology, books: Boo
                 text = f"positions of {message['account']} are otherwise in the orders stage: {differing}"
                 found.problems.append(text)
     return changed
+
+
+def _split_of(message: dict[str, Any]) -> str:
+    return f"split {message['control_id']} of {message['account']} {message['symbol']}"
 
 
 def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[str, str], str]) -> None:

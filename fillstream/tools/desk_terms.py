@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.terms import ReferenceData
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.tools.preview import Market, Terms
 

@@ -17,13 +17,8 @@ import orjson
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.reference import (
-    MAX_DAILY_ORDERS,
-    AccountTerms,
-    InstrumentTerms,
-    VenueTerms,
-    written,
-)
+from fillstream.libs.common.messages.reference import MAX_DAILY_ORDERS, AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.libs.common.values.money import Scale, fixed, half_even
@@ -37,8 +32,9 @@ MONEY_DECIMALS = 8
 OF_HISTORY = (
     "max_open_orders", "max_position", "may_short", "reduce_only_symbols", "refuse_self_cross", "duplicate_window_ms",
     "max_orders_per_window", "max_symbol_exposure", "max_sector_exposure", "max_gross_exposure", "max_net_exposure",
-    "max_daily_loss", "account_type", "breaker_rejects", "breaker_orders", "breaker_loss", "strategy_breaker_rejects",
-    "strategy_breaker_orders",
+    "max_strategy_gross_exposure", "max_strategy_net_exposure", "max_daily_loss", "account_type", "breaker_rejects",
+    "breaker_orders", "breaker_loss", "breaker_slippage_bps", "strategy_breaker_rejects", "strategy_breaker_orders",
+    "strategy_breaker_slippage_bps",
 )  # fmt: skip
 """Limits on what an account holds, has at work or did before."""
 MODELS = ("fixed", "spread", "volume")

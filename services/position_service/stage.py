@@ -1,11 +1,11 @@
 """The position stage: fills and quotes of one account partition's journal become positions with their P&L.
 
-Flows in: `events.{a}`. Flows out: PositionChanged for every fill and PositionMarked for every open position whose mark
-moved, in `positions.{a}`; where the orders stage states what it holds, PositionsReconciled. A bust is booked as a trade
-the other way, a correction as that and the trade it is now: quantity, cash and fees are as if the wrong trade had never
-been, and so is the sum of realized and unrealized P&L; how these two share it is not, as the mean cost went through
-both (to recount it from the fills is a later issue). Never looks at orders, limits or anything but fills, quotes and
-instruments; never goes on when the journal has a gap.
+Flows in: `events.{a}`. Flows out: PositionChanged for every fill, PositionAdjusted for every split and PositionMarked
+for every open position whose mark moved, in `positions.{a}`; where the orders stage states what it holds,
+PositionsReconciled. A bust is booked as a trade the other way, a correction as that and the trade it is now: quantity,
+cash and fees are as if the wrong trade had never been, and so is the sum of realized and unrealized P&L; how these two
+share it is not, as the mean cost went through both (to recount it from the fills is a later issue). Never looks at
+orders, limits or anything but fills, splits, quotes and instruments; never goes on when the journal has a gap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from fillstream.libs.common.ledger.digest import MOST_ROWS, digest_of, money, ro
 from fillstream.libs.common.ledger.mark import mark_of
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Models, head_of, head_of_next, upcast
+from fillstream.libs.common.messages.controls import split_ratio
 from fillstream.libs.common.messages.journal import (
+    AccountAdjusted,
     InstrumentDefined,
     OrderFilled,
     QuoteUpdated,
@@ -50,6 +52,7 @@ _BOOKED: Models = {
     "InstrumentDefined": InstrumentDefined,
     "TradeBusted": TradeBusted,
     "TradeCorrected": TradeCorrected,
+    "AccountAdjusted": AccountAdjusted,
     "HoldingsStated": HoldingsStated,
 }
 """The events that change the books. Most are of no interest, and nothing but the head of them is read."""
@@ -114,6 +117,8 @@ class PositionStage:
                     self._quoted(event, entry.ms, out)
                 case "InstrumentDefined":
                     self._defined(event, out)
+                case "AccountAdjusted":
+                    self._adjusted(event, entry.ms, out)
                 case "HoldingsStated":
                     self._compared(event, entry.ms, out)
         self._books.read = seq
@@ -197,6 +202,27 @@ class PositionStage:
         message["exec_id"] = event["exec_id"]
         message["last_qty"] = holdings.lot.text(lots)
         message["last_px"] = event["last_px"]
+        out.event(self._stream, message)
+
+    def _adjusted(self, event: Message, ms: int, out: Outputs) -> None:
+        """Split what an account holds; its cash is the orders stage's."""
+        ratio = event.get("ratio")
+        if ratio is None:
+            return
+        holdings, account = self._holdings_of(event), event["account"]
+        position = holdings.positions.get(account)
+        if position is None or not position.quantity:
+            return
+        before = position.quantity
+        if not position.split(*split_ratio(ratio)):
+            raise Inconsistent(
+                f"event {event['seq']}: {ratio} of {holdings.lot.text(before)} {holdings.symbol} must be whole lots of "
+                f"{holdings.lot.step}"
+            )
+        message = self._message("PositionAdjusted", ms, account, holdings, position)
+        message["control_id"] = event["control_id"]
+        message["ratio"] = ratio
+        message["old_position"] = holdings.lot.text(before)
         out.event(self._stream, message)
 
     def _quoted(self, event: Message, ms: int, out: Outputs) -> None:

@@ -16,7 +16,7 @@ from fillstream.cli.app import app
 from fillstream.cli.exit_codes import Exit
 from fillstream.client import Client
 from fillstream.libs.common.engine import frames
-from fillstream.stack.stack import IDEAL_VENUES, LocalStack
+from fillstream.stack.stack import IDEAL_DESK, LocalStack
 from tests.conftest import until
 
 Run = Callable[..., Result]
@@ -26,7 +26,7 @@ Run = Callable[..., Result]
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     config = a_configuration(tmp_path_factory.mktemp("config"))
     folder = tmp_path_factory.mktemp("desk")
-    with LocalStack(folder, base_port=0, redis_port=0, config=config, environ=IDEAL_VENUES) as stack:
+    with LocalStack(folder, base_port=0, redis_port=0, config=config, environ=IDEAL_DESK) as stack:
         stack.wait_ready()
         yield stack
 

@@ -203,9 +203,7 @@ CASES = [
     inbox("NaN in an instruction", instruction(quantity="NaN"), "bad_value", r"quantity: must be a finite number"),
     inbox("a number for a text", instruction(quantity=5), "bad_value", r"quantity: must be a number as text, got 5"),
     inbox("a torn frame of reports", {"frame.SIM": NOISE(63)}, "bad_frame", r"frame: .* records of 64 bytes, got 63"),
-    inbox(
-        "an unknown field", {"date": b"1"}, "bad_entry", r"fields: must be one of data, frame.VENUE, tick, config and"
-    ),
+    inbox("an unknown field", {"date": b"1"}, "bad_entry", r"fields: must be one of data, frame.VENUE, tick, config,"),
     inbox(
         "a report for nobody", {"frame.SIM": told(ReportType.ACCEPTED, 0)}, "unknown_order", r"order 0 was never given"
     ),
@@ -281,11 +279,12 @@ CASES = [
     Case(
         "no frame",
         "commands.SIM.{s0}",
-        {"data": FOUR_MB},
+        {"text": FOUR_MB},
         "dead",
         "not_a_frame",
         r"frame: missing; the entry's fields are",
     ),
+    Case("no request of a venue", "commands.SIM.{s0}", {"data": FOUR_MB}, "dead", "unknown_type", r"type: "),
     # Somebody writes to the journal, but no event.
     Case("no event", "events.{a0}", {"data": b"{}"}, "dead", "not_an_event", r"data: type: must be the name"),
     Case("noise in the journal", "events.{a0}", {NOISE(9): NOISE(99)}, "dead", "not_an_event", r"data: is missing"),

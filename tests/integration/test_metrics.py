@@ -45,6 +45,9 @@ QUIET = {
     "fillstream_bare_positions": "nothing is halted",
     "fillstream_calendar_ends_timestamp_seconds": "no instrument has a calendar here",
     "fillstream_closed_market_data_total": "likewise",
+    "fillstream_reconciliation_differences_total": "a simulated venue and its desk agree",
+    "fillstream_reconciliations_broken_off_total": "it answers whatever it is asked",
+    "fillstream_position_differences": "orders and positions fold the same fills",
     "fillstream_delayed_commands": "an ideal venue delays nothing",
     "fillstream_dead_letters_total": "only the signals stage gets a bad entry here",
 }

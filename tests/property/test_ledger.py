@@ -1,5 +1,6 @@
 """The ledger against the textbook, in fractions, over any fills."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -235,3 +236,27 @@ def test_when_accounts_trade_with_each_other_nothing_comes_from_nowhere(trades: 
     last = {message["account"]: message for message in messages(out)}
     assert sum(Decimal(str(message["position"])) for message in last.values()) == 0
     assert sum(Decimal(str(message["cash"])) for message in last.values()) == 0
+
+
+@settings(deadline=None)
+@given(fills, st.integers(1, 12), st.integers(1, 12), st.integers(1, 10**6))
+def test_a_split_keeps_quantity_times_average_what_is_realized_and_the_value(
+    trades: list[tuple[int, int]], new: int, old: int, mark: int
+) -> None:
+    position = Position()
+    for lots, ticks in trades:
+        position.fill(lots, ticks)
+    before = replace(position)
+    if not position.split(new, old):
+        assert before.quantity * new % old and position == before, "nothing is rounded, and nothing is done"
+        return
+    assert Fraction(position.quantity) == Fraction(before.quantity) * new / old
+    assert (position.cash, position.realized, position.fees) == (before.cash, before.realized, before.fees)
+    if position.quantity:
+        average, averaged = position.open_cost / position.quantity, before.open_cost / before.quantity
+        assert average == averaged * old / new
+        assert position.quantity * average == before.quantity * averaged
+    # At the mark of after, the value is that of before.
+    assert position.quantity * (Fraction(mark) * old / new) == before.quantity * mark
+    assert position.split(old, new), "back again"
+    assert position == before

@@ -31,6 +31,7 @@ MARKS = {"AAPL": D("185.00"), "MSFT": D("90.00"), "ES": D("4500.00")}
 """Quotes are told once, so that an exposure changes by orders and fills alone."""
 FEE = D("0.0005")
 LOTS = 10
+STRATEGIES = ("momentum", "carry", None)
 GENEROUS = {"max_order_value": D(10**9), "max_daily_orders": 10**6, "min_order_size": D(0), "max_slippage_bps": D(9000)}
 
 
@@ -104,7 +105,8 @@ class Player:
             symbol, side, lots, away = rest
             self.sent += 1
             price = str(MARKS[symbol] + away)
-            order = new_order(signal_id=f"s{self.sent}", symbol=symbol, side=side, quantity=str(lots), price=price)
+            named = {"signal_id": f"s{self.sent}", "strategy": STRATEGIES[self.sent % len(STRATEGIES)]}
+            order = new_order(**named, symbol=symbol, side=side, quantity=str(lots), price=price)
             desk.fold({b"data": orjson.dumps(order)})
         elif kind == "pass":
             desk.tick(rest[0])
@@ -153,12 +155,14 @@ LIMITED = {
     "long": {"may_short": False, "max_symbol_exposure": D(2_000)},
     "gross": {"max_gross_exposure": D(230_000), "max_sector_exposure": D(2_500)},
     "net": {"max_net_exposure": D(230_000)},
+    "strategy": {"max_strategy_gross_exposure": D(230_000), "max_strategy_net_exposure": D(226_000)},
     "cash": {"account_type": "cash"},
     "margin": {"account_type": "margin", "initial_margin": D("0.1")},
     "all": {
         "max_position": D(LOTS), "max_open_orders": 6, "max_symbol_exposure": D(460_000),
         "max_sector_exposure": D(2_500), "max_gross_exposure": D(470_000), "max_net_exposure": D(460_000),
-        "max_daily_loss": D(10**6), "account_type": "margin", "initial_margin": D("0.1"),
+        "max_strategy_gross_exposure": D(300_000), "max_daily_loss": D(10**6),
+        "account_type": "margin", "initial_margin": D("0.1"),
     },
 }  # fmt: skip
 DEPOSITED = {"cash": 450_000, "margin": 50_000, "all": 100_000}
@@ -195,8 +199,30 @@ def check(player: Player, name: str) -> None:
         value = {symbol: Fraction(mark) * MULTIPLIER[symbol] for symbol, mark in MARKS.items()}
         assert sum(worst[symbol][0] * value[symbol] for symbol in MARKS) <= limits["max_net_exposure"]
         assert -sum(worst[symbol][1] * value[symbol] for symbol in MARKS) <= limits["max_net_exposure"]
+    if "max_strategy_gross_exposure" in limits:
+        check_strategies(player, naive, limits)
     if name == "cash":
         assert DEPOSITED["cash"] + naive.cash - naive.fees - naive.reserved(Fraction(FEE)) >= 0
+
+
+def check_strategies(player: Player, naive: NaiveAccount, limits: dict[str, Any]) -> None:
+    """Compare what is kept of strategies with what the events say, and that with the limits."""
+    shares = player.holdings.account("default").shares
+    assert shares is not None
+    kept = {(strategy, symbol): share for strategy, symbol, share in shares}
+    for strategy in filter(None, STRATEGIES):
+        worst = {symbol: naive.worst_of(strategy, symbol) for symbol in MARKS}
+        for symbol, (longest, shortest) in worst.items():
+            share = kept.pop((strategy, symbol), None)
+            found = (0, 0) if share is None else (share.quantity + share.buys, share.quantity - share.sells)
+            assert found == (longest, shortest)
+        value = {symbol: Fraction(mark) * MULTIPLIER[symbol] for symbol, mark in MARKS.items()}
+        gross = sum(max(*pair, -pair[0], -pair[1]) * value[symbol] for symbol, pair in worst.items())
+        assert gross <= limits["max_strategy_gross_exposure"]
+        if "max_strategy_net_exposure" in limits:
+            assert sum(worst[symbol][0] * value[symbol] for symbol in MARKS) <= limits["max_strategy_net_exposure"]
+            assert -sum(worst[symbol][1] * value[symbol] for symbol in MARKS) <= limits["max_strategy_net_exposure"]
+    assert not kept, "what is flat leaves no trace"
 
 
 @pytest.mark.parametrize("name", [name for name in LIMITED if name != "later"])
@@ -212,11 +238,12 @@ def test_no_limit_is_passed_and_what_is_kept_is_what_the_events_say(name: str, s
 
 REASONS = {
     "max_position", "max_open_orders", "max_symbol_exposure", "max_sector_exposure", "max_gross_exposure",
-    "max_net_exposure", "max_daily_loss", "short_not_allowed", "buying_power", "price_collar", "venue_other",
+    "max_net_exposure", "max_strategy_gross_exposure", "max_strategy_net_exposure", "max_daily_loss",
+    "short_not_allowed", "buying_power", "price_collar", "venue_other",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["gross", "net", "cash", "margin", "all"])
+@pytest.mark.parametrize("name", ["gross", "net", "strategy", "cash", "margin", "all"])
 @settings(max_examples=60, deadline=None)
 @given(scripts)
 def test_what_is_remembered_of_the_last_count_changes_no_decision(name: str, script: list[Any]) -> None:

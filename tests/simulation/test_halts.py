@@ -5,18 +5,30 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
 
+from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.support.simulated_desk import ACCOUNTS, SLOW, TWO_VENUES, SimulatedDesk
+from tests.support.simulated_desk import ACCOUNTS, CONFIG, SLOW, TWO_VENUES, SimulatedDesk
+from tests.support.terms import but
 from tests.support.waiting import check_waiting
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000")) // 20 or 1
 CHUNK = 10
 TERMS = ({"approval_above": "3000"}, {"breaker_orders": 3, "breaker_cooldown_ms": 500}, {"breaker_rejects": 2})
+DOUBTED = {"breaker_window_ms": 2_000, "breaker_cooldown_ms": 300}
+UNANSWERED = but(CONFIG, execution_timeout_ms=100, venues={SIM: VenueTerms(breaker_errors=3, **DOUBTED)})
+"""A slow venue, which answers too late for who waits so short."""
+SLIPPING = but(
+    CONFIG,
+    venues={SIM: VenueTerms(breaker_slippage_bps=Decimal("0.1"), breaker_slippage_fills=1, **DOUBTED)},
+)
+"""Any fill at a worse price than the quote that its order met is too much."""
 
 
 class Governed(SimulatedDesk):
@@ -68,6 +80,8 @@ def test_the_books_agree_whatever_an_operator_does(first: int) -> None:
     for seed in range(first, min(SEEDS, first + CHUNK)):
         more: dict[str, Any] = {"config": TWO_VENUES} if seed % 4 == 3 else {}
         more |= {"simulation": SLOW} if seed % 2 else {}
+        more |= {"config": UNANSWERED} if seed % 4 == 1 else {}
+        more |= {"config": SLIPPING} if seed % 4 == 2 else {}
         desk = Governed(seed, accounts=1 + seed % 3, symbols=1 + seed % 2, controls=True, specials=True, **more)
         try:
             desk.run(steps=300)
@@ -83,5 +97,8 @@ def test_the_books_agree_whatever_an_operator_does(first: int) -> None:
         for partition in range(desk.topology.account_partitions):
             for event in desk.journal(partition):
                 kinds[event["reason"] if event["type"] == "OrderRejected" else event["type"]] += 1
+                if event["type"] == "BreakerChanged":
+                    kinds[event["cause"]] += 1
     wanted = {"TradingStateChanged", "MassCancelRequested", "OrdersMassCanceled", "AccountAdjusted", "trading_halted"}
-    assert kinds.keys() >= wanted | {"trading_reducing", "BreakerChanged", "OrderSuspended", "OrderTriggered"}
+    causes = {"SLIPPAGE", "ERRORS", "PROBE_PASSED"}
+    assert kinds.keys() >= causes | wanted | {"trading_reducing", "BreakerChanged", "OrderSuspended", "OrderTriggered"}

@@ -15,6 +15,7 @@ class NaiveAccount:
     def __init__(self, multipliers: Mapping[str, int], events: Iterable[dict[str, Any]] = ()) -> None:
         self.multipliers = multipliers
         self.position: dict[str, Fraction] = {}
+        self.shares: dict[tuple[str | None, str], Fraction] = {}
         self.cash = Fraction(0)
         self.fees = Fraction(0)
         self.orders: dict[str, dict[str, Any]] = {}
@@ -47,6 +48,8 @@ class NaiveAccount:
         if kind == "OrderFilled":
             lots = Fraction(event["last_qty"]) * (1 if event["side"] == "BUY" else -1)
             self.position[event["symbol"]] = self.position.get(event["symbol"], Fraction(0)) + lots
+            whose = event["strategy"], event["symbol"]
+            self.shares[whose] = self.shares.get(whose, Fraction(0)) + lots
             self.cash -= lots * Fraction(event["last_px"]) * self.multipliers[event["symbol"]]
             self.fees += Fraction(event["fee"])
 
@@ -68,6 +71,14 @@ class NaiveAccount:
         buys = sum((left for order, left, _ in self.of(symbol, "BUY")), Fraction(0))
         sells = sum((left for order, left, _ in self.of(symbol, "SELL")), Fraction(0))
         held = self.position.get(symbol, Fraction(0))
+        return held + buys, held - sells
+
+    def worst_of(self, strategy: str, symbol: str) -> tuple[Fraction, Fraction]:
+        """Return the same of one strategy."""
+        held = self.shares.get((strategy, symbol), Fraction(0))
+        works = [(order["side"], left) for order, left, _ in self.working()
+                 if (order["strategy"], order["symbol"]) == (strategy, symbol)]  # fmt: skip
+        buys, sells = (sum((left for side, left in works if side == of), Fraction(0)) for of in ("BUY", "SELL"))
         return held + buys, held - sells
 
     def of(self, symbol: str, side: str) -> Iterator[tuple[dict[str, Any], Fraction, Fraction]]:

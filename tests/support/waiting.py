@@ -1,22 +1,36 @@
-"""What the desk holds for a time or a price, looked at order by order: who waits in vain, and whom nobody remembers."""
+"""What the desk holds for a time, a price or a turn, order by order: who waits in vain, and whom nobody remembers."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from fillstream.services.order_service.orders.life.order import FINAL, FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
+from fillstream.services.order_service.orders.life.order import (
+    FINAL,
+    FOR_APPROVAL,
+    FOR_PRICE,
+    FOR_RATE,
+    FOR_TIME,
+    Order,
+)
 from fillstream.services.order_service.orders.state import State
 
 
 def check_waiting(state: State, now_ms: int, seen: Counter[str]) -> None:
     """Compare what waits with what a look at every order finds, one by one."""
     waiting = 0
+    queued = {order_id for pace in state.pacing.of.values() for order_id in pace.waiting}
     for order in state.orders.values():
         if not isinstance(order, Order) or not order.is_held or order.status in FINAL:
             continue
         assert order.status in ("Suspended", "PendingCancel", "PendingReplace"), order
         assert not order.cum and not order.acknowledged, "no venue has it"
         assert not order.expiry_ms or order.expiry_ms > now_ms
+        if order.held == FOR_RATE:
+            queued.remove(order.order_id)
+            rate_ms = state.timers.due_ms(order.account_id, "rate")
+            assert rate_ms is not None and rate_ms > now_ms, "it is nobody's turn"
+            seen["waits for its turn"] += 1
+            continue
         if order.held == FOR_APPROVAL:
             continue
         special = order.special
@@ -42,5 +56,6 @@ def check_waiting(state: State, now_ms: int, seen: Counter[str]) -> None:
         buys_low = order.order_type.endswith("IF_TOUCHED")
         falls = (order.side == "BUY") == buys_low
         assert price > special.stop if falls else price < special.stop, (order, prices)
+    assert not queued, "who waits for a turn is an order that works"
     assert len(state.triggers) == waiting
     seen["waits for a price"] += waiting

@@ -1,4 +1,4 @@
-"""`fillstream adjust`: an account's cash changes without a trade."""
+"""`fillstream adjust`: an account's cash, or what it holds, changes without a trade."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from fillstream.cli.commands import REPAIR
-from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
+from fillstream.cli.controlling import ControlId, Reason, Timeout, WholeDesk, account_of, tell
+from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, OperatorUrl, RedisUrl, TakesNumbers, Who
 from fillstream.libs.common.messages.codes import Adjustment
 
@@ -20,12 +21,19 @@ def register(app: typer.Typer) -> None:
 
 
 def adjust(
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Whose cash.")],
-    adjustment: Annotated[str, typer.Argument(metavar="KIND", help=f"{KINDS}.")],
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In the account's currency; below 0 what is paid.")],
     reason: Reason,
+    account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Whose; or --all, of a split.")] = None,
+    adjustment: Annotated[str | None, typer.Argument(metavar="[KIND]", help=f"{KINDS}.")] = None,
+    amount: Annotated[
+        str | None,
+        typer.Argument(metavar="[AMOUNT]", help="In the account's currency; below 0 what is paid. None of a split."),
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="NEW:OLD, 2:1 doubles what is held.")] = None,
+    whole_desk: WholeDesk = False,
     currency: Annotated[str | None, typer.Option("--currency", help="Checked: it must be the account's.")] = None,
-    symbol: Annotated[str | None, typer.Option("--symbol", help="The instrument that paid, or was paid for.")] = None,
+    symbol: Annotated[
+        str | None, typer.Option("--symbol", help="The instrument that paid, was paid for, or is split.")
+    ] = None,
     who: Who = None,
     control_id: ControlId = None,
     timeout: Timeout = 5.0,
@@ -34,18 +42,24 @@ def adjust(
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """Put cash into an account or take it out: a deposit, a withdrawal, a dividend, funding, a mark of its currency.
+    """Change an account without a trade: a deposit, a withdrawal, a dividend, funding, a currency mark, a split.
 
     \b
     fillstream adjust default deposit 100000 --reason "paid in" --id deposit-17
     fillstream adjust default dividend 24.50 --symbol AAPL --reason "quarterly dividend"
+    fillstream adjust default --split 2:1 --symbol AAPL --reason "two for one"
+    fillstream adjust --all --split 1:10 --symbol AAPL --reason "one for ten"
     fillstream adjust default funding --reason "perpetual funding" --json -- -3.75
 
     Send it again with the same --id when in doubt: it counts once. An amount below 0 comes last, behind `--`.
     """
+    if adjustment is None:
+        if split is None:
+            raise Stop(Exit.USAGE, f"KIND: name one of {KINDS}")
+        adjustment = Adjustment.SPLIT.value
     tell(
         "AdjustAccount",
-        account,
+        account_of(account, whole_desk),
         who,
         reason,
         control_id,
@@ -56,4 +70,5 @@ def adjust(
         amount=amount,
         currency=currency,
         symbol=symbol,
+        ratio=split,
     )

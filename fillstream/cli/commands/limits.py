@@ -52,7 +52,8 @@ def show_limits(
     for row in rows:
         row["overridden"] = row["overridden"] or []
     if not json:
-        from fillstream.libs.common.messages.reference import AccountTerms, written
+        from fillstream.libs.common.messages.reference import AccountTerms
+        from fillstream.libs.common.messages.terms import written
 
         # Most desks set few of them, and a table of all is wider than a screen.
         off: dict[str, tuple[Any, ...]] = {
@@ -91,7 +92,8 @@ def get_limits(
     from fillstream.cli.analytics_client import AnalyticsClient
     from fillstream.cli.target import find_target
     from fillstream.libs.common.messages.controls import LIMITS
-    from fillstream.libs.common.messages.reference import AccountTerms, written
+    from fillstream.libs.common.messages.reference import AccountTerms
+    from fillstream.libs.common.messages.terms import written
 
     for name in names or ():
         if name not in LIMITS:

@@ -153,11 +153,11 @@ def demo(
     from rich.console import Console
 
     from fillstream.demo.demo import show
-    from fillstream.stack.stack import IDEAL_VENUES, LocalStack
+    from fillstream.stack.stack import IDEAL_DESK, LocalStack
 
     out = Console(stderr=True, highlight=False) if json else console()
     with tempfile.TemporaryDirectory(prefix="fillstream-demo-") as scratch:
-        stack = LocalStack(data_dir or Path(scratch), base_port=0, redis_port=0, config=config, environ=IDEAL_VENUES)
+        stack = LocalStack(data_dir or Path(scratch), base_port=0, redis_port=0, config=config, environ=IDEAL_DESK)
         _check_venue(venue, stack.settings.topology())
         market, moments = _demo_market(stack.settings, capture, seed)
         if capture is None and speed is None:

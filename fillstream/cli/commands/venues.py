@@ -60,7 +60,7 @@ def venues(
         # What is not said has its default, as of a venue that was never defined.
         known = {field: value for field, value in said.get(name, {}).items() if value is not None}
         terms = VenueTerms.out_of(known)
-        states = breakers.get(name, ["CLOSED"] if terms.breaker_rejects is not None else [])
+        states = breakers.get(name, ["CLOSED"] if terms.has_breaker else [])
         row = {
             "venue": name,
             "mode": mode_at(terms).value,

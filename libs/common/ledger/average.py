@@ -71,6 +71,16 @@ class Position:
         self.denominator = 1
         return "flipped" if after else "closed"
 
+    def split(self, new: int, old: int) -> bool:
+        """Make `new` lots of `old` ones, as a stock split does; False, and nothing is done, where lots would break.
+
+        What the position cost stays, and so do cash, fees and what is realized: quantity times average is the same.
+        """
+        quantity, rest = divmod(self.quantity * new, old)
+        if not rest:
+            self.quantity = quantity
+        return not rest
+
     def _keep(self, part: int, whole: int) -> None:
         """Keep part / whole of the open cost."""
         cost = self.cost * part

@@ -22,14 +22,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from fillstream.libs.common.messages.base import Name
 from fillstream.libs.common.messages.codes import TradingSession
-from fillstream.libs.common.messages.reference import (
-    MAX_AUCTION_MS,
-    WRITTEN,
-    ReferenceData,
-    about,
-    canonical_json,
-)
+from fillstream.libs.common.messages.reference import MAX_AUCTION_MS
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.terms import WRITTEN, ReferenceData, about, canonical_json
 from fillstream.libs.common.values.moments import LAST_MS
 from fillstream.libs.common.values.naming import shorten
 

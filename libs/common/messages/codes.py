@@ -183,13 +183,14 @@ class TradingState(StrEnum):
 
 
 class Adjustment(StrEnum):
-    """Why an account's cash changes without a trade."""
+    """Why an account's cash, or what it holds, changes without a trade."""
 
     DEPOSIT = "DEPOSIT"
     WITHDRAWAL = "WITHDRAWAL"
     DIVIDEND = "DIVIDEND"
     FUNDING = "FUNDING"
     FX_MARK = "FX_MARK"
+    SPLIT = "SPLIT"
 
 
 class BreakerState(StrEnum):
@@ -214,6 +215,8 @@ class BreakerCause(StrEnum):
     REJECTS = "REJECTS"
     ORDERS = "ORDERS"
     LOSS = "LOSS"
+    SLIPPAGE = "SLIPPAGE"
+    ERRORS = "ERRORS"
     COOLED_DOWN = "COOLED_DOWN"
     PROBE_REJECTED = "PROBE_REJECTED"
     PROBE_PASSED = "PROBE_PASSED"
@@ -345,6 +348,16 @@ class RejectReason(Reason):
     MAX_SECTOR_EXPOSURE = "max_sector_exposure", 3, "the exposure could pass the account's max_sector_exposure"
     MAX_GROSS_EXPOSURE = "max_gross_exposure", 3, "the exposure could pass the account's max_gross_exposure"
     MAX_NET_EXPOSURE = "max_net_exposure", 3, "the exposure could pass the account's max_net_exposure"
+    MAX_STRATEGY_GROSS_EXPOSURE = (
+        "max_strategy_gross_exposure",
+        3,
+        "the strategy's exposure could pass the account's max_strategy_gross_exposure",
+    )
+    MAX_STRATEGY_NET_EXPOSURE = (
+        "max_strategy_net_exposure",
+        3,
+        "the strategy's exposure could pass the account's max_strategy_net_exposure",
+    )
     MAX_DAILY_LOSS = "max_daily_loss", 3, "the account has lost its max_daily_loss today, and this does not only reduce"
     BUYING_POWER = "buying_power", 3, "the account has not the cash, the holdings or the margin for the order"
     DUPLICATE_ORDER = "duplicate_order", 6, "the account sent the same order within its duplicate_window_ms"
@@ -389,7 +402,10 @@ class ControlRejectReason(Reason):
     UNKNOWN_SYMBOL = "unknown_symbol", None, "the desk has no such instrument"
     UNKNOWN_ACCOUNT = "unknown_account", None, "the desk has no such account, or the alias no such account"
     NO_ALIAS = "no_alias", None, "what is to be switched is an account, and no alias"
-    ORDERS_WORK = "orders_work", None, "an alias is not switched while orders of its accounts work or wait in the desk"
+    ORDERS_WORK = "orders_work", None, "orders work or wait in the desk that a switch or a split would change"
+    FRACTION_LEFT = "fraction_left", None, "a split would leave a position that is no whole number of lots"
+    POSITION_UNKNOWN = "position_unknown", None, "what the account holds is unknown since an upgrade: reconcile it"
+    TOO_MANY_ACCOUNTS = "too_many_accounts", None, "more accounts hold the instrument than one control changes"
     WRONG_CURRENCY = "wrong_currency", None, "the amount is in another currency than the account's"
     UNKNOWN_VENUE = "unknown_venue", None, "the desk has no such venue"
     TOO_MANY = "too_many", None, "as many reports of venues are awaited as may be at a time"

@@ -29,16 +29,9 @@ from pydantic import (
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Amount, Flag, Id, Message, Name, OrderId, Price, exact_number, type_of
 from fillstream.libs.common.messages.codes import Adjustment
-from fillstream.libs.common.messages.reference import (
-    FIXED,
-    AccountFields,
-    ReferenceData,
-    VenueName,
-    own_type,
-    said_of,
-    written,
-)
+from fillstream.libs.common.messages.reference import AccountFields, VenueName
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.terms import FIXED, ReferenceData, own_type, said_of, written
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 from fillstream.libs.common.values.naming import shorten
 from fillstream.libs.common.values.versions import Unreadable
@@ -76,6 +69,16 @@ def _names_some(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
         raise ValueError("must name at least one, or be left out to reset all")
     return names
+
+
+RATIO = r"^[1-9][0-9]{0,5}:[1-9][0-9]{0,5}$"
+Ratio = Annotated[str, StringConstraints(pattern=RATIO)]
+
+
+def split_ratio(text: str) -> tuple[int, int]:
+    """Return how many lots a split makes of how many, of NEW:OLD."""
+    new, old = text.split(":")
+    return int(new), int(old)
 
 
 LimitName = Annotated[Name, AfterValidator(_is_limit)]
@@ -204,21 +207,52 @@ class Resume(OfAccountOrDesk):
     type: Literal["Resume"] = "Resume"
 
 
-class AdjustAccount(OfAccount):
-    """Put cash into an account, or take it out, without a trade. Limits on equity and buying power stand on it."""
+class AdjustAccount(OfAccountOrDesk):
+    """Put cash into an account, or take it out, without a trade, or split what is held of an instrument.
+
+    Limits on equity and buying power stand on it. A split makes NEW of OLD lots by its `ratio`, in one account or in
+    all of the desk, at the same total cost; it is refused while orders of the instrument work there.
+    """
 
     type: Literal["AdjustAccount"] = "AdjustAccount"
     adjustment: Annotated[Adjustment, BeforeValidator(_upper)] = Field(description="what it is for")
-    amount: Annotated[
-        Decimal,
-        Field(max_digits=MAX_DIGITS, allow_inf_nan=False),
-        BeforeValidator(exact_number),
-    ] = Field(description="above 0 of a deposit and of a withdrawal; of the others below 0 what is paid")
+    amount: (
+        Annotated[
+            Decimal,
+            Field(max_digits=MAX_DIGITS, allow_inf_nan=False),
+            BeforeValidator(exact_number),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="above 0 of a deposit and of a withdrawal; of the others below 0 what is paid; none of a split",
+    )
     currency: Name | None = Field(default=None, description="the account's, which is meant where none is said")
-    symbol: Name | None = Field(default=None, description="the instrument that paid, or was paid for")
+    symbol: Name | None = Field(default=None, description="the instrument that paid, was paid for, or is split")
+    ratio: Ratio | None = Field(default=None, description="of a split: NEW:OLD, 2:1 doubles what is held")
+
+    @model_validator(mode="after")
+    def _split_fits(self) -> AdjustAccount:
+        if self.adjustment is not Adjustment.SPLIT:
+            if self.ratio is not None:
+                raise ValueError(f"ratio: {self.ratio} is for a SPLIT, this is a {self.adjustment}")
+            if self.account is None:
+                raise ValueError(f"account: must be named, a {self.adjustment} is of one account")
+            return self
+        if self.ratio is None or self.symbol is None:
+            raise ValueError("ratio: a SPLIT needs NEW:OLD, as 2:1, and the symbol that it is of")
+        if self.amount is not None:
+            raise ValueError(f"amount: {canonical(self.amount)} is none of a SPLIT, which moves no cash")
+        if self.made_of[0] == self.made_of[1]:
+            raise ValueError(f"ratio: {self.ratio} changes nothing")
+        return self
 
     @model_validator(mode="after")
     def _amount_fits(self) -> AdjustAccount:
+        if self.adjustment is Adjustment.SPLIT:
+            return self
+        if self.amount is None:
+            raise ValueError(f"amount: must be said of a {self.adjustment}")
         one_way = self.adjustment in (Adjustment.DEPOSIT, Adjustment.WITHDRAWAL)
         exponent = self.amount.as_tuple().exponent
         if isinstance(exponent, int) and exponent < -MONEY_DECIMALS:
@@ -231,7 +265,14 @@ class AdjustAccount(OfAccount):
     @property
     def cash(self) -> Decimal:
         """What the account has more, below 0 what it has less."""
-        return -self.amount if self.adjustment is Adjustment.WITHDRAWAL else self.amount
+        amount = Decimal(0) if self.amount is None else self.amount
+        return -amount if self.adjustment is Adjustment.WITHDRAWAL else amount
+
+    @property
+    def made_of(self) -> tuple[int, int]:
+        """How many lots a split makes of how many."""
+        assert self.ratio is not None, "it is a split"
+        return split_ratio(self.ratio)
 
 
 class SwitchAlias(OfAccount):

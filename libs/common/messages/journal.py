@@ -109,8 +109,8 @@ class OrderAccepted(OrderEvent):
 class OrderSuspended(OrderEvent):
     """Not eligible for trading until it is released (ExecType 9).
 
-    The desk holds one until its time, its price or a person's yes has come, and says which; of others the venue has
-    said so in `text`.
+    The desk holds one until its time, its price or a person's yes has come, and says which; one that waits for its
+    turn, since its account's rate_limit_orders went, says so in `text`. Of others the venue has said so there.
     """
 
     type: Literal["OrderSuspended"] = "OrderSuspended"
@@ -118,7 +118,7 @@ class OrderSuspended(OrderEvent):
     effective_time: int | None = Field(default=None, description="of one that waits for a time (FIX 168)")
     stop_price: Number | None = Field(default=None, description="of one that waits for a price (FIX 99)")
     trigger_price_type: TriggerPrice | None = Field(default=None, description="which price that is (FIX 1107)")
-    text: str | None = Field(default=None, description="of one that the venue suspended")
+    text: str | None = Field(default=None, description="of one that waits for its turn, or that the venue suspended")
 
 
 class OrderStopped(OrderEvent):
@@ -484,7 +484,7 @@ class BreakerChanged(Event):
 
 
 class AccountAdjusted(Event):
-    """An account has more or less cash, without a trade."""
+    """An account has more or less cash, or a split changed what it holds, without a trade."""
 
     type: Literal["AccountAdjusted"] = "AccountAdjusted"
     control_id: Id
@@ -496,6 +496,9 @@ class AccountAdjusted(Event):
     currency: Name = Field(description="the account's")
     symbol: Name | None = Field(description="the instrument that paid, or was paid for")
     cash: Number = Field(description="all that was put in so far, less what was taken out")
+    ratio: str | None = Field(default=None, description="of a split: NEW:OLD; absent of cash")
+    old_position: Number | None = Field(default=None, description="of a split: what was held before it")
+    position: Number | None = Field(default=None, description="and what is held now, at the same total cost")
 
 
 class QuoteUpdated(Event):

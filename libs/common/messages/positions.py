@@ -43,6 +43,15 @@ class PositionChanged(PositionEvent):
     last_px: Number
 
 
+class PositionAdjusted(PositionEvent):
+    """A split changed the position: quantity and mean price, and nothing else."""
+
+    type: Literal["PositionAdjusted"] = "PositionAdjusted"
+    control_id: Id
+    ratio: str = Field(description="NEW:OLD")
+    old_position: Number = Field(description="before it")
+
+
 class PositionMarked(PositionEvent):
     """The market moved an open position's mark."""
 
@@ -65,7 +74,9 @@ class PositionsReconciled(Message):
     )
 
 
-PositionMessage = Annotated[PositionChanged | PositionMarked | PositionsReconciled, Field(discriminator="type")]
+PositionMessage = Annotated[
+    PositionChanged | PositionAdjusted | PositionMarked | PositionsReconciled, Field(discriminator="type")
+]
 
 position_message: TypeAdapter[Any] = TypeAdapter(PositionMessage)
 

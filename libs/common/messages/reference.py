@@ -11,25 +11,18 @@ What the hot path needs of a term it compiles (`order_service.orders.compiled`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
-import orjson
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    JsonValue,
     StringConstraints,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
-from fillstream.libs.common.messages.base import AnyExternalOrders, AnyLostOrders, Name, exact_number
+from fillstream.libs.common.messages.base import AnyExternalOrders, AnyLostOrders, Name
 from fillstream.libs.common.messages.codes import (
     AccountMode,
     AccountType,
@@ -39,6 +32,15 @@ from fillstream.libs.common.messages.codes import (
     SelfTrade,
 )
 from fillstream.libs.common.messages.fee_tiers import Tiers
+from fillstream.libs.common.messages.terms import (
+    ACCOUNT_VALUE,
+    QUANTITY,
+    VALUE,
+    WRITTEN,
+    ReferenceData,
+    about,
+    amount,
+)
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 
@@ -52,75 +54,19 @@ MINUTES_A_DAY = 1_440
 MAX_MS = 3650 * DAY_MS
 """Ten years: the longest that anything here may take (milliseconds)."""
 
-FIXED, UNIT, FIX, SECTION, RARE = "fixed", "unit", "fix", "section", "rare"
-"""Keys of what a field says about itself beside its bounds; see `about`."""
-VALUE, QUANTITY = "value in the instrument's currency", "quantity"
-"""Units of limits that are compiled for each instrument: `max_…` is at most so much, `min_…` at least."""
-ACCOUNT_VALUE = "value in the account's currency"
-"""Unit of limits over several instruments."""
 MAX_WINDOW_MS = 3_600_000
 """An hour: the longest window in which an account's orders are compared or counted (milliseconds)."""
 MAX_AUCTION_MS = 14_400_000
 """Four hours: the longest that an auction collects orders (milliseconds)."""
+MAX_SLIPS = 1_000
+"""The most fills that a mean slippage is of, the newest."""
 MAX_ORDERS = 1_000_000
 """The most that a limit of orders in a window, or open at a time, may be."""
 
 
-def written_number(value: Any) -> Any:
-    """Refuse what would make a number inexact, or was not meant as one."""
-    if isinstance(value, bool | float):
-        raise ValueError("must be a number written as text or digits")
-    return exact_number(value)
-
-
-WRITTEN = BeforeValidator(written_number)
-"""Last in an annotation: what comes before it is then a bound of the number itself, for JSON schemas as well."""
 Whole = Annotated[int, WRITTEN]
 Money = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), WRITTEN]
 Milliseconds = Annotated[Whole, Field(ge=0, le=MAX_MS)]
-
-
-def about(
-    text: str,
-    *,
-    unit: str = "",
-    fix: str = "",
-    fixed: bool = False,
-    section: str = "",
-    rare: bool = False,
-    **bounds: Any,
-) -> Any:
-    """Return what a field says about itself.
-
-    Args:
-        text: what it means.
-        unit: of its value.
-        fix: FIX's number and name for it, where there is one.
-        fixed: whether ticks and lots in books, orders and positions were counted in it, so that it may not change.
-        section: of the configuration file, where the default of an account that sets none stands.
-        rare: whether it is said where it is set, and left out where it has its default: most have none.
-        bounds: `gt`, `ge`, `le`: what its value is above, at least, at most.
-    """
-    said: dict[str, JsonValue] = {UNIT: unit, FIX: fix, FIXED: fixed, SECTION: section, RARE: rare}
-    said = {key: value for key, value in said.items() if value}
-    return Field(description=text, json_schema_extra=said, **bounds)
-
-
-def amount(text: str, **more: Any) -> Any:
-    """Return what a Decimal says about itself; see `about`."""
-    return about(text, max_digits=MAX_DIGITS, allow_inf_nan=False, **more)
-
-
-def own_type(field: FieldInfo) -> Any:
-    """Return a field's type with the bounds it has."""
-    own: Any = Annotated
-    return own[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-
-
-def said_of(model: type[BaseModel], name: str, key: str) -> Any:
-    """Return what a field says about itself under FIXED, UNIT, FIX, SECTION or RARE; None when it says nothing."""
-    extra = model.model_fields[name].json_schema_extra
-    return extra.get(key) if isinstance(extra, dict) else None
 
 
 def _symbols(value: Any) -> Any:
@@ -132,45 +78,6 @@ def _symbols(value: Any) -> Any:
     if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
         return tuple(sorted(set(value)))
     return value
-
-
-class ReferenceData(BaseModel):
-    """What instruments and accounts have in common: frozen, and without unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    @classmethod
-    def fixed(cls) -> tuple[str, ...]:
-        """Return the names of the fields that may not change once there are orders."""
-        return tuple(name for name in cls.model_fields if said_of(cls, name, FIXED))
-
-    @classmethod
-    def out_of(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the terms among the fields of an event or a snapshot; what is not there has its default.
-
-        Raises:
-            pydantic.ValidationError: they are not terms.
-        """
-        return cls.model_validate({name: fields[name] for name in cls.model_fields if name in fields})
-
-    @classmethod
-    def rare(cls) -> Mapping[str, Any]:
-        """Return the defaults of the fields that are left out where they have them."""
-        found = _RARE.get(cls)
-        if found is None:
-            found = {name: field.default for name, field in cls.model_fields.items() if said_of(cls, name, RARE)}
-            _RARE[cls] = found
-        return found
-
-    def values(self) -> dict[str, Any]:
-        """Return the fields as JSON has them, without the rare ones that have their default."""
-        rare, nothing = self.rare(), object()
-        said = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: written(value) for name, value in said.items() if value != rare.get(name, nothing)}
-
-
-_RARE: dict[type[ReferenceData], Mapping[str, Any]] = {}
-"""What `ReferenceData.rare` found: a configuration may have ten thousand accounts."""
 
 
 MAX_OVERFILL_LOTS = 1_000_000_000
@@ -185,10 +92,10 @@ ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 """Of the IANA time zone database. Whether there is such a zone is for whoever compiles its days to say."""
 MAX_SYMBOLS = 10_000
 MAX_WINDOW_DAYS = 366
-Symbols = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
+"""Names, sorted, each once; in text with commas between."""
+Symbols = Names
 """Names of instruments, sorted, each once; in text with commas between."""
-
-
 Fee = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=0), WRITTEN]
 
 
@@ -243,8 +150,21 @@ class VenueTerms(ReferenceData):
         Orders | None,
         about("orders that it refuses within breaker_window_ms before its breaker opens; null: none", rare=True),
     ] = None
+    breaker_errors: Annotated[
+        Orders | None,
+        about("requests that it does not answer in time and reports of its that nobody can use, within "
+              "breaker_window_ms before its breaker opens; null: none", rare=True),
+    ] = None  # fmt: skip
+    breaker_slippage_bps: Annotated[
+        Positive | None,
+        about("how far beyond the quote that its orders met their fills were in the mean of breaker_window_ms, before "
+              "its breaker opens; null: none", unit="bps", rare=True),
+    ] = None  # fmt: skip
+    breaker_slippage_fills: Annotated[
+        int, about("fills that breaker_slippage_bps needs at least", ge=1, le=MAX_SLIPS, rare=True), WRITTEN
+    ] = 10
     breaker_window_ms: Annotated[
-        int, about("that breaker_rejects counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
+        int, about("that its breaker counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
     ] = 60_000
     breaker_cooldown_ms: Annotated[
         int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
@@ -264,6 +184,12 @@ class VenueTerms(ReferenceData):
     lost_orders: Annotated[
         AnyLostOrders, about("LEAVE: orders of the desk that it does not have are told; CANCEL: they end", rare=True)
     ] = LostOrders.LEAVE
+
+    @property
+    def has_breaker(self) -> bool:
+        """Whether it has a circuit breaker."""
+        said = (self.breaker_rejects, self.breaker_errors, self.breaker_slippage_bps)
+        return any(each is not None for each in said)
 
     @property
     def has_schedule(self) -> bool:
@@ -353,9 +279,7 @@ class InstrumentFields(InstrumentUnits):
         WRITTEN,
     ] = 0  # fmt: skip
     close_auction_ms: Annotated[
-        int,
-        about("and so long before it closes", unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True),
-        WRITTEN,
+        int, about("and so long before it closes", unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True), WRITTEN
     ] = 0
     base_currency: Annotated[
         Name | None,
@@ -411,6 +335,22 @@ class AccountFields(ReferenceData):
         amount("how far through the touch a price may reach", unit="bps", section="order_params", ge=0, le=BPS),
         WRITTEN,
     ] = Decimal(10)
+    rate_limit_orders: Annotated[
+        Orders | None,
+        about("new orders that go to venues in rate_limit_window_ms, at most, the others wait; null: no limit",
+              section="order_params", rare=True),
+    ] = None  # fmt: skip
+    rate_limit_window_ms: Annotated[
+        int,
+        about("rate_limit_orders are of", unit="ms", section="order_params", ge=1, le=MAX_WINDOW_MS, rare=True),
+        WRITTEN,
+    ] = 1_000
+    max_exit_slippage_bps: Annotated[
+        Decimal,
+        amount("the same of orders that only close what is held: an exit has to get out", unit="bps", ge=0, le=BPS,
+               rare=True),
+        WRITTEN,
+    ] = Decimal(BPS)  # fmt: skip
     venue: Annotated[VenueName | None, _own_venue("of it", "the instrument's", "100 ExDestination")] = None
     mode: Annotated[
         AccountMode | None,
@@ -461,9 +401,7 @@ class AccountFields(ReferenceData):
         Orders | None, about("orders and amendments taken in order_window_ms, at most; null: no limit", rare=True)
     ] = None
     order_window_ms: Annotated[
-        int,
-        about("that max_orders_per_window counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
-        WRITTEN,
+        int, about("that max_orders_per_window counts in", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True), WRITTEN
     ] = 1_000
     max_symbol_exposure: Annotated[
         Positive | None,
@@ -488,6 +426,16 @@ class AccountFields(ReferenceData):
             unit=ACCOUNT_VALUE, rare=True,
         ),
     ] = None  # fmt: skip
+    max_strategy_gross_exposure: Annotated[
+        Positive | None,
+        about("as max_gross_exposure, of each of its strategies by itself; null: no limit",
+              unit=ACCOUNT_VALUE, rare=True),
+    ] = None  # fmt: skip
+    max_strategy_net_exposure: Annotated[
+        Positive | None,
+        about("as max_net_exposure, of each of its strategies by itself; null: no limit",
+              unit=ACCOUNT_VALUE, rare=True),
+    ] = None  # fmt: skip
     max_daily_loss: Annotated[
         Positive | None,
         about(
@@ -511,6 +459,9 @@ class AccountFields(ReferenceData):
         Positive | None,
         about("a person must approve an order whose value is above this; null: no limit", unit=VALUE, rare=True),
     ] = None
+    approval_strategies: Annotated[
+        Names, about("strategies of whose orders a person must approve each", rare=True)
+    ] = ()
     approval_timeout_ms: Annotated[
         int,
         about("an order that nobody approved or refused for so long is canceled", unit="ms", ge=1, le=MAX_MS,
@@ -530,6 +481,18 @@ class AccountFields(ReferenceData):
         about("what it loses within breaker_window_ms, at marks, before its breaker opens; null: none",
               unit=ACCOUNT_VALUE, rare=True),
     ] = None  # fmt: skip
+    breaker_slippage_bps: Annotated[
+        Positive | None,
+        about("how far beyond the quote that its orders met their fills were in the mean of breaker_window_ms, before "
+              "its breaker opens; null: none", unit="bps", rare=True),
+    ] = None  # fmt: skip
+    breaker_slippage_fills: Annotated[
+        int, about("fills that a slippage breaker needs at least", ge=1, le=MAX_SLIPS, rare=True), WRITTEN
+    ] = 10
+    strategy_breaker_slippage_bps: Annotated[
+        Positive | None,
+        about("as breaker_slippage_bps, of each strategy by itself; null: none", unit="bps", rare=True),
+    ] = None
     strategy_breaker_rejects: Annotated[
         Orders | None, about("as breaker_rejects, of each strategy by itself; null: none", rare=True)
     ] = None
@@ -575,23 +538,3 @@ class AccountTerms(AccountFields):
                 f"{canonical(self.max_order_value)}: no order could pass"
             )
         return self
-
-
-def written(value: Any) -> Any:
-    """Return a value as canonical JSON has it: a Decimal as plain text without superfluous zeros, a code as text."""
-    match value:
-        case Decimal():
-            return canonical(value)
-        case StrEnum():
-            return value.value
-        case ReferenceData():
-            return value.values()
-        case Mapping():
-            return {key: written(each) for key, each in value.items()}
-        case _:
-            return value
-
-
-def canonical_json(fields: Mapping[str, Any]) -> bytes:
-    """Return fields as JSON: equal values give equal bytes, however their numbers were written."""
-    return orjson.dumps(written(fields), option=orjson.OPT_SORT_KEYS)

@@ -15,16 +15,9 @@ from typing import Annotated, Final, Self
 import orjson
 from pydantic import Field, ValidationError, model_validator
 
-from fillstream.libs.common.messages.reference import (
-    MAX_ACCOUNT_ID,
-    MAX_MS,
-    WRITTEN,
-    ReferenceData,
-    about,
-    amount,
-    canonical_json,
-)
+from fillstream.libs.common.messages.reference import MAX_ACCOUNT_ID, MAX_MS
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.terms import WRITTEN, ReferenceData, about, amount, canonical_json
 from fillstream.libs.common.values.naming import shorten
 
 VERSION = 1

@@ -226,7 +226,9 @@ def run(name: str, command: str, make: Callable[..., tuple[Role, Description]], 
         calendar_of(role.stage)  # compiled now, so that what is wrong with calendars is said before anything is done
     except SettingsError as error:
         refuse(error)
-    metrics = StageMetrics(role.stage, feeds=bool(role.downstream))
+    metrics = StageMetrics(
+        role.stage, feeds=bool(role.downstream), times_orders=settings.order_params.track_execution_metrics
+    )
     worker = Worker(role, options_of(settings), metrics, when_live=tune_collector)
     gc.collect()  # what the imports left; once there is a state it would take long
     serve_app(build_app(about, worker, metrics, settings), settings)

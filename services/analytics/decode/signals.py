@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
+from fillstream.libs.common.messages.base import exact_flag
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.wire import decode
 from fillstream.libs.common.values.naming import shorten
@@ -37,6 +38,9 @@ def decode_signals(stream: str, entries: Sequence[RawEntry], batch: Batch) -> No
         values = [signal.get(name) for signal in found]
         if column.kind == "BIGINT":
             columns.append(_integers(name, values, problems))
+            continue
+        if column.kind == "BOOLEAN":
+            columns.append(_flags(name, values, problems))
             continue
         text = pa.array([_text(name, value, row, problems) for row, value in enumerate(values)], pa.string())
         if column.number is not None:
@@ -86,6 +90,19 @@ def _text(name: str, value: Any, row: int, problems: dict[int, list[str]]) -> st
         return str(value)
     problems.setdefault(row, []).append(f"{name}: {shorten(value)} is neither text nor a number")
     return None
+
+
+def _flags(name: str, values: Sequence[Any], problems: dict[int, list[str]]) -> pa.Array:
+    flags: list[bool | None] = []
+    for row, value in enumerate(values):
+        flag = None
+        if value is not None:
+            try:
+                flag = exact_flag(value)
+            except ValueError as error:
+                problems.setdefault(row, []).append(f"{name}: {shorten(value)} {error}")
+        flags.append(flag)
+    return pa.array(flags, pa.bool_())
 
 
 def _integers(name: str, values: Sequence[Any], problems: dict[int, list[str]]) -> pa.Array:

@@ -14,8 +14,9 @@ from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.event import Event
 from fillstream.libs.common.messages.journal import AccountDefined, InstrumentDefined, OrderFilled, VenueDefined
 from fillstream.libs.common.messages.positions import PositionEvent
-from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, VenueTerms
 from fillstream.libs.common.messages.signals import LINKS
+from fillstream.libs.common.messages.terms import ReferenceData
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
 _SAME = ("client_order_id", "account", "symbol", "side", *LINKS)
@@ -95,13 +96,13 @@ def _positions() -> str:
     return (
         f"SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM ("  # noqa: S608
         f"SELECT account, symbol, {latest}, "
-        "max(time) FILTER (type = 'PositionChanged') AS changed, max(time) AS updated "
+        "max(time) FILTER (type <> 'PositionMarked') AS changed, max(time) AS updated "
         "FROM position_events WHERE symbol IS NOT NULL GROUP BY account, symbol)"
     )
 
 
 def _holdings_compared() -> str:
-    """One row an account and symbol: what the orders stage stated last, and what the fills up to there add up to."""
+    """One row an account and symbol: what the orders stage stated last, and what its fills and splits add up to."""
     number = "DECIMAL(38, 18)"
     return (
         "WITH newest AS ("  # noqa: S608 - names of our own
@@ -110,11 +111,13 @@ def _holdings_compared() -> str:
         "), each_row AS (SELECT account, unnest(held) AS told FROM newest"
         "), stated AS (SELECT account, split_part(told, ' ', 1) AS symbol, "
         f"CAST(split_part(told, ' ', 2) AS {number}) AS stated FROM each_row"
-        "), booked AS (SELECT n.account, e.symbol, sum(CASE WHEN e.side = 'BUY' THEN 1 ELSE -1 END * CASE e.type "
+        "), booked AS (SELECT n.account, e.symbol, sum(CASE WHEN e.type = 'AccountAdjusted' "
+        "THEN e.position - e.old_position ELSE CASE WHEN e.side = 'BUY' THEN 1 ELSE -1 END * CASE e.type "
         "WHEN 'OrderFilled' THEN e.last_qty WHEN 'TradeBusted' THEN -e.last_qty ELSE e.last_qty - e.old_qty END "
-        "- coalesce(e.fee_qty, 0)) "
+        "- coalesce(e.fee_qty, 0) END) "
         "AS booked FROM newest n JOIN events e ON e.log_stream = n.log_stream AND e.account = n.account "
-        "AND e.seq < n.seq WHERE e.type IN ('OrderFilled', 'TradeBusted', 'TradeCorrected') GROUP BY ALL"
+        "AND e.seq < n.seq WHERE e.type IN ('OrderFilled', 'TradeBusted', 'TradeCorrected') "
+        "OR (e.type = 'AccountAdjusted' AND e.old_position IS NOT NULL) GROUP BY ALL"
         f") SELECT account, symbol, coalesce(stated, 0) AS stated, coalesce(CAST(booked AS {number}), 0) AS booked, "
         "newest.time FROM stated FULL JOIN booked USING (account, symbol) JOIN newest USING (account)"
     )

@@ -10,20 +10,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.ledger.fees import schedule_of
 from fillstream.libs.common.messages.calendar import Hours
 from fillstream.libs.common.messages.codes import TradingSession
 from fillstream.libs.common.messages.modes import mode_at
-from fillstream.libs.common.messages.reference import (
-    ACCOUNT_VALUE,
-    QUANTITY,
-    UNIT,
-    VALUE,
-    AccountTerms,
-    InstrumentTerms,
-    VenueTerms,
-    said_of,
-)
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, QUANTITY, UNIT, VALUE, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
 
@@ -40,7 +33,9 @@ _NOTHING_OF_ITS_OWN = VenueTerms()
 
 OF_ACCOUNT, OF_STRATEGY, OF_VENUE = 1, 2, 4
 """Whose circuit breakers there are."""
-_OPENS = tuple(name for name in AccountTerms.model_fields if "breaker_" in name and not name.endswith("_ms"))
+_OPENS = tuple(
+    name for name in AccountTerms.model_fields if "breaker_" in name and not name.endswith(("_ms", "_fills"))
+)
 BREAKERS = {
     OF_STRATEGY: tuple(name for name in _OPENS if name.startswith("strategy_")),
     OF_ACCOUNT: tuple(name for name in _OPENS if not name.startswith("strategy_")),
@@ -127,7 +122,7 @@ class Terms:
         self.max_lots = None if most is None else at_most(most, lot)
         self.halted = instrument.halted
         self.max_overfill = at_venue.max_overfill_lots
-        self.breaks = at_venue.breaker_rejects is not None
+        self.breaks = at_venue.has_breaker
         self.calendar = instrument.calendar
         self.hours: Hours | None = None
         self.mode = mode_at(at_venue)
@@ -164,16 +159,54 @@ _BOUNDS = {name: unit for name in AccountTerms.model_fields if (unit := said_of(
 """Limits that are so many units of an instrument, or of money, with what they are in."""
 
 
-class Limits:
-    """An account's limits on one instrument, in ticks times lots.
+class Reach:
+    """How far through the touch a price may reach.
+
+    Args:
+        bps: of the touch.
+        negative_prices: the instrument has prices at 0 and below.
 
     Attributes:
+        lowest: the lowest price (ticks) that a seller may name at all.
+    """
+
+    __slots__ = ("_buy", "_per", "_sell", "lowest")
+
+    def __init__(self, bps: Decimal, negative_prices: bool) -> None:
+        slippage = Fraction(bps) * Fraction(_PER_BPS)
+        self._per = slippage.denominator
+        self._buy = self._per + slippage.numerator
+        self._sell = self._per - slippage.numerator
+        self.lowest = -MAX_PRICE if negative_prices else 1
+
+    def highest_buy(self, ask: int) -> int:
+        """Return the highest price (ticks) a buyer may name: the ask and the slippage on its size, rounded down."""
+        return ask * (self._buy if ask > 0 else self._sell) // self._per
+
+    def lowest_sell(self, bid: int) -> int:
+        """Return the lowest price (ticks) a seller may name: the bid less the slippage on its size, rounded up."""
+        return -(-bid * (self._sell if bid > 0 else self._buy) // self._per)
+
+    def bound(self, touch: int, buy: bool) -> int:
+        """Return how far (ticks) an order may trade from a price: rounded to the less aggressive side, and a price.
+
+        Above 0, but in an instrument with negative prices: slippage of all of a price is no reason to sell for nothing.
+        """
+        return min(self.highest_buy(touch), MAX_PRICE) if buy else max(self.lowest_sell(touch), self.lowest)
+
+
+class Limits(Reach):
+    """An account's limits on one instrument, in ticks times lots; and, of itself, how far through the touch it reaches.
+
+    Attributes:
+        exits: how far through the touch what only closes a position may reach.
         terms, quote: the instrument's, at the venue that its orders go to.
         name: the account's, the one text that all its orders share.
         account: the limits as configured, for sentences.
         account_id: the account's number in records.
         breaks: whose circuit breakers may stop its orders: OF_ACCOUNT, OF_STRATEGY, OF_VENUE, or several in a sum.
-        approves: a person must approve orders, or those above a value.
+        approves: a person must approve orders, or those above a value or of some strategies.
+        paces: so many of its orders go to venues in a window, and the others wait.
         bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
             lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
         self_trade: what happens instead of a trade with an own order, None where they trade.
@@ -184,19 +217,18 @@ class Limits:
     """
 
     __slots__ = (
-        "_buy",
-        "_per",
-        "_sell",
         "account",
         "account_id",
         "approves",
         "bounds",
         "breaks",
         "checks",
+        "exits",
         "holding",
         "max_daily_orders",
         "max_quote_age_ms",
         "name",
+        "paces",
         "quote",
         "self_trade",
         "terms",
@@ -205,6 +237,8 @@ class Limits:
     def __init__(
         self, name: str, account: AccountTerms, terms: Terms, quote: Quote, holding: Holding, max_quote_age_ms: int = 0
     ) -> None:
+        super().__init__(account.max_slippage_bps, terms.negative_prices)
+        self.exits = Reach(account.max_exit_slippage_bps, terms.negative_prices)
         self.holding = holding
         self.checks: dict[str, tuple[Any, ...]] = {}
         self.max_quote_age_ms = max_quote_age_ms
@@ -217,7 +251,10 @@ class Limits:
         for whose, names in BREAKERS.items():
             if any(getattr(account, name) is not None for name in names):
                 self.breaks |= whose
-        self.approves = account.requires_approval or account.approval_above is not None
+        self.approves = (
+            account.requires_approval or account.approval_above is not None or bool(account.approval_strategies)
+        )
+        self.paces = account.rate_limit_orders is not None
         self.bounds = {
             name: (at_least if name.startswith("min_") else at_most)(limit, _UNITS[unit](terms))
             for name, unit in _BOUNDS.items()
@@ -226,19 +263,15 @@ class Limits:
         prevented = account.self_trade_prevention.value
         self.self_trade = None if prevented == "NONE" else prevented
         self.max_daily_orders = account.max_daily_orders
-        slippage = Fraction(account.max_slippage_bps) * Fraction(_PER_BPS)
-        self._per = slippage.denominator
-        self._buy = self._per + slippage.numerator
-        self._sell = self._per - slippage.numerator
 
-    def needs_approval(self, worth: int) -> bool:
-        """Say whether an order of so many ticks times lots waits for a person's yes. The account `approves`."""
-        return self.account.requires_approval or worth > self.bounds["approval_above"]
+    def needs_approval(self, worth: int, strategy: str | None) -> bool:
+        """Say whether a strategy's order of so many ticks times lots waits for a person's yes. The account `approves`.
 
-    def highest_buy(self, ask: int) -> int:
-        """Return the highest price (ticks) a buyer may name: the ask and the slippage on its size, rounded down."""
-        return ask * (self._buy if ask > 0 else self._sell) // self._per
-
-    def lowest_sell(self, bid: int) -> int:
-        """Return the lowest price (ticks) a seller may name: the bid less the slippage on its size, rounded up."""
-        return -(-bid * (self._sell if bid > 0 else self._buy) // self._per)
+        Of an order without a strategy it is None.
+        """
+        account, above = self.account, self.bounds.get("approval_above")
+        return (
+            account.requires_approval
+            or strategy in account.approval_strategies
+            or (above is not None and worth > above)
+        )

@@ -27,13 +27,11 @@ from fillstream.libs.common.messages.reference import (
     AccountTerms,
     InstrumentTerms,
     Milliseconds,
-    ReferenceData,
     VenueName,
     VenueTerms,
-    about,
-    canonical_json,
 )
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.terms import ReferenceData, about, canonical_json
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.naming import shorten
 

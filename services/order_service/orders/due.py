@@ -9,6 +9,7 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
     release an order's time has come: it goes to its venue, or waits for its price from now on
     unanswered  a venue has not answered in time: this is told, and nothing else is done
     touch   a market reached more held orders than one entry lets go
+    rate    it is the turn of orders that waited for their account's rate_limit_orders
     approval nobody approved or refused an order in time: it is canceled
     breaker an open circuit breaker lets one order try, or that one's time is over
     loss    what an account has made is noted, for its circuit breaker
@@ -46,6 +47,7 @@ from fillstream.services.order_service.orders.state import (
     LOSS,
     MASS,
     QUOTES,
+    RATE,
     RELEASE,
     SWEEP,
     TOUCH,
@@ -98,6 +100,7 @@ class Due:
             EXPIRY: self._expiry,
             RELEASE: self._release,
             APPROVAL: self._approval,
+            RATE: self._rate,
             MASS: self._mass,
             BREAKER: self._breaker,
             LOSS: self._loss,
@@ -183,6 +186,7 @@ class Due:
         for order, request, signal_id in self._state.awaited.due(self._journal.ms, room):
             told += 1
             self._journal.unanswered(order, request, signal_id, self._state.awaited.timeout_ms)
+            self._breakers.unanswered(order)
         return max(1, told)
 
     def _approval(self, timer: Timer, room: int) -> int:
@@ -191,6 +195,9 @@ class Due:
         text = f"approval_timeout_ms: nobody approved or refused order {timer.id} by {timer.due_ms}"
         self._desk.cancel(order, CancelReason.APPROVAL_TIMEOUT, text)
         return 1
+
+    def _rate(self, timer: Timer, room: int) -> int:
+        return max(1, 2 * self._desk.turns(timer.id))
 
     def _breaker(self, timer: Timer, room: int) -> int:
         self._breakers.cooled_down(timer.id)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.reference import AccountTerms, ReferenceData
+from fillstream.libs.common.messages.reference import AccountTerms
+from fillstream.libs.common.messages.terms import ReferenceData
 from fillstream.services.order_service.orders.config import DeskConfig
 
 if TYPE_CHECKING:

@@ -139,10 +139,12 @@ class Requests:
         state.add(order)
         self._journal.received(order, wish.special, None if draft.terms.fees is None else self._fee(draft, order))
         if draft.breakers:
-            self._breakers.took(order, draft.breakers)
+            self._breakers.took(order, draft)
         if draft.limits.approves and self._desk.asks(order, draft):
             return None
         if order.special is not None and self._desk.holds(order):
+            return None
+        if draft.limits.paces and self._desk.paces(order):
             return None
         self._commands.new(order)
         if order.expiry_ms and not state.venues[order.venue].expires:
@@ -174,6 +176,8 @@ class Requests:
         draft.order_type = kind
         draft.time_in_force = _IOC if kind == _MARKET and tif not in _OF_MARKET else tif
         draft.said = wish.special
+        if wish.strategy is not None:
+            draft.strategy = wish.strategy
         if not self._find_limits(draft):
             return draft
         if wish.special is not None or tif in AUCTION_TIMES:
@@ -227,10 +231,12 @@ class Requests:
             draft.quantity = terms.lot.text(draft.lots)
         valued = ticks
         if kind in (_MARKET, _MARKET_TO_LIMIT):
-            bound = protection_price(draft.limits, quote, draft.buy)
-            if bound is None and terms.calendar is not None:
-                bound = by_last(draft.limits, quote, draft.buy)  # it is closed: nobody quotes
-            valued, draft.bounded, draft.ticks = bound, bound is not None, bound or 0
+            reach = draft.limits.exits if special.reduce_only else draft.limits
+            bound, valued = (protection_price(each, quote, draft.buy) for each in (reach, draft.limits))
+            if bound is None and (terms.calendar is not None or special.reduce_only):  # nobody quotes: it is closed
+                bound = by_last(reach, quote, draft.buy)
+                valued = by_last(draft.limits, quote, draft.buy)
+            draft.bounded, draft.ticks = bound is not None, bound or 0
         elif ticks is not None:
             draft.ticks = ticks
         elif kind in PRICELESS:
@@ -458,7 +464,7 @@ class Requests:
         draft.ms, draft.order = self._journal.ms, order
         draft.account, draft.symbol, draft.buy = order.account, terms.symbol, order.side == "BUY"
         draft.order_type, draft.time_in_force = order.order_type, order.time_in_force
-        draft.price, draft.said = wish.price, wish.special
+        draft.price, draft.said, draft.strategy = wish.price, wish.special, order.strategy
         if wish.price is None:
             draft.ticks = order.price if order.priced else _waits_at(order)
         else:
@@ -514,7 +520,7 @@ class Requests:
 def _waits_at(order: Order) -> int:
     """Return the price (ticks) that an order without a limit is valued at: the one it waits for, or it got."""
     special = order.special
-    if special is None or order.came:
+    if special is None or (order.came and not order.is_held):
         return order.price
     if special.stop is not None:
         return special.stop

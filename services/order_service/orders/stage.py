@@ -75,6 +75,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "live_aliases", "Aliases, by name: 1 that points to an account whose orders are for money, 0 to PAPER.", "alias"
     ),
+    Family("queued_orders", "Orders that wait for their turn, as their account's rate_limit_orders has it.", "account"),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
     Family(
@@ -133,7 +134,7 @@ class OrdersStage:
         self._commands = Commands(self.partition, self._journal, state.awaited)
         self._desk = Desk(state, self._journal, self._commands)
         breakers = Breakers(state, self._journal)
-        self._journal.on_rejected = breakers.rejected
+        self._journal.on_rejected, self._journal.on_filled = breakers.rejected, breakers.filled
         self._requests = Requests(
             state, self._journal, self._commands, self._desk, breakers, self._topology, self.partition
         )
@@ -151,7 +152,7 @@ class OrdersStage:
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
             All: mass_cancels.take,
-            VenueReport: VenueReports(state, self._journal, self.latencies_ms).take,
+            VenueReport: VenueReports(state, self._journal, self.latencies_ms, breakers).take,
             MassStatusReport: self._reconciler.take,
         }
         self._by_alias = ByAlias(state, self._journal, self._wishes)
@@ -160,7 +161,7 @@ class OrdersStage:
     def _hear(self) -> None:
         """Listen to every venue of the desk; 0.1.0 had only SIM, whose reports' field names nobody."""
         made = {
-            v: Reports(self._state, self._journal, self._desk, self.partition, self.latencies_ms, v)
+            v: Reports(self._state, self._journal, self._desk, self.partition, self.latencies_ms, v, self._breakers)
             for v in self._state.venues
         }
         self._reports = {reports_field(venue): reports for venue, reports in made.items()} | {FRAME: made[SIM]}
@@ -227,6 +228,7 @@ class OrdersStage:
             self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
         for name in accounts:
             self._journal.account_defined(name, self._state.effective(name), self._state.overrides.get(name, ()))
+            self._desk.terms_changed(name)
         after = self._state.aliases.points
         for alias in sorted({*before, *after}):
             if before.get(alias) != after.get(alias):
@@ -300,6 +302,11 @@ class OrdersStage:
         standings = {DESK: state.standing, **state.standings}
         return {
             "trading_state": {name: SEVERITY[each.state] for name, each in standings.items()},
+            "queued_orders": {
+                state.orders[next(iter(pace.waiting))].account: len(pace.waiting)
+                for pace in state.pacing.of.values()
+                if pace.waiting
+            },
             "open_breakers": open_breakers(state.breakers.values()),
             "live_aliases": {
                 alias: int(state.config.mode_of(state.config.accounts[account]) is not AccountMode.PAPER)

@@ -46,6 +46,7 @@ from fillstream.services.order_service.orders.life.order import (
 )
 from fillstream.services.order_service.orders.life.remembered import Remembered, RememberedOrders, Row
 from fillstream.services.order_service.orders.reconciling.run import Reconciling
+from fillstream.services.order_service.orders.waiting.pacing import Pacing
 from fillstream.services.order_service.orders.waiting.triggers import Triggers
 
 MAX_REMEMBERED = 10_000_000
@@ -57,8 +58,8 @@ MAX_BUSTED = 100_000
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
 QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS = "quotes", "expiry", "release", "sweep", "day", "mass"
-APPROVAL, BREAKER, LOSS = "approval", "breaker", "loss"
-"""An order's, a circuit breaker's by its number, an account's."""
+APPROVAL, BREAKER, LOSS, RATE = "approval", "breaker", "loss", "rate"
+"""An order's, a circuit breaker's by its number, an account's by its number, and another of an account's."""
 """What timers are for; `due` does it. Quotes, sweep and mass are the stage's, with the id 0, a day has its account's
 number; the others have an order's."""
 TOUCH = "touch "
@@ -109,6 +110,7 @@ class State:
         holdings: what every account of this partition holds, and what may come of what works.
         reconciling: comparisons with venues, and what was stated for others to compare.
         traded: what accounts traded at venues whose fees depend on it.
+        pacing: orders that wait until their accounts' rates let them go, and when others went.
     """
 
     def __init__(self, topology: Topology, partition: int) -> None:
@@ -158,6 +160,7 @@ class State:
         self.reconciling = Reconciling()
         self.timetable = Timetable()
         self.traded = Traded()
+        self.pacing = Pacing()
         self._limits: dict[str, dict[str, Limits]] = {}
         self._effective: dict[str, AccountTerms] = {}
         self._shared: dict[str, str] = {}
@@ -290,6 +293,10 @@ class State:
             terms = with_overrides(self.config.accounts[account], self.overrides.get(account, {}))
             found = self._effective[account] = terms
         return found
+
+    def terms_of(self, account: str) -> AccountTerms:
+        """Return the terms of an account that has orders here: once the file has lost it, those that it had last."""
+        return self.effective(account) if self.knows(account) else self.accounts[account]
 
     def with_mode(self, account: str) -> str:
         """Return an account's name with its mode, for sentences."""

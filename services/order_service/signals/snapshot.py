@@ -15,6 +15,7 @@ values, whose times had 8 bytes.
 
 from __future__ import annotations
 
+from io import BytesIO
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -60,10 +61,12 @@ def dump(state: Signals) -> bytes:
         **({"refused": state.refused} if state.refused else {}),
         "seen": {**places, **_WIDTHS},
     }
-    parts = [orjson.dumps(head), b"\n"]
+    out = BytesIO()  # gives its bytes away, of which there may be hundreds of millions
+    out.write(orjson.dumps(head) + b"\n")
     for number, data in seen.ids.chunks():
-        parts += (_CHUNK.pack(number, len(data)), data)
-    return b"".join(parts)
+        out.write(_CHUNK.pack(number, len(data)))
+        out.write(data)
+    return out.getvalue()
 
 
 def load(data: bytes) -> Signals:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from fillstream.libs.common.messages.base import Message
-from fillstream.libs.common.messages.journal import OrderFilled, TradeBusted, TradeCorrected
+from fillstream.libs.common.messages.journal import AccountAdjusted, OrderFilled, TradeBusted, TradeCorrected
 from fillstream.libs.common.messages.positions import PositionChanged, PositionsReconciled
 from fillstream.libs.common.messages.reconciliation import HoldingsStated
 from fillstream.services.analytics.decode.entries import Batch
@@ -58,6 +58,15 @@ def test_fills_busts_corrections_and_fees_in_kind_add_up_to_what_was_stated(stor
         trade(OrderFilled, 7, "1"),
     )
     assert compared(store) == [("alpha", "AAPL", 20, 20), ("alpha", "BTC", 9.5, 9.5)]
+
+
+def test_a_split_changes_what_the_fills_before_it_add_up_to(store: Store) -> None:
+    split = sample(
+        AccountAdjusted, 2, account="alpha", symbol="AAPL", ratio="3:2", old_position="40", position="60",
+    )  # fmt: skip
+    paid = sample(AccountAdjusted, 3, account="alpha", symbol="AAPL", ratio=None, old_position=None, position=None)
+    put(store, "events", trade(OrderFilled, 1, "40"), split, paid, trade(OrderFilled, 4, "5"), stated(5, "AAPL 65 1 0"))
+    assert compared(store) == [("alpha", "AAPL", 65, 65)]
 
 
 def test_what_only_one_of_them_has_is_nothing_for_the_other(store: Store) -> None:

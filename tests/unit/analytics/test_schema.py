@@ -40,7 +40,7 @@ from fillstream.services.analytics import schema
 from fillstream.services.analytics.decode.columns import fits, numbers
 from fillstream.services.analytics.decode.entries import DEAD_LETTERS, EVENTS, POSITION_EVENTS, Batch, decode_messages
 from fillstream.services.analytics.decode.market import decode_market
-from fillstream.services.analytics.decode.signals import decode_signals
+from fillstream.services.analytics.decode.signals import NAMES, decode_signals
 from fillstream.services.analytics.migration import migrate
 from fillstream.services.analytics.numbers import Scales
 from fillstream.services.analytics.query.views import views
@@ -344,12 +344,11 @@ def signals(*entries: RawEntry) -> list[dict[str, Any]]:
 
 
 def test_a_signal_is_typed_in_every_shape() -> None:
-    fields = {b"symbol": b"AAPL", b"side": b"buy", b"quantity": b"100", b"price": b"1.5", b"signal_id": b"s-1"}
-    flat = [b"1-1", [each for pair in fields.items() for each in pair]]
-    document = b'{"symbol":"AAPL","side":"buy","quantity":100,"price":1.5,"signal_id":"s-1"}'
-    found = signals(flat, [b"1-2", [b"data", document]], [b"1-3", [b"__data__", document]])
-    for row in found:
-        assert (row["symbol"], row["side"], row["signal_id"]) == ("AAPL", "buy", "s-1")
+    said = {"symbol": "AAPL", "side": "buy", "quantity": 100, "price": 1.5, "reduce_only": True, "post_only": False}
+    flat = [b"1-1", [each.encode() for name, value in said.items() for each in (name, str(value))]]
+    document = orjson.dumps(said)
+    for row in signals(flat, [b"1-2", [b"data", document]], [b"1-3", [b"__data__", document]]):
+        assert (row["symbol"], row["side"], row["reduce_only"], row["post_only"]) == ("AAPL", "buy", True, False)
         assert (row["quantity"], row["price"], row["problem"], row["fields"]) == (100, Decimal("1.5"), None, None)
 
 
@@ -364,6 +363,8 @@ def test_a_signal_is_typed_in_every_shape() -> None:
         ([b"data", b'{"symbol":"\\ud800"}'], "symbol: '\\ud800' is half a surrogate pair"),
         ([b"data", b'{"v":1.5}'], "v: 1.5 is no whole number"),
         ([b"v", b"99999999999999999999"], "v: '99999999999999999999' is no whole number"),
+        ([b"reduce_only", b"main"], "reduce_only: 'main' must be true or false"),
+        ([b"data", b'{"post_only":1}'], "post_only: 1 must be true or false"),
         ([b"colour", b"red"], "'colour': not a field of a signal"),
         ([b"symbol", b"A", b"symbol", b"B"], "a field is there more than once"),
         ([b"symbol", b"\xff"], "is not UTF-8"),
@@ -380,8 +381,12 @@ def test_a_signal_nobody_can_type_is_kept_byte_for_byte(fields: Sequence[bytes],
     assert (after["symbol"], after["problem"]) == ("AAPL", None)
 
 
-@given(st.lists(st.lists(st.binary(max_size=40), max_size=6).filter(lambda x: len(x) % 2 == 0), min_size=1, max_size=5))
-@settings(max_examples=100, deadline=None)
+ANY = st.binary(max_size=40) | st.sampled_from([b"true", b"1e30", b"-1", b"AAPL", b"", b"1" * 40, b"null", b"0.1"])
+FIELDS = st.lists(st.tuples(st.binary(max_size=9) | st.sampled_from([name.encode() for name in sorted(NAMES)]), ANY))
+
+
+@given(st.lists(FIELDS.map(lambda pairs: [each for pair in pairs for each in pair]), min_size=1, max_size=5))
+@settings(max_examples=200, deadline=None)
 def test_any_signal_is_a_row(entries: list[list[bytes]]) -> None:
     found = signals(*([b"1-%d" % number, fields] for number, fields in enumerate(entries)))
     assert len(found) == len(entries)

@@ -23,6 +23,7 @@ from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTe
 from fillstream.libs.common.process.marked_yaml import MarkedYaml, read_marked
 from fillstream.libs.common.process.settings.model import (
     ACCOUNT_SECTIONS,
+    UNLIMITED,
     AccountEntry,
     Settings,
     SettingsError,
@@ -94,14 +95,18 @@ def _unknown_venues(
 
 
 def _with_limits(entry: AccountEntry, settings: Settings) -> AccountTerms:
-    """Return an account with the limits that count for it: its own, else those of the file's sections."""
+    """Return an account with the limits that count for it: its own, else those of the file's sections.
+
+    A null of its own is no limit, where there is such a thing; of any other term it says nothing.
+    """
     values = {
         name: value
         for section in ACCOUNT_SECTIONS
         for name, value in getattr(settings, section)
         if name in AccountTerms.model_fields
     }
-    return AccountTerms(**values | {name: value for name, value in entry if value is not None})
+    said = [(name, value) for name, value in entry if name in entry.model_fields_set]
+    return AccountTerms(**values | {name: value for name, value in said if value is not None or name in UNLIMITED})
 
 
 # ------------------------------------------------------------------------------------------------------- reading

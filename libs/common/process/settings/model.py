@@ -34,9 +34,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from fillstream.libs.common.messages.base import Name, PlainOrderType, PlainTimeInForce
 from fillstream.libs.common.messages.codes import DEFAULT_ORDER_TYPE, DEFAULT_TIME_IN_FORCE
 from fillstream.libs.common.messages.reference import (
-    FIXED,
     MAX_MS,
-    SECTION,
     AccountTerms,
     InstrumentTerms,
     Milliseconds,
@@ -44,15 +42,16 @@ from fillstream.libs.common.messages.reference import (
     VenueName,
     VenueTerms,
     Whole,
-    own_type,
-    said_of,
 )
 from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig, VenueSimulation
+from fillstream.libs.common.messages.terms import FIXED, SECTION, own_type, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.process.settings.weekly import WeeklyCalendar
 
 ENV_PREFIX = "FILLSTREAM_"
 ENV_NESTING = "__"
+ENV_NONE = "null"
+"""What a variable says that takes a value of the file away: FILLSTREAM_ORDER_PARAMS__RATE_LIMIT_ORDERS=null."""
 URL_SCHEMES = ("redis", "rediss", "unix")
 A_REDIS_URL = "redis://host:port/db, rediss://… or unix:///path/to/socket"
 MAX_PARTITIONS = 1024
@@ -333,6 +332,12 @@ def _has_its_default_in(section: str) -> dict[str, Any]:
 
 ACCOUNT_LIMITS, ORDER_PARAMS = "account_limits", "order_params"
 ACCOUNT_SECTIONS = (ACCOUNT_LIMITS, ORDER_PARAMS)
+UNLIMITED = frozenset(
+    name
+    for name, field in AccountTerms.model_fields.items()
+    if field.default is None and not said_of(AccountTerms, name, FIXED)
+)
+"""Terms of an account that are no limit where they are null."""
 
 if TYPE_CHECKING:  # made from AccountTerms, and read by the names of its fields only
 
@@ -376,16 +381,20 @@ class OrderCache(Section):
 
 
 class OrderParams(_AccountParams):
-    """What an order gets that does not say otherwise."""
+    """What an order gets that does not say otherwise, and what is told of orders.
+
+    Attributes:
+        retry_attempts, retry_delay_ms: of sessions with venues outside, of which there are none yet.
+        track_execution_metrics: whether the orders stage tells Prometheus how long orders take.
+        log_level: of every process.
+    """
 
     default_order_type: PlainOrderType = DEFAULT_ORDER_TYPE
     time_in_force: PlainTimeInForce = DEFAULT_TIME_IN_FORCE
     retry_attempts: Annotated[Whole, Field(ge=0, le=1000), NO_EFFECT] = 3
     retry_delay_ms: Annotated[Milliseconds, NO_EFFECT] = 100
     execution_timeout_ms: Milliseconds = 5000
-    rate_limit_orders: Annotated[Whole, Field(ge=1, le=1_000_000_000), NO_EFFECT] = 10
-    rate_limit_window_ms: Annotated[Milliseconds, Field(ge=1), NO_EFFECT] = 1000
-    track_execution_metrics: Annotated[bool, NO_EFFECT] = True
+    track_execution_metrics: bool = True
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = "INFO"
 
 
@@ -402,6 +411,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
         env_nested_delimiter=ENV_NESTING,
+        env_parse_none_str=ENV_NONE,
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,

@@ -1,7 +1,7 @@
 """Circuit breakers of accounts, strategies and venues: open when too much goes wrong, or too much goes on.
 
-Flows in: orders taken and refused, what accounts have made, times. Flows out: BreakerChanged; to a draft, the breakers
-that concern it. Never refuses an order itself: the rule in `rules.breaker` does.
+Flows in: orders taken and refused, fills, what accounts have made, venues' errors, times. Flows out: BreakerChanged; to
+a draft, the breakers that concern it. Never refuses an order itself: the rule in `rules.breaker` does.
 
 Closed, a breaker counts over log time. Open, nothing passes until its cool-down is over; then it is half open, and one
 order may try: once a venue has acknowledged it the breaker closes, and opens again where it was refused. Accounts and
@@ -11,13 +11,21 @@ venues without such a term have none, and pay one look at a flag.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
+from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import BreakerCause, BreakerScope, BreakerState, RejectReason
 from fillstream.libs.common.messages.reference import AccountTerms, VenueTerms
+from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.order_service.orders.compiled import BREAKERS, MONEY_DECIMALS, OF_ACCOUNT, OF_STRATEGY
+from fillstream.services.order_service.orders.compiled import (
+    BREAKERS,
+    MONEY_DECIMALS,
+    OF_ACCOUNT,
+    OF_STRATEGY,
+    Quote,
+)
 from fillstream.services.order_service.orders.control.tripping import Breaker
 from fillstream.services.order_service.orders.holding.holdings import Account
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -35,6 +43,20 @@ _NOT_COUNTED = frozenset((RejectReason.BREAKER_OPEN, RejectReason.TRADING_HALTED
 """The desk itself was told not to trade: no sign of anything that goes wrong."""
 
 
+HARMLESS = frozenset(("repeated_trade",))
+"""What a venue tells twice, as it may after a pause, is no error of it."""
+
+
+def arrival_of(order: Order, quote: Quote) -> int | None:
+    """Return what an order's fills as taker are measured against (ticks): the price it waits for, else the touch."""
+    special = order.special
+    if special is not None and (special.stop is not None or special.offset is not None):
+        return special.stop
+    if order.side == "BUY":
+        return quote.ask if quote.ask_qty else None
+    return quote.bid if quote.bid_qty else None
+
+
 def open_breakers(breakers: Iterable[Breaker]) -> dict[str, int]:
     """Return how many are not closed, by their scope in small letters."""
     found = {scope.value.lower(): 0 for scope in BreakerScope}
@@ -46,7 +68,7 @@ def open_breakers(breakers: Iterable[Breaker]) -> dict[str, int]:
 def _counts_for_any(terms: AccountTerms | VenueTerms, scope: str) -> bool:
     """Whether terms have a limit that a breaker of this scope counts for."""
     if isinstance(terms, VenueTerms):
-        return terms.breaker_rejects is not None
+        return terms.has_breaker
     names = BREAKERS[OF_STRATEGY if scope == _STRATEGY else OF_ACCOUNT]
     return any(getattr(terms, name) is not None for name in names)
 
@@ -84,10 +106,12 @@ class Breakers:
             found.append(self._now(_VENUE, "", venue, self._state.venues[venue]))
         draft.breakers = tuple(found)
 
-    def took(self, order: Order, breakers: tuple[Breaker, ...]) -> None:
+    def took(self, order: Order, draft: Draft) -> None:
         """Count an order that was taken; where a breaker is half open, it is the one that tries."""
         ms = self._journal.ms
-        for breaker in breakers:
+        for breaker in draft.breakers:
+            if breaker.most_slippage is not None and order.arrival is None:
+                order.arrival = arrival_of(order, draft.quote)
             if breaker.state == _HALF_OPEN:
                 if not breaker.probe:
                     breaker.probe = order.order_id
@@ -106,17 +130,65 @@ class Breakers:
 
     def rejected(self, order: Order) -> None:
         """Count an order that its venue refused."""
-        keys = [(_ACCOUNT, order.account, order.account), (_VENUE, "", order.venue)]
-        if order.strategy is not None:
-            keys.append((_STRATEGY, order.account, order.strategy))
-        for key in keys:
-            breaker = self._state.breakers.get(key)
-            if breaker is None:
-                continue
+        for breaker in self._of_order(order):
             if breaker.probe == order.order_id:
                 self._open(breaker, BreakerCause.PROBE_REJECTED, f"order {order.order_id}, which tried, was refused")
             else:
                 self._reject(breaker)
+
+    def filled(self, order: Order, price: int) -> None:
+        """Count how far beyond what the order met it traded as taker; `price` in ticks."""
+        arrival = order.arrival
+        if not arrival:  # of a price of 0 nothing is so many basis points
+            return
+        for breaker in self._of_order(order):
+            breaker.go_by(self._terms(breaker))
+            most = breaker.most_slippage
+            if most is None or breaker.state != _CLOSED:
+                continue
+            if breaker.slip(self._journal.ms, price, arrival, order.side == "BUY"):
+                text = (
+                    f"breaker_slippage_bps, {canonical(most)}, was passed: {len(breaker.slips)} fills within "
+                    f"{breaker.window_ms} ms were {breaker.mean_slippage} bps beyond what their orders met"
+                )
+                self._open(breaker, BreakerCause.SLIPPAGE, text)
+
+    def unanswered(self, order: Order) -> None:
+        """Count a request that the venue has not answered in time."""
+        for breaker in self._of_order(order):
+            if breaker.probe == order.order_id and breaker.scope == _VENUE:
+                text = f"order {order.order_id}, which tried, was not answered"
+                self._open(breaker, BreakerCause.ERRORS, text)
+                return
+        self.erred(order.venue)
+
+    def erred(self, venue: str) -> None:
+        """Count an error of a venue: what it has not answered, or has said and nobody can use."""
+        terms = self._state.venues[venue]
+        most = terms.breaker_errors
+        if most is None:
+            return
+        breaker = self._now(_VENUE, "", venue, terms)
+        if breaker.state == _CLOSED:
+            self._count(breaker, breaker.errors, most, BreakerCause.ERRORS, f"errors of {venue} came")
+
+    def unusable(self, venue: str, bad: BadEntry) -> bool:
+        """Count a whole entry of a venue that nobody can use, and bury it; False, where no breaker counts it."""
+        terms, out = self._state.venues.get(venue), self._journal.out
+        if terms is None or terms.breaker_errors is None or bad.reason in HARMLESS:
+            return False
+        assert isinstance(out, Outputs), "timers bring no reports"
+        out.bad(bad.reason, bad.text)
+        self.erred(venue)
+        return True
+
+    def _of_order(self, order: Order) -> Iterator[Breaker]:
+        """Yield the breakers that there are of an order's account, venue and strategy."""
+        breakers = self._state.breakers
+        keys = [(_ACCOUNT, order.account, order.account), (_VENUE, "", order.venue)]
+        if order.strategy is not None:
+            keys.append((_STRATEGY, order.account, order.strategy))
+        return (breaker for key in keys if (breaker := breakers.get(key)) is not None)
 
     def _reject(self, breaker: Breaker) -> None:
         breaker.go_by(self._terms(breaker))
@@ -210,8 +282,7 @@ class Breakers:
 
     def _change(self, breaker: Breaker, new: BreakerState, cause: BreakerCause, text: str) -> None:
         old, breaker.state, breaker.probe = breaker.state, new.value, 0
-        for counted in (breaker.rejects, breaker.orders, breaker.worths):
-            counted.clear()
+        breaker.forget()
         if new is BreakerState.CLOSED:
             self._state.timers.cancel(breaker.number, BREAKER)
         self._journal.told(

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.codes import ControlRejectReason
+from fillstream.libs.common.messages.codes import Adjustment, ControlRejectReason
 from fillstream.libs.common.messages.controls import (
     LIMITS,
     AcceptLoss,
@@ -35,10 +35,11 @@ from fillstream.libs.common.messages.controls import (
     canonical_control,
     read_control,
 )
-from fillstream.libs.common.messages.reference import written
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.control import splitting
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.meant import Meant
@@ -141,6 +142,7 @@ class Controls:
         journal.control_applied(control, effect.text)
         for account in effect.accounts:
             journal.account_defined(account, state.effective(account), state.overrides.get(account, ()))
+            self._room.desk.terms_changed(account)
         if effect.accounts:
             self._breakers.lift()
         if effect.then is not None:
@@ -280,19 +282,25 @@ def _stand(room: Room, control: OfAccountOrDesk, new: Standing, told: str) -> Ef
 
 
 def _adjust_account(room: Room, control: AdjustAccount) -> Effect:
-    own = room.state.effective(control.account).currency
-    if control.currency not in (None, own):
-        text = f"currency: {control.currency} must be {own}, the account's"
-        raise Refused(ControlRejectReason.WRONG_CURRENCY, text)
     if control.symbol is not None and control.symbol not in room.state.instruments:
         text = f"symbol: {control.symbol} is no instrument of this desk"
         raise Refused(ControlRejectReason.UNKNOWN_SYMBOL, text)
-    cash = room.state.holdings.adjust(control.account, control.cash)
+    if control.adjustment is Adjustment.SPLIT:
+        changes = splitting.split(room.state, control)
+        told = splitting.sentence(control, changes)
+        return Effect(told, then=lambda: splitting.tell(room.state, room.journal, control, changes))
+    account = control.account
+    assert account is not None, "cash is of one account"
+    own = room.state.effective(account).currency
+    if control.currency not in (None, own):
+        text = f"currency: {control.currency} must be {own}, the account's"
+        raise Refused(ControlRejectReason.WRONG_CURRENCY, text)
+    cash = room.state.holdings.adjust(account, control.cash)
     told = f"{control.adjustment}: {canonical(control.cash)} {own}; "
-    told += f"account {control.account} was given {canonical(cash)}"
+    told += f"account {account} was given {canonical(cash)}"
 
     def then() -> None:
-        room.journal.account_adjusted(control, own, cash)
+        room.journal.account_adjusted(control, account, own, cash)
 
     return Effect(told, then=then)
 

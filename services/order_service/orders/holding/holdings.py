@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
-from heapq import heapify, heappop, heappush
 from math import ceil
 from typing import Any
 
@@ -29,64 +28,19 @@ from fillstream.libs.common.messages.reference import BPS, DAY_MS, AccountTerms,
 from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote, Terms
 from fillstream.services.order_service.orders.control.standing import ACTIVE, REDUCING, Standing
+from fillstream.services.order_service.orders.holding.ladder import Ladder
+from fillstream.services.order_service.orders.holding.strategies import Shares, needs_strategies
 from fillstream.services.order_service.orders.life.order import FINAL, GONE, Order
 from fillstream.services.order_service.orders.life.special import Special
 
 FEE_UNITS: int = 10 ** (MONEY_DECIMALS - FEE_DECIMALS)
 _AT_ONCE = frozenset((TimeInForce.IOC.value, TimeInForce.FOK.value))
 _LIMIT = OrderType.LIMIT.value
-_SLACK = 64
 MINUTE_MS = 60_000
 ENDLESS_MS = 1 << 60
 """A day that ends by a timer and not by itself."""
 MAX_RECENT = 100_000
 """So many orders of an account are compared at least with a new one that may be their duplicate, the newest."""
-
-
-class Ladder:
-    """The prices (ticks) at which orders of one side rest, and the best of them.
-
-    Args:
-        sign: 1 where the lowest is the best, as of sellers; -1 of buyers.
-    """
-
-    __slots__ = ("_counts", "_heap", "_sign")
-
-    def __init__(self, sign: int) -> None:
-        self._sign = sign
-        self._counts: dict[int, int] = {}
-        self._heap: list[int] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._counts)
-
-    def add(self, price: int) -> None:
-        """An order rests at a price."""
-        counts, key = self._counts, self._sign * price
-        count = counts.get(key, 0)
-        counts[key] = count + 1
-        if not count:
-            heappush(self._heap, key)
-            if len(self._heap) > 2 * len(counts) + _SLACK:
-                self._heap = [*counts]
-                heapify(self._heap)
-
-    def remove(self, price: int) -> None:
-        """One of the orders at a price rests there no more."""
-        key = self._sign * price
-        count = self._counts[key] - 1
-        if count:
-            self._counts[key] = count
-        else:
-            del self._counts[key]
-
-    @property
-    def best(self) -> int | None:
-        """The price that trades first, None where nothing rests."""
-        heap, counts = self._heap, self._counts
-        while heap and heap[0] not in counts:
-            heappop(heap)
-        return self._sign * heap[0] if heap else None
 
 
 class Instrument:
@@ -181,6 +135,12 @@ class Holding(Position):
         self.fees -= fee
         self.account.room = -1  # what was counted with it is no more
 
+    def share_traded(self, strategy: str | None, lots: int, ticks: int) -> None:
+        """Book a trade (bought lots above 0) as its strategy's, where the account's limits count these."""
+        shares = self.account.shares
+        if shares is not None and strategy is not None:
+            shares.traded(strategy, self.instrument.symbol, lots, ticks)
+
     def recount(self, order: Order) -> None:
         """Count what an order may still do, after anything happened to it. The account is `kept`."""
         status = order.status
@@ -219,6 +179,9 @@ class Holding(Position):
             if was:
                 ladder.remove(at)
         account = self.account
+        if account.shares is not None and order.strategy is not None:
+            more = lots * abs(price) - was * abs(at)
+            account.shares.works(order.strategy, self.instrument.symbol, order.side == "BUY", lots, was, more)
         if not was:
             account.open_orders += 1
         elif not lots:
@@ -288,6 +251,7 @@ class Account:
         open_orders: orders that may still trade, counted while `kept`.
         day_begins_ms: after midnight UTC; `day_ms` is how long a day is. One with a time zone has a day that ends by
             a timer, and is counted as one that never does.
+        shares: what its strategies hold, once a limit was set that is of each by itself; None before.
         room, check, version, until_ms: money that all limits in its currency leave for sure since the last exact
             check, the number of that, and for what and how long it is good; see `valuation`. No decision depends on
             them.
@@ -295,7 +259,7 @@ class Account:
 
     __slots__ = (
         "busy", "cash", "check", "crossing", "daily", "day_begins_ms", "day_ms", "holdings", "kept", "known",
-        "name", "older", "open_orders", "recent", "reduces", "room", "sent", "standing", "terms", "turns_ms",
+        "name", "older", "open_orders", "recent", "reduces", "room", "sent", "shares", "standing", "terms", "turns_ms",
         "until_ms", "version",
     )  # fmt: skip
 
@@ -307,6 +271,7 @@ class Account:
         self.terms: AccountTerms | None = None
         self.standing: Standing = ACTIVE
         self.kept = self.crossing = self.daily = self.busy = self.reduces = False
+        self.shares: Shares | None = None
         self.sent: deque[int] = deque()
         self.recent: dict[tuple[Any, ...], int] = {}
         self.older: dict[tuple[Any, ...], int] = {}
@@ -318,7 +283,7 @@ class Account:
 
     def watch(self, terms: AccountTerms, orders: Iterable[Order]) -> None:
         """Take the terms that count from now on; `orders` are the account's that have not left the state."""
-        before = (self.kept, self.crossing)
+        before = (self.kept, self.crossing, self.shares)
         self.terms = terms
         self.room = -1
         self.crossing = terms.refuse_self_cross
@@ -327,10 +292,12 @@ class Account:
         self.day_begins_ms = 0 if zoned else terms.day_begins_minutes * MINUTE_MS
         self.day_ms = ENDLESS_MS if zoned else DAY_MS
         self.kept = self.reduces or self.crossing or terms.max_open_orders is not None or needs_positions(terms)
-        self.kept = self.kept or self.standing.state == REDUCING
+        if self.shares is None and needs_strategies(terms):
+            self.shares = Shares()
+        self.kept = self.kept or self.standing.state == REDUCING or self.shares is not None
         self.busy = terms.duplicate_window_ms > 0 or terms.max_orders_per_window is not None
         self._keep_sent(terms)
-        if (self.kept, self.crossing) != before:
+        if (self.kept, self.crossing, self.shares) != before:
             self._start(orders)
 
     def _keep_sent(self, terms: AccountTerms) -> None:
@@ -347,6 +314,8 @@ class Account:
         self.open_orders = 0
         for holding in self.holdings.values():
             holding.clear()
+        if self.shares is not None:
+            self.shares.clear()
         for order in orders:
             order.open_lots = order.open_price = 0
             if self.kept:
@@ -430,6 +399,7 @@ def needs_sums(terms: AccountTerms) -> bool:
         or terms.max_net_exposure is not None
         or terms.max_daily_loss is not None
         or terms.account_type is not AccountType.NONE
+        or needs_strategies(terms)
     )
 
 

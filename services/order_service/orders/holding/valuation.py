@@ -17,9 +17,12 @@ from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.messages.codes import AccountType
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
 from fillstream.services.order_service.orders.holding.holdings import FEE_UNITS, Holding, Holdings, reserved, waits_at
+from fillstream.services.order_service.orders.holding.strategies import Share
 from fillstream.services.order_service.orders.rules.rule import Draft
 
 MAX_TIME_MS = 1 << 62
+NO_LIMIT = 1 << 200
+"""Room of an account in whose currency no limit of its own is: those of its strategies are counted by themselves."""
 
 
 class Sums:
@@ -128,6 +131,58 @@ def sums_of(draft: Draft, holdings: Holdings) -> Sums:
     return sums
 
 
+class StrategySums:
+    """What one strategy of an account is exposed to with one order more.
+
+    Attributes:
+        missing, worse, gross, longest, shortest: as `Sums` has them.
+        adds: lots that come to what works.
+    """
+
+    __slots__ = ("adds", "gross", "longest", "missing", "shortest", "worse")
+
+    def __init__(self) -> None:
+        self.missing: str | None = None
+        self.worse = False
+        self.adds = self.gross = self.longest = self.shortest = 0
+
+
+def strategy_sums_of(draft: Draft, holdings: Holdings) -> StrategySums:
+    """Return the sums of a draft's strategy, which it has, with the order that is asked for."""
+    limits, sums = draft.limits, StrategySums()
+    account, symbol, currency = limits.holding.account, draft.terms.symbol, limits.account.currency
+    assert account.shares is not None and draft.strategy is not None, "the rule is about those that have both"
+    shares = account.shares.of(draft.strategy)
+    own = shares.get(symbol, _NO_SHARE)
+    sums.adds = more = added(draft)
+    longest, shortest = own.quantity + own.buys, own.quantity - own.sells
+    before = max(longest, -shortest, 0)
+    longest, shortest = (longest + more, shortest) if draft.buy else (longest, shortest - more)
+    sums.worse = max(longest, -shortest, 0) > before
+    for each, share in {**shares, symbol: own}.items():
+        instrument = holdings.instruments[each]
+        over = under = 1
+        if instrument.currency != currency:
+            rate = holdings.rate(instrument.currency, currency, draft.ms, limits.max_quote_age_ms)
+            if rate is None:
+                sums.missing = instrument.currency
+                return sums
+            over, under, _ = rate
+        size = instrument.half_tick_lot * over * abs(share.valued_at(instrument.mark))
+        if share is own:
+            size = size or instrument.half_tick_lot * over * _price_asked(draft)
+            most, least = longest, shortest
+        else:
+            most, least = share.quantity + share.buys, share.quantity - share.sells
+        sums.gross += -(-size * max(most, -least, 0) // under)  # rounded up
+        sums.longest += -(-size * most // under)
+        sums.shortest += size * least // under
+    return sums
+
+
+_NO_SHARE = Share()
+
+
 def _price_asked(draft: Draft) -> int:
     """Return what the order is valued at a lot, in half ticks: nobody quotes it, and nothing of it is held or works."""
     return 2 * draft.worth // draft.lots if draft.lots else 0
@@ -194,7 +249,7 @@ def remember(draft: Draft, sums: Sums, holdings: Holdings) -> None:
     if sums.missing is not None or draft.order is not None:
         account.room = -1
         return
-    room = min(_left(draft, sums))
+    room = min(_left(draft, sums), default=NO_LIMIT)
     goes_on = account.room > 0 and account.version == holdings.version and draft.ms <= account.until_ms
     if goes_on and holding.checked != account.check:
         account.room = min(account.room, room)

@@ -21,10 +21,8 @@ from fillstream.libs.common.messages.codes import (
     RestatementReason,
 )
 from fillstream.libs.common.messages.journal import EVENTS
-from fillstream.libs.common.messages.reference import (
-    written,
-)
 from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
+from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.decode import New, Prediction
 from fillstream.services.order_service.orders.holding.charging import Cost
@@ -48,12 +46,14 @@ class Journal(Telling):
 
     Attributes:
         on_rejected: hears of each order that a venue refused, once that is told.
+        on_filled: hears of each fill as taker whose slippage counts, likewise, with its price (ticks).
         said: what a venue says beside it, put into the events of orders; None but while its report is taken.
     """
 
-    __slots__ = ("on_rejected", "said")
+    __slots__ = ("on_filled", "on_rejected", "said")
 
     on_rejected: Callable[[Order], None]
+    on_filled: Callable[[Order, int], None]
 
     def __init__(self, stream: str, state: State) -> None:
         super().__init__(stream, state)
@@ -195,6 +195,10 @@ class Journal(Telling):
             event["price"] = order.terms.price.text(order.price)
         self.out.event(self._stream, event)
 
+    def queued(self, order: Order, text: str) -> None:
+        """OrderSuspended: the desk holds it until it is its turn, as its account's rate has it."""
+        self._said_of("OrderSuspended", order, text=text)
+
     def suspended(self, order: Order, approval_ms: int | None = None, session_ms: int | None = None) -> None:
         """OrderSuspended: the desk holds it, for a yes until `approval_ms`, for a session from `session_ms`."""
         special, terms = order.special, order.terms
@@ -243,6 +247,7 @@ class Journal(Telling):
         holding = order.holding
         if holding.kept:
             holding.spend(order, price, lots, fee)
+            holding.share_traded(order.strategy, lots if order.side == "BUY" else -lots, price)
         holding.fill(lots if order.side == "BUY" else -lots, price)
         holding.fees += fee
         event = self._of_order("OrderFilled", order)
@@ -259,8 +264,11 @@ class Journal(Telling):
         if cost is not None:
             if cost.lots:
                 holding.fill(-cost.lots, price)
+                holding.share_traded(order.strategy, -cost.lots, price)
             event |= cost.told
         self.out.event(self._stream, event)
+        if order.arrival is not None and not maker:
+            self.on_filled(order, price)
 
     def _overfilled(self, order: Order) -> str:
         counts, terms = self._state.overfills, order.terms
@@ -320,8 +328,9 @@ class Journal(Telling):
         else:
             holding = self._state.holdings.holding(whose["account"], whose["symbol"])
             buy = whose["side"] == "BUY"
-        for leg in legs:
-            holding.untraded(buy, *leg)
+        for ticks, lots, fee in legs:
+            holding.untraded(buy, ticks, lots, fee)
+            holding.share_traded(change["strategy"], -lots if buy else lots, ticks)
         if isinstance(whose, Order):
             event = self._of_order(kind, whose)
         else:

@@ -12,7 +12,8 @@ from typing import Any
 from fillstream.libs.common.messages.codes import ControlRejectReason, Resolution
 from fillstream.libs.common.messages.controls import AdjustAccount, Control
 from fillstream.libs.common.messages.journal import EVENTS
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, ReferenceData, VenueTerms
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.terms import ReferenceData
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Quote, Terms
@@ -140,19 +141,22 @@ class Telling:
             keep_protective=new.keeps,
         )
 
-    def account_adjusted(self, control: AdjustAccount, currency: str, cash: Decimal) -> None:
-        """AccountAdjusted; `cash` is all that was put in so far."""
+    def account_adjusted(
+        self, control: AdjustAccount, account: str, currency: str, cash: Decimal, split: Event | None = None
+    ) -> None:
+        """AccountAdjusted; `cash` is all that was put in so far, `split` what one did."""
         self.told(
             "AccountAdjusted",
             control_id=control.control_id,
             who=control.who,
             reason=control.reason,
-            account=control.account,
+            account=account,
             adjustment=control.adjustment.value,
             amount=canonical(control.cash),
             currency=currency,
             symbol=control.symbol,
             cash=canonical(cash),
+            **(split or {}),
         )
 
     def mass_status_requested(self, run: Run, book: int) -> None:

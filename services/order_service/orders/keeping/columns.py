@@ -34,7 +34,7 @@ _FIELDS: Final = tuple(field for field in fields(Order) if field.init)
 _NAMES: Final = tuple(field.name for field in _FIELDS)
 _NEEDED: Final = tuple(f.name for f in _FIELDS if f.default is MISSING and f.default_factory is MISSING)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if field.default is not MISSING}
-_RARE: Final = ("links", "loosest", "special", "held", "came", "fills", "standing", "charged")
+_RARE: Final = ("links", "loosest", "special", "held", "came", "fills", "standing", "charged", "arrival")
 """Fields of few orders, written where they say something: older releases know none of them."""
 _CODED: Final = frozenset(
     ("account", "terms", "strategy", "confidence", "side", "order_type", "time_in_force", "venue", "status")

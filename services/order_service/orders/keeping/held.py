@@ -5,7 +5,8 @@ the other way round. Never says how many orders work: that is counted anew from 
 
     holdings {record: "Holding", names, rows}      what was ever traded, a row an account and symbol; numbers as text
     marks {symbol: half ticks}                     where a limit needs them
-    held {account: {cash, unknown, sent, …}}       what else is known of an account, each where there is any
+    held {account: {cash, unknown, sent, …}}       what else is known of an account, each where there is any; `shares`
+                                                   are rows of what its strategies hold
 
 A snapshot of a desk with fills that has no `holdings` is of a release that kept none. What its accounts hold is unknown
 then, and stays so until it is reconciled: it is not guessed, and no limit that depends on it lets an order pass.
@@ -18,11 +19,13 @@ from typing import Any, Final
 
 from fillstream.libs.common.values.versions import Document, Unreadable, check_names
 from fillstream.services.order_service.orders.holding.holdings import Account
+from fillstream.services.order_service.orders.holding.strategies import Shares
 from fillstream.services.order_service.orders.state import State
 
 _NUMBERS: Final = ("quantity", "cash", "cost", "denominator", "fees", "opening")
 _NAMES: Final = ("account", "symbol", *_NUMBERS)
-_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "older", "turns_ms", "reduces")
+_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "older", "turns_ms", "reduces", "shares")
+_SHARE: Final = ("quantity", "cash", "cost", "denominator")
 
 
 def dump_held(state: State) -> Document:
@@ -50,6 +53,12 @@ def _said(account: Account) -> Document:
         said["unknown"] = True
     if account.reduces:
         said["reduces"] = True
+    if account.shares is not None:
+        said["shares"] = [
+            [strategy, symbol, *(str(getattr(share, name)) for name in _SHARE)]
+            for strategy, symbol, share in account.shares
+            if share.quantity
+        ]
     if account.sent:
         said["sent"] = [*account.sent]
     if account.recent:
@@ -83,6 +92,12 @@ def load_held(document: Document, state: State) -> None:
         account.cash = int(said.get("cash", 0))
         account.known = not said.get("unknown", False)
         account.reduces = said.get("reduces", False)
+        if "shares" in said:
+            account.shares = Shares()
+            for strategy, symbol, *numbers in said["shares"]:
+                share = account.shares.share(strategy, symbol)
+                for each, number in zip(_SHARE, numbers, strict=True):
+                    setattr(share, each, int(number))
         account.sent = deque(said.get("sent", ()))
         account.recent = {tuple(key): ms for *key, ms in said.get("recent", ())}
         account.older = {tuple(key): ms for *key, ms in said.get("older", ())}

@@ -23,6 +23,7 @@ states; or the state again. Never decides anything about what it carries, never 
     awaited {sent, late}                               what venues have not answered; see `awaited`
     reconciling {runs, count, stated, stating}         comparisons with venues; see `reconciling.run`
     calendars                                          that came last, as their entry has them
+    paced {account's number: {sent, waiting}}          who waits for its turn; see `pacing`
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
 There may be millions of orders. So live ones are columns, and remembered ones chunks of 4096 in base 64: no text in
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import deque
+from io import BytesIO
 from itertools import pairwise
 from typing import Any, Final
 
@@ -74,7 +76,7 @@ _NEEDED: Final = (
 )
 _SINCE_0_2: Final = (
     "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
-    "awaited", "calendars", "switched", "traded", "reconciling",
+    "awaited", "calendars", "switched", "traded", "paced", "reconciling",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -83,6 +85,7 @@ _QUOTE_V3: Final = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "last")
 _CONTROL: Final = ("control_id", *Answered._fields)
 _REMEMBERED: Final = {"digest_bytes": DIGEST_BYTES, "payload_bytes": PAYLOAD, "statuses": [*STATUSES]}
 """What the rows of remembered orders are made of."""
+_EMPTY: Final = b"[\n\n]"
 _V5_REMEMBERED: Final = (
     "order_id", "client_order_id", "account", "symbol", "side", "status", "quantity", "cum_qty", "avg_px",
     "received_ms", "links",
@@ -103,7 +106,7 @@ def dump(state: State) -> bytes:
         "config": state.config.to_json().decode(),
         "defined": _defined(state).to_json().decode(),
         "orders": dump_orders([order for _, order in sorted(state.orders.items())]),
-        "remembered": {**_REMEMBERED, "chunks": _chunks(state.remembered.ids)},
+        "remembered": {**_REMEMBERED, "chunks": orjson.Fragment(_EMPTY)},
         "quotes": [
             {"venue": venue, "instrument": number, **{name: getattr(quote, name) for name in _QUOTE}}
             for venue, quotes in sorted(state.quotes.items())
@@ -121,6 +124,8 @@ def dump(state: State) -> bytes:
         document["awaited"] = awaited
     if (reconciling := state.reconciling.dump()) is not None:
         document["reconciling"] = reconciling
+    if state.pacing.of:
+        document["paced"] = state.pacing.dump()
     if state.numbered:
         document["numbered"] = state.numbered
     if state.overrides:
@@ -144,17 +149,26 @@ def dump(state: State) -> bytes:
     if state.canceling:
         document["canceling"] = [*state.canceling]
     document |= dump_held(state)
-    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return _with_chunks(orjson.dumps(document, option=orjson.OPT_SORT_KEYS), state.remembered.ids)
 
 
 def _defined(state: State) -> DeskConfig:
     return DeskConfig(instruments=state.instruments, accounts=state.accounts, venues=state.venues)
 
 
-def _chunks(ids: Ids) -> orjson.Fragment:
-    """Return the chunks of a table as a list, a line each: its number, and its bytes in base 64."""
-    rows = [b'[%d,"%b"]' % (number, b64encode(data)) for number, data in ids.chunks()]
-    return orjson.Fragment(b"".join((b"[\n", b",\n".join(rows), b"\n]")))
+def _with_chunks(document: bytes, ids: Ids) -> bytes:
+    """Return a document with the chunks of a table in its empty list: a line each, its number and its bytes in base 64.
+
+    They may be most of a gigabyte, so they are written once, into what is returned: a BytesIO gives its bytes away.
+    """
+    head, empty, tail = document.partition(_EMPTY)
+    assert empty, "no other list has an end of line in it"
+    out = BytesIO()
+    out.write(head + b"[\n")
+    for count, (number, data) in enumerate(ids.chunks()):
+        out.write(b'%b[%d,"%b"]' % (b",\n" if count else b"", number, b64encode(data)))
+    out.write(b"\n]" + tail)
+    return out.getvalue()
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
@@ -205,6 +219,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     if "reconciling" in document:
         state.reconciling.load(document["reconciling"])
     state.busted = dict.fromkeys(document.get("busted", ()))
+    state.pacing.load(document.get("paced", {}))
     if "controls" in document:
         state.controls = _load_controls(document["controls"])
     if "trading" in document:

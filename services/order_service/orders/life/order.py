@@ -54,7 +54,7 @@ GONE = FINAL - {FILLED}
 STANDINGS = frozenset((STOPPED, SUSPENDED, DONE_FOR_DAY))
 """What a venue may make of a working order without ending it."""
 
-FOR_TIME, FOR_PRICE, FOR_APPROVAL, RELEASED = "time", "price", "approval", "released"
+FOR_TIME, FOR_PRICE, FOR_APPROVAL, FOR_RATE, RELEASED = "time", "price", "approval", "rate", "released"
 """What an order is held for, and that it is so no more."""
 
 TOLD: Final = " "
@@ -155,6 +155,8 @@ class Order:
         came: the price that it waited for has come.
         held: what the desk holds it for, RELEASED once it did, None of one that went to the venue as it came.
         charged: what its fills were charged, at a venue with a fee schedule; None before the first, and elsewhere.
+        arrival: what its fills as taker are measured against (ticks) where a breaker counts slippage: the touch that it
+            met, or the price that it waits for; None of most.
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
         holding: what its account holds of its instrument; like the next two no part of a snapshot; see `holdings`.
         open_lots, open_price: what is counted there of it: how much it may still trade, and at what price (ticks).
@@ -195,6 +197,7 @@ class Order:
     fills: tuple[Fill, ...] = ()
     standing: str | None = None
     charged: Charged | None = None
+    arrival: int | None = None
     counted: str = field(default=PENDING_NEW, init=False)
     holding: Holding | None = field(default=None, init=False, repr=False, compare=False)
     open_lots: int = field(default=0, init=False, repr=False, compare=False)
@@ -228,10 +231,16 @@ class Order:
     # ------------------------------------------------------------ in the desk
 
     def hold(self, what: str) -> None:
-        """It waits in the desk for a time or a price."""
+        """It waits in the desk: for a time, a price, a person's yes, or its turn."""
         assert self.status == PENDING_NEW and not self.acknowledged
         self.held = what
         self._work()
+
+    def queue(self) -> None:
+        """What it waited for in the desk has come; it waits on, for its turn."""
+        assert self.is_held
+        self.came = self.came or self.held == FOR_PRICE
+        self.held = FOR_RATE
 
     def release(self, price: int) -> None:
         """It goes to the venue, with this limit or bound (ticks)."""

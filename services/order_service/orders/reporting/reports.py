@@ -32,6 +32,7 @@ from fillstream.libs.common.messages.codes import (
 from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Latencies, Outputs
 from fillstream.services.order_service.orders.compiled import Quote, Terms
+from fillstream.services.order_service.orders.control.breakers import HARMLESS, Breakers
 from fillstream.services.order_service.orders.holding.charging import Cost, charge
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, Order, Refusal
@@ -90,10 +91,12 @@ class Reports:
         partition: of the accounts; reports are for it or for all.
         latencies_ms: how long it took from signal to acknowledgement and to the first fill is appended.
         venue: who reports.
+        breakers: count what nobody can use.
     """
 
     __slots__ = (
         "_acknowledged_ms",
+        "_breakers",
         "_desk",
         "_field",
         "_first_filled_ms",
@@ -108,8 +111,16 @@ class Reports:
     )
 
     def __init__(
-        self, state: State, journal: Journal, desk: Desk, partition: int, latencies_ms: Latencies, venue: str
+        self,
+        state: State,
+        journal: Journal,
+        desk: Desk,
+        partition: int,
+        latencies_ms: Latencies,
+        venue: str,
+        breakers: Breakers,
     ) -> None:
+        self._breakers = breakers
         self._desk = desk
         self._state = state
         self._venue = venue
@@ -145,9 +156,11 @@ class Reports:
             BadEntry: bad_frame unless the frame is one or more whole records.
         """
         if not frame or len(frame) % RECORD_BYTES:
-            raise BadEntry(
-                "bad_frame", f"frame: must be one or more records of {RECORD_BYTES} bytes, got {len(frame)} bytes"
-            )
+            text = f"frame: must be one or more records of {RECORD_BYTES} bytes, got {len(frame)} bytes"
+            bad = BadEntry("bad_frame", text)
+            if self._breakers.unusable(self._venue, bad):
+                return
+            raise bad
         for index, record in enumerate(REPORT.iter_unpack(frame)):
             refusal = self._apply(record)
             if refusal is not None:
@@ -155,6 +168,8 @@ class Reports:
                     self._state.refuse_fill(refusal.reason)
                 start = index * RECORD_BYTES
                 out.bad(refusal.reason, refusal.text, {self._field: frame[start : start + RECORD_BYTES]})
+                if refusal.reason not in HARMLESS:
+                    self._breakers.erred(self._venue)
 
     def _apply(self, record: tuple[int, ...]) -> Refusal | None:
         order_id, price, qty, _, _, match_id, account, symbol, kind, side, reason, flags, partition, _ = record

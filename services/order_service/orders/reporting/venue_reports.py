@@ -13,6 +13,7 @@ from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReas
 from fillstream.libs.common.messages.venue import ExecType, VenueReport
 from fillstream.libs.common.runtime.stage import Latencies
 from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import (
     DONE_FOR_DAY,
@@ -45,11 +46,13 @@ class VenueReports:
         state: changed by what the reports say.
         journal: told about it.
         latencies_ms: how long it took from signal to acknowledgement and to the first fill is appended.
+        breakers: count what nobody can use.
     """
 
-    __slots__ = ("_changes", "_handlers", "_journal", "_latencies_ms", "_state")
+    __slots__ = ("_breakers", "_changes", "_handlers", "_journal", "_latencies_ms", "_state")
 
-    def __init__(self, state: State, journal: Journal, latencies_ms: Latencies) -> None:
+    def __init__(self, state: State, journal: Journal, latencies_ms: Latencies, breakers: Breakers) -> None:
+        self._breakers = breakers
         self._state = state
         self._journal = journal
         self._latencies_ms = latencies_ms
@@ -84,7 +87,8 @@ class VenueReports:
         except BadEntry as bad:
             if report.exec_type is ExecType.TRADE or report.exec_type in CHANGES:
                 self._state.refuse_fill(bad.reason)
-            raise
+            if not self._breakers.unusable(report.venue, bad):
+                raise
 
     def _late(self, report: VenueReport, record: Remembered | None) -> None:
         self._journal.said = beside(report.venue_order_id, report)

@@ -16,7 +16,12 @@ from fillstream.services.order_service.orders.rules.rule import Draft, View, rul
 def needs_no_approval(draft: Draft, view: View) -> str | None:
     """What needs an approval is approved as it comes: nothing that works is amended past that."""
     order, limits = draft.order, draft.limits
-    if order is None or order.held == FOR_APPROVAL or not draft.riskier or not limits.needs_approval(draft.worth):
+    if (
+        order is None
+        or order.held == FOR_APPROVAL
+        or not draft.riskier
+        or not limits.needs_approval(draft.worth, draft.strategy)
+    ):
         return None
     return f"quantity: order {order.order_id} as amended would need an approval; cancel it, and send a new one"
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from fillstream.libs.common.messages.codes import AccountType, RejectReason
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.holding.holdings import money, needs_sums
-from fillstream.services.order_service.orders.holding.valuation import Sums, added, covered, fits, remember, sums_of
+from fillstream.services.order_service.orders.holding.valuation import (
+    StrategySums,
+    Sums,
+    added,
+    covered,
+    fits,
+    remember,
+    strategy_sums_of,
+    sums_of,
+)
 from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
@@ -25,7 +34,7 @@ def _holds(draft: Draft, view: View) -> str | None:
         return None
     checks = limits.checks.get(_HELD)
     if checks is None:
-        checks = limits.checks[_HELD] = tuple(each.check for each in NEW if each.when(limits))
+        checks = limits.checks[_HELD] = tuple(each.check for each in NEW if each.screen is _holds and each.when(limits))
     for check in checks:
         if check(draft, view) is not None:
             return _HELD
@@ -121,6 +130,60 @@ def max_net_exposure(draft: Draft, view: View) -> str | None:
     )
 
 
+def _of_strategy(draft: Draft, view: View) -> StrategySums:
+    """Return the sums of the order's strategy with it, counted once for both rules that look at them."""
+    sums = draft.strategy_sums
+    if sums is None:
+        sums = draft.strategy_sums = strategy_sums_of(draft, view.holdings)
+    return sums
+
+
+@rule(
+    RejectReason.MAX_STRATEGY_GROSS_EXPOSURE,
+    limit="accounts.NAME.max_strategy_gross_exposure",
+    when=lambda limits: limits.account.max_strategy_gross_exposure is not None,
+    example={"account": "gross_strategy", "price": "185.00", "quantity": "11", "strategy": "momentum"},
+)
+def max_strategy_gross_exposure(draft: Draft, view: View) -> str | None:
+    """Longs and shorts of the order's strategy added, working orders counted, max_strategy_gross_exposure holds."""
+    if draft.strategy is None:
+        return None
+    sums = _of_strategy(draft, view)
+    if not sums.worse or (sums.missing is None and sums.gross <= draft.limits.bounds["max_strategy_gross_exposure"]):
+        return None
+    return _strategys(draft, sums, "max_strategy_gross_exposure", sums.gross, "exposure")
+
+
+@rule(
+    RejectReason.MAX_STRATEGY_NET_EXPOSURE,
+    limit="accounts.NAME.max_strategy_net_exposure",
+    when=lambda limits: limits.account.max_strategy_net_exposure is not None,
+    example={"account": "net_strategy", "price": "185.00", "quantity": "11", "strategy": "momentum"},
+)
+def max_strategy_net_exposure(draft: Draft, view: View) -> str | None:
+    """Shorts of the order's strategy taken off its longs, it is within max_strategy_net_exposure, long or short."""
+    if draft.strategy is None:
+        return None
+    sums = _of_strategy(draft, view)
+    after = sums.longest if draft.buy else -sums.shortest
+    if not sums.adds or (sums.missing is None and after <= draft.limits.bounds["max_strategy_net_exposure"]):
+        return None
+    return _strategys(draft, sums, "max_strategy_net_exposure", after, "net exposure")
+
+
+def _strategys(draft: Draft, sums: StrategySums, name: str, value: int, what: str) -> str:
+    if sums.missing is not None:
+        currency = draft.limits.account.currency
+        return (
+            f"strategy: what {draft.strategy} is exposed to is not known, as nothing tells what 1 {sums.missing} is "
+            f"worth in {currency}; {_limit(name, draft)}"
+        )
+    return (
+        f"quantity: {draft.quantity} could make the {what} of strategy {draft.strategy} {_money(value, draft)}; "
+        f"{_limit(name, draft)}"
+    )
+
+
 @rule(
     RejectReason.MAX_DAILY_LOSS,
     limit="accounts.NAME.max_daily_loss",
@@ -194,6 +257,8 @@ NEW = AMEND = (
     max_sector_exposure,
     max_gross_exposure,
     max_net_exposure,
+    max_strategy_gross_exposure,
+    max_strategy_net_exposure,
     max_daily_loss,
     buying_power,
 )

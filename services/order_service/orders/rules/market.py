@@ -5,10 +5,9 @@ Protection and valuation stand here too: how far a market order may go, and what
 
 from __future__ import annotations
 
-from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.messages.codes import OrderType, RejectReason
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.order_service.orders.compiled import Limits, Quote
+from fillstream.services.order_service.orders.compiled import Quote, Reach
 from fillstream.services.order_service.orders.rules.rule import IMMEDIATE, Draft, View, rule
 
 BOUNDED = (OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.value, OrderType.TRAILING_STOP.value)
@@ -35,22 +34,23 @@ def has_quote(draft: Draft, view: View) -> str | None:
     example={"price": "999.00"},
 )
 def within_collar(draft: Draft, view: View) -> str | None:
-    """A price reaches at most max_slippage_bps through the touch; without a quote on that side anything goes."""
+    """A price reaches at most max_slippage_bps through the touch, or max_exit_slippage_bps where it is reduce-only."""
     if not draft.riskier or (draft.special is not None and draft.special.effective_ms > draft.ms):
         return None  # of an order for later the market is asked when it goes
-    quote, limits, ticks = draft.quote, draft.limits, draft.ticks
+    exits = only_closes(draft)
+    quote, ticks, reach = draft.quote, draft.ticks, draft.limits.exits if exits else draft.limits
     if draft.buy:
-        if not quote.ask_qty or ticks <= limits.highest_buy(quote.ask):
+        if not quote.ask_qty or ticks <= reach.highest_buy(quote.ask):
             return None
-        beyond, bound, touch, at = "above", limits.highest_buy(quote.ask), "ask", quote.ask
+        beyond, bound, touch, at = "above", reach.highest_buy(quote.ask), "ask", quote.ask
     else:
-        if not quote.bid_qty or ticks >= limits.lowest_sell(quote.bid):
+        if not quote.bid_qty or ticks >= reach.lowest_sell(quote.bid):
             return None
-        beyond, bound, touch, at = "below", limits.lowest_sell(quote.bid), "bid", quote.bid
-    text = draft.terms.price.text
+        beyond, bound, touch, at = "below", reach.lowest_sell(quote.bid), "bid", quote.bid
+    text, name = draft.terms.price.text, "max_exit_slippage_bps" if exits else "max_slippage_bps"
     return (
-        f"price: {text(ticks)} is {beyond} {text(bound)}: the {touch} is {text(at)} and max_slippage_bps "
-        f"{canonical(limits.account.max_slippage_bps)}"
+        f"price: {text(ticks)} is {beyond} {text(bound)}: the {touch} is {text(at)} and {name} "
+        f"{canonical(getattr(draft.limits.account, name))}"
     )
 
 
@@ -86,6 +86,9 @@ def fresh_quote(draft: Draft, view: View) -> str | None:
 def not_against_itself(draft: Draft, view: View) -> str | None:
     """Where the account says so, no order reaches a price at which another of its own rests on the other side."""
     holding, buy, ticks = draft.limits.holding, draft.buy, draft.ticks
+    if draft.order_type in BOUNDED and only_closes(draft):  # its bound is far out, where it hardly trades
+        near = protection_price(draft.limits, draft.quote, buy)
+        ticks = ticks if near is None else near
     ladder = holding.asks if buy else holding.bids
     if ladder is None or not ladder:
         return None
@@ -96,29 +99,30 @@ def not_against_itself(draft: Draft, view: View) -> str | None:
     return f"price: {text(ticks)} reaches a {side} of account {draft.account} itself, which rests at {text(best)}"
 
 
+def only_closes(draft: Draft) -> bool:
+    """Say whether an order may do no more than close what is held: it has to get out, and reaches further."""
+    special = draft.special if draft.order is None else draft.order.special
+    return special is not None and bool(special.reduce_only)
+
+
 def is_marketable(quote: Quote, buy: bool, ticks: int) -> bool:
     """Whether a price reaches the quote on the other side."""
     return bool(quote.ask_qty) and ticks >= quote.ask if buy else bool(quote.bid_qty) and ticks <= quote.bid
 
 
-def protection_price(limits: Limits, quote: Quote, buy: bool) -> int | None:
+def protection_price(reach: Reach, quote: Quote, buy: bool) -> int | None:
     """Return how far (ticks) a market order may trade; None without a quote on the other side.
 
-    Rounded to the less aggressive side, so a market order never pays more than a limit order might. Above 0, but in an
-    instrument with negative prices: slippage of all of a price is no reason to sell for nothing.
+    Rounded to the less aggressive side, so a market order never pays more than a limit order might.
     """
     if buy:
-        return min(limits.highest_buy(quote.ask), MAX_PRICE) if quote.ask_qty else None
-    if not quote.bid_qty:
-        return None
-    return max(limits.lowest_sell(quote.bid), -MAX_PRICE if limits.terms.negative_prices else 1)
+        return reach.bound(quote.ask, buy) if quote.ask_qty else None
+    return reach.bound(quote.bid, buy) if quote.bid_qty else None
 
 
-def by_last(limits: Limits, quote: Quote, buy: bool) -> int | None:
-    """Return the same from the last trade, None before the first: for an order that waits for its market to open."""
-    if quote.last is None:
-        return None
-    return limits.highest_buy(quote.last) if buy else limits.lowest_sell(quote.last)
+def by_last(reach: Reach, quote: Quote, buy: bool) -> int | None:
+    """Return the same from the last trade, None before the first: for what waits for its market, or has to get out."""
+    return None if quote.last is None else reach.bound(quote.last, buy)
 
 
 def value_price(quote: Quote, buy: bool, ticks: int) -> int:

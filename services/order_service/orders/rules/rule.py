@@ -19,7 +19,7 @@ from fillstream.services.order_service.orders.life.special import Special
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.holding.holdings import Holdings
-    from fillstream.services.order_service.orders.holding.valuation import Sums
+    from fillstream.services.order_service.orders.holding.valuation import StrategySums, Sums
 
 ALL = frozenset(kind.value for kind in OrderType)
 PRICED = ALL - PRICELESS
@@ -64,12 +64,16 @@ class Draft:
         breakers: the circuit breakers that concern a new order.
         riskier: more is at risk than before. Of an amendment, a new price or more quantity.
         worth: ticks, without their sign, times lots that the order is valued at; 0 while either is not known.
-        sums: of the account with the order, once a rule has counted them; see `valuation`.
+        strategy: its order's, None of one without.
+        sums, strategy_sums: of the account, and of its strategy, with the order, once a rule has counted them; see
+            `valuation`.
     """
 
     account_known = symbol_known = on_tick = bounded = riskier = True
     order: Order | None = None
+    strategy: str | None = None
     sums: Sums | None = None
+    strategy_sums: StrategySums | None = None
     said: SpecialTerms | None = None
     sized: SpecialTerms | None = None
     special: Special | None = None

@@ -1,7 +1,7 @@
-"""Orders that the desk holds before a venue knows them: until a person's yes, a time or a price has come.
+"""Orders that the desk holds before a venue knows them: until a person's yes, a time, a price or their turn has come.
 
 Flows in: new orders, a market that moved, timers. Flows out: events, and the command once an order goes to its venue.
-Judges an order again only by the market: a bound where it has none, the collar of one that waited for a time.
+Judges an order again only by the market: a bound where it has none, the collar of one that waited for a time or a turn.
 
 What is held is Suspended (FIX 39=9): it counts and can be amended and canceled, both at once, since nobody else has it.
 """
@@ -16,19 +16,21 @@ from fillstream.libs.common.messages.codes import (
     TradingSession,
     TriggerPrice,
 )
+from fillstream.libs.common.messages.reference import AccountTerms
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import Limits
+from fillstream.services.order_service.orders.control.breakers import arrival_of
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, Standing
 from fillstream.services.order_service.orders.holding.holdings import Holding
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import FOR_APPROVAL, FOR_PRICE, FOR_TIME, Order
+from fillstream.services.order_service.orders.life.order import FOR_APPROVAL, FOR_PRICE, FOR_RATE, FOR_TIME, Order
 from fillstream.services.order_service.orders.life.special import widest
 from fillstream.services.order_service.orders.life.timing import expiry_ms, rests
 from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.market import protection_price
-from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RELEASE, TOUCH, State
+from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RATE, RELEASE, TOUCH, State
 from fillstream.services.order_service.orders.waiting.triggers import MARKS, half_ticks, waits_for_rise
 
 MOST_RELEASED = MOST_OUTPUTS // 4
@@ -69,7 +71,7 @@ class Desk:
     def asks(self, order: Order, draft: Draft) -> bool:
         """Hold a new order that a person is to approve; False of any other."""
         limits = draft.limits
-        if not limits.needs_approval(draft.worth):
+        if not limits.needs_approval(draft.worth, order.strategy):
             return False
         until = self._journal.ms + limits.account.approval_timeout_ms
         self._hold(order, FOR_APPROVAL, until)
@@ -167,11 +169,11 @@ class Desk:
         if order.special is not None and order.special.needs_desk(order.order_type):
             self._wait_for_price(order)
             return
-        broken = self._broken_now(order)
-        if broken is None:
-            self._release(order)
+        terms = self._state.terms_of(order.account)
+        if self._must_wait(order, terms):
+            self._queue(order, terms)
         else:
-            self.cancel(order, CancelReason.NOT_RELEASED, broken)
+            self._judged(order)
 
     def _waits_longer(self, order: Order) -> bool:
         """Whether an order waits on: for its time, which calendars may have looked at too early, or for a session.
@@ -212,16 +214,103 @@ class Desk:
         draft.ms, draft.account, draft.symbol = self._journal.ms, order.account, order.terms.symbol
         draft.buy, draft.order_type, draft.time_in_force = order.side == "BUY", order.order_type, order.time_in_force
         draft.limits = limits = self._limits(order)
+        draft.special = order.special
         draft.terms, draft.quote, draft.ticks, draft.lots = limits.terms, limits.quote, order.price, order.quantity
         broken = rules.RELEASED.first_broken(draft, self._state)
         return None if broken is None else broken.text
 
     def _limits(self, order: Order) -> Limits:
         state = self._state
-        account = state.effective(order.account) if state.knows(order.account) else state.accounts[order.account]
-        return state.limits_at(order.venue, order.account, account, order.terms.symbol)
+        return state.limits_at(order.venue, order.account, state.terms_of(order.account), order.terms.symbol)
+
+    # ------------------------------------------------------------------ turns
+
+    def paces(self, order: Order) -> bool:
+        """Hold a new order until it is its turn; False of one that goes now, which counts."""
+        terms = self._state.terms_of(order.account)
+        if self._must_wait(order, terms):
+            self._queue(order, terms)
+            return True
+        self._state.pacing.went(order.account_id, terms, self._journal.ms)
+        return False
+
+    def _must_wait(self, order: Order, terms: AccountTerms) -> bool:
+        """Whether an order has to wait for its turn. What only closes a position never does."""
+        if terms.rate_limit_orders is None or not self._state.pacing.must_wait(
+            order.account_id, terms, self._journal.ms
+        ):
+            return False
+        return not ((order.special is not None and order.special.reduce_only) or is_protective(order))
+
+    def _queue(self, order: Order, terms: AccountTerms) -> None:
+        state, number = self._state, order.account_id
+        if order.held is None:
+            order.hold(FOR_RATE)
+        else:
+            order.queue()
+        pace = state.pacing.wait(number, order.order_id)
+        before = len(pace.waiting) - 1
+        text = (
+            f"rate_limit_orders: at most {terms.rate_limit_orders} orders of {order.account} go to venues in "
+            f"{terms.rate_limit_window_ms} ms; it waits for its turn, {before} before it"
+        )
+        self._journal.queued(order, text)
+        if order.expiry_ms:
+            state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
+        if not before:
+            state.timers.add(max(self._journal.ms, pace.free_ms(terms)), number, RATE)
+
+    def turns(self, number: int) -> int:
+        """Let go of those of an account whose turn it is; return how many. A timer goes on with the others."""
+        state, ms = self._state, self._journal.ms
+        pace, gone = state.pacing.of.get(number), 0
+        while pace is not None and pace.waiting:
+            order = state.orders[next(iter(pace.waiting))]
+            free_ms = pace.free_ms(state.terms_of(order.account))
+            if free_ms > ms or gone == MOST_RELEASED:
+                state.timers.add(max(free_ms, ms), number, RATE)
+                break
+            pace.waiting.popitem(last=False)
+            self._turn_came(order)
+            gone += 1
+        return gone
+
+    def terms_changed(self, account: str) -> None:
+        """An account's rate may be another now: who waits is looked at again, at once."""
+        state = self._state
+        number = state.accounts[account].id
+        pace = state.pacing.of.get(number)
+        if pace is None:
+            return
+        if pace.waiting:
+            state.timers.add(self._journal.ms, number, RATE)
+        elif state.terms_of(account).rate_limit_orders is None:
+            del state.pacing.of[number]
+
+    def _turn_came(self, order: Order) -> None:
+        if order.special is not None and order.special.needs_desk(order.order_type):
+            return self._send(order)  # its price had come, and that is enough
+        order.held = FOR_TIME  # its session may have ended meanwhile
+        if not self._waits_longer(order):
+            self._judged(order)
+        return None
+
+    def _judged(self, order: Order) -> None:
+        broken = self._broken_now(order)
+        if broken is None:
+            self._send(order)
+        else:
+            self.cancel(order, CancelReason.NOT_RELEASED, broken)
 
     def _release(self, order: Order) -> None:
+        """Let an order go whose price has come, or wait for its turn."""
+        terms = self._state.terms_of(order.account)
+        if self._must_wait(order, terms):
+            self._queue(order, terms)
+        else:
+            self._send(order)
+
+    def _send(self, order: Order) -> None:
         assert order.holding is not None, "it was taken"
         standing = order.holding.account.standing
         if standing.state != ACTIVE.state and not self._may_go(order, order.holding, standing):
@@ -229,10 +318,13 @@ class Desk:
             self._forget_times(order)  # and nothing else: no order is armed whose price has come
             order.cancel_by(requested=True)
             return self._journal.canceled(order, CancelReason.TRADING_HALTED, text)
+        if order.arrival is not None and order.held != FOR_PRICE:  # what it meets is the market of now
+            order.arrival = arrival_of(order, self._state.quotes[order.venue][order.terms.id])
         order.release(self._bound(order))
         self._journal.triggered(order, order.price if order.priced else None)
         if order.expiry_ms and self._state.venues[order.venue].expires:
             self._state.timers.cancel(order.order_id, EXPIRY)
+        self._state.pacing.went(order.account_id, self._state.terms_of(order.account), self._journal.ms)
         self._commands.new(order)
         return None
 
@@ -251,7 +343,8 @@ class Desk:
         return works + order.leaves <= held
 
     def _bound(self, order: Order) -> int:
-        """Return the limit (ticks) of an order that goes now: its own, or what the account's slippage allows from here.
+        """Return the limit (ticks) of an order that goes now: its own, or what the account's slippage allows from here:
+        that of an exit where it closes what is held.
 
         Without a market on the other side, from the price that it waited for: that it has come is known.
         """
@@ -262,12 +355,14 @@ class Desk:
         if not by_desk and order.order_type not in _MARKET_TYPES:
             return widest(buy)
         limits = self._limits(order)
-        bound = protection_price(limits, limits.quote, buy)
+        closes = is_protective(order) or (special is not None and special.reduce_only)
+        reach = limits.exits if closes else limits
+        bound = protection_price(reach, limits.quote, buy)
         if bound is not None:
             return bound
         if special is None or special.stop is None:
             return order.price
-        return limits.highest_buy(special.stop) if buy else limits.lowest_sell(special.stop)
+        return reach.bound(special.stop, buy)
 
     # ----------------------------------------------------- requests and times
 
@@ -299,6 +394,8 @@ class Desk:
     def _let_go(self, order: Order) -> None:
         if order.held == FOR_PRICE:
             self._state.triggers.disarm(order)
+        if order.held == FOR_RATE and self._state.pacing.leave(order.account_id, order.order_id):
+            self._state.timers.cancel(order.account_id, RATE)
         self._forget_times(order)
 
     def _forget_times(self, order: Order) -> None:

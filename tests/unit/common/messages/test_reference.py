@@ -23,14 +23,8 @@ from fillstream.libs.common.messages.journal import (
     InstrumentDefined,
     journal_event,
 )
-from fillstream.libs.common.messages.reference import (
-    AccountTerms,
-    InstrumentTerms,
-    InstrumentUnits,
-    ReferenceData,
-    VenueTerms,
-    canonical_json,
-)
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, InstrumentUnits, VenueTerms
+from fillstream.libs.common.messages.terms import ReferenceData, canonical_json
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.settings import load_settings
 from fillstream.libs.common.process.settings.model import AccountEntry

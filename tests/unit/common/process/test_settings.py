@@ -98,8 +98,10 @@ def test_local_yaml_carries_every_key_of_the_document_with_its_value() -> None:
 
 def test_the_document_s_own_file_is_accepted_as_it_stands(folder: Path) -> None:
     (folder / "local.yaml").write_text(DOCUMENT_LOCAL)
-    settings = load_settings(folder / "local.yaml")
-    assert settings.order_params == load_settings(CONFIG / "local.yaml").order_params
+    params = load_settings(folder / "local.yaml").order_params
+    ours = load_settings(CONFIG / "local.yaml").order_params
+    assert params.rate_limit_orders is None, "a document that says nothing of it has no such limit"
+    assert params.model_copy(update={"rate_limit_orders": 10}) == ours
 
 
 def test_every_value_of_local_yaml_arrives() -> None:
@@ -571,3 +573,27 @@ def test_a_certificate_authority_means_tls(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("FILLSTREAM_MESSAGING__TLS_CA_FILE", str(tmp_path / "none"))
     with pytest.raises(SettingsError, match=r"messaging\.tls_ca_file: its value is not a file"):
         load_settings()
+
+
+def test_a_null_of_an_account_is_no_limit_and_a_variable_may_say_so_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = folder / "accounts.yaml"
+    accounts.write_text("a: {id: 1}\nb: {id: 2, rate_limit_orders: null}\nc: {id: 3, rate_limit_orders: 7}\n")
+    local = folder / "local.yaml"
+
+    def rates() -> list[int | None]:
+        return [each.rate_limit_orders for each in load_settings(local).accounts.values()]
+
+    assert rates() == [10, None, 7]
+    monkeypatch.setenv("FILLSTREAM_ORDER_PARAMS__RATE_LIMIT_ORDERS", "null")
+    assert rates() == [None, None, 7]
+    monkeypatch.setenv("FILLSTREAM_ORDER_PARAMS__RATE_LIMIT_ORDERS", "0")
+    with pytest.raises(SettingsError, match="rate_limit_orders: its value must be at least 1"):
+        rates()
+
+
+def test_a_null_of_what_has_no_none_says_nothing(folder: Path) -> None:
+    (folder / "accounts.yaml").write_text("a: {id: 1, max_order_value: null, max_slippage_bps: null, venue: null}\n")
+    terms = load_settings(folder / "local.yaml").accounts["a"]
+    assert (terms.max_order_value, terms.max_slippage_bps, terms.venue) == (1000, 10, None)

@@ -16,14 +16,14 @@ from fillstream.libs.common.messages.simulation import (
 )
 from fillstream.libs.common.process.settings import DEFAULT_PATH, Settings, SettingsError, load_settings
 from fillstream.libs.common.runtime.stage import configuration_of
-from fillstream.stack.stack import IDEAL_VENUES, LocalStack
+from fillstream.stack.stack import IDEAL_DESK, LocalStack
 from fillstream.tools.registry import all_stages
 from tests.support.tree import ROOT
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in IDEAL_VENUES:
+    for name in IDEAL_DESK:
         monkeypatch.delenv(name, raising=False)
     for each in DEFAULT_PATH.parent.glob("*.yaml"):
         (tmp_path / each.name).write_text(each.read_text())
@@ -110,12 +110,12 @@ def test_what_cannot_be_is_refused_by_its_key(folder: Path, said: str, words: st
 
 
 def test_the_demo_and_the_benches_measure_a_desk_and_no_delay(folder: Path, tmp_path: Path) -> None:
-    stack = LocalStack(tmp_path / "data", config=folder / "local.yaml", environ=IDEAL_VENUES)
-    assert all(each.spec.environ.items() >= IDEAL_VENUES.items() for each in stack.processes.values() if each.spec.port)
+    stack = LocalStack(tmp_path / "data", config=folder / "local.yaml", environ=IDEAL_DESK)
+    assert all(each.spec.environ.items() >= IDEAL_DESK.items() for each in stack.processes.values() if each.spec.port)
     for file in ("fillstream/cli/commands/market.py", "bench/end_to_end.py", "bench/engine.py"):
         text = (ROOT / file).read_text()
         assert text.count("LocalStack(Path") + text.count("LocalStack(data_dir") == 1, file
-        assert re.search(r"""environ(=|": )IDEAL_VENUES""", text), file
+        assert re.search(r"""environ(=|": )IDEAL_DESK""", text), file
 
 
 def test_every_term_is_in_local_yaml_with_what_it_is_for() -> None:

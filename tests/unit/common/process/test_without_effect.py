@@ -60,7 +60,6 @@ def test_the_marked_are_those_of_the_documents_that_wait_for_their_part() -> Non
         "execution.direct.exchanges",
         "execution.quantconnect.api_key", "execution.quantconnect.project_id",
         "order_params.retry_attempts", "order_params.retry_delay_ms",
-        "order_params.rate_limit_orders", "order_params.rate_limit_window_ms", "order_params.track_execution_metrics",
     }  # fmt: skip
     assert not any(KEYS.get(f"account_limits.{name}") for name in AccountTerms.model_fields)
 
@@ -92,11 +91,11 @@ def test_what_the_file_or_a_variable_set_is_named_in_one_line(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(file.read_text() + "order_params: {retry_attempts: 3, log_level: info}\n")
-    monkeypatch.setenv("FILLSTREAM_ORDER_PARAMS__RATE_LIMIT_ORDERS", "5")
+    monkeypatch.setenv("FILLSTREAM_ORDER_PARAMS__RETRY_DELAY_MS", "5")
     monkeypatch.setenv("FILLSTREAM_EXECUTION__DIRECT__EXCHANGES", '["bybit"]')
     app.settings_or_exit("orders")
     [line] = capsys.readouterr().err.splitlines()
     assert line.endswith(
         "settings that are set, and have no effect yet: execution.direct.exchanges, "
-        "order_params.retry_attempts, order_params.rate_limit_orders"
+        "order_params.retry_attempts, order_params.retry_delay_ms"
     )

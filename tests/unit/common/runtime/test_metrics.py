@@ -9,8 +9,11 @@ import pytest
 from prometheus_client.metrics_core import Metric
 
 from fillstream.libs.common.messages.stages import PROGRAMS
+from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.metrics import RESTARTS_VARIABLE, StageMetrics
 from fillstream.libs.common.runtime.stage import Family
+from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.stage import OrdersStage
 from tests.support.adder import Adder
 from tests.support.exposed import ours, page, registries
 
@@ -110,3 +113,16 @@ def test_a_family_whose_name_is_taken_is_refused() -> None:
 
     with pytest.raises(ValueError, match="fillstream_lag_entries"):
         StageMetrics(Clashing(), feeds=False)
+
+
+def test_how_long_orders_take_is_told_unless_the_settings_say_otherwise() -> None:
+    stage = OrdersStage(Topology(), 0, DeskConfig())
+    stage.latencies_ms.ended.append(5)
+    silent = StageMetrics(stage, feeds=True, times_orders=False)
+    silent.filled_after(stage.latencies_ms)
+    told = StageMetrics(stage, feeds=True)
+    told.filled_after(stage.latencies_ms)
+    timed = {name for name in ours(page(told.registry)) if name.startswith("fillstream_order_")}
+    assert len(timed) == 3
+    assert ours(page(told.registry)) == ours(page(silent.registry)) | timed
+    assert not timed & ours(page(silent.registry))

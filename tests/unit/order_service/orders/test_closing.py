@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from fillstream.libs.common.engine.frames import Tif
+from fillstream.libs.common.engine.frames import PARTITION_ALL, ReportType, Tif
 from fillstream.libs.common.messages.codes import CancelRejectReason, RejectReason
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order, request
+from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order, report, request
 from tests.support.terms import but
 
 
@@ -88,6 +88,74 @@ def test_a_close_that_cannot_be_is_told_with_a_sentence(
 ) -> None:
     refused = desk.instruct(close(**fields))
     assert (refused["type"], refused["reason"], refused["signal"]) == ("SignalRefused", reason.value, "ClosePosition")
+
+
+# ----------------------------------------------------------------------------------------------------- an exit gets out
+
+
+def limited(desk: OrdersDesk, **limits: Any) -> None:
+    desk.set_limits(f"limits-{len(desk.entries)}", **limits)
+
+
+def test_an_exit_is_not_bounded_by_max_slippage_bps(desk: OrdersDesk) -> None:
+    """The account's 100 bps are 1.85; an exit sells down to the smallest price, which no mistaken quote makes 0."""
+    desk.instruct(close(quantity="10"))
+    assert desk.commands[-1].price == 1
+    limited(desk, max_exit_slippage_bps="1000")
+    desk.instruct(close(signal_id="c2", client_order_id="c2", quantity="10"))
+    assert desk.commands[-1].price == 16_650, "184.99 less a tenth, rounded up"
+    desk.new(signal_id="plain", side="SELL", quantity="10", order_type="MARKET")
+    assert desk.commands[-1].price == 18_315, "what does not say that it only closes is bounded as ever"
+
+
+def test_an_exit_buys_back_up_to_twice_the_ask(desk: OrdersDesk) -> None:
+    desk.new(signal_id="s2", side="SELL", quantity="150", price="184.99")
+    desk.fill(150, price=18_499, order_id=2, side=2)
+    limited(desk, max_order_value="10000")
+    received = desk.instruct(close())
+    assert (received["type"], desk.commands[-1].price) == ("OrderReceived", 2 * 18_501), "it is valued at the market"
+
+
+def test_a_limit_that_only_closes_may_reach_further_through_the_touch(desk: OrdersDesk) -> None:
+    fields = {"side": "SELL", "quantity": "10", "price": "150.00"}
+    assert desk.new(signal_id="plain", **fields)["reason"] == RejectReason.PRICE_COLLAR.value
+    assert desk.new(signal_id="exit", **fields, special={"reduce_only": True})["type"] == "OrderReceived"
+    order_id = desk.events[-1]["order_id"]
+    assert desk.replace(order_id=order_id, price="140.00")["type"] == "OrderReplaceRequested"
+    limited(desk, max_exit_slippage_bps="1000")
+    refused = desk.new(signal_id="far", **fields, special={"reduce_only": True})
+    assert refused["text"] == ("price: 150.00 is below 166.50: the bid is 184.99 and max_exit_slippage_bps 1000")
+
+
+def test_without_a_quote_an_exit_goes_by_the_last_trade(desk: OrdersDesk) -> None:
+    desk.quote(0, 0, bid_qty=0, ask_qty=0)
+    refused = desk.instruct(close())
+    assert refused["reason"] == RejectReason.NO_QUOTE.value, "there is no price of it at all"
+    printed = report(ReportType.PRINTED, price=18_000, qty=1, account=0, side=0, partition=PARTITION_ALL)
+    desk.fold({b"frame": printed})
+    assert desk.new(signal_id="plain", side="SELL", order_type="MARKET")["reason"] == RejectReason.NO_QUOTE.value
+    assert desk.instruct(close(signal_id="c2", client_order_id="c2"))["type"] == "OrderReceived"
+    assert desk.commands[-1].price == 1
+
+
+def test_an_exits_far_bound_is_no_reason_to_cross_oneself(desk: OrdersDesk) -> None:
+    desk.new(signal_id="s2", side="SELL", quantity="150", price="184.99")
+    desk.fill(150, price=18_499, order_id=2, side=2)
+    limited(desk, refuse_self_cross=True)
+    desk.new(signal_id="s3", side="SELL", quantity="1", price="200.00")
+    assert desk.instruct(close())["type"] == "OrderReceived"
+
+
+def test_a_stop_that_the_desk_holds_gets_out_only_where_it_closes_what_is_held(desk: OrdersDesk) -> None:
+    stop = {"order_type": "STOP", "special": {"stop_price": "184.00", "trigger_price_type": "BID_ASK"}, "side": "SELL"}
+    for signal_id, account in (("exit", "default"), ("entry", "other")):
+        desk.fold({b"data": orjson.dumps(new_order(signal_id=signal_id, account=account, quantity="10", **stop))})
+    frame = report(
+        ReportType.QUOTED, price=18_300, qty=5, leaves=18_310, aux=5, account=0, side=0, partition=PARTITION_ALL
+    )
+    told = desk.fold({b"frame": frame})
+    assert [each["type"] for each in told if each["type"] != "QuoteUpdated"] == ["OrderTriggered", "OrderTriggered"]
+    assert [command.price for command in desk.commands[-2:]] == [1, 18_209], "other's 50 bps of 183.00"
 
 
 def test_reduce_only_orders_never_come_to_more_than_what_is_held(desk: OrdersDesk) -> None:

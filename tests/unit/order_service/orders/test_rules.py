@@ -322,6 +322,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "sector": {"max_sector_exposure": D(2_000)},
     "gross": {"max_gross_exposure": D(2_000)},
     "net": {"max_net_exposure": D(2_000)},
+    "gross_strategy": {"max_strategy_gross_exposure": D(2_000)},
+    "net_strategy": {"max_strategy_net_exposure": D(2_000)},
     "losing": {"max_daily_loss": D(1)},
     "cash": {"account_type": "cash"},
 }

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fillstream.libs.common.engine.frames import Reason, ReportType
+from fillstream.libs.common.engine.frames import Reason, ReportFlag, ReportType
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.services.order_service.orders.control import breakers
 from tests.support.orders import CONFIG, OrdersDesk, new_order, report
@@ -234,3 +234,147 @@ def test_a_snapshot_has_them_and_a_desk_without_has_no_byte_of_it() -> None:
     plain.new(price="185.00")
     assert "breakers" not in orjson.loads(plain.stage.snapshot())
     assert plain.stage._state.breakers == {}
+
+
+# ----------------------------------------------------------------------------------------------- slippage, venue errors
+
+
+def traded(desk: OrdersDesk, signal_id: str, ticks: int, **fields: Any) -> list[dict[str, Any]]:
+    """Send an order of one lot and fill it at so many ticks, as taker; return what the fill brought."""
+    took = order(desk, signal_id, **{"price": "186.00", **fields})
+    desk.matches += 1
+    side = 2 if fields.get("side") == "SELL" else 1
+    symbol = {"AAPL": 1, "ES": 3}[fields.get("symbol", "AAPL")]
+    record = report(
+        ReportType.FILLED, int(took[0]["order_id"]), price=ticks, qty=1, match_id=desk.matches, side=side,
+        symbol=symbol, flags=ReportFlag.TAKER,
+    )  # fmt: skip
+    return desk.fold({b"frame": record})
+
+
+def test_fills_too_far_from_the_quote_open_it_by_their_mean() -> None:
+    """185.00 was asked: 185.37 is 20 basis points beyond, 185.00 none."""
+    desk = desk_of(breaker_slippage_bps=D(10), breaker_slippage_fills=2)
+    assert changes(traded(desk, "a", 18_537)) == [], "one fill is no mean of two"
+    assert changes(traded(desk, "b", 18_500)) == [], "20 and 0 are 10 in the mean, and no more"
+    told = traded(desk, "c", 18_538)
+    assert changes(told) == [("ACCOUNT", "default", "OPEN", "SLIPPAGE")]
+    assert told[-1]["text"] == (
+        "breaker_slippage_bps, 10, was passed: 3 fills within 10000 ms were 13.513 bps beyond what their orders met; "
+        "one may try in 5000 ms"
+    )
+    assert reason(order(desk, "d")) == "breaker_open"
+
+
+def test_a_sale_slips_downwards_and_what_is_better_makes_up_for_it() -> None:
+    desk = desk_of(breaker_slippage_bps=D(10), breaker_slippage_fills=2)
+    sells = {"side": "SELL", "price": "184.00"}
+    traded(desk, "a", 18_527, **sells)
+    assert changes(traded(desk, "b", 18_453, **sells)) == [], "184.90 was bid: 20 better, 20 worse"
+    assert changes(traded(desk, "c", 18_400, **sells)) == [("ACCOUNT", "default", "OPEN", "SLIPPAGE")]
+
+
+def test_what_rested_and_what_met_no_quote_is_not_counted_and_the_window_ends() -> None:
+    desk = desk_of(breaker_slippage_bps=D(10), breaker_slippage_fills=1)
+    order(desk, "a", price="186.00")
+    desk.matches += 1
+    rested = report(ReportType.FILLED, 1, price=18_600, qty=1, match_id=desk.matches, flags=ReportFlag.MAKER)
+    assert changes(desk.fold({b"frame": rested})) == []
+    assert changes(traded(desk, "es", 20_000, symbol="ES", price="5000.00", quantity="1")) == [], "nobody quotes it"
+    desk = desk_of(breaker_slippage_bps=D(10), breaker_slippage_fills=2)
+    traded(desk, "a", 18_600)
+    desk.ms += WINDOW_MS
+    assert changes(traded(desk, "b", 18_600)) == []
+    assert changes(traded(desk, "c", 18_600)) == [("ACCOUNT", "default", "OPEN", "SLIPPAGE")]
+
+
+def test_a_stop_is_measured_from_its_price_and_a_held_order_from_the_market_that_it_meets() -> None:
+    desk = desk_of(breaker_slippage_bps=D(10), breaker_slippage_fills=1)
+    stop = {"order_type": "STOP", "price": None, "special": {"stop_price": "190.00"}}
+    assert changes(traded(desk, "a", 19_010, **stop)) == []
+    order(desk, "b", price="186.00", special={"effective_after_ms": 1_000})
+    desk.quote(18_580, 18_590)
+    desk.tick(2_000)
+    desk.matches += 1
+    fill = report(ReportType.FILLED, 2, price=18_600, qty=1, match_id=desk.matches, flags=ReportFlag.TAKER)
+    assert changes(desk.fold({b"frame": fill})) == [], "5 beyond the 185.90 that it met, 54 beyond that when it came"
+    assert changes(traded(desk, "c", 19_040, **stop)) == [("ACCOUNT", "default", "OPEN", "SLIPPAGE")]
+
+
+def test_each_strategy_and_each_venue_may_have_its_own_mean() -> None:
+    desk = desk_of(strategy_breaker_slippage_bps=D(10), breaker_slippage_fills=1)
+    assert changes(traded(desk, "a", 18_600)) == []
+    assert changes(traded(desk, "b", 18_600, strategy="momentum")) == [("STRATEGY", "momentum", "OPEN", "SLIPPAGE")]
+    venue = VenueTerms(breaker_slippage_bps=D(10), breaker_slippage_fills=2, **TIMES)
+    desk = OrdersDesk(but(CONFIG, venues={"SIM": venue}))
+    desk.quote(18_490, 18_500)
+    traded(desk, "a", 18_600)
+    assert changes(traded(desk, "b", 18_600)) == [("VENUE", "SIM", "OPEN", "SLIPPAGE")]
+
+
+def test_a_snapshot_keeps_what_slipped_and_orders_that_will() -> None:
+    desk = desk_of(breaker_slippage_bps=D(10), breaker_slippage_fills=2)
+    traded(desk, "a", 18_600)
+    order(desk, "b", price="186.00")
+    assert desk.restarted() is None
+    desk.matches += 1
+    fill = report(ReportType.FILLED, 2, price=18_600, qty=1, match_id=desk.matches, flags=ReportFlag.TAKER)
+    assert changes(desk.fold({b"frame": fill})) == [("ACCOUNT", "default", "OPEN", "SLIPPAGE")]
+    plain = desk_of(breaker_orders=5)
+    order(plain, "a")
+    assert "slips" not in plain.stage.snapshot().decode() and "arrival" not in plain.stage.snapshot().decode()
+
+
+def erring(**terms: Any) -> OrdersDesk:
+    desk = OrdersDesk(but(CONFIG, execution_timeout_ms=1_000, venues={"SIM": VenueTerms(**TIMES, **terms)}))
+    desk.quote(18_490, 18_500)
+    return desk
+
+
+def test_what_a_venue_does_not_answer_and_what_nobody_can_use_opens_its_breaker() -> None:
+    desk = erring(breaker_errors=3)
+    assert changes(desk.fold({b"frame": b"no record"})) == []
+    assert desk.dead, "it is buried all the same"
+    assert changes(desk.fold({b"frame": report(ReportType.ACCEPTED, 77)})) == []
+    order(desk, "a")
+    told = [each for each in desk.tick(1_000) if each["type"] != "QuoteUpdated"]
+    assert [each["type"] for each in told] == ["OrderUnanswered", "BreakerChanged"]
+    assert changes(told) == [("VENUE", "SIM", "OPEN", "ERRORS")]
+    assert told[-1]["text"] == "3 errors of SIM came within 10000 ms; one may try in 5000 ms"
+    assert reason(order(desk, "b", account="other")) == "breaker_open"
+    assert desk.restarted() is None
+
+
+def test_a_trade_that_is_told_again_is_no_error() -> None:
+    desk = erring(breaker_errors=1)
+    order(desk, "a", quantity="2")
+    fill = report(ReportType.FILLED, 1, price=18_500, qty=1, match_id=1, flags=ReportFlag.TAKER)
+    desk.fold({b"frame": fill})
+    assert changes(desk.fold({b"frame": fill})) == []
+    assert len(desk.dead) == 1
+
+
+def test_a_venue_with_words_of_its_own_errs_as_well_and_its_letter_is_the_same() -> None:
+    def letters(**terms: Any) -> tuple[list[dict[bytes, bytes]], list[dict[str, Any]]]:
+        desk = OrdersDesk(but(CONFIG, venues={"SIM": VenueTerms(simulated=False, **TIMES, **terms)}))
+        said = {"type": "VenueReport", "v": 1, "venue": "SIM", "exec_type": "New", "order_id": "77"}
+        return desk.dead, desk.fold({b"data": orjson.dumps(said)})
+
+    plain, nothing = letters()
+    counted, told = letters(breaker_errors=1)
+    assert nothing == [] and changes(told) == [("VENUE", "SIM", "OPEN", "ERRORS")]
+    assert counted == plain and len(plain) == 1
+
+
+def test_a_try_that_is_not_answered_opens_it_again() -> None:
+    desk = erring(breaker_errors=1)
+    desk.fold({b"frame": b"no record"})
+    desk.tick(COOLDOWN_MS)
+    order(desk, "a")
+    told = desk.tick(1_000)
+    assert changes(told) == [("VENUE", "SIM", "OPEN", "ERRORS")]
+    assert told[-1]["text"].startswith("order 1, which tried, was not answered; one may try in")
+    desk.tick(COOLDOWN_MS)
+    order(desk, "b")
+    desk.accept(2)
+    assert changes(order(desk, "c")) == [("VENUE", "SIM", "CLOSED", "PROBE_PASSED")]

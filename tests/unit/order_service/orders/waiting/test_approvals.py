@@ -178,3 +178,33 @@ def test_nothing_is_let_go_while_the_account_is_halted(desk: OrdersDesk) -> None
 def test_an_order_that_does_not_wait_is_none_to_approve(desk: OrdersDesk) -> None:
     for order_id in ("1", "77"):
         assert said(desk, "Approve", order_id=order_id, control_id=order_id)[0]["refusal"] == "not_waiting"
+
+
+# --------------------------------------------------------------------------------------------------- of some strategies
+
+
+def test_only_the_orders_of_named_strategies_wait() -> None:
+    desk = desk_of(approval_strategies=["carry", "momentum"])
+    assert desk.new(signal_id="a", price="185.00", quantity="1", strategy="other")["type"] == "OrderReceived"
+    assert desk.new(signal_id="b", price="185.00", quantity="1")["type"] == "OrderReceived"
+    assert len(desk.commands) == 2
+    asked = new_order(signal_id="c", price="185.00", quantity="1", strategy="momentum")
+    told = desk.fold({b"data": orjson.dumps(asked)})
+    assert [each["type"] for each in told] == ["OrderReceived", "OrderSuspended"]
+    assert len(desk.commands) == 2
+    said(desk, "Approve", "3")
+    assert len(desk.commands) == 3
+    refused = desk.replace(order_id="3", quantity="2")
+    assert (refused["type"], refused["reason"]) == ("OrderReplaceRejected", "needs_approval")
+    assert desk.replace(signal_id="r2", order_id="1", quantity="2")["type"] == "OrderReplaceRequested"
+
+
+def test_strategies_and_a_value_are_two_reasons_to_wait_and_an_operator_may_change_them() -> None:
+    desk = desk_of(approval_above=D(500))
+    desk.set_limits(approval_strategies="momentum")
+    changed = desk.events[-1]
+    assert (changed["type"], changed["approval_strategies"]) == ("AccountDefined", ["momentum"])
+    for signal_id, fields in (("a", {"strategy": "momentum", "quantity": "1"}), ("b", {"quantity": "3"})):
+        told = desk.fold({b"data": orjson.dumps(new_order(signal_id=signal_id, price="185.00", **fields))})
+        assert told[-1]["type"] == "OrderSuspended"
+    assert desk.new(signal_id="c", price="185.00", quantity="1")["type"] == "OrderReceived"

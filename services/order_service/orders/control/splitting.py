@@ -1,0 +1,124 @@
+"""A split: what accounts hold of an instrument becomes more or fewer lots, at the same total cost.
+
+Flows in: a control that is a split. Flows out: why it is refused, before anything has changed; or the accounts that it
+changed, each with an AccountAdjusted. Never rounds: a position that would be no whole number of lots is traded first.
+
+While orders of the instrument work in an account its positions are not split: their quantities and prices are in the
+shares of before. Neither the mark nor a quote is changed: the market tells new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fillstream.libs.common.messages.codes import ControlRejectReason
+from fillstream.libs.common.messages.controls import AdjustAccount
+from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
+from fillstream.services.order_service.orders.holding.holdings import Account, money
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.life.order import FINAL
+from fillstream.services.order_service.orders.state import State
+from fillstream.services.order_service.orders.waiting.approvals import Refused
+
+MOST_ACCOUNTS = MOST_OUTPUTS // 2
+"""So many accounts are changed by one control."""
+MOST_NAMED = 3
+
+
+class Change(NamedTuple):
+    """What a split did to an account: lots before and after."""
+
+    account: str
+    before: int
+    after: int
+
+
+def split(state: State, control: AdjustAccount) -> list[Change]:
+    """Split what an account, or every account of this partition, holds of an instrument.
+
+    Raises:
+        Refused: orders of it work there, what is held is unknown, or no whole lots; nothing has changed then.
+    """
+    symbol = control.symbol
+    assert symbol is not None, "a split names its instrument"
+    named = control.account
+    _check_orders(state, named, symbol)
+    new, old = control.made_of
+    accounts = state.holdings.accounts
+    found = [each for name, each in sorted(accounts.items()) if named in (None, name) and _concerns(each, symbol)]
+    if len(found) > MOST_ACCOUNTS:
+        text = f"symbol: {len(found)} accounts hold {symbol}, one control splits at most {MOST_ACCOUNTS}; name accounts"
+        raise Refused(ControlRejectReason.TOO_MANY_ACCOUNTS, text)
+    for each in found:
+        _check(state, each, symbol, new, old)
+    return [change for each in found if (change := _split(state, each, symbol, new, old)).before]
+
+
+def _concerns(account: Account, symbol: str) -> bool:
+    holding = account.holdings.get(symbol)
+    return not account.known or (holding is not None and bool(holding.quantity)) or any(_shares(account, symbol))
+
+
+def _shares(account: Account, symbol: str) -> Iterable[tuple[str, int]]:
+    return [(strategy, share.quantity) for strategy, name, share in account.shares or () if name == symbol]
+
+
+def _check_orders(state: State, account: str | None, symbol: str) -> None:
+    orders = state.live() if account is None else state.orders_of(account)
+    working = [order.account for order in orders if order.terms.symbol == symbol and order.status not in FINAL]
+    if working:
+        of = _named(dict.fromkeys(working))
+        text = f"symbol: {len(working)} orders in {symbol} of {of} work; cancel them first, they are in lots of before"
+        raise Refused(ControlRejectReason.ORDERS_WORK, text)
+
+
+def _check(state: State, account: Account, symbol: str, new: int, old: int) -> None:
+    if not account.known:
+        text = f"account: what {account.name} holds is not known since this desk was upgraded; reconcile it first"
+        raise Refused(ControlRejectReason.POSITION_UNKNOWN, text)
+    instrument = state.instruments[symbol]
+    held = [(f"account {account.name}", account.holdings[symbol].quantity)] if symbol in account.holdings else []
+    held += [(f"strategy {strategy} of account {account.name}", lots) for strategy, lots in _shares(account, symbol)]
+    for whose, lots in held:
+        if lots * new % old:
+            quantity = state.terms[state.config.home_of(instrument)][symbol].lot.text(lots)
+            text = (
+                f"symbol: {whose} holds {quantity} {symbol}, of which {new}:{old} makes no multiple of the lot size "
+                f"{instrument.lot_size}; trade what is over first"
+            )
+            raise Refused(ControlRejectReason.FRACTION_LEFT, text)
+
+
+def _split(state: State, account: Account, symbol: str, new: int, old: int) -> Change:
+    holding = state.holdings.holding(account.name, symbol)
+    before = holding.quantity
+    whole = holding.split(new, old)
+    for _, name, share in account.shares or ():
+        if name == symbol:
+            whole = share.split(new, old) and whole
+    assert whole, "just looked"
+    account.room = -1
+    return Change(account.name, before, holding.quantity)
+
+
+def _named(names: Iterable[str]) -> str:
+    every = [*names]
+    return ", ".join([*every[:MOST_NAMED], *(["…"] if len(every) > MOST_NAMED else [])])
+
+
+def tell(state: State, journal: Journal, control: AdjustAccount, changes: list[Change]) -> None:
+    """Write an AccountAdjusted for each account that was changed."""
+    assert control.symbol is not None and control.ratio is not None, "it is a split"
+    lot = state.terms[state.config.home_of(state.instruments[control.symbol])][control.symbol].lot
+    for account, before, after in changes:
+        told = {"ratio": control.ratio, "old_position": lot.text(before), "position": lot.text(after)}
+        currency = state.accounts[account].currency
+        journal.account_adjusted(control, account, currency, money(state.holdings.account(account).cash), told)
+
+
+def sentence(control: AdjustAccount, changes: list[Change]) -> str:
+    """Return what a split did, for its answer."""
+    of = _named(change.account for change in changes)
+    done = f"{len(changes)} positions were changed ({of})" if changes else "nobody meant holds any"
+    return f"SPLIT {control.ratio} of {control.symbol}: {done}"

@@ -1,0 +1,30 @@
+"""What the orders stages of a simulated desk hold, and what its position stages have booked."""
+
+from __future__ import annotations
+
+from fillstream.services.order_service.orders.stage import OrdersStage
+from fillstream.services.position_service.stage import PositionStage
+from tests.support.simulated_desk import SimulatedDesk
+
+Held = dict[tuple[str, str], tuple[int, int, int]]
+"""Quantity, cash and cost by account and symbol, of what ever was there."""
+
+
+def held_and_booked(desk: SimulatedDesk) -> tuple[Held, Held]:
+    held: Held = {}
+    booked: Held = {}
+    for slot in desk.slots:
+        assert slot.runner is not None
+        stage = slot.runner.stage
+        if isinstance(stage, PositionStage):
+            for symbol, holdings in stage._books.holdings.items():
+                for account, each in holdings.positions.items():
+                    booked[account, symbol] = (each.quantity, each.cash, each.cost)
+        if isinstance(stage, OrdersStage):
+            for account, symbol, holding in stage._state.holdings.positions():
+                held[account, symbol] = (holding.quantity, holding.cash, holding.cost)
+    return _some(held), _some(booked)
+
+
+def _some(found: Held) -> Held:
+    return {key: numbers for key, numbers in found.items() if any(numbers)}
