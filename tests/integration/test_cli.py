@@ -187,7 +187,8 @@ def test_it_says_its_version(run: Run) -> None:
 
 def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
     promised = {"up", "demo", "signal", "cancel", "replace", "feed", "orders", "order", "fills", "positions", "status",
-                "tail", "dead", "sql", "doctor", "limits"}  # fmt: skip
+                "tail", "dead", "sql", "doctor", "limits", "amend", "cancel-all", "close", "halt", "resume",
+                "approve", "refuse", "breakers", "venues", "reconcile"}  # fmt: skip
     assert promised <= {path[0] for path in COMMANDS}
     text = run("--help").stdout
     for path in COMMANDS:
@@ -336,8 +337,9 @@ def test_cancel_waits_for_the_venue_s_answer(run: Run, orders: Callable[..., Ord
     assert json.loads(run("cancel", "1", "-w", "--json").stdout)["ord_status"] == "Canceled"
 
 
-def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis) -> None:
-    run("replace", "42", "--qty", "80", "--limit", "190.95")
+@pytest.mark.parametrize("name", ["replace", "amend"])
+def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis, name: str) -> None:
+    run(name, "42", "--qty", "80", "--limit", "190.95")
     ((_, fields),) = cast(Any, client.xrange("signals"))
     message = ReplaceOrder.model_validate(wire.decode(fields))
     assert (message.order_id, str(message.quantity), str(message.price)) == ("42", "80", "190.95")

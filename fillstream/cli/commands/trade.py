@@ -60,7 +60,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (signal, close, cancel, cancel_all, replace, predict):
         app.command(rich_help_panel=TRADE, cls=TakesNumbers)(command)
-    app.command("amend", hidden=True, cls=TakesNumbers)(replace)  # what the documents call it
+    app.command("amend", rich_help_panel=TRADE, cls=TakesNumbers)(replace)  # what the documents call it
 
 
 def signal(
