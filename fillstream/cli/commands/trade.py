@@ -252,6 +252,7 @@ def replace(
     \b
     fillstream replace 42 --limit 190.95 --wait
     fillstream replace rebalance-42 --qty 80
+    fillstream amend 42 --stop 180.50
     """
     with _client(config, redis_url) as client:
         sent = _publish(
