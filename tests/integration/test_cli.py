@@ -187,7 +187,8 @@ def test_it_says_its_version(run: Run) -> None:
 
 def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
     promised = {"up", "demo", "signal", "cancel", "replace", "feed", "orders", "order", "fills", "positions", "status",
-                "tail", "dead", "sql", "doctor", "limits"}  # fmt: skip
+                "tail", "dead", "sql", "doctor", "limits", "amend", "cancel-all", "close", "halt", "resume",
+                "approve", "refuse", "breakers", "venues", "reconcile"}  # fmt: skip
     assert promised <= {path[0] for path in COMMANDS}
     text = run("--help").stdout
     for path in COMMANDS:
@@ -336,9 +337,10 @@ def test_cancel_waits_for_the_venue_s_answer(run: Run, orders: Callable[..., Ord
     assert json.loads(run("cancel", "1", "-w", "--json").stdout)["ord_status"] == "Canceled"
 
 
+@pytest.mark.parametrize("command", ["replace", "amend"])
 @pytest.mark.parametrize("name", ["--quantity", "--qty"])
-def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis, name: str) -> None:
-    run("replace", "42", name, "80", "--limit", "190.95")
+def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis, command: str, name: str) -> None:
+    run(command, "42", name, "80", "--limit", "190.95")
     ((_, fields),) = cast(Any, client.xrange("signals"))
     message = ReplaceOrder.model_validate(wire.decode(fields))
     assert (message.order_id, str(message.quantity), str(message.price)) == ("42", "80", "190.95")
@@ -814,7 +816,7 @@ def test_doctor_looks_at_everything_and_says_how_to_get_what_is_not_there(
     assert found["durable log"]["verdict"] == "warning"
     assert "CONFIG SET appendonly yes" in found["durable log"]["how"]
     assert found["settings"]["verdict"] == "warning"
-    assert "order_params.rate_limit_orders" in found["settings"]["found"]
+    assert "order_params.retry_attempts" in found["settings"]["found"]
     client.config_set("appendonly", "yes")
     client.config_set("appendfsync", "always")
     found = {each["what"]: each for each in json.loads(run("doctor", "--json").stdout)}

@@ -60,7 +60,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (signal, close, cancel, cancel_all, replace, predict):
         app.command(rich_help_panel=TRADE, cls=TakesNumbers)(command)
-    app.command("amend", hidden=True, rich_help_panel=TRADE, cls=TakesNumbers)(replace)  # what the documents call it
+    app.command("amend", rich_help_panel=TRADE, cls=TakesNumbers)(replace)  # what the documents call it
 
 
 def signal(
@@ -253,6 +253,7 @@ def replace(
     \b
     fillstream replace 42 --limit 190.95 --wait
     fillstream replace rebalance-42 --quantity 80
+    fillstream amend 42 --stop 180.50
     """
     with _client(config, redis_url) as client:
         sent = _publish(
