@@ -17,11 +17,11 @@ import orjson
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.reference import MAX_DAILY_ORDERS, AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.reference import BPS, MAX_DAILY_ORDERS, AccountTerms, InstrumentTerms, VenueTerms
 from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs
-from fillstream.libs.common.values.money import Scale, fixed, half_even
+from fillstream.libs.common.values.money import Scale, fixed, half_even, parse
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.signals.encode import instruction_of
@@ -34,7 +34,7 @@ OF_HISTORY = (
     "max_orders_per_window", "max_symbol_exposure", "max_sector_exposure", "max_gross_exposure", "max_net_exposure",
     "max_strategy_gross_exposure", "max_strategy_net_exposure", "max_daily_loss", "account_type", "breaker_rejects",
     "breaker_orders", "breaker_loss", "breaker_slippage_bps", "strategy_breaker_rejects", "strategy_breaker_orders",
-    "strategy_breaker_slippage_bps",
+    "strategy_breaker_slippage_bps", "rate_limit_orders",
 )  # fmt: skip
 """Limits on what an account holds, has at work or did before."""
 MODELS = ("fixed", "spread", "volume")
@@ -215,9 +215,11 @@ def _slippage_bps(market: Market, model: str, quantity: Fraction | None, volume:
         bid, ask = _number(market.bid_px), _number(market.ask_px)
         return None if bid is None or ask is None or bid + ask <= 0 else (ask - bid) / (ask + bid) * 10_000
     try:
-        bps = Fraction(Decimal(text))
-    except ArithmeticError:
-        raise ValueError(f"slippage: {text} must be a number of basis points") from None
+        bps = Fraction(parse(text))
+    except ValueError as error:
+        raise ValueError(f"slippage: {error}") from None
+    if not 0 <= bps <= BPS:
+        raise ValueError(f"slippage: {text} must be basis points from 0 to {BPS}")
     if name == "fixed":
         return bps
     return None if not volume or quantity is None else bps * quantity / Fraction(volume)

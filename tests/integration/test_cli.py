@@ -817,6 +817,8 @@ def test_doctor_looks_at_everything_and_says_how_to_get_what_is_not_there(
     assert "CONFIG SET appendonly yes" in found["durable log"]["how"]
     assert found["settings"]["verdict"] == "warning"
     assert "order_params.retry_attempts" in found["settings"]["found"]
+    assert "order_params.retry_attempts, order_params.retry_delay_ms" in found["settings"]["found"]
+    assert "rate_limit_orders" not in found["settings"]["found"], "it has an effect"
     client.config_set("appendonly", "yes")
     client.config_set("appendfsync", "always")
     found = {each["what"]: each for each in json.loads(run("doctor", "--json").stdout)}

@@ -39,10 +39,11 @@ def tiers_of(texts: Sequence[str]) -> list[Tier]:
         try:
             tier = Tier(*map(parse, text.split(":")))
         except (TypeError, ValueError):
-            raise ValueError(f"{text} must be FROM:MAKER:TAKER, as 1000000:0.5:2") from None
+            raise ValueError(f"in which {text} must be FROM:MAKER:TAKER, as 1000000:0.5:2") from None
         if tier.traded <= (tiers[-1].traded if tiers else 0) or max(map(abs, tier[1:])) > MOST_BPS:
             raise ValueError(
-                f"{text} must begin above 0 and above the tier before it, with bps from -{MOST_BPS} to {MOST_BPS}"
+                f"in which {text} must begin above 0 and above the tier before it, with bps from -{MOST_BPS} to "
+                f"{MOST_BPS}"
             )
         tiers.append(tier)
     return tiers

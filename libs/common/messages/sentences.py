@@ -51,6 +51,10 @@ def rule(code: str, limits: Mapping[str, Any]) -> str:
             return f"must have at least {limits['min_length']} characters"
         case "string_too_long":
             return f"must have at most {limits['max_length']} characters"
+        case "too_short":
+            return f"must have at least {limits['min_length']} in it"
+        case "too_long":
+            return f"must have at most {limits['max_length']} in it"
         case "string_unicode":
             return "must be text without lone surrogates"
         case "greater_than":

@@ -55,7 +55,7 @@ class WeeklyCalendar(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     zone: ZoneName
-    weekdays: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
+    weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] = ("mon", "tue", "wed", "thu", "fri")
     opens: TimeOfDay
     closes: TimeOfDay
     pause_from: TimeOfDay | None = None

@@ -74,6 +74,15 @@ def test_a_message_that_is_none_is_said_to_be(document: str, text: str) -> None:
     assert sentences(refused.value).startswith(text)
 
 
+@pytest.mark.parametrize(
+    ("values", "text"), [([], "a list must have at least 1 in it"), ([1, 2, 3], "a list must have at most 2 in it")]
+)
+def test_a_list_has_a_length(values: list[int], text: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(Annotated[list[int], Field(min_length=1, max_length=2)]).validate_python(values)
+    assert sentences(refused.value) == text
+
+
 def test_there_is_an_end_to_what_is_told() -> None:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(list[int]).validate_python(["x"] * (MOST_CAUSES + 5))

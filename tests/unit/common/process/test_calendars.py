@@ -197,6 +197,7 @@ def test_what_cannot_be_compiled_is_said_before_anything_is_done(tmp_path: Path)
     [
         ("{zone: UTC, opens: '25:00', closes: '17:00'}", "opens: '25:00' must be a time of day"),
         ("{zone: UTC, opens: '09:00', closes: '17:00', weekdays: [monday]}", "weekdays"),
+        ("{zone: UTC, opens: '09:00', closes: '17:00', weekdays: []}", "weekdays"),
         ("{zone: UTC, opens: '09:00', closes: '17:00', holidays: [tomorrow]}", "must be a date, YYYY-MM-DD"),
         ("{zone: UTC, opens: '09:00', closes: '17:00', pause_from: '12:00'}", "come together"),
         ("{zone: UTC, opens: '09:00', closes: '17:00', pause_from: '08:00', pause_until: '08:30'}", "must lie within"),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fillstream.libs.common.messages.codes import AccountMode
-from fillstream.libs.common.messages.reference import VenueTerms
-from fillstream.tools.preview import Market, Preview, Terms, preview
+from fillstream.libs.common.messages.reference import AccountTerms, VenueTerms
+from fillstream.tools.preview import OF_HISTORY, Market, Preview, Terms, preview
 from tests.support.orders import CONFIG
 from tests.support.terms import account
 
@@ -77,6 +77,21 @@ def test_limits_on_what_is_held_are_named_and_not_looked_at() -> None:
     assert found.not_looked_at == ["max_position", "may_short", "max_daily_orders"]
 
 
+def test_every_limit_is_looked_at_or_named() -> None:
+    looked_at = {
+        "max_order_value", "min_order_size", "max_slippage_bps", "requires_stop", "restricted_symbols",
+        "requires_approval", "approval_above", "approval_strategies", "max_exit_slippage_bps", "mode",
+    }  # fmt: skip
+    no_limits = {
+        "id", "venue", "currency", "self_trade_prevention", "initial_margin", "day_begins_minutes", "day_zone",
+        "rate_limit_window_ms", "order_window_ms", "approval_timeout_ms", "breaker_window_ms", "breaker_cooldown_ms",
+        "breaker_slippage_fills",
+    }  # fmt: skip
+    named = {*OF_HISTORY, "max_daily_orders"}
+    assert looked_at | no_limits | named == {*AccountTerms.model_fields}
+    assert not named & (looked_at | no_limits)
+
+
 def test_a_halt_and_a_persons_yes_are_told() -> None:
     halted = Terms(**{name: getattr(terms(), name) for name in Terms.__slots__} | {"state": "HALTED"})
     assert of(halted, price="185.00").refused == "trading_halted"
@@ -93,7 +108,10 @@ def test_without_volume_there_is_no_slippage_by_it() -> None:
     assert of(terms(), "volume:200", None, price="185.00").expected_slippage_bps is None
 
 
-@pytest.mark.parametrize("model", ["", "fixed", "spread:1", "volume", "volume:x", "none"])
+@pytest.mark.parametrize(
+    "model",
+    ["", "fixed", "spread:1", "volume", "volume:x", "none", "volume:-5", "fixed:10001", "fixed:nan", "fixed:1e999"],
+)
 def test_what_is_no_model_is_refused(model: str) -> None:
     with pytest.raises(ValueError, match="slippage: "):
         of(terms(), model, D(1))

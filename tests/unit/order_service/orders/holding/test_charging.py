@@ -170,7 +170,7 @@ def test_new_fees_are_reserved_of_what_works_already_and_given_back() -> None:
     ("fees", "text"),
     [
         ({"min_fee": D(2), "max_fee": D(1)}, "min_fee: 2 must be at most max_fee, 1"),
-        ({"fee_tiers": ("1000",)}, "1000 must be FROM:MAKER:TAKER"),
+        ({"fee_tiers": ("1000",)}, "in which 1000 must be FROM:MAKER:TAKER"),
         ({"fee_tiers": ("1000:1:1", "1000:1:1")}, "1000:1:1 must begin above 0 and above the tier before it"),
         ({"fee_tiers": ("0:1:1",)}, "must begin above 0"),
         ({"fee_tiers": ("5:1:10001",)}, "with bps from -10000 to 10000"),
