@@ -187,7 +187,8 @@ def test_it_says_its_version(run: Run) -> None:
 
 def test_help_lists_every_command_and_every_exit_code(run: Run) -> None:
     promised = {"up", "demo", "signal", "cancel", "replace", "feed", "orders", "order", "fills", "positions", "status",
-                "tail", "dead", "sql", "doctor", "limits"}  # fmt: skip
+                "tail", "dead", "sql", "doctor", "limits", "amend", "cancel-all", "close", "halt", "resume",
+                "approve", "refuse", "breakers", "venues", "reconcile"}  # fmt: skip
     assert promised <= {path[0] for path in COMMANDS}
     text = run("--help").stdout
     for path in COMMANDS:
@@ -336,8 +337,10 @@ def test_cancel_waits_for_the_venue_s_answer(run: Run, orders: Callable[..., Ord
     assert json.loads(run("cancel", "1", "-w", "--json").stdout)["ord_status"] == "Canceled"
 
 
-def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis) -> None:
-    run("replace", "42", "--qty", "80", "--limit", "190.95")
+@pytest.mark.parametrize("command", ["replace", "amend"])
+@pytest.mark.parametrize("name", ["--quantity", "--qty"])
+def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis, command: str, name: str) -> None:
+    run(command, "42", name, "80", "--limit", "190.95")
     ((_, fields),) = cast(Any, client.xrange("signals"))
     message = ReplaceOrder.model_validate(wire.decode(fields))
     assert (message.order_id, str(message.quantity), str(message.price)) == ("42", "80", "190.95")
@@ -465,6 +468,16 @@ def test_columns_of_one_name_are_told_apart(run: Run, asked: list[Any], monkeypa
     found = json.loads(run("sql", "SELECT 1", "--json").stdout)
     assert [column["name"] for column in found["columns"]] == [*found["rows"][0]]
     assert [*found["rows"][0].values()] == ["1", "2", "3", "4"]
+
+
+def test_orders_have_a_column_of_stop_prices_where_one_has_one(
+    run: Run, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["order_id", "symbol", "price", "stop_price"]
+    answers = [Analytics._answer(names, [["7", "AAPL", None, stop]]) for stop in (None, "185.50")]
+    for answer, shown in zip(answers, (False, True), strict=True):
+        monkeypatch.setattr(Analytics, "_answer", staticmethod(lambda *_, answer=answer, **__: answer))
+        assert ("185.50" in run("orders").stdout) is shown
 
 
 def test_orders_of_one_state(run: Run, asked: list[Any]) -> None:
@@ -803,6 +816,7 @@ def test_doctor_looks_at_everything_and_says_how_to_get_what_is_not_there(
     assert found["durable log"]["verdict"] == "warning"
     assert "CONFIG SET appendonly yes" in found["durable log"]["how"]
     assert found["settings"]["verdict"] == "warning"
+    assert "order_params.retry_attempts" in found["settings"]["found"]
     assert "order_params.retry_attempts, order_params.retry_delay_ms" in found["settings"]["found"]
     assert "rate_limit_orders" not in found["settings"]["found"], "it has an effect"
     client.config_set("appendonly", "yes")

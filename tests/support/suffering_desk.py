@@ -42,6 +42,9 @@ class SufferingDesk:
         # The last second is never lost: what is missing afterwards, the test has taken.
         self.client.config_set("appendfsync", "always")
         monkeypatch.setenv("FILLSTREAM_DATABASE__SNAPSHOT_EVERY_ENTRIES", "50")
+        # Nobody asks a venue what it has, or tells what is held: what a desk sends here, it was asked for.
+        monkeypatch.setenv("FILLSTREAM_EXECUTION__VENUES", '{"SIM": {}}')
+        monkeypatch.setenv("FILLSTREAM_EXECUTION__STATE_HOLDINGS_EVERY_MS", "0")
 
     @property
     def client(self) -> Any:

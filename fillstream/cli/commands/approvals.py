@@ -58,7 +58,9 @@ def approvals(
 def approve(
     order: OrderId,
     reason: Reason,
-    quantity: Annotated[str | None, typer.Option("--quantity", help="Less than was asked for.")] = None,
+    quantity: Annotated[
+        str | None, typer.Option("--quantity", "--qty", metavar="QTY", help="Less than was asked for.")
+    ] = None,
     price: Annotated[str | None, typer.Option("--price", help="A less aggressive one.")] = None,
     who: Who = None,
     control_id: ControlId = None,

@@ -153,12 +153,15 @@ def _tell(found: Found) -> None:
 
 
 def _with_more(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return columns with those that few desks need: modes of accounts unless all are PAPER, aliases and links."""
+    """Return columns with those that few need: modes unless all are PAPER, aliases, stop prices, links."""
     more = [] if all(row.get("mode") in (None, PAPER) for row in rows) else ["mode"]
     if any(row.get("alias") is not None for row in rows):
         more = ["alias", "mode"]
     at = columns.index("account") + 1
-    return _with_links([*columns[:at], *more, *columns[at:]], rows)
+    columns = [*columns[:at], *more, *columns[at:]]
+    if "price" in columns and any(row.get("stop_price") is not None for row in rows):
+        columns.insert(columns.index("price") + 1, "stop_price")
+    return _with_links(columns, rows)
 
 
 def _with_links(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -60,6 +60,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (signal, close, cancel, cancel_all, replace, predict):
         app.command(rich_help_panel=TRADE, cls=TakesNumbers)(command)
+    app.command("amend", rich_help_panel=TRADE, cls=TakesNumbers)(replace)  # what the documents call it
 
 
 def signal(
@@ -233,7 +234,8 @@ def cancel_all(
 def replace(
     order: Order,
     quantity: Annotated[
-        str | None, typer.Option("--qty", metavar="QTY", help="The new total, what is filled so far included.")
+        str | None,
+        typer.Option("--quantity", "--qty", metavar="QTY", help="The new total, what is filled so far included."),
     ] = None,
     limit: Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="The new limit.")] = None,
     stop: Annotated[str | None, typer.Option("--stop", metavar="PRICE", help="What it waits for now.")] = None,
@@ -250,7 +252,8 @@ def replace(
 
     \b
     fillstream replace 42 --limit 190.95 --wait
-    fillstream replace rebalance-42 --qty 80
+    fillstream replace rebalance-42 --quantity 80
+    fillstream amend 42 --stop 180.50
     """
     with _client(config, redis_url) as client:
         sent = _publish(

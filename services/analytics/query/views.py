@@ -64,6 +64,7 @@ def _orders() -> str:
     return (
         f"SELECT order_id, {same}, {received}, "  # noqa: S608 - names of our own
         "arg_max(price, seq) FILTER (type IN ('OrderReceived', 'OrderRejected', 'OrderReplaced')) AS price, "
+        "arg_max(stop_price, seq) FILTER (type IN ('OrderReceived', 'OrderRejected', 'OrderReplaced')) AS stop_price, "
         f"arg_max(ord_status, seq) AS ord_status, {latest}, {ended}, "
         "min(time) FILTER (side IS NOT NULL) AS received, max(time) FILTER (ord_status IS NOT NULL) AS updated, "
         "count(*) AS events "

@@ -28,6 +28,7 @@ from itertools import islice
 from fillstream.libs.common.messages.codes import CancelReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Outputs
 from fillstream.libs.common.runtime.timers import Timer
+from fillstream.libs.common.values.moments import text_of
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
@@ -192,7 +193,7 @@ class Due:
     def _approval(self, timer: Timer, room: int) -> int:
         order = self._state.orders[timer.id]
         assert isinstance(order, Order), "a timer goes with its order"
-        text = f"approval_timeout_ms: nobody approved or refused order {timer.id} by {timer.due_ms}"
+        text = f"approval_timeout_ms: nobody approved or refused order {timer.id} by {text_of(timer.due_ms)}"
         self._desk.cancel(order, CancelReason.APPROVAL_TIMEOUT, text)
         return 1
 

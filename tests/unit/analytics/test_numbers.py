@@ -165,7 +165,7 @@ def test_every_number_of_a_contract_is_of_one_kind() -> None:
         "amount", "approval_above", "breaker_loss", "fee_estimate", "fee_per_unit", "min_fee", "max_fee",
         "max_daily_loss", "max_gross_exposure", "max_net_exposure", "max_sector_exposure", "max_symbol_exposure",
         "max_strategy_gross_exposure", "max_strategy_net_exposure", "breaker_slippage_bps",
-            "strategy_breaker_slippage_bps",
+        "strategy_breaker_slippage_bps",
     }  # fmt: skip
     assert [number_of(name) for name in ("new_price", "bid_px", "cum_qty", "position", "multiplier")] == [
         Number.PRICE, Number.PRICE, Number.QUANTITY, Number.QUANTITY, Number.RATIO,

@@ -463,6 +463,21 @@ def test_orders_show_the_latest_state_and_why_an_order_ended(store: Store) -> No
     assert ask(store, "SELECT count(*) FROM rejects") == [(4,)]
 
 
+def test_orders_show_the_stop_price_that_stands(store: Store) -> None:
+    def event(model: type[Message], seq: int, order: str, **values: Any) -> RawEntry:
+        return entry(seq, sample(model, seq, **{"order_id": order, "account": "acc", **values}))
+
+    put(
+        store,
+        "events",
+        "events.{a0}",
+        event(OrderReceived, 1, "1", stop_price="190"),
+        event(OrderReplaced, 2, "1", stop_price="191.5"),
+        event(OrderReceived, 3, "2", stop_price=None),
+    )
+    assert ask(store, "SELECT order_id, stop_price FROM orders ORDER BY 1") == [("1", Decimal("191.5")), ("2", None)]
+
+
 def test_positions_show_the_newest_of_each_account_and_symbol(store: Store) -> None:
     def position(seq: int, symbol: str, **values: Any) -> RawEntry:
         return entry(seq, sample(PositionChanged, seq, account="acc", symbol=symbol, **values))

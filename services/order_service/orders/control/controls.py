@@ -225,7 +225,9 @@ def _said(terms: Any, name: str) -> str:
     value = written(getattr(terms, name))
     if isinstance(value, tuple):
         return ",".join(value) or "null"
-    return "null" if value is None else str(value)
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _source(name: str, overrides: Overrides, file: str) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_TIPS
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.signals import SIZES, SpecialTerms
+from fillstream.libs.common.values.moments import text_of
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.life.special import (
     MAX_OFFSET_BPS,
@@ -119,9 +120,10 @@ def not_expired(draft: Draft, view: View) -> str | None:
     if said.expire_time is None:
         return None
     if said.expire_time <= draft.ms:
-        return f"expire_time: {said.expire_time} has passed, it is {draft.ms}"
+        return f"expire_time: {text_of(said.expire_time)} has passed, it is {text_of(draft.ms)}"
     if said.effective_time is not None and said.expire_time <= said.effective_time:
-        return f"expire_time: {said.expire_time} must come after the effective_time, {said.effective_time}"
+        effective = text_of(said.effective_time)
+        return f"expire_time: {text_of(said.expire_time)} must come after the effective_time, {effective}"
     return None
 
 

@@ -14,7 +14,7 @@ from typer.main import get_command
 from fillstream.cli.app import app
 
 ROOT = Path(__file__).parents[4]
-PAGES = ("README.md", "docs/orders.md", "docs/controls.md", "docs/limits.md", "docs/order-states.md")
+PAGES = ("README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")))
 FACE: Any = get_command(app)
 """Of click, which some releases of typer bring along under a name of their own."""
 

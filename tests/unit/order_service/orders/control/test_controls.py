@@ -191,6 +191,13 @@ def test_another_partitions_account_is_dead_with_its_partition() -> None:
     )  # fmt: skip
 
 
+def test_yes_and_no_are_said_as_they_are_written(desk: OrdersDesk) -> None:
+    applied = desk.set_limits(may_short=False, refuse_self_cross=True)[0]
+    assert applied["text"] == (
+        "may_short: false, before true; the file says true; refuse_self_cross: true, before false; the file says false"
+    )
+
+
 # ------------------------------------------------------------------------------------------------- cash without a trade
 
 

@@ -126,6 +126,7 @@ def test_an_order_that_nobody_looks_at_is_canceled_in_time(desk: OrdersDesk) -> 
     desk.ms += 1
     [canceled] = desk.fold({b"tick": b"1"})
     assert (canceled["reason"], canceled["due_time"]) == ("approval_timeout", desk.ms)
+    assert canceled["text"] == "approval_timeout_ms: nobody approved or refused order 1 by 2023-12-09T12:05:00Z"
     assert said(desk, "Approve")[0]["refusal"] == "not_waiting"
 
 
