@@ -61,7 +61,7 @@ def test_signals_that_a_client_trimmed_unread(desk: SufferingDesk) -> None:
     ids = {each.get("client_order_id") for each in desk.events()}
     assert {f"lost-{n}" for n in range(490, 500)} <= ids, "those that were left are decided"
     assert not {f"lost-{n}" for n in range(490)} & ids
-    words = [each for each in desk.events() if each["type"] == "ControlApplied"]
+    words = [each for each in desk.events() if each["type"] == "ControlApplied" and each["control"] == "AcceptLoss"]
     assert [(each["who"], each["reason"]) for each in words] == [("kim", "a drill")] * 2
     assert "490 entries" in words[0]["text"]
 
