@@ -19,13 +19,15 @@ from fillstream.stack.stack import LocalStack
 from fillstream.tools.audit import Audit
 from tests.conftest import until
 
+UNPACED = "FILLSTREAM_ORDER_PARAMS__RATE_LIMIT_ORDERS"
 STARTS_AT = {"AAPL": "190.00", "MSFT": "420.00", "BTCUSDT": "61000.00"}
 
 
 @contextmanager
 def running(folder: Path, **more: Any) -> Iterator[LocalStack]:
-    """Run a stack of its own, on free ports, until the block ends."""
-    with LocalStack(folder, base_port=0, redis_port=0, **more) as stack:
+    """Run a stack of its own, on free ports, until the block ends: as its file says, but orders go as they come."""
+    environ = {UNPACED: "null", **more.pop("environ", {})}
+    with LocalStack(folder, base_port=0, redis_port=0, environ=environ, **more) as stack:
         stack.wait_ready()
         yield stack
 
