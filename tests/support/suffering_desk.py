@@ -43,7 +43,7 @@ class SufferingDesk:
         self.client.config_set("appendfsync", "always")
         monkeypatch.setenv("FILLSTREAM_DATABASE__SNAPSHOT_EVERY_ENTRIES", "50")
         # Nobody asks a venue what it has, or tells what is held: what a desk sends here, it was asked for.
-        monkeypatch.setenv("FILLSTREAM_EXECUTION__VENUES", '{"SIM": {}}')
+        monkeypatch.setenv("FILLSTREAM_EXECUTION__VENUES", '{"SIM": {"reconcile_every_ms": 0}}')
         monkeypatch.setenv("FILLSTREAM_EXECUTION__STATE_HOLDINGS_EVERY_MS", "0")
 
     @property
