@@ -124,10 +124,12 @@ class Requests:
 
     def _new(self, wish: New) -> None:
         state = self._state
-        first = state.find_client(wish.account, wish.client_order_id)
-        if first is not None:
-            return self._repeat(wish, first)
-        if not state.has_room():
+        known = state.clients.get(wish.account)
+        if state.remembered.count or (known is not None and wish.client_order_id in known):
+            first = state.find_client(wish.account, wish.client_order_id)
+            if first is not None:
+                return self._repeat(wish, first)
+        if state.counter - state.forgotten >= state.capacity:  # `has_room`, without a call
             return self._full("NewOrder", wish)
         draft = self._draft(wish)
         if draft.symbol_known and draft.limits.breaks:
