@@ -22,10 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 import pytest
 import redis
-from click.testing import Result
 from rich.console import Console
 from typer.main import get_command
-from typer.testing import CliRunner
 
 from fillstream.cli.app import app
 from fillstream.cli.exit_codes import MEANINGS, Exit
@@ -44,6 +42,7 @@ from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.settings import DEFAULT_PATH, load_settings
 from fillstream.tools import doctor
 from tests.conftest import free_port, until
+from tests.support.command import Run, fillstream
 
 TOPOLOGY = Topology()
 EVENTS = TOPOLOGY.events(0)
@@ -57,20 +56,10 @@ def _of_this_desk_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COLUMNS", "300")
 
 
-Run = Callable[..., Result]
-
-
 @pytest.fixture
 def run(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return what runs `fillstream` with arguments, against the test's Redis."""
     monkeypatch.setenv("REDIS_URL", redis_url)
-
-    def fillstream(*arguments: str, code: Exit = Exit.OK) -> Result:
-        result = CliRunner().invoke(app, list(arguments))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, f"{result.exit_code}: {result.stdout}{result.stderr}"
-        return result
 
     return fillstream
 

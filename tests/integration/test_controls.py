@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import redis
-from click.testing import Result
-from typer.testing import CliRunner
 
-from fillstream.cli.app import app
 from fillstream.cli.exit_codes import Exit
 from fillstream.client import Client, NoAnswer
 from fillstream.libs.common.messages.controls import LIMITS
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.stack.stack import LocalStack
 from tests.conftest import until
-
-Run = Callable[..., Result]
+from tests.support.command import Run, against
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +28,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 @pytest.fixture
 def run(desk: LocalStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    monkeypatch.setenv("REDIS_URL", desk.redis_url)
-    monkeypatch.setenv("FILLSTREAM_ANALYTICS_URL", desk.url("analytics"))
-    monkeypatch.setenv("FILLSTREAM_DATABASE__DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def fillstream(*arguments: str, code: Exit = Exit.OK) -> Result:
-        result = CliRunner().invoke(app, list(arguments))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, f"{result.exit_code}: {result.stdout}{result.stderr}"
-        return result
-
-    return fillstream
+    return against(desk, monkeypatch, tmp_path)
 
 
 def shown(run: Run, account: str) -> dict[str, Any]:

@@ -15,16 +15,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self
 
-import orjson
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from fillstream.libs.common.messages.base import Name
 from fillstream.libs.common.messages.codes import TradingSession
 from fillstream.libs.common.messages.reference import MAX_AUCTION_MS
-from fillstream.libs.common.messages.sentences import sentences
-from fillstream.libs.common.messages.terms import WRITTEN, ReferenceData, about, canonical_json
+from fillstream.libs.common.messages.terms import WRITTEN, Entered, ReferenceData, about
 from fillstream.libs.common.values.moments import LAST_MS
 from fillstream.libs.common.values.naming import shorten
 
@@ -33,8 +31,6 @@ CALENDAR: Final = b"calendar"
 VERSION = 1
 MOST_BYTES: Final = 4 << 20
 """A table may not be larger: some 200 000 sessions, of which 400 days of an exchange are 280."""
-MOST_CAUSES = 2
-"""A refusal of a table names so many things that are wrong with it."""
 
 _CONTINUOUS, _AUCTION = TradingSession.CONTINUOUS.value, TradingSession.AUCTION.value
 _HALTED = TradingSession.HALTED.value
@@ -88,12 +84,14 @@ class InstrumentHours(ReferenceData):
     close_auction_ms: Annotated[int, Field(ge=0, le=MAX_AUCTION_MS), WRITTEN] = 0
 
 
-class Calendars(ReferenceData):
+class Calendars(Entered):
     """A `calendar` entry.
 
     Raises:
         pydantic.ValidationError: a ValueError; `from_json` says the same in sentences.
     """
+
+    MOST_BYTES: ClassVar[int | None] = MOST_BYTES
 
     v: Annotated[int, about("version of this entry", ge=VERSION, le=VERSION), WRITTEN] = VERSION
     calendars: Annotated[dict[Name, CalendarTable], Field(description="by name")] = Field(default_factory=dict)
@@ -106,30 +104,6 @@ class Calendars(ReferenceData):
     def is_empty(self) -> bool:
         """Whether it says nothing."""
         return not (self.calendars or self.days or self.instruments)
-
-    def to_json(self) -> bytes:
-        """Return the canonical JSON: equal tables give equal bytes."""
-        return canonical_json(self.values())
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Calendars:
-        """Return the table that `to_json` wrote.
-
-        Raises:
-            ValueError: naming the field, its value and the limit.
-        """
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"has {len(data)} bytes, at most {MOST_BYTES} are taken")
-        try:
-            document = orjson.loads(data)
-        except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
-            raise ValueError(f"must be JSON, {len(data)} bytes are not") from None
-        if not isinstance(document, dict):
-            raise ValueError(f"must be a JSON object, got {shorten(document)}")
-        try:
-            return cls.model_validate(document)
-        except ValidationError as error:
-            raise ValueError(sentences(error, MOST_CAUSES)) from None
 
 
 NO_CALENDARS: Final = Calendars()

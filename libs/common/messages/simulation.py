@@ -12,19 +12,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Final, Self
 
-import orjson
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from fillstream.libs.common.messages.reference import MAX_ACCOUNT_ID, MAX_MS
-from fillstream.libs.common.messages.sentences import sentences
-from fillstream.libs.common.messages.terms import WRITTEN, ReferenceData, about, amount, canonical_json
-from fillstream.libs.common.values.naming import shorten
+from fillstream.libs.common.messages.terms import WRITTEN, Entered, ReferenceData, about, amount
 
 VERSION = 1
 """Of the configuration entry."""
 MAX_SEED: Final = (1 << 63) - 1
-MOST_CAUSES = 2
-"""A refusal of a configuration names so many things that are wrong with it."""
 
 
 class AccountSimulation(ReferenceData):
@@ -66,7 +61,7 @@ class VenueSimulation(AccountSimulation):
 AccountNumber = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}$")]
 
 
-class SimulationConfig(VenueSimulation):
+class SimulationConfig(VenueSimulation, Entered):
     """What an engine's decisions depend on beside the commands: the terms of its venue, and whose are others.
 
     Raises:
@@ -84,28 +79,6 @@ class SimulationConfig(VenueSimulation):
             if int(number) > MAX_ACCOUNT_ID:
                 raise ValueError(f"accounts: {number} must be from 1 to {MAX_ACCOUNT_ID}")
         return self
-
-    def to_json(self) -> bytes:
-        """Return the canonical JSON: sorted keys, Decimals as plain text without superfluous zeros."""
-        return canonical_json(self.values())
-
-    @classmethod
-    def from_json(cls, data: bytes) -> SimulationConfig:
-        """Return the configuration that `to_json` wrote.
-
-        Raises:
-            ValueError: naming the field, its value and the limit.
-        """
-        try:
-            document = orjson.loads(data)
-        except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
-            raise ValueError(f"must be JSON, {len(data)} bytes are not") from None
-        if not isinstance(document, dict):
-            raise ValueError(f"must be a JSON object, got {shorten(document)}")
-        try:
-            return cls.model_validate(document)
-        except ValidationError as error:
-            raise ValueError(sentences(error, MOST_CAUSES)) from None
 
 
 IDEAL: Final = SimulationConfig()

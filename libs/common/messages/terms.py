@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.messages.base import exact_number
+from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
+from fillstream.libs.common.values.naming import shorten
 
 FIXED, UNIT, FIX, SECTION, RARE = "fixed", "unit", "fix", "section", "rare"
 """Keys of what a field says about itself beside its bounds; see `about`."""
@@ -24,6 +26,8 @@ VALUE, QUANTITY = "value in the instrument's currency", "quantity"
 """Units of limits that are compiled for each instrument: `max_…` is at most so much, `min_…` at least."""
 ACCOUNT_VALUE = "value in the account's currency"
 """Unit of limits over several instruments."""
+ENTERED_CAUSES = 2
+"""A refusal of an entry of terms names so many things that are wrong: it stays short, though there may be thousands."""
 
 
 def written_number(value: Any) -> Any:
@@ -113,6 +117,45 @@ class ReferenceData(BaseModel):
         rare, nothing = self.rare(), object()
         said = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: written(value) for name, value in said.items() if value != rare.get(name, nothing)}
+
+
+class Entered(ReferenceData):
+    """Terms that enter an inbox as one entry: a configuration, calendars, how a venue is simulated.
+
+    Attributes:
+        NEEDED: what an entry must say; without the rest the defaults count.
+        MOST_BYTES: of an entry, None for as many as the log takes.
+    """
+
+    NEEDED: ClassVar[tuple[str, ...]] = ()
+    MOST_BYTES: ClassVar[int | None] = None
+
+    def to_json(self) -> bytes:
+        """Return the canonical JSON: equal terms give equal bytes, however their numbers were written."""
+        return canonical_json(self.values())
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Return what `to_json` wrote.
+
+        Raises:
+            ValueError: naming the field, its value and the limit.
+        """
+        if cls.MOST_BYTES is not None and len(data) > cls.MOST_BYTES:
+            raise ValueError(f"has {len(data)} bytes, at most {cls.MOST_BYTES} are taken")
+        try:
+            document = orjson.loads(data)
+        except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
+            raise ValueError(f"must be JSON, {len(data)} bytes are not") from None
+        if not isinstance(document, dict):
+            raise ValueError(f"must be a JSON object, got {shorten(document)}")
+        for name in cls.NEEDED:
+            if name not in document:
+                raise ValueError(f"{name}: is missing, a configuration has {' and '.join(cls.NEEDED)}")
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise ValueError(sentences(error, ENTERED_CAUSES)) from None
 
 
 _RARE: dict[type[ReferenceData], Mapping[str, Any]] = {}

@@ -8,10 +8,9 @@ Equal configurations give equal JSON, however their numbers were written: that i
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-import orjson
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from fillstream.libs.common.messages.base import Name, PlainOrderType, PlainTimeInForce
 from fillstream.libs.common.messages.codes import (
@@ -30,17 +29,10 @@ from fillstream.libs.common.messages.reference import (
     VenueName,
     VenueTerms,
 )
-from fillstream.libs.common.messages.sentences import sentences
-from fillstream.libs.common.messages.terms import ReferenceData, about, canonical_json
+from fillstream.libs.common.messages.terms import Entered, about
 from fillstream.libs.common.messages.topology import SIM
-from fillstream.libs.common.values.naming import shorten
 
 __all__ = ["DAY_MS", "DeskConfig", "day_end"]
-
-MOST_CAUSES = 2
-"""A refusal of a configuration names so many things that are wrong with it: it stays short."""
-REQUIRED = ("instruments", "accounts")
-"""What an entry must say. The rest has been added since, or may be: without it the defaults below count."""
 
 
 def _text(value: Any) -> Any:
@@ -55,12 +47,15 @@ def day_end(ms: int) -> int:
     return (ms // DAY_MS + 1) * DAY_MS
 
 
-class DeskConfig(ReferenceData):
+class DeskConfig(Entered):
     """Everything a decision of the orders stage depends on.
 
     Raises:
         pydantic.ValidationError: a ValueError; `from_json` says the same in sentences.
     """
+
+    # The rest has been added since, or may be: without it the defaults below count.
+    NEEDED: ClassVar[tuple[str, ...]] = ("instruments", "accounts")
 
     instruments: Annotated[dict[Name, InstrumentTerms], Field(description="by symbol")] = Field(default_factory=dict)
     accounts: Annotated[dict[Name, AccountTerms], Field(description="by name")] = Field(default_factory=dict)
@@ -150,28 +145,3 @@ class DeskConfig(ReferenceData):
     def venue_of(self, account: AccountTerms, instrument: InstrumentTerms) -> str:
         """Return where an account's orders in an instrument go: the account's venue, else the instrument's."""
         return account.venue or self.home_of(instrument)
-
-    def to_json(self) -> bytes:
-        """Return the canonical JSON: sorted keys, Decimals as plain text without superfluous zeros."""
-        return canonical_json(self.values())
-
-    @classmethod
-    def from_json(cls, data: bytes) -> DeskConfig:
-        """Return the configuration that `to_json` wrote.
-
-        Raises:
-            ValueError: naming the field, its value and the limit.
-        """
-        try:
-            document = orjson.loads(data)
-        except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
-            raise ValueError(f"must be JSON, {len(data)} bytes are not") from None
-        if not isinstance(document, dict):
-            raise ValueError(f"must be a JSON object, got {shorten(document)}")
-        for name in REQUIRED:
-            if name not in document:
-                raise ValueError(f"{name}: is missing, a configuration has {' and '.join(REQUIRED)}")
-        try:
-            return cls.model_validate(document)
-        except ValidationError as error:
-            raise ValueError(sentences(error, MOST_CAUSES)) from None

@@ -471,9 +471,8 @@ class State:
         return self._remembered(order_id, row)._replace(client_order_id=client_order_id, account=account)
 
     def _remembered(self, order_id: int, row: Row) -> Remembered:
-        status, side, ms, instrument, account = row
-        named = self.account_named(account) if account else None
-        return Remembered(order_id, None, named, self.symbols.get(instrument), side, status, ms)
+        named = self.account_named(row.account) if row.account else None
+        return Remembered(order_id, None, named, self.symbols.get(row.instrument), row.side, row.status)
 
     def number_of(self, order_id: int) -> int:
         """Return which of this partition's orders, from 1, has that id; 0 for none."""

@@ -38,7 +38,6 @@ class Remembered(NamedTuple):
     symbol: str | None
     side: str
     status: str
-    received_ms: int
 
 
 class Row(NamedTuple):

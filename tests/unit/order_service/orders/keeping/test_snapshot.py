@@ -152,7 +152,7 @@ def test_every_order_is_found_again_by_its_id_and_its_clients() -> None:
     for order in state.live():
         assert state.find(order.order_id) is state.find_client(order.account, order.client_order_id) is order
     for number, client_order_id in ((2, 'quote"backslash\\],['), (4, "linked")):
-        refused = Remembered(number, client_order_id, "default", None, "BUY", "Rejected", desk.ms)
+        refused = Remembered(number, client_order_id, "default", None, "BUY", "Rejected")
         assert state.find_client("default", client_order_id) == refused
         assert state.find(number) == refused._replace(client_order_id=None)
 
