@@ -29,6 +29,8 @@ from fillstream.stack.extras import how_to_get
 from fillstream.stack.running import ANALYTICS, ANALYTICS_PORT, REDIS_PORT, running_stack, safe_url
 from fillstream.tools.status import address_of
 
+_AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -54,7 +56,8 @@ class Target:
         """Return where analytics answers.
 
         Raises:
-            Stop: the local stack runs none.
+            Stop: the local stack runs none, or the Redis that was named does not tell.
+            redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: the Redis that was named does not answer.
         """
         if given:
             return given.rstrip("/")
@@ -76,7 +79,9 @@ class Target:
             try:
                 raw: Any = client.redis
                 told = {name.decode(): value.decode() for name, value in raw.hgetall(self._analytics_status()).items()}
-            except redis.exceptions.RedisError:
+            except redis.exceptions.RedisError as error:
+                if self.was_named and isinstance(error, _AWAY):
+                    raise  # nobody else can tell where, and this is why
                 return None  # analytics may answer all the same: it is behind the streams
         return address_of(told)
 

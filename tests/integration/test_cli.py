@@ -869,6 +869,12 @@ def test_config_says_which_is_in_force_and_makes_a_copy_to_change(run: Run, tmp_
     )
 
 
+@pytest.mark.parametrize("words", [("accounts",), ("preview", "AAPL", "BUY", "1"), ("limits", "get", "default")])
+def test_a_redis_that_is_named_and_away_is_said_to_be_the_reason(run: Run, words: tuple[str, ...]) -> None:
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    assert "Connection refused; is the desk up?" in run(*words, "--redis-url", away, code=Exit.UNREACHABLE).stderr
+
+
 def test_the_desk_that_is_named_answers_and_not_the_one_that_runs_here(
     run: Run, client: redis.Redis, asked: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

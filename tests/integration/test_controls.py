@@ -182,6 +182,18 @@ def test_cash_is_put_in_and_taken_out(run: Run) -> None:
     assert "must be above 0" in run("adjust", "demo", "deposit", "-1", "--reason", "a test", code=Exit.USAGE).stderr
 
 
+@pytest.mark.parametrize("ratio", ["2/1", "0:1", "2:1000000", "-2:1"])
+def test_a_split_that_is_none_is_told_in_words(run: Run, ratio: str) -> None:
+    said = run("adjust", "demo", f"--split={ratio}", "--symbol", "AAPL", "--reason", "a test", code=Exit.USAGE).stderr
+    assert said.strip() == f"--split: '{ratio}' must be NEW:OLD, whole numbers from 1 to 999999, as 2:1"
+
+
+@pytest.mark.parametrize("command", ["approve", "refuse"])
+def test_who_approves_names_the_order_by_its_number(run: Run, command: str) -> None:
+    said = run(command, "my-order", "--reason", "a test", code=Exit.USAGE).stderr
+    assert said.strip() == "ORDER: 'my-order' must be an order's number; `fillstream approvals` lists them"
+
+
 @pytest.mark.parametrize("words", [("halt",), ("reduce", "demo", "--all"), ("resume",)])
 def test_whom_it_is_about_is_said_once(run: Run, words: tuple[str, ...]) -> None:
     assert "with --all, and not both" in run(*words, "--reason", "a test", code=Exit.USAGE).stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from fillstream.cli.controlling import ControlId, Reason, Timeout, WholeDesk, ac
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, OperatorUrl, RedisUrl, TakesNumbers, Who
 from fillstream.libs.common.messages.codes import Adjustment
+from fillstream.libs.common.values.naming import shorten
 
 KINDS = ", ".join(each.value.lower() for each in Adjustment)
 
@@ -49,14 +51,16 @@ def adjust(
     fillstream adjust default dividend 24.50 --symbol AAPL --reason "quarterly dividend"
     fillstream adjust default --split 2:1 --symbol AAPL --reason "two for one"
     fillstream adjust --all --split 1:10 --symbol AAPL --reason "one for ten"
-    fillstream adjust default funding --reason "perpetual funding" --json -- -3.75
+    fillstream adjust default funding -3.75 --reason "perpetual funding" --json
 
-    Send it again with the same --id when in doubt: it counts once. An amount below 0 comes last, behind `--`.
+    Send it again with the same --id when in doubt: it counts once.
     """
     if adjustment is None:
         if split is None:
             raise Stop(Exit.USAGE, f"KIND: name one of {KINDS}")
         adjustment = Adjustment.SPLIT.value
+    if split is not None:
+        _check_ratio(split)
     tell(
         "AdjustAccount",
         account_of(account, whole_desk),
@@ -72,3 +76,11 @@ def adjust(
         symbol=symbol,
         ratio=split,
     )
+
+
+def _check_ratio(split: str) -> None:
+    """Say it in a person's words: the desk's own sentence has a pattern in it."""
+    from fillstream.libs.common.messages.controls import RATIO
+
+    if not re.fullmatch(RATIO, split):
+        raise Stop(Exit.USAGE, f"--split: {shorten(split)} must be NEW:OLD, whole numbers from 1 to 999999, as 2:1")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
 
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
+from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AnalyticsUrl, AsJson, Config, OperatorUrl, RedisUrl, Who
+from fillstream.libs.common.values.naming import ORDER_ID, shorten
 from fillstream.tools.render import show, time_of
 
 WAITING = """
@@ -23,6 +26,15 @@ WHERE s.type = 'OrderSuspended' AND s.approval_time IS NOT NULL AND NOT EXISTS (
 ORDER BY s.approval_time, s.order_id
 """
 COLUMNS = ("order_id", "client_order_id", "account", "symbol", "side", "quantity", "order_type", "price", "until")
+
+
+def _order_id(text: str) -> str:
+    """Say it in a person's words: the desk's own sentence has a pattern in it."""
+    if not re.fullmatch(ORDER_ID, text):
+        raise Stop(Exit.USAGE, f"ORDER: {shorten(text)} must be an order's number; `fillstream approvals` lists them")
+    return text
+
+
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's number; `fillstream approvals` lists them.")]
 
 
@@ -77,6 +89,7 @@ def approve(
     fillstream approve 42 --quantity 50 --price 184.50 --reason "half of it" --json
     """
     urls = (operator_url, redis_url, config)
+    order = _order_id(order)
     tell("Approve", None, who, reason, control_id, timeout, json, urls, order_id=order, quantity=quantity, price=price)
 
 
@@ -98,4 +111,4 @@ def refuse(
     fillstream refuse 42 --reason "too large for today" --json
     """
     urls = (operator_url, redis_url, config)
-    tell("Refuse", None, who, reason, control_id, timeout, json, urls, order_id=order)
+    tell("Refuse", None, who, reason, control_id, timeout, json, urls, order_id=_order_id(order))

@@ -16,7 +16,16 @@ SPARE = ("account_id", "max_slippage_bps", "min_order_size")
 
 AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Whose limits.")]
 
-room = typer.Typer(no_args_is_help=True, help="Show, override and reset limits of accounts.")
+HELP = """Show, override and reset limits of accounts.
+
+\b
+fillstream limits show
+fillstream limits get default --json
+fillstream limits set default max_order_value=5000 --reason "earnings tonight"
+fillstream limits reset default --reason "back to normal"
+"""
+
+room = typer.Typer(no_args_is_help=True, help=HELP)
 
 
 def register(app: typer.Typer) -> None:
