@@ -282,6 +282,14 @@ def test_a_sale_is_worth_at_least_what_the_bid_pays(desk: OrdersDesk, price: dic
     assert desk.new(side="SELL", quantity="541", signal_id="s3", price="183.50")["type"] == "OrderReceived"
 
 
+def test_an_id_that_one_account_used_is_free_for_another(desk: OrdersDesk) -> None:
+    assert desk.new(symbol="MSFT", signal_id="a")["type"] == "OrderRejected"
+    assert desk.new(price="185.00", signal_id="a", account="other")["type"] == "OrderReceived"
+    assert desk.new(symbol="MSFT", signal_id="b", account="other")["type"] == "OrderRejected"
+    assert desk.new(symbol="MSFT", signal_id="b")["type"] == "OrderRejected"
+    assert [desk.status(client_order_id="b", account=name)["order_id"] for name in ("other", "default")] == ["3", "4"]
+
+
 def test_beyond_the_limit_no_new_order_is_taken_and_none_forgotten(
     desk: OrdersDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,7 +307,8 @@ def test_beyond_the_limit_no_new_order_is_taken_and_none_forgotten(
         "symbol": "AAPL", "quantity": None, "order_type": None, "price": None, "time_in_force": None,
         "strategy": None, "signal_time": desk.ms,
     }  # fmt: skip
-    assert desk.one({b"data": orjson.dumps(close)})["signal"] == "ClosePosition"
+    closed = desk.one({b"data": orjson.dumps(close)})
+    assert (closed["signal"], closed["reason"]) == ("ClosePosition", "too_many_ids")
     assert desk.new(symbol="MSFT", signal_id="b")["type"] == "OrderStatusReported", "it was not forgotten"
     assert desk.cancel(orig_client_order_id="a")["type"] == "OrderCancelRequested", "risk can be taken away"
     gauges = desk.stage.gauges()

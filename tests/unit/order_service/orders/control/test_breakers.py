@@ -121,6 +121,23 @@ def test_orders_that_the_desk_refuses_count_as_well_but_not_those_of_the_breaker
     half_open(desk)
 
 
+def test_orders_that_are_refused_while_trading_is_halted_are_no_sign_of_anything_wrong() -> None:
+    desk = desk_of(breaker_rejects=2)
+    desk.control("Halt")
+    for number in range(3):
+        told = order(desk, f"s{number}")
+        assert (reason(told), changes(told)) == ("trading_halted", [])
+
+
+def test_what_a_strategys_breaker_refuses_does_not_open_its_accounts() -> None:
+    desk = desk_of(strategy_breaker_orders=1, breaker_rejects=2)
+    order(desk, "a", strategy="alpha")
+    for number in range(3):
+        told = order(desk, f"s{number}", strategy="alpha")
+        assert (reason(told), changes(told)) == ("breaker_open", [])
+    assert order(desk, "z", strategy="beta")[0]["type"] == "OrderReceived"
+
+
 def test_a_strategys_breaker_stops_its_own_orders_alone() -> None:
     desk = desk_of(strategy_breaker_orders=2)
     for name in ("a", "b"):
@@ -217,6 +234,14 @@ def test_one_that_makes_room_for_another_leaves_no_time_behind(monkeypatch: pyte
     desk.ms += COOLDOWN_MS
     told = changes(desk.fold({b"tick": b"1"}))
     assert told == [("STRATEGY", name, "HALF_OPEN", "COOLED_DOWN") for name in ("run1", "run2")]
+
+
+def test_an_open_one_is_not_the_one_that_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breakers, "MOST_BREAKERS", 2)
+    desk = desk_of(strategy_breaker_orders=2)
+    for number, strategy in enumerate(("wild", "wild", "calm", "new")):
+        order(desk, f"s{number}", strategy=strategy)
+    assert reason(order(desk, "again", strategy="wild")) == "breaker_open"
 
 
 def test_a_snapshot_has_them_and_a_desk_without_has_no_byte_of_it() -> None:
@@ -323,6 +348,14 @@ def test_a_snapshot_keeps_what_slipped_and_orders_that_will() -> None:
     plain = desk_of(breaker_orders=5)
     order(plain, "a")
     assert "slips" not in plain.stage.snapshot().decode() and "arrival" not in plain.stage.snapshot().decode()
+
+
+def test_a_restart_forgets_no_slippage_that_the_mean_is_of() -> None:
+    desk = desk_of(breaker_slippage_bps=D(10), breaker_slippage_fills=2)
+    assert changes(traded(desk, "a", 18_600)) == []
+    assert desk.restarted() is None
+    told = traded(desk, "b", 18_500)
+    assert changes(told) == [("ACCOUNT", "default", "OPEN", "SLIPPAGE")], "54 and 0 are 27 in the mean"
 
 
 def erring(**terms: Any) -> OrdersDesk:

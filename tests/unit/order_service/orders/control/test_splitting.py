@@ -143,6 +143,17 @@ def test_while_orders_of_the_instrument_work_nothing_is_split() -> None:
     assert split(desk, "2:1", "held")[0]["refusal"] == "orders_work", "what the desk holds works, too"
 
 
+def test_what_an_account_may_still_take_on_is_counted_anew_after_a_split() -> None:
+    desk = desk_of(max_gross_exposure=D(40_000))
+    desk.quote(18_490, 18_500)
+    desk.tick()
+    hold(desk, 90)
+    hold(desk, 10)  # 21500 are left, and that is kept for the next order
+    split(desk, "2:1")  # no new quote came: 200 at 185 are 37000
+    refused = desk.new(signal_id="more", price="185.00", quantity="50")
+    assert (refused["type"], refused["reason"]) == ("OrderRejected", "max_gross_exposure")
+
+
 def test_the_same_split_again_changes_nothing() -> None:
     desk = desk_of()
     hold(desk, 100)

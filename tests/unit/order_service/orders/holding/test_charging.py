@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from fillstream.libs.common.ledger.fees import NOTHING, schedule_of
 from fillstream.libs.common.messages.codes import AccountType
 from fillstream.libs.common.messages.reference import DAY_MS, VenueTerms
 from fillstream.libs.common.runtime.stage import Entry, Outputs
@@ -89,6 +90,18 @@ def test_a_tier_is_what_the_days_before_this_one_were_and_the_same_all_day() -> 
     assert len(traded) == 2, "days that no tier counts are forgotten"
 
 
+def test_a_tier_begins_at_its_amount_and_looks_back_as_many_days_as_it_says() -> None:
+    desk = OrdersDesk(config(taker_fee_bps=D(10), fee_tiers=("37000:1:2",), fee_window_days=2))
+    for name in ("s1", "s2", "s3"):
+        [fill] = bought(desk, 100, account="other", signal_id=name)
+        assert fill["fee"] == "18.50000000", "37000 are reached before the third, but today"
+    desk = OrdersDesk(config(taker_fee_bps=D(10), fee_tiers=("37000:1:2",), fee_window_days=2))
+    bought(desk, 200, account="other")
+    desk.ms += 2 * DAY_MS
+    [fill] = bought(desk, 100, account="other", signal_id="s2")
+    assert fill["fee"] == "3.70000000", "exactly 37000, on the first day of the window"
+
+
 def coins(desk: OrdersDesk, side: str, quantity: str, lots: int, ticks: int, signal_id: str = "s1") -> dict[str, Any]:
     received = desk.new(symbol="BTCUSDT", side=side, quantity=quantity, price="50000.0", signal_id=signal_id)
     assert received["type"] == "OrderReceived", received
@@ -105,6 +118,19 @@ def books_of(desk: OrdersDesk) -> dict[str, Any]:
         out.seal()
     found: dict[str, Any] = orjson.loads(out.by_stream["positions.0"][1][-1])
     return found
+
+
+def test_a_fee_in_what_was_bought_takes_no_more_than_was_bought() -> None:
+    desk = OrdersDesk(config(fee_currency="BASE", min_fee=D(120)))
+    told = coins(desk, "BUY", "0.001", 1, 500_000)
+    assert (told["fee"], told["fee_qty"]) == ("120.00000000", "0.001"), "two lots of 50 would be in it"
+    assert D(books_of(desk)["position"]) == 0
+
+
+def test_the_most_that_an_order_may_cost_is_that_of_the_dearest_tier() -> None:
+    fees = schedule_of(CONFIG.instruments["AAPL"], VenueTerms(taker_fee_bps=D(1), fee_tiers=("1000:0:5",)))
+    assert fees is not None
+    assert fees.at_most(1_000_000, 100).own == 5 * fees.fill(NOTHING, 1_000_000, 100, False, 0).own > 0
 
 
 def test_a_fee_in_what_was_bought_is_taken_off_what_is_held_and_the_rest_is_money() -> None:

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from fillstream.libs.common.messages.mass_status import AdoptOrder
-from tests.support.orders import OrdersDesk
-from tests.support.reconciling import compared, differences, held, kinds, outside, position, row, said, trade
+from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.libs.common.messages.topology import SIM
+from tests.support.orders import CONFIG, OrdersDesk
+from tests.support.reconciling import answer, compared, differences, held, kinds, outside, position, row, said, trade
+from tests.support.terms import but
 
 THEIRS = {
     "venue_order_id": "V-7", "account": "default", "symbol": "AAPL", "side": "SELL", "order_type": "LIMIT",
@@ -103,6 +106,25 @@ def test_one_that_cannot_be_adopted_is_told_with_the_reason(
     assert differences(events) == [("external_order", "told")]
     assert events[0]["text"].endswith(f"; {words}")
     assert desk.stage._state.counter == 0
+
+
+def test_a_full_desk_adopts_no_order_that_it_could_not_remember(
+    desk: OrdersDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.stage._state, "capacity", 0)
+    events = compared(desk, orders=[theirs()])
+    assert differences(events) == [("external_order", "told")]
+    assert events[0]["text"].endswith("; order_id: the desk remembers 0 orders, which is the most, and takes no other")
+    assert desk.stage._state.counter == 0
+
+
+def test_an_account_that_trades_elsewhere_adopts_nothing() -> None:
+    venues = {name: VenueTerms(simulated=False, external_orders="adopt") for name in (SIM, "ALT")}
+    accounts = {**CONFIG.accounts, "default": but(CONFIG.accounts["default"], venue="ALT")}
+    desk = OrdersDesk(but(CONFIG, venues=venues, accounts=accounts))
+    events = answer(desk, "R-1", orders=[theirs()])
+    assert differences(events) == [("external_order", "told")]
+    assert events[0]["text"].endswith("; account: default trades AAPL at ALT, not at SIM")
 
 
 def test_one_that_has_ended_at_the_venue_is_nobodys_business(desk: OrdersDesk) -> None:

@@ -29,6 +29,8 @@ from tests.support.reconciling import (
 )
 from tests.support.terms import but
 
+MISSED = {"order_id": "1", "exec_id": "T-9", "last_qty": "40", "last_px": "185.00"}
+
 
 @pytest.fixture
 def desk() -> OrdersDesk:
@@ -171,6 +173,42 @@ def test_an_unasked_report_counts_from_when_the_venue_looked(desk: OrdersDesk) -
     assert (reconciled["request_id"], reconciled["differences"], reconciled["in_motion"]) == ("theirs", 0, 1)
     events = answer(desk, "theirs-2", as_of=desk.ms - 10_000)
     assert differences(events) == [("lost_order", "told")]
+
+
+def test_a_venue_that_looked_in_the_future_misses_no_order_of_now() -> None:
+    desk = outside(lost_orders="cancel")
+    desk.new(price="185.00")
+    [reconciled] = answer(desk, "theirs", as_of=desk.ms + 60_000)
+    assert (reconciled["in_motion"], desk.status(order_id="1")["ord_status"]) == (1, "PendingNew")
+
+
+def two_venues() -> OrdersDesk:
+    """Return a desk whose `default` trades at ALT and whose `other` at SIM; neither is an engine of it."""
+    venues = {name: VenueTerms(simulated=False) for name in (SIM, "ALT")}
+    accounts = {**CONFIG.accounts, "default": but(CONFIG.accounts["default"], venue="ALT")}
+    return OrdersDesk(but(CONFIG, venues=venues, accounts=accounts))
+
+
+def test_a_venue_fills_no_order_that_is_at_another() -> None:
+    desk = two_venues()
+    desk.new(price="185.00")
+    desk.one(said("New", venue="ALT"))
+    desk.ms += LATER_MS
+    events = answer(desk, "theirs", orders=[row(1, cum_qty="40", avg_px="185.00")])
+    assert differences(events) == [("external_order", "told")]
+    assert position(desk) == 0
+
+
+def test_two_venues_may_call_their_orders_the_same() -> None:
+    desk = two_venues()
+    desk.new(price="185.00")
+    desk.one(said("New", venue="ALT", venue_order_id="V-1"))
+    desk.new(price="185.00", signal_id="s2", account="other")
+    desk.one(said("New", 2, venue_order_id="V-1"))
+    desk.ms += LATER_MS
+    events = answer(desk, "theirs", orders=[row(None, venue_order_id="V-1", cum_qty="40", avg_px="185.00")])
+    assert differences(events) == [("missed_fill", "booked")]
+    assert (position(desk), position(desk, "other")) == (0, 40)
 
 
 def test_what_a_report_does_not_cover_is_not_concluded_from(desk: OrdersDesk) -> None:
@@ -324,6 +362,17 @@ def test_another_position_is_told_and_never_booked(desk: OrdersDesk, positions: 
     [told, _] = events
     assert (told["account"], told["symbol"], told["desk_has"], told["venue_has"]) == ("default", "AAPL", "40", its)
     assert position(desk) == 40
+
+
+@pytest.mark.parametrize(("side", "its"), [("BUY", "50"), ("SELL", "-50")])
+def test_what_a_report_booked_itself_is_not_in_motion_to_its_position(side: str, its: str) -> None:
+    desk = outside()
+    desk.new(price="185.00", side=side)
+    desk.one(said("New"))
+    desk.ms += LATER_MS
+    events = answer(desk, ask(desk), fills=[MISSED], orders=[row(1, cum_qty="40", quantity="90")], positions=[held(its)])
+    assert differences(events) == [("missed_fill", "booked"), ("quantity", "restated"), ("position", "told")]
+    assert (events[-1]["in_motion"], abs(position(desk))) == (0, 40)
 
 
 def test_a_position_that_moved_meanwhile_is_in_motion(desk: OrdersDesk) -> None:

@@ -304,6 +304,28 @@ def test_a_trade_of_an_order_that_left_is_taken_back_once(retention: int) -> Non
     assert reason_of(desk, bust("T-2", "B-3", **again))[0] == "repeated_trade"
 
 
+def test_an_order_that_was_filled_anew_stays_for_its_whole_retention() -> None:
+    desk = prepared(SHORT)
+    desk.one(trade("T-1", 100, "184.00"))
+    desk.tick(500)
+    desk.one(bust("T-1", "B-1"))
+    desk.one(trade("T-2", 100, "184.00"))
+    desk.tick(600)
+    event = desk.one(bust("T-2", "B-2"))
+    assert (event["client_order_id"], event["cum_qty"], event["last_qty"]) == ("s1", "0", "100")
+
+
+def test_a_late_bust_of_a_trade_in_an_engine_of_the_desk_is_not_believed() -> None:
+    desk = OrdersDesk(but(SHORT, venues=CONFIG.venues))
+    desk.new(price="185.00")
+    desk.fill(100)
+    desk.tick(2_000)
+    desk.tick(1)
+    assert 1 not in desk.stage._state.orders
+    found = reason_of(desk, bust("0-1-B", last_qty="100", last_px="185.00", **WHOSE))
+    assert (found[0], holding_of(desk).quantity) == ("wrong_venue", 100)
+
+
 def test_what_was_taken_back_before_the_order_left_is_not_taken_back_again() -> None:
     desk = prepared(SHORT)
     desk.one(trade("T-1", 40, "184.00"))
