@@ -128,6 +128,16 @@ def test_what_an_entry_tells_is_bounded_and_the_next_goes_on_whatever_happens_in
     assert venue.wait() == []
 
 
+@pytest.mark.parametrize("count", [MOST_ROWS, MOST_ROWS + 1, PAGES * MOST_ROWS, PAGES * MOST_ROWS + 1])
+def test_every_open_order_is_on_one_page_and_no_page_is_empty(count: int) -> None:
+    """An order that is on none is lost for the desk, which may cancel it."""
+    venue = Venue()
+    venue.command(*(order(number) for number in range(1, count + 1)))
+    pages = [page for _, page in [*venue.ask(), *venue.wait()] if page is not None]
+    assert [each for page in pages for each in ids(page)] == [*range(1, count + 1)]
+    assert [page.last_page for page in pages] == [False] * ((count - 1) // MOST_ROWS) + [True]
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_what_was_on_its_way_has_reached_the_book_when_it_is_told(restarts: bool) -> None:
     venue = Venue(SimulationConfig(delay_ms=100, seed=1))

@@ -248,3 +248,5 @@ def test_an_account_may_require_a_stop_of_what_opens_a_position_and_not_of_what_
     assert desk.new(signal_id="s3", side="SELL", quantity="100", price="186")["type"] == "OrderReceived"
     refused = desk.new(signal_id="s4", side="SELL", quantity="1", price="186")
     assert refused["reason"] == RejectReason.STOP_REQUIRED.value
+    trails = desk.new(signal_id="s5", price="185.01", special={"trailing_stop": "2.00"})
+    assert trails["type"] == "OrderReceived", "a stop that trails is one"

@@ -220,6 +220,12 @@ def test_a_calendar_that_has_ended_is_told_and_not_guessed() -> None:
     assert refusal(ask(last_evening, signal_id="s2", special={"next_session": True}))[0] == "calendar_ended"
 
 
+def test_a_day_whose_end_nobody_knows_is_no_day_order() -> None:
+    last_evening = desk_at(20, day=2)
+    later = {"effective_after_ms": 1_000}
+    assert refusal(ask(last_evening, time_in_force="DAY", special=later))[0] == "calendar_ended"
+
+
 def test_without_its_calendar_an_instrument_is_not_traded() -> None:
     desk = OrdersDesk(but(CONFIG, instruments={"AAPL": AAPL}))
     assert refusal(ask(desk))[0] == "calendar_ended"

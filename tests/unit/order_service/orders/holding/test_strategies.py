@@ -50,6 +50,24 @@ def test_each_strategy_has_its_own_exposure_and_orders_without_one_have_none() -
     assert shares_of(desk) == {("carry", "AAPL"): (0, 100, 0), ("momentum", "AAPL"): (0, 100, 0)}
 
 
+def test_an_order_beyond_a_net_limit_that_came_later_may_be_made_smaller() -> None:
+    desk = desk_of()
+    asked(desk, None, "100")
+    desk.accept()
+    desk.set_limits(max_net_exposure="9250")
+    assert asked(desk, None, "1") == "max_net_exposure"
+    assert desk.replace(order_id="1", quantity="80")["type"] == "OrderReplaceRequested"
+
+
+def test_without_a_rate_a_strategys_net_exposure_only_shrinks() -> None:
+    desk = desk_of(max_strategy_net_exposure=D(10**6))
+    desk.quote(600_000, 600_000, symbol="BTCUSDT")
+    desk.tick()
+    desk.stage._state.holdings.holding("default", "BTCUSDT").fill(10_000, 600_000)
+    fields = {"symbol": "BTCUSDT", "side": "SELL", "price": "60000.0"}
+    assert asked(desk, "momentum", "0.1", **fields) == "max_strategy_net_exposure"
+
+
 def test_longs_and_shorts_are_added_in_gross_and_taken_off_in_net() -> None:
     desk = desk_of(max_strategy_gross_exposure=D(40_000), max_strategy_net_exposure=D(18_500))
     desk.quote(16_000, 16_000, symbol="ES")  # 4 000.00, and 50 a point

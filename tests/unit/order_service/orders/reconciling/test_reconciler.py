@@ -370,7 +370,8 @@ def test_what_a_report_booked_itself_is_not_in_motion_to_its_position(side: str,
     desk.new(price="185.00", side=side)
     desk.one(said("New"))
     desk.ms += LATER_MS
-    events = answer(desk, ask(desk), fills=[MISSED], orders=[row(1, cum_qty="40", quantity="90")], positions=[held(its)])
+    more = {"orders": [row(1, cum_qty="40", quantity="90")], "positions": [held(its)]}
+    events = answer(desk, ask(desk), fills=[MISSED], **more)
     assert differences(events) == [("missed_fill", "booked"), ("quantity", "restated"), ("position", "told")]
     assert (events[-1]["in_motion"], abs(position(desk))) == (0, 40)
 
