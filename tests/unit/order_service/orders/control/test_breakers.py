@@ -10,9 +10,10 @@ import pytest
 
 from fillstream.libs.common.engine.frames import Reason, ReportFlag, ReportType
 from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
 from fillstream.services.order_service.orders.control import breakers
 from tests.support.orders import CONFIG, OrdersDesk, new_order, report
-from tests.support.terms import but
+from tests.support.terms import but, instrument
 
 D = Decimal
 WINDOW_MS, COOLDOWN_MS = 10_000, 5_000
@@ -183,6 +184,26 @@ def test_a_slow_loss_does_not_open_it() -> None:
         desk.quote(18490 - 40 * step, 18500 - 40 * step)
         desk.fold({b"tick": b"1"})
     assert changes(desk.events) == []
+
+
+def test_a_rate_that_is_missing_is_no_loss() -> None:
+    """What was made in another currency is worth nothing that anybody knows then; it is not worth nothing."""
+    rate = instrument(9, D("0.0001"), D(1), base_currency="USDT", currency="USD")
+    default = but(CONFIG.accounts["default"], breaker_loss=D(100), max_order_value=D(10**6), **TIMES)
+    changed = {"accounts": {**CONFIG.accounts, "default": default}, "max_quote_age_ms": 1_000}
+    desk = OrdersDesk(but(CONFIG, instruments={**CONFIG.instruments, "USDTUSD": rate}, **changed))
+    desk.quote(600_000, 600_010, symbol="BTCUSDT")
+    desk.fold({b"frame": report(ReportType.QUOTED, price=9_990, qty=5, leaves=9_990, aux=5, account=0, symbol=9,
+                                side=0, partition=0xFFFF)})  # fmt: skip
+    order(desk, "a", symbol="BTCUSDT", price="59000.0", quantity="1")
+    desk.fill(100_000, 590_000, 1, symbol=2)
+    desk.ms += WINDOW_MS // breakers.LOOKS
+    desk.fold({b"tick": b"1"})
+    [breaker] = desk.stage._state.breakers.values()
+    assert breaker.worths[-1][1] > 900 * 10**MONEY_DECIMALS, "a thousand USDT were made, at a rate that is known"
+    desk.ms += 2_000
+    assert changes(desk.fold({b"tick": b"1"})) == []
+    assert breaker.state == "CLOSED"
 
 
 def test_reduce_only_orders_pass_an_open_breaker() -> None:
