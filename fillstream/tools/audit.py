@@ -212,7 +212,7 @@ def _read_inbox(
             controls[_place(name, entry_id)] = f"{name} {control_id}"
         if b"data" in fields:
             document = orjson.loads(fields[b"data"])
-            if document["type"] == "MassStatusReport":
+            if document["type"] in ("MassStatusReport", "MarketReport"):
                 continue  # what the desk infers of it says so, and is in the journal alone
             if document["type"] != "VenueReport":
                 instructions[document["signal_id"]] += 1

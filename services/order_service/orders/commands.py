@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.codes import AUCTION_TIMES, OrderType, TimeInForce
+from fillstream.libs.common.messages.market_report import SubscribeMarket, UnsubscribeMarket
 from fillstream.libs.common.messages.mass_status import AdoptOrder, ReportMassStatus
 from fillstream.libs.common.messages.topology import stream_name
 from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.services.order_service.orders.compiled import Terms
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.awaited import Awaited
 from fillstream.services.order_service.orders.life.order import Order
@@ -111,6 +113,15 @@ class Commands:
             "partition": self._partition, "account": account, "account_id": number,
         }  # fmt: skip
         self.out.event(stream_name("commands", book, venue), request)
+
+    def market(self, terms: Terms, subscribe: bool) -> None:
+        """SubscribeMarket, or UnsubscribeMarket, to the venue of an instrument."""
+        model = SubscribeMarket if subscribe else UnsubscribeMarket
+        request = {
+            "type": model.__name__, "v": model.VERSION, "partition": self._partition, "symbol": terms.symbol,
+            "instrument_id": terms.id,
+        }  # fmt: skip
+        self.out.event(terms.commands, request)
 
     def adopt(self, order: Order) -> None:
         """AdoptOrder: what the venue calls it, and by what it goes from now on."""

@@ -22,6 +22,7 @@ from fillstream.libs.common.messages import signals
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Message, Models, type_of, upcast
 from fillstream.libs.common.messages.codes import NO_PLAIN_TIMES, PLAIN_TYPES, PRICELESS, OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.market_report import MarketReport
 from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.signals import SpecialTerms
@@ -40,9 +41,11 @@ _SIDES = frozenset(side.value for side in Side)
 _TYPES = {kind.value: kind for kind in OrderType}
 _ORDER_TYPES = frozenset(_TYPES)
 _TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
-_REPORTS: dict[str, type[VenueReport] | type[MassStatusReport]] = {
-    type_of(model): model for model in (VenueReport, MassStatusReport)
-}
+Reported = VenueReport | MassStatusReport | MarketReport
+"""What venues say as JSON."""
+REPORTED = (VenueReport, MassStatusReport, MarketReport)
+
+_REPORTS: dict[str, type[Reported]] = {type_of(model): model for model in REPORTED}
 _MOST_NAMES = 4096
 _names: dict[str, None] = {}
 """Texts that were found to be names: a desk has few, and orders say the same ones again and again."""
@@ -205,7 +208,7 @@ _BY_MODEL = tuple(_KINDS[name] for name in ("ClosePosition", "CancelAll", "Predi
 _MAY_BE_SPECIAL = (_NEW, _REPLACE)
 
 
-def decode(data: bytes) -> Instruction | VenueReport | MassStatusReport:
+def decode(data: bytes) -> Instruction | Reported:
     """Return the instruction or the venue's report in `data`, of whatever version it was written.
 
     Raises:
@@ -279,9 +282,7 @@ def _raised(document: dict[str, Any], models: Models) -> dict[str, Any]:
         raise BadEntry("bad_value", f"v: {error}") from None
 
 
-def _report(
-    model: type[VenueReport] | type[MassStatusReport], document: dict[str, Any]
-) -> VenueReport | MassStatusReport:
+def _report(model: type[Reported], document: dict[str, Any]) -> Reported:
     try:
         return model.model_validate(document)
     except ValidationError as error:

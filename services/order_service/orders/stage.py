@@ -10,6 +10,7 @@ letter. This module only dispatches:
     data   -> decode -> requests -> rules -> order, state -> journal, commands; what names an alias by way of by_alias
                      -> venue_reports ------> order, state -> journal
                      -> reconciler ---------> order, state -> journal, commands
+                     -> markets ------------> state, for who needs more of a market than its top
     frame.VENUE -> reports -----------------> order, state -> journal
     frame.VENUE, time -> desk, for what was held -> order, state -> journal, commands
     time   -> due, before any of them ------> order, state -> journal, commands
@@ -25,6 +26,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.codes import AccountMode, DifferenceKind
 from fillstream.libs.common.messages.controls import CONTROL
+from fillstream.libs.common.messages.market_report import MarketReport
 from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
@@ -37,7 +39,7 @@ from fillstream.services.order_service.orders.control.by_alias import ByAlias
 from fillstream.services.order_service.orders.control.controls import Controls, Room
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.standing import SEVERITY
-from fillstream.services.order_service.orders.decode import All, decode
+from fillstream.services.order_service.orders.decode import REPORTED, All, decode
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.keeping.snapshot import dump, load
@@ -132,6 +134,7 @@ class OrdersStage:
         state.ended_ms = self.latencies_ms.ended
         self._journal = Journal(self._events, state)
         self._commands = Commands(self.partition, self._journal, state.awaited)
+        state.markets.send = self._commands.market
         self._desk = Desk(state, self._journal, self._commands)
         breakers = Breakers(state, self._journal)
         self._journal.on_rejected, self._journal.on_filled = breakers.rejected, breakers.filled
@@ -154,6 +157,7 @@ class OrdersStage:
             All: mass_cancels.take,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms, breakers).take,
             MassStatusReport: self._reconciler.take,
+            MarketReport: self._market_reported,
         }
         self._by_alias = ByAlias(state, self._journal, self._wishes)
         self._hear()
@@ -190,7 +194,7 @@ class OrdersStage:
             if kind == b"data":
                 wish = decode(value)
                 points = self._state.aliases.points
-                if points and not isinstance(wish, VenueReport | MassStatusReport) and wish.account in points:
+                if points and not isinstance(wish, REPORTED) and wish.account in points:
                     return self._by_alias.take(wish)
                 return self._wishes[type(wish)](wish)
             reports = self._reports.get(kind)
@@ -223,6 +227,7 @@ class OrdersStage:
             self._hear()
         for name in venues:
             self._journal.venue_defined(name, config.venues[name])
+            self._state.markets.again(name)
         for symbol in symbols:
             instrument = config.instruments[symbol]
             self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
@@ -237,6 +242,12 @@ class OrdersStage:
             self._breakers.lift()
         self._reconciler.configure()
         self._stating.configure()
+
+    def _market_reported(self, report: MarketReport) -> None:
+        """Let it be known how a market stands; what is not believed goes to `dead` and counts against its venue."""
+        refusal = self._state.markets.take(report, self._journal.ms)
+        if refusal is not None and not self._breakers.unusable(report.venue, bad := BadEntry(*refusal)):
+            self._commands.out.bad(bad.reason, bad.text)
 
     def _take_calendars(self, data: bytes) -> None:
         try:

@@ -45,6 +45,7 @@ from fillstream.services.order_service.orders.life.order import (
     Order,
 )
 from fillstream.services.order_service.orders.life.remembered import Remembered, RememberedOrders, Row
+from fillstream.services.order_service.orders.markets.markets import Markets
 from fillstream.services.order_service.orders.reconciling.run import Reconciling
 from fillstream.services.order_service.orders.waiting.pacing import Pacing
 from fillstream.services.order_service.orders.waiting.triggers import Triggers
@@ -110,6 +111,7 @@ class State:
         holdings: what every account of this partition holds, and what may come of what works.
         reconciling: comparisons with venues, and what was stated for others to compare.
         traded: what accounts traded at venues whose fees depend on it.
+        markets: what is known of markets beyond their top, where an order needs it.
         pacing: orders that wait until their accounts' rates let them go, and when others went.
     """
 
@@ -161,6 +163,7 @@ class State:
         self.timetable = Timetable()
         self.traded = Traded()
         self.pacing = Pacing()
+        self.markets = Markets(self.terms)
         self._limits: dict[str, dict[str, Limits]] = {}
         self._effective: dict[str, AccountTerms] = {}
         self._shared: dict[str, str] = {}

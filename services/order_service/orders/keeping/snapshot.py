@@ -23,6 +23,7 @@ states; or the state again. Never decides anything about what it carries, never 
     awaited {sent, late}                               what venues have not answered; see `awaited`
     reconciling {runs, count, stated, stating}         comparisons with venues; see `reconciling.run`
     calendars                                          that came last, as their entry has them
+    markets [{venue, symbol, needs, ending, market}]   who needs more of a market than its top; see `markets`
     paced {account's number: {sent, waiting}}          who waits for its turn; see `pacing`
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
@@ -77,6 +78,7 @@ _NEEDED: Final = (
 _SINCE_0_2: Final = (
     "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
     "awaited", "calendars", "switched", "traded", "paced", "reconciling",
+    "markets",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -124,6 +126,8 @@ def dump(state: State) -> bytes:
         document["awaited"] = awaited
     if (reconciling := state.reconciling.dump()) is not None:
         document["reconciling"] = reconciling
+    if state.markets:
+        document["markets"] = state.markets.dump()
     if state.pacing.of:
         document["paced"] = state.pacing.dump()
     if state.numbered:
@@ -219,6 +223,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     if "reconciling" in document:
         state.reconciling.load(document["reconciling"])
     state.busted = dict.fromkeys(document.get("busted", ()))
+    state.markets.load(document.get("markets", []))
     state.pacing.load(document.get("paced", {}))
     if "controls" in document:
         state.controls = _load_controls(document["controls"])

@@ -15,6 +15,7 @@ from fillstream.libs.common.messages.controls import CONTROLS
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.market import Depth, Trades
+from fillstream.libs.common.messages.market_report import MarketReport, SubscribeMarket, UnsubscribeMarket
 from fillstream.libs.common.messages.mass_status import AdoptOrder, MassStatusReport, ReportMassStatus
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
 from fillstream.libs.common.messages.signals import SIGNALS, PlainOrder, RefuseSignal, ReportStatus
@@ -32,6 +33,9 @@ EVERY: list[type[Message]] = [
     ReportMassStatus,
     AdoptOrder,
     MassStatusReport,
+    SubscribeMarket,
+    UnsubscribeMarket,
+    MarketReport,
     DeadLetter,
     Trades,
     Depth,
