@@ -40,6 +40,10 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return "0.5"
     if name == "fee_tiers":
         return [f"{number}000:0.5:2"]
+    if name == "order_types":
+        return ["LIMIT", "MARKET"]
+    if name == "times_in_force":
+        return ["GTC", "IOC"]
     if name == "min_fee":
         return "0"  # at most max_fee
     if annotation is bool:

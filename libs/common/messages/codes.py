@@ -58,6 +58,8 @@ PRICELESS = frozenset(kind.value for kind in OrderType if not kind.priced)
 """Types without a price of the client's."""
 PLAIN_TYPES = frozenset((OrderType.MARKET.value, OrderType.LIMIT.value))
 """Types that need no more than a price: what an order may be that does not say its type."""
+EMULATED_TYPES = frozenset(kind.value for kind in OrderType if kind.stopped or kind.value == "TRAILING_STOP")
+"""Types that the desk can wait for itself, and send as what they waited to be, where a venue has no word for them."""
 RESTING_TYPES = (OrderType.LIMIT.value, OrderType.STOP_LIMIT.value, OrderType.LIMIT_IF_TOUCHED.value)
 """Types that may rest in a book with a limit of the client's."""
 
@@ -82,6 +84,10 @@ AUCTION_TIMES = frozenset((TimeInForce.AT_THE_OPENING.value, TimeInForce.AT_THE_
 """Times in force of orders that are for an auction alone."""
 NO_PLAIN_TIMES = AUCTION_TIMES | {TimeInForce.GTD.value}
 """Times in force that say more than a plain order has."""
+
+
+EMULATED_TIMES = frozenset((TimeInForce.DAY.value, TimeInForce.GTD.value))
+"""Times in force whose end the desk can see to itself, of an order that the venue has until it is canceled."""
 
 
 class TriggerPrice(StrEnum):

@@ -19,11 +19,11 @@ from fillstream.libs.common.messages.codes import (
     OrdStatus,
     Side,
     TimeInForce,
-    TradingSession,
     TradingState,
     TriggerPrice,
 )
 from fillstream.libs.common.messages.event import Event
+from fillstream.libs.common.messages.quoting import BandsChanged, QuoteUpdated, SessionChanged
 from fillstream.libs.common.messages.reconciliation import (
     HoldingsStated,
     MassStatusRequested,
@@ -77,6 +77,7 @@ class OrderReceived(SpecialTerms, OrderEvent):
     confidence: Number | None
     venue: Name  # where it goes, whether the client said so or not
     external: bool | None = Field(default=None, description="the venue had it, and no signal asked for it; else absent")
+    emulated: bool | None = Field(default=None, description="the desk does what its venue has no word for; else absent")
     fee_estimate: Number | None = Field(
         default=None,
         description="of all of it as taker, in the instrument's currency; absent where fees are plain basis points",
@@ -118,6 +119,7 @@ class OrderSuspended(OrderEvent):
     effective_time: int | None = Field(default=None, description="of one that waits for a time (FIX 168)")
     stop_price: Number | None = Field(default=None, description="of one that waits for a price (FIX 99)")
     trigger_price_type: TriggerPrice | None = Field(default=None, description="which price that is (FIX 1107)")
+    emulated: bool | None = Field(default=None, description="true of one that waits for a price; else absent")
     text: str | None = Field(default=None, description="of one that waits for its turn, or that the venue suspended")
 
 
@@ -314,6 +316,7 @@ class OrderTriggered(OrderEvent):
 
     type: Literal["OrderTriggered"] = "OrderTriggered"
     price: Number | None = Field(description="its limit from now on, null of a market order")
+    stop_price: Number | None = Field(default=None, description="of one that trailed in the desk: that was hit")
 
 
 class OrderRestated(OrderEvent):
@@ -499,41 +502,6 @@ class AccountAdjusted(Event):
     ratio: str | None = Field(default=None, description="of a split: NEW:OLD; absent of cash")
     old_position: Number | None = Field(default=None, description="of a split: what was held before it")
     position: Number | None = Field(default=None, description="and what is held now, at the same total cost")
-
-
-class QuoteUpdated(Event):
-    """A venue's market as this partition last saw it: 250 ms after a first one changed, once for each that did."""
-
-    UPCASTS: ClassVar[Upcasts] = {1: at_sim}
-    v: int = of_version(2)
-    type: Literal["QuoteUpdated"] = "QuoteUpdated"
-    symbol: Name
-    venue: Name
-    bid_px: Number | None
-    bid_qty: Number
-    ask_px: Number | None
-    ask_qty: Number
-    last_px: Number | None
-
-
-class SessionChanged(Event):
-    """A venue's session for an instrument is another, or has another reference price (FIX TradingSessionStatus)."""
-
-    type: Literal["SessionChanged"] = "SessionChanged"
-    venue: Name
-    symbol: Name
-    session: TradingSession
-    reference_px: Number | None = Field(description="that an auction's price is nearest to, all else being equal")
-
-
-class BandsChanged(Event):
-    """A venue's bands for an instrument: limits outside are refused. Both are null when there are none."""
-
-    type: Literal["BandsChanged"] = "BandsChanged"
-    venue: Name
-    symbol: Name
-    low_limit_px: Number | None = Field(description="the lowest limit that is taken (FIX 1148)")
-    high_limit_px: Number | None = Field(description="the highest limit that is taken (FIX 1149)")
 
 
 class OrdersMassCanceled(Event):

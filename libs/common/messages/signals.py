@@ -188,8 +188,8 @@ def check_special(kind: OrderType, tif: TimeInForce | None, order: Any) -> None:
         raise ValueError(f"time_in_force: {tif} is for {' and '.join(sorted(PLAIN_TYPES))} orders, this is {kind}")
     if of("trailing_offset_type", None) and not trails:
         raise ValueError(f"trailing_offset_type: a {kind} order has no offset")
-    if of("trigger_price_type", None) and not kind.stopped:
-        raise ValueError(f"trigger_price_type: a {kind} order has no stop_price that it is for")
+    if of("trigger_price_type", None) and not (kind.stopped or trails):
+        raise ValueError(f"trigger_price_type: a {kind} order waits for no price that it is for")
     for name in ("post_only", "all_or_none", "display_quantity"):
         kinds = [each for each in RESTING_TYPES if name == "display_quantity" or each != OrderType.STOP_LIMIT]
         if of(name, None) and (kind.value not in kinds or not rests):

@@ -10,12 +10,19 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.ledger.fees import schedule_of
 from fillstream.libs.common.messages.calendar import Hours
-from fillstream.libs.common.messages.codes import TradingSession
+from fillstream.libs.common.messages.codes import AUCTION_TIMES, EMULATED_TIMES, TimeInForce, TradingSession
 from fillstream.libs.common.messages.modes import mode_at
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.reference import (
+    NATIVE_TIMES,
+    NATIVE_TYPES,
+    AccountTerms,
+    InstrumentTerms,
+    VenueTerms,
+)
 from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, QUANTITY, UNIT, VALUE, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
@@ -43,6 +50,37 @@ BREAKERS = {
 """Terms of an account that a circuit breaker opens by."""
 
 
+DISPLAY = "display_quantity"
+"""Among what a venue lacks: icebergs."""
+_TIF_CODES = {
+    tif.value: int(frames.Tif.DAY if tif.value in AUCTION_TIMES else frames.Tif[tif.name]) for tif in TimeInForce
+}
+"""What is for an auction goes when that collects orders, and expires when it has traded."""
+_GTC, _DAY = int(frames.Tif.GTC), int(frames.Tif.DAY)
+
+
+def lacks_of(venue: VenueTerms) -> frozenset[str]:
+    """Return what a venue has not of what it could."""
+    lacks = {*NATIVE_TYPES, *NATIVE_TIMES}.difference(venue.order_types, venue.times_in_force)
+    return frozenset(lacks if venue.icebergs else {*lacks, DISPLAY})
+
+
+def tif_codes(lacks: frozenset[str]) -> dict[str, int]:
+    """Return how each time in force is sent to a venue: what it lacks and the desk ends is good till canceled there."""
+    codes = _TIF_CODES | {name: _GTC for name in EMULATED_TIMES & lacks}
+    if TimeInForce.DAY.value in lacks:
+        codes = {name: _GTC if code == _DAY else code for name, code in codes.items()}
+    return _TIF_CODES if codes == _TIF_CODES else codes
+
+
+def ended_here(venue: VenueTerms, lacks: frozenset[str]) -> frozenset[str]:
+    """Return the times in force whose end the desk sees to, since the venue does not."""
+    if not venue.expires:
+        return frozenset(_TIF_CODES)
+    codes = tif_codes(lacks)
+    return frozenset(name for name, code in _TIF_CODES.items() if codes[name] != code)
+
+
 class Terms:
     """An instrument at one venue, as the hot path needs it.
 
@@ -65,6 +103,9 @@ class Terms:
         calendar: the name of it, None where it trades always.
         hours: when it trades; None without a calendar, or while the table that came last does not have it.
         mode: what orders are that go there.
+        lacks: what the venue has not of what it could: names of order types and times in force, display_quantity.
+        tif_codes: how an order's time in force is sent there.
+        ended_here: times in force whose end the desk sees to.
         fees: what the venue charges where that is more than maker_fee and taker_fee; None where it is not.
     """
 
@@ -73,11 +114,13 @@ class Terms:
         "calendar",
         "commands",
         "currency",
+        "ended_here",
         "exec_prefix",
         "fees",
         "halted",
         "hours",
         "id",
+        "lacks",
         "lot",
         "maker_fee",
         "max_lots",
@@ -89,6 +132,7 @@ class Terms:
         "price",
         "symbol",
         "taker_fee",
+        "tif_codes",
         "value",
         "venue",
     )
@@ -126,6 +170,9 @@ class Terms:
         self.calendar = instrument.calendar
         self.hours: Hours | None = None
         self.mode = mode_at(at_venue)
+        self.lacks = lacks_of(at_venue)
+        self.tif_codes = tif_codes(self.lacks)
+        self.ended_here = ended_here(at_venue, self.lacks)
         self.fees = schedule_of(instrument, at_venue)
 
 

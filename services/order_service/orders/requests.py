@@ -15,6 +15,7 @@ from typing import Any
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import (
     AUCTION_TIMES,
+    EMULATED_TYPES,
     PRICELESS,
     CancelReason,
     CancelRejectReason,
@@ -149,7 +150,7 @@ class Requests:
         if draft.limits.paces and self._desk.paces(order):
             return None
         self._commands.new(order)
-        if order.expiry_ms and not state.venues[order.venue].expires:
+        if order.expiry_ms and order.time_in_force in order.terms.ended_here:
             state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
         return None
 
@@ -221,6 +222,8 @@ class Requests:
             draft.broken = rules.ON_TICK.first_broken(draft, self._state)
             return draft
         special = compiled(said, terms, wish.signal_time, draft.limits.self_trade)
+        if kind in terms.lacks and kind in EMULATED_TYPES:
+            special = special._replace(emulated=True)
         if terms.hours is not None:
             tif, given = draft.time_in_force, special.effective_ms
             special = special._replace(effective_ms=effective_ms(terms.hours, said, kind, tif, draft.ms, given))

@@ -564,6 +564,7 @@ class State:
                 self.triggers.arm(order)
             self.orders[order.order_id] = order
             self.clients.setdefault(order.account, {})[order.client_order_id] = order.order_id
+        self.triggers.kept.clear()  # of a snapshot that has more than its orders, which is none of ours
         self.remembered = remembered
         for finished_ms, order_id in sorted((o.finished_ms, o.order_id) for o in orders if o.status in FINAL):
             self.finishes(order_id, finished_ms)

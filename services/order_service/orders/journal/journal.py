@@ -74,6 +74,8 @@ class Journal(Telling):
         if said is not None:
             event |= _special(said)
             event["venue"] = order.venue
+            if is_emulated(order):
+                event["emulated"] = True
         if fee is not None:
             event["fee_estimate"] = fee
         self.out.event(self._stream, event)
@@ -215,9 +217,11 @@ class Journal(Telling):
         if order.held == FOR_TIME:
             event["effective_time"] = special.effective_ms
         else:
-            assert special.stop is not None, "it waits for a price"
-            event["stop_price"] = terms.price.text(special.stop)
+            stop = self._state.triggers.stop_of(order) if special.stop is None else special.stop
+            if stop is not None:  # else no price has come that one could trail
+                event["stop_price"] = terms.price.text(stop)
             event["trigger_price_type"] = special.trigger
+            event["emulated"] = True
         self.out.event(self._stream, event)
 
     def rejected(self, order: Order, reason: RejectReason, text: str) -> None:
@@ -363,6 +367,9 @@ class Journal(Telling):
         """OrderTriggered; `price` is its limit in ticks, None where it has none."""
         event = self._of_order("OrderTriggered", order)
         event["price"] = None if price is None else order.terms.price.text(price)
+        special = order.special
+        if special is not None and special.offset is not None and special.stop is not None:
+            event["stop_price"] = order.terms.price.text(special.stop)
         self.out.event(self._stream, event)
 
     def restated(self, order: Order, reason: RestatementReason, text: str) -> None:
@@ -471,6 +478,12 @@ def of_left(order_id: str, account: str | None, symbol: str | None, side: str | 
     nothing = dict.fromkeys(("ord_status", "quantity", "cum_qty", "leaves_qty", "avg_px"))
     whose = {"account": account, "symbol": symbol, "side": side}
     return {"order_id": order_id, "client_order_id": None, **whose, **nothing}
+
+
+def is_emulated(order: Order) -> bool:
+    """Say whether the desk does something of an order that its venue has no word for."""
+    special = order.special
+    return (special is not None and special.needs_desk(order.order_type)) or order.time_in_force in order.terms.lacks
 
 
 def _special(said: SpecialTerms) -> Event:

@@ -23,6 +23,7 @@ states; or the state again. Never decides anything about what it carries, never 
     awaited {sent, late}                               what venues have not answered; see `awaited`
     reconciling {runs, count, stated, stating}         comparisons with venues; see `reconciling.run`
     calendars                                          that came last, as their entry has them
+    trailed [[order_id, ticks]]                        the best price seen, of trailing stops that wait in the desk
     markets [{venue, symbol, needs, ending, market}]   who needs more of a market than its top; see `markets`
     paced {account's number: {sent, waiting}}          who waits for its turn; see `pacing`
     busted [venue and id]                              trades taken back of orders that left, the oldest first
@@ -78,7 +79,7 @@ _NEEDED: Final = (
 _SINCE_0_2: Final = (
     "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
     "awaited", "calendars", "switched", "traded", "paced", "reconciling",
-    "markets",
+    "markets", "trailed",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -126,6 +127,8 @@ def dump(state: State) -> bytes:
         document["awaited"] = awaited
     if (reconciling := state.reconciling.dump()) is not None:
         document["reconciling"] = reconciling
+    if trailed := state.triggers.bests():
+        document["trailed"] = trailed
     if state.markets:
         document["markets"] = state.markets.dump()
     if state.pacing.of:
@@ -236,6 +239,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.canceling = deque(tuple(each) for each in document.get("canceling", ()))
     load_held(document, state)
     remembered = _load_remembered(document["remembered"], lines, state, partition)
+    state.triggers.kept = {order_id: best for order_id, best in document.get("trailed", ())}
     state.put_all(load_orders(document["orders"], state.terms), remembered)
     state.watch_all()
     return state

@@ -93,7 +93,7 @@ class TradeChanges:
 
     def _watch_expiry(self, order: Order) -> None:
         """See to it that an order which works again ends in its time, at a venue that leaves that to the desk."""
-        if order.expiry_ms and order.status not in FINAL and not self._state.venues[order.venue].expires:
+        if order.expiry_ms and order.status not in FINAL and order.time_in_force in order.terms.ended_here:
             self._state.timers.add_once(order.expiry_ms, order.order_id, EXPIRY)
 
     # --------------------------------------------------------- of one that left it

@@ -25,6 +25,7 @@ from fillstream.services.order_service.orders.rules import (
     special,
     trading,
     value,
+    venue,
 )
 from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, Rules, View
 
@@ -33,6 +34,7 @@ NEW = Rules(
         *identity.NEW,
         *trading.NEW,
         *breaker.NEW,
+        *venue.NEW,
         *grid.NEW,
         *permission.NEW,
         *session.NEW,

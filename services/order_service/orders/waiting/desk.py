@@ -111,24 +111,30 @@ class Desk:
         if order.expiry_ms:
             self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
 
-    def _wait_for_price(self, order: Order) -> None:
-        if order.special is not None and order.special.trigger == _MARK:
+    def _wait_for_price(self, order: Order, best: int | None = None) -> None:
+        """Let an order wait for its price; one that trails may have seen a `best` one (ticks) before."""
+        special, quote = order.special, self._state.quotes[order.venue][order.terms.id]
+        assert special is not None, "it waits for a price"
+        if special.trigger == _MARK:
             self._state.holdings.start_marking()
+        price = half_ticks(quote, special.trigger, order.side == "BUY", self._mark(order.terms.symbol))
+        comes = self._has_come(order, price)
+        if not comes:
+            self._state.triggers.arm(order, price, best)
         if order.held is None:
             self._hold(order, FOR_PRICE)
         else:
             order.held = FOR_PRICE
-        if self._has_come(order):
+        if comes:
             self._release(order)
-        else:
-            self._state.triggers.arm(order)
 
-    def _has_come(self, order: Order) -> bool:
-        """Whether the price that an order waits for is there already, in a market that trades."""
+    def _has_come(self, order: Order, price: int | None) -> bool:
+        """Whether the price (half ticks) that an order waits for is there already, in a market that trades.
+
+        One that trails waits for a price that is worse than today's.
+        """
         special, quote = order.special, self._state.quotes[order.venue][order.terms.id]
-        assert special is not None and special.stop is not None, "it waits for a price"
-        price = half_ticks(quote, special.trigger, order.side == "BUY", self._mark(order.terms.symbol))
-        if price is None or quote.session != _CONTINUOUS:
+        if price is None or quote.session != _CONTINUOUS or special is None or special.stop is None:
             return False
         return price >= 2 * special.stop if waits_for_rise(order) else price <= 2 * special.stop
 
@@ -154,10 +160,10 @@ class Desk:
             return 0
         mark = self._mark(state.symbols[instrument])
         reached = state.triggers.reached(market, instrument, quote, MOST_RELEASED, mark)
-        for order_id in reached:
+        for order_id, stop in reached:
             order = state.orders[order_id]
             assert isinstance(order, Order), "an order that waits is in the state"
-            self._release(order)
+            self._release(order, stop)
         if len(reached) == MOST_RELEASED:
             state.timers.add(self._journal.ms, instrument, TOUCH + market)
         return len(reached)
@@ -302,8 +308,12 @@ class Desk:
         else:
             self.cancel(order, CancelReason.NOT_RELEASED, broken)
 
-    def _release(self, order: Order) -> None:
-        """Let an order go whose price has come, or wait for its turn."""
+    def _release(self, order: Order, stop: int | None = None) -> None:
+        """Let an order go whose price has come, or wait for its turn; of one that trails, its `stop` (ticks)."""
+        if stop is not None and order.special is not None:
+            order.special = order.special._replace(stop=stop)
+            if order.arrival is not None:
+                order.arrival = stop
         terms = self._state.terms_of(order.account)
         if self._must_wait(order, terms):
             self._queue(order, terms)
@@ -322,7 +332,7 @@ class Desk:
             order.arrival = arrival_of(order, self._state.quotes[order.venue][order.terms.id])
         order.release(self._bound(order))
         self._journal.triggered(order, order.price if order.priced else None)
-        if order.expiry_ms and self._state.venues[order.venue].expires:
+        if order.expiry_ms and order.time_in_force not in order.terms.ended_here:
             self._state.timers.cancel(order.order_id, EXPIRY)
         self._state.pacing.went(order.account_id, self._state.terms_of(order.account), self._journal.ms)
         self._commands.new(order)
@@ -383,13 +393,13 @@ class Desk:
         """Let the pending amendment of an order take effect that no venue has."""
         amendment = order.amendment
         assert amendment is not None, "request_replace() comes first"
-        waits = order.held == FOR_PRICE
+        waits, best = order.held == FOR_PRICE, None
         if waits:
-            self._state.triggers.disarm(order)
+            best = self._state.triggers.disarm(order)
         order.replace(amendment.price, amendment.quantity)
         self._journal.replaced(order)
         if waits:
-            self._wait_for_price(order)
+            self._wait_for_price(order, best)
 
     def _let_go(self, order: Order) -> None:
         if order.held == FOR_PRICE:

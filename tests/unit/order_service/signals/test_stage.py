@@ -404,8 +404,8 @@ PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
         ),
         ({"trailing_offset_type": "bps"}, "trailing_offset_type: a MARKET order has no offset"),
         (
-            {"order_type": "TRAILING_STOP", "trailing_offset": "1", "trigger_price_type": "MID"},
-            "trigger_price_type: a TRAILING_STOP order has no stop_price that it is for",
+            {"order_type": "MARKET_TO_LIMIT", "trigger_price_type": "MID"},
+            "trigger_price_type: a MARKET_TO_LIMIT order waits for no price that it is for",
         ),
         ({"effective_after_ms": "0"}, "effective_after_ms: '0' must be at least 1"),
         ({"confidence": "1.1"}, "confidence: '1.1' must be at most 1"),
