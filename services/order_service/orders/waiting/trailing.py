@@ -1,8 +1,8 @@
 """Trailing stops that wait in the desk: how the best price since each came is kept, and which stop is next.
 
 Flows in: orders to arm and disarm; a price that moved. Flows out: the orders whose stops it reaches, nearest stop
-first, then oldest, each with its stop. Never scans: a price that nobody is concerned by costs two comparisons, however
-many orders wait.
+first, of equal offsets the oldest, each with its stop. Never scans: a price that concerns nobody costs two comparisons,
+however many orders wait.
 
 Orders that have seen the same best price are one group, whatever their offsets: a new best price is one number for all
 of them. Prices are mirrored for buyers, so that here every stop stays below a price that is best when it is highest:
@@ -150,9 +150,11 @@ class Trailing:
         mirrored, heap = half * self._sign, self._next
         while heap and mirrored <= -2 * heap[0][0]:
             key, order_id, _, group = heap[0]
-            found = self._where.get(order_id)
-            offset = found[1] if found is not None and found[0] is group else None
-            if offset is None or -stop_of(group.best, offset, self.in_bps) != key:
+            if not group.count:
+                self._renew(group)
+                continue
+            self._tidy(group)
+            if self._first(group)[:2] != (key, order_id):  # what was first then has left, or is no more
                 self._renew(group)
                 continue
             del self._where[order_id]
