@@ -44,7 +44,7 @@ from fillstream.services.order_service.orders.decode import (
 from fillstream.services.order_service.orders.holding.charging import estimate
 from fillstream.services.order_service.orders.holding.valuation import equity_of
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import FINAL, Amendment, Order
+from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, Amendment, Order
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.life.special import (
     Special,
@@ -471,7 +471,7 @@ class Requests:
         draft.order_type, draft.time_in_force = order.order_type, order.time_in_force
         draft.price, draft.said, draft.strategy = wish.price, wish.special, order.strategy
         if wish.price is None:
-            draft.ticks = order.price if order.priced else _waits_at(order)
+            draft.ticks = order.price if order.priced else self._waits_at(order)
         else:
             draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
         if wish.quantity is None:
@@ -490,6 +490,20 @@ class Requests:
             )
         draft.terms = terms
         return draft
+
+    def _waits_at(self, order: Order) -> int:
+        """Return the price (ticks) that an order without a limit is valued at: the one it waits for, or it got."""
+        special = order.special
+        if special is None or (order.came and not order.is_held):
+            return order.price
+        if special.offset is None:
+            return order.price if special.stop is None else special.stop
+        stop = self._state.triggers.stop_of(order) if order.held == FOR_PRICE else special.stop
+        if stop is not None:
+            return stop
+        quote, buy = self._state.quotes[order.venue][order.terms.id], order.side == "BUY"
+        seen = entry_price(order.order_type, None, None, quote, buy)
+        return 0 if seen is None else trailed(seen, special, buy)
 
     def _status(self, wish: Status) -> None:
         order, account = self._named(wish)
@@ -520,16 +534,6 @@ class Requests:
         if order is None:
             return None, wish.account
         return (order if order.account == wish.account else None), order.account or wish.account
-
-
-def _waits_at(order: Order) -> int:
-    """Return the price (ticks) that an order without a limit is valued at: the one it waits for, or it got."""
-    special = order.special
-    if special is None or (order.came and not order.is_held):
-        return order.price
-    if special.stop is not None:
-        return special.stop
-    return order.price if special.offset is None else 0
 
 
 def _ticks(scale: Scale, text: str) -> tuple[bool, int]:
