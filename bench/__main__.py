@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, end_to_end, engine, halt, ids, memory, orders, snapshots, stages
+from bench import book, end_to_end, engine, halt, ids, memory, orders, snapshots, stages, triggers
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -124,6 +124,16 @@ def show_ids(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_triggers(result: dict[str, Any]) -> None:
+    table = Table(title="a quote that concerns nobody who waits in the desk (medians)", title_justify="left")
+    for heading in ("desk", "CPU µs a quote", "beside nobody", "CPU µs a new best price", "to arm one", "bytes each"):
+        table.add_column(heading, justify="left" if heading == "desk" else "right")
+    for name, row in result["variants"].items():
+        numbers = (f"{row[each]:.2f}" for each in ("cpu_us_per_quote", "ratio", "cpu_us_per_new_best", "arm_us"))
+        table.add_row(name, *numbers, f"{row['bytes_each']:,}")
+    console.print(table)
+
+
 def show_halt(result: dict[str, Any]) -> None:
     table = Table(title=f"the kill switch beside {result['orders']:,} working orders (medians)", title_justify="left")
     for heading in ("from the control's entry until", "ms"):
@@ -141,6 +151,7 @@ BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, A
     "end_to_end": (end_to_end.run, show_end_to_end),
     "engine": (engine.run, show_engine),
     "halt": (halt.run, show_halt),
+    "triggers": (triggers.run, show_triggers),
     "ids": (ids.run, show_ids),
     "memory": (memory.run, show_memory),
     "snapshots": (snapshots.run, show_snapshots),
