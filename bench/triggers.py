@@ -1,8 +1,8 @@
 """What a quote costs the orders stage that concerns none of a million orders which wait for prices in the desk.
 
-In memory, nothing commits. All variants are folded in turn, run after run, and each is given as CPU microseconds a quote
-and beside the first, where nobody waits, as a ratio of medians. Orders are armed as the desk arms them; that the orders
-themselves are not there saves minutes and a gigabyte, and no quote that reaches nobody looks at one.
+In memory, nothing commits. All variants are folded in turn, run after run, and each is given as CPU microseconds a
+quote and beside the first, where nobody waits, as a ratio of medians. Orders are armed as the desk arms them; that the
+orders themselves are not there saves minutes and a gigabyte, and no quote that reaches nobody looks at one.
 
 The market walks up and down within a range that reaches no order. Trailing stops came while it walked down from far
 above, so that there are thousands of best prices; then each quote of a second measure makes a new best price for all of

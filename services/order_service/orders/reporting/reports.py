@@ -229,7 +229,7 @@ class Reports:
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
             state.move(self._venue, report.symbol, quote.at_ms)
-            if state.triggers:
+            if state.triggers and not state.triggers.is_quiet(self._venue, report.symbol, quote):
                 self._desk.moved(self._venue, report.symbol)
         return refusal
 
@@ -252,7 +252,7 @@ class Reports:
         if quote.last != report.price:
             quote.last = report.price
             state.move(self._venue, report.symbol, self._journal.ms)
-            if state.triggers:
+            if state.triggers and not state.triggers.is_quiet(self._venue, report.symbol, quote):
                 self._desk.moved(self._venue, report.symbol)
         return None
 

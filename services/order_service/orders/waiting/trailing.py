@@ -29,6 +29,11 @@ from heapq import heapify, heappop, heappush
 
 FEW = 64
 """A heap of so many is not worth cleaning."""
+Window = tuple[int, int]
+"""A lowest and a highest price (half ticks)."""
+ANYWHERE = 1 << 66
+"""No price is so far from 0."""
+NOWHERE: Window = (1, 0)
 _WHOLE = 10_000
 """Basis points in the whole."""
 
@@ -144,6 +149,14 @@ class Trailing:
         if self._asleep or (groups and groups[-1].best < mirrored // 2):
             self._rise(mirrored // 2)
         return bool(self._next) and mirrored <= -2 * self._next[0][0]
+
+    def window(self) -> Window:
+        """Return the prices (half ticks, both ends among them) at which nothing is reached and nothing follows."""
+        if self._asleep:
+            return NOWHERE
+        low = 1 - 2 * self._next[0][0] if self._next else -ANYWHERE
+        high = 2 * self._groups[-1].best + 1 if self._groups else ANYWHERE
+        return (low, high) if self._sign > 0 else (-high, -low)
 
     def reached(self, half: int) -> Iterator[tuple[int, int]]:
         """Disarm and yield the orders whose stop a price (half ticks) reaches, each with its stop (ticks)."""

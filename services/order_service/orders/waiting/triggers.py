@@ -18,11 +18,13 @@ from fillstream.libs.common.messages.codes import TriggerPrice
 from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.special import BY_DESK
-from fillstream.services.order_service.orders.waiting.trailing import Trailing
+from fillstream.services.order_service.orders.waiting.trailing import ANYWHERE, NOWHERE, Trailing, Window
 
 FEW = 64
 """A heap of so many is not worth cleaning."""
 _LAST, _MID, _MARK = TriggerPrice.LAST.value, TriggerPrice.MID.value, TriggerPrice.MARK.value
+_BID_ASK, _BUYS, _SELLS = TriggerPrice.BID_ASK.value, "ask", "bid"
+_SOURCES = (_LAST, _MID, _MARK, _BUYS, _SELLS)
 _BOTH_SIDES = frozenset((_LAST, _MID, _MARK))
 """The last price, the mid and the mark are both sides'."""
 MARKS = "mark "
@@ -88,6 +90,13 @@ class Ladder:
         heap = self._heap
         return bool(heap) and 2 * heap[0][0] <= (half if self.rising else -half)
 
+    def window(self) -> Window:
+        """Return the prices (half ticks, both ends among them) that certainly reach nobody."""
+        if not self._heap:
+            return -ANYWHERE, ANYWHERE
+        key = 2 * self._heap[0][0] - 1
+        return (-ANYWHERE, key) if self.rising else (-key, ANYWHERE)
+
     def reached(self, half: int) -> Iterator[int]:
         """Disarm and yield the orders that a price (half ticks) reaches."""
         heap, waiting = self._heap, self._waiting
@@ -102,9 +111,10 @@ class Ladder:
 class Armed:
     """The orders that wait for the market of one instrument at one venue."""
 
-    __slots__ = ("_in_order", "_ladders", "_trailing", "_trailing_in_order")
+    __slots__ = ("_in_order", "_ladders", "_quiet", "_trailing", "_trailing_in_order")
 
     def __init__(self) -> None:
+        self._quiet: tuple[int, ...] | None = None
         self._ladders: dict[Key, Ladder] = {}
         self._in_order: list[tuple[str, bool, Ladder]] = []
         self._trailing: dict[tuple[Key, bool], Trailing] = {}
@@ -120,6 +130,7 @@ class Armed:
         """Arm an order; one that trails with the `best` price (ticks) it has seen, or the one of now (half ticks)."""
         key, special = _key(order), order.special
         assert special is not None, "it waits for a price"
+        self._quiet = None
         if special.offset is not None:
             trailing = self._trailing.get((key, special.in_bps))
             if trailing is None:
@@ -162,6 +173,42 @@ class Armed:
         self._in_order = [(key[0], key[1], ladder) for key, ladder in sorted(self._ladders.items())]
         trailing = sorted(self._trailing.items(), key=lambda item: item[0])
         self._trailing_in_order = [(key[0], key[1], each) for (key, _), each in trailing]
+
+    def is_quiet(self, quote: Quote) -> bool:
+        """Whether a market certainly concerns nobody: it is within bounds that the last look at everybody found.
+
+        They stay true while orders go, and are forgotten when one comes.
+        """
+        bounds = self._quiet
+        if bounds is None or not quote.bid_qty or not quote.ask_qty:
+            return False
+        last = quote.last
+        return (
+            bounds[0] <= quote.bid <= bounds[1]
+            and bounds[2] <= quote.ask <= bounds[3]
+            and (last is None or bounds[4] <= last <= bounds[5])
+        )
+
+    def look_back(self, quote: Quote) -> None:
+        """Find the bounds around a market that concerned nobody just now. The mark is not looked at."""
+        self._quiet = None
+        if not quote.bid_qty or not quote.ask_qty:
+            return
+        windows = {source: (-ANYWHERE, ANYWHERE) for source in _SOURCES}
+        for trigger, buy, room in chain[tuple[str, bool, Ladder | Trailing]](self._in_order, self._trailing_in_order):
+            source = (_BUYS if buy else _SELLS) if trigger == _BID_ASK else trigger
+            (low, high), (lowest, highest) = room.window(), windows[source]
+            windows[source] = max(low, lowest), min(high, highest)
+        bid, ask = ((-(-low // 2), high // 2) for low, high in (windows[_SELLS], windows[_BUYS]))
+        last = -(-windows[_LAST][0] // 2), windows[_LAST][1] // 2
+        if quote.last is None and windows[_LAST] != (-ANYWHERE, ANYWHERE):
+            last = NOWHERE
+        mid = quote.bid + quote.ask
+        room_left = min(mid - windows[_MID][0], windows[_MID][1] - mid) // 2  # both may move, and each so far
+        self._quiet = (
+            max(bid[0], quote.bid - room_left), min(bid[1], quote.bid + room_left),
+            max(ask[0], quote.ask - room_left), min(ask[1], quote.ask + room_left), *last,
+        )  # fmt: skip
 
     def are_reached(self, quote: Quote, mark: int | None) -> bool:
         """Let those that trail follow a market; return whether it may reach any order: False is certain."""
@@ -250,7 +297,10 @@ class Triggers:
     def reached(self, venue: str, instrument: int, quote: Quote, most: int, mark: int | None = None) -> list[Reached]:
         """Disarm and return the orders that a market reaches, `most` of them at most; with MARKS, those by the mark."""
         armed = self._markets.get((venue, instrument))
-        if armed is None or not armed.are_reached(quote, mark):
+        if armed is None:
+            return []
+        if not armed.are_reached(quote, mark):
+            armed.look_back(quote)
             return []
         found = []
         for each in armed.reached(quote, mark):
@@ -262,6 +312,11 @@ class Triggers:
             if not armed:
                 del self._markets[venue, instrument]
         return found
+
+    def is_quiet(self, venue: str, instrument: int, quote: Quote) -> bool:
+        """Whether a market that moved certainly concerns nobody: then nobody has to look. Not of the mark."""
+        armed = self._markets.get((venue, instrument))
+        return armed is None or armed.is_quiet(quote)
 
     def stop_of(self, order: Order) -> int | None:
         """Return where the stop of an armed order stands (ticks), None of one that trails and has seen no price."""
