@@ -205,11 +205,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
         state.define_venue(name, venue)
     for symbol, instrument in defined.instruments.items():
         state.define(symbol, instrument)
-    for each in document["quotes"]:
-        check_names("quote", each, ("venue", "instrument", *_QUOTE), ("venue", "instrument", *_QUOTE_V3))
-        quote = state.quotes[each.pop("venue")][each.pop("instrument")]
-        for name, value in each.items():
-            setattr(quote, name, value)
+    _load_quotes(document["quotes"], state)
     state.moved = {(each["venue"], each["symbol"]): None for each in document["moved"]}
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
@@ -243,6 +239,14 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     state.put_all(load_orders(document["orders"], state.terms), remembered)
     state.watch_all()
     return state
+
+
+def _load_quotes(rows: list[Document], state: State) -> None:
+    for each in rows:
+        check_names("quote", each, ("venue", "instrument", *_QUOTE), ("venue", "instrument", *_QUOTE_V3))
+        quote = state.quotes[each.pop("venue")][each.pop("instrument")]
+        for name, value in each.items():
+            setattr(quote, name, value)
 
 
 def _timers_before(state: State) -> Timers:
