@@ -121,7 +121,7 @@ def _natives(native: tuple[str, ...], needed: tuple[str, ...]) -> AfterValidator
     def check(names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             if name not in native:
-                raise ValueError(f"{name} must be one of {', '.join(native)}")
+                raise ValueError(f"in which {name} must be one of {', '.join(native)}")
         for name in needed:
             if name not in names:
                 raise ValueError(f"must have {name}: what the desk emulates goes as one of {', '.join(needed)}")

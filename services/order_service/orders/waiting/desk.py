@@ -312,8 +312,6 @@ class Desk:
         """Let an order go whose price has come, or wait for its turn; of one that trails, its `stop` (ticks)."""
         if stop is not None and order.special is not None:
             order.special = order.special._replace(stop=stop)
-            if order.arrival is not None:
-                order.arrival = stop
         terms = self._state.terms_of(order.account)
         if self._must_wait(order, terms):
             self._queue(order, terms)

@@ -104,6 +104,18 @@ def test_a_local_stack_has_an_engine_for_each_behind_the_ports_that_it_always_ha
             "\n    SIM: {expires: false}\n",
             "execution.venues.SIM.expires: must be true of a simulated venue, its engine expires orders by itself",
         ),
+        (
+            "local.yaml",
+            TWO,
+            "\n    SIM: {order_types: [LIMIT]}\n",
+            "execution.venues.SIM.order_types: a list must have MARKET: what the desk emulates goes as",
+        ),
+        (
+            "local.yaml",
+            TWO,
+            "\n    SIM: {times_in_force: 'GTC,IOC,GOOD'}\n",
+            "execution.venues.SIM.times_in_force: 'GTC,IOC,GOOD' in which GOOD must be one of AT_THE_CLOSE",
+        ),
     ],
 )
 def test_a_venue_that_makes_no_sense_is_refused_where_it_stands(
@@ -111,6 +123,16 @@ def test_a_venue_that_makes_no_sense_is_refused_where_it_stands(
 ) -> None:
     line = edit(folder / file, old, new) + 1
     assert [each for each in problems_of(folder) if each.startswith(f"config/{file}:{line}: {sentence}")]
+
+
+def test_what_a_venue_has_reaches_the_orders_stage(folder: Path) -> None:
+    edit(
+        folder / "local.yaml",
+        TWO,
+        "\n    SIM: {order_types: [MARKET, LIMIT], times_in_force: 'GTC,IOC', icebergs: false}\n",
+    )
+    venue = desk_config(load_settings(folder / "local.yaml")).venues["SIM"]
+    assert (venue.order_types, venue.times_in_force, venue.icebergs) == (("LIMIT", "MARKET"), ("GTC", "IOC"), False)
 
 
 def test_a_venue_that_is_no_simulated_one_is_not_built(folder: Path) -> None:
