@@ -49,12 +49,6 @@ def test_the_books_agree_and_nobody_waits_in_vain(first: int) -> None:
     if not ONE and len(SEEDS) >= CHUNK:
         for kind in ("STOP", "STOP_LIMIT", "TRAILING_STOP", "MARKET_TO_LIMIT", "MARKET_IF_TOUCHED", "LIMIT_IF_TOUCHED"):
             assert seen[f"OrderReceived {kind}"] > CHUNK // 2, f"{kind} is received, or this proves nothing"
-        waited = (
-            "OrderSuspended",
-            "OrderTriggered",
-            "waits for a price",
-            "trails",
-            "OrderTriggered trailed",
-            "OrderExpired",
-        )
-        assert min(seen[each] for each in waited) > CHUNK // 4, seen
+        waited = ("OrderSuspended", "OrderTriggered", "waits for a price")
+        assert min(seen[each] for each in waited) > CHUNK // 2, seen
+        assert min(seen[each] for each in ("trails", "OrderTriggered trailed", "OrderExpired")) > 2, seen
