@@ -175,6 +175,7 @@ class Job(Protocol):
     book: Book | None
     volume: int
     notional: int
+    own: int
     asked: int
     memory: dict[str, int]
 
