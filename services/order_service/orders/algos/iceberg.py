@@ -25,7 +25,7 @@ def plan(job: Job) -> Plan:
     Without a limit each tip stands where the best price of its own side was when it came.
     """
     memory = job.memory
-    if job.open > 0 and "tip" in memory:
+    if job.open > 0 and "tip" in memory and (job.limit is not None or "price" in memory):
         # What is left of the tip goes on: to fill it up with each trade would show how much there is behind it.
         return _at(job, min(job.open, memory["tip"], job.left))
     if memory.get("after") != job.done:  # asked again before the venue answered, it must not draw another
