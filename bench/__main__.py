@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, end_to_end, engine, halt, ids, memory, orders, snapshots, stages
+from bench import algos, book, end_to_end, engine, halt, ids, memory, orders, snapshots, stages
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -135,6 +135,35 @@ def show_halt(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_algos(result: dict[str, Any]) -> None:
+    headings = (
+        "algorithm",
+        "done %",
+        "deviation %",
+        "participation %",
+        "to VWAP bps",
+        "± of it",
+        "to arrival bps",
+        "made %",
+        "children",
+    )
+    for title, rows in (
+        (f"{result['seeds']} seeded markets, means and the largest deviation", result["seeded"]),
+        ("five minutes of BTCUSDT as captured", result["captured"]),
+    ):
+        if rows is None:
+            console.print(f"{title}: the capture is not there")
+            continue
+        table = Table(title=title, title_justify="left")
+        for heading in headings:
+            table.add_column(heading, justify="left" if heading == "algorithm" else "right")
+        for name, row in rows.items():
+            numbers = ("" if value is None else f"{value:.2f}" for key, value in row.items() if key != "children")
+            table.add_row(name, *numbers, f"{row['children']:.0f}")
+        console.print(table)
+    console.print("CPU µs a question: " + ", ".join(f"{name} {micros}" for name, micros in result["plan_us"].items()))
+
+
 BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
     "stages": (stages.run, show_stages),
     "orders": (orders.run, show_orders),
@@ -142,6 +171,7 @@ BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, A
     "engine": (engine.run, show_engine),
     "halt": (halt.run, show_halt),
     "ids": (ids.run, show_ids),
+    "algos": (algos.run, show_algos),
     "memory": (memory.run, show_memory),
     "snapshots": (snapshots.run, show_snapshots),
     "book": (book.run, lambda result: None),  # prints as it goes

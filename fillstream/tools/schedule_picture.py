@@ -1,8 +1,8 @@
 """A worked order as a picture: what its schedule had planned, what was done, and at what prices, over time.
 
 Flows in: events of the journal as plain dicts: the parent's OrderReceived and OrderProgressed, its children's
-OrderFilled, and QuoteUpdated where there are any. Flows out: a `Schedule`, and of that an SVG document, or lines of text
-for a terminal. Never reads or writes anything, never decides anything: where a dot stands is rounded to the picture.
+OrderFilled, and QuoteUpdated where there are any. Flows out: a `Schedule`, and of that an SVG document, or lines of
+text for a terminal. Never reads or writes anything, never decides anything: where a dot stands is rounded.
 """
 
 from __future__ import annotations
@@ -151,7 +151,8 @@ def svg(schedule: Schedule) -> str:
     lower = HEIGHT - TOP - BETWEEN - BOTTOM - upper
     most, prices = _most(schedule), _prices(schedule)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
+        'font-size="11">',
         f"<title>{escape(printable(schedule.title))}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         f'<text x="{LEFT}" y="20" font-size="13" fill="#222">{escape(printable(schedule.title))}</text>',

@@ -128,8 +128,9 @@ def checked(job: SimJob, plan: Plan) -> Plan:
 class Trader:
     """Works one parent on a market."""
 
-    def __init__(self, algorithm: Algorithm, job: SimJob) -> None:
+    def __init__(self, algorithm: Algorithm, job: SimJob, depth: int = LEVELS) -> None:
         self.algorithm = algorithm
+        self.depth = depth
         self.job = job
         self.parameters: Parameters = job.parameters
         self.session = CONTINUOUS
@@ -363,8 +364,8 @@ class Trader:
         return got
 
     def _levels(self) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-        """Return bids and asks; behind the touch a seeded market has as many lots again at each tick."""
-        quote, deep = self.job.quote, LEVELS
+        """Return bids and asks: behind the touch as many lots again at each tick, `depth` levels together."""
+        quote, deep = self.job.quote, self.depth
         bids = tuple((quote.bid - n, quote.bid_qty) for n in range(deep)) if quote.bid_qty else ()
         asks = tuple((quote.ask + n, quote.ask_qty) for n in range(deep)) if quote.ask_qty else ()
         return bids, asks
@@ -374,7 +375,8 @@ class Trader:
         self.resting, self.job.open = [], 0
         if self.parameters.completion is Completion.MARKET and self.session == CONTINUOUS:
             self._take(now, Slice(self.job.left, self.job.limit))
-        self.samples.append(Sample(now, self.job.lots, self.job.done))
+        # A schedule is over, and all of it is due; of what follows the market it is known only when it is asked.
+        self.samples.append(Sample(now, self.job.lots if self.algorithm.needs_end else None, self.job.done))
 
     # ------------------------------------------------------------------ what is told
 
@@ -428,13 +430,14 @@ class Trader:
 
 def work(
     name: str, moves: Iterable[Move], lots: int, parameters: Mapping[str, Any], *, buy: bool = True,
-    ms: int | None = 600_000, limit: int | None = None, start_ms: int = START_MS, **more: Any,
+    ms: int | None = 600_000, limit: int | None = None, start_ms: int = START_MS, depth: int = LEVELS,
+    **more: Any,
 ) -> Trader:  # fmt: skip
     """Work an order of an algorithm on a market from `start_ms` for `ms`, and return what became of it."""
     algorithm = ALGORITHMS[name]
     told = algorithm.parameters.model_validate(parameters)
     end = None if ms is None else start_ms + ms
-    return Trader(algorithm, SimJob(buy, lots, told, start_ms, end, limit, **more)).run(moves)
+    return Trader(algorithm, SimJob(buy, lots, told, start_ms, end, limit, **more), depth).run(moves)
 
 
 def seeded(seed: int, ms: int = 600_000, start_ms: int = START_MS, busy: Mapping[int, int] | None = None) -> list[Move]:

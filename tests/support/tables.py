@@ -10,6 +10,7 @@ from fillstream.libs.common.messages import access
 from fillstream.libs.common.runtime.continuity import RUNBOOK, Page
 from fillstream.services.order_service.orders.rules import AMEND, NEW, SHOWN, SPECIAL, Rule
 from fillstream.tools.runbook import PAGES, markdown
+from tests.support.algorithm_tables import algorithms, common
 from tests.support.reference import reference
 from tests.support.tree import ROOT
 
@@ -52,7 +53,11 @@ def house() -> str:
     return "\n".join(rows)
 
 
-TABLES = {README: {"rules": rules}, ROOT / "ARCHITECTURE.md": {"house": house}}
+TABLES = {
+    README: {"rules": rules},
+    ROOT / "ARCHITECTURE.md": {"house": house},
+    ROOT / "docs" / "algorithms.md": {"common": common, "algorithms": algorithms},
+}
 
 
 def written(file: Path) -> str:

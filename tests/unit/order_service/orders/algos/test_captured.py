@@ -34,7 +34,7 @@ def profile(moves: list[Move], start_ms: int) -> list[int]:
 
 
 def test_twap_keeps_to_its_schedule(moves: list[Move]) -> None:
-    told = work("TWAP", moves, LOTS, {"slices": 28}, ms=WORKED_MS, start_ms=moves[0].at_ms + 5_000)
+    told = work("TWAP", moves, LOTS, {"slices": 28}, ms=WORKED_MS, start_ms=moves[0].at_ms + 5_000, depth=1)
     assert told.job.done == LOTS
     assert told.deviation() <= Fraction(2, 28)
 
@@ -43,7 +43,7 @@ def test_twap_keeps_to_its_schedule(moves: list[Move]) -> None:
 def test_pov_keeps_to_its_share(moves: list[Move], urgency: str) -> None:
     told = work(
         "POV", moves, 10**9, {"participation": "0.1", "urgency": urgency, "every_ms": 250, "largest_clip": "0.5"},
-        ms=WORKED_MS, start_ms=moves[0].at_ms + 5_000, lot=Scale(Decimal("0.00001")),
+        ms=WORKED_MS, start_ms=moves[0].at_ms + 5_000, depth=1, lot=Scale(Decimal("0.00001")),
     )  # fmt: skip
     assert Fraction("0.09") <= told.participation() <= Fraction("0.1")
 
@@ -51,6 +51,6 @@ def test_pov_keeps_to_its_share(moves: list[Move], urgency: str) -> None:
 def test_vwap_with_the_days_own_profile_trades_at_the_intervals_vwap(moves: list[Move]) -> None:
     start = moves[0].at_ms + 5_000
     told = {"profile": profile(moves, start), "slices": 140, "urgency": "AGGRESSIVE"}
-    found = work("VWAP", moves, LOTS // 10, told, ms=WORKED_MS, start_ms=start)
+    found = work("VWAP", moves, LOTS // 10, told, ms=WORKED_MS, start_ms=start, depth=1)
     assert found.job.done == LOTS // 10
     assert abs(found.slippage_bps()) < 1
