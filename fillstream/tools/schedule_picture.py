@@ -75,7 +75,8 @@ def schedule_of(order_id: str, events: Iterable[Mapping[str, Any]]) -> Schedule:
     fills: list[tuple[Fill, float]] = []
     words: list[tuple[int, str]] = []
     for event in events:
-        kind, at = event["type"], int(event["time"])
+        # A timer's event stands where it was due: the entry that let it fire may have come much later.
+        kind, at = event["type"], int(event.get("due_time") or event["time"])
         if kind == "QuoteUpdated":
             prices = [float(event[side]) for side in ("bid_px", "ask_px") if event.get(side) is not None]
             if prices:

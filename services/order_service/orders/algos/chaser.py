@@ -30,9 +30,10 @@ def plan(job: Job) -> Plan:
     at, wanted = job.memory.get("at"), _wanted(job)
     if wanted is None and at is None:
         return Plan(follows=True, text=missing(job))
-    if wanted is not None and (at is None or abs(wanted - at) >= told.minimum_move_ticks or _beyond(job, at)):
-        at = job.memory["at"] = wanted
+    if wanted is not None and (at is None or abs(wanted - at) >= told.minimum_move_ticks):
+        at = wanted
     assert at is not None, "it stands somewhere once there was a market"
+    at = job.memory["at"] = within(job, at)  # which may have been amended
     return Plan((Slice(job.left, at, rests=True),) if job.left > 0 else (), follows=True)
 
 
@@ -45,15 +46,10 @@ def _wanted(job: Job) -> int | None:
     if other is not None:
         short = worse(job, other, 1)
         ticks = min(ticks, short) if job.buy else max(ticks, short)
-    return within(job, ticks)
+    return ticks
 
 
 def _is_its_own(job: Job) -> bool:
     """Return whether nobody but the order itself stands at the touch: it must not follow its own price."""
     at, touch = job.memory.get("at"), job.quote.bid if job.buy else job.quote.ask
     return job.open > 0 and at == touch and near_lots(job) <= job.open
-
-
-def _beyond(job: Job, ticks: int) -> bool:
-    """Return whether it stands beyond the order's limit, which was amended."""
-    return within(job, ticks) != ticks

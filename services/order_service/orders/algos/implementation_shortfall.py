@@ -23,7 +23,7 @@ from fillstream.libs.common.messages.base import Amount, exact_number
 from fillstream.libs.common.messages.reference import DAY_MS
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.services.order_service.orders.algos.algorithm import Job, Plan, algorithm
-from fillstream.services.order_service.orders.algos.scheduled import ScheduledParameters, scheduled, span_of
+from fillstream.services.order_service.orders.algos.scheduled import ScheduledParameters, scheduled, slices_of, span_of
 
 NotNegative = Annotated[Decimal, Field(ge=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
 EXACT = Context(
@@ -51,11 +51,9 @@ class ShortfallParameters(ScheduledParameters):
 def front(job: Job, at_ms: int) -> Fraction:
     """Return the share that the trajectory has done by `at_ms`."""
     told: ShortfallParameters = job.parameters
-    span = span_of(job)
-    a_slice = kappa_tau(
-        told.risk_aversion, told.volatility, told.temporary_impact, told.permanent_impact, span, told.slices
-    )
-    return 1 - left(a_slice, at_ms - job.start_ms, span, told.slices)
+    span, slices = span_of(job), slices_of(job)
+    a_slice = kappa_tau(told.risk_aversion, told.volatility, told.temporary_impact, told.permanent_impact, span, slices)
+    return 1 - left(a_slice, at_ms - job.start_ms, span, slices)
 
 
 @lru_cache(maxsize=1_024)

@@ -19,6 +19,7 @@ its own lots more or less (not the last). What is drawn is kept until the next s
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from math import floor
 from typing import NamedTuple
@@ -31,7 +32,9 @@ from fillstream.services.order_service.orders.algos.touching import far, missing
 MILLION = 10**6
 """Shares that are drawn are in millionths."""
 LOOKS = 4
-"""So often in a slice a job that waits for somebody looks whether it is late."""
+"""So often in a slice a job that waits for somebody looks whether it is late, every `retry_ms` at most."""
+LEAST_SLICE_MS = 50
+"""No slice is shorter, however many were asked for: an order of a second in 100 000 would be asked for nothing else."""
 
 Curve = Callable[[Job, int], Fraction]
 """Which share of a job is done by a time (log ms): 0 at its start, 1 at its end, never less than before."""
@@ -40,7 +43,7 @@ Curve = Callable[[Job, int], Fraction]
 class ScheduledParameters(Parameters):
     """Those of every algorithm with a schedule."""
 
-    slices: Count = Field(default=20, description="in so many slices of equal time")
+    slices: Count = Field(default=20, description="in so many slices of equal time, of 50 ms at least")
 
 
 class Place(NamedTuple):
@@ -74,7 +77,7 @@ def scheduled(job: Job, curve: Curve) -> Plan:
     plan = met(job, due, planned, own)
     again = coming if coming > job.now else job.now + job.parameters.retry_ms  # its time is over
     if plan.slices or plan.text:
-        look = max(1, (place.ends - place.begins) // LOOKS)
+        look = max(job.parameters.retry_ms, (place.ends - place.begins) // LOOKS)
         again = min(again, job.now + look) if plan.again_ms is None else min(again, plan.again_ms)
     return plan._replace(again_ms=again)
 
@@ -91,9 +94,15 @@ def span_of(job: Job) -> int:
     return max(1, job.end_ms - job.start_ms)
 
 
+def slices_of(job: Job) -> int:
+    """Return into how many slices a job's time is cut."""
+    asked: int = job.parameters.slices
+    return max(1, min(asked, span_of(job) // LEAST_SLICE_MS))
+
+
 def place_of(job: Job) -> Place:
     """Return the slice that a job is in; before its start the first, after its end the last."""
-    slices: int = job.parameters.slices
+    slices = slices_of(job)
     passed = (job.now - job.start_ms) * slices // span_of(job)
     return _slice(job, min(max(passed, 0), slices - 1), slices - 1)
 
@@ -172,6 +181,6 @@ def _clip(job: Job, own: int) -> int:
     return own if largest is None else lots_of(job, largest)
 
 
-def lots_of(job: Job, amount: object) -> int:
-    """Return an amount of the parameters in whole lots, rounded down: whoever took the order saw that it fits."""
-    return floor(Fraction(str(amount)) / Fraction(job.lot.step))
+def lots_of(job: Job, amount: Decimal) -> int:
+    """Return an amount of the parameters in whole lots, rounded down, one at least."""
+    return max(1, floor(Fraction(amount) / Fraction(job.lot.step)))

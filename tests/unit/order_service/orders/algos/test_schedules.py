@@ -62,6 +62,15 @@ def test_an_even_schedule_begins_a_slice_in_the_ms_that_is_its() -> None:
     assert ALGORITHMS["TWAP"].plan(job).again_ms == START_MS + 86
 
 
+def test_a_slice_is_no_shorter_than_a_desk_can_follow() -> None:
+    job = job_of("TWAP", 1_000, 1_000, slices=100_000, urgency="AGGRESSIVE")
+    job.quote.ask_qty = 1_000
+    plan = ALGORITHMS["TWAP"].plan(job)
+    assert [each.lots for each in plan.slices] == [50]
+    job.done = 50
+    assert ALGORITHMS["TWAP"].plan(job).again_ms == START_MS + 50
+
+
 def test_neutral_rests_until_it_is_a_clip_behind_and_then_crosses_what_it_is_behind() -> None:
     job = job_of("TWAP", 100, 100_000, slices=10)
     job.quote.bid, job.quote.bid_qty, job.quote.ask, job.quote.ask_qty = 99, 5, 101, 5

@@ -111,6 +111,12 @@ def test_a_sniper_waits_for_as_many_as_it_was_told_or_as_it_has_left() -> None:
     assert wanted(job) == [(50, 101)]
 
 
+def test_a_sniper_never_waits_for_a_price_beyond_the_orders_own() -> None:
+    job = job_of("SNIPER", price="1.05", limit=100)
+    plan = ALGORITHMS["SNIPER"].plan(job)
+    assert (plan.slices, plan.touch) == ((), 100)
+
+
 def test_a_price_between_ticks_is_kept_on_the_side_that_was_promised() -> None:
     assert ALGORITHMS["SNIPER"].plan(job_of("SNIPER", price="0.987")).touch == 98
     assert ALGORITHMS["SNIPER"].plan(job_of("SNIPER", buy=False, price="1.023")).touch == 103
