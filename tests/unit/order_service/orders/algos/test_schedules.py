@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
@@ -60,6 +61,82 @@ def test_an_even_schedule_begins_a_slice_in_the_ms_that_is_its() -> None:
     assert due[599] == 7
     job.now, job.done = START_MS, 1
     assert ALGORITHMS["TWAP"].plan(job).again_ms == START_MS + 86
+
+
+@dataclass
+class Fated(SimJob):
+    """A job that draws what it is told: how late of half a slice, and how much more (500 000: no more and no less)."""
+
+    draws: dict[str, int] = field(default_factory=dict)
+
+    def draw(self, below: int, what: str = "") -> int:
+        assert below == {"late": 500_001, "more": 1_000_001}[what]
+        return self.draws[what]
+
+
+def fated(**told: Any) -> Fated:
+    parameters = ALGORITHMS["TWAP"].parameters.model_validate({"slices": 10, "randomize": "0.5", **told})
+    job = Fated(True, 1_000, parameters, START_MS, START_MS + 100_000, now=START_MS)
+    job.quote.bid, job.quote.bid_qty, job.quote.ask, job.quote.ask_qty = 99, 5_000, 101, 5_000
+    return job
+
+
+def asked_for(job: SimJob, ms: int) -> int:
+    job.now = START_MS + ms
+    return sum(each.lots for each in ALGORITHMS["TWAP"].plan(job).slices)
+
+
+def test_a_drawn_slice_begins_late_and_until_then_the_one_before_stands_as_it_was_drawn() -> None:
+    job = fated(urgency="AGGRESSIVE")
+    job.draws = {"late": 300_000, "more": 900_000}
+    assert asked_for(job, 0) == asked_for(job, 2_999) == 0
+    assert ALGORITHMS["TWAP"].plan(job).again_ms == START_MS + 3_000
+    assert asked_for(job, 3_000) == asked_for(job, 9_999) == 140, "a hundred, and forty more"
+    job.draws = {"late": 500_000, "more": 0}
+    assert asked_for(job, 10_000) == asked_for(job, 14_999) == 140
+    assert asked_for(job, 15_000) == 150, "two hundred, less half of its own"
+    job.draws = {"late": 0, "more": 0}
+    assert asked_for(job, 70_000) == 750
+    job.draws = {"late": 100, "more": 0}
+    assert asked_for(job, 50_000) == 500, "the one before was never drawn: it is what the curve says"
+
+
+def test_the_last_slice_begins_in_time_and_asks_for_all_that_is_left() -> None:
+    job = fated(urgency="AGGRESSIVE")
+    job.draws = {"late": 500_000, "more": 0}
+    assert asked_for(job, 90_000) == 1_000
+
+
+def test_a_neutral_one_crosses_no_more_than_is_due_however_few_were_drawn() -> None:
+    """In the slice that asks for half of its lots the curve passes what is due: what is late is still what is due."""
+    job = fated(urgency="NEUTRAL", largest_clip=10)
+    job.draws = {"late": 0, "more": 0}
+    job.now, job.done = START_MS + 9_000, 20
+    plan = ALGORITHMS["TWAP"].plan(job)
+    assert plan.planned == 90
+    assert [(each.lots, each.rests) for each in plan.slices] == [(30, False)]
+
+
+def test_who_waits_for_somebody_looks_four_times_a_slice_and_who_takes_tries_again_soon() -> None:
+    job = job_of("TWAP", 100, 100_000, slices=10)
+    plan = ALGORITHMS["TWAP"].plan
+    job.quote.bid_qty, job.quote.ask_qty = 5, 5
+    assert (plan(job).again_ms, plan(job).follows) == (START_MS + 2_500, True)
+    job.parameters = job.parameters.model_copy(update={"retry_ms": 4_000})
+    assert plan(job).again_ms == START_MS + 4_000
+    job.parameters = job.parameters.model_copy(update={"retry_ms": 300, "urgency": Urgency.AGGRESSIVE})
+    assert (plan(job).again_ms, plan(job).follows) == (START_MS + 300, False)
+    job.done = 10
+    assert plan(job).again_ms == START_MS + 10_000
+    job.now = START_MS + 100_000
+    assert plan(job).again_ms == job.now + 300, "its time is over, and the runner has not ended it yet"
+
+
+def test_where_both_sides_are_missing_the_one_that_it_is_late_for_is_named() -> None:
+    job = job_of("TWAP", 100, 100_000, slices=10)
+    job.now = START_MS + 15_000
+    plan = ALGORITHMS["TWAP"].plan(job)
+    assert (plan.slices, plan.text) == ((), "nobody offers")
 
 
 def test_a_slice_is_no_shorter_than_a_desk_can_follow() -> None:
