@@ -13,7 +13,7 @@ from fillstream.libs.common.messages.reference import DAY_MS
 from fillstream.services.order_service.orders.algos import ALGORITHMS
 from fillstream.services.order_service.orders.algos.algorithm import Urgency
 from fillstream.services.order_service.orders.algos.implementation_shortfall import front, kappa_tau
-from fillstream.services.order_service.orders.algos.scheduled import by
+from fillstream.services.order_service.orders.algos.scheduled import by, place_of
 from fillstream.services.order_service.orders.algos.twap import even
 from fillstream.services.order_service.orders.algos.vwap import usual
 from tests.support.algo_market import HALTED, START_MS, Move, SimJob, seeded, work
@@ -148,6 +148,20 @@ def test_a_slice_is_no_shorter_than_a_desk_can_follow() -> None:
     assert ALGORITHMS["TWAP"].plan(job).again_ms == START_MS + 50
 
 
+def test_each_ms_is_in_one_slice_and_the_slices_lie_end_to_end() -> None:
+    job, before = job_of("TWAP", 7, 1_000, slices=7), None
+    for now in range(START_MS, START_MS + 1_000):
+        job.now = now
+        place = place_of(job)
+        assert place.begins <= now < place.ends
+        if before is not None and place.number != before.number:
+            assert (place.number, place.begins) == (before.number + 1, before.ends)
+            assert now == place.begins
+        before = place
+    assert before is not None
+    assert (before.number, before.ends) == (6, job.end_ms)
+
+
 def test_neutral_rests_until_it_is_a_clip_behind_and_then_crosses_what_it_is_behind() -> None:
     job = job_of("TWAP", 100, 100_000, slices=10)
     job.quote.bid, job.quote.bid_qty, job.quote.ask, job.quote.ask_qty = 99, 5, 101, 5
@@ -222,9 +236,15 @@ def test_a_profile_of_a_day_is_read_from_where_the_order_begins_and_comes_again_
     assert usual(over, midnight + DAY_MS) == usual(over, midnight + DAY_MS + 20 * 3_600_000) == Fraction(3, 4)
     nothing = job_of("VWAP", ms=3_600_000, start_ms=midnight, **told)
     assert usual(nothing, midnight + 900_000) == Fraction(1, 4), "no usual volume at all: evenly"
-    shifted = job_of("VWAP", ms=3_600_000, start_ms=midnight, profile_begins_ms=2 * 3_600_000, **told)
-    assert usual(shifted, midnight + 900_000) == Fraction(1, 4)
-    assert by(shifted, usual, midnight + 900_000) == 250_000
+
+
+def test_a_profile_may_begin_later_than_midnight() -> None:
+    midnight, hour = START_MS - START_MS % DAY_MS, 3_600_000
+    told = {"profile": [4, *[0] * 23], "profile_bucket_ms": hour, "profile_begins_ms": 2 * hour}
+    job = job_of("VWAP", ms=3 * hour, start_ms=midnight + hour, **told)
+    assert [by(job, usual, midnight + half * hour // 2) for half in range(2, 9)] == [
+        0, 0, 0, 500_000, 1_000_000, 1_000_000, 1_000_000,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -285,7 +305,7 @@ def sinh(x: Fraction) -> Fraction:
 @pytest.mark.parametrize("risk_aversion", ["0", "1e-18", "1e-9", "1e-6", "1e-5", "1e-4"])
 @pytest.mark.parametrize("slices", [1, 5, 50])
 def test_is_follows_the_closed_form_to_the_lot(risk_aversion: str, slices: int) -> None:
-    lots = 10**15
+    lots = 10**35  # far more than there are: the digits of a context that is not the code's own would show
     told = {**PAPER, "risk_aversion": Decimal(risk_aversion), "slices": slices, "permanent_impact": 0}
     job = job_of("IS", lots, 5 * DAY_MS, **told)
     with localcontext(prec=70):
@@ -334,7 +354,9 @@ def test_a_pov_of_a_silent_market_trades_nothing_and_one_of_all_of_it_does_not_w
     job = job_of("POV", 100, participation="0.5")
     job.quote.bid_qty = job.quote.ask_qty = 10
     assert ALGORITHMS["POV"].plan(job).slices == ()
+    assert ALGORITHMS["POV"].plan(job).again_ms == START_MS + 1_000
     job.volume = 10
+    assert ALGORITHMS["POV"].plan(job).again_ms == START_MS + 250, "it crosses, and tries again soon"
     assert sum(each.lots for each in ALGORITHMS["POV"].plan(job).slices) == 10
     job.volume, job.done, job.own = 20, 10, 10
     assert ALGORITHMS["POV"].plan(job).slices == (), "its own trades are no reason to trade more"

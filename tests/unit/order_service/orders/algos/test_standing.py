@@ -216,6 +216,15 @@ def test_levels_without_a_price_above_nothing_are_left_out_and_said() -> None:
     assert ALGORITHMS["LADDER"].plan(job).text == "levels at a price of 0 or below wait for an amendment"
 
 
+def test_where_the_first_is_at_nothing_already_the_others_go_on_below() -> None:
+    assert wanted(job_of("LADDER", levels=2, spacing_percent=10, limit=0)) == [(50, 0), (50, -1)]
+
+
+def test_a_first_price_between_ticks_is_taken_away_from_the_market() -> None:
+    assert wanted(job_of("LADDER", levels=1, spacing_ticks=1, first_price="0.987")) == [(100, 98)]
+    assert wanted(job_of("LADDER", levels=1, spacing_ticks=1, first_price="1.023", buy=False)) == [(100, 103)]
+
+
 @pytest.mark.parametrize(
     "told", [{}, {"spacing_ticks": 1, "spacing_percent": Decimal(1)}, {"spacing_ticks": 0}, {"spacing_percent": 100}]
 )
