@@ -53,7 +53,7 @@ class _Way(NamedTuple):
     venue: VenueMarket
     least: int
     fixed: Fraction
-    pieces: tuple[tuple[Fraction, int], ...]
+    steps: tuple[tuple[Fraction, int], ...]
 
 
 def cheapest(request: Request) -> dict[str, Taken]:
@@ -104,17 +104,17 @@ def _ways(request: Request, venue: VenueMarket, levels: Levels) -> Iterator[_Way
     """Yield the ways to use a venue; None is not at all."""
     costs, least = venue.costs, venue.min_lots
     if least <= 1 and not costs.bounded:
-        yield _Way(venue, 0, _ZERO, tuple(_pieces(request.buy, venue, levels)))  # which may be of no lots at all
+        yield _Way(venue, 0, _ZERO, tuple(pieces(request.buy, venue, levels)))  # which may be of no lots at all
         return
     yield None
-    yield _Way(venue, least, costs.least or _ZERO, tuple(_pieces(request.buy, venue, levels)))
+    yield _Way(venue, least, costs.least or _ZERO, tuple(pieces(request.buy, venue, levels)))
     if costs.most is not None:
         signed = 1 if request.buy else -1
         capped = tuple((signed * ticks + costs.beside_taker * abs(ticks), lots) for ticks, lots in levels)
         yield _Way(venue, least, costs.most, capped)
 
 
-def _pieces(buy: bool, venue: VenueMarket, levels: Levels) -> Iterator[tuple[Fraction, int]]:
+def pieces(buy: bool, venue: VenueMarket, levels: Levels) -> Iterator[tuple[Fraction, int]]:
     """Yield what each next lot costs, and how many cost so, the largest fee not counted.
 
     Below the smallest fee a lot costs its price alone; one lot may reach it.
@@ -159,8 +159,8 @@ def _filled(request: Request, used: Sequence[_Way]) -> tuple[Fraction, dict[str,
     lots = {way.venue.name: way.least for way in used}
     queue: list[tuple[Fraction, int, int, int, str, int]] = []
     for number, way in enumerate(used):
-        must, shown = way.least, sum(size for _, size in way.pieces)
-        for price, size in way.pieces:
+        must, shown = way.least, sum(size for _, size in way.steps)
+        for price, size in way.steps:
             forced = min(must, size)
             cost, must = cost + forced * price, must - forced
             if size > forced:
