@@ -22,6 +22,7 @@ from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.holding.holdings import Holding
+    from fillstream.services.order_service.orders.routing.routes import Rule
 
 MONEY_DECIMALS = 18
 """Money of accounts is counted in units of 10**-18. What a tick-lot is worth is rounded up there, so that an exposure
@@ -209,6 +210,7 @@ class Limits(Reach):
         paces: so many of its orders go to venues in a window, and the others wait.
         bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
             lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
+        routes: rules that may route its orders, empty where none does; `state.limits` fills it in.
         self_trade: what happens instead of a trade with an own order, None where they trade.
         max_daily_orders: orders accepted in one UTC day.
         max_quote_age_ms: an order that reaches the quote is refused when that is older; 0 is no limit.
@@ -230,6 +232,7 @@ class Limits(Reach):
         "name",
         "paces",
         "quote",
+        "routes",
         "self_trade",
         "terms",
     )
@@ -241,6 +244,7 @@ class Limits(Reach):
         self.exits = Reach(account.max_exit_slippage_bps, terms.negative_prices)
         self.holding = holding
         self.checks: dict[str, tuple[Any, ...]] = {}
+        self.routes: tuple[Rule, ...] = ()
         self.max_quote_age_ms = max_quote_age_ms
         self.name = name
         self.terms = terms

@@ -46,6 +46,7 @@ from fillstream.services.order_service.orders.life.order import (
 )
 from fillstream.services.order_service.orders.life.remembered import Remembered, RememberedOrders, Row
 from fillstream.services.order_service.orders.reconciling.run import Reconciling
+from fillstream.services.order_service.orders.routing.routes import rules_for
 from fillstream.services.order_service.orders.waiting.pacing import Pacing
 from fillstream.services.order_service.orders.waiting.triggers import Triggers
 
@@ -273,6 +274,8 @@ class State:
             return None
         limits = self.effective(account)
         found = self.limits_at(self.config.venue_of(limits, instrument), account, limits, symbol)
+        if self.config.routing:
+            found.routes = rules_for(self.config.routing, self.config.venues, account, limits, found.terms)
         self._limits.setdefault(account, {})[symbol] = found
         return found
 

@@ -159,7 +159,7 @@ def _filled(request: Request, used: Sequence[_Way]) -> tuple[Fraction, dict[str,
     lots = {way.venue.name: way.least for way in used}
     queue: list[tuple[Fraction, int, int, int, str, int]] = []
     for number, way in enumerate(used):
-        must, shown = way.least, sum(size for _, size in way.steps)
+        must, shown = way.least, sum(size for at, size in way.venue.against(request.buy) if request.within(at))
         for price, size in way.steps:
             forced = min(must, size)
             cost, must = cost + forced * price, must - forced

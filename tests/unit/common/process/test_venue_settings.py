@@ -147,3 +147,38 @@ def test_an_alias_and_its_accounts_reach_the_orders_stage(folder: Path) -> None:
     config = desk_config(load_settings(local))
     assert config.aliases == {"main": "main@paper"}
     assert config.accounts["main@paper"].mode == "PAPER"
+
+
+@pytest.mark.parametrize(
+    ("routing", "sentence"),
+    [
+        ("{default: BEST_PRICE, rules: [{policy: SWEEP, venues: [SIM, X]}]}", "rules.0.venues: X must be one of the"),
+        ("{rules: [{policy: SWEEP, accounts: [nobody]}]}", "rules.0.accounts: nobody must be an account of accounts.y"),
+        ("{rules: [{policy: SWEEP, symbols: [NONE]}]}", "rules.0.symbols: NONE must be one of instruments.yaml"),
+        ("{default: {policy: SWEEP, exclude: [SIM, SIM2]}}", "default.exclude: leaves no venue"),
+    ],
+)
+def test_routing_that_names_what_there_is_not_is_refused_at_start(folder: Path, routing: str, sentence: str) -> None:
+    local = folder / "local.yaml"
+    local.write_text(f"{local.read_text()}\nrouting: {routing}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(local)
+    assert any(f"routing.{sentence}" in problem for problem in caught.value.problems), caught.value.problems
+
+
+def test_an_unknown_policy_is_refused_when_a_desk_is_made_of_the_settings(folder: Path) -> None:
+    local = folder / "local.yaml"
+    local.write_text(f"{local.read_text()}\nrouting:\n  default: CHEAPEST\n")
+    with pytest.raises(SettingsError, match=r"routing\.default\.policy: CHEAPEST must be one of NAMED, BEST_PRICE"):
+        desk_config(load_settings(local))
+
+
+def test_routing_reaches_the_orders_stage(folder: Path) -> None:
+    local = folder / "local.yaml"
+    rule = (
+        'rules: [{policy: SPRAY, min_quantity: 0.5, from_time: "08:00", until_time: "16:30", parameters: {by: EQUAL}}]'
+    )
+    local.write_text(f"{local.read_text()}\nrouting:\n  default: BEST_PRICE\n  {rule}\n")
+    config = desk_config(load_settings(local))
+    assert config.routing.default is not None and config.routing.default.policy == "BEST_PRICE"
+    assert config.routing.rules[0].at(16 * 60 + 29) and not config.routing.rules[0].at(16 * 60 + 30)
