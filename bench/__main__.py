@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, end_to_end, engine, halt, ids, memory, orders, snapshots, stages
+from bench import book, end_to_end, engine, halt, ids, memory, orders, routing, snapshots, stages
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -124,6 +124,20 @@ def show_ids(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_routing(result: dict[str, Any]) -> None:
+    table = Table(title=f"what {result['orders']:,} orders cost against the mid (bps)", title_justify="left")
+    for heading in ("market", "each venue alone", *routing.ROUTED, "saved by BEST_PRICE", "CPU µs a split"):
+        table.add_column(heading, justify="left" if heading == "market" else "right")
+    for name, row in result["markets"].items():
+        saved = row["saved_bps"]["BEST_PRICE"]
+        alone = ", ".join(f"{venue} {bps:.2f}" for venue, bps in row["alone_bps"].items())
+        routed = (f"{row['routed_bps'][policy]:.2f}" for policy in routing.ROUTED)
+        table.add_row(
+            name, alone, *routed, f"{saved['least']:.2f} to {saved['most']:.2f}", f"{row['split_cpu_us']:.0f}"
+        )
+    console.print(table)
+
+
 def show_halt(result: dict[str, Any]) -> None:
     table = Table(title=f"the kill switch beside {result['orders']:,} working orders (medians)", title_justify="left")
     for heading in ("from the control's entry until", "ms"):
@@ -143,6 +157,7 @@ BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, A
     "halt": (halt.run, show_halt),
     "ids": (ids.run, show_ids),
     "memory": (memory.run, show_memory),
+    "routing": (routing.run, show_routing),
     "snapshots": (snapshots.run, show_snapshots),
     "book": (book.run, lambda result: None),  # prints as it goes
 }
