@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fillstream.services.order_service.orders.routing import POLICIES
-from fillstream.services.order_service.orders.routing.cheapest import MOST_WAYS, cheapest, pieces
+from fillstream.services.order_service.orders.routing.cheapest import MOST_WAYS, cheapest, parts_of, pieces, wholes
 from fillstream.services.order_service.orders.routing.costs import Costs
 from fillstream.services.order_service.orders.routing.policy import (
     Levels,
@@ -54,10 +54,11 @@ def test_what_each_next_lot_costs_only_rises_and_adds_up(shown: tuple[bool, Leve
     buy, levels = shown
     venue = VenueMarket("A", levels, levels, costs._replace(most=None))
     request = Request(buy, 99, None, 0, None, (venue,))
-    each_lot = [price for price, lots in pieces(buy, venue, levels) for _ in range(lots)]
+    parts = parts_of(venue.costs, wholes([costs]))
+    each_lot = [price for price, lots in pieces(buy, parts, levels) for _ in range(lots)]
     assert each_lot == sorted(each_lot)
     for lots in range(1, len(each_lot) + 1):
-        assert sum(each_lot[:lots], costs.least or Fraction(0)) == cost_of(request, venue, lots)
+        assert Fraction(sum(each_lot[:lots], parts.least or 0), parts.whole) == cost_of(request, venue, lots)
 
 
 @settings(max_examples=300)

@@ -18,15 +18,16 @@ n - 1 times its smallest fee.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import product
+from math import lcm
 from typing import Final, NamedTuple
 
+from fillstream.services.order_service.orders.routing.costs import Costs
 from fillstream.services.order_service.orders.routing.policy import Levels, Request, VenueMarket, rank, takers
 
 MOST_WAYS: Final = 256
-_ZERO: Final = Fraction(0)
 
 
 class Taken(NamedTuple):
@@ -47,33 +48,58 @@ class Taken(NamedTuple):
     fee: Fraction
 
 
+class Parts(NamedTuple):
+    """A venue's costs in whole numbers of a part of a tick: Fractions would take several times as long.
+
+    Attributes:
+        whole: so many parts make a tick.
+        taker, per_lot, beside, least, most: as `Costs` has them, of one who takes.
+    """
+
+    whole: int
+    taker: int
+    per_lot: int
+    beside: int
+    least: int | None
+    most: int | None
+
+
 class _Way(NamedTuple):
-    """One way to use a venue: the lots it must take, and what each next lot costs, only rising."""
+    """One way to use a venue: the lots it must take, and what each next lot costs (parts), only rising."""
+
+    least: int
+    fixed: int
+    steps: tuple[tuple[int, int], ...]
+
+
+class _Shown(NamedTuple):
+    """What a venue shows within the limit, as far as one order may take it; how it comes in where prices are equal."""
 
     venue: VenueMarket
-    least: int
-    fixed: Fraction
-    steps: tuple[tuple[Fraction, int], ...]
+    levels: Levels
+    ways: list[_Way | None]
+    order: tuple[int, int]
 
 
 def cheapest(request: Request) -> dict[str, Taken]:
     """Return the cheapest split of what is shown within the limit, by venue, the most preferred first."""
     venues = [each for each in takers(request) if each.fresh]
-    shown = [(each, found) for each in venues if (found := _reachable(request, each))]
-    ways = _some([list(_ways(request, each, levels)) for each, levels in shown])
-    best: tuple[int, Fraction, int] | None = None
-    chosen: dict[str, int] = {}
-    for combination in product(*ways):
-        used = [way for way in combination if way is not None]
-        filled = _filled(request, used)
+    shown = _some(list(_shown(request, venues)))
+    best: tuple[int, int, int] | None = None
+    chosen: list[int] = []
+    for combination in product(*(each.ways for each in shown)):
+        filled = _filled(request.lots, shown, combination)
         if filled is None:
             continue
         cost, lots = filled
-        key = (-sum(lots.values()), cost, len(lots))
+        key = (-sum(lots), cost, sum(map(bool, lots)))
         if best is None or key < best:
             best, chosen = key, lots
-    levels = {each.name: (each, found) for each, found in shown}
-    return {name: taken(request.buy, *levels[name], lots) for name, lots in chosen.items()}
+    return {
+        each.venue.name: taken(request.buy, each.venue, each.levels, lots)
+        for each, lots in zip(shown, chosen, strict=False)
+        if lots
+    }
 
 
 def taken(buy: bool, venue: VenueMarket, levels: Levels, lots: int) -> Taken:
@@ -100,29 +126,57 @@ def _reachable(request: Request, venue: VenueMarket) -> Levels:
     return tuple(found) if sum(lots for _, lots in found) >= venue.min_lots else ()
 
 
-def _ways(request: Request, venue: VenueMarket, levels: Levels) -> Iterator[_Way | None]:
+def parts_of(costs: Costs, whole: int) -> Parts:
+    """Return a venue's costs in `whole`th parts of a tick, of which all of them are multiples."""
+    least, most = costs.least, costs.most
+    return Parts(
+        whole,
+        int(costs.taker * whole),
+        int(costs.per_lot * whole),
+        int(costs.beside_taker * whole),
+        None if least is None else int(least * whole),
+        None if most is None else int(most * whole),
+    )
+
+
+def wholes(costs: Iterable[Costs]) -> int:
+    """Return of how many parts a tick has to be for all of these to be whole numbers of them."""
+    numbers = (n for each in costs for n in (each.taker, each.per_lot, each.beside_taker, each.least, each.most))
+    return lcm(*(each.denominator for each in numbers if each is not None))
+
+
+def _shown(request: Request, venues: Sequence[VenueMarket]) -> Iterator[_Shown]:
+    whole = wholes(each.costs for each in venues)
+    for venue in venues:
+        levels = _reachable(request, venue)
+        if levels:
+            size = sum(lots for at, lots in venue.against(request.buy) if request.within(at))
+            ways = list(_ways(request.buy, venue.min_lots, parts_of(venue.costs, whole), levels))
+            yield _Shown(venue, levels, ways, (rank(request, venue), -size))
+
+
+def _ways(buy: bool, least: int, costs: Parts, levels: Levels) -> Iterator[_Way | None]:
     """Yield the ways to use a venue; None is not at all."""
-    costs, least = venue.costs, venue.min_lots
-    if least <= 1 and not costs.bounded:
-        yield _Way(venue, 0, _ZERO, tuple(pieces(request.buy, venue, levels)))  # which may be of no lots at all
+    if least <= 1 and costs.least is None and costs.most is None:
+        yield _Way(0, 0, tuple(pieces(buy, costs, levels)))  # which may be of no lots at all
         return
     yield None
-    yield _Way(venue, least, costs.least or _ZERO, tuple(pieces(request.buy, venue, levels)))
+    yield _Way(least, costs.least or 0, tuple(pieces(buy, costs, levels)))
     if costs.most is not None:
-        signed = 1 if request.buy else -1
-        capped = tuple((signed * ticks + costs.beside_taker * abs(ticks), lots) for ticks, lots in levels)
-        yield _Way(venue, least, costs.most, capped)
+        signed = costs.whole if buy else -costs.whole
+        capped = tuple((signed * ticks + costs.beside * abs(ticks), lots) for ticks, lots in levels)
+        yield _Way(least, costs.most, capped)
 
 
-def pieces(buy: bool, venue: VenueMarket, levels: Levels) -> Iterator[tuple[Fraction, int]]:
-    """Yield what each next lot costs, and how many cost so, the largest fee not counted.
+def pieces(buy: bool, costs: Parts, levels: Levels) -> Iterator[tuple[int, int]]:
+    """Yield what each next lot costs (parts), and how many cost so, the largest fee not counted.
 
     Below the smallest fee a lot costs its price alone; one lot may reach it.
     """
-    costs = venue.costs
+    signed = costs.whole if buy else -costs.whole
     above = None if costs.least is None else -costs.least
     for ticks, lots in levels:
-        price = (ticks if buy else -ticks) + costs.beside_taker * abs(ticks)
+        price = signed * ticks + costs.beside * abs(ticks)
         fee = costs.taker * abs(ticks) + costs.per_lot
         if above is None or not fee:
             yield price + fee, lots
@@ -134,39 +188,42 @@ def pieces(buy: bool, venue: VenueMarket, levels: Levels) -> Iterator[tuple[Frac
             yield price + (fee if above > 0 else 0), first
             above, left = above + first * fee, left - first
         if left and (above > 0 if fee < 0 else above < 0):
-            yield price + max(above + fee, _ZERO) - max(above, _ZERO), 1
+            yield price + max(above + fee, 0) - max(above, 0), 1
             above, left = above + fee, left - 1
         if left:
             yield price + (fee if fee > 0 else 0), left
             above += left * fee
 
 
-def _some(ways: Sequence[list[_Way | None]]) -> list[list[_Way | None]]:
-    """Return the ways of as many venues as there may be, the most preferred first."""
+def _some(shown: Sequence[_Shown]) -> list[_Shown]:
+    """Return as many venues as there may be ways of, the most preferred first."""
     found, combinations = [], 1
-    for each in ways:
-        if combinations * len(each) <= MOST_WAYS:
-            combinations *= len(each)
+    for each in shown:
+        if combinations * len(each.ways) <= MOST_WAYS:
+            combinations *= len(each.ways)
             found.append(each)
     return found
 
 
-def _filled(request: Request, used: Sequence[_Way]) -> tuple[Fraction, dict[str, int]] | None:
+def _filled(left: int, shown: Sequence[_Shown], ways: Sequence[_Way | None]) -> tuple[int, list[int]] | None:
     """Return the least that these ways cost together, and the lots at each venue; None where they need too much."""
-    left, cost = request.lots - sum(way.least for way in used), sum((way.fixed for way in used), _ZERO)
-    if left < 0:
-        return None
-    lots = {way.venue.name: way.least for way in used}
-    queue: list[tuple[Fraction, int, int, int, str, int]] = []
-    for number, way in enumerate(used):
-        must, shown = way.least, sum(size for at, size in way.venue.against(request.buy) if request.within(at))
+    cost, lots = 0, [0] * len(ways)
+    queue: list[tuple[int, tuple[int, int], int, int]] = []
+    for number, way in enumerate(ways):
+        if way is None:
+            continue
+        must = lots[number] = way.least
+        left, cost = left - must, cost + way.fixed
         for price, size in way.steps:
             forced = min(must, size)
             cost, must = cost + forced * price, must - forced
             if size > forced:
-                queue.append((price, rank(request, way.venue), -shown, number, way.venue.name, size - forced))
-    for price, _, _, _, name, size in sorted(queue):
+                queue.append((price, shown[number].order, number, size - forced))
+    if left < 0:
+        return None
+    queue.sort()
+    for price, _, number, size in queue:
         some = min(size, left)
         cost, left = cost + some * price, left - some
-        lots[name] += some
-    return cost, {name: some for name, some in lots.items() if some}
+        lots[number] += some
+    return cost, lots
