@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -18,7 +19,9 @@ from fillstream.services.order_service.orders.routing.policy import (
     nowhere,
     policy,
 )
+from fillstream.services.order_service.orders.routing.resting import with_rest  # noqa: F401 - of the example
 from fillstream.services.order_service.orders.routing.spray import shares
+from tests.support.tree import ROOT
 
 A = VenueMarket("A", bids=((99, 10), (98, 10)), asks=((101, 10), (102, 10)))
 B = VenueMarket("B", bids=((99, 20), (97, 10)), asks=((101, 20), (103, 10)))
@@ -236,3 +239,13 @@ def test_a_policy_says_what_it_does_and_has_a_name_of_its_own() -> None:
     silent.__doc__ = "Says nothing."
     with pytest.raises(ValueError, match=r"policy NAMED: is .*named's already"):
         policy("NAMED", RouteParameters, example={})(silent)
+
+
+def test_the_policy_of_ones_own_that_the_docs_have_is_one() -> None:
+    text = (ROOT / "docs" / "routing.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    try:
+        exec(code, dict(globals()))
+        assert routed("CHEAPEST_MAKER", A._replace(costs=DEAR), B, rests=True) == (Leg("B", 30, 103, rests=True),)
+    finally:
+        POLICIES.pop("CHEAPEST_MAKER", None)
