@@ -41,7 +41,10 @@ def split(request: Request) -> tuple[Leg, ...]:
     """
     venues = [each for each in takers(request) if each.fresh or request.rests]
     while venues:
-        parts = shares(request.lots, _weights(request, venues))
+        weights = _weights(request, venues)
+        if not any(weights):
+            return ()
+        parts = shares(request.lots, weights)
         small = [(lots, -number) for number, (each, lots) in enumerate(zip(venues, parts, strict=True))
                  if lots < max(each.min_lots, 1)]  # fmt: skip
         if not small:
@@ -75,7 +78,9 @@ def _weights(request: Request, venues: Sequence[VenueMarket]) -> list[int]:
         ]
         if any(shown):
             return shown
+        if not request.rests:
+            return shown
         queues = [sum(lots for _, lots in each.beside(buy)[:1]) for each in venues]
-        if request.rests and any(queues):
+        if any(queues):
             return queues
     return [1] * len(venues)

@@ -105,6 +105,30 @@ def test_nothing_is_taken_beyond_the_limit_and_the_rest_rests_where_a_maker_pays
     assert legs == (Leg("A", 10, 101), Leg("B", 20, 101))
 
 
+def test_the_rest_goes_where_a_maker_nets_most_then_by_preference_then_before_the_shorter_queue() -> None:
+    def rests_at(*venues: VenueMarket, **more: Any) -> str:
+        [leg] = routed("BEST_PRICE", *venues, limit=99, lots=5, rests=True, **more)
+        return leg.venue
+
+    assert rests_at(A, B._replace(bids=((99, 5),))) == "B"
+    assert rests_at(A, B._replace(bids=((99, 5), (98, 90)))) == "B", "what stands behind it is no queue"
+    assert rests_at(A, B._replace(bids=((99, 5),)), preferences=("A",)) == "A"
+    assert rests_at(A, B._replace(costs=REBATE), preferences=("A",)) == "B"
+    assert rests_at(A, B._replace(costs=REBATE, fresh=False)) == "A", "of a market that nobody knows it is the last"
+    assert rests_at(B._replace(costs=REBATE, fresh=False)) == "B"
+    [leg] = routed("BEST_PRICE", A, B._replace(costs=REBATE), buy=False, limit=101, lots=5, rests=True)
+    assert leg.venue == "B", "a seller gets a rebate, too"
+    deep = A._replace(asks=((101, 10), (102, 90)))
+    [leg] = routed("BEST_PRICE", deep, B, buy=False, limit=101, lots=5, rests=True)
+    assert leg.venue == "A"
+
+
+def test_the_rest_goes_elsewhere_where_the_best_venues_order_is_full_and_comes_back_when_told() -> None:
+    full = A._replace(costs=REBATE, max_lots=10)
+    legs = routed("BEST_PRICE", full, B, limit=101, lots=50, rests=True, parameters={"rest_ms": 7})
+    assert legs == (Leg("A", 10, 101), Leg("B", 40, 101, rests=True, until_ms=10_007))
+
+
 def test_what_can_be_had_in_whole_orders_alone_is_had_in_the_way_that_has_most() -> None:
     three = [each._replace(min_lots=3) for each in (A._replace(asks=((101, 3),)), B._replace(asks=((102, 9),)))]
     assert routed("BEST_PRICE", *three, lots=5) == (Leg("B", 5, 102),)
@@ -139,6 +163,8 @@ def test_a_sweep_goes_to_all_at_once_up_to_the_limit_and_the_rest_stays_at_the_b
 def test_a_sweep_that_may_not_rest_asks_the_cheapest_venue_for_what_nobody_shows() -> None:
     assert routed("SWEEP", A, B, lots=65) == (Leg("A", 35, 103), Leg("B", 30, 103))
     assert routed("SWEEP", A, B._replace(asks=((100, 5),)), lots=65) == (Leg("A", 20, 103), Leg("B", 45, 103))
+    fewer = B._replace(bids=((100, 5),))
+    assert routed("SWEEP", A, fewer, buy=False, limit=90, lots=65) == (Leg("A", 20, 90), Leg("B", 45, 90))
     assert routed("SWEEP", A, B, lots=65, limit=None) == (Leg("A", 35, 102), Leg("B", 30, 103))
 
 
@@ -151,6 +177,14 @@ def test_a_spray_is_in_proportion_to_what_is_shown() -> None:
         Leg("B", 8, 103),
         Leg("A", 7, 103),
     )
+
+
+def test_a_spray_takes_nothing_where_nobody_shows_anything_or_the_quote_is_old() -> None:
+    assert routed("SPRAY", A, B, limit=99) == ()
+    old = A._replace(fresh=False)
+    assert routed("SPRAY", old, B, parameters={"by": "EQUAL"}) == (Leg("B", 30, 103),)
+    assert routed("SPRAY", old, B, rests=True) == (Leg("B", 30, 103, rests=True),)
+    assert len(routed("SPRAY", old, B, rests=True, parameters={"by": "EQUAL"})) == 2
 
 
 def test_a_spray_that_rests_goes_by_the_queues_where_nothing_can_be_taken() -> None:
@@ -185,6 +219,17 @@ def test_it_never_posts_beyond_its_limit_or_where_it_would_take() -> None:
     [leg] = routed("POST_THEN_TAKE", locked, B, began_ms=10_000)
     assert (leg.venue, leg.ticks) == ("B", 99)
     assert routed("POST_THEN_TAKE", locked, began_ms=10_000, lots=5) == (Leg("A", 5, 99),)
+
+
+def test_it_posts_at_the_best_touch_of_all_fresh_venues_on_either_side_and_at_the_limit_without_one() -> None:
+    [leg] = routed("POST_THEN_TAKE", B._replace(bids=((97, 1),)), A, began_ms=10_000)
+    assert leg.ticks == 99
+    [leg] = routed("POST_THEN_TAKE", B._replace(asks=((104, 1),)), A, buy=False, limit=90, began_ms=10_000)
+    assert leg.ticks == 101
+    [leg] = routed("POST_THEN_TAKE", A, B._replace(bids=((100, 1),), fresh=False), began_ms=10_000)
+    assert leg.ticks == 99
+    [leg] = routed("POST_THEN_TAKE", VenueMarket("A"), began_ms=10_000)
+    assert leg == Leg("A", 30, 103, rests=True, post_only=True, until_ms=15_000)
 
 
 def test_of_equal_venues_it_posts_before_the_shorter_queue() -> None:

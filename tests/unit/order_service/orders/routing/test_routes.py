@@ -11,6 +11,7 @@ from fillstream.libs.common.messages.reference import DAY_MS, VenueTerms
 from fillstream.libs.common.messages.routing import RoutingRule, RoutingTerms
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.routing.routes import Route, asked_route, route_of
+from fillstream.services.order_service.orders.routing.sweep import SweepParameters
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 from tests.support.terms import but
 
@@ -111,6 +112,11 @@ def test_what_an_order_says_goes_before_the_rules() -> None:
     assert (named.policy.name, named.venues, named.preferences) == ("BEST_PRICE", ("SIM2", "SIM"), ("SIM2", "SIM"))
     assert asked_route(VENUES, account, None, ("SIM",), by_rule).policy.name == "SWEEP"
     assert asked_route(VENUES, account, "SPRAY", (), by_rule).venues == ("SIM2", "SIM3")
+    told = route(desk_of({"policy": "SPRAY", "parameters": {"by": "EQUAL"}}))
+    assert [asked_route(VENUES, account, name, ALL, told).parameters for name in ("SPRAY", "SWEEP")] == [
+        told and told.parameters,
+        SweepParameters(),
+    ]
 
 
 @pytest.mark.parametrize(
