@@ -76,4 +76,5 @@ def test_a_fee_is_the_desks_own_but_for_its_rounding(
 def test_no_lots_cost_nothing_and_a_smallest_fee_is_of_those_that_trade(maker: bool) -> None:
     costs = Costs(least=Fraction(7))
     assert (costs.fee(0, 0, maker), costs.fee(1, 1, maker)) == (0, 7)
+    assert Costs(taker=Fraction(1, 100), beside_taker=Fraction(2, 100)).net(True, 100, maker) == (100 if maker else 103)
     assert costs.bounded and not Costs(taker=Fraction(1)).bounded

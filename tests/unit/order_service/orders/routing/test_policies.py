@@ -143,7 +143,7 @@ def test_nobody_takes_at_a_venue_that_is_closed_stale_excluded_by_a_reject_or_sh
         {"rejected_ms": 9_000},
         {"missed_ms": 9_000, "at_ms": 9_000},
     ):
-        legs = routed(name, A._replace(**out), B, lots=10)  # type: ignore[arg-type]
+        legs = routed(name, A._replace(**out), B, lots=10, preferences=("A",))  # type: ignore[arg-type]
         assert [leg.venue for leg in legs] == ["B"], out
     back = A._replace(rejected_ms=5_000, missed_ms=9_000, at_ms=9_001)
     assert "A" in [leg.venue for leg in routed(name, back, B)]

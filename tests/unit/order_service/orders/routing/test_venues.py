@@ -44,11 +44,13 @@ def test_a_report_has_the_levels_and_a_touch_that_came_later_its_place() -> None
     desk = desk_of()
     later = REPORT._replace(at_ms=desk.ms + 5)
     assert (seen(desk, report=later).bids, seen(desk, report=later).at_ms) == (later.bids, later.at_ms)
+    assert seen(desk, report=REPORT._replace(at_ms=desk.ms)).bids == REPORT.bids, "of one moment the report says more"
     before = REPORT._replace(at_ms=desk.ms - 5)
     found = seen(desk, report=before)
+    assert found.at_ms == desk.ms
     assert found.bids == ((18_490, 100), (18_489, 50), (18_480, 70)), "the touch stands above what was reported"
     assert found.asks == ((18_500, 100), (18_510, 60)), "and in place of what it was"
-    desk.quote(18_480, 18_520, bid_qty=0)
+    desk.quote(18_495, 18_520, bid_qty=0)
     found = seen(desk, report=before)
     assert (found.bids, found.asks) == ((), ((18_520, 100),)), "levels that were overtaken are gone"
 
