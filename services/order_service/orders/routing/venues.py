@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from fillstream.libs.common.messages.codes import BreakerScope, BreakerState, TradingSession
 from fillstream.libs.common.messages.modes import contradicts
@@ -25,12 +25,23 @@ _CONTINUOUS: Final = TradingSession.CONTINUOUS.value
 _VENUE: Final = BreakerScope.VENUE.value
 
 
-class Report(NamedTuple):
-    """What a market report says of a venue, and when it came (log ms)."""
+class Reported(Protocol):
+    """What a market report said of a venue, and when it came (log ms): a `markets.Market` is one."""
 
-    bids: Levels
-    asks: Levels
-    at_ms: int
+    @property
+    def bids(self) -> Levels:
+        """(ticks, lots), the best first."""
+        ...
+
+    @property
+    def asks(self) -> Levels:
+        """Likewise."""
+        ...
+
+    @property
+    def at_ms(self) -> int:
+        """When it came."""
+        ...
 
 
 class Own(NamedTuple):
@@ -51,7 +62,7 @@ NOTHING: Final = Own()
 
 
 def venue_market(
-    state: State, account: str, symbol: str, venue: str, ms: int, report: Report | None = None, own: Own = NOTHING
+    state: State, account: str, symbol: str, venue: str, ms: int, report: Reported | None = None, own: Own = NOTHING
 ) -> VenueMarket:
     """Return a venue as a policy sees it.
 
@@ -130,7 +141,7 @@ def _closed(state: State, account: str, terms: Terms, quote: Quote, ms: int) -> 
     return "has a breaker that is not closed"
 
 
-def _levels(ticks: int, lots: int, at_ms: int, report: Report | None, *, buys: bool) -> Levels:
+def _levels(ticks: int, lots: int, at_ms: int, report: Reported | None, *, buys: bool) -> Levels:
     """Return a side's levels: those of the report, and the touch in place of what it has overtaken."""
     touch = ((ticks, lots),) if lots else ()
     if report is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -12,12 +12,20 @@ from fillstream.libs.common.engine.frames import PARTITION_ALL, ReportType, Sess
 from fillstream.libs.common.messages.calendar import Calendars
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.services.order_service.orders.control.tripping import Breaker
-from fillstream.services.order_service.orders.routing.policy import VenueMarket
-from fillstream.services.order_service.orders.routing.venues import Own, Report, venue_market
+from fillstream.services.order_service.orders.routing.policy import Levels, VenueMarket
+from fillstream.services.order_service.orders.routing.venues import Own, venue_market
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, report
 from tests.support.terms import but, instrument
 
 D = Decimal
+
+
+class Report(NamedTuple):
+    bids: Levels
+    asks: Levels
+    at_ms: int
+
+
 REPORT = Report(((18_489, 50), (18_480, 70)), ((18_500, 40), (18_510, 60)), NOON_MS)
 
 
