@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, end_to_end, engine, halt, ids, memory, orders, snapshots, stages
+from bench import algos, book, end_to_end, engine, halt, ids, memory, orders, routing, snapshots, stages, triggers
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -124,6 +124,30 @@ def show_ids(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_triggers(result: dict[str, Any]) -> None:
+    table = Table(title="a quote that concerns nobody who waits in the desk (medians)", title_justify="left")
+    for heading in ("desk", "CPU µs a quote", "beside nobody", "CPU µs a new best price", "to arm one", "bytes each"):
+        table.add_column(heading, justify="left" if heading == "desk" else "right")
+    for name, row in result["variants"].items():
+        numbers = (f"{row[each]:.2f}" for each in ("cpu_us_per_quote", "ratio", "cpu_us_per_new_best", "arm_us"))
+        table.add_row(name, *numbers, f"{row['bytes_each']:,}")
+    console.print(table)
+
+
+def show_routing(result: dict[str, Any]) -> None:
+    table = Table(title=f"what {result['orders']:,} orders cost against the mid (bps)", title_justify="left")
+    for heading in ("market", "each venue alone", *routing.ROUTED, "saved by BEST_PRICE", "CPU µs a split"):
+        table.add_column(heading, justify="left" if heading == "market" else "right")
+    for name, row in result["markets"].items():
+        saved = row["saved_bps"]["BEST_PRICE"]
+        alone = ", ".join(f"{venue} {bps:.2f}" for venue, bps in row["alone_bps"].items())
+        routed = (f"{row['routed_bps'][policy]:.2f}" for policy in routing.ROUTED)
+        table.add_row(
+            name, alone, *routed, f"{saved['least']:.2f} to {saved['most']:.2f}", f"{row['split_cpu_us']:.0f}"
+        )
+    console.print(table)
+
+
 def show_halt(result: dict[str, Any]) -> None:
     table = Table(title=f"the kill switch beside {result['orders']:,} working orders (medians)", title_justify="left")
     for heading in ("from the control's entry until", "ms"):
@@ -135,14 +159,46 @@ def show_halt(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_algos(result: dict[str, Any]) -> None:
+    headings = (
+        "algorithm",
+        "done %",
+        "deviation %",
+        "participation %",
+        "to VWAP bps",
+        "± of it",
+        "to arrival bps",
+        "made %",
+        "children",
+    )
+    for title, rows in (
+        (f"{result['seeds']} seeded markets, means and the largest deviation", result["seeded"]),
+        ("five minutes of BTCUSDT as captured", result["captured"]),
+    ):
+        if rows is None:
+            console.print(f"{title}: the capture is not there")
+            continue
+        table = Table(title=title, title_justify="left")
+        for heading in headings:
+            table.add_column(heading, justify="left" if heading == "algorithm" else "right")
+        for name, row in rows.items():
+            numbers = ("" if value is None else f"{value:.2f}" for key, value in row.items() if key != "children")
+            table.add_row(name, *numbers, f"{row['children']:.0f}")
+        console.print(table)
+    console.print("CPU µs a question: " + ", ".join(f"{name} {micros}" for name, micros in result["plan_us"].items()))
+
+
 BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
     "stages": (stages.run, show_stages),
     "orders": (orders.run, show_orders),
     "end_to_end": (end_to_end.run, show_end_to_end),
     "engine": (engine.run, show_engine),
     "halt": (halt.run, show_halt),
+    "triggers": (triggers.run, show_triggers),
     "ids": (ids.run, show_ids),
+    "algos": (algos.run, show_algos),
     "memory": (memory.run, show_memory),
+    "routing": (routing.run, show_routing),
     "snapshots": (snapshots.run, show_snapshots),
     "book": (book.run, lambda result: None),  # prints as it goes
 }

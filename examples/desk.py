@@ -71,7 +71,7 @@ class Market:
 
 
 def a_configuration(folder: Path) -> Path:
-    """Write the configuration that came with Fillstream and more: sessions, two venues, an alias."""
+    """Write the configuration that came with Fillstream and more: sessions, two venues, routing, an alias."""
     for file in default_path().parent.glob("*.yaml"):
         text = file.read_text()
         if file.name == "instruments.yaml":
@@ -82,6 +82,7 @@ def a_configuration(folder: Path) -> Path:
         elif file.name == "local.yaml":
             [one] = [line for line in text.splitlines(keepends=True) if line.startswith("    SIM: ")]
             text = text.replace(one, f"{one}    SIM2: {{taker_fee_bps: 1}}\n") + "\naliases: {main: main@paper}\n"
+            text += "routing: {rules: [{policy: BEST_PRICE, strategies: [routed]}]}\n"
             text += "calendars:\n  HOURS: {zone: UTC, opens: '00:00', closes: '23:59'}\n"
         folder.joinpath(file.name).write_text(text)
     return folder / "local.yaml"

@@ -60,6 +60,7 @@ class TracedOrder:
     notional: Decimal = Decimal(0)
     ord_status: str = ""
     venue: str = ""
+    worked: bool = False
 
 
 @dataclass(slots=True)
@@ -112,7 +113,9 @@ class Books:
 
     def working_at(self, venues: Collection[str]) -> int:
         """Return how many orders work at one of these venues."""
-        return sum(order.ord_status in WORKING and order.venue in venues for order in self.orders.values())
+        return sum(
+            order.ord_status in WORKING and order.venue in venues and not order.worked for order in self.orders.values()
+        )
 
     def _expect(self, what: str, kind: str, told: Any, expected: Any) -> None:
         if told != expected:
@@ -144,8 +147,11 @@ class Books:
             self._expect(what, name, event[name], known)
         if event["type"] in ("OrderReplaced", "OrderRestated"):
             order.quantity = Decimal(event["quantity"])
+        elif event["type"] == "OrderProgressed":
+            order.worked = True
         elif event["type"] == "OrderFilled":
             self._filled(what, order, event)
+            self._worked_for(event, Decimal(event["last_qty"]), Decimal(event["last_px"]))
         elif event["type"] in ("TradeBusted", "TradeCorrected"):
             self._trade_changed(what, order, event)
         self._follow(what, order, event)
@@ -186,6 +192,13 @@ class Books:
         owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
         self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))
 
+    def _worked_for(self, event: Event, quantity: Decimal, price: Decimal) -> None:
+        """Count a child's trade for the order that it works for: its parent, on the same side."""
+        parent = self.orders.get(event.get("parent_id") or "")
+        if parent is not None and parent.worked and parent.whose["side"] == event["side"]:
+            parent.filled += quantity
+            parent.notional += quantity * price
+
     def _has_schedule(self, venue: str) -> bool:
         """Say whether a venue's fees are more than basis points: they depend on an order's other fills, or on more."""
         terms = self.venues.get(venue)
@@ -222,6 +235,8 @@ class Books:
         if order is not None:
             order.filled += quantity
             order.notional += notional
+        if quantity:
+            self._worked_for(event, quantity, notional / quantity)
 
     def _left(self, event: Event) -> None:
         """Take an event of an order that left the state: of it nothing but the status was known, if that."""

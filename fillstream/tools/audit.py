@@ -60,8 +60,10 @@ PAGE = 5000
 SIGNALS = stream_name("signals")
 Told = Report | dict[str, Any]
 """A trade as its venue reported it: a record of a frame, or a VenueReport."""
-NO_ORDER = frozenset(("SignalRefused", "PredictionReceived", "MassCancelRequested"))
+NO_ORDER = frozenset(("SignalRefused", "PredictionReceived", "MassCancelRequested", "OrderListReported"))
 """Answers to signals that no order came of."""
+OF_LIST = frozenset(("OrderListReported", "SignalRefused", "OrderStatusReported"))
+"""What answers a list of orders: each order of it is received or rejected besides."""
 CONTROL_ANSWERS = frozenset(name for name, model in EVENTS.items() if issubclass(model, ControlEvent))
 LEGS = {"TradeBusted": 1, "TradeCorrected": 2}
 """How many trades a position books of it: one the other way, and what it is instead."""
@@ -163,14 +165,15 @@ def audit(source: Source, topology: Topology, stages: Iterable[Stage] = ()) -> A
         if stage.name == "engine" and same:
             resting[stage.inbox] = stage.gauges()["resting_orders"][""]
     instructions: Counter[str] = Counter()
+    lists: set[str] = set()
     reports: dict[str, Told] = {}
     controls: dict[str, str] = {}
     for partition in range(topology.account_partitions):
-        _read_inbox(source, topology, partition, instructions, reports, controls)
+        _read_inbox(source, topology, partition, instructions, lists, reports, controls)
     _check_signals(found, source, topology, dead, instructions, signal_ms)
     _check_controls(found, source, topology, dead, controls)
     dead = [letter for letter in dead if _place(letter["stream"], letter["entry_id"]) not in controls]
-    _check_journal(found, source, topology, dead, instructions, reports, resting)
+    _check_journal(found, source, topology, dead, instructions, lists, reports, resting)
     _measure_latency(found, source, topology, signal_ms)
     return found
 
@@ -200,10 +203,11 @@ def _read_inbox(
     topology: Topology,
     partition: int,
     instructions: Counter[str],
+    lists: set[str],
     reports: dict[str, Told],
     controls: dict[str, str],
 ) -> None:
-    """Gather instructions by signal_id, venues' fills, and controls by entry, from an orders inbox."""
+    """Gather instructions by signal_id and which are lists, venues' fills, and controls by entry, from an inbox."""
     name = stream_name("orders", partition)
     for entry_id, fields in source.entries(topology.orders(partition)):
         if CONTROL in fields:
@@ -212,10 +216,12 @@ def _read_inbox(
             controls[_place(name, entry_id)] = f"{name} {control_id}"
         if b"data" in fields:
             document = orjson.loads(fields[b"data"])
-            if document["type"] == "MassStatusReport":
+            if document["type"] in ("MassStatusReport", "MarketReport"):
                 continue  # what the desk infers of it says so, and is in the journal alone
             if document["type"] != "VenueReport":
                 instructions[document["signal_id"]] += 1
+                if document["type"] == "NewOrderList":
+                    lists.add(document["signal_id"])
             elif document["exec_type"] == ExecType.TRADE:
                 reports[_outside(f"{document['venue']}-{document['exec_id']}", document["order_id"])] = document
         for part, frame in fields.items():
@@ -261,6 +267,7 @@ def _check_journal(
     topology: Topology,
     dead: list[dict[str, Any]],
     instructions: Counter[str],
+    lists: set[str],
     reports: dict[str, Told],
     resting: dict[str, int],
 ) -> None:
@@ -273,7 +280,7 @@ def _check_journal(
         for partition in range(topology.account_partitions):
             for event in _numbered(found, source, topology.events(partition)):
                 found.events += 1
-                _answer(event, answers, pending)
+                _answer(event, answers, pending, lists)
                 books.event(event)
                 if event["type"] == "OrderRejected":
                     found.rejects[event["reason"]] += 1
@@ -374,7 +381,7 @@ def _split_of(message: dict[str, Any]) -> str:
     return f"split {message['control_id']} of {message['account']} {message['symbol']}"
 
 
-def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[str, str], str]) -> None:
+def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[str, str], str], lists: set[str]) -> None:
     """Count an event that is the first answer to a signal; what the venue says to the same request later is not."""
     if event["type"] == "OrderReplaced":
         pending.pop(("OrderReplace", event["order_id"]), None)
@@ -386,16 +393,28 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
     if event["type"] in NO_ORDER:
         answers[signal_id] += 1
         return
+    if signal_id in lists and event["type"] not in OF_LIST:
+        return
     stem = event["type"].removesuffix("Received").removesuffix("Requested").removesuffix("Rejected")
     key = (stem, str(event["order_id"]))
     if event["type"].endswith(("Requested", "Received")):
         pending[key] = signal_id
-        if event.get("due_time") is not None or signal_id == f"mass-{event['order_id']}":
+        if event.get("due_time") is not None or signal_id in _own_signals(event) or _is_child(event):
             return  # the desk asked this of the venue itself
     elif event["type"].endswith("Rejected") and pending.get(key) == signal_id:
         del pending[key]
         return
     answers[signal_id] += 1
+
+
+def _is_child(event: dict[str, Any]) -> bool:
+    """Whether an event tells of an order that another one made: what its parent was asked for is answered already."""
+    return event["type"] == "OrderReceived" and event.get("parent_id") is not None
+
+
+def _own_signals(event: dict[str, Any]) -> tuple[str, str]:
+    """Return what the desk's own requests about an order go by."""
+    return f"mass-{event['order_id']}", f"family-{event['order_id']}"
 
 
 def _check_fills(found: Audit, fills: dict[str, dict[str, Any]], reports: dict[str, Told], books: Books) -> None:

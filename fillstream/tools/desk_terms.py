@@ -13,8 +13,11 @@ from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTe
 from fillstream.libs.common.messages.terms import ReferenceData
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.tools.preview import Market, Terms
+from fillstream.tools.route_preview import Known
 
 Ask = Callable[[str], list[dict[str, Any]]]
+Side = list[tuple[Decimal, Decimal]]
+"""Of a book: (price, quantity), the best first."""
 Model = TypeVar("Model", bound=ReferenceData)
 
 STATES = ("HALTED", "REDUCING")
@@ -65,6 +68,17 @@ def terms_of(ask: Ask, symbol: str, named: str, venue: str | None) -> Terms:
     )
 
 
+def known_of(ask: Ask, symbol: str, named: str) -> Known:
+    """Return what the desk knows of all its venues for whoever would trade what; see `terms_of`.
+
+    Raises:
+        ValueError: there is no such instrument or account.
+    """
+    home = terms_of(ask, symbol, named, None)
+    at = {name: home if name == home.venue else terms_of(ask, symbol, named, name) for name in home.venues}
+    return Known(home, at, levels_of(ask, symbol), closed_of(ask, symbol))
+
+
 def volume_of(ask: Ask, symbol: str) -> Decimal | None:
     """Return what was traded of an instrument in the last 24 hours, at all venues of the desk; None of nothing."""
     query = (
@@ -72,6 +86,44 @@ def volume_of(ask: Ask, symbol: str) -> Decimal | None:
     )
     [row] = ask(query)
     return None if row["v"] is None else Decimal(str(row["v"]))
+
+
+def levels_of(ask: Ask, symbol: str) -> dict[str, tuple[Side, Side]]:
+    """Return the newest bids and asks that each venue's book showed, best first: (price, quantity). They may be old."""
+    told = ask(
+        "WITH newest AS (SELECT venue, bids, asks FROM depth "  # noqa: S608 - it is quoted
+        f"WHERE symbol = {_text(symbol)} QUALIFY row_number() OVER (PARTITION BY venue ORDER BY time DESC) = 1), "
+        "each AS (SELECT venue, 'bid' AS side, unnest(bids) AS level FROM newest "
+        "UNION ALL SELECT venue, 'ask', unnest(asks) FROM newest) "
+        "SELECT venue, side, level.price::VARCHAR AS price, level.quantity::VARCHAR AS quantity FROM each"
+    )
+    found: dict[str, tuple[Side, Side]] = {}
+    for row in told:
+        bids, asks = found.setdefault(row["venue"], ([], []))
+        (bids if row["side"] == "bid" else asks).append((Decimal(row["price"]), Decimal(row["quantity"])))
+    for bids, asks in found.values():
+        bids.sort(reverse=True)
+        asks.sort()
+    return found
+
+
+def closed_of(ask: Ask, symbol: str) -> dict[str, str]:
+    """Return the venues to which no order in an instrument is routed now, each with why."""
+    found = {
+        row["venue"]: f"has the session {row['session']}"
+        for row in ask(
+            "SELECT venue, session FROM events WHERE type = 'SessionChanged' "  # noqa: S608 - it is quoted
+            f"AND symbol = {_text(symbol)} "
+            "QUALIFY row_number() OVER (PARTITION BY venue ORDER BY time DESC, seq DESC) = 1"
+        )
+        if row["session"] != "CONTINUOUS"
+    }
+    for row in ask(
+        "SELECT name FROM events WHERE type = 'BreakerChanged' AND scope = 'VENUE' "
+        "QUALIFY row_number() OVER (PARTITION BY log_stream, name ORDER BY seq DESC) = 1 AND new_state <> 'CLOSED'"
+    ):
+        found[row["name"]] = "has a breaker that is not closed"
+    return found
 
 
 def _state(ask: Ask, account: str) -> str:

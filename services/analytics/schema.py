@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
 import pyarrow as pa
+from pydantic import BaseModel
 
 from fillstream.libs.common.messages.base import Message
 from fillstream.libs.common.messages.dead import DeadLetter
@@ -111,6 +112,8 @@ class Shape:
     allowed: frozenset[str]
 
 
+DOCUMENT = "document"
+"""What has fields of its own; a column has its JSON."""
 ENVELOPE = (Column("log_stream", "VARCHAR"), Column("log_id", "VARCHAR"), Column("log_time", TIME))
 
 
@@ -132,9 +135,13 @@ def kind_of(name: str, annotation: Any) -> str:
         return "VARCHAR"
     if get_origin(annotation) is Literal:
         return "VARCHAR"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return DOCUMENT
     found = {kind_of(name, inner) for inner in get_args(annotation) if _is_type(inner)}
     if len(found) == 1:
         kind = found.pop()
+        if kind == DOCUMENT:  # one of them or many: as JSON, in one text
+            return "VARCHAR"
         return f"{kind}[]" if get_origin(annotation) in (list, tuple) else kind
     raise TypeError(f"{name}: no column type for {annotation}")
 

@@ -15,17 +15,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-import orjson
-from pydantic import ValidationError
-
 from fillstream.libs.common.engine.core import CoreEngine, Resting
 from fillstream.libs.common.engine.frames import Side
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.mass_status import MOST_ROWS, MassStatusReport, ReportMassStatus
-from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.runtime.stage import Outputs
-from fillstream.libs.common.values.naming import shorten
-from fillstream.libs.common.values.versions import Document, Unreadable, check_names
+from fillstream.libs.common.values.versions import Document, check_names
 from fillstream.services.matching_engine.listing import Listing
 
 PAGES: Final = 4
@@ -81,17 +76,12 @@ class MassStatus:
         """When the first one is to be answered, None without one."""
         return self._asked[0].due_ms if self._asked else None
 
-    def ask(self, data: bytes, due_ms: int) -> None:
+    def ask(self, request: ReportMassStatus, due_ms: int) -> None:
         """Take a request, to be answered at `due_ms` or later.
 
         Raises:
-            BadEntry: bad_json, unknown_type, bad_value, wrong_partition or too_many.
+            BadEntry: too_many.
         """
-        request = _read(data)
-        if request.partition >= len(self._inboxes):
-            count = len(self._inboxes)
-            text = f"partition: {request.partition} is no account partition, there are {count}"
-            raise BadEntry("wrong_partition", text)
         if len(self._asked) >= MOST_REQUESTS:
             raise BadEntry("too_many", f"request_id: {MOST_REQUESTS} requests wait, which is the most")
         if self._asked:
@@ -152,20 +142,3 @@ class MassStatus:
         for each in documents:
             check_names("request", each, _NAMES, _NAMES)
         self._asked = deque(Asked(**each) for each in documents)
-
-
-def _read(data: bytes) -> ReportMassStatus:
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError:  # its wording may change with orjson, and a replay must not
-        raise BadEntry("bad_json", f"data: must be JSON, {len(data)} bytes are not") from None
-    if not isinstance(document, dict):
-        raise BadEntry("bad_json", f"data: must be a JSON object, got {shorten(document)}")
-    if document.get("type") != "ReportMassStatus":
-        raise BadEntry("unknown_type", f"type: must be ReportMassStatus, got {shorten(document.get('type'))}")
-    try:
-        return ReportMassStatus.model_validate(document)
-    except ValidationError as error:
-        raise BadEntry("bad_value", sentences(error)) from None
-    except Unreadable as error:
-        raise BadEntry("bad_value", f"v: {error}") from None

@@ -1,8 +1,9 @@
 """A simulated venue as a stage: command frames in, report frames out, depth and trades on the side.
 
-Flows in: frames of commands (orders, cancels, quotes, prints), requests to tell what is open, ticks, calendars, how the
-venue is not ideal. Flows out: frames of reports to the inbox of each account partition, and between them pages of what
-is open where it is asked for (`mass_status`); `Trades` and `Depth` to the lossy market stream. Of commands, no
+Flows in: frames of commands (orders, cancels, quotes, prints), requests to tell what is open and of markets, ticks,
+calendars, how the venue is not ideal. Flows out: frames of reports to the inbox of each account partition, and between
+them pages of what is open where it is asked for (`mass_status`), and how markets stand where somebody subscribed
+(`market_reports`); `Trades` and `Depth` to the lossy market stream. Of commands, no
 order ever becomes a Python object here: the bytes of an entry go into C and bytes come back; only trades and the best
 levels are looked at, to publish them, and what the engine refused of a feed, which no account hears of, to send it to
 `dead`. Where a `config` entry says that the venue is not ideal, `simulation` stands before the C engine.
@@ -33,13 +34,16 @@ from fillstream.libs.common.engine.frames import (
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.market import Depth, Trades
+from fillstream.libs.common.messages.mass_status import ReportMassStatus
 from fillstream.libs.common.messages.simulation import IDEAL, SimulationConfig
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import reports_field
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
 from fillstream.services.matching_engine.listing import Listing
+from fillstream.services.matching_engine.market_reports import MarketReports
 from fillstream.services.matching_engine.mass_status import MassStatus
 from fillstream.services.matching_engine.refusals import refusal_of
+from fillstream.services.matching_engine.requests import read
 from fillstream.services.matching_engine.sessions import Sessions
 from fillstream.services.matching_engine.simulation import Simulation
 from fillstream.services.matching_engine.snapshot import dump, load
@@ -134,6 +138,7 @@ class EngineStage:
         self._config = IDEAL if config.is_ideal else config
         self._simulation: Simulation | None = None  # of an ideal venue there is none
         self._asked = MassStatus(venue, partition, self._answers, listings)
+        self._markets: MarketReports | None = None  # without a subscription there is none
         self._calendars = calendars
         self._sessions: Sessions | None = None  # of books that are always open there are none
         self._left_out = 0  # is there to be seen, and no part of the state
@@ -147,7 +152,7 @@ class EngineStage:
         Raises:
             BadEntry: neither a tick nor a frame of whole records; wrong_partition or clock_ahead for one that would do
                 what nobody hears of, or make time pass that has not passed; bad_config for what is no configuration;
-                see `MassStatus.ask` for what is no request.
+                see `requests.read`, `MassStatus.ask` and `MarketReports.take` for what is no request.
         """
         frame = entry.fields.get(b"frame")
         if frame is None:
@@ -160,7 +165,7 @@ class EngineStage:
             self._check_commands(frame, entry.ms)
         if self._simulation is not None:
             self._simulate(self._simulation, frame, entry.ms, out)
-            return self._answer_asked(entry.ms, out) if self._asked else None
+            return self._answer_rest(entry.ms, out)
         if self._sessions is not None:
             while (due := self._sessions.due_ms) is not None and due <= entry.ms:
                 records = self._sessions.turn(self._engine)
@@ -170,7 +175,14 @@ class EngineStage:
             self._tell(frame, reports, entry.ms, out)
         if self._changed:
             self._publish_depth(entry.ms, out)
-        return self._answer_asked(entry.ms, out) if self._asked else None
+        return self._answer_rest(entry.ms, out)
+
+    def _answer_rest(self, ms: int, out: Outputs) -> None:
+        """Tell whoever asked or subscribed, once the entry's own answers stand before."""
+        if self._asked:
+            self._answer_asked(ms, out)
+        if self._markets is not None:
+            self._markets.tell(self._engine, ms, out)
 
     def _answer_asked(self, ms: int, out: Outputs) -> None:
         """Tell what is open, where somebody waits for it and all that came before has reached the book."""
@@ -184,16 +196,27 @@ class EngineStage:
         data = entry.fields.get(b"data")
         if data is None or len(entry.fields) != 1:
             return self._configure(entry, out)
-        latest_ms = None if self._simulation is None else self._simulation.latest_ms
-        self._asked.ask(data, entry.ms if latest_ms is None else max(entry.ms, latest_ms))
-        return self.fold(Entry(entry.id, entry.ms, {b"tick": b"1"}), out)
+        request = read(data, len(self._answers))
+        if isinstance(request, ReportMassStatus):
+            latest_ms = None if self._simulation is None else self._simulation.latest_ms
+            self._asked.ask(request, entry.ms if latest_ms is None else max(entry.ms, latest_ms))
+            return self.fold(Entry(entry.id, entry.ms, {b"tick": b"1"}), out)
+        markets = self._markets or MarketReports(self._venue, self._answers)
+        markets.check(request)
+        self.fold(Entry(entry.id, entry.ms, {b"tick": b"1"}), out)
+        markets.take(request, self._engine, entry.ms, out)
+        self._markets = markets or None
+        return None
 
     def _tell(self, commands: bytes, reports: bytes, ms: int, out: Outputs) -> None:
         """Send to everybody what came of commands."""
         self._bury_refused(commands, reports, ms, out)
         self._answer(reports, out)
         self._publish_trades(reports, ms, out)
-        self._changed.update(memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist())
+        numbers = memoryview(reports).cast("I")[_SYMBOL_WORD::_WORDS].tolist()
+        self._changed.update(numbers)
+        if self._markets is not None:
+            self._markets.changed(numbers, ms)
 
     def _simulate(self, simulation: Simulation, frame: bytes, ms: int, out: Outputs) -> None:
         """Execute what has reached the book of a venue that is not ideal; tell of it as the fold does."""
@@ -253,9 +276,9 @@ class EngineStage:
 
     @property
     def due_ms(self) -> int | None:
-        """When an order expires, a command arrives, a session changes or a page is told. See `stage.Timed`."""
+        """When an order expires, a command arrives, a session changes, something is told. See `stage.Timed`."""
         due = self._engine.due()
-        for room in (self._simulation, self._sessions, self._asked):
+        for room in (self._simulation, self._sessions, self._asked, self._markets):
             if room is not None and room.due_ms is not None:
                 due = room.due_ms if due is None else min(due, room.due_ms)
         return due
@@ -381,11 +404,14 @@ class EngineStage:
 
     def snapshot(self) -> bytes:
         """Return the engine's bytes; of a venue that is not ideal, see `snapshot`."""
-        return dump(self._engine, self._simulation, self._sessions, self._asked)
+        return dump(self._engine, self._simulation, self._sessions, self._asked, self._markets)
 
     def restore(self, data: bytes) -> None:
         """See `Stage.restore`. Raises ValueError for bytes that are no snapshot of an engine."""
-        self._simulation, self._sessions = load(data, self._engine, self._asked, self._venue, self.partition)
+        markets = MarketReports(self._venue, self._answers)
+        rooms = load(data, self._engine, self._asked, markets, self._venue, self.partition)
+        self._simulation, self._sessions = rooms
+        self._markets = markets or None
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return the number of resting client orders, and of commands that have not reached the book."""

@@ -6,15 +6,23 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from fillstream.libs.common.process.calendars.source import Source, for_orders
-from fillstream.libs.common.process.settings import Settings
+from fillstream.libs.common.process.settings import Settings, SettingsError
 from fillstream.libs.common.runtime.stage import Stage
 from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.routing.routes import wrong_policies
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.signals.stage import SignalsStage
 
 
 def desk_config(settings: Settings) -> DeskConfig:
-    """Return what decisions depend on, as it will travel through the inbox."""
+    """Return what decisions depend on, as it will travel through the inbox.
+
+    Raises:
+        SettingsError: the routing names a policy that there is not, or tells it what it does not know.
+    """
+    problems = [f"routing.{where}: {text}" for where, text in wrong_policies(settings.routing)]
+    if problems:
+        raise SettingsError(problems)
     params = settings.order_params
     return DeskConfig(
         instruments=dict(settings.instruments),
@@ -28,6 +36,7 @@ def desk_config(settings: Settings) -> DeskConfig:
         state_holdings_every_ms=settings.execution.state_holdings_every_ms,
         execution_timeout_ms=params.execution_timeout_ms,
         aliases=dict(settings.aliases),
+        routing=settings.routing,
     )
 
 

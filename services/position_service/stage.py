@@ -26,11 +26,11 @@ from fillstream.libs.common.messages.journal import (
     AccountAdjusted,
     InstrumentDefined,
     OrderFilled,
-    QuoteUpdated,
     TradeBusted,
     TradeCorrected,
 )
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
+from fillstream.libs.common.messages.quoting import QuoteUpdated
 from fillstream.libs.common.messages.reconciliation import HoldingsStated
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.sentences import sentences

@@ -130,3 +130,30 @@ def test_an_order_is_previewed_by_the_alias_and_nothing_is_sent(run: Run, desk: 
     assert "off_tick" in refused.stdout and "main@paper at SIM" in refused.stdout
     run("preview", "NOTHING", "BUY", "10", code=Exit.USAGE)
     assert len(rows(run, "orders")) == sent
+
+
+def test_a_route_over_both_venues_is_previewed_and_nothing_is_sent(run: Run, desk: LocalStack) -> None:
+    with Client(desk.redis_url) as client:
+        for venue, bid, ask in (("SIM", 18_497, 18_503), ("SIM2", 18_498, 18_502)):
+            client.redis.xadd(f"commands.{venue}.{{s0}}", {"frame": frames.quote(1, bid, 300, ask, 300)})
+    sent = len(rows(run, "orders"))
+
+    def told() -> dict[str, Any]:
+        words = ("route", "preview", "AAPL", "BUY", "500", "--limit", "185.10", "--account", "main", "--json")
+        return dict(orjson.loads(run(*words).stdout))
+
+    until(lambda: [leg["taken"] for leg in told()["legs"]] == ["300", "200"], "the quotes")
+    found = told()
+    assert (found["policy"], found["decided_by"]) == ("BEST_PRICE", "nothing: no rule means it")
+    assert [(leg["venue"], leg["avg_px"], leg["net_px"]) for leg in found["legs"]] == [
+        ("SIM", "185.03", "185.03"), ("SIM2", "185.02", "185.038502"),
+    ], "the venue's own basis point makes its better price the dearer one"  # fmt: skip
+    assert found["touch_only"] == [], "depth says what stands behind the touch"
+    text = run("route", "preview", "AAPL", "SELL", "500", "--policy", "sweep", "--venues", "SIM2").stdout
+    assert "SELL AAPL of default by SWEEP" in text and "SIM is none of the route's venues" in text
+    assert (
+        "must be one of NAMED" in run("route", "preview", "AAPL", "BUY", "5", "--policy", "X", code=Exit.USAGE).stderr
+    )
+    assert "it goes nowhere" in run("route", "preview", "AAPL", "BUY", "5", "--limit", "1", "--tif", "IOC",
+                                    code=Exit.NO).stdout  # fmt: skip
+    assert len(rows(run, "orders")) == sent

@@ -334,7 +334,7 @@ def test_replace_changes_quantity_price_or_both(run: Run, client: redis.Redis, c
     message = ReplaceOrder.model_validate(wire.decode(fields))
     assert (message.order_id, str(message.quantity), str(message.price)) == ("42", "80", "190.95")
     assert (
-        "an amendment changes quantity, price, stop_price or several of them"
+        "an amendment changes one or several of quantity, price, stop_price, stop_loss"
         in run("replace", "42", code=Exit.USAGE).stderr
     )
 

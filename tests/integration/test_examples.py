@@ -12,7 +12,13 @@ from examples.desk import Market, a_desk
 from fillstream import Client
 
 FOLDER = Path(__file__).parents[2] / "examples"
-EXAMPLES = sorted(each.stem for each in FOLDER.glob("*.py") if each.stem not in ("__init__", "desk"))
+NAMES = sorted(each.stem for each in FOLDER.glob("*.py") if each.stem not in ("__init__", "desk"))
+WAITS = {"smart_routing": "no runner makes children of a parent yet"}
+"""Examples of what is not built in: they must fail until it is, and then this is taken out."""
+EXAMPLES = [
+    pytest.param(name, marks=pytest.mark.xfail(reason=WAITS[name], strict=True)) if name in WAITS else name
+    for name in NAMES
+]
 
 
 @pytest.fixture(scope="module")

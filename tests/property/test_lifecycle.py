@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Terms
-from fillstream.services.order_service.orders.life.order import FINAL, Amendment, Order, Refusal
+from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.life.parts import Amendment, Refusal
 from tests.support.orders import D
 from tests.support.terms import instrument
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.signals import (
     LINKS,
-    SPECIAL,
     CancelOrder,
     NewOrder,
     RefuseSignal,
     ReplaceOrder,
     ReportStatus,
 )
+from fillstream.libs.common.messages.special_terms import SPECIAL
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.messages.wire import FASTSTREAM_MAGIC, encode_signal
 from fillstream.libs.common.runtime.stage import Entry, Outputs

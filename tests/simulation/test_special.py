@@ -10,10 +10,15 @@ from collections import Counter
 
 import pytest
 
+from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.stage import OrdersStage
-from tests.support.simulated_desk import TWO_VENUES, SimulatedDesk
+from tests.support.simulated_desk import CONFIG, TWO_VENUES, SimulatedDesk
+from tests.support.terms import but
 from tests.support.waiting import check_waiting
 
+BARE = but(CONFIG, venues={SIM: VenueTerms(order_types=("LIMIT", "MARKET"), times_in_force=("FOK", "GTC", "IOC"))})
+"""The venue has neither stops nor days: the desk does."""
 ONE = os.environ.get("SIMULATION_SEED")
 SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000")) // 5 or 1))
 CHUNK = 50
@@ -23,7 +28,7 @@ CHUNK = 50
 def test_the_books_agree_and_nobody_waits_in_vain(first: int) -> None:
     seen: Counter[str] = Counter()
     for seed in SEEDS[first : first + CHUNK]:
-        config = {"config": TWO_VENUES} if seed % 4 == 3 else {}
+        config = {"config": TWO_VENUES} if seed % 4 == 3 else {"config": BARE} if seed % 4 == 2 else {}
         desk = SimulatedDesk(seed, 1 + seed % 3, 1 + seed % 2, controls=seed % 2 == 0, specials=True, **config)
         try:
             desk.run(steps=300)
@@ -39,8 +44,11 @@ def test_the_books_agree_and_nobody_waits_in_vain(first: int) -> None:
         for a in range(desk.topology.account_partitions):
             for event in desk.journal(a):
                 seen[event["type"]] += 1
+                seen["OrderTriggered trailed"] += event["type"] == "OrderTriggered" and "stop_price" in event
                 seen[f"{event['type']} {event.get('order_type', '')}"] += 1
     if not ONE and len(SEEDS) >= CHUNK:
         for kind in ("STOP", "STOP_LIMIT", "TRAILING_STOP", "MARKET_TO_LIMIT", "MARKET_IF_TOUCHED", "LIMIT_IF_TOUCHED"):
             assert seen[f"OrderReceived {kind}"] > CHUNK // 2, f"{kind} is received, or this proves nothing"
-        assert min(seen[each] for each in ("OrderSuspended", "OrderTriggered", "waits for a price")) > CHUNK // 2, seen
+        waited = ("OrderSuspended", "OrderTriggered", "waits for a price")
+        assert min(seen[each] for each in waited) > CHUNK // 2, seen
+        assert min(seen[each] for each in ("trails", "OrderTriggered trailed", "OrderExpired")) > 2, seen

@@ -34,26 +34,37 @@ class DeskWithSim:
         told: list[dict[str, Any]] = []
         waiting = [fields]
         while waiting:
-            sent = len(self.desk.commands)
+            sent, asked = len(self.desk.commands), len(self.desk.requests)
             fresh = self.desk.fold(waiting.pop(0))
             commands = self.desk.commands[sent:]
             told += fresh
             self.most_outputs = max(self.most_outputs, len(fresh) + len(commands))
             if commands:
                 waiting += self._execute(b"".join(frames.COMMAND.pack(*each) for each in commands))
+            for _, request in self.desk.requests[asked:]:
+                waiting += self._execute_entry({b"data": request.model_dump_json(exclude_none=True).encode()})
             due = self.desk.stage.due_ms
             if not waiting and due is not None and due <= self.desk.ms:
                 waiting.append({b"tick": b"1"})
         return told
 
     def _execute(self, commands: bytes) -> list[dict[bytes, bytes]]:
-        entry = Entry(f"{self.desk.ms}-0", self.desk.ms, {b"frame": commands})
+        return self._execute_entry({b"frame": commands})
+
+    def _execute_entry(self, fields: dict[bytes, bytes]) -> list[dict[bytes, bytes]]:
+        """Let the book take an entry; return the entries that it sends to the orders stage."""
+        entry = Entry(f"{self.desk.ms}-0", self.desk.ms, fields)
         self._out.begin(entry)
         self.engine.fold(entry, self._out)
         self._out.seal()
-        _, reports = self._out.by_stream.pop("orders.0", (b"", []))
+        sent = [
+            {kind if kind == b"data" else b"frame.SIM": each}
+            for stream, kind, payloads in self._out.runs
+            if stream == "orders.0"
+            for each in payloads
+        ]
         self._out.clear()
-        return [{b"frame.SIM": each} for each in reports]
+        return sent
 
     def new(self, **fields: Any) -> list[dict[str, Any]]:
         return self.fold({b"data": orjson.dumps(new_order(**fields))})

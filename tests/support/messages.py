@@ -40,8 +40,18 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return "0.5"
     if name == "fee_tiers":
         return [f"{number}000:0.5:2"]
+    if name == "order_types":
+        return ["LIMIT", "MARKET"]
+    if name == "times_in_force":
+        return ["GTC", "IOC"]
     if name == "min_fee":
         return "0"  # at most max_fee
+    if name == "take_profits":
+        return f"{number}:1"
+    if name == "algorithm_parameters":
+        return f'{{"retry_ms":{number}}}'
+    if name == "order_ids" and annotation is not str and get_origin(annotation) is list:
+        return [str(number)]
     if annotation is bool:
         return True
     if name in ("order_id", "parent_id"):

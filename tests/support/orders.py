@@ -14,6 +14,7 @@ from fillstream.libs.common.engine.frames import Reason, ReportFlag, ReportType
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import journal_event
+from fillstream.libs.common.messages.market_report import SubscribeMarket, UnsubscribeMarket
 from fillstream.libs.common.messages.mass_status import AdoptOrder, ReportMassStatus
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.stage import Entry, Outputs
@@ -105,9 +106,8 @@ def report(
     )
 
 
-_request: TypeAdapter[ReportMassStatus | AdoptOrder] = TypeAdapter(
-    Annotated[ReportMassStatus | AdoptOrder, Field(discriminator="type")]
-)
+Asked = ReportMassStatus | AdoptOrder | SubscribeMarket | UnsubscribeMarket
+_request: TypeAdapter[Asked] = TypeAdapter(Annotated[Asked, Field(discriminator="type")])
 
 
 class OrdersDesk:
@@ -124,7 +124,7 @@ class OrdersDesk:
         self.events: list[dict[str, Any]] = []
         self.commands: list[frames.Command] = []
         self.sent_to: list[str] = []
-        self.requests: list[tuple[str, ReportMassStatus | AdoptOrder]] = []
+        self.requests: list[tuple[str, Asked]] = []
         self.dead: list[dict[bytes, bytes]] = []
         self.matches = 0
         configuration = self.stage.configuration()

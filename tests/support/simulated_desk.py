@@ -139,8 +139,10 @@ def make_special(fields: dict[str, str], mid: int, now_ms: int, dice: random.Ran
             fields["trigger_price_type"] = dice.choice(("LAST", "BID_ASK", "MID", "MARK"))
     if kind == "TRAILING_STOP":
         fields["trailing_offset"], fields["trailing_offset_type"] = dice.choice(
-            (("0.25", "PRICE"), ("30", "TICKS"), ("20", "BPS"), ("0.2", "PERCENT"))
+            (("0.25", "PRICE"), ("4", "TICKS"), ("20", "BPS"), ("2", "BPS"), ("0.2", "PERCENT"))
         )
+        if dice.random() < 0.4:
+            fields["trigger_price_type"] = dice.choice(("LAST", "BID_ASK", "MID", "MARK"))
     if kind != "LIMIT" and not rests and dice.random() < 0.95:
         fields["time_in_force"], rests = "GTC", True
     if rests and dice.random() < 0.15:

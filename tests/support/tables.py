@@ -6,10 +6,15 @@ import ast
 import re
 from pathlib import Path
 
+from pydantic.fields import FieldInfo
+
 from fillstream.libs.common.messages import access
 from fillstream.libs.common.runtime.continuity import RUNBOOK, Page
+from fillstream.services.order_service.orders.routing import POLICIES
+from fillstream.services.order_service.orders.routing.policy import RouteParameters
 from fillstream.services.order_service.orders.rules import AMEND, NEW, SHOWN, SPECIAL, Rule
 from fillstream.tools.runbook import PAGES, markdown
+from tests.support.algorithm_tables import algorithms, common
 from tests.support.reference import reference
 from tests.support.tree import ROOT
 
@@ -52,7 +57,28 @@ def house() -> str:
     return "\n".join(rows)
 
 
-TABLES = {README: {"rules": rules}, ROOT / "ARCHITECTURE.md": {"house": house}}
+def policies() -> str:
+    """Return the routing policies with what they may be told."""
+    common = RouteParameters.model_fields
+    rows = ["| policy | what it does | its own parameters |", "|---|---|---|"]
+    for name, each in POLICIES.items():
+        own = {key: field for key, field in each.parameters.model_fields.items() if key not in common}
+        rows.append(f"| `{name}` | {each.description} | {'; '.join(_parameter(*each) for each in own.items())} |")
+    told = "; ".join(_parameter(*each) for each in common.items())
+    return "\n".join(rows) + f"\n\nEvery policy takes {told}."
+
+
+def _parameter(name: str, field: FieldInfo) -> str:
+    said = "" if field.default is None else f" ({field.default})"
+    return f"`{name}`{said}: {field.description}"
+
+
+TABLES = {
+    README: {"rules": rules},
+    ROOT / "ARCHITECTURE.md": {"house": house},
+    ROOT / "docs" / "algorithms.md": {"common": common, "algorithms": algorithms},
+    ROOT / "docs" / "routing.md": {"policies": policies},
+}
 
 
 def written(file: Path) -> str:

@@ -39,8 +39,11 @@ def check_waiting(state: State, now_ms: int, seen: Counter[str]) -> None:
             assert timed or order.terms.calendar is not None, "it waits for its time, or for a session"
             continue
         assert special is not None
-        assert order.held == FOR_PRICE and special.stop is not None
+        assert order.held == FOR_PRICE
         waiting += 1
+        stop = state.triggers.stop_of(order)
+        assert special.stop is None if special.offset is not None else special.stop == stop
+        seen["trails"] += special.offset is not None
         quote = state.quotes[order.venue][order.terms.id]
         bid, ask = (quote.bid if quote.bid_qty else None), (quote.ask if quote.ask_qty else None)
         mark = state.holdings.instruments[order.terms.symbol].mark
@@ -55,7 +58,10 @@ def check_waiting(state: State, now_ms: int, seen: Counter[str]) -> None:
             continue
         buys_low = order.order_type.endswith("IF_TOUCHED")
         falls = (order.side == "BUY") == buys_low
-        assert price > special.stop if falls else price < special.stop, (order, prices)
+        assert stop is not None, "a price has come, and it is followed or waited for"
+        assert price > stop if falls else price < stop, (order, prices)
+        if special.offset is not None and not special.in_bps:
+            assert price - stop <= special.offset + 1 / 2 if falls else stop - price <= special.offset + 1 / 2
     assert not queued, "who waits for a turn is an order that works"
     assert len(state.triggers) == waiting
     seen["waits for a price"] += waiting

@@ -34,9 +34,10 @@ def config(
     The files are checked: what is refused is told with file, line and key, and the exit code is 78.
     """
     from fillstream.libs.common.process.settings import companions, default_path, load_settings
+    from fillstream.services.order_service.app import desk_config
 
     file = (config or default_path()).resolve()
-    load_settings(file)
+    desk_config(load_settings(file))
     files = [file, *companions(file)]
     if copy_to is not None:
         files = [_copied(each, copy_to.resolve()) for each in files]

@@ -268,6 +268,12 @@ class CoreEngine:
         last = self.last(symbol)
         return last.volume if last else 0
 
+    def turnover(self, symbol: int) -> int:
+        """Return the sum of price (ticks) times lots of all trades of a symbol, prints included."""
+        last = ffi.new("fs_last *")
+        lib.fs_last_trade(self._engine, _symbol(symbol), last)
+        return _wide(last.turnover_low, last.turnover_high)
+
     def vwap(self, symbol: int) -> Fraction | None:
         """Return the volume-weighted average price (ticks, exact) of a symbol's trades, None before the first."""
         last = ffi.new("fs_last *")

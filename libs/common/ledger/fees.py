@@ -42,6 +42,24 @@ class Charged(NamedTuple):
 NOTHING: Final = Charged()
 
 
+class Straight(NamedTuple):
+    """A schedule in one tier as whoever compares venues needs it: exact, in ticks times lots, before any rounding.
+
+    Attributes:
+        maker, taker: share of a fill's ticks times lots.
+        per_lot: besides, of each lot.
+        least, most: of an order, None without a bound.
+        apart: `per_lot` and the bounds are in `currency`, and the shares are not within the bounds.
+    """
+
+    maker: Fraction
+    taker: Fraction
+    per_lot: Fraction
+    least: Fraction | None
+    most: Fraction | None
+    apart: bool
+
+
 class Fee(NamedTuple):
     """What a fill costs, in units of 10**-FEE_DECIMALS.
 
@@ -115,6 +133,13 @@ class FeeSchedule:
         if self.currency is None:
             return Fee(fee, 0, charged)
         return Fee(_rounded(by_value), fee, charged)
+
+    def straight(self, tier: int) -> Straight:
+        """Return the schedule of a tier, for comparisons. A bound of each fill is taken for one of the order."""
+        unit = self._value * FEE_UNIT
+        rests, takes = self._rates[tier]
+        least, most = (None if bound is None else bound / unit for bound in self._bounds)
+        return Straight(rests / unit, takes / unit, self._per_lot / unit, least, most, self.currency is not None)
 
     def at_most(self, units: int, lots: int) -> Fee:
         """Return the most that an order of so much may cost that trades at once and whole, in whatever tier."""

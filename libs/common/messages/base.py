@@ -43,6 +43,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from fillstream.libs.common.messages.codes import (
+    ContingencyType,
     ExternalOrders,
     LostOrders,
     OrderType,
@@ -133,8 +134,8 @@ def of_version(version: int) -> Any:
     return Field(default=version, ge=1, le=version)
 
 
-def _upper(value: Any) -> Any:
-    """Letters outside ASCII stay as they are: some, like the long s, become ASCII ones."""
+def upper(value: Any) -> Any:
+    """Return a text in capitals. Letters outside ASCII stay as they are: some, like the long s, become ASCII ones."""
     return value.upper() if isinstance(value, str) and value.isascii() else value
 
 
@@ -177,12 +178,12 @@ ExecId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,90}$")]
 Amount = Annotated[Decimal, Field(gt=0, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
 Price = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)]
 Number = Annotated[Decimal, Field(allow_inf_nan=False)]
-AnySide = Annotated[Side, BeforeValidator(_upper)]
+AnySide = Annotated[Side, BeforeValidator(upper)]
 Flag = Annotated[bool, BeforeValidator(exact_flag)]
 Time = Annotated[int, Field(ge=0, le=LAST_MS), BeforeValidator(exact_time)]
 """Milliseconds since 1970, UTC; as text also ISO 8601 with its zone."""
-AnyOrderType = Annotated[OrderType, BeforeValidator(_upper)]
-AnyTimeInForce = Annotated[TimeInForce, BeforeValidator(_upper)]
+AnyOrderType = Annotated[OrderType, BeforeValidator(upper)]
+AnyTimeInForce = Annotated[TimeInForce, BeforeValidator(upper)]
 
 
 def _one_of(*allowed: StrEnum) -> AfterValidator:
@@ -202,12 +203,13 @@ PlainTimeInForce = Annotated[
     AnyTimeInForce, _one_of(TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
 ]
 """How long an order may be in force that does not say it."""
-AnyTriggerPrice = Annotated[TriggerPrice, BeforeValidator(_upper)]
-AnyTrailingOffset = Annotated[TrailingOffset, BeforeValidator(_upper)]
-AnyMove = Annotated[PredictedMove, BeforeValidator(_upper)]
-AnyExternalOrders = Annotated[ExternalOrders, BeforeValidator(_upper)]
-AnyLostOrders = Annotated[LostOrders, BeforeValidator(_upper)]
-AnySelfTrade = Annotated[SelfTrade, BeforeValidator(_upper)]
+AnyTriggerPrice = Annotated[TriggerPrice, BeforeValidator(upper)]
+AnyTrailingOffset = Annotated[TrailingOffset, BeforeValidator(upper)]
+AnyContingency = Annotated[ContingencyType, BeforeValidator(upper)]
+AnyMove = Annotated[PredictedMove, BeforeValidator(upper)]
+AnyExternalOrders = Annotated[ExternalOrders, BeforeValidator(upper)]
+AnyLostOrders = Annotated[LostOrders, BeforeValidator(upper)]
+AnySelfTrade = Annotated[SelfTrade, BeforeValidator(upper)]
 OrderId = Annotated[str, StringConstraints(pattern=ORDER_ID)]
 
 

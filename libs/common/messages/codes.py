@@ -58,6 +58,8 @@ PRICELESS = frozenset(kind.value for kind in OrderType if not kind.priced)
 """Types without a price of the client's."""
 PLAIN_TYPES = frozenset((OrderType.MARKET.value, OrderType.LIMIT.value))
 """Types that need no more than a price: what an order may be that does not say its type."""
+EMULATED_TYPES = frozenset(kind.value for kind in OrderType if kind.stopped or kind.value == "TRAILING_STOP")
+"""Types that the desk can wait for itself, and send as what they waited to be, where a venue has no word for them."""
 RESTING_TYPES = (OrderType.LIMIT.value, OrderType.STOP_LIMIT.value, OrderType.LIMIT_IF_TOUCHED.value)
 """Types that may rest in a book with a limit of the client's."""
 
@@ -82,6 +84,10 @@ AUCTION_TIMES = frozenset((TimeInForce.AT_THE_OPENING.value, TimeInForce.AT_THE_
 """Times in force of orders that are for an auction alone."""
 NO_PLAIN_TIMES = AUCTION_TIMES | {TimeInForce.GTD.value}
 """Times in force that say more than a plain order has."""
+
+
+EMULATED_TIMES = frozenset((TimeInForce.DAY.value, TimeInForce.GTD.value))
+"""Times in force whose end the desk can see to itself, of an order that the venue has until it is canceled."""
 
 
 class TriggerPrice(StrEnum):
@@ -223,6 +229,35 @@ class BreakerCause(StrEnum):
     LIFTED = "LIFTED"
 
 
+class ContingencyType(StrEnum):
+    """What the orders of a list are to one another (FIX 1385)."""
+
+    NONE = "NONE"
+    """A basket: nothing but a list."""
+    ONE_CANCELS_OTHER = "ONE_CANCELS_OTHER"
+    ONE_TRIGGERS_OTHER = "ONE_TRIGGERS_OTHER"
+    ONE_UPDATES_OTHER = "ONE_UPDATES_OTHER"
+    BRACKET = "BRACKET"
+    """An entry, and exits sized to what it has filled, of which one updates the other. Told, and not asked for."""
+
+
+class BreakEven(StrEnum):
+    """When a bracket's stop moves to where its position costs nothing."""
+
+    AFTER_TARGET = "AFTER_TARGET"
+    """Once its first target is filled."""
+    NOW = "NOW"
+
+
+class ListOrderStatus(StrEnum):
+    """How a list of orders stands (FIX 431)."""
+
+    EXECUTING = "EXECUTING"
+    CANCELING = "CANCELING"
+    ALL_DONE = "ALL_DONE"
+    REJECT = "REJECT"
+
+
 class DifferenceKind(StrEnum):
     """In what a desk and a venue do not agree."""
 
@@ -362,6 +397,11 @@ class RejectReason(Reason):
     BUYING_POWER = "buying_power", 3, "the account has not the cash, the holdings or the margin for the order"
     DUPLICATE_ORDER = "duplicate_order", 6, "the account sent the same order within its duplicate_window_ms"
     MAX_ORDERS_PER_WINDOW = "max_orders_per_window", 3, "the account had its max_orders_per_window in order_window_ms"
+    UNKNOWN_ALGORITHM = "unknown_algorithm", 99, "the desk has no such algorithm"
+    BAD_PARAMETERS = "bad_parameters", 99, "what the algorithm or the routing was told is not what it takes"
+    UNKNOWN_ROUTING = "unknown_routing", 99, "the desk has no such routing policy"
+    LIST_REJECTED = "list_rejected", 99, "another order of its list was refused, and all were to be taken or none"
+    LIST_UNFIT = "list_unfit", 99, "the orders of the list do not fit one another"
     VENUE_CAPACITY = "venue_capacity", 0, "the venue has no room for another order"
     VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this order"
     VENUE_BANDS = "venue_bands", 3, "the price is outside the venue's bands for the instrument"
@@ -386,6 +426,11 @@ class CancelRejectReason(Reason):
     ONLY_REDUCES = "only_reduces", 2, "the order is reduce-only, and the amended one would open a position"
     NEEDS_APPROVAL = "needs_approval", 99, "the amended order would need an approval: cancel it, and send a new one"
     NOT_WAITING = "not_waiting", 2, "the order waits for no stop price, or no more"
+    NO_BRACKET = "no_bracket", 2, "the order has no bracket, or its position is closed"
+    WRONG_SIDE = "wrong_side", 2, "the new protective price is on the wrong side of the market or the entry"
+    NOT_WORKED = "not_worked", 2, "no algorithm works the order"
+    BAD_PARAMETERS = "bad_parameters", 2, "what the algorithm was told is not what it takes"
+    UNKNOWN_LIST = "unknown_list", 1, "the account has no such list of orders, or it was forgotten"
     VENUE_CAPACITY = "venue_capacity", 2, "the venue has no room for the amended order"
     VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this request"
     VENUE_BANDS = "venue_bands", 2, "the new price is outside the venue's bands for the instrument"
@@ -430,6 +475,9 @@ class CancelReason(Reason):
     NOT_APPROVED = "not_approved", None, "a person refused the order"
     APPROVAL_TIMEOUT = "approval_timeout", 4, "nobody approved or refused the order in time"
     TRADING_HALTED = "trading_halted", 6, "its time or price came while the desk or the account might not send it"
+    PARENT = "parent", None, "the order that made it needs it no more"
+    LIST = "list", None, "another order of its list traded, or ended"
+    WORK_ENDED = "work_ended", None, "the time of its algorithm was over, or it wanted no more"
     LOST = "lost", 99, "by its own report the venue does not have the order any more"
     VENUE_OTHER = "venue_other", 99, "the venue took the order off for a reason of its own"
 

@@ -12,6 +12,7 @@ from fillstream.libs.common.messages.controls import AnyControl
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import JournalEvent
 from fillstream.libs.common.messages.market import MarketMessage
+from fillstream.libs.common.messages.market_report import MarketReport, SubscribeMarket, UnsubscribeMarket
 from fillstream.libs.common.messages.mass_status import AdoptOrder, MassStatusReport, ReportMassStatus
 from fillstream.libs.common.messages.positions import PositionMessage
 from fillstream.libs.common.messages.signals import ReportStatus, Signal
@@ -34,12 +35,12 @@ class Contract:
 CONTRACTS: Final[dict[str, Contract]] = {
     "signals": Contract(Signal, "What clients publish: orders, cancels and amendments, in many shapes."),
     "orders": Contract(
-        Signal | ReportStatus | VenueReport | MassStatusReport | AnyControl | ReportFrame,
+        Signal | ReportStatus | VenueReport | MassStatusReport | MarketReport | AnyControl | ReportFrame,
         "The inbox of an account partition: instructions, decimals as strings; reports of venues, as frames of "
         "fs_report records or as JSON; and an operator's controls.",
     ),
     "commands": Contract(
-        Frame | ReportMassStatus | AdoptOrder,
+        Frame | ReportMassStatus | AdoptOrder | SubscribeMarket | UnsubscribeMarket,
         "Frames of fs_command records (native/include/fillstream.h); as JSON what is no command.",
     ),
     "events": Contract(JournalEvent, "The journal of an account partition: every change of every order, in order."),

@@ -19,11 +19,13 @@ from fillstream.libs.common.messages.codes import (
     OrdStatus,
     Side,
     TimeInForce,
-    TradingSession,
     TradingState,
     TriggerPrice,
 )
 from fillstream.libs.common.messages.event import Event
+from fillstream.libs.common.messages.families import OrderListReported, OrderProgressed
+from fillstream.libs.common.messages.order_event import OrderEvent
+from fillstream.libs.common.messages.quoting import BandsChanged, QuoteUpdated, SessionChanged
 from fillstream.libs.common.messages.reconciliation import (
     HoldingsStated,
     MassStatusRequested,
@@ -37,30 +39,10 @@ from fillstream.libs.common.messages.reference import (
     InstrumentId,
     VenueTerms,
 )
-from fillstream.libs.common.messages.signals import PredictedFields, SpecialTerms
+from fillstream.libs.common.messages.signals import PredictedFields
+from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.messages.venue import at_sim
 from fillstream.libs.common.values.versions import Upcasts
-
-
-class OrderEvent(Event):
-    """What every event of an order says: who, what, and its quantities after the event."""
-
-    order_id: OrderId
-    client_order_id: Id
-    account: Name
-    symbol: Name
-    side: Side
-    ord_status: OrdStatus
-    quantity: Number
-    cum_qty: Number
-    leaves_qty: Number
-    avg_px: Number | None = Field(description="mean fill price, null before the first fill; at most 12 decimals")
-    parent_id: OrderId | None = Field(default=None, description="the order that made it; absent of most")
-    group_id: Id | None = Field(default=None, description="a family that the client named; absent of most")
-    position_id: Id | None = Field(default=None, description="the position, by the client's name; absent of most")
-    venue_order_id: VenueId | None = Field(default=None, description="the venue's own id for the order (FIX 37)")
-    venue_time: int | None = Field(default=None, ge=0, description="milliseconds since 1970, by the venue (FIX 60)")
-    venue_text: str | None = Field(default=None, description="the venue's own words (FIX 58)")
 
 
 class OrderReceived(SpecialTerms, OrderEvent):
@@ -77,6 +59,7 @@ class OrderReceived(SpecialTerms, OrderEvent):
     confidence: Number | None
     venue: Name  # where it goes, whether the client said so or not
     external: bool | None = Field(default=None, description="the venue had it, and no signal asked for it; else absent")
+    emulated: bool | None = Field(default=None, description="the desk does what its venue has no word for; else absent")
     fee_estimate: Number | None = Field(
         default=None,
         description="of all of it as taker, in the instrument's currency; absent where fees are plain basis points",
@@ -118,6 +101,7 @@ class OrderSuspended(OrderEvent):
     effective_time: int | None = Field(default=None, description="of one that waits for a time (FIX 168)")
     stop_price: Number | None = Field(default=None, description="of one that waits for a price (FIX 99)")
     trigger_price_type: TriggerPrice | None = Field(default=None, description="which price that is (FIX 1107)")
+    emulated: bool | None = Field(default=None, description="true of one that waits for a price; else absent")
     text: str | None = Field(default=None, description="of one that waits for its turn, or that the venue suspended")
 
 
@@ -202,9 +186,10 @@ class LeftOrderEvent(Event):
     cum_qty: Number | None = Field(description="after it")
     leaves_qty: Number | None
     avg_px: Number | None
-    parent_id: OrderId | None = Field(default=None, description="as OrderFilled has it, and so the next five")
+    parent_id: OrderId | None = Field(default=None, description="as OrderFilled has it, and so the next six")
     group_id: Id | None = None
     position_id: Id | None = None
+    list_id: Id | None = None
     venue_order_id: VenueId | None = None
     venue_time: int | None = Field(default=None, ge=0)
     venue_text: str | None = None
@@ -314,6 +299,7 @@ class OrderTriggered(OrderEvent):
 
     type: Literal["OrderTriggered"] = "OrderTriggered"
     price: Number | None = Field(description="its limit from now on, null of a market order")
+    stop_price: Number | None = Field(default=None, description="of one that trailed in the desk: that was hit")
 
 
 class OrderRestated(OrderEvent):
@@ -501,41 +487,6 @@ class AccountAdjusted(Event):
     position: Number | None = Field(default=None, description="and what is held now, at the same total cost")
 
 
-class QuoteUpdated(Event):
-    """A venue's market as this partition last saw it: 250 ms after a first one changed, once for each that did."""
-
-    UPCASTS: ClassVar[Upcasts] = {1: at_sim}
-    v: int = of_version(2)
-    type: Literal["QuoteUpdated"] = "QuoteUpdated"
-    symbol: Name
-    venue: Name
-    bid_px: Number | None
-    bid_qty: Number
-    ask_px: Number | None
-    ask_qty: Number
-    last_px: Number | None
-
-
-class SessionChanged(Event):
-    """A venue's session for an instrument is another, or has another reference price (FIX TradingSessionStatus)."""
-
-    type: Literal["SessionChanged"] = "SessionChanged"
-    venue: Name
-    symbol: Name
-    session: TradingSession
-    reference_px: Number | None = Field(description="that an auction's price is nearest to, all else being equal")
-
-
-class BandsChanged(Event):
-    """A venue's bands for an instrument: limits outside are refused. Both are null when there are none."""
-
-    type: Literal["BandsChanged"] = "BandsChanged"
-    venue: Name
-    symbol: Name
-    low_limit_px: Number | None = Field(description="the lowest limit that is taken (FIX 1148)")
-    high_limit_px: Number | None = Field(description="the highest limit that is taken (FIX 1149)")
-
-
 class OrdersMassCanceled(Event):
     """A venue has done with a mass cancel (FIX OrderMassCancelReport); each order was reported before."""
 
@@ -569,6 +520,8 @@ JournalEvent = Annotated[
     | OrderTriggered
     | OrderRestated
     | OrderStatusReported
+    | OrderProgressed
+    | OrderListReported
     | OrdersMassCanceled
     | SignalRefused
     | PredictionReceived

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     StringConstraints,
@@ -29,7 +30,9 @@ from fillstream.libs.common.messages.codes import (
     ExternalOrders,
     FeeScope,
     LostOrders,
+    OrderType,
     SelfTrade,
+    TimeInForce,
 )
 from fillstream.libs.common.messages.fee_tiers import Tiers
 from fillstream.libs.common.messages.terms import (
@@ -103,6 +106,34 @@ def _own_venue(of: str, otherwise: str, fix: str) -> Any:
     return about(f"where orders {of} go, one of execution.venues; without one {otherwise}", fix=fix, fixed=True)
 
 
+NATIVE_TYPES = tuple(
+    sorted(kind.value for kind in OrderType if kind not in (OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED))
+)
+"""Order types that a book of ours has; if-touched ones no command has a word for."""
+NATIVE_TIMES = tuple(sorted(tif.value for tif in TimeInForce))
+NEEDED_TYPES, NEEDED_TIMES = ("LIMIT", "MARKET"), ("GTC", "IOC")
+"""What every venue has: what the desk emulates goes as one of these."""
+
+
+def _natives(native: tuple[str, ...], needed: tuple[str, ...]) -> AfterValidator:
+    """Return what refuses names of what no venue can have, and a list without what the desk cannot do without."""
+
+    def check(names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in native:
+                raise ValueError(f"in which {name} must be one of {', '.join(native)}")
+        for name in needed:
+            if name not in names:
+                raise ValueError(f"must have {name}: what the desk emulates goes as one of {', '.join(needed)}")
+        return names
+
+    return AfterValidator(check)
+
+
+NativeTypes = Annotated[Names, _natives(NATIVE_TYPES, NEEDED_TYPES)]
+NativeTimes = Annotated[Names, _natives(NATIVE_TIMES, NEEDED_TIMES)]
+
+
 class VenueTerms(ReferenceData):
     """What is known of a venue. Its fees go before an instrument's."""
 
@@ -170,6 +201,18 @@ class VenueTerms(ReferenceData):
         int, about("an open breaker lets one order try after so long", unit="ms", ge=1, le=MAX_WINDOW_MS, rare=True),
         WRITTEN,
     ] = 60_000  # fmt: skip
+
+    order_types: Annotated[
+        NativeTypes,
+        about("that it has; stops of others wait in the desk, MARKET_TO_LIMIT is refused", fix="40", rare=True),
+    ] = NATIVE_TYPES
+    times_in_force: Annotated[
+        NativeTimes,
+        about("that it has; the desk ends DAY and GTD of others, the rest is refused", fix="59", rare=True),
+    ] = NATIVE_TIMES
+    icebergs: Annotated[
+        bool, about("whether it has orders that show a part; of others a display_quantity is refused", rare=True)
+    ] = True
 
     reconcile_every_ms: Annotated[
         Milliseconds, about("it is asked for what it has so often; 0: only on demand", unit="ms", rare=True)

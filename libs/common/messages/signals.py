@@ -6,20 +6,17 @@ Flows in: decoded fields. Flows out: validated models. Never judges what depends
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fillstream.libs.common.messages.base import (
     Amount,
+    AnyContingency,
     AnyMove,
     AnyOrderType,
-    AnySelfTrade,
     AnySide,
     AnyTimeInForce,
-    AnyTrailingOffset,
-    AnyTriggerPrice,
     Flag,
     Id,
     Message,
@@ -33,16 +30,26 @@ from fillstream.libs.common.messages.base import (
     of_version,
 )
 from fillstream.libs.common.messages.codes import (
-    AUCTION_TIMES,
     DEFAULT_ACCOUNT,
     NO_PLAIN_TIMES,
     PLAIN_TYPES,
-    RESTING_TIMES,
-    RESTING_TYPES,
+    BreakEven,
+    ContingencyType,
     OrderType,
-    TimeInForce,
 )
-from fillstream.libs.common.messages.reference import MAX_MS, VenueName
+from fillstream.libs.common.messages.packed import (
+    from_json,
+)
+from fillstream.libs.common.messages.reference import MAX_MS
+from fillstream.libs.common.messages.special_terms import (
+    SIZES,
+    ObjectText,
+    SpecialTerms,
+    TargetsText,
+    check_amended,
+    check_pair,
+    check_special,
+)
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.versions import Document, Upcasts
 
@@ -87,131 +94,9 @@ class PlainOrder(Message):
         return self
 
 
-Percent = Annotated[
-    Decimal, Field(gt=0, le=1000, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)
-]
-"""Of equity; above 100 with borrowed money."""
-
-
-class SpecialTerms(BaseModel):
-    """What an order may say beyond a plain one. Text and numbers as everywhere: exact, by FIX's names.
-
-    Instructions have what is set of it in one key, `special`, which a plain order does without; the events
-    OrderReceived and OrderRejected have it among their own fields.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    venue: VenueName | None = Field(default=None, description="where it is to go (FIX 100 ExDestination)")
-    stop_price: Price | None = Field(
-        default=None, description="the price that a stop or if-touched order waits for (FIX 99 StopPx)"
-    )
-    trigger_price_type: AnyTriggerPrice | None = Field(
-        default=None, description="which price it waits for, the last trade's by default (FIX 1107 TriggerPriceType)"
-    )
-    trailing_offset: Amount | None = Field(
-        default=None, description="how far a trailing stop stays behind (FIX 211 PegOffsetValue)"
-    )
-    trailing_offset_type: AnyTrailingOffset | None = Field(
-        default=None, description="what that is counted in, PRICE by default (FIX 836 PegOffsetType)"
-    )
-    expire_time: Time | None = Field(
-        default=None, description="when a GTD order ends, ms since 1970 or ISO 8601 (FIX 126 ExpireTime)"
-    )
-    display_quantity: Amount | None = Field(
-        default=None, description="of an iceberg: how much of it is shown at a time (FIX 1138 DisplayQty)"
-    )
-    post_only: Flag | None = Field(default=None, description="rejected if it would trade as it comes (FIX 18=6)")
-    all_or_none: Flag | None = Field(default=None, description="trades whole or not at all (FIX 18=G)")
-    reduce_only: Flag | None = Field(default=None, description="never opens or turns a position (FIX 18=E)")
-    self_trade_prevention: AnySelfTrade | None = Field(
-        default=None, description="instead of a trade with an order of its own account (FIX 2964)"
-    )
-    notional: Amount | None = Field(
-        default=None, description="size as money in the instrument's currency, at most (FIX 152 CashOrderQty)"
-    )
-    risk_amount: Amount | None = Field(
-        default=None, description="size so that this much money is lost when stop_loss is hit, at most"
-    )
-    equity_percent: Percent | None = Field(
-        default=None, description="size as a share of the account's equity, at most (FIX 516 OrderPercent)"
-    )
-    risk_percent: Percent | None = Field(
-        default=None, description="size so that this share of the account's equity is lost when stop_loss is hit"
-    )
-    effective_time: Time | None = Field(
-        default=None, description="not before this time, ms since 1970 or ISO 8601 (FIX 168 EffectiveTime)"
-    )
-    next_session: Flag | None = Field(
-        default=None, description="not before the next session of its instrument begins, or goes on after a break"
-    )
-    effective_after_ms: Annotated[int, Field(ge=1, le=MAX_MS), BeforeValidator(exact_number)] | None = Field(
-        default=None, description="not before so many milliseconds after the signal"
-    )
-    stop_loss: Price | None = Field(default=None, description="where the position is to be closed at a loss")
-    take_profit: Price | None = Field(default=None, description="where the position is to be closed at a profit")
-    trailing_stop: Amount | None = Field(
-        default=None, description="how far (price) a stop is to stay behind the position's best price"
-    )
-
-
 Probability = Annotated[
     Decimal, Field(ge=0, le=1, max_digits=MAX_DIGITS, allow_inf_nan=False), BeforeValidator(exact_number)
 ]
-
-SPECIAL: tuple[str, ...] = tuple(SpecialTerms.model_fields)
-SIZES = ("notional", "risk_amount", "equity_percent", "risk_percent")
-"""What a size may be given as instead of a quantity."""
-
-
-def check_special(kind: OrderType, tif: TimeInForce | None, order: Any) -> None:
-    """Check what an order's type and its other words say of one another; no state is needed for it.
-
-    Args:
-        kind: of the order.
-        tif: None where the desk's default counts, which is one that may rest.
-        order: with the fields of `SpecialTerms`, or with none of them.
-
-    Raises:
-        ValueError: a sentence that begins with the field.
-    """
-    of = partial(getattr, order)
-    _check_pair(kind.stopped, of("stop_price", None), "stop_price", kind)
-    trails = kind is OrderType.TRAILING_STOP
-    _check_pair(trails, of("trailing_offset", None), "trailing_offset", kind)
-    rests = tif is None or tif.value in RESTING_TIMES
-    if (tif is TimeInForce.GTD) != (of("expire_time", None) is not None):
-        raise ValueError("expire_time: comes with time_in_force GTD, and a GTD order needs one")
-    if not rests and (kind.stopped or trails):
-        raise ValueError(f"time_in_force: a {kind} order waits, it may not be {tif}")
-    if tif is not None and tif.value in AUCTION_TIMES and kind not in PLAIN_TYPES:
-        raise ValueError(f"time_in_force: {tif} is for {' and '.join(sorted(PLAIN_TYPES))} orders, this is {kind}")
-    if of("trailing_offset_type", None) and not trails:
-        raise ValueError(f"trailing_offset_type: a {kind} order has no offset")
-    if of("trigger_price_type", None) and not kind.stopped:
-        raise ValueError(f"trigger_price_type: a {kind} order has no stop_price that it is for")
-    for name in ("post_only", "all_or_none", "display_quantity"):
-        kinds = [each for each in RESTING_TYPES if name == "display_quantity" or each != OrderType.STOP_LIMIT]
-        if of(name, None) and (kind.value not in kinds or not rests):
-            this = f"{kind} {tif}" if tif else kind
-            raise ValueError(f"{name}: is for orders that may rest, {', '.join(kinds)}; this is {this}")
-    if of("all_or_none", None) and of("display_quantity", None):
-        raise ValueError("display_quantity: an all_or_none order has none")
-    if of("effective_time", None) and of("effective_after_ms", None):
-        raise ValueError("effective_after_ms: name effective_time or effective_after_ms, not both")
-    if of("next_session", None):
-        for name in ("effective_time", "effective_after_ms"):
-            if of(name, None):
-                raise ValueError(f"next_session: name next_session or {name}, not both")
-        if tif is not None and tif.value in AUCTION_TIMES:
-            raise ValueError(f"next_session: an order {tif} waits for its auction")
-
-
-def _check_pair(needed: bool, value: object, name: str, kind: OrderType) -> None:
-    if needed and value is None:
-        raise ValueError(f"{name}: a {kind} order needs one")
-    if not needed and value is not None:
-        raise ValueError(f"{name}: a {kind} order has none, got {value}")
 
 
 class NewOrder(SpecialTerms, PlainOrder):
@@ -241,6 +126,20 @@ class NewOrder(SpecialTerms, PlainOrder):
         return self
 
 
+MAX_LISTED, MAX_CONTINGENT = 500, 10
+"""So many orders a list may have, and one whose orders depend on each other."""
+
+
+class ListedOrder(NewOrder):
+    """One order of a NewOrderList: what NewOrder says, but whose it is."""
+
+    model_config = Message.model_config
+
+    type: Literal["NewOrder"] = "NewOrder"
+    account: None = None  # type: ignore[assignment]
+    signal_id: None = None
+
+
 class CancelOrder(Message):
     """Cancel one order, named by `order_id` or by `orig_client_order_id` (FIX 41) with its account."""
 
@@ -260,7 +159,9 @@ class CancelOrder(Message):
 class ReplaceOrder(Message):
     """Amend an order: `quantity` is the new total, fills so far included (FIX); what is absent stays.
 
-    `stop_price` is for orders that wait for one still.
+    `stop_price` is for orders that wait for one still. `stop_loss`, `take_profit`, `take_profits`, `trailing_stop` and
+    `break_even` are of a bracket, which is named by its entry, filled or not. `algorithm_parameters` take the place of
+    those that its algorithm had by the same names.
     """
 
     type: Literal["ReplaceOrder"]
@@ -271,13 +172,18 @@ class ReplaceOrder(Message):
     quantity: Amount | None = None
     price: Price | None = None
     stop_price: Price | None = None
+    stop_loss: Price | None = None
+    take_profit: Price | None = None
+    take_profits: TargetsText | None = None
+    trailing_stop: Amount | None = None
+    break_even: BreakEven | None = None
+    algorithm_parameters: ObjectText | None = None
 
     @model_validator(mode="after")
     def _names_one_order_and_a_change(self) -> ReplaceOrder:
         if (self.order_id is None) == (self.orig_client_order_id is None):
             raise ValueError("order_id: name the order by exactly one of order_id and orig_client_order_id")
-        if self.quantity is None and self.price is None and self.stop_price is None:
-            raise ValueError("quantity: an amendment changes quantity, price, stop_price or several of them")
+        check_amended(self)
         return self
 
 
@@ -302,7 +208,7 @@ class ClosePosition(Message):
     @model_validator(mode="after")
     def _price_fits_type(self) -> Self:
         if self.order_type is not None:
-            _check_pair(self.order_type.priced, self.price, "price", self.order_type)
+            check_pair(self.order_type.priced, self.price, "price", self.order_type)
         return self
 
 
@@ -315,6 +221,70 @@ class CancelAll(Message):
     symbol: Name | None = None
     strategy: Name | None = None
     side: AnySide | None = None
+
+
+class NewOrderList(Message):
+    """Several orders of one account that know each other (FIX NewOrderList, 35=E).
+
+    `orders` are what NewOrder says of each, without `account`. ONE_CANCELS_OTHER: what trades first ends the others.
+    ONE_UPDATES_OTHER: what trades makes the others smaller. ONE_TRIGGERS_OTHER: the first one sends the others once
+    it is filled. NONE: a basket. With `all` every order is taken and reserved for, or none is; that does not promise
+    that they trade. `list_id` defaults to the signal_id, an order's `client_order_id` to that, a dot and its number.
+    """
+
+    type: Literal["NewOrderList"]
+    signal_id: Id | None = None
+    list_id: Id | None = Field(default=None, description="of all of them (FIX 66 ListID)")
+    account: Name = DEFAULT_ACCOUNT
+    contingency_type: AnyContingency = Field(
+        default=ContingencyType.NONE, description="what they are to one another (FIX 1385)"
+    )
+    all: Flag | None = Field(default=None, description="every one of them is taken, or none is")
+    orders: Annotated[list[ListedOrder], Field(min_length=1, max_length=MAX_LISTED), BeforeValidator(from_json)]
+
+    @model_validator(mode="after")
+    def _fit(self) -> NewOrderList:
+        if self.contingency_type is not ContingencyType.NONE and len(self.orders) < 2:
+            raise ValueError(f"orders: {self.contingency_type} is of two orders at least, got {len(self.orders)}")
+        if self.contingency_type is not ContingencyType.NONE and len(self.orders) > MAX_CONTINGENT:
+            raise ValueError(f"orders: {self.contingency_type} is of {MAX_CONTINGENT} orders at most")
+        return self
+
+
+class CancelOrderList(Message):
+    """Cancel all that works of a list, or of a bracket, which goes by its entry's client_order_id (FIX 35=K)."""
+
+    type: Literal["CancelOrderList"]
+    signal_id: Id | None = None
+    account: Name = DEFAULT_ACCOUNT
+    list_id: Id
+
+
+class NamedOrder(Message):
+    """A request about one order, named by `order_id` or by `orig_client_order_id` (FIX 41) with its account."""
+
+    signal_id: Id | None = None
+    account: Name = DEFAULT_ACCOUNT
+    order_id: OrderId | None = None
+    orig_client_order_id: Id | None = None
+
+    @model_validator(mode="after")
+    def _names_one_order(self) -> Self:
+        if (self.order_id is None) == (self.orig_client_order_id is None):
+            raise ValueError("order_id: name the order by exactly one of order_id and orig_client_order_id")
+        return self
+
+
+class PauseOrder(NamedOrder):
+    """Let an order that is worked send nothing new until it is resumed; what works of it is canceled."""
+
+    type: Literal["PauseOrder"]
+
+
+class ResumeOrder(NamedOrder):
+    """Let an order that was paused go on."""
+
+    type: Literal["ResumeOrder"]
 
 
 class PredictedFields(BaseModel):
@@ -347,7 +317,18 @@ class Prediction(PredictedFields, Message):
     symbol: Name
 
 
-Signal = NewOrder | CancelOrder | ReplaceOrder | ClosePosition | CancelAll | Prediction
+Signal = (
+    NewOrder
+    | CancelOrder
+    | ReplaceOrder
+    | ClosePosition
+    | CancelAll
+    | Prediction
+    | NewOrderList
+    | CancelOrderList
+    | PauseOrder
+    | ResumeOrder
+)
 
 SIGNALS: dict[str, type[Message]] = {
     "NewOrder": NewOrder,
@@ -356,6 +337,10 @@ SIGNALS: dict[str, type[Message]] = {
     "ClosePosition": ClosePosition,
     "CancelAll": CancelAll,
     "Prediction": Prediction,
+    "NewOrderList": NewOrderList,
+    "CancelOrderList": CancelOrderList,
+    "PauseOrder": PauseOrder,
+    "ResumeOrder": ResumeOrder,
 }
 """By `type`."""
 
@@ -365,13 +350,14 @@ LINKS = ("parent_id", "group_id", "position_id")
 
 
 class Links(BaseModel):
-    """The families of an order: the one that made it, which only a stage says, and those that the client names."""
+    """The families of an order: the one that made it and its list, which only a stage says; the client names others."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     parent_id: OrderId | None = Field(default=None, description="an order of the same account")
     group_id: Id | None = None
     position_id: Id | None = None
+    list_id: Id | None = None
 
 
 # NewOrder, CancelOrder and ReplaceOrder go on with every field present (null where absent), decimals as strings,
@@ -408,7 +394,13 @@ class ReportStatus(Message):
 
     v: int = of_version(2)
     type: Literal["ReportStatus"] = "ReportStatus"
-    request: Literal["NewOrder", "CancelOrder", "ReplaceOrder", "ClosePosition", "CancelAll", "Prediction"] | None
+    request: (
+        Literal[
+            "NewOrder", "CancelOrder", "ReplaceOrder", "ClosePosition", "CancelAll", "Prediction", "NewOrderList",
+            "CancelOrderList", "PauseOrder", "ResumeOrder",
+        ]
+        | None
+    )  # fmt: skip
     signal_id: Id
     account: Name
     order_id: OrderId | None

@@ -221,6 +221,11 @@ class Factor:
         self._numerator = scaled.numerator
         self._denominator = scaled.denominator
 
+    @property
+    def exact(self) -> Fraction:
+        """The Decimal that it multiplies by."""
+        return Fraction(self._numerator, self._denominator * 10**self.decimals)
+
     def scaled(self, units: int) -> int:
         """Return the money in 10**-decimals, half to even."""
         if self._denominator == 1:

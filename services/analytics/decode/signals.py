@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
@@ -88,6 +89,8 @@ def _text(name: str, value: Any, row: int, problems: dict[int, list[str]]) -> st
         return None
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, list | dict):
+        return orjson.dumps(value, default=str).decode()
     problems.setdefault(row, []).append(f"{name}: {shorten(value)} is neither text nor a number")
     return None
 

@@ -7,20 +7,18 @@ Never decides anything, and knows of a venue no more than its name.
 from __future__ import annotations
 
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.messages.codes import AUCTION_TIMES, OrderType, TimeInForce
+from fillstream.libs.common.messages.codes import OrderType
+from fillstream.libs.common.messages.market_report import SubscribeMarket, UnsubscribeMarket
 from fillstream.libs.common.messages.mass_status import AdoptOrder, ReportMassStatus
 from fillstream.libs.common.messages.topology import stream_name
 from fillstream.libs.common.runtime.stage import Outputs
+from fillstream.services.order_service.orders.compiled import Terms
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.awaited import Awaited
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.special import BY_DESK, Special
 
 _SIDE_CODE = {side.name: int(side) for side in frames.Side}
-_TIF_CODE = {
-    tif.value: int(frames.Tif.DAY if tif.value in AUCTION_TIMES else frames.Tif[tif.name]) for tif in TimeInForce
-}
-"""What is for an auction goes when that collects orders, and expires when it has traded."""
 _LIMIT, _IOC, _NEW_STOP = int(frames.OrdType.LIMIT), int(frames.Tif.IOC), int(frames.ReplaceFlag.NEW_STOP)
 _TYPE_CODE = {kind.value: int(frames.OrdType[kind.name]) for kind in OrderType if kind.value not in BY_DESK} | {
     kind: _LIMIT for kind in (OrderType.MARKET.value, *BY_DESK)
@@ -63,7 +61,7 @@ class Commands:
             self._partition,
             side=_SIDE_CODE[order.side],
             ord_type=_TYPE_CODE[order.order_type],
-            tif=_TIF_CODE[order.time_in_force],
+            tif=terms.tif_codes[order.time_in_force],
             price=order.price,
             qty=order.quantity,
             expiry_ms=order.expiry_ms,
@@ -72,10 +70,12 @@ class Commands:
 
     def _special(self, order: Order, special: Special) -> None:
         """FS_NEW of an order that is not plain. One whose price has come is what it waited to be: limit or market."""
-        terms, kind, tif = order.terms, _TYPE_CODE[order.order_type], _TIF_CODE[order.time_in_force]
+        terms = order.terms
+        kind, tif = _TYPE_CODE[order.order_type], terms.tif_codes[order.time_in_force]
         came = special.needs_desk(order.order_type)
         if came:
             kind, tif = _LIMIT, tif if order.priced else _IOC
+            special = special._replace(offset=None, in_bps=False)
         stop = 0 if came or special.stop is None else special.stop
         shown = special.display if special.display is not None else special.offset
         # Where the type has no limit, and none of the desk's, the engine wants none.
@@ -111,6 +111,15 @@ class Commands:
             "partition": self._partition, "account": account, "account_id": number,
         }  # fmt: skip
         self.out.event(stream_name("commands", book, venue), request)
+
+    def market(self, terms: Terms, subscribe: bool) -> None:
+        """SubscribeMarket, or UnsubscribeMarket, to the venue of an instrument."""
+        model = SubscribeMarket if subscribe else UnsubscribeMarket
+        request = {
+            "type": model.__name__, "v": model.VERSION, "partition": self._partition, "symbol": terms.symbol,
+            "instrument_id": terms.id,
+        }  # fmt: skip
+        self.out.event(terms.commands, request)
 
     def adopt(self, order: Order) -> None:
         """AdoptOrder: what the venue calls it, and by what it goes from now on."""

@@ -10,18 +10,26 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.ledger.fees import schedule_of
 from fillstream.libs.common.messages.calendar import Hours
-from fillstream.libs.common.messages.codes import TradingSession
+from fillstream.libs.common.messages.codes import AUCTION_TIMES, EMULATED_TIMES, TimeInForce, TradingSession
 from fillstream.libs.common.messages.modes import mode_at
-from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.reference import (
+    NATIVE_TIMES,
+    NATIVE_TYPES,
+    AccountTerms,
+    InstrumentTerms,
+    VenueTerms,
+)
 from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, QUANTITY, UNIT, VALUE, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.holding.holdings import Holding
+    from fillstream.services.order_service.orders.routing.routes import Rule
 
 MONEY_DECIMALS = 18
 """Money of accounts is counted in units of 10**-18. What a tick-lot is worth is rounded up there, so that an exposure
@@ -41,6 +49,37 @@ BREAKERS = {
     OF_ACCOUNT: tuple(name for name in _OPENS if not name.startswith("strategy_")),
 }
 """Terms of an account that a circuit breaker opens by."""
+
+
+DISPLAY = "display_quantity"
+"""Among what a venue lacks: icebergs."""
+_TIF_CODES = {
+    tif.value: int(frames.Tif.DAY if tif.value in AUCTION_TIMES else frames.Tif[tif.name]) for tif in TimeInForce
+}
+"""What is for an auction goes when that collects orders, and expires when it has traded."""
+_GTC, _DAY = int(frames.Tif.GTC), int(frames.Tif.DAY)
+
+
+def lacks_of(venue: VenueTerms) -> frozenset[str]:
+    """Return what a venue has not of what it could."""
+    lacks = {*NATIVE_TYPES, *NATIVE_TIMES}.difference(venue.order_types, venue.times_in_force)
+    return frozenset(lacks if venue.icebergs else {*lacks, DISPLAY})
+
+
+def tif_codes(lacks: frozenset[str]) -> dict[str, int]:
+    """Return how each time in force is sent to a venue: what it lacks and the desk ends is good till canceled there."""
+    codes = _TIF_CODES | {name: _GTC for name in EMULATED_TIMES & lacks}
+    if TimeInForce.DAY.value in lacks:
+        codes = {name: _GTC if code == _DAY else code for name, code in codes.items()}
+    return _TIF_CODES if codes == _TIF_CODES else codes
+
+
+def ended_here(venue: VenueTerms, lacks: frozenset[str]) -> frozenset[str]:
+    """Return the times in force whose end the desk sees to, since the venue does not."""
+    if not venue.expires:
+        return frozenset(_TIF_CODES)
+    codes = tif_codes(lacks)
+    return frozenset(name for name, code in _TIF_CODES.items() if codes[name] != code)
 
 
 class Terms:
@@ -65,6 +104,9 @@ class Terms:
         calendar: the name of it, None where it trades always.
         hours: when it trades; None without a calendar, or while the table that came last does not have it.
         mode: what orders are that go there.
+        lacks: what the venue has not of what it could: names of order types and times in force, display_quantity.
+        tif_codes: how an order's time in force is sent there.
+        ended_here: times in force whose end the desk sees to.
         fees: what the venue charges where that is more than maker_fee and taker_fee; None where it is not.
     """
 
@@ -73,11 +115,13 @@ class Terms:
         "calendar",
         "commands",
         "currency",
+        "ended_here",
         "exec_prefix",
         "fees",
         "halted",
         "hours",
         "id",
+        "lacks",
         "lot",
         "maker_fee",
         "max_lots",
@@ -89,6 +133,7 @@ class Terms:
         "price",
         "symbol",
         "taker_fee",
+        "tif_codes",
         "value",
         "venue",
     )
@@ -126,6 +171,9 @@ class Terms:
         self.calendar = instrument.calendar
         self.hours: Hours | None = None
         self.mode = mode_at(at_venue)
+        self.lacks = lacks_of(at_venue)
+        self.tif_codes = tif_codes(self.lacks)
+        self.ended_here = ended_here(at_venue, self.lacks)
         self.fees = schedule_of(instrument, at_venue)
 
 
@@ -209,6 +257,7 @@ class Limits(Reach):
         paces: so many of its orders go to venues in a window, and the others wait.
         bounds: limits by name where there are any, in ticks times lots where they are values of the instrument, in
             lots where they are quantities, in units of 10**-MONEY_DECIMALS where they are in the account's currency.
+        routes: rules that may route its orders, empty where none does; `state.limits` fills it in.
         self_trade: what happens instead of a trade with an own order, None where they trade.
         max_daily_orders: orders accepted in one UTC day.
         max_quote_age_ms: an order that reaches the quote is refused when that is older; 0 is no limit.
@@ -230,6 +279,7 @@ class Limits(Reach):
         "name",
         "paces",
         "quote",
+        "routes",
         "self_trade",
         "terms",
     )
@@ -241,6 +291,7 @@ class Limits(Reach):
         self.exits = Reach(account.max_exit_slippage_bps, terms.negative_prices)
         self.holding = holding
         self.checks: dict[str, tuple[Any, ...]] = {}
+        self.routes: tuple[Rule, ...] = ()
         self.max_quote_age_ms = max_quote_age_ms
         self.name = name
         self.terms = terms

@@ -29,8 +29,10 @@ from fillstream.libs.common.messages.reference import (
     VenueName,
     VenueTerms,
 )
+from fillstream.libs.common.messages.routing import NOT_ROUTED, RoutingTerms, wrong_venues
 from fillstream.libs.common.messages.terms import Entered, about
 from fillstream.libs.common.messages.topology import SIM
+from fillstream.services.order_service.orders.routing.routes import wrong_policies
 
 __all__ = ["DAY_MS", "DeskConfig", "day_end"]
 
@@ -105,6 +107,11 @@ class DeskConfig(Entered):
               rare=True),
     ] = {}  # noqa: RUF012 - pydantic gives each model its own  # fmt: skip
 
+    routing: Annotated[RoutingTerms, about("which orders are routed over which venues, and how", rare=True)] = (
+        NOT_ROUTED
+    )
+    """A log from before there was routing was decided without it."""
+
     @model_validator(mode="after")
     def _numbers_are_unique(self) -> Self:
         for where, items in (("instruments", self.instruments), ("accounts", self.accounts)):
@@ -128,6 +135,12 @@ class DeskConfig(Entered):
             raise ValueError(f"aliases.{alias}: {text}")
         for account, text in wrong_modes(self.accounts, self.venues):
             raise ValueError(f"accounts.{account}.mode: {text}")
+        return self
+
+    @model_validator(mode="after")
+    def _routes_lead_somewhere(self) -> Self:
+        for where, text in (*wrong_policies(self.routing), *wrong_venues(self.routing, self.venues)):
+            raise ValueError(f"routing.{where}: {text}")
         return self
 
     def mode_of(self, account: AccountTerms) -> AccountMode | None:

@@ -18,18 +18,27 @@ from typing import Any, NamedTuple, NoReturn
 import orjson
 from pydantic import ValidationError
 
-from fillstream.libs.common.messages import signals
+from fillstream.libs.common.messages import signals, special_terms
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Message, Models, type_of, upcast
-from fillstream.libs.common.messages.codes import NO_PLAIN_TIMES, PLAIN_TYPES, PRICELESS, OrderType, Side, TimeInForce
+from fillstream.libs.common.messages.codes import (
+    NO_PLAIN_TIMES,
+    PLAIN_TYPES,
+    PRICELESS,
+    ContingencyType,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from fillstream.libs.common.messages.market_report import MarketReport
 from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.sentences import sentences
-from fillstream.libs.common.messages.signals import SpecialTerms
+from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import parse
 from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID, shorten
 from fillstream.libs.common.values.versions import Unreadable
-from fillstream.services.order_service.orders.life.order import Links
+from fillstream.services.order_service.orders.life.parts import Links
 
 _ID = re.compile(ID)
 _NAME = re.compile(NAME)
@@ -39,10 +48,13 @@ _ORDER_ID = re.compile(ORDER_ID)
 _SIDES = frozenset(side.value for side in Side)
 _TYPES = {kind.value: kind for kind in OrderType}
 _ORDER_TYPES = frozenset(_TYPES)
+_CONTINGENCIES = frozenset(each.value for each in ContingencyType) - {ContingencyType.BRACKET.value}
 _TIMES_IN_FORCE = frozenset(tif.value for tif in TimeInForce)
-_REPORTS: dict[str, type[VenueReport] | type[MassStatusReport]] = {
-    type_of(model): model for model in (VenueReport, MassStatusReport)
-}
+Reported = VenueReport | MassStatusReport | MarketReport
+"""What venues say as JSON."""
+REPORTED = (VenueReport, MassStatusReport, MarketReport)
+
+_REPORTS: dict[str, type[Reported]] = {type_of(model): model for model in REPORTED}
 _MOST_NAMES = 4096
 _names: dict[str, None] = {}
 """Texts that were found to be names: a desk has few, and orders say the same ones again and again."""
@@ -120,6 +132,47 @@ class All(NamedTuple):
     signal_time: int
 
 
+class NewList(NamedTuple):
+    """A NewOrderList: `orders` are as NewOrders are, of the list's account."""
+
+    signal_id: str
+    list_id: str
+    account: str
+    contingency_type: str
+    all: bool
+    orders: tuple[New, ...]
+    signal_time: int
+
+
+class CancelList(NamedTuple):
+    """A CancelOrderList."""
+
+    signal_id: str
+    account: str
+    list_id: str
+    signal_time: int
+
+
+class Pause(NamedTuple):
+    """A PauseOrder: of an order named by exactly one of the two."""
+
+    signal_id: str
+    account: str
+    order_id: str | None
+    orig_client_order_id: str | None
+    signal_time: int
+
+
+class Resume(NamedTuple):
+    """A ResumeOrder, likewise."""
+
+    signal_id: str
+    account: str
+    order_id: str | None
+    orig_client_order_id: str | None
+    signal_time: int
+
+
 class Prediction(NamedTuple):
     """A Prediction: numbers as text."""
 
@@ -162,7 +215,9 @@ class Status(NamedTuple):
     signal_time: int
 
 
-Instruction = New | Cancel | Replace | Close | All | Prediction | Refused | Status
+Instruction = (
+    New | Cancel | Replace | Close | All | NewList | CancelList | Pause | Resume | Prediction | Refused | Status
+)
 
 INSTRUCTIONS: Models = {
     **signals.SIGNALS,
@@ -182,7 +237,7 @@ class _Kind(NamedTuple):
 
 
 def _kind(shape: Any, model: type[Message]) -> _Kind:
-    keys = frozenset((*model.model_fields, "signal_time")).difference(signals.LINKS, signals.SPECIAL)
+    keys = frozenset((*model.model_fields, "signal_time")).difference(signals.LINKS, special_terms.SPECIAL)
     fields = [name for name in shape._fields if name not in _RARE]
     assert keys == {*fields, "type", "v"}, f"{model.__name__}: the contract has other fields than {shape}"
     # Not shape._make: it is Python's own code around the same call, and an instruction is made for every signal.
@@ -196,16 +251,22 @@ _KINDS = {
     "ClosePosition": _kind(Close, signals.ClosePosition),
     "CancelAll": _kind(All, signals.CancelAll),
     "Prediction": _kind(Prediction, signals.Prediction),
+    "NewOrderList": _kind(NewList, signals.NewOrderList),
+    "CancelOrderList": _kind(CancelList, signals.CancelOrderList),
+    "PauseOrder": _kind(Pause, signals.PauseOrder),
+    "ResumeOrder": _kind(Resume, signals.ResumeOrder),
     "RefuseSignal": _kind(Refused, signals.RefuseSignal),
     "ReportStatus": _kind(Status, signals.ReportStatus),
 }
 _NEW, _REPLACE = _KINDS["NewOrder"], _KINDS["ReplaceOrder"]
-_BY_MODEL = tuple(_KINDS[name] for name in ("ClosePosition", "CancelAll", "Prediction", "RefuseSignal"))
+_LIST = _KINDS["NewOrderList"]
+_CHECKED = ("ClosePosition", "CancelAll", "Prediction", "RefuseSignal", "CancelOrderList", "PauseOrder", "ResumeOrder")
+_BY_MODEL = tuple(_KINDS[name] for name in _CHECKED)
 """Rare kinds, which their models check: that costs more than what the others have, and is less to read."""
 _MAY_BE_SPECIAL = (_NEW, _REPLACE)
 
 
-def decode(data: bytes) -> Instruction | VenueReport | MassStatusReport:
+def decode(data: bytes) -> Instruction | Reported:
     """Return the instruction or the venue's report in `data`, of whatever version it was written.
 
     Raises:
@@ -217,6 +278,10 @@ def decode(data: bytes) -> Instruction | VenueReport | MassStatusReport:
         raise BadEntry("bad_json", f"data: must be JSON, {len(data)} bytes are not") from None
     if type(document) is not dict:
         raise BadEntry("bad_json", f"data: must be a JSON object, got {shorten(document)}")
+    return _instruction(document)
+
+
+def _instruction(document: dict[str, Any]) -> Instruction | Reported:
     name = document.get("type")
     kind = _KINDS.get(name) if type(name) is str else None
     if kind is None:
@@ -252,9 +317,32 @@ def decode(data: bytes) -> Instruction | VenueReport | MassStatusReport:
         _check_new(wish)
     elif kind in _BY_MODEL:
         _check_by_model(str(name), document)
+    elif type(wish) is NewList:
+        wish = _list(wish)
     else:
         _check_request(wish)  # type: ignore[arg-type]
     return wish
+
+
+def _list(wish: NewList) -> NewList:
+    """Return a list with its orders read, each as an instruction of its own is."""
+    _check_id("signal_id", wish.signal_id)
+    _check_id("list_id", wish.list_id)
+    _check_name("account", wish.account)
+    if wish.contingency_type not in _CONTINGENCIES:
+        _refuse_code("contingency_type", wish.contingency_type, _CONTINGENCIES)
+    if type(wish.all) is not bool:
+        raise BadEntry("bad_value", f"all: must be true or false, got {shorten(wish.all)}")
+    if not isinstance(wish.orders, list) or not 0 < len(wish.orders) <= signals.MAX_LISTED:
+        raise BadEntry("bad_value", f"orders: must be a list of 1 to {signals.MAX_LISTED} orders")
+    orders = []
+    for number, document in enumerate(wish.orders):
+        said = {**document, "signal_time": wish.signal_time} if type(document) is dict else None
+        order = None if said is None or said.get("type") != "NewOrder" else _instruction(said)
+        if type(order) is not New or order.account != wish.account:
+            raise BadEntry("bad_value", f"orders: number {number} must be a NewOrder of account {wish.account}")
+        orders.append(order)
+    return wish._replace(orders=tuple(orders))
 
 
 def _check_by_model(name: str, document: dict[str, Any]) -> None:
@@ -279,9 +367,7 @@ def _raised(document: dict[str, Any], models: Models) -> dict[str, Any]:
         raise BadEntry("bad_value", f"v: {error}") from None
 
 
-def _report(
-    model: type[VenueReport] | type[MassStatusReport], document: dict[str, Any]
-) -> VenueReport | MassStatusReport:
+def _report(model: type[Reported], document: dict[str, Any]) -> Reported:
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -336,7 +422,7 @@ def _special(said: Any) -> SpecialTerms:
 
 
 def _is_sized(special: SpecialTerms | None) -> bool:
-    return special is not None and any(getattr(special, name) is not None for name in signals.SIZES)
+    return special is not None and any(getattr(special, name) is not None for name in special_terms.SIZES)
 
 
 def _check_special(wish: New) -> None:
@@ -344,25 +430,23 @@ def _check_special(wish: New) -> None:
     kind = wish.order_type or (OrderType.LIMIT if wish.price is not None else OrderType.MARKET)
     tif = None if wish.time_in_force is None else TimeInForce(wish.time_in_force)
     try:
-        signals.check_special(_TYPES[kind], tif, wish.special)
+        special_terms.check_special(_TYPES[kind], tif, wish.special)
     except ValueError as error:
         raise BadEntry("bad_value", str(error)) from None
     if wish.quantity is not None and _is_sized(wish.special):
-        raise BadEntry("bad_value", f"quantity: {', '.join(signals.SIZES)} are instead of it")
+        raise BadEntry("bad_value", f"quantity: {', '.join(special_terms.SIZES)} are instead of it")
 
 
 def _links(said: Any) -> Links:
     """Return the families of an order; whoever says them says at least one."""
     if type(said) is not dict:
         raise BadEntry("bad_value", f"{_LINKS}: must be an object, got {shorten(said)}")
-    odd = next((key for key in said if key not in Links._fields), None)
+    odd = next((key for key in said if key not in _SAID_LINKS), None)
     if odd is not None:
-        raise BadEntry("unknown_field", f"{_LINKS}: {shorten(odd)} is none of {', '.join(Links._fields)}")
-    links = Links(*map(said.get, Links._fields))
+        raise BadEntry("unknown_field", f"{_LINKS}: {shorten(odd)} is none of {', '.join(_SAID_LINKS)}")
+    links = Links(*map(said.get, _SAID_LINKS))
     if links == _NO_LINKS:
-        raise BadEntry(
-            "bad_value", f"{_LINKS}: names none of {', '.join(Links._fields)}; a plain order has no {_LINKS}"
-        )
+        raise BadEntry("bad_value", f"{_LINKS}: names none of {', '.join(_SAID_LINKS)}; a plain order has no {_LINKS}")
     if links.parent_id is not None and (type(links.parent_id) is not str or not _ORDER_ID.fullmatch(links.parent_id)):
         raise BadEntry("bad_value", f"parent_id: must match {_ORDER_ID.pattern}, got {shorten(links.parent_id)}")
     if links.group_id is not None:
@@ -372,7 +456,10 @@ def _links(said: Any) -> Links:
     return links
 
 
-_NO_LINKS = Links(None, None, None)
+_AMENDED = ", ".join(("quantity", "price", *special_terms.AMENDABLE))
+_SAID_LINKS = Links._fields[:-1]
+"""Which list an order is one of, the orders stage says itself."""
+_NO_LINKS = Links(None, None, None, None)
 
 
 def _check_request(wish: Cancel | Replace | Status) -> None:
@@ -400,12 +487,18 @@ def _check_request(wish: Cancel | Replace | Status) -> None:
         if wish.price is not None:
             _check_text("price", wish.price)
         if wish.quantity is None and wish.price is None and wish.special is None:
-            raise BadEntry("bad_value", "quantity: an amendment changes quantity, price, stop_price or several of them")
-        if wish.special is not None and wish.special.model_fields_set != {"stop_price"}:
-            raise BadEntry("unknown_field", f"{_SPECIAL}: an amendment may say a stop_price in it, and no more")
+            raise BadEntry("bad_value", f"quantity: an amendment changes one or several of {_AMENDED}")
+        if wish.special is not None:
+            odd = wish.special.model_fields_set.difference(special_terms.AMENDABLE)
+            if odd:
+                raise BadEntry("unknown_field", f"{_SPECIAL}: an amendment has no {', '.join(sorted(odd))}")
+            try:
+                special_terms.check_amended(wish.special)
+            except ValueError as error:
+                raise BadEntry("bad_value", str(error)) from None
 
 
-def client_name(wish: Cancel | Replace | Status) -> tuple[str, str | None]:
+def client_name(wish: Cancel | Replace | Status | Pause | Resume) -> tuple[str, str | None]:
     """Return the field by which a request may name an order with its client's id, and what it says."""
     if type(wish) is Status:
         return "client_order_id", wish.client_order_id

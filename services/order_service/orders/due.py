@@ -17,6 +17,10 @@ clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, 
     reported   a comparison with a venue had more to do than one entry may, or its report broke off
     state holdings  what accounts hold is stated, for others to compare
     mass    a mass cancel had more to send than one entry may
+    work    an order that is worked wants to be asked
+    follow  the market moved that orders follow which are worked
+    bracket an exit is tried again that was refused
+    settle  more families had to be looked at than one entry may
     sweep   lets go of more of what is past its retention than the tick before could
 """
 
@@ -32,26 +36,33 @@ from fillstream.libs.common.values.moments import text_of
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
+from fillstream.services.order_service.orders.groups.brackets import Brackets
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.journal.telling import Stamped
 from fillstream.services.order_service.orders.life.awaited import UNANSWERED
 from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.parents.runner import Runner
+from fillstream.services.order_service.orders.parents.settling import Settling
 from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
 from fillstream.services.order_service.orders.reconciling.run import RECONCILE, REPORTED, STATE_HOLDINGS
 from fillstream.services.order_service.orders.reconciling.stating import Stating
 from fillstream.services.order_service.orders.retiring import sweep
 from fillstream.services.order_service.orders.state import (
     APPROVAL,
+    BRACKET,
     BREAKER,
     DAY,
     EXPIRY,
+    FOLLOW,
     LOSS,
     MASS,
     QUOTES,
     RATE,
     RELEASE,
+    SETTLE,
     SWEEP,
     TOUCH,
+    WORK,
     State,
 )
 from fillstream.services.order_service.orders.waiting.desk import Desk
@@ -70,11 +81,12 @@ class Due:
         mass_cancels: goes on with what one entry could not send.
         breakers: open and close.
         reconciler, stating: compare, and state what is held.
+        families: what works orders, keeps brackets, and looks at families once an entry is done.
     """
 
     __slots__ = (
-        "_breakers", "_commands", "_desk", "_handlers", "_journal", "_mass_cancels", "_reconciler", "_state",
-        "_stating",
+        "_breakers", "_commands", "_desk", "_handlers", "_journal", "_mass_cancels", "_reconciler", "_runner",
+        "_settling", "_state", "_stating",
     )  # fmt: skip
 
     def __init__(
@@ -87,7 +99,10 @@ class Due:
         breakers: Breakers,
         reconciler: Reconciler,
         stating: Stating,
+        families: tuple[Runner, Brackets, Settling],
     ) -> None:
+        self._runner, brackets, self._settling = families
+        runner, settling = self._runner, self._settling
         self._breakers = breakers
         self._reconciler = reconciler
         self._stating = stating
@@ -110,6 +125,9 @@ class Due:
             UNANSWERED: self._unanswered,
             REPORTED: self._reported,
             STATE_HOLDINGS: self._state_holdings,
+            WORK: lambda timer, room: runner.time_came(timer.id),
+            BRACKET: lambda timer, room: brackets.time_came(timer.id),
+            SETTLE: lambda timer, room: settling.settle(),
         }
 
     def fire(self, ms: int, out: Outputs) -> None:
@@ -121,6 +139,9 @@ class Due:
         while room > 0 and (timer := timers.pop(ms)) is not None:
             journal.out = Stamped(out, timer.due_ms)
             room -= self._handlers.get(timer.what, self._of_venue)(timer, room)
+        if self._state.families.stirred:
+            journal.out = out
+            self._settling.settle()
         out.seal()
 
     # Each returns how much it sent, 1 at least.
@@ -177,6 +198,8 @@ class Due:
 
     def _of_venue(self, timer: Timer, room: int) -> int:
         """Do what a venue's timer is for, which has the venue's name."""
+        if timer.what.startswith(FOLLOW):
+            return self._runner.follow(timer.what.removeprefix(FOLLOW), timer.id)
         if timer.what.startswith(RECONCILE):
             return self._reconciler.time_came(timer.what.removeprefix(RECONCILE))
         assert timer.what.startswith(TOUCH), f"nobody does {timer.what}"

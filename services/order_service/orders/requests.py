@@ -15,6 +15,7 @@ from typing import Any
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import (
     AUCTION_TIMES,
+    EMULATED_TYPES,
     PRICELESS,
     CancelReason,
     CancelRejectReason,
@@ -22,28 +23,42 @@ from fillstream.libs.common.messages.codes import (
     RejectReason,
     TimeInForce,
 )
-from fillstream.libs.common.messages.signals import SIZES, SpecialTerms
+from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.values.money import Scale, canonical, multiply, parse, plain
+from fillstream.libs.common.values.money import Scale, multiply, plain
 from fillstream.services.order_service.orders import rules
+from fillstream.services.order_service.orders.answering import (
+    number_in,
+    size_text,
+    too_late_text,
+    unknown_text,
+    used_text,
+)
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT
 from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.decode import (
     Cancel,
+    CancelList,
     Close,
     New,
+    NewList,
+    Pause,
     Prediction,
     Refused,
     Replace,
+    Resume,
     Status,
     client_name,
 )
+from fillstream.services.order_service.orders.groups.lists import Lists, Taker
 from fillstream.services.order_service.orders.holding.charging import estimate
+from fillstream.services.order_service.orders.holding.closing import closing_of, lots_in
 from fillstream.services.order_service.orders.holding.valuation import equity_of
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import FINAL, Amendment, Order
+from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, Order
+from fillstream.services.order_service.orders.life.parts import Amendment
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.life.special import (
     Special,
@@ -55,6 +70,7 @@ from fillstream.services.order_service.orders.life.special import (
     widest,
 )
 from fillstream.services.order_service.orders.life.timing import effective_ms, expiry_ms
+from fillstream.services.order_service.orders.parents.requests import FamilyRequests
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.rules.market import by_last, protection_price, value_price
 from fillstream.services.order_service.orders.state import EXPIRY, State
@@ -68,6 +84,8 @@ _OF_MARKET = AUCTION_TIMES | {_FOK}
 """Times in force that a market order may have; with any other it is IOC."""
 _NOTHING_SPECIAL = SpecialTerms()
 
+_NO_ORDER_NAMED = frozenset(("ClosePosition", "CancelAll", "Prediction", "NewOrderList", "CancelOrderList"))
+"""Signals that name no order, of which one may have come."""
 _ONE = {each.value: each.value for each in (*OrderType, *TimeInForce)}
 """The one text of a code that all orders share."""
 
@@ -80,11 +98,12 @@ class Requests:
         journal, commands: where the answer and what the venue must do go.
         breakers: are looked at, and count.
         desk: holds what is not to go to a venue yet.
+        families: takes what orders are beside themselves.
         topology: says whose partition an account is.
         partition: of the accounts.
     """
 
-    __slots__ = ("_breakers", "_commands", "_desk", "_journal", "_partition", "_state", "_topology")
+    __slots__ = ("_breakers", "_commands", "_desk", "_families", "_journal", "_partition", "_state", "_topology")
 
     def __init__(
         self,
@@ -93,9 +112,12 @@ class Requests:
         commands: Commands,
         desk: Desk,
         breakers: Breakers,
+        families: FamilyRequests,
         topology: Topology,
         partition: int,
     ) -> None:
+        self._families = families
+        families.named = self._named
         self._breakers = breakers
         self._desk = desk
         self._state = state
@@ -118,6 +140,10 @@ class Requests:
             Prediction: self._journal.prediction_received,
             Refused: self._refused,
             Status: self._status,
+            Pause: self._families.pause,
+            Resume: self._families.pause,
+            NewList: self._new_list,
+            CancelList: self._families.cancel_list,
         }
 
     # -------------------------------------------------------------- new orders
@@ -131,27 +157,61 @@ class Requests:
                 return self._repeat(wish, first)
         if state.counter - state.forgotten >= state.capacity:  # `has_room`, without a call
             return self._full("NewOrder", wish)
+        draft = self._judged(wish)
+        if draft.broken is not None:
+            return self._refuse(wish, draft, draft.broken)
+        order = self._taken(wish, draft)
+        state.add(order)
+        self._tell(wish, draft, order)
+        return self._go(draft, order)
+
+    def _judged(self, wish: New) -> Draft:
+        """Return the order that is asked for; `broken` says why it is refused."""
         draft = self._draft(wish)
         if draft.symbol_known and draft.limits.breaks:
             self._breakers.look(draft, wish.strategy)
-        broken = draft.broken or rules.NEW.first_broken(draft, state)
-        if broken is not None:
-            return self._refuse(wish, draft, broken)
+        draft.broken = draft.broken or rules.NEW.first_broken(draft, self._state)
+        return draft
+
+    def _taken(self, wish: New, draft: Draft) -> Order:
+        """Return the order of a draft, with what it is beside itself noted; the state has it not yet."""
         order = self._made(wish, draft)
-        state.add(order)
+        if wish.special is not None or draft.limits.routes:
+            self._families.take(order, wish.special or _NOTHING_SPECIAL, draft)
+        return order
+
+    def _tell(self, wish: New, draft: Draft, order: Order) -> None:
+        """Tell that an order was received."""
         self._journal.received(order, wish.special, None if draft.terms.fees is None else self._fee(draft, order))
         if draft.breakers:
             self._breakers.took(order, draft)
+
+    def _go(self, draft: Draft, order: Order) -> None:
+        """Let an order that was taken go: to a person, into the desk, to its children, or to its venue."""
         if draft.limits.approves and self._desk.asks(order, draft):
-            return None
-        if order.special is not None and self._desk.holds(order):
-            return None
+            return
+        if order.special is not None and (self._desk.holds(order) or self._families.begins(order)):
+            return
+        if draft.limits.routes and self._families.begins(order):
+            return
         if draft.limits.paces and self._desk.paces(order):
-            return None
+            return
         self._commands.new(order)
-        if order.expiry_ms and not state.venues[order.venue].expires:
-            state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
-        return None
+        if order.expiry_ms and order.time_in_force in order.terms.ended_here:
+            self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
+
+    def _known(self, wish: New) -> bool:
+        """Whether a client_order_id was used before; then that is answered."""
+        first = self._state.find_client(wish.account, wish.client_order_id)
+        if first is not None:
+            self._repeat(wish, first)
+        return first is not None
+
+    def _new_list(self, wish: NewList) -> None:
+        if self._state.counter + len(wish.orders) - self._state.forgotten > self._state.capacity:
+            return self._full("NewOrderList", wish)
+        taker = Taker(self._judged, self._taken, self._tell, self._go, self._refuse, self._known)
+        return Lists(self._state, self._journal, self._desk, taker).take(wish)
 
     def _fee(self, draft: Draft, order: Order) -> str:
         """Return what an order costs that trades whole, at the price it is valued at, as taker if it may take."""
@@ -186,7 +246,7 @@ class Requests:
             return self._special_draft(draft, wish, wish.special or _NOTHING_SPECIAL)
         terms, quote = draft.terms, draft.quote
         assert wish.quantity is not None, "decode() refuses a plain order without one"
-        draft.lots = _lots(terms.lot, wish.quantity)
+        draft.lots = lots_in(terms.lot, wish.quantity)
         if kind in PRICELESS:
             bound = protection_price(draft.limits, quote, draft.buy)
             if bound is None:
@@ -207,6 +267,9 @@ class Requests:
             draft.limits, draft.terms, draft.quote = limits, limits.terms, limits.quote
         draft.said = said
         terms, quote, kind = draft.terms, draft.quote, draft.order_type
+        if said.algorithm is not None or said.routing is not None or said.venues is not None:
+            # Its slices trade at once, and it works until it is done.
+            draft.time_in_force = wish.time_in_force or self._state.config.default_time_in_force.value
         ticks = None
         if wish.price is not None:
             draft.on_tick, ticks = _ticks(terms.price, wish.price)
@@ -221,12 +284,14 @@ class Requests:
             draft.broken = rules.ON_TICK.first_broken(draft, self._state)
             return draft
         special = compiled(said, terms, wish.signal_time, draft.limits.self_trade)
+        if kind in terms.lacks and kind in EMULATED_TYPES:
+            special = special._replace(emulated=True)
         if terms.hours is not None:
             tif, given = draft.time_in_force, special.effective_ms
             special = special._replace(effective_ms=effective_ms(terms.hours, said, kind, tif, draft.ms, given))
         draft.special = special
         if wish.quantity is not None:
-            draft.lots = _lots(terms.lot, wish.quantity)
+            draft.lots = lots_in(terms.lot, wish.quantity)
         else:
             assert draft.entry is not None and draft.sized is not None, "rules see to it"
             draft.lots = lots_for(draft.sized, terms, draft.entry)
@@ -333,10 +398,10 @@ class Requests:
 
     def _refuse(self, wish: New, draft: Draft, broken: Reject) -> None:
         state = self._state
-        quantity = _number("quantity", draft.quantity or "0")  # 0 of a size in money that was never counted
+        quantity = number_in("quantity", draft.quantity or "0")  # 0 of a size in money that was never counted
         if wish.quantity is not None and quantity <= 0:
             raise BadEntry("bad_value", f"quantity: {wish.quantity} must be above 0")
-        price = None if wish.price is None else plain(_number("price", wish.price))
+        price = None if wish.price is None else plain(number_in("price", wish.price))
         order_id = state.refuse(wish.account, wish.client_order_id, wish.symbol, wish.side, draft.ms)
         assert isinstance(broken.reason, RejectReason), "rules of new orders refuse orders"
         self._journal.refused(
@@ -347,16 +412,17 @@ class Requests:
 
     def _repeat(self, wish: New, first: Order | Remembered) -> None:
         """Answer a client_order_id that was used before; what it asks for now is not looked at."""
-        asked = f"{wish.side} {_size(wish)} {wish.symbol}"
-        text = f"{_used(wish.client_order_id, first)}; this signal ({asked}) changed nothing"
+        asked = f"{wish.side} {size_text(wish)} {wish.symbol}"
+        text = f"{used_text(wish.client_order_id, first)}; this signal ({asked}) changed nothing"
         self._journal.status_reported(first, wish.account, wish.signal_id, text)
 
-    def _full(self, signal: str, wish: New | Close) -> None:
+    def _full(self, signal: str, wish: New | Close | NewList) -> None:
         """Refuse an order that could not be remembered for as long as it has to be: a second one would be taken."""
         hours = self._state.config.idempotency_ms // 3_600_000
+        taken = wish.list_id if isinstance(wish, NewList) else wish.client_order_id
         text = (
             f"client_order_id: {self._state.capacity} orders came to this partition in {hours} hours, the most that "
-            f"can be remembered; {wish.client_order_id} is taken when the oldest has gone"
+            f"can be remembered; {taken} is taken when the oldest has gone"
         )
         self._journal.signal_refused(signal, wish.signal_id, wish.account, RejectReason.TOO_MANY_IDS, text)
 
@@ -367,7 +433,7 @@ class Requests:
         state = self._state
         first = state.find_client(wish.account, wish.client_order_id)
         if first is not None:
-            text = f"{_used(wish.client_order_id, first)}; this signal changed nothing"
+            text = f"{used_text(wish.client_order_id, first)}; this signal changed nothing"
             return self._journal.status_reported(first, wish.account, wish.signal_id, text)
         if not state.has_room():
             return self._full("ClosePosition", wish)
@@ -392,23 +458,8 @@ class Requests:
             assert broken is not None, "one of them is unknown"
             return broken
         self._state.count_working(wish.account)
-        holding, lot = draft.limits.holding, draft.terms.lot
-        if not holding.account.known:
-            text = f"account: what {wish.account} holds is not known since this desk was upgraded"
-            return Reject(RejectReason.NOTHING_TO_REDUCE, text)
-        lots = holding.reducible
-        if not lots:
-            held, works = lot.text(holding.quantity), lot.text(holding.sells if holding.quantity > 0 else holding.buys)
-            text = f"symbol: {wish.account} holds {held} {wish.symbol}, and {works} work to close it already"
-            return Reject(RejectReason.NOTHING_TO_REDUCE, text)
-        most = abs(lots)
-        if wish.quantity is not None:
-            asked = _lots(lot, wish.quantity)
-            if not asked:
-                text = f"quantity: {wish.quantity} is not a multiple of {wish.symbol}'s lot size {lot.step}"
-                return Reject(RejectReason.OFF_LOT, text)
-            most = min(most, asked)
-        return ("SELL" if lots > 0 else "BUY"), lot.text(most)
+        found = closing_of(draft.limits.holding, wish, draft.terms.lot)
+        return found if isinstance(found, Reject) else (found[0], draft.terms.lot.text(found[1]))
 
     def _refused(self, wish: Refused) -> None:
         """Tell an account of a signal that the signals stage could make no instruction of."""
@@ -421,9 +472,9 @@ class Requests:
         order, account = self._named(wish)
         refused = self._journal.cancel_rejected
         if order is None:
-            return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, _unknown(wish))
+            return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, unknown_text(wish))
         if isinstance(order, Remembered) or order.status in FINAL:
-            return refused(wish.signal_id, wish.account, order, CancelRejectReason.TOO_LATE, _too_late(order))
+            return refused(wish.signal_id, wish.account, order, CancelRejectReason.TOO_LATE, too_late_text(order))
         if order.cancel_signal is not None:
             text = f"order_id: a cancel of order {order.order_id} is pending already"
             return refused(wish.signal_id, wish.account, order, CancelRejectReason.ALREADY_PENDING, text)
@@ -438,9 +489,11 @@ class Requests:
         order, account = self._named(wish)
         refused = self._journal.replace_rejected
         if order is None:
-            return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, _unknown(wish))
+            return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, unknown_text(wish))
+        if isinstance(order, Order) and self._families.amends(wish, order):
+            return None
         if isinstance(order, Remembered) or order.status in FINAL:
-            return refused(wish.signal_id, wish.account, order, CancelRejectReason.TOO_LATE, _too_late(order))
+            return refused(wish.signal_id, wish.account, order, CancelRejectReason.TOO_LATE, too_late_text(order))
         draft = self._amended(wish, order)
         broken = rules.AMEND.first_broken(draft, self._state)
         if broken is None and draft.said is not None:
@@ -468,13 +521,13 @@ class Requests:
         draft.order_type, draft.time_in_force = order.order_type, order.time_in_force
         draft.price, draft.said, draft.strategy = wish.price, wish.special, order.strategy
         if wish.price is None:
-            draft.ticks = order.price if order.priced else _waits_at(order)
+            draft.ticks = order.price if order.priced else self._waits_at(order)
         else:
             draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
         if wish.quantity is None:
             draft.lots, draft.quantity = order.quantity, terms.lot.text(order.quantity)
         else:
-            draft.lots, draft.quantity = _lots(terms.lot, wish.quantity), wish.quantity
+            draft.lots, draft.quantity = lots_in(terms.lot, wish.quantity), wish.quantity
         draft.riskier = (
             (wish.price is not None and draft.ticks != order.price)
             or draft.lots > order.quantity
@@ -488,9 +541,23 @@ class Requests:
         draft.terms = terms
         return draft
 
+    def _waits_at(self, order: Order) -> int:
+        """Return the price (ticks) that an order without a limit is valued at: the one it waits for, or it got."""
+        special = order.special
+        if special is None or (order.came and not order.is_held):
+            return order.price
+        if special.offset is None:
+            return order.price if special.stop is None else special.stop
+        stop = self._state.triggers.stop_of(order) if order.held == FOR_PRICE else special.stop
+        if stop is not None:
+            return stop
+        quote, buy = self._state.quotes[order.venue][order.terms.id], order.side == "BUY"
+        seen = entry_price(order.order_type, None, None, quote, buy)
+        return 0 if seen is None else trailed(seen, special, buy)
+
     def _status(self, wish: Status) -> None:
         order, account = self._named(wish)
-        if order is None and wish.request in ("ClosePosition", "CancelAll", "Prediction"):
+        if order is None and wish.request in _NO_ORDER_NAMED:
             text = f"signal_id: {wish.signal_id} came before, and no order came of it"
             return self._journal.signal_refused(
                 wish.request, wish.signal_id, account, RejectReason.DUPLICATE_SIGNAL, text
@@ -498,11 +565,11 @@ class Requests:
         if order is None:
             amends = wish.request == "ReplaceOrder"
             refused = self._journal.replace_rejected if amends else self._journal.cancel_rejected
-            return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, _unknown(wish))
+            return refused(wish.signal_id, account, None, CancelRejectReason.UNKNOWN_ORDER, unknown_text(wish))
         text = f"signal_id: {wish.signal_id} came before; this is the state of the order it named"
         return self._journal.status_reported(order, account, wish.signal_id, text)
 
-    def _named(self, wish: Cancel | Replace | Status) -> tuple[Order | Remembered | None, str]:
+    def _named(self, wish: Cancel | Replace | Status | Pause | Resume) -> tuple[Order | Remembered | None, str]:
         """Return the account's order that a request names, and whose the answer is; another account's is as unknown.
 
         A request by order_id comes to the order's partition, which may be another than its account's. An account is in
@@ -519,16 +586,6 @@ class Requests:
         return (order if order.account == wish.account else None), order.account or wish.account
 
 
-def _waits_at(order: Order) -> int:
-    """Return the price (ticks) that an order without a limit is valued at: the one it waits for, or it got."""
-    special = order.special
-    if special is None or (order.came and not order.is_held):
-        return order.price
-    if special.stop is not None:
-        return special.stop
-    return order.price if special.offset is None else 0
-
-
 def _ticks(scale: Scale, text: str) -> tuple[bool, int]:
     """Return whether a price is on the tick, and its ticks."""
     try:
@@ -536,49 +593,3 @@ def _ticks(scale: Scale, text: str) -> tuple[bool, int]:
     except ValueError as error:
         raise BadEntry("bad_value", f"price: {error}") from None
     return (False, 0) if ticks is None else (True, ticks)
-
-
-def _lots(scale: Scale, text: str) -> int:
-    """Return a quantity's lots, 0 when it is not on the lot."""
-    try:
-        lots = scale.units(text)
-    except ValueError as error:
-        raise BadEntry("bad_value", f"quantity: {error}") from None
-    if lots is not None and lots <= 0:
-        raise BadEntry("bad_value", f"quantity: {text} must be above 0")
-    return lots or 0
-
-
-def _number(name: str, text: str) -> Decimal:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise BadEntry("bad_value", f"{name}: {error}") from None
-
-
-def _used(client_order_id: str, first: Order | Remembered) -> str:
-    if isinstance(first, Remembered):
-        what = f"{first.side} {first.symbol or 'of an unknown symbol'}, which is {first.status}"
-    else:
-        what = f"{first.side} {first.terms.lot.text(first.quantity)} {first.terms.symbol}"
-    return f"client_order_id: {client_order_id} was used before, for {what}"
-
-
-def _size(wish: New) -> str:
-    """Return the size that is asked for, for a sentence."""
-    if wish.quantity is not None:
-        return str(_number("quantity", wish.quantity))
-    assert wish.special is not None, "a size is a quantity or special"
-    name = next(name for name in SIZES if getattr(wish.special, name) is not None)
-    return f"{name} {canonical(getattr(wish.special, name))}"
-
-
-def _too_late(order: Order | Remembered) -> str:
-    return f"order_id: order {order.order_id} is {order.status} already"
-
-
-def _unknown(wish: Cancel | Replace | Status) -> str:
-    if wish.order_id is not None:
-        return f"order_id: account {wish.account} has no order {wish.order_id}, or it was forgotten"
-    name, client = client_name(wish)
-    return f"{name}: account {wish.account} has no order {client}, or it was forgotten"

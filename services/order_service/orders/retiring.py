@@ -35,9 +35,10 @@ def sweep(state: State, ms: int) -> None:
             if order is None or order.status not in FINAL or order.finished_ms != finished_ms:
                 continue  # it reopened; a restored state never knew, so this takes no room
             room -= 1
-            if order.cancel_signal is None and order.amendment is None:
+            awaits = order.cancel_signal is not None or order.amendment is not None
+            if not awaits and (order.links is None or not state.families.needs(order)):
                 _retire(state, order)
-            else:  # the venue's answer is still on its way, and has to find the order
+            else:  # the venue's answer is still on its way, and has to find the order; or its family needs it
                 order.finished_ms = ms
                 awaited.append(order_id)
         if not order_ids:
@@ -56,6 +57,8 @@ def _retire(state: State, order: Order) -> None:
         stand = {fill.exec_id for fill in order.fills}
         state.took_back(order.venue, *(each for each in order.exec_ids if each not in stand and is_exec_id(each)))
     account, client_order_id = order.account, order.client_order_id
+    if order.links is not None or order.held is not None:
+        state.families.left(order)
     del state.orders[order.order_id]
     of_account = state.clients[account]
     del of_account[client_order_id]

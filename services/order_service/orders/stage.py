@@ -10,6 +10,7 @@ letter. This module only dispatches:
     data   -> decode -> requests -> rules -> order, state -> journal, commands; what names an alias by way of by_alias
                      -> venue_reports ------> order, state -> journal
                      -> reconciler ---------> order, state -> journal, commands
+                     -> markets ------------> state, for who needs more of a market than its top
     frame.VENUE -> reports -----------------> order, state -> journal
     frame.VENUE, time -> desk, for what was held -> order, state -> journal, commands
     time   -> due, before any of them ------> order, state -> journal, commands
@@ -19,12 +20,13 @@ letter. This module only dispatches:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.codes import AccountMode, DifferenceKind
 from fillstream.libs.common.messages.controls import CONTROL
+from fillstream.libs.common.messages.market_report import MarketReport
 from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.messages.venue import FRAME, VenueReport, reporting_venue, reports_field
@@ -37,10 +39,16 @@ from fillstream.services.order_service.orders.control.by_alias import ByAlias
 from fillstream.services.order_service.orders.control.controls import Controls, Room
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.standing import SEVERITY
-from fillstream.services.order_service.orders.decode import All, decode
+from fillstream.services.order_service.orders.decode import REPORTED, All, decode
 from fillstream.services.order_service.orders.due import Due
+from fillstream.services.order_service.orders.groups.brackets import Brackets
+from fillstream.services.order_service.orders.groups.contingent import Contingent
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.keeping.snapshot import dump, load
+from fillstream.services.order_service.orders.parents.children import Children
+from fillstream.services.order_service.orders.parents.requests import FamilyRequests
+from fillstream.services.order_service.orders.parents.runner import Runner
+from fillstream.services.order_service.orders.parents.settling import Settling
 from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
 from fillstream.services.order_service.orders.reconciling.stating import Stating
 from fillstream.services.order_service.orders.reporting.reports import Reports
@@ -132,18 +140,28 @@ class OrdersStage:
         state.ended_ms = self.latencies_ms.ended
         self._journal = Journal(self._events, state)
         self._commands = Commands(self.partition, self._journal, state.awaited)
+        state.markets.send = self._commands.market
         self._desk = Desk(state, self._journal, self._commands)
         breakers = Breakers(state, self._journal)
         self._journal.on_rejected, self._journal.on_filled = breakers.rejected, breakers.filled
+        children = Children(state, self._journal, self._commands, self._desk, breakers)
+        runner = Runner(state, self._journal, children)
+        brackets = Brackets(state, self._journal, children, self._desk)
+        lists = Contingent(state, self._journal, children, self._desk)
+        self._settling = Settling(state, self._journal, runner, brackets, lists)
+        self._desk.works, self._desk.hits = runner, lambda order: brackets.hits(order) or lists.hits(order)
+        state.markets.on_report = [runner.reported]
+        families = FamilyRequests(state, self._journal, runner, brackets, lists)
         self._requests = Requests(
-            state, self._journal, self._commands, self._desk, breakers, self._topology, self.partition
+            state, self._journal, self._commands, self._desk, breakers, families, self._topology, self.partition
         )
         mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
         self._reconciler = Reconciler(state, self._journal, self._commands, self._topology, self.partition)
         self._stating = Stating(state, self._journal)
         self._due = Due(
-            state, self._journal, self._commands, self._desk, mass_cancels, breakers, self._reconciler, self._stating
-        )
+            state, self._journal, self._commands, self._desk, mass_cancels, breakers, self._reconciler, self._stating,
+            (runner, brackets, self._settling),
+        )  # fmt: skip
         self._breakers = breakers
         self._controls = Controls(
             Room(state, self._journal, mass_cancels, self._desk, self._reconciler, self._stating),
@@ -154,6 +172,7 @@ class OrdersStage:
             All: mass_cancels.take,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms, breakers).take,
             MassStatusReport: self._reconciler.take,
+            MarketReport: self._market_reported,
         }
         self._by_alias = ByAlias(state, self._journal, self._wishes)
         self._hear()
@@ -183,31 +202,44 @@ class OrdersStage:
             [(kind, value)] = fields.items()
             if not self._state.configured and (kind in (b"data", CONTROL) or reporting_venue(kind) is not None):
                 self._state.waiting.append((entry.id, kind, value))
-                return None
+                return
             journal = self._journal
             journal.ms = entry.ms
             journal.out = self._commands.out = out
             if kind == b"data":
                 wish = decode(value)
                 points = self._state.aliases.points
-                if points and not isinstance(wish, VenueReport | MassStatusReport) and wish.account in points:
-                    return self._by_alias.take(wish)
-                return self._wishes[type(wish)](wish)
-            reports = self._reports.get(kind)
-            if reports is not None:
-                return reports.fold(value, out)
-            if kind == b"tick":
-                return sweep(self._state, entry.ms)
-            if kind == CONTROL:
-                return self._controls.take(value)
-            if kind == CALENDAR:
-                return self._take_calendars(value)
-            if kind == b"config":
-                self._configure(value)
-                return self._catch_up(entry, out)
-            if (venue := reporting_venue(kind)) is not None:
-                known = ", ".join(self._state.venues)
-                raise BadEntry("unknown_venue", f"frame: {shorten(venue)} must be a venue of this desk, one of {known}")
+                if points and not isinstance(wish, REPORTED) and wish.account in points:
+                    self._by_alias.take(wish)
+                else:
+                    self._wishes[type(wish)](wish)
+            elif (reports := self._reports.get(kind)) is not None:
+                reports.fold(value, out)
+            else:
+                self._rare(kind, value, entry, out)
+            if self._state.families.stirred:
+                self._settling.settle()
+            return
+        self._refuse(fields)
+
+    def _rare(self, kind: bytes, value: bytes, entry: Entry, out: Outputs) -> None:
+        """Take an entry that is neither an instruction nor a report."""
+        if kind == b"tick":
+            sweep(self._state, entry.ms)
+        elif kind == CONTROL:
+            self._controls.take(value)
+        elif kind == CALENDAR:
+            self._take_calendars(value)
+        elif kind == b"config":
+            self._configure(value)
+            self._catch_up(entry, out)
+        elif (venue := reporting_venue(kind)) is not None:
+            known = ", ".join(self._state.venues)
+            raise BadEntry("unknown_venue", f"frame: {shorten(venue)} must be a venue of this desk, one of {known}")
+        else:
+            self._refuse(entry.fields)
+
+    def _refuse(self, fields: Mapping[bytes, bytes]) -> NoReturn:
         names = ", ".join(sorted(map(ascii, fields)))
         text = f"fields: must be one of data, frame.VENUE, tick, config, calendar and control alone, got {names[:200]}"
         raise BadEntry("bad_entry", text)
@@ -223,6 +255,7 @@ class OrdersStage:
             self._hear()
         for name in venues:
             self._journal.venue_defined(name, config.venues[name])
+            self._state.markets.again(name)
         for symbol in symbols:
             instrument = config.instruments[symbol]
             self._journal.instrument_defined(symbol, instrument, config.home_of(instrument))
@@ -237,6 +270,12 @@ class OrdersStage:
             self._breakers.lift()
         self._reconciler.configure()
         self._stating.configure()
+
+    def _market_reported(self, report: MarketReport) -> None:
+        """Let it be known how a market stands; what is not believed goes to `dead` and counts against its venue."""
+        refusal = self._state.markets.take(report, self._journal.ms)
+        if refusal is not None and not self._breakers.unusable(report.venue, bad := BadEntry(*refusal)):
+            self._commands.out.bad(bad.reason, bad.text)
 
     def _take_calendars(self, data: bytes) -> None:
         try:

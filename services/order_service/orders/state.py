@@ -45,7 +45,11 @@ from fillstream.services.order_service.orders.life.order import (
     Order,
 )
 from fillstream.services.order_service.orders.life.remembered import Remembered, RememberedOrders, Row
+from fillstream.services.order_service.orders.markets.markets import Markets
+from fillstream.services.order_service.orders.parents.families import Families
+from fillstream.services.order_service.orders.parents.watching import Watching
 from fillstream.services.order_service.orders.reconciling.run import Reconciling
+from fillstream.services.order_service.orders.routing.routes import rules_for
 from fillstream.services.order_service.orders.waiting.pacing import Pacing
 from fillstream.services.order_service.orders.waiting.triggers import Triggers
 
@@ -59,6 +63,7 @@ QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
 QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS = "quotes", "expiry", "release", "sweep", "day", "mass"
 APPROVAL, BREAKER, LOSS, RATE = "approval", "breaker", "loss", "rate"
+WORK, BRACKET, SETTLE, FOLLOW = "work", "bracket", "settle", "follow "
 """An order's, a circuit breaker's by its number, an account's by its number, and another of an account's."""
 """What timers are for; `due` does it. Quotes, sweep and mass are the stage's, with the id 0, a day has its account's
 number; the others have an order's."""
@@ -110,7 +115,10 @@ class State:
         holdings: what every account of this partition holds, and what may come of what works.
         reconciling: comparisons with venues, and what was stated for others to compare.
         traded: what accounts traded at venues whose fees depend on it.
+        markets: what is known of markets beyond their top, where an order needs it.
         pacing: orders that wait until their accounts' rates let them go, and when others went.
+        families: orders that made others, and lists of orders that know each other.
+        watching: those of them that are asked when a market moves; it follows from them.
     """
 
     def __init__(self, topology: Topology, partition: int) -> None:
@@ -161,6 +169,9 @@ class State:
         self.timetable = Timetable()
         self.traded = Traded()
         self.pacing = Pacing()
+        self.families = Families()
+        self.watching = Watching()
+        self.markets = Markets(self.terms)
         self._limits: dict[str, dict[str, Limits]] = {}
         self._effective: dict[str, AccountTerms] = {}
         self._shared: dict[str, str] = {}
@@ -273,6 +284,8 @@ class State:
             return None
         limits = self.effective(account)
         found = self.limits_at(self.config.venue_of(limits, instrument), account, limits, symbol)
+        if self.config.routing:
+            found.routes = rules_for(self.config.routing, self.config.venues, account, limits, found.terms)
         self._limits.setdefault(account, {})[symbol] = found
         return found
 
@@ -404,8 +417,8 @@ class State:
             found = kept[text] = text
         return found
 
-    def add(self, order: Order) -> None:
-        """Take an order that goes to the venue; it counts against its account's day."""
+    def add(self, order: Order, counts: bool = True) -> None:
+        """Take an order that goes to the venue; it counts against its account's day, but where another one made it."""
         account, statuses, status = order.account, self.statuses, order.status
         counter = self.counter = self.counter + 1
         order_id = order.order_id
@@ -419,12 +432,29 @@ class State:
         holding = order.holding
         if holding is None:
             holding = order.holding = self.holdings.holding(account, order.terms.symbol)
+        if not counts:
+            return
         held = holding.account
         today = (order.received_ms - held.day_begins_ms) // held.day_ms
         day, count = self.daily.get(account, (today, 0))
         self.daily[account] = (today, count + 1 if day == today else 1)
         if held.busy:
             held.took_order(order)
+
+    def take_back(self, order: Order) -> None:
+        """Let go of the order that was added last, as if it had never been: nothing was told of it."""
+        assert order.order_id == order_id_of(self.partition, self.counter), "the last one first"
+        account, holding = order.account, order.holding
+        order.status = CANCELED
+        if holding is not None and holding.kept:
+            holding.recount(order)
+        self.families.left(order)
+        del self.orders[order.order_id]
+        del self.clients[account][order.client_order_id]
+        if not self.clients[account]:
+            del self.clients[account]
+        self.statuses[order.counted] -= 1
+        self.counter -= 1
 
     def adopt(self, order: Order) -> None:
         """Take an order that a venue had by itself: it counts against no day, and is nobody's duplicate."""
@@ -561,6 +591,7 @@ class State:
                 self.triggers.arm(order)
             self.orders[order.order_id] = order
             self.clients.setdefault(order.account, {})[order.client_order_id] = order.order_id
+        self.triggers.kept.clear()  # of a snapshot that has more than its orders, which is none of ours
         self.remembered = remembered
         for finished_ms, order_id in sorted((o.finished_ms, o.order_id) for o in orders if o.status in FINAL):
             self.finishes(order_id, finished_ms)

@@ -23,18 +23,21 @@ from fillstream.libs.common.messages.controls import CONTROL, CONTROLS
 from fillstream.libs.common.messages.sentences import MOST_CAUSES, rule
 from fillstream.libs.common.messages.signals import (
     SIGNALS,
-    SPECIAL,
     NewOrder,
+    NewOrderList,
     PlainOrder,
     RefuseSignal,
     ReplaceOrder,
     ReportStatus,
 )
+from fillstream.libs.common.messages.special_terms import SPECIAL
 from fillstream.libs.common.values.money import canonical
 from fillstream.libs.common.values.naming import ID, NAME, shorten
 
 _CONTROL = CONTROL.decode()
 _NAME, _ID = re.compile(NAME), re.compile(ID)
+MAX_ID = 128
+"""Characters of an id."""
 MAX_KIND = 64
 """So much is told of a type that is none."""
 _NO_SIGNAL = (
@@ -96,12 +99,28 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
         group_id, position_id = instruction.pop("group_id"), instruction.pop("position_id")
         if group_id is not None or position_id is not None:
             instruction["links"] = {"parent_id": None, "group_id": group_id, "position_id": position_id}
+    if model is NewOrderList:
+        _fill_list(instruction, entry_id)
     if reads is NewOrder or reads is ReplaceOrder:
         # Falsy is what says nothing: null, and a flag that is false.
         special = {name: value for name in SPECIAL if name in instruction and (value := instruction.pop(name))}
         if special:
             instruction["special"] = special
     return instruction
+
+
+def _fill_list(instruction: dict[str, Any], entry_id: str) -> None:
+    """Make instructions of a list's orders, each as if it had come by itself."""
+    if instruction["list_id"] is None:
+        instruction["list_id"] = instruction["signal_id"]
+    instruction["all"] = bool(instruction["all"])
+    whose = {"account": instruction["account"], "signal_id": instruction["signal_id"]}
+    orders = []
+    for number, order in enumerate(instruction["orders"], 1):
+        said = {name: getattr(order, name) for name in order.model_fields_set}
+        named = {"client_order_id": f"{instruction['list_id']}.{number}"[-MAX_ID:], **said}
+        orders.append(instruction_of({**named, **whose}, entry_id))
+    instruction["orders"] = orders
 
 
 def status_request_of(instruction: dict[str, Any]) -> dict[str, Any]:
@@ -116,9 +135,16 @@ def status_request_of(instruction: dict[str, Any]) -> dict[str, Any]:
         "client_order_id": (
             instruction.get("client_order_id")
             or instruction.get("orig_client_order_id")
-            or (None if "order_id" in instruction else instruction["signal_id"])
+            or (None if "order_id" in instruction else _first_named(instruction))
         ),
     }
+
+
+def _first_named(instruction: dict[str, Any]) -> str:
+    """Return the client's id of a list's first order; of what names none, the signal's."""
+    orders = instruction.get("orders")
+    named: str = orders[0]["client_order_id"] if orders else instruction["signal_id"]
+    return named
 
 
 def refusal_of(fields: dict[str, Any], entry_id: str, bad: BadEntry) -> dict[str, Any] | None:

@@ -168,7 +168,7 @@ def test_requests_are_answered_one_after_the_other() -> None:
     [
         (b"{", "bad_json", "data: must be JSON, 1 bytes are not"),
         (b"[]", "bad_json", "data: must be a JSON object, got a list"),
-        (b'{"type":"NewOrder"}', "unknown_type", "type: must be ReportMassStatus, got 'NewOrder'"),
+        (b'{"type":"NewOrder"}', "unknown_type", "ReportMassStatus, SubscribeMarket, UnsubscribeMarket, got"),
         (b'{"type":"ReportMassStatus","partition":0}', "bad_value", "request_id"),
         (b'{"type":"ReportMassStatus","request_id":"q","partition":2}', "wrong_partition", "there are 2"),
         (b'{"type":"ReportMassStatus","request_id":"q","partition":0,"v":9}', "bad_value", "v: 9 must be at most 1"),

@@ -20,6 +20,7 @@ from fillstream.libs.common.messages.base import Name
 from fillstream.libs.common.messages.modes import wrong_aliases, wrong_modes
 from fillstream.libs.common.messages.numbered import with_anothers_id
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
+from fillstream.libs.common.messages.routing import wrong_names, wrong_venues
 from fillstream.libs.common.process.marked_yaml import MarkedYaml, read_marked
 from fillstream.libs.common.process.settings.model import (
     ACCOUNT_SECTIONS,
@@ -73,6 +74,11 @@ def load_settings(path: Path | None = None) -> Settings:
     problems.extend(f"aliases.{alias}: {text}" for alias, text in wrong_aliases(settings.aliases, accounts))
     for name, text in wrong_modes(accounts, settings.execution.venues):
         problems.append(f"{document.at((name, 'mode'))}: {name}.mode: {text}")
+    for where, text in (
+        *wrong_venues(settings.routing, settings.execution.venues),
+        *wrong_names(settings.routing, accounts, instruments),
+    ):
+        problems.append(f"routing.{where}: {text}")
     for name in settings.execution.simulation.accounts:
         if name not in accounts:
             known = cut(", ".join(accounts))

@@ -43,6 +43,7 @@ from fillstream.libs.common.messages.reference import (
     VenueTerms,
     Whole,
 )
+from fillstream.libs.common.messages.routing import NOT_ROUTED, RoutingTerms
 from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig, VenueSimulation
 from fillstream.libs.common.messages.terms import FIXED, SECTION, own_type, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology
@@ -405,6 +406,7 @@ class Settings(BaseSettings):
         environment: a name for people: `local`, `development`.
         service, database, messaging, execution, account_limits, order_cache, order_params: sections of the file.
         calendars: by hand, by the name that instruments call them.
+        routing: which orders are routed over several venues, and how.
         aliases: to which account each points, until an operator switches it.
     """
 
@@ -427,6 +429,7 @@ class Settings(BaseSettings):
     order_cache: OrderCache = OrderCache()
     order_params: OrderParams = OrderParams()
     calendars: dict[Name, WeeklyCalendar] = Field(default_factory=dict)
+    routing: Annotated[RoutingTerms, BeforeValidator(_empty_is_default)] = NOT_ROUTED
     _instruments: dict[str, InstrumentTerms] = PrivateAttr(default_factory=dict)
     _accounts: dict[str, AccountTerms] = PrivateAttr(default_factory=dict)
 

@@ -9,7 +9,9 @@ from importlib import import_module
 
 from fillstream.services.order_service.orders.algos.algorithm import ALGORITHMS, Algorithm
 
-OURS = ("at_once",)
+OURS = (
+    "at_once", "twap", "vwap", "pov", "implementation_shortfall", "iceberg", "sniper", "chaser", "ladder",
+)  # fmt: skip
 """Modules of this folder that register an algorithm."""
 
 for _name in OURS:

@@ -88,12 +88,25 @@ class Parameters(BaseModel):
 class Book(Protocol):
     """A market beyond its top, as `MarketReport` has it: levels are (ticks, lots), the best first."""
 
-    bids: tuple[tuple[int, int], ...]
-    asks: tuple[tuple[int, int], ...]
-    volume: int
-    """Lots traded there so far; only differences say anything."""
-    notional: int
-    """Ticks times lots of them."""
+    @property
+    def bids(self) -> tuple[tuple[int, int], ...]:
+        """What buyers want."""
+        ...
+
+    @property
+    def asks(self) -> tuple[tuple[int, int], ...]:
+        """What sellers want."""
+        ...
+
+    @property
+    def volume(self) -> int:
+        """Lots traded there so far; only differences say anything."""
+        ...
+
+    @property
+    def notional(self) -> int:
+        """Ticks times lots of them."""
+        ...
 
 
 class Slice(NamedTuple):
@@ -145,6 +158,7 @@ class Job(Protocol):
         buy: its side.
         lots: its whole quantity; `done` of it is filled, `open` works at venues, `left` is lots less done.
         limit: its limit price, None without one.
+        rests: it may rest; else (IOC) what finds nobody ends it.
         now: the time of the entry.
         start_ms, end_ms: of its time, which may have been moved by an amendment; end_ms is None without an end.
         parameters: an instance of the algorithm's own model.
@@ -164,6 +178,7 @@ class Job(Protocol):
     open: int
     left: int
     limit: int | None
+    rests: bool
     now: int
     start_ms: int
     end_ms: int | None
@@ -175,6 +190,7 @@ class Job(Protocol):
     book: Book | None
     volume: int
     notional: int
+    own: int
     asked: int
     memory: dict[str, int]
 

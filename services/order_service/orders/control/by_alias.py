@@ -15,10 +15,14 @@ from typing import Any
 
 from fillstream.services.order_service.orders.decode import (
     Cancel,
+    CancelList,
     Close,
     Instruction,
     New,
+    NewList,
+    Pause,
     Replace,
+    Resume,
     Status,
     client_name,
 )
@@ -51,7 +55,7 @@ class ByAlias:
         alias, journal = wish.account, self._journal
         journal.named(alias)
         try:
-            self._handlers[type(wish)](wish._replace(account=self._meant(wish, alias)))
+            self._handlers[type(wish)](_of(wish, self._meant(wish, alias)))
         finally:
             journal.named(None)
 
@@ -63,7 +67,12 @@ class ByAlias:
         match wish:
             case New() | Close():
                 client = wish.client_order_id
-            case Cancel() | Replace() | Status():
+            case NewList():
+                client = wish.orders[0].client_order_id
+            case CancelList():
+                lists = self._state.families.lists
+                return next((a for a in (points, *aliases.accounts[alias]) if (a, wish.list_id) in lists), points)
+            case Cancel() | Replace() | Status() | Pause() | Resume():
                 if wish.order_id is not None:
                     order = self._state.find(int(wish.order_id))
                     return order.account if order is not None and order.account in aliases.accounts[alias] else points
@@ -74,3 +83,10 @@ class ByAlias:
                 if client in clients.get(account, ()):
                     return account
         return points
+
+
+def _of(wish: Instruction, account: str) -> Instruction:
+    """Return an instruction as this account's."""
+    if isinstance(wish, NewList):
+        wish = wish._replace(orders=tuple(order._replace(account=account) for order in wish.orders))
+    return wish._replace(account=account)

@@ -100,6 +100,9 @@ class MassCancels:
             gone, kept: as `survey` returned them.
         """
         canceling = self._state.canceling
+        for order in gone:
+            if order.links is not None and order.links.parent_id is not None:
+                self._state.families.give_up(order)
         singles: list[Order] = []
         if meant.strategy is not None:
             singles = [order for order in gone if not order.is_held]

@@ -96,18 +96,20 @@ class Holding(Position):
         bids, asks: prices of its resting orders, None unless the account refuses to cross itself.
         opening: P&L when the account's day began, in money; see `Account`.
         checked: the account's check (`Account.check`) that this holding was part of.
+        covered: a bracket has exits of it; its account is `kept` then.
         at, per_lot, per_fee: with which mark, at what money a half tick of a lot and a unit of a fee.
     """
 
     __slots__ = (
-        "account", "asks", "at", "bids", "buy_value", "buys", "checked", "instrument", "kept", "opening", "per_fee",
-        "per_lot", "sell_value", "sells",
+        "account", "asks", "at", "bids", "buy_value", "buys", "checked", "covered", "instrument", "kept", "opening",
+        "per_fee", "per_lot", "sell_value", "sells",
     )  # fmt: skip
 
     def __init__(self, account: Account, instrument: Instrument) -> None:
         super().__init__()
         self.account = account
         self.instrument = instrument
+        self.covered = False
         self.opening = self.checked = self.at = self.per_lot = self.per_fee = 0
         self.clear()
 
@@ -155,11 +157,26 @@ class Holding(Position):
             price = waits_at(order.special, price)
         if amendment is not None and status not in GONE:
             lots = max(lots, amendment.quantity - order.cum)
-            price = (max if order.side == "BUY" else min)(price, amendment.price)
+            bounded = -MAX_PRICE < amendment.price < MAX_PRICE
+            to = amendment.price if bounded else price if amendment.stop is None else amendment.stop
+            price = (max if order.side == "BUY" else min)(price, to)
         if lots != order.open_lots or (lots and price != order.open_price):
             self._count(order, lots, price)
 
+    def share_out(self, order: Order) -> None:
+        """Count an order anew of which others of its family have more or less than before. The account is `kept`."""
+        lots = 0 if order.status in FINAL else order.quantity - order.cum
+        price = order.price
+        if price >= MAX_PRICE or price <= -MAX_PRICE:
+            price = waits_at(order.special, price)
+        if order.out or lots != order.open_lots or (lots and price != order.open_price):
+            self._count(order, lots, price)
+
     def _count(self, order: Order, lots: int, price: int) -> None:
+        if order.out:  # others of its family have them, and count them
+            lots = max(0, lots - order.out)
+            if lots == order.open_lots and (not lots or price == order.open_price):
+                return
         was, at = order.open_lots, order.open_price
         value = lots * abs(price) - was * abs(at)
         if order.terms.fees is not None:

@@ -21,14 +21,18 @@ from fillstream.libs.common.messages.codes import (
     RestatementReason,
 )
 from fillstream.libs.common.messages.journal import EVENTS
-from fillstream.libs.common.messages.signals import SPECIAL, SpecialTerms
+from fillstream.libs.common.messages.special_terms import SPECIAL, SpecialTerms
 from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.decode import New, Prediction
+from fillstream.services.order_service.orders.groups.bracket_record import Bracket
+from fillstream.services.order_service.orders.groups.list_record import OrderList
 from fillstream.services.order_service.orders.holding.charging import Cost
+from fillstream.services.order_service.orders.journal.of_families import bracket_of, list_of, progress_of
 from fillstream.services.order_service.orders.journal.telling import VERSION_OF, Event, Telling
 from fillstream.services.order_service.orders.life.order import CLOSED, FINAL, FOR_TIME, REJECTED, Order
 from fillstream.services.order_service.orders.life.remembered import Remembered
+from fillstream.services.order_service.orders.parents.work import Work
 from fillstream.services.order_service.orders.state import State
 
 Leg = tuple[int, int, int]
@@ -74,6 +78,8 @@ class Journal(Telling):
         if said is not None:
             event |= _special(said)
             event["venue"] = order.venue
+            if is_emulated(order):
+                event["emulated"] = True
         if fee is not None:
             event["fee_estimate"] = fee
         self.out.event(self._stream, event)
@@ -215,9 +221,11 @@ class Journal(Telling):
         if order.held == FOR_TIME:
             event["effective_time"] = special.effective_ms
         else:
-            assert special.stop is not None, "it waits for a price"
-            event["stop_price"] = terms.price.text(special.stop)
+            stop = self._state.triggers.stop_of(order) if special.stop is None else special.stop
+            if stop is not None:  # else no price has come that one could trail
+                event["stop_price"] = terms.price.text(stop)
             event["trigger_price_type"] = special.trigger
+            event["emulated"] = True
         self.out.event(self._stream, event)
 
     def rejected(self, order: Order, reason: RejectReason, text: str) -> None:
@@ -247,6 +255,8 @@ class Journal(Telling):
         holding = order.holding
         if holding.kept:
             holding.spend(order, price, lots, fee)
+            if holding.covered:
+                self._state.families.stirred[order.account, terms.symbol] = None
             holding.share_traded(order.strategy, lots if order.side == "BUY" else -lots, price)
         holding.fill(lots if order.side == "BUY" else -lots, price)
         holding.fees += fee
@@ -363,6 +373,9 @@ class Journal(Telling):
         """OrderTriggered; `price` is its limit in ticks, None where it has none."""
         event = self._of_order("OrderTriggered", order)
         event["price"] = None if price is None else order.terms.price.text(price)
+        special = order.special
+        if special is not None and special.offset is not None and special.stop is not None:
+            event["stop_price"] = order.terms.price.text(special.stop)
         self.out.event(self._stream, event)
 
     def restated(self, order: Order, reason: RestatementReason, text: str) -> None:
@@ -383,6 +396,20 @@ class Journal(Telling):
             side=side,
             total_affected_orders=orders,
         )
+
+    def progressed(self, order: Order, work: Work, signal_id: str | None = None) -> None:
+        """OrderProgressed: how an order stands that is worked."""
+        self._said_of("OrderProgressed", order, **progress_of(order, work, signal_id))
+
+    def bracket_reported(self, bracket: Bracket, order: Order, protect: int, text: str, signal_id: str | None) -> None:
+        """OrderListReported, of a bracket; `protect` lots are covered."""
+        answers = {} if signal_id is None else {"signal_id": signal_id}
+        self.told("OrderListReported", **bracket_of(bracket, order, protect), **answers, text=text)
+
+    def list_reported(self, found: OrderList, text: str, signal_id: str | None = None) -> None:
+        """OrderListReported, of a list."""
+        answers = {} if signal_id is None else {"signal_id": signal_id}
+        self.told("OrderListReported", **list_of(found), **answers, text=text)
 
     # ------------------------------------------------------------- what events share
 
@@ -435,6 +462,8 @@ class Journal(Telling):
             event |= self.said
         if order.links is not None:
             event |= order.links.told()
+            if order.links.in_family:
+                state.families.stirred[order.order_id] = None
         return event
 
     def _request_rejected(
@@ -452,6 +481,8 @@ class Journal(Telling):
                 state.changed(order, self.ms)
             if order.holding is not None and order.holding.kept:
                 order.holding.recount(order)
+            if order.links is not None and order.links.in_family:
+                state.families.stirred[order.order_id] = None
         state.cancel_rejects[reason.value] = state.cancel_rejects.get(reason.value, 0) + 1
         event = self._head(kind)
         event |= {
@@ -471,6 +502,12 @@ def of_left(order_id: str, account: str | None, symbol: str | None, side: str | 
     nothing = dict.fromkeys(("ord_status", "quantity", "cum_qty", "leaves_qty", "avg_px"))
     whose = {"account": account, "symbol": symbol, "side": side}
     return {"order_id": order_id, "client_order_id": None, **whose, **nothing}
+
+
+def is_emulated(order: Order) -> bool:
+    """Say whether the desk does something of an order that its venue has no word for."""
+    special = order.special
+    return (special is not None and special.needs_desk(order.order_type)) or order.time_in_force in order.terms.lacks
 
 
 def _special(said: SpecialTerms) -> Event:

@@ -26,7 +26,8 @@ from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.versions import Document, Unreadable, check_names
 from fillstream.services.order_service.orders.compiled import Terms
 from fillstream.services.order_service.orders.config import day_end
-from fillstream.services.order_service.orders.life.order import Amendment, Fill, Links, Order
+from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.life.parts import Amendment, Fill, Links
 from fillstream.services.order_service.orders.life.special import Special, said_by
 
 _DAY: Final = TimeInForce.DAY.value
@@ -46,7 +47,7 @@ _WRITE: Final[dict[str, Callable[[Any], Any]]] = {
     "notional": str,  # may pass 64 bits, where JSON's integers end
     "amendment": lambda amendment: amendment and _dump_amendment(amendment),
     "exec_ids": list,
-    "links": lambda links: links and links._asdict(),
+    "links": lambda links: links and _dump_links(links),
     "special": lambda special: special and said_by(special),
     "fills": lambda fills: [_dump_fill(fill) for fill in fills],
     "charged": lambda charged: charged and [*map(str, (*charged.raw.as_integer_ratio(), charged.fee))],
@@ -57,6 +58,13 @@ def _dump_fill(fill: Fill) -> Document:
     record = fill._asdict()
     if abs(fill.fee) >= 1 << 63:  # text where JSON's integers end
         record["fee"] = str(fill.fee)
+    return record
+
+
+def _dump_links(links: Links) -> Document:
+    record = links._asdict()
+    if links.list_id is None:  # of most; older releases do not know it
+        del record["list_id"]
     return record
 
 
@@ -77,7 +85,7 @@ def _load_amendment(record: Document | None) -> Amendment | None:
 def _load_links(record: Document | None) -> Links | None:
     if record is None:
         return None
-    check_names("Links", record, Links._fields, Links._fields)
+    check_names("Links", record, Links._fields, Links._fields[:-1])
     return Links(**record)
 
 

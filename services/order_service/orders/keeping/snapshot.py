@@ -23,7 +23,10 @@ states; or the state again. Never decides anything about what it carries, never 
     awaited {sent, late}                               what venues have not answered; see `awaited`
     reconciling {runs, count, stated, stating}         comparisons with venues; see `reconciling.run`
     calendars                                          that came last, as their entry has them
+    trailed [[order_id, ticks]]                        the best price seen, of trailing stops that wait in the desk
+    markets [{venue, symbol, needs, ending, market}]   who needs more of a market than its top; see `markets`
     paced {account's number: {sent, waiting}}          who waits for its turn; see `pacing`
+    families {works, brackets, lists, stirred, short}   orders that made others; see `parents.families`
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
 There may be millions of orders. So live ones are columns, and remembered ones chunks of 4096 in base 64: no text in
@@ -76,7 +79,7 @@ _NEEDED: Final = (
 )
 _SINCE_0_2: Final = (
     "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
-    "awaited", "calendars", "switched", "traded", "paced", "reconciling",
+    "awaited", "calendars", "switched", "traded", "paced", "reconciling", "markets", "trailed", "families",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -124,6 +127,10 @@ def dump(state: State) -> bytes:
         document["awaited"] = awaited
     if (reconciling := state.reconciling.dump()) is not None:
         document["reconciling"] = reconciling
+    if trailed := state.triggers.bests():
+        document["trailed"] = trailed
+    if state.markets:
+        document["markets"] = state.markets.dump()
     if state.pacing.of:
         document["paced"] = state.pacing.dump()
     if state.numbered:
@@ -148,6 +155,8 @@ def dump(state: State) -> bytes:
         document["breakers"] = {"count": state.breaker_count, "rows": breakers}
     if state.canceling:
         document["canceling"] = [*state.canceling]
+    if state.families:
+        document["families"] = state.families.dump()
     document |= dump_held(state)
     return _with_chunks(orjson.dumps(document, option=orjson.OPT_SORT_KEYS), state.remembered.ids)
 
@@ -198,11 +207,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
         state.define_venue(name, venue)
     for symbol, instrument in defined.instruments.items():
         state.define(symbol, instrument)
-    for each in document["quotes"]:
-        check_names("quote", each, ("venue", "instrument", *_QUOTE), ("venue", "instrument", *_QUOTE_V3))
-        quote = state.quotes[each.pop("venue")][each.pop("instrument")]
-        for name, value in each.items():
-            setattr(quote, name, value)
+    _load_quotes(document["quotes"], state)
     state.moved = {(each["venue"], each["symbol"]): None for each in document["moved"]}
     state.timers = Timers.load(document["timers"]) if "timers" in document else _timers_before(state)
     state.daily = {account: (each["day"], each["count"]) for account, each in document["daily"].items()}
@@ -219,21 +224,37 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
     if "reconciling" in document:
         state.reconciling.load(document["reconciling"])
     state.busted = dict.fromkeys(document.get("busted", ()))
+    state.markets.load(document.get("markets", []))
     state.pacing.load(document.get("paced", {}))
     if "controls" in document:
         state.controls = _load_controls(document["controls"])
     if "trading" in document:
         _load_trading(document["trading"], state)
     if "breakers" in document:
-        found = [Breaker.load(row) for row in document["breakers"]["rows"]]
-        state.breaker_count = document["breakers"]["count"]
-        state.breakers = {(each.scope, each.account, each.name): each for each in found}
+        _load_breakers(document["breakers"], state)
     state.canceling = deque(tuple(each) for each in document.get("canceling", ()))
     load_held(document, state)
     remembered = _load_remembered(document["remembered"], lines, state, partition)
+    state.triggers.kept = {order_id: best for order_id, best in document.get("trailed", ())}
     state.put_all(load_orders(document["orders"], state.terms), remembered)
+    _load_families(document, state)
     state.watch_all()
     return state
+
+
+def _load_families(document: Document, state: State) -> None:
+    if "families" in document:
+        state.families.load(document["families"], state.orders)
+        for work in state.families.works.values():
+            state.watching.watch(state.orders[work.order_id], work.follows, work.touch)
+
+
+def _load_quotes(rows: list[Document], state: State) -> None:
+    for each in rows:
+        check_names("quote", each, ("venue", "instrument", *_QUOTE), ("venue", "instrument", *_QUOTE_V3))
+        quote = state.quotes[each.pop("venue")][each.pop("instrument")]
+        for name, value in each.items():
+            setattr(quote, name, value)
 
 
 def _timers_before(state: State) -> Timers:
@@ -250,6 +271,12 @@ def _load_controls(table: Document) -> dict[str, Answered]:
     check_names("Answered", dict.fromkeys(names), _CONTROL, _CONTROL)
     answered = [dict(zip(names, row, strict=True)) for row in table["rows"]]
     return {each.pop("control_id"): Answered(**each) for each in answered}
+
+
+def _load_breakers(table: Document, state: State) -> None:
+    found = [Breaker.load(row) for row in table["rows"]]
+    state.breaker_count = table["count"]
+    state.breakers = {(each.scope, each.account, each.name): each for each in found}
 
 
 def _load_trading(trading: Document, state: State) -> None:

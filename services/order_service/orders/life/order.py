@@ -20,13 +20,14 @@ must not wait for the venue's "too late" to know that nothing is left. The same 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fillstream.libs.common.engine.frames import Reason
 from fillstream.libs.common.ledger.fees import Charged
 from fillstream.libs.common.messages.codes import PRICELESS, OrdStatus
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.compiled import Terms
+from fillstream.services.order_service.orders.life.parts import Amendment, Fill, Links, Refusal
 from fillstream.services.order_service.orders.life.special import Special
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ STANDINGS = frozenset((STOPPED, SUSPENDED, DONE_FOR_DAY))
 
 FOR_TIME, FOR_PRICE, FOR_APPROVAL, FOR_RATE, RELEASED = "time", "price", "approval", "rate", "released"
 """What an order is held for, and that it is so no more."""
+FOR_OTHERS, WORKED = "others", "worked"
+"""Likewise: until others of its list have traded or ended; and one that its children trade for, and no venue has."""
 
 TOLD: Final = " "
 """Before the exec id of a trade that was booked without its own report, among an order's: a note beside it. No venue's
@@ -69,57 +72,6 @@ def is_exec_id(text: str) -> bool:
 
 _REQUESTED = int(Reason.REQUESTED)
 _REPLACED_BELOW_FILLED = int(Reason.REPLACED_BELOW_FILLED)
-
-
-class Refusal(NamedTuple):
-    """Why a report changed nothing: a stable code in snake case and a sentence."""
-
-    reason: str
-    text: str
-
-
-class Fill(NamedTuple):
-    """A trade as the order has it, at a venue whose trades have ids: what a bust takes back.
-
-    Attributes:
-        exec_id: the venue's, as it first told the trade.
-        ticks, lots, fee: price, quantity, and the fee in units of 10**-FEE_DECIMALS.
-        last_id: of its newest correction, the exec_id without one: a venue may name either.
-        maker: it rested in the venue's book.
-    """
-
-    exec_id: str
-    ticks: int
-    lots: int
-    fee: int
-    last_id: str
-    maker: bool
-
-
-class Amendment(NamedTuple):
-    """An amendment on its way to the venue. `quantity` is the new total in lots, `price` and `stop` are in ticks."""
-
-    signal_id: str
-    quantity: int
-    price: int
-    stop: int | None = None
-
-
-class Links(NamedTuple):
-    """What ties an order to others; at least one is set.
-
-    Attributes:
-        parent_id: the order of the same account that made it.
-        group_id, position_id: families that the client names.
-    """
-
-    parent_id: str | None
-    group_id: str | None
-    position_id: str | None
-
-    def told(self) -> dict[str, str]:
-        """Return those that are set, as an event says them."""
-        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 @dataclass(slots=True)
@@ -160,6 +112,7 @@ class Order:
         counted: the status that the state's counts have it under, which is no part of a snapshot; see `State.changed`.
         holding: what its account holds of its instrument; like the next two no part of a snapshot; see `holdings`.
         open_lots, open_price: what is counted there of it: how much it may still trade, and at what price (ticks).
+        out: lots of it that others of its family have open, which count with those; likewise no part of a snapshot.
     """
 
     order_id: int
@@ -202,6 +155,7 @@ class Order:
     holding: Holding | None = field(default=None, init=False, repr=False, compare=False)
     open_lots: int = field(default=0, init=False, repr=False, compare=False)
     open_price: int = field(default=0, init=False, repr=False, compare=False)
+    out: int = field(default=0, init=False, repr=False, compare=False)
 
     @property
     def priced(self) -> bool:
@@ -228,6 +182,11 @@ class Order:
         """What the desk's own cancel goes by, of an order among many that no mass cancel of the venue's tells apart."""
         return f"mass-{self.order_id}"
 
+    @property
+    def family_signal(self) -> str:
+        """What the desk's own cancel goes by, of an order that its parent or its list needs no more."""
+        return f"family-{self.order_id}"
+
     # ------------------------------------------------------------ in the desk
 
     def hold(self, what: str) -> None:
@@ -235,6 +194,31 @@ class Order:
         assert self.status == PENDING_NEW and not self.acknowledged
         self.held = what
         self._work()
+
+    def work(self) -> None:
+        """From now on its children trade for it; whatever it waited for in the desk has come."""
+        assert self.status not in FINAL
+        self.held, self.acknowledged = WORKED, True
+        self._work()
+
+    def await_others(self) -> None:
+        """What it waited for has come, and others of its list are to end first."""
+        assert self.is_held
+        self.came = self.came or self.held == FOR_PRICE
+        self.held = FOR_OTHERS
+
+    def children_traded(self, lots: int, notional: int) -> None:
+        """Its children have traded so much more than was counted: lots, and ticks times lots; below 0 after a bust."""
+        self.cum += lots
+        self.notional += notional
+        if self.status in GONE:
+            return
+        if self.cum >= self.quantity:
+            self.status = FILLED
+        elif self.status == FILLED:
+            self._reopen()
+        else:
+            self._work()
 
     def queue(self) -> None:
         """What it waited for in the desk has come; it waits on, for its turn."""
@@ -556,7 +540,7 @@ class Order:
         elif self.held is None:
             self.status = NEW if self.acknowledged or self.exec_ids else PENDING_NEW
         else:
-            self.status = NEW if self.held == RELEASED else SUSPENDED
+            self.status = NEW if self.held in (RELEASED, WORKED) else SUSPENDED
 
     def _unexpected(self, what: str) -> Refusal:
         pending = "a cancel" if self.cancel_signal else "an amendment" if self.amendment else "nothing"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from fillstream.libs.common.engine.frames import MAX_PRICE, OrderFlag, Stp
 from fillstream.libs.common.messages.codes import OrderType, TrailingOffset, TriggerPrice
-from fillstream.libs.common.messages.signals import SpecialTerms
+from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.values.money import Scale, canonical, multiply
 from fillstream.services.order_service.orders.compiled import Quote, Terms
 
@@ -28,12 +28,14 @@ class Special(NamedTuple):
     Attributes:
         stop: the price it waits for (ticks).
         trigger: which price that is compared with.
-        offset: how far a trailing stop stays behind: ticks, or basis points where `in_bps`.
+        offset: how far a trailing stop stays behind: ticks, or basis points where `in_bps`. Where the desk waits, its
+            `stop` is the one that was reached, None until then.
         display: lots that an iceberg shows at a time.
         post_only, all_or_none, reduce_only: as the client said.
         self_trade: by its name; None where nothing is to be prevented.
         effective_ms: when it may be sent; 0 for at once.
         stop_loss, take_profit, trailing_stop: the bracket that is wanted (ticks; the last a distance).
+        emulated: its venue has no such type, so the desk waits for its price, though a book could.
     """
 
     stop: int | None = None
@@ -49,6 +51,7 @@ class Special(NamedTuple):
     stop_loss: int | None = None
     take_profit: int | None = None
     trailing_stop: int | None = None
+    emulated: bool = False
 
     @property
     def flags(self) -> int:
@@ -64,8 +67,12 @@ class Special(NamedTuple):
         return 0 if self.self_trade is None else int(Stp[self.self_trade])
 
     def needs_desk(self, order_type: str) -> bool:
-        """Whether the desk waits for its price: books wait for the last trade's alone, and for stops alone."""
-        return self.stop is not None and (order_type in BY_DESK or self.trigger != TriggerPrice.LAST.value)
+        """Whether the desk waits for its price: books wait for the last trade's alone, and for stops alone.
+
+        So it is of what the venue lacks. What waited in the desk goes as what it waited to be, market or limit.
+        """
+        waits = self.stop is not None or self.offset is not None
+        return waits and (self.emulated or order_type in BY_DESK or self.trigger != TriggerPrice.LAST.value)
 
 
 def said_by(order: Special) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.calendar import Call, Hours
 from fillstream.libs.common.messages.codes import AUCTION_TIMES, RESTING_TIMES, OrderType, TimeInForce
-from fillstream.libs.common.messages.signals import SpecialTerms
+from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.services.order_service.orders.compiled import Terms
 from fillstream.services.order_service.orders.config import day_end
 

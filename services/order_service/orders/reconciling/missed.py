@@ -23,7 +23,8 @@ from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.messages.mass_status import ReportedFill
 from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
 from fillstream.services.order_service.orders.journal.journal import Journal, Leg
-from fillstream.services.order_service.orders.life.order import TOLD, Fill, Order, Refusal
+from fillstream.services.order_service.orders.life.order import TOLD, Order
+from fillstream.services.order_service.orders.life.parts import Fill, Refusal
 from fillstream.services.order_service.orders.reconciling.run import Behind, Run, position_of
 from fillstream.services.order_service.orders.reporting.said import fee_of, lots_of_report, own_fee, ticks_of_report
 

@@ -49,13 +49,8 @@ from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import (
-    FINAL,
-    PENDING_NEW,
-    Amendment,
-    Order,
-    Refusal,
-)
+from fillstream.services.order_service.orders.life.order import FINAL, PENDING_NEW, Order
+from fillstream.services.order_service.orders.life.parts import Amendment, Refusal
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.reconciling.external import adopt, why_not
 from fillstream.services.order_service.orders.reconciling.missed import book_missing, book_told

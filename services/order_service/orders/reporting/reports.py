@@ -35,7 +35,8 @@ from fillstream.services.order_service.orders.compiled import Quote, Terms
 from fillstream.services.order_service.orders.control.breakers import HARMLESS, Breakers
 from fillstream.services.order_service.orders.holding.charging import Cost, charge
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import FINAL, Order, Refusal
+from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.life.parts import Refusal
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.desk import Desk
 from fillstream.services.order_service.orders.waiting.triggers import MARKS
@@ -229,7 +230,9 @@ class Reports:
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
             state.move(self._venue, report.symbol, quote.at_ms)
-            if state.triggers:
+            if state.watching:
+                self._desk.works.moved(self._venue, report.symbol)
+            if state.triggers and not state.triggers.is_quiet(self._venue, report.symbol, quote):
                 self._desk.moved(self._venue, report.symbol)
         return refusal
 
@@ -252,7 +255,9 @@ class Reports:
         if quote.last != report.price:
             quote.last = report.price
             state.move(self._venue, report.symbol, self._journal.ms)
-            if state.triggers:
+            if state.watching:
+                self._desk.works.moved(self._venue, report.symbol)
+            if state.triggers and not state.triggers.is_quiet(self._venue, report.symbol, quote):
                 self._desk.moved(self._venue, report.symbol)
         return None
 
@@ -270,6 +275,8 @@ class Reports:
             self._state.move(self._venue, report.symbol, self._journal.ms)
         reference = report.price if report.aux == _AUCTION else None
         self._journal.session_changed(self._venue, self._terms(report.symbol), quote, reference)
+        if self._state.watching:
+            self._desk.works.moved(self._venue, report.symbol)
         if self._state.triggers:
             self._desk.moved(self._venue, report.symbol)
             self._desk.moved(MARKS + self._venue, report.symbol)

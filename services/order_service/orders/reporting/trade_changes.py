@@ -19,7 +19,8 @@ from fillstream.libs.common.values.money import FEE_DECIMALS, canonical, fixed
 from fillstream.services.order_service.orders.compiled import Terms
 from fillstream.services.order_service.orders.journal.journal import Journal, of_left
 from fillstream.services.order_service.orders.journal.telling import Event
-from fillstream.services.order_service.orders.life.order import FINAL, Fill, Order, Refusal
+from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.life.parts import Fill, Refusal
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.reporting.said import (
     fee_of,
@@ -93,7 +94,7 @@ class TradeChanges:
 
     def _watch_expiry(self, order: Order) -> None:
         """See to it that an order which works again ends in its time, at a venue that leaves that to the desk."""
-        if order.expiry_ms and order.status not in FINAL and not self._state.venues[order.venue].expires:
+        if order.expiry_ms and order.status not in FINAL and order.time_in_force in order.terms.ended_here:
             self._state.timers.add_once(order.expiry_ms, order.order_id, EXPIRY)
 
     # --------------------------------------------------------- of one that left it

@@ -15,15 +15,8 @@ from fillstream.libs.common.runtime.stage import Latencies
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import (
-    DONE_FOR_DAY,
-    FINAL,
-    STOPPED,
-    SUSPENDED,
-    Fill,
-    Order,
-    Refusal,
-)
+from fillstream.services.order_service.orders.life.order import DONE_FOR_DAY, FINAL, STOPPED, SUSPENDED, Order
+from fillstream.services.order_service.orders.life.parts import Fill, Refusal
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.reconciling.missed import fill_instead, heard, knows
 from fillstream.services.order_service.orders.reporting.said import (

@@ -25,6 +25,8 @@ from fillstream.services.order_service.orders.rules import (
     special,
     trading,
     value,
+    venue,
+    working,
 )
 from fillstream.services.order_service.orders.rules.rule import Draft, Reject, Rule, Rules, View
 
@@ -33,6 +35,7 @@ NEW = Rules(
         *identity.NEW,
         *trading.NEW,
         *breaker.NEW,
+        *venue.NEW,
         *grid.NEW,
         *permission.NEW,
         *session.NEW,
@@ -45,7 +48,7 @@ NEW = Rules(
 )
 """Of a new order, first things first."""
 
-SPECIAL = Rules((*special.FIRST, *session.SPECIAL))
+SPECIAL = Rules((*special.FIRST, *working.NEW, *session.SPECIAL))
 """Of a new order that is not plain, before the others: they need it in integers."""
 
 SHOWN = Rules(special.LAST)
@@ -59,6 +62,12 @@ ON_TICK = Rules((grid.on_tick,))
 
 RELEASED = Rules((market.within_collar, market.fresh_quote))
 """Of an order that the desk held for a time, when it goes."""
+
+CHILD = Rules(
+    (permission.not_halted, *breaker.NEW, *session.NEW, market.within_collar, market.fresh_quote,
+     market.not_against_itself)
+)  # fmt: skip
+"""Of an order that another one makes, when it goes: its parent has met all others."""
 
 KNOWN = Rules(identity.NEW)
 """Of whoever asks for anything of an instrument."""
@@ -85,6 +94,7 @@ AMEND = Rules(
 
 __all__ = [
     "AMEND",
+    "CHILD",
     "KNOWN",
     "NEW",
     "ON_TICK",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType
-from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.life.order import WORKED, Order
 from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import ALL, PRICED, Draft, View, rule
 
@@ -28,9 +28,11 @@ def nothing_pending(draft: Draft, view: View) -> str | None:
     example={"quantity": "90"},
 )
 def not_market(draft: Draft, view: View) -> str | None:
-    """A market order is not amended."""
+    """A market order is not amended, but for one that is worked."""
     order = _amended(draft)
-    return f"order_id: order {order.order_id} is a market order" if order.order_type == _MARKET else None
+    if order.order_type != _MARKET or order.held == WORKED:
+        return None
+    return f"order_id: order {order.order_id} is a market order"
 
 
 @rule(

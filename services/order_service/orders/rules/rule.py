@@ -11,13 +11,14 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fillstream.libs.common.messages.codes import PRICELESS, CancelRejectReason, OrderType, RejectReason
-from fillstream.libs.common.messages.signals import SpecialTerms
+from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.control.tripping import Breaker
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.special import Special
 
 if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.config import DeskConfig
     from fillstream.services.order_service.orders.holding.holdings import Holdings
     from fillstream.services.order_service.orders.holding.valuation import StrategySums, Sums
 
@@ -29,6 +30,11 @@ IMMEDIATE = frozenset((OrderType.MARKET.value, OrderType.LIMIT.value, OrderType.
 
 class View(Protocol):
     """What rules may ask of the state."""
+
+    @property
+    def config(self) -> DeskConfig:
+        """The desk's, as it counts now."""
+        ...
 
     @property
     def holdings(self) -> Holdings:

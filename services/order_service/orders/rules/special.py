@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_TIPS
 from fillstream.libs.common.messages.codes import RejectReason
-from fillstream.libs.common.messages.signals import SIZES, SpecialTerms
+from fillstream.libs.common.messages.special_terms import SIZES, SpecialTerms
 from fillstream.libs.common.values.moments import text_of
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.life.special import (

@@ -10,7 +10,8 @@ from fillstream.libs.common.messages.codes import CancelReason, ControlRejectRea
 from fillstream.libs.common.messages.controls import Approve, OfOrder
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.control.standing import HALTED
-from fillstream.services.order_service.orders.life.order import FINAL, FOR_APPROVAL, Amendment, Order
+from fillstream.services.order_service.orders.life.order import FINAL, FOR_APPROVAL, Order
+from fillstream.services.order_service.orders.life.parts import Amendment
 from fillstream.services.order_service.orders.life.special import units
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.desk import Desk

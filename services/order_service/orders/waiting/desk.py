@@ -8,6 +8,9 @@ What is held is Suspended (FIX 39=9): it counts and can be amended and canceled,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 from fillstream.libs.common.messages.codes import (
     AUCTION_TIMES,
     CancelReason,
@@ -25,9 +28,18 @@ from fillstream.services.order_service.orders.control.breakers import arrival_of
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, Standing
 from fillstream.services.order_service.orders.holding.holdings import Holding
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import FOR_APPROVAL, FOR_PRICE, FOR_RATE, FOR_TIME, Order
+from fillstream.services.order_service.orders.life.order import (
+    FOR_APPROVAL,
+    FOR_OTHERS,
+    FOR_PRICE,
+    FOR_RATE,
+    FOR_TIME,
+    WORKED,
+    Order,
+)
 from fillstream.services.order_service.orders.life.special import widest
 from fillstream.services.order_service.orders.life.timing import expiry_ms, rests
+from fillstream.services.order_service.orders.parents.work import Work
 from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.market import protection_price
 from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RATE, RELEASE, TOUCH, State
@@ -51,15 +63,42 @@ def is_protective(order: Order) -> bool:
     return against and (order.order_type in _STOPS or (order.special is not None and order.special.reduce_only))
 
 
+class Works(Protocol):
+    """What works orders: see `parents.runner`."""
+
+    def begin(self, order: Order, work: Work) -> None:
+        """Let an order be worked from now on."""
+        ...
+
+    def stop(self, order: Order, reason: CancelReason | None, why: str) -> None:
+        """Let an order end once its children are off; without a reason it expires."""
+        ...
+
+    def replace(self, order: Order) -> None:
+        """Let the pending amendment of an order take effect."""
+        ...
+
+    def moved(self, venue: str, instrument: int) -> None:
+        """Note whom a market that moved concerns."""
+        ...
+
+
 class Desk:
     """The part of the fold that holds orders.
 
     Args:
         state: whose orders they are.
         journal, commands: where what becomes of them goes.
+
+    Attributes:
+        works: works orders; set by whoever makes it, since it goes through this.
+        hits: takes over an order of a family whose price has come, and says so; likewise.
     """
 
-    __slots__ = ("_commands", "_journal", "_state")
+    __slots__ = ("_commands", "_journal", "_state", "hits", "works")
+
+    works: Works
+    hits: Callable[[Order], bool]
 
     def __init__(self, state: State, journal: Journal, commands: Commands) -> None:
         self._state = state
@@ -111,24 +150,30 @@ class Desk:
         if order.expiry_ms:
             self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
 
-    def _wait_for_price(self, order: Order) -> None:
-        if order.special is not None and order.special.trigger == _MARK:
+    def _wait_for_price(self, order: Order, best: int | None = None) -> None:
+        """Let an order wait for its price; one that trails may have seen a `best` one (ticks) before."""
+        special, quote = order.special, self._state.quotes[order.venue][order.terms.id]
+        assert special is not None, "it waits for a price"
+        if special.trigger == _MARK:
             self._state.holdings.start_marking()
+        price = half_ticks(quote, special.trigger, order.side == "BUY", self._mark(order.terms.symbol))
+        comes = self._has_come(order, price)
+        if not comes:
+            self._state.triggers.arm(order, price, best)
         if order.held is None:
             self._hold(order, FOR_PRICE)
         else:
             order.held = FOR_PRICE
-        if self._has_come(order):
+        if comes:
             self._release(order)
-        else:
-            self._state.triggers.arm(order)
 
-    def _has_come(self, order: Order) -> bool:
-        """Whether the price that an order waits for is there already, in a market that trades."""
+    def _has_come(self, order: Order, price: int | None) -> bool:
+        """Whether the price (half ticks) that an order waits for is there already, in a market that trades.
+
+        One that trails waits for a price that is worse than today's.
+        """
         special, quote = order.special, self._state.quotes[order.venue][order.terms.id]
-        assert special is not None and special.stop is not None, "it waits for a price"
-        price = half_ticks(quote, special.trigger, order.side == "BUY", self._mark(order.terms.symbol))
-        if price is None or quote.session != _CONTINUOUS:
+        if price is None or quote.session != _CONTINUOUS or special is None or special.stop is None:
             return False
         return price >= 2 * special.stop if waits_for_rise(order) else price <= 2 * special.stop
 
@@ -154,10 +199,10 @@ class Desk:
             return 0
         mark = self._mark(state.symbols[instrument])
         reached = state.triggers.reached(market, instrument, quote, MOST_RELEASED, mark)
-        for order_id in reached:
+        for order_id, stop in reached:
             order = state.orders[order_id]
             assert isinstance(order, Order), "an order that waits is in the state"
-            self._release(order)
+            self._release(order, stop)
         if len(reached) == MOST_RELEASED:
             state.timers.add(self._journal.ms, instrument, TOUCH + market)
         return len(reached)
@@ -236,6 +281,8 @@ class Desk:
 
     def _must_wait(self, order: Order, terms: AccountTerms) -> bool:
         """Whether an order has to wait for its turn. What only closes a position never does."""
+        if order.order_id in self._state.families.works:
+            return False  # its children wait
         if terms.rate_limit_orders is None or not self._state.pacing.must_wait(
             order.account_id, terms, self._journal.ms
         ):
@@ -289,7 +336,7 @@ class Desk:
 
     def _turn_came(self, order: Order) -> None:
         if order.special is not None and order.special.needs_desk(order.order_type):
-            return self._send(order)  # its price had come, and that is enough
+            return self.send(order)  # its price had come, and that is enough
         order.held = FOR_TIME  # its session may have ended meanwhile
         if not self._waits_longer(order):
             self._judged(order)
@@ -298,19 +345,24 @@ class Desk:
     def _judged(self, order: Order) -> None:
         broken = self._broken_now(order)
         if broken is None:
-            self._send(order)
+            self.send(order)
         else:
             self.cancel(order, CancelReason.NOT_RELEASED, broken)
 
-    def _release(self, order: Order) -> None:
-        """Let an order go whose price has come, or wait for its turn."""
+    def _release(self, order: Order, stop: int | None = None) -> None:
+        """Let an order go whose price has come, or wait for its turn; of one that trails, its `stop` (ticks)."""
+        if stop is not None and order.special is not None:
+            order.special = order.special._replace(stop=stop)
+        if order.links is not None and order.links.in_family and self.hits(order):
+            return
         terms = self._state.terms_of(order.account)
         if self._must_wait(order, terms):
             self._queue(order, terms)
         else:
-            self._send(order)
+            self.send(order)
 
-    def _send(self, order: Order) -> None:
+    def send(self, order: Order) -> None:
+        """Let an order go now that nothing holds it back; where its account may not, it ends."""
         assert order.holding is not None, "it was taken"
         standing = order.holding.account.standing
         if standing.state != ACTIVE.state and not self._may_go(order, order.holding, standing):
@@ -318,11 +370,14 @@ class Desk:
             self._forget_times(order)  # and nothing else: no order is armed whose price has come
             order.cancel_by(requested=True)
             return self._journal.canceled(order, CancelReason.TRADING_HALTED, text)
+        work = self._state.families.works.get(order.order_id)
+        if work is not None:
+            return self.works.begin(order, work)
         if order.arrival is not None and order.held != FOR_PRICE:  # what it meets is the market of now
             order.arrival = arrival_of(order, self._state.quotes[order.venue][order.terms.id])
         order.release(self._bound(order))
         self._journal.triggered(order, order.price if order.priced else None)
-        if order.expiry_ms and self._state.venues[order.venue].expires:
+        if order.expiry_ms and order.time_in_force not in order.terms.ended_here:
             self._state.timers.cancel(order.order_id, EXPIRY)
         self._state.pacing.went(order.account_id, self._state.terms_of(order.account), self._journal.ms)
         self._commands.new(order)
@@ -368,12 +423,16 @@ class Desk:
 
     def cancel(self, order: Order, reason: CancelReason, text: str) -> None:
         """Take an order off that no venue has."""
+        if order.held == WORKED:
+            return self.works.stop(order, reason, text)
         self._let_go(order)
         order.cancel_by(requested=True)
         self._journal.canceled(order, reason, text)
 
     def expire(self, order: Order) -> None:
         """The time in force of an order ended that no venue has."""
+        if order.held == WORKED:
+            return self.works.stop(order, None, "its time in force ended")
         self._let_go(order)
         order.cancel_signal = None
         order.expire()
@@ -381,15 +440,24 @@ class Desk:
 
     def replace(self, order: Order) -> None:
         """Let the pending amendment of an order take effect that no venue has."""
+        if order.held == WORKED:
+            return self.works.replace(order)
         amendment = order.amendment
         assert amendment is not None, "request_replace() comes first"
-        waits = order.held == FOR_PRICE
+        waits, best = order.held == FOR_PRICE, None
         if waits:
-            self._state.triggers.disarm(order)
+            best = self._state.triggers.disarm(order)
         order.replace(amendment.price, amendment.quantity)
         self._journal.replaced(order)
         if waits:
-            self._wait_for_price(order)
+            self._wait_for_price(order, best)
+
+    def wait_for_others(self, order: Order) -> None:
+        """Hold a new order until another of its list is filled."""
+        order.hold(FOR_OTHERS)
+        self._journal.queued(order, "it goes once the first order of its list is filled")
+        if order.expiry_ms:
+            self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
 
     def _let_go(self, order: Order) -> None:
         if order.held == FOR_PRICE:

@@ -15,9 +15,10 @@ from fillstream.libs.common.messages.controls import CONTROLS
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.market import Depth, Trades
+from fillstream.libs.common.messages.market_report import MarketReport, SubscribeMarket, UnsubscribeMarket
 from fillstream.libs.common.messages.mass_status import AdoptOrder, MassStatusReport, ReportMassStatus
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
-from fillstream.libs.common.messages.signals import SIGNALS, PlainOrder, RefuseSignal, ReportStatus
+from fillstream.libs.common.messages.signals import SIGNALS, ListedOrder, PlainOrder, RefuseSignal, ReportStatus
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.versions import Unreadable, Upcasts
 
@@ -32,6 +33,9 @@ EVERY: list[type[Message]] = [
     ReportMassStatus,
     AdoptOrder,
     MassStatusReport,
+    SubscribeMarket,
+    UnsubscribeMarket,
+    MarketReport,
     DeadLetter,
     Trades,
     Depth,
@@ -44,7 +48,7 @@ def subclasses(model: type[Message]) -> set[type[Message]]:
 
 def test_every_message_of_the_house_is_among_these() -> None:
     of_the_house = {each for each in subclasses(Message) if each.__module__.startswith("fillstream.libs")}
-    assert {each for each in of_the_house if "type" in each.model_fields} == {*EVERY, PlainOrder}
+    assert {each for each in of_the_house if "type" in each.model_fields} == {*EVERY, PlainOrder, ListedOrder}
 
 
 def written(model: type[Message], order: list[str]) -> bytes:

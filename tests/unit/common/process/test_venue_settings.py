@@ -104,6 +104,18 @@ def test_a_local_stack_has_an_engine_for_each_behind_the_ports_that_it_always_ha
             "\n    SIM: {expires: false}\n",
             "execution.venues.SIM.expires: must be true of a simulated venue, its engine expires orders by itself",
         ),
+        (
+            "local.yaml",
+            TWO,
+            "\n    SIM: {order_types: [LIMIT]}\n",
+            "execution.venues.SIM.order_types: a list must have MARKET: what the desk emulates goes as",
+        ),
+        (
+            "local.yaml",
+            TWO,
+            "\n    SIM: {times_in_force: 'GTC,IOC,GOOD'}\n",
+            "execution.venues.SIM.times_in_force: 'GTC,IOC,GOOD' in which GOOD must be one of AT_THE_CLOSE",
+        ),
     ],
 )
 def test_a_venue_that_makes_no_sense_is_refused_where_it_stands(
@@ -111,6 +123,16 @@ def test_a_venue_that_makes_no_sense_is_refused_where_it_stands(
 ) -> None:
     line = edit(folder / file, old, new) + 1
     assert [each for each in problems_of(folder) if each.startswith(f"config/{file}:{line}: {sentence}")]
+
+
+def test_what_a_venue_has_reaches_the_orders_stage(folder: Path) -> None:
+    edit(
+        folder / "local.yaml",
+        TWO,
+        "\n    SIM: {order_types: [MARKET, LIMIT], times_in_force: 'GTC,IOC', icebergs: false}\n",
+    )
+    venue = desk_config(load_settings(folder / "local.yaml")).venues["SIM"]
+    assert (venue.order_types, venue.times_in_force, venue.icebergs) == (("LIMIT", "MARKET"), ("GTC", "IOC"), False)
 
 
 def test_a_venue_that_is_no_simulated_one_is_not_built(folder: Path) -> None:
@@ -147,3 +169,38 @@ def test_an_alias_and_its_accounts_reach_the_orders_stage(folder: Path) -> None:
     config = desk_config(load_settings(local))
     assert config.aliases == {"main": "main@paper"}
     assert config.accounts["main@paper"].mode == "PAPER"
+
+
+@pytest.mark.parametrize(
+    ("routing", "sentence"),
+    [
+        ("{default: BEST_PRICE, rules: [{policy: SWEEP, venues: [SIM, X]}]}", "rules.0.venues: X must be one of the"),
+        ("{rules: [{policy: SWEEP, accounts: [nobody]}]}", "rules.0.accounts: nobody must be an account of accounts.y"),
+        ("{rules: [{policy: SWEEP, symbols: [NONE]}]}", "rules.0.symbols: NONE must be one of instruments.yaml"),
+        ("{default: {policy: SWEEP, exclude: [SIM, SIM2]}}", "default.exclude: leaves no venue"),
+    ],
+)
+def test_routing_that_names_what_there_is_not_is_refused_at_start(folder: Path, routing: str, sentence: str) -> None:
+    local = folder / "local.yaml"
+    local.write_text(f"{local.read_text()}\nrouting: {routing}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(local)
+    assert any(f"routing.{sentence}" in problem for problem in caught.value.problems), caught.value.problems
+
+
+def test_an_unknown_policy_is_refused_when_a_desk_is_made_of_the_settings(folder: Path) -> None:
+    local = folder / "local.yaml"
+    local.write_text(f"{local.read_text()}\nrouting:\n  default: CHEAPEST\n")
+    with pytest.raises(SettingsError, match=r"routing\.default\.policy: CHEAPEST must be one of NAMED, BEST_PRICE"):
+        desk_config(load_settings(local))
+
+
+def test_routing_reaches_the_orders_stage(folder: Path) -> None:
+    local = folder / "local.yaml"
+    rule = (
+        'rules: [{policy: SPRAY, min_quantity: 0.5, from_time: "08:00", until_time: "16:30", parameters: {by: EQUAL}}]'
+    )
+    local.write_text(f"{local.read_text()}\nrouting:\n  default: BEST_PRICE\n  {rule}\n")
+    config = desk_config(load_settings(local))
+    assert config.routing.default is not None and config.routing.default.policy == "BEST_PRICE"
+    assert config.routing.rules[0].at(16 * 60 + 29) and not config.routing.rules[0].at(16 * 60 + 30)

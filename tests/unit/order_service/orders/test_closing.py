@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fillstream.libs.common.engine.frames import PARTITION_ALL, ReportType, Tif
+from fillstream.libs.common.engine.frames import PARTITION_ALL, ReportFlag, ReportType, Tif
 from fillstream.libs.common.messages.codes import CancelRejectReason, RejectReason
 from fillstream.services.order_service.orders.stage import OrdersStage
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order, report, request
@@ -244,7 +244,10 @@ def test_an_account_may_require_a_stop_of_what_opens_a_position_and_not_of_what_
     desk.quote(18_499, 18_501)
     assert desk.new(price="185.01")["reason"] == RejectReason.STOP_REQUIRED.value
     desk.new(signal_id="s2", price="185.01", special={"stop_loss": "180"})
-    desk.fill(100, price=18_501, order_id=2)
+    desk.fold({b"frame": report(ReportType.FILLED, 2, price=18_501, qty=100, match_id=1, flags=ReportFlag.TAKER)})
+    off = {"type": "CancelOrderList", "v": 1, "signal_id": "off", "account": "default", "list_id": "s2"}
+    desk.fold({b"data": orjson.dumps(off | {"signal_time": 1})})  # its exits have the position else
+    desk.matches = 1
     assert desk.new(signal_id="s3", side="SELL", quantity="100", price="186")["type"] == "OrderReceived"
     refused = desk.new(signal_id="s4", side="SELL", quantity="1", price="186")
     assert refused["reason"] == RejectReason.STOP_REQUIRED.value

@@ -261,7 +261,7 @@ def test_a_confidence_may_be_written_in_any_way(desk: OrdersDesk, confidence: st
                 "price": None,
                 "signal_time": 1,
             },
-            "an amendment changes quantity, price, stop_price or several of them",
+            "an amendment changes one or several of quantity, price, stop_price, stop_loss",
         ),
     ],
 )

@@ -277,5 +277,6 @@ def test_a_repeated_request_of_an_unknown_type_is_told_so() -> None:
     for wrong in ("Buy", 7, ["CancelOrder"]):
         letter = desk.dead_letter({b"data": orjson.dumps(request("ReportStatus", client_order_id="x", request=wrong))})
         assert letter["text"].startswith(
-            "request: must be one of NewOrder, CancelOrder, ReplaceOrder, ClosePosition, CancelAll, Prediction, got "
+            "request: must be one of NewOrder, CancelOrder, ReplaceOrder, ClosePosition, CancelAll, Prediction, "
+            "NewOrderList, CancelOrderList, PauseOrder, ResumeOrder, got "
         )

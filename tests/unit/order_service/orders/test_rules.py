@@ -12,8 +12,8 @@ from fillstream.libs.common.messages.codes import (
     OrderType,
     RejectReason,
 )
-from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms
-from fillstream.libs.common.messages.signals import SPECIAL
+from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms, VenueTerms
+from fillstream.libs.common.messages.special_terms import SPECIAL
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.holding.holdings import Account, Holding, Holdings, Instrument
@@ -272,6 +272,7 @@ def example_desk() -> OrdersDesk:
         accounts={**CONFIG.accounts, **accounts},
         max_quote_age_ms=1_000,
         default_order_type=OrderType.LIMIT,
+        venues={**CONFIG.venues, "PLAIN": VenueTerms(order_types=("LIMIT", "MARKET"))},
     )
     desk = OrdersDesk(config)
     desk.stage._state.holdings.account("unknown").known = False
@@ -326,5 +327,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "net_strategy": {"max_strategy_net_exposure": D(2_000)},
     "losing": {"max_daily_loss": D(1)},
     "cash": {"account_type": "cash"},
+    "plain": {"venue": "PLAIN"},
 }
 """The accounts of the rules' examples, with what each has that `default` has not."""

@@ -12,15 +12,14 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.signals import (
     LINKS,
-    SPECIAL,
     CancelOrder,
     Links,
     NewOrder,
     RefuseSignal,
     ReplaceOrder,
     ReportStatus,
-    SpecialTerms,
 )
+from fillstream.libs.common.messages.special_terms import AMENDABLE, SPECIAL, SpecialTerms
 from fillstream.libs.common.messages.topology import Topology, order_id_of, stream_name
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage, configuration_of, latencies_of
 from fillstream.services.order_service.signals import seen
@@ -29,7 +28,10 @@ from fillstream.services.order_service.signals.seen import IDEMPOTENCY_MS
 from fillstream.services.order_service.signals.snapshot import dump, load
 from fillstream.services.order_service.signals.stage import SignalsStage
 
-KINDS = "NewOrder, CancelOrder, ReplaceOrder, ClosePosition, CancelAll or Prediction"
+KINDS = (
+    "NewOrder, CancelOrder, ReplaceOrder, ClosePosition, CancelAll, Prediction, NewOrderList, CancelOrderList, "
+    "PauseOrder or ResumeOrder"
+)
 T0 = 1_700_000_000_000
 BUY = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
 CONTRACTS = {"NewOrder": NewOrder, "CancelOrder": CancelOrder, "ReplaceOrder": ReplaceOrder}
@@ -404,8 +406,8 @@ PATTERN = "must match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
         ),
         ({"trailing_offset_type": "bps"}, "trailing_offset_type: a MARKET order has no offset"),
         (
-            {"order_type": "TRAILING_STOP", "trailing_offset": "1", "trigger_price_type": "MID"},
-            "trigger_price_type: a TRAILING_STOP order has no stop_price that it is for",
+            {"order_type": "MARKET_TO_LIMIT", "trigger_price_type": "MID"},
+            "trigger_price_type: a MARKET_TO_LIMIT order waits for no price that it is for",
         ),
         ({"effective_after_ms": "0"}, "effective_after_ms: '0' must be at least 1"),
         ({"confidence": "1.1"}, "confidence: '1.1' must be at most 1"),
@@ -493,7 +495,7 @@ def test_every_cause_is_told_and_thousands_are_counted(desk: SignalsDesk) -> Non
         ({"type": "CancelOrder", "order_id": "0"}, "order_id: '0' must match ^[1-9][0-9]{0,18}$"),
         (
             {"type": "ReplaceOrder", "order_id": "1"},
-            "quantity: an amendment changes quantity, price, stop_price or several of them",
+            f"quantity: an amendment changes one or several of quantity, price, {', '.join(AMENDABLE)}",
         ),
         ({"type": "ReplaceOrder", "order_id": "1", "quantity": "0"}, "quantity: '0' must be above 0"),
     ],

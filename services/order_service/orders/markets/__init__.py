@@ -1,0 +1,1 @@
+"""What the desk knows of markets beyond their top, where an order needs it."""

@@ -1,0 +1,162 @@
+"""All families of orders that a partition has, and which of them something happened to.
+
+Flows in: parents, brackets, lists; ids of orders that events were told of. Flows out: look-ups; what has to be looked
+at when the entry is done. Never decides anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from fillstream.libs.common.values.versions import Document, check_names
+from fillstream.services.order_service.orders.groups.bracket_record import Bracket, dump_bracket, load_bracket
+from fillstream.services.order_service.orders.groups.covering import Cover
+from fillstream.services.order_service.orders.groups.list_record import OrderList, dump_list, load_list
+from fillstream.services.order_service.orders.life.order import FINAL
+from fillstream.services.order_service.orders.parents.work import Work, dump_work, load_work
+
+if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.life.order import Order
+
+Position = tuple[str, str]
+"""An account and a symbol."""
+_KEYS: Final = ("works", "brackets", "lists", "stirred", "short")
+
+
+class Families:
+    """The families of a partition.
+
+    Attributes:
+        works: orders that are worked, by id.
+        brackets: by their entries' ids.
+        lists: by account and list_id.
+        stirred: orders with a family that something happened to, and positions that a bracket covers and that changed,
+            until their families were looked at: at the end of the entry, as nearly always.
+        covering: what brackets cover of each position; it follows from them.
+        children: ids of orders that work for one of `works`; they follow from the orders.
+    """
+
+    __slots__ = ("brackets", "children", "covering", "lists", "stirred", "works")
+
+    def __init__(self) -> None:
+        self.works: dict[int, Work] = {}
+        self.brackets: dict[int, Bracket] = {}
+        self.lists: dict[Position, OrderList] = {}
+        self.stirred: dict[int | Position, None] = {}
+        self.covering: dict[Position, Cover] = {}
+        self.children: set[int] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self.works or self.brackets or self.lists or self.stirred)
+
+    def cover(self, bracket: Bracket, order: Order) -> None:
+        """Have a bracket cover its entry's position from now on."""
+        self.brackets[bracket.entry_id] = bracket
+        position = order.account, order.terms.symbol
+        cover = self.covering.get(position)
+        if cover is None:
+            cover = self.covering[position] = Cover()
+        cover.count(bracket.entry_id, order.side == "BUY", bracket.counted)
+        assert order.holding is not None, "it was taken"
+        order.holding.covered = True
+
+    def uncover(self, bracket: Bracket, order: Order) -> None:
+        """Have it cover nothing any more."""
+        position = order.account, order.terms.symbol
+        cover = self.covering.get(position)
+        if cover is None:
+            return
+        cover.drop(bracket.entry_id)
+        if not cover.brackets:
+            del self.covering[position]
+            assert order.holding is not None, "it was taken"
+            order.holding.covered = False
+
+    def give_up(self, order: Order) -> None:
+        """Have a bracket make no exits again, if an order is one of its own: all of them are being canceled."""
+        assert order.links is not None and order.links.parent_id is not None, "it is a child"
+        bracket = self.brackets.get(int(order.links.parent_id))
+        if bracket is not None and order.order_id in bracket.exits:
+            bracket.stop_dropped = True
+            for leg in bracket.targets:
+                leg.dropped = True
+
+    def needs(self, order: Order) -> bool:
+        """Say whether an order that is done has to stay: its exits protect what it has filled."""
+        bracket = self.brackets.get(order.order_id)
+        return bracket is not None and bracket.covers
+
+    def left(self, order: Order) -> None:
+        """An order leaves the state: its family is remembered no longer than its first order."""
+        order_id = order.order_id
+        work = self.works.pop(order_id, None)
+        if work is not None:
+            self.children.difference_update(work.seen)
+        self.children.discard(order_id)
+        bracket = self.brackets.pop(order_id, None)
+        if bracket is not None:
+            self.uncover(bracket, order)
+        links = order.links
+        if links is None or links.list_id is None:
+            return
+        found = self.lists.get((order.account, links.list_id))
+        if found is not None:
+            found.gone.add(order_id)
+            if len(found.gone) == len(found.legs):
+                del self.lists[order.account, links.list_id]
+
+    # --------------------------------------------------------------- snapshot
+
+    def dump(self) -> Document:
+        """Return them by the names of their fields."""
+        return {
+            "works": [dump_work(each) for _, each in sorted(self.works.items())],
+            "brackets": [dump_bracket(each) for _, each in sorted(self.brackets.items())],
+            "lists": [dump_list(each) for _, each in sorted(self.lists.items())],
+            "stirred": [[*each] if isinstance(each, tuple) else each for each in self.stirred],
+            "short": [[*each] for each, cover in sorted(self.covering.items()) if cover.short],
+        }
+
+    def load(self, record: Document, orders: dict[int, Order]) -> None:
+        """Take what `dump` wrote; what follows from the orders is made from them.
+
+        Raises:
+            Unreadable: a name that this release does not know, or an algorithm that this process does not.
+        """
+        check_names("families", record, _KEYS, _KEYS)
+        self.works = {each.order_id: each for each in map(load_work, record["works"])}
+        self.lists = {(each.account, each.list_id): each for each in map(load_list, record["lists"])}
+        for bracket in map(load_bracket, record["brackets"]):
+            self.brackets[bracket.entry_id] = bracket
+            if bracket.covers:
+                self.cover(bracket, orders[bracket.entry_id])
+        for account, symbol in record["short"]:
+            self.covering[account, symbol].short = True
+        self.stirred = dict.fromkeys(_stirred(each) for each in record["stirred"])
+        for order in orders.values():
+            if order.links is not None and order.links.parent_id is not None:
+                self._found_child(order, int(order.links.parent_id), orders)
+        for work in self.works.values():
+            orders[work.order_id].out = sum(work.open.values())
+        for found in self.lists.values():
+            found.gone = {each for each in found.legs if each not in orders}
+        for bracket in self.brackets.values():
+            if bracket.stop_id in orders:
+                orders[bracket.stop_id].out = sum(open_lots(orders.get(e)) for e in bracket.exits[1:])
+
+    def _found_child(self, order: Order, parent_id: int, orders: dict[int, Order]) -> None:
+        work, parent = self.works.get(parent_id), orders.get(parent_id)
+        if work is not None and parent is not None and parent.side == order.side:  # an exit is on the other
+            self.children.add(order.order_id)
+            work.seen[order.order_id] = order.cum, order.notional
+            if order.status not in FINAL:
+                work.open[order.order_id] = order.leaves
+
+
+def open_lots(order: Order | None) -> int:
+    """Return what an order may still trade; 0 of none."""
+    return 0 if order is None or order.status in FINAL else order.quantity - order.cum
+
+
+def _stirred(said: Any) -> int | Position:
+    return said if isinstance(said, int) else (said[0], said[1])

@@ -1,0 +1,94 @@
+"""Orders that are worked and want to be asked when their market moves: each move, or when it reaches a price.
+
+Flows in: what an algorithm said last; a market that moved. Flows out: the orders that this concerns. Never scans:
+prices are in heaps, and who follows each move is looked at some time after the first of them. It follows from the
+works, and is in no snapshot.
+"""
+
+from __future__ import annotations
+
+from fillstream.services.order_service.orders.compiled import Quote
+from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.waiting.triggers import Ladder
+
+Market = tuple[str, int]
+"""A venue and an instrument's number."""
+
+
+class Followed:
+    """Who watches one market: `followers` each move; buyers a falling ask, sellers a rising bid."""
+
+    __slots__ = ("buyers", "followers", "sellers")
+
+    def __init__(self) -> None:
+        self.followers: dict[int, None] = {}
+        self.buyers = Ladder(rising=False)
+        self.sellers = Ladder(rising=True)
+
+    def __bool__(self) -> bool:
+        return bool(self.followers) or bool(len(self.buyers)) or bool(len(self.sellers))
+
+
+class Watching:
+    """Who watches which market."""
+
+    __slots__ = ("_of", "markets")
+
+    def __init__(self) -> None:
+        self.markets: dict[Market, Followed] = {}
+        self._of: dict[int, tuple[Market, bool, int | None, bool]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.markets)
+
+    def watch(self, order: Order, follows: bool, touch: int | None) -> None:
+        """Have an order watch its market, by this and nothing else that it watched before."""
+        order_id, market, buy = order.order_id, (order.venue, order.terms.id), order.side == "BUY"
+        said = (market, follows, touch, buy)
+        if self._of.get(order_id) == said:
+            return
+        self.forget(order_id)
+        if not follows and touch is None:
+            return
+        self._of[order_id] = said
+        followed = self.markets.get(market)
+        if followed is None:
+            followed = self.markets[market] = Followed()
+        if follows:
+            followed.followers[order_id] = None
+        if touch is not None:
+            (followed.buyers if buy else followed.sellers).add(order_id, touch)
+
+    def forget(self, order_id: int) -> None:
+        """Have an order watch nothing any more."""
+        said = self._of.pop(order_id, None)
+        if said is None:
+            return
+        market, follows, touch, buy = said
+        followed = self.markets[market]
+        if follows:
+            del followed.followers[order_id]
+        ladder = followed.buyers if buy else followed.sellers
+        if touch is not None and order_id in ladder:
+            ladder.drop(order_id)
+        if not followed:
+            del self.markets[market]
+
+    def reached(self, market: Market, quote: Quote) -> list[int]:
+        """Return the orders whose price a market has reached; they watch it no more until they say so again."""
+        followed = self.markets.get(market)
+        if followed is None:
+            return []
+        found: list[int] = []
+        if quote.ask_qty and followed.buyers.is_reached(2 * quote.ask):
+            found += followed.buyers.reached(2 * quote.ask)
+        if quote.bid_qty and followed.sellers.is_reached(2 * quote.bid):
+            found += followed.sellers.reached(2 * quote.bid)
+        for order_id in found:
+            self.forget(order_id)
+        return found
+
+    def followers(self, market: Market) -> list[int]:
+        """Return the orders that are asked whenever a market moves."""
+        followed = self.markets.get(market)
+        return [] if followed is None else [*followed.followers]

@@ -1,0 +1,34 @@
+"""Rules about what venues have. What one lacks the desk emulates where it can: stops, trailing stops, DAY and GTD."""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.codes import EMULATED_TIMES, EMULATED_TYPES, RejectReason
+from fillstream.services.order_service.orders.compiled import DISPLAY, Limits
+from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
+
+
+def _lacks(limits: Limits) -> bool:
+    """Say that the venue lacks something."""
+    return bool(limits.terms.lacks)
+
+
+@rule(
+    RejectReason.VENUE_UNKNOWN,
+    limit="execution.venues",
+    when=_lacks,
+    example={"account": "plain", "order_type": "MARKET_TO_LIMIT", "price": None},
+)
+def venue_has(draft: Draft, view: View) -> str | None:
+    """The venue has the order's type, time in force and display, or the desk can emulate them."""
+    terms, kind, tif = draft.terms, draft.order_type, draft.time_in_force
+    if kind in terms.lacks and kind not in EMULATED_TYPES:
+        return f"order_type: {terms.venue} has no {kind} orders, and the desk cannot emulate them"
+    if tif in terms.lacks and tif not in EMULATED_TIMES:
+        return f"time_in_force: {terms.venue} has no {tif}, and the desk cannot emulate it"
+    # An iceberg of the desk's own making is an algorithm: where there is one, it takes such an order over before.
+    if draft.special is not None and draft.special.display is not None and DISPLAY in terms.lacks:
+        return f"display_quantity: {terms.venue} shows every order whole"
+    return None
+
+
+NEW = (venue_has,)

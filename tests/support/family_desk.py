@@ -1,0 +1,128 @@
+"""An orders stage with SIM's books, driven by signals as clients write them; what a market maker does stands beside it.
+
+The other side of every market is the account `maker`, which no limit holds back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.services.order_service.orders.config import DeskConfig
+from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.state import State
+from fillstream.services.order_service.signals.encode import instruction_of
+from tests.support.desk_with_sim import DeskWithSim
+from tests.support.terms import account, instrument
+
+D = Decimal
+FAMILY_CONFIG = DeskConfig(
+    instruments={"AAPL": instrument(1, D("0.01"), D(1)), "ES": instrument(3, D("0.25"), D(1), multiplier=D(50))},
+    accounts={
+        "default": account(1, D(10_000_000), 100_000, D(0), D(100)),
+        "maker": account(2, D(1_000_000_000), 1_000_000, D(0), D(10_000)),
+    },
+)
+
+
+class FamilyDesk(DeskWithSim):
+    """A desk and its book; times pass by `after`."""
+
+    def __init__(self, config: DeskConfig = FAMILY_CONFIG, topology: Topology | None = None) -> None:
+        super().__init__(config, topology)
+        self._count = 0
+
+    @property
+    def state(self) -> State:
+        """The orders stage's."""
+        return self.desk.stage._state
+
+    def signal(self, kind: str = "NewOrder", **fields: Any) -> list[dict[str, Any]]:
+        """Send a signal as a client writes it; return all events that follow until nothing is due."""
+        self._count += 1
+        said = {"signal_id": f"g{self._count}", "account": "default", **fields}
+        said |= {} if kind == "NewOrder" else {"type": kind}
+        instruction = instruction_of(said, f"{self.desk.ms}-0") | {"signal_time": self.desk.ms}
+        return self.fold({b"data": orjson.dumps(instruction)})
+
+    def quote(self, bid: int, ask: int, lots: int = 1_000, symbol: int = 1) -> list[dict[str, Any]]:
+        """Let the feed quote, in ticks."""
+        return self.feed(frames.quote(symbol, bid=bid, bid_qty=lots, ask=ask, ask_qty=lots))
+
+    def feed(self, records: bytes) -> list[dict[str, Any]]:
+        """Let the book execute records of the feed's; return the events that follow."""
+        told: list[dict[str, Any]] = []
+        for fields in self._execute(records):
+            told += self.fold(fields)
+        return told
+
+    def print(self, price: int, symbol: int = 1) -> list[dict[str, Any]]:
+        """Let the feed tell a trade elsewhere, in ticks."""
+        return self.feed(frames.print_trade(symbol, 1, price, 1))
+
+    def after(self, ms: int) -> list[dict[str, Any]]:
+        """Let time pass; every timer fires when it is due."""
+        told, until = [], self.desk.ms + ms
+        while self.desk.ms < until:
+            dues = [each for each in (self.desk.stage.due_ms, self.engine.due_ms) if each is not None and each <= until]
+            self.desk.ms = max(self.desk.ms + 1, min(dues)) if dues else until
+            for fields in self._execute_entry({b"tick": b"1"}):
+                told += self.fold(fields)
+            told += self.fold({b"tick": b"1"})
+        return told
+
+    def order(self, client_order_id: str, account: str = "default") -> Order:
+        """Return an order by its client's id."""
+        found = self.state.find_client(account, client_order_id)
+        assert isinstance(found, Order), f"{client_order_id} is {found}"
+        return found
+
+    def working(self) -> dict[str, tuple[str, int]]:
+        """Return what of `default` works, by client's id: status and open lots."""
+        return {
+            o.client_order_id: (o.status, o.quantity - o.cum)
+            for o in self.state.orders_of("default")
+            if o.status not in FINAL
+        }
+
+    def held(self, symbol: str = "AAPL") -> int:
+        """Return what `default` holds, in lots."""
+        return self.state.holdings.holding("default", symbol).quantity
+
+    def check(self) -> None:
+        """Whatever happened: children add up, nothing is out twice, and what is reserved is what works."""
+        check_families(self.state)
+        assert not self.desk.dead, self.desk.dead
+
+
+def check_families(state: State) -> None:
+    """Check the sums that every family must keep, at any moment that everything stirred was looked at."""
+    for work in state.families.works.values():
+        parent = state.orders[work.order_id]
+        children = [*children_of(state, parent, parent.side)]
+        away = sum(o.quantity - o.cum for o in children if o.status not in FINAL)
+        assert parent.out == away == sum(work.open.values()), work
+        if len(children) == work.made:  # none has left the state
+            assert parent.cum == sum(o.cum for o in children), work
+            assert parent.notional == sum(o.notional for o in children), work
+        if not state.overfills.get(parent.venue):
+            assert parent.cum + away <= parent.quantity or parent.status in FINAL, work
+        if parent.status in FINAL:
+            assert not away, work
+    for bracket in state.families.brackets.values():
+        entry = state.orders[bracket.entry_id]
+        exits = [*children_of(state, entry, "SELL" if entry.side == "BUY" else "BUY")]
+        at_venue = sum(o.quantity - o.cum for o in exits if o.status not in FINAL and not o.is_held)
+        assert sum(o.cum for o in exits) <= entry.cum, bracket
+        assert at_venue <= entry.cum - sum(o.cum for o in exits), bracket
+
+
+def children_of(state: State, parent: Order, side: str) -> Iterator[Order]:
+    """Yield the children of an order on a side that have not left the state: exits are on the other one."""
+    parent_id = str(parent.order_id)
+    return (o for o in state.live() if o.links is not None and o.links.parent_id == parent_id and o.side == side)
