@@ -12,12 +12,14 @@ from typing import Any
 import orjson
 
 from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.frames import ReportFlag, ReportType
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.life.order import FINAL, Order
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.signals.encode import instruction_of
 from tests.support.desk_with_sim import DeskWithSim
+from tests.support.orders import control, report
 from tests.support.terms import account, instrument
 
 D = Decimal
@@ -64,6 +66,32 @@ class FamilyDesk(DeskWithSim):
     def print(self, price: int, symbol: int = 1) -> list[dict[str, Any]]:
         """Let the feed tell a trade elsewhere, in ticks."""
         return self.feed(frames.print_trade(symbol, 1, price, 1))
+
+    def printed(self, price: int, symbol: int = 1) -> dict[bytes, bytes]:
+        """Return the report of a trade elsewhere, without letting the desk know."""
+        [fields] = self._execute(frames.print_trade(symbol, 1, price, 1))
+        return fields
+
+    def traded(self, order: Order, lots: int) -> dict[bytes, bytes]:
+        """Return the report of a trade of an order that rests, as its book would send it next."""
+        number = self.state.numbered.get(order.terms.commands, 1) // 2 + 1
+        record = report(
+            ReportType.FILLED, order.order_id, price=order.price, qty=lots, leaves=order.leaves - lots,
+            match_id=number, account=order.account_id, symbol=order.terms.id, side=1 if order.side == "BUY" else 2,
+            flags=ReportFlag.MAKER,
+        )  # fmt: skip
+        return {b"frame.SIM": record}
+
+    def deliver(self, commands: list[frames.Command]) -> list[dict[str, Any]]:
+        """Let the book have commands that it did not get when they were sent."""
+        told: list[dict[str, Any]] = []
+        for fields in self._execute(b"".join(frames.COMMAND.pack(*each) for each in commands)):
+            told += self.fold(fields)
+        return told
+
+    def control(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
+        """Let an operator do something to `default`."""
+        return self.fold({b"control": orjson.dumps(control(kind, **fields))})
 
     def after(self, ms: int) -> list[dict[str, Any]]:
         """Let time pass; every timer fires when it is due."""

@@ -154,9 +154,17 @@ class FamilyMarket(SimulatedDesk):
         if self.halts.random() < 0.7:
             return super().control(dice)
         account = self.halts.choice(ACCOUNTS)
-        kind = self.halts.choice(("HaltTrading", "ResumeTrading", "ResumeTrading", "ReduceTrading"))
-        document = {"type": kind, "v": 1, "control_id": f"h{len(self.told)}", "who": "op", "reason": "t"}
+        kind = self.halts.choice(("Halt", "Resume", "Resume", "Reduce"))
+        document: dict[str, Any] = {
+            "type": kind,
+            "v": 1,
+            "control_id": f"h{len(self.told)}",
+            "who": "op",
+            "reason": "t",
+        }
         document["account"] = account
+        if kind == "Halt":
+            document |= {"cancel": self.halts.random() < 0.8, "keep_protective": self.halts.random() < 0.4}
         self.told.append((account, orjson.dumps(document)))
         self.redis.add(self.topology.orders(self.topology.account_partition(account)), {b"control": self.told[-1][1]})
         return None
@@ -176,6 +184,10 @@ class FamilyMarket(SimulatedDesk):
 
     def cancel_everything(self) -> None:
         """Cancel whatever works, and check that nothing does any more and nothing is reserved."""
+        for account in ACCOUNTS:  # whoever is halted could not get rid of what it holds back
+            document = {"type": "Resume", "v": 1, "control_id": f"resume-{account}", "who": "op", "reason": "t"}
+            data = orjson.dumps(document | {"account": account})
+            self.redis.add(self.topology.orders(self.topology.account_partition(account)), {b"control": data})
         for again in range(2):  # what an entry filled while it was being canceled is protected
             for number, account in enumerate(ACCOUNTS):
                 fields = {

@@ -103,8 +103,13 @@ class Brackets:
 
     # ---------------------------------------------------------------- looking
 
-    def look(self, bracket: Bracket) -> None:
-        """Go on with a bracket after something happened to its entry, its exits or its position."""
+    def look(self, bracket: Bracket, answers: str | None = None) -> None:
+        """Go on with a bracket after something happened to its entry, its exits or its position.
+
+        Args:
+            bracket: that is looked at.
+            answers: the request (its signal_id) that changed it, which is told of.
+        """
         order = self._state.orders.get(bracket.entry_id)
         if order is None or not bracket.covers:
             return
@@ -115,7 +120,7 @@ class Brackets:
         else:
             self._resize(bracket, order, protect)
         self._reserve(bracket)
-        self._tell(bracket, order, protect)
+        self._tell(bracket, order, protect, answers)
 
     def _count(self, bracket: Bracket) -> None:
         """Count what exits have traded, and which are no more."""
@@ -423,15 +428,15 @@ class Brackets:
         self._state.families.uncover(bracket, order)
         self._state.timers.cancel(bracket.entry_id, BRACKET)
 
-    def _tell(self, bracket: Bracket, order: Order, protect: int) -> None:
-        """Tell how a bracket stands, where its stop moved or it ended."""
+    def _tell(self, bracket: Bracket, order: Order, protect: int, answers: str | None) -> None:
+        """Tell how a bracket stands, where its stop moved, it ended or somebody asked."""
         status = "EXECUTING" if bracket.covers else "ALL_DONE"
         now = (bracket.trailing or 0, bracket.stop, status)
-        if now == bracket.told:
+        if now == bracket.told and answers is None:
             return
         bracket.told = now
         text = "its exits are as large as what it has filled" if bracket.covers else "nothing is left to protect"
-        self.tell(bracket, order, protect, text)
+        self.tell(bracket, order, protect, text, answers)
 
     def tell(self, bracket: Bracket, order: Order, protect: int, text: str, signal_id: str | None = None) -> None:
         """OrderListReported."""

@@ -130,8 +130,7 @@ class FamilyRequests:
             self._brackets.move_stop(bracket, order, stop, trailing)
         if said.break_even is BreakEven.AFTER_TARGET:
             bracket.break_even = BreakEven.AFTER_TARGET.value
-        self._brackets.look(bracket)
-        self._brackets.tell(bracket, order, bracket.counted, "its exits are as was asked for", wish.signal_id)
+        self._brackets.look(bracket, wish.signal_id)
         return None
 
     def _new_stop(self, bracket: Bracket, order: Order, said: SpecialTerms) -> tuple[int | None, int | None] | Refused:

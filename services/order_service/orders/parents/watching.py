@@ -85,7 +85,11 @@ class Watching:
         if quote.bid_qty and followed.sellers.is_reached(2 * quote.bid):
             found += followed.sellers.reached(2 * quote.bid)
         for order_id in found:
-            self.forget(order_id)
+            _, follows, _, _ = self._of.pop(order_id)
+            if follows:
+                del followed.followers[order_id]
+        if not followed:
+            del self.markets[market]
         return found
 
     def followers(self, market: Market) -> list[int]:
