@@ -17,6 +17,7 @@ from fillstream.services.order_service.orders.parents.work import Work, dump_wor
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.life.order import Order
+    from fillstream.services.order_service.orders.life.parts import Links
 
 Position = tuple[str, str]
 """An account and a symbol."""
@@ -92,18 +93,28 @@ class Families:
         work = self.works.pop(order_id, None)
         if work is not None:
             self.children.difference_update(work.seen)
-        self.children.discard(order_id)
         bracket = self.brackets.pop(order_id, None)
         if bracket is not None:
             self.uncover(bracket, order)
         links = order.links
-        if links is None or links.list_id is None:
+        if links is None:
+            return
+        if order_id in self.children:
+            self.children.discard(order_id)
+            self._forget_child(order_id, links)
+        if links.list_id is None:
             return
         found = self.lists.get((order.account, links.list_id))
-        if found is not None:
+        if found is not None and order_id in found.legs:  # children of a leg are of its list, too, and none of it
             found.gone.add(order_id)
             if len(found.gone) == len(found.legs):
                 del self.lists[order.account, links.list_id]
+
+    def _forget_child(self, order_id: int, links: Links) -> None:
+        """Remember nothing more of a child that works no more: its parent has counted it, and may make very many."""
+        work = self.works.get(int(links.parent_id or 0))
+        if work is not None:
+            work.seen.pop(order_id, None)
 
     # --------------------------------------------------------------- snapshot
 
