@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from fillstream.libs.common.values.versions import Document, check_names
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket, dump_bracket, load_bracket
 from fillstream.services.order_service.orders.groups.covering import Cover
-from fillstream.services.order_service.orders.groups.list_record import OrderList, dump_list, load_list
+from fillstream.services.order_service.orders.groups.list_record import ONE_OF_ALL, OrderList, dump_list, load_list
+from fillstream.services.order_service.orders.groups.sharing import outs_of
 from fillstream.services.order_service.orders.life.order import FINAL
 from fillstream.services.order_service.orders.parents.work import Work, dump_work, load_work
 
@@ -151,6 +152,9 @@ class Families:
             orders[work.order_id].out = sum(work.open.values())
         for found in self.lists.values():
             found.gone = {each for each in found.legs if each not in orders}
+            if found.contingency in ONE_OF_ALL:
+                for order, out in outs_of([orders[each] for each in found.legs if each in orders]):
+                    order.out = out
         for bracket in self.brackets.values():
             if bracket.stop_id in orders:
                 orders[bracket.stop_id].out = sum(open_lots(orders.get(e)) for e in bracket.exits[1:])
