@@ -83,6 +83,14 @@ class Families:
             for leg in bracket.targets:
                 leg.dropped = True
 
+    def wake(self, orders: dict[int, Order], account: str | None) -> None:
+        """Have those of an account, or all, looked at at once that wait since something was refused: they may pass."""
+        for family in (self.works, self.brackets):
+            for order_id, each in family.items():
+                if each.again_ms and account in (None, orders[order_id].account):
+                    each.again_ms = 0
+                    self.stirred[order_id] = None
+
     def needs(self, order: Order) -> bool:
         """Say whether an order that is done has to stay: its exits protect what it has filled."""
         bracket = self.brackets.get(order.order_id)
