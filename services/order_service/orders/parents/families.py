@@ -36,9 +36,10 @@ class Families:
             until their families were looked at: at the end of the entry, as nearly always.
         covering: what brackets cover of each position; it follows from them.
         children: ids of orders that work for one of `works`; they follow from the orders.
+        told: those that events were told of since children were counted last; none is left once an entry is done.
     """
 
-    __slots__ = ("brackets", "children", "covering", "lists", "stirred", "works")
+    __slots__ = ("brackets", "children", "covering", "lists", "stirred", "told", "works")
 
     def __init__(self) -> None:
         self.works: dict[int, Work] = {}
@@ -47,9 +48,15 @@ class Families:
         self.stirred: dict[int | Position, None] = {}
         self.covering: dict[Position, Cover] = {}
         self.children: set[int] = set()
+        self.told: list[int] = []
 
     def __bool__(self) -> bool:
         return bool(self.works or self.brackets or self.lists or self.stirred)
+
+    def stir(self, order_id: int) -> None:
+        """Note that an event was told of an order with a family."""
+        self.stirred[order_id] = None
+        self.told.append(order_id)
 
     def cover(self, bracket: Bracket, order: Order) -> None:
         """Have a bracket cover its entry's position from now on."""

@@ -184,12 +184,24 @@ class Runner:
     def _amend(self, order: Order, work: Work) -> None:
         amendment = order.amendment
         assert amendment is not None, "request_replace() comes first"
-        if order.cum + order.out > amendment.quantity:
-            for order_id in [*work.open]:
-                self._take_back(order_id, "its parent gets smaller")
+        for order_id in self._too_many(order.cum + order.out - amendment.quantity, work):
+            self._take_back(order_id, "its parent gets smaller")
         if order.cum + order.out <= max(amendment.quantity, order.cum):
             order.replace(amendment.price, amendment.quantity)
             self._journal.replaced(order)
+
+    def _too_many(self, lots: int, work: Work) -> list[int]:
+        """Return the children to take off so that so many lots are open no more: those that no venue has, the newest."""
+        orders = self._state.orders
+        going = sum(left for order_id, left in work.open.items() if orders[order_id].cancel_signal is not None)
+        found: list[int] = []
+        for child in sorted((orders[each] for each in work.open), key=lambda o: (not o.is_held, -o.order_id)):
+            if going >= lots:
+                break
+            if child.cancel_signal is None:
+                found.append(child.order_id)
+                going += work.open[child.order_id]
+        return found
 
     def _too_late(self, order: Order) -> None:
         """Answer an amendment that waited until children were off, of an order that is done instead."""
