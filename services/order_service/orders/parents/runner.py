@@ -191,7 +191,7 @@ class Runner:
             self._journal.replaced(order)
 
     def _too_many(self, lots: int, work: Work) -> list[int]:
-        """Return the children to take off so that so many lots are open no more: those that no venue has, the newest."""
+        """Return the children to take off so that so many lots are open no more: those that wait, then the newest."""
         orders = self._state.orders
         going = sum(left for order_id, left in work.open.items() if orders[order_id].cancel_signal is not None)
         found: list[int] = []

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from fillstream.libs.common.messages.codes import CancelRejectReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
+from fillstream.libs.common.values.moments import text_of
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.retiring import sweep
 from tests.support.family_desk import FamilyDesk
+from tests.support.orders import control
 
 HOUR_MS = 3_600_000
 ICEBERG: dict[str, Any] = {"algorithm": "ICEBERG", "algorithm_parameters": {"display_quantity": "40"}}
@@ -184,3 +187,110 @@ def test_exits_are_there_as_soon_as_the_account_may_trade_again(desk: FamilyDesk
     assert (desk.held(), desk.working()) == (100, {})
     desk.control("Resume")
     assert (desk.held(), desk.working()) == (0, {})
+
+
+def test_a_halt_counts_what_a_stop_and_its_target_keep_once(desk: FamilyDesk) -> None:
+    start(desk, price="185.00", stop_loss="184.00", take_profit="187.00")
+    desk.signal(client_order_id="x", symbol="AAPL", side="BUY", quantity="30", price="185.00", time_in_force="GTC")
+    done = only(desk.control("Halt", keep_protective=True), "MassCancelRequested")
+    assert (done["kept_orders"], done["bare_positions"], done["bare"]) == (2, 1, ["default AAPL 30"])
+
+
+# --------------------------------------------------------------------------------------------- who else has to know
+
+
+def split(desk: FamilyDesk) -> str:
+    told = desk.control("AdjustAccount", adjustment="split", symbol="AAPL", ratio="2:1")
+    return str(told[0].get("refusal") or told[0]["type"])
+
+
+def test_nothing_is_split_that_a_bracket_is_to_protect_again(desk: FamilyDesk) -> None:
+    start(desk, price="185.00", stop_loss="184.00")
+    desk.control("Halt", cancel=False)
+    desk.quote(18_380, 18_390)
+    desk.print(18_390)
+    assert desk.working() == {}
+    assert split(desk) == "orders_work"
+    desk.signal("CancelOrderList", list_id="p")
+    desk.after(1)
+    assert split(desk) == "ControlApplied"
+    desk.control("Resume")
+    desk.after(60_000)
+    assert (desk.held(), desk.working()) == (200, {})
+
+
+def test_an_approved_order_is_worked_and_one_that_is_refused_is_not(desk: FamilyDesk) -> None:
+    desk.control("SetLimits", limits={"requires_approval": True})
+    start(desk, **ICEBERG)
+    desk.signal(client_order_id="q", symbol="AAPL", side="BUY", quantity="10", price="184.00", **ICEBERG)
+    assert desk.working() == {"p": ("Suspended", 100), "q": ("Suspended", 10)}
+    desk.desk.restarted()
+    operate(desk, "Approve", "p", quantity="60")
+    operate(desk, "Refuse", "q")
+    assert desk.working() == {"p": ("New", 60), "p.1": ("New", 40)}
+    desk.check()
+
+
+def operate(desk: FamilyDesk, kind: str, name: str, **fields: Any) -> None:
+    said = control(kind, control_id=f"{kind}-{name}", order_id=str(desk.order(name).order_id), **fields)
+    del said["account"]
+    desk.fold({b"control": orjson.dumps(said)})
+
+
+def test_an_order_that_begins_later_is_worked_then_and_its_exits_follow(desk: FamilyDesk) -> None:
+    begins = desk.desk.ms + 60_000
+    start(desk, price="185.00", effective_time=text_of(begins), stop_loss="184.00", **ICEBERG)
+    assert desk.working() == {"p": ("Suspended", 100)}
+    desk.desk.restarted()
+    desk.after(60_000)
+    desk.desk.restarted()
+    desk.after(60_000)
+    assert (desk.held(), {each.order_type for each in desk.state.orders_of("default") if each.is_held}) == (
+        100,
+        {"LIMIT", "STOP"},
+    )
+    desk.check()
+
+
+def test_children_wait_for_their_turn_and_are_taken_off_while_they_do(desk: FamilyDesk) -> None:
+    desk.control("SetLimits", limits={"rate_limit_orders": 2, "rate_limit_window_ms": 1_000})
+    start(desk, quantity="10", algorithm="AT_ONCE", algorithm_parameters={"largest_clip": "1"})
+    assert sum(status == "Suspended" for status, _ in desk.working().values()) == 8
+    desk.signal("ReplaceOrder", orig_client_order_id="p", quantity="3")
+    assert set(desk.working()) == {"p", "p.1", "p.2", "p.3"}
+    desk.desk.restarted()
+    desk.signal("PauseOrder", orig_client_order_id="p")
+    assert set(desk.working()) == {"p"}
+    desk.after(5_000)
+    desk.signal("ResumeOrder", orig_client_order_id="p")
+    assert len(desk.working()) == 4
+    desk.signal("CancelOrder", orig_client_order_id="p")
+    assert desk.working() == {}
+    desk.check()
+    assert desk.state.holdings.holding("default", "AAPL").buys == 0
+
+
+@pytest.mark.parametrize(
+    ("meant", "left"),
+    [
+        ({}, set()),
+        ({"symbol": "AAPL"}, set()),
+        ({"symbol": "ES"}, {"p", "p.1", "e.1", "e.2"}),
+        ({"side": "BUY"}, {"e.1", "e.2"}),
+        ({"side": "SELL"}, {"p", "p.1"}),
+        ({"strategy": "s"}, {"e.1", "e.2"}),
+        ({"strategy": "t"}, {"p", "p.1"}),
+    ],
+)
+def test_a_mass_cancel_takes_parents_and_children_together(
+    desk: FamilyDesk, meant: dict[str, str], left: set[str]
+) -> None:
+    start(desk, strategy="s", **ICEBERG)
+    said = {"symbol": "AAPL", "side": "BUY", "quantity": "100", "price": "185.00", "time_in_force": "GTC"}
+    desk.signal(client_order_id="e", strategy="t", stop_loss="184.00", take_profit="187.00", **said)
+    desk.signal("CancelAll", **meant)
+    assert set(desk.working()) == left
+    desk.desk.restarted()
+    desk.after(10_000)
+    assert set(desk.working()) == left
+    desk.check()
