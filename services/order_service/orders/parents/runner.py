@@ -463,7 +463,7 @@ class Runner:
             if not each.rests or each.ticks is None or venue is None:
                 have = min(at_once.get(venue, 0), each.lots)
                 at_once[venue] = at_once.get(venue, 0) - have
-            if each.rests and each.ticks is not None:
+            if venue is None or (each.rests and each.ticks is not None):  # a policy lets rest what is to trade at once
                 key = (venue, each.ticks, each.post_only and venue is not None)
                 have += self._keep(resting, key, each.lots - have)
             if each.lots > have:
