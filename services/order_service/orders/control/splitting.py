@@ -4,7 +4,8 @@ Flows in: a control that is a split. Flows out: why it is refused, before anythi
 changed, each with an AccountAdjusted. Never rounds: a position that would be no whole number of lots is traded first.
 
 While orders of the instrument work in an account its positions are not split: their quantities and prices are in the
-shares of before. So are those of a bracket, whose exits may not be there only for now. Neither the mark nor a quote is changed: the market tells new ones.
+shares of before. So are those of a bracket, whose exits may not be there only for now.
+Neither the mark nor a quote is changed: the market tells new ones.
 """
 
 from __future__ import annotations

@@ -11,17 +11,17 @@ from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.life.order import Order
 from tests.support.family_desk import FAMILY_CONFIG, FamilyDesk
+from tests.support.reconciling import LATER_MS, ask, differences, held, page, row
 from tests.support.terms import but
 
-OUTSIDE = but(FAMILY_CONFIG, venues={SIM: VenueTerms(simulated=False)})
 Told = list[dict[str, Any]]
 
 
 class OutsideDesk(FamilyDesk):
     """A desk whose venue answers nothing by itself."""
 
-    def __init__(self) -> None:
-        super().__init__(OUTSIDE)
+    def __init__(self, **terms: Any) -> None:
+        super().__init__(but(FAMILY_CONFIG, venues={SIM: VenueTerms(simulated=False, **terms)}))
         self.reports = 0
         self.desk.quote(18_490, 18_500, bid_qty=1_000, ask_qty=1_000)
 
@@ -163,3 +163,28 @@ def test_no_exit_is_made_twice_where_a_targets_trade_is_taken_back(desk: Outside
     at_venue = sum(lots for name, (_, lots) in desk.working().items() if not desk.order(name).is_held)
     assert (desk.held(), at_venue, second.quantity) == (100, 100, 50)
     desk.desk.restarted()
+
+
+def reconciled(desk: OutsideDesk, *rows: dict[str, Any]) -> list[tuple[str, str]]:
+    """Ask the venue for what it has, once nothing is too young, and let it answer; return the differences."""
+    desk.desk.ms += LATER_MS
+    return differences(desk.fold(page(ask(desk.desk), orders=[*rows], fills=[], positions=[held(str(desk.held()))])))
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_child_that_the_venue_lost_is_sent_again_once_it_is_canceled(kept: bool) -> None:
+    desk = OutsideDesk(lost_orders="LEAVE" if kept else "CANCEL")
+    worked(desk)
+    assert reconciled(desk) == [("lost_order", "told" if kept else "canceled")]
+    working = {"p": 100, "p.1": 40} if kept else {"p": 100, "p.2": 40}
+    assert {name: lots for name, (_, lots) in desk.working().items()} == working
+    desk.desk.restarted()
+    desk.check()
+
+
+def test_a_childs_trade_that_was_missed_is_its_parents() -> None:
+    desk = OutsideDesk(lost_orders="CANCEL")
+    child = worked(desk)
+    reconciled(desk, row(child.order_id, cum_qty="40", ord_status="Filled", quantity="40", avg_px="184.00"))
+    assert (desk.order("p").cum, child.status, desk.order("p.2").quantity) == (40, "Filled", 40)
+    desk.check()

@@ -134,7 +134,7 @@ def test_what_a_policy_posts_first_of_a_slice_that_takes_is_not_taken_back_at_on
     assert (desk.held(), len([*desk.state.live()])) == (
         100,
         4,
-    )  # two slices: one posted and taken, one taken at the end
+    )  # one slice was posted first
     desk.check()
 
 
