@@ -52,6 +52,15 @@ class FamilyDesk(DeskWithSim):
         instruction = instruction_of(said, f"{self.desk.ms}-0") | {"signal_time": self.desk.ms}
         return self.fold({b"data": orjson.dumps(instruction)})
 
+    def asked(self, said: dict[str, Any]) -> list[dict[str, Any]]:
+        """Let the orders stage have a signal, and the book nothing of what follows; return its events."""
+        instruction = instruction_of(said, f"{self.desk.ms}-0") | {"signal_time": self.desk.ms}
+        return [
+            each
+            for each in self.desk.fold({b"data": orjson.dumps(instruction)})
+            if each["type"] not in ("OrderCancelRequested", "OrderReplaceRequested", "OrderReplaced", "OrderCanceled")
+        ]
+
     def quote(self, bid: int, ask: int, lots: int = 1_000, symbol: int = 1) -> list[dict[str, Any]]:
         """Let the feed quote, in ticks."""
         return self.feed(frames.quote(symbol, bid=bid, bid_qty=lots, ask=ask, ask_qty=lots))
