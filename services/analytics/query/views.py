@@ -240,7 +240,7 @@ def _parents() -> str:
     latest = ", ".join(f"arg_max({name}, seq) AS {name}" for name in _LATEST)
     told = ", ".join(
         f"arg_max_null({name}, seq) FILTER (type = 'OrderProgressed') AS {name}"
-        for name in ("planned_qty", "working_qty", "children", "paused")
+        for name in ("planned_qty", "children", "paused")
     )
     received = ", ".join(
         f"arg_min({name}, seq) FILTER (type = 'OrderReceived') AS {name}"
@@ -254,6 +254,8 @@ def _parents() -> str:
         "any_value(symbol) AS symbol, any_value(side) AS side, "
         "arg_max(algorithm, seq) FILTER (type = 'OrderProgressed') AS algorithm, "
         f"arg_max(ord_status, seq) AS ord_status, {latest}, {told}, "
+        f"CASE WHEN arg_max(ord_status, seq) IN {_OVER} THEN 0 "
+        "ELSE arg_max(working_qty, seq) FILTER (type = 'OrderProgressed') END AS working_qty, "
         "any_value(arrival_px) AS arrival_px, "
         "arg_max(price, seq) FILTER (type IN ('OrderReceived', 'OrderReplaced')) AS price, "
         f"{received}, "
