@@ -120,12 +120,14 @@ def answer(client: Client, signal_id: str, timeout_s: float | None, json: bool) 
         return
     outcome = client.wait_for(signal_id, timeout_s=timeout_s)
     if json:
+        of_list = {"list_id": outcome.list_id, "list_order_status": outcome.list_order_status}
         as_json(
             {
                 "signal_id": signal_id,
                 "refused": outcome.refused,
                 "order_id": outcome.order_id,
                 "ord_status": outcome.ord_status,
+                **(of_list if outcome.list_id is not None else {}),
                 "reason": outcome.reason,
                 "text": outcome.text,
                 "events": outcome.events,
@@ -137,14 +139,31 @@ def answer(client: Client, signal_id: str, timeout_s: float | None, json: bool) 
         raise typer.Exit(Exit.NO)
 
 
+OUTCOME = ("time", "type", "order_id", "ord_status", "last_qty", "last_px", "cum_qty", "leaves_qty", "avg_px")
+OF_LIST = (
+    "time",
+    "type",
+    "order_id",
+    "client_order_id",
+    "symbol",
+    "side",
+    "quantity",
+    "ord_status",
+    "cum_qty",
+    "reason",
+)
+
+
 def _show(outcome: Outcome) -> None:
-    columns = ("time", "type", "order_id", "ord_status", "last_qty", "last_px", "cum_qty", "leaves_qty", "avg_px")
-    order = "" if outcome.order_id is None else f", order {outcome.order_id}"
-    rows = [
-        [time_of(event[name]) if name == "time" else event.get(name) for name in columns] for event in outcome.events
-    ]
+    whose = "" if outcome.order_id is None else f", order {outcome.order_id}"
+    columns: Sequence[str] = OUTCOME
+    events = outcome.events
+    if outcome.list_id is not None:
+        whose, columns = f", list {outcome.list_id}: {outcome.list_order_status}", OF_LIST
+        events = [each | {"ord_status": each.get("ord_status") or each.get("list_order_status")} for each in events]
+    rows = [[time_of(event[name]) if name == "time" else event.get(name) for name in columns] for event in events]
     out = console()
-    print_table(out, f"signal {outcome.signal_id}{order}", columns, rows, spare=("order_id", "leaves_qty", "avg_px"))
+    print_table(out, f"signal {outcome.signal_id}{whose}", columns, rows, spare=("order_id", "leaves_qty", "avg_px"))
     if outcome.text:
         text = f"{outcome.reason}: {outcome.text}" if outcome.reason else outcome.text
         out.print(text, markup=False, style="red" if outcome.refused else "yellow")
