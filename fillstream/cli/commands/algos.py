@@ -302,14 +302,16 @@ def show_order(
     if svg is not None:
         svg.write_text(drawn(schedule))
     if json:
-        as_json({"order": said, "schedule": schedule._asdict()})
+        fills = [each._asdict() for each in schedule.fills]
+        as_json({"order": said, "schedule": {**schedule._asdict(), "fills": fills}})
         return
     out = console()
     for line in text(schedule, width=min(out.width, 120)):
         out.print(line, markup=False, soft_wrap=True)
     for name in ("ord_status", "cum_qty", "avg_px", "arrival_px", "slippage_bps", "fees", "children", "reason"):
         if said[name] is not None:
-            out.print(f"  {name.replace('_', ' ')}: {said[name]}", markup=False)
+            value = f"{said[name]:.2f}" if isinstance(said[name], float) else said[name]
+            out.print(f"  {name.replace('_', ' ')}: {value}", markup=False)
     if said["paused"]:
         out.print("  paused: `fillstream algos resume` lets it go on", markup=False, style="yellow")
     if svg is not None:
