@@ -10,8 +10,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from fillstream import Client, LocalStack
 from fillstream.client import Outcome
@@ -42,6 +45,23 @@ class Market:
         topology = self._client.topology
         stream = topology.commands(venue, topology.symbol_partition(symbol))
         self._client.redis.xadd(stream, {"frame": frames.quote(terms.id, low, lots, high, lots)})
+
+    def shown(self, symbol: str, bid: str, ask: str, quantity: str = "1000", venue: str = "SIM") -> None:
+        """Quote, and wait until the desk has told of it: an order that is routed goes by what the desk knows."""
+        redis: Any = self._client.redis
+        names = [self._client.topology.events(each) for each in range(self._client.topology.account_partitions)]
+        journals = {name: (redis.xrevrange(name, count=1) or [(b"0-0", {})])[0][0] for name in names}
+        self.quote(symbol, bid, ask, quantity, venue)
+        wanted, deadline = (symbol, venue, Decimal(bid), Decimal(ask)), time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            for name, entries in redis.xread(journals, block=1_000) or []:
+                journals[name.decode()] = entries[-1][0]
+                for event in (orjson.loads(fields[b"data"]) for _, fields in entries if b"data" in fields):
+                    if event["type"] == "QuoteUpdated" and None not in (event["bid_px"], event["ask_px"]):
+                        prices = Decimal(event["bid_px"]), Decimal(event["ask_px"])
+                        if (event["symbol"], event["venue"], *prices) == wanted:
+                            return
+        raise TimeoutError(f"{symbol} at {venue}: the desk has not told of {bid} to {ask}")
 
     def trade(self, symbol: str, price: str) -> None:
         """Say that somebody traded there, on the real market."""
@@ -120,6 +140,23 @@ def told(client: Client, signal_id: str, *kinds: str, account: str = "default") 
             break
     words = f"{outcome.reason}: {outcome.text}" if outcome.text else ", ".join(seen)
     raise TimeoutError(f"signal {signal_id}: {', '.join(kinds)} expected, the journal told {words}")
+
+
+def finished(client: Client, signal_id: str, account: str = "default") -> Outcome:
+    """Wait until an order has ended; print and return what was told of it and of what it made.
+
+    Raises:
+        TimeoutError: it has not, in `PATIENCE_S`.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        outcome = client.wait_for(signal_id, account=account)
+        if outcome.final:
+            for event in outcome.events:
+                said = {name: event[name] for name in _SHOWN if event.get(name) is not None}
+                print(f"  {event['type']:22} {'  '.join(f'{name}={value}' for name, value in said.items())}")
+            return outcome
+    raise TimeoutError(f"signal {signal_id}: it should have ended, and is {outcome.ord_status}")
 
 
 _SHOWN = (
