@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -26,6 +26,7 @@ from fillstream.libs.common.values.money import Scale
 from fillstream.stack.stack import IDEAL_DESK
 
 PATIENCE_S = 20.0
+OWN = "examples.own_algorithm.better_than_vwap"
 TIMED, AUCTIONS = "TIMED", "open_auction_ms: 500, close_auction_ms: 500"
 
 
@@ -91,7 +92,7 @@ class Market:
 
 
 def a_configuration(folder: Path) -> Path:
-    """Write the configuration that came with Fillstream and more: sessions, two venues, routing, an alias."""
+    """Write the configuration that came with Fillstream and more: sessions, venues, routing, an alias, an algorithm."""
     for file in default_path().parent.glob("*.yaml"):
         text = file.read_text()
         if file.name == "instruments.yaml":
@@ -101,6 +102,7 @@ def a_configuration(folder: Path) -> Path:
             text += "main@live: {id: 102, venue: SIM2, max_order_value: 100000}\n"
         elif file.name == "local.yaml":
             [one] = [line for line in text.splitlines(keepends=True) if line.startswith("    SIM: ")]
+            text = text.replace("  algorithms: []", f"  algorithms: [{OWN}]")
             text = text.replace(one, f"{one}    SIM2: {{taker_fee_bps: 1}}\n") + "\naliases: {main: main@paper}\n"
             text += "routing: {rules: [{policy: BEST_PRICE, strategies: [routed]}]}\n"
             text += "calendars:\n  HOURS: {zone: UTC, opens: '00:00', closes: '23:59'}\n"
@@ -157,6 +159,27 @@ def finished(client: Client, signal_id: str, account: str = "default") -> Outcom
                 print(f"  {event['type']:22} {'  '.join(f'{name}={value}' for name, value in said.items())}")
             return outcome
     raise TimeoutError(f"signal {signal_id}: it should have ended, and is {outcome.ord_status}")
+
+
+def of_list(client: Client, list_id: str, status: str, **said: str) -> dict[str, Any]:
+    """Wait until a list of orders, or a bracket, stands so and says that; print and return what was told.
+
+    Raises:
+        TimeoutError: it does not, in `PATIENCE_S`.
+    """
+    wanted, after = {"list_id": list_id, "list_order_status": status, **said}, "0-0"
+    deadline, redis = time.monotonic() + PATIENCE_S, cast("Any", client.redis)
+    journal = client.topology.events(client.topology.account_partition("default"))
+    while time.monotonic() < deadline:
+        for _, entries in redis.xread({journal: after}, block=1_000) or []:
+            after = entries[-1][0]
+            for event in (orjson.loads(fields[b"data"]) for _, fields in entries if b"data" in fields):
+                if event["type"] == "OrderListReported" and wanted.items() <= event.items():
+                    names = ("stop_loss", "take_profits", "protected_qty", "text")
+                    shown = {name: event[name] for name in names if event.get(name) is not None}
+                    print(f"  OrderListReported      {status}  {'  '.join(f'{n}={v}' for n, v in shown.items())}")
+                    return dict(event)
+    raise TimeoutError(f"list {list_id}: {wanted} expected")
 
 
 _SHOWN = (

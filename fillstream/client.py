@@ -565,8 +565,8 @@ def _is_requested(outcome: Outcome) -> bool:
 
 
 def _concerns(event: dict[str, Any], outcome: Outcome, sent: _Sent) -> bool:
-    if event["type"] == "OrderListReported" and outcome.list_id is not None:
-        return (event["list_id"], event["account"]) == (outcome.list_id, sent.account)
+    if outcome.list_id is not None and event.get("list_id") == outcome.list_id and event["account"] == sent.account:
+        return True
     if event["type"] == "DeadLetter":
         return bool(event["stream"] == SIGNALS and event["entry_id"] == sent.entry_id)
     if event.get("signal_id") == outcome.signal_id and (
