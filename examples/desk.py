@@ -49,19 +49,18 @@ class Market:
 
     def shown(self, symbol: str, bid: str, ask: str, quantity: str = "1000", venue: str = "SIM") -> None:
         """Quote, and wait until the desk has told of it: an order that is routed goes by what the desk knows."""
-        redis: Any = self._client.redis
-        names = [self._client.topology.events(each) for each in range(self._client.topology.account_partitions)]
-        journals = {name: (redis.xrevrange(name, count=1) or [(b"0-0", {})])[0][0] for name in names}
         self.quote(symbol, bid, ask, quantity, venue)
-        wanted, deadline = (symbol, venue, Decimal(bid), Decimal(ask)), time.monotonic() + PATIENCE_S
+        redis: Any = self._client.redis
+        journal, after, seen = self._client.topology.events(0), "0-0", None
+        wanted, deadline = (Decimal(bid), Decimal(ask)), time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            for name, entries in redis.xread(journals, block=1_000) or []:
-                journals[name.decode()] = entries[-1][0]
-                for event in (orjson.loads(fields[b"data"]) for _, fields in entries if b"data" in fields):
-                    if event["type"] == "QuoteUpdated" and None not in (event["bid_px"], event["ask_px"]):
-                        prices = Decimal(event["bid_px"]), Decimal(event["ask_px"])
-                        if (event["symbol"], event["venue"], *prices) == wanted:
-                            return
+            entries = dict(redis.xread({journal: after}, block=200) or []).get(journal.encode(), [])
+            after = entries[-1][0] if entries else after
+            for event in (orjson.loads(fields[b"data"]) for _, fields in entries if b"data" in fields):
+                if event["type"] == "QuoteUpdated" and (event["symbol"], event["venue"]) == (symbol, venue):
+                    seen = tuple(Decimal(each or 0) for each in (event["bid_px"], event["ask_px"]))
+            if seen == wanted:
+                return
         raise TimeoutError(f"{symbol} at {venue}: the desk has not told of {bid} to {ask}")
 
     def trade(self, symbol: str, price: str) -> None:

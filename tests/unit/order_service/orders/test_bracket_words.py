@@ -14,9 +14,7 @@ ENTRY: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the wish is dropped where the last trade has not come that far yet"
-)
+@pytest.mark.xfail(strict=True, reason="the wish is dropped where the last trade has not come that far yet")
 def test_a_stop_breaks_even_once_the_last_trade_is_beyond_it_though_the_target_filled_before() -> None:
     desk = FamilyDesk()
     desk.quote(53_999, 54_000)
@@ -28,9 +26,7 @@ def test_a_stop_breaks_even_once_the_last_trade_is_beyond_it_though_the_target_f
     assert bracket.stop == 54_000
 
 
-@pytest.mark.xfail(
-    strict=True, reason="it says that 90 are protected, and has no exit")
-)
+@pytest.mark.xfail(strict=True, reason="it says that 90 are protected, and has no exit")
 def test_a_bracket_that_was_canceled_says_that_its_position_is_not_protected() -> None:
     desk = FamilyDesk()
     desk.quote(53_999, 54_000)
