@@ -156,6 +156,24 @@ def oco(
     The limit order rests at its venue, the other waits in the desk: they never are at venues together, so nothing
     trades twice. Of other instruments, or more than two: `fillstream basket FILE --contingency ONE_CANCELS_OTHER`.
     """
+    legs = _legs(limit, stop, stop_limit, trail, touched)
+    both = {"symbol": symbol, "side": side, "quantity": quantity, "time_in_force": tif, "strategy": strategy,
+            "reduce_only": reduce_only or None}  # fmt: skip
+    kind = ContingencyType.ONE_UPDATES_OTHER if updates else ContingencyType.ONE_CANCELS_OTHER
+    with client_of(config, redis_url) as client:
+        sent = publish(
+            lambda: client.order_list(
+                [{**both, **leg} for leg in legs], contingency_type=kind.value, list_id=list_id, account=account,
+                signal_id=signal_id,
+            )
+        )  # fmt: skip
+        answer(client, sent, timeout if wait else None, json)
+
+
+def _legs(
+    limit: str | None, stop: str | None, stop_limit: str | None, trail: str | None, touched: str | None
+) -> list[dict[str, Any]]:
+    """Return what each of the orders is by itself, of which one cancels the other."""
     if stop_limit is not None and stop is None:
         raise Stop(Exit.USAGE, "stop_limit: is the limit of a --stop, and there is none")
     legs: list[dict[str, Any]] = []
@@ -170,17 +188,7 @@ def oco(
         legs.append({"order_type": "MARKET_IF_TOUCHED", "stop_price": touched})
     if len(legs) < 2:
         raise Stop(Exit.USAGE, "orders: name two or more of --limit, --stop, --trail and --touched")
-    both = {"symbol": symbol, "side": side, "quantity": quantity, "time_in_force": tif, "strategy": strategy,
-            "reduce_only": reduce_only or None}  # fmt: skip
-    kind = ContingencyType.ONE_UPDATES_OTHER if updates else ContingencyType.ONE_CANCELS_OTHER
-    with client_of(config, redis_url) as client:
-        sent = publish(
-            lambda: client.order_list(
-                [{**both, **leg} for leg in legs], contingency_type=kind.value, list_id=list_id, account=account,
-                signal_id=signal_id,
-            )
-        )  # fmt: skip
-        answer(client, sent, timeout if wait else None, json)
+    return legs
 
 
 def basket(
