@@ -42,6 +42,7 @@ from fillstream.services.order_service.orders.control.standing import SEVERITY
 from fillstream.services.order_service.orders.decode import REPORTED, All, decode
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.groups.brackets import Brackets
+from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.groups.contingent import Contingent
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.keeping.snapshot import dump, load
@@ -151,13 +152,22 @@ class OrdersStage:
         runner = Runner(state, self._journal, children)
         brackets = Brackets(state, self._journal, children, self._desk)
         lists = Contingent(state, self._journal, children, self._desk)
-        self._settling = Settling(state, self._journal, runner, brackets, lists)
+        closing = Closing(state)
+        self._settling = Settling(state, self._journal, runner, brackets, lists, closing)
         self._desk.works, self._desk.hits = runner, lambda order: brackets.hits(order) or lists.hits(order)
         state.markets.on_report = [runner.reported]
         families = FamilyRequests(state, self._journal, runner, brackets, lists)
         self._requests = Requests(
-            state, self._journal, self._commands, self._desk, breakers, families, self._topology, self.partition
-        )
+            state,
+            self._journal,
+            self._commands,
+            self._desk,
+            breakers,
+            families,
+            closing,
+            self._topology,
+            self.partition,
+        )  # fmt: skip
         mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
         self._reconciler = Reconciler(state, self._journal, self._commands, self._topology, self.partition)
         self._stating = Stating(state, self._journal)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fillstream.libs.common.messages.codes import ContingencyType, ListOrderStatus
 from fillstream.libs.common.values.versions import Document, check_names
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket, dump_bracket, load_bracket
+from fillstream.services.order_service.orders.groups.closer_record import Closer, dump_closer, load_closer
 from fillstream.services.order_service.orders.groups.covering import Cover
 from fillstream.services.order_service.orders.groups.list_record import OrderList, dump_list, load_list
 from fillstream.services.order_service.orders.life.order import FINAL
@@ -33,7 +34,7 @@ STANDS: Final = (RUNNING, PAUSED, FINISHING, STOPPING)
 """How a work that is not done may stand."""
 LISTS: Final = tuple(each.value for each in ContingencyType if each is not ContingencyType.BRACKET)
 """What lists may be; brackets are counted by themselves."""
-_KEYS: Final = ("works", "brackets", "lists", "stirred", "short")
+_KEYS: Final = ("works", "brackets", "lists", "stirred", "short", "closers")
 
 
 class Families:
@@ -46,10 +47,11 @@ class Families:
         stirred: orders with a family that something happened to, and positions that a bracket covers and that changed,
             until their families were looked at: at the end of the entry, as nearly always.
         covering: what brackets cover of each position; it follows from them.
+        closers: orders that close what brackets protect, and what exits are to leave to them.
         children: ids of orders that work for one of `works`; they follow from the orders.
     """
 
-    __slots__ = ("brackets", "children", "covering", "lists", "stirred", "works")
+    __slots__ = ("brackets", "children", "closers", "covering", "lists", "stirred", "works")
 
     def __init__(self) -> None:
         self.works: dict[int, Work] = {}
@@ -58,9 +60,10 @@ class Families:
         self.stirred: dict[int | Position, None] = {}
         self.covering: dict[Position, Cover] = {}
         self.children: set[int] = set()
+        self.closers: list[Closer] = []
 
     def __bool__(self) -> bool:
-        return bool(self.works or self.brackets or self.lists or self.stirred)
+        return bool(self.works or self.brackets or self.lists or self.stirred or self.closers)
 
     def cover(self, bracket: Bracket, order: Order) -> None:
         """Have a bracket cover its entry's position from now on."""
@@ -69,6 +72,7 @@ class Families:
         cover = self.covering.get(position)
         if cover is None:
             cover = self.covering[position] = Cover()
+            cover.promised = sum(each.lots for each in self.closers if each.position == position)
         cover.count(bracket.entry_id, order.side == "BUY", bracket.counted)
         assert order.holding is not None, "it was taken"
         order.holding.covered = True
@@ -139,6 +143,7 @@ class Families:
             "brackets": [dump_bracket(each) for _, each in sorted(self.brackets.items())],
             "lists": [dump_list(each) for _, each in sorted(self.lists.items())],
             "stirred": [[*each] if isinstance(each, tuple) else each for each in self.stirred],
+            "closers": [dump_closer(each) for each in self.closers],
             "short": [[*each] for each, cover in sorted(self.covering.items()) if cover.short],
         }
 
@@ -151,6 +156,7 @@ class Families:
         check_names("families", record, _KEYS, _KEYS)
         self.works = {each.order_id: each for each in map(load_work, record["works"])}
         self.lists = {(each.account, each.list_id): each for each in map(load_list, record["lists"])}
+        self.closers = [load_closer(each) for each in record["closers"]]
         for bracket in map(load_bracket, record["brackets"]):
             self.brackets[bracket.entry_id] = bracket
             if bracket.covers:
