@@ -69,6 +69,13 @@ def test_a_float_is_refused_however_deep_it_is(desk: Published) -> None:
     assert desk.sent == []
 
 
+def test_a_list_that_no_signal_takes_is_refused_with_both_sizes(desk: Published) -> None:
+    order = {"symbol": "AAPL", "side": "BUY", "quantity": 1, "client_order_id": "x" * 128}
+    with pytest.raises(ValueError, match=r"orders: are \d+ bytes as JSON, a list has at most \d+"):
+        desk.order_list([order] * 500)
+    assert desk.sent == []
+
+
 def event(kind: str, **said: Any) -> dict[str, Any]:
     return {"type": kind, **said}
 
