@@ -13,6 +13,7 @@ import orjson
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import ReportFlag, ReportType
+from fillstream.libs.common.messages.simulation import SimulationConfig
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.life.order import FINAL, Order
@@ -52,6 +53,15 @@ class FamilyDesk(DeskWithSim):
         instruction = instruction_of(said, f"{self.desk.ms}-0") | {"signal_time": self.desk.ms}
         return self.fold({b"data": orjson.dumps(instruction)})
 
+    def asked(self, said: dict[str, Any]) -> list[dict[str, Any]]:
+        """Let the orders stage have a signal, and the book nothing of what follows; return its events."""
+        instruction = instruction_of(said, f"{self.desk.ms}-0") | {"signal_time": self.desk.ms}
+        return [
+            each
+            for each in self.desk.fold({b"data": orjson.dumps(instruction)})
+            if each["type"] not in ("OrderCancelRequested", "OrderReplaceRequested", "OrderReplaced", "OrderCanceled")
+        ]
+
     def quote(self, bid: int, ask: int, lots: int = 1_000, symbol: int = 1) -> list[dict[str, Any]]:
         """Let the feed quote, in ticks."""
         return self.feed(frames.quote(symbol, bid=bid, bid_qty=lots, ask=ask, ask_qty=lots))
@@ -66,6 +76,10 @@ class FamilyDesk(DeskWithSim):
     def print(self, price: int, symbol: int = 1) -> list[dict[str, Any]]:
         """Let the feed tell a trade elsewhere, in ticks."""
         return self.feed(frames.print_trade(symbol, 1, price, 1))
+
+    def simulate(self, config: SimulationConfig) -> None:
+        """Let the venue fall short of the ideal one from now on."""
+        self._execute_entry({b"config": config.to_json()})
 
     def printed(self, price: int, symbol: int = 1) -> dict[bytes, bytes]:
         """Return the report of a trade elsewhere, without letting the desk know."""
@@ -90,9 +104,9 @@ class FamilyDesk(DeskWithSim):
         return told
 
     def control(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
-        """Let an operator do something to `default`."""
+        """Let an operator do something to `default`, by an id of its own."""
         self._count += 1
-        return self.fold({b"control": orjson.dumps(control(kind, control_id=f"o{self._count}", **fields))})
+        return self.fold({b"control": orjson.dumps(control(kind, **{"control_id": f"o{self._count}", **fields}))})
 
     def signal_unheard(self, kind: str, **fields: Any) -> list[frames.Command]:
         """Send a signal whose commands stay on their way; return them, for `deliver`."""

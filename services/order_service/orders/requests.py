@@ -34,6 +34,7 @@ from fillstream.services.order_service.orders.answering import (
     unknown_text,
     used_text,
 )
+from fillstream.services.order_service.orders.closes import Closes
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT
 from fillstream.services.order_service.orders.config import day_end
@@ -52,9 +53,10 @@ from fillstream.services.order_service.orders.decode import (
     Status,
     client_name,
 )
+from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.groups.lists import Lists, Taker
 from fillstream.services.order_service.orders.holding.charging import estimate
-from fillstream.services.order_service.orders.holding.closing import closing_of, lots_in
+from fillstream.services.order_service.orders.holding.closing import lots_in
 from fillstream.services.order_service.orders.holding.valuation import equity_of
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, Order
@@ -99,11 +101,14 @@ class Requests:
         breakers: are looked at, and count.
         desk: holds what is not to go to a venue yet.
         families: takes what orders are beside themselves.
+        closing: closes what brackets protect.
         topology: says whose partition an account is.
         partition: of the accounts.
     """
 
-    __slots__ = ("_breakers", "_commands", "_desk", "_families", "_journal", "_partition", "_state", "_topology")
+    __slots__ = (
+        "_breakers", "_closes", "_commands", "_desk", "_families", "_journal", "_partition", "_state", "_topology",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -113,10 +118,12 @@ class Requests:
         desk: Desk,
         breakers: Breakers,
         families: FamilyRequests,
+        closing: Closing,
         topology: Topology,
         partition: int,
     ) -> None:
         self._families = families
+        self._closes = Closes(state, journal, closing, self._new, self._find_limits, self._full)
         families.named = self._named
         self._breakers = breakers
         self._desk = desk
@@ -136,7 +143,7 @@ class Requests:
             New: self._new,
             Cancel: self._cancel,
             Replace: self._replace,
-            Close: self._close,
+            Close: self._closes.take,
             Prediction: self._journal.prediction_received,
             Refused: self._refused,
             Status: self._status,
@@ -427,39 +434,6 @@ class Requests:
         self._journal.signal_refused(signal, wish.signal_id, wish.account, RejectReason.TOO_MANY_IDS, text)
 
     # ---------------------------------------------------- closing, predictions
-
-    def _close(self, wish: Close) -> None:
-        """Make the reduce-only order that closes a position, or a part of it: what is held less what closes already."""
-        state = self._state
-        first = state.find_client(wish.account, wish.client_order_id)
-        if first is not None:
-            text = f"{used_text(wish.client_order_id, first)}; this signal changed nothing"
-            return self._journal.status_reported(first, wish.account, wish.signal_id, text)
-        if not state.has_room():
-            return self._full("ClosePosition", wish)
-        found = self._closing(wish)
-        if isinstance(found, Reject):
-            assert isinstance(found.reason, RejectReason), "rules of new orders refuse a close"
-            return self._journal.signal_refused("ClosePosition", wish.signal_id, wish.account, found.reason, found.text)
-        side, quantity = found
-        order = New(
-            wish.signal_id, wish.client_order_id, wish.account, wish.symbol, side, quantity, wish.order_type,
-            wish.price, wish.time_in_force, wish.strategy, None, wish.signal_time, None, SpecialTerms(reduce_only=True),
-        )  # fmt: skip
-        return self._new(order)
-
-    def _closing(self, wish: Close) -> tuple[str, str] | Reject:
-        """Return the side and the quantity that close a position, or why nothing does."""
-        draft = Draft()
-        draft.account, draft.symbol, draft.ms = wish.account, wish.symbol, self._journal.ms
-        draft.order_type = _MARKET
-        if not self._find_limits(draft):
-            broken = rules.KNOWN.first_broken(draft, self._state)
-            assert broken is not None, "one of them is unknown"
-            return broken
-        self._state.count_working(wish.account)
-        found = closing_of(draft.limits.holding, wish, draft.terms.lot)
-        return found if isinstance(found, Reject) else (found[0], draft.terms.lot.text(found[1]))
 
     def _refused(self, wish: Refused) -> None:
         """Tell an account of a signal that the signals stage could make no instruction of."""

@@ -42,6 +42,7 @@ from fillstream.services.order_service.orders.control.standing import SEVERITY
 from fillstream.services.order_service.orders.decode import REPORTED, All, decode
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.groups.brackets import Brackets
+from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.groups.contingent import Contingent
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.keeping.snapshot import dump, load
@@ -84,6 +85,9 @@ FAMILIES: tuple[Family, ...] = (
         "live_aliases", "Aliases, by name: 1 that points to an account whose orders are for money, 0 to PAPER.", "alias"
     ),
     Family("queued_orders", "Orders that wait for their turn, as their account's rate_limit_orders has it.", "account"),
+    Family("worked_orders", "Orders that an algorithm or a routing policy works, by how they stand.", "state"),
+    Family("live_brackets", "Entries whose exits protect something still, or may have to."),
+    Family("live_order_lists", "Lists of orders that are not done, by what their orders are to one another.", "kind"),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
     Family(
@@ -148,13 +152,22 @@ class OrdersStage:
         runner = Runner(state, self._journal, children)
         brackets = Brackets(state, self._journal, children, self._desk)
         lists = Contingent(state, self._journal, children, self._desk)
-        self._settling = Settling(state, self._journal, runner, brackets, lists)
+        closing = Closing(state)
+        self._settling = Settling(state, self._journal, runner, brackets, lists, closing)
         self._desk.works, self._desk.hits = runner, lambda order: brackets.hits(order) or lists.hits(order)
         state.markets.on_report = [runner.reported]
         families = FamilyRequests(state, self._journal, runner, brackets, lists)
         self._requests = Requests(
-            state, self._journal, self._commands, self._desk, breakers, families, self._topology, self.partition
-        )
+            state,
+            self._journal,
+            self._commands,
+            self._desk,
+            breakers,
+            families,
+            closing,
+            self._topology,
+            self.partition,
+        )  # fmt: skip
         mass_cancels = MassCancels(state, self._journal, self._commands, self._desk, self._topology, self.partition)
         self._reconciler = Reconciler(state, self._journal, self._commands, self._topology, self.partition)
         self._stating = Stating(state, self._journal)
@@ -346,6 +359,7 @@ class OrdersStage:
                 for pace in state.pacing.of.values()
                 if pace.waiting
             },
+            **state.families.gauges(),
             "open_breakers": open_breakers(state.breakers.values()),
             "live_aliases": {
                 alias: int(state.config.mode_of(state.config.accounts[account]) is not AccountMode.PAPER)

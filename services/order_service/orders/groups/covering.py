@@ -15,14 +15,16 @@ class Cover:
     Attributes:
         brackets: their entries' ids, the oldest first, with whether the entry bought and how many lots each counts.
         total: lots that brackets of buyers, and of sellers, count altogether.
+        promised: lots of what is held that exits leave to orders that close it.
         short: what is held was not enough for all of them when it was looked at last.
     """
 
-    __slots__ = ("brackets", "short", "total")
+    __slots__ = ("brackets", "promised", "short", "total")
 
     def __init__(self) -> None:
         self.brackets: dict[int, tuple[bool, int]] = {}
         self.total = {True: 0, False: 0}
+        self.promised = 0
         self.short = False
 
     def count(self, entry_id: int, buy: bool, lots: int) -> None:
@@ -38,12 +40,16 @@ class Cover:
 
     def is_enough(self, held: int) -> bool:
         """Whether a position (lots, below 0 of a short one) is enough for all of them."""
-        return max(held, 0) >= self.total[True] and max(-held, 0) >= self.total[False]
+        return self._left(held) >= self.total[True] and self._left(-held) >= self.total[False]
+
+    def _left(self, held: int) -> int:
+        """Return what there is to protect of a position on one side."""
+        return max(held - self.promised, 0)
 
     def share(self, entry_id: int, held: int) -> int:
         """Return how many lots one bracket protects of a position."""
         buy, lots = self.brackets[entry_id]
-        room = max(0, held if buy else -held)
+        room = self._left(held if buy else -held)
         if room >= self.total[buy]:
             return lots
         for each in reversed(self.brackets):

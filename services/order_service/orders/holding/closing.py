@@ -13,13 +13,14 @@ from fillstream.services.order_service.orders.holding.holdings import Holding
 from fillstream.services.order_service.orders.rules import Reject
 
 
-def closing_of(holding: Holding, wish: Close, lot: Scale) -> tuple[str, int] | Reject:
+def closing_of(holding: Holding, wish: Close, lot: Scale, freed: int = 0) -> tuple[str, int] | Reject:
     """Return the side and the lots that close what is held, less what closes it already.
 
     Args:
         holding: whose working orders are counted.
         wish: what is to be closed; all of it where it names no quantity.
         lot: of the instrument.
+        freed: lots that exits of brackets have, and would leave.
 
     Raises:
         BadEntry: bad_value for a quantity that is no number above 0.
@@ -28,6 +29,9 @@ def closing_of(holding: Holding, wish: Close, lot: Scale) -> tuple[str, int] | R
         text = f"account: what {wish.account} holds is not known since this desk was upgraded"
         return Reject(RejectReason.NOTHING_TO_REDUCE, text)
     lots = holding.reducible
+    if freed:
+        most = min(abs(holding.quantity), abs(lots) + freed)
+        lots = most if holding.quantity > 0 else -most
     if not lots:
         held, works = lot.text(holding.quantity), lot.text(holding.sells if holding.quantity > 0 else holding.buys)
         text = f"symbol: {wish.account} holds {held} {wish.symbol}, and {works} work to close it already"

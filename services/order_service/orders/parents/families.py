@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from fillstream.libs.common.messages.codes import ContingencyType, ListOrderStatus
 from fillstream.libs.common.values.versions import Document, check_names
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket, dump_bracket, load_bracket
+from fillstream.services.order_service.orders.groups.closer_record import Closer, dump_closer, load_closer
 from fillstream.services.order_service.orders.groups.covering import Cover
 from fillstream.services.order_service.orders.groups.list_record import ONE_OF_ALL, OrderList, dump_list, load_list
 from fillstream.services.order_service.orders.groups.sharing import outs_of
 from fillstream.services.order_service.orders.life.order import FINAL
-from fillstream.services.order_service.orders.parents.work import Work, dump_work, load_work
+from fillstream.services.order_service.orders.parents.work import (
+    FINISHING,
+    PAUSED,
+    RUNNING,
+    STOPPING,
+    Work,
+    dump_work,
+    load_work,
+)
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.life.order import Order
@@ -22,7 +32,11 @@ if TYPE_CHECKING:
 
 Position = tuple[str, str]
 """An account and a symbol."""
-_KEYS: Final = ("works", "brackets", "lists", "stirred", "short")
+STANDS: Final = (RUNNING, PAUSED, FINISHING, STOPPING)
+"""How a work that is not done may stand."""
+LISTS: Final = tuple(each.value for each in ContingencyType if each is not ContingencyType.BRACKET)
+"""What lists may be; brackets are counted by themselves."""
+_KEYS: Final = ("works", "brackets", "lists", "stirred", "short", "closers")
 
 
 class Families:
@@ -35,11 +49,12 @@ class Families:
         stirred: orders with a family that something happened to, and positions that a bracket covers and that changed,
             until their families were looked at: at the end of the entry, as nearly always.
         covering: what brackets cover of each position; it follows from them.
+        closers: orders that close what brackets protect, and what exits are to leave to them.
         children: ids of orders that work for one of `works`; they follow from the orders.
         told: those that events were told of since children were counted last; none is left once an entry is done.
     """
 
-    __slots__ = ("brackets", "children", "covering", "lists", "stirred", "told", "works")
+    __slots__ = ("brackets", "children", "closers", "covering", "lists", "stirred", "told", "works")
 
     def __init__(self) -> None:
         self.works: dict[int, Work] = {}
@@ -49,9 +64,10 @@ class Families:
         self.covering: dict[Position, Cover] = {}
         self.children: set[int] = set()
         self.told: list[int] = []
+        self.closers: list[Closer] = []
 
     def __bool__(self) -> bool:
-        return bool(self.works or self.brackets or self.lists or self.stirred)
+        return bool(self.works or self.brackets or self.lists or self.stirred or self.closers)
 
     def stir(self, order_id: int) -> None:
         """Note that an event was told of an order with a family."""
@@ -65,6 +81,7 @@ class Families:
         cover = self.covering.get(position)
         if cover is None:
             cover = self.covering[position] = Cover()
+            cover.promised = sum(each.lots for each in self.closers if each.position == position)
         cover.count(bracket.entry_id, order.side == "BUY", bracket.counted)
         assert order.holding is not None, "it was taken"
         order.holding.covered = True
@@ -132,6 +149,18 @@ class Families:
         if work is not None:
             work.seen.pop(order_id, None)
 
+    def gauges(self) -> dict[str, dict[str, int]]:
+        """Return how many there are that are not done: of works by how they stand, of lists by what they are."""
+        works, lists = dict.fromkeys(STANDS, 0), dict.fromkeys(LISTS, 0)
+        for work in self.works.values():
+            if work.state in works:
+                works[work.state] += 1
+        for found in self.lists.values():
+            if found.status != ListOrderStatus.ALL_DONE:
+                lists[found.contingency] += 1
+        brackets = sum(bracket.covers for bracket in self.brackets.values())
+        return {"worked_orders": works, "live_brackets": {"": brackets}, "live_order_lists": lists}
+
     # --------------------------------------------------------------- snapshot
 
     def dump(self) -> Document:
@@ -141,6 +170,7 @@ class Families:
             "brackets": [dump_bracket(each) for _, each in sorted(self.brackets.items())],
             "lists": [dump_list(each) for _, each in sorted(self.lists.items())],
             "stirred": [[*each] if isinstance(each, tuple) else each for each in self.stirred],
+            "closers": [dump_closer(each) for each in self.closers],
             "short": [[*each] for each, cover in sorted(self.covering.items()) if cover.short],
         }
 
@@ -153,6 +183,7 @@ class Families:
         check_names("families", record, _KEYS, _KEYS)
         self.works = {each.order_id: each for each in map(load_work, record["works"])}
         self.lists = {(each.account, each.list_id): each for each in map(load_list, record["lists"])}
+        self.closers = [load_closer(each) for each in record["closers"]]
         for bracket in map(load_bracket, record["brackets"]):
             self.brackets[bracket.entry_id] = bracket
             if bracket.covers:

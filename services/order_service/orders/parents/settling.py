@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders.groups.brackets import Brackets
+from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.groups.contingent import Contingent
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import WORKED, Order
@@ -26,16 +27,20 @@ class Settling:
         state: has them.
         journal: knows what time it is, and what was sent.
         runner, brackets, lists: look at theirs.
+        closing: closes what brackets protect.
     """
 
-    __slots__ = ("_brackets", "_journal", "_lists", "_runner", "_state")
+    __slots__ = ("_brackets", "_closing", "_journal", "_lists", "_runner", "_state")
 
-    def __init__(self, state: State, journal: Journal, runner: Runner, brackets: Brackets, lists: Contingent) -> None:
+    def __init__(
+        self, state: State, journal: Journal, runner: Runner, brackets: Brackets, lists: Contingent, closing: Closing
+    ) -> None:
         self._state = state
         self._journal = journal
         self._runner = runner
         self._brackets = brackets
         self._lists = lists
+        self._closing = closing
 
     def settle(self) -> int:
         """Look at every family that something happened to, AT_ONCE of them; return how many that were."""
@@ -52,6 +57,8 @@ class Settling:
             elif (order := state.orders.get(each)) is not None:
                 self._look(order)
             self._count()
+            if state.families.closers and not stirred:
+                self._closing.go_on()
         if stirred:
             state.timers.add(self._journal.ms, 0, SETTLE)
         return max(1, seen)
@@ -61,6 +68,8 @@ class Settling:
 
         Each is counted once for what was told of it, however many others wait to be looked at.
         """
+        if self._state.families.closers:
+            self._closing.count()
         families, orders = self._state.families, self._state.orders
         told, families.told = families.told, []
         for each in dict.fromkeys(told):

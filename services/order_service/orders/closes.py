@@ -1,0 +1,117 @@
+"""What closes positions, as it is asked for.
+
+Flows in: ClosePosition. Flows out: the reduce-only order that comes of it, as if it had been asked for; or why there is
+none. Where brackets protect the position, their exits give way first (`groups.closing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from fillstream.libs.common.messages.codes import OrderType, RejectReason
+from fillstream.libs.common.messages.special_terms import SpecialTerms
+from fillstream.libs.common.values.money import canonical, multiply
+from fillstream.services.order_service.orders import rules
+from fillstream.services.order_service.orders.answering import used_text
+from fillstream.services.order_service.orders.decode import Close, New
+from fillstream.services.order_service.orders.groups.closing import Closing
+from fillstream.services.order_service.orders.holding.closing import closing_of
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.life.parts import Links
+from fillstream.services.order_service.orders.rules import Draft, Reject
+from fillstream.services.order_service.orders.state import State
+
+
+class Closes:
+    """The part of the fold that closes positions.
+
+    Args:
+        state: has them.
+        journal: answers.
+        closing: has exits give way.
+        new: takes an order.
+        find_limits: puts into a draft what an account may do in an instrument; False unless both are known.
+        full: refuses what could not be remembered.
+    """
+
+    __slots__ = ("_closing", "_find_limits", "_full", "_journal", "_new", "_state")
+
+    def __init__(
+        self,
+        state: State,
+        journal: Journal,
+        closing: Closing,
+        new: Callable[[New], None],
+        find_limits: Callable[[Draft], bool],
+        full: Callable[[str, Close], None],
+    ) -> None:
+        self._state = state
+        self._journal = journal
+        self._closing = closing
+        closing.close = self.close_now
+        self._new = new
+        self._find_limits = find_limits
+        self._full = full
+
+    def take(self, wish: Close) -> None:
+        """Close a position, or a part of it: what is held less what closes already, exits of brackets left aside.
+
+        Where a bracket's exits have what is to be closed, they give way first, and the order comes once they have.
+        """
+        state = self._state
+        first = state.find_client(wish.account, wish.client_order_id)
+        if first is not None:
+            text = f"{used_text(wish.client_order_id, first)}; this signal changed nothing"
+            return self._journal.status_reported(first, wish.account, wish.signal_id, text)
+        if not state.has_room():
+            return self._full("ClosePosition", wish)
+        if self._closing.waits(wish.account, wish.client_order_id):
+            text = f"client_order_id: {wish.client_order_id} is one that comes once exits have given way to it"
+            return self._refuse_close(wish, Reject(RejectReason.DUPLICATE_SIGNAL, text))
+        found = self._closes(wish, self._closing.exits_of((wish.account, wish.symbol)))
+        if isinstance(found, Reject):
+            return self._refuse_close(wish, found)
+        _, lots = found
+        free = abs(state.holdings.holding(wish.account, wish.symbol).reducible)
+        if lots > free:
+            return self._closing.promise(wish, lots - free, lots)
+        self.close_now(wish)
+        return None
+
+    def close_now(self, wish: Close) -> Order | None:
+        """Make the reduce-only order that closes what nothing else closes; return it where it was taken."""
+        found = self._closes(wish, 0)
+        if isinstance(found, Reject):
+            self._refuse_close(wish, found)
+            return None
+        side, lots = found
+        text = canonical(multiply(Decimal(lots), self._state.instruments[wish.symbol].lot_size))
+        covered = self._state.holdings.holding(wish.account, wish.symbol).covered
+        links = Links(None, None, None, wish.client_order_id) if covered else None
+        self._new(
+            New(
+                wish.signal_id, wish.client_order_id, wish.account, wish.symbol, side, text, wish.order_type,
+                wish.price, wish.time_in_force, wish.strategy, None, wish.signal_time, links,
+                SpecialTerms(reduce_only=True),
+            )
+        )  # fmt: skip
+        made = self._state.find_client(wish.account, wish.client_order_id)
+        return made if isinstance(made, Order) else None
+
+    def _refuse_close(self, wish: Close, broken: Reject) -> None:
+        assert isinstance(broken.reason, RejectReason), "rules of new orders refuse a close"
+        self._journal.signal_refused("ClosePosition", wish.signal_id, wish.account, broken.reason, broken.text)
+
+    def _closes(self, wish: Close, freed: int) -> tuple[str, int] | Reject:
+        """Return the side and the lots that close a position, or why nothing does; exits would leave `freed` lots."""
+        draft = Draft()
+        draft.account, draft.symbol, draft.ms = wish.account, wish.symbol, self._journal.ms
+        draft.order_type = OrderType.MARKET.value
+        if not self._find_limits(draft):
+            broken = rules.KNOWN.first_broken(draft, self._state)
+            assert broken is not None, "one of them is unknown"
+            return broken
+        self._state.count_working(wish.account)
+        return closing_of(draft.limits.holding, wish, draft.terms.lot, freed)

@@ -1,0 +1,117 @@
+"""Closes positions that brackets protect: their exits give way first, the oldest ones', as far as it takes.
+
+Flows in: what is to be closed, what becomes of exits and of the orders that close. Flows out: a promise to a position,
+by which its brackets get smaller; and, once what they had is off, the order that closes. So a target that trades while
+it is taken off is no part of what is closed besides: never is more sold than is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fillstream.services.order_service.orders.decode import Close
+from fillstream.services.order_service.orders.groups.closer_record import Closer
+from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.parents.families import Position, open_lots
+
+if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.state import State
+
+
+class Closing:
+    """The part of the fold that closes what brackets protect.
+
+    Args:
+        state: has it.
+
+    Attributes:
+        close: takes a ClosePosition, and returns the order that came of it, None where it was refused; set by whoever
+            takes orders.
+    """
+
+    __slots__ = ("_state", "close")
+
+    close: Callable[[Close], Order | None]
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def exits_of(self, position: Position) -> int:
+        """Return how many lots a position's exits count with among what works, and have not been promised away."""
+        families, orders = self._state.families, self._state.orders
+        cover = families.covering.get(position)
+        if cover is None:
+            return 0
+        exits = (orders[each] for entry in cover for each in families.brackets[entry].exits)
+        return max(0, sum(order.open_lots for order in exits) - cover.promised)
+
+    def promise(self, wish: Close, lots: int, wanted: int) -> None:
+        """Have exits leave so many of the lots that are to be closed; the order goes once they have."""
+        families = self._state.families
+        closer = Closer(wish.account, wish.symbol, lots, wanted, wish)
+        families.closers.append(closer)
+        families.covering[closer.position].promised += lots
+        families.stirred[closer.position] = None
+
+    def waits(self, account: str, client_order_id: str) -> bool:
+        """Whether an order of that name is to come already."""
+        closers = self._state.families.closers
+        return any(
+            each.order_id is None and (each.account, each.wish.client_order_id) == (account, client_order_id)
+            for each in closers
+        )
+
+    def count(self) -> None:
+        """Count what orders that close have traded, before their position is looked at; end promises that are kept."""
+        families = self._state.families
+        for closer in families.closers:
+            if closer.order_id is not None:
+                self._follow(closer)
+        families.closers = [each for each in families.closers if each.lots > 0]
+
+    def go_on(self) -> None:
+        """Let go of what exits have given way to."""
+        families = self._state.families
+        for closer in [*families.closers]:
+            if closer.order_id is None:
+                self._begin(closer)
+        families.closers = [each for each in families.closers if each.lots > 0]
+
+    def _begin(self, closer: Closer) -> None:
+        """Send what closes once what is to give way is off, or nothing more can."""
+        state = self._state
+        holding = state.holdings.holding(*closer.position)
+        cover = state.families.covering.get(closer.position)
+        if cover is not None and abs(holding.reducible) < closer.wanted and self._gives_way(closer.position):
+            return
+        order = self.close(closer.wish)
+        if order is None:
+            self._end(closer, closer.lots)
+        else:
+            closer.order_id = order.order_id
+
+    def _gives_way(self, position: Position) -> bool:
+        """Whether an exit at a venue is still to get smaller, or to go."""
+        families, orders = self._state.families, self._state.orders
+        cover = families.covering[position]
+        exits = (orders[each] for entry in cover for each in families.brackets[entry].exits)
+        return any(open_lots(each) and (each.cancel_signal is not None or each.amendment is not None) for each in exits)
+
+    def _follow(self, closer: Closer) -> None:
+        order = self._state.orders.get(closer.order_id or 0)
+        traded = 0 if order is None else order.cum - closer.seen
+        closer.seen += traded
+        done = order is None or order.status in FINAL
+        self._end(closer, closer.lots if done else min(closer.lots, traded))
+
+    def _end(self, closer: Closer, lots: int) -> None:
+        """Take so many lots of a promise back: they have traded, or nobody wants them any more."""
+        if not lots:
+            return
+        closer.lots -= lots
+        families = self._state.families
+        cover = families.covering.get(closer.position)
+        if cover is not None:
+            cover.promised = max(0, cover.promised - lots)
+            families.stirred[closer.position] = None

@@ -1,0 +1,71 @@
+"""A position that brackets protect is closed by hand: exits give way first, and never more is sold than is held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.family_desk import FamilyDesk
+
+
+@pytest.fixture
+def desk() -> FamilyDesk:
+    desk = FamilyDesk()
+    desk.quote(18_490, 18_500)
+    desk.print(18_495)
+    entry = {"symbol": "AAPL", "side": "BUY", "price": "185.00", "stop_loss": "184.00", "take_profit": "187.00"}
+    desk.signal(client_order_id="e", quantity="60", **entry)
+    desk.signal(client_order_id="f", quantity="40", **entry)
+    return desk
+
+
+def close(desk: FamilyDesk, **fields: Any) -> list[dict[str, Any]]:
+    return desk.signal("ClosePosition", client_order_id="c", symbol="AAPL", **fields)
+
+
+def test_all_of_it_is_closed_once_the_exits_are_off(desk: FamilyDesk) -> None:
+    told = [(each["type"], each.get("client_order_id")) for each in close(desk)]
+    assert told.index(("OrderCanceled", "e.2")) < told.index(("OrderReceived", "c"))
+    assert (desk.held(), desk.working()) == (0, {})
+    desk.after(10_000)
+    assert desk.working() == {}
+    desk.check()
+
+
+def test_a_part_of_it_comes_out_of_the_oldest_bracket(desk: FamilyDesk) -> None:
+    close(desk, quantity="30")
+    assert desk.held() == 70
+    working = {name: lots for name, (_, lots) in desk.working().items()}
+    assert working == {"e.1": 30, "e.2": 30, "f.1": 40, "f.2": 40}
+    desk.check()
+
+
+def test_a_target_that_trades_while_it_gives_way_leaves_less_to_close(desk: FamilyDesk) -> None:
+    sent = len(desk.desk.commands)
+    wish = {"type": "ClosePosition", "symbol": "AAPL", "client_order_id": "c", "signal_id": "c", "account": "default"}
+    assert desk.asked(wish) == []
+    assert desk.state.find_client("default", "c") is None, "it comes once the exits have given way"
+    desk.desk.restarted()
+    desk.desk.fold(desk.traded(desk.order("e.2"), 60))
+    desk.deliver(desk.desk.commands[sent:])
+    assert (desk.held(), desk.working()) == (0, {})
+    assert desk.order("c").cum == 40
+
+
+def test_the_same_again_while_it_waits_is_refused(desk: FamilyDesk) -> None:
+    wish = {"type": "ClosePosition", "symbol": "AAPL", "client_order_id": "c", "account": "default"}
+    desk.asked({**wish, "signal_id": "c1"})
+    [refused] = desk.asked({**wish, "signal_id": "c2"})
+    assert (refused["type"], refused["reason"]) == ("SignalRefused", "duplicate_signal")
+
+
+def test_a_limit_order_that_closes_leaves_the_exits_what_is_beside_it(desk: FamilyDesk) -> None:
+    close(desk, quantity="50", price="186.00")
+    working = {name: lots for name, (_, lots) in desk.working().items()}
+    assert working == {"e.1": 10, "e.2": 10, "f.1": 40, "f.2": 40, "c": 50}
+    desk.signal("CancelOrder", orig_client_order_id="c")
+    working = {name: lots for name, (_, lots) in desk.working().items()}
+    assert working == {"e.1": 60, "e.2": 60, "f.1": 40, "f.2": 40}, "what it was to close is protected anew"
+    desk.desk.restarted()
+    desk.check()
