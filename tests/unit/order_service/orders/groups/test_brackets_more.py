@@ -166,3 +166,40 @@ def test_an_entry_whose_exits_have_all_traded_goes_on_with_what_it_fills(desk: F
     desk.quote(18_440, 18_450, lots=60)
     assert (desk.held(), lots(desk)) == (60, {"e.3": 60, "e.4": 60})
     desk.check()
+
+
+def test_new_targets_wait_for_what_the_old_ones_still_have_at_the_venue(desk: FamilyDesk) -> None:
+    entry(desk, take_profit=None, take_profits="187:1,188:1")
+    commands = desk.signal_unheard("ReplaceOrder", orig_client_order_id="e", take_profits="187:3,189:1")
+    desk.check()
+    assert sum(open_lots for name, open_lots in lots(desk).items() if name != "e.1") == 100
+    desk.desk.restarted()
+    desk.deliver(commands)
+    assert lots(desk) == {"e.1": 100, "e.4": 75, "e.5": 25}
+    desk.check()
+
+
+def test_what_an_account_of_an_older_release_holds_is_not_known_and_bounds_no_exit(desk: FamilyDesk) -> None:
+    holding = desk.state.holdings.holding("default", "AAPL")
+    holding.account.known, holding.quantity = False, -60
+    entry(desk)
+    assert lots(desk)["e.1"] == 100
+
+
+def test_a_bracket_is_done_no_sooner_than_its_entry(desk: FamilyDesk) -> None:
+    entry(desk, price="184.50")
+    desk.quote(18_440, 18_450, lots=40)
+    told = desk.quote(18_700, 18_710, lots=40)
+    assert [each for each in told if each["type"] == "OrderListReported"] == []
+
+
+def test_buyers_and_sellers_brackets_share_no_position(desk: FamilyDesk) -> None:
+    entry(desk)
+    said = BUY | {"side": "SELL", "quantity": "30", "price": "184.90", "stop_loss": "188.00"}
+    desk.signal(client_order_id="s", **said)
+    assert (desk.held(), lots(desk)) == (70, {"e.1": 70, "e.2": 70})
+    second = BUY | {"quantity": "40", "stop_loss": "183.00"}
+    desk.signal(client_order_id="f", **second)
+    desk.signal(client_order_id="hand", symbol="AAPL", side="SELL", quantity="80", order_type="MARKET")
+    assert (desk.held(), lots(desk)) == (30, {"f.1": 30})
+    desk.check()
