@@ -17,7 +17,6 @@ from fillstream.libs.common.messages.codes import (
     TimeInForce,
     TradingSession,
 )
-from fillstream.libs.common.values.moments import LAST_MS
 from fillstream.libs.common.values.money import Scale, at_least, at_most, canonical
 from fillstream.services.order_service.orders.algos.algorithm import Completion, Plan, Slice
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -25,6 +24,7 @@ from fillstream.services.order_service.orders.life.order import FINAL, REJECTED,
 from fillstream.services.order_service.orders.life.special import Special
 from fillstream.services.order_service.orders.markets.market import Market
 from fillstream.services.order_service.orders.parents.children import Child, Children, Closed
+from fillstream.services.order_service.orders.parents.comparing import compared
 from fillstream.services.order_service.orders.parents.job import Seen
 from fillstream.services.order_service.orders.parents.routed import Part, parts_of
 from fillstream.services.order_service.orders.parents.work import (
@@ -44,6 +44,8 @@ FOLLOW_AFTER_MS = 50
 MOST_REFUSED = 10
 """After so many slices in a row that were refused, an order is paused: a person is to look."""
 MOST_DOUBLED = 6
+MOST_TURNS = 10
+"""An algorithm that so often at one millisecond wants no more what works waits: else it would do so for ever."""
 FINISH_TRIES = 10
 """What is left at the end is tried so often, `retry_ms` apart."""
 MASS_AGAIN_MS = 1_000
@@ -52,9 +54,6 @@ _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _IOC, _GTC = TimeInForce.IOC.value, TimeInForce.GTC.value
 _RESTING = frozenset((TimeInForce.GTC.value, TimeInForce.DAY.value, TimeInForce.GTD.value))
 _REASONS = {reason.value: reason for reason in CancelReason}
-Key = tuple[str | None, int | None, bool]
-"""What children that rest have in common: venue and price, and whether they never take. Of those that a policy routed,
-the price of the slice that they are of, whatever the venue."""
 _CONTINUOUS = TradingSession.CONTINUOUS.value
 
 
@@ -441,49 +440,21 @@ class Runner:
 
     def _compare(self, order: Order, work: Work, slices: list[Slice]) -> list[Slice]:
         """Take back children that nobody wants; return what is missing."""
-        resting: dict[Key, list[Order]] = {}
-        at_once: dict[str | None, int] = {}
-        for order_id in [*work.open]:
-            child = self._state.orders[order_id]
-            routed = order_id in work.asked_for
-            if child.time_in_force == _IOC:
-                venue = None if routed else child.venue
-                at_once[venue] = at_once.get(venue, 0) + child.leaves
-            elif child.cancel_signal is None:
-                post_only = child.special is not None and child.special.post_only
-                key: Key = (None, work.asked_for[order_id], False) if routed else (child.venue, child.price, post_only)
-                if work.until.get(order_id, LAST_MS) <= self._journal.ms:
-                    key = (None, None, True)  # nobody wants it there any more
-                resting.setdefault(key, []).append(child)
-        missing: list[Slice] = []
-        for each in slices:
-            venue = each.venue if each.venue is not None or work.routing is not None else order.venue
-            have = 0
-            if not each.rests or each.ticks is None or venue is None:
-                have = min(at_once.get(venue, 0), each.lots)
-                at_once[venue] = at_once.get(venue, 0) - have
-            if venue is None or (each.rests and each.ticks is not None):  # a policy lets rest what is to trade at once
-                key = (venue, each.ticks, each.post_only and venue is not None)
-                have += self._keep(resting, key, each.lots - have)
-            if each.lots > have:
-                missing.append(each._replace(lots=each.lots - have, venue=venue))
-        for children in resting.values():
-            for child in children:
-                self._take_back(child.order_id, "its parent's algorithm wants it no more")
+        missing, unwanted = compared(self._state, order, work, slices, self._journal.ms)
+        for order_id in unwanted:
+            self._take_back(order_id, "its parent's algorithm wants it no more")
+        if unwanted:
+            self._turned(work)
         return missing
 
-    def _keep(self, resting: dict[Key, list[Order]], key: Key, lots: int) -> int:
-        """Keep of the children that rest there as many as are wanted, the oldest first; return what they have."""
-        have = 0
-        gone: list[Order] = []
-        for child in resting.pop(key, ()):
-            if have + child.leaves <= lots:
-                have += child.leaves
-            else:
-                gone.append(child)
-        if gone:
-            resting[key] = gone
-        return have
+    def _turned(self, work: Work) -> None:
+        """Note that an algorithm wants no more what it wanted; who does so again and again in no time is to wait."""
+        ms = self._journal.ms
+        work.turns = work.turns + 1 if ms == work.turned_ms else 1
+        work.turned_ms = ms
+        if work.turns > MOST_TURNS:
+            work.again_ms = ms + work.given.retry_ms
+            work.text = f"{work.algorithm} changed its mind {MOST_TURNS} times at the same moment: it waits"
 
     def _send(self, order: Order, work: Work, each: Slice, lots: int) -> int | None:
         """Send a child; return its id, None where a rule refused it."""

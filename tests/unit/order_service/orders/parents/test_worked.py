@@ -10,6 +10,8 @@ import pytest
 from fillstream.libs.common.messages.codes import CancelRejectReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.libs.common.values.moments import text_of
+from fillstream.services.order_service.orders.algos import ALGORITHMS
+from fillstream.services.order_service.orders.algos.algorithm import Algorithm, Job, Parameters, Plan, Slice
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.retiring import sweep
 from tests.support.family_desk import FamilyDesk
@@ -135,6 +137,33 @@ def test_what_a_policy_posts_first_of_a_slice_that_takes_is_not_taken_back_at_on
         100,
         4,
     )  # one slice was posted first
+    desk.check()
+
+
+class FickleParameters(Parameters):
+    """Nothing of its own."""
+
+
+def test_an_algorithm_that_cannot_decide_sends_orders_no_faster_than_it_retries(
+    desk: FamilyDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fickle(job: Job) -> Plan:
+        """Wants another price each time it is asked."""
+        return Plan((Slice(10, 18_300 + job.asked % 2, rests=True),))
+
+    monkeypatch.setitem(ALGORITHMS, "FICKLE", Algorithm("FICKLE", "", FickleParameters, {}, fickle, False, False))
+    start(desk, algorithm="FICKLE", algorithm_parameters={"retry_ms": 500})
+    desk.signal("ReplaceOrder", orig_client_order_id="p", algorithm_parameters={"retry_ms": 1_000})
+    work = desk.state.families.works[desk.order("p").order_id]
+    made = work.made
+    assert 5 < made < 25
+    assert work.text is not None
+    assert "FICKLE changed its mind" in work.text
+    desk.desk.restarted()
+    desk.after(999)
+    assert desk.state.families.works[work.order_id].made == made
+    desk.after(1)
+    assert made < desk.state.families.works[work.order_id].made < 2 * made + 5
     desk.check()
 
 
