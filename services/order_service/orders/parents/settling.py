@@ -64,15 +64,18 @@ class Settling:
         return max(1, seen)
 
     def _count(self) -> None:
-        """Count what children of orders that are worked did, all of it: then their parents are looked at, once each."""
+        """Count what children of orders that are worked did, all of it: then their parents are looked at, once each.
+
+        Each is counted once for what was told of it, however many others wait to be looked at.
+        """
         if self._state.families.closers:
             self._closing.count()
         families, orders = self._state.families, self._state.orders
-        stirred = families.stirred
-        for each in [each for each in stirred if isinstance(each, int) and each in families.children]:
-            order = orders.get(each)
+        told, families.told = families.told, []
+        for each in dict.fromkeys(told):
+            order = orders.get(each) if each in families.children else None
             if order is not None and (parent_id := self._runner.child_changed(order)) is not None:
-                stirred[parent_id] = None
+                families.stirred[parent_id] = None
 
     def _next(self) -> int | tuple[str, str]:
         """Return what is looked at next: orders before positions, whose brackets count what their orders did."""
