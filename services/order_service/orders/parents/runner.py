@@ -321,7 +321,10 @@ class Runner:
         return Plan((Slice(seen.left),), again_ms=seen.now + work.given.retry_ms, planned=seen.lots)
 
     def _bounded(self, seen: Seen, plan: Plan) -> list[Slice]:
-        """Return slices within the parent's limit and what it has left; what would trade at would_price goes first."""
+        """Return slices within the parent's limit and what it has left; what would trade at would_price goes first.
+
+        Of one that may not rest none does.
+        """
         would, quote = _ticks(seen.price, seen.parameters.would_price, seen.buy), seen.quote
         left, slices = seen.left, []
         if would is not None and (
@@ -336,7 +339,7 @@ class Runner:
             ticks = each.ticks
             if ticks is not None and seen.limit is not None:
                 ticks = (min if seen.buy else max)(ticks, seen.limit)
-            slices.append(each._replace(lots=lots, ticks=ticks))
+            slices.append(each._replace(lots=lots, ticks=ticks, rests=each.rests and seen.rests))
         return slices
 
     # --------------------------------------------------------- making it so
