@@ -10,8 +10,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import orjson
 
 from fillstream import Client, LocalStack
 from fillstream.client import Outcome
@@ -23,6 +26,7 @@ from fillstream.libs.common.values.money import Scale
 from fillstream.stack.stack import IDEAL_DESK
 
 PATIENCE_S = 20.0
+OWN = "examples.own_algorithm.better_than_vwap"
 TIMED, AUCTIONS = "TIMED", "open_auction_ms: 500, close_auction_ms: 500"
 
 
@@ -42,6 +46,22 @@ class Market:
         topology = self._client.topology
         stream = topology.commands(venue, topology.symbol_partition(symbol))
         self._client.redis.xadd(stream, {"frame": frames.quote(terms.id, low, lots, high, lots)})
+
+    def shown(self, symbol: str, bid: str, ask: str, quantity: str = "1000", venue: str = "SIM") -> None:
+        """Quote, and wait until the desk has told of it: an order that is routed goes by what the desk knows."""
+        self.quote(symbol, bid, ask, quantity, venue)
+        redis: Any = self._client.redis
+        journal, after, seen = self._client.topology.events(0), "0-0", None
+        wanted, deadline = (Decimal(bid), Decimal(ask)), time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            entries = dict(redis.xread({journal: after}, block=200) or []).get(journal.encode(), [])
+            after = entries[-1][0] if entries else after
+            for event in (orjson.loads(fields[b"data"]) for _, fields in entries if b"data" in fields):
+                if event["type"] == "QuoteUpdated" and (event["symbol"], event["venue"]) == (symbol, venue):
+                    seen = tuple(Decimal(each or 0) for each in (event["bid_px"], event["ask_px"]))
+            if seen == wanted:
+                return
+        raise TimeoutError(f"{symbol} at {venue}: the desk has not told of {bid} to {ask}")
 
     def trade(self, symbol: str, price: str) -> None:
         """Say that somebody traded there, on the real market."""
@@ -71,7 +91,7 @@ class Market:
 
 
 def a_configuration(folder: Path) -> Path:
-    """Write the configuration that came with Fillstream and more: sessions, two venues, routing, an alias."""
+    """Write the configuration that came with Fillstream and more: sessions, venues, routing, an alias, an algorithm."""
     for file in default_path().parent.glob("*.yaml"):
         text = file.read_text()
         if file.name == "instruments.yaml":
@@ -81,6 +101,7 @@ def a_configuration(folder: Path) -> Path:
             text += "main@live: {id: 102, venue: SIM2, max_order_value: 100000}\n"
         elif file.name == "local.yaml":
             [one] = [line for line in text.splitlines(keepends=True) if line.startswith("    SIM: ")]
+            text = text.replace("  algorithms: []", f"  algorithms: [{OWN}]")
             text = text.replace(one, f"{one}    SIM2: {{taker_fee_bps: 1}}\n") + "\naliases: {main: main@paper}\n"
             text += "routing: {rules: [{policy: BEST_PRICE, strategies: [routed]}]}\n"
             text += "calendars:\n  HOURS: {zone: UTC, opens: '00:00', closes: '23:59'}\n"
@@ -120,6 +141,44 @@ def told(client: Client, signal_id: str, *kinds: str, account: str = "default") 
             break
     words = f"{outcome.reason}: {outcome.text}" if outcome.text else ", ".join(seen)
     raise TimeoutError(f"signal {signal_id}: {', '.join(kinds)} expected, the journal told {words}")
+
+
+def finished(client: Client, signal_id: str, account: str = "default") -> Outcome:
+    """Wait until an order has ended; print and return what was told of it and of what it made.
+
+    Raises:
+        TimeoutError: it has not, in `PATIENCE_S`.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        outcome = client.wait_for(signal_id, account=account)
+        if outcome.final:
+            for event in outcome.events:
+                said = {name: event[name] for name in _SHOWN if event.get(name) is not None}
+                print(f"  {event['type']:22} {'  '.join(f'{name}={value}' for name, value in said.items())}")
+            return outcome
+    raise TimeoutError(f"signal {signal_id}: it should have ended, and is {outcome.ord_status}")
+
+
+def of_list(client: Client, list_id: str, status: str, **said: str) -> dict[str, Any]:
+    """Wait until a list of orders, or a bracket, stands so and says that; print and return what was told.
+
+    Raises:
+        TimeoutError: it does not, in `PATIENCE_S`.
+    """
+    wanted, after = {"list_id": list_id, "list_order_status": status, **said}, "0-0"
+    deadline, redis = time.monotonic() + PATIENCE_S, cast("Any", client.redis)
+    journal = client.topology.events(client.topology.account_partition("default"))
+    while time.monotonic() < deadline:
+        for _, entries in redis.xread({journal: after}, block=1_000) or []:
+            after = entries[-1][0]
+            for event in (orjson.loads(fields[b"data"]) for _, fields in entries if b"data" in fields):
+                if event["type"] == "OrderListReported" and wanted.items() <= event.items():
+                    names = ("stop_loss", "take_profits", "protected_qty", "text")
+                    shown = {name: event[name] for name in names if event.get(name) is not None}
+                    print(f"  OrderListReported      {status}  {'  '.join(f'{n}={v}' for n, v in shown.items())}")
+                    return dict(event)
+    raise TimeoutError(f"list {list_id}: {wanted} expected")
 
 
 _SHOWN = (

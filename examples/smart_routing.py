@@ -9,11 +9,9 @@ has the policies.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-import orjson
-
-from examples.desk import Market, a_desk, told
+from examples.desk import Market, a_desk, finished
 from fillstream import Client
 
 ACCOUNT = "main@paper"
@@ -21,8 +19,8 @@ ACCOUNT = "main@paper"
 
 def main(client: Client, market: Market) -> None:
     """Buy 500: 300 at 185.03 without a fee before 200 at 185.02 with one. Sell them wherever somebody buys."""
-    market.quote("AAPL", "184.97", "185.03", "300", venue="SIM")
-    market.quote("AAPL", "184.98", "185.02", "300", venue="SIM2")
+    market.shown("AAPL", "184.97", "185.03", "300", venue="SIM")
+    market.shown("AAPL", "184.98", "185.02", "300", venue="SIM2")
     bought = by_venue(client, client.signal("AAPL", "BUY", 500, price="185.05", account=ACCOUNT, strategy="routed"))
     assert bought == {"SIM": 300, "SIM2": 200}, bought
 
@@ -32,18 +30,11 @@ def main(client: Client, market: Market) -> None:
 
 
 def by_venue(client: Client, signal_id: str) -> dict[str, int]:
-    """Return how much of an order was filled at each venue, by the fills of its children in the same journal."""
-    events = told(client, signal_id, "OrderProgressed", account=ACCOUNT)
-    parent, found = events[0]["order_id"], dict[str, int]()
-    journal = client.topology.events(client.topology.account_partition(ACCOUNT))
-    children = set()
-    for _, entry in cast("Any", client.redis.xrange(journal)):
-        event = orjson.loads(entry[b"data"])
-        if event.get("parent_id") == parent:
-            children.add(event["order_id"])
-        if event["type"] == "OrderFilled" and event["order_id"] in children:
+    """Return how much of an order was filled at each venue: what its children say, which are in the same journal."""
+    found: dict[str, int] = {}
+    for event in finished(client, signal_id, ACCOUNT).events:
+        if event["type"] == "OrderFilled":
             found[event["venue"]] = found.get(event["venue"], 0) + int(event["last_qty"])
-            print(f"    OrderFilled at {event['venue']}: {event['last_qty']} at {event['last_px']}")
     return found
 
 

@@ -17,14 +17,14 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from types import TracebackType
 from typing import Any, cast
 
 import orjson
 import redis
 
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.families import Amount, FamilySignals, check_exact, flat, named
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, ListOrderStatus, OrdStatus
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
 from fillstream.libs.common.messages.wire import encode_signal
@@ -32,11 +32,9 @@ from fillstream.libs.common.runtime.log import connect
 
 logger = logging.getLogger(__name__)
 
-Amount = Decimal | int | str
-"""A price or a quantity. A float is not one: `0.1` is not what it says."""
-
 SIGNALS = stream_name("signals")
 FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED, OrdStatus.CALCULATED}
+LIST_FINAL = {ListOrderStatus.ALL_DONE, ListOrderStatus.REJECT}
 REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "SignalRefused", "DeadLetter"}
 SETTLED = {"PredictionReceived", "MassCancelRequested"}
 """Nothing more comes of what these answer."""
@@ -57,10 +55,12 @@ class Outcome:
 
     Attributes:
         signal_id: of the signal.
-        events: its own events and its order's since, oldest first; a dead letter is the last.
+        events: its own events, its order's and that one's children's since, oldest first; a dead letter is the last.
         order_id: of the order, None when it never became or named one.
         ord_status: of the order, None likewise.
         reason, text: why it was refused or taken off, None when it was not.
+        list_id, list_order_status: of the list of orders, or the bracket, that it was about; None of any other. Then
+            the list's status counts, and the order's is that of the last one of it that was told.
     """
 
     signal_id: str
@@ -69,27 +69,37 @@ class Outcome:
     ord_status: OrdStatus | None = None
     reason: str | None = None
     text: str | None = None
+    list_id: str | None = None
+    list_order_status: ListOrderStatus | None = None
 
     @property
     def refused(self) -> bool:
         """Whether the signal changed nothing."""
+        if self.list_order_status is not None:
+            return self.list_order_status is ListOrderStatus.REJECT
         return any(event["type"] in REFUSALS for event in self.events)
 
     @property
     def final(self) -> bool:
         """Whether nothing more can happen to it."""
+        if self.list_order_status is not None:
+            return self.list_order_status in LIST_FINAL
         return self.refused or self.ord_status in FINAL or any(event["type"] in SETTLED for event in self.events)
 
     @property
     def working(self) -> bool:
         """Whether the venue has answered and the order works on the book, or the desk holds it."""
-        return self.ord_status in {
+        return self.list_order_status is ListOrderStatus.EXECUTING or self.ord_status in {
             OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.STOPPED, OrdStatus.SUSPENDED,
         }  # fmt: skip
 
     def add(self, event: dict[str, Any]) -> None:
         """Take over what an event says."""
         self.events.append(event)
+        if event["type"] == "OrderListReported":
+            self.list_id, self.list_order_status = event["list_id"], ListOrderStatus(event["list_order_status"])
+        if self.order_id is not None and event.get("parent_id") == self.order_id:
+            return  # of a child: what the order itself says counts
         self.order_id = event.get("order_id") or self.order_id
         status = event.get("ord_status")
         self.ord_status = OrdStatus(status) if status else self.ord_status
@@ -136,7 +146,7 @@ class _Sent:
         return topology.account_partition(self.account)
 
 
-class Client:
+class Client(FamilySignals):
     """A connection to a desk's streams. Not for several threads at once.
 
     Args:
@@ -288,7 +298,7 @@ class Client:
 
         Raises: as `signal`.
         """
-        return self._publish("CancelOrder", account, signal_id, **_named(order_id, client_order_id))
+        return self._publish("CancelOrder", account, signal_id, **named(order_id, client_order_id))
 
     def replace(
         self,
@@ -300,6 +310,7 @@ class Client:
         stop_price: Amount | None = None,
         account: str = DEFAULT_ACCOUNT,
         signal_id: str | None = None,
+        **of_family: Any,
     ) -> str:
         """Ask for an order's total quantity, price, stop price or several to be changed; return the signal_id.
 
@@ -307,6 +318,8 @@ class Client:
             quantity: the new total, what is filled so far included.
             price: the new limit.
             stop_price: the price that it waits for from now on.
+            of_family: of a bracket's entry `stop_loss`, `trailing_stop`, `take_profit`, `take_profits`, `break_even`;
+                of an order that is worked `algorithm_parameters`, those that change.
 
         Raises: as `signal`.
         """
@@ -314,10 +327,11 @@ class Client:
             "ReplaceOrder",
             account,
             signal_id,
-            **_named(order_id, client_order_id),
+            **named(order_id, client_order_id),
             quantity=quantity,
             price=price,
             stop_price=stop_price,
+            **of_family,
         )
 
     def cancel_all(
@@ -344,8 +358,8 @@ class Client:
         signal_id = signal_id or str(uuid.uuid4())
         fields = {"type": kind, "signal_id": signal_id, "account": account, **more}
         for name, value in fields.items():
-            if isinstance(value, float):
-                raise ValueError(f"{name}: {value!r} is a float; write the decimal as text, or use Decimal")
+            check_exact(value, name)
+        fields = {name: flat(value, name) for name, value in fields.items()}
         try:
             SIGNALS[kind].model_validate({name: value for name, value in fields.items() if value is not None})
         except ValidationError as error:
@@ -545,20 +559,18 @@ def _id_of(entries: list[tuple[bytes, Any]]) -> str:
     return entries[0][0].decode() if entries else "0-0"
 
 
-def _named(order_id: str | int | None, client_order_id: str | None) -> dict[str, str | None]:
-    return {"order_id": None if order_id is None else str(order_id), "orig_client_order_id": client_order_id}
-
-
 def _is_requested(outcome: Outcome) -> bool:
     """Whether the last word is that a cancel or an amendment went to the venue."""
     return outcome.events[-1]["type"] in {"OrderCancelRequested", "OrderReplaceRequested"}
 
 
 def _concerns(event: dict[str, Any], outcome: Outcome, sent: _Sent) -> bool:
+    if outcome.list_id is not None and event.get("list_id") == outcome.list_id and event["account"] == sent.account:
+        return True
     if event["type"] == "DeadLetter":
         return bool(event["stream"] == SIGNALS and event["entry_id"] == sent.entry_id)
     if event.get("signal_id") == outcome.signal_id and (
         sent.order_id or sent.account in (event.get("account"), event.get("alias"))
     ):
         return True  # an id is its account's, or its alias's
-    return outcome.order_id is not None and event.get("order_id") == outcome.order_id
+    return outcome.order_id is not None and outcome.order_id in (event.get("order_id"), event.get("parent_id"))

@@ -95,6 +95,11 @@ class AnalyticsClient:
         raise Stop(code, text.strip() or f"analytics answered {response.status_code}")
 
 
+def quoted(text: str) -> str:
+    """Return a text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _found(answer: Mapping[str, Any]) -> Found:
     columns = [dict(column) for column in answer["columns"]]
     seen: dict[str, int] = {}

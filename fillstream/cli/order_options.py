@@ -44,10 +44,30 @@ Risk = Annotated[
 ]
 Display = Annotated[str | None, typer.Option("--display", metavar="QTY", help="Of an iceberg.", rich_help_panel=SIZE)]
 StopLoss = Annotated[
-    str | None, typer.Option("--stop-loss", metavar="PRICE", help="Kept with the order.", rich_help_panel=SIZE)
+    str | None,
+    typer.Option("--stop-loss", metavar="PRICE", help="Where what it fills is closed at a loss.", rich_help_panel=SIZE),
 ]
 TakeProfit = Annotated[
-    str | None, typer.Option("--take-profit", metavar="PRICE", help="Kept with the order.", rich_help_panel=SIZE)
+    str | None,
+    typer.Option("--take-profit", metavar="PRICE", help="Where it is closed at a profit.", rich_help_panel=SIZE),
+]
+TakeProfits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--take-profit",
+        metavar="PRICE[:WEIGHT]",
+        help="Where it is closed at a profit; several, the nearest first, share it by their weights.",
+        rich_help_panel=SIZE,
+    ),
+]
+TrailingStop = Annotated[
+    str | None,
+    typer.Option(
+        "--trailing-stop",
+        metavar="DISTANCE",
+        help="Instead of --stop-loss: how far (price) a stop stays behind.",
+        rich_help_panel=SIZE,
+    ),
 ]
 PostOnly = Annotated[bool, typer.Option("--post-only", help="Never takes.", rich_help_panel=HOW)]
 AllOrNone = Annotated[bool, typer.Option("--all-or-none", help="Whole or not.", rich_help_panel=HOW)]
@@ -71,8 +91,21 @@ Type = Annotated[
     str | None,
     typer.Option("--type", help=f"{', '.join(OrderType)}.  \\[default: LIMIT with --limit, else the desk's]"),
 ]
+Entry = Annotated[
+    str | None,
+    typer.Option("--limit", "--price", "-l", metavar="PRICE", help="Its limit.  \\[default: it goes to market]"),
+]
 Limit = Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="Price of a limit order.")]
 Tif = Annotated[
     str | None,
     typer.Option("--tif", help="DAY, GTC, GTD, IOC, FOK, AT_THE_OPENING, AT_THE_CLOSE.  \\[default: the desk's]"),
+]
+Parameter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p",
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="What its algorithm is told; lists as a,b,c; @FILE for a JSON object. May be repeated.",
+    ),
 ]

@@ -87,8 +87,8 @@ def schedule_of(order_id: str, events: Iterable[Mapping[str, Any]]) -> Schedule:
             received = event
         elif own and kind == "OrderProgressed":
             algorithm = event.get("algorithm") or algorithm
-            if event.get("planned") is not None:
-                planned.append((at, float(event["planned"])))
+            if event.get("planned_qty") is not None:
+                planned.append((at, float(event["planned_qty"])))
             if (event.get("text") or "") != said:
                 said = str(event.get("text") or "")
                 words.append((at, said))

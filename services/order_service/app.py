@@ -8,6 +8,7 @@ from functools import partial
 from fillstream.libs.common.process.calendars.source import Source, for_orders
 from fillstream.libs.common.process.settings import Settings, SettingsError
 from fillstream.libs.common.runtime.stage import Stage
+from fillstream.services.order_service.orders.algos.loading import load_algorithms
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.routing.routes import wrong_policies
 from fillstream.services.order_service.orders.stage import OrdersStage
@@ -15,12 +16,14 @@ from fillstream.services.order_service.signals.stage import SignalsStage
 
 
 def desk_config(settings: Settings) -> DeskConfig:
-    """Return what decisions depend on, as it will travel through the inbox.
+    """Return what decisions depend on, as it will travel through the inbox; algorithms of one's own are loaded.
 
     Raises:
-        SettingsError: the routing names a policy that there is not, or tells it what it does not know.
+        SettingsError: the routing names a policy that there is not, or tells it what it does not know; a module of
+            `execution.algorithms` cannot be used.
     """
     problems = [f"routing.{where}: {text}" for where, text in wrong_policies(settings.routing)]
+    problems += load_algorithms(settings.execution.algorithms)
     if problems:
         raise SettingsError(problems)
     params = settings.order_params

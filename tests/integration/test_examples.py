@@ -13,7 +13,7 @@ from fillstream import Client
 
 FOLDER = Path(__file__).parents[2] / "examples"
 NAMES = sorted(each.stem for each in FOLDER.glob("*.py") if each.stem not in ("__init__", "desk"))
-WAITS = {"smart_routing": "no runner makes children of a parent yet"}
+WAITS: dict[str, str] = {}
 """Examples of what is not built in: they must fail until it is, and then this is taken out."""
 EXAMPLES = [
     pytest.param(name, marks=pytest.mark.xfail(reason=WAITS[name], strict=True)) if name in WAITS else name

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import httpx
+import orjson
 import pytest
 import redis
 from prometheus_client.metrics_core import Metric
@@ -66,6 +67,9 @@ def trade(client: redis.Redis) -> None:
         {**order, "signal_id": "taker"},
         {**order, "signal_id": "rests", "price": "190.00", "order_type": "LIMIT"},
         {**order, "signal_id": "stays", "price": "189.90", "order_type": "LIMIT"},
+        {**order, "signal_id": "worked", "price": "189.80", "algorithm": "AT_ONCE"},
+        {**order, "signal_id": "entry", "price": "189.80", "stop_loss": "180"},
+        {"type": "NewOrderList", "signal_id": "list", "orders": orjson.dumps([{**order, "price": "189.80"}])},
         {**order, "signal_id": "reject", "symbol": "NOSUCH"},
         {"type": "CancelOrder", "signal_id": "c", "orig_client_order_id": "never-sent"},
         {**order, "signal_id": "bad", "quantity": "-1"},

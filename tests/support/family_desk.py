@@ -13,6 +13,7 @@ import orjson
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import ReportFlag, ReportType
+from fillstream.libs.common.messages.simulation import SimulationConfig
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.life.order import FINAL, Order
@@ -75,6 +76,10 @@ class FamilyDesk(DeskWithSim):
     def print(self, price: int, symbol: int = 1) -> list[dict[str, Any]]:
         """Let the feed tell a trade elsewhere, in ticks."""
         return self.feed(frames.print_trade(symbol, 1, price, 1))
+
+    def simulate(self, config: SimulationConfig) -> None:
+        """Let the venue fall short of the ideal one from now on."""
+        self._execute_entry({b"config": config.to_json()})
 
     def printed(self, price: int, symbol: int = 1) -> dict[bytes, bytes]:
         """Return the report of a trade elsewhere, without letting the desk know."""

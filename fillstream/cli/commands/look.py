@@ -52,10 +52,11 @@ TERMS = (
     "stop_price", "trigger_price_type", "trailing_offset", "trailing_offset_type", "expire_time", "effective_time",
     "effective_after_ms", "display_quantity", "post_only", "all_or_none", "reduce_only", "self_trade_prevention",
     "notional", "risk_amount", "equity_percent", "risk_percent", "stop_loss", "take_profit", "trailing_stop",
+    "take_profits", "break_even", "algorithm", "algorithm_parameters", "routing", "venues",
 )  # fmt: skip
 """What an order may have been asked for besides side, size, price and time in force."""
 
-LINKS = ("parent_id", "group_id", "position_id")
+LINKS = ("parent_id", "list_id", "group_id", "position_id")
 """Shown where an order has one."""
 
 PAPER = AccountMode.PAPER

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from fillstream.cli.commands import TRADE
-from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import Account, AsJson, ByClientId, Config, Order, RedisUrl, TakesNumbers, is_order_id
+from fillstream.cli.options import Account, AsJson, ByClientId, Config, Order, RedisUrl, TakesNumbers
 from fillstream.cli.order_options import (
     AfterMs,
     AllOrNone,
@@ -22,6 +20,7 @@ from fillstream.cli.order_options import (
     Limit,
     NextSession,
     Notional,
+    Parameter,
     PositionId,
     PostOnly,
     ReduceOnly,
@@ -31,29 +30,27 @@ from fillstream.cli.order_options import (
     StopPrice,
     Strategy,
     TakeProfit,
+    TakeProfits,
     Tif,
     Trail,
+    TrailingStop,
     Trigger,
     Type,
     Venue,
 )
-from fillstream.libs.common.messages.codes import (
-    DEFAULT_ACCOUNT,
-    OrderType,
-    PredictedMove,
-    TrailingOffset,
+from fillstream.cli.publishing import (
+    SignalId,
+    Timeout,
+    Wait,
+    answer,
+    client_of,
+    named_by,
+    publish,
+    told,
+    trailing,
+    type_by,
 )
-from fillstream.tools.render import as_json, console, print_table, time_of
-
-if TYPE_CHECKING:
-    from fillstream.client import Client, Outcome
-
-Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow the journal until the signal is settled.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="With --wait: seconds to wait.")]
-SignalId = Annotated[
-    str | None,
-    typer.Option("--id", help="signal_id: sending the same one again is safe.  \\[default: a new UUID]"),
-]
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, BreakEven, PredictedMove
 
 
 def register(app: typer.Typer) -> None:
@@ -108,13 +105,13 @@ def signal(
 
     With --wait the exit code is 1 when the order was refused, and 5 when nothing was heard in time.
     """
-    with _client(config, redis_url) as client:
-        sent = _publish(
+    with client_of(config, redis_url) as client:
+        sent = publish(
             lambda: client.signal(
-                symbol, side, quantity, order_type=order_type or _type_by(stop, trail, limit), price=limit,
+                symbol, side, quantity, order_type=order_type or type_by(stop, trail, limit), price=limit,
                 time_in_force=tif or ("GTD" if expire else None), account=account, signal_id=signal_id,
                 client_order_id=client_order_id, strategy=strategy, confidence=confidence, group_id=group_id,
-                position_id=position_id, stop_price=stop, trigger_price_type=trigger, **_trailing(trail),
+                position_id=position_id, stop_price=stop, trigger_price_type=trigger, **trailing(trail),
                 effective_time=at, effective_after_ms=after_ms,
                 next_session=next_session or None, expire_time=expire, notional=notional,
                 risk_amount=risk, display_quantity=display, stop_loss=stop_loss, take_profit=take_profit,
@@ -122,7 +119,7 @@ def signal(
                 self_trade_prevention=self_trade, venue=venue,
             )
         )  # fmt: skip
-        _answer(client, sent, timeout if wait else None, json)
+        answer(client, sent, timeout if wait else None, json)
 
 
 def close(
@@ -144,13 +141,13 @@ def close(
     fillstream close AAPL --wait
     fillstream close AAPL 50 --limit 191.20 --account demo
     """
-    with _client(config, redis_url) as client:
-        sent = _publish(
+    with client_of(config, redis_url) as client:
+        sent = publish(
             lambda: client.close_position(
                 symbol, quantity, price=limit, account=account, signal_id=signal_id, strategy=strategy
             )
         )
-        _answer(client, sent, timeout if wait else None, json)
+        answer(client, sent, timeout if wait else None, json)
 
 
 def predict(
@@ -172,14 +169,14 @@ def predict(
     \b
     fillstream predict AAPL BUY --confidence 0.83 --predictor lstm-7 --wait
     """
-    with _client(config, redis_url) as client:
-        sent = _publish(
+    with client_of(config, redis_url) as client:
+        sent = publish(
             lambda: client.predict(
                 symbol, move, account=account, signal_id=signal_id, confidence=confidence, price=price,
                 predictor=predictor,
             )
         )  # fmt: skip
-        _answer(client, sent, timeout if wait else None, json)
+        answer(client, sent, timeout if wait else None, json)
 
 
 def cancel(
@@ -199,9 +196,9 @@ def cancel(
     fillstream cancel 42 --wait
     fillstream cancel rebalance-42 --account demo
     """
-    with _client(config, redis_url) as client:
-        sent = _publish(lambda: client.cancel(**_named(order, by_client_id), account=account, signal_id=signal_id))
-        _answer(client, sent, timeout if wait else None, json)
+    with client_of(config, redis_url) as client:
+        sent = publish(lambda: client.cancel(**named_by(order, by_client_id), account=account, signal_id=signal_id))
+        answer(client, sent, timeout if wait else None, json)
 
 
 def cancel_all(
@@ -226,9 +223,9 @@ def cancel_all(
     `fillstream halt` is the operator's way, which takes nothing new either.
     """
     about = {"symbol": symbol, "strategy": strategy, "side": side}
-    with _client(config, redis_url) as client:
-        sent = _publish(lambda: client.cancel_all(account=account, signal_id=signal_id, **about))
-        _answer(client, sent, timeout if wait else None, json)
+    with client_of(config, redis_url) as client:
+        sent = publish(lambda: client.cancel_all(account=account, signal_id=signal_id, **about))
+        answer(client, sent, timeout if wait else None, json)
 
 
 def replace(
@@ -239,6 +236,16 @@ def replace(
     ] = None,
     limit: Annotated[str | None, typer.Option("--limit", "-l", metavar="PRICE", help="The new limit.")] = None,
     stop: Annotated[str | None, typer.Option("--stop", metavar="PRICE", help="What it waits for now.")] = None,
+    stop_loss: StopLoss = None,
+    trailing_stop: TrailingStop = None,
+    take_profit: TakeProfits = None,
+    break_even: Annotated[
+        str | None,
+        typer.Option(
+            "--break-even", metavar="WHEN", help=f"Its stop moves to the mean fill price: {', '.join(BreakEven)}."
+        ),
+    ] = None,
+    parameter: Parameter = None,
     account: Account = DEFAULT_ACCOUNT,
     by_client_id: ByClientId = False,
     signal_id: SignalId = None,
@@ -248,100 +255,33 @@ def replace(
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """Ask for an order's quantity, limit, stop price or several of them to be changed.
+    """Ask for an order to be changed: quantity, limit or stop price; a bracket's exits; what an algorithm was told.
 
     \b
     fillstream replace 42 --limit 190.95 --wait
     fillstream replace rebalance-42 --quantity 80
     fillstream amend 42 --stop 180.50
+    fillstream amend 42 --stop-loss 184 --take-profit 190:1 --take-profit 192:1
+    fillstream amend 42 --break-even NOW
+    fillstream amend 42 -p end_time=2026-12-01T20:00:00Z -p urgency=AGGRESSIVE
+
+    A bracket is amended by its entry, filled or not; new targets share what is open now. Of an algorithm's parameters,
+    those stay that are not named.
     """
-    with _client(config, redis_url) as client:
-        sent = _publish(
+    with client_of(config, redis_url) as client:
+        sent = publish(
             lambda: client.replace(
-                **_named(order, by_client_id),
+                **named_by(order, by_client_id),
                 quantity=quantity,
                 price=limit,
                 stop_price=stop,
+                stop_loss=stop_loss,
+                trailing_stop=trailing_stop,
+                take_profits=take_profit or None,
+                break_even=break_even and break_even.upper(),
+                algorithm_parameters=told(parameter) or None,
                 account=account,
                 signal_id=signal_id,
             )
         )
-        _answer(client, sent, timeout if wait else None, json)
-
-
-def _client(config: Path | None, redis_url: str | None) -> Client:
-    from fillstream.cli.target import find_target
-
-    return find_target(config, redis_url).client()
-
-
-def _type_by(stop: str | None, trail: str | None, limit: str | None) -> str | None:
-    """Return the type that an order's prices say, None where they leave it to the desk."""
-    if trail is not None:
-        return OrderType.TRAILING_STOP.value
-    if stop is None:
-        return None
-    return (OrderType.STOP if limit is None else OrderType.STOP_LIMIT).value
-
-
-def _trailing(trail: str | None) -> dict[str, str]:
-    """Return an offset and what it is counted in: `1.50`, `30ticks`, `50bps`, `0.5%`."""
-    if trail is None:
-        return {}
-    for ending, unit in _TRAILS.items():
-        if trail.endswith(ending):
-            return {"trailing_offset": trail.removesuffix(ending), "trailing_offset_type": unit}
-    return {"trailing_offset": trail}
-
-
-_TRAILS = {"%": TrailingOffset.PERCENT.value, "bps": TrailingOffset.BPS.value, "ticks": TrailingOffset.TICKS.value}
-
-
-def _named(order: str, by_client_id: bool) -> dict[str, Any]:
-    return {"order_id" if is_order_id(order, by_client_id) else "client_order_id": order}
-
-
-def _publish(send: Any) -> str:
-    try:
-        return str(send())
-    except ValueError as error:
-        raise Stop(Exit.USAGE, str(error)) from None
-
-
-def _answer(client: Client, signal_id: str, timeout_s: float | None, json: bool) -> None:
-    if timeout_s is None:
-        if json:
-            as_json({"signal_id": signal_id})
-        else:
-            console().print(f"published signal [bold]{signal_id}[/]")
-        return
-    outcome = client.wait_for(signal_id, timeout_s=timeout_s)
-    if json:
-        as_json(
-            {
-                "signal_id": signal_id,
-                "refused": outcome.refused,
-                "order_id": outcome.order_id,
-                "ord_status": outcome.ord_status,
-                "reason": outcome.reason,
-                "text": outcome.text,
-                "events": outcome.events,
-            }
-        )
-    else:
-        _show(outcome)
-    if outcome.refused:
-        raise typer.Exit(Exit.NO)
-
-
-def _show(outcome: Outcome) -> None:
-    columns = ("time", "type", "order_id", "ord_status", "last_qty", "last_px", "cum_qty", "leaves_qty", "avg_px")
-    order = "" if outcome.order_id is None else f", order {outcome.order_id}"
-    rows = [
-        [time_of(event[name]) if name == "time" else event.get(name) for name in columns] for event in outcome.events
-    ]
-    out = console()
-    print_table(out, f"signal {outcome.signal_id}{order}", columns, rows, spare=("order_id", "leaves_qty", "avg_px"))
-    if outcome.text:
-        text = f"{outcome.reason}: {outcome.text}" if outcome.reason else outcome.text
-        out.print(text, markup=False, style="red" if outcome.refused else "yellow")
+        answer(client, sent, timeout if wait else None, json)

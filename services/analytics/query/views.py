@@ -19,8 +19,11 @@ from fillstream.libs.common.messages.signals import LINKS
 from fillstream.libs.common.messages.terms import ReferenceData
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
-_SAME = ("client_order_id", "account", "symbol", "side", *LINKS)
-_AS_RECEIVED = ("signal_id", "order_type", "time_in_force", "strategy", "confidence", "venue", "alias")
+_SAME = ("client_order_id", "account", "symbol", "side", *LINKS, "list_id")
+_AS_RECEIVED = ("signal_id", "order_type", "time_in_force", "strategy", "confidence", "venue", "alias", "algorithm")
+_OVER = "('Filled', 'Canceled', 'Rejected', 'Expired', 'Calculated')"
+"""Statuses after which nothing of an order works."""
+_OF_BRACKET = ("stop_loss", "trailing_stop", "take_profits")
 
 
 NET_REALIZED = "(realized_pnl - fees)"
@@ -43,6 +46,9 @@ def views() -> dict[str, str]:
         "aliases": _aliases(),
         "modes": _modes(),
         "costs": _costs(),
+        "parents": _parents(),
+        "brackets": _brackets(),
+        "lists": _lists(),
     }
 
 
@@ -140,7 +146,8 @@ def _missing() -> str:
 def _latency() -> str:
     """One row an order that was received: when Redis took in its signal and its events, and the milliseconds between.
 
-    A signal without a signal_id has its entry's id instead; of signals that came again the first counts.
+    A signal without a signal_id has its entry's id instead; of signals that came again the first counts. What an order
+    made itself (`parent_id`) answers no signal, and is not here; one that is worked has no fills of its own.
     """
     return (
         "WITH signaled AS ("  # noqa: S608 - names of our own
@@ -154,7 +161,7 @@ def _latency() -> str:
         "min(log_time) FILTER (type = 'OrderAccepted') AS accepted, "
         "min(log_time) FILTER (type = 'OrderFilled') AS first_filled, "
         "max(log_time) FILTER (type = 'OrderFilled') AS last_filled "
-        "FROM events WHERE order_id IS NOT NULL AND side IS NOT NULL GROUP BY order_id"
+        "FROM events WHERE order_id IS NOT NULL AND side IS NOT NULL AND parent_id IS NULL GROUP BY order_id"
         ") SELECT order_id, account, symbol, signal_id, signaled, received, accepted, first_filled, last_filled, "
         "date_diff('millisecond', signaled, received) AS received_ms, "
         "date_diff('millisecond', signaled, accepted) AS accepted_ms, "
@@ -192,7 +199,8 @@ def _costs() -> str:
 
     `notional` is at its price, or at the touch; `fee_estimate` is of all of it as taker, the desk's own where the venue
     has a fee schedule, by plain basis points otherwise. `expected_slippage_bps` is half the spread, `slippage_bps` how
-    far beyond the mid its fills were; `volume_share` is its quantity in all that was traded on its UTC day.
+    far beyond the mid its fills were; `volume_share` is its quantity in all that was traded on its UTC day. An order
+    that is worked has no fills of its own: its children's rows (`parent_id`) have them.
     """
     bps = "(coalesce(v.taker_fee_bps, i.taker_fee_bps))"
     estimate = f"coalesce(o.fee_estimate, TRY((o.notional * {bps})::DECIMAL(38, 14) * 0.0001::DECIMAL(5, 4)))"
@@ -200,7 +208,8 @@ def _costs() -> str:
     return (
         "WITH met AS ("  # noqa: S608 - names of our own
         "SELECT r.order_id, r.account, r.symbol, r.side, r.venue, r.quantity, r.price, r.time, r.fee_estimate, "
-        "q.bid_px, q.ask_px, TRY(r.quantity * abs(coalesce(r.price, CASE WHEN r.side = 'BUY' THEN q.ask_px "
+        "r.parent_id, q.bid_px, q.ask_px, "
+        "TRY(r.quantity * abs(coalesce(r.price, CASE WHEN r.side = 'BUY' THEN q.ask_px "
         "ELSE q.bid_px END)) * i.multiplier) AS notional, (q.bid_px + q.ask_px) / 2 AS mid "
         "FROM (SELECT * FROM events WHERE type = 'OrderReceived') r "
         "ASOF LEFT JOIN (SELECT log_stream, symbol, venue, seq, bid_px, ask_px FROM events "
@@ -216,9 +225,110 @@ def _costs() -> str:
         f"o.notional, {estimate} AS fee_estimate, p.fees, "
         "CASE WHEN o.mid > 0 THEN (o.ask_px - o.bid_px) / 2 / o.mid * 10000 END AS expected_slippage_bps, "
         f"CASE WHEN o.mid > 0 THEN (p.avg_px - o.mid) / o.mid * ({sign}) END AS slippage_bps, "
-        "o.quantity / d.volume AS volume_share "
+        "o.quantity / d.volume AS volume_share, o.parent_id "
         "FROM met o LEFT JOIN paid p USING (order_id) LEFT JOIN instruments i ON i.symbol = o.symbol "
         "LEFT JOIN venues v ON v.venue = o.venue LEFT JOIN volumes d ON d.symbol = o.symbol AND d.day = o.time::DATE"
+    )
+
+
+def _parents() -> str:
+    """One row an order that an algorithm or a routing policy works: how it stands, and what it did cost so far.
+
+    `slippage_bps` is how much worse than `arrival_px`, the mid when it began, it traded on average; `fees` are its
+    children's.
+    """
+    latest = ", ".join(f"arg_max({name}, seq) AS {name}" for name in _LATEST)
+    told = ", ".join(
+        f"arg_max_null({name}, seq) FILTER (type = 'OrderProgressed') AS {name}"
+        for name in ("planned_qty", "children", "paused")
+    )
+    received = ", ".join(
+        f"arg_min({name}, seq) FILTER (type = 'OrderReceived') AS {name}"
+        for name in ("order_type", "time_in_force", "strategy", "venue", "algorithm_parameters", "routing", "venues")
+    )
+    sign = "CASE WHEN side = 'BUY' THEN 10000 ELSE -10000 END"
+    return (
+        "WITH worked AS (SELECT DISTINCT order_id FROM events WHERE type = 'OrderProgressed'"  # noqa: S608 - names of our own
+        "), parent AS ("
+        "SELECT order_id, any_value(client_order_id) AS client_order_id, any_value(account) AS account, "
+        "any_value(symbol) AS symbol, any_value(side) AS side, "
+        "arg_max(algorithm, seq) FILTER (type = 'OrderProgressed') AS algorithm, "
+        f"arg_max(ord_status, seq) AS ord_status, {latest}, {told}, "
+        f"CASE WHEN arg_max(ord_status, seq) IN {_OVER} THEN 0 "
+        "ELSE arg_max(working_qty, seq) FILTER (type = 'OrderProgressed') END AS working_qty, "
+        "any_value(arrival_px) AS arrival_px, "
+        "arg_max(price, seq) FILTER (type IN ('OrderReceived', 'OrderReplaced')) AS price, "
+        f"{received}, "
+        "arg_max(reason, seq) FILTER (type = 'OrderCanceled') AS reason, "
+        "arg_max_null(text, seq) FILTER (type IN ('OrderProgressed', 'OrderCanceled')) AS text, "
+        "min(time) AS received, max(time) AS updated "
+        "FROM events SEMI JOIN worked USING (order_id) WHERE side IS NOT NULL GROUP BY order_id"
+        "), paid AS ("
+        "SELECT parent_id AS order_id, sum(fee) AS fees FROM events "
+        "WHERE type = 'OrderFilled' AND parent_id IS NOT NULL GROUP BY parent_id"
+        ") SELECT p.*, f.fees, "
+        f"CASE WHEN p.arrival_px > 0 THEN (p.avg_px - p.arrival_px) / p.arrival_px * ({sign}) END AS slippage_bps "
+        "FROM parent p LEFT JOIN paid f USING (order_id)"
+    )
+
+
+def _brackets() -> str:
+    """One row an entry with exits: where its stop and its targets stand, and what these have open now.
+
+    `exited` is what they have traded; `stop_qty` is what the stop would close, `target_qty` what the targets would: of
+    one position, not of two.
+    """
+    kept = ", ".join(f"arg_min({name}, seq) AS {name}" for name in (*_OF_BRACKET, "take_profit", "break_even"))
+    told = ", ".join(f"arg_max_null({name}, seq) AS {name}" for name in (*_OF_BRACKET, "list_order_status", "text"))
+    now = ", ".join(
+        f"CASE WHEN t.list_id IS NULL THEN {was} ELSE t.{name} END AS {name}"
+        for name, was in zip(_OF_BRACKET, ("e.stop_loss", "e.trailing_stop", _TARGETS), strict=True)
+    )
+    some = " OR ".join(f"{name} IS NOT NULL" for name in (*_OF_BRACKET, "take_profit"))
+    return (
+        "WITH entry AS ("  # noqa: S608 - names of our own
+        f"SELECT order_id, arg_min(client_order_id, seq) AS list_id, arg_min(account, seq) AS account, {kept} "
+        f"FROM events WHERE type = 'OrderReceived' AND list_id IS NOT NULL AND ({some}) GROUP BY order_id"
+        "), told AS ("
+        f"SELECT list_id, account, {told} FROM events "
+        "WHERE type = 'OrderListReported' AND contingency_type = 'BRACKET' GROUP BY list_id, account"
+        "), exits AS ("
+        "SELECT x.parent_id AS order_id, sum(x.cum_qty) AS exited, list(x.order_id ORDER BY x.order_id) AS exits, "
+        f"sum(x.leaves_qty) FILTER (x.order_type <> 'LIMIT' AND x.ord_status NOT IN {_OVER}) AS stop_qty, "
+        f"sum(x.leaves_qty) FILTER (x.order_type = 'LIMIT' AND x.ord_status NOT IN {_OVER}) AS target_qty "
+        "FROM orders x JOIN orders p ON p.order_id = x.parent_id AND p.side <> x.side GROUP BY x.parent_id"
+        ") SELECT e.list_id, e.account, o.symbol, o.side, e.order_id, "
+        "coalesce(t.list_order_status, 'EXECUTING') AS list_order_status, o.ord_status, o.quantity, o.cum_qty, "
+        "coalesce(x.exited, 0) AS exited, coalesce(x.stop_qty, 0) AS stop_qty, "
+        f"coalesce(x.target_qty, 0) AS target_qty, {now}, e.break_even, x.exits, t.text, o.received "
+        "FROM entry e JOIN orders o USING (order_id) LEFT JOIN exits x USING (order_id) "
+        "LEFT JOIN told t ON t.list_id = e.list_id AND t.account = e.account"
+    )
+
+
+_TARGETS = "coalesce(e.take_profits, CAST(e.take_profit AS VARCHAR))"
+
+
+def _lists() -> str:
+    """One row a list of orders: what they are to one another, how the list stands, and how many work or are filled.
+
+    An entry's bracket is not here, but in `brackets`.
+    """
+    told = ", ".join(
+        f"arg_max({name}, seq) AS {name}" for name in ("contingency_type", "list_order_status", "order_ids", "text")
+    )
+    return (
+        "WITH told AS ("  # noqa: S608 - names of our own
+        f"SELECT list_id, account, {told}, min(time) AS received, max(time) AS updated FROM events "
+        "WHERE type = 'OrderListReported' AND contingency_type <> 'BRACKET' GROUP BY list_id, account"
+        "), legs AS (SELECT list_id, account, unnest(order_ids) AS order_id FROM told"
+        "), stand AS (SELECT l.list_id, l.account, count(*) AS orders, "
+        f"count(*) FILTER (o.ord_status NOT IN {_OVER}) AS working, "
+        "count(*) FILTER (o.ord_status = 'Filled') AS filled "
+        "FROM legs l JOIN orders o USING (order_id) GROUP BY l.list_id, l.account"
+        ") SELECT t.list_id, t.account, t.contingency_type, t.list_order_status, coalesce(s.orders, 0) AS orders, "
+        "coalesce(s.working, 0) AS working, coalesce(s.filled, 0) AS filled, t.order_ids, t.text, t.received, "
+        "t.updated FROM told t LEFT JOIN stand s ON s.list_id = t.list_id AND s.account = t.account"
     )
 
 

@@ -85,6 +85,9 @@ FAMILIES: tuple[Family, ...] = (
         "live_aliases", "Aliases, by name: 1 that points to an account whose orders are for money, 0 to PAPER.", "alias"
     ),
     Family("queued_orders", "Orders that wait for their turn, as their account's rate_limit_orders has it.", "account"),
+    Family("worked_orders", "Orders that an algorithm or a routing policy works, by how they stand.", "state"),
+    Family("live_brackets", "Entries whose exits protect something still, or may have to."),
+    Family("live_order_lists", "Lists of orders that are not done, by what their orders are to one another.", "kind"),
     Family("open_breakers", "Circuit breakers that are not closed.", "scope"),
     Family("bare_positions", "Open positions that a halt in force left without protective orders.", "of"),
     Family(
@@ -357,6 +360,7 @@ class OrdersStage:
                 for pace in state.pacing.of.values()
                 if pace.waiting
             },
+            **state.families.gauges(),
             "open_breakers": open_breakers(state.breakers.values()),
             "live_aliases": {
                 alias: int(state.config.mode_of(state.config.accounts[account]) is not AccountMode.PAPER)

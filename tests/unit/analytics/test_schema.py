@@ -499,11 +499,14 @@ def test_latency_runs_from_the_signals_entry_to_the_fills(store: Store) -> None:
     put(store, "signals", "signals", [b"3000-7", [b"symbol", b"A"]])
     put(store, "signals", "signals", [b"4000-0", [b"signal_id", b"s-1", b"account", b"bob"]])
     journal = [
-        (1010, sample(OrderReceived, 1, order_id="1", signal_id="s-1", account="default", alias=None)),
-        (1012, sample(OrderFilled, 2, order_id="1", account="default")),
-        (1020, sample(OrderFilled, 3, order_id="1", account="default")),
-        (3005, sample(OrderReceived, 4, order_id="2", signal_id="3000-7", account="real", alias="default")),
-        (4001, sample(OrderReceived, 5, order_id="3", signal_id="s-1", account="bob", alias=None)),
+        (1010, sample(OrderReceived, 1, order_id="1", parent_id=None, signal_id="s-1", account="default", alias=None)),
+        (1012, sample(OrderFilled, 2, order_id="1", parent_id=None, account="default")),
+        (1020, sample(OrderFilled, 3, order_id="1", parent_id=None, account="default")),
+        (
+            3005,
+            sample(OrderReceived, 4, order_id="2", parent_id=None, signal_id="3000-7", account="real", alias="default"),
+        ),
+        (4001, sample(OrderReceived, 5, order_id="3", parent_id=None, signal_id="s-1", account="bob", alias=None)),
     ]
     put(store, "events", "e", *([b"%d-0" % ms, [b"data", orjson.dumps(event)]] for ms, event in journal))
     found = ask(store, "SELECT order_id, received_ms, first_fill_ms, last_fill_ms FROM latency ORDER BY order_id")

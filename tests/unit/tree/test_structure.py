@@ -22,7 +22,16 @@ LIBS = ("fillstream.libs.common", "fillstream.native")
 """Under these names services and the library are imported; the folders are linked into the package `fillstream`."""
 FLOORS: dict[str, dict[str, int]] = {
     "fillstream.libs.common": {"values": 0, "engine": 1, "messages": 2, "ledger": 3, "runtime": 4, "process": 5},
-    "fillstream": {"client": 0, "orderbook": 0, "research": 0, "stack": 1, "tools": 2, "demo": 3, "cli": 4},
+    "fillstream": {
+        "client": 0,
+        "families": 0,
+        "orderbook": 0,
+        "research": 0,
+        "stack": 1,
+        "tools": 2,
+        "demo": 3,
+        "cli": 4,
+    },
 }
 """Rooms of the library, and of what people import: each may import what lies below it, and itself."""
 NOT_FOLDS = ("app.py", "__main__.py")

@@ -282,6 +282,10 @@ class Direct(Section):
     exchanges: Annotated[tuple[Name, ...], NO_EFFECT] = ()
 
 
+ModuleName = Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
+"""A module as Python imports it: `package.module`."""
+
+
 class Execution(Section):
     """Which venues there are, which one orders go to, how old the quote may be that an order reaches (0: no limit).
 
@@ -291,6 +295,7 @@ class Execution(Section):
         venue: of orders whose account and instrument name none.
         venues: by name; every simulated one has engines and books of its own.
         simulation: how those fall short of the ideal.
+        algorithms: modules with execution algorithms of one's own, as Python imports them.
     """
 
     mode: Literal["simulation", "quantconnect", "direct"]
@@ -300,6 +305,7 @@ class Execution(Section):
     )
     max_quote_age_ms: Milliseconds = 30_000
     state_holdings_every_ms: Milliseconds = 0
+    algorithms: tuple[ModuleName, ...] = ()
     simulation: Simulation = Simulation()
     quantconnect: QuantConnect | None = None
     direct: Direct = Direct()

@@ -8,19 +8,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from fillstream.libs.common.messages.codes import ContingencyType, ListOrderStatus
 from fillstream.libs.common.values.versions import Document, check_names
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket, dump_bracket, load_bracket
 from fillstream.services.order_service.orders.groups.closer_record import Closer, dump_closer, load_closer
 from fillstream.services.order_service.orders.groups.covering import Cover
 from fillstream.services.order_service.orders.groups.list_record import OrderList, dump_list, load_list
 from fillstream.services.order_service.orders.life.order import FINAL
-from fillstream.services.order_service.orders.parents.work import Work, dump_work, load_work
+from fillstream.services.order_service.orders.parents.work import (
+    FINISHING,
+    PAUSED,
+    RUNNING,
+    STOPPING,
+    Work,
+    dump_work,
+    load_work,
+)
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.life.order import Order
 
 Position = tuple[str, str]
 """An account and a symbol."""
+STANDS: Final = (RUNNING, PAUSED, FINISHING, STOPPING)
+"""How a work that is not done may stand."""
+LISTS: Final = tuple(each.value for each in ContingencyType if each is not ContingencyType.BRACKET)
+"""What lists may be; brackets are counted by themselves."""
 _KEYS: Final = ("works", "brackets", "lists", "stirred", "short", "closers")
 
 
@@ -108,6 +121,18 @@ class Families:
             found.gone.add(order_id)
             if len(found.gone) == len(found.legs):
                 del self.lists[order.account, links.list_id]
+
+    def gauges(self) -> dict[str, dict[str, int]]:
+        """Return how many there are that are not done: of works by how they stand, of lists by what they are."""
+        works, lists = dict.fromkeys(STANDS, 0), dict.fromkeys(LISTS, 0)
+        for work in self.works.values():
+            if work.state in works:
+                works[work.state] += 1
+        for found in self.lists.values():
+            if found.status != ListOrderStatus.ALL_DONE:
+                lists[found.contingency] += 1
+        brackets = sum(bracket.covers for bracket in self.brackets.values())
+        return {"worked_orders": works, "live_brackets": {"": brackets}, "live_order_lists": lists}
 
     # --------------------------------------------------------------- snapshot
 

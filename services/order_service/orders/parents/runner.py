@@ -281,10 +281,10 @@ class Runner:
         work.planned = plan.planned
         refused_text = work.text if ms < work.again_ms else None
         work.text = plan.text or refused_text
-        self._make_so(order, work, seen, self._bounded(seen, plan))
+        more = self._make_so(order, work, seen, self._bounded(seen, plan))
         if not seen.rests and not work.open:
             return self.stop(order, CancelReason.IOC_REMAINDER, "time_in_force: what IOC found no one for")
-        self._ask_again(order, work, plan)
+        self._ask_again(order, work, plan, more)
         return self._tell(order, work)
 
     def _closed(self, order: Order, work: Work, seen: Seen) -> str | None:
@@ -344,12 +344,12 @@ class Runner:
 
     # --------------------------------------------------------- making it so
 
-    def _make_so(self, order: Order, work: Work, seen: Seen, slices: list[Slice]) -> None:
-        """Cancel what works and is not wanted, send what is wanted and does not work."""
+    def _make_so(self, order: Order, work: Work, seen: Seen, slices: list[Slice]) -> bool:
+        """Cancel what works and is not wanted, send what is wanted; return whether more is than an entry may send."""
         missing = self._compare(order, work, slices)
         if self._journal.ms < work.again_ms or not missing:
-            return
-        room, sent = self._room(work, seen, order), 0
+            return False
+        room, before = self._room(work, seen, order), work.made
         for each in missing:
             lots = min(each.lots, room)
             if lots <= 0 or self._is_too_small(work, seen, lots):
@@ -358,10 +358,13 @@ class Runner:
             if each.venue is None and work.routing is not None:
                 parts = self._route(order, work, each, lots)
             for part in parts:
-                room -= self._send_part(order, work, seen, each, part)
-                sent += 1
-                if self._journal.ms < work.again_ms or sent >= MOST_CHILDREN:
-                    return
+                gone = self._send_part(order, work, seen, each, part, before + MOST_CHILDREN)
+                room -= gone
+                if self._journal.ms < work.again_ms:
+                    return False
+                if gone < part.slice.lots:
+                    return True
+        return False
 
     def _route(self, order: Order, work: Work, wanted: Slice, lots: int) -> list[Part]:
         """Return where a slice goes; where nothing goes anywhere, it is tried again."""
@@ -376,10 +379,10 @@ class Runner:
     def _is_too_small(self, work: Work, seen: Seen, lots: int) -> bool:
         return lots < (_lots(seen.lot, work.given.smallest_clip) or 1) and lots < seen.left
 
-    def _send_part(self, order: Order, work: Work, seen: Seen, wanted: Slice, part: Part) -> int:
-        """Send a part of a slice, in clips; return how many lots went."""
+    def _send_part(self, order: Order, work: Work, seen: Seen, wanted: Slice, part: Part, most: int) -> int:
+        """Send a part of a slice, in clips, while fewer than `most` were made; return how many lots went."""
         largest, left, gone = _lots(seen.lot, work.given.largest_clip), part.slice.lots, 0
-        while left > 0 and gone < MOST_CHILDREN * (largest or left):
+        while left > 0 and work.made < most:
             clip = left if largest is None else min(left, largest)
             made = self._send(order, work, part.slice, clip)
             if made is None:
@@ -483,9 +486,11 @@ class Runner:
 
     # ------------------------------------------------------------ again, told
 
-    def _ask_again(self, order: Order, work: Work, plan: Plan) -> None:
+    def _ask_again(self, order: Order, work: Work, plan: Plan, more: bool) -> None:
         state, ms, order_id = self._state, self._journal.ms, order.order_id
         times = [work.end_ms] if work.end_ms and work.state == RUNNING else []
+        if more:  # than one entry may send
+            times.append(ms)
         times += [until for until in work.until.values() if until > ms]
         if plan.again_ms is not None:
             times.append(max(plan.again_ms, ms + 1))

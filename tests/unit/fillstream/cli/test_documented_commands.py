@@ -34,7 +34,7 @@ def lines_of_pages() -> Iterator[str]:
 def understand(line: str) -> None:
     """Parse a line as its command would; nothing is run. Raises what click raises of a line that it cannot parse."""
     line = re.sub(r"\$\(.*?\)", "today", line)
-    alone = re.split(r" {2,}| [|&] | && ", line)[0]  # what follows is prose, or a shell's
+    alone = re.split(r" {2,}| [|&>] | && ", line)[0]  # what follows is prose, or a shell's
     words = shlex.split(alone, comments=True)[1:]
     command = FACE
     while words and words[0] in getattr(command, "commands", {}):

@@ -23,14 +23,14 @@ def journal() -> list[dict[str, Any]]:
     return [
         event("QuoteUpdated", -50, order_id=None, bid_px="9.00", ask_px="9.20", venue="SIM"),
         event("OrderReceived", 0, venue="SIM"),
-        event("OrderProgressed", 10, planned="0", text=None, algorithm="TWAP"),
+        event("OrderProgressed", 10, planned_qty="0", text=None, algorithm="TWAP"),
         event("QuoteUpdated", 20, order_id=None, bid_px="10.00", ask_px="10.20", venue="SIM"),
         event("QuoteUpdated", 25, order_id=None, bid_px="77.00", ask_px="77.20", venue="OTHER"),
         event("OrderFilled", 30, order_id="o-7.1", last_px="10.20", liquidity="TAKER", **fill),
         event("OrderFilled", 31, order_id="o-8.1", parent_id="o-8", last_px="99", last_qty="1", liquidity="TAKER"),
-        event("OrderProgressed", 40, planned="50", text="nobody offers", algorithm="TWAP"),
+        event("OrderProgressed", 40, planned_qty="50", text="nobody offers", algorithm="TWAP"),
         event("QuoteUpdated", 60, order_id=None, bid_px=None, ask_px="10.40", venue="SIM"),
-        event("OrderProgressed", 70, planned=None, text="nobody offers", algorithm="TWAP"),
+        event("OrderProgressed", 70, planned_qty=None, text="nobody offers", algorithm="TWAP"),
         event("OrderFilled", 80, order_id="o-7.2", last_px="10.00", liquidity="MAKER", **fill),
         event("OrderCanceled", 100),
     ]

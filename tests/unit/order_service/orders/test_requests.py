@@ -198,6 +198,9 @@ def test_a_snapshot_is_the_whole_state(desk: OrdersDesk) -> None:
                 "unanswered_requests",
                 "reconciliation_differences",
                 "reconciliations_broken_off",
+                "worked_orders",
+                "live_brackets",
+                "live_order_lists",
             )
         },
         "trading_state": {"*": 0},

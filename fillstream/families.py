@@ -1,0 +1,195 @@
+"""What a client says of orders that make orders: brackets, lists, algorithms; a part of `fillstream.client.Client`.
+
+Flows in: what a strategy wants. Flows out: signals, by whoever publishes them. Never keeps anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+
+Amount = Decimal | int | str
+"""A price or a quantity. A float is not one: `0.1` is not what it says."""
+Target = Amount | Mapping[str, Amount]
+"""One of several targets: its price, `PRICE:WEIGHT`, or `{"price": …, "weight": …}`."""
+
+
+class FamilySignals:
+    """Signals about orders that make orders, and about those that know each other (docs/groups.md, docs/algorithms.md).
+
+    Every one returns its signal_id, and raises as `Client.signal` does.
+    """
+
+    def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
+        raise NotImplementedError
+
+    def bracket(
+        self,
+        symbol: str,
+        side: str,
+        quantity: Amount | None = None,
+        *,
+        stop_loss: Amount | None = None,
+        trailing_stop: Amount | None = None,
+        take_profit: Amount | Sequence[Target] | None = None,
+        break_even: str | None = None,
+        price: Amount | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+        **order: Any,
+    ) -> str:
+        """Publish an entry with exits, which are always as large as what it has filled and nothing has closed yet.
+
+        Args:
+            symbol, side, quantity, price: of the entry, as in `Client.signal`.
+            stop_loss: where the position is closed at a loss.
+            trailing_stop: instead of it: how far (price) a stop stays behind the best price.
+            take_profit: where it is closed at a profit; several, the nearest first, each PRICE or PRICE:WEIGHT.
+            break_even: AFTER_TARGET: the stop moves to the mean fill price once the first target is filled.
+            order: what else the entry may say.
+        """
+        several = isinstance(take_profit, Sequence) and not isinstance(take_profit, str)
+        return self._publish(
+            "NewOrder",
+            account,
+            signal_id,
+            symbol=symbol,
+            side=side,
+            quantity=quantity,
+            price=price,
+            stop_loss=stop_loss,
+            trailing_stop=trailing_stop,
+            take_profit=None if several else take_profit,
+            take_profits=[*take_profit] if several else None,  # type: ignore[misc]
+            break_even=break_even,
+            **order,
+        )
+
+    def order_list(
+        self,
+        orders: Sequence[Mapping[str, Any]],
+        *,
+        contingency_type: str = "NONE",
+        all_of_them: bool = False,
+        list_id: str | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+    ) -> str:
+        """Publish several orders that know each other.
+
+        Args:
+            orders: what each is, by the fields of a signal, without an account.
+            contingency_type: ONE_CANCELS_OTHER, ONE_UPDATES_OTHER, ONE_TRIGGERS_OTHER; NONE is a basket.
+            all_of_them: every order is taken, or none is. That does not promise that they trade.
+            list_id: your name for the list; by default the signal_id.
+        """
+        return self._publish(
+            "NewOrderList",
+            account,
+            signal_id,
+            list_id=list_id,
+            contingency_type=contingency_type,
+            all=all_of_them or None,
+            orders=[{name: value for name, value in each.items() if value is not None} for each in orders],
+        )
+
+    def cancel_list(self, list_id: str, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None) -> str:
+        """Ask for all that works of a list to be taken off, or of a bracket, by its entry's client_order_id."""
+        return self._publish("CancelOrderList", account, signal_id, list_id=list_id)
+
+    def algo(
+        self,
+        algorithm: str,
+        symbol: str,
+        side: str,
+        quantity: Amount | None = None,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        price: Amount | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+        **order: Any,
+    ) -> str:
+        """Publish an order that an algorithm works in slices.
+
+        Args:
+            algorithm: TWAP, VWAP, POV, IS … (`fillstream algos list`).
+            symbol, side, quantity: as in `Client.signal`.
+            parameters: what the algorithm is told, by the names that it declares.
+            price: no slice is beyond it.
+            order: what else the order may say: `strategy`, `routing`, `venues` …
+        """
+        return self._publish(
+            "NewOrder",
+            account,
+            signal_id,
+            algorithm=algorithm,
+            algorithm_parameters=dict(parameters) if parameters else None,
+            symbol=symbol,
+            side=side,
+            quantity=quantity,
+            price=price,
+            **order,
+        )
+
+    def pause(
+        self,
+        order_id: str | int | None = None,
+        *,
+        client_order_id: str | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+    ) -> str:
+        """Let an order that is worked send nothing new until it is resumed; what works of it is taken off."""
+        return self._publish("PauseOrder", account, signal_id, **named(order_id, client_order_id))
+
+    def resume(
+        self,
+        order_id: str | int | None = None,
+        *,
+        client_order_id: str | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+    ) -> str:
+        """Let an order that was paused go on."""
+        return self._publish("ResumeOrder", account, signal_id, **named(order_id, client_order_id))
+
+
+def named(order_id: str | int | None, client_order_id: str | None) -> dict[str, str | None]:
+    """Return how a request names an order: by one of the two."""
+    return {"order_id": None if order_id is None else str(order_id), "orig_client_order_id": client_order_id}
+
+
+def flat(value: Any, name: str) -> Any:
+    """Return a field of a signal as its flat shape has it: what holds several values goes as JSON, decimals as text.
+
+    Raises:
+        ValueError: there is a float in it.
+    """
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    return orjson.dumps(_plain(value, name)).decode()
+
+
+def _plain(value: Any, name: str) -> Any:
+    check_exact(value, name)
+    if isinstance(value, Mapping):
+        return {key: _plain(each, f"{name}.{key}") for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, f"{name}.{number}") for number, each in enumerate(value)]
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def check_exact(value: Any, name: str) -> None:
+    """Refuse a float.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if isinstance(value, float):
+        raise ValueError(f"{name}: {value!r} is a float; write the decimal as text, or use Decimal")
