@@ -11,10 +11,12 @@ from typing import Any
 
 import orjson
 
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, MAX_SIGNAL_BYTES
 
 Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""
+MAX_LIST_BYTES = MAX_SIGNAL_BYTES - 1024
+"""What a signal takes, less its other fields: names of at most 128 characters each."""
 Target = Amount | Mapping[str, Amount]
 """One of several targets: its price, `PRICE:WEIGHT`, or `{"price": …, "weight": …}`."""
 
@@ -88,6 +90,10 @@ class FamilySignals:
             all_of_them: every order is taken, or none is. That does not promise that they trade.
             list_id: your name for the list; by default the signal_id.
         """
+        said = flat([{name: value for name, value in each.items() if value is not None} for each in orders], "orders")
+        size = len(said.encode())
+        if size > MAX_LIST_BYTES:
+            raise ValueError(f"orders: are {size} bytes as JSON, a list has at most {MAX_LIST_BYTES}")
         return self._publish(
             "NewOrderList",
             account,
@@ -95,7 +101,7 @@ class FamilySignals:
             list_id=list_id,
             contingency_type=contingency_type,
             all=all_of_them or None,
-            orders=[{name: value for name, value in each.items() if value is not None} for each in orders],
+            orders=said,
         )
 
     def cancel_list(self, list_id: str, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None) -> str:

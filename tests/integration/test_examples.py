@@ -13,12 +13,6 @@ from fillstream import Client
 
 FOLDER = Path(__file__).parents[2] / "examples"
 NAMES = sorted(each.stem for each in FOLDER.glob("*.py") if each.stem not in ("__init__", "desk"))
-WAITS: dict[str, str] = {}
-"""Examples of what is not built in: they must fail until it is, and then this is taken out."""
-EXAMPLES = [
-    pytest.param(name, marks=pytest.mark.xfail(reason=WAITS[name], strict=True)) if name in WAITS else name
-    for name in NAMES
-]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +21,7 @@ def desk() -> Iterator[tuple[Client, Market]]:
         yield found
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_example_shows_what_it_says(
     desk: tuple[Client, Market], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

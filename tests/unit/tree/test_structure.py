@@ -23,14 +23,14 @@ LIBS = ("fillstream.libs.common", "fillstream.native")
 FLOORS: dict[str, dict[str, int]] = {
     "fillstream.libs.common": {"values": 0, "engine": 1, "messages": 2, "ledger": 3, "runtime": 4, "process": 5},
     "fillstream": {
-        "client": 0,
         "families": 0,
         "orderbook": 0,
         "research": 0,
-        "stack": 1,
-        "tools": 2,
-        "demo": 3,
-        "cli": 4,
+        "client": 1,
+        "stack": 2,
+        "tools": 3,
+        "demo": 4,
+        "cli": 5,
     },
 }
 """Rooms of the library, and of what people import: each may import what lies below it, and itself."""
