@@ -34,7 +34,7 @@ STANDS: Final = (RUNNING, PAUSED, FINISHING, STOPPING)
 """How a work that is not done may stand."""
 LISTS: Final = tuple(each.value for each in ContingencyType if each is not ContingencyType.BRACKET)
 """What lists may be; brackets are counted by themselves."""
-_KEYS: Final = ("works", "brackets", "lists", "stirred", "short", "closers")
+_KEYS: Final = ("works", "brackets", "lists", "stirred", "short", "closers", "out")
 
 
 class Families:
@@ -136,8 +136,9 @@ class Families:
 
     # --------------------------------------------------------------- snapshot
 
-    def dump(self) -> Document:
-        """Return them by the names of their fields."""
+    def dump(self, orders: dict[int, Order]) -> Document:
+        """Return them by the names of their fields; `out` is what others of an order's list have of it (lots)."""
+        legs = sorted(each for found in self.lists.values() for each in found.legs if each in orders)
         return {
             "works": [dump_work(each) for _, each in sorted(self.works.items())],
             "brackets": [dump_bracket(each) for _, each in sorted(self.brackets.items())],
@@ -145,6 +146,7 @@ class Families:
             "stirred": [[*each] if isinstance(each, tuple) else each for each in self.stirred],
             "closers": [dump_closer(each) for each in self.closers],
             "short": [[*each] for each, cover in sorted(self.covering.items()) if cover.short],
+            "out": [[each, orders[each].out] for each in legs if orders[each].out],
         }
 
     def load(self, record: Document, orders: dict[int, Order]) -> None:
@@ -174,6 +176,8 @@ class Families:
         for bracket in self.brackets.values():
             if bracket.stop_id in orders:
                 orders[bracket.stop_id].out = sum(open_lots(orders.get(e)) for e in bracket.exits[1:])
+        for order_id, lots in record["out"]:
+            orders[order_id].out = lots
 
     def _found_child(self, order: Order, parent_id: int, orders: dict[int, Order]) -> None:
         work, parent = self.works.get(parent_id), orders.get(parent_id)
@@ -181,7 +185,8 @@ class Families:
             self.children.add(order.order_id)
             work.seen[order.order_id] = order.cum, order.notional
             if order.status not in FINAL:
-                work.open[order.order_id] = order.leaves
+                work.open[order.order_id] = order.quantity - order.cum
+                work.count(order)
 
 
 def open_lots(order: Order | None) -> int:
