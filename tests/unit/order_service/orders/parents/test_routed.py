@@ -158,6 +158,14 @@ def test_post_then_take_rests_as_a_maker_and_then_takes(desk: RoutingDesk) -> No
     assert (desk.filled(), desk.order("p").status) == ({"SIM": 100}, "Filled")
 
 
+@pytest.mark.parametrize("fields", [{"time_in_force": "IOC"}, {"price": None, "order_type": "MARKET"}])
+def test_what_may_not_rest_is_not_posted_to_be_taken_back_again_and_again(
+    desk: RoutingDesk, fields: dict[str, str | None]
+) -> None:
+    desk.routed(quantity="100", routing="POST_THEN_TAKE", **fields)
+    assert (desk.sent(), desk.order("p").status) == ([("SIM", 100, "IOC")], "Filled")
+
+
 def test_a_spray_has_parts_everywhere_and_no_more_than_the_order(three: RoutingDesk) -> None:
     three.routed(routing="SPRAY", quantity="90", time_in_force="IOC")
     assert three.filled() == {"SIM": 30, "SIM2": 30, "SIM3": 30}
