@@ -463,7 +463,7 @@ class Journal(Telling):
         if order.links is not None:
             event |= order.links.told()
             if order.links.in_family:
-                state.families.stirred[order.order_id] = None
+                state.families.stir(order.order_id)
         return event
 
     def _request_rejected(
@@ -482,7 +482,7 @@ class Journal(Telling):
             if order.holding is not None and order.holding.kept:
                 order.holding.recount(order)
             if order.links is not None and order.links.in_family:
-                state.families.stirred[order.order_id] = None
+                state.families.stir(order.order_id)
         state.cancel_rejects[reason.value] = state.cancel_rejects.get(reason.value, 0) + 1
         event = self._head(kind)
         event |= {

@@ -47,23 +47,30 @@ class Families:
         stirred: orders with a family that something happened to, and positions that a bracket covers and that changed,
             until their families were looked at: at the end of the entry, as nearly always.
         covering: what brackets cover of each position; it follows from them.
+        fresh: those of `stirred` that their parents have not counted yet, some perhaps twice.
         closers: orders that close what brackets protect, and what exits are to leave to them.
         children: ids of orders that work for one of `works`; they follow from the orders.
     """
 
-    __slots__ = ("brackets", "children", "closers", "covering", "lists", "stirred", "works")
+    __slots__ = ("brackets", "children", "closers", "covering", "fresh", "lists", "stirred", "works")
 
     def __init__(self) -> None:
         self.works: dict[int, Work] = {}
         self.brackets: dict[int, Bracket] = {}
         self.lists: dict[Position, OrderList] = {}
         self.stirred: dict[int | Position, None] = {}
+        self.fresh: list[int] = []
         self.covering: dict[Position, Cover] = {}
         self.children: set[int] = set()
         self.closers: list[Closer] = []
 
     def __bool__(self) -> bool:
         return bool(self.works or self.brackets or self.lists or self.stirred or self.closers)
+
+    def stir(self, order_id: int) -> None:
+        """Have an order looked at that something happened to, once the entry is done."""
+        self.stirred[order_id] = None
+        self.fresh.append(order_id)
 
     def cover(self, bracket: Bracket, order: Order) -> None:
         """Have a bracket cover its entry's position from now on."""
@@ -166,6 +173,7 @@ class Families:
         for account, symbol in record["short"]:
             self.covering[account, symbol].short = True
         self.stirred = dict.fromkeys(_stirred(each) for each in record["stirred"])
+        self.fresh = [each for each in self.stirred if isinstance(each, int)]
         for order in orders.values():
             if order.links is not None and order.links.parent_id is not None:
                 self._found_child(order, int(order.links.parent_id), orders)
