@@ -9,6 +9,7 @@ leaves no child working. Never chooses a price or a time itself: that is what al
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import chain
 
 from fillstream.libs.common.messages.codes import (
     CancelReason,
@@ -17,7 +18,6 @@ from fillstream.libs.common.messages.codes import (
     TimeInForce,
     TradingSession,
 )
-from fillstream.libs.common.values.moments import LAST_MS
 from fillstream.libs.common.values.money import Scale, at_least, at_most, canonical
 from fillstream.services.order_service.orders.algos.algorithm import Completion, Plan, Slice
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -26,6 +26,7 @@ from fillstream.services.order_service.orders.life.special import Special
 from fillstream.services.order_service.orders.markets.market import Market
 from fillstream.services.order_service.orders.parents.children import Child, Children, Closed
 from fillstream.services.order_service.orders.parents.job import Seen
+from fillstream.services.order_service.orders.parents.outstanding import Outstanding, Place
 from fillstream.services.order_service.orders.parents.routed import Part, parts_of
 from fillstream.services.order_service.orders.parents.work import (
     DONE,
@@ -52,9 +53,6 @@ _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _IOC, _GTC = TimeInForce.IOC.value, TimeInForce.GTC.value
 _RESTING = frozenset((TimeInForce.GTC.value, TimeInForce.DAY.value, TimeInForce.GTD.value))
 _REASONS = {reason.value: reason for reason in CancelReason}
-Key = tuple[str | None, int | None, bool]
-"""What children that rest have in common: venue and price, and whether they never take. Of those that a policy routed,
-the price of the slice that they are of, whatever the venue."""
 _CONTINUOUS = TradingSession.CONTINUOUS.value
 
 
@@ -111,7 +109,7 @@ class Runner:
 
     def _stopping(self, order: Order, work: Work) -> None:
         """Take children off; once none is left the order ends."""
-        for order_id in [*work.open]:
+        for order_id in work.outstanding.ids():
             self._take_back(order_id, "its parent ends")
         if work.open:
             return self._tell(order, work)
@@ -164,7 +162,7 @@ class Runner:
         if work.end_ms:
             self._state.timers.add(max(work.end_ms, self._journal.ms), order.order_id, WORK)
         self._watch_no_more(order, work)
-        for order_id in [*work.open]:
+        for order_id in work.outstanding.ids():
             self._take_back(order_id, "its parent is paused")
 
     def resume(self, order: Order, signal_id: str) -> None:
@@ -231,6 +229,7 @@ class Runner:
         parent_id = int(child.links.parent_id)
         work, order = self._state.families.works[parent_id], self._state.orders[parent_id]
         order_id = child.order_id
+        work.count(child)
         lots, notional = work.seen.get(order_id, (0, 0))
         was, now = work.open.get(order_id, 0), 0 if child.status in FINAL else child.quantity - child.cum
         if (child.cum, child.notional) == (lots, notional) and was == now:
@@ -358,7 +357,10 @@ class Runner:
         return Plan((Slice(seen.left),), again_ms=seen.now + work.given.retry_ms, planned=seen.lots)
 
     def _bounded(self, seen: Seen, plan: Plan) -> list[Slice]:
-        """Return slices within the parent's limit and what it has left; what would trade at would_price goes first."""
+        """Return slices within the parent's limit and what it has left; what would trade at would_price goes first.
+
+        Of one that may not rest none does.
+        """
         would, quote = _ticks(seen.price, seen.parameters.would_price, seen.buy), seen.quote
         left, slices = seen.left, []
         if would is not None and (
@@ -373,7 +375,7 @@ class Runner:
             ticks = each.ticks
             if ticks is not None and seen.limit is not None:
                 ticks = (min if seen.buy else max)(ticks, seen.limit)
-            slices.append(each._replace(lots=lots, ticks=ticks))
+            slices.append(each._replace(lots=lots, ticks=ticks, rests=each.rests and seen.rests))
         return slices
 
     # --------------------------------------------------------- making it so
@@ -425,6 +427,7 @@ class Runner:
                 work.asked_for[made] = wanted.ticks
                 if part.until_ms:
                     work.until[made] = part.until_ms
+            work.count(self._state.orders[made])
             gone, left = gone + clip, left - clip
         return gone
 
@@ -441,48 +444,43 @@ class Runner:
 
     def _compare(self, order: Order, work: Work, slices: list[Slice]) -> list[Slice]:
         """Take back children that nobody wants; return what is missing."""
-        resting: dict[Key, list[Order]] = {}
-        at_once: dict[str | None, int] = {}
-        for order_id in [*work.open]:
-            child = self._state.orders[order_id]
-            routed = order_id in work.asked_for
-            if child.time_in_force == _IOC:
-                venue = None if routed else child.venue
-                at_once[venue] = at_once.get(venue, 0) + child.leaves
-            elif child.cancel_signal is None:
-                post_only = child.special is not None and child.special.post_only
-                key: Key = (None, work.asked_for[order_id], False) if routed else (child.venue, child.price, post_only)
-                if work.until.get(order_id, LAST_MS) <= self._journal.ms:
-                    key = (None, None, True)  # nobody wants it there any more
-                resting.setdefault(key, []).append(child)
+        outstanding, ms = work.outstanding, self._journal.ms
+        for order_id in [each for each, until in work.until.items() if until <= ms]:
+            self._take_back(order_id, "its time to rest is over")
+        at_once: dict[Place, int] = {}
+        left: dict[Place, list[int]] = {}
         missing: list[Slice] = []
         for each in slices:
             venue = each.venue if each.venue is not None or work.routing is not None else order.venue
             have = 0
             if not each.rests or each.ticks is None or venue is None:
-                have = min(at_once.get(venue, 0), each.lots)
-                at_once[venue] = at_once.get(venue, 0) - have
-            if venue is None or (each.rests and each.ticks is not None):  # a policy lets rest what is to trade at once
-                key = (venue, each.ticks, each.post_only and venue is not None)
-                have += self._keep(resting, key, each.lots - have)
+                place = Place(venue, None)
+                there = at_once.get(place, outstanding.lots(place))
+                have = min(there, each.lots)
+                at_once[place] = there - have
+            if each.rests and each.ticks is not None:
+                place = Place(venue, each.ticks, each.post_only and venue is not None)
+                have += self._keep(outstanding, left, place, each.lots - have)
             if each.lots > have:
                 missing.append(each._replace(lots=each.lots - have, venue=venue))
-        for children in resting.values():
-            for child in children:
-                self._take_back(child.order_id, "its parent's algorithm wants it no more")
+        unwanted = [left[place] if place in left else outstanding.at(place) for place in outstanding.resting()]
+        for order_id in sorted(chain.from_iterable(unwanted)):
+            self._take_back(order_id, "its parent's algorithm wants it no more")
         return missing
 
-    def _keep(self, resting: dict[Key, list[Order]], key: Key, lots: int) -> int:
+    def _keep(self, outstanding: Outstanding, left: dict[Place, list[int]], place: Place, lots: int) -> int:
         """Keep of the children that rest there as many as are wanted, the oldest first; return what they have."""
-        have = 0
-        gone: list[Order] = []
-        for child in resting.pop(key, ()):
-            if have + child.leaves <= lots:
-                have += child.leaves
+        if place not in left and (have := outstanding.lots(place)) <= lots:
+            left[place] = []
+            return have
+        have, gone = 0, []
+        for order_id in left[place] if place in left else outstanding.at(place):
+            leaves = self._state.orders[order_id].leaves
+            if have + leaves <= lots:
+                have += leaves
             else:
-                gone.append(child)
-        if gone:
-            resting[key] = gone
+                gone.append(order_id)
+        left[place] = gone
         return have
 
     def _send(self, order: Order, work: Work, each: Slice, lots: int) -> int | None:

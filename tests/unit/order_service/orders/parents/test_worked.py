@@ -125,19 +125,6 @@ def test_more_clips_than_one_look_makes_follow_at_once(desk: FamilyDesk) -> None
     desk.check()
 
 
-def test_what_a_policy_posts_first_of_a_slice_that_takes_is_not_taken_back_at_once(desk: FamilyDesk) -> None:
-    told = {"duration_ms": 10_000, "slices": 2, "urgency": "AGGRESSIVE"}
-    start(desk, price="185.00", routing="POST_THEN_TAKE", algorithm="TWAP", algorithm_parameters=told)
-    desk.after(1_000)
-    assert desk.working() == {"p": ("New", 100), "p.1": ("New", 50)}
-    desk.after(10_000)
-    assert (desk.held(), len([*desk.state.live()])) == (
-        100,
-        4,
-    )  # one slice was posted first
-    desk.check()
-
-
 FINISHING = {"duration_ms": 2_000, "slices": 2, "completion": "MARKET", "retry_ms": 500}
 
 
