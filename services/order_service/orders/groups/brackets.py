@@ -139,6 +139,8 @@ class Brackets:
             traded = exit_order.cum - bracket.seen.get(order_id, 0)
             bracket.seen[order_id] = exit_order.cum
             bracket.exited += traded
+            if traded > 0 or (exit_order.acknowledged and exit_order.status not in FINAL):
+                bracket.refused = 0  # its venue takes exits
             if order_id == bracket.stop_id:
                 self._count_stop(bracket, exit_order)
                 continue
@@ -446,7 +448,7 @@ class Brackets:
             self._refused(bracket)
             return None
         bracket.made += 1
-        bracket.refused = bracket.again_ms = 0
+        bracket.again_ms = 0
         return made
 
     def _amend(self, order: Order, quantity: int, price: int, stop: int | None) -> None:
