@@ -105,7 +105,17 @@ class FamilyDesk(DeskWithSim):
 
     def control(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         """Let an operator do something to `default`."""
-        return self.fold({b"control": orjson.dumps(control(kind, **fields))})
+        self._count += 1
+        return self.fold({b"control": orjson.dumps(control(kind, control_id=f"o{self._count}", **fields))})
+
+    def signal_unheard(self, kind: str, **fields: Any) -> list[frames.Command]:
+        """Send a signal whose commands stay on their way; return them, for `deliver`."""
+        self._count += 1
+        said = {"signal_id": f"g{self._count}", "account": "default", "type": kind, **fields}
+        sent = len(self.desk.commands)
+        instruction = instruction_of(said, f"{self.desk.ms}-0") | {"signal_time": self.desk.ms}
+        self.desk.fold({b"data": orjson.dumps(instruction)})
+        return self.desk.commands[sent:]
 
     def after(self, ms: int) -> list[dict[str, Any]]:
         """Let time pass; every timer fires when it is due."""

@@ -106,7 +106,8 @@ class FamilyMarket(SimulatedDesk):
         first = self._entry(dice)
         contingency = dice.choice(("NONE", "ONE_CANCELS_OTHER", "ONE_UPDATES_OTHER", "ONE_TRIGGERS_OTHER"))
         orders: list[dict[str, str]] = []
-        for number in range(dice.choice((2, 2, 3))):
+        many = contingency == "NONE" and dice.random() < 0.1
+        for number in range(60 if many else dice.choice((2, 2, 3))):
             leg = {name: first[name] for name in ("symbol", "side", "quantity", "time_in_force")}
             leg["client_order_id"] = f"s{self.sent}.{number}"
             mid = self._mid[leg["symbol"]]
@@ -119,6 +120,10 @@ class FamilyMarket(SimulatedDesk):
                 leg["side"] = "SELL" if first["side"] == "BUY" else "BUY"
             if contingency in ("NONE", "ONE_TRIGGERS_OTHER") and dice.random() < 0.2:
                 leg = self._with_exits(leg, dice)
+            if dice.random() < 0.1 and "price" in leg:
+                leg = self._routed(leg, dice)
+            elif dice.random() < 0.1 and contingency != "NONE":
+                leg["side"] = dice.choice(("BUY", "SELL"))
             orders.append(leg)
         return {
             "type": "NewOrderList", "signal_id": f"s{self.sent}", "account": first["account"],
@@ -133,13 +138,17 @@ class FamilyMarket(SimulatedDesk):
             return super().change()
         fields = {"signal_id": f"c{self.sent}", "account": dice.choice(ACCOUNTS)}
         named = f"s{dice.randrange(1, self.sent)}"
-        if kind < 0.6:
+        if kind < 0.58:
             return _flat({**fields, "type": "CancelOrderList", "list_id": named})
+        if kind < 0.6:
+            meant = dice.choice(({"side": "BUY"}, {"side": "SELL"}, {"symbol": dice.choice([*SYMBOLS])}, {}))
+            return _flat({**fields, "type": "CancelAll", **meant})
         if kind < 0.75:
             fields["orig_client_order_id"] = named + dice.choice(("", "", ".1", ".2"))
             return _flat({**fields, "type": dice.choice(("PauseOrder", "ResumeOrder", "CancelOrder"))})
         if kind < 0.8:
             return _flat({**fields, "type": "ClosePosition", "symbol": dice.choice([*SYMBOLS])})
+        named += dice.choice(("", "", "", ".0", ".1", ".2"))
         fields |= {"type": "ReplaceOrder", "orig_client_order_id": named}
         mid = self._mid["AAPL"]
         near = f"{(mid + dice.randrange(-50, 51)) / 100:.2f}"

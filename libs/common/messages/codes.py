@@ -430,6 +430,7 @@ class CancelRejectReason(Reason):
     WRONG_SIDE = "wrong_side", 2, "the new protective price is on the wrong side of the market or the entry"
     NOT_WORKED = "not_worked", 2, "no algorithm works the order"
     BAD_PARAMETERS = "bad_parameters", 2, "what the algorithm was told is not what it takes"
+    OF_PARENT = "of_parent", 2, "the order is the child of another one, which is to be amended instead"
     UNKNOWN_LIST = "unknown_list", 1, "the account has no such list of orders, or it was forgotten"
     VENUE_CAPACITY = "venue_capacity", 2, "the venue has no room for the amended order"
     VENUE_SESSION = "venue_session", 2, "the venue's session for the instrument does not take this request"

@@ -481,6 +481,10 @@ class Requests:
             return None
         if isinstance(order, Remembered) or order.status in FINAL:
             return refused(wish.signal_id, wish.account, order, CancelRejectReason.TOO_LATE, too_late_text(order))
+        parent_id = self._families.works_for(order)
+        if parent_id is not None:  # as large as it was amended it could trade more than its parent has left
+            text = f"order_id: order {order.order_id} works for order {parent_id}, which says how: amend that one"
+            return refused(wish.signal_id, wish.account, order, CancelRejectReason.OF_PARENT, text)
         draft = self._amended(wish, order)
         broken = rules.AMEND.first_broken(draft, self._state)
         if broken is None and draft.said is not None:

@@ -28,7 +28,7 @@ from fillstream.services.order_service.orders.control.overrides import (
     check_overrides,
     with_overrides,
 )
-from fillstream.services.order_service.orders.control.standing import ACTIVE, Standing, stricter
+from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, Standing, stricter
 from fillstream.services.order_service.orders.control.tripping import Breaker
 from fillstream.services.order_service.orders.fixed import check_fixed
 from fillstream.services.order_service.orders.holding.charging import Traded
@@ -362,6 +362,8 @@ class State:
                 self.watch(name)
             else:  # its file has lost it, and its orders may work still
                 self.holdings.account(name).standing = self.standing_of(name)
+        if standing.state != HALTED and self.families:
+            self.families.wake(self.orders, account)
 
     def count_working(self, account: str) -> None:
         """Let an account's working orders be counted from now on: it has asked for what only reduces."""

@@ -164,7 +164,8 @@ class MassCancels:
         covered: dict[tuple[str, str], int] = {}
         for order in kept:
             position = order.account, order.terms.symbol
-            covered[position] = covered.get(position, 0) + order.leaves
+            lots = max(0, order.leaves - order.out)  # a stop and its targets close the same lots, and so do children
+            covered[position] = covered.get(position, 0) + lots
         state = self._state
         for account, symbol, holding in state.holdings.positions():
             if not holding.quantity or (meant.account is not None and account != meant.account):

@@ -4,7 +4,8 @@ Flows in: a control that is a split. Flows out: why it is refused, before anythi
 changed, each with an AccountAdjusted. Never rounds: a position that would be no whole number of lots is traded first.
 
 While orders of the instrument work in an account its positions are not split: their quantities and prices are in the
-shares of before. Neither the mark nor a quote is changed: the market tells new ones.
+shares of before. So are those of a bracket, whose exits may not be there only for now.
+Neither the mark nor a quote is changed: the market tells new ones.
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ def _check_orders(state: State, account: str | None, symbol: str) -> None:
     if working:
         of = _named(dict.fromkeys(working))
         text = f"symbol: {len(working)} orders in {symbol} of {of} work; cancel them first, they are in lots of before"
+        raise Refused(ControlRejectReason.ORDERS_WORK, text)
+    covered = [name for name, each in state.families.covering if each == symbol and account in (None, name)]
+    if covered:
+        text = f"symbol: brackets of {_named(covered)} make exits in {symbol}; cancel them first, by their list_id"
         raise Refused(ControlRejectReason.ORDERS_WORK, text)
 
 

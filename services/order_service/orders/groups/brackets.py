@@ -111,7 +111,7 @@ class Brackets:
             answers: the request (its signal_id) that changed it, which is told of.
         """
         order = self._state.orders.get(bracket.entry_id)
-        if order is None or not bracket.covers:
+        if order is None or not (bracket.covers or self._opens_again(bracket, order)):
             return
         self._count(bracket)
         protect = self._protects(bracket, order)
@@ -121,6 +121,14 @@ class Brackets:
             self._resize(bracket, order, protect)
         self._reserve(bracket)
         self._tell(bracket, order, protect, answers)
+
+    def _opens_again(self, bracket: Bracket, order: Order) -> bool:
+        """Whether an entry has filled more than was known when its bracket ended: a trade may be told after that."""
+        if order.cum - bracket.exited <= bracket.counted:
+            return False
+        bracket.covers = True
+        self._state.families.cover(bracket, order)
+        return True
 
     def _count(self, bracket: Bracket) -> None:
         """Count what exits have traded, and which are no more."""
@@ -470,9 +478,10 @@ class Brackets:
     def cancel(self, bracket: Bracket, text: str) -> None:
         """Take off a bracket's entry and its exits; what its position has is protected no more."""
         orders = self._state.orders
-        bracket.stop_dropped = True
+        bracket.stop_dropped, bracket.again_ms = True, 0
         for leg in bracket.targets:
             leg.dropped = True
+        self._state.families.stirred[bracket.entry_id] = None  # it may have no order that works
         for order_id in (*bracket.exits, bracket.entry_id):
             if order_id in orders:
                 self._children.take_back(orders[order_id], text, CancelReason.LIST)

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fillstream.libs.common.messages.codes import CancelReason, ContingencyType, ListOrderStatus, OrderType
-from fillstream.services.order_service.orders.groups.list_record import OrderList
+from fillstream.libs.common.messages.codes import CancelReason, ListOrderStatus, OrderType
+from fillstream.services.order_service.orders.groups.list_record import CANCELS, ONE_OF_ALL, TRIGGERS, OrderList
+from fillstream.services.order_service.orders.groups.sharing import share
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FILLED, FINAL, FOR_OTHERS, FOR_TIME, Order
 from fillstream.services.order_service.orders.life.parts import Amendment
@@ -29,11 +30,6 @@ from fillstream.services.order_service.orders.state import State
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.waiting.desk import Desk
 
-CANCELS = ContingencyType.ONE_CANCELS_OTHER.value
-UPDATES = ContingencyType.ONE_UPDATES_OTHER.value
-TRIGGERS = ContingencyType.ONE_TRIGGERS_OTHER.value
-ONE_OF_ALL = frozenset((CANCELS, UPDATES))
-"""Of these only one order may trade, or all together no more than one."""
 _LIMIT = OrderType.LIMIT.value
 _EXECUTING, _ALL_DONE = ListOrderStatus.EXECUTING.value, ListOrderStatus.ALL_DONE.value
 
@@ -77,11 +73,12 @@ class Contingent:
         traded = self._count(found, orders)
         if found.contingency == TRIGGERS:
             self._trigger(found, orders)
-        elif found.contingency in ONE_OF_ALL and found.status == _EXECUTING:
-            if traded:
-                self._others(found, orders, traded)
-            self._go_out(found, orders)
-            self._reserve(orders)
+        elif found.contingency in ONE_OF_ALL:
+            if found.status == _EXECUTING:
+                if traded:
+                    self._others(found, orders, traded)
+                self._go_out(found, orders)
+            share(orders)
         if all(order.status in FINAL for order in orders):
             found.status = _ALL_DONE
             self._journal.list_reported(found, "all of its orders are done")
@@ -93,8 +90,7 @@ class Contingent:
             lots = order.cum - found.seen.get(order.order_id, 0)
             if lots > 0:
                 traded[order.order_id] = lots
-            if order.cum:
-                found.seen[order.order_id] = order.cum
+                found.seen[order.order_id] = order.cum  # what a venue takes back makes nothing larger
         return traded
 
     # ------------------------------------------------- one cancels, one updates
@@ -160,20 +156,7 @@ class Contingent:
                 if order is not hit:
                     self._take_back(order, "another order of its list is hit")
         hit.out = 0
-        self._desk.send(hit)
-
-    def _reserve(self, orders: list[Order]) -> None:
-        """Let all orders of which one may trade count for no more than the largest of them."""
-        most = max((open_lots(order) for order in orders), default=0)
-        counted = False
-        for order in orders:
-            lots = open_lots(order)
-            out = 0 if lots == most and not counted else lots
-            counted = counted or lots == most
-            if order.out != out:
-                order.out = out
-                if order.holding is not None and order.holding.kept:
-                    order.holding.share_out(order)
+        self._desk.go(hit)
 
     # ------------------------------------------------------------ one triggers
 
@@ -190,8 +173,9 @@ class Contingent:
                 continue
             if lots != order.quantity and order.amendment is None:
                 self._shrink(order, lots)
-            order.held = FOR_TIME
-            self._desk.time_came(order)
+            if not self._desk.asks_now(order):
+                order.held = FOR_TIME
+                self._desk.time_came(order)
 
     def _take_back(self, order: Order, text: str) -> None:
         self._children.take_back(order, text, CancelReason.LIST)

@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
+from fillstream.libs.common.messages.codes import ContingencyType
 from fillstream.libs.common.values.versions import Document, check_names
+
+CANCELS = ContingencyType.ONE_CANCELS_OTHER.value
+UPDATES = ContingencyType.ONE_UPDATES_OTHER.value
+TRIGGERS = ContingencyType.ONE_TRIGGERS_OTHER.value
+ONE_OF_ALL = frozenset((CANCELS, UPDATES))
+"""Of these only one order may trade, or all together no more than one."""
 
 
 @dataclass(slots=True)

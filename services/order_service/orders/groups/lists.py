@@ -11,16 +11,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import ContingencyType, ListOrderStatus, OrderType, RejectReason
+from fillstream.libs.common.messages.topology import SIM
+from fillstream.services.order_service.orders.answering import number_in
 from fillstream.services.order_service.orders.decode import New, NewList
 from fillstream.services.order_service.orders.groups.contingent import (
-    ONE_OF_ALL,
-    TRIGGERS,
-    UPDATES,
     first_to_rest,
     prepared,
 )
-from fillstream.services.order_service.orders.groups.list_record import OrderList
+from fillstream.services.order_service.orders.groups.list_record import ONE_OF_ALL, TRIGGERS, UPDATES, OrderList
+from fillstream.services.order_service.orders.groups.sharing import share
 from fillstream.services.order_service.orders.holding.holdings import Account
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, Order
@@ -36,6 +37,8 @@ _WAITS = frozenset(
     )
 )  # fmt: skip
 """Types of which one may wait while another rests."""
+_WORKED = ("algorithm", "routing", "venues")
+"""What makes an order one that is worked."""
 _NONE = ContingencyType.NONE.value
 
 
@@ -88,7 +91,16 @@ class Lists:
         self._taker = taker
 
     def take(self, wish: NewList) -> None:
-        """Take a list, or say why not."""
+        """Take a list, or say why not.
+
+        Raises:
+            BadEntry: bad_value for a number that is none; nothing has changed then.
+        """
+        for each in wish.orders:  # before any of them counts
+            if each.quantity is not None and number_in("quantity", each.quantity) <= 0:
+                raise BadEntry("bad_value", f"quantity: {each.quantity} must be above 0")
+            if each.price is not None:
+                number_in("price", each.price)
         if (wish.account, wish.list_id) in self._state.families.lists:
             text = f"list_id: {wish.list_id} was used before; this list changed nothing"
             return self._refuse_all(wish, RejectReason.DUPLICATE_SIGNAL, text)
@@ -133,6 +145,7 @@ class Lists:
         drafts: list[Draft] = []
         kinds: list[str] = []
         for number, each in enumerate(wish.orders):
+            self._make_room(wish, each, taken)
             draft = self._taker.draft(each)
             drafts.append(draft)
             kinds.append(draft.order_type)
@@ -142,9 +155,11 @@ class Lists:
                 refused = number, broken
                 break
             order = self._taker.made(each, draft)
+            if wish.contingency_type in ONE_OF_ALL:  # its own venue alone may have one of which others wait
+                self._state.families.works.pop(order.order_id, None)
             prepared(order, wish.contingency_type, number, rests)
-            self._reserve(wish, order, taken)
             taken.append((each, draft, order))
+            self._reserve(wish, [order for _, _, order in taken])
         if refused is not None:
             self._undo(wish.account, before, [order for _, _, order in taken])
             return self._refused(wish, drafts, *refused)
@@ -165,8 +180,14 @@ class Lists:
         if wish.contingency_type not in ONE_OF_ALL:
             return None
         draft, number = drafts[-1], len(drafts)
-        if draft.order_type not in _WAITS or (draft.said is not None and draft.said.algorithm is not None):
+        if draft.order_type not in _WAITS:
             text = f"orders: number {number} is {draft.order_type}, and cannot wait while another one rests"
+            return Reject(RejectReason.LIST_UNFIT, text)
+        worked = next(
+            (name for name in _WORKED if draft.said is not None and getattr(draft.said, name) is not None), ""
+        )
+        if worked:
+            text = f"orders: number {number} has {worked}, and its children could trade while another one is let go"
             return Reject(RejectReason.LIST_UNFIT, text)
         if wish.contingency_type == UPDATES and draft.symbol != drafts[0].symbol:
             text = f"orders: number {number} is of {draft.symbol}, and updates others of {drafts[0].symbol}"
@@ -175,17 +196,26 @@ class Lists:
 
     # ------------------------------------------------------------ reservations
 
-    def _reserve(self, wish: NewList, order: Order, taken: list[tuple[New, Draft, Order]]) -> None:
-        """Have the state count an order of which nothing was told yet; of those of which one trades, the largest."""
-        if wish.contingency_type in ONE_OF_ALL and taken:
-            largest = max((o for _, _, o in taken), key=lambda o: o.quantity)
-            smaller = order if order.quantity <= largest.quantity else largest
-            smaller.out = smaller.quantity
-            if smaller is largest and largest.holding is not None and largest.holding.kept:
-                largest.holding.share_out(largest)
+    def _reserve(self, wish: NewList, orders: list[Order]) -> None:
+        """Have the state count the last of these, of which nothing was told yet; where one trades, the largest."""
+        order = orders[-1]
         self._state.add(order)
         if order.holding is not None and order.holding.kept:
             order.holding.share_out(order)
+        if wish.contingency_type in ONE_OF_ALL:
+            share(orders)
+
+    def _make_room(self, wish: NewList, each: New, taken: list[tuple[New, Draft, Order]]) -> None:
+        """Have orders count for less of which only one trades, while another is judged: by as much as that one has."""
+        terms = self._state.terms[SIM].get(each.symbol)
+        if wish.contingency_type not in ONE_OF_ALL or each.quantity is None or terms is None:
+            return
+        lots = terms.lot.units(each.quantity) or 0
+        for _, _, order in taken:
+            if (order.terms.symbol, order.side) == (each.symbol, each.side):
+                order.out = max(order.out, min(lots, order.quantity))
+                if order.holding is not None and order.holding.kept:
+                    order.holding.share_out(order)
 
     def _before(self, account: str) -> _Before:
         held: Account = self._state.holdings.account(account)

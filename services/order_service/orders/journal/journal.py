@@ -341,6 +341,8 @@ class Journal(Telling):
         for ticks, lots, fee in legs:
             holding.untraded(buy, ticks, lots, fee)
             holding.share_traded(change["strategy"], -lots if buy else lots, ticks)
+        if holding.covered:
+            self._state.families.stirred[holding.account.name, holding.instrument.symbol] = None
         if isinstance(whose, Order):
             event = self._of_order(kind, whose)
         else:

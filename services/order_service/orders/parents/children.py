@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fillstream.libs.common.messages.codes import CancelReason, OrderType, TimeInForce
+from fillstream.libs.common.messages.codes import CancelReason, OrderType, RejectReason, TimeInForce
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import Limits
@@ -27,6 +27,13 @@ from fillstream.services.order_service.orders.waiting.desk import Desk
 MAX_ID = 128
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _IOC = TimeInForce.IOC.value
+_CLOSED = frozenset(
+    (
+        RejectReason.INSTRUMENT_HALTED, RejectReason.BREAKER_OPEN, RejectReason.OUTSIDE_SESSION,
+        RejectReason.STALE_QUOTE, RejectReason.NO_QUOTE,
+    )
+)  # fmt: skip
+"""What passes by itself, or as an operator says: none of these is a child's fault."""
 
 
 class Child(NamedTuple):
@@ -51,6 +58,12 @@ class Child(NamedTuple):
     expiry_ms: int = 0
     special: Special | None = None
     list_id: str | None = None
+
+
+class Closed(str):
+    """Why no child goes now though nothing is wrong with it: its market or its account takes none, or nobody quotes."""
+
+    __slots__ = ()
 
 
 class Children:
@@ -124,7 +137,7 @@ class Children:
             bound = protection_price(reach, limits.quote, child.buy)
             if bound is None:
                 side = "ask" if child.buy else "bid"
-                return f"order_type: MARKET needs a quote to bound its price, {draft.symbol} has no {side} now"
+                return Closed(f"order_type: MARKET needs a quote to bound its price, {draft.symbol} has no {side} now")
             ticks = bound if ticks is None else (min if child.buy else max)(ticks, bound)
         assert ticks is not None, "a limit order has a limit"
         draft.ticks = ticks
@@ -135,9 +148,9 @@ class Children:
         standing = limits.holding.account.standing
         closes = child.special is not None and child.special.reduce_only
         if standing.state == HALTED and not (closes and standing.keeps):
-            return f"account: {limits.name} is HALTED, or the whole desk"
+            return Closed(f"account: {limits.name} is HALTED, or the whole desk")
         if standing.state == REDUCING and not closes:
-            return f"account: {limits.name} is REDUCING, or the whole desk"
+            return Closed(f"account: {limits.name} is REDUCING, or the whole desk")
         return None
 
     def _judged(self, draft: Draft, parent: Order) -> str | None:
@@ -145,7 +158,9 @@ class Children:
         if draft.limits.breaks:
             self._breakers.look(draft, parent.strategy)
         broken = rules.CHILD.first_broken(draft, self._state)
-        return None if broken is None else broken.text
+        if broken is None:
+            return None
+        return Closed(broken.text) if broken.reason in _CLOSED else broken.text
 
     def _made(self, parent: Order, number: int, child: Child, draft: Draft) -> Order:
         client_order_id = self._name(parent, number)

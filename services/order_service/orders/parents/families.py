@@ -13,7 +13,8 @@ from fillstream.libs.common.values.versions import Document, check_names
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket, dump_bracket, load_bracket
 from fillstream.services.order_service.orders.groups.closer_record import Closer, dump_closer, load_closer
 from fillstream.services.order_service.orders.groups.covering import Cover
-from fillstream.services.order_service.orders.groups.list_record import OrderList, dump_list, load_list
+from fillstream.services.order_service.orders.groups.list_record import ONE_OF_ALL, OrderList, dump_list, load_list
+from fillstream.services.order_service.orders.groups.sharing import outs_of
 from fillstream.services.order_service.orders.life.order import FINAL
 from fillstream.services.order_service.orders.parents.work import (
     FINISHING,
@@ -27,6 +28,7 @@ from fillstream.services.order_service.orders.parents.work import (
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.life.order import Order
+    from fillstream.services.order_service.orders.life.parts import Links
 
 Position = tuple[str, str]
 """An account and a symbol."""
@@ -105,6 +107,14 @@ class Families:
             for leg in bracket.targets:
                 leg.dropped = True
 
+    def wake(self, orders: dict[int, Order], account: str | None) -> None:
+        """Have those of an account, or all, looked at at once that wait since something was refused: they may pass."""
+        for family in (self.works, self.brackets):
+            for order_id, each in family.items():
+                if each.again_ms and account in (None, orders[order_id].account):
+                    each.again_ms = 0
+                    self.stirred[order_id] = None
+
     def needs(self, order: Order) -> bool:
         """Say whether an order that is done has to stay: its exits protect what it has filled."""
         bracket = self.brackets.get(order.order_id)
@@ -116,15 +126,19 @@ class Families:
         work = self.works.pop(order_id, None)
         if work is not None:
             self.children.difference_update(work.seen)
-        self.children.discard(order_id)
         bracket = self.brackets.pop(order_id, None)
         if bracket is not None:
             self.uncover(bracket, order)
         links = order.links
-        if links is None or links.list_id is None:
+        if links is None:
+            return
+        if order_id in self.children:
+            self.children.discard(order_id)
+            self._forget_child(order_id, links)
+        if links.list_id is None:
             return
         found = self.lists.get((order.account, links.list_id))
-        if found is not None:
+        if found is not None and order_id in found.legs:  # children of a leg are of its list, too, and none of it
             found.gone.add(order_id)
             if len(found.gone) == len(found.legs):
                 del self.lists[order.account, links.list_id]
@@ -140,6 +154,12 @@ class Families:
                 lists[found.contingency] += 1
         brackets = sum(bracket.covers for bracket in self.brackets.values())
         return {"worked_orders": works, "live_brackets": {"": brackets}, "live_order_lists": lists}
+
+    def _forget_child(self, order_id: int, links: Links) -> None:
+        """Remember nothing more of a child that works no more: its parent has counted it, and may make very many."""
+        work = self.works.get(int(links.parent_id or 0))
+        if work is not None:
+            work.seen.pop(order_id, None)
 
     # --------------------------------------------------------------- snapshot
 
@@ -181,6 +201,9 @@ class Families:
             orders[work.order_id].out = sum(work.open.values())
         for found in self.lists.values():
             found.gone = {each for each in found.legs if each not in orders}
+            if found.contingency in ONE_OF_ALL:
+                for order, out in outs_of([orders[each] for each in found.legs if each in orders]):
+                    order.out = out
         for bracket in self.brackets.values():
             if bracket.stop_id in orders:
                 orders[bracket.stop_id].out = sum(open_lots(orders.get(e)) for e in bracket.exits[1:])

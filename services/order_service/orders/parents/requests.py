@@ -86,6 +86,15 @@ class FamilyRequests:
         venues, account = self._state.config.venues, draft.limits.account
         return asked_route(venues, account, said.routing, names_of(said.venues), by_rule)
 
+    def works_for(self, order: Order) -> str | None:
+        """Return the id of the order that sizes and prices this one, its child; None of any other."""
+        families, links = self._state.families, order.links
+        if links is None or links.parent_id is None:
+            return None
+        bracket = families.brackets.get(int(links.parent_id))
+        is_exit = bracket is not None and order.order_id in bracket.exits
+        return links.parent_id if is_exit or order.order_id in families.children else None
+
     def begins(self, order: Order) -> bool:
         """Let an order be worked that nothing holds back; False of any other."""
         work = self._state.families.works.get(order.order_id)
@@ -209,6 +218,9 @@ class FamilyRequests:
         if order.held != WORKED:
             text = f"order_id: no algorithm works order {order.order_id}"
             return refused(wish.signal_id, account, order, CancelRejectReason.NOT_WORKED, text)
+        if self._runner.ends(order):
+            text = f"order_id: the time of order {order.order_id} is over, what is left of it can only be canceled"
+            return refused(wish.signal_id, account, order, CancelRejectReason.TOO_LATE, text)
         if isinstance(wish, Pause):
             self._runner.pause(order, wish.signal_id)
         else:

@@ -11,14 +11,20 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import chain
 
-from fillstream.libs.common.messages.codes import CancelReason, OrderType, TimeInForce, TradingSession
+from fillstream.libs.common.messages.codes import (
+    CancelReason,
+    CancelRejectReason,
+    OrderType,
+    TimeInForce,
+    TradingSession,
+)
 from fillstream.libs.common.values.money import Scale, at_least, at_most, canonical
 from fillstream.services.order_service.orders.algos.algorithm import Completion, Plan, Slice
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, REJECTED, Order
 from fillstream.services.order_service.orders.life.special import Special
 from fillstream.services.order_service.orders.markets.market import Market
-from fillstream.services.order_service.orders.parents.children import Child, Children
+from fillstream.services.order_service.orders.parents.children import Child, Children, Closed
 from fillstream.services.order_service.orders.parents.job import Seen
 from fillstream.services.order_service.orders.parents.outstanding import Outstanding, Place
 from fillstream.services.order_service.orders.parents.routed import Part, parts_of
@@ -33,7 +39,7 @@ from fillstream.services.order_service.orders.parents.work import (
 from fillstream.services.order_service.orders.state import EXPIRY, FOLLOW, WORK, State
 
 MOST_CHILDREN = 50
-"""At most so many children are made of one parent at an entry; the others come at once after it."""
+"""At most so many children are made of one parent at a look; the others come at once after it."""
 FOLLOW_AFTER_MS = 50
 """Who follows a market is asked so long after it moved first."""
 MOST_REFUSED = 10
@@ -109,6 +115,7 @@ class Runner:
             return self._tell(order, work)
         work.state = DONE
         self._forget(order, work)
+        self._too_late(order)
         if order.status in FINAL:
             return self._tell(order, work)
         if not work.reason:
@@ -137,6 +144,10 @@ class Runner:
         self.child_changed(child)  # the desk takes off at once what it holds
 
     # -------------------------------------------------------------- requests
+
+    def ends(self, order: Order) -> bool:
+        """Whether an order's time is over: only what is left of it is traded, or taken off."""
+        return self._state.families.works[order.order_id].state in (FINISHING, STOPPING)
 
     def pause(self, order: Order, signal_id: str) -> None:
         """Take children off, and send nothing new until it is resumed."""
@@ -171,12 +182,33 @@ class Runner:
     def _amend(self, order: Order, work: Work) -> None:
         amendment = order.amendment
         assert amendment is not None, "request_replace() comes first"
-        if order.cum + order.out > amendment.quantity:
-            for order_id in work.outstanding.ids():
-                self._take_back(order_id, "its parent gets smaller")
+        for order_id in self._too_many(order.cum + order.out - amendment.quantity, work):
+            self._take_back(order_id, "its parent gets smaller")
         if order.cum + order.out <= max(amendment.quantity, order.cum):
             order.replace(amendment.price, amendment.quantity)
             self._journal.replaced(order)
+
+    def _too_many(self, lots: int, work: Work) -> list[int]:
+        """Return the children to take off so that so many lots are open no more: those that wait, then the newest."""
+        orders = self._state.orders
+        going = sum(left for order_id, left in work.open.items() if orders[order_id].cancel_signal is not None)
+        found: list[int] = []
+        for child in sorted((orders[each] for each in work.open), key=lambda o: (not o.is_held, -o.order_id)):
+            if going >= lots:
+                break
+            if child.cancel_signal is None:
+                found.append(child.order_id)
+                going += work.open[child.order_id]
+        return found
+
+    def _too_late(self, order: Order) -> None:
+        """Answer an amendment that waited until children were off, of an order that is done instead."""
+        amendment = order.amendment
+        if amendment is None:
+            return
+        order.refuse_replace()
+        text = f"order_id: order {order.order_id} ended before its children had made room for the amendment"
+        self._journal.replace_rejected(amendment.signal_id, order.account, order, CancelRejectReason.TOO_LATE, text)
 
     def told(self, order: Order, parameters: str, signal_id: str) -> None:
         """Tell the algorithm of an order something else from now on; it is valid."""
@@ -184,6 +216,8 @@ class Runner:
         work.tell(parameters)
         given = work.given
         work.end_ms = given.end_time or (work.start_ms + given.duration_ms if given.duration_ms else 0)
+        if work.state == FINISHING and not 0 < work.end_ms <= self._journal.ms:  # it has time again
+            work.state = RUNNING
         self._tell(order, work, signal_id)
         self.ask(order, work)
 
@@ -247,9 +281,12 @@ class Runner:
             if work.state != DONE:
                 work.state = DONE
                 self._forget(order, work)
+            self._too_late(order)
             return self._tell(order, work)
         if work.state == DONE:  # a bust opened it again
             work.state = RUNNING
+            if order.expiry_ms:
+                self._state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
         if order.amendment is not None:
             self._amend(order, work)
         return self.ask(order, work)
@@ -462,7 +499,10 @@ class Runner:
         made = self._children.make(order, work.made + 1, child)
         if isinstance(made, str):
             order.out -= lots
-            self._refused(work, made)
+            if isinstance(made, Closed):
+                work.text, work.again_ms = made, self._journal.ms + work.given.retry_ms
+            else:
+                self._refused(work, made)
             return None
         work.made += 1
         work.seen[made.order_id], work.open[made.order_id] = (0, 0), lots

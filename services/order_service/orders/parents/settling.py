@@ -64,7 +64,10 @@ class Settling:
         return max(1, seen)
 
     def _count(self) -> None:
-        """Count what children of orders that are worked did, all of it: then their parents are looked at, once each."""
+        """Count what children of orders that are worked did, all of it: then their parents are looked at, once each.
+
+        Each is counted once for what was told of it, however many others wait to be looked at.
+        """
         if self._state.families.closers:
             self._closing.count()
         families, orders = self._state.families, self._state.orders

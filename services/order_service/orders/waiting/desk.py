@@ -26,7 +26,7 @@ from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import Limits
 from fillstream.services.order_service.orders.control.breakers import arrival_of
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, Standing
-from fillstream.services.order_service.orders.holding.holdings import Holding
+from fillstream.services.order_service.orders.holding.holdings import Holding, waits_at
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import (
     FOR_APPROVAL,
@@ -41,7 +41,7 @@ from fillstream.services.order_service.orders.life.special import widest
 from fillstream.services.order_service.orders.life.timing import expiry_ms, rests
 from fillstream.services.order_service.orders.parents.work import Work
 from fillstream.services.order_service.orders.rules import Draft
-from fillstream.services.order_service.orders.rules.market import protection_price
+from fillstream.services.order_service.orders.rules.market import protection_price, value_price
 from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RATE, RELEASE, TOUCH, State
 from fillstream.services.order_service.orders.waiting.triggers import MARKS, half_ticks, waits_for_rise
 
@@ -112,10 +112,27 @@ class Desk:
         limits = draft.limits
         if not limits.needs_approval(draft.worth, order.strategy):
             return False
-        until = self._journal.ms + limits.account.approval_timeout_ms
-        self._hold(order, FOR_APPROVAL, until)
-        self._state.timers.add(until, order.order_id, APPROVAL)
+        self._hold(order, FOR_APPROVAL, self._asked_until(order, limits))
         return True
+
+    def asks_now(self, order: Order) -> bool:
+        """Hold an order that waited for another of its list, and that a person is to approve; False of any other."""
+        limits = self._limits(order)
+        if not limits.approves:
+            return False
+        price = order.price if order.priced else waits_at(order.special, order.price)
+        worth = value_price(limits.quote, order.side == "BUY", price) * order.quantity
+        if not limits.needs_approval(worth, order.strategy):
+            return False
+        order.held = FOR_APPROVAL
+        self._journal.suspended(order, self._asked_until(order, limits))
+        return True
+
+    def _asked_until(self, order: Order, limits: Limits) -> int:
+        """Return until when a person is asked; then a timer cancels the order."""
+        until = self._journal.ms + limits.account.approval_timeout_ms
+        self._state.timers.add(until, order.order_id, APPROVAL)
+        return until
 
     def approve(self, order: Order) -> None:
         """Let an order go on that waited for a person's yes: it goes, or waits for its time or price from now on."""
@@ -355,6 +372,10 @@ class Desk:
             order.special = order.special._replace(stop=stop)
         if order.links is not None and order.links.in_family and self.hits(order):
             return
+        self.go(order)
+
+    def go(self, order: Order) -> None:
+        """Let an order go that nothing holds back any more, or wait for its turn."""
         terms = self._state.terms_of(order.account)
         if self._must_wait(order, terms):
             self._queue(order, terms)
