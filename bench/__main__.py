@@ -202,9 +202,16 @@ def show_algos(result: dict[str, Any]) -> None:
         "made %",
         "children",
     )
+    compared = {
+        f"{name}, {who}": row
+        for name, both in result["desk"].items()
+        for who, row in (("desk", both["desk"]), ("simple", both["simple"]))
+    }
     for title, rows in (
         (f"{result['seeds']} seeded markets, means and the largest deviation", result["seeded"]),
         ("five minutes of BTCUSDT as captured", result["captured"]),
+        (f"{result['desk_seeds']} seeded markets by the desk's runner and the simple one, touch alone", compared),
+        ("five minutes of BTCUSDT by the desk's runner", result["desk_captured"]),
     ):
         if rows is None:
             console.print(f"{title}: the capture is not there")
