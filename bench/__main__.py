@@ -15,7 +15,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import algos, book, end_to_end, engine, halt, ids, memory, orders, routing, snapshots, stages, triggers
+from bench import (
+    algos,
+    book,
+    end_to_end,
+    engine,
+    families,
+    halt,
+    ids,
+    memory,
+    orders,
+    routing,
+    snapshots,
+    stages,
+    triggers,
+)
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -134,6 +148,23 @@ def show_triggers(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_families(result: dict[str, Any]) -> None:
+    table = Table(title="a quote that concerns none of those who wait (medians)", title_justify="left")
+    for heading in ("desk", "CPU µs a quote", "beside nobody"):
+        table.add_column(heading, justify="left" if heading == "desk" else "right")
+    for name, row in result["quotes"]["rows"].items():
+        table.add_row(name, f"{row['cpu_us_per_quote']:.2f}", f"{row['ratio']:.2f}")
+    console.print(table)
+    took = ", ".join(f"{name} {micros}" for name, micros in result["quotes"]["made_us"].items())
+    console.print(f"CPU µs until a parent waits, its children among it: {took}")
+    table = Table(title="a child, acknowledged and filled, in the orders stage (medians)", title_justify="left")
+    for heading in ("what", "CPU µs each", "a second", "beside a plain order"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for name, row in result["children"].items():
+        table.add_row(name, f"{row['cpu_us']:.1f}", f"{row['a_second']:,}", f"{row['ratio']:.2f}")
+    console.print(table)
+
+
 def show_routing(result: dict[str, Any]) -> None:
     table = Table(title=f"what {result['orders']:,} orders cost against the mid (bps)", title_justify="left")
     for heading in ("market", "each venue alone", *routing.ROUTED, "saved by BEST_PRICE", "CPU µs a split"):
@@ -171,9 +202,16 @@ def show_algos(result: dict[str, Any]) -> None:
         "made %",
         "children",
     )
+    compared = {
+        f"{name}, {who}": row
+        for name, both in result["desk"].items()
+        for who, row in (("desk", both["desk"]), ("simple", both["simple"]))
+    }
     for title, rows in (
         (f"{result['seeds']} seeded markets, means and the largest deviation", result["seeded"]),
         ("five minutes of BTCUSDT as captured", result["captured"]),
+        (f"{result['desk_seeds']} seeded markets by the desk's runner and the simple one, touch alone", compared),
+        ("five minutes of BTCUSDT by the desk's runner", result["desk_captured"]),
     ):
         if rows is None:
             console.print(f"{title}: the capture is not there")
@@ -195,6 +233,7 @@ BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, A
     "engine": (engine.run, show_engine),
     "halt": (halt.run, show_halt),
     "triggers": (triggers.run, show_triggers),
+    "families": (families.run, show_families),
     "ids": (ids.run, show_ids),
     "algos": (algos.run, show_algos),
     "memory": (memory.run, show_memory),

@@ -1,6 +1,7 @@
 """Execution algorithms against their definitions: on seeded markets, and on a real capture where there is one.
 
-Each works the same order on the same market by the simple runner of tests/support; figures are of what it traded. The
+Each works the same order on the same market twice: by the simple runner of tests/support, and by the desk's own, with
+SIM's book; figures are of what it traded. The
 pictures of docs/algorithms.md are drawn on the way, into docs/algorithms/.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from fillstream.libs.common.values.money import Scale
 from fillstream.tools.schedule_picture import schedule_of, svg
+from tests.support.algo_desk import CAPTURED, DeskTrader, work_on_desk
 from tests.support.algo_market import CAPTURE, START_MS, Move, Trader, captured, seeded, work
 
 PICTURES = Path(__file__).parents[1] / "docs/algorithms"
@@ -57,7 +59,18 @@ def run(quick: bool) -> dict[str, Any]:
     PICTURES.mkdir(exist_ok=True)
     for name, told in DRAWN.items():
         picture(name.lower(), work(name, markets[0], LOTS, told, order_id=f"{name}-1"))
-    return {"seeds": len(seeds), "lots": LOTS, "seeded": rows, "captured": on_capture(), "plan_us": plan_us(markets[0])}
+    few = markets[: 1 if quick else 5]
+    return {
+        "seeds": len(seeds), "lots": LOTS, "seeded": rows, "captured": on_capture(), "plan_us": plan_us(markets[0]),
+        "desk": {
+            told_of(name, told): {
+                "desk": of_all([work_on_desk(name, market, LOTS, told) for market in few]),
+                "simple": of_all([work(name, market, LOTS, told, depth=1) for market in few]),
+            }
+            for name, told in WORKED
+        },
+        "desk_seeds": len(few), "desk_captured": on_capture(on_desk=True),
+    }  # fmt: skip
 
 
 def told_of(name: str, told: Mapping[str, Any]) -> str:
@@ -66,10 +79,10 @@ def told_of(name: str, told: Mapping[str, Any]) -> str:
     return " ".join((name, *words))
 
 
-def of_all(traders: Sequence[Trader]) -> dict[str, Any]:
+def of_all(traders: Sequence[Trader | DeskTrader]) -> dict[str, Any]:
     """Return the figures of several runs: the mean, but for the largest deviation the largest."""
 
-    def mean(of: Callable[[Trader], Any]) -> float:
+    def mean(of: Callable[[Trader | DeskTrader], Any]) -> float:
         return round(statistics.mean(float(of(each)) for each in traders), 3)
 
     scheduled = any(each.planned is not None for one in traders for each in one.samples)
@@ -85,7 +98,7 @@ def of_all(traders: Sequence[Trader]) -> dict[str, Any]:
     }
 
 
-def arrival_bps(trader: Trader) -> float:
+def arrival_bps(trader: Trader | DeskTrader) -> float:
     """Return how much worse than the mid when it began it traded (basis points)."""
     job = trader.job
     if not job.done or not job.arrival:
@@ -93,8 +106,8 @@ def arrival_bps(trader: Trader) -> float:
     return 10_000 * (2 * trader.notional / job.done / job.arrival - 1)
 
 
-def on_capture() -> dict[str, Any] | None:
-    """Return the figures on the real capture, None where it is not there."""
+def on_capture(on_desk: bool = False) -> dict[str, Any] | None:
+    """Return the figures on the real capture, by the simple runner or the desk's; None where it is not there."""
     if not CAPTURE.exists():
         return None
     moves = list(captured())
@@ -116,6 +129,10 @@ def on_capture() -> dict[str, Any] | None:
     )
     found = {}
     for name, quantity, told in runs:
+        if on_desk:
+            of_desk = work_on_desk(name, moves, quantity, told, ms=CAPTURED_MS, start_ms=start, terms=CAPTURED)
+            found[told_of(name, told)] = of_all([of_desk])
+            continue
         one = work(name, moves, quantity, told, order_id=f"{name}-1", **lots)
         found[told_of(name, told)] = of_all([one])
         if name == "VWAP" and told["urgency"] == "NEUTRAL":

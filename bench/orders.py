@@ -86,8 +86,12 @@ class Bench:
         assert not out.dead, out.dead[0]
         for _, payloads in out.by_stream.values():
             assert not any(b'"OrderRejected"' in each for each in payloads), "an order is refused"
+        self.sent(out)
         out.clear()
         return seconds
+
+    def sent(self, out: Outputs) -> None:
+        """Look at what a fold sent, where that is needed."""
 
     def quote(self, mid: int) -> bytes:
         return REPORT.pack(

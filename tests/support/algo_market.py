@@ -291,7 +291,7 @@ class Trader:
         self.again = plan.again_ms
         self.samples.append(Sample(now, plan.planned, job.done))
         planned = None if plan.planned is None else job.lot.text(plan.planned)
-        self._tell(now, "OrderProgressed", planned=planned, text=plan.text, algorithm=self.algorithm.name)
+        self._tell(now, "OrderProgressed", planned_qty=planned, text=plan.text, algorithm=self.algorithm.name)
         return self._does(now, self._bounded(plan))
 
     def _bounded(self, plan: Plan) -> list[Slice]:

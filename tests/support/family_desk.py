@@ -14,7 +14,7 @@ import orjson
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import ReportFlag, ReportType
 from fillstream.libs.common.messages.simulation import SimulationConfig
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.life.order import FINAL, Order
 from fillstream.services.order_service.orders.state import State
@@ -62,14 +62,14 @@ class FamilyDesk(DeskWithSim):
             if each["type"] not in ("OrderCancelRequested", "OrderReplaceRequested", "OrderReplaced", "OrderCanceled")
         ]
 
-    def quote(self, bid: int, ask: int, lots: int = 1_000, symbol: int = 1) -> list[dict[str, Any]]:
-        """Let the feed quote, in ticks."""
-        return self.feed(frames.quote(symbol, bid=bid, bid_qty=lots, ask=ask, ask_qty=lots))
+    def quote(self, bid: int, ask: int, lots: int = 1_000, symbol: int = 1, venue: str = SIM) -> list[dict[str, Any]]:
+        """Let the feed quote at a venue, in ticks."""
+        return self.feed(frames.quote(symbol, bid=bid, bid_qty=lots, ask=ask, ask_qty=lots), venue)
 
-    def feed(self, records: bytes) -> list[dict[str, Any]]:
-        """Let the book execute records of the feed's; return the events that follow."""
+    def feed(self, records: bytes, venue: str = SIM) -> list[dict[str, Any]]:
+        """Let a venue's book execute records of the feed's; return the events that follow."""
         told: list[dict[str, Any]] = []
-        for fields in self._execute(records):
+        for fields in self._execute(records, venue):
             told += self.fold(fields)
         return told
 
@@ -121,10 +121,12 @@ class FamilyDesk(DeskWithSim):
         """Let time pass; every timer fires when it is due."""
         told, until = [], self.desk.ms + ms
         while self.desk.ms < until:
-            dues = [each for each in (self.desk.stage.due_ms, self.engine.due_ms) if each is not None and each <= until]
+            timed = (self.desk.stage, *self.engines.values())
+            dues = [each.due_ms for each in timed if each.due_ms is not None and each.due_ms <= until]
             self.desk.ms = max(self.desk.ms + 1, min(dues)) if dues else until
-            for fields in self._execute_entry({b"tick": b"1"}):
-                told += self.fold(fields)
+            for venue in self.engines:
+                for fields in self._execute_entry({b"tick": b"1"}, venue):
+                    told += self.fold(fields)
             told += self.fold({b"tick": b"1"})
         return told
 

@@ -149,9 +149,9 @@ class OrdersDesk:
                 self.requests += [(stream, _request.validate_json(payload)) for payload in payloads]
             elif kind == b"frame":
                 assert stream.startswith("commands.")
-                self.sent_to.append(stream)
-                for payload in payloads:
-                    self.commands += [frames.Command._make(c) for c in frames.commands(payload)]
+                sent = [frames.Command._make(c) for payload in payloads for c in frames.commands(payload)]
+                self.sent_to += [stream] * len(sent)
+                self.commands += sent
             else:
                 assert stream == f"events.{self.partition}"
                 fresh += [orjson.loads(payload) for payload in payloads]

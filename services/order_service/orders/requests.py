@@ -164,13 +164,26 @@ class Requests:
                 return self._repeat(wish, first)
         if state.counter - state.forgotten >= state.capacity:  # `has_room`, without a call
             return self._full("NewOrder", wish)
-        draft = self._judged(wish)
-        if draft.broken is not None:
-            return self._refuse(wish, draft, draft.broken)
-        order = self._taken(wish, draft)
+        # What follows is `_judged`, `_taken`, `_tell` and `_go`, without their calls: it is done for every order.
+        draft = self._draft(wish)
+        if draft.symbol_known and draft.limits.breaks:
+            self._breakers.look(draft, wish.strategy)
+        broken = draft.broken or rules.NEW.first_broken(draft, state)
+        if broken is not None:
+            return self._refuse(wish, draft, broken)
+        limits, order = draft.limits, self._made(wish, draft)
+        if wish.special is not None or limits.routes:
+            self._families.take(order, wish.special or _NOTHING_SPECIAL, draft)
         state.add(order)
-        self._tell(wish, draft, order)
-        return self._go(draft, order)
+        self._journal.received(order, wish.special, None if draft.terms.fees is None else self._fee(draft, order))
+        if draft.breakers:
+            self._breakers.took(order, draft)
+        if order.special is not None or limits.approves or limits.routes or limits.paces:
+            return self._go(draft, order)
+        self._commands.new(order)
+        if order.expiry_ms and order.time_in_force in order.terms.ended_here:
+            state.timers.add(order.expiry_ms, order.order_id, EXPIRY)
+        return None
 
     def _judged(self, wish: New) -> Draft:
         """Return the order that is asked for; `broken` says why it is refused."""

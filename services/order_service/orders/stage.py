@@ -207,21 +207,22 @@ class OrdersStage:
             BadEntry: bad_entry for none of the known fields; else see `decode`, `Requests.handlers`, `Reports.fold`,
                 `Controls.take` and `State.configure`.
         """
-        soonest = self._state.timers.soonest
+        state = self._state
+        soonest = state.timers.soonest
         if soonest is not None and soonest <= entry.ms:
             self._due.fire(entry.ms, out)
         fields = entry.fields
         if len(fields) == 1:
             [(kind, value)] = fields.items()
-            if not self._state.configured and (kind in (b"data", CONTROL) or reporting_venue(kind) is not None):
-                self._state.waiting.append((entry.id, kind, value))
+            if not state.configured and (kind in (b"data", CONTROL) or reporting_venue(kind) is not None):
+                state.waiting.append((entry.id, kind, value))
                 return
             journal = self._journal
             journal.ms = entry.ms
             journal.out = self._commands.out = out
             if kind == b"data":
                 wish = decode(value)
-                points = self._state.aliases.points
+                points = state.aliases.points
                 if points and not isinstance(wish, REPORTED) and wish.account in points:
                     self._by_alias.take(wish)
                 else:
@@ -230,7 +231,7 @@ class OrdersStage:
                 reports.fold(value, out)
             else:
                 self._rare(kind, value, entry, out)
-            if self._state.families.stirred:
+            if state.families.stirred:
                 self._settling.settle()
             return
         self._refuse(fields)

@@ -14,4 +14,4 @@ def plan(job: Job) -> Plan:
     """Sends all that is left at once, at the order's limit, in slices of largest_clip one after the other."""
     if job.limit is None:
         return Plan((Slice(job.left),), again_ms=job.now + job.parameters.retry_ms, planned=job.lots)
-    return Plan((Slice(job.left, job.limit, rests=True),), planned=job.lots)
+    return Plan((Slice(job.left, job.limit, rests=job.rests),), planned=job.lots)

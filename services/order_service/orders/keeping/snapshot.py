@@ -26,7 +26,7 @@ states; or the state again. Never decides anything about what it carries, never 
     trailed [[order_id, ticks]]                        the best price seen, of trailing stops that wait in the desk
     markets [{venue, symbol, needs, ending, market}]   who needs more of a market than its top; see `markets`
     paced {account's number: {sent, waiting}}          who waits for its turn; see `pacing`
-    families {works, brackets, lists, stirred, short}   orders that made others; see `parents.families`
+    families {works, brackets, lists, stirred, …}      orders that made others; see `parents.families`
     busted [venue and id]                              trades taken back of orders that left, the oldest first
 
 There may be millions of orders. So live ones are columns, and remembered ones chunks of 4096 in base 64: no text in
@@ -156,7 +156,7 @@ def dump(state: State) -> bytes:
     if state.canceling:
         document["canceling"] = [*state.canceling]
     if state.families:
-        document["families"] = state.families.dump()
+        document["families"] = state.families.dump(state.orders)
     document |= dump_held(state)
     return _with_chunks(orjson.dumps(document, option=orjson.OPT_SORT_KEYS), state.remembered.ids)
 

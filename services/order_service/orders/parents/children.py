@@ -122,8 +122,11 @@ class Children:
 
     def _draft(self, parent: Order, child: Child) -> Draft | str:
         state, draft = self._state, Draft()
-        limits = state.limits_at(child.venue, parent.account, state.terms_of(parent.account), parent.terms.symbol)
-        draft.ms, draft.account, draft.symbol = self._journal.ms, parent.account, parent.terms.symbol
+        account, symbol = parent.account, parent.terms.symbol
+        limits = state.limits(account, symbol)  # which are compiled once
+        if limits is None or limits.terms.venue != child.venue:
+            limits = state.limits_at(child.venue, account, state.terms_of(account), symbol)
+        draft.ms, draft.account, draft.symbol = self._journal.ms, account, symbol
         draft.buy, draft.order_type, draft.time_in_force = child.buy, child.order_type, child.time_in_force
         draft.limits, draft.terms, draft.quote = limits, limits.terms, limits.quote
         draft.lots, draft.special, draft.strategy = child.lots, child.special, parent.strategy

@@ -36,7 +36,7 @@ STANDS: Final = (RUNNING, PAUSED, FINISHING, STOPPING)
 """How a work that is not done may stand."""
 LISTS: Final = tuple(each.value for each in ContingencyType if each is not ContingencyType.BRACKET)
 """What lists may be; brackets are counted by themselves."""
-_KEYS: Final = ("works", "brackets", "lists", "stirred", "short", "closers")
+_KEYS: Final = ("works", "brackets", "lists", "stirred", "short", "closers", "out")
 
 
 class Families:
@@ -49,30 +49,30 @@ class Families:
         stirred: orders with a family that something happened to, and positions that a bracket covers and that changed,
             until their families were looked at: at the end of the entry, as nearly always.
         covering: what brackets cover of each position; it follows from them.
+        fresh: those of `stirred` that their parents have not counted yet, some perhaps twice.
         closers: orders that close what brackets protect, and what exits are to leave to them.
         children: ids of orders that work for one of `works`; they follow from the orders.
-        told: those that events were told of since children were counted last; none is left once an entry is done.
     """
 
-    __slots__ = ("brackets", "children", "closers", "covering", "lists", "stirred", "told", "works")
+    __slots__ = ("brackets", "children", "closers", "covering", "fresh", "lists", "stirred", "works")
 
     def __init__(self) -> None:
         self.works: dict[int, Work] = {}
         self.brackets: dict[int, Bracket] = {}
         self.lists: dict[Position, OrderList] = {}
         self.stirred: dict[int | Position, None] = {}
+        self.fresh: list[int] = []
         self.covering: dict[Position, Cover] = {}
         self.children: set[int] = set()
-        self.told: list[int] = []
         self.closers: list[Closer] = []
 
     def __bool__(self) -> bool:
         return bool(self.works or self.brackets or self.lists or self.stirred or self.closers)
 
     def stir(self, order_id: int) -> None:
-        """Note that an event was told of an order with a family."""
+        """Have an order looked at that something happened to, once the entry is done."""
         self.stirred[order_id] = None
-        self.told.append(order_id)
+        self.fresh.append(order_id)
 
     def cover(self, bracket: Bracket, order: Order) -> None:
         """Have a bracket cover its entry's position from now on."""
@@ -143,12 +143,6 @@ class Families:
             if len(found.gone) == len(found.legs):
                 del self.lists[order.account, links.list_id]
 
-    def _forget_child(self, order_id: int, links: Links) -> None:
-        """Remember nothing more of a child that works no more: its parent has counted it, and may make very many."""
-        work = self.works.get(int(links.parent_id or 0))
-        if work is not None:
-            work.seen.pop(order_id, None)
-
     def gauges(self) -> dict[str, dict[str, int]]:
         """Return how many there are that are not done: of works by how they stand, of lists by what they are."""
         works, lists = dict.fromkeys(STANDS, 0), dict.fromkeys(LISTS, 0)
@@ -161,10 +155,17 @@ class Families:
         brackets = sum(bracket.covers for bracket in self.brackets.values())
         return {"worked_orders": works, "live_brackets": {"": brackets}, "live_order_lists": lists}
 
+    def _forget_child(self, order_id: int, links: Links) -> None:
+        """Remember nothing more of a child that works no more: its parent has counted it, and may make very many."""
+        work = self.works.get(int(links.parent_id or 0))
+        if work is not None:
+            work.seen.pop(order_id, None)
+
     # --------------------------------------------------------------- snapshot
 
-    def dump(self) -> Document:
-        """Return them by the names of their fields."""
+    def dump(self, orders: dict[int, Order]) -> Document:
+        """Return them by the names of their fields; `out` is what others of an order's list have of it (lots)."""
+        legs = sorted(each for found in self.lists.values() for each in found.legs if each in orders)
         return {
             "works": [dump_work(each) for _, each in sorted(self.works.items())],
             "brackets": [dump_bracket(each) for _, each in sorted(self.brackets.items())],
@@ -172,6 +173,7 @@ class Families:
             "stirred": [[*each] if isinstance(each, tuple) else each for each in self.stirred],
             "closers": [dump_closer(each) for each in self.closers],
             "short": [[*each] for each, cover in sorted(self.covering.items()) if cover.short],
+            "out": [[each, orders[each].out] for each in legs if orders[each].out],
         }
 
     def load(self, record: Document, orders: dict[int, Order]) -> None:
@@ -191,6 +193,7 @@ class Families:
         for account, symbol in record["short"]:
             self.covering[account, symbol].short = True
         self.stirred = dict.fromkeys(_stirred(each) for each in record["stirred"])
+        self.fresh = [each for each in self.stirred if isinstance(each, int)]
         for order in orders.values():
             if order.links is not None and order.links.parent_id is not None:
                 self._found_child(order, int(order.links.parent_id), orders)
@@ -204,6 +207,8 @@ class Families:
         for bracket in self.brackets.values():
             if bracket.stop_id in orders:
                 orders[bracket.stop_id].out = sum(open_lots(orders.get(e)) for e in bracket.exits[1:])
+        for order_id, lots in record["out"]:
+            orders[order_id].out = lots
 
     def _found_child(self, order: Order, parent_id: int, orders: dict[int, Order]) -> None:
         work, parent = self.works.get(parent_id), orders.get(parent_id)
@@ -211,7 +216,8 @@ class Families:
             self.children.add(order.order_id)
             work.seen[order.order_id] = order.cum, order.notional
             if order.status not in FINAL:
-                work.open[order.order_id] = order.leaves
+                work.open[order.order_id] = order.quantity - order.cum
+                work.count(order)
 
 
 def open_lots(order: Order | None) -> int:

@@ -71,11 +71,12 @@ class Settling:
         if self._state.families.closers:
             self._closing.count()
         families, orders = self._state.families, self._state.orders
-        told, families.told = families.told, []
-        for each in dict.fromkeys(told):
-            order = orders.get(each) if each in families.children else None
-            if order is not None and (parent_id := self._runner.child_changed(order)) is not None:
-                families.stirred[parent_id] = None
+        while families.fresh:  # whoever is counted may stir others
+            fresh, families.fresh = families.fresh, []
+            for each in fresh:
+                order = orders.get(each) if each in families.children else None
+                if order is not None and (parent_id := self._runner.child_changed(order)) is not None:
+                    families.stirred[parent_id] = None
 
     def _next(self) -> int | tuple[str, str]:
         """Return what is looked at next: orders before positions, whose brackets count what their orders did."""

@@ -7,8 +7,11 @@ works, and is in no snapshot.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.waiting.trailing import ANYWHERE
 from fillstream.services.order_service.orders.waiting.triggers import Ladder
 
 Market = tuple[str, int]
@@ -16,11 +19,16 @@ Market = tuple[str, int]
 
 
 class Followed:
-    """Who watches one market: `followers` each move; buyers a falling ask, sellers a rising bid."""
+    """Who watches one market: `followers` each move; buyers a falling ask, sellers a rising bid.
 
-    __slots__ = ("buyers", "followers", "sellers")
+    Attributes:
+        least_ask, most_bid: as much or more, and as much or less (half ticks), certainly reach nobody.
+    """
+
+    __slots__ = ("buyers", "followers", "least_ask", "most_bid", "sellers")
 
     def __init__(self) -> None:
+        self.least_ask, self.most_bid = -ANYWHERE, ANYWHERE
         self.followers: dict[int, None] = {}
         self.buyers = Ladder(rising=False)
         self.sellers = Ladder(rising=True)
@@ -56,8 +64,14 @@ class Watching:
             followed = self.markets[market] = Followed()
         if follows:
             followed.followers[order_id] = None
-        if touch is not None:
-            (followed.buyers if buy else followed.sellers).add(order_id, touch)
+        if touch is None:
+            return
+        if buy:
+            followed.buyers.add(order_id, touch)
+            followed.least_ask = max(followed.least_ask, 2 * touch + 1)
+        else:
+            followed.sellers.add(order_id, touch)
+            followed.most_bid = min(followed.most_bid, 2 * touch - 1)
 
     def forget(self, order_id: int) -> None:
         """Have an order watch nothing any more."""
@@ -74,6 +88,13 @@ class Watching:
         if not followed:
             del self.markets[market]
 
+    def is_quiet(self, venue: str, instrument: int, quote: Quote) -> bool:
+        """Whether a market that moved certainly concerns nobody: then nobody has to look."""
+        followed = self.markets.get((venue, instrument))
+        return followed is None or (
+            2 * quote.ask >= followed.least_ask and 2 * quote.bid <= followed.most_bid and not followed.followers
+        )
+
     def reached(self, market: Market, quote: Quote) -> list[int]:
         """Return the orders whose price a market has reached; they watch it no more until they say so again."""
         followed = self.markets.get(market)
@@ -88,11 +109,12 @@ class Watching:
             _, follows, _, _ = self._of.pop(order_id)
             if follows:
                 del followed.followers[order_id]
+        followed.least_ask, followed.most_bid = followed.buyers.window()[0], followed.sellers.window()[1]
         if not followed:
             del self.markets[market]
         return found
 
-    def followers(self, market: Market) -> list[int]:
-        """Return the orders that are asked whenever a market moves."""
+    def followers(self, market: Market) -> Collection[int]:
+        """Return the orders that are asked whenever a market moves; not a copy."""
         followed = self.markets.get(market)
-        return [] if followed is None else [*followed.followers]
+        return () if followed is None else followed.followers

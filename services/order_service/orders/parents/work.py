@@ -11,6 +11,8 @@ from typing import Any, Final
 from fillstream.libs.common.values.versions import Document, Unreadable, check_names
 from fillstream.services.order_service.orders.algos import ALGORITHMS
 from fillstream.services.order_service.orders.algos.algorithm import Algorithm, Parameters
+from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.parents.outstanding import Outstanding
 from fillstream.services.order_service.orders.routing import POLICIES
 
 RUNNING, PAUSED, FINISHING, STOPPING, DONE = "running", "paused", "finishing", "stopping", "done"
@@ -49,7 +51,7 @@ class Work:
         told: what was told last: cum, planned, text, state; None before anything was.
         algo, given: the algorithm itself, and what it was told as its model; they follow from the names.
         seen: by each child: lots and ticks times lots that the parent has counted of it; they follow from the children.
-        open: its children that may still trade; likewise.
+        open: its children that may still trade; outstanding: where they are, and at which price; likewise.
     """
 
     order_id: int
@@ -88,6 +90,7 @@ class Work:
     given: Parameters = field(init=False, repr=False, compare=False)
     seen: dict[int, tuple[int, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
     open: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    outstanding: Outstanding = field(default_factory=Outstanding, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         algo = ALGORITHMS.get(self.algorithm)
@@ -105,6 +108,11 @@ class Work:
         """Tell its algorithm something else from now on; it is valid."""
         self.parameters = parameters
         self.given = self.algo.parameters.model_validate_json(parameters)
+
+    def count(self, child: Order) -> None:
+        """Count where a child is now."""
+        order_id = child.order_id
+        self.outstanding.count(child, order_id in self.asked_for, self.asked_for.get(order_id))
 
     @property
     def needs_book(self) -> bool:

@@ -230,7 +230,7 @@ class Reports:
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
             state.move(self._venue, report.symbol, quote.at_ms)
-            if state.watching:
+            if state.watching.markets and not state.watching.is_quiet(self._venue, report.symbol, quote):
                 self._desk.works.moved(self._venue, report.symbol)
             if state.triggers and not state.triggers.is_quiet(self._venue, report.symbol, quote):
                 self._desk.moved(self._venue, report.symbol)
@@ -255,7 +255,7 @@ class Reports:
         if quote.last != report.price:
             quote.last = report.price
             state.move(self._venue, report.symbol, self._journal.ms)
-            if state.watching:
+            if state.watching.markets and not state.watching.is_quiet(self._venue, report.symbol, quote):
                 self._desk.works.moved(self._venue, report.symbol)
             if state.triggers and not state.triggers.is_quiet(self._venue, report.symbol, quote):
                 self._desk.moved(self._venue, report.symbol)
@@ -275,7 +275,7 @@ class Reports:
             self._state.move(self._venue, report.symbol, self._journal.ms)
         reference = report.price if report.aux == _AUCTION else None
         self._journal.session_changed(self._venue, self._terms(report.symbol), quote, reference)
-        if self._state.watching:
+        if self._state.watching.markets:
             self._desk.works.moved(self._venue, report.symbol)
         if self._state.triggers:
             self._desk.moved(self._venue, report.symbol)

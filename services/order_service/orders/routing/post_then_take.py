@@ -27,10 +27,10 @@ class PostThenTakeParameters(RouteParameters):
 def split(request: Request) -> tuple[Leg, ...]:
     """Rests, post-only, at the best price of its own side where a maker's net price is best; after post_ms it takes.
 
-    It takes as BEST_PRICE does. It takes at once where no venue has room for it to rest.
+    It takes as BEST_PRICE does. It takes at once where no venue has room for it to rest, and of an order that may not.
     """
     until_ms = request.began_ms + request.parameters.post_ms
-    if request.now >= until_ms:
+    if request.now >= until_ms or not request.rests:
         return take(request)
     ticks = _touch(request)
     if ticks is None:

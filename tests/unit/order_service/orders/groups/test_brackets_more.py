@@ -74,7 +74,7 @@ def test_a_stop_that_found_nobody_for_all_of_it_is_made_again_for_the_rest(desk:
 
 def test_a_target_that_its_venue_refuses_is_made_again_each_time_later(desk: FamilyDesk) -> None:
     sent = desk.desk.ms
-    desk._execute_entry = lambda fields: []  # type: ignore[method-assign]
+    desk._execute_entry = lambda fields, venue="SIM": []  # type: ignore[method-assign]
     entry(desk)
     order = desk.order("e")
     desk.fold({b"frame.SIM": told(desk, ReportType.ACCEPTED)})

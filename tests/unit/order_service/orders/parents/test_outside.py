@@ -25,7 +25,7 @@ class OutsideDesk(FamilyDesk):
         self.reports = 0
         self.desk.quote(18_490, 18_500, bid_qty=1_000, ask_qty=1_000)
 
-    def _execute_entry(self, fields: dict[bytes, bytes]) -> list[dict[bytes, bytes]]:
+    def _execute_entry(self, fields: dict[bytes, bytes], venue: str = SIM) -> list[dict[bytes, bytes]]:
         return []
 
     def said(self, order: Order, exec_type: str, **fields: Any) -> Told:

@@ -13,7 +13,7 @@ from fillstream.libs.common.messages.codes import CancelRejectReason
 from fillstream.libs.common.messages.simulation import SimulationConfig
 from fillstream.services.order_service.orders.algos import ALGORITHMS
 from fillstream.services.order_service.orders.algos.algorithm import Job, Parameters, Plan, Slice, algorithm
-from fillstream.services.order_service.orders.parents.runner import MOST_CHILDREN, MOST_REFUSED
+from fillstream.services.order_service.orders.parents.sender import MOST_CHILDREN, MOST_REFUSED
 from fillstream.services.order_service.orders.parents.work import DONE, PAUSED, RUNNING
 from tests.support.family_desk import FamilyDesk
 
@@ -204,7 +204,7 @@ def test_a_halted_account_sends_nothing_and_goes_on_when_it_may(desk: FamilyDesk
     [told] = [each for each in desk.after(100) if each["type"] == "OrderProgressed"]
     assert "HALTED" in told["text"]
     assert desk.working() == {"p": ("New", 100), "p.1": ("New", 10)}
-    desk.control("Resume", control_id="c2")
+    desk.control("Resume")
     desk.after(5_000)
     assert sorted(lots for name, (_, lots) in desk.working().items() if name != "p") == [10, 10]
 

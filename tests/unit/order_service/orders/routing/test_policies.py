@@ -213,27 +213,31 @@ def test_it_posts_at_the_touch_where_a_maker_pays_least_and_takes_after_a_while(
 
 
 def test_it_never_posts_beyond_its_limit_or_where_it_would_take() -> None:
-    [leg] = routed("POST_THEN_TAKE", A, B, began_ms=10_000, limit=97)
+    [leg] = routed("POST_THEN_TAKE", A, B, began_ms=10_000, rests=True, limit=97)
     assert leg.ticks == 97
     locked = A._replace(asks=((99, 5),), costs=REBATE)
-    [leg] = routed("POST_THEN_TAKE", locked, B, began_ms=10_000)
+    [leg] = routed("POST_THEN_TAKE", locked, B, began_ms=10_000, rests=True)
     assert (leg.venue, leg.ticks) == ("B", 99)
-    assert routed("POST_THEN_TAKE", locked, began_ms=10_000, lots=5) == (Leg("A", 5, 99),)
+    assert routed("POST_THEN_TAKE", locked, began_ms=10_000, rests=True, lots=5) == (Leg("A", 5, 99),)
 
 
 def test_it_posts_at_the_best_touch_of_all_fresh_venues_on_either_side_and_at_the_limit_without_one() -> None:
-    [leg] = routed("POST_THEN_TAKE", B._replace(bids=((97, 1),)), A, began_ms=10_000)
+    [leg] = routed("POST_THEN_TAKE", B._replace(bids=((97, 1),)), A, began_ms=10_000, rests=True)
     assert leg.ticks == 99
-    [leg] = routed("POST_THEN_TAKE", B._replace(asks=((104, 1),)), A, buy=False, limit=90, began_ms=10_000)
+    [leg] = routed("POST_THEN_TAKE", B._replace(asks=((104, 1),)), A, buy=False, limit=90, began_ms=10_000, rests=True)
     assert leg.ticks == 101
-    [leg] = routed("POST_THEN_TAKE", A, B._replace(bids=((100, 1),), fresh=False), began_ms=10_000)
+    [leg] = routed("POST_THEN_TAKE", A, B._replace(bids=((100, 1),), fresh=False), began_ms=10_000, rests=True)
     assert leg.ticks == 99
-    [leg] = routed("POST_THEN_TAKE", VenueMarket("A"), began_ms=10_000)
+    [leg] = routed("POST_THEN_TAKE", VenueMarket("A"), began_ms=10_000, rests=True)
     assert leg == Leg("A", 30, 103, rests=True, post_only=True, until_ms=15_000)
 
 
+def test_an_order_that_may_not_rest_is_not_posted() -> None:
+    assert routed("POST_THEN_TAKE", A, B, began_ms=10_000, lots=5) == routed("BEST_PRICE", A, B, lots=5)
+
+
 def test_of_equal_venues_it_posts_before_the_shorter_queue() -> None:
-    [leg] = routed("POST_THEN_TAKE", B, A, began_ms=10_000)
+    [leg] = routed("POST_THEN_TAKE", B, A, began_ms=10_000, rests=True)
     assert leg.venue == "A"
 
 
