@@ -107,7 +107,8 @@ def test_a_bracket_is_published_shown_amended_and_canceled(run: Run) -> None:
 
 
 def test_an_order_is_routed_by_its_own_words(run: Run) -> None:
-    sent = said(run, *"signal AAPL BUY 10 --routing BEST_PRICE --venues SIM --client-order-id routed --wait".split())
+    words = "signal AAPL BUY 10 --routing BEST_PRICE --venues SIM --client-order-id routed --wait"
+    sent = said(run, *words.split())
     assert (sent["refused"], sent["ord_status"]) == (False, "Filled")
     assert (sent["events"][0]["routing"], sent["events"][0]["venues"]) == ("BEST_PRICE", "SIM")
     run("close", "AAPL", "--wait")
