@@ -264,7 +264,7 @@ def replace(
     fillstream replace 42 --limit 190.95 --wait
     fillstream replace rebalance-42 --quantity 80
     fillstream amend 42 --stop 180.50
-    fillstream amend 42 --stop-loss 184 --take-profit 190:1 --take-profit 192:1
+    fillstream amend 42 --stop-loss 184 --take-profit 195:1 --take-profit 200:1
     fillstream amend 42 --break-even NOW
     fillstream amend 42 -p end_time=2026-12-01T20:00:00Z -p urgency=AGGRESSIVE
 
