@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from fillstream.libs.common.messages.codes import BreakEven, CancelReason, OrderType, TimeInForce
 from fillstream.libs.common.messages.packed import Target, targets_of
 from fillstream.libs.common.messages.special_terms import SpecialTerms
+from fillstream.services.order_service.orders.control.standing import HALTED
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket, Leg
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, FOR_OTHERS, REJECTED, Order
@@ -115,6 +116,7 @@ class Brackets:
             return
         self._count(bracket)
         protect = self._protects(bracket, order)
+        self._was_held_up(bracket)
         if bracket.hit:
             self._go_out(bracket, order, protect)
         else:
@@ -284,9 +286,28 @@ class Brackets:
         if bracket is None or stop.special is None or stop.order_type not in (_STOP, _TRAILING):
             return False
         stop.await_others()
-        bracket.hit = True
-        self._journal.queued(stop, "its price has come: its targets are taken off before it goes")
+        if self._may_go(stop):
+            bracket.hit = True
+            self._journal.queued(stop, "its price has come: its targets are taken off before it goes")
+        else:
+            self._journal.queued(stop, "its price has come while its account is HALTED: it goes once that is resumed")
+            self._again(bracket, self._journal.ms + AGAIN_MS)
         return True
+
+    def _may_go(self, stop: Order) -> bool:
+        """Whether a stop may be sent: in a halt that keeps what protects, and without one."""
+        assert stop.holding is not None, "it was taken"
+        standing = stop.holding.account.standing
+        return standing.state != HALTED or standing.keeps
+
+    def _was_held_up(self, bracket: Bracket) -> None:
+        """Let a stop go on whose price came during a halt, once it may."""
+        stop = None if bracket.stop_id is None else self._state.orders[bracket.stop_id]
+        if bracket.hit or stop is None or stop.held != FOR_OTHERS:
+            return
+        bracket.hit = self._may_go(stop)
+        if not bracket.hit:
+            self._again(bracket, self._journal.ms + AGAIN_MS)
 
     def _go_out(self, bracket: Bracket, order: Order, protect: int) -> None:
         """Take off targets and the rest of the entry; then send the stop, with what they left."""
@@ -314,9 +335,18 @@ class Brackets:
     def _break_even(self, bracket: Bracket, order: Order) -> None:
         """Move the stop to the mean fill price, where the market is on the right side of it."""
         stop = self.even_price(order)
+        if not self.is_right(order, stop):  # a target may trade before any other price is told
+            self._again(bracket, self._journal.ms + AGAIN_MS)
+            return
         bracket.break_even = ""
-        if self.is_right(order, stop) and self._is_better(bracket, order, stop):
+        if self._is_better(bracket, order, stop):
             self.move_stop(bracket, order, stop, None)
+
+    def _again(self, bracket: Bracket, ms: int) -> None:
+        """Have a bracket looked at then at the latest."""
+        due_ms = self._state.timers.due_ms(bracket.entry_id, BRACKET)
+        if due_ms is None or due_ms > ms:
+            self._state.timers.add(ms, bracket.entry_id, BRACKET)
 
     def even_price(self, order: Order) -> int:
         """Return the mean fill price (ticks) of an entry, rounded to the side on which nothing is lost."""
@@ -356,6 +386,8 @@ class Brackets:
                 self._make_target(bracket, order, leg, lots)
             return
         target = self._state.orders[leg.order_id]
+        if leg.dropped and not leg.ours:
+            return  # somebody else takes it off
         if not lots:
             leg.ours = True
             self._children.take_back(target, "nothing is left for it to close")
@@ -443,7 +475,10 @@ class Brackets:
         if now == bracket.told and answers is None:
             return
         bracket.told = now
-        text = "its exits are as large as what it has filled" if bracket.covers else "nothing is left to protect"
+        text = "its exits are as large as what it has filled"
+        if not bracket.covers:
+            text = "its exits are off, and are not made again" if protect else "nothing is left to protect"
+            protect = 0
         self.tell(bracket, order, protect, text, answers)
 
     def tell(self, bracket: Bracket, order: Order, protect: int, text: str, signal_id: str | None = None) -> None:

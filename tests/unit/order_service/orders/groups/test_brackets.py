@@ -256,3 +256,23 @@ def test_a_restored_desk_goes_on_as_one_that_never_stopped(desk: FamilyDesk) -> 
     desk.print(18_390)
     assert (desk.held(), desk.working()) == (0, {})
     desk.check()
+
+
+def test_a_stop_that_is_hit_in_a_halt_that_keeps_nothing_goes_once_that_is_over(desk: FamilyDesk) -> None:
+    entry(desk, stop_loss="184.00", take_profit="187.00")
+    desk.control("Halt", cancel=False)
+    desk.quote(18_380, 18_390)
+    desk.print(18_390)
+    assert {name: lots for name, (_, lots) in desk.working().items()} == {"e.1": 100, "e.2": 100}, "it stays protected"
+    desk.desk.restarted()
+    desk.control("Resume")
+    desk.after(1_000)
+    assert (desk.held(), desk.working()) == (0, {})
+    desk.check()
+
+
+def test_a_mass_cancel_takes_exits_off_once(desk: FamilyDesk) -> None:
+    entry(desk, stop_loss="184.00", take_profit="187.00")
+    told = desk.signal("CancelAll")
+    assert "OrderCancelRejected" not in {each["type"] for each in told}
+    assert (desk.held(), desk.working()) == (100, {})

@@ -184,7 +184,7 @@ def test_exits_are_there_as_soon_as_the_account_may_trade_again(desk: FamilyDesk
     desk.quote(18_380, 18_390)
     desk.print(18_390)  # the stop's price comes, and it may not go
     desk.after(60_000)
-    assert (desk.held(), desk.working()) == (100, {})
+    assert (desk.held(), {*desk.working()}) == (100, {"p.1", "p.2"}), "the target stays"
     desk.control("Resume")
     assert (desk.held(), desk.working()) == (0, {})
 
@@ -209,7 +209,7 @@ def test_nothing_is_split_that_a_bracket_is_to_protect_again(desk: FamilyDesk) -
     desk.control("Halt", cancel=False)
     desk.quote(18_380, 18_390)
     desk.print(18_390)
-    assert desk.working() == {}
+    assert desk.working() == {"p.1": ("Suspended", 100)}
     assert split(desk) == "orders_work"
     desk.signal("CancelOrderList", list_id="p")
     desk.after(1)
