@@ -9,7 +9,6 @@ leaves no child working. Never chooses a price or a time itself: that is what al
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import chain
 
 from fillstream.libs.common.messages.codes import (
     CancelReason,
@@ -26,7 +25,6 @@ from fillstream.services.order_service.orders.life.special import Special
 from fillstream.services.order_service.orders.markets.market import Market
 from fillstream.services.order_service.orders.parents.children import Child, Children, Closed
 from fillstream.services.order_service.orders.parents.job import Seen
-from fillstream.services.order_service.orders.parents.outstanding import Outstanding, Place
 from fillstream.services.order_service.orders.parents.routed import Part, parts_of
 from fillstream.services.order_service.orders.parents.work import (
     DONE,
@@ -444,44 +442,13 @@ class Runner:
 
     def _compare(self, order: Order, work: Work, slices: list[Slice]) -> list[Slice]:
         """Take back children that nobody wants; return what is missing."""
-        outstanding, ms = work.outstanding, self._journal.ms
+        ms = self._journal.ms
         for order_id in [each for each, until in work.until.items() if until <= ms]:
             self._take_back(order_id, "its time to rest is over")
-        at_once: dict[Place, int] = {}
-        left: dict[Place, list[int]] = {}
-        missing: list[Slice] = []
-        for each in slices:
-            venue = each.venue if each.venue is not None or work.routing is not None else order.venue
-            have = 0
-            if not each.rests or each.ticks is None or venue is None:
-                place = Place(venue, None)
-                there = at_once.get(place, outstanding.lots(place))
-                have = min(there, each.lots)
-                at_once[place] = there - have
-            if each.rests and each.ticks is not None:
-                place = Place(venue, each.ticks, each.post_only and venue is not None)
-                have += self._keep(outstanding, left, place, each.lots - have)
-            if each.lots > have:
-                missing.append(each._replace(lots=each.lots - have, venue=venue))
-        unwanted = [left[place] if place in left else outstanding.at(place) for place in outstanding.resting()]
-        for order_id in sorted(chain.from_iterable(unwanted)):
+        missing, unwanted = work.outstanding.against(slices, None if work.routing is not None else order.venue)
+        for order_id in unwanted:
             self._take_back(order_id, "its parent's algorithm wants it no more")
         return missing
-
-    def _keep(self, outstanding: Outstanding, left: dict[Place, list[int]], place: Place, lots: int) -> int:
-        """Keep of the children that rest there as many as are wanted, the oldest first; return what they have."""
-        if place not in left and (have := outstanding.lots(place)) <= lots:
-            left[place] = []
-            return have
-        have, gone = 0, []
-        for order_id in left[place] if place in left else outstanding.at(place):
-            leaves = self._state.orders[order_id].leaves
-            if have + leaves <= lots:
-                have += leaves
-            else:
-                gone.append(order_id)
-        left[place] = gone
-        return have
 
     def _send(self, order: Order, work: Work, each: Slice, lots: int) -> int | None:
         """Send a child; return its id, None where a rule refused it."""
