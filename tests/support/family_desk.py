@@ -104,9 +104,9 @@ class FamilyDesk(DeskWithSim):
         return told
 
     def control(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
-        """Let an operator do something to `default`."""
+        """Let an operator do something to `default`, by an id of its own."""
         self._count += 1
-        return self.fold({b"control": orjson.dumps(control(kind, control_id=f"o{self._count}", **fields))})
+        return self.fold({b"control": orjson.dumps(control(kind, **{"control_id": f"o{self._count}", **fields}))})
 
     def signal_unheard(self, kind: str, **fields: Any) -> list[frames.Command]:
         """Send a signal whose commands stay on their way; return them, for `deliver`."""

@@ -139,6 +139,8 @@ class Brackets:
             traded = exit_order.cum - bracket.seen.get(order_id, 0)
             bracket.seen[order_id] = exit_order.cum
             bracket.exited += traded
+            if traded > 0 or (exit_order.acknowledged and exit_order.status not in FINAL):
+                bracket.refused = 0  # its venue takes exits
             if order_id == bracket.stop_id:
                 self._count_stop(bracket, exit_order)
                 continue
@@ -291,8 +293,13 @@ class Brackets:
             self._journal.queued(stop, "its price has come: its targets are taken off before it goes")
         else:
             self._journal.queued(stop, "its price has come while its account is HALTED: it goes once that is resumed")
-            self._again(bracket, self._journal.ms + AGAIN_MS)
+            self._hold_up(bracket)
         return True
+
+    def _hold_up(self, bracket: Bracket) -> None:
+        """Look again at a bracket whose stop may not go; whoever is resumed is looked at at once."""
+        bracket.again_ms = self._journal.ms + AGAIN_MS
+        self._again(bracket, bracket.again_ms)
 
     def _may_go(self, stop: Order) -> bool:
         """Whether a stop may be sent: in a halt that keeps what protects, and without one."""
@@ -306,8 +313,10 @@ class Brackets:
         if bracket.hit or stop is None or stop.held != FOR_OTHERS:
             return
         bracket.hit = self._may_go(stop)
-        if not bracket.hit:
-            self._again(bracket, self._journal.ms + AGAIN_MS)
+        if bracket.hit:
+            bracket.again_ms = 0
+        else:
+            self._hold_up(bracket)
 
     def _go_out(self, bracket: Bracket, order: Order, protect: int) -> None:
         """Take off targets and the rest of the entry; then send the stop, with what they left."""
@@ -439,7 +448,7 @@ class Brackets:
             self._refused(bracket)
             return None
         bracket.made += 1
-        bracket.refused = bracket.again_ms = 0
+        bracket.again_ms = 0
         return made
 
     def _amend(self, order: Order, quantity: int, price: int, stop: int | None) -> None:
@@ -513,9 +522,9 @@ class Brackets:
     def cancel(self, bracket: Bracket, text: str) -> None:
         """Take off a bracket's entry and its exits; what its position has is protected no more."""
         orders = self._state.orders
-        bracket.stop_dropped, bracket.again_ms = True, 0
+        bracket.stop_dropped, bracket.stop_ours, bracket.again_ms = True, bracket.stop_id is not None, 0
         for leg in bracket.targets:
-            leg.dropped = True
+            leg.dropped, leg.ours = True, leg.order_id is not None
         self._state.families.stirred[bracket.entry_id] = None  # it may have no order that works
         for order_id in (*bracket.exits, bracket.entry_id):
             if order_id in orders:

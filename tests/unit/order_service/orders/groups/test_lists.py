@@ -213,3 +213,86 @@ def test_an_order_whose_price_came_waits_for_its_turn_after_the_other_is_off() -
     assert desk.working() == {"b": ("Suspended", 60)}
     desk.after(1_000)
     assert (desk.working(), desk.held()) == ({}, 60)
+
+
+def test_what_trades_first_ends_the_others(desk: FamilyDesk) -> None:
+    send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | STOP, BUY | LOWER)
+    told = desk.quote(18_390, 18_400, lots=10)
+    assert desk.working() == {"a": ("PartiallyFilled", 50)}
+    assert {each["reason"] for each in told if each["type"] == "OrderCanceled"} == {"list"}
+    desk.desk.restarted()
+    desk.quote(18_389, 18_399, lots=50)
+    assert (desk.held(), desk.working()) == (60, {})
+
+
+def test_what_trades_makes_the_others_smaller_until_nothing_is_left() -> None:
+    desk = limited(max_position=D(100))
+    send(desk, "ONE_UPDATES_OTHER", BUY | LOW, BUY | STOP | {"quantity": "40"}, BUY | LOWER)
+    desk.quote(18_390, 18_400, lots=25)
+    assert desk.working() == {"a": ("PartiallyFilled", 35), "b": ("Suspended", 15), "c": ("Suspended", 35)}
+    desk.desk.restarted()
+    desk.quote(18_389, 18_399, lots=20)
+    assert desk.working() == {"a": ("PartiallyFilled", 15), "c": ("Suspended", 15)}
+    assert desk.state.holdings.holding("default", "AAPL").buys == 15
+
+
+def test_a_trade_while_another_order_is_being_amended_ends_that(desk: FamilyDesk) -> None:
+    send(desk, "ONE_UPDATES_OTHER", BUY | LOW, BUY | STOP)
+    resting = desk.order("a")
+    commands = desk.signal_unheard("ReplaceOrder", orig_client_order_id="a", quantity="50")
+    hit = desk.desk.fold(desk.printed(18_620))
+    assert ("OrderCancelRequested", "a") in kinds(hit)
+    assert (resting.status, desk.order("b").held) == ("PendingCancel", "others")
+    desk.deliver(commands + [each for each in desk.desk.commands if each not in commands][-1:])
+    assert (desk.order("b").cum, desk.working()) == (60, {})
+
+
+def test_two_that_are_hit_at_once_go_one_after_the_other(desk: FamilyDesk) -> None:
+    send(desk, "ONE_CANCELS_OTHER", BUY | STOP, BUY | STOP | {"quantity": "50"}, BUY | LOW)
+    desk.quote(18_610, 18_620)
+    desk.print(18_620)
+    assert (desk.held(), desk.working()) == (60, {})
+
+
+def test_the_second_that_is_hit_goes_where_the_first_found_nobody(desk: FamilyDesk) -> None:
+    send(desk, "ONE_UPDATES_OTHER", BUY | STOP, BUY | STOP | {"quantity": "50"}, BUY | LOW)
+    desk.quote(18_610, 18_620, lots=20)
+    desk.print(18_620)
+    assert desk.held() == 20
+    desk.desk.restarted()
+    assert desk.held() + sum(left for _, left in desk.working().values()) <= 60
+
+
+def test_one_alone_that_is_left_goes_at_once_when_it_is_hit(desk: FamilyDesk) -> None:
+    send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | STOP)
+    desk.signal("CancelOrder", orig_client_order_id="a")
+    desk.quote(18_610, 18_620)
+    told = desk.print(18_620)
+    assert kinds(told)[0] == ("OrderTriggered", "b")
+    assert desk.held() == 60
+
+
+@pytest.mark.parametrize(("traded", "left"), [(0, None), (1, None), (20, 20), (59, 59)])
+def test_the_others_are_as_much_smaller_as_the_first_one_ended(desk: FamilyDesk, traded: int, left: int | None) -> None:
+    send(desk, "ONE_TRIGGERS_OTHER", BUY | LOW, SELL | {"price": "187.00", "quantity": "59" if traded < 2 else "60"})
+    if traded:
+        desk.quote(18_390, 18_400, lots=traded)
+    desk.desk.restarted()
+    desk.signal("CancelOrder", orig_client_order_id="a")
+    assert desk.working() == ({} if left is None else {"b": ("New", left)})
+
+
+@pytest.mark.parametrize("contingency", ["ONE_CANCELS_OTHER", "ONE_TRIGGERS_OTHER", "ONE_UPDATES_OTHER"])
+def test_a_list_that_is_canceled_lets_nothing_go_any_more(desk: FamilyDesk, contingency: str) -> None:
+    send(desk, contingency, BUY | LOW, BUY | STOP)
+    told = desk.signal("CancelOrderList", list_id="l")
+    statuses = [each["list_order_status"] for each in told if each["type"] == "OrderListReported"]
+    assert (statuses, desk.working()) == (["CANCELING", "ALL_DONE"], {})
+    desk.quote(18_610, 18_620)
+    desk.print(18_620)
+    assert desk.held() == 0
+
+
+def test_orders_of_which_one_updates_the_other_are_of_one_instrument(desk: FamilyDesk) -> None:
+    told = send(desk, "ONE_UPDATES_OTHER", BUY | LOW, BUY | {"symbol": "ES", "price": "5000.00", "quantity": "1"})
+    assert [each["reason"] for each in told if each["type"] == "OrderRejected"] == ["list_rejected", "list_unfit"]

@@ -13,7 +13,7 @@ from fillstream.libs.common.messages.codes import CancelRejectReason
 from fillstream.libs.common.messages.simulation import SimulationConfig
 from fillstream.services.order_service.orders.algos import ALGORITHMS
 from fillstream.services.order_service.orders.algos.algorithm import Job, Parameters, Plan, Slice, algorithm
-from fillstream.services.order_service.orders.parents.runner import MOST_CHILDREN, MOST_REFUSED
+from fillstream.services.order_service.orders.parents.sender import MOST_CHILDREN, MOST_REFUSED
 from fillstream.services.order_service.orders.parents.work import DONE, PAUSED, RUNNING
 from tests.support.family_desk import FamilyDesk
 

@@ -294,3 +294,13 @@ def test_a_mass_cancel_takes_parents_and_children_together(
     desk.after(10_000)
     assert set(desk.working()) == left
     desk.check()
+
+
+@pytest.mark.parametrize("completion", ["CANCEL", "MARKET"])
+def test_a_paused_order_ends_without_a_trade(desk: FamilyDesk, completion: str) -> None:
+    told = {"duration_ms": 2_000, "slices": 2, "completion": completion}
+    start(desk, price="184.90", algorithm="TWAP", algorithm_parameters=told)
+    desk.signal("PauseOrder", orig_client_order_id="p")
+    desk.desk.restarted()
+    ended = only(desk.after(5_000), "OrderCanceled")
+    assert (ended["client_order_id"], ended["reason"], desk.held()) == ("p", "work_ended", 0)
