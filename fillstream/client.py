@@ -24,7 +24,7 @@ import orjson
 import redis
 
 from fillstream.families import Amount, FamilySignals, check_exact, flat, named
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, ListOrderStatus, OrdStatus
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, ListOrderStatus, OrdStatus, RejectReason
 from fillstream.libs.common.messages.note import is_note
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
 from fillstream.libs.common.messages.wire import encode_signal
@@ -97,13 +97,22 @@ class Outcome:
         """Take over what an event says."""
         self.events.append(event)
         if event["type"] == "OrderListReported":
-            self.list_id, self.list_order_status = event["list_id"], ListOrderStatus(event["list_order_status"])
+            self._of_list(event)
         if self.order_id is not None and event.get("parent_id") == self.order_id:
             return  # of a child: what the order itself says counts
         self.order_id = event.get("order_id") or self.order_id
         status = event.get("ord_status")
         self.ord_status = OrdStatus(status) if status else self.ord_status
-        self.reason, self.text = event.get("reason") or self.reason, event.get("text") or self.text
+        if self.list_order_status is not None:
+            return  # of one of its orders: what the list itself says counts
+        if event.get("reason") != RejectReason.LIST_REJECTED or self.reason is None:
+            self.reason, self.text = event.get("reason") or self.reason, event.get("text") or self.text
+
+    def _of_list(self, event: dict[str, Any]) -> None:
+        """Take over what a list says of itself; of one that was refused the reason of the order that was in the way."""
+        self.list_id, self.list_order_status = event["list_id"], ListOrderStatus(event["list_order_status"])
+        self.reason = self.reason if self.list_order_status is ListOrderStatus.REJECT else None
+        self.text = event.get("text") or self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most
 Account = Annotated[str, typer.Option("--account", "-a", help="Whose order it is.")]
 Order = Annotated[str, typer.Argument(help="The order's number, or your client_order_id for it.")]
 ByClientId = Annotated[
-    bool, typer.Option("--by-client-id", help="ORDER is a client_order_id, though it looks like a number.")
+    bool, typer.Option("--by-client-id", help="What is named is a client_order_id, though it looks like a number.")
 ]
 
 

@@ -76,6 +76,19 @@ SelfTradePrevention = Annotated[
     str | None, typer.Option("--self-trade", help=f"Instead of one: {', '.join(SelfTrade)}.", rich_help_panel=HOW)
 ]
 Venue = Annotated[str | None, typer.Option("--venue", help="Where it is to go.", rich_help_panel=HOW)]
+Routing = Annotated[
+    str | None,
+    typer.Option(
+        "--routing",
+        metavar="POLICY",
+        help="Spread over venues: NAMED, BEST_PRICE, SWEEP, SPRAY, POST_THEN_TAKE (docs/routing.md).",
+        rich_help_panel=HOW,
+    ),
+]
+Venues = Annotated[
+    str | None,
+    typer.Option("--venues", metavar="A,B", help="Over these alone, the most preferred first.", rich_help_panel=HOW),
+]
 ClientOrderId = Annotated[
     str | None, typer.Option("--client-order-id", help="Your name for the order.  \\[default: the signal_id]")
 ]

@@ -14,7 +14,7 @@ import typer
 
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import is_order_id
-from fillstream.libs.common.messages.codes import OrderType, TrailingOffset
+from fillstream.libs.common.messages.codes import OrderType, RejectReason, TrailingOffset
 from fillstream.tools.render import as_json, console, print_table, time_of
 
 if TYPE_CHECKING:
@@ -164,6 +164,11 @@ def _show(outcome: Outcome) -> None:
     rows = [[time_of(event[name]) if name == "time" else event.get(name) for name in columns] for event in events]
     out = console()
     print_table(out, f"signal {outcome.signal_id}{whose}", columns, rows, spare=("order_id", "leaves_qty", "avg_px"))
+    if outcome.list_id is not None:
+        for event in outcome.events:
+            if event["type"] == "OrderRejected" and event.get("reason") != RejectReason.LIST_REJECTED:
+                named = f"{event['client_order_id']}: {event['reason']}: {event.get('text')}"
+                out.print(named, markup=False, style="red", soft_wrap=True)
     if outcome.text:
         text = f"{outcome.reason}: {outcome.text}" if outcome.reason else outcome.text
         out.print(text, markup=False, style="red" if outcome.refused else "yellow")

@@ -25,7 +25,7 @@ PIPE_WIDTH = 240
 """Columns when the output is no terminal: nothing is cut off there that a terminal would show."""
 GAP = 2
 """Columns between two columns of a table."""
-PROSE = {"text": 24, "found": 24, "how": 24, "log": 24, "value": 24}
+PROSE = {"text": 24, "found": 24, "how": 24, "log": 24, "value": 24, "description": 24}
 """Columns whose values may go on in the next line, and how narrow they may become."""
 TIMES = ("time", "received", "updated", "changed", "since", "until")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:")

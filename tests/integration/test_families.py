@@ -96,13 +96,21 @@ def test_a_bracket_is_published_shown_amended_and_canceled(run: Run) -> None:
     amended = said(run, "amend", "b1", "--stop-loss", "181", "--take-profit", "191", "--wait")
     assert (amended["list_id"], amended["refused"]) == ("b1", False)
     until(lambda: row(run, "brackets", "b1")["stop_loss"] == "181", "the amendment")
-    assert "191.00:1" in run("groups").stdout
+    assert "191:1" in run("groups").stdout
 
     ended = said(run, "groups", "cancel", "b1", "--wait")
     assert ended["list_order_status"] == "ALL_DONE"
     until(lambda: row(run, "brackets", "b1")["list_order_status"] == "ALL_DONE", "its end")
     assert not said(run, "groups")["brackets"]["rows"]
     assert said(run, "groups", "--all", "--account", "nobody")["brackets"]["rows"] == []
+    run("close", "AAPL", "--wait")
+
+
+def test_an_order_is_routed_by_its_own_words(run: Run) -> None:
+    words = "signal AAPL BUY 10 --routing BEST_PRICE --venues SIM --client-order-id routed --wait"
+    sent = said(run, *words.split())
+    assert (sent["refused"], sent["ord_status"]) == (False, "Filled")
+    assert (sent["events"][0]["routing"], sent["events"][0]["venues"]) == ("BEST_PRICE", "SIM")
     run("close", "AAPL", "--wait")
 
 
@@ -140,6 +148,7 @@ def test_a_basket_is_taken_as_a_whole_or_told_by_its_lines(run: Run, tmp_path: P
     refused = orjson.loads(told)
     assert (refused["list_order_status"], refused["refused"]) == ("REJECT", True)
     assert {"price_collar", "list_rejected"} <= {each.get("reason") for each in refused["events"]}
+    assert refused["reason"] == "price_collar"
     sent = said(run, "basket", str(file), "--list-id", "k2", "--wait")
     assert (sent["refused"], sent["text"]) == (False, "1 of its 2 orders were taken")
     json = tmp_path / "basket.json"

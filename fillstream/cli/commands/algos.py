@@ -22,7 +22,18 @@ from fillstream.cli.options import (
     TakesNumbers,
     is_order_id,
 )
-from fillstream.cli.order_options import ClientOrderId, Entry, Notional, Parameter, ReduceOnly, Strategy, Tif, Venue
+from fillstream.cli.order_options import (
+    ClientOrderId,
+    Entry,
+    Notional,
+    Parameter,
+    ReduceOnly,
+    Routing,
+    Strategy,
+    Tif,
+    Venue,
+    Venues,
+)
 from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, named_by, publish, told
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.tools.render import as_json, console, print_table, printable, show
@@ -172,8 +183,8 @@ def start(
     tif: Tif = None,
     reduce_only: ReduceOnly = False,
     venue: Venue = None,
-    routing: Annotated[str | None, typer.Option("--routing", help="The policy that chooses venues of slices.")] = None,
-    venues: Annotated[str | None, typer.Option("--venues", metavar="A,B", help="The preferred first.")] = None,
+    routing: Routing = None,
+    venues: Venues = None,
     account: Account = DEFAULT_ACCOUNT,
     signal_id: SignalId = None,
     client_order_id: ClientOrderId = None,
@@ -295,7 +306,7 @@ def show_order(
             if json:
                 as_json(found.json())
             else:
-                show("worked orders", PARENTS, found.rows, json=False, spare=PARENT_SPARE)
+                show("worked orders", PARENTS, [*map(_rounded, found.rows)], json=False, spare=PARENT_SPARE)
             return
         said = _parent(ask, order, account or DEFAULT_ACCOUNT, by_client_id)
         schedule = schedule_of(str(said["order_id"]), _events(ask, said))
@@ -310,12 +321,16 @@ def show_order(
         out.print(line, markup=False, soft_wrap=True)
     for name in ("ord_status", "cum_qty", "avg_px", "arrival_px", "slippage_bps", "fees", "children", "reason"):
         if said[name] is not None:
-            value = f"{said[name]:.2f}" if isinstance(said[name], float) else said[name]
-            out.print(f"  {name.replace('_', ' ')}: {value}", markup=False)
+            out.print(f"  {name.replace('_', ' ')}: {_rounded(said)[name]}", markup=False)
     if said["paused"]:
         out.print("  paused: `fillstream algos resume` lets it go on", markup=False, style="yellow")
     if svg is not None:
         out.print(f"  picture: {svg}", markup=False, soft_wrap=True)
+
+
+def _rounded(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an order as people read it: of its slippage a hundredth of a basis point."""
+    return {name: f"{value:.2f}" if isinstance(value, float) else value for name, value in said.items()}
 
 
 def _parent(ask: AnalyticsClient, order: str, account: str, by_client_id: bool) -> dict[str, Any]:

@@ -91,8 +91,8 @@ def bracket(
     """Publish an entry with exits: a stop, targets, or both, always as large as what it has filled and nothing closed.
 
     \b
-    fillstream bracket AAPL BUY 100 --limit 185 --stop-loss 182.50 --take-profit 190 --wait
-    fillstream bracket AAPL BUY 100 --stop-loss 182.50 --take-profit 188:1 --take-profit 192:2 --break-even
+    fillstream bracket AAPL BUY 100 --limit 185 --stop-loss 182.50 --take-profit 195 --wait
+    fillstream bracket AAPL BUY 100 --stop-loss 182.50 --take-profit 200:1 --take-profit 205:2 --break-even
     fillstream bracket AAPL SELL 50 --trailing-stop 1.50 --client-order-id short-7
 
     `fillstream groups` shows it, `fillstream amend` moves its stop and its targets, `fillstream groups cancel` ends it:
@@ -149,9 +149,9 @@ def oco(
     """Publish two orders of which one cancels the other: what trades first, if only a part, ends the other.
 
     \b
-    fillstream oco AAPL BUY 100 --limit 184 --stop 186 --wait
-    fillstream oco AAPL SELL 100 --limit 192 --stop 182 --stop-limit 181.50 --reduce-only
-    fillstream oco AAPL SELL 100 --limit 192 --trail 1% --updates --list-id exit-7
+    fillstream oco AAPL BUY 100 --limit 182 --stop 198 --wait
+    fillstream oco AAPL SELL 100 --limit 198 --stop 182 --stop-limit 181.50 --reduce-only
+    fillstream oco AAPL SELL 100 --limit 198 --trail 1% --updates --list-id exit-7
 
     The limit order rests at its venue, the other waits in the desk: they never are at venues together, so nothing
     trades twice. Of other instruments, or more than two: `fillstream basket FILE --contingency ONE_CANCELS_OTHER`.

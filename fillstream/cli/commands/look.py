@@ -45,7 +45,7 @@ HISTORY_COLUMNS = (
 ORDER_SPARE = ("order_type", "time_in_force", "cum_qty", "account", "received")
 FILL_SPARE = ("exec_id", "currency", "liquidity")
 POSITION_SPARE = ("currency", "cash", "mark_px")
-HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "price", "avg_px")
+HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "stop_price", "price", "avg_px")
 """What can be missed most where there is no room; see `fillstream.tools.render.print_table`."""
 
 TERMS = (
@@ -134,7 +134,7 @@ def order(
             told = ", ".join(_told(name, first[name]) for name in names if first.get(name) is not None)
             if told:
                 out.print(told, markup=False)
-    _show("", HISTORY_COLUMNS, found, json, HISTORY_SPARE)
+    _show("", _with_stop(HISTORY_COLUMNS, found.rows), found, json, HISTORY_SPARE)
 
 
 def _show(title: str, columns: Sequence[str], found: Found, json: bool, spare: Sequence[str]) -> None:
@@ -160,9 +160,15 @@ def _with_more(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> lis
         more = ["alias", "mode"]
     at = columns.index("account") + 1
     columns = [*columns[:at], *more, *columns[at:]]
-    if "price" in columns and any(row.get("stop_price") is not None for row in rows):
-        columns.insert(columns.index("price") + 1, "stop_price")
-    return _with_links(columns, rows)
+    return _with_links(_with_stop(columns, rows), rows)
+
+
+def _with_stop(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return columns with the price that an order waits for beside its own, where some row has one."""
+    if "price" not in columns or all(row.get("stop_price") is None for row in rows):
+        return [*columns]
+    at = columns.index("price") + 1
+    return [*columns[:at], "stop_price", *columns[at:]]
 
 
 def _with_links(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -94,6 +94,8 @@ def _show(found: RoutePreview) -> None:
     where = f"no further than {found.limit}" if found.limit else "at any price that is shown"
     out.print(f"{found.side} {found.symbol} of {found.account} by {found.policy}, {where}", markup=False, style="bold")
     out.print(f"  decided by {found.decided_by}", markup=False)
+    if found.decided_by.startswith("nothing"):
+        out.print("  the desk would not route it: say --routing with the order, or routing.default", markup=False)
     legs = []
     for leg in found.legs:
         how = "post-only" if leg.post_only else "rests" if leg.rests else "IOC"

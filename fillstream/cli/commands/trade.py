@@ -25,6 +25,7 @@ from fillstream.cli.order_options import (
     PostOnly,
     ReduceOnly,
     Risk,
+    Routing,
     SelfTradePrevention,
     StopLoss,
     StopPrice,
@@ -37,6 +38,7 @@ from fillstream.cli.order_options import (
     Trigger,
     Type,
     Venue,
+    Venues,
 )
 from fillstream.cli.publishing import (
     SignalId,
@@ -75,7 +77,7 @@ def signal(
     stop_loss: StopLoss = None, take_profit: TakeProfit = None,
     post_only: PostOnly = False, all_or_none: AllOrNone = False, reduce_only: ReduceOnly = False,
     self_trade: SelfTradePrevention = None,
-    venue: Venue = None,
+    venue: Venue = None, routing: Routing = None, venues: Venues = None,
     account: Account = DEFAULT_ACCOUNT,
     signal_id: SignalId = None,
     client_order_id: ClientOrderId = None,
@@ -100,6 +102,7 @@ def signal(
     fillstream signal AAPL BUY 100 --limit 185 --next-session
     fillstream signal AAPL SELL 50 --tif AT_THE_CLOSE
     fillstream signal AAPL BUY --risk 250 --limit 185 --stop-loss 182.50
+    fillstream signal AAPL BUY 500 --routing BEST_PRICE --venues SIM,SIM2 --wait
 
     A --stop makes it STOP, with --limit STOP_LIMIT; --trail TRAILING_STOP; --expire GTD.
 
@@ -116,7 +119,7 @@ def signal(
                 next_session=next_session or None, expire_time=expire, notional=notional,
                 risk_amount=risk, display_quantity=display, stop_loss=stop_loss, take_profit=take_profit,
                 post_only=post_only or None, all_or_none=all_or_none or None, reduce_only=reduce_only or None,
-                self_trade_prevention=self_trade, venue=venue,
+                self_trade_prevention=self_trade, venue=venue, routing=routing, venues=venues,
             )
         )  # fmt: skip
         answer(client, sent, timeout if wait else None, json)
@@ -261,7 +264,7 @@ def replace(
     fillstream replace 42 --limit 190.95 --wait
     fillstream replace rebalance-42 --quantity 80
     fillstream amend 42 --stop 180.50
-    fillstream amend 42 --stop-loss 184 --take-profit 190:1 --take-profit 192:1
+    fillstream amend 42 --stop-loss 184 --take-profit 195:1 --take-profit 200:1
     fillstream amend 42 --break-even NOW
     fillstream amend 42 -p end_time=2026-12-01T20:00:00Z -p urgency=AGGRESSIVE
 

@@ -282,8 +282,9 @@ def _brackets() -> str:
     told = ", ".join(f"arg_max_null({name}, seq) AS {name}" for name in (*_OF_BRACKET, "list_order_status", "text"))
     now = ", ".join(
         f"CASE WHEN t.list_id IS NULL THEN {was} ELSE t.{name} END AS {name}"
-        for name, was in zip(_OF_BRACKET, ("e.stop_loss", "e.trailing_stop", _TARGETS), strict=True)
+        for name, was in (("stop_loss", "e.stop_loss"), ("trailing_stop", "e.trailing_stop"))
     )
+    targets = _bare_zeros(f"CASE WHEN t.list_id IS NULL THEN {_TARGETS} ELSE t.take_profits END")
     some = " OR ".join(f"{name} IS NOT NULL" for name in (*_OF_BRACKET, "take_profit"))
     return (
         "WITH entry AS ("  # noqa: S608 - names of our own
@@ -300,13 +301,20 @@ def _brackets() -> str:
         ") SELECT e.list_id, e.account, o.symbol, o.side, e.order_id, "
         "coalesce(t.list_order_status, 'EXECUTING') AS list_order_status, o.ord_status, o.quantity, o.cum_qty, "
         "coalesce(x.exited, 0) AS exited, coalesce(x.stop_qty, 0) AS stop_qty, "
-        f"coalesce(x.target_qty, 0) AS target_qty, {now}, e.break_even, x.exits, t.text, o.received "
+        f"coalesce(x.target_qty, 0) AS target_qty, {now}, {targets} AS take_profits, "
+        "e.break_even, x.exits, t.text, o.received "
         "FROM entry e JOIN orders o USING (order_id) LEFT JOIN exits x USING (order_id) "
         "LEFT JOIN told t ON t.list_id = e.list_id AND t.account = e.account"
     )
 
 
 _TARGETS = "coalesce(e.take_profits, CAST(e.take_profit AS VARCHAR))"
+
+
+def _bare_zeros(column: str) -> str:
+    """Return SQL for targets, PRICE:WEIGHT each, without the zeros that a price ends with: however they were told."""
+    trimmed = rf"regexp_replace({column}, '(\.\d*?)0+(:|,|$)', '\1\2', 'g')"
+    return rf"regexp_replace({trimmed}, '\.(:|,|$)', '\1', 'g')"
 
 
 def _lists() -> str:

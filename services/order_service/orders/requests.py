@@ -59,7 +59,7 @@ from fillstream.services.order_service.orders.holding.charging import estimate
 from fillstream.services.order_service.orders.holding.closing import lots_in
 from fillstream.services.order_service.orders.holding.valuation import equity_of
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, Order
+from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, WORKED, Order
 from fillstream.services.order_service.orders.life.parts import Amendment
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.life.special import (
@@ -468,7 +468,8 @@ class Requests:
         order.request_cancel(wish.signal_id)
         self._journal.cancel_requested(order, wish.signal_id)
         if order.is_held:
-            return self._desk.cancel(order, CancelReason.REQUESTED, "canceled as requested, before it went to a venue")
+            text = "canceled as requested" + ("" if order.held == WORKED else ", before it went to a venue")
+            return self._desk.cancel(order, CancelReason.REQUESTED, text)
         self._commands.cancel(order)
         return None
 

@@ -99,12 +99,14 @@ def test_a_bracket_tells_where_its_exits_stand_and_what_they_would_close(told: T
     assert (row["exited"], row["stop_qty"], row["target_qty"], row["stop_loss"]) == (10, 30, 30, 185), "it broke even"
     told.signal("ReplaceOrder", orig_client_order_id="e", trailing_stop="2")
     [row] = told.rows("SELECT stop_loss, trailing_stop, take_profits FROM brackets")
-    assert row == {"stop_loss": None, "trailing_stop": 2, "take_profits": "186.00:1,187.00:3"}
+    assert row == {"stop_loss": None, "trailing_stop": 2, "take_profits": "186:1,187:3"}
 
 
 def test_a_bracket_that_is_done_says_so_and_its_target_is_one_of_several(told: Told) -> None:
     told.signal(client_order_id="e", take_profit="186", **{**ORDER, "quantity": "10"})
-    assert told.rows("SELECT take_profits AS t, list_order_status AS s FROM brackets")[0]["s"] == "EXECUTING"
+    assert told.rows("SELECT take_profits AS t, list_order_status AS s FROM brackets") == [
+        {"t": "186", "s": "EXECUTING"}
+    ]
     told.keep(told.desk.quote(18_600, 18_610))
     [row] = told.rows("SELECT list_order_status, exited, stop_qty, target_qty FROM brackets")
     assert row == {"list_order_status": "ALL_DONE", "exited": 10, "stop_qty": 0, "target_qty": 0}

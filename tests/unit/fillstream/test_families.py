@@ -99,3 +99,19 @@ def test_of_a_list_its_own_status_counts(status: str, refused: bool, final: bool
     outcome.add(event("OrderListReported", list_id="l", list_order_status=status, text="as told"))
     assert (outcome.list_id, outcome.refused, outcome.final, outcome.text) == ("l", refused, final, "as told")
     assert outcome.working is (status == "EXECUTING")
+
+
+def test_of_a_refused_list_the_reason_is_that_of_the_order_in_the_way() -> None:
+    outcome = Outcome("s")
+    outcome.add(event("OrderRejected", order_id="1", reason="price_collar", text="price: is too far"))
+    outcome.add(event("OrderRejected", order_id="2", reason="list_rejected", text="orders: number 1 was refused"))
+    outcome.add(event("OrderListReported", list_id="l", list_order_status="REJECT", text="number 1 was refused"))
+    assert (outcome.refused, outcome.reason, outcome.text) == (True, "price_collar", "number 1 was refused")
+
+
+def test_of_a_list_that_goes_on_what_becomes_of_its_orders_is_no_reason() -> None:
+    outcome = Outcome("s")
+    outcome.add(event("OrderRejected", order_id="1", reason="price_collar", text="price: is too far"))
+    outcome.add(event("OrderListReported", list_id="l", list_order_status="EXECUTING", text="1 of its 2 were taken"))
+    outcome.add(event("OrderCanceled", order_id="2", reason="requested", text="canceled as requested"))
+    assert (outcome.refused, outcome.reason, outcome.text) == (False, None, "1 of its 2 were taken")

@@ -21,13 +21,14 @@ from fillstream.services.order_service.orders.control.meant import Done, Meant
 from fillstream.services.order_service.orders.decode import All
 from fillstream.services.order_service.orders.holding.holdings import Holding
 from fillstream.services.order_service.orders.journal.journal import Journal
-from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.life.order import FINAL, WORKED, Order
 from fillstream.services.order_service.orders.state import MASS, State
 from fillstream.services.order_service.orders.waiting.desk import Desk, is_protective
 
 MOST_NAMED = 100
 """So many bare positions are told by name; of all there is the number."""
 _HELD = "canceled with all others, before it went to a venue"
+_WORKED = "canceled with all others"
 
 
 class MassCancels:
@@ -135,7 +136,7 @@ class MassCancels:
         if not isinstance(order, Order) or order.status in FINAL:
             return 0
         if order.is_held:
-            self._desk.cancel(order, CancelReason.MASS_CANCEL, _HELD)
+            self._desk.cancel(order, CancelReason.MASS_CANCEL, _WORKED if order.held == WORKED else _HELD)
             return 1
         if order.cancel_signal is not None:
             return 0

@@ -44,15 +44,24 @@ class Closing:
         if cover is None:
             return 0
         exits = (orders[each] for entry in cover for each in families.brackets[entry].exits)
-        return max(0, sum(order.open_lots for order in exits) - cover.promised)
+        return min(sum(order.open_lots for order in exits), self._unpromised(position))
 
     def promise(self, wish: Close, lots: int, wanted: int) -> None:
-        """Have exits leave so many of the lots that are to be closed; the order goes once they have."""
-        families = self._state.families
-        closer = Closer(wish.account, wish.symbol, lots, wanted, wish)
+        """Have exits leave so many of the lots that are to be closed; the order goes once they have.
+
+        All but what exits keep is promised: what no bracket protects is closed as well, and does not make up for it.
+        """
+        families, position = self._state.families, (wish.account, wish.symbol)
+        kept = self.exits_of(position) - lots
+        closer = Closer(wish.account, wish.symbol, self._unpromised(position) - kept, wanted, wish)
         families.closers.append(closer)
-        families.covering[closer.position].promised += lots
+        families.covering[position].promised += closer.lots
         families.stirred[closer.position] = None
+
+    def _unpromised(self, position: Position) -> int:
+        """Return how many lots of a position no order that closes has been promised."""
+        held = abs(self._state.holdings.holding(*position).quantity)
+        return max(0, held - self._state.families.covering[position].promised)
 
     def waits(self, account: str, client_order_id: str) -> bool:
         """Whether an order of that name is to come already."""

@@ -41,6 +41,39 @@ def test_a_part_of_it_comes_out_of_the_oldest_bracket(desk: FamilyDesk) -> None:
     desk.check()
 
 
+def test_what_no_bracket_protects_is_closed_as_well(desk: FamilyDesk) -> None:
+    desk.signal(symbol="AAPL", side="BUY", quantity="500")
+    close(desk)
+    assert (desk.held(), desk.working()) == (0, {})
+    desk.check()
+
+
+def test_more_than_no_bracket_protects_comes_out_of_the_oldest_one(desk: FamilyDesk) -> None:
+    desk.signal(symbol="AAPL", side="BUY", quantity="500")
+    close(desk, quantity="520")
+    assert desk.held() == 80
+    assert {name: lots for name, (_, lots) in desk.working().items()} == {"e.1": 40, "e.2": 40, "f.1": 40, "f.2": 40}
+    desk.check()
+
+
+def test_what_another_order_closes_already_is_left_to_it(desk: FamilyDesk) -> None:
+    desk.signal(symbol="AAPL", side="BUY", quantity="500")
+    desk.signal(symbol="AAPL", side="SELL", quantity="70", price="186.00", client_order_id="rests")
+    close(desk)
+    assert (desk.held(), desk.working()) == (70, {"rests": ("New", 70)})
+    desk.check()
+
+
+def test_exits_that_gave_way_to_a_limit_give_way_once(desk: FamilyDesk) -> None:
+    desk.signal(symbol="AAPL", side="BUY", quantity="500")
+    close(desk, quantity="550", order_type="LIMIT", price="186.00")
+    assert desk.working()["c"] == ("New", 550)
+    desk.desk.restarted()
+    desk.signal("ClosePosition", client_order_id="d", symbol="AAPL")
+    assert (desk.held(), desk.working()) == (550, {"c": ("New", 550)})
+    desk.check()
+
+
 def test_a_target_that_trades_while_it_gives_way_leaves_less_to_close(desk: FamilyDesk) -> None:
     sent = len(desk.desk.commands)
     wish = {"type": "ClosePosition", "symbol": "AAPL", "client_order_id": "c", "signal_id": "c", "account": "default"}

@@ -67,6 +67,23 @@ def test_a_cancel_answers_the_amendment_before_it(desk: FamilyDesk) -> None:
     assert (desk.order("p").amendment, desk.working()) == (None, {})
 
 
+@pytest.mark.parametrize(
+    ("kind", "named", "text"),
+    [
+        ("CancelOrder", {"orig_client_order_id": "p"}, "canceled as requested"),
+        ("CancelAll", {}, "canceled with all others"),
+    ],
+)
+def test_of_a_parent_whose_children_were_at_a_venue_nobody_says_that_it_never_went(
+    desk: FamilyDesk, kind: str, named: dict[str, str], text: str
+) -> None:
+    start(desk, **ICEBERG)
+    told = desk.signal(kind, **named)
+    assert [each["text"] for each in told if each["type"] == "OrderCanceled" and each["client_order_id"] == "p"] == [
+        text
+    ]
+
+
 def test_a_smaller_total_waits_for_what_works_and_is_what_was_filled_at_least(desk: FamilyDesk) -> None:
     start(desk, algorithm="ICEBERG", algorithm_parameters={"display_quantity": "100"})
     commands = desk.signal_unheard("ReplaceOrder", orig_client_order_id="p", quantity="50")
