@@ -68,9 +68,7 @@ def signal(
     quantity: Annotated[
         str | None, typer.Argument(metavar="[QTY]", help="How many; exact, as you write it. Or --notional, --risk.")
     ] = None,
-    order_type: Type = None,
-    limit: Limit = None,
-    tif: Tif = None,
+    order_type: Type = None, limit: Limit = None, tif: Tif = None,
     stop: StopPrice = None, trigger: Trigger = None, trail: Trail = None,
     at: At = None, after_ms: AfterMs = None, next_session: NextSession = False, expire: Expire = None,
     notional: Notional = None, risk: Risk = None, display: Display = None,
