@@ -258,9 +258,16 @@ def test_the_second_that_is_hit_goes_where_the_first_found_nobody(desk: FamilyDe
     send(desk, "ONE_UPDATES_OTHER", BUY | STOP, BUY | STOP | {"quantity": "50"}, BUY | LOW)
     desk.quote(18_610, 18_620, lots=20)
     desk.print(18_620)
-    assert desk.held() == 20
-    desk.desk.restarted()
-    assert desk.held() + sum(left for _, left in desk.working().values()) <= 60
+    assert (desk.held(), desk.working()) == (20, {})
+    assert (desk.order("b").held, desk.order("b").quantity) == ("released", 30)
+
+
+def test_the_others_are_off_before_the_one_that_is_hit_goes(desk: FamilyDesk) -> None:
+    send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | STOP, BUY | STOP | {"stop_price": "187.00"})
+    desk.quote(18_610, 18_620)
+    told = kinds(desk.print(18_620))
+    ends = [("OrderCanceled", "a"), ("OrderCanceled", "c"), ("OrderTriggered", "b")]
+    assert [each for each in told if each in ends] == ends
 
 
 def test_one_alone_that_is_left_goes_at_once_when_it_is_hit(desk: FamilyDesk) -> None:
