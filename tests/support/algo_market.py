@@ -69,6 +69,7 @@ class SimJob:
     start_ms: int
     end_ms: int | None
     limit: int | None = None
+    rests: bool = True
     price: Scale = field(default_factory=lambda: Scale(Decimal("0.01")))
     lot: Scale = field(default_factory=lambda: Scale(Decimal(1)))
     order_id: str = "o-1"

@@ -63,6 +63,8 @@ TWO_VENUES = but(
     venues={SIM: VenueTerms(), "SIM2": VenueTerms(taker_fee_bps=Decimal("1.5"))},
 )
 """MSFT is traded at the second venue, and so is whatever beta trades; everything else at SIM."""
+THREE_VENUES = but(TWO_VENUES, venues=dict(TWO_VENUES.venues) | {"SIM3": VenueTerms(maker_fee_bps=Decimal("0.2"))})
+"""Likewise, and a third one that only those orders see which are routed."""
 OUTSIDE = but(
     CONFIG,
     instruments=dict(CONFIG.instruments) | {"AAPL": but(CONFIG.instruments["AAPL"], venue="OUT")},

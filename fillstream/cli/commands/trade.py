@@ -114,11 +114,11 @@ def signal(
                 time_in_force=tif or ("GTD" if expire else None), account=account, signal_id=signal_id,
                 client_order_id=client_order_id, strategy=strategy, confidence=confidence, group_id=group_id,
                 position_id=position_id, stop_price=stop, trigger_price_type=trigger, **trailing(trail),
-                effective_time=at, effective_after_ms=after_ms,
-                next_session=next_session or None, expire_time=expire, notional=notional,
-                risk_amount=risk, display_quantity=display, stop_loss=stop_loss, take_profit=take_profit,
-                post_only=post_only or None, all_or_none=all_or_none or None, reduce_only=reduce_only or None,
-                self_trade_prevention=self_trade, venue=venue, routing=routing, venues=venues,
+                effective_time=at, effective_after_ms=after_ms, next_session=next_session or None, expire_time=expire,
+                notional=notional, risk_amount=risk, display_quantity=display, stop_loss=stop_loss,
+                take_profit=take_profit, post_only=post_only or None, all_or_none=all_or_none or None,
+                reduce_only=reduce_only or None, self_trade_prevention=self_trade, venue=venue,
+                routing=routing, venues=venues,
             )
         )  # fmt: skip
         answer(client, sent, timeout if wait else None, json)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fillstream.libs.common.messages.codes import CancelReason, ListOrderStatus, OrderType
+from fillstream.libs.common.messages.codes import CancelReason, ContingencyType, ListOrderStatus, OrderType
 from fillstream.services.order_service.orders.groups.list_record import CANCELS, ONE_OF_ALL, TRIGGERS, OrderList
 from fillstream.services.order_service.orders.groups.sharing import share
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -30,7 +30,7 @@ from fillstream.services.order_service.orders.state import State
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.waiting.desk import Desk
 
-_LIMIT = OrderType.LIMIT.value
+_LIMIT, _NONE = OrderType.LIMIT.value, ContingencyType.NONE.value
 _EXECUTING, _ALL_DONE = ListOrderStatus.EXECUTING.value, ListOrderStatus.ALL_DONE.value
 
 
@@ -69,6 +69,8 @@ class Contingent:
         """Go on with a list after something happened to an order of it."""
         if found.status == _ALL_DONE:
             return
+        if found.contingency == _NONE and not self._is_done(found):  # of a long basket, for each order that changed
+            return
         orders = [self._state.orders[each] for each in found.legs if each in self._state.orders]
         traded = self._count(found, orders)
         if found.contingency == TRIGGERS:
@@ -79,9 +81,14 @@ class Contingent:
                     self._others(found, orders, traded)
                 self._go_out(found, orders)
             share(orders)
-        if all(order.status in FINAL for order in orders):
+        if self._is_done(found):
             found.status = _ALL_DONE
             self._journal.list_reported(found, "all of its orders are done")
+
+    def _is_done(self, found: OrderList) -> bool:
+        """Whether no order of a list works any more; it looks no further than to the first that does."""
+        orders = self._state.orders
+        return all(each not in orders or orders[each].status in FINAL for each in found.legs)
 
     def _count(self, found: OrderList, orders: list[Order]) -> dict[int, int]:
         """Return what orders traded since the last look (lots, by id), and count it."""

@@ -139,7 +139,7 @@ class Journal(Telling):
         amendment, terms = order.amendment, order.terms
         assert amendment is not None, "request_replace() comes first"
         assert order.holding is not None, "it was taken"
-        if order.holding.account.busy:
+        if order.holding.account.busy and amendment.signal_id != order.family_signal:  # what the desk asks for is none
             order.holding.account.took(self.ms)
         event = self._of_order("OrderReplaceRequested", order)
         event["signal_id"] = amendment.signal_id

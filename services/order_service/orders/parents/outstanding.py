@@ -7,9 +7,12 @@ from the orders, and is in no snapshot.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
 from fillstream.libs.common.messages.codes import TimeInForce
+from fillstream.services.order_service.orders.algos.algorithm import Slice
 from fillstream.services.order_service.orders.life.order import FINAL, Order
 
 _IOC = TimeInForce.IOC.value
@@ -72,17 +75,46 @@ class Outstanding:
             return Place(None, asked), child.leaves
         return Place(child.venue, child.price, child.special is not None and child.special.post_only), child.leaves
 
-    def lots(self, place: Place) -> int:
-        """Return how many lots are there."""
-        return self._lots.get(place, 0)
+    def against(self, slices: Iterable[Slice], home: str | None) -> tuple[list[Slice], list[int]]:
+        """Compare with what should work: return what is missing, with venues, and the children that nobody wants.
 
-    def at(self, place: Place) -> list[int]:
-        """Return the ids of the children there, the oldest first."""
-        return sorted(self._at.get(place, ()))
+        Args:
+            slices: all that should work.
+            home: where those go that name no venue; None where a policy says so.
+        """
+        at_once: dict[Place, int] = {}
+        left: dict[Place, list[int]] = {}
+        missing: list[Slice] = []
+        for each in slices:
+            venue, have = each.venue or home, 0
+            if not each.rests or each.ticks is None or venue is None:
+                place = Place(venue, None)
+                there = at_once.get(place, self._lots.get(place, 0))
+                have = min(there, each.lots)
+                at_once[place] = there - have
+            if each.rests and each.ticks is not None:
+                place = Place(venue, each.ticks, each.post_only and venue is not None)
+                have += self._keep(left, place, each.lots - have)
+            if each.lots > have:
+                missing.append(each._replace(lots=each.lots - have, venue=venue))
+        resting = [place for place in self._at if place.ticks is not None]
+        unwanted = [left[place] if place in left else [*self._at[place]] for place in resting]
+        return missing, sorted(chain.from_iterable(unwanted))
 
-    def resting(self) -> list[Place]:
-        """Return where any rest, those that take at once left out."""
-        return [place for place in self._at if place.ticks is not None]
+    def _keep(self, left: dict[Place, list[int]], place: Place, lots: int) -> int:
+        """Keep of the children that rest there as many as are wanted, the oldest first; return what they have."""
+        if place not in left and (have := self._lots.get(place, 0)) <= lots:
+            left[place] = []
+            return have
+        have, gone = 0, []
+        for order_id in left[place] if place in left else sorted(self._at[place]):
+            _, leaves = self._of[order_id]
+            if have + leaves <= lots:
+                have += leaves
+            else:
+                gone.append(order_id)
+        left[place] = gone
+        return have
 
     def ids(self) -> list[int]:
         """Return the ids of all of them, the oldest first."""

@@ -7,7 +7,6 @@ them; what their parent has traded. Never sends more than a parent has left, and
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import chain
 
 from fillstream.libs.common.messages.codes import (
     OrderType,
@@ -20,7 +19,6 @@ from fillstream.services.order_service.orders.life.order import FINAL, REJECTED,
 from fillstream.services.order_service.orders.life.special import Special
 from fillstream.services.order_service.orders.parents.children import Child, Children, Closed
 from fillstream.services.order_service.orders.parents.job import Seen
-from fillstream.services.order_service.orders.parents.outstanding import Outstanding, Place
 from fillstream.services.order_service.orders.parents.routed import Part, parts_of
 from fillstream.services.order_service.orders.parents.work import (
     PAUSED,
@@ -34,6 +32,8 @@ MOST_CHILDREN = 50
 MOST_REFUSED = 10
 """After so many slices in a row that were refused, an order is paused: a person is to look."""
 MOST_DOUBLED = 6
+MOST_TURNS = 10
+"""An algorithm that so often at one millisecond wants no more what works waits: else it would do so for ever."""
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _IOC, _GTC = TimeInForce.IOC.value, TimeInForce.GTC.value
 _RESTING = frozenset((TimeInForce.GTC.value, TimeInForce.DAY.value, TimeInForce.GTD.value))
@@ -177,44 +177,24 @@ class Sender:
 
     def _compare(self, order: Order, work: Work, slices: list[Slice]) -> list[Slice]:
         """Take back children that nobody wants; return what is missing."""
-        outstanding, ms = work.outstanding, self._journal.ms
+        ms = self._journal.ms
         for order_id in [each for each, until in work.until.items() if until <= ms]:
             self.take_back(order_id, "its time to rest is over")
-        at_once: dict[Place, int] = {}
-        left: dict[Place, list[int]] = {}
-        missing: list[Slice] = []
-        for each in slices:
-            venue = each.venue if each.venue is not None or work.routing is not None else order.venue
-            have = 0
-            if not each.rests or each.ticks is None or venue is None:
-                place = Place(venue, None)
-                there = at_once.get(place, outstanding.lots(place))
-                have = min(there, each.lots)
-                at_once[place] = there - have
-            if each.rests and each.ticks is not None:
-                place = Place(venue, each.ticks, each.post_only and venue is not None)
-                have += self._keep(outstanding, left, place, each.lots - have)
-            if each.lots > have:
-                missing.append(each._replace(lots=each.lots - have, venue=venue))
-        unwanted = [left[place] if place in left else outstanding.at(place) for place in outstanding.resting()]
-        for order_id in sorted(chain.from_iterable(unwanted)):
+        missing, unwanted = work.outstanding.against(slices, None if work.routing is not None else order.venue)
+        for order_id in unwanted:
             self.take_back(order_id, "its parent's algorithm wants it no more")
+        if unwanted:
+            self._turned(work)
         return missing
 
-    def _keep(self, outstanding: Outstanding, left: dict[Place, list[int]], place: Place, lots: int) -> int:
-        """Keep of the children that rest there as many as are wanted, the oldest first; return what they have."""
-        if place not in left and (have := outstanding.lots(place)) <= lots:
-            left[place] = []
-            return have
-        have, gone = 0, []
-        for order_id in left[place] if place in left else outstanding.at(place):
-            leaves = self._state.orders[order_id].leaves
-            if have + leaves <= lots:
-                have += leaves
-            else:
-                gone.append(order_id)
-        left[place] = gone
-        return have
+    def _turned(self, work: Work) -> None:
+        """Note that an algorithm wants no more what it wanted; who does so again and again in no time is to wait."""
+        ms = self._journal.ms
+        work.turns = work.turns + 1 if ms == work.turned_ms else 1
+        work.turned_ms = ms
+        if work.turns > MOST_TURNS:
+            work.again_ms = ms + work.given.retry_ms
+            work.text = f"{work.algorithm} changed its mind {MOST_TURNS} times at the same moment: it waits"
 
     def _send(self, order: Order, work: Work, each: Slice, lots: int) -> int | None:
         """Send a child; return its id, None where a rule refused it."""

@@ -41,6 +41,7 @@ class Work:
         made: children so far.
         asked, draws: how often its algorithm was asked, and drew.
         again_ms: not before then, after a slice found nobody or was refused.
+        turned_ms, turns: when it last wanted no more what worked, and how often then.
         refused: slices that were refused since one was taken.
         planned: lots by now, as its algorithm said last.
         text: why nothing works that might, None without a reason.
@@ -69,6 +70,8 @@ class Work:
     draws: int = 0
     again_ms: int = 0
     refused: int = 0
+    turned_ms: int = 0
+    turns: int = 0
     planned: int | None = None
     text: str | None = None
     memory: dict[str, int] = field(default_factory=dict)

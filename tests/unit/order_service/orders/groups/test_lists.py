@@ -258,9 +258,16 @@ def test_the_second_that_is_hit_goes_where_the_first_found_nobody(desk: FamilyDe
     send(desk, "ONE_UPDATES_OTHER", BUY | STOP, BUY | STOP | {"quantity": "50"}, BUY | LOW)
     desk.quote(18_610, 18_620, lots=20)
     desk.print(18_620)
-    assert desk.held() == 20
-    desk.desk.restarted()
-    assert desk.held() + sum(left for _, left in desk.working().values()) <= 60
+    assert (desk.held(), desk.working()) == (20, {})
+    assert (desk.order("b").held, desk.order("b").quantity) == ("released", 30)
+
+
+def test_the_others_are_off_before_the_one_that_is_hit_goes(desk: FamilyDesk) -> None:
+    send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | STOP, BUY | STOP | {"stop_price": "187.00"})
+    desk.quote(18_610, 18_620)
+    told = kinds(desk.print(18_620))
+    ends = [("OrderCanceled", "a"), ("OrderCanceled", "c"), ("OrderTriggered", "b")]
+    assert [each for each in told if each in ends] == ends
 
 
 def test_one_alone_that_is_left_goes_at_once_when_it_is_hit(desk: FamilyDesk) -> None:
@@ -296,3 +303,15 @@ def test_a_list_that_is_canceled_lets_nothing_go_any_more(desk: FamilyDesk, cont
 def test_orders_of_which_one_updates_the_other_are_of_one_instrument(desk: FamilyDesk) -> None:
     told = send(desk, "ONE_UPDATES_OTHER", BUY | LOW, BUY | {"symbol": "ES", "price": "5000.00", "quantity": "1"})
     assert [each["reason"] for each in told if each["type"] == "OrderRejected"] == ["list_rejected", "list_unfit"]
+
+
+def test_what_the_desk_amends_counts_against_nobodys_orders_in_a_window() -> None:
+    desk = limited(max_orders_per_window=2, order_window_ms=1_000)
+    desk.signal(client_order_id="e", **(BUY | LOW | {"stop_loss": "183.00", "take_profit": "187.00"}))
+    for lots in (10, 20, 30):
+        desk.quote(18_390 - lots, 18_400 - lots, lots=lots)
+    assert desk.working() == {"e.1": ("Suspended", 60), "e.2": ("New", 60)}
+    [received, *_] = desk.signal(client_order_id="x", **(BUY | {"price": "180.00"}))
+    assert received["type"] == "OrderReceived"
+    [refused] = desk.signal(client_order_id="y", **(BUY | {"price": "179.00"}))
+    assert refused["reason"] == "max_orders_per_window"

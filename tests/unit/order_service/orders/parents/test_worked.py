@@ -10,6 +10,8 @@ import pytest
 from fillstream.libs.common.messages.codes import CancelRejectReason
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.libs.common.values.moments import text_of
+from fillstream.services.order_service.orders.algos import ALGORITHMS
+from fillstream.services.order_service.orders.algos.algorithm import Algorithm, Job, Parameters, Plan, Slice
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.retiring import sweep
 from tests.support.family_desk import FamilyDesk
@@ -139,6 +141,43 @@ def test_more_clips_than_one_look_makes_follow_at_once(desk: FamilyDesk) -> None
     start(desk, quantity="2000", algorithm="AT_ONCE", algorithm_parameters={"largest_clip": "1"})
     assert len(desk.working()) == 2_001
     assert desk.most_outputs <= 2 * MOST_OUTPUTS
+    desk.check()
+
+
+def test_a_policy_that_posts_first_lets_a_slice_that_takes_take_and_never_sends_one_twice(desk: FamilyDesk) -> None:
+    told = {"duration_ms": 10_000, "slices": 2, "urgency": "AGGRESSIVE"}
+    start(desk, price="185.00", routing="POST_THEN_TAKE", algorithm="TWAP", algorithm_parameters=told)
+    desk.after(1_000)
+    assert desk.working() == {"p": ("PartiallyFilled", 50)}
+    desk.after(10_000)
+    assert (desk.held(), [each.client_order_id for each in desk.state.live()]) == (100, ["p", "p.1", "p.2"])
+    desk.check()
+
+
+class FickleParameters(Parameters):
+    """Nothing of its own."""
+
+
+def test_an_algorithm_that_cannot_decide_sends_orders_no_faster_than_it_retries(
+    desk: FamilyDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fickle(job: Job) -> Plan:
+        """Wants another price each time it is asked."""
+        return Plan((Slice(10, 18_300 + job.asked % 2, rests=True),))
+
+    monkeypatch.setitem(ALGORITHMS, "FICKLE", Algorithm("FICKLE", "", FickleParameters, {}, fickle, False, False))
+    start(desk, algorithm="FICKLE", algorithm_parameters={"retry_ms": 500})
+    desk.signal("ReplaceOrder", orig_client_order_id="p", algorithm_parameters={"retry_ms": 1_000})
+    work = desk.state.families.works[desk.order("p").order_id]
+    made = work.made
+    assert 5 < made < 25
+    assert work.text is not None
+    assert "FICKLE changed its mind" in work.text
+    desk.desk.restarted()
+    desk.after(999)
+    assert desk.state.families.works[work.order_id].made == made
+    desk.after(1)
+    assert made < desk.state.families.works[work.order_id].made < 2 * made + 5
     desk.check()
 
 
