@@ -129,6 +129,8 @@ class Contingent:
         found = None if links is None else self._state.families.lists.get((order.account, links.list_id or ""))
         if found is None or found.contingency not in ONE_OF_ALL or order.order_id not in found.legs:
             return False
+        if not self._desk.may_go(order):  # it ends, and what rests of its list stays
+            return False
         if found.hit is not None:  # another was hit before, and goes; this one waits for what it leaves
             order.await_others()
             self._journal.queued(order, "its price has come, and that of another order of its list before")

@@ -135,7 +135,8 @@ class FamilyRequests:
         refused = self._new_targets(bracket, order, said, stop if isinstance(stop, int) else None)
         if refused is not None:
             return refused
-        if (stop, trailing) != (bracket.stop, bracket.trailing) or bracket.stop_dropped:
+        named = said.stop_loss, said.trailing_stop, said.break_even is BreakEven.NOW or None
+        if any(each is not None for each in named):  # one that somebody canceled stays so unless it is named
             self._brackets.move_stop(bracket, order, stop, trailing)
         if said.break_even is BreakEven.AFTER_TARGET:
             bracket.break_even = BreakEven.AFTER_TARGET.value

@@ -404,6 +404,12 @@ class Desk:
         self._commands.new(order)
         return None
 
+    def may_go(self, order: Order) -> bool:
+        """Say whether an order might go to its venue now, as its account and the desk stand."""
+        assert order.holding is not None, "it was taken"
+        standing = order.holding.account.standing
+        return standing.state == ACTIVE.state or self._may_go(order, order.holding, standing)
+
     def _may_go(self, order: Order, holding: Holding, standing: Standing) -> bool:
         """Whether an order may go to its venue though not all may: it only closes what is held."""
         if standing.state == HALTED:

@@ -276,3 +276,13 @@ def test_a_mass_cancel_takes_exits_off_once(desk: FamilyDesk) -> None:
     told = desk.signal("CancelAll")
     assert "OrderCancelRejected" not in {each["type"] for each in told}
     assert (desk.held(), desk.working()) == (100, {})
+
+
+def test_a_stop_that_somebody_canceled_comes_back_only_where_it_is_named(desk: FamilyDesk) -> None:
+    entry(desk, stop_loss="184.00", take_profit="187.00")
+    desk.signal("CancelOrder", orig_client_order_id="e.1")
+    amend(desk, take_profit="188.00")
+    assert desk.working() == {"e.2": ("New", 100)}
+    amend(desk, stop_loss="184.00")
+    assert desk.working() == {"e.2": ("New", 100), "e.3": ("Suspended", 100)}
+    desk.check()

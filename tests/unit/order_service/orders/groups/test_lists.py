@@ -315,3 +315,12 @@ def test_what_the_desk_amends_counts_against_nobodys_orders_in_a_window() -> Non
     assert received["type"] == "OrderReceived"
     [refused] = desk.signal(client_order_id="y", **(BUY | {"price": "179.00"}))
     assert refused["reason"] == "max_orders_per_window"
+
+
+def test_what_rests_of_a_list_stays_where_the_one_that_is_hit_may_not_go(desk: FamilyDesk) -> None:
+    stop = {"order_type": "STOP", "stop_price": "186.00", "price": None}
+    send(desk, "ONE_CANCELS_OTHER", BUY | {"price": "184.00"}, BUY | stop)
+    desk.control("Reduce")
+    desk.print(18_600)
+    assert desk.working() == {"a": ("New", 60)}
+    desk.check()
