@@ -15,7 +15,7 @@ from tests.support.family_market import FamilyMarket
 from tests.support.simulated_desk import SLOW, THREE_VENUES, TWO_VENUES
 
 ONE = os.environ.get("SIMULATION_SEED")
-SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000")) // 5 or 1))
+SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000")) // 10 or 1))
 CHUNK = 50
 
 
