@@ -509,7 +509,8 @@ def of_left(order_id: str, account: str | None, symbol: str | None, side: str | 
 def is_emulated(order: Order) -> bool:
     """Say whether the desk does something of an order that its venue has no word for."""
     special = order.special
-    return (special is not None and special.needs_desk(order.order_type)) or order.time_in_force in order.terms.lacks
+    by_desk = special is not None and (special.emulated or special.needs_desk(order.order_type))
+    return by_desk or order.time_in_force in order.terms.lacks
 
 
 def _special(said: SpecialTerms) -> Event:

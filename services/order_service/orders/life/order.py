@@ -361,16 +361,7 @@ class Order:
     def _recount(self, lots: int, notional: int, exec_id: str) -> None:
         """Add to what is filled, and let the status follow where the order can still trade, or could."""
         self.exec_ids = (*self.exec_ids, exec_id)
-        self.cum += lots
-        self.notional += notional
-        if self.status in GONE:
-            return
-        if self.cum >= self.quantity:
-            self.status = FILLED
-        elif self.status == FILLED:
-            self._reopen()
-        else:
-            self._work()
+        self.children_traded(lots, notional)
 
     def _reopen(self) -> None:
         self.status = NEW

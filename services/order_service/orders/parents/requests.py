@@ -14,6 +14,8 @@ import orjson
 from fillstream.libs.common.messages.codes import AUCTION_TIMES, BreakEven, CancelRejectReason, OrderType, TimeInForce
 from fillstream.libs.common.messages.packed import names_of
 from fillstream.libs.common.messages.special_terms import OF_BRACKET, SpecialTerms
+from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.compiled import DISPLAY
 from fillstream.services.order_service.orders.decode import CancelList, Pause, Replace, Resume
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket
 from fillstream.services.order_service.orders.groups.brackets import Brackets, names_bracket, targets_in
@@ -28,6 +30,8 @@ from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.working import merged, parameters_in
 from fillstream.services.order_service.orders.state import State
 
+ICEBERG = "ICEBERG"
+"""What shows an order a part at a time where its venue cannot."""
 IMMEDIATE = frozenset((OrderType.MARKET.value, OrderType.LIMIT.value))
 NOT_ROUTED = AUCTION_TIMES | {TimeInForce.FOK.value}
 """What may be routed, and what may not: several venues cannot trade all or none together."""
@@ -63,10 +67,14 @@ class FamilyRequests:
         if names_bracket(said):
             self._brackets.take(order, said)
         route = self._route(order, said, draft)
-        if said.algorithm is None and route is None:
+        algorithm, parameters = said.algorithm, said.algorithm_parameters or "{}"
+        if said.display_quantity is not None and DISPLAY in draft.terms.lacks and algorithm is None:
+            assert order.special is not None, "it says more than a plain order"
+            order.special = order.special._replace(display=None, emulated=True)
+            algorithm, parameters = ICEBERG, f'{{"{DISPLAY}":"{canonical(said.display_quantity)}"}}'
+        if algorithm is None and route is None:
             return
-        algorithm = AT_ONCE if said.algorithm is None else said.algorithm
-        work = Work(order.order_id, algorithm, said.algorithm_parameters or "{}", None, ())
+        work = Work(order.order_id, algorithm or AT_ONCE, parameters, None, ())
         if route is not None:
             work.routing, work.route_parameters = route.policy.name, route_parameters_of(route)
             work.venues, work.preferences = route.venues, route.preferences

@@ -9,6 +9,7 @@ import pytest
 
 from fillstream.libs.common.engine.frames import Command, CommandType, OrdType, ReportType, Session, Tif
 from fillstream.libs.common.messages.reference import NATIVE_TIMES, NATIVE_TYPES, VenueTerms
+from tests.support.family_desk import FAMILY_CONFIG, FamilyDesk
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order, report
 from tests.support.terms import but
 
@@ -257,7 +258,13 @@ def test_a_stop_that_the_desk_lets_go_still_ends_by_it(desk: OrdersDesk) -> None
     [
         ("MARKET_TO_LIMIT", None, None, {}, "order_type: SIM has no MARKET_TO_LIMIT orders, and the desk cannot"),
         ("LIMIT", "185.00", "FOK", {}, "time_in_force: SIM has no FOK, and the desk cannot emulate it"),
-        ("LIMIT", "185.00", None, {"display_quantity": "10"}, "display_quantity: SIM shows every order whole"),
+        (
+            "LIMIT",
+            "185.00",
+            None,
+            {"display_quantity": "10", "post_only": True},
+            "display_quantity: SIM shows every order whole, and the desk cannot emulate it of a LIMIT",
+        ),
     ],
 )
 def test_what_cannot_be_emulated_is_refused(
@@ -290,3 +297,16 @@ def test_a_venue_says_what_it_has_and_defaults_are_left_out() -> None:
 def test_a_venue_has_what_the_desk_sends_and_no_more_than_it_has_words_for(fields: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         VenueTerms(**fields)
+
+
+def test_an_iceberg_is_shown_by_the_desk_where_its_venue_shows_every_order_whole() -> None:
+    desk = FamilyDesk(but(FAMILY_CONFIG, venues={"SIM": BARE}))
+    desk.quote(18_490, 18_500)
+    wish = {"symbol": "AAPL", "side": "BUY", "quantity": "100", "price": "184.00", "display_quantity": "30"}
+    [received] = [each for each in desk.signal(client_order_id="i", **wish) if each.get("client_order_id") == "i"][:1]
+    assert (received["type"], received["emulated"], received["display_quantity"]) == ("OrderReceived", True, "30")
+    assert desk.working() == {"i": ("New", 100), "i.1": ("New", 30)}
+    desk.quote(18_390, 18_400)
+    desk.after(1_000)
+    assert (desk.working(), desk.held()) == ({}, 100)
+    desk.check()
