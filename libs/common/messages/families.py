@@ -29,6 +29,10 @@ class OrderProgressed(OrderEvent):
     children: int = Field(ge=0, description="how many it has made so far")
     paused: bool
     arrival_px: Number | None = Field(description="mid when it began, null where there was none")
+    interval_vwap_px: Number | None = Field(
+        default=None,
+        description="of all that its home market traded since its first report; absent of one that looks at no volume",
+    )
     text: str | None = Field(description="why nothing works that might; null where there is no reason")
 
 

@@ -401,7 +401,8 @@ class Journal(Telling):
 
     def progressed(self, order: Order, work: Work, signal_id: str | None = None) -> None:
         """OrderProgressed: how an order stands that is worked."""
-        self._said_of("OrderProgressed", order, **progress_of(order, work, signal_id))
+        market = self._state.markets.of(order.venue, order.terms.id) if work.volume is not None else None
+        self._said_of("OrderProgressed", order, **progress_of(order, work, signal_id, market))
 
     def bracket_reported(self, bracket: Bracket, order: Order, protect: int, text: str, signal_id: str | None) -> None:
         """OrderListReported, of a bracket; `protect` lots are covered."""

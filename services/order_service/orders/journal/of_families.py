@@ -12,16 +12,20 @@ from fillstream.libs.common.values.money import ratio
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket
 from fillstream.services.order_service.orders.groups.list_record import OrderList
 from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.markets.market import Market
 from fillstream.services.order_service.orders.parents.work import PAUSED, Work
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.compiled import Terms
 
 
-def progress_of(order: Order, work: Work, signal_id: str | None) -> dict[str, Any]:
-    """Return what OrderProgressed says of an order that is worked."""
+def progress_of(order: Order, work: Work, signal_id: str | None, market: Market | None) -> dict[str, Any]:
+    """Return what OrderProgressed says of an order that is worked; `market` is how its home market stands, if known."""
     terms = order.terms
     told: dict[str, Any] = {} if signal_id is None else {"signal_id": signal_id}
+    if market is not None and work.volume is not None and market.volume > work.volume:
+        traded, worth = market.volume - work.volume, market.notional - work.notional
+        told["interval_vwap_px"] = terms.price.mean(worth, traded)
     return told | {
         "algorithm": work.algorithm,
         "planned_qty": None if work.planned is None else terms.lot.text(work.planned),

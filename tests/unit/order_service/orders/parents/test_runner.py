@@ -193,6 +193,8 @@ def test_the_cap_on_participation_holds_back_what_the_market_has_not_traded(desk
         desk.after(200)
     work = desk.state.families.works[desk.order("p").order_id]
     assert 0 < desk.order("p").out <= 12, work
+    last = [each for each in desk.desk.events if each["type"] == "OrderProgressed"][-1]
+    assert last["interval_vwap_px"] == "184.95", "what its market paid while it works is told for cost analysis"
     desk.check()
 
 
