@@ -110,8 +110,8 @@ class Together(SimulatedDesk):
         account = dice.choice((None, "default", "alpha", "beta", *HOMES))
         of = {} if account is None else {"account": account}
         if kind < 0.45:
-            for order_id in self.waiting()[:2]:
-                said = {"type": dice.choice(("Approve", "Approve", "Refuse")), "order_id": str(order_id)}
+            for order_id in self.waiting()[:6]:
+                said = {"type": dice.choice(("Approve", "Refuse")), "order_id": str(order_id)}
                 if said["type"] == "Approve" and dice.random() < 0.3:
                     said["quantity"] = "5"
                 self.tell(head | said | {"control_id": f"t{number}-{order_id}"})
