@@ -26,14 +26,7 @@ from fillstream.services.order_service.orders.compiled import Reach
 from fillstream.services.order_service.orders.compiled import Terms as Compiled
 from fillstream.services.order_service.orders.routing.cheapest import Taken, taken
 from fillstream.services.order_service.orders.routing.costs import costs_of
-from fillstream.services.order_service.orders.routing.policy import (
-    Leg,
-    Levels,
-    Request,
-    VenueMarket,
-    legs_of,
-    nowhere,
-)
+from fillstream.services.order_service.orders.routing.policy import Leg, Levels, Request, VenueMarket, legs_of, nowhere
 from fillstream.services.order_service.orders.routing.routes import Route, asked_route, route_of, rules_for
 from fillstream.tools.preview import MONEY_DECIMALS, Market, Terms
 

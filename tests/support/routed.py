@@ -9,14 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fillstream.services.order_service.orders.routing.policy import (
-    Leg,
-    Policy,
-    Request,
-    VenueMarket,
-    again_ms,
-    legs_of,
-)
+from fillstream.services.order_service.orders.routing.policy import Leg, Policy, Request, VenueMarket, again_ms, legs_of
 
 Draw = Callable[[int], int]
 """Returns a number from 0 to one below what it is given."""

@@ -14,13 +14,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
 from fillstream.libs.common.messages.base import AnyExternalOrders, AnyLostOrders, Name
@@ -35,15 +29,7 @@ from fillstream.libs.common.messages.codes import (
     TimeInForce,
 )
 from fillstream.libs.common.messages.fee_tiers import Tiers
-from fillstream.libs.common.messages.terms import (
-    ACCOUNT_VALUE,
-    QUANTITY,
-    VALUE,
-    WRITTEN,
-    ReferenceData,
-    about,
-    amount,
-)
+from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, QUANTITY, VALUE, WRITTEN, ReferenceData, about, amount
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
 

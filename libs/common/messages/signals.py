@@ -37,9 +37,7 @@ from fillstream.libs.common.messages.codes import (
     ContingencyType,
     OrderType,
 )
-from fillstream.libs.common.messages.packed import (
-    from_json,
-)
+from fillstream.libs.common.messages.packed import from_json
 from fillstream.libs.common.messages.reference import MAX_MS
 from fillstream.libs.common.messages.special_terms import (
     SIZES,

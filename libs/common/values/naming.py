@@ -10,7 +10,8 @@ from typing import Any
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
 """Symbols, accounts, strategies, currencies."""
-ID = r"^[\x21-\x7e]{1,128}$"
+MAX_ID = 128
+ID = rf"^[\x21-\x7e]{{1,{MAX_ID}}}$"
 """What a client calls its signals and orders."""
 ORDER_ID = r"^[1-9][0-9]{0,18}$"
 """What the desk calls an order."""

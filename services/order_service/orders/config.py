@@ -13,12 +13,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from fillstream.libs.common.messages.base import Name, PlainOrderType, PlainTimeInForce
-from fillstream.libs.common.messages.codes import (
-    DEFAULT_ORDER_TYPE,
-    DEFAULT_TIME_IN_FORCE,
-    IDEMPOTENCY_MS,
-    AccountMode,
-)
+from fillstream.libs.common.messages.codes import DEFAULT_ORDER_TYPE, DEFAULT_TIME_IN_FORCE, IDEMPOTENCY_MS, AccountMode
 from fillstream.libs.common.messages.modes import mode_at, wrong_aliases, wrong_modes
 from fillstream.libs.common.messages.numbered import with_anothers_id
 from fillstream.libs.common.messages.reference import (

@@ -32,12 +32,10 @@ from fillstream.libs.common.messages.signals import (
 )
 from fillstream.libs.common.messages.special_terms import SPECIAL
 from fillstream.libs.common.values.money import canonical
-from fillstream.libs.common.values.naming import ID, NAME, shorten
+from fillstream.libs.common.values.naming import ID, MAX_ID, NAME, shorten
 
 _CONTROL = CONTROL.decode()
 _NAME, _ID = re.compile(NAME), re.compile(ID)
-MAX_ID = 128
-"""Characters of an id."""
 MAX_KIND = 64
 """So much is told of a type that is none."""
 _NO_SIGNAL = (

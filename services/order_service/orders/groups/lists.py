@@ -16,10 +16,7 @@ from fillstream.libs.common.messages.codes import ContingencyType, ListOrderStat
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.answering import number_in
 from fillstream.services.order_service.orders.decode import New, NewList
-from fillstream.services.order_service.orders.groups.contingent import (
-    first_to_rest,
-    prepared,
-)
+from fillstream.services.order_service.orders.groups.contingent import first_to_rest, prepared
 from fillstream.services.order_service.orders.groups.list_record import ONE_OF_ALL, TRIGGERS, UPDATES, OrderList
 from fillstream.services.order_service.orders.groups.sharing import share
 from fillstream.services.order_service.orders.holding.holdings import Account

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from fillstream.libs.common.messages.codes import CancelReason, OrderType, RejectReason, TimeInForce
+from fillstream.libs.common.values.naming import MAX_ID
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import Limits
@@ -24,7 +25,6 @@ from fillstream.services.order_service.orders.rules.market import protection_pri
 from fillstream.services.order_service.orders.state import EXPIRY, State
 from fillstream.services.order_service.orders.waiting.desk import Desk
 
-MAX_ID = 128
 _LIMIT, _MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
 _IOC = TimeInForce.IOC.value
 _CLOSED = frozenset(

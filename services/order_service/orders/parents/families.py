@@ -59,7 +59,7 @@ class Families:
     def __init__(self) -> None:
         self.works: dict[int, Work] = {}
         self.brackets: dict[int, Bracket] = {}
-        self.lists: dict[Position, OrderList] = {}
+        self.lists: dict[tuple[str, str], OrderList] = {}
         self.stirred: dict[int | Position, None] = {}
         self.fresh: list[int] = []
         self.covering: dict[Position, Cover] = {}

@@ -8,11 +8,7 @@ leaves no child working. Never chooses a price or a time itself: that is what al
 
 from __future__ import annotations
 
-from fillstream.libs.common.messages.codes import (
-    CancelReason,
-    CancelRejectReason,
-    TradingSession,
-)
+from fillstream.libs.common.messages.codes import CancelReason, CancelRejectReason, TradingSession
 from fillstream.services.order_service.orders.algos.algorithm import Completion, Plan, Slice
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, Order
@@ -20,14 +16,7 @@ from fillstream.services.order_service.orders.markets.market import Market
 from fillstream.services.order_service.orders.parents.children import Children
 from fillstream.services.order_service.orders.parents.job import Seen
 from fillstream.services.order_service.orders.parents.sender import Sender, ticks_of
-from fillstream.services.order_service.orders.parents.work import (
-    DONE,
-    FINISHING,
-    PAUSED,
-    RUNNING,
-    STOPPING,
-    Work,
-)
+from fillstream.services.order_service.orders.parents.work import DONE, FINISHING, PAUSED, RUNNING, STOPPING, Work
 from fillstream.services.order_service.orders.state import EXPIRY, FOLLOW, WORK, State
 
 FOLLOW_AFTER_MS = 50

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from fillstream.libs.common.messages.codes import (
-    OrderType,
-    TimeInForce,
-)
+from fillstream.libs.common.messages.codes import OrderType, TimeInForce
 from fillstream.libs.common.values.money import Scale, at_least, at_most, canonical
 from fillstream.services.order_service.orders.algos.algorithm import Slice
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -20,11 +17,7 @@ from fillstream.services.order_service.orders.life.special import Special
 from fillstream.services.order_service.orders.parents.children import Child, Children, Closed
 from fillstream.services.order_service.orders.parents.job import Seen
 from fillstream.services.order_service.orders.parents.routed import Part, parts_of
-from fillstream.services.order_service.orders.parents.work import (
-    PAUSED,
-    RUNNING,
-    Work,
-)
+from fillstream.services.order_service.orders.parents.work import PAUSED, RUNNING, Work
 from fillstream.services.order_service.orders.state import State
 
 MOST_CHILDREN = 50

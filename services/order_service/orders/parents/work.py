@@ -128,8 +128,6 @@ class Work:
 
 _KEPT: Final = tuple(each.name for each in fields(Work) if each.init)
 _NEEDED: Final = ("order_id", "algorithm", "parameters", "routing", "venues")
-
-
 _EMPTY: Final = ("memory", "rejected", "missed", "asked_for", "until")
 _BY_ID: Final = ("asked_for", "until")
 _TUPLES: Final = ("venues", "preferences", "told")

@@ -12,12 +12,7 @@ from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.special_terms import SIZES, SpecialTerms
 from fillstream.libs.common.values.moments import text_of
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.order_service.orders.life.special import (
-    MAX_OFFSET_BPS,
-    lots_for,
-    offset_of,
-    units,
-)
+from fillstream.services.order_service.orders.life.special import MAX_OFFSET_BPS, lots_for, offset_of, units
 from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 

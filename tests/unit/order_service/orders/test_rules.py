@@ -7,23 +7,13 @@ import orjson
 import pytest
 
 from fillstream.libs.common.messages.calendar import CALENDAR, Calendars, CalendarTable
-from fillstream.libs.common.messages.codes import (
-    CancelRejectReason,
-    OrderType,
-    RejectReason,
-)
+from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason
 from fillstream.libs.common.messages.reference import DAY_MS, AccountTerms, VenueTerms
 from fillstream.libs.common.messages.special_terms import SPECIAL
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.order_service.orders.compiled import Limits, Quote, Terms
 from fillstream.services.order_service.orders.holding.holdings import Account, Holding, Holdings, Instrument
-from fillstream.services.order_service.orders.rules import (
-    AMEND,
-    NEW,
-    Draft,
-    Rule,
-    Rules,
-)
+from fillstream.services.order_service.orders.rules import AMEND, NEW, Draft, Rule, Rules
 from fillstream.services.order_service.orders.rules.activity import max_daily_orders
 from fillstream.services.order_service.orders.rules.grid import (
     on_lot,
