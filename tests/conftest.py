@@ -15,7 +15,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import hypothesis
 import pytest
@@ -28,6 +28,31 @@ hypothesis.settings.register_profile("mutants", max_examples=25, derandomize=Tru
 
 # Tests wait for no venue: config/local.yaml has simulated ones take 100 ms. Who tests that says so.
 os.environ.setdefault("FILLSTREAM_EXECUTION__SIMULATION__ENABLED", "false")
+
+_exit, _pid = os._exit, os.getpid()
+_ended: list[int] = []
+
+
+def _end_the_thread(code: int) -> NoReturn:
+    """Stand for `os._exit`, by which a stage ends its process: here it is a thread, and the process is pytest's."""
+    if os.getpid() != _pid:  # a child writing a snapshot
+        _exit(code)
+    _ended.append(code)
+    raise SystemExit(code)
+
+
+os._exit = _end_the_thread
+
+
+@pytest.fixture(autouse=True)
+def _no_stage_crashes() -> Iterator[None]:
+    """Fail the test in which a stage ended its process, and go on with the next; the log says why it did."""
+    yield
+    if _ended:
+        codes = list(_ended)
+        _ended.clear()
+        pytest.fail(f"a stage in this process ended it, with {codes}")
+
 
 SERVER = pytest.StashKey[str]()
 """Which server the tests of this session talked to."""
