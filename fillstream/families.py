@@ -175,11 +175,14 @@ def flat(value: Any, name: str) -> Any:
     """Return a field of a signal as its flat shape has it: what holds several values goes as JSON, decimals as text.
 
     Raises:
-        ValueError: there is a float in it.
+        ValueError: there is a float in it, or what no JSON can say: half a character, an integer of more than 64 bits.
     """
     if not isinstance(value, Mapping | list | tuple):
         return value
-    return orjson.dumps(_plain(value, name)).decode()
+    try:
+        return orjson.dumps(_plain(value, name)).decode()
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"{name}: cannot be written as JSON: {error}") from None
 
 
 def _plain(value: Any, name: str) -> Any:

@@ -51,7 +51,8 @@ def object_text(value: Any) -> Any:
     """Return an object of plain values as canonical JSON.
 
     Raises:
-        ValueError: it is no object, or a value of it is neither a text, a number, a yes or no, nor a list of these.
+        ValueError: it is no object, or a value of it is neither a text, a number, a yes or no, nor a list of these;
+            or no JSON can say it: half a character, a name that is no text, a whole number of more than 64 bits.
     """
     found = from_json(value)
     if not isinstance(found, dict):
@@ -61,7 +62,10 @@ def object_text(value: Any) -> Any:
             if not isinstance(each, str | int | float | bool | Decimal):
                 raise ValueError(f"{shorten(name)}: must be a text, a number, true, false or a list of these")
     plain = {name: _exact(said) for name, said in found.items()}
-    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode()
+    try:
+        return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError as error:  # a TypeError, which whoever checks a signal does not expect
+        raise ValueError(f"cannot be written as JSON: {error}") from None
 
 
 def _exact(value: Any) -> Any:

@@ -115,3 +115,10 @@ def test_of_a_list_that_goes_on_what_becomes_of_its_orders_is_no_reason() -> Non
     outcome.add(event("OrderListReported", list_id="l", list_order_status="EXECUTING", text="1 of its 2 were taken"))
     outcome.add(event("OrderCanceled", order_id="2", reason="requested", text="canceled as requested"))
     assert (outcome.refused, outcome.reason, outcome.text) == (False, None, "1 of its 2 were taken")
+
+
+@pytest.mark.parametrize("value", [2**70, "\ud800", {1: 2}])
+def test_what_no_json_can_say_is_refused_by_the_name_of_its_field(desk: Published, value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^algorithm_parameters: cannot be written as JSON: "):
+        desk.algo("POV", "AAPL", "BUY", 10, parameters={"rate": value})
+    assert desk.sent == []
