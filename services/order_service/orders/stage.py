@@ -152,7 +152,7 @@ class OrdersStage:
         runner = Runner(state, self._journal, children)
         brackets = Brackets(state, self._journal, children, self._desk)
         lists = Contingent(state, self._journal, children, self._desk)
-        closing = Closing(state)
+        closing = Closing(state, brackets)
         self._settling = Settling(state, self._journal, runner, brackets, lists, closing)
         self._desk.works, self._desk.hits = runner, lambda order: brackets.hits(order) or lists.hits(order)
         state.markets.on_report = [runner.reported]

@@ -188,7 +188,7 @@ class Brackets:
 
     def _resize(self, bracket: Bracket, order: Order, protect: int) -> None:
         """Have exits of what is to be protected."""
-        if not protect and order.status in FINAL and not bracket.exits:
+        if not protect and order.status in FINAL and not bracket.exits and not self._is_promised(bracket, order):
             return self._end(bracket, order)
         if bracket.break_even and any(leg.filled and self._is_filled(bracket, order, leg) for leg in bracket.targets):
             self._break_even(bracket, order)
@@ -199,6 +199,11 @@ class Brackets:
         if protect and not bracket.exits and not bracket.wants_stop and order.status in FINAL and not bracket.again_ms:
             self._end(bracket, order)
         return None
+
+    def _is_promised(self, bracket: Bracket, order: Order) -> bool:
+        """Whether what it protected may have been left to an order that closes it: should that end, it protects anew."""
+        cover = self._state.families.covering[order.account, order.terms.symbol]
+        return cover.promised > 0 and bracket.counted > 0
 
     def _planned(self, bracket: Bracket, order: Order) -> list[int]:
         """Return how many lots each target is of: what the entry has filled, by their weights, to the lot."""
@@ -476,6 +481,11 @@ class Brackets:
         bracket.covers = False
         self._state.families.uncover(bracket, order)
         self._state.timers.cancel(bracket.entry_id, BRACKET)
+
+    def over(self, bracket: Bracket, order: Order) -> None:
+        """End a bracket that has left all that it protected to an order that closed it, and tell so."""
+        self._end(bracket, order)
+        self._tell(bracket, order, 0, None)
 
     def _tell(self, bracket: Bracket, order: Order, protect: int, answers: str | None) -> None:
         """Tell how a bracket stands, where its stop moved, it ended or somebody asked."""

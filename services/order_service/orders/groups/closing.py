@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from fillstream.services.order_service.orders.decode import Close
 from fillstream.services.order_service.orders.groups.closer_record import Closer
-from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.life.order import FILLED, FINAL, Order
 from fillstream.services.order_service.orders.parents.families import Position, open_lots
 
 if TYPE_CHECKING:
+    from fillstream.services.order_service.orders.groups.brackets import Brackets
     from fillstream.services.order_service.orders.state import State
 
 
@@ -24,18 +25,20 @@ class Closing:
 
     Args:
         state: has it.
+        brackets: end those that have left all to what is filled.
 
     Attributes:
         close: takes a ClosePosition, and returns the order that came of it, None where it was refused; set by whoever
             takes orders.
     """
 
-    __slots__ = ("_state", "close")
+    __slots__ = ("_brackets", "_state", "close")
 
     close: Callable[[Close], Order | None]
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, brackets: Brackets) -> None:
         self._state = state
+        self._brackets = brackets
 
     def exits_of(self, position: Position) -> int:
         """Return how many lots a position's exits count with among what works, and have not been promised away."""
@@ -111,8 +114,23 @@ class Closing:
         order = self._state.orders.get(closer.order_id or 0)
         traded = 0 if order is None else order.cum - closer.seen
         closer.seen += traded
-        done = order is None or order.status in FINAL
-        self._end(closer, closer.lots if done else min(closer.lots, traded))
+        self._end(closer, min(closer.lots, traded))
+        if order is None or order.status in FINAL:
+            if order is not None and order.status == FILLED:
+                self._give_up(closer)
+            self._end(closer, closer.lots)
+
+    def _give_up(self, closer: Closer) -> None:
+        """What left all to an order that is filled is over: what that leaves of the position is others' to close."""
+        families, orders = self._state.families, self._state.orders
+        cover = families.covering.get(closer.position)
+        if cover is None or cover.promised != closer.lots:  # another may be canceled, and is protected anew then
+            return
+        held = self._state.holdings.holding(*closer.position).quantity
+        for entry_id in cover:
+            bracket = families.brackets[entry_id]
+            if not bracket.exits and orders[entry_id].status in FINAL and not cover.share(entry_id, held):
+                self._brackets.over(bracket, orders[entry_id])
 
     def _end(self, closer: Closer, lots: int) -> None:
         """Take so many lots of a promise back: they have traded, or nobody wants them any more."""

@@ -21,7 +21,7 @@ def desk() -> FamilyDesk:
 
 
 def close(desk: FamilyDesk, **fields: Any) -> list[dict[str, Any]]:
-    return desk.signal("ClosePosition", client_order_id="c", symbol="AAPL", **fields)
+    return desk.signal("ClosePosition", **{"client_order_id": "c", "symbol": "AAPL", **fields})
 
 
 def test_all_of_it_is_closed_once_the_exits_are_off(desk: FamilyDesk) -> None:
@@ -101,4 +101,69 @@ def test_a_limit_order_that_closes_leaves_the_exits_what_is_beside_it(desk: Fami
     working = {name: lots for name, (_, lots) in desk.working().items()}
     assert working == {"e.1": 60, "e.2": 60, "f.1": 40, "f.2": 40}, "what it was to close is protected anew"
     desk.desk.restarted()
+    desk.check()
+
+
+def protected(desk: FamilyDesk) -> dict[str, int]:
+    return {name: lots for name, (_, lots) in desk.working().items()}
+
+
+def test_what_is_promised_to_one_order_is_no_other_ones_to_close(desk: FamilyDesk) -> None:
+    sent = len(desk.desk.commands)
+    wish = {"type": "ClosePosition", "symbol": "AAPL", "account": "default"}
+    desk.asked({**wish, "client_order_id": "c", "signal_id": "c"})
+    [refused] = desk.asked({**wish, "client_order_id": "d", "signal_id": "d"})
+    assert (refused["type"], refused["signal_id"]) == ("SignalRefused", "d")
+    desk.desk.fold(desk.traded(desk.order("e.2"), 60))  # more is promised than is held
+    [refused] = desk.asked({**wish, "client_order_id": "e9", "signal_id": "e9"})
+    assert (refused["type"], refused["reason"]) == ("SignalRefused", "nothing_to_reduce")
+    desk.deliver(desk.desk.commands[sent:])
+    assert (desk.held(), desk.working()) == (0, {})
+
+
+def test_an_order_that_closes_waits_for_its_own_exits_and_for_no_others(desk: FamilyDesk) -> None:
+    elsewhere = desk.signal_unheard("ReplaceOrder", orig_client_order_id="f", take_profit="187.50")
+    desk.deliver(desk.signal_unheard("ClosePosition", client_order_id="c", symbol="AAPL", quantity="30"))
+    assert (desk.held(), desk.order("c").status) == (70, "Filled")
+    desk.deliver(elsewhere)
+    assert protected(desk) == {"e.1": 30, "e.2": 30, "f.1": 40, "f.2": 40}
+    desk.check()
+
+
+def test_what_is_protected_stays_so_where_the_order_that_closes_is_refused(desk: FamilyDesk) -> None:
+    commands = desk.signal_unheard("ClosePosition", client_order_id="c", symbol="AAPL")
+    desk.control("Halt", cancel=False)
+    told = desk.deliver(commands)
+    assert [each["client_order_id"] for each in told if each["type"] == "OrderRejected"] == ["c"]
+    desk.control("Resume")
+    desk.after(60_000)
+    assert (desk.held(), protected(desk)) == (100, {"e.3": 60, "e.4": 60, "f.3": 40, "f.4": 40})
+    desk.check()
+
+
+def test_what_an_order_that_closes_has_traded_is_counted_once(desk: FamilyDesk) -> None:
+    close(desk, quantity="50", price="186.00")
+    desk.quote(18_600, 18_610, lots=10)
+    assert (desk.held(), protected(desk)) == (90, {"e.1": 10, "e.2": 10, "f.1": 40, "f.2": 40, "c": 40})
+    for lots in (5, 5):
+        desk.desk.restarted()
+        desk.quote(18_590, 18_610)
+        desk.quote(18_600, 18_610, lots=lots)
+    assert (desk.held(), protected(desk)) == (80, {"e.1": 10, "e.2": 10, "f.1": 40, "f.2": 40, "c": 30})
+    desk.signal("CancelOrder", orig_client_order_id="c")
+    assert protected(desk) == {"e.1": 40, "e.2": 40, "f.1": 40, "f.2": 40}
+    desk.check()
+
+
+def test_all_that_a_limit_was_to_close_is_protected_anew_where_it_is_canceled(desk: FamilyDesk) -> None:
+    told = close(desk, price="186.00")
+    assert protected(desk) == {"c": 100}
+    assert "OrderListReported" not in {each["type"] for each in told}, "they are not over"
+    desk.quote(18_600, 18_610, lots=70)
+    desk.quote(18_590, 18_610)
+    desk.desk.restarted()
+    desk.signal("CancelOrder", orig_client_order_id="c")
+    assert (desk.held(), protected(desk)) == (30, {"f.3": 30, "f.4": 30})
+    close(desk, client_order_id="d")
+    assert (desk.held(), desk.working(), desk.state.families.covering) == (0, {}, {})
     desk.check()
