@@ -201,7 +201,7 @@ class Brackets:
         return None
 
     def _is_promised(self, bracket: Bracket, order: Order) -> bool:
-        """Whether what it protected may have been left to an order that closes it: should that end, it protects anew."""
+        """Whether it may have left what it protected to an order that closes: should that end, it protects anew."""
         cover = self._state.families.covering[order.account, order.terms.symbol]
         return cover.promised > 0 and bracket.counted > 0
 

@@ -238,9 +238,7 @@ class Lists:
             drafts.append(self._taker.draft(each))
         for at, (each, draft) in enumerate(zip(wish.orders, drafts, strict=True)):
             self._taker.refuse(each, draft, broken if at == number else Reject(RejectReason.LIST_REJECTED, text))
-        found = OrderList(wish.list_id, wish.account, wish.contingency_type)
-        found.status = ListOrderStatus.REJECT.value
-        self._tell(wish, found, text)
+        self._tell(wish, OrderList(wish.list_id, wish.account, wish.contingency_type), text)
 
     def _tell(self, wish: NewList, found: OrderList, text: str) -> None:
         if not found.legs:

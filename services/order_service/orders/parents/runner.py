@@ -158,16 +158,19 @@ class Runner:
             self._journal.replaced(order)
 
     def _too_many(self, lots: int, work: Work) -> list[int]:
-        """Return the children to take off so that so many lots are open no more: those that wait, then the newest."""
+        """Return the children to take off so that so many lots are open no more: the newest first.
+
+        So those that wait in the desk for their turn are the first to go.
+        """
         orders = self._state.orders
         going = sum(left for order_id, left in work.open.items() if orders[order_id].cancel_signal is not None)
         found: list[int] = []
-        for child in sorted((orders[each] for each in work.open), key=lambda o: (not o.is_held, -o.order_id)):
+        for order_id in sorted(work.open, reverse=True):
             if going >= lots:
                 break
-            if child.cancel_signal is None:
-                found.append(child.order_id)
-                going += work.open[child.order_id]
+            if orders[order_id].cancel_signal is None:
+                found.append(order_id)
+                going += work.open[order_id]
         return found
 
     def _too_late(self, order: Order) -> None:
@@ -185,7 +188,7 @@ class Runner:
         work.tell(parameters)
         given = work.given
         work.end_ms = given.end_time or (work.start_ms + given.duration_ms if given.duration_ms else 0)
-        if work.state == FINISHING and not 0 < work.end_ms <= self._journal.ms:  # it has time again
+        if work.state == FINISHING and work.end_ms > self._journal.ms:  # it has time again
             work.state = RUNNING
         self._tell(order, work, signal_id)
         self.ask(order, work)

@@ -8,12 +8,14 @@ from typing import Any
 import orjson
 import pytest
 
+from fillstream.libs.common.messages.routing import RoutingTerms
 from fillstream.services.order_service.orders.keeping.snapshot import dump
 from fillstream.services.order_service.orders.life.remembered import Remembered
 from fillstream.services.order_service.orders.retiring import sweep
 from fillstream.services.order_service.signals.encode import instruction_of
 from tests.support.family_desk import FAMILY_CONFIG, FamilyDesk
 from tests.support.orders import control
+from tests.support.routing_desk import RoutingDesk, routing_config
 from tests.support.terms import but
 
 BUY: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "quantity": "60", "time_in_force": "GTC"}
@@ -67,6 +69,7 @@ def limited(**terms: Any) -> FamilyDesk:
 
 SELL = {**BUY, "side": "SELL"}
 LOW, LOWER, STOP = {"price": "184.00"}, {"price": "183.00"}, {"order_type": "STOP", "stop_price": "186.00"}
+HUGE = {"quantity": "9000000"}
 BRACKET = {"stop_loss": "182.00", "take_profits": "187:1,188:1"}
 WORKED = {"algorithm": "TWAP", "algorithm_parameters": {"duration_ms": 10_000}}
 
@@ -168,9 +171,11 @@ def test_a_list_with_a_number_that_is_none_changes_nothing(desk: FamilyDesk) -> 
     said = {"type": "NewOrderList", "signal_id": "s", "account": "default", "list_id": "l", "all": True,
             "contingency_type": "NONE", "orders": orders}  # fmt: skip
     written = orjson.dumps(instruction_of(said, "5-0") | {"signal_time": desk.desk.ms})
-    for bad in (b'"quantity":"0"', b'"quantity":"x"'):
+    for name, bad, good in ((b"quantity", b"0", b"60"), (b"quantity", b"x", b"60"), (b"price", b"x", b"183")):
         before = remembered(desk)
-        desk.desk.fold({b"data": written.replace(b'"quantity":"60"', bad, 2).replace(bad, b'"quantity":"60"', 1)})
+        head, found, tail = written.rpartition(b'"%s":"%s"' % (name, good))  # of the second order
+        assert found
+        desk.desk.fold({b"data": b'%s"%s":"%s"%s' % (head, name, bad, tail)})
         assert orjson.loads(desk.desk.dead[-1][b"data"])["reason"] == "bad_value"
         assert (remembered(desk), desk.working()) == (before, {})
 
@@ -182,6 +187,74 @@ def test_the_same_list_again_changes_nothing(desk: FamilyDesk) -> None:
     [known] = send(desk, "NONE", BUY | LOWER, list_id="m")
     assert (known["type"], known["client_order_id"]) == ("OrderStatusReported", "a")
     assert desk.working() == {"a": ("New", 60)}
+
+
+def test_a_list_of_which_none_is_taken_is_refused_and_its_name_is_free(desk: FamilyDesk) -> None:
+    for names in ("ab", "cd"):
+        told = send(desk, "NONE", *({**BUY, **LOW, **HUGE, "client_order_id": name} for name in names), all=False)
+        [report] = [each for each in told if each["type"] == "OrderListReported"]
+        assert (report["list_order_status"], report["order_ids"]) == ("REJECT", [])
+        assert not desk.state.families
+    told = send(desk, "NONE", *({**BUY, **LOW, "client_order_id": name} for name in "yz"), all=False)
+    assert kinds(told)[0] == ("OrderReceived", "y")
+
+
+def test_two_orders_of_a_list_do_not_share_a_name(desk: FamilyDesk) -> None:
+    orders = [BUY | LOW | {"client_order_id": name} for name in "ab"]
+    said = {"type": "NewOrderList", "signal_id": "s", "account": "default", "list_id": "l", "all": True,
+            "contingency_type": "NONE", "orders": orders}  # fmt: skip
+    written = orjson.dumps(instruction_of(said, "5-0") | {"signal_time": desk.desk.ms})
+    [refused] = desk.desk.fold({b"data": written.replace(b'"client_order_id":"b"', b'"client_order_id":"a"')})
+    assert (refused["reason"], desk.working()) == ("list_unfit", {})
+
+
+def test_orders_that_depend_on_each_other_are_taken_together_whatever_is_said(desk: FamilyDesk) -> None:
+    told = send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | LOWER | HUGE, all=False)
+    assert [each["type"] for each in told if each["type"] == "OrderReceived"] == []
+    assert desk.working() == {}
+
+
+def test_an_order_that_cannot_wait_is_in_no_list_of_which_one_rests(desk: FamilyDesk) -> None:
+    told = send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | {"order_type": "MARKET"})
+    assert [each["reason"] for each in told if each["type"] == "OrderRejected"] == ["list_rejected", "list_unfit"]
+    assert (desk.held(), desk.working()) == (0, {})
+
+
+def test_the_larger_of_two_of_which_one_trades_is_judged_whole() -> None:
+    desk = limited(max_position=D(80))
+    told = send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | STOP | {"quantity": "90"})
+    reasons = [each["reason"] for each in told if each["type"] == "OrderRejected"]
+    assert reasons == ["list_rejected", "max_position"]
+
+
+def test_an_order_of_nothing_that_is_known_is_refused_with_its_list(desk: FamilyDesk) -> None:
+    told = send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | STOP | {"symbol": "NONE"})
+    assert [each["reason"] for each in told if each["type"] == "OrderRejected"] == ["list_rejected", "unknown_symbol"]
+
+
+def test_an_order_of_which_others_wait_goes_to_one_venue_though_a_rule_routes_its_like() -> None:
+    rules = RoutingTerms.model_validate({"rules": [{"policy": "BEST_PRICE"}]})
+    desk = RoutingDesk(config=routing_config(routing=rules))
+    desk.quotes(SIM=(18_490, 18_500, 300), SIM2=(18_490, 18_500, 300))
+    send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | STOP)
+    assert (desk.working(), desk.state.families.works) == ({"a": ("New", 60), "b": ("Suspended", 60)}, {})
+    send(desk, "NONE", BUY | LOW | {"client_order_id": "c"}, list_id="m")
+    assert len(desk.state.families.works) == 1
+
+
+def test_what_is_left_of_a_list_is_reserved_once_the_largest_is_off(desk: FamilyDesk) -> None:
+    desk.state.count_working("default")
+    send(desk, "ONE_CANCELS_OTHER", BUY | LOW, BUY | STOP | {"quantity": "90"})
+    desk.signal("CancelOrder", orig_client_order_id="b")
+    assert desk.working() == {"a": ("New", 60)}
+    assert desk.state.holdings.holding("default", "AAPL").buys == 60
+
+
+def test_of_a_list_whose_first_order_is_filled_the_others_are_canceled(desk: FamilyDesk) -> None:
+    send(desk, "ONE_UPDATES_OTHER", BUY | LOW, BUY | STOP)
+    told = kinds(desk.quote(18_390, 18_400))
+    assert ("OrderCanceled", "b") in told
+    assert ("OrderReplaced", "b") not in told
 
 
 # --------------------------------------------------------------------------------------------------- one and the other

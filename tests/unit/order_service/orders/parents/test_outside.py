@@ -188,3 +188,17 @@ def test_a_childs_trade_that_was_missed_is_its_parents() -> None:
     reconciled(desk, row(child.order_id, cum_qty="40", ord_status="Filled", quantity="40", avg_px="184.00"))
     assert (desk.order("p").cum, child.status, desk.order("p.2").quantity) == (40, "Filled", 40)
     desk.check()
+
+
+def test_what_a_venue_takes_back_of_one_order_makes_the_other_of_its_list_no_larger(desk: OutsideDesk) -> None:
+    leg = {"symbol": "AAPL", "side": "BUY", "quantity": "60", "time_in_force": "GTC"}
+    legs = [leg | {"client_order_id": "a", "price": "184.00"},
+            leg | {"client_order_id": "b", "order_type": "STOP", "stop_price": "186.00"}]  # fmt: skip
+    desk.signal("NewOrderList", list_id="l", contingency_type="ONE_UPDATES_OTHER", all=True, orders=legs)
+    order = desk.accepts("a")
+    trade = desk.trades(order, 20, "184.00")
+    assert desk.working()["b"] == ("Suspended", 40)
+    desk.busts(order, trade)
+    assert desk.working()["b"] == ("Suspended", 40)
+    desk.trades(order, 20, "184.00")
+    assert desk.working()["b"] == ("Suspended", 40)
