@@ -168,6 +168,7 @@ def check_families(state: State) -> None:
             assert parent.cum + away <= parent.quantity or parent.status in FINAL, work
         if parent.status in FINAL:
             assert not away, work
+        assert {*work.until, *work.asked_for} <= {*work.open}, work
     for bracket in state.families.brackets.values():
         entry = state.orders[bracket.entry_id]
         exits = [*children_of(state, entry, "SELL" if entry.side == "BUY" else "BUY")]

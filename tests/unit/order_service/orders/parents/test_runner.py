@@ -9,13 +9,16 @@ from typing import Any
 import orjson
 import pytest
 
+from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.codes import CancelRejectReason
 from fillstream.libs.common.messages.simulation import SimulationConfig
 from fillstream.services.order_service.orders.algos import ALGORITHMS
 from fillstream.services.order_service.orders.algos.algorithm import Job, Parameters, Plan, Slice, algorithm
+from fillstream.services.order_service.orders.parents.runner import FINISH_TRIES, FOLLOW_AFTER_MS, MASS_AGAIN_MS
 from fillstream.services.order_service.orders.parents.sender import MOST_CHILDREN, MOST_REFUSED
 from fillstream.services.order_service.orders.parents.work import DONE, PAUSED, RUNNING
-from tests.support.family_desk import FamilyDesk
+from tests.support.family_desk import FAMILY_CONFIG, FamilyDesk
+from tests.support.terms import but
 
 SAID: dict[str, Plan] = {}
 """What the algorithm PUPPET says, by the client's id of nobody in particular: the newest counts."""
@@ -249,3 +252,167 @@ def test_a_restored_desk_works_on(desk: FamilyDesk) -> None:
         desk.after(1_000)
         desk.check()
     assert desk.order("p").cum == 100
+
+
+def one_sided() -> FamilyDesk:
+    desk = FamilyDesk()
+    desk.feed(frames.quote(1, bid=18_390, bid_qty=50, ask=0, ask_qty=0))
+    desk.print(18_495)
+    return desk
+
+
+def test_without_an_ask_there_is_neither_a_mid_nor_a_price_to_take_at(puppet: dict[str, Plan]) -> None:
+    desk = one_sided()
+    puppet["plan"] = Plan((Slice(10, 18_400, rests=True),))
+    told = start(desk, "PUPPET", told={"would_price": "184.90"})
+    assert {each["arrival_px"] for each in told if each["type"] == "OrderProgressed"} == {None}
+    assert desk.working() == {"p": ("New", 100), "p.1": ("New", 10)}
+
+
+def test_a_canceled_order_whose_time_ends_before_its_children_are_off_is_canceled(desk: FamilyDesk) -> None:
+    start(desk, price="184.00", time_in_force="DAY")
+    commands = desk.signal_unheard("CancelOrder", orig_client_order_id="p")
+    desk.desk.ms += 86_400_000
+    desk.desk.fold({b"tick": b"1"})
+    told = [(each["type"], each["client_order_id"]) for each in desk.deliver(commands) if "client_order_id" in each]
+    assert told[-1] == ("OrderCanceled", "p")
+    assert ("OrderExpired", "p") not in [(each["type"], each.get("client_order_id")) for each in desk.desk.events]
+
+
+def test_an_order_that_expires_answers_a_cancel_that_came_too_late(desk: FamilyDesk) -> None:
+    start(desk, price="184.00", time_in_force="DAY")
+    sent = len(desk.desk.commands)
+    desk.desk.ms += 86_400_000
+    desk.desk.fold({b"tick": b"1"})
+    desk.signal_unheard("CancelOrder", orig_client_order_id="p")
+    assert desk.order("p").status == "PendingCancel"
+    desk.deliver(desk.desk.commands[sent:])
+    assert (desk.order("p").status, desk.order("p").cancel_signal, desk.working()) == ("Expired", None, {})
+
+
+def test_an_order_that_is_filled_before_its_children_are_off_is_filled(desk: FamilyDesk) -> None:
+    start(desk, price="184.00")
+    desk.signal_unheard("CancelOrder", orig_client_order_id="p")
+    told = desk.desk.fold(desk.traded(desk.order("p.1"), 100))
+    assert (desk.order("p").status, desk.state.families.works[1].state) == ("Filled", DONE)
+    assert "OrderCanceled" not in {each["type"] for each in told}
+    desk.desk.restarted()
+
+
+def test_children_are_canceled_with_all_others_by_one_command(desk: FamilyDesk) -> None:
+    start(desk, told={"largest_clip": "10"}, price="184.00")
+    commands = desk.signal_unheard("CancelAll")
+    assert len(commands) == 1
+    assert "OrderCancelRequested" not in {each["type"] for each in desk.desk.events}
+    desk.deliver(commands)
+    assert desk.working() == {}
+
+
+def test_children_that_a_mass_cancel_left_are_canceled_one_by_one(desk: FamilyDesk) -> None:
+    start(desk, told={"largest_clip": "50"}, price="184.00")
+    desk.signal_unheard("CancelAll")  # it is lost
+    desk.after(MASS_AGAIN_MS - 1)
+    assert len(desk.working()) == 3
+    desk.after(1)
+    assert desk.working() == {}
+    desk.check()
+
+
+def test_an_order_that_is_resumed_starts_anew(puppet: dict[str, Plan]) -> None:
+    desk = FamilyDesk()
+    desk.quote(18_490, 18_500)
+    puppet["plan"] = Plan((Slice(10, 18_410, rests=True),), again_ms=desk.desk.ms + 1_000)
+    start(desk, "PUPPET")
+    desk.simulate(SimulationConfig(reject_rate=Decimal(1), seed=1))
+    puppet["plan"] = Plan((Slice(10, 18_410, rests=True), Slice(10, 18_400, rests=True)))
+    work = desk.state.families.works[desk.order("p").order_id]
+    while work.state == RUNNING:
+        desk.after(1_000)
+    assert (work.made, desk.working()) == (1 + MOST_REFUSED, {"p": ("New", 100)}), (
+        "nothing is out of one that is paused"
+    )
+    desk.signal("ResumeOrder", orig_client_order_id="p")
+    assert (work.state, work.refused, work.made) == (RUNNING, 2, 3 + MOST_REFUSED)
+    desk.simulate(SimulationConfig())
+    desk.signal("PauseOrder", orig_client_order_id="p")
+    desk.signal("ResumeOrder", orig_client_order_id="p")
+    assert {name: lots for name, (_, lots) in desk.working().items()} == {"p": 100, "p.14": 10, "p.15": 10}
+    assert work.text is None, "what was refused before is no reason any more"
+
+
+def test_a_smaller_parent_takes_off_no_more_than_it_has_to(desk: FamilyDesk, puppet: dict[str, Plan]) -> None:
+    puppet["plan"] = Plan(tuple(Slice(30, 18_400 - number, rests=True) for number in range(3)))
+    start(desk, "PUPPET", quantity="90")
+    off = desk.signal_unheard("CancelOrder", orig_client_order_id="p.3")
+    off += desk.signal_unheard("ReplaceOrder", orig_client_order_id="p", quantity="60")
+    assert [name for name in ("p.1", "p.2", "p.3") if desk.order(name).cancel_signal is not None] == ["p.3"]
+    desk.deliver(off)
+    assert desk.working() == {"p": ("New", 60), "p.1": ("New", 30), "p.2": ("New", 30)}
+    desk.check()
+
+
+def test_a_quote_is_stale_once_it_is_older_than_it_may_be(puppet: dict[str, Plan]) -> None:
+    desk = FamilyDesk(but(FAMILY_CONFIG, max_quote_age_ms=1_000))
+    desk.quote(18_490, 18_500)
+    puppet["plan"] = Plan((Slice(10, 18_400, rests=True),), again_ms=desk.desk.ms + 1_000)
+    start(desk, "PUPPET")
+    work = desk.state.families.works[desk.order("p").order_id]
+    puppet["plan"] = Plan((Slice(10, 18_400, rests=True),), again_ms=desk.desk.ms + 1_001)
+    desk.after(1_000)
+    assert (work.text, work.asked) == (None, 2)
+    desk.after(1)
+    assert work.text == "its market was quoted 1001 ms ago, max_quote_age_ms is 1000"
+
+
+def test_of_two_prices_the_one_that_comes_first_is_waited_for(desk: FamilyDesk, puppet: dict[str, Plan]) -> None:
+    puppet["plan"] = Plan(touch=18_450)
+    start(desk, "PUPPET", told={"would_price": "184.80"})
+    desk.quote(18_480, 18_490)
+    assert desk.held() == 0
+    desk.quote(18_470, 18_480)
+    assert desk.held() == 100
+
+
+def test_a_price_that_is_reached_already_is_followed_and_not_asked_about_at_each_quote(
+    desk: FamilyDesk, puppet: dict[str, Plan]
+) -> None:
+    puppet["plan"] = Plan(touch=18_500)
+    start(desk, "PUPPET")
+    work = desk.state.families.works[desk.order("p").order_id]
+    asked = work.asked
+    for bid in range(18_480, 18_490):
+        desk.quote(bid, 18_500)
+    assert work.asked == asked
+    desk.after(FOLLOW_AFTER_MS)
+    assert work.asked == asked + 1
+
+
+def test_what_is_left_at_the_end_is_tried_so_often_and_no_longer(desk: FamilyDesk, puppet: dict[str, Plan]) -> None:
+    puppet["plan"] = Plan()
+    start(desk, "PUPPET", told={"duration_ms": 1_000, "completion": "MARKET", "retry_ms": 100}, price="184.00")
+    desk.after(1_000 + FINISH_TRIES * 100)
+    assert "p" in desk.working()
+    desk.after(100)
+    assert desk.working() == {}
+
+
+@pytest.mark.parametrize("trades", [True, False])
+def test_only_slices_that_are_refused_in_a_row_pause_an_order(trades: bool, puppet: dict[str, Plan]) -> None:
+    desk = FamilyDesk()
+    desk.quote(18_490, 18_500)
+    desk.simulate(SimulationConfig(reject_rate=Decimal(1), seed=1))
+    puppet["plan"] = Plan((Slice(10, 18_400, rests=True),))
+    start(desk, "PUPPET")
+    work = desk.state.families.works[desk.order("p").order_id]
+    while work.refused < MOST_REFUSED - 1:
+        desk.after(1_000)
+    desk.simulate(SimulationConfig())
+    while len(desk.working()) < 2:
+        desk.after(1_000)
+    puppet["plan"] = Plan((Slice(10, 18_300, rests=True),))
+    desk.simulate(SimulationConfig(reject_rate=Decimal(1), seed=1))
+    if trades:
+        desk.quote(18_390, 18_400)
+    else:
+        desk.signal("ReplaceOrder", orig_client_order_id="p", algorithm_parameters={"retry_ms": 1_000})
+    assert (work.state, work.refused, len(desk.working())) == (RUNNING, 1, 1)
