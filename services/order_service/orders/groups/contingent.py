@@ -180,7 +180,7 @@ class Contingent:
             if not lots:
                 self._take_back(order, f"the first order of its list is {first.status}")
                 continue
-            if lots != order.quantity and order.amendment is None:
+            if lots != order.quantity:
                 self._shrink(order, lots)
             if not self._desk.asks_now(order):
                 order.held = FOR_TIME

@@ -203,3 +203,32 @@ def test_buyers_and_sellers_brackets_share_no_position(desk: FamilyDesk) -> None
     desk.signal(client_order_id="hand", symbol="AAPL", side="SELL", quantity="80", order_type="MARKET")
     assert (desk.held(), lots(desk)) == (30, {"f.1": 30})
     desk.check()
+
+
+def test_a_bracket_is_told_later_to_break_even_after_its_first_target(desk: FamilyDesk) -> None:
+    entry(desk, take_profit=None, take_profits="186:1,187:1")
+    amend(desk, break_even="AFTER_TARGET")
+    assert desk.state.families.brackets[desk.order("e").order_id].stop == 18_400
+    desk.print(18_610)
+    desk.quote(18_610, 18_620)
+    assert lots(desk) == {"e.1": 50, "e.3": 50}
+    assert desk.state.families.brackets[desk.order("e").order_id].stop == 18_500
+
+
+def test_what_has_filled_nothing_does_not_break_even(desk: FamilyDesk) -> None:
+    entry(desk, price="184.50", stop_loss="180.00")
+    [refused] = amend(desk, break_even="NOW")
+    order_id = desk.order("e").order_id
+    assert (refused["reason"], refused["text"]) == (
+        "wrong_side",
+        f"break_even: order {order_id} has filled nothing yet",
+    )
+
+
+@pytest.mark.parametrize(("side", "stop"), [("BUY", "184.00"), ("SELL", "186.00")])
+def test_a_target_where_the_stop_stands_is_none(desk: FamilyDesk, side: str, stop: str) -> None:
+    price, target = ("185.00", "187.00") if side == "BUY" else ("184.90", "183.00")
+    entry(desk, side=side, price=price, stop_loss=stop, take_profit=target)
+    before = lots(desk)
+    [refused] = amend(desk, take_profit=stop)
+    assert (refused["reason"], lots(desk)) == ("wrong_side", before)

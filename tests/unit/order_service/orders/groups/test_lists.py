@@ -397,3 +397,13 @@ def test_what_rests_of_a_list_stays_where_the_one_that_is_hit_may_not_go(desk: F
     desk.print(18_600)
     assert desk.working() == {"a": ("New", 60)}
     desk.check()
+
+
+def test_an_order_that_was_canceled_while_it_waited_is_not_let_go(desk: FamilyDesk) -> None:
+    exits = [SELL | {"price": "187.00"}, SELL | {"price": "188.00"}]
+    send(desk, "ONE_TRIGGERS_OTHER", BUY | LOW, *exits)
+    desk.signal("CancelOrder", orig_client_order_id="b")
+    desk.quote(18_390, 18_400)
+    assert desk.working() == {"c": ("New", 60)}
+    assert desk.order("b").status == "Canceled"
+    desk.check()

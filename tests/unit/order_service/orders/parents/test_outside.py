@@ -7,10 +7,14 @@ from typing import Any
 import orjson
 import pytest
 
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.engine.frames import ReportType
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.parents.sender import MOST_REFUSED
 from tests.support.family_desk import FAMILY_CONFIG, FamilyDesk
+from tests.support.orders import report
 from tests.support.reconciling import LATER_MS, ask, differences, held, page, row
 from tests.support.terms import but
 
@@ -202,3 +206,36 @@ def test_what_a_venue_takes_back_of_one_order_makes_the_other_of_its_list_no_lar
     assert desk.working()["b"] == ("Suspended", 40)
     desk.trades(order, 20, "184.00")
     assert desk.working()["b"] == ("Suspended", 40)
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("ReplaceOrder", {"quantity": "50"}), ("CancelOrder", {})])
+def test_a_late_trade_ends_the_other_order_of_a_list_that_has_something_pending(
+    desk: OutsideDesk, kind: str, fields: dict[str, str]
+) -> None:
+    leg = {"symbol": "AAPL", "side": "BUY", "quantity": "60", "time_in_force": "GTC"}
+    stop = {"order_type": "STOP_LIMIT", "stop_price": "186.00", "price": "186.50"}
+    legs = [leg | {"client_order_id": "a", "price": "184.00"}, leg | {"client_order_id": "b"} | stop]
+    desk.signal("NewOrderList", list_id="l", contingency_type="ONE_UPDATES_OTHER", all=True, orders=legs)
+    order = desk.accepts("a")
+    desk.desk.quote(18_600, 18_610, bid_qty=1_000, ask_qty=1_000)
+    printed = report(ReportType.PRINTED, price=18_610, qty=1, account=0, symbol=1, partition=frames.PARTITION_ALL)
+    desk.desk.fold({b"frame": printed})
+    desk.said(order, "Canceled")
+    other = desk.accepts("b")
+    desk.signal(kind, orig_client_order_id="b", **fields)
+    desk.trades(order, 20, "184.00")
+    assert (desk.held(), other.status) == (20, "PendingCancel")
+    desk.said(other, "Canceled")
+    assert desk.working() == {}
+    desk.desk.restarted()
+
+
+def test_a_canceled_order_ends_though_its_last_slice_is_one_refused_too_many(desk: OutsideDesk) -> None:
+    desk.signal(client_order_id="p", symbol="AAPL", side="BUY", quantity="40", price="184.00", time_in_force="GTC",
+                algorithm="AT_ONCE")  # fmt: skip
+    for number in range(1, MOST_REFUSED):
+        desk.said(desk.order(f"p.{number}"), "Rejected")
+        desk.after(600_000)
+    desk.signal("CancelOrder", orig_client_order_id="p")
+    desk.said(desk.order(f"p.{MOST_REFUSED}"), "Rejected")
+    assert (desk.order("p").status, desk.working()) == ("Canceled", {})

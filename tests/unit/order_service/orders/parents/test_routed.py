@@ -266,3 +266,23 @@ def test_an_amendment_makes_what_rests_smaller_everywhere(desk: RoutingDesk) -> 
     desk.check()
     assert desk.order("p").quantity == 650
     assert desk.rests_at("SIM") == {18_505: 50}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"time_in_force": "FOK"},
+        {"all_or_none": True},
+        {"order_type": "STOP", "stop_price": "190.00", "price": None},
+        {"venue": "SIM"},
+    ],
+)
+def test_what_several_venues_cannot_do_together_goes_to_one_whatever_a_rule_says(fields: dict[str, object]) -> None:
+    rules = RoutingTerms.model_validate({"rules": [{"policy": "BEST_PRICE"}]})
+    desk = RoutingDesk(config=routing_config(routing=rules))
+    desk.quotes(SIM=(18_497, 18_503, 300), SIM2=(18_498, 18_502, 300))
+    told = desk.routed(routing=None, quantity="100", **fields)
+    assert told[0]["type"] == "OrderReceived"
+    assert not desk.state.families.works
+    desk.signal(client_order_id="q", symbol="AAPL", side="BUY", quantity="100", price="185.05")
+    assert len(desk.state.families.works) == 1, "the rule means its like"

@@ -49,7 +49,8 @@ def desk() -> FamilyDesk:
 def start(desk: FamilyDesk, algo: str = "AT_ONCE", told: dict[str, Any] | None = None, **fields: Any) -> list[Any]:
     said = {"symbol": "AAPL", "side": "BUY", "quantity": "100", "price": "185.00", "time_in_force": "GTC"}
     parameters = orjson.dumps(told or {}).decode()
-    return desk.signal(client_order_id="p", algorithm=algo, algorithm_parameters=parameters, **(said | fields))
+    named = {"client_order_id": "p", "algorithm": algo, "algorithm_parameters": parameters}
+    return desk.signal(**(named | said | fields))
 
 
 def test_children_add_up_to_their_parent(desk: FamilyDesk) -> None:
@@ -233,6 +234,9 @@ def test_slices_that_are_refused_again_and_again_pause_their_order(puppet: dict[
     assert (work.state, work.refused, work.made) == (PAUSED, MOST_REFUSED, MOST_REFUSED)
     assert work.text is not None
     assert "slices in a row were refused" in work.text
+    answer, *_ = desk.signal("ResumeOrder", orig_client_order_id="p")
+    assert (answer["type"], answer["paused"], answer["text"]) == ("OrderProgressed", False, None)
+    assert (work.state, work.refused) == (RUNNING, 1)
 
 
 def test_so_many_children_are_made_at_an_entry_and_the_others_at_once_after_it(desk: FamilyDesk) -> None:
@@ -416,3 +420,13 @@ def test_only_slices_that_are_refused_in_a_row_pause_an_order(trades: bool, pupp
     else:
         desk.signal("ReplaceOrder", orig_client_order_id="p", algorithm_parameters={"retry_ms": 1_000})
     assert (work.state, work.refused, len(desk.working())) == (RUNNING, 1, 1)
+
+
+def test_what_is_left_goes_though_it_is_smaller_than_the_smallest_clip(
+    desk: FamilyDesk, puppet: dict[str, Plan]
+) -> None:
+    puppet["plan"] = Plan((Slice(30, 18_400, rests=True),))
+    start(desk, "PUPPET", told={"smallest_clip": "40"})
+    assert desk.working() == {"p": ("New", 100)}
+    start(desk, "PUPPET", told={"smallest_clip": "40"}, quantity="30", client_order_id="q")
+    assert desk.working()["q.1"] == ("New", 30)

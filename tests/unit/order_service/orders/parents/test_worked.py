@@ -360,3 +360,19 @@ def test_a_paused_order_ends_without_a_trade(desk: FamilyDesk, completion: str) 
     desk.desk.restarted()
     ended = only(desk.after(5_000), "OrderCanceled")
     assert (ended["client_order_id"], ended["reason"], desk.held()) == ("p", "work_ended", 0)
+
+
+def test_an_order_and_what_its_algorithm_is_told_are_amended_in_turn(desk: FamilyDesk) -> None:
+    start(desk, **ICEBERG)
+    more = {"algorithm_parameters": {"display_quantity": "20"}, "quantity": "80"}
+    [refused] = desk.signal("ReplaceOrder", orig_client_order_id="p", **more)
+    assert (refused["type"], refused["reason"]) == ("OrderReplaceRejected", "not_worked")
+    assert desk.working() == {"p": ("New", 100), "p.1": ("New", 40)}
+
+
+def test_an_order_that_ends_is_told_nothing_more(desk: FamilyDesk) -> None:
+    start(desk, **ICEBERG)
+    desk.signal_unheard("CancelOrder", orig_client_order_id="p")
+    [refused] = desk.asked({"type": "ReplaceOrder", "signal_id": "r", "account": "default", "orig_client_order_id": "p",
+                            "algorithm_parameters": {"display_quantity": "20"}})  # fmt: skip
+    assert refused["type"] == "OrderReplaceRejected"
