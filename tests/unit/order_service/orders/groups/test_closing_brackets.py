@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from fillstream.libs.common.messages.simulation import SimulationConfig
 from tests.support.family_desk import FamilyDesk
 
 
@@ -166,4 +168,52 @@ def test_all_that_a_limit_was_to_close_is_protected_anew_where_it_is_canceled(de
     assert (desk.held(), protected(desk)) == (30, {"f.3": 30, "f.4": 30})
     close(desk, client_order_id="d")
     assert (desk.held(), desk.working(), desk.state.families.covering) == (0, {}, {})
+    desk.check()
+
+
+def test_a_bracket_with_nothing_left_is_over_though_others_lots_are_promised(desk: FamilyDesk) -> None:
+    close(desk, quantity="40", price="187.50")
+    told = desk.quote(18_700, 18_710)
+    done = {each["list_id"] for each in told if each.get("list_order_status") == "ALL_DONE"}
+    assert (done, desk.held(), protected(desk)) == ({"f"}, 40, {"c": 40})
+    desk.quote(18_690, 18_710)
+    desk.signal("CancelOrder", orig_client_order_id="c")
+    assert protected(desk) == {"e.3": 40, "e.4": 40}
+
+
+def test_of_two_orders_that_close_the_one_that_is_canceled_leaves_protection(desk: FamilyDesk) -> None:
+    close(desk, quantity="60", price="187.50")
+    close(desk, client_order_id="d")
+    assert (desk.held(), protected(desk)) == (60, {"c": 60})
+    desk.desk.restarted()
+    desk.signal("CancelOrder", orig_client_order_id="c")
+    stops = sum(lots for name, (status, lots) in desk.working().items() if status == "Suspended")
+    assert (desk.held(), stops) == (60, 60)
+    desk.check()
+
+
+def test_a_bracket_whose_exit_waits_for_its_venue_outlasts_what_closes_another(desk: FamilyDesk) -> None:
+    desk.signal(client_order_id="g", symbol="AAPL", side="BUY", quantity="20", price="184.50", take_profit="188.00")
+    desk.simulate(SimulationConfig(reject_rate=Decimal(1), seed=1))
+    desk.quote(18_440, 18_450)
+    assert "g" not in protected(desk)
+    assert desk.held() == 120
+    desk.simulate(SimulationConfig())
+    close(desk, quantity="30")
+    assert (desk.held(), desk.order("c").status) == (90, "Filled")
+    desk.after(60_000)
+    assert protected(desk) == {"e.1": 30, "e.2": 30, "f.1": 40, "f.2": 40, "g.2": 20}
+    desk.check()
+
+
+def test_a_bracket_whose_entry_still_works_is_not_over_when_all_of_it_is_closed(desk: FamilyDesk) -> None:
+    desk.signal(client_order_id="g", symbol="AAPL", side="BUY", quantity="20", price="184.50", stop_loss="183.00")
+    desk.quote(18_440, 18_450, lots=5)
+    assert (desk.held(), protected(desk)["g"]) == (105, 15)
+    desk.quote(18_455, 18_460)
+    told = close(desk)
+    done = {each["list_id"] for each in told if each.get("list_order_status") == "ALL_DONE"}
+    assert (done, desk.held(), protected(desk)) == ({"e", "f"}, 0, {"g": 15})
+    desk.quote(18_430, 18_450)
+    assert (desk.held(), protected(desk)) == (15, {"g.2": 15})
     desk.check()

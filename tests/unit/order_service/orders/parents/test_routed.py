@@ -286,3 +286,8 @@ def test_what_several_venues_cannot_do_together_goes_to_one_whatever_a_rule_says
     assert not desk.state.families.works
     desk.signal(client_order_id="q", symbol="AAPL", side="BUY", quantity="100", price="185.05")
     assert len(desk.state.families.works) == 1, "the rule means its like"
+
+
+def test_venues_alone_are_enough_to_be_routed_over_them(desk: RoutingDesk) -> None:
+    desk.routed(routing=None, venues="SIM,SIM2")
+    assert desk.filled() == {"SIM": 300, "SIM2": 200}

@@ -430,3 +430,15 @@ def test_what_is_left_goes_though_it_is_smaller_than_the_smallest_clip(
     assert desk.working() == {"p": ("New", 100)}
     start(desk, "PUPPET", told={"smallest_clip": "40"}, quantity="30", client_order_id="q")
     assert desk.working()["q.1"] == ("New", 30)
+
+
+def test_each_of_several_orders_is_asked_at_its_own_price(desk: FamilyDesk, puppet: dict[str, Plan]) -> None:
+    puppet["plan"] = Plan()
+    for name, price in (("p", "184.80"), ("q", "184.50")):
+        start(desk, "PUPPET", told={"would_price": price}, client_order_id=name)
+    for name, price in (("s", "185.00"), ("t", "185.30")):
+        start(desk, "PUPPET", told={"would_price": price}, client_order_id=name, side="SELL", price="184.00")
+    desk.quote(18_470, 18_480, lots=500)
+    assert {name: desk.order(name).cum for name in "pqst"} == {"p": 100, "q": 0, "s": 0, "t": 0}
+    desk.quote(18_500, 18_510, lots=500)
+    assert {name: desk.order(name).cum for name in "pqst"} == {"p": 100, "q": 0, "s": 100, "t": 0}

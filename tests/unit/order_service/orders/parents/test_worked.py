@@ -371,8 +371,19 @@ def test_an_order_and_what_its_algorithm_is_told_are_amended_in_turn(desk: Famil
 
 
 def test_an_order_that_ends_is_told_nothing_more(desk: FamilyDesk) -> None:
-    start(desk, **ICEBERG)
-    desk.signal_unheard("CancelOrder", orig_client_order_id="p")
+    start(desk, time_in_force="DAY", **ICEBERG)
+    desk.desk.ms += 24 * HOUR_MS
+    desk.desk.fold({b"tick": b"1"})
     [refused] = desk.asked({"type": "ReplaceOrder", "signal_id": "r", "account": "default", "orig_client_order_id": "p",
                             "algorithm_parameters": {"display_quantity": "20"}})  # fmt: skip
-    assert refused["type"] == "OrderReplaceRejected"
+    assert (refused["type"], refused["reason"]) == ("OrderReplaceRejected", "not_worked")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"time_in_force": "DAY"}, {"time_in_force": "GTD", "expire_time": "2023-12-09T15:00:00Z"}]
+)
+def test_children_that_rest_end_with_their_parents_time(desk: FamilyDesk, fields: dict[str, str]) -> None:
+    start(desk, **ICEBERG, **fields)
+    parent, child = desk.order("p"), desk.order("p.1")
+    assert (child.time_in_force, child.expiry_ms) == (fields["time_in_force"], parent.expiry_ms)
+    assert child.expiry_ms > 0
