@@ -118,7 +118,17 @@ def answer(client: Client, signal_id: str, timeout_s: float | None, json: bool) 
         else:
             console().print(f"published signal [bold]{signal_id}[/]")
         return
-    outcome = client.wait_for(signal_id, timeout_s=timeout_s)
+    import redis  # noqa: PLC0415 - `--help` needs no client
+
+    try:
+        outcome = client.wait_for(signal_id, timeout_s=timeout_s)
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+        said = str(error).removesuffix(".")
+        text = (
+            f"signal {signal_id} is in its stream, and Redis went away before an answer: {said}; the same command with "
+            f"--id {signal_id} tells what became of it, and does nothing twice"
+        )
+        raise Stop(Exit.NO_ANSWER, text) from None
     if json:
         of_list = {"list_id": outcome.list_id, "list_order_status": outcome.list_order_status}
         as_json(
