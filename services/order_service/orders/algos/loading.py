@@ -23,7 +23,7 @@ def _wrong(module: str) -> str | None:
         import_module(module)
     except ModuleNotFoundError as error:
         return f"{error}; install its package, or name its folder in PYTHONPATH, for every process of the desk"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = " ".join(str(error).split())
         return f"it does not import: {type(error).__name__}: {said}"
     if not any(_is_of(each.plan.__module__, module) for each in ALGORITHMS.values()):

@@ -22,6 +22,7 @@ CASES: dict[str, tuple[str | None, str]] = {
     "nowhere": (None, "No module named 'nowhere'; install its package, or name its folder in PYTHONPATH"),
     "broken": ("a = (", "it does not import: SyntaxError: "),
     "raising": ("1 / 0", "it does not import: ZeroDivisionError: division by zero"),
+    "ending": ("raise SystemExit(3)", "it does not import: SystemExit: 3"),
     "needing": ("import no_such_thing", "No module named 'no_such_thing'"),
     "plain": ("a = 1", "it registers no algorithm; a function of it needs @algorithm"),
     "twap_again": (TWAP_AGAIN, "algorithm TWAP: is fillstream.services.order_service.orders.algos.twap's already"),
