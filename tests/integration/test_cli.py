@@ -211,6 +211,16 @@ def test_a_server_that_does_not_answer_is_3_and_said_in_one_sentence(run: Run) -
     assert result.stderr.startswith("analytics at http://127.0.0.1:")
 
 
+def test_up_refuses_what_only_the_orders_stage_would_before_anything_starts(run: Run, tmp_path: Path) -> None:
+    run("config", "--copy-to", str(tmp_path / "mine"))
+    file, data = tmp_path / "mine" / "local.yaml", tmp_path / "data"
+    file.write_text(file.read_text().replace("algorithms: []", "algorithms: [no_such_module]"))
+    result = run("up", "--config", str(file), "--data-dir", str(data), "--base-port", "0", "--redis-port", "0",
+                 code=Exit.SETTINGS)  # fmt: skip
+    assert result.stderr.startswith("execution.algorithms: no_such_module: No module named 'no_such_module'")
+    assert not data.exists()
+
+
 def test_help_begins_with_what_a_newcomer_needs_first(run: Run) -> None:
     panels = re.findall(r"^╭─ ([\w ]+) ─", run("--help").stdout, re.MULTILINE)
     assert panels == ["Options", "Run a desk", "Trade", "Look", "Repair"]

@@ -65,9 +65,11 @@ def up(
     again when they crash. Everything listens on 127.0.0.1 only.
     """
     from fillstream.libs.common.process.settings import load_settings
+    from fillstream.services.order_service.app import desk_config
     from fillstream.stack.stack import PYTHON, LocalStack
 
     settings = load_settings(config)
+    desk_config(settings)  # what only the orders stage would refuse is refused before anything starts
     more = {
         name_at("feed", venue): (*PYTHON, "fillstream", "feed", feed.value, "--speed", "1", "--venue", venue)
         for venue in (settings.topology().venues if feed is not Feed.NONE else ())
