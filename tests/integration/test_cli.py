@@ -872,6 +872,8 @@ def test_config_says_which_is_in_force_and_makes_a_copy_to_change(run: Run, tmp_
         Path(each).name: Path(each).read_bytes() for each in files
     }
     assert "is there already" in run("config", "--copy-to", str(mine), code=Exit.NO).stderr
+    within = mine / "local.yaml" / "more"
+    assert run("config", "--copy-to", str(within), code=Exit.USAGE).stderr.startswith(f"{within}: cannot be written: ")
     (mine / "local.yaml").write_text((mine / "local.yaml").read_text().replace("port: 8004", "port: 80040"))
     assert (
         "local.yaml:9: service.port: 80040 must be at most 65535"

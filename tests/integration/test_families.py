@@ -183,6 +183,9 @@ def test_an_algorithm_is_started_paused_resumed_drawn_and_canceled(run: Run, tmp
     assert lines.startswith(f"BUY 100 AAPL TWAP {order_id}\n")
     assert "█ done  · planned" in lines
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+    nowhere = tmp_path / "none" / "twap.svg"
+    refused = run("algos", "show", order_id, "--svg", str(nowhere), code=Exit.USAGE).stderr
+    assert refused == f"{nowhere}: cannot be written: No such file or directory\n"
     found = said(run, "algos", "show", "t1")
     assert (found["order"]["cum_qty"], found["order"]["arrival_px"]) == ("10", "185")
     assert [each["price"] for each in found["schedule"]["fills"]] == [185.01]

@@ -311,7 +311,10 @@ def show_order(
         said = _parent(ask, order, account or DEFAULT_ACCOUNT, by_client_id)
         schedule = schedule_of(str(said["order_id"]), _events(ask, said))
     if svg is not None:
-        svg.write_text(drawn(schedule))
+        try:
+            svg.write_text(drawn(schedule))
+        except OSError as error:
+            raise Stop(Exit.USAGE, f"{svg}: cannot be written: {error.strerror}") from None
     if json:
         fills = [each._asdict() for each in schedule.fills]
         as_json({"order": said, "schedule": {**schedule._asdict(), "fills": fills}})

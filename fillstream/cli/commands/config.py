@@ -40,7 +40,10 @@ def config(
     desk_config(load_settings(file))
     files = [file, *companions(file)]
     if copy_to is not None:
-        files = [_copied(each, copy_to.resolve()) for each in files]
+        try:
+            files = [_copied(each, copy_to.resolve()) for each in files]
+        except OSError as error:
+            raise Stop(Exit.USAGE, f"{copy_to}: cannot be written: {error.strerror}") from None
     if json:
         as_json({"files": [str(each) for each in files]})
         return
