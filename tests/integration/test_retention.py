@@ -212,17 +212,26 @@ def start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_thirty_megabytes_pass_through_a_server_that_has_ten(
     client: redis.Redis, settings: Settings, start: Any, room: Callable[[int], int], tmp_path: Path
 ) -> None:
-    """Room is made for writers that give the disk the time it takes: a snapshot frees what it has been synced for."""
+    """Room is made for writers that slow down when it gets short: a snapshot frees what the disk has been given."""
     limit = room(10 * MB)
     share = float(settings.messaging.retention_memory_share) * limit
     stage = Adder()
     start(stage, {INBOX: ("adder",), "sums": ()})
     written = 0
+
+    def write(entries: int) -> None:
+        nonlocal written
+        fill(client, INBOX, entries)  # an error would be raised here
+        written += entries
+        until(lambda: stage.total == written, "the stage to have folded it")
+
+    def has_room() -> bool:
+        write(1)  # a stage that nothing comes to takes no snapshot, and keeps what its last ones need
+        return used(client) < share + MB
+
     while written < 30_000:
-        fill(client, INBOX, 200)  # an error would be raised here
-        written += 200
-        until(lambda n=written: stage.total == n, "the stage to have folded it")  # type: ignore[misc]
-        until(lambda: used(client) < share + MB, "room to be made")
+        write(200)
+        until(has_room, "room to be made", timeout_s=120)
     oldest = min(path.stem for path in (tmp_path / "snapshots" / "adder-0").glob("*.snapshot"))
     assert id_key(first(client, INBOX).decode()) <= id_key(oldest), "what the oldest snapshot needs is there"
 
