@@ -10,8 +10,8 @@ What is done again:
 - each fee: the size of the traded value times the basis points of its liquidity, the venue's where it has its own,
   half to even to 8 decimals; or the commission that the venue said, 0 beside one in another currency;
 - each split: a position's quantity by its ratio, its mean price the other way round, and nothing else;
-- each message of a position: the running sum of its fills, fees and cash; the mean entry price by what the fill did;
-  realized and unrealized P&L against cash, mean and mark.
+- each message of a position: the sums of its trades, fees and cash; the cost by the account's method; realized and
+  unrealized P&L against cash, cost and mark; and each position that ended: `naive_position`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.tools.naive_position import Leg, NaivePosition
 
 Event = dict[str, Any]
 
@@ -64,28 +65,6 @@ class TracedOrder:
 
 
 @dataclass(slots=True)
-class Holding:
-    """A position as its fills so far tell it, and the mean entry price that was told last."""
-
-    position: Decimal = Decimal(0)
-    cash: Decimal = Decimal(0)
-    fees: Decimal = Decimal(0)
-    avg_px: Decimal = Decimal(0)
-
-
-class Leg(NamedTuple):
-    """A trade as positions are to book it: what was sold, and what is taken back of a purchase, is below 0."""
-
-    account: str
-    symbol: str
-    signed: Decimal
-    price: Decimal
-    fee: Decimal
-    paid: Decimal
-    """Of what was bought that paid the fee."""
-
-
-@dataclass(slots=True)
 class Books:
     """What the events say, added up. Decimals are computed in the caller's context: see PRECISION."""
 
@@ -94,7 +73,8 @@ class Books:
     venues: dict[str, Event] = field(default_factory=dict)
     fills: dict[tuple[str, str], Event] = field(default_factory=dict)
     legs: dict[tuple[str, str], list[Leg]] = field(default_factory=dict)
-    holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
+    methods: dict[str, str] = field(default_factory=dict)
+    positions: dict[tuple[str, str], NaivePosition] = field(default_factory=dict)
     splits: dict[tuple[str, str, str], Event] = field(default_factory=dict)
     _found: dict[str, list[str]] = field(default_factory=dict)
 
@@ -127,6 +107,8 @@ class Books:
         """Take the next event of a journal."""
         if event["type"] == "InstrumentDefined":
             self.instruments[event["symbol"]] = event
+        elif event["type"] == "AccountDefined":
+            self.methods[event["account"]] = event.get("cost_method", "AVERAGE")
         elif event["type"] == "VenueDefined":
             self.venues[event["venue"]] = event
         elif event["type"] == "AccountAdjusted" and event.get("ratio") is not None:
@@ -207,7 +189,8 @@ class Books:
     def _book(self, event: Event, sign: int, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
         signed = quantity * sign if event["side"] == "BUY" else -quantity * sign
         paid = Decimal(event.get("fee_qty") or 0)
-        leg = Leg(event["account"], event["symbol"], signed, price, fee * sign, paid)
+        trade = (event.get("ref_exec_id") or event["exec_id"], event["order_id"])
+        leg = Leg(event["account"], event["symbol"], signed, price, fee * sign, paid, event["time"], trade)
         self.legs.setdefault((event["exec_id"], event["order_id"]), []).append(leg)
 
     def _trade_changed(self, what: str, order: TracedOrder | None, event: Event) -> None:
@@ -285,39 +268,36 @@ class Books:
             self._expect(what, "symbol", key[1], "one that was defined")
             return
         multiplier = Decimal(terms["multiplier"])
-        holding = self.holdings.setdefault(key, Holding())
+        position = self.positions.get(key)
+        if position is None:
+            position = self.positions[key] = NaivePosition(self.methods.get(key[0], "AVERAGE"))
+        if message["type"] == "PositionClosed":
+            return self._closed(what, position, message, multiplier)
         if message["type"] == "PositionChanged":
-            self._changed(what, holding, message, multiplier)
+            self._changed(what, position, message)
         elif message["type"] == "PositionAdjusted":
-            self._split(what, holding, message)
-        else:
-            self._mean(what, holding, message, holding.avg_px)
+            self._split(what, position, message)
         self._expect(what, "currency", message["currency"], terms["currency"])
-        for name in ("position", "cash", "fees"):
-            self._expect(what, name, Decimal(message[name]), getattr(holding, name))
-        self._profit(what, holding, message, multiplier)
+        self._expect(what, "position", Decimal(message["position"]), position.quantity)
+        self._expect(what, "cash", Decimal(message["cash"]), position.cash * multiplier - position.fees)
+        self._expect(what, "fees", Decimal(message["fees"]), position.fees)
+        self._near(what, "avg_px", message["avg_px"], position.mean if position.quantity else None)
+        self._profit(what, position, message, multiplier)
+        return None
 
-    def _changed(self, what: str, holding: Holding, message: Event, multiplier: Decimal) -> None:
+    def _changed(self, what: str, position: NaivePosition, message: Event) -> None:
         legs = self.legs.get((message["exec_id"], message["order_id"]))
         if not legs or legs[0][:2] != (message["account"], message["symbol"]):
             self._expect(what, "exec_id", message["exec_id"], "a fill of that account and symbol")
             return
-        _, _, signed, price, fee, paid = legs.pop(0)
-        self._expect(what, "last_qty", Decimal(message["last_qty"]), signed)
-        self._expect(what, "last_px", Decimal(message["last_px"]), price)
-        before = holding.position
-        holding.position += signed
-        holding.cash -= signed * price * multiplier + fee
-        holding.fees += fee
-        change, mean = _entry(before, signed, price, holding.avg_px)
+        leg = legs.pop(0)
+        self._expect(what, "last_qty", Decimal(message["last_qty"]), leg.signed)
+        self._expect(what, "last_px", Decimal(message["last_px"]), leg.price)
+        recomputed = message.get("restated") == "recomputed"
+        change = position.rebook(leg) if recomputed else position.book(leg)
         self._expect(what, "change", message["change"], change)
-        if paid:
-            _, mean = _entry(holding.position, -paid, price, mean)
-            holding.position -= paid
-            holding.cash += paid * price * multiplier
-        self._mean(what, holding, message, mean)
 
-    def _split(self, what: str, holding: Holding, message: Event) -> None:
+    def _split(self, what: str, position: NaivePosition, message: Event) -> None:
         event = self.splits.pop((message["control_id"], message["account"], message["symbol"]), None)
         if event is None:
             self._expect(what, "control_id", message["control_id"], "a split of that account and symbol")
@@ -325,26 +305,36 @@ class Books:
         new, old = map(Decimal, event["ratio"].split(":"))
         for name in ("ratio", "old_position"):
             self._expect(what, name, message[name], event[name])
-        self._expect(what, "old_position", Decimal(message["old_position"]), holding.position)
-        holding.position = holding.position * new / old
-        self._expect(what, "position of the split", Decimal(event["position"]), holding.position)
-        told, mean = Decimal(message["avg_px"]), holding.avg_px * old / new
-        if abs(told - mean) > ROUNDED * (1 + old / new):
-            self._expect(what, "avg_px", told, mean)
-        holding.avg_px = told
+        self._expect(what, "old_position", Decimal(message["old_position"]), position.quantity)
+        position.split(new, old)
+        self._expect(what, "position of the split", Decimal(event["position"]), position.quantity)
 
-    def _mean(self, what: str, holding: Holding, message: Event, mean: Decimal) -> None:
-        told = None if message["avg_px"] is None else Decimal(message["avg_px"])
-        expected = mean if holding.position else None
+    def _closed(self, what: str, position: NaivePosition, message: Event, multiplier: Decimal) -> None:
+        """Compare a position that ended with one that did, booked again."""
+        if not message["fills"] or message["opened_time"] is None:
+            return  # one that never was, or that an older release opened
+        whose = (message["opened_time"], message["side"])
+        found = [trip for trip in position.trips if (trip.time, trip.side) == whose]
+        if not found:
+            return self._expect(what, "opened_time", whose, "when a position that ended began")
+        trip = found[-1]
+        self._near(what, "peak_qty", message["peak_qty"], trip.peak)
+        self._near(what, "traded_qty", message["traded_qty"], trip.entered + trip.exited)
+        self._near(what, "entry_px", message["entry_px"], trip.entry_value / trip.entered)
+        self._near(what, "exit_px", message["exit_px"], trip.exit_value / trip.exited)
+        gross = (trip.exit_value - trip.entry_value) * (1 if trip.side == "BUY" else -1) * multiplier
+        self._expect(what, "gross_pnl", Decimal(message["gross_pnl"]), gross)
+        return None
+
+    def _near(self, what: str, name: str, text: str | None, expected: Decimal | None) -> None:
+        told = None if text is None else Decimal(text)
         if told is None or expected is None or abs(told - expected) > ROUNDED:
-            self._expect(what, "avg_px", told, expected)
-        holding.avg_px = told or Decimal(0)
+            self._expect(what, name, told, expected)
 
-    def _profit(self, what: str, holding: Holding, message: Event, multiplier: Decimal) -> None:
-        gross, size = holding.cash + holding.fees, holding.position * multiplier
+    def _profit(self, what: str, position: NaivePosition, message: Event, multiplier: Decimal) -> None:
+        gross, size = position.cash * multiplier, position.quantity * multiplier
+        self._near(what, "realized_pnl", message["realized_pnl"], gross + position.cost * multiplier)
         realized = Decimal(message["realized_pnl"])
-        if abs(realized - (gross + size * holding.avg_px)) > ROUNDED * (1 + abs(size)):
-            self._expect(what, "realized_pnl", realized, gross + size * holding.avg_px)
         if message["mark_px"] is None:
             self._expect(what, "unrealized_pnl", message["unrealized_pnl"], None)
         else:
@@ -365,15 +355,3 @@ def _is_possible(status: str, cum: Decimal, quantity: Decimal, overfill: Decimal
             return not cum
         case _:
             return True
-
-
-def _entry(before: Decimal, signed: Decimal, price: Decimal, mean: Decimal) -> tuple[str, Decimal]:
-    """Return what a fill does to a position, and the mean entry price after it; weighted average cost."""
-    after = before + signed
-    if not before:
-        return "opened", price
-    if (before > 0) == (signed > 0):
-        return "increased", (before * mean + signed * price) / after
-    if not after:
-        return "closed", mean
-    return ("reduced", mean) if (before > 0) == (after > 0) else ("flipped", price)

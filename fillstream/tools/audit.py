@@ -368,9 +368,9 @@ def _read_positions(found: Audit, source: Source, topology: Topology, books: Boo
                 changed[f"{message['exec_id']}/{message['order_id']}"] += 1
             elif message["type"] == "PositionAdjusted":
                 changed[_split_of(message)] += 1
-            if message["type"] != "PositionsReconciled":
+            if "position" in message:
                 found.positions[message["account"], message["symbol"]] = message
-            elif message["differences"]:
+            elif message.get("differences"):
                 differing = "; ".join(message["differing"][:MOST_PROBLEMS])
                 text = f"positions of {message['account']} are otherwise in the orders stage: {differing}"
                 found.problems.append(text)

@@ -89,6 +89,12 @@ LISTS = {
         {"account": "account", "symbol": "symbol"},
         "positions",
     ),
+    "closed_positions": List(
+        "SELECT closed_positions.*, modes.mode FROM closed_positions LEFT JOIN modes USING (account) {where} "
+        "ORDER BY closed_time DESC, account, symbol",
+        {"account": "account", "symbol": "symbol", "position_id": "position_id"},
+        "positions",
+    ),
 }
 HISTORY = "SELECT * FROM events WHERE order_id = ? ORDER BY seq"
 

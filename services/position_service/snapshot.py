@@ -3,80 +3,118 @@
 Flows in: a `Books`; or the bytes that this release or an older one wrote. Flows out: JSON, equal for equal states; or
 the books again. Never books anything, never guesses what it does not know.
 
-    version, read, sent, fills; differing where there are any
-    instruments [{symbol, venue, currency, tick_size, lot_size, multiplier, mark, positions [{account, ...}]}]
+    version, read, sent, fills; differing, methods where there are any
+    instruments [{symbol, venue, currency, tick_size, lot_size, multiplier, mark, session, day, settlement,
+                  held [{account, settled, position, trip; session, before, before_trip, trades, names}]}]
 
-Integers that may pass 64 bits are text. Lists keep the order of the books: marks are told in it. A field of `Position`
+The last five of what is held are there where trades are kept, which are a column for each of their fields. Integers
+that may pass 64 bits are text, and so are fractions. Lists keep the order of the books: marks are told in it. A field
 that is added with a default needs no more; what changes a shape raises `VERSION` and adds a step to `UPCASTS`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Final
+from collections import deque
+from dataclasses import fields
+from typing import Any, Final
 
 import orjson
 
-from fillstream.libs.common.ledger.average import Holdings, Position
+from fillstream.libs.common.ledger.average import Position
+from fillstream.libs.common.ledger.lots import LotPosition
+from fillstream.libs.common.messages.codes import CostMethod
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.topology import SIM
+from fillstream.libs.common.values.rational import rational
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
+from fillstream.services.position_service.books.books import METHODS, Books
+from fillstream.services.position_service.books.held import Held, Trade
+from fillstream.services.position_service.books.instrument import Instrument
+from fillstream.services.position_service.books.trip import Trip
 
-VERSION = 2
+VERSION = 3
 
 _KEYS: Final = ("version", "read", "sent", "fills", "instruments")
-_TERMS: Final = ("symbol", *InstrumentUnits.model_fields, "mark", "positions")
+_MAY: Final = ("differing", "methods")
+_TERMS: Final = ("symbol", "venue", *InstrumentUnits.model_fields, "mark", "session", "day", "settlement", "held")
+_HELD: Final = ("account", "settled", "position", "trip")
+_KEPT: Final = ("session", "before", "before_trip", "trades", "names")
 _POSITION: Final = tuple(each.name for each in fields(Position))
-
-
-@dataclass(slots=True)
-class Books:
-    """All that the stage knows.
-
-    Attributes:
-        read: number of the journal's last event.
-        sent: number of the last message sent.
-        fills: what fills did to positions, counted.
-        holdings: of every instrument, by symbol.
-        venues: whose quotes mark an instrument, by symbol.
-        differing: in how many positions the orders stage differed when it stated them last, by account.
-    """
-
-    read: int = 0
-    sent: int = 0
-    fills: dict[str, int] = field(
-        default_factory=lambda: {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
-    )
-    holdings: dict[str, Holdings] = field(default_factory=dict)
-    venues: dict[str, str] = field(default_factory=dict)
-    differing: dict[str, int] = field(default_factory=dict)
+_TRIP: Final = tuple(each.name for each in fields(Trip))
+_TEXT_OF_TRIP: Final = frozenset(("peak", "entered", "entry_value", "exited", "exit_value", "fees", "best", "worst"))
+_BIG: Final = frozenset(("lots", "ticks", "fee", "paid"))
+"""Fields of a trade that may pass 64 bits."""
 
 
 def dump(books: Books) -> bytes:
     """Return the books as JSON."""
-    document = {
+    document: Document = {
         "version": VERSION,
         "read": books.read,
         "sent": books.sent,
         "fills": books.fills,
-        "instruments": [_holdings(each, books.venues[each.symbol]) for each in books.holdings.values()],
+        "instruments": [_instrument(each) for each in books.instruments.values()],
     }
     if books.differing:
         document["differing"] = books.differing
+    if books.methods:
+        document["methods"] = books.methods
     return orjson.dumps(document)
 
 
-def _holdings(holdings: Holdings, venue: str) -> Document:
+def _instrument(instrument: Instrument) -> Document:
     return {
-        "symbol": holdings.symbol,
-        "venue": venue,
-        **holdings.units.values(),
-        "mark": None if holdings.mark is None else str(holdings.mark),
-        "positions": [
-            {"account": account, **{name: str(getattr(position, name)) for name in _POSITION}}
-            for account, position in holdings.positions.items()
-        ],
+        "symbol": instrument.symbol,
+        "venue": instrument.venue,
+        **instrument.units.values(),
+        "mark": _text(instrument.mark),
+        "session": instrument.session,
+        "day": instrument.day,
+        "settlement": _text(instrument.settlement),
+        "held": [_held(account, held) for account, held in instrument.held.items()],
     }
+
+
+def _held(account: str, held: Held) -> Document:
+    record = {
+        "account": account,
+        "settled": _text(held.settled),
+        "position": _position(held.position),
+        "trip": _trip(held.trip),
+    }
+    if not held.trades:
+        return record
+    columns = zip(Trade._fields, zip(*held.trades.values(), strict=True), strict=True)
+    trades: Document = {name: [*map(str, column)] if name in _BIG else column for name, column in columns}
+    return record | {
+        "session": held.session,
+        "before": _position(held.before),
+        "before_trip": _trip(held.before_trip),
+        "trades": {"name": [*held.trades], **trades},
+        "names": held.names,
+    }
+
+
+def _position(position: Position) -> Document:
+    record: Document = {name: str(getattr(position, name)) for name in _POSITION}
+    if isinstance(position, LotPosition):
+        record["open"] = [[str(lots), str(ticks)] for lots, ticks in position.open]
+    return record
+
+
+def _trip(trip: Trip | None) -> Document | None:
+    if trip is None:
+        return None
+    values = {name: getattr(trip, name) for name in _TRIP}
+    return {name: str(value) if name in _TEXT_OF_TRIP else value for name, value in values.items()}
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
 
 
 def load(data: bytes) -> Books:
@@ -90,23 +128,61 @@ def load(data: bytes) -> Books:
         raise Unreadable(f"positions snapshot: must be an object with named fields, got {type(document).__name__}")
     # 0.1.0 wrote no version: its was the first.
     document = upcast("positions snapshot", document, document.get("version", 1), VERSION, UPCASTS)
-    check_names("positions snapshot", document, (*_KEYS, "differing"), _KEYS)
-    holdings = {each["symbol"]: _load_holdings(each) for each in document["instruments"]}
-    venues = {each["symbol"]: each.get("venue", SIM) for each in document["instruments"]}
-    differing = document.get("differing", {})
-    return Books(document["read"], document["sent"], document["fills"], holdings, venues, differing)
+    check_names("positions snapshot", document, (*_KEYS, *_MAY), _KEYS)
+    books = Books(document["read"], document["sent"], document["fills"], differing=document.get("differing", {}))
+    books.methods = {account: CostMethod(method) for account, method in document.get("methods", {}).items()}
+    for record in document["instruments"]:
+        instrument = _load_instrument(record, books)
+        books.instruments[instrument.symbol] = instrument
+    books.count()
+    return books
 
 
-def _load_holdings(record: Document) -> Holdings:
-    check_names("instrument", record, ("venue", *_TERMS), _TERMS)
-    holdings = Holdings(record["symbol"], InstrumentUnits.out_of(record))
+def _load_instrument(record: Document, books: Books) -> Instrument:
+    check_names("instrument", record, _TERMS, _TERMS)
+    instrument = Instrument(record["symbol"], InstrumentUnits.out_of(record), record["venue"])
     if record["mark"] is not None:
-        holdings.set_mark(int(record["mark"]))
-    for each in record["positions"]:
-        check_names("Position", each, ("account", *_POSITION), ("account", "quantity"))
-        account = each.pop("account")
-        holdings.positions[account] = Position(**{name: int(value) for name, value in each.items()})
-    return holdings
+        instrument.set_mark(int(record["mark"]))
+    instrument.session, instrument.day = record["session"], record["day"]
+    instrument.settlement = _number(record["settlement"])
+    for each in record["held"]:
+        method = METHODS[books.methods.get(each["account"], CostMethod.AVERAGE)]
+        instrument.held[each["account"]] = _load_held(each, method)
+    return instrument
+
+
+def _load_held(record: Document, method: type[Position]) -> Held:
+    check_names("what is held", record, (*_HELD, *_KEPT), _HELD)
+    position, trip = _load_position(record["position"], method), _load_trip(record["trip"])
+    held = Held(position, trip, settled=_number(record["settled"]))
+    if "trades" not in record:
+        held.settle_trades()
+        return held
+    columns = record["trades"]
+    check_names("trades", columns, ("name", *Trade._fields), ("name", *Trade._fields))
+    values = ([*map(int, columns[name])] if name in _BIG else columns[name] for name in Trade._fields)
+    held.trades = dict(zip(columns["name"], map(Trade._make, zip(*values, strict=True)), strict=True))
+    held.names, held.session = record["names"], record["session"]
+    held.before, held.before_trip = _load_position(record["before"], method), _load_trip(record["before_trip"])
+    return held
+
+
+def _load_position(record: Document, method: type[Position]) -> Position:
+    check_names("position", record, (*_POSITION, "open"), ("quantity",))
+    position = method(**{name: int(value) for name, value in record.items() if name != "open"})
+    if isinstance(position, LotPosition):
+        position.open = deque((rational(lots), rational(ticks)) for lots, ticks in record["open"])
+    return position
+
+
+def _load_trip(record: Document | None) -> Trip | None:
+    if record is None:
+        return None
+    check_names("trip", record, _TRIP, ("position_id", "opened_ms", "long"))
+    values: dict[str, Any] = {
+        name: rational(value) if name in _TEXT_OF_TRIP else value for name, value in record.items()
+    }
+    return Trip(**values)
 
 
 _V1_POSITION = ("account", "quantity", "cash", "cost", "denominator", "fees")
@@ -121,4 +197,20 @@ def upcast_v1_v2(document: Document) -> Document:
     return document
 
 
-UPCASTS: Upcasts = {1: upcast_v1_v2}
+def upcast_v2_v3(document: Document) -> Document:
+    """Give what is held a trip of which nothing before is known, and no trades that are kept."""
+    document["version"] = 3
+    for instrument in document["instruments"]:
+        check_names("instrument", instrument, _V2_TERMS, _V2_TERMS[1:])
+        instrument.setdefault("venue", SIM)
+        instrument |= {"session": 0, "day": -1, "settlement": None, "held": []}
+        for position in instrument.pop("positions"):
+            account, lots = position.pop("account"), int(position["quantity"])
+            named = {"position_id": f"{instrument['symbol']}-before", "opened_ms": None, "long": lots > 0}
+            settled = {"account": account, "settled": None, "position": position}
+            instrument["held"].append({**settled, "trip": named if lots else None})
+    return document
+
+
+_V2_TERMS = ("venue", "symbol", *InstrumentUnits.model_fields, "mark", "positions")
+UPCASTS: Upcasts = {1: upcast_v1_v2, 2: upcast_v2_v3}

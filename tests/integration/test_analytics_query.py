@@ -94,6 +94,7 @@ def test_each_page_answers_what_it_is_asked(stored: Process) -> None:
         "/orders/1": 2,
         "/fills?account=acc": 1,
         "/positions?symbol=AAPL": 1,
+        "/closed_positions?symbol=AAPL&position_id=0-2": 0,
     }.items():
         found = get(path)
         assert (found.status_code, len(found.json()["rows"])) == (200, count), path

@@ -17,9 +17,10 @@ def held_and_booked(desk: SimulatedDesk) -> tuple[Held, Held]:
         assert slot.runner is not None
         stage = slot.runner.stage
         if isinstance(stage, PositionStage):
-            for symbol, holdings in stage._books.holdings.items():
-                for account, each in holdings.positions.items():
-                    booked[account, symbol] = (each.quantity, each.cash, each.cost)
+            for symbol, instrument in stage._books.instruments.items():
+                for account, each in instrument.held.items():
+                    position = each.position
+                    booked[account, symbol] = (position.quantity, position.cash, position.cost)
         if isinstance(stage, OrdersStage):
             for account, symbol, holding in stage._state.holdings.positions():
                 held[account, symbol] = (holding.quantity, holding.cash, holding.cost)

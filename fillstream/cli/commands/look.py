@@ -1,4 +1,4 @@
-"""Commands that ask analytics: orders, order, fills, positions, sql."""
+"""Commands that ask analytics: orders, order, fills, positions, position, sql."""
 
 from __future__ import annotations
 
@@ -35,8 +35,12 @@ FILL_COLUMNS = (
     "time", "order_id", "account", "symbol", "side", "last_qty", "last_px", "liquidity", "fee", "currency", "exec_id",
 )  # fmt: skip
 POSITION_COLUMNS = (
-    "account", "symbol", "position", "avg_px", "mark_px", "net_pnl", "net_realized_pnl", "unrealized_pnl", "fees",
-    "cash", "currency",
+    "account", "symbol", "position", "avg_px", "mark_px", "net_pnl", "day_pnl", "net_realized_pnl", "unrealized_pnl",
+    "fees", "cash", "currency",
+)  # fmt: skip
+CLOSED_COLUMNS = (
+    "closed_time", "account", "side", "peak_qty", "entry_px", "exit_px", "net_pnl", "net_return", "paid_fees",
+    "best_pnl", "worst_pnl", "duration_ms", "fills", "reason",
 )  # fmt: skip
 HISTORY_COLUMNS = (
     "seq", "time", "type", "ord_status", "quantity", "price", "last_qty", "last_px", "cum_qty", "leaves_qty", "avg_px",
@@ -44,7 +48,8 @@ HISTORY_COLUMNS = (
 )  # fmt: skip
 ORDER_SPARE = ("order_type", "time_in_force", "cum_qty", "account", "received")
 FILL_SPARE = ("exec_id", "currency", "liquidity")
-POSITION_SPARE = ("currency", "cash", "mark_px")
+POSITION_SPARE = ("currency", "cash", "mark_px", "net_realized_pnl")
+CLOSED_SPARE = ("fills", "worst_pnl", "best_pnl", "duration_ms", "paid_fees", "account")
 HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "stop_price", "price", "avg_px")
 """What can be missed most where there is no room; see `fillstream.tools.render.print_table`."""
 
@@ -67,7 +72,7 @@ OnlySymbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Of this 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (orders, order, fills, positions, sql):
+    for command in (orders, order, fills, positions, position, sql):
         app.command(rich_help_panel=LOOK)(command)
 
 
@@ -228,13 +233,48 @@ def positions(
     \b
     fillstream positions --account default
 
-    net_pnl is net_realized_pnl plus unrealized_pnl; net_realized_pnl is what was realized less all fees. --json has the
-    gross figure (realized_pnl) besides.
+    net_pnl is net_realized_pnl plus unrealized_pnl; net_realized_pnl is what was realized less all fees, and day_pnl
+    what came since the session before ended. --json has the gross figure (realized_pnl) besides.
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
     with _analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/positions", where)
     _show("positions", _with_more(POSITION_COLUMNS, found.rows), found, json, POSITION_SPARE)
+
+
+def position(
+    symbol: Annotated[str, typer.Argument(help="Of this instrument.")],
+    account: OnlyAccount = None,
+    limit: Limit = 20,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Show what is held of an instrument, and what became of the positions that ended, the newest first.
+
+    \b
+    fillstream position AAPL
+    fillstream position AAPL --account default --limit 5 --json
+
+    A position ends when it is flat or turned. best_pnl and worst_pnl are the best and worst that marks made of it.
+    """
+    where = {"account": account, "symbol": symbol}
+    with _analytics(config, redis_url, analytics_url) as ask:
+        held = ask.find("/positions", where)
+        closed = ask.find("/closed_positions", where | {"limit": limit})
+    if not held.rows:
+        _tell(held)
+        whose = "nobody" if account is None else f"account {account}"
+        text = f"{printable(whose)} ever held {printable(symbol)}; `fillstream positions` lists what is held"
+        raise Stop(Exit.NOT_FOUND, text)
+    if json:
+        _tell(held)
+        as_json({"positions": held.json(), "closed_positions": closed.json()})
+        return
+    _show(symbol, _with_more(POSITION_COLUMNS, held.rows), held, json, POSITION_SPARE)
+    if closed.rows:
+        _show("closed", _with_more(CLOSED_COLUMNS, closed.rows), closed, json, CLOSED_SPARE)
 
 
 def sql(

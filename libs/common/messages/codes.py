@@ -140,6 +140,14 @@ class AccountType(StrEnum):
     MARGIN = "margin"
 
 
+class CostMethod(StrEnum):
+    """Which cost a sale of a part of a position is counted against, in realized P&L."""
+
+    AVERAGE = "AVERAGE"
+    FIFO = "FIFO"
+    LIFO = "LIFO"
+
+
 class AccountMode(StrEnum):
     """What an account trades with: money at venues outside, or nothing at simulated ones."""
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, by_type
+from fillstream.libs.common.messages.codes import Side
 
 
 class PositionEvent(Message):
@@ -27,12 +28,22 @@ class PositionEvent(Message):
     cash: Number = Field(description="all cash that fills moved, fees taken off")
     mark_px: Number | None
     unrealized_pnl: Number | None = Field(description="at mark_px; null without a mark")
+    day_pnl: Number | None = Field(
+        default=None,
+        description="realized and unrealized, fees taken off, since its session before ended; null if unknown",
+    )
+    position_id: Id | None = Field(
+        default=None, description="of the position that is open, else of the one that was last, if it just ended"
+    )
 
 
 class PositionChanged(PositionEvent):
     """A fill changed the position, or a bust or a correction of one, whose own `exec_id` it is then.
 
-    A correction is two of them: what the trade was, taken back, and what it is.
+    A correction is two of them: what the trade was, taken back, and what it is. Both are `recomputed`: all is as if the
+    trade had never been otherwise. One of more than two sessions before, and one before a split, is `adjusted`: booked
+    the other way round, so that cash, fees and total P&L are right, while realized and unrealized share it as if the
+    position had been traded.
     """
 
     type: Literal["PositionChanged"] = "PositionChanged"
@@ -41,6 +52,46 @@ class PositionChanged(PositionEvent):
     exec_id: Id
     last_qty: Number = Field(description="signed: bought positive")
     last_px: Number
+    restated: Literal["recomputed", "adjusted"] | None = Field(
+        default=None, description="how a bust or a correction was booked; absent of fills"
+    )
+
+
+class PositionClosed(Message):
+    """A position came to its end: it is flat, or turned. What is not known of one that 0.1.0 opened is null.
+
+    Told again of one whose trades a bust or a correction changed; with no fills, of one that never was.
+    """
+
+    type: Literal["PositionClosed"] = "PositionClosed"
+    seq: int = Field(ge=1)
+    time: int = Field(ge=0)
+    account: Name
+    symbol: Name
+    currency: Name
+    reason: Literal["fill", "flip", "restated"] = Field(
+        description="a fill made it flat, a fill turned it, or a bust or a correction made it another"
+    )
+    order_id: OrderId
+    exec_id: Id = Field(description="of what ended it")
+    position_id: Id
+    side: Side = Field(description="that opened it")
+    fills: int = Field(ge=0, description="that it is made of; one that turned a position is of both")
+    opened_time: int | None = Field(ge=0)
+    duration_ms: int | None = Field(description="null, too, of one that never was")
+    peak_qty: Number | None = Field(description="the most that was held")
+    traded_qty: Number | None = Field(description="bought and sold")
+    entry_px: Number | None = Field(description="mean price of what made it larger, at most 12 decimals")
+    exit_px: Number | None = Field(description="mean price of what made it smaller")
+    gross_pnl: Number | None
+    paid_fees: Number | None
+    net_return: Number | None = Field(
+        description="P&L, fees taken off, by what entered; null where that is not above 0"
+    )
+    best_pnl: Number | None = Field(
+        description="the highest gross P&L that marks made of it, 0 at least (MFE); null where it was restated"
+    )
+    worst_pnl: Number | None = Field(description="the lowest, 0 at most (MAE)")
 
 
 class PositionAdjusted(PositionEvent):
@@ -75,7 +126,8 @@ class PositionsReconciled(Message):
 
 
 PositionMessage = Annotated[
-    PositionChanged | PositionAdjusted | PositionMarked | PositionsReconciled, Field(discriminator="type")
+    PositionChanged | PositionClosed | PositionAdjusted | PositionMarked | PositionsReconciled,
+    Field(discriminator="type"),
 ]
 
 position_message: TypeAdapter[Any] = TypeAdapter(PositionMessage)

@@ -21,6 +21,7 @@ from fillstream.libs.common.messages.base import AnyExternalOrders, AnyLostOrder
 from fillstream.libs.common.messages.codes import (
     AccountMode,
     AccountType,
+    CostMethod,
     ExternalOrders,
     FeeScope,
     LostOrders,
@@ -391,6 +392,11 @@ class AccountFields(ReferenceData):
     currency: Annotated[
         Name, about("of its cash, equity, exposures and losses", fix="15 Currency", fixed=True, rare=True)
     ] = "USD"
+    cost_method: Annotated[
+        CostMethod,
+        about("what a part of a position that is closed did cost: the AVERAGE, what came first (FIFO) or last (LIFO)",
+              fixed=True, rare=True),
+    ] = CostMethod.AVERAGE  # fmt: skip
     max_open_orders: Annotated[
         Orders | None, about("orders that may still trade at a time, at most; null: no limit", rare=True)
     ] = None

@@ -115,7 +115,7 @@ STAGES: Final[dict[str, StageSpec]] = {
             name="positions",
             command=("fillstream.services.position_service",),
             port=8007,
-            text="Nets fills into positions with weighted-average cost, exact realized and unrealized P&L, and cash.",
+            text="Books fills: positions with their cost, exact realized and unrealized P&L, and what became of them.",
             reads=("events",),
             writes=("positions", "dead"),
         ),

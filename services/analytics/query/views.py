@@ -13,7 +13,7 @@ from __future__ import annotations
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.event import Event
 from fillstream.libs.common.messages.journal import AccountDefined, InstrumentDefined, OrderFilled, VenueDefined
-from fillstream.libs.common.messages.positions import PositionEvent
+from fillstream.libs.common.messages.positions import PositionClosed, PositionEvent
 from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, VenueTerms
 from fillstream.libs.common.messages.signals import LINKS
 from fillstream.libs.common.messages.terms import ReferenceData
@@ -36,6 +36,7 @@ def views() -> dict[str, str]:
         "orders": _orders(),
         "fills": _fills(),
         "positions": _positions(),
+        "closed_positions": _closed_positions(),
         "rejects": _rejects(),
         "missing": _missing(),
         "latency": _latency(),
@@ -104,7 +105,23 @@ def _positions() -> str:
         f"SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM ("  # noqa: S608
         f"SELECT account, symbol, {latest}, "
         "max(time) FILTER (type <> 'PositionMarked') AS changed, max(time) AS updated "
-        "FROM position_events WHERE symbol IS NOT NULL GROUP BY account, symbol)"
+        "FROM position_events WHERE position IS NOT NULL GROUP BY account, symbol)"
+    )
+
+
+def _closed_positions() -> str:
+    """One row a position that came to its end, by the newest word on it; none of one that a bust made open again.
+
+    A fill that opens one under a name that was used before opens another.
+    """
+    names = ", ".join(name for name in PositionClosed.model_fields if name not in ("type", "v", "seq", "time"))
+    return (
+        f"SELECT {names}, time AS closed_time, gross_pnl - paid_fees AS net_pnl FROM ("  # noqa: S608 - names of our own
+        "SELECT *, coalesce(max(seq) FILTER (position <> 0 AND restated = 'recomputed') OVER whose, 0) AS opened, "
+        "row_number() OVER (PARTITION BY account, symbol, position_id, type, opened_time ORDER BY seq DESC) AS nth "
+        "FROM position_events WHERE type IN ('PositionChanged', 'PositionClosed') "
+        "WINDOW whose AS (PARTITION BY account, symbol, position_id)) "
+        "WHERE type = 'PositionClosed' AND nth = 1 AND seq > opened AND fills > 0"
     )
 
 

@@ -159,7 +159,8 @@ def test_every_number_of_a_contract_is_of_one_kind() -> None:
     amounts = {column.name for table in TABLES for column in table.columns if column.number is Number.AMOUNT}
     assert amounts == {
         "confidence", "probability_down", "probability_up",
-        "fee", "old_fee", "commission", "fees", "cash", "realized_pnl", "unrealized_pnl", "max_order_value",
+        "fee", "old_fee", "commission", "fees", "cash", "realized_pnl", "unrealized_pnl", "day_pnl",
+        "gross_pnl", "paid_fees", "net_return", "best_pnl", "worst_pnl", "max_order_value",
         "min_order_size", "max_slippage_bps", "max_exit_slippage_bps", "notional", "risk_amount", "equity_percent",
         "risk_percent",
         "amount", "approval_above", "breaker_loss", "fee_estimate", "fee_per_unit", "min_fee", "max_fee",

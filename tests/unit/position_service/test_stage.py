@@ -8,87 +8,18 @@ import pytest
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import of_version
 from fillstream.libs.common.messages.journal import EVENTS, OrderFilled, journal_event
-from fillstream.libs.common.messages.positions import position_message
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Outputs, Stage, configuration_of
+from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Stage, configuration_of
 from fillstream.libs.common.values.versions import Upcasts
 from fillstream.services.position_service import stage
 from fillstream.services.position_service.stage import PositionStage
+from tests.support.positions_desk import T0, PositionsDesk
 
 TOPOLOGY = Topology(account_partitions=2)
-T0 = 1_700_000_000_000
 FILL = {
     "exec_id": "SIM-0-2-B", "venue": "SIM", "last_qty": "5", "last_px": "5.00", "liquidity": "TAKER", "fee": "0",
     "currency": "USD", "strategy": None,
 }  # fmt: skip
-
-
-class PositionsDesk:
-    """A position stage behind a journal whose events keep their contracts."""
-
-    def __init__(self) -> None:
-        self.stage = PositionStage(1)
-        self.seq = 0
-        self.dead: list[dict[str, Any]] = []
-
-    def put(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
-        """Fold one event; return the messages it caused, each checked against its contract."""
-        self.seq += 1
-        ms = T0 + self.seq
-        event = {"type": kind, "v": EVENTS[kind].VERSION, "seq": self.seq, "time": ms, **fields}
-        journal_event.validate_python(event)
-        return self.fold(Entry(f"{ms}-0", ms, {b"data": orjson.dumps(event)}))
-
-    def fold(self, entry: Entry) -> list[dict[str, Any]]:
-        out = Outputs(self.stage.name, self.stage.inbox)
-        out.begin(entry)
-        self.stage.fold(entry, out)
-        self.dead += [orjson.loads(letter[b"data"]) for letter in out.dead]
-        assert set(out.by_stream) <= {"positions.1"}
-        messages = [orjson.loads(payload) for _, payloads in out.by_stream.values() for payload in payloads]
-        for message in messages:
-            model = position_message.validate_python(message)
-            assert set(message) == set(type(model).model_fields)
-        return messages
-
-    def define(self, symbol: str = "AAPL", **changed: str) -> list[dict[str, Any]]:
-        terms = {"tick_size": "0.01", "lot_size": "1", "multiplier": "1", "currency": "USD"}
-        fees = {"maker_fee_bps": "0", "taker_fee_bps": "0"}
-        return self.put("InstrumentDefined", symbol=symbol, instrument_id=1, **(terms | fees | changed))
-
-    def order(self, side: str, **fields: Any) -> dict[str, Any]:
-        return {
-            "order_id": "7",
-            "client_order_id": "c7",
-            "account": "alpha",
-            "symbol": "AAPL",
-            "side": side,
-            "ord_status": "PartiallyFilled",
-            "quantity": "1000",
-            "cum_qty": "10",
-            "leaves_qty": "990",
-            "avg_px": None,
-        } | fields
-
-    def fill(self, side: str, quantity: str, price: str, fee: str = "0", **fields: Any) -> dict[str, Any]:
-        execution = {
-            "exec_id": f"SIM-0-{self.seq}-B",
-            "venue": "SIM",
-            "last_qty": quantity,
-            "last_px": price,
-            "liquidity": "TAKER",
-            "fee": fee,
-            "currency": "USD",
-            "strategy": None,
-        }
-        [message] = self.put("OrderFilled", **self.order(side, **(execution | fields)))
-        return message
-
-    def quote(
-        self, bid: str | None, ask: str | None, last: str | None = None, venue: str = "SIM"
-    ) -> list[dict[str, Any]]:
-        sides = {"bid_px": bid, "bid_qty": "1", "ask_px": ask, "ask_qty": "1"}
-        return self.put("QuoteUpdated", symbol="AAPL", venue=venue, last_px=last, **sides)
 
 
 @pytest.fixture
@@ -121,6 +52,8 @@ def test_a_fill_becomes_a_position_with_all_its_money(desk: PositionsDesk) -> No
         "cash": "99.75",
         "mark_px": "10.005",
         "unrealized_pnl": "-0.05",
+        "day_pnl": "-0.3",
+        "position_id": "1-3",
         "change": "opened",
         "order_id": "7",
         "exec_id": "SIM-0-2-B",
@@ -237,7 +170,7 @@ def test_an_event_of_an_older_version_is_booked_as_todays(desk: PositionsDesk, m
     old = {"type": "OrderFilled", "v": 2, "seq": 2, "time": 5, **desk.order("BUY"), **fill}
     [changed] = desk.fold(Entry("5-0", 5, {b"data": orjson.dumps(old)}))
     assert changed["last_px"] == "5.00"
-    now = {"type": "OrderFilled", "v": 3, "seq": 3, "time": 5, **desk.order("BUY"), **FILL}
+    now = {"type": "OrderFilled", "v": 3, "seq": 3, "time": 5, **desk.order("BUY"), **FILL, "exec_id": "SIM-0-3-B"}
     [changed] = desk.fold(Entry("5-1", 5, {b"data": orjson.dumps(now)}))
     assert changed["position"] == "10"
 

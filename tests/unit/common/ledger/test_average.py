@@ -1,7 +1,6 @@
-"""Position accounting to the digit: worked examples with average cost, and what keeps it exact and fast for ever.
+"""Position accounting to the digit: worked examples by each method of cost, and what keeps it exact and fast for ever.
 
-The examples are netting cases of the project's facts about position accounting (P01, P06, P09, P19A). The FIFO case
-P19 belongs to a later issue.
+The examples are the cases of the project's facts about position accounting (P01, P06, P09, P19, P19A).
 """
 
 import random
@@ -12,13 +11,12 @@ from fractions import Fraction
 
 import pytest
 
-from fillstream.libs.common.ledger.average import (
-    COST_DECIMALS,
-    MAX_COST_DENOMINATOR,
-    Holdings,
-    Position,
-)
+from fillstream.libs.common.ledger.average import COST_DECIMALS, MAX_COST_DENOMINATOR, Position
+from fillstream.libs.common.ledger.lots import LastLotPosition, LotPosition
+from fillstream.libs.common.ledger.worth import Worth
 from fillstream.libs.common.messages.reference import InstrumentUnits
+
+METHODS = (Position, LotPosition, LastLotPosition)
 
 
 @dataclass
@@ -40,6 +38,7 @@ class Case:
     fills: list[After]
     marks: list[tuple[str, str, str]] = field(default_factory=list)
     """Mark, unrealized, total net."""
+    method: type[Position] = Position
 
 
 CASES = [
@@ -76,6 +75,26 @@ CASES = [
         ],
         [("15.00", "200", "800")],
     ),
+    Case(
+        "P19 FIFO: the purchase that came first goes first",
+        [
+            After(("BUY", "100", "10.00", "0"), "100", "10", "0", "0", "0", "opened"),
+            After(("BUY", "100", "12.00", "0"), "200", "11", "0", "0", "0", "increased"),
+            After(("SELL", "150", "15.00", "0"), "50", "12", "650", "0", "650", "reduced"),
+        ],
+        [("15.00", "150", "800")],
+        LotPosition,
+    ),
+    Case(
+        "P19 the other way round, LIFO",
+        [
+            After(("BUY", "100", "10.00", "0"), "100", "10", "0", "0", "0", "opened"),
+            After(("BUY", "100", "12.00", "0"), "200", "11", "0", "0", "0", "increased"),
+            After(("SELL", "150", "15.00", "0"), "50", "10", "550", "0", "550", "reduced"),
+        ],
+        [("15.00", "250", "800")],
+        LastLotPosition,
+    ),
 ]
 
 
@@ -83,17 +102,17 @@ def units(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Instrume
     return InstrumentUnits(tick_size=Decimal(tick), lot_size=Decimal(lot), multiplier=Decimal(multiplier))
 
 
-def instrument(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Holdings:
-    return Holdings("X", units(tick, lot, multiplier))
+def instrument(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Worth:
+    return Worth(units(tick, lot, multiplier))
 
 
-def mark(at: Holdings, price: str) -> None:
+def mark(at: Worth, price: str) -> None:
     ticks = at.price.units(price)
     assert ticks is not None
     at.set_mark(2 * ticks)
 
 
-def trade(at: Holdings, position: Position, side: str, quantity: str, price: str, fee: str) -> str:
+def trade(at: Worth, position: Position, side: str, quantity: str, price: str, fee: str) -> str:
     lots, ticks, paid = at.lot.units(quantity), at.price.units(price), at.fee(fee)
     assert lots is not None and ticks is not None and paid is not None
     position.fees += paid
@@ -103,7 +122,7 @@ def trade(at: Holdings, position: Position, side: str, quantity: str, price: str
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 @pytest.mark.parametrize("grid", [("0.01", "1"), ("0.5", "10"), ("0.0001", "0.00001")], ids=str)
 def test_the_worked_examples_hold_to_the_digit(case: Case, grid: tuple[str, str]) -> None:
-    at, position = instrument(*grid), Position()
+    at, position = instrument(*grid), case.method()
     for after in case.fills:
         assert trade(at, position, *after.fill) == after.change
         assert Decimal(at.lot.text(position.quantity)) == Decimal(after.quantity)
@@ -201,9 +220,9 @@ def test_a_fee_finer_than_money_is_told() -> None:
         ("0.003", "0.7"),
     ],
 )
-def test_a_new_grid_changes_no_value(tick: str, lot: str) -> None:
-    at, position = instrument("0.01", "1"), Position()
-    at.positions["a"] = position
+@pytest.mark.parametrize("method", METHODS)
+def test_a_new_grid_changes_no_value(tick: str, lot: str, method: type[Position]) -> None:
+    at, position = instrument("0.01", "1"), method()
     trade(at, position, "BUY", "7", "10.03", "0.01")
     trade(at, position, "BUY", "3", "10.04", "0")
     trade(at, position, "SELL", "4", "10.01", "0")
@@ -219,7 +238,7 @@ def test_a_new_grid_changes_no_value(tick: str, lot: str) -> None:
         return [Decimal(text) for text in texts]
 
     before = values()
-    at.recount(units(tick, lot, str(at.units.multiplier)))
+    position.rescale(*at.recount(units(tick, lot, str(at.units.multiplier))))
     assert values() == before
     assert at.price.units(tick) is not None and at.price.units("0.01") is not None
     assert at.lot.units(lot) is not None and at.lot.units("1") is not None

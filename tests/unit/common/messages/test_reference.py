@@ -13,6 +13,7 @@ from fillstream.libs.common.messages.codes import (
     AccountType,
     CancelReason,
     CancelRejectReason,
+    CostMethod,
     FeeScope,
     Reason,
     RejectReason,
@@ -37,7 +38,7 @@ from tests.support.terms import account, but, instrument
 D = Decimal
 
 
-BOUNDED = (bool, AccountType, SelfTrade, FeeScope, AccountMode | None)
+BOUNDED = (bool, AccountType, CostMethod, SelfTrade, FeeScope, AccountMode | None)
 """Types that have few values."""
 
 
@@ -65,7 +66,7 @@ def test_what_ticks_and_lots_were_counted_in_is_said_by_the_fields_themselves() 
         "venue",
         "base_currency",
     }
-    assert set(AccountTerms.fixed()) == {"id", "venue", "currency", "mode"}
+    assert set(AccountTerms.fixed()) == {"id", "venue", "currency", "mode", "cost_method"}
 
 
 def test_equal_terms_give_equal_bytes_however_their_numbers_were_written() -> None:

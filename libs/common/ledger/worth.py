@@ -1,0 +1,131 @@
+"""What a position is worth: ticks and lots as money of an instrument's currency, exact, and its mark.
+
+Flows in: an instrument's units, its mark, positions as integers. Flows out: their money as exact integers or decimal
+text. Never uses a float, never rounds but where an average is no decimal number.
+
+Money is a count of 10**-decimals of the instrument's currency.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from math import gcd
+
+from fillstream.libs.common.ledger.average import Position
+from fillstream.libs.common.messages.reference import InstrumentUnits
+from fillstream.libs.common.values.money import Scale, fixed, half_even, multiply, units_of
+
+MONEY_DECIMALS = 12
+"""Money has at least this many decimals: only an average that no decimal writes exactly is rounded to them."""
+
+
+class Worth:
+    """What positions in one instrument are worth: its units and its mark.
+
+    Args:
+        units: one tick-lot is worth tick size times lot size times multiplier, of the currency.
+
+    Attributes:
+        units: every price and quantity so far is a multiple of their tick and lot size; see `recount`.
+        price, lot: their grids.
+        decimals: of money; enough that every tick-lot, and half of one, is a whole number of them.
+        half_tick_lot: money of half a tick-lot.
+        mark: in half ticks, since a mid is one; None before the first quote.
+        mark_text: the mark as a price.
+    """
+
+    __slots__ = ("decimals", "half_tick_lot", "lot", "mark", "mark_text", "price", "units")
+
+    def __init__(self, units: InstrumentUnits) -> None:
+        self.mark: int | None = None
+        self.mark_text: str | None = None
+        self._measure(units)
+
+    def _measure(self, units: InstrumentUnits) -> None:
+        self.units = units
+        self.price = Scale(units.tick_size)
+        self.lot = Scale(units.lot_size)
+        half = Fraction(multiply(units.tick_size, units.lot_size, units.multiplier)) / 2
+        self.decimals = MONEY_DECIMALS
+        while (half * 10**self.decimals).denominator != 1:
+            self.decimals += 1
+        self.half_tick_lot = int(half * 10**self.decimals)
+
+    def recount(self, units: InstrumentUnits) -> tuple[int, int, int]:
+        """Count in steps that old and new sizes are both multiples of; the mark keeps its value.
+
+        Currency and multiplier are taken as they are: who changes them has no positions here.
+
+        Returns:
+            How many of the new steps make a lot of before, how many a tick, and how many units of money one of before:
+            see `Position.rescale`.
+        """
+        tick, lot = _common_step(self.price.step, units.tick_size), _common_step(self.lot.step, units.lot_size)
+        ticks = int(Fraction(self.price.step) / Fraction(tick))
+        lots = int(Fraction(self.lot.step) / Fraction(lot))
+        decimals = self.decimals
+        self._measure(units.model_copy(update={"tick_size": tick, "lot_size": lot}))
+        if self.mark is not None:
+            self.set_mark(self.mark * ticks)
+        return lots, ticks, 10 ** max(0, self.decimals - decimals)
+
+    def set_mark(self, half_ticks: int) -> None:
+        """Value positions at this mark from now on."""
+        self.mark = half_ticks
+        ticks, odd = divmod(half_ticks, 2)
+        if odd:
+            self.mark_text = fixed(half_ticks * self.price.mantissa * 5, self.price.decimals + 1)
+        else:
+            self.mark_text = self.price.text(ticks)
+
+    def fee(self, text: str) -> int | None:
+        """Return a fee's text as money, None when it has more decimals than money has.
+
+        Raises:
+            ValueError: the text is no decimal number.
+        """
+        return units_of(text, self.decimals)
+
+    # What follows is a position's money; realized is rounded once, and unrealized is what is left of the exact total.
+
+    def realized(self, position: Position) -> int:
+        """Return the gross realized P&L."""
+        denominator = position.denominator
+        units = 2 * (position.cash * denominator + position.cost) * self.half_tick_lot
+        return units if denominator == 1 else half_even(units, denominator)
+
+    def unrealized(self, position: Position, realized: int) -> int | None:
+        """Return the P&L still open at the mark, given `realized`; None without a mark."""
+        if self.mark is None:
+            return None
+        return (2 * position.cash + position.quantity * self.mark) * self.half_tick_lot - realized
+
+    def cash(self, position: Position) -> int:
+        """Return all the cash that fills moved, fees taken off."""
+        return 2 * position.cash * self.half_tick_lot - position.fees
+
+    def money(self, units: int) -> str:
+        """Return money as exact decimal text without trailing zeros."""
+        return fixed(units, self.decimals).rstrip("0").rstrip(".")
+
+    def average(self, position: Position) -> str | None:
+        """Return the weighted-average entry as a price, to at most 12 decimals; None when flat."""
+        quantity = position.quantity
+        if not quantity:
+            return None
+        if quantity < 0:
+            return self.price.mean(-position.cost, position.denominator * -quantity)
+        return self.price.mean(position.cost, position.denominator * quantity)
+
+
+def _common_step(one: Decimal, other: Decimal) -> Decimal:
+    """Return the largest step that both are whole multiples of."""
+    first, second = Fraction(one), Fraction(other)
+    denominator = first.denominator * second.denominator
+    common = gcd(first.numerator * second.denominator, second.numerator * first.denominator)
+    step = Fraction(common, denominator)
+    decimals = 0
+    while (step * 10**decimals).denominator != 1:
+        decimals += 1
+    return Decimal(f"{int(step * 10**decimals)}E-{decimals}")

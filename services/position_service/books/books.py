@@ -1,0 +1,80 @@
+"""All that the positions stage knows.
+
+Flows in: what a fold books. Flows out: the same, to be asked and written down. Never decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from fillstream.libs.common.ledger.average import Position
+from fillstream.libs.common.ledger.lots import LastLotPosition, LotPosition
+from fillstream.libs.common.messages.codes import CostMethod
+from fillstream.services.position_service.books.held import Held
+from fillstream.services.position_service.books.instrument import Instrument
+
+METHODS: dict[CostMethod, type[Position]] = {
+    CostMethod.AVERAGE: Position,
+    CostMethod.FIFO: LotPosition,
+    CostMethod.LIFO: LastLotPosition,
+}
+MOST_TRADES = 200_000
+"""So many trades of a partition are kept at most; beyond, each position lets go of the older half of its own."""
+
+
+@dataclass(slots=True)
+class Books:
+    """One account partition's.
+
+    Attributes:
+        read: number of the journal's last event.
+        sent: number of the last message sent.
+        fills: what fills did to positions, counted.
+        instruments: by symbol.
+        methods: of cost, by account, of those that do not take the average.
+        differing: in how many positions the orders stage differed when it stated them last, by account.
+        trades: how many are kept, at most.
+    """
+
+    read: int = 0
+    sent: int = 0
+    fills: dict[str, int] = field(
+        default_factory=lambda: {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
+    )
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    methods: dict[str, CostMethod] = field(default_factory=dict)
+    differing: dict[str, int] = field(default_factory=dict)
+    trades: int = 0
+
+    def held(self, account: str, instrument: Instrument) -> Held:
+        """Return what an account holds of an instrument, nothing yet if it is the first time."""
+        found = instrument.held.get(account)
+        if found is None:
+            found = instrument.held[account] = Held.of(METHODS[self.methods.get(account, CostMethod.AVERAGE)])
+        return found
+
+    def take_method(self, account: str, method: CostMethod) -> None:
+        """Take an account's method of cost; it is its own for good once it has traded."""
+        if method is CostMethod.AVERAGE:
+            self.methods.pop(account, None)
+        else:
+            self.methods[account] = method
+
+    def kept_one(self) -> None:
+        """Take note that one more trade is kept, and let go of others if that makes too many."""
+        self.trades += 1
+        if self.trades <= MOST_TRADES:
+            return
+        self.count()
+        if self.trades > MOST_TRADES:
+            for held in self:
+                held.forget(len(held.trades) // 2)
+            self.count()
+
+    def count(self) -> None:
+        """Count the trades that are kept."""
+        self.trades = sum(len(held.trades) for held in self)
+
+    def __iter__(self) -> Iterator[Held]:
+        return (held for instrument in self.instruments.values() for held in instrument.held.values())
