@@ -209,7 +209,7 @@ class PositionStage:
         kept = held.kept(name, instrument.session)
         if kept is None or kept[:3] != was[:3]:  # cash and fees go by what the venue says that it was
             return self._adjusted_by(event, ms, out, instrument, held, by, was, now)
-        before, on = held.position.quantity, held.trip
+        before = held.position.quantity
         without = held.without(name)
         then = None if now is None else kept._replace(lots=now.lots, ticks=now.ticks, fee=now.fee)
         ended = held.rebook(name, then, by)
@@ -221,9 +221,7 @@ class PositionStage:
         if then is not None:
             legs.append((without.quantity, then, held.position))
         for quantity, trade, position in legs:
-            said = self._position_changed(
-                event, ms, instrument, held, (quantity, trade), position, [on] if on else ended
-            )
+            said = self._position_changed(event, ms, instrument, held, (quantity, trade), position, ended)
             out.event(self._stream, said | {"restated": "recomputed"})
         self._closed(event, ms, out, instrument, ended, "restated")
         return None

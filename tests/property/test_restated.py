@@ -64,6 +64,8 @@ def test_after_any_busts_and_corrections_all_is_as_if_told_right_at_once(
                 by[name] = f"c{number}"
             case _:
                 continue
+        again = [trip for trip in ended if trip.fills and trip == told.get(trip.key)]
+        assert not again, "nothing is told again that is as it was"
         told |= {trip.key: trip for trip in ended}
         twin, ends = Held.of(method), []
         for name, trade in right.items():
@@ -120,6 +122,10 @@ def test_a_trade_is_kept_for_three_sessions_and_what_went_before_is_where_it_was
         session += later
         all_of_them.append(made(number, each, session))
         held.book(f"{number}", all_of_them[-1])
+        held.rebook(f"{number}", all_of_them[-1], f"c{number}")
+    newest = all_of_them[-1].session
+    assert {*held.names.values()} <= {*held.trades}
+    assert held.trades == {f"{n}": t for n, t in enumerate(all_of_them) if t.session > newest - SESSIONS}
     number = which % len(terms)
     trade, position = all_of_them[number], Held.of(method)
     kept = held.kept(f"{number}", session)

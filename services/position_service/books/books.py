@@ -55,10 +55,8 @@ class Books:
         return found
 
     def take_method(self, account: str, method: CostMethod) -> None:
-        """Take an account's method of cost; it is its own for good once it has traded."""
-        if method is CostMethod.AVERAGE:
-            self.methods.pop(account, None)
-        else:
+        """Take an account's method of cost, which is its own for good."""
+        if method is not CostMethod.AVERAGE:
             self.methods[account] = method
 
     def kept_one(self) -> None:

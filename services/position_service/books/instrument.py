@@ -46,7 +46,7 @@ class Instrument(Worth):
     def stirs(self, ms: int) -> None:
         """Take note that something happens in its market; the first of a day ends the session before."""
         day = ms // DAY_MS
-        if day <= self.day:
+        if day == self.day:
             return
         self.day = day
         self.session += 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
+import orjson
 import pytest
 
 from fillstream.libs.common.messages.reference import DAY_MS
@@ -129,6 +131,114 @@ def test_a_trade_from_before_a_split_is_adjusted(desk: PositionsDesk) -> None:
     )  # fmt: skip
     [busted] = desk.restate("TradeBusted", "a", "10", "5.00")
     assert of(busted, "restated", "position", "cash") == ("adjusted", "10", "0")
+
+
+def split(desk: PositionsDesk, ratio: str, old: str, new: str) -> None:
+    said = {"control_id": "c", "who": "ops", "reason": ratio, "adjustment": "SPLIT", "ratio": ratio, "amount": "0"}
+    whose = {"account": "alpha", "symbol": "AAPL", "old_position": old, "position": new}
+    desk.put("AccountAdjusted", **whose, currency="USD", cash="0", **said)
+
+
+def test_what_a_split_came_into_is_told_in_lots_of_after_it(desk: PositionsDesk) -> None:
+    desk.fill("BUY", "10", "6.00")
+    desk.fill("SELL", "5", "7.00", order_id="8")
+    desk.fill("BUY", "1", "6.00", order_id="9")
+    split(desk, "3:2", "6", "9")
+    desk.fill("SELL", "9", "5.00", order_id="10")
+    [closed] = desk.ended
+    assert of(closed, "peak_qty", "traded_qty", "entry_px", "exit_px", "gross_pnl") == (
+        "15", "33", "4.00", "4.848484848485", "14"
+    )  # fmt: skip
+    assert closed["net_return"] == "0.212121212121"
+
+
+def test_a_fee_in_what_was_bought_is_a_part_of_the_trip_and_a_bust_of_it_is_adjusted(desk: PositionsDesk) -> None:
+    desk.define("BTC", lot_size="0.1")
+    bought = desk.fill("BUY", "10", "5.00", exec_id="a", symbol="BTC", fee_qty="0.5")
+    assert of(bought, "position", "cash", "change") == ("9.5", "-47.5", "opened")
+    sold = desk.fill("SELL", "9.5", "6.00", order_id="8", symbol="BTC")
+    assert of(sold, "change", "position") == ("closed", "0.0")
+    assert of(desk.ended[0], "traded_qty", "peak_qty", "gross_pnl") == ("20.0", "10.0", "9.5")
+    [busted] = desk.restate("TradeBusted", "a", "10", "5.00", symbol="BTC")
+    assert of(busted, "restated", "position") == ("adjusted", "-10.0"), "its venue does not say that the fee comes back"
+
+
+def test_what_marks_made_of_a_position_that_is_still_open_is_kept_when_a_trade_of_it_is_restated(
+    desk: PositionsDesk,
+) -> None:
+    desk.fill("BUY", "10", "5.00", exec_id="a")
+    desk.fill("BUY", "10", "5.00", exec_id="b")
+    desk.quote("6.00", "6.00")
+    desk.restate("TradeBusted", "b", "10", "5.00")
+    desk.fill("SELL", "10", "5.00", order_id="8")
+    assert of(desk.ended[0], "best_pnl", "worst_pnl", "fills") == ("20", "0", 2)
+
+
+def test_a_bust_that_turns_what_is_open_names_what_it_was(desk: PositionsDesk) -> None:
+    desk.fill("BUY", "10", "5.00", exec_id="a", position_id="one")
+    desk.fill("SELL", "10", "6.00", exec_id="b", position_id="one")
+    desk.fill("BUY", "5", "5.00", exec_id="c", position_id="two")
+    told = desk.restate("TradeBusted", "c", "5", "5.00")
+    assert [of(each, "type", "position_id") for each in told] == [("PositionChanged", "two"), ("PositionClosed", "two")]
+    assert told[1]["fills"] == 0
+
+
+def test_a_finer_grid_changes_nothing_of_what_is_remembered(desk: PositionsDesk) -> None:
+    desk.quote("5.00", "5.00")
+    desk.fill("BUY", "10", "4.00", exec_id="a", fee="1")
+    desk.fill("BUY", "10", "4.50", exec_id="b", order_id="8")
+    desk.fill("SELL", "5", "5.00", exec_id="s", order_id="7")
+    desk.quote("6.00", "6.00")
+    next_day(desk)
+    desk.quote("6.50", "6.50")
+    desk.fill("BUY", "10", "4.00", exec_id="a2", account="beta")
+    desk.fill("SELL", "5", "5.00", order_id="8", account="beta")
+    desk.define(tick_size="0.000000003", lot_size="0.000000007")
+    desk.fill("SELL", "5", "6.00", order_id="9", account="beta")
+    assert of(desk.ended[0], "gross_pnl", "entry_px") == ("15", "4.000000000")
+    busted, *_ = desk.restate("TradeBusted", "b", "10", "4.50", order_id="8")
+    assert of(busted, "restated", "cash", "position") == ("recomputed", "-16", "5.000000000")
+    assert busted["day_pnl"] == "2.5", "five from 6.00 to 6.50, as if no more had ever been bought"
+    desk.fill("SELL", "5", "6.50", order_id="9")
+    [closed] = desk.ended
+    assert of(closed, "gross_pnl", "paid_fees", "entry_px", "best_pnl", "fills") == (
+        "17.5", "1", "4.000000000", "37.5", 3
+    )  # fmt: skip
+    assert Fraction(closed["exit_px"]) == Fraction("5.75")
+    assert of(closed, "peak_qty", "traded_qty") == ("10.000000000", "20.000000000")
+
+
+def test_a_bust_of_today_leaves_what_the_session_before_ended_with(desk: PositionsDesk) -> None:
+    desk.quote("5.00", "5.00")
+    desk.fill("BUY", "10", "5.00", exec_id="a")
+    next_day(desk)
+    desk.quote("6.00", "6.00")
+    desk.fill("BUY", "10", "5.50", exec_id="b", order_id="8")
+    [busted] = desk.restate("TradeBusted", "b", "10", "5.50", order_id="8")
+    assert busted["day_pnl"] == "10"
+    busted, _ = desk.restate("TradeBusted", "a", "10", "5.00", fee="0.5")
+    assert of(busted, "restated", "day_pnl") == ("adjusted", "0"), "it was none of yesterday's, but for its fee"
+
+
+def test_without_a_mark_the_day_counts_what_was_realized(desk: PositionsDesk) -> None:
+    desk.fill("BUY", "10", "4.00", fee="1")
+    next_day(desk)
+    desk.fill("BUY", "10", "4.00", fee="1")
+    assert desk.fill("SELL", "10", "5.00", order_id="8")["day_pnl"] == "9"
+
+
+def test_after_an_upgrade_the_days_result_is_unknown_until_the_session_has_ended(desk: PositionsDesk) -> None:
+    desk.fill("BUY", "10", "4.00", exec_id="a")
+    document = orjson.loads(desk.stage.snapshot())
+    document["instruments"][0]["held"][0]["settled"] = None
+    document["instruments"][0]["settlement"] = "1000"
+    desk.stage.restore(orjson.dumps(document))
+    [marked] = desk.quote("5.00", "5.00")
+    assert marked["day_pnl"] is None
+    desk.define(tick_size="0.005")
+    assert desk.restate("TradeBusted", "never", "1", "5.00")[0]["day_pnl"] is None
+    next_day(desk)
+    assert desk.quote("6.00", "6.00")[0]["day_pnl"] == "9"
 
 
 def test_the_same_execution_is_booked_once(desk: PositionsDesk) -> None:

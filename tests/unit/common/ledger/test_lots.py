@@ -80,6 +80,9 @@ def test_lots_of_a_split_that_are_no_whole_number_stay_exact(method: type[LotPos
     part = Fraction(3, 2) * Fraction(200, 3) + Fraction(1, 2) * Fraction(400, 3)
     gone = part if cost == "first" else 2 * Fraction(400, 3)
     assert position.open_cost == 700 - gone
+    position.fill(3, 10)
+    assert position.open_cost == 730 - gone
+    position.fill(-3, 10)
     position.fill(-4, 150)
     assert (position.quantity, position.open_cost, position.realized) == (0, 0, 6 * 150 - 700)
 
