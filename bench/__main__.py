@@ -23,6 +23,7 @@ from bench import (
     families,
     halt,
     ids,
+    ledger,
     memory,
     orders,
     routing,
@@ -148,6 +149,17 @@ def show_triggers(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_ledger(result: dict[str, Any]) -> None:
+    table = Table(title=f"the position stage, fold only, {result['positions']:,} open positions", title_justify="left")
+    for heading in ("entries", "a second", "CPU µs", "floor: read and written", "ratio"):
+        table.add_column(heading, justify="left" if heading == "entries" else "right")
+    for name, row in result["rows"].items():
+        table.add_row(
+            name, f"{row['per_s']:,}", f"{row['cpu_us']:.2f}", f"{row['floor_us']:.2f}", f"{row['ratio']:.2f}"
+        )
+    console.print(table)
+
+
 def show_families(result: dict[str, Any]) -> None:
     table = Table(title="a quote that concerns none of those who wait (medians)", title_justify="left")
     for heading in ("desk", "CPU µs a quote", "beside nobody"):
@@ -233,6 +245,7 @@ BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, A
     "engine": (engine.run, show_engine),
     "halt": (halt.run, show_halt),
     "triggers": (triggers.run, show_triggers),
+    "ledger": (ledger.run, show_ledger),
     "families": (families.run, show_families),
     "ids": (ids.run, show_ids),
     "algos": (algos.run, show_algos),

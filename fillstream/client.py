@@ -25,7 +25,7 @@ import redis
 
 from fillstream.families import Amount, FamilySignals, check_exact, flat, named
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, ListOrderStatus, OrdStatus, RejectReason
-from fillstream.libs.common.messages.note import is_note
+from fillstream.libs.common.messages.note import is_aside
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
 from fillstream.libs.common.messages.wire import encode_signal
 from fillstream.libs.common.runtime.log import connect
@@ -473,7 +473,7 @@ class Client(FamilySignals):
             heard: list[dict[str, Any]] = []
             for stream, entries in self._raw.xread(at, count=1000, block=max(1, int(left * 1000))) or []:
                 at[stream.decode()] = entries[-1][0].decode()
-                heard += [_read(fields[b"data"]) for _, fields in entries if not is_note(fields)]
+                heard += [_read(fields[b"data"]) for _, fields in entries if not is_aside(fields)]
             for number, event in enumerate(heard):
                 if event["type"] == "DeadLetter" and (event["stream"], event["entry_id"]) == entry:
                     return Answer(control_id, event["reason"], event["text"], [event])
@@ -513,7 +513,7 @@ class Client(FamilySignals):
             for stream, entries in self._raw.xread(at, count=1000, block=max(1, int(block_s * 1000))) or []:
                 at[stream.decode()] = entries[-1][0].decode()
                 for _, fields in entries:
-                    if is_note(fields):
+                    if is_aside(fields):
                         continue
                     event = _read(fields[b"data"])
                     if _concerns(event, outcome, sent):

@@ -26,7 +26,7 @@ from rich.table import Table
 from fillstream.demo.feeds import Moment, publish
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.messages.codes import OrdStatus
-from fillstream.libs.common.messages.note import is_note
+from fillstream.libs.common.messages.note import is_aside
 from fillstream.libs.common.messages.stages import READERS, places
 from fillstream.libs.common.messages.topology import KINDS, SIM, Topology, low_water_key
 from fillstream.libs.common.process.settings import Settings
@@ -86,7 +86,7 @@ class Watcher(threading.Thread):
             for stream, entries in reply or []:
                 self._at[stream.decode()] = entries[-1][0].decode()
                 for _, fields in entries:
-                    if not is_note(fields):
+                    if not is_aside(fields):
                         self._count(orjson.loads(fields[b"data"]))
 
     def _count(self, message: dict[str, Any]) -> None:
@@ -157,7 +157,7 @@ class RunningDesk:
             for _, entries in cast(Any, self.client.xread(cast(Any, {journal: after_id}), block=200)) or []:
                 after_id = entries[-1][0].decode()
                 for _, fields in entries:
-                    if is_note(fields):
+                    if is_aside(fields):
                         continue
                     event = orjson.loads(fields[b"data"])
                     order_id = event["order_id"] if event.get("signal_id") == signal_id else order_id

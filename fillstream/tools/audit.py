@@ -44,7 +44,7 @@ from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS, ControlEvent
-from fillstream.libs.common.messages.note import is_note
+from fillstream.libs.common.messages.note import is_aside, is_note
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
 from fillstream.libs.common.messages.stages import label_of
 from fillstream.libs.common.messages.topology import Topology, id_ms, stream_name
@@ -453,7 +453,7 @@ def _measure_latency(found: Audit, source: Source, topology: Topology, signal_ms
     signal_of: dict[str, str] = {}
     for partition in range(topology.account_partitions):
         for entry_id, fields in source.entries(topology.events(partition)):
-            if is_note(fields):
+            if is_aside(fields):
                 continue
             event = upcast(orjson.loads(fields[b"data"]), EVENTS)
             if event["type"] == "OrderReceived" and (of := _named(event)) in signal_ms:
@@ -500,5 +500,5 @@ def _is_of_market(letter: dict[str, Any], raw: Mapping[bytes, bytes]) -> bool:
 
 def _messages(source: Source, stream: str) -> Iterator[dict[str, Any]]:
     for _, fields in source.entries(stream):
-        if not is_note(fields):
+        if not is_aside(fields):
             yield upcast(orjson.loads(fields[b"data"]), _READ)

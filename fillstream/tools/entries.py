@@ -47,11 +47,6 @@ def find_streams(name: str, topology: Topology) -> list[Stream]:
     return found
 
 
-def is_tick(fields: Mapping[bytes, bytes]) -> bool:
-    """Whether an entry does nothing but make time pass."""
-    return fields.keys() == {b"tick"}
-
-
 def read_entry(kind: str | None, entry_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
     """Return an entry as a dict: `id`, and its message's fields, its frame's records, or its raw fields as text."""
     shown: dict[str, Any] = {"id": entry_id}

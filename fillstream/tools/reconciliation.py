@@ -14,7 +14,7 @@ from typing import Any, cast
 import orjson
 import redis
 
-from fillstream.libs.common.messages.note import is_note
+from fillstream.libs.common.messages.note import is_aside
 from fillstream.libs.common.messages.topology import Topology
 
 QUIET_S = 0.2
@@ -115,7 +115,7 @@ class Listener:
     def _take(
         self, found: Findings, answered: set[int], stream: str, fields: Mapping[bytes, bytes], control_id: str
     ) -> None:
-        if is_note(fields):
+        if is_aside(fields):
             return
         message = orjson.loads(fields[b"data"])
         if (partition := self._positions.get(stream)) is not None:

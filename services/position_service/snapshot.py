@@ -3,8 +3,9 @@
 Flows in: a `Books`; or the bytes that this release or an older one wrote. Flows out: JSON, equal for equal states; or
 the books again. Never books anything, never guesses what it does not know.
 
-    version, read, sent, fills; differing, methods where there are any
-    instruments [{symbol, venue, currency, tick_size, lot_size, multiplier, mark, session, day, settlement,
+    version, read, sent, fills, timers; differing, methods where there are any
+    instruments [{symbol, currency, tick_size, lot_size, multiplier, id, venue, marked_by, interval_ms, told_ms, moved,
+                  telling, marks, settlement, session, day,
                   held [{account, settled, position, trip; session, before, before_trip, trades, names}]}]
 
 The last five of what is held are there where trades are kept, which are a column for each of their fields. Integers
@@ -22,21 +23,25 @@ import orjson
 
 from fillstream.libs.common.ledger.average import Position
 from fillstream.libs.common.ledger.lots import LotPosition
-from fillstream.libs.common.messages.codes import CostMethod
+from fillstream.libs.common.messages.codes import CostMethod, MarkPrice
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.messages.topology import SIM
+from fillstream.libs.common.runtime.timers import Timers
 from fillstream.libs.common.values.rational import rational
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 from fillstream.services.position_service.books.books import METHODS, Books
 from fillstream.services.position_service.books.held import Held, Trade
-from fillstream.services.position_service.books.instrument import Instrument
+from fillstream.services.position_service.books.instrument import NEVER, Instrument
 from fillstream.services.position_service.books.trip import Trip
 
 VERSION = 3
 
-_KEYS: Final = ("version", "read", "sent", "fills", "instruments")
+_KEYS: Final = ("version", "read", "sent", "fills", "timers", "instruments")
 _MAY: Final = ("differing", "methods")
-_TERMS: Final = ("symbol", "venue", *InstrumentUnits.model_fields, "mark", "session", "day", "settlement", "held")
+_PLAIN: Final = ("id", "venue", "interval_ms", "told_ms", "moved", "telling", "session", "day")
+_TERMS: Final = (
+    "symbol", *InstrumentUnits.model_fields, *_PLAIN, "marked_by", "marks", "settlement", "held",
+)  # fmt: skip
 _HELD: Final = ("account", "settled", "position", "trip")
 _KEPT: Final = ("session", "before", "before_trip", "trades", "names")
 _POSITION: Final = tuple(each.name for each in fields(Position))
@@ -53,6 +58,7 @@ def dump(books: Books) -> bytes:
         "read": books.read,
         "sent": books.sent,
         "fills": books.fills,
+        "timers": books.timers.dump(),
         "instruments": [_instrument(each) for each in books.instruments.values()],
     }
     if books.differing:
@@ -65,12 +71,11 @@ def dump(books: Books) -> bytes:
 def _instrument(instrument: Instrument) -> Document:
     return {
         "symbol": instrument.symbol,
-        "venue": instrument.venue,
         **instrument.units.values(),
-        "mark": _text(instrument.mark),
-        "session": instrument.session,
-        "day": instrument.day,
-        "settlement": _text(instrument.settlement),
+        **{name: getattr(instrument, name) for name in _PLAIN},
+        "marked_by": instrument.marked_by,
+        "marks": [_text(instrument.mark), _text(instrument.short_mark)],
+        "settlement": None if instrument.settlement is None else [*map(str, instrument.settlement)],
         "held": [_held(account, held) for account, held in instrument.held.items()],
     }
 
@@ -130,21 +135,25 @@ def load(data: bytes) -> Books:
     document = upcast("positions snapshot", document, document.get("version", 1), VERSION, UPCASTS)
     check_names("positions snapshot", document, (*_KEYS, *_MAY), _KEYS)
     books = Books(document["read"], document["sent"], document["fills"], differing=document.get("differing", {}))
+    books.timers = Timers.load(document["timers"])
     books.methods = {account: CostMethod(method) for account, method in document.get("methods", {}).items()}
     for record in document["instruments"]:
         instrument = _load_instrument(record, books)
-        books.instruments[instrument.symbol] = instrument
+        books.instruments[instrument.symbol] = books.numbers[instrument.id] = instrument
     books.count()
     return books
 
 
 def _load_instrument(record: Document, books: Books) -> Instrument:
     check_names("instrument", record, _TERMS, _TERMS)
-    instrument = Instrument(record["symbol"], InstrumentUnits.out_of(record), record["venue"])
-    if record["mark"] is not None:
-        instrument.set_mark(int(record["mark"]))
-    instrument.session, instrument.day = record["session"], record["day"]
-    instrument.settlement = _number(record["settlement"])
+    instrument = Instrument(record["symbol"], InstrumentUnits.out_of(record))
+    for name in _PLAIN:
+        setattr(instrument, name, record[name])
+    instrument.marked_by = MarkPrice(record["marked_by"])
+    instrument.mark, instrument.short_mark = map(_number, record["marks"])
+    if record["settlement"] is not None:
+        long, short = map(int, record["settlement"])
+        instrument.settlement = long, short
     for each in record["held"]:
         method = METHODS[books.methods.get(each["account"], CostMethod.AVERAGE)]
         instrument.held[each["account"]] = _load_held(each, method)
@@ -199,11 +208,13 @@ def upcast_v1_v2(document: Document) -> Document:
 
 def upcast_v2_v3(document: Document) -> Document:
     """Give what is held a trip of which nothing before is known, and no trades that are kept."""
-    document["version"] = 3
-    for instrument in document["instruments"]:
+    document |= {"version": 3, "timers": []}
+    for number, instrument in enumerate(document["instruments"], 1):
         check_names("instrument", instrument, _V2_TERMS, _V2_TERMS[1:])
         instrument.setdefault("venue", SIM)
-        instrument |= {"session": 0, "day": -1, "settlement": None, "held": []}
+        mark = instrument.pop("mark")
+        instrument |= {"id": -number, "interval_ms": 0, "told_ms": NEVER, "moved": False, "telling": [], "session": 0}
+        instrument |= {"day": -1, "marked_by": "MID", "marks": [mark, mark], "settlement": None, "held": []}
         for position in instrument.pop("positions"):
             account, lots = position.pop("account"), int(position["quantity"])
             named = {"position_id": f"{instrument['symbol']}-before", "opened_ms": None, "long": lots > 0}

@@ -1,9 +1,9 @@
 """The position stage: fills and quotes of one account partition's journal become positions with their P&L.
 
 Flows in: `events.{a}`. Flows out: PositionChanged for every fill, PositionClosed for every position that came to its
-end, PositionAdjusted for every split and PositionMarked for every open position whose mark moved, in `positions.{a}`;
-where the orders stage states what it holds, PositionsReconciled. A bust makes everything as if that trade had never
-been, a correction as if it had been another: `books.held`, which also says when that is not possible. Never looks at
+end, PositionAdjusted for every split and PositionMarked for open positions whose mark moved, in `positions.{a}`; where
+the orders stage states what it holds, PositionsReconciled. A bust makes everything as if that trade had never been, a
+correction as if it had been another: `books.held`, which also says when that is not possible. Never looks at
 orders, limits or anything but fills, splits, quotes, accounts' methods of cost and instruments; never goes on when the
 journal has a gap.
 """
@@ -11,18 +11,14 @@ journal has a gap.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from fillstream.libs.common.ledger.average import Position
 from fillstream.libs.common.ledger.digest import MOST_ROWS, digest_of, money, row_of, size
-from fillstream.libs.common.ledger.mark import mark_of
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Models, head_of, head_of_next, upcast
-from fillstream.libs.common.messages.codes import CostMethod
-from fillstream.libs.common.messages.controls import split_ratio
+from fillstream.libs.common.messages.codes import CostMethod, MarkPrice
 from fillstream.libs.common.messages.journal import (
     AccountAdjusted,
     AccountDefined,
@@ -31,21 +27,20 @@ from fillstream.libs.common.messages.journal import (
     TradeBusted,
     TradeCorrected,
 )
-from fillstream.libs.common.messages.positions import POSITION_MESSAGES
+from fillstream.libs.common.messages.note import is_tick
 from fillstream.libs.common.messages.quoting import QuoteUpdated
 from fillstream.libs.common.messages.reconciliation import HoldingsStated
-from fillstream.libs.common.messages.reference import InstrumentUnits
+from fillstream.libs.common.messages.reference import InstrumentFields, InstrumentUnits
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import SIM, stream_name
 from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
-from fillstream.libs.common.values.money import Scale
 from fillstream.libs.common.values.versions import Unreadable
+from fillstream.services.position_service.booking import Booking
 from fillstream.services.position_service.books.books import Books
-from fillstream.services.position_service.books.held import Held, Trade, change_of
 from fillstream.services.position_service.books.instrument import Instrument
-from fillstream.services.position_service.books.trip import Trip
-from fillstream.services.position_service.closing import told_of
+from fillstream.services.position_service.marking import Marking
 from fillstream.services.position_service.snapshot import dump, load
+from fillstream.services.position_service.telling import Message, Telling
 
 FAMILIES: tuple[Family, ...] = (
     Family("positions", "Positions that are open and those that are flat again.", "state"),
@@ -65,12 +60,12 @@ _BOOKED: Models = {
 }
 """The events that change the books. Most are of no interest, and nothing but the head of them is read."""
 _VERSIONS = {kind: model.VERSION for kind, model in _BOOKED.items()}
-_V = {kind: model.VERSION for kind, model in POSITION_MESSAGES.items()}
+MARKED_BY, MARK_INTERVAL_MS = (
+    InstrumentFields.model_fields[name].default for name in ("mark_price_type", "mark_interval_ms")
+)
+"""Of an instrument that says nothing else."""
 MOST_DIFFERING = 100
 """So many positions in which the orders stage and this one differ are told each by itself."""
-
-Message = dict[str, Any]
-
 
 ANY_SEQ = -2
 """The number of the last event where some after it were lost, and their loss was accepted."""
@@ -90,8 +85,13 @@ class PositionStage:
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.inbox = stream_name("events", partition)
-        self._stream = stream_name("positions", partition)
-        self._books = Books()
+        self._take(Books())
+
+    def _take(self, books: Books) -> None:
+        self._books = books
+        self._telling = Telling(books, stream_name("positions", self.partition))
+        self._booking = Booking(books, self._telling, self.partition)
+        self._marking = Marking(books, self._telling)
 
     def fold(self, entry: Entry, out: Outputs) -> None:
         """Book one event of the journal.
@@ -101,8 +101,13 @@ class PositionStage:
             Inconsistent: an event is missing or came twice, a fill or quote does not fit its instrument, or one is of a
                 version that this release does not read.
         """
+        telling = self._telling
+        telling.ms, telling.out = entry.ms, out
+        self._marking.time_came()
         payload = entry.fields.get(b"data")
         if payload is None:
+            if is_tick(entry.fields):
+                return
             raise BadEntry("not_an_event", "data: is missing, an event is one JSON object in it")
         seq = self._books.read + 1
         head = head_of_next(payload, seq)
@@ -114,19 +119,22 @@ class PositionStage:
                 event = self._raised(event, entry)
             match kind:
                 case "OrderFilled":
-                    self._filled(event, entry.ms, out)
+                    self._booking.filled(event, self._instrument_of(event))
                 case "TradeBusted" | "TradeCorrected":
-                    self._trade_changed(event, entry.ms, out)
+                    self._booking.restated(event, self._instrument_of(event))
                 case "QuoteUpdated":
-                    self._quoted(event, entry.ms, out)
+                    instrument = self._instrument_of(event)
+                    if event["venue"] == instrument.venue:
+                        self._marking.quoted(event, instrument)
                 case "InstrumentDefined":
                     self._defined(event, out)
                 case "AccountDefined":
                     self._books.take_method(event["account"], CostMethod(event.get("cost_method", CostMethod.AVERAGE)))
                 case "AccountAdjusted":
-                    self._adjusted(event, entry.ms, out)
+                    if event.get("ratio") is not None:
+                        self._booking.split(event, self._instrument_of(event))
                 case "HoldingsStated":
-                    self._compared(event, entry.ms, out)
+                    self._compared(event)
         self._books.read = seq
 
     # ------------------------------------------------------------------------------------------------ the events
@@ -164,12 +172,16 @@ class PositionStage:
             units = InstrumentUnits.out_of(event)
         except ValidationError as error:
             raise Inconsistent(f"event {event['seq']}: {symbol}: {sentences(error)}") from None
-        venue = event.get("venue") or SIM
         known = self._books.instruments.get(symbol)
+        is_new = known is None
         if known is None:
-            self._books.instruments[symbol] = Instrument(symbol, units, venue)
+            known = self._books.instruments[symbol] = Instrument(symbol, units)
+        self._books.number(known, event["instrument_id"])
+        known.venue = event.get("venue") or SIM
+        known.marked_by = MarkPrice(event.get("mark_price_type", MARKED_BY))
+        known.interval_ms = event.get("mark_interval_ms", MARK_INTERVAL_MS)
+        if is_new:
             return
-        known.venue = venue
         before = known.units
         if (units.currency, units.multiplier) != (before.currency, before.multiplier) and known.held:
             out.bad(
@@ -180,172 +192,12 @@ class PositionStage:
             return
         known.count_in(units)
 
-    def _filled(self, event: Message, ms: int, out: Outputs) -> None:
-        instrument = self._instrument_of(event)
-        trade = self._trade(event, instrument)
-        held, name = self._books.held(event["account"], instrument), _name(event, "exec_id")
-        if name in held.trades:
-            return out.bad("repeated_trade", f"exec_id: {event['exec_id']} of order {event['order_id']} is booked")
-        before = held.position.quantity
-        ended = held.book(name, trade)
-        self._books.kept_one()
-        said = self._position_changed(event, ms, instrument, held, (before, trade), held.position, ended)
-        out.event(self._stream, said)
-        self._closed(event, ms, out, instrument, ended)
-        return None
+    @property
+    def due_ms(self) -> int | None:
+        """See `libs.common.runtime.stage.Timed`."""
+        return self._books.timers.soonest
 
-    def _trade_changed(self, event: Message, ms: int, out: Outputs) -> None:
-        """Take a trade back, and book what it is now: as if it had never been otherwise, where it is kept."""
-        instrument = self._instrument_of(event)
-        held, name, by = (
-            self._books.held(event["account"], instrument),
-            _name(event, "ref_exec_id"),
-            _name(event, "exec_id"),
-        )
-        now, was = None, self._trade(event, instrument)
-        if event["type"] == "TradeCorrected":
-            told = {"last_qty": event["old_qty"], "last_px": event["old_px"], "fee": event["old_fee"]}
-            now, was = was, self._trade(event | told, instrument)
-        kept = held.kept(name, instrument.session)
-        if kept is None or kept[:3] != was[:3]:  # cash and fees go by what the venue says that it was
-            return self._adjusted_by(event, ms, out, instrument, held, by, was, now)
-        before = held.position.quantity
-        without = held.without(name)
-        then = None if now is None else kept._replace(lots=now.lots, ticks=now.ticks, fee=now.fee)
-        ended = held.rebook(name, then, by)
-        if kept.session < instrument.session:
-            instrument.resettle(held, kept.back)
-            if then is not None:
-                instrument.resettle(held, then)
-        legs = [(before, was.back, without)]
-        if then is not None:
-            legs.append((without.quantity, then, held.position))
-        for quantity, trade, position in legs:
-            said = self._position_changed(event, ms, instrument, held, (quantity, trade), position, ended)
-            out.event(self._stream, said | {"restated": "recomputed"})
-        self._closed(event, ms, out, instrument, ended, "restated")
-        return None
-
-    def _adjusted_by(
-        self, event: Message, ms: int, out: Outputs, instrument: Instrument, held: Held, by: str, was: Trade,
-        now: Trade | None,
-    ) -> None:  # fmt: skip
-        """Book a trade that is not kept the other way round, and what it is now, as trades of this moment."""
-        for name, trade in ((f"{by} back", was.back), (by, now)):
-            if trade is not None:
-                before = held.position.quantity
-                ended = held.book(name, trade)
-                self._books.kept_one()
-                instrument.resettle(held, trade)
-                said = self._position_changed(event, ms, instrument, held, (before, trade), held.position, ended)
-                out.event(self._stream, said | {"restated": "adjusted"})
-                self._closed(event, ms, out, instrument, ended, "restated")
-
-    def _trade(self, event: Message, instrument: Instrument) -> Trade:
-        """Return what an event says of a trade.
-
-        Raises:
-            Inconsistent: it does not fit the instrument.
-        """
-        lots = _units(event, "last_qty", instrument.lot)
-        ticks = _units(event, "last_px", instrument.price)
-        fee = instrument.fee(event["fee"])
-        if fee is None or lots <= 0 or event["currency"] != instrument.units.currency:
-            raise Inconsistent(
-                f"event {event['seq']}: last_qty {event['last_qty']} must be above 0, fee {event['fee']} must have at "
-                f"most {instrument.decimals} decimals, currency {event['currency']} must be {instrument.units.currency}"
-            )
-        instrument.stirs(event["time"])
-        # A part of what was bought pays a fee that is not in money, at the same price.
-        paid = 0 if event.get("fee_qty") is None else _units(event, "fee_qty", instrument.lot)
-        position_id = event.get("position_id") or f"{self.partition}-{event['seq']}"
-        return Trade(
-            -lots if event["side"] == "SELL" else lots, ticks, fee, paid, instrument.session, event["time"], position_id
-        )
-
-    def _position_changed(
-        self,
-        event: Message,
-        ms: int,
-        instrument: Instrument,
-        held: Held,
-        leg: tuple[int, Trade],
-        position: Position,
-        ended: list[Trip],
-    ) -> Message:
-        """Return what is said of a trade that was booked: counts it.
-
-        Args:
-            event, ms, instrument, held: that booked it.
-            leg: how many lots there were before, and the trade.
-            position: after it.
-            ended: trips whose last is named where nothing is held.
-        """
-        before, trade = leg
-        change = change_of(before, before + trade.lots)
-        self._books.fills[change] += 1
-        message = self._message("PositionChanged", ms, event["account"], instrument, held, position)
-        if message["position_id"] is None and ended:
-            message["position_id"] = ended[-1].position_id
-        message["change"] = change
-        message["order_id"] = event["order_id"]
-        message["exec_id"] = event["exec_id"]
-        message["last_qty"] = instrument.lot.text(trade.lots)
-        message["last_px"] = instrument.price.text(trade.ticks)
-        return message
-
-    def _closed(
-        self, event: Message, ms: int, out: Outputs, instrument: Instrument, ended: list[Trip], reason: str = ""
-    ) -> None:
-        """Send what each of some trips was."""
-        for trip in ended:
-            self._books.sent += 1
-            head = {"type": "PositionClosed", "v": _V["PositionClosed"], "seq": self._books.sent, "time": ms}
-            whose = {"account": event["account"], "symbol": instrument.symbol, "currency": instrument.units.currency}
-            flipped = instrument.held[event["account"]].trip is not None
-            why = {
-                "reason": reason or ("flip" if flipped else "fill"),
-                "order_id": event["order_id"],
-                "exec_id": event["exec_id"],
-            }
-            out.event(self._stream, head | whose | why | told_of(trip, instrument))
-
-    def _adjusted(self, event: Message, ms: int, out: Outputs) -> None:
-        """Split what an account holds; its cash is the orders stage's."""
-        ratio = event.get("ratio")
-        if ratio is None:
-            return
-        instrument, account = self._instrument_of(event), event["account"]
-        held = instrument.held.get(account)
-        if held is None or not held.position.quantity:
-            return
-        before = held.position.quantity
-        if not held.split(*split_ratio(ratio)):
-            raise Inconsistent(
-                f"event {event['seq']}: {ratio} of {instrument.lot.text(before)} {instrument.symbol} must be whole "
-                f"lots of {instrument.lot.step}"
-            )
-        message = self._message("PositionAdjusted", ms, account, instrument, held, held.position)
-        message["control_id"] = event["control_id"]
-        message["ratio"] = ratio
-        message["old_position"] = instrument.lot.text(before)
-        out.event(self._stream, message)
-
-    def _quoted(self, event: Message, ms: int, out: Outputs) -> None:
-        instrument = self._instrument_of(event)
-        if event["venue"] != instrument.venue:
-            return  # others quote it, too; an instrument has one mark
-        instrument.stirs(event["time"])
-        mark = _mark_of(event, instrument.price)
-        if mark is None or mark == instrument.mark:
-            return
-        instrument.set_mark(mark)
-        for account, held in instrument.held.items():
-            if held.position.quantity:
-                instrument.see(held)
-                out.event(self._stream, self._message("PositionMarked", ms, account, instrument, held, held.position))
-
-    def _compared(self, event: Message, ms: int, out: Outputs) -> None:
+    def _compared(self, event: Message) -> None:
         """Compare what the orders stage holds of an account at this very event with what is booked here."""
         books, account = self._books, event["account"]
         found = (_row(each, account) for _, each in sorted(books.instruments.items()))
@@ -356,44 +208,13 @@ class PositionStage:
         books.differing.pop(account, None)
         if differing:
             books.differing[account] = len(differing)
-        books.sent += 1
-        message = {"type": "PositionsReconciled", "v": _V["PositionsReconciled"], "seq": books.sent, "time": ms}
-        message |= {"account": account, "event_seq": event["seq"], "positions": max(len(rows), event["positions"])}
-        out.event(self._stream, message | {"differences": len(differing), "differing": differing[:MOST_DIFFERING]})
+        self._telling.reconciled(event, max(len(rows), event["positions"]), differing, MOST_DIFFERING)
 
     def _instrument_of(self, event: Message) -> Instrument:
         found = self._books.instruments.get(event["symbol"])
         if found is None:
             raise Inconsistent(f"event {event['seq']}: symbol {event['symbol']} must be defined before it is used")
         return found
-
-    def _message(
-        self, kind: str, ms: int, account: str, instrument: Instrument, held: Held, position: Position
-    ) -> Message:
-        """Return what all messages of a position say; counts it as sent."""
-        self._books.sent += 1
-        money = instrument.money
-        realized = instrument.realized(position)
-        unrealized = instrument.unrealized(position, realized)
-        since = held.settled
-        return {
-            "type": kind,
-            "v": _V[kind],
-            "seq": self._books.sent,
-            "time": ms,
-            "account": account,
-            "symbol": instrument.symbol,
-            "currency": instrument.units.currency,
-            "position": instrument.lot.text(position.quantity),
-            "avg_px": instrument.average(position),
-            "realized_pnl": money(realized),
-            "fees": money(position.fees),
-            "cash": money(instrument.cash(position)),
-            "mark_px": instrument.mark_text,
-            "unrealized_pnl": None if unrealized is None else money(unrealized),
-            "day_pnl": None if since is None else money(realized - position.fees + (unrealized or 0) - since),
-            "position_id": None if held.trip is None else held.trip.position_id,
-        }
 
     # ------------------------------------------------------------------------------------------------- the state
 
@@ -403,7 +224,7 @@ class PositionStage:
 
     def restore(self, data: bytes) -> None:
         """Replace the state by a snapshot's."""
-        self._books = load(data)
+        self._take(load(data))
 
     def gauges(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many positions are open and flat, and what fills did."""
@@ -414,11 +235,6 @@ class PositionStage:
             "position_changes": self._books.fills,
             "position_differences": {"": sum(self._books.differing.values())},
         }
-
-
-def _name(event: Message, exec_id: str) -> str:
-    """Return what names a trade: venues number them as they like, and each order's apart from others'."""
-    return f"{event['order_id']} {event[exec_id]}"
 
 
 def _row(instrument: Instrument, account: str) -> str | None:
@@ -440,17 +256,3 @@ def _differing(stated: list[str], booked: list[str]) -> list[str]:
         for symbol in sorted(its.keys() | ours.keys())
         if its.get(symbol) != ours.get(symbol)
     ]
-
-
-def _units(event: Message, name: str, grid: Scale) -> int:
-    units = grid.units(event[name])
-    if units is None:
-        raise Inconsistent(f"event {event['seq']}: {name} {event[name]} must be a multiple of {grid.step}")
-    return units
-
-
-def _mark_of(quote: Message, grid: Scale) -> int | None:
-    """Return the mark in half ticks; see `libs.common.ledger.mark`."""
-    return mark_of(
-        *(None if quote[name] is None else _units(quote, name, grid) for name in ("bid_px", "ask_px", "last_px"))
-    )

@@ -61,7 +61,7 @@ def trade(client: redis.Redis) -> None:
     order = {"symbol": "AAPL", "side": "BUY", "quantity": "2"}
     client.xadd("commands.SIM.{s0}", {"frame": frames.quote(AAPL, 19_000, 50, 19_002, 50)})
     until(lambda: client.exists("events.{a0}"), "the configuration")
-    until(lambda: any(b"QuoteUpdated" in fields[b"data"] for _, fields in journal(client)), "the quote")
+    until(lambda: any(b"QuoteUpdated" in fields.get(b"data", b"") for _, fields in journal(client)), "the quote")
     for fields in (
         {**order, "signal_id": "taker"},
         {**order, "signal_id": "taker"},
@@ -77,10 +77,13 @@ def trade(client: redis.Redis) -> None:
         client.xadd("signals", fields)
     until(lambda: client.xlen("positions.{a0}"), "the first fill")
     until(
-        lambda: any(b'"OrderCancelRejected"' in fields[b"data"] for _, fields in journal(client)), "the refused cancel"
+        lambda: any(b'"OrderCancelRejected"' in fields.get(b"data", b"") for _, fields in journal(client)),
+        "the refused cancel",
     )
     client.xadd("commands.SIM.{s0}", {"frame": frames.print_trade(AAPL, frames.Side.SELL, 19_000, 500)})
-    until(lambda: any(b'"MAKER"' in fields[b"data"] for _, fields in journal(client)), "the resting order's fill")
+    until(
+        lambda: any(b'"MAKER"' in fields.get(b"data", b"") for _, fields in journal(client)), "the resting order's fill"
+    )
 
 
 def journal(client: redis.Redis) -> list[tuple[bytes, dict[bytes, bytes]]]:

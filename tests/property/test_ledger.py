@@ -85,13 +85,14 @@ class Journal:
         return self.event(
             "InstrumentDefined",
             symbol=symbol,
-            instrument_id=1,
+            instrument_id=ord(symbol),
             tick_size=str(TICK),
             lot_size=str(LOT),
             multiplier=str(MULTIPLIER),
             currency="USD",
             maker_fee_bps="0",
             taker_fee_bps="0",
+            mark_interval_ms=0,
         )
 
     def filled(self, account: str, symbol: str, amount: int, ticks: int, fee: int) -> Entry:

@@ -21,6 +21,7 @@ class PositionsDesk:
         self.stage = PositionStage(1)
         self.seq = 0
         self.later_ms = 0
+        self.numbers: dict[str, int] = {}
         self.dead: list[dict[str, Any]] = []
         self.ended: list[dict[str, Any]] = []
         """What the last fill brought to its end."""
@@ -45,10 +46,17 @@ class PositionsDesk:
             assert set(message) | {"restated"} == set(type(model).model_fields) | {"restated"}
         return messages
 
-    def define(self, symbol: str = "AAPL", **changed: str) -> list[dict[str, Any]]:
+    def define(self, symbol: str = "AAPL", **changed: Any) -> list[dict[str, Any]]:
+        """Define an instrument, whose positions are told of every mark unless it says otherwise."""
+        self.numbers.setdefault(symbol, len(self.numbers) + 1)
         terms = {"tick_size": "0.01", "lot_size": "1", "multiplier": "1", "currency": "USD"}
         fees = {"maker_fee_bps": "0", "taker_fee_bps": "0"}
-        return self.put("InstrumentDefined", symbol=symbol, instrument_id=1, **(terms | fees | changed))
+        return self.put(
+            "InstrumentDefined",
+            symbol=symbol,
+            instrument_id=self.numbers[symbol],
+            **(terms | fees | {"mark_interval_ms": 0} | changed),
+        )
 
     def order(self, side: str, **fields: Any) -> dict[str, Any]:
         return {

@@ -20,6 +20,7 @@ from fillstream.libs.common.messages.calendar import NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.codes import OrderType, TimeInForce
 from fillstream.libs.common.messages.journal import journal_event
 from fillstream.libs.common.messages.market import market_message
+from fillstream.libs.common.messages.note import is_tick
 from fillstream.libs.common.messages.positions import position_message
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig
@@ -439,7 +440,8 @@ class SimulatedDesk:
         """Validate every message of every public stream against the contracts."""
         for a in range(self.topology.account_partitions):
             for _, fields in self.entries(self.topology.events(a)):
-                journal_event.validate_json(fields[b"data"])
+                if not is_tick(fields):
+                    journal_event.validate_json(fields[b"data"])
             for _, fields in self.entries(self.topology.positions(a)):
                 position_message.validate_json(fields[b"data"])
         for s in range(self.topology.symbol_partitions):

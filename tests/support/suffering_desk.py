@@ -107,7 +107,7 @@ class SufferingDesk:
         return found
 
     def events(self) -> list[dict[str, Any]]:
-        return [orjson.loads(fields[b"data"]) for _, fields in self.client.xrange(JOURNAL)]
+        return [orjson.loads(fields[b"data"]) for _, fields in self.client.xrange(JOURNAL) if b"data" in fields]
 
     def doubled(self) -> list[str]:
         """What is in the journal or at the venue more than once, and may be there once only."""

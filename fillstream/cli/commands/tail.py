@@ -36,7 +36,8 @@ class Shown:
 
     def among(self, stream: Stream, page: list[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[dict[str, Any]]:
         """Yield the entries of a page that are wanted, read."""
-        from fillstream.tools.entries import is_tick, read_entry, types_of
+        from fillstream.libs.common.messages.note import is_tick
+        from fillstream.tools.entries import read_entry, types_of
 
         for entry_id, fields in page:
             if self.ticks or not is_tick(fields):

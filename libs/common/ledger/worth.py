@@ -31,15 +31,15 @@ class Worth:
         price, lot: their grids.
         decimals: of money; enough that every tick-lot, and half of one, is a whole number of them.
         half_tick_lot: money of half a tick-lot.
-        mark: in half ticks, since a mid is one; None before the first quote.
-        mark_text: the mark as a price.
+        mark: of what is long, in half ticks, since a mid is one; None before the first.
+        short_mark: of what is short: the same, unless marks are what closing would meet.
     """
 
-    __slots__ = ("decimals", "half_tick_lot", "lot", "mark", "mark_text", "price", "units")
+    __slots__ = ("decimals", "half_tick_lot", "lot", "mark", "price", "short_mark", "units")
 
     def __init__(self, units: InstrumentUnits) -> None:
         self.mark: int | None = None
-        self.mark_text: str | None = None
+        self.short_mark: int | None = None
         self._measure(units)
 
     def _measure(self, units: InstrumentUnits) -> None:
@@ -66,18 +66,22 @@ class Worth:
         lots = int(Fraction(self.lot.step) / Fraction(lot))
         decimals = self.decimals
         self._measure(units.model_copy(update={"tick_size": tick, "lot_size": lot}))
-        if self.mark is not None:
-            self.set_mark(self.mark * ticks)
+        self.mark = None if self.mark is None else self.mark * ticks
+        self.short_mark = None if self.short_mark is None else self.short_mark * ticks
         return lots, ticks, 10 ** max(0, self.decimals - decimals)
 
-    def set_mark(self, half_ticks: int) -> None:
-        """Value positions at this mark from now on."""
-        self.mark = half_ticks
-        ticks, odd = divmod(half_ticks, 2)
-        if odd:
-            self.mark_text = fixed(half_ticks * self.price.mantissa * 5, self.price.decimals + 1)
-        else:
-            self.mark_text = self.price.text(ticks)
+    def mark_of(self, quantity: int) -> int | None:
+        """Return the mark of so many lots, in half ticks."""
+        return self.short_mark if quantity < 0 else self.mark
+
+    def mark_text(self, quantity: int) -> str | None:
+        """Return the mark of so many lots as a price."""
+        mark = self.mark_of(quantity)
+        if mark is None:
+            return None
+        if mark & 1:
+            return fixed(mark * self.price.mantissa * 5, self.price.decimals + 1)
+        return self.price.text(mark // 2)
 
     def fee(self, text: str) -> int | None:
         """Return a fee's text as money, None when it has more decimals than money has.
@@ -97,9 +101,10 @@ class Worth:
 
     def unrealized(self, position: Position, realized: int) -> int | None:
         """Return the P&L still open at the mark, given `realized`; None without a mark."""
-        if self.mark is None:
+        mark = self.mark_of(position.quantity)
+        if mark is None:
             return None
-        return (2 * position.cash + position.quantity * self.mark) * self.half_tick_lot - realized
+        return (2 * position.cash + position.quantity * mark) * self.half_tick_lot - realized
 
     def cash(self, position: Position) -> int:
         """Return all the cash that fills moved, fees taken off."""

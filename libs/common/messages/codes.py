@@ -148,6 +148,14 @@ class CostMethod(StrEnum):
     LIFO = "LIFO"
 
 
+class MarkPrice(StrEnum):
+    """What positions in an instrument are valued at."""
+
+    MID = "MID"
+    LAST = "LAST"
+    CLOSING = "CLOSING"
+
+
 class AccountMode(StrEnum):
     """What an account trades with: money at venues outside, or nothing at simulated ones."""
 

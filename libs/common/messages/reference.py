@@ -25,6 +25,7 @@ from fillstream.libs.common.messages.codes import (
     ExternalOrders,
     FeeScope,
     LostOrders,
+    MarkPrice,
     OrderType,
     SelfTrade,
     TimeInForce,
@@ -311,6 +312,17 @@ class InstrumentFields(InstrumentUnits):
     close_auction_ms: Annotated[
         int, about("and so long before it closes", unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True), WRITTEN
     ] = 0
+    mark_price_type: Annotated[
+        MarkPrice,
+        about("what positions in it are valued at: the MID, the LAST trade, or the side that CLOSING them would meet",
+              rare=True),
+    ] = MarkPrice.MID  # fmt: skip
+    mark_interval_ms: Annotated[
+        int,
+        about("positions in it are told at most so often as its mark moves; 0: with every quote", unit="ms", ge=0,
+              le=MAX_WINDOW_MS, rare=True),
+        WRITTEN,
+    ] = 1_000  # fmt: skip
     base_currency: Annotated[
         Name | None,
         about("of which one unit is traded: its price is then the rate to its currency", fixed=True, rare=True),

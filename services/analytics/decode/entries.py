@@ -25,7 +25,7 @@ from fillstream.libs.common.messages import journal
 from fillstream.libs.common.messages.bad_entry import cut_of, unpack_raw
 from fillstream.libs.common.messages.base import Models, head_of, upcast
 from fillstream.libs.common.messages.dead import DeadLetter
-from fillstream.libs.common.messages.note import is_note
+from fillstream.libs.common.messages.note import is_aside
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES, position_message
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.values.versions import Unreadable
@@ -127,7 +127,7 @@ def decode_messages(kind: Messages, stream: str, entries: Sequence[RawEntry], ba
     good: list[RawEntry] = []
     for entry in entries:
         flat = entry[1]
-        if flat and is_note(flat[::2]):
+        if flat and is_aside(flat[::2]):
             continue
         if flat and ((flat[0] == DATA and len(flat) == 2) or (kind.raw and DATA in flat[::2])):
             good.append(entry)

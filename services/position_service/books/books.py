@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fillstream.libs.common.ledger.average import Position
 from fillstream.libs.common.ledger.lots import LastLotPosition, LotPosition
 from fillstream.libs.common.messages.codes import CostMethod
+from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.position_service.books.held import Held
 from fillstream.services.position_service.books.instrument import Instrument
 
@@ -23,6 +24,10 @@ MOST_TRADES = 200_000
 """So many trades of a partition are kept at most; beyond, each position lets go of the older half of its own."""
 
 
+MARK = "mark"
+"""What timers of instruments are for."""
+
+
 @dataclass(slots=True)
 class Books:
     """One account partition's.
@@ -31,10 +36,11 @@ class Books:
         read: number of the journal's last event.
         sent: number of the last message sent.
         fills: what fills did to positions, counted.
-        instruments: by symbol.
+        instruments, numbers: by symbol, and by number.
         methods: of cost, by account, of those that do not take the average.
         differing: in how many positions the orders stage differed when it stated them last, by account.
         trades: how many are kept, at most.
+        timers: when positions are to be told of their marks, by their instrument's number.
     """
 
     read: int = 0
@@ -43,9 +49,11 @@ class Books:
         default_factory=lambda: {"opened": 0, "increased": 0, "reduced": 0, "closed": 0, "flipped": 0}
     )
     instruments: dict[str, Instrument] = field(default_factory=dict)
+    numbers: dict[int, Instrument] = field(default_factory=dict)
     methods: dict[str, CostMethod] = field(default_factory=dict)
     differing: dict[str, int] = field(default_factory=dict)
     trades: int = 0
+    timers: Timers = field(default_factory=Timers)
 
     def held(self, account: str, instrument: Instrument) -> Held:
         """Return what an account holds of an instrument, nothing yet if it is the first time."""
@@ -53,6 +61,18 @@ class Books:
         if found is None:
             found = instrument.held[account] = Held.of(METHODS[self.methods.get(account, CostMethod.AVERAGE)])
         return found
+
+    def number(self, instrument: Instrument, number: int) -> None:
+        """Give an instrument its number, by which its timer goes."""
+        if instrument.id == number:
+            return
+        due_ms = self.timers.due_ms(instrument.id, MARK)
+        if due_ms is not None:
+            self.timers.cancel(instrument.id, MARK)
+            self.timers.add(due_ms, number, MARK)
+        self.numbers.pop(instrument.id, None)
+        instrument.id = number
+        self.numbers[number] = instrument
 
     def take_method(self, account: str, method: CostMethod) -> None:
         """Take an account's method of cost, which is its own for good."""

@@ -1,6 +1,6 @@
 """An instrument as the books have it: what it is worth, whose quotes mark it, its sessions, and who holds what of it.
 
-Flows in: its terms, marks, the days on which its market stirs. Flows out: positions by account. Never reads a stream.
+Flows in: its terms, quotes, the days on which its market stirs. Flows out: positions by account. Never reads a stream.
 
 A session is a UTC day on which the journal tells anything of the instrument's market; days without are none. So a trade
 of Friday is of the session before Monday's.
@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from fillstream.libs.common.ledger.mark import mark_of
 from fillstream.libs.common.ledger.worth import Worth
+from fillstream.libs.common.messages.codes import MarkPrice
 from fillstream.libs.common.messages.reference import DAY_MS, InstrumentUnits
 from fillstream.libs.common.values.money import AVG_PX_DECIMALS, ratio
 from fillstream.libs.common.values.rational import Rational
 from fillstream.services.position_service.books.held import Held, Trade
+
+NEVER = -(1 << 62)
 
 
 class Instrument(Worth):
@@ -23,25 +27,57 @@ class Instrument(Worth):
     Args:
         symbol: as the journal names it.
         units: of its terms.
-        venue: whose quotes mark it.
 
     Attributes:
+        id: its number.
+        venue: whose quotes mark it.
+        marked_by: what of a quote is the mark.
+        interval_ms: its positions are told at most so often as the mark moves.
+        told_ms: when they were last.
+        moved: whether the mark has since they began to be told.
+        telling: accounts that are still to be told of the newest mark, as one entry sends so much and no more.
         held: by account, in the order of their first fills.
         session: which it is, counted from 1; 0 before the first.
         day: days since 1970 of that.
-        settlement: the mark with which the session before ended (half ticks), None where there was none.
+        settlement: the marks of longs and shorts with which the session before ended (half ticks), None where there
+            were none.
     """
 
-    __slots__ = ("day", "held", "session", "settlement", "symbol", "venue")
+    __slots__ = (
+        "day", "held", "id", "interval_ms", "marked_by", "moved", "session", "settlement", "symbol", "telling",
+        "told_ms", "venue",
+    )  # fmt: skip
 
-    def __init__(self, symbol: str, units: InstrumentUnits, venue: str) -> None:
+    def __init__(self, symbol: str, units: InstrumentUnits) -> None:
         super().__init__(units)
         self.symbol = symbol
-        self.venue = venue
+        self.id = 0
+        self.venue = ""
+        self.marked_by = MarkPrice.MID
+        self.interval_ms = 0
+        self.told_ms = NEVER
+        self.moved = False
+        self.telling: list[str] = []
         self.held: dict[str, Held] = {}
         self.session = 0
         self.day = -1
-        self.settlement: int | None = None
+        self.settlement: tuple[int, int] | None = None
+
+    def mark_at(self, bid: int | None, ask: int | None, last: int | None) -> bool:
+        """Value positions by this market (ticks) from now on; return whether that is anything new.
+
+        A market without the price that its terms ask for is marked by what there is: see `ledger.mark`.
+        """
+        long = short = mark_of(bid, ask, last)
+        if self.marked_by is not MarkPrice.MID:
+            if self.marked_by is MarkPrice.LAST:
+                long = short = long if last is None else 2 * last
+            else:
+                long, short = long if bid is None else 2 * bid, short if ask is None else 2 * ask
+        if long is None or short is None or (long == self.mark and short == self.short_mark):
+            return False
+        self.mark, self.short_mark = long, short
+        return True
 
     def stirs(self, ms: int) -> None:
         """Take note that something happens in its market; the first of a day ends the session before."""
@@ -50,27 +86,31 @@ class Instrument(Worth):
             return
         self.day = day
         self.session += 1
-        self.settlement = self.mark
+        if self.mark is not None and self.short_mark is not None:
+            self.settlement = self.mark, self.short_mark
         for held in self.held.values():
             held.settled = self.net(held)
 
     def net(self, held: Held) -> int:
         """Return all that a position has made, fees taken off, at the mark; without one as if its cost were it."""
         position = held.position
-        if self.mark is None:
+        mark = self.mark_of(position.quantity)
+        if mark is None:
             return self.realized(position) - position.fees
-        return (2 * position.cash + position.quantity * self.mark) * self.half_tick_lot - position.fees
+        return (2 * position.cash + position.quantity * mark) * self.half_tick_lot - position.fees
 
     def see(self, held: Held) -> None:
         """Have the trip of an open position take note of what the mark makes of it."""
-        trip = held.trip
-        if trip is not None and self.mark is not None:
-            trip.see((2 * trip.cash + held.position.quantity * self.mark) * self.half_tick_lot)
+        trip, mark = held.trip, self.mark_of(held.position.quantity)
+        if trip is not None and mark is not None:
+            trip.see((2 * trip.cash + held.position.quantity * mark) * self.half_tick_lot)
 
     def resettle(self, held: Held, trade: Trade) -> None:
         """Have what a position had made by the end of the session before count a trade, which it did not then."""
         if self.settlement is not None and held.settled is not None:
-            held.settled += trade.lots * (self.settlement - 2 * trade.ticks) * self.half_tick_lot - trade.fee
+            long, short = self.settlement
+            mark = long if held.position.quantity >= 0 else short
+            held.settled += trade.lots * (mark - 2 * trade.ticks) * self.half_tick_lot - trade.fee
 
     def size(self, lots: Rational) -> str:
         """Return a quantity as text; one that a split broke to at most 12 decimals."""
@@ -87,6 +127,6 @@ class Instrument(Worth):
         """Count in the steps of new terms; see `Worth.recount`."""
         steps = self.recount(units)
         if self.settlement is not None:
-            self.settlement *= steps[1]
+            self.settlement = self.settlement[0] * steps[1], self.settlement[1] * steps[1]
         for held in self.held.values():
             held.rescale(*steps)

@@ -274,6 +274,12 @@ def test_a_releases_note_is_no_message_and_no_signal() -> None:
     assert (batch.undecodable, rows(batch, "signals")) == ([], [])
 
 
+def test_a_tick_is_no_event() -> None:
+    batch = events([b"1700000000000-1", [b"tick", b"1"]], entry(2, sample(OrderFilled, 2)))
+    assert [row["log_id"] for row in rows(batch, "events")] == ["1700000000000-2"]
+    assert batch.undecodable == []
+
+
 def test_what_becomes_of_an_entry_does_not_depend_on_its_neighbours() -> None:
     good = sample(OrderAccepted, 1)
     odd = [

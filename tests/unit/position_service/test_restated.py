@@ -231,7 +231,7 @@ def test_after_an_upgrade_the_days_result_is_unknown_until_the_session_has_ended
     desk.fill("BUY", "10", "4.00", exec_id="a")
     document = orjson.loads(desk.stage.snapshot())
     document["instruments"][0]["held"][0]["settled"] = None
-    document["instruments"][0]["settlement"] = "1000"
+    document["instruments"][0]["settlement"] = ["1000", "1000"]
     desk.stage.restore(orjson.dumps(document))
     [marked] = desk.quote("5.00", "5.00")
     assert marked["day_pnl"] is None

@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from fillstream.libs.common.ledger.average import Position
-from fillstream.libs.common.messages.codes import CostMethod
+from fillstream.libs.common.messages.codes import CostMethod, MarkPrice
 from fillstream.libs.common.messages.reference import InstrumentUnits
 from fillstream.libs.common.values.versions import Unreadable
-from fillstream.services.position_service.books.books import Books
+from fillstream.services.position_service.books.books import MARK, Books
 from fillstream.services.position_service.books.held import Trade
 from fillstream.services.position_service.books.instrument import Instrument
 from fillstream.services.position_service.books.trip import Trip
@@ -26,8 +26,11 @@ OLD = {"b": Position(quantity=-3, cash=2**70, fees=5), "a": Position(cost=1, den
 def kept() -> dict[str, Any]:
     """Two accounts after a few trades: one that counts by the lot, in lots that a split broke."""
     books = Books(7, 5, {"opened": 2}, methods={"b": CostMethod.LIFO}, differing={"a": 3})
-    instrument = Instrument("AAPL", InstrumentUnits(tick_size=Decimal("0.01"), lot_size=Decimal(1)), "SIM2")
+    instrument = Instrument("AAPL", InstrumentUnits(tick_size=Decimal("0.01"), lot_size=Decimal(1)))
     books.instruments["AAPL"] = instrument
+    books.number(instrument, 7)
+    instrument.venue, instrument.marked_by, instrument.telling = "SIM2", MarkPrice.CLOSING, ["a"]
+    books.timers.add(86_400_000, 7, MARK)
     for account in ("b", "a"):
         held = books.held(account, instrument)
         held.book("0 x", Trade(1, 100, 5, 0, 1, 86_400_000, "p"))
@@ -36,7 +39,7 @@ def kept() -> dict[str, Any]:
             assert held.split(3, 2)
         held.book("1 z", Trade(-2, 150, 0, 0, 2, 2 * 86_400_000, "r"))
         held.rebook("1 z", Trade(-2, 151, 0, 0, 2, 2 * 86_400_000, "r"), "1 zz")
-    instrument.set_mark(37_001)
+    assert instrument.mark_at(18_500, 18_502, None)
     instrument.stirs(3 * 86_400_000)
     document: dict[str, Any] = orjson.loads(dump(books))
     return document
@@ -86,7 +89,7 @@ def test_a_field_with_a_default_is_missing_in_an_older_snapshot(kept: dict[str, 
         (lambda d: d.update(version=4), "positions snapshot: version 4 must be 1 to 3, which this release reads"),
         (lambda d: d.update(exits=[]), "positions snapshot: exits is no field that this release knows"),
         (lambda d: d["instruments"][0].update(kind="x"), "instrument: kind is no field that this release knows"),
-        (lambda d: d["instruments"][0].pop("mark"), "instrument: mark is missing"),
+        (lambda d: d["instruments"][0].pop("marks"), "instrument: marks is missing"),
         (lambda d: d["instruments"][0]["held"][0].update(lots=[]), "what is held: lots is no field that this release"),
         (lambda d: d["instruments"][0]["held"][0]["position"].update(x=1), "position: x is no field that this release"),
         (lambda d: d["instruments"][0]["held"][0]["position"].pop("quantity"), "position: quantity is missing"),

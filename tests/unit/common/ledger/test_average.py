@@ -109,7 +109,7 @@ def instrument(tick: str = "0.01", lot: str = "1", multiplier: str = "1") -> Wor
 def mark(at: Worth, price: str) -> None:
     ticks = at.price.units(price)
     assert ticks is not None
-    at.set_mark(2 * ticks)
+    at.mark = at.short_mark = 2 * ticks
 
 
 def trade(at: Worth, position: Position, side: str, quantity: str, price: str, fee: str) -> str:
@@ -175,11 +175,11 @@ def test_an_average_no_decimal_writes_is_rounded_only_when_printed() -> None:
 
 def test_a_mid_between_ticks_is_a_mark() -> None:
     at = instrument("0.05")
-    at.set_mark(2001)
-    assert at.mark_text == "50.025"
+    at.mark = 2001
+    assert at.mark_text(1) == "50.025"
     assert at.unrealized(Position(quantity=1, cash=-1000, cost=1000), 0) == 25 * 10 ** (at.decimals - 3)
-    at.set_mark(-1)
-    assert at.mark_text == "-0.025"
+    at.mark = -1
+    assert at.mark_text(1) == "-0.025"
 
 
 def test_without_a_mark_there_is_no_unrealized() -> None:
@@ -226,14 +226,15 @@ def test_a_new_grid_changes_no_value(tick: str, lot: str, method: type[Position]
     trade(at, position, "BUY", "7", "10.03", "0.01")
     trade(at, position, "BUY", "3", "10.04", "0")
     trade(at, position, "SELL", "4", "10.01", "0")
-    at.set_mark(2003)
+    at.mark = at.short_mark = 2003
 
     def values() -> list[Decimal]:
         realized = at.realized(position)
         unrealized = at.unrealized(position, realized)
-        assert unrealized is not None and at.mark_text is not None
+        text = at.mark_text(1)
+        assert unrealized is not None and text is not None
         average = at.average(position)
-        texts = [at.lot.text(position.quantity), average, at.mark_text]
+        texts = [at.lot.text(position.quantity), average, text]
         texts += [at.money(units) for units in (realized, unrealized, at.cash(position), position.fees)]
         return [Decimal(text) for text in texts]
 

@@ -15,6 +15,7 @@ from fillstream.libs.common.messages.codes import (
     CancelRejectReason,
     CostMethod,
     FeeScope,
+    MarkPrice,
     Reason,
     RejectReason,
     SelfTrade,
@@ -38,7 +39,7 @@ from tests.support.terms import account, but, instrument
 D = Decimal
 
 
-BOUNDED = (bool, AccountType, CostMethod, SelfTrade, FeeScope, AccountMode | None)
+BOUNDED = (bool, AccountType, CostMethod, MarkPrice, SelfTrade, FeeScope, AccountMode | None)
 """Types that have few values."""
 
 

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from fillstream.libs.common.messages.note import is_note
+from fillstream.libs.common.messages.note import is_aside, is_note, is_tick
 from fillstream.libs.common.runtime.release import Note, Notes, Range, order_of, own_since, ranges, running
 from tests.support.tree import ROOT
 
@@ -81,3 +81,10 @@ def test_a_release_folds_again_only_what_it_decided_last(notes: Notes, upto: str
 )
 def test_a_note_is_told_by_its_fields(names: list[bytes], note: bool) -> None:
     assert is_note(names) is note
+    assert is_aside(names) is note
+
+
+@pytest.mark.parametrize(("names", "tick"), [([b"tick"], True), ([b"tick", b"data"], False), ([], False)])
+def test_a_tick_is_no_message_either(names: list[bytes], tick: bool) -> None:
+    assert is_tick(names) is is_aside(names) is tick
+    assert not is_note(names)

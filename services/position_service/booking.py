@@ -1,0 +1,129 @@
+"""What changes positions: fills, busts and corrections of them, and splits.
+
+Flows in: events of the journal. Flows out: the books, and what is told of them. Never looks at a market.
+"""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.controls import split_ratio
+from fillstream.libs.common.runtime.stage import Inconsistent
+from fillstream.libs.common.values.money import Scale
+from fillstream.services.position_service.books.books import Books
+from fillstream.services.position_service.books.held import Held, Trade
+from fillstream.services.position_service.books.instrument import Instrument
+from fillstream.services.position_service.telling import Message, Telling
+
+
+class Booking:
+    """The part of the fold that books.
+
+    Args:
+        books: changed by what happens.
+        telling: told about it.
+        partition: of the accounts.
+    """
+
+    __slots__ = ("_books", "_partition", "_telling")
+
+    def __init__(self, books: Books, telling: Telling, partition: int) -> None:
+        self._books = books
+        self._telling = telling
+        self._partition = partition
+
+    def filled(self, event: Message, instrument: Instrument) -> None:
+        """Book a fill. The event stays in the sequence even if it is refused, hence `out.bad` and not BadEntry."""
+        trade = self._trade(event, instrument)
+        held, name = self._books.held(event["account"], instrument), _name(event, "exec_id")
+        if name in held.trades:
+            text = f"exec_id: {event['exec_id']} of order {event['order_id']} is booked"
+            return self._telling.out.bad("repeated_trade", text)
+        return self._book(event, instrument, held, name, trade)
+
+    def restated(self, event: Message, instrument: Instrument) -> None:
+        """Take a trade back, and book what it is now: as if it had never been otherwise, where it is kept."""
+        held = self._books.held(event["account"], instrument)
+        name, by = _name(event, "ref_exec_id"), _name(event, "exec_id")
+        now, was = None, self._trade(event, instrument)
+        if event["type"] == "TradeCorrected":
+            told = {"last_qty": event["old_qty"], "last_px": event["old_px"], "fee": event["old_fee"]}
+            now, was = was, self._trade(event | told, instrument)
+        kept = held.kept(name, instrument.session)
+        if kept is None or kept[:3] != was[:3]:  # cash and fees go by what the venue says that it was
+            for each, trade in ((f"{by} back", was.back), (by, now)):
+                if trade is not None:
+                    instrument.resettle(held, trade)
+                    self._book(event, instrument, held, each, trade, "adjusted")
+            return
+        before, without = held.position.quantity, held.without(name)
+        then = None if now is None else kept._replace(lots=now.lots, ticks=now.ticks, fee=now.fee)
+        ended = held.rebook(name, then, by)
+        if kept.session < instrument.session:
+            instrument.resettle(held, kept.back)
+            if then is not None:
+                instrument.resettle(held, then)
+        self._telling.changed(event, instrument, held, (before, was.back, without), ended, "recomputed")
+        if then is not None:
+            leg = (without.quantity, then, held.position)
+            self._telling.changed(event, instrument, held, leg, ended, "recomputed")
+        self._telling.closed(event, instrument, ended, "restated")
+
+    def split(self, event: Message, instrument: Instrument) -> None:
+        """Split what an account holds; its cash is the orders stage's."""
+        held = instrument.held.get(event["account"])
+        if held is None or not held.position.quantity:
+            return
+        before = held.position.quantity
+        if not held.split(*split_ratio(event["ratio"])):
+            raise Inconsistent(
+                f"event {event['seq']}: {event['ratio']} of {instrument.lot.text(before)} {instrument.symbol} must be "
+                f"whole lots of {instrument.lot.step}"
+            )
+        self._telling.adjusted(event, instrument, held, before)
+
+    def _book(
+        self, event: Message, instrument: Instrument, held: Held, name: str, trade: Trade, restated: str | None = None
+    ) -> None:
+        before = held.position.quantity
+        ended = held.book(name, trade)
+        self._books.kept_one()
+        self._telling.changed(event, instrument, held, (before, trade, held.position), ended, restated)
+        if ended:
+            self._telling.closed(event, instrument, ended, "" if restated is None else "restated")
+
+    def _trade(self, event: Message, instrument: Instrument) -> Trade:
+        """Return what an event says of a trade.
+
+        Raises:
+            Inconsistent: it does not fit the instrument.
+        """
+        lots = units_of(event, "last_qty", instrument.lot)
+        ticks = units_of(event, "last_px", instrument.price)
+        fee = instrument.fee(event["fee"])
+        if fee is None or lots <= 0 or event["currency"] != instrument.units.currency:
+            raise Inconsistent(
+                f"event {event['seq']}: last_qty {event['last_qty']} must be above 0, fee {event['fee']} must have at "
+                f"most {instrument.decimals} decimals, currency {event['currency']} must be {instrument.units.currency}"
+            )
+        instrument.stirs(event["time"])
+        # A part of what was bought pays a fee that is not in money, at the same price.
+        paid = 0 if event.get("fee_qty") is None else units_of(event, "fee_qty", instrument.lot)
+        position_id = event.get("position_id") or f"{self._partition}-{event['seq']}"
+        lots = -lots if event["side"] == "SELL" else lots
+        return Trade(lots, ticks, fee, paid, instrument.session, event["time"], position_id)
+
+
+def units_of(event: Message, name: str, grid: Scale) -> int:
+    """Return a number of an event in steps of a grid.
+
+    Raises:
+        Inconsistent: it is no whole number of them.
+    """
+    units = grid.units(event[name])
+    if units is None:
+        raise Inconsistent(f"event {event['seq']}: {name} {event[name]} must be a multiple of {grid.step}")
+    return units
+
+
+def _name(event: Message, exec_id: str) -> str:
+    """Return what names a trade: venues number them as they like, and each order's apart from others'."""
+    return f"{event['order_id']} {event[exec_id]}"

@@ -1,0 +1,71 @@
+"""What positions are valued at, and when that is told: at once, and then at most so often as their instrument says.
+
+Flows in: quotes, times. Flows out: marks, and what is told of open positions. Never books anything.
+"""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.codes import MarkPrice
+from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
+from fillstream.services.position_service.booking import units_of
+from fillstream.services.position_service.books.books import MARK, Books
+from fillstream.services.position_service.books.instrument import Instrument
+from fillstream.services.position_service.telling import Message, Telling
+
+
+class Marking:
+    """The part of the fold that marks.
+
+    Args:
+        books: have the positions.
+        telling: told what they are worth.
+    """
+
+    __slots__ = ("_books", "_telling")
+
+    def __init__(self, books: Books, telling: Telling) -> None:
+        self._books = books
+        self._telling = telling
+
+    def quoted(self, event: Message, instrument: Instrument) -> None:
+        """Take a quote of the instrument's own venue: others quote it, too, and an instrument has one market."""
+        instrument.stirs(event["time"])
+        grid = instrument.price
+        bid = None if event["bid_px"] is None else units_of(event, "bid_px", grid)
+        ask = None if event["ask_px"] is None else units_of(event, "ask_px", grid)
+        last = None
+        if event["last_px"] is not None and (bid is None or ask is None or instrument.marked_by is MarkPrice.LAST):
+            last = units_of(event, "last_px", grid)  # else nobody asks for it, as nearly always
+        if not instrument.mark_at(bid, ask, last) or not instrument.held:
+            return
+        instrument.moved = True
+        ms, due_ms = self._telling.ms, instrument.told_ms + instrument.interval_ms
+        if due_ms > ms or instrument.telling:
+            self._books.timers.add_once(max(due_ms, ms), instrument.id, MARK)
+        else:
+            self._tell(instrument, MOST_OUTPUTS)
+
+    def time_came(self) -> None:
+        """Tell the positions whose turn it is; what is more than one entry may send, the next one does, at once."""
+        timers, left = self._books.timers, MOST_OUTPUTS
+        while left > 0 and (timer := timers.pop(self._telling.ms)) is not None:
+            left -= self._tell(self._books.numbers[timer.id], left)
+
+    def _tell(self, instrument: Instrument, most: int) -> int:
+        """Tell so many open positions of the newest mark; return how many were told, 1 at least."""
+        ms = self._telling.ms
+        if not instrument.telling:
+            instrument.moved = False
+            instrument.telling = [account for account, held in instrument.held.items() if held.position.quantity]
+        turn, instrument.telling = instrument.telling[:most], instrument.telling[most:]
+        for account in turn:
+            held = instrument.held[account]
+            if held.position.quantity:
+                instrument.see(held)
+                self._telling.marked(account, instrument, held)
+        instrument.told_ms = ms
+        if instrument.telling:
+            self._books.timers.add(ms, instrument.id, MARK)
+        elif instrument.moved:
+            self._books.timers.add_once(ms + instrument.interval_ms, instrument.id, MARK)
+        return max(1, len(turn))
