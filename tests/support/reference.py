@@ -19,8 +19,8 @@ from fillstream.libs.common.messages.signals import SIGNALS
 HEAD = """# Reference: signals, controls, events, reasons
 
 Everything that goes into a desk and comes out of it, by its name. Prices, quantities and money are decimal text, exact
-as written; times are milliseconds since 1970, UTC. A field in *italics* may be absent or null. A message is in the field
-`data` of its entry; an entry without one is none: a release's note, a tick. Made from
+as written; times are milliseconds since 1970, UTC. A field in *italics* may be absent or null. A message is in the
+field `data` of its entry; an entry without one is none: a release's note, a tick. Made from
 `libs/common/messages` by `python -m tests.support.tables`; analytics' tables have a column of the same name.
 """
 _KINDS = {Decimal: "number", int: "whole number", bool: "true or false", str: "text"}
