@@ -78,7 +78,7 @@ def collect(
     while len(found) < count and time.monotonic() < deadline:
         for _, entries in cast(Any, client.xread({stream: at}, count=1000, block=500)) or []:
             now = time.monotonic_ns()
-            found += ((now, fields) for _, fields in entries if not only or only in fields[b"data"])
+            found += ((now, fields) for _, fields in entries if not only or only in fields.get(b"data", b""))
             at = entries[-1][0]
     return found
 

@@ -146,8 +146,8 @@ def latency(url: str, rate: float, seconds: float) -> dict[str, Any]:
     publisher.wait()
     sent = {}
     for _, fields in watch.xrange(T.events(0), f"({journal}"):
-        event = orjson.loads(fields[b"data"])
-        if event["type"] == "OrderReceived":
+        event = orjson.loads(fields.get(b"data", b"{}"))
+        if event.get("type") == "OrderReceived":
             sent[event["order_id"]] = int(event["signal_id"].split(".")[0])
     took = [arrived - sent[orjson.loads(fields[b"data"])["order_id"]] for arrived, fields in found]
     assert len(took) == count, f"{len(took)} of {count} positions arrived"

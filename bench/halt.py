@@ -40,7 +40,7 @@ def events_after(server: redis.Redis, last: str, kind: str) -> list[str]:
     while entries := cast("Any", server.xread({T.events(0): last}, count=PIPELINE)):
         for entry_id, fields in entries[0][1]:
             last = entry_id.decode()
-            if mark in fields[b"data"]:
+            if mark in fields.get(b"data", b""):
                 found.append(last)
     return found
 

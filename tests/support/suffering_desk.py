@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from fillstream.cli.app import app
 from fillstream.demo.demo import RunningDesk
+from fillstream.libs.common.messages.note import is_tick
 from fillstream.libs.common.messages.stages import STAGES
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.stack.stack import LocalStack
@@ -100,10 +101,11 @@ class SufferingDesk:
     # ------------------------------------------------------------------------------------------------- what is there
 
     def sent(self) -> dict[str, int]:
-        """How many entries each stream of the stages has ever had."""
+        """How many entries each stream of the stages has ever had; of the journal how many events."""
         client, found = self.client, {}
         for key in (ORDERS, COMMANDS, JOURNAL, "positions.{a0}"):
             found[key] = int(client.xinfo_stream(key)["entries-added"]) if client.exists(key) else 0
+        found[JOURNAL] -= sum(is_tick(fields) for _, fields in client.xrange(JOURNAL))
         return found
 
     def events(self) -> list[dict[str, Any]]:
