@@ -69,7 +69,7 @@ def test_a_split_doubles_what_is_held_at_the_same_cost_in_both_stages(side: str)
     held = desk.stage._state.holdings.holding("default", "AAPL")
     assert (abs(held.quantity), abs(held.cost), held.denominator) == (200, 1_850_000, 1)
     stage, told = booked(desk)
-    kept = stage._books.holdings["AAPL"].positions["default"]
+    kept = stage._books.instruments["AAPL"].held["default"].position
     assert (kept.quantity, kept.cash, kept.cost) == (held.quantity, held.cash, held.cost)
     assert (told[-1]["type"], told[-1]["position"], told[-1]["old_position"], told[-1]["avg_px"]) == (
         "PositionAdjusted", f"{sign}200", f"{sign}100", "92.50",
