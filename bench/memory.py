@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import redis
 
-from bench.end_to_end import SIGNAL, T, client, desk
+from bench.end_to_end import SIGNAL, T, client, desk, quote
 from fillstream.cli.commands.market import STARTS_AT
 from fillstream.demo.feeds import listed, publish, synthetic
 from fillstream.libs.common.messages.topology import KINDS
@@ -82,6 +82,7 @@ def run(quick: bool) -> dict[str, Any]:
 
         def send(rate: float, fields: dict[str, str]) -> dict[str, float]:
             def sent() -> None:
+                quote(server)  # the one before has grown too old: an order that reaches it would be refused
                 assert client(url, T.signals, rate, signals, fields).wait() == 0, "the publisher failed"
 
             return grown(server, signals, idle, sent)

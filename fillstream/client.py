@@ -528,6 +528,8 @@ class Client(FamilySignals):
     ) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """Yield a stream's entries, id and fields, as they appear; never ends by itself.
 
+        One without the field `data` is no message: a release's note, or a tick.
+
         Args:
             stream: its key.
             after: the id to begin after; `$` for what comes from now on.

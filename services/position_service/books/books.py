@@ -89,6 +89,10 @@ class Books:
             for held in self:
                 held.forget(len(held.trades) // 2)
             self.count()
+        if self.trades > MOST_TRADES // 4 * 3:  # most positions have one alone: to count them anew with each is dear
+            for held in self:
+                held.forget(len(held.trades))
+            self.trades = 0
 
     def count(self) -> None:
         """Count the trades that are kept."""

@@ -291,3 +291,15 @@ def test_a_partition_keeps_so_many_trades_and_lets_go_of_the_older_half(
     assert desk.restate("TradeBusted", "e4", "1", "5.00")[0]["restated"] == "adjusted"
     assert desk.restate("TradeBusted", "e5", "1", "5.00")[0]["restated"] == "recomputed"
     assert desk.fill("BUY", "1", "5.00")["position"] == "10"
+
+
+def test_where_positions_have_one_trade_alone_all_are_let_go_of_and_not_counted_anew_with_each(
+    desk: PositionsDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books, "MOST_TRADES", 10)
+    for number in range(11):
+        desk.fill("BUY", "1", "5.00", exec_id="e", account=f"a{number}")
+    assert desk.stage._books.trades == 0
+    assert desk.restate("TradeBusted", "e", "1", "5.00", account="a10")[0]["restated"] == "adjusted"
+    assert desk.fill("BUY", "1", "5.00", exec_id="f", account="a9")["position"] == "2"
+    assert desk.restate("TradeBusted", "f", "1", "5.00", account="a9")[0]["restated"] == "recomputed"
