@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fillstream import research as research
-    from fillstream.client import Client
+    from fillstream.client import AsyncClient, Client
     from fillstream.libs.common.engine.core import CoreEngine, Last, Level, Walk
     from fillstream.libs.common.engine.frames import (
         CommandType,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fillstream.stack.stack import LocalStack
 
 __all__ = [
+    "AsyncClient",
     "Client",
     "CommandResult",
     "CommandType",
@@ -68,7 +69,7 @@ __all__ = [
 ]
 
 _NAMES_OF = {
-    "fillstream.client": ("Client",),
+    "fillstream.client": ("AsyncClient", "Client"),
     "fillstream.stack.stack": ("LocalStack",),
     "fillstream.orderbook.engine": ("Engine",),
     "fillstream.orderbook.order_book": ("OrderBook",),

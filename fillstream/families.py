@@ -1,4 +1,4 @@
-"""What a client says of orders that make orders: brackets, lists, algorithms; a part of `fillstream.client.Client`.
+"""What a client says of orders that make orders: brackets, lists, algorithms; a part of both clients.
 
 Flows in: what a strategy wants. Flows out: signals, by whoever publishes them. Never keeps anything.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 
@@ -19,15 +19,17 @@ MAX_LIST_BYTES = MAX_SIGNAL_BYTES - 1024
 """What a signal takes, less its other fields: names of at most 128 characters each."""
 Target = Amount | Mapping[str, Amount]
 """One of several targets: its price, `PRICE:WEIGHT`, or `{"price": …, "weight": …}`."""
+SignalId = TypeVar("SignalId")
+"""What publishing returns: the signal_id, or what it is awaited from."""
 
 
-class FamilySignals:
+class FamilySignals(Generic[SignalId]):
     """Signals about orders that make orders, and about those that know each other (docs/groups.md, docs/algorithms.md).
 
     Every one returns its signal_id, and raises as `Client.signal` does.
     """
 
-    def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
+    def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> SignalId:
         raise NotImplementedError
 
     def bracket(
@@ -44,7 +46,7 @@ class FamilySignals:
         account: str = DEFAULT_ACCOUNT,
         signal_id: str | None = None,
         **order: Any,
-    ) -> str:
+    ) -> SignalId:
         """Publish an entry with exits, which are always as large as what it has filled and nothing has closed yet.
 
         Args:
@@ -81,7 +83,7 @@ class FamilySignals:
         list_id: str | None = None,
         account: str = DEFAULT_ACCOUNT,
         signal_id: str | None = None,
-    ) -> str:
+    ) -> SignalId:
         """Publish several orders that know each other.
 
         Args:
@@ -104,7 +106,7 @@ class FamilySignals:
             orders=said,
         )
 
-    def cancel_list(self, list_id: str, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None) -> str:
+    def cancel_list(self, list_id: str, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None) -> SignalId:
         """Ask for all that works of a list to be taken off, or of a bracket, by its entry's client_order_id."""
         return self._publish("CancelOrderList", account, signal_id, list_id=list_id)
 
@@ -120,7 +122,7 @@ class FamilySignals:
         account: str = DEFAULT_ACCOUNT,
         signal_id: str | None = None,
         **order: Any,
-    ) -> str:
+    ) -> SignalId:
         """Publish an order that an algorithm works in slices.
 
         Args:
@@ -150,7 +152,7 @@ class FamilySignals:
         client_order_id: str | None = None,
         account: str = DEFAULT_ACCOUNT,
         signal_id: str | None = None,
-    ) -> str:
+    ) -> SignalId:
         """Let an order that is worked send nothing new until it is resumed; what works of it is taken off."""
         return self._publish("PauseOrder", account, signal_id, **named(order_id, client_order_id))
 
@@ -161,7 +163,7 @@ class FamilySignals:
         client_order_id: str | None = None,
         account: str = DEFAULT_ACCOUNT,
         signal_id: str | None = None,
-    ) -> str:
+    ) -> SignalId:
         """Let an order that was paused go on."""
         return self._publish("ResumeOrder", account, signal_id, **named(order_id, client_order_id))
 

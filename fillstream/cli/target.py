@@ -22,12 +22,12 @@ import redis
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import OPERATOR_VARIABLE, redis_url_of
 from fillstream.client import Client
+from fillstream.client.analytics import address_of
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE
 from fillstream.stack.extras import how_to_get
 from fillstream.stack.running import ANALYTICS, ANALYTICS_PORT, REDIS_PORT, running_stack, safe_url
-from fillstream.tools.status import address_of
 
 _AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 

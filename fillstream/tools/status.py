@@ -6,12 +6,13 @@ Flows in: status and checkpoint hashes, the streams' own counts. Flows out: `Sta
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import redis
 
+from fillstream.client.analytics import address_of
 from fillstream.libs.common.messages.stages import Place, name_at, places
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.heartbeat import IDLE_S
@@ -119,16 +120,6 @@ def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageStat
         at_ms=at_ms,
         note=told.get("note") or None,
     )
-
-
-def address_of(told: Mapping[str, str]) -> str | None:
-    """Return where a process serves HTTP, from what it told of itself; None when it told nothing."""
-    if told.get("url"):
-        return told["url"]
-    if not told.get("host") or not told.get("port"):
-        return None
-    host = "127.0.0.1" if told["host"] in ("0.0.0.0", "::", "localhost") else told["host"]  # noqa: S104 - shown, not bound
-    return f"http://{host}:{told['port']}"
 
 
 def _behind(raw: Any, inbox: str, entries: int) -> int:
