@@ -101,6 +101,34 @@ class SignalWords(FamilySignals[SignalId]):
             strategy=strategy,
         )
 
+    def protect(
+        self, symbol: str, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None, **said: Any
+    ) -> SignalId:
+        """Ask for an open position to be closed once a price or a time has come; return the signal_id.
+
+        Args:
+            symbol: whose position.
+            said: `stop_loss`, `take_profit_percent`, `trailing_stop`, `time_limit_ms`, `quantity` and the others of
+                `messages.protection.ProtectedFields`. The same `protection_id` again takes the place of what it said.
+
+        Raises: as `signal`.
+        """
+        return self._publish("ProtectPosition", account, signal_id, symbol=symbol, **said)
+
+    def cancel_protection(
+        self,
+        symbol: str,
+        protection_id: str | None = None,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+    ) -> SignalId:
+        """Take away what `protect` said, of one name or all of a position; return the signal_id.
+
+        Raises: as `signal`.
+        """
+        return self._publish("CancelProtection", account, signal_id, symbol=symbol, protection_id=protection_id)
+
     def predict(
         self, symbol: str, move: str, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None, **said: Any
     ) -> SignalId:

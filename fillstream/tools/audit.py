@@ -4,7 +4,8 @@ Flows in: every stream of the desk, once it is quiet, and fresh stages to fold t
 and problems, each a sentence. Never trusts a service's memory: only what is in the log counts.
 
 What must hold:
-- every entry of `signals` has one outcome: an instruction, or a dead letter; every instruction one answer;
+- every entry of `signals` has one outcome: an instruction, or a dead letter; every exit of a position that fired is
+  one, too; every instruction has one answer;
 - no entry of another stream than `signals` is dead, but what engines refuse of the market;
 - every control has one answer in its partition's journal, or is dead;
 - each partition's journal counts from 1 without a gap or a repeat, and so do its positions;
@@ -43,6 +44,7 @@ from fillstream.libs.common.messages.base import Models, upcast
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.exits import ExitStatus
 from fillstream.libs.common.messages.journal import EVENTS, ControlEvent
 from fillstream.libs.common.messages.note import is_aside, is_note
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
@@ -60,7 +62,10 @@ PAGE = 5000
 SIGNALS = stream_name("signals")
 Told = Report | dict[str, Any]
 """A trade as its venue reported it: a record of a frame, or a VenueReport."""
-NO_ORDER = frozenset(("SignalRefused", "PredictionReceived", "MassCancelRequested", "OrderListReported"))
+NO_ORDER = frozenset(
+    ("SignalRefused", "PredictionReceived", "MassCancelRequested", "OrderListReported", "PositionProtected",
+     "ProtectionCanceled")
+)  # fmt: skip
 """Answers to signals that no order came of."""
 OF_LIST = frozenset(("OrderListReported", "SignalRefused", "OrderStatusReported"))
 """What answers a list of orders: each order of it is received or rejected besides."""
@@ -258,6 +263,10 @@ def _check_signals(
         signal_id = str(signal.get("signal_id") or entry_id)
         expected[signal_id] += 1
         signal_ms.setdefault((str(signal.get("account") or DEFAULT_ACCOUNT), signal_id), id_ms(entry_id))
+    for partition in range(topology.account_partitions):
+        for message in _messages(source, topology.positions(partition)):
+            if message["type"] == "ExitChanged" and message["exit_status"] == ExitStatus.TRIGGERED:
+                expected[message["client_order_id"]] += 1
     _compare(found, "signal", "instructions", expected, instructions)
 
 

@@ -47,7 +47,7 @@ RATIOS = frozenset({"multiplier", "maker_fee_bps", "taker_fee_bps", "initial_mar
 
 def number_of(name: str) -> Number:
     """Return what the number in a contract's field is, by the field's name; what is no factor is an amount."""
-    if name in PRICES or name.endswith(("_px", "stop_price")):
+    if name in PRICES or name.endswith(("_px", "stop_price", "_offset")):
         return Number.PRICE
     if name in QUANTITIES or name.endswith("_qty"):
         return Number.QUANTITY

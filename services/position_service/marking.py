@@ -45,11 +45,12 @@ class Marking:
         else:
             self._tell(instrument, MOST_OUTPUTS)
 
-    def time_came(self) -> None:
-        """Tell the positions whose turn it is; what is more than one entry may send, the next one does, at once."""
-        timers, left = self._books.timers, MOST_OUTPUTS
-        while left > 0 and (timer := timers.pop(self._telling.ms)) is not None:
-            left -= self._tell(self._books.numbers[timer.id], left)
+    def due(self, number: int, most: int) -> int:
+        """Tell so many positions of an instrument whose turn it is; return how many messages that were.
+
+        What is more than one entry may send, the next one does, at once.
+        """
+        return self._tell(self._books.numbers[number], most)
 
     def _tell(self, instrument: Instrument, most: int) -> int:
         """Tell so many open positions of the newest mark; return how many were told, 1 at least."""

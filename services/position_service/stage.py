@@ -19,11 +19,15 @@ from fillstream.libs.common.ledger.digest import MOST_ROWS, digest_of, money, ro
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Models, head_of, head_of_next, upcast
 from fillstream.libs.common.messages.codes import CostMethod, MarkPrice
+from fillstream.libs.common.messages.controls import split_ratio
 from fillstream.libs.common.messages.journal import (
+    EVENTS,
     AccountAdjusted,
     AccountDefined,
     InstrumentDefined,
     OrderFilled,
+    PositionProtected,
+    ProtectionCanceled,
     TradeBusted,
     TradeCorrected,
 )
@@ -33,11 +37,12 @@ from fillstream.libs.common.messages.reconciliation import HoldingsStated
 from fillstream.libs.common.messages.reference import InstrumentFields, InstrumentUnits
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.topology import SIM, stream_name
-from fillstream.libs.common.runtime.stage import Entry, Family, Inconsistent, Outputs
+from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.position_service.booking import Booking
-from fillstream.services.position_service.books.books import Books
+from fillstream.services.position_service.books.books import MARK, Books
 from fillstream.services.position_service.books.instrument import Instrument
+from fillstream.services.position_service.exits.exits import FOLLOWED, Exits
 from fillstream.services.position_service.marking import Marking
 from fillstream.services.position_service.snapshot import dump, load
 from fillstream.services.position_service.telling import Message, Telling
@@ -45,6 +50,8 @@ from fillstream.services.position_service.telling import Message, Telling
 FAMILIES: tuple[Family, ...] = (
     Family("positions", "Positions that are open and those that are flat again.", "state"),
     Family("position_changes", "What fills did to positions.", "change", True),
+    Family("exits_armed", "Protections of positions that wait for their price or time."),
+    Family("exits_failing", "Exits that were reached, and could not close yet what they are to close."),
     Family("position_differences", "Positions that the orders stage has otherwise, when they were compared last."),
 )
 
@@ -57,6 +64,8 @@ _BOOKED: Models = {
     "TradeCorrected": TradeCorrected,
     "AccountAdjusted": AccountAdjusted,
     "HoldingsStated": HoldingsStated,
+    "PositionProtected": PositionProtected,
+    "ProtectionCanceled": ProtectionCanceled,
 }
 """The events that change the books. Most are of no interest, and nothing but the head of them is read."""
 _VERSIONS = {kind: model.VERSION for kind, model in _BOOKED.items()}
@@ -92,6 +101,7 @@ class PositionStage:
         self._telling = Telling(books, stream_name("positions", self.partition))
         self._booking = Booking(books, self._telling, self.partition)
         self._marking = Marking(books, self._telling)
+        self._exits = Exits(books, self._telling, self.partition, stream_name("orders", self.partition))
 
     def fold(self, entry: Entry, out: Outputs) -> None:
         """Book one event of the journal.
@@ -103,7 +113,7 @@ class PositionStage:
         """
         telling = self._telling
         telling.ms, telling.out = entry.ms, out
-        self._marking.time_came()
+        self._time_came()
         payload = entry.fields.get(b"data")
         if payload is None:
             if is_tick(entry.fields):
@@ -116,26 +126,60 @@ class PositionStage:
         if version is not None:
             event = orjson.loads(payload)
             if v != version:
-                event = self._raised(event, entry)
-            match kind:
-                case "OrderFilled":
-                    self._booking.filled(event, self._instrument_of(event))
-                case "TradeBusted" | "TradeCorrected":
-                    self._booking.restated(event, self._instrument_of(event))
-                case "QuoteUpdated":
-                    instrument = self._instrument_of(event)
-                    if event["venue"] == instrument.venue:
-                        self._marking.quoted(event, instrument)
-                case "InstrumentDefined":
-                    self._defined(event, out)
-                case "AccountDefined":
-                    self._books.take_method(event["account"], CostMethod(event.get("cost_method", CostMethod.AVERAGE)))
-                case "AccountAdjusted":
-                    if event.get("ratio") is not None:
-                        self._booking.split(event, self._instrument_of(event))
-                case "HoldingsStated":
-                    self._compared(event)
+                event = self._raised(event, entry, _BOOKED)
+            self._book(kind, event, out)
+        elif kind in FOLLOWED and self._books.exits.sent:
+            event = orjson.loads(payload)
+            if v != EVENTS[kind].VERSION:
+                event = self._raised(event, entry, EVENTS)
+            self._exits.answered(event)
         self._books.read = seq
+
+    def _book(self, kind: str, event: Message, out: Outputs) -> None:
+        """Do what follows from an event that changes the books."""
+        exits = self._books.exits
+        match kind:
+            case "OrderFilled":
+                instrument = self._instrument_of(event)
+                self._booking.filled(event, instrument)
+                if exits.all:
+                    self._exits.answered(event)
+                    self._exits.changed(event["account"], instrument)
+            case "QuoteUpdated":
+                instrument = self._instrument_of(event)
+                if event["venue"] == instrument.venue:
+                    self._marking.quoted(event, instrument)
+                    if exits.watches:
+                        self._exits.marked(instrument)
+            case "TradeBusted" | "TradeCorrected":
+                instrument = self._instrument_of(event)
+                self._booking.restated(event, instrument)
+                self._exits.changed(event["account"], instrument)
+            case "PositionProtected":
+                self._exits.protected(event, self._instrument_of(event))
+            case "ProtectionCanceled":
+                self._exits.canceled(event)
+            case "InstrumentDefined":
+                self._defined(event, out)
+            case "AccountDefined":
+                self._books.take_method(event["account"], CostMethod(event.get("cost_method", CostMethod.AVERAGE)))
+            case "AccountAdjusted":
+                if event.get("ratio") is not None:
+                    instrument = self._instrument_of(event)
+                    self._booking.split(event, instrument)
+                    self._exits.split(event["account"], instrument, *split_ratio(event["ratio"]))
+            case "HoldingsStated":
+                self._compared(event)
+
+    def _time_came(self) -> None:
+        """Do what is due; what is more than one entry may send, the next one does, at once."""
+        timers, left = self._books.timers, MOST_OUTPUTS
+        while left > 0 and (timer := timers.pop(self._telling.ms)) is not None:
+            if timer.what == MARK:
+                left -= self._marking.due(timer.id, left)
+            else:
+                self._exits.due(timer)
+                left -= 2
 
     # ------------------------------------------------------------------------------------------------ the events
 
@@ -155,10 +199,10 @@ class PositionStage:
             raise Inconsistent(f"{self.inbox} {entry.id}: seq {seq} must be {due}, the one after the last")
         return kind, v, seq
 
-    def _raised(self, event: Message, entry: Entry) -> Message:
+    def _raised(self, event: Message, entry: Entry, models: Models) -> Message:
         """Return an event of another version as today's. To bury one would let the books stand still in silence."""
         try:
-            return upcast(event, _BOOKED)
+            return upcast(event, models)
         except Unreadable as error:
             raise Inconsistent(f"{self.inbox} {entry.id}: {error}; a newer one wrote the journal") from error
 
@@ -190,7 +234,8 @@ class PositionStage:
                 f"and {before.multiplier}, positions are counted in them; the old terms stay",
             )
             return
-        known.count_in(units)
+        lots, ticks, _ = known.count_in(units)
+        self._exits.rescaled(known, lots, ticks)
 
     @property
     def due_ms(self) -> int | None:
@@ -234,6 +279,8 @@ class PositionStage:
             "positions": {"open": len(quantities) - flat, "flat": flat},
             "position_changes": self._books.fills,
             "position_differences": {"": sum(self._books.differing.values())},
+            "exits_armed": {"": sum(each.fired is None for each in self._books.exits.all.values())},
+            "exits_failing": {"": self._books.exits.failing},
         }
 
 

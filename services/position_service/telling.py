@@ -80,10 +80,20 @@ class Telling:
             message["account"] = event["account"]
             message["symbol"] = instrument.symbol
             message["currency"] = instrument.units.currency
-            message["reason"] = reason or ("flip" if instrument.held[event["account"]].trip else "fill")
+            message["reason"] = reason or self._reason(event, instrument)
             message["order_id"] = event["order_id"]
             message["exec_id"] = event["exec_id"]
             self.out.event(self._stream, message | told_of(trip, instrument))
+
+    def exit_changed(self, fields: Message) -> None:
+        """Tell what became of a protection."""
+        self.out.event(self._stream, self._head("ExitChanged") | fields)
+
+    def _reason(self, event: Message, instrument: Instrument) -> str:
+        """Return why a fill ended a position."""
+        if instrument.held[event["account"]].trip:
+            return "flip"
+        return self._books.exits.reason_of(event.get("client_order_id")) or "fill"
 
     def adjusted(self, event: Message, instrument: Instrument, held: Held, before: int) -> None:
         """Tell what a split made of so many lots."""

@@ -49,6 +49,8 @@ QUIET = {
     "fillstream_reconciliation_differences_total": "a simulated venue and its desk agree",
     "fillstream_reconciliations_broken_off_total": "it answers whatever it is asked",
     "fillstream_position_differences": "orders and positions fold the same fills",
+    "fillstream_exits_armed": "nothing protects a position here",
+    "fillstream_exits_failing": "likewise",
     "fillstream_queued_orders": "nobody sends more than the rate",
     "fillstream_delayed_commands": "an ideal venue delays nothing",
     "fillstream_dead_letters_total": "only the signals stage gets a bad entry here",

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import REPORT, OrderFlag, OrdType, Report, ReportType, Side, Tif
-from fillstream.services.order_service.orders.waiting.trailing import Trailing
+from fillstream.libs.common.triggers.trailing import Trailing
 from tests.support.naive_trailing import NaiveTrailing
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class NaiveTrailing:
-    """Orders that trail one price on one side; see `orders.waiting.trailing.Trailing`."""
+    """Orders that trail one price on one side; see `libs.common.triggers.trailing.Trailing`."""
 
     def __init__(self, buy: bool, in_bps: bool) -> None:
         self.buy = buy

@@ -189,6 +189,7 @@ class SimulatedDesk:
         config: DeskConfig = CONFIG,
         odd_market: bool = False,
         specials: bool = False,
+        protects: bool = False,
         simulation: SimulationConfig = IDEAL,
         calendars: Callable[[int, int | None], Calendars] = lambda ms, symbols: NO_CALENDARS,
     ) -> None:
@@ -196,6 +197,7 @@ class SimulatedDesk:
         self.operator = random.Random(f"operator {seed}") if controls else None
         self.oddities = random.Random(f"oddities {seed}") if odd_market else None
         self.specials = random.Random(f"specials {seed}") if specials else None
+        self.protects = random.Random(f"protects {seed}") if protects else None
         self.told: list[tuple[str, bytes]] = []
         self.redis = MemoryRedis()
         simulated = tuple(name for name, venue in config.venues.items() if venue.simulated)
@@ -226,6 +228,8 @@ class SimulatedDesk:
                 self.redis.now_ms += 86_400_000
             if self.operator is not None and self.operator.random() < 0.03:
                 self.control(self.operator)
+            if self.protects is not None and self.protects.random() < 0.1:
+                self.protect(self.protects)
             choice = self.dice.random()
             if choice < 0.30:
                 self.client()
@@ -365,6 +369,32 @@ class SimulatedDesk:
             make_special(fields, self._mid.get(symbol, 15_000), self.redis.now_ms, self.specials)
         return {name.encode(): value.encode() for name, value in fields.items()}
 
+    def protect(self, dice: random.Random) -> None:
+        """Ask for a position's protection: mostly of one that is open, with prices near the market."""
+        self.sent += 1
+        symbol = dice.choice(list(SYMBOLS))
+        fields = {"signal_id": f"p{self.sent}", "symbol": symbol, "account": dice.choice(ACCOUNTS)}
+        fields["protection_id"] = dice.choice(("default", "default", "other"))
+        if dice.random() < 0.15:
+            fields["type"] = "CancelProtection"
+            if dice.random() < 0.5:
+                del fields["protection_id"]
+        else:
+            fields["type"] = "ProtectPosition"
+            near = f"{(self._mid[symbol] + dice.randrange(-60, 61)) / 100:.2f}"
+            fields |= dice.choice(
+                (
+                    {"stop_loss": near}, {"take_profit": near}, {"stop_loss_percent": "0.15"},
+                    {"take_profit_percent": "0.1", "stop_loss_percent": "0.3"}, {"trailing_stop": "0.06"},
+                    {"trailing_stop_percent": "0.03", "activation_offset": "0.05"},
+                    {"break_even_offset": "0.15", "stop_loss_percent": "1"}, {"time_limit_ms": "3000"},
+                    {"exit_time": str(self.redis.now_ms + 700)},
+                )
+            )  # fmt: skip
+            if dice.random() < 0.3:
+                fields["quantity"] = str(dice.choice((1, 7, 50)))
+        self.redis.add(self.topology.signals, {name.encode(): value.encode() for name, value in fields.items()})
+
     def change(self) -> dict[bytes, bytes]:
         dice = self.dice
         fields = {
@@ -429,6 +459,10 @@ class SimulatedDesk:
         for _, fields in self.entries(self.topology.events(partition)):
             if b"data" in fields:
                 yield orjson.loads(fields[b"data"])
+
+    def told_of_positions(self, partition: int) -> Iterator[dict[str, Any]]:
+        for _, fields in self.entries(self.topology.positions(partition)):
+            yield orjson.loads(fields[b"data"])
 
     def replay(self, stage: Stage) -> Replay:
         return replay(MemoryLog(self.redis, self.topology, stage.name, stage.inbox), stage)

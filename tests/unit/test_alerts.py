@@ -181,6 +181,10 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
         {'fillstream_position_differences{stage="positions"}': "0x30 1x30"},
         {"PositionsDiffer"},
     ),
+    "exits that cannot close": (
+        {'fillstream_exits_failing{stage="positions"}': "0x30 2x30"},
+        {"ExitsFailing"},
+    ),
     "behind": (
         {'fillstream_lag_entries{stage="orders"}': "60000x60", 'fillstream_lag_entries{stage="analytics"}': "60000x60"},
         {"StageBehind"},

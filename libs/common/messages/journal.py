@@ -25,6 +25,7 @@ from fillstream.libs.common.messages.codes import (
 from fillstream.libs.common.messages.event import Event
 from fillstream.libs.common.messages.families import OrderListReported, OrderProgressed
 from fillstream.libs.common.messages.order_event import OrderEvent
+from fillstream.libs.common.messages.protection import ProtectedFields
 from fillstream.libs.common.messages.quoting import BandsChanged, QuoteUpdated, SessionChanged
 from fillstream.libs.common.messages.reconciliation import (
     HoldingsStated,
@@ -345,6 +346,28 @@ class PredictionReceived(PredictedFields, Event):
     signal_time: int = Field(ge=0, description="ms since 1970, when the signal came")
 
 
+class PositionProtected(ProtectedFields, Event):
+    """What protects a position from here on: ProtectPosition, as it was taken. The positions stage sees to it."""
+
+    model_config = Event.model_config
+
+    type: Literal["PositionProtected"] = "PositionProtected"
+    signal_id: Id
+    account: Name
+    symbol: Name
+    signal_time: int = Field(ge=0, description="ms since 1970, when the signal came")
+
+
+class ProtectionCanceled(Event):
+    """What protected a position does no more, by CancelProtection."""
+
+    type: Literal["ProtectionCanceled"] = "ProtectionCanceled"
+    signal_id: Id
+    account: Name
+    symbol: Name
+    protection_id: Id | None = Field(default=None, description="absent: all of the position")
+
+
 class VenueDefined(VenueTerms, Event):
     """Terms of a venue that decisions after this event use. SIM has the defaults until it is defined."""
 
@@ -525,6 +548,8 @@ JournalEvent = Annotated[
     | OrdersMassCanceled
     | SignalRefused
     | PredictionReceived
+    | PositionProtected
+    | ProtectionCanceled
     | SessionChanged
     | BandsChanged
     | VenueDefined

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, by_type
 from fillstream.libs.common.messages.codes import Side
+from fillstream.libs.common.messages.exits import ExitChanged, ExitReason
 
 
 class PositionEvent(Message):
@@ -69,8 +70,9 @@ class PositionClosed(Message):
     account: Name
     symbol: Name
     currency: Name
-    reason: Literal["fill", "flip", "restated"] = Field(
-        description="a fill made it flat, a fill turned it, or a bust or a correction made it another"
+    reason: Literal["fill", "flip", "restated"] | ExitReason = Field(
+        description="a fill made it flat, a fill turned it, a bust or a correction made it another, or which exit "
+        "closed it"
     )
     order_id: OrderId
     exec_id: Id = Field(description="of what ended it")
@@ -126,7 +128,7 @@ class PositionsReconciled(Message):
 
 
 PositionMessage = Annotated[
-    PositionChanged | PositionClosed | PositionAdjusted | PositionMarked | PositionsReconciled,
+    PositionChanged | PositionClosed | PositionAdjusted | PositionMarked | PositionsReconciled | ExitChanged,
     Field(discriminator="type"),
 ]
 

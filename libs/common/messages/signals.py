@@ -38,6 +38,7 @@ from fillstream.libs.common.messages.codes import (
     OrderType,
 )
 from fillstream.libs.common.messages.packed import from_json
+from fillstream.libs.common.messages.protection import ProtectedFields, check_protection
 from fillstream.libs.common.messages.reference import MAX_MS
 from fillstream.libs.common.messages.special_terms import (
     SIZES,
@@ -315,6 +316,36 @@ class Prediction(PredictedFields, Message):
     symbol: Name
 
 
+class ProtectPosition(ProtectedFields, Message):
+    """Close what an account holds of an instrument once a price or a time has come: stop loss, take profit and others.
+
+    It protects the position that is open as it comes, is gone with it, and sells never more than is held. What a
+    bracket protects is left to that.
+    """
+
+    model_config = Message.model_config
+
+    type: Literal["ProtectPosition"]
+    signal_id: Id | None = None
+    account: Name = DEFAULT_ACCOUNT
+    symbol: Name
+
+    @model_validator(mode="after")
+    def _closes(self) -> Self:
+        check_protection(self)
+        return self
+
+
+class CancelProtection(Message):
+    """Take away what ProtectPosition said: of one `protection_id`, or of all of a position. Orders sent go on."""
+
+    type: Literal["CancelProtection"]
+    signal_id: Id | None = None
+    account: Name = DEFAULT_ACCOUNT
+    symbol: Name
+    protection_id: Id | None = Field(default=None, description="absent: all of the position")
+
+
 Signal = (
     NewOrder
     | CancelOrder
@@ -326,6 +357,8 @@ Signal = (
     | CancelOrderList
     | PauseOrder
     | ResumeOrder
+    | ProtectPosition
+    | CancelProtection
 )
 
 SIGNALS: dict[str, type[Message]] = {
@@ -339,6 +372,8 @@ SIGNALS: dict[str, type[Message]] = {
     "CancelOrderList": CancelOrderList,
     "PauseOrder": PauseOrder,
     "ResumeOrder": ResumeOrder,
+    "ProtectPosition": ProtectPosition,
+    "CancelProtection": CancelProtection,
 }
 """By `type`."""
 
@@ -381,6 +416,23 @@ class RefuseSignal(Message):
     signal_time: int
 
 
+class ExitPosition(Message):
+    """Close a position, or `quantity` of it, since its protection says so: the positions stage's instruction.
+
+    A reduce-only market order comes of it, of what is held less what brackets protect and what closes it already.
+    """
+
+    type: Literal["ExitPosition"] = "ExitPosition"
+    signal_id: Id
+    client_order_id: Id
+    account: Name
+    symbol: Name
+    quantity: Amount | None = Field(description="null: all of it")
+    position_id: Id | None = Field(description="the position that is protected")
+    strategy: Name | None
+    signal_time: int
+
+
 class ReportStatus(Message):
     """Tell the state of the order that an earlier, equal signal named; changes nothing.
 
@@ -395,7 +447,7 @@ class ReportStatus(Message):
     request: (
         Literal[
             "NewOrder", "CancelOrder", "ReplaceOrder", "ClosePosition", "CancelAll", "Prediction", "NewOrderList",
-            "CancelOrderList", "PauseOrder", "ResumeOrder",
+            "CancelOrderList", "PauseOrder", "ResumeOrder", "ProtectPosition", "CancelProtection",
         ]
         | None
     )  # fmt: skip

@@ -115,9 +115,9 @@ STAGES: Final[dict[str, StageSpec]] = {
             name="positions",
             command=("fillstream.services.position_service",),
             port=8007,
-            text="Books fills: positions with their cost, exact realized and unrealized P&L, and what became of them.",
+            text="Books fills: positions with their cost and exact P&L, and closes them as their protections say.",
             reads=("events",),
-            writes=("positions", "dead"),
+            writes=("positions", "orders", "dead"),
         ),
     )
 }

@@ -10,7 +10,8 @@ from decimal import Decimal
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.special_terms import SIZES
 from fillstream.libs.common.values.money import canonical, parse
-from fillstream.services.order_service.orders.decode import Cancel, New, Pause, Replace, Resume, Status, client_name
+from fillstream.services.order_service.orders.decode import client_name
+from fillstream.services.order_service.orders.instructions import Cancel, New, Pause, Replace, Resume, Status
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.remembered import Remembered
 

@@ -1,7 +1,8 @@
 """What closes positions, as it is asked for.
 
-Flows in: ClosePosition. Flows out: the reduce-only order that comes of it, as if it had been asked for; or why there is
-none. Where brackets protect the position, their exits give way first (`groups.closing`).
+Flows in: ClosePosition; ExitPosition, which the positions stage sends. Flows out: the reduce-only order that comes of
+it, as if it had been asked for; or why there is none. Where brackets protect the position, their exits give way first
+(`groups.closing`); what an ExitPosition closes is what they leave.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.values.money import canonical, multiply
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.answering import used_text
-from fillstream.services.order_service.orders.decode import Close, New
 from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.holding.closing import closing_of
+from fillstream.services.order_service.orders.instructions import Close, Exit, New
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.parts import Links
@@ -45,7 +46,7 @@ class Closes:
         closing: Closing,
         new: Callable[[New], None],
         find_limits: Callable[[Draft], bool],
-        full: Callable[[str, Close], None],
+        full: Callable[[str, Close | Exit], None],
     ) -> None:
         self._state = state
         self._journal = journal
@@ -86,25 +87,67 @@ class Closes:
         if isinstance(found, Reject):
             self._refuse_close(wish, found)
             return None
-        side, lots = found
+        return self._send(wish, *found, order_type=wish.order_type, price=wish.price, tif=wish.time_in_force)
+
+    def exit(self, wish: Exit) -> None:
+        """Close what is held, or a part of it, of what no bracket protects and nothing else closes already."""
+        state = self._state
+        first = state.find_client(wish.account, wish.client_order_id)
+        if first is not None:
+            text = f"{used_text(wish.client_order_id, first)}; this exit changed nothing"
+            return self._journal.status_reported(first, wish.account, wish.signal_id, text)
+        if not state.has_room():
+            return self._full("ExitPosition", wish)
+        found = self._exits(wish)
+        if isinstance(found, Reject):
+            return self._refuse_close(wish, found)
+        self._send(wish, *found)
+        return None
+
+    def _exits(self, wish: Exit) -> tuple[str, int] | Reject:
+        """Return the side and the lots that an exit closes, or why it closes nothing."""
+        found = self._closes(wish, 0)
+        if isinstance(found, Reject):
+            return found
+        (side, lots), position = found, (wish.account, wish.symbol)
+        free = self._closing.free_of(position)
+        if free:
+            return side, min(lots, free)
+        text = f"symbol: brackets protect all {wish.symbol} that {wish.account} holds and nothing closes yet"
+        return Reject(RejectReason.NOTHING_TO_REDUCE, text)
+
+    def _send(
+        self,
+        wish: Close | Exit,
+        side: str,
+        lots: int,
+        *,
+        order_type: str | None = None,
+        price: str | None = None,
+        tif: str | None = None,
+    ) -> Order | None:
+        """Take a reduce-only order of so many lots; return it where it was taken."""
         text = canonical(multiply(Decimal(lots), self._state.instruments[wish.symbol].lot_size))
         covered = self._state.holdings.holding(wish.account, wish.symbol).covered
-        links = Links(None, None, None, wish.client_order_id) if covered else None
+        position_id = wish.position_id if isinstance(wish, Exit) else None
+        links = Links(None, None, position_id, wish.client_order_id if covered else None)
         self._new(
             New(
-                wish.signal_id, wish.client_order_id, wish.account, wish.symbol, side, text, wish.order_type,
-                wish.price, wish.time_in_force, wish.strategy, None, wish.signal_time, links,
+                wish.signal_id, wish.client_order_id, wish.account, wish.symbol, side, text,
+                order_type or (OrderType.MARKET.value if isinstance(wish, Exit) else None), price, tif,
+                wish.strategy, None, wish.signal_time, links if covered or position_id else None,
                 SpecialTerms(reduce_only=True),
             )
         )  # fmt: skip
         made = self._state.find_client(wish.account, wish.client_order_id)
         return made if isinstance(made, Order) else None
 
-    def _refuse_close(self, wish: Close, broken: Reject) -> None:
+    def _refuse_close(self, wish: Close | Exit, broken: Reject) -> None:
         assert isinstance(broken.reason, RejectReason), "rules of new orders refuse a close"
-        self._journal.signal_refused("ClosePosition", wish.signal_id, wish.account, broken.reason, broken.text)
+        kind = "ExitPosition" if isinstance(wish, Exit) else "ClosePosition"
+        self._journal.signal_refused(kind, wish.signal_id, wish.account, broken.reason, broken.text)
 
-    def _closes(self, wish: Close, freed: int) -> tuple[str, int] | Reject:
+    def _closes(self, wish: Close | Exit, freed: int) -> tuple[str, int] | Reject:
         """Return the side and the lots that close a position, or why nothing does; exits would leave `freed` lots."""
         draft = Draft()
         draft.account, draft.symbol, draft.ms = wish.account, wish.symbol, self._journal.ms

@@ -38,6 +38,24 @@ from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import parse
 from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID, shorten
 from fillstream.libs.common.values.versions import Unreadable
+from fillstream.services.order_service.orders.instructions import (
+    All,
+    Cancel,
+    CancelList,
+    Close,
+    Exit,
+    Instruction,
+    New,
+    NewList,
+    Pause,
+    Prediction,
+    Protect,
+    Refused,
+    Replace,
+    Resume,
+    Status,
+    Unprotect,
+)
 from fillstream.services.order_service.orders.life.parts import Links
 
 _ID = re.compile(ID)
@@ -64,163 +82,9 @@ _RARE = (_LINKS, _SPECIAL)
 _PLAIN: Any = object()
 
 
-class New(NamedTuple):
-    """A NewOrder as the signals stage sends it: numbers as text, codes by name, null where the signal said nothing."""
-
-    signal_id: str
-    client_order_id: str
-    account: str
-    symbol: str
-    side: str
-    quantity: str
-    order_type: str | None
-    price: str | None
-    time_in_force: str | None
-    strategy: str | None
-    confidence: str | None
-    signal_time: int
-    links: Links | None
-    special: SpecialTerms | None
-
-
-class Cancel(NamedTuple):
-    """A CancelOrder: of an order named by exactly one of the two."""
-
-    signal_id: str
-    account: str
-    order_id: str | None
-    orig_client_order_id: str | None
-    signal_time: int
-
-
-class Replace(NamedTuple):
-    """A ReplaceOrder: `quantity` is the new total; null stays as it is. `special` may have a stop_price."""
-
-    signal_id: str
-    account: str
-    order_id: str | None
-    orig_client_order_id: str | None
-    quantity: str | None
-    price: str | None
-    signal_time: int
-    special: SpecialTerms | None
-
-
-class Close(NamedTuple):
-    """A ClosePosition: null stays the desk's to say."""
-
-    signal_id: str
-    client_order_id: str
-    account: str
-    symbol: str
-    quantity: str | None
-    order_type: str | None
-    price: str | None
-    time_in_force: str | None
-    strategy: str | None
-    signal_time: int
-
-
-class All(NamedTuple):
-    """A CancelAll: null is all of them."""
-
-    signal_id: str
-    account: str
-    symbol: str | None
-    strategy: str | None
-    side: str | None
-    signal_time: int
-
-
-class NewList(NamedTuple):
-    """A NewOrderList: `orders` are as NewOrders are, of the list's account."""
-
-    signal_id: str
-    list_id: str
-    account: str
-    contingency_type: str
-    all: bool
-    orders: tuple[New, ...]
-    signal_time: int
-
-
-class CancelList(NamedTuple):
-    """A CancelOrderList."""
-
-    signal_id: str
-    account: str
-    list_id: str
-    signal_time: int
-
-
-class Pause(NamedTuple):
-    """A PauseOrder: of an order named by exactly one of the two."""
-
-    signal_id: str
-    account: str
-    order_id: str | None
-    orig_client_order_id: str | None
-    signal_time: int
-
-
-class Resume(NamedTuple):
-    """A ResumeOrder, likewise."""
-
-    signal_id: str
-    account: str
-    order_id: str | None
-    orig_client_order_id: str | None
-    signal_time: int
-
-
-class Prediction(NamedTuple):
-    """A Prediction: numbers as text."""
-
-    signal_id: str
-    account: str
-    symbol: str
-    move: str
-    confidence: str | None
-    price: str | None
-    probability_up: str | None
-    probability_down: str | None
-    horizon_ms: int | None
-    predictor: str | None
-    predictor_version: str | None
-    predicted_time: int | None
-    strategy: str | None
-    signal_time: int
-
-
-class Refused(NamedTuple):
-    """A RefuseSignal."""
-
-    request: str
-    signal_id: str
-    account: str
-    entry_id: str
-    reason: str
-    text: str
-    signal_time: int
-
-
-class Status(NamedTuple):
-    """A ReportStatus: the signal came before, and was a `request` of that type."""
-
-    signal_id: str
-    account: str
-    order_id: str | None
-    client_order_id: str | None
-    request: str | None
-    signal_time: int
-
-
-Instruction = (
-    New | Cancel | Replace | Close | All | NewList | CancelList | Pause | Resume | Prediction | Refused | Status
-)
-
 INSTRUCTIONS: Models = {
     **signals.SIGNALS,
+    "ExitPosition": signals.ExitPosition,
     "RefuseSignal": signals.RefuseSignal,
     "ReportStatus": signals.ReportStatus,
 }
@@ -237,7 +101,9 @@ class _Kind(NamedTuple):
 
 
 def _kind(shape: Any, model: type[Message]) -> _Kind:
-    keys = frozenset((*model.model_fields, "signal_time")).difference(signals.LINKS, special_terms.SPECIAL)
+    keys = frozenset((*model.model_fields, "signal_time"))
+    if issubclass(model, SpecialTerms | signals.PlainOrder | signals.ReplaceOrder):
+        keys = keys.difference(signals.LINKS, special_terms.SPECIAL)
     fields = [name for name in shape._fields if name not in _RARE]
     assert keys == {*fields, "type", "v"}, f"{model.__name__}: the contract has other fields than {shape}"
     # Not shape._make: it is Python's own code around the same call, and an instruction is made for every signal.
@@ -255,12 +121,18 @@ _KINDS = {
     "CancelOrderList": _kind(CancelList, signals.CancelOrderList),
     "PauseOrder": _kind(Pause, signals.PauseOrder),
     "ResumeOrder": _kind(Resume, signals.ResumeOrder),
+    "ProtectPosition": _kind(Protect, signals.ProtectPosition),
+    "CancelProtection": _kind(Unprotect, signals.CancelProtection),
+    "ExitPosition": _kind(Exit, signals.ExitPosition),
     "RefuseSignal": _kind(Refused, signals.RefuseSignal),
     "ReportStatus": _kind(Status, signals.ReportStatus),
 }
 _NEW, _REPLACE = _KINDS["NewOrder"], _KINDS["ReplaceOrder"]
 _LIST = _KINDS["NewOrderList"]
-_CHECKED = ("ClosePosition", "CancelAll", "Prediction", "RefuseSignal", "CancelOrderList", "PauseOrder", "ResumeOrder")
+_CHECKED = (
+    "ClosePosition", "CancelAll", "Prediction", "RefuseSignal", "CancelOrderList", "PauseOrder", "ResumeOrder",
+    "ProtectPosition", "CancelProtection", "ExitPosition",
+)  # fmt: skip
 _BY_MODEL = tuple(_KINDS[name] for name in _CHECKED)
 """Rare kinds, which their models check: that costs more than what the others have, and is less to read."""
 _MAY_BE_SPECIAL = (_NEW, _REPLACE)

@@ -39,25 +39,28 @@ from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT
 from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.control.breakers import Breakers
-from fillstream.services.order_service.orders.decode import (
-    Cancel,
-    CancelList,
-    Close,
-    New,
-    NewList,
-    Pause,
-    Prediction,
-    Refused,
-    Replace,
-    Resume,
-    Status,
-    client_name,
-)
+from fillstream.services.order_service.orders.decode import client_name
 from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.groups.lists import Lists, Taker
 from fillstream.services.order_service.orders.holding.charging import estimate
 from fillstream.services.order_service.orders.holding.closing import lots_in
 from fillstream.services.order_service.orders.holding.valuation import equity_of
+from fillstream.services.order_service.orders.instructions import (
+    Cancel,
+    CancelList,
+    Close,
+    Exit,
+    New,
+    NewList,
+    Pause,
+    Prediction,
+    Protect,
+    Refused,
+    Replace,
+    Resume,
+    Status,
+    Unprotect,
+)
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, WORKED, Order
 from fillstream.services.order_service.orders.life.parts import Amendment
@@ -73,6 +76,7 @@ from fillstream.services.order_service.orders.life.special import (
 )
 from fillstream.services.order_service.orders.life.timing import effective_ms, expiry_ms
 from fillstream.services.order_service.orders.parents.requests import FamilyRequests
+from fillstream.services.order_service.orders.protections import Protections
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.rules.market import by_last, protection_price, value_price
 from fillstream.services.order_service.orders.state import EXPIRY, State
@@ -86,7 +90,10 @@ _OF_MARKET = AUCTION_TIMES | {_FOK}
 """Times in force that a market order may have; with any other it is IOC."""
 _NOTHING_SPECIAL = SpecialTerms()
 
-_NO_ORDER_NAMED = frozenset(("ClosePosition", "CancelAll", "Prediction", "NewOrderList", "CancelOrderList"))
+_NO_ORDER_NAMED = frozenset(
+    ("ClosePosition", "CancelAll", "Prediction", "NewOrderList", "CancelOrderList", "ProtectPosition",
+     "CancelProtection")
+)  # fmt: skip
 """Signals that name no order, of which one may have come."""
 _ONE = {each.value: each.value for each in (*OrderType, *TimeInForce)}
 """The one text of a code that all orders share."""
@@ -107,7 +114,8 @@ class Requests:
     """
 
     __slots__ = (
-        "_breakers", "_closes", "_commands", "_desk", "_families", "_journal", "_partition", "_state", "_topology",
+        "_breakers", "_closes", "_commands", "_desk", "_families", "_journal", "_partition", "_protections",
+        "_state", "_topology",
     )  # fmt: skip
 
     def __init__(
@@ -124,6 +132,7 @@ class Requests:
     ) -> None:
         self._families = families
         self._closes = Closes(state, journal, closing, self._new, self._find_limits, self._full)
+        self._protections = Protections(state, journal, self._find_limits)
         families.named = self._named
         self._breakers = breakers
         self._desk = desk
@@ -144,6 +153,9 @@ class Requests:
             Cancel: self._cancel,
             Replace: self._replace,
             Close: self._closes.take,
+            Exit: self._closes.exit,
+            Protect: self._protections.protect,
+            Unprotect: self._protections.cancel,
             Prediction: self._journal.prediction_received,
             Refused: self._refused,
             Status: self._status,
@@ -436,7 +448,7 @@ class Requests:
         text = f"{used_text(wish.client_order_id, first)}; this signal ({asked}) changed nothing"
         self._journal.status_reported(first, wish.account, wish.signal_id, text)
 
-    def _full(self, signal: str, wish: New | Close | NewList) -> None:
+    def _full(self, signal: str, wish: New | Close | Exit | NewList) -> None:
         """Refuse an order that could not be remembered for as long as it has to be: a second one would be taken."""
         hours = self._state.config.idempotency_ms // 3_600_000
         taken = wish.list_id if isinstance(wish, NewList) else wish.client_order_id
@@ -445,8 +457,6 @@ class Requests:
             f"can be remembered; {taken} is taken when the oldest has gone"
         )
         self._journal.signal_refused(signal, wish.signal_id, wish.account, RejectReason.TOO_MANY_IDS, text)
-
-    # ---------------------------------------------------- closing, predictions
 
     def _refused(self, wish: Refused) -> None:
         """Tell an account of a signal that the signals stage could make no instruction of."""

@@ -39,11 +39,12 @@ from fillstream.services.order_service.orders.control.by_alias import ByAlias
 from fillstream.services.order_service.orders.control.controls import Controls, Room
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.standing import SEVERITY
-from fillstream.services.order_service.orders.decode import REPORTED, All, decode
+from fillstream.services.order_service.orders.decode import REPORTED, decode
 from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.groups.brackets import Brackets
 from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.groups.contingent import Contingent
+from fillstream.services.order_service.orders.instructions import All
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.keeping.snapshot import dump, load
 from fillstream.services.order_service.orders.parents.children import Children

@@ -14,6 +14,7 @@ from fillstream.libs.common.messages.codes import CostMethod
 from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.position_service.books.held import Held
 from fillstream.services.position_service.books.instrument import Instrument
+from fillstream.services.position_service.exits.kept import Kept
 
 METHODS: dict[CostMethod, type[Position]] = {
     CostMethod.AVERAGE: Position,
@@ -40,7 +41,8 @@ class Books:
         methods: of cost, by account, of those that do not take the average.
         differing: in how many positions the orders stage differed when it stated them last, by account.
         trades: how many are kept, at most.
-        timers: when positions are to be told of their marks, by their instrument's number.
+        timers: when positions are to be told of their marks, by their instrument's number; and exits by time.
+        exits: what protects positions.
     """
 
     read: int = 0
@@ -54,6 +56,7 @@ class Books:
     differing: dict[str, int] = field(default_factory=dict)
     trades: int = 0
     timers: Timers = field(default_factory=Timers)
+    exits: Kept = field(default_factory=Kept)
 
     def held(self, account: str, instrument: Instrument) -> Held:
         """Return what an account holds of an instrument, nothing yet if it is the first time."""

@@ -123,10 +123,11 @@ class Instrument(Worth):
         """Return so many tick-lots as a price of so many lots, to at most 12 decimals; None of no lots."""
         return self.price.mean(value * lots.denominator, lots.numerator) if lots else None
 
-    def count_in(self, units: InstrumentUnits) -> None:
-        """Count in the steps of new terms; see `Worth.recount`."""
+    def count_in(self, units: InstrumentUnits) -> tuple[int, int, int]:
+        """Count in the steps of new terms, and return what they are of those before; see `Worth.recount`."""
         steps = self.recount(units)
         if self.settlement is not None:
             self.settlement = self.settlement[0] * steps[1], self.settlement[1] * steps[1]
         for held in self.held.values():
             held.rescale(*steps)
+        return steps

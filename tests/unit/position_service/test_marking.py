@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fillstream.libs.common.runtime.stage import Entry, Outputs, due_of
-from fillstream.services.position_service import marking
+from fillstream.services.position_service import marking, stage
 from fillstream.services.position_service.stage import PositionStage
 from tests.support.positions_desk import T0, PositionsDesk
 
@@ -87,7 +87,8 @@ def test_a_position_that_ended_before_its_turn_is_not_told(desk: PositionsDesk) 
 def test_more_than_an_entry_may_send_is_told_by_the_next_and_moves_meanwhile_in_their_turn(
     desk: PositionsDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(marking, "MOST_OUTPUTS", 2)
+    for module in (marking, stage):
+        monkeypatch.setattr(module, "MOST_OUTPUTS", 2)
     for account in ("b", "c", "d", "e"):
         desk.fill("BUY", "10", "5.00", account=account)
     assert at(desk, 100, "5.00", "5.02") == [("alpha", "5.01"), ("b", "5.01")]

@@ -87,7 +87,7 @@ def test_a_field_with_a_default_is_missing_in_an_older_snapshot(kept: dict[str, 
     ("change", "sentence"),
     [
         (lambda d: d.update(version=4), "positions snapshot: version 4 must be 1 to 3, which this release reads"),
-        (lambda d: d.update(exits=[]), "positions snapshot: exits is no field that this release knows"),
+        (lambda d: d.update(limits=[]), "positions snapshot: limits is no field that this release knows"),
         (lambda d: d["instruments"][0].update(kind="x"), "instrument: kind is no field that this release knows"),
         (lambda d: d["instruments"][0].pop("marks"), "instrument: marks is missing"),
         (lambda d: d["instruments"][0]["held"][0].update(lots=[]), "what is held: lots is no field that this release"),

@@ -21,7 +21,15 @@ MAX_FUNCTION_LINES = 60
 LIBS = ("fillstream.libs.common", "fillstream.native")
 """Under these names services and the library are imported; the folders are linked into the package `fillstream`."""
 FLOORS: dict[str, dict[str, int]] = {
-    "fillstream.libs.common": {"values": 0, "engine": 1, "messages": 2, "ledger": 3, "runtime": 4, "process": 5},
+    "fillstream.libs.common": {
+        "values": 0,
+        "triggers": 0,
+        "engine": 1,
+        "messages": 2,
+        "ledger": 3,
+        "runtime": 4,
+        "process": 5,
+    },
     "fillstream": {
         "families": 0,
         "orderbook": 0,

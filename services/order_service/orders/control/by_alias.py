@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fillstream.services.order_service.orders.decode import (
+from fillstream.services.order_service.orders.decode import client_name
+from fillstream.services.order_service.orders.instructions import (
     Cancel,
     CancelList,
     Close,
@@ -24,7 +25,6 @@ from fillstream.services.order_service.orders.decode import (
     Replace,
     Resume,
     Status,
-    client_name,
 )
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.state import State

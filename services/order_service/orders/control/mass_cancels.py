@@ -18,8 +18,8 @@ from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.control.meant import Done, Meant
-from fillstream.services.order_service.orders.decode import All
 from fillstream.services.order_service.orders.holding.holdings import Holding
+from fillstream.services.order_service.orders.instructions import All
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, WORKED, Order
 from fillstream.services.order_service.orders.state import MASS, State

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fillstream.libs.common.values.versions import Document, check_names
-from fillstream.services.order_service.orders.decode import Close
+from fillstream.services.order_service.orders.instructions import Close
 
 
 @dataclass(slots=True)

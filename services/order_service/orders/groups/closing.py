@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fillstream.services.order_service.orders.decode import Close
 from fillstream.services.order_service.orders.groups.closer_record import Closer
+from fillstream.services.order_service.orders.instructions import Close
 from fillstream.services.order_service.orders.life.order import FILLED, FINAL, Order
 from fillstream.services.order_service.orders.parents.families import Position, open_lots
 
@@ -48,6 +48,20 @@ class Closing:
             return 0
         exits = (orders[each] for entry in cover for each in families.brackets[entry].exits)
         return min(sum(order.open_lots for order in exits), self._unpromised(position))
+
+    def free_of(self, position: Position) -> int:
+        """Return how many lots of a position neither brackets protect nor anything else closes, or is to close."""
+        state = self._state
+        holding = state.holdings.holding(*position)
+        held = abs(holding.quantity)
+        works = holding.sells if holding.quantity > 0 else holding.buys
+        cover = state.families.covering.get(position)
+        if cover is None:
+            return max(0, held - works)
+        exits = (state.orders[each] for entry in cover for each in state.families.brackets[entry].exits)
+        others = works - sum(order.open_lots for order in exits)
+        left = max(0, held - cover.promised)
+        return max(0, left - min(left, cover.total[holding.quantity > 0]) - others)
 
     def promise(self, wish: Close, lots: int, wanted: int) -> None:
         """Have exits leave so many of the lots that are to be closed; the order goes once they have.

@@ -15,11 +15,11 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import ContingencyType, ListOrderStatus, OrderType, RejectReason
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.answering import number_in
-from fillstream.services.order_service.orders.decode import New, NewList
 from fillstream.services.order_service.orders.groups.contingent import first_to_rest, prepared
 from fillstream.services.order_service.orders.groups.list_record import ONE_OF_ALL, TRIGGERS, UPDATES, OrderList
 from fillstream.services.order_service.orders.groups.sharing import share
 from fillstream.services.order_service.orders.holding.holdings import Account
+from fillstream.services.order_service.orders.instructions import New, NewList
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, Order
 from fillstream.services.order_service.orders.life.parts import Links

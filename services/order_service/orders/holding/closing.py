@@ -8,12 +8,12 @@ from __future__ import annotations
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.values.money import Scale
-from fillstream.services.order_service.orders.decode import Close
 from fillstream.services.order_service.orders.holding.holdings import Holding
+from fillstream.services.order_service.orders.instructions import Close, Exit
 from fillstream.services.order_service.orders.rules import Reject
 
 
-def closing_of(holding: Holding, wish: Close, lot: Scale, freed: int = 0) -> tuple[str, int] | Reject:
+def closing_of(holding: Holding, wish: Close | Exit, lot: Scale, freed: int = 0) -> tuple[str, int] | Reject:
     """Return the side and the lots that close what is held, less what closes it already.
 
     Args:

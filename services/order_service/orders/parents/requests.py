@@ -16,10 +16,10 @@ from fillstream.libs.common.messages.packed import names_of
 from fillstream.libs.common.messages.special_terms import OF_BRACKET, SpecialTerms
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import DISPLAY
-from fillstream.services.order_service.orders.decode import CancelList, Pause, Replace, Resume
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket
 from fillstream.services.order_service.orders.groups.brackets import Brackets, names_bracket, targets_in
 from fillstream.services.order_service.orders.groups.contingent import Contingent
+from fillstream.services.order_service.orders.instructions import CancelList, Pause, Replace, Resume
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, WORKED, Order
 from fillstream.services.order_service.orders.life.special import units

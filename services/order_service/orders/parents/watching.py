@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from fillstream.libs.common.triggers.ladder import Ladder
+from fillstream.libs.common.triggers.trailing import ANYWHERE
 from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.life.order import Order
-from fillstream.services.order_service.orders.waiting.trailing import ANYWHERE
-from fillstream.services.order_service.orders.waiting.triggers import Ladder
 
 Market = tuple[str, int]
 """A venue and an instrument's number."""

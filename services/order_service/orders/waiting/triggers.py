@@ -11,17 +11,15 @@ armed is no part of a snapshot: it follows from the orders, but for the best pri
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from heapq import heapify, heappop, heappush
 from itertools import chain
 
 from fillstream.libs.common.messages.codes import OrderType, TriggerPrice
+from fillstream.libs.common.triggers.ladder import Ladder
+from fillstream.libs.common.triggers.trailing import ANYWHERE, NOWHERE, Trailing
 from fillstream.services.order_service.orders.compiled import Quote
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.special import BY_DESK
-from fillstream.services.order_service.orders.waiting.trailing import ANYWHERE, NOWHERE, Trailing, Window
 
-FEW = 64
-"""A heap of so many is not worth cleaning."""
 TOUCHED = BY_DESK | {OrderType.LIMIT.value}
 """Types that wait for a price to come nearer: a limit order does where another of its list rests."""
 _LAST, _MID, _MARK = TriggerPrice.LAST.value, TriggerPrice.MID.value, TriggerPrice.MARK.value
@@ -58,59 +56,6 @@ def half_ticks(quote: Quote, trigger: str, buy: bool, mark: int | None = None) -
     if buy:
         return 2 * quote.ask if quote.ask_qty else None
     return 2 * quote.bid if quote.bid_qty else None
-
-
-class Ladder:
-    """Orders that wait for one price to move one way."""
-
-    __slots__ = ("_heap", "_waiting", "rising")
-
-    def __init__(self, rising: bool) -> None:
-        self.rising = rising
-        self._heap: list[tuple[int, int]] = []
-        self._waiting: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def __contains__(self, order_id: int) -> bool:
-        return order_id in self._waiting
-
-    def add(self, order_id: int, stop: int) -> None:
-        """Arm an order; one that is armed is moved."""
-        key = stop if self.rising else -stop
-        self._waiting[order_id] = key
-        heappush(self._heap, (key, order_id))
-
-    def drop(self, order_id: int) -> None:
-        """Disarm an order."""
-        del self._waiting[order_id]
-        heap, waiting = self._heap, self._waiting
-        if len(heap) > FEW and len(heap) > 2 * len(waiting):
-            heap[:] = [(key, each) for each, key in waiting.items()]
-            heapify(heap)
-
-    def is_reached(self, half: int) -> bool:
-        """Whether a price (half ticks) may reach an order: False is certain, as what is first may be disarmed."""
-        heap = self._heap
-        return bool(heap) and 2 * heap[0][0] <= (half if self.rising else -half)
-
-    def window(self) -> Window:
-        """Return the prices (half ticks, both ends among them) that certainly reach nobody."""
-        if not self._heap:
-            return -ANYWHERE, ANYWHERE
-        key = 2 * self._heap[0][0] - 1
-        return (-ANYWHERE, key) if self.rising else (-key, ANYWHERE)
-
-    def reached(self, half: int) -> Iterator[int]:
-        """Disarm and yield the orders that a price (half ticks) reaches."""
-        heap, waiting = self._heap, self._waiting
-        least = half if self.rising else -half
-        while heap and 2 * heap[0][0] <= least:
-            key, order_id = heappop(heap)
-            if waiting.get(order_id) == key:
-                del waiting[order_id]
-                yield order_id
 
 
 class Armed:

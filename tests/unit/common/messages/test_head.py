@@ -18,7 +18,14 @@ from fillstream.libs.common.messages.market import Depth, Trades
 from fillstream.libs.common.messages.market_report import MarketReport, SubscribeMarket, UnsubscribeMarket
 from fillstream.libs.common.messages.mass_status import AdoptOrder, MassStatusReport, ReportMassStatus
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
-from fillstream.libs.common.messages.signals import SIGNALS, ListedOrder, PlainOrder, RefuseSignal, ReportStatus
+from fillstream.libs.common.messages.signals import (
+    SIGNALS,
+    ExitPosition,
+    ListedOrder,
+    PlainOrder,
+    RefuseSignal,
+    ReportStatus,
+)
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.versions import Unreadable, Upcasts
 
@@ -28,6 +35,7 @@ EVERY: list[type[Message]] = [
     *SIGNALS.values(),
     *CONTROLS.values(),
     RefuseSignal,
+    ExitPosition,
     ReportStatus,
     VenueReport,
     ReportMassStatus,

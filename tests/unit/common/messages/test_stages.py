@@ -69,7 +69,7 @@ def test_a_stage_waits_for_whoever_reads_what_it_may_write() -> None:
 
 def test_a_partition_writes_to_its_own_partition_of_what_is_partitioned_alike() -> None:
     assert outputs(STAGES["engine"], 1, TWO) == ["orders.0", "orders.1", "market.1", "dead"]
-    assert outputs(STAGES["positions"], 1, TWO) == ["positions.1", "dead"]
+    assert outputs(STAGES["positions"], 1, TWO) == ["positions.1", "orders.1", "dead"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -40,7 +40,7 @@ def channels(about: Description) -> dict[str, set[str]]:
         ("signals", {"signals"}, {"orders.{a0}", "orders.{a1}", "dead"}),
         ("orders", {"orders.{a0}"}, {"events.{a0}", "commands.SIM.{s0}", "commands.SIM.{s1}", "dead"}),
         ("engine", {"commands.SIM.{s0}"}, {"orders.{a0}", "orders.{a1}", "market.{s0}", "dead"}),
-        ("positions", {"events.{a0}"}, {"positions.{a0}", "dead"}),
+        ("positions", {"events.{a0}"}, {"positions.{a0}", "orders.{a0}", "dead"}),
     ],
 )
 def test_a_stages_page_has_its_inbox_and_what_it_sends_to(stage: str, reads: set[str], writes: set[str]) -> None:

@@ -12,6 +12,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.signals import (
     LINKS,
+    SIGNALS,
     CancelOrder,
     Links,
     NewOrder,
@@ -28,10 +29,7 @@ from fillstream.services.order_service.signals.seen import IDEMPOTENCY_MS
 from fillstream.services.order_service.signals.snapshot import dump, load
 from fillstream.services.order_service.signals.stage import SignalsStage
 
-KINDS = (
-    "NewOrder, CancelOrder, ReplaceOrder, ClosePosition, CancelAll, Prediction, NewOrderList, CancelOrderList, "
-    "PauseOrder or ResumeOrder"
-)
+KINDS = " or ".join(", ".join(SIGNALS).rsplit(", ", 1))
 T0 = 1_700_000_000_000
 BUY = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
 CONTRACTS = {"NewOrder": NewOrder, "CancelOrder": CancelOrder, "ReplaceOrder": ReplaceOrder}

@@ -1,4 +1,4 @@
-"""Trailing stops that wait in the desk: how the best price since each came is kept, and which stop is next.
+"""Trailing stops: how the best price since each came is kept, and which stop is next.
 
 Flows in: orders to arm and disarm; a price that moved. Flows out: the orders whose stops it reaches, nearest stop
 first, of equal offsets the oldest, each with its stop. Never scans: a price that concerns nobody costs two comparisons,
@@ -84,6 +84,9 @@ class Trailing:
 
     def __len__(self) -> int:
         return len(self._where)
+
+    def __contains__(self, order_id: int) -> bool:
+        return order_id in self._where
 
     # ------------------------------------------------------------ coming, going
 

@@ -1,0 +1,77 @@
+"""What protects a position: at which prices and times it is closed, in whole or in part.
+
+Flows in: decoded fields. Flows out: validated values, the same in the signal, the instruction and the event. Never
+judges what depends on a position or a market.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from fillstream.libs.common.messages.base import Amount, Id, Name, Price, Time, exact_number
+from fillstream.libs.common.messages.reference import MAX_MS
+from fillstream.libs.common.messages.special_terms import Percent
+
+DEFAULT_PROTECTION = "default"
+"""What protects a position where the client names nothing."""
+PAIRS = (
+    ("stop_loss", "stop_loss_percent"),
+    ("take_profit", "take_profit_percent"),
+    ("trailing_stop", "trailing_stop_percent"),
+)
+"""What is said as a price (or a distance), or in per cent of the mean price, not as both."""
+EXITS = (*(name for pair in PAIRS for name in pair), "time_limit_ms", "exit_time")
+"""What closes a position; the other fields say more of these."""
+
+
+class ProtectedFields(BaseModel):
+    """What closes a position, of a long one; of a short one everything is mirrored. Prices are compared with its mark.
+
+    What is in per cent follows the mean entry price, and so does the break-even price.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protection_id: Id = Field(
+        default=DEFAULT_PROTECTION, description="of several of one position; the same one again takes its place"
+    )
+    quantity: Amount | None = Field(default=None, description="the part that it closes, absent: all that is held")
+    stop_loss: Price | None = Field(default=None, description="closed at a mark of this price or worse")
+    stop_loss_percent: Percent | None = Field(default=None, description="or so many per cent from the mean entry price")
+    take_profit: Price | None = Field(default=None, description="closed at a mark of this price or better")
+    take_profit_percent: Percent | None = Field(default=None, description="or so many per cent from the mean price")
+    trailing_stop: Amount | None = Field(default=None, description="a stop so far (price) behind the best mark since")
+    trailing_stop_percent: Percent | None = Field(
+        default=None, description="or so many per cent of that mark, in hundredths of a per cent"
+    )
+    activation_offset: Amount | None = Field(
+        default=None, description="the trailing stop begins once the mark is so far (price) better than the mean price"
+    )
+    break_even_offset: Amount | None = Field(
+        default=None, description="a stop at the mean price once the mark is so far (price) better than it"
+    )
+    time_limit_ms: Annotated[int, Field(ge=1, le=MAX_MS), BeforeValidator(exact_number)] | None = Field(
+        default=None, description="closed so many milliseconds after the position was opened"
+    )
+    exit_time: Time | None = Field(default=None, description="closed at this time, ms since 1970 or ISO 8601")
+    strategy: Name | None = Field(default=None, description="of the orders that close it")
+
+
+def check_protection(said: ProtectedFields) -> None:
+    """Check that it closes something, and says nothing twice.
+
+    Raises:
+        ValueError: a sentence that begins with the field.
+    """
+    if all(getattr(said, name) is None for name in (*EXITS, "break_even_offset")):
+        raise ValueError(f"stop_loss: name at least one of {', '.join(EXITS)}; CancelProtection takes one away")
+    for name, other in PAIRS:
+        if getattr(said, name) is not None and getattr(said, other) is not None:
+            raise ValueError(f"{other}: name {name} or {other}, not both")
+    percent = said.trailing_stop_percent
+    if said.activation_offset is not None and said.trailing_stop is None and percent is None:
+        raise ValueError("activation_offset: is of a trailing stop, and there is none")
+    if percent is not None and (percent * 100 % 1 or percent >= 100):
+        raise ValueError("trailing_stop_percent: must be below 100 and a multiple of 0.01")

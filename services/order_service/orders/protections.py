@@ -1,0 +1,105 @@
+"""What protects positions, as it is asked for: judged by what is held, and journaled for the positions stage.
+
+Flows in: ProtectPosition, CancelProtection. Flows out: PositionProtected, ProtectionCanceled; or why not. Keeps none:
+the positions stage, which sees the same positions at the same places of the journal, has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.libs.common.values.money import Scale, canonical, parse
+from fillstream.services.order_service.orders import rules
+from fillstream.services.order_service.orders.holding.closing import lots_in
+from fillstream.services.order_service.orders.instructions import Protect, Unprotect
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.rules import Draft, Reject
+from fillstream.services.order_service.orders.state import State
+
+ON_TICK = ("stop_loss", "take_profit", "trailing_stop", "activation_offset", "break_even_offset")
+"""What is a price, or a distance of prices."""
+
+
+class Protections:
+    """The part of the fold that takes what is to protect positions.
+
+    Args:
+        state: has the positions.
+        journal: answers.
+        find_limits: puts into a draft what an account may do in an instrument; False unless both are known.
+    """
+
+    __slots__ = ("_find_limits", "_journal", "_state")
+
+    def __init__(self, state: State, journal: Journal, find_limits: Callable[[Draft], bool]) -> None:
+        self._state = state
+        self._journal = journal
+        self._find_limits = find_limits
+
+    def protect(self, wish: Protect) -> None:
+        """Take what is to protect a position from now on, unless nothing is held or it makes no sense for it."""
+        draft = self._of(wish)
+        broken = self._unknown(draft) or self._unfit(wish, draft)
+        if broken is not None:
+            return self._refuse("ProtectPosition", wish, broken)
+        return self._journal.position_protected(wish)
+
+    def cancel(self, wish: Unprotect) -> None:
+        """Have what protects a position do so no more; it is said even where nothing did."""
+        broken = self._unknown(self._of(wish))
+        if broken is not None:
+            return self._refuse("CancelProtection", wish, broken)
+        return self._journal.protection_canceled(wish)
+
+    def _of(self, wish: Protect | Unprotect) -> Draft:
+        draft = Draft()
+        draft.account, draft.symbol, draft.ms = wish.account, wish.symbol, self._journal.ms
+        draft.order_type = "MARKET"
+        return draft
+
+    def _unknown(self, draft: Draft) -> Reject | None:
+        if self._find_limits(draft):
+            return None
+        broken = rules.KNOWN.first_broken(draft, self._state)
+        assert broken is not None, "one of them is unknown"
+        return broken
+
+    def _unfit(self, wish: Protect, draft: Draft) -> Reject | None:
+        """Return why a position is not protected so, None where it is."""
+        holding, terms = draft.limits.holding, draft.terms
+        if not holding.account.known:
+            text = f"account: what {wish.account} holds is not known since this desk was upgraded"
+            return Reject(RejectReason.POSITION_UNKNOWN, text)
+        if not holding.quantity:
+            text = f"symbol: {wish.account} holds no {wish.symbol}, there is nothing to protect"
+            return Reject(RejectReason.NOTHING_TO_REDUCE, text)
+        if wish.quantity is not None and not lots_in(terms.lot, wish.quantity):
+            text = f"quantity: {wish.quantity} is not a multiple of {wish.symbol}'s lot size {terms.lot.step}"
+            return Reject(RejectReason.OFF_LOT, text)
+        for name in ON_TICK:
+            said = getattr(wish, name)
+            if said is not None and not _is_on(terms.price, said):
+                text = f"{name}: {said} is not a multiple of {wish.symbol}'s tick size {terms.price.step}"
+                return Reject(RejectReason.STOP_OFF_TICK, text)
+        if wish.stop_loss is not None and wish.take_profit is not None:
+            stop, take = parse(wish.stop_loss), parse(wish.take_profit)
+            long = holding.quantity > 0
+            if (stop >= take) if long else (stop <= take):
+                way, must = ("long", "below") if long else ("short", "above")
+                text = (
+                    f"stop_loss: {canonical(stop)} of a {way} position must be {must} its take_profit {canonical(take)}"
+                )
+                return Reject(RejectReason.WRONG_SIDE, text)
+        if wish.exit_time is not None and wish.exit_time <= self._journal.ms:
+            return Reject(RejectReason.EXPIRE_TIME_PASSED, f"exit_time: {wish.exit_time} has passed already")
+        return None
+
+    def _refuse(self, request: str, wish: Protect | Unprotect, broken: Reject) -> None:
+        assert isinstance(broken.reason, RejectReason), "rules of new orders refuse it"
+        self._journal.signal_refused(request, wish.signal_id, wish.account, broken.reason, broken.text)
+
+
+def _is_on(grid: Scale, text: str) -> bool:
+    return Decimal(text) % grid.step == 0

@@ -1,0 +1,1 @@
+"""What closes positions by itself: stops, targets, trailing stops, times."""

@@ -1,0 +1,370 @@
+"""Closes positions as their protections say: what is reached, what is sent, what becomes of it.
+
+Flows in: protections as they were taken, fills, marks, times, and what the journal says of the orders that were sent.
+Flows out: instructions ExitPosition in `orders.{a}`, and what is told of each protection. Never books anything, never
+believes that an order closed something before the journal has the fill.
+
+An exit fires once: from then on it closes what it was to, whatever the market does. Its order is sized by the orders
+stage at the very moment it comes there, from what is held less what brackets protect and what closes it already. One
+that is refused, or ends with something left, is followed by another after a second, then two, four and so on up to a
+minute, and the alarm ExitsFailing tells of it.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+from fillstream.libs.common.messages.codes import RejectReason
+from fillstream.libs.common.messages.exits import ExitReason, ExitStatus
+from fillstream.libs.common.messages.signals import ExitPosition
+from fillstream.libs.common.runtime.timers import Timer
+from fillstream.services.position_service.booking import units_of
+from fillstream.services.position_service.books.books import Books
+from fillstream.services.position_service.books.instrument import Instrument
+from fillstream.services.position_service.exits.protection import Fired, Protection
+from fillstream.services.position_service.exits.telling import told_of
+from fillstream.services.position_service.exits.watch import What
+from fillstream.services.position_service.telling import Message, Telling
+
+FIRST_RETRY_MS, LAST_RETRY_MS = 1_000, 60_000
+"""After the first failure, doubled with each in a row; at most."""
+MOST_PROTECTIONS = 100
+"""Of one position."""
+LIMIT, TIME, RETRY = "exit limit", "exit time", "exit retry"
+"""What timers of protections are for."""
+_REASONS: Final = {What.TAKE: ExitReason.TAKE_PROFIT, What.TRAIL: ExitReason.TRAILING_STOP}
+FOLLOWED: Final = frozenset(
+    ("OrderReceived", "OrderRejected", "OrderFilled", "OrderCanceled", "OrderExpired", "OrderStatusReported",
+     "SignalRefused")
+)  # fmt: skip
+"""Events that say what becomes of an order that closes."""
+
+
+class Exits:
+    """The part of the fold that closes.
+
+    Args:
+        books: have the positions and their protections.
+        telling: told what becomes of these.
+        partition: of the accounts.
+        orders: the name of the stream that instructions go to.
+    """
+
+    __slots__ = ("_books", "_kept", "_orders", "_partition", "_telling")
+
+    def __init__(self, books: Books, telling: Telling, partition: int, orders: str) -> None:
+        self._books = books
+        self._kept = books.exits
+        self._telling = telling
+        self._partition = partition
+        self._orders = orders
+        for protection in self._kept.all.values():
+            if protection.fired is None:
+                self._arm(protection, protection.best)
+
+    # -------------------------------------------------------------- what is asked for
+
+    def protected(self, event: Message, instrument: Instrument) -> None:
+        """Take what is to protect a position; one of the same name gives way, unless its order is on its way."""
+        account, kept = event["account"], self._kept
+        held = instrument.held.get(account)
+        made = self._made(event, instrument)
+        if held is None or held.trip is None:  # one that an older release saw otherwise
+            return self._tell(made, ExitStatus.ENDED, "nothing is held")
+        before = kept.of.get((account, instrument.symbol), {})
+        old = before.get(made.protection_id)
+        if old is None and len(before) >= MOST_PROTECTIONS:
+            text = (
+                f"protection_id: {account} has {len(before)} protections of {instrument.symbol}, and may have no more"
+            )
+            self._telling.out.bad("too_many_protections", text)
+            return None
+        if old is not None:
+            self._drop(old)
+        made.position_id, made.short = held.trip.position_id, held.position.quantity < 0
+        kept.made = made.id
+        kept.add(made)
+        timers, now = self._books.timers, self._telling.ms
+        if made.limit_ms is not None:
+            opened = held.trip.opened_ms
+            made.limit_ms += now if opened is None else opened
+            timers.add(max(now, made.limit_ms), made.id, LIMIT)
+        if made.exit_ms is not None:
+            timers.add(max(now, made.exit_ms), made.id, TIME)
+        self._arm(made, None)
+        self._tell(made, ExitStatus.ARMED)
+        self.marked(instrument)
+        return None
+
+    def canceled(self, event: Message) -> None:
+        """Let a protection go, or all of a position."""
+        found = self._kept.of.get((event["account"], event["symbol"]), {})
+        one = event.get("protection_id")
+        for each in [*found.values()]:
+            if one in (None, each.protection_id):
+                self._drop(each)
+                self._tell(each, ExitStatus.ENDED, "canceled as requested")
+
+    def _made(self, event: Message, instrument: Instrument) -> Protection:
+        """Return a protection that says what an event does.
+
+        Raises:
+            Inconsistent: a price or quantity is not on the instrument's grid: the orders stage sees to that.
+        """
+        price = instrument.price
+
+        def ticks(name: str) -> int | None:
+            return None if event.get(name) is None else units_of(event, name, price)
+
+        def share(name: str) -> Fraction | None:
+            return None if event.get(name) is None else Fraction(event[name]) / 100
+
+        percent = event.get("trailing_stop_percent")
+        return Protection(
+            self._kept.made + 1, event["account"], instrument.symbol, event["protection_id"], "", False,
+            None if event.get("quantity") is None else units_of(event, "quantity", instrument.lot),
+            ticks("stop_loss"), ticks("take_profit"), share("stop_loss_percent"), share("take_profit_percent"),
+            ticks("trailing_stop") if percent is None else int(Fraction(percent) * 100), percent is not None,
+            ticks("activation_offset"), ticks("break_even_offset"),
+            event.get("time_limit_ms"), event.get("exit_time"), event.get("strategy"),
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------- what happens
+
+    def marked(self, instrument: Instrument) -> None:
+        """Look what an instrument's mark reaches."""
+        watches = self._kept.watches.get(instrument.symbol)
+        if watches is None:
+            return
+        for watch, mark in zip(watches, (instrument.mark, instrument.short_mark), strict=True):
+            while mark is not None and not watch.low <= mark <= watch.high:
+                found = [*watch.reached(mark)]
+                if not found:
+                    break
+                for number, what, stop in found:
+                    protection = self._kept.all.get(number)
+                    if protection is not None and protection.fired is None:
+                        self._reached(protection, what, stop, mark)
+
+    def _reached(self, protection: Protection, what: What, stop: int | None, mark: int) -> None:
+        instrument = self._books.instruments[protection.symbol]
+        held = instrument.held[protection.account]
+        levels = protection.levels(held.position)
+        long = held.position.quantity > 0
+        watch = self._kept.watch(protection.symbol, long)
+        match what:
+            case What.ACTIVATION:
+                protection.began = True
+                assert protection.trail is not None, "it is what begins"
+                watch.trail(protection.id, protection.trail, protection.in_bps, watch.best_at(mark))
+            case What.EVEN:
+                protection.evened = True
+                self._rearm(protection)
+                self._tell(protection, ExitStatus.ARMED, "the stop moved to the mean price")
+            case What.STOP:
+                self._fire(protection, ExitReason.BREAK_EVEN if levels.moved else ExitReason.STOP_LOSS, levels.stop)
+            case _:
+                self._fire(protection, _REASONS[what], stop if what is What.TRAIL else levels.take)
+
+    def due(self, timer: Timer) -> None:
+        """Do what it is time for."""
+        protection = self._kept.all.get(timer.id)
+        if protection is None:
+            return
+        if timer.what == RETRY:
+            self._send(protection)
+        elif protection.fired is None:
+            self._fire(protection, ExitReason.TIME_LIMIT if timer.what == LIMIT else ExitReason.EXIT_TIME, None)
+
+    def changed(self, account: str, instrument: Instrument) -> None:
+        """Follow a position that changed: its mean price, or that it is another or none any more."""
+        found = self._kept.of.get((account, instrument.symbol))
+        if found is None:
+            return
+        trip = instrument.held[account].trip
+        for each in [*found.values()]:
+            if trip is None or trip.position_id != each.position_id:
+                self._end(each, "the position is closed" if trip is None else "the position turned")
+            elif each.fired is None:
+                self._rearm(each)
+        self.marked(instrument)
+
+    def split(self, account: str, instrument: Instrument, new: int, old: int) -> None:
+        """Follow a split: prices are another, and a part is another number of lots."""
+        for each in self._kept.of.get((account, instrument.symbol), {}).values():
+            best = self._kept.best_of(each)
+            self._disarm(each)
+            each.best = best
+            each.split(new, old)
+            if each.fired is None:
+                self._arm(each, each.best)
+
+    def rescaled(self, instrument: Instrument, lots: int, ticks: int) -> None:
+        """Count in an instrument's new steps."""
+        for each in self._kept.all.values():
+            if each.symbol == instrument.symbol:
+                best = self._kept.best_of(each)
+                self._disarm(each)
+                each.best = best
+                each.rescale(lots, ticks)
+                if each.fired is None:
+                    self._arm(each, each.best)
+
+    def _end(self, protection: Protection, text: str) -> None:
+        """Let go of what protects a position that is no more."""
+        fired = protection.fired
+        self._drop(protection)
+        self._tell(protection, ExitStatus.ENDED if fired is None else ExitStatus.DONE, text if fired is None else None)
+
+    # -------------------------------------------------------------- what is sent
+
+    def _fire(self, protection: Protection, reason: ExitReason, level: int | None) -> None:
+        self._disarm(protection)
+        protection.fired = Fired(reason, level)
+        self._send(protection)
+
+    def _send(self, protection: Protection) -> None:
+        """Send an order that closes what is still to be closed."""
+        fired, instrument = protection.fired, self._books.instruments[protection.symbol]
+        assert fired is not None, "it was reached"
+        fired.attempt += 1
+        name = f"exit-{self._partition}-{protection.id}-{fired.attempt}"
+        fired.client_order_id, fired.order_id = name, None
+        self._kept.sent[name] = protection
+        left = None if protection.quantity is None else protection.quantity - fired.closed
+        message = {
+            "type": "ExitPosition",
+            "v": ExitPosition.VERSION,
+            "signal_id": name,
+            "client_order_id": name,
+            "account": protection.account,
+            "symbol": protection.symbol,
+            "quantity": None if left is None else instrument.lot.text(left),
+            "position_id": protection.position_id,
+            "strategy": protection.strategy,
+            "signal_time": self._telling.ms,
+        }
+        self._tell(protection, ExitStatus.TRIGGERED)
+        self._telling.out.event(self._orders, message)
+
+    # ---------------------------------------------------------- what becomes of it
+
+    def answered(self, event: Message) -> None:
+        """Follow the orders that were sent. Of a fill the books know already."""
+        kind = event["type"]
+        name = event["signal_id"] if kind in ("SignalRefused", "OrderStatusReported") else event["client_order_id"]
+        protection = self._kept.sent.get(name)
+        if protection is None or protection.account != event["account"]:
+            return
+        fired = protection.fired
+        assert fired is not None, "it sent something"
+        match kind:
+            case "OrderReceived":
+                fired.order_id = event["order_id"]
+            case "OrderFilled":
+                self._filled(event, protection, fired)
+            case "SignalRefused" | "OrderRejected":
+                if fired.closed and event["reason"] == RejectReason.NOTHING_TO_REDUCE:
+                    self._drop(protection)
+                    return self._tell(protection, ExitStatus.DONE, event["text"])
+                self._failed(protection, fired, event["text"])
+            case "OrderStatusReported":
+                self._failed(protection, fired, event["text"])
+            case _:
+                self._over(protection, fired, f"order {event['order_id']} ended with {event['leaves_qty']} left")
+        return None
+
+    def _filled(self, event: Message, protection: Protection, fired: Fired) -> None:
+        instrument = self._books.instruments[protection.symbol]
+        lots, ticks = units_of(event, "last_qty", instrument.lot), units_of(event, "last_px", instrument.price)
+        fired.now += lots
+        fired.now_value += lots * ticks
+        if event["leaves_qty"] == "0":
+            self._over(protection, fired, "")
+
+    def _over(self, protection: Protection, fired: Fired, text: str) -> None:
+        """Count what an order closed that ended, and go on with what is left, or be done."""
+        closed = fired.now
+        fired.closed, fired.value, fired.now, fired.now_value = (
+            fired.closed + closed,
+            fired.value + fired.now_value,
+            0,
+            0,
+        )
+        trip = self._books.instruments[protection.symbol].held[protection.account].trip
+        gone = trip is None or trip.position_id != protection.position_id
+        if gone or (protection.quantity is not None and fired.closed >= protection.quantity):
+            self._drop(protection)
+            return self._tell(protection, ExitStatus.DONE)
+        if closed and not text:  # it did all that could be done as it came; is there more?
+            self._lay_down(protection, fired)
+            fired.failed = 0
+            return self._send(protection)
+        return self._failed(protection, fired, text)
+
+    def _failed(self, protection: Protection, fired: Fired, text: str) -> None:
+        self._lay_down(protection, fired)
+        self._kept.failing += not fired.failed
+        fired.failed += 1
+        wait = min(LAST_RETRY_MS, FIRST_RETRY_MS << min(fired.failed - 1, 16))
+        self._books.timers.add(self._telling.ms + wait, protection.id, RETRY)
+        self._tell(protection, ExitStatus.FAILED, text, self._telling.ms + wait)
+
+    def _lay_down(self, protection: Protection, fired: Fired) -> None:
+        """Wait for nothing of the order that was sent."""
+        self._kept.sent.pop(fired.client_order_id or "", None)
+        fired.client_order_id = fired.order_id = None
+
+    # ---------------------------------------------------------------- the watches
+
+    def _arm(self, protection: Protection, best: int | None) -> None:
+        """Let a protection wait for its prices."""
+        instrument = self._books.instruments[protection.symbol]
+        held = instrument.held[protection.account]
+        long = held.position.quantity > 0
+        watch = self._kept.watch(protection.symbol, long)
+        self._rearm(protection)
+        if protection.trail is not None and (protection.activation is None or protection.began):
+            protection.began = True
+            if best is None:
+                best = watch.best_at(instrument.mark_of(held.position.quantity))
+            watch.trail(protection.id, protection.trail, protection.in_bps, best)
+
+    def _rearm(self, protection: Protection) -> None:
+        """Let it wait for the prices that follow from what is held now."""
+        position = self._books.instruments[protection.symbol].held[protection.account].position
+        watch = self._kept.watch(protection.symbol, position.quantity > 0)
+        levels = protection.levels(position)
+        for what, price in (
+            (What.STOP, levels.stop), (What.TAKE, levels.take), (What.ACTIVATION, levels.activation),
+            (What.EVEN, levels.even),
+        ):  # fmt: skip
+            watch.wait(protection.id, what, price)
+
+    def _disarm(self, protection: Protection) -> None:
+        for watch in self._kept.watches.get(protection.symbol, ()):
+            watch.drop(protection.id)
+
+    def _drop(self, protection: Protection) -> None:
+        self._disarm(protection)
+        for what in (LIMIT, TIME, RETRY):
+            self._books.timers.cancel(protection.id, what)
+        self._kept.drop(protection)
+        if not any(map(len, self._kept.watches.get(protection.symbol, ()))):
+            self._kept.watches.pop(protection.symbol, None)
+
+    def _tell(
+        self, protection: Protection, status: ExitStatus, text: str | None = None, retry_ms: int | None = None
+    ) -> None:
+        instrument = self._books.instruments[protection.symbol]
+        watch = self._kept.watches.get(protection.symbol)
+        trailing = None
+        for each in watch or ():
+            trailing = trailing or each.trailing(protection.id)
+        message = told_of(protection, instrument, status, None if trailing is None else trailing[1])
+        if retry_ms is not None:
+            message["retry_time"] = retry_ms
+        if text is not None:
+            message["text"] = text
+        self._telling.exit_changed(message)

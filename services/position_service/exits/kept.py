@@ -1,0 +1,102 @@
+"""The protections of a partition: what there is, who waits for an answer, and what the market is watched for.
+
+Flows in: protections to keep. Flows out: the same, to be found and written down. Never decides anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from fillstream.libs.common.values.versions import Document, check_names
+from fillstream.services.position_service.exits.protection import Protection, dump_protection, load_protection
+from fillstream.services.position_service.exits.watch import Watch
+
+Held = tuple[str, str]
+"""An account and a symbol."""
+Watches = tuple[Watch, Watch]
+"""Of the longs and of the shorts of an instrument."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """All protections of a partition.
+
+    Attributes:
+        made: how many there ever were.
+        all: by number.
+        of: those of each position, by protection_id, the oldest first.
+        sent: which waits for what becomes of an order, by its client_order_id.
+        watches: by symbol; they follow from the protections, but for the best marks of trailing stops.
+        failing: how many of them failed to close what they were to, and are to try again.
+    """
+
+    made: int = 0
+    all: dict[int, Protection] = field(default_factory=dict)
+    of: dict[Held, dict[str, Protection]] = field(default_factory=dict)
+    sent: dict[str, Protection] = field(default_factory=dict)
+    watches: dict[str, Watches] = field(default_factory=dict)
+    failing: int = 0
+
+    def add(self, protection: Protection) -> None:
+        """Keep one."""
+        self.all[protection.id] = protection
+        self.of.setdefault((protection.account, protection.symbol), {})[protection.protection_id] = protection
+        fired = protection.fired
+        if fired is not None:
+            self.failing += bool(fired.failed)
+            if fired.client_order_id is not None:
+                self.sent[fired.client_order_id] = protection
+
+    def drop(self, protection: Protection) -> None:
+        """Keep one no more."""
+        del self.all[protection.id]
+        position = (protection.account, protection.symbol)
+        del self.of[position][protection.protection_id]
+        if not self.of[position]:
+            del self.of[position]
+        fired = protection.fired
+        if fired is not None:
+            self.failing -= bool(fired.failed)
+            self.sent.pop(fired.client_order_id or "", None)
+
+    def watch(self, symbol: str, long: bool) -> Watch:
+        """Return what waits for the mark of an instrument's longs or shorts."""
+        found = self.watches.get(symbol)
+        if found is None:
+            found = self.watches[symbol] = Watch(long=True), Watch(long=False)
+        return found[0 if long else 1]
+
+    def best_of(self, protection: Protection) -> int | None:
+        """Return the best mark (ticks) that a protection's trailing stop has seen."""
+        for watch in self.watches.get(protection.symbol, ()):
+            seen = watch.trailing(protection.id)
+            if seen is not None:
+                return seen[0]
+        return None
+
+    def reason_of(self, client_order_id: str | None) -> str | None:
+        """Return why the order of that name closes a position, None of one that no protection sent."""
+        protection = self.sent.get(client_order_id or "")
+        return None if protection is None or protection.fired is None else protection.fired.reason
+
+
+_NAMES: Final = ("made", "protections")
+
+
+def dump_kept(kept: Kept) -> Document:
+    """Return all of it that does not follow from the rest."""
+    return {"made": kept.made, "protections": [dump_protection(each, kept.best_of(each)) for each in kept.all.values()]}
+
+
+def load_kept(record: Document) -> Kept:
+    """Return what `dump_kept` wrote; what the market is watched for is the caller's to set up.
+
+    Raises:
+        Unreadable: a name that this release does not know.
+    """
+    check_names("exits", record, _NAMES, _NAMES)
+    kept = Kept(record["made"])
+    for each in record["protections"]:
+        kept.add(load_protection(each))
+    return kept

@@ -1,0 +1,326 @@
+"""Exits of positions: when they fire, what they send, and what becomes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.exits_desk import ExitsDesk
+from tests.support.positions_desk import T0
+
+LONG, SHORT = "long", "short"
+
+
+@pytest.fixture
+def desk() -> ExitsDesk:
+    desk = ExitsDesk()
+    desk.define()
+    return desk
+
+
+def hold(desk: ExitsDesk, way: str, quantity: str = "10", price: str = "100.00") -> None:
+    desk.fill("BUY" if way == LONG else "SELL", quantity, price)
+
+
+def at(desk: ExitsDesk, price: str) -> None:
+    """Quote a market whose mid is that price."""
+    desk.quote(price, price)
+
+
+def fired(desk: ExitsDesk) -> list[tuple[str, str | None, str | None]]:
+    """Return status, reason and price of what was told beyond the first."""
+    found = [(each["exit_status"], each["exit_reason"], each["stop_px"]) for each in desk.told]
+    desk.told.clear()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("way", "said", "quiet", "reaches", "reason"),
+    [
+        (LONG, {"stop_loss": "95.00"}, ["95.01", "140.00"], "95.00", "stop_loss"),
+        (SHORT, {"stop_loss": "105.00"}, ["104.99", "60.00"], "105.00", "stop_loss"),
+        (LONG, {"take_profit": "105.00"}, ["104.99", "60.00"], "105.00", "take_profit"),
+        (SHORT, {"take_profit": "95.00"}, ["95.01", "140.00"], "94.00", "take_profit"),
+        (LONG, {"stop_loss_percent": "2.5"}, ["97.51"], "97.50", "stop_loss"),
+        (SHORT, {"stop_loss_percent": "2.5"}, ["102.49"], "102.50", "stop_loss"),
+        (LONG, {"take_profit_percent": "0.005"}, ["100.00"], "100.01", "take_profit"),
+        (SHORT, {"take_profit_percent": "0.005"}, ["100.00"], "99.99", "take_profit"),
+        (LONG, {"trailing_stop": "3.00"}, ["98.00", "104.00", "101.01"], "101.00", "trailing_stop"),
+        (SHORT, {"trailing_stop": "3.00"}, ["102.00", "96.00", "98.99"], "99.00", "trailing_stop"),
+        (LONG, {"trailing_stop_percent": "10"}, ["110.00", "99.01"], "99.00", "trailing_stop"),
+        (SHORT, {"trailing_stop_percent": "10"}, ["90.00", "98.99"], "99.00", "trailing_stop"),
+        (
+            LONG, {"trailing_stop": "1.00", "activation_offset": "5.00"}, ["90.00", "104.99", "105.00", "104.01"],
+            "104.00", "trailing_stop",
+        ),
+        (
+            SHORT, {"trailing_stop": "1.00", "activation_offset": "5.00"}, ["110.00", "95.01", "95.00", "95.99"],
+            "96.00", "trailing_stop",
+        ),
+        (LONG, {"break_even_offset": "2.00"}, ["90.00", "101.99", "102.00", "100.01"], "100.00", "break_even"),
+        (SHORT, {"break_even_offset": "2.00"}, ["110.00", "98.01", "98.00", "99.99"], "100.00", "break_even"),
+    ],
+)  # fmt: skip
+def test_what_is_reached_closes_long_and_short_alike(
+    desk: ExitsDesk, way: str, said: dict[str, Any], quiet: list[str], reaches: str, reason: str
+) -> None:
+    hold(desk, way)
+    desk.protect(**said)
+    for price in quiet:
+        at(desk, price)
+        desk.again()
+    assert desk.sent == []
+    at(desk, reaches)
+    [wish] = desk.sent
+    assert (wish.account, wish.symbol, wish.quantity) == ("alpha", "AAPL", None)
+    assert wish.client_order_id == wish.signal_id == "exit-1-1-1"
+    assert desk.told[-1]["exit_status"] == "TRIGGERED"
+    assert desk.told[-1]["exit_reason"] == reason
+    at(desk, "1.00")
+    at(desk, "1000.00")
+    assert len(desk.sent) == 1, "it fires once"
+
+
+def test_a_stop_that_is_reached_as_it_is_set_fires_at_once(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    at(desk, "94.00")
+    desk.protect(stop_loss="95.00")
+    assert len(desk.sent) == 1
+
+
+def test_a_gap_through_the_stop_exits_at_the_market_and_the_difference_is_told(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(stop_loss="95.00")
+    at(desk, "90.00")
+    desk.put("OrderReceived", **received(desk, "SELL"))
+    desk.trade("SELL", "4", "90.00", leaves="6")
+    desk.trade("SELL", "6", "89.00")
+    last = desk.told[-1]
+    assert (last["exit_status"], last["stop_px"], last["mark_px"]) == ("DONE", "95.00", "90.00")
+    assert (last["exit_qty"], last["exit_px"], last["gap_px"]) == ("10", "89.40", "5.60")
+    assert last["order_id"] == "91"
+    [closed] = desk.ended
+    assert (closed["type"], closed["reason"]) == ("PositionClosed", "stop_loss")
+
+
+def test_a_gap_of_a_short_is_the_other_way_round(desk: ExitsDesk) -> None:
+    hold(desk, SHORT)
+    desk.protect(take_profit="95.00", protection_id="target")
+    at(desk, "90.00")
+    desk.trade("BUY", "10", "91.00")
+    assert desk.told[-1]["gap_px"] == "-4.00"
+    assert desk.ended[0]["reason"] == "take_profit"
+
+
+def received(desk: ExitsDesk, side: str) -> dict[str, Any]:
+    order = desk.closing(desk.sent[-1], side, ord_status="New", cum_qty="0", leaves_qty="10", quantity="10")
+    return order | {
+        "signal_id": desk.sent[-1].signal_id, "order_type": "MARKET", "price": None, "time_in_force": "IOC",
+        "strategy": None, "confidence": None, "venue": "SIM",
+    }  # fmt: skip
+
+
+def test_percents_follow_the_mean_price_and_prices_stay(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(stop_loss_percent="10", take_profit="130.00")
+    assert (desk.told[-1]["stop_px"], desk.told[-1]["take_profit_px"]) == ("90.00", "130.00")
+    hold(desk, LONG, "10", "80.00")
+    at(desk, "85.00")
+    assert desk.sent == []
+    desk.again()
+    at(desk, "81.00")
+    assert desk.told[-1]["stop_px"] == "81.00"
+
+
+def test_a_mean_price_that_no_tick_is_rounds_away_from_the_market(desk: ExitsDesk) -> None:
+    hold(desk, LONG, "2", "10.00")
+    hold(desk, LONG, "1", "10.01")
+    desk.protect(stop_loss_percent="50", take_profit_percent="50", break_even_offset="1.00")
+    assert (desk.told[-1]["stop_px"], desk.told[-1]["take_profit_px"]) == ("5.00", "15.01")
+    at(desk, "11.01")
+    assert desk.told[-1]["stop_px"] == "10.01"
+
+
+def test_a_flip_and_a_close_by_hand_clear_what_protects(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(stop_loss="95.00")
+    hold(desk, SHORT, "15")
+    assert fired(desk)[-1][0] == "ENDED"
+    at(desk, "90.00")
+    desk.protect(stop_loss="120.00")
+    hold(desk, LONG, "5")
+    assert fired(desk)[-1][0] == "ENDED"
+    at(desk, "130.00")
+    assert desk.sent == []
+    assert desk.stage.gauges()["exits_armed"] == {"": 0}
+
+
+def test_a_refused_exit_is_tried_again_after_longer_and_longer(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(stop_loss="95.00")
+    at(desk, "95.00")
+    waits = []
+    for _ in range(8):
+        desk.refuse()
+        last = desk.told[-1]
+        assert (last["exit_status"], last["text"]) == ("FAILED", "the desk is HALTED")
+        assert desk.stage.gauges()["exits_failing"] == {"": 1}
+        waits.append(last["retry_time"] - last["time"])
+        desk.again()
+        sent, due = len(desk.sent), last["retry_time"] - T0
+        desk.tick(due - 1)
+        assert len(desk.sent) == sent, "not yet"
+        desk.tick(due)
+        assert len(desk.sent) == sent + 1
+        desk.later_ms += waits[-1]
+        at(desk, "99.00")
+    assert waits == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
+    assert [wish.client_order_id for wish in desk.sent] == [f"exit-1-1-{n}" for n in range(1, 10)]
+    desk.trade("SELL", "10", "96.00")
+    assert desk.told[-1]["exit_status"] == "DONE"
+    assert desk.stage.gauges()["exits_failing"] == {"": 0}
+
+
+def test_what_an_order_left_is_closed_by_the_next_one(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(stop_loss="95.00", quantity="8")
+    at(desk, "95.00")
+    assert desk.sent[-1].quantity == "8"
+    desk.trade("SELL", "3", "95.00", leaves="5")
+    desk.again()
+    desk.end("SELL", "5")
+    assert desk.told[-1]["exit_status"] == "FAILED"
+    desk.later_ms += 1_000
+    at(desk, "94.00")
+    assert desk.sent[-1].quantity == "5"
+    desk.again()
+    desk.trade("SELL", "5", "94.00")
+    assert (desk.told[-1]["exit_status"], desk.told[-1]["exit_qty"], desk.told[-1]["exit_px"]) == (
+        "DONE",
+        "8",
+        "94.375",
+    )
+    at(desk, "1.00")
+    assert len(desk.sent) == 2, "the part is closed, the rest is not its business"
+
+
+def test_of_a_whole_position_more_is_closed_until_the_desk_says_that_others_have_it(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(stop_loss="95.00")
+    at(desk, "95.00")
+    desk.trade("SELL", "6", "95.00")  # others worked to close four, as it came
+    assert len(desk.sent) == 2
+    desk.refuse("nothing_to_reduce", "symbol: alpha holds 4 AAPL, and 4 work to close it already")
+    assert desk.told[-1]["exit_status"] == "DONE"
+    assert desk.stage.gauges()["exits_failing"] == {"": 0}
+
+
+def test_two_targets_close_a_part_each(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(take_profit="101.00", quantity="4", protection_id="first")
+    desk.protect(take_profit="102.00", quantity="6", protection_id="second")
+    at(desk, "103.00")
+    assert [wish.quantity for wish in desk.sent] == ["6", "4"] or [w.quantity for w in desk.sent] == ["4", "6"]
+    assert [each["exit_status"] for each in desk.told[-2:]] == ["TRIGGERED", "TRIGGERED"]
+
+
+def test_time_limits_count_from_the_opening_and_times_are_times(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    opened = desk.told[-1]["time"] if desk.told else None
+    assert opened is None
+    desk.protect(time_limit_ms=5_000, protection_id="limit")
+    desk.protect(exit_time=1_700_000_009_000, protection_id="time", quantity="1")
+    desk.again()
+    desk.tick(5_001)
+    assert desk.sent == []
+    desk.tick(5_002)
+    assert [desk.told[-1]["exit_reason"], desk.told[-1]["stop_px"]] == ["time_limit", None]
+    desk.tick(9_000)
+    assert desk.told[-1]["exit_reason"] == "exit_time"
+    assert [wish.quantity for wish in desk.sent] == [None, "1"]
+
+
+def test_the_same_name_takes_the_place_and_a_cancel_takes_away(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(stop_loss="95.00")
+    desk.protect(stop_loss="90.00")
+    at(desk, "94.00")
+    assert desk.sent == []
+    desk.protect(stop_loss="93.00", protection_id="other")
+    desk.cancel(protection_id="other")
+    assert (desk.told[-1]["protection_id"], desk.told[-1]["exit_status"]) == ("other", "ENDED")
+    at(desk, "92.00")
+    assert desk.sent == []
+    desk.cancel()
+    at(desk, "80.00")
+    assert desk.sent == []
+    assert desk.stage.gauges()["exits_armed"] == {"": 0}
+
+
+def test_another_accounts_position_is_its_own(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.fill("BUY", "5", "100.00", account="beta")
+    desk.protect(stop_loss="95.00", account="beta")
+    at(desk, "90.00")
+    assert [wish.account for wish in desk.sent] == ["beta"]
+
+
+def test_a_split_moves_prices_with_it(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    at(desk, "100.00")
+    desk.protect(stop_loss="95.00", take_profit="110.01", quantity="4")
+    desk.protect(trailing_stop="10.00", protection_id="trail")
+    desk.put(
+        "AccountAdjusted", account="alpha", symbol="AAPL", adjustment="SPLIT", ratio="2:1", amount="0", currency="USD",
+        control_id="c", who="me", reason="a split", old_position="10", position="20", cash="0",
+    )  # fmt: skip
+    desk.again()
+    at(desk, "47.50")
+    assert (desk.sent[-1].quantity, desk.told[-1]["stop_px"]) == ("8", "47.50")
+    at(desk, "45.00")
+    assert desk.told[-1]["exit_reason"] == "trailing_stop"
+
+
+def test_a_finer_tick_keeps_every_price(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    at(desk, "100.00")
+    desk.protect(stop_loss="95.00", trailing_stop="10.00")
+    desk.define(tick_size="0.005", lot_size="0.5")
+    desk.again()
+    desk.quote("95.005", "95.005")
+    assert desk.sent == []
+    desk.quote("95.00", "95.00")
+    assert desk.told[-1]["stop_px"] == "95.000"
+
+
+def test_a_position_has_so_many_protections_and_no_more(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    for number in range(101):
+        desk.protect(stop_loss="95.00", protection_id=f"p{number}")
+    assert [each["text"] for each in desk.dead] == [
+        "protection_id: alpha has 100 protections of AAPL, and may have no more"
+    ]
+
+
+def test_bid_and_ask_are_what_longs_and_shorts_are_marked_by_where_the_instrument_says_so(desk: ExitsDesk) -> None:
+    desk.define(mark_price_type="CLOSING")
+    hold(desk, LONG)
+    desk.protect(stop_loss="95.00")
+    desk.fill("SELL", "5", "100.00", account="beta")
+    desk.protect(stop_loss="105.00", account="beta")
+    desk.quote("95.01", "104.99")
+    assert desk.sent == []
+    desk.quote("95.00", "104.99")
+    desk.quote("95.00", "105.00")
+    assert [wish.account for wish in desk.sent] == ["alpha", "beta"]
+
+
+def test_a_bust_of_the_opening_fill_ends_what_protected_it(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    exec_id = f"SIM-0-{desk.seq - 1}-B"
+    desk.protect(stop_loss="95.00")
+    desk.restate("TradeBusted", exec_id, "10", "100.00")
+    assert desk.told[-1]["exit_status"] == "ENDED"
+    at(desk, "90.00")
+    assert desk.sent == []
