@@ -13,7 +13,7 @@ WHO = {"who": "risk", "reason": "an example"}
 
 def main(client: Client, market: Market) -> None:
     """Rest on both sides, halt the desk, be refused, and go on."""
-    market.quote("AAPL", "184.99", "185.01")
+    market.shown("AAPL", "184.99", "185.01")
     resting = [client.signal("AAPL", side, 10, price=price) for side, price in (("BUY", "184.00"), ("SELL", "186.00"))]
     for order in resting:
         told(client, order, "OrderAccepted")

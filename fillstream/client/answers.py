@@ -15,7 +15,14 @@ SIGNALS = stream_name("signals")
 FINAL = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED, OrdStatus.CALCULATED}
 LIST_FINAL = {ListOrderStatus.ALL_DONE, ListOrderStatus.REJECT}
 REFUSALS = {"OrderRejected", "OrderCancelRejected", "OrderReplaceRejected", "SignalRefused", "DeadLetter"}
-SETTLED = {"PredictionReceived", "MassCancelRequested", "PositionProtected", "ProtectionCanceled"}
+SETTLED = {
+    "PredictionReceived",
+    "MassCancelRequested",
+    "PositionProtected",
+    "ProtectionCanceled",
+    "TargetSet",
+    "TargetCanceled",
+}
 """Nothing more comes of what these answer."""
 QUIET_S = 0.2
 """An order that works on the book and has no news for this long has settled there."""

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 from fillstream.libs.common.messages.base import Message, by_type
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.event import Event
+from fillstream.libs.common.messages.exits import ExitChanged
 from fillstream.libs.common.messages.journal import (
     EVENTS,
     LeftOrderEvent,
@@ -34,13 +35,22 @@ from fillstream.libs.common.messages.positions import (
     PositionsReconciled,
 )
 from fillstream.libs.common.messages.quoting import QuoteUpdated
+from fillstream.libs.common.messages.targets import TargetChanged
 from fillstream.libs.common.messages.topology import KINDS, Topology
 
 OrderNews = OrderEvent | LeftOrderEvent | OrderCancelRejected | OrderReplaceRejected | SignalRefused
 """All that happens to orders, and requests that changed nothing."""
 FillNews = OrderFilled | TradeBusted | TradeCorrected
 """Trades, and what venues took back or changed of them."""
-PositionNews = PositionChanged | PositionClosed | PositionAdjusted | PositionMarked | PositionsReconciled
+PositionNews = (
+    PositionChanged
+    | PositionClosed
+    | PositionAdjusted
+    | PositionMarked
+    | PositionsReconciled
+    | ExitChanged
+    | TargetChanged
+)
 MarketNews = Trades | Depth
 
 M = TypeVar("M")
@@ -91,10 +101,13 @@ FILLS: Final[Topic[FillNews]] = Topic("fills", "events", _of(OrderFilled, TradeB
 PREDICTIONS: Final[Topic[PredictionReceived]] = Topic("predictions", "events", _of(PredictionReceived))
 QUOTES: Final[Topic[QuoteUpdated]] = Topic("quotes", "events", _of(QuoteUpdated), of_all=True)
 POSITIONS: Final[Topic[PositionNews]] = Topic("positions", "positions", POSITION_MESSAGES)
+TARGETS: Final[Topic[TargetChanged]] = Topic("targets", "positions", _of(TargetChanged))
+EXITS: Final[Topic[ExitChanged]] = Topic("exits", "positions", _of(ExitChanged))
 MARKET: Final[Topic[MarketNews]] = Topic("market", "market", by_type(MarketMessage))
 DEAD: Final[Topic[DeadLetter]] = Topic("dead", "dead", _of(DeadLetter))
 
 TOPICS: Final[Mapping[str, Topic[Any]]] = {
-    each.name: each for each in (EVERYTHING, ORDERS, FILLS, PREDICTIONS, QUOTES, POSITIONS, MARKET, DEAD)
+    each.name: each
+    for each in (EVERYTHING, ORDERS, FILLS, PREDICTIONS, QUOTES, POSITIONS, TARGETS, EXITS, MARKET, DEAD)
 }
 """By name."""

@@ -129,6 +129,42 @@ class SignalWords(FamilySignals[SignalId]):
         """
         return self._publish("CancelProtection", account, signal_id, symbol=symbol, protection_id=protection_id)
 
+    def set_target(
+        self,
+        symbol: str | None = None,
+        target: Amount | None = None,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        signal_id: str | None = None,
+        **said: Any,
+    ) -> SignalId:
+        """Ask for a position to be reached, or several; return the signal_id.
+
+        Args:
+            symbol, target: of what, and the signed quantity that is to be held.
+            said: `weight` instead of `target`; `targets`, a list of dicts, instead of both; `close_others`,
+                `tolerance`, `algorithm` and the other fields of `messages.signals.SetTarget`.
+
+        Raises: as `signal`.
+        """
+        return self._publish("SetTarget", account, signal_id, symbol=symbol, target=target, **said)
+
+    def cancel_target(
+        self, symbol: str | None = None, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None
+    ) -> SignalId:
+        """Go for a target no more, or for none of an account; return the signal_id.
+
+        Raises: as `signal`.
+        """
+        return self._publish("CancelTarget", account, signal_id, symbol=symbol)
+
+    def flatten(self, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None) -> SignalId:
+        """Ask for an account to hold nothing, and nothing of it to work; return the signal_id.
+
+        Raises: as `signal`.
+        """
+        return self._publish("SetTarget", account, signal_id, targets=[], close_others=True)
+
     def predict(
         self, symbol: str, move: str, *, account: str = DEFAULT_ACCOUNT, signal_id: str | None = None, **said: Any
     ) -> SignalId:

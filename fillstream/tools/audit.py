@@ -5,7 +5,7 @@ and problems, each a sentence. Never trusts a service's memory: only what is in 
 
 What must hold:
 - every entry of `signals` has one outcome: an instruction, or a dead letter; every exit of a position that fired is
-  one, too; every instruction has one answer;
+  one, too, and so is what is sent to reach a target; every instruction has one answer;
 - no entry of another stream than `signals` is dead, but what engines refuse of the market;
 - every control has one answer in its partition's journal, or is dead;
 - each partition's journal counts from 1 without a gap or a repeat, and so do its positions;
@@ -49,6 +49,7 @@ from fillstream.libs.common.messages.journal import EVENTS, ControlEvent
 from fillstream.libs.common.messages.note import is_aside, is_note
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
 from fillstream.libs.common.messages.stages import label_of
+from fillstream.libs.common.messages.targets import TargetStatus
 from fillstream.libs.common.messages.topology import Topology, id_ms, stream_name
 from fillstream.libs.common.messages.venue import ExecType, reporting_venue
 from fillstream.libs.common.messages.wire import decode
@@ -64,7 +65,7 @@ Told = Report | dict[str, Any]
 """A trade as its venue reported it: a record of a frame, or a VenueReport."""
 NO_ORDER = frozenset(
     ("SignalRefused", "PredictionReceived", "MassCancelRequested", "OrderListReported", "PositionProtected",
-     "ProtectionCanceled")
+     "ProtectionCanceled", "TargetCanceled", "PositionTargeted")
 )  # fmt: skip
 """Answers to signals that no order came of."""
 OF_LIST = frozenset(("OrderListReported", "SignalRefused", "OrderStatusReported"))
@@ -265,9 +266,20 @@ def _check_signals(
         signal_ms.setdefault((str(signal.get("account") or DEFAULT_ACCOUNT), signal_id), id_ms(entry_id))
     for partition in range(topology.account_partitions):
         for message in _messages(source, topology.positions(partition)):
-            if message["type"] == "ExitChanged" and message["exit_status"] == ExitStatus.TRIGGERED:
-                expected[message["client_order_id"]] += 1
+            for name in _sent_by_positions(message):
+                expected[name] += 1
     _compare(found, "signal", "instructions", expected, instructions)
+
+
+def _sent_by_positions(message: dict[str, Any]) -> Iterator[str]:
+    """Yield the signal_ids of the instructions that the positions stage sent with a message."""
+    match message:
+        case {"type": "ExitChanged", "exit_status": ExitStatus.TRIGGERED, "client_order_id": name}:
+            yield name
+        case {"type": "TargetChanged", "target_status": TargetStatus.WORKING, "client_order_id": name}:
+            yield name
+        case {"type": "TargetChanged", "target_status": TargetStatus.CANCELED, "order_id": _, "client_order_id": name}:
+            yield f"{name}-end"  # the order that was on its way is asked to go
 
 
 def _check_journal(
@@ -399,8 +411,8 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
     signal_id = event.get("signal_id")
     if signal_id is None or event.get("external") or event["type"] == "OrderUnanswered":
         return
-    if event["type"] in NO_ORDER:
-        answers[signal_id] += 1
+    if event["type"] in NO_ORDER or event["type"] == "TargetSet":
+        answers[signal_id] += event.get("leg", 1) == 1  # one of many is told each by itself
         return
     if signal_id in lists and event["type"] not in OF_LIST:
         return

@@ -40,7 +40,17 @@ class Number(StrEnum):
 PRICES = frozenset({"price", "new_price", "tick_size", "trailing_offset", "stop_loss", "take_profit", "trailing_stop"})
 _LIMITS = ("max_order_quantity", "min_order_quantity", "max_position")
 QUANTITIES = frozenset(
-    {"quantity", "new_quantity", "position", "old_position", "lot_size", "display_quantity", *_LIMITS}
+    {
+        "quantity",
+        "new_quantity",
+        "position",
+        "old_position",
+        "target",
+        "tolerance",
+        "lot_size",
+        "display_quantity",
+        *_LIMITS,
+    }
 )
 RATIOS = frozenset({"multiplier", "maker_fee_bps", "taker_fee_bps", "initial_margin"})
 

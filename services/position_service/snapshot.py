@@ -3,7 +3,7 @@
 Flows in: a `Books`; or the bytes that this release or an older one wrote. Flows out: JSON, equal for equal states; or
 the books again. Never books anything, never guesses what it does not know.
 
-    version, read, sent, fills, timers; differing, methods, exits where there are any
+    version, read, sent, fills, timers; differing, methods, exits, targets where there are any
     instruments [{symbol, currency, tick_size, lot_size, multiplier, id, venue, marked_by, interval_ms, told_ms, moved,
                   telling, marks, settlement, session, day,
                   held [{account, settled, position, trip; session, before, before_trip, trades, names}]}]
@@ -34,11 +34,12 @@ from fillstream.services.position_service.books.held import Held, Trade
 from fillstream.services.position_service.books.instrument import NEVER, Instrument
 from fillstream.services.position_service.books.trip import Trip
 from fillstream.services.position_service.exits.kept import dump_kept, load_kept
+from fillstream.services.position_service.targets.target import dump_targets, load_targets
 
 VERSION = 3
 
 _KEYS: Final = ("version", "read", "sent", "fills", "timers", "instruments")
-_MAY: Final = ("differing", "methods", "exits")
+_MAY: Final = ("differing", "methods", "exits", "targets")
 _PLAIN: Final = ("id", "venue", "interval_ms", "told_ms", "moved", "telling", "session", "day")
 _TERMS: Final = (
     "symbol", *InstrumentUnits.model_fields, *_PLAIN, "marked_by", "marks", "settlement", "held",
@@ -68,6 +69,8 @@ def dump(books: Books) -> bytes:
         document["methods"] = books.methods
     if books.exits.made:
         document["exits"] = dump_kept(books.exits)
+    if books.targets.made:
+        document["targets"] = dump_targets(books.targets)
     return orjson.dumps(document)
 
 
@@ -145,6 +148,8 @@ def load(data: bytes) -> Books:
         books.instruments[instrument.symbol] = books.numbers[instrument.id] = instrument
     if "exits" in document:
         books.exits = load_kept(document["exits"])
+    if "targets" in document:
+        books.targets = load_targets(document["targets"])
     books.count()
     return books
 

@@ -26,16 +26,16 @@ from fillstream.libs.common.messages.journal import (
     AccountDefined,
     InstrumentDefined,
     OrderFilled,
-    PositionProtected,
-    ProtectionCanceled,
     TradeBusted,
     TradeCorrected,
 )
 from fillstream.libs.common.messages.note import is_tick
+from fillstream.libs.common.messages.protection import PositionProtected, ProtectionCanceled
 from fillstream.libs.common.messages.quoting import QuoteUpdated
 from fillstream.libs.common.messages.reconciliation import HoldingsStated
 from fillstream.libs.common.messages.reference import InstrumentFields, InstrumentUnits
 from fillstream.libs.common.messages.sentences import sentences
+from fillstream.libs.common.messages.targets import TargetCanceled, TargetSet
 from fillstream.libs.common.messages.topology import SIM, stream_name
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.versions import Unreadable
@@ -45,6 +45,7 @@ from fillstream.services.position_service.books.instrument import Instrument
 from fillstream.services.position_service.exits.exits import FOLLOWED, Exits
 from fillstream.services.position_service.marking import Marking
 from fillstream.services.position_service.snapshot import dump, load
+from fillstream.services.position_service.targets.reaching import AGAIN, Reaching
 from fillstream.services.position_service.telling import Message, Telling
 
 FAMILIES: tuple[Family, ...] = (
@@ -52,6 +53,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("position_changes", "What fills did to positions.", "change", True),
     Family("exits_armed", "Protections of positions that wait for their price or time."),
     Family("exits_failing", "Exits that were reached, and could not close yet what they are to close."),
+    Family("targets_open", "Positions that are to be reached, and are not yet."),
+    Family("targets_failing", "Those of them whose last order came to nothing; another one goes."),
     Family("position_differences", "Positions that the orders stage has otherwise, when they were compared last."),
 )
 
@@ -66,6 +69,8 @@ _BOOKED: Models = {
     "HoldingsStated": HoldingsStated,
     "PositionProtected": PositionProtected,
     "ProtectionCanceled": ProtectionCanceled,
+    "TargetSet": TargetSet,
+    "TargetCanceled": TargetCanceled,
 }
 """The events that change the books. Most are of no interest, and nothing but the head of them is read."""
 _VERSIONS = {kind: model.VERSION for kind, model in _BOOKED.items()}
@@ -101,7 +106,9 @@ class PositionStage:
         self._telling = Telling(books, stream_name("positions", self.partition))
         self._booking = Booking(books, self._telling, self.partition)
         self._marking = Marking(books, self._telling)
-        self._exits = Exits(books, self._telling, self.partition, stream_name("orders", self.partition))
+        orders = stream_name("orders", self.partition)
+        self._reaching = Reaching(books, self._telling, self.partition, orders)
+        self._exits = Exits(books, self._telling, self.partition, orders, self._reaching.exited)
 
     def fold(self, entry: Entry, out: Outputs) -> None:
         """Book one event of the journal.
@@ -128,11 +135,12 @@ class PositionStage:
             if v != version:
                 event = self._raised(event, entry, _BOOKED)
             self._book(kind, event, out)
-        elif kind in FOLLOWED and self._books.exits.sent:
+        elif kind in FOLLOWED and (self._books.exits.sent or self._books.targets.sent):
             event = orjson.loads(payload)
             if v != EVENTS[kind].VERSION:
                 event = self._raised(event, entry, EVENTS)
             self._exits.answered(event)
+            self._reaching.answered(event)
         self._books.read = seq
 
     def _book(self, kind: str, event: Message, out: Outputs) -> None:
@@ -145,6 +153,9 @@ class PositionStage:
                 if exits.all:
                     self._exits.answered(event)
                     self._exits.changed(event["account"], instrument)
+                if self._books.targets.of:
+                    self._reaching.answered(event)
+                    self._reaching.changed(event["account"], instrument.symbol)
             case "QuoteUpdated":
                 instrument = self._instrument_of(event)
                 if event["venue"] == instrument.venue:
@@ -155,10 +166,15 @@ class PositionStage:
                 instrument = self._instrument_of(event)
                 self._booking.restated(event, instrument)
                 self._exits.changed(event["account"], instrument)
+                self._reaching.changed(event["account"], instrument.symbol)
             case "PositionProtected":
                 self._exits.protected(event, self._instrument_of(event))
             case "ProtectionCanceled":
                 self._exits.canceled(event)
+            case "TargetSet":
+                self._reaching.asked(event, self._instrument_of(event))
+            case "TargetCanceled":
+                self._reaching.canceled(event)
             case "InstrumentDefined":
                 self._defined(event, out)
             case "AccountDefined":
@@ -168,6 +184,9 @@ class PositionStage:
                     instrument = self._instrument_of(event)
                     self._booking.split(event, instrument)
                     self._exits.split(event["account"], instrument, *split_ratio(event["ratio"]))
+                    self._reaching.split(
+                        event["account"], instrument.symbol, f"the position was split {event['ratio']}"
+                    )
             case "HoldingsStated":
                 self._compared(event)
 
@@ -178,7 +197,7 @@ class PositionStage:
             if timer.what == MARK:
                 left -= self._marking.due(timer.id, left)
             else:
-                self._exits.due(timer)
+                (self._reaching if timer.what == AGAIN else self._exits).due(timer)
                 left -= 2
 
     # ------------------------------------------------------------------------------------------------ the events
@@ -234,8 +253,9 @@ class PositionStage:
                 f"and {before.multiplier}, positions are counted in them; the old terms stay",
             )
             return
-        lots, ticks, _ = known.count_in(units)
+        lots, ticks, money = known.count_in(units)
         self._exits.rescaled(known, lots, ticks)
+        self._reaching.rescaled(known, lots, ticks, money)
 
     @property
     def due_ms(self) -> int | None:
@@ -281,6 +301,8 @@ class PositionStage:
             "position_differences": {"": sum(self._books.differing.values())},
             "exits_armed": {"": sum(each.fired is None for each in self._books.exits.all.values())},
             "exits_failing": {"": self._books.exits.failing},
+            "targets_open": {"": len(self._books.targets.of)},
+            "targets_failing": {"": self._books.targets.failing},
         }
 
 

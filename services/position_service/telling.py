@@ -89,6 +89,10 @@ class Telling:
         """Tell what became of a protection."""
         self.out.event(self._stream, self._head("ExitChanged") | fields)
 
+    def target_changed(self, fields: Message) -> None:
+        """Tell what became of a target."""
+        self.out.event(self._stream, self._head("TargetChanged") | fields)
+
     def _reason(self, event: Message, instrument: Instrument) -> str:
         """Return why a fill ended a position."""
         if instrument.held[event["account"]].trip:

@@ -51,6 +51,8 @@ QUIET = {
     "fillstream_position_differences": "orders and positions fold the same fills",
     "fillstream_exits_armed": "nothing protects a position here",
     "fillstream_exits_failing": "likewise",
+    "fillstream_targets_open": "nobody asks for a target here",
+    "fillstream_targets_failing": "likewise",
     "fillstream_queued_orders": "nobody sends more than the rate",
     "fillstream_delayed_commands": "an ideal venue delays nothing",
     "fillstream_dead_letters_total": "only the signals stage gets a bad entry here",

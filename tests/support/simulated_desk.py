@@ -190,6 +190,7 @@ class SimulatedDesk:
         odd_market: bool = False,
         specials: bool = False,
         protects: bool = False,
+        targets: bool = False,
         simulation: SimulationConfig = IDEAL,
         calendars: Callable[[int, int | None], Calendars] = lambda ms, symbols: NO_CALENDARS,
     ) -> None:
@@ -198,6 +199,7 @@ class SimulatedDesk:
         self.oddities = random.Random(f"oddities {seed}") if odd_market else None
         self.specials = random.Random(f"specials {seed}") if specials else None
         self.protects = random.Random(f"protects {seed}") if protects else None
+        self.aims = random.Random(f"targets {seed}") if targets else None
         self.told: list[tuple[str, bytes]] = []
         self.redis = MemoryRedis()
         simulated = tuple(name for name, venue in config.venues.items() if venue.simulated)
@@ -230,6 +232,8 @@ class SimulatedDesk:
                 self.control(self.operator)
             if self.protects is not None and self.protects.random() < 0.1:
                 self.protect(self.protects)
+            if self.aims is not None and self.aims.random() < 0.08:
+                self.aim(self.aims)
             choice = self.dice.random()
             if choice < 0.30:
                 self.client()
@@ -394,6 +398,41 @@ class SimulatedDesk:
             if dice.random() < 0.3:
                 fields["quantity"] = str(dice.choice((1, 7, 50)))
         self.redis.add(self.topology.signals, {name.encode(): value.encode() for name, value in fields.items()})
+
+    def aim(self, dice: random.Random) -> None:
+        """Ask for a position to be reached, or several, or for none any more."""
+        self.sent += 1
+        symbol = dice.choice(list(SYMBOLS))
+        said: dict[str, Any] = {"type": "target", "signal_id": f"t{self.sent}", "account": dice.choice(ACCOUNTS)}
+        kind = dice.random()
+        if kind < 0.1:
+            said["type"] = "CancelTarget"
+            if dice.random() < 0.5:
+                said["symbol"] = symbol
+        elif kind < 0.3:
+            said["targets"] = [
+                {"symbol": each, "target": str(dice.randrange(-60, 61))} for each in SYMBOLS if dice.random() < 0.7
+            ]
+            said["close_others"] = dice.random() < 0.3
+        else:
+            said |= {"symbol": symbol, "target": str(dice.choice((0, 0, dice.randrange(-300, 301))))}
+            if dice.random() < 0.2:
+                said["tolerance"] = "3"
+            if dice.random() < 0.1:
+                said |= {"algorithm": "TWAP", "algorithm_parameters": {"duration_ms": 2_000, "slices": 4}}
+        self.publish(**said)
+
+    def publish(self, **said: Any) -> None:
+        """Publish a signal as one JSON document."""
+        self.redis.add(self.topology.signals, {b"data": orjson.dumps(said)})
+
+    def quote_well(self, symbol: str) -> None:
+        """Quote a market that has enough for everybody, at every venue."""
+        mid = self._mid[symbol]
+        for venue in self.topology.venues:
+            record = frames.quote(SYMBOLS[symbol], mid - 2, 5_000, mid + 2, 5_000)
+            stream = self.topology.commands(venue, self.topology.symbol_partition(symbol))
+            self.redis.add(stream, {b"frame": record})
 
     def change(self) -> dict[bytes, bytes]:
         dice = self.dice

@@ -16,6 +16,7 @@ from fillstream.libs.common.messages.market_report import MarketReport, Subscrib
 from fillstream.libs.common.messages.mass_status import AdoptOrder, MassStatusReport, ReportMassStatus
 from fillstream.libs.common.messages.positions import PositionMessage
 from fillstream.libs.common.messages.signals import ExitPosition, ReportStatus, Signal
+from fillstream.libs.common.messages.targets import ReachPosition
 from fillstream.libs.common.messages.venue import Frame, ReportFrame, VenueReport
 
 
@@ -35,7 +36,15 @@ class Contract:
 CONTRACTS: Final[dict[str, Contract]] = {
     "signals": Contract(Signal, "What clients publish: orders, cancels and amendments, in many shapes."),
     "orders": Contract(
-        Signal | ExitPosition | ReportStatus | VenueReport | MassStatusReport | MarketReport | AnyControl | ReportFrame,
+        Signal
+        | ExitPosition
+        | ReachPosition
+        | ReportStatus
+        | VenueReport
+        | MassStatusReport
+        | MarketReport
+        | AnyControl
+        | ReportFrame,
         "The inbox of an account partition: instructions, decimals as strings; reports of venues, as frames of "
         "fs_report records or as JSON; and an operator's controls.",
     ),

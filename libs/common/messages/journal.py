@@ -25,7 +25,7 @@ from fillstream.libs.common.messages.codes import (
 from fillstream.libs.common.messages.event import Event
 from fillstream.libs.common.messages.families import OrderListReported, OrderProgressed
 from fillstream.libs.common.messages.order_event import OrderEvent
-from fillstream.libs.common.messages.protection import ProtectedFields
+from fillstream.libs.common.messages.protection import PositionProtected, ProtectionCanceled
 from fillstream.libs.common.messages.quoting import BandsChanged, QuoteUpdated, SessionChanged
 from fillstream.libs.common.messages.reconciliation import (
     HoldingsStated,
@@ -42,6 +42,7 @@ from fillstream.libs.common.messages.reference import (
 )
 from fillstream.libs.common.messages.signals import PredictedFields
 from fillstream.libs.common.messages.special_terms import SpecialTerms
+from fillstream.libs.common.messages.targets import PositionTargeted, TargetCanceled, TargetSet
 from fillstream.libs.common.messages.venue import at_sim
 from fillstream.libs.common.values.versions import Upcasts
 
@@ -346,28 +347,6 @@ class PredictionReceived(PredictedFields, Event):
     signal_time: int = Field(ge=0, description="ms since 1970, when the signal came")
 
 
-class PositionProtected(ProtectedFields, Event):
-    """What protects a position from here on: ProtectPosition, as it was taken. The positions stage sees to it."""
-
-    model_config = Event.model_config
-
-    type: Literal["PositionProtected"] = "PositionProtected"
-    signal_id: Id
-    account: Name
-    symbol: Name
-    signal_time: int = Field(ge=0, description="ms since 1970, when the signal came")
-
-
-class ProtectionCanceled(Event):
-    """What protected a position does no more, by CancelProtection."""
-
-    type: Literal["ProtectionCanceled"] = "ProtectionCanceled"
-    signal_id: Id
-    account: Name
-    symbol: Name
-    protection_id: Id | None = Field(default=None, description="absent: all of the position")
-
-
 class VenueDefined(VenueTerms, Event):
     """Terms of a venue that decisions after this event use. SIM has the defaults until it is defined."""
 
@@ -550,6 +529,9 @@ JournalEvent = Annotated[
     | PredictionReceived
     | PositionProtected
     | ProtectionCanceled
+    | TargetSet
+    | TargetCanceled
+    | PositionTargeted
     | SessionChanged
     | BandsChanged
     | VenueDefined

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, by_type
 from fillstream.libs.common.messages.codes import Side
 from fillstream.libs.common.messages.exits import ExitChanged, ExitReason
+from fillstream.libs.common.messages.targets import TargetChanged
 
 
 class PositionEvent(Message):
@@ -128,7 +129,13 @@ class PositionsReconciled(Message):
 
 
 PositionMessage = Annotated[
-    PositionChanged | PositionClosed | PositionAdjusted | PositionMarked | PositionsReconciled | ExitChanged,
+    PositionChanged
+    | PositionClosed
+    | PositionAdjusted
+    | PositionMarked
+    | PositionsReconciled
+    | ExitChanged
+    | TargetChanged,
     Field(discriminator="type"),
 ]
 

@@ -6,11 +6,12 @@ judges what depends on a position or a market.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fillstream.libs.common.messages.base import Amount, Id, Name, Price, Time, exact_number
+from fillstream.libs.common.messages.event import Event
 from fillstream.libs.common.messages.reference import MAX_MS
 from fillstream.libs.common.messages.special_terms import Percent
 
@@ -75,3 +76,25 @@ def check_protection(said: ProtectedFields) -> None:
         raise ValueError("activation_offset: is of a trailing stop, and there is none")
     if percent is not None and (percent * 100 % 1 or percent >= 100):
         raise ValueError("trailing_stop_percent: must be below 100 and a multiple of 0.01")
+
+
+class PositionProtected(ProtectedFields, Event):
+    """What protects a position from here on: ProtectPosition, as it was taken. The positions stage sees to it."""
+
+    model_config = Event.model_config
+
+    type: Literal["PositionProtected"] = "PositionProtected"
+    signal_id: Id
+    account: Name
+    symbol: Name
+    signal_time: int = Field(ge=0, description="ms since 1970, when the signal came")
+
+
+class ProtectionCanceled(Event):
+    """What protected a position does no more, by CancelProtection."""
+
+    type: Literal["ProtectionCanceled"] = "ProtectionCanceled"
+    signal_id: Id
+    account: Name
+    symbol: Name
+    protection_id: Id | None = Field(default=None, description="absent: all of the position")

@@ -49,6 +49,7 @@ from fillstream.libs.common.messages.special_terms import (
     check_pair,
     check_special,
 )
+from fillstream.libs.common.messages.targets import MAX_WEIGHT, Targets, TargetTerms, check_targets
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.versions import Document, Upcasts
 
@@ -346,6 +347,46 @@ class CancelProtection(Message):
     protection_id: Id | None = Field(default=None, description="absent: all of the position")
 
 
+class SetTarget(TargetTerms, Message):
+    """Hold so much of an instrument, or of several (document 000): the desk sends what is missing until it is held.
+
+    What is missing is the target less what is held and what works; orders that work the other way are canceled first.
+    Another target takes the place of the one before. `"type": "target"` is short for it.
+    """
+
+    model_config = Message.model_config
+
+    type: Literal["SetTarget"]
+    signal_id: Id | None = None
+    account: Name = DEFAULT_ACCOUNT
+    symbol: Name | None = None
+    target: Price | None = Field(default=None, description="signed quantity: long positive, short negative, 0 flat")
+    weight: Annotated[Price, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)] | None = Field(
+        default=None, description="instead: signed share of the account's equity (1 is all of it), rounded to 0"
+    )
+    tolerance: Amount | None = Field(default=None, description="so far (quantity) from it is near enough")
+    targets: Targets | None = Field(
+        default=None, description="several: objects of symbol, target or weight, tolerance; sells go before buys"
+    )
+    close_others: Flag | None = Field(
+        default=None, description="whatever else is held or works is to be 0: targets [] makes an account flat"
+    )
+
+    @model_validator(mode="after")
+    def _names_positions(self) -> Self:
+        check_targets(self)
+        return self
+
+
+class CancelTarget(Message):
+    """Go for a target no more: of one symbol, or for all of an account; what its orders did stays."""
+
+    type: Literal["CancelTarget"]
+    signal_id: Id | None = None
+    account: Name = DEFAULT_ACCOUNT
+    symbol: Name | None = None
+
+
 Signal = (
     NewOrder
     | CancelOrder
@@ -359,6 +400,8 @@ Signal = (
     | ResumeOrder
     | ProtectPosition
     | CancelProtection
+    | SetTarget
+    | CancelTarget
 )
 
 SIGNALS: dict[str, type[Message]] = {
@@ -374,6 +417,8 @@ SIGNALS: dict[str, type[Message]] = {
     "ResumeOrder": ResumeOrder,
     "ProtectPosition": ProtectPosition,
     "CancelProtection": CancelProtection,
+    "SetTarget": SetTarget,
+    "CancelTarget": CancelTarget,
 }
 """By `type`."""
 
@@ -448,6 +493,7 @@ class ReportStatus(Message):
         Literal[
             "NewOrder", "CancelOrder", "ReplaceOrder", "ClosePosition", "CancelAll", "Prediction", "NewOrderList",
             "CancelOrderList", "PauseOrder", "ResumeOrder", "ProtectPosition", "CancelProtection",
+            "SetTarget", "CancelTarget",
         ]
         | None
     )  # fmt: skip

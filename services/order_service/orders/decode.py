@@ -34,11 +34,13 @@ from fillstream.libs.common.messages.market_report import MarketReport
 from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.special_terms import SpecialTerms
+from fillstream.libs.common.messages.targets import ReachPosition
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.money import parse
 from fillstream.libs.common.values.naming import ID, NAME, ORDER_ID, shorten
 from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.order_service.orders.instructions import (
+    Aim,
     All,
     Cancel,
     CancelList,
@@ -50,10 +52,12 @@ from fillstream.services.order_service.orders.instructions import (
     Pause,
     Prediction,
     Protect,
+    Reach,
     Refused,
     Replace,
     Resume,
     Status,
+    Unaim,
     Unprotect,
 )
 from fillstream.services.order_service.orders.life.parts import Links
@@ -85,6 +89,7 @@ _PLAIN: Any = object()
 INSTRUCTIONS: Models = {
     **signals.SIGNALS,
     "ExitPosition": signals.ExitPosition,
+    "ReachPosition": ReachPosition,
     "RefuseSignal": signals.RefuseSignal,
     "ReportStatus": signals.ReportStatus,
 }
@@ -124,6 +129,9 @@ _KINDS = {
     "ProtectPosition": _kind(Protect, signals.ProtectPosition),
     "CancelProtection": _kind(Unprotect, signals.CancelProtection),
     "ExitPosition": _kind(Exit, signals.ExitPosition),
+    "SetTarget": _kind(Aim, signals.SetTarget),
+    "CancelTarget": _kind(Unaim, signals.CancelTarget),
+    "ReachPosition": _kind(Reach, ReachPosition),
     "RefuseSignal": _kind(Refused, signals.RefuseSignal),
     "ReportStatus": _kind(Status, signals.ReportStatus),
 }
@@ -131,7 +139,7 @@ _NEW, _REPLACE = _KINDS["NewOrder"], _KINDS["ReplaceOrder"]
 _LIST = _KINDS["NewOrderList"]
 _CHECKED = (
     "ClosePosition", "CancelAll", "Prediction", "RefuseSignal", "CancelOrderList", "PauseOrder", "ResumeOrder",
-    "ProtectPosition", "CancelProtection", "ExitPosition",
+    "ProtectPosition", "CancelProtection", "ExitPosition", "SetTarget", "CancelTarget", "ReachPosition",
 )  # fmt: skip
 _BY_MODEL = tuple(_KINDS[name] for name in _CHECKED)
 """Rare kinds, which their models check: that costs more than what the others have, and is less to read."""

@@ -184,6 +184,47 @@ class Exit(NamedTuple):
     signal_time: int
 
 
+class Aim(NamedTuple):
+    """A SetTarget: of a symbol, or `targets`, objects as `messages.targets.TargetFields` has them, numbers as text."""
+
+    signal_id: str
+    account: str
+    symbol: str | None
+    target: str | None
+    weight: str | None
+    tolerance: str | None
+    targets: list[dict[str, str | None]] | None
+    close_others: bool | None
+    min_value: str | None
+    algorithm: str | None
+    algorithm_parameters: str | None
+    strategy: str | None
+    signal_time: int
+
+
+class Unaim(NamedTuple):
+    """A CancelTarget: without a symbol all of the account."""
+
+    signal_id: str
+    account: str
+    symbol: str | None
+    signal_time: int
+
+
+class Reach(NamedTuple):
+    """A ReachPosition, which the positions stage sends."""
+
+    signal_id: str
+    client_order_id: str
+    account: str
+    symbol: str
+    target: str
+    algorithm: str | None
+    algorithm_parameters: str | None
+    strategy: str | None
+    signal_time: int
+
+
 class Refused(NamedTuple):
     """A RefuseSignal."""
 
@@ -221,6 +262,9 @@ Instruction = (
     | Protect
     | Unprotect
     | Exit
+    | Aim
+    | Unaim
+    | Reach
     | Refused
     | Status
 )

@@ -44,14 +44,18 @@ class Protections:
         broken = self._unknown(draft) or self._unfit(wish, draft)
         if broken is not None:
             return self._refuse("ProtectPosition", wish, broken)
-        return self._journal.position_protected(wish)
+        said = {name: value for name, value in wish._asdict().items() if value is not None}
+        return self._journal.told("PositionProtected", **said)
 
     def cancel(self, wish: Unprotect) -> None:
         """Have what protects a position do so no more; it is said even where nothing did."""
         broken = self._unknown(self._of(wish))
         if broken is not None:
             return self._refuse("CancelProtection", wish, broken)
-        return self._journal.protection_canceled(wish)
+        said = {"signal_id": wish.signal_id, "account": wish.account, "symbol": wish.symbol}
+        if wish.protection_id is not None:
+            said["protection_id"] = wish.protection_id
+        return self._journal.told("ProtectionCanceled", **said)
 
     def _of(self, wish: Protect | Unprotect) -> Draft:
         draft = Draft()

@@ -34,7 +34,6 @@ from fillstream.services.order_service.orders.answering import (
     unknown_text,
     used_text,
 )
-from fillstream.services.order_service.orders.closes import Closes
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT
 from fillstream.services.order_service.orders.config import day_end
@@ -54,12 +53,10 @@ from fillstream.services.order_service.orders.instructions import (
     NewList,
     Pause,
     Prediction,
-    Protect,
     Refused,
     Replace,
     Resume,
     Status,
-    Unprotect,
 )
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, FOR_PRICE, WORKED, Order
@@ -76,7 +73,7 @@ from fillstream.services.order_service.orders.life.special import (
 )
 from fillstream.services.order_service.orders.life.timing import effective_ms, expiry_ms
 from fillstream.services.order_service.orders.parents.requests import FamilyRequests
-from fillstream.services.order_service.orders.protections import Protections
+from fillstream.services.order_service.orders.positioning import positioning
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.rules.market import by_last, protection_price, value_price
 from fillstream.services.order_service.orders.state import EXPIRY, State
@@ -92,7 +89,7 @@ _NOTHING_SPECIAL = SpecialTerms()
 
 _NO_ORDER_NAMED = frozenset(
     ("ClosePosition", "CancelAll", "Prediction", "NewOrderList", "CancelOrderList", "ProtectPosition",
-     "CancelProtection")
+     "CancelProtection", "SetTarget", "CancelTarget")
 )  # fmt: skip
 """Signals that name no order, of which one may have come."""
 _ONE = {each.value: each.value for each in (*OrderType, *TimeInForce)}
@@ -114,8 +111,15 @@ class Requests:
     """
 
     __slots__ = (
-        "_breakers", "_closes", "_commands", "_desk", "_families", "_journal", "_partition", "_protections",
-        "_state", "_topology",
+        "_breakers",
+        "_commands",
+        "_desk",
+        "_families",
+        "_journal",
+        "_of_positions",
+        "_partition",
+        "_state",
+        "_topology",
     )  # fmt: skip
 
     def __init__(
@@ -131,8 +135,9 @@ class Requests:
         partition: int,
     ) -> None:
         self._families = families
-        self._closes = Closes(state, journal, closing, self._new, self._find_limits, self._full)
-        self._protections = Protections(state, journal, self._find_limits)
+        self._of_positions = positioning(
+            state, journal, closing, self._new, self._cancel, self._find_limits, self._full
+        )
         families.named = self._named
         self._breakers = breakers
         self._desk = desk
@@ -152,10 +157,7 @@ class Requests:
             New: self._new,
             Cancel: self._cancel,
             Replace: self._replace,
-            Close: self._closes.take,
-            Exit: self._closes.exit,
-            Protect: self._protections.protect,
-            Unprotect: self._protections.cancel,
+            **self._of_positions,
             Prediction: self._journal.prediction_received,
             Refused: self._refused,
             Status: self._status,

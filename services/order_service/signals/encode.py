@@ -29,8 +29,10 @@ from fillstream.libs.common.messages.signals import (
     RefuseSignal,
     ReplaceOrder,
     ReportStatus,
+    SetTarget,
 )
 from fillstream.libs.common.messages.special_terms import SPECIAL
+from fillstream.libs.common.messages.targets import TargetFields
 from fillstream.libs.common.values.money import canonical
 from fillstream.libs.common.values.naming import ID, MAX_ID, NAME, shorten
 
@@ -71,6 +73,9 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
     if None in fields.values():
         fields = {name: value for name, value in fields.items() if value is not None}
     kind = fields.get("type", "NewOrder")
+    if kind == "target":  # document 000's word
+        kind = "SetTarget"
+        fields = fields | {"type": kind}
     model = SIGNALS.get(kind) if isinstance(kind, str) else None
     if model is None:
         if isinstance(kind, str) and kind in CONTROLS:
@@ -99,12 +104,20 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
             instruction["links"] = {"parent_id": None, "group_id": group_id, "position_id": position_id}
     if model is NewOrderList:
         _fill_list(instruction, entry_id)
+    if model is SetTarget and instruction["targets"] is not None:
+        instruction["targets"] = [_written(each) for each in instruction["targets"]]
     if reads is NewOrder or reads is ReplaceOrder:
         # Falsy is what says nothing: null, and a flag that is false.
         special = {name: value for name in SPECIAL if name in instruction and (value := instruction.pop(name))}
         if special:
             instruction["special"] = special
     return instruction
+
+
+def _written(target: TargetFields) -> dict[str, str | None]:
+    """Return one of several targets, its numbers as text."""
+    values = vars(target).items()
+    return {name: canonical(value) if isinstance(value, Decimal) else value for name, value in values}
 
 
 def _fill_list(instruction: dict[str, Any], entry_id: str) -> None:

@@ -15,6 +15,7 @@ from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.position_service.books.held import Held
 from fillstream.services.position_service.books.instrument import Instrument
 from fillstream.services.position_service.exits.kept import Kept
+from fillstream.services.position_service.targets.target import Targets
 
 METHODS: dict[CostMethod, type[Position]] = {
     CostMethod.AVERAGE: Position,
@@ -43,6 +44,7 @@ class Books:
         trades: how many are kept, at most.
         timers: when positions are to be told of their marks, by their instrument's number; and exits by time.
         exits: what protects positions.
+        targets: positions that are to be reached.
     """
 
     read: int = 0
@@ -57,6 +59,7 @@ class Books:
     trades: int = 0
     timers: Timers = field(default_factory=Timers)
     exits: Kept = field(default_factory=Kept)
+    targets: Targets = field(default_factory=Targets)
 
     def held(self, account: str, instrument: Instrument) -> Held:
         """Return what an account holds of an instrument, nothing yet if it is the first time."""

@@ -12,6 +12,7 @@ minute, and the alarm ExitsFailing tells of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
@@ -36,9 +37,16 @@ LIMIT, TIME, RETRY = "exit limit", "exit time", "exit retry"
 _REASONS: Final = {What.TAKE: ExitReason.TAKE_PROFIT, What.TRAIL: ExitReason.TRAILING_STOP}
 FOLLOWED: Final = frozenset(
     ("OrderReceived", "OrderRejected", "OrderFilled", "OrderCanceled", "OrderExpired", "OrderStatusReported",
-     "SignalRefused")
+     "SignalRefused", "PositionTargeted")
 )  # fmt: skip
-"""Events that say what becomes of an order that closes."""
+"""Events that say what becomes of what was sent."""
+BY_SIGNAL: Final = frozenset(("SignalRefused", "OrderStatusReported", "PositionTargeted"))
+"""Those that name the instruction, and no order that came of it."""
+
+
+def end_of(event: Message) -> str:
+    """Return how an order ended that was not filled."""
+    return str(event.get("text") or f"order {event['order_id']} is {event['ord_status']}")
 
 
 class Exits:
@@ -49,11 +57,15 @@ class Exits:
         telling: told what becomes of these.
         partition: of the accounts.
         orders: the name of the stream that instructions go to.
+        fired: told the account and the symbol of a position that is to be closed.
     """
 
-    __slots__ = ("_books", "_kept", "_orders", "_partition", "_telling")
+    __slots__ = ("_books", "_fired", "_kept", "_orders", "_partition", "_telling")
 
-    def __init__(self, books: Books, telling: Telling, partition: int, orders: str) -> None:
+    def __init__(
+        self, books: Books, telling: Telling, partition: int, orders: str, fired: Callable[[str, str], None]
+    ) -> None:
+        self._fired = fired
         self._books = books
         self._kept = books.exits
         self._telling = telling
@@ -222,6 +234,7 @@ class Exits:
     def _fire(self, protection: Protection, reason: ExitReason, level: int | None) -> None:
         self._disarm(protection)
         protection.fired = Fired(reason, level)
+        self._fired(protection.account, protection.symbol)
         self._send(protection)
 
     def _send(self, protection: Protection) -> None:
@@ -253,7 +266,7 @@ class Exits:
     def answered(self, event: Message) -> None:
         """Follow the orders that were sent. Of a fill the books know already."""
         kind = event["type"]
-        name = event["signal_id"] if kind in ("SignalRefused", "OrderStatusReported") else event["client_order_id"]
+        name = event["signal_id" if kind in BY_SIGNAL else "client_order_id"]
         protection = self._kept.sent.get(name)
         if protection is None or protection.account != event["account"]:
             return
@@ -272,7 +285,7 @@ class Exits:
             case "OrderStatusReported":
                 self._failed(protection, fired, event["text"])
             case _:
-                self._over(protection, fired, f"order {event['order_id']} ended with {event['leaves_qty']} left")
+                self._over(protection, fired, end_of(event))
         return None
 
     def _filled(self, event: Message, protection: Protection, fired: Fired) -> None:

@@ -76,6 +76,8 @@ def test_accounts_and_symbols_are_apart(desk: PositionsDesk) -> None:
         "position_differences": {"": 0},
         "exits_armed": {"": 0},
         "exits_failing": {"": 0},
+        "targets_open": {"": 0},
+        "targets_failing": {"": 0},
     }
 
 

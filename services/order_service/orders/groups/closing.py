@@ -88,6 +88,11 @@ class Closing:
             for each in closers
         )
 
+    def waits_for(self, account: str, symbol: str) -> bool:
+        """Whether an order is to close a position once exits have given way."""
+        position = (account, symbol)
+        return any(each.order_id is None and each.position == position for each in self._state.families.closers)
+
     def count(self) -> None:
         """Count what orders that close have traded, before their position is looked at; end promises that are kept."""
         families = self._state.families

@@ -27,7 +27,7 @@ from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket
 from fillstream.services.order_service.orders.groups.list_record import OrderList
 from fillstream.services.order_service.orders.holding.charging import Cost
-from fillstream.services.order_service.orders.instructions import New, Prediction, Protect, Unprotect
+from fillstream.services.order_service.orders.instructions import New, Prediction
 from fillstream.services.order_service.orders.journal.of_families import bracket_of, list_of, progress_of
 from fillstream.services.order_service.orders.journal.telling import VERSION_OF, Event, Telling
 from fillstream.services.order_service.orders.life.order import CLOSED, FINAL, FOR_TIME, REJECTED, Order
@@ -179,18 +179,6 @@ class Journal(Telling):
         """PredictionReceived, with what it says."""
         said = {name: value for name, value in wish._asdict().items() if value is not None and name in _PREDICTED}
         self.told("PredictionReceived", **said)
-
-    def position_protected(self, wish: Protect) -> None:
-        """PositionProtected, with what it says."""
-        said = {name: value for name, value in wish._asdict().items() if value is not None}
-        self.told("PositionProtected", **said)
-
-    def protection_canceled(self, wish: Unprotect) -> None:
-        """ProtectionCanceled, of one or of all of a position."""
-        said = {"signal_id": wish.signal_id, "account": wish.account, "symbol": wish.symbol}
-        if wish.protection_id is not None:
-            said["protection_id"] = wish.protection_id
-        self.told("ProtectionCanceled", **said)
 
     def status_reported(self, order: Order | Remembered, account: str, signal_id: str, text: str) -> None:
         """OrderStatusReported, of an order of `account`: one that is refused as nobody's has none of its own."""

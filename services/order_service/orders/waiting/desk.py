@@ -57,10 +57,18 @@ _MARKET_TYPES = frozenset((OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.val
 
 def is_protective(order: Order) -> bool:
     """Say whether an order only closes what its account holds: reduce-only, or a stop on the other side."""
+    return is_stop_loss(order) or (_is_against(order) and order.special is not None and order.special.reduce_only)
+
+
+def is_stop_loss(order: Order) -> bool:
+    """Say whether an order is a stop on the other side of what its account holds."""
+    return order.order_type in _STOPS and _is_against(order)
+
+
+def _is_against(order: Order) -> bool:
     holding = order.holding
     assert holding is not None, "it was taken"
-    against = holding.quantity > 0 if order.side == "SELL" else holding.quantity < 0
-    return against and (order.order_type in _STOPS or (order.special is not None and order.special.reduce_only))
+    return holding.quantity > 0 if order.side == "SELL" else holding.quantity < 0
 
 
 class Works(Protocol):

@@ -26,6 +26,7 @@ from fillstream.libs.common.messages.signals import (
     RefuseSignal,
     ReportStatus,
 )
+from fillstream.libs.common.messages.targets import ReachPosition
 from fillstream.libs.common.messages.venue import VenueReport
 from fillstream.libs.common.values.versions import Unreadable, Upcasts
 
@@ -36,6 +37,7 @@ EVERY: list[type[Message]] = [
     *CONTROLS.values(),
     RefuseSignal,
     ExitPosition,
+    ReachPosition,
     ReportStatus,
     VenueReport,
     ReportMassStatus,

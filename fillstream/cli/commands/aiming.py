@@ -1,0 +1,182 @@
+"""Commands that say what is to be held: target, flatten."""
+
+from __future__ import annotations
+
+import json as json_
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fillstream.cli.commands import TRADE
+from fillstream.cli.exit_codes import Exit, Stop
+from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
+from fillstream.cli.order_options import Parameter, Strategy
+from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, publish, told
+from fillstream.client import Client
+from fillstream.client.topics import TARGETS
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.targets import TargetStatus
+from fillstream.libs.common.messages.topology import id_ms
+from fillstream.tools.render import as_json, console, print_table
+
+ENDS = frozenset((TargetStatus.REACHED, TargetStatus.FAILED, TargetStatus.REPLACED, TargetStatus.CANCELED))
+COLUMNS = (
+    "symbol", "target_status", "target_qty", "held_qty", "attempt", "traded_qty", "traded_px", "shortfall", "paid_fees",
+    "duration_ms", "text",
+)  # fmt: skip
+SPARE = ("attempt", "duration_ms", "paid_fees")
+
+
+Weight = Annotated[str | None, typer.Option("--weight", metavar="SHARE", help="Instead: of the equity, 0.25.")]
+File = Annotated[Path | None, typer.Option("--file", help="Several: a JSON list of objects, or an object SYMBOL: QTY.")]
+CloseOthers = Annotated[bool, typer.Option("--close-others", help="With --file: whatever else is held goes.")]
+Tolerance = Annotated[str | None, typer.Option("--tolerance", metavar="QTY", help="So far from it is near enough.")]
+MinValue = Annotated[str | None, typer.Option("--min-value", metavar="MONEY", help="No trade that is worth less.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (target, flatten):
+        app.command(rich_help_panel=TRADE, cls=TakesNumbers)(command)
+
+
+def target(
+    symbol: Annotated[str | None, typer.Argument(help="Of what: a symbol of instruments.yaml.")] = None,
+    quantity: Annotated[
+        str | None, typer.Argument(metavar="[QTY]", help="To be held: above 0 long, below 0 short.")
+    ] = None,
+    weight: Annotated[
+        str | None, typer.Option("--weight", metavar="SHARE", help="Instead: of the equity, 0.25.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Several: a JSON list of objects, or an object SYMBOL: QTY.")
+    ] = None,
+    close_others: Annotated[
+        bool, typer.Option("--close-others", help="With --file: whatever else is held goes.")
+    ] = False,
+    tolerance: Annotated[
+        str | None, typer.Option("--tolerance", metavar="QTY", help="So far from it is near enough.")
+    ] = None,
+    min_value: Annotated[
+        str | None, typer.Option("--min-value", metavar="MONEY", help="No trade that is worth less.")
+    ] = None,
+    algorithm: Annotated[str | None, typer.Option("--algorithm", help="Works its orders: TWAP, VWAP …")] = None,
+    parameters: Parameter = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Go for it no more; without a symbol for none.")] = False,
+    strategy: Strategy = None,
+    account: Account = DEFAULT_ACCOUNT,
+    signal_id: SignalId = None,
+    wait: Wait = False,
+    timeout: Timeout = 5.0,
+    json: AsJson = False,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Say what is to be held; the desk sends what is missing until it is.
+
+    \b
+    fillstream target AAPL 300 --wait
+    fillstream target AAPL -50 --algorithm TWAP -p duration_ms=600000
+    fillstream target BTCUSDT --weight 0.25
+    fillstream target --file portfolio.json --close-others
+    fillstream target AAPL --cancel
+
+    With --wait the exit code is 1 when it was refused or given up, and 5 when it is not reached in time.
+    """
+    with client_of(config, redis_url) as client:
+        if cancel:
+            sent = publish(lambda: client.cancel_target(symbol, account=account, signal_id=signal_id))
+            return answer(client, sent, timeout if wait else None, json)
+        said: dict[str, Any] = {
+            "weight": weight, "tolerance": tolerance, "min_value": min_value, "algorithm": algorithm,
+            "algorithm_parameters": told(parameters) or None, "strategy": strategy,
+        }  # fmt: skip
+        if file is not None:
+            said |= {"targets": _targets_in(file), "close_others": close_others or None}
+        elif symbol is None:
+            raise Stop(Exit.USAGE, "symbol: name one with its quantity or --weight, or a --file of several")
+        after = _place(client, account)
+        sent = publish(lambda: client.set_target(symbol, quantity, account=account, signal_id=signal_id, **said))
+        return _follow(client, sent, account, after, timeout if wait else None, json)
+
+
+def flatten(
+    account: Account = DEFAULT_ACCOUNT,
+    signal_id: SignalId = None,
+    wait: Wait = False,
+    timeout: Timeout = 5.0,
+    json: AsJson = False,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Close all that an account holds, and cancel all of it that works.
+
+    \b
+    fillstream flatten --account demo --wait
+    """
+    with client_of(config, redis_url) as client:
+        after = _place(client, account)
+        sent = publish(lambda: client.flatten(account=account, signal_id=signal_id))
+        _follow(client, sent, account, after, timeout if wait else None, json)
+
+
+def _targets_in(file: Path) -> list[dict[str, Any]]:
+    """Return the targets of a file.
+
+    Raises:
+        Stop: it cannot be read, or says something else.
+    """
+    try:
+        said = json_.loads(file.read_text(), parse_float=str)  # the digits as they stand there
+    except OSError as error:
+        raise Stop(Exit.USAGE, f"{file}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Stop(Exit.USAGE, f"{file}: is no JSON: {error}") from None
+    if isinstance(said, dict):
+        said = [{"symbol": symbol, "target": quantity} for symbol, quantity in said.items()]
+    if not isinstance(said, list) or not all(isinstance(each, dict) for each in said):
+        raise Stop(Exit.USAGE, f"{file}: must hold a JSON list of objects, a target each, or an object SYMBOL: QTY")
+    return said
+
+
+def _place(client: Client, account: str) -> str:
+    """Return the last entry of the stream that will tell of an account's targets; an alias's is any partition's."""
+    redis: Any = client.redis
+    streams = [client.topology.positions(each) for each in range(client.topology.account_partitions)]
+    last = [entry[0].decode() for each in streams for entry in redis.xrevrange(each, count=1)]
+    return min(last, key=id_ms, default="0-0") if len(last) == len(streams) else "0-0"
+
+
+def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s: float | None, json: bool) -> None:
+    """Show what becomes of a signal's targets until each has ended; ends with `Exit.NO` where one is not reached."""
+    if timeout_s is None:
+        return answer(client, signal_id, None, json)
+    outcome = client.wait_for(signal_id, account=account, timeout_s=timeout_s)
+    if outcome.refused:
+        return answer(client, signal_id, timeout_s, json)
+    legs = next(each["legs"] for each in outcome.events if each["type"] == "TargetSet")
+    last: dict[str, dict[str, Any]] = {}
+    for item in client.follow_topic(TARGETS, account=account, after=after, idle_s=timeout_s):
+        if item.message.signal_id != signal_id:
+            continue
+        last[item.message.symbol] = item.message.model_dump(mode="json", exclude_none=True)
+        if len(last) == legs and all(each["target_status"] in ENDS for each in last.values()):
+            break
+    rows = [*last.values()]
+    if json:
+        as_json({"signal_id": signal_id, "targets": rows})
+    else:
+        print_table(
+            console(),
+            f"signal {signal_id}",
+            COLUMNS,
+            [[each.get(name) for name in COLUMNS] for each in rows],
+            spare=SPARE,
+        )
+    if not all(each["target_status"] in ENDS for each in rows) or len(rows) < legs:
+        text = f"not all of it is reached in {timeout_s:g} s; the desk goes on, and TargetChanged in positions.* tells"
+        raise Stop(Exit.NO_ANSWER, text)
+    if any(each["target_status"] != TargetStatus.REACHED for each in rows):
+        raise typer.Exit(Exit.NO)
+    return None

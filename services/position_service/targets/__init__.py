@@ -1,0 +1,1 @@
+"""Positions that are to be reached, until they are."""
