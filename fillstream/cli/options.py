@@ -87,6 +87,8 @@ OperatorUrl = Annotated[
     ),
 ]
 Who = Annotated[str | None, typer.Option("--who", help="Who wants it.  \\[default: your login's name]")]
+OnlyAccount = Annotated[str | None, typer.Option("--account", "-a", help="Of this account only.")]
+OnlySymbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Of this symbol only.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many rows.")]
 Account = Annotated[str, typer.Option("--account", "-a", help="Whose order it is.")]

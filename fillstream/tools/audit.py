@@ -224,6 +224,9 @@ def _read_inbox(
             document = orjson.loads(fields[b"data"])
             if document["type"] in ("MassStatusReport", "MarketReport"):
                 continue  # what the desk infers of it says so, and is in the journal alone
+            if document["type"] == "LimitRisk":  # it is taken as a control
+                controls[_place(name, entry_id)] = f"{name} {document['signal_id']}"
+                continue
             if document["type"] != "VenueReport":
                 instructions[document["signal_id"]] += 1
                 if document["type"] == "NewOrderList":

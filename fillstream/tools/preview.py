@@ -34,7 +34,8 @@ OF_HISTORY = (
     "max_orders_per_window", "max_symbol_exposure", "max_sector_exposure", "max_gross_exposure", "max_net_exposure",
     "max_strategy_gross_exposure", "max_strategy_net_exposure", "max_daily_loss", "account_type", "breaker_rejects",
     "breaker_orders", "breaker_loss", "breaker_slippage_bps", "strategy_breaker_rejects", "strategy_breaker_orders",
-    "strategy_breaker_slippage_bps", "rate_limit_orders",
+    "strategy_breaker_slippage_bps", "rate_limit_orders", "max_drawdown", "max_leverage", "max_concentration",
+    "max_value_at_risk",
 )  # fmt: skip
 """Limits on what an account holds, has at work or did before."""
 MODELS = ("fixed", "spread", "volume")

@@ -95,6 +95,30 @@ LISTS = {
         {"account": "account", "symbol": "symbol", "position_id": "position_id"},
         "positions",
     ),
+    "account_values": List(
+        "SELECT account_values.*, modes.mode FROM account_values LEFT JOIN modes USING (account) {where} "
+        "ORDER BY account",
+        {"account": "account"},
+        "positions",
+    ),
+    "exposures": List(
+        "SELECT * FROM exposures {where} ORDER BY account, dimension, name, currency",
+        {"account": "account", "dimension": "dimension", "name": "name"},
+        "positions",
+    ),
+    "targets": List(
+        "SELECT * FROM targets {where} ORDER BY asked_time DESC, account, symbol",
+        {"account": "account", "symbol": "symbol", "signal_id": "signal_id", "status": "target_status"},
+        "positions",
+    ),
+    "exits": List(
+        "SELECT * FROM exits {where} ORDER BY updated DESC, account, symbol, protection_id",
+        {"account": "account", "symbol": "symbol", "position_id": "position_id", "status": "exit_status"},
+        "positions",
+    ),
+    "risk_limits": List(
+        'SELECT * FROM risk_limits {where} ORDER BY account, "limit"', {"account": "account"}, "positions"
+    ),
 }
 HISTORY = "SELECT * FROM events WHERE order_id = ? ORDER BY seq"
 

@@ -5,6 +5,8 @@ Flows in: quotes, times. Flows out: marks, and what is told of open positions. N
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fillstream.libs.common.messages.codes import MarkPrice
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.position_service.booking import units_of
@@ -19,11 +21,13 @@ class Marking:
     Args:
         books: have the positions.
         telling: told what they are worth.
+        touch: told the account of each position that is told.
     """
 
-    __slots__ = ("_books", "_telling")
+    __slots__ = ("_books", "_telling", "_touch")
 
-    def __init__(self, books: Books, telling: Telling) -> None:
+    def __init__(self, books: Books, telling: Telling, touch: Callable[[str], None]) -> None:
+        self._touch = touch
         self._books = books
         self._telling = telling
 
@@ -64,6 +68,7 @@ class Marking:
             if held.position.quantity:
                 instrument.see(held)
                 self._telling.marked(account, instrument, held)
+                self._touch(account)
         instrument.told_ms = ms
         if instrument.telling:
             self._books.timers.add(ms, instrument.id, MARK)

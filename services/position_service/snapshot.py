@@ -3,7 +3,7 @@
 Flows in: a `Books`; or the bytes that this release or an older one wrote. Flows out: JSON, equal for equal states; or
 the books again. Never books anything, never guesses what it does not know.
 
-    version, read, sent, fills, timers; differing, methods, exits, targets where there are any
+    version, read, sent, fills, timers; differing, methods, exits, targets, accounts where there are any
     instruments [{symbol, currency, tick_size, lot_size, multiplier, id, venue, marked_by, interval_ms, told_ms, moved,
                   telling, marks, settlement, session, day,
                   held [{account, settled, position, trip; session, before, before_trip, trades, names}]}]
@@ -29,6 +29,7 @@ from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.runtime.timers import Timers
 from fillstream.libs.common.values.rational import rational
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
+from fillstream.services.position_service.accounts.account import dump_account, load_account
 from fillstream.services.position_service.books.books import METHODS, Books
 from fillstream.services.position_service.books.held import Held, Trade
 from fillstream.services.position_service.books.instrument import NEVER, Instrument
@@ -39,11 +40,12 @@ from fillstream.services.position_service.targets.target import dump_targets, lo
 VERSION = 3
 
 _KEYS: Final = ("version", "read", "sent", "fills", "timers", "instruments")
-_MAY: Final = ("differing", "methods", "exits", "targets")
+_MAY: Final = ("differing", "methods", "exits", "targets", "accounts", "account_numbers")
 _PLAIN: Final = ("id", "venue", "interval_ms", "told_ms", "moved", "telling", "session", "day")
 _TERMS: Final = (
     "symbol", *InstrumentUnits.model_fields, *_PLAIN, "marked_by", "marks", "settlement", "held",
 )  # fmt: skip
+_RARE: Final = ("base_currency", "closes")
 _HELD: Final = ("account", "settled", "position", "trip")
 _KEPT: Final = ("session", "before", "before_trip", "trades", "names")
 _POSITION: Final = tuple(each.name for each in fields(Position))
@@ -67,6 +69,9 @@ def dump(books: Books) -> bytes:
         document["differing"] = books.differing
     if books.methods:
         document["methods"] = books.methods
+    if books.accounts:
+        document["accounts"] = [dump_account(each) for each in books.accounts.values()]
+        document["account_numbers"] = [[number, name] for number, name in books.account_numbers.items()]
     if books.exits.made:
         document["exits"] = dump_kept(books.exits)
     if books.targets.made:
@@ -75,7 +80,10 @@ def dump(books: Books) -> bytes:
 
 
 def _instrument(instrument: Instrument) -> Document:
-    return {
+    rare: Document = {} if instrument.base_currency is None else {"base_currency": instrument.base_currency}
+    if instrument.closes:
+        rare["closes"] = [[day, str(mark)] for day, mark in instrument.closes]
+    return rare | {
         "symbol": instrument.symbol,
         **instrument.units.values(),
         **{name: getattr(instrument, name) for name in _PLAIN},
@@ -143,9 +151,14 @@ def load(data: bytes) -> Books:
     books = Books(document["read"], document["sent"], document["fills"], differing=document.get("differing", {}))
     books.timers = Timers.load(document["timers"])
     books.methods = {account: CostMethod(method) for account, method in document.get("methods", {}).items()}
+    for each in document.get("accounts", ()):
+        books.accounts[each["name"]] = load_account(each)
+    books.account_numbers = dict(document.get("account_numbers", ()))
     for record in document["instruments"]:
         instrument = _load_instrument(record, books)
         books.instruments[instrument.symbol] = books.numbers[instrument.id] = instrument
+        if instrument.base_currency is not None:
+            books.rates[instrument.base_currency, instrument.units.currency] = instrument
     if "exits" in document:
         books.exits = load_kept(document["exits"])
     if "targets" in document:
@@ -155,10 +168,12 @@ def load(data: bytes) -> Books:
 
 
 def _load_instrument(record: Document, books: Books) -> Instrument:
-    check_names("instrument", record, _TERMS, _TERMS)
+    check_names("instrument", record, (*_TERMS, *_RARE), _TERMS)
     instrument = Instrument(record["symbol"], InstrumentUnits.out_of(record))
     for name in _PLAIN:
         setattr(instrument, name, record[name])
+    instrument.base_currency = record.get("base_currency")
+    instrument.closes.extend((day, int(mark)) for day, mark in record.get("closes", ()))
     instrument.marked_by = MarkPrice(record["marked_by"])
     instrument.mark, instrument.short_mark = map(_number, record["marks"])
     if record["settlement"] is not None:

@@ -28,6 +28,7 @@ from fillstream.libs.common.messages.journal import (
     OrderFilled,
     TradeBusted,
     TradeCorrected,
+    TradingStateChanged,
 )
 from fillstream.libs.common.messages.note import is_tick
 from fillstream.libs.common.messages.protection import PositionProtected, ProtectionCanceled
@@ -39,6 +40,7 @@ from fillstream.libs.common.messages.targets import TargetCanceled, TargetSet
 from fillstream.libs.common.messages.topology import SIM, stream_name
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.versions import Unreadable
+from fillstream.services.position_service.accounts.accounts import TELL, Accounts
 from fillstream.services.position_service.booking import Booking
 from fillstream.services.position_service.books.books import MARK, Books
 from fillstream.services.position_service.books.instrument import Instrument
@@ -55,6 +57,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("exits_failing", "Exits that were reached, and could not close yet what they are to close."),
     Family("targets_open", "Positions that are to be reached, and are not yet."),
     Family("targets_failing", "Those of them whose last order came to nothing; another one goes."),
+    Family("broken_risk_limits", "Limits on accounts' risk that are broken now."),
     Family("position_differences", "Positions that the orders stage has otherwise, when they were compared last."),
 )
 
@@ -71,6 +74,7 @@ _BOOKED: Models = {
     "ProtectionCanceled": ProtectionCanceled,
     "TargetSet": TargetSet,
     "TargetCanceled": TargetCanceled,
+    "TradingStateChanged": TradingStateChanged,
 }
 """The events that change the books. Most are of no interest, and nothing but the head of them is read."""
 _VERSIONS = {kind: model.VERSION for kind, model in _BOOKED.items()}
@@ -105,8 +109,9 @@ class PositionStage:
         self._books = books
         self._telling = Telling(books, stream_name("positions", self.partition))
         self._booking = Booking(books, self._telling, self.partition)
-        self._marking = Marking(books, self._telling)
         orders = stream_name("orders", self.partition)
+        self._accounts = Accounts(books, self._telling, self.partition, orders)
+        self._marking = Marking(books, self._telling, self._accounts.touch)
         self._reaching = Reaching(books, self._telling, self.partition, orders)
         self._exits = Exits(books, self._telling, self.partition, orders, self._reaching.exited)
 
@@ -150,6 +155,7 @@ class PositionStage:
             case "OrderFilled":
                 instrument = self._instrument_of(event)
                 self._booking.filled(event, instrument)
+                self._accounts.touch(event["account"])
                 if exits.all:
                     self._exits.answered(event)
                     self._exits.changed(event["account"], instrument)
@@ -165,6 +171,7 @@ class PositionStage:
             case "TradeBusted" | "TradeCorrected":
                 instrument = self._instrument_of(event)
                 self._booking.restated(event, instrument)
+                self._accounts.touch(event["account"])
                 self._exits.changed(event["account"], instrument)
                 self._reaching.changed(event["account"], instrument.symbol)
             case "PositionProtected":
@@ -179,14 +186,18 @@ class PositionStage:
                 self._defined(event, out)
             case "AccountDefined":
                 self._books.take_method(event["account"], CostMethod(event.get("cost_method", CostMethod.AVERAGE)))
+                self._accounts.defined(event)
+            case "TradingStateChanged":
+                self._accounts.resumed(event)
             case "AccountAdjusted":
                 if event.get("ratio") is not None:
                     instrument = self._instrument_of(event)
                     self._booking.split(event, instrument)
                     self._exits.split(event["account"], instrument, *split_ratio(event["ratio"]))
-                    self._reaching.split(
-                        event["account"], instrument.symbol, f"the position was split {event['ratio']}"
-                    )
+                    self._reaching.split(event["account"], instrument.symbol, event["ratio"])
+                    instrument.closes.clear()  # what it was worth before was another share
+                else:
+                    self._accounts.adjusted(event)
             case "HoldingsStated":
                 self._compared(event)
 
@@ -196,6 +207,9 @@ class PositionStage:
         while left > 0 and (timer := timers.pop(self._telling.ms)) is not None:
             if timer.what == MARK:
                 left -= self._marking.due(timer.id, left)
+            elif timer.what == TELL:
+                self._accounts.due(timer)
+                left -= 2
             else:
                 (self._reaching if timer.what == AGAIN else self._exits).due(timer)
                 left -= 2
@@ -242,6 +256,9 @@ class PositionStage:
         self._books.number(known, event["instrument_id"])
         known.venue = event.get("venue") or SIM
         known.marked_by = MarkPrice(event.get("mark_price_type", MARKED_BY))
+        known.base_currency = event.get("base_currency")
+        if known.base_currency is not None:
+            self._books.rates[known.base_currency, units.currency] = known
         known.interval_ms = event.get("mark_interval_ms", MARK_INTERVAL_MS)
         if is_new:
             return
@@ -300,6 +317,7 @@ class PositionStage:
             "position_changes": self._books.fills,
             "position_differences": {"": sum(self._books.differing.values())},
             "exits_armed": {"": sum(each.fired is None for each in self._books.exits.all.values())},
+            "broken_risk_limits": {"": sum(len(each.broken) for each in self._books.accounts.values())},
             "exits_failing": {"": self._books.exits.failing},
             "targets_open": {"": len(self._books.targets.of)},
             "targets_failing": {"": self._books.targets.failing},

@@ -93,6 +93,14 @@ class Telling:
         """Tell what became of a target."""
         self.out.event(self._stream, self._head("TargetChanged") | fields)
 
+    def account_marked(self, fields: Message) -> None:
+        """Tell what an account is worth."""
+        self.out.event(self._stream, self._head("AccountMarked") | fields)
+
+    def risk_changed(self, fields: Message) -> None:
+        """Tell that a limit on an account's risk is broken, or holds again."""
+        self.out.event(self._stream, self._head("RiskChanged") | fields)
+
     def _reason(self, event: Message, instrument: Instrument) -> str:
         """Return why a fill ended a position."""
         if instrument.held[event["account"]].trip:

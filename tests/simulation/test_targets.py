@@ -16,11 +16,20 @@ from fillstream.services.order_service.orders.life.order import PENDING_NEW
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.position_service.stage import PositionStage
 from tests.support.both_stages import held_and_booked
-from tests.support.simulated_desk import ACCOUNTS, SLOW, SYMBOLS, TWO_VENUES, SimulatedDesk
+from tests.support.simulated_desk import ACCOUNTS, CONFIG, SLOW, SYMBOLS, TWO_VENUES, SimulatedDesk
+from tests.support.terms import but
 
 ONE = os.environ.get("SIMULATION_SEED")
 SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000")) // 10 or 1))
 CHUNK = 25
+LIMITED = but(
+    CONFIG,
+    accounts={
+        name: but(each, max_leverage=Decimal(3), max_drawdown=Decimal("0.001"), risk_action="REDUCE")
+        for name, each in CONFIG.accounts.items()
+    },
+)
+"""Accounts that may do no more than reduce once they hold what they have no equity for: they have none."""
 ENDS = {"REACHED", "FAILED", "REPLACED", "CANCELED"}
 
 
@@ -29,8 +38,8 @@ def test_targets_are_reached_or_say_why_not_and_nothing_is_sent_too_much(first: 
     seen: Counter[str] = Counter()
     for seed in SEEDS[first : first + CHUNK]:
         options: dict[str, Any] = {}
-        if seed % 4 >= 2:
-            options = {"config": TWO_VENUES} if seed % 4 == 3 else {"simulation": SLOW}
+        if seed % 4:
+            options = ({"config": LIMITED}, {"simulation": SLOW}, {"config": TWO_VENUES})[seed % 4 - 1]
         desk = SimulatedDesk(seed, 1 + seed % 3, 1 + seed % 2, controls=seed % 2 == 0, targets=True, **options)
         try:
             desk.run(steps=300)
@@ -106,6 +115,7 @@ def check_lives(desk: SimulatedDesk, partition: int, seed: int, seen: Counter[st
     """Each target has one end at most, and nothing is told of it after that."""
     ended: set[tuple[str, ...]] = set()
     for message in desk.told_of_positions(partition):
+        seen[message["type"]] += 1
         if message["type"] == "TargetChanged":
             seen[message["target_status"]] += 1
             key = (message["account"], message["symbol"], message["signal_id"], str(message["asked_time"]))

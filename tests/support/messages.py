@@ -36,7 +36,7 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return f"VENUE_{number}"
     if name == "simulated":
         return False  # one that an engine is may have less
-    if name == "initial_margin":
+    if name in ("initial_margin", "max_drawdown"):
         return "0.5"
     if name == "fee_tiers":
         return [f"{number}000:0.5:2"]

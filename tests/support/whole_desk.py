@@ -89,10 +89,15 @@ class WholeDesk:
         self._settle()
 
     def _settle(self) -> None:
-        while self._seen < len(self.events):
-            event = self.events[self._seen]
-            self._seen += 1
-            self._fold_position({b"data": orjson.dumps(event)})
+        while True:
+            while self._seen < len(self.events):
+                event = self.events[self._seen]
+                self._seen += 1
+                self._fold_position({b"data": orjson.dumps(event)})
+            due_ms = self.positions.due_ms
+            if due_ms is None or due_ms > self.sim.desk.ms:
+                break
+            self._fold_position({b"tick": b"1"})
 
     def _fold_position(self, fields: dict[bytes, bytes]) -> None:
         out = Outputs(self.positions.name, self.positions.inbox)

@@ -181,6 +181,10 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
         {'fillstream_position_differences{stage="positions"}': "0x30 1x30"},
         {"PositionsDiffer"},
     ),
+    "an account that risks too much": (
+        {'fillstream_broken_risk_limits{stage="positions"}': "0x30 1x30"},
+        {"RiskLimitBroken"},
+    ),
     "exits that cannot close": (
         {'fillstream_exits_failing{stage="positions"}': "0x30 2x30"},
         {"ExitsFailing"},

@@ -17,6 +17,8 @@ from fillstream.cli.options import (
     ByClientId,
     Config,
     Limit,
+    OnlyAccount,
+    OnlySymbol,
     Order,
     RedisUrl,
     is_order_id,
@@ -65,9 +67,6 @@ LINKS = ("parent_id", "list_id", "group_id", "position_id")
 """Shown where an order has one."""
 
 PAPER = AccountMode.PAPER
-
-OnlyAccount = Annotated[str | None, typer.Option("--account", "-a", help="Of this account only.")]
-OnlySymbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Of this symbol only.")]
 
 
 def register(app: typer.Typer) -> None:

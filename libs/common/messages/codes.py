@@ -156,6 +156,17 @@ class MarkPrice(StrEnum):
     CLOSING = "CLOSING"
 
 
+class RiskAction(StrEnum):
+    """What is done about an account whose limit on its risk is broken."""
+
+    ALERT = "ALERT"
+    """It is told, and an alarm fires."""
+    REDUCE = "REDUCE"
+    """And the account may do no more than reduce what it holds, until an operator resumes it."""
+    HALT = "HALT"
+    """And it trades no more until then."""
+
+
 class AccountMode(StrEnum):
     """What an account trades with: money at venues outside, or nothing at simulated ones."""
 

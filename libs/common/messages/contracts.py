@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fillstream.libs.common.messages.controls import AnyControl
+from fillstream.libs.common.messages.controls import AnyControl, LimitRisk
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import JournalEvent
 from fillstream.libs.common.messages.market import MarketMessage
@@ -39,6 +39,7 @@ CONTRACTS: Final[dict[str, Contract]] = {
         Signal
         | ExitPosition
         | ReachPosition
+        | LimitRisk
         | ReportStatus
         | VenueReport
         | MassStatusReport

@@ -329,6 +329,20 @@ CONTROLS: Final[dict[str, type[Control]]] = {type_of(each): each for each in get
 """By `type`."""
 
 
+class LimitRisk(Message):
+    """Let an account only reduce, or not trade at all, as a limit on its risk is broken: the positions stage's word.
+
+    The orders stage takes it as a control Reduce or Halt of that id, by `positions`; an operator's Resume ends it.
+    """
+
+    type: Literal["LimitRisk"] = "LimitRisk"
+    signal_id: Id = Field(description="the control's id")
+    account: Name
+    action: Literal["REDUCE", "HALT"]
+    reason: str = Field(min_length=1, max_length=MAX_REASON)
+    signal_time: int
+
+
 def read_control(data: bytes) -> Control:
     """Return the control in an entry's field.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from fillstream.libs.common.messages.accounts import AccountMarked, RiskChanged
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, by_type
 from fillstream.libs.common.messages.codes import Side
 from fillstream.libs.common.messages.exits import ExitChanged, ExitReason
@@ -135,7 +136,9 @@ PositionMessage = Annotated[
     | PositionMarked
     | PositionsReconciled
     | ExitChanged
-    | TargetChanged,
+    | TargetChanged
+    | AccountMarked
+    | RiskChanged,
     Field(discriminator="type"),
 ]
 

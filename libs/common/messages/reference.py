@@ -27,10 +27,19 @@ from fillstream.libs.common.messages.codes import (
     LostOrders,
     MarkPrice,
     OrderType,
+    RiskAction,
     SelfTrade,
     TimeInForce,
 )
 from fillstream.libs.common.messages.fee_tiers import Tiers
+from fillstream.libs.common.messages.risk_terms import (
+    MaxConcentration,
+    MaxDrawdown,
+    MaxLeverage,
+    MaxValueAtRisk,
+    OnRisk,
+    Positive,
+)
 from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, QUANTITY, VALUE, WRITTEN, ReferenceData, about, amount
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
@@ -77,7 +86,6 @@ MAX_OVERFILL_LOTS = 1_000_000_000
 
 VenueName = Annotated[str, StringConstraints(pattern=f"^{VENUE_NAME.pattern}$")]
 Bps = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=-BPS, le=BPS), WRITTEN]
-Positive = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0), WRITTEN]
 Orders = Annotated[int, Field(ge=1, le=MAX_ORDERS), WRITTEN]
 ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 """Of the IANA time zone database. Whether there is such a zone is for whoever compiles its days to say."""
@@ -491,6 +499,11 @@ class AccountFields(ReferenceData):
             unit=ACCOUNT_VALUE, rare=True,
         ),
     ] = None  # fmt: skip
+    max_drawdown: MaxDrawdown = None
+    max_leverage: MaxLeverage = None
+    max_concentration: MaxConcentration = None
+    max_value_at_risk: MaxValueAtRisk = None
+    risk_action: OnRisk = RiskAction.ALERT
     account_type: Annotated[
         AccountType,
         about("what its orders are paid with: cash it has, a margin on its equity, or none of the desk's business",

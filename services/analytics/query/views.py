@@ -10,12 +10,16 @@ milliseconds.
 
 from __future__ import annotations
 
+from fillstream.libs.common.messages.accounts import AccountMarked, RiskChanged
+from fillstream.libs.common.messages.base import Message
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.event import Event
+from fillstream.libs.common.messages.exits import ExitChanged
 from fillstream.libs.common.messages.journal import AccountDefined, InstrumentDefined, OrderFilled, VenueDefined
 from fillstream.libs.common.messages.positions import PositionClosed, PositionEvent
 from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, VenueTerms
 from fillstream.libs.common.messages.signals import LINKS
+from fillstream.libs.common.messages.targets import TargetChanged
 from fillstream.libs.common.messages.terms import ReferenceData
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
@@ -50,6 +54,11 @@ def views() -> dict[str, str]:
         "parents": _parents(),
         "brackets": _brackets(),
         "lists": _lists(),
+        "account_values": _last_told(AccountMarked, ("account",)),
+        "targets": _last_told(TargetChanged, ("account", "symbol", "signal_id", "asked_time")),
+        "exits": _last_told(ExitChanged, ("account", "symbol", "position_id", "protection_id")),
+        "risk_limits": _last_told(RiskChanged, ("account", '"limit"')),
+        "exposures": _exposures(),
     }
 
 
@@ -122,6 +131,49 @@ def _closed_positions() -> str:
         "FROM position_events WHERE type IN ('PositionChanged', 'PositionClosed') "
         "WINDOW whose AS (PARTITION BY account, symbol, position_id)) "
         "WHERE type = 'PositionClosed' AND nth = 1 AND seq > opened AND fills > 0"
+    )
+
+
+def _last_told(model: type[Message], key: tuple[str, ...]) -> str:
+    """One row each of what a message is about: the newest one."""
+    names = ", ".join(f'"{name}"' for name in model.model_fields if name not in ("type", "v", "seq", "time"))
+    kind = model.model_fields["type"].default
+    return (
+        f"SELECT {names}, time AS updated, log_stream FROM position_events WHERE type = '{kind}' "  # noqa: S608
+        f"QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY seq DESC) = 1"
+    )
+
+
+def _exposures() -> str:
+    """One row an account, a currency, and a symbol, sector or strategy in it: what is held at the marks, and P&L.
+
+    `dimension` says which of these `name` is. A strategy's is what its own fills add up to, splits aside, at the
+    account's marks; its P&L is of all it ever traded, fees taken off.
+    """
+    worth = "CAST(position * mark_px * multiplier AS DECIMAL(38, 10))"
+    sums = (
+        "sum(CASE WHEN worth > 0 THEN worth ELSE 0 END) AS long_exposure, "
+        "sum(CASE WHEN worth < 0 THEN -worth ELSE 0 END) AS short_exposure, sum(abs(worth)) AS gross_exposure, "
+        "sum(worth) AS net_exposure, CAST(sum(net_pnl) AS DECIMAL(38, 10)) AS net_pnl, "
+        "count(*) FILTER (position <> 0) AS open_positions"
+    )
+    return (
+        "WITH held AS ("  # noqa: S608 - names of our own
+        f"SELECT p.account, p.symbol, p.currency, i.sector, p.position, p.net_pnl, {worth} AS worth "
+        "FROM positions p JOIN instruments i ON i.symbol = p.symbol"
+        "), traded AS (SELECT f.account, f.strategy, f.symbol, i.currency, i.multiplier, "
+        "sum(CASE WHEN f.side = 'BUY' THEN f.last_qty ELSE -f.last_qty END) AS position, "
+        "sum(CASE WHEN f.side = 'BUY' THEN -1 ELSE 1 END * CAST(f.last_qty * f.last_px * i.multiplier "
+        "AS DECIMAL(38, 10)) - f.fee) AS cash FROM fills f JOIN instruments i ON i.symbol = f.symbol "
+        "WHERE f.strategy IS NOT NULL GROUP BY ALL"
+        "), of_strategy AS (SELECT t.account, t.strategy, t.currency, t.position, "
+        "CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS worth, "
+        "t.cash + CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS net_pnl "
+        "FROM traded t JOIN positions p USING (account, symbol)) "
+        f"SELECT account, 'symbol' AS dimension, symbol AS name, currency, {sums} FROM held GROUP BY ALL "
+        f"UNION ALL SELECT account, 'sector', sector, currency, {sums} FROM held WHERE sector IS NOT NULL GROUP BY ALL "
+        f"UNION ALL SELECT account, 'currency', currency, currency, {sums} FROM held GROUP BY ALL "
+        f"UNION ALL SELECT account, 'strategy', strategy, currency, {sums} FROM of_strategy GROUP BY ALL"
     )
 
 

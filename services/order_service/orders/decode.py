@@ -30,6 +30,7 @@ from fillstream.libs.common.messages.codes import (
     Side,
     TimeInForce,
 )
+from fillstream.libs.common.messages.controls import LimitRisk
 from fillstream.libs.common.messages.market_report import MarketReport
 from fillstream.libs.common.messages.mass_status import MassStatusReport
 from fillstream.libs.common.messages.sentences import sentences
@@ -55,6 +56,7 @@ from fillstream.services.order_service.orders.instructions import (
     Reach,
     Refused,
     Replace,
+    Restrict,
     Resume,
     Status,
     Unaim,
@@ -90,6 +92,7 @@ INSTRUCTIONS: Models = {
     **signals.SIGNALS,
     "ExitPosition": signals.ExitPosition,
     "ReachPosition": ReachPosition,
+    "LimitRisk": LimitRisk,
     "RefuseSignal": signals.RefuseSignal,
     "ReportStatus": signals.ReportStatus,
 }
@@ -132,6 +135,7 @@ _KINDS = {
     "SetTarget": _kind(Aim, signals.SetTarget),
     "CancelTarget": _kind(Unaim, signals.CancelTarget),
     "ReachPosition": _kind(Reach, ReachPosition),
+    "LimitRisk": _kind(Restrict, LimitRisk),
     "RefuseSignal": _kind(Refused, signals.RefuseSignal),
     "ReportStatus": _kind(Status, signals.ReportStatus),
 }
@@ -139,7 +143,7 @@ _NEW, _REPLACE = _KINDS["NewOrder"], _KINDS["ReplaceOrder"]
 _LIST = _KINDS["NewOrderList"]
 _CHECKED = (
     "ClosePosition", "CancelAll", "Prediction", "RefuseSignal", "CancelOrderList", "PauseOrder", "ResumeOrder",
-    "ProtectPosition", "CancelProtection", "ExitPosition", "SetTarget", "CancelTarget", "ReachPosition",
+    "ProtectPosition", "CancelProtection", "ExitPosition", "SetTarget", "CancelTarget", "ReachPosition", "LimitRisk",
 )  # fmt: skip
 _BY_MODEL = tuple(_KINDS[name] for name in _CHECKED)
 """Rare kinds, which their models check: that costs more than what the others have, and is less to read."""

@@ -225,6 +225,16 @@ class Reach(NamedTuple):
     signal_time: int
 
 
+class Restrict(NamedTuple):
+    """A LimitRisk, which the positions stage sends."""
+
+    signal_id: str
+    account: str
+    action: str
+    reason: str
+    signal_time: int
+
+
 class Refused(NamedTuple):
     """A RefuseSignal."""
 
@@ -265,6 +275,7 @@ Instruction = (
     | Aim
     | Unaim
     | Reach
+    | Restrict
     | Refused
     | Status
 )

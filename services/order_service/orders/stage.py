@@ -44,7 +44,7 @@ from fillstream.services.order_service.orders.due import Due
 from fillstream.services.order_service.orders.groups.brackets import Brackets
 from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.groups.contingent import Contingent
-from fillstream.services.order_service.orders.instructions import All
+from fillstream.services.order_service.orders.instructions import All, Restrict
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.keeping.snapshot import dump, load
 from fillstream.services.order_service.orders.parents.children import Children
@@ -184,6 +184,7 @@ class OrdersStage:
         self._wishes: dict[type, Callable[[Any], None]] = {
             **self._requests.handlers,
             All: mass_cancels.take,
+            Restrict: self._controls.restrict,
             VenueReport: VenueReports(state, self._journal, self.latencies_ms, breakers).take,
             MassStatusReport: self._reconciler.take,
             MarketReport: self._market_reported,

@@ -12,6 +12,7 @@ from fillstream.libs.common.ledger.average import Position
 from fillstream.libs.common.ledger.lots import LastLotPosition, LotPosition
 from fillstream.libs.common.messages.codes import CostMethod
 from fillstream.libs.common.runtime.timers import Timers
+from fillstream.services.position_service.accounts.account import Account
 from fillstream.services.position_service.books.held import Held
 from fillstream.services.position_service.books.instrument import Instrument
 from fillstream.services.position_service.exits.kept import Kept
@@ -45,6 +46,8 @@ class Books:
         timers: when positions are to be told of their marks, by their instrument's number; and exits by time.
         exits: what protects positions.
         targets: positions that are to be reached.
+        accounts, account_numbers: what is known of accounts by name, and their names by number.
+        rates: instruments that trade one currency for another, by both.
     """
 
     read: int = 0
@@ -60,12 +63,17 @@ class Books:
     timers: Timers = field(default_factory=Timers)
     exits: Kept = field(default_factory=Kept)
     targets: Targets = field(default_factory=Targets)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    account_numbers: dict[int, str] = field(default_factory=dict)
+    rates: dict[tuple[str, str], Instrument] = field(default_factory=dict)
 
     def held(self, account: str, instrument: Instrument) -> Held:
         """Return what an account holds of an instrument, nothing yet if it is the first time."""
         found = instrument.held.get(account)
         if found is None:
             found = instrument.held[account] = Held.of(METHODS[self.methods.get(account, CostMethod.AVERAGE)])
+            if account in self.accounts:
+                self.accounts[account].symbols[instrument.symbol] = None
         return found
 
     def number(self, instrument: Instrument, number: int) -> None:
@@ -79,6 +87,10 @@ class Books:
         self.numbers.pop(instrument.id, None)
         instrument.id = number
         self.numbers[number] = instrument
+
+    def number_of(self, account: str) -> int:
+        """Return an account's number, by which its timer goes; accounts are few."""
+        return next(number for number, name in self.account_numbers.items() if name == account)
 
     def take_method(self, account: str, method: CostMethod) -> None:
         """Take an account's method of cost, which is its own for good."""

@@ -8,6 +8,7 @@ of Friday is of the session before Monday's.
 
 from __future__ import annotations
 
+from collections import deque
 from fractions import Fraction
 
 from fillstream.libs.common.ledger.mark import mark_of
@@ -19,6 +20,8 @@ from fillstream.libs.common.values.rational import Rational
 from fillstream.services.position_service.books.held import Held, Trade
 
 NEVER = -(1 << 62)
+MOST_CLOSES = 251
+"""So many sessions' last marks are remembered: moves of 250."""
 
 
 class Instrument(Worth):
@@ -39,13 +42,15 @@ class Instrument(Worth):
         held: by account, in the order of their first fills.
         session: which it is, counted from 1; 0 before the first.
         day: days since 1970 of that.
+        base_currency: of which it trades one unit, so that its price is a rate; None of most.
+        closes: the marks (half ticks) with which sessions ended, with their days, the oldest first.
         settlement: the marks of longs and shorts with which the session before ended (half ticks), None where there
             were none.
     """
 
     __slots__ = (
-        "day", "held", "id", "interval_ms", "marked_by", "moved", "session", "settlement", "symbol", "telling",
-        "told_ms", "venue",
+        "base_currency", "closes", "day", "held", "id", "interval_ms", "marked_by", "moved", "session", "settlement",
+        "symbol", "telling", "told_ms", "venue",
     )  # fmt: skip
 
     def __init__(self, symbol: str, units: InstrumentUnits) -> None:
@@ -62,6 +67,8 @@ class Instrument(Worth):
         self.session = 0
         self.day = -1
         self.settlement: tuple[int, int] | None = None
+        self.base_currency: str | None = None
+        self.closes: deque[tuple[int, int]] = deque(maxlen=MOST_CLOSES)
 
     def mark_at(self, bid: int | None, ask: int | None, last: int | None) -> bool:
         """Value positions by this market (ticks) from now on; return whether that is anything new.
@@ -84,10 +91,11 @@ class Instrument(Worth):
         day = ms // DAY_MS
         if day == self.day:
             return
-        self.day = day
+        ended, self.day = self.day, day
         self.session += 1
         if self.mark is not None and self.short_mark is not None:
             self.settlement = self.mark, self.short_mark
+            self.closes.append((ended, self.mark))
         for held in self.held.values():
             held.settled = self.net(held)
 
@@ -128,6 +136,7 @@ class Instrument(Worth):
         steps = self.recount(units)
         if self.settlement is not None:
             self.settlement = self.settlement[0] * steps[1], self.settlement[1] * steps[1]
+        self.closes = deque(((day, mark * steps[1]) for day, mark in self.closes), maxlen=MOST_CLOSES)
         for held in self.held.values():
             held.rescale(*steps)
         return steps

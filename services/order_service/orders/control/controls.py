@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
-from fillstream.libs.common.messages.codes import Adjustment, ControlRejectReason
+from fillstream.libs.common.messages.codes import Adjustment, ControlRejectReason, RiskAction
 from fillstream.libs.common.messages.controls import (
     LIMITS,
     AcceptLoss,
@@ -45,6 +45,7 @@ from fillstream.services.order_service.orders.control.mass_cancels import MassCa
 from fillstream.services.order_service.orders.control.meant import Meant
 from fillstream.services.order_service.orders.control.overrides import Answered, Overrides, with_overrides
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, REDUCING, Standing
+from fillstream.services.order_service.orders.instructions import Restrict
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
 from fillstream.services.order_service.orders.reconciling.stating import Stating
@@ -83,6 +84,10 @@ class Room(NamedTuple):
     desk: Desk
     reconciler: Reconciler
     stating: Stating
+
+
+POSITIONS: Final = "positions"
+"""Who asks where a limit on an account's risk is broken."""
 
 
 class Controls:
@@ -124,6 +129,17 @@ class Controls:
             return self._take(control, control.model_copy(update={"account": points[alias]}))
         finally:
             self._journal.named(None)
+
+    def restrict(self, wish: Restrict) -> None:
+        """Take what the positions stage says of an account whose limits on its risk are broken, as an operator's word.
+
+        Raises:
+            BadEntry: wrong_partition or unknown_account.
+        """
+        model = Halt if wish.action == RiskAction.HALT else Reduce
+        said = {"control_id": wish.signal_id, "who": POSITIONS, "reason": wish.reason, "account": wish.account}
+        control = model.model_validate({"type": model.__name__, "v": model.VERSION, **said})
+        self._take(control, control)
 
     def _take(self, said: Control, control: Control) -> None:
         """Take a control as it was said, with the account that it is about."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fillstream.libs.common.messages.base import Message, head_of, head_of_next, of_version, type_of, upcast
-from fillstream.libs.common.messages.controls import CONTROLS
+from fillstream.libs.common.messages.controls import CONTROLS, LimitRisk
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.market import Depth, Trades
@@ -38,6 +38,7 @@ EVERY: list[type[Message]] = [
     RefuseSignal,
     ExitPosition,
     ReachPosition,
+    LimitRisk,
     ReportStatus,
     VenueReport,
     ReportMassStatus,

@@ -18,6 +18,7 @@ from fillstream.libs.common.messages.codes import (
     MarkPrice,
     Reason,
     RejectReason,
+    RiskAction,
     SelfTrade,
 )
 from fillstream.libs.common.messages.journal import (
@@ -39,7 +40,7 @@ from tests.support.terms import account, but, instrument
 D = Decimal
 
 
-BOUNDED = (bool, AccountType, CostMethod, MarkPrice, SelfTrade, FeeScope, AccountMode | None)
+BOUNDED = (bool, AccountType, CostMethod, MarkPrice, RiskAction, SelfTrade, FeeScope, AccountMode | None)
 """Types that have few values."""
 
 

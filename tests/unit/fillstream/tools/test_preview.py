@@ -83,9 +83,9 @@ def test_every_limit_is_looked_at_or_named() -> None:
         "requires_approval", "approval_above", "approval_strategies", "max_exit_slippage_bps", "mode",
     }  # fmt: skip
     no_limits = {
-        "id", "venue", "currency", "cost_method", "self_trade_prevention", "initial_margin", "day_begins_minutes",
-        "day_zone", "rate_limit_window_ms", "order_window_ms", "approval_timeout_ms", "breaker_window_ms",
-        "breaker_cooldown_ms", "breaker_slippage_fills",
+        "id", "venue", "currency", "cost_method", "self_trade_prevention", "initial_margin", "risk_action",
+        "day_begins_minutes", "day_zone", "rate_limit_window_ms", "order_window_ms", "approval_timeout_ms",
+        "breaker_window_ms", "breaker_cooldown_ms", "breaker_slippage_fills",
     }  # fmt: skip
     named = {*OF_HISTORY, "max_daily_orders"}
     assert looked_at | no_limits | named == {*AccountTerms.model_fields}

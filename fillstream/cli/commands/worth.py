@@ -1,0 +1,167 @@
+"""Commands that show what accounts are worth, and what is to become of positions: account, risk, targets, exits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fillstream.cli.commands import LOOK
+from fillstream.cli.exit_codes import Exit, Stop
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Limit, OnlyAccount, OnlySymbol, RedisUrl
+from fillstream.tools.render import as_json, console, printable, show
+
+if TYPE_CHECKING:
+    from fillstream.cli.analytics_client import AnalyticsClient, Found
+
+Named = Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Of this one.  \\[default: all]")]
+VALUES = (
+    "account", "currency", "equity", "day_pnl", "cash_balance", "gross_exposure", "net_exposure", "leverage_ratio",
+    "buying_power", "margin_used", "open_positions", "missing_rate", "updated",
+)  # fmt: skip
+RISKS = (
+    "account", "currency", "equity", "peak_equity", "drawdown_ratio", "leverage_ratio", "concentration_ratio",
+    "value_at_risk", "expected_shortfall", "parametric_var", "parametric_shortfall", "sessions",
+)  # fmt: skip
+LIMITS = ("account", "limit", "broken", "measured", "allowed", "risk_action", "updated")
+EXPOSURES = (
+    "account", "dimension", "name", "currency", "long_exposure", "short_exposure", "gross_exposure", "net_exposure",
+    "net_pnl", "open_positions",
+)  # fmt: skip
+TARGETS = (
+    "account", "symbol", "target_status", "target_qty", "held_qty", "attempt", "traded_px", "shortfall", "duration_ms",
+    "text", "signal_id", "updated",
+)  # fmt: skip
+EXITS = (
+    "account", "symbol", "protection_id", "exit_status", "exit_reason", "quantity", "stop_px", "take_profit_px",
+    "exit_px", "gap_px", "text", "position_id", "updated",
+)  # fmt: skip
+SPARE = ("updated", "signal_id", "position_id", "duration_ms", "attempt", "margin_used", "missing_rate", "currency")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (account, risk, targets, exits):
+        app.command(rich_help_panel=LOOK)(command)
+
+
+def account(
+    name: Named = None,
+    limit: Limit = 1000,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Show what accounts are worth: cash, equity, exposure; by symbol, sector, currency and strategy besides.
+
+    \b
+    fillstream account
+    fillstream account default --json
+
+    Equity is known of accounts that had cash put in (`fillstream adjust NAME deposit`), or are CASH or MARGIN.
+    """
+    where = {"account": name}
+    with _analytics(config, redis_url, analytics_url) as ask:
+        values = ask.find("/account_values", where)
+        exposures = ask.find("/exposures", where | {"limit": limit})
+    if not values.rows and not exposures.rows:
+        _nothing(values, name, "has no cash and never held anything")
+    _both({"account_values": (VALUES, values), "exposures": (EXPOSURES, exposures)}, json)
+
+
+def risk(
+    name: Named = None,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Show what accounts risk: drawdown, leverage, value at risk; and which limits on it are or were broken.
+
+    \b
+    fillstream risk default
+
+    Value at risk is of one session at 99 %, by what marks did in up to 250 sessions (docs/risk.md).
+    """
+    where = {"account": name}
+    with _analytics(config, redis_url, analytics_url) as ask:
+        values, limits = ask.find("/account_values", where), ask.find("/risk_limits", where)
+    if not values.rows:
+        _nothing(values, name, "is told of as little as it has: no cash, no limit on its risk")
+    _both({"account_values": (RISKS, values), "risk_limits": (LIMITS, limits)}, json)
+
+
+def targets(
+    account: OnlyAccount = None,
+    symbol: OnlySymbol = None,
+    limit: Limit = 100,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """List what was to be held, the newest first: what was asked, what is held, how long it took and at what cost.
+
+    \b
+    fillstream targets --symbol AAPL
+    """
+    with _analytics(config, redis_url, analytics_url) as ask:
+        found = ask.find("/targets", {"account": account, "symbol": symbol, "limit": limit})
+    _both({"targets": (TARGETS, found)}, json)
+
+
+def exits(
+    account: OnlyAccount = None,
+    symbol: OnlySymbol = None,
+    limit: Limit = 100,
+    json: AsJson = False,
+    analytics_url: AnalyticsUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """List what protects positions, and did: where it waits, what it did, by how much the market went through it.
+
+    \b
+    fillstream exits --account default
+    """
+    with _analytics(config, redis_url, analytics_url) as ask:
+        found = ask.find("/exits", {"account": account, "symbol": symbol, "limit": limit})
+    _both({"exits": (EXITS, found)}, json)
+
+
+def _analytics(config: Path | None, redis_url: str | None, analytics_url: str | None) -> AnalyticsClient:
+    from fillstream.cli.analytics_client import AnalyticsClient
+    from fillstream.cli.target import find_target
+
+    return AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url))
+
+
+def _nothing(found: Found, name: str | None, why: str) -> None:
+    _tell(found)
+    text = "no account ever had cash, a limit on its risk, or a position"
+    if name is not None:
+        text = f"account {printable(name)} {why}"
+    raise Stop(Exit.NOT_FOUND, text)
+
+
+def _both(parts: Mapping[str, tuple[Sequence[str], Found]], json: bool) -> None:
+    """Print tables one under the other, or all of them as one JSON object; of a single one as any list."""
+    for _, found in parts.values():
+        _tell(found)
+    if json:
+        whole: dict[str, Any] = {name: found.json() for name, (_, found) in parts.items()}
+        as_json(whole if len(whole) > 1 else next(iter(whole.values())))
+        return
+    for name, (columns, found) in parts.items():
+        if found.rows or len(parts) == 1:
+            show(name.replace("_", " "), columns, found.rows, json, SPARE)
+            if found.truncated:
+                console().print("[dim]and more: see --limit[/]")
+
+
+def _tell(found: Found) -> None:
+    for sentence in found.incomplete:
+        typer.echo(f"incomplete: {printable(sentence)}", err=True)

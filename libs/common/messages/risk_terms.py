@@ -1,0 +1,36 @@
+"""What an account may risk as a whole, beside what its orders may do: terms that the positions stage looks at.
+
+Flows in: fields of settings, configuration and events. Flows out: validated values. Never decides.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field
+
+from fillstream.libs.common.messages.codes import RiskAction
+from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, WRITTEN, about
+from fillstream.libs.common.values.money import MAX_DIGITS
+
+Positive = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0), WRITTEN]
+MaxDrawdown = Annotated[
+    Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0, le=1), WRITTEN] | None,
+    about("how far its equity may fall below its highest, as a share of that; null: no limit", rare=True),
+]
+MaxLeverage = Annotated[Positive | None, about("gross exposure by equity, at most; null: no limit", rare=True)]
+MaxConcentration = Annotated[
+    Positive | None, about("exposure in one instrument by equity, at most; null: no limit", rare=True)
+]
+MaxValueAtRisk = Annotated[
+    Positive | None,
+    about(
+        "what one session of a hundred may lose at least, by what marks did before; null: no limit", unit=ACCOUNT_VALUE,
+        rare=True,
+    ),
+]  # fmt: skip
+OnRisk = Annotated[
+    RiskAction,
+    about("where one of these four is broken: ALERT, REDUCE (it may do no more than reduce) or HALT", rare=True),
+]

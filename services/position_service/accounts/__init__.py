@@ -1,0 +1,1 @@
+"""What accounts are worth and what they risk."""

@@ -1,0 +1,89 @@
+"""What accounts are worth and exposed to, as analytics shows it."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from fillstream.libs.common.messages.codes import AccountType
+from fillstream.services.analytics.decode.entries import Batch
+from fillstream.services.analytics.sinks.store import Store
+from fillstream.services.analytics.sinks.writer import DECODERS
+from tests.support.orders import CONFIG
+from tests.support.terms import account, but, instrument
+from tests.support.whole_desk import WholeDesk
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A desk's day: two strategies in two sectors, a target, an exit, a broken limit."""
+    default = account(1, D(1_000_000), 10_000, D(0), D(100), account_type=AccountType.MARGIN, max_leverage=D(2))
+    instruments = {
+        "AAPL": instrument(1, D("0.01"), D(1), sector="tech"),
+        "ES": instrument(3, D("0.25"), D(1), multiplier=D(50), sector="index"),
+    }
+    desk = WholeDesk(but(CONFIG, accounts={"default": default}, instruments=instruments))
+    desk.quote(9_999, 10_001)
+    desk.quote(40, 41, symbol=3)
+    control = {
+        "v": 1, "who": "me", "reason": "a test", "account": "default", "type": "AdjustAccount", "control_id": "c",
+        "adjustment": "DEPOSIT", "amount": "10000",
+    }  # fmt: skip
+    desk.sim.fold({b"control": orjson.dumps(control)})
+    desk.wait(1_001)
+    desk.signal(symbol="AAPL", side="BUY", quantity="30", strategy="one")
+    desk.signal(symbol="AAPL", side="SELL", quantity="10", strategy="two")
+    desk.signal(type="target", symbol="ES", target="-4", strategy="two")
+    desk.signal(type="ProtectPosition", symbol="AAPL", stop_loss="90.00")
+    desk.wait(2_000)
+    desk.quote(9_499, 9_501)
+    desk.wait(2_000)
+    store = Store(tmp_path / "analytics.duckdb")
+    for kind, messages in (("events", desk.events), ("positions", desk.told)):
+        batch = Batch()
+        entries = [[b"%d-%d" % (m["time"], n), [b"data", orjson.dumps(m)]] for n, m in enumerate(messages)]
+        DECODERS[kind](f"{kind}.{{a0}}", entries, batch)
+        assert not batch.undecodable, batch.undecodable
+        store.commit(batch.tables, {}, [])
+    return store
+
+
+def ask(store: Store, sql: str) -> list[tuple[Any, ...]]:
+    return store.cursor().execute(sql).fetchall()
+
+
+def test_exposures_by_every_dimension_add_up_to_the_accounts(store: Store) -> None:
+    [(equity, gross, net, open_positions)] = ask(
+        store, "SELECT equity, gross_exposure, net_exposure, open_positions FROM account_values"
+    )
+    assert open_positions == 2
+    assert equity < 10_000
+    for dimension in ("symbol", "sector", "currency"):
+        [sums] = ask(
+            store, f"SELECT sum(gross_exposure), sum(net_exposure) FROM exposures WHERE dimension = '{dimension}'"
+        )
+        assert sums == (gross, net), dimension
+    rows = ask(
+        store, "SELECT name, net_exposure, open_positions FROM exposures WHERE dimension = 'sector' ORDER BY name"
+    )
+    assert [(name, count) for name, _, count in rows] == [("index", 1), ("tech", 1)]
+    rows = ask(
+        store,
+        "SELECT name, net_exposure, net_pnl FROM exposures WHERE dimension = 'strategy' ORDER BY name",
+    )
+    assert [name for name, _, _ in rows] == ["one", "two"]
+    assert sum(exposure for _, exposure, _ in rows) == net
+    [(pnl,)] = ask(store, "SELECT sum(net_pnl) FROM exposures WHERE dimension = 'symbol'")
+    assert sum(each for _, _, each in rows) == pnl == equity - 10_000
+
+
+def test_the_newest_word_on_targets_and_exits(store: Store) -> None:
+    assert ask(store, "SELECT symbol, target_status, target_qty, held_qty FROM targets") == [
+        ("ES", "REACHED", D(-4), D(-4))
+    ]
+    assert ask(store, "SELECT symbol, exit_status, stop_px FROM exits") == [("AAPL", "ARMED", D(90))]
+    assert ask(store, "SELECT count(*) FROM risk_limits") == [(0,)]
