@@ -12,6 +12,10 @@ VENV        ?= .venv-$(RANGE)
 CONSTRAINTS := $(VENV)/constraints.txt
 endif
 BIN     := $(VENV)/bin
+# Tests run in as many processes as there are cores, each with a Redis and ports of its own. One server of yours, or one
+# compose stack, is for one process; so is WORKERS=0, without pytest-xdist.
+WORKERS ?= $(if $(TEST_REDIS_URL)$(FILLSTREAM_DEPLOY_TEST),0,auto)
+PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --all-extras --generate-hashes --no-annotate --no-header --no-emit-index-url
 SOURCES := pyproject.toml setup.py deploy/requirements.py $(wildcard native/*.py native/src/*.c native/src/*.h native/include/*.h)
@@ -56,10 +60,10 @@ demo: install ## play a market against the whole stack and check the books (CAPT
 	$(BIN)/fillstream demo $(if $(CAPTURE),--capture $(CAPTURE)) $(if $(SPEED),--speed $(SPEED))
 
 test: develop ## run every test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 coverage: develop ## run every test and say which lines none of them reaches (pages in build/coverage/)
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=html:build/coverage
+	$(PYTEST) --cov --cov-report=term --cov-report=html:build/coverage
 
 # A name may have a folder in front of it: MODULES="runner position_service.ledger". Without names, all that has not
 # been run; results are kept in mutants/ until the code or the choice of tests changes.
@@ -81,9 +85,9 @@ upgrade: develop ## write constraints.txt anew: the newest of everything, for Py
 
 soak: develop ## long campaigns: 20 000 simulated desks, 5 million commands against the list book, crash tests with more kills
 	$(MAKE) -C native versus
-	BOOK_RUNS=5000 $(BIN)/python -m pytest tests/property/test_book.py
-	SIMULATION_SEEDS=20000 LOSS_SEEDS=3000 $(BIN)/python -m pytest tests/simulation
-	CRASH_SIGNALS=10000 CRASH_KILLS=25 FAULT_SIGNALS=2000 $(BIN)/python -m pytest tests/crash
+	BOOK_RUNS=5000 $(PYTEST) tests/property/test_book.py
+	SIMULATION_SEEDS=20000 LOSS_SEEDS=3000 $(PYTEST) tests/simulation
+	CRASH_SIGNALS=10000 CRASH_KILLS=25 FAULT_SIGNALS=2000 $(PYTEST) tests/crash
 
 bench: develop ## measure: each stage, end to end, and the floor; writes bench/results/
 	$(BIN)/python -m bench

@@ -1,7 +1,8 @@
-"""The Redis that tests talk to: one server a session, flushed before each test that asks for it.
+"""The Redis that tests talk to: one server a process of tests, flushed before each test that asks for it.
 
 In this order: TEST_REDIS_URL; a container when Docker answers; the embedded Valkey; `redis-server` on PATH; else the
-test is skipped, saying so. A run's last lines say which it was, and the versions of everything.
+test is skipped, saying so. A run's last lines say which it was, and the versions of everything. `make test` runs
+several processes (pytest-xdist), each with a server of its own; TEST_REDIS_URL names one, so then there is one process.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -37,6 +40,10 @@ def _end_the_thread(code: int) -> NoReturn:
     """Stand for `os._exit`, by which a stage ends its process: here it is a thread, and the process is pytest's."""
     if os.getpid() != _pid:  # a child writing a snapshot
         _exit(code)
+    if (
+        sys._getframe(1).f_globals.get("__name__", "").startswith("execnet.")
+    ):  # nobody is there any more to run tests for
+        _exit(code)
     _ended.append(code)
     raise SystemExit(code)
 
@@ -55,13 +62,47 @@ def _no_stage_crashes() -> Iterator[None]:
 
 
 SERVER = pytest.StashKey[str]()
-"""Which server the tests of this session talked to."""
+"""Which server the tests of this process talked to."""
+SERVERS = pytest.StashKey[list[str]]()
+"""Which servers the tests of other processes talked to, where they told this one."""
+_TOLD = "redis_server"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to empty one server from several processes.
+
+    Raises:
+        pytest.UsageError: TEST_REDIS_URL names a server, and several processes are asked for.
+    """
+    several = getattr(config.option, "numprocesses", None)  # absent without pytest-xdist
+    if os.environ.get("TEST_REDIS_URL") and several and several > 1:
+        raise pytest.UsageError(
+            f"-n: {several} processes would empty each other's server; TEST_REDIS_URL names one: unset it, or `-n 1`"
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that prints the summary which server this one talked to, if it is another."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None and SERVER in session.config.stash:
+        told[_TOLD] = session.config.stash[SERVER]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Keep what a process of tests told; one that crashed told nothing."""
+    told = getattr(node, "workeroutput", {}).get(_TOLD)
+    if told is not None:
+        node.config.stash.setdefault(SERVERS, []).append(told)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what ran: a header would be hidden by `-q`, and the server is known only at the end."""
     terminalreporter.section("what ran")
-    terminalreporter.line(f"Redis: {config.stash.get(SERVER, 'no test asked for one')}")
+    told: list[str] = config.stash.get(SERVERS, [])
+    servers = Counter(told or [config.stash.get(SERVER, "no test asked for one")])
+    for server, times in sorted(servers.items()):
+        terminalreporter.line(f"Redis: {server}" + (f", in {times} processes" if times > 1 else ""))
     width = shutil.get_terminal_size((120, 24)).columns
     for line in textwrap.wrap(", ".join(versions()), width, break_on_hyphens=False):
         terminalreporter.line(line)
