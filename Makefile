@@ -20,6 +20,9 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --all-extras --generate-hashes --no-annotate --no-header --no-emit-index-url
 SOURCES := pyproject.toml setup.py deploy/requirements.py $(wildcard native/*.py native/src/*.c native/src/*.h native/include/*.h)
 
+# Each test starts programs, which would otherwise be compiled anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install develop demo test coverage mutants lint ranges upgrade soak bench wheel image docker-check clean
 

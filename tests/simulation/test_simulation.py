@@ -375,7 +375,12 @@ def test_an_order_at_a_venue_outside_goes_through_its_life_and_the_books_agree()
     report("New", venue_order_id="X 1")
     report("Trade", exec_id="T-1", last_qty="40", last_px="149.99", commission="0.25", comm_currency="USD")
     report("Trade", exec_id="T-2", last_qty="10", last_px="149.98", liquidity="MAKER")
-    desk.pass_time(86_400_000)
+    midnight_ms = day_end(desk.redis.now_ms)
+    desk.redis.now_ms = midnight_ms - 60_000  # the hours before are not lived through: each second of them is some steps
+    desk.settle()
+    desk.pass_time(59_999)
+    assert [each.type for each in commanded(desk)] == [frames.CommandType.NEW]
+    desk.pass_time(2)
     assert commanded(desk)[-1].type == frames.CommandType.CANCEL, "the venue does not see to the day's end"
     report("Canceled")
     events = [event["type"] for event in desk.journal(0) if event.get("order_id") == "1"]
