@@ -6,6 +6,7 @@ simulation moves, so a seed reproduces everything.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -71,8 +72,14 @@ class MemoryRedis:
         if stream not in self.added:
             return None
         entries = self.streams.get(stream, [])
-        following = next((each.id for each in entries if id_key(each.id) > id_key(after)), "")
+        place = _place_after(entries, after)
+        following = entries[place].id if place < len(entries) else ""
         return Extent(self.added[stream], len(entries), self.newest[stream], following)
+
+
+def _place_after(entries: list[Entry], after: str) -> int:
+    """Return where the entries after an id begin: like a stream's, they stand in the order of their ids."""
+    return bisect_right(entries, id_key(after), key=lambda each: id_key(each.id))
 
 
 class MemoryClock:
@@ -158,12 +165,17 @@ class MemoryLog:
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
         entries = self.redis.streams.get(self.inbox, [])
-        return [entry for entry in entries if id_key(entry.id) > id_key(self._committed)][:count]
+        place = _place_after(entries, self._committed)
+        return entries[place : place + count]
 
     def between(self, after: str, upto: str) -> Iterator[Entry]:
-        for entry in list(self.redis.streams.get(self.inbox, [])):
-            if id_key(after) < id_key(entry.id) <= id_key(upto):
-                yield entry
+        entries = self.redis.streams.get(self.inbox, [])
+        place, end = _place_after(entries, after), _place_after(entries, upto)
+        # Some at a time: who folds may append meanwhile, and most ask for the first alone.
+        while place < end:
+            portion = entries[place : min(place + 100, end)]
+            yield from portion
+            place += len(portion)
 
     def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
         checkpoint = self._own()
