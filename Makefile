@@ -13,9 +13,10 @@ CONSTRAINTS := $(VENV)/constraints.txt
 endif
 BIN     := $(VENV)/bin
 # Tests run in as many processes as there are cores, each with a Redis and ports of its own. One server of yours, or one
-# compose stack, is for one process; so is WORKERS=0, without pytest-xdist.
+# compose stack, is for one process; so is WORKERS=0, without pytest-xdist. A file stays in one process: its tests share
+# a desk, and some go on from what others did there. In the order of the folders, so that short files are the last.
 WORKERS ?= $(if $(TEST_REDIS_URL)$(FILLSTREAM_DEPLOY_TEST),0,auto)
-PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --all-extras --generate-hashes --no-annotate --no-header --no-emit-index-url
 SOURCES := pyproject.toml setup.py deploy/requirements.py $(wildcard native/*.py native/src/*.c native/src/*.h native/include/*.h)
