@@ -376,7 +376,7 @@ def test_an_order_at_a_venue_outside_goes_through_its_life_and_the_books_agree()
     report("Trade", exec_id="T-1", last_qty="40", last_px="149.99", commission="0.25", comm_currency="USD")
     report("Trade", exec_id="T-2", last_qty="10", last_px="149.98", liquidity="MAKER")
     midnight_ms = day_end(desk.redis.now_ms)
-    desk.redis.now_ms = midnight_ms - 60_000  # the hours before are not lived through: each second of them is some steps
+    desk.redis.now_ms = midnight_ms - 60_000  # not lived through before: each second of a day is some steps
     desk.settle()
     desk.pass_time(59_999)
     assert [each.type for each in commanded(desk)] == [frames.CommandType.NEW]
