@@ -115,6 +115,7 @@ def test_an_order_is_previewed_by_the_alias_and_nothing_is_sent(run: Run, desk: 
     until(lambda: "main@paper" in alias_of(run), "analytics")
     with Client(desk.redis_url) as client:
         client.redis.xadd("commands.SIM2.{s0}", {"frame": frames.quote(1, 18_498, 500, 18_502, 500)})
+    until(lambda: alias_of(run), "analytics to have heard of the desk")
     sent = len(rows(run, "orders"))
 
     def told() -> dict[str, Any]:
@@ -136,6 +137,7 @@ def test_a_route_over_both_venues_is_previewed_and_nothing_is_sent(run: Run, des
     with Client(desk.redis_url) as client:
         for venue, bid, ask in (("SIM", 18_497, 18_503), ("SIM2", 18_498, 18_502)):
             client.redis.xadd(f"commands.{venue}.{{s0}}", {"frame": frames.quote(1, bid, 300, ask, 300)})
+    until(lambda: alias_of(run), "analytics to have heard of the desk")
     sent = len(rows(run, "orders"))
 
     def told() -> dict[str, Any]:
