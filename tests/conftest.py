@@ -197,7 +197,7 @@ def _start(program: str, origin: str) -> Started:
 
     def stop() -> None:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
 
     return f"redis://127.0.0.1:{port}", stop, origin
@@ -229,7 +229,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+def until(condition: Callable[[], Any], what: str, timeout_s: float = 90.0) -> Any:
     """Poll until `condition` returns something true and return it; fail naming `what` was awaited."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -98,7 +98,7 @@ def test_the_older_of_two_processes_on_one_partition_is_fenced_and_exits(tmp_pat
             until(lambda: _live(stack.redis_url, newer.pid), "the newer process to say that it is live")
         finally:
             newer.terminate()
-            newer.wait(timeout=30)
+            newer.wait(timeout=90)
         assert newer.returncode == 0, "a clean stop"
 
 
@@ -158,7 +158,7 @@ def test_an_entry_that_breaks_a_fold_is_quarantined_and_the_rest_goes_on(tmp_pat
         return subprocess.Popen([sys.executable, "-m", "tests.support.fragile"], env=environ, stderr=subprocess.DEVNULL)
 
     first = start()
-    assert first.wait(timeout=30) == 70, "the first time it ends the process"
+    assert first.wait(timeout=90) == 70, "the first time it ends the process"
     second = start()
     try:
         until(lambda: client.xlen("sums") == 2, "the entries around the poisoned one to be folded")
@@ -175,7 +175,7 @@ def test_an_entry_that_breaks_a_fold_is_quarantined_and_the_rest_goes_on(tmp_pat
         assert client.xlen("dead") == 1
     finally:
         third.terminate()
-        assert third.wait(timeout=30) == 0
+        assert third.wait(timeout=90) == 0
 
 
 def test_a_restart_is_told_in_metrics(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_an_alias_is_switched_stays_so_over_a_crash_and_is_shown_everywhere(run:
     orders.kill()
     until(lambda: orders.pid not in (None, killed), "the orders stage again")
     with Client(desk.redis_url) as client:
-        outcome = client.wait_for(client.signal("AAPL", "BUY", 1, price="100", account="main"), timeout_s=20)
+        outcome = client.wait_for(client.signal("AAPL", "BUY", 1, price="100", account="main"), timeout_s=60)
     assert (outcome.events[0]["account"], outcome.events[0]["venue"]) == ("main@live", "SIM2")
 
     until(lambda: alias_of(run) == {"main@live": "main", "main@paper": None}, "analytics")

@@ -199,7 +199,7 @@ def test_a_query_ends_at_its_time_limit_and_the_next_one_runs(store: Store) -> N
         with pytest.raises(QueryError, match=r"longer than 0.3 s") as caught:
             asked.ask(sql)
         assert caught.value.status == 408
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60, "either would take hours"
     assert asked.ask("SELECT 1").rows == [[1]]
     assert outcomes == ["timeout", "timeout", "ok"]
 
@@ -254,7 +254,7 @@ def test_the_writer_may_end_the_queries_that_run(store: Store) -> None:
 
 def test_whatever_is_asked_over_http_is_answered_with_a_sentence(stored: Process) -> None:
     def ask(method: str, path: str, **more: Any) -> httpx.Response:
-        return httpx.request(method, f"{stored.url}{path}", trust_env=False, timeout=30, **more)
+        return httpx.request(method, f"{stored.url}{path}", trust_env=False, timeout=90, **more)
 
     as_json = {"content-type": "application/json"}
     hostile: list[tuple[str, str, int, dict[str, Any]]] = [

@@ -58,7 +58,7 @@ def test_a_local_desk_is_backed_up_while_it_runs_and_stopped_and_goes_on_elsewhe
     assert proved["proved"]
     with running(there) as stack:
         rows = httpx.post(
-            f"{stack.url('analytics')}/query", json={"sql": "SELECT min(log_time) AS first FROM events"}, timeout=30
+            f"{stack.url('analytics')}/query", json={"sql": "SELECT min(log_time) AS first FROM events"}, timeout=90
         ).json()["rows"]
         assert rows[0][0], "analytics has the rows of before from its file"
         Load(stack, seed=3, tag="3-").run(50, at={})

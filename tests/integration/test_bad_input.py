@@ -351,7 +351,7 @@ class Outcome:
 
     def samples(self, stage: str, name: str, label: str = "reason") -> dict[str, float]:
         """Return a metric of a stage, by one of its labels."""
-        text = httpx.get(f"{self.stack.url(stage)}/metrics", timeout=10).text
+        text = httpx.get(f"{self.stack.url(stage)}/metrics", timeout=60).text
         found = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         return {sample.labels.get(label, ""): sample.value for sample in found if sample.name == name}
 
@@ -435,7 +435,7 @@ def test_everything_bad_is_counted_by_its_reason(desk: Outcome) -> None:
 def test_analytics_has_every_letter(desk: Outcome) -> None:
     def stored() -> bool:
         count = {"sql": "SELECT count(*) FROM dead"}
-        answer = httpx.post(f"{desk.stack.url('analytics')}/query", json=count, timeout=10)
+        answer = httpx.post(f"{desk.stack.url('analytics')}/query", json=count, timeout=60)
         return bool(answer.json()["rows"] == [[len(desk.letters)]])
 
     until(stored, "analytics to store every dead letter")
@@ -452,11 +452,11 @@ def test_nothing_crashed(desk: Outcome) -> None:
 def test_no_page_of_a_service_takes_anything(desk: Outcome, service: str) -> None:
     """FastStream's page would publish to Redis for whoever reads it."""
     url = desk.stack.url(service)
-    assert httpx.get(f"{url}/docs", timeout=10).status_code == 200
+    assert httpx.get(f"{url}/docs", timeout=60).status_code == 200
     body = {"channelName": "signals", "message": {"message": BUY}, "options": {"sendToRealBroker": True}}
-    assert httpx.post(f"{url}/docs/try", json=body, timeout=10).status_code == 404
+    assert httpx.post(f"{url}/docs/try", json=body, timeout=60).status_code == 404
     for page in ("docs", "docs.json", "health", "ready"):
-        assert httpx.post(f"{url}/{page}", content=FOUR_MB, timeout=10).status_code == 405
+        assert httpx.post(f"{url}/{page}", content=FOUR_MB, timeout=60).status_code == 405
 
 
 def test_a_forged_event_stops_what_it_would_deceive_and_nothing_else(desk: Outcome) -> None:

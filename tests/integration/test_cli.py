@@ -127,7 +127,7 @@ def orders(redis_url: str) -> Iterator[Callable[..., Orders]]:
 
     yield start
     for each in started:
-        each.join(timeout=30)
+        each.join(timeout=90)
         assert not each.is_alive()
 
 
@@ -932,7 +932,7 @@ def test_up_prints_where_everything_listens_and_ctrl_c_stops_all_of_it(tmp_path:
             assert re.search(rf"^{name} +{re.escape(url)} ", printed, re.MULTILINE)
         assert f"in other terminals first: export FILLSTREAM_DATABASE__DATA_DIR={place}\n" in printed
         os.kill(desk.pid, signal.SIGINT)
-        assert desk.wait(timeout=30) == 0
+        assert desk.wait(timeout=90) == 0
     assert running_stack(place) is None
     with redis.Redis.from_url(told["redis_url"]) as gone:
         until(lambda: _is_gone(gone), "Valkey to end")

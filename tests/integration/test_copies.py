@@ -54,7 +54,7 @@ def start(settings: Settings) -> Iterator[Callable[[Adder], Worker]]:
         made = Worker(Role(stage, (), {INBOX: ("adder",)}), options_of(settings), StageMetrics(stage, feeds=False))
         running.append(made)
         made.start()
-        assert made.ready.wait(timeout=30)
+        assert made.ready.wait(timeout=90)
         return made
 
     yield make
@@ -64,7 +64,7 @@ def start(settings: Settings) -> Iterator[Callable[[Adder], Worker]]:
 
 def stop(worker: Worker) -> None:
     worker.stop()
-    worker.join(timeout=30)
+    worker.join(timeout=90)
     assert not worker.is_alive()
 
 

@@ -43,14 +43,14 @@ def run(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         stage.tick_ms = None
         worker = Worker(Role(stage, (), {}), options_of(load_settings()), StageMetrics(stage, feeds=False))
         worker.start()
-        assert worker.ready.wait(timeout=30)
+        assert worker.ready.wait(timeout=90)
         running.append(worker)
         return worker
 
     yield start
     for worker in running:
         worker.stop()
-        worker.join(timeout=30)
+        worker.join(timeout=90)
         assert not worker.is_alive()
 
 

@@ -246,7 +246,7 @@ def test_what_lives_is_counted(run: Run, desk: LocalStack, client: Client) -> No
     client.bracket("AAPL", "BUY", 10, price="180", stop_loss="170", client_order_id="live")
 
     def counted() -> bool:
-        families = parsed(httpx.get(f"{desk.url('orders')}/metrics", timeout=5, trust_env=False).text)
+        families = parsed(httpx.get(f"{desk.url('orders')}/metrics", timeout=60, trust_env=False).text)
         works, brackets = families["fillstream_worked_orders"], families["fillstream_live_brackets"]
         running = [each.value for each in works.samples if each.labels["state"] == "running"]
         return running == [1] and [each.value for each in brackets.samples] == [1]

@@ -68,7 +68,7 @@ def said(tmp_path: Path) -> list[str]:
 
 def ends(process: subprocess.Popen[str]) -> int:
     process.send_signal(signal.SIGTERM)
-    return process.wait(timeout=5)
+    return process.wait(timeout=60)
 
 
 def test_it_waits_for_a_redis_that_is_not_there_yet(server: Server, feeding: Feeding, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_server_that_has_no_room_is_tried_again(
 
 def test_a_source_that_cannot_be_read_is_said_before_anything_is_waited_for(feeding: Feeding, tmp_path: Path) -> None:
     for words, code in ((("nothing",), 2), (("binance",), 2), (("quotes.csv",), 4)):
-        assert feeding(f"redis://127.0.0.1:{free_port()}", *words).wait(timeout=30) == code
+        assert feeding(f"redis://127.0.0.1:{free_port()}", *words).wait(timeout=90) == code
     assert not [line for line in said(tmp_path) if "waiting" in line]
 
 

@@ -106,10 +106,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[s
         stack.wait_ready()
         trade(client)
         query = {"sql": "SELECT count(*) FROM fills"}
-        assert httpx.post(f"{stack.url('analytics')}/query", json=query, timeout=10).status_code == httpx.codes.OK
+        assert httpx.post(f"{stack.url('analytics')}/query", json=query, timeout=60).status_code == httpx.codes.OK
 
         def look() -> dict[str, dict[str, Metric]]:
-            pages = {name: httpx.get(f"{stack.url(name)}/metrics", timeout=10) for name in SERVICES}
+            pages = {name: httpx.get(f"{stack.url(name)}/metrics", timeout=60) for name in SERVICES}
             return {role: parsed(answer.text) for role, answer in pages.items()}
 
         # Stages tell their own counts and take snapshots about once a second; what is missing then, the tests name.

@@ -150,6 +150,6 @@ def test_a_stage_outlives_its_connections_and_its_server(tmp_path: Path, server:
         assert int(client.hget("checkpoint.signals", "epoch")) == 1, "the same process all the time"
     finally:
         process.terminate()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=90)
     assert process.returncode == 0, said
     assert "lost with nothing under way" in said

@@ -199,13 +199,13 @@ def start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         made = Worker(Role(stage, (), trims), options_of(settings), StageMetrics(stage, feeds=False))
         running.append(made)
         made.start()
-        assert made.ready.wait(timeout=30)
+        assert made.ready.wait(timeout=90)
         return made
 
     yield make
     for each in running:
         each.stop()
-        each.join(timeout=30)
+        each.join(timeout=90)
         assert not each.is_alive()
 
 

@@ -55,14 +55,14 @@ class Desk:
         stage = SignalsStage(TOPOLOGY)
         self.worker = Worker(Role(stage, (), {}), options_of(self.settings), StageMetrics(stage, feeds=False))
         self.worker.start()
-        assert self.worker.ready.wait(timeout=30)
+        assert self.worker.ready.wait(timeout=90)
         return self.worker
 
     def stop(self) -> None:
         """Stop cleanly: a snapshot is left."""
         assert self.worker is not None
         self.worker.stop()
-        self.worker.join(timeout=30)
+        self.worker.join(timeout=90)
         assert not self.worker.is_alive()
         self.worker = None
 

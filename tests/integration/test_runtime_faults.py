@@ -279,7 +279,7 @@ def worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Work
     made.deaths = deaths  # type: ignore[attr-defined]
     yield made
     made.stop()
-    made.join(timeout=30)
+    made.join(timeout=90)
     assert not made.is_alive(), "it can be stopped, whatever became of its snapshots"
 
 
@@ -295,7 +295,7 @@ def test_a_server_that_does_not_sync_costs_snapshots_not_the_desk(
 
     monkeypatch.setattr(Durability, "wait", sometimes)
     worker.start()
-    assert worker.ready.wait(timeout=30)
+    assert worker.ready.wait(timeout=90)
     send(client, 20)
     status = TOPOLOGY.status("adder", "numbers")
     until(lambda: b"the disk is stuck" in (client.hget(status, "last_error") or b""), "the status to tell")
@@ -313,7 +313,7 @@ def test_a_snapshot_writer_that_breaks_ends_the_process(
 
     monkeypatch.setattr(SnapshotWriter, "save", bug)
     worker.start()
-    assert worker.ready.wait(timeout=30)
+    assert worker.ready.wait(timeout=90)
     send(client, 20)
     until(lambda: worker.deaths, "the process to end")  # type: ignore[attr-defined]
     assert isinstance(worker.deaths[0], ZeroDivisionError)  # type: ignore[attr-defined]
@@ -335,7 +335,7 @@ def test_after_the_server_was_emptied_nothing_begins_until_the_old_desk_is_given
         send(client, count)
         until(lambda: client.xlen("sums") == total + count, "the entries to be folded")
         worker.stop()
-        worker.join(timeout=30)
+        worker.join(timeout=90)
         return stage
 
     assert run(25).total == 25
@@ -344,7 +344,7 @@ def test_after_the_server_was_emptied_nothing_begins_until_the_old_desk_is_given
     worker = Worker(Role(stage, (), {}), options_of(settings), StageMetrics(stage, feeds=False))
     worker.start()
     until(lambda: deaths, "the worker to refuse")
-    worker.join(timeout=30)
+    worker.join(timeout=90)
     (death,) = deaths
     assert isinstance(death, RecoveryError) and death.page == Page.DESK_GONE
     assert client.keys("checkpoint.*") == []

@@ -18,7 +18,7 @@ import redis
 from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.stack import stack
 from fillstream.stack.running import running_stack, safe_url
-from fillstream.stack.stack import LocalStack, StackError, port_is_free
+from fillstream.stack.stack import READY_S, LocalStack, StackError, port_is_free
 from fillstream.stack.supervisor import Spec, Supervisor, bare_environment
 from tests.conftest import free_port, until
 
@@ -179,7 +179,7 @@ def test_a_valkey_that_a_killed_stack_left_is_ended_before_another_opens_its_log
             until(lambda: _pings(client), "the orphan to answer")
             client.set("kept", "1")
         with LocalStack(tmp_path / "data", base_port=0, redis_port=0) as second:
-            assert orphan.wait(timeout=10) == 0
+            assert orphan.wait(timeout=60) == 0
             with redis.Redis.from_url(second.redis_url) as client:
                 until(lambda: _pings(client), "the new Valkey to answer")
                 assert client.get("kept") == b"1"
@@ -201,7 +201,7 @@ def test_a_port_in_use_is_refused_by_number(tmp_path: Path) -> None:
         began = time.monotonic()
         with pytest.raises(StackError, match=f"port {port} on 127.0.0.1 is in use"):
             LocalStack(tmp_path, base_port=0, redis_port=port).start()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < READY_S / 2, "it does not wait for what cannot come"
 
 
 def test_a_given_server_that_does_not_answer_is_refused_without_its_password(tmp_path: Path) -> None:

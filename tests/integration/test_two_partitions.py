@@ -66,7 +66,7 @@ def test_the_answer_to_a_request_by_order_id_is_found_without_its_account(redis_
         for ask in (desk.cancel, lambda order_id: desk.replace(order_id, quantity=2)):
             sent = ask(order_id)
             settle()
-            outcome = desk.wait_for(sent, timeout_s=5)
+            outcome = desk.wait_for(sent, timeout_s=60)
             assert outcome.refused
             [event] = outcome.events
             assert (event["reason"], event["account"]) == ("unknown_order", ELSEWHERE), "in its account's journal"

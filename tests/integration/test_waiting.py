@@ -89,11 +89,11 @@ def test_a_service_without_its_redis_is_up_and_not_ready_until_it_comes(
         server.kill()
         server.wait()
     if module == "analytics":
-        assert service.process.wait(timeout=30) == 70, "lost while it was live: it ends"
+        assert service.process.wait(timeout=90) == 70, "lost while it was live: it ends"
         return
     # A stage waits again, unless a commit was under way.
     if not waits_again(service):
-        assert service.process.wait(timeout=30) == 70
+        assert service.process.wait(timeout=90) == 70
         return
     server = start_redis(server_program(), service.redis_port, folder)
     try:
@@ -116,7 +116,7 @@ def test_a_service_that_waits_ends_when_asked_to(module: str, start: Callable[[s
     service = start(module)
     until(lambda: service.status("/health") == 200, "the service to be up")
     service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(timeout=10) == 0
+    assert service.process.wait(timeout=60) == 0
 
 
 def test_a_person_is_told_after_a_while() -> None:

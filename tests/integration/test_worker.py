@@ -42,7 +42,7 @@ class Live:
         self.metrics = StageMetrics(role.stage, feeds=bool(role.downstream))
         self.worker = Worker(role, options_of(settings), self.metrics)
         self.worker.start()
-        assert self.worker.ready.wait(timeout=30)
+        assert self.worker.ready.wait(timeout=90)
 
     def metric(self, name: str, **more: str) -> float | None:
         labels = {"stage": "adder", "partition": "0", **more}
@@ -61,7 +61,7 @@ def start(settings: Settings) -> Iterator[Any]:
     yield make
     for live in running:
         live.worker.stop()
-        live.worker.join(timeout=30)
+        live.worker.join(timeout=90)
         assert not live.worker.is_alive()
 
 
@@ -168,7 +168,7 @@ def test_snapshots_are_written_behind_it_and_the_log_is_trimmed_below_the_oldest
     assert first <= oldest, "what the oldest snapshot needs is there"
     assert live.metric("snapshot_age_seconds") is not None
     live.worker.stop()
-    live.worker.join(timeout=30)
+    live.worker.join(timeout=90)
     again = Adder()
     start(again)
     assert again.total == 5000

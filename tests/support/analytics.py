@@ -34,7 +34,7 @@ class Process:
         }
         self._process: subprocess.Popen[bytes] | None = None
         # One client: each reads the authorities of TLS when it is made, 20 ms of it, and this one asks all the time.
-        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=90)
 
     def configure(self, path: Path) -> None:
         """Use another configuration file from the next start on."""
@@ -68,12 +68,12 @@ class Process:
     def stop(self) -> int:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=90)
 
     def ends(self) -> int:
         """Return the code it ends with by itself."""
         assert self._process is not None
-        return self._process.wait(timeout=60)
+        return self._process.wait(timeout=90)
 
     def last_words(self) -> str:
         """Return the line that says why it ended; other threads may have logged after it."""

@@ -85,7 +85,7 @@ def settled_books(stack: LocalStack) -> Audit:
     url = stack.url("analytics")
     counts = "log_stream, count(*), count(DISTINCT seq), max(seq), min(seq)"
     sql = f"SELECT {counts} FROM events GROUP BY log_stream ORDER BY log_stream"
-    answer = httpx.post(f"{url}/query", json={"sql": sql, "limit": 100}, timeout=30)
+    answer = httpx.post(f"{url}/query", json={"sql": sql, "limit": 100}, timeout=90)
     assert answer.status_code == 200, answer.text
     journals = [desk.topology.events(a) for a in range(desk.topology.account_partitions)]
     entries: list[Any] = [desk.client.xrange(name) for name in journals]

@@ -78,4 +78,4 @@ def server_of_users(folder: Path, prefix: str = "") -> Iterator[ServerOfUsers]:
     finally:
         server.close()
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)

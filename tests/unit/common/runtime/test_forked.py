@@ -91,7 +91,7 @@ def test_it_is_taken_while_other_threads_log_and_allocate(store: SnapshotStore) 
                 return snapshot(ms)
 
             written = fork(store, ms, take)
-            written.wait(timeout_s=20)
+            written.wait(timeout_s=60)
             store.publish(written.id, written.beside)
     finally:
         stop.set()
@@ -116,7 +116,7 @@ def test_a_signal_to_the_whole_group_ends_the_child(store: SnapshotStore) -> Non
         written = fork(store, 6, hang)
         os.kill(written.pid, signal.SIGTERM)
         with pytest.raises(ChildFailed, match="signal SIGTERM"):
-            written.wait(timeout_s=20)
+            written.wait(timeout_s=60)
     finally:
         signal.signal(signal.SIGTERM, before)
 
