@@ -5,13 +5,16 @@ Flows in: what the orders stage decided. Flows out: the head of validated models
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from fillstream.libs.common.messages.base import Message, Name
 
 
 class Event(Message):
     """Every entry of the journal: `seq` counts the partition's events from 1 without a gap."""
+
+    # Stages write events and never validate one: who does, first builds what it takes. A quarter of a stage's start.
+    model_config = ConfigDict(defer_build=True)
 
     seq: int = Field(ge=1)
     time: int = Field(ge=0, description="milliseconds since 1970, UTC, of the log entry that caused it")

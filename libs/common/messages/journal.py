@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from fillstream.libs.common.messages.base import Id, Name, Number, OrderId, VenueId, by_type, of_version
 from fillstream.libs.common.messages.codes import (
@@ -553,7 +553,7 @@ JournalEvent = Annotated[
     Field(discriminator="type"),
 ]
 
-journal_event: TypeAdapter[Any] = TypeAdapter(JournalEvent)
+journal_event: TypeAdapter[Any] = TypeAdapter(JournalEvent, config=ConfigDict(defer_build=True))
 
 EVENTS = by_type(JournalEvent)
 """By `type`."""
