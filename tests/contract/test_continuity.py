@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import redis
 
+from fillstream.backtest.memory_log import MemoryLog, MemoryRedis
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.continuity import (
     Page,
@@ -20,7 +21,6 @@ from fillstream.libs.common.runtime.continuity import (
 )
 from fillstream.libs.common.runtime.log import DeskChanged, Log, RedisLog, connect
 from fillstream.libs.common.runtime.stage import Outputs
-from tests.support.memory_log import MemoryLog, MemoryRedis
 
 INBOX = "inbox"
 

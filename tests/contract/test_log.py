@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
+from fillstream.backtest.memory_log import MemoryLog, MemoryRedis
 from fillstream.libs.common.messages.bad_entry import unpack_raw
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.log import FRAME_BYTES, Fenced, Gap, Log, Moved, RedisLog, connect
 from fillstream.libs.common.runtime.release import Note, running
 from fillstream.libs.common.runtime.stage import Outputs
-from tests.support.memory_log import MemoryLog, MemoryRedis
 
 TOPOLOGY = Topology()
 INBOX = "inbox"

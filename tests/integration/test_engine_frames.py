@@ -9,6 +9,7 @@ import orjson
 import pytest
 import redis
 
+from fillstream.backtest.memory_log import MemorySnapshots
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import PARTITION_ALL, OrdType, Report, ReportFlag, ReportType, Side, Tif
@@ -18,7 +19,6 @@ from fillstream.libs.common.runtime.log import READ_AHEAD_FROM, Fenced, RedisLog
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.services.matching_engine.listing import Listing
 from fillstream.services.matching_engine.stage import EngineStage
-from tests.support.memory_log import MemorySnapshots
 from tests.support.simulated_desk import CENT, SHARE
 from tests.support.terms import instrument
 

@@ -11,13 +11,13 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
+from fillstream.backtest.memory_log import MemorySnapshots
 from fillstream.cli.app import app
 from fillstream.cli.exit_codes import Exit
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.log import RedisLog, connect
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.services.order_service.signals.stage import SignalsStage
-from tests.support.memory_log import MemorySnapshots
 
 TOPOLOGY = Topology()
 Replay = Callable[..., Result]

@@ -13,6 +13,7 @@ import orjson
 import pytest
 import redis
 
+from fillstream.backtest.memory_log import MemorySnapshots
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.app import options_of
 from fillstream.libs.common.process.settings import Settings, load_settings
@@ -33,7 +34,6 @@ from fillstream.services.analytics.sinks.store import Store
 from fillstream.services.analytics.sinks.writer import Waiting
 from tests.conftest import until
 from tests.support.adder import INBOX, Adder
-from tests.support.memory_log import MemorySnapshots
 
 TOPOLOGY = Topology()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
+from fillstream.backtest.memory_log import MemorySnapshots
 from fillstream.client import Client
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id
 from fillstream.libs.common.runtime.continuity import TopologyDiffers
@@ -15,7 +16,6 @@ from fillstream.libs.common.runtime.runner import Runner
 from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.order_service.signals.stage import SignalsStage
-from tests.support.memory_log import MemorySnapshots
 from tests.support.terms import account, instrument
 
 TOPOLOGY = Topology(account_partitions=2)

@@ -13,12 +13,12 @@ from collections.abc import Callable
 
 import pytest
 
+from fillstream.backtest.memory_log import MemorySnapshots
 from fillstream.libs.common.messages.topology import id_key
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
 from fillstream.libs.common.runtime.continuity import Page, RecoveryError
 from fillstream.libs.common.runtime.log import Gap
 from fillstream.libs.common.runtime.stage import Stage
-from tests.support.memory_log import MemorySnapshots
 from tests.support.simulated_desk import SimulatedDesk, Slot
 
 ONE = os.environ.get("SIMULATION_SEED")

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import orjson
 
+from fillstream.backtest.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.stage import Entry, Family, Outputs
-from tests.support.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
 
 INBOX = "numbers"
 

@@ -15,13 +15,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fillstream.backtest.memory_log import MemoryLog, MemorySnapshots
 from fillstream.libs.common.messages.topology import KINDS, SIM, Topology, stream_name
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
 from fillstream.libs.common.runtime.release import BEGINNING, UNNOTED, Note, order_of
 from fillstream.libs.common.runtime.runner import Runner
 from fillstream.libs.common.runtime.snapshots import SnapshotStore
 from fillstream.libs.common.runtime.stage import Entry, Outputs, Stage
-from tests.support.memory_log import MemoryLog, MemorySnapshots
 from tests.support.simulated_desk import SimulatedDesk
 from tests.support.tree import ROOT
 

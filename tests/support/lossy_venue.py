@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
+from fillstream.backtest.memory_log import MemoryRedis
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import CommandType, Side, Tif
 from fillstream.libs.common.messages.topology import order_id_of
-from tests.support.memory_log import MemoryRedis
 from tests.support.simulated_desk import ACCOUNTS, SYMBOLS, SimulatedDesk
 
 SYMBOL_OF = {number: symbol for symbol, number in SYMBOLS.items()}

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from fillstream.backtest.memory_log import MemoryClock, MemoryLog, MemoryRedis, MemorySnapshots
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.calendar import NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.codes import OrderType, TimeInForce
@@ -37,7 +38,6 @@ from fillstream.services.order_service.signals.stage import SignalsStage
 from fillstream.services.position_service.stage import PositionStage
 from fillstream.tools.audit import Audit, audit
 from fillstream.tools.replay import Replay, replay
-from tests.support.memory_log import MemoryClock, MemoryLog, MemoryRedis, MemorySnapshots
 from tests.support.terms import account, but, instrument
 
 CENT, SHARE = Decimal("0.01"), Decimal(1)

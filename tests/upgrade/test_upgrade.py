@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from fillstream.backtest.memory_log import MemoryLog, MemorySnapshots
 from fillstream.libs.common.messages.codes import OrdStatus
 from fillstream.libs.common.runtime.continuity import RecoveryError
 from fillstream.libs.common.runtime.release import running
@@ -25,7 +26,6 @@ from tests.support import kept
 from tests.support.hostile import letters, refusals
 from tests.support.interpreters import PYTHONS, interpreter
 from tests.support.kept import Kept
-from tests.support.memory_log import MemoryLog, MemorySnapshots
 from tests.support.simulated_desk import SimulatedDesk
 from tests.support.tree import ROOT
 

@@ -35,10 +35,12 @@ FLOORS: dict[str, dict[str, int]] = {
         "orderbook": 0,
         "research": 0,
         "client": 1,
-        "stack": 2,
-        "tools": 3,
-        "demo": 4,
-        "cli": 5,
+        "strategy": 2,
+        "stack": 3,
+        "tools": 4,
+        "demo": 5,
+        "backtest": 6,
+        "cli": 7,
     },
 }
 """Rooms of the library, and of what people import: each may import what lies below it, and itself."""

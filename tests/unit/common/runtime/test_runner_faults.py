@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fillstream.backtest.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
 from fillstream.libs.common.runtime.continuity import Page, RecoveryError
@@ -14,7 +15,6 @@ from fillstream.libs.common.runtime.runner import FoldFailed, Runner
 from fillstream.libs.common.runtime.snapshots import Snapshot, SnapshotError, SnapshotStore
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from tests.support.adder import INBOX, Adder, AdderDesk, drain
-from tests.support.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
 
 
 def test_a_suspect_that_was_folded_slows_no_later_start() -> None:

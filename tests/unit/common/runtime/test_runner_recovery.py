@@ -8,6 +8,7 @@ from time import perf_counter
 import orjson
 import pytest
 
+from fillstream.backtest.memory_log import MemoryLog
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
 from fillstream.libs.common.runtime.continuity import GroupPosition, RecoveryError
@@ -16,7 +17,6 @@ from fillstream.libs.common.runtime.runner import FoldFailed, Runner
 from fillstream.libs.common.runtime.snapshots import Snapshot
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from tests.support.adder import INBOX, Adder, AdderDesk, drain
-from tests.support.memory_log import MemoryLog
 
 
 def snapshots_along(desk: AdderDesk, *numbers: str) -> list[Snapshot]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fillstream.backtest.memory_log import MemoryLog
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
@@ -13,7 +14,6 @@ from fillstream.libs.common.runtime.runner import FoldFailed, Runner
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.tools.replay import replay
 from tests.support.adder import INBOX, Adder, AdderDesk, drain
-from tests.support.memory_log import MemoryLog
 
 OLD, NEW = "0.2.0", "0.3.0"
 

@@ -1,7 +1,8 @@
-"""Redis Streams and the two scripts, written again as plainly as possible: the naive reference beside `RedisLog`.
+"""Redis Streams and the two scripts in memory: what a backtest runs over, and the reference beside `RedisLog` in tests.
 
-One `MemoryRedis` holds every stream of a desk; a `MemoryLog` is one stage's view of it. The clock is a number that the
-simulation moves, so a seed reproduces everything.
+Flows in: what stages append and commit. Flows out: the same entries, in order. One `MemoryRedis` holds all streams of a
+desk; a `MemoryLog` is one stage's view of it. The clock is a number that whoever runs the desk moves, so a run is
+reproduced by what moved it. Never a file, a socket or a clock of its own.
 """
 
 from __future__ import annotations
@@ -32,6 +33,18 @@ from fillstream.libs.common.runtime.stage import Entry, Outputs
 
 @dataclass
 class MemoryRedis:
+    """Every stream of a desk, where its stages stand, and the clock that gives entries their ids.
+
+    Attributes:
+        now_ms: what the clock says (ms since 1970 UTC); whoever runs the desk moves it, never back.
+        streams: entries by key, in order.
+        checkpoints: where stages stand, by key.
+        added: how many entries each stream ever had.
+        newest: the last id that each stream ever had.
+        groups: where stages' consumer groups stand, by inbox.
+        marker: of the desk, once there is one.
+    """
+
     now_ms: int = 1_700_000_000_000
     streams: dict[str, list[Entry]] = field(default_factory=dict)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
@@ -41,15 +54,25 @@ class MemoryRedis:
     marker: DeskMarker | None = None
 
     def add(self, stream: str, fields: dict[bytes, bytes]) -> str:
-        entries = self.streams.setdefault(stream, [])
+        """Append an entry, as XADD does; return its id. The fields are the stream's from then on."""
+        entries = self.streams.get(stream)
+        if entries is None:
+            entries = self.streams[stream] = []
         ms, seq = self.now_ms, 0
-        if id_key(self.newest.get(stream, BEGINNING)) >= (ms, seq):
-            ms, seq = id_key(self.newest[stream])
-            seq += 1
-        entries.append(Entry(f"{ms}-{seq}", ms, dict(fields)))
+        newest = self.newest.get(stream)
+        if newest is not None:
+            last_ms, _, last_seq = newest.partition("-")
+            if (last := int(last_ms)) >= ms:
+                ms, seq = last, int(last_seq) + 1
+        entry_id = f"{ms}-{seq}"
+        entries.append(Entry(entry_id, ms, fields))
         self.added[stream] = self.added.get(stream, 0) + 1
-        self.newest[stream] = entries[-1].id
-        return entries[-1].id
+        self.newest[stream] = entry_id
+        return entry_id
+
+    def trim(self, stream: str, count: int) -> None:
+        """Let go of a stream's first `count` entries, which everybody has read."""
+        del self.streams[stream][:count]
 
     def hold(self, stream: str, entries: list[Entry]) -> None:
         """Have a stream of these entries, one at least, and no other that there ever was."""
@@ -72,14 +95,18 @@ class MemoryRedis:
         if stream not in self.added:
             return None
         entries = self.streams.get(stream, [])
-        place = _place_after(entries, after)
+        place = place_after(entries, after)
+        return self.extent_from(stream, entries, place)
+
+    def extent_from(self, stream: str, entries: list[Entry], place: int) -> Extent:
+        """Return the same of a stream whose reader goes on at a place."""
         following = entries[place].id if place < len(entries) else ""
         return Extent(self.added[stream], len(entries), self.newest[stream], following)
 
 
-def _place_after(entries: list[Entry], after: str) -> int:
-    """Return where the entries after an id begin: like a stream's, they stand in the order of their ids."""
-    return bisect_right(entries, id_key(after), key=lambda each: id_key(each.id))
+def place_after(entries: list[Entry], after: str) -> int:
+    """Return the place of the first entry behind an id."""
+    return bisect_right(entries, id_key(after), key=lambda entry: id_key(entry.id))
 
 
 class MemoryClock:
@@ -92,6 +119,7 @@ class MemoryClock:
         """It is never wrong."""
 
     def until_ms(self, due_ms: int) -> int:
+        """Return how long it takes until the clock says so; 0 if it does."""
         return max(0, due_ms - self._redis.now_ms)
 
 
@@ -108,14 +136,25 @@ class MemoryLog:
         self._topology = topology
         self._epoch = 0
         self._committed = "0-0"
+        self._at = 0
+
+    def _place(self, entries: list[Entry]) -> int:
+        """Return the place of the first entry that is not committed: where it was, unless somebody cut the stream."""
+        at = self._at
+        if at and at <= len(entries) and entries[at - 1].id == self._committed:
+            return at
+        self._at = place_after(entries, self._committed)
+        return self._at
 
     def checkpoint(self) -> Checkpoint:
+        """See `Log.checkpoint`; a copy."""
         found = self.redis.checkpoints.get(self._key, Checkpoint())
         return replace(
             found, poisoned=dict(found.poisoned), notes=dict(found.notes), sent=dict(found.sent), gaps=set(found.gaps)
         )
 
     def look(self) -> Story:
+        """See `Log.look`."""
         redis, known = self.redis, self.checkpoint()
         exists = self._key in redis.checkpoints
         outputs = {key: self._had(key) for key in known.sent}
@@ -131,6 +170,7 @@ class MemoryLog:
         return extent.added if extent else None
 
     def claim(self, release: str | None = None, at: str = "", desk: str | None = None) -> Checkpoint:
+        """See `Log.claim`."""
         redis, topology = self.redis, self._topology
         known = redis.marker.id if redis.marker else ""
         if desk is not None and desk != known:
@@ -164,38 +204,44 @@ class MemoryLog:
         checkpoint.notes[note] = Note(release, checkpoint.id)
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
-        entries = self.redis.streams.get(self.inbox, [])
-        place = _place_after(entries, self._committed)
-        return entries[place : place + count]
+        """See `Log.read`; it never waits."""
+        entries = self.redis.streams.get(self.inbox)
+        if not entries:
+            return []
+        at = self._place(entries)
+        return entries[at : at + count]
 
     def between(self, after: str, upto: str) -> Iterator[Entry]:
+        """See `Log.between`."""
         entries = self.redis.streams.get(self.inbox, [])
-        place, end = _place_after(entries, after), _place_after(entries, upto)
-        # Some at a time: who folds may append meanwhile, and most ask for the first alone.
-        while place < end:
-            portion = entries[place : min(place + 100, end)]
-            yield from portion
-            place += len(portion)
+        yield from entries[place_after(entries, after) : place_after(entries, upto)]
 
     def commit(self, batch: Sequence[Entry], out: Outputs, quarantined: tuple[str, str] | None = None) -> None:
-        checkpoint = self._own()
-        judge_inbox(self._name, checkpoint, self.redis.extent(self.inbox, checkpoint.id))
-        follows = next(self.between(self._committed, "9999999999999999-0"), None)
-        if checkpoint.id != self._committed or follows is None or follows.id != batch[0].id:
+        """See `Log.commit`."""
+        checkpoint, redis = self._own(), self.redis
+        entries = redis.streams.get(self.inbox, [])
+        place = self._place(entries)
+        if checkpoint.id != self._committed or self.inbox not in redis.added:
+            judge_inbox(self._name, checkpoint, redis.extent(self.inbox, checkpoint.id))
+        elif redis.added[self.inbox] - len(entries) + place != checkpoint.entries + checkpoint.lost:
+            judge_inbox(self._name, checkpoint, redis.extent_from(self.inbox, entries, place))
+        if checkpoint.id != self._committed or place == len(entries) or entries[place].id != batch[0].id:
             raise Gap(f"read {batch[0].id} after {self._committed}, the checkpoint is {checkpoint.id}")
         read = checkpoint.entries + checkpoint.lost + len(batch)
-        if self.redis.newest[self.inbox] == batch[-1].id and self.redis.added[self.inbox] != read:
+        if redis.newest[self.inbox] == batch[-1].id and redis.added[self.inbox] != read:
             lost = replace(checkpoint, entries=checkpoint.entries + len(batch), id=batch[-1].id)
-            judge_inbox(self._name, lost, self.redis.extent(self.inbox, lost.id))
+            judge_inbox(self._name, lost, redis.extent(self.inbox, lost.id))
         for stream, kind, payloads in out.runs:
-            checkpoint.sent.setdefault(self._key_of(stream), 0)
+            key = self._key_of(stream)
+            checkpoint.sent.setdefault(key, 0)
             for payload in payloads if kind == b"data" else [b"".join(payloads)]:
-                self.redis.add(self._key_of(stream), {kind: payload})
+                redis.add(key, {kind: payload})
         for stream, lossy in out.lossy.items():
             for payload in lossy:
-                self.redis.add(self._key_of(stream), {b"data": payload})
+                redis.add(self._key_of(stream), {b"data": payload})
         for letter in out.dead:
-            self.redis.add(self._dead, letter)
+            redis.add(self._dead, letter)
+        self._at = place + len(batch)
         checkpoint.id = self._committed = batch[-1].id
         checkpoint.digest = out.digest
         checkpoint.entries += len(batch)
@@ -213,6 +259,7 @@ class MemoryLog:
         return checkpoint
 
     def count_again(self) -> None:
+        """See `Log.count_again`."""
         checkpoint, extent = self.checkpoint(), self.redis.extent(self.inbox)
         if extent is not None:
             judge_count(
@@ -220,6 +267,7 @@ class MemoryLog:
             )
 
     def watch(self) -> None:
+        """See `Log.watch`."""
         checkpoint = self._own()
         judge(self.look(), Volume())
         for key in checkpoint.sent:
@@ -229,9 +277,11 @@ class MemoryLog:
         """Every commit here is known at once."""
 
     def append(self, fields: dict[bytes, bytes]) -> str:
+        """Append an entry to the inbox; return its id."""
         return self.redis.add(self.inbox, fields)
 
     def suspect(self, entry_id: str) -> None:
+        """Remember an entry that broke the fold."""
         self.redis.checkpoints[self._key].suspect = entry_id
 
 
@@ -245,21 +295,31 @@ class MemorySnapshots:
         self.owner = ""
 
     def save(self, snapshot: Snapshot) -> None:
+        """Keep one."""
         self.saved[snapshot.id] = snapshot
 
     def ids(self) -> list[str]:
+        """Return the ids there are, newest first."""
         return sorted(self.saved, key=id_key)[::-1]
 
     def load(self, snapshot_id: str) -> Snapshot:
+        """Return one.
+
+        Raises:
+            SnapshotError: there is none of that id.
+        """
         if snapshot_id not in self.saved:
             raise SnapshotError(snapshot_id)
         return self.saved[snapshot_id]
 
     def set_aside(self, snapshot_id: str) -> None:
+        """Let go of one that cannot be used."""
         del self.saved[snapshot_id]
 
     def desk(self) -> str:
+        """Return the id of the desk whose they are; empty before there is one."""
         return self.owner
 
     def belong_to(self, desk: str) -> None:
+        """Remember the desk whose they are."""
         self.owner = desk
