@@ -16,7 +16,8 @@ import redis
 
 from bench.end_to_end import SIGNAL, T, client, desk, quote
 from fillstream.cli.commands.market import STARTS_AT
-from fillstream.demo.feeds import listed, publish, synthetic
+from fillstream.demo.feeds import publish, synthetic
+from fillstream.demo.market_numbers import listed
 from fillstream.libs.common.messages.topology import KINDS
 from fillstream.libs.common.runtime.log import LOSSY_MAXLEN
 

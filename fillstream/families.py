@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, MAX_SIGNAL_BYTES
+from fillstream.libs.common.messages.wire import encode_signal
 
 Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""
@@ -204,3 +205,30 @@ def check_exact(value: Any, name: str) -> None:
     """
     if isinstance(value, float):
         raise ValueError(f"{name}: {value!r} is a float; write the decimal as text, or use Decimal")
+
+
+def signal_fields(kind: str, account: str, signal_id: str, more: Mapping[str, Any]) -> dict[str, str]:
+    """Return a signal as the stream's flat fields, once it is sure that a desk would take it.
+
+    Args:
+        kind: its `type`.
+        account, signal_id: whose it is, and its name.
+        more: its other fields; None is left out.
+
+    Raises:
+        ValueError: a value that the desk would not take; one sentence a field.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
+
+    from fillstream.libs.common.messages.sentences import sentence  # noqa: PLC0415
+    from fillstream.libs.common.messages.signals import SIGNALS  # noqa: PLC0415
+
+    fields = {"type": kind, "signal_id": signal_id, "account": account, **more}
+    for name, value in fields.items():
+        check_exact(value, name)
+    fields = {name: flat(value, name) for name, value in fields.items() if value is not None}
+    try:
+        SIGNALS[kind].model_validate(fields)
+    except ValidationError as error:
+        raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
+    return encode_signal(fields)

@@ -18,8 +18,9 @@ import redis
 import typer
 
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.demo.feeds import Listed, Moment, last_mids, publish, synthetic
+from fillstream.demo.feeds import last_mids, publish, synthetic
 from fillstream.demo.market_files import FeedError
+from fillstream.demo.market_numbers import Listed, Moment
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.process_log import log_format, set_up_log
 from fillstream.libs.common.process.settings import SettingsError

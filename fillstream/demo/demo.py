@@ -23,7 +23,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fillstream.demo.feeds import Moment, publish
+from fillstream.demo.feeds import publish
+from fillstream.demo.market_numbers import Moment
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.messages.codes import OrdStatus
 from fillstream.libs.common.messages.note import is_aside

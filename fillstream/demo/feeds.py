@@ -13,23 +13,29 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 from itertools import count, islice
-from math import floor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import redis
 
 from fillstream.demo.market_files import EndsEarly, FeedError, Reading, binary_lines, text_lines
+from fillstream.demo.market_numbers import (
+    Listed,
+    Moment,
+    field_of,
+    instrument_of,
+    price_of,
+    side_of,
+    size_of,
+    text_of,
+    time_ns_of,
+    units_of,
+)
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.engine.frames import MAX_PRICE, MAX_QTY, Command, CommandType, Side
-from fillstream.libs.common.messages.reference import InstrumentTerms
+from fillstream.libs.common.engine.frames import Command, CommandType, Side
 from fillstream.libs.common.messages.topology import SIM, Topology
-from fillstream.libs.common.values.money import MAX_DIGITS, Scale
-from fillstream.libs.common.values.naming import shorten
 
 FRAME_RECORDS = 100
 """Records in a frame when the feed runs as fast as it can."""
@@ -46,43 +52,10 @@ PRINTS = 0.3
 REPEAT_S = 10.0
 """A paced market that stands still for so long has its quotes repeated (seconds): well below the age at which a quote
 is taken for a dead feed's. What was traded against them is there again, as where others quote the same price."""
-MAX_SIZE_CHARACTERS = 400
-"""Of a size that is to be rounded: binary floats written out have up to 327 digits before or behind the point."""
 CSV_COLUMNS = ("time_ns", "symbol", "bid_px", "bid_qty", "ask_px", "ask_qty")
 
 
 _TYPE = frames.offset_of("fs_command", "type")
-
-
-class Moment(NamedTuple):
-    """One thing that happened on the market.
-
-    Attributes:
-        time_ns: when, nanoseconds since 1970 UTC (a synthetic feed counts from 0).
-        symbol: of what.
-        record: the command that tells the engine, FS_QUOTE or FS_PRINT.
-    """
-
-    time_ns: int
-    symbol: str
-    record: bytes
-
-
-class Listed:
-    """An instrument's terms as a feed needs them: its number, and how its decimals become ticks and lots."""
-
-    __slots__ = ("id", "lots", "negative_prices", "ticks")
-
-    def __init__(self, terms: InstrumentTerms) -> None:
-        self.id = terms.id
-        self.ticks = Scale(terms.tick_size)
-        self.lots = Scale(terms.lot_size)
-        self.negative_prices = terms.negative_prices
-
-
-def listed(instruments: Mapping[str, InstrumentTerms]) -> dict[str, Listed]:
-    """Return what feeds need of the settings' instruments, by symbol."""
-    return {symbol: Listed(terms) for symbol, terms in instruments.items()}
 
 
 # ---------------------------------------------------------------------------------------------------- sources
@@ -101,6 +74,7 @@ def binance(path: Path, instruments: Mapping[str, Listed], reading: Reading | No
     """
     reading = reading or Reading()
     for number, line in binary_lines(path):
+        reading.line = number
         try:
             moment = _binance_moment(line, instruments, reading)
         except orjson.JSONDecodeError as error:
@@ -121,23 +95,26 @@ def _binance_moment(line: bytes, instruments: Mapping[str, Listed], reading: Rea
         return None
     stamp, _, body = line.partition(b" ")
     message = orjson.loads(body)
-    time_ns = _time_ns(stamp.decode(errors="replace"), "time")
+    time_ns = time_ns_of(stamp.decode(errors="replace"), "time")
     data = message.get("data", message) if isinstance(message, dict) else message
     if not isinstance(data, dict):
         reading.passed_over["other"] += 1
         return None
     if "u" in data and "A" in data:
-        one = _instrument(instruments, _text(_field(data, "s"), "s"))
-        bid, ask = _side(one, data, "b", "B", reading), _side(one, data, "a", "A", reading)
+        one = instrument_of(instruments, text_of(field_of(data, "s"), "s"))
+        bid, ask = side_of(one, data, "b", "B", reading), side_of(one, data, "a", "A", reading)
         return Moment(time_ns, data["s"], frames.quote(one.id, *bid, *ask))
     if data.get("e") == "trade" and data.get("X") == "NA":
         reading.passed_over["trade that is none"] += 1
         return None
     if data.get("e") == "trade":
-        one = _instrument(instruments, _text(_field(data, "s"), "s"))
+        one = instrument_of(instruments, text_of(field_of(data, "s"), "s"))
         # `m`: the buyer was the maker, so the seller came in (Binance spot API, trade streams).
-        side = Side.SELL if _field(data, "m") else Side.BUY
-        price, quantity = _price(one, _field(data, "p"), "p"), _size(one, _field(data, "q"), "q", reading, least=1)
+        side = Side.SELL if field_of(data, "m") else Side.BUY
+        price, quantity = (
+            price_of(one, field_of(data, "p"), "p"),
+            size_of(one, field_of(data, "q"), "q", reading, least=1),
+        )
         if reading.round_sizes and not quantity:
             reading.passed_over["trade below a lot"] += 1
             return None
@@ -170,10 +147,11 @@ def quotes_csv(path: Path, instruments: Mapping[str, Listed], reading: Reading |
         if missing:
             raise FeedError(f"{path}:1: columns {missing} are missing; a quotes file has {', '.join(CSV_COLUMNS)}")
         for row in rows:
-            one = _instrument(instruments, _field(row, "symbol"))
-            bid = _side(one, row, "bid_px", "bid_qty", reading)
-            ask = _side(one, row, "ask_px", "ask_qty", reading)
-            time_ns = _time_ns(_field(row, "time_ns"), "time_ns")
+            reading.line = rows.line_num
+            one = instrument_of(instruments, field_of(row, "symbol"))
+            bid = side_of(one, row, "bid_px", "bid_qty", reading)
+            ask = side_of(one, row, "ask_px", "ask_qty", reading)
+            time_ns = time_ns_of(field_of(row, "time_ns"), "time_ns")
             yield Moment(time_ns, row["symbol"], frames.quote(one.id, *bid, *ask))
     except ValueError as error:
         raise FeedError(f"{path}:{rows.line_num}: {error}") from error
@@ -202,7 +180,7 @@ def synthetic(
         round_ns: between two rounds (nanoseconds).
         stands_at: the mid that a symbol has already (ticks), see `last_mids`: it goes on from there.
     """
-    begin = {symbol: _units(one.ticks, start_px[symbol], "start_px") for symbol, one in instruments.items()}
+    begin = {symbol: units_of(one.ticks, start_px[symbol], "start_px") for symbol, one in instruments.items()}
     mids = begin | {symbol: mid for symbol, mid in (stands_at or {}).items() if symbol in begin}
     return islice(_rounds(instruments, mids, random.Random(seed), round_ns), moments)  # noqa: S311 - no secret
 
@@ -389,88 +367,3 @@ def _two_sided_quotes(frame: bytes) -> list[Command]:
         return []  # anybody may have appended anything: the engine sends it to `dead`
     records = map(Command._make, frames.commands(frame))
     return [each for each in records if each.type == CommandType.QUOTE and each.qty and each.aux_qty]
-
-
-# ---------------------------------------------------------------------------------------------------- reading
-
-
-def _field(row: Mapping[str, Any], name: str) -> Any:
-    value = row.get(name)
-    if value is None:
-        raise ValueError(f"{name}: is missing")
-    return value
-
-
-def _instrument(instruments: Mapping[str, Listed], symbol: str) -> Listed:
-    if symbol not in instruments:
-        raise ValueError(f"symbol: {symbol} is not configured; instruments.yaml has {', '.join(sorted(instruments))}")
-    return instruments[symbol]
-
-
-def _time_ns(text: str, field: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < MAX_DIGITS):
-        raise ValueError(f"{field}: {shorten(text)} is no whole number of nanoseconds since 1970")
-    return int(text)
-
-
-def _side(one: Listed, row: Mapping[str, Any], price: str, size: str, reading: Reading) -> tuple[int, int]:
-    """Return one side of a quote, in ticks and lots; 0 and 0 where rounding leaves no lot of it."""
-    told = _field(row, price)
-    lots = _size(one, _field(row, size), size, reading)
-    # Of a side that is not there, the price says nothing.
-    return (_price(one, told, price), lots) if lots else (0, 0)
-
-
-def _price(one: Listed, text: Any, field: str) -> int:
-    ticks = one.ticks.units(_text(text, field))
-    if ticks is None:
-        raise ValueError(
-            f"{field}: {text} is not a whole multiple of tick_size {one.ticks.step}; a price is never rounded "
-            "(--round-sizes is about sizes): write it with the digits that the venue gave"
-        )
-    if abs(ticks) > MAX_PRICE:
-        raise ValueError(f"{field}: {text} must be from -{MAX_PRICE} to {MAX_PRICE} ticks of {one.ticks.step}")
-    if ticks <= 0 and not one.negative_prices:
-        raise ValueError(f"{field}: {text} must be above 0, or the instrument have negative_prices")
-    return ticks
-
-
-def _size(one: Listed, text: Any, field: str, reading: Reading, least: int = 0) -> int:
-    if reading.round_sizes:
-        lots: int | None = _rounded_down(one.lots, _text(text, field), field)
-    else:
-        lots = one.lots.units(_text(text, field))
-    if lots is None:
-        raise ValueError(
-            f"{field}: {text} is not a whole multiple of lot_size {one.lots.step}; --round-sizes rounds sizes down to "
-            "whole lots"
-        )
-    if not (0 if reading.round_sizes else least) <= lots <= MAX_QTY:
-        raise ValueError(f"{field}: {text} must be from {least} to {MAX_QTY} lots of {one.lots.step}")
-    return lots
-
-
-def _rounded_down(lots: Scale, text: str, field: str) -> int:
-    """Return the whole lots in a size, whatever noise of binary floats is at its end."""
-    try:
-        size = Decimal(text) if len(text) <= MAX_SIZE_CHARACTERS else None
-    except InvalidOperation:
-        size = None
-    if size is None or not size.is_finite() or size < 0 or size.adjusted() > MAX_DIGITS:
-        raise ValueError(
-            f"{field}: {shorten(text)} is no size: a number of at most {MAX_DIGITS} digits before the point"
-        )
-    return floor(Fraction(size) / Fraction(lots.step))
-
-
-def _text(value: Any, field: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{field}: {shorten(value)} must be text: a number of JSON may have lost digits already")
-    return value
-
-
-def _units(scale: Scale, text: str, field: str) -> int:
-    units = scale.units(text)
-    if units is None:
-        raise ValueError(f"{field}: {text} is not a whole multiple of {scale!r}")
-    return units

@@ -41,10 +41,12 @@ class Reading:
     Attributes:
         round_sizes: whether a size is rounded down to whole lots; prices never are.
         passed_over: how many lines of each kind that is no quote and no trade.
+        line: the last one that was read, from 1; 0 before the first.
     """
 
     round_sizes: bool = False
     passed_over: Counter[str] = field(default_factory=Counter)
+    line: int = 0
 
     def __str__(self) -> str:
         """Return what was passed over, for people; empty when nothing was."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from fillstream.demo.feeds import Listed, Moment
+from fillstream.demo.market_numbers import Listed, Moment
 from fillstream.libs.common.engine.frames import COMMAND, Command, CommandType
 
 Fields = dict[str, str]

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.demo.feeds import last_mids, listed
+from fillstream.demo.feeds import last_mids
+from fillstream.demo.market_numbers import listed
 from fillstream.libs.common.messages.topology import SIM
 from tests.conftest import until
 from tests.support.deploy.files import ROOT

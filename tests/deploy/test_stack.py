@@ -17,7 +17,8 @@ from urllib.request import urlopen
 import pytest
 import redis
 
-from fillstream.demo.feeds import Moment, listed, publish
+from fillstream.demo.feeds import publish
+from fillstream.demo.market_numbers import Moment, listed
 from fillstream.libs.common.engine.frames import quote
 from tests.conftest import until
 from tests.support.busy_desk import Load, settled_books

@@ -29,7 +29,7 @@ from fillstream.cli.app import app
 from fillstream.cli.exit_codes import MEANINGS, Exit
 from fillstream.client import Client, NoAnswer
 from fillstream.demo.demo import play
-from fillstream.demo.feeds import Moment
+from fillstream.demo.market_numbers import Moment
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages import wire

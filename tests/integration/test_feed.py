@@ -18,7 +18,8 @@ import pytest
 import redis
 
 from fillstream.demo import feeds
-from fillstream.demo.feeds import REPEAT_S, ROUND_NS, Moment, last_mids, listed, publish, synthetic
+from fillstream.demo.feeds import REPEAT_S, ROUND_NS, last_mids, publish, synthetic
+from fillstream.demo.market_numbers import Moment, listed
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.process.settings import load_settings

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import redis
 
-from fillstream.demo.feeds import binance, listed, quotes_csv
+from fillstream.demo.feeds import binance, quotes_csv
 from fillstream.demo.market_files import EndsEarly, FeedError, Reading
+from fillstream.demo.market_numbers import listed
 from fillstream.libs.common.engine.frames import Command, CommandType, commands
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.process.settings import load_settings

@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from fillstream.cli.commands.market import STARTS_AT
-from fillstream.demo.feeds import Moment, listed, publish, synthetic
+from fillstream.demo.feeds import publish, synthetic
+from fillstream.demo.market_numbers import Moment, listed
 from fillstream.libs.common.engine.frames import COMMAND, RECORD_BYTES, Command, CommandType
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.settings import load_settings

@@ -21,7 +21,8 @@ from math import floor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fillstream.demo.feeds import Listed, binance
+from fillstream.demo.feeds import binance
+from fillstream.demo.market_numbers import Listed
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import Command, CommandType, Side
 from fillstream.libs.common.messages.reference import InstrumentTerms

@@ -12,7 +12,8 @@ import httpx
 import redis
 
 from fillstream.demo.demo import RunningDesk, analytics_counts, judge
-from fillstream.demo.feeds import listed, synthetic
+from fillstream.demo.feeds import synthetic
+from fillstream.demo.market_numbers import listed
 from fillstream.demo.traffic import Traffic
 from fillstream.libs.common.messages.note import is_aside
 from fillstream.libs.common.messages.topology import SIM

@@ -21,8 +21,8 @@ from fillstream.tools.render import as_json, console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fillstream.demo.feeds import Listed, Moment
     from fillstream.demo.market_files import Reading
+    from fillstream.demo.market_numbers import Listed, Moment
     from fillstream.libs.common.process.settings import Settings
     from fillstream.stack.stack import LocalStack
 
@@ -94,8 +94,8 @@ def feed(
     """
     from fillstream.cli.feeding import as_a_service, going_on, run
     from fillstream.cli.target import find_target
-    from fillstream.demo.feeds import listed
     from fillstream.demo.market_files import Reading
+    from fillstream.demo.market_numbers import listed
 
     reading = Reading(round_sizes)
     endless = source == Source.SYNTHETIC and count is None
@@ -183,8 +183,8 @@ def _played(
 ) -> dict[str, Any]:
     """Start the stack, let the market and a client run, stop it; return the summary."""
     from fillstream.demo.demo import DemoError, analytics_counts, judge, play, summary
-    from fillstream.demo.feeds import listed
     from fillstream.demo.market_files import FeedError
+    from fillstream.demo.market_numbers import listed
     from fillstream.demo.traffic import Traffic
 
     traffic = Traffic(listed(stack.settings.instruments), ACCOUNT, seed)
@@ -243,8 +243,9 @@ def _moments(
 
 def _demo_market(settings: Settings, capture: Path | None, seed: int) -> tuple[Iterator[Moment], int]:
     """Return the market and how many moments it has."""
-    from fillstream.demo.feeds import binance, listed, synthetic
+    from fillstream.demo.feeds import binance, synthetic
     from fillstream.demo.market_files import FeedError
+    from fillstream.demo.market_numbers import listed
 
     instruments = listed(settings.instruments)
     if capture is None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from fillstream.demo.feeds import FeedError, Listed, Moment, binance, quotes_csv
+from fillstream.demo.feeds import FeedError, binance, quotes_csv
+from fillstream.demo.market_numbers import Listed, Moment
 from fillstream.libs.common.engine.frames import COMMAND, Command, CommandType
 from tests.support.terms import instrument
 

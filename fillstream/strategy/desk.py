@@ -1,0 +1,205 @@
+"""The desk as a strategy speaks to it: the same in a backtest and live.
+
+Flows in: what a strategy wants. Flows out: signals with ids of their own, by whoever sends them on; what the desk has
+told so far, as values. Never waits: what becomes of a signal is told later.
+
+A signal's id is made of the strategy's name, what the strategy was told when it sent it, and which signal that was:
+`crossing.b1723161660000-BTCUSDT.0`. So whoever is told the same again says the same again, and the desk answers that
+it has come before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from fillstream.client import Client
+from fillstream.families import FamilySignals, signal_fields
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.libs.common.messages.journal import (
+    LeftOrderEvent,
+    OrderCancelRejected,
+    OrderReplaceRejected,
+    SignalRefused,
+)
+from fillstream.libs.common.messages.order_event import OrderEvent
+from fillstream.libs.common.messages.positions import PositionAdjusted, PositionChanged, PositionClosed
+from fillstream.strategy.market import Quote
+from fillstream.strategy.strategy import Value
+
+OrderNews = OrderEvent | LeftOrderEvent | OrderCancelRejected | OrderReplaceRejected | SignalRefused
+"""What happens to orders, and requests that changed nothing."""
+PositionNews = PositionChanged | PositionClosed | PositionAdjusted
+LABELLED = frozenset({"NewOrder", "ClosePosition"})
+"""Signals that say whose strategy they are of."""
+ENDED = frozenset({OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED, OrdStatus.CALCULATED})
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNow:
+    """An order as it stands, as far as the desk has told.
+
+    Attributes:
+        order_id, client_order_id, symbol, side, ord_status: as its events have them.
+        quantity, cum_qty, leaves_qty, avg_px: likewise; `avg_px` is None before the first fill.
+        parent_id: the order that made it, None of one that a signal made.
+    """
+
+    order_id: str
+    client_order_id: str
+    symbol: str
+    side: str
+    ord_status: str
+    quantity: Decimal
+    cum_qty: Decimal
+    leaves_qty: Decimal
+    avg_px: Decimal | None
+    parent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PositionNow:
+    """A position as it stands, as far as the desk has told.
+
+    Attributes:
+        symbol: of what.
+        quantity: signed: long positive, short negative, 0 of what was never held.
+        avg_px: mean price of what is held, None when flat.
+        realized_pnl, fees: so far, in the instrument's currency.
+        unrealized_pnl, mark_px: at the last mark; None without one.
+    """
+
+    symbol: str
+    quantity: Decimal = Decimal(0)
+    avg_px: Decimal | None = None
+    realized_pnl: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    unrealized_pnl: Decimal | None = None
+    mark_px: Decimal | None = None
+
+
+class Words(FamilySignals):
+    """Every signal, in the words of `fillstream.Client`."""
+
+    signal: Any = Client.signal
+    close_position: Any = Client.close_position
+    predict: Any = Client.predict
+    cancel: Any = Client.cancel
+    replace: Any = Client.replace
+    cancel_all: Any = Client.cancel_all
+
+
+class Desk(Words):
+    """What a strategy may ask of its desk, and tell it.
+
+    It publishes any signal that `fillstream.Client` can, by the same words: `signal`, `bracket`, `order_list`, `algo`,
+    `close_position`, `predict`, `cancel`, `replace`, `cancel_all`, `cancel_list`, `pause`, `resume`. Each returns its
+    signal_id and raises ValueError for what no desk would take. Without an `account` they are of the strategy's.
+
+    Whoever runs the strategy, a backtest or a reader of a live desk, makes one, tells it what happens by a
+    `session.Session`, and sends its signals on.
+
+    Args:
+        name: of the strategy; its signals' ids begin with it.
+        account: whose orders it sends where it says nothing else.
+        parameters: of the strategy.
+        send: takes a signal's fields, as `signals` has them.
+    """
+
+    def __init__(
+        self, name: str, account: str, parameters: Mapping[str, Value], send: Callable[[dict[str, str]], None]
+    ) -> None:
+        self.name = name
+        self.account = account
+        self.parameters = parameters
+        self._send = send
+        self._ms = 0
+        self._cause = ""
+        self._said = 0
+        self.own_ids: set[str] = set()
+        self.held: dict[str, PositionNow] = {}
+        self.working: dict[str, OrderNow] = {}
+        self.quotes: dict[str, Quote | Callable[[], Quote]] = {}
+        self.timers: list[tuple[int, str]] = []
+        self.catch_up: Callable[[], None] = lambda: None
+
+    def caused_by(self, cause: str, ms: int) -> None:
+        """Take note of what the strategy is told now, and when that was."""
+        self._cause, self._ms, self._said = cause, ms, 0
+
+    # --------------------------------------------------------------------------------------------- what it knows
+
+    @property
+    def now_ms(self) -> int:
+        """What time it is (ms since 1970 UTC): that of what the strategy was told last."""
+        return self._ms
+
+    def position(self, symbol: str) -> PositionNow:
+        """Return what the strategy's account holds of an instrument."""
+        self.catch_up()
+        return self.held.get(symbol) or PositionNow(symbol)
+
+    def positions(self) -> Mapping[str, PositionNow]:
+        """Return everything that the account ever held, by symbol."""
+        self.catch_up()
+        return dict(self.held)
+
+    def order(self, order_id: str) -> OrderNow | None:
+        """Return an order of the strategy's that has not ended, by order_id or client_order_id; None of any other."""
+        self.catch_up()
+        found = self.working.get(order_id)
+        return found or next((each for each in self.working.values() if each.client_order_id == order_id), None)
+
+    def orders(self) -> tuple[OrderNow, ...]:
+        """Return the strategy's orders that have not ended, oldest first; those that its orders made as well."""
+        self.catch_up()
+        return tuple(self.working.values())
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Return the last quote of an instrument, None before the first."""
+        found = self.quotes.get(symbol)
+        if callable(found):
+            found = self.quotes[symbol] = found()
+        return found
+
+    def timer(self, name: str, *, after_ms: int | None = None, at_ms: int | None = None) -> None:
+        """Have `on_timer` called once, after so many milliseconds or at a time.
+
+        Raises:
+            ValueError: neither or both are given, or a time before now.
+        """
+        if (after_ms is None) == (at_ms is None):
+            raise ValueError(f"timer {name}: one of after_ms and at_ms must be given")
+        at = at_ms if at_ms is not None else self._ms + (after_ms or 0)
+        if at < self._ms:
+            raise ValueError(f"timer {name}: must be at {self._ms} or later, got {at}")
+        if (at, name) not in self.timers:
+            self.timers.append((at, name))
+            self.timers.sort()
+
+    def timers_due(self, now_ms: int) -> Iterator[tuple[int, str]]:
+        """Yield the timers that have come, and forget them."""
+        while self.timers and self.timers[0][0] <= now_ms:
+            yield self.timers.pop(0)
+
+    # ---------------------------------------------------------------------------------------------- what it says
+
+    def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
+        if signal_id is None:
+            signal_id = f"{self.name}.{self._cause}.{self._said}"
+            self._said += 1
+        else:
+            self.own_ids.add(signal_id)
+        if kind in LABELLED and more.get("strategy") is None:
+            more["strategy"] = self.name
+        account = self.account if account == DEFAULT_ACCOUNT else account
+        self._send(signal_fields(kind, account, signal_id, more))
+        return signal_id
+
+    def is_own(self, signal_id: str | None) -> bool:
+        """Whether the strategy sent a signal of that id."""
+        if signal_id is None:
+            return False
+        return signal_id.startswith(f"{self.name}.") or signal_id in self.own_ids

@@ -1,0 +1,231 @@
+"""One run of a strategy: what happens, told to it in order.
+
+Flows in: entries of `events` and `positions`, quotes, trades, bars and the time, by whoever runs it: a backtest, or a
+reader of a live desk. Flows out: calls of the strategy, and by its desk what it wants. Never reads or waits itself.
+
+What a strategy does not listen to is only looked at when it asks: orders at which nobody looks cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from fillstream.libs.common.messages.base import upcast
+from fillstream.libs.common.messages.journal import EVENTS, OrderFilled
+from fillstream.libs.common.messages.positions import POSITION_MESSAGES
+from fillstream.strategy.desk import ENDED, Desk, OrderNow, PositionNow
+from fillstream.strategy.market import Bar, BarMaker, Quote, Trade, interval_ms
+from fillstream.strategy.strategy import Strategy, hears
+
+_OF_SIGNALS = frozenset(
+    {"OrderReceived", "OrderRejected", "SignalRefused", "OrderCancelRejected", "OrderReplaceRejected"}
+)
+"""Events that say by which signal they came and may be the first of an order."""
+_TOLD = frozenset({"PositionChanged", "PositionClosed", "PositionAdjusted"})
+
+
+class StrategyFailed(Exception):
+    """A strategy's own code raised something: says in which call, and when; the cause is what it raised."""
+
+    def __init__(self, call: str, ms: int, cause: Exception) -> None:
+        super().__init__(f"{call} at {ms}: {type(cause).__name__}: {cause}")
+        self.call = call
+        self.ms = ms
+
+
+class Session:
+    """A strategy and its desk.
+
+    Args:
+        strategy: is told what happens.
+        desk: that it speaks to.
+    """
+
+    def __init__(self, strategy: Strategy, desk: Desk) -> None:
+        self.desk = desk
+        self._strategy = strategy
+        self._hears_market = {name: hears(strategy, name) for name in ("on_quote", "on_trade", "on_bar")}
+        self._hears_orders = hears(strategy, "on_fill", "on_order")
+        self._hears_positions = hears(strategy, "on_position")
+        every = strategy.bars
+        self._bars = (
+            BarMaker(interval_ms(every, "bars")) if every is not None and self._hears_market["on_bar"] else None
+        )
+        self._of_mids = strategy.bars_of == "mid"
+        self._waiting: list[tuple[bytes, bool]] = []
+        self._own: set[str] = set()
+        desk.catch_up = self._catch_up
+
+    @contextmanager
+    def _call(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise StrategyFailed(name, self.desk.now_ms, error) from error
+
+    # ------------------------------------------------------------------------------------------- begin and end
+
+    def start(self, ms: int, cause: str = "start") -> None:
+        """Tell the strategy that it begins."""
+        self.desk.caused_by(cause, ms)
+        with self._call("on_start"):
+            self._strategy.on_start(self.desk)
+
+    def stop(self, ms: int) -> None:
+        """Tell the strategy that it ends."""
+        self.desk.caused_by(f"stop{ms}", ms)
+        with self._call("on_stop"):
+            self._strategy.on_stop(self.desk)
+
+    # ------------------------------------------------------------------------------------------------- markets
+
+    def quote(self, cause: str, ms: int, symbol: str, make: Callable[[], Quote]) -> None:
+        """Tell of a quote; it is made only if somebody looks at it."""
+        self.desk.quotes[symbol] = make
+        if self._bars is not None and self._of_mids:
+            quote = make()
+            self.desk.quotes[symbol] = quote
+            if quote.mid is not None:
+                self._bars.add(ms, symbol, quote.mid, Decimal(0))
+        if self._hears_market["on_quote"]:
+            told = self.desk.quote(symbol)
+            assert told is not None, "it was just put there"
+            self.desk.caused_by(cause, ms)
+            with self._call("on_quote"):
+                self._strategy.on_quote(self.desk, told)
+
+    def trade(self, cause: str, ms: int, symbol: str, make: Callable[[], Trade]) -> None:
+        """Tell of a trade on the market; likewise."""
+        of_trades = self._bars is not None and not self._of_mids
+        if not of_trades and not self._hears_market["on_trade"]:
+            return
+        trade = make()
+        if self._bars is not None and of_trades:
+            self._bars.add(ms, symbol, trade.price, trade.quantity)
+        if self._hears_market["on_trade"]:
+            self.desk.caused_by(cause, ms)
+            with self._call("on_trade"):
+                self._strategy.on_trade(self.desk, trade)
+
+    def bar(self, bar: Bar, ms: int) -> None:
+        """Tell of a bar of the data's own; of a strategy with bars of another length nothing."""
+        if self._bars is None:
+            self._tell_bar(bar, ms)
+
+    def _tell_bar(self, bar: Bar, ms: int) -> None:
+        if self._hears_market["on_bar"]:
+            self.desk.caused_by(f"b{bar.end_ms}-{bar.symbol}", ms)
+            with self._call("on_bar"):
+                self._strategy.on_bar(self.desk, bar)
+
+    # ---------------------------------------------------------------------------------------------------- time
+
+    @property
+    def due_ms(self) -> int | None:
+        """When a timer comes or a bar ends, None for never."""
+        due = self.desk.timers[0][0] if self.desk.timers else None
+        ends = None if self._bars is None else self._bars.due_ms
+        return due if ends is None else ends if due is None else min(due, ends)
+
+    def pass_time(self, ms: int) -> None:
+        """Tell of the bars that have ended and the timers that have come by a millisecond, bars first."""
+        if self._bars is not None:
+            for bar in self._bars.ended(ms):
+                self._tell_bar(bar, ms)
+        for at, name in self.desk.timers_due(ms):
+            self.desk.caused_by(f"t{at}-{zlib.crc32(name.encode()):08x}", ms)
+            with self._call("on_timer"):
+                self._strategy.on_timer(self.desk, name)
+
+    # -------------------------------------------------------------------------------------- orders and positions
+
+    def event(self, cause: str, ms: int, payload: bytes) -> None:
+        """Tell of a journal's event, if it is about the strategy's own orders."""
+        if not self._hears_orders:
+            self._waiting.append((payload, True))
+            return
+        document = upcast(orjson.loads(payload), EVENTS)
+        if not self._take_event(document):
+            return
+        model = EVENTS[document["type"]].model_validate(document)
+        self.desk.caused_by(cause, ms)
+        call = "on_fill" if isinstance(model, OrderFilled) else "on_order"
+        with self._call(call):
+            getattr(self._strategy, call)(self.desk, model)
+
+    def position(self, cause: str, ms: int, payload: bytes) -> None:
+        """Tell of a position's event, if it is of the strategy's account."""
+        if not self._hears_positions:
+            self._waiting.append((payload, False))
+            return
+        document = orjson.loads(payload)
+        if not self._take_position(document) or document["type"] not in _TOLD:
+            return
+        self.desk.caused_by(cause, ms)
+        model: Any = POSITION_MESSAGES[document["type"]].model_validate(document)
+        with self._call("on_position"):
+            self._strategy.on_position(self.desk, model)
+
+    def _catch_up(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for payload, is_event in waiting:
+            document = orjson.loads(payload)
+            if is_event:
+                self._take_event(upcast(document, EVENTS))
+            else:
+                self._take_position(document)
+
+    def _take_event(self, document: dict[str, Any]) -> bool:
+        """Take over what an event says; return whether it is about an order of the strategy's."""
+        desk, order_id = self.desk, document.get("order_id")
+        if document["type"] in _OF_SIGNALS and desk.is_own(document.get("signal_id")):
+            if order_id is None:
+                return True
+            self._own.add(order_id)
+        elif document.get("parent_id") in self._own:
+            self._own.add(order_id)  # type: ignore[arg-type]
+        elif order_id not in self._own:
+            return False
+        if "leaves_qty" not in document or document.get("quantity") is None:
+            return True
+        if document["ord_status"] in ENDED:
+            desk.working.pop(order_id, None)  # type: ignore[arg-type]
+            return True
+        avg_px = document.get("avg_px")
+        held = desk.working.get(order_id)  # type: ignore[arg-type]
+        desk.working[order_id] = OrderNow(  # type: ignore[index]
+            order_id,  # type: ignore[arg-type]
+            document.get("client_order_id") or (held.client_order_id if held else ""),
+            document.get("symbol") or (held.symbol if held else ""),
+            document.get("side") or (held.side if held else ""),
+            document["ord_status"],
+            Decimal(document["quantity"]),
+            Decimal(document["cum_qty"]),
+            Decimal(document["leaves_qty"]),
+            None if avg_px is None else Decimal(avg_px),
+            document.get("parent_id"),
+        )
+        return True
+
+    def _take_position(self, document: dict[str, Any]) -> bool:
+        """Take over what a position's event says; return whether it is of the strategy's account."""
+        if document.get("account") != self.desk.account:
+            return False
+        if "position" in document:
+            unrealized, mark, avg_px = (document[name] for name in ("unrealized_pnl", "mark_px", "avg_px"))
+            self.desk.held[document["symbol"]] = PositionNow(
+                document["symbol"],
+                Decimal(document["position"]),
+                None if avg_px is None else Decimal(avg_px),
+                Decimal(document["realized_pnl"]),
+                Decimal(document["fees"]),
+                None if unrealized is None else Decimal(unrealized),
+                None if mark is None else Decimal(mark),
+            )
+        return True
