@@ -9,13 +9,14 @@ left out while nothing at all happens, as its only use is to let go of what is p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fillstream.backtest.memory_log import MemoryLog, MemoryRedis, MemorySnapshots
+from fillstream.backtest.stages import Clock, month_of
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.runner import Runner
-from fillstream.libs.common.runtime.stage import Stage, Timed
+from fillstream.libs.common.runtime.stage import Stage, Timed, calendar_of
 from fillstream.libs.common.runtime.ticker import TICK
 
 BATCH = 500
@@ -24,6 +25,9 @@ MOST_TURNS = 100_000
 """So often the stages answer one another within a millisecond, at most: more is a circle that never ends."""
 KEPT = 4096
 """Entries of an inbox that were folded are let go of so many at a time."""
+
+
+SECOND_MS, MINUTE_MS = 1000, 60_000
 
 
 class Endless(Exception):
@@ -58,17 +62,21 @@ class MemoryDesk:
 
     Args:
         topology: names of the streams.
-        stages: fresh ones, one of each place of the desk, as `tools.registry.all_stages` makes them.
+        make: returns fresh stages, one of each place of the desk, when it is told what says what time it is; see
+            `stages.stages_at`.
         now_ms: when it starts (ms since 1970 UTC).
         keep: whether inboxes keep what was folded, as a replay needs it.
     """
 
-    def __init__(self, topology: Topology, stages: Iterable[Stage], now_ms: int, keep: bool = False) -> None:
+    def __init__(
+        self, topology: Topology, make: Callable[[Clock], Iterable[Stage]], now_ms: int, keep: bool = False
+    ) -> None:
         self.redis = MemoryRedis(now_ms)
         self.topology = topology
         self._keep = keep
-        self.places = [self._place(stage) for stage in stages]
+        self.places = [self._place(stage) for stage in make(lambda: self.redis.now_ms)]
         self._regular_ms = now_ms
+        self._month = month_of(now_ms)
         self.settle()
 
     def _place(self, stage: Stage) -> Place:
@@ -93,16 +101,27 @@ class MemoryDesk:
         """Append an entry to the stream of that key, now; return its id."""
         return self.redis.add(stream, fields)
 
-    def go_to(self, ms: int) -> None:
+    def go_to(self, ms: int) -> bool:
         """Let time pass up to a millisecond, from one thing that is due to the next; back it never goes.
+
+        Returns: whether anything was due.
 
         Raises:
             Endless: see `settle`.
         """
+        was_due = False
         while (due := self.due_ms) is not None and due <= ms:
             self.redis.now_ms = max(self.redis.now_ms, due)
             self.settle()
+            was_due = True
         self.redis.now_ms = max(self.redis.now_ms, ms)
+        if self.redis.now_ms - self._regular_ms >= MINUTE_MS and (month := month_of(self.redis.now_ms)) != self._month:
+            self._month = month
+            for place in self.places:
+                offered = calendar_of(place.runner.stage)
+                if offered is not None:
+                    place.log.append(offered)
+        return was_due
 
     def settle(self) -> None:
         """Let every stage read until nothing is left and nothing is due.
@@ -112,7 +131,7 @@ class MemoryDesk:
             runner.FoldFailed: a fold broke on an entry, which is a bug.
         """
         now_ms = self.redis.now_ms
-        regular = now_ms - self._regular_ms >= 1000
+        regular = now_ms - self._regular_ms >= SECOND_MS
         if regular:
             self._regular_ms = now_ms
         for _ in range(MOST_TURNS):

@@ -168,13 +168,13 @@ class Desk(Words):
         """Have `on_timer` called once, after so many milliseconds or at a time.
 
         Raises:
-            ValueError: neither or both are given, or a time before now.
+            ValueError: neither or both are given, or a time that is not still to come.
         """
         if (after_ms is None) == (at_ms is None):
             raise ValueError(f"timer {name}: one of after_ms and at_ms must be given")
         at = at_ms if at_ms is not None else self._ms + (after_ms or 0)
-        if at < self._ms:
-            raise ValueError(f"timer {name}: must be at {self._ms} or later, got {at}")
+        if at <= self._ms:
+            raise ValueError(f"timer {name}: must come after {self._ms}, which is now, got {at}")
         if (at, name) not in self.timers:
             self.timers.append((at, name))
             self.timers.sort()
@@ -183,6 +183,10 @@ class Desk(Words):
         """Yield the timers that have come, and forget them."""
         while self.timers and self.timers[0][0] <= now_ms:
             yield self.timers.pop(0)
+
+    def say_no_more(self) -> None:
+        """Forget what was to come: the strategy has ended."""
+        self.timers.clear()
 
     # ---------------------------------------------------------------------------------------------- what it says
 

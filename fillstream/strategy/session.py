@@ -78,10 +78,14 @@ class Session:
             self._strategy.on_start(self.desk)
 
     def stop(self, ms: int) -> None:
-        """Tell the strategy that it ends."""
+        """Tell the strategy that it ends; nothing is told after that, and what the desk tells is only kept."""
         self.desk.caused_by(f"stop{ms}", ms)
         with self._call("on_stop"):
             self._strategy.on_stop(self.desk)
+        self.desk.say_no_more()
+        self._bars = None
+        self._hears_market = dict.fromkeys(self._hears_market, False)
+        self._hears_orders = self._hears_positions = False
 
     # ------------------------------------------------------------------------------------------------- markets
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from fillstream.libs.common.messages.calendar import Calendars
 from fillstream.libs.common.process.calendars.source import Source, for_orders
 from fillstream.libs.common.process.settings import Settings, SettingsError
 from fillstream.libs.common.runtime.stage import Stage
@@ -48,9 +49,9 @@ def signals(settings: Settings, partition: int) -> SignalsStage:
     return SignalsStage(settings.topology())
 
 
-def orders(settings: Settings, partition: int) -> OrdersStage:
-    """Return the orders stage of an account partition."""
-    source = Source(partial(for_orders, settings))
+def orders(settings: Settings, partition: int, calendars: Callable[[], Calendars] | None = None) -> OrdersStage:
+    """Return the orders stage of an account partition; it goes by the machine's date unless it is given calendars."""
+    source = calendars or Source(partial(for_orders, settings))
     return OrdersStage(settings.topology(), partition, desk_config(settings), source)
 
 
