@@ -221,14 +221,17 @@ def signal_fields(kind: str, account: str, signal_id: str, more: Mapping[str, An
     from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
 
     from fillstream.libs.common.messages.sentences import sentence  # noqa: PLC0415
-    from fillstream.libs.common.messages.signals import SIGNALS  # noqa: PLC0415
+    from fillstream.libs.common.messages.signals import SIGNALS, PlainOrder  # noqa: PLC0415
 
-    fields = {"type": kind, "signal_id": signal_id, "account": account, **more}
-    for name, value in fields.items():
-        check_exact(value, name)
-    fields = {name: flat(value, name) for name, value in fields.items() if value is not None}
+    fields = {"type": kind, "signal_id": signal_id, "account": account}
+    for name, value in more.items():
+        if value is not None:
+            check_exact(value, name)
+            fields[name] = flat(value, name)
+    # What is plain is checked by the part of the model that costs little: it has all that the whole one asks of it.
+    is_plain = kind == "NewOrder" and "quantity" in fields and PlainOrder.model_fields.keys() >= fields.keys()
     try:
-        SIGNALS[kind].model_validate(fields)
+        (PlainOrder if is_plain else SIGNALS[kind]).model_validate(fields)
     except ValidationError as error:
         raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
     return encode_signal(fields)

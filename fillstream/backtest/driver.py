@@ -18,7 +18,6 @@ from typing import NamedTuple
 from fillstream.backtest.memory_desk import MemoryDesk
 from fillstream.demo.market_numbers import Listed, Moment
 from fillstream.libs.common.engine.frames import COMMAND, CommandType, Side, offset_of
-from fillstream.libs.common.messages.note import is_aside
 from fillstream.strategy.market import Bar, Quote, Trade
 from fillstream.strategy.session import Session
 
@@ -45,8 +44,8 @@ class BarEnded(NamedTuple):
 
 
 Happening = Moment | BarEnded
-Told = Callable[[str, bytes], None]
-"""Takes what the desk told: the kind of the stream (`events`, `positions`, `dead`), and the payload."""
+Told = Callable[[str, list[bytes]], None]
+"""Takes what the desk told: the kind of the stream (`events`, `positions`, `dead`), and payloads, in order."""
 
 
 class Unordered(ValueError):
@@ -202,15 +201,19 @@ class Driver:
             if not entries:
                 continue
             heard, streams[key] = entries, []
-            for entry in heard:
-                payload = entry.fields.get(b"data")
-                if payload is None or is_aside(entry.fields):
-                    continue
-                told(kind, payload)
-                if kind == "events":
-                    session.event(letter + entry.id, entry.ms, payload)
-                elif kind == "positions":
-                    session.position(letter + entry.id, entry.ms, payload)
+            payloads = [entry.fields.get(b"data") for entry in heard]  # a tick has none
+            told(kind, [each for each in payloads if each is not None])
+            if kind == "dead":
+                continue
+            take, hears = (session.event, session.hears_orders)
+            if kind == "positions":
+                take, hears = session.position, session.hears_positions
+            if not hears:
+                session.wait(kind, payloads)
+                continue
+            for entry, payload in zip(heard, payloads, strict=True):
+                if payload is not None:
+                    take(letter + entry.id, entry.ms, payload)
         for key in self._lossy:
             if key in streams:
                 streams[key].clear()

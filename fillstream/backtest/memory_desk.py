@@ -75,6 +75,7 @@ class MemoryDesk:
         self.topology = topology
         self._keep = keep
         self.places = [self._place(stage) for stage in make(lambda: self.redis.now_ms)]
+        self._by_inbox = {place.log.inbox: place for place in self.places}
         self._regular_ms = now_ms
         self._month = month_of(now_ms)
         self.settle()
@@ -130,33 +131,42 @@ class MemoryDesk:
             Endless: they answer one another without end.
             runner.FoldFailed: a fold broke on an entry, which is a bug.
         """
-        now_ms = self.redis.now_ms
-        regular = now_ms - self._regular_ms >= SECOND_MS
-        if regular:
+        redis, now_ms = self.redis, self.redis.now_ms
+        if now_ms - self._regular_ms >= SECOND_MS:
             self._regular_ms = now_ms
-        for _ in range(MOST_TURNS):
-            moved = False
-            for place in self.places:
-                if place.due_ms is not None and place.due_ms <= now_ms:
-                    self._tick(place, now_ms)
-                elif regular and place.every_ms is not None and now_ms - place.ticked_ms >= place.every_ms:
-                    place.ticked_ms = now_ms
-                    place.log.append(TICK)
-                while batch := place.log.read(BATCH, 0):
-                    moved = True
-                    place.runner.step(batch)
-                    if place.timed is not None:
-                        place.due_ms = place.timed.due_ms
-            regular = False
-            if not moved:
-                break
-        else:
-            raise Endless(f"at {now_ms} the stages answer one another without end: {MOST_TURNS} turns in a millisecond")
+            self._tick_regularly(now_ms)
         for place in self.places:
-            if place.trims and len(self.redis.streams.get(place.log.inbox, ())) >= KEPT:
-                self.redis.trim(place.log.inbox, KEPT - 1)  # the last one says where the stage stands
+            if place.due_ms is not None and place.due_ms <= now_ms:
+                self._tick(place)
+        turns = 0
+        while redis.fresh:
+            turns += 1
+            if turns > MOST_TURNS:
+                raise Endless(f"at {now_ms} the stages answer one another without end, {MOST_TURNS} times so far")
+            woken = [self._by_inbox[key] for key in redis.fresh if key in self._by_inbox]
+            redis.fresh.clear()
+            for each in woken:
+                self._read(each, now_ms)
 
-    def _tick(self, place: Place, now_ms: int) -> None:
+    def _read(self, place: Place, now_ms: int) -> None:
+        """Let a stage read what there is, and give it a tick where it left something undone."""
+        log, step = place.log, place.runner.step
+        while batch := log.read(BATCH, 0):
+            step(batch)
+        if place.timed is not None:
+            place.due_ms = due = place.timed.due_ms
+            if due is not None and due <= now_ms:
+                log.append(TICK)
+        if place.trims and len(self.redis.streams[log.inbox]) >= KEPT:
+            self.redis.trim(log.inbox, KEPT - 1)  # the last one says where the stage stands
+
+    def _tick_regularly(self, now_ms: int) -> None:
+        for place in self.places:
+            if place.every_ms is not None and now_ms - place.ticked_ms >= place.every_ms:
+                place.ticked_ms = now_ms
+                place.log.append(TICK)
+
+    def _tick(self, place: Place) -> None:
         """Append a tick to an inbox in which something is due, unless an entry of that time is on its way."""
         waiting = place.log.read(BATCH, 0)
         if not waiting or waiting[-1].ms < (place.due_ms or 0):

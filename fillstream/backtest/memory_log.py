@@ -8,8 +8,9 @@ reproduced by what moved it. Never a file, a socket or a clock of its own.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from fillstream.libs.common.messages.topology import Topology, id_key
 from fillstream.libs.common.runtime.checkpoint import Checkpoint
@@ -43,6 +44,7 @@ class MemoryRedis:
         newest: the last id that each stream ever had.
         groups: where stages' consumer groups stand, by inbox.
         marker: of the desk, once there is one.
+        fresh: streams that have had an entry since whoever looks at this emptied it, in the order of their first ones.
     """
 
     now_ms: int = 1_700_000_000_000
@@ -52,9 +54,14 @@ class MemoryRedis:
     newest: dict[str, str] = field(default_factory=dict)
     groups: dict[str, GroupPosition] = field(default_factory=dict)
     marker: DeskMarker | None = None
+    fresh: dict[str, None] = field(default_factory=dict)
 
     def add(self, stream: str, fields: dict[bytes, bytes]) -> str:
         """Append an entry, as XADD does; return its id. The fields are the stream's from then on."""
+        return self.add_all(stream, (fields,))
+
+    def add_all(self, stream: str, several: Collection[dict[bytes, bytes]]) -> str:
+        """Append entries, one at least; return the last one's id."""
         entries = self.streams.get(stream)
         if entries is None:
             entries = self.streams[stream] = []
@@ -64,10 +71,11 @@ class MemoryRedis:
             last_ms, _, last_seq = newest.partition("-")
             if (last := int(last_ms)) >= ms:
                 ms, seq = last, int(last_seq) + 1
-        entry_id = f"{ms}-{seq}"
-        entries.append(Entry(entry_id, ms, fields))
-        self.added[stream] = self.added.get(stream, 0) + 1
-        self.newest[stream] = entry_id
+        for seq, fields in enumerate(several, start=seq):  # noqa: B020 - the last one is the newest
+            entries.append(Entry(f"{ms}-{seq}", ms, fields))
+        self.added[stream] = self.added.get(stream, 0) + len(several)
+        self.newest[stream] = entry_id = entries[-1].id
+        self.fresh[stream] = None
         return entry_id
 
     def trim(self, stream: str, count: int) -> None:
@@ -128,7 +136,7 @@ class MemoryLog:
 
     def __init__(self, redis: MemoryRedis, topology: Topology, stage: str, inbox: str) -> None:
         self.redis = redis
-        self._key_of = topology.key
+        self._key_of = lru_cache(maxsize=4096)(topology.key)
         self.inbox = topology.key(inbox)
         self._dead = topology.dead
         self._key = topology.checkpoint(stage, inbox)
@@ -233,9 +241,9 @@ class MemoryLog:
             judge_inbox(self._name, lost, redis.extent(self.inbox, lost.id))
         for stream, kind, payloads in out.runs:
             key = self._key_of(stream)
-            checkpoint.sent.setdefault(key, 0)
-            for payload in payloads if kind == b"data" else [b"".join(payloads)]:
-                redis.add(key, {kind: payload})
+            if key not in checkpoint.sent:
+                checkpoint.sent[key] = 0
+            redis.add_all(key, [{kind: each} for each in payloads] if kind == b"data" else [{kind: b"".join(payloads)}])
         for stream, lossy in out.lossy.items():
             for payload in lossy:
                 redis.add(self._key_of(stream), {b"data": payload})

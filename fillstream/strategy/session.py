@@ -45,20 +45,23 @@ class Session:
     Args:
         strategy: is told what happens.
         desk: that it speaks to.
+
+    Attributes:
+        hears_orders, hears_positions: whether `event` and `position` are to be called; `wait` is, where not.
     """
 
     def __init__(self, strategy: Strategy, desk: Desk) -> None:
         self.desk = desk
         self._strategy = strategy
         self._hears_market = {name: hears(strategy, name) for name in ("on_quote", "on_trade", "on_bar")}
-        self._hears_orders = hears(strategy, "on_fill", "on_order")
-        self._hears_positions = hears(strategy, "on_position")
+        self.hears_orders = hears(strategy, "on_fill", "on_order")
+        self.hears_positions = hears(strategy, "on_position")
         every = strategy.bars
         self._bars = (
             BarMaker(interval_ms(every, "bars")) if every is not None and self._hears_market["on_bar"] else None
         )
         self._of_mids = strategy.bars_of == "mid"
-        self._waiting: list[tuple[bytes, bool]] = []
+        self._waiting: list[tuple[str, list[bytes | None]]] = []
         self._own: set[str] = set()
         desk.catch_up = self._catch_up
 
@@ -85,7 +88,7 @@ class Session:
         self.desk.say_no_more()
         self._bars = None
         self._hears_market = dict.fromkeys(self._hears_market, False)
-        self._hears_orders = self._hears_positions = False
+        self.hears_orders = self.hears_positions = False
 
     # ------------------------------------------------------------------------------------------------- markets
 
@@ -151,9 +154,6 @@ class Session:
 
     def event(self, cause: str, ms: int, payload: bytes) -> None:
         """Tell of a journal's event, if it is about the strategy's own orders."""
-        if not self._hears_orders:
-            self._waiting.append((payload, True))
-            return
         document = upcast(orjson.loads(payload), EVENTS)
         if not self._take_event(document):
             return
@@ -165,9 +165,6 @@ class Session:
 
     def position(self, cause: str, ms: int, payload: bytes) -> None:
         """Tell of a position's event, if it is of the strategy's account."""
-        if not self._hears_positions:
-            self._waiting.append((payload, False))
-            return
         document = orjson.loads(payload)
         if not self._take_position(document) or document["type"] not in _TOLD:
             return
@@ -176,14 +173,21 @@ class Session:
         with self._call("on_position"):
             self._strategy.on_position(self.desk, model)
 
+    def wait(self, kind: str, payloads: list[bytes | None]) -> None:
+        """Keep what nobody listens to until somebody asks: payloads of `events` or `positions`; None is passed over."""
+        self._waiting.append((kind, payloads))
+
     def _catch_up(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for payload, is_event in waiting:
-            document = orjson.loads(payload)
-            if is_event:
-                self._take_event(upcast(document, EVENTS))
-            else:
-                self._take_position(document)
+        for kind, payloads in waiting:
+            for payload in payloads:
+                if payload is None:
+                    continue
+                document = orjson.loads(payload)
+                if kind == "events":
+                    self._take_event(upcast(document, EVENTS))
+                else:
+                    self._take_position(document)
 
     def _take_event(self, document: dict[str, Any]) -> bool:
         """Take over what an event says; return whether it is about an order of the strategy's."""
