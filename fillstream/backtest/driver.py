@@ -11,7 +11,8 @@ desk comes to rest after each of these, and the strategy is told what came of it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ _TYPE = offset_of("fs_command", "type")
 _SIDES = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
 DRAIN_MS = 60_000
 """How long the desk goes on after the data's end, at most, for what is on its way: orders, cancels, answers."""
+DECIMALS_KEPT = 4096
 MOST_ROUNDS = 10_000
 """So often a strategy may answer within one millisecond what its own signals made happen in it."""
 
@@ -43,6 +45,16 @@ class BarEnded(NamedTuple):
     bar: Bar
 
 
+class Decimals:
+    """Makes decimals of an instrument's ticks (`price`) and lots (`quantity`); the most of a market are few."""
+
+    __slots__ = ("price", "quantity")
+
+    def __init__(self, one: Listed) -> None:
+        self.price = lru_cache(DECIMALS_KEPT)(one.ticks.number)
+        self.quantity = lru_cache(DECIMALS_KEPT)(one.lots.number)
+
+
 Happening = Moment | BarEnded
 Told = Callable[[str, list[bytes]], None]
 """Takes what the desk told: the kind of the stream (`events`, `positions`, `dead`), and payloads, in order."""
@@ -58,7 +70,7 @@ class Driver:
     Args:
         desk: fresh.
         session: of the strategy.
-        listed: instruments, for prices and quantities.
+        decimals: of each instrument.
         frames_to: the key of the stream that takes an instrument's market data.
         latency_ms: from what the strategy is told to its signal's arrival.
         told: hears everything that the desk tells.
@@ -68,14 +80,14 @@ class Driver:
         self,
         desk: MemoryDesk,
         session: Session,
-        listed: dict[str, Listed],
+        decimals: Mapping[str, Decimals],
         frames_to: dict[str, str],
         latency_ms: int,
         told: Told,
     ) -> None:
         self._desk = desk
         self._session = session
-        self._listed = listed
+        self._decimals = decimals
         self._frames_to = frames_to
         self._latency_ms = latency_ms
         self._told = told
@@ -90,6 +102,7 @@ class Driver:
         self._lossy = [topology.market(s) for s in range(topology.symbol_partitions)]
         self.ended_ms = desk.now_ms
         self.happenings = 0
+        session.desk.send = self.send
 
     def send(self, fields: dict[str, str]) -> None:
         """Take a signal of the strategy's; it arrives later, in the order of sending."""
@@ -189,9 +202,9 @@ class Driver:
         self._desk.settle()
         self._tell()
         if record[_TYPE] == CommandType.QUOTE:
-            session.quote(f"m{entry_id}", ms, symbol, lambda: quote_of(self._listed[symbol], symbol, ms, record))
+            session.quote(f"m{entry_id}", ms, symbol, lambda: quote_of(self._decimals[symbol], symbol, ms, record))
         else:
-            session.trade(f"m{entry_id}", ms, symbol, lambda: trade_of(self._listed[symbol], symbol, ms, record))
+            session.trade(f"m{entry_id}", ms, symbol, lambda: trade_of(self._decimals[symbol], symbol, ms, record))
 
     def _tell(self) -> None:
         """Tell the strategy and the record what came of it; the streams let go of it."""
@@ -219,15 +232,15 @@ class Driver:
                 streams[key].clear()
 
 
-def quote_of(one: Listed, symbol: str, ms: int, record: bytes) -> Quote:
+def quote_of(one: Decimals, symbol: str, ms: int, record: bytes) -> Quote:
     """Return what a record says that quotes an instrument."""
     _, price, qty, aux_price, aux_qty, *_ = COMMAND.unpack(record)
-    bid_px = one.ticks.number(price) if qty else None
-    ask_px = one.ticks.number(aux_price) if aux_qty else None
-    return Quote(ms, symbol, bid_px, one.lots.number(qty), ask_px, one.lots.number(aux_qty))
+    bid_px = one.price(price) if qty else None
+    ask_px = one.price(aux_price) if aux_qty else None
+    return Quote(ms, symbol, bid_px, one.quantity(qty), ask_px, one.quantity(aux_qty))
 
 
-def trade_of(one: Listed, symbol: str, ms: int, record: bytes) -> Trade:
+def trade_of(one: Decimals, symbol: str, ms: int, record: bytes) -> Trade:
     """Return what a record says that prints a trade."""
     _, price, qty, _, _, _, _, _, _, side, *_ = COMMAND.unpack(record)
-    return Trade(ms, symbol, one.ticks.number(price), one.lots.number(qty), _SIDES.get(side))
+    return Trade(ms, symbol, one.price(price), one.quantity(qty), _SIDES.get(side))

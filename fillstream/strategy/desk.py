@@ -105,16 +105,16 @@ class Desk(Words):
         name: of the strategy; its signals' ids begin with it.
         account: whose orders it sends where it says nothing else.
         parameters: of the strategy.
-        send: takes a signal's fields, as `signals` has them.
+
+    Attributes:
+        send: takes a signal's fields, as `signals` has them; whoever runs the strategy puts it there.
     """
 
-    def __init__(
-        self, name: str, account: str, parameters: Mapping[str, Value], send: Callable[[dict[str, str]], None]
-    ) -> None:
+    def __init__(self, name: str, account: str, parameters: Mapping[str, Value]) -> None:
         self.name = name
         self.account = account
         self.parameters = parameters
-        self._send = send
+        self.send: Callable[[dict[str, str]], None] = _nowhere
         self._ms = 0
         self._cause = ""
         self._said = 0
@@ -199,7 +199,7 @@ class Desk(Words):
         if kind in LABELLED and more.get("strategy") is None:
             more["strategy"] = self.name
         account = self.account if account == DEFAULT_ACCOUNT else account
-        self._send(signal_fields(kind, account, signal_id, more))
+        self.send(signal_fields(kind, account, signal_id, more))
         return signal_id
 
     def is_own(self, signal_id: str | None) -> bool:
@@ -207,3 +207,7 @@ class Desk(Words):
         if signal_id is None:
             return False
         return signal_id.startswith(f"{self.name}.") or signal_id in self.own_ids
+
+
+def _nowhere(fields: dict[str, str]) -> None:
+    raise ValueError(f"signal {fields['signal_id']}: the strategy is not running: nobody sends it on")

@@ -87,7 +87,7 @@ def _in_order(file: MarketFile, market: Iterator[Happening]) -> Iterator[Happeni
     for happening in market:
         if happening.time_ns < last_ns:
             raise FeedError(
-                f"{file.path}:{file.reading.line}: time: {happening.time_ns} is before that of the line before, {last_ns}"
+                f"{file.path}:{file.reading.line}: time: {happening.time_ns} is before the {last_ns} of the line before"
             )
         last_ns = happening.time_ns
         yield happening

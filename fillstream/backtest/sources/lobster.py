@@ -1,8 +1,8 @@
 """LOBSTER's order-by-order messages (NASDAQ) as quotes and trades.
 
 Flows in: `SYMBOL_DATE_BEGIN_END_message_LEVELS.csv`, and `…_orderbook_LEVELS.csv` where that stands beside it. Flows
-out: a quote whenever the best bid or offer is another, and a print for every execution. Without the book's file the book is
-made of the messages: what rested before the file began is not known then, and counted where it is missed.
+out: a quote whenever the best bid or offer is another, and a print for every execution. Without the second file the
+book is made of the messages: what rested before the file began is not known then, and counted where it is missed.
 
 Columns of messages: seconds after midnight in New York, type (1 new, 2 part of it canceled, 3 deleted, 4 executed, 5 a
 hidden order executed, 6 a cross, 7 a halt), order id, size, price times 10 000, direction of the order that rests (1 a

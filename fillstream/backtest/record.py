@@ -1,0 +1,164 @@
+"""What a run told, as tables: orders, fills, positions, closed trades, the equity curve, dead letters.
+
+Flows in: payloads of `events`, `positions` and `dead`, in order. Flows out: rows, exact. Never a float, and never an
+event that it does not know left out in silence: those of the desk itself are simply no rows of these tables.
+
+Equity is the capital and what all positions of a currency have made: realized and, at the mark, unrealized, less fees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from fillstream.libs.common.messages.base import upcast
+from fillstream.libs.common.messages.journal import EVENTS
+
+CHUNK = 5_000
+"""Payloads that are kept as they came, at most."""
+Columns = Mapping[str, str]
+"""Kinds by name: `time` (ms since 1970 UTC), `number` (Decimal), `whole`, `text`."""
+TABLES: Final[Mapping[str, Columns]] = {
+    "orders": {
+        "order_id": "text", "client_order_id": "text", "signal_id": "text", "account": "text", "strategy": "text",
+        "symbol": "text", "side": "text", "order_type": "text", "quantity": "number", "price": "number",
+        "time_in_force": "text", "parent_id": "text", "received": "time", "ord_status": "text", "cum_qty": "number",
+        "avg_px": "number", "changed": "time", "reason": "text", "text": "text",
+    },
+    "fills": {
+        "time": "time", "account": "text", "symbol": "text", "side": "text", "last_qty": "number", "last_px": "number",
+        "fee": "number", "currency": "text", "liquidity": "text", "venue": "text", "strategy": "text",
+        "order_id": "text", "exec_id": "text",
+    },
+    "positions": {
+        "time": "time", "account": "text", "symbol": "text", "change": "text", "last_qty": "number",
+        "last_px": "number", "position": "number", "avg_px": "number", "realized_pnl": "number",
+        "unrealized_pnl": "number", "fees": "number", "cash": "number", "currency": "text", "mark_px": "number",
+        "order_id": "text", "exec_id": "text",
+    },
+    "trades": {
+        "time": "time", "account": "text", "symbol": "text", "currency": "text", "side": "text", "reason": "text",
+        "opened_time": "time", "duration_ms": "whole", "fills": "whole", "peak_qty": "number", "traded_qty": "number",
+        "entry_px": "number", "exit_px": "number", "gross_pnl": "number", "paid_fees": "number",
+        "net_return": "number", "best_pnl": "number", "worst_pnl": "number",
+    },
+    "equity": {
+        "time": "time", "currency": "text", "equity": "number", "realized_pnl": "number", "unrealized_pnl": "number",
+        "fees": "number",
+    },
+    "refused": {"time": "time", "stage": "text", "reason": "text", "text": "text", "signal_id": "text"},
+}  # fmt: skip
+_REFUSALS = frozenset({"SignalRefused", "OrderCancelRejected", "OrderReplaceRejected"})
+_BOOKED = frozenset({"PositionChanged", "PositionMarked", "PositionAdjusted"})
+Row = tuple[Any, ...]
+
+
+def _value(kind: str, value: Any) -> Any:
+    return Decimal(value) if kind == "number" and value is not None else value
+
+
+def _row(table: str, document: Mapping[str, Any]) -> Row:
+    return tuple(_value(kind, document.get(name)) for name, kind in TABLES[table].items())
+
+
+class Record:
+    """Tables that grow.
+
+    Args:
+        capital: what every currency's equity begins with.
+
+    Attributes:
+        events: how many events of each type the journal had.
+    """
+
+    def __init__(self, capital: Decimal) -> None:
+        self._capital = capital
+        self._waiting: list[tuple[str, list[bytes]]] = []
+        self._count = 0
+        self._orders: dict[str, dict[str, Any]] = {}
+        self._held: dict[tuple[str, str], tuple[Decimal, Decimal, Decimal]] = {}
+        self._totals: dict[str, list[Decimal]] = {}
+        self._rows: dict[str, list[Row]] = {name: [] for name in TABLES}
+        self.events: dict[str, int] = {}
+
+    def take(self, kind: str, payloads: list[bytes]) -> None:
+        """Take payloads over: of `events`, `positions` or `dead`."""
+        self._waiting.append((kind, payloads))
+        self._count += len(payloads)
+        if self._count >= CHUNK:
+            self._fold()
+
+    def rows(self, table: str) -> list[Row]:
+        """Return a table's rows, in the order of time; the columns are `TABLES`'.
+
+        Raises:
+            KeyError: there is no such table.
+        """
+        self._fold()
+        if table == "orders":
+            return [_row("orders", each) for each in self._orders.values()]
+        return self._rows[table]
+
+    def _fold(self) -> None:
+        waiting, self._waiting, self._count = self._waiting, [], 0
+        for kind, payloads in waiting:
+            take = {"events": self._event, "positions": self._position, "dead": self._dead}[kind]
+            for payload in payloads:
+                take(orjson.loads(payload))
+
+    def _event(self, document: dict[str, Any]) -> None:
+        document = upcast(document, EVENTS)
+        kind = document["type"]
+        self.events[kind] = self.events.get(kind, 0) + 1
+        order_id = document.get("order_id")
+        if kind in _REFUSALS:
+            self._rows["refused"].append(_row("refused", document | {"stage": "orders"}))
+        if order_id is None or "leaves_qty" not in document:
+            return
+        if kind == "OrderFilled":
+            self._rows["fills"].append(_row("fills", document))
+        order = self._orders.get(order_id)
+        if order is None:
+            order = self._orders[order_id] = dict.fromkeys(TABLES["orders"]) | {"received": document["time"]}
+        for name in TABLES["orders"]:
+            value = document.get(name)
+            if value is not None:
+                order[name] = value
+        order["changed"] = document.get("due_time") or document["time"]
+
+    def _position(self, document: dict[str, Any]) -> None:
+        kind = document["type"]
+        if kind == "PositionClosed":
+            self._rows["trades"].append(_row("trades", document))
+        elif kind in _BOOKED:
+            if kind != "PositionMarked":
+                self._rows["positions"].append(_row("positions", document))
+            self._mark(document)
+
+    def _mark(self, document: Mapping[str, Any]) -> None:
+        """Let the equity of a currency be what it is after a position's event; the last word of a moment counts."""
+        currency, key = document["currency"], (document["account"], document["symbol"])
+        unrealized = document["unrealized_pnl"]
+        made = (
+            Decimal(document["realized_pnl"]),
+            Decimal(0) if unrealized is None else Decimal(unrealized),
+            Decimal(document["fees"]),
+        )
+        before = self._held.get(key, (Decimal(0),) * 3)
+        self._held[key] = made
+        totals = self._totals.setdefault(currency, [Decimal(0)] * 3)
+        for place, (now, then) in enumerate(zip(made, before, strict=True)):
+            totals[place] += now - then
+        realized, open_pnl, fees = totals
+        row = (document["time"], currency, self._capital + realized + open_pnl - fees, realized, open_pnl, fees)
+        rows = self._rows["equity"]
+        if rows and rows[-1][:2] == row[:2]:
+            rows[-1] = row
+        else:
+            rows.append(row)
+
+    def _dead(self, document: dict[str, Any]) -> None:
+        self._rows["refused"].append(_row("refused", document))
