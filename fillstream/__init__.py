@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fillstream import research as research
+    from fillstream.backtest.backtest import Backtest
+    from fillstream.backtest.result import Result
     from fillstream.client import AsyncClient, Client
     from fillstream.libs.common.engine.core import CoreEngine, Last, Level, Walk
     from fillstream.libs.common.engine.frames import (
@@ -34,13 +36,19 @@ if TYPE_CHECKING:
         TradeReport,
     )
     from fillstream.stack.stack import LocalStack
+    from fillstream.strategy.desk import Desk
+    from fillstream.strategy.market import Bar, Quote
+    from fillstream.strategy.strategy import Strategy
 
 __all__ = [
     "AsyncClient",
+    "Backtest",
+    "Bar",
     "Client",
     "CommandResult",
     "CommandType",
     "CoreEngine",
+    "Desk",
     "Engine",
     "Indicative",
     "Last",
@@ -55,12 +63,15 @@ __all__ = [
     "OrderManagement",
     "OrderResult",
     "OrderUpdate",
+    "Quote",
     "Reason",
     "ReportType",
+    "Result",
     "Session",
     "Side",
     "Status",
     "Stp",
+    "Strategy",
     "Tif",
     "Trade",
     "TradeReport",
@@ -69,6 +80,11 @@ __all__ = [
 ]
 
 _NAMES_OF = {
+    "fillstream.backtest.backtest": ("Backtest",),
+    "fillstream.backtest.result": ("Result",),
+    "fillstream.strategy.desk": ("Desk",),
+    "fillstream.strategy.market": ("Bar", "Quote"),
+    "fillstream.strategy.strategy": ("Strategy",),
     "fillstream.client": ("AsyncClient", "Client"),
     "fillstream.stack.stack": ("LocalStack",),
     "fillstream.orderbook.engine": ("Engine",),

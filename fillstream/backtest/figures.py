@@ -27,6 +27,8 @@ RATIOS = (
 )  # fmt: skip
 """By empyrical's names; the first five are annual."""
 ANNUAL = RATIOS[:5]
+ANNUAL_FROM_MS = 5 * DAY_MS
+"""A run that is shorter says nothing of a year."""
 _MONDAY = 3
 """1970 began on a Thursday: the day of the week, 0 for Monday, is that of 1970 and so many more."""
 
@@ -172,6 +174,9 @@ def ratios_of(
             return found, per_year, dict.fromkeys(RATIOS), 0
         ratios: dict[str, float | None] = {}
         for name in RATIOS:
+            if name in ANNUAL and until_ms - from_ms < ANNUAL_FROM_MS:
+                ratios[name] = None
+                continue
             reckon = getattr(empyrical, name)
             value = float(reckon(returns, annualization=per_year) if name in ANNUAL else reckon(returns))
             ratios[name] = value if isfinite(value) else None
