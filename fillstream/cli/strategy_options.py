@@ -47,6 +47,7 @@ def told(parameters: list[str] | None) -> dict[str, str]:
 def failed() -> Iterator[None]:
     """Say in a sentence what ends a run: a value that cannot be, or a strategy's own mistake, where it stands."""
     from fillstream.backtest.driver import Unordered  # noqa: PLC0415 - --help needs no stages
+    from fillstream.demo.market_files import FeedError  # noqa: PLC0415
     from fillstream.strategy.session import StrategyFailed  # noqa: PLC0415
 
     try:
@@ -59,5 +60,5 @@ def failed() -> Iterator[None]:
         raise Stop(Exit.NO, f"the strategy failed: {error}{lines}") from error
     except Unordered as error:
         raise Stop(Exit.NO, str(error)) from error
-    except ValueError as error:
+    except (ValueError, FeedError) as error:
         raise Stop(Exit.USAGE, str(error)) from error

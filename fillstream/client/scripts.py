@@ -30,11 +30,10 @@ from fillstream.client.answers import (
     is_requested,
     read,
 )
-from fillstream.families import check_exact, flat
+from fillstream.families import signal_fields
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.note import is_aside
 from fillstream.libs.common.messages.topology import Topology, partition_of_order_id, stream_name
-from fillstream.libs.common.messages.wire import encode_signal
 
 logger = logging.getLogger(__name__)
 
@@ -143,23 +142,11 @@ class Scripts:
 
     def publish(self, kind: str, account: str, signal_id: str | None, more: Mapping[str, Any]) -> Script[str]:
         """Publish a signal and return its signal_id."""
-        from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
-
-        from fillstream.libs.common.messages.sentences import sentence  # noqa: PLC0415
-        from fillstream.libs.common.messages.signals import SIGNALS  # noqa: PLC0415
-
         signal_id = signal_id or str(uuid.uuid4())
-        fields = {"type": kind, "signal_id": signal_id, "account": account, **more}
-        for name, value in fields.items():
-            check_exact(value, name)
-        fields = {name: flat(value, name) for name, value in fields.items()}
-        try:
-            SIGNALS[kind].model_validate({name: value for name, value in fields.items() if value is not None})
-        except ValidationError as error:
-            raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
+        fields = signal_fields(kind, account, signal_id, more)
         yield from self._check_desk()
         sent = Sent(account, more.get("order_id"), "", "0-0", "0-0")
-        said = [part for pair in encode_signal(fields).items() for part in pair]
+        said = [part for pair in fields.items() for part in pair]
         last_event, last_dead, entry_id = yield Commands(
             [
                 _last(self.topology.events(sent.partition(self.topology))),

@@ -15,23 +15,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from fillstream.client import Client
-from fillstream.families import FamilySignals, signal_fields
+from fillstream.client.topics import OrderNews
+from fillstream.client.words import SignalWords
+from fillstream.families import signal_fields
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
-from fillstream.libs.common.messages.journal import (
-    LeftOrderEvent,
-    OrderCancelRejected,
-    OrderReplaceRejected,
-    SignalRefused,
-)
-from fillstream.libs.common.messages.order_event import OrderEvent
 from fillstream.libs.common.messages.positions import PositionAdjusted, PositionChanged, PositionClosed
 from fillstream.strategy.market import Quote
 from fillstream.strategy.strategy import Value
 
-OrderNews = OrderEvent | LeftOrderEvent | OrderCancelRejected | OrderReplaceRejected | SignalRefused
-"""What happens to orders, and requests that changed nothing."""
+__all__ = ["Desk", "OrderNews", "OrderNow", "PositionNews", "PositionNow"]
+
 PositionNews = PositionChanged | PositionClosed | PositionAdjusted
+"""What happens to positions that a strategy is told of; marks are no news."""
 LABELLED = frozenset({"NewOrder", "ClosePosition"})
 """Signals that say whose strategy they are of."""
 ENDED = frozenset({OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED, OrdStatus.CALCULATED})
@@ -80,18 +75,7 @@ class PositionNow:
     mark_px: Decimal | None = None
 
 
-class Words(FamilySignals):
-    """Every signal, in the words of `fillstream.Client`."""
-
-    signal: Any = Client.signal
-    close_position: Any = Client.close_position
-    predict: Any = Client.predict
-    cancel: Any = Client.cancel
-    replace: Any = Client.replace
-    cancel_all: Any = Client.cancel_all
-
-
-class Desk(Words):
+class Desk(SignalWords[str]):
     """What a strategy may ask of its desk, and tell it.
 
     It publishes any signal that `fillstream.Client` can, by the same words: `signal`, `bracket`, `order_list`, `algo`,

@@ -20,6 +20,27 @@ if TYPE_CHECKING:
     from fillstream.backtest.result import Result
 
 
+Data = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        help="A file of market data, several by several --data: a Binance capture, LOBSTER messages, or CSV or Parquet "
+        "of quotes, trades or bars.",
+    ),
+]
+Latency = Annotated[
+    int, typer.Option("--latency-ms", help="From what the strategy is told to its signal's arrival at the desk.")
+]
+Capital = Annotated[str, typer.Option("--capital", help="What its equity begins with; figures alone go by it.")]
+Symbol = Annotated[str | None, typer.Option("--symbol", help="Of data that has no column for it.")]
+Bar = Annotated[str | None, typer.Option("--bar", metavar="LENGTH", help="How long bars of the data are: 1m, 1h, 1d.")]
+RoundSizes = Annotated[bool, typer.Option("--round-sizes", help="Round sizes down to whole lots; prices never are.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Write tables, figures and the picture there.")
+]
+Again = Annotated[bool, typer.Option("--again", help="Run it twice, and end with 1 unless both are equal to the byte.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(rich_help_panel=RUN)(backtest)
@@ -27,36 +48,17 @@ def register(app: typer.Typer) -> None:
 
 def backtest(
     strategy: StrategyFile,
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            "--data",
-            help="A file of market data, several by several --data: a Binance capture, LOBSTER messages, or CSV or "
-            "Parquet of quotes, trades or bars.",
-        ),
-    ],
+    data: Data,
     parameter: Told = None,
     account: StrategyAccount = "default",
     name: StrategyName = None,
-    latency_ms: Annotated[
-        int, typer.Option("--latency-ms", help="From what the strategy is told to its signal's arrival at the desk.")
-    ] = 1,
-    capital: Annotated[str, typer.Option("--capital", help="What its equity begins with; figures alone go by it.")] = (
-        "100000"
-    ),
-    symbol: Annotated[str | None, typer.Option("--symbol", help="Of data that has no column for it.")] = None,
-    bar: Annotated[
-        str | None, typer.Option("--bar", metavar="LENGTH", help="How long bars of the data are: 1m, 1h, 1d.")
-    ] = None,
-    round_sizes: Annotated[
-        bool, typer.Option("--round-sizes", help="Round sizes down to whole lots; prices never are.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Write tables, figures and the picture there.")
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Run it twice, and end with 1 unless both are equal to the byte.")
-    ] = False,
+    latency_ms: Latency = 1,
+    capital: Capital = "100000",
+    symbol: Symbol = None,
+    bar: Bar = None,
+    round_sizes: RoundSizes = False,
+    out: Out = None,
+    again: Again = False,
     json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -72,32 +74,18 @@ def backtest(
     configuration give the same hash. `fillstream run` runs the same file on a desk.
     """
     from fillstream.backtest.backtest import Backtest
-    from fillstream.demo.market_files import FeedError
 
     try:
         money = Decimal(capital)
     except InvalidOperation:
         raise Stop(Exit.USAGE, f"capital: {capital!r} must be a decimal number") from None
-    with failed():
-        try:
-            run = Backtest(
-                strategy,
-                [*data],
-                config=config,
-                parameters=told(parameter),
-                name=name,
-                account=account,
-                latency_ms=latency_ms,
-                capital=money,
-                symbol=symbol,
-                bar=bar,
-                round_sizes=round_sizes,
-            )
-            with _shown() as progress:
-                result = run.run(progress)
-                second = run.run(progress) if again else None
-        except FeedError as error:
-            raise Stop(Exit.USAGE, str(error)) from error
+    with failed(), _shown() as progress:
+        run = Backtest(
+            strategy, [*data], config=config, parameters=told(parameter), name=name, account=account,
+            latency_ms=latency_ms, capital=money, symbol=symbol, bar=bar, round_sizes=round_sizes,
+        )  # fmt: skip
+        result = run.run(progress)
+        second = run.run(progress) if again else None
     written = [] if out is None else _saved(result, out)
     _tell(result, second, written, json)
     if second is not None and second.hash != result.hash:
@@ -132,22 +120,14 @@ def _tell(result: Result, second: Result | None, written: list[Path], json: bool
         as_json(result.as_dict() | more)
         return
     from fillstream.backtest.figures import has_ratios
-    from fillstream.libs.common.values.money import canonical
     from fillstream.stack.extras import how_to_get
 
     out, summary = console(), result.summary
+    print_table(out, f"{result.name}, {summary.currency or 'no position'}", ("what", "value"), _rows(result))
     for path, counts in result.passed_over.items():
         passed = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
         if passed:
             out.print(f"{path}: passed over {passed}", markup=False)
-    rows = [("from", time_of(result.from_ms)), ("until", time_of(result.until_ms))]
-    rows += [(name, value) for name, value in result.terms.items() if value]
-    rows += [("quotes, trades, bars", f"{result.happenings:,}")]
-    for name, value in summary.as_dict().items():
-        if name not in ("ratios", "others", "capital", "periods", "periods_per_year") and value is not None:
-            rows.append((name, canonical(Decimal(value)) if isinstance(getattr(summary, name), Decimal) else value))
-    rows += [(name, f"{value:.6g}") for name, value in summary.ratios.items() if value is not None]
-    print_table(out, f"{result.name}, {summary.currency or 'no position'}", ("what", "value"), rows)
     for currency in summary.others:
         out.print(f"positions in {currency} are in the tables, and not in these figures", markup=False)
     if refused := result.rows("refused"):
@@ -160,3 +140,22 @@ def _tell(result: Result, second: Result | None, written: list[Path], json: bool
     if second is not None:
         verdict = "run again: equal" if second.hash == result.hash else f"run again: DIFFERS, {second.hash}"
         out.print(verdict, markup=False)
+
+
+def _rows(result: Result) -> list[tuple[str, Any]]:
+    """Return what a run was, and its figures, a line each; what there is nothing to say of is left out."""
+    from fillstream.libs.common.values.money import canonical
+
+    summary = result.summary
+    rows: list[tuple[str, Any]] = [("from", time_of(result.from_ms)), ("until", time_of(result.until_ms))]
+    rows += [(name, value) for name, value in result.terms.items() if value]
+    rows += [("quotes, trades, bars", f"{result.happenings:,}")]
+    for name in summary.__dataclass_fields__:
+        value = getattr(summary, name)
+        if name not in _ELSEWHERE and value is not None:
+            rows.append((name, canonical(value) if isinstance(value, Decimal) else value))
+    return rows + [(name, f"{value:.6g}") for name, value in summary.ratios.items() if value is not None]
+
+
+_ELSEWHERE = ("ratios", "others", "capital", "periods", "periods_per_year")
+"""Of the summary, what is shown otherwise or says little."""
