@@ -11,7 +11,6 @@ again gives the same, to the byte.
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -31,11 +30,11 @@ from fillstream.demo.market_files import FeedError
 from fillstream.demo.market_numbers import listed
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.process.settings import Settings, load_settings
-from fillstream.libs.common.values.naming import NAME, shorten
+from fillstream.libs.common.values.naming import shorten
 from fillstream.strategy.desk import Desk
 from fillstream.strategy.market import interval_ms
 from fillstream.strategy.session import Session
-from fillstream.strategy.strategy import Strategy, load_strategy, parameters_of
+from fillstream.strategy.strategy import Strategy, load_strategy, name_of, parameters_of
 
 Data = str | Path | Sequence[str | Path] | Iterable[Happening]
 Progress = Callable[[int, int], None]
@@ -43,8 +42,6 @@ Progress = Callable[[int, int], None]
 CAPITAL = Decimal(100_000)
 LATENCY_MS = 1
 MAX_LATENCY_MS = 60_000
-MAX_NAME = 40
-"""Characters of a strategy's name: its signals' ids begin with it."""
 TOLD_EVERY = 2_000
 _GARBAGE_AFTER = (100_000, 50, 1_000)
 """Objects between two looks for garbage: orders are made by the thousand here, and none is garbage."""
@@ -90,7 +87,7 @@ class Backtest:
         round_sizes: bool = False,
     ) -> None:
         self.strategy = load_strategy(strategy) if isinstance(strategy, str) else strategy
-        self.name = name or self.strategy.__name__.lower()
+        self.name = name_of(self.strategy, name)
         self.parameters = parameters_of(self.strategy, parameters or {})
         self._settings = settings or load_settings(config)
         self._account = account
@@ -106,8 +103,6 @@ class Backtest:
             self._settings = self._settings.model_copy(update={"execution": ageless})
 
     def _check(self) -> None:
-        if len(self.name) > MAX_NAME or not re.fullmatch(NAME, self.name):
-            raise ValueError(f"name: {shorten(self.name)} must be a name of at most {MAX_NAME} characters")
         if self._account not in self._settings.accounts:
             known = ", ".join(self._settings.accounts)
             raise ValueError(f"account: {shorten(self._account)} must be one of accounts.yaml: {known}")

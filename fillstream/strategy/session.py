@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from fillstream.libs.common.messages.base import upcast
+from fillstream.libs.common.messages.base import Message, upcast
 from fillstream.libs.common.messages.journal import EVENTS, OrderFilled
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
 from fillstream.strategy.desk import ENDED, Desk, OrderNow, PositionNow
@@ -152,24 +152,31 @@ class Session:
 
     # -------------------------------------------------------------------------------------- orders and positions
 
-    def event(self, cause: str, ms: int, payload: bytes) -> None:
-        """Tell of a journal's event, if it is about the strategy's own orders."""
-        document = upcast(orjson.loads(payload), EVENTS)
-        if not self._take_event(document):
-            return
-        model = EVENTS[document["type"]].model_validate(document)
+    def event(self, cause: str, ms: int, payload: bytes | Message) -> None:
+        """Tell of a journal's event, as it stands there or as a model, if it is about the strategy's own orders."""
+        if isinstance(payload, Message):
+            document, model = payload.model_dump(mode="json"), payload
+            if not self._take_event(document):
+                return
+        else:
+            document = upcast(orjson.loads(payload), EVENTS)
+            if not self._take_event(document):
+                return
+            model = EVENTS[document["type"]].model_validate(document)
         self.desk.caused_by(cause, ms)
         call = "on_fill" if isinstance(model, OrderFilled) else "on_order"
         with self._call(call):
             getattr(self._strategy, call)(self.desk, model)
 
-    def position(self, cause: str, ms: int, payload: bytes) -> None:
-        """Tell of a position's event, if it is of the strategy's account."""
-        document = orjson.loads(payload)
+    def position(self, cause: str, ms: int, payload: bytes | Message) -> None:
+        """Tell of a position's event, likewise, if it is of the strategy's account."""
+        document = payload.model_dump(mode="json") if isinstance(payload, Message) else orjson.loads(payload)
         if not self._take_position(document) or document["type"] not in _TOLD:
             return
         self.desk.caused_by(cause, ms)
-        model: Any = POSITION_MESSAGES[document["type"]].model_validate(document)
+        model: Any = payload
+        if not isinstance(payload, Message):
+            model = POSITION_MESSAGES[document["type"]].model_validate(document)
         with self._call("on_position"):
             self._strategy.on_position(self.desk, model)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -24,13 +25,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fillstream.libs.common.values.naming import shorten
+from fillstream.libs.common.values.naming import NAME, shorten
 from fillstream.strategy.market import Bar, BarsOf, Quote, Trade
 
 if TYPE_CHECKING:
     from fillstream.libs.common.messages.journal import OrderFilled
     from fillstream.strategy.desk import Desk, OrderNews, PositionNews
 
+MAX_NAME = 40
+"""Characters of a strategy's name: its signals' ids begin with it."""
 Value = str | int | bool | Decimal
 """Of a parameter."""
 
@@ -154,6 +157,18 @@ def _of_functions(module: ModuleType, where: str) -> type[Strategy]:
     said = {name: getattr(module, name) for name in ("parameters", "bars", "bars_of") if hasattr(module, name)}
     methods = {name: staticmethod(each) for name, each in functions.items()}
     return _checked(type(Path(where).stem, (Strategy,), {**said, **methods}), where)
+
+
+def name_of(made: type[Strategy], name: str | None) -> str:
+    """Return what a strategy goes by in its signals: a name that is given, else its class's.
+
+    Raises:
+        StrategyUnusable: it is no name, or too long for what signals' ids begin with.
+    """
+    found = name or made.__name__.lower()
+    if len(found) > MAX_NAME or not re.fullmatch(NAME, found):
+        raise StrategyUnusable(f"name: {shorten(found)} must be a name of at most {MAX_NAME} characters")
+    return found
 
 
 def parameters_of(made: type[Strategy], told: Mapping[str, Any]) -> dict[str, Value]:
