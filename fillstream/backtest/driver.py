@@ -27,8 +27,8 @@ _SIDES = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
 DRAIN_MS = 60_000
 """How long the desk goes on after the data's end, at most, for what is on its way: orders, cancels, answers."""
 DECIMALS_KEPT = 4096
-MOST_ROUNDS = 10_000
-"""So often a strategy may answer within one millisecond what its own signals made happen in it."""
+MOST_ANSWERS = 50_000
+"""Signals that may arrive within one millisecond: a strategy without latency may answer itself for ever."""
 
 
 class BarEnded(NamedTuple):
@@ -93,7 +93,7 @@ class Driver:
         self._told = told
         self._on_the_way: list[tuple[int, int, dict[bytes, bytes]]] = []
         self._sent = 0
-        self._rounds = 0
+        self._answers = 0
         topology = desk.topology
         accounts = range(topology.account_partitions)
         self._heard = [("positions", topology.positions(a), f"p{a}-") for a in accounts]
@@ -166,7 +166,7 @@ class Driver:
                 soonest = due
             soonest = max(soonest, desk.now_ms)
             if soonest > desk.now_ms:
-                self._rounds = 0
+                self._answers = 0
             if desk.go_to(soonest):
                 self._tell()
             self._arrive(soonest)
@@ -181,13 +181,13 @@ class Driver:
         """Append the signals that have arrived by a millisecond, and let the desk act on them."""
         on_the_way = self._on_the_way
         while on_the_way and on_the_way[0][0] <= ms:
-            self._rounds += 1
-            if self._rounds > MOST_ROUNDS:
-                raise Unordered(
-                    f"the strategy answers itself without end: {MOST_ROUNDS} times at {ms}; state a latency above 0"
-                )
             while on_the_way and on_the_way[0][0] <= ms:
                 self._desk.append(self._desk.topology.signals, heappop(on_the_way)[2])
+                self._answers += 1
+            if self._answers > MOST_ANSWERS:
+                raise Unordered(
+                    f"more than {MOST_ANSWERS} signals arrive at {ms}: the strategy answers itself; give it a latency"
+                )
             self._desk.settle()
             self._tell()
 

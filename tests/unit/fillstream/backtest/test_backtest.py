@@ -1,0 +1,247 @@
+"""A backtest: in the data's own time, by the settings' venue, equal to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fillstream import Backtest, Desk, Strategy
+from fillstream.backtest import driver
+from fillstream.backtest.driver import Unordered
+from fillstream.demo.market_files import FeedError
+from fillstream.libs.common.process.settings import Settings
+from fillstream.strategy.market import Bar, Quote
+from fillstream.strategy.session import StrategyFailed
+from fillstream.strategy.strategy import StrategyUnusable
+from tests.support.backtests import START_MS, quote, settings_with, trade, waves
+
+
+@pytest.fixture
+def ideal(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    return settings_with(monkeypatch, simulation__enabled="false")
+
+
+class Once(Strategy):
+    """Buys ten at the first quote; writes down when it hears of what."""
+
+    heard: list[tuple[str, int]]
+
+    def __init__(self) -> None:
+        type(self).heard = []
+
+    def on_quote(self, desk: Desk, quote: Quote) -> None:
+        if not self.heard:
+            desk.signal("AAPL", "BUY", 10)
+        self.heard.append(("quote", desk.now_ms - START_MS))
+
+    def on_order(self, desk: Desk, event: Any) -> None:
+        self.heard.append((event.type, desk.now_ms - START_MS))
+
+    def on_fill(self, desk: Desk, fill: Any) -> None:
+        assert desk.position("AAPL").quantity == 10, "positions are told before fills"
+        self.heard.append(("fill", desk.now_ms - START_MS))
+
+    def on_position(self, desk: Desk, event: Any) -> None:
+        self.heard.append((event.type, desk.now_ms - START_MS))
+
+
+def test_an_order_takes_the_latency_and_the_venues_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_with(monkeypatch, simulation__delay_ms="100", simulation__slippage="0.001")
+    market = [quote(0, 10_000, 10_002), quote(50, 10_010, 10_012), quote(400, 10_020, 10_022)]
+    result = Backtest(Once, market, settings=settings, latency_ms=20).run()
+    assert Once.heard == [
+        ("quote", 0), ("OrderReceived", 20), ("quote", 50), ("PositionChanged", 120), ("OrderAccepted", 120),
+        ("fill", 120), ("quote", 400),
+    ]  # fmt: skip
+    [fill] = result.rows("fills")
+    # By the quote that stands when it arrives, a tenth of a percent worse, on the tick.
+    assert (fill[0], fill[4], fill[5]) == (START_MS + 120, Decimal(10), Decimal("100.23"))
+    assert result.terms["latency_ms"] == "20"
+    assert result.terms["venue SIM"].startswith("delay 100 ms ± 0, slippage 0.001")
+
+
+def test_money_is_exact_to_the_last_digit(ideal: Settings) -> None:
+    class Trip(Strategy):
+        def on_quote(self, desk: Desk, quote: Quote) -> None:
+            held = desk.position("AAPL").quantity
+            if quote.bid_px == Decimal(100) and not held:
+                desk.signal("AAPL", "BUY", 7)
+            elif quote.bid_px == Decimal("100.50") and held:
+                desk.close_position("AAPL")
+
+    market = [quote(0, 10_000, 10_002), quote(1_000, 10_050, 10_052), quote(2_000, 10_040, 10_042)]
+    result = Backtest(Trip, market, settings=ideal, capital=1_000).run()
+    summary = result.summary
+    assert (summary.currency, summary.capital, summary.equity) == ("USD", Decimal(1_000), Decimal("1003.36"))
+    assert (summary.net_pnl, summary.fees, summary.unrealized_pnl) == (Decimal("3.36"), Decimal(0), Decimal(0))
+    assert (summary.orders, summary.fills, summary.trades, summary.won, summary.lost) == (2, 2, 1, 1, 0)
+    assert summary.traded_value == 7 * Decimal("100.02") + 7 * Decimal("100.50")
+    assert (summary.win_rate, summary.profit_factor) == (1, None)
+    assert summary.best_trade == summary.worst_trade == Decimal("3.36")
+
+
+class Crossing(Strategy):
+    """Buys what rises and sells what falls, by bars of its own."""
+
+    parameters = {"quantity": 5}  # noqa: RUF012 - a test's
+    bars = "5s"
+
+    def __init__(self) -> None:
+        self.last: Decimal | None = None
+
+    def on_bar(self, desk: Desk, bar: Bar) -> None:
+        if self.last is not None and not desk.orders():
+            side = "BUY" if bar.close > self.last else "SELL"
+            desk.signal(bar.symbol, side, desk.parameters["quantity"])  # type: ignore[arg-type]
+        self.last = bar.close
+
+
+def test_the_same_again_is_the_same_to_the_byte(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = settings_with(
+        monkeypatch, simulation__delay_spread_ms="90", simulation__reject_rate="0.2", simulation__seed="3"
+    )
+    run = Backtest(Crossing, waves(200), settings=settings)
+    first, second = run.run(), run.run()
+    assert (first.hash, first.digests, first.as_dict()) == (second.hash, second.digests, second.as_dict())
+    assert first.summary.orders > 20
+    for folder, result in (("a", first), ("b", second)):
+        result.save(tmp_path / folder)
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
+    other = Backtest(Crossing, waves(200), settings=settings, latency_ms=500).run()
+    assert other.hash != first.hash
+    assert Backtest(Crossing, waves(200), settings=settings, parameters={"quantity": 6}).run().hash != first.hash
+
+
+def test_orders_that_rest_trade_when_the_market_comes(ideal: Settings) -> None:
+    class Patient(Strategy):
+        def on_start(self, desk: Desk) -> None:
+            desk.timer("later", after_ms=10)
+
+        def on_timer(self, desk: Desk, name: str) -> None:
+            desk.signal("AAPL", "BUY", 30, price="99.90", time_in_force="GTC")
+
+        def on_fill(self, desk: Desk, fill: Any) -> None:
+            [order] = desk.orders()
+            desk.cancel(order.order_id)
+
+    market = [quote(0, 10_000, 10_002), trade(500, 9_990, 12, side=2), quote(900, 9_995, 9_997)]  # type: ignore[arg-type]
+    result = Backtest(Patient, market, settings=ideal).run()
+    [order] = result.rows("orders")
+    assert (order[13], order[14], order[15], order[17]) == ("Canceled", Decimal(12), Decimal("99.90"), "requested")
+    assert order[16] == START_MS + 501
+    assert result.record.events["OrderCancelRequested"] == 1
+
+
+def test_a_day_order_ends_with_its_day_though_nothing_happens_meanwhile(ideal: Settings) -> None:
+    class Daily(Strategy):
+        def on_start(self, desk: Desk) -> None:
+            desk.timer("later", after_ms=10)
+
+        def on_timer(self, desk: Desk, name: str) -> None:
+            desk.signal("AAPL", "BUY", 1, price="50", time_in_force="DAY")
+
+    market = [quote(0, 10_000, 10_002), quote(3 * 86_400_000, 10_000, 10_002)]
+    result = Backtest(Daily, market, settings=ideal).run()
+    [order] = result.rows("orders")
+    assert (order[13], order[16]) == ("Expired", START_MS + 86_400_000)
+
+
+def test_what_is_sent_at_the_end_still_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Strategy):
+        told: list[str]
+
+        def on_stop(self, desk: Desk) -> None:
+            type(self).told = []
+            desk.signal("AAPL", "BUY", 1)
+
+        def on_fill(self, desk: Desk, fill: Any) -> None:
+            self.told.append("fill")
+
+    settings = settings_with(monkeypatch, simulation__delay_ms="700")
+    result = Backtest(Late, [quote(0, 10_000, 10_002)], settings=settings).run()
+    assert [row[0] for row in result.rows("fills")] == [START_MS + 701]
+    assert Late.told == [], "nothing is told after on_stop"
+    assert result.until_ms == START_MS
+
+
+def test_a_refusal_is_in_its_table_and_told(ideal: Settings) -> None:
+    class Wrong(Strategy):
+        told: list[str]
+
+        def on_start(self, desk: Desk) -> None:
+            type(self).told = []
+            desk.close_position("AAPL")
+            desk.signal("NOPE", "BUY", 1)
+
+        def on_order(self, desk: Desk, event: Any) -> None:
+            self.told.append(event.type)
+
+    result = Backtest(Wrong, waves(3), settings=ideal).run()
+    assert Wrong.told == ["SignalRefused", "OrderRejected"]
+    assert [row[2] for row in result.rows("refused")] == ["nothing_to_reduce"]
+    assert [(row[13], row[17]) for row in result.rows("orders")] == [("Rejected", "unknown_symbol")]
+
+
+def test_a_strategy_that_fails_or_never_ends_is_told(ideal: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(Strategy):
+        def on_start(self, desk: Desk) -> None:
+            desk.predict("AAPL", "BUY")
+
+        def on_quote(self, desk: Desk, quote: Quote) -> None:
+            desk.signal("AAPL", "BUY", 1)
+
+        def on_fill(self, desk: Desk, fill: Any) -> None:
+            desk.signal("AAPL", "BUY", 1)
+
+    class Broken(Strategy):
+        def on_bar(self, desk: Desk, bar: Bar) -> None:
+            raise KeyError(bar.symbol)
+
+        bars = "1s"
+
+    with pytest.raises(StrategyFailed, match=f"on_bar at {START_MS + 1_000}: KeyError: 'AAPL'"):
+        Backtest(Broken, waves(5), settings=ideal).run()
+    monkeypatch.setattr(driver, "MOST_ANSWERS", 50)
+    with pytest.raises(Unordered, match=f"more than 50 signals arrive at {START_MS}: the strategy answers itself"):
+        Backtest(Endless, waves(2), settings=ideal, latency_ms=0, account="demo").run()
+
+
+def test_time_does_not_go_back(ideal: Settings) -> None:
+    with pytest.raises(Unordered, match=r"AAPL: time .* is before the .* of what came first"):
+        Backtest(Crossing, [quote(5, 100, 101), quote(4, 100, 101)], settings=ideal).run()
+
+
+def test_there_has_to_be_something(ideal: Settings) -> None:
+    empty: Iterator[Any] = iter(())
+    with pytest.raises(FeedError, match="data: there is no quote, no trade and no bar"):
+        Backtest(Crossing, empty, settings=ideal).run()
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "words"),
+    [
+        ({"account": "nobody"}, ValueError, "account: 'nobody' must be one of accounts.yaml: default"),
+        ({"latency_ms": -1}, ValueError, "latency_ms: -1 must be from 0 to 60000"),
+        ({"capital": 0}, ValueError, "capital: 0 must be above 0"),
+        ({"symbol": "NOPE"}, ValueError, "symbol: 'NOPE' must be one of instruments.yaml: AAPL"),
+        ({"bar": "5"}, ValueError, "bar: '5' must be a number with"),
+        ({"name": "two words"}, StrategyUnusable, "name: 'two words' must be a name"),
+        ({"parameters": {"slow": 1}}, StrategyUnusable, "parameters: 'slow' is none of Crossing's: quantity"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_runs(
+    ideal: Settings, said: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        Backtest(Crossing, waves(2), settings=ideal, **said)
+
+
+def test_it_is_told_how_far_it_has_come(ideal: Settings) -> None:
+    told: list[tuple[int, int]] = []
+    Backtest(Crossing, waves(2_001, every_ms=10), settings=ideal).run(lambda count, ms: told.append((count, ms)))
+    assert told == [(0, START_MS), (2_000, START_MS + 20_000)]
