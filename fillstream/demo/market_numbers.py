@@ -102,7 +102,7 @@ def price_of(one: Listed, text: Any, field: str) -> int:
     Raises:
         ValueError: it is no whole number of ticks, or none that an engine takes.
     """
-    ticks = one.ticks.units(_without_zeros(text_of(text, field)))
+    ticks = _exact(one.ticks, text, field)
     if ticks is None:
         raise ValueError(
             f"{field}: {text} is not a whole multiple of tick_size {one.ticks.step}; a price is never rounded "
@@ -124,7 +124,7 @@ def size_of(one: Listed, text: Any, field: str, reading: Reading, least: int = 0
     if reading.round_sizes:
         lots: int | None = _rounded_down(one.lots, text_of(text, field), field)
     else:
-        lots = one.lots.units(_without_zeros(text_of(text, field)))
+        lots = _exact(one.lots, text, field)
     if lots is None:
         raise ValueError(
             f"{field}: {text} is not a whole multiple of lot_size {one.lots.step}; --round-sizes rounds sizes down to "
@@ -171,6 +171,12 @@ def units_of(scale: Scale, text: str, field: str) -> int:
     return units
 
 
-def _without_zeros(text: str) -> str:
-    """Return a number without the zeros that venues fill it up with: it is read much faster then."""
-    return text.rstrip("0") if text[-1:] == "0" and "." in text and len(text) <= MAX_DIGITS else text
+def _exact(scale: Scale, value: Any, field: str) -> int | None:
+    """Return a number's text in units of a scale; the zeros that venues fill it up with make reading it slow."""
+    text = text_of(value, field)
+    if text[-1:] == "0" and "." in text and len(text) <= MAX_DIGITS:
+        text = text.rstrip("0")
+    try:
+        return scale.units(text)
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from None

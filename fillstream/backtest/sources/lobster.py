@@ -78,9 +78,7 @@ class _Messages:
         for number, (line, book) in enumerate(zip_longest(text_lines(self._path), books), start=1):
             if line is None or (beside is not None and book is None):
                 shorter = self._path if line is None else beside
-                raise FeedError(
-                    f"{shorter}: ends with line {number - 1}, and the file beside it, which goes with it, not"
-                )
+                raise FeedError(f"{shorter}: ends with line {number - 1}, and the file that goes with it does not")
             self._reading.line = number
             try:
                 time_ns, trade = self._message(line)
