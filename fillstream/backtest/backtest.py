@@ -97,10 +97,7 @@ class Backtest:
         self._round_sizes = round_sizes
         self._check()
         self._given, self._files = _looked_at(data, round_sizes)
-        if any(file.kind == "bars" for file in self._files):
-            # Between two prices of a bar the market stands where it stood: no feed is dead.
-            ageless = self._settings.execution.model_copy(update={"max_quote_age_ms": 0})
-            self._settings = self._settings.model_copy(update={"execution": ageless})
+        self._settings = _for_one_process(self._settings, any(file.kind == "bars" for file in self._files))
 
     def _check(self) -> None:
         if self._account not in self._settings.accounts:
@@ -193,6 +190,19 @@ def _looked_at(data: Data, round_sizes: bool) -> tuple[Iterable[Happening] | Non
     if isinstance(data, Sequence) and data and all(isinstance(each, str | Path) for each in data):
         return None, look_at([Path(each) for each in data], round_sizes)
     return data, []  # type: ignore[return-value]
+
+
+def _for_one_process(settings: Settings, has_bars: bool) -> Settings:
+    """Return settings without what only several processes need: nobody forgets an order here, or has another book.
+
+    Of bars, quotes do not grow old: between two prices of a bar the market stands where it stood, and no feed is dead.
+    """
+    execution = settings.execution
+    venues = {name: each.model_copy(update={"reconcile_every_ms": 0}) for name, each in execution.venues.items()}
+    changed: dict[str, Any] = {"venues": venues, "state_holdings_every_ms": 0}
+    if has_bars:
+        changed["max_quote_age_ms"] = 0
+    return settings.model_copy(update={"execution": execution.model_copy(update=changed)})
 
 
 def _told(market: Iterator[Happening], progress: Progress) -> Iterator[Happening]:

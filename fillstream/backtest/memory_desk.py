@@ -27,7 +27,7 @@ KEPT = 4096
 """Entries of an inbox that were folded are let go of so many at a time."""
 
 
-SECOND_MS, MINUTE_MS = 1000, 60_000
+SECOND_MS = 1000
 
 
 class Endless(Exception):
@@ -116,12 +116,6 @@ class MemoryDesk:
             self.settle()
             was_due = True
         self.redis.now_ms = max(self.redis.now_ms, ms)
-        if self.redis.now_ms - self._regular_ms >= MINUTE_MS and (month := month_of(self.redis.now_ms)) != self._month:
-            self._month = month
-            for place in self.places:
-                offered = calendar_of(place.runner.stage)
-                if offered is not None:
-                    place.log.append(offered)
         return was_due
 
     def settle(self) -> None:
@@ -149,10 +143,13 @@ class MemoryDesk:
                 self._read(each, now_ms)
 
     def _read(self, place: Place, now_ms: int) -> None:
-        """Let a stage read what there is, and give it a tick where it left something undone."""
-        log, step = place.log, place.runner.step
-        while batch := log.read(BATCH, 0):
-            step(batch)
+        """Let a stage take a batch, and give it a tick where it left something undone."""
+        log = place.log
+        batch = log.read(BATCH, 0)
+        if batch:
+            place.runner.step(batch)
+        if len(batch) == BATCH:
+            self.redis.fresh[log.inbox] = None  # there may be more
         if place.timed is not None:
             place.due_ms = due = place.timed.due_ms
             if due is not None and due <= now_ms:
@@ -161,6 +158,13 @@ class MemoryDesk:
             self.redis.trim(log.inbox, KEPT - 1)  # the last one says where the stage stands
 
     def _tick_regularly(self, now_ms: int) -> None:
+        """Append ticks whose time has come, and calendars of a month that has begun."""
+        if (month := month_of(now_ms)) != self._month:
+            self._month = month
+            for place in self.places:
+                offered = calendar_of(place.runner.stage)
+                if offered is not None:
+                    place.log.append(offered)
         for place in self.places:
             if place.every_ms is not None and now_ms - place.ticked_ms >= place.every_ms:
                 place.ticked_ms = now_ms

@@ -16,10 +16,15 @@ import pytest
 
 from examples.desk import Market, a_desk
 from fillstream import Client, Desk, Strategy
+from fillstream.backtest.memory_log import MemoryLog, MemoryRedis
+from fillstream.backtest.stages import stages_at
 from fillstream.libs.common.messages.journal import OrderFilled
+from fillstream.libs.common.runtime.log import RedisLog, connect
 from fillstream.strategy.live import LiveRun
 from fillstream.strategy.market import Quote
 from fillstream.strategy.session import StrategyFailed
+from fillstream.tools.replay import replay
+from tests.support.backtests import START_MS
 
 PATIENCE_S = 20.0
 VENUES = {"AAPL": "SIM"}
@@ -134,13 +139,30 @@ def test_what_was_before_is_told_for_the_memory_alone(desk: tuple[Client, Market
     assert all(ms >= run.progress.started_ms for ms in since)
 
 
+def test_what_live_stages_read_gives_the_same_bytes_in_this_process(desk: tuple[Client, Market]) -> None:
+    client, market = desk
+    market.shown("AAPL", "180.00", "180.01")
+    client.wait_for(client.signal("AAPL", "BUY", 5, signal_id="bytes"))
+    folded, own = 0, connect(market._stack.redis_url)
+    for stage in stages_at(market._stack.settings, lambda: START_MS):
+        key, log = client.topology.key(stage.inbox), RedisLog(own, client.topology, stage.name, stage.inbox)
+        found = log.checkpoint()
+        memory = MemoryRedis()
+        memory.hold(key, [*log.between("0-0", found.id)])
+        memory.checkpoints[client.topology.checkpoint(stage.name, stage.inbox)] = found
+        again = replay(MemoryLog(memory, client.topology, stage.name, stage.inbox), stage)
+        assert again.agrees, f"{stage.inbox}: {again.digest.hex()} here, {found.digest.hex()} live"
+        folded += again.entries
+    own.close()
+    assert folded > 40
+
+
 def test_the_command_goes_on_where_it_was_killed(desk: tuple[Client, Market], tmp_path: Path) -> None:
     client, market = desk
-    url: Any = client.redis.connection_pool.connection_kwargs
     file = tmp_path / "pairs.py"
     file.write_text(SOURCE)
     command = [
-        sys.executable, "-m", "fillstream", "run", str(file), "--redis-url", f"redis://{url['host']}:{url['port']}",
+        sys.executable, "-m", "fillstream", "run", str(file), "--redis-url", market._stack.redis_url,
         "--state", str(tmp_path / "state.json"),
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
