@@ -17,6 +17,7 @@ from rich.table import Table
 
 from bench import (
     algos,
+    backtest,
     book,
     end_to_end,
     engine,
@@ -191,6 +192,16 @@ def show_routing(result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_backtest(result: dict[str, Any]) -> None:
+    table = Table(title="the whole desk in one process (best of several)", title_justify="left")
+    for heading in ("orders a quote", "orders/s", "CPU µs an order", "bare folds", "ratio"):
+        table.add_column(heading, justify="left" if heading == "orders a quote" else "right")
+    for size, row in result["rows"].items():
+        numbers = (f"{row['cpu_us_per_order']:.1f}", f"{row['folds_us_per_order']:.1f}", f"{row['ratio']:.2f}")
+        table.add_row(str(size), f"{row['orders_per_s']:,}", *numbers)
+    console.print(table)
+
+
 def show_halt(result: dict[str, Any]) -> None:
     table = Table(title=f"the kill switch beside {result['orders']:,} working orders (medians)", title_justify="left")
     for heading in ("from the control's entry until", "ms"):
@@ -249,6 +260,7 @@ BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, A
     "families": (families.run, show_families),
     "ids": (ids.run, show_ids),
     "algos": (algos.run, show_algos),
+    "backtest": (backtest.run, show_backtest),
     "memory": (memory.run, show_memory),
     "routing": (routing.run, show_routing),
     "snapshots": (snapshots.run, show_snapshots),

@@ -225,7 +225,9 @@ def signal_fields(kind: str, account: str, signal_id: str, more: Mapping[str, An
 
     fields = {"type": kind, "signal_id": signal_id, "account": account}
     for name, value in more.items():
-        if value is not None:
+        if type(value) is str:
+            fields[name] = value
+        elif value is not None:
             check_exact(value, name)
             fields[name] = flat(value, name)
     # What is plain is checked by the part of the model that costs little: it has all that the whole one asks of it.

@@ -119,7 +119,7 @@ def summary_of(record: Record, capital: Decimal, from_ms: int, until_ms: int) ->
         unrealized_pnl=unrealized,
         fees=fees,
         max_drawdown_money=_drawdown(points, capital),
-        orders=len(record.rows("orders")),
+        orders=record.count("orders"),
         fills=len(fills),
         traded_value=sum((row[4] * row[5] for row in fills if row[7] == currency), Decimal(0)),
         trades=len(made),

@@ -53,15 +53,27 @@ TABLES: Final[Mapping[str, Columns]] = {
 }  # fmt: skip
 _REFUSALS = frozenset({"SignalRefused", "OrderCancelRejected", "OrderReplaceRejected"})
 _BOOKED = frozenset({"PositionChanged", "PositionMarked", "PositionAdjusted"})
+_CHANGING = ("ord_status", "quantity", "cum_qty", "avg_px", "price", "reason", "text")
+"""What events of an order say after its first one that its row has."""
+_NAMES = {name: tuple(columns) for name, columns in TABLES.items()}
+_NUMBERS = {
+    name: tuple(place for place, kind in enumerate(columns.values()) if kind == "number")
+    for name, columns in TABLES.items()
+}
 Row = tuple[Any, ...]
 
 
-def _value(kind: str, value: Any) -> Any:
-    return Decimal(value) if kind == "number" and value is not None else value
-
-
 def _row(table: str, document: Mapping[str, Any]) -> Row:
-    return tuple(_value(kind, document.get(name)) for name, kind in TABLES[table].items())
+    """Return a row of what a message says, numbers still as their texts: most are never looked at."""
+    return tuple(map(document.get, _NAMES[table]))
+
+
+def _exact(table: str, row: Row) -> Row:
+    values = list(row)
+    for place in _NUMBERS[table]:
+        if values[place] is not None:
+            values[place] = Decimal(values[place])
+    return tuple(values)
 
 
 class Record:
@@ -98,9 +110,19 @@ class Record:
             KeyError: there is no such table.
         """
         self._fold()
+        rows = self._rows[table]
         if table == "orders":
-            return [_row("orders", each) for each in self._orders.values()]
-        return self._rows[table]
+            rows = [_row("orders", each) for each in self._orders.values()]
+        return rows if table == "equity" else [_exact(table, row) for row in rows]
+
+    def count(self, table: str) -> int:
+        """Return how many rows a table has.
+
+        Raises:
+            KeyError: there is no such table.
+        """
+        self._fold()
+        return len(self._orders) if table == "orders" else len(self._rows[table])
 
     def _fold(self) -> None:
         waiting, self._waiting, self._count = self._waiting, [], 0
@@ -122,11 +144,13 @@ class Record:
             self._rows["fills"].append(_row("fills", document))
         order = self._orders.get(order_id)
         if order is None:
-            order = self._orders[order_id] = dict.fromkeys(TABLES["orders"]) | {"received": document["time"]}
-        for name in TABLES["orders"]:
-            value = document.get(name)
-            if value is not None:
-                order[name] = value
+            order = self._orders[order_id] = document
+            order["received"] = document["time"]
+        else:
+            for name in _CHANGING:
+                value = document.get(name)
+                if value is not None:
+                    order[name] = value
         order["changed"] = document.get("due_time") or document["time"]
 
     def _position(self, document: dict[str, Any]) -> None:

@@ -127,7 +127,7 @@ class Result:
             "summary": self.summary.as_dict(),
             "events": dict(sorted(self.record.events.items())),
             "passed_over": {name: dict(counts) for name, counts in self.passed_over.items()},
-            "refused": len(self.rows("refused")),
+            "refused": self.record.count("refused"),
             "digests": dict(self.digests),
             "hash": self.hash,
         }
