@@ -5,6 +5,7 @@ Flows in: what a strategy wants. Flows out: signals, by whoever publishes them. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
@@ -13,6 +14,7 @@ import orjson
 
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, MAX_SIGNAL_BYTES
 from fillstream.libs.common.messages.wire import encode_signal
+from fillstream.libs.common.values.naming import ID, NAME
 
 Amount = Decimal | int | str
 """A price or a quantity. A float is not one: `0.1` is not what it says."""
@@ -218,11 +220,6 @@ def signal_fields(kind: str, account: str, signal_id: str, more: Mapping[str, An
     Raises:
         ValueError: a value that the desk would not take; one sentence a field.
     """
-    from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
-
-    from fillstream.libs.common.messages.sentences import sentence  # noqa: PLC0415
-    from fillstream.libs.common.messages.signals import SIGNALS, PlainOrder  # noqa: PLC0415
-
     fields = {"type": kind, "signal_id": signal_id, "account": account}
     for name, value in more.items():
         if type(value) is str:
@@ -230,10 +227,37 @@ def signal_fields(kind: str, account: str, signal_id: str, more: Mapping[str, An
         elif value is not None:
             check_exact(value, name)
             fields[name] = flat(value, name)
+    said = encode_signal(fields)
+    # A strategy says the same again and again, but for the ids: that it may be said is known then.
+    rest = tuple(said.items())[_IDS:]
+    if rest in _usable and kind == _usable[rest] and _AN_ID.fullmatch(signal_id) and _A_NAME.fullmatch(account):
+        return said
+    _check(kind, fields)
+    if "client_order_id" not in fields:
+        if len(_usable) >= _MOST_USABLE:
+            _usable.clear()
+        _usable[rest] = kind
+    return said
+
+
+_IDS = 3
+"""`type`, `signal_id` and `account` stand first."""
+_AN_ID, _A_NAME = re.compile(ID), re.compile(NAME)
+_MOST_USABLE = 4096
+_usable: dict[tuple[tuple[str, str], ...], str] = {}
+"""Signals that were checked, without their ids, and their `type`."""
+
+
+def _check(kind: str, fields: Mapping[str, Any]) -> None:
+    """Raise for a signal that no desk would take."""
+    from pydantic import ValidationError  # noqa: PLC0415 - only who publishes needs the models, and waits for them
+
+    from fillstream.libs.common.messages.sentences import sentence  # noqa: PLC0415
+    from fillstream.libs.common.messages.signals import SIGNALS, PlainOrder  # noqa: PLC0415
+
     # What is plain is checked by the part of the model that costs little: it has all that the whole one asks of it.
     is_plain = kind == "NewOrder" and "quantity" in fields and PlainOrder.model_fields.keys() >= fields.keys()
     try:
         (PlainOrder if is_plain else SIGNALS[kind]).model_validate(fields)
     except ValidationError as error:
         raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
-    return encode_signal(fields)

@@ -16,9 +16,12 @@ from functools import lru_cache
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from orjson import loads
+
 from fillstream.backtest.memory_desk import MemoryDesk
 from fillstream.demo.market_numbers import Listed, Moment
 from fillstream.libs.common.engine.frames import COMMAND, CommandType, Side, offset_of
+from fillstream.libs.common.values.versions import Document
 from fillstream.strategy.market import Bar, Quote, Trade
 from fillstream.strategy.session import Session
 
@@ -56,8 +59,8 @@ class Decimals:
 
 
 Happening = Moment | BarEnded
-Told = Callable[[str, list[bytes]], None]
-"""Takes what the desk told: the kind of the stream (`events`, `positions`, `dead`), and payloads, in order."""
+Told = Callable[[str, list[Document]], None]
+"""Takes what the desk told: the kind of the stream (`events`, `positions`, `dead`), and messages, in order."""
 
 
 class Unordered(ValueError):
@@ -214,19 +217,18 @@ class Driver:
             if not entries:
                 continue
             heard, streams[key] = entries, []
-            payloads = [entry.fields.get(b"data") for entry in heard]  # a tick has none
-            told(kind, [each for each in payloads if each is not None])
-            if kind == "dead":
-                continue
-            take, hears = (session.event, session.hears_orders)
-            if kind == "positions":
-                take, hears = session.position, session.hears_positions
-            if not hears:
-                session.wait(kind, payloads)
-                continue
-            for entry, payload in zip(heard, payloads, strict=True):
-                if payload is not None:
-                    take(letter + entry.id, entry.ms, payload)
+            documents = []
+            for entry in heard:
+                payload = entry.fields.get(b"data")
+                if payload is None:  # a tick
+                    continue
+                document = loads(payload)
+                documents.append(document)
+                if kind == "events":
+                    session.event(letter + entry.id, entry.ms, document)
+                elif kind == "positions":
+                    session.position(letter + entry.id, entry.ms, document)
+            told(kind, documents)
         for key in self._lossy:
             if key in streams:
                 streams[key].clear()

@@ -1,6 +1,6 @@
 """What a run told, as tables: orders, fills, positions, closed trades, the equity curve, dead letters.
 
-Flows in: payloads of `events`, `positions` and `dead`, in order. Flows out: rows, exact. Never a float, and never an
+Flows in: messages of `events`, `positions` and `dead`, in order. Flows out: rows, exact. Never a float, and never an
 event that it does not know left out in silence: those of the desk itself are simply no rows of these tables.
 
 Equity is the capital and what all positions of a currency have made: realized and, at the mark, unrealized, less fees.
@@ -12,13 +12,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-import orjson
+from fillstream.libs.common.values.versions import Document
 
-from fillstream.libs.common.messages.base import upcast
-from fillstream.libs.common.messages.journal import EVENTS
-
-CHUNK = 5_000
-"""Payloads that are kept as they came, at most."""
 Columns = Mapping[str, str]
 """Kinds by name: `time` (ms since 1970 UTC), `number` (Decimal), `whole`, `text`."""
 TABLES: Final[Mapping[str, Columns]] = {
@@ -63,7 +58,7 @@ _NUMBERS = {
 Row = tuple[Any, ...]
 
 
-def _row(table: str, document: Mapping[str, Any]) -> Row:
+def _row(table: str, document: Document) -> Row:
     """Return a row of what a message says, numbers still as their texts: most are never looked at."""
     return tuple(map(document.get, _NAMES[table]))
 
@@ -88,20 +83,17 @@ class Record:
 
     def __init__(self, capital: Decimal) -> None:
         self._capital = capital
-        self._waiting: list[tuple[str, list[bytes]]] = []
-        self._count = 0
         self._orders: dict[str, dict[str, Any]] = {}
         self._held: dict[tuple[str, str], tuple[Decimal, Decimal, Decimal]] = {}
         self._totals: dict[str, list[Decimal]] = {}
         self._rows: dict[str, list[Row]] = {name: [] for name in TABLES}
         self.events: dict[str, int] = {}
 
-    def take(self, kind: str, payloads: list[bytes]) -> None:
-        """Take payloads over: of `events`, `positions` or `dead`."""
-        self._waiting.append((kind, payloads))
-        self._count += len(payloads)
-        if self._count >= CHUNK:
-            self._fold()
+    def take(self, kind: str, messages: list[Document]) -> None:
+        """Take messages over: of `events`, `positions` or `dead`, each of today's version."""
+        take = {"events": self._event, "positions": self._position, "dead": self._dead}[kind]
+        for message in messages:
+            take(message)
 
     def rows(self, table: str) -> list[Row]:
         """Return a table's rows, in the order of time; the columns are `TABLES`'.
@@ -109,7 +101,6 @@ class Record:
         Raises:
             KeyError: there is no such table.
         """
-        self._fold()
         rows = self._rows[table]
         if table == "orders":
             rows = [_row("orders", each) for each in self._orders.values()]
@@ -121,18 +112,9 @@ class Record:
         Raises:
             KeyError: there is no such table.
         """
-        self._fold()
         return len(self._orders) if table == "orders" else len(self._rows[table])
 
-    def _fold(self) -> None:
-        waiting, self._waiting, self._count = self._waiting, [], 0
-        for kind, payloads in waiting:
-            take = {"events": self._event, "positions": self._position, "dead": self._dead}[kind]
-            for payload in payloads:
-                take(orjson.loads(payload))
-
-    def _event(self, document: dict[str, Any]) -> None:
-        document = upcast(document, EVENTS)
+    def _event(self, document: Document) -> None:
         kind = document["type"]
         self.events[kind] = self.events.get(kind, 0) + 1
         order_id = document.get("order_id")
@@ -144,7 +126,7 @@ class Record:
             self._rows["fills"].append(_row("fills", document))
         order = self._orders.get(order_id)
         if order is None:
-            order = self._orders[order_id] = document
+            order = self._orders[order_id] = document.copy()
             order["received"] = document["time"]
         else:
             for name in _CHANGING:
@@ -153,7 +135,7 @@ class Record:
                     order[name] = value
         order["changed"] = document.get("due_time") or document["time"]
 
-    def _position(self, document: dict[str, Any]) -> None:
+    def _position(self, document: Document) -> None:
         kind = document["type"]
         if kind == "PositionClosed":
             self._rows["trades"].append(_row("trades", document))
@@ -162,7 +144,7 @@ class Record:
                 self._rows["positions"].append(_row("positions", document))
             self._mark(document)
 
-    def _mark(self, document: Mapping[str, Any]) -> None:
+    def _mark(self, document: Document) -> None:
         """Let the equity of a currency be what it is after a position's event; the last word of a moment counts."""
         currency, key = document["currency"], (document["account"], document["symbol"])
         unrealized = document["unrealized_pnl"]
@@ -184,5 +166,5 @@ class Record:
         else:
             rows.append(row)
 
-    def _dead(self, document: dict[str, Any]) -> None:
+    def _dead(self, document: Document) -> None:
         self._rows["refused"].append(_row("refused", document))

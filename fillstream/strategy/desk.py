@@ -20,6 +20,7 @@ from fillstream.client.words import SignalWords
 from fillstream.families import signal_fields
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
 from fillstream.libs.common.messages.positions import PositionAdjusted, PositionChanged, PositionClosed
+from fillstream.libs.common.values.versions import Document
 from fillstream.strategy.market import Quote
 from fillstream.strategy.strategy import Value
 
@@ -103,11 +104,10 @@ class Desk(SignalWords[str]):
         self._cause = ""
         self._said = 0
         self.own_ids: set[str] = set()
-        self.held: dict[str, PositionNow] = {}
-        self.working: dict[str, OrderNow] = {}
+        self.held: dict[str, Document] = {}
+        self.working: dict[str, Document] = {}
         self.quotes: dict[str, Quote | Callable[[], Quote]] = {}
         self.timers: list[tuple[int, str]] = []
-        self.catch_up: Callable[[], None] = lambda: None
 
     def caused_by(self, cause: str, ms: int) -> None:
         """Take note of what the strategy is told now, and when that was."""
@@ -122,24 +122,23 @@ class Desk(SignalWords[str]):
 
     def position(self, symbol: str) -> PositionNow:
         """Return what the strategy's account holds of an instrument."""
-        self.catch_up()
-        return self.held.get(symbol) or PositionNow(symbol)
+        held = self.held.get(symbol)
+        return PositionNow(symbol) if held is None else _position(held)
 
     def positions(self) -> Mapping[str, PositionNow]:
         """Return everything that the account ever held, by symbol."""
-        self.catch_up()
-        return dict(self.held)
+        return {symbol: _position(each) for symbol, each in self.held.items()}
 
     def order(self, order_id: str) -> OrderNow | None:
         """Return an order of the strategy's that has not ended, by order_id or client_order_id; None of any other."""
-        self.catch_up()
         found = self.working.get(order_id)
-        return found or next((each for each in self.working.values() if each.client_order_id == order_id), None)
+        if found is None:
+            found = next((each for each in self.working.values() if each["client_order_id"] == order_id), None)
+        return None if found is None else _order(found)
 
     def orders(self) -> tuple[OrderNow, ...]:
         """Return the strategy's orders that have not ended, oldest first; those that its orders made as well."""
-        self.catch_up()
-        return tuple(self.working.values())
+        return tuple(map(_order, self.working.values()))
 
     def quote(self, symbol: str) -> Quote | None:
         """Return the last quote of an instrument, None before the first."""
@@ -195,3 +194,34 @@ class Desk(SignalWords[str]):
 
 def _nowhere(fields: dict[str, str]) -> None:
     raise ValueError(f"signal {fields['signal_id']}: the strategy is not running: nobody sends it on")
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _order(event: Document) -> OrderNow:
+    return OrderNow(
+        event["order_id"],
+        event["client_order_id"],
+        event["symbol"],
+        event["side"],
+        event["ord_status"],
+        Decimal(event["quantity"]),
+        Decimal(event["cum_qty"]),
+        Decimal(event["leaves_qty"]),
+        _decimal(event.get("avg_px")),
+        event.get("parent_id"),
+    )
+
+
+def _position(event: Document) -> PositionNow:
+    return PositionNow(
+        event["symbol"],
+        Decimal(event["position"]),
+        _decimal(event["avg_px"]),
+        Decimal(event["realized_pnl"]),
+        Decimal(event["fees"]),
+        _decimal(event["unrealized_pnl"]),
+        _decimal(event["mark_px"]),
+    )

@@ -3,7 +3,7 @@
 Flows in: entries of `events` and `positions`, quotes, trades, bars and the time, by whoever runs it: a backtest, or a
 reader of a live desk. Flows out: calls of the strategy, and by its desk what it wants. Never reads or waits itself.
 
-What a strategy does not listen to is only looked at when it asks: orders at which nobody looks cost next to nothing.
+What a strategy does not listen to is only made into values when it asks: orders nobody looks at cost next to nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-import orjson
-
-from fillstream.libs.common.messages.base import Message, upcast
+from fillstream.libs.common.messages.base import Message
 from fillstream.libs.common.messages.journal import EVENTS, OrderFilled
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
-from fillstream.strategy.desk import ENDED, Desk, OrderNow, PositionNow
+from fillstream.libs.common.values.versions import Document
+from fillstream.strategy.desk import ENDED, Desk
 from fillstream.strategy.market import Bar, BarMaker, Quote, Trade, interval_ms
 from fillstream.strategy.strategy import Strategy, hears
 
@@ -47,7 +46,7 @@ class Session:
         desk: that it speaks to.
 
     Attributes:
-        hears_orders, hears_positions: whether `event` and `position` are to be called; `wait` is, where not.
+        hears_orders, hears_positions: whether it is told of these, besides asking for them.
     """
 
     def __init__(self, strategy: Strategy, desk: Desk) -> None:
@@ -61,9 +60,7 @@ class Session:
             BarMaker(interval_ms(every, "bars")) if every is not None and self._hears_market["on_bar"] else None
         )
         self._of_mids = strategy.bars_of == "mid"
-        self._waiting: list[tuple[str, list[bytes | None]]] = []
         self._own: set[str] = set()
-        desk.catch_up = self._catch_up
 
     @contextmanager
     def _call(self, name: str) -> Iterator[None]:
@@ -152,49 +149,26 @@ class Session:
 
     # -------------------------------------------------------------------------------------- orders and positions
 
-    def event(self, cause: str, ms: int, payload: bytes | Message) -> None:
-        """Tell of a journal's event, as it stands there or as a model, if it is about the strategy's own orders."""
-        if isinstance(payload, Message):
-            document, model = payload.model_dump(mode="json"), payload
-            if not self._take_event(document):
-                return
-        else:
-            document = upcast(orjson.loads(payload), EVENTS)
-            if not self._take_event(document):
-                return
-            model = EVENTS[document["type"]].model_validate(document)
+    def event(self, cause: str, ms: int, event: Document | Message) -> None:
+        """Tell of a journal's event, of this version or a model, if it is about the strategy's own orders."""
+        document = event.model_dump(mode="json") if isinstance(event, Message) else event
+        if not self._take_event(document) or not self.hears_orders:
+            return
+        model = event if isinstance(event, Message) else EVENTS[document["type"]].model_validate(document)
         self.desk.caused_by(cause, ms)
         call = "on_fill" if isinstance(model, OrderFilled) else "on_order"
         with self._call(call):
             getattr(self._strategy, call)(self.desk, model)
 
-    def position(self, cause: str, ms: int, payload: bytes | Message) -> None:
+    def position(self, cause: str, ms: int, event: Document | Message) -> None:
         """Tell of a position's event, likewise, if it is of the strategy's account."""
-        document = payload.model_dump(mode="json") if isinstance(payload, Message) else orjson.loads(payload)
-        if not self._take_position(document) or document["type"] not in _TOLD:
+        document = event.model_dump(mode="json") if isinstance(event, Message) else event
+        if not self._take_position(document) or document["type"] not in _TOLD or not self.hears_positions:
             return
         self.desk.caused_by(cause, ms)
-        model: Any = payload
-        if not isinstance(payload, Message):
-            model = POSITION_MESSAGES[document["type"]].model_validate(document)
+        model: Any = event if isinstance(event, Message) else POSITION_MESSAGES[document["type"]].model_validate(event)
         with self._call("on_position"):
             self._strategy.on_position(self.desk, model)
-
-    def wait(self, kind: str, payloads: list[bytes | None]) -> None:
-        """Keep what nobody listens to until somebody asks: payloads of `events` or `positions`; None is passed over."""
-        self._waiting.append((kind, payloads))
-
-    def _catch_up(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for kind, payloads in waiting:
-            for payload in payloads:
-                if payload is None:
-                    continue
-                document = orjson.loads(payload)
-                if kind == "events":
-                    self._take_event(upcast(document, EVENTS))
-                else:
-                    self._take_position(document)
 
     def _take_event(self, document: dict[str, Any]) -> bool:
         """Take over what an event says; return whether it is about an order of the strategy's."""
@@ -212,20 +186,10 @@ class Session:
         if document["ord_status"] in ENDED:
             desk.working.pop(order_id, None)  # type: ignore[arg-type]
             return True
-        avg_px = document.get("avg_px")
         held = desk.working.get(order_id)  # type: ignore[arg-type]
-        desk.working[order_id] = OrderNow(  # type: ignore[index]
-            order_id,  # type: ignore[arg-type]
-            document.get("client_order_id") or (held.client_order_id if held else ""),
-            document.get("symbol") or (held.symbol if held else ""),
-            document.get("side") or (held.side if held else ""),
-            document["ord_status"],
-            Decimal(document["quantity"]),
-            Decimal(document["cum_qty"]),
-            Decimal(document["leaves_qty"]),
-            None if avg_px is None else Decimal(avg_px),
-            document.get("parent_id"),
-        )
+        if held is not None and document.get("client_order_id") is None:
+            document = {**held, **{name: value for name, value in document.items() if value is not None}}
+        desk.working[order_id] = document  # type: ignore[index]
         return True
 
     def _take_position(self, document: dict[str, Any]) -> bool:
@@ -233,14 +197,5 @@ class Session:
         if document.get("account") != self.desk.account:
             return False
         if "position" in document:
-            unrealized, mark, avg_px = (document[name] for name in ("unrealized_pnl", "mark_px", "avg_px"))
-            self.desk.held[document["symbol"]] = PositionNow(
-                document["symbol"],
-                Decimal(document["position"]),
-                None if avg_px is None else Decimal(avg_px),
-                Decimal(document["realized_pnl"]),
-                Decimal(document["fees"]),
-                None if unrealized is None else Decimal(unrealized),
-                None if mark is None else Decimal(mark),
-            )
+            self.desk.held[document["symbol"]] = document
         return True

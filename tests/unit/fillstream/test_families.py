@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fillstream.client import Outcome
-from fillstream.families import FamilySignals, flat
+from fillstream.families import FamilySignals, flat, signal_fields
 from fillstream.libs.common.messages.signals import SIGNALS
 
 
@@ -122,3 +122,18 @@ def test_what_no_json_can_say_is_refused_by_the_name_of_its_field(desk: Publishe
     with pytest.raises(ValueError, match=r"^algorithm_parameters: cannot be written as JSON: "):
         desk.algo("POV", "AAPL", "BUY", 10, parameters={"rate": value})
     assert desk.sent == []
+
+
+def test_what_was_said_before_is_checked_by_its_ids_alone() -> None:
+    said = {"symbol": "AAPL", "side": "BUY", "quantity": Decimal("5"), "price": None}
+    first = signal_fields("NewOrder", "default", "one", said)
+    assert signal_fields("NewOrder", "demo", "two", said) == first | {"signal_id": "two", "account": "demo"}
+    for account, signal_id, field in (
+        ("de mo", "three", "account"),
+        ("demo", "th ree", "signal_id"),
+        ("demo\n", "x", "account"),
+    ):
+        with pytest.raises(ValueError, match=field):
+            signal_fields("NewOrder", account, signal_id, said)
+    with pytest.raises(ValueError, match="side"):
+        signal_fields("ClosePosition", "default", "four", said)

@@ -32,7 +32,7 @@ def marked(ms: int, realized: str, unrealized: str | None = None, fees: str = "0
 
 def recorded(*payloads: bytes) -> Record:
     record = Record(Decimal(1_000))
-    record.take("positions", [*payloads])
+    record.take("positions", [orjson.loads(payload) for payload in payloads])
     return record
 
 
@@ -65,7 +65,7 @@ def test_trades_are_counted_after_fees() -> None:
         "side": "BUY", "reason": "fill",
     }  # fmt: skip
     for gross, fees in (("5", "1"), ("1", "1.5"), ("-2", "0"), (None, None)):
-        record.take("positions", [orjson.dumps(ended | {"time": 2, "gross_pnl": gross, "paid_fees": fees})])
+        record.take("positions", [ended | {"time": 2, "gross_pnl": gross, "paid_fees": fees}])
     summary = summary_of(record, Decimal(1_000), 0, 3)
     assert (summary.trades, summary.won, summary.lost) == (3, 1, 2)
     assert (summary.best_trade, summary.worst_trade) == (Decimal(4), Decimal(-2))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import orjson
 import pytest
 
 from fillstream.strategy.desk import Desk
@@ -134,13 +133,13 @@ def test_orders_are_its_own_and_what_these_made() -> None:
     foreign = RECEIVED | {"order_id": "8", "signal_id": "else", "client_order_id": "else"}
     child = ORDER | {"type": "OrderAccepted", "order_id": "9", "client_order_id": "c", "parent_id": "7", "side": "SELL"}
     for event in (RECEIVED, foreign, FILLED, child):
-        session.event("e0-5-0", 5, orjson.dumps(event))
+        session.event("e0-5-0", 5, event)
     assert listener.told == ["OrderReceived", ("fill", Decimal(4)), "OrderAccepted"]
     assert [each.order_id for each in desk.orders()] == ["7", "9"]
     held = desk.order("s.e.0")
-    assert held is not None and held is desk.order("7")
+    assert held is not None and held == desk.order("7")
     assert (held.cum_qty, held.leaves_qty, held.avg_px) == (Decimal(4), Decimal(6), Decimal("9.5"))
-    session.event("e0-6-0", 6, orjson.dumps(FILLED | {"ord_status": "Filled", "cum_qty": "10", "leaves_qty": "0"}))
+    session.event("e0-6-0", 6, FILLED | {"ord_status": "Filled", "cum_qty": "10", "leaves_qty": "0"})
     assert [each.order_id for each in desk.orders()] == ["9"] and desk.order("7") is None
 
 
@@ -151,8 +150,8 @@ def test_a_refusal_of_its_signal_is_told() -> None:
         "type": "SignalRefused", "v": 1, "seq": 1, "time": 5, "signal": "NewOrder", "signal_id": "s.e.1",
         "account": "default", "reason": "bad", "text": "quantity: no",
     }  # fmt: skip
-    session.event("e0-5-0", 5, orjson.dumps(refused))
-    session.event("e0-5-1", 5, orjson.dumps(refused | {"signal_id": "else"}))
+    session.event("e0-5-0", 5, refused)
+    session.event("e0-5-1", 5, refused | {"signal_id": "else"})
     assert listener.told == ["SignalRefused"] and desk.orders() == ()
 
 
@@ -162,9 +161,9 @@ def test_positions_are_its_accounts() -> None:
     marked = {name: value for name, value in POSITION.items() if name not in ("change", "order_id", "exec_id")}
     marked = {name: value for name, value in marked.items() if not name.startswith("last_")}
     assert desk.position("AAPL").quantity == 0
-    session.position("p0-5-0", 5, orjson.dumps(POSITION))
-    session.position("p0-5-1", 5, orjson.dumps(POSITION | {"account": "demo", "position": "9"}))
-    session.position("p0-5-2", 5, orjson.dumps(marked | {"type": "PositionMarked", "mark_px": "9.7"}))
+    session.position("p0-5-0", 5, POSITION)
+    session.position("p0-5-1", 5, POSITION | {"account": "demo", "position": "9"})
+    session.position("p0-5-2", 5, marked | {"type": "PositionMarked", "mark_px": "9.7"})
     assert listener.told == [("PositionChanged", "default")]
     assert (desk.position("AAPL").quantity, desk.position("AAPL").mark_px) == (Decimal(4), Decimal("9.7"))
     assert [*desk.positions()] == ["AAPL"]
@@ -176,8 +175,9 @@ def test_who_does_not_listen_knows_when_it_asks() -> None:
 
     session, desk, _ = running(Deaf())
     assert not session.hears_orders and not session.hears_positions
-    session.wait("events", [orjson.dumps(RECEIVED), None, orjson.dumps(FILLED)])
-    session.wait("positions", [orjson.dumps(POSITION)])
+    session.event("e0-5-0", 5, RECEIVED)
+    session.event("e0-5-1", 5, FILLED)
+    session.position("p0-5-0", 5, POSITION)
     assert desk.position("AAPL").quantity == 4
     assert [each.cum_qty for each in desk.orders()] == [Decimal(4)]
 
