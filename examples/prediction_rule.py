@@ -39,7 +39,7 @@ class PredictionRule(Strategy):
     }
 
     def on_start(self, desk: Desk) -> None:
-        """Have the model's predictions come in their time; live, a model publishes them itself: --set predicts=false."""
+        """Have predictions come in their time; live, a model publishes them itself: --set predicts=false."""
         if desk.parameters["predicts"]:
             for number, (ms, _, _) in enumerate(PREDICTIONS):
                 desk.timer(str(number), after_ms=ms)
@@ -53,8 +53,8 @@ class PredictionRule(Strategy):
         """Act on a prediction that the rule's condition means."""
         if prediction.move != "BUY" or prediction.confidence is None:
             return
-        quote = desk.quote(prediction.symbol)
-        if prediction.confidence <= Decimal(str(desk.parameters["confidence"])) or quote is None or quote.ask_px is None:
+        quote, enough = desk.quote(prediction.symbol), Decimal(str(desk.parameters["confidence"]))
+        if prediction.confidence <= enough or quote is None or quote.ask_px is None:
             return
         if desk.position(prediction.symbol).quantity or desk.orders():
             return

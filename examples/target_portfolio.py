@@ -1,10 +1,10 @@
-"""A portfolio that is kept at its weights: sold what grew too large, then bought what is missing, once a bar.
+"""A portfolio that is kept at its weights: once a bar it says what is to be held, and the desk sends what is missing.
 
 python -m examples.target_portfolio
 fillstream backtest examples/target_portfolio.py --data daily.csv --set band_bps=100
 
 Weights are of the equity, which is the capital and what all positions made so far. What is off by less than the band is
-left alone; what is still on its way is waited for. Sells go before buys, and nothing is sent twice for the same bar.
+left alone. Sells go before buys, and a new target takes the place of the old one (docs/targets.md).
 """
 
 from __future__ import annotations
@@ -37,16 +37,14 @@ class TargetPortfolio(Strategy):
         self.closes[bar.symbol] = bar
         if {each.end_ms for each in self.closes.values()} != {bar.end_ms} or self.closes.keys() != WEIGHTS.keys():
             return
-        if desk.orders():
-            return
-        for symbol, lots in sorted(self.missing(desk).items(), key=lambda each: each[1]):
-            if lots:
-                desk.signal(symbol, "BUY" if lots > 0 else "SELL", abs(lots))
+        targets = [{"symbol": symbol, "target": lots} for symbol, lots in self.targets(desk).items()]
+        if targets:
+            desk.set_target(targets=targets)
 
-    def missing(self, desk: Desk) -> dict[str, int]:
-        """Return how many of each are to be bought; below 0, sold."""
-        held = {symbol: desk.position(symbol) for symbol in WEIGHTS}
+    def targets(self, desk: Desk) -> dict[str, int]:
+        """Return how many of each are to be held, of those that are off by more than the band."""
         equity = Decimal(int(desk.parameters["capital"]))
+        held = {symbol: desk.position(symbol) for symbol in WEIGHTS}
         for symbol, each in held.items():
             at_close = (self.closes[symbol].close - each.avg_px) * each.quantity if each.avg_px is not None else 0
             equity += each.realized_pnl - each.fees + at_close
@@ -54,14 +52,16 @@ class TargetPortfolio(Strategy):
         found = {}
         for symbol, weight in WEIGHTS.items():
             close = self.closes[symbol].close
-            delta = weight * equity / close - held[symbol].quantity
-            found[symbol] = int(delta.to_integral_value(ROUND_DOWN)) if abs(delta) * close > band else 0
+            lots = (weight * equity / close).to_integral_value(ROUND_DOWN)
+            if abs(lots - held[symbol].quantity) * close > band:
+                found[symbol] = int(lots)
         return found
 
 
 def made_up(path: Path, seed: int = 7) -> Path:
     """Write daily bars of two stocks, of weekdays."""
-    dice, cents, day = random.Random(seed), dict(STARTS_AT), date(2024, 1, 1)
+    dice = random.Random(seed)  # noqa: S311 - a market, no secret
+    cents, day = dict(STARTS_AT), date(2024, 1, 1)
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("time", "symbol", "open", "high", "low", "close", "volume"))

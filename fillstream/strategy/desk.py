@@ -19,16 +19,18 @@ from fillstream.client.topics import OrderNews
 from fillstream.client.words import SignalWords
 from fillstream.families import signal_fields
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
+from fillstream.libs.common.messages.exits import ExitChanged
 from fillstream.libs.common.messages.positions import PositionAdjusted, PositionChanged, PositionClosed
+from fillstream.libs.common.messages.targets import TargetChanged
 from fillstream.libs.common.values.versions import Document
 from fillstream.strategy.market import Quote
 from fillstream.strategy.strategy import Value
 
 __all__ = ["Desk", "OrderNews", "OrderNow", "PositionNews", "PositionNow"]
 
-PositionNews = PositionChanged | PositionClosed | PositionAdjusted
+PositionNews = PositionChanged | PositionClosed | PositionAdjusted | ExitChanged | TargetChanged
 """What happens to positions that a strategy is told of; marks are no news."""
-LABELLED = frozenset({"NewOrder", "ClosePosition"})
+LABELLED = frozenset({"NewOrder", "ClosePosition", "SetTarget"})
 """Signals that say whose strategy they are of."""
 ENDED = frozenset({OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED, OrdStatus.CALCULATED})
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from fillstream.libs.common.messages.base import Message
-from fillstream.libs.common.messages.journal import EVENTS, OrderFilled
+from fillstream.libs.common.messages.journal import EVENTS, OrderFilled, PredictionReceived
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
 from fillstream.libs.common.values.versions import Document
 from fillstream.strategy.desk import ENDED, Desk
@@ -26,7 +26,8 @@ _OF_SIGNALS = frozenset(
     {"OrderReceived", "OrderRejected", "SignalRefused", "OrderCancelRejected", "OrderReplaceRejected"}
 )
 """Events that say by which signal they came and may be the first of an order."""
-_TOLD = frozenset({"PositionChanged", "PositionClosed", "PositionAdjusted"})
+_MARKET = ("on_quote", "on_trade", "on_bar", "on_prediction")
+_TOLD = frozenset({"PositionChanged", "PositionClosed", "PositionAdjusted", "ExitChanged", "TargetChanged"})
 
 
 class StrategyFailed(Exception):
@@ -52,7 +53,7 @@ class Session:
     def __init__(self, strategy: Strategy, desk: Desk) -> None:
         self.desk = desk
         self._strategy = strategy
-        self._hears_market = {name: hears(strategy, name) for name in ("on_quote", "on_trade", "on_bar")}
+        self._hears_market = {name: hears(strategy, name) for name in _MARKET}
         self.hears_orders = hears(strategy, "on_fill", "on_order")
         self.hears_positions = hears(strategy, "on_position")
         every = strategy.bars
@@ -152,6 +153,9 @@ class Session:
     def event(self, cause: str, ms: int, event: Document | Message) -> None:
         """Tell of a journal's event, of this version or a model, if it is about the strategy's own orders."""
         document = event.model_dump(mode="json") if isinstance(event, Message) else event
+        if document["type"] == "PredictionReceived":
+            self._predicted(cause, ms, event, document)
+            return
         if not self._take_event(document) or not self.hears_orders:
             return
         model = event if isinstance(event, Message) else EVENTS[document["type"]].model_validate(document)
@@ -159,6 +163,14 @@ class Session:
         call = "on_fill" if isinstance(model, OrderFilled) else "on_order"
         with self._call(call):
             getattr(self._strategy, call)(self.desk, model)
+
+    def _predicted(self, cause: str, ms: int, event: Document | Message, document: Document) -> None:
+        if document["account"] != self.desk.account or not self._hears_market["on_prediction"]:
+            return
+        model: Any = event if isinstance(event, Message) else PredictionReceived.model_validate(event)
+        self.desk.caused_by(cause, ms)
+        with self._call("on_prediction"):
+            self._strategy.on_prediction(self.desk, model)
 
     def position(self, cause: str, ms: int, event: Document | Message) -> None:
         """Tell of a position's event, likewise, if it is of the strategy's account."""
@@ -177,6 +189,8 @@ class Session:
             if order_id is None:
                 return True
             self._own.add(order_id)
+        elif document.get("strategy") == desk.name and document.get("account") == desk.account and order_id is not None:
+            self._own.add(order_id)  # by a target of its own, say
         elif document.get("parent_id") in self._own:
             self._own.add(order_id)  # type: ignore[arg-type]
         elif order_id not in self._own:
@@ -196,6 +210,6 @@ class Session:
         """Take over what a position's event says; return whether it is of the strategy's account."""
         if document.get("account") != self.desk.account:
             return False
-        if "position" in document:
+        if "realized_pnl" in document:
             self.desk.held[document["symbol"]] = document
         return True

@@ -29,7 +29,7 @@ from fillstream.libs.common.values.naming import NAME, shorten
 from fillstream.strategy.market import Bar, BarsOf, Quote, Trade
 
 if TYPE_CHECKING:
-    from fillstream.libs.common.messages.journal import OrderFilled
+    from fillstream.libs.common.messages.journal import OrderFilled, PredictionReceived
     from fillstream.strategy.desk import Desk, OrderNews, PositionNews
 
 MAX_NAME = 40
@@ -75,6 +75,9 @@ class Strategy:
 
     def on_position(self, desk: Desk, event: PositionNews) -> None:
         """A position of the strategy's account has changed."""
+
+    def on_prediction(self, desk: Desk, prediction: PredictionReceived) -> None:
+        """A prediction has come for the strategy's account, from whomever."""
 
     def on_timer(self, desk: Desk, name: str) -> None:
         """A timer that `Desk.timer` set has come."""

@@ -130,7 +130,7 @@ def test_a_desk_that_nobody_runs_sends_nothing() -> None:
 def test_orders_are_its_own_and_what_these_made() -> None:
     listener = Listener()
     session, desk, _ = running(listener)
-    foreign = RECEIVED | {"order_id": "8", "signal_id": "else", "client_order_id": "else"}
+    foreign = RECEIVED | {"order_id": "8", "signal_id": "else", "client_order_id": "else", "strategy": "other"}
     child = ORDER | {"type": "OrderAccepted", "order_id": "9", "client_order_id": "c", "parent_id": "7", "side": "SELL"}
     for event in (RECEIVED, foreign, FILLED, child):
         session.event("e0-5-0", 5, event)
@@ -141,6 +141,28 @@ def test_orders_are_its_own_and_what_these_made() -> None:
     assert (held.cum_qty, held.leaves_qty, held.avg_px) == (Decimal(4), Decimal(6), Decimal("9.5"))
     session.event("e0-6-0", 6, FILLED | {"ord_status": "Filled", "cum_qty": "10", "leaves_qty": "0"})
     assert [each.order_id for each in desk.orders()] == ["9"] and desk.order("7") is None
+
+
+def test_orders_of_its_targets_and_predictions_for_its_account_are_told() -> None:
+    class Predicted(Listener):
+        def on_prediction(self, desk: Desk, prediction: Any) -> None:
+            self.told.append((prediction.move, prediction.confidence))
+
+    listener = Predicted()
+    session, desk, sent = running(listener)
+    desk.set_target("AAPL", 10)
+    assert sent[0]["strategy"] == "s"
+    of_target = RECEIVED | {"signal_id": "target-1", "client_order_id": "target-1"}
+    session.event("e0-5-0", 5, of_target | {"account": "demo", "order_id": "8"})
+    session.event("e0-5-1", 5, of_target)
+    prediction = {
+        "type": "PredictionReceived", "v": 1, "seq": 1, "time": 5, "signal_id": "else", "account": "default",
+        "symbol": "AAPL", "signal_time": 5, "move": "BUY", "confidence": "0.9",
+    }  # fmt: skip
+    session.event("e0-5-2", 5, prediction)
+    session.event("e0-5-3", 5, prediction | {"account": "demo"})
+    assert listener.told == ["OrderReceived", ("BUY", Decimal("0.9"))]
+    assert [each.order_id for each in desk.orders()] == ["7"]
 
 
 def test_a_refusal_of_its_signal_is_told() -> None:

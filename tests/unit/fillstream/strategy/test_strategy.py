@@ -107,5 +107,5 @@ def test_a_strategy_goes_by_its_class_or_by_a_name() -> None:
 
 
 def test_every_call_is_documented() -> None:
-    assert len(CALLS) == 9
+    assert len(CALLS) == 10
     assert all(getattr(Strategy, each).__doc__ for each in CALLS)
