@@ -105,10 +105,8 @@ def summary_of(record: Record, capital: Decimal, from_ms: int, until_ms: int) ->
     currency = currencies[0] if currencies else None
     points = [row for row in curve if row[1] == currency]
     equity, realized, unrealized, fees = points[-1][2:] if points else (capital, *[Decimal(0)] * 3)
-    ended = [row for row in record.rows("trades") if row[3] == currency and row[13] is not None]
-    made = [row[13] - (row[14] or Decimal(0)) for row in ended]
+    made = record.made.get(currency or "", [])
     won, lost = [each for each in made if each > 0], [each for each in made if each < 0]
-    fills = record.rows("fills")
     every, periods_per_year, ratios, count = ratios_of(points, capital, from_ms, until_ms)
     return Summary(
         currency=currency,
@@ -120,8 +118,8 @@ def summary_of(record: Record, capital: Decimal, from_ms: int, until_ms: int) ->
         fees=fees,
         max_drawdown_money=_drawdown(points, capital),
         orders=record.count("orders"),
-        fills=len(fills),
-        traded_value=sum((row[4] * row[5] for row in fills if row[7] == currency), Decimal(0)),
+        fills=record.count("fills"),
+        traded_value=record.traded.get(currency or "", Decimal(0)),
         trades=len(made),
         won=len(won),
         lost=len(lost),

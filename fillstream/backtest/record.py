@@ -79,6 +79,8 @@ class Record:
 
     Attributes:
         events: how many events of each type the journal had.
+        traded: price times quantity of all fills, by currency.
+        made: what each position that ended made, fees taken off, by currency; of those of which that is known.
     """
 
     def __init__(self, capital: Decimal) -> None:
@@ -88,6 +90,8 @@ class Record:
         self._totals: dict[str, list[Decimal]] = {}
         self._rows: dict[str, list[Row]] = {name: [] for name in TABLES}
         self.events: dict[str, int] = {}
+        self.traded: dict[str, Decimal] = {}
+        self.made: dict[str, list[Decimal]] = {}
 
     def take(self, kind: str, messages: list[Document]) -> None:
         """Take messages over: of `events`, `positions` or `dead`, each of today's version."""
@@ -124,6 +128,8 @@ class Record:
             return
         if kind == "OrderFilled":
             self._rows["fills"].append(_row("fills", document))
+            worth, currency = Decimal(document["last_qty"]) * Decimal(document["last_px"]), document["currency"]
+            self.traded[currency] = self.traded.get(currency, Decimal(0)) + worth
         order = self._orders.get(order_id)
         if order is None:
             order = self._orders[order_id] = document.copy()
@@ -139,6 +145,9 @@ class Record:
         kind = document["type"]
         if kind == "PositionClosed":
             self._rows["trades"].append(_row("trades", document))
+            if document["gross_pnl"] is not None:
+                made = Decimal(document["gross_pnl"]) - Decimal(document["paid_fees"] or 0)
+                self.made.setdefault(document["currency"], []).append(made)
         elif kind in _BOOKED:
             if kind != "PositionMarked":
                 self._rows["positions"].append(_row("positions", document))
