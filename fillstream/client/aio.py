@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from fillstream.client.analytics import TIMEOUT_S, AnalyticsError, Asking, Found
-from fillstream.client.answers import Answer, Outcome, id_of
+from fillstream.client.answers import Answer, Outcome, Until, id_of
 from fillstream.client.desk_now import MAX_ROWS, DeskNow
 from fillstream.client.following import Item, Reader, Where
 from fillstream.client.scripts import AWAY, Commands, Http, Patience, Script, Scripts
@@ -39,6 +39,7 @@ from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import SOCKET_TIMEOUT_S
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from typing import Unpack
 
     from fillstream.client.frames import Library
@@ -209,10 +210,10 @@ class AsyncClient(SignalWords[Coroutine[Any, Any, str]]):
         return await self.run(self._scripts.control(kind, account, control_id, timeout_s, fields))
 
     async def wait_for(
-        self, signal_id: str, *, timeout_s: float = 5.0, account: str | None = None, until_final: bool = False
+        self, signal_id: str, *, timeout_s: float = 5.0, account: str | None = None, until: Until | None = None
     ) -> Outcome:
         """Follow the journal until a signal is settled; see `Client.wait_for`."""
-        return await self.run(self._scripts.wait_for(signal_id, timeout_s, account, until_final))
+        return await self.run(self._scripts.wait_for(signal_id, timeout_s, account, until))
 
     # -------------------------------------------------------------------------------------------------- follow
 
@@ -300,6 +301,14 @@ class AsyncClient(SignalWords[Coroutine[Any, Any, str]]):
     async def market(self, symbol: str, venue: str = SIM) -> MarketState | None:
         """Return a market as the desk saw it last; see `Client.market`."""
         return await self.run(self._now.market(symbol, venue))
+
+    async def tick_size(self, symbol: str) -> Decimal:
+        """Return the tick size of an instrument (price); see `Client.tick_size`."""
+        return await self.run(self._now.tick_size(symbol))
+
+    async def was_sent(self, signal_id: str, since_ms: int) -> bool:
+        """Say whether a signal of that id was published since; see `Client.was_sent`."""
+        return await self.run(self._scripts.was_sent(signal_id, since_ms))
 
     async def sql(self, query: str, *, limit: int | None = None) -> Found:
         """Ask analytics one SELECT; see `Client.sql`."""

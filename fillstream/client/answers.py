@@ -5,6 +5,7 @@ Flows in: events as plain dicts. Flows out: outcomes and answers. Never reads a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,6 +98,10 @@ class Outcome:
         self.list_id, self.list_order_status = event["list_id"], ListOrderStatus(event["list_order_status"])
         self.reason = self.reason if self.list_order_status is ListOrderStatus.REJECT else None
         self.text = event.get("text") or self.text
+
+
+Until = Callable[[Outcome], bool]
+"""Says whether an outcome is what was waited for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,9 +170,14 @@ class Reader(Generic[M]):
             items.append(item)
         return items
 
+    @property
+    def at(self) -> dict[str, str]:
+        """Up to where it has read, by key."""
+        return {key: stream.at for key, stream in self._streams.items()}
+
     def asks(self, block_s: float) -> Commands:
         """Return the command that reads on."""
-        return xread({key: stream.at for key, stream in self._streams.items()}, block_s, PAGE)
+        return xread(self.at, block_s, PAGE)
 
     def read(self, reply: Iterable[Any] | None) -> None:
         """Take a reply over: what came of several streams is merged by its time."""

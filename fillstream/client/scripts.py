@@ -231,16 +231,20 @@ class Scripts:
 
     # --------------------------------------------------------------------------------------------------- events
 
-    def wait_for(self, signal_id: str, timeout_s: float, account: str | None, until_final: bool) -> Script[Outcome]:
-        """Follow the journal until a signal is settled, or its order has ended."""
+    def wait_for(
+        self, signal_id: str, timeout_s: float, account: str | None, until: Callable[[Outcome], bool] | None
+    ) -> Script[Outcome]:
+        """Follow the journal until a signal is settled, or is what is waited for."""
         sent = self._sent.get((signal_id, account)) or Sent(account or DEFAULT_ACCOUNT, None, "", "0-0", "0-0")
         journal = self.topology.events(sent.partition(self.topology))
         at = {journal: sent.events_after, self.topology.dead: sent.dead_after}
         outcome = Outcome(signal_id)
         deadline, heard = time.monotonic() + timeout_s, time.monotonic()
         while (now := time.monotonic()) < deadline:
-            waiting_for_quiet = outcome.working and not is_requested(outcome) and not until_final
-            if outcome.final or (waiting_for_quiet and now - heard >= QUIET_S):
+            waiting_for_quiet = outcome.working and not is_requested(outcome)
+            if until is not None and (outcome.final or until(outcome)):
+                return outcome
+            if until is None and (outcome.final or (waiting_for_quiet and now - heard >= QUIET_S)):
                 return outcome
             for event in (yield from _heard(at, min(QUIET_S, deadline - now))):
                 if concerns(event, outcome, sent):
@@ -249,6 +253,17 @@ class Scripts:
         if not outcome.events:
             raise NoAnswer(f"nothing was heard of signal {signal_id} in {timeout_s:g} s; `fillstream status` tells why")
         return outcome
+
+    def was_sent(self, signal_id: str, since_ms: int) -> Script[bool]:
+        """Say whether a signal of that id stands in `signals`, appended at that time (ms since 1970) or later."""
+        after = f"{since_ms}-0"
+        while True:
+            [entries] = yield Commands([("XRANGE", self.topology.signals, after, "+", "COUNT", PAGE)])
+            if any(fields.get(b"signal_id") == signal_id.encode() for _, fields in entries):
+                return True
+            if len(entries) < PAGE:
+                return False
+            after = f"({entries[-1][0].decode()}"
 
 
 def _heard(at: dict[str, str], block_s: float) -> Script[list[dict[str, Any]]]:

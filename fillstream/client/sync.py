@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import redis
 
-from fillstream.client.answers import Answer, Outcome, id_of
+from fillstream.client.answers import Answer, Outcome, Until, id_of
 from fillstream.client.scripts import AWAY, Commands, Http, Patience, Script, Scripts
 from fillstream.client.words import SignalWords
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.runtime.log import connect
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from typing import Unpack
 
     from fillstream.client.analytics import Found
@@ -203,7 +204,7 @@ class Client(SignalWords[str]):
         return self._run(self._scripts.control(kind, account, control_id, timeout_s, fields))
 
     def wait_for(
-        self, signal_id: str, *, timeout_s: float = 5.0, account: str | None = None, until_final: bool = False
+        self, signal_id: str, *, timeout_s: float = 5.0, account: str | None = None, until: Until | None = None
     ) -> Outcome:
         """Follow the journal until a signal is settled: refused, its order finished, or quietly working on the book.
 
@@ -214,12 +215,13 @@ class Client(SignalWords[str]):
             timeout_s: how long to wait in all.
             account: whose it is. By default whose this client sent it for last, and `default` where it did not: the
                 whole journal is read then.
-            until_final: an order that works is waited for, until it has ended or the time is over.
+            until: when it is what is waited for, besides having ended: `lambda outcome: outcome.working`;
+                an order that works quietly is waited for then, too.
 
         Raises:
             NoAnswer: nothing at all was heard in time. What was heard by then is returned otherwise.
         """
-        return self._run(self._scripts.wait_for(signal_id, timeout_s, account, until_final))
+        return self._run(self._scripts.wait_for(signal_id, timeout_s, account, until))
 
     # -------------------------------------------------------------------------------------------------- follow
 
@@ -359,6 +361,18 @@ class Client(SignalWords[str]):
     def market(self, symbol: str, venue: str = SIM) -> MarketState | None:
         """Return a market as the desk saw it last: bid, ask, last; None where it never did."""
         return cast("MarketState | None", self._run(self._now().market(symbol, venue)))
+
+    def tick_size(self, symbol: str) -> Decimal:
+        """Return the tick size of an instrument (price).
+
+        Raises:
+            LookupError: neither the journal nor analytics has it.
+        """
+        return cast("Decimal", self._run(self._now().tick_size(symbol)))
+
+    def was_sent(self, signal_id: str, since_ms: int) -> bool:
+        """Say whether a signal of that id was published at that time (ms since 1970) or later, by anybody."""
+        return self._run(self._scripts.was_sent(signal_id, since_ms))
 
     def sql(self, query: str, *, limit: int | None = None) -> Found:
         """Ask analytics one SELECT in DuckDB's dialect (docs/analytics.md).

@@ -141,7 +141,7 @@ def test_a_desk_is_followed_and_asked(stack: LocalStack) -> None:
         market.shown("MSFT", "419.99", "420.01")
         positions = desk.follow_positions(symbol="MSFT", account="default")
         signal_id = desk.signal("MSFT", "BUY", 2, strategy="mom")
-        outcome = desk.wait_for(signal_id, until_final=True)
+        outcome = desk.wait_for(signal_id, until=lambda outcome: outcome.final)
         assert outcome.ord_status == "Filled"
         fill = next(fills).message
         assert isinstance(fill, OrderFilled)
@@ -188,7 +188,9 @@ def test_the_awaited_client_says_the_same(stack: LocalStack) -> None:
                 market = Market(stack, waiting)
                 market.shown("AAPL", "189.99", "190.01")
                 first, second = await asyncio.gather(desk.signal("AAPL", "BUY", 1), desk.signal("AAPL", "BUY", 2))
-                outcomes = await asyncio.gather(*(desk.wait_for(each, until_final=True) for each in (first, second)))
+                outcomes = await asyncio.gather(
+                    *(desk.wait_for(each, until=lambda outcome: outcome.final) for each in (first, second))
+                )
                 assert [each.ord_status for each in outcomes] == ["Filled", "Filled"]
                 found = [
                     item.message.last_qty async for item in desk.follow_fills(symbol="AAPL", after="0", idle_s=0.2)

@@ -23,6 +23,7 @@ CLIENT: Final = "client"
 OPERATOR: Final = "operator"
 DESK: Final = Topology().desk
 RECOVER: Final = Topology().recover
+CONSUMERS: Final = Topology().consumer("*")
 
 ENTRIES: Final = ("xread", "xrange", "xrevrange", "xlen")
 COUNTS: Final = ("exists", "xinfo|stream", "xinfo|groups", "xpending", "memory|usage")
@@ -167,12 +168,13 @@ PUBLIC: Final = tuple(kind for kind in KINDS if any(kind in each.reads for each 
 def _client() -> User:
     return User(
         CLIENT,
-        "Asks for trades and reads the public streams.",
+        "Asks for trades, reads the public streams, and keeps up to where it has read them.",
         (),
         (
             Grant(("xadd", "fcall"), keys=_patterns(["signals"])),
             Grant(ENTRIES, reads=_patterns(PUBLIC)),
             Grant(("hgetall",), reads=("status.*", DESK)),
+            Grant(("hgetall", "hget", "hset"), keys=(CONSUMERS,)),
         ),
     )
 

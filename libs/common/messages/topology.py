@@ -221,6 +221,10 @@ class Topology:
         """The hash where a person's word waits for a stage that had stopped; a field for each checkpoint key."""
         return self.prefix + "recover"
 
+    def consumer(self, name: str) -> str:
+        """Return the hash where a client that follows by that name keeps up to where it has, by the streams' names."""
+        return f"{self.prefix}consumer.{name}"
+
     def checkpoint(self, stage: str, inbox: str) -> str:
         """Return the hash that holds a stage's epoch, checkpoint and output hash; it has its inbox's hash tag.
 

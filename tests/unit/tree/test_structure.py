@@ -36,6 +36,7 @@ FLOORS: dict[str, dict[str, int]] = {
         "research": 0,
         "client": 1,
         "strategy": 2,
+        "trading": 2,
         "stack": 3,
         "tools": 4,
         "demo": 5,
