@@ -69,6 +69,7 @@ class Translator:
 
     def __init__(self) -> None:
         self.reasons: OrderedDict[str, str] = OrderedDict()
+        self._sides: OrderedDict[str, str] = OrderedDict()  # of entries: what is on the other side is an exit of theirs
         self._of: dict[type[Any], Callable[[Any, dict[str, Any]], BaseEvent | None]] = {
             QuoteUpdated: _price,
             Trades: _volume,
@@ -92,9 +93,13 @@ class Translator:
 
     def because(self, desk_order_id: str, reason: str) -> None:
         """Remember why an order closes what it closes."""
-        self.reasons[desk_order_id] = reason
-        while len(self.reasons) > REMEMBERED:
-            self.reasons.popitem(last=False)
+        self._remember(self.reasons, desk_order_id, reason)
+
+    @staticmethod
+    def _remember(where: OrderedDict[str, str], order_id: str, what: str) -> None:
+        where[order_id] = what
+        while len(where) > REMEMBERED:
+            where.popitem(last=False)
 
     def event_of(self, item: Item[Any], poss_dup: bool = False) -> BaseEvent | None:
         """Return the event that an item is; None where document 002 has none for it."""
@@ -115,7 +120,9 @@ class Translator:
         return None
 
     def _created(self, told: OrderReceived, head: dict[str, Any]) -> BaseEvent:
-        if told.reduce_only and told.parent_id is not None:
+        if told.list_id is not None and told.parent_id is None:
+            self._remember(self._sides, told.order_id, told.side)
+        elif told.list_id is not None and self._sides.get(str(told.parent_id)) != told.side:
             self.because(told.order_id, EXITS.get(told.order_type, "exit"))
         terms = {"order_type": told.order_type, "price": told.price, "strategy": told.strategy}
         return OrderCreatedEvent(**head, **_order(told), **terms)

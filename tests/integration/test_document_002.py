@@ -153,7 +153,7 @@ def test_exits_of_a_position_stand_on_the_desk(desk: tuple[Client, Market]) -> N
             heard = await Heard.by(bus)
             tracker = trading.PositionTracker(bus, strategy="exits")
             position = await tracker.create_position("SPY", quantity=10, stop_loss_pct=0.03, take_profit_pct=0.08)
-            assert (position.stop_loss, position.take_profit) == (Decimal("169.76"), Decimal("189")), (
+            assert (position.stop_loss, position.take_profit) == (Decimal("169.76"), Decimal("189.01")), (
                 "towards the entry"
             )
             await until(lambda: position.status is PositionStatus.OPEN, "the entry to be filled")
@@ -214,7 +214,7 @@ def test_the_rule_of_the_document_creates_a_position(desk: tuple[Client, Market]
             )
             [position] = positions.values()
             assert (position.symbol, position.quantity) == ("MSFT", 100)
-            assert (position.stop_loss, position.take_profit) == (Decimal("121.27"), Decimal("135.01"))
+            assert (position.stop_loss, position.take_profit) == (Decimal("121.26"), Decimal("135.01"))
             assert rule_engine.states["prediction_entry"].executions == 1
             assert [each.confidence for each in heard.of(PredictionSignalEvent)] == [Decimal("0.5"), Decimal("0.93")]
             assert [each.event.confidence for each in rule_engine.unmatched] == [Decimal("0.5")]
