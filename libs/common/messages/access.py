@@ -174,7 +174,7 @@ def _client() -> User:
             Grant(("xadd", "fcall"), keys=_patterns(["signals"])),
             Grant(ENTRIES, reads=_patterns(PUBLIC)),
             Grant(("hgetall",), reads=("status.*", DESK)),
-            Grant(("hgetall", "hget", "hset"), keys=(CONSUMERS,)),
+            Grant(("hgetall", "hget", "hset", "hdel"), keys=(CONSUMERS,)),
         ),
     )
 

@@ -84,6 +84,17 @@ class ReaderSpec(Program):
     """A process that reads public streams behind the stages, and holds none of them back."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceSpec(Program):
+    """A process that publishes what comes from outside, as any client does; a desk has it where it is configured.
+
+    Attributes:
+        writes: the kinds of streams that it appends to.
+    """
+
+    writes: tuple[str, ...]
+
+
 STAGES: Final[dict[str, StageSpec]] = {
     each.name: each
     for each in (
@@ -137,6 +148,21 @@ READERS: Final[dict[str, ReaderSpec]] = {
     )
 }
 """Who else reads the public streams."""
+
+SOURCES: Final[dict[str, SourceSpec]] = {
+    each.name: each
+    for each in (
+        SourceSpec(
+            name="api-monitor",
+            command=("fillstream.services.api_monitor",),
+            port=8009,
+            text="Polls outside prediction APIs, and publishes what they say as predictions.",
+            reads=(),
+            writes=("signals",),
+        ),
+    )
+}
+"""Who else writes a public stream. None is there unless a desk is told of it; it goes by a client's user."""
 
 PROGRAMS: Final[tuple[StageSpec | ReaderSpec, ...]] = (*STAGES.values(), *READERS.values())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fillstream.libs.common.messages.stages import PROGRAMS, STAGES
+from fillstream.libs.common.messages.stages import PROGRAMS, SOURCES, STAGES
 from fillstream.libs.common.messages.topology import KINDS
 from tests.support.tree import ROOT
 
@@ -163,7 +163,7 @@ def test_no_sentence_depends_on_the_python_that_runs(path: Path) -> None:
 
 def test_every_stages_fold_is_among_those_that_are_looked_at() -> None:
     assert len([path for path in FOLDS if path.name == "stage.py"]) == len(STAGES) + 1
-    assert {each.module.rpartition(".")[2] for each in PROGRAMS} == set(SERVICES), "every service is on the map"
+    assert {each.module.rpartition(".")[2] for each in (*PROGRAMS, *SOURCES.values())} == set(SERVICES), "every service is on the map"
 
 
 def _calls_a_name(node: ast.AST) -> bool:

@@ -10,6 +10,7 @@ from fillstream.libs.common.messages.contracts import CONTRACTS
 from fillstream.libs.common.messages.stages import (
     PROGRAMS,
     READERS,
+    SOURCES,
     STAGES,
     StageSpec,
     downstream,
@@ -27,15 +28,16 @@ EVERY_STAGE = pytest.mark.parametrize("spec", STAGES.values(), ids=lambda spec: 
 
 
 def test_names_and_ports_are_used_once() -> None:
-    assert len({each.name for each in PROGRAMS}) == len(PROGRAMS)
-    first = PROGRAMS[0].port
-    assert [each.port for each in PROGRAMS] == list(range(first, first + len(PROGRAMS)))
+    programs = (*PROGRAMS, *SOURCES.values())
+    assert len({each.name for each in programs}) == len(programs)
+    first = programs[0].port
+    assert [each.port for each in programs] == list(range(first, first + len(programs)))
 
 
 def test_every_kind_of_stream_has_a_contract_and_every_kind_named_is_one() -> None:
     assert list(CONTRACTS) == list(KINDS)
     assert {kind for each in PROGRAMS for kind in each.reads} <= set(KINDS)
-    assert {kind for each in STAGES.values() for kind in each.writes} <= set(KINDS)
+    assert {kind for each in (*STAGES.values(), *SOURCES.values()) for kind in each.writes} <= set(KINDS)
 
 
 def test_analytics_decodes_what_the_map_says_it_reads() -> None:
