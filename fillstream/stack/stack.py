@@ -28,7 +28,7 @@ from urllib.parse import quote
 import orjson
 import redis
 
-from fillstream.libs.common.messages.stages import places, process_name
+from fillstream.libs.common.messages.stages import SOURCES, places, process_name
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.settings import default_path, load_settings
 from fillstream.libs.common.runtime.exit_codes import (
@@ -133,6 +133,10 @@ class LocalStack:
         self.has_analytics = self.settings.database.type != "none" and has_analytics() and ANALYTICS not in without
         if not self.has_analytics:
             self._services = [each for each in self._services if each[0] != ANALYTICS]
+        if self.settings.api_monitor.sources:
+            self._services += [
+                (each.name, each.command, 0, None) for each in SOURCES.values() if each.name not in without
+            ]
         self._program = server_program() if self.embedded else None
         self._ports = _ports(len(self._services), base_port, redis_port)
         self.redis_url = redis_url or f"redis://127.0.0.1:{self._ports[0]}/0"
@@ -275,7 +279,7 @@ class LocalStack:
             "PYTHONPATH": _python_path(),
             "PYTHONUNBUFFERED": "1",
             CONFIG_VARIABLE: str(self.config),
-            REDIS_VARIABLE: self._users.get(name.partition("-")[0], self.redis_url),
+            REDIS_VARIABLE: self._users.get(name, self._users.get(name.partition("-")[0], self.redis_url)),
             PARTITION_VARIABLE: str(partition),
             "FILLSTREAM_SERVICE__HOST": "127.0.0.1",
             DATA_DIR_VARIABLE: str(self.data_dir),

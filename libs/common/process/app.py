@@ -76,18 +76,19 @@ def describe_stage(spec: StageSpec, partition: int, topology: Topology, venue: s
     return Description(
         f"Fillstream {label_of(spec.name, inbox)}",
         spec.text,
-        _channels([inbox], topology),
-        _channels(outputs(spec, partition, topology), topology),
+        channels([inbox], topology),
+        channels(outputs(spec, partition, topology), topology),
     )
 
 
 def describe_reader(spec: ReaderSpec, topology: Topology) -> Description:
     """Return what the map and the contracts say of a reader of public streams."""
     names = [name for kind in spec.reads for name in topology.names(kind)]
-    return Description(f"Fillstream {spec.name}", spec.text, _channels(names, topology), [])
+    return Description(f"Fillstream {spec.name}", spec.text, channels(names, topology), [])
 
 
-def _channels(names: Sequence[str], topology: Topology) -> list[Channel]:
+def channels(names: Sequence[str], topology: Topology) -> list[Channel]:
+    """Return how the AsyncAPI page shows the streams of these names."""
     contracts = [(name, CONTRACTS[name.split(".")[0]]) for name in names]
     return [Channel(topology.key(name), contract.model, contract.text) for name, contract in contracts]
 

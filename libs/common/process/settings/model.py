@@ -47,6 +47,7 @@ from fillstream.libs.common.messages.routing import NOT_ROUTED, RoutingTerms
 from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig, VenueSimulation
 from fillstream.libs.common.messages.terms import FIXED, SECTION, own_type, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology
+from fillstream.libs.common.process.settings.api_monitor import ApiMonitor
 from fillstream.libs.common.process.settings.weekly import WeeklyCalendar
 
 ENV_PREFIX = "FILLSTREAM_"
@@ -413,6 +414,7 @@ class Settings(BaseSettings):
         service, database, messaging, execution, account_limits, order_cache, order_params: sections of the file.
         calendars: by hand, by the name that instruments call them.
         routing: which orders are routed over several venues, and how.
+        api_monitor: outside prediction APIs that are polled.
         aliases: to which account each points, until an operator switches it.
     """
 
@@ -436,6 +438,7 @@ class Settings(BaseSettings):
     order_params: OrderParams = OrderParams()
     calendars: dict[Name, WeeklyCalendar] = Field(default_factory=dict)
     routing: Annotated[RoutingTerms, BeforeValidator(_empty_is_default)] = NOT_ROUTED
+    api_monitor: Annotated[ApiMonitor, BeforeValidator(_empty_is_default)] = ApiMonitor()
     _instruments: dict[str, InstrumentTerms] = PrivateAttr(default_factory=dict)
     _accounts: dict[str, AccountTerms] = PrivateAttr(default_factory=dict)
 

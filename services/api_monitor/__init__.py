@@ -1,0 +1,1 @@
+"""Polls outside prediction APIs, and publishes what they say as predictions."""
