@@ -53,7 +53,7 @@ async def ask(http: httpx.AsyncClient, source: ApiSource, sleep: Sleep = asyncio
     Raises:
         Failed: none was good.
     """
-    delay_s = source.retry_delay_ms / 1000
+    delay_s = source.backoff_ms / 1000
     for left in range(source.retries, -1, -1):
         try:
             return await _once(http, source)

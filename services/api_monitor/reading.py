@@ -95,7 +95,8 @@ def _reading(source: ApiSource, name: str, item: Any, number: int) -> Reading:
         texts["symbol"] = source.symbols.get(texts["symbol"], texts["symbol"])
     texts.pop("id", None)
     signal = {"type": "Prediction", "signal_id": signal_id, "account": source.account}
-    signal |= {key: value for key in ("strategy", "predictor") if (value := getattr(source, key)) is not None}
+    named = (("strategy", source.strategy), ("predictor", source.predictor))
+    signal |= {key: value for key, value in named if value is not None}
     signal |= {RENAMED.get(field, field): text for field, text in texts.items()}
     try:
         prediction = Prediction.model_validate(signal)

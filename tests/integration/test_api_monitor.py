@@ -41,7 +41,7 @@ def api() -> Iterator[Api]:
 
 
 def source(api: Api, **more: Any) -> ApiSource:
-    quick = {"url": api.url, "retries": 0, "retry_delay_ms": 1, "timeout_ms": 2_000}
+    quick = {"url": api.url, "retries": 0, "backoff_ms": 1, "timeout_ms": 2_000}
     return ApiSource.model_validate({**quick, **more})
 
 
@@ -89,7 +89,7 @@ def test_it_asks_as_it_is_told_and_shows_no_secret(api: Api, tmp_path: Path, cap
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
 def test_what_may_do_better_is_asked_again_with_longer_and_longer_pauses(api: Api, status: int) -> None:
     api.will(sends(status), sends(status), hangs_up, answers([BUY]))
-    body, waited = asked(source(api, retries=3, retry_delay_ms=100))
+    body, waited = asked(source(api, retries=3, backoff_ms=100))
     assert body == b'[{"symbol": "AAPL", "signal": "BUY", "confidence": 0.9}]'
     assert waited == [0.1, 0.2, 0.4]
 
@@ -97,7 +97,7 @@ def test_what_may_do_better_is_asked_again_with_longer_and_longer_pauses(api: Ap
 def test_an_api_that_says_when_to_come_again_is_heard_within_reason(api: Api) -> None:
     api.will(sends(429, retry_after="7"), sends(503, retry_after="99999"), sends(503, retry_after="tomorrow"),
              answers([]))  # fmt: skip
-    assert asked(source(api, retries=3, retry_delay_ms=100))[1] == [7.0, 60.0, 0.4]
+    assert asked(source(api, retries=3, backoff_ms=100))[1] == [7.0, 60.0, 0.4]
 
 
 def test_what_will_not_do_better_is_asked_once(api: Api) -> None:

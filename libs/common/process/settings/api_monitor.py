@@ -50,7 +50,7 @@ class ApiSource(BaseModel):
         header_files: files that have the value of a header each, read anew for every request.
         interval_ms: from the beginning of one request to that of the next.
         timeout_ms: for all of a request, however slowly its answer comes.
-        retries, retry_delay_ms: how often one that failed is sent again, and after how long, doubled each time.
+        retries, backoff_ms: how often one that failed is sent again, and after how long, doubled each time.
         max_bytes: of an answer.
         max_items: of an answer that are looked at.
         items: where in an answer the predictions are: a list of them, or one.
@@ -77,7 +77,7 @@ class ApiSource(BaseModel):
     interval_ms: Annotated[Whole, Field(ge=100, le=MAX_MS)] = 60_000
     timeout_ms: Annotated[Whole, Field(ge=10, le=600_000)] = 10_000
     retries: Annotated[Whole, Field(ge=0, le=10)] = 3
-    retry_delay_ms: Annotated[Whole, Field(ge=1, le=600_000)] = 500
+    backoff_ms: Annotated[Whole, Field(ge=1, le=600_000)] = 500
     max_bytes: Annotated[Whole, Field(ge=2, le=64 * 1024 * 1024)] = 1024 * 1024
     max_items: Annotated[Whole, Field(ge=1, le=100_000)] = 1_000
     items: JsonPath = ""
