@@ -99,7 +99,7 @@ class AsyncClient(SignalWords[Coroutine[Any, Any, str]]):
             async for item in desk.follow_fills(account="default"):
                 print(item.id, item.message)
 
-    Args: as of `Client`.
+    Args and attributes: as of `Client`.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class AsyncClient(SignalWords[Coroutine[Any, Any, str]]):
         analytics_url: str | None = None,
         patience_s: float = 0.0,
     ) -> None:
+        self.url = url
         self.topology = topology or Topology()
         self._redis = connect_async(url)
         self._patience_s = patience_s

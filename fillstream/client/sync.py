@@ -71,6 +71,10 @@ class Client(SignalWords[str]):
         analytics_url: where analytics answers; by default where it told this Redis that it does.
         patience_s: for how long a Redis that goes away is waited for, and what was sent is sent again: the desk knows
             its id. Following waits for ever.
+
+    Attributes:
+        url: of the Redis. It may carry a password: do not print it.
+        topology: names of the streams.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Client(SignalWords[str]):
         analytics_url: str | None = None,
         patience_s: float = 0.0,
     ) -> None:
+        self.url = url
         self.topology = topology or Topology()
         self._redis = connect(url)
         self._raw: Any = self._redis
