@@ -144,7 +144,7 @@ class PositionCondition(Condition):
     Args:
         symbol: of which; by default the event's. A function of the context may say it.
         quantity: what must be held: a value, a comparison like `(">", 0)`, or a predicate; short is below 0.
-        account: whose; by default the tracker's.
+        account: whose; by default the tracker's. Of another it is known what was told since the tracker was started.
     """
 
     def __init__(self, quantity: Any, symbol: Any = None, account: str | None = None) -> None:

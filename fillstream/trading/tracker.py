@@ -71,6 +71,7 @@ class PositionTracker:
     Attributes:
         positions: by position_id, those that have ended included.
         held: what accounts hold, by account and symbol, as the desk told last: all positions and strategies together.
+            Of other accounts than its own: since it was started.
         prices: of instruments, as the desk told last.
     """
 
@@ -111,6 +112,8 @@ class PositionTracker:
                 (PriceEvent, self._on_price),
             ):
                 await self.event_bus.subscribe(event_type, handler)  # type: ignore[arg-type]
+            for symbol, quantity in (await self.event_bus.desk.held(self.account)).items():
+                self.held.setdefault((self.account, symbol), quantity)
             self._has_begun = True
 
     # ----------------------------------------------------------------------------------------------------- wishes
@@ -327,6 +330,11 @@ class PositionTracker:
         """
         market = await self.event_bus.desk.market(symbol)
         price = None if market is None else market.ask_px if is_long else market.bid_px
+        if market is not None and market.mid_px is not None:
+            told = PriceEvent(
+                symbol=symbol, price=market.mid_px, bid=market.bid_px, ask=market.ask_px, last=market.last_px
+            )
+            self.prices.setdefault(symbol, told)
         if price is None:
             side = "ask" if is_long else "bid"
             raise ValueError(

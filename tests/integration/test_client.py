@@ -21,6 +21,7 @@ from fillstream.libs.common.messages.journal import OrderFilled, OrderReceived
 from fillstream.libs.common.messages.positions import PositionChanged
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.stack.stack import IDEAL_DESK
+from fillstream.trading import EventBus, PositionTracker
 from tests.conftest import until
 from tests.support.messages import payload, sample
 from tests.support.servers import Server
@@ -164,6 +165,7 @@ def test_a_desk_is_followed_and_asked(stack: LocalStack) -> None:
         assert (sold.last_px, sold.strategy) == (Decimal("420.01"), "mom")
         until(lambda: desk.positions(symbol="MSFT"), "analytics to have the position")
         [held] = desk.positions(account="default")
+        assert desk.held()["MSFT"] == 2
         assert (held.symbol, held.position, held.avg_px) == ("MSFT", Decimal(2), Decimal("420.01"))
 
         state = desk.account()
@@ -202,6 +204,16 @@ def test_the_awaited_client_says_the_same(stack: LocalStack) -> None:
                 assert await desk.fills(symbol="AAPL") == waiting.fills(symbol="AAPL")
                 assert await desk.positions(symbol="AAPL") == waiting.positions(symbol="AAPL")
                 assert (await desk.account()).account == "default"
+                assert (await desk.held())["AAPL"] == 3
+                async with EventBus(desk) as bus:
+                    tracker = PositionTracker(bus)
+                    loaded = {each.symbol: each for each in await tracker.load()}
+                    assert (loaded["AAPL"].quantity, loaded["AAPL"].status) == (3, "OPEN")
+                    assert await tracker.load() == [], "known by now"
+                    await tracker.close_position(loaded["AAPL"].position_id, "flatten")
+                    await asyncio.to_thread(until, lambda: loaded["AAPL"].is_over, "it to be closed")
+                    assert loaded["AAPL"].close_reason == "flatten"
+                await asyncio.to_thread(until, lambda: len(waiting.fills(symbol="AAPL")) == 3, "analytics to have it")
                 query = "SELECT symbol, sum(last_qty) AS n FROM fills WHERE symbol = 'AAPL' GROUP BY ALL"
                 assert (await desk.sql(query)).rows == waiting.sql(query).rows
                 assert (await desk.frame(query, "arrow")).num_rows == 1
