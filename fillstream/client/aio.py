@@ -22,12 +22,14 @@ from fillstream.client.following import Item, Reader, Where
 from fillstream.client.scripts import AWAY, Commands, Http, Patience, Script, Scripts
 from fillstream.client.topics import (
     EVERYTHING,
+    EXITS,
     FILLS,
     MARKET,
     ORDERS,
     POSITIONS,
     PREDICTIONS,
     QUOTES,
+    TARGETS,
     FillNews,
     MarketNews,
     OrderNews,
@@ -45,8 +47,10 @@ if TYPE_CHECKING:
     from fillstream.client.frames import Library
     from fillstream.client.rows import AccountState, FillRow, MarketState, OrderRow, PositionRow
     from fillstream.libs.common.messages.event import Event
+    from fillstream.libs.common.messages.exits import ExitChanged
     from fillstream.libs.common.messages.journal import PredictionReceived
     from fillstream.libs.common.messages.quoting import QuoteUpdated
+    from fillstream.libs.common.messages.targets import TargetChanged
 
 Result = TypeVar("Result")
 M = TypeVar("M")
@@ -260,6 +264,14 @@ class AsyncClient(SignalWords[Coroutine[Any, Any, str]]):
     def follow_predictions(self, **where: Unpack[Where]) -> AsyncFollowing[PredictionReceived]:
         """Follow models' predictions."""
         return self.follow_topic(PREDICTIONS, **where)
+
+    def follow_exits(self, **where: Unpack[Where]) -> AsyncFollowing[ExitChanged]:
+        """Follow what protects positions."""
+        return self.follow_topic(EXITS, **where)
+
+    def follow_targets(self, **where: Unpack[Where]) -> AsyncFollowing[TargetChanged]:
+        """Follow positions that are to be reached."""
+        return self.follow_topic(TARGETS, **where)
 
     # ---------------------------------------------------------------------------------------------- how it stands
 

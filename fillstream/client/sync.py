@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from fillstream.client.rows import AccountState, FillRow, MarketState, OrderRow, PositionRow
     from fillstream.client.topics import FillNews, MarketNews, OrderNews, PositionNews, Topic
     from fillstream.libs.common.messages.event import Event
+    from fillstream.libs.common.messages.exits import ExitChanged
     from fillstream.libs.common.messages.journal import PredictionReceived
     from fillstream.libs.common.messages.quoting import QuoteUpdated
+    from fillstream.libs.common.messages.targets import TargetChanged
 
 Result = TypeVar("Result")
 M = TypeVar("M")
@@ -304,6 +306,18 @@ class Client(SignalWords[str]):
         from fillstream.client.topics import PREDICTIONS  # noqa: PLC0415
 
         return self.follow_topic(PREDICTIONS, **where)
+
+    def follow_exits(self, **where: Unpack[Where]) -> Following[ExitChanged]:
+        """Follow what protects positions; see `follow_topic`."""
+        from fillstream.client.topics import EXITS  # noqa: PLC0415
+
+        return self.follow_topic(EXITS, **where)
+
+    def follow_targets(self, **where: Unpack[Where]) -> Following[TargetChanged]:
+        """Follow positions that are to be reached; see `follow_topic`."""
+        from fillstream.client.topics import TARGETS  # noqa: PLC0415
+
+        return self.follow_topic(TARGETS, **where)
 
     # ---------------------------------------------------------------------------------------------- how it stands
 

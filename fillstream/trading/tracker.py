@@ -218,24 +218,34 @@ class PositionTracker:
             raise
 
     async def adjust_position(self, position_id: str, *, signal_id: str | None = None, **exits: Any) -> str:
-        """Move the exits of a position whose entry has some; return the signal's id.
+        """Move the exits that a position's entry brought, or give it some where there are none; return the signal's id.
+
+        Exits that come later are a ProtectPosition of the account's position, for as much as this one holds
+        (docs/exits.md).
 
         Args:
             position_id: whose.
-            signal_id: of the amendment.
-            exits: `stop_loss`, `take_profit`, `trailing_stop` (prices), `break_even`.
+            signal_id: of the signal.
+            exits: `stop_loss`, `take_profit`, `trailing_stop` (prices); `break_even` of those that the entry brought;
+                of others what else ProtectPosition takes.
 
         Raises:
             LookupError: there is no such position.
-            ValueError: it has no exits to move, or a value is no such thing.
+            ValueError: it holds nothing that could be protected, or a value is no such thing.
         """
         position, orders = self._known(position_id)
-        if orders.entry is None or not orders.is_bracket:
-            raise ValueError(f"position: {position_id} has no exits that its entry brought; there is nothing to move")
         said: dict[str, Any] = {name: exact(value, name) if name in EXITS else value for name, value in exits.items()}
-        published = await self.event_bus.desk.replace(
-            client_order_id=orders.entry, account=orders.account, signal_id=signal_id, **said
-        )
+        if orders.entry is not None and orders.is_bracket:
+            published = await self.event_bus.desk.replace(
+                client_order_id=orders.entry, account=orders.account, signal_id=signal_id, **said
+            )
+        elif position.quantity:
+            said = {"protection_id": position_id, "quantity": abs(position.quantity), "strategy": self.strategy, **said}
+            published = await self.event_bus.desk.protect(
+                position.symbol, account=orders.account, signal_id=signal_id, **said
+            )
+        else:
+            raise ValueError(f"position: {position_id} is {position.status}, and holds nothing to protect")
         for name in EXITS:
             if name in said:
                 setattr(position, name, said[name])

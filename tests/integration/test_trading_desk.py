@@ -151,9 +151,11 @@ def test_a_position_grows_and_its_stop_moves_on_the_desk(desk: tuple[Client, Mar
         await tracker.adjust_position(position.position_id, stop_loss=598.5)
         assert position.stop_loss == Decimal("598.5")
         bare = await tracker.create_position("SPY", quantity=1)
-        with pytest.raises(ValueError, match="has no exits that its entry brought"):
-            await tracker.adjust_position(bare.position_id, stop_loss=1)
         await until(lambda: bare.quantity == 1, "another entry")
+        await tracker.adjust_position(bare.position_id, stop_loss=500, protection_id="bare")
+        planned = await tracker.create_position("SPY")
+        with pytest.raises(ValueError, match="is PLANNED, and holds nothing to protect"):
+            await tracker.adjust_position(planned.position_id, stop_loss=1)
         await tracker.close_position(bare.position_id)
         await closed(bare)
         assert position.quantity == 3, "each has its own fills"
