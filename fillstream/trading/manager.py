@@ -64,7 +64,6 @@ class OrderManager:
         self.strategy = strategy
         self.orders: dict[str, Order] = {}
         self.groups: dict[str, OrderGroup] = {}
-        self._trades: set[str] = set()
         self._has_begun = False
         self._beginning = asyncio.Lock()
 
@@ -255,7 +254,7 @@ class OrderManager:
         order.desk_order_id = event.desk_order_id or order.desk_order_id
         match event:
             case OrderFilledEvent():
-                _book(order, event, self._trades)
+                _book(order, event)
             case OrderRejectedEvent() | OrderCanceledEvent():
                 order.execution_details |= {"reason": event.reason, "text": event.text}
             case OrderCreatedEvent():
@@ -326,13 +325,12 @@ def _check(said: dict[str, Any]) -> None:
         raise ValueError("\n".join(sentence(each) for each in error.errors(include_url=False))) from None
 
 
-def _book(order: Order, event: OrderFilledEvent, seen: set[str]) -> None:
+def _book(order: Order, event: OrderFilledEvent) -> None:
     """Take over what a trade says, once."""
     exec_id = event.message.exec_id if event.message is not None else event.event_id
-    if exec_id in seen:
-        return
-    seen.add(exec_id)
     details = order.execution_details
+    if any(known["exec_id"] == exec_id for known in details.get("fills", ())):
+        return
     traded = {"quantity": event.fill_quantity, "price": event.fill_price, "fee": event.fee, "exec_id": exec_id}
     details.setdefault("fills", []).append(traded)
     details["cum_qty"] = details.get("cum_qty", Decimal(0)) + event.fill_quantity

@@ -47,6 +47,7 @@ class _Orders:
         is_bracket: whether the entry has exits.
         ended: whether the desk has told that the entry is over.
         closes: how many times it was asked to be closed; and so on.
+        adjusting: what was sent to make it larger, and has not ended.
         trades: the exec_ids that are booked.
     """
 
@@ -56,6 +57,7 @@ class _Orders:
     ended: bool = False
     closes: int = 0
     scales: int = 0
+    adjusting: set[str] = field(default_factory=set)
     trades: set[str] = field(default_factory=set)
 
 
@@ -261,17 +263,20 @@ class PositionTracker:
             ValueError: it is not open, or a value is no such number.
         """
         position, orders = self._known(position_id)
-        if position.status is not PositionStatus.OPEN:
+        if position.status not in (PositionStatus.OPEN, PositionStatus.ADJUSTING):
             raise ValueError(f"position: {position_id} is {position.status}, and only what is OPEN is made larger")
         size = exact(quantity, "quantity")
         orders.scales += 1
         name = signal_id or f"{position_id}.scale.{orders.scales}"
         self._of_order[orders.account, name] = position_id
+        limit = None if price is None else exact(price, "price")
+        orders.adjusting.add(name)
+        position.status = PositionStatus.ADJUSTING
         return await self.event_bus.desk.signal(
             position.symbol,
             "BUY" if position.quantity > 0 else "SELL",
             size,
-            price=None if price is None else exact(price, "price"),
+            price=limit,
             account=orders.account,
             signal_id=name,
             strategy=self.strategy,
@@ -385,6 +390,8 @@ class PositionTracker:
         position.fill(signed, event.fill_price, event.fee)
         if event.order_id == orders.entry and event.ord_status in ENDED:
             orders.ended = True
+        if event.ord_status in ENDED:
+            _adjusted(position, orders, event.order_id)
         if position.quantity and position.status in (PositionStatus.OPENING, PositionStatus.CLOSED):
             position.status = PositionStatus.OPEN
         if not position.quantity and orders.ended:
@@ -399,6 +406,7 @@ class PositionTracker:
         if position_id is None:
             return
         position, orders = self.positions[position_id], self._orders[position_id]
+        _adjusted(position, orders, event.order_id)
         if event.order_id != orders.entry:
             if position.status is PositionStatus.CLOSING and position.quantity:
                 logger.warning("position %s is not closed: %s", position_id, event.text)
@@ -416,6 +424,7 @@ class PositionTracker:
             return
         position = self.positions[position_id]
         logger.warning("position %s: %s", position_id, event.text)
+        _adjusted(position, self._orders[position_id], event.signal_id)
         if position.status is PositionStatus.OPENING:
             position.status, position.close_reason = PositionStatus.CLOSED, event.reason
         elif position.status is PositionStatus.CLOSING:  # what it held is gone, or it is held still
@@ -435,6 +444,13 @@ class PositionTracker:
     async def _on_price(self, event: PriceEvent) -> None:
         self.prices[event.symbol] = event
         await self.update_positions({event.symbol: event.price})
+
+
+def _adjusted(position: Position, orders: _Orders, order_id: str) -> None:
+    """Take note that an order which was to make a position larger has ended."""
+    orders.adjusting.discard(order_id)
+    if not orders.adjusting and position.status is PositionStatus.ADJUSTING:
+        position.status = PositionStatus.OPEN
 
 
 def _size(quantity: Amount | None, side: str | None) -> tuple[bool, Decimal | None]:

@@ -13,7 +13,11 @@ import fillstream
 from tests.support.tree import ROOT
 
 RIGHT = """\
+from decimal import Decimal
+
 import fillstream
+from fillstream.libs.common.messages.positions import PositionChanged
+from fillstream.trading import EventBus, Position, PositionTracker, PriceEvent
 from fillstream import Engine, MarketData, OrderManagement, OrderResult, Side, Status, Tif, Trade, TradeReport
 
 
@@ -40,7 +44,28 @@ print(fillstream.research.process(fillstream.CoreEngine(), fillstream.research.c
 
 def buy(stack: fillstream.LocalStack) -> str:
     with fillstream.Client(stack.redis_url) as desk:
+        for item in desk.follow_quotes(idle_s=1):
+            symbol: str = item.message.symbol
+            print(symbol, item.id)
         return desk.signal("AAPL", "BUY", 100)
+
+
+async def sell(desk: fillstream.AsyncClient) -> Decimal | None:
+    signal_id: str = await desk.signal("AAPL", "SELL", 100)
+    print((await desk.wait_for(signal_id)).final)
+    async for item in desk.follow_positions():
+        if isinstance(item.message, PositionChanged):
+            return item.message.position
+    return None
+
+
+async def watch(bus: EventBus) -> None:
+    async def on_price(event: PriceEvent) -> None:
+        print(event.price)
+
+    await bus.subscribe(PriceEvent, on_price)
+    position: Position = await PositionTracker(bus).create_position("AAPL", quantity=100)
+    print(position.quantity)
 """
 
 WRONG = {
@@ -56,6 +81,9 @@ WRONG = {
     "fillstream.Sdie": "attr-defined",
     "fillstream.Client(5)": "arg-type",
     "fillstream.LocalStack(data_dir=5)": "arg-type",
+    "fillstream.AsyncClient(5)": "arg-type",
+    'text2: int = fillstream.Client("").signal("AAPL", "BUY", 1)': "assignment",
+    'fillstream.Client("").follow_fills(since=5)': "call-arg",
     'text: str = engine.cancel_order("a").filled': "assignment",
 }
 
