@@ -5,8 +5,8 @@ own: what is held, and what became of an order, is what the desk has told.
 
     async with EventBus(consumer="momentum") as event_bus:
         engine = RuleEngine(event_bus)
-        await engine.start()
         engine.register_rule(Rule("entry", "Enter on a strong buy", condition, action))
+        await engine.start()
         await event_bus.run()
 """
 

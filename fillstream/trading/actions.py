@@ -161,8 +161,12 @@ class OrderAction(_Saying):
         signal_id = context.signal_id()
         if await context.is_repeated(signal_id):
             return None
-        said = {**self.values(context), "order_id": signal_id}
-        return await context.manager.create_and_submit(said.pop("symbol"), said.pop("quantity"), **said)
+        manager = context.manager
+        if signal_id not in manager.orders:  # it is there where Redis went away before it took it
+            said = {**self.values(context), "order_id": signal_id}
+            await manager.create_order(said.pop("symbol"), said.pop("quantity"), **said)
+        await manager.submit_order(signal_id)
+        return manager.orders[signal_id]
 
 
 class CancelAction(_Saying):
@@ -205,10 +209,12 @@ class BracketAction(_Saying):
         signal_id = context.signal_id()
         if await context.is_repeated(signal_id):
             return None
-        said = {**self.values(context), "order_id": signal_id}
-        group = await context.manager.create_bracket(said.pop("symbol"), said.pop("quantity"), **said)
-        await context.manager.submit_group(group.group_id)
-        return group
+        manager = context.manager
+        if signal_id not in manager.groups:
+            said = {**self.values(context), "order_id": signal_id}
+            await manager.create_bracket(said.pop("symbol"), said.pop("quantity"), **said)
+        await manager.submit_group(signal_id)
+        return manager.groups[signal_id]
 
 
 class SequenceAction(Action):

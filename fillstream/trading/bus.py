@@ -13,8 +13,8 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -41,6 +41,7 @@ _CONSUMER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _TOPICS: dict[str, Topic[Any]] = {"events": EVERYTHING, "positions": POSITIONS, "market": MARKET}
 
 Event = TypeVar("Event", bound=BaseEvent)
+Result = TypeVar("Result")
 Handler = Callable[[Event], Awaitable[None] | None]
 
 
@@ -96,6 +97,9 @@ class EventBus:
         self._task: asyncio.Task[None] | None = None
         self._beginning = asyncio.Lock()
         self._stopping = False
+        self._pauses = 0
+        self._may_go = asyncio.Event()
+        self._may_go.set()
 
     # ----------------------------------------------------------------------------------------------- life cycle
 
@@ -106,6 +110,18 @@ class EventBus:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Hand nothing out meanwhile: what subscribes within misses nothing of what waited for this consumer."""
+        self._pauses += 1
+        self._may_go.clear()
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            if not self._pauses:
+                self._may_go.set()
 
     async def run(self) -> None:
         """Return when the bus is closed; raise what stopped it.
@@ -120,6 +136,7 @@ class EventBus:
     async def close(self) -> None:
         """Stop reading, after the event at hand, keep the place, and close what the bus has opened itself."""
         self._stopping = True
+        self._may_go.set()
         task = self._task
         if task is asyncio.current_task():
             return  # a handler closes it: what is at hand is this very event
@@ -134,7 +151,8 @@ class EventBus:
     async def subscribe(self, event_type: type[Event], handler: Handler[Event]) -> None:
         """Subscribe to an event type with a handler function.
 
-        What comes after this has returned is not missed. A type brings its subclasses along; `BaseEvent` brings all.
+        What comes after this has returned is not missed. Where events wait for a consumer, or several things subscribe,
+        do so within `paused`. A type brings its subclasses along; `BaseEvent` brings all.
 
         Args:
             event_type: of the events.
@@ -195,7 +213,7 @@ class EventBus:
             if self.consumer is None:
                 self._stored = {}
                 return
-            told = await self.desk.run(_stored(self.desk.topology.consumer(self.consumer), self._owner))
+            told = await self._ask(_stored(self.desk.topology.consumer(self.consumer), self._owner))
             self._stored = {name.decode(): value.decode() for name, value in told.items()}
 
     async def _read(self, kinds: Iterable[str]) -> None:
@@ -203,7 +221,7 @@ class EventBus:
         for kind in kinds:
             if kind not in self._readers:
                 reader = Reader(_TOPICS[kind], self.desk.topology, {"after": self._first(kind)})
-                await self.desk.run(reader.begin())
+                await self._ask(reader.begin())
                 self._readers.setdefault(kind, reader)
                 await self._keep(reader.places)
         if self._readers and self._task is None:
@@ -220,7 +238,9 @@ class EventBus:
     async def _read_on(self) -> None:
         kept_at = asyncio.get_running_loop().time()
         while not self._stopping:
+            await self._may_go.wait()
             items = await self._page()
+            await self._may_go.wait()
             if items:
                 await self._keep({f"{ANNOUNCED}{item.stream}": item.id for item in items})
             for number, item in enumerate(items, start=1):
@@ -234,10 +254,13 @@ class EventBus:
                 await self._keep({name: at for reader in self._readers.values() for name, at in reader.places.items()})
                 kept_at = now
 
+    async def _ask(self, script: Script[Result]) -> Result:
+        """Carry a script out, however long Redis is away."""
+        return await self.desk.run(script, Patience(None))
+
     async def _page(self) -> list[Item[Any]]:
         readers = [*self._readers.values()]
-        [reply] = await self.desk.run(_one(xread({k: v for each in readers for k, v in each.at.items()}, BLOCK_S, 100)),
-                                      Patience(None))  # fmt: skip
+        [reply] = await self._ask(_one(xread({k: v for each in readers for k, v in each.at.items()}, BLOCK_S, 100)))
         items: list[Item[Any]] = []
         for reader in readers:
             own = reader.at
@@ -257,7 +280,7 @@ class EventBus:
         said = {name: at for name, at in {**places, **self._state}.items() if self._kept.get(name) != at}
         if not said:
             return
-        owner = await self.desk.run(_keep(self.desk.topology.consumer(self.consumer), said))
+        owner = await self._ask(_keep(self.desk.topology.consumer(self.consumer), said))
         if owner != self._owner.encode():
             raise ConsumerTaken(f"consumer: another process follows as {self.consumer} since; this one stops")
         self._kept |= said

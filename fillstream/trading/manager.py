@@ -72,8 +72,9 @@ class OrderManager:
         async with self._beginning:
             if self._has_begun:
                 return
-            await self.event_bus.subscribe(OrderEvent, self._on_event)
-            await self.event_bus.subscribe(SignalRefusedEvent, self._on_refused)
+            async with self.event_bus.paused():
+                await self.event_bus.subscribe(OrderEvent, self._on_event)
+                await self.event_bus.subscribe(SignalRefusedEvent, self._on_refused)
             self._has_begun = True
 
     async def create_order(self, symbol: str, quantity: Amount, **kwargs: Any) -> Order:

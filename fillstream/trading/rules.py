@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from fillstream.client.scripts import AWAY, Patience
 from fillstream.trading.actions import Action
 from fillstream.trading.bus import EventBus
 from fillstream.trading.conditions import Condition
@@ -137,17 +138,21 @@ class RuleEngine:
         self._has_begun = False
 
     async def start(self) -> None:
-        """Look at rules for every event from now on, or from where the bus's consumer stopped."""
+        """Look at rules for every event from now on, or from where the bus's consumer stopped.
+
+        Rules that are to see what waits for a consumer are registered before.
+        """
         if self._has_begun:
             return
         self._has_begun = True
         self._kept = await self.event_bus.kept()
         for rule_id in self.rules:
             self._restore(rule_id)
-        # Before its own: what a condition asks for is as it is after the event.
-        await self.position_tracker.start()
-        await self.order_manager.start()
-        await self.event_bus.subscribe(BaseEvent, self._on_event)
+        async with self.event_bus.paused():  # none of the three misses what waits for this consumer
+            # Before its own: what a condition asks for is as it is after the event.
+            await self.position_tracker.start()
+            await self.order_manager.start()
+            await self.event_bus.subscribe(BaseEvent, self._on_event)
 
     def register_rule(self, rule: Rule) -> None:
         """Register a rule; it is looked at from the next event on. Within a running loop the engine starts, too.
@@ -216,15 +221,20 @@ class RuleEngine:
         """Act where a rule matches; return why it does not."""
         if not rule.enabled:
             return "it is disabled"
-        context = Context(rule.rule_id, event, self.position_tracker, self.order_manager, now_ms)
-        try:
-            why = rule.condition.why_not(context) or self._held_back(rule, event, now_ms)
-            if why is not None:
-                return why
-            await rule.action.execute(context)
-        except Exception as error:  # whatever it is, the other rules go on
-            await self._disable(rule, event, error)
-            return f"it raised {type(error).__name__}: {error}"
+        patience = Patience(None)
+        while True:
+            context = Context(rule.rule_id, event, self.position_tracker, self.order_manager, now_ms)
+            try:
+                why = rule.condition.why_not(context) or self._held_back(rule, event, now_ms)
+                if why is not None:
+                    return why
+                await rule.action.execute(context)
+                break
+            except AWAY as error:  # no fault of the rule's: it acts once Redis answers, under the same ids
+                await asyncio.sleep(patience.failed(error))
+            except Exception as error:  # whatever it is, the other rules go on
+                await self._disable(rule, event, error)
+                return f"it raised {type(error).__name__}: {error}"
         self._acted(rule, event, now_ms)
         await self.event_bus.emit(RuleExecutedEvent(rule_id=rule.rule_id, event=event))
         return None

@@ -104,18 +104,19 @@ class PositionTracker:
         async with self._beginning:
             if self._has_begun:
                 return
-            for event_type, handler in (
-                (OrderCreatedEvent, self._on_created),
-                (OrderFilledEvent, self._on_filled),
-                (OrderRejectedEvent, self._on_ended),
-                (OrderCanceledEvent, self._on_ended),
-                (SignalRefusedEvent, self._on_refused),
-                (PositionEvent, self._on_position),
-                (PriceEvent, self._on_price),
-            ):
-                await self.event_bus.subscribe(event_type, handler)  # type: ignore[arg-type]
-            for symbol, quantity in (await self.event_bus.desk.held(self.account)).items():
-                self.held.setdefault((self.account, symbol), quantity)
+            async with self.event_bus.paused():
+                for event_type, handler in (
+                    (OrderCreatedEvent, self._on_created),
+                    (OrderFilledEvent, self._on_filled),
+                    (OrderRejectedEvent, self._on_ended),
+                    (OrderCanceledEvent, self._on_ended),
+                    (SignalRefusedEvent, self._on_refused),
+                    (PositionEvent, self._on_position),
+                    (PriceEvent, self._on_price),
+                ):
+                    await self.event_bus.subscribe(event_type, handler)  # type: ignore[arg-type]
+                for symbol, quantity in (await self.event_bus.desk.held(self.account)).items():
+                    self.held.setdefault((self.account, symbol), quantity)
             self._has_begun = True
 
     # ----------------------------------------------------------------------------------------------------- wishes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from fillstream.trading import (
 )
 from fillstream.trading.events import BaseEvent
 from tests.support.messages import payload, sample
+from tests.support.servers import Server
 from tests.support.users import server_of_users
 
 FILLED = EventCondition(OrderFilledEvent)
@@ -67,6 +69,15 @@ class Desk:
 @pytest.fixture
 def desk(redis_url: str, client: redis.Redis) -> Desk:
     return Desk(redis_url, client)
+
+
+async def crash(bus: EventBus) -> None:
+    """End a bus as a process ends that is killed: what was at hand is not kept."""
+    assert bus._task is not None
+    bus._task.cancel()
+    with suppress(asyncio.CancelledError):
+        await bus._task
+    await bus.desk.close()
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -101,19 +112,17 @@ def test_what_may_have_been_handled_before_a_crash_comes_again_and_is_marked(des
         seen: list[OrderFilledEvent] = []
         stuck = asyncio.Event()
 
-        async def crash(event: OrderFilledEvent) -> None:
+        async def hang(event: OrderFilledEvent) -> None:
             seen.append(event)
             if event.order_id == "o-2":
                 stuck.set()
                 await asyncio.Event().wait()  # and here the process ends
 
         bus = desk.bus("momentum")
-        await bus.subscribe(OrderFilledEvent, crash)
+        await bus.subscribe(OrderFilledEvent, hang)
         desk.fills(1, 2, 3)
         await stuck.wait()
-        assert bus._task is not None
-        bus._task.cancel()
-        await bus.desk.close()
+        await crash(bus)
         again: list[OrderFilledEvent] = []
         async with desk.bus("momentum") as bus:
             await bus.subscribe(OrderFilledEvent, again.append)
@@ -146,6 +155,27 @@ def test_a_bus_that_is_closed_by_a_handler_stops_behind_its_event(desk: Desk) ->
             await again.subscribe(OrderFilledEvent, lambda event: seen.append(event.order_id))
             await until(lambda: len(seen) == 2)
         assert seen == ["o-1", "o-2"]
+
+    run(work)
+
+
+def test_what_waits_for_a_consumer_comes_to_all_that_subscribe_within_a_pause(desk: Desk) -> None:
+    async def work() -> None:
+        async with desk.bus("momentum") as bus:
+            await bus.subscribe(OrderFilledEvent, lambda event: None)
+        desk.fills(1)
+        seen: list[tuple[str, str]] = []
+        async with desk.bus("momentum") as bus:
+            async with bus.paused():
+                for name in ("a", "b"):
+                    await bus.subscribe(OrderFilledEvent, lambda event, name=name: seen.append((name, event.order_id)))
+                    await asyncio.sleep(0.1)
+                assert seen == []
+            await until(lambda: len(seen) == 2)
+        assert seen == [("a", "o-1"), ("b", "o-1")]
+        async with desk.bus("momentum") as bus, bus.paused():
+            await bus.subscribe(OrderFilledEvent, lambda event: None)
+            await bus.close()
 
     run(work)
 
@@ -345,6 +375,47 @@ def test_rules_act_by_priority_and_one_that_raises_is_disabled_and_hurts_nothing
     assert engine.rules["bad"].enabled and engine.states["bad"].error is None
 
 
+def test_a_redis_that_is_away_is_no_fault_of_a_rule(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an action sends is sent again, under the same id."""
+    tried: list[Any] = []
+    real = AsyncClient.signal
+
+    def away(self: AsyncClient, *said: Any, **more: Any) -> Any:
+        tried.append(more["signal_id"])
+        if len(tried) < 3:
+            raise redis.exceptions.ConnectionError("gone")
+        return real(self, *said, **more)
+
+    monkeypatch.setattr(AsyncClient, "signal", away)
+    engine = engaged(desk, two_fills, rule("buys", OrderAction("AAPL", 1), EventCondition(OrderFilledEvent, {
+        "order_id": "o-1"})))  # fmt: skip
+    assert engine.rules["buys"].enabled
+    assert engine.states["buys"].executions == 1
+    assert len(set(tried)) == 1
+    assert desk.raw.xlen("signals") == 1
+
+
+def test_the_bus_waits_for_a_redis_that_goes_away_and_goes_on(tmp_path: Path) -> None:
+    async def work(server: Server) -> None:
+        seen: list[str] = []
+        async with AsyncClient(server.url) as desk, EventBus(desk, consumer="momentum") as bus:
+            await bus.subscribe(OrderFilledEvent, lambda event: seen.append(event.order_id))
+            await asyncio.to_thread(server.kill)
+            await asyncio.sleep(0.2)
+            client = await asyncio.to_thread(server.start)
+            Desk(server.url, client).fills(1)
+            client.close()
+            await until(lambda: seen)
+            assert bus._task is not None and not bus._task.done()
+
+    server = Server(tmp_path)
+    server.start().close()
+    try:
+        asyncio.run(work(server))
+    finally:
+        server.kill()
+
+
 def test_a_condition_that_raises_disables_its_rule_as_well(desk: Desk) -> None:
     condition = EventCondition(OrderFilledEvent, {"fill_price": lambda price: price.nonsense})
     seen: list[Any] = []
@@ -400,17 +471,16 @@ def test_a_restart_repeats_nothing(desk: Desk) -> None:
         engine.register_rule(rule("hangs", CallAction(hang), PREDICTED))
         desk.tell(PredictionReceived, symbol="AAPL", account="default", alias=None)
         await published.wait()
-        assert bus._task is not None
-        bus._task.cancel()
-        await bus.desk.close()
+        await crash(bus)
 
     async def again() -> None:
         seen: list[PredictionSignalEvent] = []
         async with desk.bus("r") as bus:
             engine = RuleEngine(bus)
             engine.register_rule(rule("buys", OrderAction(quantity=1), PREDICTED, priority=1))
-            await engine.start()
-            await bus.subscribe(BaseEvent, seen.append)  # type: ignore[arg-type]
+            async with bus.paused():
+                await engine.start()
+                await bus.subscribe(BaseEvent, seen.append)  # type: ignore[arg-type]
             await until(lambda: [each for each in seen if isinstance(each, PredictionSignalEvent)])
         assert [each.poss_dup for each in seen if isinstance(each, PredictionSignalEvent)] == [True]
 
