@@ -273,6 +273,8 @@ class Books:
             position = self.positions[key] = NaivePosition(self.methods.get(key[0], "AVERAGE"))
         if message["type"] == "PositionClosed":
             return self._closed(what, position, message, multiplier)
+        if message["type"] == "RuleReported":
+            return None
         if message["type"] in ("ExitChanged", "TargetChanged"):
             self._expect(what, "held_qty", Decimal(message["held_qty"]), position.quantity)
             return None

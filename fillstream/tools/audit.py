@@ -279,6 +279,8 @@ def _sent_by_positions(message: dict[str, Any]) -> Iterator[str]:
     match message:
         case {"type": "ExitChanged", "exit_status": ExitStatus.TRIGGERED, "client_order_id": name}:
             yield name
+        case {"type": "RuleReported", "signal_ids": [*names]}:
+            yield from names
         case {"type": "TargetChanged", "target_status": TargetStatus.WORKING, "client_order_id": name}:
             yield name
         case {"type": "TargetChanged", "target_status": TargetStatus.CANCELED, "order_id": _, "client_order_id": name}:

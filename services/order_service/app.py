@@ -41,6 +41,7 @@ def desk_config(settings: Settings) -> DeskConfig:
         execution_timeout_ms=params.execution_timeout_ms,
         aliases=dict(settings.aliases),
         routing=settings.routing,
+        rules=settings.rules,
     )
 
 

@@ -35,12 +35,13 @@ from fillstream.services.position_service.books.held import Held, Trade
 from fillstream.services.position_service.books.instrument import NEVER, Instrument
 from fillstream.services.position_service.books.trip import Trip
 from fillstream.services.position_service.exits.kept import dump_kept, load_kept
+from fillstream.services.position_service.rules.rule import dump_rule, load_rule
 from fillstream.services.position_service.targets.target import dump_targets, load_targets
 
 VERSION = 3
 
 _KEYS: Final = ("version", "read", "sent", "fills", "timers", "instruments")
-_MAY: Final = ("differing", "methods", "exits", "targets", "accounts", "account_numbers")
+_MAY: Final = ("differing", "methods", "exits", "targets", "accounts", "account_numbers", "rules")
 _PLAIN: Final = ("id", "venue", "interval_ms", "told_ms", "moved", "telling", "session", "day")
 _TERMS: Final = (
     "symbol", *InstrumentUnits.model_fields, *_PLAIN, "marked_by", "marks", "settlement", "held",
@@ -72,6 +73,8 @@ def dump(books: Books) -> bytes:
     if books.accounts:
         document["accounts"] = [dump_account(each) for each in books.accounts.values()]
         document["account_numbers"] = [[number, name] for number, name in books.account_numbers.items()]
+    if books.rules.by_id:
+        document["rules"] = [dump_rule(each) for each in books.rules.by_id.values()]
     if books.exits.made:
         document["exits"] = dump_kept(books.exits)
     if books.targets.made:
@@ -151,6 +154,8 @@ def load(data: bytes) -> Books:
     books = Books(document["read"], document["sent"], document["fills"], differing=document.get("differing", {}))
     books.timers = Timers.load(document["timers"])
     books.methods = {account: CostMethod(method) for account, method in document.get("methods", {}).items()}
+    for each in document.get("rules", ()):
+        books.rules.add(load_rule(each))
     for each in document.get("accounts", ()):
         books.accounts[each["name"]] = load_account(each)
     books.account_numbers = dict(document.get("account_numbers", ()))

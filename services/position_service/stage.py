@@ -10,7 +10,7 @@ journal has a gap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import orjson
 from pydantic import ValidationError
@@ -35,6 +35,8 @@ from fillstream.libs.common.messages.protection import PositionProtected, Protec
 from fillstream.libs.common.messages.quoting import QuoteUpdated
 from fillstream.libs.common.messages.reconciliation import HoldingsStated
 from fillstream.libs.common.messages.reference import InstrumentFields, InstrumentUnits
+from fillstream.libs.common.messages.rule_terms import RuleTerms
+from fillstream.libs.common.messages.rules import RuleDefined
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.targets import TargetCanceled, TargetSet
 from fillstream.libs.common.messages.topology import SIM, stream_name
@@ -46,6 +48,7 @@ from fillstream.services.position_service.books.books import MARK, Books
 from fillstream.services.position_service.books.instrument import Instrument
 from fillstream.services.position_service.exits.exits import FOLLOWED, Exits
 from fillstream.services.position_service.marking import Marking
+from fillstream.services.position_service.rules.ruling import Ruling
 from fillstream.services.position_service.snapshot import dump, load
 from fillstream.services.position_service.targets.reaching import AGAIN, Reaching
 from fillstream.services.position_service.telling import Message, Telling
@@ -55,6 +58,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("position_changes", "What fills did to positions.", "change", True),
     Family("exits_armed", "Protections of positions that wait for their price or time."),
     Family("exits_failing", "Exits that were reached, and could not close yet what they are to close."),
+    Family("rules_disabled", "Rules that could not be evaluated, and are looked at no more."),
     Family("targets_open", "Positions that are to be reached, and are not yet."),
     Family("targets_failing", "Those of them whose last order came to nothing; another one goes."),
     Family("broken_risk_limits", "Limits on accounts' risk that are broken now."),
@@ -74,6 +78,7 @@ _BOOKED: Models = {
     "ProtectionCanceled": ProtectionCanceled,
     "TargetSet": TargetSet,
     "TargetCanceled": TargetCanceled,
+    "RuleDefined": RuleDefined,
     "TradingStateChanged": TradingStateChanged,
 }
 """The events that change the books. Most are of no interest, and nothing but the head of them is read."""
@@ -111,6 +116,7 @@ class PositionStage:
         self._booking = Booking(books, self._telling, self.partition)
         orders = stream_name("orders", self.partition)
         self._accounts = Accounts(books, self._telling, self.partition, orders)
+        self._ruling = Ruling(books, self._telling, orders)
         self._marking = Marking(books, self._telling, self._accounts.touch)
         self._reaching = Reaching(books, self._telling, self.partition, orders)
         self._exits = Exits(books, self._telling, self.partition, orders, self._reaching.exited)
@@ -134,7 +140,7 @@ class PositionStage:
         seq = self._books.read + 1
         head = head_of_next(payload, seq)
         kind, v, seq = (*head, seq) if head else self._head(payload, seq, entry)
-        version = _VERSIONS.get(kind)
+        version, event = _VERSIONS.get(kind), None
         if version is not None:
             event = orjson.loads(payload)
             if v != version:
@@ -147,6 +153,12 @@ class PositionStage:
             self._exits.answered(event)
             self._reaching.answered(event)
         self._books.read = seq
+        if kind in self._books.rules.by_event:
+            if event is None:
+                event = orjson.loads(payload)
+                if v != EVENTS[kind].VERSION:
+                    event = self._raised(event, entry, EVENTS)
+            self._ruling.happened(event)
 
     def _book(self, kind: str, event: Message, out: Outputs) -> None:
         """Do what follows from an event that changes the books."""
@@ -180,6 +192,8 @@ class PositionStage:
                 self._exits.canceled(event)
             case "TargetSet":
                 self._reaching.asked(event, self._instrument_of(event))
+            case "RuleDefined":
+                self._ruling.defined(event)
             case "TargetCanceled":
                 self._reaching.canceled(event)
             case "InstrumentDefined":
@@ -298,6 +312,10 @@ class PositionStage:
             raise Inconsistent(f"event {event['seq']}: symbol {event['symbol']} must be defined before it is used")
         return found
 
+    def try_rules(self, rules: Iterable[RuleTerms]) -> None:
+        """Have these rules, and none of those that the journal defines: for a trial, of which nothing is sent."""
+        self._ruling.instead(rules)
+
     # ------------------------------------------------------------------------------------------------- the state
 
     def snapshot(self) -> bytes:
@@ -319,6 +337,7 @@ class PositionStage:
             "exits_armed": {"": sum(each.fired is None for each in self._books.exits.all.values())},
             "broken_risk_limits": {"": sum(len(each.broken) for each in self._books.accounts.values())},
             "exits_failing": {"": self._books.exits.failing},
+            "rules_disabled": {"": sum(bool(each.disabled) for each in self._books.rules.by_id.values())},
             "targets_open": {"": len(self._books.targets.of)},
             "targets_failing": {"": self._books.targets.failing},
         }

@@ -101,6 +101,10 @@ class Telling:
         """Tell that a limit on an account's risk is broken, or holds again."""
         self.out.event(self._stream, self._head("RiskChanged") | fields)
 
+    def rule_reported(self, fields: Message) -> None:
+        """Tell what became of a rule at an event."""
+        self.out.event(self._stream, self._head("RuleReported") | fields)
+
     def _reason(self, event: Message, instrument: Instrument) -> str:
         """Return why a fill ended a position."""
         if instrument.held[event["account"]].trip:

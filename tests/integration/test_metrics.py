@@ -49,6 +49,7 @@ QUIET = {
     "fillstream_reconciliation_differences_total": "a simulated venue and its desk agree",
     "fillstream_reconciliations_broken_off_total": "it answers whatever it is asked",
     "fillstream_position_differences": "orders and positions fold the same fills",
+    "fillstream_rules_disabled": "there are no rules here",
     "fillstream_broken_risk_limits": "no account has a limit on its risk here",
     "fillstream_exits_armed": "nothing protects a position here",
     "fillstream_exits_failing": "likewise",

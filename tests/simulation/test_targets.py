@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fillstream.libs.common.messages.rule_terms import RuleTerms
 from fillstream.services.order_service.orders.life.order import PENDING_NEW
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.position_service.stage import PositionStage
@@ -22,8 +23,17 @@ from tests.support.terms import but
 ONE = os.environ.get("SIMULATION_SEED")
 SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000")) // 10 or 1))
 CHUNK = 25
+RULES = (
+    RuleTerms.model_validate(
+        {
+            "rule_id": "tired", "event": "OrderFilled", "when": "position.quantity > 20",
+            "actions": [{"close": {"quantity": 1}}], "max_executions_per_day": 5,
+        }
+    ),
+)  # fmt: skip
 LIMITED = but(
     CONFIG,
+    rules=RULES,
     accounts={
         name: but(each, max_leverage=Decimal(3), max_drawdown=Decimal("0.001"), risk_action="REDUCE")
         for name, each in CONFIG.accounts.items()

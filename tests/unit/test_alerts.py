@@ -181,6 +181,10 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
         {'fillstream_position_differences{stage="positions"}': "0x30 1x30"},
         {"PositionsDiffer"},
     ),
+    "a rule that cannot be evaluated": (
+        {'fillstream_rules_disabled{stage="positions"}': "0x30 1x30"},
+        {"RuleDisabled"},
+    ),
     "an account that risks too much": (
         {'fillstream_broken_risk_limits{stage="positions"}': "0x30 1x30"},
         {"RiskLimitBroken"},

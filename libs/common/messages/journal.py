@@ -40,6 +40,7 @@ from fillstream.libs.common.messages.reference import (
     InstrumentId,
     VenueTerms,
 )
+from fillstream.libs.common.messages.rules import RuleDefined
 from fillstream.libs.common.messages.signals import PredictedFields
 from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.messages.targets import PositionTargeted, TargetCanceled, TargetSet
@@ -532,6 +533,7 @@ JournalEvent = Annotated[
     | TargetSet
     | TargetCanceled
     | PositionTargeted
+    | RuleDefined
     | SessionChanged
     | BandsChanged
     | VenueDefined

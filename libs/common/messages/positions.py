@@ -13,6 +13,7 @@ from fillstream.libs.common.messages.accounts import AccountMarked, RiskChanged
 from fillstream.libs.common.messages.base import Id, Message, Name, Number, OrderId, by_type
 from fillstream.libs.common.messages.codes import Side
 from fillstream.libs.common.messages.exits import ExitChanged, ExitReason
+from fillstream.libs.common.messages.rules import RuleReported
 from fillstream.libs.common.messages.targets import TargetChanged
 
 
@@ -138,7 +139,8 @@ PositionMessage = Annotated[
     | ExitChanged
     | TargetChanged
     | AccountMarked
-    | RiskChanged,
+    | RiskChanged
+    | RuleReported,
     Field(discriminator="type"),
 ]
 

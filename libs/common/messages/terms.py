@@ -173,6 +173,8 @@ def written(value: Any) -> Any:
             return value.values()
         case Mapping():
             return {key: written(each) for key, each in value.items()}
+        case tuple() if any(isinstance(each, ReferenceData) for each in value):
+            return [written(each) for each in value]
         case _:
             return value
 

@@ -25,6 +25,7 @@ from fillstream.libs.common.messages.reference import (
     VenueTerms,
 )
 from fillstream.libs.common.messages.routing import NOT_ROUTED, RoutingTerms, wrong_venues
+from fillstream.libs.common.messages.rule_terms import RuleTerms, check_unique
 from fillstream.libs.common.messages.terms import Entered, about
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.services.order_service.orders.routing.routes import wrong_policies
@@ -106,6 +107,14 @@ class DeskConfig(Entered):
         NOT_ROUTED
     )
     """A log from before there was routing was decided without it."""
+
+    rules: Annotated[tuple[RuleTerms, ...], about("what is done by itself when something happens", rare=True)] = ()
+    """Likewise; the positions stage has them, by way of the journal."""
+
+    @model_validator(mode="after")
+    def _rules_are_unique(self) -> Self:
+        check_unique(self.rules)
+        return self
 
     @model_validator(mode="after")
     def _numbers_are_unique(self) -> Self:

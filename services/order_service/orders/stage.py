@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+import orjson
+
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.codes import AccountMode, DifferenceKind
@@ -265,7 +267,7 @@ class OrdersStage:
             config = DeskConfig.from_json(data)
         except ValueError as error:
             raise BadEntry("bad_config", f"config: {error}") from None
-        before = self._state.aliases.points
+        before, ruled = self._state.aliases.points, {rule.rule_id: rule for rule in self._state.config.rules}
         venues, symbols, accounts = self._state.configure(config)
         if venues:
             self._hear()
@@ -282,6 +284,11 @@ class OrdersStage:
         for alias in sorted({*before, *after}):
             if before.get(alias) != after.get(alias):
                 self._journal.alias_defined(alias, after.get(alias), before.get(alias))
+        rules = {rule.rule_id: rule for rule in config.rules}
+        for rule_id in sorted({*ruled, *rules}):
+            if ruled.get(rule_id) != (rule := rules.get(rule_id)):
+                said = {} if rule is None else {"rule": orjson.dumps(rule.values()).decode()}
+                self._journal.told("RuleDefined", rule_id=rule_id, **said)
         if venues or accounts:
             self._breakers.lift()
         self._reconciler.configure()

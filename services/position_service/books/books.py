@@ -16,6 +16,7 @@ from fillstream.services.position_service.accounts.account import Account
 from fillstream.services.position_service.books.held import Held
 from fillstream.services.position_service.books.instrument import Instrument
 from fillstream.services.position_service.exits.kept import Kept
+from fillstream.services.position_service.rules.rule import Rules
 from fillstream.services.position_service.targets.target import Targets
 
 METHODS: dict[CostMethod, type[Position]] = {
@@ -48,6 +49,7 @@ class Books:
         targets: positions that are to be reached.
         accounts, account_numbers: what is known of accounts by name, and their names by number.
         rates: instruments that trade one currency for another, by both.
+        rules: what is done by itself when something happens.
     """
 
     read: int = 0
@@ -66,6 +68,7 @@ class Books:
     accounts: dict[str, Account] = field(default_factory=dict)
     account_numbers: dict[int, str] = field(default_factory=dict)
     rates: dict[tuple[str, str], Instrument] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
 
     def held(self, account: str, instrument: Instrument) -> Held:
         """Return what an account holds of an instrument, nothing yet if it is the first time."""

@@ -77,6 +77,7 @@ def test_accounts_and_symbols_are_apart(desk: PositionsDesk) -> None:
         "broken_risk_limits": {"": 0},
         "exits_armed": {"": 0},
         "exits_failing": {"": 0},
+        "rules_disabled": {"": 0},
         "targets_open": {"": 0},
         "targets_failing": {"": 0},
     }

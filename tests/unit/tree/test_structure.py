@@ -25,6 +25,7 @@ FLOORS: dict[str, dict[str, int]] = {
     "fillstream.libs.common": {
         "values": 0,
         "triggers": 0,
+        "expressions": 1,
         "engine": 1,
         "messages": 2,
         "ledger": 3,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -44,6 +45,7 @@ from fillstream.libs.common.messages.reference import (
     Whole,
 )
 from fillstream.libs.common.messages.routing import NOT_ROUTED, RoutingTerms
+from fillstream.libs.common.messages.rule_terms import RuleTerms, check_unique
 from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation, SimulationConfig, VenueSimulation
 from fillstream.libs.common.messages.terms import FIXED, SECTION, own_type, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology
@@ -86,6 +88,16 @@ def _upper(value: Any) -> Any:
 def _empty_is_default(value: Any) -> Any:
     """`SIM2:` with nothing behind it is a venue of which nothing is said."""
     return {} if value is None else value
+
+
+def _empty_is_none_of_them(value: Any) -> Any:
+    """`rules:` with nothing behind it is no rule."""
+    return () if value is None else value
+
+
+def _named_once(rules: tuple[RuleTerms, ...]) -> tuple[RuleTerms, ...]:
+    check_unique(rules)
+    return rules
 
 
 def _blank_is_none(value: Any) -> Any:
@@ -414,6 +426,7 @@ class Settings(BaseSettings):
         service, database, messaging, execution, account_limits, order_cache, order_params: sections of the file.
         calendars: by hand, by the name that instruments call them.
         routing: which orders are routed over several venues, and how.
+        rules: what is done by itself when something happens.
         api_monitor: outside prediction APIs that are polled.
         aliases: to which account each points, until an operator switches it.
     """
@@ -438,6 +451,7 @@ class Settings(BaseSettings):
     order_params: OrderParams = OrderParams()
     calendars: dict[Name, WeeklyCalendar] = Field(default_factory=dict)
     routing: Annotated[RoutingTerms, BeforeValidator(_empty_is_default)] = NOT_ROUTED
+    rules: Annotated[tuple[RuleTerms, ...], BeforeValidator(_empty_is_none_of_them), AfterValidator(_named_once)] = ()
     api_monitor: Annotated[ApiMonitor, BeforeValidator(_empty_is_default)] = ApiMonitor()
     _instruments: dict[str, InstrumentTerms] = PrivateAttr(default_factory=dict)
     _accounts: dict[str, AccountTerms] = PrivateAttr(default_factory=dict)

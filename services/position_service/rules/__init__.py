@@ -1,0 +1,1 @@
+"""Rules of the desk, in the fold: what happens, what holds, and what is done."""
