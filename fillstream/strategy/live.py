@@ -161,7 +161,7 @@ class LiveRun:
         self.sent += 1
 
     def _now_ms(self) -> int:
-        """Return what the server's clock says, by which entries have their ids; this machine's where that is refused."""
+        """Return what the server's clock says, which gives entries their ids; this machine's where that is refused."""
         if self._may_ask_time:
             try:
                 return self._client._run(_server_ms())
