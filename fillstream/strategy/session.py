@@ -9,8 +9,7 @@ What a strategy does not listen to is only made into values when it asks: orders
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -63,10 +62,9 @@ class Session:
         self._of_mids = strategy.bars_of == "mid"
         self._own: set[str] = set()
 
-    @contextmanager
-    def _call(self, name: str) -> Iterator[None]:
+    def _call(self, name: str, *told: Any) -> None:
         try:
-            yield
+            getattr(self._strategy, name)(self.desk, *told)
         except Exception as error:
             raise StrategyFailed(name, self.desk.now_ms, error) from error
 
@@ -75,14 +73,12 @@ class Session:
     def start(self, ms: int, cause: str = "start") -> None:
         """Tell the strategy that it begins."""
         self.desk.caused_by(cause, ms)
-        with self._call("on_start"):
-            self._strategy.on_start(self.desk)
+        self._call("on_start")
 
     def stop(self, ms: int) -> None:
         """Tell the strategy that it ends; nothing is told after that, and what the desk tells is only kept."""
         self.desk.caused_by(f"stop{ms}", ms)
-        with self._call("on_stop"):
-            self._strategy.on_stop(self.desk)
+        self._call("on_stop")
         self.desk.say_no_more()
         self._bars = None
         self._hears_market = dict.fromkeys(self._hears_market, False)
@@ -102,8 +98,7 @@ class Session:
             told = self.desk.quote(symbol)
             assert told is not None, "it was just put there"
             self.desk.caused_by(cause, ms)
-            with self._call("on_quote"):
-                self._strategy.on_quote(self.desk, told)
+            self._call("on_quote", told)
 
     def trade(self, cause: str, ms: int, symbol: str, make: Callable[[], Trade]) -> None:
         """Tell of a trade on the market; likewise."""
@@ -115,8 +110,7 @@ class Session:
             self._bars.add(ms, symbol, trade.price, trade.quantity)
         if self._hears_market["on_trade"]:
             self.desk.caused_by(cause, ms)
-            with self._call("on_trade"):
-                self._strategy.on_trade(self.desk, trade)
+            self._call("on_trade", trade)
 
     def bar(self, bar: Bar, ms: int) -> None:
         """Tell of a bar of the data's own; of a strategy with bars of another length nothing."""
@@ -126,8 +120,7 @@ class Session:
     def _tell_bar(self, bar: Bar, ms: int) -> None:
         if self._hears_market["on_bar"]:
             self.desk.caused_by(f"b{bar.end_ms}-{bar.symbol}", ms)
-            with self._call("on_bar"):
-                self._strategy.on_bar(self.desk, bar)
+            self._call("on_bar", bar)
 
     # ---------------------------------------------------------------------------------------------------- time
 
@@ -145,8 +138,7 @@ class Session:
                 self._tell_bar(bar, ms)
         for at, name in self.desk.timers_due(ms):
             self.desk.caused_by(f"t{at}-{zlib.crc32(name.encode()):08x}", ms)
-            with self._call("on_timer"):
-                self._strategy.on_timer(self.desk, name)
+            self._call("on_timer", name)
 
     # -------------------------------------------------------------------------------------- orders and positions
 
@@ -161,16 +153,14 @@ class Session:
         model = event if isinstance(event, Message) else EVENTS[document["type"]].model_validate(document)
         self.desk.caused_by(cause, ms)
         call = "on_fill" if isinstance(model, OrderFilled) else "on_order"
-        with self._call(call):
-            getattr(self._strategy, call)(self.desk, model)
+        self._call(call, model)
 
     def _predicted(self, cause: str, ms: int, event: Document | Message, document: Document) -> None:
         if document["account"] != self.desk.account or not self._hears_market["on_prediction"]:
             return
         model: Any = event if isinstance(event, Message) else PredictionReceived.model_validate(event)
         self.desk.caused_by(cause, ms)
-        with self._call("on_prediction"):
-            self._strategy.on_prediction(self.desk, model)
+        self._call("on_prediction", model)
 
     def position(self, cause: str, ms: int, event: Document | Message) -> None:
         """Tell of a position's event, likewise, if it is of the strategy's account."""
@@ -179,8 +169,7 @@ class Session:
             return
         self.desk.caused_by(cause, ms)
         model: Any = event if isinstance(event, Message) else POSITION_MESSAGES[document["type"]].model_validate(event)
-        with self._call("on_position"):
-            self._strategy.on_position(self.desk, model)
+        self._call("on_position", model)
 
     def _take_event(self, document: dict[str, Any]) -> bool:
         """Take over what an event says; return whether it is about an order of the strategy's."""
