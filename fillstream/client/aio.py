@@ -21,6 +21,7 @@ from fillstream.client.desk_now import MAX_ROWS, DeskNow
 from fillstream.client.following import Item, Reader, Where
 from fillstream.client.scripts import AWAY, Commands, Http, Patience, Script, Scripts
 from fillstream.client.topics import (
+    ACCOUNTS,
     EVERYTHING,
     EXITS,
     FILLS,
@@ -30,6 +31,7 @@ from fillstream.client.topics import (
     PREDICTIONS,
     QUOTES,
     TARGETS,
+    AccountNews,
     FillNews,
     MarketNews,
     OrderNews,
@@ -272,6 +274,10 @@ class AsyncClient(SignalWords[Coroutine[Any, Any, str]]):
     def follow_targets(self, **where: Unpack[Where]) -> AsyncFollowing[TargetChanged]:
         """Follow positions that are to be reached."""
         return self.follow_topic(TARGETS, **where)
+
+    def follow_accounts(self, **where: Unpack[Where]) -> AsyncFollowing[AccountNews]:
+        """Follow what accounts are worth, and limits on their risk."""
+        return self.follow_topic(ACCOUNTS, **where)
 
     # ---------------------------------------------------------------------------------------------- how it stands
 

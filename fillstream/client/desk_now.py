@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from fillstream.client.analytics import AnalyticsError, Asking, Found, Parameter, quoted
-from fillstream.client.rows import AccountState, FillRow, MarketState, OrderRow, PositionRow
+from fillstream.client.rows import AccountState, AccountValue, FillRow, MarketState, OrderRow, PositionRow
 from fillstream.client.scripts import Commands, Script
 from fillstream.libs.common.messages.base import head_of
 from fillstream.libs.common.messages.topology import SIM, Topology, id_ms
@@ -90,6 +90,7 @@ class DeskNow:
             "QUALIFY row_number() OVER (PARTITION BY account ORDER BY time DESC, seq DESC) = 1"
         )
         positions = yield from self.positions({"account": account, "limit": MAX_ROWS}, flat_too=True)
+        values = yield from self._rows(f"SELECT * FROM account_values WHERE {of_account}")  # noqa: S608 - it is quoted
         said = {row["new_state"] for row in states}
         pnl: dict[str, Decimal] = {}
         for each in positions:
@@ -104,6 +105,7 @@ class DeskNow:
             positions=[each for each in positions if each.position],
             working_orders=int(working["n"]),
             net_pnl=pnl,
+            value=AccountValue.model_validate(values[0]) if values else None,
         )
 
     def market(self, symbol: str, venue: str) -> Script[MarketState | None]:

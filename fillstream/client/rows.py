@@ -87,6 +87,26 @@ class PositionRow(Row):
     mode: str | None = None
 
 
+class AccountValue(Row):
+    """What an account is worth at the marks, in its own currency; null where a rate or an equity is missing."""
+
+    account: str
+    currency: str
+    deposits: Decimal
+    cash_balance: Decimal | None = None
+    equity: Decimal | None = None
+    unrealized_pnl: Decimal | None = None
+    day_pnl: Decimal | None = None
+    gross_exposure: Decimal | None = None
+    net_exposure: Decimal | None = None
+    leverage_ratio: Decimal | None = None
+    margin_used: Decimal | None = None
+    buying_power: Decimal | None = None
+    drawdown_ratio: Decimal | None = None
+    value_at_risk: Decimal | None = None
+    expected_shortfall: Decimal | None = None
+
+
 class AccountState(BaseModel):
     """An account as it stands.
 
@@ -98,6 +118,7 @@ class AccountState(BaseModel):
         positions: that are not flat.
         working_orders: how many work, or wait in the desk.
         net_pnl: realized and unrealized less fees, by currency; of what has a mark.
+        value: cash, equity, exposures, margin, risk; None of an account that never had cash put in (docs/risk.md).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -110,6 +131,7 @@ class AccountState(BaseModel):
     positions: list[PositionRow]
     working_orders: int
     net_pnl: dict[str, Decimal] = Field(default_factory=dict)
+    value: AccountValue | None = None
 
 
 class MarketState(BaseModel):

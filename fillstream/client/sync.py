@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fillstream.client.following import Item, Reader, Where
     from fillstream.client.frames import Library
     from fillstream.client.rows import AccountState, FillRow, MarketState, OrderRow, PositionRow
-    from fillstream.client.topics import FillNews, MarketNews, OrderNews, PositionNews, Topic
+    from fillstream.client.topics import AccountNews, FillNews, MarketNews, OrderNews, PositionNews, Topic
     from fillstream.libs.common.messages.event import Event
     from fillstream.libs.common.messages.exits import ExitChanged
     from fillstream.libs.common.messages.journal import PredictionReceived
@@ -318,6 +318,12 @@ class Client(SignalWords[str]):
         from fillstream.client.topics import TARGETS  # noqa: PLC0415
 
         return self.follow_topic(TARGETS, **where)
+
+    def follow_accounts(self, **where: Unpack[Where]) -> Following[AccountNews]:
+        """Follow what accounts are worth, and limits on their risk; see `follow_topic`."""
+        from fillstream.client.topics import ACCOUNTS  # noqa: PLC0415
+
+        return self.follow_topic(ACCOUNTS, **where)
 
     # ---------------------------------------------------------------------------------------------- how it stands
 

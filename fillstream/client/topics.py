@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from fillstream.libs.common.messages.accounts import AccountMarked, RiskChanged
 from fillstream.libs.common.messages.base import Message, by_type
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.event import Event
@@ -50,7 +51,11 @@ PositionNews = (
     | PositionsReconciled
     | ExitChanged
     | TargetChanged
+    | AccountMarked
+    | RiskChanged
 )
+AccountNews = AccountMarked | RiskChanged
+"""What accounts are worth, and limits on their risk."""
 MarketNews = Trades | Depth
 
 M = TypeVar("M")
@@ -103,11 +108,12 @@ QUOTES: Final[Topic[QuoteUpdated]] = Topic("quotes", "events", _of(QuoteUpdated)
 POSITIONS: Final[Topic[PositionNews]] = Topic("positions", "positions", POSITION_MESSAGES)
 TARGETS: Final[Topic[TargetChanged]] = Topic("targets", "positions", _of(TargetChanged))
 EXITS: Final[Topic[ExitChanged]] = Topic("exits", "positions", _of(ExitChanged))
+ACCOUNTS: Final[Topic[AccountNews]] = Topic("accounts", "positions", _of(AccountMarked, RiskChanged))
 MARKET: Final[Topic[MarketNews]] = Topic("market", "market", by_type(MarketMessage))
 DEAD: Final[Topic[DeadLetter]] = Topic("dead", "dead", _of(DeadLetter))
 
 TOPICS: Final[Mapping[str, Topic[Any]]] = {
     each.name: each
-    for each in (EVERYTHING, ORDERS, FILLS, PREDICTIONS, QUOTES, POSITIONS, TARGETS, EXITS, MARKET, DEAD)
+    for each in (EVERYTHING, ORDERS, FILLS, PREDICTIONS, QUOTES, POSITIONS, TARGETS, EXITS, ACCOUNTS, MARKET, DEAD)
 }
 """By name."""

@@ -17,6 +17,7 @@ from examples.desk import Market
 from fillstream import AsyncClient, Client, LocalStack
 from fillstream.client import AnalyticsError
 from fillstream.client.topics import DEAD
+from fillstream.libs.common.messages.accounts import AccountMarked
 from fillstream.libs.common.messages.journal import OrderFilled, OrderReceived
 from fillstream.libs.common.messages.positions import PositionChanged
 from fillstream.libs.common.messages.topology import Topology
@@ -173,6 +174,15 @@ def test_a_desk_is_followed_and_asked(stack: LocalStack) -> None:
         assert [each.symbol for each in state.positions] == ["MSFT"]
         assert state.net_pnl.keys() == {held.currency}
         assert state.limits["max_daily_orders"] is not None
+        assert state.value is None, "nobody put cash in"
+        desk.control("AdjustAccount", "default", who="me", reason="a trial", adjustment="DEPOSIT", amount="1000")
+        until(lambda: desk.account().value is not None, "analytics to know what it is worth")
+        value = desk.account().value
+        assert value is not None
+        assert (value.deposits, value.currency, value.equity is not None) == (1000, "USD", True)
+        marked = next(iter(desk.follow_accounts(after="0", account="default"))).message
+        assert isinstance(marked, AccountMarked)
+        assert marked.deposits == 1000
         with pytest.raises(LookupError, match="account: nobody is none of this desk's"):
             desk.account("nobody")
 
