@@ -325,9 +325,9 @@ class AsyncClient(SignalWords[Coroutine[Any, Any, str]]):
         """Return the tick size of an instrument (price); see `Client.tick_size`."""
         return await self.run(self._now.tick_size(symbol))
 
-    async def held(self, account: str = "default") -> dict[str, Decimal]:
-        """Return what an account holds, by symbol; see `Client.held`."""
-        return await self.run(self._now.held(account))
+    async def open_positions(self, account: str = "default") -> list[PositionRow]:
+        """Return what an account holds, as the desk told last; see `Client.open_positions`."""
+        return await self.run(self._now.open_positions(account))
 
     async def was_sent(self, signal_id: str, since_ms: int) -> bool:
         """Say whether a signal of that id was published since; see `Client.was_sent`."""

@@ -146,29 +146,31 @@ class DeskNow:
             raise LookupError(f"symbol: {symbol} is none of this desk's")
         return Decimal(rows[0]["tick_size"])
 
-    def held(self, account: str) -> Script[dict[str, Decimal]]:
-        """Return what an account holds by symbol, as the positions stage told last; analytics knows what is long ago.
-
-        What is flat may be left out.
-        """
+    def open_positions(self, account: str) -> Script[list[PositionRow]]:
+        """Return what an account holds, as the positions stage told last; analytics knows what is long ago."""
         stream = self._topology.positions(self._topology.account_partition(account))
-        found: dict[str, Decimal] = {}
-        upto = "+"
+        found: dict[str, PositionRow] = {}
+        upto, is_whole = "+", False
         for _ in range(LOOK_BACK):
             [entries] = yield Commands([("XREVRANGE", stream, upto, "-", "COUNT", PAGE)])
             for _, fields in entries:
                 event = orjson.loads(fields[b"data"]) if b"data" in fields else {}
-                if event.get("account") == account and "position" in event:
-                    found.setdefault(event["symbol"], Decimal(event["position"]))
-            if len(entries) < PAGE:
-                return found
+                if event.get("account") == account and "avg_px" in event and event["symbol"] not in found:
+                    found[event["symbol"]] = PositionRow.model_validate(event)
+            is_whole = len(entries) < PAGE
+            if is_whole:
+                break
             upto = f"({entries[-1][0].decode()}"
-        try:
-            rows = yield from self.positions({"account": account, "limit": MAX_ROWS}, flat_too=False)
-        except AnalyticsError as error:
-            logger.warning("what %s has held for long is not known, there is no analytics to ask: %s", account, error)
-            return found
-        return {**{row.symbol: row.position for row in rows}, **found}
+        if not is_whole:
+            try:
+                rows = yield from self.positions({"account": account, "limit": MAX_ROWS}, flat_too=False)
+            except AnalyticsError as error:
+                logger.warning(
+                    "what %s has held for long is not known, there is no analytics to ask: %s", account, error
+                )
+            else:
+                found = {**{row.symbol: row for row in rows}, **found}
+        return [row for row in found.values() if row.position]
 
     def _rows(self, query: str) -> Script[list[dict[str, Any]]]:
         return told((yield from self._asking.sql(query, MAX_ROWS)))

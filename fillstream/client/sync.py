@@ -395,9 +395,9 @@ class Client(SignalWords[str]):
         """
         return cast("Decimal", self._run(self._now().tick_size(symbol)))
 
-    def held(self, account: str = "default") -> dict[str, Decimal]:
-        """Return what an account holds, by symbol, as the desk told last; what is flat may be left out."""
-        return cast("dict[str, Decimal]", self._run(self._now().held(account)))
+    def open_positions(self, account: str = "default") -> list[PositionRow]:
+        """Return what an account holds, as the desk told last: by the streams, and by analytics what is long ago."""
+        return cast("list[PositionRow]", self._run(self._now().open_positions(account)))
 
     def was_sent(self, signal_id: str, since_ms: int) -> bool:
         """Say whether a signal of that id was published at that time (ms since 1970) or later, by anybody."""

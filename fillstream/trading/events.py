@@ -26,6 +26,7 @@ class BaseEvent(BaseModel):
         KIND: of the streams that the desk tells it in; None of one that it does not tell.
         event_id: the same whenever the desk's entry is read again; of an event of your own a random one.
         time_ms: when Redis took it in, milliseconds since 1970, UTC; None of an event of your own.
+        missed: how many messages of its stream are missing before it: they were trimmed before they were read.
         poss_dup: whether a consumer of this name may have had it before it stopped (FIX 43 PossDupFlag).
         stream, entry_id: where it stands.
         message: what the desk told, None of an event of your own.
@@ -38,6 +39,7 @@ class BaseEvent(BaseModel):
     event_id: str = Field(default_factory=lambda: str(uuid.uuid4()))
     time_ms: int | None = None
     poss_dup: bool = False
+    missed: int = 0
     stream: str | None = None
     entry_id: str | None = None
     message: Any = Field(default=None, repr=False)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from fillstream.client.answers import FINAL, Outcome
+from fillstream.client.rows import PositionRow
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus, Side
 from fillstream.trading.bus import EventBus
 from fillstream.trading.events import (
@@ -115,8 +116,11 @@ class PositionTracker:
                     (PriceEvent, self._on_price),
                 ):
                     await self.event_bus.subscribe(event_type, handler)  # type: ignore[arg-type]
-                for symbol, quantity in (await self.event_bus.desk.held(self.account)).items():
-                    self.held.setdefault((self.account, symbol), quantity)
+                held = await self.event_bus.desk.open_positions(self.account)
+                if self.event_bus.consumer is not None:
+                    self._take_over(held)
+                for row in held:
+                    self.held.setdefault((self.account, row.symbol), row.position)
             self._has_begun = True
 
     # ----------------------------------------------------------------------------------------------------- wishes
@@ -285,15 +289,16 @@ class PositionTracker:
         )
 
     async def load(self) -> list[Position]:
-        """Take over what the account holds already, as analytics has it; return those that were not known.
+        """Take over what the account holds already, as one position an instrument; return those that were not known.
 
-        Raises:
-            AnalyticsError: analytics does not answer.
+        A bus with a consumer's name has done so when it was started: what its strategy held before is there again.
         """
         await self.start()
+        return self._take_over(await self.event_bus.desk.open_positions(self.account))
+
+    def _take_over(self, rows: Sequence[PositionRow]) -> list[Position]:
         found: list[Position] = []
-        for row in await self.event_bus.desk.positions(account=self.account):
-            self.held.setdefault((row.account, row.symbol), row.position)
+        for row in rows:
             name = row.position_id or f"{row.account}-{row.symbol}"
             if name in self.positions:
                 continue

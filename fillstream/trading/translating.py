@@ -108,6 +108,7 @@ class Translator:
             "event_id": f"{item.stream}:{item.id}",
             "time_ms": item.time_ms,
             "poss_dup": poss_dup,
+            "missed": item.missed,
             "stream": item.stream,
             "entry_id": item.id,
             "message": told,

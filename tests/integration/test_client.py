@@ -166,7 +166,8 @@ def test_a_desk_is_followed_and_asked(stack: LocalStack) -> None:
         assert (sold.last_px, sold.strategy) == (Decimal("420.01"), "mom")
         until(lambda: desk.positions(symbol="MSFT"), "analytics to have the position")
         [held] = desk.positions(account="default")
-        assert desk.held()["MSFT"] == 2
+        [told_now] = desk.open_positions()
+        assert (told_now.symbol, told_now.position, told_now.avg_px) == ("MSFT", 2, Decimal("420.01"))
         assert (held.symbol, held.position, held.avg_px) == ("MSFT", Decimal(2), Decimal("420.01"))
 
         state = desk.account()
@@ -214,7 +215,7 @@ def test_the_awaited_client_says_the_same(stack: LocalStack) -> None:
                 assert await desk.fills(symbol="AAPL") == waiting.fills(symbol="AAPL")
                 assert await desk.positions(symbol="AAPL") == waiting.positions(symbol="AAPL")
                 assert (await desk.account()).account == "default"
-                assert (await desk.held())["AAPL"] == 3
+                assert await desk.open_positions() == waiting.open_positions()
                 async with EventBus(desk) as bus:
                     tracker = PositionTracker(bus)
                     loaded = {each.symbol: each for each in await tracker.load()}

@@ -178,6 +178,28 @@ def test_a_position_grows_and_its_stop_moves_on_the_desk(desk: tuple[Client, Mar
     on(desk, work)
 
 
+def test_a_strategy_that_is_started_again_closes_what_it_held(desk: tuple[Client, Market]) -> None:
+    desk[1].shown("BTCUSDT", "60000", "60001")
+    out = Rule("out", "Out", predicted(signal="SELL"), ClosePositionAction(reason="told to"))
+
+    async def work() -> None:
+        async with EventBus(desk[0].url, consumer="again") as bus:
+            position = await PositionTracker(bus).create_position("BTCUSDT", quantity=1)
+            await until(lambda: position.quantity == 1, "the entry")
+        async with EventBus(desk[0].url, consumer="again") as bus:
+            engine = RuleEngine(bus)
+            engine.register_rule(out)
+            await engine.start()
+            held = await engine.position_tracker.get_position(position.position_id)
+            assert held is not None
+            assert (held.quantity, held.status, held.entry_price) == (1, PositionStatus.OPEN, Decimal(60001))
+            await bus.emit(PredictionSignalEvent(symbol="BTCUSDT", signal="SELL"))
+            await closed(held)
+            assert held.close_reason == "told to"
+
+    asyncio.run(work())
+
+
 def test_groups_are_sent_together_and_taken_off_together(desk: tuple[Client, Market]) -> None:
     desk[1].shown("AAPL", "190.00", "190.02")
 
