@@ -29,7 +29,7 @@ class Failed(Exception):
     """No good answer; a sentence.
 
     Attributes:
-        outcome: for metrics: `timeout`, `unreachable`, `status`, `redirect`, `too_large`.
+        outcome: for metrics: `timeout`, `unreachable`, `unsendable`, `status`, `redirect`, `too_large`.
         may_do_better: whether the same request may.
         after_s: when the API wants to be asked again; None where it does not say.
     """
@@ -78,7 +78,13 @@ async def _once(http: httpx.AsyncClient, source: ApiSource) -> bytes:
         except (OSError, UnicodeDecodeError) as error:
             raise Failed("unreadable", f"header_files.{name}: {file} cannot be read: {type(error).__name__}") from None
     params = {name: value.get_secret_value() for name, value in source.params.items()}
-    request = http.build_request(source.method, source.url, params=params or None, headers=headers, json=source.body)
+    try:
+        request = http.build_request(
+            source.method, source.url, params=params or None, headers=headers, json=source.body
+        )
+    except (httpx.InvalidURL, ValueError, TypeError) as error:  # its text may have what a header has
+        text = f"url, headers or body cannot be sent: {type(error).__name__}"
+        raise Failed("unsendable", text, may_do_better=False) from None
     try:
         async with asyncio.timeout(source.timeout_ms / 1000):
             response = await http.send(request, stream=True)

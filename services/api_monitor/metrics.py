@@ -14,7 +14,8 @@ from fillstream.libs.common.runtime.metrics import ProcessMetrics
 STAGE = SOURCES["api-monitor"].name
 POLL_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 OUTCOMES = (
-    "ok", "timeout", "unreachable", "unreadable", "status", "redirect", "too_large", "bad_answer", "redis",
+    "ok", "timeout", "unreachable", "unreadable", "unsendable", "status", "redirect", "too_large", "bad_answer",
+    "redis",
 )  # fmt: skip
 ITEMS = ("published", "duplicate", "below_threshold", "refused")
 

@@ -21,6 +21,8 @@ from fillstream.libs.common.messages.signals import Prediction
 from fillstream.libs.common.process.settings.api_monitor import ApiSource
 from fillstream.libs.common.values.naming import shorten
 
+MAX_EXPONENT = 40
+"""Of a number that is written out: 1e999999999 would be a gigabyte of zeros."""
 RENAMED = {"signal": "move"}
 """Document 002's name for it, and the contract's."""
 
@@ -130,7 +132,8 @@ def _said(told: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return format(value, "f") if isinstance(value, Decimal) and value.is_finite() else str(value)
+    is_plain = isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < MAX_EXPONENT
+    return format(value, "f") if is_plain else str(value)
 
 
 def _json(body: bytes) -> Any:

@@ -121,6 +121,14 @@ def test_an_answer_that_comes_too_slowly_is_given_up_however_it_comes(api: Api) 
     assert len(api.heard) == 2 and time.monotonic() - began < 5
 
 
+def test_what_cannot_be_sent_is_a_failure_that_shows_nothing(api: Api) -> None:
+    for value in ("s3cr\u00e9t", "s3cret\n", "s3cret\r\nx: y"):
+        failure = failed(source(api, headers={"x-key": value}))
+        assert failure.outcome in ("unsendable", "unreachable")
+        assert "s3cr" not in str(failure)
+    assert not any("x" in headers for _, headers in api.heard), "no header is smuggled in"
+
+
 def test_nobody_there_is_a_failure(api: Api) -> None:
     nowhere = source(api, url=f"http://127.0.0.1:{free_port()}/")
     assert failed(nowhere).outcome == "unreachable"

@@ -70,6 +70,7 @@ def test_the_same_prediction_has_the_same_id_and_another_one_another() -> None:
         ({"symbol": "AAPL", "signal": "HOLD"}, "item 0: signal: "),
         ({"symbol": "AAPL", "signal": "BUY", "confidence": 1.1}, "item 0: confidence: '1.1' must be at most 1"),
         ({"symbol": "AAPL", "signal": "BUY", "confidence": "high"}, "item 0: confidence: "),
+        ({"symbol": "AAPL", "signal": "BUY", "price": 1e300}, "item 0: price: "),
         ({"symbol": ["AAPL"], "signal": "BUY"}, "item 0: symbol: must be a value, it is a list"),
         ({"symbol": "", "signal": "BUY"}, "item 0: symbol: "),
         (5, "item 0: "),
@@ -79,7 +80,8 @@ def test_the_same_prediction_has_the_same_id_and_another_one_another() -> None:
 )
 def test_what_is_no_prediction_is_refused_by_itself(item: Any, sentence: str) -> None:
     good = {"symbol": "AAPL", "signal": "BUY"}
-    bad, other = read([item, good])
+    fields = {"symbol": "symbol", "signal": "signal", "confidence": "confidence", "price": "price"}
+    bad, other = read([item, good], fields=fields)
     assert bad.outcome == "refused"
     assert bad.text.startswith(sentence)
     assert other.outcome == "wanted"
@@ -98,6 +100,12 @@ def test_what_is_no_prediction_is_refused_by_itself(item: Any, sentence: str) ->
 def test_thresholds_leave_predictions_out(terms: Any, sentence: str | None) -> None:
     [found] = read({"symbol": "AAPL", "signal": "BUY", "confidence": 0.9}, **terms)
     assert (found.outcome, found.text) == (("wanted", "") if sentence is None else ("below_threshold", sentence))
+
+
+def test_a_number_of_a_gigabyte_is_refused_as_it_is_written() -> None:
+    [found] = read(b'{"symbol":"AAPL","signal":"BUY","confidence":1e999999999}')
+    assert found.outcome == "refused"
+    assert len(found.text) < 200
 
 
 def test_without_a_confidence_a_threshold_is_not_met() -> None:
@@ -148,6 +156,9 @@ def test_a_path_leads_where_it_says(path: str, found: Any) -> None:
     ("terms", "sentence"),
     [
         ({"url": "ftp://x"}, "url: must be http"),
+        ({"url": "http://[::1/"}, "url: must be http"),
+        ({"url": "http://a:99999/"}, "url: must be http"),
+        ({"url": "http://a b/"}, "url: must be http"),
         ({"url": "http://me:secret@x/"}, "url: has a password in it"),
         ({"fields": {"symbol": "s"}}, "fields: say where signal is"),
         ({"fields": {"symbol": "s", "signal": "a..b"}}, "must be a path"),

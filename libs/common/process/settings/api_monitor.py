@@ -97,9 +97,13 @@ class ApiSource(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("url: must be http://… or https://…")
+        try:
+            parts = urlsplit(self.url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or any(each.isspace() for each in self.url):
+            raise ValueError("url: must be http://host/path or https://host:port/path")
         if parts.username or parts.password:
             raise ValueError("url: has a password in it, which would be shown; put it into headers")
         for name in ("symbol", "signal"):
