@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,14 +13,13 @@ from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
 from fillstream.cli.order_options import Parameter, Strategy
 from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, publish, told
-from fillstream.client import Client
-from fillstream.client.topics import TARGETS
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
-from fillstream.libs.common.messages.targets import TargetStatus
 from fillstream.libs.common.messages.topology import id_ms
 from fillstream.tools.render import as_json, console, print_table
 
-ENDS = frozenset((TargetStatus.REACHED, TargetStatus.FAILED, TargetStatus.REPLACED, TargetStatus.CANCELED))
+if TYPE_CHECKING:
+    from fillstream.client import Client
+
 COLUMNS = (
     "symbol", "target_status", "target_qty", "held_qty", "attempt", "traded_qty", "traded_px", "shortfall", "paid_fees",
     "duration_ms", "text",
@@ -150,6 +149,10 @@ def _place(client: Client, account: str) -> str:
 
 def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s: float | None, json: bool) -> None:
     """Show what becomes of a signal's targets until each has ended; ends with `Exit.NO` where one is not reached."""
+    from fillstream.client.topics import TARGETS
+    from fillstream.libs.common.messages.targets import TargetStatus
+
+    ends = (TargetStatus.REACHED, TargetStatus.FAILED, TargetStatus.REPLACED, TargetStatus.CANCELED)
     if timeout_s is None:
         return answer(client, signal_id, None, json)
     outcome = client.wait_for(signal_id, account=account, timeout_s=timeout_s)
@@ -161,7 +164,7 @@ def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s:
         if item.message.signal_id != signal_id:
             continue
         last[item.message.symbol] = item.message.model_dump(mode="json", exclude_none=True)
-        if len(last) == legs and all(each["target_status"] in ENDS for each in last.values()):
+        if len(last) == legs and all(each["target_status"] in ends for each in last.values()):
             break
     rows = [*last.values()]
     if json:
@@ -174,7 +177,7 @@ def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s:
             [[each.get(name) for name in COLUMNS] for each in rows],
             spare=SPARE,
         )
-    if not all(each["target_status"] in ENDS for each in rows) or len(rows) < legs:
+    if not all(each["target_status"] in ends for each in rows) or len(rows) < legs:
         text = f"not all of it is reached in {timeout_s:g} s; the desk goes on, and TargetChanged in positions.* tells"
         raise Stop(Exit.NO_ANSWER, text)
     if any(each["target_status"] != TargetStatus.REACHED for each in rows):

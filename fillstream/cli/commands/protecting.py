@@ -9,8 +9,7 @@ import typer
 from fillstream.cli.commands import TRADE
 from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
 from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, publish
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
-from fillstream.libs.common.messages.protection import DEFAULT_PROTECTION
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, DEFAULT_PROTECTION
 
 Symbol = Annotated[str, typer.Argument(help="Whose position: a symbol of instruments.yaml.")]
 

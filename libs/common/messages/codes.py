@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Self
 
 DEFAULT_ACCOUNT = "default"
+DEFAULT_PROTECTION = "default"
+"""What protects a position where the client names nothing."""
 MAX_SIGNAL_BYTES = 65_536
 """A signal's fields together may not be larger (bytes)."""
 """Where orders go."""

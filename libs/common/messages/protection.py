@@ -11,12 +11,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fillstream.libs.common.messages.base import Amount, Id, Name, Price, Time, exact_number
+from fillstream.libs.common.messages.codes import DEFAULT_PROTECTION
 from fillstream.libs.common.messages.event import Event
 from fillstream.libs.common.messages.reference import MAX_MS
 from fillstream.libs.common.messages.special_terms import Percent
 
-DEFAULT_PROTECTION = "default"
-"""What protects a position where the client names nothing."""
 PAIRS = (
     ("stop_loss", "stop_loss_percent"),
     ("take_profit", "take_profit_percent"),
