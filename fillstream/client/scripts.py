@@ -43,6 +43,8 @@ PAGE = 1000
 """Entries of each stream that are asked for at a time."""
 AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 """What a server that went away, or is not up yet, is known by."""
+UNWELCOME = (redis.exceptions.AuthenticationError, redis.exceptions.AuthorizationError)
+"""What redis-py takes for a broken connection, and is a server that is there and refuses."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
 
 Result = TypeVar("Result")
@@ -89,8 +91,10 @@ class Patience:
         """Return for how long to wait before it is tried again (seconds).
 
         Raises:
-            Exception: the very error, where it has been waited for long enough.
+            Exception: the very error, where it has been waited for long enough, or no waiting helps: a password.
         """
+        if isinstance(error, UNWELCOME):
+            raise error
         now = self._clock()
         if self._since is None:
             self._since, self._wait_s = now, FIRST_WAIT_S

@@ -26,6 +26,7 @@ from fillstream.trading import EventBus, PositionTracker
 from tests.conftest import until
 from tests.support.messages import payload, sample
 from tests.support.servers import Server
+from tests.support.users import server_of_users
 
 EVENTS = "events.{a0}"
 
@@ -106,6 +107,22 @@ def test_a_patient_client_sends_again_and_an_impatient_one_says_at_once(server: 
         assert desk.signal("AAPL", "BUY", 1, signal_id="s-1") == "s-1"
         thread.join()
         assert desk.redis.xlen("signals") == 1
+
+
+def test_a_wrong_password_is_no_server_that_is_away(tmp_path: Path) -> None:
+    async def follow(url: str) -> None:
+        async with AsyncClient(url) as desk:
+            await desk.follow_fills().begin()
+
+    with server_of_users(tmp_path) as server:
+        url = f"redis://client:wrong@127.0.0.1:{server.port}/0"
+        with Client(url, patience_s=60) as desk:
+            with pytest.raises(redis.exceptions.AuthenticationError):
+                desk.signal("AAPL", "BUY", 1)
+            with pytest.raises(redis.exceptions.AuthenticationError):
+                desk.follow_fills()
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            asyncio.run(follow(url))
 
 
 def test_it_goes_on_where_it_stopped_in_each_partition(redis_url: str, client: redis.Redis) -> None:
