@@ -21,6 +21,7 @@ from fillstream.services.position_service.stage import PositionStage
 SYMBOLS = 1_000
 START_MS = 1_700_000_000_000
 BATCH = 500
+ARMED = 100_000
 PER_MS = 200
 """So many entries come in a millisecond."""
 
@@ -53,6 +54,10 @@ class Journal:
             "liquidity": "TAKER", "fee": "0.00350000", "currency": "USD", "strategy": None,
         }  # fmt: skip
         return self.entry("OrderFilled", **order, **trade)
+
+    def protection(self, n: int, name: str = "default") -> Entry:
+        said = {"signal_id": f"s{self.seq}", "account": "bench", "symbol": f"S{n % SYMBOLS}", "protection_id": name}
+        return self.entry("PositionProtected", **said, stop_loss="1.00", trailing_stop_percent="90", signal_time=0)
 
     def quote(self, n: int) -> Entry:
         bid, ask = f"{100 + n // SYMBOLS % 50}.{n % 50:02}", f"{100 + n // SYMBOLS % 50}.{n % 50 + 2:02}"
@@ -93,6 +98,28 @@ def floor_of(entries: list[Entry], sent: int) -> float:
     return folded(take, entries)[0]
 
 
+def armed(count: int, repeats: int) -> tuple[list[tuple[float, float]], int]:
+    """Return CPU microseconds of a mark, without and with 100 000 protections that no mark reaches; and what was told.
+
+    The first stands where others have their floor: the ratio is what protections cost.
+    """
+    pairs = []
+    for _ in range(repeats):
+        seen = []
+        for accounts in (0, ARMED // SYMBOLS):
+            stage, journal = PositionStage(0), Journal()
+            folded(stage.fold, journal.opening())
+            folded(stage.fold, [journal.protection(n, f"p{k}") for k in range(accounts) for n in range(SYMBOLS)])
+            gc.collect()
+            gc.disable()
+            seen.append(folded(stage.fold, [journal.quote(n) for n in range(count)]))
+            gc.enable()
+            assert stage.gauges()["exits_armed"] == {"": accounts * SYMBOLS}
+        (without, _), (with_them, told) = seen
+        pairs.append((with_them, without))
+    return pairs, told
+
+
 def run(quick: bool) -> dict[str, Any]:
     """Return entries a second and CPU microseconds an entry of fills and of marks, each beside its floor."""
     count, repeats = (20_000, 3) if quick else (100_000, 5)
@@ -112,6 +139,7 @@ def run(quick: bool) -> dict[str, Any]:
             spent[name].append((micros, floor_of(entries, told[name])))
         gc.enable()
         assert stage.gauges()["positions"] == {"open": SYMBOLS, "flat": 0}
+    spent["marks, 100 000 exits armed"], told["marks, 100 000 exits armed"] = armed(count, repeats)
     rows = {}
     for name, pairs in spent.items():
         micros, floor = (statistics.median(each) for each in zip(*pairs, strict=True))

@@ -6,9 +6,11 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 import redis
 
@@ -55,6 +57,29 @@ def test_everything_killed_in_turn_and_at_once(tmp_path: Path) -> None:
         found = settled_books(stack)
         assert found.problems == []
         assert any((tmp_path / "snapshots").rglob("*.snapshot")), "recovery had snapshots to start from"
+
+
+def test_exits_and_targets_act_once_whoever_is_killed(tmp_path: Path) -> None:
+    dice = random.Random(9)
+    with running(tmp_path) as stack:
+        load = Load(stack, seed=9)
+
+        def kill() -> None:
+            kill_if_running(stack, dice.choice(("positions", "positions", "orders", "engine", "valkey")))
+
+        kills = dict.fromkeys(dice.sample(range(50, SIGNALS // 2), KILLS), kill)
+        for n in range(0, SIGNALS // 2, 10):
+            load.run(10, at={each - n: kill for each in kills if n <= each < n + 10})
+            load.aim(n // 10, "demo")
+        load.calm("demo")
+        found = settled_books(stack)
+        assert found.problems == []
+        with redis.Redis.from_url(stack.redis_url) as client:
+            told = [orjson.loads(fields[b"data"]) for _, fields in client.xrange("positions.{a0}") if b"data" in fields]
+        exits = Counter(each["exit_status"] for each in told if each["type"] == "ExitChanged")
+        targets = Counter(each["target_status"] for each in told if each["type"] == "TargetChanged")
+        assert exits["TRIGGERED"] > 2, exits
+        assert targets["REACHED"] > 2, targets
 
 
 def test_a_desk_of_several_partitions_is_exact_in_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

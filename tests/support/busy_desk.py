@@ -66,6 +66,26 @@ class Load:
             self._add(self._topology.signals, fields)
             self.sent += 1
 
+    def aim(self, n: int, account: str) -> None:
+        """Ask for a target, or for a position to be protected, closely enough that the market reaches it."""
+        symbol = [*STARTS_AT][n // 2 % len(STARTS_AT)]
+        lots = "0.01" if symbol == "BTCUSDT" else "5"
+        said = {"signal_id": f"{self._tag}aim-{n}", "account": account, "symbol": symbol}
+        if n % 2:
+            said |= {"type": "ProtectPosition", "stop_loss_percent": "0.02", "take_profit_percent": "0.02"}
+        else:
+            said |= {"type": "SetTarget", "target": lots if n % 4 else f"-{lots}"}
+        self._add(self._topology.signals, said)
+        self.sent += 1
+
+    def calm(self, account: str) -> None:
+        """Ask for no target and no protection any more: what waits for a market that has ended would try again."""
+        for symbol in STARTS_AT:
+            for kind in ("CancelTarget", "CancelProtection"):
+                said = {"type": kind, "signal_id": f"{self._tag}{kind}-{symbol}", "account": account, "symbol": symbol}
+                self._add(self._topology.signals, said)
+                self.sent += 1
+
     def _add(self, stream: str, fields: dict[str, Any]) -> None:
         def answered() -> bool:
             try:
