@@ -34,7 +34,7 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.strategy.desk import Desk
 from fillstream.strategy.market import interval_ms
 from fillstream.strategy.session import Session
-from fillstream.strategy.strategy import Strategy, load_strategy, name_of, parameters_of
+from fillstream.strategy.strategy import Strategy, fresh, load_strategy, name_of, parameters_of
 
 Data = str | Path | Sequence[str | Path] | Iterable[Happening]
 Progress = Callable[[int, int], None]
@@ -116,6 +116,7 @@ class Backtest:
 
         Raises:
             FeedError: a row of the data cannot be used, or there is none.
+            strategy.StrategyUnusable: its class needs to be told something.
             session.StrategyFailed: the strategy raised something.
             driver.Unordered, memory_desk.Endless: the market goes back in time, or something answers without end.
         """
@@ -128,7 +129,7 @@ class Backtest:
         topology = settings.topology()
         desk = MemoryDesk(topology, lambda clock: stages_at(settings, clock), began_ms)
         record = Record(self._capital)
-        session = Session(self.strategy(), Desk(self.name, self._account, self.parameters))
+        session = Session(fresh(self.strategy), Desk(self.name, self._account, self.parameters))
         decimals = {symbol: Decimals(one) for symbol, one in listed(settings.instruments).items()}
         driver = Driver(desk, session, decimals, self._frames_to(), self._latency_ms, record.take)
         with _little_garbage():

@@ -162,6 +162,20 @@ def _of_functions(module: ModuleType, where: str) -> type[Strategy]:
     return _checked(type(Path(where).stem, (Strategy,), {**said, **methods}), where)
 
 
+def fresh(made: type[Strategy]) -> Strategy:
+    """Return a strategy, as its class makes it without being told anything.
+
+    Raises:
+        StrategyUnusable: it does not.
+    """
+    try:
+        return made()
+    except Exception as error:
+        raise StrategyUnusable(
+            f"strategy: {made.__name__}() cannot be made: {type(error).__name__}: {error}"
+        ) from error
+
+
 def name_of(made: type[Strategy], name: str | None) -> str:
     """Return what a strategy goes by in its signals: a name that is given, else its class's.
 

@@ -60,7 +60,7 @@ def run(
     from fillstream.strategy.desk import Desk
     from fillstream.strategy.live import LiveRun
     from fillstream.strategy.market import interval_ms
-    from fillstream.strategy.strategy import load_strategy, name_of, parameters_of
+    from fillstream.strategy.strategy import fresh, load_strategy, name_of, parameters_of
 
     desk_at = find_target(config, redis_url)
     settings = desk_at.settings
@@ -73,7 +73,7 @@ def run(
         venues = {symbol: each.venue or settings.execution.venue for symbol, each in settings.instruments.items()}
         with Client(desk_at.redis_url, desk_at.topology, patience_s=PATIENCE_S) as client:
             live = LiveRun(
-                made(), desk, client, state or Path(f"{called}.run.json"), venues,
+                fresh(made), desk, client, state or Path(f"{called}.run.json"), venues,
                 interval_ms(warm_up, "--warm-up") if warm_up else 0, interval_ms(late, "--late") if late else None,
             )  # fmt: skip
             going_on = live.progress is not None and live.progress.has_started

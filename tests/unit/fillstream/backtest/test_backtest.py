@@ -245,3 +245,16 @@ def test_it_is_told_how_far_it_has_come(ideal: Settings) -> None:
     told: list[tuple[int, int]] = []
     Backtest(Crossing, waves(2_001, every_ms=10), settings=ideal).run(lambda count, ms: told.append((count, ms)))
     assert told == [(0, START_MS), (2_000, START_MS + 20_000)]
+
+
+def test_equity_is_the_cash_and_what_is_held_at_its_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILLSTREAM_EXECUTION__VENUES", '{"SIM": {"taker_fee_bps": "2.5"}}')
+    result = Backtest(Crossing, waves(300), settings=settings_with(monkeypatch), capital=10_000).run()
+    equity = {row[0]: row[2] for row in result.rows("equity")}
+    changes = {row[0]: row for row in result.rows("positions")}
+    assert len(changes) > 30 and result.summary.fees > 0
+    for ms, row in changes.items():
+        position, cash, mark = row[6], row[11], row[13]
+        assert equity[ms] == 10_000 + cash + position * mark
+    assert result.summary.fees == sum(row[6] for row in result.rows("fills"))
+    assert result.summary.orders == len(result.rows("orders")) == result.record.events["OrderReceived"]

@@ -12,6 +12,7 @@ from fillstream.strategy.strategy import (
     CALLS,
     Strategy,
     StrategyUnusable,
+    fresh,
     hears,
     load_strategy,
     name_of,
@@ -104,6 +105,16 @@ def test_a_strategy_goes_by_its_class_or_by_a_name() -> None:
     for wrong in ("two words", "n" * 41):
         with pytest.raises(StrategyUnusable, match="must be a name of at most 40 characters"):
             name_of(Told, wrong)
+
+
+def test_a_class_that_has_to_be_told_something_is_refused() -> None:
+    class Needs(Told):
+        def __init__(self, more: int) -> None:
+            self.more = more
+
+    assert isinstance(fresh(Told), Told)
+    with pytest.raises(StrategyUnusable, match=r"Needs\(\) cannot be made: TypeError: .*'more'"):
+        fresh(Needs)
 
 
 def test_every_call_is_documented() -> None:
