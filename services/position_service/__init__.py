@@ -1,1 +1,1 @@
-"""Fills to positions and exact P&L."""
+"""Fills to positions and exact P&L, and what follows from them: exits, targets, rules, risk."""

@@ -1,11 +1,14 @@
 """The position stage: fills and quotes of one account partition's journal become positions with their P&L.
 
-Flows in: `events.{a}`. Flows out: PositionChanged for every fill, PositionClosed for every position that came to its
-end, PositionAdjusted for every split and PositionMarked for open positions whose mark moved, in `positions.{a}`; where
-the orders stage states what it holds, PositionsReconciled. A bust makes everything as if that trade had never been, a
-correction as if it had been another: `books.held`, which also says when that is not possible. Never looks at
-orders, limits or anything but fills, splits, quotes, accounts' methods of cost and instruments; never goes on when the
-journal has a gap.
+Flows in: `events.{a}`. Flows out, in `positions.{a}`: what became of positions, what they and accounts are worth, and
+what became of exits, targets, rules and limits on risk; in `orders.{a}`: instructions that follow. Never goes
+on when the journal has a gap, never counts what works. This module only dispatches:
+
+    fills, busts, splits -> booking -> books, exits, targets
+    quotes ---------------> marking -> books, accounts; exits
+    what is asked for, orders that were sent -> exits, targets
+    time -----------------> marking, exits, targets, accounts
+    any event, once the books have it --------> rules
 """
 
 from __future__ import annotations

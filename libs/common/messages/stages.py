@@ -126,7 +126,7 @@ STAGES: Final[dict[str, StageSpec]] = {
             name="positions",
             command=("fillstream.services.position_service",),
             port=8007,
-            text="Books fills: positions with their cost and exact P&L, and closes them as their protections say.",
+            text="Books fills: positions with exact P&L; does what protections, targets, rules and limits on risk say.",
             reads=("events",),
             writes=("positions", "orders", "dead"),
         ),
