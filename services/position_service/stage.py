@@ -173,7 +173,7 @@ class PositionStage:
                 self._accounts.touch(event["account"])
                 if exits.all:
                     self._exits.answered(event)
-                    self._exits.changed(event["account"], instrument)
+                self._exits.changed(event["account"], instrument)
                 if self._books.targets.of:
                     self._reaching.answered(event)
                     self._reaching.changed(event["account"], instrument.symbol)

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
+from fillstream.libs.common.messages import risk_terms
 from fillstream.libs.common.messages.base import AnyExternalOrders, AnyLostOrders, Name
 from fillstream.libs.common.messages.codes import (
     AccountMode,
@@ -32,14 +33,7 @@ from fillstream.libs.common.messages.codes import (
     TimeInForce,
 )
 from fillstream.libs.common.messages.fee_tiers import Tiers
-from fillstream.libs.common.messages.risk_terms import (
-    MaxConcentration,
-    MaxDrawdown,
-    MaxLeverage,
-    MaxValueAtRisk,
-    OnRisk,
-    Positive,
-)
+from fillstream.libs.common.messages.risk_terms import Positive
 from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, QUANTITY, VALUE, WRITTEN, ReferenceData, about, amount
 from fillstream.libs.common.messages.topology import VENUE_NAME
 from fillstream.libs.common.values.money import MAX_DIGITS, canonical
@@ -499,11 +493,13 @@ class AccountFields(ReferenceData):
             unit=ACCOUNT_VALUE, rare=True,
         ),
     ] = None  # fmt: skip
-    max_drawdown: MaxDrawdown = None
-    max_leverage: MaxLeverage = None
-    max_concentration: MaxConcentration = None
-    max_value_at_risk: MaxValueAtRisk = None
-    risk_action: OnRisk = RiskAction.ALERT
+    max_drawdown: risk_terms.MaxDrawdown = None
+    max_leverage: risk_terms.MaxLeverage = None
+    max_concentration: risk_terms.MaxConcentration = None
+    max_value_at_risk: risk_terms.MaxValueAtRisk = None
+    risk_action: risk_terms.OnRisk = RiskAction.ALERT
+    exit_stop_loss_percent: risk_terms.ExitPercent = None
+    exit_take_profit_percent: risk_terms.TakePercent = None
     account_type: Annotated[
         AccountType,
         about("what its orders are paid with: cash it has, a margin on its equity, or none of the desk's business",

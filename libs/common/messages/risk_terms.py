@@ -30,6 +30,18 @@ MaxValueAtRisk = Annotated[
         rare=True,
     ),
 ]  # fmt: skip
+ExitPercent = Annotated[
+    Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0, le=1000), WRITTEN] | None,
+    about(
+        "a position of it that is opened is closed by itself so many per cent of its mean price on the losing side; "
+        "null: it is not",
+        unit="percent", rare=True,
+    ),
+]  # fmt: skip
+TakePercent = Annotated[
+    Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0, le=1000), WRITTEN] | None,
+    about("and so many on the winning side; null: it is not", unit="percent", rare=True),
+]
 OnRisk = Annotated[
     RiskAction,
     about("where one of these four is broken: ALERT, REDUCE (it may do no more than reduce) or HALT", rare=True),

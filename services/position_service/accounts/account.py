@@ -24,6 +24,7 @@ class Account:
         margin: share of its exposure that a MARGIN account needs in equity.
         limits: on its risk, by the names of its terms.
         action: what is done where one is broken.
+        stop, take: shares of the mean price at which its positions are closed by themselves, None where they are not.
         deposits: money put in, less what was taken out (units of 10**-MONEY_DECIMALS).
         funded: money was put in, ever.
         symbols: in which it ever held something.
@@ -41,6 +42,8 @@ class Account:
     margin: Fraction = Fraction(1, 2)
     limits: dict[str, Fraction] = field(default_factory=dict)
     action: RiskAction = RiskAction.ALERT
+    stop: Fraction | None = None
+    take: Fraction | None = None
     deposits: int = 0
     funded: bool = False
     symbols: dict[str, None] = field(default_factory=dict)
@@ -66,6 +69,9 @@ class Account:
         terms = AccountFields.out_of(event)
         self.currency, self.kind, self.action = terms.currency, terms.account_type, terms.risk_action
         self.margin = Fraction(terms.initial_margin)
+        stop, take = terms.exit_stop_loss_percent, terms.exit_take_profit_percent
+        self.stop = None if stop is None else Fraction(stop) / 100
+        self.take = None if take is None else Fraction(take) / 100
         limits = {
             "max_drawdown": terms.max_drawdown,
             "max_leverage": terms.max_leverage,
@@ -77,7 +83,6 @@ class Account:
 
 
 _NAMES: Final = tuple(each.name for each in fields(Account))
-_FRACTIONS: Final = frozenset(("margin",))
 
 
 def dump_account(account: Account) -> Document:
@@ -88,6 +93,8 @@ def dump_account(account: Account) -> Document:
         "limits": {name: str(value) for name, value in account.limits.items()},
         "symbols": [*account.symbols],
         "deposits": str(account.deposits),
+        "stop": None if account.stop is None else str(account.stop),
+        "take": None if account.take is None else str(account.take),
         "peak": None if account.peak is None else str(account.peak),
         "risk": None if account.risk is None else [*map(str, account.risk)],
     }
@@ -108,6 +115,8 @@ def load_account(record: Document) -> Account:
         "action": RiskAction(record["action"]),
         "symbols": dict.fromkeys(record["symbols"]),
         "deposits": int(record["deposits"]),
+        "stop": None if record["stop"] is None else Fraction(record["stop"]),
+        "take": None if record["take"] is None else Fraction(record["take"]),
         "peak": None if record["peak"] is None else int(record["peak"]),
         "risk": None if risk is None else tuple(map(int, risk)),
     }

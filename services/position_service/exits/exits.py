@@ -23,6 +23,7 @@ from fillstream.libs.common.runtime.timers import Timer
 from fillstream.services.position_service.booking import units_of
 from fillstream.services.position_service.books.books import Books
 from fillstream.services.position_service.books.instrument import Instrument
+from fillstream.services.position_service.books.trip import Trip
 from fillstream.services.position_service.exits.protection import Fired, Protection
 from fillstream.services.position_service.exits.telling import told_of
 from fillstream.services.position_service.exits.watch import What
@@ -30,6 +31,8 @@ from fillstream.services.position_service.telling import Message, Telling
 
 FIRST_RETRY_MS, LAST_RETRY_MS = 1_000, 60_000
 """After the first failure, doubled with each in a row; at most."""
+DEFAULT_EXIT = "account"
+"""The protection_id of what an account's terms ask for."""
 MOST_PROTECTIONS = 100
 """Of one position."""
 LIMIT, TIME, RETRY = "exit limit", "exit time", "exit retry"
@@ -192,14 +195,34 @@ class Exits:
     def changed(self, account: str, instrument: Instrument) -> None:
         """Follow a position that changed: its mean price, or that it is another or none any more."""
         found = self._kept.of.get((account, instrument.symbol))
-        if found is None:
-            return
         trip = instrument.held[account].trip
+        if found is None:
+            return self._by_default(account, instrument, trip)
         for each in [*found.values()]:
             if trip is None or trip.position_id != each.position_id:
                 self._end(each, "the position is closed" if trip is None else "the position turned")
             elif each.fired is None:
                 self._rearm(each)
+        self._by_default(account, instrument, trip)
+        self.marked(instrument)
+        return None
+
+    def _by_default(self, account: str, instrument: Instrument, trip: Trip | None) -> None:
+        """Protect a position that was just opened as its account's terms say."""
+        terms = self._books.accounts.get(account)
+        if terms is None or trip is None or (terms.stop is None and terms.take is None) or trip.fills > 1:
+            return
+        if DEFAULT_EXIT in self._kept.of.get((account, instrument.symbol), {}):
+            return
+        quantity = instrument.held[account].position.quantity
+        made = Protection(
+            self._kept.made + 1, account, instrument.symbol, DEFAULT_EXIT, trip.position_id, quantity < 0,
+            stop_share=terms.stop, take_share=terms.take,
+        )  # fmt: skip
+        self._kept.made = made.id
+        self._kept.add(made)
+        self._arm(made, None)
+        self._tell(made, ExitStatus.ARMED, "by the account's terms")
         self.marked(instrument)
 
     def split(self, account: str, instrument: Instrument, new: int, old: int) -> None:
@@ -281,7 +304,8 @@ class Exits:
                 if fired.closed and event["reason"] == RejectReason.NOTHING_TO_REDUCE:
                     self._drop(protection)
                     return self._tell(protection, ExitStatus.DONE, event["text"])
-                self._failed(protection, fired, event["text"])
+                idle = event["reason"] == RejectReason.NOTHING_TO_REDUCE
+                self._failed(protection, fired, event["text"], idle)
             case "OrderStatusReported":
                 self._failed(protection, fired, event["text"])
             case _:
@@ -316,10 +340,9 @@ class Exits:
             return self._send(protection)
         return self._failed(protection, fired, text)
 
-    def _failed(self, protection: Protection, fired: Fired, text: str) -> None:
+    def _failed(self, protection: Protection, fired: Fired, text: str, idle: bool = False) -> None:
         self._lay_down(protection, fired)
-        self._kept.failing += not fired.failed
-        fired.failed += 1
+        fired.failed, fired.idle = fired.failed + 1, idle
         wait = min(LAST_RETRY_MS, FIRST_RETRY_MS << min(fired.failed - 1, 16))
         self._books.timers.add(self._telling.ms + wait, protection.id, RETRY)
         self._tell(protection, ExitStatus.FAILED, text, self._telling.ms + wait)

@@ -28,7 +28,6 @@ class Kept:
         of: those of each position, by protection_id, the oldest first.
         sent: which waits for what becomes of an order, by its client_order_id.
         watches: by symbol; they follow from the protections, but for the best marks of trailing stops.
-        failing: how many of them failed to close what they were to, and are to try again.
     """
 
     made: int = 0
@@ -36,17 +35,14 @@ class Kept:
     of: dict[Held, dict[str, Protection]] = field(default_factory=dict)
     sent: dict[str, Protection] = field(default_factory=dict)
     watches: dict[str, Watches] = field(default_factory=dict)
-    failing: int = 0
 
     def add(self, protection: Protection) -> None:
         """Keep one."""
         self.all[protection.id] = protection
         self.of.setdefault((protection.account, protection.symbol), {})[protection.protection_id] = protection
         fired = protection.fired
-        if fired is not None:
-            self.failing += bool(fired.failed)
-            if fired.client_order_id is not None:
-                self.sent[fired.client_order_id] = protection
+        if fired is not None and fired.client_order_id is not None:
+            self.sent[fired.client_order_id] = protection
 
     def drop(self, protection: Protection) -> None:
         """Keep one no more."""
@@ -57,8 +53,13 @@ class Kept:
             del self.of[position]
         fired = protection.fired
         if fired is not None:
-            self.failing -= bool(fired.failed)
             self.sent.pop(fired.client_order_id or "", None)
+
+    @property
+    def failing(self) -> int:
+        """How many could not close what they were to, and nobody else does; each is to try again."""
+        fired = (each.fired for each in self.all.values())
+        return sum(each is not None and each.failed > 0 and not each.idle for each in fired)
 
     def watch(self, symbol: str, long: bool) -> Watch:
         """Return what waits for the mark of an instrument's longs or shorts."""

@@ -30,6 +30,7 @@ class Fired:
         order_id: of it, once it is known.
         attempt: how many orders were sent.
         failed: how many of them in a row closed nothing.
+        idle: the last one found that others close, or protect, all that there is.
         closed, value: lots (no sign) that orders of before closed, and their lots times price (ticks), exact.
         now, now_value: likewise, of the one that is on its way.
     """
@@ -40,6 +41,7 @@ class Fired:
     order_id: str | None = None
     attempt: int = 0
     failed: int = 0
+    idle: bool = False
     closed: int = 0
     value: int = 0
     now: int = 0

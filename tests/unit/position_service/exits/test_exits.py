@@ -316,6 +316,45 @@ def test_bid_and_ask_are_what_longs_and_shorts_are_marked_by_where_the_instrumen
     assert [wish.account for wish in desk.sent] == ["alpha", "beta"]
 
 
+def account(desk: ExitsDesk, **terms: str) -> None:
+    of_orders = {"max_order_value": "1000000", "max_daily_orders": 1, "min_order_size": "0", "max_slippage_bps": "0"}
+    desk.put("AccountDefined", account="alpha", account_id=1, venue=None, **of_orders, **terms)
+
+
+def test_an_accounts_own_exit_protects_every_position_that_it_opens(desk: ExitsDesk) -> None:
+    account(desk, exit_stop_loss_percent="5", exit_take_profit_percent="10")
+    hold(desk, LONG)
+    assert (desk.told[-1]["protection_id"], desk.told[-1]["stop_px"], desk.told[-1]["take_profit_px"]) == (
+        "account", "95.00", "110.00",
+    )  # fmt: skip
+    hold(desk, LONG, "10", "80.00")
+    desk.again()
+    at(desk, "85.50")
+    assert desk.told[-1]["exit_reason"] == "stop_loss"
+    desk.trade("SELL", "20", "85.50")
+    at(desk, "100.00")
+    hold(desk, SHORT)
+    assert (desk.told[-1]["exit_status"], desk.told[-1]["stop_px"]) == ("ARMED", "105.00")
+    hold(desk, LONG, "15", "101.00")
+    assert (desk.told[-1]["exit_status"], desk.told[-1]["stop_px"]) == ("ARMED", "95.95"), "turned, it is another"
+    desk.cancel(protection_id="account")
+    hold(desk, LONG, "5", "101.00")
+    assert desk.told[-1]["exit_status"] == "ENDED", "what was taken away stays so for that position"
+
+
+def test_what_others_close_is_tried_again_and_is_no_alarm(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(stop_loss="95.00")
+    at(desk, "95.00")
+    desk.refuse("nothing_to_reduce", "symbol: brackets protect all AAPL that alpha holds")
+    assert desk.told[-1]["exit_status"] == "FAILED"
+    assert desk.stage.gauges()["exits_failing"] == {"": 0}
+    desk.again()
+    desk.tick(desk.told[-1]["retry_time"] - T0)
+    desk.refuse()
+    assert desk.stage.gauges()["exits_failing"] == {"": 1}
+
+
 def test_a_bust_of_the_opening_fill_ends_what_protected_it(desk: ExitsDesk) -> None:
     hold(desk, LONG)
     exec_id = f"SIM-0-{desk.seq - 1}-B"
