@@ -26,6 +26,11 @@ import redis
 
 from tests.support.versions import place_of, server_named, versions
 
+# How long an example takes says what else the machine does; what has to be fast has a test that says so.
+hypothesis.settings.register_profile(
+    "busy", parent=hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 # For runs of thousands of test runs: `make mutants`. Few examples, always the same.
 hypothesis.settings.register_profile("mutants", max_examples=25, derandomize=True, deadline=None, database=None)
 
