@@ -42,7 +42,7 @@ def available(folder: Path, flags: list[str]) -> list[str]:
 
 
 def passes(program: Path, *arguments: str) -> str:
-    run = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False, timeout=600)
     assert run.returncode == 0, run.stderr
     return run.stdout
 
