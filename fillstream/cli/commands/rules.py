@@ -12,7 +12,7 @@ from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AnalyticsUrl, AsJson, Config, RedisUrl
 from fillstream.cli.publishing import client_of
-from fillstream.tools.render import as_json, console, printable, show
+from fillstream.tools.render import as_json, console, printable, show, time_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +109,9 @@ def dry_run(
     if json:
         as_json({"counts": {f"{rule} {status}".strip(): n for (rule, status), n in counts.items()}, "reports": found})
         return
-    shown = [each | {"instructions": _brief(each["instructions"])} for each in found[-limit:]]
+    shown = [
+        each | {"time": time_of(each["time"]), "instructions": _brief(each["instructions"])} for each in found[-limit:]
+    ]
     show("would have been done", TRIED, shown, json, ("text", "event_type"))
     for (rule, status), number in sorted(counts.items()):
         console().print(f"{rule or 'no rule'}: {status} {number}", markup=False)

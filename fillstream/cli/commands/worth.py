@@ -68,7 +68,7 @@ def account(
         values = ask.find("/account_values", where)
         exposures = ask.find("/exposures", where | {"limit": limit})
     if not values.rows and not exposures.rows:
-        _nothing(values, name, "has no cash and never held anything")
+        _nothing(values, name, "had cash paid in, or held anything")
     _both({"account_values": (VALUES, values), "exposures": (EXPOSURES, exposures)}, json)
 
 
@@ -90,7 +90,7 @@ def risk(
     with _analytics(config, redis_url, analytics_url) as ask:
         values, limits = ask.find("/account_values", where), ask.find("/risk_limits", where)
     if not values.rows:
-        _nothing(values, name, "is told of as little as it has: no cash, no limit on its risk")
+        _nothing(values, name, "had cash paid in (`fillstream adjust`), or a limit on its risk (docs/risk.md)")
     _both({"account_values": (RISKS, values), "risk_limits": (LIMITS, limits)}, json)
 
 
@@ -139,12 +139,10 @@ def _analytics(config: Path | None, redis_url: str | None, analytics_url: str | 
     return AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url))
 
 
-def _nothing(found: Found, name: str | None, why: str) -> None:
+def _nothing(found: Found, name: str | None, what: str) -> None:
     _tell(found)
-    text = "no account ever had cash, a limit on its risk, or a position"
-    if name is not None:
-        text = f"account {printable(name)} {why}"
-    raise Stop(Exit.NOT_FOUND, text)
+    whose = "no account" if name is None else f"account {printable(name)} never"
+    raise Stop(Exit.NOT_FOUND, f"{whose} {'ever ' if name is None else ''}{what}")
 
 
 def _both(parts: Mapping[str, tuple[Sequence[str], Found]], json: bool) -> None:
