@@ -97,7 +97,7 @@ class Backtest:
         self._round_sizes = round_sizes
         self._check()
         self._given, self._files = _looked_at(data, round_sizes)
-        self._settings = _for_one_process(self._settings, any(file.kind == "bars" for file in self._files))
+        self._settings = for_one_process(self._settings, any(file.kind == "bars" for file in self._files))
 
     def _check(self) -> None:
         if self._account not in self._settings.accounts:
@@ -193,7 +193,7 @@ def _looked_at(data: Data, round_sizes: bool) -> tuple[Iterable[Happening] | Non
     return data, []  # type: ignore[return-value]
 
 
-def _for_one_process(settings: Settings, has_bars: bool) -> Settings:
+def for_one_process(settings: Settings, has_bars: bool) -> Settings:
     """Return settings without what only several processes need: nobody forgets an order here, or has another book.
 
     Of bars, quotes do not grow old: between two prices of a bar the market stands where it stood, and no feed is dead.

@@ -43,7 +43,8 @@ FLOORS: dict[str, dict[str, int]] = {
         "tools": 4,
         "demo": 5,
         "backtest": 6,
-        "cli": 7,
+        "flow": 7,
+        "cli": 8,
     },
 }
 """Rooms of the library, and of what people import: each may import what lies below it, and itself."""
