@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fillstream.demo.market_numbers import listed
 from fillstream.flow import EventLogError, LogPosition, Target, Wait, read_events
@@ -71,3 +75,21 @@ def test_a_wrong_line_is_refused_with_its_number_and_what_is_allowed(line: str |
     with pytest.raises(EventLogError) as refused:
         read_events(['{"Event": "LogPosition"}', "", line], INSTRUMENTS)
     assert str(refused.value).startswith(f"line 3: {sentence}")
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(("Target", "Wait", "AAPL")),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+_ROWS = st.dictionaries(st.sampled_from(("Event", "Symbol", "Target", "Seconds", "x")), _VALUES)
+
+
+@given(st.lists(_ROWS.map(json.dumps) | st.text() | st.binary(), max_size=5))
+def test_whatever_a_line_says_it_is_an_event_or_a_sentence_with_its_number(lines: list[str | bytes]) -> None:
+    try:
+        events = read_events(lines, INSTRUMENTS)
+    except EventLogError as error:
+        assert re.match(r"line [1-5]: .+", str(error), re.DOTALL)
+    else:
+        assert all(1 <= each.line <= len(lines) for each in events)

@@ -81,6 +81,27 @@ def test_orders_that_work_the_other_way_are_canceled_before_the_delta_is_sent(ma
     assert book.held["AAPL"] == 70
 
 
+def test_a_target_that_is_replaced_while_its_order_is_on_its_way_ends_at_the_new_one(manager: Heard) -> None:
+    manager.set_target("AAPL", 200)
+    manager.order_book.pass_time(50)
+    manager.set_target("AAPL", 80)
+    manager.order_book.pass_time(4_000)
+    assert manager.log_position() == '{"AAPL": {"Target": 80, "Position": 80, "Total Traded": 320}}'
+
+
+@pytest.mark.parametrize("partitions", ["1", "3"])
+def test_whatever_partitions_a_desk_has_its_targets_are_held(partitions: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCOUNT_PARTITIONS", "SYMBOL_PARTITIONS"):
+        monkeypatch.setenv(f"FILLSTREAM_MESSAGING__{name}", partitions)
+    book = OrderBookEngine(settings_with(monkeypatch), account="demo")
+    manager = Heard(book)
+    for symbol in ("AAPL", "MSFT", "SPY"):
+        book.quote(symbol, "99.99", "100.01", 1000)
+        manager.set_target(symbol, -7)
+    assert book.wait_for_targets(60_000)
+    assert book.held == {"AAPL": -7, "MSFT": -7, "SPY": -7}
+
+
 def test_a_target_larger_than_the_market_takes_it_as_it_comes_back(manager: Heard) -> None:
     manager.set_target("AAPL", 2_500)
     manager.order_book.pass_time(500)
