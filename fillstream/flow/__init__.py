@@ -1,4 +1,4 @@
-"""FlowManager's own names, in process: its position manager, its order book engine and its event log, over a real desk.
+"""FlowManager's own names: its position manager, its order book and its event log, over a desk in process or live.
 
 book = OrderBookEngine()
 book.quote("AAPL", "99.99", "100.01", 1000)
@@ -11,6 +11,7 @@ print(manager.log_position())   # {"AAPL": {"Target": 80, "Position": 80, "Total
 from __future__ import annotations
 
 from fillstream.flow.event_log import EventLogError, LogPosition, Target, Wait, read_events
+from fillstream.flow.live import LiveOrderBook
 from fillstream.flow.order_book import OrderBookEngine
 from fillstream.flow.position_manager import PositionManager
 from fillstream.flow.replay import Replayed, replay
@@ -19,6 +20,7 @@ from fillstream.flow.terms import Listener, Snapshot, TradeReport
 __all__ = [
     "EventLogError",
     "Listener",
+    "LiveOrderBook",
     "LogPosition",
     "OrderBookEngine",
     "PositionManager",

@@ -12,10 +12,7 @@ again a second later, as where others quote the same price.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Mapping
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
 
 from orjson import loads
@@ -23,29 +20,23 @@ from orjson import loads
 from fillstream.backtest.backtest import for_one_process
 from fillstream.backtest.memory_desk import MemoryDesk
 from fillstream.backtest.stages import stages_at
-from fillstream.client.words import SignalWords
 from fillstream.demo.market_files import Reading
 from fillstream.demo.market_numbers import instrument_of, listed, price_of, size_of
 from fillstream.families import Amount, signal_fields
-from fillstream.flow.terms import Listener, Snapshot, TradeReport
+from fillstream.flow.book import FlowBook
+from fillstream.flow.event_log import check_lots
 from fillstream.libs.common.engine import frames
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
-from fillstream.libs.common.messages.targets import TargetStatus
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.libs.common.values.naming import shorten
-from fillstream.libs.common.values.versions import Document
-from fillstream.strategy.desk import ENDED
 from fillstream.strategy.market import Quote
 
 START_MS = 1_704_726_000_000
 """When a desk in process begins, unless told otherwise: 2024-01-08 15:00 UTC, a Monday on which exchanges trade."""
 REPEAT_MS = 1_000
-NAME = "flow"
-"""The strategy of what is sent, and what its signals' ids begin with."""
-_UNDER_WAY = (TargetStatus.WAITING, TargetStatus.WORKING, TargetStatus.RETRYING)
 
 
-class OrderBookEngine(SignalWords[str]):
+class OrderBookEngine(FlowBook):
     """A desk in this process, as FlowManager's position manager calls its order book.
 
     Beside the document's three calls it takes every signal that `fillstream.Client` does, by the same words.
@@ -56,9 +47,7 @@ class OrderBookEngine(SignalWords[str]):
         start_ms: when it begins (ms since 1970 UTC).
 
     Attributes:
-        listener: is told of trades and markets; None for nobody.
-        held: the signed quantity of each instrument that the account ever held, by symbol.
-        targets: the last that was told of each target, by symbol: a `TargetChanged`.
+        instruments: of the desk, by symbol.
 
     Raises:
         ValueError: there is no such account.
@@ -69,13 +58,10 @@ class OrderBookEngine(SignalWords[str]):
         self, settings: Settings | None = None, *, account: str = DEFAULT_ACCOUNT, start_ms: int = START_MS
     ) -> None:
         settings = for_one_process(settings or load_settings(None), has_bars=True)
+        super().__init__(account)
         if account not in settings.accounts:
             known = ", ".join(settings.accounts)
             raise ValueError(f"account: {shorten(account)} must be one of accounts.yaml: {known}")
-        self.account = account
-        self.listener: Listener | None = None
-        self.held: dict[str, Decimal] = {}
-        self.targets: dict[str, Document] = {}
         self.instruments = listed(settings.instruments)
         topology = settings.topology()
         self._frames_to = {
@@ -88,57 +74,10 @@ class OrderBookEngine(SignalWords[str]):
         self._heard = [("positions", topology.positions(each)) for each in accounts]
         self._heard += [("events", topology.events(each)) for each in accounts]
         self._lossy = [topology.market(each) for each in range(topology.symbol_partitions)]
-        self._said = 0
-        self._clients: dict[str, tuple[str, str]] = {}
-        self._working: dict[str, Document] = {}
-        self._quotes: dict[str, Quote] = {}
         self._records: dict[str, bytes] = {}
         self._repeated_ms = start_ms
-        self._told: deque[TradeReport | Snapshot] = deque()
         self._telling = False
         self._take()
-
-    # ------------------------------------------------------------------------------------- the document's calls
-
-    def SubmitOrder(
-        self, symbol: str, side: str, price: Amount | None, qty: Amount, client_id: str | None = None
-    ) -> str:
-        """Send an order; its fate is told by OnTradeConfirmation.
-
-        Args:
-            symbol, side: of what; BUY or SELL.
-            price: its limit; None for a market order.
-            qty: how much, above 0.
-            client_id: the caller's name for it, which it keeps; by default one is made.
-
-        Returns: its client_id.
-
-        Raises:
-            ValueError: a value that no desk would take; one sentence a field.
-        """
-        client_id = client_id or self._next_id()
-        self._clients[client_id] = symbol, side
-        return self.signal(
-            symbol, side, qty, price=price, signal_id=client_id, client_order_id=client_id, strategy=NAME
-        )
-
-    def CancelOrder(self, order: str) -> bool:
-        """Ask for an order to be taken off the book, by its client_id or its broker_id.
-
-        Returns: whether it works as far as the desk has told, so that it was asked. It may trade before it is gone:
-            OnTradeConfirmation tells.
-        """
-        found = self._working.get(order) or next(
-            (each for each in self._working.values() if each["client_order_id"] == order), None
-        )
-        if found is None:
-            return False
-        self.cancel(found["order_id"])
-        return True
-
-    def GetMarketDataSnapshot(self) -> Snapshot:
-        """Return the markets as they stand."""
-        return Snapshot(self.now_ms, MappingProxyType(dict(self._quotes)))
 
     # --------------------------------------------------------------------------------------- the market and time
 
@@ -146,11 +85,6 @@ class OrderBookEngine(SignalWords[str]):
     def now_ms(self) -> int:
         """What time it is (ms since 1970 UTC)."""
         return self._desk.now_ms
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether a target is neither reached nor given up, as far as the desk has told."""
-        return any(each["target_status"] in _UNDER_WAY for each in self.targets.values())
 
     def quote(
         self, symbol: str, bid_px: Amount, ask_px: Amount, bid_qty: Amount, ask_qty: Amount | None = None
@@ -229,11 +163,15 @@ class OrderBookEngine(SignalWords[str]):
         digests = sorted(self._desk.digests().items())
         return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests).encode()).hexdigest()
 
-    # ---------------------------------------------------------------------------------------------------- inside
+    def check_target(self, symbol: str, target: Decimal) -> None:
+        """Check that the desk has the instrument, and that the target is of whole lots. See `FlowBook`."""
+        if symbol not in self.instruments:
+            raise ValueError(
+                f"symbol: {symbol} is not configured; instruments.yaml has {', '.join(sorted(self.instruments))}"
+            )
+        check_lots(self.instruments[symbol], symbol, target, "target")
 
-    def _next_id(self) -> str:
-        self._said += 1
-        return f"{NAME}.{self._said}"
+    # ---------------------------------------------------------------------------------------------------- inside
 
     def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
         """Send a signal, which arrives at once; what it makes happen at once is told before this returns."""
@@ -270,14 +208,6 @@ class OrderBookEngine(SignalWords[str]):
         finally:
             self._telling = False
 
-    def _tell(self, news: TradeReport | Snapshot) -> None:
-        if self.listener is None:
-            return
-        if isinstance(news, Snapshot):
-            self.listener.OnMarketDataUpdate(news)
-        else:
-            self.listener.OnTradeConfirmation(news)
-
     def _read(self) -> None:
         streams = self._desk.redis.streams
         for kind, key in self._heard:
@@ -292,45 +222,8 @@ class OrderBookEngine(SignalWords[str]):
                     continue
                 if kind == "events":
                     self._take_event(document, entry.ms)
-                elif document["type"] == "TargetChanged":
-                    self.targets[document["symbol"]] = document
-                elif "position" in document:
-                    self.held[document["symbol"]] = Decimal(document["position"])
+                else:
+                    self._take_position(document)
         for key in self._lossy:
             if key in streams:
                 streams[key].clear()
-
-    def _take_event(self, event: Document, ms: int) -> None:
-        if event["type"] == "SignalRefused":
-            signal_id, none = event["signal_id"], Decimal(0)
-            if (order := self._clients.pop(signal_id, None)) is not None:
-                symbol, side = order
-                end, why = str(OrdStatus.REJECTED), event["text"]
-                self._told.append(TradeReport(symbol, side, None, none, signal_id, "", none, end, ms, why))
-            return
-        if (order_id := event.get("order_id")) is None:
-            return
-        known = self._working.get(order_id)
-        merged = (known or {}) | {name: value for name, value in event.items() if value is not None}
-        trades, has_ended = event["type"] == "OrderFilled", merged.get("ord_status") in ENDED
-        if has_ended:
-            self._working.pop(order_id, None)
-        elif "leaves_qty" in merged and "client_order_id" in merged:
-            self._working[order_id] = merged
-        if trades or (has_ended and (known is not None or event["type"] == "OrderRejected")):
-            self._told.append(_report(merged, trades, ms))
-
-
-def _report(event: Mapping[str, Any], trades: bool, ms: int) -> TradeReport:
-    return TradeReport(
-        event["symbol"],
-        event["side"],
-        Decimal(event["last_px"]) if trades else None,
-        Decimal(event["last_qty"]) if trades else Decimal(0),
-        event["client_order_id"],
-        event["order_id"],
-        Decimal(event["leaves_qty"]),
-        event["ord_status"],
-        ms,
-        "" if trades else event.get("text") or "",
-    )

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from fillstream.families import Amount
-from fillstream.flow.event_log import check_lots
-from fillstream.flow.order_book import NAME, OrderBookEngine
+from fillstream.flow.book import NAME, FlowBook
 from fillstream.flow.terms import Snapshot, TradeReport
 from fillstream.libs.common.values.money import canonical
 from fillstream.trading.exact import exact
@@ -24,13 +23,13 @@ State = Mapping[str, Mapping[str, Decimal]]
 
 
 class PositionManager:
-    """Holds what it is told to hold. Made with an engine it becomes its listener; a subclass may hear more.
+    """Holds what it is told to hold. Made with an order book it becomes its listener; a subclass may hear more.
 
     Args:
-        order_book: of the desk.
+        order_book: of a desk in this process (`OrderBookEngine`) or of a live one (`LiveOrderBook`).
     """
 
-    def __init__(self, order_book: OrderBookEngine) -> None:
+    def __init__(self, order_book: FlowBook) -> None:
         self.order_book = order_book
         self._targets: dict[str, Decimal] = {}
         self._traded: dict[str, Decimal] = {}
@@ -49,10 +48,7 @@ class PositionManager:
             ValueError: a value that no desk would take; the sentence names it.
         """
         number = exact(target, "target")
-        if symbol not in self.order_book.instruments:
-            known = ", ".join(sorted(self.order_book.instruments))
-            raise ValueError(f"symbol: {symbol} is not configured; instruments.yaml has {known}")
-        check_lots(self.order_book.instruments[symbol], symbol, number, "target")
+        self.order_book.check_target(symbol, number)
         before = self._targets.get(symbol)
         self._traded.setdefault(symbol, Decimal(0))
         self._targets[symbol] = number  # before what is told while it is sent
