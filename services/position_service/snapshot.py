@@ -41,7 +41,7 @@ from fillstream.services.position_service.targets.target import dump_targets, lo
 VERSION = 3
 
 _KEYS: Final = ("version", "read", "sent", "fills", "timers", "instruments")
-_MAY: Final = ("differing", "methods", "exits", "targets", "accounts", "account_numbers", "rules")
+_MAY: Final = ("differing", "methods", "exits", "targets", "accounts", "rules")
 _PLAIN: Final = ("id", "venue", "interval_ms", "told_ms", "moved", "telling", "session", "day")
 _TERMS: Final = (
     "symbol", *InstrumentUnits.model_fields, *_PLAIN, "marked_by", "marks", "settlement", "held",
@@ -72,7 +72,6 @@ def dump(books: Books) -> bytes:
         document["methods"] = books.methods
     if books.accounts:
         document["accounts"] = [dump_account(each) for each in books.accounts.values()]
-        document["account_numbers"] = [[number, name] for number, name in books.account_numbers.items()]
     if books.rules.by_id:
         document["rules"] = [dump_rule(each) for each in books.rules.by_id.values()]
     if books.exits.made:
@@ -157,8 +156,8 @@ def load(data: bytes) -> Books:
     for each in document.get("rules", ()):
         books.rules.add(load_rule(each))
     for each in document.get("accounts", ()):
-        books.accounts[each["name"]] = load_account(each)
-    books.account_numbers = dict(document.get("account_numbers", ()))
+        account = books.accounts[each["name"]] = load_account(each)
+        books.account_numbers[account.number] = account.name
     for record in document["instruments"]:
         instrument = _load_instrument(record, books)
         books.instruments[instrument.symbol] = books.numbers[instrument.id] = instrument

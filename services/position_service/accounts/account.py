@@ -20,7 +20,7 @@ class Account:
     """An account's worth.
 
     Attributes:
-        name, currency, kind: as its terms have them.
+        name, number, currency, kind: as its terms have them; its timer goes by its number.
         margin: share of its exposure that a MARGIN account needs in equity.
         limits: on its risk, by the names of its terms.
         action: what is done where one is broken.
@@ -37,6 +37,7 @@ class Account:
     """
 
     name: str
+    number: int = 0
     currency: str = "USD"
     kind: AccountType = AccountType.NONE
     margin: Fraction = Fraction(1, 2)
@@ -67,6 +68,7 @@ class Account:
             pydantic.ValidationError: they are not terms: a newer release's, whose version says so first.
         """
         terms = AccountFields.out_of(event)
+        self.number = event["account_id"]
         self.currency, self.kind, self.action = terms.currency, terms.account_type, terms.risk_action
         self.margin = Fraction(terms.initial_margin)
         stop, take = terms.exit_stop_loss_percent, terms.exit_take_profit_percent

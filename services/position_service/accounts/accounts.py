@@ -81,8 +81,7 @@ class Accounts:
             return
         account.moved = True
         now, due_ms = self._telling.ms, account.told_ms + INTERVAL_MS
-        number = self._books.number_of(name)
-        self._books.timers.add_once(max(now, due_ms), number, TELL)
+        self._books.timers.add_once(max(now, due_ms), account.number, TELL)
 
     def due(self, timer: Timer) -> None:
         """Tell an account whose turn it is."""

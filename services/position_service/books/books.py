@@ -91,10 +91,6 @@ class Books:
         instrument.id = number
         self.numbers[number] = instrument
 
-    def number_of(self, account: str) -> int:
-        """Return an account's number, by which its timer goes; accounts are few."""
-        return next(number for number, name in self.account_numbers.items() if name == account)
-
     def take_method(self, account: str, method: CostMethod) -> None:
         """Take an account's method of cost, which is its own for good."""
         if method is not CostMethod.AVERAGE:

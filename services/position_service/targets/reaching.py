@@ -198,10 +198,9 @@ class Reaching:
 
     def due(self, timer: Timer) -> None:
         """Try again what failed, or look again what waits."""
-        for target in self._targets.of.values():  # few; timers go by their ids
-            if target.id == timer.id:
-                return self._step(target)
-        return None
+        target = self._targets.by_id.get(timer.id)
+        if target is not None:
+            self._step(target)
 
     def changed(self, account: str, symbol: str) -> None:
         """Look at a position that changed, where nothing of its target is on its way."""

@@ -90,26 +90,27 @@ class Targets:
 
     Attributes:
         made: how many there ever were.
-        of: by position.
+        of, by_id: by position, and by number.
         sent: which waits for what becomes of an order, by its client_order_id.
         failing: how many could not send what is missing, and are to try again.
     """
 
     made: int = 0
     of: dict[tuple[str, str], Target] = field(default_factory=dict)
+    by_id: dict[int, Target] = field(default_factory=dict)
     sent: dict[str, Target] = field(default_factory=dict)
     failing: int = 0
 
     def add(self, target: Target) -> None:
         """Keep one."""
-        self.of[target.position] = target
+        self.of[target.position] = self.by_id[target.id] = target
         self.failing += bool(target.failed)
         if target.client_order_id is not None:
             self.sent[target.client_order_id] = target
 
     def drop(self, target: Target) -> None:
         """Keep one no more."""
-        del self.of[target.position]
+        del self.of[target.position], self.by_id[target.id]
         self.failing -= bool(target.failed)
         self.sent.pop(target.client_order_id or "", None)
 
