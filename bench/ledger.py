@@ -22,6 +22,10 @@ SYMBOLS = 1_000
 START_MS = 1_700_000_000_000
 BATCH = 500
 ARMED = 100_000
+ARMED_WITH = {
+    "marks, 100 000 stops and targets armed": {"stop_loss": "1.00", "take_profit": "900.00"},
+    "marks, 100 000 trailing stops, each mark the best": {"trailing_stop_percent": "90"},
+}
 PER_MS = 200
 """So many entries come in a millisecond."""
 
@@ -55,9 +59,9 @@ class Journal:
         }  # fmt: skip
         return self.entry("OrderFilled", **order, **trade)
 
-    def protection(self, n: int, name: str = "default") -> Entry:
-        said = {"signal_id": f"s{self.seq}", "account": "bench", "symbol": f"S{n % SYMBOLS}", "protection_id": name}
-        return self.entry("PositionProtected", **said, stop_loss="1.00", trailing_stop_percent="90", signal_time=0)
+    def protection(self, n: int, name: str, said: dict[str, str]) -> Entry:
+        whose = {"signal_id": f"s{self.seq}", "account": "bench", "symbol": f"S{n % SYMBOLS}", "protection_id": name}
+        return self.entry("PositionProtected", **whose, **said, signal_time=0)
 
     def quote(self, n: int) -> Entry:
         bid, ask = f"{100 + n // SYMBOLS % 50}.{n % 50:02}", f"{100 + n // SYMBOLS % 50}.{n % 50 + 2:02}"
@@ -98,7 +102,7 @@ def floor_of(entries: list[Entry], sent: int) -> float:
     return folded(take, entries)[0]
 
 
-def armed(count: int, repeats: int) -> tuple[list[tuple[float, float]], int]:
+def armed(count: int, repeats: int, said: dict[str, str]) -> tuple[list[tuple[float, float]], int]:
     """Return CPU microseconds of a mark, without and with 100 000 protections that no mark reaches; and what was told.
 
     The first stands where others have their floor: the ratio is what protections cost.
@@ -109,7 +113,10 @@ def armed(count: int, repeats: int) -> tuple[list[tuple[float, float]], int]:
         for accounts in (0, ARMED // SYMBOLS):
             stage, journal = PositionStage(0), Journal()
             folded(stage.fold, journal.opening())
-            folded(stage.fold, [journal.protection(n, f"p{k}") for k in range(accounts) for n in range(SYMBOLS)])
+            protected = [journal.protection(n, f"p{k}", said) for k in range(accounts) for n in range(SYMBOLS)]
+            if protected:
+                folded(stage.fold, protected)
+            folded(stage.fold, [journal.quote(n) for n in range(SYMBOLS)])  # the first mark that a trailing stop sees
             gc.collect()
             gc.disable()
             seen.append(folded(stage.fold, [journal.quote(n) for n in range(count)]))
@@ -139,7 +146,8 @@ def run(quick: bool) -> dict[str, Any]:
             spent[name].append((micros, floor_of(entries, told[name])))
         gc.enable()
         assert stage.gauges()["positions"] == {"open": SYMBOLS, "flat": 0}
-    spent["marks, 100 000 exits armed"], told["marks, 100 000 exits armed"] = armed(count, repeats)
+    for name, said in ARMED_WITH.items():
+        spent[name], told[name] = armed(count, repeats, said)
     rows = {}
     for name, pairs in spent.items():
         micros, floor = (statistics.median(each) for each in zip(*pairs, strict=True))

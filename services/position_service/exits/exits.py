@@ -154,7 +154,7 @@ class Exits:
             return
         for watch, mark in zip(watches, (instrument.mark, instrument.short_mark), strict=True):
             while mark is not None and not watch.low <= mark <= watch.high:
-                found = [*watch.reached(mark)]
+                found = watch.reached(mark)
                 if not found:
                     break
                 for number, what, stop in found:

@@ -6,7 +6,6 @@ it goes by numbers. Longs and shorts are apart, as each may have a mark of its o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import IntEnum
 
 from fillstream.libs.common.triggers.ladder import Ladder
@@ -80,16 +79,17 @@ class Watch:
                 each.drop(number)
         self._settle()
 
-    def reached(self, mark: int) -> Iterator[Reached]:
-        """Take out and yield what a mark (half ticks) reaches; what is added meanwhile is looked at by the next."""
+    def reached(self, mark: int) -> list[Reached]:
+        """Take out and return what a mark (half ticks) reaches; what is added meanwhile is looked at by the next."""
         found: list[Reached] = []
         for ladder in (self._worse, self._better):
-            found += ((key // _KINDS, What(key % _KINDS), None) for key in ladder.reached(mark))
+            if ladder.is_reached(mark):
+                found += ((key // _KINDS, What(key % _KINDS), None) for key in ladder.reached(mark))
         for each in self._trails.values():
-            if each.follow(mark):
+            if each and each.follow(mark):
                 found += ((number, What.TRAIL, stop) for number, stop in each.reached(mark))
         self._settle()
-        yield from found
+        return found
 
     def _ladder(self, what: What) -> Ladder:
         return self._worse if what is What.STOP else self._better
@@ -97,8 +97,8 @@ class Watch:
     def _settle(self) -> None:
         """Note between which marks nobody is reached and no best price changes."""
         low, high = -ANYWHERE, ANYWHERE
-        windows = (self._worse.window(), self._better.window(), *(each.window() for each in self._trails.values()))
-        for its_low, its_high in windows:
+        windows = [ladder.window() for ladder in (self._worse, self._better) if ladder]
+        for its_low, its_high in (*windows, *(each.window() for each in self._trails.values() if each)):
             low, high = max(low, its_low), min(high, its_high)
         self.low, self.high = low, high
 
