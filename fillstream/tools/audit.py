@@ -283,7 +283,7 @@ def _sent_by_positions(message: dict[str, Any]) -> Iterator[str]:
             yield from names
         case {"type": "TargetChanged", "target_status": TargetStatus.WORKING, "client_order_id": name}:
             yield name
-        case {"type": "TargetChanged", "target_status": TargetStatus.CANCELED, "order_id": _, "client_order_id": name}:
+        case {"type": "TargetChanged", "target_status": TargetStatus.CANCELED, "client_order_id": name}:
             yield f"{name}-end"  # the order that was on its way is asked to go
 
 

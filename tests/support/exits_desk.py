@@ -18,12 +18,14 @@ class ExitsDesk(PositionsDesk):
     """A desk whose instructions are kept.
 
     Attributes:
-        sent: instructions ExitPosition, each read as the orders stage reads it.
+        instructions: all that was sent, each read as the orders stage reads it.
+        sent: those that are ExitPositions.
         told: every ExitChanged.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.instructions: list[Any] = []
         self.sent: list[Exit] = []
         self.told: list[dict[str, Any]] = []
 
@@ -33,10 +35,11 @@ class ExitsDesk(PositionsDesk):
         self.stage.fold(entry, out)
         self.dead += [orjson.loads(letter[b"data"]) for letter in out.dead]
         for payload in out.by_stream.pop("orders.1", (b"", []))[1]:
-            ExitPosition.model_validate_json(payload)
             wish = decode(payload)
-            assert isinstance(wish, Exit)
-            self.sent.append(wish)
+            self.instructions.append(wish)
+            if isinstance(wish, Exit):
+                ExitPosition.model_validate_json(payload)
+                self.sent.append(wish)
         messages = self.checked(out)
         self.told += [each for each in messages if each["type"] == "ExitChanged"]
         return [each for each in messages if each["type"] != "ExitChanged"]

@@ -14,6 +14,10 @@ from fillstream.services.position_service.stage import PositionStage
 T0 = 1_700_000_000_000
 RARE = {
     "PositionChanged": ("restated",),
+    "TargetChanged": (
+        "client_order_id", "order_id", "traded_qty", "traded_px", "paid_fees", "arrival_px", "shortfall", "retry_time",
+        "text",
+    ),
     "ExitChanged": (
         "client_order_id", "order_id", "attempt", "exit_qty", "exit_px", "gap_px", "retry_time", "text"
     ),

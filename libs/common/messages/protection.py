@@ -22,7 +22,7 @@ PAIRS = (
     ("trailing_stop", "trailing_stop_percent"),
 )
 """What is said as a price (or a distance), or in per cent of the mean price, not as both."""
-EXITS = (*(name for pair in PAIRS for name in pair), "time_limit_ms", "exit_time")
+EXITS = (*(name for pair in PAIRS for name in pair), "break_even_offset", "time_limit_ms", "exit_time")
 """What closes a position; the other fields say more of these."""
 
 
@@ -65,7 +65,7 @@ def check_protection(said: ProtectedFields) -> None:
     Raises:
         ValueError: a sentence that begins with the field.
     """
-    if all(getattr(said, name) is None for name in (*EXITS, "break_even_offset")):
+    if all(getattr(said, name) is None for name in EXITS):
         raise ValueError(f"stop_loss: name at least one of {', '.join(EXITS)}; CancelProtection takes one away")
     for name, other in PAIRS:
         if getattr(said, name) is not None and getattr(said, other) is not None:

@@ -22,6 +22,7 @@ from fillstream.libs.common.messages.terms import WRITTEN, ReferenceData, about
 from fillstream.libs.common.values.naming import shorten
 
 MAX_RULES = 1_000
+"""Of a desk."""
 MAX_ACTIONS = 20
 MAX_DAY = 100_000
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -112,7 +113,9 @@ class RuleTerms(ReferenceData):
         int, about("so often in a UTC day, at most", rare=True, ge=1, le=MAX_DAY), WRITTEN
     ] = 100
     enabled: Annotated[bool, about("whether it is looked at", rare=True)] = True
-    accounts: Annotated[Names, about("only of events of these; none named: any", rare=True)] = ()
+    accounts: Annotated[
+        Names, about("only of events of these; of events that are of no account: whose position is meant", rare=True)
+    ] = ()
     symbols: Annotated[Names, about("only of events of these; none named: any", rare=True)] = ()
 
     @model_validator(mode="after")
@@ -150,6 +153,10 @@ def compiled(terms: RuleTerms) -> Compiled:
             raise ValueError(f"actions.{number}: must be one action with what it is told, got {len(said)}")
         [(name, told)] = said.items()
         actions.append((name, _parameters(f"actions.{number}", name, told, schema)))
+        if name != "log" and "account" not in fields and not terms.accounts:
+            raise ValueError(f"accounts: {terms.event} is of no account; name those for which {name} is done")
+        if name != "log" and "symbol" not in fields:
+            raise ValueError(f"event: {terms.event} is of no instrument that {name} could be done with; it may log")
     return Compiled(when, tuple(actions))
 
 
@@ -206,11 +213,13 @@ def _kind(annotation: Any) -> Kind | None:
 
 
 def check_unique(rules: tuple[RuleTerms, ...]) -> None:
-    """Check that no two rules have one name.
+    """Check that no two rules have one name, and that there are not too many.
 
     Raises:
         ValueError: a sentence that begins with where it stands.
     """
+    if len(rules) > MAX_RULES:
+        raise ValueError(f"{len(rules)} rules are more than {MAX_RULES}")
     seen: dict[str, int] = {}
     for number, rule in enumerate(rules):
         if rule.rule_id in seen:

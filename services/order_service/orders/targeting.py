@@ -17,6 +17,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from fillstream.libs.common.engine.frames import MAX_QTY
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason
 from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.messages.targets import MAX_TARGETS
@@ -167,6 +168,10 @@ class Targeting:
                 return weighed
             lots = weighed
         assert lots is not None, "a target or a weight"
+        if abs(lots) > MAX_QTY:
+            name, said_so = ("target", said["target"]) if weight is None else ("weight", weight)
+            text = f"{name}: {said_so} is more than {lot.text(MAX_QTY)} of {symbol}, what a venue takes"
+            return Reject(RejectReason.QUANTITY_TOO_LARGE, text)
         return Leg(symbol, lots, weight, counted["tolerance"])
 
     def _weighed(self, draft: Draft, weight: str) -> int | Reject:

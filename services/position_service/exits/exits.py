@@ -81,7 +81,7 @@ class Exits:
     # -------------------------------------------------------------- what is asked for
 
     def protected(self, event: Message, instrument: Instrument) -> None:
-        """Take what is to protect a position; one of the same name gives way, unless its order is on its way."""
+        """Take what is to protect a position; one of the same name gives way: an order that it sent goes on."""
         account, kept = event["account"], self._kept
         held = instrument.held.get(account)
         made = self._made(event, instrument)
@@ -97,6 +97,8 @@ class Exits:
             return None
         if old is not None:
             self._drop(old)
+            if old.fired is not None:
+                self._tell(old, ExitStatus.ENDED, f"replaced by signal {event['signal_id']}")
         made.position_id, made.short = held.trip.position_id, held.position.quantity < 0
         kept.made = made.id
         kept.add(made)

@@ -124,13 +124,19 @@ class Protection:
         )
 
     def split(self, new: int, old: int) -> None:
-        """Let prices be what they are once `new` lots are `old` ones; to the nearest tick."""
+        """Let prices be what they are once `new` lots are `old` ones; to the nearest tick, a distance one at least."""
         for name in _PRICES:
             value = getattr(self, name)
-            if value is not None and not (name == "trail" and self.in_bps):
-                setattr(self, name, round(Fraction(value * old, new)))
+            if value is None or (name == "trail" and self.in_bps):
+                continue
+            ticks = round(Fraction(value * old, new))
+            setattr(self, name, max(1, ticks) if name in _DISTANCES else ticks)
         if self.quantity is not None:
             self.quantity = max(1, self.quantity * new // old)
+        fired = self.fired
+        if fired is not None:  # nothing is on its way: a split is refused while orders work
+            fired.level = None if fired.level is None else round(Fraction(fired.level * old, new))
+            fired.closed = fired.closed * new // old
 
     def rescale(self, lots: int, ticks: int) -> None:
         """Count in steps of which so many make a lot and a tick of before."""
@@ -167,6 +173,7 @@ class Levels:
 
 
 _PRICES: Final = ("stop", "take", "trail", "activation", "even", "best")
+_DISTANCES: Final = ("trail", "activation", "even")
 _NAMES: Final = tuple(each.name for each in fields(Protection))
 _FIRED: Final = tuple(each.name for each in fields(Fired))
 _BIG: Final = frozenset(("quantity", *_PRICES, "level", "closed", "value", "now", "now_value"))

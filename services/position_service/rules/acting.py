@@ -9,15 +9,19 @@ Quantities are rounded down to the lot and prices to the tick, away from the mar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
+from pydantic import ValidationError
+
 from fillstream.libs.common.expressions.expression import Value, Wrong
 from fillstream.libs.common.messages.base import Message as Contract
+from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.signals import (
     LINKS,
+    SIGNALS,
     CancelAll,
     ClosePosition,
     NewOrder,
@@ -37,9 +41,16 @@ def instruction_of(action: str, told: Told, instrument: Instrument, held: int) -
     """Return the instruction that an action comes to; `held` lots are.
 
     Raises:
-        Wrong: none does; a sentence.
+        Wrong: none does, or one that its contract would not take: it would come to nothing; a sentence.
     """
-    return _MADE[action](told, instrument, held)
+    made = _MADE[action](told, instrument, held)
+    model = SIGNALS[made["type"]]
+    said = {**made, **made.get("special", {}), "symbol": instrument.symbol}
+    try:
+        model.model_validate({name: value for name, value in said.items() if name != "special" and value is not None})
+    except ValidationError as error:
+        raise Wrong(f"{action}: {sentences(error)}") from None
+    return made
 
 
 def _bare(model: type[Contract], **said: Any) -> Message:
@@ -135,8 +146,13 @@ def _protect(told: Told, instrument: Instrument, held: int) -> Message:
         if isinstance(value, Decimal):
             text = _price(told, name, instrument.price)
             assert text is not None, "it is a number"
-            said[name] = canonical(value) if name.endswith("_percent") else text
+            said[name] = _percent(name, value) if name.endswith("_percent") else text
     return _bare(ProtectPosition, protection_id="default", **said)
+
+
+def _percent(name: str, value: Decimal) -> str:
+    """Return a share with as many decimals as its field takes, rounded down."""
+    return canonical(value.quantize(Decimal("0.01" if name.startswith("trailing") else "1e-8"), ROUND_DOWN))
 
 
 def _cancel(told: Told, instrument: Instrument, held: int) -> Message:

@@ -64,16 +64,19 @@ class Ruling:
     def happened(self, event: Message) -> None:
         """Do what rules say about an event."""
         rules = self._rules.by_event.get(event["type"], ())
-        done, names = False, None
+        done, of_all, names = False, event.get("account"), None
         for rule in [*rules]:
-            terms, account, symbol = rule.terms, event.get("account"), event.get("symbol")
-            if (terms.accounts and account not in terms.accounts) or (terms.symbols and symbol not in terms.symbols):
+            terms = rule.terms
+            if terms.symbols and event.get("symbol") not in terms.symbols:
                 continue
-            if not rule.may(self._telling.ms):
-                continue
-            if names is None:
-                names = self._names(event)
-            done = self._look(rule, event, names) or done
+            # What is of no account, as a quote, is looked at once for each that the rule names.
+            meant = (terms.accounts or (None,)) if of_all is None else (of_all,)
+            for account in meant:
+                if (terms.accounts and account not in terms.accounts) or not rule.may(self._telling.ms):
+                    continue
+                if names is None or names[0] != account:
+                    names = account, self._names(event)
+                done = self._look(rule, event | {"account": account}, names[1]) or done
         if rules and not done and event["type"] == PREDICTION:
             self._tell(None, event, RuleStatus.UNMATCHED, text="no rule did anything with it")
 

@@ -89,6 +89,7 @@ class Reaching:
                 self._tell(each, TargetStatus.WAITING, "others of its signal are sold first")
         for each in [each for each in legs if not each.waits]:  # one that is done at once lets others go
             self._step(each)
+        self._release(target.account)
 
     def canceled(self, event: Message) -> None:
         """Go for a target no more, or for none of an account; the order that is on its way is asked to go."""
@@ -167,24 +168,26 @@ class Reaching:
 
     def _let_go(self, target: Target) -> None:
         """Let those of its signal go that waited for it and others to be sold."""
-        if not target.sells:
-            return
-        target.sells = False
-        left = self._targets.of_signal(target)
-        if any(each.sells for each in left):
-            return
-        for each in left:
-            if each.waits:
+        if target.sells:
+            target.sells = False
+            self._release(target.account)
+
+    def _release(self, account: str) -> None:
+        """Let those of an account go that wait for sales of their signal, and there are none left."""
+        mine = [each for each in self._targets.of.values() if each.account == account]
+        selling = {each.signal_id for each in mine if each.sells}
+        for each in mine:
+            if each.waits and each.signal_id not in selling:
                 each.waits = False
                 self._step(each)
 
     def _cancel(self, target: Target, text: str) -> None:
         self._drop(target)
         self._tell(target, TargetStatus.CANCELED, text)
-        if target.client_order_id is not None and target.order_id is not None:
+        if target.client_order_id is not None:  # by that name: the journal may not have told of the order yet
             message = {
                 "type": "CancelOrder", "v": CancelOrder.VERSION, "signal_id": f"{target.client_order_id}-end",
-                "account": target.account, "order_id": target.order_id, "orig_client_order_id": None,
+                "account": target.account, "order_id": None, "orig_client_order_id": target.client_order_id,
                 "signal_time": self._telling.ms,
             }  # fmt: skip
             self._telling.out.event(self._orders, message)

@@ -143,6 +143,51 @@ def test_what_happens_to_a_position_leads_to_what_a_rule_says(
     assert not desk.sim.desk.dead
 
 
+def test_a_quote_is_looked_at_for_each_account_that_the_rule_names() -> None:
+    falls = {
+        "rule_id": "falls", "event": "QuoteUpdated", "when": "event.bid_px < 95 and position.quantity > 5",
+        "actions": [{"close": None}], "accounts": ["default", "other"],
+    }  # fmt: skip
+    desk = desk_of(falls)
+    for account, quantity in (("default", "10"), ("other", "7")):
+        desk.signal(symbol="AAPL", side="BUY", quantity=quantity, account=account)
+    desk.quote(9_400, 9_402)
+    assert (desk.held(), desk.held(account="other")) == (0, 0)
+    assert [each["account"] for each in desk.of("RuleReported")] == ["default", "other"]
+
+
+@pytest.mark.parametrize(
+    ("action", "sent"),
+    [
+        ({"stop_loss_percent": "10 / 3"}, {"stop_loss_percent": "3.33333333"}),
+        ({"trailing_stop_percent": "10 / 3"}, {"trailing_stop_percent": "3.33"}),
+        ({"stop_loss": "100 / 3"}, {"stop_loss": "33.33"}),
+    ],
+)
+def test_what_has_no_end_is_rounded_to_what_its_field_takes(action: dict[str, str], sent: dict[str, str]) -> None:
+    rule = {"rule_id": "r", "event": "OrderFilled", "when": "true", "actions": [{"protect": action}]}
+    desk = desk_of(rule)
+    desk.signal(symbol="AAPL", side="BUY", quantity="10")
+    assert {name: desk.sent[0][name] for name in sent} == sent
+    assert [each["type"] for each in desk.events].count("PositionProtected") == 1
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"protect": {"stop_loss": 90, "stop_loss_percent": 5}},
+        {"protect": {"trailing_stop": "0.001"}},
+        {"order": {"side": "BUY", "quantity": "1000000 * 1000000 * 1000000 * 1000000 * 10"}},
+    ],
+)
+def test_an_action_that_the_desk_would_not_read_disables_its_rule_and_sends_nothing(action: dict[str, Any]) -> None:
+    desk = desk_of({"rule_id": "r", "event": "OrderFilled", "when": "true", "actions": [action]})
+    desk.signal(symbol="AAPL", side="BUY", quantity="10")
+    assert reports(desk) == [("r", "FAILED")]
+    assert desk.sent == []
+    assert not desk.sim.desk.dead
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -154,6 +199,8 @@ def test_what_happens_to_a_position_leads_to_what_a_rule_says(
         ({"actions": [{"order": {"side": "BUY", "quantity": 1, "size": 1}}]}, "actions.0.order.size: must be one of"),
         ({"actions": [{"order": {"side": "BUY", "quantity": '"x"'}}]}, "is a text, it must be a number"),
         ({"actions": []}, "actions"),
+        ({"event": "QuoteUpdated", "when": "true"}, "accounts: QuoteUpdated is of no account"),
+        ({"event": "TradingStateChanged", "when": "true"}, "event: TradingStateChanged is of no instrument"),
         ({"max_executions_per_day": 0}, "max_executions_per_day"),
     ],
 )

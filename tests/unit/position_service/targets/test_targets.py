@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from fillstream.libs.common.messages.targets import TargetStatus
+from tests.support.exits_desk import ExitsDesk
 from tests.support.whole_desk import WholeDesk
 
 
@@ -149,12 +150,34 @@ def test_a_sale_that_fails_lets_the_purchases_go(desk: WholeDesk) -> None:
     assert desk.held("ES") == 10
 
 
+def test_purchases_wait_no_more_for_a_sale_whose_target_was_replaced(desk: WholeDesk) -> None:
+    desk.quote(20, 21, symbol=3)
+    aim(desk, "30")
+    desk.signal(symbol="AAPL", side="BUY", quantity="5", price="180.00")  # the sale has to wait for it to go
+    aim(desk, targets=[{"symbol": "ES", "target": "10"}, {"symbol": "AAPL", "target": "5"}])
+    assert statuses(desk, "ES") == ["WAITING"]
+    aim(desk, "28")
+    desk.wait(1_000)
+    assert (desk.held(), desk.held("ES")) == (28, 10)
+
+
+def test_a_portfolio_in_the_place_of_another_sends_nothing_of_that_one(desk: WholeDesk) -> None:
+    desk.quote(20, 21, symbol=3)
+    aim(desk, "30")
+    desk.signal(symbol="AAPL", side="BUY", quantity="5", price="180.00")
+    aim(desk, targets=[{"symbol": "ES", "target": "10"}, {"symbol": "AAPL", "target": "5"}])
+    aim(desk, targets=[{"symbol": "AAPL", "target": "30"}, {"symbol": "ES", "target": "3"}])
+    desk.wait(1_000)
+    assert desk.held("ES") == 3
+    assert [each["quantity"] for each in desk.events if each["type"] == "OrderReceived" and each["symbol"] == "ES"] == [
+        "3"
+    ]
+
+
 def test_weights_are_of_the_equity_and_round_towards_nothing(desk: WholeDesk) -> None:
-    events = aim(desk, None, weight="0.1")
-    equity = 100_000  # of an account without cash of its own nothing is known
-    refused = [each for each in events if each["type"] == "SignalRefused"]
-    if refused:
-        assert refused[0]["text"].startswith("weight: 0.1 of an equity of 0 or less")
+    [refused] = aim(desk, None, weight="0.1")
+    assert refused["text"] == "weight: 0.1 of an equity of 0 or less, of default, is nothing"
+    equity = 100_000
     desk.sim.fold(
         {
             b"control": orjson.dumps(
@@ -204,6 +227,28 @@ def test_what_protects_a_position_has_the_last_word(desk: WholeDesk) -> None:
     assert desk.held() == 0
 
 
+def test_an_order_that_the_journal_has_not_told_of_yet_is_asked_to_go_as_well() -> None:
+    desk = ExitsDesk()
+    desk.define()
+    desk.fill("BUY", "10", "100.00")
+    desk.protect(stop_loss="95.00")
+    asked = {"signal_id": "t", "account": "alpha", "symbol": "AAPL", "target_qty": "50", "leg": 1, "legs": 1}
+    desk.put("TargetSet", **asked, signal_time=0)
+    desk.quote("94.00", "94.00")
+    assert [type(each).__name__ for each in desk.instructions] == ["Reach", "Cancel", "Exit"]
+    assert desk.instructions[1].orig_client_order_id == desk.instructions[0].client_order_id == "target-1-1-1"
+
+
+def test_what_a_stop_sells_is_not_bought_again_by_a_target(desk: WholeDesk) -> None:
+    aim(desk, "30")
+    desk.signal(type="ProtectPosition", symbol="AAPL", stop_loss="180.00")
+    aim(desk, "60", algorithm="TWAP", algorithm_parameters={"duration_ms": 600_000, "slices": 10})
+    desk.wait(1_000)
+    desk.quote(17_999, 18_001)
+    desk.wait(900_000)
+    assert desk.held() == 0
+
+
 def test_a_cancel_ends_it_and_its_order(desk: WholeDesk) -> None:
     aim(desk, "30", algorithm="TWAP", algorithm_parameters={"duration_ms": 600_000, "slices": 10})
     desk.wait(60_000)
@@ -231,6 +276,7 @@ def test_who_takes_its_order_off_takes_the_target_off(desk: WholeDesk) -> None:
         ({"target": "1.5"}, "target: 1.5 is not a multiple of AAPL's lot size 1"),
         ({"target": "1", "tolerance": "0.5"}, "tolerance: 0.5 is not a multiple of AAPL's lot size 1"),
         ({"target": "1", "account": "nobody"}, "account: nobody"),
+        ({"target": "-1000000000000000000"}, "target: -1000000000000000000 is more than"),
     ],
 )
 def test_what_makes_no_sense_is_refused_whole(desk: WholeDesk, said: dict[str, Any], text: str) -> None:
