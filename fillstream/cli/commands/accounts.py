@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fillstream.cli.asking import analytics
 from fillstream.cli.commands import LOOK, REPAIR
 from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
 from fillstream.cli.exit_codes import Exit, Stop
@@ -54,10 +55,7 @@ def accounts(
     An account without a mode of its own has that of the venues its orders go to. The stricter of trading_state and
     desk_state counts. `fillstream limits get ACCOUNT` has its limits.
     """
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
-
-    with AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url)) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         rows = ask.sql(ACCOUNTS, 100_000).rows
     show("accounts", COLUMNS, rows, json, ("currency", "desk_state"))
 

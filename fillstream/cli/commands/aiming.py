@@ -13,7 +13,7 @@ from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
 from fillstream.cli.order_options import Parameter, Strategy
 from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, publish, told
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, RejectReason
 from fillstream.libs.common.messages.topology import id_ms
 from fillstream.tools.render import as_json, console, print_table
 
@@ -109,7 +109,7 @@ def flatten(
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """Close all that an account holds, and cancel all of it that works.
+    """Close all that an account holds, and cancel all of it that works. One that is flat already is said to be.
 
     \b
     fillstream flatten --account demo --wait
@@ -156,6 +156,12 @@ def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s:
     if timeout_s is None:
         return answer(client, signal_id, None, json)
     outcome = client.wait_for(signal_id, account=account, timeout_s=timeout_s)
+    if outcome.reason == RejectReason.NOTHING_TO_REDUCE:  # it is flat, and that was asked for
+        if json:
+            as_json({"signal_id": signal_id, "targets": []})
+        else:
+            console().print(str(outcome.text), markup=False)
+        return None
     if outcome.refused:
         return answer(client, signal_id, timeout_s, json)
     legs = next(each["legs"] for each in outcome.events if each["type"] == "TargetSet")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fillstream.cli.asking import analytics
 from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import (
@@ -150,7 +151,7 @@ def profile(
     """
     from fillstream.tools.volume_profile import WHOLE, profile_of, profile_sql
 
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         try:
             found = profile_of(ask.sql(profile_sql(symbol, days, minutes, venue), MOST_EVENTS).rows, minutes)
         except ValueError as error:
@@ -299,7 +300,7 @@ def show_order(
     from fillstream.tools.schedule_picture import schedule_of, text
     from fillstream.tools.schedule_picture import svg as drawn
 
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         if order is None:
             where = "" if account is None else f" WHERE account = {quoted(account)}"
             found = ask.sql(f"SELECT * FROM parents{where} ORDER BY received DESC", limit)  # noqa: S608 - quoted
@@ -363,10 +364,3 @@ def _events(ask: AnalyticsClient, said: Mapping[str, Any]) -> list[dict[str, Any
         f"OR (type = 'QuoteUpdated' AND symbol = {symbol} AND time BETWEEN {since} AND {upto}) ORDER BY log_id, seq",
         MOST_EVENTS,
     ).rows
-
-
-def _analytics(config: Path | None, redis_url: str | None, analytics_url: str | None) -> AnalyticsClient:
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
-
-    return AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url))

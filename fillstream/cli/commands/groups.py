@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fillstream.cli.asking import analytics, tell_missing
 from fillstream.cli.commands import LOOK, TRADE
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AnalyticsUrl, AsJson, Config, Limit, RedisUrl, TakesNumbers
@@ -26,7 +27,7 @@ from fillstream.cli.order_options import (
 )
 from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, publish, trailing
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, BreakEven, ContingencyType
-from fillstream.tools.render import as_json, console, printable, show
+from fillstream.tools.render import as_json, console, show
 
 if TYPE_CHECKING:
     from fillstream.cli.analytics_client import Found
@@ -262,13 +263,12 @@ def groups(
     """
     if context.invoked_subcommand is not None:
         return
-    from fillstream.cli.analytics_client import AnalyticsClient, quoted
-    from fillstream.cli.target import find_target
+    from fillstream.cli.analytics_client import quoted
 
     where = [] if done else ["list_order_status IN ('EXECUTING', 'CANCELING')"]
     where += [] if account is None else [f"account = {quoted(account)}"]
     condition = f" WHERE {' AND '.join(where)}" if where else ""
-    with AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url)) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         found = {
             view: ask.sql(f"SELECT * FROM {view}{condition} ORDER BY received DESC, list_id", limit)  # noqa: S608 - quoted
             for view in ("brackets", "lists")
@@ -281,8 +281,7 @@ def groups(
 
 
 def _show(title: str, columns: tuple[str, ...], found: Found, spare: tuple[str, ...]) -> None:
-    for sentence in found.incomplete:
-        typer.echo(f"incomplete: {printable(sentence)}", err=True)
+    tell_missing(found)
     show(title, columns, found.rows, json=False, spare=spare)
     if found.truncated:
         console().print("[dim]and more: see --limit[/]")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fillstream.cli.asking import analytics
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
 from fillstream.cli.exit_codes import Exit, Stop
@@ -47,14 +48,12 @@ def show_limits(
     fillstream limits show
     fillstream limits show default --json
     """
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
     from fillstream.libs.common.messages.controls import LIMITS
 
     columns = ["account", *LIMITS, "overridden"]
     one = "" if account is None else " WHERE account = '{}'".format(account.replace("'", "''"))
     query = f"SELECT {', '.join(columns)} FROM accounts{one} ORDER BY account"  # noqa: S608 - the name is quoted
-    with AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url)) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         rows = ask.sql(query, 100_000).rows
     if account is not None and not rows:
         raise Stop(Exit.NOT_FOUND, f"account: {account} is none of this desk; `fillstream limits show` lists them")

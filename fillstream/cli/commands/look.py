@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fillstream.cli.asking import analytics, tell_missing
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import (
@@ -75,13 +75,6 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel=LOOK)(command)
 
 
-def _analytics(config: Path | None, redis_url: str | None, analytics_url: str | None) -> AnalyticsClient:
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
-
-    return AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url))
-
-
 def orders(
     account: OnlyAccount = None,
     symbol: OnlySymbol = None,
@@ -102,7 +95,7 @@ def orders(
     fillstream orders --account demo --json | jq '.rows[].avg_px'
     """
     where = {"account": account, "symbol": symbol, "status": state, "limit": limit}
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/orders", where)
     _show("orders", _with_more(ORDER_COLUMNS, found.rows), found, json, ORDER_SPARE)
 
@@ -124,7 +117,7 @@ def order(
 
     The account counts only where the order goes by your client_order_id, which is unique in its account.
     """
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         order_id = order if is_order_id(order, by_client_id) else _id_of(ask, order, account)
         found = ask.find(f"/orders/{order_id}")
     if not json:
@@ -143,18 +136,13 @@ def order(
 
 def _show(title: str, columns: Sequence[str], found: Found, json: bool, spare: Sequence[str]) -> None:
     """Print what was found: all of it as JSON, or a table, and what may be missing on standard error."""
-    _tell(found)
+    tell_missing(found)
     if json:
         as_json(found.json())
         return
     show(title, columns, found.rows, json, spare)
     if found.truncated:
         console().print("[dim]and more: see --limit[/]")
-
-
-def _tell(found: Found) -> None:
-    for sentence in found.incomplete:
-        typer.echo(f"incomplete: {printable(sentence)}", err=True)
 
 
 def _with_more(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -189,7 +177,7 @@ def _told(name: str, value: Any) -> str:
 def _id_of(ask: AnalyticsClient, client_order_id: str, account: str) -> str:
     found = ask.find("/orders", {"client_order_id": client_order_id, "account": account, "limit": 1})
     if not found.rows:
-        _tell(found)
+        tell_missing(found)
         raise Stop(
             Exit.NOT_FOUND,
             f"account {account} has no order with client_order_id {printable(client_order_id)};"
@@ -213,7 +201,7 @@ def fills(
     fillstream fills --symbol BTCUSDT --limit 10
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/fills", where)
     _show("fills", _with_more(FILL_COLUMNS, found.rows), found, json, FILL_SPARE)
 
@@ -236,7 +224,7 @@ def positions(
     what came since the session before ended. --json has the gross figure (realized_pnl) besides.
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/positions", where)
     _show("positions", _with_more(POSITION_COLUMNS, found.rows), found, json, POSITION_SPARE)
 
@@ -259,16 +247,16 @@ def position(
     A position ends when it is flat or turned. best_pnl and worst_pnl are the best and worst that marks made of it.
     """
     where = {"account": account, "symbol": symbol}
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         held = ask.find("/positions", where)
         closed = ask.find("/closed_positions", where | {"limit": limit})
     if not held.rows:
-        _tell(held)
+        tell_missing(held)
         whose = "nobody" if account is None else f"account {account}"
         text = f"{printable(whose)} ever held {printable(symbol)}; `fillstream positions` lists what is held"
         raise Stop(Exit.NOT_FOUND, text)
     if json:
-        _tell(held)
+        tell_missing(held)
         as_json({"positions": held.json(), "closed_positions": closed.json()})
         return
     _show(symbol, _with_more(POSITION_COLUMNS, held.rows), held, json, POSITION_SPARE)
@@ -295,9 +283,9 @@ def sql(
     Times are UTC. --json has columns, rows by their names, whether there are more (truncated), and what analytics has
     not seen (incomplete), as that of every command that asks it.
     """
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         found = ask.sql(query, limit)
-    _tell(found)
+    tell_missing(found)
     if json:
         as_json(found.json())
         return

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fillstream.cli.asking import analytics
 from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AnalyticsUrl, AsJson, Config, RedisUrl, TakesNumbers
@@ -55,8 +56,6 @@ def preview(
     Terms, the quote and what was traded are as analytics has them. Limits on what the account holds, has at work or did
     before are named, and not looked at. The exit code is 1 when the order would be refused.
     """
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
     from fillstream.tools.desk_terms import terms_of, volume_of
     from fillstream.tools.preview import preview as judge
 
@@ -64,7 +63,7 @@ def preview(
         "side": side, "quantity": quantity, "order_type": order_type, "price": limit, "time_in_force": tif,
         "notional": notional, "stop_loss": stop_loss,
     }  # fmt: skip
-    with AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url)) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
 
         def rows(sql: str) -> list[dict[str, Any]]:
             return ask.sql(sql, 100_000).rows

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import orjson
 import typer
 
+from fillstream.cli.asking import analytics, tell_missing
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AnalyticsUrl, AsJson, Config, RedisUrl
 from fillstream.cli.publishing import client_of
-from fillstream.tools.render import as_json, console, printable, show, time_of
+from fillstream.tools.render import as_json, console, show, time_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,11 +56,8 @@ def list_(
     \b
     fillstream rules list
     """
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
-
     rules = _rules(config)
-    with AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url)) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         found = ask.sql(
             "SELECT rule_id, count(*) FILTER (rule_status = 'FIRED') AS fired, "
             "max(time) FILTER (rule_status = 'FIRED') AS last_fired, "
@@ -67,8 +65,7 @@ def list_(
             "FROM position_events WHERE type = 'RuleReported' AND rule_id IS NOT NULL GROUP BY ALL ORDER BY rule_id",
             1000,
         )
-    for sentence in found.incomplete:
-        typer.echo(f"incomplete: {printable(sentence)}", err=True)
+    tell_missing(found)
     if json:
         as_json({"rules": [rule.values() for rule in rules], "reported": found.json()})
         return

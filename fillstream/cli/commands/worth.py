@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fillstream.cli.asking import analytics, tell_missing
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Limit, OnlyAccount, OnlySymbol, RedisUrl
 from fillstream.tools.render import as_json, console, printable, show
 
 if TYPE_CHECKING:
-    from fillstream.cli.analytics_client import AnalyticsClient, Found
+    from fillstream.cli.analytics_client import Found
 
 Named = Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Of this one.  \\[default: all]")]
 VALUES = (
@@ -64,7 +64,7 @@ def account(
     Equity is known of accounts that had cash put in (`fillstream adjust NAME deposit`), or are CASH or MARGIN.
     """
     where = {"account": name}
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         values = ask.find("/account_values", where)
         exposures = ask.find("/exposures", where | {"limit": limit})
     if not values.rows and not exposures.rows:
@@ -87,7 +87,7 @@ def risk(
     Value at risk is of one session at 99 %, by what marks did in up to 250 sessions (docs/risk.md).
     """
     where = {"account": name}
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         values, limits = ask.find("/account_values", where), ask.find("/risk_limits", where)
     if not values.rows:
         _nothing(values, name, "had cash paid in (`fillstream adjust`), or a limit on its risk (docs/risk.md)")
@@ -108,7 +108,7 @@ def targets(
     \b
     fillstream targets --symbol AAPL
     """
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/targets", {"account": account, "symbol": symbol, "limit": limit})
     _both({"targets": (TARGETS, found)}, json)
 
@@ -127,20 +127,13 @@ def exits(
     \b
     fillstream exits --account default
     """
-    with _analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/exits", {"account": account, "symbol": symbol, "limit": limit})
     _both({"exits": (EXITS, found)}, json)
 
 
-def _analytics(config: Path | None, redis_url: str | None, analytics_url: str | None) -> AnalyticsClient:
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
-
-    return AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url))
-
-
 def _nothing(found: Found, name: str | None, what: str) -> None:
-    _tell(found)
+    tell_missing(found)
     whose = "no account" if name is None else f"account {printable(name)} never"
     raise Stop(Exit.NOT_FOUND, f"{whose} {'ever ' if name is None else ''}{what}")
 
@@ -148,7 +141,7 @@ def _nothing(found: Found, name: str | None, what: str) -> None:
 def _both(parts: Mapping[str, tuple[Sequence[str], Found]], json: bool) -> None:
     """Print tables one under the other, or all of them as one JSON object; of a single one as any list."""
     for _, found in parts.values():
-        _tell(found)
+        tell_missing(found)
     if json:
         whole: dict[str, Any] = {name: found.json() for name, (_, found) in parts.items()}
         as_json(whole if len(whole) > 1 else next(iter(whole.values())))
@@ -158,8 +151,3 @@ def _both(parts: Mapping[str, tuple[Sequence[str], Found]], json: bool) -> None:
             show(name.replace("_", " "), columns, found.rows, json, SPARE)
             if found.truncated:
                 console().print("[dim]and more: see --limit[/]")
-
-
-def _tell(found: Found) -> None:
-    for sentence in found.incomplete:
-        typer.echo(f"incomplete: {printable(sentence)}", err=True)
