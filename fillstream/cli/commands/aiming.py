@@ -26,7 +26,6 @@ COLUMNS = (
 )  # fmt: skip
 SPARE = ("attempt", "duration_ms", "paid_fees")
 
-
 Weight = Annotated[str | None, typer.Option("--weight", metavar="SHARE", help="Instead: of the equity, 0.25.")]
 File = Annotated[Path | None, typer.Option("--file", help="Several: a JSON list of objects, or an object SYMBOL: QTY.")]
 CloseOthers = Annotated[bool, typer.Option("--close-others", help="With --file: whatever else is held goes.")]
@@ -45,21 +44,11 @@ def target(
     quantity: Annotated[
         str | None, typer.Argument(metavar="[QTY]", help="To be held: above 0 long, below 0 short.")
     ] = None,
-    weight: Annotated[
-        str | None, typer.Option("--weight", metavar="SHARE", help="Instead: of the equity, 0.25.")
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="Several: a JSON list of objects, or an object SYMBOL: QTY.")
-    ] = None,
-    close_others: Annotated[
-        bool, typer.Option("--close-others", help="With --file: whatever else is held goes.")
-    ] = False,
-    tolerance: Annotated[
-        str | None, typer.Option("--tolerance", metavar="QTY", help="So far from it is near enough.")
-    ] = None,
-    min_value: Annotated[
-        str | None, typer.Option("--min-value", metavar="MONEY", help="No trade that is worth less.")
-    ] = None,
+    weight: Weight = None,
+    file: File = None,
+    close_others: CloseOthers = False,
+    tolerance: Tolerance = None,
+    min_value: MinValue = None,
     algorithm: Annotated[str | None, typer.Option("--algorithm", help="Works its orders: TWAP, VWAP …")] = None,
     parameters: Parameter = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Go for it no more; without a symbol for none.")] = False,
