@@ -26,12 +26,12 @@ rules:
     when: 'event.move == "BUY" and event.confidence >= 0.8 and not position.is_open'
     actions: [{create_position: {side: BUY, quantity: '1000 / market.mark_px', stop_loss_pct: 2}}]
 """
-UNREADABLE = """
+OTHERS = """
 rules:
-  - rule_id: entry
+  - rule_id: short
     event: PredictionReceived
-    when: 'event.mood == "BUY"'
-    actions: [{close: {}}]
+    when: 'event.move == "BUY"'
+    actions: [{order: {side: SELL, quantity: 7}}]
 """
 
 
@@ -162,11 +162,12 @@ def test_rules_are_read_listed_and_tried_on_the_journal(
     found = soon(lambda: told(run, "rules", "list")["reported"]["rows"], "the rule to act")
     assert (found[0]["rule_id"], found[0]["fired"], found[0]["failed"]) == ("entry", 1, 0)
 
-    tried = told(run, "rules", "dry-run")
-    assert tried["counts"] == {"entry FIRED": 1}
+    other = configuration(tmp_path / "other", OTHERS)
+    tried = told(run, "rules", "dry-run", "--config", str(other))
+    assert tried["counts"] == {"short FIRED": 1}, "those of the file, not those of the desk"
     [sent] = tried["reports"][0]["instructions"]
-    assert (sent["symbol"], sent["side"], sent["quantity"]) == ("MSFT", "BUY", "2")
+    assert (sent["symbol"], sent["side"], sent["quantity"]) == ("MSFT", "SELL", "7")
 
-    wrong = configuration(tmp_path / "wrong", UNREADABLE)
-    refused = run("rules", "check", "--config", str(wrong), code=Exit.SETTINGS)
+    other.write_text(other.read_text().replace("event.move", "event.mood"))
+    refused = run("rules", "check", "--config", str(other), code=Exit.SETTINGS)
     assert "rules.0" in refused.stderr and "mood" in refused.stderr

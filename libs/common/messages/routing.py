@@ -161,15 +161,3 @@ def wrong_venues(routing: RoutingTerms, venues: Collection[str]) -> Iterator[tup
                     yield f"{where}.{name}", f"{venue} must be one of the venues {', '.join(venues)}"
         if route.policy is not None and not set(route.venues or venues) - set(route.exclude):
             yield f"{where}.exclude", "leaves no venue"
-
-
-def wrong_names(
-    routing: RoutingTerms, accounts: Collection[str], symbols: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """Yield where an account or an instrument is named that the desk does not have, and a sentence."""
-    known = {"accounts": (accounts, "an account of accounts.yaml"), "symbols": (symbols, "one of instruments.yaml")}
-    for number, rule in enumerate(routing.rules):
-        for name, (there, kind) in known.items():
-            for each in getattr(rule, name):
-                if each not in there:
-                    yield f"rules.{number}.{name}", f"{each} must be {kind}"

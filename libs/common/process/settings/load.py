@@ -9,7 +9,7 @@ Later wins: the defaults of `model`, the file, REDIS_URL (for `messaging.url`), 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,8 @@ from fillstream.libs.common.messages.base import Name
 from fillstream.libs.common.messages.modes import wrong_aliases, wrong_modes
 from fillstream.libs.common.messages.numbered import with_anothers_id
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
-from fillstream.libs.common.messages.routing import wrong_names, wrong_venues
+from fillstream.libs.common.messages.routing import RoutingRule, wrong_venues
+from fillstream.libs.common.messages.rule_terms import RuleTerms
 from fillstream.libs.common.process.marked_yaml import MarkedYaml, read_marked
 from fillstream.libs.common.process.settings.model import (
     ACCOUNT_SECTIONS,
@@ -74,11 +75,9 @@ def load_settings(path: Path | None = None) -> Settings:
     problems.extend(f"aliases.{alias}: {text}" for alias, text in wrong_aliases(settings.aliases, accounts))
     for name, text in wrong_modes(accounts, settings.execution.venues):
         problems.append(f"{document.at((name, 'mode'))}: {name}.mode: {text}")
-    for where, text in (
-        *wrong_venues(settings.routing, settings.execution.venues),
-        *wrong_names(settings.routing, accounts, instruments),
-    ):
-        problems.append(f"routing.{where}: {text}")
+    problems += [f"routing.{at}: {text}" for at, text in wrong_venues(settings.routing, settings.execution.venues)]
+    problems.extend(_unknown_names("routing.rules", settings.routing.rules, accounts, instruments))
+    problems.extend(_unknown_names("rules", settings.rules, accounts, instruments))
     for name in settings.execution.simulation.accounts:
         if name not in accounts:
             known = cut(", ".join(accounts))
@@ -98,6 +97,22 @@ def _unknown_venues(
         if entry.venue is not None and entry.venue not in execution.venues:
             at, known = document.at((name, "venue")), execution.venue_names
             yield f"{at}: {name}.venue: {entry.venue} must be one of execution.venues, {known}"
+
+
+def _unknown_names(
+    where: str,
+    rules: Iterable[RoutingRule | RuleTerms],
+    accounts: Mapping[str, AccountTerms],
+    instruments: Mapping[str, InstrumentTerms],
+) -> Iterator[str]:
+    """Yield a sentence for each account and instrument that a rule is about, and this desk does not have."""
+    for number, rule in enumerate(rules):
+        for name in rule.accounts:
+            if name not in accounts:
+                yield f"{where}.{number}.accounts: {name} must be an account of accounts.yaml"
+        for name in rule.symbols:
+            if name not in instruments:
+                yield f"{where}.{number}.symbols: {name} must be one of instruments.yaml"
 
 
 def _with_limits(entry: AccountEntry, settings: Settings) -> AccountTerms:
