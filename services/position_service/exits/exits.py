@@ -319,7 +319,7 @@ class Exits:
         lots, ticks = units_of(event, "last_qty", instrument.lot), units_of(event, "last_px", instrument.price)
         fired.now += lots
         fired.now_value += lots * ticks
-        if event["leaves_qty"] == "0":
+        if not units_of(event, "leaves_qty", instrument.lot):
             self._over(protection, fired, "")
 
     def _over(self, protection: Protection, fired: Fired, text: str) -> None:

@@ -252,7 +252,7 @@ class Reaching:
         instrument = self._books.instruments[target.symbol]
         lots, ticks = units_of(event, "last_qty", instrument.lot), units_of(event, "last_px", instrument.price)
         target.traded(-lots if event["side"] == "SELL" else lots, ticks, instrument.fee(event["fee"]) or 0)
-        if event["leaves_qty"] == "0":
+        if not units_of(event, "leaves_qty", instrument.lot):
             self._ended(target, "", by_a_person=False)
 
     def _ended(self, target: Target, text: str, by_a_person: bool) -> None:

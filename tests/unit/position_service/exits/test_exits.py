@@ -384,3 +384,12 @@ def test_a_bust_of_the_opening_fill_ends_what_protected_it(desk: ExitsDesk) -> N
     assert desk.told[-1]["exit_status"] == "ENDED"
     at(desk, "90.00")
     assert desk.sent == []
+
+
+def test_a_part_of_fractions_of_a_unit_is_closed_like_any_other(desk: ExitsDesk) -> None:
+    desk.define("BTC", lot_size="0.01")
+    desk.fill("BUY", "2.00", "100.00", symbol="BTC")
+    desk.protect(symbol="BTC", exit_time=T0 + 1_000, quantity="0.50")
+    desk.tick(1_000)
+    desk.trade("SELL", "0.50", "100.00", leaves="0.00", symbol="BTC")
+    assert (desk.told[-1]["exit_status"], desk.told[-1]["exit_qty"]) == ("DONE", "0.50")

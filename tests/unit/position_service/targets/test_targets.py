@@ -284,3 +284,11 @@ def test_what_makes_no_sense_is_refused_whole(desk: WholeDesk, said: dict[str, A
     assert (event["type"], event["signal"]) == ("SignalRefused", "SetTarget")
     assert event["text"].startswith(text)
     assert desk.of("TargetChanged") == []
+
+
+def test_a_target_of_fractions_of_a_unit_is_reached_like_any_other(desk: WholeDesk) -> None:
+    desk.quote(20_000, 20_001, symbol=2, qty=1_000_000)
+    aim(desk, symbol="BTCUSDT", target="1.5")
+    assert desk.held("BTCUSDT") == 150_000
+    assert statuses(desk, "BTCUSDT") == ["WORKING", "REACHED"]
+    assert desk.positions.gauges()["targets_open"] == {"": 0}
