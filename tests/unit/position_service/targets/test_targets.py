@@ -292,3 +292,24 @@ def test_a_target_of_fractions_of_a_unit_is_reached_like_any_other(desk: WholeDe
     assert desk.held("BTCUSDT") == 150_000
     assert statuses(desk, "BTCUSDT") == ["WORKING", "REACHED"]
     assert desk.positions.gauges()["targets_open"] == {"": 0}
+
+
+def test_purchases_wait_no_longer_for_a_sale_that_another_target_took_the_place_of(desk: WholeDesk) -> None:
+    desk.quote(20, 21, symbol=3)
+    aim(desk, "30")
+    slowly = {"algorithm": "TWAP", "algorithm_parameters": {"duration_ms": 600_000, "slices": 10}}
+    aim(desk, targets=[{"symbol": "ES", "target": "10"}, {"symbol": "AAPL", "target": "5"}], **slowly)
+    desk.wait(1_000)
+    assert statuses(desk, "ES") == ["WAITING"]
+    desk.again()
+    aim(desk, "30")
+    assert statuses(desk, "ES") == ["WAITING", "WORKING"]
+
+
+def test_a_portfolio_that_takes_the_place_of_another_sends_nothing_for_that(desk: WholeDesk) -> None:
+    desk.quote(20, 21, symbol=3)
+    aim(desk, "30")
+    slowly = {"algorithm": "TWAP", "algorithm_parameters": {"duration_ms": 600_000, "slices": 10}}
+    aim(desk, targets=[{"symbol": "AAPL", "target": "5"}, {"symbol": "ES", "target": "10"}], **slowly)
+    aim(desk, targets=[{"symbol": "AAPL", "target": "30"}, {"symbol": "ES", "target": "0"}])
+    assert statuses(desk, "ES") == ["WAITING", "REPLACED", "REACHED"]
