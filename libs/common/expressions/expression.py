@@ -20,8 +20,14 @@ MAX_CHARACTERS = 2_000
 _CONTEXT = Context(prec=34)
 _STRINGS = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
 _REFUSED = {"$": "functions", "=~": "regular expressions", "!~": "regular expressions", "**": "powers", "<<": "shifts",
-            ">>": "shifts", " for ": "loops"}  # fmt: skip
+            ">>": "shifts"}  # fmt: skip
+_WORDS = {"for": "loops", "inf": "numbers without end", "nan": "numbers that are none"}
 """Parts of the grammar that a fold does without: they may take any time or room, or look at a clock."""
+MOST_NESTED = 150
+"""So many operators, of those that may be within one another, and lists: each takes room as it is evaluated."""
+_NESTED = re.compile(r"[-+*/%?&\[{]|\b(?:and|or|not)\b")
+MAX_EXPONENT = 100
+"""What an expression comes to is below ten to the power of it."""
 
 
 class Kind(StrEnum):
@@ -65,7 +71,13 @@ class Expression:
         bare = _STRINGS.sub('""', text)
         for part, what in _REFUSED.items():
             if part in bare:
-                raise Wrong(f"{shorten(text)} has {part.strip()}: {what} are not taken here")
+                raise Wrong(f"{shorten(text)} has {part}: {what} are not taken here")
+        for word, what in _WORDS.items():
+            if re.search(rf"\b{word}\b", bare):
+                raise Wrong(f"{shorten(text)} has {word}: {what} are not taken here")
+        nested = len(_NESTED.findall(bare))
+        if nested > MOST_NESTED:
+            raise Wrong(f"{shorten(text)} has {nested} operators and lists, at most {MOST_NESTED} are taken")
         library = _library()
         try:
             with localcontext(_CONTEXT):  # what is constant is counted here
@@ -78,7 +90,9 @@ class Expression:
             raise Wrong(f"{shorten(text)}: {error.attribute_name} is no field of what is before it") from None
         except library.errors.EngineError as error:
             raise Wrong(f"{shorten(text)}: {error.message}") from None
-        self.names = frozenset(name for name in schema if re.search(rf"\b{name}\.", bare))
+        except ArithmeticError:
+            raise Wrong(f"{shorten(text)}: no number comes of it") from None
+        self.names = frozenset(name for name in schema if re.search(rf"\b{name}&?\.", bare))
         self.kind = _KINDS.get(self._rule.statement.expression.result_type.name)
 
     def evaluate(self, values: Mapping[str, Mapping[str, Value]]) -> Value:
@@ -96,6 +110,8 @@ class Expression:
         except (library.errors.EngineError, ArithmeticError) as error:
             said = getattr(error, "message", "") or "no number comes of it"
             raise Wrong(f"{shorten(self.text)}: {said}") from None
+        if isinstance(found, Decimal) and found.adjusted() >= MAX_EXPONENT:
+            raise Wrong(f"{shorten(self.text)}: comes to a number of {found.adjusted() + 1} digits")
         if found is None or isinstance(found, bool | str | Decimal):
             return found
         raise Wrong(f"{shorten(self.text)}: comes to something that is no number, text, true or false")

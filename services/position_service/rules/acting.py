@@ -9,7 +9,7 @@ Quantities are rounded down to the lot and prices to the tick, away from the mar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
@@ -35,22 +35,31 @@ from fillstream.services.position_service.telling import Message
 
 Told = Mapping[str, Value]
 SIDES = ("BUY", "SELL")
+PERCENT, PERCENT_BEHIND = Scale(Decimal("0.00000001")), Scale(Decimal("0.01"))
+"""What per cent are rounded to, and those of a trailing stop."""
 
 
 def instruction_of(action: str, told: Told, instrument: Instrument, held: int) -> Message:
     """Return the instruction that an action comes to; `held` lots are.
 
     Raises:
-        Wrong: none does, or one that its contract would not take: it would come to nothing; a sentence.
+        Wrong: none does; a sentence.
     """
-    made = _MADE[action](told, instrument, held)
-    model = SIGNALS[made["type"]]
-    said = {**made, **made.get("special", {}), "symbol": instrument.symbol}
+    return _MADE[action](told, instrument, held)
+
+
+def check(message: Message) -> None:
+    """Check an instruction by its contract, as the orders stage will: there it would go to `dead`, and say no more.
+
+    Raises:
+        Wrong: it does not keep it; sentences.
+    """
+    said = {name: value for name, value in message.items() if value is not None} | message.get("special", {})
+    said.pop("special", None)
     try:
-        model.model_validate({name: value for name, value in said.items() if name != "special" and value is not None})
+        SIGNALS[message["type"]].model_validate(said)
     except ValidationError as error:
-        raise Wrong(f"{action}: {sentences(error)}") from None
-    return made
+        raise Wrong(sentences(error)) from None
 
 
 def _bare(model: type[Contract], **said: Any) -> Message:
@@ -142,17 +151,14 @@ def _protect(told: Told, instrument: Instrument, held: int) -> Message:
     if not held:
         raise Wrong(f"protect: nothing of {instrument.symbol} is held")
     said: dict[str, str] = {}
-    for name, value in told.items():
-        if isinstance(value, Decimal):
-            text = _price(told, name, instrument.price)
-            assert text is not None, "it is a number"
-            said[name] = _percent(name, value) if name.endswith("_percent") else text
+    for name in told:
+        grid = instrument.price
+        if name.endswith("_percent"):
+            grid = PERCENT_BEHIND if name == "trailing_stop_percent" else PERCENT
+        text = _price(told, name, grid)
+        if text is not None:
+            said[name] = canonical(Decimal(text)) if name.endswith("_percent") else text
     return _bare(ProtectPosition, protection_id="default", **said)
-
-
-def _percent(name: str, value: Decimal) -> str:
-    """Return a share with as many decimals as its field takes, rounded down."""
-    return canonical(value.quantize(Decimal("0.01" if name.startswith("trailing") else "1e-8"), ROUND_DOWN))
 
 
 def _cancel(told: Told, instrument: Instrument, held: int) -> Message:

@@ -21,7 +21,7 @@ from fillstream.services.position_service.accounts.account import Account
 from fillstream.services.position_service.accounts.sums import sums_of
 from fillstream.services.position_service.books.books import Books
 from fillstream.services.position_service.books.instrument import Instrument
-from fillstream.services.position_service.rules.acting import instruction_of
+from fillstream.services.position_service.rules.acting import check, instruction_of
 from fillstream.services.position_service.rules.rule import Rule, terms_in
 from fillstream.services.position_service.telling import Message, Telling
 
@@ -103,17 +103,21 @@ class Ruling:
             if action == "log":
                 said.append(str(values["text"]))
                 continue
+            for name, value in values.items():
+                if value is None:
+                    raise Wrong(f"{action}: {name}: what it is told comes to nothing")
             instrument, account = self._whose(event)
             held = instrument.held.get(account)
             lots = 0 if held is None else held.position.quantity
             message = instruction_of(action, values, instrument, lots)
             name = f"rule-{rule.terms.rule_id}-{event['seq']}-{len(made) + 1}"
             message |= {"signal_id": name, "account": account, "symbol": instrument.symbol}
-            message["signal_time"] = self._telling.ms
             if "client_order_id" in message:
                 message["client_order_id"] = name
             if "strategy" in message:
                 message["strategy"] = rule.terms.rule_id
+            check(message)
+            message["signal_time"] = self._telling.ms
             made.append(message)
         for text in said:
             self._tell(rule, event, RuleStatus.LOGGED, text=text)

@@ -70,3 +70,38 @@ def test_it_knows_its_kind_and_the_names_that_it_uses() -> None:
     expression = Expression('event.move == "position.quantity"', SCHEMA)
     assert (expression.kind, expression.names) == (Kind.FLAG, {"event"})
     assert Expression("position.quantity + 1", SCHEMA).kind is Kind.NUMBER
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("inf", "has inf: numbers without end are not taken here"),
+        ("position.quantity < nan", "has nan: numbers that are none are not taken here"),
+        ("[x for\tx in [1, 2]]", "has for: loops are not taken here"),
+        ("[x for\nx in [1, 2]]", "has for: loops are not taken here"),
+        ("9e999999 + 9e999999", "no number comes of it"),
+        ("1" + "+1" * 600, "has 600 operators and lists, at most 150 are taken"),
+        ("not " * 400 + "event.flag", "has 400 operators and lists"),
+    ],
+)
+def test_what_no_fold_could_go_on_with_is_refused_as_it_is_read(text: str, sentence: str) -> None:
+    with pytest.raises(Wrong) as wrong:
+        Expression(text, SCHEMA)
+    assert sentence in str(wrong.value)
+
+
+@pytest.mark.parametrize("text", ["not " * 150 + "event.confidence > 0", "0" + " + event.confidence" * 105])
+def test_what_is_nested_as_deep_as_it_may_be_is_evaluated(text: str) -> None:
+    found = Expression(text, SCHEMA).evaluate(VALUES)
+    assert found in (True, Decimal("31.5"))
+
+
+def test_a_number_beyond_all_measure_is_none() -> None:
+    assert Expression("position.quantity * 1e98", SCHEMA).evaluate(VALUES) == Decimal("-7e98")
+    with pytest.raises(Wrong, match="comes to a number of 5001 digits"):
+        Expression("position.quantity * 1e5000", SCHEMA).evaluate(VALUES)
+
+
+def test_a_name_is_known_however_its_field_is_asked_for() -> None:
+    assert Expression("position&.quantity < 0", SCHEMA).names == {"position"}
+    assert Expression('event.move == "BUY"', SCHEMA).names == {"event"}

@@ -222,3 +222,52 @@ def test_a_rule_that_is_changed_or_gone_is_so_from_there_on() -> None:
     desk.signal(type="ClosePosition", symbol="AAPL")
     predict(desk, "SHORT")
     assert desk.held() == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [
+        ({"order": {"side": "BUY", "quantity": "1e30"}}, "quantity: "),
+        ({"adjust": {"target": "1e60"}}, "target: "),
+        ({"order": {"side": "BUY", "quantity": 1, "price": "event.confidence"}}, "order: price: what it is told comes"),
+        ({"close": {"quantity": "event.confidence"}}, "close: quantity: what it is told comes to nothing"),
+        ({"cancel": {"side": "event.strategy"}}, "cancel: side: what it is told comes to nothing"),
+        ({"protect": {"trailing_stop": "0.001"}}, "trailing_stop: "),
+        ({"protect": {"stop_loss": 99, "stop_loss_percent": 1}}, "stop_loss_percent: name stop_loss or"),
+        ({"protect": {"stop_loss_percent": 2000}}, "stop_loss_percent: "),
+    ],
+)
+def test_what_nobody_would_take_is_the_rules_error_and_sends_nothing(action: dict[str, Any], sentence: str) -> None:
+    rule = {
+        "rule_id": "r", "event": "PredictionReceived", "when": "true",
+        "actions": [{"order": {"side": "BUY", "quantity": 1}}, action],
+    }  # fmt: skip
+    desk = desk_of(rule)
+    desk.signal(symbol="AAPL", side="BUY", quantity="20")
+    predict(desk, confidence=None)
+    assert reports(desk) == [("r", "FAILED"), (None, "UNMATCHED")]
+    assert sentence in desk.of("RuleReported")[0]["text"]
+    assert desk.sent == []
+    assert not desk.sim.desk.dead
+
+
+def test_a_per_cent_without_end_protects_at_the_nearest_that_can_be_written() -> None:
+    protect = {"stop_loss_percent": "100 / 3", "trailing_stop_percent": "20 / 3"}
+    rule = {"rule_id": "r", "event": "PredictionReceived", "when": "true", "actions": [{"protect": protect}]}
+    desk = desk_of(rule)
+    desk.signal(symbol="AAPL", side="BUY", quantity="20")
+    predict(desk)
+    [event] = [each for each in desk.events if each["type"] == "PositionProtected"]
+    assert (event["stop_loss_percent"], event["trailing_stop_percent"]) == ("33.33333333", "6.67")
+
+
+def test_what_an_account_is_worth_is_known_however_it_is_asked_for() -> None:
+    rule = {
+        "rule_id": "r", "event": "PredictionReceived", "when": "account&.open_positions == 1",
+        "actions": [{"close": None}],
+    }  # fmt: skip
+    desk = desk_of(rule)
+    desk.signal(symbol="AAPL", side="BUY", quantity="20")
+    predict(desk)
+    assert reports(desk) == [("r", "FIRED")]
+    assert desk.held() == 0
