@@ -393,3 +393,44 @@ def test_a_part_of_fractions_of_a_unit_is_closed_like_any_other(desk: ExitsDesk)
     desk.tick(1_000)
     desk.trade("SELL", "0.50", "100.00", leaves="0.00", symbol="BTC")
     assert (desk.told[-1]["exit_status"], desk.told[-1]["exit_qty"]) == ("DONE", "0.50")
+
+
+def split(desk: ExitsDesk, ratio: str, old: str, new: str) -> None:
+    desk.put(
+        "AccountAdjusted", account="alpha", symbol="AAPL", adjustment="SPLIT", ratio=ratio, amount="0", currency="USD",
+        control_id="c", who="me", reason="a split", old_position=old, position=new, cash="0",
+    )  # fmt: skip
+
+
+def test_a_split_amid_an_exit_closes_no_more_than_the_part(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    desk.protect(stop_loss="95.00", quantity="8")
+    at(desk, "95.00")
+    desk.trade("SELL", "3", "94.00", leaves="5")
+    desk.end("SELL", "5")
+    split(desk, "2:1", "7", "14")
+    desk.again()
+    desk.tick(2_000)
+    assert desk.sent[-1].quantity == "10", "five of before"
+    desk.trade("SELL", "10", "47.00")
+    last = desk.told[-1]
+    assert [last[name] for name in ("exit_status", "exit_qty", "exit_px", "stop_px", "gap_px")] == [
+        "DONE", "16", "47.00", "47.50", "0.50",
+    ]  # fmt: skip
+
+
+def test_a_trailing_stop_stays_a_tick_behind_whatever_a_split_makes_of_it(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    at(desk, "100.00")
+    desk.protect(trailing_stop="0.02")
+    desk.protect(trailing_stop_percent="10", protection_id="percent")
+    split(desk, "10:1", "10", "100")
+    desk.again()
+    at(desk, "10.00")
+    assert desk.sent == []
+    at(desk, "9.99")
+    assert (desk.told[-1]["protection_id"], desk.told[-1]["stop_px"]) == ("default", "9.99")
+    at(desk, "9.01")
+    assert len(desk.sent) == 1, "ten per cent are ten per cent"
+    at(desk, "9.00")
+    assert len(desk.sent) == 2
