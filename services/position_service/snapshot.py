@@ -157,7 +157,8 @@ def load(data: bytes) -> Books:
         books.rules.add(load_rule(each))
     for each in document.get("accounts", ()):
         account = books.accounts[each["name"]] = load_account(each)
-        books.account_numbers[account.number] = account.name
+        if account.number:
+            books.account_numbers[account.number] = account.name
     for record in document["instruments"]:
         instrument = _load_instrument(record, books)
         books.instruments[instrument.symbol] = books.numbers[instrument.id] = instrument

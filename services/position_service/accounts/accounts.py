@@ -80,12 +80,17 @@ class Accounts:
         if account is None or not account.is_told:
             return
         account.moved = True
+        if self._books.account_numbers.get(account.number) != name:
+            return  # its terms were journaled before anybody looked at accounts: it is told once they come again
         now, due_ms = self._telling.ms, account.told_ms + INTERVAL_MS
         self._books.timers.add_once(max(now, due_ms), account.number, TELL)
 
     def due(self, timer: Timer) -> None:
         """Tell an account whose turn it is."""
-        account = self._books.accounts[self._books.account_numbers[timer.id]]
+        name = self._books.account_numbers.get(timer.id)
+        if name is None:  # it has another number now, and another timer
+            return
+        account = self._books.accounts[name]
         if account.moved and account.is_told:
             self._tell(account)
 

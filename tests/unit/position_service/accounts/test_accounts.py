@@ -9,7 +9,10 @@ import orjson
 import pytest
 
 from fillstream.libs.common.messages.codes import AccountType, RiskAction
+from fillstream.libs.common.runtime.stage import Entry
+from fillstream.services.position_service.stage import PositionStage
 from tests.support.orders import CONFIG
+from tests.support.positions_desk import T0, PositionsDesk
 from tests.support.terms import account, but, instrument
 from tests.support.whole_desk import WholeDesk
 
@@ -175,3 +178,34 @@ def test_value_at_risk_is_of_what_marks_did_in_former_sessions() -> None:
     worth = D(last(desk, "gross_exposure")[0])
     assert D(value) == worth * D("0.05"), "the worst of them lost 5 %"
     assert ("max_value_at_risk", True) in [each[:2] for each in risk(desk)]
+
+
+def test_money_of_an_account_whose_terms_an_older_release_read_waits_until_they_come_again() -> None:
+    desk = PositionsDesk()
+    desk.define()
+
+    def pay(amount: str) -> None:
+        desk.put(
+            "AccountAdjusted", account="alpha", symbol=None, adjustment="DEPOSIT", amount=amount, currency="USD",
+            control_id="c", who="me", reason="money", cash=amount,
+        )  # fmt: skip
+
+    def told(ms: int) -> list[Any]:
+        data = desk.stage.snapshot()
+        desk.stage = PositionStage(1)
+        desk.stage.restore(data)
+        assert desk.stage.snapshot() == data
+        messages = desk.fold(Entry(f"{T0 + ms}-9", T0 + ms, {b"tick": b"1"}))
+        return [(each["account"], each["equity"]) for each in messages]
+
+    def define(number: int) -> None:
+        terms = {"max_order_value": "1000000", "max_daily_orders": 1, "min_order_size": "0", "max_slippage_bps": "0"}
+        desk.put("AccountDefined", account="alpha", account_id=number, venue=None, **terms)
+
+    pay("5")
+    assert told(2_000) == []
+    define(7)
+    assert told(4_000) == [("alpha", "5")]
+    pay("6.25")
+    define(8)
+    assert told(6_000) == [("alpha", "6.25")]
