@@ -169,11 +169,12 @@ class PositionStage:
         match kind:
             case "OrderFilled":
                 instrument = self._instrument_of(event)
+                before = instrument.trip_of(event["account"])
                 self._booking.filled(event, instrument)
                 self._accounts.touch(event["account"])
                 if exits.all:
                     self._exits.answered(event)
-                self._exits.changed(event["account"], instrument)
+                self._exits.changed(event["account"], instrument, before)
                 if self._books.targets.of:
                     self._reaching.answered(event)
                     self._reaching.changed(event["account"], instrument.symbol)
@@ -185,9 +186,10 @@ class PositionStage:
                         self._exits.marked(instrument)
             case "TradeBusted" | "TradeCorrected":
                 instrument = self._instrument_of(event)
+                before = instrument.trip_of(event["account"])
                 self._booking.restated(event, instrument)
                 self._accounts.touch(event["account"])
-                self._exits.changed(event["account"], instrument)
+                self._exits.changed(event["account"], instrument, before)
                 self._reaching.changed(event["account"], instrument.symbol)
             case "PositionProtected":
                 self._exits.protected(event, self._instrument_of(event))

@@ -18,6 +18,7 @@ from fillstream.libs.common.messages.reference import DAY_MS, InstrumentUnits
 from fillstream.libs.common.values.money import AVG_PX_DECIMALS, ratio
 from fillstream.libs.common.values.rational import Rational
 from fillstream.services.position_service.books.held import Held, Trade
+from fillstream.services.position_service.books.trip import Key
 
 NEVER = -(1 << 62)
 MOST_CLOSES = 251
@@ -98,6 +99,11 @@ class Instrument(Worth):
             self.closes.append((ended, self.mark))
         for held in self.held.values():
             held.settled = self.net(held)
+
+    def trip_of(self, account: str) -> Key | None:
+        """Return the key of the trip that an account's position is on, None where it is flat."""
+        held = self.held.get(account)
+        return None if held is None or held.trip is None else held.trip.key
 
     def net(self, held: Held) -> int:
         """Return all that a position has made, fees taken off, at the mark; without one as if its cost were it."""

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from fillstream.libs.common.values.rational import Rational, scaled
 
 
+Key = tuple[str, int | None]
+"""What a trip is told from others by."""
+
+
 @dataclass(slots=True)
 class Trip:
     """What happened between two moments at which nothing was held.
@@ -63,7 +67,7 @@ class Trip:
         self.fills += 1
 
     @property
-    def key(self) -> tuple[str, int | None]:
+    def key(self) -> Key:
         """What tells it from others of one position: clients may use a name again."""
         return self.position_id, self.opened_ms
 

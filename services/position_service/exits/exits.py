@@ -23,7 +23,7 @@ from fillstream.libs.common.runtime.timers import Timer
 from fillstream.services.position_service.booking import units_of
 from fillstream.services.position_service.books.books import Books
 from fillstream.services.position_service.books.instrument import Instrument
-from fillstream.services.position_service.books.trip import Trip
+from fillstream.services.position_service.books.trip import Key, Trip
 from fillstream.services.position_service.exits.protection import Fired, Protection
 from fillstream.services.position_service.exits.telling import told_of
 from fillstream.services.position_service.exits.watch import What
@@ -194,25 +194,25 @@ class Exits:
         elif protection.fired is None:
             self._fire(protection, ExitReason.TIME_LIMIT if timer.what == LIMIT else ExitReason.EXIT_TIME, None)
 
-    def changed(self, account: str, instrument: Instrument) -> None:
-        """Follow a position that changed: its mean price, or that it is another or none any more."""
+    def changed(self, account: str, instrument: Instrument, before: Key | None) -> None:
+        """Follow a position that changed: its mean price, or that it is another (`before`: which it was) or none."""
         found = self._kept.of.get((account, instrument.symbol))
         trip = instrument.held[account].trip
         if found is None:
-            return self._by_default(account, instrument, trip)
+            return self._by_default(account, instrument, trip, before)
         for each in [*found.values()]:
             if trip is None or trip.position_id != each.position_id:
                 self._end(each, "the position is closed" if trip is None else "the position turned")
             elif each.fired is None:
                 self._rearm(each)
-        self._by_default(account, instrument, trip)
+        self._by_default(account, instrument, trip, before)
         self.marked(instrument)
         return None
 
-    def _by_default(self, account: str, instrument: Instrument, trip: Trip | None) -> None:
+    def _by_default(self, account: str, instrument: Instrument, trip: Trip | None, before: Key | None) -> None:
         """Protect a position that was just opened as its account's terms say."""
         terms = self._books.accounts.get(account)
-        if terms is None or trip is None or (terms.stop is None and terms.take is None) or trip.fills > 1:
+        if terms is None or trip is None or (terms.stop is None and terms.take is None) or trip.key == before:
             return
         if DEFAULT_EXIT in self._kept.of.get((account, instrument.symbol), {}):
             return

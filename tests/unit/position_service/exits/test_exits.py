@@ -434,3 +434,22 @@ def test_a_trailing_stop_stays_a_tick_behind_whatever_a_split_makes_of_it(desk: 
     assert len(desk.sent) == 1, "ten per cent are ten per cent"
     at(desk, "9.00")
     assert len(desk.sent) == 2
+
+
+def test_an_accounts_own_exit_protects_what_paid_its_fee_of_itself(desk: ExitsDesk) -> None:
+    account(desk, exit_stop_loss_percent="5")
+    desk.fill("BUY", "10", "100.00", fee="100", fee_qty="1")
+    assert (desk.told[-1]["exit_status"], desk.told[-1]["held_qty"], desk.told[-1]["stop_px"]) == ("ARMED", "9", "95.00")
+    desk.cancel()
+    desk.fill("BUY", "10", "100.00")
+    assert desk.told[-1]["exit_status"] == "ENDED", "what was taken away stays so for that position"
+
+
+def test_an_accounts_own_exit_protects_what_a_bust_makes_open_again(desk: ExitsDesk) -> None:
+    account(desk, exit_stop_loss_percent="5")
+    hold(desk, LONG, "5")
+    hold(desk, LONG, "5")
+    hold(desk, SHORT, "10")
+    assert desk.told[-1]["exit_status"] == "ENDED"
+    desk.restate("TradeBusted", f"SIM-0-{desk.seq - 1}-B", "10", "100.00", side="SELL")
+    assert (desk.told[-1]["exit_status"], desk.told[-1]["held_qty"]) == ("ARMED", "10")
