@@ -21,7 +21,7 @@ from fillstream.libs.common.engine.frames import MAX_QTY
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason
 from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.messages.targets import MAX_TARGETS
-from fillstream.libs.common.values.money import canonical, parse
+from fillstream.libs.common.values.money import canonical, multiply, parse
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
 from fillstream.services.order_service.orders.groups.closing import Closing
@@ -187,6 +187,11 @@ class Targeting:
             text = f"weight: {weight} of an equity of 0 or less, of {draft.account}, is nothing"
             return Reject(RejectReason.SIZE_UNKNOWN, text)
         share = Fraction(parse(weight)) * equity * 10**MONEY_DECIMALS / (instrument.half_tick_lot * abs(mark))
+        try:
+            parse(self._lot_text(draft.symbol, int(share)))
+        except ValueError as error:
+            text = f"weight: {weight} of the equity of {draft.account} is a quantity of {draft.symbol} that {error}"
+            return Reject(RejectReason.SIZE_UNKNOWN, text)
         return int(share)
 
     def _others(self, account: str) -> list[str]:
@@ -286,7 +291,7 @@ class Targeting:
         )  # fmt: skip
 
     def _lot_text(self, symbol: str, lots: int) -> str:
-        return canonical(Decimal(lots) * self._state.instruments[symbol].lot_size)
+        return canonical(multiply(Decimal(lots), self._state.instruments[symbol].lot_size))
 
     # ------------------------------------------------------------------ who it is
 

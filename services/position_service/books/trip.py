@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from fillstream.libs.common.values.rational import Rational, scaled
 
-
 Key = tuple[str, int | None]
 """What a trip is told from others by."""
 

@@ -20,6 +20,7 @@ from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.exits import ExitReason, ExitStatus
 from fillstream.libs.common.messages.signals import ExitPosition
 from fillstream.libs.common.runtime.timers import Timer
+from fillstream.libs.common.values.money import canonical
 from fillstream.services.position_service.booking import units_of
 from fillstream.services.position_service.books.books import Books
 from fillstream.services.position_service.books.instrument import Instrument
@@ -278,7 +279,7 @@ class Exits:
             "client_order_id": name,
             "account": protection.account,
             "symbol": protection.symbol,
-            "quantity": None if left is None else instrument.lot.text(left),
+            "quantity": None if left is None else canonical(instrument.lot.number(left)),
             "position_id": protection.position_id,
             "strategy": protection.strategy,
             "signal_time": self._telling.ms,

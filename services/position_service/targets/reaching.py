@@ -19,6 +19,7 @@ from fillstream.libs.common.messages.codes import CancelReason, RejectReason
 from fillstream.libs.common.messages.signals import CancelOrder
 from fillstream.libs.common.messages.targets import ReachPosition, TargetStatus
 from fillstream.libs.common.runtime.timers import Timer
+from fillstream.libs.common.values.money import canonical
 from fillstream.services.position_service.booking import units_of
 from fillstream.services.position_service.books.books import Books
 from fillstream.services.position_service.books.instrument import Instrument
@@ -152,7 +153,7 @@ class Reaching:
             "client_order_id": name,
             "account": target.account,
             "symbol": target.symbol,
-            "target": instrument.lot.text(target.lots),
+            "target": canonical(instrument.lot.number(target.lots)),
             "algorithm": target.algorithm,
             "algorithm_parameters": target.parameters,
             "strategy": target.strategy,

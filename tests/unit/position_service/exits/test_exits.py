@@ -439,7 +439,8 @@ def test_a_trailing_stop_stays_a_tick_behind_whatever_a_split_makes_of_it(desk: 
 def test_an_accounts_own_exit_protects_what_paid_its_fee_of_itself(desk: ExitsDesk) -> None:
     account(desk, exit_stop_loss_percent="5")
     desk.fill("BUY", "10", "100.00", fee="100", fee_qty="1")
-    assert (desk.told[-1]["exit_status"], desk.told[-1]["held_qty"], desk.told[-1]["stop_px"]) == ("ARMED", "9", "95.00")
+    last = desk.told[-1]
+    assert (last["exit_status"], last["held_qty"], last["stop_px"]) == ("ARMED", "9", "95.00")
     desk.cancel()
     desk.fill("BUY", "10", "100.00")
     assert desk.told[-1]["exit_status"] == "ENDED", "what was taken away stays so for that position"
@@ -453,3 +454,12 @@ def test_an_accounts_own_exit_protects_what_a_bust_makes_open_again(desk: ExitsD
     assert desk.told[-1]["exit_status"] == "ENDED"
     desk.restate("TradeBusted", f"SIM-0-{desk.seq - 1}-B", "10", "100.00", side="SELL")
     assert (desk.told[-1]["exit_status"], desk.told[-1]["held_qty"]) == ("ARMED", "10")
+
+
+def test_a_part_with_as_many_digits_as_there_may_be_is_sent_so_that_it_is_taken(desk: ExitsDesk) -> None:
+    desk.define("COIN", lot_size="0.00000001")
+    many = "12345678901234567890"
+    desk.fill("BUY", many, "100.00", symbol="COIN")
+    desk.protect(symbol="COIN", exit_time=T0 + 1_000, quantity=many)
+    desk.tick(1_000)
+    assert desk.sent[-1].quantity == many

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -9,6 +10,8 @@ import pytest
 
 from fillstream.libs.common.messages.targets import TargetStatus
 from tests.support.exits_desk import ExitsDesk
+from tests.support.orders import CONFIG
+from tests.support.terms import but, instrument
 from tests.support.whole_desk import WholeDesk
 
 
@@ -313,3 +316,25 @@ def test_a_portfolio_that_takes_the_place_of_another_sends_nothing_for_that(desk
     aim(desk, targets=[{"symbol": "AAPL", "target": "5"}, {"symbol": "ES", "target": "10"}], **slowly)
     aim(desk, targets=[{"symbol": "AAPL", "target": "30"}, {"symbol": "ES", "target": "0"}])
     assert statuses(desk, "ES") == ["WAITING", "REPLACED", "REACHED"]
+
+
+def coins(lot_size: str, money: str) -> WholeDesk:
+    """Return a desk with a coin of very little worth, and an account with money."""
+    coin = instrument(9, Decimal("0.00000001"), Decimal(lot_size))
+    desk = WholeDesk(but(CONFIG, instruments=dict(CONFIG.instruments) | {"COIN": coin}))
+    desk.quote(1, 1, symbol=9)
+    control = {
+        "v": 1, "who": "me", "reason": "a test", "account": "default", "type": "AdjustAccount", "control_id": "d",
+        "adjustment": "DEPOSIT", "amount": money,
+    }  # fmt: skip
+    desk.sim.fold({b"control": orjson.dumps(control)})
+    return desk
+
+
+def test_a_weight_of_more_than_any_quantity_is_refused() -> None:
+    desk = coins("0.00000001", "1000000")
+    desk.quote(2, 4, symbol=9)
+    [refused] = aim(desk, symbol="COIN", weight="1000")
+    assert (refused["type"], refused["reason"]) == ("SignalRefused", "size_unknown")
+    assert refused["text"].startswith("weight: 1000 of the equity of default is a quantity of COIN that must be")
+    assert desk.of("TargetChanged") == []
