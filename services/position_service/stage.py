@@ -51,6 +51,7 @@ from fillstream.services.position_service.books.books import MARK, Books
 from fillstream.services.position_service.books.instrument import Instrument
 from fillstream.services.position_service.exits.exits import FOLLOWED, Exits
 from fillstream.services.position_service.marking import Marking
+from fillstream.services.position_service.risk.limits import RiskLimits
 from fillstream.services.position_service.rules.ruling import Ruling
 from fillstream.services.position_service.snapshot import dump, load
 from fillstream.services.position_service.targets.reaching import AGAIN, Reaching
@@ -118,7 +119,7 @@ class PositionStage:
         self._telling = Telling(books, stream_name("positions", self.partition))
         self._booking = Booking(books, self._telling, self.partition)
         orders = stream_name("orders", self.partition)
-        self._accounts = Accounts(books, self._telling, self.partition, orders)
+        self._accounts = Accounts(books, self._telling, RiskLimits(books, self._telling, self.partition, orders))
         self._ruling = Ruling(books, self._telling, orders)
         self._marking = Marking(books, self._telling, self._accounts.touch)
         self._reaching = Reaching(books, self._telling, self.partition, orders)

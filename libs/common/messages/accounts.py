@@ -67,7 +67,7 @@ class RiskChanged(Message):
     currency: Name
     limit: Name = Field(description="the account's term: max_drawdown, max_leverage …")
     broken: bool
-    measured: Number = Field(description="what it is about")
-    allowed: Number = Field(description="the limit")
+    measured: Number | None = Field(description="what it is about; null: not known, of a limit that there is no more")
+    allowed: Number | None = Field(description="the limit; null: there is no such limit any more")
     risk_action: RiskAction = Field(description="ALERT: nothing; REDUCE and HALT: a control of that kind was sent")
     text: str

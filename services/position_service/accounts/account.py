@@ -30,7 +30,7 @@ class Account:
         symbols: in which it ever held something.
         told_ms: when it was told of last; `moved`: something has changed since.
         peak: the highest equity, None before the first.
-        broken: limits that are, each with the action that was taken.
+        broken: limits that are, each with the action that was taken; None since an operator resumed: it is judged anew.
         risk: value at risk, expected shortfall, and both by a normal distribution (money), None before they are known.
         sessions: that these are counted over.
         risk_ms: when they were counted.
@@ -51,7 +51,7 @@ class Account:
     told_ms: int = -(1 << 62)
     moved: bool = False
     peak: int | None = None
-    broken: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str | None] = field(default_factory=dict)
     risk: tuple[int, int, int, int] | None = None
     sessions: int = 0
     risk_ms: int = -(1 << 62)
@@ -59,7 +59,7 @@ class Account:
     @property
     def is_told(self) -> bool:
         """Whether anybody is told of it: somebody says that its worth is to be known."""
-        return self.funded or self.kind is not AccountType.NONE or bool(self.limits)
+        return self.funded or self.kind is not AccountType.NONE or bool(self.limits or self.broken)
 
     def define(self, event: dict[str, Any]) -> None:
         """Take its terms from AccountDefined.
@@ -81,7 +81,6 @@ class Account:
             "max_value_at_risk": terms.max_value_at_risk,
         }
         self.limits = {name: Fraction(limit) for name, limit in limits.items() if limit is not None}
-        self.broken = {name: action for name, action in self.broken.items() if name in self.limits}
 
 
 _NAMES: Final = tuple(each.name for each in fields(Account))

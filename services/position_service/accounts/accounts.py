@@ -1,35 +1,28 @@
 """Counts what accounts are worth and what they risk, and says so: at most once a second, as it changes.
 
-Flows in: accounts' terms and adjustments, what moves their positions and marks, times. Flows out: AccountMarked,
-RiskChanged, and where a limit asks for it LimitRisk in `orders.{a}`, which the orders stage takes as an operator's
-control. Never books anything.
+Flows in: accounts' terms and adjustments, what moves their positions and marks, times. Flows out: AccountMarked.
+Never books anything, and leaves it to `risk/` to say what is too much.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
-from fractions import Fraction
-from typing import Final
-
 from fillstream.libs.common.ledger.worth import MONEY_DECIMALS
-from fillstream.libs.common.messages.codes import AccountType, RiskAction, TradingState
-from fillstream.libs.common.messages.controls import LimitRisk
+from fillstream.libs.common.messages.codes import AccountType, TradingState
 from fillstream.libs.common.runtime.timers import Timer
-from fillstream.libs.common.values.money import canonical, fixed, half_even, ratio
+from fillstream.libs.common.values.money import fixed, half_even, ratio
 from fillstream.services.position_service.accounts.account import Account, money_of
-from fillstream.services.position_service.accounts.risk import risk_of
 from fillstream.services.position_service.accounts.sums import Sums, moves_of, sums_of
 from fillstream.services.position_service.books.books import Books
+from fillstream.services.position_service.risk.limits import RATIO_DECIMALS, RiskLimits
+from fillstream.services.position_service.risk.value_at_risk import risk_of
 from fillstream.services.position_service.telling import Message, Telling
 
 INTERVAL_MS = 1_000
 """An account is told of at most so often."""
 RISK_MS = 60_000
 """What it risks is counted at most so often: that looks at every session of every instrument in it."""
-RATIO_DECIMALS = 6
 TELL = "account"
 """What timers of accounts are for."""
-_RATIOS: Final = ("max_drawdown", "max_leverage", "max_concentration")
 
 
 class Accounts:
@@ -38,17 +31,15 @@ class Accounts:
     Args:
         books: have them, and their positions.
         telling: told what they are worth.
-        partition: of the accounts.
-        orders: the name of the stream that controls go to.
+        limits: on what they risk.
     """
 
-    __slots__ = ("_books", "_orders", "_partition", "_telling")
+    __slots__ = ("_books", "_limits", "_telling")
 
-    def __init__(self, books: Books, telling: Telling, partition: int, orders: str) -> None:
+    def __init__(self, books: Books, telling: Telling, limits: RiskLimits) -> None:
         self._books = books
         self._telling = telling
-        self._partition = partition
-        self._orders = orders
+        self._limits = limits
 
     def defined(self, event: Message) -> None:
         """Take an account's terms."""
@@ -70,8 +61,7 @@ class Accounts:
             return
         for account in self._books.accounts.values():
             if event["account"] in (None, account.name):
-                account.peak = None
-                account.broken.clear()
+                self._limits.resumed(account)
                 self.touch(account.name)
 
     def touch(self, name: str) -> None:
@@ -112,12 +102,12 @@ class Accounts:
         known = sums.missing is None
         if known:
             account.peak = sums.equity if account.peak is None else max(account.peak, sums.equity)
-            if now - account.risk_ms >= RISK_MS:
+            if now - account.risk_ms >= RISK_MS or not sums.exposures:  # of nothing, that costs nothing
                 account.risk_ms = now
                 self._count_risk(account, sums)
         self._telling.account_marked(self._told(account, sums, known))
-        if known and account.limits:
-            self._judge(account, sums)
+        if known:
+            self._limits.judge(account, sums)
 
     def _count_risk(self, account: Account, sums: Sums) -> None:
         books = self._books
@@ -168,54 +158,6 @@ class Accounts:
             "missing_rate": sums.missing,
         }
 
-    # ------------------------------------------------------------------ limits on risk
-
-    def _judge(self, account: Account, sums: Sums) -> None:
-        """Look which limits are broken, and which hold again."""
-        gross, equity, peak = sums.longs + sums.shorts, sums.equity, account.peak or 0
-        measured: dict[str, Fraction | None] = {
-            "max_drawdown": Fraction(peak - equity, peak) if peak > 0 else None,
-            "max_leverage": _by(gross, equity),
-            "max_concentration": _by(sums.largest, equity),
-            "max_value_at_risk": None if account.risk is None else Fraction(account.risk[0], 10**MONEY_DECIMALS),
-        }
-        for name, allowed in account.limits.items():
-            value = measured[name]
-            broken = value is not None and value > allowed
-            if broken == (name in account.broken) or value is None:
-                continue
-            if not broken:
-                del account.broken[name]
-            self._changed(account, name, value, allowed, broken)
-
-    def _changed(self, account: Account, name: str, value: Fraction, allowed: Fraction, broken: bool) -> None:
-        action = account.action
-        decimals = RATIO_DECIMALS if name in _RATIOS else MONEY_DECIMALS
-        seen, limit = _text(value, decimals), _text(allowed, decimals)
-        what = "is above" if broken else "is within"
-        text = f"{name}: {seen} of {account.name} {what} {limit}"
-        if broken:
-            account.broken[name] = action
-        self._telling.risk_changed(
-            {
-                "account": account.name, "currency": account.currency, "limit": name, "broken": broken,
-                "measured": seen, "allowed": limit, "risk_action": action, "text": text,
-            }
-        )  # fmt: skip
-        if broken and action is not RiskAction.ALERT:
-            message = {
-                "type": "LimitRisk", "v": LimitRisk.VERSION, "signal_id": f"risk-{self._partition}-{self._books.sent}",
-                "account": account.name, "action": action, "reason": text[:200], "signal_time": self._telling.ms,
-            }  # fmt: skip
-            self._telling.out.event(self._orders, message)
-
-
-def _by(value: int, equity: int) -> Fraction | None:
-    """Return a sum by the equity; None where there is nothing, and without equity beyond every limit."""
-    if not value:
-        return Fraction(0)
-    return Fraction(value, equity) if equity > 0 else Fraction(10**12)
-
 
 def _money(units: int) -> str:
     text = fixed(units, MONEY_DECIMALS).rstrip("0").rstrip(".")
@@ -224,7 +166,3 @@ def _money(units: int) -> str:
 
 def _ratio(value: int, by: int) -> str | None:
     return ratio(value, by, RATIO_DECIMALS) if by > 0 else None
-
-
-def _text(value: Fraction, decimals: int) -> str:
-    return canonical(Decimal(ratio(value.numerator, value.denominator, decimals)))

@@ -39,6 +39,11 @@ def adjust(desk: WholeDesk, amount: str, kind: str = "DEPOSIT") -> None:
     desk.wait(1_001)
 
 
+def resume(desk: WholeDesk) -> None:
+    control = {"v": 1, "type": "Resume", "control_id": "r", "who": "me", "reason": "seen", "account": "default"}
+    desk.sim.fold({b"control": orjson.dumps(control)})
+
+
 def buy(desk: WholeDesk, quantity: str, symbol: str = "AAPL", side: str = "BUY") -> None:
     desk.signal(symbol=symbol, side=side, quantity=quantity)
     desk.wait(1_001)
@@ -149,17 +154,43 @@ def test_a_drawdown_stops_the_account_until_an_operator_resumes_it(action: RiskA
     assert [(each["new_state"], each["who"], each["account"]) for each in changed] == [(state, "positions", "default")]
     [refused] = [each for each in desk.signal(symbol="AAPL", side="BUY", quantity="1")]
     assert refused["reason"] in ("trading_halted", "trading_reducing")
-    desk.sim.fold(
-        {
-            b"control": orjson.dumps(
-                {"v": 1, "type": "Resume", "control_id": "r", "who": "me", "reason": "seen", "account": "default"}
-            )
-        }
-    )
+    desk.again()
+    resume(desk)
     desk.quote(9_398, 9_402)
     desk.wait(2_000)
-    assert len(risk(desk)) == 1, "it is measured from the equity at which trading went on"
-    assert last(desk, "drawdown_ratio") == ["0"]
+    assert [each[:2] for each in risk(desk)] == [("max_drawdown", True), ("max_drawdown", False)]
+    assert last(desk, "drawdown_ratio") == ["0"], "it is measured from the equity at which trading went on"
+    assert desk.positions.gauges()["broken_risk_limits"] == {"": 0}
+
+
+def test_a_limit_that_is_broken_still_as_an_operator_resumes_is_told_and_stops_the_account_again() -> None:
+    desk = desk_of(max_leverage=D(2), risk_action=RiskAction.HALT)
+    adjust(desk, "1000")
+    buy(desk, "30")
+    resume(desk)
+    desk.wait(2_000)
+    assert [each[:2] for each in risk(desk)] == [("max_leverage", True)] * 2
+    changed = [each["new_state"] for each in desk.events if each["type"] == "TradingStateChanged"]
+    assert changed == ["HALTED", "ACTIVE", "HALTED"]
+
+
+def test_a_limit_that_is_taken_away_is_broken_no_more() -> None:
+    desk = PositionsDesk()
+    terms = {"max_order_value": "1000000", "max_daily_orders": 1, "min_order_size": "0", "max_slippage_bps": "0"}
+    desk.put("AccountDefined", account="alpha", account_id=1, venue=None, max_leverage="2", **terms)
+    desk.define()
+    desk.put(
+        "AccountAdjusted", account="alpha", symbol=None, adjustment="DEPOSIT", amount="1000", currency="USD",
+        control_id="c", who="me", reason="money", cash="1000",
+    )  # fmt: skip
+    desk.fill("BUY", "30", "100.00")
+    desk.quote("100.00", "100.02")
+    desk.fold(Entry(f"{T0 + 2_000}-9", T0 + 2_000, {b"tick": b"1"}))
+    desk.put("AccountDefined", account="alpha", account_id=1, venue=None, **terms)
+    told = desk.fold(Entry(f"{T0 + 4_000}-9", T0 + 4_000, {b"tick": b"1"}))
+    [over] = [each for each in told if each["type"] == "RiskChanged"]
+    assert (over["limit"], over["broken"], over["allowed"]) == ("max_leverage", False, None)
+    assert over["text"] == "max_leverage: alpha has no such limit any more"
 
 
 def test_value_at_risk_is_of_what_marks_did_in_former_sessions() -> None:
@@ -178,6 +209,9 @@ def test_value_at_risk_is_of_what_marks_did_in_former_sessions() -> None:
     worth = D(last(desk, "gross_exposure")[0])
     assert D(value) == worth * D("0.05"), "the worst of them lost 5 %"
     assert ("max_value_at_risk", True) in [each[:2] for each in risk(desk)]
+    buy(desk, "50", side="SELL")
+    assert last(desk, "value_at_risk") == ["0"]
+    assert risk(desk)[-1][:3] == ("max_value_at_risk", False, "0")
 
 
 def test_money_of_an_account_whose_terms_an_older_release_read_waits_until_they_come_again() -> None:

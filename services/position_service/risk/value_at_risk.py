@@ -35,11 +35,15 @@ Risk = tuple[int, int, int, int]
 def risk_of(worth: Mapping[str, Fraction], moves: Mapping[str, Mapping[int, Fraction]]) -> tuple[Risk | None, int]:
     """Return what a portfolio risks, None where too few sessions are known, and over how many that is.
 
+    Without a position it risks nothing, whatever is known.
+
     Args:
         worth: what each instrument in it is worth at its mark, shorts below 0 (money).
         moves: by which share each moved, by the session's day. A session counts in which at least one of them is known;
             an instrument without one did not move then.
     """
+    if not worth:
+        return (0, 0, 0, 0), 0
     days = sorted({day for symbol in worth for day in moves.get(symbol, ())})[-SESSIONS:]
     if len(days) < FEWEST:
         return None, len(days)

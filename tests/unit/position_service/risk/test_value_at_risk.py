@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from fillstream.services.position_service.accounts.risk import risk_of
+from fillstream.services.position_service.risk.value_at_risk import risk_of
 
 UNIT = 10**12
 
@@ -19,7 +19,10 @@ def moves(*shares: str) -> dict[int, Fraction]:
 
 def test_of_few_sessions_nothing_is_concluded() -> None:
     assert risk_of({"A": Fraction(100)}, {"A": moves(*["0.01"] * 19)}) == (None, 19)
-    assert risk_of({}, {}) == (None, 0)
+
+
+def test_who_holds_nothing_risks_nothing() -> None:
+    assert risk_of({}, {}) == ((0, 0, 0, 0), 0)
 
 
 def test_a_book_example_by_hand() -> None:

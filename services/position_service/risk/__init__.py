@@ -1,0 +1,1 @@
+"""What a portfolio risks, and the limits on that."""
