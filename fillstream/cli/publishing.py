@@ -5,7 +5,8 @@ Flows in: what a person typed. Flows out: a signal; what became of it on standar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,6 +111,22 @@ def publish(send: Callable[[], str]) -> str:
         raise Stop(Exit.USAGE, str(error)) from None
 
 
+@contextmanager
+def gone(signal_id: str) -> Iterator[None]:
+    """Say how to go on where Redis goes away after a signal was sent."""
+    import redis  # noqa: PLC0415 - `--help` needs no client
+
+    try:
+        yield
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+        said = str(error).removesuffix(".")
+        text = (
+            f"signal {signal_id} is in its stream, and Redis went away before an answer: {said}; the same command with "
+            f"--id {signal_id} tells what became of it, and does nothing twice"
+        )
+        raise Stop(Exit.NO_ANSWER, text) from None
+
+
 def answer(client: Client, signal_id: str, timeout_s: float | None, json: bool) -> None:
     """Show what became of a signal, or only its id without a time to wait; ends with `Exit.NO` when it was refused."""
     if timeout_s is None:
@@ -118,17 +135,8 @@ def answer(client: Client, signal_id: str, timeout_s: float | None, json: bool) 
         else:
             console().print(f"published signal [bold]{signal_id}[/]")
         return
-    import redis  # noqa: PLC0415 - `--help` needs no client
-
-    try:
+    with gone(signal_id):
         outcome = client.wait_for(signal_id, timeout_s=timeout_s)
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
-        said = str(error).removesuffix(".")
-        text = (
-            f"signal {signal_id} is in its stream, and Redis went away before an answer: {said}; the same command with "
-            f"--id {signal_id} tells what became of it, and does nothing twice"
-        )
-        raise Stop(Exit.NO_ANSWER, text) from None
     if json:
         of_list = {"list_id": outcome.list_id, "list_order_status": outcome.list_order_status}
         as_json(

@@ -82,7 +82,7 @@ class AsyncFollowing(AsyncIterator[Item[M]], Generic[M]):
 
     async def begin(self) -> None:
         """Find out where `$` is."""
-        await self._client.run(self._reader.begin(), Patience(None))
+        await self._client.run(self._reader.begin(), Patience(None, self._reader.is_over))
 
     @property
     def places(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class AsyncFollowing(AsyncIterator[Item[M]], Generic[M]):
         return dict(self._reader.places)
 
     async def __anext__(self) -> Item[M]:
-        item = self._reader.take() or await self._client.run(self._reader.next(), Patience(None))
+        item = self._reader.take() or await self._client.run(self._reader.next(), Patience(None, self._reader.is_over))
         if item is None:
             raise StopAsyncIteration
         return item

@@ -7,6 +7,7 @@ leaves out silently what a stream no longer has: an item says how many messages 
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections import deque
@@ -47,12 +48,14 @@ class Where(TypedDict, total=False):
         account: of this account only, or of the one that this alias points to.
         symbol: of this instrument only.
         idle_s: end when nothing has come for so long; by default it never ends.
+        within_s: end after so long, whatever comes; a Redis that is away at that time is the caller's error.
     """
 
     after: str | Places
     account: str | None
     symbol: str | None
     idle_s: float | None
+    within_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ class Reader(Generic[M]):
         self._account, self._symbol = where.get("account"), where.get("symbol")
         self._idle_s = where.get("idle_s")
         self._block_s = block_s if self._idle_s is None else min(block_s, max(self._idle_s, 0.001))
+        within_s = where.get("within_s")
+        self._ends = None if within_s is None else time.monotonic() + within_s
         names = topic.streams(topology, self._account)
         counts = not KINDS[topic.kind].lossy and topic.kind != "dead"
         self._streams = {topology.key(name): _Stream(name, counts) for name in names}
@@ -149,14 +154,24 @@ class Reader(Generic[M]):
                 return item
         return None
 
+    @property
+    def left_s(self) -> float:
+        """How much is left of `within_s`, for ever without it."""
+        return math.inf if self._ends is None else self._ends - time.monotonic()
+
+    def is_over(self) -> bool:
+        """Whether nobody waits for the next item any more."""
+        return self.left_s <= 0
+
     def next(self) -> Script[Item[M] | None]:
-        """Return the next item; None when nothing has come for `idle_s`."""
+        """Return the next item; None when nothing has come for `idle_s`, or `within_s` is over."""
         yield from self.begin()
         since = time.monotonic()
         while (item := self.take()) is None:
-            if self._idle_s is not None and time.monotonic() - since >= self._idle_s:
+            left_s = self.left_s
+            if left_s <= 0 or (self._idle_s is not None and time.monotonic() - since >= self._idle_s):
                 return None
-            [reply] = yield self.asks(self._block_s)
+            [reply] = yield self.asks(min(self._block_s, left_s))
             self.read(reply)
         return item
 

@@ -78,11 +78,18 @@ class Patience:
 
     Args:
         limit_s: how long; None for ever.
+        is_over: asked before each further try: whether nobody waits for it any more.
         clock: seconds.
     """
 
-    def __init__(self, limit_s: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limit_s: float | None,
+        is_over: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit_s = limit_s
+        self._is_over = is_over
         self._clock = clock
         self._since: float | None = None
         self._wait_s = FIRST_WAIT_S
@@ -91,14 +98,15 @@ class Patience:
         """Return for how long to wait before it is tried again (seconds).
 
         Raises:
-            Exception: the very error, where it has been waited for long enough, or no waiting helps: a password.
+            Exception: the very error, where it has been waited for long enough, nobody waits any more, or no waiting
+                helps: a password.
         """
         if isinstance(error, UNWELCOME):
             raise error
         now = self._clock()
         if self._since is None:
             self._since, self._wait_s = now, FIRST_WAIT_S
-        if self._limit_s is not None and now - self._since >= self._limit_s:
+        if self._is_over() or (self._limit_s is not None and now - self._since >= self._limit_s):
             raise error
         if self._wait_s == FIRST_WAIT_S:
             logger.warning("Redis went away, it is tried again until it answers: %s", error)

@@ -7,7 +7,7 @@ never waits for a service to take a signal: the stream keeps it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -39,7 +39,7 @@ M = TypeVar("M")
 
 
 class Following(Iterator["Item[M]"], Generic[M]):
-    """Items of a topic as they come, one after the other; ends only where `idle_s` says so.
+    """Items of a topic as they come, one after the other; ends only where `idle_s` or `within_s` says so.
 
     A Redis that goes away is waited for: the log says so, and nothing is left out.
 
@@ -50,7 +50,9 @@ class Following(Iterator["Item[M]"], Generic[M]):
     def __init__(self, client: Client, reader: Reader[M]) -> None:
         self._client = client
         self._reader = reader
-        client._run(reader.begin(), Patience(None))  # so that `$` is now, and not when the first item is asked for
+        client._run(
+            reader.begin(), Patience(None, reader.is_over)
+        )  # so that `$` is now, and not when the first item is asked for
 
     @property
     def places(self) -> dict[str, str]:
@@ -58,7 +60,7 @@ class Following(Iterator["Item[M]"], Generic[M]):
         return dict(self._reader.places)
 
     def __next__(self) -> Item[M]:
-        item = self._reader.take() or self._client._run(self._reader.next(), Patience(None))
+        item = self._reader.take() or self._client._run(self._reader.next(), Patience(None, self._reader.is_over))
         if item is None:
             raise StopIteration
         return item
@@ -93,6 +95,7 @@ class Client(SignalWords[str]):
         self._raw: Any = self._redis
         self._analytics_url = analytics_url
         self._patience_s = patience_s
+        self._is_over: Callable[[], bool] = lambda: False
         self._scripts = Scripts(self.topology)
         self._http: Any = None
 
@@ -126,7 +129,7 @@ class Client(SignalWords[str]):
     # ------------------------------------------------------------------------------------------- what carries out
 
     def _run(self, script: Script[Result], patience: Patience | None = None) -> Result:
-        patience = patience or Patience(self._patience_s)
+        patience = patience or Patience(self._patience_s, self._is_over)
         try:
             asked = next(script)
             while True:

@@ -80,24 +80,33 @@ class Progress:
         """Return what a file says, None where there is none.
 
         Raises:
-            ValueError: it is no such file.
+            ValueError: it is no such file, or cannot be read.
         """
         try:
             said = orjson.loads(path.read_bytes())
             return cls(int(said["started_ms"]), bool(said["has_started"]), int(said["passed_ms"]), dict(said["places"]))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be read: {error.strerror}; --state names another file") from error
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: is not what `fillstream run` writes ({error}); --state names another") from error
 
     def write(self, path: Path) -> None:
-        """Put it into a file, whole or not at all."""
+        """Put it into a file, whole or not at all.
+
+        Raises:
+            ValueError: it cannot be written.
+        """
         beside = path.with_name(f".{path.name}.new")
-        with beside.open("wb") as file:
-            file.write(orjson.dumps(self))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        try:
+            with beside.open("wb") as file:
+                file.write(orjson.dumps(self))
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be written: {error.strerror}; --state names another file") from error
 
 
 def _server_ms() -> Script[int]:
@@ -174,9 +183,13 @@ class LiveRun:
         """Go on until `is_over` says so, which is asked at least every `BLOCK_S`; then tell the strategy.
 
         Raises:
+            ValueError: the state cannot be written. Before the first time, the strategy is told nothing.
             session.StrategyFailed: the strategy raised something. It is told the same again at the next start.
-            redis.exceptions.RedisError: the server went away for longer than the client has patience.
+            redis.exceptions.RedisError: the server does not answer as this begins, went away for longer than the client
+                has patience, or is away as this is to be over: the strategy is not told then, nothing could be sent.
         """
+        self._client.ping()
+        self._client._is_over = is_over
         account, now_ms = self._desk.account, self._now_ms()
         self._clock_ms = now_ms
         progress = self.progress = self.progress or Progress(now_ms, passed_ms=now_ms)

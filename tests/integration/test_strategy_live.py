@@ -18,6 +18,7 @@ from examples.desk import Market, a_desk
 from fillstream import Client, Desk, Strategy
 from fillstream.backtest.memory_log import MemoryLog, MemoryRedis
 from fillstream.backtest.stages import stages_at
+from fillstream.cli.exit_codes import Exit
 from fillstream.libs.common.messages.journal import OrderFilled
 from fillstream.libs.common.runtime.log import RedisLog, connect
 from fillstream.strategy.live import LiveRun
@@ -25,6 +26,7 @@ from fillstream.strategy.market import Quote
 from fillstream.strategy.session import StrategyFailed
 from fillstream.tools.replay import replay
 from tests.support.backtests import START_MS
+from tests.support.servers import Server
 
 PATIENCE_S = 20.0
 VENUES = {"AAPL": "SIM"}
@@ -193,3 +195,54 @@ def test_the_command_goes_on_where_it_was_killed(desk: tuple[Client, Market], tm
     assert len(ids) == len(set(ids))
     assert bought()["BUY 1 None"] == 1, "what on_start said was said once"
     assert bought()["SELL 1 None"] <= sum(count for name, count in bought().items() if name.startswith("BUY 2"))
+
+
+QUIET = "def on_quote(desk, quote):\n    pass\n"
+
+
+def running(folder: Path, url: str, state: str = "state.json") -> subprocess.Popen[str]:
+    file = folder / "quiet.py"
+    file.write_text(QUIET)
+    command = [sys.executable, "-m", "fillstream", "run", str(file), "--redis-url", url, "--state", str(folder / state)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    try:
+        said = process.communicate(timeout=PATIENCE_S)[1]
+    finally:
+        process.kill()
+    return process.returncode, " ".join(said.split())
+
+
+def test_the_command_does_not_wait_for_a_server_that_never_answered(tmp_path: Path) -> None:
+    code, said = ended(running(tmp_path, "redis://127.0.0.1:1"))
+    assert (code, "is the desk up?" in said) == (Exit.UNREACHABLE, True), said
+
+
+def test_the_command_ends_as_it_is_asked_to_while_its_server_is_away(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    try:
+        process = running(tmp_path, server.url)
+        until((tmp_path / "state.json").exists, "it runs")
+    finally:
+        server.kill()
+    assert process.stderr is not None
+    heard = ""
+    while "tried again" not in heard:
+        heard = process.stderr.readline()
+        assert heard, "it said that the server went away"
+    process.send_signal(signal.SIGTERM)
+    code, said = ended(process)
+    assert (code, "is the desk up?" in said) == (Exit.UNREACHABLE, True), said
+
+
+@pytest.mark.parametrize(
+    ("state", "cause"), [(".", "Is a directory"), ("none/state.json", "No such file or directory")]
+)
+def test_a_state_that_cannot_be_kept_is_said_before_anything_is_told(
+    desk: tuple[Client, Market], tmp_path: Path, state: str, cause: str
+) -> None:
+    code, said = ended(running(tmp_path, desk[1]._stack.redis_url, state))
+    assert (code, said.count(f"{cause}; --state names another file")) == (Exit.USAGE, 1), said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
 from fillstream.cli.order_options import Parameter, Strategy
-from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, publish, told
+from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, gone, publish, told
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, RejectReason
 from fillstream.libs.common.messages.topology import id_ms
 from fillstream.tools.render import as_json, console, print_table
@@ -144,7 +145,9 @@ def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s:
     ends = (TargetStatus.REACHED, TargetStatus.FAILED, TargetStatus.REPLACED, TargetStatus.CANCELED)
     if timeout_s is None:
         return answer(client, signal_id, None, json)
-    outcome = client.wait_for(signal_id, account=account, timeout_s=timeout_s)
+    ends_s = time.monotonic() + timeout_s
+    with gone(signal_id):
+        outcome = client.wait_for(signal_id, account=account, timeout_s=timeout_s)
     if outcome.reason == RejectReason.NOTHING_TO_REDUCE:  # it is flat, and that was asked for
         if json:
             as_json({"signal_id": signal_id, "targets": []})
@@ -155,12 +158,13 @@ def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s:
         return answer(client, signal_id, timeout_s, json)
     legs = next(each["legs"] for each in outcome.events if each["type"] == "TargetSet")
     last: dict[str, dict[str, Any]] = {}
-    for item in client.follow_topic(TARGETS, account=account, after=after, idle_s=timeout_s):
-        if item.message.signal_id != signal_id:
-            continue
-        last[item.message.symbol] = item.message.model_dump(mode="json", exclude_none=True)
-        if len(last) == legs and all(each["target_status"] in ends for each in last.values()):
-            break
+    with gone(signal_id):
+        for item in client.follow_topic(TARGETS, account=account, after=after, within_s=ends_s - time.monotonic()):
+            if item.message.signal_id != signal_id:
+                continue
+            last[item.message.symbol] = item.message.model_dump(mode="json", exclude_none=True)
+            if len(last) == legs and all(each["target_status"] in ends for each in last.values()):
+                break
     rows = [*last.values()]
     if json:
         as_json({"signal_id": signal_id, "targets": rows})

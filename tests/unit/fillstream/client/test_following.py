@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fillstream.client import following
 from fillstream.client.following import Reader, Where
 from fillstream.client.scripts import Commands, Script
 from fillstream.client.topics import EVERYTHING, FILLS, MARKET, ORDERS, POSITIONS, QUOTES, Topic
@@ -169,3 +171,20 @@ def test_it_ends_where_nothing_comes_for_long_enough_only() -> None:
     item, asked = driven(reader.next(), [None], [[[b"events.{a0}", [entry("1-0", None)]]]],
                          [[[b"events.{a0}", [entry("2-0", event(1))]]]])  # fmt: skip
     assert (item.id, len(asked)) == ("2-0", 3)
+
+
+def test_it_ends_in_time_whatever_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [10.0]
+    monkeypatch.setattr(following, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    reader = begun(FILLS, Topology(), within_s=5.0, idle_s=60.0)
+    script = reader.next()
+    asked = [next(script)]
+    for number in range(1, 4):
+        now[0] += 2.375
+        try:
+            asked.append(script.send([[[b"events.{a0}", [entry(f"{number}-0", None)]]]]))
+        except StopIteration as done:
+            assert done.value is None
+            break
+    assert [command.each[0][4] for command in asked] == [500, 500, 250], "no longer than is left, once it is less"
+    assert reader.is_over()

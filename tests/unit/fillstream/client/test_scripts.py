@@ -34,7 +34,7 @@ def test_both_clients_have_the_same_names_with_the_same_parameters() -> None:
 
 def test_a_server_that_is_away_is_tried_more_and_more_seldom_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
-    patience = Patience(10.0, lambda: now[0])
+    patience = Patience(10.0, clock=lambda: now[0])
     error = ConnectionError("gone")
     with caplog.at_level(logging.WARNING):
         assert [patience.failed(error) for _ in range(7)] == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
@@ -56,3 +56,12 @@ def test_without_patience_the_first_error_is_raised_and_nothing_is_said(caplog: 
     with caplog.at_level(logging.WARNING), pytest.raises(ConnectionError):
         Patience(0.0).failed(ConnectionError())
     assert not caplog.records
+
+
+def test_a_server_that_nobody_waits_for_any_more_is_not_tried_again() -> None:
+    asked: list[int] = []
+    patience = Patience(None, lambda: bool(asked))
+    assert patience.failed(ConnectionError()) == 0.05
+    asked.append(15)
+    with pytest.raises(ConnectionError):
+        patience.failed(ConnectionError())
