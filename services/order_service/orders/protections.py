@@ -87,6 +87,9 @@ class Protections:
             if said is not None and not _is_on(terms.price, said):
                 text = f"{name}: {said} is not a multiple of {wish.symbol}'s tick size {terms.price.step}"
                 return Reject(RejectReason.STOP_OFF_TICK, text)
+        never = _never_reached(wish, holding.quantity > 0)
+        if never is not None and not terms.negative_prices:
+            return Reject(RejectReason.STOP_OUT_OF_RANGE, f"{never}, {wish.symbol} has no negative_prices")
         if wish.stop_loss is not None and wish.take_profit is not None:
             stop, take = parse(wish.stop_loss), parse(wish.take_profit)
             long = holding.quantity > 0
@@ -103,6 +106,18 @@ class Protections:
     def _refuse(self, request: str, wish: Protect | Unprotect, broken: Reject) -> None:
         assert isinstance(broken.reason, RejectReason), "rules of new orders refuse it"
         self._journal.signal_refused(request, wish.signal_id, wish.account, broken.reason, broken.text)
+
+
+def _never_reached(wish: Protect, long: bool) -> str | None:
+    """Return why something waits for a price at or below 0, which a stop of a long would, or a target of a short."""
+    way, name = ("long", "stop_loss") if long else ("short", "take_profit")
+    said = getattr(wish, name)
+    if said is not None and parse(said) <= 0:
+        return f"{name}: {said} of a {way} position must be above 0"
+    said = getattr(wish, f"{name}_percent")
+    if said is not None and parse(said) >= 100:
+        return f"{name}_percent: {said} of a {way} position must be less than 100"
+    return None
 
 
 def _is_on(grid: Scale, text: str) -> bool:

@@ -127,7 +127,7 @@ class Targeting:
         legs: list[Leg] = []
         for each in said:
             assert each["symbol"] is not None, "the contract sees to that"
-            leg = self._leg(wish.account, each["symbol"], each)
+            leg = self._leg(wish, each["symbol"], each)
             if isinstance(leg, Reject):
                 return leg
             legs.append(leg)
@@ -145,9 +145,13 @@ class Targeting:
                 return Reject(RejectReason.NOTHING_TO_REDUCE, text)
         return legs
 
-    def _leg(self, account: str, symbol: str, said: dict[str, str | None]) -> Leg | Reject:
+    def _leg(self, wish: Aim, symbol: str, said: dict[str, str | None]) -> Leg | Reject:
+        account = wish.account
         draft = self._draft(account, symbol)
         broken = self._unknown(draft)
+        if broken is None and wish.algorithm is not None:
+            draft.said = _special(wish)
+            broken = rules.WORKED.first_broken(draft, self._state)
         if broken is not None:
             return broken
         if not draft.limits.holding.account.known:
@@ -180,8 +184,12 @@ class Targeting:
         equity, instrument = equity_of(draft, self._state.holdings), draft.limits.holding.instrument
         mark = instrument.marked
         if equity is None or not mark:
-            what = "mark" if equity is not None else f"equity of {draft.account}, or its rate to {instrument.currency}"
-            text = f"weight: {weight} of {draft.symbol} needs a {what}, and there is none"
+            what = (
+                "a mark"
+                if equity is not None
+                else f"the equity of {draft.account}, or its rate to {instrument.currency}"
+            )
+            text = f"weight: {weight} of {draft.symbol} needs {what}, and there is none"
             return Reject(RejectReason.SIZE_UNKNOWN, text)
         if equity <= 0:
             text = f"weight: {weight} of an equity of 0 or less, of {draft.account}, is nothing"
@@ -233,12 +241,8 @@ class Targeting:
     def _send(self, wish: Reach, held: int, missing: int) -> None:
         """Take the order that is missing: what closes the position first, where it is turned."""
         side = "BUY" if missing > 0 else "SELL"
-        special: dict[str, str] = {}
-        if wish.algorithm is not None:
-            special["algorithm"] = wish.algorithm
-            if wish.algorithm_parameters is not None:
-                special["algorithm_parameters"] = wish.algorithm_parameters
-        if held and (held > 0) != (missing > 0) and not special:
+        special = _special(wish)
+        if held and (held > 0) != (missing > 0) and special is None:
             lots = min(abs(held), abs(missing))
             return self._close(
                 Close(
@@ -250,7 +254,7 @@ class Targeting:
             New(
                 wish.signal_id, wish.client_order_id, wish.account, wish.symbol, side,
                 self._lot_text(wish.symbol, abs(missing)), OrderType.MARKET.value, None, None, wish.strategy, None,
-                wish.signal_time, None, SpecialTerms.model_validate(special) if special else None,
+                wish.signal_time, None, special,
             )
         )  # fmt: skip
 
@@ -311,3 +315,10 @@ class Targeting:
     def _refuse(self, request: str, wish: Aim | Unaim | Reach, broken: Reject) -> None:
         assert not isinstance(broken.reason, CancelRejectReason), "rules of new orders refuse it"
         self._journal.signal_refused(request, wish.signal_id, wish.account, broken.reason, broken.text)
+
+
+def _special(wish: Aim | Reach) -> SpecialTerms | None:
+    """Return what makes the orders of a target more than plain ones: the algorithm that works them."""
+    if wish.algorithm is None:
+        return None
+    return SpecialTerms(algorithm=wish.algorithm, algorithm_parameters=wish.algorithm_parameters)

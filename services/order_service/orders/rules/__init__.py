@@ -51,6 +51,9 @@ NEW = Rules(
 SPECIAL = Rules((*special.FIRST, *working.NEW, *session.SPECIAL))
 """Of a new order that is not plain, before the others: they need it in integers."""
 
+WORKED = Rules((working.known_algorithm, working.algorithm_takes_them))
+"""Of what is asked of an algorithm, before there is an order."""
+
 SHOWN = Rules(special.LAST)
 """Of the same, once its size is known."""
 
@@ -102,6 +105,7 @@ __all__ = [
     "SHOWN",
     "SPECIAL",
     "STOP",
+    "WORKED",
     "Draft",
     "Reject",
     "Rule",

@@ -67,6 +67,11 @@ def test_what_fits_the_position_is_journaled_with_what_it_says(desk: OrdersDesk)
             {"take_profit": "180.00"}, RejectReason.WRONG_SIDE,
             "stop_loss: 180 of a long position must be below its take_profit 180",
         ),
+        (
+            {"stop_loss_percent": "100", "stop_loss": None}, RejectReason.STOP_OUT_OF_RANGE,
+            "stop_loss_percent: 100 of a long position must be less than 100, AAPL has no negative_prices",
+        ),
+        ({"stop_loss": "-1.00"}, RejectReason.STOP_OUT_OF_RANGE, "stop_loss: -1.00 of a long position must be above 0"),
         ({"exit_time": NOON_MS - 50}, RejectReason.EXPIRE_TIME_PASSED, f"exit_time: {NOON_MS - 50} has passed already"),
     ],
 )  # fmt: skip
@@ -83,8 +88,14 @@ def test_of_a_short_position_the_stop_is_above_the_target(desk: OrdersDesk) -> N
     desk.fill(150, price=18_499, order_id=2, side=2)
     refused = desk.instruct(protect(stop_loss="180.00", take_profit="190.00"))
     assert refused["text"] == "stop_loss: 180 of a short position must be above its take_profit 190"
+    refused = desk.instruct(protect(take_profit_percent="100"))
+    assert refused["text"].startswith("take_profit_percent: 100 of a short position must be less than 100")
+    refused = desk.instruct(protect(take_profit="0"))
+    assert refused["text"].startswith("take_profit: 0 of a short position must be above 0")
     taken = desk.instruct(protect(signal_id="p2", stop_loss="190.00", take_profit="180.00"))
     assert taken["type"] == "PositionProtected"
+    taken = desk.instruct(protect(signal_id="p3", stop_loss_percent="150"))
+    assert taken["type"] == "PositionProtected", "a price may more than double"
 
 
 def test_a_cancel_is_journaled_and_one_of_nobody_refused(desk: OrdersDesk) -> None:

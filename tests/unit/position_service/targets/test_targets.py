@@ -338,3 +338,20 @@ def test_a_weight_of_more_than_any_quantity_is_refused() -> None:
     assert (refused["type"], refused["reason"]) == ("SignalRefused", "size_unknown")
     assert refused["text"].startswith("weight: 1000 of the equity of default is a quantity of COIN that must be")
     assert desk.of("TargetChanged") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "text"),
+    [
+        ({"algorithm": "NOPE"}, "unknown_algorithm", "algorithm: NOPE must be one of"),
+        ({"algorithm": "TWAP"}, "bad_parameters", "algorithm_parameters: TWAP: end_time: it needs an end"),
+        ({"algorithm": "TWAP", "algorithm_parameters": {"slices": -1, "duration_ms": 1_000}}, "bad_parameters", "alg"),
+    ],
+)
+def test_an_algorithm_that_could_not_work_it_is_refused_at_once(
+    desk: WholeDesk, said: dict[str, Any], reason: str, text: str
+) -> None:
+    [refused] = aim(desk, "30", **said)
+    assert (refused["type"], refused["signal"], refused["reason"]) == ("SignalRefused", "SetTarget", reason)
+    assert refused["text"].startswith(text)
+    assert desk.of("TargetChanged") == []
