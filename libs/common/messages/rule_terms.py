@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from fillstream.libs.common.expressions.expression import Expression, Kind, Schema, Wrong
 from fillstream.libs.common.messages.base import Name
+from fillstream.libs.common.messages.codes import Side
 from fillstream.libs.common.messages.reference import Names
 from fillstream.libs.common.messages.terms import WRITTEN, ReferenceData, about
 from fillstream.libs.common.values.naming import shorten
@@ -61,13 +62,15 @@ def _told(told: Any) -> Any:
 
 
 class Parameter(NamedTuple):
-    """One of an action's: its kind, and whether the action needs it."""
+    """One of an action's: its kind, whether the action needs it, and which bare words it may be; none named: any."""
 
     kind: Kind
     needed: bool = False
+    words: tuple[str, ...] = ()
 
 
-_SIDE = Parameter(Kind.TEXT, True)
+_SIDES = tuple(Side)
+_SIDE = Parameter(Kind.TEXT, True, _SIDES)
 _SIZE = Parameter(Kind.NUMBER, True)
 _MAYBE = Parameter(Kind.NUMBER)
 ACTIONS: Final[dict[str, dict[str, Parameter]]] = {
@@ -83,7 +86,7 @@ ACTIONS: Final[dict[str, dict[str, Parameter]]] = {
         "stop_loss": _MAYBE, "stop_loss_percent": _MAYBE, "take_profit": _MAYBE, "take_profit_percent": _MAYBE,
         "trailing_stop": _MAYBE, "trailing_stop_percent": _MAYBE,
     },
-    "cancel": {"side": Parameter(Kind.TEXT)},
+    "cancel": {"side": Parameter(Kind.TEXT, False, _SIDES)},
     "log": {"text": Parameter(Kind.TEXT, True)},
 }  # fmt: skip
 """What a rule may do, in the order in which its actions stand, and what each is told: expressions, or a bare word."""
@@ -175,6 +178,9 @@ def _parameters(where: str, name: str, told: Mapping[str, str], schema: Schema) 
                 raise ValueError(f"{where}.{name}.{key}: is missing")
             continue
         if parameter.kind is Kind.TEXT and _WORD.fullmatch(text):
+            if parameter.words and text not in parameter.words:
+                known = " or ".join(parameter.words)
+                raise ValueError(f"{where}.{name}.{key}: {shorten(text)} must be {known}, or an expression")
             found[key] = text
             continue
         try:

@@ -63,6 +63,11 @@ def dotted(where: KeyPath) -> str:
     return ".".join(map(str, where))
 
 
+def keys_of(path: str) -> KeyPath:
+    """Return a dotted path as the keys and numbers that it is made of."""
+    return tuple(int(part) if part.isdecimal() else part for part in path.split("."))
+
+
 def read_marked(
     path: Path, environ: Mapping[str, str], overridden: Callable[[KeyPath], bool] = lambda where: False
 ) -> MarkedYaml:

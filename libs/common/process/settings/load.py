@@ -9,7 +9,7 @@ Later wins: the defaults of `model`, the file, REDIS_URL (for `messaging.url`), 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from fillstream.libs.common.messages.numbered import with_anothers_id
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms
 from fillstream.libs.common.messages.routing import RoutingRule, wrong_venues
 from fillstream.libs.common.messages.rule_terms import RuleTerms
-from fillstream.libs.common.process.marked_yaml import MarkedYaml, read_marked
+from fillstream.libs.common.process.marked_yaml import KeyPath, MarkedYaml, keys_of, read_marked
 from fillstream.libs.common.process.settings.model import (
     ACCOUNT_SECTIONS,
     UNLIMITED,
@@ -30,7 +30,7 @@ from fillstream.libs.common.process.settings.model import (
     Settings,
     SettingsError,
 )
-from fillstream.libs.common.process.settings.sentences import sentences, unknown_variables, variable_of
+from fillstream.libs.common.process.settings.sentences import sentence_at, sentences, unknown_variables, variable_of
 from fillstream.libs.common.runtime.exit_codes import CONFIG_VARIABLE, REDIS_VARIABLE
 from fillstream.libs.common.values.naming import cut
 
@@ -57,7 +57,7 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     path = path or default_path()
     problems: list[str] = []
-    settings = _load_document(path, problems)
+    settings, main = _load_document(path, problems)
     instruments, listing = _load_named(companions(path)[0], InstrumentTerms, "an instrument", problems)
     entries, document = _load_named(companions(path)[1], AccountEntry, "an account", problems)
     if settings is None or problems:
@@ -72,16 +72,9 @@ def load_settings(path: Path | None = None) -> Settings:
             problems.extend(sentences(error, document, AccountTerms, within=(name,)))
     if problems:
         raise SettingsError(problems)
-    problems.extend(f"aliases.{alias}: {text}" for alias, text in wrong_aliases(settings.aliases, accounts))
     for name, text in wrong_modes(accounts, settings.execution.venues):
         problems.append(f"{document.at((name, 'mode'))}: {name}.mode: {text}")
-    problems += [f"routing.{at}: {text}" for at, text in wrong_venues(settings.routing, settings.execution.venues)]
-    problems.extend(_unknown_names("routing.rules", settings.routing.rules, accounts, instruments))
-    problems.extend(_unknown_names("rules", settings.rules, accounts, instruments))
-    for name in settings.execution.simulation.accounts:
-        if name not in accounts:
-            known = cut(", ".join(accounts))
-            problems.append(f"execution.simulation.accounts: {name} must be an account of accounts.yaml, {known}")
+    problems.extend(sentence_at(main, where, text) for where, text in _unknown_names(settings, accounts, instruments))
     if problems:
         raise SettingsError(problems)
     settings._instruments, settings._accounts = instruments, accounts
@@ -100,19 +93,28 @@ def _unknown_venues(
 
 
 def _unknown_names(
-    where: str,
-    rules: Iterable[RoutingRule | RuleTerms],
-    accounts: Mapping[str, AccountTerms],
-    instruments: Mapping[str, InstrumentTerms],
-) -> Iterator[str]:
-    """Yield a sentence for each account and instrument that a rule is about, and this desk does not have."""
-    for number, rule in enumerate(rules):
+    settings: Settings, accounts: Mapping[str, AccountTerms], instruments: Mapping[str, InstrumentTerms]
+) -> Iterator[tuple[KeyPath, str]]:
+    """Yield where the file names what this desk does not have, and a sentence."""
+    for alias, text in wrong_aliases(settings.aliases, accounts):
+        yield ("aliases", alias), text
+    for at, text in wrong_venues(settings.routing, settings.execution.venues):
+        yield ("routing", *keys_of(at)), text
+    of_rules: list[tuple[KeyPath, RoutingRule | RuleTerms]] = [
+        *((("routing", "rules", number), rule) for number, rule in enumerate(settings.routing.rules)),
+        *((("rules", number), rule) for number, rule in enumerate(settings.rules)),
+    ]
+    for where, rule in of_rules:
         for name in rule.accounts:
             if name not in accounts:
-                yield f"{where}.{number}.accounts: {name} must be an account of accounts.yaml"
+                yield (*where, "accounts"), f"{name} must be an account of accounts.yaml"
         for name in rule.symbols:
             if name not in instruments:
-                yield f"{where}.{number}.symbols: {name} must be one of instruments.yaml"
+                yield (*where, "symbols"), f"{name} must be one of instruments.yaml"
+    for name in settings.execution.simulation.accounts:
+        if name not in accounts:
+            known = cut(", ".join(accounts))
+            yield ("execution", "simulation", "accounts"), f"{name} must be an account of accounts.yaml, {known}"
 
 
 def _with_limits(entry: AccountEntry, settings: Settings) -> AccountTerms:
@@ -133,23 +135,23 @@ def _with_limits(entry: AccountEntry, settings: Settings) -> AccountTerms:
 # ------------------------------------------------------------------------------------------------------- reading
 
 
-def _load_document(path: Path, problems: list[str]) -> Settings | None:
+def _load_document(path: Path, problems: list[str]) -> tuple[Settings | None, MarkedYaml]:
     document = read_marked(path, os.environ, lambda where: variable_of(where) is not None)
     problems.extend(document.problems)
     problems.extend(unknown_variables())
     if document.problems:
-        return None
+        return None, document
     tree = document.tree
     if os.environ.get(REDIS_VARIABLE) and isinstance(tree.get("messaging"), dict):
         tree["messaging"]["url"] = os.environ[REDIS_VARIABLE]
     try:
-        return Settings(**tree)
+        return Settings(**tree), document
     except ValidationError as error:
         problems.extend(sentences(error, document, Settings, variable_of))
     except EnvironmentUnreadable as error:
         # pydantic-settings' own words quote no value.
         problems.append(f"environment: {error}")
-    return None
+    return None, document
 
 
 Named = TypeVar("Named", InstrumentTerms, AccountEntry)

@@ -14,7 +14,7 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 
 from fillstream.libs.common.messages.sentences import FIELD, rule
-from fillstream.libs.common.process.marked_yaml import KeyPath, MarkedYaml, dotted
+from fillstream.libs.common.process.marked_yaml import KeyPath, MarkedYaml, dotted, keys_of
 from fillstream.libs.common.process.settings.model import ENV_NESTING, ENV_PREFIX, Settings
 from fillstream.libs.common.runtime.exit_codes import REDIS_VARIABLE
 from fillstream.libs.common.values.naming import shorten
@@ -80,14 +80,21 @@ def sentences(
         else:
             said = rule(code, problem.get("ctx", {}))
         if code == "value_error" and (field := FIELD.match(said)):
-            where, said = (*where, field[1]), said[field.end() :]
+            where, said = (*where, *keys_of(field[1])), said[field.end() :]
         elif code not in ("extra_forbidden", "missing"):
             hidden = variable_of(where) is not None or where in document.substituted or where in _SECRETS
             said = f"{'its value' if hidden else shorten(problem['input'])} {said}"
-        variable = variable_of(where)
-        at = f"environment {variable}" if variable else document.at(where)
-        found.append(f"{at}: {dotted(where)}: {said}")
+        found.append(sentence_at(document, where, said, variable_of))
     return found
+
+
+def sentence_at(
+    document: MarkedYaml, where: KeyPath, said: str, variable_of: Callable[[KeyPath], str | None] = variable_of
+) -> str:
+    """Return what is wrong with a key, with where it stands in the file, or the variable that sets it."""
+    variable = variable_of(where)
+    at = f"environment {variable}" if variable else document.at(where)
+    return f"{at}: {dotted(where)}: {said}"
 
 
 def _keys_at(root: type[BaseModel], where: KeyPath) -> set[str]:
