@@ -2,10 +2,10 @@
 
 python -m examples.moving_average [FILE]
 fillstream backtest examples/moving_average.py --data FILE --set fast=10 --set slow=40
-fillstream run examples/moving_average.py
+fillstream run examples/moving_average.py --set symbol=AAPL --set quantity=10
 
-Without a file it makes quotes of its own from a seed. It holds `quantity` while the fast average is above the slow one,
-and nothing while it is below.
+Without a file it makes quotes of its own from a seed. Of its `symbol` it holds `quantity` while the fast average is
+above the slow one, and nothing while it is below.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ SECONDS = 3600
 class MovingAverage(Strategy):
     """Buys when the fast average crosses above the slow one, and sells when it crosses below."""
 
-    parameters = {"fast": 10, "slow": 40, "quantity": Decimal("0.05")}  # noqa: RUF012 - nobody changes it
+    parameters = {"symbol": "BTCUSDT", "fast": 10, "slow": 40, "quantity": Decimal("0.05")}  # noqa: RUF012
     bars = "5s"
 
     def __init__(self) -> None:
-        self.closes: dict[str, deque[Decimal]] = {}
+        self.closes: deque[Decimal] = deque()
 
     def on_bar(self, desk: Desk, bar: Bar) -> None:
         """Compare the averages once there are enough closes."""
+        if bar.symbol != desk.parameters["symbol"]:
+            return
         fast, slow = int(desk.parameters["fast"]), int(desk.parameters["slow"])
-        closes = self.closes.setdefault(bar.symbol, deque(maxlen=slow))
+        closes = self.closes = deque(self.closes, maxlen=slow)
         closes.append(bar.close)
         if len(closes) < slow or desk.orders():  # what was sent is still on its way
             return

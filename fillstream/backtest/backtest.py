@@ -97,6 +97,8 @@ class Backtest:
         self._round_sizes = round_sizes
         self._check()
         self._given, self._files = _looked_at(data, round_sizes)
+        if symbol is not None and self._files and all(file.names_symbols for file in self._files):
+            raise ValueError(f"symbol: {symbol} is for data that does not name its instrument, and each file does")
         self._settings = for_one_process(self._settings, any(file.kind == "bars" for file in self._files))
 
     def _check(self) -> None:

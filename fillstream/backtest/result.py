@@ -18,6 +18,7 @@ import orjson
 from fillstream.backtest.figures import Summary
 from fillstream.backtest.picture import equity_svg
 from fillstream.backtest.record import TABLES, Record, Row
+from fillstream.libs.common.messages.codes import OrdStatus
 from fillstream.libs.common.values.money import canonical
 from fillstream.stack.extras import has_analytics, how_to_get
 from fillstream.tools.render import time_of
@@ -91,7 +92,7 @@ class Result:
         try:
             return self.arrow(table).to_pandas()
         except ModuleNotFoundError as missing:
-            raise ImportError(f"pandas is not installed: {how_to_get('backtest')}") from missing
+            raise ImportError(f"pandas is not installed: {how_to_get('frames')}") from missing
 
     def duckdb(self) -> Any:
         """Return a DuckDB in memory that has every table.
@@ -110,6 +111,15 @@ class Result:
             database.unregister("told")
         return database
 
+    def rejected(self) -> dict[str, list[str]]:
+        """Return why orders were rejected, in sentences, by the reason; what was rejected most goes first."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows("orders"):
+            order = dict(zip(TABLES["orders"], row, strict=True))
+            if order["ord_status"] == OrdStatus.REJECTED:
+                found.setdefault(order["reason"], []).append(order["text"])
+        return dict(sorted(found.items(), key=lambda each: -len(each[1])))
+
     def svg(self) -> str:
         """Return the equity curve of the summary's currency as an SVG document."""
         points = [(row[0], float(row[2])) for row in self.rows("equity") if row[1] == self.summary.currency]
@@ -127,6 +137,7 @@ class Result:
             "summary": self.summary.as_dict(),
             "events": dict(sorted(self.record.events.items())),
             "passed_over": {name: dict(counts) for name, counts in self.passed_over.items()},
+            "rejected": {reason: len(texts) for reason, texts in self.rejected().items()},
             "refused": self.record.count("refused"),
             "digests": dict(self.digests),
             "hash": self.hash,

@@ -104,6 +104,9 @@ def test_a_portfolio_comes_from_a_file(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "portfolio.json"
     file.write_text('{"MSFT": 2}')
     done = told(run, "target", "--file", str(file), "--close-others", "--wait", "--timeout", "30")
+    file.write_text('{"targets": [{"symbol": "MSFT", "target": "2"}]}')
+    again = told(run, "target", "--file", str(file), "--wait", "--timeout", "30")["targets"]
+    assert [(each["symbol"], each["target_status"]) for each in again] == [("MSFT", "REACHED")]
     assert {each["symbol"]: each["held_qty"] for each in done["targets"]} == {"AAPL": "0", "MSFT": "2"}
 
 
@@ -116,6 +119,8 @@ def test_a_file_that_holds_no_targets_is_named(run: Run, tmp_path: Path, text: s
 
 def test_a_target_of_nothing_is_not_sent(run: Run) -> None:
     assert "symbol" in run("target", code=Exit.USAGE).stderr
+    assert "how many AAPL" in run("target", "AAPL", code=Exit.USAGE).stderr
+    assert "close_others: needs a --file" in run("target", "AAPL", "1", "--close-others", code=Exit.USAGE).stderr
 
 
 def test_flatten_closes_all_and_of_nothing_is_done_at_once(run: Run) -> None:
@@ -159,10 +164,15 @@ def test_rules_are_read_listed_and_tried_on_the_journal(
     _, client, _ = desk
     assert [each["rule_id"] for each in told(run, "rules", "check")] == ["entry"]
     client.predict("MSFT", "BUY", confidence="0.9")
-    found = soon(lambda: told(run, "rules", "list")["reported"]["rows"], "the rule to act")
-    assert (found[0]["rule_id"], found[0]["fired"], found[0]["failed"]) == ("entry", 1, 0)
+
+    def acted() -> Any:
+        return next((rule for rule in told(run, "rules", "list")["rules"] if rule["fired"]), None)
+
+    found = soon(acted, "the rule to act")
+    assert (found["rule_id"], found["fired"], found["enabled"], found["failure"]) == ("entry", 1, True, None)
 
     other = configuration(tmp_path / "other", OTHERS)
+    assert told(run, "rules", "list", "--config", str(other))["differ"] == ["entry", "short"]
     tried = told(run, "rules", "dry-run", "--config", str(other))
     assert tried["counts"] == {"short FIRED": 1}, "those of the file, not those of the desk"
     [sent] = tried["reports"][0]["instructions"]
@@ -171,3 +181,24 @@ def test_rules_are_read_listed_and_tried_on_the_journal(
     other.write_text(other.read_text().replace("event.move", "event.mood"))
     refused = run("rules", "check", "--config", str(other), code=Exit.SETTINGS)
     assert "rules.0" in refused.stderr and "mood" in refused.stderr
+
+
+def test_a_rule_is_switched_off_and_on_again(run: Run, desk: tuple[LocalStack, Client, Market]) -> None:
+    _, client, _ = desk
+    operator = ("--reason", "the model drifts")
+    [defined] = _defined(told(run, "rules", "disable", "entry", *operator))
+    assert orjson.loads(defined["rule"])["enabled"] is False
+    soon(lambda: not told(run, "rules", "list")["rules"][0]["enabled"], "it to be off")
+    assert "entry" in run("rules", "list").stdout
+    outcome = client.wait_for(client.predict("MSFT", "BUY", confidence="0.9"), timeout_s=PATIENCE_S)
+    assert not outcome.refused
+    [defined] = _defined(told(run, "rules", "enable", "entry", *operator))
+    assert "enabled" not in orjson.loads(defined["rule"]), "on, as it is by default"
+    assert told(run, "rules", "disable", "entry", *operator)["refusal"] is None
+    assert "as the configuration says" in told(run, "rules", "reset", "entry", *operator)["text"]
+    refused = told(run, "rules", "disable", "none", *operator, code=Exit.NO)
+    assert (refused["refusal"], refused["text"]) == ("unknown_rule", "rule_id: none must be a rule of this desk, entry")
+
+
+def _defined(answer: Any) -> list[Any]:
+    return [each for each in answer["events"] if each["type"] == "RuleDefined"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from fillstream.backtest.driver import Happening
 from fillstream.backtest.sources.lobster import is_lobster, lobster
 from fillstream.backtest.sources.rows import columns_of, is_parquet
-from fillstream.backtest.sources.tables import Options, kind_of, table
+from fillstream.backtest.sources.tables import ALIASES, Options, kind_of, table
 from fillstream.demo.feeds import binance
 from fillstream.demo.market_files import FeedError, Reading, binary_lines
 from fillstream.demo.market_numbers import Listed
@@ -28,11 +28,13 @@ class MarketFile:
     Attributes:
         path: where it is.
         kind: `binance`, `lobster`, `quotes`, `trades` or `bars`.
+        names_symbols: it says itself of which instruments it is.
         reading: how it is read, and what was passed over.
     """
 
     path: Path
     kind: str
+    names_symbols: bool = True
     reading: Reading = field(default_factory=Reading)
 
 
@@ -45,21 +47,25 @@ def look_at(paths: Sequence[Path], round_sizes: bool = False) -> list[MarketFile
     found = []
     for path in paths:
         if not path.is_file():
-            raise FeedError(f"{path}: there is no such file")
-        found.append(MarketFile(path, _kind(path), Reading(round_sizes)))
+            what = "is a folder, name its files" if path.is_dir() else "there is no such file"
+            raise FeedError(f"{path}: {what}")
+        kind, names_symbols = _kind(path)
+        found.append(MarketFile(path, kind, names_symbols, Reading(round_sizes)))
     return found
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path) -> tuple[str, bool]:
+    """Return which kind a file is, and whether it names its instruments."""
     if is_lobster(path):
-        return "lobster"
+        return "lobster", True
     if not is_parquet(path):
         line = next((line for _, line in binary_lines(path) if line.strip()), b"")
         stamp, _, body = line.partition(b" ")
         if stamp.isdigit() and body.lstrip().startswith((b"{", b"[")):
-            return "binance"
-    kind = kind_of(columns_of(path))
-    return kind or "table"  # which the reader refuses, with the columns that it has
+            return "binance", True
+    columns = columns_of(path)
+    # What is of no kind the reader refuses, with the columns that it has.
+    return kind_of(columns) or "table", any(name in columns for name in ALIASES["symbol"])
 
 
 def market_of(files: Sequence[MarketFile], instruments: Mapping[str, Listed], options: Options) -> Iterator[Happening]:

@@ -67,7 +67,7 @@ def target(
     \b
     fillstream target AAPL 300 --wait
     fillstream target AAPL -50 --algorithm TWAP -p duration_ms=600000
-    fillstream target BTCUSDT --weight 0.25
+    fillstream target AAPL --weight 0.25
     fillstream target --file portfolio.json --close-others
     fillstream target AAPL --cancel
 
@@ -81,8 +81,14 @@ def target(
             "weight": weight, "tolerance": tolerance, "min_value": min_value, "algorithm": algorithm,
             "algorithm_parameters": told(parameters) or None, "strategy": strategy,
         }  # fmt: skip
+        if close_others and file is None:
+            raise Stop(
+                Exit.USAGE, "close_others: needs a --file that says what is to be held instead; `flatten` closes all"
+            )
         if file is not None:
             said |= {"targets": _targets_in(file), "close_others": close_others or None}
+        elif symbol is not None and quantity is None and weight is None:
+            raise Stop(Exit.USAGE, f"quantity: say how many {symbol} are to be held, or a --weight")
         elif symbol is None:
             raise Stop(Exit.USAGE, "symbol: name one with its quantity or --weight, or a --file of several")
         after = _place(client, account)
@@ -122,6 +128,8 @@ def _targets_in(file: Path) -> list[dict[str, Any]]:
         raise Stop(Exit.USAGE, f"{file}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise Stop(Exit.USAGE, f"{file}: is no JSON: {error}") from None
+    if isinstance(said, dict) and isinstance(said.get("targets"), list):
+        said = said["targets"]  # as the signal has it
     if isinstance(said, dict):
         said = [{"symbol": symbol, "target": quantity} for symbol, quantity in said.items()]
     if not isinstance(said, list) or not all(isinstance(each, dict) for each in said):

@@ -132,6 +132,12 @@ def _tell(result: Result, second: Result | None, written: list[Path], json: bool
         out.print(f"positions in {currency} are in the tables, and not in these figures", markup=False)
     if refused := result.rows("refused"):
         out.print(f"{len(refused):,} refused; the first: {refused[0][3]}", markup=False)
+    for reason, texts in result.rejected().items():
+        out.print(
+            f"{len(texts):,} of {summary.orders:,} orders rejected, {reason}; the first: {texts[0]}", markup=False
+        )
+    if not summary.orders and not refused:
+        out.print("the strategy sent nothing: is the data of the instruments, and the length, that it waits for?")
     if not has_ratios():
         out.print(f"Sharpe and other ratios need a library: {how_to_get('backtest')}", markup=False)
     if written:

@@ -39,7 +39,7 @@ def protect(
         str | None, _option("--break-even", "DISTANCE", "A stop at the mean once the mark is so far better.")
     ] = None,
     limit_ms: Annotated[int | None, _option("--within-ms", "MS", "Close it so long after it was opened.")] = None,
-    at: Annotated[str | None, _option("--at", "TIME", "Close it at this time: 2026-03-02T20:55:00Z.")] = None,
+    at: Annotated[str | None, _option("--at", "TIME", "Close it at this time: 2030-03-04T20:55:00Z.")] = None,
     name: Annotated[str, typer.Option("--name", help="Of several of one position.")] = DEFAULT_PROTECTION,
     strategy: Annotated[str | None, typer.Option("--strategy", help="Kept with the order that closes.")] = None,
     account: Account = DEFAULT_ACCOUNT,
@@ -56,7 +56,7 @@ def protect(
     fillstream protect AAPL --stop 182.50 --take 195 --wait
     fillstream protect AAPL --stop 2% --break-even 1.50
     fillstream protect AAPL 50 --name half --trail 0.5% --after 2
-    fillstream protect AAPL --at 2026-03-02T20:55:00Z --name flat-by-close
+    fillstream protect AAPL --at 2030-03-04T20:55:00Z --name flat-by-close
     """
     said = {**_split("stop_loss", stop), **_split("take_profit", take), **_split("trailing_stop", trail)}
     with client_of(config, redis_url) as client:

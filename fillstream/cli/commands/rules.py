@@ -1,4 +1,4 @@
-"""Commands about rules of the desk: rules check, rules list, rules dry-run."""
+"""Commands about rules of the desk: rules check, list, dry-run, enable, disable, reset."""
 
 from __future__ import annotations
 
@@ -10,21 +10,37 @@ import typer
 
 from fillstream.cli.asking import analytics, tell_missing
 from fillstream.cli.commands import LOOK
-from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AnalyticsUrl, AsJson, Config, RedisUrl
+from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, OperatorUrl, RedisUrl, Who
 from fillstream.cli.publishing import client_of
+from fillstream.libs.common.messages.rule_terms import MAX_RULES, RuleTerms
+from fillstream.libs.common.values.naming import cut
 from fillstream.tools.render import as_json, console, show, time_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fillstream.libs.common.messages.rule_terms import RuleTerms
 
 COLUMNS = ("rule_id", "event", "when", "actions", "priority", "cooldown_seconds", "max_executions_per_day", "enabled")
-STATE = ("rule_id", "fired", "last_fired", "failed", "text")
+STATE = ("fired", "last_fired", "failure")
+RULES = """
+WITH defined AS (
+    SELECT rule_id, rule, time FROM events WHERE type = 'RuleDefined'
+    QUALIFY row_number() OVER (PARTITION BY rule_id ORDER BY time DESC, seq DESC) = 1
+), reported AS (
+    SELECT rule_id, rule_status, text, time FROM position_events WHERE type = 'RuleReported' AND rule_id IS NOT NULL
+)
+SELECT rule_id, any_value(rule) AS rule, count(*) FILTER (rule_status = 'FIRED') AS fired,
+       max(r.time) FILTER (rule_status = 'FIRED') AS last_fired,
+       arg_max(text, r.time) FILTER (rule_status = 'FAILED' AND r.time >= d.time) AS failure
+FROM defined d LEFT JOIN reported r USING (rule_id)
+WHERE rule IS NOT NULL GROUP BY rule_id ORDER BY rule_id
+"""
+"""A rule that failed is looked at no more until it is defined anew."""
 TRIED = ("time", "rule_id", "rule_status", "event_type", "account", "symbol", "instructions", "text")
 SPARE = ("priority", "cooldown_seconds", "max_executions_per_day", "text")
 PAGE = 1000
+RuleId = Annotated[str, typer.Argument(metavar="RULE", help="Its rule_id; `fillstream rules list` has it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +49,8 @@ def register(app: typer.Typer) -> None:
     group.command("check")(check)
     group.command("list")(list_)
     group.command("dry-run")(dry_run)
+    for command in (enable, disable, reset):
+        group.command()(command)
     app.add_typer(group, name="rules", rich_help_panel=LOOK)
 
 
@@ -45,33 +63,43 @@ def check(config: Config = None, json: AsJson = False) -> None:
     rules = _rules(config)
     _show(rules, json)
     if not json:
-        console().print(f"{len(rules)} rules can be read")
+        console().print(f"{len(rules)} rule{'' if len(rules) == 1 else 's'} can be read")
 
 
 def list_(
     json: AsJson = False, analytics_url: AnalyticsUrl = None, redis_url: RedisUrl = None, config: Config = None
 ) -> None:
-    """List the rules of the configuration, and what those that the desk has did.
+    """List the rules that the desk has, whether each is on, and what it did.
 
     \b
     fillstream rules list
+
+    A rule with a failure is looked at no more until it is changed or enabled. Where the configuration has other rules,
+    it says so: they count from the next start of the orders stage on.
     """
-    rules = _rules(config)
     with analytics(config, redis_url, analytics_url) as ask:
-        found = ask.sql(
-            "SELECT rule_id, count(*) FILTER (rule_status = 'FIRED') AS fired, "
-            "max(time) FILTER (rule_status = 'FIRED') AS last_fired, "
-            "count(*) FILTER (rule_status = 'FAILED') AS failed, arg_max(text, seq) AS text "
-            "FROM position_events WHERE type = 'RuleReported' AND rule_id IS NOT NULL GROUP BY ALL ORDER BY rule_id",
-            1000,
-        )
+        found = ask.sql(RULES, MAX_RULES)
     tell_missing(found)
+    known = {row["rule_id"]: RuleTerms.model_validate(orjson.loads(row["rule"])) for row in found.rows}
+    rows = [
+        {name: getattr(known[row["rule_id"]], name) for name in COLUMNS} | {name: row[name] for name in STATE}
+        for row in found.rows
+    ]
+    written = {rule.rule_id: rule for rule in _rules(config)}
+    differ = sorted(name for name in {*known, *written} if _but_on(known.get(name)) != _but_on(written.get(name)))
     if json:
-        as_json({"rules": [rule.values() for rule in rules], "reported": found.json()})
+        as_json({"rules": rows, "differ": differ, "incomplete": found.incomplete})
         return
-    _show(rules, json)
-    if found.rows:
-        show("what they did", STATE, found.rows, json, ("text",))
+    shown = [row | {"actions": orjson.dumps(row["actions"]).decode()} for row in rows]
+    show("rules", (*COLUMNS, *STATE), shown, json, SPARE)
+    if differ:
+        names = cut(", ".join(differ))
+        console().print(f"other in the file, counts from the next start of the orders stage on: {names}", markup=False)
+
+
+def _but_on(rule: RuleTerms | None) -> RuleTerms | None:
+    """Return a rule's terms as if it were on: an operator may have switched it."""
+    return None if rule is None else rule.model_copy(update={"enabled": True})
 
 
 def dry_run(
@@ -92,8 +120,6 @@ def dry_run(
     from fillstream.tools.rule_trial import tried
 
     rules = _rules(config)
-    if not rules:
-        raise Stop(Exit.USAGE, "rules: the configuration has none; docs/rules.md says how they are written")
     found: list[dict[str, Any]] = []
     with client_of(config, redis_url) as client:
         for partition in range(client.topology.account_partitions):
@@ -110,8 +136,75 @@ def dry_run(
         each | {"time": time_of(each["time"]), "instructions": _brief(each["instructions"])} for each in found[-limit:]
     ]
     show("would have been done", TRIED, shown, json, ("text", "event_type"))
+    if not rules:
+        console().print("the configuration has no rules; docs/rules.md says how they are written", markup=False)
     for (rule, status), number in sorted(counts.items()):
         console().print(f"{rule or 'no rule'}: {status} {number}", markup=False)
+
+
+def enable(
+    rule: RuleId,
+    reason: Reason,
+    who: Who = None,
+    control_id: ControlId = None,
+    timeout: Timeout = 5.0,
+    json: AsJson = False,
+    operator_url: OperatorUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Switch a rule of the desk on, whatever the configuration says; one that failed is looked at again.
+
+    \b
+    fillstream rules enable entry --reason "the feed is right again"
+
+    It stands, whatever is started again, until it is switched or reset.
+    """
+    _switch(rule, True, who, reason, control_id, timeout, json, (operator_url, redis_url, config))
+
+
+def disable(
+    rule: RuleId,
+    reason: Reason,
+    who: Who = None,
+    control_id: ControlId = None,
+    timeout: Timeout = 5.0,
+    json: AsJson = False,
+    operator_url: OperatorUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Switch a rule of the desk off: it is not looked at any more. What it sent stays.
+
+    \b
+    fillstream rules disable entry --reason "the model drifts"
+
+    It stands, whatever is started again, until it is switched or reset.
+    """
+    _switch(rule, False, who, reason, control_id, timeout, json, (operator_url, redis_url, config))
+
+
+def reset(
+    rule: RuleId,
+    reason: Reason,
+    who: Who = None,
+    control_id: ControlId = None,
+    timeout: Timeout = 5.0,
+    json: AsJson = False,
+    operator_url: OperatorUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Let the configuration say whether a rule is on.
+
+    \b
+    fillstream rules reset entry --reason "as the file says"
+    """
+    _switch(rule, None, who, reason, control_id, timeout, json, (operator_url, redis_url, config))
+
+
+def _switch(rule: str, enabled: bool | None, *said: Any) -> None:
+    tell("SwitchRule", None, *said, rule_id=rule, enabled=enabled)
 
 
 def _entries(redis: Any, stream: str) -> Any:

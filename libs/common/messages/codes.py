@@ -477,6 +477,7 @@ class ControlRejectReason(Reason):
     UNKNOWN_SYMBOL = "unknown_symbol", None, "the desk has no such instrument"
     UNKNOWN_ACCOUNT = "unknown_account", None, "the desk has no such account, or the alias no such account"
     NO_ALIAS = "no_alias", None, "what is to be switched is an account, and no alias"
+    UNKNOWN_RULE = "unknown_rule", None, "the desk has no such rule"
     ORDERS_WORK = "orders_work", None, "orders work or wait in the desk that a switch or a split would change"
     FRACTION_LEFT = "fraction_left", None, "a split would leave a position that is no whole number of lots"
     POSITION_UNKNOWN = "position_unknown", None, "what the account holds is unknown since an upgrade: reconcile it"

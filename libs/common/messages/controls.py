@@ -285,6 +285,14 @@ class SwitchAlias(OfAccount):
     to: Name | None = Field(default=None, description="the account; null: where the file says, until it says otherwise")
 
 
+class SwitchRule(Control):
+    """Switch a rule of the desk on or off. Each partition gets it; on again, one that had failed is looked at anew."""
+
+    type: Literal["SwitchRule"] = "SwitchRule"
+    rule_id: Name
+    enabled: Flag | None = Field(default=None, description="null: as the file says, until it says otherwise")
+
+
 class OfOrder(Control):
     """A control about one order that waits for a person's yes. It goes to the partition of the order's number."""
 
@@ -321,6 +329,7 @@ AnyControl = (
     | Resume
     | AdjustAccount
     | SwitchAlias
+    | SwitchRule
     | Approve
     | Refuse
     | Reconcile

@@ -20,6 +20,7 @@ class RuleDefined(Event):
     type: Literal["RuleDefined"] = "RuleDefined"
     rule_id: Name
     rule: str | None = Field(default=None, description="its terms, as JSON; absent: there is no such rule any more")
+    control_id: Id | None = Field(default=None, description="of the control that switched it; absent of the file's")
 
 
 class RuleStatus(StrEnum):

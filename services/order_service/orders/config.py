@@ -155,6 +155,10 @@ class DeskConfig(Entered):
         modes = {mode_at(self.venues[name]) for name in venues}
         return modes.pop() if len(modes) == 1 else None
 
+    def with_mode(self, account: str) -> str:
+        """Return an account's name with its mode, for sentences."""
+        return f"{account} ({self.mode_of(self.accounts[account]) or 'as its venues are'})"
+
     def home_of(self, instrument: InstrumentTerms) -> str:
         """Return the venue of an instrument, whose quotes mark it: its own, else the desk's."""
         return instrument.venue or self.venue

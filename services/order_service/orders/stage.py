@@ -22,8 +22,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-import orjson
-
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.calendar import CALENDAR, NO_CALENDARS, Calendars
 from fillstream.libs.common.messages.codes import AccountMode, DifferenceKind
@@ -267,7 +265,7 @@ class OrdersStage:
             config = DeskConfig.from_json(data)
         except ValueError as error:
             raise BadEntry("bad_config", f"config: {error}") from None
-        before, ruled = self._state.aliases.points, {rule.rule_id: rule for rule in self._state.config.rules}
+        before, ruled = self._state.aliases.points, self._state.rule_switches.terms(self._state.config)
         venues, symbols, accounts = self._state.configure(config)
         if venues:
             self._hear()
@@ -284,11 +282,10 @@ class OrdersStage:
         for alias in sorted({*before, *after}):
             if before.get(alias) != after.get(alias):
                 self._journal.alias_defined(alias, after.get(alias), before.get(alias))
-        rules = {rule.rule_id: rule for rule in config.rules}
+        rules = self._state.rule_switches.terms(config)
         for rule_id in sorted({*ruled, *rules}):
             if ruled.get(rule_id) != (rule := rules.get(rule_id)):
-                said = {} if rule is None else {"rule": orjson.dumps(rule.values()).decode()}
-                self._journal.told("RuleDefined", rule_id=rule_id, **said)
+                self._journal.rule_defined(rule_id, rule)
         if venues or accounts:
             self._breakers.lift()
         self._reconciler.configure()
@@ -352,7 +349,7 @@ class OrdersStage:
     def note(self) -> str:
         """Return where aliases point, and how many accounts are LIVE."""
         state = self._state
-        points = [f"alias {a} points to {state.with_mode(each)}" for a, each in [*state.aliases.points.items()]]
+        points = [f"alias {a} points to {state.config.with_mode(each)}" for a, each in [*state.aliases.points.items()]]
         accounts = [*state.accounts]
         live = sum(state.config.accounts[name].mode is AccountMode.LIVE for name in accounts if state.knows(name))
         told = [*points[:MOST_NOTED], *(["…"] if len(points) > MOST_NOTED else [])]

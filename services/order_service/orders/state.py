@@ -28,6 +28,7 @@ from fillstream.services.order_service.orders.control.overrides import (
     check_overrides,
     with_overrides,
 )
+from fillstream.services.order_service.orders.control.rule_switches import RuleSwitches
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, Standing, stricter
 from fillstream.services.order_service.orders.control.tripping import Breaker
 from fillstream.services.order_service.orders.fixed import check_fixed
@@ -92,6 +93,7 @@ class State:
         overrides: what operators set of this partition's accounts, by account, whether the file has it now or not.
         controls: by control_id, in the order they came; see `controls`.
         aliases: where they point; what was switched stands, the rest follows from the configuration.
+        rule_switches: which rules operators switched on or off.
         moved: venues and symbols whose quote changed since it was last told, in the order they first did.
         timers: what is to be done at a time; nothing of a plain order.
         awaited: what venues have not answered, where there is a timeout.
@@ -148,6 +150,7 @@ class State:
         self.overrides: dict[str, Overrides] = {}
         self.controls: dict[str, Answered] = {}
         self.aliases = Aliases()
+        self.rule_switches = RuleSwitches()
         self.daily: dict[str, tuple[int, int]] = {}
         self.statuses: dict[str, int] = {}
         self.rejects: dict[str, int] = {}
@@ -310,10 +313,6 @@ class State:
     def terms_of(self, account: str) -> AccountTerms:
         """Return the terms of an account that has orders here: once the file has lost it, those that it had last."""
         return self.effective(account) if self.knows(account) else self.accounts[account]
-
-    def with_mode(self, account: str) -> str:
-        """Return an account's name with its mode, for sentences."""
-        return f"{account} ({self.config.mode_of(self.config.accounts[account]) or 'as its venues are'})"
 
     def override(self, account: str, overrides: Overrides) -> None:
         """Let these overrides of an account, and no others, count from now on."""

@@ -32,6 +32,7 @@ from fillstream.libs.common.messages.controls import (
     Resume,
     SetLimits,
     SwitchAlias,
+    SwitchRule,
     canonical_control,
     read_control,
 )
@@ -39,6 +40,7 @@ from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import canonical
+from fillstream.libs.common.values.naming import cut
 from fillstream.services.order_service.orders.control import splitting
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
@@ -340,13 +342,28 @@ def _switch_alias(room: Room, control: SwitchAlias) -> Effect:
     if any(orders.values()):
         told = " and ".join(f"{count} orders of {name}" for name, count in orders.items() if count)
         raise Refused(ControlRejectReason.ORDERS_WORK, f"alias {alias}: {told} work; cancel them first")
-    told = f"alias {alias}: points to {state.with_mode(new)}, before {state.with_mode(old)}"
+    told = f"alias {alias}: points to {state.config.with_mode(new)}, before {state.config.with_mode(old)}"
     kept = sum(bool(holding.quantity) for holding in state.holdings.account(old).holdings.values())
     if kept:
         told += f", which keeps its {kept} open positions"
 
     aliases.switch(alias, new, control.to is None)
     return Effect(told, then=lambda: room.journal.alias_defined(alias, new, old, control.control_id))
+
+
+def _switch_rule(room: Room, control: SwitchRule) -> Effect:
+    """Switch a rule. One that is on is told again, too: it may have failed, and is looked at from now on."""
+    switches, config, name = room.state.rule_switches, room.state.config, control.rule_id
+    if not switches.knows(name, config):
+        known = cut(", ".join(rule.rule_id for rule in config.rules)) or "it has none"
+        raise Refused(ControlRejectReason.UNKNOWN_RULE, f"rule_id: {name} must be a rule of this desk, {known}")
+    switches.switch(name, control.enabled)
+    rule = switches.terms(config).get(name)
+    if rule is None:
+        return Effect(f"rule {name}: is as the configuration says, which has none of that name")
+    by = "as the configuration says" if control.enabled is None else "until it is switched or reset"
+    text = f"rule {name}: is {'on' if rule.enabled else 'off'}, {by}"
+    return Effect(text, then=lambda: room.journal.rule_defined(name, rule, control.control_id))
 
 
 def _approve(room: Room, control: Approve) -> Effect:
@@ -396,6 +413,7 @@ HANDLERS: Final[dict[type[Control], Handler]] = {
     Resume: _resume,
     AdjustAccount: _adjust_account,
     SwitchAlias: _switch_alias,
+    SwitchRule: _switch_rule,
     Approve: _approve,
     Refuse: _refuse,
     Reconcile: _reconcile,

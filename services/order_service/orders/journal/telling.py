@@ -9,10 +9,13 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from fillstream.libs.common.messages.codes import ControlRejectReason, Resolution
 from fillstream.libs.common.messages.controls import AdjustAccount, Control
 from fillstream.libs.common.messages.journal import EVENTS
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
+from fillstream.libs.common.messages.rule_terms import RuleTerms
 from fillstream.libs.common.messages.terms import ReferenceData
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import canonical
@@ -106,6 +109,12 @@ class Telling:
         if overridden:
             named["overridden"] = [*overridden]
         self._defined("AccountDefined", named, terms)
+
+    def rule_defined(self, rule_id: str, rule: RuleTerms | None, control_id: str | None = None) -> None:
+        """RuleDefined, by the file or by a control; None: there is none of that name any more."""
+        said = {} if rule is None else {"rule": orjson.dumps(rule.values()).decode()}
+        more = {} if control_id is None else {"control_id": control_id}
+        self.told("RuleDefined", rule_id=rule_id, **said, **more)
 
     def alias_defined(self, alias: str, account: str | None, old: str | None, control_id: str | None = None) -> None:
         """AliasDefined, by the file or by a control."""

@@ -12,6 +12,7 @@ states; or the state again. Never decides anything about what it carries, never 
     overrides {account: {field: value}}                what operators set, in text or digits
     traded {account: {venue and currency: [[day, value]]}}   where a venue's fees depend on it
     switched {alias: account}                          where operators let aliases point
+    rule_switches {rule_id: true or false}             rules that operators switched on or off
     controls {record: "Answered", names, rows}         what came under which control_id, in the order it came
     quotes [{venue, instrument, ...}], moved [{venue, symbol}], daily {account: {day, count}}
     statuses, rejects, cancel_rejects, fills           counts
@@ -80,6 +81,7 @@ _NEEDED: Final = (
 _SINCE_0_2: Final = (
     "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
     "awaited", "calendars", "switched", "traded", "paced", "reconciling", "markets", "trailed", "families",
+    "rule_switches",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)
@@ -144,6 +146,8 @@ def dump(state: State) -> bytes:
         }
     if state.aliases.switched:
         document["switched"] = state.aliases.switched
+    if state.rule_switches.on:
+        document["rule_switches"] = state.rule_switches.on
     if state.controls:
         rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
         document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}
@@ -216,6 +220,7 @@ def load(data: bytes, topology: Topology, partition: int) -> State:
         days = {at: {int(day): int(value) for day, value in each} for at, each in venues.items()}
         state.traded.days[account] = days
     state.aliases.switched = document.get("switched", {})
+    state.rule_switches.on = document.get("rule_switches", {})
     state.aliases.configure(state.config, state.accounts)
     state.numbered = document.get("numbered", {})
     state.awaited.timeout_ms = state.config.execution_timeout_ms

@@ -60,6 +60,8 @@ def test_the_command_runs_it_and_writes_what_came_of_it(tmp_path: Path) -> None:
         (("{mine}", "--data", "{bad}", "--set", "n"), Exit.USAGE, "--set: 'n' must be NAME=VALUE"),
         (("{mine}", "--data", "{bad}", "--set", "n=1"), Exit.USAGE, "parameters: 'n' is none of mine's: none"),
         (("{mine}", "--data", "{bad}", "--capital", "x"), Exit.USAGE, "capital: 'x' must be a decimal number"),
+        (("{mine}", "--data", "{bad}", "--symbol", "MSFT"), Exit.USAGE, "symbol: MSFT is for data that does not name"),
+        (("{mine}", "--data", "{folder}"), Exit.USAGE, "is a folder, name its files"),
         (("{mine}", "--data", "{good}"), Exit.NO, "the strategy failed: on_quote at 1: ZeroDivisionError"),
         (("{mine}", "--data", "{good}"), Exit.NO, "mine.py:2: return 1 // 0"),
     ],
@@ -76,7 +78,20 @@ def test_what_cannot_go_on_ends_with_a_sentence(
     places = {name: tmp_path / (f"{name}.py" if name == "mine" else f"{name}.csv") for name in files}
     for name, text in files.items():
         places[name].write_text(text)
+    places["folder"] = tmp_path
     if "{bad}" in arguments:  # it fails at its first quote else
         places["mine"].write_text("def on_stop(desk):\n    pass\n")
     told = fillstream("backtest", *(each.format(**places) for each in arguments), code=code)
     assert words in told.stderr
+
+
+def test_what_was_rejected_is_said_with_why_and_so_is_that_nothing_was_sent(tmp_path: Path) -> None:
+    mine, data = tmp_path / "mine.py", tmp_path / "quotes.csv"
+    mine.write_text('def on_quote(desk, quote):\n    desk.signal(quote.symbol, "BUY", "0.5")\n')
+    data.write_text("time_ms,symbol,bid_px,bid_qty,ask_px,ask_qty\n1,AAPL,1,5,2,5\n900,AAPL,1,5,2,6\n")
+    shown = fillstream("backtest", str(mine), "--data", str(data)).stdout
+    assert "2 of 2 orders rejected, off_lot; the first: quantity: 0.5" in " ".join(shown.split())
+    said = orjson.loads(fillstream("backtest", str(mine), "--data", str(data), "--json").stdout)
+    assert said["rejected"] == {"off_lot": 2}
+    mine.write_text("def on_quote(desk, quote):\n    pass\n")
+    assert "the strategy sent nothing" in fillstream("backtest", str(mine), "--data", str(data)).stdout

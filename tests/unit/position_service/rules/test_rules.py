@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -86,6 +87,14 @@ def test_a_rule_that_cannot_be_evaluated_is_disabled_and_hurts_no_other() -> Non
     desk.again()
     predict(desk)
     assert reports(desk)[2:] == [(None, "UNMATCHED")]
+    desk.signal(symbol="AAPL", side="SELL", quantity="10")
+    desk.wait(1_000)
+    control = {"v": 1, "type": "SwitchRule", "control_id": "c", "who": "me", "reason": "mended", "rule_id": "wrong"}
+    desk.sim.fold({b"control": orjson.dumps(control | {"enabled": True})})
+    desk.wait(1)
+    assert desk.positions.gauges()["rules_disabled"] == {"": 0}
+    predict(desk)
+    assert reports(desk)[3:] == [("wrong", "FAILED"), ("entry", "FIRED")], "it is looked at again"
 
 
 def test_all_actions_of_a_rule_are_done_in_order_or_none() -> None:
