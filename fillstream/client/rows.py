@@ -84,6 +84,7 @@ class PositionRow(Row):
     net_pnl: Decimal | None = None
     day_pnl: Decimal | None = None
     position_id: str | None = None
+    position_status: str | None = None
     mode: str | None = None
 
 

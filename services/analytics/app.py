@@ -84,9 +84,15 @@ LISTS = {
         "events",
     ),
     "positions": List(
-        "SELECT positions.*, modes.mode FROM positions LEFT JOIN modes USING (account) {where} "
-        "ORDER BY account, symbol",
+        "SELECT positions.*, position_status, modes.mode FROM positions "
+        "LEFT JOIN (SELECT account, symbol, position_status FROM position_states) USING (account, symbol) "
+        "LEFT JOIN modes USING (account) {where} ORDER BY account, symbol",
         {"account": "account", "symbol": "symbol"},
+        "positions",
+    ),
+    "position_states": List(
+        "SELECT * FROM position_states {where} ORDER BY account, symbol",
+        {"account": "account", "symbol": "symbol", "status": "position_status"},
         "positions",
     ),
     "closed_positions": List(

@@ -153,6 +153,12 @@ def test_an_accounts_worth_is_shown_once_it_had_cash(run: Run) -> None:
     assert "default" in run("risk", "default", code=Exit.NOT_FOUND).stderr
     run("adjust", "default", "deposit", "10000", "--reason", "paid in")
     run("target", "AAPL", "5", "--wait", "--timeout", "30")
+
+    def is_open() -> bool:
+        [row] = told(run, "positions", "--symbol", "AAPL")["rows"]
+        return (row["position"], row["position_status"]) == ("5", "OPEN")
+
+    soon(is_open, "it to be open")
     worth = soon(lambda: told(run, "account", "default")["account_values"]["rows"], "its worth to be stored")
     assert worth[0]["currency"] == "USD"
     assert told(run, "risk", "default")["account_values"]["rows"][0]["account"] == "default"

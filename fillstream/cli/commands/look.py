@@ -37,8 +37,8 @@ FILL_COLUMNS = (
     "time", "order_id", "account", "symbol", "side", "last_qty", "last_px", "liquidity", "fee", "currency", "exec_id",
 )  # fmt: skip
 POSITION_COLUMNS = (
-    "account", "symbol", "position", "avg_px", "mark_px", "net_pnl", "day_pnl", "net_realized_pnl", "unrealized_pnl",
-    "fees", "cash", "currency",
+    "account", "symbol", "position_status", "position", "avg_px", "mark_px", "net_pnl", "day_pnl", "net_realized_pnl",
+    "unrealized_pnl", "fees", "cash", "currency",
 )  # fmt: skip
 CLOSED_COLUMNS = (
     "closed_time", "account", "side", "peak_qty", "entry_px", "exit_px", "net_pnl", "net_return", "paid_fees",
@@ -50,7 +50,7 @@ HISTORY_COLUMNS = (
 )  # fmt: skip
 ORDER_SPARE = ("order_type", "time_in_force", "cum_qty", "account", "received")
 FILL_SPARE = ("exec_id", "currency", "liquidity")
-POSITION_SPARE = ("currency", "cash", "mark_px", "net_realized_pnl")
+POSITION_SPARE = ("currency", "cash", "mark_px", "position_status", "net_realized_pnl")
 CLOSED_SPARE = ("fills", "worst_pnl", "best_pnl", "duration_ms", "paid_fees", "account")
 HISTORY_SPARE = ("seq", "reason", "leaves_qty", "quantity", "stop_price", "price", "avg_px")
 """What can be missed most where there is no room; see `fillstream.tools.render.print_table`."""
@@ -221,7 +221,8 @@ def positions(
     fillstream positions --account default
 
     net_pnl is net_realized_pnl plus unrealized_pnl; net_realized_pnl is what was realized less all fees, and day_pnl
-    what came since the session before ended. --json has the gross figure (realized_pnl) besides.
+    what came since the session before ended. --json has the gross figure (realized_pnl) besides. position_status is
+    PLANNED, OPENING, OPEN, ADJUSTING, CLOSING or CLOSED (docs/positions.md).
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
     with analytics(config, redis_url, analytics_url) as ask:

@@ -13,12 +13,13 @@ from fillstream.cli.commands import LOOK
 from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
 from fillstream.cli.options import AnalyticsUrl, AsJson, Config, OperatorUrl, RedisUrl, Who
 from fillstream.cli.publishing import client_of
-from fillstream.libs.common.messages.rule_terms import MAX_RULES, RuleTerms
 from fillstream.libs.common.values.naming import cut
 from fillstream.tools.render import as_json, console, show, time_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fillstream.libs.common.messages.rule_terms import RuleTerms
 
 
 COLUMNS = ("rule_id", "event", "when", "actions", "priority", "cooldown_seconds", "max_executions_per_day", "enabled")
@@ -77,6 +78,8 @@ def list_(
     A rule with a failure is looked at no more until it is changed or enabled. Where the configuration has other rules,
     it says so: they count from the next start of the orders stage on.
     """
+    from fillstream.libs.common.messages.rule_terms import MAX_RULES, RuleTerms
+
     with analytics(config, redis_url, analytics_url) as ask:
         found = ask.sql(RULES, MAX_RULES)
     tell_missing(found)

@@ -16,22 +16,16 @@ from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.event import Event
 from fillstream.libs.common.messages.exits import ExitChanged
 from fillstream.libs.common.messages.journal import AccountDefined, InstrumentDefined, OrderFilled, VenueDefined
-from fillstream.libs.common.messages.positions import PositionClosed, PositionEvent
 from fillstream.libs.common.messages.reference import AccountFields, InstrumentFields, VenueTerms
 from fillstream.libs.common.messages.signals import LINKS
 from fillstream.libs.common.messages.targets import TargetChanged
 from fillstream.libs.common.messages.terms import ReferenceData
+from fillstream.services.analytics.query.of_positions import OVER, of_positions
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
 _SAME = ("client_order_id", "account", "symbol", "side", *LINKS, "list_id")
 _AS_RECEIVED = ("signal_id", "order_type", "time_in_force", "strategy", "confidence", "venue", "alias", "algorithm")
-_OVER = "('Filled', 'Canceled', 'Rejected', 'Expired', 'Calculated')"
-"""Statuses after which nothing of an order works."""
 _OF_BRACKET = ("stop_loss", "trailing_stop", "take_profits")
-
-
-NET_REALIZED = "(realized_pnl - fees)"
-"""Fees count when they are paid, those of opening fills included; the average price knows nothing of them."""
 
 
 def views() -> dict[str, str]:
@@ -39,8 +33,6 @@ def views() -> dict[str, str]:
     return {
         "orders": _orders(),
         "fills": _fills(),
-        "positions": _positions(),
-        "closed_positions": _closed_positions(),
         "rejects": _rejects(),
         "missing": _missing(),
         "latency": _latency(),
@@ -58,8 +50,7 @@ def views() -> dict[str, str]:
         "targets": _last_told(TargetChanged, ("account", "symbol", "signal_id", "asked_time")),
         "exits": _last_told(ExitChanged, ("account", "symbol", "position_id", "protection_id")),
         "risk_limits": _last_told(RiskChanged, ("account", '"limit"')),
-        "exposures": _exposures(),
-    }
+    } | of_positions()
 
 
 def _orders() -> str:
@@ -103,37 +94,6 @@ def _fills() -> str:
     )
 
 
-def _positions() -> str:
-    """One row an account and symbol: the position after its last change or mark, its P&L gross and net of fees."""
-    latest = ", ".join(
-        f"arg_max_null({name}, seq) AS {name}"
-        for name in PositionEvent.model_fields
-        if name not in ("v", "seq", "time", "account", "symbol")
-    )
-    return (
-        f"SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM ("  # noqa: S608
-        f"SELECT account, symbol, {latest}, "
-        "max(time) FILTER (type <> 'PositionMarked') AS changed, max(time) AS updated "
-        "FROM position_events WHERE position IS NOT NULL GROUP BY account, symbol)"
-    )
-
-
-def _closed_positions() -> str:
-    """One row a position that came to its end, by the newest word on it; none of one that a bust made open again.
-
-    A fill that opens one under a name that was used before opens another.
-    """
-    names = ", ".join(name for name in PositionClosed.model_fields if name not in ("type", "v", "seq", "time"))
-    return (
-        f"SELECT {names}, time AS closed_time, gross_pnl - paid_fees AS net_pnl FROM ("  # noqa: S608 - names of our own
-        "SELECT *, coalesce(max(seq) FILTER (position <> 0 AND restated = 'recomputed') OVER whose, 0) AS opened, "
-        "row_number() OVER (PARTITION BY account, symbol, position_id, type, opened_time ORDER BY seq DESC) AS nth "
-        "FROM position_events WHERE type IN ('PositionChanged', 'PositionClosed') "
-        "WINDOW whose AS (PARTITION BY account, symbol, position_id)) "
-        "WHERE type = 'PositionClosed' AND nth = 1 AND seq > opened AND fills > 0"
-    )
-
-
 def _last_told(model: type[Message], key: tuple[str, ...]) -> str:
     """One row each of what a message is about: the newest one."""
     names = ", ".join(f'"{name}"' for name in model.model_fields if name not in ("type", "v", "seq", "time"))
@@ -141,39 +101,6 @@ def _last_told(model: type[Message], key: tuple[str, ...]) -> str:
     return (
         f"SELECT {names}, time AS updated, log_stream FROM position_events WHERE type = '{kind}' "  # noqa: S608
         f"QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY seq DESC) = 1"
-    )
-
-
-def _exposures() -> str:
-    """One row an account, a currency, and a symbol, sector or strategy in it: what is held at the marks, and P&L.
-
-    `dimension` says which of these `name` is. A strategy's is what its own fills add up to, splits aside, at the
-    account's marks; its P&L is of all it ever traded, fees taken off.
-    """
-    worth = "CAST(position * mark_px * multiplier AS DECIMAL(38, 10))"
-    sums = (
-        "sum(CASE WHEN worth > 0 THEN worth ELSE 0 END) AS long_exposure, "
-        "sum(CASE WHEN worth < 0 THEN -worth ELSE 0 END) AS short_exposure, sum(abs(worth)) AS gross_exposure, "
-        "sum(worth) AS net_exposure, CAST(sum(net_pnl) AS DECIMAL(38, 10)) AS net_pnl, "
-        "count(*) FILTER (position <> 0) AS open_positions"
-    )
-    return (
-        "WITH held AS ("  # noqa: S608 - names of our own
-        f"SELECT p.account, p.symbol, p.currency, i.sector, p.position, p.net_pnl, {worth} AS worth "
-        "FROM positions p JOIN instruments i ON i.symbol = p.symbol"
-        "), traded AS (SELECT f.account, f.strategy, f.symbol, i.currency, i.multiplier, "
-        "sum(CASE WHEN f.side = 'BUY' THEN f.last_qty ELSE -f.last_qty END) AS position, "
-        "sum(CASE WHEN f.side = 'BUY' THEN -1 ELSE 1 END * CAST(f.last_qty * f.last_px * i.multiplier "
-        "AS DECIMAL(38, 10)) - f.fee) AS cash FROM fills f JOIN instruments i ON i.symbol = f.symbol "
-        "WHERE f.strategy IS NOT NULL GROUP BY ALL"
-        "), of_strategy AS (SELECT t.account, t.strategy, t.currency, t.position, "
-        "CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS worth, "
-        "t.cash + CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS net_pnl "
-        "FROM traded t JOIN positions p USING (account, symbol)) "
-        f"SELECT account, 'symbol' AS dimension, symbol AS name, currency, {sums} FROM held GROUP BY ALL "
-        f"UNION ALL SELECT account, 'sector', sector, currency, {sums} FROM held WHERE sector IS NOT NULL GROUP BY ALL "
-        f"UNION ALL SELECT account, 'currency', currency, currency, {sums} FROM held GROUP BY ALL "
-        f"UNION ALL SELECT account, 'strategy', strategy, currency, {sums} FROM of_strategy GROUP BY ALL"
     )
 
 
@@ -323,7 +250,7 @@ def _parents() -> str:
         "any_value(symbol) AS symbol, any_value(side) AS side, "
         "arg_max(algorithm, seq) FILTER (type = 'OrderProgressed') AS algorithm, "
         f"arg_max(ord_status, seq) AS ord_status, {latest}, {told}, "
-        f"CASE WHEN arg_max(ord_status, seq) IN {_OVER} THEN 0 "
+        f"CASE WHEN arg_max(ord_status, seq) IN {OVER} THEN 0 "
         "ELSE arg_max(working_qty, seq) FILTER (type = 'OrderProgressed') END AS working_qty, "
         "any_value(arrival_px) AS arrival_px, "
         "arg_max(price, seq) FILTER (type IN ('OrderReceived', 'OrderReplaced')) AS price, "
@@ -364,8 +291,8 @@ def _brackets() -> str:
         "WHERE type = 'OrderListReported' AND contingency_type = 'BRACKET' GROUP BY list_id, account"
         "), exits AS ("
         "SELECT x.parent_id AS order_id, sum(x.cum_qty) AS exited, list(x.order_id ORDER BY x.order_id) AS exits, "
-        f"sum(x.leaves_qty) FILTER (x.order_type <> 'LIMIT' AND x.ord_status NOT IN {_OVER}) AS stop_qty, "
-        f"sum(x.leaves_qty) FILTER (x.order_type = 'LIMIT' AND x.ord_status NOT IN {_OVER}) AS target_qty "
+        f"sum(x.leaves_qty) FILTER (x.order_type <> 'LIMIT' AND x.ord_status NOT IN {OVER}) AS stop_qty, "
+        f"sum(x.leaves_qty) FILTER (x.order_type = 'LIMIT' AND x.ord_status NOT IN {OVER}) AS target_qty "
         "FROM orders x JOIN orders p ON p.order_id = x.parent_id AND p.side <> x.side GROUP BY x.parent_id"
         ") SELECT e.list_id, e.account, o.symbol, o.side, e.order_id, "
         "coalesce(t.list_order_status, 'EXECUTING') AS list_order_status, o.ord_status, o.quantity, o.cum_qty, "
@@ -400,7 +327,7 @@ def _lists() -> str:
         "WHERE type = 'OrderListReported' AND contingency_type <> 'BRACKET' GROUP BY list_id, account"
         "), legs AS (SELECT list_id, account, unnest(order_ids) AS order_id FROM told"
         "), stand AS (SELECT l.list_id, l.account, count(*) AS orders, "
-        f"count(*) FILTER (o.ord_status NOT IN {_OVER}) AS working, "
+        f"count(*) FILTER (o.ord_status NOT IN {OVER}) AS working, "
         "count(*) FILTER (o.ord_status = 'Filled') AS filled "
         "FROM legs l JOIN orders o USING (order_id) GROUP BY l.list_id, l.account"
         ") SELECT t.list_id, t.account, t.contingency_type, t.list_order_status, coalesce(s.orders, 0) AS orders, "

@@ -1,0 +1,132 @@
+"""The views of positions: what is held and what it made, where each is in its life, what ended, and exposures.
+
+Flows in: the names of the contracts' fields. Flows out: one SELECT a view. Never stores anything.
+"""
+
+from __future__ import annotations
+
+from fillstream.libs.common.messages.exits import ExitStatus
+from fillstream.libs.common.messages.positions import PositionClosed, PositionEvent
+from fillstream.libs.common.messages.targets import TargetStatus
+
+OVER = "('Filled', 'Canceled', 'Rejected', 'Expired', 'Calculated')"
+"""Statuses after which nothing of an order works."""
+NET_REALIZED = "(realized_pnl - fees)"
+"""Fees count when they are paid, those of opening fills included; the average price knows nothing of them."""
+
+
+def of_positions() -> dict[str, str]:
+    """Return the query behind each view, by name, in the order they are to be made."""
+    return {
+        "positions": _positions(),
+        "closed_positions": _closed_positions(),
+        "position_states": _position_states(),
+        "exposures": _exposures(),
+    }
+
+
+def _positions() -> str:
+    """One row an account and symbol: the position after its last change or mark, its P&L gross and net of fees."""
+    latest = ", ".join(
+        f"arg_max_null({name}, seq) AS {name}"
+        for name in PositionEvent.model_fields
+        if name not in ("v", "seq", "time", "account", "symbol")
+    )
+    return (
+        f"SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM ("  # noqa: S608
+        f"SELECT account, symbol, {latest}, "
+        "max(time) FILTER (type <> 'PositionMarked') AS changed, max(time) AS updated "
+        "FROM position_events WHERE position IS NOT NULL GROUP BY account, symbol)"
+    )
+
+
+def _closed_positions() -> str:
+    """One row a position that came to its end, by the newest word on it; none of one that a bust made open again.
+
+    A fill that opens one under a name that was used before opens another.
+    """
+    names = ", ".join(name for name in PositionClosed.model_fields if name not in ("type", "v", "seq", "time"))
+    return (
+        f"SELECT {names}, time AS closed_time, gross_pnl - paid_fees AS net_pnl FROM ("  # noqa: S608 - names of our own
+        "SELECT *, coalesce(max(seq) FILTER (position <> 0 AND restated = 'recomputed') OVER whose, 0) AS opened, "
+        "row_number() OVER (PARTITION BY account, symbol, position_id, type, opened_time ORDER BY seq DESC) AS nth "
+        "FROM position_events WHERE type IN ('PositionChanged', 'PositionClosed') "
+        "WINDOW whose AS (PARTITION BY account, symbol, position_id)) "
+        "WHERE type = 'PositionClosed' AND nth = 1 AND seq > opened AND fills > 0"
+    )
+
+
+def _position_states() -> str:
+    """One row an account and symbol of which something is or was held, works, or is to be reached: where it is.
+
+    `position_status` is document 002's: PLANNED (flat; an order that the desk holds, or a target that waits), OPENING
+    (flat; an order works), OPEN, ADJUSTING (open; an order works, or a target is not reached), CLOSING (open; orders
+    that work against it would close it whole, or an exit of it was reached), CLOSED (flat). What waits to protect it,
+    stops and exits of brackets, is no part of that; what a worked order makes counts with it.
+    """
+    waits = f"('{TargetStatus.WAITING}', '{TargetStatus.WORKING}', '{TargetStatus.RETRYING}')"
+    fired = f"('{ExitStatus.TRIGGERED}', '{ExitStatus.FAILED}')"
+    return (
+        "WITH newest AS ("  # noqa: S608 - names of our own
+        "SELECT order_id, any_value(account) AS account, any_value(symbol) AS symbol, any_value(side) AS side, "
+        "any_value(parent_id) AS parent_id, arg_max(ord_status, seq) AS ord_status, "
+        "arg_max(leaves_qty, seq) AS leaves_qty, arg_min(order_type, seq) AS order_type "
+        f"FROM events ANTI JOIN (SELECT order_id FROM events WHERE ord_status IN {OVER}) USING (order_id) "
+        "WHERE order_id IS NOT NULL AND side IS NOT NULL GROUP BY order_id"
+        "), live AS (SELECT * FROM newest WHERE leaves_qty > 0"
+        "), working AS (SELECT account, symbol, "
+        "coalesce(sum(leaves_qty) FILTER (side = 'BUY'), 0) AS working_buy_qty, "
+        "coalesce(sum(leaves_qty) FILTER (side = 'SELL'), 0) AS working_sell_qty, "
+        "count(*) FILTER (ord_status <> 'Suspended') AS at_venues FROM live "
+        "WHERE parent_id IS NULL AND order_type IN ('MARKET', 'LIMIT') GROUP BY ALL"
+        "), aimed AS (SELECT account, symbol, arg_max(target_qty, asked_time) AS target_qty FROM targets "
+        f"WHERE target_status IN {waits} GROUP BY ALL"
+        "), leaving AS (SELECT account, symbol, count(*) AS exits FROM exits "
+        f"WHERE exit_status IN {fired} GROUP BY ALL"
+        ") SELECT account, symbol, coalesce(p.position, 0) AS position, "
+        "coalesce(w.working_buy_qty, 0) AS working_buy_qty, coalesce(w.working_sell_qty, 0) AS working_sell_qty, "
+        "a.target_qty, CASE "
+        "WHEN coalesce(p.position, 0) = 0 AND w.at_venues > 0 THEN 'OPENING' "
+        "WHEN coalesce(p.position, 0) = 0 AND (w.at_venues = 0 OR a.target_qty <> 0) THEN 'PLANNED' "
+        "WHEN coalesce(p.position, 0) = 0 THEN 'CLOSED' "
+        "WHEN l.exits > 0 OR a.target_qty = 0 "
+        "OR CASE WHEN p.position > 0 THEN w.working_sell_qty ELSE w.working_buy_qty END >= abs(p.position) "
+        "THEN 'CLOSING' "
+        "WHEN w.at_venues IS NOT NULL OR a.target_qty IS NOT NULL THEN 'ADJUSTING' "
+        "ELSE 'OPEN' END AS position_status "
+        "FROM positions p FULL JOIN working w USING (account, symbol) FULL JOIN aimed a USING (account, symbol) "
+        "LEFT JOIN leaving l USING (account, symbol)"
+    )
+
+
+def _exposures() -> str:
+    """One row an account, a currency, and a symbol, sector or strategy in it: what is held at the marks, and P&L.
+
+    `dimension` says which of these `name` is. A strategy's is what its own fills add up to, splits aside, at the
+    account's marks; its P&L is of all it ever traded, fees taken off.
+    """
+    worth = "CAST(position * mark_px * multiplier AS DECIMAL(38, 10))"
+    sums = (
+        "sum(CASE WHEN worth > 0 THEN worth ELSE 0 END) AS long_exposure, "
+        "sum(CASE WHEN worth < 0 THEN -worth ELSE 0 END) AS short_exposure, sum(abs(worth)) AS gross_exposure, "
+        "sum(worth) AS net_exposure, CAST(sum(net_pnl) AS DECIMAL(38, 10)) AS net_pnl, "
+        "count(*) FILTER (position <> 0) AS open_positions"
+    )
+    return (
+        "WITH held AS ("  # noqa: S608 - names of our own
+        f"SELECT p.account, p.symbol, p.currency, i.sector, p.position, p.net_pnl, {worth} AS worth "
+        "FROM positions p JOIN instruments i ON i.symbol = p.symbol"
+        "), traded AS (SELECT f.account, f.strategy, f.symbol, i.currency, i.multiplier, "
+        "sum(CASE WHEN f.side = 'BUY' THEN f.last_qty ELSE -f.last_qty END) AS position, "
+        "sum(CASE WHEN f.side = 'BUY' THEN -1 ELSE 1 END * CAST(f.last_qty * f.last_px * i.multiplier "
+        "AS DECIMAL(38, 10)) - f.fee) AS cash FROM fills f JOIN instruments i ON i.symbol = f.symbol "
+        "WHERE f.strategy IS NOT NULL GROUP BY ALL"
+        "), of_strategy AS (SELECT t.account, t.strategy, t.currency, t.position, "
+        "CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS worth, "
+        "t.cash + CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS net_pnl "
+        "FROM traded t JOIN positions p USING (account, symbol)) "
+        f"SELECT account, 'symbol' AS dimension, symbol AS name, currency, {sums} FROM held GROUP BY ALL "
+        f"UNION ALL SELECT account, 'sector', sector, currency, {sums} FROM held WHERE sector IS NOT NULL GROUP BY ALL "
+        f"UNION ALL SELECT account, 'currency', currency, currency, {sums} FROM held GROUP BY ALL "
+        f"UNION ALL SELECT account, 'strategy', strategy, currency, {sums} FROM of_strategy GROUP BY ALL"
+    )
