@@ -40,6 +40,9 @@ def protect(
     ] = None,
     limit_ms: Annotated[int | None, _option("--within-ms", "MS", "Close it so long after it was opened.")] = None,
     at: Annotated[str | None, _option("--at", "TIME", "Close it at this time: 2030-03-04T20:55:00Z.")] = None,
+    before_close: Annotated[
+        int | None, _option("--before-close-ms", "MS", "Close it so long before its session ends: 300000.")
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="Of several of one position.")] = DEFAULT_PROTECTION,
     strategy: Annotated[str | None, typer.Option("--strategy", help="Kept with the order that closes.")] = None,
     account: Account = DEFAULT_ACCOUNT,
@@ -56,7 +59,8 @@ def protect(
     fillstream protect AAPL --stop 182.50 --take 195 --wait
     fillstream protect AAPL --stop 2% --break-even 1.50
     fillstream protect AAPL 50 --name half --trail 0.5% --after 2
-    fillstream protect AAPL --at 2030-03-04T20:55:00Z --name flat-by-close
+    fillstream protect AAPL --before-close-ms 300000 --name flat-by-close
+    fillstream protect AAPL --at 2030-03-04T20:55:00Z
     """
     said = {**_split("stop_loss", stop), **_split("take_profit", take), **_split("trailing_stop", trail)}
     with client_of(config, redis_url) as client:
@@ -64,7 +68,7 @@ def protect(
             lambda: client.protect(
                 symbol, account=account, signal_id=signal_id, quantity=quantity, protection_id=name, **said,
                 activation_offset=after, break_even_offset=break_even, time_limit_ms=limit_ms, exit_time=at,
-                strategy=strategy,
+                before_session_end_ms=before_close, strategy=strategy,
             )
         )  # fmt: skip
         answer(client, sent, timeout if wait else None, json)

@@ -13,16 +13,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from fillstream.libs.common.messages.base import Amount, Id, Name, Price, Time, exact_number
 from fillstream.libs.common.messages.codes import DEFAULT_PROTECTION
 from fillstream.libs.common.messages.event import Event
-from fillstream.libs.common.messages.reference import MAX_MS
+from fillstream.libs.common.messages.reference import DAY_MS, MAX_MS
 from fillstream.libs.common.messages.special_terms import Percent
 
 PAIRS = (
     ("stop_loss", "stop_loss_percent"),
     ("take_profit", "take_profit_percent"),
     ("trailing_stop", "trailing_stop_percent"),
+    ("exit_time", "before_session_end_ms"),
 )
-"""What is said as a price (or a distance), or in per cent of the mean price, not as both."""
-EXITS = (*(name for pair in PAIRS for name in pair), "break_even_offset", "time_limit_ms", "exit_time")
+"""What is said in one of two ways: a price (or a distance) or per cent of the mean price, a time or the session's."""
+EXITS = (*(name for pair in PAIRS for name in pair), "break_even_offset", "time_limit_ms")
 """What closes a position; the other fields say more of these."""
 
 
@@ -56,6 +57,9 @@ class ProtectedFields(BaseModel):
         default=None, description="closed so many milliseconds after the position was opened"
     )
     exit_time: Time | None = Field(default=None, description="closed at this time, ms since 1970 or ISO 8601")
+    before_session_end_ms: Annotated[int, Field(ge=0, le=DAY_MS), BeforeValidator(exact_number)] | None = Field(
+        default=None, description="or so many milliseconds before the instrument's session ends, as a DAY order would"
+    )
     strategy: Name | None = Field(default=None, description="of the orders that close it")
 
 

@@ -157,6 +157,7 @@ class Protect(NamedTuple):
     break_even_offset: str | None
     time_limit_ms: int | None
     exit_time: int | None
+    before_session_end_ms: int | None
     strategy: str | None
     signal_time: int
 

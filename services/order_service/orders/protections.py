@@ -12,6 +12,7 @@ from decimal import Decimal
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.values.money import Scale, canonical, parse
 from fillstream.services.order_service.orders import rules
+from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.holding.closing import lots_in
 from fillstream.services.order_service.orders.instructions import Protect, Unprotect
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -41,7 +42,14 @@ class Protections:
     def protect(self, wish: Protect) -> None:
         """Take what is to protect a position from now on, unless nothing is held or it makes no sense for it."""
         draft = self._of(wish)
-        broken = self._unknown(draft) or self._unfit(wish, draft)
+        broken = self._unknown(draft)
+        if broken is None and wish.before_session_end_ms is not None:
+            found = self._session_end(draft)
+            if isinstance(found, Reject):
+                broken = found
+            else:
+                wish = wish._replace(exit_time=found - wish.before_session_end_ms)
+        broken = broken or self._unfit(wish, draft)
         if broken is not None:
             return self._refuse("ProtectPosition", wish, broken)
         said = {name: value for name, value in wish._asdict().items() if value is not None}
@@ -69,6 +77,18 @@ class Protections:
         broken = rules.KNOWN.first_broken(draft, self._state)
         assert broken is not None, "one of them is unknown"
         return broken
+
+    @staticmethod
+    def _session_end(draft: Draft) -> int | Reject:
+        """Return when the session ends that is, or comes next: the UTC day's where there is no calendar."""
+        terms = draft.terms
+        if terms.calendar is None:
+            return day_end(draft.ms)
+        end = None if terms.hours is None else terms.hours.session_end(draft.ms)
+        if end is None:
+            text = f"before_session_end_ms: the calendar {terms.calendar} of {terms.symbol} does not know when that is"
+            return Reject(RejectReason.CALENDAR_ENDED, text)
+        return end
 
     def _unfit(self, wish: Protect, draft: Draft) -> Reject | None:
         """Return why a position is not protected so, None where it is."""
@@ -100,7 +120,10 @@ class Protections:
                 )
                 return Reject(RejectReason.WRONG_SIDE, text)
         if wish.exit_time is not None and wish.exit_time <= self._journal.ms:
-            return Reject(RejectReason.EXPIRE_TIME_PASSED, f"exit_time: {wish.exit_time} has passed already")
+            name, said = "exit_time", wish.exit_time
+            if wish.before_session_end_ms is not None:
+                name, said = "before_session_end_ms", wish.before_session_end_ms
+            return Reject(RejectReason.EXPIRE_TIME_PASSED, f"{name}: {said} has passed already")
         return None
 
     def _refuse(self, request: str, wish: Protect | Unprotect, broken: Reject) -> None:

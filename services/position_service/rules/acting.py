@@ -150,8 +150,11 @@ def _scale_in(told: Told, instrument: Instrument, held: int) -> Message:
 def _protect(told: Told, instrument: Instrument, held: int) -> Message:
     if not held:
         raise Wrong(f"protect: nothing of {instrument.symbol} is held")
-    said: dict[str, str] = {}
-    for name in told:
+    said: dict[str, str | int] = {}
+    for name, value in told.items():
+        if name.endswith("_ms") and isinstance(value, Decimal):
+            said[name] = int(value)
+            continue
         grid = instrument.price
         if name.endswith("_percent"):
             grid = PERCENT_BEHIND if name == "trailing_stop_percent" else PERCENT

@@ -13,11 +13,13 @@ from fillstream.libs.common.messages.topology import SIM
 from tests.support.desk_with_sim import DeskWithSim
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 from tests.support.terms import but
+from tests.unit.order_service.orders.test_sessions import DAY_MS, HOUR, MIDNIGHT, desk_at
 
 NOTHING = dict.fromkeys(
     (
         "quantity", "stop_loss", "stop_loss_percent", "take_profit", "take_profit_percent", "trailing_stop",
-        "trailing_stop_percent", "activation_offset", "break_even_offset", "time_limit_ms", "exit_time", "strategy",
+        "trailing_stop_percent", "activation_offset", "break_even_offset", "time_limit_ms", "exit_time",
+        "before_session_end_ms", "strategy",
     )
 )  # fmt: skip
 
@@ -72,6 +74,10 @@ def test_what_fits_the_position_is_journaled_with_what_it_says(desk: OrdersDesk)
             "stop_loss_percent: 100 of a long position must be less than 100, AAPL has no negative_prices",
         ),
         ({"stop_loss": "-1.00"}, RejectReason.STOP_OUT_OF_RANGE, "stop_loss: -1.00 of a long position must be above 0"),
+        (
+            {"before_session_end_ms": 43_200_000}, RejectReason.EXPIRE_TIME_PASSED,
+            "before_session_end_ms: 43200000 has passed already",
+        ),
         ({"exit_time": NOON_MS - 50}, RejectReason.EXPIRE_TIME_PASSED, f"exit_time: {NOON_MS - 50} has passed already"),
     ],
 )  # fmt: skip
@@ -81,6 +87,13 @@ def test_what_makes_no_sense_for_it_is_refused_in_a_sentence(
     event = desk.instruct(protect(**({"stop_loss": "180.00"} | said)))
     assert (event["type"], event["signal"], event["reason"]) == ("SignalRefused", "ProtectPosition", reason.value)
     assert event["text"].startswith(text)
+
+
+def test_the_end_of_the_session_is_journaled_as_a_time(desk: OrdersDesk) -> None:
+    event = desk.instruct(protect(before_session_end_ms=300_000))
+    day_ms = 86_400_000
+    assert event["exit_time"] == NOON_MS // day_ms * day_ms + day_ms - 300_000, "no calendar: the UTC day"
+    assert event["before_session_end_ms"] == 300_000
 
 
 def test_of_a_short_position_the_stop_is_above_the_target(desk: OrdersDesk) -> None:
@@ -159,3 +172,30 @@ def test_a_stop_that_the_desk_keeps_is_a_brackets_all_the_same() -> None:
 def test_an_exit_that_no_positions_stage_writes_goes_to_dead(desk: OrdersDesk, change: dict[str, Any]) -> None:
     assert desk.fold({b"data": orjson.dumps(leave(**change))}) == []
     assert len(desk.dead) == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "hour", "ends"), [(0, 12, (0, 17)), (0, 18, (1, 17)), (1, 20, (2, 13))], ids=["in it", "before it", "half"]
+)
+def test_a_session_ends_by_the_instruments_calendar(day: int, hour: int, ends: tuple[int, int]) -> None:
+    desk = held_at(day, hour)
+    event = desk.instruct(protect(before_session_end_ms=60_000))
+    assert event["exit_time"] == MIDNIGHT + ends[0] * DAY_MS + ends[1] * HOUR - 60_000
+
+
+def test_where_the_calendar_does_not_know_the_end_it_is_refused() -> None:
+    desk = held_at(2, 20)
+    refused = desk.instruct(protect(before_session_end_ms=60_000))
+    assert (refused["reason"], refused["text"]) == (
+        "calendar_ended", "before_session_end_ms: the calendar XTST of AAPL does not know when that is",
+    )  # fmt: skip
+
+
+def held_at(day: int, hour: int) -> OrdersDesk:
+    """Return a desk that bought while its session ran, at another time."""
+    desk = desk_at(12)
+    desk.quote(18_499, 18_501)
+    desk.new(signal_id="held", price="185.01")
+    desk.fill(100, price=18_501)
+    desk.ms = MIDNIGHT + day * DAY_MS + hour * HOUR
+    return desk

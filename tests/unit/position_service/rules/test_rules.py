@@ -131,6 +131,8 @@ def test_all_actions_of_a_rule_are_done_in_order_or_none() -> None:
          {"type": "NewOrder", "side": "BUY", "quantity": "5"}),
         ("OrderFilled", "position.quantity >= 20", {"protect": {"stop_loss_percent": "2.5"}},
          {"type": "ProtectPosition", "stop_loss_percent": "2.5"}),
+        ("OrderFilled", "position.quantity >= 20", {"protect": {"before_session_end_ms": "5 * 60000.9"}},
+         {"type": "ProtectPosition", "before_session_end_ms": 300_004}),
         ("OrderFilled", "position.quantity >= 20", {"cancel": {"side": "BUY"}}, {"type": "CancelAll", "side": "BUY"}),
         ("OrderFilled", "position.quantity >= 20",
          {"bracket": {"side": "SELL", "quantity": 3, "stop_loss": "market.mark_px + 5"}},
