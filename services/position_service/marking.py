@@ -31,8 +31,11 @@ class Marking:
         self._books = books
         self._telling = telling
 
-    def quoted(self, event: Message, instrument: Instrument) -> None:
-        """Take a quote of the instrument's own venue: others quote it, too, and an instrument has one market."""
+    def quoted(self, event: Message, instrument: Instrument) -> bool:
+        """Take a quote of the instrument's own venue: others quote it, too, and an instrument has one market.
+
+        Returns: whether a bar of its true range has ended.
+        """
         instrument.stirs(event["time"])
         grid = instrument.price
         bid = None if event["bid_px"] is None else units_of(event, "bid_px", grid)
@@ -40,14 +43,18 @@ class Marking:
         last = None
         if event["last_px"] is not None and (bid is None or ask is None or instrument.marked_by is MarkPrice.LAST):
             last = units_of(event, "last_px", grid)  # else nobody asks for it, as nearly always
-        if not instrument.mark_at(bid, ask, last) or not instrument.held:
-            return
+        moved, ended = instrument.mark_at(bid, ask, last), False
+        if instrument.true_range is not None and instrument.mark is not None:
+            ended = instrument.true_range.see(event["time"], instrument.mark)
+        if not moved or not instrument.held:
+            return ended
         instrument.moved = True
         ms, due_ms = self._telling.ms, instrument.told_ms + instrument.interval_ms
         if due_ms > ms or instrument.telling:
             self._books.timers.add_once(max(due_ms, ms), instrument.id, MARK)
         else:
             self._tell(instrument, MOST_OUTPUTS)
+        return ended
 
     def due(self, number: int, most: int) -> int:
         """Tell so many positions of an instrument whose turn it is; return how many messages that were.

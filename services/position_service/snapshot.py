@@ -34,6 +34,7 @@ from fillstream.services.position_service.books.books import METHODS, Books
 from fillstream.services.position_service.books.held import Held, Trade
 from fillstream.services.position_service.books.instrument import NEVER, Instrument
 from fillstream.services.position_service.books.trip import Trip
+from fillstream.services.position_service.books.true_range import dump_range, load_range
 from fillstream.services.position_service.exits.kept import dump_kept, load_kept
 from fillstream.services.position_service.rules.rule import dump_rule, load_rule
 from fillstream.services.position_service.targets.target import dump_targets, load_targets
@@ -46,7 +47,7 @@ _PLAIN: Final = ("id", "venue", "interval_ms", "told_ms", "moved", "telling", "s
 _TERMS: Final = (
     "symbol", *InstrumentUnits.model_fields, *_PLAIN, "marked_by", "marks", "settlement", "held",
 )  # fmt: skip
-_RARE: Final = ("base_currency", "closes")
+_RARE: Final = ("base_currency", "closes", "true_range")
 _HELD: Final = ("account", "settled", "position", "trip")
 _KEPT: Final = ("session", "before", "before_trip", "trades", "names")
 _POSITION: Final = tuple(each.name for each in fields(Position))
@@ -85,6 +86,8 @@ def _instrument(instrument: Instrument) -> Document:
     rare: Document = {} if instrument.base_currency is None else {"base_currency": instrument.base_currency}
     if instrument.closes:
         rare["closes"] = [[day, str(mark)] for day, mark in instrument.closes]
+    if instrument.true_range is not None:
+        rare["true_range"] = dump_range(instrument.true_range)
     return rare | {
         "symbol": instrument.symbol,
         **instrument.units.values(),
@@ -179,6 +182,8 @@ def _load_instrument(record: Document, books: Books) -> Instrument:
         setattr(instrument, name, record[name])
     instrument.base_currency = record.get("base_currency")
     instrument.closes.extend((day, int(mark)) for day, mark in record.get("closes", ()))
+    if "true_range" in record:
+        instrument.true_range = load_range(record["true_range"])
     instrument.marked_by = MarkPrice(record["marked_by"])
     instrument.mark, instrument.short_mark = map(_number, record["marks"])
     if record["settlement"] is not None:

@@ -87,8 +87,8 @@ _BOOKED: Models = {
 }
 """The events that change the books. Most are of no interest, and nothing but the head of them is read."""
 _VERSIONS = {kind: model.VERSION for kind, model in _BOOKED.items()}
-MARKED_BY, MARK_INTERVAL_MS = (
-    InstrumentFields.model_fields[name].default for name in ("mark_price_type", "mark_interval_ms")
+MARKED_BY, MARK_INTERVAL_MS, ATR_BARS = (
+    InstrumentFields.model_fields[name].default for name in ("mark_price_type", "mark_interval_ms", "atr_bars")
 )
 """Of an instrument that says nothing else."""
 MOST_DIFFERING = 100
@@ -182,7 +182,8 @@ class PositionStage:
             case "QuoteUpdated":
                 instrument = self._instrument_of(event)
                 if event["venue"] == instrument.venue:
-                    self._marking.quoted(event, instrument)
+                    if self._marking.quoted(event, instrument) and exits.unranged:
+                        self._exits.ranged(instrument)
                     if exits.watches:
                         self._exits.marked(instrument)
             case "TradeBusted" | "TradeCorrected":
@@ -215,7 +216,7 @@ class PositionStage:
                     self._booking.split(event, instrument)
                     self._exits.split(event["account"], instrument, *split_ratio(event["ratio"]))
                     self._reaching.split(event["account"], instrument.symbol, event["ratio"])
-                    instrument.closes.clear()  # what it was worth before was another share
+                    instrument.becomes_another()
                 else:
                     self._accounts.adjusted(event)
             case "HoldingsStated":
@@ -280,6 +281,7 @@ class PositionStage:
         if known.base_currency is not None:
             self._books.rates[known.base_currency, units.currency] = known
         known.interval_ms = event.get("mark_interval_ms", MARK_INTERVAL_MS)
+        known.range_by(event.get("atr_interval_ms"), event.get("atr_bars", ATR_BARS))
         if is_new:
             return
         before = known.units

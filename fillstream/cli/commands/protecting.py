@@ -31,7 +31,9 @@ def protect(
         str | None, _option("--stop", "PRICE|PCT%", "Close it at this price or worse; 2%: so far from the mean.")
     ] = None,
     take: Annotated[str | None, _option("--take", "PRICE|PCT%", "Close it at this price or better, likewise.")] = None,
-    trail: Annotated[str | None, _option("--trail", "DISTANCE|PCT%", "A stop so far behind the best mark.")] = None,
+    trail: Annotated[
+        str | None, _option("--trail", "DISTANCE|PCT%|Natr", "A stop so far behind the best mark; 3atr: true ranges.")
+    ] = None,
     after: Annotated[
         str | None, _option("--after", "DISTANCE", "Trail only once the mark is so far better than the mean.")
     ] = None,
@@ -59,6 +61,7 @@ def protect(
     fillstream protect AAPL --stop 182.50 --take 195 --wait
     fillstream protect AAPL --stop 2% --break-even 1.50
     fillstream protect AAPL 50 --name half --trail 0.5% --after 2
+    fillstream protect AAPL --trail 3atr --name chandelier
     fillstream protect AAPL --before-close-ms 300000 --name flat-by-close
     fillstream protect AAPL --at 2030-03-04T20:55:00Z
     """
@@ -96,7 +99,10 @@ def unprotect(
 
 
 def _split(name: str, text: str | None) -> dict[str, str]:
-    """Return a price by its field, or a percentage by the other one."""
+    """Return a price by its field, a percentage or true ranges by theirs."""
     if text is None:
         return {}
-    return {f"{name}_percent": text.removesuffix("%")} if text.endswith("%") else {name: text}
+    for end, field in (("%", f"{name}_percent"), ("atr", f"{name}_atr")):
+        if text.endswith(end):
+            return {field: text.removesuffix(end)}
+    return {name: text}

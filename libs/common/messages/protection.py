@@ -20,11 +20,14 @@ PAIRS = (
     ("stop_loss", "stop_loss_percent"),
     ("take_profit", "take_profit_percent"),
     ("trailing_stop", "trailing_stop_percent"),
+    ("trailing_stop", "trailing_stop_atr"),
+    ("trailing_stop_percent", "trailing_stop_atr"),
     ("exit_time", "before_session_end_ms"),
 )
-"""What is said in one of two ways: a price (or a distance) or per cent of the mean price, a time or the session's."""
-EXITS = (*(name for pair in PAIRS for name in pair), "break_even_offset", "time_limit_ms")
+"""What is said in one way: a price (or a distance) or per cent of the mean price, a time or the session's."""
+EXITS = (*dict.fromkeys(name for pair in PAIRS for name in pair), "break_even_offset", "time_limit_ms")
 """What closes a position; the other fields say more of these."""
+MAX_RANGES = 1_000
 
 
 class ProtectedFields(BaseModel):
@@ -47,6 +50,9 @@ class ProtectedFields(BaseModel):
     trailing_stop_percent: Percent | None = Field(
         default=None, description="or so many per cent of that mark, in hundredths of a per cent"
     )
+    trailing_stop_atr: Annotated[Amount, Field(le=MAX_RANGES)] | None = Field(
+        default=None, description="or so many average true ranges of the instrument as it begins (its atr_interval_ms)"
+    )
     activation_offset: Amount | None = Field(
         default=None, description="the trailing stop begins once the mark is so far (price) better than the mean price"
     )
@@ -62,6 +68,13 @@ class ProtectedFields(BaseModel):
     )
     strategy: Name | None = Field(default=None, description="of the orders that close it")
 
+    @property
+    def trails(self) -> bool:
+        """Whether a stop trails."""
+        return any(
+            each is not None for each in (self.trailing_stop, self.trailing_stop_percent, self.trailing_stop_atr)
+        )
+
 
 def check_protection(said: ProtectedFields) -> None:
     """Check that it closes something, and says nothing twice.
@@ -75,7 +88,7 @@ def check_protection(said: ProtectedFields) -> None:
         if getattr(said, name) is not None and getattr(said, other) is not None:
             raise ValueError(f"{other}: name {name} or {other}, not both")
     percent = said.trailing_stop_percent
-    if said.activation_offset is not None and said.trailing_stop is None and percent is None:
+    if said.activation_offset is not None and not said.trails:
         raise ValueError("activation_offset: is of a trailing stop, and there is none")
     if percent is not None and (percent * 100 % 1 or percent >= 100):
         raise ValueError("trailing_stop_percent: must be below 100 and a multiple of 0.01")

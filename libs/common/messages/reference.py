@@ -17,7 +17,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
-from fillstream.libs.common.messages import risk_terms
+from fillstream.libs.common.messages import mark_terms, risk_terms
 from fillstream.libs.common.messages.base import AnyExternalOrders, AnyLostOrders, Name
 from fillstream.libs.common.messages.codes import (
     AccountMode,
@@ -314,17 +314,10 @@ class InstrumentFields(InstrumentUnits):
     close_auction_ms: Annotated[
         int, about("and so long before it closes", unit="ms", ge=0, le=MAX_AUCTION_MS, rare=True), WRITTEN
     ] = 0
-    mark_price_type: Annotated[
-        MarkPrice,
-        about("what positions in it are valued at: the MID, the LAST trade, or the side that CLOSING them would meet",
-              rare=True),
-    ] = MarkPrice.MID  # fmt: skip
-    mark_interval_ms: Annotated[
-        int,
-        about("positions in it are told at most so often as its mark moves; 0: with every quote", unit="ms", ge=0,
-              le=MAX_WINDOW_MS, rare=True),
-        WRITTEN,
-    ] = 1_000  # fmt: skip
+    mark_price_type: mark_terms.MarkedBy = MarkPrice.MID
+    mark_interval_ms: mark_terms.MarkInterval = 1_000
+    atr_interval_ms: mark_terms.RangeInterval = None
+    atr_bars: mark_terms.RangeBars = 14
     base_currency: Annotated[
         Name | None,
         about("of which one unit is traded: its price is then the rate to its currency", fixed=True, rare=True),

@@ -153,6 +153,7 @@ class Protect(NamedTuple):
     take_profit_percent: str | None
     trailing_stop: str | None
     trailing_stop_percent: str | None
+    trailing_stop_atr: str | None
     activation_offset: str | None
     break_even_offset: str | None
     time_limit_ms: int | None

@@ -107,6 +107,9 @@ class Protections:
             if said is not None and not _is_on(terms.price, said):
                 text = f"{name}: {said} is not a multiple of {wish.symbol}'s tick size {terms.price.step}"
                 return Reject(RejectReason.STOP_OFF_TICK, text)
+        if wish.trailing_stop_atr is not None and self._state.instruments[wish.symbol].atr_interval_ms is None:
+            text = f"trailing_stop_atr: {wish.trailing_stop_atr} needs {wish.symbol}'s atr_interval_ms, and it has none"
+            return Reject(RejectReason.BAD_PARAMETERS, text)
         never = _never_reached(wish, holding.quantity > 0)
         if never is not None and not terms.negative_prices:
             return Reject(RejectReason.STOP_OUT_OF_RANGE, f"{never}, {wish.symbol} has no negative_prices")

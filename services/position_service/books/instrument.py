@@ -19,6 +19,7 @@ from fillstream.libs.common.values.money import AVG_PX_DECIMALS, ratio
 from fillstream.libs.common.values.rational import Rational
 from fillstream.services.position_service.books.held import Held, Trade
 from fillstream.services.position_service.books.trip import Key
+from fillstream.services.position_service.books.true_range import TrueRange
 
 NEVER = -(1 << 62)
 MOST_CLOSES = 251
@@ -43,6 +44,7 @@ class Instrument(Worth):
         held: by account, in the order of their first fills.
         session: which it is, counted from 1; 0 before the first.
         day: days since 1970 of that.
+        true_range: bars of its mark, None of an instrument without.
         base_currency: of which it trades one unit, so that its price is a rate; None of most.
         closes: the marks (half ticks) with which sessions ended, with their days, the oldest first.
         settlement: the marks of longs and shorts with which the session before ended (half ticks), None where there
@@ -51,7 +53,7 @@ class Instrument(Worth):
 
     __slots__ = (
         "base_currency", "closes", "day", "held", "id", "interval_ms", "marked_by", "moved", "session", "settlement",
-        "symbol", "telling", "told_ms", "venue",
+        "symbol", "telling", "told_ms", "true_range", "venue",
     )  # fmt: skip
 
     def __init__(self, symbol: str, units: InstrumentUnits) -> None:
@@ -68,6 +70,7 @@ class Instrument(Worth):
         self.session = 0
         self.day = -1
         self.settlement: tuple[int, int] | None = None
+        self.true_range: TrueRange | None = None
         self.base_currency: str | None = None
         self.closes: deque[tuple[int, int]] = deque(maxlen=MOST_CLOSES)
 
@@ -99,6 +102,20 @@ class Instrument(Worth):
             self.closes.append((ended, self.mark))
         for held in self.held.values():
             held.settled = self.net(held)
+
+    def range_by(self, interval_ms: int | None, count: int) -> None:
+        """Have bars of this length, and look at so many; what was seen is kept where that is as before."""
+        now = self.true_range
+        if interval_ms is None:
+            self.true_range = None
+        elif now is None or (now.interval_ms, now.count) != (interval_ms, count):
+            self.true_range = TrueRange(interval_ms, count)
+
+    def becomes_another(self) -> None:
+        """Forget what its price was: a split made another share of it."""
+        self.closes.clear()
+        if self.true_range is not None:
+            self.true_range.forget()
 
     def trip_of(self, account: str) -> Key | None:
         """Return the key of the trip that an account's position is on, None where it is flat."""
@@ -143,6 +160,8 @@ class Instrument(Worth):
         if self.settlement is not None:
             self.settlement = self.settlement[0] * steps[1], self.settlement[1] * steps[1]
         self.closes = deque(((day, mark * steps[1]) for day, mark in self.closes), maxlen=MOST_CLOSES)
+        if self.true_range is not None:
+            self.true_range.rescale(steps[1])
         for held in self.held.values():
             held.rescale(*steps)
         return steps

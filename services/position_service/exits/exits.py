@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import ceil
 from typing import Final
 
 from fillstream.libs.common.messages.codes import RejectReason
@@ -110,10 +111,29 @@ class Exits:
             timers.add(max(now, made.limit_ms), made.id, LIMIT)
         if made.exit_ms is not None:
             timers.add(max(now, made.exit_ms), made.id, TIME)
+        self._range(made, instrument)
         self._arm(made, None)
-        self._tell(made, ExitStatus.ARMED)
+        waits = "the trailing stop waits for bars enough of the true range"
+        self._tell(made, ExitStatus.ARMED, None if made.trail_ranges is None else waits)
         self.marked(instrument)
         return None
+
+    def ranged(self, instrument: Instrument) -> None:
+        """Let trailing stops begin that waited for the average true range, once it is known."""
+        for number in [*self._kept.unranged.get(instrument.symbol, ())]:
+            protection = self._kept.all[number]
+            self._range(protection, instrument)
+            if protection.trail_ranges is None and protection.fired is None:
+                self._arm(protection, None)
+                self._tell(protection, ExitStatus.ARMED, "the average true range is known")
+
+    def _range(self, protection: Protection, instrument: Instrument) -> None:
+        """Count how far a trailing stop stays behind; once, as it begins: rounded up to the tick, one at least."""
+        mean = None if instrument.true_range is None else instrument.true_range.mean
+        if protection.trail_ranges is None or mean is None:
+            return
+        protection.trail, protection.trail_ranges = max(1, ceil(protection.trail_ranges * mean / 2)), None
+        self._kept.has_range(protection)
 
     def canceled(self, event: Message) -> None:
         """Let a protection go, or all of a position."""
@@ -145,7 +165,9 @@ class Exits:
             ticks("stop_loss"), ticks("take_profit"), share("stop_loss_percent"), share("take_profit_percent"),
             ticks("trailing_stop") if percent is None else int(Fraction(percent) * 100), percent is not None,
             ticks("activation_offset"), ticks("break_even_offset"),
-            event.get("time_limit_ms"), event.get("exit_time"), event.get("strategy"),
+            event.get("time_limit_ms"), event.get("exit_time"),
+            None if event.get("trailing_stop_atr") is None else Fraction(event["trailing_stop_atr"]),
+            event.get("strategy"),
         )  # fmt: skip
 
     # ---------------------------------------------------------------- what happens

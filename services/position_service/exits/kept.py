@@ -27,6 +27,7 @@ class Kept:
         all: by number.
         of: those of each position, by protection_id, the oldest first.
         sent: which waits for what becomes of an order, by its client_order_id.
+        unranged: by symbol the numbers of those whose trailing stops wait for an average true range.
         watches: by symbol; they follow from the protections, but for the best marks of trailing stops.
     """
 
@@ -35,11 +36,14 @@ class Kept:
     of: dict[Held, dict[str, Protection]] = field(default_factory=dict)
     sent: dict[str, Protection] = field(default_factory=dict)
     watches: dict[str, Watches] = field(default_factory=dict)
+    unranged: dict[str, dict[int, None]] = field(default_factory=dict)
 
     def add(self, protection: Protection) -> None:
         """Keep one."""
         self.all[protection.id] = protection
         self.of.setdefault((protection.account, protection.symbol), {})[protection.protection_id] = protection
+        if protection.trail_ranges is not None:
+            self.unranged.setdefault(protection.symbol, {})[protection.id] = None
         fired = protection.fired
         if fired is not None and fired.client_order_id is not None:
             self.sent[fired.client_order_id] = protection
@@ -47,6 +51,7 @@ class Kept:
     def drop(self, protection: Protection) -> None:
         """Keep one no more."""
         del self.all[protection.id]
+        self.has_range(protection)
         position = (protection.account, protection.symbol)
         del self.of[position][protection.protection_id]
         if not self.of[position]:
@@ -54,6 +59,13 @@ class Kept:
         fired = protection.fired
         if fired is not None:
             self.sent.pop(fired.client_order_id or "", None)
+
+    def has_range(self, protection: Protection) -> None:
+        """Let one wait for no true range any more."""
+        waiting = self.unranged.get(protection.symbol, {})
+        waiting.pop(protection.id, None)
+        if not waiting:
+            self.unranged.pop(protection.symbol, None)
 
     @property
     def failing(self) -> int:

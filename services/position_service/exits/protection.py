@@ -60,6 +60,7 @@ class Protection:
         stop, take: prices (ticks).
         stop_share, take_share: or their distance from the mean price, as a share of it.
         trail: how far a trailing stop stays behind (ticks, or basis points where `in_bps`).
+        trail_ranges: that distance in average true ranges, until these are known.
         activation: how much better than the mean price (ticks) the mark must be for it to begin.
         even: how much better, for a stop at the mean price.
         limit_ms, exit_ms: when it is closed whatever the price (log time).
@@ -87,6 +88,7 @@ class Protection:
     even: int | None = None
     limit_ms: int | None = None
     exit_ms: int | None = None
+    trail_ranges: Fraction | None = None
     strategy: str | None = None
     began: bool = False
     best: int | None = None
@@ -178,7 +180,7 @@ _NAMES: Final = tuple(each.name for each in fields(Protection))
 _FIRED: Final = tuple(each.name for each in fields(Fired))
 _BIG: Final = frozenset(("quantity", *_PRICES, "level", "closed", "value", "now", "now_value"))
 """Integers that may pass 64 bits."""
-_SHARES: Final = frozenset(("stop_share", "take_share"))
+_SHARES: Final = frozenset(("stop_share", "take_share", "trail_ranges"))
 
 
 def dump_protection(protection: Protection, best: int | None) -> Document:

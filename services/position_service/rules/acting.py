@@ -156,11 +156,11 @@ def _protect(told: Told, instrument: Instrument, held: int) -> Message:
             said[name] = int(value)
             continue
         grid = instrument.price
-        if name.endswith("_percent"):
+        if name.endswith(("_percent", "_atr")):
             grid = PERCENT_BEHIND if name == "trailing_stop_percent" else PERCENT
         text = _price(told, name, grid)
         if text is not None:
-            said[name] = canonical(Decimal(text)) if name.endswith("_percent") else text
+            said[name] = canonical(Decimal(text)) if grid is not instrument.price else text
     return _bare(ProtectPosition, protection_id="default", **said)
 
 

@@ -18,8 +18,8 @@ from tests.unit.order_service.orders.test_sessions import DAY_MS, HOUR, MIDNIGHT
 NOTHING = dict.fromkeys(
     (
         "quantity", "stop_loss", "stop_loss_percent", "take_profit", "take_profit_percent", "trailing_stop",
-        "trailing_stop_percent", "activation_offset", "break_even_offset", "time_limit_ms", "exit_time",
-        "before_session_end_ms", "strategy",
+        "trailing_stop_percent", "trailing_stop_atr", "activation_offset", "break_even_offset", "time_limit_ms",
+        "exit_time", "before_session_end_ms", "strategy",
     )
 )  # fmt: skip
 
@@ -77,6 +77,10 @@ def test_what_fits_the_position_is_journaled_with_what_it_says(desk: OrdersDesk)
         (
             {"before_session_end_ms": 43_200_000}, RejectReason.EXPIRE_TIME_PASSED,
             "before_session_end_ms: 43200000 has passed already",
+        ),
+        (
+            {"trailing_stop_atr": "3"}, RejectReason.BAD_PARAMETERS,
+            "trailing_stop_atr: 3 needs AAPL's atr_interval_ms, and it has none",
         ),
         ({"exit_time": NOON_MS - 50}, RejectReason.EXPIRE_TIME_PASSED, f"exit_time: {NOON_MS - 50} has passed already"),
     ],

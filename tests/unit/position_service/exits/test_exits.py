@@ -463,3 +463,65 @@ def test_a_part_with_as_many_digits_as_there_may_be_is_sent_so_that_it_is_taken(
     desk.protect(symbol="COIN", exit_time=T0 + 1_000, quantity=many)
     desk.tick(1_000)
     assert desk.sent[-1].quantity == many
+
+
+RANGED = {"atr_interval_ms": 1_000, "atr_bars": 2}
+
+
+def quoted_at(desk: ExitsDesk, ms: int, bid: str, ask: str) -> None:
+    """Quote at a time after the start, of which a bar of a second is made."""
+    desk.later_ms = ms - desk.seq - 1
+    desk.quote(bid, ask)
+
+
+def test_a_trailing_stop_by_the_true_range_stays_so_far_behind_as_that_is_when_it_begins(desk: ExitsDesk) -> None:
+    desk.define(**RANGED)
+    for ms, bid, ask in ((0, "99.99", "100.01"), (1_000, "101.99", "102.01"), (2_000, "100.99", "101.01")):
+        quoted_at(desk, ms, bid, ask)
+    desk.fill("BUY", "10", "101.00")
+    desk.protect(trailing_stop_atr="1.5")
+    assert desk.told[-1]["stop_px"] == "99.50", "ranges 0 and 2: 1.5 of a mean of 1 behind 101"
+    quoted_at(desk, 3_000, "109.99", "110.01")
+    desk.again()
+    quoted_at(desk, 4_000, "108.50", "108.50")
+    assert [each.quantity for each in desk.sent] == [None]
+    assert (desk.told[-1]["exit_reason"], desk.told[-1]["stop_px"]) == ("trailing_stop", "108.50")
+
+
+def test_where_the_true_range_is_not_known_only_the_trailing_stop_waits_for_it(desk: ExitsDesk) -> None:
+    desk.define(**RANGED)
+    quoted_at(desk, 0, "100.00", "100.00")
+    desk.fill("SELL", "10", "100.00")
+    desk.protect(trailing_stop_atr="2", stop_loss="130.00", activation_offset="1.00")
+    last = desk.told[-1]
+    assert (last["exit_status"], last["stop_px"]) == ("ARMED", "130.00")
+    assert last["text"] == "the trailing stop waits for bars enough of the true range"
+    desk.again()
+    for ms, px in ((500, "103.00"), (1_000, "100.00"), (2_000, "99.50")):
+        quoted_at(desk, ms, px, px)
+    assert (desk.told[-1]["text"], desk.told[-1]["stop_px"]) == ("the average true range is known", "130.00")
+    desk.again()
+    quoted_at(desk, 2_100, "99.00", "99.00")
+    quoted_at(desk, 2_200, "104.99", "104.99")
+    assert desk.sent == []
+    quoted_at(desk, 2_300, "105.00", "105.00")
+    assert (desk.told[-1]["exit_reason"], desk.told[-1]["stop_px"]) == ("trailing_stop", "105.00")
+
+
+def test_a_split_begins_the_true_range_anew_and_a_finer_grid_does_not(desk: ExitsDesk) -> None:
+    desk.define(**RANGED)
+    for ms, px in ((0, "100.00"), (1_000, "102.00"), (2_000, "101.00")):
+        quoted_at(desk, ms, px, px)
+    desk.fill("BUY", "10", "101.00")
+    desk.define(tick_size="0.005", **RANGED)
+    desk.protect(trailing_stop_atr="1")
+    assert desk.told[-1]["stop_px"] == "100.000"
+    desk.put(
+        "AccountAdjusted", account="alpha", symbol="AAPL", adjustment="SPLIT", amount="0", currency="USD", ratio="2:1",
+        control_id="s", who="me", reason="split", cash="0", position="20", old_position="10",
+    )  # fmt: skip
+    desk.protect(trailing_stop_atr="1", protection_id="new")
+    assert desk.told[-1]["text"] == "the trailing stop waits for bars enough of the true range"
+    desk.cancel(protection_id="new")
+    assert desk.told[-1]["exit_status"] == "ENDED"
+    quoted_at(desk, 9_000, "50.00", "50.00")
