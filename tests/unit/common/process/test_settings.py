@@ -407,7 +407,7 @@ def test_everything_wrong_is_told_at_once(folder: Path) -> None:
             "instruments.yaml",
             "lot_size: 0.0001\n",
             "lot: 0.0001\n",
-            "ETHUSDT.lot: unknown key; known: base_currency, calendar, close_auction_ms, currency, halted, id, lot_size",  # noqa: E501
+            "ETHUSDT.lot: unknown key; known: atr_bars, atr_interval_ms, base_currency, calendar, close_auction_ms, currency",  # noqa: E501
         ),
         (
             "accounts.yaml",
