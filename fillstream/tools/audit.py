@@ -41,7 +41,7 @@ from fillstream.libs.common.engine.frames import (
 )
 from fillstream.libs.common.messages.bad_entry import BadEntry, unpack_raw
 from fillstream.libs.common.messages.base import Models, upcast
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, CancelRejectReason
 from fillstream.libs.common.messages.controls import CONTROL
 from fillstream.libs.common.messages.dead import DeadLetter
 from fillstream.libs.common.messages.exits import ExitStatus
@@ -427,10 +427,15 @@ def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[st
         pending[key] = signal_id
         if event.get("due_time") is not None or signal_id in _own_signals(event) or _is_child(event):
             return  # the desk asked this of the venue itself
-    elif event["type"].endswith("Rejected") and pending.get(key) == signal_id:
+    elif event["type"].endswith("Rejected") and pending.get(key) == signal_id and not _by_desk(event):
         del pending[key]
         return
     answers[signal_id] += 1
+
+
+def _by_desk(event: dict[str, Any]) -> bool:
+    """Whether the desk refuses a request as one is on its way: perhaps by the id of that, which a day later is free."""
+    return bool(event["reason"] == CancelRejectReason.ALREADY_PENDING)
 
 
 def _is_child(event: dict[str, Any]) -> bool:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from fillstream.services.order_service.orders.config import DeskConfig
 from fillstream.services.order_service.orders.life.order import PENDING_NEW
 from fillstream.services.order_service.orders.stage import OrdersStage
 from tests.support.both_stages import held_and_booked
-from tests.support.simulated_desk import SLOW, TWO_VENUES, SimulatedDesk
+from tests.support.simulated_desk import CONFIG, SLOW, TWO_VENUES, SimulatedDesk
+from tests.support.terms import but
 
 ONE = os.environ.get("SIMULATION_SEED")
 SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000")) // 10 or 1))
@@ -25,8 +28,10 @@ CHUNK = 25
 def test_exits_act_once_and_close_no_more_than_is_held(first: int) -> None:
     seen: Counter[str] = Counter()
     for seed in SEEDS[first : first + CHUNK]:
-        options = {"config": TWO_VENUES} if seed % 4 == 3 else {"simulation": SLOW} if seed % 4 == 2 else {}
-        desk = SimulatedDesk(seed, 1 + seed % 3, 1 + seed % 2, controls=seed % 2 == 0, protects=True, **options)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"config": ranged(TWO_VENUES if seed % 4 == 3 else CONFIG)}
+        if seed % 4 == 2:
+            options["simulation"] = SLOW
+        desk = SimulatedDesk(seed, 1 + seed % 3, 1 + seed % 2, controls=seed % 2 == 0, protects=True, **options)
         try:
             desk.run(steps=300)
             desk.pass_time(10_000)
@@ -44,8 +49,17 @@ def test_exits_act_once_and_close_no_more_than_is_held(first: int) -> None:
             check_lives(desk, a, seed, seen)
     if not ONE and len(SEEDS) >= CHUNK:
         assert min(seen[each] for each in ("ARMED", "TRIGGERED", "DONE", "ENDED", "FAILED")) > 5, seen
+        ranged_ones = ("the trailing stop waits for bars enough of the true range", "the average true range is known")
+        assert sum(seen[each] for each in ranged_ones) > 0, seen
         reasons = ("stop_loss", "take_profit", "trailing_stop", "time_limit", "exit_time")
         assert min(seen[each] for each in reasons) > 2, seen
+
+
+def ranged(config: DeskConfig) -> DeskConfig:
+    """Return a desk whose instruments have an average true range, but for one."""
+    terms = {"atr_interval_ms": 1_000, "atr_bars": 2}
+    instruments = {name: each if name == "SPY" else but(each, **terms) for name, each in config.instruments.items()}
+    return but(config, instruments=instruments)
 
 
 def unanswered(desk: SimulatedDesk) -> int:
@@ -80,6 +94,7 @@ def check_lives(desk: SimulatedDesk, partition: int, seed: int, seen: Counter[st
             continue
         status = message["exit_status"]
         seen[status] += 1
+        seen[message.get("text", "")] += 1
         if status == "TRIGGERED":
             seen[message["exit_reason"]] += 1
         key = (message["account"], message["symbol"], message["protection_id"])

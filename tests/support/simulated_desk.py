@@ -201,6 +201,8 @@ class SimulatedDesk:
         self.protects = random.Random(f"protects {seed}") if protects else None
         self.aims = random.Random(f"targets {seed}") if targets else None
         self.told: list[tuple[str, bytes]] = []
+        self.rules = [rule.rule_id for rule in config.rules]
+        self.switched = 0
         self.redis = MemoryRedis()
         simulated = tuple(name for name, venue in config.venues.items() if venue.simulated)
         self.topology = Topology(accounts, symbols, prefix, simulated)
@@ -392,7 +394,8 @@ class SimulatedDesk:
                     {"take_profit_percent": "0.1", "stop_loss_percent": "0.3"}, {"trailing_stop": "0.06"},
                     {"trailing_stop_percent": "0.03", "activation_offset": "0.05"},
                     {"break_even_offset": "0.15", "stop_loss_percent": "1"}, {"time_limit_ms": "3000"},
-                    {"exit_time": str(self.redis.now_ms + 700)},
+                    {"exit_time": str(self.redis.now_ms + 700)}, {"before_session_end_ms": "1000"},
+                    {"trailing_stop_atr": "0.5"}, {"trailing_stop_atr": "1", "stop_loss_percent": "0.3"},
                 )
             )  # fmt: skip
             if dice.random() < 0.3:
@@ -454,7 +457,19 @@ class SimulatedDesk:
         return {name.encode(): value.encode() for name, value in fields.items()}
 
     def control(self, dice: random.Random) -> None:
-        """Set or reset limits as an operator would: mostly sensible, sometimes again, sometimes nonsense."""
+        """Set or reset limits as an operator would: mostly sensible, sometimes again, sometimes nonsense.
+
+        Rules are switched, too, where there are any.
+        """
+        if self.rules and dice.random() < 0.2:
+            switch = {"type": "SwitchRule", "v": 1, "control_id": f"r{self.switched}", "who": "operator"}
+            said = switch | {"reason": "a test", "rule_id": dice.choice((*self.rules, "none"))}
+            self.switched += 1
+            on = dice.choice((True, True, False, None))
+            data = orjson.dumps(said | ({} if on is None else {"enabled": on}))
+            for a in range(self.topology.account_partitions):
+                self.redis.add(self.topology.orders(a), {b"control": data})
+            return
         kind = dice.random()
         if kind < 0.15 and self.told:
             account, data = dice.choice(self.told)
