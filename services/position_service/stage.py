@@ -284,6 +284,8 @@ class PositionStage:
         known.range_by(event.get("atr_interval_ms"), event.get("atr_bars", ATR_BARS))
         if is_new:
             return
+        if known.true_range is None and symbol in self._books.exits.unranged:
+            self._exits.rangeless(known)
         before = known.units
         if (units.currency, units.multiplier) != (before.currency, before.multiplier) and known.held:
             out.bad(

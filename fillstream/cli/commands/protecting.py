@@ -102,7 +102,6 @@ def _split(name: str, text: str | None) -> dict[str, str]:
     """Return a price by its field, a percentage or true ranges by theirs."""
     if text is None:
         return {}
-    for end, field in (("%", f"{name}_percent"), ("atr", f"{name}_atr")):
-        if text.endswith(end):
-            return {field: text.removesuffix(end)}
-    return {name: text}
+    text = text.lower()
+    ends = {"%": f"{name}_percent"} | ({"atr": f"{name}_atr"} if name == "trailing_stop" else {})
+    return next(({field: text.removesuffix(end)} for end, field in ends.items() if text.endswith(end)), {name: text})

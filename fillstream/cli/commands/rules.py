@@ -26,18 +26,19 @@ COLUMNS = ("rule_id", "event", "when", "actions", "priority", "cooldown_seconds"
 STATE = ("fired", "last_fired", "failure")
 RULES = """
 WITH defined AS (
-    SELECT rule_id, rule, time FROM events WHERE type = 'RuleDefined'
-    QUALIFY row_number() OVER (PARTITION BY rule_id ORDER BY time DESC, seq DESC) = 1
+    SELECT split_part(log_stream, '.', -1) AS part, rule_id, rule, time FROM events WHERE type = 'RuleDefined'
+    QUALIFY row_number() OVER (PARTITION BY log_stream, rule_id ORDER BY seq DESC) = 1
 ), reported AS (
-    SELECT rule_id, rule_status, text, time FROM position_events WHERE type = 'RuleReported' AND rule_id IS NOT NULL
+    SELECT split_part(log_stream, '.', -1) AS part, rule_id, rule_status, text, time FROM position_events
+    WHERE type = 'RuleReported' AND rule_id IS NOT NULL
 )
-SELECT rule_id, any_value(rule) AS rule, count(*) FILTER (rule_status = 'FIRED') AS fired,
+SELECT rule_id, arg_max(rule, d.time) AS rule, count(*) FILTER (rule_status = 'FIRED') AS fired,
        max(r.time) FILTER (rule_status = 'FIRED') AS last_fired,
        arg_max(text, r.time) FILTER (rule_status = 'FAILED' AND r.time >= d.time) AS failure
-FROM defined d LEFT JOIN reported r USING (rule_id)
+FROM defined d LEFT JOIN reported r USING (part, rule_id)
 WHERE rule IS NOT NULL GROUP BY rule_id ORDER BY rule_id
 """
-"""A rule that failed is looked at no more until it is defined anew."""
+"""A rule that failed in a partition is looked at no more there until it is defined anew."""
 TRIED = ("time", "rule_id", "rule_status", "event_type", "account", "symbol", "instructions", "text")
 SPARE = ("priority", "cooldown_seconds", "max_executions_per_day", "text")
 PAGE = 1000

@@ -63,8 +63,9 @@ class ProtectedFields(BaseModel):
         default=None, description="closed so many milliseconds after the position was opened"
     )
     exit_time: Time | None = Field(default=None, description="closed at this time, ms since 1970 or ISO 8601")
-    before_session_end_ms: Annotated[int, Field(ge=0, le=DAY_MS), BeforeValidator(exact_number)] | None = Field(
-        default=None, description="or so many milliseconds before the instrument's session ends, as a DAY order would"
+    before_session_end_ms: Annotated[int, Field(ge=1, le=DAY_MS), BeforeValidator(exact_number)] | None = Field(
+        default=None,
+        description="or so long before trading in the instrument ends for the day, or its closing auction begins",
     )
     strategy: Name | None = Field(default=None, description="of the orders that close it")
 

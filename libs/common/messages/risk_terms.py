@@ -31,10 +31,10 @@ MaxValueAtRisk = Annotated[
     ),
 ]  # fmt: skip
 ExitPercent = Annotated[
-    Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0, lt=100), WRITTEN] | None,
+    Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, gt=0, le=1000), WRITTEN] | None,
     about(
         "a position of it that is opened is closed by itself so many per cent of its mean price on the losing side, "
-        "less than 100: no long would reach that; null: it is not",
+        "which no long reaches from 100 on; null: it is not",
         unit="percent", rare=True,
     ),
 ]  # fmt: skip

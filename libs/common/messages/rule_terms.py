@@ -179,7 +179,7 @@ def _parameters(where: str, name: str, told: Mapping[str, str], schema: Schema) 
                 raise ValueError(f"{where}.{name}.{key}: is missing")
             continue
         if parameter.kind is Kind.TEXT and _WORD.fullmatch(text):
-            if parameter.words and text not in parameter.words:
+            if parameter.words and text.upper() not in parameter.words:
                 known = " or ".join(parameter.words)
                 raise ValueError(f"{where}.{name}.{key}: {shorten(text)} must be {known}, or an expression")
             found[key] = text

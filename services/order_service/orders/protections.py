@@ -80,15 +80,18 @@ class Protections:
 
     @staticmethod
     def _session_end(draft: Draft) -> int | Reject:
-        """Return when the session ends that is, or comes next: the UTC day's where there is no calendar."""
+        """Return when the session that is, or comes next, trades no more: its closing auction takes no market order.
+
+        Where there is no calendar that is the end of the UTC day.
+        """
         terms = draft.terms
         if terms.calendar is None:
             return day_end(draft.ms)
-        end = None if terms.hours is None else terms.hours.session_end(draft.ms)
-        if end is None:
+        closing = None if terms.hours is None else terms.hours.closing(draft.ms)
+        if closing is None:
             text = f"before_session_end_ms: the calendar {terms.calendar} of {terms.symbol} does not know when that is"
             return Reject(RejectReason.CALENDAR_ENDED, text)
-        return end
+        return closing.call_ms
 
     def _unfit(self, wish: Protect, draft: Draft) -> Reject | None:
         """Return why a position is not protected so, None where it is."""

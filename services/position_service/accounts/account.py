@@ -14,6 +14,8 @@ from fillstream.libs.common.messages.codes import AccountType, RiskAction
 from fillstream.libs.common.messages.reference import AccountFields
 from fillstream.libs.common.values.versions import Document, check_names
 
+NEVER = -(1 << 62)
+
 
 @dataclass(slots=True)
 class Account:
@@ -48,13 +50,13 @@ class Account:
     deposits: int = 0
     funded: bool = False
     symbols: dict[str, None] = field(default_factory=dict)
-    told_ms: int = -(1 << 62)
+    told_ms: int = NEVER
     moved: bool = False
     peak: int | None = None
     broken: dict[str, str | None] = field(default_factory=dict)
     risk: tuple[int, int, int, int] | None = None
     sessions: int = 0
-    risk_ms: int = -(1 << 62)
+    risk_ms: int = NEVER
 
     @property
     def is_told(self) -> bool:

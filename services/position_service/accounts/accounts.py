@@ -10,7 +10,7 @@ from fillstream.libs.common.ledger.worth import MONEY_DECIMALS
 from fillstream.libs.common.messages.codes import AccountType, TradingState
 from fillstream.libs.common.runtime.timers import Timer
 from fillstream.libs.common.values.money import fixed, half_even, ratio
-from fillstream.services.position_service.accounts.account import Account, money_of
+from fillstream.services.position_service.accounts.account import NEVER, Account, money_of
 from fillstream.services.position_service.accounts.sums import Sums, moves_of, sums_of
 from fillstream.services.position_service.books.books import Books
 from fillstream.services.position_service.risk.limits import RATIO_DECIMALS, RiskLimits
@@ -102,8 +102,8 @@ class Accounts:
         known = sums.missing is None
         if known:
             account.peak = sums.equity if account.peak is None else max(account.peak, sums.equity)
-            if now - account.risk_ms >= RISK_MS or not sums.exposures:  # of nothing, that costs nothing
-                account.risk_ms = now
+            if not sums.open or now - account.risk_ms >= RISK_MS:
+                account.risk_ms = now if sums.open else NEVER  # what is opened next is counted at once
                 self._count_risk(account, sums)
         self._telling.account_marked(self._told(account, sums, known))
         if known:
@@ -111,6 +111,9 @@ class Accounts:
 
     def _count_risk(self, account: Account, sums: Sums) -> None:
         books = self._books
+        if len(sums.exposures) < sums.open:  # one has no mark: nobody knows what it risks
+            account.risk, account.sessions = None, 0
+            return
         worth = {
             symbol: per_half_tick * (books.instruments[symbol].mark or 0)
             for symbol, per_half_tick in sums.exposures.items()

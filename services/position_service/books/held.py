@@ -82,6 +82,8 @@ class Held:
     def book(self, name: str, trade: Trade) -> list[Trip]:
         """Book a trade and keep it under its name; return the trips that ended with it."""
         ended: list[Trip] = []
+        if not self.trades:
+            self.settle_trades()  # as a snapshot's reader does: marks have moved the trip since it was done
         self.trip = _booked(self.position, self.trip, trade, ended)
         self.trades[name] = trade
         if trade.session != self.session:

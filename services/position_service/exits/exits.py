@@ -127,6 +127,18 @@ class Exits:
                 self._arm(protection, None)
                 self._tell(protection, ExitStatus.ARMED, "the average true range is known")
 
+    def rangeless(self, instrument: Instrument) -> None:
+        """Let trailing stops wait no more for a range that there will not be; what waits for nothing else ends."""
+        text = "the instrument has no average true range any more: the trailing stop does not begin"
+        for number in [*self._kept.unranged.get(instrument.symbol, ())]:
+            protection = self._kept.all[number]
+            protection.trail_ranges = None
+            self._kept.has_range(protection)
+            if protection.fired is None and protection.waits:
+                self._tell(protection, ExitStatus.ARMED, text)
+            elif protection.fired is None:
+                self._end(protection, text)
+
     def _range(self, protection: Protection, instrument: Instrument) -> None:
         """Count how far a trailing stop stays behind; once, as it begins: rounded up to the tick, one at least."""
         mean = None if instrument.true_range is None else instrument.true_range.mean

@@ -95,6 +95,12 @@ class Protection:
     evened: bool = False
     fired: Fired | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for anything: a price, a time."""
+        asked = (self.stop, self.take, self.stop_share, self.take_share, self.trail, self.even, self.limit_ms)
+        return self.exit_ms is not None or any(each is not None for each in asked)
+
     def levels(self, position: Position) -> Levels:
         """Return the prices (ticks) that it waits for, of what is held now."""
         sign = 1 if position.quantity > 0 else -1

@@ -52,8 +52,8 @@ class RiskLimits:
         measured = _measured(account, sums)
         for name in [*account.limits, *(each for each in account.broken if each not in account.limits)]:
             value, allowed = measured[name], account.limits.get(name)
-            if value is None and allowed is not None:
-                continue  # not known now: what was said of it stands
+            if value is None and allowed is not None and account.broken.get(name, "") is not None:
+                continue  # not known now: what was said of it stands, but where an operator had it judged anew
             broken = allowed is not None and value is not None and value > allowed
             is_news = account.broken.get(name) is None if broken else name in account.broken
             if is_news:
@@ -66,7 +66,9 @@ class RiskLimits:
         decimals = RATIO_DECIMALS if name in _RATIOS else MONEY_DECIMALS
         seen, limit = _text(value, decimals), _text(allowed, decimals)
         text = f"{name}: {account.name} has no such limit any more"
-        if allowed is not None:
+        if value is None and allowed is not None:
+            text = f"{name}: of {account.name} nothing is known since it was resumed"
+        elif allowed is not None:
             text = f"{name}: {seen} of {account.name} {'is above' if broken else 'is within'} {limit}"
         if broken:
             account.broken[name] = action

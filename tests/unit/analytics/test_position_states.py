@@ -10,7 +10,15 @@ import orjson
 import pytest
 
 from fillstream.libs.common.messages.exits import ExitChanged
-from fillstream.libs.common.messages.journal import OrderAccepted, OrderCanceled, OrderReceived, OrderSuspended
+from fillstream.libs.common.messages.journal import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderReceived,
+    OrderSuspended,
+    OrderTriggered,
+    TradeBusted,
+)
 from fillstream.libs.common.messages.positions import PositionChanged
 from fillstream.libs.common.messages.targets import TargetChanged
 from fillstream.services.analytics.decode.entries import Batch
@@ -48,9 +56,13 @@ class Told:
         self.tell("events", OrderReceived, **whole, **terms, ord_status="PendingNew")
         self.tell("events", OrderAccepted, **whole, parent_id=terms["parent_id"], ord_status="New")
 
-    def hold(self, number: str, side: str, quantity: str) -> None:
+    def trigger(self, number: str, side: str, quantity: str) -> None:
         whole = {"order_id": number, "side": side, "quantity": quantity, "leaves_qty": quantity, "cum_qty": "0"}
-        self.tell("events", OrderReceived, **whole, order_type="LIMIT", parent_id=None, ord_status="PendingNew")
+        self.tell("events", OrderTriggered, **whole, parent_id=None, ord_status="New")
+
+    def hold(self, number: str, side: str, quantity: str, order_type: str = "LIMIT") -> None:
+        whole = {"order_id": number, "side": side, "quantity": quantity, "leaves_qty": quantity, "cum_qty": "0"}
+        self.tell("events", OrderReceived, **whole, order_type=order_type, parent_id=None, ord_status="PendingNew")
         self.tell("events", OrderSuspended, **whole, parent_id=None, ord_status="Suspended")
 
     def cancel(self, number: str, side: str) -> None:
@@ -114,11 +126,35 @@ def test_what_is_open_is_adjusted_by_more_or_less_and_closed_by_all(told: Told) 
     assert told.status == "CLOSING", "a short position is closed by buying"
 
 
-def test_what_waits_to_protect_it_is_no_change_of_it(told: Told) -> None:
+def test_what_waits_to_protect_it_is_no_change_of_it_until_it_is_triggered(told: Told) -> None:
     told.held("10")
-    told.order("1", "SELL", "10", order_type="STOP")
+    told.hold("1", "SELL", "10", order_type="STOP")
     told.order("2", "SELL", "10", parent_id="9")
     assert told.status == "OPEN"
+    told.trigger("1", "SELL", "10")
+    assert told.status == "CLOSING"
+
+
+@pytest.mark.parametrize("kind", ["STOP", "STOP_LIMIT", "TRAILING_STOP", "MARKET_IF_TOUCHED"])
+def test_a_stop_that_would_open_a_position_plans_it_and_opens_it_once_it_is_triggered(told: Told, kind: str) -> None:
+    told.hold("1", "BUY", "10", order_type=kind)
+    assert told.status == "PLANNED"
+    told.trigger("1", "BUY", "10")
+    assert told.status == "OPENING"
+    told.held("5")
+    told.hold("2", "BUY", "10", order_type=kind)
+    told.cancel("1", "BUY")
+    assert told.status == "OPEN", "what waits to make it larger works no more than what waits to close it"
+
+
+def test_an_order_that_a_bust_brought_back_works_again(told: Told) -> None:
+    told.order("1", "BUY", "10")
+    told.tell("events", OrderFilled, order_id="1", side="BUY", leaves_qty="0", ord_status="Filled", parent_id=None)
+    told.held("10")
+    assert told.status == "OPEN"
+    told.tell("events", TradeBusted, order_id="1", side="BUY", leaves_qty="10", ord_status="New", parent_id=None)
+    told.held("0")
+    assert told.status == "OPENING"
 
 
 def test_targets_plan_adjust_and_close_it_until_they_are_reached(told: Told) -> None:

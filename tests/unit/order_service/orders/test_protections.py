@@ -13,7 +13,7 @@ from fillstream.libs.common.messages.topology import SIM
 from tests.support.desk_with_sim import DeskWithSim
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 from tests.support.terms import but
-from tests.unit.order_service.orders.test_sessions import DAY_MS, HOUR, MIDNIGHT, desk_at
+from tests.unit.order_service.orders.test_sessions import AUCTION, DAY_MS, HOUR, MIDNIGHT, desk_at
 
 NOTHING = dict.fromkeys(
     (
@@ -184,7 +184,7 @@ def test_an_exit_that_no_positions_stage_writes_goes_to_dead(desk: OrdersDesk, c
 def test_a_session_ends_by_the_instruments_calendar(day: int, hour: int, ends: tuple[int, int]) -> None:
     desk = held_at(day, hour)
     event = desk.instruct(protect(before_session_end_ms=60_000))
-    assert event["exit_time"] == MIDNIGHT + ends[0] * DAY_MS + ends[1] * HOUR - 60_000
+    assert event["exit_time"] == MIDNIGHT + ends[0] * DAY_MS + ends[1] * HOUR - AUCTION - 60_000
 
 
 def test_where_the_calendar_does_not_know_the_end_it_is_refused() -> None:

@@ -174,6 +174,31 @@ def test_a_limit_that_is_broken_still_as_an_operator_resumes_is_told_and_stops_t
     assert changed == ["HALTED", "ACTIVE", "HALTED"]
 
 
+def test_a_drawdown_of_what_has_no_equity_left_is_broken_no_more_once_an_operator_resumed() -> None:
+    desk = desk_of(max_drawdown=D("0.05"), risk_action=RiskAction.REDUCE)
+    adjust(desk, "100")
+    buy(desk, "50")
+    desk.quote(9_499, 9_501)
+    desk.wait(2_000)
+    assert risk(desk)[-1][:2] == ("max_drawdown", True)
+    resume(desk)
+    desk.wait(2_000)
+    over = desk.of("RiskChanged")[-1]
+    assert (over["broken"], over["measured"]) == (False, None)
+    assert over["text"] == "max_drawdown: of default nothing is known since it was resumed"
+    assert desk.positions.gauges()["broken_risk_limits"] == {"": 0}
+
+
+def test_what_has_no_mark_risks_nobody_knows_how_much() -> None:
+    desk = PositionsDesk()
+    terms = {"max_order_value": "1000000", "max_daily_orders": 1, "min_order_size": "0", "max_slippage_bps": "0"}
+    desk.put("AccountDefined", account="alpha", account_id=1, venue=None, max_value_at_risk="2", **terms)
+    desk.define()
+    desk.fill("BUY", "30", "100.00")
+    [marked] = desk.fold(Entry(f"{T0 + 2_000}-9", T0 + 2_000, {b"tick": b"1"}))
+    assert (marked["open_positions"], marked["value_at_risk"], marked["sessions"]) == (1, None, 0)
+
+
 def test_a_limit_that_is_taken_away_is_broken_no_more() -> None:
     desk = PositionsDesk()
     terms = {"max_order_value": "1000000", "max_daily_orders": 1, "min_order_size": "0", "max_slippage_bps": "0"}
@@ -212,6 +237,8 @@ def test_value_at_risk_is_of_what_marks_did_in_former_sessions() -> None:
     buy(desk, "50", side="SELL")
     assert last(desk, "value_at_risk") == ["0"]
     assert risk(desk)[-1][:3] == ("max_value_at_risk", False, "0")
+    buy(desk, "50")
+    assert risk(desk)[-1][:2] == ("max_value_at_risk", True), "what is opened is counted at once"
 
 
 def test_money_of_an_account_whose_terms_an_older_release_read_waits_until_they_come_again() -> None:

@@ -525,3 +525,37 @@ def test_a_split_begins_the_true_range_anew_and_a_finer_grid_does_not(desk: Exit
     desk.cancel(protection_id="new")
     assert desk.told[-1]["exit_status"] == "ENDED"
     quoted_at(desk, 9_000, "50.00", "50.00")
+
+
+def test_a_trailing_stop_that_waits_for_a_true_range_is_told_that_there_will_be_none(desk: ExitsDesk) -> None:
+    desk.define(**RANGED)
+    desk.fill("BUY", "10", "100.00")
+    desk.protect(trailing_stop_atr="1")
+    desk.protect(trailing_stop_atr="1", stop_loss="90.00", protection_id="both")
+    desk.define()
+    assert [(each["protection_id"], each["exit_status"]) for each in desk.told[-2:]] == [
+        ("default", "ENDED"), ("both", "ARMED"),
+    ]  # fmt: skip
+    assert {each["text"] for each in desk.told[-2:]} == {
+        "the instrument has no average true range any more: the trailing stop does not begin"
+    }
+    desk.again()
+
+
+def test_a_snapshot_amid_a_position_without_kept_trades_changes_nothing_of_later_ones() -> None:
+    def snapshot(restored: bool) -> bytes:
+        desk = ExitsDesk()
+        desk.define()
+        desk.quote("100.00", "100.00")
+        desk.fill("BUY", "10", "100.00")
+        desk.put(
+            "AccountAdjusted", account="alpha", symbol="AAPL", adjustment="SPLIT", amount="0", currency="USD",
+            ratio="2:1", control_id="s", who="me", reason="split", cash="0", position="20", old_position="10",
+        )  # fmt: skip
+        desk.quote("40.00", "40.00")
+        if restored:
+            desk.again()
+        desk.fill("BUY", "1", "40.00", order_id="8")
+        return desk.stage.snapshot()
+
+    assert snapshot(True) == snapshot(False)
