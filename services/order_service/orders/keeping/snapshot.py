@@ -144,10 +144,8 @@ def dump(state: State) -> bytes:
             account: {at: [[day, str(value)] for day, value in days.items()] for at, days in venues.items()}
             for account, venues in state.traded.days.items()
         }
-    if state.aliases.switched:
-        document["switched"] = state.aliases.switched
-    if state.rule_switches.on:
-        document["rule_switches"] = state.rule_switches.on
+    switches = {"switched": state.aliases.switched, "rule_switches": state.rule_switches.on}
+    document |= {name: said for name, said in switches.items() if said}
     if state.controls:
         rows = [[control_id, *answered] for control_id, answered in state.controls.items()]
         document["controls"] = {"record": "Answered", "names": _CONTROL, "rows": rows}

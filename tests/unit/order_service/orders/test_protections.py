@@ -10,10 +10,11 @@ import pytest
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.reference import VenueTerms
 from fillstream.libs.common.messages.topology import SIM
+from fillstream.services.order_service.orders.config import DAY_MS
 from tests.support.desk_with_sim import DeskWithSim
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
+from tests.support.session_desk import AUCTION, HOUR, MIDNIGHT, desk_at
 from tests.support.terms import but
-from tests.unit.order_service.orders.test_sessions import AUCTION, DAY_MS, HOUR, MIDNIGHT, desk_at
 
 NOTHING = dict.fromkeys(
     (
