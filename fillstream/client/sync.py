@@ -50,9 +50,8 @@ class Following(Iterator["Item[M]"], Generic[M]):
     def __init__(self, client: Client, reader: Reader[M]) -> None:
         self._client = client
         self._reader = reader
-        client._run(
-            reader.begin(), Patience(None, reader.is_over)
-        )  # so that `$` is now, and not when the first item is asked for
+        # So that `$` is now, and not when the first item is asked for.
+        client._run(reader.begin(), Patience(None, reader.is_over))
 
     @property
     def places(self) -> dict[str, str]:

@@ -28,6 +28,7 @@ PAIRS = (
 EXITS = (*dict.fromkeys(name for pair in PAIRS for name in pair), "break_even_offset", "time_limit_ms")
 """What closes a position; the other fields say more of these."""
 MAX_RANGES = 1_000
+"""So many average true ranges behind, a trailing stop may stay at most."""
 
 
 class ProtectedFields(BaseModel):

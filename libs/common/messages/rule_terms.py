@@ -85,7 +85,7 @@ ACTIONS: Final[dict[str, dict[str, Parameter]]] = {
     "protect": {
         "stop_loss": _MAYBE, "stop_loss_percent": _MAYBE, "take_profit": _MAYBE, "take_profit_percent": _MAYBE,
         "trailing_stop": _MAYBE, "trailing_stop_percent": _MAYBE, "trailing_stop_atr": _MAYBE,
-        "time_limit_ms": _MAYBE,        "before_session_end_ms": _MAYBE,
+        "time_limit_ms": _MAYBE, "before_session_end_ms": _MAYBE,
     },
     "cancel": {"side": Parameter(Kind.TEXT, False, _SIDES)},
     "log": {"text": Parameter(Kind.TEXT, True)},

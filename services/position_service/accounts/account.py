@@ -13,8 +13,7 @@ from typing import Any, Final
 from fillstream.libs.common.messages.codes import AccountType, RiskAction
 from fillstream.libs.common.messages.reference import AccountFields
 from fillstream.libs.common.values.versions import Document, check_names
-
-NEVER = -(1 << 62)
+from fillstream.services.position_service.books.instrument import NEVER
 
 
 @dataclass(slots=True)

@@ -10,9 +10,10 @@ from fillstream.libs.common.ledger.worth import MONEY_DECIMALS
 from fillstream.libs.common.messages.codes import AccountType, TradingState
 from fillstream.libs.common.runtime.timers import Timer
 from fillstream.libs.common.values.money import fixed, half_even, ratio
-from fillstream.services.position_service.accounts.account import NEVER, Account, money_of
+from fillstream.services.position_service.accounts.account import Account, money_of
 from fillstream.services.position_service.accounts.sums import Sums, moves_of, sums_of
 from fillstream.services.position_service.books.books import Books
+from fillstream.services.position_service.books.instrument import NEVER
 from fillstream.services.position_service.risk.limits import RATIO_DECIMALS, RiskLimits
 from fillstream.services.position_service.risk.value_at_risk import risk_of
 from fillstream.services.position_service.telling import Message, Telling

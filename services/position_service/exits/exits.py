@@ -133,7 +133,7 @@ class Exits:
         for number in [*self._kept.unranged.get(instrument.symbol, ())]:
             protection = self._kept.all[number]
             protection.trail_ranges = None
-            self._kept.has_range(protection)
+            self._kept.range_is_settled(protection)
             if protection.fired is None and protection.waits:
                 self._tell(protection, ExitStatus.ARMED, text)
             elif protection.fired is None:
@@ -145,7 +145,7 @@ class Exits:
         if protection.trail_ranges is None or mean is None:
             return
         protection.trail, protection.trail_ranges = max(1, ceil(protection.trail_ranges * mean / 2)), None
-        self._kept.has_range(protection)
+        self._kept.range_is_settled(protection)
 
     def canceled(self, event: Message) -> None:
         """Let a protection go, or all of a position."""

@@ -51,7 +51,7 @@ class Kept:
     def drop(self, protection: Protection) -> None:
         """Keep one no more."""
         del self.all[protection.id]
-        self.has_range(protection)
+        self.range_is_settled(protection)
         position = (protection.account, protection.symbol)
         del self.of[position][protection.protection_id]
         if not self.of[position]:
@@ -60,8 +60,8 @@ class Kept:
         if fired is not None:
             self.sent.pop(fired.client_order_id or "", None)
 
-    def has_range(self, protection: Protection) -> None:
-        """Let one wait for no true range any more."""
+    def range_is_settled(self, protection: Protection) -> None:
+        """Take note that one waits for no true range any more."""
         waiting = self.unranged.get(protection.symbol, {})
         waiting.pop(protection.id, None)
         if not waiting:

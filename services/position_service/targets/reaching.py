@@ -81,7 +81,6 @@ class Reaching:
         targets.add(target)
         if event["leg"] < event["legs"]:
             return
-        self._let_go_all(target.account)
         legs = targets.of_signal(target)
         sells = [each for each in legs if each.lots < self._held(each)]
         for each in legs if 0 < len(sells) < len(legs) else []:
@@ -179,15 +178,6 @@ class Reaching:
         mine = [each for each in self._targets.of.values() if each.account == account]
         selling = {each.signal_id for each in mine if each.sells}
         for each in mine:
-            if each.waits and each.signal_id not in selling:
-                each.waits = False
-                self._step(each)
-
-    def _let_go_all(self, account: str) -> None:
-        """Let those go that wait for what another target took the place of."""
-        of_account = [each for each in self._targets.of.values() if each.account == account]
-        selling = {each.signal_id for each in of_account if each.sells}
-        for each in of_account:
             if each.waits and each.signal_id not in selling:
                 each.waits = False
                 self._step(each)
