@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import orjson
 import typer
@@ -17,10 +17,10 @@ from fillstream.libs.common.values.naming import cut
 from fillstream.tools.render import as_json, console, show, time_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from fillstream.libs.common.messages.rule_terms import RuleTerms
-
 
 COLUMNS = ("rule_id", "event", "when", "actions", "priority", "cooldown_seconds", "max_executions_per_day", "enabled")
 STATE = ("fired", "last_fired", "failure")
@@ -42,6 +42,37 @@ WHERE rule IS NOT NULL GROUP BY rule_id ORDER BY rule_id
 TRIED = ("time", "rule_id", "rule_status", "event_type", "account", "symbol", "instructions", "text")
 SPARE = ("priority", "cooldown_seconds", "max_executions_per_day", "text")
 PAGE = 1000
+SWITCHES: Final[dict[str, tuple[bool | None, str]]] = {
+    "enable": (
+        True,
+        """Switch a rule of the desk on, whatever the configuration says; one that failed is looked at again.
+
+        \b
+        fillstream rules enable entry --reason "the feed is right again"
+
+        It stands, whatever is started again, until it is switched or reset.
+        """,
+    ),
+    "disable": (
+        False,
+        """Switch a rule of the desk off: it is not looked at any more. What it sent stays.
+
+        \b
+        fillstream rules disable entry --reason "the model drifts"
+
+        It stands, whatever is started again, until it is switched or reset.
+        """,
+    ),
+    "reset": (
+        None,
+        """Let the configuration say whether a rule is on.
+
+        \b
+        fillstream rules reset entry --reason "as the file says"
+        """,
+    ),
+}
+"""Commands that switch a rule: to what, and their help."""
 RuleId = Annotated[str, typer.Argument(metavar="RULE", help="Its rule_id; `fillstream rules list` has it.")]
 
 
@@ -51,8 +82,8 @@ def register(app: typer.Typer) -> None:
     group.command("check")(check)
     group.command("list")(list_)
     group.command("dry-run")(dry_run)
-    for command in (enable, disable, reset):
-        group.command()(command)
+    for name, (enabled, text) in SWITCHES.items():
+        group.command(name)(_switching(enabled, text))
     app.add_typer(group, name="rules", rich_help_panel=LOOK)
 
 
@@ -146,69 +177,25 @@ def dry_run(
         console().print(f"{rule or 'no rule'}: {status} {number}", markup=False)
 
 
-def enable(
-    rule: RuleId,
-    reason: Reason,
-    who: Who = None,
-    control_id: ControlId = None,
-    timeout: Timeout = 5.0,
-    json: AsJson = False,
-    operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
-    config: Config = None,
-) -> None:
-    """Switch a rule of the desk on, whatever the configuration says; one that failed is looked at again.
+def _switching(enabled: bool | None, text: str) -> Callable[..., None]:
+    """Return the command that switches a rule on or off; None: as the configuration says."""
 
-    \b
-    fillstream rules enable entry --reason "the feed is right again"
+    def switch(
+        rule: RuleId,
+        reason: Reason,
+        who: Who = None,
+        control_id: ControlId = None,
+        timeout: Timeout = 5.0,
+        json: AsJson = False,
+        operator_url: OperatorUrl = None,
+        redis_url: RedisUrl = None,
+        config: Config = None,
+    ) -> None:
+        urls = (operator_url, redis_url, config)
+        tell("SwitchRule", None, who, reason, control_id, timeout, json, urls, rule_id=rule, enabled=enabled)
 
-    It stands, whatever is started again, until it is switched or reset.
-    """
-    _switch(rule, True, who, reason, control_id, timeout, json, (operator_url, redis_url, config))
-
-
-def disable(
-    rule: RuleId,
-    reason: Reason,
-    who: Who = None,
-    control_id: ControlId = None,
-    timeout: Timeout = 5.0,
-    json: AsJson = False,
-    operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
-    config: Config = None,
-) -> None:
-    """Switch a rule of the desk off: it is not looked at any more. What it sent stays.
-
-    \b
-    fillstream rules disable entry --reason "the model drifts"
-
-    It stands, whatever is started again, until it is switched or reset.
-    """
-    _switch(rule, False, who, reason, control_id, timeout, json, (operator_url, redis_url, config))
-
-
-def reset(
-    rule: RuleId,
-    reason: Reason,
-    who: Who = None,
-    control_id: ControlId = None,
-    timeout: Timeout = 5.0,
-    json: AsJson = False,
-    operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
-    config: Config = None,
-) -> None:
-    """Let the configuration say whether a rule is on.
-
-    \b
-    fillstream rules reset entry --reason "as the file says"
-    """
-    _switch(rule, None, who, reason, control_id, timeout, json, (operator_url, redis_url, config))
-
-
-def _switch(rule: str, enabled: bool | None, *said: Any) -> None:
-    tell("SwitchRule", None, *said, rule_id=rule, enabled=enabled)
+    switch.__doc__ = text
+    return switch
 
 
 def _entries(redis: Any, stream: str) -> Any:
