@@ -37,6 +37,7 @@ class Marking:
         Returns: whether a bar of its true range has ended.
         """
         instrument.stirs(event["time"])
+        instrument.outdated = False
         grid = instrument.price
         bid = None if event["bid_px"] is None else units_of(event, "bid_px", grid)
         ask = None if event["ask_px"] is None else units_of(event, "ask_px", grid)

@@ -38,6 +38,8 @@ def _value(name: str, annotation: Any, number: int, version: int) -> Any:
         return False  # one that an engine is may have less
     if name in ("initial_margin", "max_drawdown"):
         return "0.5"
+    if name == "atr_interval_ms":
+        return 1000 * number  # a second at least
     if name == "fee_tiers":
         return [f"{number}000:0.5:2"]
     if name == "order_types":

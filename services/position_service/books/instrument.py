@@ -49,11 +49,13 @@ class Instrument(Worth):
         closes: the marks (half ticks) with which sessions ended, with their days, the oldest first.
         settlement: the marks of longs and shorts with which the session before ended (half ticks), None where there
             were none.
+        outdated: whether a split made another share of it since its mark was quoted. Positions are still valued at
+            that, as docs/controls.md has it; nothing is closed by it, and it ends no session.
     """
 
     __slots__ = (
-        "base_currency", "closes", "day", "held", "id", "interval_ms", "marked_by", "moved", "session", "settlement",
-        "symbol", "telling", "told_ms", "true_range", "venue",
+        "base_currency", "closes", "day", "held", "id", "interval_ms", "marked_by", "moved", "outdated", "session",
+        "settlement", "symbol", "telling", "told_ms", "true_range", "venue",
     )  # fmt: skip
 
     def __init__(self, symbol: str, units: InstrumentUnits) -> None:
@@ -69,6 +71,7 @@ class Instrument(Worth):
         self.held: dict[str, Held] = {}
         self.session = 0
         self.day = -1
+        self.outdated = False
         self.settlement: tuple[int, int] | None = None
         self.true_range: TrueRange | None = None
         self.base_currency: str | None = None
@@ -99,7 +102,8 @@ class Instrument(Worth):
         self.session += 1
         if self.mark is not None and self.short_mark is not None:
             self.settlement = self.mark, self.short_mark
-            self.closes.append((ended, self.mark))
+            if not self.outdated:
+                self.closes.append((ended, self.mark))
         for held in self.held.values():
             held.settled = self.net(held)
 
@@ -113,6 +117,7 @@ class Instrument(Worth):
 
     def becomes_another(self) -> None:
         """Forget what its price was: a split made another share of it."""
+        self.outdated = True
         self.closes.clear()
         if self.true_range is not None:
             self.true_range.forget()

@@ -185,9 +185,9 @@ class Exits:
     # ---------------------------------------------------------------- what happens
 
     def marked(self, instrument: Instrument) -> None:
-        """Look what an instrument's mark reaches."""
+        """Look what an instrument's mark reaches, which nothing does that is of the shares before a split."""
         watches = self._kept.watches.get(instrument.symbol)
-        if watches is None:
+        if watches is None or instrument.outdated:
             return
         for watch, mark in zip(watches, (instrument.mark, instrument.short_mark), strict=True):
             while mark is not None and not watch.low <= mark <= watch.high:
@@ -400,7 +400,7 @@ class Exits:
         self._rearm(protection)
         if protection.trail is not None and (protection.activation is None or protection.began):
             protection.began = True
-            if best is None:
+            if best is None and not instrument.outdated:
                 best = watch.best_at(instrument.mark_of(held.position.quantity))
             watch.trail(protection.id, protection.trail, protection.in_bps, best)
 

@@ -163,7 +163,7 @@ def test_every_number_of_a_contract_is_of_one_kind() -> None:
         "gross_pnl", "paid_fees", "net_return", "best_pnl", "worst_pnl", "max_order_value",
         "min_order_size", "max_slippage_bps", "max_exit_slippage_bps", "notional", "risk_amount", "equity_percent",
         "risk_percent", "weight", "min_value", "shortfall", "stop_loss_percent",
-        "take_profit_percent", "trailing_stop_percent",
+        "take_profit_percent", "trailing_stop_percent", "trailing_stop_atr",
         "amount", "approval_above", "breaker_loss", "fee_estimate", "fee_per_unit", "min_fee", "max_fee",
         "max_daily_loss", "max_gross_exposure", "max_net_exposure", "max_sector_exposure", "max_symbol_exposure",
         "max_strategy_gross_exposure", "max_strategy_net_exposure", "breaker_slippage_bps",

@@ -68,6 +68,8 @@ def test_another_grid_and_another_share() -> None:
     assert [*made.ranges] == [30, 20, 50], "from 1010, the close before, to 1060"
     made.forget()
     assert (made.mean, made.see(5_000, 1), [*made.ranges]) == (None, False, [])
+    made.see(6_000, 2)
+    assert [*made.ranges] == [0], "what was before is no close of it"
 
 
 @pytest.mark.parametrize("count", [2, 14])

@@ -204,3 +204,13 @@ def held_at(day: int, hour: int) -> OrdersDesk:
     desk.fill(100, price=18_501)
     desk.ms = MIDNIGHT + day * DAY_MS + hour * HOUR
     return desk
+
+
+def test_where_prices_may_be_below_0_so_may_a_stop() -> None:
+    terms = dict(CONFIG.instruments) | {"AAPL": but(CONFIG.instruments["AAPL"], negative_prices=True)}
+    desk = OrdersDesk(but(CONFIG, instruments=terms))
+    desk.quote(18_499, 18_501)
+    desk.new(signal_id="held", price="185.01")
+    desk.fill(100, price=18_501)
+    for number, said in enumerate(({"stop_loss": "-1.00"}, {"stop_loss_percent": "150"})):
+        assert desk.instruct(protect(signal_id=f"n{number}", **said))["type"] == "PositionProtected"

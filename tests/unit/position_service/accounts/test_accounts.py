@@ -199,6 +199,20 @@ def test_what_has_no_mark_risks_nobody_knows_how_much() -> None:
     assert (marked["open_positions"], marked["value_at_risk"], marked["sessions"]) == (1, None, 0)
 
 
+def test_a_limit_that_an_account_without_money_broke_is_told_to_be_none_any_more() -> None:
+    desk = PositionsDesk()
+    terms = {"max_order_value": "1000000", "max_daily_orders": 1, "min_order_size": "0", "max_slippage_bps": "0"}
+    desk.put("AccountDefined", account="alpha", account_id=1, venue=None, max_leverage="2", **terms)
+    desk.define()
+    desk.fill("BUY", "30", "100.00")
+    desk.quote("100.00", "100.02")
+    told = desk.fold(Entry(f"{T0 + 2_000}-9", T0 + 2_000, {b"tick": b"1"}))
+    assert [each["broken"] for each in told if each["type"] == "RiskChanged"] == [True]
+    desk.put("AccountDefined", account="alpha", account_id=1, venue=None, **terms)
+    told = desk.fold(Entry(f"{T0 + 4_000}-9", T0 + 4_000, {b"tick": b"1"}))
+    assert [each["broken"] for each in told if each["type"] == "RiskChanged"] == [False]
+
+
 def test_a_limit_that_is_taken_away_is_broken_no_more() -> None:
     desk = PositionsDesk()
     terms = {"max_order_value": "1000000", "max_daily_orders": 1, "min_order_size": "0", "max_slippage_bps": "0"}

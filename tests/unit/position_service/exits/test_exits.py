@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fillstream.libs.common.messages.reference import DAY_MS
 from tests.support.exits_desk import ExitsDesk
 from tests.support.positions_desk import T0
 
@@ -465,83 +466,6 @@ def test_a_part_with_as_many_digits_as_there_may_be_is_sent_so_that_it_is_taken(
     assert desk.sent[-1].quantity == many
 
 
-RANGED = {"atr_interval_ms": 1_000, "atr_bars": 2}
-
-
-def quoted_at(desk: ExitsDesk, ms: int, bid: str, ask: str) -> None:
-    """Quote at a time after the start, of which a bar of a second is made."""
-    desk.later_ms = ms - desk.seq - 1
-    desk.quote(bid, ask)
-
-
-def test_a_trailing_stop_by_the_true_range_stays_so_far_behind_as_that_is_when_it_begins(desk: ExitsDesk) -> None:
-    desk.define(**RANGED)
-    for ms, bid, ask in ((0, "99.99", "100.01"), (1_000, "101.99", "102.01"), (2_000, "100.99", "101.01")):
-        quoted_at(desk, ms, bid, ask)
-    desk.fill("BUY", "10", "101.00")
-    desk.protect(trailing_stop_atr="1.5")
-    assert desk.told[-1]["stop_px"] == "99.50", "ranges 0 and 2: 1.5 of a mean of 1 behind 101"
-    quoted_at(desk, 3_000, "109.99", "110.01")
-    desk.again()
-    quoted_at(desk, 4_000, "108.50", "108.50")
-    assert [each.quantity for each in desk.sent] == [None]
-    assert (desk.told[-1]["exit_reason"], desk.told[-1]["stop_px"]) == ("trailing_stop", "108.50")
-
-
-def test_where_the_true_range_is_not_known_only_the_trailing_stop_waits_for_it(desk: ExitsDesk) -> None:
-    desk.define(**RANGED)
-    quoted_at(desk, 0, "100.00", "100.00")
-    desk.fill("SELL", "10", "100.00")
-    desk.protect(trailing_stop_atr="2", stop_loss="130.00", activation_offset="1.00")
-    last = desk.told[-1]
-    assert (last["exit_status"], last["stop_px"]) == ("ARMED", "130.00")
-    assert last["text"] == "the trailing stop waits for bars enough of the true range"
-    desk.again()
-    for ms, px in ((500, "103.00"), (1_000, "100.00"), (2_000, "99.50")):
-        quoted_at(desk, ms, px, px)
-    assert (desk.told[-1]["text"], desk.told[-1]["stop_px"]) == ("the average true range is known", "130.00")
-    desk.again()
-    quoted_at(desk, 2_100, "99.00", "99.00")
-    quoted_at(desk, 2_200, "104.99", "104.99")
-    assert desk.sent == []
-    quoted_at(desk, 2_300, "105.00", "105.00")
-    assert (desk.told[-1]["exit_reason"], desk.told[-1]["stop_px"]) == ("trailing_stop", "105.00")
-
-
-def test_a_split_begins_the_true_range_anew_and_a_finer_grid_does_not(desk: ExitsDesk) -> None:
-    desk.define(**RANGED)
-    for ms, px in ((0, "100.00"), (1_000, "102.00"), (2_000, "101.00")):
-        quoted_at(desk, ms, px, px)
-    desk.fill("BUY", "10", "101.00")
-    desk.define(tick_size="0.005", **RANGED)
-    desk.protect(trailing_stop_atr="1")
-    assert desk.told[-1]["stop_px"] == "100.000"
-    desk.put(
-        "AccountAdjusted", account="alpha", symbol="AAPL", adjustment="SPLIT", amount="0", currency="USD", ratio="2:1",
-        control_id="s", who="me", reason="split", cash="0", position="20", old_position="10",
-    )  # fmt: skip
-    desk.protect(trailing_stop_atr="1", protection_id="new")
-    assert desk.told[-1]["text"] == "the trailing stop waits for bars enough of the true range"
-    desk.cancel(protection_id="new")
-    assert desk.told[-1]["exit_status"] == "ENDED"
-    quoted_at(desk, 9_000, "50.00", "50.00")
-
-
-def test_a_trailing_stop_that_waits_for_a_true_range_is_told_that_there_will_be_none(desk: ExitsDesk) -> None:
-    desk.define(**RANGED)
-    desk.fill("BUY", "10", "100.00")
-    desk.protect(trailing_stop_atr="1")
-    desk.protect(trailing_stop_atr="1", stop_loss="90.00", protection_id="both")
-    desk.define()
-    assert [(each["protection_id"], each["exit_status"]) for each in desk.told[-2:]] == [
-        ("default", "ENDED"), ("both", "ARMED"),
-    ]  # fmt: skip
-    assert {each["text"] for each in desk.told[-2:]} == {
-        "the instrument has no average true range any more: the trailing stop does not begin"
-    }
-    desk.again()
-
-
 def test_a_snapshot_amid_a_position_without_kept_trades_changes_nothing_of_later_ones() -> None:
     def snapshot(restored: bool) -> bytes:
         desk = ExitsDesk()
@@ -559,3 +483,30 @@ def test_a_snapshot_amid_a_position_without_kept_trades_changes_nothing_of_later
         return desk.stage.snapshot()
 
     assert snapshot(True) == snapshot(False)
+
+
+def test_nothing_is_closed_by_a_mark_of_the_shares_before_a_split(desk: ExitsDesk) -> None:
+    """Whatever makes the desk look at the mark: a fill, a protection, an account's terms."""
+    hold(desk, LONG)
+    at(desk, "100.00")
+    desk.protect(take_profit="120.00", protection_id="take")
+    split(desk, "2:1", "10", "20")
+    desk.again()
+    desk.protect(trailing_stop="1.00", stop_loss="40.00")
+    desk.fill("BUY", "2", "50.00")
+    assert desk.sent == []
+    at(desk, "50.00")
+    assert desk.sent == []
+    at(desk, "49.00")
+    assert [(desk.told[-1][name]) for name in ("protection_id", "exit_reason")] == ["default", "trailing_stop"]
+
+
+def test_the_last_mark_of_the_shares_before_a_split_ends_no_session(desk: ExitsDesk) -> None:
+    """A move from one share to another is none that value at risk may count."""
+    hold(desk, LONG)
+    at(desk, "100.00")
+    split(desk, "2:1", "10", "20")
+    for day, px in ((1, "50.00"), (2, "51.00"), (3, "52.00")):
+        desk.later_ms = day * DAY_MS
+        at(desk, px)
+    assert [mark for _, mark in desk.stage._books.instruments["AAPL"].closes] == [10_000, 10_200]

@@ -108,7 +108,7 @@ def test_all_actions_of_a_rule_are_done_in_order_or_none() -> None:
             {"log": {"text": 'event.move == "BUY" ? "up" : "down"'}},
         ],
     }
-    too_small = [{"order": {"side": "BUY", "quantity": 5}}, {"order": {"side": "BUY", "quantity": "0.2"}}]
+    too_small = [{"order": {"side": "buy", "quantity": 5}}, {"order": {"side": "BUY", "quantity": "0.2"}}]
     nothing = {**sequence, "rule_id": "nothing", "actions": too_small}
     desk = desk_of(sequence, {**nothing, "priority": 1})
     predict(desk)
