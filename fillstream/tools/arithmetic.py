@@ -10,6 +10,7 @@ What is done again:
 - each fee: the size of the traded value times the basis points of its liquidity, the venue's where it has its own,
   half to even to 8 decimals; or the commission that the venue said, 0 beside one in another currency;
 - each split: a position's quantity by its ratio, its mean price the other way round, and nothing else;
+- each change of symbol: nothing is left under the old one, and all of it goes on under the new one;
 - each message of a position: the sums of its trades, fees and cash; the cost by the account's method; realized and
   unrealized P&L against cash, cost and mark; and each position that ended: `naive_position`.
 """
@@ -23,7 +24,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from fillstream.libs.common.messages.reference import VenueTerms
-from fillstream.tools.naive_position import Leg, NaivePosition
+from fillstream.tools.naive_position import NONE, Leg, NaivePosition
 
 Event = dict[str, Any]
 
@@ -75,7 +76,9 @@ class Books:
     legs: dict[tuple[str, str], list[Leg]] = field(default_factory=dict)
     methods: dict[str, str] = field(default_factory=dict)
     positions: dict[tuple[str, str], NaivePosition] = field(default_factory=dict)
-    splits: dict[tuple[str, str, str], Event] = field(default_factory=dict)
+    adjustments: dict[tuple[str, str, str], Event] = field(default_factory=dict)
+    renamed: dict[str, NaivePosition] = field(default_factory=dict)
+    """What goes on under another symbol, from the one message to the other, by account."""
     _found: dict[str, list[str]] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
@@ -111,8 +114,9 @@ class Books:
             self.methods[event["account"]] = event.get("cost_method", "AVERAGE")
         elif event["type"] == "VenueDefined":
             self.venues[event["venue"]] = event
-        elif event["type"] == "AccountAdjusted" and event.get("ratio") is not None:
-            self.splits[event["control_id"], event["account"], event["symbol"]] = event
+        elif event["type"] == "AccountAdjusted" and event.get("position") is not None:
+            for symbol in filter(None, (event["symbol"], event.get("new_symbol"))):
+                self.adjustments[event["control_id"], event["account"], symbol] = event
         if "leaves_qty" not in event:
             self._refused(event)
             return
@@ -281,7 +285,7 @@ class Books:
         if message["type"] == "PositionChanged":
             self._changed(what, position, message)
         elif message["type"] == "PositionAdjusted":
-            self._split(what, position, message)
+            self._adjusted(what, position, message)
         self._expect(what, "currency", message["currency"], terms["currency"])
         self._expect(what, "position", Decimal(message["position"]), position.quantity)
         self._expect(what, "cash", Decimal(message["cash"]), position.cash * multiplier - position.fees)
@@ -302,17 +306,23 @@ class Books:
         change = position.rebook(leg) if recomputed else position.book(leg)
         self._expect(what, "change", message["change"], change)
 
-    def _split(self, what: str, position: NaivePosition, message: Event) -> None:
-        event = self.splits.pop((message["control_id"], message["account"], message["symbol"]), None)
+    def _adjusted(self, what: str, position: NaivePosition, message: Event) -> None:
+        event = self.adjustments.pop((message["control_id"], message["account"], message["symbol"]), None)
         if event is None:
-            self._expect(what, "control_id", message["control_id"], "a split of that account and symbol")
+            self._expect(what, "control_id", message["control_id"], "an adjustment of that account and symbol")
             return
-        new, old = map(Decimal, event["ratio"].split(":"))
-        for name in ("ratio", "old_position"):
-            self._expect(what, name, message[name], event[name])
         self._expect(what, "old_position", Decimal(message["old_position"]), position.quantity)
-        position.split(new, old)
-        self._expect(what, "position of the split", Decimal(event["position"]), position.quantity)
+        expected = Decimal(event["position"])
+        if event.get("ratio") is not None:
+            self._expect(what, "ratio", message["ratio"], event["ratio"])
+            position.split(*map(Decimal, event["ratio"].split(":")))
+        elif message["symbol"] == event["symbol"]:
+            self._expect(what, "new_symbol", message["new_symbol"], event["new_symbol"])
+            self.renamed[message["account"]], expected = position.leave(), NONE
+        else:
+            self._expect(what, "old_symbol", message["old_symbol"], event["symbol"])
+            position.take_over(self.renamed.pop(message["account"]))
+        self._expect(what, "position of the adjustment", expected, position.quantity)
 
     def _closed(self, what: str, position: NaivePosition, message: Event, multiplier: Decimal) -> None:
         """Compare a position that ended with one that did, booked again."""

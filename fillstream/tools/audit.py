@@ -312,8 +312,9 @@ def _check_journal(
                     found.rejects[event["reason"]] += 1
                 elif event["type"] in LEGS:
                     booked[f"{event['exec_id']}/{event['order_id']}"] += LEGS[event["type"]]
-                elif event["type"] == "AccountAdjusted" and event.get("ratio") is not None:
-                    booked[_split_of(event)] += 1
+                elif event["type"] == "AccountAdjusted" and event.get("position") is not None:
+                    for symbol in filter(None, (event["symbol"], event.get("new_symbol"))):
+                        booked[_adjusted(event, symbol)] += 1
                 elif event["type"] == "OrderFilled":
                     key = _outside(event["exec_id"], event["order_id"])
                     if key not in reports:
@@ -393,7 +394,7 @@ def _read_positions(found: Audit, source: Source, topology: Topology, books: Boo
             if message["type"] == "PositionChanged":
                 changed[f"{message['exec_id']}/{message['order_id']}"] += 1
             elif message["type"] == "PositionAdjusted":
-                changed[_split_of(message)] += 1
+                changed[_adjusted(message, message["symbol"])] += 1
             if "position" in message:
                 found.positions[message["account"], message["symbol"]] = message
             elif message.get("differences"):
@@ -403,8 +404,8 @@ def _read_positions(found: Audit, source: Source, topology: Topology, books: Boo
     return changed
 
 
-def _split_of(message: dict[str, Any]) -> str:
-    return f"split {message['control_id']} of {message['account']} {message['symbol']}"
+def _adjusted(message: dict[str, Any], symbol: str) -> str:
+    return f"adjustment {message['control_id']} of {message['account']} {symbol}"
 
 
 def _answer(event: dict[str, Any], answers: Counter[str], pending: dict[tuple[str, str], str], lists: set[str]) -> None:

@@ -7,7 +7,8 @@ a trade is taken back, all others are booked again from the first one on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ class NaivePosition:
     open: list[tuple[Decimal, Decimal]] = field(default_factory=list)
     trips: list[NaiveTrip] = field(default_factory=list)
     on: NaiveTrip | None = None
-    booked: dict[Name, Leg | tuple[Decimal, Decimal] | None] = field(default_factory=dict)
+    booked: dict[Name, Leg | tuple[Decimal, Decimal] | NaivePosition | None] = field(default_factory=dict)
 
     @property
     def mean(self) -> Decimal:
@@ -77,6 +78,8 @@ class NaivePosition:
         for each in self.booked.values():
             if isinstance(each, Leg):
                 again._leg(each)
+            elif isinstance(each, NaivePosition):
+                again._take_over(each)
             elif each is not None:
                 again._split(*each)
         again.booked = self.booked
@@ -88,6 +91,24 @@ class NaivePosition:
         """Make so many of so many."""
         self.booked["split", str(len(self.booked))] = (new, old)
         self._split(new, old)
+
+    def leave(self) -> NaivePosition:
+        """Be nothing any more, as if nothing had ever been; return what there was."""
+        left, nothing = copy(self), NaivePosition(self.method)
+        for slot in self.__slots__:
+            setattr(self, slot, getattr(nothing, slot))
+        return left
+
+    def take_over(self, other: NaivePosition) -> None:
+        """Go on with what another one was that left."""
+        self.booked["renamed", str(len(self.booked))] = other
+        self._take_over(other)
+
+    def _take_over(self, other: NaivePosition) -> None:
+        self.quantity, self.cost, self.open = other.quantity, other.cost, [*other.open]
+        self.cash += other.cash
+        self.fees += other.fees
+        self.on = None if other.on is None else replace(other.on)
 
     def _split(self, new: Decimal, old: Decimal) -> None:
         self.quantity = self.quantity * new / old

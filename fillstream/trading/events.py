@@ -94,7 +94,7 @@ class PositionOpenEvent(PositionEvent):
 
 
 class PositionUpdateEvent(PositionEvent):
-    """A position grew, shrank, was split, or is worth something else; `change` says which."""
+    """A position grew, shrank, was split or renamed, or is worth something else; `change` says which."""
 
     change: str
     price: Exact | None = Field(default=None, description="of the fill, or of the mark")

@@ -221,4 +221,5 @@ def _marked(told: PositionMarked, head: dict[str, Any]) -> BaseEvent:
 
 
 def _adjusted(told: PositionAdjusted, head: dict[str, Any]) -> BaseEvent:
-    return PositionUpdateEvent(**head, **_position(told), change="split", price=None)
+    change = "split" if told.ratio else "symbol_changed"
+    return PositionUpdateEvent(**head, **_position(told), change=change, price=None)

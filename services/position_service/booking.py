@@ -80,6 +80,21 @@ class Booking:
             )
         self._telling.adjusted(event, instrument, held, before)
 
+    def renamed(self, event: Message, old: Instrument, new: Instrument, steps: tuple[int, int, int]) -> None:
+        """Let what an account holds of an instrument be of another, in steps of which so many make one of before."""
+        account = event["account"]
+        was, now = old.held.get(account), self._books.held(account, new)
+        if was is None or not was.position.quantity or now.position.quantity:
+            raise Inconsistent(
+                f"event {event['seq']}: {account} must hold {old.symbol} and no {new.symbol}, for one to be the other"
+            )
+        before = was.position.quantity
+        was.rescale(*steps)
+        now.take_over(was)
+        new.inherit(old, steps[1])
+        self._telling.adjusted(event, old, was, before)
+        self._telling.adjusted(event, new, now, 0)
+
     def _book(
         self, event: Message, instrument: Instrument, held: Held, name: str, trade: Trade, restated: str | None = None
     ) -> None:

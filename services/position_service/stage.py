@@ -22,7 +22,7 @@ from fillstream.libs.common.ledger.digest import MOST_ROWS, digest_of, money, ro
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Models, head_of, head_of_next, upcast
 from fillstream.libs.common.messages.codes import CostMethod, MarkPrice
-from fillstream.libs.common.messages.controls import split_ratio
+from fillstream.libs.common.messages.controls import CORPORATE, split_ratio
 from fillstream.libs.common.messages.journal import (
     EVENTS,
     AccountAdjusted,
@@ -211,16 +211,38 @@ class PositionStage:
             case "TradingStateChanged":
                 self._accounts.resumed(event)
             case "AccountAdjusted":
-                if event.get("ratio") is not None:
-                    instrument = self._instrument_of(event)
-                    self._booking.split(event, instrument)
-                    self._exits.split(event["account"], instrument, *split_ratio(event["ratio"]))
-                    self._reaching.split(event["account"], instrument.symbol, event["ratio"])
-                    instrument.becomes_another()
+                if event["adjustment"] in CORPORATE:
+                    self._corporate(event, self._instrument_of(event))
                 else:
                     self._accounts.adjusted(event)
             case "HoldingsStated":
                 self._compared(event)
+
+    def _corporate(self, event: Message, instrument: Instrument) -> None:
+        """Follow what an issuer did: a split, or another symbol, whose grid may be a finer one."""
+        account, symbol = event["account"], event.get("new_symbol")
+        if symbol is None:
+            self._booking.split(event, instrument)
+            self._exits.split(account, instrument, *split_ratio(event["ratio"]))
+            self._reaching.abandoned(account, instrument.symbol, f"the position was split {event['ratio']}")
+            instrument.becomes_another()
+            return
+        new = self._books.instruments.get(symbol)
+        if new is None:
+            raise Inconsistent(f"event {event['seq']}: new_symbol {symbol} must be defined before it is used")
+        self._reaching.abandoned(account, instrument.symbol, f"the symbol is {symbol} now")
+        sizes = {"tick_size": instrument.price.step, "lot_size": instrument.lot.step}
+        self._count_in(new, new.units.model_copy(update=sizes))
+        steps = new.steps_of(instrument)
+        self._booking.renamed(event, instrument, new, steps)
+        self._exits.renamed(account, instrument, new, steps)
+        self._accounts.touch(account)
+
+    def _count_in(self, instrument: Instrument, units: InstrumentUnits) -> None:
+        """Count an instrument in steps that divide those of new units, too, and all that is counted in them."""
+        lots, ticks, money = instrument.count_in(units)
+        self._exits.rescaled(instrument, lots, ticks)
+        self._reaching.rescaled(instrument, lots, ticks, money)
 
     def _time_came(self) -> None:
         """Do what is due; what is more than one entry may send, the next one does, at once."""
@@ -294,9 +316,7 @@ class PositionStage:
                 f"and {before.multiplier}, positions are counted in them; the old terms stay",
             )
             return
-        lots, ticks, money = known.count_in(units)
-        self._exits.rescaled(known, lots, ticks)
-        self._reaching.rescaled(known, lots, ticks, money)
+        self._count_in(known, units)
 
     @property
     def due_ms(self) -> int | None:

@@ -112,10 +112,15 @@ class Telling:
         return self._books.exits.reason_of(event.get("client_order_id")) or "fill"
 
     def adjusted(self, event: Message, instrument: Instrument, held: Held, before: int) -> None:
-        """Tell what a split made of so many lots."""
+        """Tell what a split, or another symbol, made of so many lots."""
         message = self._of("PositionAdjusted", event["account"], instrument, held, held.position)
         message["control_id"] = event["control_id"]
-        message["ratio"] = event["ratio"]
+        if event.get("new_symbol") is None:
+            message["ratio"] = event["ratio"]
+        elif instrument.symbol == event["symbol"]:
+            message["new_symbol"] = event["new_symbol"]
+        else:
+            message["old_symbol"] = event["symbol"]
         message["old_position"] = instrument.lot.text(before)
         self.out.event(self._stream, message)
 

@@ -1,4 +1,4 @@
-"""Splits through any schedule of crashes: orders and positions hold the same, and the books agree."""
+"""Splits and new symbols through any schedule of crashes: orders and positions hold the same, and the books agree."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ COUNTED = but(
 
 
 class Splitting(SimulatedDesk):
-    """A desk whose operator splits what accounts hold, and whose clients take their orders off now and then."""
+    """A desk whose operator splits and renames what accounts hold, and whose clients take orders off now and then."""
 
     def control(self, dice: random.Random) -> None:
         head = {"v": 1, "control_id": f"g{len(self.told)}", "who": "operator", "reason": "a test"}
         account = None if dice.random() < 0.2 else dice.choice(ACCOUNTS)
-        split = {"symbol": dice.choice([*SYMBOLS]), "ratio": dice.choice(RATIOS), "account": account}
-        data = orjson.dumps({**head, "type": "AdjustAccount", "adjustment": "split", **split})
+        symbol, other = dice.sample([*SYMBOLS], 2)
+        what = {"adjustment": "split", "ratio": dice.choice(RATIOS)}
+        if dice.random() < 0.4:
+            what = {"adjustment": "symbol_change", "new_symbol": other}
+        data = orjson.dumps({**head, "type": "AdjustAccount", "symbol": symbol, "account": account, **what})
         self.told.append((account or "", data))
         own = () if account is None else (self.topology.account_partition(account),)
         for partition in own or range(self.topology.account_partitions):
@@ -46,10 +49,12 @@ class Splitting(SimulatedDesk):
         return super().order() | ({b"strategy": b"momentum"} if self.sent % 2 else {})
 
 
-def test_whatever_is_split_both_stages_hold_the_same_and_the_books_agree() -> None:
+def test_whatever_is_split_or_renamed_both_stages_hold_the_same_and_the_books_agree() -> None:
     kinds: Counter[str] = Counter()
     for seed in range(SEEDS):
-        desk = Splitting(seed, accounts=1 + seed % 2, symbols=1 + seed % 2, controls=True, config=COUNTED)
+        desk = Splitting(
+            seed, accounts=1 + seed % 2, symbols=1 + seed % 2, controls=True, config=COUNTED, protects=seed % 4 > 1
+        )
         desk.run(steps=600)
         desk.pass_time(1_000)
         found = desk.audit()
@@ -59,6 +64,10 @@ def test_whatever_is_split_both_stages_hold_the_same_and_the_books_agree() -> No
         assert held == booked, f"seed {seed}"
         for partition in range(desk.topology.account_partitions):
             for event in desk.journal(partition):
-                kinds[event.get("refusal") or event["type"]] += 1
-    assert kinds.keys() >= {"AccountAdjusted", "orders_work", "fraction_left", "ControlReported"}
-    assert kinds["AccountAdjusted"] > SEEDS, "it splits, or proves nothing"
+                kinds[event.get("refusal") or event.get("adjustment") or event["type"]] += 1
+            for message in desk.told_of_positions(partition):
+                if "the symbol is " in message.get("text", ""):
+                    kinds["moved"] += 1
+    refusals = {"orders_work", "fraction_left", "holds_both"}
+    assert kinds.keys() >= {"SPLIT", "SYMBOL_CHANGE", "moved", "ControlReported", *refusals}
+    assert kinds["SPLIT"] > SEEDS, "it splits, or proves nothing"

@@ -14,6 +14,7 @@ from fillstream.services.position_service.stage import PositionStage
 T0 = 1_700_000_000_000
 RARE = {
     "PositionChanged": ("restated",),
+    "PositionAdjusted": ("ratio", "new_symbol", "old_symbol"),
     "TargetChanged": (
         "client_order_id", "order_id", "traded_qty", "traded_px", "paid_fees", "arrival_px", "shortfall", "retry_time",
         "text",
@@ -108,7 +109,7 @@ class PositionsDesk:
         return self.put(kind, **(order | trade | fields))
 
     def quote(
-        self, bid: str | None, ask: str | None, last: str | None = None, venue: str = "SIM"
+        self, bid: str | None, ask: str | None, last: str | None = None, venue: str = "SIM", symbol: str = "AAPL"
     ) -> list[dict[str, Any]]:
         sides = {"bid_px": bid, "bid_qty": "1", "ask_px": ask, "ask_qty": "1"}
-        return self.put("QuoteUpdated", symbol="AAPL", venue=venue, last_px=last, **sides)
+        return self.put("QuoteUpdated", symbol=symbol, venue=venue, last_px=last, **sides)

@@ -24,17 +24,22 @@ def register(app: typer.Typer) -> None:
 
 def adjust(
     reason: Reason,
-    account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Whose; or --all, of a split.")] = None,
+    account: Annotated[
+        str | None, typer.Argument(metavar="[ACCOUNT]", help="Whose; or --all, of a split or a new symbol.")
+    ] = None,
     adjustment: Annotated[str | None, typer.Argument(metavar="[KIND]", help=f"{KINDS}.")] = None,
     amount: Annotated[
         str | None,
-        typer.Argument(metavar="[AMOUNT]", help="In the account's currency; below 0 what is paid. None of a split."),
+        typer.Argument(metavar="[AMOUNT]", help="In the account's currency; below 0 what is paid. Of cash only."),
     ] = None,
     split: Annotated[str | None, typer.Option("--split", help="NEW:OLD, 2:1 doubles what is held.")] = None,
+    new_symbol: Annotated[
+        str | None, typer.Option("--new-symbol", help="What is held of --symbol is called so from now on.")
+    ] = None,
     whole_desk: WholeDesk = False,
     currency: Annotated[str | None, typer.Option("--currency", help="Checked: it must be the account's.")] = None,
     symbol: Annotated[
-        str | None, typer.Option("--symbol", help="The instrument that paid, was paid for, or is split.")
+        str | None, typer.Option("--symbol", help="The instrument that paid, was paid for, is split or renamed.")
     ] = None,
     who: Who = None,
     control_id: ControlId = None,
@@ -44,21 +49,21 @@ def adjust(
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """Change an account without a trade: a deposit, a withdrawal, a dividend, funding, a currency mark, a split.
+    """Change an account without a trade: cash that comes or goes, a currency mark, a split, a new symbol.
 
     \b
     fillstream adjust default deposit 100000 --reason "paid in" --id deposit-17
     fillstream adjust default dividend 24.50 --symbol AAPL --reason "quarterly dividend"
-    fillstream adjust default --split 2:1 --symbol AAPL --reason "two for one"
     fillstream adjust --all --split 1:10 --symbol AAPL --reason "one for ten"
+    fillstream adjust --all --symbol FB --new-symbol META --reason "a new name"
     fillstream adjust default funding -3.75 --reason "perpetual funding" --json
 
     Send it again with the same --id when in doubt: it counts once.
     """
     if adjustment is None:
-        if split is None:
+        if split is None and new_symbol is None:
             raise Stop(Exit.USAGE, f"KIND: name one of {KINDS}")
-        adjustment = Adjustment.SPLIT.value
+        adjustment = (Adjustment.SYMBOL_CHANGE if split is None else Adjustment.SPLIT).value
     if split is not None:
         _check_ratio(split)
     tell(
@@ -75,6 +80,7 @@ def adjust(
         currency=currency,
         symbol=symbol,
         ratio=split,
+        new_symbol=new_symbol,
     )
 
 

@@ -84,6 +84,18 @@ class Position:
         cost = self.open_cost * lots * ticks
         self.cost, self.denominator = cost.numerator, cost.denominator
 
+    def take_over(self, other: Position) -> None:
+        """Go on with what another position is, which is nothing then: cash, fees and what is realized are of both.
+
+        Both are counted in the same steps, and this one holds nothing.
+        """
+        assert not self.quantity, "two positions are never one"
+        self.quantity, self.cost, self.denominator = other.quantity, other.cost, other.denominator
+        self.cash += other.cash
+        self.fees += other.fees
+        other.quantity = other.cash = other.cost = other.fees = 0
+        other.denominator = 1
+
     def _keep(self, part: int, whole: int) -> None:
         """Keep part / whole of the open cost."""
         cost = self.cost * part

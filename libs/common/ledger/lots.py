@@ -65,6 +65,12 @@ class LotPosition(Position):
         super(LotPosition, self).rescale(lots, ticks, money)
         self.open = deque((quantity * lots, price * ticks) for quantity, price in self.open)
 
+    def take_over(self, other: Position) -> None:
+        """Go on with what another position is, lot by lot; it is nothing then."""
+        assert isinstance(other, LotPosition), "an account counts by one method"
+        super(LotPosition, self).take_over(other)
+        self.open, other.open = other.open, deque()
+
     def _close(self, lots: int) -> None:
         """Take so many (signed as the position) off the lots whose turn it is; fewer than there are."""
         left: Rational = lots

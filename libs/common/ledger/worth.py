@@ -70,6 +70,16 @@ class Worth:
         self.short_mark = None if self.short_mark is None else self.short_mark * ticks
         return lots, ticks, 10 ** max(0, self.decimals - decimals)
 
+    def steps_of(self, other: Worth) -> tuple[int, int, int]:
+        """Return how many steps of this make a lot, a tick and a unit of money of another, of the same currency.
+
+        Both are worth the same; see `recount` for steps that divide those of both.
+        """
+        ticks = Fraction(other.price.step) / Fraction(self.price.step)
+        lots = Fraction(other.lot.step) / Fraction(self.lot.step)
+        assert ticks.denominator == 1 and lots.denominator == 1, "counted in steps that divide its own"
+        return int(lots), int(ticks), 10 ** (self.decimals - other.decimals)
+
     def mark_of(self, quantity: int) -> int | None:
         """Return the mark of so many lots, in half ticks."""
         return self.short_mark if quantity < 0 else self.mark

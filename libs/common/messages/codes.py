@@ -226,6 +226,7 @@ class Adjustment(StrEnum):
     FUNDING = "FUNDING"
     FX_MARK = "FX_MARK"
     SPLIT = "SPLIT"
+    SYMBOL_CHANGE = "SYMBOL_CHANGE"
 
 
 class BreakerState(StrEnum):
@@ -478,8 +479,14 @@ class ControlRejectReason(Reason):
     UNKNOWN_ACCOUNT = "unknown_account", None, "the desk has no such account, or the alias no such account"
     NO_ALIAS = "no_alias", None, "what is to be switched is an account, and no alias"
     UNKNOWN_RULE = "unknown_rule", None, "the desk has no such rule"
-    ORDERS_WORK = "orders_work", None, "orders work or wait in the desk that a switch or a split would change"
+    ORDERS_WORK = (
+        "orders_work",
+        None,
+        "orders work or wait in the desk that a switch, a split or a new symbol would change",
+    )
     FRACTION_LEFT = "fraction_left", None, "a split would leave a position that is no whole number of lots"
+    TERMS_DIFFER = "terms_differ", None, "what is held cannot be counted in the terms of the new symbol"
+    HOLDS_BOTH = "holds_both", None, "the account holds some of the new symbol, too"
     POSITION_UNKNOWN = "position_unknown", None, "what the account holds is unknown since an upgrade: reconcile it"
     TOO_MANY_ACCOUNTS = "too_many_accounts", None, "more accounts hold the instrument than one control changes"
     WRONG_CURRENCY = "wrong_currency", None, "the amount is in another currency than the account's"

@@ -207,11 +207,16 @@ class Resume(OfAccountOrDesk):
     type: Literal["Resume"] = "Resume"
 
 
-class AdjustAccount(OfAccountOrDesk):
-    """Put cash into an account, or take it out, without a trade, or split what is held of an instrument.
+CORPORATE = frozenset((Adjustment.SPLIT, Adjustment.SYMBOL_CHANGE))
+"""Adjustments of an instrument and not of cash: of one account, or of all that hold it."""
 
-    Limits on equity and buying power stand on it. A split makes NEW of OLD lots by its `ratio`, in one account or in
-    all of the desk, at the same total cost; it is refused while orders of the instrument work there.
+
+class AdjustAccount(OfAccountOrDesk):
+    """Put cash into an account, or take it out, without a trade; split what is held of an instrument, or rename it.
+
+    Limits on equity and buying power stand on it. A split makes NEW of OLD lots by its `ratio`, a change of symbol
+    makes what is held of `symbol` one of `new_symbol`, in one account or in all of the desk, at the same total cost;
+    both are refused while orders of the instrument work there.
     """
 
     type: Literal["AdjustAccount"] = "AdjustAccount"
@@ -225,31 +230,46 @@ class AdjustAccount(OfAccountOrDesk):
         | None
     ) = Field(
         default=None,
-        description="above 0 of a deposit and of a withdrawal; of the others below 0 what is paid; none of a split",
+        description="above 0 of a deposit and of a withdrawal; of the others below 0 what is paid; none of a split "
+        "and of a change of symbol",
     )
     currency: Name | None = Field(default=None, description="the account's, which is meant where none is said")
-    symbol: Name | None = Field(default=None, description="the instrument that paid, was paid for, or is split")
+    symbol: Name | None = Field(default=None, description="the instrument that paid, was paid for, is split or renamed")
     ratio: Ratio | None = Field(default=None, description="of a split: NEW:OLD, 2:1 doubles what is held")
+    new_symbol: Name | None = Field(default=None, description="of a change of symbol: what it is called from now on")
+
+    @model_validator(mode="after")
+    def _renaming_fits(self) -> AdjustAccount:
+        if self.adjustment is not Adjustment.SYMBOL_CHANGE:
+            if self.new_symbol is not None:
+                raise ValueError(f"new_symbol: {self.new_symbol} is for a SYMBOL_CHANGE, this is a {self.adjustment}")
+            return self
+        if self.symbol is None or self.new_symbol is None:
+            raise ValueError("new_symbol: a SYMBOL_CHANGE needs it, and the symbol of before")
+        if self.symbol == self.new_symbol:
+            raise ValueError(f"new_symbol: {self.new_symbol} changes nothing")
+        return self
 
     @model_validator(mode="after")
     def _split_fits(self) -> AdjustAccount:
         if self.adjustment is not Adjustment.SPLIT:
             if self.ratio is not None:
                 raise ValueError(f"ratio: {self.ratio} is for a SPLIT, this is a {self.adjustment}")
-            if self.account is None:
+            if self.account is None and self.adjustment not in CORPORATE:
                 raise ValueError(f"account: must be named, a {self.adjustment} is of one account")
             return self
         if self.ratio is None or self.symbol is None:
             raise ValueError("ratio: a SPLIT needs NEW:OLD, as 2:1, and the symbol that it is of")
-        if self.amount is not None:
-            raise ValueError(f"amount: {canonical(self.amount)} is none of a SPLIT, which moves no cash")
         if self.made_of[0] == self.made_of[1]:
             raise ValueError(f"ratio: {self.ratio} changes nothing")
         return self
 
     @model_validator(mode="after")
     def _amount_fits(self) -> AdjustAccount:
-        if self.adjustment is Adjustment.SPLIT:
+        if self.adjustment in CORPORATE:
+            if self.amount is not None:
+                told = f"is none of a {self.adjustment}, which moves no cash"
+                raise ValueError(f"amount: {canonical(self.amount)} {told}")
             return self
         if self.amount is None:
             raise ValueError(f"amount: must be said of a {self.adjustment}")

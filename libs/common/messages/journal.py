@@ -473,7 +473,7 @@ class BreakerChanged(Event):
 
 
 class AccountAdjusted(Event):
-    """An account has more or less cash, or a split changed what it holds, without a trade."""
+    """An account has more or less cash, or a split or a new symbol changed what it holds, without a trade."""
 
     type: Literal["AccountAdjusted"] = "AccountAdjusted"
     control_id: Id
@@ -483,10 +483,11 @@ class AccountAdjusted(Event):
     adjustment: Adjustment
     amount: Number = Field(description="what it has more, below 0 what it has less")
     currency: Name = Field(description="the account's")
-    symbol: Name | None = Field(description="the instrument that paid, or was paid for")
+    symbol: Name | None = Field(description="the instrument that paid, was paid for, is split or renamed")
     cash: Number = Field(description="all that was put in so far, less what was taken out")
     ratio: str | None = Field(default=None, description="of a split: NEW:OLD; absent of cash")
-    old_position: Number | None = Field(default=None, description="of a split: what was held before it")
+    new_symbol: Name | None = Field(default=None, description="of a change of symbol: what is held is called so now")
+    old_position: Number | None = Field(default=None, description="of both: what was held before it")
     position: Number | None = Field(default=None, description="and what is held now, at the same total cost")
 
 

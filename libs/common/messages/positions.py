@@ -100,12 +100,18 @@ class PositionClosed(Message):
 
 
 class PositionAdjusted(PositionEvent):
-    """A split changed the position: quantity and mean price, and nothing else."""
+    """A split changed the position: quantity and mean price, and nothing else. Or its symbol changed.
+
+    A change of symbol is two of them: under its old symbol nothing is held any more, and nothing was ever made; under
+    the new one all of it goes on, what was realized and paid included.
+    """
 
     type: Literal["PositionAdjusted"] = "PositionAdjusted"
     control_id: Id
-    ratio: str = Field(description="NEW:OLD")
-    old_position: Number = Field(description="before it")
+    ratio: str | None = Field(default=None, description="of a split: NEW:OLD")
+    new_symbol: Name | None = Field(default=None, description="under which the position goes on")
+    old_symbol: Name | None = Field(default=None, description="under which it was held before")
+    old_position: Number = Field(description="of this symbol, before it")
 
 
 class PositionMarked(PositionEvent):

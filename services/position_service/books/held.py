@@ -138,6 +138,15 @@ class Held:
         self.settle_trades()
         return True
 
+    def take_over(self, other: Held) -> None:
+        """Go on with what another one is, which is nothing then: see `Position.take_over`. This one holds nothing."""
+        self.position.take_over(other.position)
+        self.trip, other.trip = other.trip, None
+        unknown = self.settled is None or other.settled is None
+        self.settled, other.settled = None if unknown else (self.settled or 0) + (other.settled or 0), 0
+        self.settle_trades()
+        other.settle_trades()
+
     def rescale(self, lots: int, ticks: int, money: int) -> None:
         """Count in steps of which so many make a lot, a tick and a unit of money of before."""
         for each in (self.position, self.before, self.trip, self.before_trip):

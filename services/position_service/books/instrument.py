@@ -115,6 +115,21 @@ class Instrument(Worth):
         elif now is None or (now.interval_ms, now.count) != (interval_ms, count):
             self.true_range = TrueRange(interval_ms, count)
 
+    def inherit(self, other: Instrument, ticks: int) -> None:
+        """Go on with another's marks and sessions, whose symbol this is now, where it has none of its own yet.
+
+        Args:
+            other: what positions were in before.
+            ticks: how many of this one's make one of its ticks.
+        """
+        if self.mark is not None or other.mark is None or other.short_mark is None or self.day >= 0:
+            return
+        self.mark, self.short_mark, self.outdated = other.mark * ticks, other.short_mark * ticks, other.outdated
+        self.session, self.day = other.session, other.day
+        if other.settlement is not None:
+            self.settlement = other.settlement[0] * ticks, other.settlement[1] * ticks
+        self.closes.extend((day, mark * ticks) for day, mark in other.closes)
+
     def becomes_another(self) -> None:
         """Forget what its price was: a split made another share of it."""
         self.outdated = True

@@ -272,6 +272,32 @@ class Exits:
             if each.fired is None:
                 self._arm(each, each.best)
 
+    def renamed(self, account: str, old: Instrument, new: Instrument, steps: tuple[int, int, int]) -> None:
+        """Follow a position to another symbol, in steps of which so many make one of before.
+
+        No order works then. An instruction that is on its way names what is not there any more: another one goes.
+        """
+        text = f"the symbol is {new.symbol} now, it was {old.symbol}"
+        for each in [*self._kept.of.get((account, old.symbol), {}).values()]:
+            best, fired = self._kept.best_of(each), each.fired
+            self._tell(each, ExitStatus.ENDED, text)
+            self._disarm(each)
+            self._kept.drop(each)
+            each.symbol, each.best = new.symbol, best
+            each.rescale(*steps[:2])
+            self._kept.add(each)
+            if fired is None:
+                self._arm(each, each.best)
+                self._tell(each, ExitStatus.ARMED, text)
+            elif fired.client_order_id is not None:
+                self._lay_down(each, fired)
+                self._send(each)
+            else:
+                self._tell(each, ExitStatus.FAILED, text, self._books.timers.due_ms(each.id, RETRY))
+        self._unwatch(old.symbol)
+        if new.true_range is None and new.symbol in self._kept.unranged:
+            self.rangeless(new)
+
     def rescaled(self, instrument: Instrument, lots: int, ticks: int) -> None:
         """Count in an instrument's new steps."""
         for each in self._kept.all.values():
@@ -424,8 +450,12 @@ class Exits:
         for what in (LIMIT, TIME, RETRY):
             self._books.timers.cancel(protection.id, what)
         self._kept.drop(protection)
-        if not any(map(len, self._kept.watches.get(protection.symbol, ()))):
-            self._kept.watches.pop(protection.symbol, None)
+        self._unwatch(protection.symbol)
+
+    def _unwatch(self, symbol: str) -> None:
+        """Look at an instrument's mark no more where nobody waits for it."""
+        if not any(map(len, self._kept.watches.get(symbol, ()))):
+            self._kept.watches.pop(symbol, None)
 
     def _tell(
         self, protection: Protection, status: ExitStatus, text: str | None = None, retry_ms: int | None = None

@@ -293,11 +293,11 @@ class Reaching:
             if each.symbol == instrument.symbol:
                 each.rescale(lots, ticks, money)
 
-    def split(self, account: str, symbol: str, ratio: str) -> None:
-        """Go for a target no more that was asked for before a split: it meant other shares."""
+    def abandoned(self, account: str, symbol: str, text: str) -> None:
+        """Go for a target no more that was asked for before a split, or of another symbol: it meant other shares."""
         target = self._targets.of.get((account, symbol))
         if target is not None:
-            self._cancel(target, f"the position was split {ratio}")
+            self._cancel(target, text)
 
     # --------------------------------------------------------------------- what is told
 

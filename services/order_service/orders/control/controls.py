@@ -41,7 +41,7 @@ from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.values.money import canonical
 from fillstream.libs.common.values.naming import cut
-from fillstream.services.order_service.orders.control import splitting
+from fillstream.services.order_service.orders.control import renaming, splitting
 from fillstream.services.order_service.orders.control.breakers import Breakers
 from fillstream.services.order_service.orders.control.mass_cancels import MassCancels
 from fillstream.services.order_service.orders.control.meant import Meant
@@ -309,6 +309,10 @@ def _adjust_account(room: Room, control: AdjustAccount) -> Effect:
         changes = splitting.split(room.state, control)
         told = splitting.sentence(control, changes)
         return Effect(told, then=lambda: splitting.tell(room.state, room.journal, control, changes))
+    if control.adjustment is Adjustment.SYMBOL_CHANGE:
+        changes = renaming.rename(room.state, control)
+        told = renaming.sentence(control, changes)
+        return Effect(told, then=lambda: renaming.tell(room.state, room.journal, control, changes))
     account = control.account
     assert account is not None, "cash is of one account"
     own = room.state.effective(account).currency

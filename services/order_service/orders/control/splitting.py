@@ -44,47 +44,64 @@ def split(state: State, control: AdjustAccount) -> list[Change]:
     symbol = control.symbol
     assert symbol is not None, "a split names its instrument"
     named = control.account
-    _check_orders(state, named, symbol)
+    check_orders(state, named, symbol)
     new, old = control.made_of
-    accounts = state.holdings.accounts
-    found = [each for name, each in sorted(accounts.items()) if named in (None, name) and _concerns(each, symbol)]
-    if len(found) > MOST_ACCOUNTS:
-        text = f"symbol: {len(found)} accounts hold {symbol}, one control splits at most {MOST_ACCOUNTS}; name accounts"
-        raise Refused(ControlRejectReason.TOO_MANY_ACCOUNTS, text)
+    found = holders(state, named, symbol)
     for each in found:
         _check(state, each, symbol, new, old)
     return [change for each in found if (change := _split(state, each, symbol, new, old)).before]
 
 
+def holders(state: State, named: str | None, symbol: str) -> list[Account]:
+    """Return the accounts that hold an instrument, or of which that is not known: the one that is named, or any.
+
+    Raises:
+        Refused: too_many_accounts, or position_unknown.
+    """
+    accounts = state.holdings.accounts
+    found = [each for name, each in sorted(accounts.items()) if named in (None, name) and _concerns(each, symbol)]
+    if len(found) > MOST_ACCOUNTS:
+        text = f"symbol: {len(found)} accounts hold {symbol}, one control changes at most {MOST_ACCOUNTS}; name them"
+        raise Refused(ControlRejectReason.TOO_MANY_ACCOUNTS, text)
+    for each in found:
+        if not each.known:
+            text = f"account: what {each.name} holds is not known since this desk was upgraded; reconcile it first"
+            raise Refused(ControlRejectReason.POSITION_UNKNOWN, text)
+    return found
+
+
 def _concerns(account: Account, symbol: str) -> bool:
     holding = account.holdings.get(symbol)
-    return not account.known or (holding is not None and bool(holding.quantity)) or any(_shares(account, symbol))
+    return not account.known or (holding is not None and bool(holding.quantity)) or any(shares_of(account, symbol))
 
 
-def _shares(account: Account, symbol: str) -> Iterable[tuple[str, int]]:
+def shares_of(account: Account, symbol: str) -> list[tuple[str, int]]:
+    """Return how many lots of an instrument each strategy of an account holds, where limits count these."""
     return [(strategy, share.quantity) for strategy, name, share in account.shares or () if name == symbol]
 
 
-def _check_orders(state: State, account: str | None, symbol: str) -> None:
+def check_orders(state: State, account: str | None, symbol: str) -> None:
+    """See that nothing of an instrument works in an account, or in any.
+
+    Raises:
+        Refused: orders_work.
+    """
     orders = state.live() if account is None else state.orders_of(account)
     working = [order.account for order in orders if order.terms.symbol == symbol and order.status not in FINAL]
     if working:
-        of = _named(dict.fromkeys(working))
+        of = names_of(dict.fromkeys(working))
         text = f"symbol: {len(working)} orders in {symbol} of {of} work; cancel them first, they are in lots of before"
         raise Refused(ControlRejectReason.ORDERS_WORK, text)
     covered = [name for name, each in state.families.covering if each == symbol and account in (None, name)]
     if covered:
-        text = f"symbol: brackets of {_named(covered)} make exits in {symbol}; cancel them first, by their list_id"
+        text = f"symbol: brackets of {names_of(covered)} make exits in {symbol}; cancel them first, by their list_id"
         raise Refused(ControlRejectReason.ORDERS_WORK, text)
 
 
 def _check(state: State, account: Account, symbol: str, new: int, old: int) -> None:
-    if not account.known:
-        text = f"account: what {account.name} holds is not known since this desk was upgraded; reconcile it first"
-        raise Refused(ControlRejectReason.POSITION_UNKNOWN, text)
     instrument = state.instruments[symbol]
     held = [(f"account {account.name}", account.holdings[symbol].quantity)] if symbol in account.holdings else []
-    held += [(f"strategy {strategy} of account {account.name}", lots) for strategy, lots in _shares(account, symbol)]
+    held += [(f"strategy {strategy} of account {account.name}", lots) for strategy, lots in shares_of(account, symbol)]
     for whose, lots in held:
         if lots * new % old:
             quantity = state.terms[state.config.home_of(instrument)][symbol].lot.text(lots)
@@ -107,7 +124,8 @@ def _split(state: State, account: Account, symbol: str, new: int, old: int) -> C
     return Change(account.name, before, holding.quantity)
 
 
-def _named(names: Iterable[str]) -> str:
+def names_of(names: Iterable[str]) -> str:
+    """Return the first few names of some, for a sentence."""
     every = [*names]
     return ", ".join([*every[:MOST_NAMED], *(["…"] if len(every) > MOST_NAMED else [])])
 
@@ -124,6 +142,6 @@ def tell(state: State, journal: Journal, control: AdjustAccount, changes: list[C
 
 def sentence(control: AdjustAccount, changes: list[Change]) -> str:
     """Return what a split did, for its answer."""
-    of = _named(change.account for change in changes)
+    of = names_of(change.account for change in changes)
     done = f"{len(changes)} positions were changed ({of})" if changes else "nobody meant holds any"
     return f"SPLIT {control.ratio} of {control.symbol}: {done}"

@@ -101,6 +101,14 @@ class Shares:
         if share.is_empty:
             self._drop(strategy, symbol)
 
+    def rename(self, old: str, new: str, lots: int, ticks: int) -> None:
+        """Let what is held of an instrument be of another, in steps of which so many make one of before."""
+        for strategy, symbol, share in [*self]:
+            if symbol == old:
+                share.rescale(lots, ticks, 1)
+                self.share(strategy, new).take_over(share)
+                self._drop(strategy, old)
+
     def clear(self) -> None:
         """Count nothing that works, of any strategy."""
         for strategy, symbol, share in [*self]:

@@ -8,49 +8,18 @@ from typing import Any
 import orjson
 import pytest
 
-from fillstream.libs.common.messages.reference import VenueTerms
-from fillstream.libs.common.messages.topology import SIM
-from fillstream.libs.common.runtime.stage import Entry, Inconsistent, Outputs
+from fillstream.libs.common.runtime.stage import Inconsistent
 from fillstream.services.order_service.orders.control import splitting
-from fillstream.services.position_service.stage import PositionStage
-from fillstream.tools.arithmetic import Books
-from tests.support.orders import CONFIG, OrdersDesk, control, new_order
-from tests.support.terms import but
+from tests.support.corporate import booked, desk_of, hold, problems
+from tests.support.orders import OrdersDesk, control, new_order
 
 D = Decimal
-
-
-def desk_of(**limits: Any) -> OrdersDesk:
-    account = but(CONFIG.accounts["default"], **{"max_order_value": D(10**9), **limits})
-    return OrdersDesk(but(CONFIG, accounts={**CONFIG.accounts, "default": account}))
-
-
-def hold(desk: OrdersDesk, quantity: int, account: str = "default", side: str = "BUY", **fields: Any) -> None:
-    number = desk.config.accounts[account].id
-    order = desk.new(
-        signal_id=f"s{len(desk.entries)}", account=account, side=side, quantity=str(quantity), price="185.00", **fields
-    )
-    assert order["type"] == "OrderReceived", order
-    desk.fill(quantity, order_id=int(order["order_id"]), account=number, side=1 if side == "BUY" else 2)
 
 
 def split(desk: OrdersDesk, ratio: str, control_id: str = "split", **fields: Any) -> list[dict[str, Any]]:
     return desk.control(
         "AdjustAccount", control_id=control_id, adjustment="SPLIT", symbol="AAPL", ratio=ratio, **fields
     )
-
-
-def booked(desk: OrdersDesk) -> tuple[PositionStage, list[dict[str, Any]]]:
-    """Return the position stage once it has read the journal, and what it told."""
-    stage, told = PositionStage(0), []
-    out = Outputs(stage.name, stage.inbox)
-    for event in desk.events:
-        out.begin(Entry(f"{event['time']}-{event['seq']}", event["time"], {b"data": orjson.dumps(event)}))
-        stage.fold(Entry(f"{event['time']}-{event['seq']}", event["time"], {b"data": orjson.dumps(event)}), out)
-        out.seal()
-    for _, payloads in out.by_stream.values():
-        told += [orjson.loads(each) for each in payloads]
-    return stage, told
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])
@@ -202,19 +171,13 @@ def test_the_audit_tells_a_split_that_was_booked_wrongly() -> None:
     split(desk, "2:1")
     _, told = booked(desk)
 
-    def problems(**wrong: Any) -> list[str]:
-        books = Books()
-        for event in (*venues, *desk.events):
-            books.event(event)
-        for message in (*told[:-1], told[-1] | wrong):
-            books.position(message)
-        return books.problems()
+    def found(**wrong: Any) -> list[str]:
+        return problems(desk, [*told[:-1], told[-1] | wrong])
 
-    venues = [{"type": "VenueDefined", "venue": SIM, **VenueTerms().values()}]
-    assert problems() == []
-    assert "position is 201, expected 200" in problems(position="201")[0]
-    assert any("avg_px is 185.00, expected 92.5" in each for each in problems(avg_px="185.00"))
-    assert "a split of that account and symbol" in problems(control_id="another")[0]
+    assert found() == []
+    assert "position is 201, expected 200" in found(position="201")[0]
+    assert any("avg_px is 185.00, expected 92.5" in each for each in found(avg_px="185.00"))
+    assert "an adjustment of that account and symbol" in found(control_id="another")[0]
 
 
 def test_a_journal_whose_split_breaks_lots_is_inconsistent() -> None:

@@ -1,0 +1,109 @@
+"""A change of symbol: what accounts hold of an instrument is a position in another one from now on.
+
+Flows in: a control that is one. Flows out: why it is refused, before anything has changed; or the accounts that it
+changed, each with an AccountAdjusted. All that positions cost and made goes with them. Never rounds, and never nets two
+positions: who holds both closes one first.
+
+The new symbol is an instrument of its own, with terms, a home venue and quotes. It counts as fine as the old one, or
+finer. Orders of the old one name what will not be there any more, so that none may work; those of the new one may.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from fillstream.libs.common.messages.codes import ControlRejectReason
+from fillstream.libs.common.messages.controls import AdjustAccount
+from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.control.splitting import (
+    Change,
+    check_orders,
+    holders,
+    names_of,
+    shares_of,
+)
+from fillstream.services.order_service.orders.holding.holdings import Account, money
+from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.state import State
+from fillstream.services.order_service.orders.waiting.approvals import Refused
+
+
+def rename(state: State, control: AdjustAccount) -> list[Change]:
+    """Let what an account, or every account of this partition, holds of an instrument be one of another.
+
+    Raises:
+        Refused: orders of the old symbol work there, what is held is unknown, both are held, or the new one's terms
+            do not fit; nothing has changed then.
+    """
+    old, new = control.symbol, control.new_symbol
+    assert old is not None and new is not None, "a change of symbol names both"
+    if new not in state.instruments:
+        text = f"new_symbol: {new} is no instrument of this desk; define it first"
+        raise Refused(ControlRejectReason.UNKNOWN_SYMBOL, text)
+    steps = _steps(state, old, new)
+    check_orders(state, control.account, old)
+    found = holders(state, control.account, old)
+    for each in found:
+        _check(each, new)
+    return [change for each in found if (change := _rename(state, each, (old, new), steps)).before]
+
+
+def _steps(state: State, old: str, new: str) -> tuple[int, int]:
+    """Return how many lots and ticks of the new instrument make one of the old."""
+    of_old, of_new = state.instruments[old], state.instruments[new]
+    for name in ("currency", "multiplier"):
+        its, was = getattr(of_new, name), getattr(of_old, name)
+        if its != was:
+            its, was = (canonical(each) if isinstance(each, Decimal) else each for each in (its, was))
+            text = f"new_symbol: {name} of {new} is {its} and must be {was}, that of {old}"
+            raise Refused(ControlRejectReason.TERMS_DIFFER, text)
+    for name in ("lot_size", "tick_size"):
+        its, was = getattr(of_new, name), getattr(of_old, name)
+        if was % its:
+            text = (
+                f"new_symbol: {name} of {new} is {canonical(its)} and must be {canonical(was)}, that of "
+                f"{old}, or a whole part of it"
+            )
+            raise Refused(ControlRejectReason.TERMS_DIFFER, text)
+    return int(of_old.lot_size / of_new.lot_size), int(of_old.tick_size / of_new.tick_size)
+
+
+def _check(account: Account, new: str) -> None:
+    held = account.holdings.get(new)
+    if (held is not None and held.quantity) or any(lots for _, lots in shares_of(account, new)):
+        text = f"new_symbol: account {account.name} holds some of {new}, too; close what it holds of one of both first"
+        raise Refused(ControlRejectReason.HOLDS_BOTH, text)
+
+
+def _rename(state: State, account: Account, symbols: tuple[str, str], steps: tuple[int, int]) -> Change:
+    lots, ticks = steps
+    old, new = (state.holdings.holding(account.name, symbol) for symbol in symbols)
+    before = old.quantity
+    if before:  # else only its strategies hold some, one as much as another is short
+        old.rescale(lots, ticks, 1)
+        new.take_over(old)
+        new.opening, old.opening = new.opening + old.opening, 0
+    if account.shares is not None:
+        account.shares.rename(*symbols, lots, ticks)
+    account.room = -1
+    return Change(account.name, before, new.quantity)
+
+
+def tell(state: State, journal: Journal, control: AdjustAccount, changes: list[Change]) -> None:
+    """Write an AccountAdjusted for each account that was changed."""
+    assert control.symbol is not None and control.new_symbol is not None, "it is a change of symbol"
+    old, new = (
+        state.terms[state.config.home_of(state.instruments[symbol])][symbol].lot
+        for symbol in (control.symbol, control.new_symbol)
+    )
+    for account, before, after in changes:
+        told = {"new_symbol": control.new_symbol, "old_position": old.text(before), "position": new.text(after)}
+        currency = state.accounts[account].currency
+        journal.account_adjusted(control, account, currency, money(state.holdings.account(account).cash), told)
+
+
+def sentence(control: AdjustAccount, changes: list[Change]) -> str:
+    """Return what a change of symbol did, for its answer."""
+    of = names_of(change.account for change in changes)
+    done = f"{len(changes)} positions go on under it ({of})" if changes else "nobody meant holds any"
+    return f"{control.symbol} is {control.new_symbol}: {done}"
