@@ -76,6 +76,7 @@ class PositionRow(Row):
     position: Decimal
     avg_px: Decimal | None = None
     mark_px: Decimal | None = None
+    mark_stale: bool | None = None
     realized_pnl: Decimal
     unrealized_pnl: Decimal | None = None
     fees: Decimal

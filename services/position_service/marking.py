@@ -45,17 +45,28 @@ class Marking:
         if event["last_px"] is not None and (bid is None or ask is None or instrument.marked_by is MarkPrice.LAST):
             last = units_of(event, "last_px", grid)  # else nobody asks for it, as nearly always
         moved, ended = instrument.mark_at(bid, ask, last), False
+        if instrument.stale:
+            instrument.stale, moved = False, True
         if instrument.true_range is not None and instrument.mark is not None:
             ended = instrument.true_range.see(event["time"], instrument.mark)
-        if not moved or not instrument.held:
-            return ended
+        if moved and instrument.held:
+            self._moved(instrument)
+        return ended
+
+    def aged(self, instrument: Instrument) -> None:
+        """Take note that the instrument's own venue does not quote it any more: who is valued by that is told."""
+        instrument.stale = True
+        if instrument.held and instrument.mark is not None:
+            self._moved(instrument)
+
+    def _moved(self, instrument: Instrument) -> None:
+        """See to it that open positions are told of the mark, now or when their turn is."""
         instrument.moved = True
         ms, due_ms = self._telling.ms, instrument.told_ms + instrument.interval_ms
         if due_ms > ms or instrument.telling:
             self._books.timers.add_once(max(due_ms, ms), instrument.id, MARK)
         else:
             self._tell(instrument, MOST_OUTPUTS)
-        return ended
 
     def due(self, number: int, most: int) -> int:
         """Tell so many positions of an instrument whose turn it is; return how many messages that were.

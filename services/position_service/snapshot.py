@@ -47,7 +47,7 @@ _PLAIN: Final = ("id", "venue", "interval_ms", "told_ms", "moved", "telling", "s
 _TERMS: Final = (
     "symbol", *InstrumentUnits.model_fields, *_PLAIN, "marked_by", "marks", "settlement", "held",
 )  # fmt: skip
-_RARE: Final = ("base_currency", "closes", "outdated", "true_range")
+_RARE: Final = ("base_currency", "closes", "outdated", "stale", "true_range")
 _HELD: Final = ("account", "settled", "position", "trip")
 _KEPT: Final = ("session", "before", "before_trip", "trades", "names")
 _POSITION: Final = tuple(each.name for each in fields(Position))
@@ -86,8 +86,7 @@ def _instrument(instrument: Instrument) -> Document:
     rare: Document = {} if instrument.base_currency is None else {"base_currency": instrument.base_currency}
     if instrument.closes:
         rare["closes"] = [[day, str(mark)] for day, mark in instrument.closes]
-    if instrument.outdated:
-        rare["outdated"] = True
+    rare |= {name: True for name in ("outdated", "stale") if getattr(instrument, name)}
     if instrument.true_range is not None:
         rare["true_range"] = dump_range(instrument.true_range)
     return rare | {
@@ -183,7 +182,7 @@ def _load_instrument(record: Document, books: Books) -> Instrument:
     for name in _PLAIN:
         setattr(instrument, name, record[name])
     instrument.base_currency = record.get("base_currency")
-    instrument.outdated = record.get("outdated", False)
+    instrument.outdated, instrument.stale = record.get("outdated", False), record.get("stale", False)
     instrument.closes.extend((day, int(mark)) for day, mark in record.get("closes", ()))
     if "true_range" in record:
         instrument.true_range = load_range(record["true_range"])

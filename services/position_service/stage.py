@@ -35,7 +35,7 @@ from fillstream.libs.common.messages.journal import (
 )
 from fillstream.libs.common.messages.note import is_tick
 from fillstream.libs.common.messages.protection import PositionProtected, ProtectionCanceled
-from fillstream.libs.common.messages.quoting import QuoteUpdated
+from fillstream.libs.common.messages.quoting import QuoteStale, QuoteUpdated
 from fillstream.libs.common.messages.reconciliation import HoldingsStated
 from fillstream.libs.common.messages.reference import InstrumentFields, InstrumentUnits
 from fillstream.libs.common.messages.rule_terms import RuleTerms
@@ -72,6 +72,7 @@ FAMILIES: tuple[Family, ...] = (
 _BOOKED: Models = {
     "OrderFilled": OrderFilled,
     "QuoteUpdated": QuoteUpdated,
+    "QuoteStale": QuoteStale,
     "InstrumentDefined": InstrumentDefined,
     "AccountDefined": AccountDefined,
     "TradeBusted": TradeBusted,
@@ -186,6 +187,10 @@ class PositionStage:
                         self._exits.ranged(instrument)
                     if exits.watches:
                         self._exits.marked(instrument)
+            case "QuoteStale":
+                instrument = self._instrument_of(event)
+                if event["venue"] == instrument.venue:
+                    self._marking.aged(instrument)
             case "TradeBusted" | "TradeCorrected":
                 instrument = self._instrument_of(event)
                 before = instrument.trip_of(event["account"])

@@ -145,7 +145,7 @@ class Telling:
         realized = instrument.realized(position)
         unrealized = instrument.unrealized(position, realized)
         since = held.settled
-        return {
+        message = {
             "type": kind,
             "v": _V[kind],
             "seq": self._books.sent,
@@ -163,6 +163,9 @@ class Telling:
             "day_pnl": None if since is None else money(realized - position.fees + (unrealized or 0) - since),
             "position_id": None if held.trip is None else held.trip.position_id,
         }
+        if instrument.stale and position.quantity:
+            message["mark_stale"] = True
+        return message
 
 
 def told_of(trip: Trip, instrument: Instrument) -> Message:

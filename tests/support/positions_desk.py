@@ -13,8 +13,10 @@ from fillstream.services.position_service.stage import PositionStage
 
 T0 = 1_700_000_000_000
 RARE = {
-    "PositionChanged": ("restated",),
-    "PositionAdjusted": ("ratio", "new_symbol", "old_symbol"),
+    "PositionChanged": ("mark_stale", "restated"),
+    "PositionAdjusted": ("mark_stale", "ratio", "new_symbol", "old_symbol"),
+    "PositionMarked": ("mark_stale",),
+    "AccountMarked": ("stale_positions",),
     "TargetChanged": (
         "client_order_id", "order_id", "traded_qty", "traded_px", "paid_fees", "arrival_px", "shortfall", "retry_time",
         "text",

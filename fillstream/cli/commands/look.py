@@ -141,6 +141,12 @@ def _show(title: str, columns: Sequence[str], found: Found, json: bool, spare: S
         as_json(found.json())
         return
     show(title, columns, found.rows, json, spare)
+    stale = [str(row["symbol"]) for row in found.rows if row.get("mark_stale")]
+    if stale:
+        told = (
+            f"{', '.join(dict.fromkeys(stale))}: not quoted for execution.max_quote_age_ms; the mark may be no market"
+        )
+        console().print(told, markup=False, style="yellow", soft_wrap=True)
     if found.truncated:
         console().print("[dim]and more: see --limit[/]")
 

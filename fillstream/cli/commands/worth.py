@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Named = Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Of this one.  \\[default: all]")]
 VALUES = (
     "account", "currency", "equity", "day_pnl", "cash_balance", "gross_exposure", "net_exposure", "leverage_ratio",
-    "buying_power", "margin_used", "open_positions", "missing_rate", "updated",
+    "buying_power", "margin_used", "open_positions", "stale_positions", "missing_rate", "updated",
 )  # fmt: skip
 RISKS = (
     "account", "currency", "equity", "peak_equity", "drawdown_ratio", "leverage_ratio", "concentration_ratio",

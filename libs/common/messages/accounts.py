@@ -54,6 +54,9 @@ class AccountMarked(Message):
     parametric_shortfall: Number | None
     sessions: int = Field(ge=0, description="that these are counted over")
     open_positions: int = Field(ge=0)
+    stale_positions: int | None = Field(
+        default=None, description="how many of them are valued at a mark whose venue quotes no more; absent: none"
+    )
     missing_rate: Name | None = Field(description="a currency that no instrument tells the rate of")
 
 

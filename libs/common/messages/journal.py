@@ -26,7 +26,7 @@ from fillstream.libs.common.messages.event import Event
 from fillstream.libs.common.messages.families import OrderListReported, OrderProgressed
 from fillstream.libs.common.messages.order_event import OrderEvent
 from fillstream.libs.common.messages.protection import PositionProtected, ProtectionCanceled
-from fillstream.libs.common.messages.quoting import BandsChanged, QuoteUpdated, SessionChanged
+from fillstream.libs.common.messages.quoting import BandsChanged, QuoteStale, QuoteUpdated, SessionChanged
 from fillstream.libs.common.messages.reconciliation import (
     HoldingsStated,
     MassStatusRequested,
@@ -552,6 +552,7 @@ JournalEvent = Annotated[
     | ReconciliationDifference
     | VenueReconciled
     | HoldingsStated
+    | QuoteStale
     | QuoteUpdated,
     Field(discriminator="type"),
 ]

@@ -31,6 +31,11 @@ class PositionEvent(Message):
     fees: Number
     cash: Number = Field(description="all cash that fills moved, fees taken off")
     mark_px: Number | None
+    mark_stale: bool | None = Field(
+        default=None,
+        description="true where the instrument's venue has not quoted it for longer than execution.max_quote_age_ms; "
+        "else absent",
+    )
     unrealized_pnl: Number | None = Field(description="at mark_px; null without a mark")
     day_pnl: Number | None = Field(
         default=None,

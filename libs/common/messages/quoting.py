@@ -31,6 +31,18 @@ class QuoteUpdated(Event):
     last_px: Number | None
 
 
+class QuoteStale(Event):
+    """A venue has not quoted an instrument for longer than `execution.max_quote_age_ms`: what stands may be no market.
+
+    Told once. Its next quote, though it be the same, is a QuoteUpdated.
+    """
+
+    type: Literal["QuoteStale"] = "QuoteStale"
+    symbol: Name
+    venue: Name
+    quoted_time: int = Field(ge=0, description="when it was quoted last, the same as before included")
+
+
 class SessionChanged(Event):
     """A venue's session for an instrument is another, or has another reference price (FIX TradingSessionStatus)."""
 

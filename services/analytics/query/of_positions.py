@@ -107,8 +107,8 @@ def _position_states() -> str:
 def _exposures() -> str:
     """One row an account, a currency, and a symbol, sector or strategy in it: what is held at the marks, and P&L.
 
-    `dimension` says which of these `name` is. A strategy's is what its own fills add up to, splits aside, at the
-    account's marks; its P&L is of all it ever traded, fees taken off.
+    `dimension` says which of these `name` is. A strategy's is what its own fills add up to, splits and new symbols
+    aside, at the account's marks; its P&L is of all it ever traded, fees taken off.
     """
     worth = "CAST(position * mark_px * multiplier AS DECIMAL(38, 10))"
     sums = (

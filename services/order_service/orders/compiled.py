@@ -181,10 +181,10 @@ class Quote:
     """The market of an instrument at a venue as last reported: ticks and lots, quantity 0 for a side that is not there.
 
     `at_ms` is when a quote came last, an unchanged one included: it says that the feed lives. `session` is the venue's
-    for the instrument; `low` and `high` are its bands (ticks), None without.
+    for the instrument; `low` and `high` are its bands (ticks), None without. `stale` says that it was told to be so.
     """
 
-    __slots__ = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "high", "last", "low", "session")
+    __slots__ = ("ask", "ask_qty", "at_ms", "bid", "bid_qty", "high", "last", "low", "session", "stale")
 
     def __init__(self) -> None:
         self.bid = 0
@@ -196,6 +196,7 @@ class Quote:
         self.session = TradingSession.CONTINUOUS.value
         self.low: int | None = None
         self.high: int | None = None
+        self.stale = False
 
 
 _UNITS: dict[str, Callable[[Terms], Decimal]] = {

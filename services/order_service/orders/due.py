@@ -4,6 +4,7 @@ Flows in: timers of the state that are due. Flows out: events, each with its `du
 clock, and never sends much more than `MOST_OUTPUTS` at an entry: the next one, which comes at once, goes on.
 
     quotes  tells the quotes that moved, QUOTES_EVERY_MS after the first of them did
+    stale   tells the quotes that are too old
     expiry  an order's time in force ended, at a venue that does not see to it: cancel it there
     day     an account's day begins: what it made before counts no more against its daily loss limit
     release an order's time has come: it goes to its venue, or waits for its price from now on
@@ -41,6 +42,7 @@ from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.journal.telling import Stamped
 from fillstream.services.order_service.orders.life.awaited import UNANSWERED
 from fillstream.services.order_service.orders.life.order import FINAL, Order
+from fillstream.services.order_service.orders.markets import staleness
 from fillstream.services.order_service.orders.parents.runner import Runner
 from fillstream.services.order_service.orders.parents.settling import Settling
 from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
@@ -60,6 +62,7 @@ from fillstream.services.order_service.orders.state import (
     RATE,
     RELEASE,
     SETTLE,
+    STALE,
     SWEEP,
     TOUCH,
     WORK,
@@ -113,6 +116,7 @@ class Due:
         self._commands = commands
         self._handlers: dict[str, Callable[[Timer, int], int]] = {
             QUOTES: self._quotes,
+            STALE: lambda timer, room: staleness.look(state, journal, room),
             EXPIRY: self._expiry,
             RELEASE: self._release,
             APPROVAL: self._approval,
@@ -159,6 +163,7 @@ class Due:
                 released += self._desk.marked(terms.id)
         if state.moved:
             state.timers.add(timer.due_ms, timer.id, QUOTES)
+        staleness.look_later(state, self._journal.ms)
         return max(1, len(told) + 2 * released)
 
     def _expiry(self, timer: Timer, room: int) -> int:

@@ -62,12 +62,12 @@ MAX_BUSTED = 100_000
 """So many ids of trades that were taken back are remembered beyond their orders; the oldest go first."""
 QUOTES_EVERY_MS = 250
 """Quotes that moved are told this long after the first of them did."""
-QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS = "quotes", "expiry", "release", "sweep", "day", "mass"
+QUOTES, EXPIRY, RELEASE, SWEEP, DAY, MASS, STALE = "quotes", "expiry", "release", "sweep", "day", "mass", "stale"
 APPROVAL, BREAKER, LOSS, RATE = "approval", "breaker", "loss", "rate"
 WORK, BRACKET, SETTLE, FOLLOW = "work", "bracket", "settle", "follow "
 """An order's, a circuit breaker's by its number, an account's by its number, and another of an account's."""
-"""What timers are for; `due` does it. Quotes, sweep and mass are the stage's, with the id 0, a day has its account's
-number; the others have an order's."""
+"""What timers are for; `due` does it. Quotes, stale, sweep and mass are the stage's, with the id 0, a day has its
+account's number; the others have an order's."""
 TOUCH = "touch "
 """And the venue's name; the id is an instrument's number: a market has reached more orders than one entry lets go."""
 MAX_SHARED = 4096

@@ -148,6 +148,7 @@ class Accounts:
             "parametric_var": risk[2],
             "parametric_shortfall": risk[3],
         }
+        stale = {"stale_positions": sums.stale} if sums.stale else {}
         return {
             "account": account.name,
             "currency": account.currency,
@@ -160,6 +161,7 @@ class Accounts:
             "sessions": account.sessions,
             "open_positions": sums.open,
             "missing_rate": sums.missing,
+            **stale,
         }
 
 

@@ -28,6 +28,7 @@ class Sums:
         longs, shorts: exposure, without signs.
         largest: in one instrument.
         open: how many positions.
+        stale: how many of them are valued at a mark that is too old.
         missing: a currency without a rate, None where all are known; else what is above is not the whole.
         exposures: of each open instrument, what a half tick's move is worth (signed), in the account's money.
     """
@@ -40,6 +41,7 @@ class Sums:
     shorts: int = 0
     largest: int = 0
     open: int = 0
+    stale: int = 0
     missing: str | None = None
     exposures: dict[str, Fraction] = field(default_factory=dict)
 
@@ -83,6 +85,7 @@ def sums_of(books: Books, account: Account) -> Sums:
         sums.open += 1
         if mark is None:
             continue
+        sums.stale += instrument.stale
         sums.unrealized += own(instrument.unrealized(position, instrument.realized(position)) or 0)
         worth = own(abs(position.quantity * mark) * instrument.half_tick_lot)
         if position.quantity > 0:

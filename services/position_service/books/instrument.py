@@ -51,11 +51,12 @@ class Instrument(Worth):
             were none.
         outdated: whether a split made another share of it since its mark was quoted. Positions are still valued at
             that, as docs/controls.md has it; nothing is closed by it, and it ends no session.
+        stale: whether its venue has not quoted it for too long: the mark may be no market any more.
     """
 
     __slots__ = (
         "base_currency", "closes", "day", "held", "id", "interval_ms", "marked_by", "moved", "outdated", "session",
-        "settlement", "symbol", "telling", "told_ms", "true_range", "venue",
+        "settlement", "stale", "symbol", "telling", "told_ms", "true_range", "venue",
     )  # fmt: skip
 
     def __init__(self, symbol: str, units: InstrumentUnits) -> None:
@@ -71,7 +72,7 @@ class Instrument(Worth):
         self.held: dict[str, Held] = {}
         self.session = 0
         self.day = -1
-        self.outdated = False
+        self.outdated = self.stale = False
         self.settlement: tuple[int, int] | None = None
         self.true_range: TrueRange | None = None
         self.base_currency: str | None = None
@@ -125,6 +126,7 @@ class Instrument(Worth):
         if self.mark is not None or other.mark is None or other.short_mark is None or self.day >= 0:
             return
         self.mark, self.short_mark, self.outdated = other.mark * ticks, other.short_mark * ticks, other.outdated
+        self.stale = other.stale
         self.session, self.day = other.session, other.day
         if other.settlement is not None:
             self.settlement = other.settlement[0] * ticks, other.settlement[1] * ticks

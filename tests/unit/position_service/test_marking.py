@@ -161,3 +161,31 @@ def test_an_instrument_that_gets_its_number_after_an_upgrade_keeps_its_turn(desk
     desk.numbers["AAPL"] = 99
     desk.define(mark_interval_ms=1_000)
     assert tick(desk, 1_100) == [("alpha", "6.01")]
+
+
+def test_a_mark_whose_venue_quotes_no_more_is_flagged_until_it_does(desk: PositionsDesk) -> None:
+    at(desk, 100, "5.00", "5.02")
+    aged = {"symbol": "AAPL", "quoted_time": T0}
+    assert desk.put("QuoteStale", venue="OTHER", **aged) == [], "another venue's is no mark"
+    desk.later_ms = 2_000
+    [message] = desk.put("QuoteStale", venue="SIM", **aged)
+    assert (message["mark_px"], message["mark_stale"], message["unrealized_pnl"]) == ("5.01", True, "0.1")
+    data = desk.stage.snapshot()
+    desk.stage = PositionStage(1)
+    desk.stage.restore(data)
+    assert desk.stage.snapshot() == data
+    desk.later_ms = 4_000
+    assert desk.fill("BUY", "1", "5.00")["mark_stale"]
+    assert "mark_stale" not in desk.fill("SELL", "11", "5.00"), "nothing is held, nothing is valued"
+    desk.fill("BUY", "1", "5.00")
+    desk.later_ms = 6_000
+    [message] = desk.quote("5.00", "5.02")
+    assert message["mark_px"] == "5.01" and "mark_stale" not in message, "told though it is the same"
+
+
+def test_an_instrument_that_nobody_holds_or_that_has_no_mark_tells_nothing_of_its_age() -> None:
+    desk = PositionsDesk()
+    desk.define()
+    assert desk.put("QuoteStale", symbol="AAPL", venue="SIM", quoted_time=T0) == []
+    desk.fill("BUY", "10", "5.00")
+    assert desk.put("QuoteStale", symbol="AAPL", venue="SIM", quoted_time=T0) == []

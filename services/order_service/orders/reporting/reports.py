@@ -227,6 +227,9 @@ class Reports:
             if refusal is not None:  # and what stood before has gone all the same
                 bid = bid_qty = ask = ask_qty = 0
         quote.at_ms = self._journal.ms
+        if quote.stale:
+            quote.stale = False
+            state.move(self._venue, report.symbol, quote.at_ms)
         if quote.ask != ask or quote.bid != bid or quote.ask_qty != ask_qty or quote.bid_qty != bid_qty:
             quote.bid, quote.bid_qty, quote.ask, quote.ask_qty = bid, bid_qty, ask, ask_qty
             state.move(self._venue, report.symbol, quote.at_ms)

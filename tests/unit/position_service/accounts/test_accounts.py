@@ -284,3 +284,16 @@ def test_money_of_an_account_whose_terms_an_older_release_read_waits_until_they_
     pay("6.25")
     define(8)
     assert told(6_000) == [("alpha", "6.25")]
+
+
+def test_positions_whose_market_quotes_no_more_are_counted() -> None:
+    desk = WholeDesk(but(CONFIG, max_quote_age_ms=5_000))
+    desk.quote(9_999, 10_001)
+    adjust(desk, "100000")
+    buy(desk, "10")
+    assert "stale_positions" not in desk.of("AccountMarked")[-1]
+    desk.wait(10_000)
+    assert last(desk, "stale_positions", "open_positions") == [1, 1]
+    desk.quote(9_999, 10_001)
+    desk.wait(1_001)
+    assert "stale_positions" not in desk.of("AccountMarked")[-1]

@@ -186,7 +186,7 @@ def test_without_a_fresh_rate_there_is_no_answer_but_for_what_reduces() -> None:
     rated(desk)
     assert asked(desk, symbol="BTCUSDT", price="59000.0", quantity="2") == "OrderReceived"
     desk.fill(200_000, 590_000, state_of(desk).counter, symbol=2)
-    desk.ms += 1_001
+    desk.tick(1_001)
     assert asked(desk, symbol="BTCUSDT", price="59000.0", quantity="1") == "no_fx_rate"
     assert asked(desk, symbol="BTCUSDT", side="SELL", price="61000.0", quantity="2") == "OrderReceived"
     assert asked(desk, symbol="BTCUSDT", side="SELL", price="61000.0", quantity="1") == "no_fx_rate"
