@@ -151,7 +151,7 @@ class PositionStage:
             if v != version:
                 event = self._raised(event, entry, _BOOKED)
             self._book(kind, event, out)
-        elif kind in FOLLOWED and (self._books.exits.sent or self._books.targets.sent):
+        elif kind in FOLLOWED and (self._books.exits.sent or self._books.targets.sent or self._books.exits.asked):
             event = orjson.loads(payload)
             if v != EVENTS[kind].VERSION:
                 event = self._raised(event, entry, EVENTS)

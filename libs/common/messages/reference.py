@@ -493,6 +493,9 @@ class AccountFields(ReferenceData):
     risk_action: risk_terms.OnRisk = RiskAction.ALERT
     exit_stop_loss_percent: risk_terms.ExitPercent = None
     exit_take_profit_percent: risk_terms.TakePercent = None
+    exit_trailing_stop_percent: risk_terms.ExitTrail = None
+    exit_trailing_stop_atr: risk_terms.ExitRanges = None
+    exit_before_session_end_ms: risk_terms.ExitBeforeEnd = None
     account_type: Annotated[
         AccountType,
         about("what its orders are paid with: cash it has, a margin on its equity, or none of the desk's business",
@@ -578,6 +581,11 @@ class AccountTerms(AccountFields):
     """Limits of one account (FIX 1)."""
 
     id: AccountId
+
+    @model_validator(mode="after")
+    def _one_stop_trails(self) -> Self:
+        risk_terms.check_trail(self.exit_trailing_stop_percent, self.exit_trailing_stop_atr)
+        return self
 
     @model_validator(mode="after")
     def _some_order_can_pass(self) -> Self:

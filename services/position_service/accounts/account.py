@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fillstream.libs.common.messages.codes import AccountType, RiskAction
 from fillstream.libs.common.messages.reference import AccountFields
+from fillstream.libs.common.values.money import canonical
 from fillstream.libs.common.values.versions import Document, check_names
 from fillstream.services.position_service.books.instrument import NEVER
 
@@ -25,7 +26,7 @@ class Account:
         margin: share of its exposure that a MARGIN account needs in equity.
         limits: on its risk, by the names of its terms.
         action: what is done where one is broken.
-        stop, take: shares of the mean price at which its positions are closed by themselves, None where they are not.
+        exits: of every position that it opens: what ProtectPosition says of them.
         deposits: money put in, less what was taken out (units of 10**-MONEY_DECIMALS).
         funded: money was put in, ever.
         symbols: in which it ever held something.
@@ -44,8 +45,7 @@ class Account:
     margin: Fraction = Fraction(1, 2)
     limits: dict[str, Fraction] = field(default_factory=dict)
     action: RiskAction = RiskAction.ALERT
-    stop: Fraction | None = None
-    take: Fraction | None = None
+    exits: dict[str, str | int] = field(default_factory=dict)
     deposits: int = 0
     funded: bool = False
     symbols: dict[str, None] = field(default_factory=dict)
@@ -62,6 +62,20 @@ class Account:
         """Whether anybody is told of it: somebody says that its worth is to be known."""
         return self.funded or self.kind is not AccountType.NONE or bool(self.limits or self.broken)
 
+    @property
+    def stop(self) -> Fraction | None:
+        """The share of the mean price at which its positions are closed on the losing side."""
+        return self._share("stop_loss_percent")
+
+    @property
+    def take(self) -> Fraction | None:
+        """And on the winning side."""
+        return self._share("take_profit_percent")
+
+    def _share(self, name: str) -> Fraction | None:
+        percent = self.exits.get(name)
+        return None if percent is None else Fraction(percent) / 100
+
     def define(self, event: dict[str, Any]) -> None:
         """Take its terms from AccountDefined.
 
@@ -72,9 +86,11 @@ class Account:
         self.number = event["account_id"]
         self.currency, self.kind, self.action = terms.currency, terms.account_type, terms.risk_action
         self.margin = Fraction(terms.initial_margin)
-        stop, take = terms.exit_stop_loss_percent, terms.exit_take_profit_percent
-        self.stop = None if stop is None else Fraction(stop) / 100
-        self.take = None if take is None else Fraction(take) / 100
+        exits = {name: getattr(terms, f"exit_{name}") for name in EXITS}
+        self.exits = {
+            name: value if isinstance(value, int) else canonical(value)
+            for name, value in exits.items() if value is not None
+        }  # fmt: skip
         limits = {
             "max_drawdown": terms.max_drawdown,
             "max_leverage": terms.max_leverage,
@@ -84,6 +100,12 @@ class Account:
         self.limits = {name: Fraction(limit) for name, limit in limits.items() if limit is not None}
 
 
+EXITS: Final = (
+    "stop_loss_percent", "take_profit_percent", "trailing_stop_percent", "trailing_stop_atr", "before_session_end_ms",
+)  # fmt: skip
+"""What an account's terms may ask for, each as `exit_` and this."""
+AT_ONCE: Final = frozenset(("stop_loss_percent", "take_profit_percent"))
+"""What needs no market, no calendar and nobody's word."""
 _NAMES: Final = tuple(each.name for each in fields(Account))
 
 
@@ -95,8 +117,6 @@ def dump_account(account: Account) -> Document:
         "limits": {name: str(value) for name, value in account.limits.items()},
         "symbols": [*account.symbols],
         "deposits": str(account.deposits),
-        "stop": None if account.stop is None else str(account.stop),
-        "take": None if account.take is None else str(account.take),
         "peak": None if account.peak is None else str(account.peak),
         "risk": None if account.risk is None else [*map(str, account.risk)],
     }
@@ -117,8 +137,6 @@ def load_account(record: Document) -> Account:
         "action": RiskAction(record["action"]),
         "symbols": dict.fromkeys(record["symbols"]),
         "deposits": int(record["deposits"]),
-        "stop": None if record["stop"] is None else Fraction(record["stop"]),
-        "take": None if record["take"] is None else Fraction(record["take"]),
         "peak": None if record["peak"] is None else int(record["peak"]),
         "risk": None if risk is None else tuple(map(int, risk)),
     }

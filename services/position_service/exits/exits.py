@@ -19,13 +19,15 @@ from typing import Final
 
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.exits import ExitReason, ExitStatus
-from fillstream.libs.common.messages.signals import ExitPosition
+from fillstream.libs.common.messages.signals import ExitPosition, ProtectPosition
 from fillstream.libs.common.runtime.timers import Timer
 from fillstream.libs.common.values.money import canonical
+from fillstream.services.position_service.accounts.account import AT_ONCE
 from fillstream.services.position_service.booking import units_of
 from fillstream.services.position_service.books.books import Books
 from fillstream.services.position_service.books.instrument import Instrument
 from fillstream.services.position_service.books.trip import Key, Trip
+from fillstream.services.position_service.exits.kept import Asked
 from fillstream.services.position_service.exits.protection import Fired, Protection
 from fillstream.services.position_service.exits.telling import told_of
 from fillstream.services.position_service.exits.watch import What
@@ -85,6 +87,7 @@ class Exits:
     def protected(self, event: Message, instrument: Instrument) -> None:
         """Take what is to protect a position; one of the same name gives way: an order that it sent goes on."""
         account, kept = event["account"], self._kept
+        kept.asked.pop(event["signal_id"], None)
         held = instrument.held.get(account)
         made = self._made(event, instrument)
         if held is None or held.trip is None:  # one that an older release saw otherwise
@@ -247,20 +250,53 @@ class Exits:
     def _by_default(self, account: str, instrument: Instrument, trip: Trip | None, before: Key | None) -> None:
         """Protect a position that was just opened as its account's terms say."""
         terms = self._books.accounts.get(account)
-        if terms is None or trip is None or (terms.stop is None and terms.take is None) or trip.key == before:
+        if terms is None or trip is None or not terms.exits or trip.key == before:
             return
         if DEFAULT_EXIT in self._kept.of.get((account, instrument.symbol), {}):
             return
-        quantity = instrument.held[account].position.quantity
-        made = Protection(
-            self._kept.made + 1, account, instrument.symbol, DEFAULT_EXIT, trip.position_id, quantity < 0,
-            stop_share=terms.stop, take_share=terms.take,
-        )  # fmt: skip
-        self._kept.made = made.id
+        if terms.exits.keys() - AT_ONCE:
+            self._ask(account, instrument.symbol, trip, terms.exits)
+        if terms.stop is not None or terms.take is not None:
+            made = self._own(account, instrument, trip)
+            made.stop_share, made.take_share = terms.stop, terms.take
+            self._kept.add(made)
+            self._arm(made, None)
+            self._tell(made, ExitStatus.ARMED, "by the account's terms")
+            self.marked(instrument)
+
+    def _own(self, account: str, instrument: Instrument, trip: Trip) -> Protection:
+        """Return a protection of the account's own, which is not kept yet."""
+        self._kept.made += 1
+        short = instrument.held[account].position.quantity < 0
+        return Protection(self._kept.made, account, instrument.symbol, DEFAULT_EXIT, trip.position_id, short)
+
+    def _ask(self, account: str, symbol: str, trip: Trip, exits: dict[str, str | int]) -> None:
+        """Ask for what only the orders stage can judge, which has calendars; until it answers, stop and take hold."""
+        self._kept.made += 1
+        name = f"protect-{self._partition}-{self._kept.made}"
+        self._kept.asked[name] = Asked(account, symbol, trip.position_id)
+        said = {"signal_id": name, "account": account, "symbol": symbol, "protection_id": DEFAULT_EXIT, **exits}
+        fields = dict.fromkeys((*ProtectPosition.model_fields, "signal_time"))
+        head = {"type": "ProtectPosition", "v": ProtectPosition.VERSION, "signal_time": self._telling.ms}
+        self._telling.out.event(self._orders, fields | head | said)
+
+    def _unprotected(self, asked: Asked, event: Message) -> None:
+        """Say why the account's own exits are refused; what was opened when it should be closed already is closed."""
+        instrument = self._books.instruments[asked.symbol]
+        trip = instrument.held[asked.account].trip
+        if trip is None or trip.position_id != asked.position_id:
+            return
+        made = self._own(asked.account, instrument, trip)
+        if event["reason"] != RejectReason.EXPIRE_TIME_PASSED:
+            self._tell(made, ExitStatus.ENDED, f"by the account's terms: {event['text']}")
+            return
+        old = self._kept.of.get((asked.account, asked.symbol), {}).get(DEFAULT_EXIT)
+        if old is not None and old.fired is not None:
+            return  # it is being closed
+        if old is not None:
+            self._drop(old)
         self._kept.add(made)
-        self._arm(made, None)
-        self._tell(made, ExitStatus.ARMED, "by the account's terms")
-        self.marked(instrument)
+        self._fire(made, ExitReason.EXIT_TIME, None)
 
     def split(self, account: str, instrument: Instrument, new: int, old: int) -> None:
         """Follow a split: prices are another, and a part is another number of lots."""
@@ -353,6 +389,9 @@ class Exits:
         """Follow the orders that were sent. Of a fill the books know already."""
         kind = event["type"]
         name = event["signal_id" if kind in BY_SIGNAL else "client_order_id"]
+        asked = self._kept.asked.pop(name, None)
+        if asked is not None:
+            return self._unprotected(asked, event)
         protection = self._kept.sent.get(name)
         if protection is None or protection.account != event["account"]:
             return

@@ -6,7 +6,7 @@ Flows in: protections to keep. Flows out: the same, to be found and written down
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from fillstream.libs.common.values.versions import Document, check_names
 from fillstream.services.position_service.exits.protection import Protection, dump_protection, load_protection
@@ -18,6 +18,14 @@ Watches = tuple[Watch, Watch]
 """Of the longs and of the shorts of an instrument."""
 
 
+class Asked(NamedTuple):
+    """A position whose account's own exits were asked for: its account, symbol and name."""
+
+    account: str
+    symbol: str
+    position_id: str
+
+
 @dataclass(slots=True)
 class Kept:
     """All protections of a partition.
@@ -27,6 +35,7 @@ class Kept:
         all: by number.
         of: those of each position, by protection_id, the oldest first.
         sent: which waits for what becomes of an order, by its client_order_id.
+        asked: what the orders stage is to take of accounts' own exits, by the signal_id that asked for it.
         unranged: by symbol the numbers of those whose trailing stops wait for an average true range.
         watches: by symbol; they follow from the protections, but for the best marks of trailing stops.
     """
@@ -37,6 +46,7 @@ class Kept:
     sent: dict[str, Protection] = field(default_factory=dict)
     watches: dict[str, Watches] = field(default_factory=dict)
     unranged: dict[str, dict[int, None]] = field(default_factory=dict)
+    asked: dict[str, Asked] = field(default_factory=dict)
 
     def add(self, protection: Protection) -> None:
         """Keep one."""
@@ -99,7 +109,11 @@ _NAMES: Final = ("made", "protections")
 
 def dump_kept(kept: Kept) -> Document:
     """Return all of it that does not follow from the rest."""
-    return {"made": kept.made, "protections": [dump_protection(each, kept.best_of(each)) for each in kept.all.values()]}
+    record: Document = {"made": kept.made}
+    record["protections"] = [dump_protection(each, kept.best_of(each)) for each in kept.all.values()]
+    if kept.asked:
+        record["asked"] = kept.asked
+    return record
 
 
 def load_kept(record: Document) -> Kept:
@@ -108,8 +122,9 @@ def load_kept(record: Document) -> Kept:
     Raises:
         Unreadable: a name that this release does not know.
     """
-    check_names("exits", record, _NAMES, _NAMES)
+    check_names("exits", record, (*_NAMES, "asked"), _NAMES)
     kept = Kept(record["made"])
+    kept.asked = {name: Asked(*asked) for name, asked in record.get("asked", {}).items()}
     for each in record["protections"]:
         kept.add(load_protection(each))
     return kept

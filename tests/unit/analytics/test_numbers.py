@@ -168,7 +168,7 @@ def test_every_number_of_a_contract_is_of_one_kind() -> None:
         "max_daily_loss", "max_gross_exposure", "max_net_exposure", "max_sector_exposure", "max_symbol_exposure",
         "max_strategy_gross_exposure", "max_strategy_net_exposure", "breaker_slippage_bps",
         "strategy_breaker_slippage_bps",
-        "exit_stop_loss_percent", "exit_take_profit_percent",
+        "exit_stop_loss_percent", "exit_take_profit_percent", "exit_trailing_stop_percent", "exit_trailing_stop_atr",
         "allowed", "buying_power", "cash_balance", "concentration_ratio", "deposits", "drawdown_ratio", "equity",
         "expected_shortfall", "gross_exposure", "leverage_ratio", "long_exposure", "margin_used", "max_concentration",
         "max_drawdown", "max_leverage", "max_value_at_risk", "measured", "net_exposure", "parametric_shortfall",

@@ -86,7 +86,8 @@ def test_every_limit_is_looked_at_or_named() -> None:
         "id", "venue", "currency", "cost_method", "self_trade_prevention", "initial_margin", "risk_action",
         "day_begins_minutes", "day_zone", "rate_limit_window_ms", "order_window_ms", "approval_timeout_ms",
         "breaker_window_ms", "breaker_cooldown_ms", "breaker_slippage_fills",
-        "exit_stop_loss_percent", "exit_take_profit_percent",
+        "exit_stop_loss_percent", "exit_take_profit_percent", "exit_trailing_stop_percent", "exit_trailing_stop_atr",
+        "exit_before_session_end_ms",
     }  # fmt: skip
     named = {*OF_HISTORY, "max_daily_orders"}
     assert looked_at | no_limits | named == {*AccountTerms.model_fields}
