@@ -136,7 +136,13 @@ class Targeting:
                 text = f"account: {wish.account} is not an account of this desk"
                 return Reject(RejectReason.UNKNOWN_ACCOUNT, text)
             named = {leg.symbol for leg in legs}
-            legs += [Leg(symbol, 0, None, None) for symbol in self._others(wish.account) if symbol not in named]
+            others = [symbol for symbol in self._others(wish.account) if symbol not in named]
+            for symbol in others:  # one that the files lost is closed as far as it can be: the others shall be, too
+                draft = self._draft(wish.account, symbol)
+                unfit = self._find_limits(draft) and self._unworkable(wish, draft)
+                if unfit:
+                    return unfit
+            legs += [Leg(symbol, 0, None, None) for symbol in others]
             if len(legs) > MAX_TARGETS:
                 text = f"close_others: {len(legs)} positions, more than the {MAX_TARGETS} of one message"
                 return Reject(RejectReason.LIST_UNFIT, text)
@@ -148,10 +154,7 @@ class Targeting:
     def _leg(self, wish: Aim, symbol: str, said: dict[str, str | None]) -> Leg | Reject:
         account = wish.account
         draft = self._draft(account, symbol)
-        broken = self._unknown(draft)
-        if broken is None and wish.algorithm is not None:
-            draft.said = _special(wish)
-            broken = rules.WORKED.first_broken(draft, self._state)
+        broken = self._unknown(draft) or self._unworkable(wish, draft)
         if broken is not None:
             return broken
         if not draft.limits.holding.account.known:
@@ -201,6 +204,13 @@ class Targeting:
             text = f"weight: {weight} of the equity of {draft.account} is a quantity of {draft.symbol} that {error}"
             return Reject(RejectReason.SIZE_UNKNOWN, text)
         return int(share)
+
+    def _unworkable(self, wish: Aim, draft: Draft) -> Reject | None:
+        """Return why the algorithm that is asked for cannot work orders in an instrument, None where it can."""
+        if wish.algorithm is None:
+            return None
+        draft.said = _special(wish)
+        return rules.WORKED.first_broken(draft, self._state)
 
     def _others(self, account: str) -> list[str]:
         """Return the symbols of which an account holds or has something working."""

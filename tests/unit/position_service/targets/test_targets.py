@@ -208,6 +208,12 @@ def test_flat_is_a_portfolio_of_nothing_and_everything_that_works_goes(desk: Who
     assert all(order.status in ("Filled", "Canceled") for order in desk.sim.desk.stage._state.orders_of("default"))
 
 
+def test_what_could_not_work_the_others_is_refused_at_once(desk: WholeDesk) -> None:
+    aim(desk, "30")
+    [refused] = aim(desk, targets=[], close_others=True, algorithm="TWAP", algorithm_parameters={"slices": 2})
+    assert (refused["type"], refused["reason"], desk.held()) == ("SignalRefused", "bad_parameters", 30)
+
+
 def test_exits_of_a_bracket_are_no_part_of_what_works(desk: WholeDesk) -> None:
     desk.signal(symbol="AAPL", side="BUY", quantity="30", stop_loss="180.00", take_profit="190.00")
     aim(desk, "30")
