@@ -59,6 +59,7 @@ from fillstream.services.position_service.telling import Message, Telling
 
 FAMILIES: tuple[Family, ...] = (
     Family("positions", "Positions that are open and those that are flat again.", "state"),
+    Family("marks_stale", "Instruments with open positions whose venue quotes them no more."),
     Family("position_changes", "What fills did to positions.", "change", True),
     Family("exits_armed", "Protections of positions that wait for their price or time."),
     Family("exits_failing", "Exits that were reached, and could not close yet what they are to close."),
@@ -368,6 +369,7 @@ class PositionStage:
         return {
             "positions": {"open": len(quantities) - flat, "flat": flat},
             "position_changes": self._books.fills,
+            "marks_stale": {"": sum(each.stale and each.is_open for each in self._books.instruments.values())},
             "position_differences": {"": sum(self._books.differing.values())},
             "exits_armed": {"": sum(each.fired is None for each in self._books.exits.all.values())},
             "broken_risk_limits": {"": sum(len(each.broken) for each in self._books.accounts.values())},

@@ -55,6 +55,7 @@ QUIET = {
     "fillstream_exits_failing": "likewise",
     "fillstream_targets_open": "nobody asks for a target here",
     "fillstream_targets_failing": "likewise",
+    "fillstream_marks_stale": "its market was quoted just now",
     "fillstream_queued_orders": "nobody sends more than the rate",
     "fillstream_delayed_commands": "an ideal venue delays nothing",
     "fillstream_dead_letters_total": "only the signals stage gets a bad entry here",

@@ -139,6 +139,11 @@ class Instrument(Worth):
         if self.true_range is not None:
             self.true_range.forget()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody holds any of it."""
+        return any(held.position.quantity for held in self.held.values())
+
     def trip_of(self, account: str) -> Key | None:
         """Return the key of the trip that an account's position is on, None where it is flat."""
         held = self.held.get(account)

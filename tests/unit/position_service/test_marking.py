@@ -170,6 +170,7 @@ def test_a_mark_whose_venue_quotes_no_more_is_flagged_until_it_does(desk: Positi
     desk.later_ms = 2_000
     [message] = desk.put("QuoteStale", venue="SIM", **aged)
     assert (message["mark_px"], message["mark_stale"], message["unrealized_pnl"]) == ("5.01", True, "0.1")
+    assert desk.stage.gauges()["marks_stale"] == {"": 1}
     data = desk.stage.snapshot()
     desk.stage = PositionStage(1)
     desk.stage.restore(data)
@@ -177,6 +178,7 @@ def test_a_mark_whose_venue_quotes_no_more_is_flagged_until_it_does(desk: Positi
     desk.later_ms = 4_000
     assert desk.fill("BUY", "1", "5.00")["mark_stale"]
     assert "mark_stale" not in desk.fill("SELL", "11", "5.00"), "nothing is held, nothing is valued"
+    assert desk.stage.gauges()["marks_stale"] == {"": 0}
     desk.fill("BUY", "1", "5.00")
     desk.later_ms = 6_000
     [message] = desk.quote("5.00", "5.02")

@@ -73,6 +73,7 @@ def test_accounts_and_symbols_are_apart(desk: PositionsDesk) -> None:
     assert desk.stage.gauges() == {
         "positions": {"open": 2, "flat": 1},
         "position_changes": {"opened": 3, "increased": 1, "reduced": 0, "closed": 1, "flipped": 1},
+        "marks_stale": {"": 0},
         "position_differences": {"": 0},
         "broken_risk_limits": {"": 0},
         "exits_armed": {"": 0},
