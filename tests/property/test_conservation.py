@@ -24,11 +24,25 @@ steps = st.one_of(
     st.tuples(st.just("quote"), st.integers(1, 5_000)),
     st.tuples(st.just("bust"), st.integers(0, 30)),
     st.tuples(st.just("split"), st.sampled_from(("2:1", "3:1"))),
+    st.tuples(st.just("rename"), st.sampled_from((("AAPL", "APLE"), ("APLE", "AAPL")))),
 )
 
 
 def money(cents: int) -> str:
     return f"{Decimal(cents) / 100:.2f}"
+
+
+def rename(desk: PositionsDesk, account: str, old: str, new: str) -> None:
+    """Let what an account holds of the one go on as the other, unless it holds none, or some of both."""
+    lots = [0, 0]
+    for place, symbol in enumerate((old, new)):
+        held = desk.stage._books.instruments[symbol].held.get(account)
+        lots[place] = 0 if held is None else held.position.quantity
+    if lots[0] and not lots[1]:
+        desk.put(
+            "AccountAdjusted", account=account, symbol=old, adjustment="SYMBOL_CHANGE", new_symbol=new, amount="0",
+            currency="USD", control_id="c", who="me", reason="a new name", old_position="1", position="1", cash="0",
+        )  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)
@@ -37,6 +51,7 @@ def test_cash_and_positions_at_mark_less_fees_are_constant(happened: list[Any], 
     desk = PositionsDesk()
     desk.define("AAPL")
     desk.define("MSFT", multiplier="50", tick_size="0.01")
+    desk.define("APLE", tick_size="0.005")
     for number, account in enumerate(("one", "two"), 1):
         terms = {"max_order_value": "1000000", "max_daily_orders": 1, "min_order_size": "0", "max_slippage_bps": "0"}
         desk.put("AccountDefined", account=account, account_id=number, venue=None, cost_method=method, **terms)
@@ -63,6 +78,9 @@ def test_cash_and_positions_at_mark_less_fees_are_constant(happened: list[Any], 
                             amount="0", currency="USD", control_id="c", who="me", reason="a split", old_position="1",
                             position="1", cash="0",
                         )  # fmt: skip
+            case ("rename", (old, new)):
+                for account in ("one", "two"):
+                    rename(desk, account, old, new)
             case (str(symbol), bool(first), lots, ticks, *fees):
                 at = len(done) + 1
                 done.append((symbol, first, lots, ticks, at))
