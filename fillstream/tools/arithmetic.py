@@ -321,7 +321,11 @@ class Books:
             self.renamed[message["account"]], expected = position.leave(), NONE
         else:
             self._expect(what, "old_symbol", message["old_symbol"], event["symbol"])
-            position.take_over(self.renamed.pop(message["account"]))
+            left = self.renamed.pop(message["account"], None)
+            if left is None:
+                self._expect(what, "old_symbol", message["old_symbol"], "one whose own message came before")
+                return
+            position.take_over(left)
         self._expect(what, "position of the adjustment", expected, position.quantity)
 
     def _closed(self, what: str, position: NaivePosition, message: Event, multiplier: Decimal) -> None:

@@ -23,6 +23,7 @@ from fillstream.trading.events import (
     OrderFilledEvent,
     OrderRejectedEvent,
     PositionEvent,
+    PositionUpdateEvent,
     PriceEvent,
     SignalRefusedEvent,
 )
@@ -440,6 +441,8 @@ class PositionTracker:
     def _on_position(self, event: PositionEvent) -> None:
         self.held[event.account, event.symbol] = event.quantity
         position = self.positions.get(event.position_id or "")
+        if position is not None and isinstance(event, PositionUpdateEvent) and event.change == "symbol_changed":
+            position.symbol = event.symbol
         if position is None or self._orders[position.position_id].entry is not None:
             return  # who knows its orders goes by their fills
         position.quantity, position.entry_price = event.quantity, event.entry_price or position.entry_price

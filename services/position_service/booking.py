@@ -80,20 +80,26 @@ class Booking:
             )
         self._telling.adjusted(event, instrument, held, before)
 
-    def renamed(self, event: Message, old: Instrument, new: Instrument, steps: tuple[int, int, int]) -> None:
-        """Let what an account holds of an instrument be of another, in steps of which so many make one of before."""
+    def renamed(self, event: Message, old: Instrument, new: Instrument, steps: tuple[int, int, int]) -> bool:
+        """Let what an account holds of an instrument be of another, in steps of which so many make one of before.
+
+        Returns: whether it is: False, and a dead letter, where these books differ from those of the orders stage.
+        """
         account = event["account"]
         was, now = old.held.get(account), self._books.held(account, new)
         if was is None or not was.position.quantity or now.position.quantity:
-            raise Inconsistent(
-                f"event {event['seq']}: {account} must hold {old.symbol} and no {new.symbol}, for one to be the other"
-            )
+            text = f"{account} must hold {old.symbol} and no {new.symbol}, for one to be the other; nothing was changed"
+            self._telling.out.bad("not_held", f"event {event['seq']}: {text}")
+            return False
         before = was.position.quantity
+        old.stirs(event["time"])  # its day is done up to here, and goes on as the other's
+        new.inherit(old, steps[1])
+        new.stirs(event["time"])
         was.rescale(*steps)
         now.take_over(was)
-        new.inherit(old, steps[1])
         self._telling.adjusted(event, old, was, before)
         self._telling.adjusted(event, new, now, 0)
+        return True
 
     def _book(
         self, event: Message, instrument: Instrument, held: Held, name: str, trade: Trade, restated: str | None = None

@@ -240,8 +240,8 @@ class PositionStage:
         sizes = {"tick_size": instrument.price.step, "lot_size": instrument.lot.step}
         self._count_in(new, new.units.model_copy(update=sizes))
         steps = new.steps_of(instrument)
-        self._booking.renamed(event, instrument, new, steps)
-        self._exits.renamed(account, instrument, new, steps)
+        if self._booking.renamed(event, instrument, new, steps):
+            self._exits.renamed(account, instrument, new, steps)
         self._accounts.touch(account)
 
     def _count_in(self, instrument: Instrument, units: InstrumentUnits) -> None:

@@ -50,14 +50,14 @@ def test_exits_act_once_and_close_no_more_than_is_held(first: int) -> None:
     if not ONE and len(SEEDS) >= CHUNK:
         assert min(seen[each] for each in ("ARMED", "TRIGGERED", "DONE", "ENDED", "FAILED")) > 5, seen
         ranged_ones = ("the trailing stop waits for bars enough of the true range", "the average true range is known")
-        assert sum(seen[each] for each in ranged_ones) > 0, seen
+        assert min(seen[each] for each in ranged_ones) > 0, seen
         reasons = ("stop_loss", "take_profit", "trailing_stop", "time_limit", "exit_time")
         assert min(seen[each] for each in reasons) > 2, seen
 
 
 def ranged(config: DeskConfig) -> DeskConfig:
     """Return a desk whose instruments have an average true range, but for one."""
-    terms = {"atr_interval_ms": 1_000, "atr_bars": 2}
+    terms = {"atr_interval_ms": 1_000, "atr_bars": 4}
     instruments = {name: each if name == "SPY" else but(each, **terms) for name, each in config.instruments.items()}
     return but(config, instruments=instruments)
 

@@ -105,8 +105,8 @@ def _last_told(model: type[Message], key: tuple[str, ...]) -> str:
 
 
 def _holdings_compared() -> str:
-    """One row an account and symbol: what the orders stage stated last, and what its fills and splits add up to."""
-    number = "DECIMAL(38, 18)"
+    """One row an account and symbol: what the orders stage stated last, and what its fills and adjustments make."""
+    number, of = "DECIMAL(38, 18)", "log_stream, account, seq"
     return (
         "WITH newest AS ("  # noqa: S608 - names of our own
         "SELECT log_stream, account, seq, time, held FROM events WHERE type = 'HoldingsStated' "
@@ -114,13 +114,16 @@ def _holdings_compared() -> str:
         "), each_row AS (SELECT account, unnest(held) AS told FROM newest"
         "), stated AS (SELECT account, split_part(told, ' ', 1) AS symbol, "
         f"CAST(split_part(told, ' ', 2) AS {number}) AS stated FROM each_row"
-        "), booked AS (SELECT n.account, e.symbol, sum(CASE WHEN e.type = 'AccountAdjusted' "
-        "THEN e.position - e.old_position ELSE CASE WHEN e.side = 'BUY' THEN 1 ELSE -1 END * CASE e.type "
-        "WHEN 'OrderFilled' THEN e.last_qty WHEN 'TradeBusted' THEN -e.last_qty ELSE e.last_qty - e.old_qty END "
-        "- coalesce(e.fee_qty, 0) END) "
-        "AS booked FROM newest n JOIN events e ON e.log_stream = n.log_stream AND e.account = n.account "
-        "AND e.seq < n.seq WHERE e.type IN ('OrderFilled', 'TradeBusted', 'TradeCorrected') "
-        "OR (e.type = 'AccountAdjusted' AND e.old_position IS NOT NULL) GROUP BY ALL"
+        f"), changes AS (SELECT {of}, symbol, CASE type WHEN 'AccountAdjusted' "
+        "THEN CASE WHEN new_symbol IS NULL THEN position ELSE 0 END - old_position "
+        "ELSE CASE WHEN side = 'BUY' THEN 1 ELSE -1 END * CASE type WHEN 'OrderFilled' THEN last_qty "
+        "WHEN 'TradeBusted' THEN -last_qty ELSE last_qty - old_qty END - coalesce(fee_qty, 0) END AS change "
+        "FROM events WHERE type IN ('OrderFilled', 'TradeBusted', 'TradeCorrected') "
+        "OR (type = 'AccountAdjusted' AND old_position IS NOT NULL) "
+        f"UNION ALL SELECT {of}, new_symbol, position FROM events WHERE type = 'AccountAdjusted' "
+        "AND new_symbol IS NOT NULL"
+        "), booked AS (SELECT n.account, c.symbol, sum(c.change) AS booked FROM newest n JOIN changes c "
+        "ON c.log_stream = n.log_stream AND c.account = n.account AND c.seq < n.seq GROUP BY ALL"
         f") SELECT account, symbol, coalesce(stated, 0) AS stated, coalesce(CAST(booked AS {number}), 0) AS booked, "
         "newest.time FROM stated FULL JOIN booked USING (account, symbol) JOIN newest USING (account)"
     )

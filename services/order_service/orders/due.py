@@ -42,7 +42,7 @@ from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.journal.telling import Stamped
 from fillstream.services.order_service.orders.life.awaited import UNANSWERED
 from fillstream.services.order_service.orders.life.order import FINAL, Order
-from fillstream.services.order_service.orders.markets import staleness
+from fillstream.services.order_service.orders.markets import quotes
 from fillstream.services.order_service.orders.parents.runner import Runner
 from fillstream.services.order_service.orders.parents.settling import Settling
 from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
@@ -116,7 +116,7 @@ class Due:
         self._commands = commands
         self._handlers: dict[str, Callable[[Timer, int], int]] = {
             QUOTES: self._quotes,
-            STALE: lambda timer, room: staleness.look(state, journal, room),
+            STALE: lambda timer, room: quotes.look(state, journal, room),
             EXPIRY: self._expiry,
             RELEASE: self._release,
             APPROVAL: self._approval,
@@ -154,16 +154,10 @@ class Due:
         state = self._state
         told, released = [*islice(state.moved, room)], 0
         for venue, symbol in told:
-            del state.moved[venue, symbol]
-            terms = state.terms[venue][symbol]
-            quote = state.quotes[venue][terms.id]
-            self._journal.quote_updated(terms, quote)
-            state.holdings.told(symbol, quote)
-            if state.triggers:
-                released += self._desk.marked(terms.id)
+            released += quotes.tell(state, self._journal, self._desk, venue, symbol)
         if state.moved:
             state.timers.add(timer.due_ms, timer.id, QUOTES)
-        staleness.look_later(state, self._journal.ms)
+        quotes.look_later(state, self._journal.ms)
         return max(1, len(told) + 2 * released)
 
     def _expiry(self, timer: Timer, room: int) -> int:

@@ -47,6 +47,7 @@ from fillstream.services.order_service.orders.groups.contingent import Contingen
 from fillstream.services.order_service.orders.instructions import All, Restrict
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.keeping.snapshot import dump, load
+from fillstream.services.order_service.orders.markets import quotes
 from fillstream.services.order_service.orders.parents.children import Children
 from fillstream.services.order_service.orders.parents.requests import FamilyRequests
 from fillstream.services.order_service.orders.parents.runner import Runner
@@ -266,6 +267,7 @@ class OrdersStage:
         except ValueError as error:
             raise BadEntry("bad_config", f"config: {error}") from None
         before, ruled = self._state.aliases.points, self._state.rule_switches.terms(self._state.config)
+        age_ms = self._state.config.max_quote_age_ms
         venues, symbols, accounts = self._state.configure(config)
         if venues:
             self._hear()
@@ -290,6 +292,8 @@ class OrdersStage:
             self._breakers.lift()
         self._reconciler.configure()
         self._stating.configure()
+        if config.max_quote_age_ms != age_ms:
+            quotes.look_anew(self._state, self._journal.ms)
 
     def _market_reported(self, report: MarketReport) -> None:
         """Let it be known how a market stands; what is not believed goes to `dead` and counts against its venue."""

@@ -104,8 +104,11 @@ EXITS: Final = (
     "stop_loss_percent", "take_profit_percent", "trailing_stop_percent", "trailing_stop_atr", "before_session_end_ms",
 )  # fmt: skip
 """What an account's terms may ask for, each as `exit_` and this."""
-AT_ONCE: Final = frozenset(("stop_loss_percent", "take_profit_percent"))
-"""What needs no market, no calendar and nobody's word."""
+_ASKED: Final = {
+    "account_trail": ("trailing_stop_percent", "trailing_stop_atr"),
+    "account_session_end": ("before_session_end_ms",),
+}
+"""What of them the orders stage is asked for, by the protection_id of each: one that is refused leaves the other."""
 _NAMES: Final = tuple(each.name for each in fields(Account))
 
 
@@ -146,3 +149,9 @@ def load_account(record: Document) -> Account:
 def money_of(text: str, decimals: int) -> int:
     """Return a text's money in units of 10**-decimals; adjustments have no more."""
     return int(Decimal(text).scaleb(decimals))
+
+
+def asked_of(exits: dict[str, str | int]) -> list[tuple[str, dict[str, str | int]]]:
+    """Return what of an account's own exits the orders stage is asked for: protection_ids with what each says."""
+    found = ((name, {each: exits[each] for each in of if each in exits}) for name, of in _ASKED.items())
+    return [(name, said) for name, said in found if said]

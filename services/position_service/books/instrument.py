@@ -126,7 +126,7 @@ class Instrument(Worth):
         if self.mark is not None or other.mark is None or other.short_mark is None or self.day >= 0:
             return
         self.mark, self.short_mark, self.outdated = other.mark * ticks, other.short_mark * ticks, other.outdated
-        self.stale = other.stale
+        self.stale = True  # nobody has quoted it, and whether the other one is quoted says nothing of it
         self.session, self.day = other.session, other.day
         if other.settlement is not None:
             self.settlement = other.settlement[0] * ticks, other.settlement[1] * ticks

@@ -22,7 +22,7 @@ from fillstream.libs.common.messages.exits import ExitReason, ExitStatus
 from fillstream.libs.common.messages.signals import ExitPosition, ProtectPosition
 from fillstream.libs.common.runtime.timers import Timer
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.position_service.accounts.account import AT_ONCE
+from fillstream.services.position_service.accounts.account import asked_of
 from fillstream.services.position_service.booking import units_of
 from fillstream.services.position_service.books.books import Books
 from fillstream.services.position_service.books.instrument import Instrument
@@ -36,7 +36,7 @@ from fillstream.services.position_service.telling import Message, Telling
 FIRST_RETRY_MS, LAST_RETRY_MS = 1_000, 60_000
 """After the first failure, doubled with each in a row; at most."""
 DEFAULT_EXIT = "account"
-"""The protection_id of what an account's terms ask for."""
+"""The protection_id of the stop and the target that an account's terms ask for; see `asked_of`."""
 MOST_PROTECTIONS = 100
 """Of one position."""
 LIMIT, TIME, RETRY = "exit limit", "exit time", "exit retry"
@@ -87,11 +87,18 @@ class Exits:
     def protected(self, event: Message, instrument: Instrument) -> None:
         """Take what is to protect a position; one of the same name gives way: an order that it sent goes on."""
         account, kept = event["account"], self._kept
-        kept.asked.pop(event["signal_id"], None)
+        asked = kept.asked.get(event["signal_id"])
+        kept.forget_asked(account, instrument.symbol, event["protection_id"])
         held = instrument.held.get(account)
         made = self._made(event, instrument)
         if held is None or held.trip is None:  # one that an older release saw otherwise
             return self._tell(made, ExitStatus.ENDED, "nothing is held")
+        if (
+            asked is not None
+            and asked[:2] == (account, instrument.symbol)
+            and asked.position_id != held.trip.position_id
+        ):
+            return None  # the account's own, of a position that is no more: the next one has asked for its own
         before = kept.of.get((account, instrument.symbol), {})
         old = before.get(made.protection_id)
         if old is None and len(before) >= MOST_PROTECTIONS:
@@ -154,6 +161,7 @@ class Exits:
         """Let a protection go, or all of a position."""
         found = self._kept.of.get((event["account"], event["symbol"]), {})
         one = event.get("protection_id")
+        self._kept.forget_asked(event["account"], event["symbol"], one)
         for each in [*found.values()]:
             if one in (None, each.protection_id):
                 self._drop(each)
@@ -254,49 +262,47 @@ class Exits:
             return
         if DEFAULT_EXIT in self._kept.of.get((account, instrument.symbol), {}):
             return
-        if terms.exits.keys() - AT_ONCE:
-            self._ask(account, instrument.symbol, trip, terms.exits)
+        for protection_id, exits in asked_of(terms.exits):
+            self._ask(Asked(account, instrument.symbol, trip.position_id, protection_id), exits)
         if terms.stop is not None or terms.take is not None:
-            made = self._own(account, instrument, trip)
+            made = self._own(account, instrument, trip, DEFAULT_EXIT)
             made.stop_share, made.take_share = terms.stop, terms.take
             self._kept.add(made)
             self._arm(made, None)
             self._tell(made, ExitStatus.ARMED, "by the account's terms")
             self.marked(instrument)
 
-    def _own(self, account: str, instrument: Instrument, trip: Trip) -> Protection:
+    def _own(self, account: str, instrument: Instrument, trip: Trip, protection_id: str) -> Protection:
         """Return a protection of the account's own, which is not kept yet."""
         self._kept.made += 1
         short = instrument.held[account].position.quantity < 0
-        return Protection(self._kept.made, account, instrument.symbol, DEFAULT_EXIT, trip.position_id, short)
+        return Protection(self._kept.made, account, instrument.symbol, protection_id, trip.position_id, short)
 
-    def _ask(self, account: str, symbol: str, trip: Trip, exits: dict[str, str | int]) -> None:
-        """Ask for what only the orders stage can judge, which has calendars; until it answers, stop and take hold."""
+    def _ask(self, asked: Asked, exits: Message) -> None:
+        """Ask for what only the orders stage can judge: it has calendars, and knows what has a true range."""
         self._kept.made += 1
         name = f"protect-{self._partition}-{self._kept.made}"
-        self._kept.asked[name] = Asked(account, symbol, trip.position_id)
-        said = {"signal_id": name, "account": account, "symbol": symbol, "protection_id": DEFAULT_EXIT, **exits}
-        fields = dict.fromkeys((*ProtectPosition.model_fields, "signal_time"))
-        head = {"type": "ProtectPosition", "v": ProtectPosition.VERSION, "signal_time": self._telling.ms}
-        self._telling.out.event(self._orders, fields | head | said)
+        self._kept.asked[name] = asked
+        said: Message = {"signal_id": name, "account": asked.account, "symbol": asked.symbol}
+        said |= {"protection_id": asked.protection_id, "signal_time": self._telling.ms}
+        fields = dict.fromkeys(ProtectPosition.model_fields)
+        head = {"type": "ProtectPosition", "v": ProtectPosition.VERSION}
+        self._telling.out.event(self._orders, fields | head | said | exits)
 
     def _unprotected(self, asked: Asked, event: Message) -> None:
-        """Say why the account's own exits are refused; what was opened when it should be closed already is closed."""
+        """Say why an account's own exit is refused; what was opened when it should be closed already is closed."""
         instrument = self._books.instruments[asked.symbol]
         trip = instrument.held[asked.account].trip
         if trip is None or trip.position_id != asked.position_id:
             return
-        made = self._own(asked.account, instrument, trip)
+        made = self._own(asked.account, instrument, trip, asked.protection_id)
         if event["reason"] != RejectReason.EXPIRE_TIME_PASSED:
             self._tell(made, ExitStatus.ENDED, f"by the account's terms: {event['text']}")
             return
-        old = self._kept.of.get((asked.account, asked.symbol), {}).get(DEFAULT_EXIT)
-        if old is not None and old.fired is not None:
-            return  # it is being closed
-        if old is not None:
-            self._drop(old)
-        self._kept.add(made)
-        self._fire(made, ExitReason.EXIT_TIME, None)
+        others = self._kept.of.get((asked.account, asked.symbol), {}).values()
+        if not any(each.fired is not None and each.quantity is None for each in others):  # else it is being closed
+            self._kept.add(made)
+            self._fire(made, ExitReason.EXIT_TIME, None)
 
     def split(self, account: str, instrument: Instrument, new: int, old: int) -> None:
         """Follow a split: prices are another, and a part is another number of lots."""
@@ -314,6 +320,12 @@ class Exits:
         No order works then. An instruction that is on its way names what is not there any more: another one goes.
         """
         text = f"the symbol is {new.symbol} now, it was {old.symbol}"
+        for name, asked in [*self._kept.asked.items()]:
+            if asked[:2] == (account, old.symbol):  # it names what is not there any more
+                del self._kept.asked[name]
+                exits = dict(asked_of(self._books.accounts[account].exits)).get(asked.protection_id)
+                if exits is not None:
+                    self._ask(asked._replace(symbol=new.symbol), exits)
         for each in [*self._kept.of.get((account, old.symbol), {}).values()]:
             best, fired = self._kept.best_of(each), each.fired
             self._tell(each, ExitStatus.ENDED, text)
@@ -333,6 +345,7 @@ class Exits:
         self._unwatch(old.symbol)
         if new.true_range is None and new.symbol in self._kept.unranged:
             self.rangeless(new)
+        self.marked(new)
 
     def rescaled(self, instrument: Instrument, lots: int, ticks: int) -> None:
         """Count in an instrument's new steps."""
@@ -389,9 +402,12 @@ class Exits:
         """Follow the orders that were sent. Of a fill the books know already."""
         kind = event["type"]
         name = event["signal_id" if kind in BY_SIGNAL else "client_order_id"]
-        asked = self._kept.asked.pop(name, None)
-        if asked is not None:
-            return self._unprotected(asked, event)
+        if kind == "SignalRefused" and event["signal"] == "ProtectPosition":
+            asked = self._kept.asked.get(name)
+            if asked is not None and asked.account == event["account"]:
+                del self._kept.asked[name]
+                self._unprotected(asked, event)
+            return None
         protection = self._kept.sent.get(name)
         if protection is None or protection.account != event["account"]:
             return

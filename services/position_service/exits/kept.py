@@ -19,11 +19,12 @@ Watches = tuple[Watch, Watch]
 
 
 class Asked(NamedTuple):
-    """A position whose account's own exits were asked for: its account, symbol and name."""
+    """What the orders stage was asked for as an account's own exit of a position, and has not answered yet."""
 
     account: str
     symbol: str
     position_id: str
+    protection_id: str
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class Kept:
         all: by number.
         of: those of each position, by protection_id, the oldest first.
         sent: which waits for what becomes of an order, by its client_order_id.
-        asked: what the orders stage is to take of accounts' own exits, by the signal_id that asked for it.
+        asked: accounts' own exits that the orders stage is to take, by the signal_id that asked for each.
         unranged: by symbol the numbers of those whose trailing stops wait for an average true range.
         watches: by symbol; they follow from the protections, but for the best marks of trailing stops.
     """
@@ -69,6 +70,12 @@ class Kept:
         fired = protection.fired
         if fired is not None:
             self.sent.pop(fired.client_order_id or "", None)
+
+    def forget_asked(self, account: str, symbol: str, protection_id: str | None = None) -> None:
+        """Wait no more for what was asked for of a position, or for one of these: somebody else has spoken."""
+        for name, asked in [*self.asked.items()]:
+            if asked[:2] == (account, symbol) and protection_id in (None, asked.protection_id):
+                del self.asked[name]
 
     def range_is_settled(self, protection: Protection) -> None:
         """Take note that one waits for no true range any more."""
@@ -112,7 +119,7 @@ def dump_kept(kept: Kept) -> Document:
     record: Document = {"made": kept.made}
     record["protections"] = [dump_protection(each, kept.best_of(each)) for each in kept.all.values()]
     if kept.asked:
-        record["asked"] = kept.asked
+        record["asked"] = {name: [*asked] for name, asked in kept.asked.items()}
     return record
 
 

@@ -63,10 +63,24 @@ def test_fills_busts_corrections_and_fees_in_kind_add_up_to_what_was_stated(stor
 def test_a_split_changes_what_the_fills_before_it_add_up_to(store: Store) -> None:
     split = sample(
         AccountAdjusted, 2, account="alpha", symbol="AAPL", ratio="3:2", old_position="40", position="60",
+        new_symbol=None,
     )  # fmt: skip
-    paid = sample(AccountAdjusted, 3, account="alpha", symbol="AAPL", ratio=None, old_position=None, position=None)
+    paid = sample(
+        AccountAdjusted, 3, account="alpha", symbol="AAPL", ratio=None, old_position=None, position=None,
+        new_symbol=None,
+    )  # fmt: skip
     put(store, "events", trade(OrderFilled, 1, "40"), split, paid, trade(OrderFilled, 4, "5"), stated(5, "AAPL 65 1 0"))
     assert compared(store) == [("alpha", "AAPL", 65, 65)]
+
+
+def test_what_was_traded_of_an_old_symbol_counts_under_the_new_one(store: Store) -> None:
+    renamed = sample(
+        AccountAdjusted, 2, account="alpha", symbol="FB", new_symbol="META", ratio=None, old_position="4",
+        position="40",
+    )  # fmt: skip
+    traded = trade(OrderFilled, 1, "4", symbol="FB"), trade(OrderFilled, 3, "5", symbol="META")
+    put(store, "events", *traded[:1], renamed, *traded[1:], stated(4, "META 45 1 0"))
+    assert compared(store) == [("alpha", "FB", 0, 0), ("alpha", "META", 45, 45)]
 
 
 def test_what_only_one_of_them_has_is_nothing_for_the_other(store: Store) -> None:

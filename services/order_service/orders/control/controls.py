@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import Adjustment, ControlRejectReason, RiskAction
 from fillstream.libs.common.messages.controls import (
+    CORPORATE,
     LIMITS,
     AcceptLoss,
     AdjustAccount,
@@ -49,6 +50,7 @@ from fillstream.services.order_service.orders.control.overrides import Answered,
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, REDUCING, Standing
 from fillstream.services.order_service.orders.instructions import Restrict
 from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.markets.quotes import tell_all_of
 from fillstream.services.order_service.orders.reconciling.reconciler import Reconciler
 from fillstream.services.order_service.orders.reconciling.stating import Stating
 from fillstream.services.order_service.orders.state import State
@@ -305,6 +307,10 @@ def _adjust_account(room: Room, control: AdjustAccount) -> Effect:
     if control.symbol is not None and control.symbol not in room.state.instruments:
         text = f"symbol: {control.symbol} is no instrument of this desk"
         raise Refused(ControlRejectReason.UNKNOWN_SYMBOL, text)
+    if control.adjustment in CORPORATE and control.symbol is not None:
+        tell_all_of(
+            room.state, room.journal, room.desk, control.symbol
+        )  # they are of the shares, or the name, of before
     if control.adjustment is Adjustment.SPLIT:
         changes = splitting.split(room.state, control)
         told = splitting.sentence(control, changes)

@@ -17,15 +17,17 @@ def desk() -> ExitsDesk:
     return desk
 
 
-def rename(desk: ExitsDesk, position: str = "10", **finer: Any) -> None:
+def rename(desk: ExitsDesk, position: str = "10", **finer: Any) -> list[dict[str, Any]]:
+    """Let AAPL be META; return what was told of the positions."""
     desk.define("META", **finer)
     desk.told.clear()
-    desk.put(
+    adjusted = desk.put(
         "AccountAdjusted", account="alpha", symbol="AAPL", adjustment="SYMBOL_CHANGE", amount="0", currency="USD",
         control_id="c", who="me", reason="a new name", old_position=position, position=position, cash="0",
         new_symbol="META",
     )  # fmt: skip
     desk.again()
+    return adjusted
 
 
 def told(desk: ExitsDesk) -> list[tuple[Any, ...]]:
@@ -123,3 +125,39 @@ def test_marks_and_sessions_of_the_old_symbol_go_on_until_the_new_one_is_quoted(
     desk.define("META", tick_size="0.005")
     desk.quote("103.00", "103.00", symbol="META")
     assert new.mark == 41_200
+
+
+def test_a_stop_that_the_new_symbols_market_has_reached_already_fires_at_once(desk: ExitsDesk) -> None:
+    desk.fill("BUY", "10", "100.00")
+    desk.protect(stop_loss="95.00")
+    desk.define("META")
+    desk.quote("94.00", "94.00", symbol="META")
+    rename(desk)
+    assert [(each.symbol, each.quantity) for each in desk.sent] == [("META", None)]
+
+
+def test_the_day_goes_on_where_the_new_symbol_has_a_market_of_its_own(desk: ExitsDesk) -> None:
+    desk.fill("BUY", "10", "100.00")
+    desk.quote("110.00", "110.00")
+    desk.define("META")
+    desk.later_ms = 86_400_000
+    desk.quote("110.00", "110.00", symbol="META")
+    moved = desk.put(
+        "AccountAdjusted", account="alpha", symbol="AAPL", adjustment="SYMBOL_CHANGE", amount="0", currency="USD",
+        control_id="c", who="me", reason="a new name", old_position="10", position="10", cash="0", new_symbol="META",
+    )[-1]  # fmt: skip
+    assert moved["day_pnl"] == "0", "100 were made the day before"
+
+
+def test_a_mark_that_is_another_symbols_is_stale_until_there_is_a_quote(desk: ExitsDesk) -> None:
+    desk.fill("BUY", "10", "100.00")
+    desk.quote("101.00", "101.00")
+    assert [each.get("mark_stale") for each in rename(desk)] == [None, True]
+    [marked] = desk.quote("101.00", "101.00", symbol="META")
+    assert "mark_stale" not in marked
+
+
+def test_books_that_differ_from_the_orders_stage_are_left_as_they_are(desk: ExitsDesk) -> None:
+    rename(desk)
+    assert [each["reason"] for each in desk.dead] == ["not_held"]
+    assert desk.stage.gauges()["positions"]["open"] == 0

@@ -187,3 +187,15 @@ def test_a_journal_whose_split_breaks_lots_is_inconsistent() -> None:
     desk.events[-1]["ratio"] = "1:3"
     with pytest.raises(Inconsistent, match="1:3 of 100 AAPL must be whole lots of 1"):
         booked(desk)
+
+
+def test_a_quote_of_before_is_told_before_what_it_is_a_quote_of() -> None:
+    """It had not been told yet: what protects a position would take it for one of the new shares."""
+    desk = desk_of()
+    hold(desk, 100)
+    desk.tick()
+    desk.quote(18_490, 18_500)
+    desk.quote(4_500, 4_501, symbol="ES")
+    kinds = [(event["type"], event["symbol"]) for event in split(desk, "2:1") if "symbol" in event]
+    assert kinds == [("QuoteUpdated", "AAPL"), ("AccountAdjusted", "AAPL")]
+    assert [event["symbol"] for event in desk.tick()] == ["ES"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fillstream.services.order_service.orders.markets import staleness
+from fillstream.services.order_service.orders.markets import quotes
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 from tests.support.terms import but
 
@@ -35,8 +35,8 @@ def test_a_quote_is_told_to_be_stale_once_and_as_it_becomes_so(desk: OrdersDesk)
     desk.restarted()
     [told] = at(desk, 60_000)
     assert told == {
-        "type": "QuoteStale", "symbol": "AAPL", "quoted_time": NOON_MS, "due_time": NOON_MS + 5_301,
-    }, "looked at an age after it was told"  # fmt: skip
+        "type": "QuoteStale", "symbol": "AAPL", "quoted_time": NOON_MS, "due_time": NOON_MS + 6_000,
+    }, "it was looked at at 5 000, too early by one"  # fmt: skip
     assert at(desk, 120_000) == []
     desk.restarted()
     assert at(desk, 180_000) == [], "nobody looks where all are stale"
@@ -74,8 +74,8 @@ def test_each_market_by_itself_and_no_more_of_them_at_an_entry_than_it_may_send(
     for symbol in ("AAPL", "BTCUSDT", "ES"):
         desk.quote(100, 102, symbol=symbol)
     at(desk, 9_000)
-    looked = staleness.look
-    monkeypatch.setattr(staleness, "look", lambda state, journal, room: looked(state, journal, 2))
+    looked = quotes.look
+    monkeypatch.setattr(quotes, "look", lambda state, journal, room: looked(state, journal, 2))
     assert len(at(desk, 14_500)) == 3, "the third at once"
 
 
@@ -91,3 +91,12 @@ def test_an_age_that_is_taken_away_ends_it(desk: OrdersDesk) -> None:
     at(desk, 300)
     desk.stage._state.config = CONFIG
     assert at(desk, 60_000) == []
+
+
+def test_an_age_that_is_set_once_the_feed_is_dead_is_looked_at() -> None:
+    desk = OrdersDesk()
+    desk.quote(18_490, 18_500)
+    at(desk, 300)
+    at(desk, 60_000)
+    desk.fold({b"config": AGED.to_json()})
+    assert [each["type"] for each in at(desk, 61_000)] == ["QuoteStale"]
