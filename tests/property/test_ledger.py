@@ -206,7 +206,8 @@ def check(
     model = position_message.validate_python(message)
     if message["type"] == "PositionClosed":
         return
-    assert set(message) | {"restated"} == set(type(model).model_fields) | {"restated"}
+    rare = {"restated", "mark_stale"}
+    assert set(message) | rare == set(type(model).model_fields) | rare
     key = (message["account"], message["symbol"])
     position, digit = naive[key], Fraction(1, 10**12)
     assert Fraction(model.position) == position.quantity * Fraction(LOT)

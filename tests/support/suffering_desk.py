@@ -43,6 +43,8 @@ class SufferingDesk:
         # The last second is never lost: what is missing afterwards, the test has taken.
         self.client.config_set("appendfsync", "always")
         monkeypatch.setenv("FILLSTREAM_DATABASE__SNAPSHOT_EVERY_ENTRIES", "50")
+        # By entries and not by time: on a slow machine a stage would have one of its newest state, and lose nothing.
+        monkeypatch.setenv("FILLSTREAM_DATABASE__SNAPSHOT_EVERY_S", "3600")
         # Nobody asks a venue what it has, or tells what is held: what a desk sends here, it was asked for.
         monkeypatch.setenv("FILLSTREAM_EXECUTION__VENUES", '{"SIM": {"reconcile_every_ms": 0}}')
         monkeypatch.setenv("FILLSTREAM_EXECUTION__STATE_HOLDINGS_EVERY_MS", "0")
