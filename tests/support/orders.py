@@ -26,6 +26,7 @@ from tests.support.terms import account, instrument
 NOON_MS = 19_700 * DAY_MS + DAY_MS // 2
 FINAL = {"Filled", "Canceled", "Rejected", "Expired", "Calculated"}
 D = Decimal
+OF_QUOTES = {"QuoteUpdated", "QuoteStale"}
 
 CONFIG = DeskConfig(
     instruments={
@@ -169,7 +170,7 @@ class OrdersDesk:
 
     def one(self, fields: dict[bytes, bytes]) -> dict[str, Any]:
         """Fold an entry and return the one event it caused; quotes may be due before it."""
-        events = [event for event in self.fold(fields) if event["type"] != "QuoteUpdated"]
+        events = [event for event in self.fold(fields) if event["type"] not in OF_QUOTES]
         assert len(events) == 1, events
         return events[0]
 
@@ -223,7 +224,7 @@ class OrdersDesk:
             side=0,
             partition=frames.PARTITION_ALL,
         )
-        assert {event["type"] for event in self.fold({b"frame": record})} <= {"QuoteUpdated"}
+        assert {event["type"] for event in self.fold({b"frame": record})} <= OF_QUOTES
 
     def control(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         return self.fold({b"control": orjson.dumps(control(kind, **fields))})

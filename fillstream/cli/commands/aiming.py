@@ -14,7 +14,7 @@ from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
 from fillstream.cli.order_options import Parameter, Strategy
 from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, gone, publish, told
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, RejectReason
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.topology import id_ms
 from fillstream.tools.render import as_json, console, print_table
 
@@ -156,14 +156,15 @@ def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s:
     ends_s = time.monotonic() + timeout_s
     with gone(signal_id):
         outcome = client.wait_for(signal_id, account=account, timeout_s=timeout_s)
-    if outcome.reason == RejectReason.NOTHING_TO_REDUCE:  # it is flat, and that was asked for
+    if outcome.refused:
+        return answer(client, signal_id, timeout_s, json)
+    if not any(each["type"] == "TargetSet" for each in outcome.events):  # it is flat, and that was asked for
         if json:
             as_json({"signal_id": signal_id, "targets": []})
         else:
-            console().print(str(outcome.text), markup=False)
+            told = f"{account} holds nothing, nothing of it works, and no target of it is to be reached any more"
+            console().print(told, markup=False)
         return None
-    if outcome.refused:
-        return answer(client, signal_id, timeout_s, json)
     legs = next(each["legs"] for each in outcome.events if each["type"] == "TargetSet")
     last: dict[str, dict[str, Any]] = {}
     with gone(signal_id):

@@ -145,7 +145,9 @@ class SetLimits(OfAccount):
     @model_validator(mode="after")
     def _sets_something(self) -> SetLimits:
         if not self.values:
-            raise ValueError(f"limits: name at least one of {', '.join(LIMITS)}")
+            raise ValueError(
+                f"limits: must name at least one, as max_order_value; docs/limits.md has all {len(LIMITS)}"
+            )
         return self
 
     @property
@@ -244,8 +246,10 @@ class AdjustAccount(OfAccountOrDesk):
             if self.new_symbol is not None:
                 raise ValueError(f"new_symbol: {self.new_symbol} is for a SYMBOL_CHANGE, this is a {self.adjustment}")
             return self
-        if self.symbol is None or self.new_symbol is None:
-            raise ValueError("new_symbol: a SYMBOL_CHANGE needs it, and the symbol of before")
+        if self.symbol is None:
+            raise ValueError("symbol: a SYMBOL_CHANGE needs that of before")
+        if self.new_symbol is None:
+            raise ValueError("new_symbol: a SYMBOL_CHANGE needs the symbol from now on")
         if self.symbol == self.new_symbol:
             raise ValueError(f"new_symbol: {self.new_symbol} changes nothing")
         return self
@@ -258,8 +262,10 @@ class AdjustAccount(OfAccountOrDesk):
             if self.account is None and self.adjustment not in CORPORATE:
                 raise ValueError(f"account: must be named, a {self.adjustment} is of one account")
             return self
-        if self.ratio is None or self.symbol is None:
-            raise ValueError("ratio: a SPLIT needs NEW:OLD, as 2:1, and the symbol that it is of")
+        if self.symbol is None:
+            raise ValueError("symbol: a SPLIT needs the instrument that it is of")
+        if self.ratio is None:
+            raise ValueError("ratio: a SPLIT needs NEW:OLD, as 2:1")
         if self.made_of[0] == self.made_of[1]:
             raise ValueError(f"ratio: {self.ratio} changes nothing")
         return self

@@ -106,6 +106,9 @@ class TargetSet(TargetTerms, Event):
     target_qty: Number = Field(description="signed quantity")
     weight: Number | None = Field(default=None, description="of the equity, that it was counted from")
     tolerance_qty: Number | None = None
+    close_others: bool | None = Field(
+        default=None, description="true: targets of the account that the signal does not name are none any more"
+    )
     leg: int = Field(ge=1, description="which of them")
     legs: int = Field(ge=1, description="how many the signal has")
     signal_time: int = Field(ge=0, description="ms since 1970, when the signal came")

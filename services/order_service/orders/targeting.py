@@ -88,6 +88,8 @@ class Targeting:
             return self._refuse("SetTarget", wish, legs)
         for number, leg in enumerate(legs, start=1):
             self._set(wish, leg, number, len(legs))
+        if not legs:  # it is flat, and what waits for a market to be reached is to stay so
+            return self._journal.told("TargetCanceled", signal_id=wish.signal_id, account=wish.account)
         return None
 
     def unaim(self, wish: Unaim) -> None:
@@ -112,6 +114,7 @@ class Targeting:
             "algorithm": wish.algorithm,
             "algorithm_parameters": wish.algorithm_parameters,
             "strategy": wish.strategy,
+            "close_others": wish.close_others or None,
             "leg": number,
             "legs": legs,
             "signal_time": wish.signal_time,
@@ -146,9 +149,6 @@ class Targeting:
             if len(legs) > MAX_TARGETS:
                 text = f"close_others: {len(legs)} positions, more than the {MAX_TARGETS} of one message"
                 return Reject(RejectReason.LIST_UNFIT, text)
-            if not legs:
-                text = f"close_others: {wish.account} holds nothing, and nothing of it works"
-                return Reject(RejectReason.NOTHING_TO_REDUCE, text)
         return legs
 
     def _leg(self, wish: Aim, symbol: str, said: dict[str, str | None]) -> Leg | Reject:

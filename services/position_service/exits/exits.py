@@ -313,6 +313,7 @@ class Exits:
             each.split(new, old)
             if each.fired is None:
                 self._arm(each, each.best)
+                self._tell(each, ExitStatus.ARMED, f"the position was split {new}:{old}")
 
     def renamed(self, account: str, old: Instrument, new: Instrument, steps: tuple[int, int, int]) -> None:
         """Follow a position to another symbol, in steps of which so many make one of before.

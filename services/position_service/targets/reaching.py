@@ -82,6 +82,9 @@ class Reaching:
         if event["leg"] < event["legs"]:
             return
         legs = targets.of_signal(target)
+        if event.get("close_others"):
+            for each in [each for each in targets.of.values() if each.account == target.account and each not in legs]:
+                self._cancel(each, f"closed with all others by signal {target.signal_id}")
         sells = [each for each in legs if each.lots < self._held(each)]
         for each in legs if 0 < len(sells) < len(legs) else []:
             each.sells = each.lots < self._held(each)

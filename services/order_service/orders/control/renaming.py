@@ -20,6 +20,7 @@ from fillstream.services.order_service.orders.control.splitting import (
     check_orders,
     holders,
     names_of,
+    nothing_held,
     shares_of,
 )
 from fillstream.services.order_service.orders.holding.holdings import Account, money
@@ -38,7 +39,7 @@ def rename(state: State, control: AdjustAccount) -> list[Change]:
     old, new = control.symbol, control.new_symbol
     assert old is not None and new is not None, "a change of symbol names both"
     if new not in state.instruments:
-        text = f"new_symbol: {new} is no instrument of this desk; define it first"
+        text = f"new_symbol: {new} is no instrument of this desk; put it into instruments.yaml first, and start again"
         raise Refused(ControlRejectReason.UNKNOWN_SYMBOL, text)
     steps = _steps(state, old, new)
     check_orders(state, control.account, old)
@@ -104,6 +105,7 @@ def tell(state: State, journal: Journal, control: AdjustAccount, changes: list[C
 
 def sentence(control: AdjustAccount, changes: list[Change]) -> str:
     """Return what a change of symbol did, for its answer."""
+    if not changes:
+        return nothing_held(control)
     of = names_of(change.account for change in changes)
-    done = f"{len(changes)} positions go on under it ({of})" if changes else "nobody meant holds any"
-    return f"{control.symbol} is {control.new_symbol}: {done}"
+    return f"what was held of {control.symbol} is held of {control.new_symbol}: {len(changes)} positions ({of})"

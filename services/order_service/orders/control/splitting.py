@@ -90,7 +90,7 @@ def check_orders(state: State, account: str | None, symbol: str) -> None:
     working = [order.account for order in orders if order.terms.symbol == symbol and order.status not in FINAL]
     if working:
         of = names_of(dict.fromkeys(working))
-        text = f"symbol: {len(working)} orders in {symbol} of {of} work; cancel them first, they are in lots of before"
+        text = f"symbol: {len(working)} orders in {symbol} of {of} work; cancel them first (fillstream cancel-all)"
         raise Refused(ControlRejectReason.ORDERS_WORK, text)
     covered = [name for name, each in state.families.covering if each == symbol and account in (None, name)]
     if covered:
@@ -130,6 +130,12 @@ def names_of(names: Iterable[str]) -> str:
     return ", ".join([*every[:MOST_NAMED], *(["…"] if len(every) > MOST_NAMED else [])])
 
 
+def nothing_held(control: AdjustAccount) -> str:
+    """Return what is answered where nobody meant holds any."""
+    whose = f"account {control.account} holds no" if control.account else "nobody holds any"
+    return f"nothing was changed: {whose} {control.symbol}"
+
+
 def tell(state: State, journal: Journal, control: AdjustAccount, changes: list[Change]) -> None:
     """Write an AccountAdjusted for each account that was changed."""
     assert control.symbol is not None and control.ratio is not None, "it is a split"
@@ -142,6 +148,8 @@ def tell(state: State, journal: Journal, control: AdjustAccount, changes: list[C
 
 def sentence(control: AdjustAccount, changes: list[Change]) -> str:
     """Return what a split did, for its answer."""
+    if not changes:
+        return nothing_held(control)
     of = names_of(change.account for change in changes)
-    done = f"{len(changes)} positions were changed ({of})" if changes else "nobody meant holds any"
-    return f"SPLIT {control.ratio} of {control.symbol}: {done}"
+    told = f"SPLIT {control.ratio} of {control.symbol}: {len(changes)} positions were changed ({of})"
+    return f"{told}; from now on a quote is one of the new shares, and stops and targets go by it"

@@ -50,8 +50,8 @@ def look(state: State, journal: Journal, room: int) -> int:
     if not age_ms:
         return 1
     told, soonest = 0, None
-    for venue, quotes in state.quotes.items():
-        for number, quote in quotes.items():
+    for venue, quotes in sorted(state.quotes.items()):  # a restored state has them in another order than one that lived
+        for number, quote in sorted(quotes.items()):
             if quote.stale or not quote.at_ms:
                 continue
             due_ms = quote.at_ms + age_ms + 1

@@ -90,7 +90,10 @@ def stop_given(draft: Draft, view: View) -> str | None:
     if said is not None and (said.stop_loss is not None or said.trailing_stop is not None):
         return None
     account = draft.limits.account
-    if account.exit_stop_loss_percent is not None or account.exit_trailing_stop_percent is not None or reduces(draft):
+    own = account.exit_stop_loss_percent
+    if own is not None and draft.buy and own >= 100 and not draft.terms.negative_prices:
+        own = None  # no long falls so far
+    if own is not None or account.exit_trailing_stop_percent is not None or reduces(draft):
         return None  # the account's own stop is one for every position
     return f"account: {draft.account} requires_stop, and this order has neither stop_loss nor trailing_stop"
 

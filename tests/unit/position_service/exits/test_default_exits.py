@@ -203,6 +203,11 @@ def test_who_requires_a_stop_has_one_that_trails_by_itself() -> None:
     desk = desk_of(exit_trailing_stop_percent=D("2"), requires_stop=True)
     buy(desk)
     assert desk.held() == 10
+    never = desk_of(exit_stop_loss_percent=D("120"), requires_stop=True)
+    buy(never)
+    assert never.events[-1]["reason"] == "stop_required", "no long falls so far"
+    buy(never, side="SELL")
+    assert never.held() == -10, "a short rises so far"
     refused = desk_of(exit_trailing_stop_atr=D("2"), requires_stop=True)
     buy(refused)
     assert refused.events[-1]["reason"] == "stop_required", "whose range may not be known"

@@ -274,6 +274,11 @@ def test_a_split_moves_prices_with_it(desk: ExitsDesk) -> None:
         "AccountAdjusted", account="alpha", symbol="AAPL", adjustment="SPLIT", ratio="2:1", amount="0", currency="USD",
         control_id="c", who="me", reason="a split", old_position="10", position="20", cash="0",
     )  # fmt: skip
+    told = [(each["protection_id"], each["stop_px"], each["take_profit_px"], each["text"]) for each in desk.told[-2:]]
+    assert told == [
+        ("default", "47.50", "55.00", "the position was split 2:1"),
+        ("trail", "45.00", None, "the position was split 2:1"),
+    ]  # fmt: skip
     desk.again()
     at(desk, "47.50")
     assert (desk.sent[-1].quantity, desk.told[-1]["stop_px"]) == ("8", "47.50")

@@ -208,6 +208,19 @@ def test_flat_is_a_portfolio_of_nothing_and_everything_that_works_goes(desk: Who
     assert all(order.status in ("Filled", "Canceled") for order in desk.sim.desk.stage._state.orders_of("default"))
 
 
+def test_flat_ends_targets_that_wait_for_a_market(desk: WholeDesk) -> None:
+    aim(desk, "5", symbol="ES")
+    assert last(desk)["target_status"] == "RETRYING", "nobody quotes it"
+    [answer] = aim(desk, targets=[], close_others=True)
+    assert (answer["type"], answer.get("symbol"), last(desk)["target_status"]) == ("TargetCanceled", None, "CANCELED")
+    aim(desk, "5", symbol="ES")
+    aim(desk, targets=[{"symbol": "AAPL", "target": "3"}], close_others=True)
+    assert statuses(desk, "ES")[-1] == "CANCELED"
+    desk.quote(20, 21, symbol=3)
+    desk.wait(60_000)
+    assert (desk.held(), desk.held("ES")) == (3, 0)
+
+
 def test_what_could_not_work_the_others_is_refused_at_once(desk: WholeDesk) -> None:
     aim(desk, "30")
     [refused] = aim(desk, targets=[], close_others=True, algorithm="TWAP", algorithm_parameters={"slices": 2})

@@ -152,7 +152,7 @@ def test_limits_that_no_order_could_pass_are_refused_and_remembered_as_such(desk
         ({"control_id": None}, "missing_field", "control_id: is missing"),
         ({"account": "nobody"}, "unknown_account", "account: nobody is no account of this desk"),
         ({"limits": {"max_loss": "1"}}, "unknown_field", "limits.max_loss: is no field here"),
-        ({"limits": {}}, "bad_value", "limits: name at least one of max_order_value, max_daily_orders"),
+        ({"limits": {}}, "bad_value", "limits: must name at least one, as max_order_value; docs/"),
         ({"limits": {"max_order_value": "-1"}}, "bad_value", "limits.max_order_value: '-1' must be above 0"),
         ({"limits": {"max_order_value": 1.5}}, "bad_value", "limits.max_order_value: 1.5 must be a number written as"),
         ({"limits": {"max_daily_orders": None}}, "bad_value", "limits.max_daily_orders: None must be a whole number"),

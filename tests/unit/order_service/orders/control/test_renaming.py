@@ -36,7 +36,7 @@ def test_all_that_is_held_and_was_made_goes_on_under_the_new_symbol(
     hold(desk, 50, side=side)
     hold(desk, 40, side=back, ticks=18_600)
     applied, adjusted = rename(desk)
-    assert applied["text"] == "AAPL is APLE: 1 positions go on under it (default)"
+    assert applied["text"] == "what was held of AAPL is held of APLE: 1 positions (default)"
     assert {name: adjusted[name] for name in ("account", "symbol", "new_symbol", "old_position", "position")} == {
         "account": "default", "symbol": "AAPL", "new_symbol": "APLE", "old_position": f"{sign}60",
         "position": f"{sign}{size}",
@@ -75,10 +75,12 @@ def test_every_account_of_the_desk_is_changed_at_once_and_who_holds_none_is_left
     hold(desk, 100)
     hold(desk, 20, account="other")
     applied, *adjusted = rename(desk, account=None)
-    assert applied["text"] == "AAPL is APLE: 2 positions go on under it (default, other)"
+    assert applied["text"] == "what was held of AAPL is held of APLE: 2 positions (default, other)"
     assert [(each["account"], each["position"]) for each in adjusted] == [("default", "100"), ("other", "20")]
+    [applied] = rename(desk, "own")
+    assert applied["text"] == "nothing was changed: account default holds no AAPL"
     [applied] = rename(desk, "again", account=None)
-    assert applied["text"] == "AAPL is APLE: nobody meant holds any"
+    assert applied["text"] == "nothing was changed: nobody holds any AAPL"
     desk.restarted()
     assert desk.stage._state.holdings.holding("other", "APLE").quantity == 20
 
@@ -103,7 +105,8 @@ def test_a_day_that_began_with_the_old_symbol_goes_on_and_so_do_strategies() -> 
 @pytest.mark.parametrize(
     ("terms", "reason", "text"),
     [
-        ({}, "unknown_symbol", "new_symbol: APLE is no instrument of this desk; define it first"),
+        ({}, "unknown_symbol",
+         "new_symbol: APLE is no instrument of this desk; put it into instruments.yaml first, and start again"),
         ({"APLE": instrument(7, D("0.01"), D(1), D(100))}, "terms_differ",
          "new_symbol: multiplier of APLE is 100 and must be 1, that of AAPL"),
         ({"APLE": instrument(7, D("0.01"), D(1), currency="EUR")}, "terms_differ",
@@ -163,8 +166,8 @@ def test_what_is_unknown_is_not_renamed_and_more_accounts_than_one_control_takes
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"symbol": "AAPL"}, "new_symbol: a SYMBOL_CHANGE needs it, and the symbol of before"),
-        ({"new_symbol": "APLE"}, "new_symbol: a SYMBOL_CHANGE needs it, and the symbol of before"),
+        ({"symbol": "AAPL"}, "new_symbol: a SYMBOL_CHANGE needs the symbol from now on"),
+        ({"new_symbol": "APLE"}, "symbol: a SYMBOL_CHANGE needs that of before"),
         ({"symbol": "AAPL", "new_symbol": "AAPL"}, "new_symbol: AAPL changes nothing"),
         ({"symbol": "AAPL", "new_symbol": "APLE", "amount": "5"}, "amount: 5 is none of a SYMBOL_CHANGE, which moves"),
         (

@@ -28,7 +28,9 @@ def test_a_split_doubles_what_is_held_at_the_same_cost_in_both_stages(side: str)
     hold(desk, 100, side=side)
     applied, adjusted = split(desk, "2:1")
     assert (applied["type"], applied["text"]) == (
-        "ControlApplied", "SPLIT 2:1 of AAPL: 1 positions were changed (default)",
+        "ControlApplied",
+        "SPLIT 2:1 of AAPL: 1 positions were changed (default); from now on a quote is one of the new shares, and "
+        "stops and targets go by it",
     )  # fmt: skip
     sign = "" if side == "BUY" else "-"
     assert {name: adjusted[name] for name in ("type", "account", "amount", "ratio", "old_position", "position")} == {
@@ -60,12 +62,12 @@ def test_the_whole_desk_is_split_at_once_and_who_holds_none_is_left_alone() -> N
     hold(desk, 100)
     hold(desk, 20, account="other")
     applied, *adjusted = split(desk, "3:2", account=None)
-    assert applied["text"] == "SPLIT 3:2 of AAPL: 2 positions were changed (default, other)"
+    assert applied["text"].startswith("SPLIT 3:2 of AAPL: 2 positions were changed (default, other); ")
     assert [(each["account"], each["position"]) for each in adjusted] == [("default", "150"), ("other", "30")]
     [applied] = desk.control(
         "AdjustAccount", control_id="es", account=None, adjustment="SPLIT", symbol="ES", ratio="2:1"
     )
-    assert applied["text"] == "SPLIT 2:1 of ES: nobody meant holds any"
+    assert applied["text"] == "nothing was changed: nobody holds any ES"
 
 
 def test_a_split_that_leaves_no_whole_lots_is_refused_and_changes_nobody() -> None:
@@ -105,7 +107,7 @@ def test_while_orders_of_the_instrument_work_nothing_is_split() -> None:
     [refused] = split(desk, "2:1", "all", account=None)
     assert (refused["refusal"], refused["text"]) == (
         "orders_work",
-        "symbol: 1 orders in AAPL of other work; cancel them first, they are in lots of before",
+        "symbol: 1 orders in AAPL of other work; cancel them first (fillstream cancel-all)",
     )
     waits = new_order(signal_id="held", quantity="1", price="100.00", special={"effective_after_ms": "1000"})
     desk.fold({b"data": orjson.dumps(waits)})
@@ -149,8 +151,8 @@ def test_what_is_unknown_is_not_split_and_more_accounts_than_one_control_takes_a
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"ratio": "2:1"}, "ratio: a SPLIT needs NEW:OLD, as 2:1, and the symbol that it is of"),
-        ({"symbol": "AAPL"}, "ratio: a SPLIT needs NEW:OLD, as 2:1, and the symbol that it is of"),
+        ({"ratio": "2:1"}, "symbol: a SPLIT needs the instrument that it is of"),
+        ({"symbol": "AAPL"}, "ratio: a SPLIT needs NEW:OLD, as 2:1"),
         ({"symbol": "AAPL", "ratio": "2:2"}, "ratio: 2:2 changes nothing"),
         ({"symbol": "AAPL", "ratio": "0:1"}, "ratio: '0:1' "),
         ({"symbol": "AAPL", "ratio": "2:1", "amount": "5"}, "amount: 5 is none of a SPLIT, which moves no cash"),

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fillstream.services.order_service.orders.markets import quotes
-from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
-from tests.support.terms import but
+from tests.support.orders import CONFIG, NOON_MS, SYMBOL_IDS, OrdersDesk
+from tests.support.terms import but, instrument
 
 AGED = but(CONFIG, max_quote_age_ms=5_000)
 
@@ -100,3 +100,20 @@ def test_an_age_that_is_set_once_the_feed_is_dead_is_looked_at() -> None:
     at(desk, 60_000)
     desk.fold({b"config": AGED.to_json()})
     assert [each["type"] for each in at(desk, 61_000)] == ["QuoteStale"]
+
+
+def test_a_desk_that_took_an_instrument_later_tells_the_same_once_it_is_restored(
+    desk: OrdersDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot knows nothing of who came first: it has the configuration's order."""
+    desk.config = but(AGED, instruments={"AAAA": instrument(9, "0.01", 1), **AGED.instruments})
+    desk.fold({b"config": desk.config.to_json()})
+    monkeypatch.setitem(SYMBOL_IDS, "AAAA", 9)
+    for symbol in ("AAPL", "ES", "AAAA"):
+        desk.quote(100, 102, symbol=symbol)
+    at(desk, 300)
+    kept, told = desk.stage.snapshot(), len(desk.events)
+    lived = [each["symbol"] for each in at(desk, 60_000)]
+    del desk.events[told:]
+    desk.stage.restore(kept)
+    assert [each["symbol"] for each in at(desk, 60_000)] == lived == ["AAPL", "ES", "AAAA"]
