@@ -86,11 +86,18 @@ class Account:
         self.number = event["account_id"]
         self.currency, self.kind, self.action = terms.currency, terms.account_type, terms.risk_action
         self.margin = Fraction(terms.initial_margin)
-        exits = {name: getattr(terms, f"exit_{name}") for name in EXITS}
+        exits = {
+            "stop_loss_percent": terms.exit_stop_loss_percent,
+            "take_profit_percent": terms.exit_take_profit_percent,
+            "trailing_stop_percent": terms.exit_trailing_stop_percent,
+            "trailing_stop_atr": terms.exit_trailing_stop_atr,
+            "before_session_end_ms": terms.exit_before_session_end_ms,
+        }
         self.exits = {
             name: value if isinstance(value, int) else canonical(value)
-            for name, value in exits.items() if value is not None
-        }  # fmt: skip
+            for name, value in exits.items()
+            if value is not None
+        }
         limits = {
             "max_drawdown": terms.max_drawdown,
             "max_leverage": terms.max_leverage,
@@ -100,15 +107,11 @@ class Account:
         self.limits = {name: Fraction(limit) for name, limit in limits.items() if limit is not None}
 
 
-EXITS: Final = (
-    "stop_loss_percent", "take_profit_percent", "trailing_stop_percent", "trailing_stop_atr", "before_session_end_ms",
-)  # fmt: skip
-"""What an account's terms may ask for, each as `exit_` and this."""
 _ASKED: Final = {
     "account_trail": ("trailing_stop_percent", "trailing_stop_atr"),
     "account_session_end": ("before_session_end_ms",),
 }
-"""What of them the orders stage is asked for, by the protection_id of each: one that is refused leaves the other."""
+"""What of its exits the orders stage is asked for, by the protection_id of each: the one refused, the other stays."""
 _NAMES: Final = tuple(each.name for each in fields(Account))
 
 
