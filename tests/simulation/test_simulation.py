@@ -24,7 +24,7 @@ from fillstream.tools.audit import audit
 from tests.support.simulated_desk import OUTSIDE, SYMBOLS, TWO_VENUES, SimulatedDesk
 
 ONE = os.environ.get("SIMULATION_SEED")
-SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "1000"))))
+SEEDS = [int(ONE)] if ONE else list(range(int(os.environ.get("SIMULATION_SEEDS", "600"))))
 CHUNK = 50
 
 
