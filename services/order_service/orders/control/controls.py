@@ -318,7 +318,7 @@ def _adjust_account(room: Room, control: AdjustAccount) -> Effect:
     if control.adjustment is Adjustment.SYMBOL_CHANGE:
         changes = renaming.rename(room.state, control)
         told = renaming.sentence(control, changes)
-        return Effect(told, then=lambda: renaming.tell(room.state, room.journal, control, changes))
+        return Effect(told, then=lambda: splitting.tell(room.state, room.journal, control, changes))
     account = control.account
     assert account is not None, "cash is of one account"
     own = room.state.effective(account).currency

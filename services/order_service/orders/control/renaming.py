@@ -23,8 +23,7 @@ from fillstream.services.order_service.orders.control.splitting import (
     nothing_held,
     shares_of,
 )
-from fillstream.services.order_service.orders.holding.holdings import Account, money
-from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.holding.holdings import Account
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.approvals import Refused
 
@@ -88,19 +87,6 @@ def _rename(state: State, account: Account, symbols: tuple[str, str], steps: tup
         account.shares.rename(*symbols, lots, ticks)
     account.room = -1
     return Change(account.name, before, new.quantity)
-
-
-def tell(state: State, journal: Journal, control: AdjustAccount, changes: list[Change]) -> None:
-    """Write an AccountAdjusted for each account that was changed."""
-    assert control.symbol is not None and control.new_symbol is not None, "it is a change of symbol"
-    old, new = (
-        state.terms[state.config.home_of(state.instruments[symbol])][symbol].lot
-        for symbol in (control.symbol, control.new_symbol)
-    )
-    for account, before, after in changes:
-        told = {"new_symbol": control.new_symbol, "old_position": old.text(before), "position": new.text(after)}
-        currency = state.accounts[account].currency
-        journal.account_adjusted(control, account, currency, money(state.holdings.account(account).cash), told)
 
 
 def sentence(control: AdjustAccount, changes: list[Change]) -> str:

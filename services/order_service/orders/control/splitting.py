@@ -137,11 +137,15 @@ def nothing_held(control: AdjustAccount) -> str:
 
 
 def tell(state: State, journal: Journal, control: AdjustAccount, changes: list[Change]) -> None:
-    """Write an AccountAdjusted for each account that was changed."""
-    assert control.symbol is not None and control.ratio is not None, "it is a split"
-    lot = state.terms[state.config.home_of(state.instruments[control.symbol])][control.symbol].lot
+    """Write an AccountAdjusted for each account that was changed, by a split or by a change of symbol."""
+    assert control.symbol is not None, "it is an instrument's"
+    old, new = (
+        state.terms[state.config.home_of(state.instruments[symbol])][symbol].lot
+        for symbol in (control.symbol, control.new_symbol or control.symbol)
+    )
+    said = {"ratio": control.ratio} if control.new_symbol is None else {"new_symbol": control.new_symbol}
     for account, before, after in changes:
-        told = {"ratio": control.ratio, "old_position": lot.text(before), "position": lot.text(after)}
+        told = {**said, "old_position": old.text(before), "position": new.text(after)}
         currency = state.accounts[account].currency
         journal.account_adjusted(control, account, currency, money(state.holdings.account(account).cash), told)
 
