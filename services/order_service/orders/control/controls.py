@@ -308,9 +308,8 @@ def _adjust_account(room: Room, control: AdjustAccount) -> Effect:
         text = f"symbol: {control.symbol} is no instrument of this desk"
         raise Refused(ControlRejectReason.UNKNOWN_SYMBOL, text)
     if control.adjustment in CORPORATE and control.symbol is not None:
-        tell_all_of(
-            room.state, room.journal, room.desk, control.symbol
-        )  # they are of the shares, or the name, of before
+        # Quotes that are not told yet are of the shares, or the name, of before.
+        tell_all_of(room.state, room.journal, room.desk, control.symbol)
     if control.adjustment is Adjustment.SPLIT:
         changes = splitting.split(room.state, control)
         told = splitting.sentence(control, changes)
