@@ -86,7 +86,7 @@ class Record:
     def __init__(self, capital: Decimal) -> None:
         self._capital = capital
         self._orders: dict[str, dict[str, Any]] = {}
-        self._held: dict[tuple[str, str], tuple[Decimal, Decimal, Decimal]] = {}
+        self._held: dict[tuple[object, ...], tuple[Decimal, Decimal, Decimal]] = {}
         self._totals: dict[str, list[Decimal]] = {}
         self._rows: dict[str, list[Row]] = {name: [] for name in TABLES}
         self.events: dict[str, int] = {}
@@ -155,7 +155,10 @@ class Record:
 
     def _mark(self, document: Document) -> None:
         """Let the equity of a currency be what it is after a position's event; the last word of a moment counts."""
-        currency, key = document["currency"], (document["account"], document["symbol"])
+        currency = document["currency"]
+        key: tuple[object, ...] = (document["account"], document["symbol"])
+        if document.get("position_mode") is not None:  # one of several of its account
+            key = (*key, document["position_id"], document["began_time"])
         unrealized = document["unrealized_pnl"]
         made = (
             Decimal(document["realized_pnl"]),

@@ -27,6 +27,10 @@ SignalId = Annotated[
     str | None,
     typer.Option("--id", help="signal_id: sending the same one again is safe.  \\[default: a new UUID]"),
 ]
+OfSeveral = Annotated[
+    str | None,
+    typer.Option("--position", help="position_id: of an account that hedges, which of its positions."),
+]
 
 
 def client_of(config: Path | None, redis_url: str | None) -> Client:

@@ -149,14 +149,15 @@ class DeskNow:
     def open_positions(self, account: str) -> Script[list[PositionRow]]:
         """Return what an account holds, as the positions stage told last; analytics knows what is long ago."""
         stream = self._topology.positions(self._topology.account_partition(account))
-        found: dict[str, PositionRow] = {}
+        found: dict[tuple[str, str | None], PositionRow] = {}
         upto, is_whole = "+", False
         for _ in range(LOOK_BACK):
             [entries] = yield Commands([("XREVRANGE", stream, upto, "-", "COUNT", PAGE)])
             for _, fields in entries:
                 event = orjson.loads(fields[b"data"]) if b"data" in fields else {}
-                if event.get("account") == account and "avg_px" in event and event["symbol"] not in found:
-                    found[event["symbol"]] = PositionRow.model_validate(event)
+                if event.get("account") == account and "avg_px" in event:
+                    row = PositionRow.model_validate(event)
+                    found.setdefault(row.key, row)
             is_whole = len(entries) < PAGE
             if is_whole:
                 break
@@ -169,7 +170,7 @@ class DeskNow:
                     "what %s has held for long is not known, there is no analytics to ask: %s", account, error
                 )
             else:
-                found = {**{row.symbol: row for row in rows}, **found}
+                found = {**{row.key: row for row in rows}, **found}
         return [row for row in found.values() if row.position]
 
     def _rows(self, query: str) -> Script[list[dict[str, Any]]]:

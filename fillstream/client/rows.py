@@ -85,8 +85,14 @@ class PositionRow(Row):
     net_pnl: Decimal | None = None
     day_pnl: Decimal | None = None
     position_id: str | None = None
+    position_mode: str | None = None
     position_status: str | None = None
     mode: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """Which position of its account it is: the symbol's, or of an account that hedges one of several."""
+        return self.symbol, self.position_id if self.position_mode else None
 
 
 class AccountValue(Row):

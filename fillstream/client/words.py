@@ -81,11 +81,13 @@ class SignalWords(FamilySignals[SignalId]):
         signal_id: str | None = None,
         client_order_id: str | None = None,
         strategy: str | None = None,
+        position_id: str | None = None,
     ) -> SignalId:
         """Ask for a position to be closed, or `quantity` of it, by a reduce-only order; return the signal_id.
 
         Args:
             price: of a limit order; without one it goes to market.
+            position_id: which, of an account that hedges and holds several.
 
         Raises: as `signal`.
         """
@@ -99,6 +101,7 @@ class SignalWords(FamilySignals[SignalId]):
             order_type=None if price is None else "LIMIT",
             price=price,
             strategy=strategy,
+            position_id=position_id,
         )
 
     def protect(
@@ -107,7 +110,7 @@ class SignalWords(FamilySignals[SignalId]):
         """Ask for an open position to be closed once a price or a time has come; return the signal_id.
 
         Args:
-            symbol: whose position.
+            symbol: whose position; of an account that hedges and holds several `position_id` says which.
             said: `stop_loss`, `take_profit_percent`, `trailing_stop`, `time_limit_ms`, `quantity` and the others of
                 `messages.protection.ProtectedFields`. The same `protection_id` again takes the place of what it said.
 
@@ -120,14 +123,19 @@ class SignalWords(FamilySignals[SignalId]):
         symbol: str,
         protection_id: str | None = None,
         *,
+        position_id: str | None = None,
         account: str = DEFAULT_ACCOUNT,
         signal_id: str | None = None,
     ) -> SignalId:
         """Take away what `protect` said, of one name or all of a position; return the signal_id.
 
+        Args:
+            position_id: of which position alone, of an account that hedges.
+
         Raises: as `signal`.
         """
-        return self._publish("CancelProtection", account, signal_id, symbol=symbol, protection_id=protection_id)
+        named = {"protection_id": protection_id, "position_id": position_id}
+        return self._publish("CancelProtection", account, signal_id, symbol=symbol, **named)
 
     def set_target(
         self,

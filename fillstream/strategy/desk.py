@@ -10,7 +10,7 @@ it has come before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -107,6 +107,7 @@ class Desk(SignalWords[str]):
         self._said = 0
         self.own_ids: set[str] = set()
         self.held: dict[str, Document] = {}
+        self.hedged: dict[str, dict[str, Document]] = {}
         self.working: dict[str, Document] = {}
         self.quotes: dict[str, Quote | Callable[[], Quote]] = {}
         self.timers: list[tuple[int, str]] = []
@@ -122,14 +123,37 @@ class Desk(SignalWords[str]):
         """What time it is (ms since 1970 UTC): that of what the strategy was told last."""
         return self._ms
 
-    def position(self, symbol: str) -> PositionNow:
-        """Return what the strategy's account holds of an instrument."""
+    def position(self, symbol: str, position_id: str | None = None) -> PositionNow:
+        """Return what the strategy's account holds of an instrument.
+
+        Args:
+            symbol: of which.
+            position_id: which, of an account that hedges; without one it is what all of them come to, which has no
+                mean price.
+        """
+        if position_id is not None:
+            of_several = self.hedged.get(symbol, {}).get(position_id)
+            return PositionNow(symbol) if of_several is None else _position(of_several)
+        if symbol in self.hedged:
+            return _sum(symbol, [_position(each) for each in self.hedged[symbol].values()])
         held = self.held.get(symbol)
         return PositionNow(symbol) if held is None else _position(held)
 
     def positions(self) -> Mapping[str, PositionNow]:
-        """Return everything that the account ever held, by symbol."""
-        return {symbol: _position(each) for symbol, each in self.held.items()}
+        """Return everything that the account ever held, by symbol; of an account that hedges as `position` has it."""
+        return {symbol: self.position(symbol) for symbol in (*self.held, *self.hedged)}
+
+    def hedged_positions(self, symbol: str) -> Mapping[str, PositionNow]:
+        """Return the positions that an account that hedges has open in an instrument, by position_id."""
+        found = {name: _position(each) for name, each in self.hedged.get(symbol, {}).items()}
+        return {name: each for name, each in found.items() if each.quantity}
+
+    def take_position(self, event: Document) -> None:
+        """Take over what an event says of a position."""
+        if event.get("position_mode") is None:
+            self.held[event["symbol"]] = event
+        else:
+            self.hedged.setdefault(event["symbol"], {})[event["position_id"]] = event
 
     def order(self, order_id: str) -> OrderNow | None:
         """Return an order of the strategy's that has not ended, by order_id or client_order_id; None of any other."""
@@ -215,6 +239,15 @@ def _order(event: Document) -> OrderNow:
         _decimal(event.get("avg_px")),
         event.get("parent_id"),
     )
+
+
+def _sum(symbol: str, positions: Sequence[PositionNow]) -> PositionNow:
+    """Return what several positions in an instrument come to."""
+    quantity, realized, fees, unrealized = (
+        sum((getattr(each, name) or Decimal(0) for each in positions), Decimal(0))
+        for name in ("quantity", "realized_pnl", "fees", "unrealized_pnl")
+    )
+    return PositionNow(symbol, quantity, None, realized, fees, unrealized, positions[-1].mark_px)
 
 
 def _position(event: Document) -> PositionNow:

@@ -200,5 +200,5 @@ class Session:
         if document.get("account") != self.desk.account:
             return False
         if "realized_pnl" in document:
-            self.desk.held[document["symbol"]] = document
+            self.desk.take_position(document)
         return True

@@ -75,10 +75,13 @@ class Books:
     fills: dict[tuple[str, str], Event] = field(default_factory=dict)
     legs: dict[tuple[str, str], list[Leg]] = field(default_factory=dict)
     methods: dict[str, str] = field(default_factory=dict)
-    positions: dict[tuple[str, str], NaivePosition] = field(default_factory=dict)
+    hedging: set[str] = field(default_factory=set)
+    positions: dict[tuple[str, str, str | None], NaivePosition] = field(default_factory=dict)
+    began: dict[tuple[str, str, str | None], int] = field(default_factory=dict)
+    """When each of them began, of accounts that hedge: a name may be used again."""
     adjustments: dict[tuple[str, str, str], Event] = field(default_factory=dict)
-    renamed: dict[str, NaivePosition] = field(default_factory=dict)
-    """What goes on under another symbol, from the one message to the other, by account."""
+    renamed: dict[tuple[str, str | None], NaivePosition] = field(default_factory=dict)
+    """What goes on under another symbol, from the one message to the other, by account and position."""
     _found: dict[str, list[str]] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
@@ -112,6 +115,8 @@ class Books:
             self.instruments[event["symbol"]] = event
         elif event["type"] == "AccountDefined":
             self.methods[event["account"]] = event.get("cost_method", "AVERAGE")
+            if event.get("position_mode") == "HEDGING":
+                self.hedging.add(event["account"])
         elif event["type"] == "VenueDefined":
             self.venues[event["venue"]] = event
         elif event["type"] == "AccountAdjusted" and event.get("position") is not None:
@@ -265,7 +270,9 @@ class Books:
         """Take the next message of a positions stream; all journals come first."""
         if "symbol" not in message:
             return  # what was compared, and no position
-        key = (message["account"], message["symbol"])
+        account = message["account"]
+        hedges = account in self.hedging
+        key = (account, message["symbol"], message.get("position_id") if hedges else None)
         what = f"position message {message['seq']}, {key[0]} {key[1]}"
         terms = self.instruments.get(key[1])
         if terms is None:
@@ -273,8 +280,11 @@ class Books:
             return
         multiplier = Decimal(terms["multiplier"])
         position = self.positions.get(key)
-        if position is None:
+        began = message.get("began_time")
+        if position is None or (began is not None and began != self.began.get(key)):
             position = self.positions[key] = NaivePosition(self.methods.get(key[0], "AVERAGE"))
+        if began is not None:
+            self.began[key] = began
         if message["type"] == "PositionClosed":
             return self._closed(what, position, message, multiplier)
         if message["type"] == "RuleReported":
@@ -307,26 +317,28 @@ class Books:
         self._expect(what, "change", message["change"], change)
 
     def _adjusted(self, what: str, position: NaivePosition, message: Event) -> None:
-        event = self.adjustments.pop((message["control_id"], message["account"], message["symbol"]), None)
+        key, hedges = (message["control_id"], message["account"], message["symbol"]), message["account"] in self.hedging
+        event = self.adjustments.get(key) if hedges else self.adjustments.pop(key, None)
         if event is None:
             self._expect(what, "control_id", message["control_id"], "an adjustment of that account and symbol")
             return
         self._expect(what, "old_position", Decimal(message["old_position"]), position.quantity)
-        expected = Decimal(event["position"])
+        expected, name = Decimal(event["position"]), message.get("position_id") if hedges else None
         if event.get("ratio") is not None:
             self._expect(what, "ratio", message["ratio"], event["ratio"])
             position.split(*map(Decimal, event["ratio"].split(":")))
         elif message["symbol"] == event["symbol"]:
             self._expect(what, "new_symbol", message["new_symbol"], event["new_symbol"])
-            self.renamed[message["account"]], expected = position.leave(), NONE
+            self.renamed[message["account"], name], expected = position.leave(), NONE
         else:
             self._expect(what, "old_symbol", message["old_symbol"], event["symbol"])
-            left = self.renamed.pop(message["account"], None)
+            left = self.renamed.pop((message["account"], name), None)
             if left is None:
                 self._expect(what, "old_symbol", message["old_symbol"], "one whose own message came before")
                 return
             position.take_over(left)
-        self._expect(what, "position of the adjustment", expected, position.quantity)
+        if not hedges:  # else the event has what all of them come to
+            self._expect(what, "position of the adjustment", expected, position.quantity)
 
     def _closed(self, what: str, position: NaivePosition, message: Event, multiplier: Decimal) -> None:
         """Compare a position that ended with one that did, booked again."""

@@ -314,7 +314,7 @@ def _check_journal(
                     booked[f"{event['exec_id']}/{event['order_id']}"] += LEGS[event["type"]]
                 elif event["type"] == "AccountAdjusted" and event.get("position") is not None:
                     for symbol in filter(None, (event["symbol"], event.get("new_symbol"))):
-                        booked[_adjusted(event, symbol)] += 1
+                        booked[_adjusted(event, symbol)] += event.get("positions", 1)
                 elif event["type"] == "OrderFilled":
                     key = _outside(event["exec_id"], event["order_id"])
                     if key not in reports:
@@ -396,7 +396,8 @@ def _read_positions(found: Audit, source: Source, topology: Topology, books: Boo
             elif message["type"] == "PositionAdjusted":
                 changed[_adjusted(message, message["symbol"])] += 1
             if "position" in message:
-                found.positions[message["account"], message["symbol"]] = message
+                of = f" {message['position_id']}" if message.get("position_mode") else ""
+                found.positions[message["account"], message["symbol"] + of] = message
             elif message.get("differences"):
                 differing = "; ".join(message["differing"][:MOST_PROBLEMS])
                 text = f"positions of {message['account']} are otherwise in the orders stage: {differing}"

@@ -219,8 +219,9 @@ class PositionTracker:
             self._of_order[orders.account, name] = position_id
             self._why[orders.account, name] = reason
             return await self.event_bus.desk.close_position(
-                position.symbol, abs(quantity), account=orders.account, signal_id=name, strategy=self.strategy
-            )
+                position.symbol, abs(quantity), account=orders.account, signal_id=name, strategy=self.strategy,
+                position_id=position_id,
+            )  # fmt: skip
         except BaseException:
             position.status = before
             raise
@@ -248,7 +249,8 @@ class PositionTracker:
                 client_order_id=orders.entry, account=orders.account, signal_id=signal_id, **said
             )
         elif position.quantity:
-            said = {"protection_id": position_id, "quantity": abs(position.quantity), "strategy": self.strategy, **said}
+            said = {"protection_id": position_id, "quantity": abs(position.quantity), "strategy": self.strategy,
+                    "position_id": position_id, **said}  # fmt: skip
             published = await self.event_bus.desk.protect(
                 position.symbol, account=orders.account, signal_id=signal_id, **said
             )

@@ -85,8 +85,11 @@ LISTS = {
     ),
     "positions": List(
         "SELECT positions.*, position_status, modes.mode FROM positions "
-        "LEFT JOIN (SELECT account, symbol, position_status FROM position_states) USING (account, symbol) "
-        "LEFT JOIN modes USING (account) {where} ORDER BY account, symbol",
+        "LEFT JOIN (SELECT account, symbol, position_id AS hedged_id, position_status FROM position_states) states "
+        "ON states.account = positions.account AND states.symbol = positions.symbol "
+        "AND states.hedged_id IS NOT DISTINCT FROM CASE WHEN position_mode = 'HEDGING' THEN positions.position_id END "
+        "LEFT JOIN modes ON modes.account = positions.account {where} "
+        "ORDER BY positions.account, positions.symbol, positions.position_id",
         {"account": "account", "symbol": "symbol"},
         "positions",
     ),

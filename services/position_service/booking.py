@@ -33,17 +33,30 @@ class Booking:
     def filled(self, event: Message, instrument: Instrument) -> None:
         """Book a fill. The event stays in the sequence even if it is refused, hence `out.bad` and not BadEntry."""
         trade = self._trade(event, instrument)
-        held, name = self._books.held(event["account"], instrument), _name(event, "exec_id")
+        whole, held = self._held(event, instrument)
+        name = _name(event, "exec_id")
         if name in held.trades:
             text = f"exec_id: {event['exec_id']} of order {event['order_id']} is booked"
             return self._telling.out.bad("repeated_trade", text)
-        return self._book(event, instrument, held, name, trade)
+        return self._book(event, instrument, (whole, held), name, trade)
+
+    def _held(self, event: Message, instrument: Instrument) -> tuple[Held, Held]:
+        """Return what an account holds of an instrument, and the position that an event is about, which it may be.
+
+        An account that hedges has a position for each name: the client's, else its order's.
+        """
+        account = event["account"]
+        whole = self._books.held(account, instrument)
+        if whole.hedged is None:
+            return whole, whole
+        name = event.get("position_id") or event["order_id"]  # as `PositionStage._named` has it
+        return whole, whole.part(name, self._books.method_of(account), event["time"])
 
     def restated(self, event: Message, instrument: Instrument) -> None:
         """Take a trade back, and book what it is now: as if it had never been otherwise, where it is kept."""
-        held = self._books.held(event["account"], instrument)
         name, by = _name(event, "ref_exec_id"), _name(event, "exec_id")
         now, was = None, self._trade(event, instrument)
+        whole, held = self._held(event, instrument)
         if event["type"] == "TradeCorrected":
             told = {"last_qty": event["old_qty"], "last_px": event["old_px"], "fee": event["old_fee"]}
             now, was = was, self._trade(event | told, instrument)
@@ -51,34 +64,43 @@ class Booking:
         if kept is None or kept[:3] != was[:3]:  # cash and fees go by what the venue says that it was
             for each, trade in ((f"{by} back", was.back), (by, now)):
                 if trade is not None:
-                    instrument.resettle(held, trade)
-                    self._book(event, instrument, held, each, trade, "adjusted")
+                    instrument.resettle(held, trade, whole)
+                    self._book(event, instrument, (whole, held), each, trade, "adjusted")
             return
         before, without = held.position.quantity, held.without(name)
         then = None if now is None else kept._replace(lots=now.lots, ticks=now.ticks, fee=now.fee)
         ended = held.rebook(name, then, by)
-        if kept.session < instrument.session:
-            instrument.resettle(held, kept.back)
+        if whole is not held:
+            whole.counts(kept.back)
             if then is not None:
-                instrument.resettle(held, then)
+                whole.counts(then)
+        if kept.session < instrument.session:
+            instrument.resettle(held, kept.back, whole)
+            if then is not None:
+                instrument.resettle(held, then, whole)
         self._telling.changed(event, instrument, held, (before, was.back, without), ended, "recomputed")
         if then is not None:
             leg = (without.quantity, then, held.position)
             self._telling.changed(event, instrument, held, leg, ended, "recomputed")
-        self._telling.closed(event, instrument, ended, "restated")
+        self._telling.closed(event, instrument, held, ended, "restated")
 
     def split(self, event: Message, instrument: Instrument) -> None:
         """Split what an account holds; its cash is the orders stage's."""
-        held = instrument.held.get(event["account"])
-        if held is None or not held.position.quantity:
+        whole = instrument.held.get(event["account"])
+        if whole is None:
             return
-        before = held.position.quantity
-        if not held.split(*split_ratio(event["ratio"])):
-            raise Inconsistent(
-                f"event {event['seq']}: {event['ratio']} of {instrument.lot.text(before)} {instrument.symbol} must be "
-                f"whole lots of {instrument.lot.step}"
-            )
-        self._telling.adjusted(event, instrument, held, before)
+        for held in whole.each:
+            before = held.position.quantity
+            if not before:
+                continue
+            if not held.split(*split_ratio(event["ratio"])):
+                raise Inconsistent(
+                    f"event {event['seq']}: {event['ratio']} of {instrument.lot.text(before)} {instrument.symbol} "
+                    f"must be whole lots of {instrument.lot.step}"
+                )
+            self._telling.adjusted(event, instrument, held, before)
+        if whole.hedged is not None:
+            whole.split(*split_ratio(event["ratio"]))
 
     def renamed(self, event: Message, old: Instrument, new: Instrument, steps: tuple[int, int, int]) -> bool:
         """Let what an account holds of an instrument be of another, in steps of which so many make one of before.
@@ -87,29 +109,44 @@ class Booking:
         """
         account = event["account"]
         was, now = old.held.get(account), self._books.held(account, new)
-        if was is None or not was.position.quantity or now.position.quantity:
+        if was is None or not was.is_open or now.is_open:
             text = f"{account} must hold {old.symbol} and no {new.symbol}, for one to be the other; nothing was changed"
             self._telling.out.bad("not_held", f"event {event['seq']}: {text}")
             return False
-        before = was.position.quantity
         old.stirs(event["time"])  # its day is done up to here, and goes on as the other's
         new.inherit(old, steps[1])
         new.stirs(event["time"])
-        was.rescale(*steps)
-        now.take_over(was)
-        self._telling.adjusted(event, old, was, before)
-        self._telling.adjusted(event, new, now, 0)
+        for held in [*was.each]:
+            if held.position.quantity:
+                there = now if held.name is None else now.part(held.name, self._books.method_of(account), event["time"])
+                before = held.position.quantity
+                held.rescale(*steps)
+                there.take_over(held)
+                self._telling.adjusted(event, old, held, before)
+                self._telling.adjusted(event, new, there, 0)
+        if was.hedged is not None:
+            was.rescale(*steps)
+            now.take_over(was)
         return True
 
     def _book(
-        self, event: Message, instrument: Instrument, held: Held, name: str, trade: Trade, restated: str | None = None
+        self,
+        event: Message,
+        instrument: Instrument,
+        whose: tuple[Held, Held],
+        name: str,
+        trade: Trade,
+        restated: str | None = None,
     ) -> None:
+        whole, held = whose
         before = held.position.quantity
         ended = held.book(name, trade)
+        if whole is not held:
+            whole.counts(trade)
         self._books.kept_one()
         self._telling.changed(event, instrument, held, (before, trade, held.position), ended, restated)
         if ended:
-            self._telling.closed(event, instrument, ended, "" if restated is None else "restated")
+            self._telling.closed(event, instrument, held, ended, "" if restated is None else "restated")
 
     def _trade(self, event: Message, instrument: Instrument) -> Trade:
         """Return what an event says of a trade.

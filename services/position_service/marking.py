@@ -80,11 +80,16 @@ class Marking:
         ms = self._telling.ms
         if not instrument.telling:
             instrument.moved = False
-            instrument.telling = [account for account, held in instrument.held.items() if held.position.quantity]
+            instrument.telling = [
+                (account, held.name)
+                for account, whole in instrument.held.items()
+                for held in whole.each
+                if held.position.quantity
+            ]
         turn, instrument.telling = instrument.telling[:most], instrument.telling[most:]
-        for account in turn:
-            held = instrument.held[account]
-            if held.position.quantity:
+        for account, position_id in turn:
+            held = instrument.of(account, position_id)
+            if held is not None and held.position.quantity:
                 instrument.see(held)
                 self._telling.marked(account, instrument, held)
                 self._touch(account)

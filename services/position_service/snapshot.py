@@ -3,14 +3,15 @@
 Flows in: a `Books`; or the bytes that this release or an older one wrote. Flows out: JSON, equal for equal states; or
 the books again. Never books anything, never guesses what it does not know.
 
-    version, read, sent, fills, timers; differing, methods, exits, targets, accounts where there are any
+    version, read, sent, fills, timers; differing, methods, hedging, exits, targets, accounts where there are any
     instruments [{symbol, currency, tick_size, lot_size, multiplier, id, venue, marked_by, interval_ms, told_ms, moved,
                   telling, marks, settlement, session, day,
-                  held [{account, settled, position, trip; session, before, before_trip, trades, names}]}]
+                  held [{account, settled, position, trip; session, before, before_trip, trades, names; hedged}]}]
 
-The last five of what is held are there where trades are kept, which are a column for each of their fields. Integers
-that may pass 64 bits are text, and so are fractions. Lists keep the order of the books: marks are told in it. A field
-that is added with a default needs no more; what changes a shape raises `VERSION` and adds a step to `UPCASTS`.
+`hedged` is of an account that hedges: the same of each position, with its name. The five before it are there where
+trades are kept, which are a column for each of their fields. Integers that may pass 64 bits are text, and so are
+fractions. Lists keep the order of the books: marks are told in it. A field that is added with a default needs no more;
+what changes a shape raises `VERSION` and adds a step to `UPCASTS`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from fillstream.libs.common.runtime.timers import Timers
 from fillstream.libs.common.values.rational import rational
 from fillstream.libs.common.values.versions import Document, Unreadable, Upcasts, check_names, upcast
 from fillstream.services.position_service.accounts.account import dump_account, load_account
-from fillstream.services.position_service.books.books import METHODS, Books
+from fillstream.services.position_service.books.books import Books
 from fillstream.services.position_service.books.held import Held, Trade
 from fillstream.services.position_service.books.instrument import NEVER, Instrument
 from fillstream.services.position_service.books.trip import Trip
@@ -42,13 +43,14 @@ from fillstream.services.position_service.targets.target import dump_targets, lo
 VERSION = 3
 
 _KEYS: Final = ("version", "read", "sent", "fills", "timers", "instruments")
-_MAY: Final = ("differing", "methods", "exits", "targets", "accounts", "rules")
+_MAY: Final = ("differing", "methods", "hedging", "exits", "targets", "accounts", "rules")
 _PLAIN: Final = ("id", "venue", "interval_ms", "told_ms", "moved", "telling", "session", "day")
 _TERMS: Final = (
     "symbol", *InstrumentUnits.model_fields, *_PLAIN, "marked_by", "marks", "settlement", "held",
 )  # fmt: skip
 _RARE: Final = ("base_currency", "closes", "outdated", "stale", "true_range")
 _HELD: Final = ("account", "settled", "position", "trip")
+_HEDGED: Final = ("name", "began_ms", "session", "settled", "position", "trip")
 _KEPT: Final = ("session", "before", "before_trip", "trades", "names")
 _POSITION: Final = tuple(each.name for each in fields(Position))
 _TRIP: Final = tuple(each.name for each in fields(Trip))
@@ -71,6 +73,8 @@ def dump(books: Books) -> bytes:
         document["differing"] = books.differing
     if books.methods:
         document["methods"] = books.methods
+    if books.hedging:
+        document["hedging"] = [*books.hedging]
     if books.accounts:
         document["accounts"] = [dump_account(each) for each in books.accounts.values()]
     if books.rules.by_id:
@@ -93,16 +97,24 @@ def _instrument(instrument: Instrument) -> Document:
         "symbol": instrument.symbol,
         **instrument.units.values(),
         **{name: getattr(instrument, name) for name in _PLAIN},
+        "telling": [account if name is None else [account, name] for account, name in instrument.telling],
         "marked_by": instrument.marked_by,
         "marks": [_text(instrument.mark), _text(instrument.short_mark)],
         "settlement": None if instrument.settlement is None else [*map(str, instrument.settlement)],
-        "held": [_held(account, held) for account, held in instrument.held.items()],
+        "held": [
+            {"account": account, **_held(held)}
+            | ({} if held.hedged is None else {"hedged": [_part(each) for each in held.each]})
+            for account, held in instrument.held.items()
+        ],
     }
 
 
-def _held(account: str, held: Held) -> Document:
+def _part(held: Held) -> Document:
+    return {"name": held.name, "began_ms": held.began_ms, "session": held.session, **_held(held)}
+
+
+def _held(held: Held) -> Document:
     record = {
-        "account": account,
         "settled": _text(held.settled),
         "position": _position(held.position),
         "trip": _trip(held.trip),
@@ -157,6 +169,7 @@ def load(data: bytes) -> Books:
     books = Books(document["read"], document["sent"], document["fills"], differing=document.get("differing", {}))
     books.timers = Timers.load(document["timers"])
     books.methods = {account: CostMethod(method) for account, method in document.get("methods", {}).items()}
+    books.hedging = dict.fromkeys(document.get("hedging", ()))
     for each in document.get("rules", ()):
         books.rules.add(load_rule(each))
     for each in document.get("accounts", ()):
@@ -191,14 +204,21 @@ def _load_instrument(record: Document, books: Books) -> Instrument:
     if record["settlement"] is not None:
         long, short = map(int, record["settlement"])
         instrument.settlement = long, short
+    instrument.telling = [(each, None) if isinstance(each, str) else (each[0], each[1]) for each in record["telling"]]
     for each in record["held"]:
-        method = METHODS[books.methods.get(each["account"], CostMethod.AVERAGE)]
-        instrument.held[each["account"]] = _load_held(each, method)
+        account, parts = each["account"], each.pop("hedged", None)
+        method = books.method_of(account)
+        held = instrument.held[account] = _load_held(each, method if parts is None else Position, _HELD)
+        if parts is not None:
+            held.hedged = {}
+            for part in parts:
+                each_held = held.hedged[part["name"]] = _load_held(part, method, _HEDGED)
+                each_held.name, each_held.began_ms, each_held.session = (part[name] for name in _HEDGED[:3])
     return instrument
 
 
-def _load_held(record: Document, method: type[Position]) -> Held:
-    check_names("what is held", record, (*_HELD, *_KEPT), _HELD)
+def _load_held(record: Document, method: type[Position], names: tuple[str, ...]) -> Held:
+    check_names("what is held", record, (*names, *_KEPT), names)
     position, trip = _load_position(record["position"], method), _load_trip(record["trip"])
     held = Held(position, trip, settled=_number(record["settled"]))
     if "trades" not in record:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from fillstream.libs.common.ledger.digest import MOST_ROWS, digest_of, money, row_of, size
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.base import Models, head_of, head_of_next, upcast
-from fillstream.libs.common.messages.codes import CostMethod, MarkPrice
+from fillstream.libs.common.messages.codes import CostMethod, MarkPrice, PositionMode
 from fillstream.libs.common.messages.controls import CORPORATE, split_ratio
 from fillstream.libs.common.messages.journal import (
     EVENTS,
@@ -172,12 +172,13 @@ class PositionStage:
         match kind:
             case "OrderFilled":
                 instrument = self._instrument_of(event)
-                before = instrument.trip_of(event["account"])
+                name = self._named(event)
+                before = instrument.trip_of(event["account"], name)
                 self._booking.filled(event, instrument)
                 self._accounts.touch(event["account"])
                 if exits.all:
                     self._exits.answered(event)
-                self._exits.changed(event["account"], instrument, before)
+                self._exits.changed(event["account"], instrument, name, before)
                 if self._books.targets.of:
                     self._reaching.answered(event)
                     self._reaching.changed(event["account"], instrument.symbol)
@@ -194,10 +195,11 @@ class PositionStage:
                     self._marking.aged(instrument)
             case "TradeBusted" | "TradeCorrected":
                 instrument = self._instrument_of(event)
-                before = instrument.trip_of(event["account"])
+                name = self._named(event)
+                before = instrument.trip_of(event["account"], name)
                 self._booking.restated(event, instrument)
                 self._accounts.touch(event["account"])
-                self._exits.changed(event["account"], instrument, before)
+                self._exits.changed(event["account"], instrument, name, before)
                 self._reaching.changed(event["account"], instrument.symbol)
             case "PositionProtected":
                 self._exits.protected(event, self._instrument_of(event))
@@ -212,7 +214,8 @@ class PositionStage:
             case "InstrumentDefined":
                 self._defined(event, out)
             case "AccountDefined":
-                self._books.take_method(event["account"], CostMethod(event.get("cost_method", CostMethod.AVERAGE)))
+                method, mode = CostMethod(event.get("cost_method", "AVERAGE")), event.get("position_mode", "NETTING")
+                self._books.take_terms(event["account"], method, PositionMode(mode))
                 self._accounts.defined(event)
             case "TradingStateChanged":
                 self._accounts.resumed(event)
@@ -223,6 +226,11 @@ class PositionStage:
                     self._accounts.adjusted(event)
             case "HoldingsStated":
                 self._compared(event)
+
+    def _named(self, event: Message) -> str | None:
+        """Return which position a trade is of, None of an account that has one alone in each instrument."""
+        hedges = event["account"] in self._books.hedging
+        return (event.get("position_id") or event["order_id"]) if hedges else None
 
     def _corporate(self, event: Message, instrument: Instrument) -> None:
         """Follow what an issuer did: a split, or another symbol, whose grid may be a finer one."""

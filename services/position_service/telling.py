@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fillstream.libs.common.ledger.average import Position
+from fillstream.libs.common.messages.codes import PositionMode
 from fillstream.libs.common.messages.positions import POSITION_MESSAGES
 from fillstream.libs.common.runtime.stage import Outputs
 from fillstream.libs.common.values.money import AVG_PX_DECIMALS, ratio
@@ -73,14 +74,14 @@ class Telling:
             message["restated"] = restated
         self.out.event(self._stream, message)
 
-    def closed(self, event: Message, instrument: Instrument, ended: list[Trip], reason: str = "") -> None:
+    def closed(self, event: Message, instrument: Instrument, held: Held, ended: list[Trip], reason: str = "") -> None:
         """Tell what each of some trips was; without a reason it is said by what is held now."""
         for trip in ended:
             message = self._head("PositionClosed")
             message["account"] = event["account"]
             message["symbol"] = instrument.symbol
             message["currency"] = instrument.units.currency
-            message["reason"] = reason or self._reason(event, instrument)
+            message["reason"] = reason or self._reason(event, held)
             message["order_id"] = event["order_id"]
             message["exec_id"] = event["exec_id"]
             self.out.event(self._stream, message | told_of(trip, instrument))
@@ -105,9 +106,9 @@ class Telling:
         """Tell what became of a rule at an event."""
         self.out.event(self._stream, self._head("RuleReported") | fields)
 
-    def _reason(self, event: Message, instrument: Instrument) -> str:
+    def _reason(self, event: Message, held: Held) -> str:
         """Return why a fill ended a position."""
-        if instrument.held[event["account"]].trip:
+        if held.trip:
             return "flip"
         return self._books.exits.reason_of(event.get("client_order_id")) or "fill"
 
@@ -163,6 +164,8 @@ class Telling:
             "day_pnl": None if since is None else money(realized - position.fees + (unrealized or 0) - since),
             "position_id": None if held.trip is None else held.trip.position_id,
         }
+        if held.name is not None:
+            message |= {"position_id": held.name, "position_mode": PositionMode.HEDGING, "began_time": held.began_ms}
         if instrument.stale and position.quantity:
             message["mark_stale"] = True
         return message

@@ -13,9 +13,9 @@ from fillstream.services.position_service.stage import PositionStage
 
 T0 = 1_700_000_000_000
 RARE = {
-    "PositionChanged": ("mark_stale", "restated"),
-    "PositionAdjusted": ("mark_stale", "ratio", "new_symbol", "old_symbol"),
-    "PositionMarked": ("mark_stale",),
+    "PositionChanged": ("position_mode", "began_time", "mark_stale", "restated"),
+    "PositionAdjusted": ("position_mode", "began_time", "mark_stale", "ratio", "new_symbol", "old_symbol"),
+    "PositionMarked": ("position_mode", "began_time", "mark_stale"),
     "AccountMarked": ("stale_positions",),
     "TargetChanged": (
         "client_order_id", "order_id", "traded_qty", "traded_px", "paid_fees", "arrival_px", "shortfall", "retry_time",

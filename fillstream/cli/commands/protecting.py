@@ -8,7 +8,7 @@ import typer
 
 from fillstream.cli.commands import TRADE
 from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
-from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, publish
+from fillstream.cli.publishing import OfSeveral, SignalId, Timeout, Wait, answer, client_of, publish
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, DEFAULT_PROTECTION
 
 Symbol = Annotated[str, typer.Argument(help="Whose position: a symbol of instruments.yaml.")]
@@ -47,6 +47,7 @@ def protect(
     ] = None,
     name: Annotated[str, typer.Option("--name", help="Of several of one position.")] = DEFAULT_PROTECTION,
     strategy: Annotated[str | None, typer.Option("--strategy", help="Kept with the order that closes.")] = None,
+    position_id: OfSeveral = None,
     account: Account = DEFAULT_ACCOUNT,
     signal_id: SignalId = None,
     wait: Wait = False,
@@ -71,7 +72,7 @@ def protect(
             lambda: client.protect(
                 symbol, account=account, signal_id=signal_id, quantity=quantity, protection_id=name, **said,
                 activation_offset=after, break_even_offset=break_even, time_limit_ms=limit_ms, exit_time=at,
-                before_session_end_ms=before_close, strategy=strategy,
+                before_session_end_ms=before_close, strategy=strategy, position_id=position_id,
             )
         )  # fmt: skip
         answer(client, sent, timeout if wait else None, json)
@@ -80,6 +81,7 @@ def protect(
 def unprotect(
     symbol: Symbol,
     name: Annotated[str | None, typer.Option("--name", help="Only this one.  \\[default: all of the position]")] = None,
+    position_id: OfSeveral = None,
     account: Account = DEFAULT_ACCOUNT,
     signal_id: SignalId = None,
     wait: Wait = False,
@@ -94,7 +96,11 @@ def unprotect(
     fillstream unprotect AAPL --wait
     """
     with client_of(config, redis_url) as client:
-        sent = publish(lambda: client.cancel_protection(symbol, name, account=account, signal_id=signal_id))
+        sent = publish(
+            lambda: client.cancel_protection(
+                symbol, name, position_id=position_id, account=account, signal_id=signal_id
+            )
+        )
         answer(client, sent, timeout if wait else None, json)
 
 

@@ -41,6 +41,7 @@ from fillstream.cli.order_options import (
     Venues,
 )
 from fillstream.cli.publishing import (
+    OfSeveral,
     SignalId,
     Timeout,
     Wait,
@@ -129,6 +130,7 @@ def close(
     account: Account = DEFAULT_ACCOUNT,
     signal_id: SignalId = None,
     strategy: Annotated[str | None, typer.Option("--strategy", help="Kept with the order.")] = None,
+    position_id: OfSeveral = None,
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
@@ -140,13 +142,15 @@ def close(
     \b
     fillstream close AAPL --wait
     fillstream close AAPL 50 --limit 191.20 --account demo
+    fillstream close AAPL --position hedge                    # of an account that hedges
     """
     with client_of(config, redis_url) as client:
         sent = publish(
             lambda: client.close_position(
-                symbol, quantity, price=limit, account=account, signal_id=signal_id, strategy=strategy
+                symbol, quantity, price=limit, account=account, signal_id=signal_id, strategy=strategy,
+                position_id=position_id,
             )
-        )
+        )  # fmt: skip
         answer(client, sent, timeout if wait else None, json)
 
 

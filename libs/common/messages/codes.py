@@ -176,6 +176,15 @@ class AccountMode(StrEnum):
     PAPER = "PAPER"
 
 
+class PositionMode(StrEnum):
+    """How many positions an account has in an instrument."""
+
+    NETTING = "NETTING"
+    """One: what is bought and what is sold make up one another."""
+    HEDGING = "HEDGING"
+    """As many as its orders name, long and short beside one another, each with its own cost, exits and P&L."""
+
+
 class FeeScope(StrEnum):
     """What a venue's smallest and largest fee is of."""
 
@@ -401,6 +410,8 @@ class RejectReason(Reason):
     STOP_REQUIRED = "stop_required", 99, "the account's entries need a stop_loss or a trailing_stop, and this has none"
     SHORT_NOT_ALLOWED = "short_not_allowed", 0, "the account would sell more than it holds, and may not"
     SELF_CROSS = "self_cross", 99, "the order would trade with a resting one of its own account"
+    POSITION_TURNED = "position_turned", 99, "the account hedges, and the order would turn the position that it names"
+    NOT_HEDGED = "not_hedged", 99, "the account hedges, where there are no such orders and targets"
     POSITION_UNKNOWN = (
         "position_unknown",
         99,

@@ -488,6 +488,9 @@ class AccountAdjusted(Event):
     ratio: str | None = Field(default=None, description="of a split: NEW:OLD; absent of cash")
     new_symbol: Name | None = Field(default=None, description="of a change of symbol: what is held is called so now")
     old_position: Number | None = Field(default=None, description="of both: what was held before it")
+    positions: int | None = Field(
+        default=None, ge=1, description="of an account that hedges: how many there are, of which these are the sums"
+    )
     position: Number | None = Field(default=None, description="and what is held now, at the same total cost")
 
 

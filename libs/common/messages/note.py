@@ -31,4 +31,4 @@ def is_aside(names: Collection[bytes]) -> bool:
 
 def is_note(names: Collection[bytes]) -> bool:
     """Say whether an entry with fields of these names is a release's note."""
-    return len(names) == len(NOTE) and NOTE.issuperset(names)
+    return len(names) == len(NOTE) and NOTE.issubset(names)  # else one of them twice would be one

@@ -44,6 +44,17 @@ class PositionEvent(Message):
     position_id: Id | None = Field(
         default=None, description="of the position that is open, else of the one that was last, if it just ended"
     )
+    position_mode: Literal["HEDGING"] | None = Field(
+        default=None,
+        description="HEDGING of one of several positions that its account may have in the symbol: of which position_id "
+        "says; else absent",
+    )
+    began_time: int | None = Field(
+        default=None,
+        ge=0,
+        description="of such a one: when it was traded first, and since when its sums are; a name that is used again "
+        "once it was flat for three sessions begins anew",
+    )
 
 
 class PositionChanged(PositionEvent):

@@ -105,6 +105,11 @@ class PositionProtected(ProtectedFields, Event):
     signal_id: Id
     account: Name
     symbol: Name
+    position_id: Id | None = Field(default=None, description="which position, of an account that hedges; else absent")
+    leg: int | None = Field(
+        default=None, ge=1, description="of those of a signal that closes all of such an account: its number"
+    )
+    legs: int | None = Field(default=None, ge=1, description="and of how many")
     signal_time: int = Field(ge=0, description="ms since 1970, when the signal came")
 
 
@@ -116,3 +121,4 @@ class ProtectionCanceled(Event):
     account: Name
     symbol: Name
     protection_id: Id | None = Field(default=None, description="absent: all of the position")
+    position_id: Id | None = Field(default=None, description="which position, of an account that hedges, absent: all")

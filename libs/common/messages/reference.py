@@ -17,7 +17,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
-from fillstream.libs.common.messages import mark_terms, risk_terms
+from fillstream.libs.common.messages import book_terms, mark_terms, risk_terms
 from fillstream.libs.common.messages.base import AnyExternalOrders, AnyLostOrders, Name
 from fillstream.libs.common.messages.codes import (
     AccountMode,
@@ -28,6 +28,7 @@ from fillstream.libs.common.messages.codes import (
     LostOrders,
     MarkPrice,
     OrderType,
+    PositionMode,
     RiskAction,
     SelfTrade,
     TimeInForce,
@@ -399,11 +400,8 @@ class AccountFields(ReferenceData):
     currency: Annotated[
         Name, about("of its cash, equity, exposures and losses", fix="15 Currency", fixed=True, rare=True)
     ] = "USD"
-    cost_method: Annotated[
-        CostMethod,
-        about("what a part of a position that is closed did cost: the AVERAGE, what came first (FIFO) or last (LIFO)",
-              fixed=True, rare=True),
-    ] = CostMethod.AVERAGE  # fmt: skip
+    cost_method: book_terms.CostOf = CostMethod.AVERAGE
+    position_mode: book_terms.ModeOf = PositionMode.NETTING
     max_open_orders: Annotated[
         Orders | None, about("orders that may still trade at a time, at most; null: no limit", rare=True)
     ] = None
@@ -585,6 +583,11 @@ class AccountTerms(AccountFields):
     @model_validator(mode="after")
     def _one_stop_trails(self) -> Self:
         risk_terms.check_trail(self.exit_trailing_stop_percent, self.exit_trailing_stop_atr)
+        return self
+
+    @model_validator(mode="after")
+    def _may_hedge(self) -> Self:
+        book_terms.check_mode(self.position_mode, self.may_short, self.account_type)
         return self
 
     @model_validator(mode="after")

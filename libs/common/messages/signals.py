@@ -204,6 +204,10 @@ class ClosePosition(Message):
     price: Price | None = None
     time_in_force: PlainTimeInForce | None = None
     strategy: Name | None = None
+    position_id: Id | None = Field(
+        default=None,
+        description="which position, of an account that hedges and holds several; of others it is only told",
+    )
 
     @model_validator(mode="after")
     def _price_fits_type(self) -> Self:
@@ -330,6 +334,10 @@ class ProtectPosition(ProtectedFields, Message):
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
     symbol: Name
+    position_id: Id | None = Field(
+        default=None,
+        description="which position, of an account that hedges; absent: the only one that it holds, or that of others",
+    )
 
     @model_validator(mode="after")
     def _closes(self) -> Self:
@@ -345,6 +353,9 @@ class CancelProtection(Message):
     account: Name = DEFAULT_ACCOUNT
     symbol: Name
     protection_id: Id | None = Field(default=None, description="absent: all of the position")
+    position_id: Id | None = Field(
+        default=None, description="which position, of an account that hedges; absent: all of its in the instrument"
+    )
 
 
 class SetTarget(TargetTerms, Message):

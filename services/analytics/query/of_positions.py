@@ -11,6 +11,11 @@ from fillstream.libs.common.messages.targets import TargetStatus
 
 OVER = "('Filled', 'Canceled', 'Rejected', 'Expired', 'Calculated')"
 """Statuses after which nothing of an order works."""
+HEDGED = "CASE WHEN position_mode = 'HEDGING' THEN position_id END"
+"""Which of several positions of its account in a symbol; null of the one that there is else."""
+HEDGING = "SELECT account FROM events WHERE type = 'AccountDefined' AND position_mode = 'HEDGING'"
+OF_ONE = ("avg_px", "mark_px", "mark_stale", "position_id")
+"""What several flat positions have no common one of."""
 NET_REALIZED = "(realized_pnl - fees)"
 """Fees count when they are paid, those of opening fills included; the average price knows nothing of them."""
 
@@ -26,17 +31,30 @@ def of_positions() -> dict[str, str]:
 
 
 def _positions() -> str:
-    """One row an account and symbol: the position after its last change or mark, its P&L gross and net of fees."""
-    latest = ", ".join(
-        f"arg_max_null({name}, seq) AS {name}"
-        for name in PositionEvent.model_fields
-        if name not in ("v", "seq", "time", "account", "symbol")
+    """One row a position: after its last change or mark, its P&L gross and net of fees.
+
+    That is one an account and symbol; of an account that hedges one for each that is open, and one of all those that
+    are flat together, which has no position_id.
+    """
+    names = [name for name in PositionEvent.model_fields if name not in ("v", "seq", "time", "account", "symbol")]
+    latest = ", ".join(f"arg_max_null({name}, seq) AS {name}" for name in names if name != "began_time")
+    sums = ("realized_pnl", "fees", "cash", "unrealized_pnl", "day_pnl")
+    flat = ", ".join(
+        f"{f'sum({name})' if name in sums else 'NULL' if name in OF_ONE else f'any_value({name})'} AS {name}"
+        for name in names
+        if name != "began_time"
     )
     return (
-        f"SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM ("  # noqa: S608
+        "WITH each AS ("  # noqa: S608
         f"SELECT account, symbol, {latest}, "
         "max(time) FILTER (type <> 'PositionMarked') AS changed, max(time) AS updated "
-        "FROM position_events WHERE position IS NOT NULL GROUP BY account, symbol)"
+        f"FROM position_events WHERE position IS NOT NULL GROUP BY account, symbol, "
+        f"{HEDGED}, CASE WHEN position_mode = 'HEDGING' THEN began_time END"
+        "), every AS ("
+        "SELECT * FROM each WHERE position <> 0 OR position_mode IS NULL UNION ALL BY NAME "
+        f"SELECT account, symbol, {flat}, max(changed) AS changed, max(updated) AS updated "
+        "FROM each WHERE position = 0 AND position_mode IS NOT NULL GROUP BY account, symbol"
+        f") SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM every"
     )
 
 
@@ -57,7 +75,10 @@ def _closed_positions() -> str:
 
 
 def _position_states() -> str:
-    """One row an account and symbol of which something is or was held, works, or is to be reached: where it is.
+    """One row a position that is or was, for which something works, or that is to be reached: where it is.
+
+    That is one an account and symbol. Of an account that hedges there is one for each position_id, and one of those
+    that are flat together.
 
     `position_status` is document 002's: PLANNED (flat; an order that the desk holds, or a target that waits), OPENING
     (flat; an order works), OPEN, ADJUSTING (open; an order works, or a target is not reached), CLOSING (open; orders
@@ -71,23 +92,27 @@ def _position_states() -> str:
         "SELECT order_id, any_value(account) AS account, any_value(symbol) AS symbol, any_value(side) AS side, "
         "any_value(parent_id) AS parent_id, arg_max(ord_status, seq) AS ord_status, "
         "arg_max(leaves_qty, seq) AS leaves_qty, arg_min(order_type, seq) AS order_type, "
-        "bool_or(type = 'OrderTriggered') AS triggered "
+        "bool_or(type = 'OrderTriggered') AS triggered, "
+        f"CASE WHEN any_value(account) IN ({HEDGING}) "
+        "THEN coalesce(any_value(position_id), order_id) ELSE '' END AS named "
         "FROM events WHERE order_id IS NOT NULL AND side IS NOT NULL GROUP BY order_id"
-        "), held AS (SELECT account, symbol, position FROM positions WHERE position <> 0"
+        f"), every AS (SELECT account, symbol, position, coalesce({HEDGED}, '') AS named FROM positions"
+        "), held AS (SELECT * FROM every WHERE position <> 0"
         "), live AS (SELECT n.*, coalesce(n.order_type NOT IN ('MARKET', 'LIMIT') AND NOT triggered "
         "AND side = CASE WHEN h.position > 0 THEN 'SELL' ELSE 'BUY' END AND h.position <> 0, false) AS protects "
-        "FROM newest n LEFT JOIN held h USING (account, symbol) "
+        "FROM newest n LEFT JOIN held h USING (account, symbol, named) "
         f"WHERE ord_status NOT IN {OVER} AND leaves_qty > 0"
-        "), working AS (SELECT account, symbol, "
+        "), working AS (SELECT account, symbol, named, "
         "coalesce(sum(leaves_qty) FILTER (side = 'BUY'), 0) AS working_buy_qty, "
         "coalesce(sum(leaves_qty) FILTER (side = 'SELL'), 0) AS working_sell_qty, "
         "count(*) FILTER (ord_status <> 'Suspended') AS at_venues FROM live "
         "WHERE parent_id IS NULL AND NOT protects GROUP BY ALL"
-        "), aimed AS (SELECT account, symbol, arg_max(target_qty, asked_time) AS target_qty FROM targets "
+        "), aimed AS (SELECT account, symbol, '' AS named, arg_max(target_qty, asked_time) AS target_qty FROM targets "
         f"WHERE target_status IN {waits} GROUP BY ALL"
-        "), leaving AS (SELECT account, symbol, count(*) AS exits FROM exits "
+        "), leaving AS (SELECT account, symbol, "
+        f"CASE WHEN account IN ({HEDGING}) THEN position_id ELSE '' END AS named, count(*) AS exits FROM exits "
         f"WHERE exit_status IN {fired} GROUP BY ALL"
-        ") SELECT account, symbol, coalesce(p.position, 0) AS position, "
+        ") SELECT account, symbol, nullif(named, '') AS position_id, coalesce(p.position, 0) AS position, "
         "coalesce(w.working_buy_qty, 0) AS working_buy_qty, coalesce(w.working_sell_qty, 0) AS working_sell_qty, "
         "a.target_qty, CASE "
         "WHEN coalesce(p.position, 0) = 0 AND w.at_venues > 0 THEN 'OPENING' "
@@ -99,13 +124,15 @@ def _position_states() -> str:
         "THEN 'CLOSING' "
         "WHEN w.at_venues > 0 OR a.target_qty IS NOT NULL THEN 'ADJUSTING' "
         "ELSE 'OPEN' END AS position_status "
-        "FROM positions p FULL JOIN working w USING (account, symbol) FULL JOIN aimed a USING (account, symbol) "
-        "LEFT JOIN leaving l USING (account, symbol)"
+        "FROM every p FULL JOIN working w USING (account, symbol, named) "
+        "FULL JOIN aimed a USING (account, symbol, named) LEFT JOIN leaving l USING (account, symbol, named)"
     )
 
 
 def _exposures() -> str:
     """One row an account, a currency, and a symbol, sector or strategy in it: what is held at the marks, and P&L.
+
+    What an account that hedges holds of a symbol counts together, as for its limits.
 
     `dimension` says which of these `name` is. A strategy's is what its own fills add up to, splits and new symbols
     aside, at the account's marks; its P&L is of all it ever traded, fees taken off.
@@ -115,21 +142,23 @@ def _exposures() -> str:
         "sum(CASE WHEN worth > 0 THEN worth ELSE 0 END) AS long_exposure, "
         "sum(CASE WHEN worth < 0 THEN -worth ELSE 0 END) AS short_exposure, sum(abs(worth)) AS gross_exposure, "
         "sum(worth) AS net_exposure, CAST(sum(net_pnl) AS DECIMAL(38, 10)) AS net_pnl, "
-        "count(*) FILTER (position <> 0) AS open_positions"
+        "CAST(sum(is_open) AS BIGINT) AS open_positions"
     )
     return (
         "WITH held AS ("  # noqa: S608 - names of our own
-        f"SELECT p.account, p.symbol, p.currency, i.sector, p.position, p.net_pnl, {worth} AS worth "
-        "FROM positions p JOIN instruments i ON i.symbol = p.symbol"
+        "SELECT p.account, p.symbol, p.currency, i.sector, sum(p.position) AS position, sum(p.net_pnl) AS net_pnl, "
+        f"sum({worth}) AS worth, count(*) FILTER (p.position <> 0) AS is_open, "
+        "arg_max(p.mark_px, p.updated) AS mark_px "
+        "FROM positions p JOIN instruments i ON i.symbol = p.symbol GROUP BY ALL"
         "), traded AS (SELECT f.account, f.strategy, f.symbol, i.currency, i.multiplier, "
         "sum(CASE WHEN f.side = 'BUY' THEN f.last_qty ELSE -f.last_qty END) AS position, "
         "sum(CASE WHEN f.side = 'BUY' THEN -1 ELSE 1 END * CAST(f.last_qty * f.last_px * i.multiplier "
         "AS DECIMAL(38, 10)) - f.fee) AS cash FROM fills f JOIN instruments i ON i.symbol = f.symbol "
         "WHERE f.strategy IS NOT NULL GROUP BY ALL"
-        "), of_strategy AS (SELECT t.account, t.strategy, t.currency, t.position, "
+        "), of_strategy AS (SELECT t.account, t.strategy, t.currency, CAST(t.position <> 0 AS BIGINT) AS is_open, "
         "CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS worth, "
         "t.cash + CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS net_pnl "
-        "FROM traded t JOIN positions p USING (account, symbol)) "
+        "FROM traded t JOIN held p USING (account, symbol)) "
         f"SELECT account, 'symbol' AS dimension, symbol AS name, currency, {sums} FROM held GROUP BY ALL "
         f"UNION ALL SELECT account, 'sector', sector, currency, {sums} FROM held WHERE sector IS NOT NULL GROUP BY ALL "
         f"UNION ALL SELECT account, 'currency', currency, currency, {sums} FROM held GROUP BY ALL "

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.special_terms import SIZES
-from fillstream.libs.common.values.money import canonical, parse
+from fillstream.libs.common.values.money import Scale, canonical, parse
 from fillstream.services.order_service.orders.decode import client_name
 from fillstream.services.order_service.orders.instructions import Cancel, New, Pause, Replace, Resume, Status
 from fillstream.services.order_service.orders.life.order import Order
@@ -57,3 +57,12 @@ def unknown_text(wish: Cancel | Replace | Status | Pause | Resume) -> str:
         return f"order_id: account {wish.account} has no order {wish.order_id}, or it was forgotten"
     name, client = client_name(wish)
     return f"{name}: account {wish.account} has no order {client}, or it was forgotten"
+
+
+def ticks_in(scale: Scale, text: str) -> tuple[bool, int]:
+    """Return whether a price is on the tick, and its ticks."""
+    try:
+        ticks = scale.units(text)
+    except ValueError as error:
+        raise BadEntry("bad_value", f"price: {error}") from None
+    return (False, 0) if ticks is None else (True, ticks)

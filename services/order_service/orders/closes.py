@@ -16,13 +16,16 @@ from fillstream.libs.common.values.money import canonical, multiply
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.answering import used_text
 from fillstream.services.order_service.orders.groups.closing import Closing
-from fillstream.services.order_service.orders.holding.closing import closing_of
+from fillstream.services.order_service.orders.holding.closing import closing_of, named_by
 from fillstream.services.order_service.orders.instructions import Close, Exit, New
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.parts import Links
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.state import State
+
+Closed = tuple[str, int, str | None]
+"""The side and the lots of what closes a position, and of an account that hedges which of its positions."""
 
 
 class Closes:
@@ -74,7 +77,10 @@ class Closes:
         found = self._closes(wish, self._closing.exits_of((wish.account, wish.symbol)))
         if isinstance(found, Reject):
             return self._refuse_close(wish, found)
-        _, lots = found
+        _, lots, position_id = found
+        if position_id is not None:  # it has no brackets
+            self._send(wish, *found, order_type=wish.order_type, price=wish.price, tif=wish.time_in_force)
+            return None
         free = abs(state.holdings.holding(wish.account, wish.symbol).reducible)
         if lots > free:
             return self._closing.promise(wish, lots - free, lots)
@@ -104,15 +110,17 @@ class Closes:
         self._send(wish, *found)
         return None
 
-    def _exits(self, wish: Exit) -> tuple[str, int] | Reject:
+    def _exits(self, wish: Exit) -> Closed | Reject:
         """Return the side and the lots that an exit closes, or why it closes nothing."""
         found = self._closes(wish, 0)
         if isinstance(found, Reject):
             return found
-        (side, lots), position = found, (wish.account, wish.symbol)
+        (side, lots, position_id), position = found, (wish.account, wish.symbol)
+        if position_id is not None:
+            return found
         free = self._closing.free_of(position)
         if free:
-            return side, min(lots, free)
+            return side, min(lots, free), None
         text = f"symbol: brackets protect all {wish.symbol} that {wish.account} holds and nothing closes yet"
         return Reject(RejectReason.NOTHING_TO_REDUCE, text)
 
@@ -121,6 +129,7 @@ class Closes:
         wish: Close | Exit,
         side: str,
         lots: int,
+        position_id: str | None,
         *,
         order_type: str | None = None,
         price: str | None = None,
@@ -129,7 +138,7 @@ class Closes:
         """Take a reduce-only order of so many lots; return it where it was taken."""
         text = canonical(multiply(Decimal(lots), self._state.instruments[wish.symbol].lot_size))
         covered = self._state.holdings.holding(wish.account, wish.symbol).covered
-        position_id = wish.position_id if isinstance(wish, Exit) else None
+        position_id = position_id or wish.position_id
         links = Links(None, None, position_id, wish.client_order_id if covered else None)
         self._new(
             New(
@@ -147,8 +156,8 @@ class Closes:
         kind = "ExitPosition" if isinstance(wish, Exit) else "ClosePosition"
         self._journal.signal_refused(kind, wish.signal_id, wish.account, broken.reason, broken.text)
 
-    def _closes(self, wish: Close | Exit, freed: int) -> tuple[str, int] | Reject:
-        """Return the side and the lots that close a position, or why nothing does; exits would leave `freed` lots."""
+    def _closes(self, wish: Close | Exit, freed: int) -> Closed | Reject:
+        """Return what closes a position, or why nothing does; exits would leave `freed` lots."""
         draft = Draft()
         draft.account, draft.symbol, draft.ms = wish.account, wish.symbol, self._journal.ms
         draft.order_type = OrderType.MARKET.value
@@ -157,4 +166,9 @@ class Closes:
             assert broken is not None, "one of them is unknown"
             return broken
         self._state.count_working(wish.account)
-        return closing_of(draft.limits.holding, wish, draft.terms.lot, freed)
+        holding, lot = draft.limits.holding, draft.terms.lot
+        position_id = None if holding.hedged is None else named_by(wish, holding, lot)
+        if isinstance(position_id, Reject):
+            return position_id
+        found = closing_of(holding, wish, lot, freed, position_id)
+        return found if isinstance(found, Reject) else (*found, position_id)

@@ -65,6 +65,7 @@ class Close(NamedTuple):
     price: str | None
     time_in_force: str | None
     strategy: str | None
+    position_id: str | None
     signal_time: int
 
 
@@ -145,6 +146,7 @@ class Protect(NamedTuple):
     signal_id: str
     account: str
     symbol: str
+    position_id: str | None
     protection_id: str
     quantity: str | None
     stop_loss: str | None
@@ -170,6 +172,7 @@ class Unprotect(NamedTuple):
     account: str
     symbol: str
     protection_id: str | None
+    position_id: str | None
     signal_time: int
 
 

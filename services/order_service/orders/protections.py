@@ -13,7 +13,8 @@ from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.values.money import Scale, canonical, parse
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.config import day_end
-from fillstream.services.order_service.orders.holding.closing import lots_in
+from fillstream.services.order_service.orders.holding.closing import lots_in, named_by
+from fillstream.services.order_service.orders.holding.hedged import of
 from fillstream.services.order_service.orders.instructions import Protect, Unprotect
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.rules import Draft, Reject
@@ -43,6 +44,8 @@ class Protections:
         """Take what is to protect a position from now on, unless nothing is held or it makes no sense for it."""
         draft = self._of(wish)
         broken = self._unknown(draft)
+        if broken is None:
+            wish, broken = self._named(wish, draft)
         if broken is None and wish.before_session_end_ms is not None:
             found = self._session_end(draft)
             if isinstance(found, Reject):
@@ -57,12 +60,15 @@ class Protections:
 
     def cancel(self, wish: Unprotect) -> None:
         """Have what protects a position do so no more; it is said even where nothing did."""
-        broken = self._unknown(self._of(wish))
+        draft = self._of(wish)
+        broken = self._unknown(draft)
         if broken is not None:
             return self._refuse("CancelProtection", wish, broken)
         said = {"signal_id": wish.signal_id, "account": wish.account, "symbol": wish.symbol}
-        if wish.protection_id is not None:
-            said["protection_id"] = wish.protection_id
+        hedges = draft.limits.holding.hedged is not None
+        for name in ("protection_id", *(["position_id"] if hedges else [])):
+            if getattr(wish, name) is not None:
+                said[name] = getattr(wish, name)
         return self._journal.told("ProtectionCanceled", **said)
 
     def _of(self, wish: Protect | Unprotect) -> Draft:
@@ -77,6 +83,15 @@ class Protections:
         broken = rules.KNOWN.first_broken(draft, self._state)
         assert broken is not None, "one of them is unknown"
         return broken
+
+    @staticmethod
+    def _named(wish: Protect, draft: Draft) -> tuple[Protect, Reject | None]:
+        """Return what is asked for with the position that it is about: of an account that nets there is one alone."""
+        holding = draft.limits.holding
+        if holding.hedged is None:
+            return wish._replace(position_id=None), None
+        found = named_by(wish, holding, draft.terms.lot)
+        return (wish, found) if isinstance(found, Reject) else (wish._replace(position_id=found), None)
 
     @staticmethod
     def _session_end(draft: Draft) -> int | Reject:
@@ -99,8 +114,11 @@ class Protections:
         if not holding.account.known:
             text = f"account: what {wish.account} holds is not known since this desk was upgraded"
             return Reject(RejectReason.POSITION_UNKNOWN, text)
-        if not holding.quantity:
-            text = f"symbol: {wish.account} holds no {wish.symbol}, there is nothing to protect"
+        quantity, which = holding.quantity, ""
+        if holding.hedged is not None:
+            quantity, which = of(holding.hedged, wish.position_id).quantity, f" as position {wish.position_id}"
+        if not quantity:
+            text = f"symbol: {wish.account} holds no {wish.symbol}{which}, there is nothing to protect"
             return Reject(RejectReason.NOTHING_TO_REDUCE, text)
         if wish.quantity is not None and not lots_in(terms.lot, wish.quantity):
             text = f"quantity: {wish.quantity} is not a multiple of {wish.symbol}'s lot size {terms.lot.step}"
@@ -113,12 +131,12 @@ class Protections:
         if wish.trailing_stop_atr is not None and self._state.instruments[wish.symbol].atr_interval_ms is None:
             text = f"trailing_stop_atr: {wish.trailing_stop_atr} needs {wish.symbol}'s atr_interval_ms, and it has none"
             return Reject(RejectReason.BAD_PARAMETERS, text)
-        never = _never_reached(wish, holding.quantity > 0)
+        never = _never_reached(wish, quantity > 0)
         if never is not None and not terms.negative_prices:
             return Reject(RejectReason.STOP_OUT_OF_RANGE, f"{never}, {wish.symbol} has no negative_prices")
         if wish.stop_loss is not None and wish.take_profit is not None:
             stop, take = parse(wish.stop_loss), parse(wish.take_profit)
-            long = holding.quantity > 0
+            long = quantity > 0
             if (stop >= take) if long else (stop <= take):
                 way, must = ("long", "below") if long else ("short", "above")
                 text = (

@@ -25,11 +25,12 @@ from fillstream.libs.common.messages.codes import (
 )
 from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.values.money import Scale, multiply, plain
+from fillstream.libs.common.values.money import multiply, plain
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.answering import (
     number_in,
     size_text,
+    ticks_in,
     too_late_text,
     unknown_text,
     used_text,
@@ -43,6 +44,7 @@ from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.groups.lists import Lists, Taker
 from fillstream.services.order_service.orders.holding.charging import estimate
 from fillstream.services.order_service.orders.holding.closing import lots_in
+from fillstream.services.order_service.orders.holding.hedged import name_its_own
 from fillstream.services.order_service.orders.holding.valuation import equity_of
 from fillstream.services.order_service.orders.instructions import (
     Cancel,
@@ -274,6 +276,8 @@ class Requests:
         draft.said = wish.special
         if wish.strategy is not None:
             draft.strategy = wish.strategy
+        if wish.links is not None:
+            draft.position_id = wish.links.position_id
         if not self._find_limits(draft):
             return draft
         if wish.special is not None or tif in AUCTION_TIMES:
@@ -288,7 +292,7 @@ class Requests:
             else:
                 draft.ticks = bound
         elif wish.price is not None:
-            draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
+            draft.on_tick, draft.ticks = ticks_in(terms.price, wish.price)
         draft.worth = value_price(quote, draft.buy, draft.ticks) * draft.lots
         if draft.limits.self_trade is not None:
             draft.special = Special(self_trade=draft.limits.self_trade)
@@ -306,7 +310,7 @@ class Requests:
             draft.time_in_force = wish.time_in_force or self._state.config.default_time_in_force.value
         ticks = None
         if wish.price is not None:
-            draft.on_tick, ticks = _ticks(terms.price, wish.price)
+            draft.on_tick, ticks = ticks_in(terms.price, wish.price)
             ticks = ticks if draft.on_tick else None
         stop = units(terms.price, said.stop_price)
         draft.entry = entry_price(kind, ticks, stop, quote, draft.buy)
@@ -412,6 +416,8 @@ class Requests:
             draft.terms.venue,
         )
         order.holding = draft.limits.holding
+        if order.holding.hedged is not None:
+            name_its_own(order)
         if draft.special is not None:
             order.special = draft.special
             order.expiry_ms = self._special_expiry(draft, draft.special)
@@ -524,10 +530,11 @@ class Requests:
         draft.account, draft.symbol, draft.buy = order.account, terms.symbol, order.side == "BUY"
         draft.order_type, draft.time_in_force = order.order_type, order.time_in_force
         draft.price, draft.said, draft.strategy = wish.price, wish.special, order.strategy
+        draft.position_id = None if order.links is None else order.links.position_id
         if wish.price is None:
             draft.ticks = order.price if order.priced else self._waits_at(order)
         else:
-            draft.on_tick, draft.ticks = _ticks(terms.price, wish.price)
+            draft.on_tick, draft.ticks = ticks_in(terms.price, wish.price)
         if wish.quantity is None:
             draft.lots, draft.quantity = order.quantity, terms.lot.text(order.quantity)
         else:
@@ -588,12 +595,3 @@ class Requests:
         if order is None:
             return None, wish.account
         return (order if order.account == wish.account else None), order.account or wish.account
-
-
-def _ticks(scale: Scale, text: str) -> tuple[bool, int]:
-    """Return whether a price is on the tick, and its ticks."""
-    try:
-        ticks = scale.units(text)
-    except ValueError as error:
-        raise BadEntry("bad_value", f"price: {error}") from None
-    return (False, 0) if ticks is None else (True, ticks)

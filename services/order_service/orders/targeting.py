@@ -25,6 +25,7 @@ from fillstream.libs.common.values.money import canonical, multiply, parse
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
 from fillstream.services.order_service.orders.groups.closing import Closing
+from fillstream.services.order_service.orders.holding.holdings import Account
 from fillstream.services.order_service.orders.holding.valuation import equity_of
 from fillstream.services.order_service.orders.instructions import Aim, Cancel, Close, New, Reach, Unaim
 from fillstream.services.order_service.orders.journal.journal import Journal
@@ -32,6 +33,9 @@ from fillstream.services.order_service.orders.life.order import FINAL, Order
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.desk import is_stop_loss
+
+FLATTEN = "flatten"
+"""The protection_id of what closes a position of an account that hedges and is to be flat."""
 
 
 class Leg(NamedTuple):
@@ -83,6 +87,9 @@ class Targeting:
 
     def aim(self, wish: Aim) -> None:
         """Take what is to be held from now on, all of it or nothing."""
+        held = self._state.holdings.accounts.get(wish.account)
+        if held is not None and held.hedges:
+            return self._flatten(wish, held)
         legs = self._legs(wish)
         if isinstance(legs, Reject):
             return self._refuse("SetTarget", wish, legs)
@@ -90,6 +97,40 @@ class Targeting:
             self._set(wish, leg, number, len(legs))
         if not legs:  # it is flat, and what waits for a market to be reached is to stay so
             return self._journal.told("TargetCanceled", signal_id=wish.signal_id, account=wish.account)
+        return None
+
+    def _flatten(self, wish: Aim, held: Account) -> None:
+        """Close all that an account that hedges holds; no other target says which of its positions is to be how large.
+
+        Its orders are canceled; each position is protected by a time that has come, so that the positions stage closes
+        it, and tries until it has.
+        """
+        positions = [
+            (symbol, name)
+            for symbol, holding in sorted(held.holdings.items())
+            for name, each in sorted((holding.hedged or {}).items())
+            if each.quantity
+        ]
+        text = None
+        if wish.targets or not wish.close_others or wish.algorithm is not None:
+            text = f"target: account {wish.account} hedges, and has no targets; only close_others alone closes all"
+        elif len(positions) > MAX_TARGETS:
+            text = f"close_others: {len(positions)} positions, more than the {MAX_TARGETS} of one message"
+        if text is not None:
+            return self._refuse("SetTarget", wish, Reject(RejectReason.NOT_HEDGED, text))
+        for order in [*self._state.orders_of(wish.account)]:
+            top = order.links is None or order.links.parent_id is None
+            if top and order.status not in FINAL and order.cancel_signal is None:
+                self._cancel(Cancel(order.mass_signal, wish.account, str(order.order_id), None, wish.signal_time))
+        said = {"signal_id": wish.signal_id, "account": wish.account}
+        strategy = {} if wish.strategy is None else {"strategy": wish.strategy}
+        for number, (symbol, name) in enumerate(positions, start=1):
+            self._journal.told(
+                "PositionProtected", **said, symbol=symbol, position_id=name, leg=number, legs=len(positions),
+                protection_id=FLATTEN, exit_time=self._journal.ms, **strategy, signal_time=wish.signal_time,
+            )  # fmt: skip
+        if not positions:
+            self._journal.told("TargetCanceled", **said)
         return None
 
     def unaim(self, wish: Unaim) -> None:
@@ -257,7 +298,7 @@ class Targeting:
             return self._close(
                 Close(
                     wish.signal_id, wish.client_order_id, wish.account, wish.symbol, self._lot_text(wish.symbol, lots),
-                    OrderType.MARKET.value, None, None, wish.strategy, wish.signal_time,
+                    OrderType.MARKET.value, None, None, wish.strategy, None, wish.signal_time,
                 )
             )  # fmt: skip
         return self._new(

@@ -112,7 +112,7 @@ class Accounts:
 
     def _count_risk(self, account: Account, sums: Sums) -> None:
         books = self._books
-        if len(sums.exposures) < sums.open:  # one has no mark: nobody knows what it risks
+        if sums.marked < sums.open:  # one has no mark: nobody knows what it risks
             account.risk, account.sessions = None, 0
             return
         worth = {

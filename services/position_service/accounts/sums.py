@@ -25,9 +25,10 @@ class Sums:
         cash: deposits, and what all fills moved, fees taken off.
         equity: that, and positions at their marks.
         unrealized, day: open P&L, and all that was made since each instrument's session before ended.
-        longs, shorts: exposure, without signs.
+        longs, shorts: exposure, without signs; of an account that hedges of all its positions in an instrument.
         largest: in one instrument.
         open: how many positions.
+        marked: how many of them have a mark.
         stale: how many of them are valued at a mark that is too old.
         missing: a currency without a rate, None where all are known; else what is above is not the whole.
         exposures: of each open instrument, what a half tick's move is worth (signed), in the account's money.
@@ -41,6 +42,7 @@ class Sums:
     shorts: int = 0
     largest: int = 0
     open: int = 0
+    marked: int = 0
     stale: int = 0
     missing: str | None = None
     exposures: dict[str, Fraction] = field(default_factory=dict)
@@ -79,14 +81,17 @@ def sums_of(books: Books, account: Account) -> Sums:
         sums.cash += own(instrument.cash(position))
         if held.settled is not None:
             sums.day += own(net - held.settled)
-        mark = instrument.mark_of(position.quantity)
-        if not position.quantity:
+        mark, positions = instrument.mark_of(position.quantity), [each.position for each in held.each]
+        positions = [each for each in positions if each.quantity]
+        sums.open += len(positions)
+        if not positions or mark is None:
             continue
-        sums.open += 1
-        if mark is None:
+        sums.marked += len(positions)
+        sums.stale += len(positions) if instrument.stale else 0
+        for each in positions:
+            sums.unrealized += own(instrument.unrealized(each, instrument.realized(each)) or 0)
+        if not position.quantity:  # long and short beside it
             continue
-        sums.stale += instrument.stale
-        sums.unrealized += own(instrument.unrealized(position, instrument.realized(position)) or 0)
         worth = own(abs(position.quantity * mark) * instrument.half_tick_lot)
         if position.quantity > 0:
             sums.longs += worth

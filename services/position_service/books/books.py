@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from fillstream.libs.common.ledger.average import Position
 from fillstream.libs.common.ledger.lots import LastLotPosition, LotPosition
-from fillstream.libs.common.messages.codes import CostMethod
+from fillstream.libs.common.messages.codes import CostMethod, PositionMode
 from fillstream.libs.common.runtime.timers import Timers
 from fillstream.services.position_service.accounts.account import Account
 from fillstream.services.position_service.books.held import Held
@@ -42,6 +42,7 @@ class Books:
         fills: what fills did to positions, counted.
         instruments, numbers: by symbol, and by number.
         methods: of cost, by account, of those that do not take the average.
+        hedging: accounts that hold several positions of an instrument beside one another.
         differing: in how many positions the orders stage differed when it stated them last, by account.
         trades: how many are kept, at most.
         timers: when positions are to be told of their marks, by their instrument's number; and exits by time.
@@ -60,6 +61,7 @@ class Books:
     instruments: dict[str, Instrument] = field(default_factory=dict)
     numbers: dict[int, Instrument] = field(default_factory=dict)
     methods: dict[str, CostMethod] = field(default_factory=dict)
+    hedging: dict[str, None] = field(default_factory=dict)
     differing: dict[str, int] = field(default_factory=dict)
     trades: int = 0
     timers: Timers = field(default_factory=Timers)
@@ -74,10 +76,15 @@ class Books:
         """Return what an account holds of an instrument, nothing yet if it is the first time."""
         found = instrument.held.get(account)
         if found is None:
-            found = instrument.held[account] = Held.of(METHODS[self.methods.get(account, CostMethod.AVERAGE)])
+            found = Held.of_several() if account in self.hedging else Held.of(self.method_of(account))
+            instrument.held[account] = found
             if account in self.accounts:
                 self.accounts[account].symbols[instrument.symbol] = None
         return found
+
+    def method_of(self, account: str) -> type[Position]:
+        """Return how an account counts what positions cost."""
+        return METHODS[self.methods.get(account, CostMethod.AVERAGE)]
 
     def number(self, instrument: Instrument, number: int) -> None:
         """Give an instrument its number, by which its timer goes."""
@@ -91,10 +98,12 @@ class Books:
         instrument.id = number
         self.numbers[number] = instrument
 
-    def take_method(self, account: str, method: CostMethod) -> None:
-        """Take an account's method of cost, which is its own for good."""
+    def take_terms(self, account: str, method: CostMethod, mode: PositionMode) -> None:
+        """Take an account's method of cost and how many positions it has in an instrument, its own for good."""
         if method is not CostMethod.AVERAGE:
             self.methods[account] = method
+        if mode is PositionMode.HEDGING:
+            self.hedging[account] = None
 
     def kept_one(self) -> None:
         """Take note that one more trade is kept, and let go of others if that makes too many."""
@@ -116,4 +125,4 @@ class Books:
         self.trades = sum(len(held.trades) for held in self)
 
     def __iter__(self) -> Iterator[Held]:
-        return (held for instrument in self.instruments.values() for held in instrument.held.values())
+        return (held for instrument in self.instruments.values() for held in instrument.positions)

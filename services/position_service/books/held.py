@@ -11,6 +11,7 @@ the sum of realized and unrealized P&L; how these two share it depends on what w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -63,6 +64,9 @@ class Held:
         session: of the newest trade.
         before, before_trip: what was held before the first of them.
         settled: the P&L net of fees (money) at the mark with which the session before ended; None if unknown.
+        hedged: the positions that make it up, by position_id, where its account hedges; None of all others. This one
+            is then what they come to together, of all there ever were: quantity, cash and fees, and no more.
+        name, began_ms: of one of them, its position_id and when it came to be; None of what is no such part.
     """
 
     position: Position
@@ -73,11 +77,54 @@ class Held:
     before: Position = field(default_factory=Position)
     before_trip: Trip | None = None
     settled: int | None = 0
+    hedged: dict[str, Held] | None = None
+    name: str | None = None
+    began_ms: int | None = None
 
     @classmethod
     def of(cls, method: type[Position]) -> Held:
         """Return nothing held, its cost to be counted by a method."""
         return cls(method(), before=method())
+
+    @classmethod
+    def of_several(cls) -> Held:
+        """Return nothing held, of an account that hedges."""
+        return cls(Position(), hedged={})
+
+    @property
+    def each(self) -> Iterable[Held]:
+        """The positions that there are: this one, or those that make it up."""
+        return (self,) if self.hedged is None else self.hedged.values()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is held, also where long and short come to nothing."""
+        return any(each.position.quantity for each in self.each)
+
+    def part(self, name: str, method: type[Position], ms: int) -> Held:
+        """Return the position of a name, of an account that hedges; one that holds nothing if there is none now."""
+        assert self.hedged is not None, "its account hedges"
+        found = self.hedged.get(name)
+        if found is None:
+            found = self.hedged[name] = Held.of(method)
+            found.name, found.began_ms = name, ms
+        return found
+
+    def counts(self, trade: Trade) -> None:
+        """Count a trade of a position that makes it up."""
+        _booked(self.position, None, trade, [])
+
+    def let_go(self, session: int) -> None:
+        """Let go of positions that are flat and whose last trade is of too old a session to be booked otherwise.
+
+        There may be a new one with every order. A name that is used again then begins with nothing.
+        """
+        if self.hedged:
+            self.hedged = {
+                name: each
+                for name, each in self.hedged.items()
+                if each.position.quantity or each.session > session - SESSIONS
+            }
 
     def book(self, name: str, trade: Trade) -> list[Trip]:
         """Book a trade and keep it under its name; return the trips that ended with it."""

@@ -9,6 +9,7 @@ of Friday is of the session before Monday's.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from fractions import Fraction
 
 from fillstream.libs.common.ledger.mark import mark_of
@@ -22,6 +23,8 @@ from fillstream.services.position_service.books.trip import Key
 from fillstream.services.position_service.books.true_range import TrueRange
 
 NEVER = -(1 << 62)
+Whose = tuple[str, str | None]
+"""An account, and of one that hedges which of its positions in an instrument."""
 MOST_CLOSES = 251
 """So many sessions' last marks are remembered: moves of 250."""
 
@@ -40,7 +43,7 @@ class Instrument(Worth):
         interval_ms: its positions are told at most so often as the mark moves.
         told_ms: when they were last.
         moved: whether the mark has since they began to be told.
-        telling: accounts that are still to be told of the newest mark, as one entry sends so much and no more.
+        telling: whose positions are still to be told of the newest mark, as one entry sends so much and no more.
         held: by account, in the order of their first fills.
         session: which it is, counted from 1; 0 before the first.
         day: days since 1970 of that.
@@ -68,7 +71,7 @@ class Instrument(Worth):
         self.interval_ms = 0
         self.told_ms = NEVER
         self.moved = False
-        self.telling: list[str] = []
+        self.telling: list[Whose] = []
         self.held: dict[str, Held] = {}
         self.session = 0
         self.day = -1
@@ -105,8 +108,12 @@ class Instrument(Worth):
             self.settlement = self.mark, self.short_mark
             if not self.outdated:
                 self.closes.append((ended, self.mark))
-        for held in self.held.values():
+        for held in self.positions:
             held.settled = self.net(held)
+        for whole in self.held.values():
+            if whole.hedged is not None:
+                whole.settled = self.net(whole)
+                whole.let_go(self.session)
 
     def range_by(self, interval_ms: int | None, count: int) -> None:
         """Have bars of this length, and look at so many; what was seen is kept where that is as before."""
@@ -142,16 +149,32 @@ class Instrument(Worth):
     @property
     def is_open(self) -> bool:
         """Whether anybody holds any of it."""
-        return any(held.position.quantity for held in self.held.values())
+        return any(held.position.quantity for held in self.positions)
 
-    def trip_of(self, account: str) -> Key | None:
+    @property
+    def positions(self) -> Iterator[Held]:
+        """All that there are of it: of an account that hedges those beside one another."""
+        return (each for whole in self.held.values() for each in whole.each)
+
+    def of(self, account: str, position_id: str | None) -> Held | None:
+        """Return an account's position, None where there never was one; it is named where the account hedges."""
+        whole = self.held.get(account)
+        return whole if whole is None or whole.hedged is None else whole.hedged.get(position_id or "")
+
+    def trip_of(self, account: str, position_id: str | None = None) -> Key | None:
         """Return the key of the trip that an account's position is on, None where it is flat."""
-        held = self.held.get(account)
+        held = self.of(account, position_id)
         return None if held is None or held.trip is None else held.trip.key
 
     def net(self, held: Held) -> int:
-        """Return all that a position has made, fees taken off, at the mark; without one as if its cost were it."""
+        """Return all that a position has made, fees taken off, at the mark; without one as if its cost were it.
+
+        Of what several positions come to it is what each of them has made, and those that are no more.
+        """
         position = held.position
+        if held.hedged is not None:
+            others = self.cash(position) - sum(self.cash(each.position) for each in held.each)
+            return others + sum(map(self.net, held.each))
         mark = self.mark_of(position.quantity)
         if mark is None:
             return self.realized(position) - position.fees
@@ -163,12 +186,22 @@ class Instrument(Worth):
         if trip is not None and mark is not None:
             trip.see((2 * trip.cash + held.position.quantity * mark) * self.half_tick_lot)
 
-    def resettle(self, held: Held, trade: Trade) -> None:
-        """Have what a position had made by the end of the session before count a trade, which it did not then."""
-        if self.settlement is not None and held.settled is not None:
-            long, short = self.settlement
-            mark = long if held.position.quantity >= 0 else short
-            held.settled += trade.lots * (mark - 2 * trade.ticks) * self.half_tick_lot - trade.fee
+    def resettle(self, held: Held, trade: Trade, whole: Held) -> None:
+        """Have what a position had made by the end of the session before count a trade, which it did not then.
+
+        Args:
+            held: the position.
+            trade: what it is to count.
+            whole: what it is a part of; itself, where its account does not hedge.
+        """
+        if self.settlement is None:
+            return
+        long, short = self.settlement
+        mark = long if held.position.quantity >= 0 else short
+        made = trade.lots * (mark - 2 * trade.ticks) * self.half_tick_lot - trade.fee
+        for each in (held,) if whole is held else (held, whole):
+            if each.settled is not None:
+                each.settled += made
 
     def size(self, lots: Rational) -> str:
         """Return a quantity as text; one that a split broke to at most 12 decimals."""
@@ -189,6 +222,8 @@ class Instrument(Worth):
         self.closes = deque(((day, mark * steps[1]) for day, mark in self.closes), maxlen=MOST_CLOSES)
         if self.true_range is not None:
             self.true_range.rescale(steps[1])
-        for held in self.held.values():
-            held.rescale(*steps)
+        for whole in self.held.values():
+            whole.rescale(*steps)
+            for each in (whole.hedged or {}).values():
+                each.rescale(*steps)
         return steps

@@ -25,8 +25,9 @@ from fillstream.libs.common.values.money import canonical
 from fillstream.services.position_service.accounts.account import asked_of
 from fillstream.services.position_service.booking import units_of
 from fillstream.services.position_service.books.books import Books
+from fillstream.services.position_service.books.held import Held
 from fillstream.services.position_service.books.instrument import Instrument
-from fillstream.services.position_service.books.trip import Key, Trip
+from fillstream.services.position_service.books.trip import Key
 from fillstream.services.position_service.exits.kept import Asked
 from fillstream.services.position_service.exits.protection import Fired, Protection
 from fillstream.services.position_service.exits.telling import told_of
@@ -86,10 +87,10 @@ class Exits:
 
     def protected(self, event: Message, instrument: Instrument) -> None:
         """Take what is to protect a position; one of the same name gives way: an order that it sent goes on."""
-        account, kept = event["account"], self._kept
+        account, kept, one = event["account"], self._kept, event.get("position_id")
         asked = kept.asked.get(event["signal_id"])
-        kept.forget_asked(account, instrument.symbol, event["protection_id"])
-        held = instrument.held.get(account)
+        kept.forget_asked(account, instrument.symbol, event["protection_id"], one)
+        held = instrument.of(account, one)
         made = self._made(event, instrument)
         if held is None or held.trip is None:  # one that an older release saw otherwise
             return self._tell(made, ExitStatus.ENDED, "nothing is held")
@@ -99,7 +100,7 @@ class Exits:
             and asked.position_id != held.trip.position_id
         ):
             return None  # the account's own, of a position that is no more: the next one has asked for its own
-        before = kept.of.get((account, instrument.symbol), {})
+        before = kept.of.get((account, instrument.symbol, held.name), {})
         old = before.get(made.protection_id)
         if old is None and len(before) >= MOST_PROTECTIONS:
             text = (
@@ -111,7 +112,8 @@ class Exits:
             self._drop(old)
             if old.fired is not None:
                 self._tell(old, ExitStatus.ENDED, f"replaced by signal {event['signal_id']}")
-        made.position_id, made.short = held.trip.position_id, held.position.quantity < 0
+        made.position_id, made.hedged = held.trip.position_id, held.name is not None
+        made.short = held.position.quantity < 0
         kept.made = made.id
         kept.add(made)
         timers, now = self._books.timers, self._telling.ms
@@ -159,10 +161,10 @@ class Exits:
 
     def canceled(self, event: Message) -> None:
         """Let a protection go, or all of a position."""
-        found = self._kept.of.get((event["account"], event["symbol"]), {})
+        account, symbol, position_id = event["account"], event["symbol"], event.get("position_id")
         one = event.get("protection_id")
-        self._kept.forget_asked(event["account"], event["symbol"], one)
-        for each in [*found.values()]:
+        self._kept.forget_asked(account, symbol, one, position_id)
+        for each in self._kept.all_of(account, symbol, position_id):
             if one in (None, each.protection_id):
                 self._drop(each)
                 self._tell(each, ExitStatus.ENDED, "canceled as requested")
@@ -211,8 +213,7 @@ class Exits:
                         self._reached(protection, what, stop, mark)
 
     def _reached(self, protection: Protection, what: What, stop: int | None, mark: int) -> None:
-        instrument = self._books.instruments[protection.symbol]
-        held = instrument.held[protection.account]
+        held = self._held(protection)
         levels = protection.levels(held.position)
         long = held.position.quantity > 0
         watch = self._kept.watch(protection.symbol, long)
@@ -240,43 +241,59 @@ class Exits:
         elif protection.fired is None:
             self._fire(protection, ExitReason.TIME_LIMIT if timer.what == LIMIT else ExitReason.EXIT_TIME, None)
 
-    def changed(self, account: str, instrument: Instrument, before: Key | None) -> None:
-        """Follow a position that changed: its mean price, or that it is another (`before`: which it was) or none."""
-        found = self._kept.of.get((account, instrument.symbol))
-        trip = instrument.held[account].trip
+    def changed(self, account: str, instrument: Instrument, position_id: str | None, before: Key | None) -> None:
+        """Follow a position that changed: its mean price, or that it is another (`before`: which it was) or none.
+
+        Args:
+            account, instrument: whose, and in what.
+            position_id: which, of an account that hedges.
+            before: the trip that it was on.
+        """
+        held = instrument.of(account, position_id)
+        if held is None:
+            return None
+        found, trip = self._kept.of.get((account, instrument.symbol, held.name)), held.trip
         if found is None:
-            return self._by_default(account, instrument, trip, before)
+            return self._by_default(account, instrument, held, before)
         for each in [*found.values()]:
             if trip is None or trip.position_id != each.position_id:
                 self._end(each, "the position is closed" if trip is None else "the position turned")
             elif each.fired is None:
                 self._rearm(each)
-        self._by_default(account, instrument, trip, before)
+        self._by_default(account, instrument, held, before)
         self.marked(instrument)
         return None
 
-    def _by_default(self, account: str, instrument: Instrument, trip: Trip | None, before: Key | None) -> None:
+    def _by_default(self, account: str, instrument: Instrument, held: Held, before: Key | None) -> None:
         """Protect a position that was just opened as its account's terms say."""
-        terms = self._books.accounts.get(account)
+        terms, trip = self._books.accounts.get(account), held.trip
         if terms is None or trip is None or not terms.exits or trip.key == before:
             return
-        if DEFAULT_EXIT in self._kept.of.get((account, instrument.symbol), {}):
+        if DEFAULT_EXIT in self._kept.of.get((account, instrument.symbol, held.name), {}):
             return
         for protection_id, exits in asked_of(terms.exits):
             self._ask(Asked(account, instrument.symbol, trip.position_id, protection_id), exits)
         if terms.stop is not None or terms.take is not None:
-            made = self._own(account, instrument, trip, DEFAULT_EXIT)
+            made = self._own(account, instrument, held, DEFAULT_EXIT)
             made.stop_share, made.take_share = terms.stop, terms.take
             self._kept.add(made)
             self._arm(made, None)
             self._tell(made, ExitStatus.ARMED, "by the account's terms")
             self.marked(instrument)
 
-    def _own(self, account: str, instrument: Instrument, trip: Trip, protection_id: str) -> Protection:
+    def _own(self, account: str, instrument: Instrument, held: Held, protection_id: str) -> Protection:
         """Return a protection of the account's own, which is not kept yet."""
+        assert held.trip is not None, "it is open"
         self._kept.made += 1
-        short = instrument.held[account].position.quantity < 0
-        return Protection(self._kept.made, account, instrument.symbol, protection_id, trip.position_id, short)
+        made = Protection(self._kept.made, account, instrument.symbol, protection_id, held.trip.position_id)
+        made.short, made.hedged = held.position.quantity < 0, held.name is not None
+        return made
+
+    def _held(self, protection: Protection) -> Held:
+        """Return what a protection is of."""
+        held = self._books.instruments[protection.symbol].of(protection.account, protection.position_id)
+        assert held is not None, "it is let go of with its position"
+        return held
 
     def _ask(self, asked: Asked, exits: Message) -> None:
         """Ask for what only the orders stage can judge: it has calendars, and knows what has a true range."""
@@ -285,6 +302,8 @@ class Exits:
         self._kept.asked[name] = asked
         said: Message = {"signal_id": name, "account": asked.account, "symbol": asked.symbol}
         said |= {"protection_id": asked.protection_id, "signal_time": self._telling.ms}
+        if asked.account in self._books.hedging:
+            said["position_id"] = asked.position_id
         fields = dict.fromkeys(ProtectPosition.model_fields)
         head = {"type": "ProtectPosition", "v": ProtectPosition.VERSION}
         self._telling.out.event(self._orders, fields | head | said | exits)
@@ -292,21 +311,21 @@ class Exits:
     def _unprotected(self, asked: Asked, event: Message) -> None:
         """Say why an account's own exit is refused; what was opened when it should be closed already is closed."""
         instrument = self._books.instruments[asked.symbol]
-        trip = instrument.held[asked.account].trip
-        if trip is None or trip.position_id != asked.position_id:
+        held = instrument.of(asked.account, asked.position_id)
+        if held is None or held.trip is None or held.trip.position_id != asked.position_id:
             return
-        made = self._own(asked.account, instrument, trip, asked.protection_id)
+        made = self._own(asked.account, instrument, held, asked.protection_id)
         if event["reason"] != RejectReason.EXPIRE_TIME_PASSED:
             self._tell(made, ExitStatus.ENDED, f"by the account's terms: {event['text']}")
             return
-        others = self._kept.of.get((asked.account, asked.symbol), {}).values()
+        others = self._kept.of.get(made.place, {}).values()
         if not any(each.fired is not None and each.quantity is None for each in others):  # else it is being closed
             self._kept.add(made)
             self._fire(made, ExitReason.EXIT_TIME, None)
 
     def split(self, account: str, instrument: Instrument, new: int, old: int) -> None:
         """Follow a split: prices are another, and a part is another number of lots."""
-        for each in self._kept.of.get((account, instrument.symbol), {}).values():
+        for each in self._kept.all_of(account, instrument.symbol):
             best = self._kept.best_of(each)
             self._disarm(each)
             each.best = best
@@ -327,7 +346,7 @@ class Exits:
                 exits = dict(asked_of(self._books.accounts[account].exits)).get(asked.protection_id)
                 if exits is not None:
                     self._ask(asked._replace(symbol=new.symbol), exits)
-        for each in [*self._kept.of.get((account, old.symbol), {}).values()]:
+        for each in self._kept.all_of(account, old.symbol):
             best, fired = self._kept.best_of(each), each.fired
             self._tell(each, ExitStatus.ENDED, text)
             self._disarm(each)
@@ -448,7 +467,7 @@ class Exits:
             0,
             0,
         )
-        trip = self._books.instruments[protection.symbol].held[protection.account].trip
+        trip = self._held(protection).trip
         gone = trip is None or trip.position_id != protection.position_id
         if gone or (protection.quantity is not None and fired.closed >= protection.quantity):
             self._drop(protection)
@@ -475,8 +494,7 @@ class Exits:
 
     def _arm(self, protection: Protection, best: int | None) -> None:
         """Let a protection wait for its prices."""
-        instrument = self._books.instruments[protection.symbol]
-        held = instrument.held[protection.account]
+        instrument, held = self._books.instruments[protection.symbol], self._held(protection)
         long = held.position.quantity > 0
         watch = self._kept.watch(protection.symbol, long)
         self._rearm(protection)
@@ -488,7 +506,7 @@ class Exits:
 
     def _rearm(self, protection: Protection) -> None:
         """Let it wait for the prices that follow from what is held now."""
-        position = self._books.instruments[protection.symbol].held[protection.account].position
+        position = self._held(protection).position
         watch = self._kept.watch(protection.symbol, position.quantity > 0)
         levels = protection.levels(position)
         for what, price in (

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from fillstream.libs.common.values.versions import Document, check_names
-from fillstream.services.position_service.exits.protection import Protection, dump_protection, load_protection
+from fillstream.services.position_service.exits.protection import (
+    Place,
+    Protection,
+    dump_protection,
+    load_protection,
+)
 from fillstream.services.position_service.exits.watch import Watch
 
-Held = tuple[str, str]
-"""An account and a symbol."""
 Watches = tuple[Watch, Watch]
 """Of the longs and of the shorts of an instrument."""
 
@@ -43,7 +46,7 @@ class Kept:
 
     made: int = 0
     all: dict[int, Protection] = field(default_factory=dict)
-    of: dict[Held, dict[str, Protection]] = field(default_factory=dict)
+    of: dict[Place, dict[str, Protection]] = field(default_factory=dict)
     sent: dict[str, Protection] = field(default_factory=dict)
     watches: dict[str, Watches] = field(default_factory=dict)
     unranged: dict[str, dict[int, None]] = field(default_factory=dict)
@@ -52,7 +55,7 @@ class Kept:
     def add(self, protection: Protection) -> None:
         """Keep one."""
         self.all[protection.id] = protection
-        self.of.setdefault((protection.account, protection.symbol), {})[protection.protection_id] = protection
+        self.of.setdefault(protection.place, {})[protection.protection_id] = protection
         if protection.trail_ranges is not None:
             self.unranged.setdefault(protection.symbol, {})[protection.id] = None
         fired = protection.fired
@@ -63,18 +66,36 @@ class Kept:
         """Keep one no more."""
         del self.all[protection.id]
         self.range_is_settled(protection)
-        position = (protection.account, protection.symbol)
-        del self.of[position][protection.protection_id]
-        if not self.of[position]:
-            del self.of[position]
+        place = protection.place
+        del self.of[place][protection.protection_id]
+        if not self.of[place]:
+            del self.of[place]
         fired = protection.fired
         if fired is not None:
             self.sent.pop(fired.client_order_id or "", None)
 
-    def forget_asked(self, account: str, symbol: str, protection_id: str | None = None) -> None:
-        """Wait no more for what was asked for of a position, or for one of these: somebody else has spoken."""
+    def all_of(self, account: str, symbol: str, position_id: str | None = None) -> list[Protection]:
+        """Return what protects all that an account has in an instrument, or the one position that is named."""
+        if position_id is not None:
+            return [*self.of.get((account, symbol, position_id), {}).values()]
+        return [each for place, its in self.of.items() if place[:2] == (account, symbol) for each in its.values()]
+
+    def forget_asked(
+        self, account: str, symbol: str, protection_id: str | None = None, position_id: str | None = None
+    ) -> None:
+        """Wait no more for what was asked for of a position, or for one of these: somebody else has spoken.
+
+        Args:
+            account, symbol: whose.
+            protection_id: of which alone; None: of all.
+            position_id: of which position alone, of an account that hedges.
+        """
         for name, asked in [*self.asked.items()]:
-            if asked[:2] == (account, symbol) and protection_id in (None, asked.protection_id):
+            if (
+                asked[:2] == (account, symbol)
+                and protection_id in (None, asked.protection_id)
+                and position_id in (None, asked.position_id)
+            ):
                 del self.asked[name]
 
     def range_is_settled(self, protection: Protection) -> None:

@@ -18,6 +18,9 @@ from fillstream.libs.common.ledger.average import Position
 from fillstream.libs.common.messages.exits import ExitReason
 from fillstream.libs.common.values.versions import Document, check_names
 
+Place = tuple[str, str, str | None]
+"""A position: its account and symbol, and where the account hedges its position_id."""
+
 
 @dataclass(slots=True)
 class Fired:
@@ -69,6 +72,7 @@ class Protection:
         best: the best mark (ticks) it has seen, only in a snapshot: while it is armed its ladder knows.
         evened: the stop is at the mean price, or nearer.
         fired: what was reached.
+        hedged: its position is one of several that an account has in an instrument.
     """
 
     id: int
@@ -94,6 +98,12 @@ class Protection:
     best: int | None = None
     evened: bool = False
     fired: Fired | None = None
+    hedged: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Which position it is of."""
+        return self.account, self.symbol, self.position_id if self.hedged else None
 
     @property
     def waits(self) -> bool:

@@ -13,7 +13,7 @@ from fillstream.services.position_service.telling import Message
 
 def told_of(protection: Protection, instrument: Instrument, status: ExitStatus, trailing: int | None) -> Message:
     """Return what ExitChanged says of a protection, but for its head; `trailing` is its trailing stop now (ticks)."""
-    held = instrument.held.get(protection.account)
+    held = instrument.of(protection.account, protection.position_id)
     lots = 0 if held is None else held.position.quantity
     price, lot, fired = instrument.price, instrument.lot, protection.fired
     stop = take = None

@@ -69,7 +69,7 @@ class Told:
         self.tell("events", OrderCanceled, order_id=number, side=side, leaves_qty="0", ord_status="Canceled")
 
     def held(self, quantity: str) -> None:
-        self.tell("positions", PositionChanged, position=quantity, position_id="p", restated=None)
+        self.tell("positions", PositionChanged, position=quantity, position_id="p", restated=None, position_mode=None)
 
     def aim(self, target: str, status: str) -> None:
         self.tell("positions", TargetChanged, target_qty=target, target_status=status, signal_id="t", asked_time=5)

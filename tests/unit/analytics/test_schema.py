@@ -486,7 +486,7 @@ def test_orders_show_the_stop_price_that_stands(store: Store) -> None:
 
 def test_positions_show_the_newest_of_each_account_and_symbol(store: Store) -> None:
     def position(seq: int, symbol: str, **values: Any) -> RawEntry:
-        return entry(seq, sample(PositionChanged, seq, account="acc", symbol=symbol, **values))
+        return entry(seq, sample(PositionChanged, seq, account="acc", symbol=symbol, position_mode=None, **values))
 
     put(
         store,

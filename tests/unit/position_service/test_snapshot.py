@@ -29,7 +29,7 @@ def kept() -> dict[str, Any]:
     instrument = Instrument("AAPL", InstrumentUnits(tick_size=Decimal("0.01"), lot_size=Decimal(1)))
     books.instruments["AAPL"] = instrument
     books.number(instrument, 7)
-    instrument.venue, instrument.marked_by, instrument.telling = "SIM2", MarkPrice.CLOSING, ["a"]
+    instrument.venue, instrument.marked_by, instrument.telling = "SIM2", MarkPrice.CLOSING, [("a", None)]
     books.timers.add(86_400_000, 7, MARK)
     for account in ("b", "a"):
         held = books.held(account, instrument)

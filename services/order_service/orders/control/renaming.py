@@ -19,10 +19,13 @@ from fillstream.services.order_service.orders.control.splitting import (
     Change,
     check_orders,
     holders,
+    holds,
     names_of,
     nothing_held,
+    open_of,
     shares_of,
 )
+from fillstream.services.order_service.orders.holding.hedged import fill
 from fillstream.services.order_service.orders.holding.holdings import Account
 from fillstream.services.order_service.orders.state import State
 from fillstream.services.order_service.orders.waiting.approvals import Refused
@@ -45,7 +48,8 @@ def rename(state: State, control: AdjustAccount) -> list[Change]:
     found = holders(state, control.account, old)
     for each in found:
         _check(each, new)
-    return [change for each in found if (change := _rename(state, each, (old, new), steps)).before]
+    held = {each.name for each in found if holds(each, old)}
+    return [change for each in found if (change := _rename(state, each, (old, new), steps)).account in held]
 
 
 def _steps(state: State, old: str, new: str) -> tuple[int, int]:
@@ -69,8 +73,7 @@ def _steps(state: State, old: str, new: str) -> tuple[int, int]:
 
 
 def _check(account: Account, new: str) -> None:
-    held = account.holdings.get(new)
-    if (held is not None and held.quantity) or any(lots for _, lots in shares_of(account, new)):
+    if holds(account, new) or any(lots for _, lots in shares_of(account, new)):
         text = f"new_symbol: account {account.name} holds some of {new}, too; close what it holds of one of both first"
         raise Refused(ControlRejectReason.HOLDS_BOTH, text)
 
@@ -79,14 +82,18 @@ def _rename(state: State, account: Account, symbols: tuple[str, str], steps: tup
     lots, ticks = steps
     old, new = (state.holdings.holding(account.name, symbol) for symbol in symbols)
     before = old.quantity
-    if before:  # else only its strategies hold some, one as much as another is short
+    if holds(account, symbols[0]):  # else only its strategies hold some, one as much as another is short
         old.rescale(lots, ticks, 1)
         new.take_over(old)
         new.opening, old.opening = new.opening + old.opening, 0
+        for name, each in (old.hedged or {}).items():
+            assert new.hedged is not None, "its account hedges"
+            fill(new.hedged, name, each.quantity * lots)
+        old.hedged = None if old.hedged is None else {}
     if account.shares is not None:
         account.shares.rename(*symbols, lots, ticks)
     account.room = -1
-    return Change(account.name, before, new.quantity)
+    return Change(account.name, before, new.quantity, open_of(new))
 
 
 def sentence(control: AdjustAccount, changes: list[Change]) -> str:

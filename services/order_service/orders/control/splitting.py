@@ -16,7 +16,7 @@ from typing import NamedTuple
 from fillstream.libs.common.messages.codes import ControlRejectReason
 from fillstream.libs.common.messages.controls import AdjustAccount
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
-from fillstream.services.order_service.orders.holding.holdings import Account, money
+from fillstream.services.order_service.orders.holding.holdings import Account, Holding, money
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL
 from fillstream.services.order_service.orders.state import State
@@ -28,11 +28,12 @@ MOST_NAMED = 3
 
 
 class Change(NamedTuple):
-    """What a split did to an account: lots before and after."""
+    """What a split did to an account: lots before and after; and of how many positions, where it hedges."""
 
     account: str
     before: int
     after: int
+    positions: int | None
 
 
 def split(state: State, control: AdjustAccount) -> list[Change]:
@@ -49,7 +50,8 @@ def split(state: State, control: AdjustAccount) -> list[Change]:
     found = holders(state, named, symbol)
     for each in found:
         _check(state, each, symbol, new, old)
-    return [change for each in found if (change := _split(state, each, symbol, new, old)).before]
+    held = {each.name for each in found if holds(each, symbol)}
+    return [change for each in found if (change := _split(state, each, symbol, new, old)).account in held]
 
 
 def holders(state: State, named: str | None, symbol: str) -> list[Account]:
@@ -71,8 +73,15 @@ def holders(state: State, named: str | None, symbol: str) -> list[Account]:
 
 
 def _concerns(account: Account, symbol: str) -> bool:
+    return not account.known or holds(account, symbol) or any(shares_of(account, symbol))
+
+
+def holds(account: Account, symbol: str) -> bool:
+    """Say whether an account has a position in an instrument: two that make up one another are some, too."""
     holding = account.holdings.get(symbol)
-    return not account.known or (holding is not None and bool(holding.quantity)) or any(shares_of(account, symbol))
+    if holding is None:
+        return False
+    return bool(holding.quantity) or any(each.quantity for each in (holding.hedged or {}).values())
 
 
 def shares_of(account: Account, symbol: str) -> list[tuple[str, int]]:
@@ -102,6 +111,11 @@ def _check(state: State, account: Account, symbol: str, new: int, old: int) -> N
     instrument = state.instruments[symbol]
     held = [(f"account {account.name}", account.holdings[symbol].quantity)] if symbol in account.holdings else []
     held += [(f"strategy {strategy} of account {account.name}", lots) for strategy, lots in shares_of(account, symbol)]
+    positions = account.holdings[symbol].hedged if symbol in account.holdings else None
+    held += [
+        (f"position {name} of account {account.name}", each.quantity)
+        for name, each in sorted((positions or {}).items())
+    ]
     for whose, lots in held:
         if lots * new % old:
             quantity = state.terms[state.config.home_of(instrument)][symbol].lot.text(lots)
@@ -119,9 +133,16 @@ def _split(state: State, account: Account, symbol: str, new: int, old: int) -> C
     for _, name, share in account.shares or ():
         if name == symbol:
             whole = share.split(new, old) and whole
+    for each in (holding.hedged or {}).values():
+        each.quantity = each.quantity * new // old
     assert whole, "just looked"
     account.room = -1
-    return Change(account.name, before, holding.quantity)
+    return Change(account.name, before, holding.quantity, open_of(holding))
+
+
+def open_of(holding: Holding) -> int | None:
+    """Return how many positions there are, of an account that hedges."""
+    return None if holding.hedged is None else sum(each.quantity != 0 for each in holding.hedged.values())
 
 
 def names_of(names: Iterable[str]) -> str:
@@ -144,8 +165,10 @@ def tell(state: State, journal: Journal, control: AdjustAccount, changes: list[C
         for symbol in (control.symbol, control.new_symbol or control.symbol)
     )
     said = {"ratio": control.ratio} if control.new_symbol is None else {"new_symbol": control.new_symbol}
-    for account, before, after in changes:
-        told = {**said, "old_position": old.text(before), "position": new.text(after)}
+    for account, before, after, positions in changes:
+        told: dict[str, str | int | None] = {**said, "old_position": old.text(before), "position": new.text(after)}
+        if positions is not None:
+            told["positions"] = positions
         currency = state.accounts[account].currency
         journal.account_adjusted(control, account, currency, money(state.holdings.account(account).cash), told)
 

@@ -5,15 +5,42 @@ Flows in: what is held and works, and how much is to be closed. Flows out: a sid
 
 from __future__ import annotations
 
+from itertools import islice
+
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.values.money import Scale
+from fillstream.services.order_service.orders.holding import hedged
 from fillstream.services.order_service.orders.holding.holdings import Holding
-from fillstream.services.order_service.orders.instructions import Close, Exit
+from fillstream.services.order_service.orders.instructions import Close, Exit, Protect
 from fillstream.services.order_service.orders.rules import Reject
 
+MOST_NAMED = 5
 
-def closing_of(holding: Holding, wish: Close | Exit, lot: Scale, freed: int = 0) -> tuple[str, int] | Reject:
+
+def named_by(wish: Close | Exit | Protect, holding: Holding, lot: Scale) -> str | Reject:
+    """Return which position is meant of an account that hedges: the only one where none is named."""
+    assert holding.hedged is not None, "its account hedges"
+    if wish.position_id is not None:
+        return wish.position_id
+    held = {name: each for name, each in sorted(holding.hedged.items()) if each.quantity}
+    if len(held) == 1:
+        return next(iter(held))
+    if not held:
+        text = f"symbol: {wish.account} holds no {wish.symbol}"
+    else:
+        names = ", ".join(f"{name} ({lot.text(each.quantity)})" for name, each in islice(held.items(), MOST_NAMED))
+        more = ", …" if len(held) > MOST_NAMED else ""
+        text = (
+            f"position_id: is missing: {wish.account} hedges, and holds {len(held)} positions of {wish.symbol}: "
+            f"{names}{more}"
+        )
+    return Reject(RejectReason.NOTHING_TO_REDUCE, text)
+
+
+def closing_of(
+    holding: Holding, wish: Close | Exit, lot: Scale, freed: int = 0, position_id: str | None = None
+) -> tuple[str, int] | Reject:
     """Return the side and the lots that close what is held, less what closes it already.
 
     Args:
@@ -21,6 +48,7 @@ def closing_of(holding: Holding, wish: Close | Exit, lot: Scale, freed: int = 0)
         wish: what is to be closed; all of it where it names no quantity.
         lot: of the instrument.
         freed: lots that exits of brackets have, and would leave.
+        position_id: which of its positions, of an account that hedges.
 
     Raises:
         BadEntry: bad_value for a quantity that is no number above 0.
@@ -28,13 +56,15 @@ def closing_of(holding: Holding, wish: Close | Exit, lot: Scale, freed: int = 0)
     if not holding.account.known:
         text = f"account: what {wish.account} holds is not known since this desk was upgraded"
         return Reject(RejectReason.NOTHING_TO_REDUCE, text)
-    lots = holding.reducible
+    its = holding if holding.hedged is None else hedged.of(holding.hedged, position_id)
+    lots = its.reducible
     if freed:
-        most = min(abs(holding.quantity), abs(lots) + freed)
-        lots = most if holding.quantity > 0 else -most
+        most = min(abs(its.quantity), abs(lots) + freed)
+        lots = most if its.quantity > 0 else -most
     if not lots:
-        held, works = lot.text(holding.quantity), lot.text(holding.sells if holding.quantity > 0 else holding.buys)
-        text = f"symbol: {wish.account} holds {held} {wish.symbol}, and {works} work to close it already"
+        held, works = lot.text(its.quantity), lot.text(its.sells if its.quantity > 0 else its.buys)
+        which = "" if holding.hedged is None else f" as position {position_id}"
+        text = f"symbol: {wish.account} holds {held} {wish.symbol}{which}, and {works} work to close it already"
         return Reject(RejectReason.NOTHING_TO_REDUCE, text)
     most = abs(lots)
     if wish.quantity is not None:

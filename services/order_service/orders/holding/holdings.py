@@ -23,11 +23,12 @@ from typing import Any
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.ledger.average import Position
 from fillstream.libs.common.ledger.mark import mark_of
-from fillstream.libs.common.messages.codes import PRICELESS, AccountType, OrderType, TimeInForce
+from fillstream.libs.common.messages.codes import PRICELESS, AccountType, OrderType, PositionMode, TimeInForce
 from fillstream.libs.common.messages.reference import BPS, DAY_MS, AccountTerms, InstrumentTerms
 from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote, Terms
 from fillstream.services.order_service.orders.control.standing import ACTIVE, REDUCING, Standing
+from fillstream.services.order_service.orders.holding import hedged
 from fillstream.services.order_service.orders.holding.ladder import Ladder
 from fillstream.services.order_service.orders.holding.strategies import Shares, needs_strategies
 from fillstream.services.order_service.orders.life.order import FINAL, GONE, Order
@@ -97,12 +98,13 @@ class Holding(Position):
         opening: P&L when the account's day began, in money; see `Account`.
         checked: the account's check (`Account.check`) that this holding was part of.
         covered: a bracket has exits of it; its account is `kept` then.
+        hedged: the positions that make it up, where its account hedges and is `kept` therefore; None of all others.
         at, per_lot, per_fee: with which mark, at what money a half tick of a lot and a unit of a fee.
     """
 
     __slots__ = (
-        "account", "asks", "at", "bids", "buy_value", "buys", "checked", "covered", "instrument", "kept", "opening",
-        "per_fee", "per_lot", "sell_value", "sells",
+        "account", "asks", "at", "bids", "buy_value", "buys", "checked", "covered", "hedged", "instrument", "kept",
+        "opening", "per_fee", "per_lot", "sell_value", "sells",
     )  # fmt: skip
 
     def __init__(self, account: Account, instrument: Instrument) -> None:
@@ -110,6 +112,7 @@ class Holding(Position):
         self.account = account
         self.instrument = instrument
         self.covered = False
+        self.hedged: hedged.Positions | None = None
         self.opening = self.checked = self.at = self.per_lot = self.per_fee = 0
         self.clear()
 
@@ -120,6 +123,8 @@ class Holding(Position):
         self.buys = self.sells = self.buy_value = self.sell_value = 0
         self.bids = Ladder(-1) if account.crossing else None
         self.asks = Ladder(1) if account.crossing else None
+        if account.hedges:
+            self.hedged = hedged.only_held(self.hedged or {})
 
     def spend(self, order: Order, ticks: int, lots: int, fee: int) -> None:
         """Take what a fill costs off the account's room: what it is dearer than the mark, and its fee."""
@@ -199,6 +204,8 @@ class Holding(Position):
         if account.shares is not None and order.strategy is not None:
             more = lots * abs(price) - was * abs(at)
             account.shares.works(order.strategy, self.instrument.symbol, order.side == "BUY", lots, was, more)
+        if self.hedged is not None:
+            hedged.works(self.hedged, hedged.name_of(order), order.side == "BUY", lots - was)
         if not was:
             account.open_orders += 1
         elif not lots:
@@ -258,6 +265,7 @@ class Account:
         standing: what it may do: the stricter of its own and the desk's.
         kept: its working orders are counted.
         reduces: they are since it asked for something that only reduces, whatever its terms need.
+        hedges: it holds several positions of an instrument beside one another, and they are, too.
         crossing: the prices of its resting orders are, too.
         daily: what its holdings had made when its day began is remembered.
         busy: its orders are remembered for a while; so are the next two.
@@ -275,7 +283,7 @@ class Account:
     """
 
     __slots__ = (
-        "busy", "cash", "check", "crossing", "daily", "day_begins_ms", "day_ms", "holdings", "kept", "known",
+        "busy", "cash", "check", "crossing", "daily", "day_begins_ms", "day_ms", "hedges", "holdings", "kept", "known",
         "name", "older", "open_orders", "recent", "reduces", "room", "sent", "shares", "standing", "terms", "turns_ms",
         "until_ms", "version",
     )  # fmt: skip
@@ -287,7 +295,7 @@ class Account:
         self.known = True
         self.terms: AccountTerms | None = None
         self.standing: Standing = ACTIVE
-        self.kept = self.crossing = self.daily = self.busy = self.reduces = False
+        self.kept = self.crossing = self.daily = self.busy = self.reduces = self.hedges = False
         self.shares: Shares | None = None
         self.sent: deque[int] = deque()
         self.recent: dict[tuple[Any, ...], int] = {}
@@ -311,7 +319,8 @@ class Account:
         self.kept = self.reduces or self.crossing or terms.max_open_orders is not None or needs_positions(terms)
         if self.shares is None and needs_strategies(terms):
             self.shares = Shares()
-        self.kept = self.kept or self.standing.state == REDUCING or self.shares is not None
+        self.hedges = terms.position_mode is PositionMode.HEDGING
+        self.kept = self.kept or self.hedges or self.standing.state == REDUCING or self.shares is not None
         self.busy = terms.duplicate_window_ms > 0 or terms.max_orders_per_window is not None
         self._keep_sent(terms)
         if (self.kept, self.crossing, self.shares) != before:

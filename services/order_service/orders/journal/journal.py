@@ -26,6 +26,7 @@ from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.values.money import FEE_DECIMALS, fixed
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket
 from fillstream.services.order_service.orders.groups.list_record import OrderList
+from fillstream.services.order_service.orders.holding import hedged
 from fillstream.services.order_service.orders.holding.charging import Cost
 from fillstream.services.order_service.orders.instructions import New, Prediction
 from fillstream.services.order_service.orders.journal.of_families import bracket_of, list_of, progress_of
@@ -258,6 +259,8 @@ class Journal(Telling):
             if holding.covered:
                 self._state.families.stirred[order.account, terms.symbol] = None
             holding.share_traded(order.strategy, lots if order.side == "BUY" else -lots, price)
+            if holding.hedged is not None:
+                hedged.fill(holding.hedged, hedged.name_of(order), lots if order.side == "BUY" else -lots)
         holding.fill(lots if order.side == "BUY" else -lots, price)
         holding.fees += fee
         event = self._of_order("OrderFilled", order)
@@ -275,6 +278,8 @@ class Journal(Telling):
             if cost.lots:
                 holding.fill(-cost.lots, price)
                 holding.share_traded(order.strategy, -cost.lots, price)
+                if holding.hedged is not None:
+                    hedged.fill(holding.hedged, hedged.name_of(order), -cost.lots)
             event |= cost.told
         self.out.event(self._stream, event)
         if order.arrival is not None and not maker:
@@ -334,12 +339,14 @@ class Journal(Telling):
         self._state.trade_changes["corrected" if "old_qty" in change else "busted"] += 1
         if isinstance(whose, Order):
             assert whose.holding is not None, "it was taken"
-            holding, buy = whose.holding, whose.side == "BUY"
+            holding, buy, position_id = whose.holding, whose.side == "BUY", hedged.name_of(whose)
         else:
             holding = self._state.holdings.holding(whose["account"], whose["symbol"])
-            buy = whose["side"] == "BUY"
+            buy, position_id = whose["side"] == "BUY", whose.get("position_id") or whose["order_id"]
         for ticks, lots, fee in legs:
             holding.untraded(buy, ticks, lots, fee)
+            if holding.hedged is not None:
+                hedged.fill(holding.hedged, position_id, -lots if buy else lots)
             holding.share_traded(change["strategy"], -lots if buy else lots, ticks)
         if holding.covered:
             self._state.families.stirred[holding.account.name, holding.instrument.symbol] = None

@@ -6,7 +6,7 @@ the other way round. Never says how many orders work: that is counted anew from 
     holdings {record: "Holding", names, rows}      what was ever traded, a row an account and symbol; numbers as text
     marks {symbol: half ticks}                     where a limit needs them
     held {account: {cash, unknown, sent, …}}       what else is known of an account, each where there is any; `shares`
-                                                   are rows of what its strategies hold
+                                                   are rows of what its strategies hold, `hedged` of its positions
 
 A snapshot of a desk with fills that has no `holdings` is of a release that kept none. What its accounts hold is unknown
 then, and stays so until it is reconciled: it is not guessed, and no limit that depends on it lets an order pass.
@@ -18,13 +18,14 @@ from collections import deque
 from typing import Any, Final
 
 from fillstream.libs.common.values.versions import Document, Unreadable, check_names
+from fillstream.services.order_service.orders.holding import hedged
 from fillstream.services.order_service.orders.holding.holdings import Account
 from fillstream.services.order_service.orders.holding.strategies import Shares
 from fillstream.services.order_service.orders.state import State
 
 _NUMBERS: Final = ("quantity", "cash", "cost", "denominator", "fees", "opening")
 _NAMES: Final = ("account", "symbol", *_NUMBERS)
-_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "older", "turns_ms", "reduces", "shares")
+_ACCOUNT: Final = ("cash", "unknown", "sent", "recent", "older", "turns_ms", "reduces", "shares", "hedged")
 _SHARE: Final = ("quantity", "cash", "cost", "denominator")
 
 
@@ -59,6 +60,14 @@ def _said(account: Account) -> Document:
             for strategy, symbol, share in account.shares
             if share.quantity
         ]
+    positions = [
+        [symbol, name, str(each.quantity)]
+        for symbol, holding in sorted(account.holdings.items())
+        for name, each in sorted((holding.hedged or {}).items())
+        if each.quantity
+    ]
+    if positions:
+        said["hedged"] = positions
     if account.sent:
         said["sent"] = [*account.sent]
     if account.recent:
@@ -98,6 +107,10 @@ def load_held(document: Document, state: State) -> None:
                 share = account.shares.share(strategy, symbol)
                 for each, number in zip(_SHARE, numbers, strict=True):
                     setattr(share, each, int(number))
+        for symbol, position_id, lots in said.get("hedged", ()):
+            holding = holdings.holding(name, symbol)
+            holding.hedged = {} if holding.hedged is None else holding.hedged
+            hedged.fill(holding.hedged, position_id, int(lots))
         account.sent = deque(said.get("sent", ()))
         account.recent = {tuple(key): ms for *key, ms in said.get("recent", ())}
         account.older = {tuple(key): ms for *key, ms in said.get("older", ())}

@@ -13,6 +13,7 @@ from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import PRICELESS, ExternalOrders, OrderType, TimeInForce
 from fillstream.libs.common.messages.mass_status import ReportedOrder
 from fillstream.services.order_service.orders.commands import Commands
+from fillstream.services.order_service.orders.holding.hedged import name_its_own
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.special import widest
@@ -70,6 +71,8 @@ def adopt(state: State, journal: Journal, commands: Commands, venue: str, row: R
         quantity, price, ms, ms, venue=venue, venue_order_id=row.venue_order_id,
     )  # fmt: skip
     order.holding = limits.holding
+    if order.holding.hedged is not None:
+        name_its_own(order)
     state.adopt(order)
     journal.adopted(order)
     refusal = order.accept()

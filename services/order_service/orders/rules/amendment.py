@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType
 from fillstream.services.order_service.orders.life.order import WORKED, Order
-from fillstream.services.order_service.orders.rules.permission import reduces
+from fillstream.services.order_service.orders.rules.permission import held_by, reduces
 from fillstream.services.order_service.orders.rules.rule import ALL, PRICED, Draft, View, rule
 
 _MARKET = OrderType.MARKET.value
@@ -83,7 +83,7 @@ def goes_on_reducing(draft: Draft, view: View) -> str | None:
     order = _amended(draft)
     if order.special is None or not order.special.reduce_only or reduces(draft):
         return None
-    held = draft.terms.lot.text(draft.limits.holding.quantity)
+    held = draft.terms.lot.text(held_by(draft).quantity)
     return f"quantity: order {order.order_id} is reduce_only, and {draft.account} holds {held} less what works"
 
 

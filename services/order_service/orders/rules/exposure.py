@@ -104,7 +104,7 @@ def max_gross_exposure(draft: Draft, view: View) -> str | None:
 
 
 def _within(draft: Draft, sums: Sums, name: str, value: int, where: str) -> str | None:
-    if not sums.worse or sums.missing is not None or value <= draft.limits.bounds[name]:
+    if not sums.worse or sums.missing is not None or value <= draft.limits.bounds[name] or _closes(draft):
         return None
     return f"quantity: {draft.quantity} could make the exposure {where} {_money(value, draft)}; {_limit(name, draft)}"
 
@@ -122,6 +122,8 @@ def max_net_exposure(draft: Draft, view: View) -> str | None:
     after = sums.longest if draft.buy else -sums.shortest
     before = sums.net_before if draft.buy else -sums.net_before
     if after <= draft.limits.bounds["max_net_exposure"] or after <= before or sums.missing is not None:
+        return None
+    if _closes(draft):
         return None
     way = "long" if draft.buy else "short"
     return (
@@ -149,7 +151,11 @@ def max_strategy_gross_exposure(draft: Draft, view: View) -> str | None:
     if draft.strategy is None:
         return None
     sums = _of_strategy(draft, view)
-    if not sums.worse or (sums.missing is None and sums.gross <= draft.limits.bounds["max_strategy_gross_exposure"]):
+    if (
+        _closes(draft)
+        or not sums.worse
+        or (sums.missing is None and sums.gross <= draft.limits.bounds["max_strategy_gross_exposure"])
+    ):
         return None
     return _strategys(draft, sums, "max_strategy_gross_exposure", sums.gross, "exposure")
 
@@ -166,7 +172,11 @@ def max_strategy_net_exposure(draft: Draft, view: View) -> str | None:
         return None
     sums = _of_strategy(draft, view)
     after = sums.longest if draft.buy else -sums.shortest
-    if not sums.adds or (sums.missing is None and after <= draft.limits.bounds["max_strategy_net_exposure"]):
+    if (
+        _closes(draft)
+        or not sums.adds
+        or (sums.missing is None and after <= draft.limits.bounds["max_strategy_net_exposure"])
+    ):
         return None
     return _strategys(draft, sums, "max_strategy_net_exposure", after, "net exposure")
 
@@ -234,13 +244,18 @@ def _margin(draft: Draft, sums: Sums) -> str | None:
     account = draft.limits.account
     share = account.initial_margin
     numerator, denominator = share.as_integer_ratio()
-    if not sums.worse or sums.gross * numerator <= sums.equity * denominator:
+    if not sums.worse or sums.gross * numerator <= sums.equity * denominator or _closes(draft):
         return None
     needed = -(-sums.gross * numerator // denominator)
     return (
         f"quantity: {draft.quantity} could need a margin of {_money(needed, draft)} ({canonical(share)} of an exposure "
         f"of {_money(sums.gross, draft)}), the equity of {draft.account} is {_money(sums.equity, draft)}"
     )
+
+
+def _closes(draft: Draft) -> bool:
+    """Say whether it closes one of several positions: an account that hedges may, whatever the others leave it with."""
+    return draft.limits.holding.hedged is not None and reduces(draft)
 
 
 def _money(units: int, draft: Draft) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fillstream.libs.common.messages.codes import AccountMode, RejectReason
+from fillstream.libs.common.messages.codes import AccountMode, PositionMode, RejectReason
+from fillstream.services.order_service.orders.compiled import Limits
+from fillstream.services.order_service.orders.holding import hedged
 from fillstream.services.order_service.orders.holding.valuation import added, covered
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
@@ -55,7 +57,7 @@ def reduces_if_it_must(draft: Draft, view: View) -> str | None:
     """In one of the account's reduce_only_symbols an order, with those that work, only reduces what is held."""
     if reduces(draft):
         return None
-    held = draft.terms.lot.text(draft.limits.holding.quantity)
+    held = draft.terms.lot.text(held_by(draft).quantity)
     return (
         f"symbol: {draft.terms.symbol} is one of the reduce_only_symbols of account {draft.account}, which holds {held}"
     )
@@ -98,13 +100,46 @@ def stop_given(draft: Draft, view: View) -> str | None:
     return f"account: {draft.account} requires_stop, and this order has neither stop_loss nor trailing_stop"
 
 
+def hedges(limits: Limits) -> bool:
+    """Say whether the account holds several positions of an instrument beside one another."""
+    return limits.account.position_mode is PositionMode.HEDGING
+
+
+@rule(
+    RejectReason.POSITION_TURNED,
+    limit="accounts.NAME.position_mode",
+    when=hedges,
+    example={"account": "hedging", "side": "SELL", "price": "185.00", "position_id": "held"},
+)
+def not_turned(draft: Draft, view: View) -> str | None:
+    """In an account that hedges, an order opposite to the position that it names closes no more than there is of it."""
+    holding, more = draft.limits.holding, added(draft)
+    assert holding.hedged is not None, "its account hedges"
+    named = hedged.of(holding.hedged, draft.position_id)
+    if not more or named.is_long in (None, draft.buy) or more <= abs(named.reducible):
+        return None
+    lot, way = draft.terms.lot, "long" if named.is_long else "short"
+    return (
+        f"quantity: {draft.quantity} is more than the {lot.text(abs(named.reducible))} that may be closed of position "
+        f"{draft.position_id}, which is {way} {lot.text(abs(named.quantity))}, less what works; account "
+        f"{draft.account} hedges: another position_id, or none, opens one the other way"
+    )
+
+
+def held_by(draft: Draft) -> hedged.Held:
+    """Return what an order adds to or closes: the position that it names, where its account hedges."""
+    holding = draft.limits.holding
+    return holding if holding.hedged is None else hedged.of(holding.hedged, draft.position_id)
+
+
 def reduces(draft: Draft) -> bool:
     """Say whether an order and all that work on its side can do no more than reduce what is held."""
-    more, holding = added(draft), draft.limits.holding
+    more = added(draft)
     if not more:
         return True
-    return holding.longest + more <= 0 if draft.buy else covered(holding, more)
+    held = held_by(draft)
+    return held.longest + more <= 0 if draft.buy else held.shortest - more >= 0
 
 
-AMEND = (not_halted, not_restricted, reduces_if_it_must, short_if_it_may)
+AMEND = (not_halted, not_restricted, reduces_if_it_must, not_turned, short_if_it_may)
 NEW = (right_mode, *AMEND, stop_given)

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.values.money import canonical
+from fillstream.services.order_service.orders.holding import hedged
 from fillstream.services.order_service.orders.holding.holdings import needs_positions
 from fillstream.services.order_service.orders.holding.valuation import added
+from fillstream.services.order_service.orders.rules.permission import reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 
 def _holds(draft: Draft, view: View) -> str | None:
     """Say None where all rules below hold."""
     limits = draft.limits
-    holding, lots, bounds = limits.holding, draft.lots, limits.bounds
-    account = holding.account
+    account, lots, bounds = limits.holding.account, draft.lots, limits.bounds
     if draft.order is not None or not account.known:
         return "look"
-    if "max_position" in bounds:
-        after = holding.quantity + holding.buys + lots if draft.buy else holding.sells + lots - holding.quantity
-        if after > bounds["max_position"]:
-            return "look"
+    if "max_position" in bounds and _at_most(draft, lots) > bounds["max_position"]:
+        return "look"
     most = limits.account.max_open_orders
     return None if most is None or account.open_orders < most else "look"
+
+
+def _at_most(draft: Draft, more: int) -> int:
+    """Return what the order's side may come to with so many lots more; of an account that hedges, all its longs."""
+    holding = draft.limits.holding
+    if holding.hedged is not None:
+        return hedged.at_most(holding.hedged, draft.position_id, draft.buy, more)
+    return holding.quantity + holding.buys + more if draft.buy else holding.sells + more - holding.quantity
 
 
 @rule(
@@ -49,10 +56,9 @@ def position_known(draft: Draft, view: View) -> str | None:
 )
 def max_position(draft: Draft, view: View) -> str | None:
     """What is held of an instrument, with all working orders of one side, stays within max_position, long or short."""
-    limits = draft.limits
-    holding, more = limits.holding, added(draft)
-    after = holding.quantity + holding.buys + more if draft.buy else holding.sells + more - holding.quantity
-    if after <= limits.bounds["max_position"] or not more:
+    limits, more = draft.limits, added(draft)
+    after = _at_most(draft, more)
+    if after <= limits.bounds["max_position"] or not more or (limits.holding.hedged is not None and reduces(draft)):
         return None
     most, lot = limits.account.max_position, draft.terms.lot
     assert most is not None, "the rule is about those that have one"

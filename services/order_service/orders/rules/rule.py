@@ -71,6 +71,7 @@ class Draft:
         riskier: more is at risk than before. Of an amendment, a new price or more quantity.
         worth: ticks, without their sign, times lots that the order is valued at; 0 while either is not known.
         strategy: its order's, None of one without.
+        position_id: which position it trades, as the client names it; None where the client does not.
         sums, strategy_sums: of the account, and of its strategy, with the order, once a rule has counted them; see
             `valuation`.
     """
@@ -78,6 +79,7 @@ class Draft:
     account_known = symbol_known = on_tick = bounded = riskier = True
     order: Order | None = None
     strategy: str | None = None
+    position_id: str | None = None
     sums: Sums | None = None
     strategy_sums: StrategySums | None = None
     said: SpecialTerms | None = None

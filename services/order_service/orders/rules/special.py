@@ -13,7 +13,7 @@ from fillstream.libs.common.messages.special_terms import SIZES, SpecialTerms
 from fillstream.libs.common.values.moments import text_of
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.life.special import MAX_OFFSET_BPS, lots_for, offset_of, units
-from fillstream.services.order_service.orders.rules.permission import reduces
+from fillstream.services.order_service.orders.rules.permission import hedges, held_by, reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 _LIMIT = {"order_type": "LIMIT", "price": "185.00"}
@@ -187,16 +187,35 @@ def only_reduces(draft: Draft, view: View) -> str | None:
     """A reduce_only order, with all that work on its side, can do no more than close what is held."""
     if not _said(draft).reduce_only:
         return None
-    holding, lot = draft.limits.holding, draft.terms.lot
-    if not holding.account.known:
+    held, lot = held_by(draft), draft.terms.lot
+    if not draft.limits.holding.account.known:
         return f"reduce_only: what {draft.account} holds is not known since this desk was upgraded"
     if reduces(draft):
         return None
-    left = lot.text(abs(holding.reducible)) if (holding.quantity < 0) == draft.buy else lot.text(0)
+    left = lot.text(abs(held.reducible)) if (held.quantity < 0) == draft.buy else lot.text(0)
+    its = "" if draft.limits.holding.hedged is None else f" as position {draft.position_id or 'of no name'}"
     return (
         f"reduce_only: {draft.quantity} is more than the {left} of {draft.terms.symbol} that a "
-        f"{'buy' if draft.buy else 'sale'} can close: {draft.account} holds {lot.text(holding.quantity)}, less what "
+        f"{'buy' if draft.buy else 'sale'} can close: {draft.account} holds {lot.text(held.quantity)}{its}, less what "
         "works"
+    )
+
+
+@rule(
+    RejectReason.NOT_HEDGED,
+    limit="accounts.NAME.position_mode",
+    when=hedges,
+    example={**_LIMIT, "account": "hedging", "stop_loss": "180.00"},
+)
+def has_no_bracket(draft: Draft, view: View) -> str | None:
+    """In an account that hedges, an order brings no bracket: ProtectPosition protects what it opened."""
+    said = _said(draft)
+    name = next((each for each in (*_PROTECTION, "take_profits") if getattr(said, each) is not None), None)
+    if name is None:
+        return None
+    return (
+        f"{name}: account {draft.account} hedges, and its orders have no brackets; protect the position once it is "
+        "open, by its position_id"
     )
 
 
@@ -210,5 +229,5 @@ def _counted_in(unit: str) -> str:
 
 
 FIRST = (known_venue, stop_on_tick, stop_in_range, not_expired, size_known, protection_on_its_side, size_of_a_lot)
-LAST = (display_fits, only_reduces)
+LAST = (display_fits, only_reduces, has_no_bracket)
 NEW = (*FIRST, *LAST)

@@ -6,7 +6,7 @@ from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.services.order_service.orders.compiled import Limits
 from fillstream.services.order_service.orders.control.standing import HALTED, REDUCING
 from fillstream.services.order_service.orders.holding.valuation import added
-from fillstream.services.order_service.orders.rules.permission import reduces
+from fillstream.services.order_service.orders.rules.permission import held_by, reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 
@@ -39,15 +39,15 @@ def trading(draft: Draft, view: View) -> str | None:
 )
 def only_reduces(draft: Draft, view: View) -> str | None:
     """While desk or account are REDUCING, an order with those that work on its side only reduces what is held."""
-    holding = draft.limits.holding
+    holding, held = draft.limits.holding, held_by(draft)
     if not added(draft) or (holding.account.known and reduces(draft)):
         return None
     if not holding.account.known:
         return f"account: {draft.account} is REDUCING, and what it holds is not known until it is reconciled"
-    lot, works = draft.terms.lot, holding.buys if draft.buy else holding.sells
+    lot, works = draft.terms.lot, held.buys if draft.buy else held.sells
     return (
         f"quantity: {draft.quantity} does not only reduce: account {draft.account} is REDUCING, it holds "
-        f"{lot.text(holding.quantity)} and {lot.text(works)} work on that side"
+        f"{lot.text(held.quantity)} and {lot.text(works)} work on that side"
     )
 
 

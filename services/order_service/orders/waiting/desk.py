@@ -26,6 +26,7 @@ from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.compiled import Limits
 from fillstream.services.order_service.orders.control.breakers import arrival_of
 from fillstream.services.order_service.orders.control.standing import ACTIVE, HALTED, Standing
+from fillstream.services.order_service.orders.holding.hedged import held_for
 from fillstream.services.order_service.orders.holding.holdings import Holding, waits_at
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import (
@@ -66,9 +67,8 @@ def is_stop_loss(order: Order) -> bool:
 
 
 def _is_against(order: Order) -> bool:
-    holding = order.holding
-    assert holding is not None, "it was taken"
-    return holding.quantity > 0 if order.side == "SELL" else holding.quantity < 0
+    held = held_for(order)
+    return held.quantity > 0 if order.side == "SELL" else held.quantity < 0
 
 
 class Works(Protocol):
@@ -422,13 +422,14 @@ class Desk:
         """Whether an order may go to its venue though not all may: it only closes what is held."""
         if standing.state == HALTED:
             return standing.keeps and is_protective(order)
-        held = -holding.quantity if order.side == "BUY" else holding.quantity
+        own = held_for(order)
+        held = -own.quantity if order.side == "BUY" else own.quantity
         if order.leaves > held:
             return False
         works = sum(
             each.leaves
             for each in self._state.orders_of(order.account)
-            if each.holding is holding and each.side == order.side and not each.is_held
+            if each.holding is holding and each.side == order.side and not each.is_held and held_for(each) is own
         )
         return works + order.leaves <= held
 

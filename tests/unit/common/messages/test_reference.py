@@ -16,6 +16,7 @@ from fillstream.libs.common.messages.codes import (
     CostMethod,
     FeeScope,
     MarkPrice,
+    PositionMode,
     Reason,
     RejectReason,
     RiskAction,
@@ -40,7 +41,7 @@ from tests.support.terms import account, but, instrument
 D = Decimal
 
 
-BOUNDED = (bool, AccountType, CostMethod, MarkPrice, RiskAction, SelfTrade, FeeScope, AccountMode | None)
+BOUNDED = (bool, AccountType, CostMethod, PositionMode, MarkPrice, RiskAction, SelfTrade, FeeScope, AccountMode | None)
 """Types that have few values."""
 
 
@@ -68,7 +69,7 @@ def test_what_ticks_and_lots_were_counted_in_is_said_by_the_fields_themselves() 
         "venue",
         "base_currency",
     }
-    assert set(AccountTerms.fixed()) == {"id", "venue", "currency", "mode", "cost_method"}
+    assert set(AccountTerms.fixed()) == {"id", "venue", "currency", "mode", "cost_method", "position_mode"}
 
 
 def test_equal_terms_give_equal_bytes_however_their_numbers_were_written() -> None:

@@ -83,7 +83,8 @@ def test_every_limit_is_looked_at_or_named() -> None:
         "requires_approval", "approval_above", "approval_strategies", "max_exit_slippage_bps", "mode",
     }  # fmt: skip
     no_limits = {
-        "id", "venue", "currency", "cost_method", "self_trade_prevention", "initial_margin", "risk_action",
+        "id", "venue", "currency", "cost_method", "position_mode", "self_trade_prevention", "initial_margin",
+        "risk_action",
         "day_begins_minutes", "day_zone", "rate_limit_window_ms", "order_window_ms", "approval_timeout_ms",
         "breaker_window_ms", "breaker_cooldown_ms", "breaker_slippage_fills",
         "exit_stop_loss_percent", "exit_take_profit_percent", "exit_trailing_stop_percent", "exit_trailing_stop_atr",

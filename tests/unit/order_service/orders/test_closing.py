@@ -28,7 +28,7 @@ def close(**fields: Any) -> dict[str, Any]:
     document = {
         "type": "ClosePosition", "v": 1, "signal_id": "c1", "client_order_id": "c1", "account": "default",
         "symbol": "AAPL", "quantity": None, "order_type": None, "price": None, "time_in_force": None, "strategy": None,
-        "signal_time": NOON_MS - 5,
+        "position_id": None, "signal_time": NOON_MS - 5,
     }  # fmt: skip
     return document | fields
 

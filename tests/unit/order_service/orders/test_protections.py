@@ -37,7 +37,8 @@ def desk() -> OrdersDesk:
 
 def protect(**said: Any) -> dict[str, Any]:
     head = {"type": "ProtectPosition", "v": 1, "signal_id": "p1", "account": "default", "symbol": "AAPL"}
-    return head | NOTHING | {"protection_id": "default", "signal_time": NOON_MS - 5} | said
+    named = {"position_id": None, "protection_id": "default", "signal_time": NOON_MS - 5}
+    return head | NOTHING | named | said
 
 
 def leave(**said: Any) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def test_of_a_short_position_the_stop_is_above_the_target(desk: OrdersDesk) -> N
 def test_a_cancel_is_journaled_and_one_of_nobody_refused(desk: OrdersDesk) -> None:
     gone = {
         "type": "CancelProtection", "v": 1, "signal_id": "c1", "account": "default", "symbol": "AAPL",
-        "protection_id": None, "signal_time": NOON_MS,
+        "protection_id": None, "position_id": None, "signal_time": NOON_MS,
     }  # fmt: skip
     event = desk.instruct(gone)
     assert event["type"] == "ProtectionCanceled"

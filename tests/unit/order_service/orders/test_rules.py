@@ -213,7 +213,10 @@ def test_no_reason_stands_twice_in_a_list(rules: Rules) -> None:
 @pytest.mark.parametrize("rule", NEW, ids=lambda rule: rule.reason.value)
 def test_the_example_of_each_rule_breaks_it_and_no_other_before_it(rule: Rule) -> None:
     desk = busy_desk()
-    event = desk.new(**rule.example)
+    said = {**rule.example}
+    position_id = said.pop("position_id", None)
+    links = {} if position_id is None else {"links": {"position_id": position_id}}
+    event = desk.new(**said, **links)
     assert (event["type"], event["reason"]) == ("OrderRejected", rule.reason.value), event
     assert event["text"].partition(": ")[0] in {"account", "symbol", "quantity", "price", "order_type"}
 
@@ -289,6 +292,8 @@ def busy_desk() -> OrdersDesk:
     assert resting["type"] == "OrderReceived"
     bought = desk.new(signal_id="losing", account="losing", quantity="1", price="186.00")
     desk.fill(1, 18_600, int(bought["order_id"]), account=desk.config.accounts["losing"].id)
+    held = desk.new(signal_id="held", account="hedging", price="186.00", links={"position_id": "held"})
+    desk.fill(10, 18_600, int(held["order_id"]), account=desk.config.accounts["hedging"].id)
     desk.tick(QUOTES_EVERY_MS)
     return desk
 
@@ -318,5 +323,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "losing": {"max_daily_loss": D(1)},
     "cash": {"account_type": "cash"},
     "plain": {"venue": "PLAIN"},
+    "hedging": {"position_mode": "HEDGING"},
 }
 """The accounts of the rules' examples, with what each has that `default` has not."""

@@ -305,7 +305,7 @@ def test_beyond_the_limit_no_new_order_is_taken_and_none_forgotten(
     close = {
         "type": "ClosePosition", "v": 1, "signal_id": "d", "client_order_id": "d", "account": "default",
         "symbol": "AAPL", "quantity": None, "order_type": None, "price": None, "time_in_force": None,
-        "strategy": None, "signal_time": desk.ms,
+        "strategy": None, "position_id": None, "signal_time": desk.ms,
     }  # fmt: skip
     closed = desk.one({b"data": orjson.dumps(close)})
     assert (closed["signal"], closed["reason"]) == ("ClosePosition", "too_many_ids")

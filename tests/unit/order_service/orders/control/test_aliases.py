@@ -275,7 +275,7 @@ def test_positions_stay_where_they_are_and_are_told(desk: OrdersDesk) -> None:
         {
             "type": "ClosePosition", "v": 1, "signal_id": "x", "client_order_id": "x", "account": "main",
             "symbol": "AAPL", "quantity": None, "order_type": None, "price": None, "time_in_force": None,
-            "strategy": None, "signal_time": 1,
+            "strategy": None, "position_id": None, "signal_time": 1,
         }
     )  # fmt: skip
     assert (refused["type"], refused["account"]) == ("SignalRefused", LIVE), "the other one holds nothing"

@@ -1,0 +1,37 @@
+"""How an account's positions are counted: terms of its own for good, which both orders and positions are booked by.
+
+Flows in: fields of settings, configuration and events. Flows out: validated values. Never books anything.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fillstream.libs.common.messages.codes import AccountType, CostMethod, PositionMode
+from fillstream.libs.common.messages.terms import about
+
+CostOf = Annotated[
+    CostMethod,
+    about("what a part of a position that is closed did cost: the AVERAGE, what came first (FIFO) or last (LIFO)",
+          fixed=True, rare=True),
+]  # fmt: skip
+ModeOf = Annotated[
+    PositionMode,
+    about(
+        "NETTING: one position in an instrument; HEDGING: as many, long and short, as orders name (position_id)",
+        fixed=True, rare=True,
+    ),
+]  # fmt: skip
+
+
+def check_mode(mode: PositionMode, may_short: bool, kind: AccountType) -> None:
+    """Check that an account that hedges may hold what it would.
+
+    Raises:
+        ValueError: a sentence that begins with the field.
+    """
+    if mode is PositionMode.HEDGING:
+        if not may_short:
+            raise ValueError("position_mode: HEDGING is for an account that may_short, long and short beside it")
+        if kind is AccountType.CASH:
+            raise ValueError("position_mode: HEDGING is not for account_type CASH, which owns what it holds")
