@@ -99,8 +99,9 @@ def test_whatever_happens_both_stages_hold_the_same_positions_and_the_books_agre
     for seed in range(SEEDS):
         config = config_of(("AVERAGE", "FIFO", "LIFO")[seed % 3])
         desk = Hedging(
-            seed, accounts=1 + seed % 2, symbols=1 + seed % 2, controls=seed % 2 > 0, config=config, protects=True
-        )
+            seed, accounts=1 + seed % 2, symbols=1 + seed % 2, controls=seed % 2 > 0, config=config, protects=True,
+            specials=seed % 4 > 1,
+        )  # fmt: skip
         desk.run(steps=600)
         desk.pass_time(1_000)
         found = desk.audit()

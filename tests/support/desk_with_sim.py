@@ -54,6 +54,13 @@ class DeskWithSim:
                 waiting.append({b"tick": b"1"})
         return told
 
+    def feed(self, records: bytes, venue: str = SIM) -> list[dict[str, Any]]:
+        """Let a venue's book execute records of the feed's; return the events that follow."""
+        told: list[dict[str, Any]] = []
+        for fields in self._execute(records, venue):
+            told += self.fold(fields)
+        return told
+
     def _execute(self, commands: bytes, venue: str = SIM) -> list[dict[bytes, bytes]]:
         return self._execute_entry({b"frame": commands}, venue)
 

@@ -66,13 +66,6 @@ class FamilyDesk(DeskWithSim):
         """Let the feed quote at a venue, in ticks."""
         return self.feed(frames.quote(symbol, bid=bid, bid_qty=lots, ask=ask, ask_qty=lots), venue)
 
-    def feed(self, records: bytes, venue: str = SIM) -> list[dict[str, Any]]:
-        """Let a venue's book execute records of the feed's; return the events that follow."""
-        told: list[dict[str, Any]] = []
-        for fields in self._execute(records, venue):
-            told += self.fold(fields)
-        return told
-
     def print(self, price: int, symbol: int = 1) -> list[dict[str, Any]]:
         """Let the feed tell a trade elsewhere, in ticks."""
         return self.feed(frames.print_trade(symbol, 1, price, 1))

@@ -74,22 +74,21 @@ class Closes:
         if self._closing.waits(wish.account, wish.client_order_id):
             text = f"client_order_id: {wish.client_order_id} is one that comes once exits have given way to it"
             return self._refuse_close(wish, Reject(RejectReason.DUPLICATE_SIGNAL, text))
-        found = self._closes(wish, self._closing.exits_of((wish.account, wish.symbol)))
+        found = self._closes(wish, freed=True)
         if isinstance(found, Reject):
             return self._refuse_close(wish, found)
         _, lots, position_id = found
-        if position_id is not None:  # it has no brackets
-            self._send(wish, *found, order_type=wish.order_type, price=wish.price, tif=wish.time_in_force)
-            return None
-        free = abs(state.holdings.holding(wish.account, wish.symbol).reducible)
+        position = (wish.account, wish.symbol, position_id)
+        free = abs(state.holdings.at(position).reducible)
         if lots > free:
-            return self._closing.promise(wish, lots - free, lots)
+            named = wish if position_id is None else wish._replace(position_id=position_id)
+            return self._closing.promise(named, position, lots - free, lots)
         self.close_now(wish)
         return None
 
     def close_now(self, wish: Close) -> Order | None:
         """Make the reduce-only order that closes what nothing else closes; return it where it was taken."""
-        found = self._closes(wish, 0)
+        found = self._closes(wish)
         if isinstance(found, Reject):
             self._refuse_close(wish, found)
             return None
@@ -112,15 +111,13 @@ class Closes:
 
     def _exits(self, wish: Exit) -> Closed | Reject:
         """Return the side and the lots that an exit closes, or why it closes nothing."""
-        found = self._closes(wish, 0)
+        found = self._closes(wish)
         if isinstance(found, Reject):
             return found
-        (side, lots, position_id), position = found, (wish.account, wish.symbol)
-        if position_id is not None:
-            return found
-        free = self._closing.free_of(position)
+        side, lots, position_id = found
+        free = self._closing.free_of((wish.account, wish.symbol, position_id))
         if free:
-            return side, min(lots, free), None
+            return side, min(lots, free), position_id
         text = f"symbol: brackets protect all {wish.symbol} that {wish.account} holds and nothing closes yet"
         return Reject(RejectReason.NOTHING_TO_REDUCE, text)
 
@@ -156,8 +153,8 @@ class Closes:
         kind = "ExitPosition" if isinstance(wish, Exit) else "ClosePosition"
         self._journal.signal_refused(kind, wish.signal_id, wish.account, broken.reason, broken.text)
 
-    def _closes(self, wish: Close | Exit, freed: int) -> Closed | Reject:
-        """Return what closes a position, or why nothing does; exits would leave `freed` lots."""
+    def _closes(self, wish: Close | Exit, freed: bool = False) -> Closed | Reject:
+        """Return what closes a position, or why nothing does; `freed`: exits of brackets leave what they have of it."""
         draft = Draft()
         draft.account, draft.symbol, draft.ms = wish.account, wish.symbol, self._journal.ms
         draft.order_type = OrderType.MARKET.value
@@ -170,5 +167,6 @@ class Closes:
         position_id = None if holding.hedged is None else named_by(wish, holding, lot)
         if isinstance(position_id, Reject):
             return position_id
-        found = closing_of(holding, wish, lot, freed, position_id)
+        exits = self._closing.exits_of((wish.account, wish.symbol, position_id)) if freed else 0
+        found = closing_of(holding, wish, lot, exits, position_id)
         return found if isinstance(found, Reject) else (*found, position_id)

@@ -119,8 +119,11 @@ class Targeting:
         if text is not None:
             return self._refuse("SetTarget", wish, Reject(RejectReason.NOT_HEDGED, text))
         for order in [*self._state.orders_of(wish.account)]:
-            top = order.links is None or order.links.parent_id is None
-            if top and order.status not in FINAL and order.cancel_signal is None:
+            if order.status in FINAL:
+                continue
+            if order.links is not None and order.links.parent_id is not None:
+                self._state.families.give_up(order)
+            if order.cancel_signal is None:
                 self._cancel(Cancel(order.mass_signal, wish.account, str(order.order_id), None, wish.signal_time))
         said = {"signal_id": wish.signal_id, "account": wish.account}
         strategy = {} if wish.strategy is None else {"strategy": wish.strategy}

@@ -18,7 +18,7 @@ from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders.commands import Commands
 from fillstream.services.order_service.orders.control.meant import Done, Meant
-from fillstream.services.order_service.orders.holding.holdings import Holding
+from fillstream.services.order_service.orders.holding.hedged import Position, position_of
 from fillstream.services.order_service.orders.instructions import All
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, WORKED, Order
@@ -162,19 +162,21 @@ class MassCancels:
 
     def _bare(self, meant: Meant, kept: Iterable[Order]) -> Iterator[str]:
         """Yield the open positions that what is kept does not cover whole."""
-        covered: dict[tuple[str, str], int] = {}
+        covered: dict[Position, int] = {}
         for order in kept:
-            position = order.account, order.terms.symbol
+            position = position_of(order)
             lots = max(0, order.leaves - order.out)  # a stop and its targets close the same lots, and so do children
             covered[position] = covered.get(position, 0) + lots
         state = self._state
         for account, symbol, holding in state.holdings.positions():
-            if not holding.quantity or (meant.account is not None and account != meant.account):
+            if meant.account is not None and account != meant.account:
                 continue
-            open_lots = abs(holding.quantity) - covered.get((account, symbol), 0)
-            if open_lots > 0:
-                home = state.config.home_of(state.instruments[symbol])
-                yield f"{account} {symbol} {_signed(holding, state.terms[home][symbol].lot.text(open_lots))}"
+            home = state.config.home_of(state.instruments[symbol])
+            for name, held in [(None, holding)] if holding.hedged is None else sorted(holding.hedged.items()):
+                lots = abs(held.quantity) - covered.get((account, symbol, name), 0)
+                if lots > 0:
+                    text = state.terms[home][symbol].lot.text(lots if held.quantity > 0 else -lots)
+                    yield f"{account} {symbol} {text}" + ("" if name is None else f" (position {name})")
 
     # -------------------------------------------------------- by which commands
 
@@ -217,7 +219,3 @@ class MassCancels:
                 singles.append(order)
         self._state.canceling.extend(whole)
         return singles
-
-
-def _signed(holding: Holding, text: str) -> str:
-    return text if holding.quantity > 0 else f"-{text}"

@@ -101,7 +101,7 @@ def check_orders(state: State, account: str | None, symbol: str) -> None:
         of = names_of(dict.fromkeys(working))
         text = f"symbol: {len(working)} orders in {symbol} of {of} work; cancel them first (fillstream cancel-all)"
         raise Refused(ControlRejectReason.ORDERS_WORK, text)
-    covered = [name for name, each in state.families.covering if each == symbol and account in (None, name)]
+    covered = [name for name, each, _ in state.families.covering if each == symbol and account in (None, name)]
     if covered:
         text = f"symbol: brackets of {names_of(covered)} make exits in {symbol}; cancel them first, by their list_id"
         raise Refused(ControlRejectReason.ORDERS_WORK, text)

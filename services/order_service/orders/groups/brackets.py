@@ -22,6 +22,7 @@ from fillstream.libs.common.messages.packed import Target, targets_of
 from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.services.order_service.orders.control.standing import HALTED
 from fillstream.services.order_service.orders.groups.bracket_record import Bracket, Leg
+from fillstream.services.order_service.orders.holding.hedged import Position, held_for, position_of
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, FOR_OTHERS, REJECTED, Order
 from fillstream.services.order_service.orders.life.parts import Amendment, Links
@@ -174,17 +175,18 @@ class Brackets:
 
     def _protects(self, bracket: Bracket, order: Order) -> int:
         """Return how many lots are to be protected: those of the entry that are open still, as far as they are held."""
-        families, holding = self._state.families, order.holding
+        families, holding, position = self._state.families, order.holding, position_of(order)
         assert holding is not None, "it was taken"
+        held = held_for(order).quantity
         lots = max(0, order.cum - bracket.exited)
-        cover = families.covering[order.account, order.terms.symbol]
+        cover = families.covering[position]
         if lots != bracket.counted:
             bracket.counted = lots
             cover.count(bracket.entry_id, order.side == "BUY", lots)
-        if not holding.account.known or cover.is_enough(holding.quantity):
+        if not holding.account.known or cover.is_enough(held):
             return lots
-        families.stirred[order.account, order.terms.symbol] = None
-        return cover.share(bracket.entry_id, holding.quantity)
+        families.stirred[position] = None
+        return cover.share(bracket.entry_id, held)
 
     def _resize(self, bracket: Bracket, order: Order, protect: int) -> None:
         """Have exits of what is to be protected."""
@@ -202,7 +204,7 @@ class Brackets:
 
     def _is_promised(self, bracket: Bracket, order: Order) -> bool:
         """Whether it may have left what it protected to an order that closes: should that end, it protects anew."""
-        cover = self._state.families.covering[order.account, order.terms.symbol]
+        cover = self._state.families.covering[position_of(order)]
         return cover.promised > 0 and bracket.counted > 0
 
     def _planned(self, bracket: Bracket, order: Order) -> list[int]:
@@ -506,13 +508,13 @@ class Brackets:
 
     # ------------------------------------------------------------ from outside
 
-    def looked(self, position: tuple[str, str]) -> None:
+    def looked(self, position: Position) -> None:
         """Look at the brackets of a position that changed, where it is not enough for all of them, or was not."""
         families = self._state.families
         cover = families.covering.get(position)
         if cover is None:
             return
-        held = self._state.holdings.holding(*position).quantity
+        held = self._state.holdings.at(position).quantity
         enough = cover.is_enough(held)
         if enough and not cover.short:
             return

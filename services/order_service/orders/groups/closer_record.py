@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fillstream.libs.common.values.versions import Document, check_names
+from fillstream.services.order_service.orders.holding.hedged import Position
 from fillstream.services.order_service.orders.instructions import Close
 
 
@@ -23,6 +24,7 @@ class Closer:
         wish: what was asked for, until its order is there.
         order_id: of that, None before.
         seen: lots that it has traded.
+        name: which position of its account that is, where that hedges.
     """
 
     account: str
@@ -32,11 +34,12 @@ class Closer:
     wish: Close
     order_id: int | None = None
     seen: int = 0
+    name: str | None = None
 
     @property
-    def position(self) -> tuple[str, str]:
+    def position(self) -> Position:
         """The position that it closes."""
-        return self.account, self.symbol
+        return self.account, self.symbol, self.name
 
 
 _NAMES: Final = ("account", "symbol", "lots", "wanted", "wish", "order_id", "seen")
@@ -44,7 +47,8 @@ _NAMES: Final = ("account", "symbol", "lots", "wanted", "wish", "order_id", "see
 
 def dump_closer(closer: Closer) -> Document:
     """Return it by the names of its fields."""
-    return {**{name: getattr(closer, name) for name in _NAMES}, "wish": closer.wish._asdict()}
+    named = {} if closer.name is None else {"name": closer.name}
+    return {**{name: getattr(closer, name) for name in _NAMES}, **named, "wish": closer.wish._asdict()}
 
 
 def load_closer(record: Document) -> Closer:
@@ -53,7 +57,7 @@ def load_closer(record: Document) -> Closer:
     Raises:
         Unreadable: a name that this release does not know.
     """
-    check_names("Closer", record, _NAMES, _NAMES)
+    check_names("Closer", record, (*_NAMES, "name"), _NAMES)
     check_names("Close", record["wish"], Close._fields, Close._fields)
     said: dict[str, Any] = {**record, "wish": Close(**record["wish"])}
     return Closer(**said)

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fillstream.services.order_service.orders.groups.closer_record import Closer
+from fillstream.services.order_service.orders.holding.hedged import Position
 from fillstream.services.order_service.orders.instructions import Close
 from fillstream.services.order_service.orders.life.order import FILLED, FINAL, Order
-from fillstream.services.order_service.orders.parents.families import Position, open_lots
+from fillstream.services.order_service.orders.parents.families import open_lots
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.groups.brackets import Brackets
@@ -52,7 +53,7 @@ class Closing:
     def free_of(self, position: Position) -> int:
         """Return how many lots of a position neither brackets protect nor anything else closes, or is to close."""
         state = self._state
-        holding = state.holdings.holding(*position)
+        holding = state.holdings.at(position)
         held = abs(holding.quantity)
         works = holding.sells if holding.quantity > 0 else holding.buys
         cover = state.families.covering.get(position)
@@ -63,21 +64,21 @@ class Closing:
         left = max(0, held - cover.promised)
         return max(0, left - min(left, cover.total[holding.quantity > 0]) - others)
 
-    def promise(self, wish: Close, lots: int, wanted: int) -> None:
+    def promise(self, wish: Close, position: Position, lots: int, wanted: int) -> None:
         """Have exits leave so many of the lots that are to be closed; the order goes once they have.
 
         All but what exits keep is promised: what no bracket protects is closed as well, and does not make up for it.
         """
-        families, position = self._state.families, (wish.account, wish.symbol)
+        families = self._state.families
         kept = self.exits_of(position) - lots
-        closer = Closer(wish.account, wish.symbol, self._unpromised(position) - kept, wanted, wish)
+        closer = Closer(*position[:2], self._unpromised(position) - kept, wanted, wish, name=position[2])
         families.closers.append(closer)
         families.covering[position].promised += closer.lots
         families.stirred[closer.position] = None
 
     def _unpromised(self, position: Position) -> int:
         """Return how many lots of a position no order that closes has been promised."""
-        held = abs(self._state.holdings.holding(*position).quantity)
+        held = abs(self._state.holdings.at(position).quantity)
         return max(0, held - self._state.families.covering[position].promised)
 
     def waits(self, account: str, client_order_id: str) -> bool:
@@ -90,7 +91,7 @@ class Closing:
 
     def waits_for(self, account: str, symbol: str) -> bool:
         """Whether an order is to close a position once exits have given way."""
-        position = (account, symbol)
+        position = (account, symbol, None)
         return any(each.order_id is None and each.position == position for each in self._state.families.closers)
 
     def count(self) -> None:
@@ -112,7 +113,7 @@ class Closing:
     def _begin(self, closer: Closer) -> None:
         """Send what closes once what is to give way is off, or nothing more can."""
         state = self._state
-        holding = state.holdings.holding(*closer.position)
+        holding = state.holdings.at(closer.position)
         cover = state.families.covering.get(closer.position)
         if cover is not None and abs(holding.reducible) < closer.wanted and self._gives_way(closer.position):
             return
@@ -145,7 +146,7 @@ class Closing:
         cover = families.covering.get(closer.position)
         if cover is None or cover.promised != closer.lots:  # another may be canceled, and is protected anew then
             return
-        held = self._state.holdings.holding(*closer.position).quantity
+        held = self._state.holdings.at(closer.position).quantity
         for entry_id in cover:
             bracket = families.brackets[entry_id]
             if not bracket.exits and orders[entry_id].status in FINAL and not cover.share(entry_id, held):

@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fillstream.libs.common.engine.frames import MAX_PRICE
+from fillstream.services.order_service.orders.holding.hedged import Position, position_of
 from fillstream.services.order_service.orders.holding.holdings import waits_at
 from fillstream.services.order_service.orders.life.order import FINAL, Order
 
 
 def outs_of(orders: Sequence[Order]) -> Iterator[tuple[Order, int]]:
     """Yield each order with the lots of it that another one counts (`Order.out`)."""
-    largest: dict[tuple[str, str], Order] = {}
+    largest: dict[tuple[Position, str], Order] = {}
     for order in orders:
-        position = order.terms.symbol, order.side
+        position = position_of(order), order.side
         found = largest.get(position)
         if found is None or _size(order) > _size(found):
             largest[position] = order
     for order in orders:
-        yield order, 0 if largest[order.terms.symbol, order.side] is order else _open(order)
+        yield order, 0 if largest[position_of(order), order.side] is order else _open(order)
 
 
 def share(orders: Sequence[Order]) -> None:

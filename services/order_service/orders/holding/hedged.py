@@ -86,6 +86,8 @@ class Held(Protocol):
 
 NOTHING = Hedged()
 """What there is of a position that nobody has named before. Not to be changed."""
+Position = tuple[str, str, str | None]
+"""An account and a symbol; and of an account that hedges a position_id."""
 Positions = dict[str, Hedged]
 """An account's in one instrument, by position_id; one of which nothing is held and nothing works is not there.
 
@@ -117,6 +119,13 @@ def held_for(order: Order) -> Held:
     holding = order.holding
     assert holding is not None, "it was taken"
     return holding if holding.hedged is None else of(holding.hedged, name_of(order))
+
+
+def position_of(order: Order) -> Position:
+    """Return which position an order opens or closes."""
+    holding = order.holding
+    assert holding is not None, "it was taken"
+    return order.account, order.terms.symbol, None if holding.hedged is None else name_of(order)
 
 
 def fill(positions: Positions, name: str, lots: int) -> None:

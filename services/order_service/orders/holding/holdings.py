@@ -475,6 +475,12 @@ class Holdings:
             holding = account.holdings[symbol] = Holding(account, self.instruments[symbol])
         return holding
 
+    def at(self, position: hedged.Position) -> hedged.Held:
+        """Return what there is of a position."""
+        account, symbol, name = position
+        holding = self.holding(account, symbol)
+        return holding if holding.hedged is None else hedged.of(holding.hedged, name)
+
     def define(self, symbol: str, terms: InstrumentTerms, quote: Quote, fee_bps: Decimal) -> None:
         """Take an instrument's terms, the quote that marks it, and the highest fee at any venue."""
         instrument = self.instruments.get(symbol)

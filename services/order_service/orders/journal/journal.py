@@ -257,10 +257,10 @@ class Journal(Telling):
         if holding.kept:
             holding.spend(order, price, lots, fee)
             if holding.covered:
-                self._state.families.stirred[order.account, terms.symbol] = None
+                self._state.families.stirred[hedged.position_of(order)] = None
             holding.share_traded(order.strategy, lots if order.side == "BUY" else -lots, price)
-            if holding.hedged is not None:
-                hedged.fill(holding.hedged, hedged.name_of(order), lots if order.side == "BUY" else -lots)
+        if holding.hedged is not None:
+            hedged.fill(holding.hedged, hedged.name_of(order), lots if order.side == "BUY" else -lots)
         holding.fill(lots if order.side == "BUY" else -lots, price)
         holding.fees += fee
         event = self._of_order("OrderFilled", order)
@@ -349,7 +349,8 @@ class Journal(Telling):
                 hedged.fill(holding.hedged, position_id, -lots if buy else lots)
             holding.share_traded(change["strategy"], -lots if buy else lots, ticks)
         if holding.covered:
-            self._state.families.stirred[holding.account.name, holding.instrument.symbol] = None
+            name = None if holding.hedged is None else position_id
+            self._state.families.stirred[holding.account.name, holding.instrument.symbol, name] = None
         if isinstance(whose, Order):
             event = self._of_order(kind, whose)
         else:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
+from fillstream.libs.common.messages.codes import PositionMode
 from fillstream.libs.common.values.versions import Document, Unreadable, check_names
 from fillstream.services.order_service.orders.holding import hedged
 from fillstream.services.order_service.orders.holding.holdings import Account
@@ -86,6 +87,9 @@ def load_held(document: Document, state: State) -> None:
         Unreadable: another record or a name that this release does not know.
     """
     holdings = state.holdings
+    for name, terms in state.accounts.items():
+        if terms.position_mode is PositionMode.HEDGING:  # what it holds is kept so, though the file may have lost it
+            holdings.account(name).hedges = True
     if "holdings" in document:
         _load_rows(document["holdings"], state)
     elif sum(state.fills.values()):
@@ -108,9 +112,9 @@ def load_held(document: Document, state: State) -> None:
                 for each, number in zip(_SHARE, numbers, strict=True):
                     setattr(share, each, int(number))
         for symbol, position_id, lots in said.get("hedged", ()):
-            holding = holdings.holding(name, symbol)
-            holding.hedged = {} if holding.hedged is None else holding.hedged
-            hedged.fill(holding.hedged, position_id, int(lots))
+            positions = holdings.holding(name, symbol).hedged
+            assert positions is not None, "its account hedges"
+            hedged.fill(positions, position_id, int(lots))
         account.sent = deque(said.get("sent", ()))
         account.recent = {tuple(key): ms for *key, ms in said.get("recent", ())}
         account.older = {tuple(key): ms for *key, ms in said.get("older", ())}

@@ -15,6 +15,7 @@ from fillstream.services.order_service.orders.groups.closer_record import Closer
 from fillstream.services.order_service.orders.groups.covering import Cover
 from fillstream.services.order_service.orders.groups.list_record import ONE_OF_ALL, OrderList, dump_list, load_list
 from fillstream.services.order_service.orders.groups.sharing import outs_of
+from fillstream.services.order_service.orders.holding.hedged import Position, position_of
 from fillstream.services.order_service.orders.life.order import FINAL
 from fillstream.services.order_service.orders.parents.work import (
     FINISHING,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from fillstream.services.order_service.orders.life.order import Order
     from fillstream.services.order_service.orders.life.parts import Links
 
-Position = tuple[str, str]
-"""An account and a symbol."""
 STANDS: Final = (RUNNING, PAUSED, FINISHING, STOPPING)
 """How a work that is not done may stand."""
 LISTS: Final = tuple(each.value for each in ContingencyType if each is not ContingencyType.BRACKET)
@@ -77,7 +76,7 @@ class Families:
     def cover(self, bracket: Bracket, order: Order) -> None:
         """Have a bracket cover its entry's position from now on."""
         self.brackets[bracket.entry_id] = bracket
-        position = order.account, order.terms.symbol
+        position = position_of(order)
         cover = self.covering.get(position)
         if cover is None:
             cover = self.covering[position] = Cover()
@@ -88,7 +87,7 @@ class Families:
 
     def uncover(self, bracket: Bracket, order: Order) -> None:
         """Have it cover nothing any more."""
-        position = order.account, order.terms.symbol
+        position = position_of(order)
         cover = self.covering.get(position)
         if cover is None:
             return
@@ -96,7 +95,7 @@ class Families:
         if not cover.brackets:
             del self.covering[position]
             assert order.holding is not None, "it was taken"
-            order.holding.covered = False
+            order.holding.covered = any(each[:2] == position[:2] for each in self.covering)
 
     def give_up(self, order: Order) -> None:
         """Have a bracket make no exits again, if an order is one of its own: all of them are being canceled."""
@@ -170,9 +169,9 @@ class Families:
             "works": [dump_work(each) for _, each in sorted(self.works.items())],
             "brackets": [dump_bracket(each) for _, each in sorted(self.brackets.items())],
             "lists": [dump_list(each) for _, each in sorted(self.lists.items())],
-            "stirred": [[*each] if isinstance(each, tuple) else each for each in self.stirred],
+            "stirred": [_dumped(each) if isinstance(each, tuple) else each for each in self.stirred],
             "closers": [dump_closer(each) for each in self.closers],
-            "short": [[*each] for each, cover in sorted(self.covering.items()) if cover.short],
+            "short": [_dumped(each) for each, cover in sorted(self.covering.items()) if cover.short],
             "out": [[each, orders[each].out] for each in legs if orders[each].out],
         }
 
@@ -190,8 +189,8 @@ class Families:
             self.brackets[bracket.entry_id] = bracket
             if bracket.covers:
                 self.cover(bracket, orders[bracket.entry_id])
-        for account, symbol in record["short"]:
-            self.covering[account, symbol].short = True
+        for each in record["short"]:
+            self.covering[_loaded(each)].short = True
         self.stirred = dict.fromkeys(_stirred(each) for each in record["stirred"])
         self.fresh = [each for each in self.stirred if isinstance(each, int)]
         for order in orders.values():
@@ -226,4 +225,13 @@ def open_lots(order: Order | None) -> int:
 
 
 def _stirred(said: Any) -> int | Position:
-    return said if isinstance(said, int) else (said[0], said[1])
+    return said if isinstance(said, int) else _loaded(said)
+
+
+def _dumped(position: Position) -> list[str]:
+    return [each for each in position if each is not None]
+
+
+def _loaded(said: list[str]) -> Position:
+    account, symbol, *name = said
+    return account, symbol, name[0] if name else None

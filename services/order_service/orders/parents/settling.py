@@ -11,6 +11,7 @@ from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from fillstream.services.order_service.orders.groups.brackets import Brackets
 from fillstream.services.order_service.orders.groups.closing import Closing
 from fillstream.services.order_service.orders.groups.contingent import Contingent
+from fillstream.services.order_service.orders.holding.hedged import Position
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import WORKED, Order
 from fillstream.services.order_service.orders.parents.runner import Runner
@@ -78,7 +79,7 @@ class Settling:
                 if order is not None and (parent_id := self._runner.child_changed(order)) is not None:
                     families.stirred[parent_id] = None
 
-    def _next(self) -> int | tuple[str, str]:
+    def _next(self) -> int | Position:
         """Return what is looked at next: orders before positions, whose brackets count what their orders did."""
         stirred = self._state.families.stirred
         first = next(iter(stirred))

@@ -13,7 +13,7 @@ from fillstream.libs.common.messages.special_terms import SIZES, SpecialTerms
 from fillstream.libs.common.values.moments import text_of
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.life.special import MAX_OFFSET_BPS, lots_for, offset_of, units
-from fillstream.services.order_service.orders.rules.permission import hedges, held_by, reduces
+from fillstream.services.order_service.orders.rules.permission import held_by, reduces
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 _LIMIT = {"order_type": "LIMIT", "price": "185.00"}
@@ -201,24 +201,6 @@ def only_reduces(draft: Draft, view: View) -> str | None:
     )
 
 
-@rule(
-    RejectReason.NOT_HEDGED,
-    limit="accounts.NAME.position_mode",
-    when=hedges,
-    example={**_LIMIT, "account": "hedging", "stop_loss": "180.00"},
-)
-def has_no_bracket(draft: Draft, view: View) -> str | None:
-    """In an account that hedges, an order brings no bracket: ProtectPosition protects what it opened."""
-    said = _said(draft)
-    name = next((each for each in (*_PROTECTION, "take_profits") if getattr(said, each) is not None), None)
-    if name is None:
-        return None
-    return (
-        f"{name}: account {draft.account} hedges, and its orders have no brackets; protect the position once it is "
-        "open, by its position_id"
-    )
-
-
 def _said(draft: Draft) -> SpecialTerms:
     assert draft.said is not None, "rules of special orders see what was said"
     return draft.said
@@ -229,5 +211,5 @@ def _counted_in(unit: str) -> str:
 
 
 FIRST = (known_venue, stop_on_tick, stop_in_range, not_expired, size_known, protection_on_its_side, size_of_a_lot)
-LAST = (display_fits, only_reduces, has_no_bracket)
+LAST = (display_fits, only_reduces)
 NEW = (*FIRST, *LAST)

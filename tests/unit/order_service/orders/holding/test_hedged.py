@@ -10,7 +10,7 @@ import pytest
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.reference import AccountTerms
 from fillstream.libs.common.messages.signals import ClosePosition, ProtectPosition, SetTarget
-from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order
+from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 from tests.support.terms import but
 
 
@@ -222,12 +222,6 @@ def test_what_breaks_a_lot_is_refused(desk: OrdersDesk) -> None:
     assert told["text"].startswith(
         "symbol: position odd of account default holds 1 AAPL, of which 1:2 makes no multiple"
     )
-
-
-def test_a_bracket_is_refused(desk: OrdersDesk) -> None:
-    document = new_order(price="185.00", quantity="10") | {"special": {"stop_loss": "180.00"}}
-    refused = desk.instruct(document)
-    assert refused["reason"] == RejectReason.NOT_HEDGED.value
 
 
 @pytest.mark.parametrize("terms", [{"may_short": False}, {"account_type": "cash"}])
