@@ -22,7 +22,8 @@ RARE = {
         "text",
     ),
     "ExitChanged": (
-        "client_order_id", "order_id", "attempt", "exit_qty", "exit_px", "gap_px", "retry_time", "text"
+        "client_order_id", "order_id", "attempt", "exit_qty", "exit_px", "gap_px", "retry_time", "text",
+        "activation_px", "break_even_px", "exit_time",
     ),
 }  # fmt: skip
 """Fields that messages may lack, by type."""

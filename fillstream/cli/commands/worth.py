@@ -38,6 +38,8 @@ EXITS = (
     "account", "symbol", "protection_id", "exit_status", "exit_reason", "quantity", "stop_px", "take_profit_px",
     "exit_px", "gap_px", "text", "position_id", "updated",
 )  # fmt: skip
+WAITS = ("activation_px", "break_even_px", "exit_time")
+"""What few exits wait for: shown where one does."""
 SPARE = ("updated", "signal_id", "position_id", "duration_ms", "attempt", "margin_used", "missing_rate", "currency")
 
 
@@ -129,7 +131,9 @@ def exits(
     """
     with analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/exits", {"account": account, "symbol": symbol, "limit": limit})
-    _both({"exits": (EXITS, found)}, json)
+    some = [name for name in WAITS if any(row.get(name) is not None for row in found.rows)]
+    at = EXITS.index("take_profit_px") + 1
+    _both({"exits": ((*EXITS[:at], *some, *EXITS[at:]), found)}, json)
 
 
 def _nothing(found: Found, name: str | None, what: str) -> None:

@@ -56,6 +56,15 @@ class ExitChanged(Message):
     quantity: Number | None = Field(description="the part that is to be closed, null: all of it")
     stop_px: Number | None = Field(description="that it waits for, or that was reached; of a trailing stop, too")
     take_profit_px: Number | None
+    activation_px: Number | None = Field(
+        default=None, description="at which its trailing stop begins, while it has not; absent where it waits for none"
+    )
+    break_even_px: Number | None = Field(
+        default=None, description="at which its stop moves to the mean price, while it has not; else absent"
+    )
+    exit_time: int | None = Field(
+        default=None, ge=0, description="when it is closed whatever the price; absent where no time closes it"
+    )
     mark_px: Number | None
     client_order_id: Id | None = Field(default=None, description="of the order that closes")
     order_id: OrderId | None = None

@@ -218,10 +218,13 @@ class Exits:
         long = held.position.quantity > 0
         watch = self._kept.watch(protection.symbol, long)
         match what:
+            case What.ACTIVATION if protection.began:
+                pass  # a mark that reached the break-even price as well had it wait anew
             case What.ACTIVATION:
                 protection.began = True
                 assert protection.trail is not None, "it is what begins"
                 watch.trail(protection.id, protection.trail, protection.in_bps, watch.best_at(mark))
+                self._tell(protection, ExitStatus.ARMED, "the trailing stop began")
             case What.EVEN:
                 protection.evened = True
                 self._rearm(protection)

@@ -17,11 +17,15 @@ def told_of(protection: Protection, instrument: Instrument, status: ExitStatus, 
     lots = 0 if held is None else held.position.quantity
     price, lot, fired = instrument.price, instrument.lot, protection.fired
     stop = take = None
+    waits: Message = {}
     if fired is not None:
         stop = fired.level
     elif held is not None and lots:
         levels = protection.levels(held.position)
         stop, take = levels.stop, levels.take
+        for name, level in (("activation_px", levels.activation), ("break_even_px", levels.even)):
+            if level is not None:
+                waits[name] = price.text(level)
         if trailing is not None:
             nearer = max if lots > 0 else min
             stop = trailing if stop is None else nearer(stop, trailing)
@@ -37,10 +41,12 @@ def told_of(protection: Protection, instrument: Instrument, status: ExitStatus, 
         "quantity": None if protection.quantity is None else lot.text(protection.quantity),
         "stop_px": None if stop is None else price.text(stop),
         "take_profit_px": None if take is None else price.text(take),
+        **waits,
         "mark_px": instrument.mark_text(lots),
     }
     if fired is None:
-        return message
+        times = [each for each in (protection.limit_ms, protection.exit_ms) if each is not None]
+        return message | ({"exit_time": min(times)} if times and lots else {})
     if fired.client_order_id is not None:
         message["client_order_id"] = fired.client_order_id
     if fired.order_id is not None:

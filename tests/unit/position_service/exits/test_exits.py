@@ -240,6 +240,21 @@ def test_time_limits_count_from_the_opening_and_times_are_times(desk: ExitsDesk)
     assert [wish.quantity for wish in desk.sent] == [None, "1"]
 
 
+def test_what_it_waits_for_is_told_with_it(desk: ExitsDesk) -> None:
+    hold(desk, LONG)
+    opened = T0 + desk.seq
+    desk.protect(time_limit_ms=5_000, exit_time=T0 + 9_000)
+    assert desk.told[-1]["exit_time"] == opened + 5_000, "the sooner one"
+    desk.protect(trailing_stop="1.00", activation_offset="5.00", break_even_offset="2.00", protection_id="offsets")
+    told = desk.told[-1]
+    assert (told["activation_px"], told["break_even_px"], "exit_time" in told) == ("105.00", "102.00", False)
+    at(desk, "105.00")
+    assert not {"activation_px", "break_even_px"} & desk.told[-1].keys(), "one mark reached both"
+    assert desk.told[-1]["stop_px"] == "104.00"
+    at(desk, "104.00")
+    assert desk.told[-1]["exit_reason"] == "trailing_stop"
+
+
 def test_the_same_name_takes_the_place_and_a_cancel_takes_away(desk: ExitsDesk) -> None:
     hold(desk, LONG)
     desk.protect(stop_loss="95.00")
