@@ -39,13 +39,25 @@ PERCENT, PERCENT_BEHIND = Scale(Decimal("0.00000001")), Scale(Decimal("0.01"))
 """What per cent are rounded to, and those of a trailing stop."""
 
 
-def instruction_of(action: str, told: Told, instrument: Instrument, held: int) -> Message:
-    """Return the instruction that an action comes to; `held` lots are.
+def instruction_of(
+    action: str, told: Told, instrument: Instrument, held: int, position_id: str | None = None
+) -> Message:
+    """Return the instruction that an action comes to.
+
+    Args:
+        action, told: what is to be done.
+        instrument, held: of what, and how many lots are held.
+        position_id: as which position, of an account that hedges.
 
     Raises:
         Wrong: none does; a sentence.
     """
-    return _MADE[action](told, instrument, held)
+    made = _MADE[action](told, instrument, held)
+    if position_id is None:
+        return made
+    if action == "scale_in":
+        return made | {"links": {"parent_id": None, "group_id": None, "position_id": position_id}}
+    return made | {"position_id": position_id} if "position_id" in made else made
 
 
 def check(message: Message) -> None:
@@ -56,6 +68,7 @@ def check(message: Message) -> None:
     """
     said = {name: value for name, value in message.items() if value is not None} | message.get("special", {})
     said.pop("special", None)
+    said |= {name: value for name, value in said.pop("links", {}).items() if value is not None}
     try:
         SIGNALS[message["type"]].model_validate(said)
     except ValidationError as error:

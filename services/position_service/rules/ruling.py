@@ -20,6 +20,7 @@ from fillstream.libs.common.values.money import fixed
 from fillstream.services.position_service.accounts.account import Account
 from fillstream.services.position_service.accounts.sums import sums_of
 from fillstream.services.position_service.books.books import Books
+from fillstream.services.position_service.books.held import Held
 from fillstream.services.position_service.books.instrument import Instrument
 from fillstream.services.position_service.rules.acting import check, instruction_of
 from fillstream.services.position_service.rules.rule import Rule, terms_in
@@ -107,9 +108,9 @@ class Ruling:
                 if value is None:
                     raise Wrong(f"{action}: {name}: what it is told comes to nothing")
             instrument, account = self._whose(event)
-            held = instrument.held.get(account)
+            held = self._held(event, instrument, account)
             lots = 0 if held is None else held.position.quantity
-            message = instruction_of(action, values, instrument, lots)
+            message = instruction_of(action, values, instrument, lots, None if held is None else held.name)
             name = f"rule-{rule.terms.rule_id}-{event['seq']}-{len(made) + 1}"
             message |= {"signal_id": name, "account": account, "symbol": instrument.symbol}
             if "client_order_id" in message:
@@ -124,6 +125,14 @@ class Ruling:
         for message in made:
             self._telling.out.event(self._orders, message)
         return [message["signal_id"] for message in made]
+
+    @staticmethod
+    def _held(event: Message, instrument: Instrument | None, account: str) -> Held | None:
+        """Return the position that an event is about; of an account that hedges that which it names, else the whole."""
+        whole = None if instrument is None else instrument.held.get(account)
+        if whole is None or whole.hedged is None:
+            return whole
+        return whole.hedged.get(event.get("position_id") or event.get("order_id") or "", whole)
 
     def _whose(self, event: Message) -> tuple[Instrument, str]:
         account, instrument = event.get("account"), self._books.instruments.get(event.get("symbol") or "")
@@ -164,7 +173,7 @@ class Ruling:
 
     def _position(self, event: Message) -> dict[str, Value]:
         instrument = self._books.instruments.get(event.get("symbol") or "")
-        held = None if instrument is None else instrument.held.get(event.get("account") or "")
+        held = self._held(event, instrument, event.get("account") or "")
         if instrument is None or held is None:
             return {"quantity": Decimal(0), "is_open": False}
         position = held.position

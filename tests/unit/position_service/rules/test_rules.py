@@ -53,6 +53,25 @@ def test_a_prediction_makes_a_position_with_exits_per_cent_from_the_mark() -> No
     assert reports(desk)[1:] == [(None, "UNMATCHED")] * 3
 
 
+def test_of_an_account_that_hedges_a_rule_acts_on_the_position_that_the_event_names() -> None:
+    filled = {"event": "OrderFilled", "max_executions_per_day": 1}
+    rules = (
+        {**filled, "rule_id": "protects", "when": "position.quantity == 30",
+         "actions": [{"protect": {"stop_loss": 98}}, {"scale_in": {"quantity": 5}}]},
+        {**filled, "rule_id": "closes", "when": "position.quantity == -10", "actions": [{"close": {}}]},
+    )  # fmt: skip
+    hedging = but(CONFIG.accounts["default"], position_mode="HEDGING")
+    terms = tuple(RuleTerms.model_validate(rule) for rule in rules)
+    desk = WholeDesk(but(CONFIG, rules=terms, accounts={"default": hedging}))
+    desk.quote(9_999, 10_001)
+    desk.signal(symbol="AAPL", side="BUY", quantity="30", position_id="core")
+    assert [(each["position_id"], each["stop_px"]) for each in desk.of("ExitChanged")] == [("core", "98.00")]
+    desk.signal(symbol="AAPL", side="SELL", quantity="10", position_id="hedge")
+    whole = desk.positions._books.instruments["AAPL"].held["default"].hedged or {}
+    assert {name: each.position.quantity for name, each in whole.items()} == {"core": 35, "hedge": 0}
+    assert reports(desk) == [("protects", "FIRED"), ("closes", "FIRED")]
+
+
 def test_priorities_cooldowns_and_days_are_kept_through_a_restart() -> None:
     often = {"event": "PredictionReceived", "when": "true", "actions": [{"log": {"text": '"seen"'}}]}
     desk = desk_of(
