@@ -90,7 +90,7 @@ LISTS = {
         "AND states.hedged_id IS NOT DISTINCT FROM CASE WHEN position_mode = 'HEDGING' THEN positions.position_id END "
         "LEFT JOIN modes ON modes.account = positions.account {where} "
         "ORDER BY positions.account, positions.symbol, positions.position_id",
-        {"account": "account", "symbol": "symbol"},
+        {"account": "positions.account", "symbol": "positions.symbol"},
         "positions",
     ),
     "position_states": List(

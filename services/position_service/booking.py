@@ -34,7 +34,7 @@ class Booking:
         """Book a fill. The event stays in the sequence even if it is refused, hence `out.bad` and not BadEntry."""
         trade = self._trade(event, instrument)
         whole, held = self._held(event, instrument)
-        name = _name(event, "exec_id")
+        trade, name = _in(held, trade), _name(event, "exec_id")
         if name in held.trades:
             text = f"exec_id: {event['exec_id']} of order {event['order_id']} is booked"
             return self._telling.out.bad("repeated_trade", text)
@@ -59,7 +59,8 @@ class Booking:
         whole, held = self._held(event, instrument)
         if event["type"] == "TradeCorrected":
             told = {"last_qty": event["old_qty"], "last_px": event["old_px"], "fee": event["old_fee"]}
-            now, was = was, self._trade(event | told, instrument)
+            now, was = _in(held, was), self._trade(event | told, instrument)
+        was = _in(held, was)
         kept = held.kept(name, instrument.session)
         if kept is None or kept[:3] != was[:3]:  # cash and fees go by what the venue says that it was
             for each, trade in ((f"{by} back", was.back), (by, now)):
@@ -168,6 +169,11 @@ class Booking:
         position_id = event.get("position_id") or f"{self._partition}-{event['seq']}"
         lots = -lots if event["side"] == "SELL" else lots
         return Trade(lots, ticks, fee, paid, instrument.session, event["time"], position_id)
+
+
+def _in(held: Held, trade: Trade) -> Trade:
+    """Return a trade as one of the position that it is of: a name for all that such a one ever is."""
+    return trade if held.name is None else trade._replace(position_id=held.name)
 
 
 def units_of(event: Message, name: str, grid: Scale) -> int:

@@ -21,11 +21,13 @@ WITH standing AS (
     SELECT max(new_state) FILTER (account IS NULL) AS new_state FROM standing
 )
 SELECT a.account, m.mode, m.alias, a.venue, a.currency, coalesce(s.new_state, 'ACTIVE') AS trading_state,
-       coalesce(d.new_state, 'ACTIVE') AS desk_state
+       coalesce(d.new_state, 'ACTIVE') AS desk_state, a.position_mode
 FROM accounts a LEFT JOIN modes m USING (account) LEFT JOIN standing s USING (account) CROSS JOIN desk d
 ORDER BY a.account
 """
 COLUMNS = ("account", "mode", "alias", "venue", "currency", "trading_state", "desk_state")
+HEDGING = "position_mode"
+"""Shown where an account hedges."""
 
 Alias = Annotated[
     str, typer.Argument(metavar="ALIAS", help="The name that signals go by; `fillstream accounts` has it.")
@@ -57,7 +59,8 @@ def accounts(
     """
     with analytics(config, redis_url, analytics_url) as ask:
         rows = ask.sql(ACCOUNTS, 100_000).rows
-    show("accounts", COLUMNS, rows, json, ("currency", "desk_state"))
+    columns = (*COLUMNS, HEDGING) if any(row[HEDGING] is not None for row in rows) else COLUMNS
+    show("accounts", columns, rows, json, ("currency", "desk_state"))
 
 
 def switch(

@@ -28,6 +28,7 @@ from fillstream.cli.order_options import (
     Entry,
     Notional,
     Parameter,
+    PositionId,
     ReduceOnly,
     Routing,
     Strategy,
@@ -190,6 +191,7 @@ def start(
     signal_id: SignalId = None,
     client_order_id: ClientOrderId = None,
     strategy: Strategy = None,
+    position_id: PositionId = None,
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
@@ -216,6 +218,7 @@ def start(
                 name, symbol, side, quantity, parameters=parameters, price=limit, notional=notional, time_in_force=tif,
                 reduce_only=reduce_only or None, venue=venue, routing=routing, venues=venues, account=account,
                 signal_id=signal_id, client_order_id=client_order_id, strategy=strategy,
+                position_id=position_id,
             )
         )  # fmt: skip
         answer(client, sent, timeout if wait else None, json)

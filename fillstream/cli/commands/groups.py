@@ -141,6 +141,7 @@ def oco(
     account: Account = DEFAULT_ACCOUNT,
     signal_id: SignalId = None,
     strategy: Strategy = None,
+    position_id: PositionId = None,
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
@@ -159,7 +160,7 @@ def oco(
     """
     legs = _legs(limit, stop, stop_limit, trail, touched)
     both = {"symbol": symbol, "side": side, "quantity": quantity, "time_in_force": tif, "strategy": strategy,
-            "reduce_only": reduce_only or None}  # fmt: skip
+            "reduce_only": reduce_only or None, "position_id": position_id}  # fmt: skip
     kind = ContingencyType.ONE_UPDATES_OTHER if updates else ContingencyType.ONE_CANCELS_OTHER
     with client_of(config, redis_url) as client:
         sent = publish(

@@ -411,6 +411,7 @@ class RejectReason(Reason):
     SHORT_NOT_ALLOWED = "short_not_allowed", 0, "the account would sell more than it holds, and may not"
     SELF_CROSS = "self_cross", 99, "the order would trade with a resting one of its own account"
     POSITION_TURNED = "position_turned", 99, "the account hedges, and the order would turn the position that it names"
+    POSITION_NAME_TAKEN = "position_name_taken", 99, "the position_id is the number of an order that is to come"
     NOT_HEDGED = "not_hedged", 99, "the account hedges, and has no such target: it says not of which position"
     POSITION_UNKNOWN = (
         "position_unknown",

@@ -354,7 +354,7 @@ class CancelProtection(Message):
     symbol: Name
     protection_id: Id | None = Field(default=None, description="absent: all of the position")
     position_id: Id | None = Field(
-        default=None, description="which position, of an account that hedges; absent: all of its in the instrument"
+        default=None, description="which position, of an account that hedges; absent: the only one that it holds"
     )
 
 

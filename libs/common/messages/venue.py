@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from fillstream.libs.common.messages.base import (
     Amount,
     ExecId,
+    Id,
     Message,
     Name,
     OrderId,
@@ -74,6 +75,10 @@ class VenueReport(Message):
     account: Name | None = Field(default=None, description="whose order it is (FIX 1)")
     symbol: Name | None = Field(default=None, description="of the order (FIX 55)")
     side: Side | None = Field(default=None, description="of the order (FIX 54)")
+    position_id: Id | None = Field(
+        default=None,
+        description="of a bust or correction, of an order that the desk has forgotten, of an account that hedges",
+    )
     last_qty: Amount | None = Field(default=None, description="of a trade, or guaranteed of a stopped order (FIX 32)")
     last_px: Price | None = Field(default=None, description="of a trade, or guaranteed of a stopped order (FIX 31)")
     ref_last_qty: Amount | None = Field(

@@ -38,12 +38,12 @@ def _positions() -> str:
     """
     names = [name for name in PositionEvent.model_fields if name not in ("v", "seq", "time", "account", "symbol")]
     latest = ", ".join(f"arg_max_null({name}, seq) AS {name}" for name in names if name != "began_time")
-    sums = ("realized_pnl", "fees", "cash", "unrealized_pnl", "day_pnl")
-    flat = ", ".join(
-        f"{f'sum({name})' if name in sums else 'NULL' if name in OF_ONE else f'any_value({name})'} AS {name}"
-        for name in names
-        if name != "began_time"
-    )
+    made = {
+        **dict.fromkeys(OF_ONE, "NULL"),
+        **{name: f"sum({name})" for name in ("realized_pnl", "fees", "cash", "unrealized_pnl")},
+        "day_pnl": "sum(day_pnl) FILTER (CAST(updated AS DATE) = today)",
+    }
+    flat = ", ".join(f"{made.get(name, f'any_value({name})')} AS {name}" for name in names if name != "began_time")
     return (
         "WITH each AS ("  # noqa: S608
         f"SELECT account, symbol, {latest}, "
@@ -53,7 +53,8 @@ def _positions() -> str:
         "), every AS ("
         "SELECT * FROM each WHERE position <> 0 OR position_mode IS NULL UNION ALL BY NAME "
         f"SELECT account, symbol, {flat}, max(changed) AS changed, max(updated) AS updated "
-        "FROM each WHERE position = 0 AND position_mode IS NOT NULL GROUP BY account, symbol"
+        "FROM (SELECT *, max(CAST(updated AS DATE)) OVER (PARTITION BY account, symbol) AS today FROM each) "
+        "WHERE position = 0 AND position_mode IS NOT NULL GROUP BY account, symbol"
         f") SELECT *, {NET_REALIZED} AS net_realized_pnl, {NET_REALIZED} + unrealized_pnl AS net_pnl FROM every"
     )
 

@@ -65,10 +65,18 @@ class Protections:
         if broken is not None:
             return self._refuse("CancelProtection", wish, broken)
         said = {"signal_id": wish.signal_id, "account": wish.account, "symbol": wish.symbol}
-        hedges = draft.limits.holding.hedged is not None
-        for name in ("protection_id", *(["position_id"] if hedges else [])):
-            if getattr(wish, name) is not None:
-                said[name] = getattr(wish, name)
+        positions = draft.limits.holding.hedged
+        if positions is not None:
+            held = sorted(name for name, each in positions.items() if each.quantity)
+            if wish.position_id is None and len(held) > 1:
+                text = (
+                    f"position_id: is missing: {wish.account} hedges, and holds {len(held)} positions of {wish.symbol}"
+                )
+                return self._refuse("CancelProtection", wish, Reject(RejectReason.NOTHING_TO_REDUCE, text))
+            position_id = wish.position_id or (held[0] if held else None)
+            said |= {} if position_id is None else {"position_id": position_id}
+        if wish.protection_id is not None:
+            said["protection_id"] = wish.protection_id
         return self._journal.told("ProtectionCanceled", **said)
 
     def _of(self, wish: Protect | Unprotect) -> Draft:
@@ -114,11 +122,9 @@ class Protections:
         if not holding.account.known:
             text = f"account: what {wish.account} holds is not known since this desk was upgraded"
             return Reject(RejectReason.POSITION_UNKNOWN, text)
-        quantity, which = holding.quantity, ""
-        if holding.hedged is not None:
-            quantity, which = of(holding.hedged, wish.position_id).quantity, f" as position {wish.position_id}"
+        quantity = holding.quantity if holding.hedged is None else of(holding.hedged, wish.position_id).quantity
         if not quantity:
-            text = f"symbol: {wish.account} holds no {wish.symbol}{which}, there is nothing to protect"
+            text = f"symbol: {wish.account} holds no {wish.symbol}, there is nothing to protect"
             return Reject(RejectReason.NOTHING_TO_REDUCE, text)
         if wish.quantity is not None and not lots_in(terms.lot, wish.quantity):
             text = f"quantity: {wish.quantity} is not a multiple of {wish.symbol}'s lot size {terms.lot.step}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fillstream.libs.common.messages.topology import order_id_of
+from fillstream.services.order_service.orders.holding.hedged import name_of
 from fillstream.services.order_service.orders.life.order import FINAL, Order, is_exec_id
 from fillstream.services.order_service.orders.life.remembered import Row
 from fillstream.services.order_service.orders.state import EXPIRY, SWEEP
@@ -68,6 +69,8 @@ def _retire(state: State, order: Order) -> None:
     if number > state.forgotten:
         row = Row(order.status, order.side, order.received_ms, order.terms.id, order.account_id)
         state.remembered.put(number, account, client_order_id, row)
+        if order.holding is not None and order.holding.hedged is not None and name_of(order) != str(order.order_id):
+            state.position_ids[number] = name_of(order)
 
 
 def _forget(state: State, horizon: int, room: int) -> int:
@@ -86,4 +89,7 @@ def _forget(state: State, horizon: int, room: int) -> int:
         room -= 1
     if state.forgotten > before:
         state.remembered.drop(state.forgotten + 1)
+        if state.position_ids:
+            for number in range(before + 1, state.forgotten + 1):
+                state.position_ids.pop(number, None)
     return room

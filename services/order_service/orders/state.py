@@ -120,6 +120,8 @@ class State:
         markets: what is known of markets beyond their top, where an order needs it.
         pacing: orders that wait until their accounts' rates let them go, and when others went.
         families: orders that made others, and lists of orders that know each other.
+        position_ids: of accounts that hedge, of orders that left the state: by number which position each traded, where
+            that is not named after it.
         watching: those of them that are asked when a market moves; it follows from them.
     """
 
@@ -130,6 +132,7 @@ class State:
         self.counter = 0
         self.forgotten = 0
         self.remembered = RememberedOrders()
+        self.position_ids: dict[int, str] = {}
         self.capacity = MAX_REMEMBERED
         self.configured = False
         self.waiting: list[tuple[str, bytes, bytes]] = []

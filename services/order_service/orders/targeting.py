@@ -113,17 +113,17 @@ class Targeting:
         ]
         text = None
         if wish.targets or not wish.close_others or wish.algorithm is not None:
-            text = f"target: account {wish.account} hedges, and has no targets; only close_others alone closes all"
+            text = (
+                f"target: account {wish.account} hedges, and has no targets, which do not say of which position they "
+                "are; send orders that name theirs, or close all (fillstream flatten; close_others alone)"
+            )
         elif len(positions) > MAX_TARGETS:
             text = f"close_others: {len(positions)} positions, more than the {MAX_TARGETS} of one message"
         if text is not None:
             return self._refuse("SetTarget", wish, Reject(RejectReason.NOT_HEDGED, text))
+        self._closing.give_up(wish.account, "all of the account is to be flat")
         for order in [*self._state.orders_of(wish.account)]:
-            if order.status in FINAL:
-                continue
-            if order.links is not None and order.links.parent_id is not None:
-                self._state.families.give_up(order)
-            if order.cancel_signal is None:
+            if order.status not in FINAL and order.cancel_signal is None:
                 self._cancel(Cancel(order.mass_signal, wish.account, str(order.order_id), None, wish.signal_time))
         said = {"signal_id": wish.signal_id, "account": wish.account}
         strategy = {} if wish.strategy is None else {"strategy": wish.strategy}

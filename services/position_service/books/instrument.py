@@ -180,6 +180,16 @@ class Instrument(Worth):
             return self.realized(position) - position.fees
         return (2 * position.cash + position.quantity * mark) * self.half_tick_lot - position.fees
 
+    def gains(self, held: Held) -> tuple[int, int | None]:
+        """Return the gross realized P&L, and what is open at the mark (None without one): of several, all together."""
+        if held.hedged is None:
+            realized = self.realized(held.position)
+            return realized, self.unrealized(held.position, realized)
+        positions = [each.position for each in held.each if each.position.quantity]
+        known = self.mark is not None or not positions
+        unrealized = sum(self.unrealized(each, self.realized(each)) or 0 for each in positions)
+        return self.net(held) + held.position.fees - unrealized, unrealized if known else None
+
     def see(self, held: Held) -> None:
         """Have the trip of an open position take note of what the mark makes of it."""
         trip, mark = held.trip, self.mark_of(held.position.quantity)

@@ -38,6 +38,7 @@ class Kept:
         made: how many there ever were.
         all: by number.
         of: those of each position, by protection_id, the oldest first.
+        several: by account and symbol the position_ids of `of`, of accounts that hedge.
         sent: which waits for what becomes of an order, by its client_order_id.
         asked: accounts' own exits that the orders stage is to take, by the signal_id that asked for each.
         unranged: by symbol the numbers of those whose trailing stops wait for an average true range.
@@ -47,6 +48,7 @@ class Kept:
     made: int = 0
     all: dict[int, Protection] = field(default_factory=dict)
     of: dict[Place, dict[str, Protection]] = field(default_factory=dict)
+    several: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
     sent: dict[str, Protection] = field(default_factory=dict)
     watches: dict[str, Watches] = field(default_factory=dict)
     unranged: dict[str, dict[int, None]] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class Kept:
         """Keep one."""
         self.all[protection.id] = protection
         self.of.setdefault(protection.place, {})[protection.protection_id] = protection
+        if protection.hedged:
+            self.several.setdefault(protection.place[:2], {})[protection.position_id] = None
         if protection.trail_ranges is not None:
             self.unranged.setdefault(protection.symbol, {})[protection.id] = None
         fired = protection.fired
@@ -70,15 +74,16 @@ class Kept:
         del self.of[place][protection.protection_id]
         if not self.of[place]:
             del self.of[place]
+            if protection.hedged:
+                del self.several[place[:2]][protection.position_id]
         fired = protection.fired
         if fired is not None:
             self.sent.pop(fired.client_order_id or "", None)
 
     def all_of(self, account: str, symbol: str, position_id: str | None = None) -> list[Protection]:
         """Return what protects all that an account has in an instrument, or the one position that is named."""
-        if position_id is not None:
-            return [*self.of.get((account, symbol, position_id), {}).values()]
-        return [each for place, its in self.of.items() if place[:2] == (account, symbol) for each in its.values()]
+        names = (position_id,) if position_id is not None else (None, *self.several.get((account, symbol), ()))
+        return [each for name in names for each in self.of.get((account, symbol, name), {}).values()]
 
     def forget_asked(
         self, account: str, symbol: str, protection_id: str | None = None, position_id: str | None = None

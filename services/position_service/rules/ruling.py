@@ -177,20 +177,19 @@ class Ruling:
         if instrument is None or held is None:
             return {"quantity": Decimal(0), "is_open": False}
         position = held.position
-        realized = instrument.realized(position)
-        unrealized = instrument.unrealized(position, realized)
+        realized, unrealized = instrument.gains(held)
         money, trip = instrument.money, held.trip
         opened = None if trip is None else trip.opened_ms
         day = None if held.settled is None else money(instrument.net(held) - held.settled)
         return {
             "quantity": _number(instrument.lot.text(position.quantity)),
-            "avg_px": _number(instrument.average(position)),
+            "avg_px": None if held.hedged is not None else _number(instrument.average(position)),
             "mark_px": _number(instrument.mark_text(position.quantity)),
             "realized_pnl": _number(money(realized)),
             "unrealized_pnl": None if unrealized is None else _number(money(unrealized)),
             "day_pnl": _number(day),
             "age_ms": None if opened is None else Decimal(self._telling.ms - opened),
-            "is_open": bool(position.quantity),
+            "is_open": held.is_open,
         }
 
     def _account(self, name: str | None) -> dict[str, Value]:

@@ -11,6 +11,8 @@ import pytest
 
 from fillstream.libs.common.messages.reference import DAY_MS, VenueTerms
 from fillstream.libs.common.messages.topology import SIM
+from fillstream.libs.common.runtime.stage import Entry, Outputs
+from fillstream.services.analytics.app import LISTS
 from fillstream.services.analytics.decode.entries import Batch
 from fillstream.services.analytics.sinks.store import Store
 from fillstream.services.analytics.sinks.writer import DECODERS
@@ -199,3 +201,49 @@ def test_a_name_used_anew_loses_nothing_of_what_was_made_before(desk: WholeDesk,
     trade(desk, "hedge", "SELL", 1)
     [(realized,)] = ask(stored(desk, tmp_path), "SELECT sum(realized_pnl) FROM positions")
     assert realized == D("-0.2"), "10 sold at 99.99, bought back at 100.01"
+
+
+def test_a_phantom_of_a_late_bust_has_one_name_and_stops_nothing() -> None:
+    """Nobody knows any more which position its order traded: it is called like the order, and so is all it ever is."""
+    desk = desk_of(exit_stop_loss_percent="5")
+    trade(desk, "core", "BUY", 30)
+    event = {
+        "type": "TradeBusted", "v": 1, "seq": len(desk.events) + 1, "time": desk.sim.desk.ms, "order_id": "7",
+        "client_order_id": None, "account": "default", "symbol": "AAPL", "side": "BUY", "exec_id": "B", "venue": "SIM",
+        "ref_exec_id": "T", "last_qty": "10", "last_px": "100.00", "fee": "0", "currency": "USD", "strategy": None,
+        "text": "late", **dict.fromkeys(("ord_status", "quantity", "cum_qty", "leaves_qty", "avg_px")),
+    }  # fmt: skip
+    out = Outputs(desk.positions.name, desk.positions.inbox)
+    entry = Entry(f"{desk.sim.desk.ms}-9", desk.sim.desk.ms, {b"data": orjson.dumps(event)})
+    out.begin(entry)
+    desk.positions.fold(entry, out)
+    told = [orjson.loads(each) for _, payloads in out.by_stream.values() for each in payloads]
+    named = {(each["type"], each["position_id"]) for each in told if "position_id" in each}
+    assert named >= {("PositionChanged", "7"), ("ExitChanged", "7")}
+    assert open_now(desk) == {"core": 30, "7": -10}
+
+
+def test_the_day_of_those_that_are_flat_is_todays(desk: WholeDesk, tmp_path: Path) -> None:
+    trade(desk, "hedge", "BUY", 10)
+    for _ in range(2):
+        desk.wait(DAY_MS)
+        desk.quote(9_999 + len(desk.events) % 7, 10_011)
+    trade(desk, "today", "BUY", 1)
+    trade(desk, "today", "SELL", 1)
+    sql = "SELECT day_pnl, realized_pnl FROM positions WHERE position_id IS NULL"
+    [(day, realized)] = ask(stored(desk, tmp_path), sql)
+    assert day == D(told_last(desk, "today")["day_pnl"])
+    assert realized == sum(D(told_last(desk, name)["realized_pnl"]) for name in ("hedge", "today"))
+
+
+def test_lists_are_asked_for_by_account_and_symbol(desk: WholeDesk, tmp_path: Path) -> None:
+    store = stored(desk, tmp_path)
+    for name, each in LISTS.items():
+        for column in each.filters.values():
+            query = each.query.replace("{where}", f"WHERE {column} IN ('x')")
+            assert ask(store, query) == [], name
+    query = LISTS["positions"].query.replace("{where}", "WHERE positions.symbol IN ('AAPL')")
+    found = store.cursor().execute(query)
+    at = [column[0] for column in found.description]
+    rows = [dict(zip(at, row, strict=True)) for row in found.fetchall()]
+    assert [(row["position_id"], row["position_status"]) for row in rows] == [("core", "OPEN"), ("hedge", "OPEN")]

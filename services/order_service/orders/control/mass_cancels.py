@@ -171,10 +171,10 @@ class MassCancels:
         for account, symbol, holding in state.holdings.positions():
             if meant.account is not None and account != meant.account:
                 continue
-            home = state.config.home_of(state.instruments[symbol])
             for name, held in [(None, holding)] if holding.hedged is None else sorted(holding.hedged.items()):
                 lots = abs(held.quantity) - covered.get((account, symbol, name), 0)
                 if lots > 0:
+                    home = state.config.home_of(state.instruments[symbol])
                     text = state.terms[home][symbol].lot.text(lots if held.quantity > 0 else -lots)
                     yield f"{account} {symbol} {text}" + ("" if name is None else f" (position {name})")
 

@@ -100,5 +100,5 @@ def sentence(control: AdjustAccount, changes: list[Change]) -> str:
     """Return what a change of symbol did, for its answer."""
     if not changes:
         return nothing_held(control)
-    of = names_of(change.account for change in changes)
-    return f"what was held of {control.symbol} is held of {control.new_symbol}: {len(changes)} positions ({of})"
+    of, count = names_of(change.account for change in changes), sum(each.positions or 1 for each in changes)
+    return f"what was held of {control.symbol} is held of {control.new_symbol}: {count} positions ({of})"

@@ -178,5 +178,6 @@ def sentence(control: AdjustAccount, changes: list[Change]) -> str:
     if not changes:
         return nothing_held(control)
     of = names_of(change.account for change in changes)
-    told = f"SPLIT {control.ratio} of {control.symbol}: {len(changes)} positions were changed ({of})"
+    count = sum(change.positions or 1 for change in changes)
+    told = f"SPLIT {control.ratio} of {control.symbol}: {count} positions were changed ({of})"
     return f"{told}; from now on a quote is one of the new shares, and stops and targets go by it"

@@ -21,21 +21,18 @@ MOST_NAMED = 5
 def named_by(wish: Close | Exit | Protect, holding: Holding, lot: Scale) -> str | Reject:
     """Return which position is meant of an account that hedges: the only one where none is named."""
     assert holding.hedged is not None, "its account hedges"
-    if wish.position_id is not None:
-        return wish.position_id
     held = {name: each for name, each in sorted(holding.hedged.items()) if each.quantity}
-    if len(held) == 1:
+    if wish.position_id is not None and (wish.position_id in held or isinstance(wish, Exit)):
+        return wish.position_id
+    if wish.position_id is None and len(held) == 1:
         return next(iter(held))
+    names = ", ".join(f"{name} ({lot.text(each.quantity)})" for name, each in islice(held.items(), MOST_NAMED))
+    more = ", … (fillstream positions has all)" if len(held) > MOST_NAMED else ""
+    has = f"{wish.account} hedges, and holds {len(held)} positions of {wish.symbol}: {names}{more}"
     if not held:
-        text = f"symbol: {wish.account} holds no {wish.symbol}"
-    else:
-        names = ", ".join(f"{name} ({lot.text(each.quantity)})" for name, each in islice(held.items(), MOST_NAMED))
-        more = ", …" if len(held) > MOST_NAMED else ""
-        text = (
-            f"position_id: is missing: {wish.account} hedges, and holds {len(held)} positions of {wish.symbol}: "
-            f"{names}{more}"
-        )
-    return Reject(RejectReason.NOTHING_TO_REDUCE, text)
+        has = f"{wish.account} hedges, and holds no {wish.symbol}"
+    said = "is missing" if wish.position_id is None else f"{wish.position_id} is none that is open"
+    return Reject(RejectReason.NOTHING_TO_REDUCE, f"position_id: {said}: {has}")
 
 
 def closing_of(

@@ -567,7 +567,7 @@ class Holdings:
         """Yield account, symbol and what is held, of all that ever traded, sorted."""
         for name, account in sorted(self.accounts.items()):
             for symbol, holding in sorted(account.holdings.items()):
-                if holding.quantity or holding.cash or holding.fees or holding.opening:
+                if holding.quantity or holding.cash or holding.fees or holding.opening or holding.hedged:
                     yield name, symbol, holding
 
 

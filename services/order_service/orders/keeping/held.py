@@ -5,6 +5,7 @@ the other way round. Never says how many orders work: that is counted anew from 
 
     holdings {record: "Holding", names, rows}      what was ever traded, a row an account and symbol; numbers as text
     marks {symbol: half ticks}                     where a limit needs them
+    position_ids [[number, position_id]]           of orders that left the state, of accounts that hedge
     held {account: {cash, unknown, sent, …}}       what else is known of an account, each where there is any; `shares`
                                                    are rows of what its strategies hold, `hedged` of its positions
 
@@ -44,6 +45,8 @@ def dump_held(state: State) -> Document:
     held = {name: said for name, account in sorted(state.holdings.accounts.items()) if (said := _said(account))}
     if held:
         found["held"] = held
+    if state.position_ids:
+        found["position_ids"] = [[*each] for each in sorted(state.position_ids.items())]
     return found
 
 
@@ -95,6 +98,7 @@ def load_held(document: Document, state: State) -> None:
     elif sum(state.fills.values()):
         for name in state.accounts:
             holdings.account(name).known = False
+    state.position_ids = {number: name for number, name in document.get("position_ids", ())}
     if "marks" in document:
         holdings.marking = True
         for symbol, mark in document["marks"].items():

@@ -79,9 +79,9 @@ _NEEDED: Final = (
     "daily",
 )
 _SINCE_0_2: Final = (
-    "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "marks", "busted",
-    "awaited", "calendars", "switched", "traded", "paced", "reconciling", "markets", "trailed", "families",
-    "rule_switches",
+    "overrides", "controls", "numbered", "trading", "canceling", "breakers", "holdings", "held", "position_ids",
+    "marks", "busted", "awaited", "calendars", "switched", "traded", "paced", "reconciling", "markets", "trailed",
+    "families", "rule_switches",
 )  # fmt: skip
 """Written when there are any: a desk without controls and links has the bytes it always had."""
 _KEYS: Final = (*_NEEDED, "timers", *_SINCE_0_2)

@@ -95,7 +95,8 @@ class Families:
         if not cover.brackets:
             del self.covering[position]
             assert order.holding is not None, "it was taken"
-            order.holding.covered = any(each[:2] == position[:2] for each in self.covering)
+            several = position[2] is not None  # of an account that hedges others may be covered still
+            order.holding.covered = several and any(each[:2] == position[:2] for each in self.covering)
 
     def give_up(self, order: Order) -> None:
         """Have a bracket make no exits again, if an order is one of its own: all of them are being canceled."""

@@ -129,6 +129,9 @@ class TradeChanges:
             whose = of_left(report.order_id, record.account, record.symbol, record.side)
             fewer = not corrects or now.lots < was.lots
             whose["ord_status"] = state.take_fill_off(order_id) if fewer else record.status
+        account = state.holdings.accounts.get(whose["account"])
+        if account is not None and account.hedges:
+            whose["position_id"] = state.position_ids.get(state.number_of(order_id)) or report.position_id
         state.took_back(report.venue, *((told,) if corrects else (told, report.ref_exec_id)))
         change = self._change(report, terms, now, None)
         if said is not None:

@@ -118,12 +118,30 @@ def not_turned(draft: Draft, view: View) -> str | None:
     named = hedged.of(holding.hedged, draft.position_id)
     if not more or named.is_long in (None, draft.buy) or more <= abs(named.reducible):
         return None
-    lot, way = draft.terms.lot, "long" if named.is_long else "short"
+    lot, way, name = draft.terms.lot, "long" if named.is_long else "short", draft.position_id
+    room = abs(named.reducible) + (0 if draft.order is None else draft.order.cum + draft.order.open_lots)
+    what = f"which is {way} {lot.text(abs(named.quantity))}, less what works against it"
+    if not named.quantity:
+        what = f"which is flat, and {'a purchase' if named.is_long else 'a sale'} works to open it"
     return (
-        f"quantity: {draft.quantity} is more than the {lot.text(abs(named.reducible))} that may be closed of position "
-        f"{draft.position_id}, which is {way} {lot.text(abs(named.quantity))}, less what works; account "
-        f"{draft.account} hedges: another position_id, or none, opens one the other way"
+        f"quantity: {draft.quantity} is more than the {lot.text(room)} that may be closed of position {name}, {what}; "
+        f"account {draft.account} hedges: another position_id, or none, opens one the other way, and ClosePosition "
+        "has exits of brackets give way"
     )
+
+
+@rule(
+    RejectReason.POSITION_NAME_TAKEN,
+    limit="accounts.NAME.position_mode",
+    when=hedges,
+    example={"account": "hedging", "price": "185.00", "position_id": "99999"},
+)
+def name_is_free(draft: Draft, view: View) -> str | None:
+    """In an account that hedges, no position is called like an order that is to come, whose own may be called so."""
+    name = draft.position_id
+    if name is None or not name.isdecimal() or int(name) < view.next_order_id or draft.order is not None:
+        return None
+    return f"position_id: {name} is the number of an order that is to come, whose own position may be called so"
 
 
 def held_by(draft: Draft) -> hedged.Held:
@@ -142,4 +160,4 @@ def reduces(draft: Draft) -> bool:
 
 
 AMEND = (not_halted, not_restricted, reduces_if_it_must, not_turned, short_if_it_may)
-NEW = (right_mode, *AMEND, stop_given)
+NEW = (right_mode, name_is_free, *AMEND, stop_given)

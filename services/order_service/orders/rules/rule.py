@@ -41,6 +41,11 @@ class View(Protocol):
         """What accounts hold; of the draft's own account and instrument its limits say where."""
         ...
 
+    @property
+    def next_order_id(self) -> int:
+        """The id of the next order."""
+        ...
+
     def accepted_on(self, account: str, ms: int) -> int:
         """Return how many orders of an account were accepted so far in its day of `ms`."""
         ...

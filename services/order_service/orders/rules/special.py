@@ -193,7 +193,9 @@ def only_reduces(draft: Draft, view: View) -> str | None:
     if reduces(draft):
         return None
     left = lot.text(abs(held.reducible)) if (held.quantity < 0) == draft.buy else lot.text(0)
-    its = "" if draft.limits.holding.hedged is None else f" as position {draft.position_id or 'of no name'}"
+    its = "" if draft.limits.holding.hedged is None else f" as position {draft.position_id}"
+    if its and draft.position_id is None:
+        return f"reduce_only: account {draft.account} hedges, and the order names no position_id that it could reduce"
     return (
         f"reduce_only: {draft.quantity} is more than the {left} of {draft.terms.symbol} that a "
         f"{'buy' if draft.buy else 'sale'} can close: {draft.account} holds {lot.text(held.quantity)}{its}, less what "

@@ -44,6 +44,10 @@ def only_reduces(draft: Draft, view: View) -> str | None:
         return None
     if not holding.account.known:
         return f"account: {draft.account} is REDUCING, and what it holds is not known until it is reconciled"
+    if holding.hedged is not None and draft.position_id is None:
+        return (
+            f"account: {draft.account} is REDUCING and hedges, and the order names no position_id that it could reduce"
+        )
     lot, works = draft.terms.lot, held.buys if draft.buy else held.sells
     return (
         f"quantity: {draft.quantity} does not only reduce: account {draft.account} is REDUCING, it holds "

@@ -54,6 +54,7 @@ class View:
     def __init__(self, accepted: int = 0) -> None:
         self.accepted = accepted
         self.holdings = Holdings()
+        self.next_order_id = 1
 
     def accepted_on(self, account: str, ms: int) -> int:
         return self.accepted
@@ -218,7 +219,9 @@ def test_the_example_of_each_rule_breaks_it_and_no_other_before_it(rule: Rule) -
     links = {} if position_id is None else {"links": {"position_id": position_id}}
     event = desk.new(**said, **links)
     assert (event["type"], event["reason"]) == ("OrderRejected", rule.reason.value), event
-    assert event["text"].partition(": ")[0] in {"account", "symbol", "quantity", "price", "order_type"}
+    assert event["text"].partition(": ")[0] in {
+        "account", "symbol", "quantity", "price", "order_type", "position_id",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", [rule for rule in AMEND if rule not in NEW], ids=lambda rule: rule.reason.value)

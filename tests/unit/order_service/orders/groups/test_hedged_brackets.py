@@ -100,6 +100,20 @@ def test_flatten_takes_brackets_off_and_closes_all(desk: WholeDesk) -> None:
     assert not resting(desk)
 
 
+def test_flatten_ends_a_bracket_that_waits_to_make_exits_again(desk: WholeDesk) -> None:
+    """Its stop traded a part in a thin market, and has nothing at a venue as flatten comes."""
+    desk.quote(9_749, 9_751, qty=5)
+    desk.sim.feed(frames.print_trade(1, 1, 9_750, 1))
+    desk.wait(1)
+    assert open_now(desk) == {"core": 15}, "5 at the bid, and 10 met the target of the other one"
+    assert not resting(desk)
+    desk.signal(type="SetTarget", targets=[], close_others=True)
+    desk.quote(9_749, 9_751)
+    desk.wait(90_000)
+    assert open_now(desk) == {}
+    assert not resting(desk)
+
+
 def test_of_orders_of_which_one_cancels_the_other_each_counts_for_its_position(desk: WholeDesk) -> None:
     orders = [
         {"symbol": "AAPL", "side": "BUY", "quantity": "10", "price": "90.00", "position_id": name}
@@ -118,3 +132,15 @@ def test_a_halt_that_keeps_exits_says_which_positions_are_bare(desk: WholeDesk) 
     events = desk.sim.fold({b"control": orjson.dumps(control)})
     text = " ".join(str(event.get("text")) for event in events)
     assert "default AAPL 7 (position bare)" in text, text
+
+
+def test_positions_that_come_to_nothing_are_bare_as_well(desk: WholeDesk) -> None:
+    desk.signal(type="SetTarget", targets=[], close_others=True)
+    desk.wait(2_000)
+    for name, side in (("long", "BUY"), ("short", "SELL")):
+        desk.signal(symbol="AAPL", side=side, quantity="7", position_id=name)
+    control = {"v": 1, "type": "Halt", "control_id": "h", "who": "me", "reason": "a test", "account": "default",
+               "keep_protective": True}  # fmt: skip
+    text = str([event.get("text") for event in desk.sim.fold({b"control": orjson.dumps(control)})])
+    assert "7 (position long)" in text
+    assert "-7 (position short)" in text

@@ -9,7 +9,7 @@ import pytest
 
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.reference import AccountTerms
-from fillstream.libs.common.messages.signals import ClosePosition, ProtectPosition, SetTarget
+from fillstream.libs.common.messages.signals import CancelProtection, ClosePosition, ProtectPosition, SetTarget
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 from tests.support.terms import but
 
@@ -88,8 +88,9 @@ def test_a_position_is_never_turned_and_what_works_against_it_counts(desk: Order
     refused = new(desk, "core", "SELL", 31, signal_id="too-much")
     assert (refused["type"], refused["reason"]) == ("OrderRejected", RejectReason.POSITION_TURNED.value)
     assert refused["text"] == (
-        "quantity: 31 is more than the 30 that may be closed of position core, which is long 100, less what works; "
-        "account default hedges: another position_id, or none, opens one the other way"
+        "quantity: 31 is more than the 30 that may be closed of position core, which is long 100, less what works "
+        "against it; account default hedges: another position_id, or none, opens one the other way, and ClosePosition "
+        "has exits of brackets give way"
     )
     assert new(desk, "core", "SELL", 30, signal_id="rest")["type"] == "OrderReceived"
     assert new(desk, "other", "SELL", 31, signal_id="beside")["type"] == "OrderReceived"
@@ -112,7 +113,9 @@ def test_reduce_only_is_about_the_position_that_is_named(desk: OrdersDesk) -> No
     refused = new(desk, "hedge", "BUY", 41, signal_id="s3", **only)
     assert refused["text"].startswith("reduce_only: 41 is more than the 40 of AAPL that a buy can close: default holds")
     assert new(desk, "hedge", "BUY", 40, signal_id="s4", **only)["type"] == "OrderReceived"
-    assert "position of no name" in new(desk, None, "BUY", 1, signal_id="s5", **only)["text"]
+    assert new(desk, None, "BUY", 1, signal_id="s5", **only)["text"] == (
+        "reduce_only: account default hedges, and the order names no position_id that it could reduce"
+    )
 
 
 def test_a_close_names_its_position_where_there_are_several(desk: OrdersDesk) -> None:
@@ -175,6 +178,27 @@ def test_there_are_no_targets(desk: OrdersDesk, fields: dict[str, Any]) -> None:
     assert "hedges, and has no targets" in refused["text"]
 
 
+def test_an_amendment_says_what_there_is_with_what_the_order_has(desk: OrdersDesk) -> None:
+    new(desk, "core", "SELL", 70, signal_id="less")
+    desk.accept(3, side=2)
+    assert "101 is more than the 100 that may be closed" in desk.replace(order_id="3", quantity="101")["text"]
+
+
+def test_no_position_is_called_like_an_order_that_is_to_come(desk: OrdersDesk) -> None:
+    refused = new(desk, "4", "BUY", 10, signal_id="s3")
+    assert (refused["type"], refused["reason"]) == ("OrderRejected", RejectReason.POSITION_NAME_TAKEN.value)
+    own = new(desk, None, "BUY", 10, signal_id="s4")
+    assert own["position_id"] == "4"
+    desk.fill(10, 18_500, 4)
+    assert new(desk, "4", "SELL", 10, signal_id="s5")["type"] == "OrderReceived", "it is one that is there"
+
+
+def test_what_protects_is_taken_away_from_a_position_that_is_named(desk: OrdersDesk) -> None:
+    gone = said(CancelProtection)
+    assert "position_id: is missing" in desk.instruct(gone)["text"]
+    assert desk.instruct(gone | {"position_id": "core"})["position_id"] == "core"
+
+
 def test_flatten_cancels_what_works_and_has_every_position_closed(desk: OrdersDesk) -> None:
     new(desk, "core", "BUY", 20, signal_id="more")
     events = desk.fold({b"data": orjson.dumps(said(SetTarget, symbol=None, targets=[], close_others=True))})
@@ -190,7 +214,7 @@ def test_a_protection_is_of_the_position_that_it_names(desk: OrdersDesk) -> None
     wish = said(ProtectPosition, protection_id="default", stop_loss="190.00", take_profit="170.00")
     assert "position_id: is missing" in desk.instruct(wish)["text"]
     assert desk.instruct(wish | {"position_id": "none"})["text"] == (
-        "symbol: default holds no AAPL as position none, there is nothing to protect"
+        "position_id: none is none that is open: default hedges, and holds 2 positions of AAPL: core (100), hedge (-40)"
     )
     assert desk.instruct(wish | {"position_id": "core"})["reason"] == RejectReason.WRONG_SIDE.value
     protected = desk.instruct(wish | {"position_id": "hedge"})

@@ -465,3 +465,32 @@ def test_the_audit_tells_a_bust_that_takes_back_more_than_there_was(desk: Orders
     event["last_qty"] = "41"
     problems = audit(Streams(desk), desk.topology).problems
     assert f"event {event['seq']} of order 1: last_qty is 41, expected 40" in problems
+
+
+def hedging(config: DeskConfig) -> DeskConfig:
+    return but(
+        config, accounts={**config.accounts, "default": but(config.accounts["default"], position_mode="HEDGING")}
+    )
+
+
+@pytest.mark.parametrize("name", ["core", None])
+def test_of_an_account_that_hedges_a_late_bust_is_of_the_position_that_was_traded(name: str | None) -> None:
+    """The order has left the state, and is still remembered; a restart remembers it, too."""
+    desk = prepared(hedging(SHORT), **({} if name is None else {"links": {"position_id": name}}))
+    desk.one(trade("T-1", 100))
+    for ms in (2_000, 1):
+        desk.tick(ms)
+    desk.restarted()
+    busted = desk.one(bust("T-1", last_qty="100", last_px="184.00", **WHOSE))
+    assert (busted["type"], busted.get("position_id"), busted["order_id"]) == ("TradeBusted", name, "1")
+    assert (holding_of(desk).quantity, holding_of(desk).hedged) == (0, {})
+
+
+def test_of_one_that_is_forgotten_the_report_says_which() -> None:
+    desk = prepared(hedging(SHORT), links={"position_id": "core"})
+    desk.one(trade("T-1", 100))
+    for ms in (2_000, 20_000, 1):
+        desk.tick(ms)
+    busted = desk.one(bust("T-1", last_qty="100", last_px="184.00", position_id="core", **WHOSE))
+    assert (busted["position_id"], holding_of(desk).hedged) == ("core", {})
+    assert not desk.stage._state.position_ids, "it keeps no more than orders are remembered"
