@@ -120,8 +120,7 @@ class State:
         markets: what is known of markets beyond their top, where an order needs it.
         pacing: orders that wait until their accounts' rates let them go, and when others went.
         families: orders that made others, and lists of orders that know each other.
-        position_ids: of accounts that hedge, of orders that left the state: by number which position each traded, where
-            that is not named after it.
+        position_ids: by number, of orders of accounts that hedge that left the state, where it is not their own id.
         watching: those of them that are asked when a market moves; it follows from them.
     """
 
