@@ -395,7 +395,11 @@ def _row(instrument: Instrument, account: str) -> str | None:
         return None
     position, decimals = held.position, instrument.decimals
     cash, fees = money(instrument.cash(position), decimals), money(position.fees, decimals)
-    return row_of(instrument.symbol, size(position.quantity, instrument.lot.step), cash, fees)
+    step = instrument.lot.step
+    parts = {
+        name: size(each.position.quantity, step) for name, each in (held.hedged or {}).items() if each.position.quantity
+    }
+    return row_of(instrument.symbol, size(position.quantity, step), cash, fees, parts)
 
 
 def _differing(stated: list[str], booked: list[str]) -> list[str]:

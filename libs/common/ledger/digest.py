@@ -6,18 +6,20 @@ positions give equal rows, in whatever steps each counts, and others do not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from hashlib import blake2b
 
 from fillstream.libs.common.values.money import canonical, fixed, multiply
 
 DIGEST_BYTES = 16
+MOST_PARTS = 20
+"""So many positions in an instrument a row names at most; of more it has a digest."""
 MOST_ROWS = 1_000
 """So many rows are told with a digest at most."""
 
 
-def row_of(symbol: str, position: str, cash: str, fees: str) -> str | None:
+def row_of(symbol: str, position: str, cash: str, fees: str, parts: Mapping[str, str] | None = None) -> str | None:
     """Return a position as a row, None of one that nothing was ever traded of.
 
     Args:
@@ -25,9 +27,13 @@ def row_of(symbol: str, position: str, cash: str, fees: str) -> str | None:
         position: how much, short below 0; see `size`.
         cash: all that fills moved, fees taken off; see `money`.
         fees: all that were paid, likewise.
+        parts: how much is held as which position, of an account that hedges; those that are flat left out.
     """
     row = f"{symbol} {position} {cash} {fees}"
-    return None if row.endswith(" 0 0 0") else row
+    if not parts:
+        return None if row.endswith(" 0 0 0") else row
+    each = sorted(f"{name}:{held}" for name, held in parts.items())
+    return f"{row} {','.join(each) if len(each) <= MOST_PARTS else digest_of(each)}"
 
 
 def size(lots: int, step: Decimal) -> str:

@@ -68,6 +68,6 @@ class HoldingsStated(Event):
     positions: int = Field(ge=0, description="that it ever had, flat ones included")
     digest: str = Field(description="of all of them, however many: see libs/common/ledger/digest.py")
     held: list[str] = Field(
-        description="of each, in the order of symbols: symbol, position, cash and fees, with blanks between; "
-        "at most 1000"
+        description="of each, in the order of symbols: symbol, position, cash and fees, with blanks between, and of an "
+        "account that hedges NAME:QUANTITY of each that is open (of more than 20 a digest); at most 1000"
     )

@@ -207,10 +207,11 @@ class Exits:
                 found = watch.reached(mark)
                 if not found:
                     break
-                for number, what, stop in found:
+                trails = {number: stop for number, what, stop in found if what is What.TRAIL}
+                for number, what, _ in found:
                     protection = self._kept.all.get(number)
                     if protection is not None and protection.fired is None:
-                        self._reached(protection, what, stop, mark)
+                        self._reached(protection, what, trails.get(number), mark)
 
     def _reached(self, protection: Protection, what: What, stop: int | None, mark: int) -> None:
         held = self._held(protection)
@@ -229,6 +230,8 @@ class Exits:
                 protection.evened = True
                 self._rearm(protection)
                 self._tell(protection, ExitStatus.ARMED, "the stop moved to the mean price")
+            case What.STOP if stop is not None and levels.stop is not None and (stop > levels.stop) is long:
+                self._fire(protection, ExitReason.TRAILING_STOP, stop)  # it stood nearer, and was passed first
             case What.STOP:
                 self._fire(protection, ExitReason.BREAK_EVEN if levels.moved else ExitReason.STOP_LOSS, levels.stop)
             case _:

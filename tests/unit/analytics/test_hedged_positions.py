@@ -203,6 +203,23 @@ def test_a_name_used_anew_loses_nothing_of_what_was_made_before(desk: WholeDesk,
     assert realized == D("-0.2"), "10 sold at 99.99, bought back at 100.01"
 
 
+def test_what_the_orders_stage_states_is_what_is_booked_position_by_position(desk: WholeDesk) -> None:
+    control = {"v": 1, "type": "Reconcile", "control_id": "r", "who": "me", "reason": "a test", "account": "default"}
+    desk.sim.fold({b"control": orjson.dumps(control)})
+    desk.wait(1)
+    stated = next(event for event in desk.events if event["type"] == "HoldingsStated")
+    assert [row.split(" ")[-1] for row in stated["held"]] == ["core:30,hedge:-10"]
+    assert [each["differences"] for each in desk.told if each["type"] == "PositionsReconciled"] == [0]
+    hedged = desk.sim.desk.stage._state.holdings.holding("default", "AAPL").hedged or {}
+    hedged["core"].quantity, hedged["hedge"].quantity = 31, -11  # together they are as before
+    desk.sim.fold({b"control": orjson.dumps(control | {"control_id": "s"})})
+    desk.wait(1)
+    [*_, found] = [each for each in desk.told if each["type"] == "PositionsReconciled"]
+    assert found["differences"] == 1
+    assert "core:31,hedge:-11" in found["differing"][0]
+    assert "core:30,hedge:-10" in found["differing"][0]
+
+
 def test_a_phantom_of_a_late_bust_has_one_name_and_stops_nothing() -> None:
     """Nobody knows any more which position its order traded: it is called like the order, and so is all it ever is."""
     desk = desk_of(exit_stop_loss_percent="5")

@@ -87,4 +87,6 @@ class Stating:
         decimals = max(FEE_DECIMALS, -exponent)
         fees = holding.fees * 10 ** (decimals - FEE_DECIMALS)
         cash = holding.cash * int(terms.value.scaleb(decimals)) - fees
-        return row_of(symbol, size(holding.quantity, terms.lot.step), money(cash, decimals), money(fees, decimals))
+        step = terms.lot.step
+        parts = {name: size(each.quantity, step) for name, each in (holding.hedged or {}).items() if each.quantity}
+        return row_of(symbol, size(holding.quantity, step), money(cash, decimals), money(fees, decimals), parts)

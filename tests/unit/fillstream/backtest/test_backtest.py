@@ -18,6 +18,7 @@ from fillstream.strategy.market import Bar, Quote
 from fillstream.strategy.session import StrategyFailed
 from fillstream.strategy.strategy import StrategyUnusable
 from tests.support.backtests import START_MS, quote, settings_with, trade, waves
+from tests.support.terms import but
 
 
 @pytest.fixture
@@ -82,6 +83,33 @@ def test_money_is_exact_to_the_last_digit(ideal: Settings) -> None:
     assert summary.traded_value == 7 * Decimal("100.02") + 7 * Decimal("100.50")
     assert (summary.win_rate, summary.profit_factor) == (1, None)
     assert summary.best_trade == summary.worst_trade == Decimal("3.36")
+
+
+def test_a_strategy_may_hedge(ideal: Settings) -> None:
+    """Long 7 and short 3 at 100, both closed apart; what the account made is what each of them did."""
+    seen: list[tuple[Decimal, Decimal | None, list[str]]] = []
+
+    class Hedging(Strategy):
+        def on_quote(self, desk: Desk, quote: Quote) -> None:
+            held = desk.hedged_positions("AAPL")
+            seen.append((desk.position("AAPL").quantity, desk.position("AAPL").avg_px, [*held]))
+            if not seen[1:]:
+                desk.signal("AAPL", "BUY", 7, position_id="core")
+                desk.signal("AAPL", "SELL", 3, position_id="hedge")
+            for name, each in held.items():
+                assert each == desk.position("AAPL", name)
+                if quote.bid_px == Decimal("100.50"):
+                    desk.close_position("AAPL", position_id=name)
+
+    ideal.accounts["demo"] = but(ideal.accounts["demo"], position_mode="HEDGING")
+    market = [quote(0, 10_000, 10_002), quote(500, 10_000, 10_002), quote(1_000, 10_050, 10_052),
+              quote(2_000, 10_040, 10_042)]  # fmt: skip
+    result = Backtest(Hedging, market, settings=ideal, account="demo", capital=1_000).run()
+    assert seen[1] == (4, None, ["core", "hedge"])
+    assert seen[-1] == (0, None, [])
+    made = 7 * Decimal("0.48") - 3 * Decimal("0.52")
+    assert (result.summary.net_pnl, result.summary.trades) == (made, 2)
+    assert result.summary.equity == 1_000 + made
 
 
 class Crossing(Strategy):

@@ -255,6 +255,20 @@ def test_what_it_waits_for_is_told_with_it(desk: ExitsDesk) -> None:
     assert desk.told[-1]["exit_reason"] == "trailing_stop"
 
 
+@pytest.mark.parametrize(
+    ("way", "far", "best", "through", "passed"),
+    [(LONG, "95.00", "110.00", "90.00", "108.00"), (SHORT, "105.00", "90.00", "110.00", "92.00")],
+)
+def test_of_a_stop_and_a_trailing_one_that_one_mark_passes_the_nearer_is_told(
+    desk: ExitsDesk, way: str, far: str, best: str, through: str, passed: str
+) -> None:
+    hold(desk, way)
+    desk.protect(stop_loss=far, trailing_stop="2.00")
+    at(desk, best)
+    at(desk, through)
+    assert (desk.told[-1]["exit_reason"], desk.told[-1]["stop_px"]) == ("trailing_stop", passed)
+
+
 def test_the_same_name_takes_the_place_and_a_cancel_takes_away(desk: ExitsDesk) -> None:
     hold(desk, LONG)
     desk.protect(stop_loss="95.00")
