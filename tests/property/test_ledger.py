@@ -206,7 +206,7 @@ def check(
     model = position_message.validate_python(message)
     if message["type"] == "PositionClosed":
         return
-    rare = {"restated", "mark_stale"}
+    rare = {"restated", "mark_stale", "position_mode", "began_time"}
     assert set(message) | rare == set(type(model).model_fields) | rare
     key = (message["account"], message["symbol"])
     position, digit = naive[key], Fraction(1, 10**12)
