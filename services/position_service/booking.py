@@ -41,15 +41,11 @@ class Booking:
         return self._book(event, instrument, (whole, held), name, trade)
 
     def _held(self, event: Message, instrument: Instrument) -> tuple[Held, Held]:
-        """Return what an account holds of an instrument, and the position that an event is about, which it may be.
-
-        An account that hedges has a position for each name: the client's, else its order's.
-        """
-        account = event["account"]
+        """Return what an account holds of an instrument, and the position that an event is about, which it may be."""
+        account, name = event["account"], self._books.position_id(event)
         whole = self._books.held(account, instrument)
-        if whole.hedged is None:
+        if name is None:
             return whole, whole
-        name = event.get("position_id") or event["order_id"]  # as `PositionStage._named` has it
         return whole, whole.part(name, self._books.method_of(account), event["time"])
 
     def restated(self, event: Message, instrument: Instrument) -> None:

@@ -172,7 +172,7 @@ class PositionStage:
         match kind:
             case "OrderFilled":
                 instrument = self._instrument_of(event)
-                name = self._named(event)
+                name = self._books.position_id(event)
                 before = instrument.trip_of(event["account"], name)
                 self._booking.filled(event, instrument)
                 self._accounts.touch(event["account"])
@@ -195,7 +195,7 @@ class PositionStage:
                     self._marking.aged(instrument)
             case "TradeBusted" | "TradeCorrected":
                 instrument = self._instrument_of(event)
-                name = self._named(event)
+                name = self._books.position_id(event)
                 before = instrument.trip_of(event["account"], name)
                 self._booking.restated(event, instrument)
                 self._accounts.touch(event["account"])
@@ -226,11 +226,6 @@ class PositionStage:
                     self._accounts.adjusted(event)
             case "HoldingsStated":
                 self._compared(event)
-
-    def _named(self, event: Message) -> str | None:
-        """Return which position a trade is of, None of an account that has one alone in each instrument."""
-        hedges = event["account"] in self._books.hedging
-        return (event.get("position_id") or event["order_id"]) if hedges else None
 
     def _corporate(self, event: Message, instrument: Instrument) -> None:
         """Follow what an issuer did: a split, or another symbol, whose grid may be a finer one."""

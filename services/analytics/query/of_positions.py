@@ -14,6 +14,7 @@ OVER = "('Filled', 'Canceled', 'Rejected', 'Expired', 'Calculated')"
 HEDGED = "CASE WHEN position_mode = 'HEDGING' THEN position_id END"
 """Which of several positions of its account in a symbol; null of the one that there is else."""
 HEDGING = "SELECT account FROM events WHERE type = 'AccountDefined' AND position_mode = 'HEDGING'"
+"""Accounts that hedge: a condition of events, which say no mode themselves."""
 OF_ONE = ("avg_px", "mark_px", "mark_stale", "position_id")
 """What several flat positions have no common one of."""
 NET_REALIZED = "(realized_pnl - fees)"

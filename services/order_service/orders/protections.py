@@ -14,7 +14,6 @@ from fillstream.libs.common.values.money import Scale, canonical, parse
 from fillstream.services.order_service.orders import rules
 from fillstream.services.order_service.orders.config import day_end
 from fillstream.services.order_service.orders.holding.closing import lots_in, named_by
-from fillstream.services.order_service.orders.holding.hedged import of
 from fillstream.services.order_service.orders.instructions import Protect, Unprotect
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.rules import Draft, Reject
@@ -122,7 +121,7 @@ class Protections:
         if not holding.account.known:
             text = f"account: what {wish.account} holds is not known since this desk was upgraded"
             return Reject(RejectReason.POSITION_UNKNOWN, text)
-        quantity = holding.quantity if holding.hedged is None else of(holding.hedged, wish.position_id).quantity
+        quantity = holding.part(wish.position_id).quantity
         if not quantity:
             text = f"symbol: {wish.account} holds no {wish.symbol}, there is nothing to protect"
             return Reject(RejectReason.NOTHING_TO_REDUCE, text)

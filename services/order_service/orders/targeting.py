@@ -31,7 +31,7 @@ from fillstream.services.order_service.orders.instructions import Aim, Cancel, C
 from fillstream.services.order_service.orders.journal.journal import Journal
 from fillstream.services.order_service.orders.life.order import FINAL, Order
 from fillstream.services.order_service.orders.rules import Draft, Reject
-from fillstream.services.order_service.orders.state import State
+from fillstream.services.order_service.orders.state import MASS, State
 from fillstream.services.order_service.orders.waiting.desk import is_stop_loss
 
 FLATTEN = "flatten"
@@ -121,10 +121,12 @@ class Targeting:
             text = f"close_others: {len(positions)} positions, more than the {MAX_TARGETS} of one message"
         if text is not None:
             return self._refuse("SetTarget", wish, Reject(RejectReason.NOT_HEDGED, text))
-        self._closing.give_up(wish.account, "all of the account is to be flat")
-        for order in [*self._state.orders_of(wish.account)]:
-            if order.status not in FINAL and order.cancel_signal is None:
-                self._cancel(Cancel(order.mass_signal, wish.account, str(order.order_id), None, wish.signal_time))
+        state = self._state
+        state.families.give_all_up(state.orders, wish.account)
+        works = [order.order_id for order in state.orders_of(wish.account) if order.status not in FINAL]
+        if works:  # the next entry cancels them, and goes on where that is too much for one
+            state.canceling.extend((order_id,) for order_id in works)
+            state.timers.add_once(self._journal.ms, 0, MASS)
         said = {"signal_id": wish.signal_id, "account": wish.account}
         strategy = {} if wish.strategy is None else {"strategy": wish.strategy}
         for number, (symbol, name) in enumerate(positions, start=1):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from fillstream.libs.common.ledger.average import Position
 from fillstream.libs.common.ledger.lots import LastLotPosition, LotPosition
@@ -85,6 +86,13 @@ class Books:
     def method_of(self, account: str) -> type[Position]:
         """Return how an account counts what positions cost."""
         return METHODS[self.methods.get(account, CostMethod.AVERAGE)]
+
+    def position_id(self, event: dict[str, Any]) -> str | None:
+        """Return which position a trade is of, the client's name for it or its order's; None of accounts that net."""
+        if event["account"] not in self.hedging:
+            return None
+        named: str = event.get("position_id") or event["order_id"]
+        return named
 
     def number(self, instrument: Instrument, number: int) -> None:
         """Give an instrument its number, by which its timer goes."""

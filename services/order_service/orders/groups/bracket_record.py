@@ -86,6 +86,12 @@ class Bracket:
         """Whether it has a stop that is to be there while anything is to be protected."""
         return (self.stop is not None or self.trailing is not None) and not self.stop_dropped
 
+    def drop(self) -> None:
+        """Let it make no exit again; those that are there are others' to end."""
+        self.stop_dropped = True
+        for leg in self.targets:
+            leg.dropped = True
+
 
 _NAMES: Final = tuple(each.name for each in fields(Bracket))
 _LEG: Final = tuple(each.name for each in fields(Leg))

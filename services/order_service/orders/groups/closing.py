@@ -81,13 +81,6 @@ class Closing:
         held = abs(self._state.holdings.at(position).quantity)
         return max(0, held - self._state.families.covering[position].promised)
 
-    def give_up(self, account: str, text: str) -> None:
-        """Have nothing of an account protected by brackets any more, also what waits to be protected again."""
-        families, orders = self._state.families, self._state.orders
-        for bracket in [*families.brackets.values()]:
-            if bracket.entry_id in orders and orders[bracket.entry_id].account == account:
-                self._brackets.cancel(bracket, text)
-
     def waits(self, account: str, client_order_id: str) -> bool:
         """Whether an order of that name is to come already."""
         closers = self._state.families.closers

@@ -10,7 +10,6 @@ from itertools import islice
 from fillstream.libs.common.messages.bad_entry import BadEntry
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.values.money import Scale
-from fillstream.services.order_service.orders.holding import hedged
 from fillstream.services.order_service.orders.holding.holdings import Holding
 from fillstream.services.order_service.orders.instructions import Close, Exit, Protect
 from fillstream.services.order_service.orders.rules import Reject
@@ -53,7 +52,7 @@ def closing_of(
     if not holding.account.known:
         text = f"account: what {wish.account} holds is not known since this desk was upgraded"
         return Reject(RejectReason.NOTHING_TO_REDUCE, text)
-    its = holding if holding.hedged is None else hedged.of(holding.hedged, position_id)
+    its = holding.part(position_id)
     lots = its.reducible
     if freed:
         most = min(abs(its.quantity), abs(lots) + freed)

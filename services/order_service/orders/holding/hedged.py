@@ -7,24 +7,23 @@ positions in an instrument together, which is its `Holding`.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.life.parts import Links
 
 
-class Hedged:
-    """One of them.
+class Held:
+    """What an order adds to or closes: one of them, or all that an account that nets holds of an instrument.
 
     Attributes:
         quantity: lots, signed.
         buys, sells: lots that working orders may still buy and sell.
     """
 
-    __slots__ = ("buys", "quantity", "sells")
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self.quantity = self.buys = self.sells = 0
+    quantity: int
+    buys: int
+    sells: int
 
     @property
     def reducible(self) -> int:
@@ -42,46 +41,21 @@ class Hedged:
         """The position (lots) once every working sale has traded, and no purchase."""
         return self.quantity - self.sells
 
+
+class Hedged(Held):
+    """One of them."""
+
+    __slots__ = ("buys", "quantity", "sells")
+
+    def __init__(self) -> None:
+        self.quantity = self.buys = self.sells = 0
+
     @property
     def is_long(self) -> bool | None:
         """Whether it is long, or is to be opened so; None of one of which nothing is held, and nothing works."""
         if self.quantity:
             return self.quantity > 0
         return None if self.buys == self.sells else self.buys > self.sells
-
-
-class Held(Protocol):
-    """What an order adds to or closes: one of them, or all that an account that nets holds of an instrument."""
-
-    @property
-    def quantity(self) -> int:
-        """Lots, signed."""
-        ...
-
-    @property
-    def buys(self) -> int:
-        """Lots that working orders may still buy."""
-        ...
-
-    @property
-    def sells(self) -> int:
-        """Lots that they may still sell."""
-        ...
-
-    @property
-    def reducible(self) -> int:
-        """See `Hedged`, and so the others."""
-        ...
-
-    @property
-    def longest(self) -> int:
-        """The position once every working purchase has traded, and no sale."""
-        ...
-
-    @property
-    def shortest(self) -> int:
-        """The position once every working sale has traded, and no purchase."""
-        ...
 
 
 NOTHING = Hedged()
@@ -118,7 +92,7 @@ def held_for(order: Order) -> Held:
     """Return what an order trades of what its account holds: the position that it names, or all there is of it."""
     holding = order.holding
     assert holding is not None, "it was taken"
-    return holding if holding.hedged is None else of(holding.hedged, name_of(order))
+    return holding if holding.hedged is None else holding.part(name_of(order))
 
 
 def position_of(order: Order) -> Position:

@@ -86,7 +86,7 @@ class Instrument:
         return mark_of(quote.bid if quote.bid_qty else None, quote.ask if quote.ask_qty else None, quote.last)
 
 
-class Holding(Position):
+class Holding(Position, hedged.Held):
     """One account's position in one instrument, and what works there.
 
     Attributes:
@@ -97,7 +97,7 @@ class Holding(Position):
         bids, asks: prices of its resting orders, None unless the account refuses to cross itself.
         opening: P&L when the account's day began, in money; see `Account`.
         checked: the account's check (`Account.check`) that this holding was part of.
-        covered: a bracket has exits of it; its account is `kept` then.
+        covered: of how many positions brackets have exits, one at most unless its account hedges; it is `kept` then.
         hedged: the positions that make it up, where its account hedges and is `kept` therefore; None of all others.
         at, per_lot, per_fee: with which mark, at what money a half tick of a lot and a unit of a fee.
     """
@@ -111,7 +111,7 @@ class Holding(Position):
         super().__init__()
         self.account = account
         self.instrument = instrument
-        self.covered = False
+        self.covered = 0
         self.hedged: hedged.Positions | None = None
         self.opening = self.checked = self.at = self.per_lot = self.per_fee = 0
         self.clear()
@@ -214,21 +214,9 @@ class Holding(Position):
             account.room = -1
         order.open_lots, order.open_price = lots, price
 
-    @property
-    def reducible(self) -> int:
-        """Lots that may still be closed, less what works on that side already: above 0 to sell, below 0 to buy."""
-        quantity = self.quantity
-        return max(0, quantity - self.sells) if quantity > 0 else min(0, quantity + self.buys)
-
-    @property
-    def longest(self) -> int:
-        """The position (lots) once every working purchase has traded, and no sale."""
-        return self.quantity + self.buys
-
-    @property
-    def shortest(self) -> int:
-        """The position (lots) once every working sale has traded, and no purchase."""
-        return self.quantity - self.sells
+    def part(self, position_id: str | None) -> hedged.Held:
+        """Return a position of an account that hedges to look at; of any other there is this one alone."""
+        return self if self.hedged is None else hedged.of(self.hedged, position_id)
 
     @property
     def valued_at(self) -> int:
@@ -478,8 +466,7 @@ class Holdings:
     def at(self, position: hedged.Position) -> hedged.Held:
         """Return what there is of a position."""
         account, symbol, name = position
-        holding = self.holding(account, symbol)
-        return holding if holding.hedged is None else hedged.of(holding.hedged, name)
+        return self.holding(account, symbol).part(name)
 
     def define(self, symbol: str, terms: InstrumentTerms, quote: Quote, fee_bps: Decimal) -> None:
         """Take an instrument's terms, the quote that marks it, and the highest fee at any venue."""

@@ -81,9 +81,9 @@ class Families:
         if cover is None:
             cover = self.covering[position] = Cover()
             cover.promised = sum(each.lots for each in self.closers if each.position == position)
+            assert order.holding is not None, "it was taken"
+            order.holding.covered += 1
         cover.count(bracket.entry_id, order.side == "BUY", bracket.counted)
-        assert order.holding is not None, "it was taken"
-        order.holding.covered = True
 
     def uncover(self, bracket: Bracket, order: Order) -> None:
         """Have it cover nothing any more."""
@@ -95,17 +95,22 @@ class Families:
         if not cover.brackets:
             del self.covering[position]
             assert order.holding is not None, "it was taken"
-            several = position[2] is not None  # of an account that hedges others may be covered still
-            order.holding.covered = several and any(each[:2] == position[:2] for each in self.covering)
+            order.holding.covered -= 1
 
     def give_up(self, order: Order) -> None:
         """Have a bracket make no exits again, if an order is one of its own: all of them are being canceled."""
         assert order.links is not None and order.links.parent_id is not None, "it is a child"
         bracket = self.brackets.get(int(order.links.parent_id))
         if bracket is not None and order.order_id in bracket.exits:
-            bracket.stop_dropped = True
-            for leg in bracket.targets:
-                leg.dropped = True
+            bracket.drop()
+
+    def give_all_up(self, orders: dict[int, Order], account: str) -> None:
+        """Have no bracket of an account make exits again, those included that have none now and wait to."""
+        for entry_id, bracket in self.brackets.items():
+            if entry_id in orders and orders[entry_id].account == account:
+                bracket.drop()
+                bracket.again_ms = 0
+                self.stirred[entry_id] = None
 
     def wake(self, orders: dict[int, Order], account: str | None) -> None:
         """Have those of an account, or all, looked at at once that wait since something was refused: they may pass."""

@@ -146,8 +146,7 @@ def name_is_free(draft: Draft, view: View) -> str | None:
 
 def held_by(draft: Draft) -> hedged.Held:
     """Return what an order adds to or closes: the position that it names, where its account hedges."""
-    holding = draft.limits.holding
-    return holding if holding.hedged is None else hedged.of(holding.hedged, draft.position_id)
+    return draft.limits.holding.part(draft.position_id)
 
 
 def reduces(draft: Draft) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.reference import AccountTerms
 from fillstream.libs.common.messages.signals import CancelProtection, ClosePosition, ProtectPosition, SetTarget
+from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 from tests.support.terms import but
 
@@ -202,12 +203,26 @@ def test_what_protects_is_taken_away_from_a_position_that_is_named(desk: OrdersD
 def test_flatten_cancels_what_works_and_has_every_position_closed(desk: OrdersDesk) -> None:
     new(desk, "core", "BUY", 20, signal_id="more")
     events = desk.fold({b"data": orjson.dumps(said(SetTarget, symbol=None, targets=[], close_others=True))})
-    assert [event["type"] for event in events] == [
-        "OrderCancelRequested", "PositionProtected", "PositionProtected",
-    ]  # fmt: skip
-    assert [(event["position_id"], event["exit_time"], event["leg"], event["legs"]) for event in events[1:]] == [
+    assert [event["type"] for event in events] == ["PositionProtected", "PositionProtected"]
+    assert [(event["position_id"], event["exit_time"], event["leg"], event["legs"]) for event in events] == [
         ("core", NOON_MS, 1, 2), ("hedge", NOON_MS, 2, 2),
     ]  # fmt: skip
+    assert desk.stage.due_ms == NOON_MS, "the next entry comes at once"
+    assert [(event["type"], event["order_id"]) for event in desk.tick(0)] == [("OrderCancelRequested", "3")]
+
+
+def test_flatten_of_many_orders_goes_on_entry_by_entry() -> None:
+    desk = desk_of(max_daily_orders=10_000)
+    held(desk, "core", 1)
+    for number in range(MOST_OUTPUTS):
+        new(desk, f"p{number}", "BUY", 1, signal_id=f"o{number}", price="100.00")
+    document = said(SetTarget, symbol=None, targets=[], close_others=True)
+    sent, entries = len(desk.fold({b"data": orjson.dumps(document)})), 0
+    while desk.stage.due_ms == desk.ms:
+        told = desk.tick(0)
+        assert len(told) <= MOST_OUTPUTS
+        sent, entries = sent + len(told), entries + 1
+    assert (sent, entries >= 2) == (1 + MOST_OUTPUTS, True), "each is asked to go, two messages each"
 
 
 def test_a_protection_is_of_the_position_that_it_names(desk: OrdersDesk) -> None:
