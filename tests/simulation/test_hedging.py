@@ -11,7 +11,7 @@ import orjson
 
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.position_service.stage import PositionStage
-from tests.support.both_stages import held_and_booked
+from tests.support.both_stages import held_and_booked, stages_of
 from tests.support.simulated_desk import ACCOUNTS, CONFIG, SYMBOLS, SimulatedDesk
 from tests.support.terms import but
 
@@ -79,9 +79,7 @@ def hedged(desk: Hedging) -> tuple[dict[tuple[str, ...], int], dict[tuple[str, .
     """Return the positions of the account that hedges, by both stages."""
     held: dict[tuple[str, ...], int] = {}
     booked: dict[tuple[str, ...], int] = {}
-    for slot in desk.slots:
-        assert slot.runner is not None
-        stage = slot.runner.stage
+    for stage in stages_of(desk):
         if isinstance(stage, PositionStage):
             for symbol, instrument in stage._books.instruments.items():
                 for account, whole in instrument.held.items():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from fillstream.libs.common.runtime.stage import Stage
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.position_service.stage import PositionStage
 from tests.support.simulated_desk import SimulatedDesk
@@ -10,12 +13,17 @@ Held = dict[tuple[str, str], tuple[int, int, int]]
 """Quantity, cash and cost by account and symbol, of what ever was there."""
 
 
+def stages_of(desk: SimulatedDesk) -> Iterator[Stage]:
+    """Yield the desk's stages, all of which run."""
+    for slot in desk.slots:
+        assert slot.runner is not None
+        yield slot.runner.stage
+
+
 def held_and_booked(desk: SimulatedDesk) -> tuple[Held, Held]:
     held: Held = {}
     booked: Held = {}
-    for slot in desk.slots:
-        assert slot.runner is not None
-        stage = slot.runner.stage
+    for stage in stages_of(desk):
         if isinstance(stage, PositionStage):
             for symbol, instrument in stage._books.instruments.items():
                 for account, each in instrument.held.items():

@@ -10,10 +10,9 @@ import orjson
 import pytest
 
 from fillstream.libs.common.messages.codes import AccountType
-from fillstream.services.analytics.decode.entries import Batch
 from fillstream.services.analytics.sinks.store import Store
-from fillstream.services.analytics.sinks.writer import DECODERS
 from tests.support.orders import CONFIG
+from tests.support.stored_desk import stored
 from tests.support.terms import account, but, instrument
 from tests.support.whole_desk import WholeDesk
 
@@ -42,14 +41,7 @@ def store(tmp_path: Path) -> Store:
     desk.wait(2_000)
     desk.quote(9_499, 9_501)
     desk.wait(2_000)
-    store = Store(tmp_path / "analytics.duckdb")
-    for kind, messages in (("events", desk.events), ("positions", desk.told)):
-        batch = Batch()
-        entries = [[b"%d-%d" % (m["time"], n), [b"data", orjson.dumps(m)]] for n, m in enumerate(messages)]
-        DECODERS[kind](f"{kind}.{{a0}}", entries, batch)
-        assert not batch.undecodable, batch.undecodable
-        store.commit(batch.tables, {}, [])
-    return store
+    return stored(desk, tmp_path)
 
 
 def ask(store: Store, sql: str) -> list[tuple[Any, ...]]:

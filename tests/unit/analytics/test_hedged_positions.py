@@ -13,11 +13,10 @@ from fillstream.libs.common.messages.reference import DAY_MS, VenueTerms
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.runtime.stage import Entry, Outputs
 from fillstream.services.analytics.app import LISTS
-from fillstream.services.analytics.decode.entries import Batch
 from fillstream.services.analytics.sinks.store import Store
-from fillstream.services.analytics.sinks.writer import DECODERS
 from fillstream.tools.arithmetic import Books
 from tests.support.orders import CONFIG
+from tests.support.stored_desk import stored
 from tests.support.terms import account, but
 from tests.support.whole_desk import WholeDesk
 
@@ -43,15 +42,11 @@ def trade(desk: WholeDesk, name: str, side: str, lots: int, **said: Any) -> None
     assert any(event["type"] == "OrderFilled" for event in events), events
 
 
-def stored(desk: WholeDesk, path: Path) -> Store:
-    store = Store(path / "analytics.duckdb")
-    for kind, messages in (("events", desk.events), ("positions", desk.told)):
-        batch = Batch()
-        entries = [[b"%d-%d" % (m["time"], n), [b"data", orjson.dumps(m)]] for n, m in enumerate(messages)]
-        DECODERS[kind](f"{kind}.{{a0}}", entries, batch)
-        assert not batch.undecodable, batch.undecodable
-        store.commit(batch.tables, {}, [])
-    return store
+def pass_days(desk: WholeDesk, days: int) -> None:
+    """Let days pass on each of which the market moves: they are sessions."""
+    for _ in range(days):
+        desk.wait(DAY_MS)
+        desk.quote(9_999 + len(desk.events) % 7, 10_011)
 
 
 def ask(store: Store, sql: str) -> list[tuple[Any, ...]]:
@@ -160,9 +155,7 @@ def test_a_name_may_be_used_again_and_much_later_begins_anew(desk: WholeDesk) ->
         "opened", first["realized_pnl"], first["began_time"],
     )  # fmt: skip
     trade(desk, "hedge", "SELL", 5)
-    for _ in range(4):
-        desk.wait(DAY_MS)
-        desk.quote(9_999 + len(desk.events) % 7, 10_011)
+    pass_days(desk, 4)
     desk.again()
     assert "hedge" not in (desk.positions._books.instruments["AAPL"].held["default"].hedged or {})
     trade(desk, "hedge", "SELL", 1)
@@ -195,9 +188,7 @@ def test_analytics_shows_each_that_is_open_and_the_others_together(desk: WholeDe
 
 def test_a_name_used_anew_loses_nothing_of_what_was_made_before(desk: WholeDesk, tmp_path: Path) -> None:
     trade(desk, "hedge", "BUY", 10)
-    for _ in range(4):
-        desk.wait(DAY_MS)
-        desk.quote(9_999 + len(desk.events) % 7, 10_011)
+    pass_days(desk, 4)
     trade(desk, "hedge", "SELL", 1)
     [(realized,)] = ask(stored(desk, tmp_path), "SELECT sum(realized_pnl) FROM positions")
     assert realized == D("-0.2"), "10 sold at 99.99, bought back at 100.01"
@@ -242,9 +233,7 @@ def test_a_phantom_of_a_late_bust_has_one_name_and_stops_nothing() -> None:
 
 def test_the_day_of_those_that_are_flat_is_todays(desk: WholeDesk, tmp_path: Path) -> None:
     trade(desk, "hedge", "BUY", 10)
-    for _ in range(2):
-        desk.wait(DAY_MS)
-        desk.quote(9_999 + len(desk.events) % 7, 10_011)
+    pass_days(desk, 2)
     trade(desk, "today", "BUY", 1)
     trade(desk, "today", "SELL", 1)
     sql = "SELECT day_pnl, realized_pnl FROM positions WHERE position_id IS NULL"
