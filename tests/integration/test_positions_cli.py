@@ -38,6 +38,8 @@ rules:
 def configuration(folder: Path, rules: str) -> Path:
     """Write the configuration that came with Fillstream, and rules; return its file."""
     shutil.copytree(DEFAULT_PATH.parent, folder)
+    accounts = folder / "accounts.yaml"
+    accounts.write_text(accounts.read_text() + "\nhedger: {id: 90, max_order_value: 1000000, position_mode: HEDGING}\n")
     local = folder / "local.yaml"
     local.write_text(local.read_text() + rules)
     return local
@@ -128,6 +130,34 @@ def test_flatten_closes_all_and_of_nothing_is_done_at_once(run: Run) -> None:
     [leg] = told(run, "flatten", "--wait", "--timeout", "30")["targets"]
     assert (leg["symbol"], leg["target_status"], leg["held_qty"]) == ("AAPL", "REACHED", "0")
     assert told(run, "flatten", "--wait")["targets"] == []
+
+
+def test_an_account_that_hedges_is_worked_by_the_names_of_its_positions(
+    run: Run, desk: tuple[LocalStack, Client, Market]
+) -> None:
+    desk[2].shown("SPY", "499.99", "500.01")
+    hedger = ("--account", "hedger")
+    for name, side, quantity in (("core", "BUY", "10"), ("hedge", "SELL", "4")):
+        run("signal", "SPY", side, quantity, "--position", name, *hedger, "--wait", "--timeout", "30")
+    assert (
+        "hedges, and holds 2 positions of SPY: core (10), hedge (-4)"
+        in run("close", "SPY", *hedger, "--wait", "--timeout", "30", code=Exit.NO).stdout
+    )
+    run("protect", "SPY", "--position", "hedge", "--stop", "5%", "--at", "2100-01-01T00:00:00Z", *hedger, "--wait")
+
+    def two() -> Any:
+        rows = told(run, "positions", *hedger, "--symbol", "SPY")["rows"]
+        return sorted((row["position_id"], row["position"]) for row in rows) if len(rows) == 2 else None
+
+    assert [(name, float(held)) for name, held in soon(two, "both positions")] == [("core", 10), ("hedge", -4)]
+    assert soon(lambda: "2100-01-01 00:00:00" in run("exits", *hedger).stdout, "the time of the exit")
+    assert "HEDGING" in run("accounts").stdout
+    closed = told(run, "flatten", *hedger, "--wait", "--timeout", "30")["exits"]
+    assert sorted((each["position_id"], each["exit_status"]) for each in closed) == [
+        ("core", "DONE"),
+        ("hedge", "DONE"),
+    ]
+    assert "hedger holds nothing" in run("flatten", *hedger, "--wait").stdout
 
 
 def test_a_position_is_protected_and_no_more(run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fillstream.libs.common.messages.reference import DAY_MS
@@ -102,6 +102,7 @@ class Player:
 
 
 @settings(max_examples=200, deadline=None)
+@example([("quote", 100), ("a", True, 10, 100, 3), ("day", 1), ("quote", 120), ("bust", 0)], "AVERAGE")
 @given(steps, st.sampled_from(("AVERAGE", "FIFO", "LIFO")))
 def test_each_position_is_told_as_if_it_had_an_account_of_its_own(happened: list[Any], method: str) -> None:
     players = [Player(True, method), Player(False, method)]

@@ -11,6 +11,7 @@ from fillstream.cli.commands import LOOK, REPAIR
 from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AnalyticsUrl, AsJson, Config, OperatorUrl, RedisUrl, Who
+from fillstream.libs.common.messages.codes import PositionMode
 from fillstream.tools.render import show
 
 ACCOUNTS = """
@@ -59,7 +60,7 @@ def accounts(
     """
     with analytics(config, redis_url, analytics_url) as ask:
         rows = ask.sql(ACCOUNTS, 100_000).rows
-    columns = (*COLUMNS, HEDGING) if any(row[HEDGING] is not None for row in rows) else COLUMNS
+    columns = (*COLUMNS, HEDGING) if any(row[HEDGING] == PositionMode.HEDGING for row in rows) else COLUMNS
     show("accounts", columns, rows, json, ("currency", "desk_state"))
 
 

@@ -14,7 +14,7 @@ from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
 from fillstream.cli.order_options import Parameter, Strategy
 from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, gone, publish, told
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, FLATTEN_PROTECTION
 from fillstream.libs.common.messages.topology import id_ms
 from fillstream.tools.render import as_json, console, print_table
 
@@ -26,6 +26,7 @@ COLUMNS = (
     "duration_ms", "text",
 )  # fmt: skip
 SPARE = ("attempt", "duration_ms", "paid_fees")
+EXITS = ("symbol", "position_id", "exit_status", "exit_qty", "exit_px", "attempt", "text")
 
 Weight = Annotated[str | None, typer.Option("--weight", metavar="SHARE", help="Instead: of the equity, 0.25.")]
 File = Annotated[Path | None, typer.Option("--file", help="Several: a JSON list of objects, or an object SYMBOL: QTY.")]
@@ -158,6 +159,9 @@ def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s:
         outcome = client.wait_for(signal_id, account=account, timeout_s=timeout_s)
     if outcome.refused:
         return answer(client, signal_id, timeout_s, json)
+    hedged = next((each for each in outcome.events if each["type"] == "PositionProtected"), None)
+    if hedged is not None:
+        return _follow_exits(client, signal_id, account, after, hedged["legs"], ends_s - time.monotonic(), json)
     if not any(each["type"] == "TargetSet" for each in outcome.events):  # it is flat, and that was asked for
         if json:
             as_json({"signal_id": signal_id, "targets": []})
@@ -191,3 +195,33 @@ def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s:
     if any(each["target_status"] != TargetStatus.REACHED for each in rows):
         raise typer.Exit(Exit.NO)
     return None
+
+
+def _follow_exits(
+    client: Client, signal_id: str, account: str, after: str, legs: int, within_s: float, json: bool
+) -> None:
+    """Show what becomes of each position of an account that hedges and is to be flat, until all are closed."""
+    from fillstream.client.topics import EXITS as TOPIC
+    from fillstream.libs.common.messages.exits import ExitStatus
+
+    ends = (ExitStatus.DONE, ExitStatus.ENDED)
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    with gone(signal_id):
+        for item in client.follow_topic(TOPIC, account=account, after=after, within_s=within_s):
+            told = item.message
+            if told.protection_id != FLATTEN_PROTECTION:
+                continue
+            last[told.symbol, told.position_id] = told.model_dump(mode="json", exclude_none=True)
+            if len(last) == legs and all(each["exit_status"] in ends for each in last.values()):
+                break
+    rows = [*last.values()]
+    if json:
+        as_json({"signal_id": signal_id, "exits": rows})
+    else:
+        print_table(
+            console(), f"signal {signal_id}", EXITS, [[each.get(name) for name in EXITS] for each in rows], spare=SPARE
+        )
+    closed = sum(each["exit_status"] in ends for each in rows)
+    if closed < legs:
+        text = f"{closed} of {legs} positions are closed so far; the desk goes on, `fillstream exits` shows how"
+        raise Stop(Exit.NO_ANSWER, text)

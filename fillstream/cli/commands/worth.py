@@ -11,7 +11,7 @@ from fillstream.cli.asking import analytics, tell_missing
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Limit, OnlyAccount, OnlySymbol, RedisUrl
-from fillstream.tools.render import as_json, console, printable, show
+from fillstream.tools.render import as_json, console, printable, show, time_of
 
 if TYPE_CHECKING:
     from fillstream.cli.analytics_client import Found
@@ -131,6 +131,9 @@ def exits(
     """
     with analytics(config, redis_url, analytics_url) as ask:
         found = ask.find("/exits", {"account": account, "symbol": symbol, "limit": limit})
+    if not json:
+        for row in found.rows:
+            row["exit_time"] = time_of(row.get("exit_time"))
     some = [name for name in WAITS if any(row.get(name) is not None for row in found.rows)]
     at = EXITS.index("take_profit_px") + 1
     _both({"exits": ((*EXITS[:at], *some, *EXITS[at:]), found)}, json)

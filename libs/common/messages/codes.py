@@ -12,6 +12,8 @@ from typing import Self
 DEFAULT_ACCOUNT = "default"
 DEFAULT_PROTECTION = "default"
 """What protects a position where the client names nothing."""
+FLATTEN_PROTECTION = "flatten"
+"""What closes a position of an account that hedges and is to be flat."""
 MAX_SIGNAL_BYTES = 65_536
 """A signal's fields together may not be larger (bytes)."""
 """Where orders go."""

@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from fillstream.libs.common.engine.frames import MAX_QTY
-from fillstream.libs.common.messages.codes import CancelRejectReason, OrderType, RejectReason
+from fillstream.libs.common.messages.codes import FLATTEN_PROTECTION, CancelRejectReason, OrderType, RejectReason
 from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.messages.targets import MAX_TARGETS
 from fillstream.libs.common.values.money import canonical, multiply, parse
@@ -33,9 +33,6 @@ from fillstream.services.order_service.orders.life.order import FINAL, Order
 from fillstream.services.order_service.orders.rules import Draft, Reject
 from fillstream.services.order_service.orders.state import MASS, State
 from fillstream.services.order_service.orders.waiting.desk import is_stop_loss
-
-FLATTEN = "flatten"
-"""The protection_id of what closes a position of an account that hedges and is to be flat."""
 
 
 class Leg(NamedTuple):
@@ -132,7 +129,7 @@ class Targeting:
         for number, (symbol, name) in enumerate(positions, start=1):
             self._journal.told(
                 "PositionProtected", **said, symbol=symbol, position_id=name, leg=number, legs=len(positions),
-                protection_id=FLATTEN, exit_time=self._journal.ms, **strategy, signal_time=wish.signal_time,
+                protection_id=FLATTEN_PROTECTION, exit_time=self._journal.ms, **strategy, signal_time=wish.signal_time,
             )  # fmt: skip
         if not positions:
             self._journal.told("TargetCanceled", **said)

@@ -101,17 +101,53 @@ def test_flatten_takes_brackets_off_and_closes_all(desk: WholeDesk) -> None:
 
 
 def test_flatten_ends_a_bracket_that_waits_to_make_exits_again(desk: WholeDesk) -> None:
-    """Its stop traded a part in a thin market, and has nothing at a venue as flatten comes."""
-    desk.quote(9_749, 9_751, qty=5)
-    desk.sim.feed(frames.print_trade(1, 1, 9_750, 1))
-    desk.wait(1)
-    assert open_now(desk) == {"core": 15}, "5 at the bid, and 10 met the target of the other one"
+    """Its stop traded a part in a thin market, and has nothing at a venue as flatten comes; then the market is back."""
+    desk.signal(type="ClosePosition", symbol="AAPL", position_id="hedge")
+    desk.quote(9_790, 9_792, qty=5)
+    desk.sim.feed(frames.print_trade(1, 1, 9_791, 1))
+    desk.wait(300)
+    assert open_now(desk) == {"core": 25}
     assert not resting(desk)
     desk.signal(type="SetTarget", targets=[], close_others=True)
-    desk.quote(9_749, 9_751)
+    desk.quote(9_900, 9_902)
+    desk.sim.feed(frames.print_trade(1, 1, 9_901, 1))
     desk.wait(90_000)
     assert open_now(desk) == {}
     assert not resting(desk)
+
+
+def test_it_is_known_of_how_many_positions_brackets_have_exits(desk: WholeDesk) -> None:
+    holding = desk.sim.desk.stage._state.holdings.holding("default", "AAPL")
+    assert holding.covered == 2
+    trade_at(desk, 10_299)
+    assert (open_now(desk), holding.covered) == ({"core": 30}, 1)
+    trade_at(desk, 10_501)
+    assert (open_now(desk), holding.covered) == ({}, 0)
+
+
+def test_a_halt_that_keeps_exits_keeps_those_of_a_position_that_others_outweigh(desk: WholeDesk) -> None:
+    """All of it is short; the stop and the target of the long one protect that one all the same."""
+    desk.signal(symbol="AAPL", side="SELL", quantity="60", position_id="other")
+    control = {"v": 1, "type": "Halt", "control_id": "h", "who": "me", "reason": "a test", "account": "default",
+               "keep_protective": True}  # fmt: skip
+    text = str([event.get("text") for event in desk.sim.fold({b"control": orjson.dumps(control)})])
+    assert "1 positions (default AAPL -60 (position other))" in text, text
+    assert resting(desk) == [("BUY", "hedge", 10), ("SELL", "core", 30)]
+
+
+def test_what_works_to_close_another_position_does_not_hold_back_a_stop() -> None:
+    """While the account is REDUCING a stop may go for what its own position has."""
+    default = account(1, D(1_000_000), 10_000, D(0), D(100), position_mode="HEDGING")
+    desk = WholeDesk(but(CONFIG, accounts={"default": default}))
+    desk.quote(9_999, 10_001)
+    for name in ("core", "other"):
+        desk.signal(symbol="AAPL", side="BUY", quantity="30", position_id=name)
+    desk.signal(symbol="AAPL", side="SELL", quantity="30", position_id="other", price="105.00")
+    desk.signal(symbol="AAPL", side="SELL", quantity="30", position_id="core", order_type="STOP", stop_price="98.00")
+    control = {"v": 1, "type": "Reduce", "control_id": "r", "who": "me", "reason": "a test", "account": "default"}
+    desk.sim.fold({b"control": orjson.dumps(control)})
+    trade_at(desk, 9_790)
+    assert open_now(desk) == {"other": 30}
 
 
 def test_of_orders_of_which_one_cancels_the_other_each_counts_for_its_position(desk: WholeDesk) -> None:

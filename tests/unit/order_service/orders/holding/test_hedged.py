@@ -146,12 +146,26 @@ def test_a_fill_closes_and_lets_go_of_the_name(desk: OrdersDesk) -> None:
 
 
 def test_limits_on_what_is_exposed_hold_back_no_close() -> None:
-    """Together they are flat; without the short one the long one is more than max_net_exposure allows."""
-    desk = desk_of(max_net_exposure="20000", max_symbol_exposure="20000", max_position="100")
-    held(desk, "core", 100)
-    held(desk, "hedge", 100, "SELL")
+    """Together they are flat; without the short one the long one is more than the limits allow."""
+    desk = desk_of(max_net_exposure="10000", max_symbol_exposure="10000", max_gross_exposure="10000")
+    for name, lots, side in (("hedge", 50, "SELL"), ("core", 100, "BUY"), ("hedge", 50, "SELL")):
+        received = new(desk, name, side, lots, signal_id=f"{name}-{len(desk.entries)}")
+        desk.fill(lots, 18_500, int(received["order_id"]), side=1 if side == "BUY" else 2)
+    assert positions(desk) == {"core": (100, 0, 0), "hedge": (-100, 0, 0)}
     assert desk.instruct(close("hedge"))["type"] == "OrderReceived"
-    assert new(desk, "new", "BUY", 10, signal_id="s9")["reason"] == RejectReason.MAX_POSITION.value
+    assert new(desk, "new", "BUY", 100, signal_id="s9")["reason"] == RejectReason.MAX_SYMBOL_EXPOSURE.value
+
+
+def test_a_halt_names_positions_that_come_to_nothing() -> None:
+    """Nothing is held in all, and nothing was made or paid."""
+    desk = desk_of()
+    for side in ("BUY", "SELL"):
+        order = new(desk, side.lower(), side, 1, signal_id=side, symbol="ES", price="400.00")
+        desk.fill(1, 1_600, int(order["order_id"]), side=1 if side == "BUY" else 2, symbol=3)
+    holding = desk.stage._state.holdings.holding("default", "ES")
+    assert (holding.quantity, holding.cash, holding.fees) == (0, 0, 0)
+    text = str(desk.control("Halt", control_id="h", account="default", keep_protective=True))
+    assert "default ES 1 (position buy), default ES -1 (position sell)" in text
 
 
 def test_max_position_counts_longs_and_shorts_by_themselves() -> None:
