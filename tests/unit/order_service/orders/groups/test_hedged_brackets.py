@@ -135,18 +135,18 @@ def test_a_halt_that_keeps_exits_keeps_those_of_a_position_that_others_outweigh(
     assert resting(desk) == [("BUY", "hedge", 10), ("SELL", "core", 30)]
 
 
-def test_what_works_to_close_another_position_does_not_hold_back_a_stop() -> None:
-    """While the account is REDUCING a stop may go for what its own position has."""
+def test_what_works_to_close_another_position_does_not_hold_back_what_waited() -> None:
+    """While the account is REDUCING an order that waited for its time may go for what its own position has."""
     default = account(1, D(1_000_000), 10_000, D(0), D(100), position_mode="HEDGING")
     desk = WholeDesk(but(CONFIG, accounts={"default": default}))
     desk.quote(9_999, 10_001)
     for name in ("core", "other"):
         desk.signal(symbol="AAPL", side="BUY", quantity="30", position_id=name)
     desk.signal(symbol="AAPL", side="SELL", quantity="30", position_id="other", price="105.00")
-    desk.signal(symbol="AAPL", side="SELL", quantity="30", position_id="core", order_type="STOP", stop_price="98.00")
+    desk.signal(symbol="AAPL", side="SELL", quantity="30", position_id="core", effective_after_ms=1_000)
     control = {"v": 1, "type": "Reduce", "control_id": "r", "who": "me", "reason": "a test", "account": "default"}
     desk.sim.fold({b"control": orjson.dumps(control)})
-    trade_at(desk, 9_790)
+    desk.wait(1_500)
     assert open_now(desk) == {"other": 30}
 
 
