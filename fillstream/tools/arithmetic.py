@@ -180,6 +180,8 @@ class Books:
         rate = "maker_fee_bps" if event["liquidity"] == "MAKER" else "taker_fee_bps"
         at_venue = self.venues.get(event["venue"], {}).get(rate)
         bps = Decimal(terms[rate] if at_venue is None else at_venue)
+        if terms.get("inverse"):
+            return  # what an order was charged for its fills before is counted, as by a schedule
         owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
         self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))
 
@@ -282,7 +284,8 @@ class Books:
         position = self.positions.get(key)
         began = message.get("began_time")
         if position is None or (began is not None and began != self.began.get(key)):
-            position = self.positions[key] = NaivePosition(self.methods.get(key[0], "AVERAGE"))
+            method, inverse = self.methods.get(key[0], "AVERAGE"), bool(terms.get("inverse"))
+            position = self.positions[key] = NaivePosition(method, inverse)
         if began is not None:
             self.began[key] = began
         if message["type"] == "PositionClosed":
@@ -298,7 +301,8 @@ class Books:
             self._adjusted(what, position, message)
         self._expect(what, "currency", message["currency"], terms["currency"])
         self._expect(what, "position", Decimal(message["position"]), position.quantity)
-        self._expect(what, "cash", Decimal(message["cash"]), position.cash * multiplier - position.fees)
+        expect = self._near if position.inverse else self._equal
+        expect(what, "cash", message["cash"], position.cash * multiplier - position.fees)
         self._expect(what, "fees", Decimal(message["fees"]), position.fees)
         self._near(what, "avg_px", message["avg_px"], position.mean if position.quantity else None)
         self._profit(what, position, message, multiplier)
@@ -351,11 +355,14 @@ class Books:
         trip = found[-1]
         self._near(what, "peak_qty", message["peak_qty"], trip.peak)
         self._near(what, "traded_qty", message["traded_qty"], trip.entered + trip.exited)
-        self._near(what, "entry_px", message["entry_px"], trip.entry_value / trip.entered)
-        self._near(what, "exit_px", message["exit_px"], trip.exit_value / trip.exited)
+        self._near(what, "entry_px", message["entry_px"], position.price_of(trip.entry_value, trip.entered))
+        self._near(what, "exit_px", message["exit_px"], position.price_of(trip.exit_value, trip.exited))
         gross = (trip.exit_value - trip.entry_value) * (1 if trip.side == "BUY" else -1) * multiplier
-        self._expect(what, "gross_pnl", Decimal(message["gross_pnl"]), gross)
+        (self._near if position.inverse else self._equal)(what, "gross_pnl", message["gross_pnl"], gross)
         return None
+
+    def _equal(self, what: str, name: str, text: str | None, expected: Decimal | None) -> None:
+        self._expect(what, name, None if text is None else Decimal(text), expected)
 
     def _near(self, what: str, name: str, text: str | None, expected: Decimal | None) -> None:
         told = None if text is None else Decimal(text)
@@ -369,9 +376,9 @@ class Books:
         if message["mark_px"] is None:
             self._expect(what, "unrealized_pnl", message["unrealized_pnl"], None)
         else:
-            total = gross + size * Decimal(message["mark_px"])
-            told = message["unrealized_pnl"]
-            self._expect(what, "unrealized_pnl", None if told is None else Decimal(told), total - realized)
+            total = gross + size * position.counts(Decimal(message["mark_px"]))
+            expect = self._near if position.inverse else self._equal
+            expect(what, "unrealized_pnl", message["unrealized_pnl"], total - realized)
 
 
 def _is_possible(status: str, cum: Decimal, quantity: Decimal, overfill: Decimal) -> bool:

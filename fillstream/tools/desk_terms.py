@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
 from fillstream.libs.common.messages.terms import ReferenceData
 from fillstream.libs.common.messages.topology import SIM
+from fillstream.services.analytics.query.of_positions import value_of
 from fillstream.tools.preview import Market, Terms
 from fillstream.tools.route_preview import Known
 
@@ -50,7 +51,7 @@ def terms_of(ask: Ask, symbol: str, named: str, venue: str | None) -> Terms:
     )
     traded = ask(
         "SELECT date_diff('day', f.time::DATE, current_date) AS day, "  # noqa: S608 - they are quoted
-        "sum(abs(f.last_qty * f.last_px) * i.multiplier)::VARCHAR AS value "
+        f"sum(abs({value_of('f.last_qty', 'f.last_px')}))::VARCHAR AS value "
         "FROM fills f JOIN instruments i USING (symbol) "
         f"WHERE f.account = {_text(account)} AND f.venue = {_text(at)} AND f.currency = {_text(instrument.currency)} "
         "AND f.time < current_date GROUP BY day"

@@ -49,6 +49,8 @@ class NaivePosition:
     """One account's position in one instrument."""
 
     method: str
+    inverse: bool = False
+    """Whether a unit counts as -1 / price, and not as its price."""
     quantity: Decimal = NONE
     cost: Decimal = NONE
     cash: Decimal = NONE
@@ -61,8 +63,16 @@ class NaivePosition:
 
     @property
     def mean(self) -> Decimal:
-        """What a unit of what is held did cost; 0 of nothing."""
-        return self.cost / self.quantity if self.quantity else NONE
+        """The price at which a unit costs what one of what is held did; 0 of nothing."""
+        return self.price_of(self.cost, self.quantity) if self.quantity else NONE
+
+    def counts(self, price: Decimal) -> Decimal:
+        """Return what a unit counts as at a price."""
+        return -1 / price if self.inverse else price
+
+    def price_of(self, value: Decimal, quantity: Decimal) -> Decimal:
+        """Return the price at which so much counts as so much."""
+        return -quantity / value if self.inverse else value / quantity
 
     def book(self, leg: Leg) -> str:
         """Book a trade at the end; return what it did."""
@@ -74,7 +84,7 @@ class NaivePosition:
         before = self.quantity
         name = next(name for name in self.booked if name[:2] == leg.trade)
         self.booked[name] = None if self.booked[name] is not None else leg
-        again = NaivePosition(self.method)
+        again = NaivePosition(self.method, self.inverse)
         for each in self.booked.values():
             if isinstance(each, Leg):
                 again._leg(each)
@@ -94,7 +104,7 @@ class NaivePosition:
 
     def leave(self) -> NaivePosition:
         """Be nothing any more, as if nothing had ever been; return what there was."""
-        left, nothing = copy(self), NaivePosition(self.method)
+        left, nothing = copy(self), NaivePosition(self.method, self.inverse)
         for slot in self.__slots__:
             setattr(self, slot, getattr(nothing, slot))
         return left
@@ -120,9 +130,9 @@ class NaivePosition:
     def _leg(self, leg: Leg) -> str:
         before = self.quantity
         self.fees += leg.fee
-        self._trade(leg.signed, leg.price, leg.time)
+        self._trade(leg.signed, self.counts(leg.price), leg.time)
         if leg.paid:
-            self._trade(-leg.paid, leg.price, leg.time)
+            self._trade(-leg.paid, self.counts(leg.price), leg.time)
         return change_of(before, before + leg.signed)
 
     def _trade(self, signed: Decimal, price: Decimal, time: int) -> None:

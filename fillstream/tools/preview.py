@@ -196,7 +196,10 @@ def _notional(terms: Terms, event: Mapping[str, Any], fields: Mapping[str, Any])
     price = _number(event.get("price") or touch)
     if quantity is None or price is None:
         return None
-    return abs(quantity * price) * Fraction(terms.instrument.multiplier)
+    multiplier = Fraction(terms.instrument.multiplier)
+    if terms.instrument.inverse:
+        return abs(quantity) * multiplier / price if price > 0 else None
+    return abs(quantity * price) * multiplier
 
 
 def _fee(terms: Terms, event: Mapping[str, Any], notional: Fraction | None) -> str | None:

@@ -138,7 +138,7 @@ def preview_route(
     compiled = Compiled(home.symbol, home.instrument, Topology(), home.venue, home.venues[home.venue])
     buy, lots, limit = _integers(compiled, order)
     bound = _bound(compiled, home, buy) if limit is None else limit
-    worth = abs(bound if bound is not None else 0) * lots
+    worth = compiled.size(bound if bound is not None else 0) * lots
     rules = rules_for(routing, home.venues, home.account, home.limits, compiled)
     route = route_of(rules, order.get("strategy"), buy, lots, worth, now_ms)
     decided_by = route.where if route is not None else "nothing: no rule means it"
@@ -311,8 +311,16 @@ def _expected(compiled: Compiled, buy: bool, leg: Leg, found: Taken | None) -> E
     step = Fraction(price.step)
     return Expected(
         leg.venue, lot.text(leg.lots), lot.text(found.lots), _price(Fraction(found.value, found.lots) * step),
-        _money(found.fee * Fraction(compiled.value)), _price(net / found.lots * step), worst, leg.rests, leg.post_only,
+        _fee_of(compiled, found), _price(net / found.lots * step), worst, leg.rests, leg.post_only,
     )  # fmt: skip
+
+
+def _fee_of(compiled: Compiled, found: Taken) -> str:
+    """Return a fee, which is in ticks times lots; of an inverse contract it is a share of what its lots are worth."""
+    if compiled.inverse is None:
+        return _money(found.fee * Fraction(compiled.value))
+    worth = found.lots * compiled.size(round(Fraction(found.units, found.lots)))
+    return _money(found.fee / found.units * worth * Fraction(compiled.value))
 
 
 def _price(value: Fraction) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
 
+from fillstream.libs.common.ledger.worth import MONEY_DECIMALS
 from fillstream.libs.common.messages.reference import InstrumentTerms, VenueTerms
 from fillstream.libs.common.values.money import canonical, multiply
 
@@ -93,7 +94,8 @@ class TooFine(Exception):
 def scales_of(instruments: Mapping[str, InstrumentTerms], venues: Iterable[VenueTerms] = ()) -> Scales:
     """Return the scales that hold every number of these instruments to the digit.
 
-    A mark may stand between two ticks, and money counts in halves of a tick times a lot times the multiplier.
+    A mark may stand between two ticks, and money counts in halves of a tick times a lot times the multiplier; that of
+    an inverse contract is rounded.
 
     Raises:
         TooFine: see there.
@@ -101,12 +103,13 @@ def scales_of(instruments: Mapping[str, InstrumentTerms], venues: Iterable[Venue
     needed = Scales()
     for symbol, terms in instruments.items():
         half_tick_lot = multiply(terms.tick_size, terms.lot_size, terms.multiplier, HALF)
+        amounts = MONEY_DECIMALS if terms.inverse else decimals(half_tick_lot)
         fees = (terms.maker_fee_bps, terms.taker_fee_bps)
         own = Scales(
             decimals(multiply(terms.tick_size, HALF)),
             decimals(terms.lot_size),
             max(map(decimals, (terms.multiplier, *fees))),
-            decimals(half_tick_lot),
+            amounts,
         )
         _check(symbol, terms, own)
         needed = needed.at_least(own)

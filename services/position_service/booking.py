@@ -164,7 +164,7 @@ class Booking:
         paid = 0 if event.get("fee_qty") is None else units_of(event, "fee_qty", instrument.lot)
         position_id = event.get("position_id") or f"{self._partition}-{event['seq']}"
         lots = -lots if event["side"] == "SELL" else lots
-        return Trade(lots, ticks, fee, paid, instrument.session, event["time"], position_id)
+        return Trade(lots, instrument.counts(ticks), fee, paid, instrument.session, event["time"], position_id)
 
 
 def _in(held: Held, trade: Trade) -> Trade:

@@ -45,10 +45,11 @@ VERSION = 3
 _KEYS: Final = ("version", "read", "sent", "fills", "timers", "instruments")
 _MAY: Final = ("differing", "methods", "hedging", "exits", "targets", "accounts", "rules")
 _PLAIN: Final = ("id", "venue", "interval_ms", "told_ms", "moved", "telling", "session", "day")
+_UNITS: Final = tuple(name for name in InstrumentUnits.model_fields if name not in InstrumentUnits.rare())
 _TERMS: Final = (
-    "symbol", *InstrumentUnits.model_fields, *_PLAIN, "marked_by", "marks", "settlement", "held",
+    "symbol", *_UNITS, *_PLAIN, "marked_by", "marks", "settlement", "held",
 )  # fmt: skip
-_RARE: Final = ("base_currency", "closes", "outdated", "stale", "true_range")
+_RARE: Final = (*InstrumentUnits.rare(), "base_currency", "closes", "outdated", "stale", "true_range")
 _HELD: Final = ("account", "settled", "position", "trip")
 _HEDGED: Final = ("name", "began_ms", "session", "settled", "position", "trip")
 _KEPT: Final = ("session", "before", "before_trip", "trades", "names")
@@ -280,5 +281,5 @@ def upcast_v2_v3(document: Document) -> Document:
     return document
 
 
-_V2_TERMS = ("venue", "symbol", *InstrumentUnits.model_fields, "mark", "positions")
+_V2_TERMS = ("venue", "symbol", *_UNITS, "mark", "positions")
 UPCASTS: Upcasts = {1: upcast_v1_v2, 2: upcast_v2_v3}

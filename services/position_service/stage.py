@@ -42,6 +42,7 @@ from fillstream.libs.common.messages.rule_terms import RuleTerms
 from fillstream.libs.common.messages.rules import RuleDefined
 from fillstream.libs.common.messages.sentences import sentences
 from fillstream.libs.common.messages.targets import TargetCanceled, TargetSet
+from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.messages.topology import SIM, stream_name
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS, Entry, Family, Inconsistent, Outputs
 from fillstream.libs.common.values.versions import Unreadable
@@ -318,12 +319,12 @@ class PositionStage:
         if known.true_range is None and symbol in self._books.exits.unranged:
             self._exits.rangeless(known)
         before = known.units
-        if (units.currency, units.multiplier) != (before.currency, before.multiplier) and known.held:
-            out.bad(
-                "terms_changed",
-                f"{symbol}: currency {units.currency} and multiplier {units.multiplier} must stay {before.currency} "
-                f"and {before.multiplier}, positions are counted in them; the old terms stay",
+        if known.held and (differing := _differing_terms(before, units)):
+            said, stays = (
+                " and ".join(f"{written(getattr(of, name))}" for name in differing) for of in (units, before)
             )
+            text = f"{symbol}: {' and '.join(differing)}: {said} must stay {stays}, positions are counted in it"
+            out.bad("terms_changed", f"{text}; the old terms stay")
             return
         self._count_in(known, units)
 
@@ -381,6 +382,12 @@ class PositionStage:
             "targets_open": {"": len(self._books.targets.of)},
             "targets_failing": {"": self._books.targets.failing},
         }
+
+
+def _differing_terms(before: InstrumentUnits, units: InstrumentUnits) -> list[str]:
+    """Return which of an instrument's terms are others, of those that may not be once there are positions."""
+    names = ["currency", "multiplier", "inverse", *(("tick_size", "lot_size") if before.inverse else ())]
+    return [name for name in names if getattr(before, name) != getattr(units, name)]
 
 
 def _row(instrument: Instrument, account: str) -> str | None:

@@ -69,7 +69,7 @@ class Telling:
         message["order_id"] = event["order_id"]
         message["exec_id"] = event["exec_id"]
         message["last_qty"] = instrument.lot.text(trade.lots)
-        message["last_px"] = instrument.price.text(trade.ticks)
+        message["last_px"] = instrument.price.text(instrument.ticks_of(trade.ticks))
         if restated is not None:
             message["restated"] = restated
         self.out.event(self._stream, message)
@@ -184,12 +184,14 @@ def told_of(trip: Trip, instrument: Instrument) -> Message:
     money = instrument.money
     pnl = 2 * trip.cash * instrument.half_tick_lot
     entered = 2 * trip.entry_value * instrument.half_tick_lot
+    if instrument.inverse is not None:  # what a lot of it counts as is below 0
+        entered = -entered
     return fields | {
         "duration_ms": None if trip.ended_ms is None else trip.ended_ms - trip.opened_ms,
         "peak_qty": instrument.size(trip.peak),
         "traded_qty": instrument.size(trip.entered + trip.exited),
-        "entry_px": instrument.mean(trip.entry_value, trip.entered),
-        "exit_px": instrument.mean(trip.exit_value, trip.exited),
+        "entry_px": instrument.mean_text(trip.entry_value, trip.entered),
+        "exit_px": instrument.mean_text(trip.exit_value, trip.exited),
         "gross_pnl": money(pnl),
         "paid_fees": money(trip.fees),
         "net_return": ratio(pnl - trip.fees, entered, AVG_PX_DECIMALS) if entered > 0 else None,

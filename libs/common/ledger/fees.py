@@ -17,6 +17,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from fillstream.libs.common.ledger.inverse import value_of_step
 from fillstream.libs.common.messages.codes import FeeScope
 from fillstream.libs.common.messages.fee_tiers import BASE, tiers_of
 from fillstream.libs.common.messages.reference import BPS, InstrumentFields, VenueTerms
@@ -92,7 +93,7 @@ class FeeSchedule:
     )  # fmt: skip
 
     def __init__(self, instrument: InstrumentFields, venue: VenueTerms) -> None:
-        self._value = Fraction(instrument.tick_size) * Fraction(instrument.lot_size) * Fraction(instrument.multiplier)
+        self._value = value_of_step(instrument)
         maker = instrument.maker_fee_bps if venue.maker_fee_bps is None else venue.maker_fee_bps
         taker = instrument.taker_fee_bps if venue.taker_fee_bps is None else venue.taker_fee_bps
         tiers = tiers_of(venue.fee_tiers)
@@ -120,7 +121,7 @@ class FeeSchedule:
 
         Args:
             before: what its order was charged so far.
-            units: its ticks, without their sign, times its lots.
+            units: its ticks, without their sign, times its lots; of an inverse contract what its lots are worth.
             lots: its lots.
             maker: whether it rested.
             tier: of its account.
@@ -169,7 +170,7 @@ def _rounded(fee: Fraction | int) -> int:
 
 
 def schedule_of(instrument: InstrumentFields, venue: VenueTerms) -> FeeSchedule | None:
-    """Return what a venue charges beyond plain basis points, None of one that does not."""
-    if not venue.has_schedule:
+    """Return what a venue charges beyond plain basis points of ticks times lots, None of one that does not."""
+    if not (venue.has_schedule or instrument.inverse):
         return None
     return FeeSchedule(instrument, venue)

@@ -13,11 +13,14 @@ from fractions import Fraction
 from math import gcd
 
 from fillstream.libs.common.ledger.average import Position
+from fillstream.libs.common.ledger.inverse import inverse_of, value_of_step
 from fillstream.libs.common.messages.reference import InstrumentUnits
-from fillstream.libs.common.values.money import Scale, fixed, half_even, multiply, units_of
+from fillstream.libs.common.values.money import Scale, fixed, half_even, ratio, units_of
+from fillstream.libs.common.values.rational import Rational
 
 MONEY_DECIMALS = 12
-"""Money has at least this many decimals: only an average that no decimal writes exactly is rounded to them."""
+"""Money has at least this many decimals: only an average that no decimal writes exactly is rounded to them, and what is
+shown of an inverse contract."""
 
 
 class Worth:
@@ -26,16 +29,20 @@ class Worth:
     Args:
         units: one tick-lot is worth tick size times lot size times multiplier, of the currency.
 
+    A lot that trades `counts` as its price in ticks; of an inverse contract see `ledger.inverse`, and read "what a lot
+    counts as" for ticks below.
+
     Attributes:
         units: every price and quantity so far is a multiple of their tick and lot size; see `recount`.
         price, lot: their grids.
+        inverse: what values a lot of an inverse contract, None of all others.
         decimals: of money; enough that every tick-lot, and half of one, is a whole number of them.
         half_tick_lot: money of half a tick-lot.
         mark: of what is long, in half ticks, since a mid is one; None before the first.
         short_mark: of what is short: the same, unless marks are what closing would meet.
     """
 
-    __slots__ = ("decimals", "half_tick_lot", "lot", "mark", "price", "short_mark", "units")
+    __slots__ = ("decimals", "half_tick_lot", "inverse", "lot", "mark", "price", "short_mark", "units")
 
     def __init__(self, units: InstrumentUnits) -> None:
         self.mark: int | None = None
@@ -46,7 +53,8 @@ class Worth:
         self.units = units
         self.price = Scale(units.tick_size)
         self.lot = Scale(units.lot_size)
-        half = Fraction(multiply(units.tick_size, units.lot_size, units.multiplier)) / 2
+        self.inverse = inverse_of(units)
+        half = value_of_step(units) / 2
         self.decimals = MONEY_DECIMALS
         while (half * 10**self.decimals).denominator != 1:
             self.decimals += 1
@@ -55,7 +63,8 @@ class Worth:
     def recount(self, units: InstrumentUnits) -> tuple[int, int, int]:
         """Count in steps that old and new sizes are both multiples of; the mark keeps its value.
 
-        Currency and multiplier are taken as they are: who changes them has no positions here.
+        Currency and multiplier are taken as they are: who changes them has no positions here. Nor does who changes the
+        grid of an inverse contract.
 
         Returns:
             How many of the new steps make a lot of before, how many a tick, and how many units of money one of before:
@@ -84,6 +93,23 @@ class Worth:
         """Return the mark of so many lots, in half ticks."""
         return self.short_mark if quantity < 0 else self.mark
 
+    def counts(self, ticks: int) -> int:
+        """Return what a lot that trades at a price counts as."""
+        return ticks if self.inverse is None else self.inverse.value(ticks)
+
+    def ticks_of(self, counts: int) -> int:
+        """Return the price (ticks) at which a lot traded that counts as so much."""
+        return counts if self.inverse is None else self.inverse.at(counts)
+
+    def counts_at(self, mark: int) -> int:
+        """Return what a lot counts as at a mark (half ticks), in halves."""
+        return mark if self.inverse is None else self.inverse.half_steps(mark)
+
+    def valued_at(self, quantity: int) -> int | None:
+        """Return what each of so many lots counts as at their mark, in halves; None without one."""
+        mark = self.short_mark if quantity < 0 else self.mark
+        return mark if mark is None or self.inverse is None else self.inverse.half_steps(mark)
+
     def mark_text(self, quantity: int) -> str | None:
         """Return the mark of so many lots as a price."""
         mark = self.mark_of(quantity)
@@ -111,17 +137,19 @@ class Worth:
 
     def unrealized(self, position: Position, realized: int) -> int | None:
         """Return the P&L still open at the mark, given `realized`; None without a mark."""
-        mark = self.mark_of(position.quantity)
-        if mark is None:
+        value = self.valued_at(position.quantity)
+        if value is None:
             return None
-        return (2 * position.cash + position.quantity * mark) * self.half_tick_lot - realized
+        return (2 * position.cash + position.quantity * value) * self.half_tick_lot - realized
 
     def cash(self, position: Position) -> int:
         """Return all the cash that fills moved, fees taken off."""
         return 2 * position.cash * self.half_tick_lot - position.fees
 
     def money(self, units: int) -> str:
-        """Return money as exact decimal text without trailing zeros."""
+        """Return money as decimal text without trailing zeros: exact, or of an inverse contract to MONEY_DECIMALS."""
+        if self.inverse is not None:
+            return ratio(units, 10**self.decimals, MONEY_DECIMALS)
         return fixed(units, self.decimals).rstrip("0").rstrip(".")
 
     def average(self, position: Position) -> str | None:
@@ -129,9 +157,27 @@ class Worth:
         quantity = position.quantity
         if not quantity:
             return None
+        if self.inverse is not None:
+            return self._text(self.inverse.ticks(Fraction(position.cost, position.denominator * quantity)))
         if quantity < 0:
             return self.price.mean(-position.cost, position.denominator * -quantity)
         return self.price.mean(position.cost, position.denominator * quantity)
+
+    def mean_ticks(self, position: Position) -> Fraction:
+        """Return the mean entry of what is open as a price in ticks."""
+        mean = Fraction(position.cost, position.denominator * position.quantity)
+        return mean if self.inverse is None else self.inverse.ticks(mean)
+
+    def mean_text(self, value: int, lots: Rational) -> str | None:
+        """Return the price at which so many lots count as so much together, to at most 12 decimals; None of no lots."""
+        if not lots:
+            return None
+        if self.inverse is None:
+            return self.price.mean(value * lots.denominator, lots.numerator)
+        return self._text(self.inverse.ticks(Fraction(value) / lots))
+
+    def _text(self, ticks: Fraction) -> str:
+        return self.price.mean(ticks.numerator, ticks.denominator)
 
 
 def _common_step(one: Decimal, other: Decimal) -> Decimal:

@@ -1,4 +1,4 @@
-"""How an account's positions are counted: terms of its own for good, which both orders and positions are booked by.
+"""How positions are counted: terms for good, of accounts and instruments, which orders and positions are booked by.
 
 Flows in: fields of settings, configuration and events. Flows out: validated values. Never books anything.
 """
@@ -22,6 +22,25 @@ ModeOf = Annotated[
         fixed=True, rare=True,
     ),
 ]  # fmt: skip
+IsInverse = Annotated[
+    bool,
+    about("whether it is worth multiplier / price of its currency, which it settles in: its prices are in another",
+          fixed=True, rare=True),
+]  # fmt: skip
+
+
+def check_inverse(inverse: bool, negative_prices: bool, base_currency: str | None) -> None:
+    """Check that an inverse contract always has a value.
+
+    Raises:
+        ValueError: a sentence that begins with the field.
+    """
+    if inverse and negative_prices:
+        raise ValueError("negative_prices: must be false where inverse is true: at a price of 0 it is worth nothing")
+    if inverse and base_currency is not None:
+        raise ValueError(
+            f"base_currency: {base_currency} must be null where inverse is true: its price is no rate to its currency"
+        )
 
 
 def check_mode(mode: PositionMode, may_short: bool, kind: AccountType) -> None:

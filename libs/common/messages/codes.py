@@ -499,6 +499,7 @@ class ControlRejectReason(Reason):
         "orders work or wait in the desk that a switch, a split or a new symbol would change",
     )
     FRACTION_LEFT = "fraction_left", None, "a split would leave a position that is no whole number of lots"
+    INVERSE_CONTRACT = "inverse_contract", None, "what would change what an inverse contract is worth: a split of it"
     TERMS_DIFFER = "terms_differ", None, "what is held cannot be counted in the terms of the new symbol"
     HOLDS_BOTH = "holds_both", None, "the account holds some of the new symbol, too"
     POSITION_UNKNOWN = "position_unknown", None, "what the account holds is unknown since an upgrade: reconcile it"

@@ -14,7 +14,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from fillstream.libs.common.engine.frames import MAX_SYMBOL
 from fillstream.libs.common.messages import book_terms, mark_terms, risk_terms
@@ -27,13 +27,12 @@ from fillstream.libs.common.messages.codes import (
     FeeScope,
     LostOrders,
     MarkPrice,
-    OrderType,
     PositionMode,
     RiskAction,
     SelfTrade,
-    TimeInForce,
 )
 from fillstream.libs.common.messages.fee_tiers import Tiers
+from fillstream.libs.common.messages.native_terms import NATIVE_TIMES, NATIVE_TYPES, Names, NativeTimes, NativeTypes
 from fillstream.libs.common.messages.risk_terms import Positive
 from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, QUANTITY, VALUE, WRITTEN, ReferenceData, about, amount
 from fillstream.libs.common.messages.topology import VENUE_NAME
@@ -64,17 +63,6 @@ Money = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False), WR
 Milliseconds = Annotated[Whole, Field(ge=0, le=MAX_MS)]
 
 
-def _symbols(value: Any) -> Any:
-    """Return a list of names, or text with commas between, sorted: equal lists are equal terms; null is none."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        value = [name for name in value.split(",") if name]
-    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
-        return tuple(sorted(set(value)))
-    return value
-
-
 MAX_OVERFILL_LOTS = 1_000_000_000
 """The most that a venue may be believed to fill of an order beyond its quantity."""
 
@@ -84,10 +72,7 @@ Bps = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=-B
 Orders = Annotated[int, Field(ge=1, le=MAX_ORDERS), WRITTEN]
 ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 """Of the IANA time zone database. Whether there is such a zone is for whoever compiles its days to say."""
-MAX_SYMBOLS = 10_000
 MAX_WINDOW_DAYS = 366
-Names = Annotated[tuple[Name, ...], BeforeValidator(_symbols), Field(max_length=MAX_SYMBOLS)]
-"""Names, sorted, each once; in text with commas between."""
 Symbols = Names
 """Names of instruments, sorted, each once; in text with commas between."""
 Fee = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=0), WRITTEN]
@@ -95,34 +80,6 @@ Fee = Annotated[Decimal, Field(max_digits=MAX_DIGITS, allow_inf_nan=False, ge=0)
 
 def _own_venue(of: str, otherwise: str, fix: str) -> Any:
     return about(f"where orders {of} go, one of execution.venues; without one {otherwise}", fix=fix, fixed=True)
-
-
-NATIVE_TYPES = tuple(
-    sorted(kind.value for kind in OrderType if kind not in (OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED))
-)
-"""Order types that a book of ours has; if-touched ones no command has a word for."""
-NATIVE_TIMES = tuple(sorted(tif.value for tif in TimeInForce))
-NEEDED_TYPES, NEEDED_TIMES = ("LIMIT", "MARKET"), ("GTC", "IOC")
-"""What every venue has: what the desk emulates goes as one of these."""
-
-
-def _natives(native: tuple[str, ...], needed: tuple[str, ...]) -> AfterValidator:
-    """Return what refuses names of what no venue can have, and a list without what the desk cannot do without."""
-
-    def check(names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in native:
-                raise ValueError(f"in which {name} must be one of {', '.join(native)}")
-        for name in needed:
-            if name not in names:
-                raise ValueError(f"must have {name}: what the desk emulates goes as one of {', '.join(needed)}")
-        return names
-
-    return AfterValidator(check)
-
-
-NativeTypes = Annotated[Names, _natives(NATIVE_TYPES, NEEDED_TYPES)]
-NativeTimes = Annotated[Names, _natives(NATIVE_TIMES, NEEDED_TIMES)]
 
 
 class VenueTerms(ReferenceData):
@@ -270,6 +227,7 @@ class InstrumentUnits(ReferenceData):
         WRITTEN,
     ] = Decimal(1)  # fmt: skip
     currency: Annotated[Name, about("of prices, values and fees", fix="15 Currency", fixed=True)] = "USD"
+    inverse: book_terms.IsInverse = False
 
 
 class InstrumentFields(InstrumentUnits):
@@ -334,7 +292,8 @@ class InstrumentTerms(InstrumentFields):
     id: InstrumentId
 
     @model_validator(mode="after")
-    def _auctions_have_sessions(self) -> Self:
+    def _what_it_needs_is_there(self) -> Self:
+        book_terms.check_inverse(self.inverse, self.negative_prices, self.base_currency)
         for name in ("open_auction_ms", "close_auction_ms"):
             if getattr(self, name) and self.calendar is None:
                 raise ValueError(f"{name}: {getattr(self, name)} needs a calendar, whose sessions it is for")

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from fillstream.libs.common.messages.base import AnySide, Name
-from fillstream.libs.common.messages.reference import MINUTES_A_DAY, Names, VenueName
+from fillstream.libs.common.messages.native_terms import Names
+from fillstream.libs.common.messages.reference import MINUTES_A_DAY, VenueName
 from fillstream.libs.common.messages.risk_terms import Positive
 from fillstream.libs.common.messages.terms import QUANTITY, VALUE, ReferenceData, about
 from fillstream.libs.common.values.money import canonical

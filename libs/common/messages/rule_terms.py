@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from fillstream.libs.common.expressions.expression import Expression, Kind, Schema, Wrong
 from fillstream.libs.common.messages.base import Name
 from fillstream.libs.common.messages.codes import Side
-from fillstream.libs.common.messages.reference import Names
+from fillstream.libs.common.messages.native_terms import Names
 from fillstream.libs.common.messages.terms import WRITTEN, ReferenceData, about
 from fillstream.libs.common.values.naming import shorten
 

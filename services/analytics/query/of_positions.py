@@ -131,6 +131,19 @@ def _position_states() -> str:
     )
 
 
+def value_of(quantity: str, price: str, terms: str = "i") -> str:
+    """Return what a quantity counts as at a price: of an inverse contract below 0, by a division, which is a double's.
+
+    Args:
+        quantity, price: expressions.
+        terms: alias of the instrument's.
+    """
+    return (
+        f"CASE WHEN {terms}.inverse THEN CAST(-({quantity}) * {terms}.multiplier / ({price}) AS DECIMAL(38, 10)) "
+        f"ELSE CAST({quantity} * {price} * {terms}.multiplier AS DECIMAL(38, 10)) END"
+    )
+
+
 def _exposures() -> str:
     """One row an account, a currency, and a symbol, sector or strategy in it: what is held at the marks, and P&L.
 
@@ -139,7 +152,11 @@ def _exposures() -> str:
     `dimension` says which of these `name` is. A strategy's is what its own fills add up to, splits and new symbols
     aside, at the account's marks; its P&L is of all it ever traded, fees taken off.
     """
-    worth = "CAST(position * mark_px * multiplier AS DECIMAL(38, 10))"
+    # All that it made but its cash is what a position counts as; of an inverse contract that is below 0 of a long.
+    linear = "position * mark_px * multiplier"
+    worth = f"CAST(CASE WHEN i.inverse THEN p.cash - p.net_pnl ELSE {linear} END AS DECIMAL(38, 10))"
+    bought = "CASE WHEN f.side = 'BUY' THEN -1 ELSE 1 END"
+    counts = value_of("t.position", "p.mark_px", "t")
     sums = (
         "sum(CASE WHEN worth > 0 THEN worth ELSE 0 END) AS long_exposure, "
         "sum(CASE WHEN worth < 0 THEN -worth ELSE 0 END) AS short_exposure, sum(abs(worth)) AS gross_exposure, "
@@ -152,14 +169,13 @@ def _exposures() -> str:
         f"sum({worth}) AS worth, count(*) FILTER (p.position <> 0) AS is_open, "
         "arg_max(p.mark_px, p.updated) AS mark_px "
         "FROM positions p JOIN instruments i ON i.symbol = p.symbol GROUP BY ALL"
-        "), traded AS (SELECT f.account, f.strategy, f.symbol, i.currency, i.multiplier, "
+        "), traded AS (SELECT f.account, f.strategy, f.symbol, i.currency, i.multiplier, i.inverse, "
         "sum(CASE WHEN f.side = 'BUY' THEN f.last_qty ELSE -f.last_qty END) AS position, "
-        "sum(CASE WHEN f.side = 'BUY' THEN -1 ELSE 1 END * CAST(f.last_qty * f.last_px * i.multiplier "
-        "AS DECIMAL(38, 10)) - f.fee) AS cash FROM fills f JOIN instruments i ON i.symbol = f.symbol "
+        f"sum({bought} * {value_of('f.last_qty', 'f.last_px')} - f.fee) AS cash "
+        "FROM fills f JOIN instruments i ON i.symbol = f.symbol "
         "WHERE f.strategy IS NOT NULL GROUP BY ALL"
         "), of_strategy AS (SELECT t.account, t.strategy, t.currency, CAST(t.position <> 0 AS BIGINT) AS is_open, "
-        "CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS worth, "
-        "t.cash + CAST(t.position * p.mark_px * t.multiplier AS DECIMAL(38, 10)) AS net_pnl "
+        f"CASE WHEN t.inverse THEN -1 ELSE 1 END * {counts} AS worth, t.cash + {counts} AS net_pnl "
         "FROM traded t JOIN held p USING (account, symbol)) "
         f"SELECT account, 'symbol' AS dimension, symbol AS name, currency, {sums} FROM held GROUP BY ALL "
         f"UNION ALL SELECT account, 'sector', sector, currency, {sums} FROM held WHERE sector IS NOT NULL GROUP BY ALL "

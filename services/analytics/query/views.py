@@ -204,12 +204,13 @@ def _costs() -> str:
     bps = "(coalesce(v.taker_fee_bps, i.taker_fee_bps))"
     estimate = f"coalesce(o.fee_estimate, TRY((o.notional * {bps})::DECIMAL(38, 14) * 0.0001::DECIMAL(5, 4)))"
     sign = "CASE WHEN o.side = 'BUY' THEN 10000 ELSE -10000 END"
+    at = "abs(coalesce(r.price, CASE WHEN r.side = 'BUY' THEN q.ask_px ELSE q.bid_px END))"
     return (
         "WITH met AS ("  # noqa: S608 - names of our own
         "SELECT r.order_id, r.account, r.symbol, r.side, r.venue, r.quantity, r.price, r.time, r.fee_estimate, "
         "r.parent_id, q.bid_px, q.ask_px, "
-        "TRY(r.quantity * abs(coalesce(r.price, CASE WHEN r.side = 'BUY' THEN q.ask_px "
-        "ELSE q.bid_px END)) * i.multiplier) AS notional, (q.bid_px + q.ask_px) / 2 AS mid "
+        f"TRY(CASE WHEN i.inverse THEN CAST(r.quantity * i.multiplier / {at} AS DECIMAL(38, 10)) "
+        f"ELSE r.quantity * {at} * i.multiplier END) AS notional, (q.bid_px + q.ask_px) / 2 AS mid "
         "FROM (SELECT * FROM events WHERE type = 'OrderReceived') r "
         "ASOF LEFT JOIN (SELECT log_stream, symbol, venue, seq, bid_px, ask_px FROM events "
         "WHERE type = 'QuoteUpdated') q "

@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING, Any
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.ledger.fees import schedule_of
+from fillstream.libs.common.ledger.inverse import VALUE_STEP, inverse_of
 from fillstream.libs.common.messages.calendar import Hours
 from fillstream.libs.common.messages.codes import AUCTION_TIMES, EMULATED_TIMES, TimeInForce, TradingSession
 from fillstream.libs.common.messages.modes import mode_at
-from fillstream.libs.common.messages.reference import (
-    NATIVE_TIMES,
-    NATIVE_TYPES,
-    AccountTerms,
-    InstrumentTerms,
-    VenueTerms,
-)
+from fillstream.libs.common.messages.native_terms import NATIVE_TIMES, NATIVE_TYPES
+from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
 from fillstream.libs.common.messages.terms import ACCOUNT_VALUE, QUANTITY, UNIT, VALUE, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology, stream_name
 from fillstream.libs.common.values.money import FEE_DECIMALS, Factor, Scale, at_least, at_most, multiply
@@ -92,8 +88,9 @@ class Terms:
 
     Attributes:
         price, lot: the grids of its prices and quantities.
-        value: money per tick times lot.
-        maker_fee, taker_fee: money of a fee, from ticks times lots; the venue's where it has its own.
+        inverse: what values a lot of an inverse contract; None of all others, of which a lot counts as its ticks.
+        value: money of a unit of what lots count as: of a tick times a lot.
+        maker_fee, taker_fee: money of a fee, from such units; the venue's where it has its own.
         partition, commands: where its book is, and the stream that leads there.
         exec_prefix: how the exec_ids of its fills begin.
         negative_prices: 0 and below are prices, too.
@@ -107,7 +104,8 @@ class Terms:
         lacks: what the venue has not of what it could: names of order types and times in force, display_quantity.
         tif_codes: how an order's time in force is sent there.
         ended_here: times in force whose end the desk sees to.
-        fees: what the venue charges where that is more than maker_fee and taker_fee; None where it is not.
+        fees: what the venue charges where that is more than maker_fee and taker_fee, or of an inverse contract; None
+            where it is not.
     """
 
     __slots__ = (
@@ -121,6 +119,7 @@ class Terms:
         "halted",
         "hours",
         "id",
+        "inverse",
         "lacks",
         "lot",
         "maker_fee",
@@ -155,7 +154,10 @@ class Terms:
         self.currency = instrument.currency
         self.price = Scale(instrument.tick_size)
         self.lot = Scale(instrument.lot_size)
-        self.value = multiply(instrument.tick_size, instrument.lot_size, instrument.multiplier)
+        self.inverse = inverse_of(instrument)
+        self.value = VALUE_STEP
+        if self.inverse is None:
+            self.value = multiply(instrument.tick_size, instrument.lot_size, instrument.multiplier)
         self.maker_fee = Factor(multiply(self.value, maker_bps, _PER_BPS), FEE_DECIMALS)
         self.taker_fee = Factor(multiply(self.value, taker_bps, _PER_BPS), FEE_DECIMALS)
         self.partition = topology.symbol_partition(symbol)
@@ -175,6 +177,16 @@ class Terms:
         self.tif_codes = tif_codes(self.lacks)
         self.ended_here = ended_here(at_venue, self.lacks)
         self.fees = schedule_of(instrument, at_venue)
+
+    def counts(self, ticks: int) -> int:
+        """Return what a lot that trades at a price counts as in the ledger, in units of `value`."""
+        return ticks if self.inverse is None else self.inverse.value(ticks)
+
+    def size(self, ticks: int) -> int:
+        """Return what a lot is worth at a price, in units of `value`, without its sign; 0 at no price."""
+        if self.inverse is None:
+            return abs(ticks)
+        return -self.inverse.value(ticks) if ticks > 0 else 0
 
 
 class Quote:

@@ -77,7 +77,7 @@ from fillstream.services.order_service.orders.life.timing import effective_ms, e
 from fillstream.services.order_service.orders.parents.requests import FamilyRequests
 from fillstream.services.order_service.orders.positioning import positioning
 from fillstream.services.order_service.orders.rules import Draft, Reject
-from fillstream.services.order_service.orders.rules.market import by_last, protection_price, value_price
+from fillstream.services.order_service.orders.rules.market import by_last, protection_price, value_price, worth_of
 from fillstream.services.order_service.orders.state import EXPIRY, State
 from fillstream.services.order_service.orders.waiting.desk import Desk
 
@@ -294,6 +294,8 @@ class Requests:
         elif wish.price is not None:
             draft.on_tick, draft.ticks = ticks_in(terms.price, wish.price)
         draft.worth = value_price(quote, draft.buy, draft.ticks) * draft.lots
+        if terms.inverse is not None:
+            draft.worth = worth_of(terms, quote, draft.buy, draft.ticks, draft.lots)
         if draft.limits.self_trade is not None:
             draft.special = Special(self_trade=draft.limits.self_trade)
         return draft
@@ -349,7 +351,7 @@ class Requests:
             draft.bounded = valued is not None
             if special.offset is not None and valued is not None:
                 valued = trailed(valued, special, draft.buy)
-        draft.worth = value_price(quote, draft.buy, valued or 0) * draft.lots
+        draft.worth = worth_of(terms, quote, draft.buy, valued or 0, draft.lots)
         if special.reduce_only:
             self._state.count_working(draft.limits.name)
         draft.broken = rules.SHOWN.first_broken(draft, self._state)
@@ -546,9 +548,9 @@ class Requests:
         )
         if self._find_limits(draft):
             quote = draft.quote
-            draft.worth = draft.lots * (
-                value_price(quote, draft.buy, draft.ticks) if draft.riskier else abs(draft.ticks)
-            )
+            draft.worth = draft.lots * terms.size(draft.ticks)
+            if draft.riskier:
+                draft.worth = worth_of(terms, quote, draft.buy, draft.ticks, draft.lots)
         draft.terms = terms
         return draft
 

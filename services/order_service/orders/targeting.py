@@ -228,7 +228,7 @@ class Targeting:
         """Return the lots, towards 0, that are a share of the account's equity at the mark."""
         self._state.holdings.start_marking()
         equity, instrument = equity_of(draft, self._state.holdings), draft.limits.holding.instrument
-        mark = instrument.marked
+        mark = instrument.counts_at(instrument.marked)
         if equity is None or not mark:
             what = (
                 "a mark"

@@ -116,7 +116,7 @@ class Accounts:
             account.risk, account.sessions = None, 0
             return
         worth = {
-            symbol: per_half_tick * (books.instruments[symbol].mark or 0)
+            symbol: per_half_tick * books.instruments[symbol].size_at_mark
             for symbol, per_half_tick in sums.exposures.items()
         }
         moves = {symbol: moves_of(books.instruments[symbol]) for symbol in worth}

@@ -22,7 +22,8 @@ class Sums:
     """What an account has.
 
     Attributes:
-        cash: deposits, and what all fills moved, fees taken off.
+        cash: deposits, and what all fills moved, fees taken off; for an inverse contract nothing is paid, and it moves
+            what it made.
         equity: that, and positions at their marks.
         unrealized, day: open P&L, and all that was made since each instrument's session before ended.
         longs, shorts: exposure, without signs; of an account that hedges of all its positions in an instrument.
@@ -31,7 +32,8 @@ class Sums:
         marked: how many of them have a mark.
         stale: how many of them are valued at a mark that is too old.
         missing: a currency without a rate, None where all are known; else what is above is not the whole.
-        exposures: of each open instrument, what a half tick's move is worth (signed), in the account's money.
+        exposures: of each open instrument, what a half tick's move is worth (signed), in the account's money; of an
+            inverse contract, that of half a step of what a lot counts as.
     """
 
     cash: int
@@ -78,13 +80,13 @@ def sums_of(books: Books, account: Account) -> Sums:
 
         net = instrument.net(held)
         sums.equity += own(net)
-        sums.cash += own(instrument.cash(position))
+        sums.cash += own(instrument.cash(position) if instrument.inverse is None else instrument.banked(held))
         if held.settled is not None:
             sums.day += own(net - held.settled)
-        mark, positions = instrument.mark_of(position.quantity), [each.position for each in held.each]
+        value, positions = instrument.valued_at(position.quantity), [each.position for each in held.each]
         positions = [each for each in positions if each.quantity]
         sums.open += len(positions)
-        if not positions or mark is None:
+        if not positions or value is None:
             continue
         sums.marked += len(positions)
         sums.stale += len(positions) if instrument.stale else 0
@@ -92,7 +94,7 @@ def sums_of(books: Books, account: Account) -> Sums:
             sums.unrealized += own(instrument.unrealized(each, instrument.realized(each)) or 0)
         if not position.quantity:  # long and short beside it
             continue
-        worth = own(abs(position.quantity * mark) * instrument.half_tick_lot)
+        worth = own(abs(position.quantity * value) * instrument.half_tick_lot)
         if position.quantity > 0:
             sums.longs += worth
         else:
@@ -103,7 +105,11 @@ def sums_of(books: Books, account: Account) -> Sums:
 
 
 def moves_of(instrument: Instrument) -> dict[int, Fraction]:
-    """Return by which share the mark moved in each session that is remembered, by its day."""
-    return {
-        day: Fraction(mark - before, before) for (_, before), (day, mark) in pairwise(instrument.closes) if before > 0
-    }
+    """Return by which share what is held became worth more in each session that is remembered, by its day.
+
+    As the mark moved; an inverse contract is worth the less the more that is: up to all of it, down without an end.
+    """
+    closes = ((before, day, mark) for (_, before), (day, mark) in pairwise(instrument.closes) if before > 0)
+    if instrument.inverse is None:
+        return {day: Fraction(mark - before, before) for before, day, mark in closes}
+    return {day: Fraction(mark - before, mark) for before, day, mark in closes if mark > 0}

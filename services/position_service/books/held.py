@@ -30,7 +30,7 @@ class Trade(NamedTuple):
     """A trade as it was booked.
 
     Attributes:
-        lots, ticks: bought above 0, at which price.
+        lots, ticks: bought above 0, at which price; of an inverse contract what each lot counts as (`Worth`).
         fee: money.
         paid: lots of what was bought that paid the fee.
         session: of the instrument, in which it was booked.
@@ -258,29 +258,29 @@ def _booked(position: Position, trip: Trip | None, trade: Trade, ended: list[Tri
 
 
 def _leg(position: Position, trip: Trip | None, trade: Trade, lots: int, fee: int, ended: list[Trip]) -> Trip | None:
-    before, ticks, size = position.quantity, trade.ticks, abs(lots)
-    change = position.fill(lots, ticks)
+    before, counts, size = position.quantity, trade.ticks, abs(lots)
+    change = position.fill(lots, counts)
     position.fees += fee
     held = abs(position.quantity)
     if trip is None:
         trip = Trip(trade.position_id, trade.ms, lots > 0)
     match change:
         case "opened" | "increased":
-            trip.enter(size, ticks, fee, held)
+            trip.enter(size, counts, fee, held)
             return trip
         case "reduced":
-            trip.exit(size, ticks, fee)
+            trip.exit(size, counts, fee)
             return trip
         case "closed":
-            trip.exit(size, ticks, fee, trade.ms)
+            trip.exit(size, counts, fee, trade.ms)
             ended.append(trip)
             return None
         case "flipped":
             its = half_even(fee * abs(before), size)
-            trip.exit(abs(before), ticks, its, trade.ms)
+            trip.exit(abs(before), counts, its, trade.ms)
             ended.append(trip)
             trip = Trip(trade.position_id, trade.ms, lots > 0)
-            trip.enter(held, ticks, fee - its, held)
+            trip.enter(held, counts, fee - its, held)
             return trip
 
 

@@ -175,10 +175,20 @@ class Instrument(Worth):
         if held.hedged is not None:
             others = self.cash(position) - sum(self.cash(each.position) for each in held.each)
             return others + sum(map(self.net, held.each))
-        mark = self.mark_of(position.quantity)
-        if mark is None:
+        value = self.valued_at(position.quantity)
+        if value is None:
             return self.realized(position) - position.fees
-        return (2 * position.cash + position.quantity * mark) * self.half_tick_lot - position.fees
+        return (2 * position.cash + position.quantity * value) * self.half_tick_lot - position.fees
+
+    @property
+    def size_at_mark(self) -> int:
+        """What a lot is worth at the mark (of longs), in halves; 0 without one."""
+        mark = self.mark or 0
+        return mark if self.inverse is None or not mark else -self.inverse.half_steps(mark)
+
+    def banked(self, held: Held) -> int:
+        """Return what was realized, fees taken off: all that a contract moves for which nothing is paid."""
+        return self.gains(held)[0] - held.position.fees
 
     def gains(self, held: Held) -> tuple[int, int | None]:
         """Return the gross realized P&L, and what is open at the mark (None without one): of several, all together."""
@@ -192,9 +202,9 @@ class Instrument(Worth):
 
     def see(self, held: Held) -> None:
         """Have the trip of an open position take note of what the mark makes of it."""
-        trip, mark = held.trip, self.mark_of(held.position.quantity)
-        if trip is not None and mark is not None:
-            trip.see((2 * trip.cash + held.position.quantity * mark) * self.half_tick_lot)
+        trip, value = held.trip, self.valued_at(held.position.quantity)
+        if trip is not None and value is not None:
+            trip.see((2 * trip.cash + held.position.quantity * value) * self.half_tick_lot)
 
     def resettle(self, held: Held, trade: Trade, whole: Held) -> None:
         """Have what a position had made by the end of the session before count a trade, which it did not then.
@@ -207,8 +217,8 @@ class Instrument(Worth):
         if self.settlement is None:
             return
         long, short = self.settlement
-        mark = long if held.position.quantity >= 0 else short
-        made = trade.lots * (mark - 2 * trade.ticks) * self.half_tick_lot - trade.fee
+        value = self.counts_at(long if held.position.quantity >= 0 else short)
+        made = trade.lots * (value - 2 * trade.ticks) * self.half_tick_lot - trade.fee
         for each in (held,) if whole is held else (held, whole):
             if each.settled is not None:
                 each.settled += made
@@ -219,10 +229,6 @@ class Instrument(Worth):
             return self.lot.text(lots)
         exact = lots * Fraction(self.lot.step)
         return ratio(exact.numerator, exact.denominator, max(self.lot.decimals, AVG_PX_DECIMALS))
-
-    def mean(self, value: int, lots: Rational) -> str | None:
-        """Return so many tick-lots as a price of so many lots, to at most 12 decimals; None of no lots."""
-        return self.price.mean(value * lots.denominator, lots.numerator) if lots else None
 
     def count_in(self, units: InstrumentUnits) -> tuple[int, int, int]:
         """Count in the steps of new terms, and return what they are of those before; see `Worth.recount`."""

@@ -20,6 +20,8 @@ Key = tuple[str, int | None]
 class Trip:
     """What happened between two moments at which nothing was held.
 
+    A lot `counts` as the price in ticks at which it traded; see `Worth`.
+
     Attributes:
         position_id: its name: the client's, or that of the journal's event which opened it.
         opened_ms: when that was; None of one that an older release opened, of which nothing before is known.
@@ -49,19 +51,19 @@ class Trip:
     worst: int = 0
     seen: bool = True
 
-    def enter(self, lots: int, ticks: int, fee: int, held: int) -> None:
+    def enter(self, lots: int, counts: int, fee: int, held: int) -> None:
         """Take in what made the position larger: lots without a sign; `held` is what there is then."""
         self.entered += lots
-        self.entry_value += lots * ticks
+        self.entry_value += lots * counts
         self.fees += fee
         self.fills += 1
         self.peak = max(self.peak, held)
 
-    def exit(self, lots: int, ticks: int, fee: int, ended_ms: int | None = None) -> None:
+    def exit(self, lots: int, counts: int, fee: int, ended_ms: int | None = None) -> None:
         """Take in what made it smaller, or ended it."""
         self.ended_ms = ended_ms
         self.exited += lots
-        self.exit_value += lots * ticks
+        self.exit_value += lots * counts
         self.fees += fee
         self.fills += 1
 

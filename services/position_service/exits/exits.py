@@ -215,8 +215,8 @@ class Exits:
 
     def _reached(self, protection: Protection, what: What, stop: int | None, mark: int) -> None:
         held = self._held(protection)
-        levels = protection.levels(held.position)
         long = held.position.quantity > 0
+        levels = protection.levels(long, self._books.instruments[protection.symbol].mean_ticks(held.position))
         watch = self._kept.watch(protection.symbol, long)
         match what:
             case What.ACTIVATION if protection.began:
@@ -513,8 +513,9 @@ class Exits:
     def _rearm(self, protection: Protection) -> None:
         """Let it wait for the prices that follow from what is held now."""
         position = self._held(protection).position
-        watch = self._kept.watch(protection.symbol, position.quantity > 0)
-        levels = protection.levels(position)
+        long = position.quantity > 0
+        watch = self._kept.watch(protection.symbol, long)
+        levels = protection.levels(long, self._books.instruments[protection.symbol].mean_ticks(position))
         for what, price in (
             (What.STOP, levels.stop), (What.TAKE, levels.take), (What.ACTIVATION, levels.activation),
             (What.EVEN, levels.even),

@@ -14,7 +14,6 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any, Final
 
-from fillstream.libs.common.ledger.average import Position
 from fillstream.libs.common.messages.exits import ExitReason
 from fillstream.libs.common.values.versions import Document, check_names
 
@@ -111,10 +110,9 @@ class Protection:
         asked = (self.stop, self.take, self.stop_share, self.take_share, self.trail, self.even, self.limit_ms)
         return self.exit_ms is not None or any(each is not None for each in asked)
 
-    def levels(self, position: Position) -> Levels:
-        """Return the prices (ticks) that it waits for, of what is held now."""
-        sign = 1 if position.quantity > 0 else -1
-        mean = Fraction(position.cost, position.denominator * position.quantity)
+    def levels(self, long: bool, mean: Fraction) -> Levels:
+        """Return the prices (ticks) that it waits for, of what is held now: long or short, its mean price in ticks."""
+        sign = 1 if long else -1
 
         def at(offset: Fraction | int, away: bool) -> int:
             """Return the price so much better than the mean; `away` from it to the losing side."""

@@ -21,7 +21,7 @@ def told_of(protection: Protection, instrument: Instrument, status: ExitStatus, 
     if fired is not None:
         stop = fired.level
     elif held is not None and lots:
-        levels = protection.levels(held.position)
+        levels = protection.levels(lots > 0, instrument.mean_ticks(held.position))
         stop, take = levels.stop, levels.take
         for name, level in (("activation_px", levels.activation), ("break_even_px", levels.even)):
             if level is not None:

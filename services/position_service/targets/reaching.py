@@ -138,7 +138,8 @@ class Reaching:
         if missing <= target.tolerance:
             return self._over(target, TargetStatus.REACHED)
         instrument = self._books.instruments[target.symbol]
-        if instrument.mark is not None and missing * abs(instrument.mark) * instrument.half_tick_lot < target.least:
+        value = instrument.valued_at(1)
+        if value is not None and missing * abs(value) * instrument.half_tick_lot < target.least:
             left = instrument.lot.text(missing)
             return self._over(target, TargetStatus.REACHED, f"{left} more is worth less than min_value")
         return self._send(target, instrument)
@@ -255,7 +256,8 @@ class Reaching:
     def _filled(self, event: Message, target: Target) -> None:
         instrument = self._books.instruments[target.symbol]
         lots, ticks = units_of(event, "last_qty", instrument.lot), units_of(event, "last_px", instrument.price)
-        target.traded(-lots if event["side"] == "SELL" else lots, ticks, instrument.fee(event["fee"]) or 0)
+        lots = -lots if event["side"] == "SELL" else lots
+        target.traded(lots, instrument.counts(ticks), instrument.fee(event["fee"]) or 0)
         if not units_of(event, "leaves_qty", instrument.lot):
             self._ended(target, "", by_a_person=False)
 
@@ -328,10 +330,11 @@ class Reaching:
             message["arrival_px"] = instrument.price.mean(target.arrival, 2)
         if target.size:
             message["traded_qty"] = lot.text(target.size)
-            message["traded_px"] = instrument.price.mean(target.worth, target.size)
+            message["traded_px"] = instrument.mean_text(target.worth, target.size)
             message["paid_fees"] = instrument.money(target.fees)
             if target.arrival is not None:
-                cost = (2 * target.value - target.bought * target.arrival) * instrument.half_tick_lot
+                arrival = instrument.counts_at(target.arrival)
+                cost = (2 * target.value - target.bought * arrival) * instrument.half_tick_lot
                 message["shortfall"] = instrument.money(cost + target.fees)
         if retry_ms is not None:
             message["retry_time"] = retry_ms

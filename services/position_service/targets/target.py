@@ -31,8 +31,9 @@ class Target:
         attempt: orders that were sent.
         failed: how many of them in a row came to nothing.
         got: lots that the one on its way has traded, without a sign.
-        bought, value, fees: lots that all its orders traded, signed; these times their price (ticks); money.
-        size: lots that they traded, without a sign, and `worth` these times their price.
+        bought, value, fees: lots that all its orders traded, signed; these times what each counted as (its price in
+            ticks; see `Worth`); money.
+        size: lots that they traded, without a sign, and `worth` these times what each counted as.
     """
 
     id: int
@@ -66,14 +67,14 @@ class Target:
         """The account and the symbol."""
         return self.account, self.symbol
 
-    def traded(self, lots: int, ticks: int, fee: int) -> None:
-        """Count a fill of one of its orders: bought lots above 0."""
+    def traded(self, lots: int, counts: int, fee: int) -> None:
+        """Count a fill of one of its orders: bought lots above 0, and what each counts as."""
         self.got += abs(lots)
         self.bought += lots
-        self.value += lots * ticks
+        self.value += lots * counts
         self.fees += fee
         self.size += abs(lots)
-        self.worth += abs(lots) * ticks
+        self.worth += abs(lots) * counts
 
     def rescale(self, lots: int, ticks: int, money: int) -> None:
         """Count in steps of which so many make a lot, a tick and a unit of money of before."""

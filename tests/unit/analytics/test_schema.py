@@ -524,7 +524,7 @@ def test_costs_are_what_an_order_was_to_cost_at_the_quote_it_met_and_what_it_did
     quote = {"symbol": "A", "venue": "X"}
     journal = [
         sample(VenueDefined, 1, venue="X", taker_fee_bps="10"),
-        sample(InstrumentDefined, 2, symbol="A", multiplier="2", taker_fee_bps="5"),
+        sample(InstrumentDefined, 2, symbol="A", multiplier="2", taker_fee_bps="5", inverse=False),
         sample(QuoteUpdated, 3, bid_px="9.90", ask_px="10.10", **quote),
         sample(OrderReceived, 4, order_id="1", price="10.00", fee_estimate=None, **order),
         sample(OrderReceived, 5, order_id="2", price=None, fee_estimate="0.75", **order),

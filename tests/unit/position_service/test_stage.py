@@ -253,9 +253,7 @@ def test_another_worth_is_refused_while_there_are_positions(desk: PositionsDesk)
     desk.define(multiplier="5")
     [letter] = desk.dead
     assert letter["reason"] == "terms_changed"
-    assert letter["text"] == (
-        "AAPL: currency USD and multiplier 5 must stay USD and 10, positions are counted in them; the old terms stay"
-    )
+    assert letter["text"] == ("AAPL: multiplier: 5 must stay 10, positions are counted in it; the old terms stay")
     assert desk.fill("SELL", "1", "6.00")["realized_pnl"] == "10", "the journal goes on, the old terms count"
 
 

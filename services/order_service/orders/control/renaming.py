@@ -10,10 +10,9 @@ finer. Orders of the old one name what will not be there any more, so that none 
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from fillstream.libs.common.messages.codes import ControlRejectReason
 from fillstream.libs.common.messages.controls import AdjustAccount
+from fillstream.libs.common.messages.terms import written
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.control.splitting import (
     Change,
@@ -55,10 +54,10 @@ def rename(state: State, control: AdjustAccount) -> list[Change]:
 def _steps(state: State, old: str, new: str) -> tuple[int, int]:
     """Return how many lots and ticks of the new instrument make one of the old."""
     of_old, of_new = state.instruments[old], state.instruments[new]
-    for name in ("currency", "multiplier"):
+    for name in ("currency", "multiplier", "inverse", *(("lot_size", "tick_size") if of_old.inverse else ())):
         its, was = getattr(of_new, name), getattr(of_old, name)
         if its != was:
-            its, was = (canonical(each) if isinstance(each, Decimal) else each for each in (its, was))
+            its, was = map(written, (its, was))
             text = f"new_symbol: {name} of {new} is {its} and must be {was}, that of {old}"
             raise Refused(ControlRejectReason.TERMS_DIFFER, text)
     for name in ("lot_size", "tick_size"):

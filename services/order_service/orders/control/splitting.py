@@ -45,8 +45,11 @@ def split(state: State, control: AdjustAccount) -> list[Change]:
     symbol = control.symbol
     assert symbol is not None, "a split names its instrument"
     named = control.account
-    check_orders(state, named, symbol)
     new, old = control.made_of
+    if state.instruments[symbol].inverse:
+        text = f"symbol: {symbol} is an inverse contract, each worth its multiplier: {new} are never worth {old}"
+        raise Refused(ControlRejectReason.INVERSE_CONTRACT, text)
+    check_orders(state, named, symbol)
     found = holders(state, named, symbol)
     for each in found:
         _check(state, each, symbol, new, old)

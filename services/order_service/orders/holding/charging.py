@@ -77,12 +77,12 @@ def charge(order: Order, fees: FeeSchedule, holdings: Holdings, traded: Traded, 
         max_age_ms: a rate may be so old, 0: however old.
     """
     ticks, lots, maker = fill
-    terms, units = order.terms, abs(ticks * lots)
+    terms, units = order.terms, lots * order.terms.size(ticks)
     tier = traded.tier(fees, order.account, terms, ms)
     fee = fees.fill(order.charged or NOTHING, units, lots, maker, tier)
     order.charged = fee.charged
     assert order.holding is not None, "it was taken"
-    traded.add(fees, order.account, terms, ms, units * 2 * order.holding.instrument.half_tick_lot)
+    traded.add(fees, order.account, terms, ms, int(units * 2 * order.holding.instrument.half_tick_lot))
     if fee.other:
         return _in_other(fees, fee, terms, holdings, ms, max_age_ms)
     taken = fees.lots_for(fee.own, ticks) if fees.in_base and order.side == "BUY" else 0

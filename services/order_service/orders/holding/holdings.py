@@ -17,15 +17,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from typing import Any
 
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.ledger.average import Position
+from fillstream.libs.common.ledger.inverse import Inverse, inverse_of, value_of_step
 from fillstream.libs.common.ledger.mark import mark_of
 from fillstream.libs.common.messages.codes import PRICELESS, AccountType, OrderType, PositionMode, TimeInForce
 from fillstream.libs.common.messages.reference import BPS, DAY_MS, AccountTerms, InstrumentTerms
 from fillstream.libs.common.values.money import FEE_DECIMALS, multiply
+from fillstream.libs.common.values.rational import Rational, simplest
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS, MONEY_UNIT, Quote, Terms
 from fillstream.services.order_service.orders.control.standing import ACTIVE, REDUCING, Standing
 from fillstream.services.order_service.orders.holding import hedged
@@ -49,7 +51,8 @@ class Instrument:
 
     Attributes:
         symbol, currency, sector, base_currency: as its terms have them.
-        half_tick_lot: money of half a tick-lot: a mid is in half ticks.
+        inverse: what values a lot of an inverse contract; None of all others, of which a lot counts as its ticks.
+        half_tick_lot: money of half a unit of what lots count as, of half a tick-lot: a mid is in half ticks.
         tick: of its prices, as numerator and denominator: what a rate is counted in.
         fee: the highest that a fill may cost, as a share of its value: numerator and denominator.
         quote: the one that marks it, at its home venue.
@@ -57,14 +60,17 @@ class Instrument:
             before the first, and while no account's limits need it.
     """
 
-    __slots__ = ("base_currency", "currency", "fee", "half_tick_lot", "mark", "quote", "sector", "symbol", "tick")
+    __slots__ = (
+        "base_currency", "currency", "fee", "half_tick_lot", "inverse", "mark", "quote", "sector", "symbol", "tick",
+    )  # fmt: skip
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
         self.currency = ""
         self.sector: str | None = None
         self.base_currency: str | None = None
-        self.half_tick_lot = 0
+        self.inverse: Inverse | None = None
+        self.half_tick_lot: Rational = 0
         self.tick = (1, 1)
         self.fee = (0, 1)
         self.quote = Quote()
@@ -74,8 +80,9 @@ class Instrument:
         """Take its terms, the quote that marks it, and the highest fee."""
         self.fee = (max(Fraction(fee_bps), Fraction(0)) / BPS).as_integer_ratio()
         self.currency, self.sector, self.base_currency = terms.currency, terms.sector, terms.base_currency
-        half = multiply(terms.tick_size, terms.lot_size, terms.multiplier, Decimal("0.5"))
-        self.half_tick_lot = ceil(Fraction(half) * 10**MONEY_DECIMALS)
+        self.inverse = inverse_of(terms)
+        half = value_of_step(terms) * 10**MONEY_DECIMALS / 2
+        self.half_tick_lot = ceil(half) if self.inverse is None else simplest(half)
         self.tick = Fraction(terms.tick_size).as_integer_ratio()
         self.quote = quote
 
@@ -85,6 +92,18 @@ class Instrument:
         quote = self.quote
         return mark_of(quote.bid if quote.bid_qty else None, quote.ask if quote.ask_qty else None, quote.last)
 
+    def counts_at(self, mark: int | None) -> int | None:
+        """Return what a lot counts as at a mark (half ticks), in half units."""
+        return mark if mark is None or self.inverse is None else self.inverse.half_steps(mark)
+
+    def counts(self, ticks: int) -> int:
+        """Return what a lot that trades at a price counts as."""
+        return ticks if self.inverse is None else self.inverse.value(ticks)
+
+    def signed(self, size: int) -> int:
+        """Return what a lot of so much worth counts as: of an inverse contract below 0."""
+        return size if self.inverse is None else -size
+
 
 class Holding(Position, hedged.Held):
     """One account's position in one instrument, and what works there.
@@ -93,7 +112,7 @@ class Holding(Position, hedged.Held):
         account, instrument: whose, and of what.
         kept: the account's: whether what works is counted.
         buys, sells: lots that working orders may still buy and sell.
-        buy_value, sell_value: these, in ticks (without their sign) times lots of their orders' prices.
+        buy_value, sell_value: these times what a lot is worth at their orders' prices (`Terms.size`).
         bids, asks: prices of its resting orders, None unless the account refuses to cross itself.
         opening: P&L when the account's day began, in money; see `Account`.
         checked: the account's check (`Account.check`) that this holding was part of.
@@ -126,27 +145,29 @@ class Holding(Position, hedged.Held):
         if account.hedges:
             self.hedged = hedged.only_held(self.hedged or {})
 
-    def spend(self, order: Order, ticks: int, lots: int, fee: int) -> None:
+    # What a lot counts as (`counts`) is its price in ticks, but of an inverse contract: see `ledger.inverse`.
+
+    def spend(self, order: Order, counts: int, lots: int, fee: int) -> None:
         """Take what a fill costs off the account's room: what it is dearer than the mark, and its fee."""
         account = self.account
         if lots > order.open_lots or self.checked != account.check:  # the first where its end was told before
             account.room = -1
         elif account.room > 0:
-            account.room -= lots * abs(2 * ticks - self.at) * self.per_lot
+            account.room -= lots * abs(2 * counts - self.at) * self.per_lot
             if fee > 0:
                 account.room -= fee * self.per_fee
 
-    def untraded(self, buy: bool, ticks: int, lots: int, fee: int) -> None:
+    def untraded(self, buy: bool, counts: int, lots: int, fee: int) -> None:
         """Take a fill back: quantity, cash and fees are as if it had never been, the mean cost as by a trade back."""
-        self.fill(-lots if buy else lots, ticks)
+        self.fill(-lots if buy else lots, counts)
         self.fees -= fee
         self.account.room = -1  # what was counted with it is no more
 
-    def share_traded(self, strategy: str | None, lots: int, ticks: int) -> None:
+    def share_traded(self, strategy: str | None, lots: int, counts: int) -> None:
         """Book a trade (bought lots above 0) as its strategy's, where the account's limits count these."""
         shares = self.account.shares
         if shares is not None and strategy is not None:
-            shares.traded(strategy, self.instrument.symbol, lots, ticks)
+            shares.traded(strategy, self.instrument.symbol, lots, counts)
 
     def recount(self, order: Order) -> None:
         """Count what an order may still do, after anything happened to it. The account is `kept`."""
@@ -202,7 +223,7 @@ class Holding(Position, hedged.Held):
                 ladder.remove(at)
         account = self.account
         if account.shares is not None and order.strategy is not None:
-            more = lots * abs(price) - was * abs(at)
+            more = lots * order.terms.size(price) - was * order.terms.size(at)
             account.shares.works(order.strategy, self.instrument.symbol, order.side == "BUY", lots, was, more)
         if self.hedged is not None:
             hedged.works(self.hedged, hedged.name_of(order), order.side == "BUY", lots - was)
@@ -220,14 +241,15 @@ class Holding(Position, hedged.Held):
 
     @property
     def valued_at(self) -> int:
-        """What a lot is valued at, in half ticks: the mark; without one what was paid or is asked for."""
-        mark = self.instrument.mark
+        """What a lot counts as, in half units: the mark; without one what was paid or is asked for."""
+        instrument = self.instrument
+        mark = instrument.mark
         if mark is not None:
-            return mark
+            return mark if instrument.inverse is None else instrument.inverse.half_steps(mark)
         if self.quantity:
-            return 2 * abs(self.cost) // (self.denominator * abs(self.quantity))
+            return instrument.signed(2 * abs(self.cost) // (self.denominator * abs(self.quantity)))
         lots = self.buys + self.sells
-        return 2 * (self.buy_value + self.sell_value) // lots if lots else 0
+        return instrument.signed(2 * (self.buy_value + self.sell_value) // lots) if lots else 0
 
     @property
     def pnl(self) -> int:
@@ -237,7 +259,8 @@ class Holding(Position, hedged.Held):
         half_ticks = 2 * self.cash
         if quantity:
             half_ticks += quantity * self.valued_at
-        return half_ticks * self.instrument.half_tick_lot - fees
+        made = half_ticks * self.instrument.half_tick_lot
+        return (made if isinstance(made, int) else floor(made)) - fees
 
 
 class Account:
@@ -379,8 +402,8 @@ class Account:
 
 
 def reserved(terms: Terms, lots: int, ticks: int) -> int:
-    """Return what a purchase may cost, in ticks times lots: the fees of a schedule included, at their highest."""
-    units = lots * abs(ticks)
+    """Return what an order is worth, fees of a schedule included at their highest: lots times `Terms.size`."""
+    units = lots * terms.size(ticks)
     if terms.fees is None or not lots:
         return units
     return units + terms.fees.in_units(terms.fees.at_most(units, lots).own)

@@ -26,7 +26,7 @@ class Share(Position):
 
     Attributes:
         buys, sells: lots that its working orders may still buy and sell.
-        value: these, in ticks (without their sign) times lots of their orders' prices.
+        value: these times what a lot is worth at their orders' prices.
     """
 
     __slots__ = ("buys", "sells", "value")
@@ -45,7 +45,7 @@ class Share(Position):
         return not (self.quantity or self.buys or self.sells)
 
     def valued_at(self, mark: int | None) -> int:
-        """Return what a lot is valued at, in half ticks: the mark; without one what was paid or is asked for."""
+        """Return what a lot is worth, in half units: the mark; without one what was paid or is asked for."""
         if mark is not None:
             return mark
         if self.quantity:
@@ -83,10 +83,10 @@ class Shares:
             share = shares[symbol] = Share()
         return share
 
-    def traded(self, strategy: str, symbol: str, lots: int, ticks: int) -> None:
-        """Book a trade of a strategy: bought lots above 0."""
+    def traded(self, strategy: str, symbol: str, lots: int, counts: int) -> None:
+        """Book a trade of a strategy: bought lots above 0, each of which counts as so much."""
         share = self.share(strategy, symbol)
-        share.fill(lots, ticks)
+        share.fill(lots, counts)
         if share.is_empty:
             self._drop(strategy, symbol)
 

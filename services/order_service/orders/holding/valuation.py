@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.messages.codes import AccountType
+from fillstream.libs.common.values.rational import Rational
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
 from fillstream.services.order_service.orders.holding.holdings import FEE_UNITS, Holding, Holdings, reserved, waits_at
 from fillstream.services.order_service.orders.holding.strategies import Share
@@ -36,8 +37,9 @@ class Sums:
         net_before: that of the two which the order changes, as it is without the order.
         equity: cash, and all that was made at today's marks.
         today: what was made since the day began.
-        mark, per_lot, per_fee: of the order's instrument: its mark in half ticks, money of a half tick of a lot with
-            the highest fee, and of a fee's unit, in the account's currency, rounded up.
+        mark, per_lot, per_fee: of the order's instrument: what a lot counts as at its mark, in half units (half ticks);
+            money of a half unit of a lot with the highest fee, and of a fee's unit, in the account's currency, rounded
+            up.
         until_ms: up to when this would be counted alike, if nothing happens to the account and no mark moves.
         spends: the most that a purchase takes beyond what is reserved of it, in ticks times lots.
         free: cash that no working purchase may still take, this order's included, fees at their highest.
@@ -168,9 +170,9 @@ def strategy_sums_of(draft: Draft, holdings: Holdings) -> StrategySums:
                 sums.missing = instrument.currency
                 return sums
             over, under, _ = rate
-        size = instrument.half_tick_lot * over * abs(share.valued_at(instrument.mark))
+        size = instrument.half_tick_lot * over * abs(share.valued_at(instrument.counts_at(instrument.mark)))
         if share is own:
-            size = size or instrument.half_tick_lot * over * _price_asked(draft)
+            size = size or instrument.half_tick_lot * over * abs(_price_asked(draft))
             most, least = longest, shortest
         else:
             most, least = share.quantity + share.buys, share.quantity - share.sells
@@ -184,8 +186,8 @@ _NO_SHARE = Share()
 
 
 def _price_asked(draft: Draft) -> int:
-    """Return what the order is valued at a lot, in half ticks: nobody quotes it, and nothing of it is held or works."""
-    return 2 * draft.worth // draft.lots if draft.lots else 0
+    """Return what a lot of the order counts as, in half units: nobody quotes it, and nothing is held or works."""
+    return draft.limits.holding.instrument.signed(2 * draft.worth // draft.lots) if draft.lots else 0
 
 
 def _with_order(draft: Draft, sums: Sums, longest: int, shortest: int) -> tuple[int, int]:
@@ -200,7 +202,7 @@ def _with_order(draft: Draft, sums: Sums, longest: int, shortest: int) -> tuple[
     return longest, shortest
 
 
-def _weigh(draft: Draft, sums: Sums, mark: int, unit: int, over: int, under: int) -> None:
+def _weigh(draft: Draft, sums: Sums, mark: int, unit: Rational, over: int, under: int) -> None:
     """Note what a lot more of the order's instrument is worth, and all lots that the order adds."""
     fee, per = draft.limits.holding.instrument.fee
     sums.mark = mark

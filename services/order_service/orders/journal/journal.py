@@ -250,18 +250,19 @@ class Journal(Telling):
         Of a fill by a fee schedule, `cost` says what more there is to it.
         """
         terms = order.terms
+        counts = price if terms.inverse is None else terms.inverse.value(price)
         liquidity = "MAKER" if maker else "TAKER"
         self._state.fills[liquidity] += 1
         assert order.holding is not None, "it was taken"
         holding = order.holding
         if holding.kept:
-            holding.spend(order, price, lots, fee)
+            holding.spend(order, counts, lots, fee)
             if holding.covered:
                 self._state.families.stirred[hedged.position_of(order)] = None
-            holding.share_traded(order.strategy, lots if order.side == "BUY" else -lots, price)
+            holding.share_traded(order.strategy, lots if order.side == "BUY" else -lots, counts)
         if holding.hedged is not None:
             hedged.fill(holding.hedged, hedged.name_of(order), lots if order.side == "BUY" else -lots)
-        holding.fill(lots if order.side == "BUY" else -lots, price)
+        holding.fill(lots if order.side == "BUY" else -lots, counts)
         holding.fees += fee
         event = self._of_order("OrderFilled", order)
         event["exec_id"] = exec_id
@@ -276,8 +277,8 @@ class Journal(Telling):
             event["text"] = self._overfilled(order)
         if cost is not None:
             if cost.lots:
-                holding.fill(-cost.lots, price)
-                holding.share_traded(order.strategy, -cost.lots, price)
+                holding.fill(-cost.lots, counts)
+                holding.share_traded(order.strategy, -cost.lots, counts)
                 if holding.hedged is not None:
                     hedged.fill(holding.hedged, hedged.name_of(order), -cost.lots)
             event |= cost.told
@@ -344,10 +345,11 @@ class Journal(Telling):
             holding = self._state.holdings.holding(whose["account"], whose["symbol"])
             buy, position_id = whose["side"] == "BUY", whose.get("position_id") or whose["order_id"]
         for ticks, lots, fee in legs:
-            holding.untraded(buy, ticks, lots, fee)
+            counts = holding.instrument.counts(ticks)
+            holding.untraded(buy, counts, lots, fee)
             if holding.hedged is not None:
                 hedged.fill(holding.hedged, position_id, -lots if buy else lots)
-            holding.share_traded(change["strategy"], -lots if buy else lots, ticks)
+            holding.share_traded(change["strategy"], -lots if buy else lots, counts)
         if holding.covered:
             name = None if holding.hedged is None else position_id
             self._state.families.stirred[holding.account.name, holding.instrument.symbol, name] = None

@@ -164,16 +164,18 @@ def widest(buy: bool) -> int:
 def lots_for(said: SpecialTerms, terms: Terms, entry: int) -> int:
     """Return how many whole lots a size in money buys at most.
 
-    `notional` is of price times quantity times multiplier at the entry; `risk_amount` of what is lost from there to
-    the stop_loss. A distance or price of 0 has no size: 0.
+    `notional` is of what they are worth at the entry; `risk_amount` of what is lost from there to the stop_loss. A
+    distance or price of 0 has no size: 0.
     """
     if said.notional is not None:
-        money, per_lot = said.notional, abs(entry)
+        money, per_lot = said.notional, terms.size(entry)
     else:
         assert said.risk_amount is not None and said.stop_loss is not None, "a size is one of SIZES"
         stop = units(terms.price, said.stop_loss)
         assert stop is not None, "rules see that it is on the tick"
         money, per_lot = said.risk_amount, abs(entry - stop)
+        if terms.inverse is not None:
+            per_lot = abs(terms.size(entry) - terms.size(stop))
     return whole_times(money, multiply(terms.value, Decimal(per_lot))) if per_lot else 0
 
 

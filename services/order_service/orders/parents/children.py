@@ -21,7 +21,7 @@ from fillstream.services.order_service.orders.life.order import FINAL, Order
 from fillstream.services.order_service.orders.life.parts import Links
 from fillstream.services.order_service.orders.life.special import Special
 from fillstream.services.order_service.orders.rules import Draft
-from fillstream.services.order_service.orders.rules.market import protection_price, value_price
+from fillstream.services.order_service.orders.rules.market import protection_price, worth_of
 from fillstream.services.order_service.orders.state import EXPIRY, State
 from fillstream.services.order_service.orders.waiting.desk import Desk
 
@@ -141,7 +141,7 @@ class Children:
             ticks = bound if ticks is None else (min if child.buy else max)(ticks, bound)
         assert ticks is not None, "a limit order has a limit"
         draft.ticks = ticks
-        draft.worth = value_price(limits.quote, child.buy, ticks) * child.lots
+        draft.worth = worth_of(limits.terms, limits.quote, child.buy, ticks, child.lots)
         return draft
 
     def _halted(self, limits: Limits, child: Child) -> str | None:

@@ -83,13 +83,16 @@ def costs_of(terms: Terms, tier: int = 0, rate: Fraction | None = None) -> Costs
         rate: what one unit of the schedule's currency is worth in the instrument's, where that is another one.
 
     Returns:
-        None where a part of it is in a currency without a rate: what nobody can compare.
+        None for what nobody can compare: where a part of it is in a currency without a rate; or where a part of it is
+        no share of what an inverse contract is worth, as that is so many ticks at each price.
     """
     fees = terms.fees
     if fees is None:
         value = Fraction(terms.value)
         return Costs(terms.maker_fee.exact / value, terms.taker_fee.exact / value)
     found = fees.straight(tier)
+    if terms.inverse is not None and (found.per_lot or found.least is not None or found.most is not None):
+        return None
     if not found.apart:
         return Costs(found.maker, found.taker, found.per_lot, found.least, found.most)
     if rate is None:

@@ -80,6 +80,10 @@ def venue_market(
     if costs is None and not why:
         assert terms.fees is not None, "plain basis points have no currency"
         why = f"charges in {terms.fees.currency}, which has no fresh rate"
+        if terms.inverse is not None and terms.fees.currency is None:
+            why = (
+                f"charges more than a share of what {terms.symbol} is worth, which is inverse: no price has that in it"
+            )
     age_ms = state.config.max_quote_age_ms
     bids = _levels(quote.bid, quote.bid_qty, quote.at_ms, report, buys=True)
     asks = _levels(quote.ask, quote.ask_qty, quote.at_ms, report, buys=False)
@@ -105,7 +109,7 @@ def _worth_it(state: State, account: str, terms: Terms, best: Levels) -> int:
     least = state.terms_of(account).min_order_size
     if not least or not best or not best[0][0]:
         return 1
-    return -(-at_least(least, terms.value) // abs(best[0][0]))
+    return -(-at_least(least, terms.value) // terms.size(best[0][0]))
 
 
 def _costs(state: State, account: str, terms: Terms, ms: int) -> Costs | None:

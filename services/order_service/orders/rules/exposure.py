@@ -223,6 +223,13 @@ def buying_power(draft: Draft, view: View) -> str | None:
         return None
     if draft.limits.account.account_type is AccountType.MARGIN:
         return _margin(draft, sums)
+    if draft.terms.inverse is not None:
+        if reduces(draft):
+            return None
+        return (
+            f"symbol: {draft.terms.symbol} is an inverse contract, of which nothing is paid and owned; cash account "
+            f"{draft.account} takes none"
+        )
     if not draft.buy:
         more, holding = added(draft), draft.limits.holding
         if not more or covered(holding, more):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fillstream.libs.common.messages.codes import OrderType, RejectReason
 from fillstream.libs.common.values.money import canonical
-from fillstream.services.order_service.orders.compiled import Quote, Reach
+from fillstream.services.order_service.orders.compiled import Quote, Reach, Terms
 from fillstream.services.order_service.orders.rules.rule import IMMEDIATE, Draft, View, rule
 
 BOUNDED = (OrderType.MARKET.value, OrderType.MARKET_TO_LIMIT.value, OrderType.TRAILING_STOP.value)
@@ -141,6 +141,17 @@ def value_price(quote: Quote, buy: bool, ticks: int) -> int:
     if ticks >= 0:
         return bid if bid > ticks and quote.bid_qty else ticks
     return max(-ticks, bid) if quote.bid_qty else -ticks
+
+
+def worth_of(terms: Terms, quote: Quote, buy: bool, ticks: int, lots: int) -> int:
+    """Return what an order of so many lots is valued at, in units of the terms' `value`: see `value_price`.
+
+    A lot of an inverse contract is worth the more the lower its price is: a seller's own price is the least it gets,
+    and a buyer pays the ask where that is below its own.
+    """
+    if terms.inverse is None:
+        return value_price(quote, buy, ticks) * lots
+    return terms.size(min(ticks, quote.ask) if buy and quote.ask_qty else ticks) * lots
 
 
 NEW = (has_quote, within_collar, fresh_quote, not_against_itself)

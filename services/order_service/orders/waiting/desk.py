@@ -42,7 +42,7 @@ from fillstream.services.order_service.orders.life.special import widest
 from fillstream.services.order_service.orders.life.timing import expiry_ms, rests
 from fillstream.services.order_service.orders.parents.work import Work
 from fillstream.services.order_service.orders.rules import Draft
-from fillstream.services.order_service.orders.rules.market import protection_price, value_price
+from fillstream.services.order_service.orders.rules.market import protection_price, worth_of
 from fillstream.services.order_service.orders.state import APPROVAL, EXPIRY, RATE, RELEASE, TOUCH, State
 from fillstream.services.order_service.orders.waiting.triggers import MARKS, half_ticks, waits_for_rise
 
@@ -129,7 +129,7 @@ class Desk:
         if not limits.approves:
             return False
         price = order.price if order.priced else waits_at(order.special, order.price)
-        worth = value_price(limits.quote, order.side == "BUY", price) * order.quantity
+        worth = worth_of(limits.terms, limits.quote, order.side == "BUY", price, order.quantity)
         if not limits.needs_approval(worth, order.strategy):
             return False
         order.held = FOR_APPROVAL

@@ -68,6 +68,7 @@ def test_what_ticks_and_lots_were_counted_in_is_said_by_the_fields_themselves() 
         "currency",
         "venue",
         "base_currency",
+        "inverse",
     }
     assert set(AccountTerms.fixed()) == {"id", "venue", "currency", "mode", "cost_method", "position_mode"}
 

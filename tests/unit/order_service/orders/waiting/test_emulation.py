@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from fillstream.libs.common.engine.frames import Command, CommandType, OrdType, ReportType, Session, Tif
-from fillstream.libs.common.messages.reference import NATIVE_TIMES, NATIVE_TYPES, VenueTerms
+from fillstream.libs.common.messages.native_terms import NATIVE_TIMES, NATIVE_TYPES
+from fillstream.libs.common.messages.reference import VenueTerms
 from tests.support.family_desk import FAMILY_CONFIG, FamilyDesk
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk, new_order, report
 from tests.support.terms import but
