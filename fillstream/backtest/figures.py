@@ -42,7 +42,7 @@ class Summary:
         capital, equity: at the beginning and at the end.
         net_pnl, gross_pnl, unrealized_pnl, fees: `net_pnl` is the sum of realized (gross) and unrealized, less fees.
         max_drawdown_money: the most that equity was below what it had been.
-        orders, fills, traded_value: how many, and price times quantity of all fills, without multipliers.
+        orders, fills, traded_value: how many, and what all fills were worth.
         trades, won, lost: positions that came to their end; those that made money after fees, and that lost some.
         win_rate, profit_factor: won of trades; what they made by what the others lost. None without any.
         best_trade, worst_trade: P&L after fees.

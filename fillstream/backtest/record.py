@@ -79,7 +79,7 @@ class Record:
 
     Attributes:
         events: how many events of each type the journal had.
-        traded: price times quantity of all fills, by currency.
+        traded: what all fills were worth, by currency.
         made: what each position that ended made, fees taken off, by currency; of those of which that is known.
     """
 
@@ -89,6 +89,7 @@ class Record:
         self._held: dict[tuple[object, ...], tuple[Decimal, Decimal, Decimal]] = {}
         self._totals: dict[str, list[Decimal]] = {}
         self._rows: dict[str, list[Row]] = {name: [] for name in TABLES}
+        self._terms: dict[str, tuple[Decimal, bool]] = {}
         self.events: dict[str, int] = {}
         self.traded: dict[str, Decimal] = {}
         self.made: dict[str, list[Decimal]] = {}
@@ -122,13 +123,15 @@ class Record:
         kind = document["type"]
         self.events[kind] = self.events.get(kind, 0) + 1
         order_id = document.get("order_id")
+        if kind == "InstrumentDefined":
+            self._terms[document["symbol"]] = Decimal(document["multiplier"]), bool(document.get("inverse"))
         if kind in _REFUSALS:
             self._rows["refused"].append(_row("refused", document | {"stage": "orders"}))
         if order_id is None or "leaves_qty" not in document:
             return
         if kind == "OrderFilled":
             self._rows["fills"].append(_row("fills", document))
-            worth, currency = Decimal(document["last_qty"]) * Decimal(document["last_px"]), document["currency"]
+            worth, currency = self._worth(document), document["currency"]
             self.traded[currency] = self.traded.get(currency, Decimal(0)) + worth
         order = self._orders.get(order_id)
         if order is None:
@@ -140,6 +143,12 @@ class Record:
                 if value is not None:
                     order[name] = value
         order["changed"] = document.get("due_time") or document["time"]
+
+    def _worth(self, fill: Document) -> Decimal:
+        """Return what was traded: without a sign, in the instrument's currency."""
+        multiplier, inverse = self._terms[fill["symbol"]]
+        quantity, price = Decimal(fill["last_qty"]), Decimal(fill["last_px"])
+        return quantity * multiplier / price if inverse else quantity * abs(price) * multiplier
 
     def _position(self, document: Document) -> None:
         kind = document["type"]

@@ -135,30 +135,30 @@ class NaivePosition:
             self._trade(-leg.paid, self.counts(leg.price), leg.time)
         return change_of(before, before + leg.signed)
 
-    def _trade(self, signed: Decimal, price: Decimal, time: int) -> None:
-        self.cash -= signed * price
+    def _trade(self, signed: Decimal, counts: Decimal, time: int) -> None:
+        self.cash -= signed * counts
         if self.quantity * signed < 0:
             closing = min(abs(signed), abs(self.quantity)).copy_sign(signed)
-            self._close(closing, price)
+            self._close(closing, counts)
             signed -= closing
         if signed:
             self.quantity += signed
-            self.cost += signed * price
+            self.cost += signed * counts
             if self.method != "AVERAGE":
-                self.open.append((signed, price))
+                self.open.append((signed, counts))
             if self.on is None:
                 self.on = NaiveTrip(time, "BUY" if signed > 0 else "SELL")
             self.on.entered += abs(signed)
-            self.on.entry_value += abs(signed) * price
+            self.on.entry_value += abs(signed) * counts
             self.on.peak = max(self.on.peak, abs(self.quantity))
 
-    def _close(self, signed: Decimal, price: Decimal) -> None:
+    def _close(self, signed: Decimal, counts: Decimal) -> None:
         trip = self.on
         assert trip is not None, "something is held"
         trip.exited += abs(signed)
-        trip.exit_value += abs(signed) * price
+        trip.exit_value += abs(signed) * counts
         if self.method == "AVERAGE":
-            self.cost += self.mean * signed
+            self.cost += self.cost / self.quantity * signed
         left = -signed
         while left and self.method != "AVERAGE":
             last = -1 if self.method == "LIFO" else 0

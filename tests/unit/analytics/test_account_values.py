@@ -73,6 +73,29 @@ def test_exposures_by_every_dimension_add_up_to_the_accounts(store: Store) -> No
     assert sum(each for _, _, each in rows) == pnl == equity - 10_000
 
 
+def test_exposures_in_inverse_contracts_are_in_what_they_settle_in(tmp_path: Path) -> None:
+    """Contracts of 100: 30 bought and 10 sold at 100 by two strategies, and a market at 80 then."""
+    default = account(1, D(1_000_000), 10_000, D(0), D(2_000), max_leverage=D(2), currency="BTC")
+    perp = instrument(1, D("0.01"), D(1), D(100), inverse=True, currency="BTC", sector="perps", taker_fee_bps=D(10))
+    desk = WholeDesk(but(CONFIG, accounts={"default": default}, instruments={"PERP": perp}))
+    desk.quote(10_000, 10_000)
+    desk.signal(symbol="PERP", side="BUY", quantity="30", price="100", strategy="one")
+    desk.signal(symbol="PERP", side="SELL", quantity="10", price="100", strategy="two")
+    desk.quote(8_000, 8_000)
+    desk.wait(2_000)
+    store = stored(desk, tmp_path)
+    [sums] = ask(store, "SELECT cash_balance, equity, long_exposure, short_exposure FROM account_values")
+    assert sums == (D("-0.04"), D("-5.04"), D(25), D(0)), "2000 / 80 - 2000 / 100 lost, and 10 bps of 40 are fees"
+    found = "SELECT name, long_exposure, short_exposure, net_pnl FROM exposures WHERE dimension = {} ORDER BY name"
+    assert ask(store, found.format("'symbol'")) == [("PERP", D(25), D(0), D("-5.04"))]
+    assert ask(store, found.format("'strategy'")) == [
+        ("one", D("37.5"), D(0), D("-7.53")),
+        ("two", D(0), D("12.5"), D("2.49")),
+    ]
+    costs = ask(store, "SELECT notional, fee_estimate, fees FROM costs ORDER BY notional")
+    assert costs == [(D(10), D("0.01"), D("0.01")), (D(30), D("0.03"), D("0.03"))]
+
+
 def test_the_newest_word_on_targets_and_exits(store: Store) -> None:
     assert ask(store, "SELECT symbol, target_status, target_qty, held_qty FROM targets") == [
         ("ES", "REACHED", D(-4), D(-4))

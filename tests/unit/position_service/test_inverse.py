@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fillstream.libs.common.runtime.stage import Entry
 from fillstream.libs.common.messages.reference import DAY_MS
+from fillstream.libs.common.runtime.stage import Entry
 from fillstream.services.position_service.accounts.sums import moves_of
 from tests.support.exits_desk import ExitsDesk
 from tests.support.positions_desk import T0
@@ -32,6 +32,10 @@ class Perp(ExitsDesk):
 
     def fill(self, side: str, quantity: str, price: str, fee: str = "0", **fields: Any) -> dict[str, Any]:
         return super().fill(side, quantity, price, fee, **({"currency": "BTC"} | fields))
+
+    def restate(self, kind: str, ref: str, quantity: str, price: str, **fields: Any) -> list[dict[str, Any]]:
+        told = super().restate(kind, ref, quantity, price, **({"currency": "BTC"} | fields))
+        return [each for each in told if each["type"] == "PositionChanged"]
 
     def at(self, price: str) -> list[dict[str, Any]]:
         return self.quote(price, price, symbol="PERP")
@@ -73,7 +77,7 @@ def test_who_is_short_gains_as_it_falls_and_more_than_a_long_loses(desk: Perp) -
     assert flipped["unrealized_pnl"] == "-0.0075", "400 / 32000 - 400 / 20000"
     [trip] = desk.ended
     assert (trip["reason"], trip["side"], trip["gross_pnl"]) == ("flip", "SELL", "0.01375")
-    assert trip["exit_px"] == "25600.0", "10 / (4 / 20000 + 6 / 32000)"
+    assert trip["exit_px"] == "25806.451612903226", "10 / (4 / 20000 + 6 / 32000)"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +113,7 @@ def test_a_trade_of_another_session_moves_what_the_day_began_with(desk: Perp) ->
 
 
 def test_an_account_in_the_coin_owns_what_it_made_and_is_exposed_to_what_contracts_are_worth() -> None:
-    desk = Perp(currency="BTC", account_type="MARGIN", initial_margin="0.1")
+    desk = Perp(currency="BTC", account_type="margin", initial_margin="0.1")
     desk.put(
         "AccountAdjusted", account="alpha", symbol=None, adjustment="DEPOSIT", amount="1", currency="BTC",
         control_id="c", who="me", reason="money", cash="1",
@@ -128,7 +132,7 @@ def test_an_account_in_the_coin_owns_what_it_made_and_is_exposed_to_what_contrac
 
 
 def test_an_account_in_dollars_has_it_at_the_rate_of_the_coin() -> None:
-    desk = Perp(currency="USD")
+    desk = Perp(currency="USD", max_leverage="100")
     desk.define("BTCUSD", base_currency="BTC")
     desk.fill("BUY", "100", "40000")
     desk.at("50000")
@@ -140,7 +144,7 @@ def test_an_account_in_dollars_has_it_at_the_rate_of_the_coin() -> None:
 
 
 def test_positions_that_hedge_one_another_own_what_each_made() -> None:
-    desk = Perp(currency="BTC", position_mode="HEDGING")
+    desk = Perp(currency="BTC", position_mode="HEDGING", max_leverage="100")
     desk.fill("BUY", "10", "40000", position_id="core")
     desk.fill("SELL", "10", "50000", position_id="hedge")
     desk.fill("SELL", "5", "50000", position_id="core")
@@ -153,14 +157,15 @@ def test_positions_that_hedge_one_another_own_what_each_made() -> None:
 def test_percent_exits_follow_the_harmonic_mean_and_break_even_is_at_it(desk: Perp) -> None:
     desk.fill("BUY", "10", "30001")
     desk.fill("BUY", "10", "30001")
-    desk.protect(symbol="PERP", position_id=None, stop_loss_percent="10", break_even="100")
+    desk.protect(symbol="PERP", position_id=None, stop_loss_percent="10", break_even_offset="100")
     assert desk.told[-1]["stop_px"] == "27000.5", "a tenth below 30001 is 27000.9: a stop is rounded away"
     desk.at("30101")
     assert desk.told[-1]["stop_px"] == "30001.0"
+    desk.at("60002")
     desk.fill("BUY", "20", "60002")
-    desk.at("40001.5")
+    desk.at("40002")
     assert desk.sent == []
-    desk.at("40001")
+    desk.at("40001.5")
     assert [wish.symbol for wish in desk.sent] == ["PERP"], "the mean is 40001.33…"
 
 
@@ -192,20 +197,3 @@ def test_what_it_risks_is_counted_by_what_it_is_worth(desk: Perp) -> None:
         desk.at(price)
     moves = [*moves_of(desk.stage._books.instruments["PERP"]).values()]
     assert moves == [Fraction(1, 5), Fraction(-1)], "a long of 0.025 gains 0.005, then 0.02 loses itself once more"
-
-
-def test_a_target_is_told_what_it_did_cost_in_the_coin(desk: Perp) -> None:
-    desk.at("40000")
-    desk.put(
-        "TargetSet", account="alpha", symbol="PERP", signal_id="t", target_qty="10", leg=1, legs=1, tolerance_qty=None,
-        min_value=None, algorithm=None, algorithm_parameters=None, strategy=None, close_others=None, signal_time=T0,
-        weight=None, client_order_id=None,
-    )  # fmt: skip
-    [wish] = desk.instructions
-    order = desk.order("BUY", client_order_id=wish.client_order_id, quantity="10", leaves_qty="0", cum_qty="10")
-    told = desk.put(
-        "OrderFilled", **order | {"exec_id": "x", "venue": "SIM", "last_qty": "10", "last_px": "50000", "fee": "0.001",
-        "liquidity": "TAKER", "strategy": None, "ord_status": "Filled"},
-    )  # fmt: skip
-    [reached] = [each for each in told if each["type"] == "TargetChanged" and each["target_status"] == "REACHED"]
-    assert (reached["traded_px"], reached["arrival_px"], reached["shortfall"]) == ("50000.0", "40000.0", "0.006")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -13,11 +15,11 @@ from fillstream import Backtest, Desk, Strategy
 from fillstream.backtest import driver
 from fillstream.backtest.driver import Unordered
 from fillstream.demo.market_files import FeedError
-from fillstream.libs.common.process.settings import Settings
+from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.strategy.market import Bar, Quote
 from fillstream.strategy.session import StrategyFailed
 from fillstream.strategy.strategy import StrategyUnusable
-from tests.support.backtests import START_MS, quote, settings_with, trade, waves
+from tests.support.backtests import CONFIG, START_MS, quote, settings_with, trade, waves
 from tests.support.terms import but
 
 
@@ -83,6 +85,31 @@ def test_money_is_exact_to_the_last_digit(ideal: Settings) -> None:
     assert summary.traded_value == 7 * Decimal("100.02") + 7 * Decimal("100.50")
     assert (summary.win_rate, summary.profit_factor) == (1, None)
     assert summary.best_trade == summary.worst_trade == Decimal("3.36")
+
+
+def test_contracts_may_settle_in_the_coin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Seven contracts of 10,000 bought at 100.02 and sold at 100.50: 7 * (10000 / 100.02 - 10000 / 100.50) coins."""
+
+    class Trip(Strategy):
+        def on_quote(self, desk: Desk, quote: Quote) -> None:
+            held = desk.position("AAPL").quantity
+            if quote.bid_px == Decimal(100) and not held:
+                desk.signal("AAPL", "BUY", 7)
+            elif quote.bid_px == Decimal("100.50") and held:
+                desk.close_position("AAPL")
+
+    shutil.copytree(CONFIG.parent, tmp_path / "config")
+    terms = {"id": 1, "tick_size": "0.01", "lot_size": 1, "multiplier": 10_000, "currency": "BTC", "inverse": True}
+    (tmp_path / "config" / "instruments.yaml").write_text(json.dumps({"AAPL": terms}))
+    monkeypatch.setenv("FILLSTREAM_EXECUTION__SIMULATION__ENABLED", "false")
+    settings = load_settings(tmp_path / "config" / CONFIG.name)
+    market = [quote(0, 10_000, 10_002), quote(1_000, 10_050, 10_052), quote(2_000, 10_040, 10_042)]
+    result = Backtest(Trip, market, settings=settings, capital=1).run()
+    summary = result.summary
+    entry, exit_ = (70_000 / Decimal(price) for price in ("100.02", "100.50"))
+    assert (summary.currency, summary.trades, summary.won) == ("BTC", 1, 1)
+    assert summary.net_pnl == (entry - exit_).quantize(Decimal("1E-12")) - summary.fees
+    assert summary.traded_value == entry + exit_
 
 
 def test_a_strategy_may_hedge(ideal: Settings) -> None:

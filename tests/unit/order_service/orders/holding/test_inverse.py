@@ -1,0 +1,219 @@
+"""Inverse contracts before a limit: 100 dollars each, settled in bitcoins; what is expected is worked out by hand."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+
+from fillstream.libs.common.messages.reference import VenueTerms
+from tests.support.orders import CONFIG, OrdersDesk, control
+from tests.support.terms import account, but, instrument
+from tests.support.whole_desk import WholeDesk
+
+D = Decimal
+TAKES = D("7.5")
+
+
+def perp(number: int = 1, tick_size: str = "0.5") -> Any:
+    more: dict[str, Any] = {"currency": "BTC", "inverse": True, "taker_fee_bps": TAKES, "maker_fee_bps": D("-2.5")}
+    return instrument(number, D(tick_size), D(1), D(100), **more)
+
+
+def config_of(venue: VenueTerms | None = None, **terms: Any) -> Any:
+    own = account(1, D(1_000), 1_000, D(0), D(100), currency="BTC")
+    return but(
+        CONFIG,
+        instruments={
+            "PERP": perp(),
+            "NEXT": perp(2),
+            "FINE": perp(3, "0.1"),
+            "BTCUSD": instrument(4, D("0.5"), D("0.001"), base_currency="BTC"),
+        },
+        accounts={"default": but(own, **terms)},
+        venues={"SIM": venue or VenueTerms()},
+    )
+
+
+def desk_of(venue: VenueTerms | None = None, bid: int = 79_999, ask: int = 80_001, **terms: Any) -> WholeDesk:
+    """Return a desk with a market at 40,000, half a dollar wide on each side."""
+    desk = WholeDesk(config_of(venue, **terms))
+    desk.quote(bid, ask)
+    return desk
+
+
+def asked(desk: WholeDesk, **fields: Any) -> str:
+    """Send an order; return the sentence that refused it, else its type."""
+    said = {"symbol": "PERP", "side": "BUY", "quantity": "10", "price": "40000"}
+    [event, *_] = [
+        each for each in desk.signal(**{key: value for key, value in (said | fields).items() if value is not None})
+        if each["type"] in ("OrderReceived", "OrderRejected")
+    ]  # fmt: skip
+    return str(event.get("text") or event["type"])
+
+
+def deposit(desk: WholeDesk, amount: str) -> None:
+    data = orjson.dumps(control("AdjustAccount", adjustment="deposit", amount=amount, currency="BTC"))
+    desk.sim.fold({b"control": data})
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"quantity": "400"}, None),
+        ({"quantity": "401"}, "1.0025 BTC is above max_order_value 1"),
+        ({"quantity": "400", "price": "39999.5"}, "1.0000125001562519"),
+        ({"quantity": "4"}, None),
+        ({"quantity": "4", "side": "SELL", "price": "40000.5"}, "is below min_order_size 0.01"),
+        ({"quantity": "400", "price": "41000"}, None),  # it trades at the ask, 40000.5
+        ({"quantity": "404", "price": "41000"}, "1.0099873751578105"),
+    ],
+)
+def test_an_orders_value_is_what_its_contracts_buy_at_its_price(fields: dict[str, Any], refused: str | None) -> None:
+    desk = desk_of(max_order_value=D(1), min_order_size=D("0.01"), max_slippage_bps=D(1_000))
+    said = asked(desk, **fields)
+    assert (said == "OrderReceived") if refused is None else (refused in said), said
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_exposure_is_what_contracts_are_worth_at_the_mark(side: str) -> None:
+    desk = desk_of(max_symbol_exposure=D("0.025"), max_gross_exposure=D(1))
+    assert asked(desk, side=side, price="40000", quantity="10") == "OrderReceived"
+    refused = asked(desk, side=side, quantity="1")
+    assert refused.startswith("quantity: 1 could make the exposure in PERP 0.0275 BTC; max_symbol_exposure is 0.025")
+    desk.quote(159_999, 160_001)
+    assert asked(desk, side=side, price="80000", quantity="10") == "OrderReceived", "they are worth half of it now"
+
+
+def test_an_account_in_dollars_is_exposed_to_them_at_the_rate_of_the_coin() -> None:
+    desk = desk_of(currency="USD", max_net_exposure=D(2_000))
+    assert "no instrument with a fresh quote tells what 1 BTC is worth in USD" in asked(desk)
+    desk.quote(79_999, 80_001, symbol=4)
+    assert asked(desk, quantity="20", price="40000.5") == "OrderReceived"
+    assert "could make the net exposure 2100" in asked(desk, quantity="1")
+
+
+def test_a_margin_account_needs_a_share_of_what_they_are_worth_and_earns_the_coin() -> None:
+    desk = desk_of(account_type="margin", initial_margin=D("0.1"))
+    deposit(desk, "0.01")
+    assert asked(desk, quantity="40", price="40000.5") == "OrderReceived"
+    assert "could need a margin of 0.01025 BTC (0.1 of an exposure of 0.1025 BTC)" in asked(desk, quantity="1")
+    assert desk.held("PERP") == 40
+    desk.quote(99_999, 100_001)  # 4000 / 40000.5 - 4000 / 50000 more, less the fee
+    assert asked(desk, quantity="60", price="50000.5") == "OrderReceived"
+    assert asked(desk, quantity="1000", price="50000.5").endswith("BTC")
+
+
+def test_what_was_lost_today_is_lost_in_the_coin() -> None:
+    desk = desk_of(max_daily_loss=D("0.01"), max_slippage_bps=D(1_000))
+    assert asked(desk, quantity="40", price="40000.5") == "OrderReceived"
+    desk.quote(72_727, 72_729)  # at 36364 its 0.1 is worth 0.11
+    assert "lost 0.01" in asked(desk, quantity="1", price="36000")
+    assert asked(desk, side="SELL", quantity="40", price="36363.5") == "OrderReceived", "what reduces it is taken"
+
+
+def test_a_cash_account_owns_what_it_pays_for_and_takes_no_contract() -> None:
+    desk = desk_of(account_type="cash")
+    deposit(desk, "5")
+    for side in ("BUY", "SELL"):
+        assert asked(desk, side=side) == (
+            "symbol: PERP is an inverse contract, of which nothing is paid and owned; cash account default takes none"
+        )
+
+
+def test_fees_are_a_share_of_the_coin_and_those_of_an_order_are_rounded_once() -> None:
+    desk = desk_of()
+    desk.quote(59_999, 60_001)
+    desk.signal(symbol="PERP", side="BUY", quantity="7", price="30000.5")
+    [fill] = [each for each in desk.events if each["type"] == "OrderFilled"]
+    assert (fill["fee"], fill["currency"]) == ("0.00001750", "BTC"), "7.5 bps of 700 / 30000.5"
+    [received] = [each for each in desk.events if each["type"] == "OrderReceived"]
+    assert received["fee_estimate"] == "0.00001750"
+
+
+def test_a_tier_counts_what_was_traded_in_the_coin() -> None:
+    desk = desk_of(VenueTerms(fee_tiers=("0.02:0:1",)))
+    desk.signal(symbol="PERP", side="BUY", quantity="10", price="40000.5")
+    assert desk.sim.desk.stage._state.traded.days["default"]["SIM BTC"] == {19_700: 24_999_687_503_906_201}
+    desk.wait(86_400_000)
+    desk.quote(79_999, 80_001)
+    desk.signal(symbol="PERP", side="BUY", quantity="10", price="40000.5")
+    fees = [each["fee"] for each in desk.events if each["type"] == "OrderFilled"]
+    assert fees == ["0.00001875", "0.00000250"]
+
+
+@pytest.mark.parametrize(
+    ("size", "quantity"),
+    [
+        ({"notional": "0.25"}, "100"),
+        ({"equity_percent": "25"}, "100"),
+        ({"risk_amount": "0.01", "stop_loss": "32000"}, "16"),  # 100 / 32000 - 100 / 40000 = 0.000625 of each
+        ({"risk_percent": "1", "stop_loss": "50000", "side": "SELL"}, "20"),  # 0.0005
+    ],
+)
+def test_sizes_in_money_are_in_the_coin(size: dict[str, Any], quantity: str) -> None:
+    desk = desk_of()
+    deposit(desk, "1")
+    assert asked(desk, quantity=None, **size) == "OrderReceived"
+    assert next(each for each in desk.events if each["type"] == "OrderReceived")["quantity"] == quantity
+
+
+def test_a_stop_at_the_mark_waits_for_its_price() -> None:
+    desk = desk_of()
+    order = {"order_type": "STOP", "stop_price": "41000", "price": None, "trigger_price_type": "MARK"}
+    assert asked(desk, **order) == "OrderReceived"
+    desk.quote(81_997, 82_001)
+    assert [each["type"] for each in desk.events].count("OrderTriggered") == 0
+    desk.quote(81_999, 82_003)
+    assert [each["type"] for each in desk.events].count("OrderTriggered") == 1
+
+
+def test_a_weight_is_a_share_of_the_equity_and_its_cost_is_told_in_the_coin() -> None:
+    desk = desk_of()
+    deposit(desk, "1")
+    desk.signal(type="target", symbol="PERP", weight="-0.5")
+    assert desk.held("PERP") == -200
+    reached = desk.of("TargetChanged")[-1]
+    assert (reached["target_status"], reached["traded_px"], reached["arrival_px"]) == ("REACHED", "39999.5", "40000.0")
+    assert reached["paid_fees"] == "0.000375", "7.5 bps of 20000 / 39999.5"
+    assert D(reached["shortfall"]) == D("0.000375") + (D(20_000) / D("39999.5") - D("0.5")).quantize(D("1E-12"))
+    desk.signal(type="target", symbol="PERP", target="-201", min_value="0.0026")
+    assert desk.held("PERP") == -200, "one is worth 0.0025"
+
+
+def test_both_stages_hold_the_same_to_the_last_step() -> None:
+    desk = desk_of()
+    for side, quantity, price in (("BUY", "7", "40000.5"), ("SELL", "3", "39999.5"), ("SELL", "9", "39999.5")):
+        desk.signal(symbol="PERP", side=side, quantity=quantity, price=price)
+    holding = desk.sim.desk.stage._state.holdings.holding("default", "PERP")
+    booked = desk.positions._books.instruments["PERP"].held["default"].position
+    assert (holding.quantity, holding.cash, holding.cost) == (booked.quantity, booked.cash, booked.cost)
+    desk.wait(86_400_000)
+    told = desk.of("PositionsReconciled")
+    assert told == [] or all(each["differences"] == 0 for each in told)
+
+
+def adjusted(desk: OrdersDesk, **fields: Any) -> dict[str, Any]:
+    told = control("AdjustAccount", control_id=f"c{len(desk.entries)}", **fields)
+    [event] = [
+        each
+        for each in desk.fold({b"control": orjson.dumps(told)})
+        if each["type"] in ("ControlRejected", "AccountAdjusted")
+    ]
+    return event
+
+
+def test_a_split_and_a_symbol_of_another_grid_are_refused_and_one_of_the_same_is_not() -> None:
+    desk = OrdersDesk(config_of())
+    desk.quote(79_999, 80_001, symbol="AAPL")
+    desk.new(symbol="PERP", price="40000", quantity="10")
+    desk.fill(10, 80_000)
+    assert adjusted(desk, adjustment="split", symbol="PERP", ratio="2:1")["text"] == (
+        "symbol: PERP is an inverse contract, each worth its multiplier: 2 are never worth 1"
+    )
+    refused = adjusted(desk, adjustment="symbol_change", symbol="PERP", new_symbol="FINE")
+    assert refused["text"] == "new_symbol: tick_size of FINE is 0.1 and must be 0.5, that of PERP"
+    assert adjusted(desk, adjustment="symbol_change", symbol="PERP", new_symbol="NEXT")["type"] == "AccountAdjusted"
+    assert desk.stage._state.holdings.holding("default", "NEXT").quantity == 10
