@@ -138,7 +138,7 @@ def preview_route(
     compiled = Compiled(home.symbol, home.instrument, Topology(), home.venue, home.venues[home.venue])
     buy, lots, limit = _integers(compiled, order)
     bound = _bound(compiled, home, buy) if limit is None else limit
-    worth = compiled.size(bound if bound is not None else 0) * lots
+    worth = compiled.worth(bound if bound is not None else 0, lots)
     rules = rules_for(routing, home.venues, home.account, home.limits, compiled)
     route = route_of(rules, order.get("strategy"), buy, lots, worth, now_ms)
     decided_by = route.where if route is not None else "nothing: no rule means it"
@@ -172,7 +172,7 @@ def _told(
         alike = {name: _taken(at[name], request, whole.lots, request.limit) for name in same}
         costs = {name: _cost(buy, one) for name, one in alike.items() if one is not None}
         best = min(costs, key=lambda name: costs[name])
-        saved = _money((costs[best] - _cost(buy, whole)) * Fraction(compiled.value))
+        saved = _money_at(compiled, costs[best] - _cost(buy, whole), whole)
     return RoutePreview(
         account=known.home.account,
         symbol=known.home.symbol,
@@ -235,9 +235,10 @@ def _market(known: Known, compiled: Compiled, route: Route, buy: bool) -> _Marke
         tier = 0 if here.fees is None else here.fees.tier(_traded(here, terms.traded))
         costs = costs_of(here, tier)
         if costs is None:
-            found.left_out[name] = (
-                f"charges in {here.fees.currency if here.fees else ''}, of which no rate is known here"
-            )
+            assert here.fees is not None, "plain basis points have no currency"
+            found.left_out[name] = f"charges in {here.fees.currency}, of which no rate is known here"
+            if here.fees.currency is None:
+                found.left_out[name] = "charges more than a share of what an inverse contract is worth"
             continue
         bids, asks, deep = _levels(compiled, terms.market, known.levels.get(name, ((), ())))
         if not deep:
@@ -311,16 +312,16 @@ def _expected(compiled: Compiled, buy: bool, leg: Leg, found: Taken | None) -> E
     step = Fraction(price.step)
     return Expected(
         leg.venue, lot.text(leg.lots), lot.text(found.lots), _price(Fraction(found.value, found.lots) * step),
-        _fee_of(compiled, found), _price(net / found.lots * step), worst, leg.rests, leg.post_only,
+        _money_at(compiled, found.fee, found), _price(net / found.lots * step), worst, leg.rests, leg.post_only,
     )  # fmt: skip
 
 
-def _fee_of(compiled: Compiled, found: Taken) -> str:
-    """Return a fee, which is in ticks times lots; of an inverse contract it is a share of what its lots are worth."""
+def _money_at(compiled: Compiled, amount: Fraction, found: Taken) -> str:
+    """Return an amount of ticks times lots as money: of an inverse contract as a share of what was taken."""
     if compiled.inverse is None:
-        return _money(found.fee * Fraction(compiled.value))
-    worth = found.lots * compiled.size(round(Fraction(found.units, found.lots)))
-    return _money(found.fee / found.units * worth * Fraction(compiled.value))
+        return _money(amount * Fraction(compiled.value))
+    worth = compiled.worth(round(Fraction(found.units, found.lots)), found.lots)
+    return _money(amount / found.units * worth * Fraction(compiled.value))
 
 
 def _price(value: Fraction) -> str:

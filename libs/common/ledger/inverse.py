@@ -42,6 +42,14 @@ class Inverse:
         """Return what a lot counts as at a price above 0."""
         return -half_even(self._numerator, self._denominator * ticks)
 
+    def worth(self, ticks: int, lots: int) -> int:
+        """Return what so many lots are worth at a price above 0, rounded once: what is to be 1 coin is 1 coin."""
+        return half_even(self._numerator * lots, self._denominator * ticks)
+
+    def exact(self, ticks: int | Fraction) -> Fraction:
+        """Return what a lot is worth at a price above 0, not rounded: for how many of them a sum of money buys."""
+        return Fraction(self._numerator, self._denominator) / ticks
+
     def half_steps(self, half_ticks: int) -> int:
         """Return what a lot counts as at a mark, in half steps: at a whole tick twice what a trade there does."""
         return -2 * half_even(2 * self._numerator, self._denominator * half_ticks)

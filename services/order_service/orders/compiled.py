@@ -182,11 +182,11 @@ class Terms:
         """Return what a lot that trades at a price counts as in the ledger, in units of `value`."""
         return ticks if self.inverse is None else self.inverse.value(ticks)
 
-    def size(self, ticks: int) -> int:
-        """Return what a lot is worth at a price, in units of `value`, without its sign; 0 at no price."""
+    def worth(self, ticks: int, lots: int = 1) -> int:
+        """Return what lots are worth at a price, in units of `value`, without a sign; 0 at no price."""
         if self.inverse is None:
-            return abs(ticks)
-        return -self.inverse.value(ticks) if ticks > 0 else 0
+            return lots * abs(ticks)
+        return self.inverse.worth(ticks, lots) if ticks > 0 else 0
 
 
 class Quote:

@@ -548,7 +548,7 @@ class Requests:
         )
         if self._find_limits(draft):
             quote = draft.quote
-            draft.worth = draft.lots * terms.size(draft.ticks)
+            draft.worth = terms.worth(draft.ticks, draft.lots)
             if draft.riskier:
                 draft.worth = worth_of(terms, quote, draft.buy, draft.ticks, draft.lots)
         draft.terms = terms

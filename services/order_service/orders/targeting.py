@@ -228,7 +228,7 @@ class Targeting:
         """Return the lots, towards 0, that are a share of the account's equity at the mark."""
         self._state.holdings.start_marking()
         equity, instrument = equity_of(draft, self._state.holdings), draft.limits.holding.instrument
-        mark = instrument.counts_at(instrument.marked)
+        mark = instrument.marked
         if equity is None or not mark:
             what = (
                 "a mark"
@@ -240,7 +240,10 @@ class Targeting:
         if equity <= 0:
             text = f"weight: {weight} of an equity of 0 or less, of {draft.account}, is nothing"
             return Reject(RejectReason.SIZE_UNKNOWN, text)
-        share = Fraction(parse(weight)) * equity * 10**MONEY_DECIMALS / (instrument.half_tick_lot * abs(mark))
+        each = Fraction(abs(mark))
+        if instrument.inverse is not None:
+            each = 2 * instrument.inverse.exact(each / 2)
+        share = Fraction(parse(weight)) * equity * 10**MONEY_DECIMALS / (instrument.half_tick_lot * each)
         try:
             parse(self._lot_text(draft.symbol, int(share)))
         except ValueError as error:

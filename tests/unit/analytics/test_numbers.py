@@ -45,6 +45,13 @@ def ask(store: Store, sql: str) -> list[tuple[Any, ...]]:
 # ----------------------------------------------------------------------------------------------------- finer than 1e-12
 
 
+def test_money_of_an_inverse_contract_is_told_to_12_decimals_however_fine_its_steps_are() -> None:
+    fine = terms(tick_size="0.00000000000001", lot_size="0.00000001", multiplier="0.0001")
+    with pytest.raises(TooFine):
+        scales_of({"A": fine})
+    assert scales_of({"A": fine.model_copy(update={"inverse": True})}).of(Number.AMOUNT) == Scales().amount
+
+
 def test_instruments_of_fine_steps_keep_every_digit_of_their_money(tmp_path: Path) -> None:
     instruments = {symbol: InstrumentTerms.model_validate(each) for symbol, each in FINE.items()}
     store = Store(tmp_path / "analytics.duckdb", scales_of(instruments))

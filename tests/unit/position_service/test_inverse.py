@@ -195,5 +195,13 @@ def test_what_it_risks_is_counted_by_what_it_is_worth(desk: Perp) -> None:
     for day, price in enumerate(("40000", "50000", "25000", "50000")):
         desk.later_ms = day * DAY_MS
         desk.at(price)
-    moves = [*moves_of(desk.stage._books.instruments["PERP"]).values()]
+    desk.put("AccountDefined", account="alpha", account_id=1, venue=None, currency="BTC", max_leverage="9", **MANY)
+    desk.fill("BUY", "10", "50000")
+    for day in range(4, 30):
+        desk.later_ms = day * DAY_MS
+        desk.at("40000" if day % 2 else "50000")
+    marked = desk.account(30 * DAY_MS)
+    assert marked["long_exposure"] == "0.025"
+    assert marked["value_at_risk"] == "0.025", "the worst of 29 sessions: the price fell to half, and it lost itself"
+    moves = [*moves_of(desk.stage._books.instruments["PERP"]).values()][:2]
     assert moves == [Fraction(1, 5), Fraction(-1)], "a long of 0.025 gains 0.005, then 0.02 loses itself once more"

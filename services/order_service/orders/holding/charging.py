@@ -77,7 +77,7 @@ def charge(order: Order, fees: FeeSchedule, holdings: Holdings, traded: Traded, 
         max_age_ms: a rate may be so old, 0: however old.
     """
     ticks, lots, maker = fill
-    terms, units = order.terms, lots * order.terms.size(ticks)
+    terms, units = order.terms, order.terms.worth(ticks, lots)
     tier = traded.tier(fees, order.account, terms, ms)
     fee = fees.fill(order.charged or NOTHING, units, lots, maker, tier)
     order.charged = fee.charged

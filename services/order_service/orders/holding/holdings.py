@@ -112,7 +112,7 @@ class Holding(Position, hedged.Held):
         account, instrument: whose, and of what.
         kept: the account's: whether what works is counted.
         buys, sells: lots that working orders may still buy and sell.
-        buy_value, sell_value: these times what a lot is worth at their orders' prices (`Terms.size`).
+        buy_value, sell_value: what these are worth at their orders' prices (`Terms.worth`).
         bids, asks: prices of its resting orders, None unless the account refuses to cross itself.
         opening: P&L when the account's day began, in money; see `Account`.
         checked: the account's check (`Account.check`) that this holding was part of.
@@ -223,7 +223,7 @@ class Holding(Position, hedged.Held):
                 ladder.remove(at)
         account = self.account
         if account.shares is not None and order.strategy is not None:
-            more = lots * order.terms.size(price) - was * order.terms.size(at)
+            more = order.terms.worth(price, lots) - order.terms.worth(at, was)
             account.shares.works(order.strategy, self.instrument.symbol, order.side == "BUY", lots, was, more)
         if self.hedged is not None:
             hedged.works(self.hedged, hedged.name_of(order), order.side == "BUY", lots - was)
@@ -402,8 +402,8 @@ class Account:
 
 
 def reserved(terms: Terms, lots: int, ticks: int) -> int:
-    """Return what an order is worth, fees of a schedule included at their highest: lots times `Terms.size`."""
-    units = lots * terms.size(ticks)
+    """Return what an order is worth (`Terms.worth`), the fees of a schedule included at their highest."""
+    units = terms.worth(ticks, lots)
     if terms.fees is None or not lots:
         return units
     return units + terms.fees.in_units(terms.fees.at_most(units, lots).own)

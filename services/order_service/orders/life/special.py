@@ -7,9 +7,11 @@ judges: rules in `rules.special` do, before anything here is compiled. A plain o
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 from fillstream.libs.common.engine.frames import MAX_PRICE, OrderFlag, Stp
+from fillstream.libs.common.ledger.inverse import VALUE_DECIMALS
 from fillstream.libs.common.messages.codes import OrderType, TrailingOffset, TriggerPrice
 from fillstream.libs.common.messages.special_terms import SpecialTerms
 from fillstream.libs.common.values.money import Scale, canonical, multiply
@@ -168,14 +170,16 @@ def lots_for(said: SpecialTerms, terms: Terms, entry: int) -> int:
     distance or price of 0 has no size: 0.
     """
     if said.notional is not None:
-        money, per_lot = said.notional, terms.size(entry)
+        if terms.inverse is not None:
+            return int(Fraction(said.notional) * 10**VALUE_DECIMALS / terms.inverse.exact(entry)) if entry > 0 else 0
+        money, per_lot = said.notional, abs(entry)
     else:
         assert said.risk_amount is not None and said.stop_loss is not None, "a size is one of SIZES"
         stop = units(terms.price, said.stop_loss)
         assert stop is not None, "rules see that it is on the tick"
         money, per_lot = said.risk_amount, abs(entry - stop)
         if terms.inverse is not None:
-            per_lot = abs(terms.size(entry) - terms.size(stop))
+            per_lot = abs(terms.worth(entry) - terms.worth(stop))
     return whole_times(money, multiply(terms.value, Decimal(per_lot))) if per_lot else 0
 
 

@@ -88,7 +88,7 @@ def fee_of(
 
 def own_fee(terms: Terms, ticks: int, lots: int, maker: bool) -> int:
     """Return what a trade costs by the desk's own terms, in 10**-FEE_DECIMALS of the instrument's currency."""
-    units = lots * terms.size(ticks)
+    units = terms.worth(ticks, lots)
     if terms.fees is not None:
         return terms.fees.fill(NOTHING, units, lots, maker, 0).own
     return (terms.maker_fee if maker else terms.taker_fee).scaled(units)

@@ -109,7 +109,7 @@ def _worth_it(state: State, account: str, terms: Terms, best: Levels) -> int:
     least = state.terms_of(account).min_order_size
     if not least or not best or not best[0][0]:
         return 1
-    return -(-at_least(least, terms.value) // terms.size(best[0][0]))
+    return -(-at_least(least, terms.value) // terms.worth(best[0][0]))
 
 
 def _costs(state: State, account: str, terms: Terms, ms: int) -> Costs | None:

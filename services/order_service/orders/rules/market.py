@@ -151,7 +151,7 @@ def worth_of(terms: Terms, quote: Quote, buy: bool, ticks: int, lots: int) -> in
     """
     if terms.inverse is None:
         return value_price(quote, buy, ticks) * lots
-    return terms.size(min(ticks, quote.ask) if buy and quote.ask_qty else ticks) * lots
+    return terms.worth(min(ticks, quote.ask) if buy and quote.ask_qty else ticks, lots)
 
 
 NEW = (has_quote, within_collar, fresh_quote, not_against_itself)

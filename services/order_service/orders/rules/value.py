@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from fillstream.libs.common.ledger.inverse import VALUE_DECIMALS
 from fillstream.libs.common.messages.codes import RejectReason
-from fillstream.libs.common.values.money import canonical, multiply
+from fillstream.libs.common.values.money import canonical, multiply, ratio
+from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 
@@ -38,7 +40,10 @@ def max_order_value(draft: Draft, view: View) -> str | None:
 
 
 def _value(draft: Draft) -> str:
-    return f"{canonical(multiply(Decimal(draft.worth), draft.terms.value))} {draft.terms.currency}"
+    terms = draft.terms
+    if terms.inverse is not None:  # of which every digit there is would be shown
+        return f"{ratio(draft.worth, 10**VALUE_DECIMALS, MONEY_DECIMALS)} {terms.currency}"
+    return f"{canonical(multiply(Decimal(draft.worth), terms.value))} {terms.currency}"
 
 
 NEW = AMEND = (min_order_size, max_order_value)

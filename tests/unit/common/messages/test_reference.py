@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from fillstream.libs.common.messages.codes import (
     AccountMode,
@@ -71,6 +72,19 @@ def test_what_ticks_and_lots_were_counted_in_is_said_by_the_fields_themselves() 
         "inverse",
     }
     assert set(AccountTerms.fixed()) == {"id", "venue", "currency", "mode", "cost_method", "position_mode"}
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"negative_prices": True}, "negative_prices: must be false where inverse is true"),
+        ({"base_currency": "BTC"}, "base_currency: BTC must be null where inverse is true"),
+    ],
+)
+def test_an_inverse_contract_has_a_value_at_each_price(more: dict[str, Any], sentence: str) -> None:
+    assert instrument(1, "0.5", "1", **more).inverse is False
+    with pytest.raises(ValidationError, match=sentence):
+        instrument(1, "0.5", "1", inverse=True, **more)
 
 
 def test_equal_terms_give_equal_bytes_however_their_numbers_were_written() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from fillstream.libs.common.messages.codes import AccountMode
 from fillstream.libs.common.messages.reference import AccountTerms, VenueTerms
 from fillstream.tools.preview import OF_HISTORY, Market, Preview, Terms, preview
 from tests.support.orders import CONFIG
-from tests.support.terms import account
+from tests.support.terms import account, instrument
 
 D = Decimal
 MARKET = Market("184.99", "100", "185.01", "100", "185.00")
@@ -44,6 +45,13 @@ def test_a_market_order_is_valued_at_the_touch_and_a_size_in_money_is_counted() 
 def test_a_schedules_fee_is_the_desks_own_by_the_tier_of_the_days_before() -> None:
     assert of(terms(min_fee=D(5)), price="185.00").fee_estimate == "5.00000000"
     assert of(terms(fee_tiers=("1000000:1:2",)), price="185.00").fee_estimate == "3.70000000"
+
+
+def test_an_inverse_contract_costs_what_it_settles_in() -> None:
+    """A hundred contracts of 18,500 are 10,000 coins at 185."""
+    contract = instrument(1, D("0.01"), D(1), D(18_500), inverse=True, currency="BTC", taker_fee_bps=D(5))
+    found = of(replace(terms(), instrument=contract), price="185.00")
+    assert (found.refused, found.notional, found.fee_estimate, found.currency) == (None, "10000", "5.00000000", "BTC")
 
 
 @pytest.mark.parametrize(

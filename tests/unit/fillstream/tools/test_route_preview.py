@@ -32,13 +32,14 @@ DEEP = {
 
 def of(
     levels: Any = None, closed: Any = None, routing: Any = None, policy: str | None = None, venues: Any = (),
-    terms: dict[str, VenueTerms] | None = None, limits: dict[str, Any] | None = None, **order: Any,
+    terms: dict[str, VenueTerms] | None = None, limits: dict[str, Any] | None = None, instrument: Any = AAPL,
+    **order: Any,
 ) -> RoutePreview:  # fmt: skip
     own = account(1, D(100_000), 50, D(10), D(100), **limits or {})
     there = terms or VENUES
     at = {
         name: Terms(
-            "AAPL", AAPL, "main@paper", own, name, there, MARKETS.get(name, Market()), {1: D(10**6), 40: D(10**9)}
+            "AAPL", instrument, "main@paper", own, name, there, MARKETS.get(name, Market()), {1: D(10**6), 40: D(10**9)}
         )
         for name in there
     }
@@ -57,6 +58,20 @@ def test_legs_their_net_prices_and_what_is_saved_are_told() -> None:
     assert [(one.venue, one.net_px) for one in found.alone] == [("SIM", "185.02333333"), ("SIM2", "185.0185")]
     assert (found.best_alone, found.saved) == ("SIM2", "0.85")
     assert (found.policy, found.decided_by, found.currency) == ("BEST_PRICE", "nothing: no rule means it", "USD")
+
+
+def test_of_an_inverse_contract_fees_and_what_is_saved_are_in_what_it_settles_in() -> None:
+    """Contracts of 18,500 are 100 coins each at 185; a cent of it, on 150, is about 0.81."""
+    contract = but(AAPL, inverse=True, multiplier=D(18_500), currency="BTC")
+    found = of(levels=DEEP, quantity="150", price="185.10", instrument=contract)
+    assert [(leg.venue, leg.quantity, leg.fee, leg.net_px) for leg in found.legs] == [
+        ("SIM", "100", "0", "185.01"),
+        ("SIM2", "50", "0.5", "185.0185"),
+    ]
+    assert (found.saved, found.currency) == ("0.45941807", "BTC"), "0.85 of 185.01, of which a contract is worth 99.99"
+    dear = {**VENUES, "SIM2": VenueTerms(min_fee=D(1))}
+    found = of(quantity="150", price="185.10", instrument=contract, terms=dear)
+    assert found.left_out == {"SIM2": "charges more than a share of what an inverse contract is worth"}
 
 
 def test_levels_are_believed_where_their_top_is_the_quote() -> None:

@@ -8,13 +8,15 @@ from typing import Any
 import orjson
 import pytest
 
+from fillstream.libs.common.engine.frames import PARTITION_ALL, ReportType
 from fillstream.libs.common.messages.reference import VenueTerms
-from tests.support.orders import CONFIG, OrdersDesk, control
+from tests.support.orders import CONFIG, OrdersDesk, control, report
 from tests.support.terms import account, but, instrument
 from tests.support.whole_desk import WholeDesk
 
 D = Decimal
 TAKES = D("7.5")
+OF_QUOTE = {"account": 0, "symbol": 1, "side": 0, "partition": PARTITION_ALL}
 
 
 def perp(number: int = 1, tick_size: str = "0.5") -> Any:
@@ -148,6 +150,7 @@ def test_a_tier_counts_what_was_traded_in_the_coin() -> None:
     ("size", "quantity"),
     [
         ({"notional": "0.25"}, "100"),
+        ({"notional": "1", "price": "38900"}, "389"),
         ({"equity_percent": "25"}, "100"),
         ({"risk_amount": "0.01", "stop_loss": "32000"}, "16"),  # 100 / 32000 - 100 / 40000 = 0.000625 of each
         ({"risk_percent": "1", "stop_loss": "50000", "side": "SELL"}, "20"),  # 0.0005
@@ -181,6 +184,8 @@ def test_a_weight_is_a_share_of_the_equity_and_its_cost_is_told_in_the_coin() ->
     assert D(reached["shortfall"]) == D("0.000375") + (D(20_000) / D("39999.5") - D("0.5")).quantize(D("1E-12"))
     desk.signal(type="target", symbol="PERP", target="-201", min_value="0.0026")
     assert desk.held("PERP") == -200, "one is worth 0.0025"
+    desk.signal(type="target", symbol="PERP", target="-202", min_value="0.0049")
+    assert desk.held("PERP") == -202, "two are worth more"
 
 
 def test_both_stages_hold_the_same_to_the_last_step() -> None:
@@ -217,3 +222,102 @@ def test_a_split_and_a_symbol_of_another_grid_are_refused_and_one_of_the_same_is
     assert refused["text"] == "new_symbol: tick_size of FINE is 0.1 and must be 0.5, that of PERP"
     assert adjusted(desk, adjustment="symbol_change", symbol="PERP", new_symbol="NEXT")["type"] == "AccountAdjusted"
     assert desk.stage._state.holdings.holding("default", "NEXT").quantity == 10
+
+
+# -------------------------------------------------------------------------------------------------- with no quote, too
+
+
+@pytest.mark.parametrize("price", ["0", "-1"])
+def test_a_price_that_is_none_is_refused_and_divides_nothing(price: str) -> None:
+    assert "must be above 0" in asked(desk_of(), price=price)
+
+
+def test_without_a_mark_what_is_held_is_worth_what_was_paid() -> None:
+    desk = OrdersDesk(config_of(max_gross_exposure=D("0.05")))
+    state = desk.stage._state
+    assert desk.new(symbol="PERP", price="40000", quantity="10")["type"] == "OrderReceived"
+    desk.fill(10, 80_000)
+    holding = state.holdings.holding("default", "PERP")
+    assert holding.instrument.mark is None
+    assert holding.pnl == -holding.fees * 10**10, "nothing was made of it"
+    assert isinstance(holding.pnl, int)
+    refused = desk.new(symbol="PERP", price="40000", quantity="11", signal_id="s2")
+    assert "could make the exposure in all 0.0525 BTC" in refused["text"]
+
+
+def test_a_strategys_exposure_is_what_its_contracts_are_worth_with_and_without_a_mark() -> None:
+    desk = OrdersDesk(config_of(max_strategy_gross_exposure=D("0.05")))
+    head = {"symbol": "PERP", "price": "40000", "strategy": "basis"}
+    desk.new(quantity="10", **head)
+    refused = desk.new(quantity="11", signal_id="s2", **head)
+    assert "exposure of strategy basis 0.0525 BTC" in refused["text"], "what works is worth its price"
+    desk.fill(10, 80_000)
+    refused = desk.new(quantity="11", signal_id="s3", **head)
+    assert "exposure of strategy basis 0.0525 BTC" in refused["text"], "what is held is worth what was paid"
+    desk.fold({b"frame": report(ReportType.QUOTED, price=159_999, qty=5, leaves=160_001, aux=5, **OF_QUOTE)})
+    desk.ms += 300
+    desk.fold({b"tick": b"1"})
+    refused = desk.new(quantity="31", signal_id="s4", **head)
+    assert "exposure of strategy basis 0.05125 BTC" in refused["text"], "at the mark of 80,000"
+
+
+def test_amendments_are_valued_by_the_same() -> None:
+    desk = desk_of(max_order_value=D(1), max_slippage_bps=D(1_000))
+
+    def amended(**fields: Any) -> str:
+        told = desk.signal(type="ReplaceOrder", order_id="1", **fields)
+        [event] = [each for each in told if each["type"] in ("OrderReplaced", "OrderReplaceRejected")]
+        return str(event.get("text") or event["type"])
+
+    asked(desk, price="39000", quantity="390")
+    assert "an order value of 1.002570694087403599 BTC is above" in amended(price="38900")
+    assert "an order value of 1.002564102564102564 BTC is above" in amended(quantity="391")
+    assert amended(price="38900", quantity="389") == "OrderReplaced", "a coin to the last step"
+    assert "1.009987375157810527" in amended(price="41000", quantity="404"), "it would trade at the ask"
+    assert amended(quantity="380") == "OrderReplaced"
+
+
+def test_children_of_an_algorithm_are_valued_by_the_same() -> None:
+    desk = desk_of(min_order_size=D("0.001"))
+    desk.signal(
+        symbol="PERP", side="BUY", quantity="20", algorithm="iceberg", price="40000.5",
+        algorithm_parameters={"display_quantity": "4"},
+    )  # fmt: skip
+    desk.wait(5_000)
+    assert desk.held("PERP") == 20
+
+
+def test_what_needs_approval_is_asked_for_by_what_it_is_worth() -> None:
+    desk = desk_of(approval_above=D("0.1"))
+    order = {"symbol": "PERP", "side": "SELL", "price": "41000"}
+    entry = {"symbol": "PERP", "side": "BUY", "price": "40000.5", "quantity": "10"}
+    orders = [entry, {**order, "quantity": "4"}, {**order, "quantity": "42"}]
+    told = desk.signal(type="NewOrderList", contingency_type="ONE_TRIGGERS_OTHER", orders=orders)
+    held = [each["order_id"] for each in told if each["type"] == "OrderSuspended" and "approval_time" in each]
+    assert held == ["3"], "42 are worth 0.1024"
+
+
+def test_a_cash_account_may_close_what_it_has_from_before() -> None:
+    desk = OrdersDesk(config_of())
+    desk.new(symbol="PERP", price="40000", quantity="10")
+    desk.fill(10, 80_000)
+    desk.fold({b"config": config_of(account_type="cash").to_json()})
+    assert desk.new(symbol="PERP", side="SELL", price="40000", quantity="10", signal_id="s2")["type"] == "OrderReceived"
+
+
+def test_a_bust_takes_back_what_a_trade_counted_as() -> None:
+    outside = VenueTerms(simulated=False)
+    desk = OrdersDesk(config_of(outside))
+    head = {"type": "VenueReport", "v": 1, "venue": "SIM", "order_id": "1"}
+
+    def said(exec_type: str, **fields: Any) -> dict[str, Any]:
+        return desk.one({b"data": orjson.dumps({**head, "exec_type": exec_type, **fields})})
+
+    desk.new(symbol="PERP", price="40000", quantity="10")
+    said("New")
+    fill = said("Trade", exec_id="T-1", last_qty="10", last_px="30000.5")
+    assert fill["fee"] == "0.00002500", "7.5 bps of 1000 / 30000.5"
+    holding = desk.stage._state.holdings.holding("default", "PERP")
+    assert holding.cash > 0
+    said("TradeCancel", exec_id="B-1", ref_exec_id="T-1")
+    assert (holding.quantity, holding.cash, holding.fees) == (0, 0, 0)

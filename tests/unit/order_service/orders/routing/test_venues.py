@@ -128,6 +128,18 @@ def test_nor_one_of_another_mode_than_the_accounts() -> None:
     assert seen(desk_of(accounts={"default": live})).why == "takes no orders of its account's mode"
 
 
+def test_of_an_inverse_contract_only_a_share_of_it_is_compared_with_prices() -> None:
+    contract = but(CONFIG.instruments["AAPL"], inverse=True, multiplier=D(18_500))
+    known = {"instruments": {**CONFIG.instruments, "AAPL": contract}}
+    found = seen(desk_of(**known))
+    assert (found.open, found.costs.taker, found.costs.maker) == (True, Fraction(5, 100_000), Fraction(-2, 100_000))
+    dear = seen(desk_of(venue={"min_fee": D(1)}, **known))
+    assert not dear.open
+    assert dear.why == "charges more than a share of what AAPL is worth, which is inverse: no price has that in it"
+    least = {"accounts": {"default": but(CONFIG.accounts["default"], min_order_size=D(250))}}
+    assert seen(desk_of(**known, **least)).min_lots == 3, "each is worth 100 and a little"
+
+
 def test_fees_in_another_currency_count_at_a_fresh_rate_and_without_one_nobody_can_compare() -> None:
     rate = instrument(9, D("0.01"), D(1), base_currency="EUR")
     known = {"instruments": {**CONFIG.instruments, "EURUSD": rate}, "max_quote_age_ms": 1_000}
