@@ -11,6 +11,7 @@ import pytest
 
 from fillstream.libs.common.messages.codes import AccountType
 from fillstream.services.analytics.sinks.store import Store
+from fillstream.tools.desk_terms import terms_of
 from tests.support.orders import CONFIG
 from tests.support.stored_desk import stored
 from tests.support.terms import account, but, instrument
@@ -94,6 +95,14 @@ def test_exposures_in_inverse_contracts_are_in_what_they_settle_in(tmp_path: Pat
     ]
     costs = ask(store, "SELECT notional, fee_estimate, fees FROM costs ORDER BY notional")
     assert costs == [(D(10), D("0.01"), D("0.01")), (D(30), D("0.03"), D("0.03"))]
+
+    def rows(sql: str) -> list[dict[str, Any]]:
+        found = store.cursor().execute(sql)
+        return [dict(zip([each[0] for each in found.description], row, strict=True)) for row in found.fetchall()]
+
+    known = terms_of(rows, "PERP", "default", None)
+    assert known.instrument.inverse
+    assert [*known.traded.values()] == [D(40)], "what tiers count"
 
 
 def test_the_newest_word_on_targets_and_exits(store: Store) -> None:

@@ -262,7 +262,7 @@ def test_a_strategys_exposure_is_what_its_contracts_are_worth_with_and_without_a
 
 
 def test_amendments_are_valued_by_the_same() -> None:
-    desk = desk_of(max_order_value=D(1), max_slippage_bps=D(1_000))
+    desk = desk_of(max_order_value=D(1), min_order_size=D("0.01"), max_slippage_bps=D(1_000))
 
     def amended(**fields: Any) -> str:
         told = desk.signal(type="ReplaceOrder", order_id="1", **fields)
