@@ -58,6 +58,9 @@ _NUMBERS = {
 Row = tuple[Any, ...]
 
 
+_COIN = Decimal("1E-12")
+
+
 def _row(table: str, document: Document) -> Row:
     """Return a row of what a message says, numbers still as their texts: most are never looked at."""
     return tuple(map(document.get, _NAMES[table]))
@@ -148,7 +151,7 @@ class Record:
         """Return what was traded: without a sign, in the instrument's currency."""
         multiplier, inverse = self._terms[fill["symbol"]]
         quantity, price = Decimal(fill["last_qty"]), Decimal(fill["last_px"])
-        return quantity * multiplier / price if inverse else quantity * abs(price) * multiplier
+        return (quantity * multiplier / price).quantize(_COIN) if inverse else quantity * abs(price) * multiplier
 
     def _position(self, document: Document) -> None:
         kind = document["type"]

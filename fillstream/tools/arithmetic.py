@@ -180,8 +180,11 @@ class Books:
         rate = "maker_fee_bps" if event["liquidity"] == "MAKER" else "taker_fee_bps"
         at_venue = self.venues.get(event["venue"], {}).get(rate)
         bps = Decimal(terms[rate] if at_venue is None else at_venue)
-        if terms.get("inverse"):
-            return  # what an order was charged for its fills before is counted, as by a schedule
+        if terms.get("inverse"):  # rounded once an order: a fill has what is left of the step before
+            owed = abs(quantity) * Decimal(terms["multiplier"]) / price * bps / 10_000
+            if abs(fee - owed) > FEE_STEP:
+                self._expect(what, "fee", fee, owed)
+            return
         owed = abs(quantity * price) * Decimal(terms["multiplier"]) * bps / 10_000
         self._expect(what, "fee", fee, owed.quantize(FEE_STEP, ROUND_HALF_EVEN))
 

@@ -233,14 +233,13 @@ def _market(known: Known, compiled: Compiled, route: Route, buy: bool) -> _Marke
             continue
         here = Compiled(terms.symbol, terms.instrument, Topology(), name, terms.venues[name])
         tier = 0 if here.fees is None else here.fees.tier(_traded(here, terms.traded))
-        costs = costs_of(here, tier)
-        if costs is None:
-            assert here.fees is not None, "plain basis points have no currency"
-            found.left_out[name] = f"charges in {here.fees.currency}, of which no rate is known here"
-            if here.fees.currency is None:
-                found.left_out[name] = "charges more than a share of what an inverse contract is worth"
-            continue
         bids, asks, deep = _levels(compiled, terms.market, known.levels.get(name, ((), ())))
+        costs = costs_of(here, tier, None, next((ticks for ticks, _ in (asks or bids)), 0))
+        if costs is None:
+            found.left_out[name] = (
+                f"charges in {here.fees.currency if here.fees else ''}, of which no rate is known here"
+            )
+            continue
         if not deep:
             found.touch_only.append(name)
         why = known.closed.get(name, "")

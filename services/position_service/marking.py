@@ -39,8 +39,11 @@ class Marking:
         instrument.stirs(event["time"])
         instrument.outdated = False
         grid = instrument.price
-        bid = None if event["bid_px"] is None else units_of(event, "bid_px", grid)
-        ask = None if event["ask_px"] is None else units_of(event, "ask_px", grid)
+        bid, ask = event["bid_px"], event["ask_px"]
+        if bid is not None and (bid := grid.units(bid)) is None:
+            bid = units_of(event, "bid_px", grid)  # which says what is wrong with it
+        if ask is not None and (ask := grid.units(ask)) is None:
+            ask = units_of(event, "ask_px", grid)
         last = None
         if event["last_px"] is not None and (bid is None or ask is None or instrument.marked_by is MarkPrice.LAST):
             last = units_of(event, "last_px", grid)  # else nobody asks for it, as nearly always
@@ -61,6 +64,8 @@ class Marking:
 
     def _moved(self, instrument: Instrument) -> None:
         """See to it that open positions are told of the mark, now or when their turn is."""
+        if instrument.moved:
+            return  # it is seen to already, by a timer or by who tells them of the mark before
         instrument.moved = True
         ms, due_ms = self._telling.ms, instrument.told_ms + instrument.interval_ms
         if due_ms > ms or instrument.telling:

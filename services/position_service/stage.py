@@ -172,14 +172,18 @@ class PositionStage:
         exits = self._books.exits
         match kind:
             case "OrderFilled":
-                instrument = self._instrument_of(event)
-                name = self._books.position_id(event)
-                before = instrument.trip_of(event["account"], name)
+                instrument, account = self._instrument_of(event), event["account"]
+                terms, name, before = self._books.accounts.get(account), None, None
+                followed = exits.all or (terms is not None and terms.exits)
+                if followed:
+                    name = self._books.position_id(event)
+                    before = instrument.trip_of(account, name)
                 self._booking.filled(event, instrument)
-                self._accounts.touch(event["account"])
+                self._accounts.touch(account)
                 if exits.all:
                     self._exits.answered(event)
-                self._exits.changed(event["account"], instrument, name, before)
+                if followed:
+                    self._exits.changed(account, instrument, name, before)
                 if self._books.targets.of:
                     self._reaching.answered(event)
                     self._reaching.changed(event["account"], instrument.symbol)

@@ -40,6 +40,7 @@ class Inverse:
 
     def value(self, ticks: int) -> int:
         """Return what a lot counts as at a price above 0."""
+        assert ticks > 0, "whoever tells of a price looks that it is one"
         return -half_even(self._numerator, self._denominator * ticks)
 
     def worth(self, ticks: int, lots: int) -> int:

@@ -150,7 +150,14 @@ class Worth:
         """Return money as decimal text without trailing zeros: exact, or of an inverse contract to MONEY_DECIMALS."""
         if self.inverse is not None:
             return ratio(units, 10**self.decimals, MONEY_DECIMALS)
-        return fixed(units, self.decimals).rstrip("0").rstrip(".")
+        if not units:
+            return "0"
+        decimals, digits = self.decimals, str(abs(units))  # as `fixed` and no zeros behind; nearly all text is money
+        if len(digits) <= decimals:
+            digits = digits.zfill(decimals + 1)
+        whole, part = digits[:-decimals], digits[-decimals:].rstrip("0")
+        text = f"{whole}.{part}" if part else whole
+        return text if units > 0 else "-" + text
 
     def average(self, position: Position) -> str | None:
         """Return the weighted-average entry as a price, to at most 12 decimals; None when flat."""

@@ -134,14 +134,14 @@ def _position_states() -> str:
 def value_of(quantity: str, price: str, terms: str = "i") -> str:
     """Return what a quantity counts as at a price: of an inverse contract below 0, by a division, which is a double's.
 
+    That one is to 10 decimals, in a type that leaves all others theirs.
+
     Args:
         quantity, price: expressions.
         terms: alias of the instrument's.
     """
-    return (
-        f"CASE WHEN {terms}.inverse THEN CAST(-({quantity}) * {terms}.multiplier / ({price}) AS DECIMAL(38, 10)) "
-        f"ELSE CAST({quantity} * {price} * {terms}.multiplier AS DECIMAL(38, 10)) END"
-    )
+    inverse = f"CAST(CAST(-({quantity}) * {terms}.multiplier / ({price}) AS DECIMAL(38, 10)) AS DECIMAL(38, 24))"
+    return f"(CASE WHEN {terms}.inverse THEN {inverse} ELSE {quantity} * {price} * {terms}.multiplier END)"
 
 
 def _exposures() -> str:
@@ -156,7 +156,7 @@ def _exposures() -> str:
     linear = "position * mark_px * multiplier"
     worth = f"CAST(CASE WHEN i.inverse THEN p.cash - p.net_pnl ELSE {linear} END AS DECIMAL(38, 10))"
     bought = "CASE WHEN f.side = 'BUY' THEN -1 ELSE 1 END"
-    counts = value_of("t.position", "p.mark_px", "t")
+    counts = f"CAST({value_of('t.position', 'p.mark_px', 't')} AS DECIMAL(38, 10))"
     sums = (
         "sum(CASE WHEN worth > 0 THEN worth ELSE 0 END) AS long_exposure, "
         "sum(CASE WHEN worth < 0 THEN -worth ELSE 0 END) AS short_exposure, sum(abs(worth)) AS gross_exposure, "
@@ -171,7 +171,7 @@ def _exposures() -> str:
         "FROM positions p JOIN instruments i ON i.symbol = p.symbol GROUP BY ALL"
         "), traded AS (SELECT f.account, f.strategy, f.symbol, i.currency, i.multiplier, i.inverse, "
         "sum(CASE WHEN f.side = 'BUY' THEN f.last_qty ELSE -f.last_qty END) AS position, "
-        f"sum({bought} * {value_of('f.last_qty', 'f.last_px')} - f.fee) AS cash "
+        f"sum({bought} * CAST({value_of('f.last_qty', 'f.last_px')} AS DECIMAL(38, 10)) - f.fee) AS cash "
         "FROM fills f JOIN instruments i ON i.symbol = f.symbol "
         "WHERE f.strategy IS NOT NULL GROUP BY ALL"
         "), of_strategy AS (SELECT t.account, t.strategy, t.currency, CAST(t.position <> 0 AS BIGINT) AS is_open, "

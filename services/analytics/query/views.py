@@ -20,7 +20,7 @@ from fillstream.libs.common.messages.reference import AccountFields, InstrumentF
 from fillstream.libs.common.messages.signals import LINKS
 from fillstream.libs.common.messages.targets import TargetChanged
 from fillstream.libs.common.messages.terms import ReferenceData
-from fillstream.services.analytics.query.of_positions import OVER, of_positions
+from fillstream.services.analytics.query.of_positions import OVER, of_positions, value_of
 
 _LATEST = ("quantity", "cum_qty", "leaves_qty", "avg_px")
 _SAME = ("client_order_id", "account", "symbol", "side", *LINKS, "list_id")
@@ -209,8 +209,7 @@ def _costs() -> str:
         "WITH met AS ("  # noqa: S608 - names of our own
         "SELECT r.order_id, r.account, r.symbol, r.side, r.venue, r.quantity, r.price, r.time, r.fee_estimate, "
         "r.parent_id, q.bid_px, q.ask_px, "
-        f"TRY(CASE WHEN i.inverse THEN CAST(r.quantity * i.multiplier / {at} AS DECIMAL(38, 10)) "
-        f"ELSE r.quantity * {at} * i.multiplier END) AS notional, (q.bid_px + q.ask_px) / 2 AS mid "
+        f"TRY(abs({value_of('r.quantity', at)})) AS notional, (q.bid_px + q.ask_px) / 2 AS mid "
         "FROM (SELECT * FROM events WHERE type = 'OrderReceived') r "
         "ASOF LEFT JOIN (SELECT log_stream, symbol, venue, seq, bid_px, ask_px FROM events "
         "WHERE type = 'QuoteUpdated') q "

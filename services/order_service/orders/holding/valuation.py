@@ -125,6 +125,9 @@ def sums_of(draft: Draft, holdings: Holdings) -> Sums:
         made = (cash + quantity * mark * unit) // under
         sums.equity += made
         sums.today += made - holding.opening * over // under
+        if instrument.inverse is not None:  # nothing is paid for one: what is realized is all that it moved
+            sums.free += holding.realized * 2 * unit // under - holding.fees * FEE_UNITS * over // under
+            continue
         sums.free += cash // under
         if buying := holding.buy_value + (sums.spends if holding is own else 0):
             fee, per = instrument.fee
@@ -291,7 +294,7 @@ def _value_added(draft: Draft) -> int:
     if order is None:
         return reserved(draft.terms, draft.lots, ticks)
     lots = max(draft.lots - order.cum, order.open_lots)
-    dearer = reserved(draft.terms, lots, max(abs(ticks), abs(order.open_price)))
+    dearer = max(reserved(draft.terms, lots, each) for each in (ticks, order.open_price))
     return max(0, dearer - reserved(draft.terms, order.open_lots, order.open_price))
 
 

@@ -26,7 +26,12 @@ from fillstream.services.order_service.orders.journal.journal import Journal, Le
 from fillstream.services.order_service.orders.life.order import TOLD, Order
 from fillstream.services.order_service.orders.life.parts import Fill, Refusal
 from fillstream.services.order_service.orders.reconciling.run import Behind, Run, position_of
-from fillstream.services.order_service.orders.reporting.said import fee_of, lots_of_report, own_fee, ticks_of_report
+from fillstream.services.order_service.orders.reporting.said import (
+    fee_of,
+    lots_of_report,
+    own_fee,
+    trade_ticks_of_report,
+)
 
 Priced = list[tuple[int, int]]
 """Ticks, and lots at that price."""
@@ -52,7 +57,7 @@ def book_told(run: Run, order: Order, fill: ReportedFill, journal: Journal) -> R
     """
     terms = order.terms
     lots = lots_of_report("last_qty", terms, fill.last_qty)
-    ticks = ticks_of_report("last_px", terms, fill.last_px)
+    ticks = trade_ticks_of_report("last_px", terms, fill.last_px)
     maker, before = fill.liquidity == "MAKER", order.cum
     fee, said = fee_of(terms, fill, ticks, lots, maker)
     trade = Fill(fill.exec_id, ticks, lots, fee, fill.exec_id, maker)

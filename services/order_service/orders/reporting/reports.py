@@ -319,6 +319,8 @@ class Reports:
         last = numbered.get(terms.commands, 1)  # trades are counted from 1
         if not last < number < last + _MOST_AHEAD:
             return self._out_of_sequence(order, match_id, last)
+        if price <= 0 and terms.inverse is not None:
+            return self._not_positive(terms.id, f"{price} ticks")
         refusal = order.fill(price, lots, match_id)
         if refusal is None:
             numbered[terms.commands] = number

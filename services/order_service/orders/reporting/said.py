@@ -112,6 +112,19 @@ def ticks_of_report(name: str, terms: Terms, number: Decimal) -> int:
     return _units_of_report(name, terms.price, number, MAX_PRICE)
 
 
+def trade_ticks_of_report(name: str, terms: Terms, number: Decimal) -> int:
+    """Return the price of a report's trade in ticks.
+
+    Raises:
+        BadEntry: as `ticks_of_report`; bad_value, 0 and below of an inverse contract, which has no value there.
+    """
+    ticks = ticks_of_report(name, terms, number)
+    if ticks <= 0 and terms.inverse is not None:
+        text = f"{name}: {canonical(number)} must be above 0, {terms.symbol} is an inverse contract"
+        raise BadEntry("bad_value", text)
+    return ticks
+
+
 def _units_of_report(name: str, grid: Scale, number: Decimal, most: int) -> int:
     units = grid.units(canonical(number))
     if units is None:

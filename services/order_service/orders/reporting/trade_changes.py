@@ -26,7 +26,7 @@ from fillstream.services.order_service.orders.reporting.said import (
     fee_of,
     lots_of_report,
     own_fee,
-    ticks_of_report,
+    trade_ticks_of_report,
     words,
 )
 from fillstream.services.order_service.orders.state import EXPIRY, FORGOTTEN, State
@@ -75,7 +75,7 @@ class TradeChanges:
         if fill is not None:
             _check(report, _whose(order), terms, None)
         lots = lots_of_report("last_qty", terms, report.last_qty)
-        ticks = ticks_of_report("last_px", terms, report.last_px)
+        ticks = trade_ticks_of_report("last_px", terms, report.last_px)
         maker = fill is not None and fill.maker if report.liquidity is None else report.liquidity == "MAKER"
         fee, said = fee_of(terms, report, ticks, lots, maker)
         refusal = order.correct(report.ref_exec_id, report.exec_id, ticks, lots, fee)
@@ -196,7 +196,7 @@ def _trade(
         BadEntry: off_grid, bad_value.
     """
     assert qty is not None and px is not None and report.ref_exec_id is not None, "just looked"
-    lots, ticks = lots_of_report("last_qty", terms, qty), ticks_of_report("last_px", terms, px)
+    lots, ticks = lots_of_report("last_qty", terms, qty), trade_ticks_of_report("last_px", terms, px)
     maker, exec_id = report.liquidity == "MAKER", report.exec_id or ""
     if charged is None:
         fee, said = own_fee(terms, ticks, lots, maker), None

@@ -26,6 +26,7 @@ from fillstream.services.order_service.orders.reporting.said import (
     lots_of_report,
     restated_because,
     ticks_of_report,
+    trade_ticks_of_report,
     words,
 )
 from fillstream.services.order_service.orders.reporting.trade_changes import CHANGES, TradeChanges
@@ -136,7 +137,7 @@ class VenueReports:
     def _traded(self, order: Order, report: VenueReport) -> Refusal | None:
         assert report.last_qty is not None and report.last_px is not None and report.exec_id is not None, "validated"
         lots = lots_of_report("last_qty", order.terms, report.last_qty)
-        ticks = ticks_of_report("last_px", order.terms, report.last_px)
+        ticks = trade_ticks_of_report("last_px", order.terms, report.last_px)
         fee, said = fee_of(order.terms, report, ticks, lots, report.liquidity == "MAKER")
         if knows(order, report.exec_id):
             heard(order, report.exec_id)  # a report of what the venue has was quicker, and it is booked

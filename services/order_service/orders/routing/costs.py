@@ -10,6 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from fillstream.libs.common.ledger.fees import Straight
 from fillstream.services.order_service.orders.compiled import Terms
 
 _NONE: Final = Fraction(0)
@@ -74,28 +75,35 @@ class Costs(NamedTuple):
 FREE: Final = Costs()
 
 
-def costs_of(terms: Terms, tier: int = 0, rate: Fraction | None = None) -> Costs | None:
+def costs_of(terms: Terms, tier: int = 0, rate: Fraction | None = None, at: int = 0) -> Costs | None:
     """Return what a venue charges for an instrument.
 
     Args:
         terms: the instrument's at the venue.
         tier: the account's there.
         rate: what one unit of the schedule's currency is worth in the instrument's, where that is another one.
+        at: the price (ticks) near which it trades: what is no share of an inverse contract's worth, a fee per unit or
+            a bound, is another count of ticks at each price, and is taken for what it is there.
 
     Returns:
-        None for what nobody can compare: where a part of it is in a currency without a rate; or where a part of it is
-        no share of what an inverse contract is worth, as that is so many ticks at each price.
+        None for what nobody can compare: where a part of it is in a currency without a rate.
     """
     fees = terms.fees
     if fees is None:
         value = Fraction(terms.value)
         return Costs(terms.maker_fee.exact / value, terms.taker_fee.exact / value)
     found = fees.straight(tier)
-    if terms.inverse is not None and (found.per_lot or found.least is not None or found.most is not None):
-        return None
+    if terms.inverse is not None:
+        found = _at_a_price(found, Fraction(at, terms.worth(at)) if at > 0 else _NONE)
     if not found.apart:
         return Costs(found.maker, found.taker, found.per_lot, found.least, found.most)
     if rate is None:
         return None
     least, most = (None if bound is None else bound * rate for bound in (found.least, found.most))
     return Costs(_NONE, _NONE, found.per_lot * rate, least, most, found.maker, found.taker)
+
+
+def _at_a_price(found: Straight, ticks: Fraction) -> Straight:
+    """Return a schedule whose sums are in ticks times lots, of which so many make a unit of what lots are worth."""
+    least, most = (None if bound is None else bound * ticks for bound in (found.least, found.most))
+    return found._replace(per_lot=found.per_lot * ticks, least=least, most=most)

@@ -75,18 +75,14 @@ def venue_market(
     """
     terms = state.terms[venue][symbol]
     quote = state.quotes[venue][terms.id]
-    costs = _costs(state, account, terms, ms)
+    bids = _levels(quote.bid, quote.bid_qty, quote.at_ms, report, buys=True)
+    asks = _levels(quote.ask, quote.ask_qty, quote.at_ms, report, buys=False)
+    costs = _costs(state, account, terms, ms, next((ticks for ticks, _ in (asks or bids)), 0))
     why = _closed(state, account, terms, quote, ms)
     if costs is None and not why:
         assert terms.fees is not None, "plain basis points have no currency"
         why = f"charges in {terms.fees.currency}, which has no fresh rate"
-        if terms.inverse is not None and terms.fees.currency is None:
-            why = (
-                f"charges more than a share of what {terms.symbol} is worth, which is inverse: no price has that in it"
-            )
     age_ms = state.config.max_quote_age_ms
-    bids = _levels(quote.bid, quote.bid_qty, quote.at_ms, report, buys=True)
-    asks = _levels(quote.ask, quote.ask_qty, quote.at_ms, report, buys=False)
     told_ms = quote.at_ms if report is None else max(report.at_ms, quote.at_ms)
     return VenueMarket(
         venue,
@@ -112,7 +108,7 @@ def _worth_it(state: State, account: str, terms: Terms, best: Levels) -> int:
     return -(-at_least(least, terms.value) // terms.worth(best[0][0]))
 
 
-def _costs(state: State, account: str, terms: Terms, ms: int) -> Costs | None:
+def _costs(state: State, account: str, terms: Terms, ms: int, at: int) -> Costs | None:
     fees = terms.fees
     if fees is None:
         return costs_of(terms)
@@ -120,7 +116,7 @@ def _costs(state: State, account: str, terms: Terms, ms: int) -> Costs | None:
     if fees.currency is not None:
         found = state.holdings.rate(fees.currency, terms.currency, ms, state.config.max_quote_age_ms)
         rate = None if found is None else Fraction(found[0], found[1])
-    return costs_of(terms, state.traded.tier(fees, account, terms, ms), rate)
+    return costs_of(terms, state.traded.tier(fees, account, terms, ms), rate, at)
 
 
 def _closed(state: State, account: str, terms: Terms, quote: Quote, ms: int) -> str:

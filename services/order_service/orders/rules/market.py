@@ -5,6 +5,7 @@ Protection and valuation stand here too: how far a market order may go, and what
 
 from __future__ import annotations
 
+from fillstream.libs.common.engine.frames import MAX_PRICE
 from fillstream.libs.common.messages.codes import OrderType, RejectReason
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.order_service.orders.compiled import Quote, Reach, Terms
@@ -147,11 +148,18 @@ def worth_of(terms: Terms, quote: Quote, buy: bool, ticks: int, lots: int) -> in
     """Return what an order of so many lots is valued at, in units of the terms' `value`: see `value_price`.
 
     A lot of an inverse contract is worth the more the lower its price is: a seller's own price is the least it gets,
-    and a buyer pays the ask where that is below its own.
+    and a buyer pays what the market asks where that is below its own. An order without a price is worth what the
+    market says; while nobody says anything, more than any limit.
     """
     if terms.inverse is None:
         return value_price(quote, buy, ticks) * lots
-    return terms.worth(min(ticks, quote.ask) if buy and quote.ask_qty else ticks, lots)
+    side, size = (quote.ask, quote.ask_qty) if buy else (quote.bid, quote.bid_qty)
+    market = side if size else quote.last or 0
+    if abs(ticks) >= MAX_PRICE:
+        ticks = market if market > 0 else 1
+    elif buy and 0 < market < ticks:
+        ticks = market
+    return terms.worth(ticks, lots)
 
 
 NEW = (has_quote, within_collar, fresh_quote, not_against_itself)

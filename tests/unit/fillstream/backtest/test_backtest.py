@@ -109,7 +109,7 @@ def test_contracts_may_settle_in_the_coin(monkeypatch: pytest.MonkeyPatch, tmp_p
     entry, exit_ = (70_000 / Decimal(price) for price in ("100.02", "100.50"))
     assert (summary.currency, summary.trades, summary.won) == ("BTC", 1, 1)
     assert summary.net_pnl == (entry - exit_).quantize(Decimal("1E-12")) - summary.fees
-    assert summary.traded_value == entry + exit_
+    assert summary.traded_value == sum(each.quantize(Decimal("1E-12")) for each in (entry, exit_))
 
 
 def test_a_strategy_may_hedge(ideal: Settings) -> None:

@@ -70,8 +70,8 @@ def test_of_an_inverse_contract_fees_and_what_is_saved_are_in_what_it_settles_in
     ]
     assert (found.saved, found.currency) == ("0.45941807", "BTC"), "0.85 of 185.01, of which a contract is worth 99.99"
     dear = {**VENUES, "SIM2": VenueTerms(min_fee=D(1))}
-    found = of(quantity="150", price="185.10", instrument=contract, terms=dear)
-    assert found.left_out == {"SIM2": "charges more than a share of what an inverse contract is worth"}
+    found = of(quantity="150", price="185.00", instrument=contract, terms=dear)
+    assert [(leg.venue, leg.fee) for leg in found.legs] == [("SIM2", "1")]
 
 
 def test_levels_are_believed_where_their_top_is_the_quote() -> None:

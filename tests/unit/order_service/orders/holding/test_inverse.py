@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fillstream.libs.common.engine.frames import PARTITION_ALL, ReportType
+from fillstream.libs.common.engine.frames import PARTITION_ALL, ReportFlag, ReportType
 from fillstream.libs.common.messages.reference import VenueTerms
 from tests.support.orders import CONFIG, OrdersDesk, control, report
 from tests.support.terms import account, but, instrument
@@ -321,3 +321,52 @@ def test_a_bust_takes_back_what_a_trade_counted_as() -> None:
     assert holding.cash > 0
     said("TradeCancel", exec_id="B-1", ref_exec_id="T-1")
     assert (holding.quantity, holding.cash, holding.fees) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("price", ["0", "-30000"])
+def test_a_venue_that_tells_of_a_price_that_is_none_is_not_believed(price: str) -> None:
+    desk = OrdersDesk(config_of(VenueTerms(simulated=False)))
+    head = {"type": "VenueReport", "v": 1, "venue": "SIM", "order_id": "1"}
+    desk.new(symbol="PERP", price="40000", quantity="10")
+    desk.one({b"data": orjson.dumps({**head, "exec_type": "New"})})
+    trade = {**head, "exec_type": "Trade", "exec_id": "T-1", "last_qty": "5"}
+    correct = {**head, "exec_type": "TradeCorrect", "exec_id": "C-1", "ref_exec_id": "T-1", "last_qty": "5"}
+    assert desk.fold({b"data": orjson.dumps({**trade, "last_px": price})}) == []
+    desk.one({b"data": orjson.dumps({**trade, "last_px": "30000"})})
+    assert desk.fold({b"data": orjson.dumps({**correct, "last_px": price})}) == []
+    text = f"last_px: {price} must be above 0, PERP is an inverse contract"
+    assert [orjson.loads(letter[b"data"])["text"] for letter in desk.dead] == [text, text]
+    record = report(ReportType.FILLED, 1, price=int(price), qty=5, match_id=1, flags=ReportFlag.TAKER)
+    assert "must be above 0" in desk.refused(record)["text"]
+    assert desk.stage._state.holdings.holding("default", "PERP").quantity == 5
+
+
+def test_an_order_without_a_price_yet_is_worth_what_the_market_says() -> None:
+    desk = desk_of(approval_above=D("0.1"))
+    entry = {"symbol": "PERP", "side": "BUY", "price": "40000.5", "quantity": "1"}
+    exit_ = {"symbol": "PERP", "side": "SELL", "order_type": "TRAILING_STOP", "trailing_offset": "100"}
+    orders = [entry, {**exit_, "quantity": "42"}]
+    told = desk.signal(type="NewOrderList", contingency_type="ONE_TRIGGERS_OTHER", orders=orders)
+    assert [each["order_id"] for each in told if each["type"] == "OrderSuspended" and "approval_time" in each] == ["2"]
+
+
+def test_a_purchase_far_above_a_market_without_an_ask_is_worth_what_was_traded() -> None:
+    desk = OrdersDesk(config_of(max_order_value=D(1)))
+    desk.fold({b"frame": report(ReportType.PRINTED, price=80_000, qty=1, **OF_QUOTE)})
+    refused = desk.new(symbol="PERP", price="4000000", quantity="1000")
+    assert refused["text"] == "quantity: an order value of 2.5 BTC is above max_order_value 1"
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_what_contracts_count_as_is_no_money_that_a_cash_account_spends(side: str) -> None:
+    config = config_of()
+    instruments = {**config.instruments, "SPOT": instrument(5, D("0.0001"), D("0.01"), currency="BTC")}
+    desk = OrdersDesk(but(config, instruments=instruments))
+    data = control("AdjustAccount", adjustment="deposit", amount="0.5", currency="BTC")
+    desk.fold({b"control": orjson.dumps(data)})
+    desk.new(symbol="PERP", side=side, price="40000", quantity="1000")
+    desk.fill(1_000, 80_000, side=1 if side == "BUY" else 2, flags=ReportFlag.MAKER)
+    desk.fold({b"config": but(config_of(account_type="cash"), instruments=instruments).to_json()})
+    refused = desk.new(symbol="SPOT", price="1", quantity="0.51", signal_id="s2")
+    assert "lacks 0.009375 BTC" in refused["text"], "of a rebate of 2.5 bps it has 0.000625 more"
+    assert desk.new(symbol="SPOT", price="1", quantity="0.5", signal_id="s3")["type"] == "OrderReceived"

@@ -128,14 +128,14 @@ def test_nor_one_of_another_mode_than_the_accounts() -> None:
     assert seen(desk_of(accounts={"default": live})).why == "takes no orders of its account's mode"
 
 
-def test_of_an_inverse_contract_only_a_share_of_it_is_compared_with_prices() -> None:
+def test_of_an_inverse_contract_what_is_no_share_of_it_is_compared_at_the_price_that_it_has() -> None:
     contract = but(CONFIG.instruments["AAPL"], inverse=True, multiplier=D(18_500))
     known = {"instruments": {**CONFIG.instruments, "AAPL": contract}}
     found = seen(desk_of(**known))
     assert (found.open, found.costs.taker, found.costs.maker) == (True, Fraction(5, 100_000), Fraction(-2, 100_000))
-    dear = seen(desk_of(venue={"min_fee": D(1)}, **known))
-    assert not dear.open
-    assert dear.why == "charges more than a share of what AAPL is worth, which is inverse: no price has that in it"
+    dear = seen(desk_of(venue={"min_fee": D(1), "fee_per_unit": D("0.5")}, **known)).costs
+    each = 18_500 / Fraction(100)
+    assert (dear.per_lot, dear.least) == (each / 2, each), "a coin is a contract's hundredth: 1.85 of 185"
     least = {"accounts": {"default": but(CONFIG.accounts["default"], min_order_size=D(250))}}
     assert seen(desk_of(**known, **least)).min_lots == 3, "each is worth 100 and a little"
 
