@@ -172,21 +172,7 @@ class PositionStage:
         exits = self._books.exits
         match kind:
             case "OrderFilled":
-                instrument, account = self._instrument_of(event), event["account"]
-                terms, name, before = self._books.accounts.get(account), None, None
-                followed = exits.all or (terms is not None and terms.exits)
-                if followed:
-                    name = self._books.position_id(event)
-                    before = instrument.trip_of(account, name)
-                self._booking.filled(event, instrument)
-                self._accounts.touch(account)
-                if exits.all:
-                    self._exits.answered(event)
-                if followed:
-                    self._exits.changed(account, instrument, name, before)
-                if self._books.targets.of:
-                    self._reaching.answered(event)
-                    self._reaching.changed(event["account"], instrument.symbol)
+                self._filled(event)
             case "QuoteUpdated":
                 instrument = self._instrument_of(event)
                 if event["venue"] == instrument.venue:
@@ -231,6 +217,25 @@ class PositionStage:
                     self._accounts.adjusted(event)
             case "HoldingsStated":
                 self._compared(event)
+
+    def _filled(self, event: Message) -> None:
+        """Book a fill, and let follow it what waits for one: protections, targets."""
+        instrument, account = self._instrument_of(event), event["account"]
+        terms, name, before = self._books.accounts.get(account), None, None
+        exits = self._books.exits
+        followed = exits.all or (terms is not None and terms.exits)
+        if followed:
+            name = self._books.position_id(event)
+            before = instrument.trip_of(account, name)
+        self._booking.filled(event, instrument)
+        self._accounts.touch(account)
+        if exits.all:
+            self._exits.answered(event)
+        if followed:
+            self._exits.changed(account, instrument, name, before)
+        if self._books.targets.of:
+            self._reaching.answered(event)
+            self._reaching.changed(event["account"], instrument.symbol)
 
     def _corporate(self, event: Message, instrument: Instrument) -> None:
         """Follow what an issuer did: a split, or another symbol, whose grid may be a finer one."""

@@ -29,14 +29,16 @@ IsInverse = Annotated[
 ]  # fmt: skip
 
 
-def check_inverse(inverse: bool, negative_prices: bool, base_currency: str | None) -> None:
-    """Check that an inverse contract always has a value.
+def check_inverse(inverse: bool, negative_prices: bool, base_currency: str | None, said: bool) -> None:
+    """Check that an inverse contract always has a value, and that what it settles in was `said`: it is for good.
 
     Raises:
         ValueError: a sentence that begins with the field.
     """
     if inverse and negative_prices:
         raise ValueError("negative_prices: must be false where inverse is true: at a price of 0 it is worth nothing")
+    if inverse and not said:
+        raise ValueError("currency: must be said where inverse is true, as what the contract settles in")
     if inverse and base_currency is not None:
         raise ValueError(
             f"base_currency: {base_currency} must be null where inverse is true: its price is no rate to its currency"

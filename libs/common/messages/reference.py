@@ -293,7 +293,8 @@ class InstrumentTerms(InstrumentFields):
 
     @model_validator(mode="after")
     def _what_it_needs_is_there(self) -> Self:
-        book_terms.check_inverse(self.inverse, self.negative_prices, self.base_currency)
+        said = "currency" in self.model_fields_set
+        book_terms.check_inverse(self.inverse, self.negative_prices, self.base_currency, said)
         for name in ("open_auction_ms", "close_auction_ms"):
             if getattr(self, name) and self.calendar is None:
                 raise ValueError(f"{name}: {getattr(self, name)} needs a calendar, whose sessions it is for")

@@ -69,6 +69,8 @@ def sums_of(books: Books, account: Account) -> Sums:
         instrument = books.instruments[symbol]
         held = instrument.held[account.name]
         position = held.position
+        positions = [each.position for each in held.each if each.position.quantity]
+        sums.open += len(positions)
         per = rate(books, instrument.units.currency, account.currency)
         if per is None:
             sums.missing = instrument.units.currency
@@ -83,9 +85,7 @@ def sums_of(books: Books, account: Account) -> Sums:
         sums.cash += own(instrument.cash(position) if instrument.inverse is None else instrument.banked(held))
         if held.settled is not None:
             sums.day += own(net - held.settled)
-        value, positions = instrument.valued_at(position.quantity), [each.position for each in held.each]
-        positions = [each for each in positions if each.quantity]
-        sums.open += len(positions)
+        value = instrument.valued_at(position.quantity)
         if not positions or value is None:
             continue
         sums.marked += len(positions)

@@ -136,7 +136,8 @@ def test_an_account_in_dollars_has_it_at_the_rate_of_the_coin() -> None:
     desk.define("BTCUSD", base_currency="BTC")
     desk.fill("BUY", "100", "40000")
     desk.at("50000")
-    assert desk.account(2_000)["missing_rate"] == "BTC"
+    marked = desk.account(2_000)
+    assert (marked["missing_rate"], marked["open_positions"]) == ("BTC", 1)
     desk.quote("50000", "50000", symbol="BTCUSD")
     desk.fill("BUY", "1", "50000")
     marked = desk.account(4_000)

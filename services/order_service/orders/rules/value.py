@@ -8,6 +8,7 @@ from fillstream.libs.common.ledger.inverse import VALUE_DECIMALS
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.values.money import canonical, multiply, ratio
 from fillstream.services.order_service.orders.compiled import MONEY_DECIMALS
+from fillstream.services.order_service.orders.rules.market import only_closes
 from fillstream.services.order_service.orders.rules.rule import Draft, View, rule
 
 
@@ -31,9 +32,9 @@ def min_order_size(draft: Draft, view: View) -> str | None:
     example={"quantity": "100000", "price": "185.00"},
 )
 def max_order_value(draft: Draft, view: View) -> str | None:
-    """An order's value is at most the account's max_order_value."""
+    """An order's value is at most the account's max_order_value, but of one that may do no more than reduce."""
     limits = draft.limits
-    if draft.worth <= limits.bounds["max_order_value"]:
+    if draft.worth <= limits.bounds["max_order_value"] or only_closes(draft):
         return None
     most = canonical(limits.account.max_order_value)
     return f"quantity: an order value of {_value(draft)} is above max_order_value {most}"

@@ -84,7 +84,9 @@ def test_what_ticks_and_lots_were_counted_in_is_said_by_the_fields_themselves() 
 def test_an_inverse_contract_has_a_value_at_each_price(more: dict[str, Any], sentence: str) -> None:
     assert instrument(1, "0.5", "1", **more).inverse is False
     with pytest.raises(ValidationError, match=sentence):
-        instrument(1, "0.5", "1", inverse=True, **more)
+        instrument(1, "0.5", "1", inverse=True, currency="BTC", **more)
+    with pytest.raises(ValidationError, match="currency: must be said where inverse is true"):
+        instrument(1, "0.5", "1", inverse=True)
 
 
 def test_equal_terms_give_equal_bytes_however_their_numbers_were_written() -> None:

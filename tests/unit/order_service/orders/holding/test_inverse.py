@@ -297,6 +297,17 @@ def test_what_needs_approval_is_asked_for_by_what_it_is_worth() -> None:
     assert held == ["3"], "42 are worth 0.1024"
 
 
+def test_what_a_crash_made_worth_more_than_an_order_may_be_is_still_closed() -> None:
+    """Contracts of a long are worth the more the lower the price is; a limit on orders keeps nobody from getting out."""
+    desk = desk_of(max_order_value=D(1))
+    asked(desk, quantity="390", price="40000.5")
+    desk.signal(type="ProtectPosition", symbol="PERP", stop_loss="38000")
+    desk.quote(39_999, 40_001)
+    assert asked(desk, side="SELL", quantity="200", price="20000") == "OrderReceived"
+    assert "max_order_value" in asked(desk, side="SELL", quantity="201", price="20000.5")
+    assert desk.held("PERP") == 0, "its stop closed the rest, worth 1.95, and nothing more"
+
+
 def test_a_cash_account_may_close_what_it_has_from_before() -> None:
     desk = OrdersDesk(config_of())
     desk.new(symbol="PERP", price="40000", quantity="10")
