@@ -298,7 +298,7 @@ def test_what_needs_approval_is_asked_for_by_what_it_is_worth() -> None:
 
 
 def test_what_a_crash_made_worth_more_than_an_order_may_be_is_still_closed() -> None:
-    """Contracts of a long are worth the more the lower the price is; a limit on orders keeps nobody from getting out."""
+    """Contracts of a long are worth more the lower the price is; a limit on orders keeps nobody from getting out."""
     desk = desk_of(max_order_value=D(1))
     asked(desk, quantity="390", price="40000.5")
     desk.signal(type="ProtectPosition", symbol="PERP", stop_loss="38000")
