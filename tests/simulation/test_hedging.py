@@ -11,7 +11,7 @@ import orjson
 
 from fillstream.services.order_service.orders.stage import OrdersStage
 from fillstream.services.position_service.stage import PositionStage
-from tests.support.both_stages import held_and_booked, stages_of
+from tests.support.both_stages import played, stages_of
 from tests.support.simulated_desk import ACCOUNTS, CONFIG, SYMBOLS, SimulatedDesk
 from tests.support.terms import but
 
@@ -100,12 +100,7 @@ def test_whatever_happens_both_stages_hold_the_same_positions_and_the_books_agre
             seed, accounts=1 + seed % 2, symbols=1 + seed % 2, controls=seed % 2 > 0, config=config, protects=True,
             specials=seed % 4 > 1,
         )  # fmt: skip
-        desk.run(steps=600)
-        desk.pass_time(1_000)
-        found = desk.audit()
-        desk.check_contracts()
-        assert found.agrees, f"seed {seed}: {found.problems[:5]}"
-        whole = held_and_booked(desk)
+        whole = played(desk, seed)
         held, booked = ({key: each[:2] for key, each in side.items() if each[0] or each[1]} for side in whole)
         assert held == booked, f"seed {seed}"
         ours, theirs = hedged(desk)

@@ -20,6 +20,16 @@ def stages_of(desk: SimulatedDesk) -> Iterator[Stage]:
         yield slot.runner.stage
 
 
+def played(desk: SimulatedDesk, seed: int) -> tuple[Held, Held]:
+    """Play a desk and a second more, see that its contracts and its books hold; return what `held_and_booked` does."""
+    desk.run(steps=600)
+    desk.pass_time(1_000)
+    found = desk.audit()
+    desk.check_contracts()
+    assert found.agrees, f"seed {seed}: {found.problems[:5]}"
+    return held_and_booked(desk)
+
+
 def held_and_booked(desk: SimulatedDesk) -> tuple[Held, Held]:
     held: Held = {}
     booked: Held = {}

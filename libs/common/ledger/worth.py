@@ -26,11 +26,11 @@ shown of an inverse contract."""
 class Worth:
     """What positions in one instrument are worth: its units and its mark.
 
+    A lot that trades `counts` as its price in ticks; of an inverse contract as `ledger.inverse` has it, and a tick-lot
+    is a step of that.
+
     Args:
         units: one tick-lot is worth tick size times lot size times multiplier, of the currency.
-
-    A lot that trades `counts` as its price in ticks; of an inverse contract see `ledger.inverse`, and read "what a lot
-    counts as" for ticks below.
 
     Attributes:
         units: every price and quantity so far is a multiple of their tick and lot size; see `recount`.

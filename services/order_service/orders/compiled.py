@@ -178,10 +178,6 @@ class Terms:
         self.ended_here = ended_here(at_venue, self.lacks)
         self.fees = schedule_of(instrument, at_venue)
 
-    def counts(self, ticks: int) -> int:
-        """Return what a lot that trades at a price counts as in the ledger, in units of `value`."""
-        return ticks if self.inverse is None else self.inverse.value(ticks)
-
     def worth(self, ticks: int, lots: int = 1) -> int:
         """Return what lots are worth at a price, in units of `value`, without a sign; 0 at no price."""
         if self.inverse is None:
