@@ -14,7 +14,7 @@ from tests.support.terms import but
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000")) // 40 or 1
 INVERSE = [*SYMBOLS][:2]
 LIMITED = {
-    "max_gross_exposure": "3000",
+    "max_gross_exposure": "800",
     "max_daily_loss": "40",
     "exit_stop_loss_percent": "1",
     "max_order_value": "800",
