@@ -45,6 +45,7 @@ class FamilySignals(Generic[SignalId]):
         trailing_stop: Amount | None = None,
         take_profit: Amount | Sequence[Target] | None = None,
         break_even: str | None = None,
+        stop_trigger_price_type: str | None = None,
         price: Amount | None = None,
         account: str = DEFAULT_ACCOUNT,
         signal_id: str | None = None,
@@ -58,6 +59,7 @@ class FamilySignals(Generic[SignalId]):
             trailing_stop: instead of it: how far (price) a stop stays behind the best price.
             take_profit: where it is closed at a profit; several, the nearest first, each PRICE or PRICE:WEIGHT.
             break_even: AFTER_TARGET: the stop moves to the mean fill price once the first target is filled.
+            stop_trigger_price_type: which price its stop waits for, LAST, BID_ASK, MID or MARK; LAST where None.
             order: what else the entry may say.
         """
         several = isinstance(take_profit, Sequence) and not isinstance(take_profit, str)
@@ -74,6 +76,7 @@ class FamilySignals(Generic[SignalId]):
             take_profit=None if several else take_profit,
             take_profits=[*take_profit] if several else None,  # type: ignore[misc]
             break_even=break_even,
+            stop_trigger_price_type=stop_trigger_price_type,
             **order,
         )
 

@@ -27,7 +27,8 @@ class OrderGroup:
         kind: what they are to one another.
         group_id: its name on the desk; of a bracket its entry's.
         all_of_them: every order is taken, or none is.
-        exits: of a bracket: `stop_loss`, `take_profit`, `take_profits`, `trailing_stop`, `break_even`.
+        exits: of a bracket: `stop_loss`, `take_profit`, `take_profits`, `trailing_stop`, `break_even`,
+            `stop_trigger_price_type`.
         status: CREATED or SUBMITTED; how it goes on, its orders say.
     """
 
@@ -51,6 +52,7 @@ def bracket(
     take_profit: Amount | Sequence[Amount] | None = None,
     trailing_stop: Amount | None = None,
     break_even: str | None = None,
+    stop_trigger_price_type: str | None = None,
 ) -> OrderGroup:
     """Return an entry with exits; prices, of which floats are taken as the digits that they print.
 
@@ -64,6 +66,7 @@ def bracket(
         "take_profit": None if several else _price(take_profit, "take_profit"),  # type: ignore[arg-type]
         "take_profits": [_target(each) for each in take_profit] if several else None,  # type: ignore[union-attr]
         "break_even": break_even,
+        "stop_trigger_price_type": stop_trigger_price_type,
     }
     exits = {name: value for name, value in exits.items() if value is not None}
     if not exits:

@@ -103,6 +103,15 @@ def _located(rows: Iterator[Row], make: Callable[[Row], Iterator[Happening]]) ->
             raise FeedError(f"{row.at}: {error}") from error
 
 
+def _stands(one: Listed, symbol: str, time_ns: int, price: int, lots: int, side: Side) -> Iterator[Moment]:
+    """Yield a market of which only a trade is known: both sides at its price and size, and its print.
+
+    The quote comes first, so that a stop that waits for the trade meets the market that the trade was made in.
+    """
+    yield Moment(time_ns, symbol, frames.quote(one.id, price, lots, price, lots))
+    yield Moment(time_ns, symbol, frames.print_trade(one.id, side, price, lots))
+
+
 class _Table:
     def __init__(
         self,
@@ -153,7 +162,7 @@ class _Table:
         if self._options.prints:
             yield Moment(time_ns, symbol, frames.print_trade(one.id, self._side(row), price, quantity))
         else:
-            yield Moment(time_ns, symbol, frames.quote(one.id, price, quantity, price, quantity))
+            yield from _stands(one, symbol, time_ns, price, quantity, self._side(row))
 
     def _side(self, row: Row) -> Side:
         """Return who came in; of a file that does not say, a buyer: what rests on the other side may trade."""
@@ -210,11 +219,11 @@ class _Table:
                 heappush(self._coming, (happening.time_ns, self._serial, happening))
 
     def of_bar(self, time_ns: int, symbol: str, row: Row) -> list[Happening]:
-        """Return a bar as four quotes and its end.
+        """Return a bar as four trades and its end.
 
         The market stands at the open, at a third of the bar at the extreme that is nearer to the open, at two thirds at
-        the other, and in its last millisecond at the close, where the bar is told, too. Bid and ask are the price; a
-        quarter of the volume is there to take on each side.
+        the other, and in its last millisecond at the close, where the bar is told, too. A quarter of the volume trades
+        at each; whoever came in bought where the price rose, and at the open.
         """
         assert self._every_ns is not None, "nobody gets here before that is known"
         one = self._instruments[symbol]
@@ -231,9 +240,11 @@ class _Table:
         last_ns = time_ns + self._every_ns - 1_000_000
         third = (last_ns - time_ns) // 3
         stands = ((time_ns, begin), (time_ns + third, first), (time_ns + 2 * third, second), (last_ns, end))
-        made: list[Happening] = [
-            Moment(at, symbol, frames.quote(one.id, price, lots, price, lots)) for at, price in stands
-        ]
+        made: list[Happening] = []
+        before = begin
+        for at, price in stands:
+            made += _stands(one, symbol, at, price, lots, Side.BUY if price >= before else Side.SELL)
+            before = price
         opened, highest, lowest, closed = (one.ticks.number(price) for price in (begin, high, low, end))
         began_ms, ended_ms = time_ns // 1_000_000, (time_ns + self._every_ns) // 1_000_000
         bar = Bar(began_ms, ended_ms, symbol, opened, highest, lowest, closed, volume)

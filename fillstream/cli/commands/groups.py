@@ -26,7 +26,7 @@ from fillstream.cli.order_options import (
     Venue,
 )
 from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, publish, trailing
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, BreakEven, ContingencyType
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, BreakEven, ContingencyType, TriggerPrice
 from fillstream.tools.render import as_json, console, show
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ def bracket(
     break_even: Annotated[
         bool, typer.Option("--break-even", help="Its stop moves to the mean fill price after the first target.")
     ] = False,
+    trigger: Annotated[
+        str | None,
+        typer.Option("--trigger", help=f"Which price its stop waits for: {', '.join(TriggerPrice)}; LAST by default."),
+    ] = None,
     notional: Notional = None,
     risk: Risk = None,
     tif: Tif = None,
@@ -106,8 +110,9 @@ def bracket(
             lambda: client.bracket(
                 symbol, side, quantity, price=limit, stop_loss=stop_loss, trailing_stop=trailing_stop,
                 take_profit=take_profit or None, break_even=BreakEven.AFTER_TARGET.value if break_even else None,
-                notional=notional, risk_amount=risk, time_in_force=tif, venue=venue, account=account,
-                signal_id=signal_id, client_order_id=client_order_id, strategy=strategy, position_id=position_id,
+                stop_trigger_price_type=trigger, notional=notional, risk_amount=risk, time_in_force=tif, venue=venue,
+                account=account, signal_id=signal_id, client_order_id=client_order_id, strategy=strategy,
+                position_id=position_id,
             )
         )  # fmt: skip
         answer(client, sent, timeout if wait else None, json)

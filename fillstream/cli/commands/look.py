@@ -59,7 +59,7 @@ TERMS = (
     "stop_price", "trigger_price_type", "trailing_offset", "trailing_offset_type", "expire_time", "effective_time",
     "effective_after_ms", "display_quantity", "post_only", "all_or_none", "reduce_only", "self_trade_prevention",
     "notional", "risk_amount", "equity_percent", "risk_percent", "stop_loss", "take_profit", "trailing_stop",
-    "take_profits", "break_even", "algorithm", "algorithm_parameters", "routing", "venues",
+    "stop_trigger_price_type", "take_profits", "break_even", "algorithm", "algorithm_parameters", "routing", "venues",
 )  # fmt: skip
 """What an order may have been asked for besides side, size, price and time in force."""
 

@@ -110,6 +110,9 @@ class SpecialTerms(BaseModel):
     trailing_stop: Amount | None = Field(
         default=None, description="how far (price) a stop is to stay behind the position's best price"
     )
+    stop_trigger_price_type: AnyTriggerPrice | None = Field(
+        default=None, description="which price a bracket's stop waits for, the last trade's by default (FIX 1107)"
+    )
     take_profits: TargetsText | None = Field(
         default=None, description="several targets instead of take_profit: PRICE:WEIGHT, PRICE:WEIGHT …"
     )
@@ -168,8 +171,9 @@ def check_special(kind: OrderType, tif: TimeInForce | None, order: Any) -> None:
         raise ValueError("take_profits: name take_profit or take_profits, not both")
     if of("trailing_stop", None) is not None and of("stop_loss", None) is not None:
         raise ValueError("trailing_stop: name stop_loss or trailing_stop, not both")
-    if of("break_even", None) and of("stop_loss", None) is None and of("trailing_stop", None) is None:
-        raise ValueError("break_even: moves a stop, and there is neither stop_loss nor trailing_stop")
+    for name, does in (("break_even", "moves"), ("stop_trigger_price_type", "is of")):
+        if of(name, None) and of("stop_loss", None) is None and of("trailing_stop", None) is None:
+            raise ValueError(f"{name}: {does} a stop, and there is neither stop_loss nor trailing_stop")
     _check_worked(of, kind, tif)
     if of("effective_time", None) and of("effective_after_ms", None):
         raise ValueError("effective_after_ms: name effective_time or effective_after_ms, not both")

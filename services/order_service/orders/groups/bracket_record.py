@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
+from fillstream.libs.common.messages.codes import TriggerPrice
 from fillstream.libs.common.values.versions import Document, check_names
+
+_LAST: Final = TriggerPrice.LAST.value
 
 
 @dataclass(slots=True)
@@ -40,6 +43,7 @@ class Bracket:
         entry_id: the entry's order.
         list_id: what it goes by: its entry's client_order_id.
         stop, trailing: where its stop stands (ticks), or how far it stays behind; None without one.
+        trigger: which price its stop waits for.
         targets: the nearest first.
         break_even: a BreakEven that is still to come, empty of none.
         stop_id: of the child that is its stop now.
@@ -59,6 +63,7 @@ class Bracket:
     list_id: str
     stop: int | None = None
     trailing: int | None = None
+    trigger: str = _LAST
     targets: list[Leg] = field(default_factory=list)
     break_even: str = ""
     stop_id: int | None = None
@@ -94,12 +99,16 @@ class Bracket:
 
 
 _NAMES: Final = tuple(each.name for each in fields(Bracket))
+_ALWAYS: Final = tuple(name for name in _NAMES if name != "trigger")
+"""What every release wrote; a stop that waits for the last trade says no more."""
 _LEG: Final = tuple(each.name for each in fields(Leg))
 
 
 def dump_bracket(bracket: Bracket) -> Document:
     """Return it by the names of its fields."""
-    record: Document = {name: getattr(bracket, name) for name in _NAMES}
+    record: Document = {name: getattr(bracket, name) for name in _ALWAYS}
+    if bracket.trigger != _LAST:
+        record["trigger"] = bracket.trigger
     record["targets"] = [[getattr(leg, name) for name in _LEG] for leg in bracket.targets]
     record["seen"] = [[*each] for each in bracket.seen.items()]
     return record
@@ -111,7 +120,7 @@ def load_bracket(record: Document) -> Bracket:
     Raises:
         Unreadable: a name that this release does not know.
     """
-    check_names("Bracket", record, _NAMES, _NAMES)
+    check_names("Bracket", record, _NAMES, _ALWAYS)
     said: dict[str, Any] = {**record, "targets": [Leg(*each) for each in record["targets"]]}
     said["seen"] = {order_id: lots for order_id, lots in record["seen"]}
     said["told"] = None if record["told"] is None else tuple(record["told"])

@@ -30,6 +30,7 @@ from fillstream.services.order_service.orders.life.special import Special, units
 from fillstream.services.order_service.orders.parents.children import Child, Children
 from fillstream.services.order_service.orders.parents.families import open_lots
 from fillstream.services.order_service.orders.state import BRACKET, State
+from fillstream.services.order_service.orders.waiting.triggers import half_ticks
 
 if TYPE_CHECKING:
     from fillstream.services.order_service.orders.compiled import Terms
@@ -96,6 +97,8 @@ class Brackets:
         bracket = Bracket(order.order_id, order.client_order_id)
         bracket.stop, bracket.trailing = units(price, said.stop_loss), units(price, said.trailing_stop)
         bracket.targets = targets_in(said, order.terms)
+        if said.stop_trigger_price_type is not None:
+            bracket.trigger = said.stop_trigger_price_type.value
         bracket.break_even = BreakEven.AFTER_TARGET.value if said.break_even is not None else ""
         bracket.told = (bracket.trailing or 0, bracket.stop, "EXECUTING")  # what is received says it
         links = order.links or Links(None, None, None)
@@ -266,7 +269,7 @@ class Brackets:
 
     def _make_stop(self, bracket: Bracket, order: Order, protect: int) -> None:
         special = Special(
-            stop=bracket.stop, offset=bracket.trailing, reduce_only=True, emulated=True,
+            stop=bracket.stop, trigger=bracket.trigger, offset=bracket.trailing, reduce_only=True, emulated=True,
             self_trade=None if order.special is None else order.special.self_trade,
         )  # fmt: skip
         kind = _STOP if bracket.trailing is None else _TRAILING
@@ -351,7 +354,7 @@ class Brackets:
     def _break_even(self, bracket: Bracket, order: Order) -> None:
         """Move the stop to the mean fill price, where the market is on the right side of it."""
         stop = self.even_price(order)
-        if not self.is_right(order, stop):  # a target may trade before any other price is told
+        if not self.is_right(bracket, order, stop):  # a target may trade before any other price is told
             self._again(bracket, self._journal.ms + AGAIN_MS)
             return
         bracket.break_even = ""
@@ -374,11 +377,15 @@ class Brackets:
             return True
         return stop > bracket.stop if order.side == "BUY" else stop < bracket.stop
 
-    def is_right(self, order: Order, stop: int) -> bool:
+    def price_for(self, bracket: Bracket, order: Order) -> int | None:
+        """Return the price (half ticks) that a bracket's stop waits for as it is now, None where there is none yet."""
+        quote, mark = self._state.quotes[order.venue][order.terms.id], self._state.holdings.instruments
+        return half_ticks(quote, bracket.trigger, order.side != "BUY", mark[order.terms.symbol].mark)
+
+    def is_right(self, bracket: Bracket, order: Order, stop: int) -> bool:
         """Whether a stop would not be hit at once."""
-        quote = self._state.quotes[order.venue][order.terms.id]
-        last = quote.last
-        return last is None or (stop < last if order.side == "BUY" else stop > last)
+        price = self.price_for(bracket, order)
+        return price is None or (2 * stop < price if order.side == "BUY" else 2 * stop > price)
 
     def move_stop(self, bracket: Bracket, order: Order, stop: int | None, trailing: int | None) -> None:
         """Let a stop stand elsewhere from now on, or trail; one that was dropped is made again."""

@@ -21,6 +21,7 @@ from fillstream.services.order_service.orders.groups.brackets import Brackets, n
 from fillstream.services.order_service.orders.groups.contingent import Contingent
 from fillstream.services.order_service.orders.instructions import CancelList, Pause, Replace, Resume
 from fillstream.services.order_service.orders.journal.journal import Journal
+from fillstream.services.order_service.orders.journal.of_families import half_tick_text
 from fillstream.services.order_service.orders.life.order import FINAL, WORKED, Order
 from fillstream.services.order_service.orders.life.special import units
 from fillstream.services.order_service.orders.parents.runner import Runner
@@ -29,6 +30,7 @@ from fillstream.services.order_service.orders.routing.routes import Route, asked
 from fillstream.services.order_service.orders.rules import Draft
 from fillstream.services.order_service.orders.rules.working import merged, parameters_in
 from fillstream.services.order_service.orders.state import State
+from fillstream.services.order_service.orders.waiting.triggers import SPOKEN
 
 ICEBERG = "ICEBERG"
 """What shows an order a part at a time where its venue cannot."""
@@ -171,10 +173,10 @@ class FamilyRequests:
                 return CancelRejectReason.WRONG_SIDE, self._off_tick("stop_loss", order)
         else:
             return stop, trailing
-        if not self._brackets.is_right(order, stop):
+        if not self._brackets.is_right(bracket, order, stop):
             side = "below" if order.side == "BUY" else "above"
-            last = self._state.quotes[order.venue][order.terms.id].last
-            text = f"{name}: {price.text(stop)} must be {side} the last price, {price.text(last or 0)}"
+            now = half_tick_text(order.terms, self._brackets.price_for(bracket, order) or 0)
+            text = f"{name}: {price.text(stop)} must be {side} {SPOKEN[bracket.trigger]}, {now}"
             return CancelRejectReason.WRONG_SIDE, text
         return stop, trailing
 

@@ -27,6 +27,8 @@ _BID_ASK, _BUYS, _SELLS = TriggerPrice.BID_ASK.value, "ask", "bid"
 _SOURCES = (_LAST, _MID, _MARK, _BUYS, _SELLS)
 _BOTH_SIDES = frozenset((_LAST, _MID, _MARK))
 """The last price, the mid and the mark are both sides'."""
+SPOKEN = {_LAST: "the last price", _MID: "the mid", _MARK: "the mark", _BID_ASK: "the price it would trade at"}
+"""How sentences call the price that an order waits for."""
 MARKS = "mark "
 """Before a venue's name: orders there that wait for the mark, which is looked at when the journal tells it."""
 

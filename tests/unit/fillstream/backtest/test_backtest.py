@@ -313,3 +313,33 @@ def test_equity_is_the_cash_and_what_is_held_at_its_mark(monkeypatch: pytest.Mon
         assert equity[ms] == 10_000 + cash + position * mark
     assert result.summary.fees == sum(row[6] for row in result.rows("fills"))
     assert result.summary.orders == len(result.rows("orders")) == result.record.events["OrderReceived"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ("time_s,symbol,open,high,low,close,volume", ["60,AAPL,100,101,99,100,4000", "120,AAPL,99,99,90,95,4000"]),
+        ("time_s,symbol,price,quantity", ["60,AAPL,100,1000", "120,AAPL,99,1000", "180,AAPL,90,1000"]),
+    ],
+)
+@pytest.mark.parametrize("waits", ["book", "desk"])
+def test_a_stop_is_hit_by_bars_and_by_trades_alone(
+    ideal: Settings, tmp_path: Path, columns: str, rows: list[str], waits: str
+) -> None:
+    class Protected(Strategy):
+        sent = False
+
+        def on_quote(self, desk: Desk, quote: Quote) -> None:
+            if self.sent:
+                return
+            self.sent = True
+            if waits == "desk":
+                desk.bracket("AAPL", "BUY", 10, stop_loss="95")
+            else:
+                desk.signal("AAPL", "BUY", 10)
+                desk.signal("AAPL", "SELL", 10, order_type="STOP", stop_price="95")
+
+    (tmp_path / "market.csv").write_text("\n".join([columns, *rows, ""]))
+    result = Backtest(Protected, tmp_path / "market.csv", settings=ideal).run()
+    # It is sold in the market that the trade was made in, not in the one before it.
+    assert [fill[5] for fill in result.rows("fills")] == [Decimal(100), Decimal(90)]

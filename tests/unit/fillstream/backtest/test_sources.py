@@ -78,47 +78,52 @@ def test_quotes_of_a_csv_are_exact_whatever_their_columns_are_called(tmp_path: P
 )
 def test_a_time_may_be_said_in_several_ways(tmp_path: Path, column: str, text: str, ns: int) -> None:
     path = write(tmp_path, f"{column},price,quantity\n{text},190.10,5\n")
-    [found] = happenings(path, options=Options(symbol="AAPL"))
-    assert found.time_ns == ns
+    assert {each.time_ns for each in happenings(path, options=Options(symbol="AAPL"))} == {ns}
 
 
 def test_trades_alone_are_the_market_and_beside_quotes_are_prints(tmp_path: Path) -> None:
     trades = write(tmp_path, "time_ms,price,quantity,side\n1000,190.11,3,sell\n", "trades.csv")
     options = Options(symbol="AAPL")
-    assert said(happenings(trades, options=options)) == [a_quote(1000, "190.11", "190.11", 3)]
+    printed = Trade(1000, "AAPL", Decimal("190.11"), Decimal(3), "SELL")
+    assert said(happenings(trades, options=options)) == [a_quote(1000, "190.11", "190.11", 3), printed]
     quotes = write(tmp_path, f"{QUOTES}1000,AAPL,190.10,5,190.12,5\n999,AAPL,1,5,2,5\n".replace("999", "1001"))
     found = said(happenings(quotes, trades, options=options))
     assert [type(each).__name__ for each in found] == ["Quote", "Trade", "Quote"]
-    assert found[1] == Trade(1000, "AAPL", Decimal("190.11"), Decimal(3), "SELL")
+    assert found[1] == printed
 
 
 BARS = "time,symbol,open,high,low,close,volume\n"
 
 
-def test_a_bar_is_four_prices_and_its_end(tmp_path: Path) -> None:
+def a_trade(at_ms: int, price: str, quantity: int, side: str) -> tuple[Quote, Trade]:
+    printed = Trade(at_ms, "AAPL", Decimal(price), Decimal(quantity), side)
+    return a_quote(at_ms, price, price, quantity), printed
+
+
+def test_a_bar_is_four_trades_and_its_end(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         f"{BARS}2024-08-09T00:00:00Z,AAPL,10,11.5,9,10.5,400\n2024-08-09T00:01:00Z,AAPL,10.5,10.6,10.1,10.2,0\n",
     )
     begin = 1_723_161_600_000
     found = happenings(path)
-    assert said(found)[:5] == [
-        a_quote(begin, "10", "10", 100),
-        a_quote(begin + 19_999, "9", "9", 100),
-        a_quote(begin + 39_999, "11.5", "11.5", 100),
-        a_quote(begin + 59_999, "10.5", "10.5", 100),
+    assert said(found)[:9] == [
+        *a_trade(begin, "10", 100, "BUY"),
+        *a_trade(begin + 19_999, "9", 100, "SELL"),
+        *a_trade(begin + 39_999, "11.5", 100, "BUY"),
+        *a_trade(begin + 59_999, "10.5", 100, "SELL"),
         Bar(begin, begin + 60_000, "AAPL", Decimal(10), Decimal("11.5"), Decimal(9), Decimal("10.5"), Decimal(400)),
     ]  # fmt: skip
     # The high is nearer to the second one's open, and of no volume a lot is there.
-    assert [each.bid_px for each in said(found)[5:9]] == [Decimal(each) for each in ("10.5", "10.6", "10.1", "10.2")]  # type: ignore[union-attr]
-    assert said(found)[5].bid_qty == 1  # type: ignore[union-attr]
+    assert [each.bid_px for each in said(found)[9:17:2]] == [Decimal(each) for each in ("10.5", "10.6", "10.1", "10.2")]  # type: ignore[union-attr]
+    assert said(found)[9].bid_qty == 1  # type: ignore[union-attr]
 
 
 def test_bars_of_several_instruments_come_in_the_order_of_time(tmp_path: Path) -> None:
     rows = "".join(f"{minute * 60},{symbol},5,5,5,5\n" for minute in range(3) for symbol in ("AAPL", "BTCUSDT"))
     found = happenings(write(tmp_path, f"time_s,symbol,open,high,low,close\n{rows}"))
     assert [each.time_ns for each in found] == sorted(each.time_ns for each in found)
-    assert len(found) == 3 * 2 * 5
+    assert len(found) == 3 * 2 * 9
     first = found[0]
     assert isinstance(first, Moment) and COMMAND.unpack(first.record)[2] == WITHOUT_VOLUME
     ends = [each.bar.end_ms for each in found if isinstance(each, BarEnded)]

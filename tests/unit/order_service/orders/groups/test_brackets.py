@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from fillstream.libs.common.messages.codes import CancelRejectReason, RejectReason
+from fillstream.services.order_service.orders.groups.bracket_record import dump_bracket, load_bracket
+from fillstream.services.order_service.orders.life.special import Special
 from tests.support.family_desk import FamilyDesk
 
 
@@ -286,3 +288,57 @@ def test_a_stop_that_somebody_canceled_comes_back_only_where_it_is_named(desk: F
     amend(desk, stop_loss="184.00")
     assert desk.working() == {"e.2": ("New", 100), "e.3": ("Suspended", 100)}
     desk.check()
+
+
+@pytest.mark.parametrize("trigger", ["BID_ASK", "MID", "MARK"])
+def test_a_stop_may_wait_for_what_is_quoted_where_nobody_prints(trigger: str) -> None:
+    desk = FamilyDesk()
+    desk.quote(18_490, 18_500)
+    entry(desk, stop_loss="184.00", take_profit="187.00", stop_trigger_price_type=trigger)
+    assert desk.working() == {"e.1": ("Suspended", 100), "e.2": ("New", 100)}
+    desk.quote(18_401, 18_409)
+    assert desk.held() == 100
+    desk.quote(18_380, 18_390)
+    desk.after(1_000)  # the mark is told four times a second
+    assert (desk.held(), desk.working()) == (0, {})
+    desk.check()
+
+
+def test_a_stop_that_waits_for_the_last_trade_is_not_reached_by_quotes() -> None:
+    desk = FamilyDesk()
+    desk.quote(18_490, 18_500)
+    entry(desk, stop_loss="184.00")
+    desk.quote(18_380, 18_390)
+    assert desk.held() == 100
+
+
+def stop_of(desk: FamilyDesk, client_order_id: str) -> Special:
+    special = desk.order(client_order_id).special
+    assert special is not None
+    return special
+
+
+def test_where_a_stop_is_moved_to_is_judged_by_the_price_that_it_waits_for(desk: FamilyDesk) -> None:
+    entry(desk, stop_loss="184.00", stop_trigger_price_type="BID_ASK")
+    [refused] = amend(desk, stop_loss="184.92")  # below the last price, and what sells looks at the bid
+    assert "184.92 must be below the price it would trade at, 184.90" in refused["text"]
+    amend(desk, stop_loss="184.89")
+    assert stop_of(desk, "e.1").stop == 18_489
+
+
+def test_it_waits_for_the_same_price_after_a_restart_and_once_it_is_made_again(desk: FamilyDesk) -> None:
+    entry(desk, stop_loss="184.00", stop_trigger_price_type="MID")
+    assert desk.desk.restarted() is None
+    amend(desk, trailing_stop="0.50")
+    assert stop_of(desk, "e.2").trigger == "MID"
+
+
+@pytest.mark.parametrize("trigger", [None, "LAST", "MARK"])
+def test_a_snapshot_says_of_a_stop_that_waits_for_the_last_trade_what_earlier_releases_said(
+    desk: FamilyDesk, trigger: str | None
+) -> None:
+    entry(desk, stop_loss="184.00", **({} if trigger is None else {"stop_trigger_price_type": trigger}))
+    [bracket] = desk.state.families.brackets.values()
+    record = dump_bracket(bracket)
+    assert record.get("trigger") == ("MARK" if trigger == "MARK" else None)
+    assert load_bracket(record) == bracket
