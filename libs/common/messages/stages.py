@@ -95,6 +95,17 @@ class SourceSpec(Program):
     writes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DoorSpec(Program):
+    """A process that people and programs come in by: it reads public streams, holds none back, and publishes for them.
+
+    Attributes:
+        writes: the kinds of streams that it appends to.
+    """
+
+    writes: tuple[str, ...]
+
+
 STAGES: Final[dict[str, StageSpec]] = {
     each.name: each
     for each in (
@@ -163,6 +174,21 @@ SOURCES: Final[dict[str, SourceSpec]] = {
     )
 }
 """Who else writes a public stream. None is there unless a desk is told of it; it goes by a client's user."""
+
+DOORS: Final[dict[str, DoorSpec]] = {
+    each.name: each
+    for each in (
+        DoorSpec(
+            name="gateway",
+            command=("fillstream.services.gateway",),
+            port=8000,
+            text="The front door: REST, WebSocket, and the clients people already have.",
+            reads=("events", "positions", "market", "dead"),
+            writes=("signals", "orders"),
+        ),
+    )
+}
+"""Who lets others in. A desk has it where what it needs is installed (the extra `gateway`)."""
 
 PROGRAMS: Final[tuple[StageSpec | ReaderSpec, ...]] = (*STAGES.values(), *READERS.values())
 

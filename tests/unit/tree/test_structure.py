@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fillstream.libs.common.messages.stages import PROGRAMS, STAGES
+from fillstream.libs.common.messages.stages import DOORS, PROGRAMS, STAGES
 from fillstream.libs.common.messages.stages import SOURCES as OUTSIDE
 from fillstream.libs.common.messages.topology import KINDS
 from tests.support.tree import ROOT
@@ -21,6 +21,8 @@ MAX_LINES = 600
 MAX_FUNCTION_LINES = 60
 LIBS = ("fillstream.libs.common", "fillstream.native")
 """Under these names services and the library are imported; the folders are linked into the package `fillstream`."""
+CLIENTS = ("fillstream.client", "fillstream.orderbook")
+"""The gateway is a client of the desk, and speaks for others: it may know what a client knows."""
 FLOORS: dict[str, dict[str, int]] = {
     "fillstream.libs.common": {
         "values": 0,
@@ -94,7 +96,7 @@ def test_imports_run_with_the_data(path: Path) -> None:
             assert not {name for name in found if not name.startswith(LIBS)}
         case ("services", service, _, *_):
             assert service in SERVICES, "a service is a package"
-            own = (*LIBS, f"fillstream.services.{service}")
+            own = (*LIBS, f"fillstream.services.{service}", *(CLIENTS if service == "gateway" else ()))
             assert not {name for name in found if not name.startswith(own)}
         case ("native", *_):
             assert not found
@@ -166,7 +168,7 @@ def test_no_sentence_depends_on_the_python_that_runs(path: Path) -> None:
 
 def test_every_stages_fold_is_among_those_that_are_looked_at() -> None:
     assert len([path for path in FOLDS if path.name == "stage.py"]) == len(STAGES) + 1
-    programs = (*PROGRAMS, *OUTSIDE.values())
+    programs = (*PROGRAMS, *OUTSIDE.values(), *DOORS.values())
     assert {each.module.rpartition(".")[2] for each in programs} == set(SERVICES), "every service is on the map"
 
 
@@ -206,7 +208,7 @@ def test_stages_and_streams_are_listed_in_the_map_alone(path: Path) -> None:
         # A model of each, a decoder of each: other tests compare them with the map.
         assert len(again) == 1
     elif named(path) == "libs/common/messages/stages.py":
-        assert [set(found) < set(KINDS) for found in again] == [True]  # what analytics reads
+        assert [set(found) < set(KINDS) for found in again] == [True, True]  # what analytics and the gateway read
     else:
         assert again == []
 

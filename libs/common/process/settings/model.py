@@ -50,6 +50,7 @@ from fillstream.libs.common.messages.simulation import IDEAL, AccountSimulation,
 from fillstream.libs.common.messages.terms import FIXED, SECTION, own_type, said_of
 from fillstream.libs.common.messages.topology import SIM, Topology
 from fillstream.libs.common.process.settings.api_monitor import ApiMonitor
+from fillstream.libs.common.process.settings.gateway import Gateway
 from fillstream.libs.common.process.settings.weekly import WeeklyCalendar
 
 ENV_PREFIX = "FILLSTREAM_"
@@ -428,6 +429,7 @@ class Settings(BaseSettings):
         routing: which orders are routed over several venues, and how.
         rules: what is done by itself when something happens.
         api_monitor: outside prediction APIs that are polled.
+        gateway: how the front door is kept.
         aliases: to which account each points, until an operator switches it.
     """
 
@@ -453,6 +455,7 @@ class Settings(BaseSettings):
     routing: Annotated[RoutingTerms, BeforeValidator(_empty_is_default)] = NOT_ROUTED
     rules: Annotated[tuple[RuleTerms, ...], BeforeValidator(_empty_is_none_of_them), AfterValidator(_named_once)] = ()
     api_monitor: Annotated[ApiMonitor, BeforeValidator(_empty_is_default)] = ApiMonitor()
+    gateway: Annotated[Gateway, BeforeValidator(_empty_is_default)] = Gateway()
     _instruments: dict[str, InstrumentTerms] = PrivateAttr(default_factory=dict)
     _accounts: dict[str, AccountTerms] = PrivateAttr(default_factory=dict)
 

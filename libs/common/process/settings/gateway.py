@@ -1,0 +1,32 @@
+"""The section `gateway`: how the front door is kept.
+
+Flows in: the section. Flows out: a frozen model. Never has a key: those are in Redis, by their hashes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fillstream.libs.common.messages.reference import Whole
+
+
+class Gateway(BaseModel):
+    """How the gateway is kept.
+
+    Attributes:
+        without_key: everybody who reaches it may do everything; refused unless it listens on a loopback address alone.
+        calls_per_minute: of a key that does not say its own.
+        orders_kept: orders that are done, and fills, in memory; older ones are analytics' to tell.
+        tls_cert_file, tls_key_file: to serve https by; both or neither.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    without_key: bool = False
+    calls_per_minute: Annotated[Whole, Field(ge=1, le=1_000_000)] = 6_000
+    orders_kept: Annotated[Whole, Field(ge=100, le=10_000_000)] = 100_000
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None

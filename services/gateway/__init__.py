@@ -1,0 +1,1 @@
+"""The front door: REST, WebSocket, and the clients people already have."""

@@ -1,0 +1,289 @@
+"""The front door's process: who is let in, what answers, and what it reads.
+
+Flows in: the settings, HTTP and WebSocket, the public streams. Flows out: answers; signals and controls; the process's
+exit code. FastStream reads the streams; FastAPI has the routes. Never shares a process with a stage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
+from typing import Any, Final
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from faststream.redis import RedisBroker
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+
+from fillstream.libs.common.messages.stages import DOORS
+from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.app import refuse, settings_or_exit
+from fillstream.libs.common.process.settings import Settings, SettingsError
+from fillstream.libs.common.runtime.continuity import TopologyDiffers
+from fillstream.libs.common.runtime.exit_codes import EXIT_CRASHED
+from fillstream.libs.common.runtime.log import connect as connect_now
+from fillstream.libs.common.runtime.look import read_marker
+from fillstream.libs.common.runtime.release import running
+from fillstream.libs.common.runtime.waiting import wait_for_redis
+from fillstream.libs.common.values.naming import shorten
+from fillstream.services.gateway.asking import Asking
+from fillstream.services.gateway.history import History
+from fillstream.services.gateway.http.access import Door, Keys
+from fillstream.services.gateway.http.problems import Refusal
+from fillstream.services.gateway.keeping import Keeping
+from fillstream.services.gateway.metrics import STAGE, GatewayMetrics
+from fillstream.services.gateway.reading import Reading, names_of
+from fillstream.services.gateway.sending import AWAY, Sending, connect
+from fillstream.services.gateway.state.desk import Desk
+from fillstream.services.gateway.stream.hub import Hub
+from fillstream.services.gateway.stream.replay import Replay
+from fillstream.services.gateway.v1 import accounts, markets, orders, positions, stream
+from fillstream.services.gateway.waiting import Waiting
+
+logger = logging.getLogger(__name__)
+
+SCOPES: Final = frozenset(
+    ("orders:read", "orders:write", "positions:read", "accounts:read", "market:read", "controls:read",
+     "controls:write", "sql:read", "admin")
+)  # fmt: skip
+ABOUT: Final = (
+    "Orders, positions, accounts and markets of a Fillstream desk. Numbers are text, exact to the digit; times are"
+    " milliseconds since 1970 UTC; `as_of` says up to where the desk's streams are known in an answer."
+)
+
+
+class Gateway:
+    """What a gateway is made of.
+
+    Args:
+        settings: of the desk.
+        desk: its state, as a snapshot had it.
+        ends: the newest entry of each stream as this begins.
+        keys: knows who may come in; None: everybody on this machine.
+        keeping: of snapshots; None where nothing is kept.
+    """
+
+    def __init__(
+        self, settings: Settings, desk: Desk, ends: dict[str, str], keys: Keys | None, keeping: Keeping | None
+    ) -> None:
+        topology = settings.topology()
+        self.metrics = GatewayMetrics()
+        self.desk = desk
+        self.broker = RedisBroker(settings.redis_url, logger=logger, log_level=logging.DEBUG, apply_types=False)
+        self.reading = Reading(self.broker, topology, desk, ends)
+        self.client = connect(settings.redis_url)
+        waiting = Waiting(desk)
+        self.reading.after_batch.append(waiting.settle)
+        self.hub = Hub(desk, self.metrics)
+        self.replay = Replay(self.client, topology, desk)
+        self.asking = Asking(topology, desk, self.reading, Sending(self.client), waiting)
+        self.keeping = keeping
+        self.keys = keys
+        self.settings = settings
+
+    @asynccontextmanager
+    async def life(self, app: FastAPI) -> AsyncIterator[None]:
+        """Read, and write snapshots, as long as the app lives."""
+        await self.broker.start()
+        tasks = [asyncio.create_task(self.hub.run())]
+        if self.keeping:
+            tasks.append(asyncio.create_task(self.keeping.run(self.desk)))
+        for task in tasks:
+            task.add_done_callback(_end)
+        logger.info("gateway reads %s", ", ".join(self.reading.names))
+        yield
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self.broker.stop()
+        if self.keeping:
+            await self.keeping.save(self.desk)
+        await self.client.aclose()
+
+
+def build(gateway: Gateway) -> FastAPI:
+    """Return the app."""
+    app = FastAPI(
+        title="Fillstream gateway", version=running(), description=ABOUT, lifespan=gateway.life,
+        docs_url=None, redoc_url=None, openapi_url="/openapi.json",
+    )  # fmt: skip
+    app.state.asking = gateway.asking
+    app.state.history = History(gateway.client, gateway.asking.topology)
+    app.state.hub, app.state.replay = gateway.hub, gateway.replay
+    for room in (orders, positions, accounts, markets, stream):
+        app.include_router(room.router, prefix="/v1")
+    _probes(app, gateway)
+    _errors(app)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
+    settings = gateway.settings.gateway
+    app.add_middleware(Door, keys=gateway.keys, everything=SCOPES, per_minute=settings.calls_per_minute)
+    app.add_middleware(Counted, metrics=gateway.metrics)
+    return app
+
+
+class Counted:
+    """Counts requests, and how long they took."""
+
+    def __init__(self, app: Any, metrics: GatewayMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def answer(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            self._metrics.requested(scope["method"], status, time.perf_counter() - began)
+
+
+def _probes(app: FastAPI, gateway: Gateway) -> None:
+    @app.get("/health", include_in_schema=False)
+    async def health() -> Response:
+        """Answer that the process is up."""
+        return Response("up\n", media_type="text/plain")
+
+    @app.get("/ready", include_in_schema=False)
+    async def ready() -> Response:
+        """Answer whether everything is read that was there at the start, and Redis answers."""
+        text = gateway.reading.progress()
+        if gateway.reading.is_ready:
+            try:
+                await gateway.client.ping()
+            except AWAY:
+                text = "Redis does not answer"
+            else:
+                return Response("ready\n", media_type="text/plain")
+        return Response(f"{text}\n", 503, media_type="text/plain")
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        """Return what it measures, as Prometheus reads it."""
+        return Response(generate_latest(gateway.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    @app.get("/", include_in_schema=False)
+    async def front() -> dict[str, Any]:
+        """Say who this is."""
+        addresses = ["/health", "/ready", "/metrics", "/openapi.json", "/v1/…"]
+        return {"name": app.title, "version": app.version, "text": DOORS[STAGE].text, "addresses": addresses}
+
+
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, error: Refusal) -> Response:
+        return error.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_parameter(request: Request, error: RequestValidationError) -> Response:
+        told = []
+        for each in error.errors():
+            where = str(each["loc"][-1])
+            value = each.get("input")
+            told.append(f"{where}: {shorten(value)} is refused: {each['msg']}")
+        return Refusal(422, "bad_value", told[0], errors=told if len(told) > 1 else None).response()
+
+    @app.exception_handler(HTTPException)
+    async def none(request: Request, error: HTTPException) -> Response:
+        reason = {404: "no_such_path", 405: "no_such_method"}.get(error.status_code, "refused")
+        told = f"path: {request.method} {shorten(request.url.path)} is none of this gateway's; /openapi.json lists them"
+        return Refusal(error.status_code, reason, told, error.headers).response()
+
+
+def _end(task: asyncio.Task[None]) -> None:
+    """End the process where a task has met an error that it does not know: a supervisor starts it again."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.critical("gateway ends: %s", error, exc_info=error)
+        os._exit(EXIT_CRASHED)
+
+
+# ------------------------------------------------------------------------------------------------------------ serving
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that a gateway cannot be served by.
+
+    Raises:
+        SettingsError: without keys on an address that others reach; half of what TLS needs.
+    """
+    gateway, host = settings.gateway, settings.service.host
+    if gateway.without_key and not _is_loopback(host):
+        told = f"service.host {host} is reached by others; without keys it must be 127.0.0.1 or ::1"
+        raise SettingsError([f"gateway.without_key: {told}"])
+    if (gateway.tls_cert_file is None) != (gateway.tls_key_file is None):
+        raise SettingsError(["gateway.tls_key_file: comes with gateway.tls_cert_file, and neither without the other"])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def begin(settings: Settings) -> tuple[Desk, dict[str, str], Keeping]:
+    """Return the state that a snapshot had, and where each stream ends now; wait for a Redis that is away.
+
+    Raises:
+        SettingsError: the desk has other partition counts.
+    """
+    topology: Topology = settings.topology()
+    with connect_now(settings.redis_url) as client:
+        wait_for_redis(client, threading.Event())
+        try:
+            marker = read_marker(client, topology)
+        except TopologyDiffers as error:
+            raise SettingsError([str(error)]) from None
+        ends = {}
+        for name in names_of(topology):
+            last: Any = client.xrevrange(topology.key(name), count=1)
+            if last:
+                ends[name] = last[0][0].decode()
+    keeping = Keeping(settings.database.data_dir, marker.id if marker else "")
+    return keeping.load(settings.gateway.orders_kept), ends, keeping
+
+
+def serve() -> None:
+    """Load the settings and serve until SIGTERM.
+
+    Exit codes: 0 asked to stop; 70 crashed (start again); 78 settings refused.
+    """
+    settings = settings_or_exit(STAGE)
+    try:
+        check(settings)
+        desk, ends, keeping = begin(settings)
+    except SettingsError as error:
+        refuse(error)
+    keys = None
+    app = build(Gateway(settings, desk, ends, keys, keeping))
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: sys.exit(0))
+    gateway = settings.gateway
+    uvicorn.run(
+        app, host=settings.service.host, port=settings.service.port, log_config=None, log_level="warning",
+        access_log=False, lifespan="on", loop="uvloop", http="httptools", ws="websockets-sansio",
+        ws_per_message_deflate=False, ws_max_size=65_536, server_header=False, h11_max_incomplete_event_size=65_536,
+        ssl_certfile=gateway.tls_cert_file, ssl_keyfile=gateway.tls_key_file, timeout_graceful_shutdown=5,
+    )  # fmt: skip

@@ -1,0 +1,257 @@
+"""Who asks, and what they may: keys, scopes, accounts, and how often.
+
+Flows in: requests. Flows out: a `Caller` in the request's scope, or a refusal before anything else is looked at. Never
+logs a secret, and never takes one from a URL, but for hooks, whose path is one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+
+from fillstream.libs.common.values.naming import shorten
+from fillstream.services.gateway.http.problems import Refusal
+
+logger = logging.getLogger(__name__)
+
+OPEN: Final = ("/health", "/ready", "/metrics", "/", "/openapi.json")
+"""Paths that need no key: they tell nothing of anybody's orders."""
+OWN_WAY: Final = ("/hooks/", "/orders-001/")
+"""Paths below which somebody else looks at who asks."""
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
+CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="fillstream"'}
+WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who may ask for something.
+
+    Attributes:
+        id: of the key; `local` without one.
+        name: what controls and logs say that did it.
+        scopes: what may be done.
+        accounts: whose; empty for everybody's.
+        per_minute: how many calls; None for the gateway's own number.
+    """
+
+    id: str
+    name: str
+    scopes: frozenset[str]
+    accounts: frozenset[str] = frozenset()
+    per_minute: int | None = None
+
+    def need(self, scope: str) -> None:
+        """Refuse what a key has no scope for.
+
+        Raises:
+            Refusal: 403.
+        """
+        if scope not in self.scopes:
+            told = f"scope: key {self.id} has no {scope}; it has {', '.join(sorted(self.scopes))}"
+            raise Refusal(403, "scope_missing", told)
+
+    def sees(self, account: str | None) -> bool:
+        """Whether an account's things may be told."""
+        return not self.accounts or account is None or account in self.accounts
+
+    def need_account(self, account: str) -> None:
+        """Refuse what is about an account that a key is not for.
+
+        Raises:
+            Refusal: 403.
+        """
+        if self.accounts and account not in self.accounts:
+            told = f"account: key {self.id} is for {', '.join(sorted(self.accounts))}, not for {shorten(account)}"
+            raise Refusal(403, "account_not_allowed", told)
+
+    def need_all_accounts(self) -> None:
+        """Refuse what is about the whole desk to a key that is for some accounts.
+
+        Raises:
+            Refusal: 403.
+        """
+        if self.accounts:
+            told = f"account: is about the whole desk, and key {self.id} is for {', '.join(sorted(self.accounts))}"
+            raise Refusal(403, "account_not_allowed", told)
+
+
+class Keys(Protocol):
+    """Knows keys."""
+
+    def find(self, key_id: str, secret: str, now_ms: int) -> Caller | str:
+        """Return who a key is, or why it is none."""
+        ...
+
+
+class Door:
+    """The outermost part of the app: nobody gets past it unknown.
+
+    Args:
+        app: what is behind it.
+        keys: tells who has a key; None without keys: then everybody on this machine may do everything.
+        per_minute: how many calls a key has in a minute unless it says otherwise.
+    """
+
+    def __init__(self, app: App, keys: Keys | None, everything: frozenset[str], per_minute: int) -> None:
+        self._app = app
+        self._keys = keys
+        self._local = Caller("local", "local", everything)
+        self._per_minute = per_minute
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            scope["keys"], scope["door"] = self._keys, self
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        told: dict[str, str] = {}
+        try:
+            caller = self._caller(scope)
+            if caller is not None:
+                scope["caller"] = caller
+                told = self._count(caller)
+        except Refusal as refusal:
+            await refusal.response()(scope, receive, send)
+            return
+        status = 0
+
+        async def answer(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers.update(told)
+                headers["x-content-type-options"] = "nosniff"
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, answer)
+        if scope["method"] in WRITES:
+            took_ms = 1000 * (time.perf_counter() - began)
+            who = scope.get("caller", self._local).id if caller is not None else "nobody"
+            logger.info("%s %s %s: %d in %.1f ms", who, scope["method"], _safe_path(scope["path"]), status, took_ms)
+
+    # --------------------------------------------------------------------------------------------------- who it is
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody needs a key."""
+        return self._keys is None
+
+    def at(self, headers: Headers) -> Caller:
+        """Return who opens a WebSocket, by its headers.
+
+        Raises:
+            Refusal: 401, 403.
+        """
+        if self._keys is None:
+            _check_local(headers)
+        return self.who(headers)
+
+    def _caller(self, scope: Any) -> Caller | None:
+        path = scope["path"]
+        headers = Headers(scope=scope)
+        if self._keys is None:
+            _check_local(headers)
+        if path in OPEN or path.startswith(OWN_WAY):
+            return None
+        return self.who(headers)
+
+    def who(self, headers: Mapping[str, str]) -> Caller:
+        """Return who asks by the headers.
+
+        Raises:
+            Refusal: 401.
+        """
+        if self._keys is None:
+            return self._local
+        key_id, secret = credentials(headers)
+        if not key_id:
+            told = "authorization: is missing; send `Authorization: Bearer KEY_ID.SECRET`"
+            raise Refusal(401, "key_missing", told, CHALLENGE)
+        return self.known(key_id, secret)
+
+    def known(self, key_id: str, secret: str) -> Caller:
+        """Return whose a key is.
+
+        Raises:
+            Refusal: 401.
+        """
+        if self._keys is None:
+            return self._local
+        found = self._keys.find(key_id, secret, int(time.time() * 1000))
+        if isinstance(found, str):
+            raise Refusal(401, "key_refused", found, CHALLENGE)
+        return found
+
+    def _count(self, caller: Caller) -> dict[str, str]:
+        """Count a call; return the headers that say how many are left.
+
+        Raises:
+            Refusal: 429: there were too many in this minute.
+        """
+        item = RateLimitItemPerMinute(caller.per_minute or self._per_minute)
+        allowed = self._limiter.hit(item, caller.id)
+        reset, left = self._limiter.get_window_stats(item, caller.id)
+        wait_s = max(1, round(reset - time.time()))
+        told = {
+            "X-RateLimit-Limit": str(item.amount),
+            "X-RateLimit-Remaining": str(left),
+            "X-RateLimit-Reset": str(wait_s),
+        }
+        if not allowed:
+            text = f"rate: key {caller.id} has {item.amount} calls a minute; the next in {wait_s} s"
+            raise Refusal(429, "too_many_calls", text, {**told, "Retry-After": str(wait_s)})
+        return told
+
+
+def caller_of(connection: HTTPConnection) -> Caller:
+    """Return who asks."""
+    caller: Caller = connection.scope["caller"]
+    return caller
+
+
+def credentials(headers: Mapping[str, str]) -> tuple[str, str]:
+    """Return a key's id and secret as headers say them, empty without: `Bearer ID.SECRET`, or Alpaca's two headers."""
+    said = headers.get("authorization", "")
+    kind, _, value = said.partition(" ")
+    if kind.lower() == "bearer":
+        key_id, _, secret = value.strip().partition(".")
+        return key_id, secret
+    return headers.get("apca-api-key-id", ""), headers.get("apca-api-secret-key", "")
+
+
+def _check_local(headers: Mapping[str, str]) -> None:
+    """Refuse, where no key is needed, what another site's page sends: a browser names that site, and a host.
+
+    Raises:
+        Refusal: 403.
+    """
+    host = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
+    if host not in LOOPBACK:
+        raise Refusal(403, "host_not_local", f"host: {shorten(host)} must be one of {', '.join(LOOPBACK)} without keys")
+    origin = headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != headers.get("host"):
+        raise Refusal(403, "origin_not_local", f"origin: {shorten(origin)} is another site's")
+
+
+def _safe_path(path: str) -> str:
+    """Return a path as a log may have it: a hook's is a secret."""
+    return "/hooks/…" if path.startswith("/hooks/") else shorten(path)

@@ -1,0 +1,1 @@
+"""What the desk is like now, by its own public streams."""

@@ -1,0 +1,1 @@
+"""What is pushed: changes of rows and events, to whoever keeps a connection open."""

@@ -1,0 +1,115 @@
+"""Messages that came before a reader did: out of the log, up to the very entry from which it hears the rest.
+
+Flows in: the places that a reader has. Flows out: frames of messages in the order of each stream. Never leaves a gap
+that it does not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+from fillstream.libs.common.messages.base import upcast
+from fillstream.libs.common.messages.note import is_aside
+from fillstream.libs.common.messages.topology import Topology, id_key
+from fillstream.libs.common.values.naming import shorten
+from fillstream.services.gateway.http.problems import Refusal
+from fillstream.services.gateway.sending import AWAY
+from fillstream.services.gateway.state.desk import MODELS, Change, Desk
+from fillstream.services.gateway.stream.hub import Piece
+from fillstream.services.gateway.stream.topics import Subject
+
+PAGE: Final = 500
+
+
+def places_of(said: object, names: list[str]) -> dict[str, str]:
+    """Return the places that a reader goes on behind.
+
+    Raises:
+        Refusal: it names something else.
+    """
+    if not isinstance(said, Mapping):
+        raise Refusal(422, "bad_value", f"after: {shorten(said)} must be an object of ids by stream, as `as_of` is")
+    for name, at in said.items():
+        number, _, serial = at.partition("-") if isinstance(at, str) and len(at) < 42 else ("", "", "")
+        if name not in names or not number.isdecimal() or not serial.isdecimal():
+            told = f"after: {shorten(name)}: {shorten(at)} must be an entry's id of {', '.join(names)}"
+            raise Refusal(422, "bad_value", told)
+    return dict(said)
+
+
+class Replay:
+    """Reads what stands between a reader's place and the state's.
+
+    Args:
+        client: of redis.asyncio.
+        topology: the desk's.
+        desk: the state.
+    """
+
+    def __init__(self, client: Any, topology: Topology, desk: Desk) -> None:
+        self._client = client
+        self._topology = topology
+        self._desk = desk
+
+    async def pages(
+        self, subject: Subject, after: Mapping[str, str]
+    ) -> AsyncIterator[tuple[list[bytes], dict[str, str]]]:
+        """Yield messages as JSON, with the places they reach to; what comes after the last page is told live.
+
+        Whoever takes the pages begins to listen as soon as they end, without waiting in between.
+
+        Raises:
+            Refusal: 410: entries behind a place were trimmed; 503: Redis does not answer.
+        """
+        at = dict(after)
+        for name, place in after.items():
+            await self._check(name, place)
+        while behind := [name for name in at if id_key(at[name]) < id_key(self._desk.places.get(name, "0-0"))]:
+            for name in behind:
+                found, at[name] = await self._page(subject, name, at[name])
+                yield found, dict(at)
+
+    async def _check(self, name: str, place: str) -> None:
+        """See to it that nothing behind a place was trimmed: its entry is there still, or it is before all others.
+
+        Raises:
+            Refusal: 410.
+        """
+        key = self._topology.key(name)
+        there = await self._ask("XRANGE", key, place, place)
+        if there or place == "0-0":
+            return
+        info = {each: value for each, value in await self._pairs("XINFO", "STREAM", key)}
+        first, trimmed = info.get("first-entry"), info.get("max-deleted-entry-id", b"0-0")
+        if id_key(trimmed.decode()) > id_key(place):
+            at = first[0].decode() if first else "none"
+            told = f"after: entries of {name} behind {place} were trimmed, its first one is {at}; begin anew without it"
+            raise Refusal(410, "place_gone", told)
+
+    async def _pairs(self, *command: str) -> list[tuple[str, Any]]:
+        flat = await self._ask(*command)
+        if isinstance(flat, dict):
+            return [(str(name), value) for name, value in flat.items()]
+        return [(flat[n].decode(), flat[n + 1]) for n in range(0, len(flat or []), 2)]
+
+    async def _page(self, subject: Subject, name: str, after: str) -> tuple[list[bytes], str]:
+        upto = self._desk.places[name]
+        entries = await self._ask("XRANGE", self._topology.key(name), f"({after}", upto, "COUNT", str(PAGE))
+        found = []
+        for entry_id, fields in entries:
+            after = entry_id.decode()
+            if b"data" not in fields or is_aside(fields):
+                continue
+            change = Change(name, after, upcast(orjson.loads(fields[b"data"]), MODELS), None)
+            if subject.wants(change):
+                found.append(Piece(change, rows=False).json)
+        return found, after if entries else upto
+
+    async def _ask(self, *command: str) -> Any:
+        try:
+            return await self._client.execute_command(*command)
+        except AWAY as error:
+            raise Refusal(503, "redis_away", f"redis: {error}", {"Retry-After": "1"}) from None

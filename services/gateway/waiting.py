@@ -1,0 +1,171 @@
+"""Requests whose outcome is waited for: what the journal says of them is collected until they are settled.
+
+Flows in: changes of the desk's state. Flows out: outcomes, as `fillstream.client` has them, each to whoever waits.
+Never guesses: what was not heard of in time is told as such, and can be asked for again under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fillstream.client.answers import CONTROL_ANSWERS, Outcome, Sent, concerns, is_requested
+from fillstream.services.gateway.state.desk import Change, Desk
+
+
+@dataclass(slots=True)
+class Expected:
+    """A signal, and what was heard of it.
+
+    Attributes:
+        outcome: as far as the journal has told.
+        sent: whose it is, and where its entry stands, once that is known.
+        place: of the last event that was heard: stream and id.
+        until_final: whether a working order is not enough.
+        future: done when it is settled.
+    """
+
+    outcome: Outcome
+    sent: Sent
+    future: asyncio.Future[None]
+    until_final: bool = False
+    place: tuple[str, str] | None = None
+    names: set[str] = field(default_factory=set)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether who waits has what was waited for."""
+        outcome = self.outcome
+        if outcome.final:
+            return True
+        return bool(outcome.events) and outcome.working and not is_requested(outcome) and not self.until_final
+
+
+class Waiting:
+    """Who waits for what.
+
+    Args:
+        desk: whose changes are heard.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._by_name: defaultdict[str, list[Expected]] = defaultdict(list)
+        self._touched: dict[int, Expected] = {}
+        self._controls: defaultdict[str, list[asyncio.Queue[Change]]] = defaultdict(list)
+        desk.listen(self.hear)
+
+    # ------------------------------------------------------------------------------------------------------ signals
+
+    def expect(self, signal_id: str, account: str, order_id: str | None, until_final: bool) -> Expected:
+        """Begin to listen for a signal, before it is sent."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sent = Sent(account, order_id, "", "0-0", "0-0")
+        expected = Expected(Outcome(signal_id), sent, future, until_final)
+        self._name(expected, f"signal {signal_id}")
+        return expected
+
+    def was_sent(self, expected: Expected, entry_id: str) -> None:
+        """Say where a signal's entry stands: a dead letter of it is told by that."""
+        expected.sent = replace(expected.sent, entry_id=entry_id)
+        self._name(expected, f"entry {entry_id}")
+        for row in reversed(self._desk.dead):  # it may have come before the server's answer
+            if row["entry_id"] == entry_id and row["stream"] == "signals":
+                self._take(expected, {**row, "type": "DeadLetter"}, "dead", row["id"])
+                self.settle()
+                return
+            if len(row["entry_id"]) == len(entry_id) and row["entry_id"] < entry_id:
+                return
+
+    def forget(self, expected: Expected) -> None:
+        """Listen no more."""
+        for name in expected.names:
+            heard = self._by_name[name]
+            heard.remove(expected)
+            if not heard:
+                del self._by_name[name]
+        expected.names.clear()
+        self._touched.pop(id(expected), None)
+
+    def hear(self, change: Change) -> None:
+        """Take over a change; who waits is told at the end of the batch: see `settle`."""
+        event = change.event
+        control_id = event.get("control_id")
+        if control_id is not None and control_id in self._controls:
+            for queue in self._controls[control_id]:
+                queue.put_nowait(change)
+        if not self._by_name:
+            return
+        for expected in self._named_by(event):
+            if concerns(event, expected.outcome, expected.sent):
+                self._take(expected, event, change.stream, change.id)
+
+    def settle(self) -> None:
+        """Wake those whose signal is settled: a batch of the journal was folded whole."""
+        touched, self._touched = self._touched, {}
+        for expected in touched.values():
+            if expected.is_settled and not expected.future.done():
+                expected.future.set_result(None)
+
+    def _named_by(self, event: dict[str, Any]) -> Iterator[Expected]:
+        names = [f"order {event[name]}" for name in ("order_id", "parent_id") if event.get(name)]
+        if event.get("signal_id"):
+            names.append(f"signal {event['signal_id']}")
+        if event.get("list_id"):
+            names.append(f"list {event['list_id']}")
+        if event["type"] == "DeadLetter":
+            names.append(f"entry {event['entry_id']}")
+        found: dict[int, Expected] = {}
+        for name in names:
+            for expected in self._by_name.get(name, ()):
+                found[id(expected)] = expected
+        return iter(found.values())
+
+    def _take(self, expected: Expected, event: dict[str, Any], stream: str, entry_id: str) -> None:
+        outcome = expected.outcome
+        outcome.add(event)
+        expected.place = stream, entry_id
+        if outcome.order_id is not None:
+            self._name(expected, f"order {outcome.order_id}")
+        if outcome.list_id is not None:
+            self._name(expected, f"list {outcome.list_id}")
+        self._touched[id(expected)] = expected
+
+    def _name(self, expected: Expected, name: str) -> None:
+        if name not in expected.names:
+            expected.names.add(name)
+            self._by_name[name].append(expected)
+
+    # ----------------------------------------------------------------------------------------------------- controls
+
+    async def control(self, control_id: str, answers: int, timeout_s: float, send: Any) -> list[Change]:
+        """Send a control and collect what it changed, until so many partitions have answered, or the time is over.
+
+        Args:
+            control_id: of the control.
+            answers: how many partitions are to answer.
+            timeout_s: how long it is waited for.
+            send: appends it; awaited once somebody listens.
+        """
+        queue: asyncio.Queue[Change] = asyncio.Queue()
+        self._controls[control_id].append(queue)
+        heard: list[Change] = []
+        try:
+            await send()
+            async with asyncio.timeout(timeout_s):
+                while answers:
+                    change = await queue.get()
+                    heard.append(change)
+                    answers -= change.event["type"] in CONTROL_ANSWERS
+        except TimeoutError:
+            pass  # what came is returned; who asked sees that an answer is missing
+        finally:
+            self._controls[control_id].remove(queue)
+            if not self._controls[control_id]:
+                del self._controls[control_id]
+        while not queue.empty():
+            heard.append(queue.get_nowait())
+        return heard

@@ -1,0 +1,145 @@
+"""What the gateway knows is what the stages know: folded from a whole desk's public streams, crashes and all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+
+from fillstream.libs.common.values.versions import Unreadable
+from fillstream.services.gateway.reading import names_of
+from fillstream.services.gateway.state.desk import Change, Desk
+from fillstream.services.gateway.state.orders import FINAL
+from fillstream.services.order_service.orders.life.order import Order
+from fillstream.services.order_service.orders.stage import OrdersStage
+from tests.support.both_stages import held_and_booked, stages_of
+from tests.support.simulated_desk import SimulatedDesk
+
+Entry = tuple[str, str, Mapping[bytes, bytes]]
+
+
+def played(seed: int, **more: Any) -> SimulatedDesk:
+    desk = SimulatedDesk(seed, accounts=1 + seed % 2, controls=True, specials=True, protects=True, targets=True, **more)
+    desk.run(steps=400)
+    desk.pass_time(1_000)
+    return desk
+
+
+def entries_of(desk: SimulatedDesk) -> Iterator[Entry]:
+    for name in names_of(desk.topology):
+        for entry_id, fields in desk.entries(desk.topology.key(name)):
+            yield name, entry_id, fields
+
+
+def known(entries: Iterator[Entry] | list[Entry], keep: int = 100_000) -> Desk:
+    found = Desk(keep)
+    for entry in entries:
+        found.fold(*entry)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_orders_and_positions_are_as_the_stages_have_them(seed: int) -> None:
+    played_desk = played(seed)
+    desk = known(entries_of(played_desk))
+    compared = 0
+    for stage in stages_of(played_desk):
+        if not isinstance(stage, OrdersStage):
+            continue
+        for order_id, order in stage._state.orders.items():
+            if not isinstance(order, Order):
+                continue
+            row, lot = desk.orders.by_id[str(order_id)].row, order.terms.lot
+            assert (row["ord_status"], row["quantity"], row["cum_qty"]) == (
+                order.status, lot.text(order.quantity), lot.text(order.cum),
+            )  # fmt: skip
+            compared += 1
+    assert compared > 5
+    assert desk.gaps == []
+    held, _ = held_and_booked(played_desk)
+    told = {
+        (row["account"], row["symbol"]): int(Decimal(row["position"])) for row in desk.positions.open.values()
+    }  # fmt: skip
+    assert {key: quantity for key, (quantity, _, _) in held.items() if quantity} == {
+        key: quantity for key, quantity in told.items() if quantity
+    }
+
+
+def test_fills_add_up_to_what_orders_have_filled() -> None:
+    desk = known(entries_of(played(3)))
+    filled: Counter[str] = Counter()
+    for row in desk.orders.fills.values():
+        filled[row["order_id"]] += int(Decimal(row["last_qty"])) * ("busted_time" not in row)
+    assert len(filled) > 5
+    of_others = {name: int(Decimal(order.row["cum_qty"])) for name, order in desk.orders.by_id.items()}
+    children = {order.row["parent_id"] for order in desk.orders.by_id.values() if "parent_id" in order.row}
+    for name, cum in of_others.items():
+        assert filled[name] == cum or (name in children and name not in filled)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_snapshot_at_any_place_and_the_rest_is_the_same_as_all_of_it(seed: int) -> None:
+    entries = [*entries_of(played(seed))]
+    whole = known(entries)
+    for cut in (0, len(entries) // 3, len(entries) - 1):
+        first = known(entries[:cut])
+        again = Desk()
+        again.load(first.dump())
+        for entry in entries[cut:]:
+            again.fold(*entry)
+        assert orjson.loads(again.dump()) == orjson.loads(whole.dump())
+
+
+def test_what_is_done_is_forgotten_oldest_first_and_what_works_never() -> None:
+    entries = [*entries_of(played(4))]
+    whole, few = known(entries), known(entries, keep=3)
+    working = {name for name, order in whole.orders.by_id.items() if order.row["ord_status"] not in FINAL}
+    assert working <= few.orders.by_id.keys()
+    assert len(few.orders.by_id) == len(working) + 3
+    assert few.orders.forgotten == len(whole.orders.by_id) - len(few.orders.by_id)
+    assert len(few.orders.fills) == 3
+    for (account, name), order_id in few.orders._clients.items():
+        assert few.orders.by_id[order_id].row["client_order_id"] == name and account
+    assert set(few.orders.of_signal.values()) <= set(few.orders.by_id)
+
+
+def test_every_change_is_told_with_the_row_that_it_moved() -> None:
+    entries = [*entries_of(played(5))]
+    heard: list[Change] = []
+    desk = Desk()
+    stop = desk.listen(heard.append)
+    for entry in entries:
+        desk.fold(*entry)
+    stop()
+    messages = [fields for _, _, fields in entries if b"data" in fields]
+    assert len(heard) == len(messages)
+    tables = Counter(change.moved[0] for change in heard if change.moved)
+    assert {"orders", "positions", "quotes", "exits", "targets", "controls", "instruments", "accounts"} <= tables.keys()
+    desk.fold(*entries[0])
+    assert len(heard) == len(messages)
+
+
+def test_a_gap_is_told_and_not_guessed() -> None:
+    entries = [each for each in entries_of(played(6)) if each[0] == "events.0" and b"data" in each[2]]
+    desk = known(entries[7:])
+    assert desk.gaps == [f"events.0: 7 messages before {entries[7][1]} were trimmed before they were read"]
+    assert desk.places == {"events.0": entries[-1][1]}
+
+
+def test_a_snapshot_of_a_newer_release_is_refused() -> None:
+    record = orjson.loads(Desk().dump())
+    with pytest.raises(Unreadable, match="gateway: more is no field"):
+        Desk().load(orjson.dumps({**record, "more": 1}))
+
+
+def test_the_stricter_trading_state_counts() -> None:
+    desk = Desk()
+    states = {"": "REDUCING", "alpha": "HALTED", "beta": "ACTIVE"}
+    desk.terms.states = {name: {"new_state": state} for name, state in states.items()}
+    assert [desk.terms.trading_state(name) for name in ("", "alpha", "beta", "other")] == [
+        "REDUCING", "HALTED", "REDUCING", "REDUCING",
+    ]  # fmt: skip
