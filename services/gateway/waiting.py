@@ -10,10 +10,13 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from fillstream.client.answers import CONTROL_ANSWERS, Outcome, Sent, concerns, is_requested
 from fillstream.services.gateway.state.desk import Change, Desk
+
+TOLD_BY: Final = ("events", "dead")
+"""What follows from an order elsewhere, a position, is no answer to it."""
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ class Waiting:
         if control_id is not None and control_id in self._controls:
             for queue in self._controls[control_id]:
                 queue.put_nowait(change)
-        if not self._by_name:
+        if not self._by_name or change.stream.partition(".")[0] not in TOLD_BY:
             return
         for expected in self._named_by(event):
             if concerns(event, expected.outcome, expected.sent):

@@ -13,8 +13,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from fillstream.client.answers import Outcome
-from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
 from fillstream.libs.common.messages.signals import SIGNALS, CancelOrder, NewOrder, ReplaceOrder
 from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.asking import MAX_WAIT_S, WAIT_S, Asking, outcome_as_json
@@ -97,13 +96,11 @@ def signal_of(caller: Caller, asking: Asking, said: Mapping[str, Any], key: str 
 # ------------------------------------------------------------------------------------------------------------ answers
 
 
-def status_of(outcome: Outcome) -> int:
-    """Return the HTTP status of an outcome."""
-    if not outcome.refused:
-        return 200
-    if outcome.reason in CONFLICTS:
+def status_of(reason: str | None) -> int:
+    """Return the HTTP status of what the desk refused."""
+    if reason in CONFLICTS:
         return 409
-    return 404 if outcome.reason in UNKNOWN else 422
+    return 404 if reason in UNKNOWN else 422
 
 
 def told_of(asking: Asking, expected: Expected) -> tuple[int, dict[str, Any]]:
@@ -113,9 +110,14 @@ def told_of(asking: Asking, expected: Expected) -> tuple[int, dict[str, Any]]:
     if not outcome.events:
         return 202, {**body, **outcome_as_json(outcome)}
     order = None if outcome.order_id is None else asking.desk.orders.by_id.get(outcome.order_id)
-    if outcome.refused:
-        refusal = Refusal(status_of(outcome), outcome.reason or "refused", outcome.text or "the desk refuses it")
-        return refusal.status, {**refusal.document(), **body, **outcome_as_json(outcome)}
+    was_refused = outcome.ord_status == OrdStatus.REJECTED and outcome.list_order_status is None
+    if outcome.refused or was_refused:  # the second: what came before was, and this is that again
+        row = order.row if order is not None and was_refused else {}
+        reason, text = row.get("reason") or outcome.reason, row.get("text") or outcome.text
+        status = status_of(reason)
+        told = {**outcome_as_json(outcome), "refused": True, "reason": reason, "text": text}
+        refusal = Refusal(status, reason or "refused", text or "the desk refuses it")
+        return status, {**told, **refusal.document(), **body}
     if order is not None and outcome.list_order_status is None:
         body["order"] = order.row
     else:

@@ -1,0 +1,155 @@
+"""A gateway in front of a whole desk, all in one process over a log in memory: real stages, real routes, no server.
+
+What a request appends is folded at once by the stages, and what they send by the gateway's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from fillstream.backtest.memory_desk import MemoryDesk
+from fillstream.backtest.stages import stages_at
+from fillstream.libs.common.engine import frames
+from fillstream.libs.common.messages.topology import SIM, id_key, stream_name
+from fillstream.libs.common.process.settings import Settings
+from fillstream.services.gateway.app import Gateway, build
+from fillstream.services.gateway.http.access import Keys
+from fillstream.services.gateway.state.desk import Desk
+
+HOST = "http://127.0.0.1:8000"
+
+
+class MemoryClient:
+    """Answers the few commands that a gateway reads the log with."""
+
+    def __init__(self, memory: MemoryDesk) -> None:
+        self._memory = memory
+        self._asked: list[tuple[Any, ...]] = []
+
+    async def execute_command(self, *command: Any) -> Any:
+        match command[0]:
+            case "XRANGE":
+                return self._range(*map(str, command[1:]))
+            case "XINFO":
+                entries = self._memory.redis.streams.get(command[2], [])
+                first = [b"first-entry", [entries[0].id.encode(), []]] if entries else []
+                gone = self._memory.redis.added.get(command[2], 0) > len(entries)
+                trimmed = b"0-0"
+                if gone and entries:
+                    ms, serial = id_key(entries[0].id)
+                    trimmed = f"{ms}-{serial - 1}".encode() if serial else f"{ms - 1}-9".encode()
+                return [*first, b"max-deleted-entry-id", trimmed]
+        raise AssertionError(f"{command[0]} is not answered here")
+
+    def _range(self, key: str, low: str, high: str, *more: str) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
+        most = int(more[1]) if more else None
+        found = []
+        for entry in self._memory.redis.streams.get(key, []):
+            at = id_key(entry.id)
+            above = at > id_key(low[1:]) if low.startswith("(") else low == "-" or at >= id_key(low)
+            if above and at <= id_key(high):
+                found.append((entry.id.encode(), entry.fields))
+        return found[:most]
+
+    def pipeline(self, **_: Any) -> MemoryClient:
+        return MemoryClient(self._memory)
+
+    async def __aenter__(self) -> MemoryClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._asked.clear()
+
+    def execute(self) -> Any:
+        async def run() -> list[Any]:
+            return [self._range(*map(str, each[1:])) for each in self._asked]
+
+        return run()
+
+    async def ping(self) -> bool:
+        return True
+
+
+class _Pipe(MemoryClient):
+    def execute_command(self, *command: Any) -> Any:
+        self._asked.append(command)
+
+
+class GatewayDesk:
+    """A desk and its gateway.
+
+    Args:
+        settings: of the desk.
+        keys: knows who may come in; None: everybody.
+
+    Attributes:
+        http: asks the gateway.
+        sent: entries that were appended by it: key and fields.
+        hold: when set, entries that the gateway appends are kept back until `release`.
+    """
+
+    def __init__(self, settings: Settings, keys: Keys | None = None) -> None:
+        topology = settings.topology()
+        self.memory = MemoryDesk(topology, lambda clock: stages_at(settings, clock), 1_800_000_000_000, keep=True)
+        self.gateway = Gateway(settings, Desk(settings.gateway.orders_kept), {}, keys, None)
+        client: Any = MemoryClient(self.memory)
+        client.pipeline = lambda **_: _Pipe(self.memory)
+        self.gateway.client = client
+        self.gateway.replay._client = client
+        self.gateway.asking.sending = self  # type: ignore[assignment]
+        self.app = build(self.gateway)
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=HOST)
+        self.sent: list[tuple[str, Mapping[Any, Any]]] = []
+        self.refuses: list[Exception] = []
+        self.is_deaf = False
+        self.pump()
+
+    @property
+    def desk(self) -> Desk:
+        return self.gateway.desk
+
+    async def append(self, key: str, fields: Mapping[Any, Any]) -> str:
+        """Append as `Sending` does; the whole desk has done with it when this returns."""
+        if self.refuses:
+            raise self.refuses.pop(0)
+        raw = {_bytes(name): _bytes(value) for name, value in fields.items()}
+        self.sent.append((key, raw))
+        entry_id = self.memory.append(key, raw)
+        self.memory.settle()
+        if not self.is_deaf:
+            self.pump()
+        return entry_id
+
+    def pump(self) -> None:
+        """Let the gateway read everything that there is."""
+        for name in self.gateway.reading.names:
+            entries = self.memory.redis.streams.get(self.gateway.asking.topology.key(name), [])
+            at = id_key(self.desk.places.get(name, "0-0"))
+            for entry in [each for each in entries if id_key(each.id) > at]:
+                self.desk.fold(name, entry.id, entry.fields)
+        for each in self.gateway.reading.after_batch:
+            each()
+
+    def quote(self, bid: int, ask: int, lots: int = 1_000, symbol: int = 1) -> None:
+        """Quote a market (ticks); half a second later everybody knows."""
+        inbox = self.gateway.asking.topology.key(stream_name("commands", 0, SIM))
+        self.memory.append(inbox, {b"frame": frames.quote(symbol, bid, lots, ask, lots)})
+        self.wait(500)
+
+    def wait(self, ms: int) -> None:
+        """Let time pass."""
+        self.memory.go_to(self.memory.now_ms + ms)
+        self.memory.settle()
+        self.pump()
+
+    async def post(self, path: str, body: Any = None, key: str | None = None, **more: Any) -> httpx.Response:
+        """Send a POST in JSON."""
+        headers = {**({"Idempotency-Key": key} if key else {}), **more.pop("headers", {})}
+        return await self.http.post(path, json=body, headers=headers, **more)
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
