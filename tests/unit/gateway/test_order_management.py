@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import uuid
@@ -592,3 +593,30 @@ def test_it_starts_from_the_projects_root_as_the_document_starts_it(url: str) ->
 def test_it_starts_from_anywhere_by_its_name_in_the_package(tmp_path: Path) -> None:
     with served("fillstream.services.gateway.order_management:app", tmp_path, PYTHONPATH=str(ROOT)) as address:
         _plays_the_example(address)
+
+
+PAGE = (ROOT / "docs" / "order-management.md").read_text().split("## A first order")[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "comment", "command"),
+    [
+        ("python", "#", [sys.executable, "-"]),
+        ("sh", "#", ["sh"]),
+        ("js", "//", ["node", "--input-type=module", "-"]),
+    ],
+)
+def test_the_first_order_of_the_page_prints_what_the_page_says(
+    language: str, comment: str, command: list[str], url: str
+) -> None:
+    for program in (command[0], *(["curl"] if language == "sh" else [])):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not on PATH")
+    for order in ORDERS:
+        httpx.delete(f"{url}/orders/{order['order_id']}")
+    (example,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        command, input=example.replace("http://127.0.0.1:8080", url), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == re.findall(rf"  {comment} (.+)$", example, re.MULTILINE)
