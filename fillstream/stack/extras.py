@@ -13,12 +13,19 @@ from typing import Any
 
 ANALYTICS_LIBRARIES = ("duckdb", "pyarrow")
 """What only analytics imports: the extra `analytics`."""
+GATEWAY_LIBRARIES = ("fastapi", "httptools", "limits", "uvloop", "websockets")
+"""What only the gateway imports: the extra `gateway`."""
 SERVERS = ("valkey-server", "redis-server")
 
 
 def has_analytics() -> bool:
     """Whether the analytics service could run here."""
     return all(find_spec(name) for name in ANALYTICS_LIBRARIES)
+
+
+def has_gateway() -> bool:
+    """Whether the gateway could run here."""
+    return all(find_spec(name) for name in GATEWAY_LIBRARIES)
 
 
 def how_to_get(extra: str) -> str:

@@ -12,15 +12,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from fillstream.libs.common.messages.stages import PROGRAMS, READERS
+from fillstream.libs.common.messages.stages import DOORS, PROGRAMS, READERS
 
 BASE_PORT = PROGRAMS[0].port
 """The first program of the map here, then the others in its order; further partitions after those."""
 REDIS_PORT = 6379
+GATEWAY_PORT = DOORS["gateway"].port
 ANALYTICS = READERS["analytics"].name
 ANALYTICS_PORT = READERS["analytics"].port
 DATA_DIR_VARIABLE = "FILLSTREAM_DATABASE__DATA_DIR"
 """By which every process of a stack, and whoever asks it, is told where its data is."""
+WITHOUT_KEY_VARIABLE = "FILLSTREAM_GATEWAY__WITHOUT_KEY"
+"""By which a gateway is told to ask for no key."""
 
 
 def state_file(data_dir: Path) -> Path:

@@ -28,7 +28,7 @@ from urllib.parse import quote
 import orjson
 import redis
 
-from fillstream.libs.common.messages.stages import SOURCES, places, process_name
+from fillstream.libs.common.messages.stages import DOORS, SOURCES, places, process_name
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.settings import default_path, load_settings
 from fillstream.libs.common.runtime.exit_codes import (
@@ -38,7 +38,7 @@ from fillstream.libs.common.runtime.exit_codes import (
     VENUE_VARIABLE,
 )
 from fillstream.libs.common.runtime.log import connect
-from fillstream.stack.extras import has_analytics, how_to_get, server_program
+from fillstream.stack.extras import has_analytics, has_gateway, how_to_get, server_program
 from fillstream.stack.progress import PROGRESS_S, StackProgress, is_ready
 from fillstream.stack.reaper import GRACE_S
 from fillstream.stack.running import (
@@ -46,6 +46,7 @@ from fillstream.stack.running import (
     BASE_PORT,
     DATA_DIR_VARIABLE,
     REDIS_PORT,
+    WITHOUT_KEY_VARIABLE,
     lock_file,
     running_stack,
     safe_url,
@@ -98,11 +99,14 @@ class LocalStack:
             `redis_url`.
         without: services that are not started (a bench leaves analytics out). Analytics is left out, too, where what
             it needs is not installed.
+        gateway_port: of the front door, 0 for a free one; None without it. It is left out, too, where what it needs is
+            not installed.
 
     Attributes:
         settings: as the services see them, apart from host, port and Redis.
         redis_url: where the streams are.
         has_analytics: whether analytics is one of the processes.
+        has_gateway: whether the gateway is.
         processes: by name: `valkey`, and every stage and reader by its own, `orders`; further partitions as `orders-1`,
             further simulated venues as `engine-SIM2`.
 
@@ -123,6 +127,7 @@ class LocalStack:
         redis_args: Sequence[str] = (),
         users: Mapping[str, str] | None = None,
         without: Collection[str] = (),
+        gateway_port: int | None = None,
     ) -> None:
         self.data_dir = data_dir.resolve()
         self.config = (config or default_path()).resolve()
@@ -139,6 +144,10 @@ class LocalStack:
             ]
         self._program = server_program() if self.embedded else None
         self._ports = _ports(len(self._services), base_port, redis_port)
+        self.has_gateway = gateway_port is not None and has_gateway()
+        if self.has_gateway:
+            self._services += [(each.name, each.command, 0, None) for each in DOORS.values()]
+            self._ports.append(gateway_port or _free_ports(1)[0])
         self.redis_url = redis_url or f"redis://127.0.0.1:{self._ports[0]}/0"
         self.socket = _socket_path(self.data_dir)
         self._environ = environ or {}
@@ -147,6 +156,12 @@ class LocalStack:
         self._users = users or {}
         self._supervisor = Supervisor(self._specs())
         self._held = ExitStack()
+
+    @property
+    def without_key(self) -> bool:
+        """Whether its gateway asks for no key."""
+        said = self._environ.get(WITHOUT_KEY_VARIABLE)
+        return self.settings.gateway.without_key if said is None else said == "true"
 
     @property
     def processes(self) -> dict[str, Supervised]:

@@ -17,7 +17,14 @@ import typer
 from fillstream.cli.commands import RUN
 from fillstream.cli.options import Config, ServerUrl
 from fillstream.libs.common.messages.stages import name_at
-from fillstream.stack.running import BASE_PORT, DATA_DIR_VARIABLE, REDIS_PORT, safe_url
+from fillstream.stack.running import (
+    BASE_PORT,
+    DATA_DIR_VARIABLE,
+    GATEWAY_PORT,
+    REDIS_PORT,
+    WITHOUT_KEY_VARIABLE,
+    safe_url,
+)
 from fillstream.tools.render import console, print_table
 
 if TYPE_CHECKING:
@@ -52,6 +59,18 @@ def up(
     redis_port: Annotated[
         int, typer.Option("--redis-port", min=0, max=65_535, help="Of the embedded Valkey; 0 takes a free one.")
     ] = REDIS_PORT,
+    gateway_port: Annotated[
+        int | None,
+        typer.Option(
+            "--gateway-port",
+            min=0,
+            max=65_535,
+            help=f"Of the front door (REST); 0 takes a free one.  \\[default: {GATEWAY_PORT}, with --base-port 0: 0]",
+        ),
+    ] = None,
+    without_key: Annotated[
+        bool, typer.Option("--without-key", help="Let everybody on this machine use the front door without a key.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """Start a desk on this machine and keep it running; Ctrl-C stops it cleanly.
@@ -75,7 +94,11 @@ def up(
         for venue in (settings.topology().venues if feed is not Feed.NONE else ())
     }
     place = data_dir or settings.database.data_dir
-    stack = LocalStack(place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more)
+    stack = LocalStack(
+        place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more,
+        gateway_port=(GATEWAY_PORT if base_port else 0) if gateway_port is None else gateway_port,
+        environ={WITHOUT_KEY_VARIABLE: "true"} if without_key else None,
+    )  # fmt: skip
     out = console()
     with _Interrupts() as interrupts, stack:
         with out.status("starting") if out.is_terminal else nullcontext() as shown:
@@ -138,6 +161,13 @@ def _show(stack: LocalStack, out: Any) -> None:
     out.print("every service: /health /ready /metrics /docs", markup=False)
     if any(name.startswith("feed") for name in stack.processes):
         out.print("the market is made up (--feed none for none)", style="yellow")
+    if not stack.has_gateway:
+        text = f"the gateway is not installed: no REST and no WebSocket; {how_to_get('gateway')}"
+        out.print(text, style="yellow", markup=False)
+    elif stack.without_key:
+        out.print("the gateway asks for no key: whoever is on this machine may trade", style="yellow", markup=False)
+    else:
+        out.print("the gateway asks for a key: fillstream key create NAME --scopes trader", markup=False)
     if not stack.has_analytics and stack.settings.database.type != "none":
         text = f"analytics is not installed: no orders, fills, positions and SQL to read; {how_to_get('analytics')}"
         out.print(text, style="yellow", markup=False)
