@@ -38,6 +38,7 @@ from fillstream.libs.common.runtime.look import read_marker
 from fillstream.libs.common.runtime.release import running
 from fillstream.libs.common.runtime.waiting import wait_for_redis
 from fillstream.libs.common.values.naming import shorten
+from fillstream.services.gateway import order_management
 from fillstream.services.gateway.asking import Asking
 from fillstream.services.gateway.history import History
 from fillstream.services.gateway.http.access import Door, Keys
@@ -49,7 +50,7 @@ from fillstream.services.gateway.sending import AWAY, Sending, connect
 from fillstream.services.gateway.state.desk import Desk
 from fillstream.services.gateway.stream.hub import Hub
 from fillstream.services.gateway.stream.replay import Replay
-from fillstream.services.gateway.v1 import accounts, markets, orders, positions, stream
+from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, stream
 from fillstream.services.gateway.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ SCOPES: Final = frozenset(
     ("orders:read", "orders:write", "positions:read", "accounts:read", "market:read", "controls:read",
      "controls:write", "sql:read", "admin")
 )  # fmt: skip
+ANALYTICS_VARIABLE: Final = "FILLSTREAM_ANALYTICS_URL"
+"""Where analytics answers, as the command is told it, too."""
 ABOUT: Final = (
     "Orders, positions, accounts and markets of a Fillstream desk. Numbers are text, exact to the digit; times are"
     " milliseconds since 1970 UTC; `as_of` says up to where the desk's streams are known in an answer."
@@ -69,26 +72,28 @@ class Gateway:
 
     Args:
         settings: of the desk.
-        desk: its state, as a snapshot had it.
+        state: of the desk, as a snapshot had it.
         ends: the newest entry of each stream as this begins.
         keys: knows who may come in; None: everybody on this machine.
         keeping: of snapshots; None where nothing is kept.
     """
 
     def __init__(
-        self, settings: Settings, desk: Desk, ends: dict[str, str], keys: Keys | None, keeping: Keeping | None
+        self, settings: Settings, state: Desk, ends: dict[str, str], keys: Keys | None, keeping: Keeping | None
     ) -> None:
         topology = settings.topology()
         self.metrics = GatewayMetrics()
-        self.desk = desk
+        self.desk = state
         self.broker = RedisBroker(settings.redis_url, logger=logger, log_level=logging.DEBUG, apply_types=False)
-        self.reading = Reading(self.broker, topology, desk, ends)
+        self.reading = Reading(self.broker, topology, state, ends)
         self.client = connect(settings.redis_url)
-        waiting = Waiting(desk)
+        waiting = Waiting(state)
         self.reading.after_batch.append(waiting.settle)
-        self.hub = Hub(desk, self.metrics)
-        self.replay = Replay(self.client, topology, desk)
-        self.asking = Asking(topology, desk, self.reading, Sending(self.client), waiting)
+        self.hub = Hub(state, self.metrics)
+        self.replay = Replay(self.client, topology, state)
+        url = os.environ.get(ANALYTICS_VARIABLE)
+        self.behind = desk.Behind(settings.redis_url, topology, url)
+        self.asking = Asking(topology, state, self.reading, Sending(self.client), waiting)
         self.keeping = keeping
         self.keys = keys
         self.settings = settings
@@ -112,6 +117,7 @@ class Gateway:
         if self.keeping:
             await self.keeping.save(self.desk)
         await self.client.aclose()
+        await self.behind.analytics.close()
 
 
 def build(gateway: Gateway) -> FastAPI:
@@ -123,8 +129,10 @@ def build(gateway: Gateway) -> FastAPI:
     app.state.asking = gateway.asking
     app.state.history = History(gateway.client, gateway.asking.topology)
     app.state.hub, app.state.replay = gateway.hub, gateway.replay
-    for room in (orders, positions, accounts, markets, stream):
+    app.state.behind = gateway.behind
+    for room in (desk, orders, positions, accounts, markets, stream):
         app.include_router(room.router, prefix="/v1")
+    app.mount("/order-management", order_management.make_app())
     _probes(app, gateway)
     _errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
@@ -273,11 +281,11 @@ def serve() -> None:
     settings = settings_or_exit(STAGE)
     try:
         check(settings)
-        desk, ends, keeping = begin(settings)
+        state, ends, keeping = begin(settings)
     except SettingsError as error:
         refuse(error)
     keys = None
-    app = build(Gateway(settings, desk, ends, keys, keeping))
+    app = build(Gateway(settings, state, ends, keys, keeping))
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: sys.exit(0))
     gateway = settings.gateway

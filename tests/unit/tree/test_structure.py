@@ -21,7 +21,7 @@ MAX_LINES = 600
 MAX_FUNCTION_LINES = 60
 LIBS = ("fillstream.libs.common", "fillstream.native")
 """Under these names services and the library are imported; the folders are linked into the package `fillstream`."""
-CLIENTS = ("fillstream.client", "fillstream.orderbook")
+CLIENTS = ("fillstream.client", "fillstream.orderbook", "fillstream.tools")
 """The gateway is a client of the desk, and speaks for others: it may know what a client knows."""
 FLOORS: dict[str, dict[str, int]] = {
     "fillstream.libs.common": {
