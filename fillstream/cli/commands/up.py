@@ -33,6 +33,17 @@ if TYPE_CHECKING:
 LOOK_S = 0.2
 
 
+GatewayPort = Annotated[
+    int | None,
+    typer.Option(
+        "--gateway-port",
+        min=0,
+        max=65_535,
+        help=f"Of the front door (REST); 0 takes a free one.  \\[default: {GATEWAY_PORT}, with --base-port 0: 0]",
+    ),
+]
+
+
 class Feed(StrEnum):
     """Which market the simulated venues play."""
 
@@ -59,15 +70,7 @@ def up(
     redis_port: Annotated[
         int, typer.Option("--redis-port", min=0, max=65_535, help="Of the embedded Valkey; 0 takes a free one.")
     ] = REDIS_PORT,
-    gateway_port: Annotated[
-        int | None,
-        typer.Option(
-            "--gateway-port",
-            min=0,
-            max=65_535,
-            help=f"Of the front door (REST); 0 takes a free one.  \\[default: {GATEWAY_PORT}, with --base-port 0: 0]",
-        ),
-    ] = None,
+    gateway_port: GatewayPort = None,
     without_key: Annotated[
         bool, typer.Option("--without-key", help="Let everybody on this machine use the front door without a key.")
     ] = False,
@@ -89,10 +92,9 @@ def up(
 
     settings = load_settings(config)
     desk_config(settings)  # what only the orders stage would refuse is refused before anything starts
-    more = {
-        name_at("feed", venue): (*PYTHON, "fillstream", "feed", feed.value, "--speed", "1", "--venue", venue)
-        for venue in (settings.topology().venues if feed is not Feed.NONE else ())
-    }
+    venues = settings.topology().venues if feed is not Feed.NONE else ()
+    feeds = {name_at("feed", each): ("feed", feed.value, "--speed", "1", "--venue", each) for each in venues}
+    more = {name: (*PYTHON, "fillstream", *words) for name, words in feeds.items()}
     place = data_dir or settings.database.data_dir
     stack = LocalStack(
         place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more,
@@ -105,10 +107,7 @@ def up(
             stack.wait_ready(tell=shown.update if shown else partial(_say, out))
         interrupts.is_up = True
         _show(stack, out)
-        if stack.data_dir.resolve() != settings.database.data_dir.resolve():
-            # Commands look for a running desk where the settings have its data, and would find another desk or none.
-            text = f"in other terminals first: export {DATA_DIR_VARIABLE}={shlex.quote(str(stack.data_dir.resolve()))}"
-            out.print(text, markup=False, soft_wrap=True)
+        _tell_where(stack, settings.database.data_dir, out)
         out.print("try: fillstream signal AAPL BUY 100 --wait     Ctrl-C stops everything", style="dim", markup=False)
         sys.stdout.flush()  # a file or a pipe is told at once, too
         _watch(stack, interrupts.stop, out)
@@ -171,6 +170,13 @@ def _show(stack: LocalStack, out: Any) -> None:
     if not stack.has_analytics and stack.settings.database.type != "none":
         text = f"analytics is not installed: no orders, fills, positions and SQL to read; {how_to_get('analytics')}"
         out.print(text, style="yellow", markup=False)
+
+
+def _tell_where(stack: LocalStack, usual: Path, out: Any) -> None:
+    """Say how commands find the desk: they look where the settings have its data, and would find another or none."""
+    if stack.data_dir.resolve() != usual.resolve():
+        text = f"in other terminals first: export {DATA_DIR_VARIABLE}={shlex.quote(str(stack.data_dir.resolve()))}"
+        out.print(text, markup=False, soft_wrap=True)
 
 
 def _watch(stack: LocalStack, stop: threading.Event, out: Any) -> None:
