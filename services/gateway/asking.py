@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
-from fillstream.client.answers import Answer, Outcome
+from fillstream.client.answers import CONTROL_ANSWERS, Answer, Outcome
 from fillstream.libs.common.messages.controls import CONTROL, CONTROLS, canonical_control
 from fillstream.libs.common.messages.sentences import sentence
 from fillstream.libs.common.messages.signals import SIGNALS
@@ -171,18 +171,21 @@ class Asking:
         deadline = time.monotonic() + max(wait_s, PLACE_S)
         entry = {CONTROL: canonical_control(control)}
 
-        async def send() -> None:
-            inboxes = [self.topology.key(stream_name("orders", each)) for each in partitions]
-            await asyncio.gather(*(self._append(inbox, entry, control_id, deadline) for inbox in inboxes))
+        async def send() -> list[tuple[str, str]]:
+            inboxes = [stream_name("orders", each) for each in partitions]
+            keys = [self.topology.key(each) for each in inboxes]
+            sent = await asyncio.gather(*(self._append(key, entry, control_id, deadline) for key in keys))
+            return [*zip(inboxes, sent, strict=True)]
 
         heard = await self.waiting.control(control_id, len(partitions), wait_s, send)
         events = [change.event for change in heard]
-        answers = [each for each in events if each["type"] in ("ControlApplied", "ControlRejected", "ControlReported")]
+        answers = [each for each in events if each["type"] in (*CONTROL_ANSWERS, "DeadLetter")]
         if len(answers) < len(partitions):
             told = f"control: {len(answers)} of {len(partitions)} partitions have answered {control_id} in {wait_s:g} s"
             raise Refusal(503, "outcome_unknown", f"{told}; send it again under the same control_id",
                           {"Retry-After": "1"}, control_id=control_id)  # fmt: skip
-        refusal = next((each["refusal"] for each in answers if each.get("refusal")), None)
+        refusals = (each.get("refusal") or each.get("reason") for each in answers if _refuses(each))
+        refusal = next(refusals, None)
         return Answer(control_id, refusal, "\n".join(each["text"] for each in answers), events)
 
     def _partitions(self, account: str | None, order_id: object) -> Sequence[int]:
@@ -190,6 +193,10 @@ class Asking:
             return [partition_of_order_id(int(str(order_id)))]
         count = self.topology.account_partitions
         return range(count) if account is None else [self.topology.account_partition(account)]
+
+
+def _refuses(answer: Mapping[str, Any]) -> bool:
+    return answer["type"] == "DeadLetter" or bool(answer.get("refusal"))
 
 
 def checked(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from fillstream.client.answers import CONTROL_ANSWERS, Outcome, Sent, concerns, is_requested
 from fillstream.services.gateway.state.desk import Change, Desk
 
+Sends = Callable[[], Awaitable[Iterable[tuple[str, str]]]]
 TOLD_BY: Final = ("events", "dead")
 """What follows from an order elsewhere, a position, is no answer to it."""
 
@@ -100,6 +101,10 @@ class Waiting:
         if control_id is not None and control_id in self._controls:
             for queue in self._controls[control_id]:
                 queue.put_nowait(change)
+        if event["type"] == "DeadLetter":
+            for queues in self._controls.values():
+                for queue in queues:
+                    queue.put_nowait(change)
         if not self._by_name or change.stream.partition(".")[0] not in TOLD_BY:
             return
         for expected in self._named_by(event):
@@ -144,25 +149,34 @@ class Waiting:
 
     # ----------------------------------------------------------------------------------------------------- controls
 
-    async def control(self, control_id: str, answers: int, timeout_s: float, send: Any) -> list[Change]:
+    async def control(self, control_id: str, answers: int, timeout_s: float, send: Sends) -> list[Change]:
         """Send a control and collect what it changed, until so many partitions have answered, or the time is over.
 
         Args:
             control_id: of the control.
-            answers: how many partitions are to answer.
+            answers: how many partitions are to answer; a dead letter of it is an answer as well.
             timeout_s: how long it is waited for.
-            send: appends it; awaited once somebody listens.
+            send: appends it, and returns where: stream and entry; awaited once somebody listens.
         """
         queue: asyncio.Queue[Change] = asyncio.Queue()
         self._controls[control_id].append(queue)
         heard: list[Change] = []
         try:
-            await send()
+            entries = set(await send())
+            for row in self._desk.dead:  # one may have come before the server's answer
+                if (row["stream"], row["entry_id"]) in entries:
+                    queue.put_nowait(Change("dead", row["id"], {**row, "type": "DeadLetter"}, None))
             async with asyncio.timeout(timeout_s):
                 while answers:
                     change = await queue.get()
+                    kind = change.event["type"]
+                    if kind == "DeadLetter":
+                        at = change.event["stream"], change.event["entry_id"]
+                        if at not in entries:
+                            continue
+                        entries.remove(at)
                     heard.append(change)
-                    answers -= change.event["type"] in CONTROL_ANSWERS
+                    answers -= kind in CONTROL_ANSWERS or kind == "DeadLetter"
         except TimeoutError:
             pass  # what came is returned; who asked sees that an answer is missing
         finally:
@@ -170,5 +184,6 @@ class Waiting:
             if not self._controls[control_id]:
                 del self._controls[control_id]
         while not queue.empty():
-            heard.append(queue.get_nowait())
+            if (change := queue.get_nowait()).event["type"] != "DeadLetter":
+                heard.append(change)
         return heard

@@ -93,13 +93,12 @@ def up(
     settings = load_settings(config)
     desk_config(settings)  # what only the orders stage would refuse is refused before anything starts
     venues = settings.topology().venues if feed is not Feed.NONE else ()
-    feeds = {name_at("feed", each): ("feed", feed.value, "--speed", "1", "--venue", each) for each in venues}
-    more = {name: (*PYTHON, "fillstream", *words) for name, words in feeds.items()}
-    place = data_dir or settings.database.data_dir
+    words = (*PYTHON, "fillstream", "feed", feed.value, "--speed", "1", "--venue")
+    more = {name_at("feed", each): (*words, each) for each in venues}
     stack = LocalStack(
-        place, redis_url=redis_url, base_port=base_port, redis_port=redis_port, config=config, more=more,
+        data_dir or settings.database.data_dir, redis_url=redis_url, base_port=base_port, redis_port=redis_port,
+        config=config, more=more, environ={WITHOUT_KEY_VARIABLE: "true"} if without_key else None,
         gateway_port=(GATEWAY_PORT if base_port else 0) if gateway_port is None else gateway_port,
-        environ={WITHOUT_KEY_VARIABLE: "true"} if without_key else None,
     )  # fmt: skip
     out = console()
     with _Interrupts() as interrupts, stack:

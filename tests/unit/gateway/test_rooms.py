@@ -1,0 +1,179 @@
+"""Positions, accounts, controls, markets over HTTP, in front of a whole desk."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.backtests import settings_with
+from tests.support.gateway_desk import GatewayDesk
+
+ORDER = {"symbol": "AAPL", "side": "BUY", "quantity": "10"}
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> GatewayDesk:
+    monkeypatch.setenv("FILLSTREAM_ORDER_PARAMS__RATE_LIMIT_ORDERS", "null")
+    found = GatewayDesk(settings_with(monkeypatch, simulation__enabled="false"))
+    found.quote(19_000, 19_002)
+    return found
+
+
+def test_a_position_is_protected_and_closed(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        await desk.post("/v1/orders", ORDER)
+        told = await desk.post("/v1/positions/AAPL/protect", {"stop_loss": "185.00", "protection_id": "p"})
+        assert told.status_code == 201
+        desk.wait(100)
+        [row] = (await desk.http.get("/v1/exits", params={"account": "default"})).json()["exits"]
+        assert (row["protection_id"], row["exit_status"], row["stop_px"]) == ("p", "ARMED", "185.00")
+        gone = await desk.http.delete("/v1/positions/AAPL/protect", params={"protection_id": "p"})
+        assert gone.status_code == 201
+        desk.wait(100)
+        [row] = (await desk.http.get("/v1/exits")).json()["exits"]
+        assert row["exit_status"] == "ENDED"
+        closed = await desk.post("/v1/positions/AAPL/close", {"quantity": "4"})
+        order = closed.json()["order"]
+        assert (order["side"], order["quantity"], order["reduce_only"]) == ("SELL", "4", True)
+        await desk.post("/v1/positions/AAPL/close")
+        desk.wait(100)
+        assert (await desk.http.get("/v1/positions")).json()["positions"] == []
+        [flat] = (await desk.http.get("/v1/positions", params={"flat": "true"})).json()["positions"]
+        assert flat["position"] == "0"
+        [ended] = (await desk.http.get("/v1/closed_positions", params={"symbol": "AAPL"})).json()["closed_positions"]
+        assert (ended["entry_px"], ended["exit_px"], ended["gross_pnl"]) == ("190.02", "190.00", "-0.2")
+        assert (await desk.http.get("/v1/positions/MSFT")).status_code == 404
+
+    asyncio.run(play())
+
+
+def test_a_target_is_reached_and_let_go(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        assert (await desk.post("/v1/targets", {"symbol": "AAPL", "target": "25"})).status_code == 201
+        desk.wait(1_000)
+        [row] = (await desk.http.get("/v1/targets", params={"symbol": "AAPL"})).json()["targets"]
+        assert (row["target_status"], row["held_qty"], row["target_qty"]) == ("REACHED", "25", "25")
+        assert (await desk.http.delete("/v1/targets/AAPL")).status_code == 201
+
+    asyncio.run(play())
+
+
+def test_a_halt_stops_and_a_resume_lets_go_on_in_the_name_of_who_did_it(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        await desk.post("/v1/orders", {**ORDER, "price": "189.00"})
+        told = await desk.post("/v1/halt", {"account": "default", "reason": "news"}, key="h-1")
+        body = told.json()
+        assert (told.status_code, body["control_id"], body["refusal"]) == (200, "h-1", None)
+        assert [each["type"] for each in body["events"]][:2] == ["ControlApplied", "TradingStateChanged"]
+        assert (await desk.http.get("/v1/orders", params={"status": "open"})).json()["orders"] == []
+        refused = await desk.post("/v1/orders", ORDER)
+        assert (refused.status_code, refused.json()["reason"]) == (422, "trading_halted")
+        state = (await desk.http.get("/v1/trading_state")).json()
+        assert (state["desk"], state["accounts"]["default"], state["accounts"]["demo"]) == (
+            "ACTIVE",
+            "HALTED",
+            "ACTIVE",
+        )
+        account = (await desk.http.get("/v1/accounts/default")).json()["account"]
+        assert (account["trading_state"], account["working_orders"]) == ("HALTED", 0)
+        assert (await desk.post("/v1/resume", {"account": "default"})).status_code == 200
+        assert (await desk.post("/v1/orders", ORDER)).status_code == 201
+        assert (await desk.post("/v1/reduce")).status_code == 200
+        assert (await desk.http.get("/v1/trading_state")).json()["desk"] == "REDUCING"
+        done = (await desk.http.get("/v1/controls")).json()["controls"]
+        assert [(each["control"], each["who"], each["account"]) for each in done[:3]] == [
+            ("Reduce", "local", None), ("Resume", "local", "default"), ("Halt", "local", "default"),
+        ]  # fmt: skip
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ({"type": "Halt", "who": "somebody else"}, 422, "bad_value"),
+        ({"type": "Halt", "account": 5}, 422, "bad_value"),
+        ({"type": "NewOrder"}, 422, "unknown_type"),
+        ({"type": "AcceptLoss"}, 422, "unknown_type"),
+        ({}, 422, "unknown_type"),
+        ({"type": "SetLimits", "account": "default", "limits": {"max_order_value": "-1"}}, 422, "bad_value"),
+        ({"type": "Halt", "account": "nobody"}, 422, "unknown_account"),
+    ],
+)
+def test_a_control_that_is_none_is_refused(
+    desk: GatewayDesk, body: dict[str, object], status: int, reason: str
+) -> None:
+    async def play() -> None:
+        told = await desk.post("/v1/controls", {"reason": "a test", **body})
+        assert (told.status_code, told.json()["reason"]) == (status, reason)
+
+    asyncio.run(play())
+
+
+def test_limits_are_set_and_reset(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        body = {"limits": {"max_order_value": "500"}, "reason": "smaller"}
+        told = await desk.http.patch("/v1/accounts/default/limits", json=body)
+        assert told.status_code == 200, told.text
+        assert (await desk.http.get("/v1/accounts/default")).json()["account"]["limits"]["max_order_value"] == "500"
+        refused = await desk.post("/v1/orders", ORDER)
+        assert (refused.status_code, refused.json()["reason"]) == (422, "max_order_value")
+        assert (await desk.http.delete("/v1/accounts/default/limits")).status_code == 200
+        assert (await desk.post("/v1/orders", ORDER)).status_code == 201
+
+    asyncio.run(play())
+
+
+def test_an_order_that_waits_for_a_person_is_approved_or_refused(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        body = {"limits": {"approval_above": "1000"}, "reason": "a look at each"}
+        assert (await desk.http.patch("/v1/accounts/default/limits", json=body)).status_code == 200
+        told = await desk.post("/v1/orders", ORDER)
+        order = told.json()["order"]
+        assert (told.status_code, order["ord_status"]) == (201, "Suspended")
+        [waiting] = (await desk.http.get("/v1/approvals")).json()["approvals"]
+        assert waiting["order_id"] == order["order_id"]
+        approved = await desk.post(f"/v1/orders/{order['order_id']}/approve", {"quantity": "5"})
+        assert approved.status_code == 200, approved.text
+        now = (await desk.http.get(f"/v1/orders/{order['order_id']}")).json()["order"]
+        assert (now["ord_status"], now["cum_qty"]) == ("Filled", "5")
+        other = (await desk.post("/v1/orders", ORDER)).json()["order"]
+        assert (await desk.post(f"/v1/orders/{other['order_id']}/refuse", {"reason": "no"})).status_code == 200
+        assert (await desk.http.get(f"/v1/orders/{other['order_id']}")).json()["order"]["ord_status"] == "Canceled"
+        assert (await desk.http.get("/v1/approvals")).json()["approvals"] == []
+
+    asyncio.run(play())
+
+
+def test_markets_are_told(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        await desk.post("/v1/orders", ORDER)
+        desk.quote(19_000, 19_002)
+        quote = (await desk.http.get("/v1/quotes/AAPL")).json()["quote"]
+        assert (quote["bid_px"], quote["ask_px"], quote["stale"]) == ("190.00", "190.02", False)
+        assert [each["symbol"] for each in (await desk.http.get("/v1/quotes")).json()["quotes"]] == ["AAPL"]
+        [trade] = (await desk.http.get("/v1/trades/AAPL")).json()["trades"]
+        assert (trade["price"], trade["quantity"], trade["side"]) == ("190.02", "10", "BUY")
+        depth = (await desk.http.get("/v1/depth/AAPL")).json()["depth"]
+        assert depth["bids"][0] == ["190.00", "1000"]
+        instrument = (await desk.http.get("/v1/instruments/AAPL")).json()["instrument"]
+        assert (instrument["tick_size"], instrument["currency"]) == ("0.01", "USD")
+        assert "AAPL" in [each["symbol"] for each in (await desk.http.get("/v1/instruments")).json()["instruments"]]
+        assert [each["venue"] for each in (await desk.http.get("/v1/venues")).json()["venues"]] == ["SIM"]
+        assert (await desk.http.get("/v1/quotes/NOPE")).json()["reason"] == "unknown_symbol"
+        assert (await desk.http.get("/v1/quotes/MSFT")).json()["reason"] == "nothing_told"
+
+    asyncio.run(play())
+
+
+def test_what_is_no_path_or_method_is_a_problem_too(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        for told, status, reason in (
+            (await desk.http.get("/v2/orders"), 404, "no_such_path"),
+            (await desk.http.put("/v1/orders"), 405, "no_such_method"),
+        ):
+            assert (told.status_code, told.json()["reason"]) == (status, reason)
+            assert told.headers["content-type"] == "application/problem+json"
+
+    asyncio.run(play())
