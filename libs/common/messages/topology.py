@@ -221,6 +221,16 @@ class Topology:
         """The hash where a person's word waits for a stage that had stopped; a field for each checkpoint key."""
         return self.prefix + "recover"
 
+    @property
+    def keys(self) -> str:
+        """The hash of the keys that the gateway lets in, a field for each id: `process.keys`."""
+        return self.prefix + "gateway.keys"
+
+    @property
+    def keys_used(self) -> str:
+        """The hash of when each key was last used (milliseconds since 1970), by its id."""
+        return self.prefix + "gateway.keys.used"
+
     def consumer(self, name: str) -> str:
         """Return the hash where a client that follows by that name keeps up to where it has, by the streams' names."""
         return f"{self.prefix}consumer.{name}"

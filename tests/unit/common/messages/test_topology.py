@@ -41,6 +41,13 @@ def test_what_a_stage_keeps_beside_its_inbox_has_the_tag_of_its_inbox() -> None:
     assert at.status("analytics") == "desk1:status.analytics"
 
 
+def test_what_a_desk_keeps_beside_its_streams_has_its_prefix() -> None:
+    at = Topology(prefix="desk1:")
+    assert [at.desk, at.recover, at.keys, at.keys_used, at.consumer("mine")] == [
+        "desk1:desk", "desk1:recover", "desk1:gateway.keys", "desk1:gateway.keys.used", "desk1:consumer.mine",
+    ]  # fmt: skip
+
+
 def test_every_venue_has_commands_of_its_own() -> None:
     at = Topology(symbol_partitions=2, venues=("SIM", "OTHER"))
     assert at.names("commands") == ["commands.SIM.0", "commands.SIM.1", "commands.OTHER.0", "commands.OTHER.1"]
