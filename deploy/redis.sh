@@ -7,8 +7,8 @@
 #   redis.sh ping        exit 0 when it answers: LOADING and NOAUTH are answers, too, and only PONG counts
 #
 # FILLSTREAM_REDIS_PASSWORD: asked of everybody; none when empty. FILLSTREAM_REDIS_MAXMEMORY: 768mb when empty.
-# FILLSTREAM_REDIS_<NAME>_PASSWORD: of the user of that name in users.acl beside this file: CLIENT, OPERATOR, FEED, and a
-# service each, SIGNALS, ORDERS, ENGINE, POSITIONS, ANALYTICS; without one there is no such user.
+# FILLSTREAM_REDIS_<NAME>_PASSWORD: of the user of that name in users.acl beside this file: CLIENT, OPERATOR, FEED, GATEWAY,
+# and a service each, SIGNALS, ORDERS, ENGINE, POSITIONS, ANALYTICS; without one there is no such user.
 # /tls: when it is a folder, the server speaks TLS alone, with redis.crt, redis.key and ca.crt in it.
 set -eu
 

@@ -53,6 +53,7 @@ MAY_APPEND: dict[str, set[str]] = {
     "client": {DESK.signals},
     "operator": {DESK.signals, *ORDERS, DESK.commands("SIM", 0)},
     "feed": {DESK.commands("SIM", 0)},
+    "gateway": {DESK.signals, *ORDERS},
     "analytics": set(),
     NOBODY: {*STREAMS},
     **{
@@ -64,7 +65,7 @@ PUBLIC = [DESK.signals, DESK.events(0), DESK.positions(0), DESK.market(0), DESK.
 
 
 def test_everybody_of_the_map_is_a_user() -> None:
-    assert {each.name for each in PROGRAMS} | {"feed", "client", "operator"} == set(USERS)
+    assert {each.name for each in PROGRAMS} | {"feed", "client", "gateway", "operator"} == set(USERS)
 
 
 @pytest.mark.parametrize("name", MAY_APPEND)
@@ -77,7 +78,7 @@ def test_each_user_may_append_to_its_own_streams_and_to_no_other(user: As, name:
             user(name).xadd(stream, {"a": "b"})
 
 
-@pytest.mark.parametrize("name", ["client", "operator"])
+@pytest.mark.parametrize("name", ["client", "gateway", "operator"])
 def test_people_read_the_public_streams(user: As, name: str) -> None:
     for stream in PUBLIC:
         user(name).xrevrange(stream, count=1)
@@ -86,12 +87,41 @@ def test_people_read_the_public_streams(user: As, name: str) -> None:
     assert user(name).ping()
 
 
-def test_a_client_sees_nothing_of_the_inside(user: As) -> None:
+@pytest.mark.parametrize("name", ["client", "gateway"])
+def test_a_client_sees_nothing_of_the_inside_nor_does_the_gateway(user: As, name: str) -> None:
     for stream in (DESK.commands("SIM", 0), DESK.orders(0)):
         with pytest.raises(NoPermissionError):
-            user("client").xrange(stream, count=1)
+            user(name).xrange(stream, count=1)
     with pytest.raises(NoPermissionError):
-        user("client").hgetall(DESK.checkpoint("orders", "orders.0"))
+        user(name).hgetall(DESK.checkpoint("orders", "orders.0"))
+
+
+MAY_READ_KEYS = {"operator": {DESK.keys, DESK.keys_used}, "gateway": {DESK.keys}}
+MAY_WRITE_KEYS = {"operator": {DESK.keys, DESK.keys_used}, "gateway": {DESK.keys_used}}
+
+
+@pytest.mark.parametrize("name", USERS)
+@pytest.mark.parametrize("key", [DESK.keys, DESK.keys_used])
+def test_keys_are_the_operators_and_the_gateway_reads_them_and_tells_when_they_were_used(
+    user: As, name: str, key: str
+) -> None:
+    reads = [["HGETALL", key], ["HGET", key, "fk_a"]]
+    writes = [["HSET", key, "fk_a", "1"]]
+    removes = [["HDEL", key, "fk_a"]]
+    for commands, may in (
+        (reads, MAY_READ_KEYS.get(name, set())),
+        (writes, MAY_WRITE_KEYS.get(name, set())),
+        (removes, MAY_WRITE_KEYS["operator"] if name == "operator" else set()),
+    ):
+        for command in commands:
+            if key in may:
+                user(name).execute_command(*command)
+            else:
+                with pytest.raises(NoPermissionError):
+                    user(name).execute_command(*command)
+    for command in (["DEL", key], ["SET", key, "x"], ["RENAME", key, DESK.signals], ["XADD", key, "*", "a", "b"]):
+        with pytest.raises(NoPermissionError):
+            user(name).execute_command(*command)
 
 
 @pytest.mark.parametrize("name", [name for name in PASSWORDS if name])
@@ -118,6 +148,9 @@ def test_nobody_with_a_name_may_do_harm(user: As, name: str, command: str) -> No
         ("engine", "XADD events.{a0} * a b"), ("engine", "HSET checkpoint.orders.{a0} id 0-0"),
         ("positions", "XADD commands.SIM.{s0} * a b"), ("signals", "XADD events.{a0} * a b"),
         ("analytics", "XTRIM events.{a0} MAXLEN 0"), ("analytics", "HSET desk id x"),
+        ("gateway", "XTRIM signals MAXLEN 0"), ("gateway", "XRANGE orders.{a0} - +"),
+        ("gateway", "XADD commands.SIM.{s0} * a b"), ("gateway", "HSET recover checkpoint.signals x"),
+        ("gateway", "HSET desk id x"), ("gateway", "EVAL return{} 0"), ("gateway", "CONFIG GET *"),
         ("feed", "XADD signals * a b"), ("feed", "XREVRANGE events.{a0} + - COUNT 1"),
     ],
 )  # fmt: skip
@@ -224,6 +257,10 @@ def test_a_whole_desk_runs_with_every_service_as_its_own_user(desk: DeskOfUsers)
         until(desk.is_quiet, "a quiet desk")
         with Client(desk.server.url("client"), desk.topology) as client:
             assert client.wait_for(client.signal("AAPL", "BUY", 1)).events
+        with Client(desk.server.url("gateway"), desk.topology) as client:
+            assert client.wait_for(client.signal("AAPL", "BUY", 1)).events
+            assert client.control("Halt", None, who="her", reason="a trial", timeout_s=60).refusal is None
+            assert client.control("Resume", None, who="her", reason="a trial", timeout_s=60).refusal is None
         until(lambda: desk.has_lapsed("backtest"), "a claim to lapse")
         # A node of a stream at a time, below the oldest of a few snapshots; an account's partition may have less.
         for names in (["signals"], ["orders.0", "orders.1"], ["commands.SIM.0"], ["events.0", "events.1"]):

@@ -20,10 +20,13 @@ PREFIX: Final = "PREFIX"
 """Stands in a rule where a desk has its `messaging.topic_prefix`."""
 FEED: Final = "feed"
 CLIENT: Final = "client"
+GATEWAY: Final = "gateway"
 OPERATOR: Final = "operator"
 DESK: Final = Topology().desk
 RECOVER: Final = Topology().recover
 CONSUMERS: Final = Topology().consumer("*")
+KEYS: Final = Topology().keys
+KEYS_USED: Final = Topology().keys_used
 
 ENTRIES: Final = ("xread", "xrange", "xrevrange", "xlen")
 COUNTS: Final = ("exists", "xinfo|stream", "xinfo|groups", "xpending", "memory|usage")
@@ -179,6 +182,23 @@ def _client() -> User:
     )
 
 
+def _gateway() -> User:
+    return User(
+        GATEWAY,
+        "The front door: reads the public streams, appends signals and controls, and knows keys by their hashes.",
+        (),
+        (
+            Grant(("xadd", "fcall"), keys=_patterns(["signals"])),
+            Grant(("xadd",), writes=_patterns(["orders"])),
+            Grant((*ENTRIES, *COUNTS), reads=_patterns(PUBLIC)),
+            Grant(("hgetall",), reads=("status.*", DESK)),
+            # Who may come in is the operator's to say: it is told here alone when somebody last did.
+            Grant(("hget", "hgetall"), reads=(KEYS,)),
+            Grant(("hset",), writes=(KEYS_USED,)),
+        ),
+    )
+
+
 def _operator() -> User:
     inboxes = _patterns(["signals", "orders", "commands"])
     redriven = (f"{KINDS['dead'].name}.redriven",)
@@ -186,7 +206,7 @@ def _operator() -> User:
     beside = tuple(make(each) for each in everything for make in (low_water_key, lapsed_key))
     return User(
         OPERATOR,
-        "Sets limits, sends dead letters again, accepts losses, and sees how everything is.",
+        "Sets limits, sends dead letters again, accepts losses, makes keys, and sees how everything is.",
         ("info", "time", "config|get"),
         (
             # A dead letter goes back to where it came from, and is marked, at once.
@@ -194,6 +214,7 @@ def _operator() -> User:
             Grant(("xadd",), writes=inboxes),
             Grant(("hget", "hmget", "hset", "hkeys", "hdel"), keys=redriven),
             Grant(("hget", "hset"), keys=(RECOVER,)),
+            Grant(("hget", "hgetall", "hset", "hdel"), keys=(KEYS, KEYS_USED)),
             Grant(
                 (*ENTRIES, *COUNTS, "eval_ro", "hget", "hmget", "hgetall"),
                 reads=(*everything, *beside, "checkpoint.*", "status.*", DESK, RECOVER),
@@ -203,7 +224,8 @@ def _operator() -> User:
 
 
 USERS: Final[dict[str, User]] = {
-    each.name: each for each in (*map(_stage, STAGES.values()), *_readers(), _feed(), _client(), _operator())
+    each.name: each
+    for each in (*map(_stage, STAGES.values()), *_readers(), _feed(), _client(), _gateway(), _operator())
 }
 """Everybody who has a name; whoever gives none may do everything."""
 
