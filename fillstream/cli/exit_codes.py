@@ -22,7 +22,7 @@ MEANINGS = {
     Exit.NO: "the answer is no: refused, down, missing, books do not agree",
     Exit.USAGE: "the command line cannot be understood",
     Exit.UNREACHABLE: "a server does not answer (Redis, analytics)",
-    Exit.NOT_FOUND: "there is no such order, stream or dead letter",
+    Exit.NOT_FOUND: "there is no such order, stream, dead letter or key",
     Exit.NO_ANSWER: "the signal is in its stream; nothing was heard of it in time",
     Exit.SETTINGS: "the configuration was refused",
 }

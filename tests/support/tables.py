@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from fillstream.libs.common.messages import access
+from fillstream.libs.common.process.keys import ROLES, Scope
 from fillstream.libs.common.runtime.continuity import RUNBOOK, Page
 from fillstream.services.order_service.orders.routing import POLICIES
 from fillstream.services.order_service.orders.routing.policy import RouteParameters
@@ -73,10 +74,21 @@ def _parameter(name: str, field: FieldInfo) -> str:
     return f"`{name}`{said}: {field.description}"
 
 
+def scopes() -> str:
+    """Return what keys of the gateway may be for, with the roles that have it."""
+    rows = [f"| scope | what a key with it may do | {' | '.join(f'`{role}`' for role in ROLES)} |"]
+    rows += ["|---|---|" + "---|" * len(ROLES)]
+    for scope in Scope:
+        marks = " | ".join("yes" if scope in its else "" for its in ROLES.values())
+        rows.append(f"| `{scope}` | {scope.meaning} | {marks} |")
+    return "\n".join(rows)
+
+
 TABLES = {
     README: {"rules": rules},
     ROOT / "ARCHITECTURE.md": {"house": house},
     ROOT / "docs" / "algorithms.md": {"common": common, "algorithms": algorithms},
+    ROOT / "docs" / "keys.md": {"scopes": scopes},
     ROOT / "docs" / "routing.md": {"policies": policies},
 }
 
