@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from fillstream.cli.app import app
 from fillstream.libs.common.messages.topology import Topology, id_key, low_water_key
+from fillstream.libs.common.process.keys import KeyRing, Scope, make
 from fillstream.libs.common.process.settings import Settings, load_settings
 from fillstream.libs.common.runtime.continuity import RecoveryError
 from fillstream.libs.common.runtime.copies import put_copy
@@ -212,6 +213,24 @@ def test_a_desk_whose_log_is_trimmed_is_restored_from_its_snapshots(
     assert all(runner.snapshots.ids() for runner in restored.runners)
     restored.trade(10)
     restored.close()
+
+
+def test_the_keys_of_the_gateway_are_restored_as_they_were_at_the_moment(
+    desk: LittleDesk, empty: Server, tmp_path: Path
+) -> None:
+    key, secret = make("bot", (Scope.ORDERS_READ,), now_ms=1, who="me")
+    with redis.Redis.from_url(desk.url) as client:
+        client.hset(desk.topology.keys, key.id, key.dump())
+        client.hset(desk.topology.keys_used, key.id, 2)
+        assert run("backup", tmp_path / "backup", "--redis-url", desk.url)[0] == 0
+        client.hset(desk.topology.keys, key.id, key.revoked(3, "her").dump())
+    assert run("restore", tmp_path / "backup", "--redis-url", empty.url)[0] == 0
+    with redis.Redis.from_url(empty.url) as client:
+        ring, raw = KeyRing(), cast(dict[bytes, bytes], client.hgetall(desk.topology.keys))
+        assert ring.load(raw) == []
+        assert ring.find(key.id, secret, 4) == key, "docs/keys.md says to revoke it again"
+        assert not client.exists(desk.topology.keys_used)
+    assert run("restore", tmp_path / "backup", "--redis-url", empty.url)[0] == 1
 
 
 def test_a_desk_without_an_order_is_restored(desk: LittleDesk, empty: Server, tmp_path: Path) -> None:
