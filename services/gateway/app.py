@@ -41,7 +41,8 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway import order_management
 from fillstream.services.gateway.asking import Asking
 from fillstream.services.gateway.history import History
-from fillstream.services.gateway.http.access import Door, Keys
+from fillstream.services.gateway.http.access import Door
+from fillstream.services.gateway.http.keyring import EVERYTHING, LiveKeys
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.keeping import Keeping
 from fillstream.services.gateway.metrics import STAGE, GatewayMetrics
@@ -55,10 +56,6 @@ from fillstream.services.gateway.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
-SCOPES: Final = frozenset(
-    ("orders:read", "orders:write", "positions:read", "accounts:read", "market:read", "controls:read",
-     "controls:write", "sql:read", "admin")
-)  # fmt: skip
 ANALYTICS_VARIABLE: Final = "FILLSTREAM_ANALYTICS_URL"
 """Where analytics answers, as the command is told it, too."""
 ABOUT: Final = (
@@ -74,12 +71,12 @@ class Gateway:
         settings: of the desk.
         state: of the desk, as a snapshot had it.
         ends: the newest entry of each stream as this begins.
-        keys: knows who may come in; None: everybody on this machine.
         keeping: of snapshots; None where nothing is kept.
+        asks_for_keys: whether who comes in needs a key.
     """
 
     def __init__(
-        self, settings: Settings, state: Desk, ends: dict[str, str], keys: Keys | None, keeping: Keeping | None
+        self, settings: Settings, state: Desk, ends: dict[str, str], keeping: Keeping | None, *, asks_for_keys: bool
     ) -> None:
         topology = settings.topology()
         self.metrics = GatewayMetrics()
@@ -95,7 +92,7 @@ class Gateway:
         self.behind = desk.Behind(settings.redis_url, topology, url)
         self.asking = Asking(topology, state, self.reading, Sending(self.client), waiting)
         self.keeping = keeping
-        self.keys = keys
+        self.keys = LiveKeys(self.client, topology) if asks_for_keys else None
         self.settings = settings
 
     @asynccontextmanager
@@ -103,6 +100,9 @@ class Gateway:
         """Read, and write snapshots, as long as the app lives."""
         await self.broker.start()
         tasks = [asyncio.create_task(self.hub.run())]
+        if self.keys is not None:
+            await self.keys.load()
+            tasks.append(asyncio.create_task(self.keys.run()))
         if self.keeping:
             tasks.append(asyncio.create_task(self.keeping.run(self.desk)))
         for task in tasks:
@@ -137,7 +137,7 @@ def build(gateway: Gateway) -> FastAPI:
     _errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
     settings = gateway.settings.gateway
-    app.add_middleware(Door, keys=gateway.keys, everything=SCOPES, per_minute=settings.calls_per_minute)
+    app.add_middleware(Door, keys=gateway.keys, everything=EVERYTHING, per_minute=settings.calls_per_minute)
     app.add_middleware(Counted, metrics=gateway.metrics)
     return app
 
@@ -284,8 +284,7 @@ def serve() -> None:
         state, ends, keeping = begin(settings)
     except SettingsError as error:
         refuse(error)
-    keys = None
-    app = build(Gateway(settings, state, ends, keys, keeping))
+    app = build(Gateway(settings, state, ends, keeping, asks_for_keys=not settings.gateway.without_key))
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: sys.exit(0))
     gateway = settings.gateway

@@ -94,7 +94,8 @@ class GatewayDesk:
     def __init__(self, settings: Settings, keys: Keys | None = None) -> None:
         topology = settings.topology()
         self.memory = MemoryDesk(topology, lambda clock: stages_at(settings, clock), 1_800_000_000_000, keep=True)
-        self.gateway = Gateway(settings, Desk(settings.gateway.orders_kept), {}, keys, None)
+        self.gateway = Gateway(settings, Desk(settings.gateway.orders_kept), {}, None, asks_for_keys=False)
+        self.gateway.keys = keys  # type: ignore[assignment]
         client: Any = MemoryClient(self.memory)
         client.pipeline = lambda **_: _Pipe(self.memory)
         self.gateway.client = client

@@ -94,6 +94,10 @@ class Keys(Protocol):
         """Return who a key is, or why it is none."""
         ...
 
+    async def renew(self, key_id: str) -> bool:
+        """Look again for a key that is not known; return whether it was looked for."""
+        ...
+
 
 class Door:
     """The outermost part of the app: nobody gets past it unknown.
@@ -123,7 +127,7 @@ class Door:
         began = time.perf_counter()
         told: dict[str, str] = {}
         try:
-            caller = self._caller(scope)
+            caller = await self._caller(scope)
             if caller is not None:
                 scope["caller"] = caller
                 told = self._count(caller)
@@ -155,7 +159,7 @@ class Door:
         """Whether nobody needs a key."""
         return self._keys is None
 
-    def at(self, headers: Headers) -> Caller:
+    async def at(self, headers: Headers) -> Caller:
         """Return who opens a WebSocket, by its headers.
 
         Raises:
@@ -163,18 +167,18 @@ class Door:
         """
         if self._keys is None:
             _check_local(headers)
-        return self.who(headers)
+        return await self.who(headers)
 
-    def _caller(self, scope: Any) -> Caller | None:
+    async def _caller(self, scope: Any) -> Caller | None:
         path = scope["path"]
         headers = Headers(scope=scope)
         if self._keys is None:
             _check_local(headers)
         if path in OPEN or path.startswith(OWN_WAY):
             return None
-        return self.who(headers)
+        return await self.who(headers)
 
-    def who(self, headers: Mapping[str, str]) -> Caller:
+    async def who(self, headers: Mapping[str, str]) -> Caller:
         """Return who asks by the headers.
 
         Raises:
@@ -186,9 +190,9 @@ class Door:
         if not key_id:
             told = "authorization: is missing; send `Authorization: Bearer KEY_ID.SECRET`"
             raise Refusal(401, "key_missing", told, CHALLENGE)
-        return self.known(key_id, secret)
+        return await self.known(key_id, secret)
 
-    def known(self, key_id: str, secret: str) -> Caller:
+    async def known(self, key_id: str, secret: str) -> Caller:
         """Return whose a key is.
 
         Raises:
@@ -197,6 +201,8 @@ class Door:
         if self._keys is None:
             return self._local
         found = self._keys.find(key_id, secret, int(time.time() * 1000))
+        if isinstance(found, str) and await self._keys.renew(key_id):  # it may have been made a moment ago
+            found = self._keys.find(key_id, secret, int(time.time() * 1000))
         if isinstance(found, str):
             raise Refusal(401, "key_refused", found, CHALLENGE)
         return found

@@ -127,14 +127,14 @@ async def _who(socket: WebSocket) -> Caller:
     """
     door: Door = socket.scope["door"]
     if door.is_open or "authorization" in socket.headers:
-        caller = door.at(socket.headers)
+        caller = await door.at(socket.headers)
     else:
         said = await asyncio.wait_for(_message(socket), AUTH_S)
         key = said.get("key")
         if said.get("action") != "auth" or not isinstance(key, str):
             raise Refusal(401, "key_missing", 'action: must be auth at first: {"action": "auth", "key": "ID.SECRET"}')
         key_id, _, secret = key.partition(".")
-        caller = door.known(key_id, secret)
+        caller = await door.known(key_id, secret)
     await socket.send_text(orjson.dumps({"type": "authorized", "key": caller.id, "name": caller.name}).decode())
     return caller
 
