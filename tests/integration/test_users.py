@@ -92,6 +92,9 @@ def test_a_client_sees_nothing_of_the_inside_nor_does_the_gateway(user: As, name
     for stream in (DESK.commands("SIM", 0), DESK.orders(0)):
         with pytest.raises(NoPermissionError):
             user(name).xrange(stream, count=1)
+    if name == "gateway":  # it tells how far the stages are
+        user(name).exists(DESK.checkpoint("orders", "orders.0"))
+        return
     with pytest.raises(NoPermissionError):
         user(name).hgetall(DESK.checkpoint("orders", "orders.0"))
 
@@ -150,7 +153,7 @@ def test_nobody_with_a_name_may_do_harm(user: As, name: str, command: str) -> No
         ("analytics", "XTRIM events.{a0} MAXLEN 0"), ("analytics", "HSET desk id x"),
         ("gateway", "XTRIM signals MAXLEN 0"), ("gateway", "XRANGE orders.{a0} - +"),
         ("gateway", "XADD commands.SIM.{s0} * a b"), ("gateway", "HSET recover checkpoint.signals x"),
-        ("gateway", "HSET desk id x"), ("gateway", "EVAL return{} 0"), ("gateway", "CONFIG GET *"),
+        ("gateway", "HSET desk id x"), ("gateway", "CONFIG GET *"),
         ("feed", "XADD signals * a b"), ("feed", "XREVRANGE events.{a0} + - COUNT 1"),
     ],
 )  # fmt: skip

@@ -183,15 +183,25 @@ def _client() -> User:
 
 
 def _gateway() -> User:
+    inboxes = _patterns(["signals", "orders"])
+    redriven = (f"{KINDS['dead'].name}.redriven",)
+    everything = _patterns(KINDS)
+    beside = tuple(make(each) for each in everything for make in (low_water_key, lapsed_key))
     return User(
         GATEWAY,
         "The front door: reads the public streams, appends signals and controls, and knows keys by their hashes.",
-        (),
+        ("time",),
         (
             Grant(("xadd", "fcall"), keys=_patterns(["signals"])),
-            Grant(("xadd",), writes=_patterns(["orders"])),
+            Grant(("xadd",), writes=inboxes),
             Grant((*ENTRIES, *COUNTS), reads=_patterns(PUBLIC)),
-            Grant(("hgetall",), reads=("status.*", DESK)),
+            # For admins: dead letters go back to where they came from, and how the stages are is seen.
+            Grant(("eval",), keys=(*inboxes, *redriven)),
+            Grant(("hget", "hmget", "hset", "hkeys", "hdel"), keys=redriven),
+            Grant(
+                (*COUNTS, "hget", "hmget", "hgetall"),
+                reads=(*everything, *beside, "checkpoint.*", "status.*", DESK),
+            ),
             # Who may come in is the operator's to say: it is told here alone when somebody last did.
             Grant(("hget", "hgetall"), reads=(KEYS,)),
             Grant(("hset",), writes=(KEYS_USED,)),

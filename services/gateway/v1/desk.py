@@ -16,7 +16,7 @@ import redis
 from fastapi import APIRouter, Query, Request, Response
 
 from fillstream.client.aio import AsyncClient
-from fillstream.client.analytics import AnalyticsError, quoted
+from fillstream.client.analytics import AnalyticsError, Found, quoted
 from fillstream.client.sync import Client
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.signals import NewOrder
@@ -75,13 +75,26 @@ class Behind:
             return await asyncio.to_thread(run)
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
             raise Refusal(503, "redis_away", f"redis: {error}", {"Retry-After": "1"}) from None
+        except redis.exceptions.NoPermissionError as error:
+            raise Refusal(403, "not_permitted", f"redis: the gateway's user may not: {error}") from None
+
+    async def sql(self, text: str, limit: int) -> Found:
+        """Return what analytics answers.
+
+        Raises:
+            AnalyticsError: it does not, or refuses.
+        """
+        try:
+            return await self.analytics.sql(text, limit=limit)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+            raise AnalyticsError(f"Redis, which knows where it is, does not answer: {error}") from error
 
     async def older_order(self, order_id: str) -> dict[str, Any] | None:
         """Return an order's row by analytics, None where it has none or does not answer."""
         if not order_id.isdecimal() or len(order_id) > 20:
             return None
         try:
-            found = await self.analytics.sql(f"SELECT * FROM orders WHERE order_id = {quoted(order_id)}", limit=1)  # noqa: S608
+            found = await self.sql(f"SELECT * FROM orders WHERE order_id = {quoted(order_id)}", limit=1)  # noqa: S608
         except AnalyticsError as error:
             logger.info("order %s is not known here, and analytics is not asked: %s", order_id, error)
             return None
@@ -126,7 +139,7 @@ async def sql(request: Request) -> Response:
     if not isinstance(limit, Decimal) or limit != limit.to_integral_value() or not 0 < limit <= MAX_SQL_ROWS:
         raise Refusal(422, "bad_value", f"limit: {shorten(limit)} must be 1 to {MAX_SQL_ROWS}")
     try:
-        found = await behind_of(request).analytics.sql(text, limit=int(limit))
+        found = await behind_of(request).sql(text, limit=int(limit))
     except AnalyticsError as error:
         raise refusal_of(error) from None
     return answer(request, {"source": "analytics", **found.json()})
@@ -153,7 +166,7 @@ async def bars(
         f"GROUP BY 1 ORDER BY 1 DESC LIMIT {limit}) ORDER BY begin_time"
     )
     try:
-        found = await behind_of(request).analytics.sql(text, limit=limit)
+        found = await behind_of(request).sql(text, limit=limit)
     except AnalyticsError as error:
         raise refusal_of(error) from None
     body = {"source": "analytics", "symbol": symbol, "venue": venue, "interval_s": interval_s, "bars": found.rows}
