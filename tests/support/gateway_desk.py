@@ -138,6 +138,7 @@ class GatewayDesk:
         """Quote a market (ticks); half a second later everybody knows."""
         inbox = self.gateway.asking.topology.key(stream_name("commands", 0, SIM))
         self.memory.append(inbox, {b"frame": frames.quote(symbol, bid, lots, ask, lots)})
+        self.memory.settle()
         self.wait(500)
 
     def wait(self, ms: int) -> None:

@@ -172,13 +172,7 @@ class Hub:
         since_heartbeat = 0.0
         while True:
             await asyncio.sleep(EVERY_S)
-            busy = {reader for reader in self._readers if reader.waiting}
-            for channel in self._channels.values():
-                if channel.pending:
-                    self._tell(channel, busy)
-            for reader in self._readers:
-                if reader.backlog and reader not in busy:
-                    self._catch_up(reader)
+            self.turn()
             since_heartbeat += EVERY_S
             if since_heartbeat >= HEARTBEAT_S:
                 since_heartbeat = 0.0
@@ -186,6 +180,16 @@ class Hub:
                 for reader in self._readers:
                     if not reader.waiting:
                         reader.send(beat)
+
+    def turn(self) -> None:
+        """Have everything sent that was collected."""
+        busy = {reader for reader in self._readers if reader.waiting}
+        for channel in self._channels.values():
+            if channel.pending:
+                self._tell(channel, busy)
+        for reader in self._readers:
+            if reader.backlog and reader not in busy:
+                self._catch_up(reader)
 
     def _tell(self, channel: Channel, busy: Collection[Reader]) -> None:
         """Send what was collected to those who have all that came before; the others get it behind that."""
