@@ -244,8 +244,8 @@ async def _frames(session: Session, wanted: list[dict[str, Any]]) -> AsyncIterat
 
     async def follow() -> None:
         try:
-            for said in wanted:
-                await session.follow(said)
+            channels = [(await session.follow(said)).channel for said in wanted]
+            reader.send(orjson.dumps({"type": "subscribed", "channels": channels}))  # the first that has an id
         except Refusal as refusal:
             reader.gone = refusal.detail
             reader.send(orjson.dumps({"type": "refused", **_problem(refusal)}))
