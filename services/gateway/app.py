@@ -39,6 +39,9 @@ from fillstream.libs.common.runtime.release import running
 from fillstream.libs.common.runtime.waiting import wait_for_redis
 from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway import order_management
+from fillstream.services.gateway.alpaca.errors import Spoken
+from fillstream.services.gateway.alpaca.room import Room
+from fillstream.services.gateway.alpaca.router import router as alpaca
 from fillstream.services.gateway.asking import Asking
 from fillstream.services.gateway.history import History
 from fillstream.services.gateway.http.access import Door
@@ -133,11 +136,14 @@ def build(gateway: Gateway) -> FastAPI:
     for room in (desk, orders, positions, accounts, markets, stream):
         app.include_router(room.router, prefix="/v1")
     app.mount("/order-management", order_management.make_app())
+    app.state.alpaca = Room(gateway.asking, gateway.settings)
+    app.include_router(alpaca, prefix="/alpaca")
     _probes(app, gateway)
     _errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
     settings = gateway.settings.gateway
     app.add_middleware(Door, keys=gateway.keys, everything=EVERYTHING, per_minute=settings.calls_per_minute)
+    app.add_middleware(Spoken)
     app.add_middleware(Counted, metrics=gateway.metrics)
     return app
 
