@@ -165,7 +165,7 @@ class Packed:
         if not self._is_packed:
             return _object(raw)
         try:
-            said = msgpack.unpackb(raw, max_buffer_size=len(raw) or 1)
+            said = msgpack.unpackb(raw)
         except (ValueError, msgpack.UnpackException):
             return {}
         return said if isinstance(said, dict) else {}
