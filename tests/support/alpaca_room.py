@@ -92,9 +92,7 @@ class Client:
         scopes, accounts: of its key.
     """
 
-    def __init__(
-        self, room: Room, scopes: frozenset[str] = SCOPES, accounts: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, room: Room, scopes: frozenset[str] = SCOPES, accounts: frozenset[str] = frozenset()) -> None:
         app = FastAPI()
         app.state.alpaca = room
         app.include_router(router, prefix="/alpaca")
