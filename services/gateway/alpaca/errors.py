@@ -6,6 +6,7 @@ their Python client takes for an order that it may send again, and never 429 onc
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -125,7 +126,8 @@ class _Answer:
         await self._refuse(500, [])
 
     async def _refuse(self, status: int, headers: Any) -> None:
-        status, body = translated(status, self._raw)
+        is_packed = dict(headers).get(b"content-encoding") == b"gzip"
+        status, body = translated(status, gzip.decompress(self._raw) if is_packed else self._raw)
         raw = orjson.dumps(body)
         kept = [
             (n, v) for n, v in headers if n.lower() not in (b"content-type", b"content-length", b"content-encoding")
