@@ -46,14 +46,15 @@ $(BIN)/.pip: constraints.txt
 	$(COMPILE) --resolution $(RESOLUTION) --python $(BIN)/python --output-file $@
 
 $(VENV)/.installed: $(BIN)/.pip $(CONSTRAINTS) $(SOURCES)
-	$(BIN)/python deploy/requirements.py build local analytics > $(VENV)/run.txt
+	$(BIN)/python deploy/requirements.py build local analytics gateway > $(VENV)/run.txt
 	$(PIP) install --require-hashes -c $(CONSTRAINTS) -r $(VENV)/run.txt
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.developing: $(VENV)/.installed
+$(VENV)/.developing: $(VENV)/.installed tests/support/specs.txt
 	$(BIN)/python deploy/requirements.py dev > $(VENV)/dev.txt
 	$(PIP) install --require-hashes -c $(CONSTRAINTS) -r $(VENV)/dev.txt
+	$(PIP) install --require-hashes --no-deps -r tests/support/specs.txt
 	@touch $@
 
 install: $(VENV)/.installed ## make the virtual environment and what runs a desk in it, at the versions of constraints.txt

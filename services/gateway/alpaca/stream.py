@@ -47,7 +47,7 @@ async def _raw(socket: WebSocket) -> bytes:
     return text.encode() if text is not None else said.get("bytes") or b""
 
 
-def _caller(socket: WebSocket, key_id: object, secret: object) -> Caller:
+async def _caller(socket: WebSocket, key_id: object, secret: object) -> Caller:
     """Return whose key it is.
 
     Raises:
@@ -55,8 +55,8 @@ def _caller(socket: WebSocket, key_id: object, secret: object) -> Caller:
     """
     door: Door = socket.scope["door"]
     if door.is_open:
-        return door.at(socket.headers)
-    return door.known(str(key_id), str(secret))
+        return await door.at(socket.headers)
+    return await door.known(str(key_id), str(secret))
 
 
 async def _both(*works: Any) -> None:
@@ -130,7 +130,7 @@ async def _authenticate(socket: WebSocket) -> Caller | None:
     try:
         if said.get("action") not in ("authenticate", "auth"):
             raise Refusal(401, "key_missing", "action: must be authenticate at first")
-        caller = _caller(socket, key_id, secret)
+        caller = await _caller(socket, key_id, secret)
         caller.need("orders:read")
     except Refusal:
         caller = None
@@ -283,7 +283,7 @@ async def _is_let_in(socket: WebSocket, packed: Packed, said: dict[str, Any]) ->
     try:
         if said.get("action") != "auth":
             raise Refusal(401, "key_missing", "action: must be auth at first")
-        _caller(socket, said.get("key"), said.get("secret")).need("market:read")
+        (await _caller(socket, said.get("key"), said.get("secret"))).need("market:read")
     except Refusal:
         await packed.send({"T": "error", "code": NOBODY, "msg": "auth failed"})
         return False
