@@ -92,6 +92,7 @@ class Desk:
 
     def flat(self) -> None:
         """Begin anew: nothing works, nothing is held, and AAPL is at 190."""
+        self.market.trade("AAPL", "190.01")  # what stops go by
         self.market.shown("AAPL", "190.00", "190.02")
         self.trading.close_all_positions(cancel_orders=True)
         until(lambda: not self.trading.get_all_positions() and not self.trading.get_orders(), "a flat account")
@@ -351,6 +352,7 @@ def test_every_answer_is_valid_by_alpacas_own_file(desk: Desk) -> None:
     orders += [raw.submit_order(limit(180)), raw.close_position("AAPL")]
     assert [told for each in orders for told in complaints(each, "Order")] == []
     assert [told for each in orders for leg in each["legs"] or () for told in complaints(leg, "OrderLeg")] == []
+    until(lambda: raw.get_all_positions() == [], "the position to be closed")
     raw.submit_order(market())
     until(raw.get_all_positions, "the position")
     assert complaints(raw.get_open_position("AAPL"), "Position") == []
