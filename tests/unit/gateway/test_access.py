@@ -156,7 +156,8 @@ def test_a_role_may_do_what_it_is_for_and_nothing_else(desk: GatewayDesk, keys: 
 
 
 def test_every_route_that_writes_is_in_the_table_of_roles(desk: GatewayDesk) -> None:
-    for path, methods in desk.app.openapi()["paths"].items():
+    ours = {path: it for path, it in desk.app.openapi()["paths"].items() if path.startswith("/v1/")}
+    for path, methods in ours.items():
         for method in methods:
             if method.upper() != "GET" and path not in ("/v1/sql", "/v1/orders/preview", "/v1/controls"):
                 shown = path.format(order_id=1, symbol="AAPL", account="default", letter_id="1-0")

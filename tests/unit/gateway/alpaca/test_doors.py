@@ -37,6 +37,9 @@ class OneKey:
             return Caller("poor", "poor", frozenset())
         return "key: is none that is known"
 
+    async def renew(self, key_id: str) -> bool:
+        return False
+
 
 # ----------------------------------------------------------------------------------------------------------- requests
 
