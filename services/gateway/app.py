@@ -46,6 +46,7 @@ from fillstream.services.gateway.asking import Asking
 from fillstream.services.gateway.history import History
 from fillstream.services.gateway.http.access import Door
 from fillstream.services.gateway.http.keyring import EVERYTHING, LiveKeys
+from fillstream.services.gateway.http.page import HEADERS, page
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.keeping import Keeping
 from fillstream.services.gateway.metrics import STAGE, GatewayMetrics
@@ -198,10 +199,15 @@ def _probes(app: FastAPI, gateway: Gateway) -> None:
         """Return what it measures, as Prometheus reads it."""
         return Response(generate_latest(gateway.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        """Return the API to read."""
+        return Response(page(app.openapi()), media_type="text/html", headers=HEADERS)
+
     @app.get("/", include_in_schema=False)
     async def front() -> dict[str, Any]:
         """Say who this is."""
-        addresses = ["/health", "/ready", "/metrics", "/openapi.json", "/v1/…"]
+        addresses = ["/health", "/ready", "/metrics", "/docs", "/openapi.json", "/v1/…", "/alpaca/…"]
         return {"name": app.title, "version": app.version, "text": DOORS[STAGE].text, "addresses": addresses}
 
 

@@ -23,7 +23,7 @@ from fillstream.services.gateway.http.problems import Refusal
 
 logger = logging.getLogger(__name__)
 
-OPEN: Final = ("/health", "/ready", "/metrics", "/", "/openapi.json")
+OPEN: Final = ("/health", "/ready", "/metrics", "/", "/docs", "/openapi.json")
 """Paths that need no key: they tell nothing of anybody's orders."""
 OWN_WAY: Final = ("/hooks/",)
 """Paths below which somebody else looks at who asks."""

@@ -84,7 +84,7 @@ def test_nobody_comes_in_without_a_key_and_probes_need_none(desk: GatewayDesk, k
                 assert told.headers["www-authenticate"].startswith("Bearer")
                 assert good.partition(".")[2] not in told.text
         assert desk.sent == []
-        for path in ("/health", "/", "/openapi.json", "/metrics"):
+        for path in ("/health", "/", "/docs", "/openapi.json", "/metrics"):
             assert (await desk.http.get(path)).status_code == 200
         key_id, _, secret = good.partition(".")
         for headers in (bearer(good), {"apca-api-key-id": key_id, "apca-api-secret-key": secret}):

@@ -167,6 +167,20 @@ def test_markets_are_told(desk: GatewayDesk) -> None:
     asyncio.run(play())
 
 
+def test_the_api_is_a_page_that_loads_nothing_and_has_every_path(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        told = await desk.http.get("/docs")
+        document = (await desk.http.get("/openapi.json")).json()
+        assert told.headers["content-security-policy"].startswith("default-src 'none'")
+        assert "<script" not in told.text and "http://" not in told.text
+        for path, calls in document["paths"].items():
+            assert f"{path}</code>" in told.text
+            for call in calls.values():
+                assert call["summary"] and call.get("description"), path
+
+    asyncio.run(play())
+
+
 def test_what_is_no_path_or_method_is_a_problem_too(desk: GatewayDesk) -> None:
     async def play() -> None:
         for told, status, reason in (
