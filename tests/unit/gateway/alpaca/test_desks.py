@@ -8,7 +8,9 @@ from fillstream.services.gateway.alpaca import holdings
 from fillstream.services.gateway.alpaca.index import Index, is_first
 from fillstream.services.gateway.alpaca.room import Room
 from fillstream.services.gateway.alpaca.updates import Listener, update_of
+from fillstream.services.gateway.alpaca.words import uuid_of
 from fillstream.services.gateway.state.desk import Desk
+from fillstream.services.gateway.state.orders import Order
 from tests.support.alpaca_room import simulated
 from tests.support.alpaca_spec import complaints
 
@@ -74,12 +76,25 @@ def test_positions_accounts_assets_and_trades_are_alpacas(room: Room) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_change_of_an_order_is_told_with_the_order_as_it_was_then(seed: int) -> None:
     listeners: list[Listener] = []
-    simulated(seed, lambda room: listeners.extend(map(room.updates.join, ("default", "alpha", "beta"))))
+    room = simulated(seed, lambda room: listeners.extend(map(room.updates.join, ("default", "alpha", "beta"))))
+    for listener in listeners:
+        orders = [room.index.find(update["order"]["id"]) for _, update in listener.waiting]
+        assert {each.row["account"] for each in orders if each is not None} <= {listener.account}
     told = [update for listener in listeners for _, update in listener.waiting]
     assert len(told) > 100
     assert [each for update in told[:200] for each in complaints(update["order"], "Order")] == []
     assert all(update["order"]["status"] == "filled" for update in told if update["event"] == "fill")
     assert all("execution_id" in update for update in told if update["event"] in ("fill", "partial_fill"))
+
+
+def test_the_first_order_of_a_list_has_the_signals_id_whichever_came_first() -> None:
+    desk = Desk()
+    row = {"account": "default", "signal_id": "s1", "list_id": "mine", "order_type": "LIMIT"}
+    for order_id, client_order_id in (("1", "mine.2"), ("2", "mine")):
+        desk.orders.by_id[order_id] = Order({**row, "order_id": order_id, "client_order_id": client_order_id}, [])
+    index = Index(desk)
+    assert index.uuid("2") == uuid_of("default", "s1")
+    assert index.uuid("1") == uuid_of("default", "s1", "mine.2")
 
 
 def test_what_alpaca_does_not_tell_of_is_not_told() -> None:

@@ -94,6 +94,21 @@ def test_a_long_refusal_is_read_though_it_is_packed() -> None:
     assert answer.json()["message"].startswith("field: long")
 
 
+def test_an_error_inside_is_answered_and_told_to_the_log() -> None:
+    heard: list[Any] = []
+
+    async def fail(scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("inside")
+
+    async def send(said: Any) -> None:
+        heard.append(said)
+
+    with pytest.raises(RuntimeError, match="inside"):
+        asyncio.run(Spoken(fail)({"type": "http", "path": "/alpaca/v2/orders"}, None, send))
+    assert heard[0]["status"] == 500
+    assert orjson.loads(heard[1]["body"])["code"] == 50010000
+
+
 def test_other_paths_keep_their_problems() -> None:
     assert ask("/v1/orders", {}).headers["content-type"] == "application/problem+json"
 

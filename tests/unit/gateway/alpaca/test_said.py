@@ -45,7 +45,8 @@ def test_alpacas_own_file_refuses_what_is_wrong() -> None:
 
 @pytest.mark.parametrize("status", OrdStatus)
 def test_every_status_has_one_of_theirs(status: OrdStatus) -> None:
-    assert said(ord_status=status.value)["status"] == words.STATUS[status]
+    snake = "".join(f"_{each.lower()}" if each.isupper() else each for each in status.value).lstrip("_")
+    assert said(ord_status=status.value)["status"] == snake
 
 
 @pytest.mark.parametrize("kind", OrderType)
@@ -122,6 +123,10 @@ def test_exits_are_told_before_they_are_orders_and_go_with_their_entry() -> None
     gone = held_leg({**entry, "ord_status": "Canceled"}, "stop_loss", exits["stop_loss"], AAPL, "bracket")
     assert gone["status"] == "canceled"
     assert gone["id"] == legs[1]["id"]
+    in_part = held_leg(
+        {**entry, "ord_status": "Canceled", "cum_qty": "3"}, "stop_loss", exits["stop_loss"], AAPL, "oto"
+    )
+    assert in_part["status"] == "held", "what was filled is protected"
     amended = exits_of(entry, {"contingency_type": "BRACKET", "stop_loss": "181.00", "take_profits": "201.00:1"})
     assert (amended["stop_loss"]["stop_price"], amended["take_profit"]["limit_price"]) == ("181.00", "201.00")
 
