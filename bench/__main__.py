@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from bench import (
     end_to_end,
     engine,
     families,
+    gateway,
     halt,
     ids,
     ledger,
@@ -101,6 +103,23 @@ def show_memory(result: dict[str, Any]) -> None:
     console.print(f"768 MB hold {result['hours_of_made_up_market']:,} hours of the made-up market with five positions")
     for name, rate in result["signals_per_s_for_a_day"].items():
         console.print(f"0.6 of 768 MB keep a day of {rate} signals/s beside it: {name}")
+
+
+def show_gateway(result: dict[str, Any]) -> None:
+    table = Table(title="the gateway beside XADD, in turns", title_justify="left")
+    for heading in ("until the fill", "POST", "XADD", "ratio"):
+        table.add_column(heading, justify="left" if heading == "until the fill" else "right")
+    for name in ("p50_ms", "p99_ms"):
+        posted, added = (median(row[way][name] for row in result["latency"]) for way in ("post", "xadd"))
+        table.add_row(name, f"{posted:.2f}", f"{added:.2f}", f"{posted / added:.2f}")
+    console.print(table)
+    for name in ("single", "batch"):
+        row = result[name]
+        console.print(
+            f"{name}: {row['orders_per_s']:,} orders/s, {row['gateway_cpu_us']} µs of the gateway's core each"
+        )
+    console.print(f"readers: {result['readers']}")
+    console.print(f"state: {result['state']}")
 
 
 def show_snapshots(result: dict[str, Any]) -> None:
@@ -258,6 +277,7 @@ BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, A
     "triggers": (triggers.run, show_triggers),
     "ledger": (ledger.run, show_ledger),
     "families": (families.run, show_families),
+    "gateway": (gateway.run, show_gateway),
     "ids": (ids.run, show_ids),
     "algos": (algos.run, show_algos),
     "backtest": (backtest.run, show_backtest),
