@@ -27,7 +27,7 @@ COPY deploy/requirements.py deploy/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python deploy/requirements.py --pinned pip > /pip.txt \
  && pip install --require-hashes -r /pip.txt \
- && python deploy/requirements.py > /run.txt \
+ && python deploy/requirements.py gateway > /run.txt \
  && python deploy/requirements.py build > /build.txt \
  && pip install --require-hashes --only-binary :all: -c constraints.txt -r /build.txt
 # No pip inside the environments: it is not needed at run time.

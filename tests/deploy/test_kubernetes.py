@@ -124,20 +124,20 @@ def test_no_place_was_left_to_be_filled_in() -> None:
     assert not re.search(r"\b(NAME|PORT)\b|port: 0\b", text)
 
 
-@pytest.mark.parametrize("name", ["gateway", "venue-binance"])
+@pytest.mark.parametrize("name", ["notifier", "venue-binance"])
 def test_the_service_more_that_the_readme_shows_is_whole(tmp_path: Path, name: str) -> None:
     """Under a name with a hyphen as well: the component takes names apart at hyphens."""
     for folder in ("k8s", "config", "deploy"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     section = README.read_text().split("## One service more")[1].split("\n## ")[0]
-    shown = re.findall(r"^    # k8s/base/gateway/(\S+)\n((?:    .*\n)+)", section, re.MULTILINE)
+    shown = re.findall(r"^    # k8s/base/notifier/(\S+)\n((?:    .*\n)+)", section, re.MULTILINE)
     assert [file for file, _ in shown] == ["kustomization.yaml", "statefulset.yaml"]
     assert sum(text.count("\n") for _, text in shown) <= 25
     more = tmp_path / "k8s" / "base" / name
     more.mkdir()
     for file, text in shown:
         own = re.sub("^    ", "", text, flags=re.MULTILINE)
-        (more / file).write_text(own.replace("name: gateway", f"name: {name}"))
+        (more / file).write_text(own.replace("name: notifier", f"name: {name}"))
     kustomization = tmp_path / "k8s" / "base" / "kustomization.yaml"
     kustomization.write_text(kustomization.read_text().replace("  - analytics\n", f"  - analytics\n  - {name}\n"))
     built = build(tmp_path / "k8s" / "base")
@@ -151,8 +151,8 @@ def test_the_service_more_that_the_readme_shows_is_whole(tmp_path: Path, name: s
                 del each["spec"]["template"]["spec"]["containers"][0]["args"]
         return [yaml.safe_dump(each).replace(unit, "<name>").replace(str(port), "<port>") for each in found]
 
-    assert len(of(name, 8009)) == 4, "StatefulSet, two Services, PodDisruptionBudget"
-    assert of(name, 8009) == of("signals", 8004)
+    assert len(of(name, 8010)) == 4, "StatefulSet, two Services, PodDisruptionBudget"
+    assert of(name, 8010) == of("signals", 8004)
     assert len(built) == len(build(BASE)) + 4
 
 
@@ -416,11 +416,20 @@ def test_who_may_call_redis_is_whom_redis_lets_in() -> None:
     assert calling == let_in
 
 
-@pytest.mark.parametrize("policy", ["redis", "analytics"])
+@pytest.mark.parametrize("policy", ["redis", "analytics", "gateway"])
 def test_a_namespace_with_the_label_that_the_readme_names_is_let_in(policy: str) -> None:
     (rule,) = of_kind("NetworkPolicy")[policy]["spec"]["ingress"]
     assert rule["from"][1:] == [{"namespaceSelector": {"matchLabels": {"fillstream-client": "true"}}}]
     assert "kubectl label namespace strategies fillstream-client=true" in README.read_text()
+
+
+def test_who_may_call_the_gateway_is_whom_it_lets_in_and_no_stage() -> None:
+    policies = of_kind("NetworkPolicy")
+    calling = policies["to-gateway"]["spec"]["podSelector"]
+    assert policies["gateway"]["spec"]["ingress"][0]["from"][0]["podSelector"] == calling
+    assert calling == {"matchLabels": {COMPONENT: "client"}}
+    (reached,) = policies["to-gateway"]["spec"]["egress"][0]["to"]
+    assert reached == {"podSelector": policies["gateway"]["spec"]["podSelector"]}
 
 
 def test_there_is_one_feed_and_it_is_a_client() -> None:

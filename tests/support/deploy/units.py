@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fillstream.libs.common.messages.stages import PROGRAMS
+from fillstream.libs.common.messages.stages import DOORS, PROGRAMS
 from fillstream.libs.common.messages.topology import PartitionedBy
 
 
@@ -43,5 +43,5 @@ def port_variable(name: str) -> str:
     return f"FILLSTREAM_{name.upper().replace('-', '_')}_PORT"
 
 
-UNITS = tuple(Unit(each.name, each.command, each.port, each.partitioned_by) for each in PROGRAMS)
+UNITS = tuple(Unit(each.name, each.command, each.port, each.partitioned_by) for each in (*PROGRAMS, *DOORS.values()))
 """Every program of the map."""
