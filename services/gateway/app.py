@@ -24,11 +24,12 @@ from fastapi.exceptions import RequestValidationError
 from faststream.redis import RedisBroker
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from redis.exceptions import ResponseError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from fillstream.libs.common.messages.stages import DOORS
-from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.messages.topology import Topology, id_key
 from fillstream.libs.common.process.app import refuse, settings_or_exit
 from fillstream.libs.common.process.settings import Settings, SettingsError
 from fillstream.libs.common.runtime.continuity import TopologyDiffers
@@ -276,13 +277,23 @@ def begin(settings: Settings) -> tuple[Desk, dict[str, str], Keeping]:
             marker = read_marker(client, topology)
         except TopologyDiffers as error:
             raise SettingsError([str(error)]) from None
-        ends = {}
+        ends, newest = {}, {}
         for name in names_of(topology):
             last: Any = client.xrevrange(topology.key(name), count=1)
             if last:
                 ends[name] = last[0][0].decode()
+            with suppress(ResponseError):  # there is no such stream yet
+                told: Any = client.xinfo_stream(topology.key(name))
+                newest[name] = told["last-generated-id"].decode()
     keeping = Keeping(settings.database.data_dir, marker.id if marker else "")
-    return keeping.load(settings.gateway.orders_kept), ends, keeping
+    state = keeping.load(settings.gateway.orders_kept)
+    ahead = [name for name, at in state.places.items() if id_key(at) > id_key(newest.get(name, "0-0"))]
+    if ahead:
+        logger.warning(
+            "%s: Redis ends before what is known here; it is an older one, and is read anew", ", ".join(ahead)
+        )
+        state = Desk(settings.gateway.orders_kept)
+    return state, ends, keeping
 
 
 def serve() -> None:

@@ -24,7 +24,8 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.reading import Reading
 from fillstream.services.gateway.sending import Refused, Sending, Unsure
-from fillstream.services.gateway.state.desk import Desk
+from fillstream.services.gateway.state.desk import Change, Desk
+from fillstream.services.gateway.stream.replay import is_place
 from fillstream.services.gateway.waiting import Expected, Waiting
 
 WAIT_S: Final = 5.0
@@ -85,8 +86,7 @@ class Asking:
         found = {}
         for part in said.split(","):
             name, _, at = part.strip().partition(":")
-            number, _, serial = at.partition("-")
-            if name not in self.reading.names or not (number.isdecimal() and serial.isdecimal()) or len(at) > 41:
+            if name not in self.reading.names or not is_place(at):
                 told = f"at_least: {shorten(part)} must be STREAM:ID of {', '.join(self.reading.names)}"
                 raise Refusal(400, "bad_value", told)
             found[name] = at
@@ -115,10 +115,14 @@ class Asking:
         """
         fields = checked(said)
         account = fields.get("account", "default")
-        expected = self.waiting.expect(fields["signal_id"], account, fields.get("order_id"), until_final)
+        content = orjson.dumps(fields, default=_as_text)
+        named = fields.get("order_id")
+        if named in self.desk.orders.by_id:
+            named = None  # its account is known, and so whose events of this id are meant
+        expected = self.waiting.expect(fields["signal_id"], account, named, content, until_final=until_final)
         deadline = time.monotonic() + max(wait_s, PLACE_S)
         try:
-            entry = {"data": orjson.dumps(fields, default=_as_text)}
+            entry = {"data": content}
             entry_id = await self._append(self.topology.signals, entry, fields["signal_id"], deadline)
             self.waiting.was_sent(expected, entry_id)
             left = deadline - time.monotonic()
@@ -177,11 +181,14 @@ class Asking:
             sent = await asyncio.gather(*(self._append(key, entry, control_id, deadline) for key in keys))
             return [*zip(inboxes, sent, strict=True)]
 
-        heard = await self.waiting.control(control_id, len(partitions), wait_s, send)
+        whose = () if account is None else (account, self.desk.terms.account_of(account))
+        heard = await self.waiting.control(control_id, partitions, whose, wait_s, send)
         events = [change.event for change in heard]
         answers = [each for each in events if each["type"] in (*CONTROL_ANSWERS, "DeadLetter")]
-        if len(answers) < len(partitions):
-            told = f"control: {len(answers)} of {len(partitions)} partitions have answered {control_id} in {wait_s:g} s"
+        kinds = (*CONTROL_ANSWERS, "DeadLetter")
+        answered = len({_partition_of(change) for change in heard if change.event["type"] in kinds})
+        if answered < len(partitions):
+            told = f"control: {answered} of {len(partitions)} partitions have answered {control_id} in {wait_s:g} s"
             raise Refusal(503, "outcome_unknown", f"{told}; send it again under the same control_id",
                           {"Retry-After": "1"}, control_id=control_id)  # fmt: skip
         refusals = (each.get("refusal") or each.get("reason") for each in answers if _refuses(each))
@@ -190,9 +197,18 @@ class Asking:
 
     def _partitions(self, account: str | None, order_id: object) -> Sequence[int]:
         if order_id is not None:
-            return [partition_of_order_id(int(str(order_id)))]
+            partition = partition_of_order_id(int(str(order_id)))
+            if partition >= self.topology.account_partitions:
+                raise Refusal(404, "unknown_order", f"order_id: {shorten(order_id)} is of no account partition here")
+            return [partition]
         count = self.topology.account_partitions
         return range(count) if account is None else [self.topology.account_partition(account)]
+
+
+def _partition_of(change: Change) -> str:
+    """Return the partition that a control's answer, or its dead letter, is of."""
+    stream = change.event["stream"] if change.event["type"] == "DeadLetter" else change.stream
+    return str(stream).rpartition(".")[2]
 
 
 def _refuses(answer: Mapping[str, Any]) -> bool:

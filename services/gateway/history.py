@@ -36,16 +36,17 @@ class History:
             Refusal: 503: Redis does not answer.
         """
         journal = self._topology.events(partition_of_order_id(int(order.row["order_id"])))
+        ids = [*order.events]  # it may go on while Redis is asked
         try:
             async with self._client.pipeline(transaction=False) as pipe:
-                for entry_id in order.events:
+                for entry_id in ids:
                     pipe.execute_command("XRANGE", journal, entry_id, entry_id)
                 replies = await pipe.execute()
         except AWAY as error:
             raise Refusal(503, "redis_away", f"redis: {error}", {"Retry-After": "1"}) from None
         found = [
             {**upcast(orjson.loads(reply[0][1][b"data"]), EVENTS), "id": entry_id}
-            for entry_id, reply in zip(order.events, replies, strict=True)
+            for entry_id, reply in zip(ids, replies, strict=True)
             if reply
         ]
-        return found, len(order.events) - len(found)
+        return found, len(ids) - len(found)

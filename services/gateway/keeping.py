@@ -72,7 +72,7 @@ class Keeping:
 
     async def save(self, desk: Desk) -> None:
         """Write a snapshot, by a child process; one that fails is told, and the next one tries again."""
-        if not self._desk_id or not desk.places:
+        if not self._desk_id or not desk.entries:
             return
         entries, newest = desk.entries, max(desk.places.values(), key=id_key)
 

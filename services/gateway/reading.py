@@ -53,6 +53,8 @@ class Reading:
     def __init__(self, broker: RedisBroker, topology: Topology, desk: Desk, ends: Mapping[str, str]) -> None:
         self._desk = desk
         self.names = names_of(topology)
+        for name in self.names:
+            desk.places.setdefault(name, "0-0")  # of a stream without entries one goes on behind its beginning
         self._behind = {name: end for name, end in ends.items() if id_key(end) > id_key(desk.places.get(name, "0-0"))}
         self.turned = asyncio.Condition()
         self.after_batch: list[Any] = []

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from fillstream.client.answers import CONTROL_ANSWERS, Outcome, Sent, concerns, is_requested
+from fillstream.libs.common.values.naming import shorten
+from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.state.desk import Change, Desk
 
 Sends = Callable[[], Awaitable[Iterable[tuple[str, str]]]]
@@ -27,6 +29,8 @@ class Expected:
     Attributes:
         outcome: as far as the journal has told.
         sent: whose it is, and where its entry stands, once that is known.
+        content: what is sent.
+        held: refusals of this id that came before it was known which entry is its own.
         place: of the last event that was heard: stream and id.
         until_final: whether a working order is not enough.
         future: done when it is settled.
@@ -36,7 +40,9 @@ class Expected:
     sent: Sent
     future: asyncio.Future[None]
     until_final: bool = False
+    content: bytes = b""
     place: tuple[str, str] | None = None
+    held: list[tuple[dict[str, Any], str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
     @property
@@ -64,11 +70,21 @@ class Waiting:
 
     # ------------------------------------------------------------------------------------------------------ signals
 
-    def expect(self, signal_id: str, account: str, order_id: str | None, until_final: bool) -> Expected:
-        """Begin to listen for a signal, before it is sent."""
+    def expect(
+        self, signal_id: str, account: str, order_id: str | None, content: bytes, *, until_final: bool = False
+    ) -> Expected:
+        """Begin to listen for a signal, before it is sent.
+
+        Raises:
+            Refusal: 409: another one of that id is waited for just now.
+        """
+        for other in self._by_name.get(f"signal {signal_id}", ()):
+            if other.sent.account == account and other.content != content:
+                told = f"signal_id: {shorten(signal_id)} is waited for with another content at this moment"
+                raise Refusal(409, "duplicate_signal_id", told)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sent = Sent(account, order_id, "", "0-0", "0-0")
-        expected = Expected(Outcome(signal_id), sent, future, until_final)
+        expected = Expected(Outcome(signal_id), sent, future, until_final, content)
         self._name(expected, f"signal {signal_id}")
         return expected
 
@@ -76,13 +92,15 @@ class Waiting:
         """Say where a signal's entry stands: a dead letter of it is told by that."""
         expected.sent = replace(expected.sent, entry_id=entry_id)
         self._name(expected, f"entry {entry_id}")
+        held, expected.held = expected.held, []
+        for event, stream, at in held:
+            if event["entry_id"] == entry_id:
+                self._take(expected, event, stream, at)
         for row in reversed(self._desk.dead):  # it may have come before the server's answer
             if row["entry_id"] == entry_id and row["stream"] == "signals":
                 self._take(expected, {**row, "type": "DeadLetter"}, "dead", row["id"])
-                self.settle()
-                return
-            if len(row["entry_id"]) == len(entry_id) and row["entry_id"] < entry_id:
-                return
+                break
+        self.settle()
 
     def forget(self, expected: Expected) -> None:
         """Listen no more."""
@@ -108,7 +126,10 @@ class Waiting:
         if not self._by_name or change.stream.partition(".")[0] not in TOLD_BY:
             return
         for expected in self._named_by(event):
-            if concerns(event, expected.outcome, expected.sent):
+            if event["type"] == "SignalRefused" and event.get("entry_id") not in (None, expected.sent.entry_id):
+                if not expected.sent.entry_id:
+                    expected.held.append((event, change.stream, change.id))  # nobody knows yet whose it is
+            elif concerns(event, expected.outcome, expected.sent):
                 self._take(expected, event, change.stream, change.id)
 
     def settle(self) -> None:
@@ -149,15 +170,20 @@ class Waiting:
 
     # ----------------------------------------------------------------------------------------------------- controls
 
-    async def control(self, control_id: str, answers: int, timeout_s: float, send: Sends) -> list[Change]:
-        """Send a control and collect what it changed, until so many partitions have answered, or the time is over.
+    async def control(
+        self, control_id: str, partitions: Collection[int], whose: Collection[str], timeout_s: float, send: Sends
+    ) -> list[Change]:
+        """Send a control and collect what it changed, until every partition has answered, or the time is over.
 
         Args:
             control_id: of the control.
-            answers: how many partitions are to answer; a dead letter of it is an answer as well.
+            partitions: that are to answer; a dead letter of it is an answer as well.
+            whose: names of the account that it is about, none of the whole desk: an id is its account's.
             timeout_s: how long it is waited for.
             send: appends it, and returns where: stream and entry; awaited once somebody listens.
         """
+        deaf = {f"events.{each}" for each in partitions}
+        journals = frozenset(deaf)
         queue: asyncio.Queue[Change] = asyncio.Queue()
         self._controls[control_id].append(queue)
         heard: list[Change] = []
@@ -167,16 +193,19 @@ class Waiting:
                 if (row["stream"], row["entry_id"]) in entries:
                     queue.put_nowait(Change("dead", row["id"], {**row, "type": "DeadLetter"}, None))
             async with asyncio.timeout(timeout_s):
-                while answers:
+                while deaf:
                     change = await queue.get()
-                    kind = change.event["type"]
-                    if kind == "DeadLetter":
-                        at = change.event["stream"], change.event["entry_id"]
-                        if at not in entries:
-                            continue
-                        entries.remove(at)
-                    heard.append(change)
-                    answers -= kind in CONTROL_ANSWERS or kind == "DeadLetter"
+                    event = change.event
+                    if event["type"] == "DeadLetter":
+                        at = event["stream"], event["entry_id"]
+                        if at in entries:
+                            entries.remove(at)
+                            heard.append(change)
+                            deaf.discard(f"events.{event['stream'].rpartition('.')[2]}")
+                    elif _is_of(change, journals, whose):
+                        heard.append(change)
+                        if event["type"] in CONTROL_ANSWERS:
+                            deaf.discard(change.stream)
         except TimeoutError:
             pass  # what came is returned; who asked sees that an answer is missing
         finally:
@@ -184,6 +213,13 @@ class Waiting:
             if not self._controls[control_id]:
                 del self._controls[control_id]
         while not queue.empty():
-            if (change := queue.get_nowait()).event["type"] != "DeadLetter":
+            change = queue.get_nowait()
+            if change.event["type"] != "DeadLetter" and _is_of(change, journals, whose):
                 heard.append(change)
         return heard
+
+
+def _is_of(change: Change, journals: Collection[str], whose: Collection[str]) -> bool:
+    """Whether a change is of a control for an account: another account's may have the same id."""
+    account = change.event.get("account")
+    return change.stream in journals and (not whose or account is None or account in whose)

@@ -17,7 +17,7 @@ from fillstream.libs.common.messages.topology import SIM, id_key, stream_name
 from fillstream.libs.common.process.settings import Settings
 from fillstream.services.gateway.app import Gateway, build
 from fillstream.services.gateway.http.access import Keys
-from fillstream.services.gateway.state.desk import Desk
+from fillstream.services.gateway.state.desk import Change, Desk
 
 HOST = "http://127.0.0.1:8000"
 
@@ -106,6 +106,8 @@ class GatewayDesk:
         self.sent: list[tuple[str, Mapping[Any, Any]]] = []
         self.refuses: list[Exception] = []
         self.is_deaf = False
+        self.heard: list[Change] = []
+        self.desk.listen(self.heard.append)
         self.pump()
 
     @property

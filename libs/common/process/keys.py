@@ -317,6 +317,11 @@ class KeyRing:
         self._keys, problems = load_all(raw)
         return problems
 
+    def is_live(self, key_id: str, now_ms: int) -> bool:
+        """Whether a key that was found before is there still, and of use."""
+        key = self._keys.get(key_id)
+        return key is not None and key.why_not(now_ms) is None
+
     def find(self, key_id: str, secret: str, now_ms: int) -> Key | str:
         """Return the live key with that id and that secret, else a sentence; only who has the secret is told more."""
         key = self._keys.get(key_id)

@@ -29,6 +29,7 @@ from fillstream.services.gateway.state.rows import Row
 
 POSITIONS, ACCOUNTS, ORDERS, MARKET = "positions:read", "accounts:read", "orders:read", "market:read"
 TIMEFRAMES: Final = ("1Min", "5Min", "15Min", "1H", "1D")
+LAST_DAY: Final = date(2200, 12, 31)
 AHEAD_DAYS: Final = 366
 
 router = APIRouter(tags=["alpaca: account"])
@@ -44,7 +45,7 @@ def _held(room: Room, account: str) -> list[Row]:
 
 
 def _position_json(room: Room, row: Row) -> dict[str, Any]:
-    orders = (order.row for order in room.desk.orders.by_id.values() if order.row["account"] == row["account"])
+    orders = (order.row for order in room.desk.orders.working.values() if order.row["account"] == row["account"])
     return holdings.position_json(row, room.instrument(row["symbol"]), holdings.reserved(orders, row))
 
 
@@ -281,6 +282,9 @@ def _day(name: str, said: str | None) -> date | None:
     if said is None:
         return None
     try:
-        return date.fromisoformat(said[:10])
+        found = date.fromisoformat(said[:10])
     except ValueError:
-        raise asked.bad(name, f"{shorten(said)} must be a date, 2026-11-30") from None
+        found = date.max
+    if not date(1970, 1, 1) <= found <= LAST_DAY:
+        raise asked.bad(name, f"{shorten(said)} must be a date, 2026-11-30, of 1970 to {LAST_DAY.year}")
+    return found

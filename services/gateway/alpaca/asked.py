@@ -63,7 +63,7 @@ def amount(said: Mapping[str, Any], name: str, of: str = "") -> str | None:
     if value is None:
         return None
     try:
-        number = value if isinstance(value, Decimal) else parse(value if isinstance(value, str) else "")
+        number = parse(str(value) if isinstance(value, str | Decimal) else "")  # which refuses what is too long
     except ValueError:
         number = Decimal(0)
     if not number.is_finite() or number <= 0:
@@ -91,7 +91,8 @@ def check_names(said: Mapping[str, Any], known: frozenset[str]) -> None:
         Refusal: 422.
     """
     if strange := sorted(said.keys() - known):
-        raise bad(strange[0], f"is no field here; there are {', '.join(sorted(known))}")
+        name = strange[0][:64].encode("ascii", "backslashreplace").decode()
+        raise bad(name, f"is no field here; there are {', '.join(sorted(known))}")
     for name, why in NOT_HERE.items():
         if said.get(name):
             raise Refusal(422, "not_supported", f"{name}: is not supported: {why}")
@@ -159,7 +160,7 @@ def _head(said: Mapping[str, Any], symbol_of: Callable[[str], str]) -> dict[str,
         found["client_order_id"] = client_id
     intent, side = said.get("position_intent"), said.get("side")
     if intent is not None:
-        if intent not in INTENTS:
+        if not isinstance(intent, str) or intent not in INTENTS:
             told = f"{shorten(intent)} is not supported, only {' and '.join(INTENTS)}: whether an order opens or closes"
             raise Refusal(422, "not_supported", f"position_intent: {told} follows from what is held as it trades")
         if side not in (None, INTENTS[intent]):

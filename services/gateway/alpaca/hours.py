@@ -68,7 +68,7 @@ def calendar_json(sessions: Sessions, zone: str, first: date, last: date) -> lis
             "close": f"{closes:%H:%M}",
             "session_open": f"{opens:%H%M}",
             "session_close": f"{closes:%H%M}",
-            "settlement_date": (day + timedelta(days=1)).isoformat(),
+            "settlement_date": (day + timedelta(days=1) if day < date.max else day).isoformat(),
         }
         for day, (opens, closes) in sorted(days.items())
     ]

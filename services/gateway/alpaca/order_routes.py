@@ -129,7 +129,8 @@ async def orders(
             and not (roll_up and room.is_leg(row))
         )
 
-    source = room.desk.orders.newest_first()
+    known = room.desk.orders
+    source = known.working_first() if status == "open" else known.newest_first()
     every = list(source)[::-1] if direction == "asc" else source
     found: list[dict[str, Any]] = []
     for order in every:

@@ -78,7 +78,9 @@ class Room:
     def account(self, caller: Caller) -> str:
         """Return the account that a caller trades for: the first of its key, or the default one."""
         said = min(caller.accounts) if caller.accounts else DEFAULT_ACCOUNT
-        return self.desk.terms.account_of(said)
+        account = self.desk.terms.account_of(said)
+        caller.need_account(account)  # a key that names an alias names the account behind it as well
+        return account
 
     def instrument(self, symbol: str) -> Row | None:
         """Return an instrument, None of none."""

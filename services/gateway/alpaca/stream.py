@@ -25,6 +25,9 @@ from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.state.desk import Change
 from fillstream.services.gateway.stream.hub import TOO_SLOW
 
+MOST_SYMBOLS: Final = 10_000
+MOST_CHARACTERS: Final = 64
+"""Of a symbol."""
 AUTH_S: Final = 10.0
 """How long a connection may take to say who it is."""
 REFUSED: Final = 1008
@@ -57,6 +60,14 @@ async def _caller(socket: WebSocket, key_id: object, secret: object) -> Caller:
     if door.is_open:
         return await door.at(socket.headers)
     return await door.known(str(key_id), str(secret))
+
+
+async def _let_go(socket: WebSocket, over: asyncio.Event) -> None:
+    """Close a connection that could not keep up; one that takes nothing at all is not told."""
+    if over.is_set():
+        with suppress(*AWAY):
+            async with asyncio.timeout(1.0):
+                await socket.close(TOO_SLOW, "too slow")
 
 
 async def _both(*works: Any) -> None:
@@ -97,26 +108,28 @@ async def trade_updates(socket: WebSocket) -> None:
         while True:
             said = _object(await _raw(socket))
             if said.get("action") == "listen":
-                asked = said.get("data", {}).get("streams", []) if isinstance(said.get("data"), dict) else []
-                streams = [TRADE_UPDATES] if TRADE_UPDATES in asked else []
+                data = said.get("data")
+                asked = data.get("streams") if isinstance(data, dict) else None
+                streams = [TRADE_UPDATES] if isinstance(asked, list) and TRADE_UPDATES in asked else []
                 await socket.send_bytes(orjson.dumps({"stream": "listening", "data": {"streams": streams}}))
                 if streams:
                     listener.waiting.clear()  # it hears of what comes from now on
                     listening.set()
                 else:
                     listening.clear()
+                listener.is_deaf = not streams
 
     async def tell() -> None:
-        while not listener.is_late:
+        while True:
             await listening.wait()
             update = await room.updates.next(listener)
             await socket.send_bytes(orjson.dumps({"stream": TRADE_UPDATES, "data": update}))
-        await socket.close(TOO_SLOW, "too slow")
 
     try:
-        await _both(listen(), tell())
+        await _both(listen(), tell(), listener.over.wait())
     finally:
         room.updates.leave(listener)
+    await _let_go(socket, listener.over)
 
 
 async def _authenticate(socket: WebSocket) -> Caller | None:
@@ -197,6 +210,7 @@ class Subscriber:
         self.channels: dict[str, set[str]] = {name: set() for name in CHANNELS}
         self.waiting: deque[dict[str, Any]] = deque()
         self.more = asyncio.Event()
+        self.over = asyncio.Event()
         self._own = {symbol: row.get("venue") or "SIM" for symbol, row in room.desk.terms.instruments.items()}
         self._room = room
         self.leave = room.desk.listen(self.hear)
@@ -222,16 +236,22 @@ class Subscriber:
         return symbol in asked or EVERYTHING in asked
 
     def _put(self, message: dict[str, Any]) -> None:
+        if self.over.is_set():
+            return
         self.waiting.append(message)
         self.more.set()
+        if len(self.waiting) > MOST_WAITING:
+            self.waiting.clear()
+            self.over.set()
 
     def change(self, said: dict[str, Any], *, add: bool) -> dict[str, Any]:
         """Follow symbols, or no more; return what is followed now."""
         for name in CHANNELS:
             asked = said.get(name)
             if isinstance(asked, list):
-                symbols = {each for each in asked if isinstance(each, str)}
-                self.channels[name] = self.channels[name] | symbols if add else self.channels[name] - symbols
+                symbols = {each for each in asked if isinstance(each, str) and len(each) <= MOST_CHARACTERS}
+                followed = self.channels[name] | symbols if add else self.channels[name] - symbols
+                self.channels[name] = followed if len(followed) <= MOST_SYMBOLS else self.channels[name]
         return {"T": "subscription", **{name: sorted(found) for name, found in self.channels.items()}}
 
 
@@ -263,19 +283,19 @@ async def market_data(socket: WebSocket, feed: str) -> None:
                     await packed.send({"T": "error", "code": MALFORMED, "msg": "invalid syntax"})
 
     async def tell() -> None:
-        while len(subscriber.waiting) <= MOST_WAITING:
+        while True:
             subscriber.more.clear()
             if not subscriber.waiting:
                 await subscriber.more.wait()
             messages = list(subscriber.waiting)
             subscriber.waiting.clear()
             await packed.send(*messages)
-        await socket.close(TOO_SLOW, "too slow")
 
     try:
-        await _both(listen(), tell())
+        await _both(listen(), tell(), subscriber.over.wait())
     finally:
         subscriber.leave()
+    await _let_go(socket, subscriber.over)
 
 
 async def _is_let_in(socket: WebSocket, packed: Packed, said: dict[str, Any]) -> bool:

@@ -91,13 +91,15 @@ class Listener:
         account: whose orders it hears of.
         waiting: updates that are to be sent, oldest first, each with the trade whose position it waits for.
         more: set when there are some.
-        is_late: whether it is to be let go.
+        is_deaf: whether it does not listen; nothing is kept for it then.
+        over: set once it is to be let go.
     """
 
     account: str
     waiting: deque[tuple[str | None, dict[str, Any]]] = field(default_factory=deque)
     more: asyncio.Event = field(default_factory=asyncio.Event)
-    is_late: bool = False
+    is_deaf: bool = True
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Updates:
@@ -142,14 +144,18 @@ class Updates:
         order = self._desk.orders.by_id.get(str(event["order_id"]))
         if order is None or not change.stream.startswith("events."):
             return
-        heard = [each for each in self._listeners if each.account == order.row["account"]]
+        account = order.row["account"]
+        heard = [each for each in self._listeners if each.account == account and not each.is_deaf]
         if not heard or (update := update_of(event, self._says(order, nested=False))) is None:
             return
         trade = f"{event['account']} {event['exec_id']}" if event["type"] == "OrderFilled" else None
         for listener in heard:
             listener.waiting.append((trade, update))
-            listener.is_late = listener.is_late or len(listener.waiting) > MOST_WAITING
             listener.more.set()
+            if len(listener.waiting) > MOST_WAITING:
+                listener.is_deaf = True
+                listener.waiting.clear()
+                listener.over.set()
 
     async def next(self, listener: Listener) -> dict[str, Any]:
         """Return the next update of a listener, once it is there; a trade with the position that it made."""

@@ -98,6 +98,10 @@ class Keys(Protocol):
         """Look again for a key that is not known; return whether it was looked for."""
         ...
 
+    def is_live(self, key_id: str) -> bool:
+        """Whether a key that was let in may stay."""
+        ...
+
 
 class Door:
     """The outermost part of the app: nobody gets past it unknown.
@@ -158,6 +162,10 @@ class Door:
     def is_open(self) -> bool:
         """Whether nobody needs a key."""
         return self._keys is None
+
+    def may_stay(self, caller: Caller) -> bool:
+        """Whether a connection that somebody opened may go on."""
+        return self._keys is None or self._keys.is_live(caller.id)
 
     async def at(self, headers: Headers) -> Caller:
         """Return who opens a WebSocket, by its headers.

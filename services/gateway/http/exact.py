@@ -18,6 +18,8 @@ from fillstream.services.gateway.http.problems import Refusal
 MAX_BODY_BYTES: Final = MAX_SIGNAL_BYTES
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 """Of a thousand orders that say all they can."""
+MAX_VALUES: Final = 60_000
+"""In a body: a thousand orders that say sixty things each."""
 TYPES: Final = ("application/json", "")
 """What a body may be; a browser's form is none, so no other site's page can send one."""
 
@@ -63,6 +65,8 @@ def decoded(raw: bytes) -> Any:
     Raises:
         Refusal: it is none, is nested too deeply, or names a field twice.
     """
+    if raw.count(b",") > MAX_VALUES:
+        raise Refusal(413, "too_large", f"body: more than {MAX_VALUES} values")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

@@ -11,10 +11,12 @@ import logging
 import time
 from typing import Any, Final
 
+from redis.exceptions import RedisError
+
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.keys import Key, KeyRing, Scope
+from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.http.access import Caller
-from fillstream.services.gateway.sending import AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +51,18 @@ class LiveKeys:
 
     async def renew(self, key_id: str) -> bool:
         """Read the keys again for one that is not known, at most every so often; return whether they were."""
-        now = time.monotonic()
-        if now - self._at < EVERY_S / 10:
+        if time.monotonic() - self._at < EVERY_S / 10:
             return False
-        await self.load()
+        try:
+            await self.load()
+        except RedisError as error:
+            logger.info("key %s is looked for among those that are known: %s", shorten(key_id), error)
+            return False
         return True
+
+    def is_live(self, key_id: str) -> bool:
+        """Whether a key that was let in may stay."""
+        return self._ring.is_live(key_id, int(time.time() * 1000))
 
     async def load(self) -> None:
         """Read the keys, and say what cannot be read of them, once."""
@@ -71,14 +80,14 @@ class LiveKeys:
             try:
                 await self.load()
                 await self._tell_uses()
-            except AWAY as error:
+            except RedisError as error:  # away, full or read only: who is known stays so
                 logger.info("keys are as they were: %s", error)
             await asyncio.sleep(EVERY_S)
 
     async def _tell_uses(self) -> None:
-        used, self._used = self._used, {}
-        if used:
+        if used := dict(self._used):
             await self._client.hset(self._topology.keys_used, mapping={name: str(ms) for name, ms in used.items()})
+            self._used = {name: ms for name, ms in self._used.items() if used.get(name) != ms}
 
 
 def caller_of_key(key: Key) -> Caller:

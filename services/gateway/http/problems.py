@@ -6,6 +6,7 @@ inside.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -77,4 +78,12 @@ class Refusal(Exception):
 
     def response(self) -> Response:
         """Return it as an answer."""
-        return Response(orjson.dumps(self.document()), self.status, dict(self.headers or {}), TYPE)
+        return Response(as_json(self.document()), self.status, dict(self.headers or {}), TYPE)
+
+
+def as_json(document: dict[str, Any]) -> bytes:
+    """Return a document as JSON; text that is none, lone surrogates in it, as escapes: a refusal is always told."""
+    try:
+        return orjson.dumps(document)
+    except TypeError:
+        return json.dumps(document, default=str).encode()

@@ -64,11 +64,12 @@ class Orders:
         keep: how many of those that are done are kept; older ones are analytics' to tell.
     """
 
-    __slots__ = ("_clients", "_done", "_keep", "by_id", "fills", "forgotten", "lists", "of_signal")
+    __slots__ = ("_clients", "_done", "_keep", "by_id", "fills", "forgotten", "lists", "of_signal", "working")
 
     def __init__(self, keep: int = 100_000) -> None:
         self._keep = keep
         self.by_id: dict[str, Order] = {}
+        self.working: dict[str, Order] = {}
         self.fills: OrderedDict[str, Row] = OrderedDict()
         self.lists: OrderedDict[str, Row] = OrderedDict()
         self.of_signal: dict[tuple[str, str], str] = {}
@@ -84,6 +85,10 @@ class Orders:
     def newest_first(self) -> Iterator[Order]:
         """Yield every order that is known, the one that came last first."""
         return reversed(self.by_id.values())
+
+    def working_first(self) -> Iterator[Order]:
+        """Yield the orders that work, the one that came last first."""
+        return reversed(sorted(self.working.values(), key=lambda order: int(order.row["order_id"])))
 
     # ------------------------------------------------------------------------------------------------------- fold
 
@@ -103,12 +108,18 @@ class Orders:
             row[name] = event[name]
         row["updated_time"] = event["time"]
         self._say(row, kind, event)
-        if row["ord_status"] in FINAL:
+        self._sort(order_id, order)
+        return row
+
+    def _sort(self, order_id: str, order: Order) -> None:
+        """Keep an order among those that work, or among those that are done."""
+        if order.is_final:
             self._done[order_id] = None
+            self.working.pop(order_id, None)
             self._forget()
         else:
             self._done.pop(order_id, None)
-        return row
+            self.working[order_id] = order
 
     def _say(self, row: Row, kind: str, event: Mapping[str, Any]) -> None:
         if kind in WORDS:
@@ -143,9 +154,7 @@ class Orders:
         signal_id = row.get("signal_id")
         if signal_id is not None:
             self.of_signal[account, signal_id] = order_id
-        if row["ord_status"] in FINAL:
-            self._done[order_id] = None
-            self._forget()
+        self._sort(order_id, self.by_id[order_id])
         return row
 
     def _forget(self) -> None:
@@ -176,10 +185,8 @@ class Orders:
         if kind == "TradeBusted":
             was["busted_time"] = event["time"]
             return
-        del self.fills[key]
-        self.fills[_fill_key(event)] = was  # the next change names it by its new id
         was["corrected_time"] = event["time"]
-        for name in ("exec_id", "last_qty", "last_px", "fee"):
+        for name in ("last_qty", "last_px", "fee"):  # later changes name it by its first id still
             was[name] = event[name]
 
     def listed(self, event: Mapping[str, Any]) -> Moved:
@@ -211,6 +218,7 @@ class Orders:
             (o.row["account"], o.row["signal_id"]): name for name, o in self.by_id.items() if "signal_id" in o.row
         }
         self._done = OrderedDict.fromkeys(record["done"])
+        self.working = {name: order for name, order in self.by_id.items() if name not in self._done}
         self.fills = OrderedDict((key, row) for key, row in record["fills"])
         self.lists = OrderedDict((key, row) for key, row in record["lists"])
         self.forgotten = record["forgotten"]

@@ -60,6 +60,7 @@ class Reader:
         backlog: of each channel, what came while the reader was behind.
         missed: rows of each channel that it was told only the latest of.
         gone: why it is to be let go, None while it keeps up.
+        over: set once it is.
     """
 
     waiting: deque[bytes] = field(default_factory=deque)
@@ -68,6 +69,14 @@ class Reader:
     backlog: dict[str, dict[str, Piece]] = field(default_factory=dict)
     missed: dict[str, int] = field(default_factory=dict)
     gone: str | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def let_go(self, why: str) -> None:
+        """Collect no more for it, and have its connection end."""
+        self.gone = why
+        self.backlog.clear()
+        self.over.set()
+        self.more.set()
 
     def send(self, frame: bytes) -> None:
         """Have a frame sent."""
@@ -148,8 +157,8 @@ class Hub:
         channel = self._channels.get(subject)
         if channel is None:
             channel = self._channels[subject] = Channel(subject)
-        elif channel.pending:  # it is older than this reader
-            self._tell(channel, {each for each in channel.members if each.waiting})
+        elif channel.pending:  # it is older than this reader; all of this moment goes, so that no place is ahead of any
+            self.turn()
         channel.members[reader] = None
         if subject.topic.rows:
             rows = [orjson.dumps(row) for row in snapshot_of(subject, self._desk)]
@@ -196,6 +205,8 @@ class Hub:
         pending, channel.pending = channel.pending, {}
         frame: bytes | None = None
         for reader in channel.members:
+            if reader.gone is not None:
+                continue
             if reader in busy or channel.subject.channel in reader.backlog:
                 self._put_off(reader, channel, pending)
                 continue
@@ -213,8 +224,7 @@ class Hub:
             reader.missed[name] = reader.missed.get(name, 0) + missed
             self._metrics.conflated(missed)
         if not channel.subject.topic.rows and len(backlog) > MOST_WAITING:
-            reader.gone = f"{name}: {len(backlog)} messages wait for this reader; go on behind the last that it has"
-            reader.more.set()
+            reader.let_go(f"{name}: {len(backlog)} messages wait for this reader; go on behind the last that it has")
 
     def _catch_up(self, reader: Reader) -> None:
         for subject, channel in self._channels.items():

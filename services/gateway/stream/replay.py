@@ -33,11 +33,17 @@ def places_of(said: object, names: list[str]) -> dict[str, str]:
     if not isinstance(said, Mapping):
         raise Refusal(422, "bad_value", f"after: {shorten(said)} must be an object of ids by stream, as `as_of` is")
     for name, at in said.items():
-        number, _, serial = at.partition("-") if isinstance(at, str) and len(at) < 42 else ("", "", "")
-        if name not in names or not number.isdecimal() or not serial.isdecimal():
+        if name not in names or not isinstance(at, str) or not is_place(at):
             told = f"after: {shorten(name)}: {shorten(at)} must be an entry's id of {', '.join(names)}"
             raise Refusal(422, "bad_value", told)
     return dict(said)
+
+
+def is_place(text: str) -> bool:
+    """Whether a text is an entry's id as Redis takes one."""
+    number, _, serial = text.partition("-")
+    both = number, serial
+    return text.isascii() and all(each.isdecimal() and len(each) < 20 for each in both)
 
 
 class Replay:

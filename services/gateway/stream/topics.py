@@ -28,6 +28,7 @@ class Topic:
     Attributes:
         name: of it; of rows the table's, as `Change.moved` has it.
         scope: that a key needs.
+        also: other scopes that it needs.
         kinds: of streams that it comes from.
         rows: whether the latest of each row is enough; else every message counts.
         types: of messages that belong to it; empty of rows, and of all of a stream.
@@ -38,6 +39,7 @@ class Topic:
     kinds: tuple[str, ...]
     rows: bool = True
     types: frozenset[str] = frozenset()
+    also: tuple[str, ...] = ()
 
 
 TOPICS: Final[Mapping[str, Topic]] = {
@@ -55,7 +57,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Topic("quotes", "market:read", ("events",)),
         Topic("sessions", "market:read", ("events",)),
         Topic("depth", "market:read", ("market",)),
-        Topic("events", "orders:read", ("events",), rows=False),
+        Topic(
+            "events", "orders:read", ("events",), rows=False,
+            also=("accounts:read", "controls:read", "market:read", "positions:read"),
+        ),
         Topic("fills", "orders:read", ("events",), False, frozenset(("OrderFilled", "TradeBusted", "TradeCorrected"))),
         Topic("closed_positions", "positions:read", ("positions",), False, frozenset(("PositionClosed",))),
         Topic(
@@ -101,8 +106,8 @@ class Subject:
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Whether a row or a message is one that is asked for, and that the reader may see."""
         account = row.get("account")
-        if self.accounts and account is not None and account not in self.accounts:
-            return False
+        if self.accounts and (account not in self.accounts if account is not None else "control_id" in row):
+            return False  # a control that names no account may tell of any
         return all(row.get(name) == value for name, value in self.filters)
 
 
@@ -116,7 +121,10 @@ def subject_of(said: Mapping[str, Any], caller: Caller, desk: Desk) -> Subject:
     if topic is None:
         told = f"topic: {shorten(said.get('topic'))} must be one of {', '.join(TOPICS)}"
         raise Refusal(422, "unknown_topic", told)
-    caller.need(topic.scope)
+    for scope in (topic.scope, *topic.also):
+        caller.need(scope)
+    if topic.name == "dead":
+        caller.need_all_accounts()
     filters = []
     for name in FILTERS:
         value = said.get(name)

@@ -19,7 +19,6 @@ from fillstream.services.gateway.http.exact import object_of
 from fillstream.services.gateway.http.pages import DEFAULT_PAGE, answer
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.state.desk import Desk
-from fillstream.services.gateway.state.orders import FINAL
 from fillstream.services.gateway.state.rows import Row
 from fillstream.services.gateway.v1.orders import Key, Limit, Place, Prefer, asking_of, wait_of
 from fillstream.services.gateway.v1.positions import chosen
@@ -27,6 +26,10 @@ from fillstream.services.gateway.v1.positions import chosen
 READ, SEE, CONTROL, ADMIN = "accounts:read", "controls:read", "controls:write", "admin"
 OF_ADMINS: Final = frozenset(("AcceptLoss", "AdjustAccount", "SwitchAlias"))
 """Controls that change what is held, or what is known."""
+OF_ALL: Final = frozenset(("SwitchAlias",))
+"""Controls that are about more than the account that they name."""
+FOR_ALL: Final = frozenset(("Halt", "Reduce", "Resume"))
+"""Controls of the whole desk that everybody is told of."""
 NOT_HERE: Final = frozenset(("AcceptLoss",))
 """Of a desk that cannot start: `fillstream recover` is where its runbook is."""
 
@@ -40,9 +43,7 @@ def account_row(desk: Desk, name: str) -> Row | None:
     if limits is None:
         return None
     held = [row for row in desk.positions.open.values() if row["account"] == account and row["position"] != "0"]
-    working = sum(
-        order.row["account"] == account and order.row["ord_status"] not in FINAL for order in desk.orders.by_id.values()
-    )
+    working = sum(order.row["account"] == account for order in desk.orders.working.values())
     return {
         "account": account,
         "alias": name if name != account else None,
@@ -112,7 +113,7 @@ async def approvals(request: Request, account: str | None = None, limit: Limit =
     caller.need(SEE)
     waiting = (
         order.row
-        for order in asking.desk.orders.newest_first()
+        for order in asking.desk.orders.working_first()
         if order.row.get("approval_time") is not None and order.row["ord_status"] == "Suspended"
     )
     found = chosen(caller, waiting, {"account": account}, limit)
@@ -124,7 +125,12 @@ async def controls(request: Request, account: str | None = None, limit: Limit = 
     """List answers to controls: who, what, why, and what came of it."""
     caller, asking = caller_of(request), asking_of(request)
     caller.need(SEE)
-    found = chosen(caller, reversed(asking.desk.terms.controls), {"account": account}, limit)
+    told = (
+        row
+        for row in reversed(asking.desk.terms.controls)
+        if not caller.accounts or row.get("account") is not None or row["control"] in FOR_ALL
+    )
+    found = chosen(caller, told, {"account": account}, limit)
     return answer(request, {"as_of": asking.as_of("events"), "controls": found})
 
 
@@ -135,7 +141,9 @@ async def _control(request: Request, kind: str, said: dict[str, Any], prefer: st
     caller, asking = caller_of(request), asking_of(request)
     account = _check(caller, kind, said)
     if account is not None:
-        caller.need_account(asking.desk.terms.account_of(account))
+        caller.need_account(account)
+    if kind in OF_ALL:
+        caller.need_all_accounts()
     if kind in ("Approve", "Refuse") and caller.accounts:
         order = asking.desk.orders.by_id.get(str(said.get("order_id")))
         if order is None or not caller.sees(order.row["account"]):

@@ -107,7 +107,10 @@ class Behind:
             with Client(self._url, self._topology, analytics_url=self._analytics_url) as client:
                 return ask(client)
 
-        return await asyncio.to_thread(run)
+        try:
+            return await asyncio.to_thread(run)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+            raise Refusal(503, "redis_away", f"redis: {error}", {"Retry-After": "1"}) from None
 
 
 def behind_of(request: Request) -> Behind:
@@ -220,6 +223,7 @@ async def dead(request: Request, limit: Limit = DEFAULT_PAGE) -> Response:
     """List entries that nobody could use, with the reason."""
     caller = caller_of(request)
     caller.need(ADMIN)
+    caller.need_all_accounts()
     asking = asking_of(request)
     found = chosen(caller, reversed(asking.desk.dead), {}, limit)
     return answer(request, {"as_of": asking.as_of("dead"), "dead": found})
@@ -255,9 +259,10 @@ async def redriven(request: Request, letter_id: str) -> Response:
 @router.get("/rules", summary="The desk's rules")
 async def rules(request: Request) -> Response:
     """List the rules that are in force, and what became of each last."""
-    caller_of(request).need(SEE)
+    caller = caller_of(request)
+    caller.need(SEE)
     asking = asking_of(request)
-    last = asking.desk.positions.rules
+    last = {name: row for name, row in asking.desk.positions.rules.items() if caller.sees(row.get("account"))}
     found = [{**row, "last": last.get(name)} for name, row in sorted(asking.desk.terms.rules.items())]
     return answer(request, {"as_of": asking.as_of("events", "positions"), "rules": found})
 

@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
@@ -66,7 +67,7 @@ def wait_of(prefer: str | None) -> float:
         if name == "respond-async":
             return 0.0
         if name == "wait":
-            if not value.isdecimal() or not 0 < int(value[:9]) <= MAX_WAIT_S:
+            if not (value.isascii() and value.isdecimal() and len(value) <= 2 and 0 < int(value) <= MAX_WAIT_S):
                 raise Refusal(400, "bad_value", f"prefer: wait={shorten(value)} must be 1 to {MAX_WAIT_S:g} seconds")
             return float(value)
     return WAIT_S
@@ -78,18 +79,18 @@ def signal_of(caller: Caller, asking: Asking, said: Mapping[str, Any], key: str 
     Raises:
         Refusal: 400 of two ids that differ; 403.
     """
-    own = said.get("signal_id")
+    own, key = said.get("signal_id"), key or None
     if key is not None and own not in (None, key):
         raise Refusal(400, "two_ids", f"signal_id: {shorten(own)} is another than the Idempotency-Key {shorten(key)}")
-    account = said.get("account", DEFAULT_ACCOUNT)
+    account = said.get("account")
+    account = DEFAULT_ACCOUNT if account is None else account  # null is what is not said, and the default counts
     if isinstance(account, str):
-        caller.need_account(asking.desk.terms.account_of(account))
+        caller.need_account(account)  # by the name that is sent: where an alias points is the desk's to know
     order_id = said.get("order_id")
     if isinstance(order_id, str) and caller.accounts:
         order = asking.desk.orders.by_id.get(order_id)
-        if order is None:
+        if order is None or not caller.sees(order.row["account"]):
             raise Refusal(404, "unknown_order", f"order_id: {shorten(order_id)} is none that is known here")
-        caller.need_account(order.row["account"])
     return {**said, "signal_id": key or own or str(uuid.uuid4())}
 
 
@@ -130,7 +131,8 @@ def respond(request: Request, expected: Expected, created: bool = False) -> Resp
     asking = asking_of(request)
     status, body = told_of(asking, expected)
     outcome = expected.outcome
-    headers = {"Location": f"/v1/signals/{outcome.signal_id}"}
+    whose = "" if expected.sent.account == DEFAULT_ACCOUNT else f"?account={quote(expected.sent.account)}"
+    headers = {"Location": f"/v1/signals/{quote(outcome.signal_id, safe='')}{whose}"}
     replayed = any(event["type"] == "OrderStatusReported" for event in outcome.events)
     if replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -177,7 +179,7 @@ async def new_orders(request: Request, prefer: Prefer = None, key: Key = None) -
         try:
             if not isinstance(order, dict):
                 raise Refusal(422, "bad_value", f"orders: number {number} must be an object")
-            named = order if key is None else {"signal_id": f"{key}.{number}", **order}
+            named = order if not key else {**order, "signal_id": order.get("signal_id") or f"{key}.{number}"}
             signal = signal_of(caller, asking, {**named, "type": "NewOrder"}, None)
             status, body = told_of(asking, await asking.submit(signal, wait_s))
         except Refusal as refusal:
@@ -226,7 +228,9 @@ async def orders(
             and (until is None or row["received_time"] < until)
         )
 
-    rows = (order.row for order in asking.desk.orders.newest_first())
+    # Pages after the first look through all: what was open on the one before may be done.
+    known = asking.desk.orders.working_first() if status == "open" and cursor is None else None
+    rows = (order.row for order in known or asking.desk.orders.newest_first())
     found, following = page_of(rows, keep, "order_id", cursor, limit)
     return answer(request, {"as_of": asking.as_of("events"), "orders": found, "next": following, **_older(asking)})
 
@@ -285,8 +289,9 @@ async def order_events(request: Request, order_id: str) -> Response:
     """Return every event of an order, the oldest first, as the journal has them."""
     caller_of(request).need(READ)
     asking, found = asking_of(request), order_of(request, order_id)
+    as_of = asking.as_of("events")
     events, missing = await request.app.state.history.of(found)
-    body = {"as_of": asking.as_of("events"), "events": events}
+    body: dict[str, Any] = {"as_of": as_of, "events": events}
     if missing:
         body["incomplete"] = [f"{missing} events of it were trimmed from the journal; analytics has them"]
     return answer(request, body)
@@ -312,8 +317,7 @@ async def _about(
     found = asking.desk.orders.by_id.get(order_id)
     if found is None and order_id.startswith("client:"):
         found = order_of(request, order_id)
-    if found is not None:
-        caller.need_account(found.row["account"])
+    if found is not None and caller.sees(found.row["account"]):
         said = {**said, "order_id": found.row["order_id"], "account": found.row["account"]}
     elif caller.accounts:
         raise Refusal(404, "unknown_order", f"order_id: {shorten(order_id)} is none that is known here")
@@ -388,7 +392,7 @@ async def new_signal(request: Request, prefer: Prefer = None, key: Key = None) -
     caller.need(WRITE)
     said = await object_of(request)
     kind = "SetTarget" if said.get("type") == "target" else said.get("type")
-    if kind not in SIGNALS:
+    if not isinstance(kind, str) or kind not in SIGNALS:
         raise Refusal(422, "unknown_type", f"type: {shorten(kind)} must be one of {', '.join(SIGNALS)}")
     signal = signal_of(caller, asking_of(request), {**said, "type": kind}, key)
     return respond(request, await asking_of(request).submit(signal, wait_of(prefer)), created=True)

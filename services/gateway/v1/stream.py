@@ -19,9 +19,11 @@ from fillstream.services.gateway.http.access import Caller, Door, caller_of
 from fillstream.services.gateway.http.describing import REFUSALS
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.stream.hub import TOO_SLOW, Hub, Reader
-from fillstream.services.gateway.stream.replay import Replay, places_of
+from fillstream.services.gateway.stream.replay import Replay, is_place, places_of
 from fillstream.services.gateway.stream.topics import Subject, subject_of
 
+STAYS_S: Final = 2.0
+"""How often it is looked whether a connection's key still is one."""
 AUTH_S: Final = 10.0
 """How long a connection may take to say who it is."""
 MOST_FOLLOWED: Final = 100
@@ -46,7 +48,7 @@ class Session:
         self._hub: Hub = app_state.hub
         self._replay: Replay = app_state.replay
         self._asking = app_state.asking
-        self._caller = caller
+        self.caller = caller
         self._subjects: set[Subject] = set()
         self.reader: Reader = self._hub.join()
 
@@ -60,7 +62,7 @@ class Session:
         Raises:
             Refusal: there is no such topic, it is not for this key, or its place is gone.
         """
-        subject = subject_of(said, self._caller, self._asking.desk)
+        subject = subject_of(said, self.caller, self._asking.desk)
         if subject in self._subjects:
             raise Refusal(409, "followed_already", f"topic: {subject.channel} is followed already")
         if len(self._subjects) >= MOST_FOLLOWED:
@@ -85,7 +87,7 @@ class Session:
         Raises:
             Refusal: it was not followed.
         """
-        subject = subject_of(said, self._caller, self._asking.desk)
+        subject = subject_of(said, self.caller, self._asking.desk)
         if subject not in self._subjects:
             raise Refusal(404, "not_followed", f"topic: {subject.channel} is not followed")
         self._subjects.remove(subject)
@@ -105,7 +107,13 @@ async def stream(socket: WebSocket) -> None:
         return
     except AWAY:
         return
-    tasks = [asyncio.create_task(each) for each in (_listen(socket, session), _send(socket, session.reader))]
+    works = (
+        _listen(socket, session),
+        _send(socket, session.reader),
+        session.reader.over.wait(),
+        _stays(socket, session),
+    )
+    tasks = [asyncio.create_task(each) for each in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -117,6 +125,11 @@ async def stream(socket: WebSocket) -> None:
             task.cancel()
             with suppress(asyncio.CancelledError, *AWAY):
                 await task
+    if session.reader.gone is not None:
+        with suppress(TimeoutError, *AWAY):  # one that takes nothing is not told either
+            async with asyncio.timeout(1.0):
+                await socket.send_text(orjson.dumps({"type": "too_slow", "detail": session.reader.gone}).decode())
+                await socket.close(TOO_SLOW, "too slow")
 
 
 async def _who(socket: WebSocket) -> Caller:
@@ -139,6 +152,13 @@ async def _who(socket: WebSocket) -> Caller:
     return caller
 
 
+async def _stays(socket: WebSocket, session: Session) -> None:
+    """Return once the key that opened a connection is of no use any more."""
+    door: Door = socket.scope["door"]
+    while door.may_stay(session.caller):  # noqa: ASYNC110 - nobody tells of a time that is over
+        await asyncio.sleep(STAYS_S)
+
+
 async def _message(socket: WebSocket) -> dict[str, Any]:
     raw = await socket.receive()
     if raw["type"] == "websocket.disconnect":
@@ -154,6 +174,7 @@ async def _message(socket: WebSocket) -> dict[str, Any]:
 
 async def _listen(socket: WebSocket, session: Session) -> None:
     while True:
+        await session.reader.drained()  # who asks takes the answers, too
         try:
             said = await _message(socket)
             match said.get("action"):
@@ -181,10 +202,6 @@ async def _send(socket: WebSocket, reader: Reader) -> None:
         while reader.waiting:
             await socket.send_text(reader.waiting[0].decode())
             reader.sent()  # only now is it behind: until then what comes is collected
-        if reader.gone is not None:
-            await socket.send_text(orjson.dumps({"type": "too_slow", "detail": reader.gone}).decode())
-            await socket.close(TOO_SLOW, "too slow")
-            return
 
 
 async def _say(socket: WebSocket, refusal: Refusal) -> None:
@@ -221,7 +238,7 @@ async def events(
             said["after"] = {name: at for name, at in after.items() if name.partition(".")[0] in subject.topic.kinds}
         wanted.append(said)
     headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(_frames(Session(state, caller), wanted), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_frames(state, caller, wanted), media_type="text/event-stream", headers=headers)
 
 
 def _after(said: str | None) -> dict[str, str]:
@@ -229,16 +246,17 @@ def _after(said: str | None) -> dict[str, str]:
     if not said:
         return {}
     parts = [each.partition("=") for each in said.split(" ")]
-    if any(not at for _, _, at in parts):
+    if not all(is_place(at) for _, _, at in parts):
         raise Refusal(400, "bad_value", f"last-event-id: {shorten(said)} is no id of an event of this stream")
     return {name: at for name, _, at in parts}
 
 
-async def _frames(session: Session, wanted: list[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def _frames(state: Any, caller: Caller, wanted: list[dict[str, Any]]) -> AsyncIterator[bytes]:
     """Yield events. What is sent together ends with an id; before everything is followed none has one.
 
     So who comes again behind an id may hear something twice, and misses nothing.
     """
+    session = Session(state, caller)
     reader = session.reader
     places: dict[str, str] = {}
 

@@ -38,6 +38,9 @@ class Keys:
         found = self.ring.find(key_id, secret, now_ms)
         return found if isinstance(found, str) else caller_of_key(found)
 
+    def is_live(self, key_id: str) -> bool:
+        return self.ring.is_live(key_id, 1)
+
     async def renew(self, key_id: str) -> bool:
         self.looks += 1
         self.ring.load(self.kept)
@@ -193,11 +196,15 @@ def test_a_key_for_some_accounts_sees_and_touches_those_alone(desk: GatewayDesk,
             ("POST", "/v1/orders", ORDER, 403),
             ("POST", "/v1/signals", {"type": "CancelAll", "account": "default"}, 403),
             ("POST", "/v1/signals", {"type": "CancelOrder", "order_id": order_id}, 403),
-            ("POST", "/v1/signals", {"type": "CancelOrder", "order_id": order_id, "account": "demo"}, 403),
+            ("POST", "/v1/orders", {**ORDER, "account": None}, 403),
+            ("POST", "/v1/targets", {"symbol": "AAPL", "target": "5", "account": None}, 403),
+            ("POST", "/v1/controls", {"type": "SwitchAlias", "account": "demo", "to": "default"}, 403),
+            ("GET", "/v1/dead", None, 403),
+            ("POST", "/v1/signals", {"type": "CancelOrder", "order_id": order_id, "account": "demo"}, 404),
             ("POST", "/v1/signals", {"type": "CancelOrder", "order_id": "777", "account": "demo"}, 404),
             ("DELETE", "/v1/orders/777", None, 404),
-            ("DELETE", f"/v1/orders/{order_id}", None, 403),
-            ("PATCH", f"/v1/orders/{order_id}", {"price": "188"}, 403),
+            ("DELETE", f"/v1/orders/{order_id}", None, 404),
+            ("PATCH", f"/v1/orders/{order_id}", {"price": "188"}, 404),
             ("GET", f"/v1/orders/{order_id}", None, 404),
             ("GET", f"/v1/orders/{order_id}/events", None, 404),
             ("GET", "/v1/orders/client:default:x", None, 404),

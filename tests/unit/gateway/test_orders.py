@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -305,5 +306,75 @@ def test_a_bracket_is_one_order_and_its_exits_are_told(desk: GatewayDesk) -> Non
         assert moved.status_code == 200, moved.text
         [row] = (await desk.http.get("/v1/lists")).json()["lists"]
         assert row["stop_loss"] == "186.00"
+
+    asyncio.run(play())
+
+
+def test_an_id_that_is_null_in_a_batch_is_none_and_the_calls_key_counts(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        orders = [{**ORDER, "signal_id": None}, {**ORDER, "signal_id": ""}]
+        first = (await desk.post("/v1/orders/batch", {"orders": orders}, key="n")).json()["orders"]
+        again = (await desk.post("/v1/orders/batch", {"orders": orders}, key="n")).json()["orders"]
+        assert [each["order"]["signal_id"] for each in first] == ["n.0", "n.1"]
+        assert [each["order"]["order_id"] for each in again] == [each["order"]["order_id"] for each in first]
+        assert (await desk.http.get("/v1/positions/AAPL")).json()["position"]["position"] == "20"
+
+    asyncio.run(play())
+
+
+def test_two_orders_under_one_id_at_once_are_one_order_and_a_conflict(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        orders = [{**ORDER, "signal_id": "x"}, {**ORDER, "signal_id": "x", "quantity": "11"}]
+        told = (await desk.post("/v1/orders/batch", {"orders": orders})).json()["orders"]
+        assert sorted(each["status"] for each in told) == [200, 409]
+        assert [each["order"]["quantity"] for each in told if each["status"] == 200] == ["10"]
+        assert len(desk.desk.orders.by_id) == 1
+
+    asyncio.run(play())
+
+
+def test_a_request_about_an_order_hears_its_own_accounts_answers_alone(desk: GatewayDesk) -> None:
+    """Ids are an account's: another account's signal of the same id says nothing of this one."""
+
+    async def play() -> None:
+        mine = (await desk.post("/v1/orders", {**ORDER, "price": "189.00"})).json()["order"]
+        desk.is_deaf = True
+        canceling = asyncio.create_task(
+            desk.http.delete(f"/v1/orders/{mine['order_id']}", headers={"idempotency-key": "1"})
+        )
+        await asyncio.sleep(0.05)
+        await desk.post("/v1/orders", {**ORDER, "account": "demo"}, key="1", headers={"prefer": "respond-async"})
+        desk.is_deaf = False
+        desk.pump()
+        told = await canceling
+        assert told.json()["order"]["order_id"] == mine["order_id"]
+        assert told.json()["order"]["ord_status"] == "Canceled"
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("kind", [[], {}, 5, None, True])
+def test_a_type_that_is_no_text_is_refused(desk: GatewayDesk, kind: Any) -> None:
+    async def play() -> None:
+        assert (await desk.post("/v1/signals", {"type": kind})).status_code == 422
+
+    asyncio.run(play())
+
+
+def test_a_refusal_is_told_whatever_text_is_in_it(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        for body in ({**ORDER, "\ud800": 1}, {**ORDER, "venue": "\ud800"}, {**ORDER, "symbol": "\x00\ud800"}):
+            raw = json.dumps(body).encode()
+            told = await desk.http.post("/v1/orders", content=raw, headers={"content-type": "application/json"})
+            assert told.status_code in (400, 422), told.text
+
+    asyncio.run(play())
+
+
+def test_a_body_of_too_many_values_is_refused_before_it_is_read(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        raw = b'{"orders":[' + b"1," * 1_000_000 + b"1]}"
+        told = await desk.http.post("/v1/orders/batch", content=raw, headers={"content-type": "application/json"})
+        assert (told.status_code, told.json()["reason"]) == (413, "too_large")
 
     asyncio.run(play())

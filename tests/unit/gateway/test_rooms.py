@@ -191,3 +191,36 @@ def test_what_is_no_path_or_method_is_a_problem_too(desk: GatewayDesk) -> None:
             assert told.headers["content-type"] == "application/problem+json"
 
     asyncio.run(play())
+
+
+def test_a_desk_wide_control_is_done_once_every_partition_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two answers of one partition are one; a partition that is deaf is told, and the control may be sent again."""
+    monkeypatch.setenv("FILLSTREAM_MESSAGING__ACCOUNT_PARTITIONS", "2")
+    desk = GatewayDesk(settings_with(monkeypatch, simulation__enabled="false"))
+
+    async def play() -> None:
+        both = await desk.post("/v1/halt", {"reason": "all"}, key="h")
+        assert both.status_code == 200
+        assert both.json()["text"].count("HALTED") == 2
+        changes = [
+            change for change in desk.heard if change.stream == "events.0" and change.event.get("control_id") == "h"
+        ]
+
+        async def send() -> list[tuple[str, str]]:
+            for change in (*changes, *changes):
+                desk.gateway.asking.waiting.hear(change)
+            return []
+
+        heard = await desk.gateway.asking.waiting.control("h", [0, 1], (), 0.05, send)
+        assert {change.stream for change in heard} == {"events.0"}
+
+    asyncio.run(play())
+
+
+def test_an_order_of_no_partition_is_unknown_and_nothing_is_written(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        told = await desk.post("/v1/orders/9223372036854775807/approve")
+        assert (told.status_code, told.json()["reason"]) == (404, "unknown_order")
+        assert desk.sent == []
+
+    asyncio.run(play())

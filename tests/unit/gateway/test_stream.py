@@ -226,11 +226,13 @@ def test_who_asks_for_the_same_is_sent_the_same_bytes(desk: GatewayDesk) -> None
 @pytest.mark.parametrize("topic", TOPICS.values(), ids=lambda topic: topic.name)
 def test_every_topic_needs_its_scope(desk: GatewayDesk, topic: Topic) -> None:
     async def play() -> None:
-        without = Caller("k", "k", frozenset(EVERYTHING) - {topic.scope})
-        with pytest.raises(Refusal) as refused:
-            await Follower(desk, without).follow(topic.name)
-        assert refused.value.reason == "scope_missing"
-        await Follower(desk, Caller("k", "k", frozenset({topic.scope}))).follow(topic.name)
+        needed = {topic.scope, *topic.also}
+        for scope in needed:
+            without = Caller("k", "k", frozenset(EVERYTHING) - {scope})
+            with pytest.raises(Refusal) as refused:
+                await Follower(desk, without).follow(topic.name)
+            assert refused.value.reason == "scope_missing"
+        await Follower(desk, Caller("k", "k", frozenset(needed))).follow(topic.name)
 
     asyncio.run(play())
 

@@ -76,7 +76,15 @@ def test_positions_accounts_assets_and_trades_are_alpacas(room: Room) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_change_of_an_order_is_told_with_the_order_as_it_was_then(seed: int) -> None:
     listeners: list[Listener] = []
-    room = simulated(seed, lambda room: listeners.extend(map(room.updates.join, ("default", "alpha", "beta"))))
+
+    def listen(room: Room) -> None:
+        for account in ("default", "alpha", "beta"):
+            listener = room.updates.join(account)
+            assert listener.is_deaf, "it hears once it says so"
+            listener.is_deaf = False
+            listeners.append(listener)
+
+    room = simulated(seed, listen)
     for listener in listeners:
         orders = [room.index.find(update["order"]["id"]) for _, update in listener.waiting]
         assert {each.row["account"] for each in orders if each is not None} <= {listener.account}

@@ -40,6 +40,9 @@ class OneKey:
     async def renew(self, key_id: str) -> bool:
         return False
 
+    def is_live(self, key_id: str) -> bool:
+        return True
+
 
 # ----------------------------------------------------------------------------------------------------------- requests
 
