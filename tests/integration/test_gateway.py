@@ -58,9 +58,17 @@ def quote(stack: LocalStack, bid: str = "190.00", ask: str = "190.02") -> None:
 
 def kill(stack: LocalStack, name: str) -> None:
     """End a process as the kernel does when memory is short; the supervisor starts it again."""
-    pid = stack.processes[name].pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+
+    def is_ended() -> bool:
+        pid = stack.processes[name].pid
+        if pid is None:
+            return False  # it is being started again
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            return True
+        return False
+
+    until(is_ended, f"{name} to be killed")
 
 
 class Sender(threading.Thread):
@@ -200,3 +208,29 @@ def _ready(url: str) -> bool:
     with suppress(httpx.TransportError):
         return httpx.get(f"{url}/ready").status_code == 200
     return False
+
+
+def test_a_place_that_the_server_has_trimmed_is_told_and_no_gap_is_passed_over(stack: LocalStack) -> None:
+    key = stack.settings.topology().key("market.0")
+    url = stack.url("gateway")
+    until(lambda: _ready(url), "the gateway")
+
+    async def ask(after: str) -> dict[str, Any]:
+        async with websockets.connect(f"{url.replace('http', 'ws')}/v1/stream", max_size=None) as socket:
+            said = {"action": "subscribe", "topic": "trades", "after": {"market.0": after}}
+            await socket.send(orjson.dumps(said).decode())
+            while True:
+                told: dict[str, Any] = orjson.loads(await socket.recv())
+                if told["type"] in ("subscribed", "refused"):
+                    return told
+
+    with Client(stack.redis_url, stack.settings.topology()) as client:
+        for _ in range(3):
+            httpx.post(f"{url}/v1/orders", json=ORDER, timeout=20)
+        ids = [entry_id.decode() for entry_id, _ in client.redis.xrange(key)]
+        assert len(ids) > 2
+        assert asyncio.run(ask(ids[0]))["type"] == "subscribed"
+        client.redis.xtrim(key, minid=ids[-2], approximate=False)
+    refused = asyncio.run(ask(ids[0]))
+    assert (refused["status"], refused["reason"]) == (410, "place_gone")
+    assert asyncio.run(ask(ids[-2]))["type"] == "subscribed"

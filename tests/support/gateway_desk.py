@@ -33,15 +33,6 @@ class MemoryClient:
         match command[0]:
             case "XRANGE":
                 return self._range(*map(str, command[1:]))
-            case "XINFO":
-                entries = self._memory.redis.streams.get(command[2], [])
-                first = [b"first-entry", [entries[0].id.encode(), []]] if entries else []
-                gone = self._memory.redis.added.get(command[2], 0) > len(entries)
-                trimmed = b"0-0"
-                if gone and entries:
-                    ms, serial = id_key(entries[0].id)
-                    trimmed = f"{ms}-{serial - 1}".encode() if serial else f"{ms - 1}-9".encode()
-                return [*first, b"max-deleted-entry-id", trimmed]
         raise AssertionError(f"{command[0]} is not answered here")
 
     def _range(self, key: str, low: str, high: str, *more: str) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
@@ -50,7 +41,7 @@ class MemoryClient:
         for entry in self._memory.redis.streams.get(key, []):
             at = id_key(entry.id)
             above = at > id_key(low[1:]) if low.startswith("(") else low == "-" or at >= id_key(low)
-            if above and at <= id_key(high):
+            if above and (high == "+" or at <= id_key(high)):
                 found.append((entry.id.encode(), entry.fields))
         return found[:most]
 

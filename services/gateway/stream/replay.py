@@ -79,27 +79,21 @@ class Replay:
                 yield found, dict(at)
 
     async def _check(self, name: str, place: str) -> None:
-        """See to it that nothing behind a place was trimmed: its entry is there still, or it is before all others.
+        """See to it that nothing behind a place was trimmed: its own entry, or an older one, is there still.
+
+        A trim leaves no trace in the stream but that (`max-deleted-entry-id` is XDEL's alone), so a place whose entry
+        was the last to go is refused as well. `0-0` is before all that there is.
 
         Raises:
             Refusal: 410.
         """
-        key = self._topology.key(name)
-        there = await self._ask("XRANGE", key, place, place)
-        if there or place == "0-0":
+        if place == "0-0" or id_key(place) >= id_key(self._desk.places[name]):
             return
-        info = {each: value for each, value in await self._pairs("XINFO", "STREAM", key)}
-        first, trimmed = info.get("first-entry"), info.get("max-deleted-entry-id", b"0-0")
-        if id_key(trimmed.decode()) > id_key(place):
-            at = first[0].decode() if first else "none"
-            told = f"after: entries of {name} behind {place} were trimmed, its first one is {at}; begin anew without it"
-            raise Refusal(410, "place_gone", told)
-
-    async def _pairs(self, *command: str) -> list[tuple[str, Any]]:
-        flat = await self._ask(*command)
-        if isinstance(flat, dict):
-            return [(str(name), value) for name, value in flat.items()]
-        return [(flat[n].decode(), flat[n + 1]) for n in range(0, len(flat or []), 2)]
+        oldest = await self._ask("XRANGE", self._topology.key(name), "-", "+", "COUNT", "1")
+        first = oldest[0][0].decode() if oldest else None
+        if first is None or id_key(first) > id_key(place):
+            told = f"after: entries of {name} behind {place} may be trimmed, its first one is {first}"
+            raise Refusal(410, "place_gone", f"{told}; begin anew without it")
 
     async def _page(self, subject: Subject, name: str, after: str) -> tuple[list[bytes], str]:
         upto = self._desk.places[name]
