@@ -314,6 +314,6 @@ def serve() -> None:
     uvicorn.run(
         app, host=settings.service.host, port=settings.service.port, log_config=None, log_level="warning",
         access_log=False, lifespan="on", loop="uvloop", http="httptools", ws="websockets-sansio",
-        ws_per_message_deflate=False, ws_max_size=65_536, server_header=False, h11_max_incomplete_event_size=65_536,
+        ws_per_message_deflate=False, ws_max_size=65_536, server_header=False,
         ssl_certfile=gateway.tls_cert_file, ssl_keyfile=gateway.tls_key_file, timeout_graceful_shutdown=5,
     )  # fmt: skip

@@ -102,13 +102,12 @@ class Asking:
 
     # ------------------------------------------------------------------------------------------------------ signals
 
-    async def submit(self, said: Mapping[str, Any], wait_s: float, *, until_final: bool = False) -> Expected:
+    async def submit(self, said: Mapping[str, Any], wait_s: float) -> Expected:
         """Publish a signal, and wait until it is settled or the time is over.
 
         Args:
             said: its fields, `signal_id` among them.
             wait_s: 0: as soon as the server has it.
-            until_final: whether a working order is waited on for its end.
 
         Raises:
             Refusal: 422 of what no desk takes; 503 where nobody can say that the server has it, 507 where it is full.
@@ -119,7 +118,7 @@ class Asking:
         named = fields.get("order_id")
         if named in self.desk.orders.by_id:
             named = None  # its account is known, and so whose events of this id are meant
-        expected = self.waiting.expect(fields["signal_id"], account, named, content, until_final=until_final)
+        expected = self.waiting.expect(fields["signal_id"], account, named, content)
         deadline = time.monotonic() + max(wait_s, PLACE_S)
         try:
             entry = {"data": content}

@@ -32,14 +32,12 @@ class Expected:
         content: what is sent.
         held: refusals of this id that came before it was known which entry is its own.
         place: of the last event that was heard: stream and id.
-        until_final: whether a working order is not enough.
         future: done when it is settled.
     """
 
     outcome: Outcome
     sent: Sent
     future: asyncio.Future[None]
-    until_final: bool = False
     content: bytes = b""
     place: tuple[str, str] | None = None
     held: list[tuple[dict[str, Any], str, str]] = field(default_factory=list)
@@ -51,7 +49,7 @@ class Expected:
         outcome = self.outcome
         if outcome.final:
             return True
-        return bool(outcome.events) and outcome.working and not is_requested(outcome) and not self.until_final
+        return bool(outcome.events) and outcome.working and not is_requested(outcome)
 
 
 class Waiting:
@@ -70,9 +68,7 @@ class Waiting:
 
     # ------------------------------------------------------------------------------------------------------ signals
 
-    def expect(
-        self, signal_id: str, account: str, order_id: str | None, content: bytes, *, until_final: bool = False
-    ) -> Expected:
+    def expect(self, signal_id: str, account: str, order_id: str | None, content: bytes) -> Expected:
         """Begin to listen for a signal, before it is sent.
 
         Raises:
@@ -84,7 +80,7 @@ class Waiting:
                 raise Refusal(409, "duplicate_signal_id", told)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sent = Sent(account, order_id, "", "0-0", "0-0")
-        expected = Expected(Outcome(signal_id), sent, future, until_final, content)
+        expected = Expected(Outcome(signal_id), sent, future, content)
         self._name(expected, f"signal {signal_id}")
         return expected
 

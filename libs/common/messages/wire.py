@@ -143,7 +143,7 @@ def _parse(name: str, text: str) -> dict[str, Any]:
             )
     try:
         value = _load(text)
-    except _DuplicateKey as error:
+    except DuplicateKey as error:
         raise BadEntry("duplicate_key", f"{name}: {shorten(error.args[0])} is there more than once") from None
     except json.JSONDecodeError:
         # Python's own message and position differ between its versions; a replay's dead letters must not.
@@ -153,17 +153,22 @@ def _parse(name: str, text: str) -> dict[str, Any]:
     return value
 
 
-class _DuplicateKey(Exception):
-    pass
+class DuplicateKey(Exception):
+    """An object of a document has a name twice."""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's names and values, as a decoder's `object_pairs_hook`.
+
+    Raises:
+        DuplicateKey: a name is there more than once.
+    """
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise _DuplicateKey(name)
+                raise DuplicateKey(name)
             seen.add(name)
     return found
 
@@ -177,9 +182,9 @@ def _decimal_or_text(token: str) -> Decimal | str:
 
 
 # NaN and Infinity become decimals too, so that the refusal can name the field they stand in.
-_exact = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal, object_pairs_hook=_unique)
+_exact = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal, object_pairs_hook=unique)
 _tolerant = json.JSONDecoder(
-    parse_float=_decimal_or_text, parse_int=_decimal_or_text, parse_constant=Decimal, object_pairs_hook=_unique
+    parse_float=_decimal_or_text, parse_int=_decimal_or_text, parse_constant=Decimal, object_pairs_hook=unique
 )
 
 

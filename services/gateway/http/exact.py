@@ -12,6 +12,7 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect, Request
 
 from fillstream.libs.common.messages.codes import MAX_SIGNAL_BYTES
+from fillstream.libs.common.messages.wire import DuplicateKey, unique
 from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.http.problems import Refusal
 
@@ -74,7 +75,7 @@ def decoded(raw: bytes) -> Any:
         raise Refusal(400, "bad_utf8", told) from None
     try:
         return _DECODER.decode(text)
-    except _Twice as error:
+    except DuplicateKey as error:
         raise Refusal(400, "duplicate_key", f"body: {shorten(error.args[0])} is there more than once") from None
     except RecursionError:
         raise Refusal(400, "nested_too_deeply", "body: objects and lists are nested too deeply") from None
@@ -82,19 +83,4 @@ def decoded(raw: bytes) -> Any:
         raise Refusal(400, "bad_json", f"body: {shorten(text)} is not one JSON document") from None
 
 
-class _Twice(Exception):
-    pass
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise _Twice(name)
-            seen.add(name)
-    return found
-
-
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal, object_pairs_hook=_unique)
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal, object_pairs_hook=unique)

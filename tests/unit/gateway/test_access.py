@@ -136,6 +136,9 @@ MAY = {
     ("POST", "/v1/orders/1/refuse"): {"risk", "admin"},
     ("PATCH", "/v1/accounts/default/limits"): {"risk", "admin"},
     ("DELETE", "/v1/accounts/default/limits"): {"risk", "admin"},
+    ("POST", "/order-management/orders"): {"trader", "admin"},
+    ("DELETE", "/order-management/orders/1"): {"trader", "admin"},
+    ("POST", "/order-management/trades"): {"trader", "admin"},
     ("GET", "/v1/dead"): {"admin"},
     ("POST", "/v1/dead/1-0/redrive"): {"admin"},
 }
