@@ -119,6 +119,7 @@ def show_gateway(result: dict[str, Any]) -> None:
             f"{name}: {row['orders_per_s']:,} orders/s, {row['gateway_cpu_us']} µs of the gateway's core each"
         )
     console.print(f"readers: {result['readers']}")
+    console.print(f"reading, µs of CPU a batch: {result['reading']}")
     console.print(f"state: {result['state']}")
 
 

@@ -21,6 +21,7 @@ import orjson
 import redis
 import websockets
 
+from bench import gateway_reading
 from bench.end_to_end import cpu_seconds, percentiles, quote
 from fillstream import Client
 from fillstream.libs.common.messages.topology import Topology
@@ -55,6 +56,7 @@ def run(quick: bool) -> dict[str, Any]:
                 "batch": _batch(stack, url, 1 if quick else 10),
                 "readers": asyncio.run(_readers(stack, url, 20 if quick else 200, 2.0 if quick else 10.0)),
                 "state": _state(stack, 20_000 if quick else 100_000),
+                "reading": gateway_reading.run(stack.redis_url, 300 if quick else 3_000),
             }
 
 

@@ -1,7 +1,7 @@
 """The front door's process: who is let in, what answers, and what it reads.
 
 Flows in: the settings, HTTP and WebSocket, the public streams. Flows out: answers; signals and controls; the process's
-exit code. FastStream reads the streams; FastAPI has the routes. Never shares a process with a stage.
+exit code. FastAPI has the routes. Never shares a process with a stage.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any, Final
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from faststream.redis import RedisBroker
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from redis.exceptions import ResponseError
@@ -52,7 +51,7 @@ from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.keeping import Keeping
 from fillstream.services.gateway.metrics import STAGE, GatewayMetrics
 from fillstream.services.gateway.reading import Reading, names_of
-from fillstream.services.gateway.sending import AWAY, Sending, connect
+from fillstream.services.gateway.sending import AWAY, Sending, cancel, connect
 from fillstream.services.gateway.state.desk import Desk
 from fillstream.services.gateway.stream.hub import Hub
 from fillstream.services.gateway.stream.replay import Replay
@@ -86,9 +85,8 @@ class Gateway:
         topology = settings.topology()
         self.metrics = GatewayMetrics()
         self.desk = state
-        self.broker = RedisBroker(settings.redis_url, logger=logger, log_level=logging.DEBUG, apply_types=False)
-        self.reading = Reading(self.broker, topology, state, ends)
         self.client = connect(settings.redis_url)
+        self.reading = Reading(self.client, topology, state, ends)
         waiting = Waiting(state)
         self.reading.after_batch.append(waiting.settle)
         self.hub = Hub(state, self.metrics)
@@ -103,8 +101,7 @@ class Gateway:
     @asynccontextmanager
     async def life(self, app: FastAPI) -> AsyncIterator[None]:
         """Read, and write snapshots, as long as the app lives."""
-        await self.broker.start()
-        tasks = [asyncio.create_task(self.hub.run())]
+        tasks = [asyncio.create_task(self.reading.run()), asyncio.create_task(self.hub.run())]
         if self.keys is not None:
             await self.keys.load()
             tasks.append(asyncio.create_task(self.keys.run()))
@@ -115,10 +112,7 @@ class Gateway:
         logger.info("gateway reads %s", ", ".join(self.reading.names))
         yield
         for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await self.broker.stop()
+            await cancel(task)
         if self.keeping:
             await self.keeping.save(self.desk)
         await self.client.aclose()

@@ -20,6 +20,8 @@ from fillstream.libs.common.runtime.log import SOCKET_TIMEOUT_S
 AWAY: Final = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.BusyLoadingError)
 MOST_AT_ONCE: Final = 1_000
 """Entries in one round trip."""
+AGAIN_S: Final = 0.1
+"""After so long a task that goes on is cancelled again."""
 
 
 class Unsure(Exception):
@@ -36,6 +38,22 @@ def connect(url: str) -> Any:
         url, protocol=2, retry=Retry(NoBackoff(), 0), socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=SOCKET_TIMEOUT_S, health_check_interval=0,
     )  # fmt: skip
+
+
+async def cancel(task: asyncio.Task[None]) -> None:
+    """Cancel a task that talks to a server, until it has ended.
+
+    Once is not enough: redis.asyncio sends under `asyncio.wait_for`, which before Python 3.12 forgets a cancellation
+    that comes as the sending is done.
+
+    Raises:
+        Exception: the task's, where it has met one.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=AGAIN_S)
+    if not task.cancelled():
+        task.result()
 
 
 class Sending:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
 from fillstream.libs.common.values.naming import shorten
+from fillstream.services.gateway.http.counting import Counts
 from fillstream.services.gateway.http.problems import Refusal
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Door:
         self._keys = keys
         self._local = Caller("local", "local", everything)
         self._per_minute = per_minute
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._limiter = FixedWindowRateLimiter(Counts())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
