@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +15,9 @@ import pytest
 
 from examples.desk import Market, a_desk
 from fillstream import Client
-from fillstream.libs.common.process.settings import default_path
 from tests.conftest import free_port, until
 from tests.support.alpaca_spec import DATA, complaints
+from tests.support.gateway_process import GatewayProcess
 
 pytest.importorskip("alpaca", reason="alpaca-py is not installed: there is nobody to speak with")
 
@@ -50,45 +47,15 @@ BUY, SELL, GTC = OrderSide.BUY, OrderSide.SELL, TimeInForce.GTC
 NESTED = GetOrderByIdRequest(nested=True)
 
 
-class Desk:
+class Desk(GatewayProcess):
     """A desk, its market, and its gateway."""
 
     def __init__(self, client: Client, market: Market, folder: Path) -> None:
+        super().__init__(client.url, folder)
         self.market = market
-        self._url, self._folder, self._port = client.url, folder, free_port()
-        self._gateway: subprocess.Popen[bytes] | None = None
         self.trading = TradingClient("key", "secret", url_override=f"{self.http}/alpaca")
         self.raw = TradingClient("key", "secret", raw_data=True, url_override=f"{self.http}/alpaca")
         self.data = StockHistoricalDataClient("key", "secret", url_override=f"{self.http}/alpaca")
-
-    @property
-    def http(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def ws(self) -> str:
-        return f"ws://127.0.0.1:{self._port}/alpaca"
-
-    def start(self) -> None:
-        environment = {
-            **os.environ, "REDIS_URL": self._url, "CONFIG_PATH": str(default_path()),
-            "FILLSTREAM_GATEWAY__WITHOUT_KEY": "true", "FILLSTREAM_SERVICE__HOST": "127.0.0.1",
-            "FILLSTREAM_SERVICE__PORT": str(self._port), "FILLSTREAM_DATABASE__DATA_DIR": str(self._folder),
-        }  # fmt: skip
-        command = [sys.executable, "-P", "-m", "fillstream.services.gateway"]
-        self._gateway = subprocess.Popen(command, env=environment)
-        until(self._is_ready, "the gateway to be ready")
-
-    def stop(self) -> None:
-        assert self._gateway is not None
-        self._gateway.terminate()
-        assert self._gateway.wait(20) == 0
-
-    def _is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.http}/ready", timeout=2).status_code == 200
-        except httpx.TransportError:
-            return False
 
     def flat(self) -> None:
         """Begin anew: nothing works, nothing is held, and AAPL is at 190."""
