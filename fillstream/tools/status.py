@@ -13,13 +13,15 @@ from typing import Any
 import redis
 
 from fillstream.client.analytics import address_of
-from fillstream.libs.common.messages.stages import Place, name_at, places
+from fillstream.libs.common.messages.stages import Place, doors, name_at, places
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.runtime.heartbeat import IDLE_S
 from fillstream.tools.holds import Hold, holds
 
 SILENT_MS = round(2 * IDLE_S * 1000)
 """A live process tells about itself every `IDLE_S` at least; one that was silent for longer is down."""
+NOT_THERE = ("never started", "stopped")
+"""States of a door that a desk does without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class StageState:
 
 
 def states(client: redis.Redis, topology: Topology, present: Collection[str] = ()) -> list[StageState]:
-    """Return the state of every stage.
+    """Return the state of every stage, and of a gateway where there is one.
 
     Args:
         client: a connection.
@@ -81,10 +83,12 @@ def states(client: redis.Redis, topology: Topology, present: Collection[str] = (
     raw: Any = client
     seconds, microseconds = raw.time()  # the server's clock: this machine's may be another
     now_ms = seconds * 1000 + microseconds // 1000
-    return [
+    found = [
         replace(_state(raw, topology, place, now_ms), holds=tuple(holds(client, topology, place, present)))
         for place in places(topology)
     ]
+    beside = [_state(raw, topology, place, now_ms) for place in doors()]
+    return [*found, *(each for each in beside if each.state not in NOT_THERE)]
 
 
 def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageState:

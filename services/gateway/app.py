@@ -29,10 +29,11 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from fillstream.libs.common.messages.stages import DOORS
 from fillstream.libs.common.messages.topology import Topology, id_key
-from fillstream.libs.common.process.app import refuse, settings_or_exit
+from fillstream.libs.common.process.app import address_of, refuse, settings_or_exit, tune_collector
 from fillstream.libs.common.process.settings import Settings, SettingsError
 from fillstream.libs.common.runtime.continuity import TopologyDiffers
 from fillstream.libs.common.runtime.exit_codes import EXIT_CRASHED
+from fillstream.libs.common.runtime.heartbeat import Heartbeat
 from fillstream.libs.common.runtime.log import connect as connect_now
 from fillstream.libs.common.runtime.look import read_marker
 from fillstream.libs.common.runtime.release import running
@@ -55,6 +56,7 @@ from fillstream.services.gateway.sending import AWAY, Sending, cancel, connect
 from fillstream.services.gateway.state.desk import Desk
 from fillstream.services.gateway.stream.hub import Hub
 from fillstream.services.gateway.stream.replay import Replay
+from fillstream.services.gateway.telling import Telling
 from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, stream
 from fillstream.services.gateway.waiting import Waiting
 
@@ -95,6 +97,7 @@ class Gateway:
         self.behind = desk.Behind(settings.redis_url, topology, url)
         self.asking = Asking(topology, state, self.reading, Sending(self.client), waiting)
         self.keeping = keeping
+        self.telling = Telling(self.reading, self.metrics, _heartbeat(settings) if keeping else None)
         self.keys = LiveKeys(self.client, topology) if asks_for_keys else None
         self.settings = settings
 
@@ -107,6 +110,7 @@ class Gateway:
             tasks.append(asyncio.create_task(self.keys.run()))
         if self.keeping:
             tasks.append(asyncio.create_task(self.keeping.run(self.desk)))
+        tasks.append(asyncio.create_task(self.telling.run()))
         for task in tasks:
             task.add_done_callback(_end)
         logger.info("gateway reads %s", ", ".join(self.reading.names))
@@ -115,8 +119,13 @@ class Gateway:
             await cancel(task)
         if self.keeping:
             await self.keeping.save(self.desk)
+        await self.telling.tell("stopped")
         await self.client.aclose()
         await self.behind.analytics.close()
+
+
+def _heartbeat(settings: Settings) -> Heartbeat:
+    return Heartbeat(connect_now(settings.redis_url), settings.topology().status(STAGE), address_of(settings))
 
 
 def build(gateway: Gateway) -> FastAPI:
@@ -302,6 +311,7 @@ def serve() -> None:
     except SettingsError as error:
         refuse(error)
     app = build(Gateway(settings, state, ends, keeping, asks_for_keys=not settings.gateway.without_key))
+    tune_collector()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: sys.exit(0))
     gateway = settings.gateway

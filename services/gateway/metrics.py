@@ -5,6 +5,7 @@ Flows in: counts. Flows out: /metrics. Never read by a decision.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from fillstream.libs.common.messages.stages import DOORS
@@ -19,10 +20,19 @@ class GatewayMetrics(ProcessMetrics):
 
     def __init__(self) -> None:
         super().__init__(STAGE, 0, waits=False)
+        self.lag.set(math.nan)  # it commits nothing: how far it is behind, it says in seconds
         self._requests = self.counter("http_requests_total", "Requests, by method and status.", "method", "status")
         self._seconds = self.histogram("http_request_seconds", "A request, waiting for its outcome included.", SECONDS)
         self.readers = self.gauge("stream_readers", "Open WebSocket and SSE connections.").labels(**self.labels)
+        self._behind = self.gauge("behind_seconds", "How old what it shows is: log time that it has not read.").labels(
+            **self.labels
+        )
         self._slow = self.counter("stream_conflated_total", "Rows that a slow reader was told only the latest of.")
+
+    def is_at(self, *, is_live: bool, behind_s: float) -> None:
+        """Tell whether it reads, and how old what it shows is (seconds)."""
+        self.live.set(is_live)
+        self._behind.set(behind_s)
 
     def requested(self, method: str, status: int, seconds: float) -> None:
         """Count a request."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from redis.exceptions import RedisError
 
 from fillstream.libs.common.messages.stages import DOORS
-from fillstream.libs.common.messages.topology import Topology, id_key
+from fillstream.libs.common.messages.topology import Topology, id_key, id_ms
 from fillstream.services.gateway.sending import AWAY
 from fillstream.services.gateway.state.desk import Desk
 
@@ -48,6 +49,7 @@ class Reading:
 
     Attributes:
         names: of the streams.
+        waits_for: why the server does not answer; empty while it does.
         after_batch: called once a batch was folded.
         turned: told each time that a batch was folded: who waits for something looks again.
     """
@@ -61,6 +63,9 @@ class Reading:
         for name in self.names:
             desk.places.setdefault(name, "0-0")  # of a stream without entries one goes on behind its beginning
         self._behind = {name: end for name, end in ends.items() if id_key(end) > id_key(desk.places.get(name, "0-0"))}
+        self.waits_for = ""
+        self._answered = time.monotonic()
+        self._full: set[str] = set()
         self.turned = asyncio.Condition()
         self.after_batch: list[Callable[[], None]] = []
 
@@ -68,6 +73,12 @@ class Reading:
     def is_ready(self) -> bool:
         """Whether everything is read that was there when this began."""
         return not self._behind
+
+    def behind_s(self) -> float:
+        """Return how old what is known here may be (seconds): 0 where all was read that there was a moment ago."""
+        silent_s = max(0.0, time.monotonic() - self._answered - BLOCK_MS / 1000)
+        ages = [time.time() - id_ms(self._desk.places[name]) / 1000 for name in self._full]
+        return max(0.0, silent_s, *ages)
 
     def progress(self) -> str:
         """Say how far it is, in a sentence."""
@@ -86,8 +97,9 @@ class Reading:
             try:
                 found = await self._read()
             except AWAY as error:
+                self.waits_for = str(error) or type(error).__name__
                 if not again_s:
-                    logger.warning("reading waits for Redis: %s", error or type(error).__name__)
+                    logger.warning("reading waits for Redis: %s", self.waits_for)
                 again_s = min(max(FIRST_AGAIN_S, 2 * again_s), LAST_AGAIN_S)
                 await asyncio.sleep(again_s)
                 continue
@@ -96,7 +108,9 @@ class Reading:
                 raise
             if again_s:
                 logger.info("reading goes on")
-                again_s = 0.0
+                again_s, self.waits_for = 0.0, ""
+            self._answered = time.monotonic()
+            self._full = {self._name_of[key] for key, entries in found if len(entries) == BATCH}
             for key, entries in found:
                 await self._take(self._name_of[key], entries)
                 if len(entries) == BATCH:

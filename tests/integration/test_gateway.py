@@ -19,6 +19,7 @@ import websockets
 
 from fillstream import Client
 from fillstream.stack.stack import IDEAL_DESK, LocalStack
+from fillstream.tools.status import StageState, states
 from tests.conftest import until
 
 ORDER = {"symbol": "AAPL", "side": "BUY", "quantity": "1"}
@@ -234,3 +235,16 @@ def test_a_place_that_the_server_has_trimmed_is_told_and_no_gap_is_passed_over(s
     refused = asyncio.run(ask(ids[0]))
     assert (refused["status"], refused["reason"]) == (410, "place_gone")
     assert asyncio.run(ask(ids[-2]))["type"] == "subscribed"
+
+
+def test_the_status_has_a_gateway_that_is_there(stack: LocalStack) -> None:
+    def row() -> StageState | None:
+        with Client(stack.redis_url, stack.settings.topology()) as client:
+            found = states(client.redis, stack.settings.topology())
+        return next((each for each in found if each.stage == "gateway"), None)
+
+    found = until(lambda: (each := row()) is not None and each.state == "live" and each, "the gateway's row")
+    assert found.url == stack.url("gateway")
+    assert found.last_error is None
+    text = httpx.get(f"{stack.url('gateway')}/metrics").text
+    assert 'fillstream_live{partition="0",stage="gateway"} 1.0' in text

@@ -12,6 +12,7 @@ from fillstream.libs.common.messages.stages import STAGES
 from fillstream.libs.common.process.settings import load_settings
 from fillstream.libs.common.runtime.metrics import StageMetrics
 from fillstream.services.analytics.metrics import AnalyticsMetrics
+from fillstream.services.gateway.metrics import GatewayMetrics
 from fillstream.tools.registry import fresh_stage
 from tests.support.tree import ROOT
 
@@ -39,6 +40,7 @@ def registries() -> dict[str, CollectorRegistry]:
         for name, spec in STAGES.items()
     }
     made["analytics"] = AnalyticsMetrics().registry
+    made["gateway"] = GatewayMetrics().registry
     return made
 
 

@@ -193,6 +193,14 @@ SCENES: dict[str, tuple[dict[str, str], set[str]]] = {
         {'fillstream_exits_failing{stage="positions"}': "0x30 2x30"},
         {"ExitsFailing"},
     ),
+    "the gateway knows no outcomes": (
+        {'fillstream_http_requests_total{stage="gateway", instance="gateway:8000", status="503"}': "0+30x60"},
+        {"GatewayFails"},
+    ),
+    "the gateway refuses what is wrong": (
+        {'fillstream_http_requests_total{stage="gateway", instance="gateway:8000", status="422"}': "0+3000x60"},
+        set(),
+    ),
     "behind": (
         {'fillstream_lag_entries{stage="orders"}': "60000x60", 'fillstream_lag_entries{stage="analytics"}': "60000x60"},
         {"StageBehind"},
@@ -205,12 +213,13 @@ def scenes_of(unit: Unit) -> dict[str, tuple[dict[str, str], set[str]]]:
     """Return what must not be passed over, whichever unit it befalls."""
     process = f'job="fillstream", instance="{unit.name}:{unit.port}"'
     stage = f'stage="{unit.name}", partition="0"'
-    behind = "AnalyticsBehind" if unit.name == "analytics" else "StageBehind"
+    behind = {"analytics": "AnalyticsBehind", "gateway": "GatewayBehind"}.get(unit.name, "StageBehind")
+    far = "behind_seconds" if unit.name == "gateway" else "lag_entries"
     return {
         f"{unit.name} does not answer": ({f"up{{{process}}}": "0x60"}, {"ServiceDown"}),
         f"{unit.name} keeps ending": ({f"process_start_time_seconds{{{process}}}": "0+1x60"}, {"StageKeepsEnding"}),
         f"{unit.name} has not recovered": ({f"fillstream_live{{{stage}}}": "0x60"}, {"StageNotLive"}),
-        f"{unit.name} is far behind": ({f"fillstream_lag_entries{{{stage}}}": "600000x60"}, {behind}),
+        f"{unit.name} is far behind": ({f"fillstream_{far}{{{stage}}}": "600000x60"}, {behind}),
     }
 
 

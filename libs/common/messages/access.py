@@ -205,6 +205,7 @@ def _gateway() -> User:
             # Who may come in is the operator's to say: it is told here alone when somebody last did.
             Grant(("hget", "hgetall"), reads=(KEYS,)),
             Grant(("hset",), writes=(KEYS_USED,)),
+            Grant(("hset", "expire"), writes=(f"status.{GATEWAY}",)),
         ),
     )
 

@@ -204,7 +204,7 @@ class Place:
         venue: whose commands it executes, where there is such a stage for each venue.
     """
 
-    program: StageSpec | ReaderSpec
+    program: StageSpec | ReaderSpec | DoorSpec
     inbox: str | None
     partition: int = 0
     venue: str | None = None
@@ -219,6 +219,12 @@ def places(topology: Topology) -> Iterator[Place]:
             yield Place(spec, inbox, partition, parts[0] if spec.inbox.per_venue else None)
     for reader in READERS.values():
         yield Place(reader, None)
+
+
+def doors() -> Iterator[Place]:
+    """Yield the processes that let others in; a desk may have none of them."""
+    for door in DOORS.values():
+        yield Place(door, None)
 
 
 def name_at(name: str, venue: str | None) -> str:

@@ -3,61 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as Away
 from redis.exceptions import ResponseError
 
-from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.gateway import reading as module
-from fillstream.services.gateway.reading import Reading
 from fillstream.services.gateway.sending import cancel
-from fillstream.services.gateway.state.desk import Desk
-
-TOPOLOGY = Topology()
-
-
-class Server:
-    """Answers each XREAD with what it was given for it; then with nothing for ever."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.asked: list[tuple[Any, ...]] = []
-
-    async def execute_command(self, *command: Any) -> Any:
-        self.asked.append(command)
-        await asyncio.sleep(0)
-        if not self.answers:
-            await asyncio.Event().wait()
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def places(self, number: int) -> dict[str, str]:
-        """Where a question stood in each stream, by key."""
-        after = self.asked[number][self.asked[number].index("STREAMS") + 1 :]
-        half = len(after) // 2
-        return dict(zip(after[:half], after[half:], strict=True))
-
-
-def entries(name: str, *ids: str) -> list[Any]:
-    """Ticks of a stream: entries that move a place, and nothing else."""
-    return [TOPOLOGY.key(name).encode(), [(each.encode(), {b"tick": b"1"}) for each in ids]]
-
-
-def reading_of(server: Server, **ends: str) -> Reading:
-    return Reading(server, TOPOLOGY, Desk(10), {name.replace("_", "."): end for name, end in ends.items()})
-
-
-async def read(reading: Reading, server: Server) -> None:
-    """Let it read all that the server has."""
-    task = asyncio.create_task(reading.run())
-    for _ in range(100):  # turns of the loop, more than its answers take
-        await asyncio.sleep(0)
-    assert not server.answers
-    await cancel(task)
+from tests.support.gateway_reading import TOPOLOGY, Server, entries, read, reading_of
 
 
 def test_one_question_goes_on_behind_each_streams_own_place() -> None:
