@@ -21,7 +21,8 @@ from typing import Final, Literal, Self
 
 import orjson
 
-from fillstream.libs.common.values.checks import integer
+from fillstream.libs.common.process.hooks import Hook
+from fillstream.libs.common.values.checks import integer, of_form
 from fillstream.libs.common.values.moments import FORM, LAST_MS, milliseconds, text_of
 from fillstream.libs.common.values.naming import NAME, shorten
 from fillstream.libs.common.values.versions import Unreadable, Upcasts, check_names, upcast
@@ -144,6 +145,8 @@ class Key:
         expires_ms: from when on it is of no use any more; None: never.
         rate_limit: calls a minute; None: no limit of its own.
         revoked_ms, revoked_by: when it was revoked, and who did; None of one that was not.
+        hook: of a key that alerts are posted under, how they become signals: it has no scopes, and one account. None
+            of every other.
 
     Raises:
         TypeError, ValueError: a field is not what it must be; names it.
@@ -160,21 +163,26 @@ class Key:
     rate_limit: int | None = None
     revoked_ms: int | None = None
     revoked_by: str | None = None
+    hook: Hook | None = None
 
     def __post_init__(self) -> None:
-        _text("id", self.id, _ID)
-        _text("name", self.name, _NAME)
+        of_form("id", self.id, _ID)
+        of_form("name", self.name, _NAME)
         if self.name.startswith(ID_PREFIX):
             raise ValueError(f"name: {shorten(self.name)} must not begin with {ID_PREFIX}, as ids do")
-        _text("secret_sha256", self.secret_sha256, _HASH)
-        if not self.scopes or self.scopes != tuple(sorted(set(self.scopes))):
+        of_form("secret_sha256", self.secret_sha256, _HASH)
+        if self.hook is not None and self.scopes:
+            raise ValueError(f"scopes: a hook has none beside itself, got {', '.join(self.scopes)}")
+        if self.hook is None and (not self.scopes or self.scopes != tuple(sorted(set(self.scopes)))):
             raise ValueError("scopes: must be one at least, sorted, none of them twice")
+        if self.hook is not None and len(self.accounts) != 1:
+            raise ValueError(f"accounts: a hook is for one account, got {len(self.accounts)}")
         for account in self.accounts:
-            _text("accounts", account, _NAME)
+            of_form("accounts", account, _NAME)
         if self.accounts != tuple(sorted(set(self.accounts))):
             raise ValueError("accounts: must be sorted, none of them twice")
         integer("created_ms", self.created_ms, 0, LAST_MS)
-        _text("created_by", self.created_by, _NAME)
+        of_form("created_by", self.created_by, _NAME)
         if self.expires_ms is not None:
             integer("expires_ms", self.expires_ms, 0, LAST_MS)
         if self.rate_limit is not None:
@@ -183,7 +191,7 @@ class Key:
             raise ValueError("revoked_ms: must be there when revoked_by is, and only then")
         if self.revoked_ms is not None:
             integer("revoked_ms", self.revoked_ms, 0, LAST_MS)
-            _text("revoked_by", self.revoked_by, _NAME)
+            of_form("revoked_by", self.revoked_by, _NAME)
 
     def matches(self, secret: str) -> bool:
         """Whether that is its secret; takes as long whatever is wrong with it."""
@@ -220,8 +228,10 @@ class Key:
         return self if self.revoked_ms is not None else replace(self, revoked_ms=now_ms, revoked_by=who)
 
     def dump(self) -> bytes:
-        """Return its record, JSON."""
-        return orjson.dumps({"v": VERSION, **asdict(self)})
+        """Return its record, JSON: with a part `hook` only where there is one, and else as it was before there were."""
+        told = {"v": VERSION, **asdict(self)}
+        del told["hook"]
+        return orjson.dumps(told if self.hook is None else {**told, "hook": self.hook.dump()})
 
     @classmethod
     def load(cls, key_id: str, record: bytes) -> Key:
@@ -246,6 +256,8 @@ class Key:
         document = upcast(what, document, version if type(version) is int else shorten(version), VERSION, UPCASTS)
         check_names(what, document, FIELDS, NEEDED)
         try:
+            if document.get("hook") is not None:
+                document["hook"] = Hook.load(document["hook"])
             key = cls(**{**document, "scopes": _scopes(document["scopes"]), "accounts": _list(document["accounts"])})
         except (TypeError, ValueError) as error:
             raise Unreadable(f"{what}: {error}") from None
@@ -267,11 +279,12 @@ def make(
     accounts: Collection[str] = (),
     expires_ms: int | None = None,
     rate_limit: int | None = None,
+    hook: Hook | None = None,
 ) -> tuple[Key, str]:
     """Return a new key and its secret, which is nowhere else. Neither has a `:` or a `.` in it.
 
     Args:
-        name, scopes, accounts, expires_ms, rate_limit: see `Key`.
+        name, scopes, accounts, expires_ms, rate_limit, hook: see `Key`.
         now_ms: milliseconds since 1970.
         who: makes it.
 
@@ -281,7 +294,7 @@ def make(
     secret = secrets.token_urlsafe(SECRET_BYTES)
     key = Key(
         ID_PREFIX + secrets.token_urlsafe(ID_BYTES), name, _hashed(secret), tuple(sorted(set(scopes))),
-        tuple(sorted(set(accounts))), now_ms, who, expires_ms, rate_limit,
+        tuple(sorted(set(accounts))), now_ms, who, expires_ms, rate_limit, hook=hook,
     )  # fmt: skip
     return key, secret
 
@@ -338,11 +351,6 @@ def _hashed(secret: str) -> str:
 
 
 _NO_HASH: Final = "0" * 64
-
-
-def _text(name: str, value: object, form: re.Pattern[str]) -> None:
-    if not isinstance(value, str) or not form.fullmatch(value):
-        raise ValueError(f"{name}: {shorten(value)} must match {form.pattern}")
 
 
 def _list(value: object) -> tuple[object, ...]:

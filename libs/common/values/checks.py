@@ -6,6 +6,7 @@ exception. Never rounds and never guesses: an amount that is nearly an integer i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from operator import index
@@ -59,6 +60,12 @@ def text(field: str, value: object) -> str:
     if not value:
         raise ValueError(f"{field} is '', and must not be empty.")
     return str(value)
+
+
+def of_form(field: str, value: object, form: re.Pattern[str]) -> None:
+    """Raise ValueError for what is no text of that form, as a whole."""
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise ValueError(f"{field}: {shorten(value)} must match {form.pattern}")
 
 
 def callback(field: str, value: _C | None) -> _C | None:
