@@ -1,0 +1,1 @@
+"""Alerts that other software posts: who may, what they say, and which signals come of them."""
