@@ -45,7 +45,9 @@ from fillstream.services.gateway.alpaca.room import Room
 from fillstream.services.gateway.alpaca.router import router as alpaca
 from fillstream.services.gateway.asking import Asking
 from fillstream.services.gateway.history import History
-from fillstream.services.gateway.http.access import Door
+from fillstream.services.gateway.hooks import routes as hooks
+from fillstream.services.gateway.hooks.entrance import Entrance
+from fillstream.services.gateway.http.access import Door, safe_path
 from fillstream.services.gateway.http.keyring import EVERYTHING, LiveKeys
 from fillstream.services.gateway.http.page import HEADERS, page
 from fillstream.services.gateway.http.problems import Refusal
@@ -143,6 +145,8 @@ def build(gateway: Gateway) -> FastAPI:
     app.mount("/order-management", order_management.make_app())
     app.state.alpaca = Room(gateway.asking, gateway.settings)
     app.include_router(alpaca, prefix="/alpaca")
+    app.state.entrance = Entrance(gateway.settings.gateway.proxies)
+    app.include_router(hooks.router)
     _probes(app, gateway)
     _errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
@@ -211,7 +215,7 @@ def _probes(app: FastAPI, gateway: Gateway) -> None:
     @app.get("/", include_in_schema=False)
     async def front() -> dict[str, Any]:
         """Say who this is."""
-        addresses = ["/health", "/ready", "/metrics", "/docs", "/openapi.json", "/v1/…", "/alpaca/…"]
+        addresses = ["/health", "/ready", "/metrics", "/docs", "/openapi.json", "/v1/…", "/alpaca/…", "/hooks/…"]
         return {"name": app.title, "version": app.version, "text": DOORS[STAGE].text, "addresses": addresses}
 
 
@@ -232,7 +236,8 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def none(request: Request, error: HTTPException) -> Response:
         reason = {404: "no_such_path", 405: "no_such_method"}.get(error.status_code, "refused")
-        told = f"path: {request.method} {shorten(request.url.path)} is none of this gateway's; /openapi.json lists them"
+        what = f"{request.method} {safe_path(request.scope['path'])}"
+        told = f"path: {what} is none of this gateway's; /openapi.json lists them"
         return Refusal(error.status_code, reason, told, error.headers).response()
 
 
@@ -318,6 +323,6 @@ def serve() -> None:
     uvicorn.run(
         app, host=settings.service.host, port=settings.service.port, log_config=None, log_level="warning",
         access_log=False, lifespan="on", loop="uvloop", http="httptools", ws="websockets-sansio",
-        ws_per_message_deflate=False, ws_max_size=65_536, server_header=False,
+        ws_per_message_deflate=False, ws_max_size=65_536, server_header=False, proxy_headers=False,
         ssl_certfile=gateway.tls_cert_file, ssl_keyfile=gateway.tls_key_file, timeout_graceful_shutdown=5,
     )  # fmt: skip

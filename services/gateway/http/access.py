@@ -7,6 +7,7 @@ logs a secret, and never takes one from a URL, but for hooks, whose path is one.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
+from fillstream.libs.common.process.hooks import Hook
+from fillstream.libs.common.process.keys import ID_PREFIX
 from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.http.counting import Counts
 from fillstream.services.gateway.http.problems import Refusal
@@ -32,6 +35,8 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="fillstream"'}
 WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
 
+_A_KEY: Final = re.compile(rf"{ID_PREFIX}.*", re.DOTALL | re.IGNORECASE)
+
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -45,6 +50,7 @@ class Caller:
         scopes: what may be done.
         accounts: whose; empty for everybody's.
         per_minute: how many calls; None for the gateway's own number.
+        hook: of who posts alerts, and may do nothing else; None of everybody else.
     """
 
     id: str
@@ -52,6 +58,7 @@ class Caller:
     scopes: frozenset[str]
     accounts: frozenset[str] = frozenset()
     per_minute: int | None = None
+    hook: Hook | None = None
 
     def need(self, scope: str) -> None:
         """Refuse what a key has no scope for.
@@ -129,6 +136,7 @@ class Door:
             scope["keys"], scope["door"] = self._keys, self
             await self._app(scope, receive, send)
             return
+        scope["door"] = self
         began = time.perf_counter()
         told: dict[str, str] = {}
         try:
@@ -137,7 +145,7 @@ class Door:
                 scope["caller"] = caller
                 if scope["method"] in WRITES and scope["path"].startswith(PROTOTYPE):
                     caller.need("orders:write")  # its routes know no keys
-                told = self._count(caller)
+                told = self.count(caller)
         except Refusal as refusal:
             await refusal.response()(scope, receive, send)
             return
@@ -156,8 +164,8 @@ class Door:
         await self._app(scope, receive, answer)
         if scope["method"] in WRITES:
             took_ms = 1000 * (time.perf_counter() - began)
-            who = scope.get("caller", self._local).id if caller is not None else "nobody"
-            logger.info("%s %s %s: %d in %.1f ms", who, scope["method"], _safe_path(scope["path"]), status, took_ms)
+            who = scope["caller"].id if "caller" in scope else "nobody"
+            logger.info("%s %s %s: %d in %.1f ms", who, scope["method"], safe_path(scope["path"]), status, took_ms)
 
     # --------------------------------------------------------------------------------------------------- who it is
 
@@ -207,18 +215,33 @@ class Door:
         """Return whose a key is.
 
         Raises:
-            Refusal: 401.
+            Refusal: 401; 403 of a hook, which is for no call but its own.
         """
         if self._keys is None:
             return self._local
-        found = self._keys.find(key_id, secret, int(time.time() * 1000))
-        if isinstance(found, str) and await self._keys.renew(key_id):  # it may have been made a moment ago
-            found = self._keys.find(key_id, secret, int(time.time() * 1000))
+        found = self.find(key_id, secret)
+        if isinstance(found, str):
+            again = await self.find_anew(key_id, secret)  # it may have been made a moment ago
+            found = found if again is None else again
         if isinstance(found, str):
             raise Refusal(401, "key_refused", found, CHALLENGE)
+        if found.hook is not None:
+            raise Refusal(403, "hook_only", f"key: {found.id} is a hook, and for nothing but POST /hooks/…")
         return found
 
-    def _count(self, caller: Caller) -> dict[str, str]:
+    def find(self, key_id: str, secret: str) -> Caller | str:
+        """Return whose a key is, hooks included, or why it is none, by what is known at this moment."""
+        if self._keys is None:
+            return "key: this gateway knows none"
+        return self._keys.find(key_id, secret, int(time.time() * 1000))
+
+    async def find_anew(self, key_id: str, secret: str) -> Caller | str | None:
+        """Return the same once the keys were read again; None where they were not."""
+        if self._keys is None or not await self._keys.renew(key_id):
+            return None
+        return self.find(key_id, secret)
+
+    def count(self, caller: Caller) -> dict[str, str]:
         """Count a call; return the headers that say how many are left.
 
         Raises:
@@ -269,6 +292,8 @@ def _check_local(headers: Mapping[str, str]) -> None:
         raise Refusal(403, "origin_not_local", f"origin: {shorten(origin)} is another site's")
 
 
-def _safe_path(path: str) -> str:
-    """Return a path as a log may have it: a hook's is a secret."""
-    return "/hooks/…" if path.startswith("/hooks/") else shorten(path)
+def safe_path(path: str) -> str:
+    """Return a path as a log or a sentence may have it: a hook's is a secret, and a key is one wherever it stands."""
+    if path.startswith(OWN_WAY):
+        return "'/hooks/…'"
+    return shorten(_A_KEY.sub("…", path))

@@ -93,4 +93,4 @@ class LiveKeys:
 def caller_of_key(key: Key) -> Caller:
     """Return who a key is, for routes."""
     scopes = frozenset(scope for scope in Scope if key.may(scope))
-    return Caller(key.id, key.name, scopes, frozenset(key.accounts), key.rate_limit)
+    return Caller(key.id, key.name, scopes, frozenset(key.accounts), key.rate_limit, key.hook)

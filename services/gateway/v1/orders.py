@@ -27,7 +27,7 @@ from fillstream.services.gateway.state.orders import FINAL, Order
 from fillstream.services.gateway.state.rows import Row
 from fillstream.services.gateway.waiting import Expected
 
-READ, WRITE = "orders:read", "orders:write"
+READ, WRITE, POSITIONS = "orders:read", "orders:write", "positions:read"
 MAX_BATCH: Final = 1_000
 CONFLICTS: Final = frozenset(("duplicate_signal", "duplicate_signal_id", "duplicate_client_order_id"))
 UNKNOWN: Final = frozenset(("unknown_order", "no_bracket", "unknown_list"))
@@ -400,13 +400,24 @@ async def new_signal(request: Request, prefer: Prefer = None, key: Key = None) -
 
 @router.get("/signals/{signal_id}", summary="What became of a signal")
 async def signal_outcome(request: Request, signal_id: str, account: str = DEFAULT_ACCOUNT) -> Response:
-    """Return the order that a signal became; 404 of one that became none, or is not known here."""
+    """Return the order that a signal became, or how its targets stand; 404 of one that became neither, or is not known.
+
+    The targets are there for a key that may see positions.
+    """
     caller, asking = caller_of(request), asking_of(request)
     caller.need(READ)
     whose = asking.desk.terms.account_of(account)
     caller.need_account(whose)
     order_id = asking.desk.orders.of_signal.get((whose, signal_id))
     if order_id is None:
+        targets = [
+            row
+            for row in asking.desk.positions.targets.values()
+            if row["signal_id"] == signal_id and row["account"] == whose
+        ]
+        if targets:
+            caller.need(POSITIONS)
+            return answer(request, {"as_of": asking.as_of("positions"), "targets": targets})
         told = f"signal_id: {shorten(signal_id)} of {shorten(whose)} became no order that is known here; send it again"
         raise Refusal(404, "unknown_signal", told)
     return answer(request, {"as_of": asking.as_of("events"), "order": asking.desk.orders.by_id[order_id].row})

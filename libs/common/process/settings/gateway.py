@@ -6,11 +6,21 @@ Flows in: the section. Flows out: a frozen model. Never has a key: those are in 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fillstream.libs.common.messages.reference import Whole
+from fillstream.libs.common.values.networks import network_of
+
+
+def _is_network(text: Any) -> Any:
+    network_of(text)
+    return text
+
+
+AnyNetwork = Annotated[str, BeforeValidator(_is_network)]
+"""An address, or a network, as text."""
 
 
 class Gateway(BaseModel):
@@ -21,6 +31,7 @@ class Gateway(BaseModel):
         calls_per_minute: of a key that does not say its own.
         orders_kept: orders that are done, and fills, in memory; older ones are analytics' to tell.
         tls_cert_file, tls_key_file: to serve https by; both or neither.
+        proxies: addresses or networks of proxies whose X-Forwarded-For is believed: from where a hook was posted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -30,3 +41,4 @@ class Gateway(BaseModel):
     orders_kept: Annotated[Whole, Field(ge=100, le=10_000_000)] = 100_000
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
+    proxies: Annotated[tuple[AnyNetwork, ...], Field(max_length=100)] = ()
