@@ -13,6 +13,8 @@ from typing import Any
 import redis
 
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.hook_templates import template_of
+from fillstream.libs.common.process.hooks import Hook
 from fillstream.libs.common.process.keys import ID_PREFIX, Key, Scope, State, load_all, make
 
 
@@ -62,16 +64,19 @@ def create(
     accounts: list[str],
     expires_ms: int | None,
     rate_limit: int | None,
+    hook: Hook | None = None,
 ) -> tuple[Key, str]:
     """Make a key, keep it, and return it with its secret; arguments as of `process.keys.make`.
 
     Raises:
-        ValueError: a field is not what it must be; names it.
+        ValueError: a field is not what it must be, one of a hook's template included; names it.
         NameTaken: a live key has that name.
         redis.exceptions.RedisError: the server did not take it.
     """
+    if hook is not None and hook.template is not None:
+        template_of(hook.template)
     key, secret = make(
-        name, scopes, now_ms=now_ms, who=who, accounts=accounts, expires_ms=expires_ms, rate_limit=rate_limit
+        name, scopes, now_ms=now_ms, who=who, accounts=accounts, expires_ms=expires_ms, rate_limit=rate_limit, hook=hook
     )
     there, _ = kept(client, topology)
     for each in there:
@@ -81,14 +86,37 @@ def create(
     return key, secret
 
 
-def revoke(client: redis.Redis, topology: Topology, word: str, *, now_ms: int, who: str) -> tuple[Key, bool]:
+def find(client: redis.Redis, topology: Topology, word: str, *, now_ms: int, is_hook: bool = False) -> Key:
+    """Return the key that a person means.
+
+    Args:
+        client: may read the keys.
+        topology: the desk's.
+        word: its id, or its name: that of the live one, where there are others.
+        now_ms: milliseconds since 1970.
+        is_hook: a hook is meant, and no other key.
+
+    Raises:
+        Unreadable: its record cannot be read.
+        NoKey: there is none.
+        NotOneKey: there are several of that name.
+    """
+    if not word.startswith(ID_PREFIX):
+        return _by_name(client, topology, word, now_ms, is_hook)
+    key = _by_id(client, topology, word)
+    if is_hook and key.hook is None:
+        raise NoKey(word)
+    return key
+
+
+def revoke(
+    client: redis.Redis, topology: Topology, word: str, *, now_ms: int, who: str, is_hook: bool = False
+) -> tuple[Key, bool]:
     """Revoke a key for good, and return it, and whether it was not revoked before.
 
     Args:
         client: may write the keys.
-        topology: the desk's.
-        word: its id, or its name: that of the live one, where there are others.
-        now_ms: milliseconds since 1970.
+        topology, word, now_ms, is_hook: see `find`.
         who: wants it.
 
     Raises:
@@ -98,7 +126,7 @@ def revoke(client: redis.Redis, topology: Topology, word: str, *, now_ms: int, w
         ValueError: `who` is no name.
         redis.exceptions.RedisError: the server did not take it.
     """
-    before = _by_id(client, topology, word) if word.startswith(ID_PREFIX) else _by_name(client, topology, word, now_ms)
+    before = find(client, topology, word, now_ms=now_ms, is_hook=is_hook)
     after = before.revoked(now_ms, who)
     if after is before:
         return before, False
@@ -114,9 +142,9 @@ def _by_id(client: redis.Redis, topology: Topology, key_id: str) -> Key:
     return Key.load(key_id, record)
 
 
-def _by_name(client: redis.Redis, topology: Topology, name: str, now_ms: int) -> Key:
+def _by_name(client: redis.Redis, topology: Topology, name: str, now_ms: int, is_hook: bool) -> Key:
     there, _ = kept(client, topology)
-    named = [each.key for each in there if each.key.name == name]
+    named = [each.key for each in there if each.key.name == name and not (is_hook and each.key.hook is None)]
     states: tuple[State, ...] = ("live", "expired")
     for state in states:
         found = [key for key in named if key.state(now_ms) == state]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,11 +20,22 @@ if TYPE_CHECKING:
     import redis
 
     from fillstream.libs.common.messages.topology import Topology
+    from fillstream.libs.common.process.hooks import Hook
     from fillstream.libs.common.process.keys import Key
 
 COLUMNS = ("id", "name", "scopes", "accounts", "created", "expires", "last_used", "state")
 SPARE = ("created", "last_used", "expires")
 """See `fillstream.tools.render.print_table`."""
+
+Expires = Annotated[
+    str | None,
+    typer.Option(
+        "--expires",
+        metavar="WHEN",
+        help="In days or hours (90d, 12h), or as a day begins in UTC (2027-01-01).  \\[default: never]",
+    ),
+]
+RateLimit = Annotated[int | None, typer.Option("--rate-limit", min=1, max=MAX_RATE_LIMIT, help="Calls a minute.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,17 +69,8 @@ def create(
         list[str] | None,
         typer.Option("--account", "-a", help="Whose it is; may be repeated.  \\[default: every account's]"),
     ] = None,
-    expires: Annotated[
-        str | None,
-        typer.Option(
-            "--expires",
-            metavar="WHEN",
-            help="In days or hours (90d, 12h), or as a day begins in UTC (2027-01-01).  \\[default: never]",
-        ),
-    ] = None,
-    rate_limit: Annotated[
-        int | None, typer.Option("--rate-limit", min=1, max=MAX_RATE_LIMIT, help="Calls a minute.")
-    ] = None,
+    expires: Expires = None,
+    rate_limit: RateLimit = None,
     who: Who = None,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
@@ -82,22 +84,13 @@ def create(
     fillstream key create bot --scopes trader --account default --account paper --expires 90d
     fillstream key create ci --scopes orders:write,orders:read --rate-limit 600 --json
     """
-    from fillstream.tools.gateway_keys import NameTaken
-    from fillstream.tools.gateway_keys import create as make
-
     now_ms = _now_ms()
-    with _operator(operator_url, redis_url, config) as (client, topology):
-        try:
-            key, secret = make(
-                client, topology, name, scopes_of(scopes), now_ms=now_ms, who=who or login(), accounts=accounts or [],
-                expires_ms=expiry(expires, now_ms) if expires else None, rate_limit=rate_limit,
-            )  # fmt: skip
-        except ValueError as error:
-            raise Stop(Exit.USAGE, str(error)) from None
-        except NameTaken as error:
-            raise Stop(Exit.NO, str(error)) from None
+    key, secret = made(
+        (operator_url, redis_url, config), name, lambda: scopes_of(scopes), now_ms=now_ms, who=who,
+        accounts=accounts or [], expires=expires, rate_limit=rate_limit,
+    )  # fmt: skip
     if json:
-        as_json({**_told(key, now_ms), "secret": secret})
+        as_json({**told_of(key, now_ms), "secret": secret})
     else:
         out = console()
         out.print(f"id      {key.id}", markup=False, soft_wrap=True)
@@ -122,10 +115,10 @@ def list_(
     from fillstream.tools.gateway_keys import kept
 
     now_ms = _now_ms()
-    with _operator(operator_url, redis_url, config) as (client, topology):
+    with operator(operator_url, redis_url, config) as (client, topology):
         there, problems = kept(client, topology)
-    rows = [{**_told(each.key, now_ms), "last_used_ms": each.last_used_ms} for each in there]
-    show("keys", COLUMNS, rows if json else [_shown(row) for row in rows], json, SPARE)
+    rows = [{**told_of(each.key, now_ms), "last_used_ms": each.last_used_ms} for each in there]
+    show("keys", COLUMNS, rows if json else [shown_of(row) for row in rows], json, SPARE)
     for problem in problems:
         typer.echo(f"{problem}: it lets nobody in", err=True)
 
@@ -144,33 +137,81 @@ def revoke(
     fillstream key revoke bot
     fillstream key revoke fk_0123456789Ab --json
     """
-    from fillstream.libs.common.values.versions import Unreadable
-    from fillstream.tools.gateway_keys import NoKey, NotOneKey
-    from fillstream.tools.gateway_keys import revoke as end
-
-    now_ms = _now_ms()
-    with _operator(operator_url, redis_url, config) as (client, topology):
-        try:
-            it, is_new = end(client, topology, key, now_ms=now_ms, who=who or login())
-        except NoKey:
-            raise Stop(Exit.NOT_FOUND, f"there is no key {printable(key)}; `fillstream key list` lists them") from None
-        except (NotOneKey, Unreadable) as error:
-            raise Stop(Exit.NO, str(error)) from None
-        except ValueError as error:
-            raise Stop(Exit.USAGE, str(error)) from None
-    if json:
-        as_json(_told(it, now_ms))
-        return
-    since = "" if is_new else f" since {time_of(it.revoked_ms)}, by {it.revoked_by}"
-    console().print(f"{it.name} ({it.id}) is revoked{since}", markup=False, style="green", soft_wrap=True)
+    ended((operator_url, redis_url, config), key, now_ms=_now_ms(), who=who, json=json)
 
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+Desk = tuple[str | None, str | None, Path | None]
+"""What the options of that name say: --operator-url, --redis-url, --config."""
+
+
+def made(
+    desk: Desk,
+    name: str,
+    scopes: Callable[[], tuple[Scope, ...]],
+    *,
+    now_ms: int,
+    who: str | None,
+    accounts: list[str],
+    expires: str | None,
+    rate_limit: int | None,
+    hook: Callable[[], Hook] | None = None,
+) -> tuple[Key, str]:
+    """Make a key, a hook where that is said, and return it with its secret.
+
+    Raises:
+        Stop: something of it cannot be, or its name is taken.
+    """
+    from fillstream.tools.gateway_keys import NameTaken, create
+
+    with operator(*desk) as (client, topology):
+        try:
+            return create(
+                client, topology, name, scopes(), now_ms=now_ms, who=who or login(), accounts=accounts,
+                expires_ms=expiry(expires, now_ms) if expires else None, rate_limit=rate_limit,
+                hook=None if hook is None else hook(),
+            )  # fmt: skip
+        except ValueError as error:
+            raise Stop(Exit.USAGE, str(error)) from None
+        except NameTaken as error:
+            raise Stop(Exit.NO, str(error)) from None
+
+
 @contextmanager
-def _operator(
+def told_where_none(word: str, what: str) -> Iterator[None]:
+    """End the command with a sentence where it cannot be said which key is meant, a `key` or a `hook`."""
+    from fillstream.libs.common.values.versions import Unreadable
+    from fillstream.tools.gateway_keys import NoKey, NotOneKey
+
+    try:
+        yield
+    except NoKey:
+        told = f"there is no {what} {printable(word)}; `fillstream {what} list` lists them"
+        raise Stop(Exit.NOT_FOUND, told) from None
+    except (NotOneKey, Unreadable) as error:
+        raise Stop(Exit.NO, str(error)) from None
+    except ValueError as error:
+        raise Stop(Exit.USAGE, str(error)) from None
+
+
+def ended(desk: Desk, word: str, *, now_ms: int, who: str | None, json: bool, is_hook: bool = False) -> None:
+    """Revoke a key and say so; of hooks alone where that is said."""
+    from fillstream.tools.gateway_keys import revoke as end
+
+    with operator(*desk) as (client, topology), told_where_none(word, "hook" if is_hook else "key"):
+        it, is_new = end(client, topology, word, now_ms=now_ms, who=who or login(), is_hook=is_hook)
+    if json:
+        as_json(told_of(it, now_ms))
+        return
+    since = "" if is_new else f" since {time_of(it.revoked_ms)}, by {it.revoked_by}"
+    console().print(f"{it.name} ({it.id}) is revoked{since}", markup=False, style="green", soft_wrap=True)
+
+
+@contextmanager
+def operator(
     operator_url: str | None, redis_url: str | None, config: Path | None
 ) -> Iterator[tuple[redis.Redis, Topology]]:
     """Yield a connection to the desk as its operator, who alone may see and write keys."""
@@ -189,17 +230,19 @@ def _operator(
             ) from None
 
 
-def _told(key: Key, now_ms: int) -> dict[str, Any]:
-    """Return what programs are told of a key: all but what its secret hashes to."""
+def told_of(key: Key, now_ms: int) -> dict[str, Any]:
+    """Return what programs are told of a key: all but what its secret hashes to; `hook` of a hook alone."""
+    hook = {} if key.hook is None else {"hook": key.hook.dump()}
     return {
         "id": key.id, "name": key.name, "state": key.state(now_ms), "scopes": list(key.scopes),
         "accounts": list(key.accounts), "rate_limit": key.rate_limit, "created_ms": key.created_ms,
         "created_by": key.created_by, "expires_ms": key.expires_ms, "revoked_ms": key.revoked_ms,
-        "revoked_by": key.revoked_by,
+        "revoked_by": key.revoked_by, **hook,
     }  # fmt: skip
 
 
-def _shown(told: dict[str, Any]) -> dict[str, Any]:
+def shown_of(told: dict[str, Any]) -> dict[str, Any]:
     """Return what people are shown of a key."""
     times = {name: time_of(told[f"{name}_ms"]) for name in ("created", "expires", "last_used")}
-    return {**told, **times, "scopes": named(told["scopes"]), "accounts": ", ".join(told["accounts"]) or "every"}
+    scopes = f"hook: {told['hook']['kind']}" if "hook" in told else named(told["scopes"])
+    return {**told, **times, "scopes": scopes, "accounts": ", ".join(told["accounts"]) or "every"}

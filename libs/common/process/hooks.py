@@ -27,6 +27,20 @@ TRADINGVIEW: Final = "tradingview"
 """The word for the addresses that TradingView posts from."""
 TRADINGVIEW_ADDRESSES: Final = ("52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7")
 """As its help says (https://www.tradingview.com/support/solutions/43000529348/)."""
+ALERT: Final[Mapping[str, str]] = {
+    "symbol": "{{ticker}}",
+    "exchange": "{{exchange}}",
+    "side": "{{strategy.order.action}}",
+    "quantity": "{{strategy.order.contracts}}",
+    "position_size": "{{strategy.position_size}}",
+    "market_position": "{{strategy.market_position}}",
+    "price": "{{strategy.order.price}}",
+    "order_id": "{{strategy.order.id}}",
+    "comment": "{{strategy.order.comment}}",
+    "interval": "{{interval}}",
+    "time": "{{timenow}}",
+}
+"""What a person pastes into TradingView as an alert's message."""
 MAX_SYMBOLS: Final = 500
 MAX_SOURCES: Final = 100
 MAX_TEMPLATE: Final = 8_192
@@ -130,6 +144,11 @@ class Hook:
             return cls(**{"kind": None, **part, "symbols": tuple(map(tuple, symbols)), "sources": tuple(sources)})
         except ValueError as error:
             raise ValueError(f"hook: {error}") from None
+
+
+def path_of(its: Hook, key_id: str, secret: str) -> str:
+    """Return where alerts are posted to, behind the gateway's address: a secret."""
+    return f"/hooks/{its.kind}/{key_id}.{secret}"
 
 
 def hook(

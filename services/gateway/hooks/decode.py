@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from fillstream.libs.common.messages.signals import SIGNALS
 from fillstream.libs.common.messages.special_terms import SIZES
+from fillstream.libs.common.process.hook_templates import Template, template_of
 from fillstream.libs.common.process.hooks import Hook
 from fillstream.libs.common.process.keys import ID_PREFIX
 from fillstream.libs.common.values.naming import NAME, shorten
@@ -77,9 +78,9 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _template(text: str) -> template.Template:
+def _template(text: str) -> Template:
     try:
-        return template.template_of(text)
+        return template_of(text)
     except ValueError as error:  # it was checked when the hook was made: another release did
         raise Refusal(422, "bad_template", str(error)) from None
 

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
+from fillstream.libs.common.process.hooks import ALERT
 from fillstream.services.gateway.hooks.decode import decode, id_prefix
 from fillstream.services.gateway.hooks.entrance import Entrance
-from fillstream.services.gateway.hooks.tradingview import TEMPLATE
 from fillstream.services.gateway.http.describing import REFUSALS
 from fillstream.services.gateway.http.exact import body_of
 from fillstream.services.gateway.http.pages import answer
@@ -39,7 +39,7 @@ def _body(**kinds: Any) -> dict[str, Any]:
 @router.post(
     "/tradingview/{key}",
     status_code=202,
-    openapi_extra=_body(application_json=TEMPLATE, text_plain="buy AAPL 100"),
+    openapi_extra=_body(application_json=dict(ALERT), text_plain="buy AAPL 100"),
     summary="An alert of TradingView",
 )
 async def tradingview(request: Request, key: str) -> Response:

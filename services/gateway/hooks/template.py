@@ -1,124 +1,18 @@
-"""A hook's own template: which member of a posted JSON object each field of a signal comes from.
+"""Alerts in JSON of any shape, by the template that is kept with the hook.
 
-Flows in: the template as a person wrote it; posted objects. Flows out: fields of a signal; a sentence where a template
-or an object does not do. Never takes a member that is not there for one that says nothing, unless the template does.
-
-A field is `{"from": "order.side"}`, by names with dots between them, with `"map": {"long": "BUY"}` where the words are
-others, and `"default": ...` or `"optional": true` where it may be missing; or a constant. Numbers are exact.
+Flows in: a template, posted objects. Flows out: fields of a signal; a `Refusal` where an object does not fit. Never
+takes a member that is not there for one that says nothing, unless the template does.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any
 
 from fillstream.libs.common.messages.signals import SIGNALS
-from fillstream.libs.common.messages.wire import DuplicateKey, unique
+from fillstream.libs.common.process.hook_templates import TYPES, From, Template
 from fillstream.libs.common.values.naming import shorten
-from fillstream.services.gateway.hooks.words import Read, bare, nearest, plain, refused
-
-TYPES: Final = (
-    "NewOrder", "SetTarget", "ClosePosition", "CancelAll", "CancelTarget", "ProtectPosition", "CancelProtection",
-    "Prediction",
-)  # fmt: skip
-"""Signals that name no order by its number: that might be another account's."""
-OURS: Final = frozenset(("v", "account"))
-"""What the hook says itself."""
-WORDS: Final = ("from", "map", "default", "optional")
-
-
-@dataclass(frozen=True, slots=True)
-class From:
-    """Where a field comes from.
-
-    Attributes:
-        path: of the member: names with dots between them.
-        words: what the member's values are here, None where they are what they are.
-        default: for a member that is missing, or null; None: none.
-        optional: the field is left out then.
-    """
-
-    path: str
-    words: Mapping[str, Any] | None = None
-    default: Any = None
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A template: constants, and where the other fields come from, by the field's name; `type` among them."""
-
-    constants: Mapping[str, Any]
-    members: Mapping[str, From]
-
-
-def template_of(text: str) -> Template:
-    """Return the template that a JSON document says.
-
-    Raises:
-        ValueError: it is none; a sentence that names the field, and the nearest one that there is.
-    """
-    try:
-        said = json.loads(
-            text, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal, object_pairs_hook=unique
-        )
-    except (json.JSONDecodeError, InvalidOperation, RecursionError):
-        raise ValueError("template: must be one JSON document") from None
-    except DuplicateKey as error:
-        raise ValueError(f"template: {shorten(error.args[0])} is there more than once") from None
-    if not isinstance(said, dict):
-        raise ValueError(f"template: {shorten(said)} must be a JSON object")
-    constants: dict[str, Any] = {"type": "NewOrder"}
-    members = {}
-    for name, value in said.items():
-        if isinstance(value, dict):
-            members[name] = _from(name, value)
-            constants.pop(name, None)
-        else:
-            constants[name] = value
-    found = Template(constants, members)
-    _check_names(found)
-    return found
-
-
-def _from(name: str, said: Mapping[str, Any]) -> From:
-    for word in said:
-        if word not in WORDS:
-            raise ValueError(f"template.{bare(name)}: {shorten(word)} is no word of a template; "
-                             f"{nearest(word, WORDS)}")  # fmt: skip
-    path, words, optional = said.get("from"), said.get("map"), said.get("optional", False)
-    if not isinstance(path, str) or not path or not all(path.split(".")):
-        raise ValueError(f"template.{bare(name)}: from: {shorten(path)} must be names with dots between them")
-    if words is not None and (not isinstance(words, dict) or not words):
-        raise ValueError(f"template.{bare(name)}: map: {shorten(words)} must be an object of words")
-    if not isinstance(optional, bool):
-        raise ValueError(f"template.{bare(name)}: optional: {shorten(optional)} must be true or false")
-    return From(path, words, said.get("default"), optional)
-
-
-def _types(template: Template) -> list[Any]:
-    source = template.members.get("type")
-    if source is None:
-        return [template.constants["type"]]
-    if source.words is None:
-        raise ValueError("template.type: from: needs a map to types of signals")
-    return [*source.words.values(), *([] if source.default is None else [source.default])]
-
-
-def _check_names(template: Template) -> None:
-    known: dict[str, None] = {}
-    for kind in _types(template):
-        if kind not in TYPES:
-            raise ValueError(f"template.type: {shorten(kind)} must be one of {', '.join(TYPES)}")
-        known |= dict.fromkeys(name for name in SIGNALS[kind].model_fields if name not in OURS)
-    for name in (*template.constants, *template.members):
-        if name in OURS:
-            raise ValueError(f"template.{name}: is the hook's to say")
-        if name not in known:
-            raise ValueError(f"template.{bare(name)}: is no field of a signal; {nearest(name, known)}")
+from fillstream.services.gateway.hooks.words import Read, plain, refused
 
 
 def read(template: Template, posted: Mapping[str, Any]) -> Read:

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from fillstream.libs.common.messages.codes import PRICELESS, OrderType
 from fillstream.libs.common.messages.signals import NewOrder, SetTarget
+from fillstream.libs.common.process.hook_templates import bare, nearest
 from fillstream.libs.common.values.naming import shorten
-from fillstream.services.gateway.hooks.words import Read, bare, nearest, number, plain, refused
+from fillstream.services.gateway.hooks.words import Read, number, plain, refused
 
 OWN: Final[tuple[str, ...]] = (
     "symbol", "exchange", "side", "quantity", "contracts", "position_size", "market_position", "price", "order_id",
@@ -31,20 +32,6 @@ MEMBERS: Final[tuple[str, ...]] = tuple(dict.fromkeys((*OWN, *OF_ORDERS, *OF_TAR
 KNOWN_AGAIN: Final[tuple[str, ...]] = ("order_id", "time", "side", "quantity", "contracts", "position_size", "symbol")
 """An alert with the same of all these is the same alert; without `time` none is."""
 LONG, SHORT, FLAT = "long", "short", "flat"
-TEMPLATE: Final = {
-    "symbol": "{{ticker}}",
-    "exchange": "{{exchange}}",
-    "side": "{{strategy.order.action}}",
-    "quantity": "{{strategy.order.contracts}}",
-    "position_size": "{{strategy.position_size}}",
-    "market_position": "{{strategy.market_position}}",
-    "price": "{{strategy.order.price}}",
-    "order_id": "{{strategy.order.id}}",
-    "comment": "{{strategy.order.comment}}",
-    "interval": "{{interval}}",
-    "time": "{{timenow}}",
-}
-"""What a person pastes into the alert."""
 
 
 def read(posted: Mapping[str, Any]) -> Read:

@@ -1,4 +1,4 @@
-"""What every kind of alert has in common: exact numbers, plain values, what a signal may say.
+"""What every kind of alert has in common: exact numbers, plain values, what was read.
 
 Flows in: values as they were posted. Flows out: the same, exact; a `Refusal`. Never rounds, and never guesses a name.
 """
@@ -6,10 +6,8 @@ Flows in: values as they were posted. Flows out: the same, exact; a `Refusal`. N
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any, Final
 
 from fillstream.libs.common.values.naming import shorten
@@ -19,8 +17,6 @@ MAX_DIGITS: Final = 60
 """Characters of a number."""
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
-
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +62,3 @@ def plain(field: str, value: Any) -> str:
     if not isinstance(value, str | Decimal):
         raise refused(f"{field}: {shorten(value)} must be text or a number")
     return str(value).strip()
-
-
-def bare(name: str) -> str:
-    """Return a name as a sentence begins with it, quoted only where it is an odd one."""
-    return name if _PLAIN.fullmatch(name) else shorten(name)
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """Return the end of a sentence about a name that is none: the nearest that there is, else all."""
-    near = get_close_matches(name[:64], known, 1, 0.6)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

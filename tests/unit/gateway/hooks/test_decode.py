@@ -11,11 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fillstream.libs.common.messages.signals import SIGNALS
+from fillstream.libs.common.process.hook_templates import TYPES, template_of
+from fillstream.libs.common.process.hooks import ALERT as TEMPLATE
 from fillstream.libs.common.process.hooks import Hook, hook
 from fillstream.services.gateway.hooks.decode import decode
 from fillstream.services.gateway.hooks.flat import MAX_LINES
-from fillstream.services.gateway.hooks.template import TYPES, template_of
-from fillstream.services.gateway.hooks.tradingview import MEMBERS, TEMPLATE
+from fillstream.services.gateway.hooks.tradingview import MEMBERS
 from fillstream.services.gateway.http.exact import MAX_BODY_BYTES
 from fillstream.services.gateway.http.problems import Refusal
 

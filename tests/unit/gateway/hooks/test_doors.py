@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from fillstream.libs.common.process.hooks import ALERT as TEMPLATE
 from fillstream.libs.common.process.hooks import Hook, hook
 from fillstream.libs.common.process.keys import ROLES, Key, KeyRing, Scope, make
 from fillstream.libs.common.process.settings import SettingsError
 from fillstream.services.gateway.hooks import entrance, routes
-from fillstream.services.gateway.hooks.tradingview import TEMPLATE
 from fillstream.services.gateway.http.access import Caller
 from fillstream.services.gateway.http.keyring import caller_of_key
 from fillstream.services.gateway.sending import Refused, Unsure
@@ -452,5 +452,5 @@ def test_the_doors_are_on_the_page_of_the_api(desk: GatewayDesk) -> None:
         "/hooks/tradingview/{key}", "/hooks/text/{key}", "/hooks/template/{key}",
     }  # fmt: skip
     body = paths["/hooks/tradingview/{key}"]["post"]["requestBody"]["content"]
-    assert body["application/json"]["example"] == TEMPLATE
+    assert body["application/json"]["example"] == dict(TEMPLATE)
     assert set(body) == {"application/json", "text/plain"}
