@@ -144,6 +144,22 @@ def test_a_position_that_an_alert_asks_for_is_reached_and_found_by_the_signals_i
     asyncio.run(play())
 
 
+def test_a_position_that_was_asked_for_before_does_not_come_back_when_its_alert_comes_late(
+    desk: GatewayDesk, keys: Keys
+) -> None:
+    async def play() -> None:
+        _, path = keys.make(hook("tradingview"))
+        first = {**ALERT, "position_size": "25"}
+        flat = {**ALERT, "side": "sell", "position_size": "0", "market_position": "flat", "time": "later"}
+        for alert, held in ((first, "25"), (flat, "0"), (first, "0"), (flat, "0")):
+            assert (await post(desk, f"/hooks/tradingview/{path}", alert)).status_code == 202
+            desk.wait(2_000)
+            assert desk.desk.positions.open["default AAPL"]["position"] == held
+        assert len(desk.desk.positions.targets) == 2
+
+    asyncio.run(play())
+
+
 def test_lines_are_all_sent_or_none_and_each_post_is_another(desk: GatewayDesk, keys: Keys) -> None:
     async def play() -> None:
         _, path = keys.make(hook("text"))
