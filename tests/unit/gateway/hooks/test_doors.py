@@ -134,6 +134,9 @@ def test_a_position_that_an_alert_asks_for_is_reached_and_found_by_the_signals_i
         _, admin = keys.make(None)
         found = await desk.http.get(told.headers["location"], headers={"authorization": f"Bearer {admin}"})
         [row] = found.json()["targets"]
+        elsewhere = told.headers["location"].replace("default", "demo")
+        other = await desk.http.get(elsewhere, headers={"authorization": f"Bearer {admin}"})
+        assert (other.status_code, other.json()["reason"]) == (404, "unknown_signal")
         assert (row["target_status"], row["held_qty"], row["symbol"]) == ("REACHED", "-25", "AAPL")
         viewer, secret = make("v", (Scope.ORDERS_READ,), now_ms=1, who="test")
         keys.kept[viewer.id.encode()] = viewer.dump()
@@ -156,6 +159,27 @@ def test_a_position_that_was_asked_for_before_does_not_come_back_when_its_alert_
             desk.wait(2_000)
             assert desk.desk.positions.open["default AAPL"]["position"] == held
         assert len(desk.desk.positions.targets) == 2
+
+    asyncio.run(play())
+
+
+def test_nobody_waits_for_what_becomes_of_an_alert(
+    desk: GatewayDesk, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking, waits = desk.gateway.asking, []
+    submit = asking.submit
+
+    async def noted(said: Any, wait_s: float) -> Any:
+        waits.append(wait_s)
+        return await submit(said, wait_s)
+
+    monkeypatch.setattr(asking, "submit", noted)
+    desk.is_deaf = True  # it never hears of an order
+
+    async def play() -> None:
+        _, path = keys.make(hook("text"))
+        assert (await post(desk, f"/hooks/text/{path}", "buy AAPL 1\nbuy AAPL 1")).status_code == 202
+        assert waits == [0, 0]
 
     asyncio.run(play())
 
@@ -230,7 +254,8 @@ def test_an_answer_comes_before_the_sender_hangs_up_and_says_what_was_sent(
 
     async def play() -> None:
         _, path = keys.make(hook("text"))
-        told = await post(desk, f"/hooks/text/{path}", "buy AAPL 1 id=a\nbuy AAPL 2 id=a")
+        async with asyncio.timeout(2):
+            told = await post(desk, f"/hooks/text/{path}", "buy AAPL 1 id=a\nbuy AAPL 2 id=a")
         assert (told.status_code, len(told.json()["sent"])) == (503, 1)
         assert told.json()["signal_id"] not in told.json()["sent"]
         assert told.headers["retry-after"] == "1"
