@@ -6,7 +6,7 @@ removes a letter: it is marked, in the hash beside the stream, with the id of it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +54,16 @@ def letters(client: redis.Redis, topology: Topology, count: int) -> list[Letter]
     """Return the newest `count` dead letters, oldest first."""
     raw: Any = client
     entries = raw.xrevrange(topology.dead, count=count)
-    marks = raw.hmget(redriven_key(topology), [entry_id for entry_id, _ in entries]) if entries else []
+    marks = marks_of(client, topology, [entry_id.decode() for entry_id, _ in entries])
     found = [_letter(entry_id, fields, mark) for (entry_id, fields), mark in zip(entries, marks, strict=True)]
     return found[::-1]
+
+
+def marks_of(client: redis.Redis, topology: Topology, ids: Sequence[str]) -> list[str | None]:
+    """Return of each letter the id of the entry it was appended again as, None of one that was not."""
+    raw: Any = client
+    marks = raw.hmget(redriven_key(topology), ids) if ids else []
+    return [mark.decode() if mark else None for mark in marks]
 
 
 def letter(client: redis.Redis, topology: Topology, letter_id: str) -> Letter | None:
@@ -69,13 +76,13 @@ def letter(client: redis.Redis, topology: Topology, letter_id: str) -> Letter | 
     if not entries:
         return None
     ((entry_id, fields),) = entries
-    return _letter(entry_id, fields, raw.hget(redriven_key(topology), letter_id))
+    return _letter(entry_id, fields, *marks_of(client, topology, [letter_id]))
 
 
-def _letter(entry_id: bytes, fields: Mapping[bytes, bytes], mark: bytes | None) -> Letter:
+def _letter(entry_id: bytes, fields: Mapping[bytes, bytes], mark: str | None) -> Letter:
     cut = cut_of(fields)
     raw = unpack_raw(fields) if cut is None else cut.head
-    return Letter(entry_id.decode(), orjson.loads(fields[b"data"]), raw, mark.decode() if mark else None, cut)
+    return Letter(entry_id.decode(), orjson.loads(fields[b"data"]), raw, mark, cut)
 
 
 def redrive(

@@ -59,7 +59,7 @@ from fillstream.services.gateway.state.desk import Desk
 from fillstream.services.gateway.stream.hub import Hub
 from fillstream.services.gateway.stream.replay import Replay
 from fillstream.services.gateway.telling import Telling
-from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, stream
+from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, stream, through
 from fillstream.services.gateway.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Gateway:
         self.hub = Hub(state, self.metrics)
         self.replay = Replay(self.client, topology, state)
         url = os.environ.get(ANALYTICS_VARIABLE)
-        self.behind = desk.Behind(settings.redis_url, topology, url)
+        self.behind = desk.Behind(settings.redis_url, topology, url, settings.archivists)
         self.asking = Asking(topology, state, self.reading, Sending(self.client), waiting)
         self.keeping = keeping
         self.telling = Telling(self.reading, self.metrics, _heartbeat(settings) if keeping else None)
@@ -140,7 +140,7 @@ def build(gateway: Gateway) -> FastAPI:
     app.state.history = History(gateway.client, gateway.asking.topology)
     app.state.hub, app.state.replay = gateway.hub, gateway.replay
     app.state.behind = gateway.behind
-    for room in (desk, orders, positions, accounts, markets, stream):
+    for room in (desk, orders, positions, accounts, markets, stream, through):
         app.include_router(room.router, prefix="/v1")
     app.mount("/order-management", order_management.make_app())
     app.state.alpaca = Room(gateway.asking, gateway.settings)

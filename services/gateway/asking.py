@@ -77,7 +77,7 @@ class Asking:
             if left <= 0:
                 told = ", ".join(f"{name} is at {self.desk.places.get(name, '0-0')}" for name in behind)
                 raise Refusal(503, "not_there_yet", f"at_least: {told}; ask again", {"Retry-After": "1"})
-            await self._turn(left)
+            await self.turn(left)
 
     def _has(self, name: str, at: str) -> bool:
         return id_key(self.desk.places.get(name, "0-0")) >= id_key(at)
@@ -92,7 +92,7 @@ class Asking:
             found[name] = at
         return found
 
-    async def _turn(self, within_s: float) -> None:
+    async def turn(self, within_s: float) -> None:
         """Return once a batch was folded, or the time is over."""
         try:
             async with asyncio.timeout(within_s), self.reading.turned:
@@ -182,17 +182,18 @@ class Asking:
 
         whose = () if account is None else (account, self.desk.terms.account_of(account))
         heard = await self.waiting.control(control_id, partitions, whose, wait_s, send)
-        events = [change.event for change in heard]
-        answers = [each for each in events if each["type"] in (*CONTROL_ANSWERS, "DeadLetter")]
-        kinds = (*CONTROL_ANSWERS, "DeadLetter")
-        answered = len({_partition_of(change) for change in heard if change.event["type"] in kinds})
+        heard.sort(key=_partition_of)  # of each partition they stay in their order
+        answers = [each for each in heard if each.event["type"] in (*CONTROL_ANSWERS, "DeadLetter")]
+        answered = len({_partition_of(each) for each in answers})
         if answered < len(partitions):
             told = f"control: {answered} of {len(partitions)} partitions have answered {control_id} in {wait_s:g} s"
             raise Refusal(503, "outcome_unknown", f"{told}; send it again under the same control_id",
                           {"Retry-After": "1"}, control_id=control_id)  # fmt: skip
-        refusals = (each.get("refusal") or each.get("reason") for each in answers if _refuses(each))
-        refusal = next(refusals, None)
-        return Answer(control_id, refusal, "\n".join(each["text"] for each in answers), events)
+        events = [each.event for each in answers]
+        refusal = next((each.get("refusal") or each.get("reason") for each in events if _refuses(each)), None)
+        named = [f"partition {_partition_of(each)}: " if len(partitions) > 1 else "" for each in answers]
+        told = "\n".join(f"{where}{each['text']}" for where, each in zip(named, events, strict=True))
+        return Answer(control_id, refusal, told, [change.event for change in heard])
 
     def _partitions(self, account: str | None, order_id: object) -> Sequence[int]:
         if order_id is not None:
@@ -204,10 +205,10 @@ class Asking:
         return range(count) if account is None else [self.topology.account_partition(account)]
 
 
-def _partition_of(change: Change) -> str:
+def _partition_of(change: Change) -> int:
     """Return the partition that a control's answer, or its dead letter, is of."""
     stream = change.event["stream"] if change.event["type"] == "DeadLetter" else change.stream
-    return str(stream).rpartition(".")[2]
+    return int(str(stream).rpartition(".")[2])
 
 
 def _refuses(answer: Mapping[str, Any]) -> bool:

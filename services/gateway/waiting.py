@@ -21,6 +21,9 @@ Sends = Callable[[], Awaitable[Iterable[tuple[str, str]]]]
 TOLD_BY: Final = ("events", "dead")
 """What follows from an order elsewhere, a position, is no answer to it."""
 
+DEFINED: Final = "AccountDefined"
+"""It says what counts after a control, and names none: it stands behind the answer."""
+
 
 @dataclass(slots=True)
 class Expected:
@@ -115,7 +118,7 @@ class Waiting:
         if control_id is not None and control_id in self._controls:
             for queue in self._controls[control_id]:
                 queue.put_nowait(change)
-        if event["type"] == "DeadLetter":
+        elif event["type"] in ("DeadLetter", DEFINED):
             for queues in self._controls.values():
                 for queue in queues:
                     queue.put_nowait(change)
@@ -198,7 +201,7 @@ class Waiting:
                             entries.remove(at)
                             heard.append(change)
                             deaf.discard(f"events.{event['stream'].rpartition('.')[2]}")
-                    elif _is_of(change, journals, whose):
+                    elif _is_of(change, journals, whose) and _is_told(change, heard):
                         heard.append(change)
                         if event["type"] in CONTROL_ANSWERS:
                             deaf.discard(change.stream)
@@ -210,9 +213,19 @@ class Waiting:
                 del self._controls[control_id]
         while not queue.empty():
             change = queue.get_nowait()
-            if change.event["type"] != "DeadLetter" and _is_of(change, journals, whose):
+            if change.event["type"] == "DeadLetter" or not _is_of(change, journals, whose):
+                continue
+            if _is_told(change, heard):
                 heard.append(change)
         return heard
+
+
+def _is_told(change: Change, heard: Iterable[Change]) -> bool:
+    """Whether a change is an answer's: its own, or the first new definition of the account that came behind it."""
+    if change.event["type"] != DEFINED:
+        return True
+    before = [each.event["type"] for each in heard if each.stream == change.stream]
+    return DEFINED not in before and any(each in CONTROL_ANSWERS for each in before)
 
 
 def _is_of(change: Change, journals: Collection[str], whose: Collection[str]) -> bool:

@@ -33,6 +33,9 @@ class MemoryClient:
         match command[0]:
             case "XRANGE":
                 return self._range(*map(str, command[1:]))
+            case "XREVRANGE":
+                key, high, low, *more = map(str, command[1:])
+                return self._range(key, low, high)[::-1][: int(more[1])]
         raise AssertionError(f"{command[0]} is not answered here")
 
     def _range(self, key: str, low: str, high: str, *more: str) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
@@ -41,7 +44,8 @@ class MemoryClient:
         for entry in self._memory.redis.streams.get(key, []):
             at = id_key(entry.id)
             above = at > id_key(low[1:]) if low.startswith("(") else low == "-" or at >= id_key(low)
-            if above and (high == "+" or at <= id_key(high)):
+            below = at < id_key(high[1:]) if high.startswith("(") else high == "+" or at <= id_key(high)
+            if above and below:
                 found.append((entry.id.encode(), entry.fields))
         return found[:most]
 

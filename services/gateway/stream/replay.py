@@ -89,7 +89,7 @@ class Replay:
         """
         if place == "0-0" or id_key(place) >= id_key(self._desk.places[name]):
             return
-        oldest = await self._ask("XRANGE", self._topology.key(name), "-", "+", "COUNT", "1")
+        oldest = await self.ask("XRANGE", self._topology.key(name), "-", "+", "COUNT", "1")
         first = oldest[0][0].decode() if oldest else None
         if first is None or id_key(first) > id_key(place):
             told = f"after: entries of {name} behind {place} may be trimmed, its first one is {first}"
@@ -97,7 +97,7 @@ class Replay:
 
     async def _page(self, subject: Subject, name: str, after: str) -> tuple[list[bytes], str]:
         upto = self._desk.places[name]
-        entries = await self._ask("XRANGE", self._topology.key(name), f"({after}", upto, "COUNT", str(PAGE))
+        entries = await self.ask("XRANGE", self._topology.key(name), f"({after}", upto, "COUNT", str(PAGE))
         found = []
         for entry_id, fields in entries:
             after = entry_id.decode()
@@ -108,7 +108,12 @@ class Replay:
                 found.append(Piece(change, rows=False).json)
         return found, after if entries else upto
 
-    async def _ask(self, *command: str) -> Any:
+    async def ask(self, *command: str) -> Any:
+        """Return what Redis answers.
+
+        Raises:
+            Refusal: 503: it does not.
+        """
         try:
             return await self._client.execute_command(*command)
         except AWAY as error:

@@ -162,7 +162,7 @@ async def _control(request: Request, kind: str, said: dict[str, Any], prefer: st
         "events": told.events,
     }
     if told.refusal is not None:
-        raise Refusal(422, told.refusal, told.text, control_id=told.control_id)
+        raise Refusal(422, told.refusal, told.text, control_id=told.control_id, events=told.events)
     return answer(request, body)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
@@ -16,7 +16,8 @@ import redis
 from fastapi import APIRouter, Query, Request, Response
 
 from fillstream.client.aio import AsyncClient
-from fillstream.client.analytics import AnalyticsError, Found, quoted
+from fillstream.client.analytics import AnalyticsError, Asking, Found, quoted
+from fillstream.client.scripts import Http, Script
 from fillstream.client.sync import Client
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.signals import NewOrder
@@ -25,11 +26,11 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.http.access import caller_of
 from fillstream.services.gateway.http.describing import REFUSALS, takes
 from fillstream.services.gateway.http.exact import MAX_BODY_BYTES, object_of
-from fillstream.services.gateway.http.pages import DEFAULT_PAGE, answer
+from fillstream.services.gateway.http.pages import DEFAULT_PAGE, MAX_PAGE, answer
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.v1.orders import EXAMPLE, Limit, asking_of
 from fillstream.services.gateway.v1.positions import chosen
-from fillstream.tools.dead_letters import CannotRedrive, letter, redrive
+from fillstream.tools.dead_letters import CannotRedrive, letter, marks_of, redrive
 from fillstream.tools.desk_terms import terms_of, volume_of
 from fillstream.tools.preview import preview
 from fillstream.tools.status import states
@@ -52,9 +53,14 @@ class Behind:
         redis_url: of the desk.
         topology: of the desk.
         analytics_url: where analytics answers; None for where it says itself.
+        archivists: readers that hold trimming though they have left no mark yet.
     """
 
-    def __init__(self, redis_url: str, topology: Any, analytics_url: str | None) -> None:
+    def __init__(
+        self, redis_url: str, topology: Any, analytics_url: str | None, archivists: Collection[str] = ()
+    ) -> None:
+        self.archivists = archivists
+        self._asking = Asking(topology, analytics_url)
         self._url = redis_url
         self._topology = topology
         self._analytics_url = analytics_url
@@ -86,6 +92,26 @@ class Behind:
         """
         try:
             return await self.analytics.sql(text, limit=limit)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+            raise AnalyticsError(f"Redis, which knows where it is, does not answer: {error}") from error
+
+    async def through(self, method: str, path: str, **asked: Any) -> Any:
+        """Return analytics' response to a request, whatever it says.
+
+        Args:
+            method, path: of the request.
+            asked: `params` and `json`, as `Http` has them.
+
+        Raises:
+            AnalyticsError: it does not answer.
+        """
+
+        def ask() -> Script[Any]:
+            url = yield from self._asking.url()
+            return (yield Http(method, f"{url}{path}", **asked))
+
+        try:
+            return await self.analytics.run(ask())
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
             raise AnalyticsError(f"Redis, which knows where it is, does not answer: {error}") from error
 
@@ -213,7 +239,8 @@ async def stages(request: Request) -> Response:
     """Return each stage: its state, lag, throughput, snapshot, and who keeps its streams from being trimmed."""
     caller_of(request).need(SEE)
     asking = asking_of(request)
-    found = await behind_of(request).with_redis(lambda client: states(client, asking.topology))
+    behind = behind_of(request)
+    found = await behind.with_redis(lambda client: states(client, asking.topology, behind.archivists))
     gateway = {"entries": asking.desk.entries, "gaps": asking.desk.gaps, "as_of": asking.as_of()}
     return answer(request, {"stages": [each.as_dict() for each in found], "gateway": gateway})
 
@@ -227,6 +254,18 @@ async def dead(request: Request, limit: Limit = DEFAULT_PAGE) -> Response:
     asking = asking_of(request)
     found = chosen(caller, reversed(asking.desk.dead), {}, limit)
     return answer(request, {"as_of": asking.as_of("dead"), "dead": found})
+
+
+@router.get("/dead/redriven", summary="Which dead letters were sent again")
+async def redriven_before(
+    request: Request, letter_id: Annotated[list[str], Query(max_length=MAX_PAGE, description="may be repeated")]
+) -> Response:
+    """Return of each of these letters the id of the entry that it was sent again as; none of one that was not."""
+    caller, asking = caller_of(request), asking_of(request)
+    caller.need(ADMIN)
+    caller.need_all_accounts()
+    marks = await behind_of(request).with_redis(lambda client: marks_of(client, asking.topology, letter_id))
+    return answer(request, {"redriven": {each: mark for each, mark in zip(letter_id, marks, strict=True) if mark}})
 
 
 @router.post("/dead/{letter_id}/redrive", summary="Send a dead letter again")

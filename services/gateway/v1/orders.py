@@ -109,7 +109,7 @@ def told_of(asking: Asking, expected: Expected) -> tuple[int, dict[str, Any]]:
     outcome = expected.outcome
     body: dict[str, Any] = {"as_of": {} if expected.place is None else {expected.place[0]: expected.place[1]}}
     if not outcome.events:
-        return 202, {**body, **outcome_as_json(outcome)}
+        return 202, {**body, **outcome_as_json(outcome), "entry_id": expected.sent.entry_id}
     order = None if outcome.order_id is None else asking.desk.orders.by_id.get(outcome.order_id)
     was_refused = outcome.ord_status == OrdStatus.REJECTED and outcome.list_order_status is None
     if outcome.refused or was_refused:  # the second: what came before was, and this is that again

@@ -8,43 +8,13 @@ from typing import Any
 
 import pytest
 
-from fillstream.libs.common.process.keys import ROLES, Key, KeyRing, make
 from fillstream.libs.common.process.settings import Settings, SettingsError
 from fillstream.services.gateway.app import check
-from fillstream.services.gateway.http.access import Caller
-from fillstream.services.gateway.http.keyring import caller_of_key
 from tests.support.backtests import settings_with
 from tests.support.gateway_desk import GatewayDesk
+from tests.support.gateway_keys import Keys, bearer
 
 ORDER = {"symbol": "AAPL", "side": "BUY", "quantity": "10"}
-
-
-class Keys:
-    """Keys in memory; those of `fresh` are known from the first look on."""
-
-    def __init__(self) -> None:
-        self.ring = KeyRing()
-        self.kept: dict[bytes, bytes] = {}
-        self.looks = 0
-
-    def make(self, role: str, *accounts: str, known: bool = True, **more: Any) -> tuple[Key, str]:
-        key, secret = make(role, ROLES[role], now_ms=1, who="test", accounts=accounts, **more)
-        self.kept[key.id.encode()] = key.dump()
-        if known:
-            self.ring.load(self.kept)
-        return key, f"{key.id}.{secret}"
-
-    def find(self, key_id: str, secret: str, now_ms: int) -> Caller | str:
-        found = self.ring.find(key_id, secret, now_ms)
-        return found if isinstance(found, str) else caller_of_key(found)
-
-    def is_live(self, key_id: str) -> bool:
-        return self.ring.is_live(key_id, 1)
-
-    async def renew(self, key_id: str) -> bool:
-        self.looks += 1
-        self.ring.load(self.kept)
-        return True
 
 
 @pytest.fixture
@@ -58,10 +28,6 @@ def desk(monkeypatch: pytest.MonkeyPatch, keys: Keys) -> GatewayDesk:
     found = GatewayDesk(settings_with(monkeypatch, simulation__enabled="false"), keys)
     found.quote(19_000, 19_002)
     return found
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {key}"}
 
 
 def test_nobody_comes_in_without_a_key_and_probes_need_none(desk: GatewayDesk, keys: Keys) -> None:
@@ -140,9 +106,15 @@ MAY = {
     ("DELETE", "/order-management/orders/1"): {"trader", "admin"},
     ("POST", "/order-management/trades"): {"trader", "admin"},
     ("GET", "/v1/dead"): {"admin"},
+    ("GET", "/v1/dead/redriven?letter_id=1-0"): {"admin"},
+    ("GET", "/v1/log/dead"): {"admin"},
+    ("GET", "/v1/log?after=dead:0-0"): {"admin"},
+    ("GET", "/v1/log/events.0"): {"viewer", "trader", "risk", "admin"},
     ("POST", "/v1/dead/1-0/redrive"): {"admin"},
 }
 """Which roles may call what; every route of the API that writes is here."""
+READS = ("/v1/sql", "/v1/analytics/query", "/v1/orders/preview", "/v1/controls")
+"""What is asked by a POST; and controls, of which each has its own scope."""
 
 
 @pytest.mark.parametrize("role", ["viewer", "trader", "risk", "admin"])
@@ -165,7 +137,7 @@ def test_every_route_that_writes_is_in_the_table_of_roles(desk: GatewayDesk) -> 
     ours = {path: it for path, it in desk.app.openapi()["paths"].items() if path.startswith("/v1/")}
     for path, methods in ours.items():
         for method in methods:
-            if method.upper() != "GET" and path not in ("/v1/sql", "/v1/orders/preview", "/v1/controls"):
+            if method.upper() != "GET" and path not in READS:
                 shown = path.format(order_id=1, symbol="AAPL", account="default", letter_id="1-0")
                 assert (method.upper(), shown) in MAY
 

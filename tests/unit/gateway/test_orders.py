@@ -220,6 +220,7 @@ def test_who_does_not_wait_is_told_where_to_ask(desk: GatewayDesk) -> None:
         told = await desk.post("/v1/orders", ORDER, key="later", headers={"prefer": "respond-async"})
         assert (told.status_code, told.headers["location"]) == (202, "/v1/signals/later")
         assert told.json()["settled"] is False
+        assert told.json()["entry_id"] == desk.memory.redis.streams["signals"][-1].id
         desk.is_deaf = False
         desk.pump()
         found = (await desk.http.get("/v1/signals/later")).json()["order"]

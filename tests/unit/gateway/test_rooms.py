@@ -111,11 +111,23 @@ def test_a_control_that_is_none_is_refused(
     asyncio.run(play())
 
 
+def test_a_control_that_the_desk_refuses_is_told_with_its_answer(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        told = await desk.post("/v1/controls", {"type": "Halt", "account": "nobody"}, key="h-2")
+        assert (told.status_code, told.json()["reason"]) == (422, "unknown_account")
+        [event] = told.json()["events"]
+        assert (event["type"], event["text"]) == ("DeadLetter", told.json()["detail"])
+
+    asyncio.run(play())
+
+
 def test_limits_are_set_and_reset(desk: GatewayDesk) -> None:
     async def play() -> None:
         body = {"limits": {"max_order_value": "500"}, "reason": "smaller"}
         told = await desk.http.patch("/v1/accounts/default/limits", json=body)
         assert told.status_code == 200, told.text
+        kinds = [(each["type"], each.get("max_order_value")) for each in told.json()["events"]]
+        assert kinds == [("ControlApplied", None), ("AccountDefined", "500")], "the answer, and what counts from now on"
         assert (await desk.http.get("/v1/accounts/default")).json()["account"]["limits"]["max_order_value"] == "500"
         refused = await desk.post("/v1/orders", ORDER)
         assert (refused.status_code, refused.json()["reason"]) == (422, "max_order_value")
@@ -202,6 +214,7 @@ def test_a_desk_wide_control_is_done_once_every_partition_has_answered(monkeypat
         both = await desk.post("/v1/halt", {"reason": "all"}, key="h")
         assert both.status_code == 200
         assert both.json()["text"].count("HALTED") == 2
+        assert [line.partition(":")[0] for line in both.json()["text"].splitlines()] == ["partition 0", "partition 1"]
         changes = [
             change for change in desk.heard if change.stream == "events.0" and change.event.get("control_id") == "h"
         ]
