@@ -9,7 +9,8 @@ models. Never reads a service's memory and never waits for a service to take a s
         for item in desk.follow_fills(after="0", idle_s=1):
             print(item.id, item.message.symbol, item.message.last_qty, item.message.last_px)
 
-`AsyncClient` has the same names, awaited. What they do is said once, in `scripts`, `following` and `desk_now`.
+`AsyncClient` has the same names, awaited; `GatewayClient` goes by a gateway, where Redis is out of reach. What they do
+is said once, in `scripts`, `following` and `desk_now`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from fillstream.client.aio import AsyncClient, AsyncFollowing
     from fillstream.client.analytics import AnalyticsError, Found
     from fillstream.client.following import Item
+    from fillstream.client.gateway import GatewayClient, GatewayError
 
 __all__ = [
     "CONTROL_ANSWERS",
@@ -52,13 +54,15 @@ __all__ = [
     "Client",
     "Following",
     "Found",
+    "GatewayClient",
+    "GatewayError",
     "Item",
     "NoAnswer",
     "Outcome",
 ]
 
 _HOMES = {"AsyncClient": "aio", "AsyncFollowing": "aio", "AnalyticsError": "analytics", "Found": "analytics"}
-_HOMES |= {"Item": "following"}
+_HOMES |= {"Item": "following", "GatewayClient": "gateway", "GatewayError": "gateway"}
 
 if not TYPE_CHECKING:  # what loads the models is loaded when it is asked for: the command starts without them
 

@@ -206,7 +206,7 @@ class AsyncClient(SignalWords[Coroutine[Any, Any, str]]):
         kind: str,
         account: str | None,
         *,
-        who: str,
+        who: str | None,
         reason: str,
         control_id: str | None = None,
         timeout_s: float = 5.0,

@@ -94,8 +94,8 @@ class Patience:
         self._since: float | None = None
         self._wait_s = FIRST_WAIT_S
 
-    def failed(self, error: Exception) -> float:
-        """Return for how long to wait before it is tried again (seconds).
+    def failed(self, error: Exception, server: str = "Redis") -> float:
+        """Return for how long to wait before `server` is tried again (seconds).
 
         Raises:
             Exception: the very error, where it has been waited for long enough, nobody waits any more, or no waiting
@@ -109,14 +109,14 @@ class Patience:
         if self._is_over() or (self._limit_s is not None and now - self._since >= self._limit_s):
             raise error
         if self._wait_s == FIRST_WAIT_S:
-            logger.warning("Redis went away, it is tried again until it answers: %s", error)
+            logger.warning("%s went away, it is tried again until it answers: %s", server, error)
         wait_s, self._wait_s = self._wait_s, min(2 * self._wait_s, LONGEST_WAIT_S)
         return wait_s
 
-    def worked(self) -> None:
+    def worked(self, server: str = "Redis") -> None:
         """Take note that it answers."""
         if self._since is not None:
-            logger.warning("Redis answers again, after %.1f s", self._clock() - self._since)
+            logger.warning("%s answers again, after %.1f s", server, self._clock() - self._since)
             self._since = None
 
 
@@ -169,10 +169,14 @@ class Scripts:
         sent = dataclasses.replace(
             sent, entry_id=entry_id.decode(), events_after=id_of(last_event), dead_after=id_of(last_dead)
         )
-        self._sent[signal_id, account] = self._sent[signal_id, None] = sent
+        self.remember(signal_id, sent)
+        return signal_id
+
+    def remember(self, signal_id: str, sent: Sent) -> None:
+        """Keep where a signal's events are to be looked for; of the oldest it is forgotten."""
+        self._sent[signal_id, sent.account] = self._sent[signal_id, None] = sent
         while len(self._sent) > 2 * REMEMBERED:
             self._sent.popitem(last=False)
-        return signal_id
 
     # ------------------------------------------------------------------------------------------------- controls
 

@@ -21,7 +21,7 @@ from fillstream.libs.common.runtime.log import connect
 
 if TYPE_CHECKING:
     from decimal import Decimal
-    from typing import Unpack
+    from typing import Self, Unpack
 
     from fillstream.client.analytics import Found
     from fillstream.client.following import Item, Reader, Where
@@ -47,7 +47,7 @@ class Following(Iterator["Item[M]"], Generic[M]):
         places: up to where items were handed out, by stream: what to give as `after` to go on behind them.
     """
 
-    def __init__(self, client: Client, reader: Reader[M]) -> None:
+    def __init__(self, client: DeskClient, reader: Reader[M]) -> None:
         self._client = client
         self._reader = reader
         # So that `$` is now, and not when the first item is asked for.
@@ -65,40 +65,30 @@ class Following(Iterator["Item[M]"], Generic[M]):
         return item
 
 
-class Client(SignalWords[str]):
-    """A connection to a desk. Not for several threads at once.
+class DeskClient(SignalWords[str]):
+    """What a client that waits does, however it reaches the desk: each says how it sends, asks and is told.
 
     Args:
-        url: of the Redis, `redis://`, `rediss://` or `unix://`.
-        topology: names of the streams; `Settings.topology()` of the desk. The default is one partition, no prefix.
-        analytics_url: where analytics answers; by default where it told this Redis that it does.
-        patience_s: for how long a Redis that goes away is waited for, and what was sent is sent again: the desk knows
-            its id. Following waits for ever.
+        topology: names of the streams.
+        analytics_url: where analytics answers; None for where it told the desk that it does.
+        patience_s: for how long who goes away is waited for. Following waits for ever.
 
     Attributes:
-        url: of the Redis. It may carry a password: do not print it.
         topology: names of the streams.
     """
 
-    def __init__(
-        self,
-        url: str,
-        topology: Topology | None = None,
-        *,
-        analytics_url: str | None = None,
-        patience_s: float = 0.0,
-    ) -> None:
-        self.url = url
-        self.topology = topology or Topology()
-        self._redis = connect(url)
-        self._raw: Any = self._redis
+    _server = "Redis"
+    """What went away, for people."""
+
+    def __init__(self, topology: Topology, analytics_url: str | None, patience_s: float) -> None:
+        self.topology = topology
         self._analytics_url = analytics_url
         self._patience_s = patience_s
         self._is_over: Callable[[], bool] = lambda: False
         self._scripts = Scripts(self.topology)
         self._http: Any = None
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -108,22 +98,13 @@ class Client(SignalWords[str]):
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.close()
         if self._http is not None:
             self._http.close()
 
     @property
-    def redis(self) -> redis.Redis:
-        """The connection itself."""
-        return self._redis
-
-    def ping(self) -> None:
-        """Ask the server whether it is there.
-
-        Raises:
-            redis.exceptions.RedisError: it is not.
-        """
-        self._raw.ping()
+    def redis(self) -> Any:
+        """What reads the streams as Redis' own client does: `xread`, `xrange`, `xrevrange`."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------------------------------------- what carries out
 
@@ -147,19 +128,21 @@ class Client(SignalWords[str]):
         while True:
             try:
                 replies = self._send(asked)
-            except AWAY as error:
-                time.sleep(patience.failed(error))
+            except Exception as error:
+                if not self._is_away(error):
+                    raise
+                time.sleep(patience.failed(error, self._server))
             else:
-                patience.worked()
+                patience.worked(self._server)
                 return replies
 
     def _send(self, asked: Commands) -> list[Any]:
-        if len(asked.each) == 1:
-            return [self._raw.execute_command(*asked.each[0])]
-        pipe = self._raw.pipeline(transaction=False)  # one round trip
-        for command in asked.each:
-            pipe.execute_command(*command)
-        return list(pipe.execute())
+        """Return the replies to commands."""
+        raise NotImplementedError
+
+    def _is_away(self, error: Exception) -> bool:
+        """Say whether it is worth waiting for who did not answer."""
+        raise NotImplementedError
 
     def _request(self, asked: Http) -> Any:
         import httpx  # noqa: PLC0415 - only who asks analytics waits for it
@@ -175,9 +158,6 @@ class Client(SignalWords[str]):
                 f"analytics at {asked.url} does not answer: {error or type(error).__name__}"
             ) from error
 
-    def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
-        return self._run(self._scripts.publish(kind, account, signal_id, more))
-
     # -------------------------------------------------------------------------------------------------- answers
 
     def control(
@@ -185,32 +165,14 @@ class Client(SignalWords[str]):
         kind: str,
         account: str | None,
         *,
-        who: str,
+        who: str | None,
         reason: str,
         control_id: str | None = None,
         timeout_s: float = 5.0,
         **more: Any,
     ) -> Answer:
-        """Tell the desk something about an account or all of it, as its operator, and wait for the answer.
-
-        The URL's user must be one that may append to `orders.*`: `operator`, where users have passwords.
-
-        Args:
-            kind: the control's type: `SetLimits`, `Halt` …
-            account: whose; None for an order's, whose `order_id` is in `more`, and for the whole desk: each partition
-                gets it then, and the answer is all of theirs.
-            who, reason: kept in the journal.
-            control_id: makes it safe to send again: the desk answers an equal one with what the first one did.
-            timeout_s: how long to wait.
-            more: the control's own fields: `limits={"max_order_value": "5000"}`.
-
-        Raises:
-            ValueError: a value that the desk would not take; one sentence a field.
-            NoAnswer: nothing was heard in time. The control is in the stream all the same.
-            redis.exceptions.RedisError: the server did not take it; send it again with the same control_id.
-        """
-        fields = {"who": who, "reason": reason, **more}
-        return self._run(self._scripts.control(kind, account, control_id, timeout_s, fields))
+        """Tell the desk something as its operator, and wait for the answer; see each client's own."""
+        raise NotImplementedError
 
     def wait_for(
         self, signal_id: str, *, timeout_s: float = 5.0, account: str | None = None, until: Until | None = None
@@ -233,25 +195,6 @@ class Client(SignalWords[str]):
         return self._run(self._scripts.wait_for(signal_id, timeout_s, account, until))
 
     # -------------------------------------------------------------------------------------------------- follow
-
-    def follow(
-        self, stream: str, after: str = "$", block_s: float = 1.0
-    ) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
-        """Yield a stream's entries, id and fields, as they appear; never ends by itself.
-
-        One without the field `data` is no message: a release's note, or a tick.
-
-        Args:
-            stream: its key.
-            after: the id to begin after; `$` for what comes from now on.
-            block_s: how long the server may keep one request.
-        """
-        at = id_of(self._raw.xrevrange(stream, count=1)) if after == "$" else after
-        while True:
-            reply = self._raw.xread({stream: at}, count=1000, block=max(1, int(block_s * 1000)))
-            for entry_id, fields in reply[0][1] if reply else []:
-                at = entry_id.decode()
-                yield at, cast(Mapping[bytes, bytes], fields)
 
     def follow_topic(self, topic: Topic[M], **where: Unpack[Where]) -> Following[M]:
         """Follow a topic of `fillstream.client.topics`: models, each with the id of its entry.
@@ -401,10 +344,6 @@ class Client(SignalWords[str]):
         """Return what an account holds, as the desk told last: by the streams, and by analytics what is long ago."""
         return cast("list[PositionRow]", self._run(self._now().open_positions(account)))
 
-    def was_sent(self, signal_id: str, since_ms: int) -> bool:
-        """Say whether a signal of that id was published at that time (ms since 1970) or later, by anybody."""
-        return self._run(self._scripts.was_sent(signal_id, since_ms))
-
     def sql(self, query: str, *, limit: int | None = None) -> Found:
         """Ask analytics one SELECT in DuckDB's dialect (docs/analytics.md).
 
@@ -427,3 +366,119 @@ class Client(SignalWords[str]):
         from fillstream.client.frames import frame  # noqa: PLC0415 - only who asks for one waits for it
 
         return frame(self.sql(query, limit=limit), as_)
+
+
+class Client(DeskClient):
+    """A connection to a desk. Not for several threads at once.
+
+    Args:
+        url: of the Redis, `redis://`, `rediss://` or `unix://`.
+        topology: names of the streams; `Settings.topology()` of the desk. The default is one partition, no prefix.
+        analytics_url: where analytics answers; by default where it told this Redis that it does.
+        patience_s: for how long a Redis that goes away is waited for, and what was sent is sent again: the desk knows
+            its id. Following waits for ever.
+
+    Attributes:
+        url: of the Redis. It may carry a password: do not print it.
+        topology: names of the streams.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        topology: Topology | None = None,
+        *,
+        analytics_url: str | None = None,
+        patience_s: float = 0.0,
+    ) -> None:
+        super().__init__(topology or Topology(), analytics_url, patience_s)
+        self.url = url
+        self._redis = connect(url)
+        self._raw: Any = self._redis
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+        super().close()
+
+    @property
+    def redis(self) -> redis.Redis:
+        """The connection itself."""
+        return self._redis
+
+    def ping(self) -> None:
+        """Ask the server whether it is there.
+
+        Raises:
+            redis.exceptions.RedisError: it is not.
+        """
+        self._raw.ping()
+
+    def _send(self, asked: Commands) -> list[Any]:
+        if len(asked.each) == 1:
+            return [self._raw.execute_command(*asked.each[0])]
+        pipe = self._raw.pipeline(transaction=False)  # one round trip
+        for command in asked.each:
+            pipe.execute_command(*command)
+        return list(pipe.execute())
+
+    def _is_away(self, error: Exception) -> bool:
+        return isinstance(error, AWAY)
+
+    def _publish(self, kind: str, account: str, signal_id: str | None, **more: Any) -> str:
+        return self._run(self._scripts.publish(kind, account, signal_id, more))
+
+    def control(
+        self,
+        kind: str,
+        account: str | None,
+        *,
+        who: str | None,
+        reason: str,
+        control_id: str | None = None,
+        timeout_s: float = 5.0,
+        **more: Any,
+    ) -> Answer:
+        """Tell the desk something about an account or all of it, as its operator, and wait for the answer.
+
+        The URL's user must be one that may append to `orders.*`: `operator`, where users have passwords.
+
+        Args:
+            kind: the control's type: `SetLimits`, `Halt` …
+            account: whose; None for an order's, whose `order_id` is in `more`, and for the whole desk: each partition
+                gets it then, and the answer is all of theirs.
+            who, reason: kept in the journal; somebody has to be named.
+            control_id: makes it safe to send again: the desk answers an equal one with what the first one did.
+            timeout_s: how long to wait.
+            more: the control's own fields: `limits={"max_order_value": "5000"}`.
+
+        Raises:
+            ValueError: a value that the desk would not take; one sentence a field.
+            NoAnswer: nothing was heard in time. The control is in the stream all the same.
+            redis.exceptions.RedisError: the server did not take it; send it again with the same control_id.
+        """
+        fields = {"who": who, "reason": reason, **more}
+        return self._run(self._scripts.control(kind, account, control_id, timeout_s, fields))
+
+    def was_sent(self, signal_id: str, since_ms: int) -> bool:
+        """Say whether a signal of that id was published at that time (ms since 1970) or later, by anybody."""
+        return self._run(self._scripts.was_sent(signal_id, since_ms))
+
+    def follow(
+        self, stream: str, after: str = "$", block_s: float = 1.0
+    ) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
+        """Yield a stream's entries, id and fields, as they appear; never ends by itself.
+
+        One without the field `data` is no message: a release's note, or a tick.
+
+        Args:
+            stream: its key.
+            after: the id to begin after; `$` for what comes from now on.
+            block_s: how long the server may keep one request.
+        """
+        at = id_of(self._raw.xrevrange(stream, count=1)) if after == "$" else after
+        while True:
+            reply = self._raw.xread({stream: at}, count=1000, block=max(1, int(block_s * 1000)))
+            for entry_id, fields in reply[0][1] if reply else []:
+                at = entry_id.decode()
+                yield at, cast(Mapping[bytes, bytes], fields)
