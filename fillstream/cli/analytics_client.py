@@ -22,6 +22,7 @@ from fillstream.client.analytics import (
     query,
     quoted,
 )
+from fillstream.client.gateway.wire import Wire
 from fillstream.client.scripts import Http
 from fillstream.tools.render import printable
 
@@ -33,11 +34,12 @@ class AnalyticsClient:
 
     Args:
         url: where it answers, `http://host:port`.
+        wire: to the gateway through which it is asked; None to ask it itself.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wire: Wire | None = None) -> None:
         self._url = url.rstrip("/")
-        self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
+        self._http = wire or httpx.Client(timeout=TIMEOUT_S, trust_env=False)
 
     def __enter__(self) -> AnalyticsClient:
         return self

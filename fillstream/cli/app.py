@@ -12,10 +12,11 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from fillstream.cli import commands
 from fillstream.cli.exit_codes import MEANINGS, Exit, Stop
+from fillstream.cli.options import DeskCommand, DeskGroup
 
 ABOUT = """From a signal on a Redis stream to a fill, a position and an answer in SQL.
 
@@ -87,10 +88,23 @@ def build() -> typer.Typer:
 
     for room in sorted(pkgutil.iter_modules(commands.__path__), key=lambda each: each.name):
         importlib.import_module(f"{commands.__name__}.{room.name}").register(app)
+    _let_them_go_by_a_gateway(app)
     # `fillstream --help` shows panels in the order in which their first command or group was added.
     for added in (app.registered_commands, app.registered_groups):
         added.sort(key=lambda each: commands.PANELS.index(str(each.rich_help_panel)))
     return app
+
+
+def _let_them_go_by_a_gateway(app: typer.Typer) -> None:
+    """Have each command take --url: to go by a gateway, or to say that it needs Redis."""
+    for command in app.registered_commands:
+        if command.cls in (None, TyperCommand):
+            command.cls = DeskCommand
+    for group in app.registered_groups:
+        assert group.typer_instance is not None, "it was added as one"
+        _let_them_go_by_a_gateway(group.typer_instance)
+        if group.typer_instance.registered_callback is not None:
+            group.typer_instance.registered_callback.cls = DeskGroup
 
 
 app = build()

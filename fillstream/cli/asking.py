@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from fillstream.cli.options import Where
 from fillstream.tools.render import printable
 
 if TYPE_CHECKING:
     from fillstream.cli.analytics_client import AnalyticsClient, Found
 
 
-def analytics(config: Path | None, redis_url: str | None, analytics_url: str | None) -> AnalyticsClient:
+def analytics(config: Path | None, desk: Where | None, analytics_url: str | None) -> AnalyticsClient:
     """Return a client of the analytics of the desk that is meant.
 
     Raises:
         Stop: it is not known where that answers.
     """
-    from fillstream.cli.analytics_client import AnalyticsClient  # noqa: PLC0415 - see above
-    from fillstream.cli.target import find_target  # noqa: PLC0415
+    from fillstream.cli.target import find_desk  # noqa: PLC0415 - see above
 
-    return AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url))
+    return find_desk(config, desk).analytics(analytics_url)
 
 
 def tell_missing(found: Found) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import OPERATOR_VARIABLE, login
+from fillstream.cli.options import OPERATOR_VARIABLE, Where
 from fillstream.tools.render import as_json, console
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def tell(
     control_id: str | None,
     timeout: float,
     json: bool,
-    urls: tuple[str | None, str | None, Path | None],
+    urls: tuple[str | None, Where | None, Path | None],
     **more: Any,
 ) -> None:
     """Send a control and show its answer; ends with `Exit.NO` when it was refused.
@@ -49,20 +49,20 @@ def tell(
         kind, account, reason, control_id, timeout: see `fillstream.client.Client.control`.
         who: None for the login's name.
         json: shown as JSON.
-        urls: the options --operator-url, --redis-url and --config.
+        urls: the options --operator-url, where the desk is, and --config.
         more: the control's own fields; None is one that was not said.
     """
     import redis  # noqa: PLC0415 - `--help` needs none of it
 
-    from fillstream.cli.target import urls_of  # noqa: PLC0415
-    from fillstream.client import Client  # noqa: PLC0415
+    from fillstream.cli.target import find_desk  # noqa: PLC0415
 
-    desk = urls_of(*urls)
+    operator_url, where, config = urls
+    desk = find_desk(config, where)
     said = {name: value for name, value in more.items() if value is not None}
-    with Client(desk.url, desk.topology) as client:
+    with desk.operator(operator_url) as client:
         try:
             answer = client.control(
-                kind, account, who=who or login(), reason=reason, control_id=control_id, timeout_s=timeout, **said
+                kind, account, who=desk.who(who), reason=reason, control_id=control_id, timeout_s=timeout, **said
             )
         except ValueError as error:
             raise Stop(Exit.USAGE, str(error)) from None

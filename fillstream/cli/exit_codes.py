@@ -21,7 +21,7 @@ MEANINGS = {
     Exit.OK: "done; the answer is yes",
     Exit.NO: "the answer is no: refused, down, missing, books do not agree",
     Exit.USAGE: "the command line cannot be understood",
-    Exit.UNREACHABLE: "a server does not answer (Redis, analytics)",
+    Exit.UNREACHABLE: "a server does not answer (Redis, analytics, a gateway)",
     Exit.NOT_FOUND: "there is no such order, stream, dead letter or key",
     Exit.NO_ANSWER: "the signal is in its stream; nothing was heard of it in time",
     Exit.SETTINGS: "the configuration was refused",

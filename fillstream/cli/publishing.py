@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import is_order_id
+from fillstream.cli.options import Where, is_order_id
 from fillstream.libs.common.messages.codes import OrderType, RejectReason, TrailingOffset
 from fillstream.tools.render import as_json, console, print_table, time_of
 
 if TYPE_CHECKING:
-    from fillstream.client import Client, Outcome
+    from fillstream.client import Outcome
+    from fillstream.client.sync import DeskClient
 
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow the journal until the signal is settled.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="With --wait: seconds to wait.")]
@@ -33,11 +34,11 @@ OfSeveral = Annotated[
 ]
 
 
-def client_of(config: Path | None, redis_url: str | None) -> Client:
+def client_of(config: Path | None, desk: Where | None) -> DeskClient:
     """Return a client of the desk that the options name."""
-    from fillstream.cli.target import find_target  # noqa: PLC0415 - `--help` needs no client
+    from fillstream.cli.target import find_desk  # noqa: PLC0415 - `--help` needs no client
 
-    return find_target(config, redis_url).client()
+    return find_desk(config, desk).client()
 
 
 def type_by(stop: str | None, trail: str | None, limit: str | None) -> str | None:
@@ -117,21 +118,24 @@ def publish(send: Callable[[], str]) -> str:
 
 @contextmanager
 def gone(signal_id: str) -> Iterator[None]:
-    """Say how to go on where Redis goes away after a signal was sent."""
-    import redis  # noqa: PLC0415 - `--help` needs no client
+    """Say how to go on where Redis, or the gateway, goes away after a signal was sent."""
+    from fillstream.cli.sentences import who_went_away  # noqa: PLC0415 - `--help` needs no client
 
     try:
         yield
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+    except Exception as error:
+        who = who_went_away(error)
+        if who is None:
+            raise
         said = str(error).removesuffix(".")
         text = (
-            f"signal {signal_id} is in its stream, and Redis went away before an answer: {said}; the same command with "
+            f"signal {signal_id} is in its stream, and {who} went away before an answer: {said}; the same command with "
             f"--id {signal_id} tells what became of it, and does nothing twice"
         )
         raise Stop(Exit.NO_ANSWER, text) from None
 
 
-def answer(client: Client, signal_id: str, timeout_s: float | None, json: bool) -> None:
+def answer(client: DeskClient, signal_id: str, timeout_s: float | None, json: bool) -> None:
     """Show what became of a signal, or only its id without a time to wait; ends with `Exit.NO` when it was refused."""
     if timeout_s is None:
         if json:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic.fields import FieldInfo
+from typer.main import get_command
 
+from fillstream.cli.app import app
 from fillstream.libs.common.messages import access
 from fillstream.libs.common.process.keys import ROLES, Scope
 from fillstream.libs.common.runtime.continuity import RUNBOOK, Page
@@ -84,10 +88,24 @@ def scopes() -> str:
     return "\n".join(rows)
 
 
+def needs_redis() -> str:
+    """Return the commands that no gateway does, each by its words."""
+    found = [" ".join(path) for path, command in _commands(get_command(app)) if not command.takes_gateway]
+    return f"These need the desk's Redis, or this machine: {', '.join(f'`{each}`' for each in sorted(found))}."
+
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if command.callback is not None:
+            yield (*path, name), command
+        yield from _commands(command, (*path, name)) if hasattr(command, "commands") else ()
+
+
 TABLES = {
     README: {"rules": rules},
     ROOT / "ARCHITECTURE.md": {"house": house},
     ROOT / "docs" / "algorithms.md": {"common": common, "algorithms": algorithms},
+    ROOT / "docs" / "gateway.md": {"needs-redis": needs_redis},
     ROOT / "docs" / "keys.md": {"scopes": scopes},
     ROOT / "docs" / "routing.md": {"policies": policies},
 }

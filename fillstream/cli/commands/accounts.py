@@ -10,7 +10,7 @@ from fillstream.cli.asking import analytics
 from fillstream.cli.commands import LOOK, REPAIR
 from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AnalyticsUrl, AsJson, Config, OperatorUrl, RedisUrl, Who
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Desk, OperatorUrl, Who
 from fillstream.libs.common.messages.codes import PositionMode
 from fillstream.tools.render import show
 
@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 def accounts(
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List the accounts: LIVE or PAPER, the alias that points there, their venue, and what they may do.
@@ -58,7 +58,7 @@ def accounts(
     An account without a mode of its own has that of the venues its orders go to. The stricter of trading_state and
     desk_state counts. `fillstream limits get ACCOUNT` has its limits.
     """
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         rows = ask.sql(ACCOUNTS, 100_000).rows
     columns = (*COLUMNS, HEDGING) if any(row[HEDGING] == PositionMode.HEDGING for row in rows) else COLUMNS
     show("accounts", columns, rows, json, ("currency", "desk_state"))
@@ -74,7 +74,7 @@ def switch(
     timeout: Timeout = 5.0,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Let an alias point to another of its accounts: from paper to live, or back.
@@ -89,4 +89,4 @@ def switch(
     """
     if (to is None) != reset:
         raise Stop(Exit.USAGE, "ACCOUNT: name an account, or --reset to let the configuration say, and not both")
-    tell("SwitchAlias", alias, who, reason, control_id, timeout, json, (operator_url, redis_url, config), to=to)
+    tell("SwitchAlias", alias, who, reason, control_id, timeout, json, (operator_url, desk, config), to=to)

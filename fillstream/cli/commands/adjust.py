@@ -10,7 +10,7 @@ import typer
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.controlling import ControlId, Reason, Timeout, WholeDesk, account_of, tell
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AsJson, Config, OperatorUrl, RedisUrl, TakesNumbers, Who
+from fillstream.cli.options import AsJson, Config, Desk, OperatorUrl, TakesNumbers, Who
 from fillstream.libs.common.messages.codes import Adjustment
 from fillstream.libs.common.values.naming import shorten
 
@@ -46,7 +46,7 @@ def adjust(
     timeout: Timeout = 5.0,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Change an account without a trade: cash that comes or goes, a currency mark, a split, a new symbol.
@@ -74,7 +74,7 @@ def adjust(
         control_id,
         timeout,
         json,
-        (operator_url, redis_url, config),
+        (operator_url, desk, config),
         adjustment=adjustment,
         amount=amount,
         currency=currency,

@@ -11,7 +11,7 @@ import typer
 
 from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
+from fillstream.cli.options import Account, AsJson, Config, Desk, TakesNumbers
 from fillstream.cli.order_options import Parameter, Strategy
 from fillstream.cli.publishing import SignalId, Timeout, Wait, answer, client_of, gone, publish, told
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, FLATTEN_PROTECTION
@@ -19,7 +19,7 @@ from fillstream.libs.common.messages.topology import id_ms
 from fillstream.tools.render import as_json, console, print_table
 
 if TYPE_CHECKING:
-    from fillstream.client import Client
+    from fillstream.client.sync import DeskClient
 
 COLUMNS = (
     "symbol", "target_status", "target_qty", "held_qty", "attempt", "traded_qty", "traded_px", "shortfall", "paid_fees",
@@ -60,7 +60,7 @@ def target(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Say what is to be held; the desk sends what is missing until it is.
@@ -74,7 +74,7 @@ def target(
 
     With --wait the exit code is 1 when it was refused or given up, and 5 when it is not reached in time.
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         if cancel:
             sent = publish(lambda: client.cancel_target(symbol, account=account, signal_id=signal_id))
             return answer(client, sent, timeout if wait else None, json)
@@ -103,7 +103,7 @@ def flatten(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Close all that an account holds, and cancel all of it that works. One that is flat already is said to be.
@@ -111,7 +111,7 @@ def flatten(
     \b
     fillstream flatten --account demo --wait
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         after = _place(client, account)
         sent = publish(lambda: client.flatten(account=account, signal_id=signal_id))
         _follow(client, sent, account, after, timeout if wait else None, json)
@@ -138,7 +138,7 @@ def _targets_in(file: Path) -> list[dict[str, Any]]:
     return said
 
 
-def _place(client: Client, account: str) -> str:
+def _place(client: DeskClient, account: str) -> str:
     """Return the last entry of the stream that will tell of an account's targets; an alias's is any partition's."""
     redis: Any = client.redis
     streams = [client.topology.positions(each) for each in range(client.topology.account_partitions)]
@@ -146,7 +146,7 @@ def _place(client: Client, account: str) -> str:
     return min(last, key=id_ms, default="0-0") if len(last) == len(streams) else "0-0"
 
 
-def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s: float | None, json: bool) -> None:
+def _follow(client: DeskClient, signal_id: str, account: str, after: str, timeout_s: float | None, json: bool) -> None:
     """Show what becomes of a signal's targets until each has ended; ends with `Exit.NO` where one is not reached."""
     from fillstream.client.topics import TARGETS
     from fillstream.libs.common.messages.targets import TargetStatus
@@ -198,7 +198,7 @@ def _follow(client: Client, signal_id: str, account: str, after: str, timeout_s:
 
 
 def _follow_exits(
-    client: Client, signal_id: str, account: str, after: str, legs: int, within_s: float, json: bool
+    client: DeskClient, signal_id: str, account: str, after: str, legs: int, within_s: float, json: bool
 ) -> None:
     """Show what becomes of each position of an account that hedges and is to be flat, until all are closed."""
     from fillstream.client.topics import EXITS as TOPIC

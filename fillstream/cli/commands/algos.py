@@ -17,9 +17,9 @@ from fillstream.cli.options import (
     AsJson,
     ByClientId,
     Config,
+    Desk,
     Limit,
     Order,
-    RedisUrl,
     TakesNumbers,
     is_order_id,
 )
@@ -140,7 +140,7 @@ def profile(
     venue: Annotated[str | None, typer.Option("--venue", help="What was traded there.  \\[default: anywhere]")] = None,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Tell how a day's volume is spread over it, as VWAP takes it, by the trades that analytics has kept.
@@ -152,7 +152,7 @@ def profile(
     """
     from fillstream.tools.volume_profile import WHOLE, profile_of, profile_sql
 
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         try:
             found = profile_of(ask.sql(profile_sql(symbol, days, minutes, venue), MOST_EVENTS).rows, minutes)
         except ValueError as error:
@@ -195,7 +195,7 @@ def start(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:  # fmt: skip
     """Publish an order that an algorithm works in slices; no slice is beyond its limit.
@@ -212,7 +212,7 @@ def start(
     parameters = told(parameter)
     if wrong := problems(name, parameters):
         raise Stop(Exit.USAGE, "\n".join(f"algorithm_parameters: {each}" for each in wrong))
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.algo(
                 name, symbol, side, quantity, parameters=parameters, price=limit, notional=notional, time_in_force=tif,
@@ -227,14 +227,14 @@ def start(
 @room.command(cls=TakesNumbers)
 def pause(
     order: Order, account: Account = DEFAULT_ACCOUNT, by_client_id: ByClientId = False, signal_id: SignalId = None,
-    wait: Wait = False, timeout: Timeout = 5.0, json: AsJson = False, redis_url: RedisUrl = None, config: Config = None,
+    wait: Wait = False, timeout: Timeout = 5.0, json: AsJson = False, desk: Desk = None, config: Config = None,
 ) -> None:  # fmt: skip
     """Take off what works of an order, and send nothing new until it is resumed. Its end is as it was.
 
     \b
     fillstream algos pause 42 --wait
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(lambda: client.pause(**named_by(order, by_client_id), account=account, signal_id=signal_id))
         answer(client, sent, timeout if wait else None, json)
 
@@ -242,14 +242,14 @@ def pause(
 @room.command(cls=TakesNumbers)
 def resume(
     order: Order, account: Account = DEFAULT_ACCOUNT, by_client_id: ByClientId = False, signal_id: SignalId = None,
-    wait: Wait = False, timeout: Timeout = 5.0, json: AsJson = False, redis_url: RedisUrl = None, config: Config = None,
+    wait: Wait = False, timeout: Timeout = 5.0, json: AsJson = False, desk: Desk = None, config: Config = None,
 ) -> None:  # fmt: skip
     """Let an order go on that was paused, by somebody or after ten slices in a row were refused.
 
     \b
     fillstream algos resume 42 --wait
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(lambda: client.resume(**named_by(order, by_client_id), account=account, signal_id=signal_id))
         answer(client, sent, timeout if wait else None, json)
 
@@ -257,14 +257,14 @@ def resume(
 @room.command(cls=TakesNumbers)
 def cancel(
     order: Order, account: Account = DEFAULT_ACCOUNT, by_client_id: ByClientId = False, signal_id: SignalId = None,
-    wait: Wait = False, timeout: Timeout = 5.0, json: AsJson = False, redis_url: RedisUrl = None, config: Config = None,
+    wait: Wait = False, timeout: Timeout = 5.0, json: AsJson = False, desk: Desk = None, config: Config = None,
 ) -> None:  # fmt: skip
     """Ask for an order to be ended: what works of it is taken off, then it is canceled.
 
     \b
     fillstream algos cancel 42 --wait
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(lambda: client.cancel(**named_by(order, by_client_id), account=account, signal_id=signal_id))
         answer(client, sent, timeout if wait else None, json)
 
@@ -286,7 +286,7 @@ def show_order(
     limit: Limit = 50,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Draw how an order is worked: planned and done, the market and each trade. Without an ID, list those orders.
@@ -303,7 +303,7 @@ def show_order(
     from fillstream.tools.schedule_picture import schedule_of, text
     from fillstream.tools.schedule_picture import svg as drawn
 
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         if order is None:
             where = "" if account is None else f" WHERE account = {quoted(account)}"
             found = ask.sql(f"SELECT * FROM parents{where} ORDER BY received DESC", limit)  # noqa: S608 - quoted

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from fillstream.cli.asking import analytics
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AnalyticsUrl, AsJson, Config, OperatorUrl, RedisUrl, Who
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Desk, OperatorUrl, Who
 from fillstream.libs.common.values.naming import ORDER_ID, shorten
 from fillstream.tools.render import show, time_of
 
@@ -47,7 +48,7 @@ def register(app: typer.Typer) -> None:
 def approvals(
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List the orders that wait for a person's yes, and until when: the soonest first.
@@ -56,10 +57,7 @@ def approvals(
     fillstream approvals
     fillstream approvals --json
     """
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
-
-    with AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url)) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         rows = ask.sql(WAITING, 100_000).rows
     for row in rows:
         until = row.pop("approval_time")
@@ -79,7 +77,7 @@ def approve(
     timeout: Timeout = 5.0,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Let an order go that waits for it, as it is, smaller, or at a less aggressive price.
@@ -88,7 +86,7 @@ def approve(
     fillstream approve 42 --reason "as discussed"
     fillstream approve 42 --quantity 50 --price 184.50 --reason "half of it" --json
     """
-    urls = (operator_url, redis_url, config)
+    urls = (operator_url, desk, config)
     order = _order_id(order)
     tell("Approve", None, who, reason, control_id, timeout, json, urls, order_id=order, quantity=quantity, price=price)
 
@@ -101,7 +99,7 @@ def refuse(
     timeout: Timeout = 5.0,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Cancel an order that waits for an approval.
@@ -110,5 +108,5 @@ def refuse(
     fillstream refuse 42 --reason "too large for today"
     fillstream refuse 42 --reason "too large for today" --json
     """
-    urls = (operator_url, redis_url, config)
+    urls = (operator_url, desk, config)
     tell("Refuse", None, who, reason, control_id, timeout, json, urls, order_id=_order_id(order))

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from fillstream.cli.asking import analytics
 from fillstream.cli.commands import LOOK
-from fillstream.cli.options import AnalyticsUrl, AsJson, Config, RedisUrl
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Desk
 from fillstream.tools.render import show, time_of
 
 NEWEST = """
@@ -28,7 +29,7 @@ def breakers(
     all_of_them: Annotated[bool, typer.Option("--all", help="Those that closed again, too.")] = False,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List the circuit breakers that are open or half open, since when and why.
@@ -39,10 +40,7 @@ def breakers(
 
     `fillstream limits set ACCOUNT breaker_orders=100 …` makes one; docs/controls.md has what they count.
     """
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
-
-    with AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url)) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         rows = ask.sql(NEWEST, 100_000).rows
     rows = [row for row in rows if all_of_them or row["state"] != "CLOSED"]
     for row in rows:

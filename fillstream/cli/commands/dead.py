@@ -8,11 +8,11 @@ import typer
 
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import OPERATOR_VARIABLE, AsJson, Config, Limit, OperatorUrl, RedisUrl
+from fillstream.cli.options import OPERATOR_VARIABLE, AsJson, Config, Desk, Limit, OperatorUrl
 from fillstream.tools.render import as_json, console, print_table, printable, time_of
 
 if TYPE_CHECKING:
-    from fillstream.client import Client
+    from fillstream.client.sync import DeskClient
     from fillstream.tools.dead_letters import Letter
 
 COLUMNS = ("id", "time", "stage", "stream", "entry_id", "reason", "text", "redriven_as")
@@ -34,7 +34,7 @@ def dead(
     context: typer.Context,
     limit: Limit = 20,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List the newest dead letters: entries nobody could use, with the reason; whole up to 512 KiB.
@@ -46,12 +46,11 @@ def dead(
     """
     if context.invoked_subcommand is not None:
         return
-    from fillstream.cli.target import find_target
+    from fillstream.cli.publishing import client_of
     from fillstream.tools.dead_letters import letters
 
-    desk = find_target(config, redis_url)
-    with desk.client() as client:
-        found = letters(client.redis, desk.topology, limit)
+    with client_of(config, desk) as client:
+        found = letters(client.redis, client.topology, limit)
     if json:
         as_json([_as_dict(each) for each in found])
         return
@@ -63,16 +62,16 @@ def dead(
 
 
 @room.command()
-def show(letter_id: LetterId, json: AsJson = False, redis_url: RedisUrl = None, config: Config = None) -> None:
+def show(letter_id: LetterId, json: AsJson = False, desk: Desk = None, config: Config = None) -> None:
     """Show one dead letter with the entry it carries.
 
     \b
     fillstream dead show 1763692800000-0
     """
-    from fillstream.cli.target import find_target
+    from fillstream.cli.publishing import client_of
     from fillstream.tools.entries import text_of
 
-    with find_target(config, redis_url).client() as client:
+    with client_of(config, desk) as client:
         it = _find(client, letter_id)
     if json:
         as_json(_as_dict(it))
@@ -97,7 +96,7 @@ def again(
     once_more: Annotated[bool, typer.Option("--again", help="Even if it was re-driven before.")] = False,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Append a dead letter's entry again to the stream it came from, and mark the letter.
@@ -108,15 +107,14 @@ def again(
     """
     import redis
 
-    from fillstream.cli.target import urls_of
-    from fillstream.client import Client
-    from fillstream.tools.dead_letters import CannotRedrive, redrive
+    from fillstream.cli.target import find_desk
+    from fillstream.tools.dead_letters import CannotRedrive
 
-    urls = urls_of(operator_url, redis_url, config)
-    with Client(urls.url, urls.topology) as client:
+    target = find_desk(config, desk)
+    with target.operator(operator_url) as client:
         it = _find(client, letter_id)
         try:
-            new_id = redrive(client.redis, urls.topology, it, _changes(changes or []), once_more)
+            new_id = target.redrive(client, it, _changes(changes or []), once_more)
         except CannotRedrive as error:
             raise Stop(Exit.NO, str(error)) from None
         except redis.exceptions.NoPermissionError as error:
@@ -141,7 +139,7 @@ def _changes(given: list[str]) -> dict[str, str]:
     return changes
 
 
-def _find(client: Client, letter_id: str) -> Letter:
+def _find(client: DeskClient, letter_id: str) -> Letter:
     from fillstream.tools.dead_letters import letter
 
     it = letter(client.redis, client.topology, letter_id)

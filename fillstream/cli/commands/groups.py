@@ -10,7 +10,7 @@ import typer
 from fillstream.cli.asking import analytics, tell_missing
 from fillstream.cli.commands import LOOK, TRADE
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import Account, AnalyticsUrl, AsJson, Config, Limit, RedisUrl, TakesNumbers
+from fillstream.cli.options import Account, AnalyticsUrl, AsJson, Config, Desk, Limit, TakesNumbers
 from fillstream.cli.order_options import (
     ClientOrderId,
     Entry,
@@ -90,7 +90,7 @@ def bracket(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Publish an entry with exits: a stop, targets, or both, always as large as what it has filled and nothing closed.
@@ -105,7 +105,7 @@ def bracket(
     """
     if stop_loss is None and trailing_stop is None and not take_profit:
         raise Stop(Exit.USAGE, "stop_loss: a bracket has --stop-loss, --trailing-stop or --take-profit")
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.bracket(
                 symbol, side, quantity, price=limit, stop_loss=stop_loss, trailing_stop=trailing_stop,
@@ -150,7 +150,7 @@ def oco(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Publish two orders of which one cancels the other: what trades first, if only a part, ends the other.
@@ -167,7 +167,7 @@ def oco(
     both = {"symbol": symbol, "side": side, "quantity": quantity, "time_in_force": tif, "strategy": strategy,
             "reduce_only": reduce_only or None, "position_id": position_id}  # fmt: skip
     kind = ContingencyType.ONE_UPDATES_OTHER if updates else ContingencyType.ONE_CANCELS_OTHER
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.order_list(
                 [{**both, **leg} for leg in legs], contingency_type=kind.value, list_id=list_id, account=account,
@@ -210,7 +210,7 @@ def basket(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Publish several orders of one account in one signal, at most 500 in 64 KiB.
@@ -237,7 +237,7 @@ def basket(
         raise Stop(Exit.USAGE, f"{file}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise Stop(Exit.USAGE, "\n".join(f"{file}: {line}" for line in str(error).splitlines())) from None
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.order_list(
                 orders, contingency_type=contingency.upper(), all_of_them=all_of_them, list_id=list_id, account=account,
@@ -255,7 +255,7 @@ def groups(
     limit: Limit = 50,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List brackets and lists of orders, or cancel one (docs/groups.md).
@@ -274,7 +274,7 @@ def groups(
     where = [] if done else ["list_order_status IN ('EXECUTING', 'CANCELING')"]
     where += [] if account is None else [f"account = {quoted(account)}"]
     condition = f" WHERE {' AND '.join(where)}" if where else ""
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         found = {
             view: ask.sql(f"SELECT * FROM {view}{condition} ORDER BY received DESC, list_id", limit)  # noqa: S608 - quoted
             for view in ("brackets", "lists")
@@ -301,7 +301,7 @@ def cancel_group(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Ask for all that works of a list, or of a bracket, to be taken off.
@@ -311,6 +311,6 @@ def cancel_group(
 
     What a bracket's entry has filled stays, and nothing protects it any more: `fillstream close` closes it.
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(lambda: client.cancel_list(list_id, account=account, signal_id=signal_id))
         answer(client, sent, timeout if wait else None, json)

@@ -8,7 +8,7 @@ import typer
 
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.controlling import ControlId, Reason, Timeout, WholeDesk, account_of, tell
-from fillstream.cli.options import AsJson, Config, OperatorUrl, RedisUrl, Who
+from fillstream.cli.options import AsJson, Config, Desk, OperatorUrl, Who
 
 AccountName = Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Whose, or --all.")]
 
@@ -34,7 +34,7 @@ def halt(
     timeout: Timeout = 5.0,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """The kill switch: take nothing new, and cancel all that works, of an account or of the whole desk.
@@ -47,7 +47,7 @@ def halt(
     Cancels go through all the while. What is then without a protective order is told. `fillstream resume` ends it.
     """
     about = account_of(account, whole_desk)
-    urls = (operator_url, redis_url, config)
+    urls = (operator_url, desk, config)
     more = {"cancel": cancel, "keep_protective": keep_protective}
     tell("Halt", about, who, reason, control_id, timeout, json, urls, **more)
 
@@ -61,7 +61,7 @@ def reduce(
     timeout: Timeout = 5.0,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Take only orders that reduce what is held, of an account or of the whole desk. What works stays.
@@ -71,7 +71,7 @@ def reduce(
     fillstream reduce --all --reason "winding down" --json
     """
     about = account_of(account, whole_desk)
-    tell("Reduce", about, who, reason, control_id, timeout, json, (operator_url, redis_url, config))
+    tell("Reduce", about, who, reason, control_id, timeout, json, (operator_url, desk, config))
 
 
 def resume(
@@ -83,7 +83,7 @@ def resume(
     timeout: Timeout = 5.0,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Take everything again, of an account or of the whole desk. An account's own halt stays when the desk is resumed.
@@ -93,4 +93,4 @@ def resume(
     fillstream resume default --reason "repaired" --json
     """
     about = account_of(account, whole_desk)
-    tell("Resume", about, who, reason, control_id, timeout, json, (operator_url, redis_url, config))
+    tell("Resume", about, who, reason, control_id, timeout, json, (operator_url, desk, config))

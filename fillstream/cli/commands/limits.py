@@ -10,7 +10,7 @@ from fillstream.cli.asking import analytics
 from fillstream.cli.commands import REPAIR
 from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AnalyticsUrl, AsJson, Config, OperatorUrl, RedisUrl, Who
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Desk, OperatorUrl, Who
 from fillstream.tools.render import show
 
 SPARE = ("account_id", "max_slippage_bps", "min_order_size")
@@ -39,7 +39,7 @@ def show_limits(
     account: Annotated[str | None, typer.Argument(help="Of this account only.")] = None,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List the limits that count, and which of them are overridden.
@@ -53,7 +53,7 @@ def show_limits(
     columns = ["account", *LIMITS, "overridden"]
     one = "" if account is None else " WHERE account = '{}'".format(account.replace("'", "''"))
     query = f"SELECT {', '.join(columns)} FROM accounts{one} ORDER BY account"  # noqa: S608 - the name is quoted
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         rows = ask.sql(query, 100_000).rows
     if account is not None and not rows:
         raise Stop(Exit.NOT_FOUND, f"account: {account} is none of this desk; `fillstream limits show` lists them")
@@ -84,7 +84,7 @@ def get_limits(
     ] = None,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Tell of each limit of an account what counts, what the file says, and what an operator set before it.
@@ -97,8 +97,7 @@ def get_limits(
     The file is the configuration that this command reads; a desk that was started with another has other values in it.
     --json has every limit, set or not.
     """
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
+    from fillstream.cli.target import find_desk
     from fillstream.libs.common.messages.controls import LIMITS
     from fillstream.libs.common.messages.reference import AccountTerms
     from fillstream.libs.common.messages.terms import written
@@ -106,16 +105,16 @@ def get_limits(
     for name in names or ():
         if name not in LIMITS:
             raise Stop(Exit.USAGE, f"{name}: is no limit; there are {', '.join(LIMITS)}")
-    target = find_target(config, redis_url)
+    found_desk = find_desk(config, desk)
     quoted = account.replace("'", "''")
     query = f"SELECT {', '.join(LIMITS)}, overridden FROM accounts WHERE account = '{quoted}'"  # noqa: S608 - it is quoted
-    with AnalyticsClient(target.analytics_url(analytics_url)) as ask:
+    with found_desk.analytics(analytics_url) as ask:
         found = ask.sql(query, 1).rows
     if not found:
         raise Stop(Exit.NOT_FOUND, f"account: {account} is none of this desk; `fillstream accounts` lists them")
     [counts] = found
     rare = {name: written(default) for name, default in AccountTerms.rare().items()}
-    file = target.settings.accounts.get(account)
+    file = found_desk.settings.accounts.get(account)
     rows = []
     for name in names or LIMITS:
         value = rare.get(name) if counts[name] is None and name in rare else counts[name]
@@ -146,7 +145,7 @@ def set_limits(
     timeout: Timeout = 5.0,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Override limits of an account, until they are reset. Orders are judged by them at once.
@@ -166,7 +165,7 @@ def set_limits(
         if name in values:
             raise Stop(Exit.USAGE, f"{name}: is given twice")
         values[name] = None if value == "null" else value
-    urls = (operator_url, redis_url, config)
+    urls = (operator_url, desk, config)
     tell("SetLimits", account, who, reason, control_id, timeout, json, urls, limits=values)
 
 
@@ -182,7 +181,7 @@ def reset_limits(
     timeout: Timeout = 5.0,
     json: AsJson = False,
     operator_url: OperatorUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Let the file's limits of an account count again.
@@ -191,5 +190,5 @@ def reset_limits(
     fillstream limits reset default --reason "back to normal"
     fillstream limits reset default max_order_value --reason "back to normal"
     """
-    urls = (operator_url, redis_url, config)
+    urls = (operator_url, desk, config)
     tell("ResetLimits", account, who, reason, control_id, timeout, json, urls, fields=fields or None)

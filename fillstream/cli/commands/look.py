@@ -16,11 +16,11 @@ from fillstream.cli.options import (
     AsJson,
     ByClientId,
     Config,
+    Desk,
     Limit,
     OnlyAccount,
     OnlySymbol,
     Order,
-    RedisUrl,
     is_order_id,
 )
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, AccountMode, OrdStatus
@@ -85,7 +85,7 @@ def orders(
     limit: Limit = 50,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List orders, the newest first.
@@ -95,7 +95,7 @@ def orders(
     fillstream orders --account demo --json | jq '.rows[].avg_px'
     """
     where = {"account": account, "symbol": symbol, "status": state, "limit": limit}
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         found = ask.find("/orders", where)
     _show("orders", _with_more(ORDER_COLUMNS, found.rows), found, json, ORDER_SPARE)
 
@@ -106,7 +106,7 @@ def order(
     by_client_id: ByClientId = False,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Tell an order's whole history: every event, oldest first.
@@ -117,7 +117,7 @@ def order(
 
     The account counts only where the order goes by your client_order_id, which is unique in its account.
     """
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         order_id = order if is_order_id(order, by_client_id) else _id_of(ask, order, account)
         found = ask.find(f"/orders/{order_id}")
     if not json:
@@ -198,7 +198,7 @@ def fills(
     limit: Limit = 50,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List fills, the newest first.
@@ -207,7 +207,7 @@ def fills(
     fillstream fills --symbol BTCUSDT --limit 10
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         found = ask.find("/fills", where)
     _show("fills", _with_more(FILL_COLUMNS, found.rows), found, json, FILL_SPARE)
 
@@ -218,7 +218,7 @@ def positions(
     limit: Limit = 1000,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List positions with their P&L, net of the fees paid so far.
@@ -231,7 +231,7 @@ def positions(
     PLANNED, OPENING, OPEN, ADJUSTING, CLOSING or CLOSED (docs/positions.md).
     """
     where = {"account": account, "symbol": symbol, "limit": limit}
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         found = ask.find("/positions", where)
     _show("positions", _with_more(POSITION_COLUMNS, found.rows), found, json, POSITION_SPARE)
 
@@ -242,7 +242,7 @@ def position(
     limit: Limit = 20,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Show what is held of an instrument, and what became of the positions that ended, the newest first.
@@ -254,7 +254,7 @@ def position(
     A position ends when it is flat or turned. best_pnl and worst_pnl are the best and worst that marks made of it.
     """
     where = {"account": account, "symbol": symbol}
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         held = ask.find("/positions", where)
         closed = ask.find("/closed_positions", where | {"limit": limit})
     if not held.rows:
@@ -276,7 +276,7 @@ def sql(
     limit: Limit = 1000,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Ask analytics in SQL. Every event of every stream is there, typed.
@@ -290,7 +290,7 @@ def sql(
     Times are UTC. --json has columns, rows by their names, whether there are more (truncated), and what analytics has
     not seen (incomplete), as that of every command that asks it.
     """
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         found = ask.sql(query, limit)
     tell_missing(found)
     if json:

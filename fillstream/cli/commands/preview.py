@@ -9,7 +9,7 @@ import typer
 from fillstream.cli.asking import analytics
 from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import Account, AnalyticsUrl, AsJson, Config, RedisUrl, TakesNumbers
+from fillstream.cli.options import Account, AnalyticsUrl, AsJson, Config, Desk, TakesNumbers
 from fillstream.cli.order_options import Limit, Notional, StopLoss, Tif, Type, Venue
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.tools.render import as_json, console
@@ -43,7 +43,7 @@ def preview(
     slippage: Slippage = "spread",
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Tell what an order would cost, and whether the desk would take it. Nothing is sent.
@@ -63,7 +63,7 @@ def preview(
         "side": side, "quantity": quantity, "order_type": order_type, "price": limit, "time_in_force": tif,
         "notional": notional, "stop_loss": stop_loss,
     }  # fmt: skip
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
 
         def rows(sql: str) -> list[dict[str, Any]]:
             return ask.sql(sql, 100_000).rows

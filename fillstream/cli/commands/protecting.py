@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from fillstream.cli.commands import TRADE
-from fillstream.cli.options import Account, AsJson, Config, RedisUrl, TakesNumbers
+from fillstream.cli.options import Account, AsJson, Config, Desk, TakesNumbers
 from fillstream.cli.publishing import OfSeveral, SignalId, Timeout, Wait, answer, client_of, publish
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, DEFAULT_PROTECTION
 
@@ -53,7 +53,7 @@ def protect(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Close an open position once a price or a time has come. Of a short one all is mirrored.
@@ -67,7 +67,7 @@ def protect(
     fillstream protect AAPL --at 2030-03-04T20:55:00Z
     """
     said = {**_split("stop_loss", stop), **_split("take_profit", take), **_split("trailing_stop", trail)}
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.protect(
                 symbol, account=account, signal_id=signal_id, quantity=quantity, protection_id=name, **said,
@@ -87,7 +87,7 @@ def unprotect(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Take away what `fillstream protect` said. An order that is on its way goes on.
@@ -95,7 +95,7 @@ def unprotect(
     \b
     fillstream unprotect AAPL --wait
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.cancel_protection(
                 symbol, name, position_id=position_id, account=account, signal_id=signal_id

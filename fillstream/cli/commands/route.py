@@ -9,7 +9,7 @@ import typer
 
 from fillstream.cli.commands import TRADE
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import Account, AnalyticsUrl, AsJson, Config, RedisUrl, TakesNumbers
+from fillstream.cli.options import Account, AnalyticsUrl, AsJson, Config, Desk, TakesNumbers
 from fillstream.cli.order_options import Limit, Tif
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.tools.render import as_json, console, print_table
@@ -53,7 +53,7 @@ def preview(
     account: Account = DEFAULT_ACCOUNT,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Tell where an order would go, at what price after fees, and what each venue alone would be worth.
@@ -66,15 +66,14 @@ def preview(
     configuration file has them; an order that none of them means is asked of BEST_PRICE. The exit code is 1 where it
     would go nowhere now.
     """
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
+    from fillstream.cli.target import find_desk
     from fillstream.tools.desk_terms import known_of
     from fillstream.tools.route_preview import preview_route
 
-    target = find_target(config, redis_url)
+    target = find_desk(config, desk)
     order = {"side": side, "quantity": quantity, "price": limit, "time_in_force": tif, "strategy": strategy}
     named = tuple(each for each in (venues or "").split(",") if each)
-    with AnalyticsClient(target.analytics_url(analytics_url)) as ask:
+    with target.analytics(analytics_url) as ask:
         try:
             known = known_of(lambda sql: ask.sql(sql, 100_000).rows, symbol, account)
             routing, now_ms = target.settings.routing, time.time_ns() // 1_000_000

@@ -11,7 +11,7 @@ import typer
 from fillstream.cli.asking import analytics, tell_missing
 from fillstream.cli.commands import LOOK
 from fillstream.cli.controlling import ControlId, Reason, Timeout, tell
-from fillstream.cli.options import AnalyticsUrl, AsJson, Config, OperatorUrl, RedisUrl, Who
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Desk, OperatorUrl, Who
 from fillstream.cli.publishing import client_of
 from fillstream.libs.common.values.naming import cut
 from fillstream.tools.render import as_json, console, show, time_of
@@ -99,9 +99,7 @@ def check(config: Config = None, json: AsJson = False) -> None:
         console().print(f"{len(rules)} rule{'' if len(rules) == 1 else 's'} can be read")
 
 
-def list_(
-    json: AsJson = False, analytics_url: AnalyticsUrl = None, redis_url: RedisUrl = None, config: Config = None
-) -> None:
+def list_(json: AsJson = False, analytics_url: AnalyticsUrl = None, desk: Desk = None, config: Config = None) -> None:
     """List the rules that the desk has, whether each is on, and what it did.
 
     \b
@@ -112,7 +110,7 @@ def list_(
     """
     from fillstream.libs.common.messages.rule_terms import MAX_RULES, RuleTerms
 
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         found = ask.sql(RULES, MAX_RULES)
     tell_missing(found)
     known = {row["rule_id"]: RuleTerms.model_validate(orjson.loads(row["rule"])) for row in found.rows}
@@ -141,7 +139,7 @@ def dry_run(
     account: Annotated[str | None, typer.Option("--account", "-a", help="Events of this account only.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The last so many.")] = 100,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Say what the rules of a configuration would have done with the journal that Redis has. Nothing is sent.
@@ -156,7 +154,7 @@ def dry_run(
 
     rules = _rules(config)
     found: list[dict[str, Any]] = []
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         for partition in range(client.topology.account_partitions):
             stream = client.topology.events(partition)
             found += tried(_entries(client.redis, stream), partition, rules)
@@ -188,10 +186,10 @@ def _switching(enabled: bool | None, text: str) -> Callable[..., None]:
         timeout: Timeout = 5.0,
         json: AsJson = False,
         operator_url: OperatorUrl = None,
-        redis_url: RedisUrl = None,
+        desk: Desk = None,
         config: Config = None,
     ) -> None:
-        urls = (operator_url, redis_url, config)
+        urls = (operator_url, desk, config)
         tell("SwitchRule", None, who, reason, control_id, timeout, json, urls, rule_id=rule, enabled=enabled)
 
     switch.__doc__ = text

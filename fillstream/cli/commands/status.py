@@ -8,7 +8,7 @@ import typer
 
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit
-from fillstream.cli.options import AsJson, Config, RedisUrl
+from fillstream.cli.options import AsJson, Config, Desk
 from fillstream.tools.render import as_json, console, print_table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=LOOK)(status)
 
 
-def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = None) -> None:
+def status(json: AsJson = False, desk: Desk = None, config: Config = None) -> None:
     """Tell of every stage whether it is live, how far it is behind, and what went wrong last.
 
     \b
@@ -41,16 +41,15 @@ def status(json: AsJson = False, redis_url: RedisUrl = None, config: Config = No
     Lag is counted from the streams, so it is right for a stage that is down too. The exit code is 1 when a stage is
     not live.
     """
-    from fillstream.cli.target import find_target
-    from fillstream.tools.status import states
+    from fillstream.cli.target import find_desk
 
-    desk = find_target(config, redis_url)
-    with desk.client() as client:
-        found = states(client.redis, desk.topology, desk.settings.archivists)
+    target = find_desk(config, desk)
+    with target.client() as client:
+        found = target.stages(client)
     if json:
         as_json([each.as_dict() for each in found])
     else:
-        _show(found, desk.settings.messaging.retention_s)
+        _show(found, target.settings.messaging.retention_s)
     if not all(each.is_live for each in found):
         raise typer.Exit(Exit.NO)
 

@@ -11,7 +11,7 @@ import typer
 
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AsJson, Config, RedisUrl
+from fillstream.cli.options import AsJson, Config, Desk
 from fillstream.libs.common.messages.topology import KINDS, Topology, id_key, id_ms
 from fillstream.tools.render import as_json, console, printable, time_of
 
@@ -60,7 +60,7 @@ def tail(
     ] = None,
     ticks: Annotated[bool, typer.Option("--ticks", help="Show the entries that only make time pass, too.")] = False,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Show the last entries of a stream, messages and frames decoded. With --json, one line an entry.
@@ -71,12 +71,11 @@ def tail(
     fillstream tail commands -n 3          # frames: what the engine was told
     fillstream tail dead --json | jq -r .text
     """
-    from fillstream.cli.target import find_target
+    from fillstream.cli.publishing import client_of
 
-    desk = find_target(config, redis_url)
-    wanted = _streams(stream, desk.topology)
     shown = Shown(ticks, frozenset(types or ()))
-    with desk.client() as client:
+    with client_of(config, desk) as client:
+        wanted = _streams(stream, client.topology)
         newest = {each.key: _newest_id(client.redis, each.key) for each in wanted}
         last = _last(client.redis, wanted, newest, count, shown)
         _print(last, json)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fillstream.cli.commands import TRADE
-from fillstream.cli.options import Account, AsJson, ByClientId, Config, Order, RedisUrl, TakesNumbers
+from fillstream.cli.options import Account, AsJson, ByClientId, Config, Desk, Order, TakesNumbers
 from fillstream.cli.order_options import (
     AfterMs,
     AllOrNone,
@@ -86,7 +86,7 @@ def signal(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:  # fmt: skip
     """Publish a signal to trade.
@@ -106,7 +106,7 @@ def signal(
 
     With --wait the exit code is 1 when the order was refused, and 5 when nothing was heard in time.
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.signal(
                 symbol, side, quantity, order_type=order_type or type_by(stop, trail, limit), price=limit,
@@ -134,7 +134,7 @@ def close(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Close what an account holds of an instrument: a reduce-only order for what is not being closed already.
@@ -144,7 +144,7 @@ def close(
     fillstream close AAPL 50 --limit 191.20 --account demo
     fillstream close AAPL --position hedge                    # of an account that hedges
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.close_position(
                 symbol, quantity, price=limit, account=account, signal_id=signal_id, strategy=strategy,
@@ -165,7 +165,7 @@ def predict(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Publish a model's prediction. It is journaled, and trades nothing by itself.
@@ -173,7 +173,7 @@ def predict(
     \b
     fillstream predict AAPL BUY --confidence 0.83 --predictor lstm-7 --wait
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.predict(
                 symbol, move, account=account, signal_id=signal_id, confidence=confidence, price=price,
@@ -191,7 +191,7 @@ def cancel(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Ask for an order to be taken off the book.
@@ -200,7 +200,7 @@ def cancel(
     fillstream cancel 42 --wait
     fillstream cancel rebalance-42 --account demo
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(lambda: client.cancel(**named_by(order, by_client_id), account=account, signal_id=signal_id))
         answer(client, sent, timeout if wait else None, json)
 
@@ -214,7 +214,7 @@ def cancel_all(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Ask for all orders of an account to be taken off the book, or some of them. New ones are taken as before.
@@ -227,7 +227,7 @@ def cancel_all(
     `fillstream halt` is the operator's way, which takes nothing new either.
     """
     about = {"symbol": symbol, "strategy": strategy, "side": side}
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(lambda: client.cancel_all(account=account, signal_id=signal_id, **about))
         answer(client, sent, timeout if wait else None, json)
 
@@ -256,7 +256,7 @@ def replace(
     wait: Wait = False,
     timeout: Timeout = 5.0,
     json: AsJson = False,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Ask for an order to be changed: quantity, limit or stop price; a bracket's exits; what an algorithm was told.
@@ -272,7 +272,7 @@ def replace(
     A bracket is amended by its entry, filled or not; new targets share what is open now. Of an algorithm's parameters,
     those stay that are not named.
     """
-    with client_of(config, redis_url) as client:
+    with client_of(config, desk) as client:
         sent = publish(
             lambda: client.replace(
                 **named_by(order, by_client_id),

@@ -63,7 +63,7 @@ def up(
     feed: Annotated[
         Feed, typer.Option("--feed", help="synthetic: made-up quotes, so that orders fill; none: bring your own.")
     ] = Feed.SYNTHETIC,
-    redis_url: ServerUrl = None,
+    server_url: ServerUrl = None,
     base_port: Annotated[
         int, typer.Option("--base-port", min=0, max=60_000, help="Of the services, counting up; 0 takes free ones.")
     ] = BASE_PORT,
@@ -96,7 +96,7 @@ def up(
     words = (*PYTHON, "fillstream", "feed", feed.value, "--speed", "1", "--venue")
     more = {name_at("feed", each): (*words, each) for each in venues}
     stack = LocalStack(
-        data_dir or settings.database.data_dir, redis_url=redis_url, base_port=base_port, redis_port=redis_port,
+        data_dir or settings.database.data_dir, redis_url=server_url, base_port=base_port, redis_port=redis_port,
         config=config, more=more, environ={WITHOUT_KEY_VARIABLE: "true"} if without_key else None,
         gateway_port=(GATEWAY_PORT if base_port else 0) if gateway_port is None else gateway_port,
     )  # fmt: skip

@@ -6,8 +6,9 @@ from typing import Any
 
 import typer
 
+from fillstream.cli.asking import analytics
 from fillstream.cli.commands import LOOK
-from fillstream.cli.options import AnalyticsUrl, AsJson, Config, RedisUrl
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Desk
 from fillstream.tools.render import show
 
 DEFINED = "SELECT * EXCLUDE (time, log_stream) FROM venues"
@@ -30,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def venues(
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List the venues: PAPER of a simulated one, LIVE of another; who goes there by default; fees; its breaker.
@@ -42,13 +43,11 @@ def venues(
     By default orders go to their account's venue, and where that names none to their instrument's. Fees that are not
     the venue's own are the instrument's. --json has all terms.
     """
-    from fillstream.cli.analytics_client import AnalyticsClient
-    from fillstream.cli.target import find_target
     from fillstream.libs.common.messages.modes import mode_at
     from fillstream.libs.common.messages.reference import VenueTerms
     from fillstream.libs.common.messages.topology import SIM
 
-    with AnalyticsClient(find_target(config, redis_url).analytics_url(analytics_url)) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         said = {row["venue"]: row for row in ask.sql(DEFINED, MOST).rows}
         homes = {row["venue"]: row["instruments"] for row in ask.sql(HOMES, MOST).rows}
         own = {row["venue"]: row["accounts"] for row in ask.sql(OWN, MOST).rows}

@@ -10,7 +10,7 @@ import typer
 from fillstream.cli.asking import analytics, tell_missing
 from fillstream.cli.commands import LOOK
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Limit, OnlyAccount, OnlySymbol, RedisUrl
+from fillstream.cli.options import AnalyticsUrl, AsJson, Config, Desk, Limit, OnlyAccount, OnlySymbol
 from fillstream.tools.render import as_json, console, printable, show, time_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def account(
     limit: Limit = 1000,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Show what accounts are worth: cash, equity, exposure; by symbol, sector, currency and strategy besides.
@@ -66,7 +66,7 @@ def account(
     Equity is known of accounts that had cash put in (`fillstream adjust NAME deposit`), or are CASH or MARGIN.
     """
     where = {"account": name}
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         values = ask.find("/account_values", where)
         exposures = ask.find("/exposures", where | {"limit": limit})
     if not values.rows and not exposures.rows:
@@ -78,7 +78,7 @@ def risk(
     name: Named = None,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """Show what accounts risk: drawdown, leverage, value at risk; and which limits on it are or were broken.
@@ -89,7 +89,7 @@ def risk(
     Value at risk is of one session at 99 %, by what marks did in up to 250 sessions (docs/risk.md).
     """
     where = {"account": name}
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         values, limits = ask.find("/account_values", where), ask.find("/risk_limits", where)
     if not values.rows:
         _nothing(values, name, "had cash paid in (`fillstream adjust`), or a limit on its risk (docs/risk.md)")
@@ -102,7 +102,7 @@ def targets(
     limit: Limit = 100,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List what was to be held, the newest first: what was asked, what is held, how long it took and at what cost.
@@ -110,7 +110,7 @@ def targets(
     \b
     fillstream targets --symbol AAPL
     """
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         found = ask.find("/targets", {"account": account, "symbol": symbol, "limit": limit})
     _both({"targets": (TARGETS, found)}, json)
 
@@ -121,7 +121,7 @@ def exits(
     limit: Limit = 100,
     json: AsJson = False,
     analytics_url: AnalyticsUrl = None,
-    redis_url: RedisUrl = None,
+    desk: Desk = None,
     config: Config = None,
 ) -> None:
     """List what protects positions, and did: where it waits, what it did, by how much the market went through it.
@@ -129,7 +129,7 @@ def exits(
     \b
     fillstream exits --account default
     """
-    with analytics(config, redis_url, analytics_url) as ask:
+    with analytics(config, desk, analytics_url) as ask:
         found = ask.find("/exits", {"account": account, "symbol": symbol, "limit": limit})
     if not json:
         for row in found.rows:
