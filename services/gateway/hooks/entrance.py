@@ -12,12 +12,12 @@ from ipaddress import IPv6Address
 from typing import Final
 
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 
 from fillstream.libs.common.values.networks import Address, address_of, is_within, network_of
 from fillstream.services.gateway.http.access import Caller, Door
+from fillstream.services.gateway.http.counting import Counts
 from fillstream.services.gateway.http.problems import Refusal
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Entrance:
 
     def __init__(self, proxies: Sequence[str]) -> None:
         self._proxies = tuple(map(network_of, proxies))
-        self._failures = FixedWindowRateLimiter(MemoryStorage())
+        self._failures = FixedWindowRateLimiter(Counts())
         self._item = RateLimitItemPerMinute(FAILURES)
 
     async def let_in(self, request: Request, kind: str, key: str) -> tuple[Caller, dict[str, str]]:
