@@ -48,8 +48,9 @@ from fillstream.services.gateway.history import History
 from fillstream.services.gateway.hooks import routes as hooks
 from fillstream.services.gateway.hooks.entrance import Entrance
 from fillstream.services.gateway.http.access import Door, safe_path
+from fillstream.services.gateway.http.document import Described, Pages
 from fillstream.services.gateway.http.keyring import EVERYTHING, LiveKeys
-from fillstream.services.gateway.http.page import HEADERS, page
+from fillstream.services.gateway.http.page import HEADERS
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.keeping import Keeping
 from fillstream.services.gateway.metrics import STAGE, GatewayMetrics
@@ -60,6 +61,7 @@ from fillstream.services.gateway.stream.hub import Hub
 from fillstream.services.gateway.stream.replay import Replay
 from fillstream.services.gateway.telling import Telling
 from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, stream, through
+from fillstream.services.gateway.v1.answers import answers
 from fillstream.services.gateway.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -132,9 +134,9 @@ def _heartbeat(settings: Settings) -> Heartbeat:
 
 def build(gateway: Gateway) -> FastAPI:
     """Return the app."""
-    app = FastAPI(
-        title="Fillstream gateway", version=running(), description=ABOUT, lifespan=gateway.life,
-        docs_url=None, redoc_url=None, openapi_url="/openapi.json",
+    app = Described(
+        answers, title="Fillstream gateway", version=running(), description=ABOUT, lifespan=gateway.life,
+        docs_url=None, redoc_url=None, openapi_url=None,
     )  # fmt: skip
     app.state.asking = gateway.asking
     app.state.history = History(gateway.client, gateway.asking.topology)
@@ -183,7 +185,13 @@ class Counted:
             self._metrics.requested(scope["method"], status, time.perf_counter() - began)
 
 
-def _probes(app: FastAPI, gateway: Gateway) -> None:
+def _probes(app: Described, gateway: Gateway) -> None:
+    making = asyncio.Lock()
+
+    async def described() -> Pages:
+        async with making:  # whoever asks next waits for what is made already
+            return await asyncio.to_thread(app.pages)  # a second or two, the first time
+
     @app.get("/health", include_in_schema=False)
     async def health() -> Response:
         """Answer that the process is up."""
@@ -207,10 +215,15 @@ def _probes(app: FastAPI, gateway: Gateway) -> None:
         """Return what it measures, as Prometheus reads it."""
         return Response(generate_latest(gateway.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
+    @app.get("/openapi.json", include_in_schema=False)
+    async def document() -> Response:
+        """Return the API for programs; it was made once."""
+        return Response((await described()).document, media_type="application/json")
+
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         """Return the API to read."""
-        return Response(page(app.openapi()), media_type="text/html", headers=HEADERS)
+        return Response((await described()).page, media_type="text/html", headers=HEADERS)
 
     @app.get("/", include_in_schema=False)
     async def front() -> dict[str, Any]:

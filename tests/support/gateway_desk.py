@@ -1,6 +1,7 @@
 """A gateway in front of a whole desk, all in one process over a log in memory: real stages, real routes, no server.
 
-What a request appends is folded at once by the stages, and what they send by the gateway's state.
+What a request appends is folded at once by the stages, and what they send by the gateway's state. Each answer is
+compared with what the gateway's own document says of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from fillstream.libs.common.process.settings import Settings
 from fillstream.services.gateway.app import Gateway, build
 from fillstream.services.gateway.http.access import Keys
 from fillstream.services.gateway.state.desk import Change, Desk
+from tests.support.conforming import OURS, conforming
 
 HOST = "http://127.0.0.1:8000"
 
@@ -97,13 +99,21 @@ class GatewayDesk:
         self.gateway.replay._client = client
         self.gateway.asking.sending = self  # type: ignore[assignment]
         self.app = build(self.gateway)
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=HOST)
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url=HOST, event_hooks={"response": [self._conforms]}
+        )
         self.sent: list[tuple[str, Mapping[Any, Any]]] = []
         self.refuses: list[Exception] = []
         self.is_deaf = False
         self.heard: list[Change] = []
         self.desk.listen(self.heard.append)
         self.pump()
+
+    async def _conforms(self, response: httpx.Response) -> None:
+        if response.request.url.path.startswith(OURS):
+            if "text/event-stream" not in response.headers.get("content-type", ""):
+                await response.aread()
+            conforming(self.app).check(response)
 
     @property
     def desk(self) -> Desk:

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from fillstream.libs.common.messages.controls import CONTROLS, Halt, SetLimits
+from fillstream.libs.common.messages.controls import CONTROLS
 from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.http.access import Caller, caller_of
-from fillstream.services.gateway.http.describing import REFUSALS, takes
+from fillstream.services.gateway.http.describing import REFUSALS, takes, takes_one_of
 from fillstream.services.gateway.http.exact import object_of
 from fillstream.services.gateway.http.pages import DEFAULT_PAGE, answer
 from fillstream.services.gateway.http.problems import Refusal
@@ -32,6 +32,12 @@ FOR_ALL: Final = frozenset(("Halt", "Reduce", "Resume"))
 """Controls of the whole desk that everybody is told of."""
 NOT_HERE: Final = frozenset(("AcceptLoss",))
 """Of a desk that cannot start: `fillstream recover` is where its runbook is."""
+
+SAID_ELSE: Final = ("control_id", "reason")
+"""What a control needs, and has without being told."""
+OF_ROUTE: Final = ("type", "who", "order_id")
+"""What a route says of a control itself."""
+OF_ACCOUNT: Final = (*OF_ROUTE, "account")
 
 router = APIRouter(tags=["accounts and controls"], responses=dict(REFUSALS))
 
@@ -184,38 +190,60 @@ def _check(caller: Caller, kind: str, said: dict[str, Any]) -> str | None:
     return account
 
 
-@router.post("/controls", openapi_extra=takes(Halt, {"type": "Halt", "reason": "news"}), summary="Any control")
+@router.post(
+    "/controls",
+    openapi_extra=takes_one_of(
+        (each for name, each in CONTROLS.items() if name not in NOT_HERE),
+        {"type": "Halt", "reason": "news"},
+        given=("who",),
+        optional=SAID_ELSE,
+    ),
+    summary="Any control",
+)
 async def new_control(request: Request, prefer: Prefer = None, key: Key = None) -> Response:
     """Send a control by its `type`, for an `account` or the whole desk, and answer once every partition has."""
     said = await object_of(request)
     return await _control(request, str(said.get("type")), said, prefer, key)
 
 
-@router.post("/halt", openapi_extra=takes(Halt, {"reason": "news"}, needed=False), summary="Stop trading")
+def _said(kind: str, given: tuple[str, ...], **example: object) -> dict[str, Any]:
+    """Return what the document says of a control's body: all of it may be left out but what it sets."""
+    return takes(CONTROLS[kind], example, needed=kind == "SetLimits", given=given, optional=SAID_ELSE)
+
+
+@router.post("/halt", openapi_extra=_said("Halt", OF_ROUTE, reason="news"), summary="Stop trading")
 async def halt(request: Request, prefer: Prefer = None, key: Key = None) -> Response:
     """Halt an account, or the whole desk: nothing new is taken, and what works is canceled unless it says otherwise."""
     return await _control(request, "Halt", await object_of(request), prefer, key)
 
 
-@router.post("/reduce", summary="Only reduce")
+@router.post("/reduce", openapi_extra=_said("Reduce", OF_ROUTE, reason="news"), summary="Only reduce")
 async def reduce(request: Request, prefer: Prefer = None, key: Key = None) -> Response:
     """Let an account, or the whole desk, only reduce what it holds."""
     return await _control(request, "Reduce", await object_of(request), prefer, key)
 
 
-@router.post("/resume", summary="Trade again")
+@router.post("/resume", openapi_extra=_said("Resume", OF_ROUTE, reason="over"), summary="Trade again")
 async def resume(request: Request, prefer: Prefer = None, key: Key = None) -> Response:
     """Let an account, or the whole desk, trade again."""
     return await _control(request, "Resume", await object_of(request), prefer, key)
 
 
-@router.post("/orders/{order_id}/approve", summary="Approve an order")
+@router.post(
+    "/orders/{order_id}/approve",
+    openapi_extra=_said("Approve", OF_ROUTE, quantity="50", reason="half of it"),
+    summary="Approve an order",
+)
 async def approve(request: Request, order_id: str, prefer: Prefer = None, key: Key = None) -> Response:
     """Let an order go that waits for a person; with less `quantity`, or a better `price`, if it says so."""
     return await _control(request, "Approve", {**await object_of(request), "order_id": order_id}, prefer, key)
 
 
-@router.post("/orders/{order_id}/refuse", summary="Refuse an order")
+@router.post(
+    "/orders/{order_id}/refuse",
+    openapi_extra=_said("Refuse", OF_ROUTE, reason="too large"),
+    summary="Refuse an order",
+)
 async def refuse(request: Request, order_id: str, prefer: Prefer = None, key: Key = None) -> Response:
     """Refuse an order that waits for a person."""
     return await _control(request, "Refuse", {**await object_of(request), "order_id": order_id}, prefer, key)
@@ -223,7 +251,7 @@ async def refuse(request: Request, order_id: str, prefer: Prefer = None, key: Ke
 
 @router.patch(
     "/accounts/{account}/limits",
-    openapi_extra=takes(SetLimits, {"limits": {"max_order_value": "50000"}, "reason": "smaller"}),
+    openapi_extra=_said("SetLimits", OF_ACCOUNT, limits={"max_order_value": "50000"}, reason="smaller"),
     summary="Set limits",
 )
 async def set_limits(request: Request, account: str, prefer: Prefer = None, key: Key = None) -> Response:
@@ -231,7 +259,11 @@ async def set_limits(request: Request, account: str, prefer: Prefer = None, key:
     return await _control(request, "SetLimits", {**await object_of(request), "account": account}, prefer, key)
 
 
-@router.delete("/accounts/{account}/limits", summary="Reset limits")
+@router.delete(
+    "/accounts/{account}/limits",
+    openapi_extra=_said("ResetLimits", OF_ACCOUNT, fields=["max_order_value"]),
+    summary="Reset limits",
+)
 async def reset_limits(request: Request, account: str, prefer: Prefer = None, key: Key = None) -> Response:
     """Let the file's limits count again, of all or of the `fields` that are named."""
     return await _control(request, "ResetLimits", {**await object_of(request), "account": account}, prefer, key)

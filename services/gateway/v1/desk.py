@@ -24,7 +24,7 @@ from fillstream.libs.common.messages.signals import NewOrder
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.http.access import caller_of
-from fillstream.services.gateway.http.describing import REFUSALS, takes
+from fillstream.services.gateway.http.describing import REFUSALS, body, takes, thing
 from fillstream.services.gateway.http.exact import MAX_BODY_BYTES, object_of
 from fillstream.services.gateway.http.pages import DEFAULT_PAGE, MAX_PAGE, answer
 from fillstream.services.gateway.http.problems import Refusal
@@ -39,6 +39,29 @@ SQL, ADMIN, SEE, ORDERS, MARKET = "sql:read", "admin", "controls:read", "orders:
 MAX_SQL_ROWS: Final = 10_000
 PREVIEWED: Final = ("side", "quantity", "order_type", "price", "time_in_force", "notional", "stop_loss")
 """What of an order a preview looks at."""
+QUESTION: Final = body(
+    thing(
+        "A question.",
+        ("sql",),
+        sql={"type": "string", "description": "one SELECT"},
+        limit={"type": "integer", "minimum": 1, "maximum": MAX_SQL_ROWS, "description": "rows, 1 000 by default"},
+    ),
+    {"sql": "SELECT symbol, sum(last_qty) AS traded FROM fills GROUP BY symbol", "limit": 100},
+)
+PREVIEW: Final = takes(NewOrder, EXAMPLE, given=("type",))
+REDRIVE: Final = body(
+    thing(
+        "What is changed of it.",
+        set={
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "fields of the entry that are otherwise now",
+        },
+        again={"type": "boolean", "description": "whether one that was sent again already is once more"},
+    ),
+    {"set": {"quantity": "10"}},
+    needed=False,
+)
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
@@ -155,7 +178,7 @@ def refusal_of(error: AnalyticsError) -> Refusal:
 # ---------------------------------------------------------------------------------------------------------- analytics
 
 
-@router.post("/sql", summary="A question to analytics")
+@router.post("/sql", openapi_extra=QUESTION, summary="A question to analytics")
 async def sql(request: Request) -> Response:
     """Answer `{"sql": "SELECT …", "limit": 1000}`: read only, as analytics allows; it is some seconds behind."""
     caller = caller_of(request)
@@ -202,7 +225,7 @@ async def bars(
     return answer(request, {**body, **({"incomplete": found.incomplete} if found.incomplete else {})})
 
 
-@router.post("/orders/preview", openapi_extra=takes(NewOrder, EXAMPLE), summary="What an order would do")
+@router.post("/orders/preview", openapi_extra=PREVIEW, summary="What an order would do")
 async def previewed(request: Request, slippage: str = "spread") -> Response:
     """Tell what an order would cost, its fee, and which rule would refuse it, by the desk's own rules; send nothing."""
     caller = caller_of(request)
@@ -268,7 +291,7 @@ async def redriven_before(
     return answer(request, {"redriven": {each: mark for each, mark in zip(letter_id, marks, strict=True) if mark}})
 
 
-@router.post("/dead/{letter_id}/redrive", summary="Send a dead letter again")
+@router.post("/dead/{letter_id}/redrive", openapi_extra=REDRIVE, summary="Send a dead letter again")
 async def redriven(request: Request, letter_id: str) -> Response:
     """Append a dead letter's entry again, `{"set": {FIELD: VALUE}, "again": false}`; it is marked, and goes once."""
     caller, asking = caller_of(request), asking_of(request)

@@ -15,11 +15,20 @@ from urllib.parse import quote
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT, OrdStatus
-from fillstream.libs.common.messages.signals import SIGNALS, CancelOrder, NewOrder, ReplaceOrder
+from fillstream.libs.common.messages.signals import SIGNALS, NewOrder, ReplaceOrder
 from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.asking import MAX_WAIT_S, WAIT_S, Asking, outcome_as_json
 from fillstream.services.gateway.http.access import Caller, caller_of
-from fillstream.services.gateway.http.describing import REFUSALS, takes
+from fillstream.services.gateway.http.describing import (
+    REFUSALS,
+    body,
+    list_of,
+    named,
+    schema_taken,
+    takes,
+    takes_one_of,
+    thing,
+)
 from fillstream.services.gateway.http.exact import MAX_BATCH_BYTES, object_of
 from fillstream.services.gateway.http.pages import DEFAULT_PAGE, MAX_PAGE, answer, page_of
 from fillstream.services.gateway.http.problems import Refusal
@@ -33,6 +42,15 @@ CONFLICTS: Final = frozenset(("duplicate_signal", "duplicate_signal_id", "duplic
 UNKNOWN: Final = frozenset(("unknown_order", "no_bracket", "unknown_list"))
 OF_PROBLEMS: Final = frozenset(("type", "title", "status", "reason", "detail", "field"))
 EXAMPLE: Final = {"symbol": "AAPL", "side": "BUY", "quantity": "100", "order_type": "LIMIT", "price": "190.25"}
+
+OF_ROUTE: Final = ("type", "order_id", "orig_client_order_id", "account")
+"""What a route about one order says itself."""
+ORDER: Final = takes(NewOrder, EXAMPLE, given=("type",))
+BATCH: Final = body(
+    thing("Orders.", ("orders",), orders={**list_of(named("BatchedOrder", schema_taken(NewOrder, ("type",)))),
+                                          "minItems": 1, "maxItems": MAX_BATCH}),
+    {"orders": [EXAMPLE]},
+)  # fmt: skip
 
 router = APIRouter(tags=["orders"], responses=dict(REFUSALS))
 
@@ -149,7 +167,7 @@ def respond(request: Request, expected: Expected, created: bool = False) -> Resp
 # ------------------------------------------------------------------------------------------------------------- orders
 
 
-@router.post("/orders", status_code=201, openapi_extra=takes(NewOrder, EXAMPLE), summary="A new order")
+@router.post("/orders", status_code=201, openapi_extra=ORDER, summary="A new order")
 async def new_order(request: Request, prefer: Prefer = None, key: Key = None) -> Response:
     """Send an order of any kind, and answer once it works, is done or is refused: 201, 422; 202 where nobody knows yet.
 
@@ -162,7 +180,7 @@ async def new_order(request: Request, prefer: Prefer = None, key: Key = None) ->
     return respond(request, await asking_of(request).submit(signal, wait_of(prefer)), created=True)
 
 
-@router.post("/orders/batch", summary="Up to a thousand orders in one call")
+@router.post("/orders/batch", openapi_extra=BATCH, summary="Up to a thousand orders in one call")
 async def new_orders(request: Request, prefer: Prefer = None, key: Key = None) -> Response:
     """Send `{"orders": [...]}`: each is taken or refused by itself, in their order, and has a status of its own.
 
@@ -297,13 +315,17 @@ async def order_events(request: Request, order_id: str) -> Response:
     return answer(request, body)
 
 
-@router.patch("/orders/{order_id}", openapi_extra=takes(ReplaceOrder, {"price": "190.30"}), summary="Amend an order")
+@router.patch(
+    "/orders/{order_id}",
+    openapi_extra=takes(ReplaceOrder, {"price": "190.30"}, given=OF_ROUTE),
+    summary="Amend an order",
+)
 async def amend(request: Request, order_id: str, prefer: Prefer = None, key: Key = None) -> Response:
     """Change quantity, price, stop, or a bracket's exits; what is absent stays. Answers once the venue has said so."""
     return await _about(request, order_id, "ReplaceOrder", await object_of(request), prefer, key)
 
 
-@router.delete("/orders/{order_id}", openapi_extra=takes(CancelOrder, {}, needed=False), summary="Cancel an order")
+@router.delete("/orders/{order_id}", summary="Cancel an order")
 async def cancel(request: Request, order_id: str, prefer: Prefer = None, key: Key = None) -> Response:
     """Cancel an order, and answer once it is done: 200 with the order; 422 `too_late` where it is done already."""
     return await _about(request, order_id, "CancelOrder", {}, prefer, key)
@@ -385,7 +407,12 @@ async def lists(request: Request, account: str | None = None, limit: Limit = DEF
     return answer(request, {"as_of": asking.as_of("events"), "lists": found})
 
 
-@router.post("/signals", status_code=201, summary="Any signal")
+@router.post(
+    "/signals",
+    status_code=201,
+    openapi_extra=takes_one_of(SIGNALS.values(), {"type": "NewOrder", **EXAMPLE}),
+    summary="Any signal",
+)
 async def new_signal(request: Request, prefer: Prefer = None, key: Key = None) -> Response:
     """Send any signal by its `type`: lists of orders, targets, protections, pauses of algorithms, predictions."""
     caller = caller_of(request)

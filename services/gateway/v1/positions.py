@@ -7,7 +7,7 @@ counts a profit itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
@@ -33,6 +33,8 @@ from fillstream.services.gateway.v1.orders import (
 )
 
 READ = "positions:read"
+OF_ROUTE: Final = ("type", "symbol")
+"""What a route about a position says itself."""
 
 router = APIRouter(tags=["positions"], responses=dict(REFUSALS))
 
@@ -154,7 +156,7 @@ async def _signal(request: Request, kind: str, said: dict[str, Any], prefer: str
 @router.post(
     "/positions/{symbol}/close",
     status_code=201,
-    openapi_extra=takes(ClosePosition, {"quantity": "50"}, needed=False),
+    openapi_extra=takes(ClosePosition, {"quantity": "50"}, needed=False, given=OF_ROUTE),
     summary="Close a position, or a part of it",
 )
 async def close(request: Request, symbol: str, prefer: Prefer = None, key: Key = None) -> Response:
@@ -165,7 +167,7 @@ async def close(request: Request, symbol: str, prefer: Prefer = None, key: Key =
 @router.post(
     "/positions/{symbol}/protect",
     status_code=201,
-    openapi_extra=takes(ProtectPosition, {"stop_loss_percent": "2", "take_profit": "195"}),
+    openapi_extra=takes(ProtectPosition, {"stop_loss_percent": "2", "take_profit": "195"}, given=OF_ROUTE),
     summary="Protect a position",
 )
 async def protect(request: Request, symbol: str, prefer: Prefer = None, key: Key = None) -> Response:
@@ -191,7 +193,7 @@ async def unprotect(
 @router.post(
     "/targets",
     status_code=201,
-    openapi_extra=takes(SetTarget, {"symbol": "AAPL", "target": "100"}),
+    openapi_extra=takes(SetTarget, {"symbol": "AAPL", "target": "100"}, given=("type",)),
     summary="Set what is to be held",
 )
 async def set_target(request: Request, prefer: Prefer = None, key: Key = None) -> Response:

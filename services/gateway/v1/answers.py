@@ -1,0 +1,290 @@
+"""What each route below `/v1` answers where all is well: schemas of rows, made of the messages that rows are made of.
+
+Flows in: the contracts of the streams. Flows out: a schema for each route and status. Never a word about a field that
+its contract or the glossary has.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fillstream.client.analytics import Found
+from fillstream.client.rows import OrderRow
+from fillstream.libs.common.messages.accounts import AccountMarked, RiskChanged
+from fillstream.libs.common.messages.codes import TradingState
+from fillstream.libs.common.messages.dead import DeadLetter
+from fillstream.libs.common.messages.exits import ExitChanged
+from fillstream.libs.common.messages.families import OrderListReported, OrderProgressed
+from fillstream.libs.common.messages.journal import (
+    EVENTS,
+    AccountDefined,
+    BreakerChanged,
+    ControlApplied,
+    ControlRejected,
+    ControlReported,
+    InstrumentDefined,
+    OrderFilled,
+    OrderReceived,
+    OrderRejected,
+    OrderReplaced,
+    OrderSuspended,
+    VenueDefined,
+)
+from fillstream.libs.common.messages.market import Depth
+from fillstream.libs.common.messages.positions import PositionAdjusted, PositionChanged, PositionClosed, PositionMarked
+from fillstream.libs.common.messages.quoting import BandsChanged, QuoteStale, QuoteUpdated, SessionChanged
+from fillstream.libs.common.messages.reconciliation import VenueReconciled
+from fillstream.libs.common.messages.rules import RuleDefined, RuleReported
+from fillstream.libs.common.messages.targets import TargetChanged
+from fillstream.services.gateway.http.describing import (
+    DECIMAL,
+    REF,
+    Schema,
+    list_of,
+    named,
+    or_null,
+    row,
+    schema_of,
+    schema_of_dataclass,
+    thing,
+)
+from fillstream.services.gateway.http.document import Answers
+from fillstream.services.gateway.http.problems import Problem
+from fillstream.services.gateway.state.orders import ENDED, MOVES, PROGRESS
+from fillstream.tools.holds import Hold
+from fillstream.tools.preview import Preview
+from fillstream.tools.status import StageState
+
+TEXT: Final[Schema] = {"type": "string"}
+WHOLE: Final[Schema] = {"type": "integer"}
+YES: Final[Schema] = {"type": "boolean"}
+NUMBER: Final[Schema] = {"type": "string", "pattern": DECIMAL}
+TEXTS: Final[Schema] = list_of(TEXT)
+STATE: Final[Schema] = {"type": "string", "enum": [each.value for each in TradingState]}
+PLACES: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
+ANALYTICS: Final[Schema] = {"type": "string", "const": "analytics"}
+AMENDED: Final = ("quantity", "price", "stop_price")
+
+
+def answers() -> Answers:
+    """Return the schemas by route and status."""
+    return {**_orders(), **_positions(), **_accounts(), **_markets(), **_desk(), "GET /stream": {200: TEXT}}
+
+
+def told(text: str, /, **properties: Schema) -> Schema:
+    """Return the schema of an answer by the streams: all of it is always there."""
+    return thing(text, ("as_of", *properties), as_of=PLACES, **properties)
+
+
+# ------------------------------------------------------------------------------------------------------- rows
+
+
+def _order() -> Schema:
+    amended = row("What an amendment that is on its way asks for.", OrderReplaced, keep=AMENDED)
+    amended["required"] = []
+    progress = row("How far an algorithm is with it.", OrderProgressed, keep=PROGRESS)
+    progress["required"] = []
+    whose = row("What an event of it moves.", OrderSuspended, OrderRejected, OrderReceived, keep=MOVES)["properties"]
+    moved = {name: or_null(whose[name]) for name in MOVES & whose.keys()}
+    own = {**dict.fromkeys((*ENDED.values(), "received_time", "filled_time"), WHOLE), "text": or_null(TEXT)}
+    own |= {"progress": progress, "pending_replace": amended}
+    schema = row("An order: its terms, and its latest state.", OrderReceived, OrderRejected, **own)
+    must = {name: schema["properties"][name] for name in ("ord_status", "quantity", "cum_qty", "leaves_qty")}
+    schema["properties"] = {**schema["properties"], **moved, **must}
+    # What is null as it comes is left out of a row, but for its mean price.
+    absent = [name for name, each in schema["properties"].items() if {"type": "null"} in each.get("anyOf", ())]
+    schema["required"] = [name for name in schema["required"] if name not in absent or name == "avg_px"]
+    schema["required"] += ["received_time"]
+    return named("Order", schema)
+
+
+def _fill() -> Schema:
+    schema = row(
+        "A trade, as it is now.", OrderFilled, time=WHOLE, busted_time=WHOLE, corrected_time=WHOLE
+    )  # fmt: skip
+    del schema["properties"]["updated_time"]
+    absent = [name for name, each in schema["properties"].items() if {"type": "null"} in each.get("anyOf", ())]
+    schema["required"] = [*(name for name in schema["required"] if name not in absent), "time"]
+    return named("Fill", schema)
+
+
+def _position() -> Schema:
+    return named("Position", row("A position.", PositionChanged, PositionMarked, PositionAdjusted))
+
+
+def _account_value() -> Schema:
+    return named("AccountValue", row("What an account is worth.", AccountMarked))
+
+
+def _risk() -> Schema:
+    return named("RiskLimit", row("A limit on an account's risk.", RiskChanged))
+
+
+def _account_terms(**more: Schema) -> Schema:
+    return row("An account: its limits in force.", AccountDefined, **more)
+
+
+def _session() -> Schema:
+    return named("Session", row("An instrument's session and bands at a venue.", SessionChanged, BandsChanged))
+
+
+def _quote() -> Schema:
+    return named("Quote", row("A market.", QuoteUpdated, QuoteStale, stale=YES))
+
+
+def _event() -> Schema:
+    each = []
+    for name, model in EVENTS.items():
+        schema = schema_of(model, "serialization")
+        schema["properties"] = {**schema["properties"], "id": TEXT}
+        # The hot path leaves out what is null by default.
+        each.append(named(f"{name}Event", schema))
+    return {"anyOf": each}
+
+
+# ------------------------------------------------------------------------------------------------------- answers
+
+
+def _outcome() -> Schema:
+    flags = {"settled": YES, "refused": YES}
+    texts = ("order_id", "ord_status", "list_id", "list_order_status", "reason", "text")
+    return told("What is known of a signal that is no order's.", signal_id=TEXT, **flags,
+                **{name: or_null(TEXT) for name in texts})  # fmt: skip
+
+
+def _sent(order: Schema, *statuses: int) -> dict[int, Schema]:
+    """Return what a signal is answered with: its order, or what else became of it."""
+    schema = {"anyOf": [told("What became of it.", order=order), named("Outcome", _outcome())]}
+    return dict.fromkeys(statuses, schema)
+
+
+def _paged(text: str, /, **rows: Schema) -> Schema:
+    schema = told(text, **rows, next=or_null(TEXT))
+    schema["properties"] |= {"older": ANALYTICS, "incomplete": TEXTS}
+    return schema
+
+
+def _orders() -> Answers:
+    order = _order()
+    one = told("One order.", order=order)
+    older = thing("One that is older than what is known here.", ("source", "order"), source=ANALYTICS,
+                  order=named("OlderOrder", schema_of(OrderRow, "serialization")))  # fmt: skip
+    events = told("All that happened to an order.", events=list_of(_event()))
+    events["properties"]["incomplete"] = TEXTS
+    problem = schema_of(Problem, "serialization")["properties"]
+    each = thing("What became of one order.", ("status",), **{**problem, **_outcome()["properties"], "order": order})
+    lists = row("Orders that know each other.", OrderListReported)
+    new, changed = _sent(order, 200, 201, 202), _sent(order, 200, 202)
+    return {
+        "POST /orders": new,
+        "POST /orders/batch": {200: told("Each order's answer.", orders=list_of(each))},
+        "GET /orders": {200: _paged("A page of orders.", orders=list_of(order))},
+        "DELETE /orders": changed,
+        "GET /orders/{order_id}": {200: {"anyOf": [one, older]}},
+        "PATCH /orders/{order_id}": changed,
+        "DELETE /orders/{order_id}": changed,
+        "GET /orders/{order_id}/events": {200: events},
+        "GET /fills": {200: _paged("A page of trades.", fills=list_of(_fill()))},
+        "GET /lists": {200: told("Lists of orders.", lists=list_of(named("OrderList", lists)))},
+        "POST /signals": new,
+        "GET /signals/{signal_id}": {200: one},
+        "POST /positions/{symbol}/close": new,
+        "POST /positions/{symbol}/protect": new,
+        "DELETE /positions/{symbol}/protect": new,
+        "POST /targets": new,
+        "DELETE /targets/{symbol}": new,
+    }
+
+
+def _positions() -> Answers:
+    closed = named("ClosedPosition", row("A position that ended.", PositionClosed))
+    exits = named("Exit", row("What closes a position by itself.", ExitChanged))
+    targets = named("Target", row("What is to be held.", TargetChanged))
+    return {
+        "GET /positions": {200: told("What is held.", positions=list_of(_position()))},
+        "GET /positions/{symbol}": {200: told("One position.", position=_position())},
+        "GET /closed_positions": {200: told("Positions that ended.", closed_positions=list_of(closed))},
+        "GET /exits": {200: told("What closes positions.", exits=list_of(exits))},
+        "GET /targets": {200: told("What is to be held.", targets=list_of(targets))},
+    }
+
+
+def _accounts() -> Answers:
+    breakers = list_of(named("Breaker", row("A circuit breaker.", BreakerChanged)))
+    account = thing(
+        "An account as it stands.",
+        ("account", "alias", "trading_state", "limits", "value", "risk", "working_orders", "positions"),
+        account=TEXT, alias=or_null(TEXT), trading_state=STATE, limits=named("AccountTerms", _account_terms()),
+        value=or_null(_account_value()), risk=list_of(_risk()), working_orders=WHOLE, positions=list_of(_position()),
+    )  # fmt: skip
+    listed = _account_terms(trading_state=STATE)
+    listed["required"] += ["trading_state"]
+    control = named("ControlAnswer", row("An answer to a control.", ControlApplied, ControlRejected, ControlReported))
+    done = told("What a control did.", control_id=TEXT, refusal={"type": "null"}, text=TEXT, events=list_of(_event()))
+    states = {"type": "object", "additionalProperties": STATE}
+    names = {"type": "object", "additionalProperties": TEXT}
+    changes = (
+        "POST /controls", "POST /halt", "POST /reduce", "POST /resume", "POST /orders/{order_id}/approve",
+        "POST /orders/{order_id}/refuse", "PATCH /accounts/{account}/limits", "DELETE /accounts/{account}/limits",
+    )  # fmt: skip
+    return {
+        "GET /accounts": {200: told("Accounts.", accounts=list_of(named("ListedAccount", listed)), aliases=names)},
+        "GET /accounts/{account}": {200: told("One account.", account=named("Account", account))},
+        "GET /trading_state": {200: told("Whether the desk trades.", desk=STATE, accounts=states, breakers=breakers)},
+        "GET /breakers": {200: told("Circuit breakers.", breakers=breakers)},
+        "GET /approvals": {200: told("Orders that wait for a person.", approvals=list_of(_order()))},
+        "GET /controls": {200: told("What operators have done.", controls=list_of(control))},
+        "GET /risk": {200: told("Limits on risk.", limits=list_of(_risk()), accounts=list_of(_account_value()))},
+        **{route: {200: done} for route in changes},
+    }
+
+
+def _markets() -> Answers:
+    instrument = named("Instrument", row("An instrument: its terms.", InstrumentDefined))
+    venue = named("Venue", row("A venue: its terms.", VenueDefined))
+    reconciled = named("Reconciled", row("How a venue was last compared.", VenueReconciled))
+    depth = named("BookDepth", row("The best levels of a book.", Depth))
+    trade = thing("A trade of the market.", ("number", "price", "quantity", "side", "time"), number=WHOLE, price=NUMBER,
+                  quantity=NUMBER, side={"$ref": f"{REF}Side"}, time=WHOLE)  # fmt: skip
+    venues = told("Where it is traded.", venues=list_of(venue), reconciled=list_of(reconciled))
+    sessions = list_of(_session())
+    return {
+        "GET /instruments": {200: told("What is traded.", instruments=list_of(instrument))},
+        "GET /instruments/{symbol}": {200: told("One instrument.", instrument=instrument, sessions=sessions)},
+        "GET /venues": {200: venues},
+        "GET /quotes": {200: told("Quotes.", quotes=list_of(_quote()))},
+        "GET /quotes/{symbol}": {200: told("One market.", quote=_quote())},
+        "GET /depth/{symbol}": {200: told("A book's best levels.", depth=depth)},
+        "GET /trades/{symbol}": {200: told("A market's trades.", trades=list_of(named("MarketTrade", trade)))},
+    }
+
+
+def _desk() -> Answers:
+    bar = thing("A bar.", ("begin_time", "open", "high", "low", "close", "volume", "trades"), begin_time=WHOLE,
+                **dict.fromkeys(("open", "high", "low", "close", "volume"), NUMBER), trades=WHOLE)  # fmt: skip
+    bars = thing("Bars.", ("source", "symbol", "venue", "interval_s", "bars"), source=ANALYTICS, symbol=TEXT,
+                 venue=TEXT, interval_s=WHOLE, bars=list_of(named("Bar", bar)), incomplete=TEXTS)  # fmt: skip
+    found = schema_of_dataclass(Found)
+    found["properties"] = {"source": ANALYTICS, **found["properties"]}
+    found["required"] += ["source"]
+    letter = row("An entry that nobody could use.", DeadLetter, id=TEXT)
+    rule = row("A rule, and what became of it last.", RuleDefined, last=or_null(row("Its last.", RuleReported)))
+    gateway = thing("This gateway.", ("entries", "gaps", "as_of"), entries=WHOLE, gaps=TEXTS, as_of=PLACES)
+    stage = named("Stage", schema_of_dataclass(StageState, Hold))
+    stages = thing("How the stages are.", ("stages", "gateway"), stages=list_of(stage), gateway=gateway)
+    redriven = thing("Where it is now.", ("letter_id", "redriven_as"), letter_id=TEXT, redriven_as=TEXT)
+    preview = thing(
+        "What an order would do.",
+        ("source", "preview"),
+        source=ANALYTICS,
+        preview=named("Preview", schema_of_dataclass(Preview)),
+    )
+    return {
+        "POST /sql": {200: found},
+        "GET /bars/{symbol}": {200: bars},
+        "POST /orders/preview": {200: preview},
+        "GET /stages": {200: stages},
+        "GET /dead": {200: told("Dead letters.", dead=list_of(named("Letter", letter)))},
+        "POST /dead/{letter_id}/redrive": {200: redriven},
+        "GET /rules": {200: told("The desk's rules.", rules=list_of(named("Rule", rule)))},
+    }
