@@ -104,8 +104,9 @@ class Orders:
         row = order.row
         if kind in GONE:
             return row
-        for name in event.keys() & MOVES:
-            row[name] = event[name]
+        if event["ord_status"] is not None:  # else the desk has forgotten it, and says nothing of how it stands
+            for name in event.keys() & MOVES:
+                row[name] = event[name]
         row["updated_time"] = event["time"]
         self._say(row, kind, event)
         self._sort(order_id, order)

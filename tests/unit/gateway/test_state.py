@@ -13,7 +13,7 @@ import pytest
 from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.gateway.reading import names_of
 from fillstream.services.gateway.state.desk import Change, Desk
-from fillstream.services.gateway.state.orders import FINAL
+from fillstream.services.gateway.state.orders import FINAL, Orders
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.stage import OrdersStage
 from tests.support.both_stages import held_and_booked, stages_of
@@ -121,6 +121,26 @@ def test_every_change_is_told_with_the_row_that_it_moved() -> None:
     assert {"orders", "positions", "quotes", "exits", "targets", "controls", "instruments", "accounts"} <= tables.keys()
     desk.fold(*entries[0])
     assert len(heard) == len(messages)
+
+
+def test_a_trade_of_an_order_that_the_desk_has_forgotten_leaves_the_order_as_it_was() -> None:
+    """Of such a one a bust or a correction says null wherever nobody knows: that is no state of the order."""
+    orders = Orders()
+    order = {
+        "type": "OrderReceived", "time": 1, "order_id": "1", "client_order_id": "a", "account": "default",
+        "signal_id": "a", "symbol": "AAPL", "ord_status": "New", "quantity": "10", "cum_qty": "0", "leaves_qty": "10",
+    }  # fmt: skip
+    done = {"ord_status": "Filled", "cum_qty": "10", "leaves_qty": "0", "avg_px": "5"}
+    fill = {**order, **done, "type": "OrderFilled", "exec_id": "x", "venue": "SIM", "last_qty": "10", "last_px": "5"}
+    for number, event in enumerate((order, fill)):
+        orders.fold(event, f"{number}-0")
+    unknown = dict.fromkeys(("ord_status", "quantity", "cum_qty", "leaves_qty", "avg_px", "client_order_id"))
+    bust = {**fill, **unknown, "type": "TradeBusted", "exec_id": "y", "ref_exec_id": "x", "time": 2}
+    row = orders.fold(bust, "2-0")
+    assert row is not None and row["updated_time"] == 2
+    assert (row["ord_status"], row["quantity"], row["cum_qty"], row["avg_px"]) == ("Filled", "10", "10", "5")
+    assert not orders.working
+    assert orders.fills["SIM x"]["busted_time"] == 2
 
 
 def test_a_gap_is_told_and_not_guessed() -> None:
