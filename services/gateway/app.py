@@ -52,6 +52,8 @@ from fillstream.services.gateway.http.document import Described, Pages
 from fillstream.services.gateway.http.keyring import EVERYTHING, LiveKeys
 from fillstream.services.gateway.http.page import HEADERS
 from fillstream.services.gateway.http.problems import Refusal
+from fillstream.services.gateway.http.protocol import Bounded
+from fillstream.services.gateway.http.streams import Streams
 from fillstream.services.gateway.keeping import Keeping
 from fillstream.services.gateway.metrics import STAGE, GatewayMetrics
 from fillstream.services.gateway.reading import Reading, names_of
@@ -102,6 +104,7 @@ class Gateway:
         self.asking = Asking(topology, state, self.reading, Sending(self.client), waiting)
         self.keeping = keeping
         self.telling = Telling(self.reading, self.metrics, _heartbeat(settings) if keeping else None)
+        self.streams = Streams(settings.gateway.streams_per_key, settings.gateway.stream_messages_per_s)
         self.keys = LiveKeys(self.client, topology) if asks_for_keys else None
         self.settings = settings
 
@@ -140,6 +143,7 @@ def build(gateway: Gateway) -> FastAPI:
     )  # fmt: skip
     app.state.asking = gateway.asking
     app.state.history = History(gateway.client, gateway.asking.topology)
+    app.state.streams = gateway.streams
     app.state.hub, app.state.replay = gateway.hub, gateway.replay
     app.state.behind = gateway.behind
     for room in (desk, orders, positions, accounts, markets, stream, through):
@@ -246,6 +250,10 @@ def _errors(app: FastAPI) -> None:
             told.append(f"{where}: {shorten(value)} is refused: {each['msg']}")
         return Refusal(422, "bad_value", told[0], errors=told if len(told) > 1 else None).response()
 
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        return Refusal(500, "internal_error", "gateway: an error of its own, which its log tells").response()
+
     @app.exception_handler(HTTPException)
     async def none(request: Request, error: HTTPException) -> Response:
         reason = {404: "no_such_path", 405: "no_such_method"}.get(error.status_code, "refused")
@@ -332,10 +340,16 @@ def serve() -> None:
     tune_collector()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: sys.exit(0))
+    uvicorn.run(app, **options_of(settings))
+
+
+def options_of(settings: Settings) -> dict[str, Any]:
+    """Return what the app is served with."""
     gateway = settings.gateway
-    uvicorn.run(
-        app, host=settings.service.host, port=settings.service.port, log_config=None, log_level="warning",
-        access_log=False, lifespan="on", loop="uvloop", http="httptools", ws="websockets-sansio",
-        ws_per_message_deflate=False, ws_max_size=65_536, server_header=False, proxy_headers=False,
-        ssl_certfile=gateway.tls_cert_file, ssl_keyfile=gateway.tls_key_file, timeout_graceful_shutdown=5,
-    )  # fmt: skip
+    return {
+        "host": settings.service.host, "port": settings.service.port, "log_config": None, "log_level": "warning",
+        "access_log": False, "lifespan": "on", "loop": "uvloop", "http": Bounded, "ws": "websockets-sansio",
+        "ws_per_message_deflate": False, "ws_max_size": 65_536, "server_header": False, "proxy_headers": False,
+        "ssl_certfile": gateway.tls_cert_file, "ssl_keyfile": gateway.tls_key_file,
+        "timeout_graceful_shutdown": 5,
+    }  # fmt: skip

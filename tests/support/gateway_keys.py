@@ -1,4 +1,4 @@
-"""Keys of a gateway that are made in a test, and kept in memory."""
+"""Keys of a gateway in memory, and the header that shows one."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from fillstream.services.gateway.alpaca.updates import MOST_WAITING
 from fillstream.services.gateway.alpaca.words import moment
 from fillstream.services.gateway.http.access import Caller, Door, credentials
 from fillstream.services.gateway.http.problems import Refusal
+from fillstream.services.gateway.http.streams import Streams
 from fillstream.services.gateway.state.desk import Change
 from fillstream.services.gateway.stream.hub import TOO_SLOW
 
@@ -35,11 +36,17 @@ TRADE_UPDATES: Final = "trade_updates"
 CHANNELS: Final = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds", "corrections",
                    "cancelErrors")  # fmt: skip
 EVERYTHING: Final = "*"
-MALFORMED, NOBODY, TOO_LATE = 400, 402, 404
+MALFORMED, NOBODY, TOO_LATE, TOO_MANY = 400, 402, 404, 406
 """Codes of the data stream's errors, Alpaca's own."""
 AWAY: Final = (WebSocketDisconnect, TimeoutError, RuntimeError)
 
 router = APIRouter()
+
+
+def streams_of(socket: WebSocket) -> Streams:
+    """Return who counts streams."""
+    streams: Streams = socket.app.state.streams
+    return streams
 
 
 async def _raw(socket: WebSocket) -> bytes:
@@ -101,12 +108,18 @@ async def trade_updates(socket: WebSocket) -> None:
     if caller is None:
         await socket.close(REFUSED, "unauthorized")
         return
+    try:
+        end = streams_of(socket).begin(caller)
+    except Refusal as refusal:
+        await socket.close(REFUSED, refusal.reason)
+        return
     listener = room.updates.join(room.account(caller))
     listening = asyncio.Event()
 
     async def listen() -> None:
         while True:
             said = _object(await _raw(socket))
+            await streams_of(socket).turn(caller)
             if said.get("action") == "listen":
                 data = said.get("data")
                 asked = data.get("streams") if isinstance(data, dict) else None
@@ -129,6 +142,7 @@ async def trade_updates(socket: WebSocket) -> None:
         await _both(listen(), tell(), listener.over.wait())
     finally:
         room.updates.leave(listener)
+        end()
     await _let_go(socket, listener.over)
 
 
@@ -264,8 +278,15 @@ async def market_data(socket: WebSocket, feed: str) -> None:
         await packed.send({"T": "success", "msg": "connected"})
         async with asyncio.timeout(AUTH_S):
             said = await packed.read()
-        if not await _is_let_in(socket, packed, said):
+        caller = await _let_in(socket, packed, said)
+        if caller is None:
             await socket.close(REFUSED, "auth failed")
+            return
+        try:
+            end = streams_of(socket).begin(caller)
+        except Refusal as refusal:
+            await packed.send({"T": "error", "code": TOO_MANY, "msg": "connection limit exceeded"})
+            await socket.close(REFUSED, refusal.reason)
             return
     except AWAY:
         return
@@ -274,6 +295,7 @@ async def market_data(socket: WebSocket, feed: str) -> None:
     async def listen() -> None:
         while True:
             said = await packed.read()
+            await streams_of(socket).turn(caller)
             match said.get("action"):
                 case "subscribe" | "unsubscribe" as action:
                     await packed.send(subscriber.change(said, add=action == "subscribe"))
@@ -295,17 +317,19 @@ async def market_data(socket: WebSocket, feed: str) -> None:
         await _both(listen(), tell(), subscriber.over.wait())
     finally:
         subscriber.leave()
+        end()
     await _let_go(socket, subscriber.over)
 
 
-async def _is_let_in(socket: WebSocket, packed: Packed, said: dict[str, Any]) -> bool:
-    """Return whether a connection says by its first message that it may be here, and answer that."""
+async def _let_in(socket: WebSocket, packed: Packed, said: dict[str, Any]) -> Caller | None:
+    """Return who a connection is by its first message, None of one that may not be here; and answer that."""
     try:
         if said.get("action") != "auth":
             raise Refusal(401, "key_missing", "action: must be auth at first")
-        (await _caller(socket, said.get("key"), said.get("secret"))).need("market:read")
+        caller = await _caller(socket, said.get("key"), said.get("secret"))
+        caller.need("market:read")
     except Refusal:
         await packed.send({"T": "error", "code": NOBODY, "msg": "auth failed"})
-        return False
+        return None
     await packed.send({"T": "success", "msg": "authenticated"})
-    return True
+    return caller

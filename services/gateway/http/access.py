@@ -38,6 +38,7 @@ WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
 _A_KEY: Final = re.compile(rf"{ID_PREFIX}.*", re.DOTALL | re.IGNORECASE)
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
+Send = Callable[[Any], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class Door:
                     caller.need("orders:write")  # its routes know no keys
                 told = self.count(caller)
         except Refusal as refusal:
-            await refusal.response()(scope, receive, send)
+            await refusal.response()(scope, receive, _guarded(send))
             return
         status = 0
 
@@ -157,10 +158,9 @@ class Door:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers.update(told)
-                headers["x-content-type-options"] = "nosniff"
-                headers.setdefault("cache-control", "no-store")
-            await send(message)
+            await guarded(message)
 
+        guarded = _guarded(send)
         await self._app(scope, receive, answer)
         if scope["method"] in WRITES:
             took_ms = 1000 * (time.perf_counter() - began)
@@ -260,6 +260,19 @@ class Door:
             text = f"rate: key {caller.id} has {item.amount} calls a minute; the next in {wait_s} s"
             raise Refusal(429, "too_many_calls", text, {**told, "Retry-After": str(wait_s)})
         return told
+
+
+def _guarded(send: Send) -> Send:
+    """Return what sends an answer with what every answer says to browsers: to take it as it is, and to keep nothing."""
+
+    async def answer(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["x-content-type-options"] = "nosniff"
+            headers.setdefault("cache-control", "no-store")
+        await send(message)
+
+    return answer
 
 
 def caller_of(connection: HTTPConnection) -> Caller:

@@ -51,6 +51,9 @@ async def object_of(request: Request, most: int = MAX_BODY_BYTES) -> dict[str, A
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in TYPES:
         raise Refusal(415, "bad_content_type", f"content-type: {shorten(kind)} must be application/json")
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed not in ("", "identity"):
+        raise Refusal(415, "bad_content_encoding", f"content-encoding: {shorten(packed)} is not read; send it as it is")
     raw = await body_of(request, most)
     if not raw.strip():
         return {}

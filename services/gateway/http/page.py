@@ -41,4 +41,4 @@ def _call(method: str, path: str, call: Mapping[str, Any]) -> str:
         for each in call.get("parameters", [])
     ]
     listed = f"<ul>{''.join(names)}</ul>" if names else ""
-    return f"<dt><code><b>{method.upper()}</b> {escape(path)}</code></dt><dd>{said}{listed}</dd>"
+    return f"<dt><code><b>{escape(method.upper())}</b> {escape(path)}</code></dt><dd>{said}{listed}</dd>"

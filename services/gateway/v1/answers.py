@@ -174,6 +174,8 @@ def _orders() -> Answers:
     problem = schema_of(Problem, "serialization")["properties"]
     each = thing("What became of one order.", ("status",), **{**problem, **_outcome()["properties"], "order": order})
     lists = row("Orders that know each other.", OrderListReported)
+    every_list = told("Lists of orders.", lists=list_of(named("OrderList", lists)))
+    every_list["properties"]["incomplete"] = TEXTS
     new, changed = _sent(order, 200, 201, 202), _sent(order, 200, 202)
     return {
         "POST /orders": new,
@@ -185,7 +187,7 @@ def _orders() -> Answers:
         "DELETE /orders/{order_id}": changed,
         "GET /orders/{order_id}/events": {200: events},
         "GET /fills": {200: _paged("A page of trades.", fills=list_of(_fill()))},
-        "GET /lists": {200: told("Lists of orders.", lists=list_of(named("OrderList", lists)))},
+        "GET /lists": {200: every_list},
         "POST /signals": new,
         "GET /signals/{signal_id}": {200: one},
         "POST /positions/{symbol}/close": new,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ from fillstream.services.gateway.http.describing import (
     thing,
 )
 from fillstream.services.gateway.http.exact import MAX_BATCH_BYTES, object_of
-from fillstream.services.gateway.http.pages import DEFAULT_PAGE, MAX_PAGE, answer, page_of
+from fillstream.services.gateway.http.pages import DEFAULT_PAGE, MAX_PAGE, MOST_LOOKED, answer, page_of
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.state.orders import FINAL, Order
 from fillstream.services.gateway.state.rows import Row
@@ -403,8 +404,12 @@ async def lists(request: Request, account: str | None = None, limit: Limit = DEF
     caller, asking = caller_of(request), asking_of(request)
     caller.need(READ)
     keep = _keeps(caller, {"account": None if account is None else asking.desk.terms.account_of(account)})
-    found = [row for row in reversed(asking.desk.orders.lists.values()) if keep(row)][:limit]
-    return answer(request, {"as_of": asking.as_of("events"), "lists": found})
+    known = asking.desk.orders.lists
+    found = list(islice((row for row in islice(reversed(known.values()), MOST_LOOKED) if keep(row)), limit))
+    body: dict[str, Any] = {"as_of": asking.as_of("events"), "lists": found}
+    if len(found) < limit and len(known) > MOST_LOOKED:
+        body["incomplete"] = [f"lists before the newest {MOST_LOOKED} are not looked through; analytics has them"]
+    return answer(request, body)
 
 
 @router.post(

@@ -18,6 +18,7 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.http.access import Caller, Door, caller_of
 from fillstream.services.gateway.http.describing import REFUSALS
 from fillstream.services.gateway.http.problems import Refusal
+from fillstream.services.gateway.http.streams import Streams
 from fillstream.services.gateway.stream.hub import TOO_SLOW, Hub, Reader
 from fillstream.services.gateway.stream.replay import Replay, is_place, places_of
 from fillstream.services.gateway.stream.topics import Subject, subject_of
@@ -42,6 +43,9 @@ class Session:
     Args:
         app_state: of the app: the hub, what replays.
         caller: who it is.
+
+    Raises:
+        Refusal: 429: the key holds as many streams as it may.
     """
 
     def __init__(self, app_state: Any, caller: Caller) -> None:
@@ -49,12 +53,14 @@ class Session:
         self._replay: Replay = app_state.replay
         self._asking = app_state.asking
         self.caller = caller
+        self._end = app_state.streams.begin(caller)
         self._subjects: set[Subject] = set()
         self.reader: Reader = self._hub.join()
 
     def close(self) -> None:
         """Leave."""
         self._hub.leave(self.reader)
+        self._end()
 
     async def follow(self, said: dict[str, Any]) -> Subject:
         """Follow what is asked for, after what it names was replayed.
@@ -173,10 +179,12 @@ async def _message(socket: WebSocket) -> dict[str, Any]:
 
 
 async def _listen(socket: WebSocket, session: Session) -> None:
+    streams: Streams = socket.app.state.streams
     while True:
         await session.reader.drained()  # who asks takes the answers, too
         try:
             said = await _message(socket)
+            await streams.turn(session.caller)
             match said.get("action"):
                 case "subscribe":
                     subject = await session.follow(said)
@@ -229,6 +237,7 @@ async def events(
 ) -> StreamingResponse:
     """Follow topics; each event is a frame as the WebSocket has them, and its `id` the place to go on from."""
     caller, state = caller_of(request), request.app.state
+    state.streams.check(caller)
     after = _after(last_event_id)
     wanted: list[dict[str, Any]] = []
     for topic in topics.split(","):
@@ -256,7 +265,11 @@ async def _frames(state: Any, caller: Caller, wanted: list[dict[str, Any]]) -> A
 
     So who comes again behind an id may hear something twice, and misses nothing.
     """
-    session = Session(state, caller)
+    try:
+        session = Session(state, caller)
+    except Refusal as refusal:  # others have opened meanwhile
+        yield b"data: %b\n\n" % orjson.dumps({"type": "refused", **_problem(refusal)})
+        return
     reader = session.reader
     places: dict[str, str] = {}
 

@@ -19,6 +19,7 @@ from fillstream.services.gateway.alpaca.errors import Spoken
 from fillstream.services.gateway.alpaca.stream import router
 from fillstream.services.gateway.http.access import Caller, Door
 from fillstream.services.gateway.http.problems import Refusal
+from fillstream.services.gateway.http.streams import Streams
 from fillstream.services.gateway.state.desk import Desk
 from tests.support.alpaca_room import SCOPES, room_over
 
@@ -128,6 +129,7 @@ async def talk(path: str, said: list[bytes], *, packed: bool = False, quoted: bo
     app = Starlette()
     app.router.routes.extend(router.routes)
     app.state.alpaca = room_over(desk)
+    app.state.streams = Streams(20, 50)
     told: asyncio.Queue[Any] = asyncio.Queue()
     asked: asyncio.Queue[Any] = asyncio.Queue()
     for each in [{"type": "websocket.connect"}, *({"type": "websocket.receive", "bytes": raw} for raw in said)]:
