@@ -25,7 +25,7 @@ SOURCES := pyproject.toml setup.py deploy/requirements.py $(wildcard native/*.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test coverage mutants lint ranges upgrade soak bench wheel image docker-check clean
+.PHONY: help install develop demo test coverage mutants lint ranges upgrade fuzz-gateway soak bench wheel image docker-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ ranges: ## every test with the lowest and with the newest versions that pyprojec
 
 upgrade: develop ## write constraints.txt anew: the newest of everything, for Python 3.11 to 3.13, with hashes
 	$(COMPILE) --upgrade --universal --python-version 3.11 --output-file constraints.txt
+
+# Calls of each route made up by schemathesis; EXAMPLES=1000 of each, SEED=n for the same ones again.
+fuzz-gateway: develop ## thousands of calls made up out of the gateway's own OpenAPI document (EXAMPLES=300 SEED=1)
+	$(BIN)/python -m tests.support.fuzzing $(or $(EXAMPLES),300) $(or $(SEED),1)
 
 soak: develop ## long campaigns: 20 000 simulated desks, 5 million commands against the list book, crash tests with more kills
 	$(MAKE) -C native versus
