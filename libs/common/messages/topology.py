@@ -144,7 +144,7 @@ def lapsed_key(stream: str) -> str:
 class Topology:
     """How many partitions and venues there are, and the key of every stream.
 
-    Args:
+    Attributes:
         account_partitions: count of orders.{a}, events.{a} and positions.{a}.
         symbol_partitions: count of market.{s}, and of commands.<VENUE>.{s} of each venue.
         prefix: put before every key, for several desks on one Redis.

@@ -36,6 +36,7 @@ from fillstream.libs.common.messages.quoting import BandsChanged, QuoteStale, Qu
 from fillstream.libs.common.messages.reconciliation import VenueReconciled
 from fillstream.libs.common.messages.rules import RuleDefined, RuleReported
 from fillstream.libs.common.messages.targets import TargetChanged
+from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.gateway.http.describing import (
     DECIMAL,
     REF,
@@ -61,14 +62,23 @@ YES: Final[Schema] = {"type": "boolean"}
 NUMBER: Final[Schema] = {"type": "string", "pattern": DECIMAL}
 TEXTS: Final[Schema] = list_of(TEXT)
 STATE: Final[Schema] = {"type": "string", "enum": [each.value for each in TradingState]}
-PLACES: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
+MAP: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
+PLACES: Final = MAP
 ANALYTICS: Final[Schema] = {"type": "string", "const": "analytics"}
 AMENDED: Final = ("quantity", "price", "stop_price")
 
 
 def answers() -> Answers:
     """Return the schemas by route and status."""
-    return {**_orders(), **_positions(), **_accounts(), **_markets(), **_desk(), "GET /stream": {200: TEXT}}
+    return {
+        **_orders(),
+        **_positions(),
+        **_accounts(),
+        **_markets(),
+        **_desk(),
+        **_through(),
+        "GET /stream": {200: TEXT},
+    }
 
 
 def told(text: str, /, **properties: Schema) -> Schema:
@@ -112,6 +122,10 @@ def _position() -> Schema:
     return named("Position", row("A position.", PositionChanged, PositionMarked, PositionAdjusted))
 
 
+def _target() -> Schema:
+    return named("Target", row("What is to be held.", TargetChanged))
+
+
 def _account_value() -> Schema:
     return named("AccountValue", row("What an account is worth.", AccountMarked))
 
@@ -148,8 +162,10 @@ def _event() -> Schema:
 def _outcome() -> Schema:
     flags = {"settled": YES, "refused": YES}
     texts = ("order_id", "ord_status", "list_id", "list_order_status", "reason", "text")
-    return told("What is known of a signal that is no order's.", signal_id=TEXT, **flags,
-                **{name: or_null(TEXT) for name in texts})  # fmt: skip
+    schema = told("What is known of a signal that is no order's.", signal_id=TEXT, **flags,
+                  **{name: or_null(TEXT) for name in texts})  # fmt: skip
+    schema["properties"]["entry_id"] = {**TEXT, "description": "of the signal in its stream, where nothing came yet"}
+    return schema
 
 
 def _sent(order: Schema, *statuses: int) -> dict[int, Schema]:
@@ -189,7 +205,7 @@ def _orders() -> Answers:
         "GET /fills": {200: _paged("A page of trades.", fills=list_of(_fill()))},
         "GET /lists": {200: every_list},
         "POST /signals": new,
-        "GET /signals/{signal_id}": {200: one},
+        "GET /signals/{signal_id}": {200: {"anyOf": [one, told("Its targets.", targets=list_of(_target()))]}},
         "POST /positions/{symbol}/close": new,
         "POST /positions/{symbol}/protect": new,
         "DELETE /positions/{symbol}/protect": new,
@@ -201,13 +217,12 @@ def _orders() -> Answers:
 def _positions() -> Answers:
     closed = named("ClosedPosition", row("A position that ended.", PositionClosed))
     exits = named("Exit", row("What closes a position by itself.", ExitChanged))
-    targets = named("Target", row("What is to be held.", TargetChanged))
     return {
         "GET /positions": {200: told("What is held.", positions=list_of(_position()))},
         "GET /positions/{symbol}": {200: told("One position.", position=_position())},
         "GET /closed_positions": {200: told("Positions that ended.", closed_positions=list_of(closed))},
         "GET /exits": {200: told("What closes positions.", exits=list_of(exits))},
-        "GET /targets": {200: told("What is to be held.", targets=list_of(targets))},
+        "GET /targets": {200: told("What is to be held.", targets=list_of(_target()))},
     }
 
 
@@ -289,4 +304,29 @@ def _desk() -> Answers:
         "GET /dead": {200: told("Dead letters.", dead=list_of(named("Letter", letter)))},
         "POST /dead/{letter_id}/redrive": {200: redriven},
         "GET /rules": {200: told("The desk's rules.", rules=list_of(named("Rule", rule)))},
+    }
+
+
+def _through() -> Answers:
+    pairs = list_of({**list_of(TEXT), "minItems": 2, "maxItems": 2})
+    fields = {**MAP, "description": "where all of them are text", "examples": [{"data": "{}"}]}
+    entry = named(
+        "Entry",
+        thing("An entry of a stream.", ("stream", "id"), stream=TEXT, id=TEXT, fields=fields, base64=pairs),
+    )
+    those = {**list_of(entry), "description": "the oldest first, or the newest where those were asked for"}
+    log = told("Entries, as they stand in their streams.", entries=those)
+    page = schema_of_dataclass(Found)
+    page["description"] = "What analytics has, in its own form."
+    lists = {"type": "array", "items": {"type": "array"}, "description": "each a list of values, in the columns' order"}
+    page["properties"]["rows"] = {**lists, "examples": [[["AAPL", "100"]]]}
+    page["required"].remove("incomplete")
+    own = schema_of_dataclass(Topology)
+    return {
+        "GET /topology": {200: told("How the desk is cut.", topology=named("Topology", own), streams=TEXTS)},
+        "GET /log/{stream}": {200: log},
+        "GET /log": {200: log},
+        "GET /analytics/{page}": {200: page},
+        "POST /analytics/query": {200: page},
+        "GET /dead/redriven": {200: thing("Those that were.", ("redriven",), redriven=MAP)},
     }

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from fillstream.client.analytics import AnalyticsError
 from fillstream.libs.common.messages.note import is_aside
@@ -27,7 +27,7 @@ from fillstream.services.gateway.http.pages import JSON, MAX_PAGE, answer
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.stream.replay import Replay, is_place
 from fillstream.services.gateway.stream.topics import TOPICS
-from fillstream.services.gateway.v1.desk import SQL, behind_of, refusal_of
+from fillstream.services.gateway.v1.desk import QUESTION, SQL, behind_of, refusal_of
 from fillstream.services.gateway.v1.orders import Limit, asking_of
 
 MAX_WAIT_MS: Final = 5_000
@@ -51,7 +51,10 @@ PAGES: Final[Mapping[str, str]] = {
 }
 """Pages of analytics that are of accounts, and the scope that a key needs for each."""
 HISTORY: Final = "orders/"
-Edge = Annotated[str | None, Query(description="an entry's id, which is not among the entries; without it the end")]
+OF_PLACES: Final = "`STREAM:ID`, several with commas: entries behind these"
+OF_ENTRIES: Final = "an entry's id, which is not among the entries; without it the end"
+Page = Annotated[str, Path(description=f"{', '.join(PAGES)}, or orders/ID", examples=["orders"])]
+Edge = Annotated[str | None, Query(description=OF_ENTRIES, examples=["1796000400000-0"])]
 
 router = APIRouter(tags=["the desk"], responses=dict(REFUSALS))
 
@@ -132,7 +135,7 @@ async def entries(
 @router.get("/log", summary="Entries behind places, and those to come")
 async def following(
     request: Request,
-    after: Annotated[str, Query(description="`STREAM:ID`, several with commas: entries behind these")],
+    after: Annotated[str, Query(description=OF_PLACES, examples=["events.0:0-0"])],
     wait_ms: Annotated[int, Query(ge=0, le=MAX_WAIT_MS, description="how long to wait where there is none yet")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="entries of each stream")] = 100,
 ) -> Response:
@@ -175,7 +178,7 @@ async def _ask(request: Request, *command: str) -> Any:
 
 
 @router.get("/analytics/{page:path}", summary="A page of analytics")
-async def page(request: Request, page: str) -> Response:
+async def page(request: Request, page: Page) -> Response:
     """Return what a page of analytics has: `orders`, `fills`, `orders/{id}` …, with the filters that it has there."""
     caller = caller_of(request)
     scope = PAGES.get("orders" if page.startswith(HISTORY) else page)
@@ -197,7 +200,7 @@ async def page(request: Request, page: str) -> Response:
     return found
 
 
-@router.post("/analytics/query", summary="A question to analytics, answered in its own form")
+@router.post("/analytics/query", openapi_extra=QUESTION, summary="A question to analytics, answered in its own form")
 async def query(request: Request) -> Response:
     """Answer `{"sql": "SELECT …", "limit": 1000}` as analytics does: columns with types, rows as lists."""
     caller = caller_of(request)

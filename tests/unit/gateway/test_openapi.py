@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import httpx
 import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -175,11 +176,18 @@ class Behind:
     """Answers what analytics and Redis would, by the very classes that say what they answer."""
 
     async def with_redis(self, ask: Any) -> Any:
+        if "redriven_before" in ask.__qualname__:
+            return ["1796000400001-0"]
         if "redrive" in ask.__qualname__ or "send" in ask.__qualname__:
             return "1796000400001-0"
         hold = Hold("events.0", "analytics", "reader", 1.5, None)
         told = ("live", "orders.0", 0, 7, 1.5, None, None, 0, 77, None, None, None, 1)
         return [StageState("orders", 0, *told, None, (hold,))]  # type: ignore[arg-type]
+
+    async def through(self, method: str, path: str, **asked: Any) -> httpx.Response:
+        found = await self.sql("", 1)
+        rows = [[*each.values()] for each in found.rows]
+        return httpx.Response(200, json={"columns": found.columns, "rows": rows, "truncated": False})
 
     async def sql(self, text: str, limit: int) -> Found:
         if "arg_min" in text:
@@ -246,11 +254,13 @@ async def use_controls(desk: GatewayDesk) -> None:
 async def use_markets_and_desk(desk: GatewayDesk) -> None:
     for path in (
         "instruments", "instruments/AAPL", "venues", "quotes", "quotes/AAPL", "depth/AAPL", "trades/AAPL", "bars/AAPL",
-        "stages",
+        "stages", "topology", "log/events.0", "log?after=events.0:0-0", "dead/redriven?letter_id=1-0",
+        "analytics/orders",
     ):  # fmt: skip
         found = await desk.http.get(f"/v1/{path}")
         assert found.status_code == 200, found.text
     await desk.post("/v1/sql", {"sql": "SELECT 1"})
+    await desk.post("/v1/analytics/query", {"sql": "SELECT 1"})
     desk.memory.append(desk.gateway.asking.topology.signals, {b"data": b"{"})
     desk.wait(1)
     [letter] = (await desk.http.get("/v1/dead")).json()["dead"]
