@@ -56,10 +56,13 @@ class Expected:
     """What is expected of a leg, or of all of it at one venue; money and prices as text, None where nothing is taken.
 
     Attributes:
-        quantity: that goes there, of which `taken` trades at once by what is shown.
-        avg_px, fee, net_px: of that; `net_px` has the fee in it.
+        quantity: that goes there.
+        taken: of it, what trades at once by what is shown.
+        avg_px, fee: of that.
+        net_px: that with the fee in it.
         price: the worst at which it may trade.
-        rests, post_only: what finds nobody rests; it never takes.
+        rests: whether what finds nobody rests.
+        post_only: whether it never takes.
     """
 
     venue: str
@@ -78,12 +81,16 @@ class RoutePreview:
     """Where an order would go.
 
     Attributes:
-        policy: by which it is routed; `decided_by`: an order's own words, a rule, or nothing, where the preview asks.
-        legs: that would be sent at once; `together` is all that these take.
+        policy: by which it is routed.
+        decided_by: an order's own words, a rule, or nothing, where the preview asks.
+        legs: that would be sent at once.
+        together: all that these take.
         alone: what each single venue that would take it would be worth.
-        best_alone: the best of those that show as much as the legs take; `saved` against it, in `currency`.
+        best_alone: the best of those that show as much as the legs take; null: none does.
+        saved: against that one, in `currency`; null without it.
         touch_only: venues of which no more than the touch is known.
         left_out: venues that take no part, with why.
+        limit: the worst price at which it may trade; null: any that is shown.
         text: why there are no legs.
     """
 

@@ -100,7 +100,7 @@ class Gateway:
         self.hub = Hub(state, self.metrics)
         self.replay = Replay(self.client, topology, state)
         url = os.environ.get(ANALYTICS_VARIABLE)
-        self.behind = desk.Behind(settings.redis_url, topology, url, settings.archivists)
+        self.behind = desk.Behind(settings.redis_url, topology, url, settings.archivists, settings.routing)
         self.asking = Asking(topology, state, self.reading, Sending(self.client), waiting)
         self.keeping = keeping
         self.telling = Telling(self.reading, self.metrics, _heartbeat(settings) if keeping else None)

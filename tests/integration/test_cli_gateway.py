@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import Result
 from typer.main import get_command
@@ -269,3 +270,21 @@ def going_by_gateway(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[s
             yield (*path, name)
         if hasattr(command, "commands"):
             yield from going_by_gateway(command, (*path, name))
+
+
+def test_a_preview_says_where_an_order_would_be_routed(stack: LocalStack, key: str) -> None:
+    order = {"symbol": "AAPL", "side": "BUY", "quantity": "10"}
+    headers = {"authorization": f"Bearer {key}"}
+
+    def previewed(**more: Any) -> httpx.Response:
+        return httpx.post(f"{stack.url('gateway')}/v1/orders/preview", json={**order, **more}, headers=headers)
+
+    until(lambda: previewed().status_code == 200, "analytics to know the instrument")
+    plain = previewed().json()
+    assert (plain["source"], plain["preview"]["venue"], plain["route"]) == ("analytics", "SIM", None)
+    routed = previewed(routing="best_price", venues=["SIM"]).json()["route"]
+    assert (routed["policy"], routed["decided_by"]) == ("BEST_PRICE", "order")
+    assert [(leg["venue"], leg["quantity"]) for leg in routed["legs"]] == [("SIM", "10")]
+    unknown = previewed(routing="NOBODYS")
+    assert unknown.status_code == 422
+    assert "NOBODYS" in unknown.json()["detail"]

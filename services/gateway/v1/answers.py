@@ -54,6 +54,7 @@ from fillstream.services.gateway.http.problems import Problem
 from fillstream.services.gateway.state.orders import ENDED, MOVES, PROGRESS
 from fillstream.tools.holds import Hold
 from fillstream.tools.preview import Preview
+from fillstream.tools.route_preview import Expected, RoutePreview
 from fillstream.tools.status import StageState
 
 TEXT: Final[Schema] = {"type": "string"}
@@ -292,8 +293,9 @@ def _desk() -> Answers:
     redriven = thing("Where it is now.", ("letter_id", "redriven_as"), letter_id=TEXT, redriven_as=TEXT)
     preview = thing(
         "What an order would do.",
-        ("source", "preview"),
+        ("source", "preview", "route"),
         source=ANALYTICS,
+        route=or_null(named("Route", schema_of_dataclass(RoutePreview, Expected))),
         preview=named("Preview", schema_of_dataclass(Preview)),
     )
     return {

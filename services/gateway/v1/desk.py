@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
@@ -20,6 +21,7 @@ from fillstream.client.analytics import AnalyticsError, Asking, Found, quoted
 from fillstream.client.scripts import Http, Script
 from fillstream.client.sync import Client
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
+from fillstream.libs.common.messages.routing import RoutingTerms
 from fillstream.libs.common.messages.signals import NewOrder
 from fillstream.libs.common.messages.topology import SIM
 from fillstream.libs.common.values.naming import shorten
@@ -31,8 +33,9 @@ from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.v1.orders import EXAMPLE, Limit, asking_of
 from fillstream.services.gateway.v1.positions import chosen
 from fillstream.tools.dead_letters import CannotRedrive, letter, marks_of, redrive
-from fillstream.tools.desk_terms import terms_of, volume_of
+from fillstream.tools.desk_terms import Ask, known_of, terms_of, volume_of
 from fillstream.tools.preview import preview
+from fillstream.tools.route_preview import preview_route
 from fillstream.tools.status import states
 
 SQL, ADMIN, SEE, ORDERS, MARKET = "sql:read", "admin", "controls:read", "orders:read", "market:read"
@@ -77,12 +80,14 @@ class Behind:
         topology: of the desk.
         analytics_url: where analytics answers; None for where it says itself.
         archivists: readers that hold trimming though they have left no mark yet.
+        routing: which orders are routed, by the configuration.
     """
 
     def __init__(
-        self, redis_url: str, topology: Any, analytics_url: str | None, archivists: Collection[str] = ()
-    ) -> None:
-        self.archivists = archivists
+        self, redis_url: str, topology: Any, analytics_url: str | None, archivists: Collection[str],
+        routing: RoutingTerms,
+    ) -> None:  # fmt: skip
+        self.archivists, self.routing = archivists, routing
         self._asking = Asking(topology, analytics_url)
         self._url = redis_url
         self._topology = topology
@@ -227,7 +232,7 @@ async def bars(
 
 @router.post("/orders/preview", openapi_extra=PREVIEW, summary="What an order would do")
 async def previewed(request: Request, slippage: str = "spread") -> Response:
-    """Tell what an order would cost, its fee, and which rule would refuse it, by the desk's own rules; send nothing."""
+    """Tell what an order would cost, its fee, which rule would refuse it and where it would be routed; send nothing."""
     caller = caller_of(request)
     caller.need(ORDERS)
     said = await object_of(request)
@@ -237,13 +242,16 @@ async def previewed(request: Request, slippage: str = "spread") -> Response:
     caller.need_account(asking_of(request).desk.terms.account_of(account))
     order = {name: None if said.get(name) is None else str(said[name]) for name in PREVIEWED}
 
+    routing = behind_of(request).routing
+
     def judge(client: Client) -> Mapping[str, Any]:
         def rows(text: str) -> list[dict[str, Any]]:
             return client.sql(text).rows
 
         venue = said.get("venue")
         terms = terms_of(rows, symbol, account, None if venue is None else str(venue))
-        return preview(terms, order, slippage, volume_of(rows, symbol)).as_dict()
+        found = preview(terms, order, slippage, volume_of(rows, symbol)).as_dict()
+        return {"preview": found, "route": None if venue else _routed(rows, routing, {**said, **order}, account)}
 
     try:
         found = await behind_of(request).with_client(judge)
@@ -251,7 +259,23 @@ async def previewed(request: Request, slippage: str = "spread") -> Response:
         raise refusal_of(error) from None
     except ValueError as error:
         raise Refusal(422, "bad_value", str(error)) from None
-    return answer(request, {"source": "analytics", "preview": found})
+    return answer(request, {"source": "analytics", **found})
+
+
+def _routed(ask: Ask, routing: RoutingTerms, order: Mapping[str, Any], account: str) -> dict[str, Any] | None:
+    """Return where an order would be routed; None of one that would go where account and instrument say.
+
+    Raises:
+        ValueError: its policy or a venue is none of the desk's.
+    """
+    policy, venues = order.get("routing"), order.get("venues") or ()
+    named = tuple(str(each).strip() for each in (venues.split(",") if isinstance(venues, str) else venues))
+    if order.get("quantity") is None or not (policy or named or routing):
+        return None
+    known = known_of(ask, str(order["symbol"]), account)
+    wanted = None if policy is None else str(policy).upper()
+    found = preview_route(known, order, routing, time.time_ns() // 1_000_000, wanted, named)
+    return None if found.decided_by.startswith("nothing") else found.as_dict()
 
 
 # ------------------------------------------------------------------------------------------------------------ the desk

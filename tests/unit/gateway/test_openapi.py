@@ -14,10 +14,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from fillstream.client.analytics import Found
 from fillstream.libs.common.messages import glossary
 from fillstream.libs.common.messages.journal import EVENTS
+from fillstream.libs.common.messages.routing import RoutingTerms
 from fillstream.services.gateway.http import words
 from fillstream.services.gateway.http.describing import REF
 from fillstream.tools.holds import Hold
 from fillstream.tools.preview import Preview
+from fillstream.tools.route_preview import Expected, RoutePreview
 from fillstream.tools.status import StageState
 from tests.support.backtests import settings_with
 from tests.support.conforming import OURS, conforming
@@ -175,6 +177,8 @@ def test_no_word_is_explained_twice() -> None:
 class Behind:
     """Answers what analytics and Redis would, by the very classes that say what they answer."""
 
+    routing = RoutingTerms()
+
     async def with_redis(self, ask: Any) -> Any:
         if "redriven_before" in ask.__qualname__:
             return ["1796000400001-0"]
@@ -199,9 +203,13 @@ class Behind:
         return None
 
     async def with_client(self, ask: Any) -> Any:
-        return Preview(
-            "default", "SIM", "USD", None, None, "10", "0.1", "spread", "1", "0.1", ["max_leverage"]
-        ).as_dict()
+        found = Preview("default", "SIM", "USD", None, None, "10", "0.1", "spread", "1", "0.1", ["max_leverage"])
+        leg = Expected("SIM", "10", "10", "190.25", "0.19", "190.27", "190.25")
+        route = RoutePreview(
+            "default", "AAPL", "BUY", "USD", "BEST_PRICE", "order", [leg], leg, [leg], "SIM", "0", ["SIM2"],
+            {"SIM2": "is halted"},
+        )  # fmt: skip
+        return {"preview": found.as_dict(), "route": route.as_dict()}
 
 
 async def use_orders(desk: GatewayDesk) -> str:
