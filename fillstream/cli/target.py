@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 import redis
@@ -40,6 +40,8 @@ from fillstream.stack.running import ANALYTICS, ANALYTICS_PORT, REDIS_PORT, runn
 from fillstream.tools.dead_letters import CannotRedrive, Letter, redrive
 from fillstream.tools.holds import Hold
 from fillstream.tools.status import StageState, states
+
+Made = TypeVar("Made")
 
 _AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
@@ -212,7 +214,9 @@ class Gated:
         """Return the state of every stage."""
         assert isinstance(client, GatewayClient), "it is this desk's"
         rows = client.stages()
-        return [StageState(**{**row, "holds": tuple(Hold(**each) for each in row["holds"])}) for row in rows]
+        return [
+            _known(StageState, {**row, "holds": tuple(_known(Hold, each) for each in row["holds"])}) for row in rows
+        ]
 
     def redrive(self, client: DeskClient, it: Letter, changes: Mapping[str, str], again: bool) -> str:
         """Append a dead letter's entry again; return the new entry's id.
@@ -306,3 +310,8 @@ def _same_server(one: str, other: str) -> bool:
         return host, parts.port or REDIS_PORT, parts.path.strip("/") or "0"
 
     return urlsplit(other).scheme != "unix" and place(one) == place(other)
+
+
+def _known(kind: type[Made], told: Mapping[str, Any]) -> Made:
+    """Make one of what is told; a newer gateway may tell more."""
+    return kind(**{each.name: told[each.name] for each in fields(cast(Any, kind)) if each.name in told})

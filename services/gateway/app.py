@@ -58,7 +58,7 @@ from fillstream.services.gateway.keeping import Keeping
 from fillstream.services.gateway.metrics import STAGE, GatewayMetrics
 from fillstream.services.gateway.reading import Reading, names_of
 from fillstream.services.gateway.sending import AWAY, Sending, cancel, connect
-from fillstream.services.gateway.state.desk import Desk
+from fillstream.services.gateway.state.desk import Desk, Rewound
 from fillstream.services.gateway.stream.hub import Hub
 from fillstream.services.gateway.stream.replay import Replay
 from fillstream.services.gateway.telling import Telling
@@ -119,7 +119,7 @@ class Gateway:
             tasks.append(asyncio.create_task(self.keeping.run(self.desk)))
         tasks.append(asyncio.create_task(self.telling.run()))
         for task in tasks:
-            task.add_done_callback(_end)
+            task.add_done_callback(self._end)
         logger.info("gateway reads %s", ", ".join(self.reading.names))
         yield
         for task in tasks:
@@ -129,6 +129,15 @@ class Gateway:
         await self.telling.tell("stopped")
         await self.client.aclose()
         await self.behind.analytics.close()
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        """End the process where a task has met an error that it does not know: a supervisor starts it again."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        logger.critical("gateway ends: %s", error, exc_info=error)
+        if isinstance(error, Rewound) and self.keeping:
+            self.keeping.forget()  # the next start reads what there is from its beginning
+        os._exit(EXIT_CRASHED)
 
 
 def _heartbeat(settings: Settings) -> Heartbeat:
@@ -260,13 +269,6 @@ def _errors(app: FastAPI) -> None:
         what = f"{request.method} {safe_path(request.scope['path'])}"
         told = f"path: {what} is none of this gateway's; /openapi.json lists them"
         return Refusal(error.status_code, reason, told, error.headers).response()
-
-
-def _end(task: asyncio.Task[None]) -> None:
-    """End the process where a task has met an error that it does not know: a supervisor starts it again."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.critical("gateway ends: %s", error, exc_info=error)
-        os._exit(EXIT_CRASHED)
 
 
 # ------------------------------------------------------------------------------------------------------------ serving

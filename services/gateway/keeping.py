@@ -63,6 +63,10 @@ class Keeping:
             return desk
         return Desk(keep)
 
+    def forget(self) -> None:
+        """Set all snapshots aside: they are of streams that are there no more."""
+        self._store.disown()
+
     async def run(self, desk: Desk) -> None:
         """Write a snapshot each time that enough was folded, until it is cancelled."""
         while True:

@@ -16,18 +16,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from fillstream.libs.common.messages.stages import DOORS
 from fillstream.libs.common.messages.topology import Topology, id_key, id_ms
 from fillstream.services.gateway.sending import AWAY
-from fillstream.services.gateway.state.desk import Desk
+from fillstream.services.gateway.state.desk import Desk, Rewound
 
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 500
 """Entries at a time: they are folded in one go, and the loop has its turn between."""
 BLOCK_MS: Final = 1_000
+LOOK_S: Final = 5.0
+"""How often it is looked at whether the streams are still those that were read."""
 FIRST_AGAIN_S: Final = 0.05
 LAST_AGAIN_S: Final = 1.0
 """A server that is away is asked again after so long, twice as long each time, at most so long."""
@@ -65,6 +67,7 @@ class Reading:
         self._behind = {name: end for name, end in ends.items() if id_key(end) > id_key(desk.places.get(name, "0-0"))}
         self.waits_for = ""
         self._answered = time.monotonic()
+        self._looked = time.monotonic()
         self._full: set[str] = set()
         self.turned = asyncio.Condition()
         self.after_batch: list[Callable[[], None]] = []
@@ -111,6 +114,8 @@ class Reading:
                 again_s, self.waits_for = 0.0, ""
             self._answered = time.monotonic()
             self._full = {self._name_of[key] for key, entries in found if len(entries) == BATCH}
+            if time.monotonic() - self._looked >= LOOK_S:
+                await self._look_back()
             for key, entries in found:
                 await self._take(self._name_of[key], entries)
                 if len(entries) == BATCH:
@@ -123,6 +128,24 @@ class Reading:
             "XREAD", *options, *self._keys, *(places[name] for name in self.names)
         )
         return found or ()
+
+    async def _look_back(self) -> None:
+        """See to it that no stream ends before what was read of it: XREAD would wait for ever behind its end.
+
+        Raises:
+            Rewound: one does.
+        """
+        self._looked = time.monotonic()
+        async with self._client.pipeline(transaction=False) as pipe:
+            for key in self._keys:
+                pipe.execute_command("XINFO", "STREAM", key)
+            told = await pipe.execute(raise_on_error=False)
+        for name, info in zip(self.names, told, strict=True):
+            ends = "0-0" if isinstance(info, RedisError) else info["last-generated-id"].decode()
+            if isinstance(info, RedisError) and not isinstance(info, ResponseError):
+                return  # it went away meanwhile: the next question says so
+            if id_key(ends) < id_key(self._desk.places[name]):
+                raise Rewound(f"{name}: ends at {ends}, and {self._desk.places[name]} was read")
 
     async def _take(self, name: str, entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> None:
         for entry_id, fields in entries:

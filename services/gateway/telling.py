@@ -7,6 +7,7 @@ what the last one told; each has its own metrics. Never decides anything.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 
 import redis
@@ -14,7 +15,8 @@ import redis
 from fillstream.libs.common.runtime.heartbeat import Heartbeat
 from fillstream.services.gateway.metrics import GatewayMetrics
 from fillstream.services.gateway.reading import Reading
-from fillstream.services.gateway.sending import AWAY
+
+logger = logging.getLogger(__name__)
 
 EVERY_S: Final = 1.0
 
@@ -32,6 +34,7 @@ class Telling:
         self._reading = reading
         self._metrics = metrics
         self._heartbeat = heartbeat
+        self._is_mute = False
 
     async def run(self) -> None:
         """Tell until it is cancelled."""
@@ -40,7 +43,7 @@ class Telling:
             await asyncio.sleep(EVERY_S)
 
     async def tell(self, state: str | None = None) -> None:
-        """Tell how it is now. A server that is away is not told; `reading` says so in the log."""
+        """Tell how it is now; what the server does not take is told in the log, once."""
         reading = self._reading
         behind_s = reading.behind_s()
         self._metrics.is_at(is_live=reading.is_ready and not reading.waits_for, behind_s=behind_s)
@@ -53,8 +56,9 @@ class Telling:
         }
         try:
             await asyncio.to_thread(self._heartbeat.beat, **said)
-        except AWAY:
-            pass  # who is away cannot be told, and reading has said so
-        except redis.exceptions.ResponseError as error:
-            error.add_note("status.gateway: an own users.acl has to be made anew for the gateway to tell how it is")
-            raise
+        except redis.exceptions.RedisError as error:  # away, full, read only, or it may not: the desk goes on without
+            if not self._is_mute:
+                logger.warning("how the gateway is cannot be told to `fillstream status`: %s", error)
+            self._is_mute = True
+        else:
+            self._is_mute = False

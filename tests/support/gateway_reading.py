@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from redis.exceptions import ResponseError
+
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.services.gateway.reading import Reading
 from fillstream.services.gateway.sending import cancel
@@ -13,11 +15,35 @@ from fillstream.services.gateway.state.desk import Desk
 TOPOLOGY = Topology()
 
 
+class Pipe:
+    """Tells where streams end; of one that no test names, far behind all that was read."""
+
+    def __init__(self, ends: dict[str, str | None]) -> None:
+        self._ends = {TOPOLOGY.key(name): end for name, end in ends.items()}
+        self._keys: list[str] = []
+
+    async def __aenter__(self) -> Pipe:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def execute_command(self, *command: str) -> None:
+        assert command[:2] == ("XINFO", "STREAM")
+        self._keys.append(command[2])
+
+    async def execute(self, **_: Any) -> list[Any]:
+        ends = [self._ends.get(key, "9999999999999-0") for key in self._keys]
+        return [ResponseError("no such key") if end is None else {"last-generated-id": end.encode()} for end in ends]
+
+
 class Server:
     """Answers each XREAD with what it was given for it; then with nothing for ever."""
 
-    def __init__(self, *answers: Any) -> None:
+    def __init__(self, *answers: Any, ends: dict[str, str | None] | None = None) -> None:
         self.answers = list(answers)
+        self.ends = ends or {}
+        """Where streams end, by name; None of one that is not there."""
         self.asked: list[tuple[Any, ...]] = []
 
     async def execute_command(self, *command: Any) -> Any:
@@ -29,6 +55,9 @@ class Server:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def pipeline(self, **_: Any) -> Pipe:
+        return Pipe(self.ends)
 
     def places(self, number: int) -> dict[str, str]:
         """Where a question stood in each stream, by key."""

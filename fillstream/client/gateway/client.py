@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from fillstream.client.answers import Answer, NoAnswer, Sent
 from fillstream.client.gateway.streams import Streams
@@ -71,7 +73,8 @@ class GatewayClient(DeskClient):
         except BaseException:
             self.wire.close()
             raise
-        topology = Topology(**{**told, "venues": tuple(told["venues"])})
+        known = {each.name: told[each.name] for each in fields(Topology) if each.name in told}
+        topology = Topology(**{**known, "venues": tuple(told["venues"])})
         super().__init__(topology, f"{self.wire.url}{ANALYTICS_PATH}", patience_s)
         self._streams = Streams(self.wire, topology)
 
@@ -212,7 +215,7 @@ class GatewayClient(DeskClient):
         Raises:
             GatewayError: there is none, or as `Wire.json`.
         """
-        return self._row(f"/v1/orders/{order_id}", "order")
+        return self._row(f"/v1/orders/{_safe(order_id)}", "order")
 
     def accounts(self) -> list[dict[str, Any]]:
         """Return every account with its terms and its trading state; numbers are text."""
@@ -220,7 +223,7 @@ class GatewayClient(DeskClient):
 
     def limits(self, account: str = "default") -> dict[str, Any]:
         """Return the limits of an account that count, by name; numbers are text."""
-        return dict(self._row(f"/v1/accounts/{account}", "account")["limits"])
+        return dict(self._row(f"/v1/accounts/{_safe(account)}", "account")["limits"])
 
     def approvals(self) -> list[dict[str, Any]]:
         """Return the orders that wait for a person; numbers are text."""
@@ -240,7 +243,7 @@ class GatewayClient(DeskClient):
 
     def depth(self, symbol: str, venue: str = "SIM") -> dict[str, Any]:
         """Return the best levels of a book as it showed them last; numbers are text."""
-        return self._row(f"/v1/depth/{symbol}", "depth", {"venue": venue})
+        return self._row(f"/v1/depth/{_safe(symbol)}", "depth", {"venue": venue})
 
     def stages(self) -> list[dict[str, Any]]:
         """Return every stage: its state, how far behind it is, who keeps its streams from being trimmed."""
@@ -259,7 +262,7 @@ class GatewayClient(DeskClient):
                 by itself, and `fillstream dead` tells.
         """
         body = {"set": dict(changes or {}), "again": again}
-        return str(self.wire.json("POST", f"/v1/dead/{letter_id}/redrive", json=body)["redriven_as"])
+        return str(self.wire.json("POST", f"/v1/dead/{_safe(letter_id)}/redrive", json=body)["redriven_as"])
 
     def _row(self, path: str, name: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
         return dict(self.wire.json("GET", path, params=params)[name])
@@ -273,3 +276,8 @@ _QUOTE: Final = {"bid_px": None, "bid_qty": "0", "ask_px": None, "ask_qty": "0",
 
 def _plain(word: Any) -> Any:
     return word.decode() if isinstance(word, bytes) else word
+
+
+def _safe(name: str | int) -> str:
+    """Return a name as one part of a path."""
+    return quote(str(name), safe=":")

@@ -120,6 +120,10 @@ def _check_names(template: Template) -> None:
     for name in (*template.constants, *template.members):
         if name in OURS:
             raise ValueError(f"template.{name}: is the hook's to say")
+        if name == "targets":
+            raise ValueError("template.targets: is nothing that a hook sends: the symbol map does not reach into it")
+        if name == "signal_id" and name in template.constants:
+            raise ValueError('template.signal_id: must be {"from": …}: under one id only the first alert counts')
         if name not in known:
             raise ValueError(f"template.{bare(name)}: is no field of a signal; {nearest(name, known)}")
 

@@ -92,6 +92,13 @@ async def _both(*works: Any) -> None:
                 await task
 
 
+async def _leaves(socket: WebSocket, caller: Caller) -> None:
+    """Return, with the connection closed, once its key is of no use any more."""
+    door: Door = socket.scope["door"]
+    await door.leaves(caller)
+    await socket.close(REFUSED, "the key is of no use any more")
+
+
 # ------------------------------------------------------------------------------------------------------ trade updates
 
 
@@ -113,7 +120,12 @@ async def trade_updates(socket: WebSocket) -> None:
     except Refusal as refusal:
         await socket.close(REFUSED, refusal.reason)
         return
-    listener = room.updates.join(room.account(caller))
+    try:
+        listener = room.updates.join(room.account(caller))
+    except Refusal as refusal:
+        end()
+        await socket.close(REFUSED, refusal.reason)
+        return
     listening = asyncio.Event()
 
     async def listen() -> None:
@@ -139,7 +151,7 @@ async def trade_updates(socket: WebSocket) -> None:
             await socket.send_bytes(orjson.dumps({"stream": TRADE_UPDATES, "data": update}))
 
     try:
-        await _both(listen(), tell(), listener.over.wait())
+        await _both(listen(), tell(), listener.over.wait(), _leaves(socket, caller))
     finally:
         room.updates.leave(listener)
         end()
@@ -314,7 +326,7 @@ async def market_data(socket: WebSocket, feed: str) -> None:
             await packed.send(*messages)
 
     try:
-        await _both(listen(), tell(), subscriber.over.wait())
+        await _both(listen(), tell(), subscriber.over.wait(), _leaves(socket, caller))
     finally:
         subscriber.leave()
         end()

@@ -29,8 +29,9 @@ OF_TARGETS: Final[tuple[str, ...]] = tuple(
 )
 """What a template may say beside."""
 MEMBERS: Final[tuple[str, ...]] = tuple(dict.fromkeys((*OWN, *OF_ORDERS, *OF_TARGETS)))
-KNOWN_AGAIN: Final[tuple[str, ...]] = ("order_id", "time", "side", "quantity", "contracts", "position_size", "symbol")
-"""An alert with the same of all these is the same alert; without `time` none is."""
+FOR_PEOPLE: Final = ("comment", "price")
+"""An alert that says the same in all but these is the same alert, where they are no field of its signal; without `time`
+none is. Several strategies, intervals or exchanges may alert in one second."""
 LONG, SHORT, FLAT = "long", "short", "flat"
 
 
@@ -51,7 +52,8 @@ def read(posted: Mapping[str, Any]) -> Read:
     own = {name: plain(name, said[name]) for name in OWN if name in said}
     size = _position(own)
     fields = _order(said, own) if size is None else _target(said, size)
-    identity = tuple(own.get(name, "") for name in KNOWN_AGAIN) if own.get("time") else None
+    counts = {name: value for name, value in said.items() if name not in FOR_PEOPLE or name in fields}
+    identity = tuple(f"{name}={value}" for name, value in sorted(counts.items())) if own.get("time") else None
     symbol = {"symbol": own["symbol"]} if "symbol" in own else {}
     return Read({**fields, **symbol}, identity, own.get("exchange"))
 

@@ -6,6 +6,7 @@ logs a secret, and never takes one from a URL, but for hooks, whose path is one.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -33,6 +34,8 @@ OWN_WAY: Final = ("/hooks/",)
 """Paths below which somebody else looks at who asks."""
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="fillstream"'}
+STAYS_S: Final = 2.0
+"""How often it is looked at whether a key that opened a connection is still of use."""
 WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
 
 _A_KEY: Final = re.compile(rf"{ID_PREFIX}.*", re.DOTALL | re.IGNORECASE)
@@ -177,6 +180,11 @@ class Door:
     def may_stay(self, caller: Caller) -> bool:
         """Whether a connection that somebody opened may go on."""
         return self._keys is None or self._keys.is_live(caller.id)
+
+    async def leaves(self, caller: Caller) -> None:
+        """Return once the key that opened a connection is of no use any more."""
+        while self.may_stay(caller):  # noqa: ASYNC110 - nobody tells of a time that is over
+            await asyncio.sleep(STAYS_S)
 
     async def at(self, headers: Headers) -> Caller:
         """Return who opens a WebSocket, by its headers.

@@ -19,6 +19,8 @@ MAX_TARGET_BYTES: Final = 16 * 1024
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of all headers; what comes in one piece from the socket, at most 256 KiB, is looked at whole."""
 MAX_HEADERS: Final = 100
+MAX_PIPELINED: Final = 32
+"""Requests that came behind one whose answer is on its way."""
 HEAD_S: Final = 10.0
 """How long a head may take, from its first byte on, or from the connection's beginning."""
 REQUEST_S: Final = 60.0
@@ -37,6 +39,8 @@ class Bounded(HttpToolsProtocol):
     _begun = False
     _is_upgraded = False
     _head_bytes = 0
+    _is_open = False
+    _body_bytes = _loose_bytes = 0
     _refusal: Refusal | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,12 +56,18 @@ class Bounded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what has come."""
         was_in_head, self._begun = self._in_head, False
+        was_in_body, before = self._is_open and not self._in_head, self._body_bytes
         super().data_received(data)
         if self.transport.is_closing() or self._is_upgraded:
             return
         if was_in_head and self._in_head and not self._begun:  # all of it is of one head
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
+                self._too_large()
+                self.send_400_response("")
+        if was_in_body and self._is_open:  # lengths of chunks, and headers behind the last: nothing else counts them
+            self._loose_bytes += len(data) - (self._body_bytes - before)
+            if self._loose_bytes > MAX_HEAD_BYTES + self._body_bytes:
                 self._too_large()
                 self.send_400_response("")
         if self._timer is None and not self._in_head and (self.cycle is None or self.cycle.response_complete):
@@ -67,6 +77,7 @@ class Bounded(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._in_head, self._begun, self._head_bytes = True, True, 0
+        self._is_open, self._body_bytes, self._loose_bytes = True, 0, 0
         self._within(HEAD_S)
 
     def on_url(self, url: bytes) -> None:
@@ -89,6 +100,15 @@ class Bounded(HttpToolsProtocol):
         self._in_head = False
         self._within(REQUEST_S)
         super().on_headers_complete()
+        if len(self.pipeline) > MAX_PIPELINED:
+            told = f"connection: more than {MAX_PIPELINED} requests wait for an answer"
+            self._refusal = Refusal(429, "too_many_waiting", told)
+            raise TooMuch(told)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection on: a WebSocket lives as long as it likes."""
@@ -98,6 +118,7 @@ class Bounded(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The whole request is there."""
+        self._is_open = False
         self._at_ease()
         super().on_message_complete()
 

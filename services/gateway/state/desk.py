@@ -60,6 +60,10 @@ class Change:
 Listener = Callable[[Change], None]
 
 
+class Rewound(Exception):
+    """A stream is not the one that was read: it was begun anew, or the server started from an older file."""
+
+
 class Desk:
     """Everything that is known of a desk.
 
@@ -110,6 +114,8 @@ class Desk:
 
     def _count(self, stream: str, seq: int, entry_id: str) -> None:
         last = self._seqs.get(stream, 0)
+        if seq <= last:
+            raise Rewound(f"{stream}: {entry_id} has the number {seq}, and {last} was read before it")
         self._seqs[stream] = seq
         if seq > last + 1:
             told = f"{stream}: {seq - last - 1} messages before {entry_id} were trimmed before they were read"

@@ -20,6 +20,11 @@ MOST_SHOWN: Final = 1_000
 """Rows of a snapshot that are done: the newest."""
 FILTERS: Final = ("account", "symbol", "strategy", "type")
 
+ANYBODYS: Final = frozenset(
+    ("QuoteUpdated", "QuoteStale", "SessionChanged", "BandsChanged", "VenueDefined", "InstrumentDefined")
+)
+"""Events that are of no account. Others that name none, a rule, a control of the whole desk, may tell of any."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -105,10 +110,17 @@ class Subject:
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Whether a row or a message is one that is asked for, and that the reader may see."""
-        account = row.get("account")
-        if self.accounts and (account not in self.accounts if account is not None else "control_id" in row):
-            return False  # a control that names no account may tell of any
+        if self.accounts and not self._may_see(row):
+            return False
         return all(row.get(name) == value for name, value in self.filters)
+
+    def _may_see(self, row: Mapping[str, Any]) -> bool:
+        account = row.get("account")
+        if account is not None:
+            return account in self.accounts
+        if self.topic.rows:  # a market's, or the whole desk's state
+            return "control_id" not in row
+        return row["type"] in ANYBODYS or self.topic.kinds == ("market",)
 
 
 def subject_of(said: Mapping[str, Any], caller: Caller, desk: Desk) -> Subject:

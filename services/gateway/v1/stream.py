@@ -12,10 +12,11 @@ from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
+from starlette.requests import HTTPConnection
 from starlette.responses import StreamingResponse
 
 from fillstream.libs.common.values.naming import shorten
-from fillstream.services.gateway.http.access import Caller, Door, caller_of
+from fillstream.services.gateway.http.access import STAYS_S, Caller, Door, caller_of
 from fillstream.services.gateway.http.describing import REFUSALS
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.http.streams import Streams
@@ -23,8 +24,6 @@ from fillstream.services.gateway.stream.hub import TOO_SLOW, Hub, Reader
 from fillstream.services.gateway.stream.replay import Replay, is_place, places_of
 from fillstream.services.gateway.stream.topics import Subject, subject_of
 
-STAYS_S: Final = 2.0
-"""How often it is looked whether a connection's key still is one."""
 AUTH_S: Final = 10.0
 """How long a connection may take to say who it is."""
 MOST_FOLLOWED: Final = 100
@@ -117,7 +116,7 @@ async def stream(socket: WebSocket) -> None:
         _listen(socket, session),
         _send(socket, session.reader),
         session.reader.over.wait(),
-        _stays(socket, session),
+        _door(socket).leaves(session.caller),
     )
     tasks = [asyncio.create_task(each) for each in works]
     try:
@@ -138,13 +137,18 @@ async def stream(socket: WebSocket) -> None:
                 await socket.close(TOO_SLOW, "too slow")
 
 
+def _door(connection: HTTPConnection) -> Door:
+    door: Door = connection.scope["door"]
+    return door
+
+
 async def _who(socket: WebSocket) -> Caller:
     """Return who it is: by its headers, or by its first message, `{"action": "auth", "key": "ID.SECRET"}`.
 
     Raises:
         Refusal: it is nobody.
     """
-    door: Door = socket.scope["door"]
+    door = _door(socket)
     if door.is_open or "authorization" in socket.headers:
         caller = await door.at(socket.headers)
     else:
@@ -156,13 +160,6 @@ async def _who(socket: WebSocket) -> Caller:
         caller = await door.known(key_id, secret)
     await socket.send_text(orjson.dumps({"type": "authorized", "key": caller.id, "name": caller.name}).decode())
     return caller
-
-
-async def _stays(socket: WebSocket, session: Session) -> None:
-    """Return once the key that opened a connection is of no use any more."""
-    door: Door = socket.scope["door"]
-    while door.may_stay(session.caller):  # noqa: ASYNC110 - nobody tells of a time that is over
-        await asyncio.sleep(STAYS_S)
 
 
 async def _message(socket: WebSocket) -> dict[str, Any]:
@@ -247,7 +244,9 @@ async def events(
             said["after"] = {name: at for name, at in after.items() if name.partition(".")[0] in subject.topic.kinds}
         wanted.append(said)
     headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(_frames(state, caller, wanted), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(
+        _frames(state, _door(request), caller, wanted), media_type="text/event-stream", headers=headers
+    )
 
 
 def _after(said: str | None) -> dict[str, str]:
@@ -260,7 +259,7 @@ def _after(said: str | None) -> dict[str, str]:
     return {name: at for name, _, at in parts}
 
 
-async def _frames(state: Any, caller: Caller, wanted: list[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def _frames(state: Any, door: Door, caller: Caller, wanted: list[dict[str, Any]]) -> AsyncIterator[bytes]:
     """Yield events. What is sent together ends with an id; before everything is followed none has one.
 
     So who comes again behind an id may hear something twice, and misses nothing.
@@ -284,7 +283,11 @@ async def _frames(state: Any, caller: Caller, wanted: list[dict[str, Any]]) -> A
     following = asyncio.create_task(follow())
     try:
         while reader.gone is None or reader.waiting:
-            await reader.more.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STAYS_S):
+                    await reader.more.wait()
+            if not door.may_stay(caller):
+                return
             reader.more.clear()
             while reader.waiting:
                 frame = reader.waiting[0]

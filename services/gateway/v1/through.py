@@ -26,11 +26,13 @@ from fillstream.services.gateway.http.exact import MAX_BODY_BYTES, object_of
 from fillstream.services.gateway.http.pages import JSON, MAX_PAGE, answer
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.stream.replay import Replay, is_place
-from fillstream.services.gateway.stream.topics import TOPICS
+from fillstream.services.gateway.stream.topics import ANYBODYS, TOPICS
 from fillstream.services.gateway.v1.desk import QUESTION, SQL, behind_of, refusal_of
 from fillstream.services.gateway.v1.orders import Limit, asking_of
 
 MAX_WAIT_MS: Final = 5_000
+MAX_LIMIT: Final = 19
+"""Digits of a number of rows."""
 TURN_S: Final = 0.25
 """A turn that came just before somebody began to wait is seen so much later at most."""
 BLANK: Final[Mapping[bytes, bytes]] = {b"tick": b""}
@@ -110,8 +112,8 @@ def _is_for(caller: Caller, name: str, data: bytes | None) -> bool:
     if not isinstance(said, dict):
         return False
     account = said.get("account")
-    if account is None:  # a control that names no account may tell of any, and so may a rule
-        return name.partition(".")[0] in ("events", "market") and "control_id" not in said
+    if account is None:
+        return name.partition(".")[0] == "market" or said.get("type") in ANYBODYS
     return account in caller.accounts
 
 
@@ -207,10 +209,13 @@ async def query(request: Request) -> Response:
     caller.need(SQL)
     caller.need_all_accounts()
     said = await object_of(request, MAX_BODY_BYTES)
-    limit = said.get("limit")
-    if limit is not None:
-        said["limit"] = int(limit) if str(limit).isdecimal() else str(limit)  # analytics says what is wrong with it
-    return await _through(request, "POST", "/query", json=said)
+    text, limit = said.get("sql"), said.get("limit")
+    if not isinstance(text, str):
+        raise Refusal(422, "bad_value", f"sql: {shorten(text)} must be a SELECT")
+    asked: dict[str, Any] = {"sql": text}
+    if limit is not None:  # analytics says what is wrong with it
+        asked["limit"] = int(limit) if str(limit).isdecimal() and len(str(limit)) < MAX_LIMIT else shorten(limit)
+    return await _through(request, "POST", "/query", json=asked)
 
 
 async def _through(request: Request, method: str, path: str, **asked: Any) -> Response:
@@ -225,7 +230,11 @@ async def _through(request: Request, method: str, path: str, **asked: Any) -> Re
         raise refusal_of(error) from None
     if told.is_success:
         return Response(told.content, 200, media_type=JSON)
-    body = told.json()
+    try:
+        body = told.json()
+    except ValueError:
+        said = f"analytics: answers {told.status_code} in words that are no JSON"
+        raise Refusal(503, "analytics_away", said, {"Retry-After": "5"}) from None
     if told.status_code >= 500:
         raise Refusal(503, "analytics_away", str(body.get("error")), {"Retry-After": "5"})
     reason = "unknown" if told.status_code == 404 else "bad_query"

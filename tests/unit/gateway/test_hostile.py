@@ -94,6 +94,37 @@ def test_a_header_that_never_ends_is_refused_before_it_is_large(port: int) -> No
     assert sent < 16 * 1024 * 1024  # the sockets' own buffers are some of it
 
 
+def flood(port: int, first: bytes, piece: bytes, most: int) -> int:
+    """Send as long as somebody takes it; return how many bytes were taken (the sockets' own buffers are some of it)."""
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(first)
+        try:
+            while sent < most:
+                sent += connection.send(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    return sent
+
+
+def test_headers_behind_a_body_that_never_end_are_given_up(port: int) -> None:
+    """Trailers: no callback tells of one before it is whole, and the head is long over."""
+    request = head(port, "/v1/orders", *JSON, "transfer-encoding: chunked", method="POST")
+    assert flood(port, request + b"0\r\nx: ", b"y" * 65_536, 64 * 1024 * 1024) < 16 * 1024 * 1024
+
+
+def test_requests_that_wait_behind_others_are_so_many_and_no_more(port: int) -> None:
+    """Each answer would let more of them in: a connection that asks without end is closed."""
+    request = f"GET /health HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode()
+    assert flood(port, b"", request * 1_000, 64 * 1024 * 1024) < 16 * 1024 * 1024
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(request * 20)
+        told = b""
+        while told.count(b"HTTP/1.1 200 OK") < 20:
+            told += connection.recv(65_536)
+    assert told.count(b"up\n") == 20, "a few are answered one after the other"
+
+
 def test_a_head_that_comes_too_slowly_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_S", 0.2)
     began = time.monotonic()

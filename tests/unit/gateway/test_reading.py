@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from fillstream.services.gateway import reading as module
 from fillstream.services.gateway.sending import cancel
+from fillstream.services.gateway.state.desk import Rewound
 from tests.support.gateway_reading import TOPOLOGY, Server, entries, read, reading_of
 
 
@@ -87,6 +88,21 @@ def test_a_server_that_refuses_the_question_ends_it() -> None:
         with pytest.raises(ResponseError, match="NOPERM") as raised:
             await asyncio.wait_for(reading_of(server).run(), 5)
         assert "events.0" in raised.value.__notes__[0]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("ends", ["4-0", None])
+def test_a_stream_that_ends_before_what_was_read_is_another_one(
+    ends: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted, or begun anew with smaller ids: XREAD would wait for ever."""
+
+    async def scene() -> None:
+        monkeypatch.setattr(module, "LOOK_S", 0.0)
+        server = Server([entries("events.0", "5-0")], None, ends={"events.0": ends})
+        with pytest.raises(Rewound, match=f"events.0: ends at {ends or '0-0'}, and 5-0 was read"):
+            await asyncio.wait_for(reading_of(server).run(), 5)
 
     asyncio.run(scene())
 

@@ -12,7 +12,7 @@ import pytest
 
 from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.gateway.reading import names_of
-from fillstream.services.gateway.state.desk import Change, Desk
+from fillstream.services.gateway.state.desk import Change, Desk, Rewound
 from fillstream.services.gateway.state.orders import FINAL, Orders
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.stage import OrdersStage
@@ -112,15 +112,26 @@ def test_every_change_is_told_with_the_row_that_it_moved() -> None:
     heard: list[Change] = []
     desk = Desk()
     stop = desk.listen(heard.append)
-    for entry in entries:
+    last = max(number for number, (_, _, fields) in enumerate(entries) if b"data" in fields)
+    for entry in entries[:last]:
         desk.fold(*entry)
     stop()
-    messages = [fields for _, _, fields in entries if b"data" in fields]
+    messages = [fields for _, _, fields in entries[:last] if b"data" in fields]
     assert len(heard) == len(messages)
     tables = Counter(change.moved[0] for change in heard if change.moved)
     assert {"orders", "positions", "quotes", "exits", "targets", "controls", "instruments", "accounts"} <= tables.keys()
-    desk.fold(*entries[0])
+    desk.fold(*entries[last])
     assert len(heard) == len(messages)
+
+
+def test_a_stream_whose_numbers_fall_is_another_one() -> None:
+    entries = [*entries_of(played(5))]
+    desk = Desk()
+    for entry in entries:
+        desk.fold(*entry)
+    stream, entry_id, fields = next(each for each in entries if each[0] == "events.0" and b"data" in each[2])
+    with pytest.raises(Rewound, match=f"events.0: {entry_id} has the number 1, and"):
+        desk.fold(stream, entry_id, fields)
 
 
 def test_a_trade_of_an_order_that_the_desk_has_forgotten_leaves_the_order_as_it_was() -> None:

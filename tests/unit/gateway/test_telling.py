@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as Away
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, OutOfMemoryError
 
 from fillstream.services.gateway.metrics import GatewayMetrics
 from fillstream.services.gateway.reading import BATCH
 from fillstream.services.gateway.telling import Telling
-from tests.support.gateway_reading import TOPOLOGY, Server, entries, read, reading_of
+from tests.support.gateway_reading import Server, entries, read, reading_of
 
 
 class Heart:
@@ -78,10 +78,22 @@ def test_a_server_that_is_away_makes_it_older_and_not_live(monkeypatch: pytest.M
     asyncio.run(scene())
 
 
-def test_a_user_of_an_older_file_is_told_what_to_do() -> None:
-    reading = reading_of(Server())
-    telling = Telling(reading, GatewayMetrics(), Heart(NoPermissionError("no")))  # type: ignore[arg-type]
-    with pytest.raises(NoPermissionError) as raised:
-        asyncio.run(telling.tell())
-    assert "users.acl" in raised.value.__notes__[0]
-    assert TOPOLOGY.status("gateway") == "status.gateway"
+@pytest.mark.parametrize("error", [NoPermissionError("no"), OutOfMemoryError("full"), Away("gone")])
+def test_what_the_server_does_not_take_ends_nothing_and_is_told_once(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        reading, heart = reading_of(Server()), Heart(error)
+        telling = Telling(reading, GatewayMetrics(), heart)  # type: ignore[arg-type]
+        await telling.tell()
+        await telling.tell()
+        assert [each.message for each in caplog.records] == [
+            f"how the gateway is cannot be told to `fillstream status`: {error}"
+        ]
+        heart.error = None
+        await telling.tell()
+        heart.error = error
+        await telling.tell()
+        assert len(caplog.records) == 2
+
+    asyncio.run(scene())

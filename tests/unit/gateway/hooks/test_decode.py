@@ -281,13 +281,23 @@ def test_the_same_alert_is_the_same_signal_and_any_other_is_another() -> None:
     ids = {first["signal_id"]}
     changed = {
         "order_id": "Short", "time": "2026-11-27T15:30:01Z", "side": "sell", "quantity": "101", "symbol": "MSFT",
-        "position_size": "101",
+        "position_size": "101", "exchange": "NYSE", "interval": "240", "tolerance": "2",
     }  # fmt: skip
     for name, value in changed.items():
         ids.add(said({**FILLED, name: value})[0]["signal_id"])
     ids.add(said(FILLED, key_id="fk_0123456789Ac")[0]["signal_id"])
     ids.add(said(without("order_id"))[0]["signal_id"])
     assert len(ids) == len(changed) + 3
+
+
+def test_orders_of_one_second_that_differ_in_anything_are_orders_each() -> None:
+    order = {name: value for name, value in FILLED.items() if name not in ("position_size", "market_position")}
+    differ: list[dict[str, str]] = [
+        {}, {"strategy": "trend"}, {"strategy": "mean"}, {"interval": "240"}, {"exchange": "NYSE"}, {"venue": "SIM2"},
+        {"order_type": "LIMIT", "price": "190"}, {"order_type": "LIMIT", "price": "191"}, {"stop_loss": "180"},
+    ]  # fmt: skip
+    ids = {said({**order, **each})[0]["signal_id"] for each in differ}
+    assert len(ids) == len(differ)
 
 
 def test_without_a_time_each_post_is_a_signal_of_its_own() -> None:
