@@ -15,6 +15,7 @@ from tests.support.backtests import settings_with
 from tests.support.gateway_desk import GatewayDesk
 from tests.support.gateway_keys import Keys, bearer
 
+JSON = {"content-type": "application/json"}
 ORDER = {"symbol": "AAPL", "side": "BUY", "quantity": "10"}
 FOUND = {
     "columns": [{"name": "account", "type": "VARCHAR"}, {"name": "cash", "type": "DECIMAL(38,10)"}],
@@ -251,3 +252,48 @@ async def get(desk: GatewayDesk, path: str, key: str, **params: Any) -> Any:
 
 def _bytes(fields: dict[str, str]) -> dict[bytes, bytes]:
     return {name.encode(): value.encode() for name, value in fields.items()}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"sql": 1}', "sql: 1 must be a SELECT"),
+        (b'{"limit": 5}', "sql: None must be a SELECT"),
+        (b"{}", "sql: None must be a SELECT"),
+    ],
+)
+def test_a_question_that_is_none_is_not_asked(desk: GatewayDesk, keys: Keys, body: bytes, said: str) -> None:
+    async def play() -> None:
+        _, key = keys.make("admin")
+        analytics = Asked(desk)
+        told = await desk.http.post("/v1/analytics/query", content=body, headers={**bearer(key), **JSON})
+        assert (told.status_code, told.json()["detail"]) == (422, said)
+        assert analytics.asked == []
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("limit", [b'"' + b"9" * 5_000 + b'"', b"9" * 5_000, b'"x"', b"{}"])
+def test_a_limit_of_any_kind_is_analytics_to_refuse(desk: GatewayDesk, keys: Keys, limit: bytes) -> None:
+    async def play() -> None:
+        _, key = keys.make("admin")
+        analytics = Asked(desk, httpx.Response(400, json={"error": "limit: no"}))
+        body = b'{"sql": "SELECT 1", "unknown": 1.5, "limit": ' + limit + b"}"
+        told = await desk.http.post("/v1/analytics/query", content=body, headers={**bearer(key), **JSON})
+        assert told.status_code == 400, told.text
+        [(_, _, asked)] = analytics.asked
+        assert set(asked["json"]) == {"sql", "limit"}
+        assert len(asked["json"]["limit"]) < 200
+
+    asyncio.run(play())
+
+
+def test_an_answer_of_analytics_that_is_no_json_is_told(desk: GatewayDesk, keys: Keys) -> None:
+    async def play() -> None:
+        _, key = keys.make("admin")
+        Asked(desk, httpx.Response(502, text="<html>busy</html>"))
+        told = await desk.http.get("/v1/analytics/orders", headers=bearer(key))
+        assert (told.status_code, told.json()["reason"]) == (503, "analytics_away")
+        assert "502" in told.json()["detail"]
+
+    asyncio.run(play())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import orjson
@@ -395,3 +396,24 @@ def test_marks_of_dead_letters_are_asked_for_a_hundred_at_a_time() -> None:
 def test_numbers_go_as_text() -> None:
     said = {"a": Decimal("0.1"), "b": 5, "c": None, "d": [Decimal("1"), {"e": None, "f": True}]}
     assert wire.texts(said) == {"a": "0.1", "b": "5", "d": ["1", {"e": None, "f": True}]}
+
+
+@pytest.mark.parametrize(
+    "name", ["client:default:my?7", "client:default:a/../../accounts/x", "client:default:a#b", "ü%"]
+)
+def test_a_name_is_one_part_of_a_path_whatever_is_in_it(name: str) -> None:
+    asked: list[httpx.Request] = []
+    transport = answering(httpx.Response(200, json={"order": {"order_id": "1"}}), asked=asked)
+    with GatewayClient(HOST, KEY, transport=transport) as desk:
+        desk.order(name)
+    path = asked[-1].url.raw_path.decode()
+    assert path.startswith("/v1/orders/")
+    assert unquote(path.removeprefix("/v1/orders/")) == name
+    assert not set("/?#") & set(path.removeprefix("/v1/orders/"))
+
+
+def test_a_newer_gateway_may_tell_more() -> None:
+    told = {"account_partitions": 2, "symbol_partitions": 1, "prefix": "", "venues": ["SIM"], "regions": 3}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"topology": told}))
+    with GatewayClient(HOST, KEY, transport=transport) as desk:
+        assert desk.topology.account_partitions == 2

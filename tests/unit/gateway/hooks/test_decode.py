@@ -378,6 +378,8 @@ def test_what_does_not_fit_a_template_is_told(body: Any, sentence: str) -> None:
         ('{"quanttiy": "5"}', "template.quanttiy: is no field of a signal; did you mean quantity?"),
         ('{"zzzz": "5"}', "template.zzzz: is no field of a signal; there are type, "),
         ('{"account": "main"}', "template.account: is the hook's to say"),
+        ('{"type": "SetTarget", "targets": {"from": "t"}}', "template.targets: is nothing that a hook sends"),
+        ('{"signal_id": "mine"}', 'template.signal_id: must be {"from": …}: under one id only the first alert counts'),
         ('{"type": "CancelOrder"}', "template.type: 'CancelOrder' must be one of NewOrder, "),
         ('{"type": {"from": "a"}}', "template.type: from: needs a map to types"),
         ('{"type": {"from": "a", "map": {"b": "Halt"}}}', "template.type: 'Halt' must be one of"),
