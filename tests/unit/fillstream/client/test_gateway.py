@@ -398,9 +398,7 @@ def test_numbers_go_as_text() -> None:
     assert wire.texts(said) == {"a": "0.1", "b": "5", "d": ["1", {"e": None, "f": True}]}
 
 
-@pytest.mark.parametrize(
-    "name", ["client:default:my?7", "client:default:a/../../accounts/x", "client:default:a#b", "ü%"]
-)
+@pytest.mark.parametrize("name", ["client:default:my?7", "client:default:a/../../accounts/x", "client:d:a#b", "ü%"])
 def test_a_name_is_one_part_of_a_path_whatever_is_in_it(name: str) -> None:
     asked: list[httpx.Request] = []
     transport = answering(httpx.Response(200, json={"order": {"order_id": "1"}}), asked=asked)
