@@ -62,6 +62,7 @@ class Reading:
         self.names = names_of(topology)
         self._keys = [topology.key(name) for name in self.names]
         self._name_of = {key.encode(): name for key, name in zip(self._keys, self.names, strict=True)}
+        from_nothing = not desk.places
         for name in self.names:
             desk.places.setdefault(name, "0-0")  # of a stream without entries one goes on behind its beginning
         self._behind = {name: end for name, end in ends.items() if id_key(end) > id_key(desk.places.get(name, "0-0"))}
@@ -69,6 +70,7 @@ class Reading:
         self._answered = time.monotonic()
         self._looked = time.monotonic()
         self._full: set[str] = set()
+        desk.takes_all = from_nothing and bool(self._behind)
         self.turned = asyncio.Condition()
         self.after_batch: list[Callable[[], None]] = []
 
@@ -138,7 +140,7 @@ class Reading:
         self._looked = time.monotonic()
         async with self._client.pipeline(transaction=False) as pipe:
             for key in self._keys:
-                pipe.execute_command("XINFO", "STREAM", key)
+                pipe.xinfo_stream(key)
             told = await pipe.execute(raise_on_error=False)
         for name, info in zip(self.names, told, strict=True):
             ends = "0-0" if isinstance(info, RedisError) else info["last-generated-id"].decode()
@@ -157,6 +159,7 @@ class Reading:
         end = self._behind.get(name)
         if end is not None and id_key(self._desk.places[name]) >= id_key(end):
             del self._behind[name]
+            self._desk.takes_all = self._desk.takes_all and bool(self._behind)
         for each in self.after_batch:
             each()
         async with self.turned:

@@ -28,9 +28,8 @@ class Pipe:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    def execute_command(self, *command: str) -> None:
-        assert command[:2] == ("XINFO", "STREAM")
-        self._keys.append(command[2])
+    def xinfo_stream(self, key: str) -> None:
+        self._keys.append(key)
 
     async def execute(self, **_: Any) -> list[Any]:
         ends = [self._ends.get(key, "9999999999999-0") for key in self._keys]

@@ -75,6 +75,7 @@ class Desk:
         gaps: what is not known, a sentence each.
         dead: the newest dead letters, the oldest first.
         entries: how many entries were folded.
+        takes_all: whether numbers of messages may fall: while a log is read from its beginning, which is all there is.
     """
 
     def __init__(self, keep: int = 100_000) -> None:
@@ -83,6 +84,7 @@ class Desk:
         self.orders, self.positions, self.markets, self.terms = Orders(keep), Positions(), Markets(), Terms()
         self.dead: deque[Row] = deque(maxlen=DEAD_KEPT)
         self.entries = 0
+        self.takes_all = False
         self._seqs: dict[str, int] = {}
         self._listeners: list[Listener] = []
 
@@ -115,7 +117,10 @@ class Desk:
     def _count(self, stream: str, seq: int, entry_id: str) -> None:
         last = self._seqs.get(stream, 0)
         if seq <= last:
-            raise Rewound(f"{stream}: {entry_id} has the number {seq}, and {last} was read before it")
+            told = f"{stream}: {entry_id} has the number {seq}, and {last} was read before it"
+            if not self.takes_all:
+                raise Rewound(told)
+            self.gaps.append(told)
         self._seqs[stream] = seq
         if seq > last + 1:
             told = f"{stream}: {seq - last - 1} messages before {entry_id} were trimmed before they were read"

@@ -132,6 +132,9 @@ def test_a_stream_whose_numbers_fall_is_another_one() -> None:
     stream, entry_id, fields = next(each for each in entries if each[0] == "events.0" and b"data" in each[2])
     with pytest.raises(Rewound, match=f"events.0: {entry_id} has the number 1, and"):
         desk.fold(stream, entry_id, fields)
+    desk.takes_all = True  # a log that is read from its beginning is all there is
+    desk.fold(stream, entry_id, fields)
+    assert f"{entry_id} has the number 1, and" in desk.gaps[-1]
 
 
 def test_a_trade_of_an_order_that_the_desk_has_forgotten_leaves_the_order_as_it_was() -> None:
