@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
 ABOUT = """Hooks: alerts that other software posts to the gateway become signals (docs/hooks.md).
 
 \b
-fillstream hook create tv --account paper --from tradingview
+fillstream hook create tv --account default --from tradingview
 fillstream hook try tv 'buy AAPL 100'
 fillstream hook list
 """
@@ -99,9 +99,9 @@ def create(
     """Make a hook, and show the path that alerts are posted to, this once: it is a secret.
 
     \b
-    fillstream hook create tv --account paper --from tradingview --symbol 'ES1!=ESZ6' --strategy trend
+    fillstream hook create tv --account default --from tradingview --symbol 'ES1!=ESZ6' --strategy trend
     fillstream hook create mt5 --kind text --account default --quantity 1 --from 192.0.2.7 --expires 90d
-    fillstream hook create own --kind template --template own.json --account paper --json
+    fillstream hook create own --kind template --template own.json --account default --json
     """
     from fillstream.libs.common.process.hooks import hook
 

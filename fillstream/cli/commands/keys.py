@@ -81,7 +81,7 @@ def create(
 
     \b
     fillstream key create dashboard
-    fillstream key create bot --scopes trader --account default --account paper --expires 90d
+    fillstream key create bot --scopes trader --account default --account demo --expires 90d
     fillstream key create ci --scopes orders:write,orders:read --rate-limit 600 --json
     """
     now_ms = _now_ms()
