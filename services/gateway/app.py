@@ -65,6 +65,7 @@ from fillstream.services.gateway.telling import Telling
 from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, stream, through
 from fillstream.services.gateway.v1.answers import answers
 from fillstream.services.gateway.waiting import Waiting
+from fillstream.services.gateway.web import files as web
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +163,7 @@ def build(gateway: Gateway) -> FastAPI:
     app.include_router(alpaca, prefix="/alpaca")
     app.state.entrance = Entrance(gateway.settings.gateway.proxies)
     app.include_router(hooks.router)
+    app.include_router(web.router)
     _probes(app, gateway)
     _errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
@@ -239,9 +241,21 @@ def _probes(app: Described, gateway: Gateway) -> None:
         return Response((await described()).page, media_type="text/html", headers=HEADERS)
 
     @app.get("/", include_in_schema=False)
-    async def front() -> dict[str, Any]:
-        """Say who this is."""
-        addresses = ["/health", "/ready", "/metrics", "/docs", "/openapi.json", "/v1/…", "/alpaca/…", "/hooks/…"]
+    async def front(request: Request) -> Any:
+        """Say who this is; send a browser to the desk."""
+        if "text/html" in request.headers.get("accept", ""):
+            return Response(status_code=303, headers={"location": f"{web.PREFIX}/", "vary": "accept"})
+        addresses = [
+            "/desk/",
+            "/health",
+            "/ready",
+            "/metrics",
+            "/docs",
+            "/openapi.json",
+            "/v1/…",
+            "/alpaca/…",
+            "/hooks/…",
+        ]
         return {"name": app.title, "version": app.version, "text": DOORS[STAGE].text, "addresses": addresses}
 
 

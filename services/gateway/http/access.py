@@ -27,8 +27,10 @@ from fillstream.services.gateway.http.problems import Refusal
 
 logger = logging.getLogger(__name__)
 
-OPEN: Final = ("/health", "/ready", "/metrics", "/", "/docs", "/openapi.json")
+OPEN: Final = ("/health", "/ready", "/metrics", "/", "/docs", "/openapi.json", "/desk")
 """Paths that need no key: they tell nothing of anybody's orders."""
+OPEN_BELOW: Final = ("/desk/",)
+"""Those below which nothing does: the page's files, which are everybody's."""
 PROTOTYPE: Final = "/order-management/"
 OWN_WAY: Final = ("/hooks/",)
 """Paths below which somebody else looks at who asks."""
@@ -201,7 +203,7 @@ class Door:
         headers = Headers(scope=scope)
         if self._keys is None:
             _check_local(headers)
-        if path in OPEN or path.startswith(OWN_WAY):
+        if path in OPEN or path.startswith((*OPEN_BELOW, *OWN_WAY)):
             return None
         return await self.who(headers)
 

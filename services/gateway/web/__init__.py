@@ -1,0 +1,1 @@
+"""The web desk: a page that a person keeps open, and how it is served."""

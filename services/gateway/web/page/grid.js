@@ -1,0 +1,101 @@
+// Tables of many rows: AG Grid Community in our colours, with the columns that rooms share.
+
+import { shown, money, compare, sign, time } from "./numbers.js";
+
+/* global agGrid */
+
+const theme = () => agGrid.themeQuartz.withParams({
+  backgroundColor: "var(--surface)", foregroundColor: "var(--text)", chromeBackgroundColor: "var(--raised)",
+  headerTextColor: "var(--quiet)", borderColor: "var(--line)", accentColor: "var(--link)", rowHoverColor: "var(--raised)",
+  selectedRowBackgroundColor: "var(--chosen)", oddRowBackgroundColor: "var(--surface)",
+  fontFamily: "var(--sans)", fontSize: 13, headerFontSize: 12, spacing: 4, rowHeight: 27, headerHeight: 30,
+  wrapperBorder: false, wrapperBorderRadius: 0, headerColumnBorder: false, browserColorScheme: "inherit",
+});
+
+const nonce = document.querySelector("meta[name=style-nonce]")?.content;
+
+const numeric = { filter: "agTextColumnFilter", comparator: compare, cellClass: "number", headerClass: "ag-right-aligned-header" };
+const signed = { up: ({ value }) => sign(value) > 0, down: ({ value }) => sign(value) < 0 };
+
+/** Columns by what they hold; each takes a field, a heading and what is otherwise. */
+export const column = {
+  text: (name, head, more = {}) => ({ field: name, headerName: head, filter: "agTextColumnFilter", ...more }),
+  number: (name, head, more = {}) => ({ field: name, headerName: head, ...numeric, valueFormatter: ({ value }) => shown(value), ...more }),
+  money: (name, head, more = {}) => ({ field: name, headerName: head, ...numeric, valueFormatter: ({ value }) => money(value), ...more }),
+  gain: (name, head, more = {}) => ({
+    field: name, headerName: head, ...numeric, valueFormatter: ({ value }) => money(value), cellClassRules: signed, ...more,
+  }),
+  time: (name, head, more = {}) => ({
+    field: name, headerName: head, cellClass: "number", headerClass: "ag-right-aligned-header", width: 118,
+    valueFormatter: ({ value }) => time(value), ...more,
+  }),
+  side: (name = "side", head = "Side", more = {}) => ({
+    field: name, headerName: head, width: 78, filter: "agTextColumnFilter",
+    cellClassRules: { up: ({ value }) => value === "BUY", down: ({ value }) => /^SELL/.test(value ?? "") }, ...more,
+  }),
+};
+
+/**
+ * Make a grid in an element.
+ *
+ * `columns`: AG Grid's; `key(row)`: what a row goes by; `label`: what it is, for who hears it; `opened(row)`: Enter or a
+ * double click on a row; `sort`: `[field, "asc" | "desc"]`; `menu`: called with a row and a key for keys that act on it.
+ * Returns `{put(rows, isAll), remove(keys), filter(text), focus(), selected(), end(), api}`.
+ */
+export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}, empty = "nothing here", quick, keeps }) {
+  box.classList.add("grid");
+  const known = new Map();
+  const api = agGrid.createGrid(box, {
+    theme: theme(), styleNonce: nonce, columnDefs: columns.map((each) => (each.field === sort?.[0] ? { ...each, initialSort: sort[1] } : each)), getRowId: ({ data }) => key(data),
+    defaultColDef: { sortable: true, resizable: true, minWidth: 64, width: 104, suppressHeaderMenuButton: true },
+    rowSelection: { mode: "singleRow", checkboxes: false, enableClickSelection: true },
+    asyncTransactionWaitMillis: 50, animateRows: false, suppressCellFocus: false, suppressScrollOnNewData: true,
+    overlayNoRowsTemplate: `<span></span>`, ensureDomOrder: true, maintainColumnOrder: true,
+    isExternalFilterPresent: () => Boolean(keeps), doesExternalFilterPass: ({ data }) => keeps(data),
+    onRowDoubleClicked: ({ data }) => opened?.(data),
+    onSelectionChanged: ({ api: of }) => chosen?.(of.getSelectedRows()[0] ?? null),
+    onCellFocused: ({ rowIndex, api: of }) => of.getDisplayedRowAtIndex(rowIndex)?.setSelected(true, true),
+    onCellKeyDown: ({ event, data }) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA|BUTTON)$/.test(event.target.tagName)) return;
+      if (event.key === "Enter") opened?.(data);
+      else keys[event.key]?.(data);
+    },
+    context: { label },
+    localeText: { noRowsToShow: empty },
+  });
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", label);
+  if (quick) api.setGridOption("quickFilterText", quick);
+
+  return {
+    api,
+    put(rows, isAll = false) {
+      if (isAll) {
+        known.clear();
+        for (const row of rows) known.set(key(row), row);
+        api.setGridOption("rowData", [...known.values()]);
+        return;
+      }
+      const add = [];
+      const update = [];
+      for (const row of rows) {
+        (known.has(key(row)) ? update : add).push(row);
+        known.set(key(row), row);
+      }
+      if (add.length || update.length) api.applyTransactionAsync({ add, update });
+    },
+    remove(gone) {
+      const rows = gone.map((each) => known.get(each)).filter(Boolean);
+      for (const each of gone) known.delete(each);
+      if (rows.length) api.applyTransactionAsync({ remove: rows });
+    },
+    quick: (text) => api.setGridOption("quickFilterText", text),
+    refilter: () => api.onFilterChanged(),
+    selected: () => api.getSelectedRows()[0] ?? null,
+    focus() {
+      const at = api.getFocusedCell()?.rowIndex ?? 0;
+      if (api.getDisplayedRowCount() > 0) api.setFocusedCell(at, api.getAllDisplayedColumns()[0]);
+    },
+    end: () => api.destroy(),
+  };
+}

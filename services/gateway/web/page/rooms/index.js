@@ -1,0 +1,7 @@
+// Every room of the desk, in the order in which they are shown. A room: where it stands in the address, what it is called,
+// the key behind `g`, the scope that shows it, and `mount(box, rest)`, which draws it and returns what ends it.
+
+import { orders } from "./orders.js";
+import { positions } from "./positions.js";
+
+export const rooms = [orders, positions];
