@@ -62,7 +62,7 @@ from fillstream.services.gateway.state.desk import Desk, Rewound
 from fillstream.services.gateway.stream.hub import Hub
 from fillstream.services.gateway.stream.replay import Replay
 from fillstream.services.gateway.telling import Telling
-from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, stream, through
+from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, reports, stream, through
 from fillstream.services.gateway.v1.answers import answers
 from fillstream.services.gateway.waiting import Waiting
 from fillstream.services.gateway.web import files as web
@@ -156,7 +156,7 @@ def build(gateway: Gateway) -> FastAPI:
     app.state.streams = gateway.streams
     app.state.hub, app.state.replay = gateway.hub, gateway.replay
     app.state.behind = gateway.behind
-    for room in (desk, orders, positions, accounts, markets, stream, through):
+    for room in (desk, orders, positions, accounts, markets, reports, stream, through):
         app.include_router(room.router, prefix="/v1")
     app.mount("/order-management", order_management.make_app())
     app.state.alpaca = Room(gateway.asking, gateway.settings)

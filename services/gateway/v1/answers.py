@@ -77,6 +77,7 @@ def answers() -> Answers:
         **_accounts(),
         **_markets(),
         **_desk(),
+        **_reports(),
         **_through(),
         "GET /stream": {200: TEXT},
     }
@@ -307,6 +308,41 @@ def _desk() -> Answers:
         "POST /dead/{letter_id}/redrive": {200: redriven},
         "GET /rules": {200: told("The desk's rules.", rules=list_of(named("Rule", rule)))},
     }
+
+
+def _reports() -> Answers:
+    point = thing("What stood at the end of a step.", ("time", "value"), time=WHOLE, value=NUMBER)
+    curve = thing(
+        "A curve.",
+        ("measure", "account", "currency", "points"),
+        measure={"type": "string", "enum": ["net_pnl", "equity"], "description": "what its values are"},
+        account={**or_null(TEXT), "description": "whose equity; null of what all accounts made"},
+        currency=TEXT,
+        points=list_of(named("CurvePoint", point)),
+    )
+    span: dict[str, Schema] = {"source": ANALYTICS, "since": WHOLE, "until": WHOLE}
+    numbers = (
+        "notional", "fees", "slippage_bps", "expected_slippage_bps", "maker_share",
+        "accepted_ms_p50", "accepted_ms_p99", "first_fill_ms_p50", "first_fill_ms_p99",
+    )  # fmt: skip
+    counts: dict[str, Schema] = dict.fromkeys(("orders", "filled_orders", "fills"), WHOLE)
+    executed = thing(
+        "How orders were executed: slippage is weighted by what was traded.",
+        ("symbol", "venue", *counts, *numbers),
+        symbol=TEXT, venue=TEXT, currency=or_null(TEXT), **counts, **dict.fromkeys(numbers, or_null(NUMBER)),
+    )  # fmt: skip
+    rejected = thing("Why orders were refused.", ("reason", "orders"), reason=TEXT, orders=WHOLE)
+    return {
+        "GET /reports/equity": {
+            200: thing("Curves.", (*span, "step_ms", "curves", "incomplete"), **span, step_ms=WHOLE,
+                       curves=list_of(named("Curve", curve)), incomplete=TEXTS),
+        },
+        "GET /reports/execution": {
+            200: thing("Execution.", (*span, "markets", "rejected", "incomplete"), **span,
+                       markets=list_of(named("Executed", executed)), rejected=list_of(named("RejectedFor", rejected)),
+                       incomplete=TEXTS),
+        },
+    }  # fmt: skip
 
 
 def _through() -> Answers:

@@ -194,6 +194,17 @@ class Behind:
         return httpx.Response(200, json={"columns": found.columns, "rows": rows, "truncated": False})
 
     async def sql(self, text: str, limit: int) -> Found:
+        if "AS measure" in text:
+            point = {"measure": "equity", "account": "default", "currency": "USD", "upto": 1, "value": "1"}
+            return Found([], [point], False, [])
+        if "maker_share" in text:
+            counts: dict[str, Any] = {"orders": 1, "filled_orders": 1, "fills": 1, "notional": "5", "fees": "0"}
+            costs = dict.fromkeys(("slippage_bps", "expected_slippage_bps", "maker_share"), "0.5")
+            spans = {f"{each}_ms_p{share}": None for each in ("accepted", "first_fill") for share in (50, 99)}
+            where = {"symbol": "AAPL", "venue": "SIM", "currency": "USD"}
+            return Found([], [{**where, **counts, **costs, **spans}], False, [])
+        if "FROM rejects" in text:
+            return Found([], [{"reason": "max_order_value", "orders": 1}], False, [])
         if "arg_min" in text:
             row: dict[str, Any] = {"begin_time": 0, "trades": 1, "open": "1", "high": "2", "low": "1", "close": "2"}
             return Found([{"name": "begin_time", "type": "BIGINT"}], [{**row, "volume": "5"}], False, ["events.0: gap"])
@@ -263,7 +274,7 @@ async def use_markets_and_desk(desk: GatewayDesk) -> None:
     for path in (
         "instruments", "instruments/AAPL", "venues", "quotes", "quotes/AAPL", "depth/AAPL", "trades/AAPL", "bars/AAPL",
         "stages", "topology", "log/events.0", "log?after=events.0:0-0", "dead/redriven?letter_id=1-0",
-        "analytics/orders",
+        "analytics/orders", "reports/equity", "reports/execution",
     ):  # fmt: skip
         found = await desk.http.get(f"/v1/{path}")
         assert found.status_code == 200, found.text
