@@ -39,6 +39,7 @@ class StageState:
         at_ms: when it told this.
         note: what it says beside figures: where aliases point, which accounts are live.
         holds: who keeps the streams that it trims from being trimmed.
+        output_hash: the running hash of all that it has sent, in hex: equal logs give equal ones. None without one.
     """
 
     stage: str
@@ -58,6 +59,7 @@ class StageState:
     at_ms: int | None
     note: str | None = None
     holds: tuple[Hold, ...] = ()
+    output_hash: str | None = None
 
     @property
     def is_live(self) -> bool:
@@ -95,10 +97,12 @@ def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageStat
     stage, inbox = place.program.name, place.inbox
     told = {name.decode(): value.decode() for name, value in raw.hgetall(topology.status(stage, inbox)).items()}
     entries, lag = _int(told, "entries"), _int(told, "lag")
+    digest: bytes | None = None
     if inbox is not None:
         # Not what the stage told last: it may have died since.
-        read, lost = (int(each or 0) for each in raw.hmget(topology.checkpoint(stage, inbox), "entries", "lost"))
-        entries, lag = read, _behind(raw, topology.key(inbox), read + lost)
+        found, lost, digest = raw.hmget(topology.checkpoint(stage, inbox), "entries", "lost", "digest")
+        entries = int(found or 0)
+        lag = _behind(raw, topology.key(inbox), entries + int(lost or 0))
     at_ms = _int(told, "at_ms")
     state = told.get("state", "never started")
     if at_ms is not None and now_ms - at_ms > SILENT_MS and state != "crashed":
@@ -123,6 +127,7 @@ def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageStat
         progress=told.get("progress") or None if state == "recovering" else None,
         at_ms=at_ms,
         note=told.get("note") or None,
+        output_hash=digest.hex() if digest else None,
     )
 
 

@@ -1,7 +1,11 @@
 // Every room of the desk, in the order in which they are shown. A room: where it stands in the address, what it is called,
 // the key behind `g`, the scope that shows it, and `mount(box, rest)`, which draws it and returns what ends it.
 
+import { accounts } from "./accounts.js";
+import { controls } from "./controls.js";
+import { operations } from "./operations.js";
 import { orders } from "./orders.js";
 import { positions } from "./positions.js";
+import { quality } from "./quality.js";
 
-export const rooms = [orders, positions];
+export const rooms = [orders, positions, accounts, quality, controls, operations];
