@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from fillstream.libs.common.messages.stages import DOORS, PROGRAMS, READERS
+from fillstream.libs.common.messages.stages import DESK_PATH, DOORS, PROGRAMS, READERS
 
 BASE_PORT = PROGRAMS[0].port
 """The first program of the map here, then the others in its order; further partitions after those."""
@@ -34,6 +34,11 @@ def state_file(data_dir: Path) -> Path:
 def lock_file(data_dir: Path) -> Path:
     """Return the file that the stack on `data_dir` holds a lock on."""
     return data_dir / "stack.lock"
+
+
+def desk_url(gateway: str) -> str:
+    """Return where the web desk of a gateway is."""
+    return f"{gateway}{DESK_PATH}/"
 
 
 def running_stack(data_dir: Path) -> dict[str, Any] | None:

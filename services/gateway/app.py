@@ -27,7 +27,7 @@ from redis.exceptions import ResponseError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
-from fillstream.libs.common.messages.stages import DOORS
+from fillstream.libs.common.messages.stages import DESK_PATH, DOORS
 from fillstream.libs.common.messages.topology import Topology, id_key
 from fillstream.libs.common.process.app import address_of, refuse, settings_or_exit, tune_collector
 from fillstream.libs.common.process.settings import Settings, SettingsError
@@ -244,7 +244,7 @@ def _probes(app: Described, gateway: Gateway) -> None:
     async def front(request: Request) -> Any:
         """Say who this is; send a browser to the desk."""
         if "text/html" in request.headers.get("accept", ""):
-            return Response(status_code=303, headers={"location": f"{web.PREFIX}/", "vary": "accept"})
+            return Response(status_code=303, headers={"location": f"{DESK_PATH}/", "vary": "accept"})
         addresses = [
             "/desk/",
             "/health",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -16,6 +18,7 @@ from fillstream.cli.commands import RUN
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, RedisUrl
 from fillstream.libs.common.messages.topology import SIM, Topology
+from fillstream.stack.running import WITHOUT_KEY_VARIABLE, desk_url
 from fillstream.tools.render import as_json, console
 
 if TYPE_CHECKING:
@@ -137,6 +140,9 @@ def demo(
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Keep everything here.  \\[default: a folder that is removed]")
     ] = None,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Keep the desk up afterwards, to look at its page, until Ctrl-C.")
+    ] = False,
     json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -144,11 +150,13 @@ def demo(
 
     \b
     fillstream demo
+    fillstream demo --stay                           and look around on its page
     fillstream demo --capture btcusdt.gz --speed 10
 
     Starts an embedded Valkey and every service as its own process on free ports, publishes signals with XADD as any
     client would, waits until all is quiet, and then proves from the streams alone that everything adds up. The exit
     code is 1 when anything does not. Its venues are ideal, whatever execution.simulation says: it measures the desk.
+    Its page, whose address is printed, shows it happening, and asks nobody on this machine who they are.
     """
     from rich.console import Console
 
@@ -157,12 +165,15 @@ def demo(
 
     out = Console(stderr=True, highlight=False) if json else console()
     with tempfile.TemporaryDirectory(prefix="fillstream-demo-") as scratch:
-        stack = LocalStack(data_dir or Path(scratch), base_port=0, redis_port=0, config=config, environ=IDEAL_DESK)
+        stack = LocalStack(
+            data_dir or Path(scratch), base_port=0, redis_port=0, config=config, gateway_port=0,
+            environ={**IDEAL_DESK, WITHOUT_KEY_VARIABLE: "true"},
+        )  # fmt: skip
         _check_venue(venue, stack.settings.topology())
         market, moments = _demo_market(stack.settings, capture, seed)
         if capture is None and speed is None:
             speed = DEMO_SPEED
-        result = _played(stack, market, moments, signals, seed, speed, venue, out)
+        result = _played(stack, market, moments, signals, seed, speed, venue, out, stay)
     if json:
         as_json(result)
     else:
@@ -180,8 +191,9 @@ def _played(
     speed: float | None,
     venue: str,
     out: Console,
+    stay: bool,
 ) -> dict[str, Any]:
-    """Start the stack, let the market and a client run, stop it; return the summary."""
+    """Start the stack, let the market and a client run, stop it, with `stay` on Ctrl-C; return the summary."""
     from fillstream.demo.demo import DemoError, analytics_counts, judge, play, summary
     from fillstream.demo.market_files import FeedError
     from fillstream.demo.market_numbers import listed
@@ -192,6 +204,8 @@ def _played(
         with out.status(f"starting {', '.join(stack.processes)}"):
             stack.wait_ready()
         out.print(f"the desk is up: Redis at {stack.redis_url}, {len(stack.processes)} processes")
+        if stack.has_gateway:
+            out.print(f"watch it: {desk_url(stack.url('gateway'))}", markup=False)
         began = time.monotonic()
         try:
             with_analytics = stack.has_analytics
@@ -204,7 +218,21 @@ def _played(
         with out.status("checking the books: every stream, and every log folded again"):
             stored = analytics_counts(stack.url("analytics")) if stack.has_analytics else None
             found = judge(stack.redis_url, stack.settings, stored)
-    return summary(found, stored, seconds)
+        told = summary(found, stored, seconds)
+        if stay:
+            _stay(stack, told, out)
+    return told
+
+
+def _stay(stack: LocalStack, told: dict[str, Any], out: Console) -> None:
+    """Keep the desk up until Ctrl-C."""
+    out.print(
+        f"its books {'agree' if told['agrees'] else 'DO NOT AGREE'}; the desk stays up until Ctrl-C", markup=False
+    )
+    if stack.has_gateway:
+        out.print(f"its page: {desk_url(stack.url('gateway'))}", markup=False)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _check_venue(venue: str, topology: Topology) -> None:

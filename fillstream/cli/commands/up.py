@@ -23,6 +23,7 @@ from fillstream.stack.running import (
     GATEWAY_PORT,
     REDIS_PORT,
     WITHOUT_KEY_VARIABLE,
+    desk_url,
     safe_url,
 )
 from fillstream.tools.render import console, print_table
@@ -159,16 +160,25 @@ def _show(stack: LocalStack, out: Any) -> None:
     out.print("every service: /health /ready /metrics /docs", markup=False)
     if any(name.startswith("feed") for name in stack.processes):
         out.print("the market is made up (--feed none for none)", style="yellow")
-    if not stack.has_gateway:
-        text = f"the gateway is not installed: no REST and no WebSocket; {how_to_get('gateway')}"
-        out.print(text, style="yellow", markup=False)
-    elif stack.without_key:
-        out.print("the gateway asks for no key: whoever is on this machine may trade", style="yellow", markup=False)
-    else:
-        out.print("the gateway asks for a key: fillstream key create NAME --scopes trader", markup=False)
+    _show_door(stack, out)
     if not stack.has_analytics and stack.settings.database.type != "none":
         text = f"analytics is not installed: no orders, fills, positions and SQL to read; {how_to_get('analytics')}"
         out.print(text, style="yellow", markup=False)
+
+
+def _show_door(stack: LocalStack, out: Any) -> None:
+    from fillstream.stack.extras import how_to_get
+
+    if not stack.has_gateway:
+        text = f"the gateway is not installed: no REST and no WebSocket; {how_to_get('gateway')}"
+        out.print(text, style="yellow", markup=False)
+        return
+    out.print(f"the web desk: {desk_url(stack.url('gateway'))}", markup=False, style="bold")
+    if stack.without_key:
+        out.print("the gateway asks for no key: whoever is on this machine may trade", style="yellow", markup=False)
+    else:
+        out.print("people log in: fillstream user create NAME --role trader", markup=False)
+        out.print("programs show a key: fillstream key create NAME --scopes trader", markup=False)
 
 
 def _tell_where(stack: LocalStack, usual: Path, out: Any) -> None:

@@ -189,6 +189,8 @@ DOORS: Final[dict[str, DoorSpec]] = {
     )
 }
 """Who lets others in. A desk has it where what it needs is installed (the extra `gateway`)."""
+DESK_PATH: Final = "/desk"
+"""Below which the gateway serves the web desk."""
 
 PROGRAMS: Final[tuple[StageSpec | ReaderSpec, ...]] = (*STAGES.values(), *READERS.values())
 

@@ -19,6 +19,7 @@ from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
+from fillstream.libs.common.messages.stages import DESK_PATH
 from fillstream.libs.common.process.hooks import Hook
 from fillstream.libs.common.process.keys import ID_PREFIX
 from fillstream.libs.common.values.naming import shorten
@@ -27,9 +28,9 @@ from fillstream.services.gateway.http.problems import Refusal
 
 logger = logging.getLogger(__name__)
 
-OPEN: Final = ("/health", "/ready", "/metrics", "/", "/docs", "/openapi.json", "/desk")
+OPEN: Final = ("/health", "/ready", "/metrics", "/", "/docs", "/openapi.json", DESK_PATH)
 """Paths that need no key: they tell nothing of anybody's orders."""
-OPEN_BELOW: Final = ("/desk/",)
+OPEN_BELOW: Final = (f"{DESK_PATH}/",)
 """Those below which nothing does: the page's files, which are everybody's."""
 PROTOTYPE: Final = "/order-management/"
 OWN_WAY: Final = ("/hooks/",)

@@ -16,8 +16,9 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
+from fillstream.libs.common.messages.stages import DESK_PATH
+
 FOLDER: Final = Path(__file__).with_name("page")
-PREFIX: Final = "/desk"
 INDEX: Final = "index.html"
 NONCE: Final = b"{nonce}"
 TYPES: Final = {
@@ -69,13 +70,13 @@ def files() -> dict[str, File]:
     return found
 
 
-@router.get(PREFIX)
+@router.get(DESK_PATH)
 async def without_slash() -> Response:
     """Send a browser to where the page's own addresses are right."""
-    return Response(status_code=307, headers={"location": f"{PREFIX}/"})
+    return Response(status_code=307, headers={"location": f"{DESK_PATH}/"})
 
 
-@router.get(PREFIX + "/{name:path}")
+@router.get(DESK_PATH + "/{name:path}")
 async def page(request: Request, name: str) -> Response:
     """Return a file of the page; `index.html` with a nonce of its own each time."""
     file = files().get(name or INDEX)
