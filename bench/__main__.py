@@ -20,6 +20,7 @@ from bench import (
     algos,
     backtest,
     book,
+    desk,
     end_to_end,
     engine,
     families,
@@ -103,6 +104,21 @@ def show_memory(result: dict[str, Any]) -> None:
     console.print(f"768 MB hold {result['hours_of_made_up_market']:,} hours of the made-up market with five positions")
     for name, rate in result["signals_per_s_for_a_day"].items():
         console.print(f"0.6 of 768 MB keep a day of {rate} signals/s beside it: {name}")
+
+
+def show_desk(result: dict[str, Any]) -> None:
+    table = Table(title=f"the page with {result['orders']:,} orders, by updates a second", title_justify="left")
+    for heading in ("updates/s", "pictures/s", "p99 ms", "longest ms", "browser, cores", "gateway, cores"):
+        table.add_column(heading, justify="left" if heading == "updates/s" else "right")
+    for name, row in result.items():
+        if isinstance(row, dict):
+            table.add_row(name, *(str(row[each]) for each in (
+                "pictures_per_s", "p99_ms", "longest_ms", "browser_cores", "gateway_cores")))  # fmt: skip
+    console.print(table)
+    console.print(
+        f"first paint {result['first_paint_ms']} ms; {result['bytes_served']:,} bytes served,"
+        f" {result['bytes_served_again']:,} when it is opened again; {result['heap_mb']} MB of JavaScript"
+    )
 
 
 def show_gateway(result: dict[str, Any]) -> None:
@@ -279,6 +295,7 @@ BENCHES: dict[str, tuple[Callable[[bool], dict[str, Any]], Callable[[dict[str, A
     "ledger": (ledger.run, show_ledger),
     "families": (families.run, show_families),
     "gateway": (gateway.run, show_gateway),
+    "desk": (desk.run, show_desk),
     "ids": (ids.run, show_ids),
     "algos": (algos.run, show_algos),
     "backtest": (backtest.run, show_backtest),

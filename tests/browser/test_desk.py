@@ -1,0 +1,158 @@
+"""A person at the desk's page, in a real browser, in front of a desk of real processes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.conftest import until
+from tests.support.browser import Tab, chromium
+from tests.support.desk_of_processes import DeskOfProcesses
+
+NEEDS_A_YES = """
+checked: {id: 91, venue: SIM, max_order_value: 1000000, requires_approval: true}
+"""
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskOfProcesses]:
+    made = DeskOfProcesses(tmp_path_factory.mktemp("desk"), accounts=NEEDS_A_YES)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
+
+
+@pytest.fixture
+def tab(desk: DeskOfProcesses, browser: Browser) -> Iterator[Tab]:
+    made = Tab(browser, desk.url)
+    yield made
+    made.close()
+
+
+def order(desk: DeskOfProcesses, order_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = desk.get(f"/v1/orders/{order_id}")["order"]
+    return found
+
+
+def resting(desk: DeskOfProcesses, price: str = "150.00", **more: Any) -> str:
+    return str(desk.send(symbol="AAPL", side="BUY", quantity="10", price=price, **more)["order"]["order_id"])
+
+
+# ------------------------------------------------------------------------------------------------------------- orders
+
+
+def test_an_order_shows_as_it_comes_and_is_filled(desk: DeskOfProcesses, tab: Tab) -> None:
+    tab.open("orders")
+    order_id = resting(desk, "189.00")
+    row = tab.page.locator(f"[row-id='{order_id}']").first
+    expect(row).to_contain_text("New")
+    desk.market.quote("AAPL", "188.90", "188.95")
+    expect(row).to_contain_text("Filled")
+    desk.market.shown("AAPL", "189.98", "190.02")
+    tab.screenshot("orders")
+
+
+def test_an_order_is_amended_and_canceled_in_its_row(desk: DeskOfProcesses, tab: Tab) -> None:
+    order_id = resting(desk)
+    tab.open("orders")
+    tab.page.get_by_role("button", name=f"Amend order {order_id}").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("Quantity, with what is filled").fill("25")
+    dialog.get_by_label("Price", exact=True).fill("151.005")
+    dialog.get_by_role("button", name="Amend").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("tick size")
+    dialog.get_by_label("Price", exact=True).fill("151.01")
+    dialog.get_by_role("button", name="Amend").click()
+    expect(dialog).to_be_hidden()
+    found = order(desk, order_id)
+    assert (found["quantity"], found["price"], found["ord_status"]) == ("25", "151.01", "New")
+    tab.page.get_by_role("button", name=f"Cancel order {order_id}").click()
+    expect(tab.page.locator(f"[row-id='{order_id}']").first).to_contain_text("Canceled")
+    assert order(desk, order_id)["ord_status"] == "Canceled"
+    tab.complaints[:] = [each for each in tab.complaints if "422" not in each]  # the browser's word for the refusal
+
+
+def test_all_that_happened_to_an_order_is_beside_it_with_its_times(desk: DeskOfProcesses, tab: Tab) -> None:
+    order_id = str(desk.send(symbol="AAPL", side="BUY", quantity="3")["order"]["order_id"])
+    tab.open(f"orders/{order_id}")
+    happened = tab.page.get_by_role("list", name="What happened").get_by_role("listitem")
+    expect(happened).to_have_count(3)
+    expect(happened.nth(0)).to_contain_text("OrderReceived")
+    expect(happened.nth(2)).to_contain_text(re.compile(r"\+\d+ ms.*OrderFilled.*last_qty 3"))
+    tab.page.get_by_role("button", name="Close the order").click()
+    expect(happened.first).to_be_hidden()
+
+
+# ----------------------------------------------------------------------------------------------- trading, and stopping
+
+
+def test_the_kill_switch_wants_a_word_and_shows_what_the_server_says(desk: DeskOfProcesses, tab: Tab) -> None:
+    order_id = resting(desk)
+    tab.open("orders")
+    badge = tab.page.get_by_label("Trading state")
+    expect(badge).to_have_text("ACTIVE")
+    tab.page.get_by_role("button", name="Kill switch").click()
+    dialog = tab.page.get_by_role("dialog")
+    stop = dialog.get_by_role("button", name="Stop", exact=True)
+    word = dialog.get_by_label("Type DESK to confirm")
+    word.fill("desk")
+    expect(stop).to_be_disabled()
+    word.fill("DESK")
+    stop.click()
+    expect(badge).to_have_text("HALTED")
+    expect(tab.page.locator(f"[row-id='{order_id}']").first).to_contain_text("Canceled")
+    assert desk.get("/v1/trading_state")["desk"] == "HALTED"
+    refused = desk.send(symbol="AAPL", side="BUY", quantity="1")
+    assert refused["reason"] == "trading_halted", refused
+    tab.page.get_by_role("button", name="Resume…").click()
+    tab.page.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    expect(badge).to_have_text("ACTIVE")
+    assert desk.get("/v1/trading_state")["desk"] == "ACTIVE"
+
+
+def test_positions_show_what_they_make_and_are_closed(desk: DeskOfProcesses, tab: Tab) -> None:
+    desk.send(symbol="MSFT", side="BUY", quantity="100")
+    tab.open("positions")
+    row = tab.row("MSFT")
+    expect(row).to_contain_text("420.02")
+    desk.market.quote("MSFT", "421.98", "422.02")
+    expect(row).to_contain_text("198.00")  # 100 at the mid of 422, bought at 420.02
+    tab.page.get_by_role("button", name="Close MSFT").click()
+    tab.page.get_by_role("dialog").get_by_role("button", name="Close it").click()
+    until(lambda: desk.get("/v1/positions/MSFT?flat=true")["position"]["position"] == "0", "MSFT to be flat")
+    expect(row).to_be_hidden()
+
+
+# ----------------------------------------------------------------------------------------------------- losing contact
+
+
+@pytest.mark.parametrize("name", ["gateway", "valkey"])
+def test_the_page_finds_back_and_says_meanwhile_that_it_knows_nothing(
+    desk: DeskOfProcesses, tab: Tab, name: str
+) -> None:
+    before = resting(desk)
+    tab.open("orders")
+    expect(tab.page.locator(f"[row-id='{before}']").first).to_contain_text("New")
+    if name == "gateway":
+        desk.kill(name)
+        expect(tab.page.get_by_text("Not connected")).to_be_visible()
+        expect(tab.page.get_by_label("Trading state")).to_have_text("STATE UNKNOWN")
+    else:
+        desk.kill(name)
+    expect(tab.page.locator(".link-state")).to_have_attribute("data-state", "live", timeout=60_000)
+    expect(tab.page.get_by_label("Trading state")).to_have_text("ACTIVE")
+    until(
+        lambda: "order" in desk.send(symbol="AAPL", side="SELL", quantity="1", price="250.00"),
+        "the desk to take orders",
+    )
+    expect(tab.row("SELL", "250")).to_be_visible()
+    tab.complaints.clear()  # the browser tells of each connection that it could not make
