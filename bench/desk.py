@@ -19,12 +19,14 @@ import redis
 from playwright.sync_api import Page
 
 from bench.end_to_end import cpu_seconds
+from fillstream.libs.common.messages.stages import PROGRAMS
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.stack.stack import LocalStack
 from tests.support.browser import Tab, chromium
 
 T = Topology()
-STAGES = ("signals", "orders", "engine", "positions", "analytics")
+STAGES = tuple(each.name for each in PROGRAMS)
+"""The page shows what the streams say, whoever wrote it."""
 ENVIRON = {"FILLSTREAM_GATEWAY__WITHOUT_KEY": "true", "FILLSTREAM_GATEWAY__CALLS_PER_MINUTE": "1000000"}
 AT_ONCE = 50
 FRAMES = """(ms) => new Promise((done) => {
