@@ -215,13 +215,15 @@ def test_a_desk_whose_log_is_trimmed_is_restored_from_its_snapshots(
     restored.close()
 
 
-def test_the_keys_of_the_gateway_are_restored_as_they_were_at_the_moment(
+def test_the_keys_and_users_of_the_gateway_are_restored_as_they_were_at_the_moment(
     desk: LittleDesk, empty: Server, tmp_path: Path
 ) -> None:
     key, secret = make("bot", (Scope.ORDERS_READ,), now_ms=1, who="me")
     with redis.Redis.from_url(desk.url) as client:
         client.hset(desk.topology.keys, key.id, key.dump())
         client.hset(desk.topology.keys_used, key.id, 2)
+        client.hset(desk.topology.users, "anna", b"a user")
+        client.hset(desk.topology.passwords, "anna", b"a hash")
         assert run("backup", tmp_path / "backup", "--redis-url", desk.url)[0] == 0
         client.hset(desk.topology.keys, key.id, key.revoked(3, "her").dump())
     assert run("restore", tmp_path / "backup", "--redis-url", empty.url)[0] == 0
@@ -230,6 +232,8 @@ def test_the_keys_of_the_gateway_are_restored_as_they_were_at_the_moment(
         assert ring.load(raw) == []
         assert ring.find(key.id, secret, 4) == key, "docs/keys.md says to revoke it again"
         assert not client.exists(desk.topology.keys_used)
+        assert client.hget(desk.topology.users, "anna") == b"a user"
+        assert client.hget(desk.topology.passwords, "anna") == b"a hash"
     assert run("restore", tmp_path / "backup", "--redis-url", empty.url)[0] == 1
 
 

@@ -99,13 +99,14 @@ def test_a_client_sees_nothing_of_the_inside_nor_does_the_gateway(user: As, name
         user(name).hgetall(DESK.checkpoint("orders", "orders.0"))
 
 
-MAY_READ_KEYS = {"operator": {DESK.keys, DESK.keys_used}, "gateway": {DESK.keys}}
-MAY_WRITE_KEYS = {"operator": {DESK.keys, DESK.keys_used}, "gateway": {DESK.keys_used}}
+OF_PEOPLE = {DESK.keys, DESK.keys_used, DESK.users, DESK.passwords}
+MAY_READ_KEYS = {"operator": OF_PEOPLE, "gateway": {DESK.keys, DESK.users, DESK.passwords}}
+MAY_WRITE_KEYS = {"operator": OF_PEOPLE, "gateway": {DESK.keys_used, DESK.passwords}}
 
 
 @pytest.mark.parametrize("name", USERS)
-@pytest.mark.parametrize("key", [DESK.keys, DESK.keys_used])
-def test_keys_are_the_operators_and_the_gateway_reads_them_and_tells_when_they_were_used(
+@pytest.mark.parametrize("key", sorted(OF_PEOPLE))
+def test_keys_and_users_are_the_operators_and_the_gateway_tells_uses_and_passwords_alone(
     user: As, name: str, key: str
 ) -> None:
     reads = [["HGETALL", key], ["HGET", key, "fk_a"]]

@@ -93,7 +93,7 @@ def hash_keys(topology: Topology) -> list[str]:
     """Return the keys of the hashes that a desk cannot be without; the copies of snapshots are larger, and apart."""
     found = [topology.checkpoint(place.program.name, inbox) for place, inbox in stages(topology)]
     found += [low_water_key(topology.key(name)) for name in stream_names(topology)]
-    return [*found, topology.recover, topology.keys, topology.desk]
+    return [*found, topology.recover, topology.keys, topology.users, topology.passwords, topology.desk]
 
 
 def copy_keys(topology: Topology) -> list[str]:

@@ -27,6 +27,8 @@ RECOVER: Final = Topology().recover
 CONSUMERS: Final = Topology().consumer("*")
 KEYS: Final = Topology().keys
 KEYS_USED: Final = Topology().keys_used
+USERS_OF_GATEWAY: Final = Topology().users
+PASSWORDS: Final = Topology().passwords
 
 ENTRIES: Final = ("xread", "xrange", "xrevrange", "xlen")
 COUNTS: Final = ("exists", "xinfo|stream", "xinfo|groups", "xpending", "memory|usage")
@@ -203,8 +205,10 @@ def _gateway() -> User:
                 reads=(*everything, *beside, "checkpoint.*", "status.*", DESK),
             ),
             # Who may come in is the operator's to say: it is told here alone when somebody last did.
-            Grant(("hget", "hgetall"), reads=(KEYS,)),
+            Grant(("hget", "hgetall"), reads=(KEYS, USERS_OF_GATEWAY)),
             Grant(("hset",), writes=(KEYS_USED,)),
+            # People change their own passwords, where the old one is as it was; who they are they do not.
+            Grant(("hget", "hgetall", "hset", "eval"), keys=(PASSWORDS,)),
             Grant(("hset", "expire"), writes=(f"status.{GATEWAY}",)),
         ),
     )
@@ -217,7 +221,7 @@ def _operator() -> User:
     beside = tuple(make(each) for each in everything for make in (low_water_key, lapsed_key))
     return User(
         OPERATOR,
-        "Sets limits, sends dead letters again, accepts losses, makes keys, and sees how everything is.",
+        "Sets limits, sends dead letters again, accepts losses, makes keys and users, and sees how everything is.",
         ("info", "time", "config|get"),
         (
             # A dead letter goes back to where it came from, and is marked, at once.
@@ -225,7 +229,7 @@ def _operator() -> User:
             Grant(("xadd",), writes=inboxes),
             Grant(("hget", "hmget", "hset", "hkeys", "hdel"), keys=redriven),
             Grant(("hget", "hset"), keys=(RECOVER,)),
-            Grant(("hget", "hgetall", "hset", "hdel"), keys=(KEYS, KEYS_USED)),
+            Grant(("hget", "hgetall", "hset", "hsetnx", "hdel"), keys=(KEYS, KEYS_USED, USERS_OF_GATEWAY, PASSWORDS)),
             Grant(
                 (*ENTRIES, *COUNTS, "eval_ro", "hget", "hmget", "hgetall"),
                 reads=(*everything, *beside, "checkpoint.*", "status.*", DESK, RECOVER),

@@ -231,6 +231,16 @@ class Topology:
         """The hash of when each key was last used (milliseconds since 1970), by its id."""
         return self.prefix + "gateway.keys.used"
 
+    @property
+    def users(self) -> str:
+        """The hash of the people who may log in to the gateway, a field for each name: `process.people`."""
+        return self.prefix + "gateway.users"
+
+    @property
+    def passwords(self) -> str:
+        """The hash of what their passwords hash to, by the same names."""
+        return self.prefix + "gateway.users.passwords"
+
     def consumer(self, name: str) -> str:
         """Return the hash where a client that follows by that name keeps up to where it has, by the streams' names."""
         return f"{self.prefix}consumer.{name}"

@@ -111,6 +111,13 @@ def named(scopes: Collection[Scope]) -> str:
     return next((role for role, its in ROLES.items() if its == set(scopes)), ", ".join(scopes))
 
 
+def allows(scopes: Collection[Scope], accounts: Collection[str], scope: Scope) -> bool:
+    """Whether who has these scopes, for these accounts, may do that. SQL is of every account: not for some."""
+    if scope == Scope.SQL_READ and accounts:
+        return False
+    return scope in scopes or Scope.ADMIN in scopes
+
+
 def expiry(text: str, now_ms: int) -> int:
     """Return when a key ends (milliseconds): `90d` or `12h` from now, at the beginning of a day in UTC, at a time.
 
@@ -215,9 +222,7 @@ class Key:
 
     def may(self, scope: Scope) -> bool:
         """Whether it may be used for that. SQL is of every account: a key for some may not ask, whatever it has."""
-        if scope == Scope.SQL_READ and self.accounts:
-            return False
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+        return allows(self.scopes, self.accounts, scope)
 
     def may_use(self, account: str | None) -> bool:
         """Whether it is for that account, by its exact name; None: for the whole desk, every account of it."""

@@ -46,6 +46,7 @@ def test_what_a_desk_keeps_beside_its_streams_has_its_prefix() -> None:
     assert [at.desk, at.recover, at.keys, at.keys_used, at.consumer("mine")] == [
         "desk1:desk", "desk1:recover", "desk1:gateway.keys", "desk1:gateway.keys.used", "desk1:consumer.mine",
     ]  # fmt: skip
+    assert [at.users, at.passwords] == ["desk1:gateway.users", "desk1:gateway.users.passwords"]
 
 
 def test_every_venue_has_commands_of_its_own() -> None:
