@@ -31,6 +31,7 @@ from fillstream.libs.common.messages.stages import DESK_PATH, DOORS
 from fillstream.libs.common.messages.topology import Topology, id_key
 from fillstream.libs.common.process.app import address_of, refuse, settings_or_exit, tune_collector
 from fillstream.libs.common.process.settings import Settings, SettingsError
+from fillstream.libs.common.process.settings.gateway import span_ms
 from fillstream.libs.common.runtime.continuity import TopologyDiffers
 from fillstream.libs.common.runtime.exit_codes import EXIT_CRASHED
 from fillstream.libs.common.runtime.heartbeat import Heartbeat
@@ -48,21 +49,25 @@ from fillstream.services.gateway.history import History
 from fillstream.services.gateway.hooks import routes as hooks
 from fillstream.services.gateway.hooks.entrance import Entrance
 from fillstream.services.gateway.http.access import Door, safe_path
+from fillstream.services.gateway.http.browsers import Browsers
 from fillstream.services.gateway.http.document import Described, Pages
 from fillstream.services.gateway.http.keyring import EVERYTHING, LiveKeys
 from fillstream.services.gateway.http.page import HEADERS
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.http.protocol import Bounded
+from fillstream.services.gateway.http.sources import Sources
 from fillstream.services.gateway.http.streams import Streams
 from fillstream.services.gateway.keeping import Keeping
 from fillstream.services.gateway.metrics import STAGE, GatewayMetrics
+from fillstream.services.gateway.people.login import People
+from fillstream.services.gateway.people.sessions import LiveSessions
 from fillstream.services.gateway.reading import Reading, names_of
 from fillstream.services.gateway.sending import AWAY, Sending, cancel, connect
 from fillstream.services.gateway.state.desk import Desk, Rewound
 from fillstream.services.gateway.stream.hub import Hub
 from fillstream.services.gateway.stream.replay import Replay
 from fillstream.services.gateway.telling import Telling
-from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, reports, stream, through
+from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, reports, session, stream, through
 from fillstream.services.gateway.v1.answers import answers
 from fillstream.services.gateway.waiting import Waiting
 from fillstream.services.gateway.web import files as web
@@ -107,6 +112,7 @@ class Gateway:
         self.telling = Telling(self.reading, self.metrics, _heartbeat(settings) if keeping else None)
         self.streams = Streams(settings.gateway.streams_per_key, settings.gateway.stream_messages_per_s)
         self.keys = LiveKeys(self.client, topology) if asks_for_keys else None
+        self.people = people_of(self.client, settings) if asks_for_keys else None
         self.settings = settings
 
     @asynccontextmanager
@@ -116,6 +122,10 @@ class Gateway:
         if self.keys is not None:
             await self.keys.load()
             tasks.append(asyncio.create_task(self.keys.run()))
+        if self.people is not None:
+            await self.people.hashing.warm()
+            await self.people.sessions.load()
+            tasks.append(asyncio.create_task(self.people.sessions.run()))
         if self.keeping:
             tasks.append(asyncio.create_task(self.keeping.run(self.desk)))
         tasks.append(asyncio.create_task(self.telling.run()))
@@ -141,6 +151,13 @@ class Gateway:
         os._exit(EXIT_CRASHED)
 
 
+def people_of(client: Any, settings: Settings) -> People:
+    """Return who lets people in."""
+    topology, its = settings.topology(), settings.gateway
+    sessions = LiveSessions(client, topology, span_ms(its.session_idle), span_ms(its.session_lifetime))
+    return People(client, topology, sessions)
+
+
 def _heartbeat(settings: Settings) -> Heartbeat:
     return Heartbeat(connect_now(settings.redis_url), settings.topology().status(STAGE), address_of(settings))
 
@@ -156,19 +173,25 @@ def build(gateway: Gateway) -> FastAPI:
     app.state.streams = gateway.streams
     app.state.hub, app.state.replay = gateway.hub, gateway.replay
     app.state.behind = gateway.behind
-    for room in (desk, orders, positions, accounts, markets, reports, stream, through):
+    app.state.people = gateway.people
+    app.state.sources = sources = Sources(gateway.settings.gateway.proxies)
+    app.state.browsers = browsers = Browsers(sources)
+    for room in (desk, orders, positions, accounts, markets, reports, stream, through, session):
         app.include_router(room.router, prefix="/v1")
     app.mount("/order-management", order_management.make_app())
     app.state.alpaca = Room(gateway.asking, gateway.settings)
     app.include_router(alpaca, prefix="/alpaca")
-    app.state.entrance = Entrance(gateway.settings.gateway.proxies)
+    app.state.entrance = Entrance(sources)
     app.include_router(hooks.router)
     app.include_router(web.router)
     _probes(app, gateway)
     _errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
     settings = gateway.settings.gateway
-    app.add_middleware(Door, keys=gateway.keys, everything=EVERYTHING, per_minute=settings.calls_per_minute)
+    app.add_middleware(
+        Door, keys=gateway.keys, everything=EVERYTHING, per_minute=settings.calls_per_minute,
+        people=None if gateway.people is None else gateway.people.sessions, browsers=browsers,
+    )  # fmt: skip
     app.add_middleware(Spoken)
     app.add_middleware(Counted, metrics=gateway.metrics)
     return app

@@ -99,9 +99,11 @@ def test_a_client_sees_nothing_of_the_inside_nor_does_the_gateway(user: As, name
         user(name).hgetall(DESK.checkpoint("orders", "orders.0"))
 
 
-OF_PEOPLE = {DESK.keys, DESK.keys_used, DESK.users, DESK.passwords}
-MAY_READ_KEYS = {"operator": OF_PEOPLE, "gateway": {DESK.keys, DESK.users, DESK.passwords}}
-MAY_WRITE_KEYS = {"operator": OF_PEOPLE, "gateway": {DESK.keys_used, DESK.passwords}}
+OF_PEOPLE = {DESK.keys, DESK.keys_used, DESK.users, DESK.passwords, DESK.sessions, DESK.sessions_used}
+MAY_READ_KEYS = {"operator": OF_PEOPLE, "gateway": OF_PEOPLE - {DESK.keys_used}}
+OF_SESSIONS = {DESK.sessions, DESK.sessions_used}
+MAY_WRITE_KEYS = {"operator": OF_PEOPLE - OF_SESSIONS, "gateway": OF_PEOPLE - {DESK.keys, DESK.users}}
+MAY_REMOVE = {"operator": OF_PEOPLE, "gateway": OF_SESSIONS}
 
 
 @pytest.mark.parametrize("name", USERS)
@@ -115,7 +117,7 @@ def test_keys_and_users_are_the_operators_and_the_gateway_tells_uses_and_passwor
     for commands, may in (
         (reads, MAY_READ_KEYS.get(name, set())),
         (writes, MAY_WRITE_KEYS.get(name, set())),
-        (removes, MAY_WRITE_KEYS["operator"] if name == "operator" else set()),
+        (removes, MAY_REMOVE.get(name, set())),
     ):
         for command in commands:
             if key in may:

@@ -30,6 +30,8 @@ def served(desk: GatewayDesk) -> Iterator[int]:
         hub.cancel()
         with suppress(asyncio.CancelledError):
             await hub
+        if desk.gateway.people is not None:
+            await desk.gateway.people._client.aclose()  # it is this loop's
 
     desk.app.router.lifespan_context = life
     config = uvicorn.Config(desk.app, **{**options_of(desk.gateway.settings), "host": "127.0.0.1", "port": 0})

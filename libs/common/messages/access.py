@@ -29,6 +29,7 @@ KEYS: Final = Topology().keys
 KEYS_USED: Final = Topology().keys_used
 USERS_OF_GATEWAY: Final = Topology().users
 PASSWORDS: Final = Topology().passwords
+SESSIONS: Final = (Topology().sessions, Topology().sessions_used)
 
 ENTRIES: Final = ("xread", "xrange", "xrevrange", "xlen")
 COUNTS: Final = ("exists", "xinfo|stream", "xinfo|groups", "xpending", "memory|usage")
@@ -209,6 +210,7 @@ def _gateway() -> User:
             Grant(("hset",), writes=(KEYS_USED,)),
             # People change their own passwords, where the old one is as it was; who they are they do not.
             Grant(("hget", "hgetall", "hset", "eval"), keys=(PASSWORDS,)),
+            Grant(("hget", "hgetall", "hset", "hdel"), keys=SESSIONS),
             Grant(("hset", "expire"), writes=(f"status.{GATEWAY}",)),
         ),
     )
@@ -230,6 +232,8 @@ def _operator() -> User:
             Grant(("hget", "hmget", "hset", "hkeys", "hdel"), keys=redriven),
             Grant(("hget", "hset"), keys=(RECOVER,)),
             Grant(("hget", "hgetall", "hset", "hsetnx", "hdel"), keys=(KEYS, KEYS_USED, USERS_OF_GATEWAY, PASSWORDS)),
+            # Who is logged in is the gateway's to say, and the operator's to end.
+            Grant(("hget", "hgetall", "hdel"), keys=SESSIONS),
             Grant(
                 (*ENTRIES, *COUNTS, "eval_ro", "hget", "hmget", "hgetall"),
                 reads=(*everything, *beside, "checkpoint.*", "status.*", DESK, RECOVER),

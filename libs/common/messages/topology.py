@@ -241,6 +241,16 @@ class Topology:
         """The hash of what their passwords hash to, by the same names."""
         return self.prefix + "gateway.users.passwords"
 
+    @property
+    def sessions(self) -> str:
+        """The hash of people who are logged in, a field for each session's id: `process.sessions`."""
+        return self.prefix + "gateway.sessions"
+
+    @property
+    def sessions_used(self) -> str:
+        """The hash of when each session was last used (milliseconds since 1970), by its id."""
+        return self.prefix + "gateway.sessions.used"
+
     def consumer(self, name: str) -> str:
         """Return the hash where a client that follows by that name keeps up to where it has, by the streams' names."""
         return f"{self.prefix}consumer.{name}"

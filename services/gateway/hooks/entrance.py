@@ -7,18 +7,17 @@ but its id, and never believes what a header says of an address unless a proxy t
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from ipaddress import IPv6Address
 from typing import Final
 
 from limits import RateLimitItemPerMinute
 from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 
-from fillstream.libs.common.values.networks import Address, address_of, is_within, network_of
+from fillstream.libs.common.values.networks import Address
 from fillstream.services.gateway.http.access import Caller, Door
 from fillstream.services.gateway.http.counting import Counts
 from fillstream.services.gateway.http.problems import Refusal
+from fillstream.services.gateway.http.sources import Sources, place_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +29,11 @@ class Entrance:
     """Lets alerts in.
 
     Args:
-        proxies: addresses and networks whose X-Forwarded-For is believed.
+        sources: tells from where somebody posts.
     """
 
-    def __init__(self, proxies: Sequence[str]) -> None:
-        self._proxies = tuple(map(network_of, proxies))
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._failures = FixedWindowRateLimiter(Counts())
         self._item = RateLimitItemPerMinute(FAILURES)
 
@@ -54,7 +53,7 @@ class Entrance:
         if door.is_open:
             told = "hooks: need keys, and this gateway asks nobody for one (gateway.without_key)"
             raise Refusal(403, "keys_needed", told)
-        address = self.source(request)
+        address = self._sources.address(request)
         caller = await self._known(door, key, address)
         request.scope["caller"] = caller  # the log says whose call it was
         if caller.hook is None:
@@ -67,17 +66,6 @@ class Entrance:
             raise Refusal(404, "unknown_hook", told)
         return caller, door.count(caller)
 
-    def source(self, request: Request) -> Address | None:
-        """Return the address that somebody posts from: the peer's, or the one that proxies of ours say is behind them.
-
-        None where one of them says what is no address.
-        """
-        peer = address_of(request.client.host) if request.client is not None else None
-        said = [each.strip() for line in request.headers.getlist("x-forwarded-for") for each in line.split(",")]
-        while said and is_within(peer, self._proxies):
-            peer = address_of(said.pop())  # each proxy adds who it was asked by at the end
-        return peer
-
     async def _known(self, door: Door, key: str, address: Address | None) -> Caller:
         """Return whose a key is. Who has failed often is not looked for anew; whose key is right comes in even then.
 
@@ -86,7 +74,7 @@ class Entrance:
         key_id, _, secret = key.partition(".")
         found = door.find(key_id, secret)
         if isinstance(found, str):
-            whose = _place(address)
+            whose = place_of(address)
             if not self._failures.test(self._item, whose):
                 told = f"source: {address} has posted under {FAILURES} keys in this minute that there are not"
                 raise Refusal(429, "too_many_failures", told, {"Retry-After": "60"})
@@ -97,10 +85,3 @@ class Entrance:
                 logger.warning("%s posts under a key that there is not", address or "an unknown address")
                 raise Refusal(404, "unknown_hook", found)
         return found
-
-
-def _place(address: Address | None) -> str:
-    """Return what failures are counted by: an address, of IPv6 its network, of which one person has as many."""
-    if isinstance(address, IPv6Address):
-        return str(network_of(f"{IPv6Address(int(address) >> 64 << 64)}/64"))
-    return str(address)

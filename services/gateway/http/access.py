@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from limits import RateLimitItemPerMinute
@@ -23,6 +23,7 @@ from fillstream.libs.common.messages.stages import DESK_PATH
 from fillstream.libs.common.process.hooks import Hook
 from fillstream.libs.common.process.keys import ID_PREFIX
 from fillstream.libs.common.values.naming import shorten
+from fillstream.services.gateway.http.browsers import Browsers
 from fillstream.services.gateway.http.counting import Counts
 from fillstream.services.gateway.http.problems import Refusal
 
@@ -33,11 +34,16 @@ OPEN: Final = ("/health", "/ready", "/metrics", "/", "/docs", "/openapi.json", D
 OPEN_BELOW: Final = (f"{DESK_PATH}/",)
 """Those below which nothing does: the page's files, which are everybody's."""
 PROTOTYPE: Final = "/order-management/"
+SESSION: Final = "/v1/session"
+"""Where people log in, ask who they are, and log out: whoever is nobody is let in there."""
+FOR_PEOPLE: Final = "/v1/"
+"""Below it a session's cookie counts."""
 OWN_WAY: Final = ("/hooks/",)
 """Paths below which somebody else looks at who asks."""
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
+LOGIN_NEEDED: Final = "session: there is none, or it is over; log in by POST /v1/session"
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="fillstream"'}
-STAYS_S: Final = 2.0
+STAYS_S: Final = 1.0
 """How often it is looked at whether a key that opened a connection is still of use."""
 WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -58,6 +64,7 @@ class Caller:
         accounts: whose; empty for everybody's.
         per_minute: how many calls; None for the gateway's own number.
         hook: of who posts alerts, and may do nothing else; None of everybody else.
+        session: of a person who is logged in, what the session is kept under; None of everybody else.
     """
 
     id: str
@@ -66,6 +73,12 @@ class Caller:
     accounts: frozenset[str] = frozenset()
     per_minute: int | None = None
     hook: Hook | None = None
+    session: str | None = field(default=None, repr=False)
+
+    @property
+    def called(self) -> str:
+        """How sentences call it: `key fk_…`, `user anna`."""
+        return f"key {self.id}" if self.session is None else f"user {self.name}"
 
     def need(self, scope: str) -> None:
         """Refuse what a key has no scope for.
@@ -74,7 +87,7 @@ class Caller:
             Refusal: 403.
         """
         if scope not in self.scopes:
-            told = f"scope: key {self.id} has no {scope}; it has {', '.join(sorted(self.scopes))}"
+            told = f"scope: {self.called} has no {scope}; it has {', '.join(sorted(self.scopes))}"
             raise Refusal(403, "scope_missing", told)
 
     def sees(self, account: str | None) -> bool:
@@ -88,7 +101,7 @@ class Caller:
             Refusal: 403.
         """
         if self.accounts and account not in self.accounts:
-            told = f"account: key {self.id} is for {', '.join(sorted(self.accounts))}, not for {shorten(account)}"
+            told = f"account: {self.called} is for {', '.join(sorted(self.accounts))}, not for {shorten(account)}"
             raise Refusal(403, "account_not_allowed", told)
 
     def need_all_accounts(self) -> None:
@@ -98,7 +111,7 @@ class Caller:
             Refusal: 403.
         """
         if self.accounts:
-            told = f"account: is about the whole desk, and key {self.id} is for {', '.join(sorted(self.accounts))}"
+            told = f"account: is about the whole desk, and {self.called} is for {', '.join(sorted(self.accounts))}"
             raise Refusal(403, "account_not_allowed", told)
 
 
@@ -118,6 +131,18 @@ class Keys(Protocol):
         ...
 
 
+class People(Protocol):
+    """Knows people who are logged in."""
+
+    async def find(self, secret: str) -> Caller | None:
+        """Return who is logged in by a session's secret, None: nobody."""
+        ...
+
+    def is_live(self, session_id: str) -> bool:
+        """Whether a session that was let in may stay."""
+        ...
+
+
 class Door:
     """The outermost part of the app: nobody gets past it unknown.
 
@@ -125,11 +150,17 @@ class Door:
         app: what is behind it.
         keys: tells who has a key; None without keys: then everybody on this machine may do everything.
         per_minute: how many calls a key has in a minute unless it says otherwise.
+        people: tells who is logged in; None: nobody can be.
+        browsers: knows what their browsers send; None where nobody can be logged in.
     """
 
-    def __init__(self, app: App, keys: Keys | None, everything: frozenset[str], per_minute: int) -> None:
+    def __init__(
+        self, app: App, keys: Keys | None, everything: frozenset[str], per_minute: int, people: People | None = None,
+        browsers: Browsers | None = None,
+    ) -> None:  # fmt: skip
         self._app = app
         self._keys = keys
+        self._people, self._browsers = people, browsers
         self._local = Caller("local", "local", everything)
         self._per_minute = per_minute
         self._limiter = FixedWindowRateLimiter(Counts())
@@ -182,6 +213,8 @@ class Door:
 
     def may_stay(self, caller: Caller) -> bool:
         """Whether a connection that somebody opened may go on."""
+        if caller.session is not None:
+            return self._people is not None and self._people.is_live(caller.session)
         return self._keys is None or self._keys.is_live(caller.id)
 
     async def leaves(self, caller: Caller) -> None:
@@ -206,7 +239,52 @@ class Door:
             _check_local(headers)
         if path in OPEN or path.startswith((*OPEN_BELOW, *OWN_WAY)):
             return None
+        if path == SESSION:
+            is_login = scope["method"] == "POST"  # by a name and a password, whatever else it shows
+            return None if is_login else await self.person(HTTPConnection(scope))
+        if path.startswith(FOR_PEOPLE):
+            person = await self.person(HTTPConnection(scope))
+            if person is not None:
+                return person
+            if self._shows_cookie(HTTPConnection(scope)):
+                raise Refusal(401, "login_needed", LOGIN_NEEDED, CHALLENGE)
         return await self.who(headers)
+
+    async def person(self, connection: HTTPConnection) -> Caller | None:
+        """Return who is logged in, by the cookie; None: nobody, or it shows a key, which counts alone.
+
+        Without keys it is whoever is on this machine.
+
+        Raises:
+            Refusal: 403: another page has sent it.
+        """
+        if self._keys is None:
+            return self._local
+        if not self._shows_cookie(connection):
+            return None
+        assert self._people is not None and self._browsers is not None, "who looks at cookies has both"
+        secret = self._browsers.secret(connection) or ""
+        caller = await self._people.find(secret)
+        if caller is not None:
+            self._browsers.check(connection, secret)
+        return caller
+
+    def _shows_cookie(self, connection: HTTPConnection) -> bool:
+        """Whether somebody shows a session's cookie, and no key."""
+        if self._people is None or self._browsers is None or has_credentials(connection.headers):
+            return False
+        return self._browsers.secret(connection) is not None
+
+    async def on_stream(self, connection: HTTPConnection) -> Caller | None:
+        """Return who opens a WebSocket by a session's cookie; None: it shows none.
+
+        Raises:
+            Refusal: 401 of a session that is over, 403 of another site's page.
+        """
+        caller = await self.person(connection)
+        if caller is None and self._shows_cookie(connection):
+            raise Refusal(401, "login_needed", LOGIN_NEEDED)
+        return caller
 
     async def who(self, headers: Mapping[str, str]) -> Caller:
         """Return who asks by the headers.
@@ -268,7 +346,7 @@ class Door:
             "X-RateLimit-Reset": str(wait_s),
         }
         if not allowed:
-            text = f"rate: key {caller.id} has {item.amount} calls a minute; the next in {wait_s} s"
+            text = f"rate: {caller.called} has {item.amount} calls a minute; the next in {wait_s} s"
             raise Refusal(429, "too_many_calls", text, {**told, "Retry-After": str(wait_s)})
         return told
 
@@ -290,6 +368,11 @@ def caller_of(connection: HTTPConnection) -> Caller:
     """Return who asks."""
     caller: Caller = connection.scope["caller"]
     return caller
+
+
+def has_credentials(headers: Mapping[str, str]) -> bool:
+    """Whether a key is shown, be it any or none: then a cookie beside it does not count."""
+    return "authorization" in headers or "apca-api-key-id" in headers
 
 
 def credentials(headers: Mapping[str, str]) -> tuple[str, str]:

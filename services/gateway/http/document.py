@@ -14,6 +14,7 @@ import orjson
 from fastapi import FastAPI
 
 from fillstream.libs.common.messages.glossary import unit_of
+from fillstream.services.gateway.http.browsers import COOKIE
 from fillstream.services.gateway.http.describing import DECIMAL, DEFS, JSON, REF, WRITTEN, Schema, schema_of
 from fillstream.services.gateway.http.page import page
 from fillstream.services.gateway.http.problems import Problem
@@ -24,7 +25,14 @@ NUMBERS: Final = frozenset(("integer", "number"))
 WRITTEN_AS: Final = frozenset((DECIMAL, WRITTEN))
 Answers = Mapping[str, Mapping[int, Schema]]
 """The schemas of what a route answers where all is well, by `METHOD /path` below `/v1` and by status."""
-STATUS: Final = {200: "Done, as the desk says it.", 201: "Done: it is in the desk.", 202: "Sent; not answered yet."}
+STATUS: Final = {
+    200: "Done, as the desk says it.",
+    201: "Done: it is in the desk.",
+    202: "Sent; not answered yet.",
+    204: "Done.",
+}
+NOTHING: Final[Schema] = {"type": "null"}
+"""The schema of an answer without a body."""
 MEDIA: Final = {"GET /stream": "text/event-stream"}
 KEYS: Final[Schema] = {
     "bearer": {
@@ -32,6 +40,12 @@ KEYS: Final[Schema] = {
         "scheme": "bearer",
         "bearerFormat": "ID.SECRET",
         "description": "a key of `fillstream key create`",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "of a person who has logged in; what changes something needs X-CSRF-Token as well",
     },
 }
 
@@ -103,7 +117,7 @@ def whole(document: dict[str, Any], answers: Mapping[str, Mapping[str, Schema]])
     for schema in [each for _, _, call in calls_of(document) for each in _schemas_of(call)] + [*schemas.values()]:
         _walk(schema, schemas)
     document["components"]["securitySchemes"] = KEYS
-    document["security"] = [{"bearer": []}]
+    document["security"] = [{name: []} for name in KEYS]
     return document
 
 
@@ -117,10 +131,10 @@ def calls_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 
 def _answer(call: dict[str, Any], schemas: Mapping[str, Schema], media: str) -> None:
     refusals = {status: it for status, it in call["responses"].items() if not status.startswith("2")}
-    own = {
-        status: {"description": STATUS[int(status)], "content": {media: {"schema": schema}}}
-        for status, schema in schemas.items()
-    }
+    own: dict[str, Any] = {}
+    for status, schema in schemas.items():
+        content = {} if schema == NOTHING else {"content": {media: {"schema": schema}}}
+        own[status] = {"description": STATUS[int(status)], **content}
     call["responses"] = {**own, **refusals}
 
 

@@ -39,7 +39,7 @@ class Streams:
             Refusal: 429.
         """
         if self.open[caller.id] >= self._most:
-            told = f"streams: key {caller.id} holds {self._most} open already, the most that one may; close one first"
+            told = f"streams: {caller.called} holds {self._most} open already, the most that one may; close one first"
             raise Refusal(429, "too_many_streams", told)
 
     def begin(self, caller: Caller) -> Callable[[], None]:

@@ -37,6 +37,7 @@ from fillstream.libs.common.messages.reconciliation import VenueReconciled
 from fillstream.libs.common.messages.rules import RuleDefined, RuleReported
 from fillstream.libs.common.messages.targets import TargetChanged
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.people import PERSONS_ROLES
 from fillstream.services.gateway.http.describing import (
     DECIMAL,
     REF,
@@ -49,7 +50,7 @@ from fillstream.services.gateway.http.describing import (
     schema_of_dataclass,
     thing,
 )
-from fillstream.services.gateway.http.document import Answers
+from fillstream.services.gateway.http.document import NOTHING, Answers
 from fillstream.services.gateway.http.problems import Problem
 from fillstream.services.gateway.state.orders import ENDED, MOVES, PROGRESS
 from fillstream.tools.holds import Hold
@@ -79,6 +80,7 @@ def answers() -> Answers:
         **_desk(),
         **_reports(),
         **_through(),
+        **_people(),
         "GET /stream": {200: TEXT},
     }
 
@@ -367,4 +369,33 @@ def _through() -> Answers:
         "GET /analytics/{page}": {200: page},
         "POST /analytics/query": {200: page},
         "GET /dead/redriven": {200: thing("Those that were.", ("redriven",), redriven=MAP)},
+    }
+
+
+def _people() -> Answers:
+    session = thing(
+        "Who is logged in.",
+        ("user", "role", "scopes", "accounts", "csrf", "expires_ms", "mode"),
+        user={**TEXT, "description": "the person's name; `local` where nobody logs in", "examples": ["anna"]},
+        role={"type": "string", "enum": [*PERSONS_ROLES], "description": "what it is"},
+        scopes={**TEXTS, "description": "what it may do", "examples": [["orders:read"]]},
+        accounts={**TEXTS, "description": "whose it is; none: every account's", "examples": [["default"]]},
+        csrf={
+            **or_null(TEXT),
+            "description": "for X-CSRF-Token of every call that changes something",
+            "examples": ["dG9rZW4"],
+        },
+        expires_ms={
+            **or_null(WHOLE),
+            "description": "when it ends unless it is used again, ms since 1970 UTC",
+            "unit": "ms",
+            "examples": [1796000400000],
+        },
+        mode={"type": "string", "enum": ["people", "local"], "description": "`local`: everybody on this machine"},
+    )
+    return {
+        "POST /session": {200: named("LoggedIn", session)},
+        "GET /session": {200: named("LoggedIn", session)},
+        "DELETE /session": {204: NOTHING},
+        "PUT /session/password": {204: NOTHING},
     }

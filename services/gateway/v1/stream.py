@@ -143,7 +143,7 @@ def _door(connection: HTTPConnection) -> Door:
 
 
 async def _who(socket: WebSocket) -> Caller:
-    """Return who it is: by its headers, or by its first message, `{"action": "auth", "key": "ID.SECRET"}`.
+    """Return who it is: by its headers, a session's cookie, or its first message, `{"action": "auth", "key": "…"}`.
 
     Raises:
         Refusal: it is nobody.
@@ -151,6 +151,8 @@ async def _who(socket: WebSocket) -> Caller:
     door = _door(socket)
     if door.is_open or "authorization" in socket.headers:
         caller = await door.at(socket.headers)
+    elif (person := await door.on_stream(socket)) is not None:
+        caller = person
     else:
         said = await asyncio.wait_for(_message(socket), AUTH_S)
         key = said.get("key")

@@ -5,12 +5,14 @@ Flows in: the section. Flows out: a frozen model. Never has a key: those are in 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fillstream.libs.common.messages.reference import Whole
+from fillstream.libs.common.values.naming import shorten
 from fillstream.libs.common.values.networks import network_of
 
 
@@ -23,6 +25,33 @@ AnyNetwork = Annotated[str, BeforeValidator(_is_network)]
 """An address, or a network, as text."""
 
 
+MINUTES: Final = {"m": 1, "h": 60, "d": 24 * 60}
+MAX_SPAN_MINUTES: Final = 366 * 24 * 60
+_SPAN: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])", re.ASCII)
+
+
+def span_ms(text: str) -> int:
+    """Return how long a span is (milliseconds): `30m`, `12h`, `7d`.
+
+    Raises:
+        ValueError: it is none, or longer than a year.
+    """
+    found = _SPAN.fullmatch(text) if isinstance(text, str) else None
+    minutes = 0 if found is None else int(found[1]) * MINUTES[found[2]]
+    if not 0 < minutes <= MAX_SPAN_MINUTES:
+        raise ValueError(f"{shorten(text)} must be minutes, hours or days, 366d at most: 30m, 12h, 7d")
+    return minutes * 60_000
+
+
+def _is_span(text: Any) -> Any:
+    span_ms(text)
+    return text
+
+
+Span = Annotated[str, BeforeValidator(_is_span)]
+"""A time that is said in minutes, hours or days, as text."""
+
+
 class Gateway(BaseModel):
     """How the gateway is kept.
 
@@ -33,7 +62,10 @@ class Gateway(BaseModel):
         stream_messages_per_s: that a key may send on all of its WebSockets; what is more is read later.
         orders_kept: orders that are done, and fills, in memory; older ones are analytics' to tell.
         tls_cert_file, tls_key_file: to serve https by; both or neither.
-        proxies: addresses or networks of proxies whose X-Forwarded-For is believed: from where a hook was posted.
+        proxies: addresses or networks of proxies whose X-Forwarded-For, -Proto and -Host are believed: from where a
+            hook was posted or a person logged in, and by which address a browser asked.
+        session_idle: how long a person who does nothing stays logged in: `12h`, `30m`, `7d`.
+        session_lifetime: how long one stays logged in at most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -46,3 +78,5 @@ class Gateway(BaseModel):
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     proxies: Annotated[tuple[AnyNetwork, ...], Field(max_length=100)] = ()
+    session_idle: Span = "12h"
+    session_lifetime: Span = "7d"

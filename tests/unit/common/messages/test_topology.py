@@ -47,6 +47,7 @@ def test_what_a_desk_keeps_beside_its_streams_has_its_prefix() -> None:
         "desk1:desk", "desk1:recover", "desk1:gateway.keys", "desk1:gateway.keys.used", "desk1:consumer.mine",
     ]  # fmt: skip
     assert [at.users, at.passwords] == ["desk1:gateway.users", "desk1:gateway.users.passwords"]
+    assert [at.sessions, at.sessions_used] == ["desk1:gateway.sessions", "desk1:gateway.sessions.used"]
 
 
 def test_every_venue_has_commands_of_its_own() -> None:

@@ -17,6 +17,7 @@ from fillstream.libs.common.process.settings import SettingsError
 from fillstream.services.gateway.hooks import entrance, routes
 from fillstream.services.gateway.http.access import Caller
 from fillstream.services.gateway.http.keyring import caller_of_key
+from fillstream.services.gateway.http.sources import Sources
 from fillstream.services.gateway.sending import Refused, Unsure
 from tests.support.backtests import settings_with
 from tests.support.gateway_desk import HOST, GatewayDesk
@@ -356,7 +357,7 @@ def test_who_fails_often_is_not_looked_for_and_keeps_nobody_out(
 ) -> None:
     """All who use TradingView share its addresses: wrong keys from there must not keep the right one out."""
     monkeypatch.setattr(entrance, "FAILURES", 3)
-    desk.app.state.entrance = entrance.Entrance(())
+    desk.app.state.entrance = entrance.Entrance(Sources(()))
 
     async def play() -> None:
         _, path = keys.make(hook("tradingview"))
