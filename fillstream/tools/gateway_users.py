@@ -14,6 +14,7 @@ import redis
 
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process.people import Password, User, load_users, make
+from fillstream.libs.common.process.sessions import Session, load_sessions, times_of
 from fillstream.libs.common.values.versions import Unreadable
 
 
@@ -131,3 +132,48 @@ def set_password(client: redis.Redis, topology: Topology, name: str, argon2id: s
     """
     raw: Any = client
     raw.hset(topology.passwords, name, Password(argon2id, now_ms, who).dump())
+
+
+# ------------------------------------------------------------------------------------------------- sessions and locks
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSession:
+    """That somebody is logged in, and when it was last used (milliseconds since 1970), None of one that never was."""
+
+    id: str
+    session: Session
+    last_used_ms: int | None
+
+
+def sessions(client: redis.Redis, topology: Topology, name: str) -> list[KeptSession]:
+    """Return the sessions that a user has in Redis, the newest last; some may be over that no gateway has taken out."""
+    raw: Any = client
+    found, _ = load_sessions(raw.hgetall(topology.sessions))
+    used = times_of(raw.hgetall(topology.sessions_used))
+    mine = [KeptSession(each, session, used.get(each)) for each, session in found.items() if session.user == name]
+    return sorted(mine, key=lambda each: (each.session.began_ms, each.id))
+
+
+def log_out(client: redis.Redis, topology: Topology, name: str) -> int:
+    """End all of a user's sessions, and return how many there were."""
+    raw: Any = client
+    ids = [each.id for each in sessions(client, topology, name)]
+    return int(raw.hdel(topology.sessions, *ids)) if ids else 0
+
+
+LOCKS = ("user", "password")
+"""By what a user's own failures are counted; those of an address are that address's."""
+
+
+def locked_until(client: redis.Redis, topology: Topology, name: str) -> int | None:
+    """Return until when a user cannot log in for failures (milliseconds since 1970), None without a lock."""
+    raw: Any = client
+    (until_ms,) = raw.hmget(topology.lockout("user", name), "until_ms")
+    return int(until_ms) or None if until_ms is not None and until_ms.isdigit() else None
+
+
+def unlock(client: redis.Redis, topology: Topology, name: str) -> bool:
+    """Forget a user's failures, and return whether there were any."""
+    raw: Any = client
+    return any([raw.delete(topology.lockout(kind, name)) for kind in LOCKS])

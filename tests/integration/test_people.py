@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import orjson
@@ -17,11 +18,13 @@ from websockets.sync.client import connect
 from fillstream import Client
 from fillstream.libs.common.process import passwords
 from fillstream.libs.common.process.sessions import id_of
+from fillstream.services.gateway.people.lockouts import FREE
 from fillstream.stack.stack import IDEAL_DESK, LocalStack
 from fillstream.tools import gateway_users
 from tests.conftest import until
+from tests.support.gateway_people import GOOD, NAMES, Browser, PeopleDesk
+from tests.support.users import server_of_users
 
-GOOD = "correct horse battery"
 OUT_S = 2.0
 SLACK_S = 1.0
 """For a machine that has other things to do."""
@@ -104,3 +107,30 @@ def test_who_is_disabled_is_out_within_two_seconds_on_streams_as_well(stack: Loc
             assert time.monotonic() - began < OUT_S + SLACK_S
         assert status(stays) == 200
         until(lambda: not desk.redis.hexists(names.sessions, session_id(out)), "the session to be taken out")
+
+
+def test_the_gateways_own_user_may_do_what_logging_in_needs_and_no_more_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with server_of_users(tmp_path / "redis") as server:
+        people = PeopleDesk(monkeypatch, server.url("gateway"), server.url("operator"))
+        people.make()
+
+        async def play() -> None:
+            await people.people.sessions.turn()
+            browser, other = await people.browser(), await people.browser()
+            assert (await Browser(people.desk).log_in("anna", "wrong password")).status_code == 401
+            changed = {"password": GOOD, "new_password": "another good password"}
+            assert (await browser.ask("PUT", "/v1/session/password", json=changed)).status_code == 204
+            for _ in range(3):
+                await people.people.sessions.turn()
+            assert (await other.ask("GET", "/v1/session")).status_code == 401
+            assert (await browser.ask("DELETE", "/v1/session")).status_code == 204
+            for _ in range(FREE):
+                told = await Browser(people.desk).log_in("anna", "wrong password")
+            assert told.status_code == 429
+            assert gateway_users.unlock(people.redis, NAMES, "anna")
+            assert gateway_users.log_out(people.redis, NAMES, "anna") == 0
+
+        people.play(play)
+        assert server.refusals() == []

@@ -17,12 +17,14 @@ from fillstream.cli.exit_codes import Exit
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process import passwords
 from fillstream.libs.common.process.people import Password, User
+from fillstream.libs.common.process.sessions import Session, id_of, new_secret
 from fillstream.tools.gateway_users import NameTaken, create
 from tests.support.command import Run, fillstream
 from tests.support.users import server_of_users
 
 DESK = Topology()
 NOW = 1_800_000_000_000
+DAY = 86_400_000
 GOOD = "correct horse battery"
 
 
@@ -235,6 +237,44 @@ def test_it_goes_by_the_operator_and_says_so_to_others(
             assert "FILLSTREAM_OPERATOR_URL or --operator-url" in told
         run("user", "create", "anna", "--operator-url", server.url("operator"))
         monkeypatch.setenv("FILLSTREAM_OPERATOR_URL", server.url("operator"))
-        for command in ("disable", "enable", "password"):
+        for command in ("disable", "enable", "password", "unlock", "sessions", "logout"):
             run("user", command, "anna")
         assert [row["name"] for row in orjson.loads(run("user", "list", "--json").stdout)] == ["anna"]
+
+
+def test_where_a_user_is_logged_in_is_listed_and_ended(run: Run, client: redis.Redis) -> None:
+    run("user", "create", "anna")
+    run("user", "create", "ben")
+    for number, name in enumerate(("anna", "anna", "ben")):
+        session = Session(name, "0" * 64, NOW + number, NOW + DAY, "192.0.2.7")
+        client.hset(DESK.sessions, id_of(new_secret()) or "", session.dump())
+    (first, *_) = [key for key, raw in client.hgetall(DESK.sessions).items() if b'"anna"' in raw]  # type: ignore[union-attr]
+    client.hset(DESK.sessions_used, first, NOW + 9)
+    done = run("user", "sessions", "anna", "--json")
+    rows = orjson.loads(done.stdout)
+    assert sorted((row["began_ms"], row["ends_ms"], row["address"]) for row in rows) == [
+        (NOW, NOW + DAY, "192.0.2.7"), (NOW + 1, NOW + DAY, "192.0.2.7"),
+    ]  # fmt: skip
+    assert sorted(row["last_used_ms"] or 0 for row in rows) == [0, NOW + 9]
+    shown = run("user", "sessions", "anna").stdout
+    assert "192.0.2.7" in shown
+    assert first.decode() not in done.output + shown
+    assert run("user", "logout", "anna").stdout == "anna is logged out of 2 sessions\n"
+    assert client.hlen(DESK.sessions) == 1, "ben's"
+    assert orjson.loads(run("user", "logout", "anna", "--json").stdout) == {"name": "anna", "sessions": 0}
+    assert orjson.loads(run("user", "sessions", "anna", "--json").stdout) == []
+    for command in ("sessions", "logout", "unlock"):
+        assert run("user", command, "x", code=Exit.NOT_FOUND).stderr.startswith("there is no user x")
+
+
+def test_a_user_who_is_locked_is_let_in_again(run: Run, client: redis.Redis) -> None:
+    run("user", "create", "anna")
+    for kind in ("user", "password"):
+        client.hset(DESK.lockout(kind, "anna"), mapping={"failures": 5, "until_ms": NOW + 1})
+    client.hset(DESK.lockout("user", "ben"), mapping={"failures": 5, "until_ms": NOW + 1})
+    assert run("user", "unlock", "anna").stdout == "anna is locked no more\n"
+    counters = (("user", "anna"), ("password", "anna"), ("user", "ben"))
+    assert [client.exists(DESK.lockout(*each)) for each in counters] == [0, 0, 1]
+    assert run("user", "unlock", "anna").stdout == "anna was not locked\n"
+    client.hset(DESK.lockout("user", "anna"), mapping={"failures": 5, "until_ms": NOW})
+    assert orjson.loads(run("user", "unlock", "anna", "--json").stdout) == {"name": "anna", "was_locked": False}

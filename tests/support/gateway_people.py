@@ -31,17 +31,20 @@ class PeopleDesk:
     Args:
         monkeypatch: of the test: passwords hash quickly in it.
         url: of the Redis with the people, which is empty.
+        operators: the same server's, for who makes users; None: the same.
         settings: of the gateway, by the names of its section.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, url: str, **settings: str) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, url: str, operators: str | None = None, **settings: str
+    ) -> None:
         monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         passwords.nobodys.cache_clear()
         for name, value in settings.items():
             monkeypatch.setenv(f"FILLSTREAM_GATEWAY__{name.upper()}", value)
         self.settings = settings_with(monkeypatch, simulation__enabled="false")
         self.url = url
-        self.redis = redis.Redis.from_url(url)
+        self.redis = redis.Redis.from_url(operators or url)
         self.keys = Keys()
         self._opened: list[Any] = []
         self.people = self.gateway()

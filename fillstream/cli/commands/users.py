@@ -42,7 +42,7 @@ PasswordFile = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(no_args_is_help=True, help=ABOUT)
-    for command in (create, password, role, disable, enable):
+    for command in (create, password, role, disable, enable, unlock, sessions, logout):
         group.command(command.__name__)(command)
     group.command("list")(list_)
     app.add_typer(group, name="user", rich_help_panel=RUN)
@@ -209,6 +209,85 @@ def list_(
     show("users", COLUMNS, rows if json else [_shown(row) for row in rows], json, SPARE)
     for problem in problems:
         typer.echo(f"{problem}: nobody logs in by it", err=True)
+
+
+def unlock(
+    name: Name,
+    json: AsJson = False,
+    operator_url: OperatorUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Let a user log in again at once who failed too often. An address that is locked stays so until its time is over.
+
+    \b
+    fillstream user unlock anna
+    """
+    from fillstream.tools.gateway_users import find, locked_until, unlock
+
+    with operator(operator_url, redis_url, config) as (client, topology), told_where_none(name):
+        find(client, topology, name)
+        until_ms = locked_until(client, topology, name)
+        was_locked = until_ms is not None and until_ms > _now_ms()
+        unlock(client, topology, name)
+    if json:
+        as_json({"name": name, "was_locked": was_locked})
+        return
+    said = f"{name} is locked no more" if was_locked else f"{name} was not locked"
+    console().print(said, markup=False, style="green", soft_wrap=True)
+
+
+def sessions(
+    name: Name,
+    json: AsJson = False,
+    operator_url: OperatorUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """List where a user is logged in: since when, from where, and when it was last used.
+
+    \b
+    fillstream user sessions anna
+    """
+    from fillstream.tools.gateway_users import find, sessions
+
+    with operator(operator_url, redis_url, config) as (client, topology), told_where_none(name):
+        find(client, topology, name)
+        there = sessions(client, topology, name)
+    rows = [
+        {
+            "began_ms": each.session.began_ms, "last_used_ms": each.last_used_ms, "ends_ms": each.session.ends_ms,
+            "address": each.session.address,
+        }
+        for each in there
+    ]  # fmt: skip
+    times = ("began", "last_used", "ends")
+    shown = [{**row, **{each: time_of(row[f"{each}_ms"]) for each in times}} for row in rows]
+    show("sessions", (*times, "address"), rows if json else shown, json, ("ends",))
+
+
+def logout(
+    name: Name,
+    json: AsJson = False,
+    operator_url: OperatorUrl = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """End all of a user's sessions; the user may log in again.
+
+    \b
+    fillstream user logout anna
+    """
+    from fillstream.tools.gateway_users import find, log_out
+
+    with operator(operator_url, redis_url, config) as (client, topology), told_where_none(name):
+        find(client, topology, name)
+        count = log_out(client, topology, name)
+    if json:
+        as_json({"name": name, "sessions": count})
+        return
+    told = f"{name} is logged out of {count} session{'' if count == 1 else 's'}"
+    console().print(told, markup=False, style="green", soft_wrap=True)
 
 
 # ---------------------------------------------------------------------------------------------------------- passwords

@@ -30,6 +30,7 @@ KEYS_USED: Final = Topology().keys_used
 USERS_OF_GATEWAY: Final = Topology().users
 PASSWORDS: Final = Topology().passwords
 SESSIONS: Final = (Topology().sessions, Topology().sessions_used)
+LOCKOUTS: Final = "gateway.lockouts.*"
 
 ENTRIES: Final = ("xread", "xrange", "xrevrange", "xlen")
 COUNTS: Final = ("exists", "xinfo|stream", "xinfo|groups", "xpending", "memory|usage")
@@ -211,6 +212,7 @@ def _gateway() -> User:
             # People change their own passwords, where the old one is as it was; who they are they do not.
             Grant(("hget", "hgetall", "hset", "eval"), keys=(PASSWORDS,)),
             Grant(("hget", "hgetall", "hset", "hdel"), keys=SESSIONS),
+            Grant(("eval", "hget", "hmget", "hset", "pexpire", "del"), keys=(LOCKOUTS,)),
             Grant(("hset", "expire"), writes=(f"status.{GATEWAY}",)),
         ),
     )
@@ -234,6 +236,7 @@ def _operator() -> User:
             Grant(("hget", "hgetall", "hset", "hsetnx", "hdel"), keys=(KEYS, KEYS_USED, USERS_OF_GATEWAY, PASSWORDS)),
             # Who is logged in is the gateway's to say, and the operator's to end.
             Grant(("hget", "hgetall", "hdel"), keys=SESSIONS),
+            Grant(("hmget", "del"), keys=(LOCKOUTS,)),
             Grant(
                 (*ENTRIES, *COUNTS, "eval_ro", "hget", "hmget", "hgetall"),
                 reads=(*everything, *beside, "checkpoint.*", "status.*", DESK, RECOVER),

@@ -15,6 +15,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final, Literal
 
 PartitionedBy = Literal["account", "symbol"]
@@ -250,6 +251,15 @@ class Topology:
     def sessions_used(self) -> str:
         """The hash of when each session was last used (milliseconds since 1970), by its id."""
         return self.prefix + "gateway.sessions.used"
+
+    def lockout(self, kind: str, which: str) -> str:
+        """Return the hash that counts how often somebody has failed to log in.
+
+        Args:
+            kind: by what it is counted: `user`, `address`, `password`.
+            which: of those; it is in the key as what it hashes to.
+        """
+        return f"{self.prefix}gateway.lockouts.{kind}.{sha256(which.encode()).hexdigest()[:32]}"
 
     def consumer(self, name: str) -> str:
         """Return the hash where a client that follows by that name keeps up to where it has, by the streams' names."""

@@ -19,10 +19,13 @@ from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process import passwords
 from fillstream.libs.common.process.people import Password, User, mark_of
 from fillstream.libs.common.values.naming import shorten
+from fillstream.libs.common.values.networks import Address
 from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.gateway.http.access import Caller
 from fillstream.services.gateway.http.problems import Refusal
+from fillstream.services.gateway.http.sources import place_of
 from fillstream.services.gateway.people.hashing import Hashing
+from fillstream.services.gateway.people.lockouts import Lockouts, Told
 from fillstream.services.gateway.people.sessions import LiveSessions
 
 logger = logging.getLogger(__name__)
@@ -60,8 +63,9 @@ class People:
         self._topology = topology
         self.sessions = sessions
         self.hashing = Hashing()
+        self._lockouts = Lockouts(client, topology)
 
-    async def log_in(self, name: object, password: object, address: str | None) -> str:
+    async def log_in(self, name: object, password: object, address: Address | None) -> str:
         """Return the secret of a new session.
 
         Args:
@@ -69,15 +73,18 @@ class People:
             address: from where.
 
         Raises:
-            Refusal: 401, whoever it is not; 422 of what can be no name or password; 503 where Redis does not answer.
+            Refusal: 401, whoever it is not; 422 of what can be no name or password; 429 where it failed too often; 503
+                where Redis does not answer.
         """
         whose, shown = checked("user", name, MAX_NAME), checked("password", password, passwords.MAX_BYTES)
-        async with _answering():
+        told = self._locked(address)
+        async with _answering(), self._lockouts.attempt(told, address=place_of(address), user=whose):
             found = await self._records(whose)
             is_right = await self.hashing.matches(None if found is None else found.password.argon2id, shown)
             if not is_right or found is None or found.user.is_disabled:
                 raise Refusal(401, "login_refused", REFUSED)
-            return await self.sessions.begin(found.user, mark_of(*found.raw), address)
+            from_where = None if address is None else str(address)
+            return await self.sessions.begin(found.user, mark_of(*found.raw), from_where)
 
     async def log_out(self, caller: Caller) -> None:
         """End somebody's session.
@@ -89,11 +96,14 @@ class People:
         async with _answering():
             await self.sessions.end(caller.session)
 
-    async def change_password(self, caller: Caller, old: object, new: object) -> None:
+    async def change_password(self, caller: Caller, old: object, new: object, address: Address | None) -> None:
         """Give somebody another password, and end the person's other sessions.
 
+        Guesses are counted apart from those of logins: what a stranger fails at keeps nobody from it who is in.
+
         Raises:
-            Refusal: 403 where the old one is wrong, 409 where it was changed meanwhile, 422 of what may be none, 503.
+            Refusal: 403 where the old one is wrong, 409 where it was changed meanwhile, 422 of what may be none, 429
+                where it failed too often, 503.
         """
         assert caller.session is not None, "who is logged in has one"
         shown = checked("password", old, passwords.MAX_BYTES)
@@ -102,7 +112,7 @@ class People:
             passwords.check(wanted, caller.name)
         except ValueError as error:
             raise Refusal(422, "bad_value", f"new_{error}") from None
-        async with _answering():
+        async with _answering(), self._lockouts.attempt(self._locked(address), password=caller.name):
             found = await self._records(caller.name)
             is_right = await self.hashing.matches(None if found is None else found.password.argon2id, shown)
             if not is_right or found is None:
@@ -114,6 +124,14 @@ class People:
             if not await self._client.eval(SET_IF_SAME, 1, whose, caller.name, found.raw[1], after):
                 raise Refusal(409, "password_changed", "password: was changed by somebody else meanwhile")
             await self.sessions.go_on(caller.session, mark_of(found.raw[0], after))
+
+    def _locked(self, address: Address | None) -> Told:
+        """Return what hears of what is locked by somebody's failure."""
+
+        def told(kind: str, lock_ms: int) -> None:
+            logger.warning("logins by %s are locked for %d s: failures from %s", kind, lock_ms // 1000, address)
+
+        return told
 
     async def _records(self, name: str) -> Found | None:
         """Return who somebody is as Redis has it now; None where there is nobody, or none that can be read."""

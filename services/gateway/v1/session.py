@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from fillstream.libs.common.process.keys import Scope
 from fillstream.libs.common.process.sessions import csrf_of, id_of
+from fillstream.libs.common.values.networks import Address
 from fillstream.services.gateway.http.access import LOGIN_NEEDED, Caller, caller_of
 from fillstream.services.gateway.http.browsers import Browsers
 from fillstream.services.gateway.http.describing import REFUSALS, body, thing
@@ -64,15 +65,18 @@ def _browsers(request: Request) -> Browsers:
     return browsers
 
 
+def _address(request: Request) -> Address | None:
+    sources: Sources = request.app.state.sources
+    return sources.address(request)
+
+
 @router.post("/session", openapi_extra=LOGIN, summary="Log in")
 async def log_in(request: Request) -> Response:
     """Begin a session for a person's name and password; its cookie comes with the answer, and `csrf` stands in it."""
     people, browsers = _people(request), _browsers(request)
     browsers.check_origin(request)
     said = await object_of(request, MAX_BYTES)
-    sources: Sources = request.app.state.sources
-    address = sources.address(request)
-    secret = await people.log_in(said.get("user"), said.get("password"), None if address is None else str(address))
+    secret = await people.log_in(said.get("user"), said.get("password"), _address(request))
     before = id_of(browsers.secret(request) or "")
     if before is not None and people.sessions.is_live(before):
         await people.sessions.end(before)  # the browser forgets it now
@@ -108,7 +112,7 @@ async def change_password(request: Request) -> Response:
     if caller.session is None:
         raise Refusal(403, "no_person", f"session: {caller.called} has no password; people who are logged in have")
     said = await object_of(request, MAX_BYTES)
-    await people.change_password(caller, said.get("password"), said.get("new_password"))
+    await people.change_password(caller, said.get("password"), said.get("new_password"), _address(request))
     return Response(status_code=204)
 
 

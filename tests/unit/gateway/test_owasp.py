@@ -49,6 +49,8 @@ ELSEWHERE = {
         f"{UNIT}/test_access.py::test_what_is_done_is_logged_with_who_and_without_any_secret",
         "tests/unit/common/process/test_keys.py::test_secrets_are_compared_in_a_time_that_tells_nothing",
         f"{UNIT}/test_owasp_people.py::test_who_is_there_is_told_neither_by_words_nor_by_the_work",
+        f"{UNIT}/test_lockouts.py::test_five_failures_lock_a_name_whoever_it_is_and_each_that_follows_for_twice_as_long",
+        f"{UNIT}/test_lockouts.py::test_a_stranger_who_locks_a_name_keeps_nobody_out_who_is_in",
         f"{UNIT}/test_owasp_people.py::test_a_login_is_under_a_secret_of_its_own_whatever_the_browser_shows",
         f"{UNIT}/test_owasp_people.py::test_the_cookie_is_for_this_host_and_no_script",
         f"{UNIT}/test_owasp_people.py::test_nothing_that_changes_something_is_taken_without_the_token",
