@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import orjson
@@ -41,6 +41,7 @@ from fillstream.services.analytics.metrics import STAGE, AnalyticsMetrics
 from fillstream.services.analytics.numbers import TooFine, scales_of
 from fillstream.services.analytics.query.api import DEFAULT_LIMIT, MAX_RUNNING, Answer, Queries, QueryError
 from fillstream.services.analytics.query.incomplete import sentences
+from fillstream.services.analytics.query.messages import Log
 from fillstream.services.analytics.read.reader import accept_gaps, public_streams
 from fillstream.services.analytics.schema import SchemaError
 from fillstream.services.analytics.sinks.store import Offset, Store, StoreError
@@ -59,7 +60,9 @@ NOT_FOUND = 404
 REDIS_WAIT_S = 30.0
 """`accept-gaps` is typed by a person, who is told when Redis does not answer."""
 
-Handler = Callable[[], Answer]
+LINES = "text/plain; charset=utf-8"
+
+Result = TypeVar("Result")
 
 
 class List(NamedTuple):
@@ -148,11 +151,13 @@ class Api:
 
     Args:
         queries: answers.
+        log: tells what was in a stream.
         incomplete: returns what an answer from these kinds of streams (None: any) may lack, in sentences.
     """
 
-    def __init__(self, queries: Queries, incomplete: Callable[[Collection[str] | None], list[str]]) -> None:
+    def __init__(self, queries: Queries, log: Log, incomplete: Callable[[Collection[str] | None], list[str]]) -> None:
         self._queries = queries
+        self._log = log
         self._incomplete = incomplete
         self._pool = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="query")
         self._asked = 0
@@ -170,8 +175,18 @@ class Api:
             """Answer with every event of one order, oldest first."""
             return await self._answer(lambda: self._history(scope["order_id"]), {"events"})
 
+        @get
+        async def messages(scope: Any) -> AsgiResponse:
+            """Answer with a stream's messages, a line each of ID and JSON: `stream`, `after`, `upto`, `limit`."""
+            try:
+                body = await self._in_thread(lambda: self._log.page(_parameters(scope)))
+            except QueryError as error:
+                return _json(orjson.dumps({"error": error.text}), error.status)
+            return AsgiResponse(body, 200, {"content-type": LINES, "content-length": str(len(body))})
+
         return [
             ("/query", query),
+            ("/messages", messages),
             (f"{ORDER_PATH}{{order_id}}", history),
             *((f"/{name}", self._list_route(name)) for name in LISTS),
         ]
@@ -227,7 +242,7 @@ class Api:
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         return await self._in_thread(lambda: self._queries.select(query.format(where=where), values, limit))
 
-    async def _in_thread(self, run: Handler) -> Answer:
+    async def _in_thread(self, run: Callable[[], Result]) -> Result:
         if self._asked >= MAX_WAITING_QUERIES:
             raise QueryError(503, f"{self._asked} queries are waiting already; try again")
         self._asked += 1
@@ -281,6 +296,7 @@ def build(settings: Settings) -> App:
     store = Store(settings.database.path, scales_of(settings.instruments, settings.execution.venues.values()))
     queries = Queries(store.cursor, metrics.queried)
     streams = public_streams(settings.topology())
+    log = Log(queries, store, streams)
     ingest = Ingest(settings, store, metrics, queries.interrupt)
     # FastStream's own connection: it says whether Redis answers, while the reader's is busy.
     broker = RedisBroker(settings.redis_url, logger=logger)
@@ -298,7 +314,7 @@ def build(settings: Settings) -> App:
         about=describe(describe_reader(READERS[STAGE], settings.topology()), settings.redis_url),
         routes=[
             *probes(broker, ingest.ready, metrics.registry),
-            *Api(queries, lambda kinds: sentences(store.missing, streams, kinds)).routes(),
+            *Api(queries, log, lambda kinds: sentences(store.missing, streams, kinds)).routes(),
         ],
     )
 

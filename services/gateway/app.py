@@ -45,6 +45,7 @@ from fillstream.services.gateway.alpaca.errors import Spoken
 from fillstream.services.gateway.alpaca.room import Room
 from fillstream.services.gateway.alpaca.router import router as alpaca
 from fillstream.services.gateway.asking import Asking
+from fillstream.services.gateway.earlier import PATIENCE_S, Earlier
 from fillstream.services.gateway.history import History
 from fillstream.services.gateway.hooks import routes as hooks
 from fillstream.services.gateway.hooks.entrance import Entrance
@@ -100,13 +101,13 @@ class Gateway:
         self.metrics = GatewayMetrics()
         self.desk = state
         self.client = connect(settings.redis_url)
-        self.reading = Reading(self.client, topology, state, ends)
+        url = os.environ.get(ANALYTICS_VARIABLE)
+        self.behind = desk.Behind(settings.redis_url, topology, url, settings.archivists, settings.routing)
+        self.reading = Reading(self.client, topology, state, ends, self._earlier(settings, state, keeping))
         waiting = Waiting(state)
         self.reading.after_batch.append(waiting.settle)
         self.hub = Hub(state, self.metrics)
         self.replay = Replay(self.client, topology, state)
-        url = os.environ.get(ANALYTICS_VARIABLE)
-        self.behind = desk.Behind(settings.redis_url, topology, url, settings.archivists, settings.routing)
         self.asking = Asking(topology, state, self.reading, Sending(self.client), waiting)
         self.keeping = keeping
         self.telling = Telling(self.reading, self.metrics, _heartbeat(settings) if keeping else None)
@@ -114,6 +115,12 @@ class Gateway:
         self.keys = LiveKeys(self.client, topology) if asks_for_keys else None
         self.people = people_of(self.client, settings) if asks_for_keys else None
         self.settings = settings
+
+    def _earlier(self, settings: Settings, state: Desk, keeping: Keeping | None) -> Earlier:
+        """Return what asks analytics for what was trimmed: at once where this desk has none, and it is told."""
+        patience_s = PATIENCE_S if settings.archivists else 0.0
+        whose = keeping.desk_id if keeping else ""
+        return Earlier(self.client, settings.topology(), state, self.behind.through, whose, patience_s)
 
     @asynccontextmanager
     async def life(self, app: FastAPI) -> AsyncIterator[None]:

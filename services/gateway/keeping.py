@@ -35,7 +35,7 @@ class Keeping:
 
     def __init__(self, data_dir: Path, desk_id: str) -> None:
         self._store = SnapshotStore(folder_of(data_dir, STAGE, STAGE), STAGE, 0)
-        self._desk_id = desk_id
+        self.desk_id = desk_id
         self._kept = 0
 
     def load(self, keep: int) -> Desk:
@@ -45,7 +45,7 @@ class Keeping:
             keep: how many orders that are done, and fills, are kept.
         """
         try:
-            if self._store.desk() not in ("", self._desk_id):
+            if self._store.desk() not in ("", self.desk_id):
                 logger.warning("%s is another desk's: its snapshots are set aside", self._store.where)
                 self._store.disown()
         except SnapshotError as error:
@@ -76,15 +76,15 @@ class Keeping:
 
     async def save(self, desk: Desk) -> None:
         """Write a snapshot, by a child process; one that fails is told, and the next one tries again."""
-        if not self._desk_id or not desk.entries:
+        if not self.desk_id or not desk.entries:
             return
         entries, newest = desk.entries, max(desk.places.values(), key=id_key)
 
         def take() -> Snapshot:
-            return Snapshot(newest, b"", entries, desk.dump(), running(), self._desk_id)
+            return Snapshot(newest, b"", entries, desk.dump(), running(), self.desk_id)
 
         try:
-            self._store.belong_to(self._desk_id)
+            self._store.belong_to(self.desk_id)
             written = write_forked((newest, entries), take, self._store)
             await asyncio.to_thread(written.wait)
             self._store.publish(newest, written.beside)

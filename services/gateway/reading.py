@@ -1,7 +1,8 @@
 """Reading the public streams into the desk's state: one XREAD over all of them.
 
-Flows in: entries, from the places where the state stands. Flows out: a fold of each, in order. Never claims, never
-holds a stream back, never goes on after an entry that it could not fold: the process ends, and starts again.
+Flows in: entries, from the places where the state stands; what was before the log's beginning first. Flows out: a fold
+of each, in order. Never claims, never holds a stream back, never goes on after an entry that it could not fold: the
+process ends, and starts again.
 
 One XREAD and not FastStream's batch subscribers, one a stream: an order's events come in several small batches, each
 at 0.6 of the CPU that it costs there (`python -m bench gateway`, row `reading`); after a server was away those look
@@ -20,6 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from fillstream.libs.common.messages.stages import DOORS
 from fillstream.libs.common.messages.topology import Topology, id_key, id_ms
+from fillstream.services.gateway.earlier import Earlier
 from fillstream.services.gateway.sending import AWAY
 from fillstream.services.gateway.state.desk import Desk, Rewound
 
@@ -48,6 +50,7 @@ class Reading:
         topology: the desk's.
         desk: the state; from where its places are.
         ends: the newest entry of each stream as this begins, by name: what is to be read before it is ready.
+        earlier: fetches what the log has no more; None where nobody could be asked.
 
     Attributes:
         names: of the streams.
@@ -56,8 +59,11 @@ class Reading:
         turned: told each time that a batch was folded: who waits for something looks again.
     """
 
-    def __init__(self, client: Any, topology: Topology, desk: Desk, ends: Mapping[str, str]) -> None:
+    def __init__(
+        self, client: Any, topology: Topology, desk: Desk, ends: Mapping[str, str], earlier: Earlier | None = None
+    ) -> None:
         self._client = client
+        self._earlier = earlier
         self._desk = desk
         self.names = names_of(topology)
         self._keys = [topology.key(name) for name in self.names]
@@ -77,7 +83,12 @@ class Reading:
     @property
     def is_ready(self) -> bool:
         """Whether everything is read that was there when this began."""
-        return not self._behind
+        return not self._behind and not self._is_short
+
+    @property
+    def _is_short(self) -> bool:
+        """Whether what the log has no more is not fetched yet."""
+        return self._earlier is not None and self._earlier.is_reading
 
     def behind_s(self) -> float:
         """Return how old what is known here may be (seconds): 0 where all was read that there was a moment ago."""
@@ -87,9 +98,13 @@ class Reading:
 
     def progress(self) -> str:
         """Say how far it is, in a sentence."""
+        if self._earlier is not None and self._is_short and self._earlier.progress:
+            return self._earlier.progress
         places = self._desk.places
         waiting = [f"{name} at {places.get(name, '0-0')} of {end}" for name, end in self._behind.items()]
-        return f"reading {', '.join(waiting)}" if waiting else "ready"
+        if waiting:
+            return f"reading {', '.join(waiting)}"
+        return "looking at where the log begins" if self._is_short else "ready"
 
     async def run(self) -> None:
         """Read until it is cancelled. A server that is away is waited for.
@@ -100,6 +115,8 @@ class Reading:
         again_s = 0.0
         while True:
             try:
+                if self._earlier is not None and self._is_short:
+                    await self._earlier.read()
                 found = await self._read()
             except AWAY as error:
                 self.waits_for = str(error) or type(error).__name__
@@ -160,6 +177,8 @@ class Reading:
         if end is not None and id_key(self._desk.places[name]) >= id_key(end):
             del self._behind[name]
             self._desk.takes_all = self._desk.takes_all and bool(self._behind)
+        if not self._behind:
+            self._desk.lost.clear()  # a gap that shows from now on has another cause
         for each in self.after_batch:
             each()
         async with self.turned:

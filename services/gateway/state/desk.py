@@ -3,7 +3,7 @@
 Flows in: entries of `events`, `positions`, `market` and `dead`, each stream's in order. Flows out: tables of rows, and
 a `Change` for each entry to whoever listens. Never publishes, and never waits.
 
-What a stream had before this began is not known here: `gaps` says it in sentences.
+What a stream had before this began, and analytics has neither, is not known here: `gaps` says it in sentences.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Desk:
         dead: the newest dead letters, the oldest first.
         entries: how many entries were folded.
         takes_all: whether numbers of messages may fall: while a log is read from its beginning, which is all there is.
+        lost: why what a stream had before cannot be had any more, by the stream's name, until the log was read once.
     """
 
     def __init__(self, keep: int = 100_000) -> None:
@@ -85,6 +86,7 @@ class Desk:
         self.dead: deque[Row] = deque(maxlen=DEAD_KEPT)
         self.entries = 0
         self.takes_all = False
+        self.lost: dict[str, str] = {}
         self._seqs: dict[str, int] = {}
         self._listeners: list[Listener] = []
 
@@ -124,7 +126,12 @@ class Desk:
         self._seqs[stream] = seq
         if seq > last + 1:
             told = f"{stream}: {seq - last - 1} messages before {entry_id} were trimmed before they were read"
-            self.gaps.append(told)
+            why = self.lost.get(stream)
+            self.gaps.append(f"{told}; {why}" if why else told)
+
+    def next_of(self, stream: str) -> int:
+        """Return the number of the message that comes next in a stream that counts."""
+        return self._seqs.get(stream, 0) + 1
 
     def _move(self, stream: str, entry_id: str, event: dict[str, Any]) -> Moved | None:
         kind, source = event["type"], stream.partition(".")[0]

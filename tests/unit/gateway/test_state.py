@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 import orjson
 import pytest
 
 from fillstream.libs.common.values.versions import Unreadable
-from fillstream.services.gateway.reading import names_of
 from fillstream.services.gateway.state.desk import Change, Desk, Rewound
 from fillstream.services.gateway.state.orders import FINAL, Orders
 from fillstream.services.order_service.orders.life.order import Order
 from fillstream.services.order_service.orders.stage import OrdersStage
 from tests.support.both_stages import held_and_booked, stages_of
-from tests.support.simulated_desk import SimulatedDesk
-
-Entry = tuple[str, str, Mapping[bytes, bytes]]
-
-
-def played(seed: int, **more: Any) -> SimulatedDesk:
-    desk = SimulatedDesk(seed, accounts=1 + seed % 2, controls=True, specials=True, protects=True, targets=True, **more)
-    desk.run(steps=400)
-    desk.pass_time(1_000)
-    return desk
-
-
-def entries_of(desk: SimulatedDesk) -> Iterator[Entry]:
-    for name in names_of(desk.topology):
-        for entry_id, fields in desk.entries(desk.topology.key(name)):
-            yield name, entry_id, fields
+from tests.support.gateway_played import Entry, entries_of, played
 
 
 def known(entries: Iterator[Entry] | list[Entry], keep: int = 100_000) -> Desk:
