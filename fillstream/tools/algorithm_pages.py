@@ -22,6 +22,11 @@ COMMON = tuple(Parameters.model_fields)
 """What every algorithm may be told."""
 
 
+def pages() -> list[dict[str, Any]]:
+    """Return what is known of every algorithm that is loaded here, by name."""
+    return [page(ALGORITHMS[name]) for name in sorted(ALGORITHMS)]
+
+
 def page(said: Algorithm) -> dict[str, Any]:
     """Return all that is known of an algorithm; its own parameters before those that all have."""
     names = [name for name in said.parameters.model_fields if name not in COMMON]

@@ -62,6 +62,7 @@ TEXT: Final[Schema] = {"type": "string"}
 WHOLE: Final[Schema] = {"type": "integer"}
 YES: Final[Schema] = {"type": "boolean"}
 NUMBER: Final[Schema] = {"type": "string", "pattern": DECIMAL}
+FLAG: Final[Schema] = {"type": "boolean"}
 TEXTS: Final[Schema] = list_of(TEXT)
 STATE: Final[Schema] = {"type": "string", "enum": [each.value for each in TradingState]}
 MAP: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
@@ -294,6 +295,11 @@ def _desk() -> Answers:
     stage = named("Stage", schema_of_dataclass(StageState, Hold))
     stages = thing("How the stages are.", ("stages", "gateway"), stages=list_of(stage), gateway=gateway)
     redriven = thing("Where it is now.", ("letter_id", "redriven_as"), letter_id=TEXT, redriven_as=TEXT)
+    algorithms = thing(
+        "What works orders in slices.",
+        ("algorithms",),
+        algorithms={**list_of(_algorithm()), "description": "those that come with the desk, by name"},
+    )
     preview = thing(
         "What an order would do.",
         ("source", "preview", "route"),
@@ -308,6 +314,7 @@ def _desk() -> Answers:
         "GET /stages": {200: stages},
         "GET /dead": {200: told("Dead letters.", dead=list_of(named("Letter", letter)))},
         "POST /dead/{letter_id}/redrive": {200: redriven},
+        "GET /algorithms": {200: algorithms},
         "GET /rules": {200: told("The desk's rules.", rules=list_of(named("Rule", rule)))},
     }
 
@@ -345,6 +352,31 @@ def _reports() -> Answers:
                        incomplete=TEXTS),
         },
     }  # fmt: skip
+
+
+def _algorithm() -> Schema:
+    """Return the schema of `fillstream.tools.algorithm_pages.page`."""
+    told = ("name", "type", "required", "default", "description", "of_all")
+    parameter = thing(
+        "Something that an algorithm may be told.", told,
+        name={**TEXT, "description": "of it, in `algorithm_parameters`", "examples": ["duration_ms"]},
+        type={**TEXT, "description": "what it is, in words; of a choice its values", "examples": ["whole number"]},
+        required={**FLAG, "description": "whether it has to be said"},
+        default={"description": "what counts without it; null: nothing", "examples": [20]},
+        description={**TEXT, "description": "what it means", "examples": ["in so many slices of equal time"]},
+        of_all={**FLAG, "description": "whether every algorithm takes it"},
+    )  # fmt: skip
+    has = ("name", "description", "needs_end", "needs_book", "parameters", "example")
+    example = {"type": "object", "description": "what it may be told", "examples": [{"duration_ms": 600_000}]}
+    return named("Algorithm", thing(
+        "An algorithm.", has,
+        name={**TEXT, "description": "of it: an order's `algorithm`", "examples": ["TWAP"]},
+        description={**TEXT, "description": "what it does, a sentence", "examples": ["Sends all of it at once."]},
+        needs_end={**FLAG, "description": "whether end_time or duration_ms has to be said"},
+        needs_book={**FLAG, "description": "whether it looks at the market beyond the touch"},
+        parameters={**list_of(named("AlgorithmParameter", parameter)), "description": "its own before those of all"},
+        example=example,
+    ))  # fmt: skip
 
 
 def _through() -> Answers:

@@ -32,6 +32,7 @@ from fillstream.services.gateway.http.pages import DEFAULT_PAGE, MAX_PAGE, answe
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.v1.orders import EXAMPLE, Limit, asking_of
 from fillstream.services.gateway.v1.positions import chosen
+from fillstream.tools.algorithm_pages import pages
 from fillstream.tools.dead_letters import CannotRedrive, letter, marks_of, redrive
 from fillstream.tools.desk_terms import Ask, known_of, terms_of, volume_of
 from fillstream.tools.preview import preview
@@ -340,6 +341,13 @@ async def redriven(request: Request, letter_id: str) -> Response:
     if sent is None:
         raise Refusal(404, "unknown_letter", f"letter_id: {letter_id} is none of the stream dead")
     return answer(request, {"letter_id": letter_id, "redriven_as": sent})
+
+
+@router.get("/algorithms", summary="What works orders in slices")
+async def algorithms(request: Request) -> Response:
+    """List the algorithms that come with the desk: what each does, what it may be told, an example."""
+    caller_of(request).need(ORDERS)
+    return answer(request, {"algorithms": pages()})
 
 
 @router.get("/rules", summary="The desk's rules")

@@ -275,7 +275,7 @@ async def use_markets_and_desk(desk: GatewayDesk) -> None:
     for path in (
         "instruments", "instruments/AAPL", "venues", "quotes", "quotes/AAPL", "depth/AAPL", "trades/AAPL", "bars/AAPL",
         "stages", "topology", "log/events.0", "log?after=events.0:0-0", "dead/redriven?letter_id=1-0",
-        "analytics/orders", "reports/equity", "reports/execution",
+        "analytics/orders", "reports/equity", "reports/execution", "algorithms",
     ):  # fmt: skip
         found = await desk.http.get(f"/v1/{path}")
         assert found.status_code == 200, found.text
