@@ -71,6 +71,8 @@ async function ask(method, path, { body, headers = {}, raw = false } = {}) {
 }
 
 export const get = (path) => ask("GET", path);
+/** Ask with a body what changes nothing: once, without an id. */
+export const look = (path, body) => ask("POST", path, { body });
 
 /** Do something, once, whatever becomes of the answer: sent again under the same id until the outcome is known. */
 export async function act(method, path, body, id = crypto.randomUUID()) {
