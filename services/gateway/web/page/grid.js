@@ -46,7 +46,7 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
   box.classList.add("grid");
   const known = new Map();
   const api = agGrid.createGrid(box, {
-    theme: theme(), styleNonce: nonce, columnDefs: columns.map((each) => (each.field === sort?.[0] ? { ...each, initialSort: sort[1] } : each)), getRowId: ({ data }) => key(data),
+    theme: theme(), styleNonce: nonce, columnDefs: columns.map((each) => (sort && each.field === sort[0] ? { ...each, initialSort: sort[1] } : each)), getRowId: ({ data }) => key(data),
     defaultColDef: { sortable: true, resizable: true, minWidth: 64, width: 104, suppressHeaderMenuButton: true },
     rowSelection: { mode: "singleRow", checkboxes: false, enableClickSelection: true },
     asyncTransactionWaitMillis: 50, animateRows: false, suppressCellFocus: false, suppressScrollOnNewData: true,
@@ -60,11 +60,20 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
       if (event.key === "Enter") opened?.(data);
       else keys[event.key]?.(data);
     },
+    onModelUpdated: ({ api: of }) => reach(of.getDisplayedRowCount() === 0),
     context: { label },
     localeText: { noRowsToShow: empty },
   });
-  box.setAttribute("role", "region");
+  box.setAttribute("role", "group"); // the panel around it is the landmark
   box.setAttribute("aria-label", label);
+  /** A table without rows has nothing to go to by keyboard: then it is gone to itself. */
+  function reach(isEmpty) {
+    const view = box.querySelector(".ag-grid-viewport");
+    view?.setAttribute("aria-label", label);
+    if (isEmpty) view?.setAttribute("tabindex", "0");
+    else view?.removeAttribute("tabindex");
+  }
+  reach(true);
   if (quick) api.setGridOption("quickFilterText", quick);
 
   return {

@@ -7,5 +7,6 @@ import { operations } from "./operations.js";
 import { orders } from "./orders.js";
 import { positions } from "./positions.js";
 import { quality } from "./quality.js";
+import { trade } from "./trade.js";
 
-export const rooms = [orders, positions, accounts, quality, controls, operations];
+export const rooms = [trade, orders, positions, accounts, quality, controls, operations];

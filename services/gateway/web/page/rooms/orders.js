@@ -41,7 +41,7 @@ export const orderColumns = (acts) => [
 /** The column in which an order is amended and canceled. */
 function actions() {
   return {
-    headerName: "", colId: "acts", width: 132, sortable: false, pinned: innerWidth > 760 ? "right" : null, suppressNavigable: true,
+    headerName: "Acts", colId: "acts", width: 132, sortable: false, pinned: innerWidth > 760 ? "right" : null, suppressNavigable: true,
     cellRenderer: ({ data }) => (isOpen(data) && may("orders:write") ? el("span", { class: "row acts" },
       el("button", { class: "tiny", "aria-label": `Amend order ${data.order_id}`, tabindex: "-1", onclick: () => amend(data) }, "Amend"),
       el("button", { class: "tiny", "aria-label": `Cancel order ${data.order_id}`, tabindex: "-1", onclick: () => cancel(data) }, "Cancel")) : ""),
@@ -50,10 +50,10 @@ function actions() {
   };
 }
 
-/** Return a grid of orders in a box, kept up to date: `keeps(row)` says which. */
-export function blotter(box, { keeps = () => true, opened, label = "Orders" }) {
+/** Return a grid of orders in a box, kept up to date: `keeps(row)` says which, `columns` what of them. */
+export function blotter(box, { keeps = () => true, opened, label = "Orders", columns = orderColumns(true) }) {
   const made = grid(box, {
-    columns: orderColumns(true), key: (row) => row.order_id, label, sort: ["received_time", "desc"],
+    columns, key: (row) => row.order_id, label, sort: ["received_time", "desc"],
     keeps: (row) => isChosen(row) && keeps(row), opened, keys: { c: (row) => isOpen(row) && cancel(row), a: (row) => isOpen(row) && amend(row) },
   });
   const rows = use("orders", (changed, isAll) => made.put(changed, isAll));

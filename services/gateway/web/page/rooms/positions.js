@@ -25,7 +25,7 @@ export const positionColumns = (acts) => [
   column.text("currency", "Cur.", { width: 76 }),
   column.text("position_id", "Position's id", { width: 110 }),
   ...(acts ? [{
-    headerName: "", colId: "acts", width: 150, sortable: false, pinned: innerWidth > 760 ? "right" : null,
+    headerName: "Acts", colId: "acts", width: 150, sortable: false, pinned: innerWidth > 760 ? "right" : null,
     valueGetter: ({ data }) => sign(data.position) !== 0,
     cellRenderer: ({ data }) => (sign(data.position) !== 0 && may("orders:write") ? el("span", { class: "row acts" },
       el("button", { class: "tiny", "aria-label": `Protect ${data.symbol}`, tabindex: "-1", onclick: () => protect(data) }, "Protect"),

@@ -65,7 +65,7 @@ export function frame(app, rooms) {
     end?.();
     shown = room.name;
     box.className = "room";
-    box.replaceChildren();
+    box.replaceChildren(el("h1", { class: "visually-hidden" }, room.title));
     for (const [each, to] of links) to.toggleAttribute("aria-current", each === room.name);
     links.get(room.name).setAttribute("aria-current", "page");
     document.title = `${room.title} · Fillstream`;
