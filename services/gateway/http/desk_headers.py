@@ -33,25 +33,18 @@ OTHERS: Final = {
 _NONCE: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}", re.ASCII)
 
 
-def desk_headers(*, style_nonce: str | None = None, inline_styles: bool = False) -> dict[str, str]:
+def desk_headers(style_nonce: str | None = None) -> dict[str, str]:
     """Return the headers of a page of the desk.
 
     Args:
         style_nonce: of `<style>` elements that libraries add and mark with it; another one for each answer.
-        inline_styles: whether libraries may add `<style>` elements that nothing marks, and set `style` attributes.
-            Styles alone: no script is let in by it.
 
     Raises:
-        ValueError: the nonce is none that nobody guesses, or comes with `inline_styles`, which browsers would ignore.
+        ValueError: the nonce is none that nobody guesses.
     """
-    if style_nonce is not None and inline_styles:
-        raise ValueError("style_nonce: browsers pass over inline_styles beside it; give one of the two")
     if style_nonce is not None and not _NONCE.fullmatch(style_nonce):
         raise ValueError(f"style_nonce: {shorten(style_nonce)} must be 16 characters of base64 at least")
     policy = dict(POLICY)
     if style_nonce is not None:
         policy["style-src-elem"] = f"'self' 'nonce-{style_nonce}'"
-    if inline_styles:
-        policy["style-src-elem"] = "'self' 'unsafe-inline'"
-        policy["style-src-attr"] = "'unsafe-inline'"
     return {"content-security-policy": "; ".join(f"{name} {its}" for name, its in policy.items()), **OTHERS}

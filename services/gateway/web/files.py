@@ -17,6 +17,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from fillstream.libs.common.messages.stages import DESK_PATH
+from fillstream.services.gateway.http.desk_headers import desk_headers
 
 FOLDER: Final = Path(__file__).with_name("page")
 INDEX: Final = "index.html"
@@ -28,17 +29,6 @@ TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
-}
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; connect-src 'self';"
-    " font-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-"""AG Grid writes its theme as a style of its own: it carries the nonce of the page that it is on, and none else may."""
-HEADERS: Final = {
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 SMALLEST_PACKED: Final = 1_000
 
@@ -84,10 +74,9 @@ async def page(request: Request, name: str) -> Response:
         return Response("there is no such file of the desk\n", 404, media_type="text/plain")
     if file.kind.startswith("text/html"):
         nonce = secrets.token_urlsafe(16)
-        policy = POLICY.replace("{nonce}", nonce)
         content = file.content.replace(NONCE, nonce.encode())
-        return Response(content, headers={**HEADERS, "content-security-policy": policy, "content-type": file.kind})
-    headers = {**HEADERS, "etag": file.etag, "cache-control": "no-cache", "content-type": file.kind}
+        return Response(content, headers={**desk_headers(nonce), "content-type": file.kind})
+    headers = {**desk_headers(), "etag": file.etag, "cache-control": "no-cache", "content-type": file.kind}
     headers["vary"] = "Accept-Encoding"
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

@@ -339,12 +339,7 @@ def test_what_libraries_add_is_styles_alone() -> None:
     nonce = "c2VjcmV0IG5vbmNlIQ=="
     by_nonce = desk_headers(style_nonce=nonce)["content-security-policy"]
     assert f"style-src-elem 'self' 'nonce-{nonce}'" in by_nonce
-    inline = desk_headers(inline_styles=True)["content-security-policy"]
-    assert "style-src-elem 'self' 'unsafe-inline'" in inline and "style-src-attr 'unsafe-inline'" in inline
-    for policy in (by_nonce, inline):
-        assert "script-src 'self';" in policy and "unsafe-eval" not in policy
+    assert "script-src 'self';" in by_nonce and "unsafe" not in by_nonce
     for wrong in ("short", "x" * 15, "x' 'unsafe-inline", "x" * 16 + ";", ""):
         with pytest.raises(ValueError, match="style_nonce: "):
             desk_headers(style_nonce=wrong)
-    with pytest.raises(ValueError, match="style_nonce: "):
-        desk_headers(style_nonce=nonce, inline_styles=True)
