@@ -118,6 +118,7 @@ MEANINGS: Final[Mapping[str, str]] = {
 }
 """By name."""
 EXAMPLES: Final[Mapping[str, Any]] = {
+    "output_hash": "936e93b278a03da1e6b1faf56a6488b3",
     "accounts": {"default": "ACTIVE"},
     "aliases": {"main": "main@paper"},
     "as_of": {"events.0": "1796000400000-0"},
