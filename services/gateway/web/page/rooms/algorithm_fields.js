@@ -8,7 +8,12 @@ let asked = null;
 
 /** Return every algorithm of the desk, as it describes itself; read once. */
 export function algorithms() {
-  asked ??= get("/v1/algorithms").then((said) => said.algorithms).catch((error) => { asked = null; throw error; });
+  asked ??= get("/v1/algorithms")
+    .then((said) => said.algorithms)
+    .catch((error) => {
+      asked = null;
+      throw error;
+    });
   return asked;
 }
 
@@ -17,7 +22,7 @@ const KINDS = { time: "time", "whole number": "number", number: "number", "true 
 function controlFor(parameter) {
   const { name, type, description, required } = parameter;
   const values = /^[A-Z_]+(, [A-Z_]+)*$/.test(type) ? type.split(", ") : null;
-  const kind = values ? "choice" : KINDS[type] ?? "text";
+  const kind = values ? "choice" : (KINDS[type] ?? "text");
   const usual = parameter.default ?? (type.startsWith("list") ? "1, 2, 3" : required ? "needed" : "");
   return controlOf({ name, kind, values, title: `${description} (${type})`, placeholder: String(usual) }, { empty: parameter.default ?? "–" });
 }
@@ -25,7 +30,9 @@ function controlFor(parameter) {
 /** Return the JSON that is sent: a list is written with commas, everything else as it stands. */
 export function parametersOf(boxes, said) {
   const types = new Map((said?.parameters ?? []).map((each) => [each.name, each.type]));
-  const given = boxes.map((box) => [box.name, box.given()]).filter(([, value]) => value !== undefined)
+  const given = boxes
+    .map((box) => [box.name, box.given()])
+    .filter(([, value]) => value !== undefined)
     .map(([name, value]) => [name, types.get(name)?.startsWith("list") ? value.split(/[\s,]+/).filter(Boolean) : value]);
   return JSON.stringify(Object.fromEntries(given));
 }
@@ -37,7 +44,8 @@ function otherFields() {
   const name = controlOf({ name: "algorithm", kind: "text", title: "as execution.algorithms has it" }, { label: "Its name" });
   const told = controlOf({ name: "algorithm_parameters", kind: "text", title: "a JSON object", placeholder: "{}" }, { label: "Its parameters, JSON" });
   return {
-    element: el("div", { class: "fields", hidden: true }, name, told), boxes: [name, told],
+    element: el("div", { class: "fields", hidden: true }, name, told),
+    boxes: [name, told],
     given: () => ({ ...(name.given() ? { algorithm: name.given() } : {}), algorithm_parameters: told.given() ?? "{}" }),
   };
 }
@@ -64,21 +72,37 @@ export function algorithmFields(changed, { none = "none: sent whole" } = {}) {
     other.element.hidden = pick.value !== OTHER;
   }
 
-  pick.addEventListener("change", () => { draw(); changed(); });
-  algorithms().then((found) => {
-    all = found;
-    const before = pick.value;
-    pick.replaceChildren(el("option", { value: "" }, none), ...all.map((each) => el("option", { value: each.name, title: each.description }, each.name)),
-      el("option", { value: OTHER }, "another, by its name"));
-    pick.value = before;
-  }).catch((error) => { about.textContent = `algorithms cannot be chosen: ${error.message}`; });
+  pick.addEventListener("change", () => {
+    draw();
+    changed();
+  });
+  algorithms()
+    .then((found) => {
+      all = found;
+      const before = pick.value;
+      pick.replaceChildren(
+        el("option", { value: "" }, none),
+        ...all.map((each) => el("option", { value: each.name, title: each.description }, each.name)),
+        el("option", { value: OTHER }, "another, by its name"),
+      );
+      pick.value = before;
+    })
+    .catch((error) => {
+      about.textContent = `algorithms cannot be chosen: ${error.message}`;
+    });
   return {
     elements: [field("Algorithm", pick), about, own, more, other.element],
     boxes: () => (pick.value === OTHER ? other.boxes : boxes),
     given() {
       if (!pick.value) return {};
       if (pick.value === OTHER) return other.given();
-      return { algorithm: pick.value, algorithm_parameters: parametersOf(boxes, all.find((each) => each.name === pick.value)) };
+      return {
+        algorithm: pick.value,
+        algorithm_parameters: parametersOf(
+          boxes,
+          all.find((each) => each.name === pick.value),
+        ),
+      };
     },
     name: () => pick.value,
   };

@@ -11,7 +11,12 @@ import { midOf, tickOf, venueOf } from "./market.js";
 import { isOpen } from "./order_actions.js";
 import { CandlestickSeries, createChart, createSeriesMarkers, LineStyle } from "../vendor/lightweight-charts.standalone.production.mjs";
 
-const INTERVALS = [["60", "1m"], ["300", "5m"], ["3600", "1h"], ["86400", "1d"]];
+const INTERVALS = [
+  ["60", "1m"],
+  ["300", "5m"],
+  ["3600", "1h"],
+  ["86400", "1d"],
+];
 const BARS = 500;
 const MARKS = 200;
 const FEW = 10; // so few bars of trades are no chart: the quotes' are shown, unless somebody asks for trades
@@ -24,14 +29,42 @@ const kept = { interval: "60", of: "" };
 
 /** Return `{element, end}`: the chart of the chosen instrument. */
 export function chart() {
-  const pick = choice(INTERVALS, { value: kept.interval, "aria-label": "Interval", onchange: () => { kept.interval = pick.value; load(); } });
-  const of = choice([["", "auto"], ["trades", "trades"], ["mid", "mid prices"]], { value: kept.of, "aria-label": "Bars of", onchange: () => { kept.of = of.value; load(); } });
+  const pick = choice(INTERVALS, {
+    value: kept.interval,
+    "aria-label": "Interval",
+    onchange: () => {
+      kept.interval = pick.value;
+      load();
+    },
+  });
+  const of = choice(
+    [
+      ["", "auto"],
+      ["trades", "trades"],
+      ["mid", "mid prices"],
+    ],
+    {
+      value: kept.of,
+      "aria-label": "Bars of",
+      onchange: () => {
+        kept.of = of.value;
+        load();
+      },
+    },
+  );
   const made = panel("Chart", { tools: [of, pick], bare: true, label: "Chart" });
   made.classList.add("chart-panel");
   made.body.setAttribute("role", "img");
   const says = el("span", { class: "quiet", role: "status" });
-  made.append(el("footer", { class: "row" }, says, el("span", { class: "rest" }),
-    el("a", { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank" }, "Charts by TradingView")));
+  made.append(
+    el(
+      "footer",
+      { class: "row" },
+      says,
+      el("span", { class: "rest" }),
+      el("a", { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank" }, "Charts by TradingView"),
+    ),
+  );
   const drawn = draw(made.body);
   const state = { bars: [], fills: new Map(), turn: 0, source: "mid" };
   let readers = [];
@@ -88,8 +121,12 @@ export function chart() {
 
   function mark() {
     const known = new Set(state.bars.map((bar) => bar.time));
-    drawn.marks([...state.fills.values()].filter((row) => isChosen(row) && !row.busted_time && known.has(begin(row.time))).sort((a, b) => a.time - b.time)
-      .map((row) => ({ row, at: begin(row.time) })));
+    drawn.marks(
+      [...state.fills.values()]
+        .filter((row) => isChosen(row) && !row.busted_time && known.has(begin(row.time)))
+        .sort((a, b) => a.time - b.time)
+        .map((row) => ({ row, at: begin(row.time) })),
+    );
   }
 
   /** Take a price that was now: into the last bar, or as the first of a new one. */
@@ -125,8 +162,11 @@ export function chart() {
 
   function describe() {
     const last = state.bars.at(-1);
-    made.body.setAttribute("aria-label", `Chart of ${state.symbol} at ${state.venue}, bars of ${pick.selectedOptions[0].textContent}`
-      + (last ? `, ${state.bars.length} of them, the last from ${time(last.time * 1_000)}, opened at ${last.open}` : ", empty"));
+    made.body.setAttribute(
+      "aria-label",
+      `Chart of ${state.symbol} at ${state.venue}, bars of ${pick.selectedOptions[0].textContent}` +
+        (last ? `, ${state.bars.length} of them, the last from ${time(last.time * 1_000)}, opened at ${last.open}` : ", empty"),
+    );
   }
 
   /** Show orders and what is held as lines. */
@@ -147,12 +187,33 @@ export function chart() {
 
   const orders = use("orders", lines);
   const positions = may("positions:read") ? use("positions", lines) : null;
-  const themes = new MutationObserver(() => { drawn.colour(); lines(); mark(); });
+  const themes = new MutationObserver(() => {
+    drawn.colour();
+    lines();
+    mark();
+  });
   themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  const ends = [onChoice((what) => { if (what.symbol !== undefined || what.venue !== undefined) load(); else { lines(); mark(); } }),
-    () => themes.disconnect(), () => orders.end(), () => positions?.end(), () => drawn.end()];
+  const ends = [
+    onChoice((what) => {
+      if (what.symbol !== undefined || what.venue !== undefined) load();
+      else {
+        lines();
+        mark();
+      }
+    }),
+    () => themes.disconnect(),
+    () => orders.end(),
+    () => positions?.end(),
+    () => drawn.end(),
+  ];
   load();
-  return { element: made, end() { state.turn += 1; for (const each of [...readers, ...ends]) each(); } };
+  return {
+    element: made,
+    end() {
+      state.turn += 1;
+      for (const each of [...readers, ...ends]) each();
+    },
+  };
 }
 
 /** Return `[bars, source]`: of trades, or of the middle of quotes where that is asked for or trades are few. */
@@ -165,15 +226,24 @@ async function history(name, venue, interval) {
   return [trades.map((bar) => barOf(bar.begin_time, bar)), "trades"];
 }
 
-const barOf = (begin, { open, high, low, close }) => ({ time: Number(begin) / 1_000, open: Number(open), high: Number(high), low: Number(low), close: Number(close) });
+const barOf = (begin, { open, high, low, close }) => ({
+  time: Number(begin) / 1_000,
+  open: Number(open),
+  high: Number(high),
+  low: Number(low),
+  close: Number(close),
+});
 const inSql = (name) => `'${name.replaceAll("'", "''")}'`;
 
 async function mids(name, venue, interval) {
   const ms = interval * 1_000;
-  const rows = await sql(`SELECT begin_time, arg_min(px, seq) AS open, max(px) AS high, min(px) AS low, arg_max(px, seq) AS close FROM (
+  const rows = await sql(
+    `SELECT begin_time, arg_min(px, seq) AS open, max(px) AS high, min(px) AS low, arg_max(px, seq) AS close FROM (
     SELECT (epoch_ms(time) // ${ms}) * ${ms} AS begin_time, seq, (bid_px + ask_px) / 2 AS px FROM events WHERE type = 'QuoteUpdated'
     AND symbol = ${inSql(name)} AND venue = ${inSql(venue)} AND epoch_ms(time) >= ${Date.now() - BARS * ms} AND bid_px IS NOT NULL AND ask_px IS NOT NULL)
-    GROUP BY 1 ORDER BY 1 DESC LIMIT ${BARS}`, BARS);
+    GROUP BY 1 ORDER BY 1 DESC LIMIT ${BARS}`,
+    BARS,
+  );
   return rows.map((row) => barOf(row.begin_time, row)).reverse();
 }
 
@@ -183,7 +253,9 @@ function draw(box) {
     autoSize: true,
     layout: { attributionLogo: false, fontFamily: token("sans"), fontSize: 11 },
     timeScale: {
-      timeVisible: true, rightOffset: 4, barSpacing: 8,
+      timeVisible: true,
+      rightOffset: 4,
+      barSpacing: 8,
       // times of this machine, as everywhere on the page
       tickMarkFormatter: (at, kind) => (kind < 3 ? local(at).toLocaleDateString(undefined, { month: "short", day: "numeric" }) : clock(local(at))),
     },
@@ -197,7 +269,8 @@ function draw(box) {
     made.applyOptions({
       layout: { background: { color: token("surface") }, textColor: token("quiet") },
       grid: { vertLines: { color: token("line") }, horzLines: { color: token("line") } },
-      rightPriceScale: { borderColor: token("line") }, timeScale: { borderColor: token("line") },
+      rightPriceScale: { borderColor: token("line") },
+      timeScale: { borderColor: token("line") },
       crosshair: { vertLine: { labelBackgroundColor: token("strong-line") }, horzLine: { labelBackgroundColor: token("strong-line") } },
     });
     series.applyOptions({ upColor: token("up"), downColor: token("down"), wickUpColor: token("up"), wickDownColor: token("down") });
@@ -218,10 +291,15 @@ function draw(box) {
     },
     update: (bar) => series.update({ ...bar }),
     marks(rows) {
-      marks.setMarkers(rows.map(({ row, at }) => ({
-        time: at, position: row.side === "BUY" ? "belowBar" : "aboveBar", shape: row.side === "BUY" ? "arrowUp" : "arrowDown",
-        color: token(row.side === "BUY" ? "up" : "down"), text: `${shown(row.last_qty)} at ${shown(row.last_px)}`,
-      })));
+      marks.setMarkers(
+        rows.map(({ row, at }) => ({
+          time: at,
+          position: row.side === "BUY" ? "belowBar" : "aboveBar",
+          shape: row.side === "BUY" ? "arrowUp" : "arrowDown",
+          color: token(row.side === "BUY" ? "up" : "down"),
+          text: `${shown(row.last_qty)} at ${shown(row.last_px)}`,
+        })),
+      );
     },
     lines(wanted) {
       for (const [key, line] of lines) {
@@ -231,7 +309,14 @@ function draw(box) {
       }
       for (const [key, line] of wanted) {
         if (lines.has(key)) continue;
-        const shape = series.createPriceLine({ price: Number(line.price), title: line.title, color: token(line.color), lineStyle: line.style, lineWidth: 1, axisLabelVisible: true });
+        const shape = series.createPriceLine({
+          price: Number(line.price),
+          title: line.title,
+          color: token(line.color),
+          lineStyle: line.style,
+          lineWidth: 1,
+          axisLabelVisible: true,
+        });
         lines.set(key, { said: JSON.stringify(line), made: shape });
       }
     },

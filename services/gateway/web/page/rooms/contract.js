@@ -8,7 +8,10 @@ let asked = null;
 
 /** Return the document; read once. */
 function contract() {
-  asked ??= get("/openapi.json").catch((error) => { asked = null; throw error; });
+  asked ??= get("/openapi.json").catch((error) => {
+    asked = null;
+    throw error;
+  });
   return asked;
 }
 
@@ -16,11 +19,19 @@ function contract() {
 export async function fieldsOf(method, path) {
   const document = await contract();
   const { schema } = document.paths[path][method].requestBody.content["application/json"];
-  return new Map(Object.entries(schema.properties).map(([name, said]) =>
-    [name, { name, ...kindOf(said, document), title: said.description ?? "", unit: said.unit ?? "", required: schema.required?.includes(name) ?? false }]));
+  return new Map(
+    Object.entries(schema.properties).map(([name, said]) => [
+      name,
+      { name, ...kindOf(said, document), title: said.description ?? "", unit: said.unit ?? "", required: schema.required?.includes(name) ?? false },
+    ]),
+  );
 }
 
-const named = (document, ref) => ref.split("/").slice(1).reduce((at, name) => at[name], document);
+const named = (document, ref) =>
+  ref
+    .split("/")
+    .slice(1)
+    .reduce((at, name) => at[name], document);
 
 function kindOf(said, document) {
   const all = (said.anyOf ?? [said]).filter((each) => each.type !== "null").map((each) => (each.$ref ? named(document, each.$ref) : each));
@@ -56,7 +67,10 @@ export function controlOf(said, { label = wordsOf(said.name), empty = "–" } = 
   box.append(wrong);
   box.name = said.name;
   box.given = () => givenOf(said.kind, control);
-  box.put = (text) => { if (said.kind === "flag") control.checked = text; else control.value = text ?? ""; };
+  box.put = (text) => {
+    if (said.kind === "flag") control.checked = text;
+    else control.value = text ?? "";
+  };
   box.wrong = (sentence) => {
     wrong.textContent = sentence ?? "";
     wrong.hidden = !sentence;

@@ -15,9 +15,16 @@ const HEAD_PX = 25;
 const FEWEST = 15;
 const MOST = 25;
 const MOVED_MS = 400; // a click so soon after the ladder moved was meant for another price
-const COLUMNS = [["mine-bid", "Mine"], ["bid", "Bid"], ["price", "Price"], ["ask", "Ask"], ["mine-ask", "Mine"]];
-const HELP = "Arrows choose a price. B buys and S sells there: into the ticket, or at once where one-click orders are on. "
-  + "C or Delete cancels own orders there. Home goes back to the market.";
+const COLUMNS = [
+  ["mine-bid", "Mine"],
+  ["bid", "Bid"],
+  ["price", "Price"],
+  ["ask", "Ask"],
+  ["mine-ask", "Mine"],
+];
+const HELP =
+  "Arrows choose a price. B buys and S sells there: into the ticket, or at once where one-click orders are on. " +
+  "C or Delete cancels own orders there. Home goes back to the market.";
 
 let made = 0;
 
@@ -36,7 +43,10 @@ export function ladder(ticket) {
   function due() {
     if (isDue) return;
     isDue = true;
-    queueMicrotask(() => { isDue = false; draw(); });
+    queueMicrotask(() => {
+      isDue = false;
+      draw();
+    });
   }
 
   function listen() {
@@ -61,7 +71,10 @@ export function ladder(ticket) {
     const venue = venueOf(state.symbol, quotes);
     if (venue !== state.venue) Object.assign(state, { venue, centre: null, last: null });
     const quote = quotes.find((row) => row.venue === venue);
-    const market = standing(quote, state.depth.rows().find((row) => row.venue === venue));
+    const market = standing(
+      quote,
+      state.depth.rows().find((row) => row.venue === venue),
+    );
     state.tick = tickOf(state.symbol);
     state.touch = touchOf(market, state.tick);
     view.name(venuesOf(state.symbol, quotes), venue, market.note, quote?.stale);
@@ -99,7 +112,7 @@ export function ladder(ticket) {
 
   function cancelAt(ticks, side) {
     const found = ownOf(orders.rows(), state, ticket.account()).get(ticks);
-    const mine = side ? found?.[side]?.orders ?? [] : [...(found?.BUY?.orders ?? []), ...(found?.SELL?.orders ?? [])];
+    const mine = side ? (found?.[side]?.orders ?? []) : [...(found?.BUY?.orders ?? []), ...(found?.SELL?.orders ?? [])];
     if (mine.length === 0) return toast("no own order there");
     return mine.forEach(cancel);
   }
@@ -167,8 +180,13 @@ export function ladder(ticket) {
   const orders = use("orders", due);
   grid.addEventListener("click", clicked);
   grid.addEventListener("keydown", pressed);
-  grid.addEventListener("pointerenter", () => { state.isHeld = true; });
-  grid.addEventListener("pointerleave", () => { state.isHeld = false; due(); });
+  grid.addEventListener("pointerenter", () => {
+    state.isHeld = true;
+  });
+  grid.addEventListener("pointerleave", () => {
+    state.isHeld = false;
+    due();
+  });
   armed.addEventListener("change", arm);
   venues.addEventListener("change", () => chooseVenue(venues.value));
   steps.addEventListener("change", () => {
@@ -177,15 +195,32 @@ export function ladder(ticket) {
     recentre();
     due();
   });
-  view.centre.addEventListener("click", () => { recentre(); due(); });
-  const seen = new ResizeObserver(() => { if (view.fit()) { state.centre = null; due(); } });
+  view.centre.addEventListener("click", () => {
+    recentre();
+    due();
+  });
+  const seen = new ResizeObserver(() => {
+    if (view.fit()) {
+      state.centre = null;
+      due();
+    }
+  });
   seen.observe(view.element);
   const ends = [
-    // another account or symbol is another thing than what was armed
-    onChoice((what) => { if (what.symbol !== undefined) listen(); if (!("venue" in what) || what.symbol) disarm(); due(); }),
-    ticket.onChange((what) => { if (what === "account" || (armed.checked && !ticket.summary())) disarm(); else explain(); }),
-    watch((now) => { if (now !== "live") disarm(); }),
-    () => seen.disconnect(), () => orders.end(),
+    // another account, symbol or venue is another thing than what was armed
+    onChoice((what) => {
+      if (what.symbol !== undefined) listen();
+      disarm();
+    }),
+    ticket.onChange((what) => {
+      if (what === "account" || (armed.checked && !ticket.summary())) disarm();
+      else explain();
+    }),
+    watch((now) => {
+      if (now !== "live") disarm();
+    }),
+    () => seen.disconnect(),
+    () => orders.end(),
   ];
   view.fit();
   listen();
@@ -201,16 +236,34 @@ function parts(state) {
   const armed = el("input", { type: "checkbox", role: "switch", autocomplete: "off" });
   const centre = el("button", { class: "tiny", title: "Back to the market (Home)" }, "Recentre");
   const list = el("div", { class: "ladder-rows", role: "rowgroup" });
-  const grid = el("div", { class: "ladder", role: "grid", tabindex: "0", "aria-describedby": `${id}help`, "aria-label": "Price ladder" },
-    el("div", { role: "rowgroup" }, el("div", { class: "ladder-row heads", role: "row" }, COLUMNS.map(([, title]) => el("span", { role: "columnheader" }, title)))), list);
+  const grid = el(
+    "div",
+    { class: "ladder", role: "grid", tabindex: "0", "aria-describedby": `${id}help`, "aria-label": "Price ladder" },
+    el(
+      "div",
+      { role: "rowgroup" },
+      el(
+        "div",
+        { class: "ladder-row heads", role: "row" },
+        COLUMNS.map(([, title]) => el("span", { role: "columnheader" }, title)),
+      ),
+    ),
+    list,
+  );
   const note = el("p", { class: "warn ladder-note", role: "status" });
   const says = el("p", { class: "quiet ladder-says" });
   const element = panel("Ladder", { tools: [venues, steps, centre], label: "Ladder" });
   element.classList.add("ladder-panel");
   element.body.append(grid);
-  element.append(el("footer", {}, note, el("div", { class: "row" },
-    el("label", { class: "row", hidden: !may("orders:write") }, armed, "One-click orders"), says),
-  el("p", { class: "visually-hidden", id: `${id}help` }, HELP)));
+  element.append(
+    el(
+      "footer",
+      {},
+      note,
+      el("div", { class: "row" }, el("label", { class: "row", hidden: !may("orders:write") }, armed, "One-click orders"), says),
+      el("p", { class: "visually-hidden", id: `${id}help` }, HELP),
+    ),
+  );
   let before = "";
 
   function fit() {
@@ -220,8 +273,15 @@ function parts(state) {
     const count = isPhone ? FEWEST : Math.min(MOST, Math.max(FEWEST, room % 2 === 0 ? room - 1 : room));
     list.style.setProperty("--row", `${Math.max(ROW_PX, Math.min(ROW_PX * 1.5, Math.floor(height / count)))}px`);
     if (count === list.children.length) return false;
-    list.replaceChildren(...Array.from({ length: count }, (_, at) => el("div", { class: "ladder-row", role: "row" },
-      COLUMNS.map(([name]) => el("span", { role: "gridcell", dataset: { column: name }, class: name, ...(name === "price" ? { id: `${id}r${at}` } : {}) })))));
+    list.replaceChildren(
+      ...Array.from({ length: count }, (_, at) =>
+        el(
+          "div",
+          { class: "ladder-row", role: "row" },
+          COLUMNS.map(([name]) => el("span", { role: "gridcell", dataset: { column: name }, class: name, ...(name === "price" ? { id: `${id}r${at}` } : {}) })),
+        ),
+      ),
+    );
     state.cells = [...list.children].map((row) => [...row.children].map((node) => ({ node, text: "", name: node.className, share: "" })));
     return true;
   }

@@ -11,8 +11,11 @@ let unknown = null; // the order whose outcome is not known: its text and its id
 
 /** Return an order in words. */
 export function said(order) {
-  const size = order.quantity ? shown(order.quantity)
-    : Object.entries(order).filter(([name]) => /^(notional|risk_amount|equity_percent|risk_percent)$/.test(name)).map(([name, value]) => `${name.replace("_", " ")} ${value}`)[0] ?? "";
+  const size = order.quantity
+    ? shown(order.quantity)
+    : (Object.entries(order)
+        .filter(([name]) => /^(notional|risk_amount|equity_percent|risk_percent)$/.test(name))
+        .map(([name, value]) => `${name.replace("_", " ")} ${value}`)[0] ?? "");
   const price = [order.price && `at ${order.price}`, order.stop_price && `stop ${order.stop_price}`].filter(Boolean).join(" ");
   return [order.side, size, order.symbol, order.algorithm ?? order.order_type, price].filter(Boolean).join(" ");
 }
@@ -26,7 +29,10 @@ export async function sendOrder(order) {
   try {
     const told = await act("POST", "/v1/orders", order, id);
     const state = told.order?.ord_status ?? told.ord_status;
-    toast(state ? `${told.order_id ? `${told.order_id}: ` : ""}${said(order)} is ${state}` : `${said(order)} is sent; the desk has not answered yet`, state ? "good" : "");
+    toast(
+      state ? `${told.order_id ? `${told.order_id}: ` : ""}${said(order)} is ${state}` : `${said(order)} is sent; the desk has not answered yet`,
+      state ? "good" : "",
+    );
     return told;
   } catch (error) {
     if (error.status === 0 || error.status >= 500) unknown = { text, id };
@@ -37,11 +43,25 @@ export async function sendOrder(order) {
 /** Ask before the first order with real money: resolves to whether it is meant. */
 function isMeant(order) {
   return new Promise((done) => {
-    const dialog = ask("The first order with real money", [
-      el("p", {}, `${order.account} is a LIVE account: this order goes to a real venue.`),
-      facts([["Account", order.account], ["Order", said(order)], ["Time in force", order.time_in_force]]),
-      el("p", { class: "quiet" }, "You are asked once, until this page is loaded again."),
-    ], { label: `${order.side} LIVE`, danger: true, act: async () => { confirmed.add(order.account); } });
+    const dialog = ask(
+      "The first order with real money",
+      [
+        el("p", {}, `${order.account} is a LIVE account: this order goes to a real venue.`),
+        facts([
+          ["Account", order.account],
+          ["Order", said(order)],
+          ["Time in force", order.time_in_force],
+        ]),
+        el("p", { class: "quiet" }, "You are asked once, until this page is loaded again."),
+      ],
+      {
+        label: `${order.side} LIVE`,
+        danger: true,
+        act: async () => {
+          confirmed.add(order.account);
+        },
+      },
+    );
     dialog.addEventListener("close", () => done(confirmed.has(order.account)));
   });
 }

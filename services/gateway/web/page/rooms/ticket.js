@@ -16,15 +16,38 @@ const PREVIEW_MS = 250;
 const SIZES = ["quantity", "notional", "equity_percent", "risk_percent", "risk_amount"];
 /** What a type needs beside its size; of one that is not here every price is shown. */
 const NEEDS = {
-  MARKET: [], MARKET_TO_LIMIT: [], LIMIT: ["price"], STOP: ["stop_price"], STOP_LIMIT: ["stop_price", "price"],
-  TRAILING_STOP: ["trailing_offset", "trailing_offset_type"], MARKET_IF_TOUCHED: ["stop_price"], LIMIT_IF_TOUCHED: ["stop_price", "price"],
+  MARKET: [],
+  MARKET_TO_LIMIT: [],
+  LIMIT: ["price"],
+  STOP: ["stop_price"],
+  STOP_LIMIT: ["stop_price", "price"],
+  TRAILING_STOP: ["trailing_offset", "trailing_offset_type"],
+  MARKET_IF_TOUCHED: ["stop_price"],
+  LIMIT_IF_TOUCHED: ["stop_price", "price"],
 };
 const PRICES = ["price", "stop_price", "trailing_offset", "trailing_offset_type"];
 const WAITS = /STOP|TOUCHED/;
 const BRACKET = ["stop_loss", "take_profit", "trailing_stop", "take_profits", "break_even", "stop_trigger_price_type"];
 /** Said elsewhere, or by the page itself. */
-const OWN = new Set(["v", "type", "signal_id", "account", "symbol", "side", "order_type", "time_in_force", "algorithm", "algorithm_parameters", "reduce_only", "post_only",
-  "trigger_price_type", "expire_time", ...SIZES, ...PRICES, ...BRACKET]);
+const OWN = new Set([
+  "v",
+  "type",
+  "signal_id",
+  "account",
+  "symbol",
+  "side",
+  "order_type",
+  "time_in_force",
+  "algorithm",
+  "algorithm_parameters",
+  "reduce_only",
+  "post_only",
+  "trigger_price_type",
+  "expire_time",
+  ...SIZES,
+  ...PRICES,
+  ...BRACKET,
+]);
 /** What an order of the ladder takes over: not the prices, which are of another price. */
 const OF_LADDER = ["quantity", "time_in_force", "expire_time", "strategy", "position_id", "reduce_only", "post_only", "group_id", "self_trade_prevention"];
 
@@ -37,13 +60,20 @@ export function ticket() {
   const wait = el("p", { class: "quiet" }, "reading what an order may be told…");
   made.body.append(wait);
   const state = { side: kept.side ?? "BUY", form: null, readers: new Set(), waiting: [] };
-  const tell = (what) => { for (const each of state.readers) each(what); };
-  fieldsOf("post", "/v1/orders").then((fields) => {
-    if (state.isOver) return;
-    state.form = form(made, fields, state, tell);
-    for (const each of state.waiting) each();
-    tell("ready");
-  }).catch((error) => { wait.textContent = `no order can be written: ${error.message}`; wait.className = "problem"; });
+  const tell = (what) => {
+    for (const each of state.readers) each(what);
+  };
+  fieldsOf("post", "/v1/orders")
+    .then((fields) => {
+      if (state.isOver) return;
+      state.form = form(made, fields, state, tell);
+      for (const each of state.waiting) each();
+      tell("ready");
+    })
+    .catch((error) => {
+      wait.textContent = `no order can be written: ${error.message}`;
+      wait.className = "problem";
+    });
   const ready = (then) => (state.form ? then() : state.waiting.push(then));
   const ends = [onKey("n", "the order ticket", () => ready(() => state.form.focus()))];
   return {
@@ -52,16 +82,29 @@ export function ticket() {
     place: (what) => ready(() => state.form.place(what)),
     account: () => state.form?.account() ?? trades(),
     summary: () => state.form?.summary() ?? null,
-    onChange(then) { state.readers.add(then); return () => state.readers.delete(then); },
+    onChange(then) {
+      state.readers.add(then);
+      return () => state.readers.delete(then);
+    },
     focus: () => ready(() => state.form.focus()),
-    end() { state.isOver = true; for (const each of ends) each(); state.form?.end(); },
+    end() {
+      state.isOver = true;
+      for (const each of ends) each();
+      state.form?.end();
+    },
   };
 }
 
 function form(made, fields, state, tell) {
   const view = layout(fields, () => changed());
   const { boxes } = view;
-  const given = () => Object.fromEntries([...boxes.values()].filter((box) => !box.hidden).map((box) => [box.name, box.given()]).filter(([, value]) => value !== undefined));
+  const given = () =>
+    Object.fromEntries(
+      [...boxes.values()]
+        .filter((box) => !box.hidden)
+        .map((box) => [box.name, box.given()])
+        .filter(([, value]) => value !== undefined),
+    );
   const account = () => boxes.get("account").control.value;
   let timer = 0;
   let turn = 0;
@@ -90,7 +133,8 @@ function form(made, fields, state, tell) {
     const type = boxes.get("order_type").control.value || (boxes.get("price").given() ? "LIMIT" : "MARKET");
     const needed = NEEDS[type] ?? PRICES;
     // without a type a price makes it a LIMIT
-    for (const name of PRICES) boxes.get(name).hidden = !needed.includes(name) && !(name === "price" && (!boxes.get("order_type").control.value || view.algorithm.name()));
+    for (const name of PRICES)
+      boxes.get(name).hidden = !needed.includes(name) && !(name === "price" && (!boxes.get("order_type").control.value || view.algorithm.name()));
     boxes.get("trigger_price_type").hidden = !WAITS.test(type);
     boxes.get("expire_time").hidden = boxes.get("time_in_force").control.value !== "GTD";
     const isHedged = desk.accounts.get(account())?.position_mode === "HEDGING";
@@ -113,7 +157,10 @@ function form(made, fields, state, tell) {
       const told = await look("/v1/orders/preview", asked);
       if (now === turn) view.preview.replaceChildren(...previewed(told, asked));
     } catch (error) {
-      if (now === turn) view.preview.replaceChildren(el("p", { class: error.status === 422 ? "warn" : "quiet" }, error.status === 422 ? error.message : `no preview: ${error.message}`));
+      if (now === turn)
+        view.preview.replaceChildren(
+          el("p", { class: error.status === 422 ? "warn" : "quiet" }, error.status === 422 ? error.message : `no preview: ${error.message}`),
+        );
     }
   }
 
@@ -127,9 +174,12 @@ function form(made, fields, state, tell) {
     const sentences = problem.said?.errors ?? [problem.message];
     const rest = [];
     for (const sentence of sentences) {
-      const name = sentences.length === 1 ? problem.field ?? namedIn(sentence) : namedIn(sentence);
+      const name = sentences.length === 1 ? (problem.field ?? namedIn(sentence)) : namedIn(sentence);
       const box = view.boxOf(name);
-      if (!box || box.hidden) { rest.push(sentence); continue; }
+      if (!box || box.hidden) {
+        rest.push(sentence);
+        continue;
+      }
       box.wrong(sentence);
       box.closest("details")?.setAttribute("open", "");
       if (rest.length === 0) box.control.focus();
@@ -167,7 +217,9 @@ function form(made, fields, state, tell) {
       return;
     }
     const isHome = venue === (desk.instruments.get(of)?.venue ?? venue);
-    sendOrder({ account: account(), symbol: of, side, ...terms, order_type: "LIMIT", price, ...(isHome ? {} : { venue }) }).catch((error) => toast(error.message, "bad"));
+    sendOrder({ account: account(), symbol: of, side, ...terms, order_type: "LIMIT", price, ...(isHome ? {} : { venue }) }).catch((error) =>
+      toast(error.message, "bad"),
+    );
   }
 
   made.body.replaceChildren(view.form);
@@ -177,7 +229,12 @@ function form(made, fields, state, tell) {
     if (event.target.name === "side") state.side = event.target.value;
     changed();
   });
-  boxes.get("account").control.addEventListener("change", () => { if (desk.accounts.has(account())) { tell("account"); shape(); } });
+  boxes.get("account").control.addEventListener("change", () => {
+    if (desk.accounts.has(account())) {
+      tell("account");
+      shape();
+    }
+  });
   boxes.get("symbol").control.addEventListener("change", () => {
     const name = boxes.get("symbol").control.value.trim();
     if (desk.instruments.has(name)) choose({ symbol: name });
@@ -211,11 +268,22 @@ function form(made, fields, state, tell) {
   shape();
   preview();
   return {
-    fill, place, account, summary,
-    focus: () => { boxes.get("size").control.focus(); boxes.get("size").control.select(); },
+    fill,
+    place,
+    account,
+    summary,
+    focus: () => {
+      boxes.get("size").control.focus();
+      boxes.get("size").control.select();
+    },
     end() {
       clearTimeout(timer);
-      kept = { side: state.side, kind: view.kind.value, symbol: symbol(), fields: Object.fromEntries([...boxes].map(([name, box]) => [name, box.control.type === "checkbox" ? box.control.checked : box.control.value])) };
+      kept = {
+        side: state.side,
+        kind: view.kind.value,
+        symbol: symbol(),
+        fields: Object.fromEntries([...boxes].map(([name, box]) => [name, box.control.type === "checkbox" ? box.control.checked : box.control.value])),
+      };
       end();
       quotes.end();
     },
@@ -236,15 +304,31 @@ function layout(fields, changed) {
   account.control.firstElementChild.remove();
   boxes.set("account", account);
   const instrument = box("symbol");
-  const known = el("datalist", { id: `${instrument.control.id}list` }, [...desk.instruments.keys()].map((each) => el("option", { value: each })));
+  const known = el(
+    "datalist",
+    { id: `${instrument.control.id}list` },
+    [...desk.instruments.keys()].map((each) => el("option", { value: each })),
+  );
   instrument.control.setAttribute("list", known.id);
-  const kind = choice(SIZES.filter((name) => fields.has(name)).map((name) => [name, wordsOf(name)]), { "aria-label": "Size in" });
+  const kind = choice(
+    SIZES.filter((name) => fields.has(name)).map((name) => [name, wordsOf(name)]),
+    { "aria-label": "Size in" },
+  );
   const size = controlOf({ ...fields.get("quantity"), name: "size" }, { label: "Size" });
   boxes.set("size", size);
   size.querySelector("label").after(el("div", { class: "size" }, size.control, kind));
   const sides = ["BUY", "SELL"].map((side) => [side, el("input", { type: "radio", name: "side", value: side, class: "visually-hidden" })]);
-  const main = el("div", { class: "fields" }, account, instrument, known, size, box("order_type", { label: "Type" }), box("time_in_force"),
-    names([...PRICES, "trigger_price_type", "expire_time"]));
+  const main = el(
+    "div",
+    { class: "fields" },
+    account,
+    instrument,
+    known,
+    size,
+    box("order_type", { label: "Type" }),
+    box("time_in_force"),
+    names([...PRICES, "trigger_price_type", "expire_time"]),
+  );
   const flags = el("div", { class: "row" }, names(["reduce_only", "post_only"]));
   const bracket = el("div", { class: "fields" }, names(BRACKET));
   const more = el("div", { class: "fields" }, names([...fields.keys()].filter((name) => !OWN.has(name))));
@@ -254,14 +338,35 @@ function layout(fields, changed) {
   const send = el("button", { type: "button" });
   const touch = el("div", { class: "row touch", role: "group", "aria-label": "Market" });
   const fold = (title, ...inside) => el("details", {}, el("summary", {}, title), inside);
-  const whole = el("form", { novalidate: true, autocomplete: "off", "aria-label": "Order" },
-    el("fieldset", { class: "sides" }, el("legend", { class: "visually-hidden" }, "Side"),
-      sides.map(([side, input]) => el("label", { class: side.toLowerCase() }, input, side))),
-    touch, main, flags, fold("Bracket: stop loss, take profit", bracket), fold("Algorithm", algorithm.elements), fold("More", more),
-    el("div", { class: "ticket-end" }, preview, problem, send));
+  const whole = el(
+    "form",
+    { novalidate: true, autocomplete: "off", "aria-label": "Order" },
+    el(
+      "fieldset",
+      { class: "sides" },
+      el("legend", { class: "visually-hidden" }, "Side"),
+      sides.map(([side, input]) => el("label", { class: side.toLowerCase() }, input, side)),
+    ),
+    touch,
+    main,
+    flags,
+    fold("Bracket: stop loss, take profit", bracket),
+    fold("Algorithm", algorithm.elements),
+    fold("More", more),
+    el("div", { class: "ticket-end" }, preview, problem, send),
+  );
   let drawn = "";
   return {
-    form: whole, boxes, kind, sides, main, more, algorithm, preview, problem, send,
+    form: whole,
+    boxes,
+    kind,
+    sides,
+    main,
+    more,
+    algorithm,
+    preview,
+    problem,
+    send,
     all: () => [...boxes.values(), ...algorithm.boxes()],
     boxOf: (name) => boxes.get(SIZES.includes(name) ? "size" : name) ?? algorithm.boxes().find((each) => each.name === name) ?? null,
     touch(rows, fill) {
@@ -271,8 +376,13 @@ function layout(fields, changed) {
       const now = JSON.stringify([of, quote?.bid_px, quote?.ask_px, quote?.stale]);
       if (now === drawn) return;
       drawn = now;
-      const one = (label, price, kind) => el("button", { type: "button", class: "tiny", disabled: !price, title: "Take it as the price", onclick: () => fill({ price }) },
-        `${label} `, el("b", { class: kind }, priceShown(price, tick)));
+      const one = (label, price, kind) =>
+        el(
+          "button",
+          { type: "button", class: "tiny", disabled: !price, title: "Take it as the price", onclick: () => fill({ price }) },
+          `${label} `,
+          el("b", { class: kind }, priceShown(price, tick)),
+        );
       touch.replaceChildren(one("Bid", quote?.bid_px, "up"), one("Ask", quote?.ask_px, "down"), quote?.stale ? el("span", { class: "warn" }, "stale") : "");
     },
   };
@@ -281,15 +391,23 @@ function layout(fields, changed) {
 /** Return what a preview says. */
 function previewed({ preview, route }, asked) {
   const { currency } = preview;
-  const verdict = preview.refused ? el("p", { class: "bad" }, `would be refused: ${preview.text ?? preview.refused}`)
+  const verdict = preview.refused
+    ? el("p", { class: "bad" }, `would be refused: ${preview.text ?? preview.refused}`)
     : el("p", { class: "up" }, preview.text ? `would wait: ${preview.text}` : "would be taken");
   const legs = route?.legs?.map((leg) => `${leg.quantity} at ${leg.venue}${leg.avg_px ? `, ${leg.avg_px}` : ""}`).join("; ") || route?.text;
-  const slip = preview.expected_slippage_bps === null ? null
-    : `${shown(preview.expected_slippage_bps, 2)} bps${preview.expected_slippage === null ? "" : `, ${money(preview.expected_slippage)} ${currency}`}`;
-  return [el("p", { class: "quiet" }, said(asked)), verdict, facts([
-    ["Notional", preview.notional === null ? null : `${money(preview.notional)} ${currency}`],
-    ["Fee", preview.fee_estimate === null ? null : `${money(preview.fee_estimate)} ${currency}`],
-    ["Slippage", slip], ["Route", legs ?? preview.venue],
-    ["Not looked at", preview.not_looked_at.length ? preview.not_looked_at.join(", ") : null],
-  ])];
+  const slip =
+    preview.expected_slippage_bps === null
+      ? null
+      : `${shown(preview.expected_slippage_bps, 2)} bps${preview.expected_slippage === null ? "" : `, ${money(preview.expected_slippage)} ${currency}`}`;
+  return [
+    el("p", { class: "quiet" }, said(asked)),
+    verdict,
+    facts([
+      ["Notional", preview.notional === null ? null : `${money(preview.notional)} ${currency}`],
+      ["Fee", preview.fee_estimate === null ? null : `${money(preview.fee_estimate)} ${currency}`],
+      ["Slippage", slip],
+      ["Route", legs ?? preview.venue],
+      ["Not looked at", preview.not_looked_at.length ? preview.not_looked_at.join(", ") : null],
+    ]),
+  ];
 }

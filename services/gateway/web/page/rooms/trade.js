@@ -19,9 +19,9 @@ const SMALL = { filter: false, minWidth: 48 };
 
 /** The columns of a working order, those first that there is room for beside what is held. */
 const workingColumns = () => [
-  column.text("symbol", "Symbol", { width: 70, ...SMALL }),
-  column.side("side", "Side", { width: 56, ...SMALL }),
-  column.number("leaves_qty", "Leaves", { width: 60, ...SMALL }),
+  column.text("symbol", "Symbol", { width: 66, ...SMALL }),
+  column.side("side", "Side", { width: 52, ...SMALL }),
+  column.number("leaves_qty", "Leaves", { width: 58, ...SMALL }),
   column.number("price", "Price", { width: 76, ...SMALL, valueGetter: ({ data }) => data.price ?? data.stop_price }),
   column.text("ord_status", "Status", { width: 110 }),
   column.text("order_type", "Type"),
@@ -32,25 +32,50 @@ const workingColumns = () => [
 ];
 
 /** The columns of a position, in the order in which they are looked at here. */
-const HELD = [["symbol", 70], ["position", 66], ["unrealized_pnl", 84], ["avg_px", 80], ["mark_px", 80], ["realized_pnl", 92], ["day_pnl", 84], ["account", 92], ["position_id", 104]];
+const HELD = [
+  ["symbol", 64],
+  ["position", 62],
+  ["unrealized_pnl", 78],
+  ["avg_px", 80],
+  ["mark_px", 80],
+  ["realized_pnl", 92],
+  ["day_pnl", 84],
+  ["account", 92],
+  ["position_id", 104],
+];
 
 const heldColumns = () => [
   ...HELD.map(([name, width]) => ({ ...positionColumns(false).find((each) => each.field === name), width, ...SMALL })),
-  button("Close", (row) => `Close ${row.symbol} of ${row.account}`, close, (row) => sign(row.position) !== 0),
+  button(
+    "Close",
+    (row) => `Close ${row.symbol} of ${row.account}`,
+    close,
+    (row) => sign(row.position) !== 0,
+  ),
 ];
 
 /** Return a column of one button. */
 function button(label, name, act, keeps) {
   return {
-    headerName: "Acts", colId: "acts", width: 74, sortable: false, pinned: innerWidth > 760 ? "right" : null, suppressNavigable: true,
+    headerName: "Acts",
+    colId: "acts",
+    width: 74,
+    sortable: false,
+    pinned: innerWidth > 760 ? "right" : null,
+    suppressNavigable: true,
     valueGetter: ({ data }) => keeps(data),
-    cellRenderer: ({ data }) => (keeps(data) && may("orders:write")
-      ? el("span", { class: "row acts" }, el("button", { class: "tiny", tabindex: "-1", "aria-label": name(data), onclick: () => act(data) }, label)) : ""),
+    cellRenderer: ({ data }) =>
+      keeps(data) && may("orders:write")
+        ? el("span", { class: "row acts" }, el("button", { class: "tiny", tabindex: "-1", "aria-label": name(data), onclick: () => act(data) }, label))
+        : "",
   };
 }
 
 export const trade = {
-  name: "trade", title: "Trade", key: "t", scope: "orders:read",
+  name: "trade",
+  title: "Trade",
+  key: "t",
+  scope: "orders:read",
   mount(box) {
     box.classList.add("fills-height");
     const order = ticket();
@@ -61,20 +86,49 @@ export const trade = {
     const what = choice([...desk.instruments.keys()], { value: symbol(), "aria-label": "Symbol of the room", onchange: () => choose({ symbol: what.value }) });
     market.element.querySelector("h2").after(what);
     const only = el("input", { type: "checkbox", onchange: () => refilter() });
-    box.append(el("div", { class: "trade" }, order.element, prices.element, market.element,
-      list("Working orders", workingBox, [el("label", { class: "row" }, only, "this symbol only")]), mayHeld ? list("Positions", heldBox) : null));
+    box.append(
+      el(
+        "div",
+        { class: "trade" },
+        order.element,
+        prices.element,
+        market.element,
+        list("Working orders", workingBox, [el("label", { class: "row" }, only, "this symbol only")]),
+        mayHeld ? list("Positions", heldBox) : null,
+      ),
+    );
     const fits = (row) => !only.checked || row.symbol === symbol();
     const orders = blotter(workingBox, {
-      label: "Working orders", columns: workingColumns(), keeps: (row) => isOpen(row) && fits(row), opened: (row) => { location.hash = `/orders/${row.order_id}`; },
+      label: "Working orders",
+      columns: workingColumns(),
+      keeps: (row) => isOpen(row) && fits(row),
+      opened: (row) => {
+        location.hash = `/orders/${row.order_id}`;
+      },
     });
     const held = mayHeld ? positionsGrid(heldBox, fits) : null;
-    const refilter = () => { orders.refilter(); held?.refilter(); };
+    const refilter = () => {
+      orders.refilter();
+      held?.refilter();
+    };
     const ends = [
-      onKey("l", "the price ladder", prices.focus), onKey("j", "to the working orders", orders.focus),
-      onChoice((changed) => { if (changed.symbol !== undefined) { what.value = symbol(); refilter(); } }),
-      orders.end, () => held?.end(), prices.end, market.end, order.end,
+      onKey("l", "the price ladder", prices.focus),
+      onKey("j", "to the working orders", orders.focus),
+      onChoice((changed) => {
+        if (changed.symbol !== undefined) {
+          what.value = symbol();
+          refilter();
+        }
+      }),
+      orders.end,
+      () => held?.end(),
+      prices.end,
+      market.end,
+      order.end,
     ];
-    return () => { for (const each of ends) each(); };
+    return () => {
+      for (const each of ends) each();
+    };
   },
 };
 
@@ -86,10 +140,20 @@ function list(title, gridBox, tools = []) {
 
 function positionsGrid(box, fits) {
   const made = grid(box, {
-    columns: heldColumns(), label: "Positions", keeps: (row) => isChosen(row) && sign(row.position) !== 0 && fits(row),
-    key: (row) => `${row.account} ${row.symbol} ${row.position_mode ? row.position_id : ""}`, opened: (row) => choose({ symbol: row.symbol }),
+    columns: heldColumns(),
+    label: "Positions",
+    keeps: (row) => isChosen(row) && sign(row.position) !== 0 && fits(row),
+    key: (row) => `${row.account} ${row.symbol} ${row.position_mode ? row.position_id : ""}`,
+    opened: (row) => choose({ symbol: row.symbol }),
   });
   const rows = use("positions", (changed, isAll) => made.put(changed, isAll));
   const end = onChoice(() => made.refilter());
-  return { refilter: made.refilter, end() { end(); rows.end(); made.end(); } };
+  return {
+    refilter: made.refilter,
+    end() {
+      end();
+      rows.end();
+      made.end();
+    },
+  };
 }
