@@ -2,11 +2,18 @@
 // the key behind `g`, the scope that shows it, and `mount(box, rest)`, which draws it and returns what ends it.
 
 import { accounts } from "./accounts.js";
+import { algorithms } from "./algorithms.js";
+import { approvals } from "./approvals.js";
 import { controls } from "./controls.js";
+import { fills } from "./fills.js";
 import { operations } from "./operations.js";
 import { orders } from "./orders.js";
 import { positions } from "./positions.js";
 import { quality } from "./quality.js";
+import { rules } from "./rules.js";
+import { targets } from "./targets.js";
 import { trade } from "./trade.js";
 
-export const rooms = [trade, orders, positions, accounts, quality, controls, operations];
+export const rooms = [
+  trade, orders, fills, positions, targets, algorithms, approvals, rules, accounts, quality, controls, operations,
+];
