@@ -231,4 +231,6 @@ def _is_told(change: Change, heard: Iterable[Change]) -> bool:
 def _is_of(change: Change, journals: Collection[str], whose: Collection[str]) -> bool:
     """Whether a change is of a control for an account: another account's may have the same id."""
     account = change.event.get("account")
+    if change.event["type"] == DEFINED and not whose:
+        return False  # what is about an order, or the whole desk, defines no account: it is another control's
     return change.stream in journals and (not whose or account is None or account in whose)

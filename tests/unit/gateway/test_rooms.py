@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from fillstream.services.gateway.state.desk import Change
 from tests.support.backtests import settings_with
 from tests.support.gateway_desk import GatewayDesk
 
@@ -154,6 +155,30 @@ def test_an_order_that_waits_for_a_person_is_approved_or_refused(desk: GatewayDe
         assert (await desk.post(f"/v1/orders/{other['order_id']}/refuse", {"reason": "no"})).status_code == 200
         assert (await desk.http.get(f"/v1/orders/{other['order_id']}")).json()["order"]["ord_status"] == "Canceled"
         assert (await desk.http.get("/v1/approvals")).json()["approvals"] == []
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("word", ["approve", "refuse"])
+def test_what_is_defined_of_another_account_is_no_answer_about_an_order(desk: GatewayDesk, word: str) -> None:
+    """Another operator's limits, applied in the same batch, stand right behind the answer."""
+
+    async def play() -> None:
+        body = {"limits": {"approval_above": "1000"}, "reason": "a look at each"}
+        await desk.http.patch("/v1/accounts/default/limits", json=body)
+        order = (await desk.post("/v1/orders", ORDER)).json()["order"]
+        waiting = desk.gateway.asking.waiting
+        defined = next(each for each in desk.heard if each.event["type"] == "AccountDefined")
+
+        def behind(change: Change) -> None:
+            if change.event["type"] == "ControlApplied":
+                waiting.hear(Change(change.stream, change.id, {**defined.event, "account": "demo"}, None))
+
+        desk.desk.listen(behind)
+        told = await desk.post(f"/v1/orders/{order['order_id']}/{word}", {"reason": "seen"})
+        kinds = [each["type"] for each in told.json()["events"]]
+        assert "ControlApplied" in kinds
+        assert "AccountDefined" not in kinds
 
     asyncio.run(play())
 
