@@ -46,9 +46,7 @@ def _without_place(body: Any, raw: bytes) -> bytes:
 def page_of(
     rows: Iterable[Row], keep: Callable[[Row], bool], key: str, cursor: str | None, limit: int
 ) -> tuple[list[Row], str | None]:
-    """Return the rows of a page, and what to ask the next one by: None of the last.
-
-    Where few of the rows are asked for the page may have fewer than its limit, none as well, and yet a next one.
+    """Return the rows of a page, and what to ask the next one by: None of the last. See `page_of_items`.
 
     Args:
         rows: all of them, in order.
@@ -60,20 +58,54 @@ def page_of(
     Raises:
         Refusal: 410: the cursor's row is not there any more.
     """
+    return page_of_items(((row[key], row) for row in rows), keep, cursor, limit)
+
+
+def page_of_table(
+    items: Iterable[tuple[str, Row]], keep: Callable[[Row], bool], cursor: str | None, limit: int
+) -> tuple[list[Row], str | None]:
+    """Return a page of a table whose rows have a key and no column with a name of their own; see `page_of_items`.
+
+    A cursor is what the key hashes to: the key has an account's name, and may be of a row that the caller may not see.
+    """
+    return page_of_items(((_named(key), row) for key, row in items), keep, cursor, limit)
+
+
+def _named(key: str) -> str:
+    return blake2b(key.encode(), digest_size=9).hexdigest()
+
+
+def page_of_items(
+    items: Iterable[tuple[str, Row]], keep: Callable[[Row], bool], cursor: str | None, limit: int
+) -> tuple[list[Row], str | None]:
+    """Return the rows of a page, and what to ask the next one by: None of the last.
+
+    Where few of the rows are asked for the page may have fewer than its limit, none as well, and yet a next one.
+
+    Args:
+        items: all of them, in order, each behind what a cursor calls it.
+        keep: whether a row is asked for.
+        cursor: of the page before; None for the first.
+        limit: of rows.
+
+    Raises:
+        Refusal: 410: the cursor's row is not there any more.
+    """
     found: list[Row] = []
-    begun, looked, last = cursor is None, 0, cursor
-    for row in rows:
+    begun, looked, last, following = cursor is None, 0, cursor, None
+    for name, row in items:
         if not begun:
-            begun = row[key] == cursor
+            begun = name == cursor
             continue
         looked += 1
         if looked > MOST_LOOKED:
             return found, last
-        last = row[key]
+        last = name
         if keep(row):
             if len(found) == limit:
-                return found, found[-1][key]
+                return found, following
             found.append(row)
+            following = name
     if not begun:
         raise Refusal(410, "cursor_gone", f"cursor: {shorten(cursor)} is not known any more; begin anew without it")
     return found, None

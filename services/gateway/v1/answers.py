@@ -179,8 +179,12 @@ def _sent(order: Schema, *statuses: int) -> dict[int, Schema]:
     return dict.fromkeys(statuses, schema)
 
 
+def _page(text: str, /, **rows: Schema) -> Schema:
+    return told(text, **rows, next=or_null(TEXT))
+
+
 def _paged(text: str, /, **rows: Schema) -> Schema:
-    schema = told(text, **rows, next=or_null(TEXT))
+    schema = _page(text, **rows)
     schema["properties"] |= {"older": ANALYTICS, "incomplete": TEXTS}
     return schema
 
@@ -223,11 +227,11 @@ def _positions() -> Answers:
     closed = named("ClosedPosition", row("A position that ended.", PositionClosed))
     exits = named("Exit", row("What closes a position by itself.", ExitChanged))
     return {
-        "GET /positions": {200: told("What is held.", positions=list_of(_position()))},
+        "GET /positions": {200: _page("What is held.", positions=list_of(_position()))},
         "GET /positions/{symbol}": {200: told("One position.", position=_position())},
         "GET /closed_positions": {200: told("Positions that ended.", closed_positions=list_of(closed))},
-        "GET /exits": {200: told("What closes positions.", exits=list_of(exits))},
-        "GET /targets": {200: told("What is to be held.", targets=list_of(_target()))},
+        "GET /exits": {200: _page("What closes positions.", exits=list_of(exits))},
+        "GET /targets": {200: _page("What is to be held.", targets=list_of(_target()))},
     }
 
 

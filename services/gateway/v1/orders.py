@@ -388,12 +388,13 @@ async def fills(
     await asking.at_least(at_least)
     whose = None if account is None else asking.desk.terms.account_of(account)
     asked = {"account": whose, "symbol": symbol, "order_id": order_id, "strategy": strategy}
-    keep = _keeps(caller, asked)
+    keep = keeps(caller, asked)
     found, following = page_of(reversed(asking.desk.orders.fills.values()), keep, "exec_id", cursor, limit)
     return answer(request, {"as_of": asking.as_of("events"), "fills": found, "next": following, **_older(asking)})
 
 
-def _keeps(caller: Caller, asked: Mapping[str, str | None]) -> Callable[[Row], bool]:
+def keeps(caller: Caller, asked: Mapping[str, str | None]) -> Callable[[Row], bool]:
+    """Return what says of a row whether it is asked for, and the caller may see it."""
     wanted = [(name, value) for name, value in asked.items() if value is not None]
     return lambda row: caller.sees(row.get("account")) and all(row.get(name) == value for name, value in wanted)
 
@@ -403,7 +404,7 @@ async def lists(request: Request, account: str | None = None, limit: Limit = DEF
     """List orders that know each other, as they stand: OCO, OTO, OUO, baskets, brackets; the newest first."""
     caller, asking = caller_of(request), asking_of(request)
     caller.need(READ)
-    keep = _keeps(caller, {"account": None if account is None else asking.desk.terms.account_of(account)})
+    keep = keeps(caller, {"account": None if account is None else asking.desk.terms.account_of(account)})
     known = asking.desk.orders.lists
     found = list(islice((row for row in islice(reversed(known.values()), MOST_LOOKED) if keep(row)), limit))
     body: dict[str, Any] = {"as_of": asking.as_of("events"), "lists": found}

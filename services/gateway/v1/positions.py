@@ -14,19 +14,22 @@ from fastapi import APIRouter, Request, Response
 from fillstream.libs.common.messages.codes import DEFAULT_ACCOUNT
 from fillstream.libs.common.messages.signals import ClosePosition, ProtectPosition, SetTarget
 from fillstream.libs.common.values.naming import shorten
+from fillstream.services.gateway.asking import Asking
 from fillstream.services.gateway.http.access import Caller, caller_of
 from fillstream.services.gateway.http.describing import REFUSALS, takes
 from fillstream.services.gateway.http.exact import object_of
-from fillstream.services.gateway.http.pages import DEFAULT_PAGE, answer
+from fillstream.services.gateway.http.pages import DEFAULT_PAGE, answer, page_of_table
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.state.rows import Row
 from fillstream.services.gateway.v1.orders import (
     WRITE,
+    Cursor,
     Key,
     Limit,
     Place,
     Prefer,
     asking_of,
+    keeps,
     respond,
     signal_of,
     wait_of,
@@ -51,17 +54,22 @@ def chosen(caller: Caller, rows: Iterable[Row], asked: Mapping[str, str | None],
     return found
 
 
-async def _listed(
-    request: Request, name: str, rows: str, asked: dict[str, str | None], limit: int, at_least: str | None
+async def _newest(
+    request: Request, name: str, asked: dict[str, str | None], cursor: str | None, limit: int, at_least: str | None
 ) -> Response:
+    """Return a page of a table of positions' things, the newest first."""
     caller, asking = caller_of(request), asking_of(request)
     caller.need(READ)
     await asking.at_least(at_least)
-    if asked.get("account") is not None:
-        asked["account"] = asking.desk.terms.account_of(str(asked["account"]))
-    table: Any = getattr(asking.desk.positions, rows)
-    newest = reversed(table.values() if hasattr(table, "values") else table)
-    return answer(request, {"as_of": asking.as_of("positions"), name: chosen(caller, newest, asked, limit)})
+    asked = _of_account(asking, asked)
+    table: dict[str, Row] = getattr(asking.desk.positions, name)
+    found, following = page_of_table(reversed(table.items()), keeps(caller, asked), cursor, limit)
+    return answer(request, {"as_of": asking.as_of("positions"), name: found, "next": following})
+
+
+def _of_account(asking: Asking, asked: dict[str, str | None]) -> dict[str, str | None]:
+    account = asked.get("account")
+    return asked if account is None else {**asked, "account": asking.desk.terms.account_of(account)}
 
 
 @router.get("/positions", summary="What is held")
@@ -70,6 +78,7 @@ async def positions(
     account: str | None = None,
     symbol: str | None = None,
     flat: bool = False,
+    cursor: Cursor = None,
     limit: Limit = 1_000,
     at_least: Place = None,
 ) -> Response:
@@ -77,11 +86,14 @@ async def positions(
     caller, asking = caller_of(request), asking_of(request)
     caller.need(READ)
     await asking.at_least(at_least)
-    whose = None if account is None else asking.desk.terms.account_of(account)
+    asked_for = keeps(caller, _of_account(asking, {"account": account, "symbol": symbol}))
     table = asking.desk.positions.open
-    held = (table[key] for key in sorted(table) if flat or table[key]["position"] != "0")
-    found = chosen(caller, held, {"account": whose, "symbol": symbol}, limit)
-    return answer(request, {"as_of": asking.as_of("positions"), "positions": found})
+
+    def keep(row: Row) -> bool:
+        return (flat or row["position"] != "0") and asked_for(row)
+
+    found, following = page_of_table(((key, table[key]) for key in sorted(table)), keep, cursor, limit)
+    return answer(request, {"as_of": asking.as_of("positions"), "positions": found, "next": following})
 
 
 @router.get("/positions/{symbol}", summary="What an account holds of an instrument")
@@ -114,8 +126,12 @@ async def closed(
     at_least: Place = None,
 ) -> Response:
     """List positions that ended: why, how long they lived, what they made."""
-    asked = {"account": account, "symbol": symbol}
-    return await _listed(request, "closed_positions", "closed", asked, limit, at_least)
+    caller, asking = caller_of(request), asking_of(request)
+    caller.need(READ)
+    await asking.at_least(at_least)
+    asked = _of_account(asking, {"account": account, "symbol": symbol})
+    found = chosen(caller, reversed(asking.desk.positions.closed), asked, limit)
+    return answer(request, {"as_of": asking.as_of("positions"), "closed_positions": found})
 
 
 @router.get("/exits", summary="What closes positions by itself")
@@ -124,12 +140,13 @@ async def exits(
     account: str | None = None,
     symbol: str | None = None,
     exit_status: str | None = None,
+    cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE,
     at_least: Place = None,
 ) -> Response:
     """List protections of positions, armed, fired and ended."""
     asked = {"account": account, "symbol": symbol, "exit_status": exit_status}
-    return await _listed(request, "exits", "exits", asked, limit, at_least)
+    return await _newest(request, "exits", asked, cursor, limit, at_least)
 
 
 @router.get("/targets", summary="Positions that are to be reached")
@@ -138,12 +155,13 @@ async def targets(
     account: str | None = None,
     symbol: str | None = None,
     target_status: str | None = None,
+    cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE,
     at_least: Place = None,
 ) -> Response:
     """List targets: asked, reached, how long, at what cost."""
     asked = {"account": account, "symbol": symbol, "target_status": target_status}
-    return await _listed(request, "targets", "targets", asked, limit, at_least)
+    return await _newest(request, "targets", asked, cursor, limit, at_least)
 
 
 async def _signal(request: Request, kind: str, said: dict[str, Any], prefer: str | None, key: str | None) -> Response:

@@ -49,6 +49,42 @@ def test_a_position_is_protected_and_closed(desk: GatewayDesk) -> None:
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("name", ["positions", "exits", "targets"])
+def test_pages_are_stable_and_tell_nobody_elses_names(desk: GatewayDesk, name: str) -> None:
+    async def play() -> None:
+        await desk.post("/v1/orders", ORDER)
+        await desk.post("/v1/positions/AAPL/protect", {"stop_loss": "185.00", "protection_id": "p"})
+        await desk.post("/v1/targets", {"symbol": "AAPL", "target": "25"})
+        desk.wait(1_000)
+        table = getattr(desk.desk.positions, "open" if name == "positions" else name)
+        [(_, row)] = table.items()
+        table.clear()
+        for number in range(7):
+            table[f"secret {number}"] = {**row, "symbol": f"S{number}"}
+        table["secret 3"]["account"] = "other"
+        seen, cursor, sizes = [], None, []
+        while True:
+            asked = {"limit": 2, "account": "default", **({"cursor": cursor} if cursor else {})}
+            page = (await desk.http.get(f"/v1/{name}", params=asked)).json()
+            seen += [each["symbol"] for each in page[name]]
+            sizes.append(len(page[name]))
+            if len(seen) == 2:  # what comes or ends meanwhile moves no page
+                table["a" if name == "positions" else "secret 9"] = {**row, "symbol": "new"}
+                if name == "positions":
+                    table["secret 1"]["position"] = "0"
+            cursor = page["next"]
+            assert cursor is None or "secret" not in cursor
+            if cursor is None:
+                break
+        wanted = [f"S{number}" for number in range(7) if number != 3]
+        assert seen == (wanted if name == "positions" else wanted[::-1])
+        assert sizes == [2, 2, 2]
+        gone = await desk.http.get(f"/v1/{name}", params={"cursor": "999"})
+        assert (gone.status_code, gone.json()["reason"]) == (410, "cursor_gone")
+
+    asyncio.run(play())
+
+
 def test_a_target_is_reached_and_let_go(desk: GatewayDesk) -> None:
     async def play() -> None:
         assert (await desk.post("/v1/targets", {"symbol": "AAPL", "target": "25"})).status_code == 201
