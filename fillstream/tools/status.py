@@ -15,7 +15,7 @@ import redis
 from fillstream.client.analytics import address_of
 from fillstream.libs.common.messages.stages import Place, doors, name_at, places
 from fillstream.libs.common.messages.topology import Topology
-from fillstream.libs.common.runtime.heartbeat import IDLE_S
+from fillstream.libs.common.runtime.heartbeat import IDLE_S, statuses_in
 from fillstream.tools.holds import Hold, holds
 
 SILENT_MS = round(2 * IDLE_S * 1000)
@@ -72,7 +72,7 @@ class StageState:
 
 
 def states(client: redis.Redis, topology: Topology, present: Collection[str] = ()) -> list[StageState]:
-    """Return the state of every stage, and of a gateway where there is one.
+    """Return the state of every stage, and of each gateway where there are some.
 
     Args:
         client: a connection.
@@ -89,13 +89,27 @@ def states(client: redis.Redis, topology: Topology, present: Collection[str] = (
         replace(_state(raw, topology, place, now_ms), holds=tuple(holds(client, topology, place, present)))
         for place in places(topology)
     ]
-    beside = [_state(raw, topology, place, now_ms) for place in doors()]
+    beside = [each for place in doors() for each in _instances(raw, topology, place, now_ms)]
     return [*found, *(each for each in beside if each.state not in NOT_THERE)]
 
 
+def _instances(raw: Any, topology: Topology, place: Place, now_ms: int) -> list[StageState]:
+    """Return the state of each of a door's processes, which share a hash; which is which is in their notes."""
+    told = statuses_in(raw.hgetall(topology.status(place.program.name)))
+    return [
+        replace(_as_told(raw, topology, place, now_ms, said), note=said.get("note") or name or None)
+        for name, said in sorted(told.items())
+    ]
+
+
 def _state(raw: Any, topology: Topology, place: Place, now_ms: int) -> StageState:
+    said = raw.hgetall(topology.status(place.program.name, place.inbox))
+    told = {name.decode(): value.decode() for name, value in said.items()}
+    return _as_told(raw, topology, place, now_ms, told)
+
+
+def _as_told(raw: Any, topology: Topology, place: Place, now_ms: int, told: dict[str, str]) -> StageState:
     stage, inbox = place.program.name, place.inbox
-    told = {name.decode(): value.decode() for name, value in raw.hgetall(topology.status(stage, inbox)).items()}
     entries, lag = _int(told, "entries"), _int(told, "lag")
     digest: bytes | None = None
     if inbox is not None:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -34,7 +35,7 @@ from fillstream.libs.common.process.settings import Settings, SettingsError
 from fillstream.libs.common.process.settings.gateway import span_ms
 from fillstream.libs.common.runtime.continuity import TopologyDiffers
 from fillstream.libs.common.runtime.exit_codes import EXIT_CRASHED
-from fillstream.libs.common.runtime.heartbeat import Heartbeat
+from fillstream.libs.common.runtime.heartbeat import Heartbeat, forget_silent
 from fillstream.libs.common.runtime.log import connect as connect_now
 from fillstream.libs.common.runtime.look import read_marker
 from fillstream.libs.common.runtime.release import running
@@ -166,7 +167,9 @@ def people_of(client: Any, settings: Settings) -> People:
 
 
 def _heartbeat(settings: Settings) -> Heartbeat:
-    return Heartbeat(connect_now(settings.redis_url), settings.topology().status(STAGE), address_of(settings))
+    key = settings.topology().status(STAGE)
+    instance = f"{socket.gethostname()}:{settings.service.port}"  # what it listens on may be any address
+    return Heartbeat(connect_now(settings.redis_url), key, address_of(settings), instance=instance)
 
 
 def build(gateway: Gateway) -> FastAPI:
@@ -352,6 +355,8 @@ def begin(settings: Settings) -> tuple[Desk, dict[str, str], Keeping]:
             marker = read_marker(client, topology)
         except TopologyDiffers as error:
             raise SettingsError([str(error)]) from None
+        with suppress(RedisError):  # what is old there is in nobody's way
+            forget_silent(client, topology.status(STAGE))
         ends, newest = {}, {}
         for name in names_of(topology):
             last: Any = client.xrevrange(topology.key(name), count=1)

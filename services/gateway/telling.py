@@ -1,7 +1,7 @@
 """What a gateway tells of itself: gauges for Prometheus, and the status that `fillstream status` shows.
 
-Flows in: the state of reading. Flows out: gauges; the hash `status.gateway`. Of several gateways of a desk the hash has
-what the last one told; each has its own metrics. Never decides anything.
+Flows in: the state of reading. Flows out: gauges; the hash `status.gateway`, which has a field for each gateway of a
+desk. Never decides anything.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def _gateway() -> User:
             Grant(("hget", "hgetall", "hset", "eval"), keys=(PASSWORDS,)),
             Grant(("hget", "hgetall", "hset", "hdel"), keys=SESSIONS),
             Grant(("eval", "hget", "hmget", "hset", "pexpire", "del"), keys=(LOCKOUTS,)),
-            Grant(("hset", "expire"), writes=(f"status.{GATEWAY}",)),
+            Grant(("hset", "hdel", "expire"), writes=(f"status.{GATEWAY}",)),
         ),
     )
 

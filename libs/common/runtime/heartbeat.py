@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import orjson
 import redis
 
 from fillstream.libs.common.runtime.exit_codes import RESTARTS_VARIABLE
@@ -32,11 +33,18 @@ class Heartbeat:
         key: see `Topology.status`.
         address: where the process serves HTTP.
         clock: seconds.
+        instance: which of several it is, whose statuses are in one hash: a field each. Empty where there is one.
     """
 
     def __init__(
-        self, client: redis.Redis, key: str, address: Address, clock: Callable[[], float] = time.monotonic
+        self,
+        client: redis.Redis,
+        key: str,
+        address: Address,
+        clock: Callable[[], float] = time.monotonic,
+        instance: str = "",
     ) -> None:
+        self._instance = instance
         self._client = client
         self._key = key
         self._address = address
@@ -50,17 +58,18 @@ class Heartbeat:
         now = self._clock()
         if said == self._said and now < self._next:
             return
-        put_status(self._client, self._key, self._address, **fields)
+        put_status(self._client, self._key, self._address, self._instance, **fields)
         self._said, self._next = said, now + IDLE_S
 
 
-def put_status(client: redis.Redis, key: str, address: Address, **fields: Any) -> None:
-    """Refresh a process's status hash.
+def put_status(client: redis.Redis, key: str, address: Address, instance: str = "", **fields: Any) -> None:
+    """Refresh a process's status hash, or its field there: see `Heartbeat`.
 
     Args:
         client: a connection.
         key: see `Topology.status`.
         address: where the process serves HTTP.
+        instance: which of several it is.
         fields: its state and what else there is to say.
     """
     fields |= {
@@ -72,6 +81,32 @@ def put_status(client: redis.Redis, key: str, address: Address, **fields: Any) -
         "at_ms": int(time.time() * 1000),
     }
     pipe = client.pipeline(transaction=False)
-    pipe.hset(key, mapping=cast(Any, fields))
+    pipe.hset(key, mapping={instance: orjson.dumps(fields)} if instance else cast(Any, fields))
     pipe.expire(key, STATUS_TTL_S)
     pipe.execute()
+
+
+def statuses_in(told: Mapping[bytes, bytes]) -> dict[str, dict[str, str]]:
+    """Return what a hash tells of each instance, by its name; by an empty one of a process of which there is one.
+
+    Args:
+        told: the hash, as the server has it.
+    """
+    found: dict[str, dict[str, str]] = {}
+    own: dict[str, str] = {}
+    for name, value in told.items():
+        if value.startswith(b"{"):
+            found[name.decode()] = {each: str(said) for each, said in orjson.loads(value).items()}
+        else:
+            own[name.decode()] = value.decode()
+    return {"": own, **found} if own else found
+
+
+def forget_silent(client: redis.Redis, key: str) -> None:
+    """Take out of a hash what instances told that have been silent for a day: their hash is kept alive by others."""
+    raw: Any = client
+    now_ms = time.time() * 1000
+    told = statuses_in(raw.hgetall(key))
+    gone = [name for name, said in told.items() if name and now_ms - int(said["at_ms"]) > STATUS_TTL_S * 1000]
+    if gone:
+        raw.hdel(key, *gone)
