@@ -37,6 +37,7 @@ class Conforming:
 
     Attributes:
         seen: routes that answered as they should: method, path as the document has it, status.
+        headers: that they answered with, of those that the document has; name and status.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -48,6 +49,7 @@ class Conforming:
         self._closed = closed(self._open)
         self._validators: dict[tuple[str, str, str, str], Any] = {}
         self.seen: set[tuple[str, str, int]] = set()
+        self.headers: set[tuple[str, int]] = set()
 
     def template(self, path: str) -> str | None:
         """Return a path as the document has it, None of one that it has not."""
@@ -69,6 +71,11 @@ class Conforming:
             return
         said = call["responses"].get(str(status))
         assert said is not None, f"{method} {template}: {status} is not documented: {response.text[:200]}"
+        own = {name.lower() for name in self._document["components"]["headers"]}
+        told = {name.lower() for name in said.get("headers", {})}
+        unsaid = {name for name in response.headers if name in own or name.startswith("x-ratelimit")} - told
+        assert not unsaid, f"{method} {template}: {status} has {unsaid}, which the document does not say of it"
+        self.headers |= {(name, status) for name in response.headers if name in told}
         if "content" not in said:
             assert not response.content, f"{method} {template}: {status} has a body that is not documented"
             self.seen.add((method, template, status))

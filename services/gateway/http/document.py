@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fillstream.libs.common.messages.glossary import unit_of
 from fillstream.services.gateway.http.browsers import COOKIE
 from fillstream.services.gateway.http.describing import DECIMAL, DEFS, JSON, REF, WRITTEN, Schema, schema_of
+from fillstream.services.gateway.http.headers import HEADERS, described
 from fillstream.services.gateway.http.page import page
 from fillstream.services.gateway.http.problems import Problem
 from fillstream.services.gateway.http.words import example_of, meaning_of
@@ -107,6 +108,10 @@ def whole(document: dict[str, Any], answers: Mapping[str, Mapping[str, Schema]])
         _answer(call, answers[route], MEDIA.get(route, JSON))
         if method == "get" and route not in MEDIA:
             call["responses"]["304"] = {"description": "It is as its ETag says that it was."}
+        sends = "202" in call["responses"]
+        for status, told in call["responses"].items():
+            # A response that several routes share is one object.
+            call["responses"][status] = {**told, "headers": described(method, status, sends=sends)}
         for each in call.get("parameters", ()):
             _complete(each["schema"], each["name"], each)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
@@ -117,6 +122,7 @@ def whole(document: dict[str, Any], answers: Mapping[str, Mapping[str, Schema]])
     for schema in [each for _, _, call in calls_of(document) for each in _schemas_of(call)] + [*schemas.values()]:
         _walk(schema, schemas)
     document["components"]["securitySchemes"] = KEYS
+    document["components"]["headers"] = {name: dict(told) for name, told in HEADERS.items()}
     document["security"] = [{name: []} for name in KEYS]
     return document
 

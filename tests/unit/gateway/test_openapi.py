@@ -333,3 +333,28 @@ def test_it_is_made_once_however_often_it_is_asked_for(desk: GatewayDesk, monkey
         assert (await desk.http.get("/docs")).status_code == 200
 
     asyncio.run(play())
+
+
+def test_every_header_that_is_described_is_sent(document: dict[str, Any], desk: GatewayDesk) -> None:
+    """That none is sent without being described is looked at with every answer, see `Conforming`."""
+
+    async def play() -> None:
+        compares = conforming(desk.app)
+        compares.headers.clear()
+        made = await desk.post("/v1/orders", ORDER, key="again")
+        await desk.post("/v1/orders", ORDER, key="again")
+        assert made.headers["location"].startswith("/v1/orders/")
+        await desk.http.get("/v1/orders")
+        await desk.http.get("/v1/orders", params={"at_least": "events.0:9999999999999-0"})
+        found = {name for name, _ in compares.headers}
+        described = {name.lower() for name in document["components"]["headers"]}
+        # Where nobody is asked for a key nobody is told how to show one: `test_access` is.
+        assert described - found == {"www-authenticate"}
+
+    asyncio.run(play())
+    for route, call in calls(document):
+        for status, told in call["responses"].items():
+            assert told["headers"], (route, status)
+            assert {each["$ref"] for each in told["headers"].values()} <= {
+                f"#/components/headers/{name}" for name in document["components"]["headers"]
+            }
