@@ -25,7 +25,7 @@ SOURCES := pyproject.toml setup.py deploy/requirements.py $(wildcard native/*.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test coverage mutants lint ranges upgrade fuzz-gateway vendor soak bench wheel image docker-check clean
+.PHONY: help install develop demo test coverage mutants lint ranges upgrade fuzz-gateway vendor picture soak bench wheel image docker-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ bench: develop ## measure: each stage, end to end, and the floor; writes bench/r
 
 vendor: ## copy what the desk's page is made with out of its npm packages, by the lock (needs npm)
 	python3 deploy/vendor.py
+
+picture: develop ## take the README's picture of the web desk anew (needs chromium)
+	$(BIN)/python -m tests.support.pictures
 
 wheel: install ## build the sdist's wheel into dist/: one for every Python from 3.11
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .

@@ -35,6 +35,17 @@ export async function begin() {
   return session;
 }
 
+/** See whether the session goes on, once the stream is lost: who was let out is asked to log in again. */
+export async function stillHere() {
+  try {
+    await ask("GET", "/v1/session");
+  } catch (error) {
+    if (error.status !== 401 || session === null) return;
+    session = null;
+    onSignedOut();
+  }
+}
+
 export async function login(user, password) {
   session = await ask("POST", "/v1/session", { body: { user, password } });
   return session;

@@ -1,8 +1,9 @@
 // The desk's page: who is here, then the frame with its rooms. Rooms are a list; each file of them is one.
 
-import { begin, signedOut } from "./api.js";
+import { begin, signedOut, stillHere } from "./api.js";
 import { el } from "./dom.js";
 import * as stream from "./stream.js";
+import { forget } from "./tables.js";
 import { load } from "./shell/chosen.js";
 import { frame } from "./shell/frame.js";
 import { askWho } from "./shell/login.js";
@@ -24,13 +25,16 @@ async function start() {
     return;
   }
   stream.open();
-  end = frame(app, rooms);
+  const unwatch = stream.watch((state) => state === "away" && stillHere());
+  const leave = frame(app, rooms);
+  end = () => { unwatch(); leave(); };
 }
 
 signedOut(() => {
   end?.();
   end = null;
   stream.close();
+  forget();
   for (const each of document.querySelectorAll("dialog[open]")) each.close();
   askWho(app, start);
 });

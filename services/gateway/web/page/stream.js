@@ -63,7 +63,9 @@ export function open() {
 export function close() {
   wanted = false;
   socket?.close();
+  socket = null;
   channels.clear();
+  become("away");
 }
 
 function connect() {

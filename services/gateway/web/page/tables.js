@@ -85,3 +85,9 @@ export function use(topic, then = () => {}, filters = {}) {
     },
   };
 }
+
+/** Forget everything: whoever comes next may see other things. */
+export function forget() {
+  for (const each of open.values()) cancelAnimationFrame(each.pending);
+  open.clear();
+}
