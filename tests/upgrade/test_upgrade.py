@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from fillstream.backtest.memory_log import MemoryLog, MemorySnapshots
@@ -166,6 +167,22 @@ def test_every_releases_database_opens_and_agrees_with_its_log(release: str, tmp
     }
     store.close()
     Store(file).close()  # and again, brought up
+
+
+@pytest.mark.parametrize("release", kept.RELEASES)
+def test_a_releases_signals_have_nobody_who_asked_and_those_that_follow_may(release: str, tmp_path: Path) -> None:
+    file = tmp_path / "analytics.duckdb"
+    file.write_bytes(gzip.decompress(Kept(release).database.read_bytes()))
+    with duckdb.connect(file, read_only=True) as before:
+        assert ("who",) not in before.execute(COLUMNS_OF_SIGNALS).fetchall(), "else this shows nothing"
+        count = before.execute("SELECT count(*) FROM signals").fetchall()
+    Store(file).close()
+    with duckdb.connect(file, read_only=True) as after:
+        assert ("who",) in after.execute(COLUMNS_OF_SIGNALS).fetchall()
+        assert after.execute("SELECT count(*) FROM signals WHERE who IS NULL").fetchall() == count != [(0,)]
+
+
+COLUMNS_OF_SIGNALS = "SELECT column_name FROM duckdb_columns() WHERE table_name = 'signals'"
 
 
 HASHES = """\

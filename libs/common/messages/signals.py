@@ -53,6 +53,15 @@ from fillstream.libs.common.messages.targets import MAX_WEIGHT, Targets, TargetT
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.versions import Document, Upcasts
 
+Asker = Annotated[
+    Name | None,
+    Field(
+        default=None,
+        description="who asked a gateway for it: the name of a person or of a key; no stage goes by it, nor tells it",
+    ),
+]
+"""Of every contract here: for who reads `signals`. A stage does without it before it looks at anything else."""
+
 
 class PlainOrder(Message):
     """What most signals to trade say. `NewOrder` has all that one may say; this has the part that costs little."""
@@ -111,6 +120,7 @@ class NewOrder(SpecialTerms, PlainOrder):
     model_config = Message.model_config
 
     quantity: Amount | None = None  # type: ignore[assignment]  # a plain order has one
+    who: Asker
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -138,6 +148,7 @@ class ListedOrder(NewOrder):
     type: Literal["NewOrder"] = "NewOrder"
     account: None = None  # type: ignore[assignment]
     signal_id: None = None
+    who: None = None
 
 
 class CancelOrder(Message):
@@ -146,6 +157,7 @@ class CancelOrder(Message):
     type: Literal["CancelOrder"]
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     order_id: OrderId | None = None
     orig_client_order_id: Id | None = None
 
@@ -167,6 +179,7 @@ class ReplaceOrder(Message):
     type: Literal["ReplaceOrder"]
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     order_id: OrderId | None = None
     orig_client_order_id: Id | None = None
     quantity: Amount | None = None
@@ -198,6 +211,7 @@ class ClosePosition(Message):
     signal_id: Id | None = None
     client_order_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     symbol: Name
     quantity: Amount | None = None
     order_type: PlainOrderType | None = None
@@ -222,6 +236,7 @@ class CancelAll(Message):
     type: Literal["CancelAll"]
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     symbol: Name | None = None
     strategy: Name | None = None
     side: AnySide | None = None
@@ -240,6 +255,7 @@ class NewOrderList(Message):
     signal_id: Id | None = None
     list_id: Id | None = Field(default=None, description="of all of them (FIX 66 ListID)")
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     contingency_type: AnyContingency = Field(
         default=ContingencyType.NONE, description="what they are to one another (FIX 1385)"
     )
@@ -261,6 +277,7 @@ class CancelOrderList(Message):
     type: Literal["CancelOrderList"]
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     list_id: Id
 
 
@@ -269,6 +286,7 @@ class NamedOrder(Message):
 
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     order_id: OrderId | None = None
     orig_client_order_id: Id | None = None
 
@@ -318,6 +336,7 @@ class Prediction(PredictedFields, Message):
     type: Literal["Prediction"]
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     symbol: Name
 
 
@@ -333,6 +352,7 @@ class ProtectPosition(ProtectedFields, Message):
     type: Literal["ProtectPosition"]
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     symbol: Name
     position_id: Id | None = Field(
         default=None,
@@ -351,6 +371,7 @@ class CancelProtection(Message):
     type: Literal["CancelProtection"]
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     symbol: Name
     protection_id: Id | None = Field(default=None, description="absent: all of the position")
     position_id: Id | None = Field(
@@ -370,6 +391,7 @@ class SetTarget(TargetTerms, Message):
     type: Literal["SetTarget"]
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     symbol: Name | None = None
     target: Price | None = Field(default=None, description="signed quantity: long positive, short negative, 0 flat")
     weight: Annotated[Price, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)] | None = Field(
@@ -395,6 +417,7 @@ class CancelTarget(Message):
     type: Literal["CancelTarget"]
     signal_id: Id | None = None
     account: Name = DEFAULT_ACCOUNT
+    who: Asker
     symbol: Name | None = None
 
 
@@ -432,6 +455,11 @@ SIGNALS: dict[str, type[Message]] = {
     "CancelTarget": CancelTarget,
 }
 """By `type`."""
+
+
+def instructed(model: type[Message]) -> list[str]:
+    """Return the fields of a signal that its instruction has: all but who asked."""
+    return [name for name in model.model_fields if name != "who"]
 
 
 LINKS = ("parent_id", "group_id", "position_id")

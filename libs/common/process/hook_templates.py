@@ -26,8 +26,8 @@ TYPES: Final = (
     "Prediction",
 )  # fmt: skip
 """Signals that name no order by its number: that might be another account's."""
-OURS: Final = frozenset(("v", "account"))
-"""What the hook says itself."""
+OURS: Final = frozenset(("v", "account", "who"))
+"""What the hook, or the gateway, says itself."""
 WORDS: Final = ("from", "map", "default", "optional")
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")

@@ -200,6 +200,7 @@ def body(schema: Schema, example: Mapping[str, Any], *, needed: bool = True) -> 
 def schema_taken(model: type[BaseModel], given: Collection[str] = (), optional: Collection[str] = ()) -> Schema:
     """Return the schema of what a route takes of a model; see `takes`."""
     schema = schema_of(model, "validation")
+    given = (*given, "who")  # which the gateway says itself, of every signal and control
     schema["properties"] = {name: it for name, it in schema["properties"].items() if name not in given}
     schema["required"] = [name for name in schema.get("required", ()) if name not in (*given, *optional)]
     return schema

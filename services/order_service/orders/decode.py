@@ -99,6 +99,10 @@ INSTRUCTIONS: Models = {
 """Their contracts, by type."""
 
 
+_SIGNALS = frozenset(signals.SIGNALS.values())
+"""What a client asks for; who asked is not in the instruction."""
+
+
 class _Kind(NamedTuple):
     """How one type of instruction is read."""
 
@@ -109,7 +113,7 @@ class _Kind(NamedTuple):
 
 
 def _kind(shape: Any, model: type[Message]) -> _Kind:
-    keys = frozenset((*model.model_fields, "signal_time"))
+    keys = frozenset((*(signals.instructed(model) if model in _SIGNALS else model.model_fields), "signal_time"))
     if issubclass(model, SpecialTerms | signals.PlainOrder | signals.ReplaceOrder):
         keys = keys.difference(signals.LINKS, special_terms.SPECIAL)
     fields = [name for name in shape._fields if name not in _RARE]

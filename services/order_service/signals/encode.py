@@ -30,6 +30,7 @@ from fillstream.libs.common.messages.signals import (
     ReplaceOrder,
     ReportStatus,
     SetTarget,
+    instructed,
 )
 from fillstream.libs.common.messages.special_terms import SPECIAL
 from fillstream.libs.common.messages.targets import TargetFields
@@ -61,7 +62,8 @@ _PLAIN = frozenset(PlainOrder.model_fields)
 def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
     """Return the instruction a signal asks for; `signal_time` is the caller's to add.
 
-    A null counts as absent. Equal signals give equal dicts, however their numbers were written.
+    A null counts as absent. Equal signals give equal dicts, however their numbers were written, and whoever asks: a
+    signal is the same if another sends it again, and what the stages say is what it was before anybody was named.
 
     Args:
         fields: decoded, see `libs.common.messages.wire.decode`.
@@ -72,6 +74,8 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
     """
     if None in fields.values():
         fields = {name: value for name, value in fields.items() if value is not None}
+    if "who" in fields and _is_name(fields["who"]):
+        fields = {name: value for name, value in fields.items() if name != "who"}
     kind = fields.get("type", "NewOrder")
     if kind == "target":  # document 000's word
         kind = "SetTarget"
@@ -90,6 +94,8 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
     # vars() and not model_dump(): it is several times faster, and the contract's fields are all plain values.
     instruction: dict[str, Any] = {"type": kind, "v": model.VERSION}
     instruction.update(vars(signal))
+    if reads is not PlainOrder:
+        del instruction["who"]
     for name in _DECIMALS[reads]:
         value = instruction[name]
         if value is not None:
@@ -112,6 +118,10 @@ def instruction_of(fields: dict[str, Any], entry_id: str) -> dict[str, Any]:
         if special:
             instruction["special"] = special
     return instruction
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def _written(target: TargetFields) -> dict[str, str | None]:
@@ -226,7 +236,7 @@ def _sentence(kind: str, model: type[Message], error: dict[str, Any]) -> tuple[s
     if field == _CONTROL:
         return "unknown_field", f"{_CONTROL}: {_NO_SIGNAL}"
     if field not in model.model_fields:
-        known = ", ".join(model.model_fields)
+        known = ", ".join(instructed(model))
         if model is NewOrder:  # all of them are more than a sentence holds
             known = f"{', '.join(PlainOrder.model_fields)} and what docs/orders.md adds"
         return "unknown_field", f"{shorten(field)}: a {kind} has no such field; it has {known}"

@@ -19,7 +19,7 @@ from typing import Final
 
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.exits import ExitReason, ExitStatus
-from fillstream.libs.common.messages.signals import ExitPosition, ProtectPosition
+from fillstream.libs.common.messages.signals import ExitPosition, ProtectPosition, instructed
 from fillstream.libs.common.runtime.timers import Timer
 from fillstream.libs.common.values.money import canonical
 from fillstream.services.position_service.accounts.account import asked_of
@@ -310,7 +310,7 @@ class Exits:
         said |= {"protection_id": asked.protection_id, "signal_time": self._telling.ms}
         if asked.account in self._books.hedging:
             said["position_id"] = asked.position_id
-        fields = dict.fromkeys(ProtectPosition.model_fields)
+        fields = dict.fromkeys(instructed(ProtectPosition))
         head = {"type": "ProtectPosition", "v": ProtectPosition.VERSION}
         self._telling.out.event(self._orders, fields | head | said | exits)
 

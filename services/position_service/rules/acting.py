@@ -27,6 +27,7 @@ from fillstream.libs.common.messages.signals import (
     NewOrder,
     ProtectPosition,
     SetTarget,
+    instructed,
 )
 from fillstream.libs.common.messages.special_terms import SPECIAL
 from fillstream.libs.common.values.money import Scale, canonical
@@ -77,7 +78,7 @@ def check(message: Message) -> None:
 
 def _bare(model: type[Contract], **said: Any) -> Message:
     """Return an instruction that says nothing but this."""
-    names = [name for name in model.model_fields if model is not NewOrder or name not in (*LINKS, *SPECIAL)]
+    names = [name for name in instructed(model) if model is not NewOrder or name not in (*LINKS, *SPECIAL)]
     return dict.fromkeys(names) | {"type": model.__name__, "v": model.VERSION} | said
 
 

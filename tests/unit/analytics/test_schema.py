@@ -349,6 +349,13 @@ def signals(*entries: RawEntry) -> list[dict[str, Any]]:
     return rows(batch, "signals")
 
 
+def test_a_signal_has_who_asked_where_it_says_so() -> None:
+    said = {"symbol": "AAPL", "side": "BUY", "quantity": "100"}
+    both = [{**said, "who": "anna"}, said, {"type": "CancelAll", "who": "bot"}]
+    found = signals(*([f"1-{number}".encode(), [b"data", orjson.dumps(each)]] for number, each in enumerate(both)))
+    assert [(row["who"], row["problem"]) for row in found] == [("anna", None), (None, None), ("bot", None)]
+
+
 def test_a_signal_is_typed_in_every_shape() -> None:
     said = {"symbol": "AAPL", "side": "buy", "quantity": 100, "price": 1.5, "reduce_only": True, "post_only": False}
     flat = [b"1-1", [each.encode() for name, value in said.items() for each in (name, str(value))]]

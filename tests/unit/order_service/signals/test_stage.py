@@ -19,6 +19,7 @@ from fillstream.libs.common.messages.signals import (
     RefuseSignal,
     ReplaceOrder,
     ReportStatus,
+    instructed,
 )
 from fillstream.libs.common.messages.special_terms import AMENDABLE, SPECIAL, SpecialTerms
 from fillstream.libs.common.messages.topology import Topology, order_id_of, stream_name
@@ -90,7 +91,7 @@ def check(instruction: dict[str, Any], ms: int) -> None:
         return
     model = CONTRACTS[instruction["type"]]
     links, special = instruction.get("links", {}), instruction.get("special", {})
-    assert set(instruction) - {"links", "special"} == {*model.model_fields, "signal_time"} - {*LINKS, *SPECIAL}
+    assert set(instruction) - {"links", "special"} == {*instructed(model), "signal_time"} - {*LINKS, *SPECIAL}
     if "links" in instruction:
         Links.model_validate(links)
         assert any(links.values()), "a plain order has none"
@@ -246,6 +247,46 @@ def test_the_same_id_with_another_content_is_refused(desk: SignalsDesk, change: 
         "signal_id: 's1' came before with another content; an id stands for one signal of an account for 24 hours",
     )
     assert desk.flat(BUY | {"signal_id": "s1"})["type"] == "ReportStatus", "the first one still stands"
+
+
+WHO_ASKS: list[dict[str, Any]] = [
+    {"symbol": "AAPL", "side": "BUY", "quantity": "100"},
+    {"symbol": "AAPL", "side": "BUY", "quantity": "100", "price": "190", "stop_loss": "180"},
+    {"type": "CancelOrder", "order_id": "1"},
+    {"type": "ReplaceOrder", "order_id": "1", "quantity": "5"},
+    {"type": "ClosePosition", "symbol": "AAPL"},
+    {"type": "CancelAll"},
+    {"type": "Prediction", "symbol": "AAPL", "move": "BUY"},
+    {"type": "NewOrderList", "orders": [{"symbol": "AAPL", "side": "BUY", "quantity": "1"}]},
+    {"type": "CancelOrderList", "list_id": "l"},
+    {"type": "PauseOrder", "order_id": "1"},
+    {"type": "ResumeOrder", "order_id": "1"},
+    {"type": "ProtectPosition", "symbol": "AAPL", "stop_loss": "180"},
+    {"type": "CancelProtection", "symbol": "AAPL"},
+    {"type": "SetTarget", "symbol": "AAPL", "target": "5"},
+    {"type": "CancelTarget", "symbol": "AAPL"},
+]
+
+
+@pytest.mark.parametrize("said", WHO_ASKS, ids=lambda said: said.get("type", "plain"))
+def test_who_asks_changes_no_byte_of_what_is_sent_on(said: dict[str, Any]) -> None:
+    bare = orjson.dumps(instruction_of(said, "1-0"))
+    assert b'"who"' not in bare
+    for who in ("anna", None, "user:a/b"):
+        assert orjson.dumps(instruction_of({**said, "who": who}, "1-0")) == bare
+    for wrong in ("a b", "", 5, ["anna"], True):
+        with pytest.raises(BadEntry) as refused:
+            instruction_of({**said, "who": wrong}, "1-0")
+        assert (refused.value.reason, refused.value.text[:5]) == ("bad_value", "who: ")
+
+
+def test_every_kind_of_signal_may_say_who_asks_and_none_lists_it_among_what_a_client_says() -> None:
+    assert {said.get("type", "NewOrder") for said in WHO_ASKS} == {*SIGNALS}
+    for kind, model in SIGNALS.items():
+        assert "who" in model.model_fields
+        with pytest.raises(BadEntry) as refused:
+            instruction_of({"type": kind, "nothing": "x"}, "1-0")
+        assert "who" not in refused.value.text
 
 
 def test_an_id_is_its_accounts(desk: SignalsDesk) -> None:

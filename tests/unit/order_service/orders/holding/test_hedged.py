@@ -9,7 +9,13 @@ import pytest
 
 from fillstream.libs.common.messages.codes import RejectReason
 from fillstream.libs.common.messages.reference import AccountTerms
-from fillstream.libs.common.messages.signals import CancelProtection, ClosePosition, ProtectPosition, SetTarget
+from fillstream.libs.common.messages.signals import (
+    CancelProtection,
+    ClosePosition,
+    ProtectPosition,
+    SetTarget,
+    instructed,
+)
 from fillstream.libs.common.runtime.stage import MOST_OUTPUTS
 from tests.support.orders import CONFIG, NOON_MS, OrdersDesk
 from tests.support.terms import but
@@ -42,7 +48,7 @@ def new(desk: OrdersDesk, name: str | None, side: str, lots: int, **fields: Any)
 
 
 def said(model: Any, **fields: Any) -> dict[str, Any]:
-    empty = dict.fromkeys(model.model_fields)
+    empty = dict.fromkeys(instructed(model))
     head = {"type": model.__name__, "v": model.VERSION, "signal_time": NOON_MS - 5}
     return empty | head | {"account": "default", "symbol": "AAPL", "signal_id": "c1"} | fields
 
