@@ -61,6 +61,7 @@ from fillstream.services.gateway.http.sources import Sources
 from fillstream.services.gateway.http.streams import Streams
 from fillstream.services.gateway.keeping import Keeping
 from fillstream.services.gateway.metrics import STAGE, GatewayMetrics
+from fillstream.services.gateway.people.audit import Audit
 from fillstream.services.gateway.people.login import People
 from fillstream.services.gateway.people.sessions import LiveSessions
 from fillstream.services.gateway.reading import Reading, names_of
@@ -69,7 +70,18 @@ from fillstream.services.gateway.state.desk import Desk, Rewound
 from fillstream.services.gateway.stream.hub import Hub
 from fillstream.services.gateway.stream.replay import Replay
 from fillstream.services.gateway.telling import Telling
-from fillstream.services.gateway.v1 import accounts, desk, markets, orders, positions, reports, session, stream, through
+from fillstream.services.gateway.v1 import (
+    accounts,
+    audit,
+    desk,
+    markets,
+    orders,
+    positions,
+    reports,
+    session,
+    stream,
+    through,
+)
 from fillstream.services.gateway.v1.answers import answers
 from fillstream.services.gateway.waiting import Waiting
 from fillstream.services.gateway.web import files as web
@@ -114,7 +126,8 @@ class Gateway:
         self.telling = Telling(self.reading, self.metrics, _heartbeat(settings) if keeping else None)
         self.streams = Streams(settings.gateway.streams_per_key, settings.gateway.stream_messages_per_s)
         self.keys = LiveKeys(self.client, topology) if asks_for_keys else None
-        self.people = people_of(self.client, settings) if asks_for_keys else None
+        self.audit = Audit(self.client, topology, Sources(settings.gateway.proxies))
+        self.people = people_of(self.client, settings, self.audit) if asks_for_keys else None
         self.settings = settings
 
     def _earlier(self, settings: Settings, state: Desk, keeping: Keeping | None) -> Earlier:
@@ -126,7 +139,7 @@ class Gateway:
     @asynccontextmanager
     async def life(self, app: FastAPI) -> AsyncIterator[None]:
         """Read, and write snapshots, as long as the app lives."""
-        tasks = [asyncio.create_task(self.reading.run()), asyncio.create_task(self.hub.run())]
+        tasks = [asyncio.create_task(each.run()) for each in (self.reading, self.hub, self.audit)]
         if self.keys is not None:
             await self.keys.load()
             tasks.append(asyncio.create_task(self.keys.run()))
@@ -143,6 +156,7 @@ class Gateway:
         yield
         for task in tasks:
             await cancel(task)
+        await self.audit.end()
         if self.keeping:
             await self.keeping.save(self.desk)
         await self.telling.tell("stopped")
@@ -159,11 +173,11 @@ class Gateway:
         os._exit(EXIT_CRASHED)
 
 
-def people_of(client: Any, settings: Settings) -> People:
+def people_of(client: Any, settings: Settings, audit: Audit) -> People:
     """Return who lets people in."""
     topology, its = settings.topology(), settings.gateway
     sessions = LiveSessions(client, topology, span_ms(its.session_idle), span_ms(its.session_lifetime))
-    return People(client, topology, sessions)
+    return People(client, topology, sessions, audit)
 
 
 def _heartbeat(settings: Settings) -> Heartbeat:
@@ -183,10 +197,10 @@ def build(gateway: Gateway) -> FastAPI:
     app.state.streams = gateway.streams
     app.state.hub, app.state.replay = gateway.hub, gateway.replay
     app.state.behind = gateway.behind
-    app.state.people = gateway.people
+    app.state.people, app.state.audit = gateway.people, gateway.audit
     app.state.sources = sources = Sources(gateway.settings.gateway.proxies)
     app.state.browsers = browsers = Browsers(sources)
-    for room in (desk, orders, positions, accounts, markets, reports, stream, through, session):
+    for room in (desk, orders, positions, accounts, markets, reports, stream, through, session, audit):
         app.include_router(room.router, prefix="/v1")
     app.mount("/order-management", order_management.make_app())
     app.state.alpaca = Room(gateway.asking, gateway.settings)
@@ -200,7 +214,7 @@ def build(gateway: Gateway) -> FastAPI:
     settings = gateway.settings.gateway
     app.add_middleware(
         Door, keys=gateway.keys, everything=EVERYTHING, per_minute=settings.calls_per_minute,
-        people=None if gateway.people is None else gateway.people.sessions, browsers=browsers,
+        people=None if gateway.people is None else gateway.people.sessions, browsers=browsers, done=gateway.audit.wrote,
     )  # fmt: skip
     app.add_middleware(Spoken)
     app.add_middleware(Counted, metrics=gateway.metrics)

@@ -21,6 +21,7 @@ from fillstream.libs.common.messages.sentences import sentence
 from fillstream.libs.common.messages.signals import SIGNALS
 from fillstream.libs.common.messages.topology import Topology, id_key, partition_of_order_id, stream_name
 from fillstream.libs.common.values.naming import shorten
+from fillstream.services.gateway.http.access import ASKS
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.reading import Reading
 from fillstream.services.gateway.sending import Refused, Sending, Unsure
@@ -103,7 +104,7 @@ class Asking:
     # ------------------------------------------------------------------------------------------------------ signals
 
     async def submit(self, said: Mapping[str, Any], wait_s: float) -> Expected:
-        """Publish a signal, and wait until it is settled or the time is over.
+        """Publish a signal in the name of who has made the request, and wait until it is settled or the time is over.
 
         Args:
             said: its fields, `signal_id` among them.
@@ -112,6 +113,8 @@ class Asking:
         Raises:
             Refusal: 422 of what no desk takes; 503 where nobody can say that the server has it, 507 where it is full.
         """
+        if said.get("who") is not None:
+            raise Refusal(422, "bad_value", "who: is the name of the key or the person, and no field here")
         fields = checked(said)
         account = fields.get("account", "default")
         content = orjson.dumps(fields, default=_as_text)
@@ -121,7 +124,9 @@ class Asking:
         expected = self.waiting.expect(fields["signal_id"], account, named, content)
         deadline = time.monotonic() + max(wait_s, PLACE_S)
         try:
-            entry = {"data": content}
+            asks = ASKS.get()
+            signed = fields if asks is None else {**fields, "who": asks.name}
+            entry = {"data": orjson.dumps(signed, default=_as_text)}
             entry_id = await self._append(self.topology.signals, entry, fields["signal_id"], deadline)
             self.waiting.was_sent(expected, entry_id)
             left = deadline - time.monotonic()

@@ -12,11 +12,13 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
+import redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from fillstream import Client
 from fillstream.libs.common.process import passwords
+from fillstream.libs.common.process.audited import Search
 from fillstream.libs.common.process.sessions import id_of
 from fillstream.services.gateway.people.lockouts import FREE
 from fillstream.stack.stack import IDEAL_DESK, LocalStack
@@ -129,8 +131,17 @@ def test_the_gateways_own_user_may_do_what_logging_in_needs_and_no_more_is_asked
             for _ in range(FREE):
                 told = await Browser(people.desk).log_in("anna", "wrong password")
             assert told.status_code == 429
+            await people.audit.end()
+            told = await people.audit.search(Search(None, "lockout", None, 10))
+            assert [each["outcome"] for each in told.found] == ["user_locked", "address_locked"]
             assert gateway_users.unlock(people.redis, NAMES, "anna")
             assert gateway_users.log_out(people.redis, NAMES, "anna") == 0
 
         people.play(play)
         assert server.refusals() == []
+        for name, command in (
+            ("gateway", ["XTRIM", NAMES.audit, "MAXLEN", "0"]), ("gateway", ["XDEL", NAMES.audit, "1-0"]),
+            ("operator", ["XADD", NAMES.audit, "*", "a", "b"]), ("client", ["XREVRANGE", NAMES.audit, "+", "-"]),
+        ):  # fmt: skip
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                server.as_user(name).execute_command(*command)

@@ -16,6 +16,7 @@ from fillstream.cli.commands import users as commands
 from fillstream.cli.exit_codes import Exit
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process import passwords
+from fillstream.libs.common.process.audited import Action, entry_of
 from fillstream.libs.common.process.people import Password, User
 from fillstream.libs.common.process.sessions import Session, id_of, new_secret
 from fillstream.tools.gateway_users import NameTaken, create
@@ -278,3 +279,22 @@ def test_a_user_who_is_locked_is_let_in_again(run: Run, client: redis.Redis) -> 
     assert run("user", "unlock", "anna").stdout == "anna was not locked\n"
     client.hset(DESK.lockout("user", "anna"), mapping={"failures": 5, "until_ms": NOW})
     assert orjson.loads(run("user", "unlock", "anna", "--json").stdout) == {"name": "anna", "was_locked": False}
+
+
+def test_who_did_what_is_shown_the_newest_first_and_by_its_kind(run: Run, client: redis.Redis) -> None:
+    said = {"caller": "user:anna", "address": "192.0.2.7"}
+    for number, (action, who) in enumerate([("login", "anna"), ("write", "anna"), ("write", "bot"), ("lockout", None)]):
+        client.xadd(DESK.audit, entry_of(Action(action), "done", NOW + number, {**said, "who": who}), f"{number + 1}-0")  # type: ignore[arg-type]
+    rows = orjson.loads(run("audit", "--json").stdout)
+    assert [(row["id"], row["action"], row.get("who")) for row in rows] == [
+        ("4-0", "lockout", None), ("3-0", "write", "bot"), ("2-0", "write", "anna"), ("1-0", "login", "anna"),
+    ]  # fmt: skip
+    assert rows[3] == {"id": "1-0", "time": NOW, "action": "login", "outcome": "done", "who": "anna", **said}
+    for options, ids in (
+        (["--of", "anna"], ["2-0", "1-0"]), (["--action", "write"], ["3-0", "2-0"]), (["--limit", "1"], ["4-0"]),
+        (["--of", "anna", "--action", "login"], ["1-0"]), (["--of", "x"], []),
+    ):  # fmt: skip
+        assert [row["id"] for row in orjson.loads(run("audit", "--json", *options).stdout)] == ids
+    shown = run("audit").stdout
+    assert "192.0.2.7" in shown and "2027-01-15" in shown
+    assert run("audit", "--action", "x", code=Exit.USAGE).stderr.startswith("--action: x must be one of login, ")

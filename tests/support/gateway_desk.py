@@ -18,6 +18,7 @@ from fillstream.libs.common.messages.topology import SIM, id_key, stream_name
 from fillstream.libs.common.process.settings import Settings
 from fillstream.services.gateway.app import Gateway, build
 from fillstream.services.gateway.http.access import Keys
+from fillstream.services.gateway.people.audit import Audit
 from fillstream.services.gateway.people.login import People
 from fillstream.services.gateway.state.desk import Change, Desk
 from tests.support.conforming import OURS, conforming
@@ -83,6 +84,7 @@ class GatewayDesk:
         settings: of the desk.
         keys: knows who may come in; None: everybody.
         people: lets people in; None: nobody logs in.
+        audit: writes down who did what; None: nothing of it is written.
 
     Attributes:
         http: asks the gateway.
@@ -90,12 +92,15 @@ class GatewayDesk:
         hold: when set, entries that the gateway appends are kept back until `release`.
     """
 
-    def __init__(self, settings: Settings, keys: Keys | None = None, people: People | None = None) -> None:
+    def __init__(
+        self, settings: Settings, keys: Keys | None = None, people: People | None = None, audit: Audit | None = None
+    ) -> None:
         topology = settings.topology()
         self.memory = MemoryDesk(topology, lambda clock: stages_at(settings, clock), 1_800_000_000_000, keep=True)
         self.gateway = Gateway(settings, Desk(settings.gateway.orders_kept), {}, None, asks_for_keys=False)
         self.gateway.keys = keys  # type: ignore[assignment]
         self.gateway.people = people
+        self.gateway.audit = audit or self.gateway.audit
         client: Any = MemoryClient(self.memory)
         client.pipeline = lambda **_: _Pipe(self.memory)
         self.gateway.client = client

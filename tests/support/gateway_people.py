@@ -14,6 +14,8 @@ from argon2 import PasswordHasher
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process import passwords
 from fillstream.services.gateway.app import people_of
+from fillstream.services.gateway.http.sources import Sources
+from fillstream.services.gateway.people.audit import Audit
 from fillstream.services.gateway.people.login import People
 from fillstream.services.gateway.sending import connect
 from fillstream.tools import gateway_users
@@ -47,15 +49,17 @@ class PeopleDesk:
         self.redis = redis.Redis.from_url(operators or url)
         self.keys = Keys()
         self._opened: list[Any] = []
+        self.audit = Audit(connect(url), NAMES, Sources(self.settings.gateway.proxies))
         self.people = self.gateway()
-        self.desk = GatewayDesk(self.settings, self.keys, self.people)
+        self.desk = GatewayDesk(self.settings, self.keys, self.people, self.audit)
+        self._opened.append(self.audit._client)
         self.desk.quote(19_000, 19_002)
 
     def gateway(self) -> People:
         """Return the people of another gateway, or of this one after a restart."""
         client = connect(self.url)
         self._opened.append(client)
-        return people_of(client, self.settings)
+        return people_of(client, self.settings, self.audit)
 
     def make(self, name: str = "anna", role: str = "trader", *accounts: str, password: str = GOOD) -> None:
         """Make a user, as the command does."""

@@ -76,7 +76,7 @@ def create(
     \b
     fillstream user create anna --role trader --account default --account demo
     fillstream user create ben --role risk --password-file ben.txt
-    fillstream user create kiosk --json < /dev/null
+    fillstream user create kiosk --json
     """
     from fillstream.tools.gateway_users import NameTaken, create
 
@@ -106,7 +106,7 @@ def password(
 
     \b
     fillstream user password anna
-    fillstream user password anna --password-file - < secret.txt
+    fillstream user password anna --password-file secret.txt
     """
     from fillstream.tools.gateway_users import find, set_password
 

@@ -31,6 +31,7 @@ USERS_OF_GATEWAY: Final = Topology().users
 PASSWORDS: Final = Topology().passwords
 SESSIONS: Final = (Topology().sessions, Topology().sessions_used)
 LOCKOUTS: Final = "gateway.lockouts.*"
+AUDIT: Final = Topology().audit
 
 ENTRIES: Final = ("xread", "xrange", "xrevrange", "xlen")
 COUNTS: Final = ("exists", "xinfo|stream", "xinfo|groups", "xpending", "memory|usage")
@@ -213,6 +214,9 @@ def _gateway() -> User:
             Grant(("hget", "hgetall", "hset", "eval"), keys=(PASSWORDS,)),
             Grant(("hget", "hgetall", "hset", "hdel"), keys=SESSIONS),
             Grant(("eval", "hget", "hmget", "hset", "pexpire", "del"), keys=(LOCKOUTS,)),
+            # What is written there nobody changes; it has a length of its own.
+            Grant(("xadd",), writes=(AUDIT,)),
+            Grant(("xrevrange",), reads=(AUDIT,)),
             Grant(("hset", "hdel", "expire"), writes=(f"status.{GATEWAY}",)),
         ),
     )
@@ -237,6 +241,7 @@ def _operator() -> User:
             # Who is logged in is the gateway's to say, and the operator's to end.
             Grant(("hget", "hgetall", "hdel"), keys=SESSIONS),
             Grant(("hmget", "del"), keys=(LOCKOUTS,)),
+            Grant(("xrange", "xrevrange", "xlen"), reads=(AUDIT,)),
             Grant(
                 (*ENTRIES, *COUNTS, "eval_ro", "hget", "hmget", "hgetall"),
                 reads=(*everything, *beside, "checkpoint.*", "status.*", DESK, RECOVER),

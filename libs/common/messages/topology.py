@@ -252,6 +252,11 @@ class Topology:
         """The hash of when each session was last used (milliseconds since 1970), by its id."""
         return self.prefix + "gateway.sessions.used"
 
+    @property
+    def audit(self) -> str:
+        """The stream of who did what at the gateway, about the newest 100 000 entries: `process.audited`."""
+        return self.prefix + "gateway.audit"
+
     def lockout(self, kind: str, which: str) -> str:
         """Return the hash that counts how often somebody has failed to log in.
 

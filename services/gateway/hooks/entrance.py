@@ -14,7 +14,7 @@ from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 
 from fillstream.libs.common.values.networks import Address
-from fillstream.services.gateway.http.access import Caller, Door
+from fillstream.services.gateway.http.access import ASKS, Caller, Door
 from fillstream.services.gateway.http.counting import Counts
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.http.sources import Sources, place_of
@@ -56,6 +56,7 @@ class Entrance:
         address = self._sources.address(request)
         caller = await self._known(door, key, address)
         request.scope["caller"] = caller  # the log says whose call it was
+        ASKS.set(caller)
         if caller.hook is None:
             raise Refusal(403, "not_a_hook", f"key: {caller.id} is no hook; `fillstream hook create` makes one")
         if not caller.hook.lets_in(address):

@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -48,6 +49,9 @@ STAYS_S: Final = 1.0
 WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
 
 _A_KEY: Final = re.compile(rf"{ID_PREFIX}.*", re.DOTALL | re.IGNORECASE)
+
+ASKS: Final[ContextVar[Caller | None]] = ContextVar("asks", default=None)
+"""Who has made the request that is being answered: whatever it sends to the desk is in that name."""
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Send = Callable[[Any], Awaitable[None]]
@@ -152,12 +156,15 @@ class Door:
         per_minute: how many calls a key has in a minute unless it says otherwise.
         people: tells who is logged in; None: nobody can be.
         browsers: knows what their browsers send; None where nobody can be logged in.
+        done: hears of each request of somebody that changes something, once it is answered: who, the request's scope,
+            the status.
     """
 
     def __init__(
         self, app: App, keys: Keys | None, everything: frozenset[str], per_minute: int, people: People | None = None,
-        browsers: Browsers | None = None,
+        browsers: Browsers | None = None, done: Callable[[Caller, Any, int], None] | None = None,
     ) -> None:  # fmt: skip
+        self._done = done
         self._app = app
         self._keys = keys
         self._people, self._browsers = people, browsers
@@ -198,11 +205,21 @@ class Door:
             await guarded(message)
 
         guarded = _guarded(send)
-        await self._app(scope, receive, answer)
-        if scope["method"] in WRITES:
-            took_ms = 1000 * (time.perf_counter() - began)
-            who = scope["caller"].id if "caller" in scope else "nobody"
-            logger.info("%s %s %s: %d in %.1f ms", who, scope["method"], safe_path(scope["path"]), status, took_ms)
+        before = ASKS.set(scope.get("caller"))
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            ASKS.reset(before)
+            if scope["method"] in WRITES:
+                self._tell(scope, status, 1000 * (time.perf_counter() - began))
+
+    def _tell(self, scope: Any, status: int, took_ms: float) -> None:
+        """Say who did something, in the log and to whoever keeps it; 0 as a status: there was no answer."""
+        caller: Caller | None = scope.get("caller")
+        who = "nobody" if caller is None else caller.id
+        logger.info("%s %s %s: %d in %.1f ms", who, scope["method"], safe_path(scope["path"]), status, took_ms)
+        if caller is not None and self._done is not None and not scope["path"].startswith(SESSION):
+            self._done(caller, scope, status)
 
     # --------------------------------------------------------------------------------------------------- who it is
 

@@ -17,13 +17,15 @@ from redis.exceptions import RedisError
 
 from fillstream.libs.common.messages.topology import Topology
 from fillstream.libs.common.process import passwords
-from fillstream.libs.common.process.people import Password, User, mark_of
+from fillstream.libs.common.process.audited import Action
+from fillstream.libs.common.process.people import CALLER_PREFIX, Password, User, mark_of
 from fillstream.libs.common.values.naming import shorten
 from fillstream.libs.common.values.networks import Address
 from fillstream.libs.common.values.versions import Unreadable
 from fillstream.services.gateway.http.access import Caller
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.http.sources import place_of
+from fillstream.services.gateway.people.audit import DONE, Audit
 from fillstream.services.gateway.people.hashing import Hashing
 from fillstream.services.gateway.people.lockouts import Lockouts, Told
 from fillstream.services.gateway.people.sessions import LiveSessions
@@ -56,13 +58,15 @@ class People:
         client: of redis.asyncio.
         topology: names the hashes.
         sessions: of those who are in.
+        audit: hears of all of it.
     """
 
-    def __init__(self, client: Any, topology: Topology, sessions: LiveSessions) -> None:
+    def __init__(self, client: Any, topology: Topology, sessions: LiveSessions, audit: Audit) -> None:
         self._client = client
         self._topology = topology
         self.sessions = sessions
         self.hashing = Hashing()
+        self._audit = audit
         self._lockouts = Lockouts(client, topology)
 
     async def log_in(self, name: object, password: object, address: Address | None) -> str:
@@ -80,13 +84,17 @@ class People:
         told = self._locked(address)
         async with _answering(), self._lockouts.attempt(told, address=place_of(address), user=whose):
             found = await self._records(whose)
+            # A name that is nobody's is not written down: it may be a password in the wrong field.
+            said = {"who": None if found is None else whose, "address": _text(address)}
             is_right = await self.hashing.matches(None if found is None else found.password.argon2id, shown)
             if not is_right or found is None or found.user.is_disabled:
+                self._audit.note(Action.LOGIN, "login_refused", **said)
                 raise Refusal(401, "login_refused", REFUSED)
-            from_where = None if address is None else str(address)
-            return await self.sessions.begin(found.user, mark_of(*found.raw), from_where)
+            secret = await self.sessions.begin(found.user, mark_of(*found.raw), _text(address))
+            self._audit.note(Action.LOGIN, DONE, **said, caller=f"{CALLER_PREFIX}{whose}")
+            return secret
 
-    async def log_out(self, caller: Caller) -> None:
+    async def log_out(self, caller: Caller, address: Address | None) -> None:
         """End somebody's session.
 
         Raises:
@@ -95,6 +103,7 @@ class People:
         assert caller.session is not None, "who is logged in has one"
         async with _answering():
             await self.sessions.end(caller.session)
+            self._audit.note(Action.LOGOUT, DONE, who=caller.name, caller=caller.id, address=_text(address))
 
     async def change_password(self, caller: Caller, old: object, new: object, address: Address | None) -> None:
         """Give somebody another password, and end the person's other sessions.
@@ -115,7 +124,9 @@ class People:
         async with _answering(), self._lockouts.attempt(self._locked(address), password=caller.name):
             found = await self._records(caller.name)
             is_right = await self.hashing.matches(None if found is None else found.password.argon2id, shown)
+            said = {"who": caller.name, "caller": caller.id, "address": _text(address)}
             if not is_right or found is None:
+                self._audit.note(Action.PASSWORD, "password_refused", **said)
                 raise Refusal(403, "password_refused", "password: is not yours")
             if shown == wanted:
                 raise Refusal(422, "bad_value", "new_password: must be another than the one that you have")
@@ -123,6 +134,7 @@ class People:
             whose = self._topology.passwords
             if not await self._client.eval(SET_IF_SAME, 1, whose, caller.name, found.raw[1], after):
                 raise Refusal(409, "password_changed", "password: was changed by somebody else meanwhile")
+            self._audit.note(Action.PASSWORD, DONE, **said)
             await self.sessions.go_on(caller.session, mark_of(found.raw[0], after))
 
     def _locked(self, address: Address | None) -> Told:
@@ -130,6 +142,7 @@ class People:
 
         def told(kind: str, lock_ms: int) -> None:
             logger.warning("logins by %s are locked for %d s: failures from %s", kind, lock_ms // 1000, address)
+            self._audit.note(Action.LOCKOUT, f"{kind}_locked", address=_text(address), locked_ms=lock_ms)
 
         return told
 
@@ -144,6 +157,10 @@ class People:
         except Unreadable as error:
             logger.warning("who cannot be read does not log in: %s", error)
             return None
+
+
+def _text(address: Address | None) -> str | None:
+    return None if address is None else str(address)
 
 
 def checked(field: str, said: object, most: int) -> str:

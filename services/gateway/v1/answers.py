@@ -37,6 +37,7 @@ from fillstream.libs.common.messages.reconciliation import VenueReconciled
 from fillstream.libs.common.messages.rules import RuleDefined, RuleReported
 from fillstream.libs.common.messages.targets import TargetChanged
 from fillstream.libs.common.messages.topology import Topology
+from fillstream.libs.common.process.audited import Action
 from fillstream.libs.common.process.people import PERSONS_ROLES
 from fillstream.services.gateway.http.describing import (
     DECIMAL,
@@ -429,7 +430,26 @@ def _people() -> Answers:
         },
         mode={"type": "string", "enum": ["people", "local"], "description": "`local`: everybody on this machine"},
     )
+    entry = thing(
+        "What somebody did.",
+        ("id", "outcome"),
+        id={**TEXT, "description": "of its entry in the stream"},
+        time={**WHOLE, "description": "when, ms since 1970 UTC", "unit": "ms", "examples": [1796000400000]},
+        action={"type": "string", "enum": [*Action], "description": "what"},
+        outcome={**TEXT, "description": "`done`, or why not", "examples": ["done"]},
+        who={**TEXT, "description": "the name of the person or the key; absent of one that nobody has",
+             "examples": ["anna"]},
+        caller={**TEXT, "description": "the key's id, or `user:NAME`", "examples": ["user:anna"]},
+        address={**TEXT, "description": "from where", "examples": ["192.0.2.7"]},
+        method={**TEXT, "description": "of the request", "examples": ["POST"]},
+        path={**TEXT, "description": "of the request, without its values", "examples": ["/v1/orders/{order_id}"]},
+        status={**WHOLE, "description": "of the answer; 0: there was none", "examples": [201]},
+        locked_ms={**WHOLE, "description": "for how long", "unit": "ms", "examples": [30000]},
+    )  # fmt: skip
+    page = thing("A page of the audit.", ("entries", "next"), entries=list_of(named("Audited", entry)),
+                 next=or_null(TEXT))  # fmt: skip
     return {
+        "GET /audit": {200: page},
         "POST /session": {200: named("LoggedIn", session)},
         "GET /session": {200: named("LoggedIn", session)},
         "DELETE /session": {204: NOTHING},

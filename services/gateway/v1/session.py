@@ -101,7 +101,7 @@ async def log_out(request: Request) -> Response:
     if request.app.state.people is None:
         return Response(status_code=204)
     if "caller" in request.scope:
-        await _people(request).log_out(caller_of(request))
+        await _people(request).log_out(caller_of(request), _address(request))
     return Response(status_code=204, headers={"Set-Cookie": _browsers(request).no_cookie(request)})
 
 

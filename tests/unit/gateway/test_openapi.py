@@ -293,6 +293,7 @@ async def use_people(people: PeopleDesk) -> None:
     assert (await browser.ask("GET", "/v1/session")).status_code == 200
     changed = {"password": GOOD, "new_password": "another good password"}
     assert (await browser.ask("PUT", "/v1/session/password", json=changed)).status_code == 204
+    assert (await browser.ask("GET", "/v1/audit")).status_code == 200
     assert (await browser.ask("DELETE", "/v1/session")).status_code == 204
 
 

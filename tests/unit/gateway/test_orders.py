@@ -291,7 +291,7 @@ def test_what_is_sent_is_one_document_with_an_id_of_its_own(desk: GatewayDesk) -
         assert key == "signals"
         said = orjson.loads(fields[b"data"])
         assert said.pop("signal_id")
-        assert said == {**ORDER, "type": "NewOrder"}
+        assert said == {**ORDER, "type": "NewOrder", "who": "local"}
 
     asyncio.run(play())
 

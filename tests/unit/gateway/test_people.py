@@ -326,7 +326,7 @@ def test_a_gateway_that_begins_anew_and_another_one_know_who_is_in(people: Peopl
         assert browser.secret not in repr(caller) and (id_of(browser.secret) or "") not in repr(caller)
         assert await other.find("x" * 43) is None
         assert await other.find("../etc") is None
-        await people.people.log_out(caller)
+        await people.people.log_out(caller, None)
         assert await people.people.sessions.find(browser.secret) is None
         await other.load()
         assert await other.find(browser.secret) is None

@@ -47,6 +47,9 @@ def test_what_a_desk_keeps_beside_its_streams_has_its_prefix() -> None:
         "desk1:desk", "desk1:recover", "desk1:gateway.keys", "desk1:gateway.keys.used", "desk1:consumer.mine",
     ]  # fmt: skip
     assert [at.users, at.passwords] == ["desk1:gateway.users", "desk1:gateway.users.passwords"]
+    assert at.audit == "desk1:gateway.audit"
+    assert at.lockout("user", "anna").startswith("desk1:gateway.lockouts.user.")
+    assert "anna" not in at.lockout("user", "anna")
     assert [at.sessions, at.sessions_used] == ["desk1:gateway.sessions", "desk1:gateway.sessions.used"]
 
 
