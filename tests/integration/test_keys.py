@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +291,52 @@ def test_the_operator_keeps_keys_under_the_desks_prefix_and_a_client_is_told_who
         fillstream("key", "revoke", "bot")
         ring.load(gateway.hgetall("mine:gateway.keys"))  # type: ignore[arg-type]
         assert isinstance(ring.find(told["id"], told["secret"], NOW), str)
+
+
+@pytest.mark.parametrize("word", ["key", "hook"])
+def test_an_account_that_nobody_has_is_warned_of_and_the_key_is_made(
+    word: str, run: Run, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with analytics_of({"default", "main"}) as (url, asked):
+        monkeypatch.setenv("FILLSTREAM_ANALYTICS_URL", url)
+        told = run(word, "create", "bot", "--account", "nobody")
+        assert "bot: the desk has no account nobody yet; it has default, main\n" in told.stderr
+        assert "account nobody" not in told.stdout
+        assert client.hlen(DESK.keys) == 1
+        assert "no account" not in run(word, "create", "good", "--account", "main").stderr
+        assert len(asked) == 2
+        if word == "key":  # a key for every account is for no account in particular
+            assert "no account" not in run(word, "create", "all").stderr
+            assert len(asked) == 2
+    assert "no account" not in run(word, "create", "away", "--account", "nobody").stderr  # nobody can tell
+
+
+@contextmanager
+def analytics_of(names: set[str]) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve an analytics that has these accounts and aliases; yield its address and what it was asked."""
+    asked: list[bytes] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.rfile.read(int(self.headers["content-length"])))
+            rows = [[each] for each in sorted(names)]
+            body = {"columns": [{"name": "name", "type": "VARCHAR"}], "rows": rows, "truncated": False}
+            raw = orjson.dumps({**body, "incomplete": []})
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -18,6 +18,7 @@ from fillstream.cli.commands.keys import (
     shown_of,
     told_of,
     told_where_none,
+    warn_of_strangers,
 )
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import AsJson, Config, OperatorUrl, RedisUrl, Who
@@ -112,8 +113,9 @@ def create(
         )
 
     now_ms = _now_ms()
+    desk = operator_url, redis_url, config
     key, secret = made(
-        (operator_url, redis_url, config), name, tuple, now_ms=now_ms, who=who, accounts=[account],
+        desk, name, tuple, now_ms=now_ms, who=who, accounts=[account],
         expires=expires, rate_limit=rate_limit, hook=said,
     )  # fmt: skip
     assert key.hook is not None, "it was made as one"
@@ -127,6 +129,7 @@ def create(
             as_json(dict(ALERT))
     more = "; paste the JSON into the alert as its message" if message and not json else ""
     typer.echo(f"{key.name}: the path is a secret, and is not shown again; post to it at your gateway{more}", err=True)
+    warn_of_strangers(desk, key)
 
 
 def list_(

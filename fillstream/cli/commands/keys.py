@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from fillstream.libs.common.process.keys import Key
 
 COLUMNS = ("id", "name", "scopes", "accounts", "created", "expires", "last_used", "state")
+THERE = "SELECT account AS name FROM accounts UNION SELECT alias FROM aliases ORDER BY name"
+ANALYTICS_VARIABLE = "FILLSTREAM_ANALYTICS_URL"
 SPARE = ("created", "last_used", "expires")
 """See `fillstream.tools.render.print_table`."""
 
@@ -85,8 +88,9 @@ def create(
     fillstream key create ci --scopes orders:write,orders:read --rate-limit 600 --json
     """
     now_ms = _now_ms()
+    desk = operator_url, redis_url, config
     key, secret = made(
-        (operator_url, redis_url, config), name, lambda: scopes_of(scopes), now_ms=now_ms, who=who,
+        desk, name, lambda: scopes_of(scopes), now_ms=now_ms, who=who,
         accounts=accounts or [], expires=expires, rate_limit=rate_limit,
     )  # fmt: skip
     if json:
@@ -98,6 +102,7 @@ def create(
     typer.echo(f"{key.name}: the secret is not shown again; the desk has its hash alone", err=True)
     if Scope.SQL_READ in key.scopes and not key.may(Scope.SQL_READ):
         typer.echo(f"{key.name}: sql:read is of no use to a key for some accounts: SQL is of every account", err=True)
+    warn_of_strangers(desk, key)
 
 
 def list_(
@@ -178,6 +183,31 @@ def made(
             raise Stop(Exit.USAGE, str(error)) from None
         except NameTaken as error:
             raise Stop(Exit.NO, str(error)) from None
+
+
+def warn_of_strangers(desk: Desk, key: Key) -> None:
+    """Say on standard error which of a key's accounts the desk does not have; nothing where nobody tells what it has.
+
+    A key may be made before its account is. Analytics tells which there are; an alias is a name like an account's.
+    """
+    from redis.exceptions import RedisError
+
+    from fillstream.cli.target import urls_of
+    from fillstream.client.analytics import AnalyticsError
+    from fillstream.client.sync import Client
+
+    if not key.accounts:
+        return
+    urls = urls_of(*desk)
+    try:
+        with Client(urls.url, urls.topology, analytics_url=os.environ.get(ANALYTICS_VARIABLE) or None) as client:
+            there = [str(row["name"]) for row in client.sql(THERE).rows]
+    except (AnalyticsError, RedisError):
+        return  # the key is made, and what it is for is not known
+    for account in key.accounts:
+        if there and account not in there:
+            told = f"{key.name}: the desk has no account {account} yet; it has {', '.join(there)}"
+            typer.echo(told, err=True)
 
 
 @contextmanager
