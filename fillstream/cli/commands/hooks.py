@@ -89,6 +89,12 @@ def create(
     template: Annotated[
         Path | None, typer.Option("--template", metavar="FILE", help="JSON: where each field of a signal comes from.")
     ] = None,
+    max_age: Annotated[
+        int | None,
+        typer.Option(
+            "--max-age", min=1, metavar="SECONDS", help="Refuse what is older, by the time that an alert says."
+        ),
+    ] = None,
     expires: Expires = None,
     rate_limit: RateLimit = None,
     who: Who = None,
@@ -109,8 +115,9 @@ def create(
     def said() -> Hook:
         text = None if template is None else _read(template)
         return hook(
-            kind, strategy=strategy, symbols=symbols or [], quantity=quantity, sources=sources or [], template=text
-        )
+            kind, strategy=strategy, symbols=symbols or [], quantity=quantity, sources=sources or [], template=text,
+            max_age_s=max_age,
+        )  # fmt: skip
 
     now_ms = _now_ms()
     desk = operator_url, redis_url, config
@@ -183,7 +190,7 @@ def try_(
     assert key.hook is not None, "no other key was asked for"
     (account,) = key.accounts
     try:
-        signals = decode(body, key.id, account, key.hook)
+        signals = decode(body, key.id, account, key.hook, _now_ms())
     except Refusal as refusal:
         raise Stop(Exit.NO, refusal.detail) from None
     if json:

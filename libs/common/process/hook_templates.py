@@ -28,6 +28,8 @@ TYPES: Final = (
 """Signals that name no order by its number: that might be another account's."""
 OURS: Final = frozenset(("v", "account", "who"))
 """What the hook, or the gateway, says itself."""
+TIME: Final = "time"
+"""Of no signal: when the alert was made, by which a hook knows how old it is."""
 WORDS: Final = ("from", "map", "default", "optional")
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -124,7 +126,9 @@ def _check_names(template: Template) -> None:
             raise ValueError("template.targets: is nothing that a hook sends: the symbol map does not reach into it")
         if name == "signal_id" and name in template.constants:
             raise ValueError('template.signal_id: must be {"from": …}: under one id only the first alert counts')
-        if name not in known:
+        if name == TIME and name in template.constants:
+            raise ValueError('template.time: must be {"from": …}: it says when an alert was made')
+        if name not in known and name != TIME:
             raise ValueError(f"template.{bare(name)}: is no field of a signal; {nearest(name, known)}")
 
 

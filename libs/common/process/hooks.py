@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, Final
 
+from fillstream.libs.common.process.hook_templates import TIME, template_of
 from fillstream.libs.common.values.checks import of_form
 from fillstream.libs.common.values.money import MAX_DIGITS
 from fillstream.libs.common.values.naming import NAME, shorten
@@ -41,6 +42,8 @@ ALERT: Final[Mapping[str, str]] = {
     "time": "{{timenow}}",
 }
 """What a person pastes into TradingView as an alert's message."""
+TEXT: Final = "text"
+MAX_AGE_S: Final = 86_400
 MAX_SYMBOLS: Final = 500
 MAX_SOURCES: Final = 100
 MAX_TEMPLATE: Final = 8_192
@@ -63,6 +66,7 @@ class Hook:
         quantity: of orders that name no size; a positive decimal number. None: they are refused.
         sources: from which it may be posted, sorted: addresses, networks, or the word `tradingview`; empty: from any.
         template: JSON; of the kind `template` alone, which needs one.
+        max_age_s: how old an alert may be, by the time that it says (seconds); None: it may be of any age.
 
     Raises:
         ValueError: a field is not what it must be; names it.
@@ -74,6 +78,7 @@ class Hook:
     quantity: str | None = None
     sources: tuple[str, ...] = ()
     template: str | None = None
+    max_age_s: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.kind, str) or self.kind not in KINDS:
@@ -94,6 +99,18 @@ class Hook:
             raise ValueError(f"template: comes with the kind template, and only with it; this is {self.kind}")
         if self.template is not None and (not isinstance(self.template, str) or len(self.template) > MAX_TEMPLATE):
             raise ValueError(f"template: must be JSON of at most {MAX_TEMPLATE} characters")
+
+        if self.max_age_s is not None:
+            self._check_max_age()
+
+    def _check_max_age(self) -> None:
+        age = self.max_age_s
+        if isinstance(age, bool) or not isinstance(age, int) or not 1 <= age <= MAX_AGE_S:
+            raise ValueError(f"max_age: {shorten(age)} must be 1 to {MAX_AGE_S} seconds")
+        if self.kind == TEXT:
+            raise ValueError("max_age: goes by the time that an alert says, and one of the kind text says none")
+        if self.template is not None and TIME not in template_of(self.template).members:
+            raise ValueError('max_age: goes by the time that an alert says, and the template has no "time"')
 
     def networks(self) -> tuple[Network, ...]:
         """Return from where it may be posted; empty: from anywhere.
@@ -159,11 +176,12 @@ def hook(
     quantity: str | None = None,
     sources: Collection[str] = (),
     template: str | None = None,
+    max_age_s: int | None = None,
 ) -> Hook:
     """Return a hook as a person says it.
 
     Args:
-        kind, strategy, quantity, template: see `Hook`.
+        kind, strategy, quantity, template, max_age_s: see `Hook`.
         symbols: `THEIRS=OURS` each.
         sources: in any order.
 
@@ -177,7 +195,9 @@ def hook(
             raise ValueError(
                 f"symbols: {shorten(each)} must be THEIRS=OURS, and each of theirs be one of ours: ES1!=ES"
             )
-    return Hook(kind, strategy, tuple(sorted(pairs.items())), quantity, tuple(sorted(set(sources))), template)
+    return Hook(
+        kind, strategy, tuple(sorted(pairs.items())), quantity, tuple(sorted(set(sources))), template, max_age_s
+    )
 
 
 def _sorted(name: str, values: Collection[Any], most: int) -> None:

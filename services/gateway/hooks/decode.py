@@ -18,6 +18,7 @@ from fillstream.libs.common.messages.special_terms import SIZES
 from fillstream.libs.common.process.hook_templates import Template, template_of
 from fillstream.libs.common.process.hooks import Hook
 from fillstream.libs.common.process.keys import ID_PREFIX
+from fillstream.libs.common.values.moments import FORM, milliseconds
 from fillstream.libs.common.values.naming import NAME, shorten
 from fillstream.services.gateway.asking import checked
 from fillstream.services.gateway.hooks import flat, template, tradingview
@@ -28,10 +29,13 @@ from fillstream.services.gateway.http.problems import Refusal
 PREFIXES: Final = {"tradingview": "tv", "text": "tx", "template": "tm"}
 """What signals' ids begin with, by the kind of the hook."""
 
+SECONDS_DIGITS: Final = 10
+MOST_TIME_DIGITS: Final = 15
+
 _NAME: Final = re.compile(NAME)
 
 
-def decode(body: bytes, key_id: str, account: str, hook: Hook) -> list[dict[str, Any]]:
+def decode(body: bytes, key_id: str, account: str, hook: Hook, now_ms: int) -> list[dict[str, Any]]:
     """Return the signals that a post asks for: all of them, or none.
 
     Args:
@@ -39,11 +43,16 @@ def decode(body: bytes, key_id: str, account: str, hook: Hook) -> list[dict[str,
         key_id: of the hook.
         account: that it is for.
         hook: how it is read.
+        now_ms: by which it is too old for a hook that says how old alerts may be.
 
     Raises:
         Refusal: 400 of what cannot be read, 422 of what no desk would take.
     """
-    signals = [_signal(each, key_id, account, hook) for each in _read(body, hook)]
+    found = _read(body, hook)
+    if hook.max_age_s is not None:
+        for each in found:
+            _check_age(each, hook.max_age_s, now_ms)
+    signals = [_signal(each, key_id, account, hook) for each in found]
     ids = [signal["signal_id"] for signal in signals if "signal_id" in signal]
     if len(set(ids)) < len(ids):
         raise refused("id: two lines of a post are the same under the same id")
@@ -68,6 +77,27 @@ def _read(body: bytes, hook: Hook) -> list[Read]:
     except UnicodeDecodeError as error:
         told = f"body: byte 0x{body[error.start]:02x} at offset {error.start} is not UTF-8 text"
         raise Refusal(400, "bad_utf8", told) from None
+
+
+def _check_age(read: Read, max_age_s: int, now_ms: int) -> None:
+    """Refuse an alert that is too old, or does not say how old it is."""
+    limit = f"this hook takes alerts of at most {max_age_s} s"
+    if not read.time:
+        raise refused(f"{read.label}time: is missing, and {limit}")
+    made_ms = _time_of(read.time)
+    if made_ms is None:
+        told = f"must be a time as {FORM}, with its zone, or milliseconds or seconds since 1970"
+        raise refused(f"{read.label}time: {shorten(read.time)} {told}")
+    age_s = (now_ms - made_ms) / 1000
+    if age_s > max_age_s:
+        raise refused(f"{read.label}time: {shorten(read.time)} is {age_s:.0f} s ago, and {limit}")
+
+
+def _time_of(text: str) -> int | None:
+    """Return milliseconds since 1970; digits are seconds where they are too few for this century's milliseconds."""
+    if text.isascii() and text.isdecimal() and len(text) <= MOST_TIME_DIGITS:
+        return int(text) * (1000 if len(text) <= SECONDS_DIGITS else 1)
+    return milliseconds(text)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ becomes of an order: who posts an alert hangs up after three seconds.
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from typing import Any, Final
 from urllib.parse import quote
@@ -80,7 +81,7 @@ async def _post(request: Request, kind: str, key: str) -> Response:
     caller, headers = await entrance.let_in(request, kind, key)
     assert caller.hook is not None, "who is let in has one"
     (account,) = caller.accounts
-    signals = decode(await body_of(request), caller.id, account, caller.hook)
+    signals = decode(await body_of(request), caller.id, account, caller.hook, time.time_ns() // 1_000_000)
     is_known_again = all("signal_id" in signal for signal in signals)
     for signal in signals:  # without an id of its own each is another one, whatever came before
         signal.setdefault("signal_id", f"{id_prefix(caller.id, caller.hook)}{uuid.uuid4().hex}")

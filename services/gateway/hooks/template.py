@@ -7,10 +7,11 @@ takes a member that is not there for one that says nothing, unless the template 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from fillstream.libs.common.messages.signals import SIGNALS
-from fillstream.libs.common.process.hook_templates import TYPES, From, Template
+from fillstream.libs.common.process.hook_templates import TIME, TYPES, From, Template
 from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.hooks.words import Read, plain, refused
 
@@ -31,8 +32,13 @@ def read(template: Template, posted: Mapping[str, Any]) -> Read:
         if name in of_kind:
             fields[name] = _value(name, each, posted)
     fields["type"] = kind
+    if isinstance(fields.get("symbol"), Decimal):
+        fields["symbol"] = plain("symbol", fields["symbol"])  # 700 is a symbol in Hong Kong
     own = fields.pop("signal_id", None)
-    return Read(fields, None if own is None else (plain("signal_id", own),))
+    made = template.members.get(TIME)
+    time = None if made is None else _value(TIME, made, posted)
+    identity = None if own is None else (plain("signal_id", own),)
+    return Read(fields, identity, time=None if time is None else plain(TIME, time))
 
 
 def _value(name: str, source: From, posted: Mapping[str, Any]) -> Any:

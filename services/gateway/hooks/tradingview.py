@@ -55,7 +55,7 @@ def read(posted: Mapping[str, Any]) -> Read:
     counts = {name: value for name, value in said.items() if name not in FOR_PEOPLE or name in fields}
     identity = tuple(f"{name}={value}" for name, value in sorted(counts.items())) if own.get("time") else None
     symbol = {"symbol": own["symbol"]} if "symbol" in own else {}
-    return Read({**fields, **symbol}, identity, own.get("exchange"))
+    return Read({**fields, **symbol}, identity, own.get("exchange"), time=own.get("time"))
 
 
 def _position(own: Mapping[str, str]) -> Decimal | None:

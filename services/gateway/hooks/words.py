@@ -28,12 +28,14 @@ class Read:
         identity: by what the alert is known again when it is posted again; None: each post is a signal of its own.
         exchange: that the sender says a symbol is of.
         label: what a sentence about it begins with.
+        time: when it was made, as it says; None: it does not.
     """
 
     fields: dict[str, Any]
     identity: tuple[str, ...] | None = None
     exchange: str | None = None
     label: str = ""
+    time: str | None = None
 
 
 def refused(detail: str) -> Refusal:

@@ -20,6 +20,8 @@ from fillstream.services.gateway.hooks.tradingview import MEMBERS
 from fillstream.services.gateway.http.exact import MAX_BODY_BYTES
 from fillstream.services.gateway.http.problems import Refusal
 
+NOW = 1_795_793_400_000
+"""2026-11-27T15:30:00Z"""
 KEY = "fk_0123456789Ab"
 TV = hook("tradingview", symbols=["ES1!=ESZ6", "BTCUSDT.P=BTCUSDT", "KRAKEN:BTCUSD=BTC-K"])
 TEXT = Hook("text")
@@ -33,7 +35,7 @@ FILLED = {
 
 def said(body: str | bytes | dict[str, Any], its: Hook = TV, key_id: str = KEY) -> list[dict[str, Any]]:
     raw = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
-    return decode(raw, key_id, "paper", its)
+    return decode(raw, key_id, "paper", its, NOW)
 
 
 def one(body: str | bytes | dict[str, Any], its: Hook = TV) -> dict[str, Any]:
@@ -358,7 +360,7 @@ def test_a_type_may_be_posted_and_has_its_own_fields_alone() -> None:
         ({"order": {"side": "long"}}, "symbol: 'ticker' is missing"),
         ({"ticker": "AAPL", "order": {"side": "up"}}, "side: 'up' of 'order.side' must be one of long, short, true, 1"),
         ({"ticker": "AAPL", "order": {"side": []}}, "side: a list must be text or a number"),
-        ({"ticker": 5, "order": {"side": "long"}}, "symbol: 5 must be a string"),
+        ({"ticker": True, "order": {"side": "long"}}, "symbol: True must be a string"),
         ({"ticker": "AAPL", "order": {"side": "long"}, "alert": {}}, "signal_id: an object must be text or a number"),
         ("buy AAPL 5", "body: 'buy AAPL 5' is not one JSON document"),
         ("[1]", "body: a list must be a JSON object"),
@@ -458,3 +460,68 @@ def test_a_position_is_the_number_that_was_written_whichever_way(size: Decimal) 
         held = one(body)["target"]
         assert held == size
         assert held.as_tuple().digits == size.as_tuple().digits or not size
+
+
+TIMED = '{"symbol": {"from": "s"}, "side": "BUY", "quantity": "1", "time": {"from": "at"}}'
+
+
+@pytest.mark.parametrize("its", [hook("tradingview", max_age_s=60), hook("template", template=TIMED, max_age_s=60)])
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        ("2026-11-27T15:29:00Z", None),
+        ("2026-11-27T15:31:00Z", None),
+        ("2026-11-27T15:28:59Z",
+         "time: '2026-11-27T15:28:59Z' is 61 s ago, and this hook takes alerts of at most 60 s"),
+        ("1795793339", "time: '1795793339' is 61 s ago, and this hook takes alerts of at most 60 s"),
+        ("1795793340000", None),
+        ("1795793339000", "time: '1795793339000' is 61 s ago, and this hook takes alerts of at most 60 s"),
+        ("yesterday", "time: 'yesterday' must be a time as 2026-11-28T21:00:00Z, with its zone, or milliseconds or "
+         "seconds since 1970"),
+    ],
+)  # fmt: skip
+def test_an_alert_that_is_too_old_is_refused(its: Hook, made: str, why: str | None) -> None:
+    posted = {**FILLED, "time": made} if its.kind == "tradingview" else {"s": "AAPL", "at": made}
+    if why is None:
+        assert said(posted, its)[0]["symbol"] == "AAPL"
+        return
+    with pytest.raises(Refusal) as refused:
+        said(posted, its)
+    assert (refused.value.status, refused.value.detail) == (422, why)
+    assert said(posted, Hook("tradingview") if its.kind == "tradingview" else hook("template", template=TIMED))
+
+
+def test_one_that_does_not_say_how_old_it_is_has_no_age_that_would_do() -> None:
+    its = hook("tradingview", max_age_s=60)
+    for posted in ({**FILLED, "time": ""}, "buy AAPL 100"):
+        with pytest.raises(Refusal, match="time: is missing, and this hook takes alerts of at most 60 s"):
+            said(posted, its)
+
+
+@pytest.mark.parametrize(
+    ("kind", "template", "age", "why"),
+    [
+        ("text", None, 60, "one of the kind text says none"),
+        ("template", '{"symbol": {"from": "s"}}', 60, 'the template has no "time"'),
+        ("tradingview", None, 0, "max_age: 0 must be 1 to 86400 seconds"),
+        ("tradingview", None, 86_401, "max_age: 86401 must be 1 to 86400 seconds"),
+    ],
+)
+def test_a_limit_without_a_time_is_refused_when_it_is_made(kind: str, template: Any, age: int, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        hook(kind, template=template, max_age_s=age)
+
+
+def test_a_limit_is_kept_with_the_hook() -> None:
+    its = hook("tradingview", max_age_s=60)
+    assert Hook.load(its.dump()) == its
+    assert "max_age_s" not in hook("tradingview").dump()
+    with pytest.raises(ValueError, match=r"template.time: must be \{"):
+        template_of('{"symbol": "AAPL", "time": "2026-11-27T15:30:00Z"}')
+
+
+def test_a_symbol_may_be_a_number() -> None:
+    template = '{"symbol": {"from": "s"}, "side": "BUY", "quantity": "1"}'
+    assert said('{"s": 700}', hook("template", template=template))[0]["symbol"] == "700"
+    mapped = hook("template", template=template, symbols=["700=HK-TENCENT"])
+    assert said('{"s": 700}', mapped)[0]["symbol"] == "HK-TENCENT"
