@@ -7,6 +7,7 @@ and models. Never guesses what became of a request: one that may have arrived is
 from __future__ import annotations
 
 import math
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import fields
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 ANALYTICS_PATH: Final = "/v1/analytics"
 LONGEST_WAIT_S: Final = 30.0
 """So long a gateway waits for an outcome at most."""
+PLACES_S: Final = 1.0
+"""So old the places may be from which a signal's answer is looked for: what it reads more than it needs is little."""
 SURE_WITHIN_S: Final = 10.0
 """For so long what may have arrived is sent again."""
 
@@ -77,6 +80,8 @@ class GatewayClient(DeskClient):
         topology = Topology(**{**known, "venues": tuple(told["venues"])})
         super().__init__(topology, f"{self.wire.url}{ANALYTICS_PATH}", patience_s)
         self._streams = Streams(self.wire, topology)
+        self._at: Mapping[str, str] = {}
+        self._asked_until = 0.0
 
     def close(self) -> None:
         """Close the connections."""
@@ -115,7 +120,7 @@ class GatewayClient(DeskClient):
         """
         signal_id = signal_id or str(uuid.uuid4())
         fields = signal_fields(kind, account, signal_id, more)
-        at: Mapping[str, str] = self.wire.json("GET", "/v1/topology")["as_of"]  # what answers it comes behind this
+        at = self._places()  # what answers it comes behind this
         try:
             told = self.wire.send(
                 "/v1/signals", fields, f"signal {signal_id}", SURE_WITHIN_S, headers={"Prefer": "respond-async"}
@@ -132,6 +137,14 @@ class GatewayClient(DeskClient):
             signal_id, Sent(sent.account, sent.order_id, sent.entry_id, at.get(journal, "0-0"), sent.dead_after)
         )
         return signal_id
+
+    def _places(self) -> Mapping[str, str]:
+        """Return where the streams were, not long ago: who sends many signals does not ask before each."""
+        now = time.monotonic()
+        if now >= self._asked_until:
+            self._at = self.wire.json("GET", "/v1/topology")["as_of"]
+            self._asked_until = now + PLACES_S
+        return self._at
 
     # --------------------------------------------------------------------------------------------------- controls
 

@@ -7,6 +7,7 @@ of an account that the key is not for it stands there blank, as a tick does.
 from __future__ import annotations
 
 import re
+import time
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -21,6 +22,8 @@ PAGE: Final = 1_000
 MAX_WAIT_MS: Final = 5_000
 MORE_S: Final = 10.0
 """What an answer may take besides the waiting that was asked for."""
+NOT_SEEN_S: Final = 60.0
+"""After so long it is asked again whether dead letters may be seen: a gateway may have begun to ask for no key."""
 LAST: Final = 9_999_999_999_999_999_999
 """Behind every entry of a millisecond."""
 DEAD: Final = "dead"
@@ -40,7 +43,7 @@ class Streams:
     def __init__(self, wire: Wire, topology: Topology) -> None:
         self._wire = wire
         self._names = {topology.key(name): name for kind in KINDS for name in topology.names(kind)}
-        self._not_seen: set[str] = set()
+        self._not_seen_until: dict[str, float] = {}
 
     def execute_command(self, name: str, *said: Any) -> Any:
         """Return the reply to a command, as scripts write it: XREAD, XRANGE or XREVRANGE.
@@ -69,7 +72,8 @@ class Streams:
         """
         wait_ms = min(block or 0, MAX_WAIT_MS)
         keys = {self._name(key): key for key in streams}
-        wanted = [name for name in keys if name not in self._not_seen]
+        now = time.monotonic()
+        wanted = [name for name in keys if self._not_seen_until.get(name, now) <= now]
         asked = {
             "after": ",".join(f"{name}:{_whole(streams[keys[name]])}" for name in wanted),
             "wait_ms": wait_ms,
@@ -80,7 +84,7 @@ class Streams:
         except GatewayError as error:
             if error.status != 403 or DEAD not in wanted or len(wanted) == 1:
                 raise
-            self._not_seen.add(DEAD)
+            self._not_seen_until[DEAD] = now + NOT_SEEN_S
             return self.xread(streams, count, block)
         found: dict[str, list[Entry]] = {}
         for each in told["entries"]:

@@ -136,6 +136,7 @@ def told_of(asking: Asking, expected: Expected) -> tuple[int, dict[str, Any]]:
         reason, text = row.get("reason") or outcome.reason, row.get("text") or outcome.text
         status = status_of(reason)
         told = {**outcome_as_json(outcome), "refused": True, "reason": reason, "text": text}
+        told["entry_id"] = expected.sent.entry_id  # who goes on to follow it knows its refusals by that
         refusal = Refusal(status, reason or "refused", text or "the desk refuses it")
         return status, {**told, **refusal.document(), **body}
     if order is not None and outcome.list_order_status is None:

@@ -379,3 +379,15 @@ def test_a_body_of_too_many_values_is_refused_before_it_is_read(desk: GatewayDes
         assert (told.status_code, told.json()["reason"]) == (413, "too_large")
 
     asyncio.run(play())
+
+
+def test_a_refusal_says_which_entry_was_refused(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        for headers in ({"prefer": "respond-async"}, {}):
+            told = await desk.post("/v1/orders", {**ORDER, "price": "190.255"}, headers=headers)
+            assert told.status_code == 422, told.text
+            [entry] = [each for each in desk.memory.redis.streams["signals"] if told.json()["signal_id"].encode()
+                       in each.fields[b"data"]]  # fmt: skip
+            assert told.json()["entry_id"] == entry.id
+
+    asyncio.run(play())

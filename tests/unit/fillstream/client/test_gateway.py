@@ -415,3 +415,46 @@ def test_a_newer_gateway_may_tell_more() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"topology": told}))
     with GatewayClient(HOST, KEY, transport=transport) as desk:
         assert desk.topology.account_partitions == 2
+
+
+def test_many_signals_ask_once_in_a_second_where_the_streams_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if request.method == "GET":
+            return httpx.Response(200, json={"topology": TOPOLOGY, "as_of": {"events.0": f"{len(asked)}-0"}})
+        return httpx.Response(202, json={"signal_id": "s", "settled": False, "entry_id": "9-0", "as_of": {}})
+
+    with GatewayClient("https://desk.example", KEY, transport=httpx.MockTransport(answer)) as desk:
+        asked.clear()
+        for _ in range(5):
+            desk.signal("AAPL", "BUY", 1)
+        assert [each.method for each in asked] == ["GET", *["POST"] * 5]
+        now += 1.0
+        desk.signal("AAPL", "BUY", 1)
+        assert [each.method for each in asked[6:]] == ["GET", "POST"]
+
+
+def test_dead_letters_that_a_key_may_not_see_are_asked_for_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/topology":
+            return httpx.Response(200, json={"topology": TOPOLOGY, "as_of": {}})
+        asked.append(request.url.params["after"])
+        if "dead" in asked[-1] and now < 150:
+            return httpx.Response(403, json={"reason": "scope_missing", "detail": "key: may not", "status": 403})
+        return httpx.Response(200, json={"entries": [], "as_of": {}})
+
+    with GatewayClient("https://desk.example", KEY, transport=httpx.MockTransport(answer)) as desk:
+        both = {desk.topology.events(0): "1-0", "dead": "1-0"}
+        desk.redis.xread(both)
+        desk.redis.xread(both)
+        now += streams.NOT_SEEN_S
+        desk.redis.xread(both)
+    assert asked == ["events.0:1-0,dead:1-0", "events.0:1-0", "events.0:1-0", "events.0:1-0,dead:1-0"]
