@@ -41,8 +41,12 @@ from fillstream.tools.status import states
 
 SQL, ADMIN, SEE, ORDERS, MARKET = "sql:read", "admin", "controls:read", "orders:read", "market:read"
 MAX_SQL_ROWS: Final = 10_000
-PREVIEWED: Final = ("side", "quantity", "order_type", "price", "time_in_force", "notional", "stop_loss")
-"""What of an order a preview looks at."""
+PREVIEWED: Final = (
+    "side", "quantity", "order_type", "price", "time_in_force", "notional", "risk_amount", "stop_price",
+    "trailing_offset", "trailing_offset_type", "trigger_price_type", "expire_time", "stop_loss", "take_profit",
+    "trailing_stop",
+)  # fmt: skip
+"""What of an order a preview looks at: nothing that depends on what its account holds or is worth."""
 QUESTION: Final = body(
     thing(
         "A question.",

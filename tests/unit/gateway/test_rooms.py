@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from fillstream.services.gateway.state.desk import Change
+
+
+from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.services.gateway.v1 import desk as rooms
+from fillstream.tools.preview import Market, Terms
 from tests.support.backtests import settings_with
 from tests.support.gateway_desk import GatewayDesk
+from tests.support.orders import CONFIG
+from tests.support.terms import account
 
+MARKET = Market("184.99", "100", "185.01", "100", "185.00")
+LIMITS = account(1, Decimal(100_000), 50, Decimal(1), Decimal(100))
+TERMS = Terms("AAPL", CONFIG.instruments["AAPL"], "default", LIMITS, "SIM", {"SIM": VenueTerms()}, MARKET, {})
 ORDER = {"symbol": "AAPL", "side": "BUY", "quantity": "10"}
 
 
@@ -236,6 +249,41 @@ def test_markets_are_told(desk: GatewayDesk) -> None:
         assert [each["venue"] for each in (await desk.http.get("/v1/venues")).json()["venues"]] == ["SIM"]
         assert (await desk.http.get("/v1/quotes/NOPE")).json()["reason"] == "unknown_symbol"
         assert (await desk.http.get("/v1/quotes/MSFT")).json()["reason"] == "nothing_told"
+
+    asyncio.run(play())
+
+
+class Behind:
+    """Asks as the gateway does, of an analytics that has nothing but the terms that a test gives."""
+
+    routing = None
+
+    async def with_client(self, ask: Callable[[Any], Any]) -> Any:
+        return ask(None)
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "said"),
+    [
+        ({"order_type": "STOP", "stop_price": "185.10"}, 200, None),
+        ({"order_type": "STOP"}, 422, "stop_price: a STOP order needs one"),
+        ({"order_type": "STOP", "stop_price": "185.105"}, 200, "stop_off_tick"),
+        ({"order_type": "TRAILING_STOP", "trailing_offset": "50", "trailing_offset_type": "BPS"}, 200, None),
+        ({"time_in_force": "GTD", "expire_time": 1_900_000_000_000, "price": "185.00"}, 200, None),
+        ({"quantity": None, "risk_amount": "100", "stop_loss": "180.00", "price": "185.00"}, 200, None),
+    ],
+)
+def test_a_preview_looks_at_what_an_order_waits_for(
+    desk: GatewayDesk, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], status: int, said: str | None
+) -> None:
+    async def play() -> None:
+        desk.app.state.behind = desk.gateway.behind = Behind()  # type: ignore[assignment]
+        monkeypatch.setattr(rooms, "terms_of", lambda *_: TERMS)
+        monkeypatch.setattr(rooms, "volume_of", lambda *_: None)
+        told = await desk.post("/v1/orders/preview", {**ORDER, **more})
+        assert told.status_code == status, told.text
+        found = told.json()
+        assert (found["preview"]["refused"] if status == 200 else found["detail"]) == said
 
     asyncio.run(play())
 
