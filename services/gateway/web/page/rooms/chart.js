@@ -3,7 +3,7 @@
 
 import { get, may, part, sql } from "../api.js";
 import { choice, el, panel } from "../dom.js";
-import { shown, sign, time } from "../numbers.js";
+import { shown, sign, sum, time } from "../numbers.js";
 import { follow } from "../stream.js";
 import { use } from "../tables.js";
 import { isChosen, onChoice, symbol } from "../shell/chosen.js";
@@ -19,7 +19,7 @@ const INTERVALS = [
 ];
 const BARS = 500;
 const MARKS = 200;
-const FEW = 10; // so few bars of trades are no chart: the quotes' are shown, unless somebody asks for trades
+const FEW = 10; // so few bars of trades are no chart, and so few marks have room for their prices
 
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const local = (at) => new Date(at * 1_000);
@@ -119,14 +119,18 @@ export function chart() {
 
   const begin = (ms) => Math.floor(ms / 1_000 / state.interval) * state.interval;
 
+  /** Mark fills: those of a bar on one side together, with the price where it is one fill. */
   function mark() {
     const known = new Set(state.bars.map((bar) => bar.time));
-    drawn.marks(
-      [...state.fills.values()]
-        .filter((row) => isChosen(row) && !row.busted_time && known.has(begin(row.time)))
-        .sort((a, b) => a.time - b.time)
-        .map((row) => ({ row, at: begin(row.time) })),
-    );
+    const mine = [...state.fills.values()].filter((row) => isChosen(row) && !row.busted_time && known.has(begin(row.time)));
+    const groups = Map.groupBy(mine, (row) => `${begin(row.time)} ${row.side}`);
+    const marks = [...groups.values()].map((rows) => ({
+      time: begin(rows[0].time),
+      side: rows[0].side,
+      quantity: sum(rows.map((row) => row.last_qty)),
+      price: rows.length === 1 && groups.size <= FEW ? rows[0].last_px : null,
+    }));
+    drawn.marks(marks.sort((a, b) => a.time - b.time));
   }
 
   /** Take a price that was now: into the last bar, or as the first of a new one. */
@@ -292,12 +296,12 @@ function draw(box) {
     update: (bar) => series.update({ ...bar }),
     marks(rows) {
       marks.setMarkers(
-        rows.map(({ row, at }) => ({
+        rows.map(({ time: at, side, quantity, price }) => ({
           time: at,
-          position: row.side === "BUY" ? "belowBar" : "aboveBar",
-          shape: row.side === "BUY" ? "arrowUp" : "arrowDown",
-          color: token(row.side === "BUY" ? "up" : "down"),
-          text: `${shown(row.last_qty)} at ${shown(row.last_px)}`,
+          position: side === "BUY" ? "belowBar" : "aboveBar",
+          shape: side === "BUY" ? "arrowUp" : "arrowDown",
+          color: token(side === "BUY" ? "up" : "down"),
+          text: shown(quantity) + (price ? ` at ${shown(price)}` : ""),
         })),
       );
     },

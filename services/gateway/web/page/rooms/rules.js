@@ -66,7 +66,7 @@ export const rules = {
   key: "r",
   scope: "controls:read",
   mount(box) {
-    const problem = el("p", { class: "problem", role: "alert" });
+    const problem = el("p", { class: "problem", role: "alert", hidden: true });
     const all = el("div", { class: "cards" });
     const overview = panel("Rules");
     box.append(problem, overview, all);
@@ -79,10 +79,11 @@ export const rules = {
       try {
         const found = await get("/v1/rules");
         if (isOver) return;
-        problem.textContent = "";
+        problem.hidden = true;
         draw(found.rules);
       } catch (error) {
         problem.textContent = error.message;
+        problem.hidden = false;
       }
       if (!isOver) timer = setTimeout(read, AGAIN_MS);
     }

@@ -149,8 +149,9 @@ function form(made, fields, state, tell) {
   async function preview() {
     const now = ++turn;
     const asked = order();
-    if (!asked.symbol || !SIZES.some((name) => asked[name])) {
-      view.preview.replaceChildren(el("p", { class: "quiet" }, "What it would cost is shown here once it has a size."));
+    const lacks = lacking(asked);
+    if (lacks) {
+      view.preview.replaceChildren(el("p", { class: "quiet" }, lacks));
       return;
     }
     try {
@@ -386,6 +387,16 @@ function layout(fields, changed) {
       touch.replaceChildren(one("Bid", quote?.bid_px, "up"), one("Ask", quote?.ask_px, "down"), quote?.stale ? el("span", { class: "warn" }, "stale") : "");
     },
   };
+}
+
+/** Return why an order cannot be looked at beforehand; null of one that can. */
+function lacking(order) {
+  if (!order.symbol || !SIZES.some((name) => order[name])) return "What it would cost is shown here once it has a size.";
+  if (order.equity_percent || order.risk_percent) return "A share of equity is counted as the order comes: there is no preview of it.";
+  const [first] = (NEEDS[order.order_type] ?? []).filter((name) => name !== "trailing_offset_type" && !order[name]);
+  if (first && !order.algorithm) return `A ${order.order_type} order needs a ${wordsOf(first).toLowerCase()}.`;
+  if (order.time_in_force === "GTD" && order.expire_time === undefined) return "A GTD order needs an expire time.";
+  return null;
 }
 
 /** Return what a preview says. */

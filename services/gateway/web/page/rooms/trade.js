@@ -33,8 +33,8 @@ const workingColumns = () => [
 
 /** The columns of a position, in the order in which they are looked at here. */
 const HELD = [
-  ["symbol", 64],
-  ["position", 62],
+  ["symbol", 80],
+  ["position", 60],
   ["unrealized_pnl", 78],
   ["avg_px", 80],
   ["mark_px", 80],
