@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from fillstream.services.gateway.state.desk import Change
-
-
 from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.services.gateway.state.desk import Change
 from fillstream.services.gateway.v1 import desk as rooms
 from fillstream.tools.preview import Market, Terms
 from tests.support.backtests import settings_with
