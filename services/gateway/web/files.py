@@ -6,6 +6,7 @@ what is served is what was there at the start.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import secrets
@@ -31,6 +32,9 @@ TYPES: Final = {
     ".txt": "text/plain; charset=utf-8",
 }
 SMALLEST_PACKED: Final = 1_000
+
+_MAKING: Final[set[asyncio.Task[object]]] = set()
+"""A task that nobody holds may be collected before its end."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -73,6 +77,10 @@ async def page(request: Request, name: str) -> Response:
     if file is None:
         return Response("there is no such file of the desk\n", 404, media_type="text/plain")
     if file.kind.startswith("text/html"):
+        # Its ticket will ask for the document of the API: begun now, it is made when that happens.
+        making = asyncio.create_task(request.app.state.described())
+        _MAKING.add(making)
+        making.add_done_callback(_MAKING.discard)
         nonce = secrets.token_urlsafe(16)
         content = file.content.replace(NONCE, nonce.encode())
         return Response(content, headers={**desk_headers(nonce), "content-type": file.kind})

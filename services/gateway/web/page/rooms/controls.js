@@ -101,11 +101,10 @@ function audit(box) {
   made.body.replaceWith(gridBox);
   const list = grid(gridBox, {
     label: "Audit", key: (row) => row.id, sort: ["time", "desc"],
-    columns: [column.time("time", "When"), column.text("who", "Who"), column.text("action", "What", { width: 240 }), column.text("outcome", "Outcome"), column.text("address", "From", { width: 130 })],
+    columns: [column.time("time", "When"), column.text("who", "Who"), column.text("action", "What"), column.text("method", "Call", { width: 84 }), column.text("path", "Of", { flex: 1, minWidth: 220 }),
+      column.text("outcome", "Outcome", { width: 150 }), column.text("address", "From", { width: 130 })],
   });
   box.append(made);
-  const asking = every(5_000, async () => list.put((await get("/v1/audit?limit=500")).audit), (error) => {
-    if (error.status === 404) made.remove();
-  });
+  const asking = every(5_000, async () => list.put((await get("/v1/audit?limit=500")).entries), (error) => { made.querySelector("h2").textContent = `Audit: ${error.message}`; });
   return () => { asking.end(); list.end(); };
 }
