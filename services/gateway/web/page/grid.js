@@ -62,7 +62,7 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
     },
     onModelUpdated: ({ api: of }) => reach(of.getDisplayedRowCount() === 0),
     context: { label },
-    localeText: { noRowsToShow: empty },
+    localeText: { noRowsToShow: empty, noMatchingRows: empty },
   });
   box.setAttribute("role", "group"); // the panel around it is the landmark
   box.setAttribute("aria-label", label);

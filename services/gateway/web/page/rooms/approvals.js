@@ -79,7 +79,7 @@ export const approvals = {
         .rows()
         .filter((row) => waits(row) && isChosen(row))
         .sort((a, b) => a.approval_time - b.approval_time);
-      const now = JSON.stringify(rows);
+      const now = JSON.stringify([orders.isKnown(), rows]);
       if (now === inbox.drawn) return;
       inbox.drawn = now;
       clocks.clear();
@@ -168,12 +168,11 @@ export const approvals = {
               "div",
               { class: "wide-table", tabindex: "0", role: "group", "aria-label": "Answers" },
               table(
-                ["Time", "Who", "What", "Account", "Why", "What came of it"],
+                ["Time", "Who", "What", "Why", "What came of it"],
                 all.map((row) => [
                   time(row.time),
                   row.who,
                   row.control === "Approve" ? "approved" : "refused",
-                  row.account,
                   row.reason,
                   el("span", { class: row.refusal || row.type === "ControlRejected" ? "bad" : "" }, row.text),
                 ]),

@@ -19,7 +19,8 @@ const INTERVALS = [
 ];
 const BARS = 500;
 const MARKS = 200;
-const FEW = 10; // so few bars of trades are no chart, and so few marks have room for their prices
+const FEWER = 2; // where quotes make so many times as many bars as trades do, they are shown
+const FEW = 10; // so few marks have room for their prices
 
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const local = (at) => new Date(at * 1_000);
@@ -220,13 +221,12 @@ export function chart() {
   };
 }
 
-/** Return `[bars, source]`: of trades, or of the middle of quotes where that is asked for or trades are few. */
+/** Return `[bars, source]`: of trades, or of the middle of quotes where that is asked for, or where trades are far fewer. */
 async function history(name, venue, interval) {
-  const trades = kept.of === "mid" ? [] : (await get(`/v1/bars/${part(name)}?venue=${part(venue)}&interval_s=${interval}&limit=${BARS}`)).bars;
-  if (kept.of !== "trades" && trades.length < FEW && may("sql:read")) {
-    const bars = await mids(name, venue, interval);
-    if (kept.of === "mid" || bars.length > trades.length) return [bars, "mid"];
-  }
+  const path = `/v1/bars/${part(name)}?venue=${part(venue)}&interval_s=${interval}&limit=${BARS}`;
+  const isMid = kept.of !== "trades" && may("sql:read");
+  const [trades, mid] = await Promise.all([kept.of === "mid" ? [] : get(path).then((found) => found.bars), isMid ? mids(name, venue, interval) : []]);
+  if (kept.of === "mid" || mid.length > trades.length * FEWER) return [mid, "mid"];
   return [trades.map((bar) => barOf(bar.begin_time, bar)), "trades"];
 }
 

@@ -99,7 +99,7 @@ export function ladder(ticket) {
     if (state.isAuto) state.step = stepFor(state);
     state.centre = whole(mid + state.step / 2n, state.step) * state.step;
     state.moved = performance.now();
-    steps.options[0].textContent = state.isAuto ? `auto: ${state.step}` : "auto";
+    steps.title = `a row is ${state.step} tick${state.step > 1n ? "s" : ""} of ${state.tick}`;
     if (state.chosen !== null && !isShown(state, state.chosen)) state.chosen = null;
     state.chosen = state.chosen === null ? null : whole(state.chosen, state.step) * state.step;
   }
@@ -379,6 +379,8 @@ function paint(view, state, { bid, ask }, own, last) {
     write(cells[4], mineShown(here?.SELL), `mine-ask${here?.SELL?.moves ? " quiet" : ""}`);
     if (isChosen) active = cells[2].node.id;
   });
+  const width = `calc(${Math.max(...state.cells.map((cells) => cells[2].text.length)) }ch + 14px)`;
+  if (width !== state.width) view.grid.style.setProperty("--price", (state.width = width));
   if (active) view.grid.setAttribute("aria-activedescendant", active);
   else view.grid.removeAttribute("aria-activedescendant");
 }

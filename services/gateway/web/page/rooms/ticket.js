@@ -296,7 +296,7 @@ function layout(fields, changed) {
   const boxes = new Map();
   const box = (name, more) => {
     const said = fields.get(name) ?? { name, kind: "text", title: "" };
-    const it = controlOf(said, { empty: /^(order_type|time_in_force)$/.test(name) ? "desk's default" : "–", ...more });
+    const it = controlOf(said, { empty: /^(order_type|time_in_force)$/.test(name) ? "default" : "–", ...more });
     boxes.set(name, it);
     return it;
   };

@@ -19,7 +19,7 @@ const SMALL = { filter: false, minWidth: 48 };
 
 /** The columns of a working order, those first that there is room for beside what is held. */
 const workingColumns = () => [
-  column.text("symbol", "Symbol", { width: 66, ...SMALL }),
+  column.text("symbol", "Symbol", { width: 68, ...SMALL }),
   column.side("side", "Side", { width: 52, ...SMALL }),
   column.number("leaves_qty", "Leaves", { width: 58, ...SMALL }),
   column.number("price", "Price", { width: 76, ...SMALL, valueGetter: ({ data }) => data.price ?? data.stop_price }),
@@ -33,9 +33,9 @@ const workingColumns = () => [
 
 /** The columns of a position, in the order in which they are looked at here. */
 const HELD = [
-  ["symbol", 80],
-  ["position", 60],
-  ["unrealized_pnl", 78],
+  ["symbol", 68],
+  ["position", 56, "Held"],
+  ["unrealized_pnl", 72, "P&L"],
   ["avg_px", 80],
   ["mark_px", 80],
   ["realized_pnl", 92],
@@ -45,7 +45,10 @@ const HELD = [
 ];
 
 const heldColumns = () => [
-  ...HELD.map(([name, width]) => ({ ...positionColumns(false).find((each) => each.field === name), width, ...SMALL })),
+  ...HELD.map(([name, width, head]) => {
+    const found = positionColumns(false).find((each) => each.field === name);
+    return { ...found, width, ...SMALL, headerName: head ?? found.headerName };
+  }),
   button(
     "Close",
     (row) => `Close ${row.symbol} of ${row.account}`,
@@ -59,7 +62,7 @@ function button(label, name, act, keeps) {
   return {
     headerName: "Acts",
     colId: "acts",
-    width: 74,
+    width: 68,
     sortable: false,
     pinned: innerWidth > 760 ? "right" : null,
     suppressNavigable: true,
