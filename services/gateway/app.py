@@ -254,8 +254,6 @@ def _probes(app: Described, gateway: Gateway) -> None:
         async with making:  # whoever asks next waits for what is made already
             return await asyncio.to_thread(app.pages)  # a second or two, the first time
 
-    app.state.described = described
-
     @app.get("/health", include_in_schema=False)
     async def health() -> Response:
         """Answer that the process is up."""

@@ -127,6 +127,25 @@ def whole(document: dict[str, Any], answers: Mapping[str, Mapping[str, Schema]])
     return document
 
 
+def bodies(calls: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a document of what some calls are told alone: a form needs no more, and it is made in no time.
+
+    Args:
+        calls: by `METHOD /path`, what each route says of itself (`openapi_extra`).
+    """
+    document: dict[str, Any] = {"paths": {}, "components": {"schemas": {}}}
+    for route, said in calls.items():
+        method, path = route.split(" ")
+        document["paths"].setdefault(path, {})[method.lower()] = {**_own(said), "responses": {}}
+    schemas = document["components"]["schemas"]
+    _hoist(document["paths"], schemas)
+    for methods in document["paths"].values():
+        for call in methods.values():
+            for schema in _schemas_of(call):
+                _walk(schema, schemas)
+    return document
+
+
 def calls_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield path, method and operation of each route below `/v1`."""
     for path, methods in document["paths"].items():

@@ -38,6 +38,7 @@ from fillstream.services.gateway.v1.orders import (
 READ = "positions:read"
 OF_ROUTE: Final = ("type", "symbol")
 """What a route about a position says itself."""
+TARGET: Final = takes(SetTarget, {"symbol": "AAPL", "target": "100"}, given=("type",))
 
 router = APIRouter(tags=["positions"], responses=dict(REFUSALS))
 
@@ -211,7 +212,7 @@ async def unprotect(
 @router.post(
     "/targets",
     status_code=201,
-    openapi_extra=takes(SetTarget, {"symbol": "AAPL", "target": "100"}, given=("type",)),
+    openapi_extra=TARGET,
     summary="Set what is to be held",
 )
 async def set_target(request: Request, prefer: Prefer = None, key: Key = None) -> Response:

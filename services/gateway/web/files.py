@@ -6,7 +6,6 @@ what is served is what was there at the start.
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import hashlib
 import secrets
@@ -15,13 +14,20 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import orjson
 from fastapi import APIRouter, Request, Response
 
 from fillstream.libs.common.messages.stages import DESK_PATH
 from fillstream.services.gateway.http.desk_headers import desk_headers
+from fillstream.services.gateway.http.document import bodies
+from fillstream.services.gateway.v1.orders import ORDER
+from fillstream.services.gateway.v1.positions import TARGET
 
 FOLDER: Final = Path(__file__).with_name("page")
 INDEX: Final = "index.html"
+CONTRACT: Final = "contract.json"
+FORMS: Final = {"POST /v1/orders": ORDER, "POST /v1/targets": TARGET}
+"""Calls that the page has forms for, and what each is told: the forms are made of it."""
 NONCE: Final = b"{nonce}"
 TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -30,11 +36,9 @@ TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
+    ".json": "application/json",
 }
 SMALLEST_PACKED: Final = 1_000
-
-_MAKING: Final[set[asyncio.Task[object]]] = set()
-"""A task that nobody holds may be collected before its end."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,16 +56,17 @@ class File:
 @cache
 def files() -> dict[str, File]:
     """Return the page's files by their names below the folder: some 3 MB, packed in about 0.2 s."""
-    found = {}
+    found = {CONTRACT: _file(orjson.dumps(bodies(FORMS)), TYPES[".json"])}
     for path in sorted(FOLDER.rglob("*")):
         kind = TYPES.get(path.suffix)
-        if kind is None or not path.is_file():
-            continue
-        content = path.read_bytes()
-        packed = gzip.compress(content, 6, mtime=0) if len(content) >= SMALLEST_PACKED else None
-        etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        found[path.relative_to(FOLDER).as_posix()] = File(content, packed, etag, kind)
+        if kind is not None and path.is_file():
+            found[path.relative_to(FOLDER).as_posix()] = _file(path.read_bytes(), kind)
     return found
+
+
+def _file(content: bytes, kind: str) -> File:
+    packed = gzip.compress(content, 6, mtime=0) if len(content) >= SMALLEST_PACKED else None
+    return File(content, packed, f'"{hashlib.sha256(content).hexdigest()[:32]}"', kind)
 
 
 @router.get(DESK_PATH)
@@ -77,10 +82,6 @@ async def page(request: Request, name: str) -> Response:
     if file is None:
         return Response("there is no such file of the desk\n", 404, media_type="text/plain")
     if file.kind.startswith("text/html"):
-        # Its ticket will ask for the document of the API: begun now, it is made when that happens.
-        making = asyncio.create_task(request.app.state.described())
-        _MAKING.add(making)
-        making.add_done_callback(_MAKING.discard)
         nonce = secrets.token_urlsafe(16)
         content = file.content.replace(NONCE, nonce.encode())
         return Response(content, headers={**desk_headers(nonce), "content-type": file.kind})

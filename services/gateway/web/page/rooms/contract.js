@@ -1,4 +1,4 @@
-// What an order may be told, out of the gateway's own OpenAPI document: fields with their choices, meanings and units.
+// What an order may be told, as the gateway's OpenAPI document has it: fields with their choices, meanings and units.
 // Nothing of the contract is written down here a second time; a new field of it is shown by itself.
 
 import { get } from "../api.js";
@@ -8,7 +8,7 @@ let asked = null;
 
 /** Return the document; read once. */
 function contract() {
-  asked ??= get("/openapi.json").catch((error) => {
+  asked ??= get("contract.json").catch((error) => {
     asked = null;
     throw error;
   });
