@@ -75,7 +75,8 @@ export function ticket() {
       wait.className = "problem";
     });
   const ready = (then) => (state.form ? then() : state.waiting.push(then));
-  const ends = [onKey("n", "the order ticket", () => ready(() => state.form.focus()))];
+  // never later than it was asked for: what is typed meanwhile would lose its first digits
+  const ends = [onKey("n", "the order ticket", () => state.form?.focus())];
   return {
     element: made,
     fill: (what) => ready(() => state.form.fill(what)),
@@ -86,7 +87,7 @@ export function ticket() {
       state.readers.add(then);
       return () => state.readers.delete(then);
     },
-    focus: () => ready(() => state.form.focus()),
+    focus: () => state.form?.focus(),
     end() {
       state.isOver = true;
       for (const each of ends) each();
@@ -343,17 +344,21 @@ function layout(fields, changed) {
     "form",
     { novalidate: true, autocomplete: "off", "aria-label": "Order" },
     el(
-      "fieldset",
-      { class: "sides" },
-      el("legend", { class: "visually-hidden" }, "Side"),
-      sides.map(([side, input]) => el("label", { class: side.toLowerCase() }, input, side)),
+      "div",
+      { class: "ticket-fields" },
+      el(
+        "fieldset",
+        { class: "sides" },
+        el("legend", { class: "visually-hidden" }, "Side"),
+        sides.map(([side, input]) => el("label", { class: side.toLowerCase() }, input, side)),
+      ),
+      touch,
+      main,
+      flags,
+      fold("Bracket: stop loss, take profit", bracket),
+      fold("Algorithm", algorithm.elements),
+      fold("More", more),
     ),
-    touch,
-    main,
-    flags,
-    fold("Bracket: stop loss, take profit", bracket),
-    fold("Algorithm", algorithm.elements),
-    fold("More", more),
     el("div", { class: "ticket-end" }, preview, problem, send),
   );
   let drawn = "";
