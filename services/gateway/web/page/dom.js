@@ -37,7 +37,8 @@ export function choice(options, props = {}) {
 
 /** Return a panel with a heading; what is in it goes to `.body`. */
 export function panel(title, { tools = [], bare = false, label = title } = {}) {
-  const body = el("div", { class: bare ? "body bare" : "body" });
+  // as much as it may be, it is scrolled by keyboard, too
+  const body = el("div", { class: bare ? "body bare" : "body", tabindex: "0", role: "group", "aria-label": label });
   const made = el("section", { class: "panel", "aria-label": label },
     el("header", {}, el("h2", {}, title), el("span", { class: "rest" }), ...tools), body);
   made.body = body;

@@ -84,8 +84,6 @@ export const positions = {
     const gridBox = el("div");
     list.body.replaceWith(gridBox);
     const sums = panel("Profit and loss");
-    // wide as it may be, it is scrolled by keyboard, too
-    for (const [name, value] of [["role", "group"], ["tabindex", "0"], ["aria-label", "Sums by account"]]) sums.body.setAttribute(name, value);
     box.append(el("div", { class: "stacked" }, sums, list));
     const made = grid(gridBox, {
       columns: positionColumns(true), key: (row) => `${row.account} ${row.symbol} ${row.position_mode ? row.position_id : ""}`,
