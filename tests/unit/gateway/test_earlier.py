@@ -179,7 +179,7 @@ def test_a_number_that_no_column_holds_comes_back_as_it_was(tmp_path: Path) -> N
     for entry_id, fields in streams["events.0"]:
         event = orjson.loads(fields[b"data"]) if b"data" in fields else {}
         if event.get("type") == "OrderReceived":
-            event["quantity"] = "1.000000000000000000000000000001"
+            event["confidence"] = "0.000000000000000000000000000001"
         changed.append((entry_id, {b"data": orjson.dumps(event)} if event else fields))
     streams = {**streams, "events.0": changed}
     stored = Stored(tmp_path, topology, streams)
