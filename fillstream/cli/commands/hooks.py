@@ -54,6 +54,10 @@ Sources = Annotated[
         "  \\[default: from anywhere]",
     ),
 ]
+MaxAge = Annotated[
+    int | None,
+    typer.Option("--max-age", min=1, metavar="SECONDS", help="Refuse what is older, by the time that an alert says."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -89,12 +93,7 @@ def create(
     template: Annotated[
         Path | None, typer.Option("--template", metavar="FILE", help="JSON: where each field of a signal comes from.")
     ] = None,
-    max_age: Annotated[
-        int | None,
-        typer.Option(
-            "--max-age", min=1, metavar="SECONDS", help="Refuse what is older, by the time that an alert says."
-        ),
-    ] = None,
+    max_age: MaxAge = None,
     expires: Expires = None,
     rate_limit: RateLimit = None,
     who: Who = None,
