@@ -564,6 +564,7 @@ def test_api8_it_is_served_by_tls_where_there_is_a_certificate(monkeypatch: pyte
 NOT_IN_THE_DOCUMENT = {
     "/", "/health", "/ready", "/metrics", "/docs", "/openapi.json",  # docs/gateway.md
     "/order-management",  # docs/order-management.md, with a document of its own
+    "/desk", "/desk/{name}",  # docs/desk.md
     "/hooks/{rest}",  # what is no hook's
     "/v1/stream", "/alpaca/stream", "/alpaca/v2/{feed}",  # WebSocket, which OpenAPI has no words for
 }  # fmt: skip
